@@ -1,0 +1,172 @@
+"""Reading the configuration file: everything that is wrong with it, at once, each with its path and a remedy."""
+
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from webhook.adapters.configuration.model import ConfigurationFile
+from webhook.application.configuration import Configuration, Exemptions
+from webhook.engine.labels import NamespaceLabels
+from webhook.engine.policy import ANY_POLICY, PolicyBook
+from webhook.engine.spelling import DevicePlugin
+
+
+class ConfigurationError(Exception):
+    """The file can't be used. ``problems`` are sentences, each beginning with the path of a field."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+def parse(text: str) -> Configuration:
+    """Read a configuration.
+
+    Args:
+        text: the file's content, YAML or JSON.
+
+    Raises:
+        ConfigurationError: with every problem. An empty file is one: half-written, it must not mean "no policies".
+    """
+    raw, problems = _load(text)
+    problems += [*_unknown_defaults(raw), *_repetitions(raw)]
+    try:
+        file = ConfigurationFile.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigurationError([*map(_problem, error.errors()), *problems]) from error
+    if problems:
+        raise ConfigurationError(problems)
+    return _configuration(file)
+
+
+def _configuration(file: ConfigurationFile) -> Configuration:
+    policies = {name: section.policy(name) for name, section in file.policies.items()}
+    defaults = NamespaceLabels(file.defaults.enforce, file.defaults.warn, file.defaults.audit)
+    exemptions = file.exemptions
+    return Configuration(
+        PolicyBook(policies, defaults),
+        file.mode,
+        DevicePlugin(rename_by_default=file.device_plugin.rename_by_default),
+        Exemptions(
+            frozenset(exemptions.namespaces),
+            frozenset(exemptions.usernames),
+            frozenset(exemptions.runtime_classes),
+            frozenset(exemptions.schedulers),
+        ),
+    )
+
+
+def _load(text: str) -> tuple[dict[str, Any], list[str]]:
+    """The document as plain data, and the keys that stand in it more than once."""
+    try:
+        node = yaml.compose(text, Loader=yaml.CSafeLoader)
+        raw = yaml.load(text, Loader=yaml.CSafeLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigurationError([f"line {_line(error)}: is not valid YAML: {_what(error)}"]) from error
+    if not isinstance(raw, dict):
+        what = "is empty" if raw is None else f"is a {type(raw).__name__}, not a mapping"
+        raise ConfigurationError(
+            [f"the file {what}; write apiVersion: gpuwarden.io/v1 and kind: Configuration at least"]
+        )
+    return raw, list(_duplicates(node, ""))
+
+
+def _line(error: Exception) -> int:
+    mark = getattr(error, "problem_mark", None)
+    return mark.line + 1 if mark else 1
+
+
+def _what(error: Exception) -> str:
+    return getattr(error, "problem", None) or str(error)
+
+
+def _duplicates(node: yaml.Node | None, path: str) -> Iterator[str]:
+    """YAML lets the last of several equal keys win without a word; here they are an error."""
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from _duplicates(item, f"{path}[{index}]")
+    if not isinstance(node, yaml.MappingNode):
+        return
+    lines: dict[str, int] = {}
+    for key, value in node.value:
+        name, line = str(key.value), key.start_mark.line + 1
+        inner = f"{path}.{name}" if path else name
+        if name in lines:
+            yield f"{inner}: stands twice, in lines {lines[name]} and {line}; remove one"
+        lines[name] = line
+        yield from _duplicates(value, inner)
+
+
+def _unknown_defaults(raw: dict[str, Any]) -> list[str]:
+    """Defaults that name no policy; judged on the raw file, so that other problems don't hide them."""
+    book = PolicyBook({str(name): ANY_POLICY for name, _ in _items(raw.get("policies"))})
+    return [
+        f"defaults.{mode}: {book.nearest(value)}"
+        for mode, value in _items(raw.get("defaults"))
+        if mode in ("enforce", "warn", "audit") and isinstance(value, str) and book.resolve(value) is None
+    ]
+
+
+def _repetitions(raw: dict[str, Any]) -> Iterator[str]:
+    """Names that stand twice in a list where each stands for itself."""
+    lists = {f"policies.{name}.forms": _under(policy, "forms") for name, policy in _items(raw.get("policies"))}
+    lists |= {f"exemptions.{name}": names for name, names in _items(raw.get("exemptions"))}
+    for path, names in lists.items():
+        texts = [str(name) for name in names] if isinstance(names, list) else []
+        for text in dict.fromkeys(text for text in texts if texts.count(text) > 1):
+            yield f'{path}: "{text}" stands more than once; remove the repetition'
+
+
+def _items(value: Any) -> list[tuple[Any, Any]]:
+    return list(value.items()) if isinstance(value, dict) else []
+
+
+def _under(value: Any, key: str) -> Any:
+    return value.get(key) if isinstance(value, dict) else None
+
+
+def _problem(detail: ErrorDetails) -> str:
+    location, kind = detail["loc"], detail["type"]
+    if location and location[-1] == "[key]":
+        location = (*location[:-2], location[-2])
+    path = _path(location)
+    if kind == "extra_forbidden":
+        return f"{path}: is not known here; {_nearest_key(location)}"
+    if kind == "missing":
+        return f"{path}: is missing"
+    return f"{path}: {detail['msg'].removeprefix('Value error, ')}{_given(detail)}"
+
+
+def _given(detail: ErrorDetails) -> str:
+    value = detail["input"]
+    shown = detail["type"] != "value_error" and isinstance(value, str | int | float)
+    return f", not {value!r}" if shown else ""
+
+
+def _path(location: Sequence[str | int]) -> str:
+    path = ""
+    for step in location:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return path.lstrip(".")
+
+
+def _nearest_key(location: Sequence[str | int]) -> str:
+    section: Any = ConfigurationFile
+    for step in location[:-1]:
+        section = _inside(section, step)
+    fields = [field.alias or name for name, field in section.model_fields.items()]
+    close = get_close_matches(str(location[-1]), fields, n=1)
+    return f'did you mean "{close[0]}"?' if close else f"known are {', '.join(fields)}"
+
+
+def _inside(annotation: Any, step: str | int) -> Any:
+    """What stands under a step of a location: a section's field, or the items of a list or mapping."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return next(
+            field.annotation for name, field in annotation.model_fields.items() if (field.alias or name) == step
+        )
+    return get_args(annotation)[-1]

@@ -1,0 +1,140 @@
+"""The configuration file's fields, and everything that can be wrong with each by itself."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic.alias_generators import to_camel
+
+from webhook.application.configuration import DEFAULT_EXEMPTIONS, Mode
+from webhook.engine.forms import Form
+from webhook.engine.pods import Toleration
+from webhook.engine.policy import ANY, NONE, Mismatch, Policy, PolicyBook, built_in, refuses_more_than_one
+
+_BUILT_IN = PolicyBook()
+# A name is selected by a label, so it has to be a label's value.
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+
+
+def _listed_form(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not a form; write one as text, such as mig-1g.5gb")  # noqa: TRY004 - pydantic collects ValueError
+    if built_in(value) is None:
+        raise ValueError(_BUILT_IN.nearest(value))
+    return value
+
+
+def _policy_name(value: str) -> str:
+    if built_in(value) is not None:
+        raise ValueError(
+            f'"{value}" is a built-in policy value and can\'t be given another meaning; choose another name'
+        )
+    if not _NAME.fullmatch(value):
+        raise ValueError(
+            f'"{value}" can\'t be the value of a namespace label; use at most 63 letters, digits, ".", "_" and "-", '
+            "beginning and ending with a letter or digit"
+        )
+    return value
+
+
+_FormName = Annotated[str, BeforeValidator(_listed_form)]
+_PolicyName = Annotated[str, BeforeValidator(_policy_name)]
+_Names = list[Annotated[str, Field(min_length=1)]]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, strict=True)
+
+
+class TolerationSection(_Section):
+    """A toleration, as in a pod."""
+
+    key: str | None = None
+    operator: Literal["Exists", "Equal"] | None = None
+    value: str | None = None
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    toleration_seconds: NonNegativeInt | None = None
+
+    def toleration(self) -> Toleration:
+        """As the engine takes it."""
+        return Toleration(self.key, self.operator, self.value, self.effect, self.toleration_seconds)
+
+
+class PolicySection(_Section):
+    """One policy."""
+
+    forms: Annotated[list[_FormName], Field(min_length=1)]
+    mismatch: Annotated[Mismatch, Field(strict=False)] = Mismatch.REJECT
+    max_per_container: PositiveInt | None = None
+    max_per_pod: PositiveInt | None = None
+    node_selector: dict[str, str] = {}
+    tolerations: list[TolerationSection] = []
+    runtime_class_name: Annotated[str, Field(min_length=1)] | None = None
+    env: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _means_something(self) -> "PolicySection":
+        if len(self.forms) > 1 and {ANY, NONE} & set(self.forms):
+            raise ValueError("any and none stand alone: remove the other forms, or any and none")
+        forms = self.parsed
+        if self.max_per_container and self.max_per_container > 1 and forms and all(map(refuses_more_than_one, forms)):
+            raise ValueError(
+                "maxPerContainer above 1 can't be had: GKE refuses more than 1 for time-sharing; remove it"
+            )
+        return self
+
+    @property
+    def parsed(self) -> tuple[Form, ...]:
+        """The forms, in order; none for ``any`` and ``none``."""
+        policies = [built_in(form) for form in self.forms]
+        return tuple(form for policy in policies if policy for form in policy.forms)
+
+    def policy(self, name: str) -> Policy:
+        """As the engine takes it."""
+        return Policy(
+            name,
+            self.parsed,
+            permits_any=self.forms == [ANY],
+            mismatch=self.mismatch,
+            max_per_container=self.max_per_container,
+            max_per_pod=self.max_per_pod,
+            node_selector=self.node_selector,
+            tolerations=tuple(section.toleration() for section in self.tolerations),
+            runtime_class_name=self.runtime_class_name,
+            env=self.env,
+        )
+
+
+class DefaultsSection(_Section):
+    """The policies that stand where a namespace has no label."""
+
+    enforce: str = ANY
+    warn: str = ANY
+    audit: str = ANY
+
+
+class DevicePluginSection(_Section):
+    """The NVIDIA device plugin's settings, by their own names."""
+
+    rename_by_default: bool = True
+
+
+class ExemptionsSection(_Section):
+    """Who is left alone."""
+
+    namespaces: _Names = sorted(DEFAULT_EXEMPTIONS.namespaces)
+    usernames: _Names = []
+    runtime_classes: _Names = []
+    schedulers: _Names = sorted(DEFAULT_EXEMPTIONS.schedulers)
+
+
+class ConfigurationFile(_Section):
+    """The file."""
+
+    api_version: Literal["gpuwarden.io/v1"]
+    kind: Literal["Configuration"]
+    mode: Annotated[Mode, Field(strict=False)] = Mode.ENFORCE
+    device_plugin: DevicePluginSection = DevicePluginSection()
+    defaults: DefaultsSection = DefaultsSection()
+    policies: dict[_PolicyName, PolicySection] = {}
+    exemptions: ExemptionsSection = ExemptionsSection()

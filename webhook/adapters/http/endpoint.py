@@ -1,0 +1,142 @@
+"""The hot path: one admission endpoint as plain ASGI, the body read once, the answer sent once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from time import perf_counter
+from typing import Any, Protocol
+
+import structlog
+
+from webhook.adapters.http import failures
+from webhook.adapters.http.failures import Failure, Headers
+from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
+from webhook.application.review import ReviewError
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+# A review carries at most two objects, each at most etcd's and the API server's 3 MiB, and 1 MiB of envelope
+# (controller-runtime pkg/webhook/admission/http.go derives the same).
+MAXIMUM_BODY = 7 * 1024 * 1024
+_JSON = (b"content-type", b"application/json")
+# What is still coming of a body that was refused is thrown away for so long, so that the client can read why: closing a
+# socket with unread data resets the connection, and the answer is lost with it.
+_LINGER_SECONDS = 1.0
+
+_log = structlog.get_logger("gpuwarden.http")
+
+
+class Observer(Protocol):
+    """Who is told how each request went."""
+
+    def answered(self, path: str, code: int, seconds: float) -> None:
+        """A request to ``path`` was answered with an HTTP status code after so many seconds."""
+        ...
+
+
+class _Gone(Exception):  # noqa: N818 - the client hung up; nobody is left to answer
+    pass
+
+
+class Endpoint:
+    """Answers POSTed AdmissionReviews by a function from bytes to bytes, and everything else by a clear failure."""
+
+    def __init__(self, path: str, answer: Callable[[bytes], Awaitable[bytes]], observer: Observer) -> None:
+        """Serve ``path`` with an answer that raises ``ReviewError`` or a namespace's error, and nothing else on purpose."""
+        self.path = path
+        self._answer = answer
+        self._observer = observer
+        self._head: Headers = [_JSON]
+
+    def drain(self) -> None:
+        """Ask clients, from now on, to take their next request to another connection."""
+        self._head = [_JSON, failures.CLOSE]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI)."""
+        started = perf_counter()
+        code, headers = 200, self._head
+        try:
+            body = await self._answer(await _read(scope, receive))
+        except _Gone:
+            return
+        except Exception as error:  # noqa: BLE001 - every way to fail has an answer; an unknown one is counted as 500 and logged
+            failure = self._failure(error)
+            code, headers, body = failure.code, [*self._head, *failure.headers], failure.body()
+        length = (b"content-length", b"%d" % len(body))
+        await send({"type": "http.response.start", "status": code, "headers": [*headers, length]})
+        if code in failures.BODY_UNREAD:
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            await _discard(receive)
+            body = b""
+        await send({"type": "http.response.body", "body": body})
+        self._observer.answered(self.path, code, perf_counter() - started)
+
+    def _failure(self, error: Exception) -> Failure:
+        """The answer that an exception gets."""
+        match error:
+            case Failure():
+                return error
+            case ReviewError():
+                return failures.bad_request(error.field, error.message)
+            case NamespaceUnavailable() | NamespaceNotFound():
+                return failures.unavailable(str(error))
+        # The traceback names code, not data: the review may hold secrets and is never logged.
+        _log.error("request failed", path=self.path, exc_info=error)
+        return failures.internal_error()
+
+
+async def _read(scope: Scope, receive: Receive) -> bytes:
+    """The body of a request that is worth reading, or a ``Failure`` before it is read."""
+    if scope["method"] != "POST":
+        raise failures.method_not_allowed(scope["method"])
+    content_type = b""
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            content_type = value
+        elif name == b"content-length" and int(value) > MAXIMUM_BODY:
+            raise failures.too_large(MAXIMUM_BODY)
+        elif name == b"content-encoding" and value.lower() != b"identity":
+            raise failures.unsupported_media_type("Content-Encoding is not supported; send plain JSON")
+    if content_type != b"application/json" and content_type.partition(b";")[0].strip().lower() != b"application/json":
+        raise failures.unsupported_media_type("Content-Type must be application/json")
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        return _within_limit(message.get("body", b""))
+    return await _rest(message, receive)
+
+
+async def _rest(message: Message, receive: Receive) -> bytes:
+    """A body that comes in pieces."""
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        if message["type"] != "http.request":
+            raise _Gone
+        piece = message.get("body", b"")
+        size += len(piece)
+        if size > MAXIMUM_BODY:
+            raise failures.too_large(MAXIMUM_BODY)
+        pieces.append(piece)
+        if not message.get("more_body"):
+            return b"".join(pieces)
+        message = await receive()
+
+
+async def _discard(receive: Receive) -> None:
+    """Throw away what is left of a body, for a while."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER_SECONDS):
+            while True:
+                message = await receive()
+                if message["type"] != "http.request" or not message.get("more_body"):
+                    return
+
+
+def _within_limit(body: bytes) -> bytes:
+    if len(body) > MAXIMUM_BODY:
+        raise failures.too_large(MAXIMUM_BODY)
+    return body

@@ -1,0 +1,94 @@
+"""The listeners: uvicorn on both ports, in one event loop, stopped together."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+
+# kube-apiserver keeps idle connections for 90 s and does not retry a POST on one that the server closed
+# (net/http DefaultTransport IdleConnTimeout), so the server must be the one that waits longer.
+KEEP_ALIVE_SECONDS = 130
+GRACE_SECONDS = 10
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves signals to whoever runs several."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Listener:
+    """One application on one port."""
+
+    def __init__(self, app: Any, host: str, port: int, context: Callable[[], ssl.SSLContext] | None = None) -> None:
+        """Bind the port now, so that a port that is taken is known at once.
+
+        Args:
+            app: the ASGI application.
+            host: the address to listen on; ``""`` is every address.
+            port: the port; 0 takes a free one.
+            context: gives the TLS context; without it the port is plain.
+
+        Raises:
+            OSError: the port can't be bound.
+        """
+        self.socket = _bind(host, port)
+        self.port: int = self.socket.getsockname()[1]
+        factory: Any = None if context is None else lambda _config, _default: context()
+        config = uvicorn.Config(
+            app,
+            ssl_context_factory=factory,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            server_header=False,
+            log_config=None,
+            log_level=logging.WARNING,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        self._server = _Server(config)
+
+    @property
+    def started(self) -> bool:
+        """Whether connections are accepted."""
+        return self._server.started
+
+    async def serve(self) -> None:
+        """Serve until stopped; answers under way are finished."""
+        await self._server.serve([self.socket])
+
+    def stop(self) -> None:
+        """Begin to stop."""
+        self._server.should_exit = True
+
+
+async def serve_all(listeners: list[Listener]) -> None:
+    """Serve on all listeners until all are stopped; if one fails, the others stop."""
+    async with asyncio.TaskGroup() as group:
+        for listener in listeners:
+            group.create_task(listener.serve())
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    if host == "":
+        # Both families on one socket, or IPv4 alone where the machine has no IPv6.
+        return (
+            socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+            if _dual()
+            else socket.create_server(("", port))
+        )
+    return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+
+
+def _dual() -> bool:
+    return socket.has_dualstack_ipv6()

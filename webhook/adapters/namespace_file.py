@@ -1,0 +1,65 @@
+"""Namespaces from a file, where there is no cluster: what ``kubectl get namespaces -o yaml`` prints."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from webhook.engine.labels import UNLABELLED, NamespaceLabels
+
+
+class NamespaceFileError(Exception):
+    """The file holds something that is no namespace."""
+
+
+class FileNamespaces:
+    """The labels of the namespaces in a file. A namespace that is not in it has no labels: the file is all there is."""
+
+    def __init__(self, labels: Mapping[str, NamespaceLabels] | None = None) -> None:
+        self.labels: Mapping[str, NamespaceLabels] = labels or {}
+
+    def cached(self, name: str) -> NamespaceLabels:
+        """The labels of a namespace."""
+        return self.labels.get(name, UNLABELLED)
+
+    async def fetch(self, name: str) -> NamespaceLabels:
+        """The same; there is nobody else to ask."""
+        return self.cached(name)
+
+
+def parse(text: str) -> dict[str, NamespaceLabels]:
+    """Read namespaces.
+
+    Args:
+        text: a List of Namespaces, or Namespaces as YAML documents or JSON.
+
+    Raises:
+        NamespaceFileError: naming what is not a namespace.
+    """
+    try:
+        documents = [d for d in yaml.load_all(text, Loader=yaml.CSafeLoader) if d is not None]
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise NamespaceFileError(f"is not valid YAML: {' '.join(str(error).split())}") from error
+    return dict(_namespace(item, where) for where, item in _items(documents))
+
+
+def _items(documents: list[Any]) -> Iterator[tuple[str, Any]]:
+    for number, document in enumerate(documents, start=1):
+        if isinstance(document, dict) and str(document.get("kind", "")).endswith("List"):
+            for index, item in enumerate(document.get("items") or []):
+                yield f"document {number}, items[{index}]", item
+        else:
+            yield f"document {number}", document
+
+
+def _namespace(item: Any, where: str) -> tuple[str, NamespaceLabels]:
+    if not isinstance(item, dict) or item.get("kind", "Namespace") != "Namespace":
+        raise NamespaceFileError(f"{where}: is not a Namespace; write what kubectl get namespaces -o yaml prints")
+    metadata = item.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    if not isinstance(metadata, dict) or not isinstance(name, str):
+        raise NamespaceFileError(f"{where}: metadata.name is missing")
+    labels = metadata.get("labels")
+    if labels is not None and not isinstance(labels, dict):
+        raise NamespaceFileError(f"{where}: metadata.labels of {name} is not a mapping")
+    return name, NamespaceLabels.of({str(k): str(v) for k, v in (labels or {}).items()})

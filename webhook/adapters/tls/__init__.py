@@ -1,0 +1,1 @@
+"""TLS: contexts, the serving certificate that can be replaced under load, and pairs read from files."""

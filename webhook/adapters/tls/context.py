@@ -1,0 +1,87 @@
+"""Builds the ``ssl.SSLContext`` that the admission port is served with."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from webhook.application.certificates import CertificateError, CertificatePair, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""For TLS 1.2: forward secrecy and authenticated encryption only. TLS 1.3 has no others and ignores this list."""
+
+_MFD_NOEXEC_SEAL = 0x0008  # linux/memfd.h, since 6.3; kernels with vm.memfd_noexec=2 insist on it
+
+
+def server_context(pair: CertificatePair | None, client_ca: str | None = None) -> ssl.SSLContext:
+    """Make a context for serving: TLS 1.2 or newer, forward secrecy, every handshake a full one.
+
+    Args:
+        pair: What to serve; ``None`` makes a context that refuses handshakes until a callback gives it another.
+        client_ca: PEM of the authorities whose client certificates are asked for; ``None`` asks for none.
+
+    Raises:
+        CertificateError: When OpenSSL does not take the pair or the client authorities (a key that is too short,
+            for instance); the message holds its reason.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
+    # No resumption: a resumed session would not see a replaced certificate, and kube-apiserver never resumes.
+    context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION
+    context.num_tickets = 0
+    if client_ca is not None:
+        try:
+            context.load_verify_locations(cadata=client_ca)
+        except (ssl.SSLError, ValueError) as error:
+            raise CertificateError(f"the client CA file cannot be used ({error}); give PEM certificates") from error
+        context.verify_mode = ssl.CERT_REQUIRED
+    if pair is not None:
+        with _as_file(pair.key_pem + pair.certificate_pem) as path:
+            try:
+                # A password, so that OpenSSL never asks for one at the terminal.
+                context.load_cert_chain(path, password="")
+            except ssl.SSLError as error:
+                raise CertificateError(f"OpenSSL refuses {describe(pair.certificate)}: {error}") from error
+    return context
+
+
+@contextmanager
+def _as_file(content: bytes) -> Iterator[str]:
+    """Lend the content a path for as long as the block runs: ``load_cert_chain`` takes nothing else.
+
+    An anonymous file in memory where there is one (Linux): the key then never reaches a disk, and it works on a
+    read-only root without ``/tmp``. Elsewhere a file in a private directory, removed afterwards.
+    """
+    descriptor = _memory_file()
+    if descriptor is None:
+        with tempfile.TemporaryDirectory(prefix="gpuwarden-") as folder:  # created with mode 0700
+            path = Path(folder, "pair.pem")
+            path.write_bytes(content)
+            yield str(path)
+        return
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        yield f"/proc/self/fd/{descriptor}"
+
+
+def _memory_file() -> int | None:
+    """An anonymous file that can be opened by its path, or ``None`` where the system has no such thing."""
+    create = getattr(os, "memfd_create", None)  # Linux only
+    if create is None or not Path("/proc/self/fd").is_dir():
+        return None
+    for flags in (os.MFD_CLOEXEC | _MFD_NOEXEC_SEAL, os.MFD_CLOEXEC):  # older kernels refuse the unknown flag
+        try:
+            descriptor: int = create("gpuwarden-pair", flags)
+        except OSError:
+            continue
+        return descriptor
+    return None

@@ -1,0 +1,105 @@
+"""The serving certificate, replaceable while connections are open and handshakes under way.
+
+``SSLContext.load_cert_chain`` on a context in use is a trap: a mismatched pair raises *and leaves the context broken*,
+so that every later handshake fails. Here the context that the server holds never has a certificate of its own. Its
+server-name callback, which OpenSSL calls for every handshake with or without a server name, hands each new
+connection the current inner context; a replacement is built and tried aside and then takes over in one assignment.
+Open connections keep the context that they began with.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, NamedTuple
+
+from webhook.adapters.tls.context import server_context
+from webhook.adapters.tls.probe import probe
+from webhook.application.authority import BACKDATE
+from webhook.application.certificates import CertificateError, CertificatePair, describe, show
+from webhook.application.trust import covers, why_not_a_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+
+class _Served(NamedTuple):
+    pair: CertificatePair
+    context: ssl.SSLContext
+
+
+class ServingCertificate:
+    """What new connections are served with.
+
+    Handshakes are refused until the first `replace`. `replace` may be called from any
+    thread: what it builds is nobody else's until the one assignment that publishes it.
+
+    Args:
+        clock: What time it is.
+        names: DNS names and IP addresses that every pair must cover; none when they are not known.
+        client_ca: PEM of the authorities whose client certificates are asked for; ``None`` asks for none.
+
+    Raises:
+        CertificateError: When ``client_ca`` cannot be read.
+    """
+
+    def __init__(self, clock: Callable[[], datetime], names: Sequence[str] = (), client_ca: str | None = None) -> None:
+        self._clock = clock
+        self._names = tuple(names)
+        self._client_ca = client_ca
+        self._served: _Served | None = None
+        # OpenSSL takes protocol versions, ciphers and the demand for a client certificate from this outer context,
+        # the certificate and the client authorities from the inner one: both are made alike.
+        self._outer = server_context(None, client_ca)
+        self._outer.sni_callback = self._choose
+
+    @property
+    def pair(self) -> CertificatePair | None:
+        """The pair that new connections are served with now, or ``None`` before there is one."""
+        served = self._served
+        return served.pair if served else None
+
+    def ssl_context_factory(self, _config: object, _default: object) -> ssl.SSLContext:
+        """Uvicorn's ``ssl_context_factory``: the one context that listeners hold, for the whole life of the process."""
+        return self._outer
+
+    def replace(self, pair: CertificatePair) -> None:
+        """Serve new connections with this pair from now on; when it is refused, nothing changes.
+
+        A certificate that is not yet valid is refused only beyond the backdating that issuers use against clocks
+        that differ: the clients' clocks decide, not ours.
+
+        Raises:
+            CertificateError: When the pair has expired, covers not every name, is not for servers, or fails a
+                handshake; the message says which.
+        """
+        self._check(pair)
+        # Never asks for a client certificate by itself: OpenSSL has that from the outer context. So it can be probed.
+        context = server_context(pair, self._client_ca)
+        context.verify_mode = ssl.CERT_NONE
+        probe(context, pair.certificate)
+        self._served = _Served(pair, context)
+
+    def _choose(self, connection: ssl.SSLObject, _name: str | None, _outer: ssl.SSLContext) -> int | None:
+        served = self._served
+        if served is None:
+            return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR
+        connection.context = served.context
+        return None
+
+    def _check(self, pair: CertificatePair) -> None:
+        certificate, now = pair.certificate, self._clock()
+        start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        if now > end:
+            raise CertificateError(f"{describe(certificate)} expired at {show(end)}; issue a new one")
+        if now < start - BACKDATE:
+            raise CertificateError(
+                f"{describe(certificate)} is not valid before {show(start)} and it is {show(now)}; "
+                "check the clocks of this node and of the issuer"
+            )
+        if reason := why_not_a_server(certificate):
+            raise CertificateError(f"{reason}; issue it for servers")
+        if missing := [name for name in self._names if not covers(certificate, name)]:
+            raise CertificateError(
+                f"{describe(certificate)} does not cover {', '.join(missing)}; issue it with these alternative names"
+            )

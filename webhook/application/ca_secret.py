@@ -1,0 +1,134 @@
+"""What the CA Secret holds: the authority that signs, the one that comes next, and those still trusted.
+
+====================  ======================================================================================
+``ca.crt``, ``ca.key``      the authority that signs serving certificates
+``next.crt``, ``next.key``  its successor: published, and not signing before every bundle carries it
+``previous.crt``            authorities that sign no more but may still be needed by a serving certificate; no keys
+``previous-until``          when the last of those serving certificates has expired, RFC 3339
+====================  ======================================================================================
+
+Reading never fails: what cannot be used is left out and said, and a certificate whose key is lost is kept among the
+previous ones, for serving certificates that it has signed may be in use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from webhook.application.certificates import (
+    CertificateError,
+    CertificatePair,
+    bundle_pem,
+    read_bundle,
+    read_key,
+    show,
+)
+from webhook.application.trust import is_authority
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cryptography import x509
+
+CURRENT, NEXT = "ca", "next"
+PREVIOUS, PREVIOUS_UNTIL = "previous.crt", "previous-until"
+
+
+@dataclass(frozen=True, slots=True)
+class Authorities:
+    """The authorities of one CA Secret.
+
+    Attributes:
+        current: The one that signs.
+        next: The one that will.
+        previous: Those that are only trusted, newest first; never one of the two above.
+        previous_until: When ``previous`` may go; ``None`` when there are none, or when it is not known.
+        damage: What could not be used, one sentence each; not part of the value.
+    """
+
+    current: CertificatePair | None = None
+    next: CertificatePair | None = None
+    previous: tuple[x509.Certificate, ...] = ()
+    previous_until: datetime | None = None
+    damage: tuple[str, ...] = ()
+
+    @property
+    def signers(self) -> tuple[CertificatePair, ...]:
+        """Those that can sign, the current one first."""
+        return tuple(pair for pair in (self.current, self.next) if pair)
+
+    @property
+    def certificates(self) -> tuple[x509.Certificate, ...]:
+        """Every certificate, in the order in which bundles carry them."""
+        return (*(pair.certificate for pair in self.signers), *self.previous)
+
+
+def read_authorities(data: Mapping[str, bytes]) -> Authorities:
+    """Read a Secret's data (already decoded from base64); never fails."""
+    damage: list[str] = []
+    current, orphan = _read_signer(data, CURRENT, damage)
+    following, next_orphan = _read_signer(data, NEXT, damage)
+    if following and current and following.certificate == current.certificate:
+        damage.append("next.crt is the same certificate as ca.crt")
+        following = None
+    bundle = read_bundle(data.get(PREVIOUS, b""))
+    if bundle.damage:
+        damage.append(f"{PREVIOUS}: {bundle.damage}")
+    signing = {pair.certificate for pair in (current, following) if pair}
+    candidates = dict.fromkeys((*orphan, *next_orphan, *bundle.certificates))
+    previous = tuple(certificate for certificate in candidates if certificate not in signing)
+    if stray := [certificate for certificate in previous if not is_authority(certificate)]:
+        damage.append(f"{PREVIOUS}: {len(stray)} of its certificates are no authorities")
+        previous = tuple(certificate for certificate in previous if certificate not in stray)
+    until = _read_time(data.get(PREVIOUS_UNTIL, b""))
+    if previous and until is None:
+        damage.append(f"{PREVIOUS_UNTIL} is missing or not an RFC 3339 time")
+    return Authorities(current, following, previous, until if previous else None, tuple(damage))
+
+
+def write_authorities(authorities: Authorities) -> dict[str, bytes]:
+    """The whole data of the Secret; what is not in it is to be removed from the Secret."""
+    data = {}
+    for name, pair in ((CURRENT, authorities.current), (NEXT, authorities.next)):
+        if pair:
+            data |= {f"{name}.crt": bundle_pem([pair.certificate]), f"{name}.key": pair.key_pem}
+    if authorities.previous:
+        data[PREVIOUS] = bundle_pem(authorities.previous)
+    if authorities.previous and authorities.previous_until:
+        data[PREVIOUS_UNTIL] = show(authorities.previous_until).encode()
+    return data
+
+
+def _read_signer(
+    data: Mapping[str, bytes], name: str, damage: list[str]
+) -> tuple[CertificatePair | None, tuple[x509.Certificate, ...]]:
+    """A pair that can sign; or, where there is none, its certificate if that much can be read."""
+    pem, key_pem = data.get(f"{name}.crt", b""), data.get(f"{name}.key", b"")
+    if not pem and not key_pem:
+        return None, ()
+    bundle = read_bundle(pem)
+    try:
+        if not bundle.certificates:
+            raise CertificateError("it holds no readable certificate")
+        certificate = bundle.certificates[0]
+        if not is_authority(certificate):
+            raise CertificateError("it is not a certificate authority")
+        key = read_key(key_pem)
+        if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+            raise CertificateError("its key is neither ECDSA nor RSA, which every client verifies")
+        return CertificatePair(certificate, key), ()
+    except CertificateError as error:
+        damage.append(f"{name}.crt and {name}.key: {error}")
+        return None, tuple(filter(is_authority, bundle.certificates[:1]))
+
+
+def _read_time(text: bytes) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text.decode("ascii").strip())
+    except (ValueError, UnicodeDecodeError):
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else None

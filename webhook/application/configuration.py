@@ -1,0 +1,56 @@
+"""The configuration as admission uses it: parsed, checked, and swapped whole when its file changes."""
+
+from enum import StrEnum
+
+import msgspec
+
+from webhook.engine.pods import Pod
+from webhook.engine.policy import PolicyBook
+from webhook.engine.spelling import DevicePlugin
+
+
+class Mode(StrEnum):
+    """Whether enforce policies act, or only show what they would do (a dry run of the whole cluster)."""
+
+    ENFORCE = "enforce"
+    AUDIT = "audit"
+
+
+class Exemptions(msgspec.Struct, frozen=True):
+    """Who is left alone, by exact name."""
+
+    namespaces: frozenset[str] = frozenset()
+    usernames: frozenset[str] = frozenset()
+    runtime_classes: frozenset[str] = frozenset()
+    schedulers: frozenset[str] = frozenset()
+
+    def of_request(self, namespace: str, username: str) -> str | None:
+        """Why a request is exempt before its object is read: ``namespace``, ``user`` or ``None``."""
+        if namespace in self.namespaces:
+            return "namespace"
+        return "user" if username in self.usernames else None
+
+    def of_pod(self, pod: Pod) -> str | None:
+        """Why a pod is exempt: ``runtimeClass``, ``scheduler`` or ``None``."""
+        spec = pod.spec
+        if spec is None:
+            return None
+        if spec.runtime_class_name in self.runtime_classes:
+            return "runtimeClass"
+        return "scheduler" if spec.scheduler_name in self.schedulers else None
+
+
+DEFAULT_EXEMPTIONS = Exemptions(
+    namespaces=frozenset({"kube-system", "gpu-operator"}),
+    # These read GPU requests in a meaning of their own; where they don't run, a pod that names them never starts.
+    schedulers=frozenset({"kai-scheduler", "hami-scheduler"}),
+)
+
+
+class Configuration(msgspec.Struct, frozen=True):
+    """Everything that decides besides the pod and its namespace's labels."""
+
+    policies: PolicyBook = msgspec.field(default_factory=PolicyBook)
+    mode: Mode = Mode.ENFORCE
+    plugin: DevicePlugin = DevicePlugin()
+    exemptions: Exemptions = DEFAULT_EXEMPTIONS

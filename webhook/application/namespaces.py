@@ -1,0 +1,58 @@
+"""Where admission learns a namespace's labels: what it asks for, and the two ways of not getting it."""
+
+from typing import Protocol
+
+from webhook.engine.labels import NamespaceLabels
+
+
+class NamespaceNotFound(Exception):  # noqa: N818 - named after what happened, as the HTTP status is
+    """The API server says that there is no such namespace."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'namespace "{name}" does not exist')
+        self.name = name
+
+
+class NamespaceUnavailable(Exception):  # noqa: N818 - named after what happened, as the HTTP status is
+    """Nobody could say what the namespace's labels are; that is never the same as "it has none".
+
+    ``reason`` is for the person who reads the answer: what was tried, what came back.
+    """
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f'the labels of namespace "{name}" could not be read: {reason}')
+        self.name = name
+        self.reason = reason
+
+
+class Namespaces(Protocol):
+    """The labels of namespaces: a watched cache in a cluster, a file without one."""
+
+    def cached(self, name: str) -> NamespaceLabels | None:
+        """What is known now, without any I/O; ``None`` when the namespace is not known."""
+        ...
+
+    async def fetch(self, name: str) -> NamespaceLabels:
+        """Ask for a namespace that is not cached, once.
+
+        Raises:
+            NamespaceNotFound: there is no such namespace.
+            NamespaceUnavailable: the question could not be answered in time; nothing of this is remembered.
+        """
+        ...
+
+
+class Freshness(Protocol):
+    """What readiness wants to know of a source of namespaces."""
+
+    def synced(self) -> bool:
+        """Whether all namespaces have been read at least once."""
+        ...
+
+    def age(self) -> float | None:
+        """Seconds since the source last gave a sign of life; ``None`` before the first one."""
+        ...
+
+    def freshness(self, bound: float) -> tuple[bool, str]:
+        """Whether the source is synced and younger than ``bound`` seconds, and a sentence that says so."""
+        ...

@@ -1,0 +1,35 @@
+"""What admission tells of its decisions: one value a decision, for metrics and the log."""
+
+from typing import Protocol
+
+import msgspec
+
+from webhook.application.review import Request
+from webhook.engine.decision import Decision
+from webhook.engine.pods import Pod
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """A decision that was made.
+
+    Attributes:
+        mode: ``enforce``, ``warn`` or ``audit``: which label's policy decided.
+        acted: whether the decision had its effect; a ``warn`` or ``audit`` decision never has.
+        path: ``mutate`` or ``validate``.
+    """
+
+    mode: str
+    policy: str
+    decision: Decision
+    acted: bool
+    path: str
+    request: Request
+    pod: Pod
+
+
+class Recorder(Protocol):
+    """Where decisions are told."""
+
+    def decided(self, recorded: Recorded) -> None:
+        """Take note of a decision. Called in the request path: no I/O, nothing slow."""
+        ...

@@ -1,0 +1,177 @@
+"""AdmissionReview v1: the envelope as it comes in, and the only place that makes the one that goes out."""
+
+from base64 import b64encode
+from typing import Any, TypeVar
+
+import msgspec
+
+from webhook.engine.findings import Finding
+from webhook.engine.patch import Operation
+
+API_VERSION = "admission.k8s.io/v1"
+KIND = "AdmissionReview"
+_T = TypeVar("_T")
+
+
+class ReviewError(Exception):
+    """The bytes are no review that can be answered. The caller's mistake: HTTP 400, so that failurePolicy decides."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}" if field else message)
+        self.field = field
+        self.message = message
+
+
+class GroupVersionKind(msgspec.Struct):
+    """``request.kind``."""
+
+    group: str = ""
+    version: str = ""
+    kind: str = ""
+
+
+class UserInfo(msgspec.Struct):
+    """``request.userInfo``."""
+
+    username: str = ""
+
+
+class Request(msgspec.Struct, rename="camel"):
+    """``request``: what is asked about which object, by whom. The object itself stays undecoded."""
+
+    uid: str = ""
+    operation: str = ""
+    kind: GroupVersionKind | None = None
+    namespace: str = ""
+    name: str = ""
+    sub_resource: str = ""
+    dry_run: bool | None = None
+    user_info: UserInfo = msgspec.field(default_factory=UserInfo)
+    object: msgspec.Raw = msgspec.Raw()
+
+    @property
+    def has_object(self) -> bool:
+        """Whether an object came with the request."""
+        return memoryview(self.object) not in (b"", b"null")
+
+
+class Review(msgspec.Struct, rename="camel"):
+    """The envelope."""
+
+    api_version: str = ""
+    kind: str = ""
+    request: Request | None = None
+
+
+_REVIEW = msgspec.json.Decoder(Review)
+
+
+def decode(body: bytes) -> Request:
+    """Read a review.
+
+    Args:
+        body: the HTTP body.
+
+    Raises:
+        ReviewError: naming the field that is malformed, missing or of another kind or version.
+    """
+    review = decode_json(_REVIEW, body)
+    if review.kind != KIND:
+        raise ReviewError("kind", f'must be "{KIND}", not "{review.kind}"')
+    if review.api_version != API_VERSION:
+        raise ReviewError("apiVersion", f'must be "{API_VERSION}", not "{review.api_version}"')
+    request = review.request
+    if request is None:
+        raise ReviewError("request", "is missing")
+    if not request.uid:
+        raise ReviewError("request.uid", "is missing")
+    if not request.operation:
+        raise ReviewError("request.operation", "is missing")
+    return request
+
+
+def decode_json(decoder: msgspec.json.Decoder[_T], body: bytes | msgspec.Raw, root: str = "") -> _T:
+    """Decode JSON, turning every way in which it can be wrong into a ``ReviewError`` under the path ``root``."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `$")
+        raise ReviewError(f"{root}{where.rstrip('`')}".lstrip("."), what) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ReviewError(root, f"is not valid JSON: {error}") from error
+    except RecursionError as error:
+        raise ReviewError(root, "is nested too deeply") from error
+
+
+class Cause(msgspec.Struct):
+    """One cause of a refusal, as ``metav1.StatusCause``."""
+
+    reason: str
+    message: str
+    field: str
+
+
+class Details(msgspec.Struct):
+    """``status.details``."""
+
+    causes: list[Cause]
+
+
+class Status(msgspec.Struct):
+    """``status`` of a refusal, as ``metav1.Status``."""
+
+    message: str
+    details: Details
+    reason: str = "Forbidden"
+    code: int = 403
+
+
+class Response(msgspec.Struct, rename="camel", omit_defaults=True):
+    """``response``; what is empty is left out, and ``patchType`` comes exactly with ``patch``."""
+
+    uid: str
+    allowed: bool
+    status: Status | None = None
+    patch_type: str | None = None
+    patch: str | None = None
+    warnings: list[str] | None = None
+    audit_annotations: dict[str, str] | None = None
+
+
+class _Answer(msgspec.Struct, rename="camel"):
+    api_version: str
+    kind: str
+    response: Response
+
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def allowed(
+    request: Request,
+    operations: list[Operation] | None = None,
+    warnings: list[str] | None = None,
+    annotations: dict[str, str] | None = None,
+) -> bytes:
+    """A review that lets the object through, changed by ``operations`` if there are any."""
+    response = Response(request.uid, True, warnings=warnings or None, audit_annotations=annotations or None)  # noqa: FBT003 - the field is what it is
+    if operations:
+        response.patch_type = "JSONPatch"
+        response.patch = b64encode(_ENCODER.encode(operations)).decode("ascii")
+    return _encode(response)
+
+
+def denied(request: Request, findings: tuple[Finding, ...], annotations: dict[str, str] | None = None) -> bytes:
+    """A review that refuses the object for findings. kubectl shows the message; each finding is a cause with its field."""
+    causes = [Cause(finding.rule.value, finding.message, finding.path) for finding in findings]
+    status = Status("; and ".join(finding.message for finding in findings), Details(causes))
+    return _encode(Response(request.uid, False, status, audit_annotations=annotations or None))  # noqa: FBT003 - as above
+
+
+def _encode(response: Response) -> bytes:
+    return _ENCODER.encode(_Answer(API_VERSION, KIND, response))
+
+
+def to_json(value: Any) -> str:
+    """Compact JSON, for annotations."""
+    return _ENCODER.encode(value).decode()

@@ -1,0 +1,60 @@
+"""Telling: a decision in the words of warnings (for the user) and audit annotations (for the audit log)."""
+
+from webhook.application.review import to_json
+from webhook.engine.decision import Decision, Outcome
+from webhook.engine.patch import Operation
+from webhook.engine.policy import Policy
+from webhook.engine.summary import changes
+
+# The API server cuts warnings once a response's sum passes 4096 characters; three quarters leave room for other webhooks.
+_WARNINGS_BUDGET = 3072
+_PATCH_BUDGET = 8192
+
+
+def would_be(decision: Decision, policy: Policy) -> list[str]:
+    """What a policy that does not act would do, a sentence a container, for the user."""
+    if decision.outcome is Outcome.DENIED:
+        told = [f"would be refused: {finding.reason}" for finding in decision.denials]
+    elif decision.outcome is Outcome.REWRITTEN:
+        told = [f'{change} by policy "{policy.name}"' for change in changes(decision, "would become")]
+    else:
+        told = []
+    return told if decision.outcome is Outcome.DENIED else [*told, *advice(decision)]
+
+
+def advice(decision: Decision) -> list[str]:
+    """What the rules that only warn have to say."""
+    return [finding.message for finding in decision.warnings]
+
+
+def within_budget(warnings: list[str]) -> list[str] | None:
+    """The warnings without repetition, as many as a response can carry whole; the last says how many there is no room for."""
+    distinct = list(dict.fromkeys(warnings))
+    total = 0
+    for number, warning in enumerate(distinct):
+        total += len(warning)
+        if total > _WARNINGS_BUDGET:
+            return [*distinct[:number], f"gpuwarden: {len(distinct) - number} more, see gpuwarden check"]
+    return distinct or None
+
+
+def annotate(annotations: dict[str, str], mode: str, policy: Policy, decision: Decision) -> None:
+    """Add what a mode's policy decided: policy, outcome and rule ids, under keys that begin with the mode."""
+    annotations[f"{mode}-policy"] = policy.name
+    annotations[f"{mode}-outcome"] = decision.outcome.value
+    if decision.findings:
+        annotations[f"{mode}-rules"] = ",".join(dict.fromkeys(finding.rule.value for finding in decision.findings))
+
+
+def annotate_patch(annotations: dict[str, str], mode: str, operations: list[Operation]) -> None:
+    """Add the patch that was not made: JSON that is valid whatever its length, whole operations only."""
+    if not operations:
+        return
+    kept, size = [], 0
+    for operation in operations:
+        size += len(to_json(operation)) + 1
+        if size > _PATCH_BUDGET:
+            annotations[f"{mode}-patch-omitted"] = str(len(operations) - len(kept))
+            break
+        kept.append(operation)
+    annotations[f"{mode}-patch"] = to_json(kept)

@@ -1,0 +1,130 @@
+"""What a client would say of a certificate: valid now, due for renewal, covering a name, issued by, trusted under.
+
+Pure: every question that depends on the time takes it as ``at``, an aware datetime. The answers to "why not" are
+sentences, for the log, or ``None`` when there is nothing to say.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from webhook.application.certificates import describe, show
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+_MAX_CHAIN = 8  # a longer path is a loop or a mistake
+
+
+def is_authority(certificate: x509.Certificate) -> bool:
+    """Whether the certificate may sign others: basic constraints say CA, and key usage, where given, allows it."""
+    try:
+        if not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+            return False
+        return certificate.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+    except x509.ExtensionNotFound as missing:
+        return missing.oid == x509.KeyUsage.oid
+    except ValueError:  # an extension that cannot be parsed, or twice the same
+        return False
+
+
+def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether ``issuer``'s name stands in the certificate and its key made the signature; says nothing of dates."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def why_invalid(certificate: x509.Certificate, at: datetime) -> str | None:
+    """Why the certificate is not valid at this moment, or ``None``; both ends count as valid (RFC 5280, 4.1.2.5)."""
+    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if at < start:
+        return f"{describe(certificate)} is not valid before {show(start)}"
+    if at > end:
+        return f"{describe(certificate)} expired at {show(end)}"
+    return None
+
+
+def needs_renewal(certificate: x509.Certificate, at: datetime) -> str | None:
+    """Why the certificate should be replaced, or ``None``: it is not valid now, or two thirds of its life are over.
+
+    The rule is cert-manager's own (``authority.go: caRequiresRegeneration``): it needs no setting besides the lifetime.
+    """
+    if reason := why_invalid(certificate, at):
+        return reason
+    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    due = start + (end - start) * 2 / 3
+    if at >= due:
+        return f"{describe(certificate)} has been due for renewal since {show(due)}, two thirds of its life"
+    return None
+
+
+def covers(certificate: x509.Certificate, name: str) -> bool:
+    """Whether a client that dials ``name`` (a DNS name or an IP address) accepts the certificate's names.
+
+    Subject alternative names only, as Go does it (the common name has not counted since Go 1.15); a wildcard stands
+    for one whole leftmost label (RFC 6125, 6.4.3).
+    """
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+    try:
+        return ipaddress.ip_address(name) in names.get_values_for_type(x509.IPAddress)
+    except ValueError:
+        wanted = name.rstrip(".").lower()
+    first, _, rest = wanted.partition(".")
+    alternatives = {wanted, f"*.{rest}"} if first and rest else {wanted}
+    return any(dns.lower() in alternatives for dns in names.get_values_for_type(x509.DNSName))
+
+
+def why_not_a_server(certificate: x509.Certificate) -> str | None:
+    """Why clients would not take the certificate for a server's, or ``None``: extended key usage without serverAuth."""
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return None
+    except ValueError as error:
+        return f"the extensions of {describe(certificate)} cannot be read ({error})"
+    if ExtendedKeyUsageOID.SERVER_AUTH in usage or ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in usage:
+        return None
+    return f"the extended key usage of {describe(certificate)} does not include serverAuth"
+
+
+def why_untrusted(
+    leaf: x509.Certificate,
+    trusted: Sequence[x509.Certificate],
+    at: datetime,
+    intermediates: Sequence[x509.Certificate] = (),
+) -> str | None:
+    """Why a client that trusts ``trusted`` refuses the leaf at this moment, or ``None`` when it accepts it.
+
+    Follows Go's ``x509.Certificate.Verify``, which kube-apiserver uses: every certificate of the path must be valid
+    now, every issuer an authority, and any certificate of the bundle ends the path, self-signed or not. Names are
+    asked separately, with `covers`.
+    """
+    if reason := why_invalid(leaf, at) or why_not_a_server(leaf):
+        return reason
+    reasons: list[str] = []
+    paths: list[tuple[x509.Certificate, ...]] = [(leaf,)]
+    while paths:
+        path = paths.pop()
+        if path[-1] in trusted:
+            return None
+        issuers = (*trusted, *(c for c in intermediates if c not in path))
+        for issuer in dict.fromkeys(issuers if len(path) < _MAX_CHAIN else ()):
+            if not (is_authority(issuer) and issued_by(path[-1], issuer)):
+                continue
+            if reason := why_invalid(issuer, at):
+                reasons.append(f"its issuer {reason}")
+            else:
+                paths.append((*path, issuer))
+    return "; ".join(reasons) or f"none of the {len(trusted)} trusted certificates issued {describe(leaf)}"

@@ -1,0 +1,108 @@
+"""Edits: the changes that a decision makes to a pod, each a value; the JSON Patch is derived from them."""
+
+import msgspec
+
+from webhook.engine.pods import Place, Toleration
+from webhook.engine.spelling import Need
+
+
+class RenameResource(msgspec.Struct, frozen=True):
+    """The quantity of one GPU resource goes under another name, in limits and requests, where each stands."""
+
+    place: Place
+    old: str
+    new: str
+    sections: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.place.field}: {self.old} becomes {self.new}"
+
+
+class AddNeed(msgspec.Struct, frozen=True):
+    """A node label that the form needs: a nodeSelector, or a requirement in every alternative of the node affinity."""
+
+    need: Need
+
+    def __str__(self) -> str:
+        return f"{'node selector' if self.need.is_selector else 'node affinity'} {self.need}"
+
+
+class DropKey(msgspec.Struct, frozen=True):
+    """A node label that spelled the request's old form goes from nodeSelector and required node affinity."""
+
+    key: str
+
+    def __str__(self) -> str:
+        return f"without node selector {self.key}"
+
+
+class ReplaceProduct(msgspec.Struct, frozen=True):
+    """The product that the pod selects gets the suffix that nodes of the form carry."""
+
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        return f"product {self.old} becomes {self.new}"
+
+
+class AddNodeSelector(msgspec.Struct, frozen=True):
+    """A nodeSelector of the policy's own."""
+
+    key: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"node selector {self.key}: {self.value}"
+
+
+class AddToleration(msgspec.Struct, frozen=True):
+    """A toleration, the form's or the policy's own."""
+
+    toleration: Toleration
+
+    def __str__(self) -> str:
+        return f"toleration {self.toleration.key or '*'} {self.toleration.effect or ''}".rstrip()
+
+
+class AddEnv(msgspec.Struct, frozen=True):
+    """An environment variable of the policy's own."""
+
+    place: Place
+    name: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.place.field}: env {self.name}={self.value}"
+
+
+class SetRuntimeClass(msgspec.Struct, frozen=True):
+    """The runtime class of the policy's own."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"runtime class {self.name}"
+
+
+class Annotate(msgspec.Struct, frozen=True):
+    """An annotation that informs; no decision reads it."""
+
+    key: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"annotation {self.key}"
+
+
+Edit = (
+    RenameResource
+    | AddNeed
+    | DropKey
+    | ReplaceProduct
+    | AddNodeSelector
+    | AddToleration
+    | AddEnv
+    | SetRuntimeClass
+    | Annotate
+)

@@ -1,0 +1,122 @@
+"""Forms: how a GPU is handed out, and the policy values that name them."""
+
+import re
+from enum import StrEnum
+
+import msgspec
+
+from webhook.engine.profiles import PROFILE
+
+
+class Sharing(StrEnum):
+    """How many pods use one device at a time, and by which means. ``ANY`` is shared, by whichever means."""
+
+    NONE = "none"
+    ANY = "any"
+    TIME_SLICING = "time-slicing"
+    MPS = "mps"
+
+
+class Platform(StrEnum):
+    """Who hands GPUs out: the NVIDIA device plugin, or GKE's own."""
+
+    DEVICE_PLUGIN = "device-plugin"
+    GKE = "gke"
+
+
+# https://cloud.google.com/kubernetes-engine/docs/concepts/timesharing-gpus: clients per GPU
+MINIMUM_CLIENTS, MAXIMUM_CLIENTS = 2, 48
+
+
+class Form(msgspec.Struct, frozen=True):
+    """A partition, a sharing, a platform, and the client count that GKE sharing names.
+
+    A request may leave things open that a policy never does: the client count (``None`` with a shared GKE form) and, on
+    GKE, the sharing (``ANY``).
+    """
+
+    partition: str | None = None
+    sharing: Sharing = Sharing.NONE
+    platform: Platform = Platform.DEVICE_PLUGIN
+    clients: int | None = None
+
+    @property
+    def shared(self) -> bool:
+        """Whether several pods use the device at a time."""
+        return self.sharing is not Sharing.NONE
+
+    def meet(self, other: "Form", *, across_platforms: bool = False) -> "Form | None":
+        """The form that is both: each aspect as specific as the more specific of the two; ``None`` if they exclude each other.
+
+        With ``across_platforms`` the platform and the client count are those of ``other``: the same form elsewhere.
+        """
+        if self.partition != other.partition:
+            return None
+        sharing = meet_sharing(self.sharing, other.sharing)
+        if sharing is None:
+            return None
+        if self.platform is not other.platform:
+            return Form(self.partition, sharing, other.platform, other.clients) if across_platforms else None
+        if self.clients is not None and other.clients is not None and self.clients != other.clients:
+            return None
+        return Form(self.partition, sharing, self.platform, self.clients if other.clients is None else other.clients)
+
+    def __str__(self) -> str:
+        """The policy value that names the form; what is left open shows as a shorter value (``gke-mps``)."""
+        gke = self.platform is Platform.GKE
+        parts = ["gke"] if gke else []
+        if self.partition:
+            parts.append(f"mig-{self.partition}")
+        if self.sharing is Sharing.NONE:
+            parts += [] if self.partition else ["exclusive"]
+        elif self.sharing is Sharing.ANY:
+            parts.append("shared")
+        elif gke and self.sharing is Sharing.TIME_SLICING:
+            parts.append("time-sharing")
+        else:
+            parts.append(self.sharing.value)
+        if self.clients is not None:
+            parts.append(str(self.clients))
+        return "-".join(parts)
+
+
+def meet_sharing(one: Sharing, other: Sharing) -> Sharing | None:
+    """The sharing that is both; ``ANY`` gives way to a named one; ``None`` if they exclude each other."""
+    if one is other:
+        return one
+    if Sharing.NONE in (one, other):
+        return None
+    if one is Sharing.ANY:
+        return other
+    return one if other is Sharing.ANY else None
+
+
+_FIXED = {
+    "exclusive": Form(),
+    "shared": Form(sharing=Sharing.ANY),
+    "time-slicing": Form(sharing=Sharing.TIME_SLICING),
+    "mps": Form(sharing=Sharing.MPS),
+    "gke-exclusive": Form(platform=Platform.GKE),
+}
+_MIG = re.compile(rf"mig-(?P<partition>{PROFILE})(?P<shared>-shared)?")
+_GKE = re.compile(
+    rf"gke(?:-mig-(?P<partition>{PROFILE}))?(?:-(?P<sharing>time-sharing|mps)-(?P<clients>0|[1-9][0-9]{{0,5}}))?"
+)
+
+
+def parse(value: str) -> Form | None:
+    """The form that a policy value names (``mig-1g.5gb-shared``, ``gke-mps-4``), or ``None`` when it names none."""
+    if value in _FIXED:
+        return _FIXED[value]
+    if match := _MIG.fullmatch(value):
+        return Form(match["partition"], Sharing.ANY if match["shared"] else Sharing.NONE)
+    match = _GKE.fullmatch(value)
+    if match is None or not (match["partition"] or match["sharing"]):
+        return None
+    if not match["sharing"]:
+        return Form(match["partition"], Sharing.NONE, Platform.GKE)
+    clients = int(match["clients"])
+    if not MINIMUM_CLIENTS <= clients <= MAXIMUM_CLIENTS:
+        return None
+    sharing = Sharing.TIME_SLICING if match["sharing"] == "time-sharing" else Sharing.MPS
+    return Form(match["partition"], sharing, Platform.GKE, clients)

@@ -1,0 +1,148 @@
+"""Typed views of the few pod fields that gpuwarden reads; everything else in a pod is never looked at."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from webhook.engine.quantity import Quantity
+
+MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
+
+# Every field may be null or missing in JSON that people write, and means the same then.
+Strings = dict[str, str] | None
+
+
+class Resources(msgspec.Struct):
+    """``resources`` of a container."""
+
+    limits: dict[str, Quantity] | None = None
+    requests: dict[str, Quantity] | None = None
+
+
+class EnvVar(msgspec.Struct):
+    """One ``env`` entry; the value is none of our business."""
+
+    name: str = ""
+
+
+class Container(msgspec.Struct, rename="camel"):
+    """A container, an init container or a sidecar."""
+
+    name: str = ""
+    resources: Resources | None = None
+    env: list[EnvVar] | None = None
+    restart_policy: str | None = None
+
+
+class Expression(msgspec.Struct):
+    """One node selector requirement."""
+
+    key: str = ""
+    operator: str = ""
+    values: list[str] | None = None
+
+
+class Term(msgspec.Struct, rename="camel"):
+    """One node selector term: its expressions hold together."""
+
+    match_expressions: list[Expression] | None = None
+    match_fields: list[Any] | None = None
+
+    @property
+    def matches_nothing(self) -> bool:
+        """Kubernetes: "A null or empty node selector term matches no objects"."""
+        return not self.match_expressions and not self.match_fields
+
+
+class Required(msgspec.Struct, rename="camel"):
+    """``requiredDuringSchedulingIgnoredDuringExecution``: terms that are alternatives."""
+
+    node_selector_terms: list[Term] | None = None
+
+
+class NodeAffinity(msgspec.Struct):
+    """``nodeAffinity``; preferences are not read."""
+
+    required: Required | None = msgspec.field(name="requiredDuringSchedulingIgnoredDuringExecution", default=None)
+
+
+class Affinity(msgspec.Struct, rename="camel"):
+    """``affinity``."""
+
+    node_affinity: NodeAffinity | None = None
+
+
+class Toleration(msgspec.Struct, rename="camel", omit_defaults=True):
+    """A toleration, as pods and policies write it."""
+
+    key: str | None = None
+    operator: str | None = None
+    value: str | None = None
+    effect: str | None = None
+    toleration_seconds: int | None = None
+
+
+class PodSpec(msgspec.Struct, rename="camel"):
+    """``spec`` of a pod or of a template."""
+
+    containers: list[Container] | None = None
+    init_containers: list[Container] | None = None
+    node_selector: Strings = None
+    affinity: Affinity | None = None
+    tolerations: list[Toleration] | None = None
+    runtime_class_name: str | None = None
+    scheduler_name: str | None = None
+    host_ipc: bool | None = msgspec.field(name="hostIPC", default=None)
+
+    @property
+    def terms(self) -> list[Term]:
+        """The alternatives of the required node affinity."""
+        node = self.affinity and self.affinity.node_affinity
+        required = node and node.required
+        return (required and required.node_selector_terms) or []
+
+
+class Metadata(msgspec.Struct, rename="camel"):
+    """``metadata`` of a pod or of a template."""
+
+    name: str | None = None
+    generate_name: str | None = None
+    namespace: str | None = None
+    annotations: Strings = None
+
+
+class Pod(msgspec.Struct, rename="camel"):
+    """A pod, or the template of one."""
+
+    metadata: Metadata | None = None
+    spec: PodSpec | None = None
+
+    @property
+    def is_mirror(self) -> bool:
+        """A mirror pod shows a static pod that already runs; changing it would only detach it from its source."""
+        return bool(self.metadata and self.metadata.annotations and MIRROR_ANNOTATION in self.metadata.annotations)
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a container stands in its pod."""
+
+    section: str
+    index: int
+
+    @property
+    def pointer(self) -> str:
+        """As a JSON pointer (RFC 6901) from the pod's root."""
+        return f"/spec/{self.section}/{self.index}"
+
+    @property
+    def field(self) -> str:
+        """As Kubernetes writes field paths."""
+        return f"spec.{self.section}[{self.index}]"
+
+
+def containers(spec: PodSpec) -> Iterator[tuple[str, int, Container]]:
+    """Every container that can ask for resources, with the list it stands in and its place there, in start order."""
+    for section, listed in (("initContainers", spec.init_containers), ("containers", spec.containers)):
+        for index, container in enumerate(listed or ()):
+            yield section, index, container

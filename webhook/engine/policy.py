@@ -1,0 +1,157 @@
+"""Policies: the forms a namespace permits, by built-in value or configured name, and what its labels select."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from enum import StrEnum
+from functools import lru_cache
+
+import msgspec
+
+from webhook.engine.forms import Form, Platform, Sharing, parse
+from webhook.engine.labels import AUDIT, ENFORCE, WARN, NamespaceLabels
+from webhook.engine.pods import Toleration
+from webhook.engine.profiles import DOCUMENTED
+
+ANY = "any"
+NONE = "none"
+
+
+class Mismatch(StrEnum):
+    """What becomes of an explicit request for a form that the policy does not list."""
+
+    REJECT = "reject"
+    REWRITE = "rewrite"
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """An ordered list of permitted forms, and settings. The first form is what a plain request becomes.
+
+    Attributes:
+        name: the value that selects it.
+        forms: the permitted forms; empty for ``any`` and ``none``.
+        permits_any: every form is permitted and nothing is rewritten.
+        mismatch: what becomes of explicit requests for other forms.
+        max_per_container, max_per_pod: the most GPUs that one may ask for.
+        node_selector, tolerations, runtime_class_name, env: added to pods that ask for GPUs, never over what the pod sets.
+        unreadable: why the label could not be read, for the policy that stands in for it and refuses every GPU.
+    """
+
+    name: str
+    forms: tuple[Form, ...] = ()
+    permits_any: bool = False
+    mismatch: Mismatch = Mismatch.REJECT
+    max_per_container: int | None = None
+    max_per_pod: int | None = None
+    node_selector: Mapping[str, str] = msgspec.field(default_factory=dict)
+    tolerations: tuple[Toleration, ...] = ()
+    runtime_class_name: str | None = None
+    env: Mapping[str, str] = msgspec.field(default_factory=dict)
+    unreadable: str | None = None
+
+    def most_shared(self, form: Form) -> int:
+        """How many slots of a shared form one container may ask for: 1, or what the policy raises it to.
+
+        Only a policy of nothing but shared forms says with ``maxPerContainer`` that it means slots, and GKE time-sharing
+        refuses more than one whatever a policy says.
+        """
+        raises = self.forms and all(listed.shared for listed in self.forms) and not refuses_more_than_one(form)
+        return max(1, self.max_per_container or 1) if raises else 1
+
+
+def refuses_more_than_one(form: Form) -> bool:
+    """Whether a shared form's device plugin refuses two slots whatever its settings (GKE gpusharing.go: time-sharing)."""
+    return form.platform is Platform.GKE and form.sharing is Sharing.TIME_SLICING
+
+
+ANY_POLICY = Policy(ANY, permits_any=True)
+NONE_POLICY = Policy(NONE)
+
+
+class LabelProblem(msgspec.Struct, frozen=True):
+    """A label that can't be read: its path, its value, and what to write instead."""
+
+    path: str
+    value: str
+    message: str
+
+
+class NamespacePolicies(msgspec.Struct, frozen=True):
+    """What a namespace's labels select: always a policy for each mode, and whatever could not be read.
+
+    ``advise`` is what the templates of workloads are warned by: ``warn``, or ``enforce`` where only that is set.
+    """
+
+    enforce: Policy
+    warn: Policy
+    audit: Policy
+    advise: Policy
+    problems: tuple[LabelProblem, ...] = ()
+
+
+class PolicyBook:
+    """Every policy that a label can name: the built-in values and the configured names."""
+
+    def __init__(self, configured: Mapping[str, Policy] | None = None, defaults: NamespaceLabels | None = None) -> None:
+        """Take the configured policies, and the values that stand where a label is missing (``any`` where unset)."""
+        self.configured = dict(configured or {})
+        self.defaults = defaults or NamespaceLabels()
+        # Namespaces share few distinct sets of labels; both memories are bounded because people write labels.
+        self.resolve = lru_cache(maxsize=1024)(self._resolve)
+        self.select = lru_cache(maxsize=4096)(self._select)
+
+    def _resolve(self, value: str) -> Policy | None:
+        """The policy behind a value, or ``None`` when no policy has that name."""
+        if value in self.configured:
+            return self.configured[value]
+        return built_in(value)
+
+    def nearest(self, value: str) -> str:
+        """A sentence that says that the value is no policy, and the nearest that is."""
+        close = get_close_matches(value.lower(), [*self.configured, *_EXAMPLES], n=1, cutoff=0.6)
+        if close:
+            return f'"{value}" is not a policy; did you mean "{close[0]}"?'
+        names = ", ".join(
+            [*self.configured, "exclusive", "shared", "time-slicing", "mps", "mig-<profile>", "any", "none"]
+        )
+        return f'"{value}" is not a policy; known are {names} and the gke-… forms'
+
+    def _select(self, labels: NamespaceLabels) -> NamespacePolicies:
+        """The policies that a namespace's labels select.
+
+        A label that can't be read never loosens anything: ``enforce`` then refuses every GPU, ``warn`` and ``audit`` count
+        as ``any``. Mirrors k8s.io/pod-security-admission/api PolicyToEvaluate.
+        """
+        problems: list[LabelProblem] = []
+
+        def read(key: str, value: str | None, default: str | None) -> Policy:
+            value = value if value is not None else default if default is not None else ANY
+            policy = self.resolve(value)
+            if policy is not None:
+                return policy
+            message = self.nearest(value)
+            problems.append(LabelProblem(f"metadata.labels[{key}]", value, message))
+            return Policy(value, unreadable=f"label {key}: {message}") if key == ENFORCE else ANY_POLICY
+
+        enforce = read(ENFORCE, labels.enforce, self.defaults.enforce)
+        warn = read(WARN, labels.warn, self.defaults.warn)
+        audit = read(AUDIT, labels.audit, self.defaults.audit)
+        advise = enforce if labels.warn is None and labels.enforce is not None else warn
+        return NamespacePolicies(enforce, warn, audit, advise, tuple(problems))
+
+
+def built_in(value: str) -> Policy | None:
+    """The policy that a built-in value names by itself (``any``, ``none``, ``mps``, ``gke-mig-1g.5gb`` …)."""
+    if value == ANY:
+        return ANY_POLICY
+    if value == NONE:
+        return NONE_POLICY
+    form = parse(value)
+    return None if form is None else Policy(value, (form,))
+
+
+_EXAMPLES = (
+    *(ANY, NONE, "exclusive", "shared", "time-slicing", "mps", "gke-exclusive"),
+    *(f"{kind}-{clients}" for kind in ("gke-time-sharing", "gke-mps") for clients in (2, 3, 4, 8, 16, 48)),
+    *(f"{platform}mig-{profile}" for platform in ("", "gke-") for profile in DOCUMENTED),
+    *(f"mig-{profile}-shared" for profile in DOCUMENTED),
+)

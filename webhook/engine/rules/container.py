@@ -1,0 +1,72 @@
+"""Rules that one container's resources break by themselves, whatever the policy."""
+
+from collections.abc import Iterator
+
+from webhook.engine.findings import Finding, Rule, deny, warn
+from webhook.engine.quantity import whole
+from webhook.engine.requests import Ask
+
+
+def malformed(ask: Ask) -> Finding | None:
+    """The first thing that keeps a container's request from being understood at all, or ``None``."""
+    return not_a_whole_number(ask) or limits_requests_differ(ask) or mixed_gpu_resources(ask)
+
+
+def not_a_whole_number(ask: Ask) -> Finding | None:
+    """``0.5``, ``1500m``, ``-1``: Kubernetes validation.go ValidateResourceQuantityValue, "must be an integer"."""
+    for amount in ask.amounts:
+        for section, quantity in (("limits", amount.limit), ("requests", amount.request)):
+            if whole(quantity) is None:
+                name = amount.resource.name
+                return deny(
+                    Rule.NOT_A_WHOLE_NUMBER,
+                    f"{ask.place.field}.resources.{section}[{name}]",
+                    f"{ask.name}: {name}: {quantity} is not a whole number",
+                    "GPUs are counted, not divided; write an integer such as 1",
+                )
+    return None
+
+
+def limits_requests_differ(ask: Ask) -> Finding | None:
+    """Extended resources can't be overcommitted: validation.go "Limit must be set", "must be equal to … limit"."""
+    for amount in ask.amounts:
+        name = amount.resource.name
+        if not amount.in_limits:
+            return deny(
+                Rule.LIMITS_REQUESTS_DIFFER,
+                ask.field(amount),
+                f"{ask.name}: {name}: {amount.request} stands only in requests",
+                "Kubernetes takes an extended resource from limits; move it there",
+            )
+        if amount.in_requests and whole(amount.limit) != whole(amount.request):
+            return deny(
+                Rule.LIMITS_REQUESTS_DIFFER,
+                ask.field(amount),
+                f"{ask.name}: limits say {name}: {amount.limit} and requests say {amount.request}",
+                "Kubernetes wants both the same for an extended resource; write it in limits only",
+            )
+    return None
+
+
+def mixed_gpu_resources(ask: Ask) -> Finding | None:
+    """Two GPU resources in one container: both are charged, and it is undefined which one is visible (k8s-device-plugin#728)."""
+    if len(ask.amounts) < 2:  # noqa: PLR2004 - two is what the rule is about
+        return None
+    names = " and ".join(amount.resource.name for amount in ask.amounts)
+    return deny(
+        Rule.MIXED_GPU_RESOURCES,
+        ask.field(ask.amounts[1]),
+        f"{ask.name}: asks for {names}",
+        "the container would be charged for all and see only one; keep one of them, or use a container for each",
+    )
+
+
+def unknown_gpu_resources(ask: Ask) -> Iterator[Finding]:
+    """Names that look like GPU resources and are none: no node ever has them."""
+    for unknown, field in ask.unknown:
+        yield warn(
+            Rule.UNKNOWN_GPU_RESOURCE,
+            field,
+            f"{ask.name}: {unknown.name} is no GPU resource",
+            f"no node offers it; did you mean {unknown.nearest}?",
+        )

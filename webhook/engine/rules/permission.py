@@ -1,0 +1,61 @@
+"""Rules of the policy: whether a GPU, and which form of it, is permitted here, and how many."""
+
+from webhook.engine.findings import Finding, Rule, deny
+from webhook.engine.forms import Form
+from webhook.engine.policy import Policy
+from webhook.engine.requests import Amount, Ask
+
+
+def gpu_not_permitted(ask: Ask, policy: Policy) -> Finding | None:
+    """Policy ``none``, and the policy that stands in for an ``enforce`` label that can't be read."""
+    if policy.forms or policy.permits_any:
+        return None
+    amount = ask.amounts[0]
+    path = ask.field(amount)
+    reason = f"{ask.name}: {amount} is not permitted"
+    if policy.unreadable:
+        detail = f"no GPU is, while the namespace's {policy.unreadable}; ask its owner to correct the label"
+        return deny(Rule.GPU_NOT_PERMITTED, path, f"{reason} in this namespace", detail)
+    detail = "remove the request, or use a namespace whose policy permits GPUs"
+    return deny(Rule.GPU_NOT_PERMITTED, path, f'{reason} under namespace policy "{policy.name}"', detail)
+
+
+def form_not_permitted(ask: Ask, amount: Amount, stated: tuple[Form, ...], policy: Policy) -> Finding:
+    """An explicit request for a form that the policy doesn't list, on any platform."""
+    permitted = ", ".join(str(form) for form in policy.forms)
+    return deny(
+        Rule.FORM_NOT_PERMITTED,
+        ask.field(amount),
+        f'{ask.name}: {amount} asks for form "{stated[0]}", which namespace policy "{policy.name}" does not permit',
+        f"it permits {permitted}; request one of these, or a plain nvidia.com/gpu to be given {policy.forms[0]}",
+    )
+
+
+def per_container_limit(ask: Ask, amount: Amount, policy: Policy) -> Finding | None:
+    """The policy's ``maxPerContainer``."""
+    limit = policy.max_per_container
+    if limit is None or amount.count <= limit:
+        return None
+    return deny(
+        Rule.PER_CONTAINER_LIMIT,
+        ask.field(amount),
+        f"{ask.name}: {amount} is more than a container may have",
+        f'namespace policy "{policy.name}" permits {limit} per container; request {_at_most(limit)}',
+    )
+
+
+def per_pod_limit(count: int, policy: Policy) -> Finding | None:
+    """The policy's ``maxPerPod``, over what the pod needs at once."""
+    limit = policy.max_per_pod
+    if limit is None or count <= limit:
+        return None
+    return deny(
+        Rule.PER_POD_LIMIT,
+        "spec",
+        f"pod: its containers ask for {count} {'GPU' if count == 1 else 'GPUs'} at once",
+        f'namespace policy "{policy.name}" permits {limit} per pod; request {_at_most(limit)}',
+    )
+
+
+def _at_most(limit: int) -> str:
+    return "at most " + str(limit) if limit > 1 else str(limit)

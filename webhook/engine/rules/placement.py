@@ -1,0 +1,69 @@
+"""Rules of the node that a pod needs: selectors that contradict a form, or say only half of it."""
+
+from webhook.engine.findings import Finding, Rule, deny, warn
+from webhook.engine.forms import Form, Platform
+from webhook.engine.nodes import ABSENT, NodeConstraints
+from webhook.engine.policy import Policy
+from webhook.engine.requests import Ask
+from webhook.engine.spelling import GKE_CLIENTS, GKE_SHARING, Need
+
+
+def selector_conflict(ask: Ask, form: Form, need: Need, nodes: NodeConstraints) -> Finding:
+    """The form needs a node label that the pod excludes, in nodeSelector or in required node affinity."""
+    if need.key in nodes.selector:
+        path, says = f"spec.nodeSelector[{need.key}]", f"selects {need.key}: {nodes.selector[need.key]}"
+    else:
+        path, says = "spec.affinity.nodeAffinity", f"excludes that in its node affinity on {need.key}"
+    return deny(
+        Rule.SELECTOR_CONFLICT,
+        path,
+        f'{ask.name}: form "{form}" is on nodes with {need}, and the pod {says}',
+        f"no node is both; remove {need.key} from the pod, or request another form",
+    )
+
+
+def forms_apart(ask: Ask, form: Form, other_ask: Ask, other: Form, policy: Policy) -> Finding:
+    """Two containers' forms that no one node hands out."""
+    return deny(
+        Rule.SELECTOR_CONFLICT,
+        ask.place.field,
+        f'{ask.name}: form "{form}" is never on the same node as form "{other}" of {other_ask.name}',
+        f'a pod runs on one node; give both one form that namespace policy "{policy.name}" permits, or use two pods',
+    )
+
+
+def apart(one: Form, other: Form) -> bool:
+    """Whether no one node hands out both forms.
+
+    On GKE the node selectors, which are the whole pod's, name the form. The device plugin shares all devices of a resource
+    on a node alike, or none of them.
+    """
+    if one.platform is not other.platform:
+        return True
+    if one.platform is Platform.GKE:
+        return one != other
+    return one.partition == other.partition and one.meet(other) is None
+
+
+def gke_selectors_incomplete(nodes: NodeConstraints, added: frozenset[str]) -> Finding | None:
+    """One of GKE's two sharing selectors without the other: Autopilot refuses the pod (docs: timesharing-gpus).
+
+    ``added`` are the labels that the decision adds to the pod.
+    """
+
+    def says(key: str) -> bool:
+        return nodes.mentions(key) and not nodes.permits(key, ABSENT)
+
+    present, missing = (GKE_SHARING, GKE_CLIENTS) if says(GKE_SHARING) else (GKE_CLIENTS, GKE_SHARING)
+    if not says(present) or says(missing) or missing in added:
+        return None
+    return warn(
+        Rule.GKE_SELECTORS_INCOMPLETE,
+        "spec.nodeSelector",
+        f"pod: node selector {_short(present)} without {_short(missing)}",
+        "GKE Autopilot refuses one alone; add the other",
+    )
+
+
+def _short(key: str) -> str:
+    return key.partition("/")[2]

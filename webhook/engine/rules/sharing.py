@@ -1,0 +1,58 @@
+"""Rules of what a device plugin does with a count: shared devices are had one at a time, MIG slices don't add up."""
+
+from webhook.engine.findings import Finding, Rule, deny, warn
+from webhook.engine.forms import Form, Platform, Sharing
+from webhook.engine.policy import Policy, refuses_more_than_one
+from webhook.engine.requests import Amount, Ask
+
+
+def shared_request_above_one(ask: Ask, amount: Amount, form: Form, policy: Policy) -> Finding | None:
+    """More than one slot of a shared device: the kubelet fails the pod, and its ReplicaSet makes another, and another.
+
+    k8s-device-plugin internal/rm/rm.go ValidateRequest; GKE pkg/gpu/nvidia/gpusharing/gpusharing.go.
+    """
+    if not form.shared or amount.count <= 1 or policy.most_shared(form) > 1:
+        return None
+    if policy.permits_any:
+        reason = f"{ask.name}: {amount} is more than one slot of a shared GPU"
+    else:
+        reason = f'{ask.name}: {amount} cannot be shared under namespace policy "{policy.name}"'
+    return deny(
+        Rule.SHARED_REQUEST_ABOVE_ONE,
+        ask.field(amount),
+        reason,
+        f'a shared GPU is access, not capacity, and the kubelet would refuse it ("{_kubelet(form, amount)}"); '
+        "request 1, or use a namespace whose policy permits whole GPUs",
+    )
+
+
+def _kubelet(form: Form, amount: Amount) -> str:
+    """What the user would have read in the pod's status."""
+    if form.platform is not Platform.GKE:
+        return f"maximum request size for shared resources is 1; found {amount.count}"
+    how, nodes = ("time-sharing", "GPU nodes") if refuses_more_than_one(form) else ("MPS", "multi-GPU nodes")
+    return f"invalid request for sharing GPU ({how}), at most 1 nvidia.com/gpu can be requested on {nodes}"
+
+
+def mig_count_above_one(ask: Ask, amount: Amount, form: Form) -> Finding | None:
+    """Several MIG slices in one container: a CUDA process uses one of them (k8s-device-plugin#728)."""
+    if not form.partition or form.shared or amount.count <= 1:
+        return None
+    return warn(
+        Rule.MIG_COUNT_ABOVE_ONE,
+        ask.field(amount),
+        f"{ask.name}: {amount.count} MIG slices of {form.partition}",
+        "a CUDA process uses one; ask for one larger slice, or 1",
+    )
+
+
+def gke_mps_needs_host_ipc(ask: Ask, form: Form, *, host_ipc: bool) -> Finding | None:
+    """GKE's MPS clients reach the control daemon through the host's IPC namespace; setting it is the user's choice."""
+    if form.platform is not Platform.GKE or form.sharing is not Sharing.MPS or host_ipc:
+        return None
+    return warn(
+        Rule.GKE_MPS_NEEDS_HOST_IPC,
+        "spec.hostIPC",
+        f"{ask.name}: MPS on GKE needs hostIPC: true",
+        "that weakens the pod's isolation, so you must set it yourself",
+    )

@@ -1,0 +1,144 @@
+"""Spellings: what a form looks like in a pod, under the device plugin's settings."""
+
+import re
+from functools import lru_cache
+
+import msgspec
+
+from webhook.engine.forms import Form, Platform, Sharing
+from webhook.engine.nodes import ABSENT, NodeConstraints, admits
+from webhook.engine.pods import Expression
+from webhook.engine.profiles import PROFILE
+from webhook.engine.resources import GPU, resource_name
+
+# NVIDIA GPU feature discovery, docs/gpu-feature-discovery/README.md
+STRATEGY = "nvidia.com/gpu.sharing-strategy"
+PRODUCT = "nvidia.com/gpu.product"
+SHARED_STRATEGIES = (Sharing.TIME_SLICING.value, Sharing.MPS.value)
+# https://cloud.google.com/kubernetes-engine/docs/concepts/timesharing-gpus
+GKE_SHARING = "cloud.google.com/gke-gpu-sharing-strategy"
+GKE_CLIENTS = "cloud.google.com/gke-max-shared-clients-per-gpu"
+GKE_PARTITION = "cloud.google.com/gke-gpu-partition-size"
+GKE_KEYS = (GKE_SHARING, GKE_CLIENTS, GKE_PARTITION)
+GKE_STRATEGIES = {Sharing.TIME_SLICING: "time-sharing", Sharing.MPS: "mps"}
+
+_PRODUCT = re.compile(rf"(?P<base>.+?)(?:-MIG-(?P<partition>{PROFILE}))?(?P<shared>-SHARED)?")
+_ANY_OTHER_VALUE = "\0"
+
+
+class DevicePlugin(msgspec.Struct, frozen=True):
+    """The device plugin's own settings, by their own names, where they change a spelling."""
+
+    rename_by_default: bool = True
+
+
+class Need(msgspec.Struct, frozen=True):
+    """A node label that a form needs; a nodeSelector where ``operator`` is ``In`` with one value."""
+
+    key: str
+    operator: str
+    values: tuple[str, ...] = ()
+
+    @property
+    def is_selector(self) -> bool:
+        """Whether a nodeSelector can say it."""
+        return self.operator == "In" and len(self.values) == 1
+
+    @property
+    def expression(self) -> Expression:
+        """As a node selector requirement."""
+        return Expression(self.key, self.operator, list(self.values) or None)
+
+    def admits(self, value: str | None) -> bool:
+        """Whether a node with this value of the label will do."""
+        return admits(self.expression, value)
+
+    def is_met_by(self, nodes: NodeConstraints) -> bool:
+        """Whether the pod's own constraints let no other node through."""
+        if nodes.nowhere:
+            return True
+        return nodes.mentions(self.key) and all(
+            self.admits(v) for v in self._cases(nodes) if nodes.permits(self.key, v)
+        )
+
+    def can_be_met_by(self, nodes: NodeConstraints) -> bool:
+        """Whether the pod's own constraints let any node through that will do."""
+        if not nodes.mentions(self.key):
+            return True
+        return any(self.admits(v) for v in self._cases(nodes) if nodes.permits(self.key, v))
+
+    def _cases(self, nodes: NodeConstraints) -> tuple[str | None, ...]:
+        return (ABSENT, _ANY_OTHER_VALUE, *self.values, *SHARED_STRATEGIES, "none", *nodes.values(self.key))
+
+    def __str__(self) -> str:
+        if self.is_selector:
+            return f"{self.key}: {self.values[0]}"
+        return (
+            f"{self.key} {self.operator} [{', '.join(self.values)}]" if self.values else f"{self.key} {self.operator}"
+        )
+
+
+class Spelling(msgspec.Struct, frozen=True):
+    """A form's resource name, the node labels it needs, and the node labels it merely goes with.
+
+    ``needs`` are written into the pod. ``implies`` are never written: they are true of every node that has the form, so a
+    pod that excludes them can never run.
+    """
+
+    resource: str
+    needs: tuple[Need, ...] = ()
+    implies: tuple[Need, ...] = ()
+    product_suffix: str = ""
+
+
+@lru_cache(maxsize=1024)
+def spell(form: Form, plugin: DevicePlugin) -> Spelling:
+    """The spelling of a form.
+
+    Args:
+        form: a form as policies name it, nothing left open.
+        plugin: with ``renameByDefault`` the resource's name tells shared devices from whole ones; without it the node
+            label ``sharing-strategy`` does, which GPU feature discovery sets per resource (``nvidia.com/gpu.…`` for whole
+            GPUs, ``nvidia.com/mig-<profile>.…`` for slices).
+    """
+    return _gke(form) if form.platform is Platform.GKE else _device_plugin(form, plugin)
+
+
+def _gke(form: Form) -> Spelling:
+    needs = []
+    if form.partition:
+        needs.append(Need(GKE_PARTITION, "In", (form.partition,)))
+    if form.shared:
+        needs.append(Need(GKE_SHARING, "In", (GKE_STRATEGIES[form.sharing],)))
+        needs.append(Need(GKE_CLIENTS, "In", (str(form.clients),)))
+    if not needs:
+        needs += [Need(GKE_SHARING, "DoesNotExist"), Need(GKE_PARTITION, "DoesNotExist")]
+    needed = {need.key for need in needs}
+    implies = [Need(key, "DoesNotExist") for key in GKE_KEYS if key not in needed]
+    return Spelling(GPU, tuple(needs), (*implies, Need(STRATEGY, "DoesNotExist")))
+
+
+def _device_plugin(form: Form, plugin: DevicePlugin) -> Spelling:
+    renamed = form.shared and plugin.rename_by_default
+    strategy = f"nvidia.com/mig-{form.partition}.sharing-strategy" if form.partition else STRATEGY
+    means = SHARED_STRATEGIES if form.sharing is Sharing.ANY else (form.sharing.value,)
+    of_form = Need(strategy, "In", means) if form.shared else Need(strategy, "NotIn", SHARED_STRATEGIES)
+    named_by_resource = plugin.rename_by_default and form.sharing in (Sharing.NONE, Sharing.ANY)
+    not_gke = tuple(Need(key, "DoesNotExist") for key in GKE_KEYS)
+    suffix = "-SHARED" if form.shared and not renamed and not form.partition else ""
+    return Spelling(
+        resource_name(form.partition, shared=renamed),
+        () if named_by_resource else (of_form,),
+        (of_form, *not_gke) if named_by_resource else not_gke,
+        suffix,
+    )
+
+
+def read_product(value: str) -> tuple[str, str | None, bool]:
+    """What a ``nvidia.com/gpu.product`` value says: the product, the MIG profile and whether it is shared.
+
+    GPU feature discovery appends ``-MIG-<profile>`` under MIG strategy *single* and ``-SHARED`` where sharing does not
+    rename the resource (internal/lm/resource.go).
+    """
+    match = _PRODUCT.fullmatch(value)
+    return (match["base"], match["partition"], match["shared"] is not None) if match else (value, None, False)

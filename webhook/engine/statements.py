@@ -1,0 +1,106 @@
+"""Statements: which form a request names, by its resource and by the pod's selectors; a plain request names none."""
+
+from webhook.engine.forms import Form, Platform, Sharing, meet_sharing
+from webhook.engine.nodes import ABSENT, NodeConstraints
+from webhook.engine.resources import GPU, GpuResource
+from webhook.engine.spelling import (
+    GKE_CLIENTS,
+    GKE_KEYS,
+    GKE_PARTITION,
+    GKE_SHARING,
+    GKE_STRATEGIES,
+    PRODUCT,
+    STRATEGY,
+    read_product,
+)
+
+_ANY_OTHER_VALUE = "\0"
+
+
+def stated_forms(resource: GpuResource, nodes: NodeConstraints) -> tuple[Form, ...]:
+    """The forms that a request states; none for a plain request ("a GPU, you choose").
+
+    Several where selectors list alternatives (``gke-gpu-partition-size In [1g.5gb, 2g.10gb]``): the pod takes any of them.
+    """
+    on_device_plugin = _mig(resource.partition, resource, nodes) if resource.partition else _whole(resource, nodes)
+    on_gke = _gke(nodes)
+    if not on_gke:
+        return on_device_plugin
+    if resource.name == GPU:
+        return on_gke
+    # GKE never renames a resource: a renamed one beside GKE's selectors states a GKE form only where both say the same.
+    agreed = (named.meet(gke, across_platforms=True) for gke in on_gke for named in on_device_plugin)
+    return tuple(form for form in agreed if form) or on_device_plugin
+
+
+def _mig(partition: str, resource: GpuResource, nodes: NodeConstraints) -> tuple[Form, ...]:
+    strategy = _sharing(nodes, f"nvidia.com/mig-{partition}.sharing-strategy", "time-slicing", "none")
+    return (Form(partition, _combined(Sharing.ANY if resource.shared else None, strategy)),)
+
+
+def _whole(resource: GpuResource, nodes: NodeConstraints) -> tuple[Form, ...]:
+    strategy = _sharing(nodes, STRATEGY, "time-slicing", "none")
+    products = _products(nodes)
+    if not resource.shared and strategy is None and not products:
+        return ()
+    return tuple(
+        Form(partition, _combined(Sharing.ANY if resource.shared or shared else None, strategy))
+        for partition, shared in products or ((None, False),)
+    )
+
+
+def _combined(named: Sharing | None, strategy: Sharing | None) -> Sharing:
+    """The sharing that name and label say together; where they contradict each other the name stands, and a rule refuses it."""
+    if named is None or strategy is None:
+        return named or strategy or Sharing.NONE
+    return meet_sharing(named, strategy) or named
+
+
+def _sharing(nodes: NodeConstraints, key: str, time_slicing: str, none: str | None) -> Sharing | None:
+    """What the pod says about a label that holds a sharing strategy; ``None`` when it leaves it open or names no real one."""
+    if not nodes.mentions(key):
+        return None
+    permitted = nodes.permits(key, time_slicing), nodes.permits(key, "mps")
+    unshared = nodes.permits(key, ABSENT) or (none is not None and nodes.permits(key, none))
+    if unshared:
+        return None if any(permitted) else Sharing.NONE
+    return {
+        (True, True): Sharing.ANY,
+        (True, False): Sharing.TIME_SLICING,
+        (False, True): Sharing.MPS,
+        (False, False): None,
+    }[permitted]
+
+
+def _products(nodes: NodeConstraints) -> tuple[tuple[str | None, bool], ...]:
+    """The partitions and sharing that the product selector's suffixes name; empty when any permitted product has none."""
+    if not nodes.mentions(PRODUCT) or nodes.permits(PRODUCT, _ANY_OTHER_VALUE) or nodes.permits(PRODUCT, ABSENT):
+        return ()
+    said = [read_product(value)[1:] for value in nodes.values(PRODUCT)]
+    return () if any(partition is None and not shared for partition, shared in said) else tuple(dict.fromkeys(said))
+
+
+def _gke(nodes: NodeConstraints) -> tuple[Form, ...]:
+    if not any(nodes.mentions(key) for key in GKE_KEYS):
+        return ()
+    sharing = _sharing(nodes, GKE_SHARING, GKE_STRATEGIES[Sharing.TIME_SLICING], None)
+    counts_clients = nodes.mentions(GKE_CLIENTS) and not nodes.permits(GKE_CLIENTS, ABSENT)
+    partitions = _gke_partitions(nodes)
+    if sharing is None and not counts_clients and partitions is None:
+        return ()
+    if sharing is None:
+        sharing = Sharing.ANY if counts_clients else Sharing.NONE
+    counts = nodes.values(GKE_CLIENTS) if counts_clients else []
+    number = counts[0] if len(counts) == 1 and counts[0].isascii() and counts[0].isdigit() else ""
+    clients = int(number[:9]) if number and sharing is not Sharing.NONE else None
+    return tuple(Form(partition, sharing, Platform.GKE, clients) for partition in partitions or (None,))
+
+
+def _gke_partitions(nodes: NodeConstraints) -> tuple[str | None, ...] | None:
+    """The partition sizes that the pod permits, ``(None,)`` for unpartitioned GPUs; ``None`` when it leaves it open."""
+    if not nodes.mentions(GKE_PARTITION) or nodes.permits(GKE_PARTITION, _ANY_OTHER_VALUE):
+        return None
+    values = tuple(nodes.values(GKE_PARTITION))
+    if nodes.permits(GKE_PARTITION, ABSENT):
+        return None if values else (None,)
+    return values or None

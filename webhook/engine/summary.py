@@ -1,0 +1,35 @@
+"""Summaries: what each container asked for and what becomes of it, in one line each."""
+
+from collections.abc import Iterator
+
+from webhook.engine.decision import Decision
+from webhook.engine.edits import AddEnv, AddNeed, Annotate, DropKey, RenameResource
+
+
+def asked(decision: Decision) -> list[str]:
+    """What each container asks for: ``train: nvidia.com/gpu: 1``."""
+    return [f"{ask.container.name}: {' + '.join(map(str, ask.amounts))}" for ask in decision.asks]
+
+
+def changes(decision: Decision, verb: str) -> Iterator[str]:
+    """What becomes of each container that asks, and then of the pod, in sentences without their end.
+
+    ``verb`` is ``becomes`` or ``would become``.
+    """
+    selectors = [str(edit.need) for edit in decision.edits if isinstance(edit, AddNeed)]
+    selectors += [f"without {edit.key}" for edit in decision.edits if isinstance(edit, DropKey)]
+    on = f" on nodes with {', '.join(selectors)}" if selectors else ""
+    renames = {edit.place: edit for edit in decision.edits if isinstance(edit, RenameResource)}
+    told = False
+    for ask in decision.asks:
+        rename = renames.get(ask.place)
+        if rename or selectors:
+            told = True
+            amount = ask.amounts[0]
+            name = rename.new if rename else amount.resource.name
+            yield f"{ask.name}: {amount} {verb} {name}: {amount.written}{on}"
+    if not told:
+        rest = [str(edit) for edit in decision.edits if not isinstance(edit, Annotate | AddEnv)]
+        rest += sorted({f"env {edit.name}" for edit in decision.edits if isinstance(edit, AddEnv)})
+        if rest:
+            yield f"pod: {'would get' if verb.startswith('would') else 'gets'} {', '.join(rest)}"
