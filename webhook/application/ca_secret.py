@@ -1,11 +1,9 @@
 """What the CA Secret holds: the authority that signs, the one that comes next, and those still trusted.
 
-====================  ======================================================================================
-``ca.crt``, ``ca.key``      the authority that signs serving certificates
-``next.crt``, ``next.key``  its successor: published, and not signing before every bundle carries it
-``previous.crt``            authorities that sign no more but may still be needed by a serving certificate; no keys
-``previous-until``          when the last of those serving certificates has expired, RFC 3339
-====================  ======================================================================================
+- ``ca.crt``, ``ca.key``: the authority that signs serving certificates;
+- ``next.crt``, ``next.key``: its successor, published and not signing before every bundle carries it;
+- ``previous.crt``: authorities that sign no more but may still be needed by a serving certificate in use; no keys;
+- ``previous-until``: when the last of those serving certificates has expired, RFC 3339.
 
 Reading never fails: what cannot be used is left out and said, and a certificate whose key is lost is kept among the
 previous ones, for serving certificates that it has signed may be in use.
@@ -23,6 +21,7 @@ from webhook.application.certificates import (
     CertificateError,
     CertificatePair,
     bundle_pem,
+    describe,
     read_bundle,
     read_key,
     show,
@@ -92,7 +91,7 @@ def read_authorities(data: Mapping[str, bytes]) -> Authorities:
 
 def write_authorities(authorities: Authorities) -> dict[str, bytes]:
     """The whole data of the Secret; what is not in it is to be removed from the Secret."""
-    data = {}
+    data: dict[str, bytes] = {}
     for name, pair in ((CURRENT, authorities.current), (NEXT, authorities.next)):
         if pair:
             data |= {f"{name}.crt": bundle_pem([pair.certificate]), f"{name}.key": pair.key_pem}
@@ -110,20 +109,23 @@ def _read_signer(
     pem, key_pem = data.get(f"{name}.crt", b""), data.get(f"{name}.key", b"")
     if not pem and not key_pem:
         return None, ()
-    bundle = read_bundle(pem)
+    certificates = read_bundle(pem).certificates[:1]
     try:
-        if not bundle.certificates:
-            raise CertificateError("it holds no readable certificate")
-        certificate = bundle.certificates[0]
-        if not is_authority(certificate):
-            raise CertificateError("it is not a certificate authority")
-        key = read_key(key_pem)
-        if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-            raise CertificateError("its key is neither ECDSA nor RSA, which every client verifies")
-        return CertificatePair(certificate, key), ()
+        return _signer(certificates, key_pem), ()
     except CertificateError as error:
         damage.append(f"{name}.crt and {name}.key: {error}")
-        return None, tuple(filter(is_authority, bundle.certificates[:1]))
+        return None, tuple(filter(is_authority, certificates))
+
+
+def _signer(certificates: tuple[x509.Certificate, ...], key_pem: bytes) -> CertificatePair:
+    if not certificates:
+        raise CertificateError("there is no readable certificate")
+    if not is_authority(certificates[0]):
+        raise CertificateError(f"{describe(certificates[0])} is not a certificate authority")
+    key = read_key(key_pem)
+    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        raise CertificateError("the key is neither ECDSA nor RSA, which every client can verify")
+    return CertificatePair(certificates[0], key)
 
 
 def _read_time(text: bytes) -> datetime | None:

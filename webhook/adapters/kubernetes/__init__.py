@@ -1,0 +1,1 @@
+"""The Kubernetes API: who we are to it, one request, the watched namespaces, the objects that hold certificates."""

@@ -1,0 +1,186 @@
+"""The cluster as certificates see it: one Secret, and the ``caBundle`` of our webhook configurations.
+
+Every write is refused by the API server when the object is not the one that was read: a JSON Patch that sets
+``metadata.resourceVersion`` is an update with that precondition (store.go: ``OptimisticLockErrorMsg``, status 409).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from webhook.adapters.kubernetes.documents import decode
+from webhook.adapters.kubernetes.errors import ApiError, Fault
+from webhook.adapters.kubernetes.request import Request, path_of
+from webhook.application.certificate_keeper import ConflictError, StoreError
+from webhook.application.rotation_observation import StoredSecret, WebhookConfiguration
+
+if TYPE_CHECKING:
+    from webhook.adapters.kubernetes.client import ApiServer
+
+T = TypeVar("T")
+
+TIMEOUT = 10.0  # seconds for each request
+_JSON_PATCH = "application/json-patch+json"
+# Names us in managedFields, whatever the User-Agent is: who looks at a caBundle sees who set it.
+_QUERY = {"fieldManager": "gpuwarden"}
+_RESOURCES = {
+    "MutatingWebhookConfiguration": "mutatingwebhookconfigurations",
+    "ValidatingWebhookConfiguration": "validatingwebhookconfigurations",
+}
+
+
+class _Metadata(msgspec.Struct, rename="camel"):
+    resource_version: str
+
+
+class _Secret(msgspec.Struct):
+    metadata: _Metadata
+    data: dict[str, bytes | None] | None = None  # bytes are base64 in JSON, to msgspec as to Go
+
+
+class _ClientConfig(msgspec.Struct, rename="camel"):
+    ca_bundle: bytes | None = None
+
+
+class _Webhook(msgspec.Struct, rename="camel"):
+    name: str
+    client_config: _ClientConfig
+
+
+class _Configuration(msgspec.Struct):
+    metadata: _Metadata
+    webhooks: list[_Webhook] | None = None
+
+
+class KubernetesCertificateStore:
+    """A ``webhook.application.certificate_keeper.CertificateStore`` in the API server. Blocks; it belongs in a thread.
+
+    Args:
+        api: the API server.
+        namespace: the Secret's namespace.
+        secret: the Secret's name.
+        configurations: kind and name of each webhook configuration whose bundles are ours.
+        labels: what a Secret that is created carries.
+        timeout: seconds for each request.
+    """
+
+    def __init__(  # noqa: PLR0913 - which objects, and how they are reached
+        self,
+        api: "ApiServer",
+        *,
+        namespace: str,
+        secret: str,
+        configurations: Sequence[tuple[str, str]],
+        labels: Mapping[str, str] | None = None,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        self._api = api
+        self._secrets = path_of("api", "v1", "namespaces", namespace, "secrets")
+        self._secret = path_of("api", "v1", "namespaces", namespace, "secrets", secret)
+        self._metadata = {"name": secret, "namespace": namespace, "labels": dict(labels or {})}
+        self._configurations = [(kind, name, _path(kind, name)) for kind, name in configurations]
+        self._timeout = timeout
+
+    def read_configurations(self) -> tuple[WebhookConfiguration, ...]:
+        """Read our webhook configurations; one that does not exist is left out.
+
+        Raises:
+            StoreError: one of them could not be read.
+        """
+        found = (self._read_configuration(kind, name, path) for kind, name, path in self._configurations)
+        return tuple(configuration for configuration in found if configuration is not None)
+
+    def read_secret(self) -> StoredSecret | None:
+        """Read the Secret; ``None`` when it does not exist.
+
+        Raises:
+            StoreError: it could not be read.
+        """
+        secret = self._read(self._secret, _Secret)
+        if secret is None:
+            return None
+        data = {key: value or b"" for key, value in (secret.data or {}).items()}
+        return StoredSecret(data, secret.metadata.resource_version)
+
+    def write_secret(self, data: Mapping[str, bytes], resource_version: str | None) -> None:
+        """Make the Secret's data exactly this and leave everything else of it alone; create it if told to.
+
+        Args:
+            data: the whole data, not yet in base64.
+            resource_version: what it must still have; ``None``: it must not exist.
+
+        Raises:
+            ConflictError: it has another one, is gone, or is there already.
+            StoreError: it could not be written.
+        """
+        if resource_version is None:
+            secret = {"apiVersion": "v1", "kind": "Secret", "metadata": self._metadata, "type": "Opaque", "data": data}
+            self._write(Request("POST", self._secrets, _QUERY, msgspec.json.encode(secret)), {Fault.CONFLICT})
+        else:
+            # "add" puts the value in the place of what is there, or of nothing.
+            self._patch(self._secret, resource_version, [{"op": "add", "path": "/data", "value": data}])
+
+    def write_bundle(self, configuration: WebhookConfiguration, bundle: bytes) -> None:
+        """Set the ``caBundle`` of every webhook of a configuration, and touch nothing else of it.
+
+        Args:
+            configuration: as it was read.
+            bundle: PEM.
+
+        Raises:
+            ConflictError: it has changed since, or is gone.
+            StoreError: it could not be written.
+        """
+        operations: list[Mapping[str, object]] = []
+        for index, name in enumerate(configuration.bundles):
+            # The place of a webhook in the list can't have changed while the resource version has not; if our own
+            # idea of it is wrong all the same, the test fails the whole patch.
+            operations += [
+                {"op": "test", "path": f"/webhooks/{index}/name", "value": name},
+                {"op": "add", "path": f"/webhooks/{index}/clientConfig/caBundle", "value": bundle},
+            ]
+        path = _path(configuration.kind, configuration.name)
+        try:
+            self._patch(path, configuration.resource_version, operations)
+        except ConflictError:
+            raise
+        except StoreError:
+            # A test that fails because someone was faster is a conflict too, but comes as 422, like other mistakes.
+            now = self._read_configuration(configuration.kind, configuration.name, path)
+            if now is None or now.resource_version != configuration.resource_version:
+                raise ConflictError(f"{configuration} has changed since it was read") from None
+            raise
+
+    def _read_configuration(self, kind: str, name: str, path: str) -> WebhookConfiguration | None:
+        found = self._read(path, _Configuration)
+        if found is None:
+            return None
+        # In their order, which is their place in the list.
+        bundles = {webhook.name: webhook.client_config.ca_bundle or b"" for webhook in found.webhooks or []}
+        return WebhookConfiguration(kind, name, found.metadata.resource_version, bundles)
+
+    def _read(self, path: str, kind: type[T]) -> T | None:
+        try:
+            return decode(self._api.call(Request("GET", path), timeout=self._timeout), kind, f"GET {path}")
+        except ApiError as error:
+            if error.fault is Fault.NOT_FOUND:
+                return None
+            raise StoreError(error.detail) from error
+
+    def _patch(self, path: str, resource_version: str, operations: Sequence[Mapping[str, object]]) -> None:
+        if not resource_version:
+            raise StoreError(f"{path}: without a resource version the write would not be conditional")
+        precondition = {"op": "replace", "path": "/metadata/resourceVersion", "value": resource_version}
+        body = msgspec.json.encode([precondition, *operations])
+        self._write(Request("PATCH", path, _QUERY, body, _JSON_PATCH), {Fault.CONFLICT, Fault.NOT_FOUND})
+
+    def _write(self, request: Request, conflicts: set[Fault]) -> None:
+        try:
+            self._api.call(request, timeout=self._timeout)
+        except ApiError as error:
+            raise (ConflictError if error.fault in conflicts else StoreError)(error.detail) from error
+
+
+def _path(kind: str, name: str) -> str:
+    return path_of("apis", "admissionregistration.k8s.io", "v1", _RESOURCES[kind], name)

@@ -1,0 +1,30 @@
+"""The way in: an API server from ``--kubeconfig`` and ``--context``, and the one place that loads the official client.
+
+``import kubernetes`` costs some 350 ms and 8 MiB on top of what the server has loaded anyway, and can't be had in part
+(its package imports all of itself). So it is loaded when a cluster is asked for, and the other modules here need it only
+as a type.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from webhook.adapters.kubernetes.client import ApiServer
+
+
+def connect(kubeconfig: Path | None, context: str | None, environ: Mapping[str, str]) -> "ApiServer":
+    """Find the API server as kubectl does; nothing is sent yet.
+
+    Args:
+        kubeconfig: ``--kubeconfig``; ``None`` means $KUBECONFIG, then ``~/.kube/config``, then the pod's own account.
+        context: ``--context``; ``None`` means the current one.
+        environ: the environment.
+
+    Raises:
+        ConfigurationError: there is no usable configuration; the message says what was looked for and what is there.
+    """
+    from webhook.adapters.kubernetes.client import ApiServer  # noqa: PLC0415 - see the module's docstring
+    from webhook.adapters.kubernetes.login import Cluster  # noqa: PLC0415 - likewise
+
+    return ApiServer(Cluster(kubeconfig, context, environ))

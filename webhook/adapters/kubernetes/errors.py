@@ -1,0 +1,59 @@
+"""What can go wrong between us and the API server: one exception, and a closed list of kinds."""
+
+from enum import StrEnum
+
+
+class Fault(StrEnum):
+    """Why a request brought no usable answer; the value is also the metric's label."""
+
+    UNREACHABLE = "unreachable"  # no connection: refused, no route, no such host, TLS not trusted
+    SILENT = "silent"  # nothing came within the time that was allowed
+    CUT = "cut"  # the connection broke before the answer was whole
+    UNAUTHORIZED = "unauthorized"  # 401, or no credentials could be had
+    FORBIDDEN = "forbidden"  # 403: RBAC
+    NOT_FOUND = "not-found"  # 404
+    CONFLICT = "conflict"  # 409: someone else wrote first
+    EXPIRED = "expired"  # 410: a resource version or continue token is too old
+    THROTTLED = "throttled"  # 429
+    REFUSED = "refused"  # any other 3xx or 4xx
+    SERVER_ERROR = "server-error"  # 5xx
+    GARBAGE = "garbage"  # an answer that is not what the API promises
+    SHORT = "short"  # a watch that ended as soon as it began
+    STALE = "stale"  # a list that is older than what was already seen
+    BUG = "bug"  # ours
+
+
+_BY_STATUS = {
+    401: Fault.UNAUTHORIZED,
+    403: Fault.FORBIDDEN,
+    404: Fault.NOT_FOUND,
+    409: Fault.CONFLICT,
+    410: Fault.EXPIRED,
+    429: Fault.THROTTLED,
+}
+_FIRST_SERVER_ERROR = 500
+
+
+def fault_of(status: int) -> Fault:
+    """Name the fault of an HTTP status that is no success."""
+    return _BY_STATUS.get(status, Fault.SERVER_ERROR if status >= _FIRST_SERVER_ERROR else Fault.REFUSED)
+
+
+class ApiError(Exception):
+    """A request to the API server that failed.
+
+    Attributes:
+        fault: what kind of failure it was.
+        detail: a sentence for a person: the request, and what came back.
+        retry_after: seconds the server asked us to wait, if it did.
+    """
+
+    def __init__(self, fault: Fault, detail: str, *, retry_after: float | None = None) -> None:
+        super().__init__(detail)
+        self.fault = fault
+        self.detail = detail
+        self.retry_after = retry_after
+
+
+class ConfigurationError(Exception):
+    """The API server can't be addressed at all: no kubeconfig, a bad one, or a context that isn't there."""

@@ -1,0 +1,127 @@
+"""Who we are to which API server: the official client's configuration, from a kubeconfig or from inside a pod."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubernetes.client import Configuration
+from kubernetes.client.rest import RESTClientObject
+from kubernetes.config import ConfigException, load_kube_config
+from kubernetes.config.incluster_config import InClusterConfigLoader
+
+from webhook.adapters.kubernetes.errors import ConfigurationError
+from webhook.adapters.kubernetes.kubeconfig import Choice, choose, find_files
+from webhook.adapters.kubernetes.transport import Login
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Which cluster is meant, in kubectl's words; called, it logs in.
+
+    Args:
+        kubeconfig: ``--kubeconfig``.
+        context: ``--context``.
+        environ: KUBECONFIG, HOME, KUBERNETES_SERVICE_HOST and …_PORT are read, and the proxy variables by the client.
+        service_account: where a pod finds its token and the cluster's CA.
+    """
+
+    kubeconfig: Path | None
+    context: str | None
+    environ: Mapping[str, str]
+    service_account: Path = SERVICE_ACCOUNT
+
+    def __call__(self) -> Login:
+        """Read everything anew and log in; files and plugins are read, nothing is sent yet.
+
+        Raises:
+            ConfigurationError: there is no usable configuration; the message says where it was looked for.
+        """
+        files = find_files(self.kubeconfig, self.environ)
+        if files:
+            return _login(_from_kubeconfig(choose(files, self.context)))
+        if self.context is not None:
+            # Asked for a context, kubectl doesn't fall back on the pod's own account either.
+            raise ConfigurationError(f'--context "{self.context}": there is no kubeconfig; {self._looked()}')
+        if "KUBERNETES_SERVICE_HOST" not in self.environ:
+            raise ConfigurationError(
+                f"no cluster: {self._looked()}, and this is not a pod (KUBERNETES_SERVICE_HOST is not set); "
+                "pass --kubeconfig, or --namespaces FILE to do without a cluster"
+            )
+        return _login(_from_pod(self.environ, self.service_account))
+
+    def _looked(self) -> str:
+        if listed := self.environ.get("KUBECONFIG"):
+            return f"none of the files of KUBECONFIG exists ({listed})"
+        home = self.environ.get("HOME")
+        return f"KUBECONFIG is not set and {home}/.kube/config does not exist" if home else "no KUBECONFIG and no HOME"
+
+
+def _from_kubeconfig(choice: Choice) -> Configuration:
+    configuration = Configuration()
+    where = f'{choice.paths()}: context "{choice.context}"'
+    with _said_by_the_client() as said:
+        try:
+            load_kube_config(  # type: ignore[no-untyped-call]  # the client does not annotate it
+                config_file=choice.paths(),
+                context=choice.context,
+                client_configuration=configuration,
+                persist_config=False,  # a server has no business writing to someone's kubeconfig
+            )
+        except (ConfigException, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            # The loader checks little of what it reads, so that a wrong value may end in any of these.
+            raise ConfigurationError(f"{where}: {error}") from error
+    if choice.exec_command and "BearerToken" not in configuration.api_key and configuration.cert_file is None:
+        # The client logs a plugin's failure and goes on as nobody.
+        reason = "; ".join(said) or "it gave neither a token nor a certificate"
+        raise ConfigurationError(f'{where}: the login program "{choice.exec_command}" failed: {reason}')
+    return configuration
+
+
+def _from_pod(environ: Mapping[str, str], service_account: Path) -> Configuration:
+    configuration = Configuration()
+    token, authority = service_account / "token", service_account / "ca.crt"
+    try:
+        loader = InClusterConfigLoader(str(token), str(authority), environ=environ)  # type: ignore[no-untyped-call]  # likewise
+        loader.load_and_set(configuration)  # type: ignore[no-untyped-call]  # likewise
+    except (ConfigException, OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"this pod's service account can't be used: {error} ({token}, {authority}); "
+            "is automountServiceAccountToken off?"
+        ) from error
+    return configuration
+
+
+def _login(configuration: Configuration) -> Login:
+    # Probes on idle connections: a watch through a load balancer that forgets idle connections would go silent.
+    configuration.keep_alive = True
+
+    def authorization() -> str | None:
+        # The call refreshes what must be refreshed: the official client re-reads a pod's token every minute, and runs an
+        # exec plugin again shortly before its token expires.
+        token = configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+        # Not stripped by the client: a token file that ends in a newline would make the header invalid.
+        return token.strip() if token else None
+
+    return Login(configuration.host.rstrip("/"), RESTClientObject(configuration).pool_manager, authorization)
+
+
+@contextmanager
+def _said_by_the_client() -> Iterator[list[str]]:
+    """Collect what the official client logs on the root logger, where it leaves the reason of a plugin's failure."""
+    said: list[str] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+
+    collector = Collector(logging.ERROR)
+    root = logging.getLogger()
+    root.addHandler(collector)
+    try:
+        yield said
+    finally:
+        root.removeHandler(collector)

@@ -1,0 +1,121 @@
+"""The namespaces' labels, watched: what admission and readiness see of it (``webhook.application.namespaces``)."""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from webhook.adapters.kubernetes.backoff import Backoff
+from webhook.adapters.kubernetes.cache import NamespaceCache
+from webhook.adapters.kubernetes.live import LiveReads
+from webhook.adapters.kubernetes.watch import GRACE, WATCH_SECONDS, NamespaceWatch, Observer
+from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
+from webhook.engine.labels import NamespaceLabels
+
+if TYPE_CHECKING:
+    from webhook.adapters.kubernetes.client import ApiServer
+
+# Seconds without a sign of life after which the cache counts as stale. A healthy connection gives one a minute, whatever
+# the server (a bookmark, or the next watch, see watch.WATCH_SECONDS); this allows for one that fails to come, for the 10 s
+# until that is noticed, and for half a minute of trying to connect again.
+FRESHNESS_BOUND = 150.0
+FETCH_TIMEOUT = 1.0  # seconds for the live read of a namespace that is not cached
+_STOP_TIMEOUT = 2.0
+
+
+class WatchedNamespaces:
+    """All namespaces' labels from a watch, and a live read for one that the watch has not brought yet.
+
+    Args:
+        api: the API server.
+        observer: who is told how the cache fares.
+        fetch_timeout: seconds for a live read.
+        watch_seconds: how long one watch lasts until it is renewed.
+        watch_silence: seconds without a byte after which the watch's connection counts as dead; more than the former.
+        monotonic: seconds of a clock that only goes forward.
+        backoff: the watch's pause after each failure.
+    """
+
+    def __init__(  # noqa: PLR0913 - the three times it waits have good defaults
+        self,
+        api: "ApiServer",
+        observer: Observer,
+        *,
+        fetch_timeout: float = FETCH_TIMEOUT,
+        watch_seconds: int = WATCH_SECONDS,
+        watch_silence: float = WATCH_SECONDS + GRACE,
+        monotonic: Callable[[], float] = time.monotonic,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._observer = observer
+        self._cache = NamespaceCache(monotonic)
+        self._reads = LiveReads(api, timeout=fetch_timeout)
+        self._watch = NamespaceWatch(
+            api,
+            self._cache,
+            observer,
+            backoff=backoff or Backoff(random.random),
+            monotonic=monotonic,
+            seconds=watch_seconds,
+            silence=watch_silence,
+        )
+        # A thread, because the official client's connections block; a daemon, because a process must be able to end
+        # while one of them waits for a server that says nothing.
+        self._thread = threading.Thread(target=self._watch.run, name="namespace-watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin to list and watch, once; return at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the watch; wait a moment for it."""
+        self._watch.stop()
+        self._reads.close()
+        if self._thread.is_alive():
+            self._thread.join(_STOP_TIMEOUT)
+
+    def cached(self, name: str) -> NamespaceLabels | None:
+        """What is known of a namespace now, without any I/O; ``None`` when it is not known."""
+        return self._cache.cached(name)
+
+    async def fetch(self, name: str) -> NamespaceLabels:
+        """Read a namespace that is not cached from the API server; who asks meanwhile shares the read.
+
+        Raises:
+            NamespaceNotFound: there is no such namespace.
+            NamespaceUnavailable: the API server could not be asked in time; nothing of this is remembered.
+        """
+        if (labels := self._cache.cached(name)) is not None:
+            return labels
+        try:
+            namespace = await self._reads.read(name)
+        except NamespaceNotFound:
+            self._observer.missed("not-found")
+            raise
+        except NamespaceUnavailable:
+            self._observer.missed("unavailable")
+            raise
+        self._observer.missed("found")
+        return self._cache.remember(namespace)
+
+    def synced(self) -> bool:
+        """Whether all namespaces have been listed once."""
+        return self._cache.synced()
+
+    def age(self) -> float | None:
+        """Seconds since the API server last gave a sign of life (an event, a bookmark, a list, a new watch)."""
+        return self._cache.age()
+
+    def freshness(self, bound: float = FRESHNESS_BOUND) -> tuple[bool, str]:
+        """Whether the namespaces are synced and heard of less than ``bound`` seconds ago, and a sentence that says so."""
+        age = self._cache.age()
+        problem = f"; last problem: {self._watch.problem}" if self._watch.problem else ""
+        if age is None or not self._cache.synced():
+            return False, f"namespaces have not been listed yet{problem}"
+        if age > bound:
+            return (
+                False,
+                f"namespaces may be stale: nothing from the API server for {age:.0f} s (bound {bound:g} s){problem}",
+            )
+        return True, f"namespaces are synced, last sign of life {age:.0f} s ago (bound {bound:g} s)"

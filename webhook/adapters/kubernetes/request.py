@@ -1,0 +1,38 @@
+"""A request to the API server, before anyone sends it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An HTTP request.
+
+    Attributes:
+        method: the HTTP method.
+        path: the path, its parts escaped (see ``path_of``).
+        query: the query's parameters, not escaped.
+        body: what is sent.
+        content_type: what the body is.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    content_type: str = "application/json"
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+def path_of(*parts: str) -> str:
+    """Make a path of its parts, each escaped, so that no name can lead elsewhere.
+
+    Raises:
+        ValueError: a part is empty or made of dots alone, which would name another path.
+    """
+    if any(not part.strip(".") for part in parts):
+        raise ValueError(f"not the parts of a path: {parts}")
+    return "".join(f"/{quote(part, safe='')}" for part in parts)

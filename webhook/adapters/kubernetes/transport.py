@@ -1,0 +1,144 @@
+"""Bytes to and from the API server over urllib3, with its many exceptions named as our few faults."""
+
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+import urllib3
+from urllib3 import exceptions
+
+from webhook import __version__
+from webhook.adapters.kubernetes.errors import ApiError, Fault
+from webhook.adapters.kubernetes.request import Request
+
+CONNECT_TIMEOUT = 5.0  # seconds for TCP and TLS
+LARGEST_BODY = 64 << 20  # bytes; a page of 500 namespaces has about one million
+LARGEST_LINE = 16 << 20  # bytes; etcd holds objects of at most 1.5 million
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """An API server's URL, connections to it, and the header that says who we are.
+
+    Attributes:
+        host: the URL without a path or a slash at its end, ``https://10.0.0.1:443``.
+        connections: urllib3's pool with the configuration's certificates, host name checks and proxy.
+        authorization: gives the Authorization header's value now, or ``None`` (a client certificate needs none).
+    """
+
+    host: str
+    connections: urllib3.PoolManager
+    authorization: Callable[[], str | None]
+
+
+def send(login: Login, request: Request, timeout: urllib3.Timeout) -> urllib3.BaseHTTPResponse:
+    """Send a request and wait for the answer's headers.
+
+    Raises:
+        ApiError: there was no answer.
+    """
+    headers = {"Accept": "application/json", "User-Agent": f"gpuwarden/{__version__}"}
+    if request.body is not None:
+        headers["Content-Type"] = request.content_type
+    if (authorization := _authorization(login, request)) is not None:
+        headers["Authorization"] = authorization
+    query = f"?{urlencode(request.query)}" if request.query else ""
+    with faults(request):
+        return login.connections.request(
+            request.method,
+            f"{login.host}{request.path}{query}",
+            body=request.body,
+            headers=headers,
+            timeout=timeout,
+            retries=False,  # urllib3 would try three times more, each with its own time limit
+            redirect=False,  # our credentials go to the server that was configured, and to no other
+            preload_content=False,
+        )
+
+
+def _authorization(login: Login, request: Request) -> str | None:
+    try:
+        value = login.authorization()
+    except Exception as error:  # it may run a login program and parse what that says: anything can come of it
+        raise ApiError(Fault.UNAUTHORIZED, f"{request}: no credentials: {error}") from error
+    if value is not None and not (value.isascii() and value.isprintable()):
+        # http.client would refuse the header too, and quote the token in its message.
+        raise ApiError(Fault.UNAUTHORIZED, f"{request}: no credentials: the token holds characters that no token has")
+    return value
+
+
+def read(response: urllib3.BaseHTTPResponse, request: Request, in_time: Callable[[], bool]) -> bytes:
+    """Read an answer to its end, however slowly it trickles, while ``in_time()`` says so.
+
+    Raises:
+        ApiError: the answer broke off, took too long or is too large.
+    """
+    parts: list[bytes] = []
+    size = 0
+    while chunk := _chunk(response, request):
+        parts.append(chunk)
+        size += len(chunk)
+        if size > LARGEST_BODY:
+            raise ApiError(Fault.GARBAGE, f"{request}: an answer of more than {LARGEST_BODY} bytes")
+        if not in_time():
+            raise ApiError(Fault.SILENT, f"{request}: the answer was not complete in time")
+    return b"".join(parts)
+
+
+class Stream:
+    """An answer that goes on: lines as they arrive."""
+
+    def __init__(self, response: urllib3.BaseHTTPResponse, request: Request) -> None:
+        self._response = response
+        self._request = request
+
+    def lines(self) -> Iterator[bytes]:
+        """Give each line when it is whole; end when the server ends the answer.
+
+        Raises:
+            ApiError: ``silent`` when nothing comes for the stream's limit, ``cut`` when the connection breaks or the
+                answer ends inside a line, ``garbage`` when a line has no end.
+        """
+        pending = b""
+        while chunk := _chunk(self._response, self._request):
+            *whole, pending = (pending + chunk).split(b"\n")
+            yield from filter(None, whole)
+            if len(pending) > LARGEST_LINE:
+                raise ApiError(Fault.GARBAGE, f"{self._request}: a line of more than {LARGEST_LINE} bytes")
+        if pending:
+            raise ApiError(Fault.CUT, f"{self._request}: the answer ended inside a line")
+
+    def shutdown(self) -> None:
+        """End ``lines()`` from another thread; closing alone would not wake a thread that waits for bytes."""
+        with suppress(OSError, ValueError, RuntimeError):  # it has ended by itself
+            self._response.shutdown()
+
+
+def _chunk(response: urllib3.BaseHTTPResponse, request: Request) -> bytes:
+    with faults(request):
+        return response.read1(_CHUNK)
+
+
+@contextmanager
+def faults(request: Request) -> Iterator[None]:
+    """Name urllib3's exceptions as faults.
+
+    Raises:
+        ApiError: in place of each of them.
+    """
+    try:
+        yield
+    except exceptions.ReadTimeoutError as error:
+        raise ApiError(Fault.SILENT, f"{request}: no answer in time ({error})") from error
+    except (exceptions.ConnectTimeoutError, exceptions.ProxyError, exceptions.LocationValueError) as error:
+        # NewConnectionError (refused, no route, no such host) is a ConnectTimeoutError to urllib3.
+        raise ApiError(Fault.UNREACHABLE, f"{request}: no connection: {error}") from error
+    except (exceptions.SSLError, ssl.SSLError) as error:
+        raise ApiError(Fault.UNREACHABLE, f"{request}: TLS: {error}") from error
+    except (exceptions.ProtocolError, OSError) as error:
+        raise ApiError(Fault.CUT, f"{request}: the connection broke: {error}") from error
+    except exceptions.HTTPError as error:
+        raise ApiError(Fault.GARBAGE, f"{request}: not an answer over HTTP: {error}") from error

@@ -1,0 +1,218 @@
+"""The thread that keeps the cache of namespaces right: list, watch, list again when it must, and never give up."""
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from webhook.adapters.kubernetes.backoff import Backoff
+from webhook.adapters.kubernetes.cache import NamespaceCache
+from webhook.adapters.kubernetes.documents import Event, Namespace, NamespaceList, Status, decode
+from webhook.adapters.kubernetes.errors import ApiError, Fault, fault_of
+from webhook.adapters.kubernetes.request import Request
+from webhook.engine.labels import NamespaceLabels
+
+if TYPE_CHECKING:
+    from webhook.adapters.kubernetes.client import ApiServer
+    from webhook.adapters.kubernetes.transport import Stream
+
+PATH = "/api/v1/namespaces"
+PAGE = 500  # namespaces a page, as kubectl lists
+LIST_TIMEOUT = 30.0  # seconds for a page
+
+# Seconds after which the server ends a watch, and we begin the next one where it ended (which costs it next to nothing).
+# A minute and not client-go's five to ten: the next watch is a sign of life that every server gives, bookmarks or none,
+# and a connection that has gone dead without a word (a frozen server, a lost route) is noticed as soon as a healthy one
+# would have been renewed. A server that knows bookmarks also sends one 2 s before the end (cacher.go, nextBookmarkTime).
+WATCH_SECONDS = 60
+# Seconds beyond it until silence counts as death: the server begins to count later than we do.
+GRACE = 10.0
+# A watch that ends sooner was no watch (client-go's reflector says the same: "very short watch").
+_SHORTEST = 1.0
+# So many lists in a row, all older than what was already seen, are no lagging server but a restored backup.
+_BELIEVED = 3
+
+# After these the place in the stream is lost or in doubt, and only a new list tells what is.
+_RELIST = frozenset({Fault.EXPIRED, Fault.GARBAGE, Fault.SERVER_ERROR, Fault.REFUSED, Fault.STALE, Fault.BUG})
+# After these a kept-alive connection is likely to be as dead as the one that failed.
+_DEAD = frozenset({Fault.SILENT, Fault.CUT, Fault.UNREACHABLE})
+
+
+class Observer(Protocol):
+    """Who wants to know how the cache fares (metrics, log); called from the watch's thread and from the event loop's."""
+
+    def listed(self, namespaces: int) -> None:
+        """All namespaces were listed: at the start, and whenever the watch lost its place."""
+        ...
+
+    def watch_failed(self, fault: Fault, detail: str, retry_in: float) -> None:
+        """List or watch failed; it is tried again in so many seconds."""
+        ...
+
+    def missed(self, outcome: str) -> None:
+        """A namespace was not cached and was read live: ``found``, ``not-found`` or ``unavailable``."""
+        ...
+
+
+class NamespaceWatch:
+    """Lists and watches namespaces into a cache until it is stopped.
+
+    Args:
+        api: the API server.
+        cache: what is kept right.
+        observer: who is told.
+        backoff: the pause after each failure.
+        monotonic: seconds of a clock that only goes forward.
+        seconds: how long one watch is asked to last; the server ends it.
+        silence: seconds without a byte after which its connection counts as dead.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it works on, and the two times it waits
+        self,
+        api: "ApiServer",
+        cache: NamespaceCache,
+        observer: Observer,
+        *,
+        backoff: Backoff,
+        monotonic: Callable[[], float],
+        seconds: int = WATCH_SECONDS,
+        silence: float = WATCH_SECONDS + GRACE,
+    ) -> None:
+        self._api = api
+        self._cache = cache
+        self._observer = observer
+        self._backoff = backoff
+        self._monotonic = monotonic
+        self._seconds = seconds
+        self._silence = silence
+        self._must_list = True
+        self._followed = False  # whether the last list was of use: a watch went on from it
+        self._rewound = 0
+        self._stopping = threading.Event()
+        self._stream: Stream | None = None
+        self.problem = ""
+        """What went wrong last, as a sentence; empty when all is well."""
+
+    def run(self) -> None:
+        """Work until ``stop()``; made for a thread of its own."""
+        while not self._stopping.is_set():
+            try:
+                if self._must_list:
+                    self._list()
+                self._watch()
+            except ApiError as error:
+                self._failed(error)
+            except Exception as error:  # noqa: BLE001 - whatever it is, a watch that ended in silence would be worse
+                self._failed(ApiError(Fault.BUG, f"{type(error).__name__}: {error}"))
+
+    def stop(self) -> None:
+        """Make ``run()`` return; from any thread."""
+        self._stopping.set()
+        if stream := self._stream:
+            stream.shutdown()
+
+    def _failed(self, error: ApiError) -> None:
+        if self._stopping.is_set():
+            return
+        self._must_list |= error.fault in _RELIST
+        if error.fault in _DEAD:
+            self._api.drop_connections()
+        self.problem = error.detail
+        # A watch that lost its place (every restart of an API server may do that) is no reason to wait with the list,
+        # unless the list before it led nowhere either.
+        at_once = error.fault is Fault.EXPIRED and self._followed
+        delay = 0.0 if at_once else self._backoff.delay(error.retry_after)
+        self._observer.watch_failed(error.fault, error.detail, delay)
+        self._stopping.wait(delay)
+
+    def _list(self) -> None:
+        labels: dict[str, NamespaceLabels] = {}
+        query = {"limit": str(PAGE)}
+        while True:
+            # No resourceVersion: such a list is read from etcd's majority and is never older than the question.
+            body = self._api.call(Request("GET", PATH, query), timeout=LIST_TIMEOUT)
+            page = decode(body, NamespaceList, "the list of namespaces")
+            for namespace in page.items:
+                _require(namespace.metadata.name, "a namespace without a name")
+                labels[namespace.metadata.name] = self._cache.labels_of(namespace)
+            if not page.metadata.next_page:
+                break
+            # A token that expires meanwhile is a 410 like any other: the list starts over.
+            query = {"limit": str(PAGE), "continue": page.metadata.next_page}
+        revision = page.metadata.resource_version
+        _require(revision, "a list without a resource version")
+        self._judge_age(revision)
+        self._cache.replace(labels, revision)
+        self._cache.alive()
+        self._must_list = self._followed = False
+        self._observer.listed(len(labels))
+
+    def _judge_age(self, revision: str) -> None:
+        """Refuse a list that is older than what was seen, unless the server insists.
+
+        The list is a read of etcd's majority, so this is either a proxy that answers from memory or an etcd that was
+        restored from a backup; the latter is told by its saying the same again and again.
+        """
+        if not self._cache.older(revision):
+            self._rewound = 0
+            return
+        self._rewound += 1
+        if self._rewound < _BELIEVED:
+            raise ApiError(Fault.STALE, f"a list at {revision} is older than what was seen at {self._cache.revision}")
+        self._rewound = 0
+
+    def _watch(self) -> None:
+        query = {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": self._cache.revision,
+            "timeoutSeconds": str(self._seconds),
+        }
+        with self._api.stream(Request("GET", PATH, query), silence=self._silence) as stream:
+            began = self._monotonic()
+            self._stream = stream
+            if self._stopping.is_set():  # stop() came before there was a stream to end
+                return
+            self._cache.alive()
+            self.problem = ""
+            try:
+                for line in stream.lines():
+                    self._apply(decode(line, Event, "a watch event"))
+                    self._went_on()
+            finally:
+                self._stream = None
+        if self._monotonic() - began < _SHORTEST:
+            raise ApiError(Fault.SHORT, f"a watch of {self._seconds} s ended within {_SHORTEST:g} s")
+        self._went_on()
+
+    def _went_on(self) -> None:
+        self._cache.alive()
+        self._backoff.reset()
+        self._followed = True
+
+    def _apply(self, event: Event) -> None:
+        match event.type:
+            case "ADDED" | "MODIFIED":
+                self._cache.put(_named(event))
+            case "DELETED":
+                self._cache.drop(_named(event))
+            case "BOOKMARK":
+                revision = decode(event.object, Namespace, "a bookmark").metadata.resource_version
+                _require(revision, "a bookmark without a resource version")
+                self._cache.bookmark(revision)
+            case "ERROR":
+                status = decode(event.object, Status, "an error event")
+                raise ApiError(fault_of(status.code), f"watch: {status.code} {status.message}".rstrip())
+            case _:
+                raise ApiError(Fault.GARBAGE, f'a watch event of the unknown type "{event.type[:40]}"')
+
+
+def _named(event: Event) -> Namespace:
+    namespace = decode(event.object, Namespace, "a watch event's namespace")
+    _require(namespace.metadata.name, "a watch event without a namespace's name")
+    _require(namespace.metadata.resource_version, "a watch event without a resource version")
+    return namespace
+
+
+def _require(value: str, otherwise: str) -> None:
+    if not value:
+        raise ApiError(Fault.GARBAGE, otherwise)

@@ -1,0 +1,97 @@
+"""Keeps the webhook configurations' trust right where somebody else makes the certificates (cert-manager, a Secret)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from webhook.application.certificate_keeper import CertificateStore, ConflictError, StoreError, TickReport
+from webhook.application.certificates import CertificateError, CertificatePair, read_bundle
+from webhook.application.trust import why_untrusted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from webhook.application.rotation_observation import WebhookConfiguration
+
+
+class BundleKeeper:
+    """Compares at every tick, not only when something changed, and tells readiness whether what is served is trusted.
+
+    Args:
+        store: The webhook configurations.
+        served: The pair that is served now.
+        bundle: The PEM that every ``caBundle`` should be; ``None`` where somebody else writes them (cert-manager).
+        clock: What time it is.
+    """
+
+    def __init__(
+        self,
+        store: CertificateStore,
+        served: Callable[[], CertificatePair | None],
+        bundle: Callable[[], bytes] | None,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._served = served
+        self._bundle = bundle
+        self._clock = clock
+
+    def tick(self) -> TickReport:
+        """Look, write what differs, and look whether the served certificate is trusted everywhere."""
+        done: list[str] = []
+        failures: list[str] = []
+        waiting: list[str] = []
+        try:
+            wanted = self._wanted()
+            configurations = self._store.read_configurations()
+            for configuration in configurations if wanted else ():
+                if any(bundle != wanted for bundle in configuration.bundles.values()):
+                    self._write(configuration, wanted or b"", done, failures)
+            if done:
+                configurations = self._store.read_configurations()
+        except (StoreError, CertificateError, OSError) as error:
+            return TickReport(failures=(*failures, str(error)), done=tuple(done))
+        distrust = [reason for c in configurations if (reason := self._distrust(c))]
+        if not configurations:
+            waiting.append("no webhook configuration is there yet")
+        return TickReport(
+            trusted=bool(configurations) and not distrust,
+            done=tuple(done),
+            waiting=(*waiting, *distrust),
+            failures=tuple(failures),
+        )
+
+    def _wanted(self) -> bytes | None:
+        """The bundle that should be everywhere; one that holds no certificate is never written.
+
+        Raises:
+            CertificateError: There is none in it.
+            OSError: It can't be read.
+        """
+        if self._bundle is None:
+            return None
+        pem = self._bundle()
+        if not read_bundle(pem).certificates:
+            raise CertificateError("the CA bundle file holds no certificate; give the PEM of the CA")
+        return pem
+
+    def _write(self, configuration: WebhookConfiguration, wanted: bytes, done: list[str], failures: list[str]) -> None:
+        try:
+            self._store.write_bundle(configuration, wanted)
+        except ConflictError:
+            pass  # somebody else was faster: the next tick looks again
+        except StoreError as error:
+            failures.append(str(error))
+        else:
+            done.append(f"the caBundle of {configuration} was not that of the CA bundle file, and now is")
+
+    def _distrust(self, configuration: WebhookConfiguration) -> str | None:
+        pair = self._served()
+        if pair is None:
+            return "nothing is served yet"
+        for name, bundle in configuration.bundles.items():
+            reason = why_untrusted(pair.certificate, read_bundle(bundle).certificates, self._clock(), pair.chain)
+            if reason:
+                return f"{configuration}, webhook {name}, does not trust what is served: {reason}"
+        return None

@@ -1,0 +1,260 @@
+"""Keeps the certificates: observes, plans and applies, one tick at a time, against the store and the server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from webhook.application.authority import issue_ca, issue_leaf
+from webhook.application.ca_secret import Authorities, read_authorities, write_authorities
+from webhook.application.certificates import CertificateError, CertificatePair, PrivateKey, fingerprint
+from webhook.application.rotation import Phase, SetBundle, SignLeaf, Wait, WriteSecret, plan
+from webhook.application.rotation_facts import Carried
+from webhook.application.rotation_observation import (
+    Observation,
+    RotationSettings,
+    ServedLeaf,
+    StoredSecret,
+    WebhookConfiguration,
+)
+from webhook.application.trust import why_invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+    from webhook.application.rotation import Action
+    from webhook.application.serving_names import ServingNames
+
+_ROUNDS = (
+    8  # from nothing to steady takes four; more means that others write at the same time, and the next tick goes on
+)
+
+
+class StoreError(Exception):
+    """The store could not be read or written; the message says what and why."""
+
+
+class ConflictError(StoreError):
+    """What was to be written has changed since it was read, or been made or deleted: nothing was written."""
+
+
+class CertificateStore(Protocol):
+    """The cluster, as far as certificates are concerned. Every method may raise `StoreError`.
+
+    Reads are live ones (no cache, no ``resourceVersion=0``): the safety of the plan rests on a write being refused
+    when anything has changed since.
+    """
+
+    def read_configurations(self) -> tuple[WebhookConfiguration, ...]:
+        """Our webhook configurations; one that does not exist is left out."""
+        ...
+
+    def read_secret(self) -> StoredSecret | None:
+        """The CA Secret, or ``None`` when it does not exist."""
+        ...
+
+    def write_secret(self, data: Mapping[str, bytes], resource_version: str | None) -> None:
+        """Make the Secret's data exactly this, leaving its labels and annotations alone.
+
+        Args:
+            data: The whole data, not yet in base64; keys that are not in it are removed.
+            resource_version: What it must still have; ``None``: create it.
+
+        Raises:
+            ConflictError: When it has another resourceVersion, is gone, or is there already.
+        """
+        ...
+
+    def write_bundle(self, configuration: WebhookConfiguration, bundle: bytes) -> None:
+        """Set the ``caBundle`` of every webhook of this configuration to these PEM bytes.
+
+        Raises:
+            ConflictError: When the configuration has another resourceVersion than this reading, or is gone.
+        """
+        ...
+
+
+class CertificateHolder(Protocol):
+    """Where the serving certificate goes."""
+
+    def replace(self, pair: CertificatePair) -> None:
+        """Serve new connections with this pair, or raise `CertificateError` and change nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TickReport:
+    """What one tick found and did.
+
+    Attributes:
+        phase: Where the rotation stands; ``None`` when nothing could be observed.
+        trusted: Whether every webhook configuration trusts what this replica serves, as far as is known; for
+            readiness.
+        done: What was done, one sentence each; for the log.
+        waiting: What is waited for, one sentence each.
+        failures: What went wrong, one sentence each; for the log and a counter.
+        expiries: When the certificates expire: ``leaf`` (this replica's), ``ca``, ``next-ca``, those that there are.
+    """
+
+    phase: Phase | None = None
+    trusted: bool = False
+    done: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
+    expiries: Mapping[str, datetime] = field(default_factory=dict)
+
+
+class CertificateKeeper:
+    """Brings the cluster's and this replica's certificates where they should be, tick by tick.
+
+    Ticks must not overlap; they block on the store, so they belong in a thread. An exception that is not a
+    `StoreError` or `CertificateError` is a bug: it ends the tick, and the next one starts from what it then finds.
+
+    Args:
+        store: The cluster.
+        holder: Where the serving certificate goes.
+        names: What the serving certificate is issued for.
+        settings: Lifetimes and margins.
+        clock: What time it is. API servers judge certificates by their clocks: where this machine's cannot be
+            relied on, give one set by the ``Date`` of their answers.
+        monotonic: Seconds that never jump, from any origin.
+        new_key: Makes a private key.
+    """
+
+    def __init__(  # noqa: PLR0913 -- keyword-only, and each is one thing from outside
+        self,
+        *,
+        store: CertificateStore,
+        holder: CertificateHolder,
+        names: ServingNames,
+        settings: RotationSettings,
+        clock: Callable[[], datetime],
+        monotonic: Callable[[], float],
+        new_key: Callable[[], PrivateKey],
+    ) -> None:
+        self._store = store
+        self._holder = holder
+        self._names = names
+        self._settings = settings
+        self._clock = clock
+        self._monotonic = monotonic
+        self._new_key = new_key
+        self._leaf: ServedLeaf | None = None
+        self._carried_since: dict[str, float] = {}
+        self._trusted = False
+
+    @property
+    def leaf(self) -> ServedLeaf | None:
+        """What this replica serves, or ``None`` before the first signature."""
+        return self._leaf
+
+    def tick(self) -> TickReport:
+        """Observe, plan and apply until there is nothing left to do, or something fails."""
+        steps = self.steps()
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                report: TickReport = end.value
+                return report
+
+    def steps(self) -> Generator[None, None, TickReport]:
+        """One tick, pausing before every reading and every action: the places where it may be cut off."""
+        done: list[str] = []
+        failures: list[str] = []
+        report = TickReport()
+        for _ in range(_ROUNDS):
+            try:
+                observation = yield from self._observe()
+            except StoreError as error:
+                trusted = self._trusted and self._leaf_is_valid()
+                return replace(report, trusted=trusted, done=tuple(done), failures=(*failures, str(error)))
+            planned = plan(observation, self._settings)
+            self._remember(trusted=planned.trusted)
+            actions = [action for action in planned.actions if not isinstance(action, Wait)]
+            for action in actions:
+                yield
+                try:
+                    self._apply(action, observation.now)
+                except ConflictError:
+                    pass  # somebody else was faster: look again
+                except (StoreError, CertificateError) as error:
+                    failures.append(f"{action.reason}: {error}")
+                else:
+                    done.append(action.reason)
+            report = TickReport(
+                phase=planned.phase,
+                trusted=planned.trusted,
+                done=tuple(done),
+                waiting=tuple(action.reason for action in planned.actions if isinstance(action, Wait)),
+                failures=tuple(failures),
+                expiries=self._expiries(observation.secret),
+            )
+            if failures or not actions:
+                break
+        return report
+
+    def _observe(self) -> Generator[None, None, Observation]:
+        """Look at everything, in the order that `Observation` demands."""
+        now, before = self._clock(), self._monotonic()
+        yield
+        try:
+            configurations = self._store.read_configurations()
+        except StoreError:
+            self._carried_since = {}  # what has been between the last look and the next is not known
+            raise
+        after = self._monotonic()
+        carried = {fingerprint(c) for c in Carried.of(configurations, {}).everywhere}
+        self._carried_since = {name: self._carried_since.get(name, after) for name in carried}
+        trusted_for = {name: timedelta(seconds=before - since) for name, since in self._carried_since.items()}
+        yield
+        return Observation(now, configurations, self._store.read_secret(), self._leaf, trusted_for)
+
+    def _remember(self, *, trusted: bool) -> None:
+        """For the next look; and for one that fails, which says nothing of trust.
+
+        Were trust taken away then, one hiccup of an API server would make every replica unready at once.
+        """
+        self._trusted = trusted
+        if self._leaf and trusted:
+            self._leaf = replace(self._leaf, was_trusted=True)
+
+    def _leaf_is_valid(self) -> bool:
+        return self._leaf is not None and why_invalid(self._leaf.pair.certificate, self._clock()) is None
+
+    def _apply(self, action: Action, now: datetime) -> None:
+        match action:
+            case SetBundle(configuration, bundle):
+                self._store.write_bundle(configuration, bundle)
+            case SignLeaf(authority):
+                self._sign(authority, now)
+            case WriteSecret(authorities, add_next, version):
+                if add_next:
+                    ca = issue_ca(
+                        key=self._new_key(),
+                        at=now,
+                        lifetime=self._settings.ca_lifetime,
+                        backdate=self._settings.clock_skew,
+                    )
+                    authorities = replace(authorities, next=ca)
+                self._store.write_secret(write_authorities(authorities), version)
+
+    def _sign(self, authority: CertificatePair, now: datetime) -> None:
+        """Sign as of the observation's time, see `Observation.now`."""
+        pair = issue_leaf(
+            authority,
+            key=self._new_key(),
+            names=self._names,
+            at=now,
+            lifetime=self._settings.leaf_lifetime,
+            backdate=self._settings.clock_skew,
+        )
+        self._holder.replace(pair)
+        before, issuer = self._leaf, authority.certificate
+        self._leaf = ServedLeaf(pair, issuer, before is not None and before.was_trusted and before.issuer == issuer)
+
+    def _expiries(self, secret: StoredSecret | None) -> dict[str, datetime]:
+        stored = read_authorities(secret.data) if secret else Authorities()
+        pairs = {"leaf": self._leaf.pair if self._leaf else None, "ca": stored.current, "next-ca": stored.next}
+        return {name: pair.certificate.not_valid_after_utc for name, pair in pairs.items() if pair}
