@@ -1,0 +1,129 @@
+"""Pods and workloads as users write them, and what became of them in the cluster."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tests.e2e.cluster import ControlPlane
+from tests.e2e.fleet import TOLERATION
+from tests.e2e.waiting import wait_for
+
+Json = dict[str, Any]
+
+GPU = "nvidia.com/gpu"
+SHARED = "nvidia.com/gpu.shared"
+MIG = "nvidia.com/mig-1g.5gb"
+ENFORCE = "gpuwarden.io/enforce"
+LABELS = {"app": "train"}
+
+
+def container(resource: str, count: int = 1, name: str = "train") -> Json:
+    """A container that asks for a resource, by its limit as users do."""
+    return {"name": name, "image": "example.test/train", "resources": {"limits": {resource: count}}}
+
+
+def pod_spec(
+    resource: str, *, count: int = 1, tolerated: bool = False, selector: Mapping[str, str] | None = None
+) -> Json:
+    """A pod of one container that asks for a resource and, if told so, tolerates the fleet's taint."""
+    return {
+        "terminationGracePeriodSeconds": 1,
+        "containers": [container(resource, count)],
+        "tolerations": [TOLERATION] if tolerated else [],
+        "nodeSelector": dict(selector or {}),
+    }
+
+
+def pod(spec: Json, name: str = "train") -> Json:
+    """A bare pod."""
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+
+
+def deployment(spec: Json) -> Json:
+    """A Deployment of one pod."""
+    workload = _workload("apps/v1", "Deployment", spec)
+    workload["spec"] |= {"replicas": 1, "selector": {"matchLabels": LABELS}}
+    return workload
+
+
+def stateful_set(spec: Json) -> Json:
+    """A StatefulSet of one pod."""
+    workload = _workload("apps/v1", "StatefulSet", spec)
+    workload["spec"] |= {"replicas": 1, "selector": {"matchLabels": LABELS}, "serviceName": "train"}
+    return workload
+
+
+def daemon_set(spec: Json) -> Json:
+    """A DaemonSet: a pod for each node whose taints the template tolerates and whose labels it selects."""
+    workload = _workload("apps/v1", "DaemonSet", spec)
+    workload["spec"] |= {"selector": {"matchLabels": LABELS}}
+    return workload
+
+
+def job(spec: Json) -> Json:
+    """A Job of one pod."""
+    return _workload("batch/v1", "Job", {**spec, "restartPolicy": "Never"})
+
+
+def cron_job(spec: Json, version: tuple[int, int]) -> Json:
+    """A CronJob that runs every minute; see :func:`make_due` for not waiting that long."""
+    api = "batch/v1" if version >= (1, 21) else "batch/v1beta1"
+    jobs = {"spec": {"template": {"metadata": {"labels": LABELS}, "spec": {**spec, "restartPolicy": "Never"}}}}
+    schedule = {"schedule": "* * * * *", "concurrencyPolicy": "Forbid", "jobTemplate": jobs}
+    return {"apiVersion": api, "kind": "CronJob", "metadata": {"name": "train"}, "spec": schedule}
+
+
+def _workload(api: str, kind: str, spec: Json) -> Json:
+    template = {"metadata": {"labels": LABELS}, "spec": spec}
+    return {"apiVersion": api, "kind": kind, "metadata": {"name": "train"}, "spec": {"template": template}}
+
+
+def create(control_plane: ControlPlane, namespace: str, *manifests: Json) -> None:
+    """Create objects as a user does, by one ``kubectl create``."""
+    done = control_plane.kubectl("create", "-n", namespace, "-f", "-", stdin=as_list(manifests))
+    assert done.returncode == 0, done.stderr
+
+
+def as_list(manifests: tuple[Json, ...]) -> str:
+    """Objects as one document; one object as itself, for kubectl speaks of the items of a list in other words."""
+    if len(manifests) == 1:
+        return json.dumps(manifests[0])
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
+
+
+def pods_in(control_plane: ControlPlane, namespace: str) -> list[Json]:
+    """Every pod of a namespace."""
+    items: list[Json] = control_plane.get(f"/api/v1/namespaces/{namespace}/pods")["items"]
+    return items
+
+
+def node_of(found: Json) -> str:
+    """The node that a pod is bound to, empty while it is Pending."""
+    return str(found["spec"].get("nodeName", ""))
+
+
+def node_of_the_only_pod(control_plane: ControlPlane, namespace: str) -> str:
+    """Wait until the namespace's one pod is bound, and answer the node."""
+
+    def node() -> str:
+        (only,) = pods_in(control_plane, namespace)
+        return node_of(only)
+
+    return wait_for(f"the pod in {namespace} to be bound to a node", node)
+
+
+def limits_of(found: Json) -> list[Json]:
+    """What each container of a pod asks for."""
+    return [one["resources"].get("limits", {}) for one in found["spec"]["containers"]]
+
+
+def owner_of(found: Json) -> str:
+    """The kind of the controller that made a pod; empty for one that somebody made."""
+    references = found["metadata"].get("ownerReferences", [])
+    return str(references[0]["kind"]) if references else ""
+
+
+def event_messages(control_plane: ControlPlane, namespace: str, reason: str) -> list[str]:
+    """The messages of the events of a namespace that have this reason."""
+    events = control_plane.get(f"/api/v1/namespaces/{namespace}/events", fieldSelector=f"reason={reason}")
+    return [event["message"] for event in events["items"]]
