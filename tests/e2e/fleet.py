@@ -95,15 +95,16 @@ def _device_plugin_labels(strategy: str, replicas: int) -> dict[str, str]:
     }
 
 
+# As many GPUs as eight machines have, so that the pods of one test leave room for those of the next.
 FLEET = (
     Node("cpu", tainted=False),
-    Node("whole", {"nvidia.com/gpu": 8}, _device_plugin_labels("none", 1), tainted=False),
-    Node("shared", {"nvidia.com/gpu.shared": 16}, _device_plugin_labels("time-slicing", 4)),
-    Node("mps", {"nvidia.com/gpu.shared": 16}, _device_plugin_labels("mps", 4)),
-    Node("mig", {"nvidia.com/mig-1g.5gb": 7}, _device_plugin_labels("none", 1) | {"nvidia.com/mig.strategy": "mixed"}),
+    Node("whole", {"nvidia.com/gpu": 64}, _device_plugin_labels("none", 1), tainted=False),
+    Node("shared", {"nvidia.com/gpu.shared": 64}, _device_plugin_labels("time-slicing", 4)),
+    Node("mps", {"nvidia.com/gpu.shared": 64}, _device_plugin_labels("mps", 4)),
+    Node("mig", {"nvidia.com/mig-1g.5gb": 56}, _device_plugin_labels("none", 1) | {"nvidia.com/mig.strategy": "mixed"}),
     Node(
         "gke-sharing",
-        {"nvidia.com/gpu": 8},
+        {"nvidia.com/gpu": 64},
         {
             "cloud.google.com/gke-accelerator": "nvidia-l4",
             "cloud.google.com/gke-gpu-sharing-strategy": "time-sharing",
@@ -112,7 +113,7 @@ FLEET = (
     ),
     Node(
         "gke-mig",
-        {"nvidia.com/gpu": 7},
+        {"nvidia.com/gpu": 56},
         {
             "cloud.google.com/gke-accelerator": "nvidia-tesla-a100",
             "cloud.google.com/gke-gpu-partition-size": "1g.5gb",

@@ -6,13 +6,15 @@ ServiceAccount, so that they may do exactly what the chart grants.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
 
+from hack.render_manifests import NAMESPACE
 from tests.deploy.chart import Chart, Rendered
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.gpuwarden import Replica, arguments_of
@@ -20,7 +22,7 @@ from tests.e2e.objects import ENFORCE, GPU, SHARED, limits_of, pod_spec
 from tests.e2e.relay import Relay
 from tests.e2e.waiting import wait_for
 
-NAMESPACE = NAME = "gpuwarden"
+NAME = "gpuwarden"
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:{NAME}"
 MUTATING, VALIDATING = "mutatingwebhookconfigurations", "validatingwebhookconfigurations"
 CONFIGURATIONS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
@@ -92,15 +94,13 @@ class Installation:
         """Remove everything but the namespaces, which take their time, and end the processes."""
         kinds = [o for o in self.objects if o["kind"] in CONFIGURATIONS]
         self._kubectl("delete", "--ignore-not-found", objects=kinds)
-        for replica in list(self.replicas):
-            replica.process.kill()
-            self.replicas.remove(replica)
+        self.kill_all()
         rest = [o for o in self.objects if o["kind"] not in (*CONFIGURATIONS, "Namespace")]
         self._kubectl("delete", "--ignore-not-found", "--wait=false", objects=rest)
         self._control_plane.api.delete(SECRET)
         for relay in self.relays.values():
             relay.__exit__()
-        wait_for("the API server to forget the webhooks", lambda: not self.acts())
+        wait_for("the API server to forget the webhooks", self._is_forgotten)
 
     def start_replica(self, *options: str) -> Replica:
         """Start one more replica, and let the relays find out when it is ready."""
@@ -131,6 +131,23 @@ class Installation:
         for path, relay in self.relays.items():
             wait_for(f"the relay of {path} to see that", lambda relay=relay: replica.port in relay.ready)  # type: ignore[misc]  # mypy can't infer a lambda's default
 
+    @contextmanager
+    def down(self, path: str) -> Iterator[None]:
+        """Let nobody answer under a path for the body of a ``with``."""
+        relay = self.relays[path]
+        relay.open = False
+        relay.cut()
+        try:
+            yield
+        finally:
+            relay.open = True
+
+    def kill_all(self) -> None:
+        """Kill every replica; nobody answers any more."""
+        for replica in list(self.replicas):
+            replica.process.kill()
+            self.forget(replica)
+
     def forget(self, replica: Replica) -> None:
         """Let the relays forget a replica that has ended, as a Service forgets a pod that is gone."""
         for relay in self.relays.values():
@@ -138,17 +155,30 @@ class Installation:
         self.replicas.remove(replica)
 
     def acts(self) -> bool:
-        """Whether a pod that is created now is rewritten; nothing is left behind."""
-        created = self._control_plane.api.post(
-            f"/api/v1/namespaces/{PROBE}/pods",
-            params={"dryRun": "All"},
-            json={"metadata": {"name": "probe"}, "spec": {**pod_spec(GPU), "automountServiceAccountToken": False}},
-        )
-        return created.status_code == httpx.codes.CREATED and limits_of(created.json()) == [{SHARED: "1"}]
+        """Whether a pod that is created now is rewritten, or warned of in audit mode; nothing is left behind."""
+        answer = self._probe()
+        return answer.status_code == httpx.codes.CREATED and changed_by_us(answer)
+
+    def tails(self, lines: int = 30) -> dict[str, str]:
+        """Answer the end of each replica's log, by its name."""
+        return {f"gpuwarden on port {replica.port}": replica.process.tail(lines) for replica in self.replicas}
 
     def configuration(self, kind: str) -> Json:
         """Read one of our webhook configurations (by :data:`MUTATING` or :data:`VALIDATING`) as it is now."""
         return self._control_plane.get(configuration_path(kind))
+
+    def _probe(self) -> httpx.Response:
+        """Create a pod that asks for a GPU in a labelled namespace, as a dry run."""
+        spec = {**pod_spec(GPU), "automountServiceAccountToken": False}
+        return self._control_plane.api.post(
+            f"/api/v1/namespaces/{PROBE}/pods",
+            params={"dryRun": "All"},
+            json={"metadata": {"name": "probe"}, "spec": spec},
+        )
+
+    def _is_forgotten(self) -> bool:
+        answer = self._probe()
+        return answer.status_code == httpx.codes.CREATED and not changed_by_us(answer)
 
     def _install(self) -> None:
         prepare_namespaces(self._control_plane)
@@ -165,6 +195,11 @@ class Installation:
         manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
         done = self._control_plane.kubectl(*arguments, "-f", "-", stdin=manifest)
         return done.stderr if done.returncode else ""
+
+
+def changed_by_us(answer: httpx.Response) -> bool:
+    """Whether gpuwarden rewrote the pod of an answer, or warned that it would."""
+    return limits_of(answer.json()) == [{SHARED: "1"}] or "would become" in answer.headers.get("Warning", "")
 
 
 def prepare_namespaces(control_plane: ControlPlane) -> None:

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.e2e.cluster import ControlPlane
-from tests.e2e.fleet import TOLERATION
+from tests.e2e.fleet import MERGE_PATCH, TOLERATION
 from tests.e2e.waiting import wait_for
 
 Json = dict[str, Any]
@@ -14,7 +15,6 @@ GPU = "nvidia.com/gpu"
 SHARED = "nvidia.com/gpu.shared"
 MIG = "nvidia.com/mig-1g.5gb"
 ENFORCE = "gpuwarden.io/enforce"
-LABELS = {"app": "train"}
 
 
 def container(resource: str, count: int = 1, name: str = "train") -> Json:
@@ -39,43 +39,53 @@ def pod(spec: Json, name: str = "train") -> Json:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
 
 
-def deployment(spec: Json) -> Json:
+def deployment(spec: Json, name: str = "train") -> Json:
     """A Deployment of one pod."""
-    workload = _workload("apps/v1", "Deployment", spec)
-    workload["spec"] |= {"replicas": 1, "selector": {"matchLabels": LABELS}}
-    return workload
+    return _workload("apps/v1", "Deployment", name, spec, replicas=1, selector={"matchLabels": {"app": name}})
 
 
-def stateful_set(spec: Json) -> Json:
+def stateful_set(spec: Json, name: str = "train") -> Json:
     """A StatefulSet of one pod."""
-    workload = _workload("apps/v1", "StatefulSet", spec)
-    workload["spec"] |= {"replicas": 1, "selector": {"matchLabels": LABELS}, "serviceName": "train"}
-    return workload
+    more = {"replicas": 1, "selector": {"matchLabels": {"app": name}}, "serviceName": name}
+    return _workload("apps/v1", "StatefulSet", name, spec, **more)
 
 
-def daemon_set(spec: Json) -> Json:
+def daemon_set(spec: Json, name: str = "train") -> Json:
     """A DaemonSet: a pod for each node whose taints the template tolerates and whose labels it selects."""
-    workload = _workload("apps/v1", "DaemonSet", spec)
-    workload["spec"] |= {"selector": {"matchLabels": LABELS}}
-    return workload
+    return _workload("apps/v1", "DaemonSet", name, spec, selector={"matchLabels": {"app": name}})
 
 
-def job(spec: Json) -> Json:
+def job(spec: Json, name: str = "train") -> Json:
     """A Job of one pod."""
-    return _workload("batch/v1", "Job", {**spec, "restartPolicy": "Never"})
+    return _workload("batch/v1", "Job", name, {**spec, "restartPolicy": "Never"})
 
 
-def cron_job(spec: Json, version: tuple[int, int]) -> Json:
+def cron_job(spec: Json, version: tuple[int, int], name: str = "train") -> Json:
     """A CronJob that runs every minute; see :func:`make_due` for not waiting that long."""
-    api = "batch/v1" if version >= (1, 21) else "batch/v1beta1"
-    jobs = {"spec": {"template": {"metadata": {"labels": LABELS}, "spec": {**spec, "restartPolicy": "Never"}}}}
-    schedule = {"schedule": "* * * * *", "concurrencyPolicy": "Forbid", "jobTemplate": jobs}
-    return {"apiVersion": api, "kind": "CronJob", "metadata": {"name": "train"}, "spec": schedule}
+    made = job(spec, name)
+    schedule = {"schedule": "* * * * *", "concurrencyPolicy": "Forbid", "jobTemplate": {"spec": made["spec"]}}
+    api = f"batch/{_cron_job_version(version)}"
+    return {"apiVersion": api, "kind": "CronJob", "metadata": {"name": name}, "spec": schedule}
 
 
-def _workload(api: str, kind: str, spec: Json) -> Json:
-    template = {"metadata": {"labels": LABELS}, "spec": spec}
-    return {"apiVersion": api, "kind": kind, "metadata": {"name": "train"}, "spec": {"template": template}}
+def make_due(control_plane: ControlPlane, namespace: str, name: str = "train") -> None:
+    """Let a CronJob's last run be so long ago that its controller starts the next one now."""
+    version = _cron_job_version(control_plane.version)
+    last = (datetime.now(UTC) - timedelta(seconds=90)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    control_plane.api.patch(
+        f"/apis/batch/{version}/namespaces/{namespace}/cronjobs/{name}/status",
+        json={"status": {"lastScheduleTime": last}},
+        headers=MERGE_PATCH,
+    ).raise_for_status()
+
+
+def _cron_job_version(version: tuple[int, int]) -> str:
+    return "v1" if version >= (1, 21) else "v1beta1"
+
+
+def _workload(api: str, kind: str, name: str, spec: Json, **more: Any) -> Json:
+    template = {"metadata": {"labels": {"app": name}}, "spec": spec}
+    return {"apiVersion": api, "kind": kind, "metadata": {"name": name}, "spec": {"template": template, **more}}
 
 
 def create(control_plane: ControlPlane, namespace: str, *manifests: Json) -> None:
@@ -115,12 +125,6 @@ def node_of_the_only_pod(control_plane: ControlPlane, namespace: str) -> str:
 def limits_of(found: Json) -> list[Json]:
     """What each container of a pod asks for."""
     return [one["resources"].get("limits", {}) for one in found["spec"]["containers"]]
-
-
-def owner_of(found: Json) -> str:
-    """The kind of the controller that made a pod; empty for one that somebody made."""
-    references = found["metadata"].get("ownerReferences", [])
-    return str(references[0]["kind"]) if references else ""
 
 
 def event_messages(control_plane: ControlPlane, namespace: str, reason: str) -> list[str]:

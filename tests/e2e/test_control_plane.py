@@ -11,55 +11,20 @@ import trustme
 
 from tests.e2e import credentials
 from tests.e2e.cluster import ControlPlane
-from tests.e2e.fleet import FLEET, TOLERATION, Fleet
+from tests.e2e.fleet import FLEET, Fleet
+from tests.e2e.objects import (
+    create,
+    deployment,
+    event_messages,
+    node_of,
+    node_of_the_only_pod,
+    pod,
+    pod_spec,
+    pods_in,
+)
 from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
-
-
-def pod_spec(resource: str, *, tolerated: bool = False, selector: dict[str, str] | None = None) -> dict[str, Any]:
-    return {
-        "terminationGracePeriodSeconds": 1,
-        "containers": [{"name": "train", "image": "example.test/train", "resources": {"limits": {resource: 1}}}],
-        "tolerations": [TOLERATION] if tolerated else [],
-        "nodeSelector": selector or {},
-    }
-
-
-def deployment(spec: dict[str, Any]) -> dict[str, Any]:
-    labels = {"app": "train"}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "train"},
-        "spec": {
-            "replicas": 1,
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": spec},
-        },
-    }
-
-
-def pod(spec: dict[str, Any]) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "train"}, "spec": spec}
-
-
-def create(control_plane: ControlPlane, namespace: str, manifest: dict[str, Any]) -> None:
-    done = control_plane.kubectl("create", "-n", namespace, "-f", "-", stdin=json.dumps(manifest))
-    assert done.returncode == 0, done.stderr
-
-
-def node_of_the_only_pod(control_plane: ControlPlane, namespace: str) -> str:
-    def node() -> str:
-        (only,) = control_plane.get(f"/api/v1/namespaces/{namespace}/pods")["items"]
-        return str(only["spec"].get("nodeName", ""))
-
-    return wait_for(f"the pod in {namespace} to be bound to a node", node)
-
-
-def scheduling_failures(control_plane: ControlPlane, namespace: str) -> list[str]:
-    events = control_plane.get(f"/api/v1/namespaces/{namespace}/events", fieldSelector="reason=FailedScheduling")
-    return [event["message"] for event in events["items"]]
 
 
 def test_the_version_is_what_the_server_reports(control_plane: ControlPlane) -> None:
@@ -125,7 +90,9 @@ def test_a_pod_that_fits_no_node_stays_pending_and_an_event_says_so(
     control_plane: ControlPlane, fleet: Fleet, namespace: str, spec: dict[str, Any]
 ) -> None:
     create(control_plane, namespace, deployment(spec))
-    messages = wait_for("a FailedScheduling event", lambda: scheduling_failures(control_plane, namespace))
+    messages = wait_for(
+        "a FailedScheduling event", lambda: event_messages(control_plane, namespace, "FailedScheduling")
+    )
     assert f"0/{len(FLEET)} nodes are available" in messages[0]
     (only,) = control_plane.get(f"/api/v1/namespaces/{namespace}/pods")["items"]
     assert only["status"]["phase"] == "Pending"
@@ -137,7 +104,7 @@ def test_a_cordoned_node_takes_no_pod_until_it_is_opened_again(
 ) -> None:
     with fleet.cordoned("whole"):
         create(control_plane, namespace, pod(pod_spec("nvidia.com/gpu")))
-        wait_for("a FailedScheduling event", lambda: scheduling_failures(control_plane, namespace))
+        wait_for("a FailedScheduling event", lambda: event_messages(control_plane, namespace, "FailedScheduling"))
     assert node_of_the_only_pod(control_plane, namespace) == "whole"
 
 
@@ -154,8 +121,7 @@ def test_a_namespace_with_bound_and_pending_pods_is_deleted_to_the_end(
 
 
 def nodes_in(control_plane: ControlPlane, namespace: str) -> set[str]:
-    pods = control_plane.get(f"/api/v1/namespaces/{namespace}/pods")["items"]
-    return {found["spec"].get("nodeName", "") for found in pods}
+    return {node_of(found) for found in pods_in(control_plane, namespace)}
 
 
 def test_a_user_may_do_what_rbac_grants_and_nothing_else(control_plane: ControlPlane, namespace: str) -> None:

@@ -25,7 +25,11 @@ class LogLevel(StrEnum):
 
 
 def configure(form: LogFormat, level: LogLevel) -> None:
-    """Send every line to standard error: time (UTC), level, message and fields; a constant message, never a formatted one."""
+    """Send every line to standard error: time (UTC), level, message and fields; a constant message, never a formatted one.
+
+    Tracebacks are written without the variables of their frames, which both of structlog's defaults show: they hold reviews,
+    and the objects in reviews hold secrets.
+    """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -40,9 +44,11 @@ def configure(form: LogFormat, level: LogLevel) -> None:
     )
     renderers: list[Any]
     if form is LogFormat.JSON:
-        renderers = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        renderers = [structlog.processors.ExceptionRenderer(tracebacks), structlog.processors.JSONRenderer()]
     else:
-        renderers = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        plain = structlog.dev.plain_traceback
+        renderers = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -1,5 +1,6 @@
 """Prometheus metrics: what was decided, what was found, how long answers took, what is loaded."""
 
+from datetime import datetime
 from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
@@ -20,7 +21,7 @@ class Metrics:
     """Every metric of the process, in a registry of its own."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # a second series for every counter, which nothing here reads
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for every counter, which nothing here reads
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -53,9 +54,50 @@ class Metrics:
             ["file"],
             registry=self.registry,
         )
+        self._reloaded_at = Gauge(
+            "gpuwarden_reload_success_timestamp_seconds",
+            "When a file was last read for good.",
+            ["file"],
+            registry=self.registry,
+        )
+        self._namespaces = Gauge("gpuwarden_namespaces", "Namespaces at the last list.", registry=self.registry)
+        self._watch_age = Gauge(
+            "gpuwarden_namespace_watch_age_seconds",
+            "Since the API server last gave a sign of life; NaN before the first.",
+            registry=self.registry,
+        )
+        self._watch_failures = Counter(
+            "gpuwarden_namespace_watch_failures_total", "Failed lists and watches.", ["fault"], registry=self.registry
+        )
+        self._misses = Counter(
+            "gpuwarden_namespace_cache_misses_total",
+            "Namespaces that were read live, because the watch had not brought them yet.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self._expiry = Gauge(
+            "gpuwarden_certificate_expiry_timestamp_seconds",
+            "When a certificate expires: leaf (served here), ca, next-ca.",
+            ["certificate"],
+            registry=self.registry,
+        )
+        self._phase = Gauge(
+            "gpuwarden_certificate_rotation_phase",
+            "1 for the phase of the rotation.",
+            ["phase"],
+            registry=self.registry,
+        )
+        self._rotation_failures = Counter(
+            "gpuwarden_certificate_failures_total", "Things that went wrong with certificates.", registry=self.registry
+        )
+        self._poll_failures = Counter(
+            "gpuwarden_periodic_task_failures_total", "Periodic tasks that failed by a bug.", registry=self.registry
+        )
+        self._log_lines_dropped = Counter(
+            "gpuwarden_log_lines_dropped_total", "Decisions that there was no room to log.", registry=self.registry
+        )
         info = Gauge("gpuwarden_build_info", "The running version; always 1.", ["version"], registry=self.registry)
         info.labels(__version__).set(1)
-        self._failing: set[str] = set()
         self._policies: set[str] = set()
         # Looking up labels costs more than counting, so the children are remembered; all labels are bounded.
         self._decision = lru_cache(maxsize=None)(self._decisions.labels)
@@ -79,11 +121,48 @@ class Metrics:
         """Count a reload; ``file`` is what the file is, not its path."""
         self._reloads.labels(file, "success" if good else "failure").inc()
         self._reload_failing.labels(file).set(0 if good else 1)
-        (self._failing.discard if good else self._failing.add)(file)
+        if good:
+            self._reloaded_at.labels(file).set_to_current_time()
 
-    def is_reload_failing(self, file: str) -> bool:
-        """Whether the last reload of a file failed."""
-        return file in self._failing
+    def loaded(self, file: str) -> None:
+        """A file was read at the start."""
+        self._reload_failing.labels(file).set(0)
+        self._reloaded_at.labels(file).set_to_current_time()
+
+    def namespaces_listed(self, count: int) -> None:
+        """All namespaces were listed."""
+        self._namespaces.set(count)
+
+    def watch_age(self, seconds: float | None) -> None:
+        """Since when the API server has not been heard of."""
+        self._watch_age.set(float("nan") if seconds is None else seconds)
+
+    def watch_failed(self, fault: str) -> None:
+        """A list or watch failed."""
+        self._watch_failures.labels(fault).inc()
+
+    def namespace_missed(self, outcome: str) -> None:
+        """A namespace was read live."""
+        self._misses.labels(outcome).inc()
+
+    def certificate_expires(self, certificate: str, end: datetime) -> None:
+        """A certificate expires then."""
+        self._expiry.labels(certificate).set(end.timestamp())
+
+    def rotation(self, phase: str | None, *, failures: int) -> None:
+        """Where the rotation stands, and how many things failed at this look."""
+        if phase is not None:
+            self._phase.clear()
+            self._phase.labels(phase).set(1)
+        self._rotation_failures.inc(failures)
+
+    def log_line_dropped(self) -> None:
+        """A decision was not logged."""
+        self._log_lines_dropped.inc()
+
+    def poll_failed(self) -> None:
+        """A periodic task failed by a bug."""
+        self._poll_failures.inc()
 
     def exposition(self) -> bytes:
         """All metrics in the text format."""

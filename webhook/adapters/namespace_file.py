@@ -34,19 +34,31 @@ def parse(text: str) -> dict[str, NamespaceLabels]:
         text: a List of Namespaces, or Namespaces as YAML documents or JSON.
 
     Raises:
-        NamespaceFileError: naming what is not a namespace.
+        NamespaceFileError: naming what is not a namespace, or stands twice. An empty file is an error: while kubectl writes
+            to it, it must not mean that no namespace has labels.
     """
     try:
         documents = [d for d in yaml.load_all(text, Loader=yaml.CSafeLoader) if d is not None]
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise NamespaceFileError(f"is not valid YAML: {' '.join(str(error).split())}") from error
-    return dict(_namespace(item, where) for where, item in _items(documents))
+    if not documents:
+        raise NamespaceFileError("is empty; write what kubectl get namespaces -o yaml prints")
+    labels: dict[str, NamespaceLabels] = {}
+    for where, item in _items(documents):
+        name, found = _namespace(item, where)
+        if name in labels:
+            raise NamespaceFileError(f"{where}: namespace {name} stands twice; remove one")
+        labels[name] = found
+    return labels
 
 
 def _items(documents: list[Any]) -> Iterator[tuple[str, Any]]:
     for number, document in enumerate(documents, start=1):
         if isinstance(document, dict) and str(document.get("kind", "")).endswith("List"):
-            for index, item in enumerate(document.get("items") or []):
+            items = document.get("items") or []
+            if not isinstance(items, list):
+                raise NamespaceFileError(f"document {number}: items is not a list")
+            for index, item in enumerate(items):
                 yield f"document {number}, items[{index}]", item
         else:
             yield f"document {number}", document

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 _T = TypeVar("_T")
-_Mark = tuple[int, int, int, int]
+_Mark = tuple[int, int, int, int, int]
 
 
 class WatchedFile(Generic[_T]):
@@ -43,4 +43,5 @@ class WatchedFile(Generic[_T]):
             status = os.stat(self.path)  # noqa: PTH116 - Path.stat does the same with more steps
         except OSError:
             return None
-        return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
+        # The change time as well: a file that couldn't be read for its permissions keeps the rest when they are mended.
+        return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size

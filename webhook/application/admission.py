@@ -90,7 +90,7 @@ class Admission:
         annotations: dict[str, str] = {}
         warnings: list[str] = []
         acts = case.configuration.mode is Mode.ENFORCE
-        if decision.outcome is not Outcome.UNCHANGED or decision.findings:
+        if not acts or decision.outcome is not Outcome.UNCHANGED or decision.findings:
             telling.annotate(annotations, "enforce", policies.enforce, decision)
         if not acts:
             annotations["mode"] = Mode.AUDIT.value

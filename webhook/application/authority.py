@@ -130,10 +130,7 @@ def is_ours(certificate: x509.Certificate) -> bool:
     Anyone can make such a certificate, so this grants nothing by itself; it tells what rotation left in a bundle
     from what somebody else put there.
     """
-    try:
-        organization = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
-    except ValueError:
-        return False
+    organization = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
     return (
         [name.value for name in organization] == [_ORGANIZATION]
         and is_authority(certificate)

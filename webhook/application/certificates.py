@@ -21,6 +21,7 @@ PrivateKey: TypeAlias = (
 
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
 _END = b"-----END CERTIFICATE-----"
+_UNREADABLE = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 
 
 class CertificateError(ValueError):
@@ -59,8 +60,8 @@ class CertificatePair:
             CertificateError: When either part is not readable, or the two do not belong together.
         """
         try:
-            certificate, *chain = x509.load_pem_x509_certificates(certificate_pem)
-        except ValueError as error:
+            certificate, *chain = map(_read_through, x509.load_pem_x509_certificates(certificate_pem))
+        except _UNREADABLE as error:
             raise CertificateError(f"the certificate is not readable PEM ({error})") from error
         return cls(certificate, read_key(key_pem), tuple(chain))
 
@@ -101,14 +102,26 @@ def read_bundle(pem: bytes) -> Bundle:
     for block in blocks:
         body, end, _rest = block.partition(_END)
         try:
-            found[x509.load_pem_x509_certificate(_BEGIN + body + end)] = None
-        except ValueError:
+            found[_read_through(x509.load_pem_x509_certificate(_BEGIN + body + end))] = None
+        except _UNREADABLE:
             broken += 1
     if broken:
         return Bundle(tuple(found), f"{broken} of {len(blocks)} certificates in it cannot be parsed")
     if not found and pem.strip():
         return Bundle((), "it holds something that is not a PEM certificate")
     return Bundle(tuple(found))
+
+
+def _read_through(certificate: x509.Certificate) -> x509.Certificate:
+    """The certificate, when every part that is asked for later can be read.
+
+    The library parses them only when they are asked for. What hands have put into a bundle must fail here, once.
+
+    Raises:
+        ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType: A part cannot be read.
+    """
+    _ = certificate.subject, certificate.issuer, certificate.extensions, certificate.not_valid_after_utc
+    return certificate
 
 
 def bundle_pem(certificates: Iterable[x509.Certificate]) -> bytes:

@@ -15,7 +15,7 @@ class Recorded(msgspec.Struct, frozen=True):
     Attributes:
         mode: ``enforce``, ``warn`` or ``audit``: which label's policy decided.
         acted: whether the decision had its effect; a ``warn`` or ``audit`` decision never has.
-        path: ``mutate`` or ``validate``.
+        path: ``mutate``, ``validate`` or ``advise``.
     """
 
     mode: str

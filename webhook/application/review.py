@@ -1,15 +1,18 @@
 """AdmissionReview v1: the envelope as it comes in, and the only place that makes the one that goes out."""
 
 from base64 import b64encode
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
 from webhook.engine.findings import Finding
 from webhook.engine.patch import Operation
+from webhook.engine.policy import LabelProblem
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
+_NULL = b"null"
 _T = TypeVar("_T")
 
 
@@ -48,11 +51,23 @@ class Request(msgspec.Struct, rename="camel"):
     dry_run: bool | None = None
     user_info: UserInfo = msgspec.field(default_factory=UserInfo)
     object: msgspec.Raw = msgspec.Raw()
+    old_object: msgspec.Raw = msgspec.Raw()
 
     @property
     def has_object(self) -> bool:
         """Whether an object came with the request."""
-        return memoryview(self.object) not in (b"", b"null")
+        return _is_set(self.object)
+
+    @property
+    def has_old_object(self) -> bool:
+        """Whether the object as it was came with the request."""
+        return _is_set(self.old_object)
+
+
+def _is_set(raw: msgspec.Raw) -> bool:
+    """Whether raw JSON is there and not null; looks at no more than it must of an object that may be large."""
+    view = memoryview(raw)
+    return len(view) > len(_NULL) or view.tobytes() not in (b"", _NULL)
 
 
 class Review(msgspec.Struct, rename="camel"):
@@ -166,6 +181,13 @@ def denied(request: Request, findings: tuple[Finding, ...], annotations: dict[st
     causes = [Cause(finding.rule.value, finding.message, finding.path) for finding in findings]
     status = Status("; and ".join(finding.message for finding in findings), Details(causes))
     return _encode(Response(request.uid, False, status, audit_annotations=annotations or None))  # noqa: FBT003 - as above
+
+
+def invalid(request: Request, message: str, problems: Sequence[LabelProblem]) -> bytes:
+    """A review that refuses an object whose fields can't be read, as the API server refuses an invalid one (422)."""
+    causes = [Cause("FieldValueInvalid", problem.message, problem.path) for problem in problems]
+    status = Status(message, Details(causes), "Invalid", 422)
+    return _encode(Response(request.uid, False, status))  # noqa: FBT003 - as above
 
 
 def _encode(response: Response) -> bytes:

@@ -50,7 +50,8 @@ def annotate_patch(annotations: dict[str, str], mode: str, operations: list[Oper
     """Add the patch that was not made: JSON that is valid whatever its length, whole operations only."""
     if not operations:
         return
-    kept, size = [], 0
+    kept: list[Operation] = []
+    size = 0
     for operation in operations:
         size += len(to_json(operation)) + 1
         if size > _PATCH_BUDGET:

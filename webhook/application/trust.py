@@ -30,8 +30,6 @@ def is_authority(certificate: x509.Certificate) -> bool:
         return certificate.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
     except x509.ExtensionNotFound as missing:
         return missing.oid == x509.KeyUsage.oid
-    except ValueError:  # an extension that cannot be parsed, or twice the same
-        return False
 
 
 def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
@@ -75,7 +73,7 @@ def covers(certificate: x509.Certificate, name: str) -> bool:
     """
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+    except x509.ExtensionNotFound:
         return False
     try:
         return ipaddress.ip_address(name) in names.get_values_for_type(x509.IPAddress)
@@ -92,8 +90,6 @@ def why_not_a_server(certificate: x509.Certificate) -> str | None:
         usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:
         return None
-    except ValueError as error:
-        return f"the extensions of {describe(certificate)} cannot be read ({error})"
     if ExtendedKeyUsageOID.SERVER_AUTH in usage or ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in usage:
         return None
     return f"the extended key usage of {describe(certificate)} does not include serverAuth"

@@ -3,7 +3,10 @@
 import typer
 
 from webhook import __version__
+from webhook.cli.audit import audit
 from webhook.cli.certs import certs_app
+from webhook.cli.check import check
+from webhook.cli.rewrite import rewrite
 from webhook.cli.serve import serve
 
 app = typer.Typer(
@@ -14,6 +17,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(serve)
+app.command()(check)
+app.command()(audit)
+app.command()(rewrite)
 app.add_typer(certs_app, name="certs")
 
 

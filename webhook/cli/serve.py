@@ -6,6 +6,12 @@ from typing import Annotated
 import typer
 
 from webhook.adapters.logs import LogFormat, LogLevel
+from webhook.application.rotation_observation import RotationSettings
+from webhook.cli.options import Options, StartError
+
+# Seldom needed: a cluster whose clocks or API servers are further apart, or a trial that wants to see a rotation.
+_ROTATION = "Rotation of managed certificates (all replicas alike)"
+_DEFAULTS = RotationSettings()
 
 
 def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
@@ -32,6 +38,15 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             help="Namespaces and their labels, as printed by kubectl get namespaces -o yaml; read again when it changes.",
         ),
     ] = None,
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="GPUWARDEN_KUBECONFIG", help="Watch the namespaces of this kubeconfig's cluster; in a pod, its own."
+        ),
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option(envvar="GPUWARDEN_CONTEXT", help="Context of the kubeconfig, as in kubectl.")
+    ] = None,
     tls_cert_file: Annotated[
         Path | None,
         typer.Option(
@@ -49,6 +64,80 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             help="Make a certificate for localhost at start, for a trial; the caBundle is logged.",
         ),
     ] = False,
+    manage_certificates: Annotated[  # noqa: FBT002 - typer's way to say a flag
+        bool,
+        typer.Option(
+            "--manage-certificates",
+            envvar="GPUWARDEN_MANAGE_CERTIFICATES",
+            help="Keep a CA in a Secret together with the other replicas, sign our own certificate, keep every caBundle right.",
+        ),
+    ] = False,
+    ca_secret: Annotated[
+        str, typer.Option(envvar="GPUWARDEN_CA_SECRET", help="The Secret of the CA, made when it is missing.")
+    ] = "gpuwarden-ca",  # noqa: S107 - the name of a Secret, not a secret
+    service: Annotated[
+        str,
+        typer.Option(envvar="GPUWARDEN_SERVICE", help="The Service that the API server calls; names our certificate."),
+    ] = "gpuwarden",
+    pod_namespace: Annotated[
+        str, typer.Option(envvar="GPUWARDEN_POD_NAMESPACE", help="The namespace of the Secret and the Service.")
+    ] = "gpuwarden",
+    webhook_configuration: Annotated[
+        str | None,
+        typer.Option(
+            envvar="GPUWARDEN_WEBHOOK_CONFIGURATION",
+            help="Name of our Mutating- and ValidatingWebhookConfiguration: readiness asks whether they trust what is served.",
+        ),
+    ] = None,
+    ca_bundle_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="GPUWARDEN_CA_BUNDLE_FILE",
+            help="Write this CA (PEM) into their caBundles, for certificates from files.",
+        ),
+    ] = None,
+    tls_name: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="GPUWARDEN_TLS_NAME", help="Another DNS name or IP address for the managed certificate; repeatable."
+        ),
+    ] = None,
+    ca_lifetime: Annotated[
+        float,
+        typer.Option(
+            envvar="GPUWARDEN_CA_LIFETIME",
+            min=0,
+            rich_help_panel=_ROTATION,
+            help="Seconds that a managed CA lives; its successor is published at two thirds. At least three leaf lifetimes.",
+        ),
+    ] = _DEFAULTS.ca_lifetime.total_seconds(),
+    leaf_lifetime: Annotated[
+        float,
+        typer.Option(
+            envvar="GPUWARDEN_LEAF_LIFETIME",
+            min=0,
+            rich_help_panel=_ROTATION,
+            help="Seconds that a serving certificate lives; signed anew at two thirds. At least four times the next two.",
+        ),
+    ] = _DEFAULTS.leaf_lifetime.total_seconds(),
+    clock_skew: Annotated[
+        float,
+        typer.Option(
+            envvar="GPUWARDEN_CLOCK_SKEW",
+            min=0,
+            rich_help_panel=_ROTATION,
+            help="Seconds by which the clocks of any two machines may differ.",
+        ),
+    ] = _DEFAULTS.clock_skew.total_seconds(),
+    propagation: Annotated[
+        float,
+        typer.Option(
+            envvar="GPUWARDEN_PROPAGATION",
+            min=0,
+            rich_help_panel=_ROTATION,
+            help="Seconds until every API server goes by a caBundle that was written.",
+        ),
+    ] = _DEFAULTS.propagation.total_seconds(),
     shutdown_delay: Annotated[
         float,
         typer.Option(
@@ -70,7 +159,7 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     Exit codes: 0 stopped by a signal; 1 a listener failed; 2 a wrong option, or a file or port that can't be used.
     """
     # Imported here so that `gpuwarden check` need not load a web server.
-    from webhook.cli.server import Options, StartError, run  # noqa: PLC0415 - start-up time, as said
+    from webhook.cli.server import run  # noqa: PLC0415 - start-up time, as said
 
     options = Options(
         host=host,
@@ -78,9 +167,22 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         ops_port=ops_port,
         config=config,
         namespaces=namespaces,
+        kubeconfig=kubeconfig,
+        context=context,
         tls_cert_file=tls_cert_file,
         tls_private_key_file=tls_private_key_file,
         tls_self_signed=tls_self_signed,
+        manage_certificates=manage_certificates,
+        ca_secret=ca_secret,
+        service=service,
+        pod_namespace=pod_namespace,
+        webhook_configuration=webhook_configuration,
+        ca_bundle_file=ca_bundle_file,
+        tls_name=tuple(tls_name or ()),
+        ca_lifetime=ca_lifetime,
+        leaf_lifetime=leaf_lifetime,
+        clock_skew=clock_skew,
+        propagation=propagation,
         shutdown_delay=shutdown_delay,
         log_format=log_format,
         log_level=log_level,

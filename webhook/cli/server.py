@@ -1,62 +1,42 @@
-"""The composition of the server: from options to running listeners, the only place that builds the adapters."""
+"""The composition of the server: from options to running listeners, the only place that puts the parts together."""
+
+from __future__ import annotations
 
 import asyncio
-import base64
 import gc
+import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import uvloop
 
 from webhook import __version__
-from webhook.adapters import logs, namespace_file
+from webhook.adapters import logs
 from webhook.adapters.configuration import file as configuration_file
+from webhook.adapters.decision_log import DecisionLog
 from webhook.adapters.http.apps import AdmissionApp, Part, operations_app
 from webhook.adapters.http.endpoint import Endpoint
 from webhook.adapters.http.listeners import Listener, serve_all
-from webhook.adapters.logs import LogFormat, LogLevel
+from webhook.adapters.kubernetes.connect import connect
+from webhook.adapters.kubernetes.errors import ConfigurationError
 from webhook.adapters.metrics import Metrics
-from webhook.adapters.namespace_file import FileNamespaces
-from webhook.adapters.tls.files import PairFiles
-from webhook.adapters.tls.serving import ServingCertificate
-from webhook.adapters.watched_file import WatchedFile
 from webhook.application.admission import Admission
-from webhook.application.authority import self_signed_pair
-from webhook.application.certificates import CertificateError
+from webhook.application.advising import Advising
 from webhook.application.configuration import Configuration
+from webhook.application.recorder import Recorded, Recorder
+from webhook.cli.certificate_source import certificate_source
+from webhook.cli.namespace_source import ClusterSource, FileSource, NamespaceSource
+from webhook.cli.options import Options, StartError
+from webhook.cli.reloading import Reload
 
-_RELOAD_SECONDS = 1.0
-_TRIAL_NAMES = ("localhost",)
-_TRIAL_ADDRESSES = ("127.0.0.1", "::1")
-_TRIAL_LIFETIME = timedelta(days=30)
-_T = TypeVar("_T")
+if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a cluster
+    from webhook.adapters.kubernetes.client import ApiServer
+
+_POLL_SECONDS = 1.0
 _log = structlog.get_logger("gpuwarden")
-
-
-class StartError(Exception):
-    """The server can't start; a line a reason, each naming the option or file and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What ``gpuwarden serve`` was told, by its options or their environment variables."""
-
-    host: str
-    port: int
-    ops_port: int
-    config: Path | None
-    namespaces: Path | None
-    tls_cert_file: Path | None
-    tls_private_key_file: Path | None
-    tls_self_signed: bool
-    shutdown_delay: float
-    log_format: LogFormat
-    log_level: LogLevel
 
 
 def run(options: Options) -> None:
@@ -85,27 +65,31 @@ class Server:
         """
         self._options = options
         self._metrics = Metrics()
-        self._reloads: list[_Reload] = []
         self._draining = False
-        self._certificate, self._pair_files = _certificate(options)
-        self._namespaces = FileNamespaces()
-        self._admission = Admission(Configuration(), self._namespaces, self._metrics)
+        api = cache(lambda: _connect(options))
+        self._certificates = certificate_source(options, api, self._metrics)
+        self._namespaces = _namespace_source(options, api, self._metrics)
+        self._decision_log = DecisionLog(self._metrics.log_line_dropped)
+        recorder = _Recorders(self._metrics, self._decision_log)
+        namespaces = self._namespaces.namespaces
+        self._admission = Admission(Configuration(), namespaces, recorder)
+        advising = Advising(lambda: self._admission.configuration, namespaces, recorder)
+        self._configuration: Reload[Configuration] | None = None
         if options.config:
-            self._read("configuration", options.config, configuration_file.parse, self._use_configuration)
-        if options.namespaces:
-            self._read("namespaces", options.namespaces, namespace_file.parse, self._use_namespaces)
+            self._configuration = Reload(
+                "configuration", options.config, configuration_file.parse, self._use, self._metrics
+            )
         self._endpoints = [
             Endpoint("/mutate", self._admission.mutate, self._metrics),
             Endpoint("/validate", self._admission.validate, self._metrics),
+            Endpoint("/advise", advising.advise, self._metrics),
         ]
         app = AdmissionApp({endpoint.path: endpoint for endpoint in self._endpoints})
+        operations = operations_app(self.readiness, self._metrics.exposition)
+        serving = self._certificates.serving
         self._listeners = [
-            _listener(
-                app, options.host, options.port, "--port", lambda: self._certificate.ssl_context_factory(None, None)
-            ),
-            _listener(
-                operations_app(self.readiness, self._metrics.exposition), options.host, options.ops_port, "--ops-port"
-            ),
+            _listener(app, options.host, options.port, "--port", lambda: serving.ssl_context_factory(None, None)),
+            _listener(operations, options.host, options.ops_port, "--ops-port"),
         ]
 
     async def serve(self) -> None:
@@ -115,19 +99,29 @@ class Server:
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
         admission, operations = self._listeners
         _log.info("serving", version=__version__, port=admission.port, ops_port=operations.port)
-        async with asyncio.TaskGroup() as group:
-            reloading = group.create_task(self._reload_forever())
-            serving = group.create_task(serve_all(self._listeners))
-            waiting = group.create_task(stopping.wait())
-            await asyncio.wait((waiting, serving), return_when=asyncio.FIRST_COMPLETED)
-            waiting.cancel()
-            await self._drain()
-            reloading.cancel()
+        self._namespaces.start()
+        try:
+            async with asyncio.TaskGroup() as group:
+                polling = [
+                    group.create_task(self._poll_forever(poll))
+                    for poll in (self._namespaces.poll, self._certificates.poll, self._poll_configuration)
+                ]
+                serving = group.create_task(serve_all(self._listeners))
+                waiting = group.create_task(stopping.wait())
+                await asyncio.wait((waiting, serving), return_when=asyncio.FIRST_COMPLETED)
+                waiting.cancel()
+                await self._drain()
+                for task in polling:
+                    task.cancel()
+        finally:
+            self._namespaces.stop()
+            self._decision_log.close()
         _log.info("stopped")
 
     def readiness(self) -> list[Part]:
-        """What ``/readyz`` answers."""
-        return [self._serving_part(), *(reload.part() for reload in self._reloads), self._certificate_part()]
+        """What ``/readyz`` answers, part by part."""
+        configuration = [self._configuration.part()] if self._configuration else []
+        return [self._serving_part(), *configuration, self._namespaces.part(), *self._certificates.parts()]
 
     async def _drain(self) -> None:
         """Lame duck: unready, answering with ``Connection: close``, until nobody sends anything new here."""
@@ -144,85 +138,47 @@ class Server:
         message = "shutting down" if self._draining else "accepting connections" if ready else "starting"
         return Part(name="serving", ready=ready, message=message)
 
-    def _certificate_part(self) -> Part:
-        pair = self._certificate.pair
-        if pair is None:
-            return Part(name="certificate", ready=False, message="no serving certificate yet")
-        end = pair.certificate.not_valid_after_utc
-        return Part(name="certificate", ready=datetime.now(UTC) < end, message=f"valid until {end.isoformat()}")
-
-    def _use_configuration(self, configuration: Configuration) -> None:
+    def _use(self, configuration: Configuration) -> None:
         self._admission.configuration = configuration
 
-    def _use_namespaces(self, labels: dict[str, Any]) -> None:
-        self._namespaces.labels = labels
+    def _poll_configuration(self) -> None:
+        if self._configuration:
+            self._configuration.poll()
 
-    def _read(self, name: str, path: Path, parse: Callable[[str], _T], use: Callable[[_T], None]) -> None:
-        reload = _Reload(name, WatchedFile(path, parse), use, self._metrics)
-        try:
-            reload.read()
-        except Exception as error:  # every way in which a file can be bad ends the start, with its reason
-            raise StartError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from error
-        self._reloads.append(reload)
-
-    async def _reload_forever(self) -> None:
+    async def _poll_forever(self, poll: Callable[[], None]) -> None:
+        """Poll in a thread, about once a second. What a poll raises is a bug: it is logged, and the next poll tries again."""
         while True:
-            await asyncio.sleep(_RELOAD_SECONDS)
-            for reload in self._reloads:
-                await asyncio.to_thread(reload.poll)
-            if self._pair_files:
-                await asyncio.to_thread(self._reload_certificate, self._pair_files)
-
-    def _reload_certificate(self, files: PairFiles) -> None:
-        try:
-            pair = files.changed(self._certificate.pair)
-            if pair is None:
-                return
-            self._certificate.replace(pair)
-        except CertificateError as error:
-            if self._metrics.is_reload_failing("certificate"):
-                return
-            self._metrics.reloaded("certificate", good=False)
-            _log.error("certificate not reloaded, the old one stays", reason=str(error))
-        else:
-            self._metrics.reloaded("certificate", good=True)
-            _log.info("certificate reloaded")
+            try:
+                await asyncio.to_thread(poll)
+            except Exception:  # noqa: BLE001 - a bug must not end the server; counted and logged
+                self._metrics.poll_failed()
+                _log.exception("a periodic task failed")
+            await asyncio.sleep(_POLL_SECONDS)
 
 
-class _Reload:
-    """One file that is read again when it changes."""
+class _Recorders:
+    """Tells every decision to several."""
 
-    def __init__(self, name: str, file: WatchedFile[Any], use: Callable[[Any], None], metrics: Metrics) -> None:
-        self._name = name
-        self._file = file
-        self._use = use
-        self._metrics = metrics
-        self._failure = ""
+    def __init__(self, *recorders: Recorder) -> None:
+        self._recorders = recorders
 
-    def read(self) -> None:
-        self._use(self._file.read())
+    def decided(self, recorded: Recorded) -> None:
+        for recorder in self._recorders:
+            recorder.decided(recorded)
 
-    def poll(self) -> None:
-        """Read a changed file; a bad one changes nothing, is logged once and shows in a metric and in ``/readyz``."""
-        if not self._file.changed():
-            return
-        try:
-            self.read()
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with a new file, the old content goes on deciding; counted
-            self._failure = str(error)
-            self._metrics.reloaded(self._name, good=False)
-            _log.error("file not reloaded, the old content stays", file=self._name, reason=self._failure)
-        else:
-            self._failure = ""
-            self._metrics.reloaded(self._name, good=True)
-            _log.info("file reloaded", file=self._name)
 
-    def part(self) -> Part:
-        """Ready either way: the last good content decides."""
-        message = (
-            f"the file on disk can't be used, its last good content is: {self._failure}" if self._failure else "loaded"
-        )
-        return Part(name=self._name, ready=True, message=message)
+def _namespace_source(options: Options, api: Callable[[], ApiServer], metrics: Metrics) -> NamespaceSource:
+    cluster = options.kubeconfig or options.context or "KUBERNETES_SERVICE_HOST" in os.environ
+    if options.namespaces or not cluster:
+        return FileSource(options, metrics)
+    return ClusterSource(api(), metrics)
+
+
+def _connect(options: Options) -> ApiServer:
+    try:
+        return connect(options.kubeconfig, options.context, os.environ)
+    except ConfigurationError as error:
+        raise StartError(str(error)) from error
 
 
 def _listener(app: Any, host: str, port: int, option: str, context: Callable[[], Any] | None = None) -> Listener:
@@ -232,24 +188,3 @@ def _listener(app: Any, host: str, port: int, option: str, context: Callable[[],
         raise StartError(
             f"{option} {port}: can't listen there: {error.strerror or error}; choose another port"
         ) from error
-
-
-def _certificate(options: Options) -> tuple[ServingCertificate, PairFiles | None]:
-    """The serving certificate, and the files that it comes from if it comes from files."""
-    certificate = ServingCertificate(lambda: datetime.now(UTC))
-    cert_file, key_file = options.tls_cert_file, options.tls_private_key_file
-    given = [bool(cert_file), bool(key_file)]
-    if options.tls_self_signed == any(given) or given[0] != given[1]:
-        raise StartError("give --tls-cert-file and --tls-private-key-file, or --tls-self-signed for a trial")
-    try:
-        if cert_file and key_file:
-            files = PairFiles(cert_file, key_file)
-            certificate.replace(files.read())
-            return certificate, files
-        made = self_signed_pair(_TRIAL_NAMES, _TRIAL_ADDRESSES, datetime.now(UTC), _TRIAL_LIFETIME)
-        certificate.replace(made.leaf)
-    except CertificateError as error:
-        raise StartError(str(error)) from error
-    bundle = base64.b64encode(made.ca.certificate_pem).decode()
-    _log.warning("serving with a certificate made for this trial", ca_bundle=bundle)
-    return certificate, None

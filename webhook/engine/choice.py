@@ -4,13 +4,16 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 import msgspec
+from msgspec.structs import replace
 
-from webhook.engine.forms import Form
+from webhook.engine.forms import Form, Sharing
 from webhook.engine.nodes import NodeConstraints
 from webhook.engine.policy import Mismatch, Policy
 from webhook.engine.requests import Amount, Ask
+from webhook.engine.resources import GpuResource
 from webhook.engine.rules.placement import apart
-from webhook.engine.statements import stated_forms
+from webhook.engine.spelling import DevicePlugin
+from webhook.engine.statements import Statements
 
 
 class How(StrEnum):
@@ -38,19 +41,39 @@ class Request(msgspec.Struct, frozen=True):
         return self.how in (How.TRANSLATED, How.MISMATCHED)
 
 
-def choose(asks: Iterable[Ask], policy: Policy, nodes: NodeConstraints) -> list[Request]:
+def choose(asks: Iterable[Ask], policy: Policy, nodes: NodeConstraints, plugin: DevicePlugin) -> list[Request]:
     """The form that each well-formed request gets under a policy that permits any form at all."""
+    statements = Statements(nodes)
+    answers: dict[GpuResource, tuple[tuple[Form, ...], Form | None, How]] = {}
     requests = []
     for ask in asks:
         amount = ask.amounts[0]
-        stated = stated_forms(amount.resource, nodes)
-        form, how = _explicit(stated, policy) if stated else (None, How.PLAIN)
-        requests.append(Request(ask, amount, stated, form, how))
-    explicit = [request.form for request in requests if request.form]
+        if amount.resource not in answers:
+            answers[amount.resource] = _answer(amount.resource, statements, policy, plugin)
+        requests.append(Request(ask, amount, *answers[amount.resource]))
+    if all(request.stated for request in requests):
+        return requests
+    plain = _plain(policy, list(dict.fromkeys(request.form for request in requests if request.form)))
     return [
-        Request(request.ask, request.amount, (), _plain(policy, explicit), How.PLAIN) if not request.stated else request
+        request if request.stated else Request(request.ask, request.amount, (), plain, How.PLAIN)
         for request in requests
     ]
+
+
+def _answer(
+    resource: GpuResource, statements: Statements, policy: Policy, plugin: DevicePlugin
+) -> tuple[tuple[Form, ...], Form | None, How]:
+    """What a request states, the form that it gets for that, and how."""
+    stated = statements.of(resource)
+    if not stated:
+        return (), None, How.PLAIN
+    form, how = _explicit(stated, policy)
+    if how is How.MISMATCHED and not plugin.rename_by_default and statements.names_only_a_partition(resource):
+        # Shared slices have the same name as whole ones then, so the name alone is no statement against sharing.
+        shared, narrowed = _explicit(tuple(replace(form, sharing=Sharing.ANY) for form in stated), policy)
+        if narrowed is not How.MISMATCHED:
+            return stated, shared, narrowed
+    return stated, form, how
 
 
 def _explicit(stated: tuple[Form, ...], policy: Policy) -> tuple[Form | None, How]:

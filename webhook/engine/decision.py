@@ -85,7 +85,8 @@ def decide(pod: Pod, policy: Policy, plugin: DevicePlugin) -> Decision:
     nodes = NodeConstraints(spec)
     refused = [container.malformed(ask) or permission.gpu_not_permitted(ask, policy) for ask in asks]
     findings = [finding for finding in refused if finding]
-    requests = choose([ask for ask, finding in zip(asks, refused, strict=True) if not finding], policy, nodes)
+    wellformed = [ask for ask, finding in zip(asks, refused, strict=True) if not finding]
+    requests = choose(wellformed, policy, nodes, plugin)
     respelling = Respelling() if policy.permits_any else respell(spec, requests, policy, plugin)
     findings += respelling.conflicts
     findings += _on_requests(requests, policy)
@@ -93,13 +94,13 @@ def decide(pod: Pod, policy: Policy, plugin: DevicePlugin) -> Decision:
     if over := permission.per_pod_limit(pod_count(spec, counts), policy):
         findings.append(over)
     findings += _advice(spec, requests, nodes, respelling)
-    findings += [finding for ask in every for finding in container.unknown_gpu_resources(ask)]
+    findings += container.unknown_gpu_resources(every)
     findings.sort(key=lambda finding: _ORDER[finding.rule])
     if any(finding.denies for finding in findings):
         return Decision((), tuple(findings), tuple(asks))
-    edits = [*respelling.edits, *settings(spec, asks, policy, respelling.edits)]
+    edits = [*respelling.edits, *settings(spec, asks, policy, respelling)]
     if edits:
-        edits += annotations(asks, policy, respelling.edits)
+        edits += annotations(asks, policy, respelling)
     return Decision(tuple(edits), tuple(findings), tuple(asks))
 
 
@@ -128,6 +129,6 @@ def _advice(
     remaining = NodeConstraints(spec, without=respelling.dropped_keys) if respelling.dropped_keys else nodes
     if found := placement.gke_selectors_incomplete(remaining, respelling.added_keys):
         yield found
-    request, form = forms[0]
-    if found := sharing.gke_mps_needs_host_ipc(request.ask, form, host_ipc=bool(spec.host_ipc)):
+    told = (sharing.gke_mps_needs_host_ipc(request.ask, form, host_ipc=bool(spec.host_ipc)) for request, form in forms)
+    if found := next(filter(None, told), None):
         yield found

@@ -48,7 +48,8 @@ class Form(msgspec.Struct, frozen=True):
     def meet(self, other: "Form", *, across_platforms: bool = False) -> "Form | None":
         """The form that is both: each aspect as specific as the more specific of the two; ``None`` if they exclude each other.
 
-        With ``across_platforms`` the platform and the client count are those of ``other``: the same form elsewhere.
+        With ``across_platforms`` the platform and the client count are those of ``other``: the same form elsewhere. The
+        device plugin has no MPS on MIG slices (k8s-device-plugin internal/plugin/mps.go), so GKE's is nothing there.
         """
         if self.partition != other.partition:
             return None
@@ -56,7 +57,9 @@ class Form(msgspec.Struct, frozen=True):
         if sharing is None:
             return None
         if self.platform is not other.platform:
-            return Form(self.partition, sharing, other.platform, other.clients) if across_platforms else None
+            mps_on_mig = self.partition and sharing is Sharing.MPS and other.platform is Platform.DEVICE_PLUGIN
+            elsewhere = across_platforms and not mps_on_mig
+            return Form(self.partition, sharing, other.platform, other.clients) if elsewhere else None
         if self.clients is not None and other.clients is not None and self.clients != other.clients:
             return None
         return Form(self.partition, sharing, self.platform, self.clients if other.clients is None else other.clients)

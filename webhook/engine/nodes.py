@@ -1,65 +1,131 @@
 """What a pod says about the nodes it may run on: nodeSelector and required node affinity, read as one."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from math import inf
 
-from webhook.engine.pods import Expression, PodSpec
+from webhook.engine.pods import Expression, PodSpec, Term
 
 # The label is missing from the node.
 ABSENT = None
+# Some value of the label that nobody writes down. It stands for all of them: only values written down are told apart.
+OTHER = "\0"
+
+# strconv.ParseInt takes no more than this.
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
+
+
+class Label:
+    """The values of one node label that one alternative of a pod lets through.
+
+    Requirements hold together, each as k8s.io/apimachinery/pkg/labels/selector.go (Requirement.Matches) decides it.
+    """
+
+    def __init__(self, expressions: Iterable[Expression]) -> None:
+        """Take every requirement on the label."""
+        self.listed: dict[str, None] | None = None
+        self._absent = self._present = True
+        self._excluded: set[str] = set()
+        self._above, self._below = -inf, inf
+        for expression in expressions:
+            self._narrow(expression.operator, expression.values or [])
+
+    def _narrow(self, operator: str, values: list[str]) -> None:
+        bound = _integer(values[0]) if operator in ("Gt", "Lt") and values else None
+        match operator:
+            case "NotIn":
+                self._excluded.update(values)
+                return
+            case "DoesNotExist":
+                self._present = False
+                return
+            case "In":
+                self.listed = {value: None for value in values if self.listed is None or value in self.listed}
+            case "Gt" if bound is not None:
+                self._above = max(self._above, bound)
+            case "Lt" if bound is not None:
+                self._below = min(self._below, bound)
+            case "Exists":
+                pass
+            case _:
+                self._present = False
+        self._absent = False
+
+    @property
+    def admits_nothing(self) -> bool:
+        """Whether its requirements contradict each other."""
+        return not any(self.admits(value) for value in (ABSENT, OTHER, *(self.listed or ())))
+
+    def admits(self, value: str | None) -> bool:
+        """Whether a node with this value of the label (``ABSENT``: without it; ``OTHER``: with some other) can be chosen."""
+        if value is ABSENT:
+            return self._absent
+        if not self._present or value in self._excluded or (self.listed is not None and value not in self.listed):
+            return False
+        if value == OTHER or (self._above == -inf and self._below == inf):
+            return True
+        number = _integer(value)
+        return number is not None and self._above < number < self._below
 
 
 class NodeConstraints:
-    """The node labels that a pod's nodeSelector and required node affinity permit, key by key.
+    """The node labels that a pod's nodeSelector and required node affinity permit.
 
-    The terms of a node affinity are alternatives, so a value is permitted when any term lets it through. A pod whose terms
-    all match nothing can run ``nowhere``.
+    The terms of a node affinity are alternatives, and nodeSelector holds in each. An alternative that contradicts itself is
+    none, unless all do. A pod whose terms all match nothing can run ``nowhere``; beyond that, only its nodeSelector is
+    looked at.
+
+    People may write thousands of terms and values, so everything here takes time in proportion to what they wrote.
     """
 
     def __init__(self, spec: PodSpec, *, without: Iterable[str] = ()) -> None:
         """Read a spec, as if the keys in ``without`` stood nowhere in it."""
         ignored = frozenset(without)
         self.selector = {key: value for key, value in (spec.node_selector or {}).items() if key not in ignored}
-        self.terms = [
-            [e for e in term.match_expressions or () if e.key not in ignored]
-            for term in spec.terms
-            if not term.matches_nothing
-        ]
-        self.nowhere = bool(spec.terms) and not self.terms
+        terms = [term for term in spec.terms if not term.matches_nothing]
+        self.nowhere = bool(spec.terms) and not terms
+        every = [self._read(term, ignored) for term in terms]
+        possible = [said for said in every if not any(label.admits_nothing for label in said.values())]
+        self._alternatives = possible or every or [{}]
+        self._said: dict[str, list[Label]] = {}
+        for said in self._alternatives:
+            for key, label in said.items():
+                self._said.setdefault(key, []).append(label)
+
+    def _read(self, term: Term, ignored: frozenset[str]) -> dict[str, Label]:
+        required: dict[str, list[Expression]] = {}
+        for expression in term.match_expressions or ():
+            if expression.key not in ignored:
+                required.setdefault(expression.key, self._selected(expression.key)).append(expression)
+        return {key: Label(expressions) for key, expressions in required.items()}
+
+    def _selected(self, key: str) -> list[Expression]:
+        return [Expression(key, "In", [self.selector[key]])] if key in self.selector else []
 
     def mentions(self, key: str) -> bool:
         """Whether the pod says anything about this label."""
-        return key in self.selector or any(e.key == key for term in self.terms for e in term)
+        return key in self.selector or key in self._said
+
+    def alternatives(self, keys: Iterable[str]) -> Iterator[list[Label]]:
+        """What each alternative says about some labels."""
+        selected = {key: Label(self._selected(key)) for key in keys}
+        for said in self._alternatives:
+            yield [said.get(key, label) for key, label in selected.items()]
+
+    def labels(self, key: str) -> list[Label]:
+        """What the alternatives say about a label; those that leave it to nodeSelector are taken together."""
+        said = self._said.get(key, [])
+        return said if len(said) == len(self._alternatives) else [*said, Label(self._selected(key))]
 
     def values(self, key: str) -> list[str]:
-        """The values of this label that the pod writes down and permits."""
-        written = [self.selector[key]] if key in self.selector else []
-        written += [value for term in self.terms for e in term if e.key == key for value in e.values or ()]
-        return [value for value in dict.fromkeys(written) if self.permits(key, value)]
+        """The values of this label that the pod asks for, by nodeSelector or ``In``, and permits."""
+        asked = (value for label in self.labels(key) for value in label.listed or () if label.admits(value))
+        return list(dict.fromkeys(asked))
 
     def permits(self, key: str, value: str | None) -> bool:
-        """Whether a node with this value of the label (``ABSENT``: without the label) can be chosen, as far as it decides."""
-        if key in self.selector and self.selector[key] != value:
-            return False
-        return not self.terms or any(all(admits(e, value) for e in term if e.key == key) for term in self.terms)
+        """Whether a node with this value of the label (or ``ABSENT``, ``OTHER``) can be chosen, as far as it decides."""
+        return any(label.admits(value) for label in self.labels(key))
 
 
-def admits(expression: Expression, value: str | None) -> bool:
-    """One requirement on one value, as k8s.io/apimachinery/pkg/labels/selector.go (Requirement.Matches) decides it."""
-    values = expression.values or []
-    match expression.operator:
-        case "In":
-            return value in values
-        case "NotIn":
-            return value not in values
-        case "Exists" | "DoesNotExist":
-            return (value is not ABSENT) == (expression.operator == "Exists")
-        case "Gt" | "Lt" if value is not ABSENT and values:
-            return _compares(value, values[0], greater=expression.operator == "Gt")
-    return False
-
-
-def _compares(value: str, bound: str, *, greater: bool) -> bool:
-    try:
-        return int(value) > int(bound) if greater else int(value) < int(bound)
-    except ValueError:
-        return False
+def _integer(text: str) -> int | None:
+    return int(text) if _INTEGER.fullmatch(text) else None

@@ -196,9 +196,11 @@ def _tolerations(spec: PodSpec, edits: list[AddToleration]) -> Iterator[Operatio
 
 
 def _env(spec: PodSpec, edits: list[AddEnv]) -> Iterator[Operation]:
-    for place in dict.fromkeys(edit.place for edit in edits):
-        added = [{"name": edit.name, "value": edit.value} for edit in edits if edit.place == place]
-        yield from _list(f"{place.pointer}/env", _container(spec, place).env, added)
+    added: dict[Place, list[Operation]] = {}
+    for edit in edits:
+        added.setdefault(edit.place, []).append({"name": edit.name, "value": edit.value})
+    for place, variables in added.items():
+        yield from _list(f"{place.pointer}/env", _container(spec, place).env, variables)
 
 
 def _annotations(pod: Pod, edits: list[Annotate]) -> Iterator[Operation]:

@@ -1,5 +1,6 @@
 """Policies: the forms a namespace permits, by built-in value or configured name, and what its labels select."""
 
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from enum import StrEnum
@@ -7,13 +8,15 @@ from functools import lru_cache
 
 import msgspec
 
-from webhook.engine.forms import Form, Platform, Sharing, parse
+from webhook.engine.forms import MAXIMUM_CLIENTS, MINIMUM_CLIENTS, Form, Platform, Sharing, parse
 from webhook.engine.labels import AUDIT, ENFORCE, WARN, NamespaceLabels
 from webhook.engine.pods import Toleration
 from webhook.engine.profiles import DOCUMENTED
 
 ANY = "any"
 NONE = "none"
+# A client count at the end of a value.
+_COUNT = re.compile(r"[0-9]{1,9}\Z")
 
 
 class Mismatch(StrEnum):
@@ -107,6 +110,10 @@ class PolicyBook:
 
     def nearest(self, value: str) -> str:
         """A sentence that says that the value is no policy, and the nearest that is."""
+        if counted := _COUNT.search(value):
+            possible = f"{value[: counted.start()]}{min(max(int(counted[0]), MINIMUM_CLIENTS), MAXIMUM_CLIENTS)}"
+            if parse(possible):
+                return f'"{value}" is not a policy; did you mean "{possible}"?'
         close = get_close_matches(value.lower(), [*self.configured, *_EXAMPLES], n=1, cutoff=0.6)
         if close:
             return f'"{value}" is not a policy; did you mean "{close[0]}"?'

@@ -47,6 +47,8 @@ def whole(quantity: Quantity) -> int | None:
 
 def exact(quantity: str | float) -> Fraction | None:
     """The exact value of a quantity, or ``None`` when the text is not one."""
+    if isinstance(quantity, int):
+        return Fraction(quantity)
     text = quantity if isinstance(quantity, str) else repr(quantity)
     match = _QUANTITY.fullmatch(text) if len(text) <= _LONGEST else None
     if match is None:
@@ -58,3 +60,13 @@ def exact(quantity: str | float) -> Fraction | None:
     if abs(exponent) > _LARGEST_EXPONENT:
         return None
     return number * Fraction(10) ** exponent
+
+
+def shown(quantity: Quantity) -> str:
+    """The quantity as messages quote it: as it was written, but never longer than anyone reads."""
+    if quantity is None:
+        return "null"
+    if isinstance(quantity, int):
+        return str(max(-_MAXIMUM, min(quantity, _MAXIMUM)))
+    text = str(quantity)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

@@ -3,7 +3,7 @@
 import msgspec
 
 from webhook.engine.pods import Container, Place, PodSpec, containers
-from webhook.engine.quantity import Quantity, whole
+from webhook.engine.quantity import Quantity, shown, whole
 from webhook.engine.resources import GpuResource, Unknown, classify
 
 
@@ -27,7 +27,7 @@ class Amount(msgspec.Struct, frozen=True):
         return whole(self.written) or 0
 
     def __str__(self) -> str:
-        return f"{self.resource.name}: {self.written}"
+        return f"{self.resource.name}: {shown(self.written)}"
 
 
 class Ask(msgspec.Struct, frozen=True):

@@ -9,8 +9,10 @@ import msgspec
 from webhook.engine.profiles import DOCUMENTED, PROFILE
 
 GPU = "nvidia.com/gpu"
-_PREFIX = "nvidia.com/"
+PREFIX = "nvidia.com/"
 _SHARED = ".shared"
+# The name of a label has at most 63 characters, and so has that of a resource; the API server refuses longer ones.
+_LONGEST = len(PREFIX) + 63
 _NAME = re.compile(rf"nvidia\.com/(?:gpu|mig-(?P<profile>{PROFILE}))(?P<shared>\.shared)?")
 
 
@@ -23,10 +25,15 @@ class GpuResource(msgspec.Struct, frozen=True):
 
 
 class Unknown(msgspec.Struct, frozen=True):
-    """A name that looks like a GPU resource and is none; ``nearest`` is the real one that was probably meant."""
+    """A name that looks like a GPU resource and is none."""
 
     name: str
-    nearest: str
+
+    @property
+    def nearest(self) -> str:
+        """The real name that was probably meant."""
+        squashed = _squashed(self.name[len(PREFIX) :])
+        return _alike(squashed) or _REAL[get_close_matches(squashed, _REAL, n=1, cutoff=0.0)[0]]
 
 
 def resource_name(partition: str | None, *, shared: bool) -> str:
@@ -35,20 +42,24 @@ def resource_name(partition: str | None, *, shared: bool) -> str:
     k8s-device-plugin ``api/config/v1``: prefix ``nvidia.com/``, ``mig-<profile>`` under MIG strategy *mixed*, and the
     suffix ``.shared`` under ``renameByDefault``.
     """
-    return f"{_PREFIX}{f'mig-{partition}' if partition else 'gpu'}{_SHARED if shared else ''}"
+    return f"{PREFIX}{f'mig-{partition}' if partition else 'gpu'}{_SHARED if shared else ''}"
+
+
+def classify(name: str) -> GpuResource | Unknown | None:
+    """What a resource name is: a GPU resource, one that looks like it, or (``None``) none of our business."""
+    return _classify(name) if len(name) <= _LONGEST else None
 
 
 # Names repeat in every pod, so a bounded memory of the answers is all the cost there is.
 @lru_cache(maxsize=4096)
-def classify(name: str) -> GpuResource | Unknown | None:
-    """What a resource name is: a GPU resource, one that looks like it, or (``None``) none of our business."""
+def _classify(name: str) -> GpuResource | Unknown | None:
     match = _NAME.fullmatch(name)
     if match:
         return GpuResource(name, match["profile"], match["shared"] is not None)
-    if not name.lower().startswith(_PREFIX):
+    if not name.lower().startswith(PREFIX):
         return None
-    nearest = _nearest(name[len(_PREFIX) :])
-    return Unknown(name, nearest) if nearest else None
+    squashed = _squashed(name[len(PREFIX) :])
+    return Unknown(name) if _alike(squashed) or re.match(r"mig[0-9]", squashed) else None
 
 
 def _squashed(name: str) -> str:
@@ -56,25 +67,21 @@ def _squashed(name: str) -> str:
 
 
 _REAL = {
-    _squashed(suffix): f"{_PREFIX}{suffix}"
+    _squashed(suffix): f"{PREFIX}{suffix}"
     for suffix in ("gpu", "gpu.shared", *(f"mig-{p}{s}" for p in DOCUMENTED for s in ("", _SHARED)))
 }
 
 
-def _nearest(suffix: str) -> str | None:
-    """The real name behind a misspelt one.
+def _alike(squashed: str) -> str | None:
+    """The real name that a squashed one differs from by punctuation and case, or by about one letter of ``gpu…``.
 
-    Other projects own names that begin alike (HAMi's ``gpumem`` and ``gpucores``, nos' ``gpu-10gb``, Kata's ``pgpu``),
-    so only names that differ by punctuation, case or about one letter count as misspelt.
+    Other projects own names that begin alike (HAMi's ``gpumem`` and ``gpucores``, nos' ``gpu-10gb``, Kata's ``pgpu``).
     """
-    squashed = _squashed(suffix)
     if squashed in _REAL:
         return _REAL[squashed]
-    if squashed.startswith("gpu"):
-        return next((_REAL[real] for real in ("gpu", "gpushared") if _one_letter_apart(squashed, real)), None)
-    if re.match(r"mig[0-9]", squashed):
-        return _REAL[get_close_matches(squashed, _REAL, n=1, cutoff=0.0)[0]]
-    return None
+    if not squashed.startswith("gpu"):
+        return None
+    return next((_REAL[real] for real in ("gpu", "gpushared") if _one_letter_apart(squashed, real)), None)
 
 
 def _one_letter_apart(a: str, b: str) -> bool:

@@ -1,5 +1,7 @@
 """Rewriting: the edits that spell each request of a pod the way its form is spelled."""
 
+from collections.abc import Iterator
+
 import msgspec
 
 from webhook.engine.choice import Request
@@ -11,7 +13,16 @@ from webhook.engine.pods import PodSpec, Toleration
 from webhook.engine.policy import Policy
 from webhook.engine.resources import GPU
 from webhook.engine.rules.placement import apart, forms_apart, selector_conflict
-from webhook.engine.spelling import PRODUCT, DevicePlugin, Need, Spelling, read_product, spell
+from webhook.engine.spelling import (
+    PRODUCT,
+    DevicePlugin,
+    Need,
+    Spelling,
+    possible,
+    read_product,
+    spell,
+    strategy_label,
+)
 
 _Chosen = tuple[Request, Form, Spelling]
 
@@ -20,10 +31,16 @@ GPU_TOLERATION = Toleration(key=GPU, operator="Exists", effect="NoSchedule")
 
 
 class Respelling(msgspec.Struct, frozen=True):
-    """The edits that spell a pod's requests anew, and the conflicts that keep them from being spelled."""
+    """The edits that spell a pod's requests anew, the spellings, and the conflicts that keep requests from being spelled."""
 
     edits: tuple[Edit, ...] = ()
     conflicts: tuple[Finding, ...] = ()
+    spellings: tuple[Spelling, ...] = ()
+
+    @property
+    def needs(self) -> list[Need]:
+        """Every node label that the forms need or go with."""
+        return [need for spelling in self.spellings for need in spelling.needs + spelling.implies]
 
     @property
     def added_keys(self) -> frozenset[str]:
@@ -31,9 +48,19 @@ class Respelling(msgspec.Struct, frozen=True):
         return frozenset(edit.need.key for edit in self.edits if isinstance(edit, AddNeed))
 
     @property
+    def added_selectors(self) -> frozenset[str]:
+        """The node labels that the edits add as nodeSelectors."""
+        return frozenset(edit.need.key for edit in self.edits if isinstance(edit, AddNeed) and edit.need.is_selector)
+
+    @property
     def dropped_keys(self) -> frozenset[str]:
         """The node labels that the edits take away."""
         return frozenset(edit.key for edit in self.edits if isinstance(edit, DropKey))
+
+    def product(self, value: str) -> str:
+        """A product as the nodes of the forms call it: the label names the form by its suffix."""
+        suffixes = [spelling.product_suffix for spelling in self.spellings]
+        return read_product(value)[0] + max(suffixes) if suffixes else value
 
 
 def respell(spec: PodSpec, requests: list[Request], policy: Policy, plugin: DevicePlugin) -> Respelling:
@@ -41,35 +68,36 @@ def respell(spec: PodSpec, requests: list[Request], policy: Policy, plugin: Devi
     chosen = [(request, request.form, spell(request.form, plugin)) for request in requests if request.form]
     if not chosen:
         return Respelling()
-    conflicts = _forms_apart(chosen, policy)
+    conflicts = tuple(_forms_apart(chosen, policy))
     if conflicts:
         return Respelling(conflicts=conflicts)
     edits: list[Edit] = [rename for request, _, spelling in chosen if (rename := _rename(request, spelling))]
     renamed = bool(edits)
     nodes = NodeConstraints(spec)
-    if any(request.replaces_spelling for request, _, _ in chosen):
-        dropped = _contradicted(chosen, nodes)
+    spelled = Respelling(spellings=tuple(dict.fromkeys(spelling for _, _, spelling in chosen)))
+    dropped = _no_longer_said(chosen, spelled.needs, nodes)
+    if dropped:
         edits += [DropKey(key) for key in dropped]
         nodes = NodeConstraints(spec, without=dropped)
-    edits += _products(nodes, chosen[0][2].product_suffix)
-    for request, form, spelling in chosen:
-        for need in spelling.needs + spelling.implies:
-            if not need.can_be_met_by(nodes):
-                return Respelling(conflicts=(selector_conflict(request.ask, form, need, nodes),))
-        needed = (AddNeed(need) for need in spelling.needs if not need.is_met_by(nodes))
-        edits += [edit for edit in needed if edit not in edits]
+    edits += [ReplaceProduct(old, new) for old in nodes.values(PRODUCT) if (new := spelled.product(old)) != old]
+    conflict = _conflict(chosen, nodes)
+    if conflict:
+        return Respelling(conflicts=(conflict,))
+    needed = dict.fromkeys(need for spelling in spelled.spellings for need in spelling.needs)
+    edits += [AddNeed(need) for need in needed if not need.is_met_by(nodes)]
     if renamed and not tolerated(spec, GPU_TOLERATION):
         edits.append(AddToleration(GPU_TOLERATION))
-    return Respelling(tuple(edits))
+    return Respelling(tuple(edits), spellings=spelled.spellings)
 
 
-def _forms_apart(chosen: list[_Chosen], policy: Policy) -> tuple[Finding, ...]:
-    first, form, _ = chosen[0]
-    return tuple(
-        forms_apart(request.ask, other, first.ask, form, policy)
-        for request, other, _ in chosen[1:]
-        if apart(form, other)
-    )
+def _forms_apart(chosen: list[_Chosen], policy: Policy) -> Iterator[Finding]:
+    """Each request whose form is on no node with that of a request before it."""
+    first_of: dict[Form, Request] = {}
+    for request, form, _ in chosen:
+        other = next((other for other in first_of if apart(form, other)), None)
+        if other:
+            yield forms_apart(request.ask, form, first_of[other].ask, other, policy)
+        first_of.setdefault(form, request)
 
 
 def _rename(request: Request, spelling: Spelling) -> RenameResource | None:
@@ -80,17 +108,29 @@ def _rename(request: Request, spelling: Spelling) -> RenameResource | None:
     return RenameResource(request.ask.place, amount.resource.name, spelling.resource, sections)
 
 
-def _contradicted(chosen: list[_Chosen], nodes: NodeConstraints) -> list[str]:
-    """The labels that spelled an old form and exclude the new one's nodes."""
-    needs: list[Need] = [need for _, _, spelling in chosen for need in spelling.needs + spelling.implies]
-    return list(dict.fromkeys(need.key for need in needs if not need.can_be_met_by(nodes)))
-
-
-def _products(nodes: NodeConstraints, suffix: str) -> list[Edit]:
-    """The product label names the form by its suffix, so the selected products get the one that nodes of the form carry."""
-    if not nodes.mentions(PRODUCT):
+def _no_longer_said(chosen: list[_Chosen], needs: list[Need], nodes: NodeConstraints) -> list[str]:
+    """The labels that spelled an old form, where they exclude the new form's nodes or mean nothing to them."""
+    replaced = [request for request, _, _ in chosen if request.replaces_spelling]
+    if not replaced:
         return []
-    return [ReplaceProduct(old, new) for old in nodes.values(PRODUCT) if (new := read_product(old)[0] + suffix) != old]
+    excluded = [need.key for need in needs if not possible([need], nodes)]
+    meant = {strategy_label(form.partition): None for request in replaced for form in request.stated}
+    kept = {need.key for need in needs}
+    return list(dict.fromkeys([*excluded, *(key for key in meant if key not in kept and nodes.mentions(key))]))
+
+
+def _conflict(chosen: list[_Chosen], nodes: NodeConstraints) -> Finding | None:
+    """The first label that a form needs and that the pod, or what it needed before, excludes."""
+    first_of: dict[Spelling, tuple[Request, Form]] = {}
+    for request, form, spelling in chosen:
+        first_of.setdefault(spelling, (request, form))
+    so_far: list[Need] = []
+    for spelling, (request, form) in first_of.items():
+        for need in spelling.needs + spelling.implies:
+            so_far.append(need)
+            if not possible(so_far, nodes):
+                return selector_conflict(request.ask, form, need, nodes)
+    return None
 
 
 def tolerated(spec: PodSpec, wanted: Toleration) -> bool:
@@ -106,4 +146,5 @@ def _covers(own: Toleration, wanted: Toleration) -> bool:
         return False
     if own.operator == "Exists":
         return not own.key or own.key == wanted.key
-    return own.key == wanted.key and wanted.operator != "Exists" and (own.value or "") == (wanted.value or "")
+    equal = (own.operator or "Equal") == (wanted.operator or "Equal")
+    return equal and own.key == wanted.key and (own.value or "") == (wanted.value or "")

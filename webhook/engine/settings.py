@@ -1,10 +1,10 @@
 """Settings: what a policy adds to the pods that ask for GPUs, and the annotations that tell of it."""
 
-import msgspec
+import json
+from collections.abc import Iterator
 
 from webhook.engine.edits import (
     AddEnv,
-    AddNeed,
     AddNodeSelector,
     AddToleration,
     Annotate,
@@ -12,23 +12,24 @@ from webhook.engine.edits import (
     SetRuntimeClass,
 )
 from webhook.engine.labels import DOMAIN
+from webhook.engine.nodes import NodeConstraints
 from webhook.engine.pods import PodSpec
 from webhook.engine.policy import Policy
+from webhook.engine.quantity import shown
 from webhook.engine.requests import Ask
-from webhook.engine.rewriting import tolerated
+from webhook.engine.rewriting import Respelling, tolerated
+from webhook.engine.spelling import PRODUCT, Need, possible
 
 ORIGINAL_REQUEST = f"{DOMAIN}/original-request"
 POLICY = f"{DOMAIN}/policy"
 
 
-def settings(spec: PodSpec, asks: list[Ask], policy: Policy, respelling: tuple[Edit, ...]) -> list[Edit]:
-    """The policy's own nodeSelector, tolerations, runtimeClassName and env, never over what the pod sets.
-
-    ``respelling`` holds the edits made so far: what they add is not added again.
-    """
-    taken = set(spec.node_selector or ()) | {edit.need.key for edit in respelling if isinstance(edit, AddNeed)}
-    edits: list[Edit] = [AddNodeSelector(k, v) for k, v in policy.node_selector.items() if k not in taken]
-    added = [edit.toleration for edit in respelling if isinstance(edit, AddToleration)]
+def settings(spec: PodSpec, asks: list[Ask], policy: Policy, respelling: Respelling) -> list[Edit]:
+    """The policy's own nodeSelector, tolerations, runtimeClassName and env, never over what the pod sets."""
+    if not asks:
+        return []
+    edits: list[Edit] = [*_node_selectors(spec, policy, respelling)]
+    added = [edit.toleration for edit in respelling.edits if isinstance(edit, AddToleration)]
     edits += [AddToleration(t) for t in policy.tolerations if t not in added and not tolerated(spec, t)]
     if policy.runtime_class_name and not spec.runtime_class_name:
         edits.append(SetRuntimeClass(policy.runtime_class_name))
@@ -38,10 +39,26 @@ def settings(spec: PodSpec, asks: list[Ask], policy: Policy, respelling: tuple[E
     return edits
 
 
-def annotations(asks: list[Ask], policy: Policy, respelling: tuple[Edit, ...]) -> list[Edit]:
+def _node_selectors(spec: PodSpec, policy: Policy, respelling: Respelling) -> Iterator[AddNodeSelector]:
+    """The policy's nodeSelector, but for the labels that would leave the pod no node: what it and its forms say stands."""
+    if not policy.node_selector:
+        return
+    nodes = NodeConstraints(spec, without=respelling.dropped_keys)
+    said = {*nodes.selector, *respelling.added_selectors}
+    needs = respelling.needs
+    for key, written in policy.node_selector.items():
+        value = respelling.product(written) if key == PRODUCT else written
+        needs.append(Need(key, "In", (value,)))
+        if key in said or (key == PRODUCT and nodes.mentions(key)) or not possible(needs, nodes):
+            needs.pop()
+        else:
+            yield AddNodeSelector(key, value)
+
+
+def annotations(asks: list[Ask], policy: Policy, respelling: Respelling) -> list[Edit]:
     """What people read on a changed pod: the policy and, where requests were respelled, what each container had asked for."""
     told: list[Edit] = []
-    if respelling:
-        original = {ask.container.name: {a.resource.name: str(a.written) for a in ask.amounts} for ask in asks}
-        told.append(Annotate(ORIGINAL_REQUEST, msgspec.json.encode(original).decode()))
+    if respelling.edits:
+        original = {ask.container.name: {a.resource.name: shown(a.written) for a in ask.amounts} for ask in asks}
+        told.append(Annotate(ORIGINAL_REQUEST, json.dumps(original, separators=(",", ":"))))
     return [*told, Annotate(POLICY, policy.name)]

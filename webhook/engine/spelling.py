@@ -1,15 +1,16 @@
 """Spellings: what a form looks like in a pod, under the device plugin's settings."""
 
 import re
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import msgspec
 
 from webhook.engine.forms import Form, Platform, Sharing
-from webhook.engine.nodes import ABSENT, NodeConstraints, admits
+from webhook.engine.nodes import ABSENT, OTHER, Label, NodeConstraints
 from webhook.engine.pods import Expression
 from webhook.engine.profiles import PROFILE
-from webhook.engine.resources import GPU, resource_name
+from webhook.engine.resources import GPU, PREFIX, resource_name
 
 # NVIDIA GPU feature discovery, docs/gpu-feature-discovery/README.md
 STRATEGY = "nvidia.com/gpu.sharing-strategy"
@@ -22,8 +23,13 @@ GKE_PARTITION = "cloud.google.com/gke-gpu-partition-size"
 GKE_KEYS = (GKE_SHARING, GKE_CLIENTS, GKE_PARTITION)
 GKE_STRATEGIES = {Sharing.TIME_SLICING: "time-sharing", Sharing.MPS: "mps"}
 
+
+def strategy_label(partition: str | None) -> str:
+    """The label under which GPU feature discovery tells how nodes share a resource: whole GPUs, or slices of a profile."""
+    return f"{PREFIX}mig-{partition}.sharing-strategy" if partition else STRATEGY
+
+
 _PRODUCT = re.compile(rf"(?P<base>.+?)(?:-MIG-(?P<partition>{PROFILE}))?(?P<shared>-SHARED)?")
-_ANY_OTHER_VALUE = "\0"
 
 
 class DevicePlugin(msgspec.Struct, frozen=True):
@@ -51,24 +57,17 @@ class Need(msgspec.Struct, frozen=True):
 
     def admits(self, value: str | None) -> bool:
         """Whether a node with this value of the label will do."""
-        return admits(self.expression, value)
+        if self.operator == "DoesNotExist":
+            return value is ABSENT
+        return (value in self.values) == (self.operator == "In")
 
     def is_met_by(self, nodes: NodeConstraints) -> bool:
         """Whether the pod's own constraints let no other node through."""
-        if nodes.nowhere:
-            return True
-        return nodes.mentions(self.key) and all(
-            self.admits(v) for v in self._cases(nodes) if nodes.permits(self.key, v)
+        return nodes.nowhere or not any(
+            label.admits(value) and not self.admits(value)
+            for label in nodes.labels(self.key)
+            for value in _cases(label, self)
         )
-
-    def can_be_met_by(self, nodes: NodeConstraints) -> bool:
-        """Whether the pod's own constraints let any node through that will do."""
-        if not nodes.mentions(self.key):
-            return True
-        return any(self.admits(v) for v in self._cases(nodes) if nodes.permits(self.key, v))
-
-    def _cases(self, nodes: NodeConstraints) -> tuple[str | None, ...]:
-        return (ABSENT, _ANY_OTHER_VALUE, *self.values, *SHARED_STRATEGIES, "none", *nodes.values(self.key))
 
     def __str__(self) -> str:
         if self.is_selector:
@@ -76,6 +75,28 @@ class Need(msgspec.Struct, frozen=True):
         return (
             f"{self.key} {self.operator} [{', '.join(self.values)}]" if self.values else f"{self.key} {self.operator}"
         )
+
+
+def possible(needs: Iterable[Need], nodes: NodeConstraints) -> bool:
+    """Whether the pod's own constraints let any node through that has all of what is needed."""
+    needed: dict[str, list[Need]] = {}
+    for need in needs:
+        needed.setdefault(need.key, []).append(need)
+    in_question = [key for key, together in needed.items() if len(together) > 1 or nodes.mentions(key)]
+    return any(
+        all(_fits(needed[key], label) for key, label in zip(in_question, labels, strict=True))
+        for labels in nodes.alternatives(in_question)
+    )
+
+
+def _fits(needs: Sequence[Need], label: Label) -> bool:
+    """Whether some value of a label is let through and will do for all that is needed of it."""
+    return any(label.admits(value) and all(need.admits(value) for need in needs) for value in _cases(label, *needs))
+
+
+def _cases(label: Label, *needs: Need) -> list[str | None]:
+    """The values that tell constraints apart: those that someone writes down, one that stands for all others, and none."""
+    return [ABSENT, OTHER, *(label.listed or ()), *(value for need in needs for value in need.values)]
 
 
 class Spelling(msgspec.Struct, frozen=True):
@@ -120,7 +141,7 @@ def _gke(form: Form) -> Spelling:
 
 def _device_plugin(form: Form, plugin: DevicePlugin) -> Spelling:
     renamed = form.shared and plugin.rename_by_default
-    strategy = f"nvidia.com/mig-{form.partition}.sharing-strategy" if form.partition else STRATEGY
+    strategy = strategy_label(form.partition)
     means = SHARED_STRATEGIES if form.sharing is Sharing.ANY else (form.sharing.value,)
     of_form = Need(strategy, "In", means) if form.shared else Need(strategy, "NotIn", SHARED_STRATEGIES)
     named_by_resource = plugin.rename_by_default and form.sharing in (Sharing.NONE, Sharing.ANY)

@@ -1,7 +1,7 @@
 """Statements: which form a request names, by its resource and by the pod's selectors; a plain request names none."""
 
 from webhook.engine.forms import Form, Platform, Sharing, meet_sharing
-from webhook.engine.nodes import ABSENT, NodeConstraints
+from webhook.engine.nodes import ABSENT, OTHER, NodeConstraints
 from webhook.engine.resources import GPU, GpuResource
 from webhook.engine.spelling import (
     GKE_CLIENTS,
@@ -12,29 +12,46 @@ from webhook.engine.spelling import (
     PRODUCT,
     STRATEGY,
     read_product,
+    strategy_label,
 )
 
-_ANY_OTHER_VALUE = "\0"
 
+class Statements:
+    """The forms that requests state under a pod's selectors."""
 
-def stated_forms(resource: GpuResource, nodes: NodeConstraints) -> tuple[Form, ...]:
-    """The forms that a request states; none for a plain request ("a GPU, you choose").
+    def __init__(self, nodes: NodeConstraints) -> None:
+        """Take the selectors."""
+        self._nodes = nodes
+        self._gke = {form.partition: form for form in _gke(nodes)}
 
-    Several where selectors list alternatives (``gke-gpu-partition-size In [1g.5gb, 2g.10gb]``): the pod takes any of them.
-    """
-    on_device_plugin = _mig(resource.partition, resource, nodes) if resource.partition else _whole(resource, nodes)
-    on_gke = _gke(nodes)
-    if not on_gke:
-        return on_device_plugin
-    if resource.name == GPU:
-        return on_gke
-    # GKE never renames a resource: a renamed one beside GKE's selectors states a GKE form only where both say the same.
-    agreed = (named.meet(gke, across_platforms=True) for gke in on_gke for named in on_device_plugin)
-    return tuple(form for form in agreed if form) or on_device_plugin
+    def of(self, resource: GpuResource) -> tuple[Form, ...]:
+        """The forms that a request states; none for a plain request ("a GPU, you choose").
+
+        Several where selectors list alternatives (``gke-gpu-partition-size In [1g.5gb, 2g.10gb]``): the pod takes any of
+        them.
+        """
+        if self._gke and resource.name == GPU:
+            return tuple(self._gke.values())
+        by_name = (
+            _mig(resource.partition, resource, self._nodes) if resource.partition else _whole(resource, self._nodes)
+        )
+        # GKE never renames a resource: a renamed one beside GKE's selectors states a GKE form only where both say the same.
+        agreed = (
+            form.meet(self._gke[form.partition], across_platforms=True)
+            for form in by_name
+            if form.partition in self._gke
+        )
+        return tuple(form for form in agreed if form) or by_name
+
+    def names_only_a_partition(self, resource: GpuResource) -> bool:
+        """Whether a request names a MIG profile, and nothing anywhere says whether its slices are shared."""
+        if resource.partition is None or resource.shared or resource.partition in self._gke:
+            return False
+        return _sharing(self._nodes, strategy_label(resource.partition), "time-slicing", "none") is None
 
 
 def _mig(partition: str, resource: GpuResource, nodes: NodeConstraints) -> tuple[Form, ...]:
-    strategy = _sharing(nodes, f"nvidia.com/mig-{partition}.sharing-strategy", "time-slicing", "none")
+    strategy = _sharing(nodes, strategy_label(partition), "time-slicing", "none")
     return (Form(partition, _combined(Sharing.ANY if resource.shared else None, strategy)),)
 
 
@@ -74,7 +91,7 @@ def _sharing(nodes: NodeConstraints, key: str, time_slicing: str, none: str | No
 
 def _products(nodes: NodeConstraints) -> tuple[tuple[str | None, bool], ...]:
     """The partitions and sharing that the product selector's suffixes name; empty when any permitted product has none."""
-    if not nodes.mentions(PRODUCT) or nodes.permits(PRODUCT, _ANY_OTHER_VALUE) or nodes.permits(PRODUCT, ABSENT):
+    if not nodes.mentions(PRODUCT) or nodes.permits(PRODUCT, OTHER) or nodes.permits(PRODUCT, ABSENT):
         return ()
     said = [read_product(value)[1:] for value in nodes.values(PRODUCT)]
     return () if any(partition is None and not shared for partition, shared in said) else tuple(dict.fromkeys(said))
@@ -90,7 +107,7 @@ def _gke(nodes: NodeConstraints) -> tuple[Form, ...]:
         return ()
     if sharing is None:
         sharing = Sharing.ANY if counts_clients else Sharing.NONE
-    counts = nodes.values(GKE_CLIENTS) if counts_clients else []
+    counts = nodes.values(GKE_CLIENTS) if counts_clients and not nodes.permits(GKE_CLIENTS, OTHER) else []
     number = counts[0] if len(counts) == 1 and counts[0].isascii() and counts[0].isdigit() else ""
     clients = int(number[:9]) if number and sharing is not Sharing.NONE else None
     return tuple(Form(partition, sharing, Platform.GKE, clients) for partition in partitions or (None,))
@@ -98,7 +115,7 @@ def _gke(nodes: NodeConstraints) -> tuple[Form, ...]:
 
 def _gke_partitions(nodes: NodeConstraints) -> tuple[str | None, ...] | None:
     """The partition sizes that the pod permits, ``(None,)`` for unpartitioned GPUs; ``None`` when it leaves it open."""
-    if not nodes.mentions(GKE_PARTITION) or nodes.permits(GKE_PARTITION, _ANY_OTHER_VALUE):
+    if not nodes.mentions(GKE_PARTITION) or nodes.permits(GKE_PARTITION, OTHER):
         return None
     values = tuple(nodes.values(GKE_PARTITION))
     if nodes.permits(GKE_PARTITION, ABSENT):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from webhook.engine.decision import Decision
 from webhook.engine.edits import AddEnv, AddNeed, Annotate, DropKey, RenameResource
+from webhook.engine.quantity import shown
 
 
 def asked(decision: Decision) -> list[str]:
@@ -16,18 +17,19 @@ def changes(decision: Decision, verb: str) -> Iterator[str]:
 
     ``verb`` is ``becomes`` or ``would become``.
     """
-    selectors = [str(edit.need) for edit in decision.edits if isinstance(edit, AddNeed)]
-    selectors += [f"without {edit.key}" for edit in decision.edits if isinstance(edit, DropKey)]
-    on = f" on nodes with {', '.join(selectors)}" if selectors else ""
+    needs = [str(edit.need) for edit in decision.edits if isinstance(edit, AddNeed)]
+    on = f" on nodes with {', '.join(needs)}" if needs else ""
+    dropped = [edit.key for edit in decision.edits if isinstance(edit, DropKey)]
+    on += f", without node selector {', '.join(dropped)}" if dropped else ""
     renames = {edit.place: edit for edit in decision.edits if isinstance(edit, RenameResource)}
     told = False
     for ask in decision.asks:
         rename = renames.get(ask.place)
-        if rename or selectors:
+        if rename or on:
             told = True
             amount = ask.amounts[0]
             name = rename.new if rename else amount.resource.name
-            yield f"{ask.name}: {amount} {verb} {name}: {amount.written}{on}"
+            yield f"{ask.name}: {amount} {verb} {name}: {shown(amount.written)}{on}"
     if not told:
         rest = [str(edit) for edit in decision.edits if not isinstance(edit, Annotate | AddEnv)]
         rest += sorted({f"env {edit.name}" for edit in decision.edits if isinstance(edit, AddEnv)})

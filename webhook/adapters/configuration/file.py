@@ -63,16 +63,20 @@ def _configuration(file: ConfigurationFile) -> Configuration:
 def _load(text: str) -> tuple[dict[str, Any], list[str]]:
     """The document as plain data, and the keys that stand in it more than once."""
     try:
-        node = yaml.compose(text, Loader=yaml.CSafeLoader)
-        raw = yaml.load(text, Loader=yaml.CSafeLoader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # Not the C loader: it answers to thousands of levels by ending the process, and the file is small.
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        raw = yaml.load(text, Loader=yaml.SafeLoader)
+        duplicates = list(_duplicates(node, ""))
+    except RecursionError as error:
+        raise ConfigurationError(["the file is nested too deeply, or an alias in it contains itself"]) from error
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigurationError([f"line {_line(error)}: is not valid YAML: {_what(error)}"]) from error
     if not isinstance(raw, dict):
-        what = "is empty" if raw is None else f"is a {type(raw).__name__}, not a mapping"
+        what = "is empty" if raw is None else f"holds {type(raw).__name__}, not a mapping"
         raise ConfigurationError(
             [f"the file {what}; write apiVersion: gpuwarden.io/v1 and kind: Configuration at least"]
         )
-    return raw, list(_duplicates(node, ""))
+    return raw, duplicates
 
 
 def _line(error: Exception) -> int:
@@ -81,7 +85,9 @@ def _line(error: Exception) -> int:
 
 
 def _what(error: Exception) -> str:
-    return getattr(error, "problem", None) or str(error)
+    """What is wrong, on one line."""
+    said = [getattr(error, "context", None), getattr(error, "problem", None)]
+    return ", ".join(filter(None, said)) or " ".join(str(error).split())
 
 
 def _duplicates(node: yaml.Node | None, path: str) -> Iterator[str]:
@@ -138,6 +144,8 @@ def _problem(detail: ErrorDetails) -> str:
         return f"{path}: is not known here; {_nearest_key(location)}"
     if kind == "missing":
         return f"{path}: is missing"
+    if kind == "string_pattern_mismatch":
+        return f"{path}: {detail['input']!r} is nothing that Kubernetes takes here"
     return f"{path}: {detail['msg'].removeprefix('Value error, ')}{_given(detail)}"
 
 

@@ -3,7 +3,16 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from webhook.application.configuration import DEFAULT_EXEMPTIONS, Mode
@@ -13,7 +22,8 @@ from webhook.engine.policy import ANY, NONE, Mismatch, Policy, PolicyBook, built
 
 _BUILT_IN = PolicyBook()
 # A name is selected by a label, so it has to be a label's value.
-_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+_NAME_PART = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
+_NAME = re.compile(_NAME_PART)
 
 
 def _listed_form(value: object) -> str:
@@ -38,8 +48,14 @@ def _policy_name(value: str) -> str:
 
 
 _FormName = Annotated[str, BeforeValidator(_listed_form)]
-_PolicyName = Annotated[str, BeforeValidator(_policy_name)]
+_PolicyName = Annotated[str, AfterValidator(_policy_name)]
 _Names = list[Annotated[str, Field(min_length=1)]]
+# What the API server takes (k8s.io/apimachinery pkg/util/validation): what it refuses would refuse every GPU pod of a policy.
+_SUBDOMAIN = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
+_LabelKey = Annotated[str, Field(pattern=rf"^({_SUBDOMAIN}/)?{_NAME_PART}$")]
+_LabelValue = Annotated[str, Field(pattern=rf"^({_NAME_PART})?$")]
+_EnvName = Annotated[str, Field(pattern=r"^[ -<>-~]+$")]  # printable ASCII but "="
+_RuntimeClass = Annotated[str, Field(pattern=rf"^{_SUBDOMAIN}$", max_length=253)]
 
 
 class _Section(BaseModel):
@@ -49,11 +65,22 @@ class _Section(BaseModel):
 class TolerationSection(_Section):
     """A toleration, as in a pod."""
 
-    key: str | None = None
+    key: _LabelKey | None = None
     operator: Literal["Exists", "Equal"] | None = None
     value: str | None = None
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
     toleration_seconds: NonNegativeInt | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> "TolerationSection":
+        """As k8s.io/kubernetes pkg/apis/core/validation ValidateTolerations."""
+        if self.operator != "Exists" and not self.key:
+            raise ValueError("a toleration without a key is for every taint; write operator: Exists with it")
+        if self.operator == "Exists" and self.value:
+            raise ValueError("value goes with operator: Equal only; remove one of them")
+        if self.toleration_seconds is not None and self.effect != "NoExecute":
+            raise ValueError("tolerationSeconds goes with effect: NoExecute only; remove one of them")
+        return self
 
     def toleration(self) -> Toleration:
         """As the engine takes it."""
@@ -67,10 +94,10 @@ class PolicySection(_Section):
     mismatch: Annotated[Mismatch, Field(strict=False)] = Mismatch.REJECT
     max_per_container: PositiveInt | None = None
     max_per_pod: PositiveInt | None = None
-    node_selector: dict[str, str] = {}
+    node_selector: dict[_LabelKey, _LabelValue] = {}
     tolerations: list[TolerationSection] = []
-    runtime_class_name: Annotated[str, Field(min_length=1)] | None = None
-    env: dict[str, str] = {}
+    runtime_class_name: _RuntimeClass | None = None
+    env: dict[_EnvName, str] = {}
 
     @model_validator(mode="after")
     def _means_something(self) -> "PolicySection":

@@ -64,8 +64,13 @@ class Listener:
         return self._server.started
 
     async def serve(self) -> None:
-        """Serve until stopped; answers under way are finished."""
-        await self._server.serve([self.socket])
+        """Serve until stopped; answers under way are finished. When it is cancelled, it only stops listening."""
+        try:
+            await self._server.serve([self.socket])
+        finally:
+            for server in getattr(self._server, "servers", ()):  # none where it failed before it listened
+                server.close()
+            self.socket.close()
 
     def stop(self) -> None:
         """Begin to stop."""

@@ -1,10 +1,14 @@
 """Rules that one container's resources break by themselves, whatever the policy."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from webhook.engine.findings import Finding, Rule, deny, warn
-from webhook.engine.quantity import whole
+from webhook.engine.quantity import shown, whole
 from webhook.engine.requests import Ask
+
+# The nearest real name is costly to find.
+_MOST_UNKNOWN = 10
 
 
 def malformed(ask: Ask) -> Finding | None:
@@ -21,7 +25,7 @@ def not_a_whole_number(ask: Ask) -> Finding | None:
                 return deny(
                     Rule.NOT_A_WHOLE_NUMBER,
                     f"{ask.place.field}.resources.{section}[{name}]",
-                    f"{ask.name}: {name}: {quantity} is not a whole number",
+                    f"{ask.name}: {name}: {shown(quantity)} is not a whole number",
                     "GPUs are counted, not divided; write an integer such as 1",
                 )
     return None
@@ -35,14 +39,14 @@ def limits_requests_differ(ask: Ask) -> Finding | None:
             return deny(
                 Rule.LIMITS_REQUESTS_DIFFER,
                 ask.field(amount),
-                f"{ask.name}: {name}: {amount.request} stands only in requests",
+                f"{ask.name}: {name}: {shown(amount.request)} stands only in requests",
                 "Kubernetes takes an extended resource from limits; move it there",
             )
         if amount.in_requests and whole(amount.limit) != whole(amount.request):
             return deny(
                 Rule.LIMITS_REQUESTS_DIFFER,
                 ask.field(amount),
-                f"{ask.name}: limits say {name}: {amount.limit} and requests say {amount.request}",
+                f"{ask.name}: limits say {name}: {shown(amount.limit)} and requests say {shown(amount.request)}",
                 "Kubernetes wants both the same for an extended resource; write it in limits only",
             )
     return None
@@ -61,9 +65,10 @@ def mixed_gpu_resources(ask: Ask) -> Finding | None:
     )
 
 
-def unknown_gpu_resources(ask: Ask) -> Iterator[Finding]:
-    """Names that look like GPU resources and are none: no node ever has them."""
-    for unknown, field in ask.unknown:
+def unknown_gpu_resources(asks: Iterable[Ask]) -> Iterator[Finding]:
+    """Names that look like GPU resources and are none, the first few of a pod: no node ever has them."""
+    every = ((ask, unknown, field) for ask in asks for unknown, field in ask.unknown)
+    for ask, unknown, field in islice(every, _MOST_UNKNOWN):
         yield warn(
             Rule.UNKNOWN_GPU_RESOURCE,
             field,

@@ -10,7 +10,7 @@ from webhook.engine.spelling import GKE_CLIENTS, GKE_SHARING, Need
 
 def selector_conflict(ask: Ask, form: Form, need: Need, nodes: NodeConstraints) -> Finding:
     """The form needs a node label that the pod excludes, in nodeSelector or in required node affinity."""
-    if need.key in nodes.selector:
+    if need.key in nodes.selector and not need.admits(nodes.selector[need.key]):
         path, says = f"spec.nodeSelector[{need.key}]", f"selects {need.key}: {nodes.selector[need.key]}"
     else:
         path, says = "spec.affinity.nodeAffinity", f"excludes that in its node affinity on {need.key}"

@@ -1,0 +1,56 @@
+{{- define "gpuwarden.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* The name of nearly every object. At most 50 characters, so that a suffix still fits into a Service's 63. */}}
+{{- define "gpuwarden.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- else if contains (include "gpuwarden.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "gpuwarden.name" .) | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "gpuwarden.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "gpuwarden.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{/* app.kubernetes.io/managed-by is not here: Helm adds it to what it installs, and kubectl apply is not Helm. */}}
+{{- define "gpuwarden.labels" -}}
+{{ include "gpuwarden.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "gpuwarden.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "gpuwarden.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- required "serviceAccount.name is empty: name the existing ServiceAccount, or set serviceAccount.create" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "gpuwarden.image" -}}
+{{- $image := .Values.image -}}
+{{- if $image.digest -}}
+{{- printf "%s@%s" $image.repository $image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $image.repository (default .Chart.AppVersion $image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The Secret that the serving certificate is mounted from; empty where gpuwarden makes it in memory. */}}
+{{- define "gpuwarden.tlsSecret" -}}
+{{- if eq .Values.certificates.mode "cert-manager" -}}
+{{- printf "%s-tls" (include "gpuwarden.fullname" .) -}}
+{{- else if eq .Values.certificates.mode "provided" -}}
+{{- .Values.certificates.provided.secretName -}}
+{{- end -}}
+{{- end -}}
+

@@ -1,0 +1,60 @@
+{{/*
+What every webhook has in common. `caBundle` is not here and must never be: what writes it at run time (gpuwarden, or
+cert-manager) is its only owner, and a rendered value would be put back at every upgrade and by every GitOps tool.
+Takes (dict "root" $ "path" "/mutate").
+*/}}
+{{- define "gpuwarden.webhook" -}}
+admissionReviewVersions: [v1]
+sideEffects: None
+matchPolicy: Equivalent
+clientConfig:
+  service:
+    name: {{ include "gpuwarden.fullname" .root }}
+    namespace: {{ .root.Release.Namespace }}
+    port: 443
+    path: {{ .path }}
+namespaceSelector:
+  matchExpressions:
+    # The name as a label is set by the API server (from 1.21 on) and can't be changed, so nobody can opt out by it.
+    # Without gpuwarden's own namespace, it could not start while it is down; without kube-system, nor could the cluster.
+    - key: kubernetes.io/metadata.name
+      operator: NotIn
+      values:
+        {{- concat (list .root.Release.Namespace "kube-system") .root.Values.webhooks.excludedNamespaces | uniq | toYaml | nindent 8 }}
+{{- end -}}
+
+{{/*
+Only pods in which a container requests anything of nvidia.com: the API server leaves all others alone, whether gpuwarden
+answers or not. It is wider than what gpuwarden acts on, never narrower (tests/deploy/test_match_conditions.py).
+Ephemeral containers can't have resources.
+*/}}
+{{- define "gpuwarden.onlyPodsWithGpus" -}}
+{{- $setting := .Values.webhooks.matchConditions -}}
+{{- if or (eq $setting "enabled") (and (eq $setting "auto") (semverCompare ">=1.28.0-0" .Capabilities.KubeVersion.Version)) -}}
+matchConditions:
+  - name: requests-nvidia-resources
+    expression: >-
+      ((has(object.spec.containers) ? object.spec.containers : []) +
+      (has(object.spec.initContainers) ? object.spec.initContainers : [])).exists(container,
+      has(container.resources) && (
+      (has(container.resources.limits) &&
+      container.resources.limits.exists(name, name.startsWith('nvidia.com/'))) ||
+      (has(container.resources.requests) &&
+      container.resources.requests.exists(name, name.startsWith('nvidia.com/')))))
+{{- end -}}
+{{- end -}}
+
+{{- define "gpuwarden.webhookMetadata" -}}
+name: {{ include "gpuwarden.fullname" . }}
+labels:
+  {{- include "gpuwarden.labels" . | nindent 2 }}
+{{- $annotations := .Values.webhooks.annotations -}}
+{{- if eq .Values.certificates.mode "cert-manager" -}}
+{{- $certificate := printf "%s/%s" .Release.Namespace (include "gpuwarden.fullname" .) -}}
+{{- $annotations = merge (dict "cert-manager.io/inject-ca-from" $certificate) $annotations -}}
+{{- end }}
+{{- with $annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,254 @@
+"""What is wrong with a configuration file: everything at once, each with its path and what to write instead."""
+
+import pytest
+
+from webhook.adapters.configuration.file import ConfigurationError, parse
+
+HEAD = "apiVersion: gpuwarden.io/v1\nkind: Configuration\n"
+
+
+def problems(text: str) -> tuple[str, ...]:
+    with pytest.raises(ConfigurationError) as caught:
+        parse(text)
+    assert str(caught.value).splitlines() == list(caught.value.problems)
+    return caught.value.problems
+
+
+TEXT = "Input should be a valid string"
+NOT_TAKEN = "is nothing that Kubernetes takes here"
+BUILT_IN = "is a built-in policy value and can't be given another meaning; choose another name"
+NO_LABEL = (
+    'can\'t be the value of a namespace label; use at most 63 letters, digits, ".", "_" and "-", '
+    "beginning and ending with a letter or digit"
+)
+ALONE = "any and none stand alone: remove the other forms, or any and none"
+ALL_FIELDS = "apiVersion, kind, mode, devicePlugin, defaults, policies, exemptions"
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "problem"),
+    [
+        # A field that is not known.
+        ("polices: {}", "polices", 'is not known here; did you mean "policies"?'),
+        ("flavour: vanilla", "flavour", f"is not known here; known are {ALL_FIELDS}"),
+        ("defaults: {warm: any}", "defaults.warm", 'is not known here; did you mean "warn"?'),
+        ("exemptions: {scheduler: []}", "exemptions.scheduler", 'is not known here; did you mean "schedulers"?'),
+        *(
+            (
+                f"devicePlugin: {{{key}: true}}",
+                f"devicePlugin.{key}",
+                'is not known here; did you mean "renameByDefault"?',
+            )
+            for key in ("renamebyDefault", "rename_by_default", "RenameByDefault")
+        ),
+        # A value that is none.
+        ("mode: Audit", "mode", "Input should be 'enforce' or 'audit', not 'Audit'"),
+        ("mode: 5", "mode", "Input should be 'enforce' or 'audit', not 5"),
+        (
+            "devicePlugin: {renameByDefault: 'no'}",
+            "devicePlugin.renameByDefault",
+            "Input should be a valid boolean, not 'no'",
+        ),
+        (
+            "defaults: {enforce: infrence}\npolicies: {inference: {forms: [mps]}}",
+            "defaults.enforce",
+            '"infrence" is not a policy; did you mean "inference"?',
+        ),
+        ("defaults: {warn: mps2}", "defaults.warn", '"mps2" is not a policy; did you mean "mps"?'),
+        ("defaults: {audit: 5}", "defaults.audit", f"{TEXT}, not 5"),
+        ("defaults: {audit: null}", "defaults.audit", TEXT),
+        ("exemptions: {usernames: bob}", "exemptions.usernames", "Input should be a valid list, not 'bob'"),
+        (
+            "exemptions: {namespaces: ['']}",
+            "exemptions.namespaces[0]",
+            "String should have at least 1 character, not ''",
+        ),
+        ("policies: []", "policies", "Input should be a valid dictionary"),
+        ("policies: null", "policies", "Input should be a valid dictionary"),
+        # Names of policies.
+        *(
+            (f"policies: {{{name}: {{forms: [shared]}}}}", f"policies.{name}", f'"{name}" {BUILT_IN}')
+            for name in ("mps", "any", "none", "mig-9g.999gb", "gke-mps-48")
+        ),
+        *(
+            (f"policies: {{'{name}': {{forms: [mps]}}}}", f"policies.{name}", f'"{name}" {NO_LABEL}')
+            for name in ("a b", "-a", "a.", "a/b", "ä", "x" * 64)
+        ),
+        ("policies: {1: {forms: [mps]}}", "policies[1]", f"{TEXT}, not 1"),
+        # Repetitions.
+        ("mode: audit\nmode: enforce", "mode", "stands twice, in lines 3 and 4; remove one"),
+        (
+            "policies:\n  house: {forms: [mps]}\n  house: {forms: [shared]}",
+            "policies.house",
+            "stands twice, in lines 4 and 5; remove one",
+        ),
+        (
+            "policies:\n  house:\n    forms: [mps]\n    tolerations: [{key: a, key: b}]",
+            "policies.house.tolerations[0].key",
+            "stands twice, in lines 6 and 6; remove one",
+        ),
+        (
+            "exemptions: {usernames: [a, b, a, a]}",
+            "exemptions.usernames",
+            '"a" stands more than once; remove the repetition',
+        ),
+    ],
+)
+def test_a_problem_is_told_with_its_path_and_remedy(text: str, path: str, problem: str) -> None:
+    assert problems(HEAD + text) == (f"{path}: {problem}",)
+
+
+@pytest.mark.parametrize(
+    ("fields", "path", "problem"),
+    [
+        # Forms.
+        ("{}", ".forms", "is missing"),
+        ("{forms: []}", ".forms", "List should have at least 1 item after validation, not 0"),
+        ("{forms: mps}", ".forms", "Input should be a valid list, not 'mps'"),
+        ("{forms: [5]}", ".forms[0]", "5 is not a form; write one as text, such as mig-1g.5gb"),
+        ("{forms: [{mps: 1}]}", ".forms[0]", "{'mps': 1} is not a form; write one as text, such as mig-1g.5gb"),
+        ("{forms: [mig1g.5gb]}", ".forms[0]", '"mig1g.5gb" is not a policy; did you mean "mig-1g.5gb"?'),
+        ("{forms: [mps, gke-mps-1]}", ".forms[1]", '"gke-mps-1" is not a policy; did you mean "gke-mps-2"?'),
+        ("{forms: [mps, mps]}", ".forms", '"mps" stands more than once; remove the repetition'),
+        ("{forms: [any, mps]}", "", ALONE),
+        ("{forms: [mps, none]}", "", ALONE),
+        # Settings.
+        (
+            "{forms: [mps], maxPerContainers: 1}",
+            ".maxPerContainers",
+            'is not known here; did you mean "maxPerContainer"?',
+        ),
+        ("{forms: [mps], mismatch: refuse}", ".mismatch", "Input should be 'reject' or 'rewrite', not 'refuse'"),
+        ("{forms: [mps], maxPerContainer: 0}", ".maxPerContainer", "Input should be greater than 0, not 0"),
+        ("{forms: [mps], maxPerPod: '4'}", ".maxPerPod", "Input should be a valid integer, not '4'"),
+        ("{forms: [mps], maxPerPod: 1.5}", ".maxPerPod", "Input should be a valid integer, not 1.5"),
+        (
+            "{forms: [gke-time-sharing-4], maxPerContainer: 2}",
+            "",
+            "maxPerContainer above 1 can't be had: GKE refuses more than 1 for time-sharing; remove it",
+        ),
+        ("{forms: [mps], env: {A: 25}}", ".env.A", f"{TEXT}, not 25"),
+        # What the API server would refuse in every pod of the policy.
+        ("{forms: [mps], env: {A=B: c}}", ".env.A=B", f"'A=B' {NOT_TAKEN}"),
+        ("{forms: [mps], nodeSelector: {a b: c}}", ".nodeSelector.a b", f"'a b' {NOT_TAKEN}"),
+        ("{forms: [mps], nodeSelector: {a: b c}}", ".nodeSelector.a", f"'b c' {NOT_TAKEN}"),
+        ("{forms: [mps], runtimeClassName: NVIDIA}", ".runtimeClassName", f"'NVIDIA' {NOT_TAKEN}"),
+        ("{forms: [mps], runtimeClassName: ''}", ".runtimeClassName", f"'' {NOT_TAKEN}"),
+        # Tolerations.
+        (
+            "{forms: [mps], tolerations: [{operater: Exists, key: a}]}",
+            ".tolerations[0].operater",
+            'is not known here; did you mean "operator"?',
+        ),
+        ("{forms: [mps], tolerations: [{key: a/b/c}]}", ".tolerations[0].key", f"'a/b/c' {NOT_TAKEN}"),
+        (
+            "{forms: [mps], tolerations: [{key: a, effect: Never}]}",
+            ".tolerations[0].effect",
+            "Input should be 'NoSchedule', 'PreferNoSchedule' or 'NoExecute', not 'Never'",
+        ),
+        (
+            "{forms: [mps], tolerations: [{}]}",
+            ".tolerations[0]",
+            "a toleration without a key is for every taint; write operator: Exists with it",
+        ),
+        (
+            "{forms: [mps], tolerations: [{key: a, operator: Exists, value: b}]}",
+            ".tolerations[0]",
+            "value goes with operator: Equal only; remove one of them",
+        ),
+        (
+            "{forms: [mps], tolerations: [{key: a, tolerationSeconds: 1}]}",
+            ".tolerations[0]",
+            "tolerationSeconds goes with effect: NoExecute only; remove one of them",
+        ),
+        ("mps", "", "Input should be a valid dictionary or instance of PolicySection, not 'mps'"),
+    ],
+)
+def test_a_problem_of_a_policy_is_told_with_its_path_and_remedy(fields: str, path: str, problem: str) -> None:
+    assert problems(f"{HEAD}policies: {{house: {fields}}}") == (f"policies.house{path}: {problem}",)
+
+
+def test_the_head_says_what_the_file_is() -> None:
+    assert problems("mode: audit") == ("apiVersion: is missing", "kind: is missing")
+    assert problems("apiVersion: gpuwarden.io/v2\nkind: Config") == (
+        "apiVersion: Input should be 'gpuwarden.io/v1', not 'gpuwarden.io/v2'",
+        "kind: Input should be 'Configuration', not 'Config'",
+    )
+
+
+def test_everything_wrong_is_told_at_once_and_nothing_twice() -> None:
+    text = """
+apiVersion: gpuwarden.io/v1
+mode: dry
+devicePlugin: {renameByDefault: 1}
+defaults: {enforce: hose, warn: none, warn: any}
+policies:
+  house: {forms: [mps, 5], maxPerPod: -1}
+  shared: {forms: [any, none]}
+exemptions: {namespaces: [a, a], user: [b]}
+"""
+
+    told = problems(text)
+
+    paths = [problem.partition(": ")[0] for problem in told]
+    assert sorted(paths) == [
+        "defaults.enforce",
+        "defaults.warn",
+        "devicePlugin.renameByDefault",
+        "exemptions.namespaces",
+        "exemptions.user",
+        "kind",
+        "mode",
+        "policies.house.forms[1]",
+        "policies.house.maxPerPod",
+        "policies.shared",
+        "policies.shared",
+    ]
+    assert len(set(told)) == len(told)
+
+
+@pytest.mark.parametrize("text", ["", " \n", "# nothing yet\n", "---\n", "null"])
+def test_an_empty_file_is_no_configuration_however_it_came_about(text: str) -> None:
+    """An editor or a copy that is caught halfway must not mean that there are no policies."""
+    assert problems(text) == ("the file is empty; write apiVersion: gpuwarden.io/v1 and kind: Configuration at least",)
+
+
+@pytest.mark.parametrize(("text", "what"), [("[]", "list"), ("5", "int"), ("text", "str"), ("- a: b", "list")])
+def test_a_file_that_is_no_mapping_says_what_it_is(text: str, what: str) -> None:
+    assert problems(text) == (
+        f"the file holds {what}, not a mapping; write apiVersion: gpuwarden.io/v1 and kind: Configuration at least",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("mode: [", "line 3: is not valid YAML: "),
+        ("mode: audit\n kind: x", "line 4: is not valid YAML: "),
+        ("mode: a\n\tb: c", "line 4: is not valid YAML: "),
+        ("mode: \x00", "line 1: is not valid YAML: "),
+        ("---\nmode: audit", "line 3: is not valid YAML: "),
+        ("mode: !!python/name:os.system x", "line 3: is not valid YAML: "),
+        ("? [a, b]\n: c", "line 3: is not valid YAML: "),
+        ("mode: *nobody", "line 3: is not valid YAML: "),
+    ],
+)
+def test_what_is_no_yaml_is_told_on_one_line_with_its_place(text: str, line: str) -> None:
+    [problem] = problems(HEAD + text)
+
+    assert problem.startswith(line)
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "a: " + "[" * 5000 + "]" * 5000, "&a [*a]\n", "a: &a {b: *a}", "a: &a [*a]"]
+)
+def test_no_depth_of_nesting_does_more_than_fail(text: str) -> None:
+    problems(text)
+
+
+def test_a_file_that_is_cut_off_is_refused_wherever_that_leaves_a_hole() -> None:
+    whole = HEAD + "policies:\n  house:\n    forms: [mps]\n    maxPerPod: 2\n"
+
+    parse(whole)
+    for end in range(whole.index("policies:") + len("policies:"), whole.index("[mps]") + len("[mps")):
+        problems(whole[:end])

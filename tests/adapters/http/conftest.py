@@ -1,0 +1,34 @@
+"""A server for the tests of a module: admission in a namespace with policy ``mps``, and endpoints that fail."""
+
+from collections.abc import Iterator
+
+import pytest
+import trustme
+
+from tests.adapters.http.support import Serving, running
+from tests.reviews import TEAM, KnownNamespaces, Notes
+from webhook.application.admission import Admission
+from webhook.application.configuration import Configuration
+from webhook.application.namespaces import NamespaceUnavailable
+from webhook.engine.labels import NamespaceLabels
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def serving(authority: trustme.CA) -> Iterator[Serving]:
+    namespaces = KnownNamespaces({TEAM: NamespaceLabels("mps")})
+    namespaces.unknown["dark"] = NamespaceUnavailable("dark", "the API server did not answer in 2 s")
+    admission = Admission(Configuration(), namespaces, Notes())
+
+    async def broken(body: bytes) -> bytes:
+        password = body.decode()
+        raise ZeroDivisionError("division by " + password[:0] + "zero")
+
+    with running(
+        authority, {"/mutate": admission.mutate, "/validate": admission.validate, "/broken": broken}
+    ) as server:
+        yield server

@@ -1,0 +1,81 @@
+"""A clock that can be put forward, an observer that remembers, a kubeconfig, and patience."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.adapters.kubernetes.http_side import PATIENCE
+from webhook.adapters.kubernetes.errors import Fault
+
+
+class Clock:
+    """Real time, and as much more as a test says."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.ahead
+
+
+class Noted:
+    """An observer that remembers, and can be waited for."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self.lists: list[int] = []
+        self.failures: list[tuple[Fault, str, float]] = []
+        self.misses: list[str] = []
+
+    def listed(self, namespaces: int) -> None:
+        with self._changed:
+            self.lists.append(namespaces)
+            self._changed.notify_all()
+
+    def watch_failed(self, fault: Fault, detail: str, retry_in: float) -> None:
+        with self._changed:
+            self.failures.append((fault, detail, retry_in))
+            self._changed.notify_all()
+
+    def missed(self, outcome: str) -> None:
+        self.misses.append(outcome)
+
+    @property
+    def faults(self) -> list[Fault]:
+        return [fault for fault, _, _ in self.failures]
+
+    def wait_for_failures(self, count: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.failures) >= count, PATIENCE), self.failures
+
+    def wait_for_lists(self, count: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.lists) >= count, PATIENCE), self.failures
+
+
+def eventually(holds: Callable[[], Any], what: str = "it") -> None:
+    """Wait until something holds that tells nobody when it does."""
+    until = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < until, f"{what} did not come about"
+        time.sleep(0.002)
+
+
+def write_kubeconfig(path: Path, server: str, **user: object) -> Path:
+    """Write a kubeconfig of one context, ``here``."""
+    path.write_text(
+        json.dumps(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "current-context": "here",
+                "clusters": [{"name": "c", "cluster": {"server": server}}],
+                "users": [{"name": "u", "user": user}],
+                "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
+            }
+        )
+    )
+    return path

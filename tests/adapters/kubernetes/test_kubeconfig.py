@@ -1,0 +1,277 @@
+"""--kubeconfig, --context and $KUBECONFIG mean what they mean to kubectl, and what is wrong is said by name."""
+
+import json
+import stat
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.adapters.kubernetes.apiserver import StandIn
+from tests.adapters.kubernetes.support import write_kubeconfig
+from webhook.adapters.kubernetes.connect import connect
+from webhook.adapters.kubernetes.errors import ApiError, ConfigurationError, Fault
+from webhook.adapters.kubernetes.request import Request
+
+Write = Callable[..., Path]
+
+ASK = Request("GET", "/api/v1/namespaces/a")
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write a kubeconfig whose contexts are named after their clusters, which are named after their servers."""
+
+    def write(name: str, *servers: str, current: str | None = None, **parts: object) -> Path:
+        content = {
+            "clusters": [{"name": server, "cluster": {"server": f"https://{server}"}} for server in servers],
+            "contexts": [{"name": server, "context": {"cluster": server, "user": server}} for server in servers],
+            "users": [{"name": server, "user": {"token": f"token-of-{server}"}} for server in servers],
+            **({"current-context": current} if current is not None else {}),
+            **parts,
+        }
+        path = tmp_path / name
+        path.write_text(json.dumps(content))  # JSON is YAML
+        return path
+
+    return write
+
+
+def host(kubeconfig: Path | None, context: str | None = None, environ: Mapping[str, str] | None = None) -> str:
+    return connect(kubeconfig, context, environ or {}).host
+
+
+def problem(kubeconfig: Path | None, context: str | None = None, environ: Mapping[str, str] | None = None) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        connect(kubeconfig, context, environ or {})
+    return str(caught.value)
+
+
+class TestChoice:
+    def test_the_current_context_is_used_unless_another_is_asked_for(self, write: Write) -> None:
+        file = write("config", "dev", "prod", current="prod")
+        assert host(file) == "https://prod"
+        assert host(file, "dev") == "https://dev"
+
+    def test_without_a_file_asked_for_the_variable_counts_and_then_the_home(self, write: Write, tmp_path: Path) -> None:
+        home = tmp_path / "home"
+        (home / ".kube").mkdir(parents=True)
+        write("home/.kube/config", "at-home", current="at-home")
+        named = write("named", "named", current="named")
+        asked = write("asked", "asked", current="asked")
+        environ = {"HOME": str(home), "KUBECONFIG": str(named)}
+        assert host(asked, environ=environ) == "https://asked"
+        assert host(None, environ=environ) == "https://named"
+        assert host(None, environ={"HOME": str(home)}) == "https://at-home"
+        assert host(None, environ={"HOME": str(home), "KUBECONFIG": ""}) == "https://at-home"
+
+    def test_of_several_files_the_first_to_name_a_current_context_decides_as_with_kubectl(self, write: Write) -> None:
+        files = [write("a", "dev"), write("b", "prod", current="prod"), write("c", "test", current="test")]
+        environ = {"KUBECONFIG": ":".join(map(str, [*files[:1], "/does/not/exist", "", *files[1:]]))}
+        assert host(None, environ=environ) == "https://prod"
+        assert host(None, "dev", environ) == "https://dev"
+        assert host(None, "test", environ) == "https://test"
+
+    def test_of_two_entries_with_one_name_the_first_counts(self, write: Write) -> None:
+        one = write("a", "here", current="here")
+        other = write("b", clusters=[{"name": "here", "cluster": {"server": "https://elsewhere"}}])
+        assert host(None, environ={"KUBECONFIG": f"{one}:{other}"}) == "https://here"
+        assert host(None, "here", environ={"KUBECONFIG": f"{other}:{one}"}) == "https://elsewhere"
+
+    def test_what_a_later_file_says_of_the_same_name_is_not_held_against_it(self, write: Write) -> None:
+        one = write("a", "here", current="here")
+        other = write(
+            "b",
+            clusters=[{"name": "here", "cluster": {}}],
+            contexts=[{"name": "here", "context": {"cluster": "gone", "user": "gone"}}],
+            users=[{"name": "here", "user": {"exec": {"command": "/no/such/program"}}}],
+        )
+        assert host(None, environ={"KUBECONFIG": f"{one}:{other}"}) == "https://here"
+
+    def test_a_file_may_begin_with_what_another_completes(self, write: Write) -> None:
+        contexts = write("a", current="x", contexts=[{"name": "x", "context": {"cluster": "dev", "user": "dev"}}])
+        rest = write("b", "dev")
+        assert host(None, environ={"KUBECONFIG": f"{contexts}:{rest}"}) == "https://dev"
+
+
+class TestProblems:
+    def test_a_file_that_is_asked_for_and_not_there(self, tmp_path: Path) -> None:
+        assert problem(tmp_path / "none") == f"--kubeconfig {tmp_path}/none: there is no such file"
+        assert problem(tmp_path) == f"--kubeconfig {tmp_path}: there is no such file"
+
+    def test_a_context_that_is_not_there(self, write: Write) -> None:
+        file = write("config", "prod", "dev", current="prod")
+        assert problem(file, "staging") == f'{file}: --context "staging" is not there (contexts: "dev", "prod")'
+
+    def test_a_context_that_is_in_none_of_several_files(self, write: Write) -> None:
+        one, other = write("a", "prod"), write("b", "dev")
+        expected = f'{one}, {other}: --context "staging" is not there (contexts: "dev", "prod")'
+        assert problem(None, "staging", {"KUBECONFIG": f"{one}:{other}"}) == expected
+
+    def test_a_current_context_that_is_not_there(self, write: Write) -> None:
+        file = write("config", "dev", current="gone")
+        assert problem(file) == f'{file}: the current-context "gone" is not there (contexts: "dev")'
+
+    def test_no_current_context(self, write: Write) -> None:
+        expected = 'no current-context is set; choose one with --context (contexts: "dev")'
+        for current in (None, ""):
+            file = write("config", "dev", current=current)
+            assert problem(file) == f"{file}: {expected}"
+
+    def test_no_contexts_at_all(self, write: Write) -> None:
+        file = write("config", contexts=None, users=None, clusters=None)
+        assert problem(file).endswith("(contexts: none)")
+
+    def test_a_context_that_leads_nowhere(self, write: Write) -> None:
+        file = write("config", "dev", current="dev", clusters=[])
+        assert problem(file) == f'{file}: context "dev" names the cluster "dev", which is not there'
+        file = write("config", "dev", current="dev", users=[])
+        assert problem(file) == f'{file}: context "dev" names the user "dev", who is not there'
+        file = write("config", "dev", current="dev", clusters=[{"name": "dev", "cluster": {}}])
+        assert problem(file) == f'{file}: cluster "dev" of context "dev" names no server'
+
+    @pytest.mark.parametrize(
+        ("content", "reason"),
+        [
+            pytest.param(b"", "Expected `object`, got `null`", id="empty"),
+            pytest.param(b"- a\n- list\n", "Expected `object`, got `array`", id="a list"),
+            pytest.param(
+                b"contexts: dev", "Expected `array | null`, got `str` - at `$.contexts`", id="no list of contexts"
+            ),
+            pytest.param(b"contexts: [{context: {}}]", "missing required field `name`", id="a context without a name"),
+            pytest.param(b"a: [", "while parsing a flow", id="no YAML"),
+            pytest.param(b"\xff\xfe\x00", "is not a kubeconfig", id="no text"),
+        ],
+    )
+    def test_a_file_that_is_no_kubeconfig(self, tmp_path: Path, content: bytes, reason: str) -> None:
+        file = tmp_path / "config"
+        file.write_bytes(content)
+        text = problem(file)
+        assert text.startswith(f"{file}: is not a kubeconfig: ")
+        assert reason in text
+
+    def test_a_certificate_that_is_not_there(self, write: Write) -> None:
+        file = write(
+            "config",
+            "dev",
+            current="dev",
+            clusters=[{"name": "dev", "cluster": {"server": "https://dev", "certificate-authority": "gone.crt"}}],
+        )
+        text = problem(file)
+        assert text.startswith(f'{file}: context "dev": ')
+        assert "gone.crt" in text
+
+    def test_data_that_is_no_base64(self, write: Write) -> None:
+        file = write(
+            "config",
+            "dev",
+            current="dev",
+            clusters=[{"name": "dev", "cluster": {"server": "https://dev", "certificate-authority-data": "abc"}}],
+        )
+        assert problem(file).startswith(f'{file}: context "dev": ')
+
+    def test_nothing_at_all(self, tmp_path: Path, write: Write) -> None:
+        assert problem(None) == (
+            "no cluster: no KUBECONFIG and no HOME, and this is not a pod (KUBERNETES_SERVICE_HOST is not set); "
+            "pass --kubeconfig, or --namespaces FILE to do without a cluster"
+        )
+        assert f"{tmp_path}/.kube/config does not exist" in problem(None, environ={"HOME": str(tmp_path)})
+        assert "none of the files of KUBECONFIG exists (/gone)" in problem(None, environ={"KUBECONFIG": "/gone"})
+
+    def test_a_context_is_not_looked_for_in_a_pod(self) -> None:
+        text = problem(None, "dev", {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"})
+        assert text.startswith('--context "dev": there is no kubeconfig')
+
+
+class TestLoggingIn:
+    @pytest.fixture(autouse=True)
+    def _namespace(self, apiserver: StandIn) -> None:
+        apiserver.set_namespace("a")
+
+    def sent(self, apiserver: StandIn, tmp_path: Path, **user: object) -> str | None:
+        """Log in as this user and give the Authorization header that arrives."""
+        connect(write_kubeconfig(tmp_path / "config", apiserver.url, **user), None, {}).call(ASK, timeout=5)
+        return apiserver.requests[-1].headers.get("Authorization")
+
+    def plugin(self, tmp_path: Path, script: str) -> dict[str, object]:
+        program = tmp_path / "login"
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+        return {
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "command": str(program),
+            "interactiveMode": "Never",
+        }
+
+    def test_by_a_token(self, apiserver: StandIn, tmp_path: Path) -> None:
+        assert self.sent(apiserver, tmp_path, token="abc") == "Bearer abc"  # noqa: S106 - a test's own
+
+    def test_by_nothing(self, apiserver: StandIn, tmp_path: Path) -> None:
+        assert self.sent(apiserver, tmp_path) is None
+
+    def test_by_a_name_and_a_password(self, apiserver: StandIn, tmp_path: Path) -> None:
+        assert self.sent(apiserver, tmp_path, username="me", password="x") == "Basic bWU6eA=="  # noqa: S106 - a test's own
+
+    def test_by_a_token_in_a_file_which_is_read_anew_when_it_is_refused(
+        self, apiserver: StandIn, tmp_path: Path
+    ) -> None:
+        token = tmp_path / "token"
+        token.write_text("one\n")
+        api = connect(write_kubeconfig(tmp_path / "config", apiserver.url, tokenFile=str(token)), None, {})
+        api.call(ASK, timeout=5)
+        token.write_text("two\n")
+        apiserver.authorize = lambda header: header == "Bearer two"
+        api.call(ASK, timeout=5)
+        assert [seen.headers["Authorization"] for seen in apiserver.requests] == [
+            "Bearer one",
+            "Bearer one",
+            "Bearer two",
+        ]
+
+    def test_by_a_program(self, apiserver: StandIn, tmp_path: Path) -> None:
+        credential = {
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "kind": "ExecCredential",
+            "status": {"token": "t"},
+        }
+        plugin = self.plugin(tmp_path, f"echo '{json.dumps(credential)}'")
+        assert self.sent(apiserver, tmp_path, exec=plugin) == "Bearer t"
+
+    def test_by_a_program_whose_token_is_refused_is_to_run_it_again(self, apiserver: StandIn, tmp_path: Path) -> None:
+        begin, end = (
+            '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"',
+            '"}}',
+        )
+        runs = tmp_path / "runs"
+        plugin = self.plugin(tmp_path, f"echo run >> {runs}; echo '{begin}'$(wc -l < {runs})'{end}'")
+        api = connect(write_kubeconfig(tmp_path / "config", apiserver.url, exec=plugin), None, {})
+        apiserver.authorize = lambda header: header == "Bearer 2"
+        api.call(ASK, timeout=5)
+        assert runs.read_text() == "run\n" * 2
+
+    @pytest.mark.parametrize(
+        ("script", "reason"),
+        [
+            ("echo you must log in first >&2; exit 7", "exec: process returned 7. you must log in first"),
+            ("echo not json", "exec: failed to decode process output"),
+            ("echo '{}'", "missing key 'apiVersion'"),
+        ],
+    )
+    def test_a_program_that_fails_is_told_with_its_own_words(
+        self, apiserver: StandIn, tmp_path: Path, script: str, reason: str
+    ) -> None:
+        plugin = self.plugin(tmp_path, script)
+        text = problem(write_kubeconfig(tmp_path / "config", apiserver.url, exec=plugin))
+        assert text.startswith(f'{tmp_path}/config: context "here": the login program "{tmp_path}/login" failed: ')
+        assert reason in text
+
+    def test_a_program_that_is_not_there(self, apiserver: StandIn, tmp_path: Path) -> None:
+        plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "/no/such/program"}
+        text = problem(write_kubeconfig(tmp_path / "config", apiserver.url, exec=plugin))
+        assert "No such file or directory: '/no/such/program'" in text
+
+    def test_the_wrong_token_is_refused(self, apiserver: StandIn, tmp_path: Path) -> None:
+        apiserver.authorize = lambda header: header == "Bearer right"
+        with pytest.raises(ApiError) as caught:
+            self.sent(apiserver, tmp_path, token="wrong")  # noqa: S106 - a test's own
+        assert caught.value.fault is Fault.UNAUTHORIZED

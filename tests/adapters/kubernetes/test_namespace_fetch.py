@@ -1,0 +1,209 @@
+"""A namespace that is not cached is read live, once, in time, and a failure is never taken for an answer."""
+
+import asyncio
+import gc
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.adapters.kubernetes import faults
+from tests.adapters.kubernetes.apiserver import StandIn
+from tests.adapters.kubernetes.documents import namespace
+from tests.adapters.kubernetes.http_side import Behaviour, Handler
+from tests.adapters.kubernetes.support import Clock, Noted, eventually
+from webhook.adapters.kubernetes.namespaces import WatchedNamespaces
+from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
+from webhook.engine.labels import NamespaceLabels
+
+MPS = NamespaceLabels(enforce="mps")
+
+
+async def test_a_namespace_that_is_not_cached_is_read_from_the_api_server(
+    apiserver: StandIn, namespaces: WatchedNamespaces, noted: Noted
+) -> None:
+    apiserver.set_namespace("a", enforce="mps")
+    assert namespaces.cached("a") is None
+    assert await namespaces.fetch("a") == MPS
+    assert noted.misses == ["found"]
+    (get,) = apiserver.seen("get")
+    assert get.path == "/api/v1/namespaces/a"
+    assert get.headers["Authorization"] == "Bearer s3cret"
+
+
+async def test_all_who_ask_at_once_share_one_read(apiserver: StandIn, namespaces: WatchedNamespaces) -> None:
+    apiserver.set_namespace("a", enforce="mps")
+    assert await asyncio.gather(*(namespaces.fetch("a") for _ in range(50))) == [MPS] * 50
+    assert apiserver.count("get") == 1
+
+
+async def test_different_namespaces_are_read_each_for_itself(apiserver: StandIn, namespaces: WatchedNamespaces) -> None:
+    for name in ("a", "b", "c", "d", "e", "f"):
+        apiserver.set_namespace(name, enforce=name)
+    answers = await asyncio.gather(*(namespaces.fetch(name) for name in "abcdef"))
+    assert [labels.enforce for labels in answers] == list("abcdef")
+    assert apiserver.count("get") == 6
+
+
+async def test_an_answer_stands_in_for_a_moment_and_no_longer(
+    apiserver: StandIn, namespaces: WatchedNamespaces, clock: Clock
+) -> None:
+    apiserver.set_namespace("a", enforce="mps")
+    await namespaces.fetch("a")
+    await namespaces.fetch("a")
+    assert namespaces.cached("a") == MPS
+    assert apiserver.count("get") == 1
+    clock.ahead += 1
+    assert namespaces.cached("a") is None
+    apiserver.set_namespace("a", enforce="shared")
+    assert await namespaces.fetch("a") == NamespaceLabels(enforce="shared")
+    assert apiserver.count("get") == 2
+
+
+async def test_what_is_cached_is_not_read(apiserver: StandIn, namespaces: WatchedNamespaces, noted: Noted) -> None:
+    apiserver.set_namespace("a", enforce="mps")
+    namespaces.start()
+    eventually(namespaces.synced)
+    assert await namespaces.fetch("a") == MPS
+    assert apiserver.count("get") == 0
+    assert noted.misses == []
+
+
+async def test_a_namespace_that_does_not_exist_is_not_found_each_time_it_is_asked_for(
+    apiserver: StandIn, namespaces: WatchedNamespaces, noted: Noted
+) -> None:
+    for _ in range(2):
+        with pytest.raises(NamespaceNotFound, match=r'^namespace "a" does not exist$'):
+            await namespaces.fetch("a")
+    assert apiserver.count("get") == 2
+    apiserver.set_namespace("a", enforce="mps")
+    assert await namespaces.fetch("a") == MPS
+    assert noted.misses == ["not-found", "not-found", "found"]
+
+
+@pytest.mark.parametrize(
+    ("behaviours", "reason"),
+    [
+        pytest.param([faults.refusal(500, "etcd is away")], "GET /api/v1/namespaces/a: 500 etcd is away", id="500"),
+        pytest.param([faults.refusal(429, "busy", "1")], "GET /api/v1/namespaces/a: 429 busy", id="429"),
+        pytest.param([faults.refusal(403, "may not")], "GET /api/v1/namespaces/a: 403 may not", id="403"),
+        pytest.param([faults.answer(b"<html>")], 'namespace "a" is not what the API promises', id="garbage"),
+        pytest.param([faults.answer(b'{"metadata": {"name": "b"}}')], 'gave the namespace "b"', id="another one"),
+        pytest.param([faults.cut_off] * 2, "the connection broke", id="cut twice"),
+        pytest.param([faults.silence], "the API server did not answer within 0.3 s", id="silence"),
+        pytest.param([faults.trickle], "the API server did not answer within 0.3 s", id="a trickle"),
+    ],
+)
+async def test_a_read_that_fails_is_unavailable_and_is_not_remembered(
+    apiserver: StandIn, namespaces: WatchedNamespaces, noted: Noted, behaviours: list[Behaviour], reason: str
+) -> None:
+    apiserver.set_namespace("a", enforce="mps")
+    apiserver.script("get", *behaviours)
+    with pytest.raises(NamespaceUnavailable) as caught:
+        await namespaces.fetch("a")
+    assert reason in caught.value.reason
+    assert caught.value.name == "a"
+    assert namespaces.cached("a") is None
+    assert await namespaces.fetch("a") == MPS
+    assert noted.misses == ["unavailable", "found"]
+
+
+async def test_a_connection_that_the_server_dropped_while_it_was_idle_is_no_failure(
+    apiserver: StandIn, namespaces: WatchedNamespaces
+) -> None:
+    apiserver.set_namespace("a", enforce="mps")
+    apiserver.script("get", faults.cut_off)
+    assert await namespaces.fetch("a") == MPS
+    assert apiserver.count("get") == 2
+
+
+class TestFrozen:
+    @pytest.fixture(autouse=True)
+    async def _frozen(self, apiserver: StandIn) -> AsyncIterator[None]:
+        apiserver.set_namespace("a", enforce="mps")
+        apiserver.freeze()
+        yield
+        apiserver.thaw()
+
+    async def test_nobody_waits_longer_than_the_limit_however_many_ask(self, namespaces: WatchedNamespaces) -> None:
+        began = time.monotonic()
+        names = [f"a{number}" for number in range(40)]  # many more than there are threads
+        answers = await asyncio.gather(*map(namespaces.fetch, names), return_exceptions=True)
+        assert time.monotonic() - began < 0.8
+        assert {type(answer) for answer in answers} == {NamespaceUnavailable}
+
+    async def test_the_event_loop_goes_on_meanwhile(self, namespaces: WatchedNamespaces) -> None:
+        waiting = asyncio.create_task(namespaces.fetch("a"))
+        turns = 0
+        while not waiting.done():
+            await asyncio.sleep(0.01)
+            turns += 1
+        assert turns > 10
+        with pytest.raises(NamespaceUnavailable):
+            await waiting
+
+    async def test_one_who_gives_up_does_not_take_the_answer_from_the_others(
+        self, apiserver: StandIn, namespaces: WatchedNamespaces
+    ) -> None:
+        first, second = (asyncio.create_task(namespaces.fetch("a")) for _ in range(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        apiserver.thaw()
+        assert await second == MPS
+        assert apiserver.count("get") == 1
+
+    async def test_a_failure_that_nobody_waits_for_any_more_is_no_error(self, namespaces: WatchedNamespaces) -> None:
+        told: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+        task = asyncio.create_task(namespaces.fetch("a"))
+        await asyncio.sleep(0)
+        (flight,) = namespaces._reads._flights.values()
+        task.cancel()
+        await asyncio.wait([flight, task])
+        assert namespaces._reads._flights == {}
+        del flight, task
+        gc.collect()  # now an exception that nobody took note of is told
+        assert told == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", "../secrets", "a/b", "a%2fb", "A", "-a", "a-", "a.b", "a" * 64, "a\n", "a?watch=1", "é"],
+)
+async def test_a_name_that_no_namespace_can_have_is_not_found_without_asking(
+    apiserver: StandIn, namespaces: WatchedNamespaces, name: str
+) -> None:
+    with pytest.raises(NamespaceNotFound):
+        await namespaces.fetch(name)
+    assert apiserver.requests == []
+
+
+async def test_a_name_of_63_characters_is_asked_for(apiserver: StandIn, namespaces: WatchedNamespaces) -> None:
+    apiserver.set_namespace("a" * 63, enforce="mps")
+    assert await namespaces.fetch("a" * 63) == MPS
+
+
+async def test_a_namespace_that_is_deleted_while_it_is_read_is_not_revived(
+    apiserver: StandIn, namespaces: WatchedNamespaces
+) -> None:
+    namespaces.start()
+    apiserver.wait_for_watches()
+
+    def too_late(handler: Handler) -> None:
+        revision = apiserver.set_namespace("a", enforce="mps")
+        apiserver.delete_namespace("a")
+        eventually(lambda: namespaces._cache.revision == apiserver.revision)
+        handler.say(200, namespace("a", revision, enforce="mps"))
+
+    apiserver.script("get", too_late)
+    assert await namespaces.fetch("a") == MPS  # true when it was asked
+    assert namespaces.cached("a") is None
+
+
+async def test_after_stopping_nothing_is_read_any_more(apiserver: StandIn, namespaces: WatchedNamespaces) -> None:
+    namespaces.stop()
+    with pytest.raises(NamespaceUnavailable, match="shutdown"):
+        await namespaces.fetch("a")
+    assert apiserver.requests == []

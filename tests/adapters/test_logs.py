@@ -1,0 +1,116 @@
+"""Log lines: one JSON object each, for our lines and the libraries', and never what a frame's variables hold."""
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+
+import pytest
+import structlog
+
+from tests.conftest import Logged
+from webhook.adapters import logs
+from webhook.adapters.logs import LogFormat, LogLevel
+
+SECRET = "hunter2-is-a-variable"  # noqa: S105 - what must never be logged
+Written = Callable[[LogFormat, LogLevel], io.StringIO]
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[Written]:
+    """Configure logging, and have what is then written."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+
+    def configure(form: LogFormat, least: LogLevel) -> io.StringIO:
+        target = io.StringIO()
+        monkeypatch.setattr("sys.stderr", target)
+        logs.configure(form, least)
+        return target
+
+    try:
+        yield configure
+    finally:
+        root.handlers[:], root.level = handlers, level
+        structlog.reset_defaults()
+
+
+def fail(password: str) -> None:
+    raise ZeroDivisionError(f"by zero, of {len(password)}")
+
+
+def test_our_lines_and_the_libraries_are_the_same_json(logged: Logged) -> None:
+    structlog.get_logger("gpuwarden.test").info("file reloaded", file="namespaces")
+    logging.getLogger("uvicorn.error").warning("Invalid %s", "request")
+
+    ours, theirs = logged()
+    assert (ours["event"], ours["level"], ours["logger"], ours["file"]) == (
+        "file reloaded",
+        "info",
+        "gpuwarden.test",
+        "namespaces",
+    )
+    assert (theirs["event"], theirs["level"], theirs["logger"]) == ("Invalid request", "warning", "uvicorn.error")
+    assert ours["timestamp"].endswith("Z")
+    assert ours["timestamp"] <= theirs["timestamp"]
+
+
+@pytest.mark.parametrize("form", LogFormat)
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_traceback_names_code_and_never_shows_variables(written: Written, form: LogFormat, *, ours: bool) -> None:
+    target = written(form, LogLevel.INFO)
+
+    try:
+        fail(SECRET)
+    except ZeroDivisionError as error:
+        if ours:
+            structlog.get_logger("gpuwarden.test").error("request failed", exc_info=error)
+        else:
+            logging.getLogger("uvicorn.error").error("Exception in ASGI application", exc_info=error)  # noqa: TRY400 - as uvicorn does
+
+    text = target.getvalue()
+    assert "ZeroDivisionError" in text
+    assert "by zero, of 21" in text
+    assert "test_logs.py" in text
+    assert "in fail" in text or '"name": "fail"' in text
+    assert SECRET not in text
+
+
+@pytest.mark.parametrize("form", LogFormat)
+def test_lines_less_severe_than_asked_for_are_not_written(written: Written, form: LogFormat) -> None:
+    target = written(form, LogLevel.WARNING)
+
+    for name in ("gpuwarden.level", "other.level"):
+        structlog.get_logger(name).info("too quiet")
+        logging.getLogger(name).info("too quiet")
+        structlog.get_logger(name).warning("loud enough")
+
+    assert "quiet" not in target.getvalue()
+    assert target.getvalue().count("loud enough") == 2
+
+
+def test_text_is_one_plain_line_where_there_is_no_terminal(written: Written) -> None:
+    target = written(LogFormat.TEXT, LogLevel.INFO)
+
+    structlog.get_logger("gpuwarden.test").info("serving", port=8443)
+
+    [line] = target.getvalue().splitlines()
+    assert "serving" in line
+    assert "port=8443" in line
+    assert "\x1b" not in line
+
+
+def test_values_of_any_kind_are_written_as_json(logged: Logged) -> None:
+    structlog.get_logger("gpuwarden.test").info("odd", value={1, 2}, text="é\n\u2028")
+
+    [line] = logged()
+    assert json.dumps(line["text"]) == json.dumps("é\n\u2028")
+
+
+def test_configuring_twice_writes_each_line_once(written: Written) -> None:
+    written(LogFormat.JSON, LogLevel.INFO)
+    target = written(LogFormat.JSON, LogLevel.INFO)
+
+    logging.getLogger("once").info("only")
+
+    assert target.getvalue().count("only") == 1

@@ -1,0 +1,105 @@
+"""Metrics: their names and labels, which people's alerts are written against, and that their number is bounded."""
+
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from tests.reviews import Webhook, a_gpu_container, a_pod
+from webhook import __version__
+from webhook.adapters.metrics import Metrics
+from webhook.application.recorder import Recorded
+
+
+def samples(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
+    """The samples of a metric by the values of their labels."""
+    found: list[Sample] = [
+        sample
+        for family in text_string_to_metric_families(metrics.exposition().decode())
+        for sample in family.samples
+        if sample.name == name
+    ]
+    return {tuple(value for _, value in sorted(sample.labels.items())): sample.value for sample in found}
+
+
+def decisions(webhook: Webhook) -> list[Recorded]:
+    webhook.mutate(a_pod())
+    webhook.validate(a_pod(a_gpu_container("2")))
+    return list(webhook.notes)
+
+
+def test_decisions_and_findings_are_counted() -> None:
+    metrics = Metrics()
+
+    for recorded in decisions(Webhook("mps", audit="none")):
+        metrics.decided(recorded)
+
+    # acted, mode, outcome, path, policy
+    assert samples(metrics, "gpuwarden_decisions_total") == {
+        ("true", "enforce", "rewritten", "mutate", "mps"): 1,
+        ("false", "audit", "denied", "mutate", "none"): 1,
+        ("true", "enforce", "denied", "validate", "mps"): 1,
+    }
+    # mode, path, rule
+    assert samples(metrics, "gpuwarden_findings_total") == {
+        ("audit", "mutate", "gpu-not-permitted"): 1,
+        ("enforce", "validate", "shared-request-above-one"): 1,
+    }
+
+
+def test_what_people_write_into_labels_makes_a_bounded_number_of_series() -> None:
+    metrics = Metrics()
+
+    for number in range(300):
+        for recorded in decisions(Webhook(f"misspelt-{number}")):
+            metrics.decided(recorded)
+
+    policies = {labels[-1]: count for labels, count in samples(metrics, "gpuwarden_decisions_total").items()}
+    assert len(policies) == 101
+    assert policies["misspelt-99"] == 1
+    assert "misspelt-100" not in policies
+    assert policies["other"] == 200
+
+
+def test_answers_are_observed_by_path_and_code() -> None:
+    metrics = Metrics()
+
+    metrics.answered("/mutate", 200, 0.0004)
+    metrics.answered("/mutate", 200, 0.002)
+    metrics.answered("/validate", 503, 7.0)
+
+    assert samples(metrics, "gpuwarden_request_duration_seconds_count") == {
+        ("200", "/mutate"): 2,
+        ("503", "/validate"): 1,
+    }
+    buckets = samples(metrics, "gpuwarden_request_duration_seconds_bucket")
+    assert buckets["200", "0.0005", "/mutate"] == 1
+    assert buckets["200", "0.0025", "/mutate"] == 2
+    assert buckets["503", "5.0", "/validate"] == 0
+
+
+def test_a_failed_reload_shows_until_a_good_one() -> None:
+    metrics = Metrics()
+
+    metrics.loaded("configuration")
+    assert samples(metrics, "gpuwarden_reload_failing") == {("configuration",): 0}
+    first = samples(metrics, "gpuwarden_reload_success_timestamp_seconds")[("configuration",)]
+    metrics.reloaded("configuration", good=False)
+    assert samples(metrics, "gpuwarden_reload_failing") == {("configuration",): 1}
+    assert samples(metrics, "gpuwarden_reload_success_timestamp_seconds")[("configuration",)] == first
+    metrics.reloaded("configuration", good=True)
+
+    assert samples(metrics, "gpuwarden_reload_failing") == {("configuration",): 0}
+    assert samples(metrics, "gpuwarden_reloads_total") == {
+        ("configuration", "failure"): 1,
+        ("configuration", "success"): 1,
+    }
+    assert samples(metrics, "gpuwarden_reload_success_timestamp_seconds")[("configuration",)] >= first
+
+
+def test_each_process_has_its_own_and_names_its_version() -> None:
+    one, other = Metrics(), Metrics()
+
+    one.answered("/mutate", 200, 0.001)
+
+    assert samples(other, "gpuwarden_request_duration_seconds_count") == {}
+    assert samples(one, "gpuwarden_build_info") == {(__version__,): 1}
+    assert samples(one, "process_resident_memory_bytes")[()] > 0

@@ -1,0 +1,123 @@
+"""Namespaces from a file: everything that kubectl prints, and nothing that is cut off or means two things."""
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.reviews import Json
+from webhook.adapters.namespace_file import FileNamespaces, NamespaceFileError, parse
+from webhook.engine.labels import UNLABELLED, NamespaceLabels
+
+
+def a_namespace(name: str, **labels: Any) -> Json:
+    keys = {f"gpuwarden.io/{mode}": value for mode, value in labels.items()}
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name, **keys}, "uid": "1"},
+        "spec": {"finalizers": ["kubernetes"]},
+        "status": {"phase": "Active"},
+    }
+
+
+def a_list(*items: Any, kind: str = "List") -> Json:
+    return {"apiVersion": "v1", "items": list(items), "kind": kind, "metadata": {"resourceVersion": ""}}
+
+
+TEAM = a_namespace("team", enforce="mps", warn="none", audit="shared")
+BARE = a_namespace("bare")
+WANTED = {"team": NamespaceLabels("mps", "none", "shared"), "bare": UNLABELLED}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        yaml.safe_dump(a_list(TEAM, BARE)),
+        json.dumps(a_list(TEAM, BARE), indent=4),
+        yaml.safe_dump(a_list(TEAM, BARE, kind="NamespaceList")),
+        yaml.safe_dump_all([TEAM, BARE]),
+        yaml.safe_dump_all([None, TEAM, None, BARE]),
+        yaml.safe_dump_all([a_list(TEAM), BARE]),
+    ],
+    ids=["kubectl -o yaml", "kubectl -o json", "as the API has it", "documents", "empty documents", "both"],
+)
+def test_every_way_to_write_namespaces_is_read(text: str) -> None:
+    assert parse(text) == WANTED
+
+
+def test_a_namespace_may_have_no_labels_at_all() -> None:
+    text = "kind: Namespace\nmetadata: {name: a}\n---\nkind: Namespace\nmetadata: {name: b, labels: null}\n"
+
+    assert parse(text) == {"a": UNLABELLED, "b": UNLABELLED}
+
+
+def test_a_label_that_yaml_reads_as_something_else_stays_unreadable_text() -> None:
+    labels = parse(yaml.safe_dump(a_namespace("odd", enforce=True, warn=None, audit=1.5)))["odd"]
+
+    assert labels == NamespaceLabels("True", "None", "1.5")
+
+
+def test_a_list_of_nothing_is_no_namespaces() -> None:
+    assert parse(yaml.safe_dump(a_list())) == {}
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# soon\n", "---\n---\n", "null"])
+def test_an_empty_file_is_not_the_news_that_no_namespace_has_labels(text: str) -> None:
+    """``kubectl get namespaces -o yaml > file`` empties the file before it writes the first byte."""
+    with pytest.raises(NamespaceFileError, match="is empty; write what kubectl get namespaces -o yaml prints"):
+        parse(text)
+
+
+def test_a_file_that_is_cut_off_is_never_read_as_fewer_namespaces() -> None:
+    whole = yaml.safe_dump(a_list(TEAM, BARE))
+
+    for end in range(len(whole) - len("kind: List\nmetadata:\n  resourceVersion: ''\n")):
+        with pytest.raises(NamespaceFileError):
+            parse(whole[:end])
+
+
+@pytest.mark.parametrize(
+    ("document", "problem"),
+    [
+        ("[", "is not valid YAML"),
+        ("\x00", "is not valid YAML"),
+        ("text", "document 1: is not a Namespace"),
+        ("[]", "document 1: is not a Namespace"),
+        ("kind: Pod\nmetadata: {name: a}", "document 1: is not a Namespace"),
+        (yaml.safe_dump_all([TEAM, {"kind": "Pod"}]), "document 2: is not a Namespace"),
+        (yaml.safe_dump(a_list(TEAM, {"kind": "Pod"})), r"document 1, items\[1\]: is not a Namespace"),
+        (yaml.safe_dump(a_list(5)), r"document 1, items\[0\]: is not a Namespace"),
+        ("kind: List\nitems: 5", "document 1: items is not a list"),
+        ("kind: List\nitems: {a: b}", "document 1: items is not a list"),
+        ("kind: Namespace", "document 1: metadata.name is missing"),
+        ("kind: Namespace\nmetadata: []", "document 1: metadata.name is missing"),
+        ("kind: Namespace\nmetadata: {name: 5}", "document 1: metadata.name is missing"),
+        ("kind: Namespace\nmetadata: {name: a, labels: [b]}", "document 1: metadata.labels of a is not a mapping"),
+        (yaml.safe_dump(a_list(TEAM, BARE, TEAM)), r"document 1, items\[2\]: namespace team stands twice"),
+        ("--- &a\nkind: List\nitems: *a", "items is not a list"),
+    ],
+)
+def test_what_is_no_namespace_is_named(document: str, problem: str) -> None:
+    with pytest.raises(NamespaceFileError, match=problem) as caught:
+        parse(document)
+    assert "\n" not in str(caught.value)
+
+
+async def test_a_namespace_that_is_not_in_the_file_has_no_labels() -> None:
+    namespaces = FileNamespaces(WANTED)
+
+    assert namespaces.cached("team") == WANTED["team"]
+    assert namespaces.cached("elsewhere") == UNLABELLED
+    assert await namespaces.fetch("elsewhere") == UNLABELLED
+    assert FileNamespaces().cached("team") == UNLABELLED
+
+
+def test_new_labels_decide_from_then_on() -> None:
+    namespaces = FileNamespaces(WANTED)
+
+    namespaces.labels = {"team": NamespaceLabels("none")}
+
+    assert namespaces.cached("team").enforce == "none"
+    assert namespaces.cached("bare") == UNLABELLED

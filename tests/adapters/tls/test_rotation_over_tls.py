@@ -1,0 +1,91 @@
+"""Keeper and serving certificate together, judged by OpenSSL: a client that trusts the caBundle is served throughout."""
+
+import contextlib
+import ssl
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.application.certificate_world import SETTINGS, VALIDATING, World
+from webhook.adapters.tls.serving import ServingCertificate
+from webhook.application.authority import issue_ca, new_key
+from webhook.application.certificate_keeper import CertificateKeeper
+from webhook.application.rotation import Phase
+from webhook.application.serving_names import ServingNames
+
+NAME = "gpuwarden.gpuwarden.svc"
+SECOND = timedelta(seconds=1)
+
+
+class Replica:
+    """A keeper whose certificate is really served."""
+
+    def __init__(self, world: World) -> None:
+        self.serving = ServingCertificate(lambda: datetime.now(UTC), names=[NAME])
+        self.keeper = CertificateKeeper(
+            store=world,
+            holder=self.serving,
+            names=ServingNames.parse([NAME], []),
+            settings=SETTINGS,
+            clock=lambda: world.now,
+            monotonic=lambda: world.seconds,
+            new_key=new_key,
+        )
+
+    def shake_hands(self, bundle: bytes, name: str = NAME) -> None:
+        """As an API server would: with this caBundle, for this name. In memory.
+
+        Raises:
+            ssl.SSLError: The client refuses what it is shown.
+        """
+        client = ssl.create_default_context(cadata=bundle.decode())
+        to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+        context = self.serving.ssl_context_factory(None, None)
+        near = client.wrap_bio(to_client, to_server, server_hostname=name)
+        far = context.wrap_bio(to_server, to_client, server_side=True)
+        for _ in range(2):
+            for end in (near, far):
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    end.do_handshake()
+
+
+def bundle_in(world: World) -> bytes:
+    return world.bundles[VALIDATING]["pods"]
+
+
+def test_a_client_that_trusts_the_bundle_is_served_through_three_new_authorities() -> None:
+    world = World(now=datetime.now(UTC))
+    replicas = [Replica(world), Replica(world)]
+    authorities = []
+    for replica in replicas:
+        assert replica.keeper.tick().trusted
+    for _ in range(3):
+        current = world.authorities.current
+        assert current
+        authorities.append(current)
+        world.put_secret(None)
+        for _ in range(6):
+            world.now += 3 * SECOND
+            for replica in replicas:
+                replica.keeper.tick()
+                for each in replicas:
+                    each.shake_hands(bundle_in(world))
+        assert replicas[0].keeper.tick().phase is Phase.RETIRING
+        assert replicas[0].keeper.leaf
+        assert replicas[0].keeper.leaf.issuer == world.authorities.certificates[0]
+
+    assert world.authorities.current not in authorities
+    assert len({ca.certificate for ca in authorities}) == 3
+
+
+def test_a_client_with_another_bundle_or_for_another_name_is_not() -> None:
+    world = World(now=datetime.now(UTC))
+    replica = Replica(world)
+    replica.keeper.tick()
+    stranger = issue_ca(key=new_key(), at=world.now, lifetime=timedelta(days=1))
+
+    replica.shake_hands(bundle_in(world))
+    with pytest.raises(ssl.SSLCertVerificationError):
+        replica.shake_hands(stranger.certificate_pem)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        replica.shake_hands(bundle_in(world), "example.com")

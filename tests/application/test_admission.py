@@ -1,0 +1,249 @@
+"""Admission: which requests are judged, by whose labels, and what is answered where they can't be had."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.reviews import (
+    TEAM,
+    UID,
+    Json,
+    KnownNamespaces,
+    Notes,
+    Webhook,
+    a_container,
+    a_gpu_container,
+    a_pod,
+    a_review,
+    encode,
+    read_answer,
+)
+from webhook.application.admission import Admission
+from webhook.application.configuration import Configuration, Exemptions
+from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
+from webhook.application.review import ReviewError
+from webhook.engine.labels import UNLABELLED, NamespaceLabels
+from webhook.engine.policy import Policy, PolicyBook
+
+BAD = a_pod(a_gpu_container("0.5"))
+SLOT = {"nvidia.com/gpu.shared": "1"}
+
+
+def test_a_plain_request_is_rewritten_and_then_valid() -> None:
+    webhook = Webhook("shared")
+
+    rewritten = webhook.mutate(a_pod()).applied_to(a_pod())
+
+    assert rewritten["spec"]["containers"][0]["resources"] == {"limits": SLOT, "requests": SLOT}
+    assert webhook.validate(rewritten).allowed
+    assert webhook.mutate(rewritten).patch is None
+    assert webhook.validate(a_pod()).rules == ["not-rewritten"]
+
+
+def test_mutate_refuses_nothing_and_changes_nothing_of_what_validate_refuses() -> None:
+    webhook = Webhook("shared")
+
+    answered = webhook.mutate(BAD)
+
+    assert answered.allowed
+    assert answered.patch is None
+    assert answered.annotations["enforce-outcome"] == "denied"
+    assert webhook.validate(BAD).rules == ["not-a-whole-number"]
+
+
+def test_what_is_advised_is_told_by_both_and_only_where_nothing_is_refused() -> None:
+    webhook = Webhook("mig-1g.5gb")
+    slices = a_pod(a_container("train", {"nvidia.com/mig-1g.5gb": "2"}))
+
+    told = 'container "train": 2 MIG slices of 1g.5gb; a CUDA process uses one; ask for one larger slice, or 1'
+    assert webhook.mutate(slices).warnings == [told]
+    assert webhook.validate(slices).warnings == [told]
+    both_wrong = a_pod(a_container("train", {"nvidia.com/mig-1g.5gb": "2"}), a_gpu_container("0.5", "serve"))
+    assert webhook.mutate(both_wrong).warnings == []
+    assert webhook.validate(both_wrong).warnings == []
+
+
+@pytest.mark.parametrize("operation", ["UPDATE", "DELETE", "CONNECT", "create", "?"])
+@pytest.mark.parametrize("carried", [BAD, {"kind": "Node"}, [], "x", 7, {"spec": {"containers": 5}}])
+def test_other_operations_are_allowed_whatever_they_carry(operation: str, carried: Any) -> None:
+    webhook = Webhook("none")
+    request: Json = {"operation": operation, "oldObject": carried, "kind": {"kind": "Whatever", "group": "x"}}
+
+    for answered in (webhook.mutate(carried, **request), webhook.validate(carried, **request)):
+        assert answered.response == {"uid": UID, "allowed": True}
+    assert webhook.notes == []
+
+
+@pytest.mark.parametrize("subresource", ["binding", "ephemeralcontainers", "eviction", "unheard-of"])
+def test_subresources_are_allowed_whatever_they_carry(subresource: str) -> None:
+    webhook = Webhook("none")
+
+    for carried in (BAD, {"kind": "Binding"}, None):
+        assert webhook.validate(carried, subResource=subresource).response == {"uid": UID, "allowed": True}
+    assert not webhook.validate(BAD, subResource="").allowed
+
+
+@pytest.mark.parametrize(
+    ("pod", "request_fields", "field"),
+    [
+        (None, {"object": None}, "request.object"),
+        (a_pod(), {"kind": {"group": "", "kind": "Deployment"}}, "request.kind"),
+        (a_pod(), {"kind": {"group": "apps", "kind": "Pod"}}, "request.kind"),
+        ({**a_pod(), "kind": "Service"}, {}, "request.object.kind"),
+        ([], {}, "request.object"),
+        ("pod", {}, "request.object"),
+        ({**a_pod(), "spec": []}, {}, "request.object.spec"),
+        (a_pod(containers="train"), {}, "request.object.spec.containers"),
+        (a_pod({"name": 5}), {}, "request.object.spec.containers[0].name"),
+        (a_pod(a_gpu_container(count=True)), {}, "request.object.spec.containers[0].resources.limits[...]"),
+        (a_pod(nodeSelector={"a": 1}), {}, "request.object.spec.nodeSelector[...]"),
+        (a_pod(hostIPC="true"), {}, "request.object.spec.hostIPC"),
+        (a_pod(annotations={}) | {"metadata": {"annotations": []}}, {}, "request.object.metadata.annotations"),
+        ({"spec": a_pod()["spec"]}, {"namespace": None}, "request.namespace"),
+    ],
+)
+def test_what_is_no_pod_is_the_callers_fault_and_its_field_is_named(pod: Any, request_fields: Json, field: str) -> None:
+    webhook = Webhook("shared")
+
+    for ask in (webhook.mutate, webhook.validate):
+        with pytest.raises(ReviewError) as caught:
+            ask(pod, **request_fields)
+        assert caught.value.field == field
+
+
+def test_a_pod_may_leave_its_kind_unsaid_and_its_namespace_to_the_request() -> None:
+    pod = a_pod()
+    bare = {"metadata": {}, "spec": pod["spec"]}
+
+    assert Webhook("none").validate(bare, kind=None).rules == ["gpu-not-permitted"]
+    assert Webhook("none").validate(pod, namespace="").rules == ["gpu-not-permitted"]
+
+
+def test_the_requests_namespace_is_stronger_than_the_pods() -> None:
+    webhook = Webhook("none")
+    webhook.namespaces.known["elsewhere"] = NamespaceLabels("shared")
+
+    assert webhook.validate(a_pod(), namespace="elsewhere").rules == ["not-rewritten"]
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [
+        {**a_pod(), "spec": None},
+        {"kind": "Pod"},
+        a_pod(containers=None),
+        a_pod(a_container("web", {"cpu": "1"})),
+        a_pod(a_gpu_container("0")),
+    ],
+)
+def test_a_pod_without_a_gpu_never_asks_for_its_namespace(pod: Json) -> None:
+    webhook = Webhook()
+
+    assert webhook.validate(pod, namespace="unheard-of").response == {"uid": UID, "allowed": True}
+    assert webhook.mutate(pod, namespace="unheard-of").response == {"uid": UID, "allowed": True}
+    assert (webhook.namespaces.fetched, webhook.notes) == ([], [])
+
+
+EXEMPTIONS: dict[str, tuple[Exemptions, Json, Json]] = {
+    "namespace": (Exemptions(namespaces=frozenset({TEAM})), {}, {}),
+    "user": (Exemptions(usernames=frozenset({"bob"})), {}, {"userInfo": {"username": "bob"}}),
+    "runtimeClass": (Exemptions(runtime_classes=frozenset({"kata"})), {"runtimeClassName": "kata"}, {}),
+    "scheduler": (Exemptions(schedulers=frozenset({"kai"})), {"schedulerName": "kai"}, {}),
+}
+
+
+@pytest.mark.parametrize("why", EXEMPTIONS)
+def test_the_exempt_are_left_alone_and_recorded_and_nobody_else_is(why: str) -> None:
+    exemptions, spec, request = EXEMPTIONS[why]
+    webhook = Webhook("none", warn="none", audit="none", configuration=Configuration(exemptions=exemptions))
+    exempt = a_pod(a_gpu_container("0.5"), **spec)
+
+    for answered in (webhook.mutate(exempt, **request), webhook.validate(exempt, **request)):
+        assert answered.response == {"uid": UID, "allowed": True, "auditAnnotations": {"exempt": why}}
+    assert webhook.notes == []
+    others = Webhook("none", configuration=Configuration(exemptions=Exemptions()))
+    assert not others.validate(exempt, **request).allowed
+
+
+def test_exemptions_are_exact_names() -> None:
+    exemptions = Exemptions(frozenset({"tea", "team-b", "TEAM"}), frozenset({""}), frozenset({""}), frozenset({"kai"}))
+    webhook = Webhook("none", configuration=Configuration(exemptions=exemptions))
+
+    assert not webhook.validate(a_pod(schedulerName="kai-scheduler")).allowed
+
+
+def test_the_exempt_without_a_gpu_leave_no_mark() -> None:
+    webhook = Webhook(configuration=Configuration(exemptions=Exemptions(namespaces=frozenset({TEAM}))))
+
+    assert webhook.mutate(a_pod(a_container("web"))).annotations == {}
+
+
+def test_an_exempt_namespace_is_never_asked_for() -> None:
+    webhook = Webhook(configuration=Configuration(exemptions=Exemptions(namespaces=frozenset({"kube-system"}))))
+
+    assert webhook.validate(a_pod(), namespace="kube-system").annotations == {"exempt": "namespace"}
+    assert webhook.namespaces.fetched == []
+
+
+def test_an_unknown_namespace_is_asked_for_once_and_decides() -> None:
+    webhook = Webhook()
+    webhook.namespaces.unknown["new"] = NamespaceLabels("none")
+    webhook.namespaces.unknown["bare"] = UNLABELLED
+
+    assert webhook.validate(a_pod(), namespace="new").rules == ["gpu-not-permitted"]
+    assert webhook.validate(a_pod(), namespace="bare").allowed
+    assert webhook.namespaces.fetched == ["new", "bare"]
+
+
+@pytest.mark.parametrize(
+    "failure", [NamespaceNotFound("gone"), NamespaceUnavailable("gone", "the API server did not answer in 2 s")]
+)
+def test_labels_that_cannot_be_had_are_never_no_labels(failure: Exception) -> None:
+    webhook = Webhook()
+    webhook.namespaces.unknown["gone"] = failure
+
+    for ask in (webhook.mutate, webhook.validate):
+        with pytest.raises(type(failure), match='namespace "gone"'):
+            ask(a_pod(), namespace="gone")
+    assert webhook.namespaces.fetched == ["gone", "gone"]
+    assert webhook.notes == []
+
+
+async def test_a_new_configuration_decides_the_next_request_and_not_one_under_way() -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    class Slow(KnownNamespaces):
+        async def fetch(self, name: str) -> NamespaceLabels:
+            asked.set()
+            await answer.wait()
+            return NamespaceLabels(name)
+
+    none, mps = Policy("house"), Policy("house", permits_any=True)
+    admission = Admission(Configuration(PolicyBook({"house": none})), Slow(), Notes())
+    body = encode(a_review(a_pod(), namespace="house"))
+
+    under_way = asyncio.create_task(admission.validate(body))
+    await asked.wait()
+    admission.configuration = Configuration(PolicyBook({"house": mps}))
+    answer.set()
+
+    assert read_answer(await under_way).rules == ["gpu-not-permitted"]
+    assert read_answer(await admission.validate(body)).allowed
+
+
+def test_each_decision_is_told_to_the_recorder_with_what_became_of_it() -> None:
+    webhook = Webhook("shared", warn="mps", audit="none")
+
+    webhook.mutate(a_pod())
+    webhook.validate(a_pod())
+
+    told = [(note.path, note.mode, note.policy, note.decision.outcome.value, note.acted) for note in webhook.notes]
+    assert told == [
+        ("mutate", "enforce", "shared", "rewritten", True),
+        ("mutate", "warn", "mps", "rewritten", False),
+        ("mutate", "audit", "none", "denied", False),
+        ("validate", "enforce", "shared", "denied", True),
+    ]
+    assert [finding.rule.value for finding in webhook.notes[-1].decision.findings] == ["not-rewritten"]
+    assert webhook.notes[0].request.uid == UID

@@ -1,0 +1,167 @@
+"""A real ``gpuwarden serve``: a process with its options, its log as values, and the way to both of its ports."""
+
+import base64
+import json
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import trustme
+
+from tests.reviews import Answered, Json, encode, read_answer
+from tests.wire import PATIENCE, Reply, Wire, request
+
+COMMAND = (sys.executable, "-m", "webhook", "serve")
+# What would make a server here look for a cluster, or take options that a test did not give.
+_FOREIGN = ("GPUWARDEN_", "KUBERNETES_")
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a process that is told nothing but ``more``."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)} | more
+
+
+class Served:
+    """A server that runs while a block does."""
+
+    def __init__(self, *options: str | Path, authority: trustme.CA | None = None, **variables: str) -> None:
+        """Start it and wait until it says that it serves.
+
+        Args:
+            options: of the command line; ports are free ones and the address is this machine's own, unless given.
+            authority: whom to trust on the TLS port; ``None`` takes the ``ca_bundle`` that a trial logs.
+            variables: of the environment, in full.
+        """
+        defaults = {"GPUWARDEN_HOST": "127.0.0.1", "GPUWARDEN_PORT": "0", "GPUWARDEN_OPS_PORT": "0"}
+        self._process = subprocess.Popen(
+            [*COMMAND, *map(str, options)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(**(defaults | variables)),
+        )
+        self._lines: list[Json] = []
+        self._heard = threading.Condition()
+        self._ended = False
+        self._listener = threading.Thread(target=self._listen)
+        self._listener.start()
+        try:
+            self.said = self.wait_for("serving")
+            self._context = self._trusting(authority)
+        except BaseException:
+            self.kill()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.kill()
+
+    @property
+    def log(self) -> list[Json]:
+        """The lines so far."""
+        with self._heard:
+            return self._lines[:]
+
+    def wait_for(self, event: str, since: int = 0, **fields: Any) -> Json:
+        """The first line with this event and these fields, once it is written; ``since`` skips so many lines."""
+
+        def found() -> Json | None:
+            wanted = fields | {"event": event}
+            return next((line for line in self._lines[since:] if wanted.items() <= line.items()), None)
+
+        with self._heard:
+            self._heard.wait_for(lambda: found() or self._ended, PATIENCE)
+            line = found()
+        assert line is not None, f"never said {event!r} {fields}: {self._lines[since:]}"
+        return line
+
+    def connect(self) -> Wire:
+        """A connection to the TLS port."""
+        return Wire(self.said["port"], self._context)
+
+    def post(self, path: str, review: Any) -> Reply:
+        """One request on a connection of its own."""
+        with self.connect() as wire:
+            wire.send(request(path, encode(review)))
+            return wire.reply()
+
+    def ask(self, path: str, review: Json) -> Answered:
+        """The review that answers one."""
+        reply = self.post(path, review)
+        assert reply.code == 200, reply
+        return read_answer(reply.body, review["request"]["uid"])
+
+    def ops(self, path: str) -> Reply:
+        """What the plain port says."""
+        with Wire(self.said["ops_port"]) as wire:
+            wire.send(request(path, method="GET", content_length="", content_type=""))
+            return wire.reply()
+
+    def metric(self, sample: str) -> float:
+        """The value of a metric's sample, named as the exposition writes it."""
+        lines = self.ops("/metrics").body.decode().splitlines()
+        return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{sample} "))
+
+    def terminate(self) -> None:
+        """Ask it to end, as the kubelet does."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def wait(self) -> int:
+        """Its exit code, once it has ended."""
+        code = self._process.wait(PATIENCE)
+        self._listener.join(PATIENCE)
+        return code
+
+    def kill(self) -> None:
+        """End it, however it stands."""
+        self._process.kill()
+        self.wait()
+
+    def _listen(self) -> None:
+        assert self._process.stderr is not None
+        with self._process.stderr as lines:
+            for line in lines:
+                with self._heard:
+                    try:
+                        self._lines.append(json.loads(line))
+                    except ValueError:
+                        self._lines.append({"event": line.rstrip("\n"), "raw": True})
+                    self._heard.notify_all()
+        with self._heard:
+            self._ended = True
+            self._heard.notify_all()
+
+    def _trusting(self, authority: trustme.CA | None) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if authority:
+            authority.configure_trust(context)
+        else:
+            context.load_verify_locations(cadata=_pem(self.log))
+        return context
+
+
+def _pem(log: list[Json]) -> str:
+    [bundle] = [line["ca_bundle"] for line in log if "ca_bundle" in line]
+    return base64.b64decode(bundle).decode()
+
+
+def write_pair(folder: Path, leaf: trustme.LeafCert) -> None:
+    """Write a serving pair as a TLS Secret holds it."""
+    (folder / "tls.key").write_bytes(leaf.private_key_pem.bytes())
+    (folder / "tls.crt").write_bytes(b"".join(pem.bytes() for pem in leaf.cert_chain_pems))
+
+
+def pair_options(folder: Path) -> Mapping[str, str]:
+    """The environment variables that name a pair."""
+    return {
+        "GPUWARDEN_TLS_CERT_FILE": str(folder / "tls.crt"),
+        "GPUWARDEN_TLS_PRIVATE_KEY_FILE": str(folder / "tls.key"),
+    }

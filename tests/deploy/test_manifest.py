@@ -1,0 +1,46 @@
+"""deploy/gpuwarden.yaml: what the chart renders, in an order that installs and uninstalls well."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from hack.render_manifests import MANIFEST, NAMESPACE, render
+from hack.tools import ROOT
+from tests.deploy.chart import Chart, Rendered, is_hook
+
+
+def test_it_is_what_the_chart_renders(chart: Chart) -> None:
+    assert MANIFEST.read_text() == render(chart.program), "run `make manifests`"
+
+
+def test_the_check_of_the_script_says_so_too(chart: Chart) -> None:
+    script = [sys.executable, "-m", "hack.render_manifests", "--check"]
+    assert subprocess.run(script, cwd=ROOT, capture_output=True, check=False).returncode == 0
+
+
+def test_the_script_says_what_it_lacks(tmp_path: Path) -> None:
+    environment = {"GPUWARDEN_CACHE": str(tmp_path), "PATH": ""}
+    script = [sys.executable, "-m", "hack.render_manifests"]
+    done = subprocess.run(script, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "manifests: no helm: run `make tools`, or set GPUWARDEN_HELM\n"
+
+
+def test_the_webhook_configurations_go_first_and_the_namespace_comes_before_what_is_in_it() -> None:
+    kinds = [o["kind"] for o in Rendered.of(MANIFEST.read_text()).objects]
+    assert kinds[:3] == ["ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "Namespace"]
+    assert kinds.index("ServiceAccount") < kinds.index("Deployment")
+    assert kinds.index("ResourceQuota") < kinds.index("Deployment")
+
+
+def test_it_makes_its_namespace_which_holds_pods_to_the_restricted_standard() -> None:
+    labels = Rendered.of(MANIFEST.read_text()).the("Namespace", NAMESPACE)["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    assert labels["kubernetes.io/metadata.name"] == NAMESPACE
+
+
+def test_it_has_match_conditions_and_nothing_that_only_helm_understands() -> None:
+    manifest = Rendered.of(MANIFEST.read_text())
+    assert all("matchConditions" in webhook for webhook in manifest.webhooks.values())
+    assert not [o for o in manifest.objects if is_hook(o)]
+    assert all(o["metadata"]["labels"].get("app.kubernetes.io/managed-by") is None for o in manifest.objects)

@@ -1,0 +1,252 @@
+"""Install, upgrade and uninstall on a real API server, by Helm and by kubectl: nothing of ours is left, and pods go on.
+
+No kubelet runs what is installed. What gpuwarden writes at run time (its CA, the bundles) is written by the test, so that
+upgrades can be seen to leave it alone and uninstalling to remove it.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from hack.render_manifests import CHART, NAMESPACE, render
+from tests.deploy.chart import Chart, Json
+from tests.deploy.gpu_pods import WITH_GPU, WITHOUT_GPU
+from tests.e2e.cluster import ControlPlane
+from tests.e2e.programs import NoControlPlaneError, find
+from tests.e2e.waiting import wait_for
+
+pytestmark = pytest.mark.e2e
+
+ROOT = Path(__file__).resolve().parents[2]
+REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
+CONFIGURATIONS = (f"{REGISTRATION}/validatingwebhookconfigurations", f"{REGISTRATION}/mutatingwebhookconfigurations")
+NAMESPACED = (
+    f"/api/v1/namespaces/{NAMESPACE}/services",
+    f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments",
+    f"/api/v1/namespaces/{NAMESPACE}/secrets",
+    f"/api/v1/namespaces/{NAMESPACE}/configmaps",
+    f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts",
+    f"/api/v1/namespaces/{NAMESPACE}/resourcequotas",
+    f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/roles",
+    f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/rolebindings",
+    f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/networkpolicies",
+)
+CLUSTER_WIDE = (
+    *CONFIGURATIONS,
+    "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+    "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+)
+BUNDLE = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t"
+# GPU or not, pods are asked about where there are no matchConditions, and nobody answers here.
+HARMLESS: Json = {"install": {"mode": "audit"}}
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    try:
+        programs = find(os.environ, ROOT)
+    except NoControlPlaneError as error:
+        if os.environ.get("GPUWARDEN_REQUIRE_E2E") == "1":
+            pytest.fail(f"GPUWARDEN_REQUIRE_E2E is 1, and there is {error}", pytrace=False)
+        pytest.skip(str(error))
+    with ControlPlane(programs, tmp_path_factory.mktemp("cluster")) as running:
+        for name in ("kube-system", NAMESPACE):  # the API server labels them itself, from 1.21 on
+            running.kubectl("create", "namespace", name)
+            label = f"kubernetes.io/metadata.name={name}"
+            assert running.kubectl("label", "--overwrite", "namespace", name, label).returncode == 0
+        yield running
+
+
+def ours(cluster: ControlPlane, paths: tuple[str, ...]) -> set[str]:
+    """The objects that are there because of us."""
+    return {
+        f"{path.rpartition('/')[2]}/{item['metadata']['name']}"
+        for path in paths
+        for item in cluster.get(path)["items"]
+        if "gpuwarden" in item["metadata"]["name"]
+    }
+
+
+def written_at_run_time(cluster: ControlPlane) -> None:
+    """Do what a replica does: make the CA's Secret, and set every bundle."""
+    secret = {"metadata": {"name": "gpuwarden-ca"}, "data": {"ca.crt": BUNDLE}}
+    cluster.api.post(f"/api/v1/namespaces/{NAMESPACE}/secrets", json=secret).raise_for_status()
+    for path in CONFIGURATIONS:
+        patch = [{"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": BUNDLE}]
+        headers = {"Content-Type": "application/json-patch+json"}
+        cluster.api.patch(f"{path}/gpuwarden", json=patch, headers=headers).raise_for_status()
+
+
+def bundles(cluster: ControlPlane) -> list[str | None]:
+    return [
+        webhook["clientConfig"].get("caBundle")
+        for path in CONFIGURATIONS
+        for webhook in cluster.get(f"{path}/gpuwarden")["webhooks"]
+    ]
+
+
+def wait_for_pods(cluster: ControlPlane) -> None:
+    """Wait until the Deployment's pods have been admitted: no quota, standard or webhook stands in their way."""
+
+    def admitted() -> bool:
+        deployment = cluster.get(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/gpuwarden")
+        return bool(deployment.get("status", {}).get("updatedReplicas") == 2)
+
+    wait_for("the Deployment's pods", admitted)
+
+
+@contextmanager
+def order_of_deletion(cluster: ControlPlane, names: dict[str, int]) -> Iterator[None]:
+    """Note the revision at which each of our objects was deleted for the first time."""
+    paths = (*CONFIGURATIONS, *NAMESPACED)
+    revisions = {path: cluster.get(path)["metadata"]["resourceVersion"] for path in paths}
+    yield
+    for path, revision in revisions.items():
+        query = {"watch": "1", "resourceVersion": revision, "timeoutSeconds": "1"}
+        for line in cluster.api.get(path, params=query).text.splitlines():
+            event = json.loads(line)
+            metadata = event["object"]["metadata"]
+            if event["type"] == "DELETED" and metadata["name"] in {"gpuwarden", "gpuwarden-ca"}:
+                names.setdefault(f"{path.rpartition('/')[2]}/{metadata['name']}", int(metadata["resourceVersion"]))
+
+
+@contextmanager
+def pods_created_throughout(cluster: ControlPlane) -> Iterator[list[str]]:
+    """Create pods without a GPU all the while, and list what refused them."""
+    namespace = f"other-{uuid4().hex[:8]}"
+    cluster.api.post("/api/v1/namespaces", json={"metadata": {"name": namespace}}).raise_for_status()
+
+    def pods_are_admitted() -> bool:
+        account = cluster.get(f"/api/v1/namespaces/{namespace}/serviceaccounts/default")
+        return cluster.version >= (1, 21) or bool(account.get("secrets"))  # before, its token is asked for too
+
+    wait_for("the service account", pods_are_admitted)
+    stop, refused, made = threading.Event(), list[str](), list[str]()
+
+    def create() -> None:
+        with cluster.client() as api:
+            while not stop.is_set():
+                pod = {
+                    "metadata": {"generateName": "p-"},
+                    "spec": {"containers": [{"name": "c", "image": "i"}], "nodeName": "nowhere"},
+                }
+                answer = api.post(f"/api/v1/namespaces/{namespace}/pods", json=pod)
+                (made if answer.status_code == 201 else refused).append(answer.text)
+                stop.wait(0.05)
+
+    thread = threading.Thread(target=create)
+    thread.start()
+    try:
+        yield refused
+    finally:
+        stop.set()
+        thread.join()
+        cluster.api.delete(f"/api/v1/namespaces/{namespace}")
+    assert len(made) > 5
+
+
+def test_helm_installs_upgrades_and_uninstalls_and_leaves_nothing(chart: Chart, cluster: ControlPlane) -> None:
+    kubeconfig = cluster.kubeconfig()
+
+    def helm(*arguments: str, values: Json) -> None:
+        chart.helm(*arguments, "--namespace", NAMESPACE, values=values, kubeconfig=kubeconfig)
+
+    before = ours(cluster, (*NAMESPACED, *CLUSTER_WIDE))
+    deleted: dict[str, int] = {}
+    with pods_created_throughout(cluster) as refused:
+        helm("install", "gpuwarden", str(CHART), "--values", "-", values=HARMLESS)
+        assert ours(cluster, CLUSTER_WIDE) == {
+            "validatingwebhookconfigurations/gpuwarden", "mutatingwebhookconfigurations/gpuwarden",
+            "clusterroles/gpuwarden", "clusterrolebindings/gpuwarden",
+        }  # fmt: skip
+        assert bundles(cluster) == [None, None]
+        written_at_run_time(cluster)
+        changed = {**HARMLESS, "webhooks": {"validate": {"timeoutSeconds": 5}}, "commonLabels": {"team": "gpu"}}
+        helm("upgrade", "gpuwarden", str(CHART), "--values", "-", values=changed)
+        validating = cluster.get(f"{CONFIGURATIONS[0]}/gpuwarden")
+        assert validating["webhooks"][0]["timeoutSeconds"] == 5
+        assert validating["metadata"]["labels"]["team"] == "gpu"
+        assert bundles(cluster) == [BUNDLE, BUNDLE]
+        with order_of_deletion(cluster, deleted):
+            helm("uninstall", "gpuwarden", values={})
+    assert refused == []
+    assert ours(cluster, (*NAMESPACED, *CLUSTER_WIDE)) == before == set()
+    first = sorted(deleted, key=deleted.__getitem__)
+    assert first[:2] == ["validatingwebhookconfigurations/gpuwarden", "mutatingwebhookconfigurations/gpuwarden"]
+    # When it goes, no replica that still runs is allowed to make it anew.
+    assert deleted["secrets/gpuwarden-ca"] > deleted["rolebindings/gpuwarden"] > deleted["deployments/gpuwarden"]
+
+
+def test_a_pod_of_ours_may_be_created_whatever_answers_reviews(chart: Chart, cluster: ControlPlane) -> None:
+    """Nobody answers here and the validating webhook fails closed; the Deployment's pods must come all the same."""
+    kubeconfig = cluster.kubeconfig()
+    values: Json = {"webhooks": {"matchConditions": "disabled"}}
+    chart.helm(
+        "install",
+        "gpuwarden",
+        str(CHART),
+        "--namespace",
+        NAMESPACE,
+        "--values",
+        "-",
+        values=values,
+        kubeconfig=kubeconfig,
+    )
+    try:
+        wait_for_pods(cluster)
+        # The negative control: elsewhere a pod is refused.
+        pod: dict[str, Any] = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+        wait_for(
+            "a pod elsewhere to be refused",
+            lambda: cluster.api.post("/api/v1/namespaces/default/pods?dryRun=All", json=pod).status_code == 500,
+        )
+    finally:
+        chart.helm("uninstall", "gpuwarden", "--namespace", NAMESPACE, kubeconfig=kubeconfig)
+    cluster.api.post("/api/v1/namespaces/default/pods?dryRun=All", json=pod).raise_for_status()
+
+
+def test_the_api_server_leaves_out_pods_without_gpus_where_it_can(chart: Chart, cluster: ControlPlane) -> None:
+    """Nobody answers here, so the pods that it would ask about are those that it refuses, and no others."""
+    kubeconfig = cluster.kubeconfig()
+    chart.helm("install", "gpuwarden", str(CHART), "--namespace", NAMESPACE, kubeconfig=kubeconfig)
+
+    def outcome(spec: Json) -> int:
+        pod = {"metadata": {"name": "p"}, "spec": spec}
+        return cluster.api.post("/api/v1/namespaces/default/pods?dryRun=All", json=pod).status_code
+
+    try:
+        wait_for("the webhooks to be asked", lambda: outcome(WITH_GPU[0]) == 500)
+        assert [outcome(spec) for spec in WITH_GPU] == [500] * len(WITH_GPU)
+        left_out = cluster.version >= (1, 28)
+        assert [outcome(spec) for spec in WITHOUT_GPU] == [201 if left_out else 500] * len(WITHOUT_GPU)
+    finally:
+        chart.helm("uninstall", "gpuwarden", "--namespace", NAMESPACE, kubeconfig=kubeconfig)
+    assert [outcome(spec) for spec in (*WITH_GPU, *WITHOUT_GPU)] == [201] * (len(WITH_GPU) + len(WITHOUT_GPU))
+
+
+def test_kubectl_applies_the_manifest_again_and_deletes_it(chart: Chart, cluster: ControlPlane) -> None:
+    manifest = render(chart.program, ".".join(map(str, (*cluster.version, 0))))
+
+    def kubectl(*arguments: str) -> None:
+        done = cluster.kubectl(*arguments, "-f", "-", stdin=manifest)
+        assert done.returncode == 0, done.stderr
+
+    kubectl("apply")
+    wait_for_pods(cluster)
+    written_at_run_time(cluster)
+    kubectl("apply")
+    assert bundles(cluster) == [BUNDLE, BUNDLE]
+    deleted: dict[str, int] = {}
+    with order_of_deletion(cluster, deleted):
+        kubectl("delete", "--wait=true")
+    first = sorted(deleted, key=deleted.__getitem__)
+    assert first[:2] == ["validatingwebhookconfigurations/gpuwarden", "mutatingwebhookconfigurations/gpuwarden"]
+    assert ours(cluster, CLUSTER_WIDE) == set()
+    wait_for("the namespace to go", lambda: cluster.api.get(f"/api/v1/namespaces/{NAMESPACE}").status_code == 404)

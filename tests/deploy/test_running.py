@@ -1,0 +1,149 @@
+"""The chart's own output, run: the real program with the container's command line, against a stand-in of the API server.
+
+It must become ready, be trusted under the name that its webhook configurations dial, answer on every path that they name,
+and ask the API server for exactly what the chart grants: nothing that RBAC would refuse, and no right is left unused.
+"""
+
+import base64
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.adapters.kubernetes.apiserver import StandIn
+from tests.adapters.kubernetes.http_side import Seen
+from tests.adapters.kubernetes.support import write_kubeconfig
+from tests.deploy.chart import Json, Rendered
+from tests.deploy.replica import replica, wait_until_ready
+from tests.reviews import a_pod, a_review, encode
+from webhook.application.authority import SelfSigned, self_signed_pair
+
+REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
+PATHS = {
+    "MutatingWebhookConfiguration": f"{REGISTRATION}/mutatingwebhookconfigurations/gpuwarden",
+    "ValidatingWebhookConfiguration": f"{REGISTRATION}/validatingwebhookconfigurations/gpuwarden",
+}
+SERVICE = "gpuwarden.gpuwarden-system.svc"
+
+# Who may what: verb, API group, resource, namespace (None: all, or none), name (None: any).
+Right = tuple[str, str, str, str | None, str | None]
+
+
+@pytest.fixture
+def apiserver() -> Iterator[StandIn]:
+    with StandIn() as stand_in:
+        stand_in.set_namespace("team", enforce="mps")
+        yield stand_in
+
+
+@pytest.fixture(scope="session")
+def issued() -> SelfSigned:
+    """What cert-manager, or the user, would put into the Secret."""
+    return self_signed_pair([SERVICE], [], datetime.now(UTC), timedelta(days=1))
+
+
+def files(rendered: Rendered, issued: SelfSigned) -> dict[str, str]:
+    """What the volumes hold."""
+    mounted = {"/etc/gpuwarden/config/config.yaml": rendered.configuration_file}
+    if any(volume["name"] == "tls" for volume in rendered.pod["volumes"]):
+        secret = {
+            "tls.crt": issued.leaf.certificate_pem,
+            "tls.key": issued.leaf.key_pem,
+            "ca.crt": issued.ca.certificate_pem,
+        }
+        mounted |= {f"/etc/gpuwarden/tls/{name}": pem.decode() for name, pem in secret.items()}
+    return mounted
+
+
+def install(apiserver: StandIn, rendered: Rendered, bundle: bytes | None) -> None:
+    """Put the webhook configurations there; ``bundle`` is what cert-manager injects."""
+    for kind, path in PATHS.items():
+        document = rendered.the(kind)
+        for webhook in document["webhooks"]:
+            if bundle:
+                webhook["clientConfig"] = {**webhook["clientConfig"], "caBundle": base64.b64encode(bundle).decode()}
+        apiserver.store(path, document)
+
+
+def test_a_replica_runs_as_the_chart_starts_it_and_asks_for_what_it_is_granted(
+    apiserver: StandIn, in_each_mode: dict[str, Rendered], mode: str, issued: SelfSigned, tmp_path: Path
+) -> None:
+    rendered = in_each_mode[mode]
+    install(apiserver, rendered, issued.ca.certificate_pem if mode == "cert-manager" else None)
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", apiserver.url, token="t")  # noqa: S106 - a test's own
+    with replica(rendered, kubeconfig, files(rendered, issued), tmp_path / "container") as running:
+        wait_until_ready(running)
+        unknown = encode(a_review(a_pod(), namespace="brand-new"))
+        for webhook in rendered.webhooks.values():
+            trusted = trust(apiserver, webhook["name"])
+            path = webhook["clientConfig"]["service"]["path"]
+            for request in requests_of(webhook):
+                answer = running.review(path, encode(request), trusted, SERVICE)
+                assert answer.status_code == 200, (path, answer.text)
+            assert running.review(path, unknown, trusted, SERVICE).status_code >= 500
+            with pytest.raises(httpx.ConnectError, match="Hostname mismatch"):
+                running.review(path, unknown, trusted, "gpuwarden.elsewhere.svc")
+    asked = {asked_for(seen) for seen in apiserver.requests}
+    assert asked == granted(rendered)
+
+
+def trust(apiserver: StandIn, name: str) -> str:
+    """The PEM that a webhook's caBundle holds now."""
+    (found,) = (w for path in PATHS.values() for w in apiserver.objects[path]["webhooks"] if w["name"] == name)
+    return base64.b64decode(found["clientConfig"]["caBundle"]).decode()
+
+
+def requests_of(webhook: Json) -> Iterator[Json]:
+    """A review for every operation and resource that a webhook's rules name."""
+    for rule in webhook["rules"]:
+        for operation in rule["operations"]:
+            for resource in rule["resources"]:
+                plural, _, sub_resource = resource.partition("/")
+                assert plural == "pods"
+                yield a_review(a_pod(), operation=operation, subResource=sub_resource or None)
+
+
+def asked_for(seen: Seen) -> Right:
+    """A request as RBAC sees it (k8s.io/apiserver/pkg/endpoints/request/requestinfo.go)."""
+    match = re.fullmatch(
+        r"/(?:api/v1|apis/(?P<group>[^/]+)/v1)"
+        r"(?:/namespaces/(?P<namespace>[^/]+)(?=/))?/(?P<resource>[^/]+)(?:/(?P<name>[^/]+))?",
+        seen.path,
+    )
+    assert match, seen.path
+    verb = {"POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}.get(seen.method)
+    if verb is None:
+        verb = "watch" if "watch" in seen.query else "get" if match["name"] else "list"
+    name = None if match["resource"] == "namespaces" else match["name"]
+    return (verb, match["group"] or "", match["resource"], match["namespace"], name)
+
+
+def granted(rendered: Rendered) -> set[Right]:
+    """Every right that the chart's roles give."""
+    rights: set[Right] = set()
+    for role in (*rendered.all("ClusterRole"), *rendered.all("Role")):
+        for rule in role["rules"]:
+            assert not {"*"} & {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}
+            rights |= {
+                (verb, group, resource, role["metadata"].get("namespace"), name)
+                for verb in rule["verbs"]
+                for group in rule["apiGroups"]
+                for resource in rule["resources"]
+                for name in rule.get("resourceNames", [None])
+            }
+    return rights
+
+
+def test_every_role_is_bound_to_the_service_account_and_to_nobody_else(
+    in_each_mode: dict[str, Rendered], mode: str
+) -> None:
+    rendered = in_each_mode[mode]
+    account = rendered.the("ServiceAccount")["metadata"]
+    for kind in ("ClusterRole", "Role"):
+        bound = {binding["roleRef"]["name"]: binding["subjects"] for binding in rendered.all(f"{kind}Binding")}
+        assert set(bound) == {role["metadata"]["name"] for role in rendered.all(kind)}
+        for subjects in bound.values():
+            assert subjects == [{"kind": "ServiceAccount", "name": account["name"], "namespace": account["namespace"]}]

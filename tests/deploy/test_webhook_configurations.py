@@ -1,0 +1,139 @@
+"""The webhook configurations: what is asked about, where, and what happens without an answer (DESIGN 5)."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.deploy.chart import (
+    A_CLUSTER,
+    BEFORE_MATCH_CONDITIONS,
+    MODES,
+    WITH_MATCH_CONDITIONS,
+    Chart,
+    Json,
+    Rendered,
+    merged,
+)
+
+MUTATE, VALIDATE = "mutate.gpuwarden.io", "validate.gpuwarden.io"
+
+
+def test_pods_are_rewritten_and_then_validated_and_nothing_else_is_asked_about(rendered: Rendered) -> None:
+    def asked(webhook: Json) -> list[tuple[Any, ...]]:
+        return [
+            (rule["apiGroups"], rule["apiVersions"], rule["operations"], rule["resources"], rule["scope"])
+            for rule in webhook["rules"]
+        ]
+
+    created = ([""], ["v1"], ["CREATE"], ["pods"], "Namespaced")
+    debugged = ([""], ["v1"], ["UPDATE"], ["pods/ephemeralcontainers"], "Namespaced")
+    assert {name: asked(webhook) for name, webhook in rendered.webhooks.items()} == {
+        MUTATE: [created],
+        VALIDATE: [created, debugged],
+    }
+
+
+def test_the_mutator_fails_open_and_is_asked_again(rendered: Rendered) -> None:
+    webhook = rendered.webhooks[MUTATE]
+    assert (webhook["failurePolicy"], webhook["reinvocationPolicy"]) == ("Ignore", "IfNeeded")
+    assert webhook["clientConfig"]["service"]["path"] == "/mutate"
+
+
+@pytest.mark.parametrize(("mode", "policy"), [("enforce", "Fail"), ("audit", "Ignore")])
+def test_the_validator_fails_closed_unless_nothing_is_enforced(chart: Chart, mode: str, policy: str) -> None:
+    webhooks = chart.render({"install": {"mode": mode}}).webhooks
+    assert webhooks[VALIDATE]["failurePolicy"] == policy
+    assert webhooks[MUTATE]["failurePolicy"] == "Ignore"
+    assert webhooks[VALIDATE]["clientConfig"]["service"]["path"] == "/validate"
+
+
+def test_what_all_webhooks_have_in_common(in_each_mode: dict[str, Rendered], mode: str) -> None:
+    rendered = in_each_mode[mode]
+    for webhook in rendered.webhooks.values():
+        assert webhook["admissionReviewVersions"] == ["v1"]
+        assert webhook["sideEffects"] == "None"
+        assert webhook["matchPolicy"] == "Equivalent"
+        assert 2 <= webhook["timeoutSeconds"] <= 5
+        assert "objectSelector" not in webhook  # anyone who may label a pod could opt out by it
+
+
+def test_timeouts_are_set_apart(chart: Chart) -> None:
+    webhooks = chart.render({"webhooks": {"mutate": {"timeoutSeconds": 5}, "validate": {"timeoutSeconds": 4}}}).webhooks
+    assert (webhooks[MUTATE]["timeoutSeconds"], webhooks[VALIDATE]["timeoutSeconds"]) == (5, 4)
+
+
+@pytest.mark.parametrize("namespace", ["gpuwarden-system", "kube-system", "ops"])
+def test_the_own_namespace_and_kube_system_are_never_asked_about(chart: Chart, namespace: str) -> None:
+    rendered = chart.render({"webhooks": {"excludedNamespaces": ["gpu-operator", "ops"]}}, namespace=namespace)
+    for webhook in rendered.webhooks.values():
+        (expression,) = webhook["namespaceSelector"]["matchExpressions"]
+        assert (expression["key"], expression["operator"]) == ("kubernetes.io/metadata.name", "NotIn")
+        assert set(expression["values"]) == {namespace, "kube-system", "gpu-operator", "ops"}
+        assert len(expression["values"]) == len(set(expression["values"]))
+
+
+def test_they_call_the_service_that_there_is(in_each_mode: dict[str, Rendered], mode: str) -> None:
+    rendered = in_each_mode[mode]
+    service = rendered.the("Service")
+    ports = {port["port"]: port["targetPort"] for port in service["spec"]["ports"]}
+    named = {port["name"]: port["containerPort"] for port in rendered.container["ports"]}
+    for webhook in rendered.webhooks.values():
+        called = webhook["clientConfig"]["service"]
+        assert (called["name"], called["namespace"]) == (service["metadata"]["name"], service["metadata"]["namespace"])
+        assert f"--port={named[ports[called['port']]]}" in rendered.arguments
+
+
+def keys(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from value
+        for inner in value.values():
+            yield from keys(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from keys(inner)
+
+
+def test_no_bundle_and_no_key_is_ever_rendered(chart: Chart, mode: str) -> None:
+    """Hooks included: whoever writes the bundle at run time is its only owner."""
+    rendered = chart.render(MODES[mode], more=A_CLUSTER)
+    for document in rendered.objects:
+        assert "caBundle" not in set(keys(document)), document["kind"]
+        assert not {"data", "stringData"} & set(document) or document["kind"] == "ConfigMap", document["kind"]
+
+
+def test_cert_manager_is_told_which_certificate_to_inject(chart: Chart) -> None:
+    values = merged(MODES["cert-manager"], {"webhooks": {"annotations": {"example.com/team": "gpu"}}})
+    rendered = chart.render(values)
+    certificate = next(c for c in rendered.all("Certificate") if c["spec"]["secretName"] == "gpuwarden-tls")
+    source = f"{certificate['metadata']['namespace']}/{certificate['metadata']['name']}"
+    for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"):
+        annotations = rendered.the(kind)["metadata"]["annotations"]
+        assert annotations == {"cert-manager.io/inject-ca-from": source, "example.com/team": "gpu"}
+
+
+@pytest.mark.parametrize("mode", ["self-managed", "provided"])
+def test_cert_manager_is_kept_out_where_gpuwarden_writes_the_bundle(
+    in_each_mode: dict[str, Rendered], mode: str
+) -> None:
+    for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"):
+        assert "annotations" not in in_each_mode[mode].the(kind)["metadata"]
+
+
+@pytest.mark.parametrize(
+    ("kubernetes", "there"),
+    [*((v, False) for v in BEFORE_MATCH_CONDITIONS), *((v, True) for v in WITH_MATCH_CONDITIONS)],
+)
+def test_match_conditions_come_with_the_first_version_that_has_them(
+    chart: Chart, kubernetes: str, *, there: bool
+) -> None:
+    for webhook in chart.render(kubernetes=kubernetes).webhooks.values():
+        assert ("matchConditions" in webhook) is there
+
+
+@pytest.mark.parametrize(
+    ("setting", "kubernetes", "there"), [("enabled", "1.20.2", True), ("disabled", "1.36.0", False)]
+)
+def test_match_conditions_can_be_forced_on_and_off(chart: Chart, setting: str, kubernetes: str, *, there: bool) -> None:
+    rendered = chart.render({"webhooks": {"matchConditions": setting}}, kubernetes=kubernetes)
+    assert all(("matchConditions" in webhook) is there for webhook in rendered.webhooks.values())

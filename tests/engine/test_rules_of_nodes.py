@@ -1,0 +1,343 @@
+"""The rules of the node that a pod needs: selectors that contradict a form, or say only half of it."""
+
+import pytest
+
+from tests.builders import (
+    GKE_CLIENTS,
+    GKE_PARTITION,
+    GKE_SHARING,
+    GPU,
+    MIG,
+    MIG_SHARED,
+    MIG_STRATEGY,
+    NOT_RENAMED,
+    RENAMED,
+    SHARED,
+    STRATEGY,
+    Json,
+    a_form,
+    a_pod,
+    a_policy,
+    affinity,
+    gpu,
+    judge,
+    messages,
+    rules,
+)
+from webhook.engine.findings import Severity
+from webhook.engine.rules.placement import apart
+
+
+class TestSelectorConflict:
+    """The form needs, or goes with, a node label that the pod excludes."""
+
+    PASSES = (
+        pytest.param(a_pod(nodeSelector={STRATEGY: "mps"}), "mps", id="the same selector"),
+        pytest.param(a_pod(affinity=affinity([(STRATEGY, "In", "mps", "other")])), "mps", id="the same among others"),
+        pytest.param(a_pod(affinity=affinity([(STRATEGY, "Exists")])), "mps", id="some strategy"),
+        pytest.param(
+            a_pod(affinity=affinity([(STRATEGY, "NotIn", "time-slicing")])), "mps", id="not the other strategy"
+        ),
+        pytest.param(
+            a_pod(affinity=affinity([(STRATEGY, "In", "none")], [("zone", "In", "a")])),
+            "mps",
+            id="one alternative of two",
+        ),
+        pytest.param(a_pod(nodeSelector={"zone": "a"}), "mps", id="another label"),
+        pytest.param(a_pod(nodeSelector={"nvidia.com/gpu.product": "A100"}), "mps", id="a product"),
+        pytest.param(a_pod(nodeSelector={STRATEGY: "mps"}), "any", id="where every form is permitted"),
+        pytest.param(
+            a_pod(gpu(1, SHARED), nodeSelector={STRATEGY: "none"}), "any", id="a contradiction where none matters"
+        ),
+        pytest.param(
+            a_pod(affinity=affinity([(GKE_CLIENTS, "Gt", "3")])), "gke-mps-48", id="a bound that the count is in"
+        ),
+        pytest.param(a_pod(affinity=affinity([], [])), "mps", id="a pod that can run nowhere"),
+    )
+
+    @pytest.mark.parametrize(("pod", "policy"), PASSES)
+    def test_a_pod_that_leaves_the_form_a_node_passes(self, pod: Json, policy: str) -> None:
+        assert judge(pod, policy).denials == ()
+
+    REFUSED = (
+        pytest.param(
+            a_pod(gpu(1, SHARED), nodeSelector={STRATEGY: "none"}), "shared", STRATEGY, id="shared, on whole ones"
+        ),
+        pytest.param(
+            a_pod(affinity=affinity([(STRATEGY, "In", "none", "mps")])),
+            "time-slicing",
+            STRATEGY,
+            id="the other strategy",
+        ),
+        pytest.param(
+            a_pod(affinity=affinity([(STRATEGY, "In", "none", "x")], [(STRATEGY, "In", "none", "mps")])),
+            "time-slicing",
+            STRATEGY,
+            id="neither alternative",
+        ),
+        pytest.param(
+            a_pod(affinity=affinity([(STRATEGY, "Exists")])), "gke-exclusive", STRATEGY, id="a label that GKE has not"
+        ),
+        pytest.param(
+            a_pod(affinity=affinity([(GKE_PARTITION, "Exists")])),
+            "gke-mps-48",
+            GKE_PARTITION,
+            id="a partition, for whole ones",
+        ),
+        pytest.param(
+            a_pod(affinity=affinity([(GKE_PARTITION, "Exists")])),
+            "exclusive",
+            GKE_PARTITION,
+            id="a label that only GKE has",
+        ),
+        pytest.param(
+            a_pod(gpu(1, MIG), affinity=affinity([(GKE_PARTITION, "In", "2g.10gb")])),
+            "mig-1g.5gb",
+            GKE_PARTITION,
+            id="another partition of GKE",
+        ),
+        pytest.param(
+            a_pod(affinity=affinity([(GKE_CLIENTS, "Lt", "9")]), nodeSelector={GKE_SHARING: "mps"}),
+            "gke-mps-48",
+            GKE_CLIENTS,
+            id="a bound that the count is not in",
+        ),
+        pytest.param(
+            a_pod(gpu(1, MIG), affinity=affinity([(MIG_STRATEGY, "In", "x")])),
+            "mig-1g.5gb-shared",
+            MIG_STRATEGY,
+            id="slices of a strategy that nobody knows",
+        ),
+    )
+
+    @pytest.mark.parametrize("renamed", [True, False])
+    @pytest.mark.parametrize(("pod", "policy", "key"), REFUSED)
+    def test_a_pod_that_leaves_it_none_is_refused(self, pod: Json, policy: str, key: str, renamed: bool) -> None:  # noqa: FBT001 - a column
+        decision = judge(pod, policy, RENAMED if renamed else NOT_RENAMED)
+        if policy == "mig-1g.5gb-shared" and renamed:
+            assert rules(decision) == ["form-not-permitted"]
+            return
+
+        assert rules(decision)[0] == "selector-conflict"
+        assert f"remove {key} from the pod" in messages(decision)[0]
+        assert decision.edits == ()
+
+    def test_alternatives_of_which_none_leaves_the_form_all_that_it_needs(self) -> None:
+        """Each label by itself could be had, but never both on one node: the pod would be pending for ever."""
+        pod = a_pod(affinity=affinity([(GKE_SHARING, "In", "mps")], [(STRATEGY, "In", "time-slicing")]))
+
+        assert rules(judge(pod, "mps")) == ["selector-conflict"]
+        assert judge(pod, "time-slicing").denials == ()
+
+    def test_the_message_of_a_selector(self) -> None:
+        [finding] = judge(a_pod(gpu(1, SHARED), nodeSelector={STRATEGY: "none"}), "time-slicing").findings
+
+        assert finding.severity is Severity.DENY
+        assert finding.path == "spec.nodeSelector[nvidia.com/gpu.sharing-strategy]"
+        assert finding.message == (
+            'container "train": form "time-slicing" is on nodes with nvidia.com/gpu.sharing-strategy: time-slicing, and the '
+            "pod selects nvidia.com/gpu.sharing-strategy: none; no node is both; remove nvidia.com/gpu.sharing-strategy from "
+            "the pod, or request another form"
+        )
+
+    def test_the_message_of_an_affinity(self) -> None:
+        pod = a_pod(affinity=affinity([(GKE_PARTITION, "Exists")]))
+        [finding] = judge(pod, "exclusive").findings
+
+        assert finding.path == "spec.affinity.nodeAffinity"
+        assert finding.message == (
+            'container "train": form "exclusive" is on nodes with cloud.google.com/gke-gpu-partition-size DoesNotExist, and '
+            "the pod excludes that in its node affinity on cloud.google.com/gke-gpu-partition-size; no node is both; remove "
+            "cloud.google.com/gke-gpu-partition-size from the pod, or request another form"
+        )
+
+    def test_a_selector_that_is_right_is_not_blamed_for_the_affinity(self) -> None:
+        pod = a_pod(nodeSelector={GKE_SHARING: "mps"}, affinity=affinity([(GKE_SHARING, "NotIn", "mps")]))
+        [finding, *_] = judge(pod, "gke-mps-48").findings
+
+        assert finding.path == "spec.affinity.nodeAffinity"
+        assert "excludes that in its node affinity" in finding.message
+
+    def test_the_first_container_in_whose_way_it_stands_is_named(self) -> None:
+        pod = a_pod(
+            gpu(name="a"),
+            gpu(1, MIG, name="b"),
+            nodeSelector={MIG_STRATEGY: "x"},
+            affinity=affinity([(MIG_STRATEGY, "In", "mps")]),
+        )
+        decision = judge(pod, a_policy("exclusive", "mig-1g.5gb"))
+
+        assert messages(decision)[0].startswith('container "b"')
+
+    def test_one_conflict_a_pod_is_told(self) -> None:
+        pod = a_pod(nodeSelector={GKE_PARTITION: "x", GKE_CLIENTS: "4"}, affinity=affinity([(STRATEGY, "Exists")]))
+
+        assert rules(judge(pod, a_policy("gke-exclusive", "exclusive"))).count("selector-conflict") <= 1
+
+
+class TestFormsApart:
+    """Two containers' forms that no one node hands out."""
+
+    TOGETHER = (
+        ("exclusive", "exclusive"),
+        ("exclusive", "mig-1g.5gb"),
+        ("shared", "mig-1g.5gb"),
+        ("mig-1g.5gb", "mig-2g.10gb"),
+        ("mig-1g.5gb", "mig-2g.10gb-shared"),
+        ("shared", "mps"),
+        ("shared", "time-slicing"),
+        ("gke-mps-4", "gke-mps-4"),
+    )
+    APART = (
+        ("exclusive", "shared"),
+        ("exclusive", "mps"),
+        ("mps", "time-slicing"),
+        ("mig-1g.5gb", "mig-1g.5gb-shared"),
+        ("exclusive", "gke-exclusive"),
+        ("mig-1g.5gb", "gke-mig-1g.5gb"),
+        ("gke-mps-4", "gke-mps-8"),
+        ("gke-exclusive", "gke-mig-1g.5gb"),
+        ("gke-mig-1g.5gb", "gke-mig-2g.10gb"),
+    )
+
+    @pytest.mark.parametrize(("one", "other"), TOGETHER)
+    def test_a_node_hands_out_both(self, one: str, other: str) -> None:
+        assert not apart(a_form(one), a_form(other))
+        assert not apart(a_form(other), a_form(one))
+
+    @pytest.mark.parametrize(("one", "other"), APART)
+    def test_no_node_hands_out_both(self, one: str, other: str) -> None:
+        assert apart(a_form(one), a_form(other))
+        assert apart(a_form(other), a_form(one))
+
+    def test_forms_of_one_node_pass(self) -> None:
+        pod = a_pod(gpu(name="a"), gpu(1, MIG, name="b"))
+
+        assert judge(pod, a_policy("exclusive", "mig-1g.5gb")).findings == ()
+
+    def test_a_plain_request_takes_the_form_of_an_explicit_one_where_no_other_is_on_its_node(self) -> None:
+        pod = a_pod(gpu(name="a"), gpu(1, MIG, name="b"))
+        decision = judge(pod, a_policy("mig-1g.5gb-shared", "gke-exclusive", "mig-1g.5gb"))
+
+        assert decision.denials == ()
+        assert [str(edit) for edit in decision.edits][0] == f"spec.containers[0]: {GPU} becomes {MIG}"
+
+    def test_a_plain_request_beside_two_that_are_apart_does_not_mend_it(self) -> None:
+        pod = a_pod(gpu(name="a"), gpu(1, MIG, name="b"), gpu(1, MIG_SHARED, name="c"))
+        decision = judge(pod, a_policy("mig-1g.5gb-shared", "mig-1g.5gb"))
+
+        assert set(rules(decision)) == {"selector-conflict"}
+        assert decision.edits == ()
+
+    SLICES = a_policy("shared", "mig-1g.5gb", "mig-1g.5gb-shared")
+
+    def test_two_explicit_forms_of_two_nodes_are_refused(self) -> None:
+        pod = a_pod(gpu(1, MIG, name="b"), gpu(1, MIG_SHARED, name="c"))
+        [finding] = judge(pod, self.SLICES).findings
+
+        assert finding.severity is Severity.DENY
+        assert finding.path == "spec.containers[1]"
+        assert finding.message == (
+            'container "c": form "mig-1g.5gb-shared" is never on the same node as form "mig-1g.5gb" of container "b"; a pod '
+            'runs on one node; give both one form that namespace policy "team" permits, or use two pods'
+        )
+
+    def test_two_that_are_apart_are_found_behind_a_first_that_fits_both(self) -> None:
+        pod = a_pod(gpu(1, SHARED, name="a"), gpu(1, MIG, name="b"), gpu(1, MIG_SHARED, name="c"))
+
+        assert messages(judge(pod, self.SLICES)) == messages(judge(a_pod(*pod["spec"]["containers"][1:]), self.SLICES))
+
+    def test_every_container_that_is_apart_from_one_before_it_is_told_once(self) -> None:
+        pod = a_pod(
+            gpu(1, SHARED, name="a"),
+            *(gpu(1, resource, name=name) for resource, name in ((MIG, "b"), (MIG_SHARED, "c"), (MIG, "d"))),
+        )
+        told = messages(judge(pod, self.SLICES))
+
+        assert [message.split(":")[0] for message in told] == ['container "c"', 'container "d"']
+
+    def test_where_every_form_is_permitted_it_is_not_looked_at(self) -> None:
+        assert judge(a_pod(gpu(name="a"), gpu(1, SHARED, name="b")), "any").findings == ()
+
+    def test_a_plain_request_beside_a_form_of_the_other_platform(self) -> None:
+        pod = a_pod(gpu(name="a"), gpu(1, SHARED, name="b"), nodeSelector={GKE_PARTITION: "1g.5gb"})
+        decision = judge(pod, a_policy("gke-mig-1g.5gb", "shared"))
+
+        assert rules(decision) == ["selector-conflict"]
+        assert messages(decision)[0].startswith(
+            'container "b": form "shared" is never on the same node as form "gke-mig-1g.5gb" of container "a"'
+        )
+
+
+class TestGkeSelectorsIncomplete:
+    """GKE Autopilot refuses one of the two sharing selectors without the other."""
+
+    PASSES = (
+        pytest.param(a_pod(), "any", id="neither"),
+        pytest.param(a_pod(nodeSelector={GKE_SHARING: "time-sharing", GKE_CLIENTS: "4"}), "any", id="both"),
+        pytest.param(a_pod(nodeSelector={GKE_PARTITION: "1g.5gb"}), "any", id="a partition"),
+        pytest.param(
+            a_pod(nodeSelector={GKE_SHARING: "time-sharing"}), "gke-time-sharing-4", id="the count that we add"
+        ),
+        pytest.param(a_pod(nodeSelector={GKE_CLIENTS: "4"}), "gke-time-sharing-4", id="the strategy that we add"),
+        pytest.param(a_pod(nodeSelector={GKE_SHARING: "time-sharing"}), "time-slicing", id="the strategy that we drop"),
+        pytest.param(
+            a_pod(affinity=affinity([(GKE_SHARING, "In", "time-sharing"), (GKE_CLIENTS, "In", "4")])),
+            "any",
+            id="both, In",
+        ),
+        pytest.param(a_pod(affinity=affinity([(GKE_SHARING, "DoesNotExist")])), "any", id="no sharing"),
+        pytest.param(a_pod(affinity=affinity([(GKE_SHARING, "NotIn", "mps")])), "any", id="perhaps sharing"),
+        pytest.param(a_pod(affinity=affinity([(GKE_CLIENTS, "NotIn", "4")])), "any", id="perhaps a count"),
+    )
+
+    @pytest.mark.parametrize(("pod", "policy"), PASSES)
+    def test_both_or_neither_pass(self, pod: Json, policy: str) -> None:
+        assert judge(pod, policy).findings == ()
+
+    WARNED = (
+        pytest.param(a_pod(nodeSelector={GKE_SHARING: "time-sharing"}), id="a strategy"),
+        pytest.param(a_pod(nodeSelector={GKE_CLIENTS: "4"}), id="a count"),
+        pytest.param(a_pod(affinity=affinity([(GKE_SHARING, "In", "time-sharing")])), id="a strategy in the affinity"),
+        pytest.param(a_pod(affinity=affinity([(GKE_CLIENTS, "Exists")])), id="some count in the affinity"),
+        pytest.param(
+            a_pod(nodeSelector={GKE_SHARING: "time-sharing"}, affinity=affinity([(GKE_CLIENTS, "NotIn", "4")])),
+            id="a strategy, and perhaps a count",
+        ),
+    )
+
+    @pytest.mark.parametrize("pod", WARNED)
+    def test_one_alone_warns(self, pod: Json) -> None:
+        decision = judge(pod, "any")
+
+        assert rules(decision) == ["gke-selectors-incomplete"]
+        assert decision.denials == ()
+
+    def test_the_message_without_a_count(self) -> None:
+        [finding] = judge(a_pod(nodeSelector={GKE_SHARING: "time-sharing"}), "any").findings
+
+        assert finding.severity is Severity.WARN
+        assert finding.path == "spec.nodeSelector"
+        assert finding.message == (
+            "pod: node selector gke-gpu-sharing-strategy without gke-max-shared-clients-per-gpu; "
+            "GKE Autopilot refuses one alone; add the other"
+        )
+
+    def test_the_message_without_a_strategy(self) -> None:
+        assert messages(judge(a_pod(nodeSelector={GKE_CLIENTS: "4"}), "any")) == [
+            "pod: node selector gke-max-shared-clients-per-gpu without gke-gpu-sharing-strategy; "
+            "GKE Autopilot refuses one alone; add the other"
+        ]
+
+    def test_a_pod_without_a_request_is_not_warned(self) -> None:
+        assert judge(a_pod(gpu(1, "nvidia.com/gpu-shared"), nodeSelector={GKE_CLIENTS: "4"}), "any").findings[1:] == ()
+
+    def test_a_pod_that_is_refused_for_its_form_is_not_warned(self) -> None:
+        decision = judge(a_pod(gpu("x"), nodeSelector={GKE_CLIENTS: "4"}), "any")
+
+        assert rules(decision) == ["not-a-whole-number"]
+
+    def test_the_kind_of_container_makes_no_difference(self) -> None:
+        pod = a_pod(gpu(0), initContainers=[gpu(1, GPU)], nodeSelector={GKE_CLIENTS: "4"})
+
+        assert rules(judge(pod, "any")) == ["gke-selectors-incomplete"]

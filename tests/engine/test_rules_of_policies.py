@@ -1,0 +1,186 @@
+"""The rules of a policy: whether a GPU, which form of it, and how many."""
+
+import pytest
+
+from tests.builders import (
+    GPU,
+    MIG,
+    NOT_RENAMED,
+    RENAMED,
+    SHARED,
+    Json,
+    a_container,
+    a_pod,
+    a_policy,
+    gpu,
+    judge,
+    messages,
+    rules,
+)
+from webhook.engine.labels import NamespaceLabels
+from webhook.engine.policy import PolicyBook
+
+
+class TestGpuNotPermitted:
+    """Policy ``none``, and the policy that stands in for a label that can't be read."""
+
+    UNREADABLE = PolicyBook().select(NamespaceLabels("sharde")).enforce
+
+    @pytest.mark.parametrize("pod", [a_pod(a_container()), a_pod(gpu(0)), a_pod(gpu(1, "amd.com/gpu"))])
+    def test_a_pod_without_a_gpu_passes(self, pod: Json) -> None:
+        assert judge(pod, "none").findings == ()
+        assert judge(pod, self.UNREADABLE).findings == ()
+
+    @pytest.mark.parametrize("resource", [GPU, SHARED, MIG])
+    def test_every_gpu_is_refused(self, resource: str) -> None:
+        assert rules(judge(a_pod(gpu(1, resource)), "none")) == ["gpu-not-permitted"]
+        assert rules(judge(a_pod(gpu(1, resource)), self.UNREADABLE)) == ["gpu-not-permitted"]
+
+    def test_every_container_is_named(self) -> None:
+        assert rules(judge(a_pod(gpu(name="a"), gpu(2, SHARED, name="b")), "none")) == ["gpu-not-permitted"] * 2
+
+    def test_the_message_under_none(self) -> None:
+        [finding] = judge(a_pod(gpu(1, MIG)), "none").findings
+
+        assert finding.path == "spec.containers[0].resources.limits[nvidia.com/mig-1g.5gb]"
+        assert finding.message == (
+            'container "train": nvidia.com/mig-1g.5gb: 1 is not permitted under namespace policy "none"; '
+            "remove the request, or use a namespace whose policy permits GPUs"
+        )
+
+    def test_the_message_under_a_label_that_cannot_be_read(self) -> None:
+        [finding] = judge(a_pod(), self.UNREADABLE).findings
+
+        assert finding.message == (
+            'container "train": nvidia.com/gpu: 1 is not permitted in this namespace; '
+            'no GPU is, while the namespace\'s label gpuwarden.io/enforce: "sharde" is not a policy; '
+            'did you mean "shared"?; ask its owner to correct the label'
+        )
+
+
+class TestFormNotPermitted:
+    """Statements of forms that a policy doesn't list; what each way of stating comes to stands with explicit requests."""
+
+    @pytest.mark.parametrize("policy", ["any", "mig-1g.5gb", "gke-mig-1g.5gb"])
+    def test_a_listed_form_passes(self, policy: str) -> None:
+        assert judge(a_pod(gpu(1, MIG)), policy).denials == ()
+
+    @pytest.mark.parametrize("policy", ["mig-2g.10gb", "mig-1g.5gb-shared", "exclusive", "gke-mps-48", "gke-exclusive"])
+    def test_another_form_is_refused(self, policy: str) -> None:
+        decision = judge(a_pod(gpu(1, MIG)), policy, RENAMED)
+
+        assert rules(decision) == ["form-not-permitted"]
+        assert decision.edits == ()
+
+    def test_the_message_names_what_is_permitted(self) -> None:
+        [finding] = judge(a_pod(gpu(1, MIG)), a_policy("mps", "gke-mps-4", name="inference")).findings
+
+        assert finding.path == "spec.containers[0].resources.limits[nvidia.com/mig-1g.5gb]"
+        assert finding.message == (
+            'container "train": nvidia.com/mig-1g.5gb: 1 asks for form "mig-1g.5gb", which namespace policy "inference" does '
+            "not permit; it permits mps, gke-mps-4; request one of these, or a plain nvidia.com/gpu to be given mps"
+        )
+
+    def test_a_form_is_refused_before_its_count_is_looked_at(self) -> None:
+        decision = judge(a_pod(gpu(9, SHARED)), a_policy("exclusive", max_per_container=1))
+
+        assert rules(decision) == ["form-not-permitted"]
+
+    def test_and_still_counts_towards_the_pods_limit(self) -> None:
+        decision = judge(a_pod(gpu(9, MIG)), a_policy("exclusive", max_per_pod=1))
+
+        assert rules(decision) == ["form-not-permitted", "per-pod-limit"]
+
+
+class TestPerContainerLimit:
+    """The policy's ``maxPerContainer``."""
+
+    @pytest.mark.parametrize("count", [1, 2])
+    def test_up_to_the_limit_passes(self, count: int) -> None:
+        assert judge(a_pod(gpu(count)), a_policy("exclusive", max_per_container=2)).findings == ()
+
+    def test_the_limit_is_each_containers_own(self) -> None:
+        pod = a_pod(gpu(2, name="a"), gpu(2, name="b"), initContainers=[gpu(2, name="c")])
+
+        assert judge(pod, a_policy("exclusive", max_per_container=2)).findings == ()
+
+    def test_no_limit_is_no_limit(self) -> None:
+        assert judge(a_pod(gpu(1000)), a_policy("exclusive")).findings == ()
+
+    @pytest.mark.parametrize("renamed", [True, False])
+    def test_more_is_refused(self, renamed: bool) -> None:  # noqa: FBT001 - a column
+        policy = a_policy("exclusive", max_per_container=2)
+
+        assert rules(judge(a_pod(gpu(3)), policy, RENAMED if renamed else NOT_RENAMED)) == ["per-container-limit"]
+
+    def test_it_holds_where_every_form_is_permitted(self) -> None:
+        policy = a_policy(permits_any=True, max_per_container=2)
+
+        assert judge(a_pod(gpu(2)), policy).findings == ()
+        assert rules(judge(a_pod(gpu(3)), policy)) == ["per-container-limit"]
+
+    def test_the_message_of_several(self) -> None:
+        [finding] = judge(a_pod(gpu(3)), a_policy("exclusive", max_per_container=2)).findings
+
+        assert finding.path == "spec.containers[0].resources.limits[nvidia.com/gpu]"
+        assert finding.message == (
+            'container "train": nvidia.com/gpu: 3 is more than a container may have; '
+            'namespace policy "team" permits 2 per container; request at most 2'
+        )
+
+    def test_the_message_of_one(self) -> None:
+        [finding] = judge(a_pod(gpu(2)), a_policy("exclusive", max_per_container=1)).findings
+
+        assert finding.message.endswith('namespace policy "team" permits 1 per container; request 1')
+
+
+class TestPerPodLimit:
+    """The policy's ``maxPerPod``, over what the pod needs at once."""
+
+    @pytest.mark.parametrize(
+        "pod",
+        [
+            pytest.param(a_pod(gpu(2)), id="one container of two"),
+            pytest.param(a_pod(gpu(1, name="a"), gpu(1, name="b")), id="two containers of one"),
+            pytest.param(a_pod(gpu(2), initContainers=[gpu(2)]), id="an init container before"),
+            pytest.param(a_pod(gpu(1), initContainers=[gpu(1, restartPolicy="Always")]), id="a sidecar beside"),
+        ],
+    )
+    def test_up_to_the_limit_passes(self, pod: Json) -> None:
+        assert judge(pod, a_policy("exclusive", max_per_pod=2)).findings == ()
+
+    @pytest.mark.parametrize(
+        "pod",
+        [
+            pytest.param(a_pod(gpu(3)), id="one container of three"),
+            pytest.param(a_pod(gpu(2, name="a"), gpu(1, name="b")), id="containers of two and one"),
+            pytest.param(a_pod(gpu(1), initContainers=[gpu(3)]), id="an init container of three"),
+            pytest.param(a_pod(gpu(2), initContainers=[gpu(1, restartPolicy="Always")]), id="a sidecar beside two"),
+        ],
+    )
+    def test_more_is_refused(self, pod: Json) -> None:
+        decision = judge(pod, a_policy("exclusive", max_per_pod=2))
+
+        assert messages(decision) == [
+            'pod: its containers ask for 3 GPUs at once; namespace policy "team" permits 2 per pod; request at most 2'
+        ]
+        assert rules(decision) == ["per-pod-limit"]
+        assert decision.findings[0].path == "spec"
+        assert decision.edits == ()
+
+    def test_the_message_knows_one_from_many(self) -> None:
+        nothing_at_all = judge(a_pod(gpu(1)), a_policy("exclusive", max_per_pod=0))
+
+        assert messages(nothing_at_all) == [
+            'pod: its containers ask for 1 GPU at once; namespace policy "team" permits 0 per pod; request 0'
+        ]
+
+    def test_a_container_that_cannot_be_understood_does_not_count(self) -> None:
+        pod = a_pod(gpu("0.5", name="a"), gpu(2, name="b"))
+
+        assert rules(judge(pod, a_policy("exclusive", max_per_pod=2))) == ["not-a-whole-number"]
+
+    def test_both_limits_are_told(self) -> None:
+        policy = a_policy("exclusive", max_per_container=1, max_per_pod=2)
+
+        assert rules(judge(a_pod(gpu(3)), policy)) == ["per-container-limit", "per-pod-limit"]

@@ -1,0 +1,239 @@
+"""The rules of what a device plugin does with a count."""
+
+import pytest
+
+from tests.builders import (
+    GKE_CLIENTS,
+    GKE_PARTITION,
+    GKE_SHARING,
+    GPU,
+    MIG,
+    MIG_SHARED,
+    NOT_RENAMED,
+    PRODUCT,
+    RENAMED,
+    SHARED,
+    STRATEGY,
+    Json,
+    a_pod,
+    a_policy,
+    affinity,
+    gpu,
+    judge,
+    messages,
+    rules,
+)
+from tests.engine.spelled import SHARED_FORMS
+from webhook.engine.findings import Severity
+
+SLOTS = [
+    pytest.param(gpu(2, SHARED), {}, id="two shared GPUs"),
+    pytest.param(gpu(2, MIG_SHARED), {}, id="two shared slices"),
+    pytest.param(gpu("2", SHARED), {}, id="two shared GPUs as text"),
+    pytest.param(gpu("2k", SHARED), {}, id="two thousand shared GPUs"),
+    pytest.param(gpu(2), {STRATEGY: "mps"}, id="two GPUs under MPS"),
+    pytest.param(gpu(2), {STRATEGY: "time-slicing"}, id="two GPUs under time-slicing"),
+    pytest.param(gpu(2), {PRODUCT: "A100-SHARED"}, id="two GPUs of a shared product"),
+    pytest.param(gpu(2), {GKE_SHARING: "time-sharing", GKE_CLIENTS: "4"}, id="two time-shared GPUs of GKE"),
+    pytest.param(gpu(2), {GKE_SHARING: "mps", GKE_CLIENTS: "4"}, id="two GPUs under GKE's MPS"),
+    pytest.param(gpu(2), {GKE_CLIENTS: "4"}, id="two GPUs with a client count"),
+]
+
+
+class TestSharedRequestAboveOne:
+    """The kubelet fails such a pod, and its ReplicaSet makes another, and another."""
+
+    @pytest.mark.parametrize("resource", [SHARED, MIG_SHARED])
+    def test_one_slot_passes(self, resource: str) -> None:
+        assert judge(a_pod(gpu(1, resource)), "any").findings == ()
+
+    def test_a_slot_each_passes(self) -> None:
+        assert judge(a_pod(gpu(1, SHARED, name="a"), gpu(1, SHARED, name="b")), "shared").findings == ()
+
+    @pytest.mark.parametrize("resource", [GPU, MIG])
+    def test_whole_ones_pass(self, resource: str) -> None:
+        assert judge(a_pod(gpu(8, resource)), "any").denials == ()
+
+    def test_products_of_which_some_are_whole_pass(self) -> None:
+        pod = a_pod(gpu(2), affinity=affinity([(PRODUCT, "In", "A100-SHARED", "A100")]))
+
+        assert judge(pod, "any").findings == ()
+
+    def test_one_of_two_alternatives_that_is_shared_is_enough_to_refuse(self) -> None:
+        pod = a_pod(gpu(2), affinity=affinity([(PRODUCT, "In", "A100-MIG-1g.5gb", "A100-SHARED")]))
+
+        assert rules(judge(pod, "any")) == ["shared-request-above-one"]
+
+    @pytest.mark.parametrize("renamed", [True, False])
+    @pytest.mark.parametrize(("container", "selector"), SLOTS)
+    def test_two_slots_are_refused_in_every_namespace(self, container: Json, selector: Json, renamed: bool) -> None:  # noqa: FBT001 - a column
+        decision = judge(a_pod(container, nodeSelector=selector), "any", RENAMED if renamed else NOT_RENAMED)
+
+        assert "shared-request-above-one" in rules(decision)
+        assert decision.edits == ()
+
+    def test_an_init_container_is_no_exception(self) -> None:
+        pod = a_pod(gpu(1, SHARED), initContainers=[gpu(2, SHARED, name="load")])
+
+        assert messages(judge(pod, "any"))[0].startswith(
+            'container "load": nvidia.com/gpu.shared: 2 is more than one slot'
+        )
+
+    def test_the_message_is_the_designs_example(self) -> None:
+        [finding] = judge(a_pod(gpu(2)), "shared").findings
+
+        assert finding.path == "spec.containers[0].resources.limits[nvidia.com/gpu]"
+        assert finding.message == (
+            'container "train": nvidia.com/gpu: 2 cannot be shared under namespace policy "shared"; a shared GPU is access, '
+            'not capacity, and the kubelet would refuse it ("maximum request size for shared resources is 1; found 2"); '
+            "request 1, or use a namespace whose policy permits whole GPUs"
+        )
+
+    def test_the_message_where_every_form_is_permitted(self) -> None:
+        assert messages(judge(a_pod(gpu("3", SHARED)), "any")) == [
+            'container "train": nvidia.com/gpu.shared: 3 is more than one slot of a shared GPU; a shared GPU is access, '
+            'not capacity, and the kubelet would refuse it ("maximum request size for shared resources is 1; found 3"); '
+            "request 1, or use a namespace whose policy permits whole GPUs"
+        ]
+
+    def test_the_kubelets_text_counts_what_was_written_otherwise(self) -> None:
+        assert "found 2000" in messages(judge(a_pod(gpu("2k", SHARED)), "shared"))[0]
+
+    @pytest.mark.parametrize(
+        ("policy", "text"),
+        [
+            ("gke-time-sharing-4", "(time-sharing), at most 1 nvidia.com/gpu can be requested on GPU nodes"),
+            ("gke-mps-48", "(MPS), at most 1 nvidia.com/gpu can be requested on multi-GPU nodes"),
+        ],
+    )
+    def test_gkes_text_is_quoted_on_gke(self, policy: str, text: str) -> None:
+        assert (
+            f'would refuse it ("invalid request for sharing GPU {text}");' in messages(judge(a_pod(gpu(2)), policy))[0]
+        )
+
+
+class TestRaisedSlots:
+    """``maxPerContainer`` raises the rule where it can only mean slots, and where the device plugin lets it."""
+
+    @pytest.mark.parametrize("form", [form for form in SHARED_FORMS if "time-sharing" not in form])
+    def test_a_policy_of_shared_forms_raises_it(self, form: str) -> None:
+        policy = a_policy(form, max_per_container=3)
+
+        assert judge(a_pod(gpu(3)), policy).denials == ()
+        assert rules(judge(a_pod(gpu(4)), policy))[0] == "per-container-limit"
+
+    def test_as_many_slots_are_spelled(self) -> None:
+        decision = judge(a_pod(gpu(3)), a_policy("mps", max_per_container=3))
+
+        assert [str(edit) for edit in decision.edits][
+            0
+        ] == "spec.containers[0]: nvidia.com/gpu becomes nvidia.com/gpu.shared"
+
+    def test_an_explicit_request_too(self) -> None:
+        assert judge(a_pod(gpu(3, SHARED)), a_policy("shared", "mps", max_per_container=3)).findings == ()
+
+    @pytest.mark.parametrize("form", ["gke-time-sharing-4", "gke-mig-1g.5gb-time-sharing-2"])
+    def test_gkes_time_sharing_takes_one_whatever_a_policy_says(self, form: str) -> None:
+        assert rules(judge(a_pod(gpu(2)), a_policy(form, max_per_container=3))) == ["shared-request-above-one"]
+
+    def test_gkes_time_sharing_beside_gkes_mps_takes_one(self) -> None:
+        policy = a_policy("gke-mps-4", "gke-time-sharing-4", max_per_container=3)
+        time_shared = a_pod(gpu(2), nodeSelector={GKE_SHARING: "time-sharing", GKE_CLIENTS: "4"})
+
+        assert judge(a_pod(gpu(2)), policy).denials == ()
+        assert rules(judge(time_shared, policy)) == ["shared-request-above-one"]
+
+    def test_a_policy_that_lists_a_whole_form_too_means_whole_ones(self) -> None:
+        policy = a_policy("exclusive", "shared", max_per_container=8)
+
+        assert judge(a_pod(gpu(8)), policy).findings == ()
+        assert rules(judge(a_pod(gpu(2, SHARED)), policy)) == ["shared-request-above-one"]
+
+    @pytest.mark.parametrize("limit", [None, 1])
+    def test_without_a_higher_limit_it_stays_one(self, limit: int | None) -> None:
+        assert rules(judge(a_pod(gpu(2)), a_policy("mps", max_per_container=limit))) == ["shared-request-above-one"]
+
+    def test_where_every_form_is_permitted_a_limit_raises_nothing(self) -> None:
+        policy = a_policy(permits_any=True, max_per_container=8)
+
+        assert rules(judge(a_pod(gpu(2, SHARED)), policy)) == ["shared-request-above-one"]
+
+
+class TestMigCountAboveOne:
+    """A CUDA process uses one MIG slice."""
+
+    @pytest.mark.parametrize(
+        "containers", [[gpu(1, MIG)], [gpu(1, MIG, name="a"), gpu(1, MIG, name="b")], [gpu(4)], [gpu(1, MIG_SHARED)]]
+    )
+    def test_one_slice_a_container_passes(self, containers: list[Json]) -> None:
+        assert judge(a_pod(*containers), "any").findings == ()
+
+    @pytest.mark.parametrize("policy", ["any", "mig-1g.5gb", "gke-mig-1g.5gb"])
+    def test_more_warn(self, policy: str) -> None:
+        decision = judge(a_pod(gpu(2, MIG)), policy)
+
+        assert rules(decision) == ["mig-count-above-one"]
+        assert decision.denials == ()
+
+    def test_a_plain_request_that_becomes_slices_warns(self) -> None:
+        decision = judge(a_pod(gpu(2)), "gke-mig-1g.5gb")
+
+        assert rules(decision) == ["mig-count-above-one"]
+        assert decision.edits != ()
+
+    def test_the_message(self) -> None:
+        [finding] = judge(a_pod(gpu(3, MIG)), "any").findings
+
+        assert finding.severity is Severity.WARN
+        assert finding.path == "spec.containers[0].resources.limits[nvidia.com/mig-1g.5gb]"
+        assert finding.message == (
+            'container "train": 3 MIG slices of 1g.5gb; a CUDA process uses one; ask for one larger slice, or 1'
+        )
+
+    def test_more_slots_of_a_slice_are_another_matter(self) -> None:
+        assert rules(judge(a_pod(gpu(2, MIG_SHARED)), "any")) == ["shared-request-above-one"]
+
+
+class TestGkeMpsNeedsHostIpc:
+    """GKE's MPS clients reach the control daemon through the host's IPC namespace."""
+
+    ON_GKE = a_pod(nodeSelector={GKE_SHARING: "mps", GKE_CLIENTS: "4"})
+
+    @pytest.mark.parametrize(
+        ("pod", "policy"),
+        [
+            (a_pod(hostIPC=True), "gke-mps-48"),
+            (a_pod(nodeSelector={GKE_SHARING: "mps", GKE_CLIENTS: "4"}, hostIPC=True), "any"),
+            (a_pod(), "mps"),
+            (a_pod(), "gke-time-sharing-4"),
+            (a_pod(), "gke-mig-1g.5gb"),
+            (a_pod(gpu(1, SHARED), nodeSelector={STRATEGY: "mps"}), "any"),
+            (a_pod(nodeSelector={GKE_SHARING: "mps", GKE_CLIENTS: "4"}), "mps"),
+        ],
+    )
+    def test_with_it_or_without_gkes_mps_nothing_is_said(self, pod: Json, policy: str) -> None:
+        assert judge(pod, policy).findings == ()
+
+    @pytest.mark.parametrize("host_ipc", [None, False])
+    @pytest.mark.parametrize("policy", ["gke-mps-48", "gke-mig-2g.10gb-mps-3"])
+    def test_without_it_gkes_mps_warns(self, policy: str, host_ipc: bool | None) -> None:  # noqa: FBT001 - a column
+        decision = judge(a_pod(hostIPC=host_ipc), policy)
+
+        assert rules(decision) == ["gke-mps-needs-host-ipc"]
+        assert not [edit for edit in decision.edits if "hostIPC" in str(edit)]
+
+    def test_it_warns_where_every_form_is_permitted(self) -> None:
+        assert rules(judge(self.ON_GKE, "any")) == ["gke-mps-needs-host-ipc"]
+
+    def test_it_warns_once_a_pod(self) -> None:
+        assert rules(judge(a_pod(gpu(name="a"), gpu(name="b")), "gke-mps-48")) == ["gke-mps-needs-host-ipc"]
+
+    def test_the_message(self) -> None:
+        [finding] = judge(a_pod(), "gke-mps-48").findings
+
+        assert finding.severity is Severity.WARN
+        assert finding.path == "spec.hostIPC"
+        assert finding.message == (
+            'container "train": MPS on GKE needs hostIPC: true; '
+            "that weakens the pod's isolation, so you must set it yourself"
+        )

@@ -1,0 +1,212 @@
+"""Spellings: what a form looks like in a pod, and whether a pod's selectors leave it room."""
+
+import pytest
+
+from tests.builders import (
+    GKE_CLIENTS,
+    GKE_PARTITION,
+    GKE_SHARING,
+    GPU,
+    MIG_STRATEGY,
+    NOT_RENAMED,
+    RENAMED,
+    STRATEGY,
+    Json,
+    a_form,
+    a_pod,
+    affinity,
+    spec_of,
+)
+from tests.engine.spelled import SHARED_BY, TABLE, Requirement, Spelled
+from webhook.engine.nodes import NodeConstraints
+from webhook.engine.pods import Expression
+from webhook.engine.spelling import Need, possible, read_product, spell, strategy_label
+
+BOTH_SETTINGS = [(form, rename, TABLE[form][0 if rename else 1]) for form in TABLE for rename in (True, False)]
+
+
+@pytest.mark.parametrize(("form", "renamed", "expected"), BOTH_SETTINGS)
+def test_a_form_is_spelled_as_the_design_says(form: str, renamed: bool, expected: Spelled) -> None:  # noqa: FBT001 - a column
+    spelling = spell(a_form(form), RENAMED if renamed else NOT_RENAMED)
+
+    assert spelling.resource == expected.resource
+    assert {need.key: need.values[0] for need in spelling.needs if need.is_selector} == expected.selector
+    assert [
+        (need.key, need.operator, *need.values) for need in spelling.needs if not need.is_selector
+    ] == expected.required
+
+
+NO_GKE = [(GKE_SHARING, "DoesNotExist"), (GKE_CLIENTS, "DoesNotExist"), (GKE_PARTITION, "DoesNotExist")]
+IMPLIED: list[tuple[str, bool, list[Requirement]]] = [
+    ("exclusive", True, [(STRATEGY, "NotIn", *SHARED_BY), *NO_GKE]),
+    ("shared", True, [(STRATEGY, "In", *SHARED_BY), *NO_GKE]),
+    ("mig-1g.5gb", True, [(MIG_STRATEGY, "NotIn", *SHARED_BY), *NO_GKE]),
+    ("mig-1g.5gb-shared", True, [(MIG_STRATEGY, "In", *SHARED_BY), *NO_GKE]),
+    ("mps", True, NO_GKE),
+    ("exclusive", False, NO_GKE),
+    ("shared", False, NO_GKE),
+    ("gke-exclusive", True, [(GKE_CLIENTS, "DoesNotExist"), (STRATEGY, "DoesNotExist")]),
+    ("gke-mps-48", True, [(GKE_PARTITION, "DoesNotExist"), (STRATEGY, "DoesNotExist")]),
+    (
+        "gke-mig-1g.5gb",
+        True,
+        [(GKE_SHARING, "DoesNotExist"), (GKE_CLIENTS, "DoesNotExist"), (STRATEGY, "DoesNotExist")],
+    ),
+    ("gke-mig-2g.10gb-mps-3", True, [(STRATEGY, "DoesNotExist")]),
+]
+
+
+@pytest.mark.parametrize(("form", "renamed", "implied"), IMPLIED)
+def test_a_form_goes_with_labels_that_are_never_written(
+    form: str,
+    renamed: bool,
+    implied: list[Requirement],  # noqa: FBT001 - a column of the table
+) -> None:
+    spelling = spell(a_form(form), RENAMED if renamed else NOT_RENAMED)
+
+    assert [(need.key, need.operator, *need.values) for need in spelling.implies] == implied
+
+
+def test_products_of_shared_whole_gpus_have_a_suffix_where_sharing_does_not_rename() -> None:
+    suffixes = {
+        (form, plugin.rename_by_default): spell(a_form(form), plugin).product_suffix
+        for form in TABLE
+        for plugin in (RENAMED, NOT_RENAMED)
+    }
+
+    assert {key for key, suffix in suffixes.items() if suffix} == {
+        ("shared", False),
+        ("time-slicing", False),
+        ("mps", False),
+    }
+    assert set(suffixes.values()) == {"", "-SHARED"}
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("A100-SXM4-40GB", ("A100-SXM4-40GB", None, False)),
+        ("A100-SXM4-40GB-SHARED", ("A100-SXM4-40GB", None, True)),
+        ("A100-SXM4-40GB-MIG-1g.5gb", ("A100-SXM4-40GB", "1g.5gb", False)),
+        ("A100-SXM4-40GB-MIG-1g.5gb-SHARED", ("A100-SXM4-40GB", "1g.5gb", True)),
+        ("A100-MIG-1g.24gb.me.all", ("A100", "1g.24gb.me.all", False)),
+        ("A100-MIG-INVALID", ("A100-MIG-INVALID", None, False)),
+        ("A100-SHARED-MIG-1g.5gb", ("A100-SHARED", "1g.5gb", False)),
+        ("A100-shared", ("A100-shared", None, False)),
+        ("-SHARED", ("-SHARED", None, False)),
+        ("", ("", None, False)),
+        ("A\n100-SHARED", ("A\n100-SHARED", None, False)),
+    ],
+)
+def test_a_product_says_its_partition_and_sharing_by_its_end(value: str, read: tuple[str, str | None, bool]) -> None:
+    assert read_product(value) == read
+
+
+def test_the_strategy_label_is_the_resources_own() -> None:
+    assert strategy_label(None) == STRATEGY
+    assert strategy_label("1g.5gb") == MIG_STRATEGY
+
+
+@pytest.mark.parametrize(
+    ("need", "text"),
+    [
+        (Need("a", "In", ("x",)), "a: x"),
+        (Need("a", "In", ("x", "y")), "a In [x, y]"),
+        (Need("a", "NotIn", ("x",)), "a NotIn [x]"),
+        (Need("a", "DoesNotExist"), "a DoesNotExist"),
+    ],
+)
+def test_a_need_reads_as_a_nodeselector_or_as_a_requirement(need: Need, text: str) -> None:
+    assert str(need) == text
+    assert need.is_selector == (": " in text)
+    assert need.expression == Expression(need.key, need.operator, list(need.values) or None)
+
+
+ONE = Need("key", "In", ("a",))
+EITHER = Need("key", "In", ("a", "b"))
+NEITHER = Need("key", "NotIn", ("a", "b"))
+NOTHING = Need("key", "DoesNotExist")
+
+MET = [
+    pytest.param({"nodeSelector": {"key": "a"}}, {ONE, EITHER}, id="the value in nodeSelector"),
+    pytest.param({"nodeSelector": {"key": "b"}}, {EITHER}, id="the other value in nodeSelector"),
+    pytest.param({"nodeSelector": {"key": "c"}}, {NEITHER}, id="a third value in nodeSelector"),
+    pytest.param({"nodeSelector": {"other": "a"}}, set(), id="another label"),
+    pytest.param({}, set(), id="nothing"),
+    pytest.param({"affinity": affinity([("key", "In", "a")])}, {ONE, EITHER}, id="In the value"),
+    pytest.param({"affinity": affinity([("key", "In", "a", "b")])}, {EITHER}, id="In both values"),
+    pytest.param({"affinity": affinity([("key", "In", "c", "d")])}, {NEITHER}, id="In other values"),
+    pytest.param({"affinity": affinity([("key", "In", "a", "c")])}, set(), id="In one of each kind"),
+    pytest.param({"affinity": affinity([("key", "NotIn", "a", "b")])}, {NEITHER}, id="NotIn both"),
+    pytest.param({"affinity": affinity([("key", "NotIn", "a")])}, set(), id="NotIn one of both"),
+    pytest.param({"affinity": affinity([("key", "NotIn", "a", "b", "c")])}, {NEITHER}, id="NotIn more"),
+    pytest.param({"affinity": affinity([("key", "DoesNotExist")])}, {NEITHER, NOTHING}, id="DoesNotExist"),
+    pytest.param({"affinity": affinity([("key", "Exists")])}, set(), id="Exists"),
+    pytest.param({"affinity": affinity([("key", "Gt", "3")])}, {NEITHER}, id="Gt lets no word through"),
+    pytest.param(
+        {"affinity": affinity([("key", "In", "a")], [("key", "In", "b")])}, {EITHER}, id="one in each of two terms"
+    ),
+    pytest.param({"affinity": affinity([("key", "In", "a")], [("other", "Exists")])}, set(), id="in one of two terms"),
+    pytest.param(
+        {"affinity": affinity([("key", "In", "a"), ("other", "Exists")], [("key", "In", "a")])},
+        {ONE, EITHER},
+        id="in both terms",
+    ),
+    pytest.param({"affinity": affinity([], [])}, {ONE, EITHER, NEITHER, NOTHING}, id="a pod that can run nowhere"),
+]
+
+
+@pytest.mark.parametrize(("spec", "met"), MET)
+def test_a_need_is_met_where_no_other_node_gets_through(spec: Json, met: set[Need]) -> None:
+    nodes = NodeConstraints(spec_of(a_pod(**spec)))
+
+    assert {need for need in (ONE, EITHER, NEITHER, NOTHING) if need.is_met_by(nodes)} == met
+
+
+POSSIBLE = [
+    pytest.param({}, {ONE, EITHER, NEITHER, NOTHING}, id="nothing said"),
+    pytest.param({"nodeSelector": {"key": "a"}}, {ONE, EITHER}, id="the value in nodeSelector"),
+    pytest.param({"nodeSelector": {"key": "c"}}, {NEITHER}, id="a third value in nodeSelector"),
+    pytest.param({"affinity": affinity([("key", "In", "c", "b")])}, {EITHER, NEITHER}, id="In one of each kind"),
+    pytest.param({"affinity": affinity([("key", "NotIn", "a")])}, {EITHER, NEITHER, NOTHING}, id="NotIn one of both"),
+    pytest.param({"affinity": affinity([("key", "Exists")])}, {ONE, EITHER, NEITHER}, id="Exists"),
+    pytest.param({"affinity": affinity([("key", "DoesNotExist")])}, {NEITHER, NOTHING}, id="DoesNotExist"),
+    pytest.param({"affinity": affinity([("key", "Gt", "3")])}, {NEITHER}, id="Gt"),
+    pytest.param(
+        {"affinity": affinity([("key", "In", "c")], [("key", "In", "a")])},
+        {ONE, EITHER, NEITHER},
+        id="either alternative",
+    ),
+    pytest.param({"affinity": affinity([])}, {ONE, EITHER, NEITHER, NOTHING}, id="a pod that can run nowhere"),
+]
+
+
+@pytest.mark.parametrize(("spec", "needs"), POSSIBLE)
+def test_a_need_is_possible_where_one_node_gets_through_that_will_do(spec: Json, needs: set[Need]) -> None:
+    nodes = NodeConstraints(spec_of(a_pod(**spec)))
+
+    assert {need for need in (ONE, EITHER, NEITHER, NOTHING) if possible([need], nodes)} == needs
+
+
+def test_needs_are_possible_together_only_in_one_and_the_same_alternative() -> None:
+    nodes = NodeConstraints(spec_of(a_pod(affinity=affinity([("key", "In", "a")], [("other", "In", "x")]))))
+    one, other = Need("key", "In", ("b",)), Need("other", "In", ("y",))
+
+    assert possible([one], nodes)
+    assert possible([other], nodes)
+    assert not possible([one, other], nodes)
+    assert possible([one, Need("other", "In", ("x",))], nodes)
+
+
+def test_needs_of_one_label_have_to_be_possible_in_one_value() -> None:
+    nodes = NodeConstraints(spec_of(a_pod()))
+
+    assert possible([EITHER, Need("key", "In", ("b", "c"))], nodes)
+    assert not possible([EITHER, Need("key", "In", ("c",))], nodes)
+    assert not possible([ONE, NEITHER], nodes)
+    assert possible([NOTHING, NEITHER], nodes)
+    assert not possible([NOTHING, ONE], nodes)
+
+
+def test_a_resource_is_whole_or_shared_by_name_only_where_sharing_renames() -> None:
+    assert {spell(a_form(form), NOT_RENAMED).resource for form in ("exclusive", "shared", "mps")} == {GPU}

@@ -1,0 +1,222 @@
+"""What the engine tells of a decision: summaries for people, and the rule of the pod that should have been rewritten."""
+
+import pytest
+
+from tests.builders import (
+    GKE_CLIENTS,
+    GKE_PARTITION,
+    GKE_SHARING,
+    GPU,
+    MIG,
+    NOT_RENAMED,
+    RENAMED,
+    SHARED,
+    STRATEGY,
+    Json,
+    a_container,
+    a_pod,
+    a_policy,
+    gpu,
+    judge,
+    policy_of,
+    rewritten,
+)
+from webhook.engine.findings import Rule
+from webhook.engine.pods import Toleration
+from webhook.engine.policy import Mismatch
+from webhook.engine.rules.outstanding import not_rewritten
+from webhook.engine.summary import asked, changes
+
+
+def told(pod: Json, policy: object, *, renamed: bool = True, verb: str = "becomes") -> list[str]:
+    plugin = RENAMED if renamed else NOT_RENAMED
+    return list(changes(judge(pod, policy, plugin), verb))  # type: ignore[arg-type] # a value or a policy
+
+
+def test_what_is_asked_is_told_container_by_container() -> None:
+    pod = a_pod(
+        a_container("web"), a_container("a", limits={SHARED: 1, GPU: "2"}), initContainers=[gpu("1000m", MIG, name="b")]
+    )
+
+    assert asked(judge(pod, "any")) == [
+        "b: nvidia.com/mig-1g.5gb: 1000m",
+        "a: nvidia.com/gpu: 2 + nvidia.com/gpu.shared: 1",
+    ]
+
+
+CHANGES = [
+    pytest.param(a_pod(gpu(1, SHARED)), "shared", True, [], id="nothing"),
+    pytest.param(
+        a_pod(),
+        "shared",
+        True,
+        ['container "train": nvidia.com/gpu: 1 becomes nvidia.com/gpu.shared: 1'],
+        id="a new name",
+    ),
+    pytest.param(
+        a_pod(),
+        "mps",
+        True,
+        [
+            'container "train": nvidia.com/gpu: 1 becomes nvidia.com/gpu.shared: 1 on nodes with '
+            "nvidia.com/gpu.sharing-strategy: mps"
+        ],
+        id="a new name and a selector",
+    ),
+    pytest.param(
+        a_pod(gpu("2")),
+        "gke-mig-1g.5gb",
+        True,
+        [
+            'container "train": nvidia.com/gpu: 2 becomes nvidia.com/gpu: 2 on nodes with cloud.google.com/gke-gpu-partition-size: 1g.5gb'
+        ],
+        id="a selector",
+    ),
+    pytest.param(
+        a_pod(),
+        "exclusive",
+        False,
+        [
+            'container "train": nvidia.com/gpu: 1 becomes nvidia.com/gpu: 1 on nodes with '
+            "nvidia.com/gpu.sharing-strategy NotIn [time-slicing, mps]"
+        ],
+        id="a requirement",
+    ),
+    pytest.param(
+        a_pod(nodeSelector={GKE_PARTITION: "1g.5gb"}),
+        "mig-1g.5gb",
+        True,
+        [
+            'container "train": nvidia.com/gpu: 1 becomes nvidia.com/mig-1g.5gb: 1, without node selector '
+            "cloud.google.com/gke-gpu-partition-size"
+        ],
+        id="a new name in place of a selector",
+    ),
+    pytest.param(
+        a_pod(nodeSelector={STRATEGY: "mps"}),
+        a_policy("exclusive", mismatch=Mismatch.REWRITE),
+        True,
+        [
+            'container "train": nvidia.com/gpu: 1 becomes nvidia.com/gpu: 1, without node selector nvidia.com/gpu.sharing-strategy'
+        ],
+        id="nothing in place of a selector",
+    ),
+    pytest.param(
+        a_pod(nodeSelector={GKE_SHARING: "mps", GKE_CLIENTS: "4"}),
+        "mps",
+        True,
+        [
+            'container "train": nvidia.com/gpu: 1 becomes nvidia.com/gpu.shared: 1 on nodes with nvidia.com/gpu.sharing-strategy: '
+            "mps, without node selector cloud.google.com/gke-gpu-sharing-strategy, "
+            "cloud.google.com/gke-max-shared-clients-per-gpu"
+        ],
+        id="one selector in place of two",
+    ),
+    pytest.param(
+        a_pod(gpu(name="a"), a_container("web"), gpu(1, MIG, name="b")),
+        a_policy("exclusive", "mig-1g.5gb"),
+        False,
+        [
+            f'container "a": nvidia.com/gpu: 1 becomes nvidia.com/gpu: 1{on}'
+            if name == "a"
+            else f'container "b": nvidia.com/mig-1g.5gb: 1 becomes nvidia.com/mig-1g.5gb: 1{on}'
+            for on in (
+                " on nodes with nvidia.com/gpu.sharing-strategy NotIn [time-slicing, mps], "
+                "nvidia.com/mig-1g.5gb.sharing-strategy NotIn [time-slicing, mps]",
+            )
+            for name in "ab"
+        ],
+        id="two containers on one node",
+    ),
+    pytest.param(
+        a_pod(gpu(name="a"), gpu(1, MIG, name="b")),
+        a_policy("mig-1g.5gb"),
+        True,
+        ['container "a": nvidia.com/gpu: 1 becomes nvidia.com/mig-1g.5gb: 1'],
+        id="the one of two containers that changes",
+    ),
+    pytest.param(
+        a_pod(gpu(1, SHARED, name="a"), gpu(1, SHARED, name="b")),
+        a_policy(
+            "shared",
+            env={"B": "2", "A": "1"},
+            runtime_class_name="nvidia",
+            node_selector={"pool": "gpu"},
+            tolerations=(Toleration(operator="Exists"),),
+        ),
+        True,
+        ["pod: gets node selector pool: gpu, toleration *, runtime class nvidia, env A, env B"],
+        id="settings alone",
+    ),
+    pytest.param(
+        a_pod(gpu(1, SHARED), nodeSelector={"nvidia.com/gpu.product": "A100-SHARED"}),
+        "shared",
+        True,
+        ["pod: gets product A100-SHARED becomes A100"],
+        id="a product alone",
+    ),
+]
+
+
+@pytest.mark.parametrize(("pod", "policy", "renamed", "sentences"), CHANGES)
+def test_what_changes_is_told_container_by_container_or_for_the_pod(
+    pod: Json,
+    policy: object,
+    renamed: bool,
+    sentences: list[str],  # noqa: FBT001 - a column of the table
+) -> None:
+    assert told(pod, policy, renamed=renamed) == sentences
+
+
+def test_what_would_change_is_told_in_the_conditional() -> None:
+    assert told(a_pod(), "shared", verb="would become") == [
+        'container "train": nvidia.com/gpu: 1 would become nvidia.com/gpu.shared: 1'
+    ]
+    assert told(a_pod(), a_policy("exclusive", env={"A": "1"}), verb="would become") == ["pod: would get env A"]
+
+
+def test_a_quantity_that_nobody_can_read_does_not_stop_the_telling() -> None:
+    assert told(a_pod(gpu(10**5000)), "mig-1g.5gb") == [
+        f'container "train": nvidia.com/gpu: {2**63 - 1} becomes nvidia.com/mig-1g.5gb: {2**63 - 1}'
+    ]
+
+
+class TestNotRewritten:
+    """The mutating webhook was skipped, or another one undid its work."""
+
+    def test_a_pod_that_is_rewritten_passes(self) -> None:
+        assert not_rewritten(judge(rewritten(a_pod(), "mps"), "mps").edits, policy_of("mps")) is None
+
+    def test_a_pod_whose_annotations_are_lost_passes(self) -> None:
+        final = {**rewritten(a_pod(), "mps"), "metadata": {}}
+
+        assert not_rewritten(judge(final, "mps").edits, policy_of("mps")) is None
+
+    def test_annotations_alone_are_nothing_outstanding(self) -> None:
+        annotations = judge(a_pod(), "shared").edits[-2:]
+
+        assert not_rewritten(annotations, policy_of("shared")) is None
+
+    def test_a_pod_that_is_not_is_refused_with_what_is_missing(self) -> None:
+        finding = not_rewritten(judge(a_pod(), "shared").edits, policy_of("shared"))
+
+        assert finding is not None
+        assert finding.denies
+        assert (finding.rule, finding.path) == (Rule.NOT_REWRITTEN, "spec")
+        assert finding.message == (
+            'pod: not rewritten as namespace policy "shared" asks (spec.containers[0]: nvidia.com/gpu becomes '
+            "nvidia.com/gpu.shared; toleration nvidia.com/gpu NoSchedule); gpuwarden's mutating webhook did not answer or "
+            "another webhook undid its change; create the pod again, and if that fails tell the cluster's operators"
+        )
+
+    def test_three_edits_are_shown_and_the_rest_counted(self) -> None:
+        pod = a_pod(gpu(name="a"), gpu(name="b"), gpu(name="c"))
+        three = not_rewritten(judge(a_pod(gpu(name="a"), gpu(name="b")), "shared").edits, policy_of("shared"))
+        four = not_rewritten(judge(pod, "shared").edits, policy_of("shared"))
+
+        assert three is not None
+        assert four is not None
+        assert "more)" not in three.reason
+        assert three.reason.count(";") == 2
+        assert four.reason.endswith("nvidia.com/gpu becomes nvidia.com/gpu.shared and 1 more)")
+        assert four.reason.count(";") == 2

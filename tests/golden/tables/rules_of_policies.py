@@ -1,0 +1,111 @@
+"""Golden cases of the rules about what a policy permits, and how many: each just misses one that fires."""
+
+from tests.golden.cases import Table
+from tests.reviews import GPU, Json, a_container, a_gpu_container, a_pod
+
+SHARED = "nvidia.com/gpu.shared"
+MIG = "nvidia.com/mig-1g.5gb"
+LIMITED: Json = {"policies": {"limited": {"forms": ["exclusive"], "maxPerContainer": 2, "maxPerPod": 3}}}
+
+
+def fill(rules: Table) -> None:
+    """Add the cases."""
+    _permission(rules)
+    _limits(rules)
+    _final_pod(rules)
+
+
+def _permission(rules: Table) -> None:
+    rule = "gpu-not-permitted"
+    rules.validate(f"{rule}.fires.none", "Policy none permits no GPU.", a_pod(), "none")
+    rules.validate(
+        f"{rule}.fires.unreadable-label",
+        "A label that can't be read refuses GPUs; it never loosens anything.",
+        a_pod(),
+        "mig-1g5gb",
+    )
+    rules.validate(f"{rule}.near-miss.zero", "A count of 0 is not a request.", a_pod(a_gpu_container("0")), "none")
+    rules.validate(
+        f"{rule}.near-miss.unreadable-label-without-gpu",
+        "A pod without a GPU is not touched by a bad label.",
+        a_pod(a_container("web", {"cpu": "1"})),
+        "mig-1g5gb",
+    )
+    rule = "form-not-permitted"
+    slice_pod = a_pod(a_container("train", {MIG: "1"}))
+    rules.validate(f"{rule}.fires.slice-in-shared", "An explicit request is a statement.", slice_pod, "shared")
+    rules.validate(
+        f"{rule}.fires.whole-gke-in-time-sharing",
+        "GKE's selectors name a form as well.",
+        a_pod(nodeSelector={"cloud.google.com/gke-gpu-partition-size": "1g.5gb"}),
+        "gke-time-sharing-4",
+    )
+    rules.validate(f"{rule}.fires.other-profile", "Another profile is another form.", slice_pod, "mig-2g.10gb")
+    rules.validate(f"{rule}.near-miss.listed", "The form is the policy's.", slice_pod, "mig-1g.5gb")
+    rules.validate(
+        f"{rule}.near-miss.listed-second",
+        "Any form that the policy lists will do.",
+        slice_pod,
+        "either",
+        configuration={"policies": {"either": {"forms": ["shared", "mig-1g.5gb"]}}},
+    )
+
+
+def _limits(rules: Table) -> None:
+    rule = "per-container-limit"
+    rules.validate(
+        f"{rule}.fires.three-of-two",
+        "maxPerContainer is 2.",
+        a_pod(a_gpu_container("3")),
+        "limited",
+        configuration=LIMITED,
+    )
+    rules.validate(
+        f"{rule}.near-miss.two-of-two",
+        "maxPerContainer is 2.",
+        a_pod(a_gpu_container("2")),
+        "limited",
+        configuration=LIMITED,
+    )
+    rule = "per-pod-limit"
+    two = [a_gpu_container("2", "train"), a_gpu_container("2", "serve")]
+    rules.validate(f"{rule}.fires.two-containers", "maxPerPod is 3.", a_pod(*two), "limited", configuration=LIMITED)
+    sidecar = a_gpu_container("2", "cache", restartPolicy="Always")
+    rules.validate(
+        f"{rule}.fires.sidecar",
+        "A sidecar runs beside the containers, so its GPUs count with theirs.",
+        a_pod(a_gpu_container("2"), initContainers=[sidecar]),
+        "limited",
+        configuration=LIMITED,
+    )
+    rules.validate(
+        f"{rule}.near-miss.init-container",
+        "An init container has ended before the containers start.",
+        a_pod(a_gpu_container("2"), initContainers=[a_gpu_container("2", "load")]),
+        "limited",
+        configuration=LIMITED,
+    )
+
+
+def _final_pod(rules: Table) -> None:
+    rule = "not-rewritten"
+    rules.validate(f"{rule}.fires.mutator-was-down", "The plain request arrives as the user wrote it.", a_pod(), "mps")
+    spelled = a_pod(a_container("train", {SHARED: "1"}), nodeSelector={"nvidia.com/gpu.sharing-strategy": "mps"})
+    rules.validate(
+        f"{rule}.fires.selector-undone",
+        "Another webhook took the node selector away.",
+        a_pod(a_container("train", {SHARED: "1"})),
+        "mps",
+    )
+    rules.validate(
+        f"{rule}.near-miss.no-annotations",
+        "Annotations inform; that they are missing refuses nothing, and nobody needs our toleration to be told what to say.",
+        spelled,
+        "mps",
+    )
+    rules.validate(
+        f"{rule}.near-miss.plain-where-any",
+        "Policy any rewrites nothing.",
+        a_pod(a_container("train", {GPU: "2"})),
+        "any",
+    )

@@ -1,0 +1,113 @@
+"""Whole lists from the API server, page by page.
+
+Every list is asked for without ``resourceVersion``: only then does every server honour ``limit``. With
+``resourceVersion=0``, servers before 1.34 answer from the watch cache and leave the limit out
+(k8s.io/apiserver/pkg/storage/cacher: ``shouldDelegateList``), which for 100,000 pods is one answer of some 800 MB, made in
+the server's memory at once. A list without it is read from etcd in pages, as ``kubectl get --chunk-size=500`` does, and
+all its pages show one moment. No field selector either: with one, the server leaves out ``remainingItemCount``, the only
+measure of progress.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from webhook.adapters.kubernetes.documents import decode
+from webhook.adapters.kubernetes.errors import ApiError, Fault
+from webhook.adapters.kubernetes.patient import PatientApi
+from webhook.adapters.kubernetes.request import Request
+
+PAGE = 500  # objects, as kubectl asks for
+STARTS = 3  # of one list; a token is good for five minutes at least, so that a third that expires is no bad luck
+
+I = TypeVar("I")  # noqa: E741 - an item; T is what is kept of it
+T = TypeVar("T")
+
+
+class Progress(Protocol):
+    """Who is told how far a list is."""
+
+    def read(self, what: str, done: int, total: int | None) -> None:
+        """So many objects are read, of so many (``None``: the server doesn't say)."""
+        ...
+
+
+class ListMetadata(msgspec.Struct, rename={"next_page": "continue", "remaining": "remainingItemCount"}):
+    """A list's metadata: the token for its next page, and how many objects follow this one, if the server says."""
+
+    next_page: str = ""
+    remaining: int | None = None
+
+
+class Page(msgspec.Struct, Generic[I]):
+    """One page of a list."""
+
+    metadata: ListMetadata
+    items: list[I] | None = None
+
+
+class Lister:
+    """Reads lists.
+
+    Args:
+        api: the API server.
+        progress: who is told how far a list is.
+    """
+
+    def __init__(self, api: PatientApi, progress: Progress) -> None:
+        self._api = api
+        self._progress = progress
+        self.counts: dict[str, int] = {}
+        """How many objects the lists had, by what they were called."""
+
+    def all(
+        self,
+        what: str,
+        path: str,
+        page: type[Page[I]],
+        keep: Callable[[I], T | None],
+        selector: Mapping[str, str] | None = None,
+    ) -> list[T]:
+        """What ``keep`` makes of every object, ``None`` left out; from the beginning again when a token has expired.
+
+        Args:
+            what: what to call it.
+            path: the list's.
+            page: what its pages are.
+            keep: is given each object (again, should the list start over), so that only one page is held at a time.
+            selector: parameters of the query.
+
+        Raises:
+            ApiError: the list can't be had.
+        """
+        for _ in range(STARTS - 1):
+            try:
+                return self._pages(what, path, page, keep, selector)
+            except ApiError as error:
+                if error.fault is not Fault.EXPIRED:
+                    raise
+        return self._pages(what, path, page, keep, selector)
+
+    def _pages(
+        self,
+        what: str,
+        path: str,
+        page: type[Page[I]],
+        keep: Callable[[I], T | None],
+        selector: Mapping[str, str] | None,
+    ) -> list[T]:
+        kept: list[T] = []
+        done, token = 0, ""
+        while True:
+            query = {**(selector or {}), "limit": str(PAGE), **({"continue": token} if token else {})}
+            got = decode(self._api.call(Request("GET", path, query)), page, f"the list of {what}")
+            items = got.items or []
+            kept.extend(one for item in items if (one := keep(item)) is not None)
+            done += len(items)
+            token = got.metadata.next_page
+            remaining = got.metadata.remaining if token else 0
+            self._progress.read(what, done, None if remaining is None else done + remaining)
+            if not token:
+                self.counts[what] = self.counts.get(what, 0) + done
+                return kept

@@ -1,0 +1,67 @@
+"""Requests that are made again when what failed passes by itself, when the server says or a little later each time."""
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from webhook.adapters.kubernetes.backoff import Backoff
+from webhook.adapters.kubernetes.errors import ApiError, Fault
+from webhook.adapters.kubernetes.request import Request
+
+if TYPE_CHECKING:
+    from webhook.adapters.kubernetes.client import ApiServer
+
+TIMEOUT = 60.0  # seconds for an answer: a page of 500 pods is some megabytes
+ATTEMPTS = 5  # at one request
+# What passes by itself: always, and on a server that has answered before. 429 says that nothing was done.
+_PASSING = frozenset({Fault.THROTTLED, Fault.SERVER_ERROR})
+_PASSING_ONCE_REACHED = frozenset({Fault.SILENT, Fault.CUT, Fault.UNREACHABLE})
+
+
+class PatientApi:
+    """An API server for a program that has time: one request after another, each waited for.
+
+    Args:
+        api: the API server.
+        backoff: the pauses.
+        wait: waits so many seconds.
+    """
+
+    def __init__(self, api: "ApiServer", backoff: Backoff, *, wait: Callable[[float], None] = time.sleep) -> None:
+        self._api = api
+        self._backoff = backoff
+        self._wait = wait
+        self._reached = False
+
+    @property
+    def host(self) -> str:
+        """The server's URL."""
+        return self._api.host
+
+    def call(self, request: Request) -> bytes:
+        """Make a request and give the answer's body; a write is made again only when it was put off (429).
+
+        Raises:
+            ApiError: it failed in a way that doesn't pass, or too often.
+        """
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return self._answer(request)
+            except ApiError as error:
+                if not self._passes(request, error.fault):
+                    raise
+                if error.fault in _PASSING_ONCE_REACHED:
+                    self._api.drop_connections()  # the kept-alive ones are likely to be as dead
+                self._wait(self._backoff.delay(error.retry_after))
+        return self._answer(request)
+
+    def _passes(self, request: Request, fault: Fault) -> bool:
+        if request.method != "GET":
+            return fault is Fault.THROTTLED
+        return fault in _PASSING or (self._reached and fault in _PASSING_ONCE_REACHED)
+
+    def _answer(self, request: Request) -> bytes:
+        body = self._api.call(request, timeout=TIMEOUT)
+        self._reached = True
+        self._backoff.reset()
+        return body

@@ -1,0 +1,169 @@
+"""Our reports in the cluster: which API there is for them, and making what is there what it should be.
+
+Ours are those with our label. Whatever doesn't carry it is never written to, not even where it has the name that ours would
+have: that is told instead.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from webhook.adapters.kubernetes.documents import decode
+from webhook.adapters.kubernetes.errors import ApiError, Fault
+from webhook.adapters.kubernetes.lists import Lister, Page, Progress
+from webhook.adapters.kubernetes.patient import PatientApi
+from webhook.adapters.kubernetes.request import Request, path_of
+from webhook.application.report_api import CONTENT, LABEL, LABEL_VALUE, REPORT_APIS, ReportApi
+
+Json = dict[str, Any]
+
+_OURS = {"labelSelector": f"{LABEL}={LABEL_VALUE}"}
+_MANAGER = {"fieldManager": "gpuwarden"}
+# What the API server says of a write into a namespace that is on its way out (plugin/namespace/lifecycle).
+_TERMINATING = "because it is being terminated"
+
+
+class Written(msgspec.Struct):
+    """What became of reports.
+
+    ``problems`` are sentences on reports that could not be written; the next run tries again.
+    """
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    problems: list[str] = msgspec.field(default_factory=list)
+
+
+class _Resource(msgspec.Struct):
+    name: str
+
+
+class _ResourceList(msgspec.Struct):
+    resources: list[_Resource]
+
+
+class _Annotations(msgspec.Struct, rename={"content": CONTENT}):
+    content: str | None = None
+
+
+class _Metadata(msgspec.Struct, rename="camel"):
+    name: str
+    uid: str
+    resource_version: str
+    namespace: str | None = None
+    annotations: _Annotations | None = None
+
+
+class _Report(msgspec.Struct):
+    metadata: _Metadata
+
+
+class ReportStore:
+    """Reports in the cluster.
+
+    Args:
+        api: the API server.
+        progress: who is told how far the lists of what is there are.
+    """
+
+    def __init__(self, api: PatientApi, progress: Progress) -> None:
+        self._api = api
+        self._lister = Lister(api, progress)
+
+    def find_api(self) -> ReportApi | None:
+        """The first API for reports that is installed, with both of its kinds.
+
+        Raises:
+            ApiError: the server could not be asked.
+        """
+        for api in REPORT_APIS:
+            request = Request("GET", path_of("apis", api.group, api.version))
+            try:
+                served = decode(self._api.call(request), _ResourceList, str(request))
+            except ApiError as error:
+                if error.fault is not Fault.NOT_FOUND:
+                    raise
+                continue
+            if {api.plural, api.cluster_plural} <= {resource.name for resource in served.resources}:
+                return api
+        return None
+
+    def write(self, api: ReportApi, reports: Iterable[Json], namespaces: Sequence[str] = ()) -> Written:
+        """Make our reports these and no others.
+
+        Args:
+            api: where to.
+            reports: the documents, as they are to be.
+            namespaces: look after these only, and not after the cluster's own report; all, if none is named.
+
+        Raises:
+            ApiError: the server could not be asked, or forbids it. What was written until then stays.
+        """
+        places = [(_path(api, name), name) for name in namespaces] or [(_path(api, None), "all namespaces")]
+        found = [report for path, where in places for report in self._ours(f"{api.plural} in {where}", path)]
+        if not namespaces:
+            found += self._ours(api.cluster_plural, _cluster_path(api))
+        old = {(report.metadata.namespace, report.metadata.name): report.metadata for report in found}
+        written = Written()
+        for report in reports:
+            metadata = report["metadata"]
+            self._put(api, report, old.pop((metadata.get("namespace"), metadata["name"]), None), written)
+        for metadata in old.values():
+            self._remove(api, metadata, written)
+        return written
+
+    def _ours(self, what: str, path: str) -> list[_Report]:
+        return self._lister.all(what, path, Page[_Report], lambda report: report, _OURS)
+
+    def _put(self, api: ReportApi, report: Json, old: _Metadata | None, written: Written) -> None:
+        metadata = report["metadata"]
+        namespace, name = metadata.get("namespace"), metadata["name"]
+        path = _path(api, namespace) if namespace else _cluster_path(api)
+        if old is None:
+            if self._done(Request("POST", path, _MANAGER, msgspec.json.encode(report)), written):
+                written.created += 1
+            return
+        if old.annotations and old.annotations.content == metadata["annotations"][CONTENT]:
+            written.unchanged += 1
+            return
+        # With the resource version of what was seen to be ours, so that nothing else is ever overwritten.
+        body = msgspec.json.encode({**report, "metadata": {**metadata, "resourceVersion": old.resource_version}})
+        if self._done(Request("PUT", f"{path}{path_of(name)}", _MANAGER, body), written):
+            written.updated += 1
+
+    def _remove(self, api: ReportApi, old: _Metadata, written: Written) -> None:
+        path = _path(api, old.namespace) if old.namespace else _cluster_path(api)
+        # The very object that was seen to be ours, and no other that has its name by now.
+        seen: Mapping[str, object] = {"preconditions": {"uid": old.uid, "resourceVersion": old.resource_version}}
+        request = Request("DELETE", f"{path}{path_of(old.name)}", {}, msgspec.json.encode(seen))
+        if self._done(request, written):
+            written.removed += 1
+
+    def _done(self, request: Request, written: Written) -> bool:
+        """Make a write; say whether it was made, and if not, and that is no fault of ours, why."""
+        try:
+            self._api.call(request)
+        except ApiError as error:
+            gone = error.fault is Fault.NOT_FOUND or _TERMINATING in error.detail
+            if error.fault is Fault.CONFLICT:
+                whose = (
+                    "one of that name is there that is not ours"
+                    if request.method == "POST"
+                    else "it was changed meanwhile"
+                )
+                written.problems.append(f"{request}: left as it is, {whose}: {error.detail}")
+            elif not gone:
+                raise
+            return False
+        return True
+
+
+def _path(api: ReportApi, namespace: str | None) -> str:
+    return path_of("apis", api.group, api.version, *(("namespaces", namespace) if namespace else ()), api.plural)
+
+
+def _cluster_path(api: ReportApi) -> str:
+    return path_of("apis", api.group, api.version, api.cluster_plural)

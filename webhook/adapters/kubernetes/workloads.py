@@ -1,0 +1,91 @@
+"""A cluster's namespaces, pods and templates, as an audit reads them; nothing is ever written."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from webhook.adapters.kubernetes.documents import decode
+from webhook.adapters.kubernetes.errors import ApiError, Fault
+from webhook.adapters.kubernetes.lists import Lister, Page, Progress
+from webhook.adapters.kubernetes.patient import PatientApi
+from webhook.adapters.kubernetes.request import Request, path_of
+from webhook.adapters.kubernetes.workload_documents import KINDS, Kind, NamespaceItem, WorkloadItem
+from webhook.application.auditing import Seen
+from webhook.engine.labels import NamespaceLabels
+
+T = TypeVar("T")
+
+
+class Unread(msgspec.Struct, frozen=True):
+    """A list that the API server would not give, and its words.
+
+    ``served`` is whether the server has such objects at all; where it has none, nothing is missing.
+    """
+
+    what: str
+    detail: str
+    served: bool
+
+
+class ClusterReader:
+    """Reads a cluster.
+
+    Args:
+        api: the API server.
+        progress: who is told how far a list is.
+    """
+
+    def __init__(self, api: PatientApi, progress: Progress) -> None:
+        self._api = api
+        self._lister = Lister(api, progress)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many objects were looked at, by the plural of their kind."""
+        return self._lister.counts
+
+    def namespaces(self, names: Sequence[str] = ()) -> dict[str, NamespaceLabels]:
+        """The labels of these namespaces, or of all; those that are being deleted are left out.
+
+        Raises:
+            ApiError: ``not-found`` for a name that is not there; otherwise as for any list that can't be had.
+        """
+        if names:
+            requests = [Request("GET", path_of("api", "v1", "namespaces", name)) for name in names]
+            found = [decode(self._api.call(request), NamespaceItem, str(request)) for request in requests]
+        else:
+            path = path_of("api", "v1", "namespaces")
+            found = self._lister.all("namespaces", path, Page[NamespaceItem], lambda namespace: namespace)
+        return {namespace.metadata.name: namespace.policies for namespace in found if not namespace.ends}
+
+    def workloads(self, namespaces: Sequence[str], keep: Callable[[Seen], T | None]) -> Iterator[T | Unread]:
+        """What ``keep`` makes of every pod and template, in these namespaces or (if none is named) in all.
+
+        Args:
+            namespaces: names.
+            keep: is given each object (again, should a list have to start over) and gives what to keep of it.
+
+        Yields:
+            What was kept, and in place of a list that the server forbids or doesn't serve, that.
+
+        Raises:
+            ApiError: the server could not be asked.
+        """
+        for kind in KINDS:
+            for namespace in namespaces or (None,):
+                try:
+                    yield from self._list(kind, namespace, keep)
+                except ApiError as error:
+                    if error.fault not in {Fault.FORBIDDEN, Fault.NOT_FOUND}:
+                        raise
+                    what = f"{kind.plural} in {namespace}" if namespace else kind.plural
+                    yield Unread(what, error.detail, served=error.fault is Fault.FORBIDDEN)
+
+    def _list(self, kind: Kind, namespace: str | None, keep: Callable[[Seen], T | None]) -> list[T]:
+        def look(item: WorkloadItem) -> T | None:
+            return keep(kind.seen(item))
+
+        # What the items of a page are is known at run time only.
+        page: type[Page[WorkloadItem]] = Page[kind.item]  # type: ignore[name-defined]
+        return self._lister.all(kind.plural, kind.path(namespace), page, look)

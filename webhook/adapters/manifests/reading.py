@@ -1,0 +1,129 @@
+"""Reads a source's text into Kubernetes objects, and a problem for each part that is none."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from webhook.adapters.manifests import helm
+from webhook.adapters.manifests.items import ManifestObject, ManifestProblem, UnreadableError
+from webhook.adapters.manifests.tree.documents import Document, documents
+from webhook.adapters.manifests.tree.nodes import Alias, Mapping, Node, Scalar, Sequence
+from webhook.adapters.manifests.tree.values import Repeated, data_of
+
+_MISSING = object()
+
+
+def read_text(text: str, source: str) -> Iterator[ManifestObject | ManifestProblem]:
+    """The objects of a YAML stream, a JSON value or several, in order; one that cannot be read leaves the others alone.
+
+    As kubectl does, it skips empty documents and refuses, with a problem, a document that is no map or has no ``kind``.
+    Lists (``List``, ``PodList``, ...) yield their items. A template is named once for the whole source.
+
+    Args:
+        text: the source; line endings and a byte order mark as they are.
+        source: what to call it.
+    """
+    template_named = False
+    for document in documents(text):
+        try:
+            found = list(_objects(document, source))
+        except _TemplateError as error:
+            if template_named:
+                continue
+            template_named = True
+            found = [ManifestProblem(source, error.line, str(error))]
+        except UnreadableError as error:
+            found = [ManifestProblem(source, error.line, str(error))]
+        yield from found
+
+
+class _TemplateError(UnreadableError):
+    def __init__(self, line: int) -> None:
+        super().__init__(line, helm.RENDER_FIRST.format(line=line))
+
+
+def _objects(document: Document, source: str) -> Iterator[ManifestObject | ManifestProblem]:
+    may_be_template = helm.OPENING in document.text
+    repeated: list[Repeated] = []
+    try:
+        root = document.parse()
+        if root is None:
+            return
+        data = data_of(root, repeated)
+    except UnreadableError:
+        line = helm.broken_template_line(document.text) if may_be_template else None
+        if line is None:
+            raise
+        raise _TemplateError(line + document.line - 1) from None
+    if may_be_template and (line := helm.template_line(root, data)):
+        raise _TemplateError(line)
+    for key in dict.fromkeys(repeated):
+        yield ManifestProblem(source, key.second, _twice(key), fatal=False)
+    if data is not None:
+        yield from _flattened(document, source, "", root, data)
+
+
+def _twice(key: Repeated) -> str:
+    return f'"{key.key}" stands twice in one map, on lines {key.first} and {key.second}: only the last counts; keep one'
+
+
+def _flattened(
+    document: Document, source: str, pointer: str, node: Node, data: Any
+) -> Iterator[ManifestObject | ManifestProblem]:
+    """The object at a place, or the items of the list at that place."""
+    place = f"the item at {pointer}" if pointer else "the document"
+    if not isinstance(data, dict):
+        yield ManifestProblem(source, node.line, f"{place} is {_what(data)}, not a map with apiVersion and kind")
+        return
+    kind = data.get("kind")
+    if not isinstance(kind, str) or not kind:
+        fault = "has no kind" if kind in (None, "") else f"has a kind that is {_what(kind)}"
+        yield ManifestProblem(source, node.line, f"{place} {fault}: not a Kubernetes object")
+        return
+    items = data.get("items", _MISSING)
+    if items is None:
+        items = []
+    if not kind.endswith("List") or not isinstance(items, list):
+        yield ManifestObject(source, _first_key(node).line, data, document.index, pointer)
+        return
+    for index, (item, at) in enumerate(zip(items, _item_nodes(node, len(items)), strict=True)):
+        yield from _flattened(document, source, f"{pointer}/items/{index}", at, _with_kind(item, data, kind))
+
+
+def _with_kind(item: Any, data: dict[str, Any], kind: str) -> Any:
+    """The item of a typed list (``PodList``) takes kind and version from the list where it has none, as in kubectl."""
+    item_kind = kind.removesuffix("List")
+    if not isinstance(item, dict) or item.get("kind") or not item_kind:
+        return item
+    return {**item, "apiVersion": data.get("apiVersion"), "kind": item_kind}
+
+
+def _item_nodes(node: Node, count: int) -> list[Node]:
+    """The nodes of a list's items; the list's own node for each, where a merge brings the items in from elsewhere."""
+    mapping = _resolved(node)
+    entries = mapping.entries if isinstance(mapping, Mapping) else []
+    for key, value in reversed(entries):
+        items = _resolved(value)
+        if (
+            isinstance(key, Scalar)
+            and key.text == "items"
+            and isinstance(items, Sequence)
+            and len(items.items) == count
+        ):
+            return items.items
+    return [node] * count
+
+
+def _resolved(node: Node) -> Node:
+    return node.target if isinstance(node, Alias) else node
+
+
+def _first_key(node: Node) -> Node:
+    """Where an object begins to the eye: at its first key, not at an anchor or a brace above it."""
+    return node.entries[0][0] if isinstance(node, Mapping) and node.entries and not node.flow else node
+
+
+def _what(value: Any) -> str:
+    if value is None:
+        return "empty"
+    names = {dict: "a map", list: "a list", str: "text", bool: "a boolean"}
+    return names.get(type(value), "a number")

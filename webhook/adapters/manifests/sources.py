@@ -1,0 +1,146 @@
+"""Finds and reads the files that the user named; standard input comes in as a stream."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+from webhook.adapters.manifests.decoding import decode
+from webhook.adapters.manifests.items import ManifestProblem, UnreadableError
+
+SUFFIXES = (".yaml", ".yml", ".json")
+STANDARD_INPUT = "-"
+LARGEST = 64 * 1024 * 1024
+"""Bytes a source may have. etcd takes 1.5 MB an object; more than this is no manifest, and would need gigabytes as a tree."""
+_CHUNK = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A source that was read.
+
+    Attributes:
+        name: as the user named it, or the path below the folder that the user named; ``-`` for standard input.
+        text: its text, with its own line endings and byte order mark.
+        path: where it can be written back; ``None`` for standard input and for pipes.
+    """
+
+    name: str
+    text: str
+    path: Path | None
+
+
+def open_sources(paths: Iterable[str], stdin: BinaryIO | TextIO) -> Iterator[Source | ManifestProblem]:
+    """Read what the paths name, one after the other.
+
+    A folder is searched recursively, in sorted order, for ``*.yaml``, ``*.yml`` and ``*.json``. Hidden files and folders are left
+    out and links to folders are not followed (so there are no loops), as by ``find`` and ``kubectl -R``; links to files are
+    read. A file that is named is read whatever its name.
+
+    Args:
+        paths: files, folders, and ``-`` for standard input.
+        stdin: standard input, of bytes or of text.
+
+    Yields:
+        Each source, or a problem where one cannot be read; never an exception of the file system.
+    """
+    for path in paths:
+        if path == STANDARD_INPUT:
+            yield _stream(stdin)
+        elif os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a name with a NUL in it
+            yield from _folder(path)
+        else:
+            yield _file(path, named=True)
+
+
+def _folder(root: str) -> Iterator[Source | ManifestProblem]:
+    found = False
+    pending = [root]
+    while pending:
+        folder = pending.pop()
+        try:
+            with os.scandir(folder) as entries:
+                visible = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+        except OSError as error:
+            found = True
+            yield ManifestProblem(_shown(folder), None, f"the folder cannot be read: {_why(folder, error)}")
+            continue
+        pending.extend(entry.path for entry in reversed(visible) if entry.is_dir(follow_symlinks=False))
+        for entry in visible:
+            if entry.name.lower().endswith(SUFFIXES) and not os.path.isdir(entry.path):  # noqa: PTH112 - as above
+                found = True
+                yield _file(entry.path, named=False)
+    if not found:
+        yield ManifestProblem(_shown(root), None, f"the folder holds no file that ends in {', '.join(SUFFIXES)}")
+
+
+def _file(path: str, *, named: bool) -> Source | ManifestProblem:
+    try:
+        content, regular = _content(path, named=named)
+    except (OSError, ValueError) as error:
+        return ManifestProblem(_shown(path), None, f"the file cannot be read: {_why(path, error)}")
+    return _source(_shown(path), content, Path(path) if regular else None)
+
+
+def _stream(stdin: BinaryIO | TextIO) -> Source | ManifestProblem:
+    try:
+        content = stdin.read(LARGEST + 1)
+    except (OSError, ValueError) as error:
+        return ManifestProblem(STANDARD_INPUT, None, f"standard input cannot be read: {error}")
+    # A text stream may hide bytes that are no UTF-8 as half surrogates.
+    encoded = content.encode(errors="surrogateescape") if isinstance(content, str) else content
+    return _source(STANDARD_INPUT, encoded, None)
+
+
+def _source(name: str, content: bytes, path: Path | None) -> Source | ManifestProblem:
+    if len(content) > LARGEST:
+        limit = f"{LARGEST // 1024 // 1024} MiB"
+        return ManifestProblem(name, None, f"the file is larger than {limit}: split it")
+    try:
+        return Source(name, decode(content), path)
+    except UnreadableError as error:
+        return ManifestProblem(name, error.line, str(error))
+
+
+def _content(path: str, *, named: bool) -> tuple[bytes, bool]:
+    """The bytes of a file, at most one more than the largest, and whether it is a regular file.
+
+    Opened without blocking: a pipe that nothing writes to would otherwise hold the program for ever. (A pipe that the shell
+    makes, ``<(helm template ...)``, has a writer from the start.)
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - there is a descriptor, no path
+        mode = os.fstat(descriptor).st_mode
+        regular = stat.S_ISREG(mode)
+        if not regular and not named:
+            raise OSError(errno.EINVAL, "it is no regular file")
+        os.set_blocking(descriptor, True)
+        chunks: list[bytes] = []
+        room = LARGEST + 1
+        while room and (chunk := file.read(min(room, _CHUNK))):
+            chunks.append(chunk)
+            room -= len(chunk)
+        if stat.S_ISFIFO(mode) and not chunks:
+            raise OSError(errno.EPIPE, "it is a pipe that nothing writes to; pipe into gpuwarden, and name -")
+        return b"".join(chunks), regular
+
+
+def _why(path: str, error: OSError | ValueError) -> str:
+    number = error.errno if isinstance(error, OSError) else None
+    if number == errno.ENOENT and os.path.islink(path):  # noqa: PTH114 - for symmetry with readlink
+        return f"it is a link to {_shown(os.readlink(path))}, which does not exist"  # noqa: PTH115 - as text
+    words = {
+        errno.ENOENT: "there is no such file or folder",
+        errno.EACCES: "permission denied",
+        errno.ELOOP: "its links lead round in a circle",
+        errno.ENXIO: "it is a socket or a device that nothing answers",
+    }
+    return words.get(number or 0) or (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def _shown(path: str) -> str:
+    """A path that can be printed: names of files may hold any bytes."""
+    return os.fsencode(path).decode(errors="backslashreplace")

@@ -1,0 +1,69 @@
+"""What is used in several places: anchors with their aliases, and what merge keys bring into a map."""
+
+from typing import Any
+
+from webhook.adapters.manifests.items import UnreadableError
+from webhook.adapters.manifests.tree.nodes import Alias, Mapping, Node, Sequence, is_merge, walk
+from webhook.adapters.manifests.tree.values import data_of, key_text, merged, same
+
+GONE = object()
+"""What an anchored node holds that will no longer be there."""
+
+
+class Sharing:
+    """What each anchored node will hold once the changes are made; filled in the order of the text."""
+
+    def __init__(self) -> None:
+        self._held: dict[int, Any] = {}
+
+    def set(self, node: Node, data: Any) -> None:
+        """Note what a node will hold."""
+        if not isinstance(node, Alias) and node.anchor is not None:
+            self._held[id(node)] = data
+
+    def drop(self, node: Node) -> None:
+        """Note that a node will be written anew, without its anchor."""
+        self._held.pop(id(node), None)
+
+    def will_hold(self, alias: Alias) -> Any:
+        """What the alias will stand for if it stays; ``GONE`` where its anchor does not."""
+        return self._held.get(id(alias.target), GONE)
+
+    def inherited(self, node: Mapping) -> dict[str, Any] | None:
+        """What the merges of a map will bring in if they stay; ``None`` where one of their anchors does not, or as no map."""
+        result: dict[str, Any] = {}
+        for key, value in node.entries:
+            if is_merge(key):
+                try:
+                    result.update(merged(value, self._source(value), key.line))
+                except UnreadableError:
+                    return None
+        return result
+
+    def _source(self, node: Node) -> Any:
+        """What a merge will find, in an alias, a list of them, or a map that stays as it is."""
+        if isinstance(node, Alias):
+            return self.will_hold(node)
+        if isinstance(node, Sequence):
+            return [self._source(item) for item in node.items]
+        for inner in walk(node):
+            self.set(inner, data_of(inner))
+        return data_of(node)
+
+
+def merges_may_stay(inherited: dict[str, Any], target: dict[str, Any], live: dict[str, int]) -> bool:
+    """Whether all that merges will bring in is wanted, or is overridden as it was before."""
+    return all(name in target and (name in live or same(target[name], value)) for name, value in inherited.items())
+
+
+def live_entries(node: Mapping) -> dict[str, int]:
+    """The entries of a map that count, by key: no later entry and no later merge brings the same key."""
+    live: dict[str, int] = {}
+    for index, (key, value) in enumerate(node.entries):
+        if is_merge(key):
+            for name in merged(value, data_of(value), key.line):
+                live.pop(name, None)
+        else:
+            live.pop(key_text(key), None)  # so that the order stays that of the text
+            live[key_text(key)] = index
+    return live

@@ -1,0 +1,131 @@
+"""What the new parts of a document are written with: YAML in the style of their neighbours, or JSON."""
+
+import json
+from typing import Any, Protocol
+
+from webhook.adapters.manifests.splicing import fragments
+from webhook.adapters.manifests.splicing.layout import Layout
+from webhook.adapters.manifests.splicing.style import Style, style_near, style_of
+from webhook.adapters.manifests.tree.nodes import Mapping, Node, Scalar, Sequence, members_of, walk
+
+
+class Writer(Protocol):
+    """Writes new parts; ``near`` is the collection that they become part of. Only first lines are not indented."""
+
+    @property
+    def space(self) -> str:
+        """What stands behind a colon, and behind a comma on one line."""
+
+    def key(self, text: str, old: Node) -> str:
+        """A key for the place of another, in its quotes."""
+
+    def inline(self, value: Any, near: Node, start: int) -> str:
+        """A value for a place within brackets, or any that is no filled collection; ``start`` is on the line where it begins."""
+
+    def entry(self, key: str, value: Any, near: Mapping) -> str:
+        """A new entry of a map."""
+
+    def item(self, value: Any, near: Sequence) -> str:
+        """A new item of a list, with its dash in a block list."""
+
+
+class YamlWriter:
+    """Writes YAML, by ruamel.yaml."""
+
+    space = " "
+
+    def __init__(self, layout: Layout, root: Node) -> None:
+        self._layout = layout
+        self._document = style_of(root, layout)
+
+    def style(self, near: Node) -> Style:
+        """The style at a place."""
+        return style_near(near, self._layout, self._document)
+
+    def key(self, text: str, old: Node) -> str:
+        """As in every writer."""
+        quoted = isinstance(old, Scalar) and old.quote in ("'", '"')
+        return fragments.key(text, old.quote if isinstance(old, Scalar) and quoted else "")
+
+    def inline(self, value: Any, near: Node, start: int) -> str:  # noqa: ARG002 - one line is indented by nothing
+        """As in every writer."""
+        return fragments.flow(value, self.style(near))
+
+    def entry(self, key: str, value: Any, near: Mapping) -> str:
+        """As in every writer."""
+        style = self.style(near)
+        if near.flow:
+            return fragments.flow_entry(key, value, style)
+        return indented(fragments.block({key: value}, style), self._layout.entry_column(near))
+
+    def item(self, value: Any, near: Sequence) -> str:
+        """As in every writer."""
+        style = self.style(near)
+        if near.flow:
+            return fragments.flow(value, style)
+        last = near.items[-1]
+        if isinstance(last, Mapping | Sequence) and last.flow and isinstance(value, dict | list):
+            return "-" + " " * (style.dash - 1) + fragments.flow(value, style)
+        return indented(fragments.item(value, style), self._layout.column(self._layout.dashes(near)[0]))
+
+    def block(self, value: Any, near: Node, column: int) -> str:
+        """A filled map or list as lines, indented to the column but for the first."""
+        return indented(fragments.block(value, self.style(near)), column)
+
+
+class JsonWriter:
+    """Writes JSON, indented and spaced as the document is."""
+
+    def __init__(self, layout: Layout, root: Node) -> None:
+        self._layout = layout
+        self._step = _json_step(layout, root)
+        self.space = _json_space(layout, root)
+
+    def key(self, text: str, old: Node) -> str:  # noqa: ARG002 - there is one way to write it
+        """As in every writer."""
+        return json.dumps(text, ensure_ascii=False)
+
+    def inline(self, value: Any, near: Node, start: int) -> str:  # noqa: ARG002 - only the lines matter
+        """As in every writer."""
+        return self._written(value, start, spread=True)
+
+    def entry(self, key: str, value: Any, near: Mapping) -> str:
+        """As in every writer."""
+        start = near.entries[-1][0].start
+        spread = self._layout.starts_line(start)
+        return f"{json.dumps(key, ensure_ascii=False)}:{self.space}{self._written(value, start, spread=spread)}"
+
+    def item(self, value: Any, near: Sequence) -> str:
+        """As in every writer."""
+        last = near.items[-1]
+        packed = bool(members_of(last)) and "\n" not in self._layout.text[last.start : last.end]
+        return self._written(value, last.start, spread=self._layout.starts_line(last.start) and not packed)
+
+    def _written(self, value: Any, start: int, *, spread: bool) -> str:
+        """A value, over several lines where its neighbours have lines of their own."""
+        step = self._step if spread else None
+        separators = ("," if step is not None else "," + self.space, ":" + self.space)
+        text = json.dumps(value, indent=step, ensure_ascii=False, separators=separators)
+        return text.replace("\n", "\n" + self._layout.indentation(start))
+
+
+def _json_step(layout: Layout, root: Node) -> str | None:
+    """What one level is indented by; ``None`` where the document has no level on lines of its own."""
+    for node in walk(root):
+        for member in members_of(node)[:1]:
+            if layout.starts_line(member.start):
+                return layout.indentation(member.start).removeprefix(layout.indentation(node.start))
+    return None
+
+
+def _json_space(layout: Layout, root: Node) -> str:
+    for node in walk(root):
+        if isinstance(node, Mapping) and node.entries:
+            key, value = node.entries[0]
+            return " " if layout.text[key.end : value.start].endswith(" ") else ""
+    return " "
+
+
+def indented(text: str, column: int) -> str:
+    """Lines of which all but the first begin at the column."""
+    return text.replace("\n", "\n" + " " * column)

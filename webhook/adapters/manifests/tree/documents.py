@@ -1,0 +1,108 @@
+"""Cuts a source into its documents, so that one that cannot be read leaves the others alone."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from webhook.adapters.manifests.tree.from_json import parse_json
+from webhook.adapters.manifests.tree.from_yaml import parse_yaml
+from webhook.adapters.manifests.tree.nodes import Node
+
+BYTE_ORDER_MARK = "\ufeff"
+# No scalar of any style may hold such a line (YAML 1.2, "c-forbidden"), so cutting there is always safe.
+_MARKER = re.compile(r"^\ufeff?(?:(---)|\.\.\.)(?=[ \t\r\n]|\Z)", re.MULTILINE)
+_DIRECTIVES = re.compile(r"\ufeff?(?:[ \t]*(?:#.*)?\r?\n)*(?:%.*\n(?:[ \t]*(?:#.*)?\r?\n)*)+")
+_BEFORE_JSON = re.compile(r"""(?:---[ \t]*(?:#.*)?\r?\n)?[ \t\r\n]*(?=\{[ \t\r\n]*["}])""")
+_BLANK = re.compile(r"[ \t\r\n]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document of a source.
+
+    Attributes:
+        index: its number, from 0, empty documents counted.
+        start: the offset of its first character in the source, a byte order mark left out.
+        line: the line of ``start``, from 1.
+        text: all of it, its ``---`` and the blank lines behind it included.
+        json: whether it is read, and written, as JSON.
+    """
+
+    index: int
+    start: int
+    line: int
+    text: str
+    json: bool
+
+    def parse(self) -> Node | None:
+        """The tree, with the lines of the source; ``None`` when the document is empty.
+
+        Raises:
+            UnreadableError: with the line and what is wrong there.
+        """
+        return parse_json(self.text, self.line) if self.json else parse_yaml(self.text, self.line)
+
+
+def documents(text: str) -> Iterator[Document]:
+    """The documents of a source: a YAML stream, a JSON value, or several JSON values one behind the other.
+
+    As kubectl does, JSON is told by its first character, ``{``, not by the file's name.
+    """
+    line, counted = 1, 0
+    for index, (start, end, is_json) in enumerate(_pieces(text)):
+        line += text.count("\n", counted, start)
+        counted = start
+        yield Document(index, start, line, text[start:end], is_json)
+
+
+def _pieces(text: str) -> Iterator[tuple[int, int, bool]]:
+    cuts = [0, *_cuts(text), len(text)]
+    begin = 0
+    for cut in cuts[1:]:
+        if begin < cut < len(text) and _DIRECTIVES.fullmatch(text, begin, cut):
+            continue  # %YAML and %TAG belong to the document that they introduce
+        start = begin + text.startswith(BYTE_ORDER_MARK, begin)
+        if start < cut or not cut:
+            yield from _values(text, start, cut)
+        begin = cut
+
+
+def _cuts(text: str) -> Iterator[int]:
+    """Where a document begins: at ``---``, and behind the line of ``...``."""
+    for match in _MARKER.finditer(text):
+        if match[1]:
+            if match.start():
+                yield match.start()
+        else:
+            end_of_line = text.find("\n", match.end())
+            yield end_of_line + 1 if end_of_line >= 0 else len(text)
+
+
+def _values(text: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
+    """The JSON values of one YAML document's text, or the document itself.
+
+    A source that begins as JSON is meant as JSON, and what is wrong with it is told in JSON's terms; behind ``---`` the same
+    text may be YAML in braces.
+    """
+    first = _BEFORE_JSON.match(text, start, end)
+    behind = _json_end(text, first.end(), end) if first else None
+    if not first or (behind is None and text[: first.end()].strip(f"{BYTE_ORDER_MARK} \t\r\n")):
+        yield start, end, False
+        return
+    start = first.end()
+    while behind is not None and behind < end:
+        yield start, behind, True
+        start = behind
+        behind = _json_end(text, start, end)
+    yield start, end, True  # whole, or with what is wrong in it
+
+
+def _json_end(text: str, start: int, end: int) -> int | None:
+    """The end of the JSON value at ``start`` and the blank space behind it; ``None`` when there is no such value."""
+    try:
+        _, behind = json.JSONDecoder().raw_decode(text, start)
+    except (ValueError, RecursionError):
+        return None
+    blank = _BLANK.match(text, behind)
+    return blank.end() if blank and behind <= end else None

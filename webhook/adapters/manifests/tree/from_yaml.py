@@ -1,0 +1,149 @@
+"""Parses one YAML document into nodes, with libyaml at C speed and its positions."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import yaml
+
+from webhook.adapters.manifests.items import UnreadableError
+from webhook.adapters.manifests.tree.nodes import DEEPEST, TOO_DEEP, Alias, Mapping, Node, Scalar, Sequence
+
+_WORDS = {
+    "mapping values are not allowed in this context": 'a ": " stands where none may: quote the text, or check the indentation',
+    "did not find expected key": "no key stands where one should: check the indentation of this line and the one above",
+    "did not find expected '-' indicator": 'no "-" stands where one should: check the indentation of this line and the one above',
+    "could not find expected ':'": 'a ":" is missing behind the key',
+    "did not find expected ',' or ']'": 'a "," or the closing "]" is missing',
+    "did not find expected ',' or '}'": 'a "," or the closing "}" is missing',
+    "did not find expected node content": "nothing stands where a value should",
+    "block sequence entries are not allowed in this context": 'a "- " stands where none may: put the list on lines of its own',
+    "found unexpected end of stream": "the document ends inside a quoted text: a closing quote is missing",
+    "found undefined tag handle": "a tag's prefix is not defined",
+}
+
+
+def parse_yaml(text: str, first_line: int = 1) -> Node | None:
+    """The tree of the one document in the text; ``None`` when it is empty.
+
+    Nodes are made from libyaml's events, not by its own composer: that one recurses in C and crashes the process on deep
+    nesting.
+
+    Args:
+        text: the document.
+        first_line: the number of its first line within the source.
+
+    Raises:
+        UnreadableError: with the line and what is wrong there.
+    """
+    try:
+        # A last line without a break gets one, as in kubectl's LineReader: a block scalar would otherwise lack its own.
+        return _compose(text if text.endswith("\n") else f"{text}\n", first_line)
+    except yaml.MarkedYAMLError as error:
+        raise _in_words(text, error, first_line) from error
+    except UnicodeEncodeError as error:  # half a surrogate pair, which no decoded file holds
+        line = text.count("\n", 0, error.start) + first_line
+        raise UnreadableError(line, "the text holds a character that is no Unicode; remove it") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + first_line
+        raise UnreadableError(line, f"the character U+{_code(error):04X} may not stand in YAML; remove it") from error
+
+
+def _compose(text: str, first_line: int) -> Node | None:  # noqa: C901, PLR0912 - one loop over a handful of events, and the hot path
+    root: Node | None = None
+    anchors: dict[str, Scalar | Sequence | Mapping] = {}
+    stack: list[Sequence | Mapping] = []
+    keys: list[Node | None] = []  # per open collection, the key that waits for its value
+    node: Node
+    next_event: Callable[[], Any] = yaml.CSafeLoader(text).get_event
+    while (event := next_event()) is not None:
+        kind = type(event)
+        if kind is yaml.ScalarEvent:
+            mark = event.start_mark
+            node = Scalar(
+                mark.index,
+                event.end_mark.index,
+                mark.line + first_line,
+                event.value,
+                event.style or "",
+                event.tag,
+                event.anchor,
+            )
+            if event.anchor is not None:
+                anchors[event.anchor] = node
+        elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+            mark = event.start_mark
+            make = Mapping if kind is yaml.MappingStartEvent else Sequence
+            node = make(mark.index, -1, mark.line + first_line, event.flow_style, event.anchor)
+            if len(stack) >= DEEPEST:
+                raise UnreadableError(node.line, TOO_DEEP)
+            if event.anchor is not None:
+                anchors[event.anchor] = node
+            stack.append(node)
+            keys.append(None)
+            continue
+        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            node = stack.pop()
+            keys.pop()
+            # libyaml ends a block at the next token, behind comments and blank lines.
+            node.end = event.end_mark.index if node.flow else _last_end(node)
+        elif kind is yaml.AliasEvent:
+            node = _alias(event, anchors, first_line)
+        else:
+            continue
+        if not stack:
+            if root is not None:
+                raise UnreadableError(node.line, "a second document begins without a line of ---")
+            root = node
+            continue
+        parent = stack[-1]
+        if type(parent) is Sequence:
+            parent.items.append(node)
+        elif keys[-1] is None:
+            keys[-1] = node
+        else:
+            parent.entries.append((keys[-1], node))  # type: ignore[union-attr]  # what is no sequence is a mapping
+            keys[-1] = None
+    return root
+
+
+def _last_end(node: Sequence | Mapping) -> int:
+    if isinstance(node, Sequence):
+        return node.items[-1].end
+    key, value = node.entries[-1]
+    return max(key.end, value.end)
+
+
+def _alias(event: Any, anchors: dict[str, Scalar | Sequence | Mapping], first_line: int) -> Alias:
+    line = event.start_mark.line + first_line
+    target = anchors.get(event.anchor)
+    if target is None:
+        raise UnreadableError(
+            line, f"*{event.anchor} refers to &{event.anchor}, which no earlier line of the document defines"
+        )
+    if target.end < 0:
+        raise UnreadableError(line, f"&{event.anchor} contains itself")
+    return Alias(event.start_mark.index, event.end_mark.index, line, target)
+
+
+def _code(error: yaml.reader.ReaderError) -> int:
+    return error.character if isinstance(error.character, int) else ord(error.character)
+
+
+def _in_words(text: str, error: yaml.MarkedYAMLError, first_line: int) -> UnreadableError:
+    mark = error.problem_mark or error.context_mark
+    line, column = (mark.line, mark.column) if mark else (0, 0)
+    lines = text.split("\n")
+    line = min(line, len(lines) - 1)  # an error at the end has the line behind the last
+    here = lines[line]
+    problem = str(error.problem or "cannot be parsed")
+    if re.match(r" *\t", here):
+        words = "the line is indented with a tab: YAML takes only spaces"
+    elif problem == "found character that cannot start any token" and column < len(here):
+        words = f'a value may not begin with "{here[column]}": quote it'
+    else:
+        words = _WORDS.get(problem, problem)
+    begun = error.context_mark
+    if begun and error.context and begun.line != line:
+        words += f" ({error.context.removeprefix('while ')} that begins on line {begun.line + first_line})"
+    return UnreadableError(line + first_line, words)

@@ -1,0 +1,1 @@
+"""Reports: what was judged, for people and for programs."""

@@ -1,0 +1,184 @@
+"""The document of an audit: what ``gpuwarden audit -o json`` prints, and what its other formats are made from."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from pydantic import Field
+
+from webhook.adapters.reports.model import ObjectLine, Part, ProblemLine, finding_lines
+from webhook.application.audit_totals import Tally, Totals
+from webhook.application.auditing import Row
+from webhook.engine.decision import Outcome
+
+
+class Outcomes(Part):
+    """How many become what; each counts once, an exempt one only as exempt."""
+
+    unchanged: int
+    rewritten: int
+    denied: int
+    exempt: int
+
+    @property
+    def sum(self) -> int:
+        """All of them."""
+        return self.unchanged + self.rewritten + self.denied + self.exempt
+
+
+class Form(Part):
+    """A form that is asked for, and the one that results."""
+
+    before: str
+    after: str
+
+
+class WorkloadLine(ObjectLine):
+    """One workload: a controller, a pod without one, or an object in a file.
+
+    ``decision``, ``asks``, ``patch`` and ``findings`` are those of the pods made from it from now on: of its template, or of
+    its running pods where the template asks for no GPU or can't be seen. ``pods`` is what would become of its running
+    pods if they were made now.
+    """
+
+    api_version: str
+    uid: str
+    judged: str  # "template" or "pods"
+    becomes: list[str]
+    forms: list[Form]
+    pods: Outcomes
+
+    @property
+    def outcome(self) -> str:
+        """The decision, or ``exempt``."""
+        return "exempt" if self.exempt else self.decision
+
+
+class NamespaceLine(Part):
+    """A namespace that asks for GPUs, and what becomes of its workloads."""
+
+    name: str
+    policy: str
+    workloads: Outcomes
+
+
+class PolicyLine(Part):
+    """A policy, and what it makes of workloads."""
+
+    name: str
+    workloads: Outcomes
+
+
+class FlowLine(Form):
+    """How many workloads, and running pods of theirs, ask for one form and get another."""
+
+    workloads: int
+    pods: int
+
+
+class AuditTotals(Part):
+    """Everything that is counted; ``seen`` is how many objects of each kind were looked at."""
+
+    workloads: Outcomes
+    pods: Outcomes
+    seen: dict[str, int]
+    namespaces: list[NamespaceLine]
+    policies: list[PolicyLine]
+    rules: dict[str, int]
+    forms: list[FlowLine]
+
+
+class AuditReport(Part):
+    """Everything that was judged.
+
+    Attributes:
+        origin: the API server, or ``files``.
+        judged_by: the label whose policy judged: ``enforce``, ``warn`` or ``audit``.
+        assumptions: the policies that stood in place of labels.
+        problems: what could not be read; something is missing from the report then.
+        notes: what a person should know besides.
+    """
+
+    api_version: str = "gpuwarden.io/v1"
+    kind: str = "AuditReport"
+    generated_at: datetime
+    origin: str
+    judged_by: str
+    assumptions: list[str]
+    totals: AuditTotals
+    objects: list[WorkloadLine] = Field(description="One a workload, by namespace, kind and name.")
+    problems: list[ProblemLine]
+    notes: list[str]
+
+
+def audit_report(  # noqa: PLR0913 - the parts of one document
+    rows: Sequence[Row],
+    counted: Totals,
+    *,
+    now: datetime,
+    origin: str,
+    judged_by: str,
+    assumptions: Iterable[str] = (),
+    seen: dict[str, int],
+    problems: Sequence[ProblemLine] = (),
+    notes: Iterable[str] = (),
+) -> AuditReport:
+    """The document of rows and their totals."""
+    policies = {row.namespace: row.verdict.policy for row in rows}
+    namespaces = [
+        NamespaceLine(name=name, policy=policies[name], workloads=_outcomes(tally))
+        for name, tally in counted.namespaces.items()
+    ]
+    flows = [
+        FlowLine(before=before, after=after, workloads=flow.workloads, pods=flow.pods)
+        for (before, after), flow in sorted(counted.flows.items())
+    ]
+    return AuditReport(
+        generated_at=now.astimezone(UTC).replace(microsecond=0),
+        origin=origin,
+        judged_by=judged_by,
+        assumptions=list(assumptions),
+        totals=AuditTotals(
+            workloads=_outcomes(counted.workloads),
+            pods=_outcomes(counted.pods),
+            seen=seen,
+            namespaces=namespaces,
+            policies=[PolicyLine(name=name, workloads=_outcomes(tally)) for name, tally in counted.policies.items()],
+            rules=counted.rules,
+            forms=flows,
+        ),
+        objects=[_line(row) for row in rows],
+        problems=list(problems),
+        notes=list(notes),
+    )
+
+
+def _line(row: Row) -> WorkloadLine:
+    verdict = row.verdict
+    return WorkloadLine(
+        source=row.source,
+        line=row.line,
+        api_version=row.api_version,
+        kind=row.kind,
+        namespace=row.namespace,
+        name=row.name,
+        uid=row.uid,
+        policy=verdict.policy,
+        judged="template" if row.template else "pods",
+        asks=list(verdict.asks),
+        decision=verdict.outcome.value,
+        exempt=verdict.exempt,
+        becomes=list(verdict.becomes),
+        forms=[Form(before=before, after=after) for before, after in verdict.forms],
+        pods=Outcomes(
+            unchanged=row.running(Outcome.UNCHANGED),
+            rewritten=row.running(Outcome.REWRITTEN),
+            denied=row.running(Outcome.DENIED),
+            exempt=sum(number for of_pods, number in row.pods.items() if of_pods.exempt),
+        ),
+        patch=list(verdict.operations),
+        findings=finding_lines(verdict.findings),
+    )
+
+
+def _outcomes(tally: Tally) -> Outcomes:
+    return Outcomes(unchanged=tally.unchanged, rewritten=tally.rewritten, denied=tally.denied, exempt=tally.exempt)

@@ -1,0 +1,139 @@
+"""The tables that ``gpuwarden audit`` prints for people: what would change and why, then the totals."""
+
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from webhook.adapters.reports.audit import AuditReport, FlowLine, Outcomes, WorkloadLine
+from webhook.adapters.reports.text import printable
+
+STYLES = {"unchanged": "green", "rewritten": "yellow", "denied": "bold red", "exempt": "dim"}
+# Of the columns of workloads: the share of what room there is, and the least.
+_WIDTHS = ((3, None), (None, 6), (2, None), (None, 9), (None, 11), (6, None))
+_LONGEST = 40  # lines of a table of totals; beyond it a table is for a spreadsheet
+
+
+def show(target: Console, report: AuditReport, *, everything: bool = False) -> None:
+    """Print a report.
+
+    Args:
+        target: where to.
+        report: what.
+        everything: whether workloads that stay as they are get a line too.
+    """
+    shown = [line for line in report.objects if everything or line.decision != "unchanged" or line.findings]
+    if shown:
+        target.print(_workloads(shown))
+    if report.objects:
+        target.print(_totals("namespace", [(n.name, n.policy, n.workloads) for n in report.totals.namespaces]))
+        target.print(_totals("policy", [(p.name, None, p.workloads) for p in report.totals.policies]))
+        target.print(_forms(report.totals.forms))
+    if report.totals.rules:
+        target.print(_rules(report.totals.rules))
+    for problem in report.problems:
+        where = Text(f"{printable(problem.where)}: ", style="bold")
+        target.print(Text.assemble(where, ("not read: ", "red"), printable(problem.message)))
+    for note in report.notes:
+        target.print(Text(printable(note), style="yellow"))
+    target.print(_summary(report))
+
+
+def _workloads(lines: Sequence[WorkloadLine]) -> Table:
+    table = _table("workload", "policy", "asks", "decision", "running pods", "what and why")
+    for column, (ratio, width) in zip(table.columns, _WIDTHS, strict=True):
+        column.ratio, column.min_width = ratio, width
+    table.padding = (0, 2, 1, 0)
+    for line in lines:
+        what = Text.assemble((printable(f"{line.kind} {line.name}"), "bold"), printable(f"\nin {line.namespace}"))
+        if line.source is not None:
+            what.append(f"\n{printable(line.source)}:{line.line}", style="dim")
+        table.add_row(
+            what,
+            Text(printable(line.policy)),
+            Text(printable("\n".join(line.asks))),
+            Text(line.outcome, style=STYLES[line.outcome]),
+            _pods(line.pods),
+            _reasons(line),
+        )
+    return table
+
+
+def _reasons(line: WorkloadLine) -> Group:
+    if line.exempt:
+        return Group(Text(f"left alone: its {line.exempt} is exempt", style="dim"))
+    told = [Text(printable(sentence)) for sentence in line.becomes]
+    told += [
+        Text.assemble(
+            (f"{finding.rule}: ", "red" if finding.severity == "deny" else "yellow"), printable(finding.message)
+        )
+        for finding in line.findings
+    ]
+    return Group(*(told or [Text("as the policy has it", style="dim")]))
+
+
+def _pods(pods: Outcomes) -> Text:
+    counted = [(name, getattr(pods, name)) for name in STYLES]
+    lines = [Text(f"{number} {name}", style=STYLES[name]) for name, number in counted if number]
+    return Text("\n").join(lines) if lines else Text("none", style="dim")
+
+
+def _totals(name: str, rows: Sequence[tuple[str, str | None, Outcomes]]) -> Table:
+    """Workloads by name, the most refused and rewritten first."""
+    has_policy = any(policy is not None for _, policy, _ in rows)
+    table = _table(name, *(["policy"] if has_policy else []), numbers=STYLES)
+    ordered = sorted(rows, key=lambda row: (-row[2].denied, -row[2].rewritten, row[0]))
+    for label, policy, tally in ordered[:_LONGEST]:
+        numbers = [Text(str(n), style=style if n else "dim") for n, style in _numbers(tally)]
+        table.add_row(Text(printable(label)), *((Text(printable(policy or "")),) if has_policy else ()), *numbers)
+    if len(ordered) > _LONGEST:
+        table.add_row(Text(f"and {len(ordered) - _LONGEST} more; -o json, csv or html has all", style="dim"))
+    return table
+
+
+def _numbers(tally: Outcomes) -> Iterable[tuple[int, str]]:
+    return ((getattr(tally, name), style) for name, style in STYLES.items())
+
+
+def _forms(flows: Sequence[FlowLine]) -> Table:
+    table = _table("form asked for", "becomes", numbers=("workloads", "running pods"))
+    for flow in sorted(flows, key=lambda flow: -flow.workloads)[:_LONGEST]:
+        style = "bold red" if flow.after == "refused" else "" if flow.before == flow.after else "yellow"
+        table.add_row(
+            Text(printable(flow.before)), Text(printable(flow.after), style=style), str(flow.workloads), str(flow.pods)
+        )
+    return table
+
+
+def _rules(rules: dict[str, int]) -> Table:
+    table = _table("rule", numbers=("workloads",))
+    for rule, number in sorted(rules.items(), key=lambda counted: -counted[1]):
+        table.add_row(rule, str(number))
+    return table
+
+
+def _table(*names: str, numbers: Iterable[str] = ()) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_lines=False, padding=(0, 2, 0, 0))
+    for name in names:
+        table.add_column(name, overflow="fold")
+    for name in numbers:
+        table.add_column(name, justify="right")
+    return table
+
+
+def _summary(report: AuditReport) -> Text:
+    tally, pods = report.totals.workloads, report.totals.pods
+    parts = [
+        (f"{tally.denied} refused", STYLES["denied"] if tally.denied else "dim"),
+        (f"{tally.rewritten} rewritten", STYLES["rewritten"] if tally.rewritten else "dim"),
+        (f"{tally.unchanged} unchanged", STYLES["unchanged"]),
+        (f"{tally.exempt} exempt", "dim"),
+        (f"{len(report.problems)} not read", "red" if report.problems else "dim"),
+    ]
+    workloads = "workload asks" if tally.sum == 1 else "workloads ask"
+    summary = Text(f"{tally.sum} {workloads} for GPUs, with {pods.sum} running {'pod' if pods.sum == 1 else 'pods'}: ")
+    summary.append_text(Text(", ").join(Text(words, style=style) for words, style in parts))
+    looked_at = sum(report.totals.seen.values())
+    return summary.append(f"; {looked_at} {'object' if looked_at == 1 else 'objects'} looked at", style="dim")

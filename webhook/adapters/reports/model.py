@@ -1,0 +1,118 @@
+"""What a report holds: a line for each object, the problems with the input, and totals."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from webhook.application.checking import Judgement
+from webhook.engine.decision import Outcome
+from webhook.engine.findings import Finding
+
+
+class Part(BaseModel):
+    """A part of a report: camel case in JSON, and never changed once made."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
+
+
+class FindingLine(Part):
+    """One finding; ``path`` is a field of the object."""
+
+    rule: str
+    severity: str
+    path: str
+    message: str
+
+
+class ObjectLine(Part):
+    """One object: where it stands (nowhere, if it was found in a cluster), what it is, what becomes of it."""
+
+    source: str | None
+    line: int | None
+    kind: str
+    namespace: str
+    name: str
+    policy: str
+    asks: list[str]
+    decision: str
+    exempt: str | None
+    patch: list[dict[str, Any]]
+    findings: list[FindingLine]
+
+
+class ProblemLine(Part):
+    """Input that could not be read."""
+
+    source: str
+    line: int | None
+    message: str
+
+    @property
+    def where(self) -> str:
+        """Its place, for people."""
+        return self.source if self.line is None else f"{self.source}:{self.line}"
+
+
+class Totals(Part):
+    """How many objects there are, of each outcome; ``asking`` are those that ask for GPUs."""
+
+    objects: int
+    asking: int
+    unchanged: int
+    rewritten: int
+    denied: int
+    exempt: int
+    problems: int
+    rules: dict[str, int]
+
+
+class Report(Part):
+    """Everything that was judged."""
+
+    api_version: str = "gpuwarden.io/v1"
+    kind: str = "CheckReport"
+    objects: list[ObjectLine]
+    problems: list[ProblemLine]
+    totals: Totals
+
+
+def object_line(source: str, line: int, judgement: Judgement, asks: Sequence[str]) -> ObjectLine:
+    """One object's line."""
+    return ObjectLine(
+        source=source,
+        line=line,
+        kind=judgement.kind,
+        namespace=judgement.namespace,
+        name=judgement.name,
+        policy=judgement.policy.name,
+        asks=list(asks),
+        decision=judgement.decision.outcome.value,
+        exempt=judgement.exempt,
+        patch=list(judgement.operations),
+        findings=finding_lines(judgement.findings),
+    )
+
+
+def finding_lines(findings: Iterable[Finding]) -> list[FindingLine]:
+    """Findings as lines."""
+    return [FindingLine(rule=f.rule.value, severity=f.severity.value, path=f.path, message=f.message) for f in findings]
+
+
+def report(objects: list[ObjectLine], problems: list[ProblemLine]) -> Report:
+    """The lines with their totals."""
+    outcomes = Counter(line.decision for line in objects)
+    rules = Counter(finding.rule for line in objects for finding in line.findings)
+    totals = Totals(
+        objects=len(objects),
+        asking=sum(bool(line.asks) for line in objects),
+        unchanged=outcomes[Outcome.UNCHANGED.value],
+        rewritten=outcomes[Outcome.REWRITTEN.value],
+        denied=outcomes[Outcome.DENIED.value],
+        exempt=sum(line.exempt is not None for line in objects),
+        problems=len(problems),
+        rules=dict(sorted(rules.items())),
+    )
+    return Report(objects=objects, problems=problems, totals=totals)

@@ -1,0 +1,184 @@
+"""Reports for the cluster itself (PolicyReport and its successor Report), as dashboards for Kyverno's read them.
+
+One report a namespace, one result a workload and rule: what is refused ``fail``, what a rule only warns of and running pods
+that are not spelled as the policy has it ``warn``, what is as it should be or becomes so at admission ``pass``, what is
+exempt ``skip``.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from webhook.application.auditing import Row, Verdict
+from webhook.application.report_api import CONTENT, LABEL, LABEL_VALUE, NAME, OMITTED, ReportApi
+from webhook.application.rule_texts import REWRITTEN, UNREADABLE_LABEL
+from webhook.engine.decision import Outcome
+from webhook.engine.findings import Finding, Rule
+from webhook.engine.policy import LabelProblem
+
+Json = dict[str, Any]
+
+LARGEST = 512 << 10  # bytes of a report's results; etcd takes 1.5 MiB, and tools hold many reports at once
+MOST_PARTS = 8  # reports of one namespace; beyond them results are left out, those that pass first
+LONGEST_MESSAGE = 1024  # characters
+LARGEST_PATCH = 4096  # bytes
+_LONGEST_PROPERTY = 512  # characters
+
+_ORDER = {"fail": 0, "warn": 1, "error": 2, "skip": 3, "pass": 4}
+_CATEGORY = "GPU requests"
+
+
+def namespace_reports(api: ReportApi, namespace: str, rows: Iterable[Row], now: datetime) -> list[Json]:
+    """The reports of one namespace, none for one whose workloads ask for no GPU; several where one would be too large."""
+    parts, left_out = _parts([result for row in rows for result in _results(row)], now)
+    reports = [_report(api, api.kind, n, part, left_out if n == 1 else 0) for n, part in enumerate(parts, start=1)]
+    for report in reports:
+        report["metadata"]["namespace"] = namespace
+        report["scope"] = {"apiVersion": "v1", "kind": "Namespace", "name": namespace}
+    return reports
+
+
+def cluster_reports(api: ReportApi, problems: Mapping[str, Sequence[LabelProblem]], now: datetime) -> list[Json]:
+    """The report on namespaces themselves: those whose labels can't be read; none if all can."""
+    results = [
+        _result(
+            "fail",
+            UNREADABLE_LABEL,
+            f"{problem.path}: {problem.message}",
+            {"apiVersion": "v1", "kind": "Namespace", "name": namespace},
+            {"value": problem.value},
+        )
+        for namespace, found in problems.items()
+        for problem in found
+    ]
+    parts, left_out = _parts(results, now)
+    return [_report(api, api.cluster_kind, n, part, left_out if n == 1 else 0) for n, part in enumerate(parts, start=1)]
+
+
+def _results(row: Row) -> Iterator[Json]:
+    verdict = row.verdict
+    subject = {"apiVersion": row.api_version, "kind": row.kind, "namespace": row.namespace, "name": row.name}
+    subject |= {"uid": row.uid} if row.uid else {}
+    running = sum(row.pods.values())
+    about = {"policy": verdict.policy, "asks": "; ".join(verdict.asks), "runningPods": str(running)}
+    if verdict.exempt:
+        yield _result("skip", "exempt", f"left alone: its {verdict.exempt} is exempt", subject, about)
+        return
+    for finding in verdict.findings:
+        yield _of_finding(finding, subject, about)
+    if verdict.outcome is Outcome.UNCHANGED and not verdict.findings:
+        yield _result("pass", "unchanged", "as the policy has it", subject, about)
+    elif verdict.outcome is Outcome.REWRITTEN and row.template:
+        yield _result("pass", REWRITTEN, _becomes(verdict), subject, about | _patch(verdict))
+    if verdict.outcome is not Outcome.DENIED:
+        yield from _of_pods(row, subject, about)
+
+
+def _of_pods(row: Row, subject: Json, about: Mapping[str, str]) -> Iterator[Json]:
+    """Running pods that are not as they would be if they were made now."""
+    for verdict, number in row.pods.items():
+        if verdict.exempt:
+            continue
+        pods = f"{number} running {'pod is' if number == 1 else 'pods are'}"
+        if verdict.outcome is Outcome.REWRITTEN:
+            message = f"{pods} not spelled as the policy has it: {_becomes(verdict)}"
+            yield _result("warn", Rule.NOT_REWRITTEN.value, message, subject, {**about, **_patch(verdict)})
+        elif verdict.outcome is Outcome.DENIED and row.template:
+            for finding in verdict.findings:
+                if finding.denies:
+                    message = f"{pods} as the policy would refuse now: {finding.message}"
+                    yield _result("warn", finding.rule.value, message, subject, {**about, "field": finding.path})
+
+
+def _of_finding(finding: Finding, subject: Json, about: Mapping[str, str]) -> Json:
+    result = "fail" if finding.denies else "warn"
+    return _result(result, finding.rule.value, finding.message, subject, {**about, "field": finding.path})
+
+
+def _becomes(verdict: Verdict) -> str:
+    return "; ".join(verdict.becomes) or "the pod would get the policy's own settings"
+
+
+def _patch(verdict: Verdict) -> dict[str, str]:
+    """The patch as a property: whole operations, as many as there is room for, and how many there was none for."""
+    kept: list[bytes] = []
+    size = 2
+    for operation in verdict.operations:
+        encoded = msgspec.json.encode(operation)
+        size += len(encoded) + 1
+        if size > LARGEST_PATCH:
+            return {"patch": _array(kept), "patchOmitted": str(len(verdict.operations) - len(kept))}
+        kept.append(encoded)
+    return {"patch": _array(kept)}
+
+
+def _array(encoded: list[bytes]) -> str:
+    return f"[{b','.join(encoded).decode()}]"
+
+
+def _result(result: str, rule: str, message: str, subject: Json, properties: Mapping[str, str]) -> Json:
+    severities = {"fail": "high", "warn": "medium"}
+    return {
+        "source": NAME,
+        "policy": NAME,
+        "rule": rule,
+        "category": _CATEGORY,
+        "severity": severities.get(result, "info"),
+        "result": result,
+        "scored": True,
+        "message": _cut(message, LONGEST_MESSAGE),
+        "resources": [subject],
+        "properties": {
+            key: value if key == "patch" else _cut(value, _LONGEST_PROPERTY) for key, value in properties.items()
+        },
+    }
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _parts(results: list[Json], now: datetime) -> tuple[list[list[Json]], int]:
+    """Results in parts that fit, the worst first, and how many there is no room for: those that matter least."""
+    results.sort(key=lambda result: _ORDER[result["result"]])
+    parts: list[list[Json]] = []
+    size = 0
+    for number, result in enumerate(results):
+        result["timestamp"] = {"seconds": int(now.timestamp()), "nanos": 0}
+        own = len(msgspec.json.encode(result)) + 1
+        size += own
+        if not parts or size > LARGEST:
+            if len(parts) == MOST_PARTS:
+                return parts, len(results) - number
+            parts.append([])
+            size = own
+        parts[-1].append(result)
+    return parts, 0
+
+
+def _report(api: ReportApi, kind: str, number: int, results: list[Json], left_out: int) -> Json:
+    """One report; ``number`` counts those of one place from 1."""
+    counted = Counter(result["result"] for result in results)
+    annotations = {CONTENT: _digest(results, left_out)} | ({OMITTED: str(left_out)} if left_out else {})
+    return {
+        "apiVersion": api.api_version,
+        "kind": kind,
+        "metadata": {
+            "name": NAME if number == 1 else f"{NAME}-{number}",
+            "labels": {"app.kubernetes.io/managed-by": NAME, LABEL: LABEL_VALUE},
+            "annotations": annotations,
+        },
+        **({"source": NAME} if api.has_source else {}),
+        "summary": {name: counted[name] for name in ("pass", "fail", "warn", "error", "skip")},
+        "results": results,
+    }
+
+
+def _digest(results: list[Json], left_out: int) -> str:
+    """What changes when anything but the time of the audit does."""
+    timeless = [{key: value for key, value in result.items() if key != "timestamp"} for result in results]
+    return hashlib.sha256(msgspec.json.encode([timeless, left_out], order="deterministic")).hexdigest()

@@ -1,0 +1,134 @@
+"""SARIF 2.1.0: findings for code scanning and editors (OASIS, "Static Analysis Results Interchange Format", errata 01)."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import PurePath
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from webhook import __version__
+from webhook.adapters.reports.model import ObjectLine, ProblemLine
+from webhook.adapters.reports.text import printable
+from webhook.application.rule_texts import REWRITTEN, RULE_TEXTS, UNREADABLE_LABEL, RuleText
+from webhook.engine.findings import Severity
+
+Json = dict[str, Any]
+
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_LEVELS = {Severity.DENY: "error", Severity.WARN: "warning", None: "note"}
+_RULES = [text for text in RULE_TEXTS.values() if text.id != UNREADABLE_LABEL]
+_INDEX = {text.id: number for number, text in enumerate(_RULES)}
+
+
+def sarif(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine], *, complete: bool, files: bool = True) -> str:
+    """A log of one run: a result for each finding, and a note for each object that would be rewritten.
+
+    Args:
+        objects: what was judged; an object of a cluster has a logical location (``team-a/Deployment/trainer``), one in a
+            file its line too.
+        problems: what could not be read: notifications of the run.
+        complete: whether everything was read.
+        files: whether problems are with files, and so have a place.
+    """
+    run = {
+        "tool": {
+            "driver": {
+                "name": "gpuwarden",
+                "semanticVersion": __version__,
+                "rules": [_rule(text) for text in _RULES],
+            }
+        },
+        "columnKind": "unicodeCodePoints",
+        "invocations": [
+            {
+                "executionSuccessful": complete,
+                "toolExecutionNotifications": [_notification(problem, files=files) for problem in problems],
+            }
+        ],
+        "results": [result for line in objects for result in _results(line)],
+    }
+    return msgspec.json.format(msgspec.json.encode({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})).decode()
+
+
+def _rule(text: RuleText) -> Json:
+    return {
+        "id": text.id,
+        "name": "".join(word.capitalize() for word in text.id.split("-")),
+        "shortDescription": {"text": f"{text.title}."},
+        "fullDescription": {"text": f"{text.title}. {text.help}"},
+        "help": {"text": text.help, "markdown": f"**{text.title}.** {text.help}"},
+        "defaultConfiguration": {"level": _LEVELS[text.severity]},
+        "properties": {"tags": ["kubernetes", "gpu"]},
+    }
+
+
+def _results(line: ObjectLine) -> Iterator[Json]:
+    what = f"{line.kind} {line.namespace}/{line.name}"
+    for finding in line.findings:
+        yield _result(
+            line, finding.rule, _LEVELS[Severity(finding.severity)], f"{what}: {finding.message}", finding.path
+        )
+    if line.decision == REWRITTEN:
+        asks = "; ".join(line.asks)
+        message = f'{what}: {asks}: would be rewritten by policy "{line.policy}"'
+        yield _result(line, REWRITTEN, _LEVELS[None], message, "") | {
+            "properties": {"policy": line.policy, "patch": line.patch}
+        }
+
+
+def _result(line: ObjectLine, rule: str, level: str, message: str, field: str) -> Json:
+    return {
+        "ruleId": rule,
+        "ruleIndex": _INDEX[rule],
+        "level": level,
+        "message": {"text": printable(message)},
+        "locations": [_location(line)],
+        "partialFingerprints": {"gpuwardenObject/v1": _fingerprint(line, rule, field)},
+        "properties": {"policy": line.policy, "field": printable(field)},
+    }
+
+
+def _location(line: ObjectLine) -> Json:
+    logical = {
+        "name": printable(line.name),
+        "fullyQualifiedName": printable(f"{line.namespace}/{line.kind}/{line.name}"),
+        "kind": "resource",
+    }
+    location: Json = {"logicalLocations": [logical]}
+    if line.source is not None:
+        location["physicalLocation"] = _physical(line.source, line.line)
+    return location
+
+
+def _physical(source: str, line: int | None) -> Json:
+    physical: Json = {"artifactLocation": {"uri": _uri(source)}}
+    if line:
+        physical["region"] = {"startLine": line}
+    return physical
+
+
+def _uri(source: str) -> str:
+    """A file's name as a URI: absolute for an absolute path, otherwise relative to where the command ran."""
+    if source == "-":
+        return "stdin"
+    path = PurePath(source)
+    # A colon is quoted too: in a first part it would end a scheme.
+    return path.as_uri() if path.is_absolute() else quote(path.as_posix(), safe="/")
+
+
+def _fingerprint(line: ObjectLine, rule: str, field: str) -> str:
+    """What stays the same while lines move about: the object, the rule and the field."""
+    parts = [line.kind, line.namespace, line.name, rule, field]
+    return hashlib.sha256("\0".join(map(printable, parts)).encode()).hexdigest()[:32]
+
+
+def _notification(problem: ProblemLine, *, files: bool) -> Json:
+    if not files:
+        return {"level": "error", "message": {"text": printable(f"{problem.source}: {problem.message}")}}
+    return {
+        "level": "error",
+        "message": {"text": printable(problem.message)},
+        "locations": [{"physicalLocation": _physical(problem.source, problem.line)}],
+    }

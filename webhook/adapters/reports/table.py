@@ -1,0 +1,86 @@
+"""The table that ``gpuwarden check`` prints for people: what each object asks, what becomes of it and why."""
+
+from collections.abc import Sequence
+
+import msgspec
+from rich import box
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from webhook.adapters.reports.model import ObjectLine, Report, Totals
+
+_STYLES = {"unchanged": "green", "rewritten": "yellow", "denied": "bold red", "exempt": "dim"}
+# Wide enough for any sentence to stand on few lines where the output is a file or a pipe.
+_FILE_WIDTH = 160
+
+
+class Row(msgspec.Struct, frozen=True):
+    """An object with the sentences that tell what becomes of it."""
+
+    line: ObjectLine
+    becomes: Sequence[str]
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that colours on a terminal only, and has room elsewhere."""
+    made = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=_FILE_WIDTH)
+
+
+def show(target: Console, rows: Sequence[Row], report: Report) -> None:
+    """Print the objects that ask for GPUs or have findings, the problems, and the totals."""
+    shown = [row for row in rows if row.line.asks or row.line.findings]
+    if shown:
+        target.print(_table(shown))
+    for problem in report.problems:
+        where = problem.source if problem.line is None else f"{problem.source}:{problem.line}"
+        target.print(Text.assemble((f"{where}: ", "bold"), ("not read: ", "red"), problem.message))
+    target.print(_summary(report.totals))
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_lines=False, padding=(0, 2, 1, 0))
+    table.add_column("object", overflow="fold", ratio=3)
+    table.add_column("policy", overflow="fold", min_width=6)
+    table.add_column("asks", overflow="fold", ratio=2)
+    table.add_column("decision", min_width=9)
+    table.add_column("what and why", overflow="fold", ratio=6)
+    for row in rows:
+        line = row.line
+        decision = "exempt" if line.exempt else line.decision
+        what = Text.assemble(
+            (f"{line.kind} {line.name}", "bold"), f"\nin {line.namespace}\n", (f"{line.source}:{line.line}", "dim")
+        )
+        table.add_row(
+            what, line.policy, Text("\n".join(line.asks)), Text(decision, style=_STYLES[decision]), _reasons(row)
+        )
+    return table
+
+
+def _reasons(row: Row) -> Group:
+    line = row.line
+    if line.exempt:
+        return Group(Text(f"left alone: its {line.exempt} is exempt", style="dim"))
+    told = [Text(sentence) for sentence in row.becomes]
+    told += [
+        Text.assemble((f"{finding.rule}: ", "red" if finding.severity == "deny" else "yellow"), finding.message)
+        for finding in line.findings
+    ]
+    return Group(*(told or [Text("as the policy has it", style="dim")]))
+
+
+def _summary(totals: Totals) -> Text:
+    others = totals.objects - totals.asking
+    parts = [
+        (f"{totals.denied} refused", _STYLES["denied"] if totals.denied else "dim"),
+        (f"{totals.rewritten} rewritten", _STYLES["rewritten"] if totals.rewritten else "dim"),
+        (f"{totals.asking - totals.denied - totals.rewritten} unchanged", "green"),
+        (f"{others} without a GPU request", "dim"),
+        (f"{totals.problems} not read", "red" if totals.problems else "dim"),
+    ]
+    objects = "object" if totals.objects == 1 else "objects"
+    summary = Text(f"{totals.objects} {objects}: ")
+    for number, (words, style) in enumerate(parts):
+        summary.append(", " if number else "").append(words, style=style)
+    return summary

@@ -1,0 +1,133 @@
+"""Advising: what will become of a workload's pods, said when its template is applied. Never a change, never a refusal."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from webhook.application import review, telling
+from webhook.application.configuration import Configuration, Mode
+from webhook.application.namespaces import NamespaceNotFound, Namespaces, NamespaceUnavailable
+from webhook.application.recorder import Recorded, Recorder
+from webhook.application.review import Request
+from webhook.application.workloads import Workload, workload_of
+from webhook.engine import requests
+from webhook.engine.decision import Decision, Outcome, decide
+from webhook.engine.patch import patch
+from webhook.engine.pods import Pod
+from webhook.engine.policy import ANY_POLICY, NamespacePolicies, Policy
+
+
+class _Case(msgspec.Struct):
+    """A request whose template asks for GPUs and is not exempt, with everything that decides it."""
+
+    request: Request
+    workload: Workload
+    pod: Pod
+    policies: NamespacePolicies
+    configuration: Configuration
+
+
+class Advising:
+    """The answers to admission reviews of workloads that hold the template of pods.
+
+    Raises ``ReviewError`` for a review that can't be read. Where the namespace's labels can't be had the workload passes,
+    with an audit annotation that says so: its pods will be judged when they are made.
+    """
+
+    def __init__(self, configuration: Callable[[], Configuration], namespaces: Namespaces, recorder: Recorder) -> None:
+        """Decide by the configuration of the moment and the labels of namespaces."""
+        self._configuration = configuration
+        self._namespaces = namespaces
+        self._recorder = recorder
+
+    async def advise(self, body: bytes) -> bytes:
+        """Warnings by the policy that advises, audit annotations by the audit policy."""
+        request = review.decode(body)
+        if request.operation not in ("CREATE", "UPDATE") or request.sub_resource or request.kind is None:
+            return review.allowed(request)
+        kind = request.kind
+        workload = workload_of(f"{kind.group}/{kind.version}" if kind.group else kind.version, kind.kind)
+        if workload is None or not request.has_object:
+            return review.allowed(request)
+        pod = _template(request, workload)
+        if pod is None or pod.spec is None or not requests.read(pod.spec):
+            return review.allowed(request)
+        configuration = self._configuration()
+        exemptions = configuration.exemptions
+        exempt = exemptions.of_request(request.namespace, request.user_info.username) or exemptions.of_pod(pod)
+        if exempt:
+            return review.allowed(request, annotations={"exempt": exempt})
+        try:
+            labels = self._namespaces.cached(request.namespace)
+            if labels is None:
+                labels = await self._namespaces.fetch(request.namespace)
+        except (NamespaceUnavailable, NamespaceNotFound) as error:
+            return review.allowed(request, annotations={"error": str(error)})
+        return self._advice(_Case(request, workload, pod, configuration.policies.select(labels), configuration))
+
+    def _advice(self, case: _Case) -> bytes:
+        policies = case.policies
+        annotations: dict[str, str] = {}
+        dry_run = case.configuration.mode is Mode.AUDIT
+        policy = policies.enforce if dry_run and policies.advise is ANY_POLICY else policies.advise
+        decision = self._decide(case, "warn", policy)
+        if decision.outcome is Outcome.REWRITTEN and policy is policies.enforce and not dry_run:
+            # Rewriting is what an enforced policy is for; only what goes wrong is worth a word at every apply.
+            warnings = telling.advice(decision)
+        else:
+            warnings = telling.would_be(decision, policy)
+        if policies.audit is not ANY_POLICY:
+            audited = self._decide(case, "audit", policies.audit)
+            telling.annotate(annotations, "audit", policies.audit, audited)
+            telling.annotate_patch(annotations, "audit", patch(case.pod, audited.edits, case.workload.pointer))
+        warnings += [f"namespace {problem.path}: {problem.message}" for problem in policies.problems]
+        return review.allowed(case.request, None, telling.within_budget(warnings), annotations)
+
+    def _decide(self, case: _Case, mode: str, policy: Policy) -> Decision:
+        decision = decide(case.pod, policy, case.configuration.plugin)
+        recorded = Recorded(mode, policy.name, decision, False, "advise", case.request, case.pod)  # noqa: FBT003 - acted: never
+        self._recorder.decided(recorded)
+        return decision
+
+
+class _Templated(msgspec.Struct):
+    """``spec`` of a Deployment and its like."""
+
+    template: Pod | None = None
+
+
+class _Spec(msgspec.Struct):
+    spec: _Templated | None = None
+
+
+class _JobTemplate(msgspec.Struct, rename="camel"):
+    job_template: _Spec | None = None
+
+
+class _CronJob(msgspec.Struct):
+    spec: _JobTemplate | None = None
+
+
+_IN_SPEC = msgspec.json.Decoder(_Spec)
+_AT_ROOT = msgspec.json.Decoder(_Templated)
+_IN_JOB = msgspec.json.Decoder(_CronJob)
+_POD = msgspec.json.Decoder(Pod)
+
+
+def _template(request: Request, workload: Workload) -> Pod | None:
+    """The template within a workload, decoded no further than needed.
+
+    Raises:
+        ReviewError: it can't be read as one.
+    """
+    match workload.kind:
+        case "Pod":
+            return review.decode_json(_POD, request.object, "request.object")
+        case "PodTemplate":
+            return review.decode_json(_AT_ROOT, request.object, "request.object").template
+        case "CronJob":
+            cron = review.decode_json(_IN_JOB, request.object, "request.object").spec
+            found = cron and cron.job_template
+        case _:
+            found = review.decode_json(_IN_SPEC, request.object, "request.object")
+    return found.spec.template if found and found.spec else None

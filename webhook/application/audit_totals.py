@@ -1,0 +1,90 @@
+"""Totals of an audit: how many workloads become what, by namespace, policy, rule and form."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import TypeVar
+
+import msgspec
+
+from webhook.application.auditing import Row, Verdict
+from webhook.engine.decision import Outcome
+
+_K = TypeVar("_K")
+
+
+class Tally(msgspec.Struct):
+    """How many become what. Each counts once: what is exempt counts as that only."""
+
+    unchanged: int = 0
+    rewritten: int = 0
+    denied: int = 0
+    exempt: int = 0
+
+    def add(self, verdict: Verdict, number: int = 1) -> None:
+        """Count so many of a verdict."""
+        if verdict.exempt:
+            self.exempt += number
+        elif verdict.outcome is Outcome.DENIED:
+            self.denied += number
+        elif verdict.outcome is Outcome.REWRITTEN:
+            self.rewritten += number
+        else:
+            self.unchanged += number
+
+    @property
+    def sum(self) -> int:
+        """All of them."""
+        return self.unchanged + self.rewritten + self.denied + self.exempt
+
+
+class Flow(msgspec.Struct):
+    """How many ask for one form and get another."""
+
+    workloads: int = 0
+    pods: int = 0
+
+
+class Totals(msgspec.Struct):
+    """Everything that is counted.
+
+    Attributes:
+        workloads: by what becomes of the next pod of each.
+        pods: running pods, by what would become of each if it were made now.
+        namespaces, policies: workloads, by name.
+        rules: workloads with a finding of each rule.
+        flows: workloads and their running pods, by the form that is asked for and the one that results. A workload that asks
+            for several forms counts for each.
+    """
+
+    workloads: Tally = msgspec.field(default_factory=Tally)
+    pods: Tally = msgspec.field(default_factory=Tally)
+    namespaces: dict[str, Tally] = msgspec.field(default_factory=dict)
+    policies: dict[str, Tally] = msgspec.field(default_factory=dict)
+    rules: dict[str, int] = msgspec.field(default_factory=dict)
+    flows: dict[tuple[str, str], Flow] = msgspec.field(default_factory=dict)
+
+
+def totals(rows: Iterable[Row]) -> Totals:
+    """Count rows; maps are ordered by name."""
+    made = Totals()
+    rules: Counter[str] = Counter()
+    for row in rows:
+        verdict = row.verdict
+        made.workloads.add(verdict)
+        for of_pods, number in row.pods.items():
+            made.pods.add(of_pods, number)
+        made.namespaces.setdefault(row.namespace, Tally()).add(verdict)
+        made.policies.setdefault(verdict.policy, Tally()).add(verdict)
+        rules.update({finding.rule.value for finding in verdict.findings})
+        running = sum(row.pods.values())
+        for forms in verdict.forms:
+            flow = made.flows.setdefault(forms, Flow())
+            flow.workloads += 1
+            flow.pods += running
+    made.rules = _ordered(rules)
+    made.namespaces, made.policies = _ordered(made.namespaces), _ordered(made.policies)
+    return made
+
+
+def _ordered(counted: dict[str, _K]) -> dict[str, _K]:
+    return dict(sorted(counted.items()))

@@ -1,0 +1,276 @@
+"""Auditing: what a policy would make of the workloads there are, one row a controller, for running pods and templates."""
+
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from webhook.application.checking import Checker, Judgement
+from webhook.application.configuration import Configuration
+from webhook.application.workloads import WORKLOADS, Workload
+from webhook.engine import requests, summary
+from webhook.engine.choice import choose
+from webhook.engine.decision import Outcome
+from webhook.engine.findings import Finding
+from webhook.engine.labels import DOMAIN, NamespaceLabels
+from webhook.engine.nodes import NodeConstraints
+from webhook.engine.patch import Operation
+from webhook.engine.pods import Pod, PodSpec
+from webhook.engine.policy import Policy
+from webhook.engine.spelling import DevicePlugin
+from webhook.engine.statements import Statements
+
+PLAIN = "plain"
+"""The form of a request that names none: "a GPU, you choose"."""
+REFUSED = "refused"
+"""In place of the form that a refused request gets."""
+
+# Kinds that stand between a pod and whatever a person wrote: a pod of theirs is their controller's, where they have one.
+_BETWEEN = frozenset({"ReplicaSet", "ReplicationController", "Job"})
+_WORST = {Outcome.DENIED: 2, Outcome.REWRITTEN: 1, Outcome.UNCHANGED: 0}
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """The controller of an object, as its owner reference says."""
+
+    api_version: str
+    kind: str
+    name: str
+    uid: str = ""
+
+
+class Seen(msgspec.Struct):
+    """An object as it was found, while it is looked at.
+
+    Attributes:
+        pod: the pod, or the template that pods are made from.
+        over: it has ended or is ending: it holds no GPU, and nothing comes of it any more.
+        idle: it is told to have no pods.
+        source, line: where it stands, if in a file.
+    """
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    uid: str = ""
+    owner: Owner | None = None
+    pod: Pod | None = None
+    over: bool = False
+    idle: bool = False
+    source: str | None = None
+    line: int | None = None
+
+
+class Verdict(msgspec.Struct, frozen=True, eq=False):
+    """What a policy makes of a pod; pods that are alike share one, so that one verdict is equal to itself only.
+
+    Attributes:
+        policy: the policy's name.
+        outcome: what becomes of the pod.
+        exempt: why it is left alone, if it is.
+        asks: what each container asks for.
+        becomes: what becomes of it, in sentences.
+        forms: each form that is asked for, with the one that results (or ``REFUSED``).
+        findings: the findings, their paths within the object.
+        operations: the JSON Patch of the object.
+    """
+
+    policy: str
+    outcome: Outcome
+    exempt: str | None
+    asks: tuple[str, ...]
+    becomes: tuple[str, ...]
+    forms: tuple[tuple[str, str], ...]
+    findings: tuple[Finding, ...]
+    operations: tuple[Operation, ...]
+
+    @property
+    def rank(self) -> tuple[bool, int, int]:
+        """What tells the worse of two verdicts."""
+        return self.exempt is None, _WORST[self.outcome], len(self.findings)
+
+
+class Found(msgspec.Struct, frozen=True):
+    """An object that counts, in as much as is remembered of it; without a verdict it only links a pod to its controller."""
+
+    seen: Seen
+    verdict: Verdict | None
+
+
+class Row(msgspec.Struct):
+    """A controller, a pod without one, or an object in a file.
+
+    Attributes:
+        template: what becomes of pods made from its template; ``None`` where it has none, or one that asks for no GPU.
+        pods: the running pods that ask for GPUs, by the verdict on each.
+    """
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    uid: str = ""
+    source: str | None = None
+    line: int | None = None
+    template: Verdict | None = None
+    pods: dict[Verdict, int] = msgspec.field(default_factory=dict)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What becomes of its next pod: the template's verdict, or where there is none the worst of its pods'."""
+        return self.template or max(self.pods, key=lambda verdict: verdict.rank)
+
+    def running(self, outcome: Outcome) -> int:
+        """How many running pods would become this if they were created now; exempt ones are counted nowhere."""
+        return sum(n for verdict, n in self.pods.items() if verdict.outcome is outcome and not verdict.exempt)
+
+
+class Auditor:
+    """Judges objects one by one, remembering little of each."""
+
+    def __init__(self, configuration: Configuration, namespaces: Mapping[str, NamespaceLabels]) -> None:
+        """Take what decides: the configuration, and the labels of namespaces (``AssumedLabels`` for a what-if)."""
+        self._configuration = configuration
+        self._namespaces = namespaces
+        self._checker = Checker(configuration, namespaces)
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._by_pod: dict[bytes, Verdict] = {}
+        self._by_content: dict[bytes, Verdict] = {}
+        self._links: set[tuple[str, str, str]] = set()
+
+    def keep(self, seen: Seen) -> Found | None:
+        """What is to be remembered of an object; ``None`` if nothing comes of it.
+
+        Pods come first: of the kinds between pods and controllers only those are remembered that a pod seen before names,
+        or that have a verdict of their own.
+        """
+        owner = seen.owner
+        is_link = owner is not None and (seen.namespace, seen.kind, seen.name) in self._links
+        verdict = None
+        if not seen.over and not (owner and seen.kind in _BETWEEN and (seen.idle or owner.kind in WORKLOADS)):
+            verdict = self.verdict(seen)
+        if verdict is None and not is_link:
+            return None
+        if verdict and owner and owner.kind in _BETWEEN:
+            self._links.add((seen.namespace, owner.kind, owner.name))
+        seen.pod = None
+        return Found(seen, verdict)
+
+    def verdict(self, seen: Seen) -> Verdict | None:
+        """What becomes of a pod or template; ``None`` for one that says nothing about GPUs.
+
+        Pods of one controller are alike, so the answers are remembered by all that decides.
+        """
+        workload = WORKLOADS.get(seen.kind)
+        pod = seen.pod
+        if workload is None or pod is None or pod.spec is None or pod.is_mirror or not requests.read(pod.spec):
+            return None
+        policy = self._configuration.policies.select(
+            self._namespaces.get(seen.namespace) or NamespaceLabels(),
+        ).enforce
+        annotations = pod.metadata.annotations if pod.metadata else None
+        ours = annotations and sorted(key for key in annotations if key.startswith(DOMAIN))
+        exempt = seen.namespace in self._configuration.exemptions.namespaces
+        key = self._digest((seen.kind, policy.name, exempt, annotations is None, ours, pod.spec))
+        known = self._by_pod.get(key)
+        if known is None:
+            judgement = self._checker.judge(_manifest(workload, seen, pod))
+            made = _verdict(judgement, pod.spec, policy, self._configuration.plugin)
+            # The pods of a DaemonSet each name their node; what becomes of them is the same all the same.
+            known = self._by_pod[key] = self._by_content.setdefault(self._digest(made), made)
+        return known
+
+    def _digest(self, value: object) -> bytes:
+        return blake2b(self._encode(value), digest_size=16).digest()
+
+
+def rows(found: Iterable[Found]) -> list[Row]:
+    """Objects by their controllers, in the order of namespace, kind and name."""
+    everything = list(found)
+    links = {
+        (one.seen.namespace, one.seen.kind, one.seen.name): one.seen.owner
+        for one in everything
+        if one.seen.owner and one.seen.kind in _BETWEEN
+    }
+    made: dict[tuple[object, ...], Row] = {}
+    for one in everything:
+        if one.verdict is None:
+            continue
+        seen = one.seen
+        top = _top(seen, links)
+        # Objects in files are what someone wrote: each is a row, at its place.
+        own = top.kind == seen.kind and top.name == seen.name
+        place = (seen.source, seen.line) if seen.source is not None and own else None
+        key = (seen.namespace, top.kind, top.name, place)
+        row = made.get(key)
+        if row is None:
+            row = made[key] = Row(top.api_version, top.kind, seen.namespace, top.name, top.uid)
+        if row.source is None:
+            row.source, row.line = seen.source, seen.line
+        if seen.kind == "Pod":
+            row.pods[one.verdict] = row.pods.get(one.verdict, 0) + 1
+        elif row.template is None or one.verdict.rank > row.template.rank:
+            row.template = one.verdict
+    return sorted(made.values(), key=lambda row: (row.namespace, row.kind, row.name, row.source or "", row.line or 0))
+
+
+def _top(seen: Seen, links: Mapping[tuple[str, str, str], Owner | None]) -> Owner:
+    """The controller that a person knows an object by."""
+    own = Owner(seen.api_version, seen.kind, seen.name, seen.uid)
+    if seen.owner is None or not (seen.kind == "Pod" or seen.kind in _BETWEEN):
+        return own
+    top = seen.owner
+    passed = {(top.kind, top.name)}
+    while above := links.get((seen.namespace, top.kind, top.name)):
+        if (above.kind, above.name) in passed:
+            break
+        passed.add((above.kind, above.name))
+        top = above
+    return top
+
+
+def _manifest(workload: Workload, seen: Seen, pod: Pod) -> dict[str, Any]:
+    """An object as ``Checker`` takes it, the pod's typed view in the place of the pod."""
+    metadata: dict[str, Any] = {"name": seen.name, "namespace": seen.namespace}
+    if not workload.steps:
+        annotations = pod.metadata.annotations if pod.metadata else None
+        return {"kind": seen.kind, "metadata": metadata | {"annotations": annotations}, "spec": pod.spec}
+    inner: Any = pod
+    for step in reversed(workload.steps):
+        inner = {step: inner}
+    return {"kind": seen.kind, "metadata": metadata, **inner}
+
+
+def _verdict(judgement: Judgement, spec: PodSpec, policy: Policy, plugin: DevicePlugin) -> Verdict:
+    decision = judgement.decision
+    return Verdict(
+        policy=judgement.policy.name,
+        outcome=decision.outcome,
+        exempt=judgement.exempt,
+        asks=tuple(summary.asked(decision)),
+        becomes=tuple(summary.changes(decision, "would become")),
+        forms=tuple(_forms(judgement, spec, policy, plugin)),
+        findings=judgement.findings,
+        operations=judgement.operations,
+    )
+
+
+def _forms(judgement: Judgement, spec: PodSpec, policy: Policy, plugin: DevicePlugin) -> list[tuple[str, str]]:
+    """Each form that the pod's containers ask for, with the one that they get."""
+    decision = judgement.decision
+    nodes = NodeConstraints(spec)
+    statements = Statements(nodes)
+    before = [_stated(statements, ask.amounts[0].resource) for ask in decision.asks]
+    if decision.denials:
+        after = [REFUSED] * len(before)
+    elif judgement.exempt or policy.permits_any or policy.unreadable:
+        after = before
+    else:
+        after = [str(request.form) for request in choose(decision.asks, policy, nodes, plugin)]
+    return list(dict.fromkeys(zip(before, after, strict=True)))
+
+
+def _stated(statements: Statements, resource: Any) -> str:
+    return " or ".join(map(str, statements.of(resource))) or PLAIN

@@ -1,0 +1,132 @@
+"""What each rule means, for reports and documentation: a title, and a sentence or two of help, by the rule's id."""
+
+import msgspec
+
+from webhook.engine.findings import Rule, Severity
+
+REWRITTEN = "rewritten"
+"""Id in reports, beside the rules', of what is no finding: the pod would be rewritten."""
+UNREADABLE_LABEL = "unreadable-label"
+"""Id in reports of a namespace whose label names no policy."""
+
+
+class RuleText(msgspec.Struct, frozen=True):
+    """A rule in words.
+
+    Attributes:
+        id: the rule's id.
+        severity: what a finding does under enforce; ``None`` for what is no finding.
+        title: what is wrong, in a few words.
+        help: why, and what to do.
+    """
+
+    id: str
+    severity: Severity | None
+    title: str
+    help: str
+
+
+def _deny(rule: Rule, title: str, help_: str) -> RuleText:
+    return RuleText(rule.value, Severity.DENY, title, help_)
+
+
+def _warn(rule: Rule, title: str, help_: str) -> RuleText:
+    return RuleText(rule.value, Severity.WARN, title, help_)
+
+
+RULE_TEXTS = {
+    text.id: text
+    for text in (
+        _deny(
+            Rule.NOT_A_WHOLE_NUMBER,
+            "The quantity is not a whole number",
+            "GPUs are counted, not divided: 0.5 or 1500m is no count. Write an integer, and choose a shared form or a MIG "
+            "profile for a part of a GPU.",
+        ),
+        _deny(
+            Rule.LIMITS_REQUESTS_DIFFER,
+            "Limits and requests differ, or only requests is set",
+            "Kubernetes takes an extended resource from limits and wants requests to be the same. Write it in limits only.",
+        ),
+        _deny(
+            Rule.MIXED_GPU_RESOURCES,
+            "One container asks for two GPU resources",
+            "The container would be charged for both and see only one. Keep one of them, or use a container for each.",
+        ),
+        _deny(
+            Rule.GPU_NOT_PERMITTED,
+            "The namespace's policy permits no GPU",
+            "The policy is \"none\", or the namespace's label can't be read, which never loosens anything. Remove the "
+            "request, use another namespace, or mend the label.",
+        ),
+        _deny(
+            Rule.FORM_NOT_PERMITTED,
+            "The policy does not permit the form that is asked for",
+            "An explicit request is taken at its word: it is permitted, translated to the same form on the other platform, "
+            "or refused. Ask for a form that the policy lists, or write a plain nvidia.com/gpu request to be given its first.",
+        ),
+        _deny(
+            Rule.SHARED_REQUEST_ABOVE_ONE,
+            "More than one slot of a shared GPU",
+            "A shared GPU is access, not capacity: two slots are not twice the compute and may be the same GPU. The "
+            'kubelet would fail the pod ("maximum request size for shared resources is 1"), and its controller would make '
+            "another. Request 1, or use a namespace whose policy permits whole GPUs.",
+        ),
+        _deny(
+            Rule.SELECTOR_CONFLICT,
+            "The pod selects nodes that never have the form",
+            "The form stands on nodes with a label that the pod's nodeSelector or node affinity excludes, so the pod would "
+            "stay Pending for ever. Remove that constraint, or ask for another form.",
+        ),
+        _deny(
+            Rule.PER_CONTAINER_LIMIT,
+            "A container asks for more than the policy's maxPerContainer",
+            "Request fewer, or ask the cluster's operators for a namespace with a wider policy.",
+        ),
+        _deny(
+            Rule.PER_POD_LIMIT,
+            "A pod asks for more than the policy's maxPerPod",
+            "What counts is what the pod's containers hold at once. Request fewer, or use several pods.",
+        ),
+        _deny(
+            Rule.NOT_REWRITTEN,
+            "The pod is not spelled as the policy has it",
+            "It was made before the policy, while the mutating webhook did not answer, or another webhook undid the change. "
+            "Make the pod again.",
+        ),
+        _warn(
+            Rule.MIG_COUNT_ABOVE_ONE,
+            "Several MIG slices in one container",
+            "A CUDA process uses one MIG slice. Ask for one larger slice, or for 1.",
+        ),
+        _warn(
+            Rule.GKE_SELECTORS_INCOMPLETE,
+            "Only one of GKE's two sharing selectors",
+            "GKE Autopilot refuses the sharing strategy without the client count, and the other way round. Add the other.",
+        ),
+        _warn(
+            Rule.GKE_MPS_NEEDS_HOST_IPC,
+            "MPS on GKE without hostIPC",
+            "MPS on GKE needs hostIPC: true. That weakens the pod's isolation, so it is never set for the user.",
+        ),
+        _warn(
+            Rule.UNKNOWN_GPU_RESOURCE,
+            "A resource name that only looks like a GPU's",
+            "No node offers it, so the pod would stay Pending for ever. The message names the nearest real one.",
+        ),
+        RuleText(
+            REWRITTEN,
+            None,
+            "The request would be spelled as the policy has it",
+            "A plain request becomes the policy's first form, and an explicit one gets what its form needs. Nothing is to be "
+            "done; the patch says what would change.",
+        ),
+        RuleText(
+            UNREADABLE_LABEL,
+            Severity.DENY,
+            "The namespace's label names no policy",
+            "A bad enforce label refuses every pod that asks for a GPU; a bad warn or audit label counts as any. Write the "
+            "value that the message names.",
+        ),
+    )
+}

@@ -1,0 +1,209 @@
+"""``gpuwarden audit``: what policies would make of the workloads that are there, in a cluster or in files."""
+
+import os
+import random
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from webhook.adapters.kubernetes.backoff import Backoff
+from webhook.adapters.kubernetes.connect import connect
+from webhook.adapters.kubernetes.errors import ConfigurationError
+from webhook.adapters.kubernetes.patient import PatientApi
+from webhook.adapters.kubernetes.policyreports import ReportStore
+from webhook.adapters.kubernetes.workloads import ClusterReader
+from webhook.adapters.reports import audit_table, junit, sarif, table
+from webhook.adapters.reports.audit import AuditReport, audit_report
+from webhook.adapters.reports.csv import csv
+from webhook.adapters.reports.model import ProblemLine
+from webhook.adapters.reports.progress import ProgressBar
+from webhook.application import assumptions
+from webhook.application.assumptions import AssumedLabels, Assumption, AssumptionError, Judged
+from webhook.application.audit_totals import totals
+from webhook.application.auditing import Auditor
+from webhook.application.configuration import Configuration
+from webhook.cli.audit_input import FILES, Gathered, Labels, from_cluster, from_files
+from webhook.cli.audit_writing import Unreadable, write_reports
+from webhook.cli.judging import (
+    EXIT_REFUSED,
+    EXIT_USAGE,
+    ConfigOption,
+    load_configuration,
+    load_namespaces,
+    usage_error,
+)
+
+
+class Output(StrEnum):
+    """How ``audit`` tells what it found."""
+
+    TABLE = "table"
+    JSON = "json"
+    JUNIT = "junit"
+    SARIF = "sarif"
+    CSV = "csv"
+    HTML = "html"
+
+
+def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Files, folders (searched recursively), or - for standard input; the cluster if none is named."
+        ),
+    ] = None,
+    namespace: Annotated[
+        list[str] | None, typer.Option("--namespace", "-n", help="Look at this namespace only; repeatable.")
+    ] = None,
+    assume: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--assume",
+            metavar="NAMESPACE=POLICY",
+            help="What if: this policy in place of the namespace's label; * stands for any part of the name, and the most "
+            "specific counts. Repeatable.",
+        ),
+    ] = None,
+    mode: Annotated[
+        Judged, typer.Option("--mode", help="Judge by the policy of this label of the namespaces.")
+    ] = Judged.ENFORCE,
+    config: ConfigOption = None,
+    namespaces: Annotated[
+        Path | None,
+        # Not from the environment, as elsewhere: what serves the webhook must not stand in the way of a cluster's audit.
+        typer.Option(
+            "--namespaces", help="With files: namespaces and their labels, as kubectl get namespaces -o yaml prints."
+        ),
+    ] = None,
+    kubeconfig: Annotated[
+        Path | None, typer.Option(envvar="GPUWARDEN_KUBECONFIG", help="Kubeconfig of the cluster; as in kubectl.")
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option(envvar="GPUWARDEN_CONTEXT", help="Context of the kubeconfig, as in kubectl.")
+    ] = None,
+    output: Annotated[
+        Output | None,
+        typer.Option("--output", "-o", help="table: for people; html: a page to look at; the others for programs."),
+    ] = None,
+    everything: Annotated[  # noqa: FBT002 - typer's way to say a flag
+        bool, typer.Option("--all", "-a", help="In the table, list workloads that stay as they are too.")
+    ] = False,
+    strict: Annotated[  # noqa: FBT002 - likewise
+        bool, typer.Option("--strict", help="Exit 1 also where something would be rewritten.")
+    ] = False,
+    write: Annotated[  # noqa: FBT002 - likewise
+        bool,
+        typer.Option("--write-reports", help="Write PolicyReports (or OpenReports' Reports) into the cluster."),
+    ] = False,
+) -> None:
+    """Tell what would become of the workloads that ask for GPUs: unchanged, rewritten or denied, and why.
+
+    Reads a live cluster (nothing is changed there), or files. Running pods and the templates of their controllers are
+    judged by their namespaces' policies, or by those that --assume names. A controller is one line: what becomes of its
+    next pod, and how many of its running pods would become what.
+
+    Exit codes: 0 nothing refused; 1 something refused (with --strict: or rewritten); 2 wrong usage, unreadable input, or
+    a cluster that can't be read. With --write-reports what is refused stands in the reports: 0 they are written; 2 not.
+    """
+    now = datetime.now(UTC)
+    configuration = load_configuration(config)
+    names = list(dict.fromkeys(namespace or []))
+    assumed = _assumptions(assume or [], configuration)
+    if write and (paths or assumed):
+        raise usage_error("--write-reports tells of the cluster as it is: leave out paths and --assume")
+    if namespaces and not paths:
+        raise usage_error("--namespaces goes with files; a cluster has its own")
+
+    def auditor(labels: Labels) -> Auditor:
+        if not paths:
+            _names_exist(assumed, labels, names)
+        return Auditor(configuration, AssumedLabels(labels, configuration.policies, assumed, mode))
+
+    if paths:
+        gathered = from_files(paths, load_namespaces(namespaces), names, auditor)
+    else:
+        api = _cluster(kubeconfig, context)
+        with ProgressBar(table.console(stderr=True)) as progress:
+            gathered = from_cluster(ClusterReader(api, progress), api.host, names, auditor)
+            unreadable = _unreadable(gathered.labels, configuration)
+            if write:
+                write_reports(ReportStore(api, progress), gathered, unreadable, names, now)
+    report = _report(gathered, _unreadable(gathered.labels, configuration), assumed, mode, now)
+    if output or not write:
+        _show(report, output or Output.TABLE, strict=strict, everything=everything, complete=gathered.complete)
+    if not gathered.complete:
+        raise typer.Exit(EXIT_USAGE)
+    refused = report.totals.workloads.denied or (strict and report.totals.workloads.rewritten)
+    if refused and not write:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def _assumptions(texts: list[str], configuration: Configuration) -> tuple[Assumption, ...]:
+    try:
+        return assumptions.parse(texts, configuration.policies)
+    except AssumptionError as error:
+        raise usage_error("\n".join(f"--assume {problem}" for problem in error.problems)) from error
+
+
+def _names_exist(assumed: Iterable[Assumption], labels: Labels, names: list[str]) -> None:
+    """In a cluster, an assumption on a namespace that is not there is a slip of the pen, and would show nothing."""
+    unknown = assumptions.unknown_names(assumed, labels)
+    if unknown:
+        among = " among those that -n names" if names else ""
+        raise usage_error("\n".join(f"--assume {problem}{among}" for problem in unknown))
+
+
+def _cluster(kubeconfig: Path | None, context: str | None) -> PatientApi:
+    try:
+        return PatientApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
+    except ConfigurationError as error:
+        raise usage_error(str(error)) from error
+
+
+def _unreadable(labels: Labels, configuration: Configuration) -> Unreadable:
+    selected = ((name, configuration.policies.select(of_namespace)) for name, of_namespace in sorted(labels.items()))
+    return {name: policies.problems for name, policies in selected if policies.problems}
+
+
+def _report(
+    gathered: Gathered, unreadable: Unreadable, assumed: Iterable[Assumption], mode: Judged, now: datetime
+) -> AuditReport:
+    notes = [
+        f"namespace {name}: {problem.path}: {problem.message}"
+        for name, problems in unreadable.items()
+        for problem in problems
+    ]
+    return audit_report(
+        gathered.rows,
+        totals(gathered.rows),
+        now=now,
+        origin=gathered.origin,
+        judged_by=mode.value,
+        assumptions=map(str, assumed),
+        seen=gathered.seen,
+        problems=[ProblemLine(source=p.source, line=p.line, message=p.message) for p in gathered.problems],
+        notes=[*gathered.notes, *notes],
+    )
+
+
+def _show(report: AuditReport, output: Output, *, strict: bool, everything: bool, complete: bool) -> None:
+    match output:
+        case Output.TABLE:
+            audit_table.show(table.console(), report, everything=everything)
+        case Output.JSON:
+            typer.echo(report.model_dump_json(by_alias=True, indent=2))
+        case Output.JUNIT:
+            typer.echo(junit.junit(report.objects, report.problems, strict=strict), nl=False)
+        case Output.SARIF:
+            files = report.origin == FILES
+            typer.echo(sarif.sarif(report.objects, report.problems, complete=complete, files=files))
+        case Output.CSV:
+            typer.echo(csv(report.objects), nl=False)
+        case Output.HTML:
+            from webhook.adapters.reports.html import html  # noqa: PLC0415 - the template engine, for those who want a page
+
+            typer.echo(html(report), nl=False)

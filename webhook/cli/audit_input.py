@@ -1,0 +1,157 @@
+"""Where an audit gets what it judges: from a cluster's API server, or from files."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from webhook.adapters.kubernetes.errors import ApiError, Fault
+from webhook.adapters.kubernetes.workloads import ClusterReader, Unread
+from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
+from webhook.application.auditing import Auditor, Found, Owner, Row, Seen, rows
+from webhook.application.checking import UnreadablePodError, pod_of
+from webhook.application.workloads import workload_of
+from webhook.cli.judging import read_paths, usage_error
+from webhook.engine.labels import NamespaceLabels
+
+Labels = Mapping[str, NamespaceLabels]
+FILES = "files"
+"""The origin of what stands in files."""
+NewAuditor = Callable[[Labels], Auditor]
+"""Makes the auditor when the namespaces' labels are known."""
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What was judged.
+
+    Attributes:
+        labels: the namespaces' own labels, of those that were looked at.
+        seen: how many objects of each kind were looked at.
+        complete: whether everything could be read.
+    """
+
+    origin: str
+    labels: Labels
+    rows: list[Row]
+    seen: dict[str, int]
+    problems: list[ManifestProblem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing."""
+        return not any(problem.fatal for problem in self.problems)
+
+
+def from_cluster(reader: ClusterReader, host: str, names: Sequence[str], auditor_of: NewAuditor) -> Gathered:
+    """Judge what is in a cluster, in these namespaces or (if none is named) in all.
+
+    Raises:
+        typer.Exit: 2, after saying why, where the cluster can't be read.
+    """
+    try:
+        labels = reader.namespaces(names)
+        auditor = auditor_of(labels)
+        gathered = Gathered(host, labels, [], reader.counts)
+        found: list[Found] = []
+        for one in reader.workloads(list(labels) if names else (), auditor.keep):
+            if isinstance(one, Found):
+                found.append(one)
+            else:
+                _unread(one, gathered)
+    except ApiError as error:
+        raise usage_error(_unreadable(error, names)) from error
+    gathered.rows = rows(found)
+    return gathered
+
+
+def _unread(unread: Unread, into: Gathered) -> None:
+    if unread.served:
+        into.problems.append(ManifestProblem(unread.what, None, unread.detail))
+    else:
+        into.notes.append(f"{unread.what}: the API server has none ({unread.detail})")
+
+
+def _unreadable(error: ApiError, names: Sequence[str]) -> str:
+    if error.fault is Fault.NOT_FOUND and names:
+        return f"--namespace: {error.detail}"
+    message = f"the cluster can't be read: {error.detail}"
+    if error.fault is Fault.FORBIDDEN and not names:
+        message += "; name the namespaces that you may read with -n"
+    return message
+
+
+def from_files(paths: Sequence[str], known: Labels, names: Sequence[str], auditor_of: NewAuditor) -> Gathered:
+    """Judge what stands in files, in these namespaces or (if none is named) in all.
+
+    An object that names no namespace counts as being in the one that is named, if that is only one, as kubectl has it.
+    """
+    given = read_paths(paths)
+    labels = {**known, **given.namespaces()}
+    auditor = auditor_of(labels)
+    gathered = Gathered(FILES, labels, [], {}, given.problems)
+    default = names[0] if len(names) == 1 else "default"
+    seen = []
+    for _, items in given.sources:
+        for item in items:
+            try:
+                one = _seen(item, default)
+            except UnreadablePodError as error:
+                gathered.problems.append(ManifestProblem(item.source, item.line, str(error)))
+                continue
+            if one is not None and _wanted(one, names):
+                seen.append(one)
+                gathered.seen[one.kind] = gathered.seen.get(one.kind, 0) + 1
+    # A file may hold anything in any order; pods come first, so that what links them to their controllers is known.
+    seen.sort(key=lambda one: one.kind != "Pod")
+    gathered.rows = rows(found for one in seen if (found := auditor.keep(one)))
+    return gathered
+
+
+def _wanted(seen: Seen, names: Collection[str]) -> bool:
+    return not names or seen.namespace in names
+
+
+def _seen(item: ManifestObject, default: str) -> Seen | None:
+    """An object of a file as an audit sees it; ``None`` for one that holds no pod."""
+    manifest = item.object
+    workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"))
+    if workload is None:
+        return None
+    metadata = _map(manifest.get("metadata"))
+    return Seen(
+        api_version=str(manifest.get("apiVersion") or ""),
+        kind=workload.kind,
+        namespace=str(metadata.get("namespace") or default),
+        name=str(metadata.get("name") or metadata.get("generateName") or ""),
+        uid=str(metadata.get("uid") or ""),
+        owner=_owner(metadata),
+        pod=pod_of(workload, manifest),
+        over="deletionTimestamp" in metadata or _ended(_map(manifest.get("status"))),
+        idle=_map(manifest.get("spec")).get("replicas") == 0,
+        source=item.source,
+        line=item.line,
+    )
+
+
+def _owner(metadata: Mapping[str, Any]) -> Owner | None:
+    references = metadata.get("ownerReferences")
+    for reference in references if isinstance(references, list) else ():
+        if isinstance(reference, Mapping) and reference.get("controller") is True:
+            texts = (str(reference.get(key) or "") for key in ("apiVersion", "kind", "name", "uid"))
+            return Owner(*texts)
+    return None
+
+
+def _ended(status: Mapping[str, Any]) -> bool:
+    """Whether a pod or a job has come to its end, as a dump of a cluster tells."""
+    conditions = status.get("conditions")
+    done = (
+        _map(condition).get("status") == "True" and _map(condition).get("type") in {"Complete", "Failed"}
+        for condition in (conditions if isinstance(conditions, list) else ())
+    )
+    return status.get("phase") in {"Succeeded", "Failed"} or any(done)
+
+
+def _map(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,62 @@
+"""What ``gpuwarden audit --write-reports`` does: the audit's results as report objects in the cluster."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+import typer
+
+from webhook.adapters.kubernetes.errors import ApiError
+from webhook.adapters.kubernetes.policyreports import ReportStore
+from webhook.adapters.reports import policyreport
+from webhook.application.report_api import ReportApi
+from webhook.cli.audit_input import Gathered
+from webhook.cli.judging import usage_error
+from webhook.engine.policy import LabelProblem
+
+Unreadable = Mapping[str, Sequence[LabelProblem]]
+"""The labels that name no policy, by namespace."""
+
+
+def write_reports(
+    store: ReportStore, gathered: Gathered, unreadable: Unreadable, names: Sequence[str], now: datetime
+) -> None:
+    """Make our reports in the cluster say what was gathered, and say on standard error what was done.
+
+    Args:
+        store: the cluster's reports.
+        gathered: what was judged.
+        unreadable: the namespaces whose labels can't be read.
+        names: the namespaces that were looked at; the reports of others stay. All, if none is named.
+        now: the time that results carry.
+
+    Raises:
+        typer.Exit: 2, after saying why. Where not everything could be read nothing is written: what is missing would look
+            mended.
+    """
+    if not gathered.complete:
+        missing = "; ".join(f"{problem.source}: {problem.message}" for problem in gathered.problems if problem.fatal)
+        raise usage_error(f"no report was written, because not everything could be read: {missing}")
+    try:
+        api = store.find_api()
+        if api is None:
+            raise usage_error(
+                "no report was written: the cluster has no API for reports; install the definitions of PolicyReport "
+                "(wgpolicyk8s.io/v1alpha2, which Kyverno brings) or of OpenReports (openreports.io/v1alpha1)"
+            )
+        written = store.write(api, _documents(api, gathered, {} if names else unreadable, now), names)
+    except ApiError as error:
+        raise usage_error(f"reports could not be written: {error.detail}") from error
+    for problem in written.problems:
+        typer.echo(problem, err=True)
+    counts = f"{written.created} created, {written.updated} updated, {written.unchanged} unchanged, {written.removed} removed"
+    typer.echo(f"{api.plural} and {api.cluster_plural} of {api.group}: {counts}", err=True)
+
+
+def _documents(api: ReportApi, gathered: Gathered, unreadable: Unreadable, now: datetime) -> Iterator[dict[str, Any]]:
+    """The reports of each namespace that is still there, one after the other, and the cluster's."""
+    for namespace, rows in groupby(gathered.rows, key=lambda row: row.namespace):
+        if namespace in gathered.labels:
+            yield from policyreport.namespace_reports(api, namespace, rows, now)
+    yield from policyreport.cluster_reports(api, unreadable, now)

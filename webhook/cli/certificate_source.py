@@ -1,0 +1,243 @@
+"""Where the serving certificate comes from: a trial's own, files that are read again, or a CA that replicas keep together."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from webhook.adapters.http.apps import Part
+from webhook.adapters.kubernetes.certificate_store import KubernetesCertificateStore
+from webhook.adapters.metrics import Metrics
+from webhook.adapters.tls.files import PairFiles
+from webhook.adapters.tls.serving import ServingCertificate
+from webhook.application.authority import new_key, self_signed_pair
+from webhook.application.bundle_keeper import BundleKeeper
+from webhook.application.certificate_keeper import CertificateKeeper, TickReport
+from webhook.application.certificates import CertificateError
+from webhook.application.rotation_observation import RotationSettings
+from webhook.application.serving_names import ServingNames
+from webhook.cli.options import Options, StartError
+
+if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a cluster
+    from webhook.adapters.kubernetes.client import ApiServer
+
+_TRIAL_NAMES = ("localhost",)
+_TRIAL_ADDRESSES = ("127.0.0.1", "::1")
+_TRIAL_LIFETIME = timedelta(days=30)
+# Everything is compared at every tick: often while something is under way, seldom while all is well.
+_BUSY_SECONDS, _STEADY_SECONDS = 1.0, 10.0
+# ... but a leaf is renewed at two thirds of its life, and a rotation has to be through before it ends.
+_TICKS_PER_LEAF = 10
+_log = structlog.get_logger("gpuwarden.certificates")
+
+
+def now() -> datetime:
+    """The time, aware of its zone."""
+    return datetime.now(UTC)
+
+
+class CertificateSource(Protocol):
+    """A source with its share of the server's life."""
+
+    serving: ServingCertificate
+
+    def poll(self) -> None:
+        """Do what is due, about once a second, in a thread."""
+
+    def parts(self) -> list[Part]:
+        """What ``/readyz`` says of it."""
+
+
+class _Source:
+    """What all sources share: the certificate that is served, and when it ends."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.serving = ServingCertificate(now)
+        self._metrics = metrics
+
+    def poll(self) -> None:
+        """Tell when the certificate ends."""
+        if pair := self.serving.pair:
+            self._metrics.certificate_expires("leaf", pair.certificate.not_valid_after_utc)
+
+    def parts(self) -> list[Part]:
+        """Ready while the certificate is valid."""
+        pair = self.serving.pair
+        if pair is None:
+            return [Part(name="certificate", ready=False, message="no serving certificate yet")]
+        end = pair.certificate.not_valid_after_utc
+        return [Part(name="certificate", ready=now() < end, message=f"valid until {end.isoformat()}")]
+
+
+class TrialSource(_Source):
+    """A certificate for localhost, made at start."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        super().__init__(metrics)
+        made = self_signed_pair(_TRIAL_NAMES, _TRIAL_ADDRESSES, now(), _TRIAL_LIFETIME)
+        self.serving.replace(made.leaf)
+        bundle = base64.b64encode(made.ca.certificate_pem).decode()
+        _log.warning("serving with a certificate made for this trial", ca_bundle=bundle)
+
+
+class FileSource(_Source):
+    """A pair of files, read again when they change."""
+
+    def __init__(self, files: PairFiles, metrics: Metrics) -> None:
+        """Read the pair.
+
+        Raises:
+            StartError: it can't be used.
+        """
+        super().__init__(metrics)
+        self._files = files
+        self._failure = ""
+        try:
+            self.serving.replace(files.read())
+        except CertificateError as error:
+            raise StartError(str(error)) from error
+        metrics.loaded("certificate")
+
+    def poll(self) -> None:
+        """Serve a new pair; a bad one changes nothing, is logged once, and shows in a metric and in ``/readyz``."""
+        super().poll()
+        try:
+            pair = self._files.changed(self.serving.pair)
+            if pair is not None:
+                self.serving.replace(pair)
+        except CertificateError as error:
+            if str(error) != self._failure:
+                self._failure = str(error)
+                self._metrics.reloaded("certificate", good=False)
+                _log.error("certificate not reloaded, the old one stays", reason=self._failure)
+            return
+        if pair is not None or self._failure:
+            self._failure = ""
+            self._metrics.reloaded("certificate", good=True)
+            _log.info("certificate reloaded")
+
+
+class TrustedSource:
+    """A source whose trust in the cluster is kept or at least watched: what a keeper does at every tick."""
+
+    def __init__(
+        self, inner: _Source, tick: Callable[[], TickReport], metrics: Metrics, steady: float = _STEADY_SECONDS
+    ) -> None:
+        """Tick every ``steady`` seconds while all is well."""
+        self._inner = inner
+        self._tick = tick
+        self._metrics = metrics
+        self._steady = steady
+        self._report = TickReport()
+        self._due = 0.0
+        self.serving = inner.serving
+
+    def poll(self) -> None:
+        """Tick when one is due."""
+        self._inner.poll()
+        if time.monotonic() < self._due:
+            return
+        report = self._tick()
+        calm = report.trusted and not report.failures and not report.waiting
+        self._due = time.monotonic() + (self._steady if calm else _BUSY_SECONDS)
+        self._tell(report)
+        self._report = report
+
+    def parts(self) -> list[Part]:
+        """The certificate, and whether every webhook configuration trusts it."""
+        report = self._report
+        trouble = "; ".join((*report.failures, *report.waiting)) or "not looked yet"
+        message = "every webhook configuration trusts what is served" if report.trusted else trouble
+        return [*self._inner.parts(), Part(name="trust", ready=report.trusted, message=message)]
+
+    def _tell(self, report: TickReport) -> None:
+        for name, end in report.expiries.items():
+            self._metrics.certificate_expires(name, end)
+        self._metrics.rotation(report.phase.value if report.phase else None, failures=len(report.failures))
+        for sentence in report.done:
+            _log.info("certificates changed", what=sentence)
+        for sentence in report.failures:
+            if sentence not in self._report.failures:
+                _log.error("certificates failed", reason=sentence)
+
+
+def certificate_source(options: Options, api: Callable[[], ApiServer], metrics: Metrics) -> CertificateSource:
+    """The source that the options choose.
+
+    Raises:
+        StartError: they choose none, more than one, or one that can't be had.
+    """
+    cert_file, key_file = options.tls_cert_file, options.tls_private_key_file
+    ways = [bool(cert_file or key_file), options.tls_self_signed, options.manage_certificates]
+    if sum(ways) != 1 or bool(cert_file) != bool(key_file):
+        raise StartError(
+            "give one of: --tls-cert-file with --tls-private-key-file; --manage-certificates in a cluster; "
+            "--tls-self-signed for a trial"
+        )
+    if options.manage_certificates:
+        return _managed(options, api(), metrics)
+    if cert_file is None or key_file is None:
+        return TrialSource(metrics)
+    source = FileSource(PairFiles(cert_file, key_file), metrics)
+    if options.webhook_configuration is None:
+        return source
+    store = _store(options, api(), options.webhook_configuration)
+    bundle = options.ca_bundle_file
+    keeper = BundleKeeper(store, lambda: source.serving.pair, bundle.read_bytes if bundle else None, now)
+    return TrustedSource(source, keeper.tick, metrics)
+
+
+def _managed(options: Options, api: ApiServer, metrics: Metrics) -> TrustedSource:
+    source = _Source(metrics)
+    name = options.webhook_configuration or options.service
+    service = f"{options.service}.{options.pod_namespace}.svc"
+    extra_ips = [n for n in options.tls_name if _is_address(n)]
+    extra_dns = [n for n in options.tls_name if n not in extra_ips]
+    try:
+        names = ServingNames.parse([service, f"{options.service}.{options.pod_namespace}", *extra_dns], extra_ips)
+    except CertificateError as error:
+        raise StartError(f"--service, --pod-namespace, --tls-name: {error}") from error
+    settings = _rotation_settings(options)
+    keeper = CertificateKeeper(
+        store=_store(options, api, name),
+        holder=source.serving,
+        names=names,
+        settings=settings,
+        clock=now,
+        monotonic=time.monotonic,
+        new_key=new_key,
+    )
+    steady = min(_STEADY_SECONDS, settings.leaf_lifetime.total_seconds() / _TICKS_PER_LEAF)
+    return TrustedSource(source, keeper.tick, metrics, steady)
+
+
+def _rotation_settings(options: Options) -> RotationSettings:
+    try:
+        return RotationSettings(
+            ca_lifetime=timedelta(seconds=options.ca_lifetime),
+            leaf_lifetime=timedelta(seconds=options.leaf_lifetime),
+            clock_skew=timedelta(seconds=options.clock_skew),
+            propagation=timedelta(seconds=options.propagation),
+        )
+    except (ValueError, OverflowError) as error:
+        raise StartError(f"--ca-lifetime, --leaf-lifetime, --clock-skew, --propagation: {error}") from error
+
+
+def _store(options: Options, api: ApiServer, name: str) -> KubernetesCertificateStore:
+    kinds = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
+    return KubernetesCertificateStore(
+        api,
+        namespace=options.pod_namespace,
+        secret=options.ca_secret,
+        configurations=[(kind, name) for kind in kinds],
+        labels={"app.kubernetes.io/name": "gpuwarden", "app.kubernetes.io/managed-by": "gpuwarden"},
+    )
+
+
+def _is_address(name: str) -> bool:
+    return ":" in name or name.replace(".", "").isdigit()

@@ -1,0 +1,97 @@
+"""``gpuwarden check``: what would become of the objects in manifests, without a cluster."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from webhook.adapters.manifests.editing import edit_text
+from webhook.adapters.manifests.items import ManifestProblem
+from webhook.adapters.manifests.splicing.operations import EditError
+from webhook.adapters.reports import diff, model, table
+from webhook.cli.judging import (
+    EXIT_REFUSED,
+    EXIT_USAGE,
+    ConfigOption,
+    Judged,
+    JudgedInput,
+    NamespaceOption,
+    NamespacesOption,
+    Paths,
+    PolicyOption,
+    judge_paths,
+)
+from webhook.engine import summary
+
+
+class Output(StrEnum):
+    """How ``check`` tells what it found."""
+
+    TABLE = "table"
+    DIFF = "diff"
+    JSON = "json"
+
+
+def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
+    paths: Paths,
+    policy: PolicyOption = None,
+    namespace: NamespaceOption = None,
+    namespaces: NamespacesOption = None,
+    config: ConfigOption = None,
+    output: Annotated[
+        Output, typer.Option("--output", "-o", help="table: for people; diff: unified; json: for programs.")
+    ] = Output.TABLE,
+    strict: Annotated[  # noqa: FBT002 - typer's way to say a flag
+        bool, typer.Option("--strict", help="Exit 1 also where something would be rewritten.")
+    ] = False,
+) -> None:
+    """Tell what would become of each object: unchanged, rewritten or denied, and why.
+
+    The policy is --policy, or that of the object's namespace: from Namespace objects among the input, from --namespaces,
+    or the configuration's default. Templates of workloads are judged as the pods made from them will be.
+
+    Exit codes: 0 nothing refused; 1 something refused (with --strict: or rewritten); 2 wrong usage or unreadable input.
+    """
+    judged = judge_paths(paths, policy, namespace, namespaces, config)
+    rows = [_row(found) for source in judged.sources for found in source.objects]
+    problems = [model.ProblemLine(source=p.source, line=p.line, message=p.message) for p in judged.problems]
+    report = model.report([row.line for row in rows], problems)
+    match output:
+        case Output.JSON:
+            typer.echo(report.model_dump_json(by_alias=True, indent=2))
+        case Output.DIFF:
+            _show_diffs(judged)
+        case Output.TABLE:
+            table.show(table.console(), rows, report)
+    totals = report.totals
+    if any(problem.fatal for problem in judged.problems):
+        raise typer.Exit(EXIT_USAGE)
+    if totals.denied or (strict and totals.rewritten):
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def _row(found: Judged) -> table.Row:
+    judgement = found.judgement
+    asks = summary.asked(judgement.decision)
+    line = model.object_line(found.item.source, found.item.line, judgement, asks)
+    return table.Row(line, list(summary.changes(judgement.decision, "becomes")))
+
+
+def _show_diffs(judged: JudgedInput) -> None:
+    """The diffs on standard output; what is refused or can't be read on standard error, so that the output stays a patch."""
+    target, errors = table.console(), table.console(stderr=True)
+    for source in judged.sources:
+        edits = source.edits()
+        if edits:
+            try:
+                diff.show(target, source.source.name, source.source.text, edit_text(source.source.text, edits))
+            except EditError as error:
+                judged.problems.append(ManifestProblem(source.source.name, None, str(error)))
+        for found in source.objects:
+            for finding in found.judgement.findings:
+                errors.print(
+                    f"{found.item.source}:{found.item.line}: {finding.severity.value}: {finding.message}", markup=False
+                )
+    for problem in judged.problems:
+        where = problem.source if problem.line is None else f"{problem.source}:{problem.line}"
+        errors.print(f"{where}: not read: {problem.message}", markup=False)

@@ -1,0 +1,186 @@
+"""What ``check`` and ``rewrite`` share: from paths and options to judged objects, source by source."""
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from webhook.adapters import namespace_file
+from webhook.adapters.configuration import file as configuration_file
+from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
+from webhook.adapters.manifests.reading import read_text
+from webhook.adapters.manifests.sources import Source, open_sources
+from webhook.adapters.namespace_file import NamespaceFileError
+from webhook.application.checking import Checker, Judgement, UnreadablePodError
+from webhook.application.configuration import Configuration
+from webhook.engine.labels import NamespaceLabels
+from webhook.engine.policy import Policy
+
+EXIT_REFUSED = 1
+EXIT_USAGE = 2
+
+Paths = Annotated[list[str], typer.Argument(help="Files, folders (searched recursively), or - for standard input.")]
+PolicyOption = Annotated[
+    str | None, typer.Option("--policy", help="One policy for every object: a built-in value or a configured name.")
+]
+NamespaceOption = Annotated[
+    str | None, typer.Option("--namespace", "-n", help="Namespace of objects that name none, as kubectl's.")
+]
+NamespacesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--namespaces",
+        envvar="GPUWARDEN_NAMESPACES",
+        help="Namespaces and their labels, as printed by kubectl get namespaces -o yaml.",
+    ),
+]
+ConfigOption = Annotated[Path | None, typer.Option("--config", envvar="GPUWARDEN_CONFIG", help="Configuration file.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One object and what becomes of it."""
+
+    item: ManifestObject
+    judgement: Judgement
+
+
+@dataclass(slots=True)
+class JudgedSource:
+    """One source with its objects, in order."""
+
+    source: Source
+    objects: list[Judged] = field(default_factory=list)
+
+    def edits(self) -> dict[tuple[int, str], Sequence[dict[str, Any]]]:
+        """The operations of every object that is rewritten, by its place in the source."""
+        return {
+            (judged.item.document, judged.item.pointer): judged.judgement.operations
+            for judged in self.objects
+            if judged.judgement.operations
+        }
+
+
+@dataclass(slots=True)
+class JudgedInput:
+    """Everything that the paths named."""
+
+    sources: list[JudgedSource] = field(default_factory=list)
+    problems: list[ManifestProblem] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class GivenInput:
+    """Everything that the paths named, unjudged: each source with its objects, and what could not be read."""
+
+    sources: list[tuple[Source, list[ManifestObject]]] = field(default_factory=list)
+    problems: list[ManifestProblem] = field(default_factory=list)
+
+    def namespaces(self) -> dict[str, NamespaceLabels]:
+        """The labels of the Namespace objects among the input."""
+        return dict(_namespaces_among(item.object for _, items in self.sources for item in items))
+
+
+def judge_paths(
+    paths: Sequence[str],
+    policy: str | None,
+    namespace: str | None,
+    namespaces: Path | None,
+    config: Path | None,
+) -> JudgedInput:
+    """Read everything, then judge it: a Namespace among the input counts wherever it stands.
+
+    Raises:
+        typer.Exit: 2, after saying why, where an option's value can't be used.
+    """
+    configuration = load_configuration(config)
+    chosen = _policy(policy, configuration)
+    known = load_namespaces(namespaces)
+    given = read_paths(paths)
+    known.update(given.namespaces())
+    checker = Checker(configuration, known, namespace=namespace, policy=chosen)
+    judged = JudgedInput(problems=given.problems)
+    for source, items in given.sources:
+        into = JudgedSource(source)
+        judged.sources.append(into)
+        for item in items:
+            try:
+                into.objects.append(Judged(item, checker.judge(item.object)))
+            except UnreadablePodError as error:
+                judged.problems.append(ManifestProblem(item.source, item.line, str(error)))
+    return judged
+
+
+def read_paths(paths: Sequence[str]) -> GivenInput:
+    """Read everything that paths name; ``-`` is standard input."""
+    given = GivenInput()
+    for source in open_sources(paths, sys.stdin.buffer):
+        if isinstance(source, ManifestProblem):
+            given.problems.append(source)
+            continue
+        items: list[ManifestObject] = []
+        given.sources.append((source, items))
+        for item in read_text(source.text, source.name):
+            if isinstance(item, ManifestProblem):
+                given.problems.append(item)
+            else:
+                items.append(item)
+    return given
+
+
+def usage_error(message: str) -> typer.Exit:
+    """Say what is wrong with how the command was called; the exit to raise."""
+    for line in message.splitlines():
+        typer.echo(f"error: {line}", err=True)
+    return typer.Exit(EXIT_USAGE)
+
+
+def load_configuration(path: Path | None) -> Configuration:
+    """The configuration of ``--config``, or the built-in one.
+
+    Raises:
+        typer.Exit: 2, after saying what is wrong with the file.
+    """
+    if path is None:
+        return Configuration()
+    try:
+        return configuration_file.parse(path.read_text(encoding="utf-8"))
+    except configuration_file.ConfigurationError as error:
+        raise usage_error("\n".join(f"{path}: {problem}" for problem in error.problems)) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise usage_error(f"--config {path}: {error}") from error
+
+
+def _policy(value: str | None, configuration: Configuration) -> Policy | None:
+    if value is None:
+        return None
+    policy = configuration.policies.resolve(value)
+    if policy is None:
+        raise usage_error(f"--policy: {configuration.policies.nearest(value)}")
+    return policy
+
+
+def load_namespaces(path: Path | None) -> dict[str, NamespaceLabels]:
+    """The labels of ``--namespaces``, or none.
+
+    Raises:
+        typer.Exit: 2, after saying what is wrong with the file.
+    """
+    if path is None:
+        return {}
+    try:
+        return namespace_file.parse(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, NamespaceFileError) as error:
+        raise usage_error(f"--namespaces {path}: {error}") from error
+
+
+def _namespaces_among(objects: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, NamespaceLabels]]:
+    for found in objects:
+        metadata = found.get("metadata")
+        if found.get("kind") == "Namespace" and found.get("apiVersion") == "v1" and isinstance(metadata, Mapping):
+            labels = metadata.get("labels")
+            texts = {str(k): str(v) for k, v in labels.items()} if isinstance(labels, Mapping) else None
+            yield str(metadata.get("name", "")), NamespaceLabels.of(texts)

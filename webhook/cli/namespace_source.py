@@ -1,0 +1,119 @@
+"""Where the server learns namespaces' labels: a file, a cluster's API server, or nowhere (the defaults for all)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from webhook.adapters import namespace_file
+from webhook.adapters.http.apps import Part
+from webhook.adapters.kubernetes.errors import Fault
+from webhook.adapters.kubernetes.namespaces import FRESHNESS_BOUND, WatchedNamespaces
+from webhook.adapters.metrics import Metrics
+from webhook.adapters.namespace_file import FileNamespaces
+from webhook.application.namespaces import Namespaces
+from webhook.cli.options import Options
+from webhook.cli.reloading import Reload
+from webhook.engine.labels import NamespaceLabels
+
+if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a cluster
+    from webhook.adapters.kubernetes.client import ApiServer
+
+_log = structlog.get_logger("gpuwarden.namespaces")
+
+
+class NamespaceSource(Protocol):
+    """A source with its share of the server's life."""
+
+    namespaces: Namespaces
+
+    def start(self) -> None:
+        """Begin."""
+
+    def poll(self) -> None:
+        """Do what is due, about once a second, in a thread."""
+
+    def stop(self) -> None:
+        """End."""
+
+    def part(self) -> Part:
+        """What ``/readyz`` says of it."""
+
+
+class FileSource:
+    """Namespaces from ``--namespaces``, or none."""
+
+    def __init__(self, options: Options, metrics: Metrics) -> None:
+        self._file = FileNamespaces()
+        self.namespaces: Namespaces = self._file
+        self._reload: Reload[dict[str, NamespaceLabels]] | None = None
+        if options.namespaces:
+            self._reload = Reload("namespaces", options.namespaces, namespace_file.parse, self._use, metrics)
+        else:
+            _log.warning("no source of namespaces: the configuration's defaults decide for all")
+
+    def start(self) -> None:
+        """Nothing to begin."""
+
+    def poll(self) -> None:
+        """Read a changed file."""
+        if self._reload:
+            self._reload.poll()
+
+    def stop(self) -> None:
+        """Nothing to end."""
+
+    def part(self) -> Part:
+        """Ready once it is read."""
+        if self._reload:
+            return self._reload.part()
+        return Part(name="namespaces", ready=True, message="no source: the configuration's defaults decide for all")
+
+    def _use(self, labels: Mapping[str, NamespaceLabels]) -> None:
+        self._file.labels = labels
+
+
+class ClusterSource:
+    """Namespaces watched through the API server."""
+
+    def __init__(self, api: ApiServer, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._watched = WatchedNamespaces(api, _Telling(metrics))
+        self.namespaces: Namespaces = self._watched
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._watched.start()
+
+    def poll(self) -> None:
+        """Tell the age of what is known."""
+        self._metrics.watch_age(self._watched.age())
+
+    def stop(self) -> None:
+        """End the watch."""
+        self._watched.stop()
+
+    def part(self) -> Part:
+        """Ready when all namespaces are known and the API server was heard of lately."""
+        ready, message = self._watched.freshness(FRESHNESS_BOUND)
+        return Part(name="namespaces", ready=ready, message=message)
+
+
+class _Telling:
+    """How the watch fares, told to metrics and log."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def listed(self, namespaces: int) -> None:
+        self._metrics.namespaces_listed(namespaces)
+        _log.info("namespaces listed", count=namespaces)
+
+    def watch_failed(self, fault: Fault, detail: str, retry_in: float) -> None:
+        self._metrics.watch_failed(fault.value)
+        _log.warning("namespace watch failed", fault=fault.value, detail=detail, retry_seconds=round(retry_in, 1))
+
+    def missed(self, outcome: str) -> None:
+        self._metrics.namespace_missed(outcome)

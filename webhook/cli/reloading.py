@@ -1,0 +1,60 @@
+"""Files that are read again while the server runs: the last good content decides until a better one comes."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import structlog
+
+from webhook.adapters.http.apps import Part
+from webhook.adapters.metrics import Metrics
+from webhook.adapters.watched_file import WatchedFile
+from webhook.cli.options import StartError
+
+_T = TypeVar("_T")
+_log = structlog.get_logger("gpuwarden.files")
+
+
+class Reload(Generic[_T]):
+    """One file and what is done with its content."""
+
+    def __init__(
+        self, name: str, path: Path, parse: Callable[[str], _T], use: Callable[[_T], Any], metrics: Metrics
+    ) -> None:
+        """Read the file for the first time.
+
+        Raises:
+            StartError: it can't be used; a line a reason.
+        """
+        self._name = name
+        self._file = WatchedFile(path, parse)
+        self._use = use
+        self._metrics = metrics
+        self._failure = ""
+        try:
+            use(self._file.read())
+        except Exception as error:  # every way in which a file can be bad ends the start, with its reason
+            raise StartError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from error
+        metrics.loaded(name)
+
+    def poll(self) -> None:
+        """Read a changed file; a bad one changes nothing, is logged once, and shows in a metric and in ``/readyz``."""
+        if not self._file.changed():
+            return
+        try:
+            self._use(self._file.read())
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a new file, the old content goes on deciding; counted
+            self._failure = str(error)
+            self._metrics.reloaded(self._name, good=False)
+            _log.error("file not reloaded, the old content stays", file=self._name, reason=self._failure)
+        else:
+            self._failure = ""
+            self._metrics.reloaded(self._name, good=True)
+            _log.info("file reloaded", file=self._name)
+
+    def part(self) -> Part:
+        """Ready either way: the last good content decides."""
+        message = (
+            f"the file on disk can't be used, its last good content is: {self._failure}" if self._failure else "loaded"
+        )
+        return Part(name=self._name, ready=True, message=message)

@@ -1,0 +1,104 @@
+"""``gpuwarden rewrite``: manifests in their new form, comments, order and quoting kept."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from webhook.adapters.manifests.editing import edit_text
+from webhook.adapters.manifests.splicing.operations import EditError
+from webhook.adapters.manifests.writing import write_in_place
+from webhook.cli.judging import (
+    EXIT_REFUSED,
+    EXIT_USAGE,
+    ConfigOption,
+    JudgedInput,
+    JudgedSource,
+    NamespaceOption,
+    NamespacesOption,
+    Paths,
+    PolicyOption,
+    judge_paths,
+    usage_error,
+)
+
+
+def rewrite(  # noqa: PLR0913, PLR0917 - each is an option of the command line
+    paths: Paths,
+    policy: PolicyOption = None,
+    namespace: NamespaceOption = None,
+    namespaces: NamespacesOption = None,
+    config: ConfigOption = None,
+    in_place: Annotated[  # noqa: FBT002 - typer's way to say a flag
+        bool, typer.Option("--in-place", "-i", help="Edit the files instead of printing them.")
+    ] = False,
+) -> None:
+    """Print the manifests in their new form, or edit them in place with -i.
+
+    From - to standard output it is a Helm post-renderer. Where anything is refused or can't be read, nothing is written.
+
+    Exit codes: 0 written; 1 something is refused; 2 wrong usage, unreadable input, or a file that can't be written.
+    """
+    judged = judge_paths(paths, policy, namespace, namespaces, config)
+    _stop_on_trouble(judged)
+    try:
+        texts = [(source, _rewritten(source)) for source in judged.sources]
+    except EditError as error:
+        raise usage_error(f"{error}; nothing was written") from error
+    if in_place:
+        _write(texts)
+    else:
+        sys.stdout.buffer.write(_stream([text for _, text in texts]).encode())
+
+
+def _stop_on_trouble(judged: JudgedInput) -> None:
+    """Say what is refused or can't be read, and end before anything is written."""
+    for problem in judged.problems:
+        where = problem.source if problem.line is None else f"{problem.source}:{problem.line}"
+        typer.echo(f"{where}: {problem.message}", err=True)
+    objects = [found for source in judged.sources for found in source.objects]
+    refused = 0
+    for found in objects:
+        denials = [finding for finding in found.judgement.findings if finding.denies]
+        refused += bool(denials)
+        for finding in denials:
+            what = f"{found.judgement.kind}/{found.judgement.name}"
+            typer.echo(f"{found.item.source}:{found.item.line}: {what} is refused: {finding.message}", err=True)
+    if any(problem.fatal for problem in judged.problems):
+        typer.echo("nothing was written: some of the input can't be read", err=True)
+        raise typer.Exit(EXIT_USAGE)
+    if refused:
+        typer.echo(f"nothing was written: {refused} {'object is' if refused == 1 else 'objects are'} refused", err=True)
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def _rewritten(source: JudgedSource) -> str:
+    edits = source.edits()
+    return edit_text(source.source.text, edits) if edits else source.source.text
+
+
+def _write(texts: list[tuple[JudgedSource, str]]) -> None:
+    for source, text in texts:
+        path = source.source.path
+        if text == source.source.text:
+            continue
+        if path is None:
+            raise usage_error(f"{source.source.name} can't be edited in place; leave out -i to print it")
+        try:
+            write_in_place(path, text)
+        except OSError as error:
+            raise usage_error(f"{path}: can't be written: {error.strerror or error}") from error
+        typer.echo(f"rewritten: {path}", err=True)
+
+
+def _stream(texts: list[str]) -> str:
+    """Several sources as one YAML stream; a single one comes out as it went in."""
+    if len(texts) == 1:
+        return texts[0]
+    stream = ""
+    for text in texts:
+        if stream and not stream.endswith("\n"):
+            stream += "\n"
+        stream += "---\n" if stream and not text.lstrip("\ufeff").startswith("---") else ""
+        stream += text.removeprefix("\ufeff")
+    return stream
