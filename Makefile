@@ -54,6 +54,7 @@ lint: setup ## Style, types, layers, Dockerfile
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache > .cache/lint-imports.log || { cat .cache/lint-imports.log; exit 1; }
 	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/python hack/policy_reference.py --check
 
 .PHONY: fmt
 fmt: setup ## Put code in order
@@ -67,6 +68,14 @@ cover: setup ## Branch coverage; the engine must be whole
 .PHONY: golden
 golden: setup ## Write the golden AdmissionReviews anew (then read the diff)
 	@UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/test_golden.py
+
+.PHONY: docs
+docs: setup ## Write the pages that come from the code
+	@$(BIN)/python hack/policy_reference.py
+
+.PHONY: manifests
+manifests: setup ## Write deploy/gpuwarden.yaml from the chart
+	@$(BIN)/python -m hack.render_manifests
 
 .PHONY: lock
 lock: $(UV) ## Lock the newest versions that pyproject.toml allows

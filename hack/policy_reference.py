@@ -1,0 +1,105 @@
+"""Writes docs/policies.md from the code that decides, so that the page and the code can't drift apart.
+
+Every example on the page is decided when the page is written: the table shows what the engine really does.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from webhook.application.rule_texts import RULE_TEXTS
+from webhook.engine.decision import decide
+from webhook.engine.edits import AddNeed, RenameResource
+from webhook.engine.findings import Rule
+from webhook.engine.pods import Pod
+from webhook.engine.policy import PolicyBook
+from webhook.engine.spelling import DevicePlugin
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "policies.md"
+VALUES = (
+    "exclusive",
+    "shared",
+    "time-slicing",
+    "mps",
+    "mig-1g.5gb",
+    "mig-1g.5gb-shared",
+    "gke-exclusive",
+    "gke-time-sharing-4",
+    "gke-mps-4",
+    "gke-mig-1g.5gb",
+    "gke-mig-1g.5gb-time-sharing-4",
+    "gke-mig-1g.5gb-mps-4",
+    "any",
+    "none",
+)
+HEAD = """<!-- Written by `make docs` from the code; edit hack/policy_reference.py, not this page. -->
+# Policy reference
+
+## Labels
+
+| label on a namespace | what it does |
+|---|---|
+| `gpuwarden.io/enforce: <policy>` | what happens to pods: rewritten, or refused |
+| `gpuwarden.io/warn: <policy>` | what the user is told would happen |
+| `gpuwarden.io/audit: <policy>` | what is recorded: audit annotations, metrics, log |
+
+A policy is one of the values below, or a name from the configuration file. A missing label takes the configuration's default,
+which is `any`. A label that can't be read never loosens anything: a bad `enforce` refuses every pod that asks for a GPU, a bad
+`warn` or `audit` counts as `any`. Where only `enforce` is set, the templates of workloads are warned by it.
+
+## Values
+
+What becomes of a container's `nvidia.com/gpu: 1`. `1g.5gb` stands for any MIG profile (`<N>g.<M>gb`, with `.me`, `.me.all`,
+`.gfx` or `-me` after it where NVIDIA has it), 4 for any number of clients from 2 to 48.
+"""
+
+
+def becomes(value: str, plugin: DevicePlugin) -> str:
+    """What a plain request becomes under a policy value: resource and node labels, or the rule that refuses it."""
+    policy = PolicyBook().resolve(value)
+    if policy is None:
+        raise SystemExit(f"{value} is no policy")
+    manifest = {"metadata": {}, "spec": {"containers": [{"name": "c", "resources": {"limits": {"nvidia.com/gpu": 1}}}]}}
+    decision = decide(msgspec.convert(manifest, Pod), policy, plugin)
+    if decision.denials:
+        return f"refused: `{decision.denials[0].rule}`"
+    renamed = [edit.new for edit in decision.edits if isinstance(edit, RenameResource)]
+    needs = [str(edit.need) for edit in decision.edits if isinstance(edit, AddNeed)]
+    return "<br>".join(f"`{part}`" for part in (f"{(renamed or ['nvidia.com/gpu'])[0]}: 1", *needs))
+
+
+def page() -> Iterator[str]:
+    """The page's lines."""
+    yield HEAD
+    yield "| policy | under `renameByDefault: true` (the default here) | under `renameByDefault: false` |"
+    yield "|---|---|---|"
+    for value in VALUES:
+        cells = (becomes(value, DevicePlugin(rename_by_default=renamed)) for renamed in (True, False))
+        yield f"| `{value}` | {' | '.join(cells)} |"
+    yield ""
+    yield "## Rules"
+    yield ""
+    yield "In the order in which they are judged. Every rule that is not about the policy itself holds in every namespace that is"
+    yield "not exempt, `any` included."
+    yield ""
+    yield "| rule | under enforce | when | why, and what to do |"
+    yield "|---|---|---|---|"
+    for rule in Rule:
+        text = RULE_TEXTS[rule.value]
+        yield f"| `{rule.value}` | {text.severity} | {text.title} | {text.help} |"
+
+
+def main() -> None:
+    """Write the page, or with ``--check`` fail where it is not what would be written."""
+    text = "\n".join(page()) + "\n"
+    if "--check" in sys.argv[1:]:
+        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
+            raise SystemExit("docs/policies.md is not what the code says; run make docs")
+        return
+    PAGE.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
