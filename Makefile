@@ -35,9 +35,14 @@ demo: setup ## Show decisions on examples/, then one real AdmissionReview over T
 	@$(BIN)/python hack/demo.py
 
 .PHONY: test
-test: setup ## Lint, types and every test
+test: setup ## Lint, types and every test (those on a control plane where there is one: make control-plane)
 	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory tools || echo "no helm here: the chart's tests are skipped"
 	@$(BIN)/pytest
+
+.PHONY: tools
+tools: setup ## Put helm and kubectl, pinned, into .cache/tools
+	@$(BIN)/python -m hack.tools
 
 .PHONY: control-plane
 control-plane: ## Put etcd and a Kubernetes control plane into .cache (or set KUBEBUILDER_ASSETS)
@@ -74,7 +79,7 @@ docs: setup ## Write the pages that come from the code
 	@$(BIN)/python hack/policy_reference.py
 
 .PHONY: manifests
-manifests: setup ## Write deploy/gpuwarden.yaml from the chart
+manifests: tools ## Write deploy/gpuwarden.yaml from the chart
 	@$(BIN)/python -m hack.render_manifests
 
 .PHONY: lock

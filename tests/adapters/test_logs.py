@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import structlog
 
-from tests.conftest import Logged
+from tests.logged import Logged, logging_put_back
 from webhook.adapters import logs
 from webhook.adapters.logs import LogFormat, LogLevel
 
@@ -19,8 +19,6 @@ Written = Callable[[LogFormat, LogLevel], io.StringIO]
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[Written]:
     """Configure logging, and have what is then written."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
 
     def configure(form: LogFormat, least: LogLevel) -> io.StringIO:
         target = io.StringIO()
@@ -28,11 +26,8 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[Written]:
         logs.configure(form, least)
         return target
 
-    try:
+    with logging_put_back():
         yield configure
-    finally:
-        root.handlers[:], root.level = handlers, level
-        structlog.reset_defaults()
 
 
 def fail(password: str) -> None:

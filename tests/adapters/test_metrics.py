@@ -1,5 +1,8 @@
 """Metrics: their names and labels, which people's alerts are written against, and that their number is bounded."""
 
+import math
+from datetime import UTC, datetime
+
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
@@ -93,6 +96,35 @@ def test_a_failed_reload_shows_until_a_good_one() -> None:
         ("configuration", "success"): 1,
     }
     assert samples(metrics, "gpuwarden_reload_success_timestamp_seconds")[("configuration",)] >= first
+
+
+def test_what_is_known_of_namespaces_and_since_when_is_told() -> None:
+    metrics = Metrics()
+
+    metrics.namespaces_listed(7)
+    metrics.watch_failed("timeout")
+    metrics.namespace_missed("found")
+    metrics.watch_age(None)
+    assert math.isnan(samples(metrics, "gpuwarden_namespace_watch_age_seconds")[()])
+    metrics.watch_age(2.5)
+
+    assert samples(metrics, "gpuwarden_namespaces") == {(): 7}
+    assert samples(metrics, "gpuwarden_namespace_watch_age_seconds") == {(): 2.5}
+    assert samples(metrics, "gpuwarden_namespace_watch_failures_total") == {("timeout",): 1}
+    assert samples(metrics, "gpuwarden_namespace_cache_misses_total") == {("found",): 1}
+
+
+def test_certificates_are_told_by_their_end_and_a_rotation_by_its_one_phase() -> None:
+    metrics = Metrics()
+
+    metrics.certificate_expires("leaf", datetime(2030, 1, 1, tzinfo=UTC))
+    metrics.rotation("spread", failures=0)
+    metrics.rotation("steady", failures=2)
+    metrics.rotation(None, failures=1)
+
+    assert samples(metrics, "gpuwarden_certificate_expiry_timestamp_seconds") == {("leaf",): 1893456000}
+    assert samples(metrics, "gpuwarden_certificate_rotation_phase") == {("steady",): 1}
+    assert samples(metrics, "gpuwarden_certificate_failures_total") == {(): 3}
 
 
 def test_each_process_has_its_own_and_names_its_version() -> None:

@@ -24,6 +24,7 @@ from webhook.application.configuration import Configuration, Exemptions
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from webhook.application.review import ReviewError
 from webhook.engine.labels import UNLABELLED, NamespaceLabels
+from webhook.engine.pods import Pod
 from webhook.engine.policy import Policy, PolicyBook
 
 BAD = a_pod(a_gpu_container("0.5"))
@@ -171,6 +172,10 @@ def test_exemptions_are_exact_names() -> None:
     webhook = Webhook("none", configuration=Configuration(exemptions=exemptions))
 
     assert not webhook.validate(a_pod(schedulerName="kai-scheduler")).allowed
+
+
+def test_a_pod_without_a_spec_is_exempt_for_nothing() -> None:
+    assert Exemptions(runtime_classes=frozenset({"kata"})).of_pod(Pod()) is None
 
 
 def test_the_exempt_without_a_gpu_leave_no_mark() -> None:

@@ -1,6 +1,6 @@
 """The keeper against a world in memory: bootstrap, rotation, and each thing that hands can do to Secret and bundles."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -23,6 +23,7 @@ from tests.application.certificate_world import (
 )
 from webhook.application.authority import issue_ca
 from webhook.application.ca_secret import Authorities, write_authorities
+from webhook.application.certificate_keeper import ConflictError
 from webhook.application.certificates import CertificatePair, fingerprint
 from webhook.application.rotation import Phase
 from webhook.application.rotation_observation import WebhookConfiguration
@@ -602,3 +603,16 @@ def test_a_slow_reading_does_not_count_as_time_passed() -> None:
     assert world.now - carried_since == 6 * PROPAGATION, (
         "of three readings only the third began long after the first ended"
     )
+
+
+def test_a_tick_that_loses_every_race_ends_and_leaves_the_rest_to_the_next() -> None:
+    class Contested(World):
+        def write_secret(self, data: Mapping[str, bytes], resource_version: str | None) -> None:
+            raise ConflictError(f"{len(data)} keys at {resource_version}: somebody was faster")
+
+    replica = Replica(Contested())
+
+    report = replica.tick()
+
+    assert (report.done, report.failures) == ((), ())
+    assert report.phase is Phase.BOOTSTRAP

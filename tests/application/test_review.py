@@ -149,6 +149,21 @@ def test_a_refusal_tells_all_findings_in_one_message_and_each_as_a_cause() -> No
     assert answered.annotations == {"enforce-outcome": "denied"}
 
 
+@pytest.mark.parametrize(
+    ("count", "told", "end"),
+    [(20, 20, "a19; b"), (21, 20, "; and 1 more like these"), (9000, 20, "8980 more like these")],
+)
+def test_of_very_many_findings_the_first_are_told_and_how_many_more_there_are(count: int, told: int, end: str) -> None:
+    findings = tuple(deny(Rule.NOT_A_WHOLE_NUMBER, f"spec.containers[{n}]", f"a{n}", "b") for n in range(count))
+
+    answered = read_answer(review.denied(REQUEST, findings))
+
+    assert len(answered.rules) == told
+    assert answered.message.startswith("a0; b; and a1; b; and a2")
+    assert answered.message.endswith(end)
+    assert len(answered.message) < 1000
+
+
 def test_an_object_that_cannot_be_read_is_refused_as_the_api_server_refuses_invalid_ones() -> None:
     problem = LabelProblem("metadata.labels[gpuwarden.io/enforce]", "mp", '"mp" is not a policy; did you mean "mps"?')
 

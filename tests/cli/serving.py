@@ -110,9 +110,9 @@ class Served:
         lines = self.ops("/metrics").body.decode().splitlines()
         return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{sample} "))
 
-    def terminate(self) -> None:
-        """Ask it to end, as the kubelet does."""
-        self._process.send_signal(signal.SIGTERM)
+    def terminate(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Ask it to end, as the kubelet does, or a terminal."""
+        self._process.send_signal(number)
 
     def wait(self) -> int:
         """Its exit code, once it has ended."""

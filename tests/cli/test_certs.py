@@ -17,7 +17,9 @@ from webhook.cli.certs import certs_app
 
 
 def run(*arguments: str | Path) -> Result:
-    return CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}).invoke(certs_app, ["self-signed", *map(str, arguments)])
+    return CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}).invoke(
+        certs_app, ["self-signed", *map(str, arguments)]
+    )
 
 
 def pair_in(folder: Path) -> CertificatePair:

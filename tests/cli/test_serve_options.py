@@ -1,19 +1,21 @@
 """The options of ``gpuwarden serve``: each with its variable, and every way in which a start fails, told with its remedy."""
 
-import logging
+import dataclasses
 import socket
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 
 import pytest
-import structlog
 import trustme
 import typer
 from typer.core import TyperOption
 from typer.testing import CliRunner, Result
 
 from tests.cli.serving import write_pair
+from tests.logged import logging_put_back
 from webhook.cli import server
+from webhook.cli.options import Options
 from webhook.cli.serve import serve
 
 HEAD = "apiVersion: gpuwarden.io/v1\nkind: Configuration\n"
@@ -38,14 +40,11 @@ def never_serves(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         for listener in self._listeners:
             listener.socket.close()
 
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
     monkeypatch.setattr(server.Server, "serve", served)
     for name in ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"):
         monkeypatch.delenv(name, raising=False)
-    yield
-    root.handlers[:], root.level = handlers, level
-    structlog.reset_defaults()
+    with logging_put_back():
+        yield
 
 
 def start(*options: str | Path, **variables: str) -> Result:
@@ -73,6 +72,27 @@ def test_every_option_has_its_environment_variable() -> None:
 
 def test_every_option_says_what_it_is() -> None:
     assert not [option.name for option in options_of_serve() if not option.help]
+
+
+def test_every_variable_sets_its_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Options] = []
+    monkeypatch.setattr(server, "run", told.append)
+    start()
+    [unset] = told
+    names = [field.name for field in dataclasses.fields(Options)]
+
+    for name in names:
+        assert start(**{f"GPUWARDEN_{name.upper()}": something_else(getattr(unset, name))}).exit_code == 0
+        assert [other for other in names if getattr(told[-1], other) != getattr(unset, other)] == [name]
+
+
+def something_else(default: object) -> str:
+    """What an option can be, as a variable says it, and by default is not."""
+    if isinstance(default, bool):
+        return "true"
+    if isinstance(default, Enum):
+        return next(str(member.value) for member in type(default) if member is not default)
+    return "17" if isinstance(default, int | float) else "something"
 
 
 def test_an_option_of_the_command_line_is_stronger_than_its_variable(tmp_path: Path) -> None:

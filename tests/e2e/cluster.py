@@ -188,6 +188,11 @@ class ControlPlane:
             self.api.close()
         shutil.rmtree(self.files.etcd_data, ignore_errors=True)
 
+    @property
+    def port(self) -> int:
+        """The API server's port on loopback."""
+        return self._ports.apiserver
+
     # --- starting -------------------------------------------------------------------------------------------------
 
     def _start(self) -> None:

@@ -52,6 +52,7 @@ class Installation:
         values: Mapping[str, Any] | None = None,
         replicas: int = 1,
         options: Sequence[str] = (),
+        kubeconfig: Path | None = None,
     ) -> None:
         """Render the chart for the control plane's version.
 
@@ -62,6 +63,7 @@ class Installation:
             values: the chart's values.
             replicas: how many processes to start.
             options: further options of ``gpuwarden serve``.
+            kubeconfig: how the replicas reach the API server, if not directly.
         """
         version = control_plane.get("/version")["gitVersion"]
         self.rendered = chart.render({**VALUES, **(values or {})}, kubernetes=version)
@@ -71,6 +73,7 @@ class Installation:
         self._directory = directory
         self._count = replicas
         self._options = list(options)
+        self._kubeconfig = kubeconfig or control_plane.kubeconfig(ACCOUNT)
         self._started = 0
         self.objects = with_urls(self.rendered.objects, self.urls)
 
@@ -103,7 +106,7 @@ class Installation:
         wait_for("the API server to forget the webhooks", self._is_forgotten)
 
     def start_replica(self, *options: str) -> Replica:
-        """Start one more replica, and let the relays find out when it is ready."""
+        """Start one more replica, with further options of ``gpuwarden serve``; the relays find out when it is ready."""
         self._started += 1
         home = self._directory / f"replica-{self._started}"
         home.mkdir()
@@ -111,7 +114,7 @@ class Installation:
         configuration.write_text(self.rendered.configuration_file)
         instead = {
             "--config": str(configuration),
-            "--kubeconfig": str(self._control_plane.kubeconfig(ACCOUNT)),
+            "--kubeconfig": str(self._kubeconfig),
             "--tls-name": "127.0.0.1",  # what the API server dials here
             "--host": "127.0.0.1",
             "--port": "",

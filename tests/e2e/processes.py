@@ -68,6 +68,10 @@ class Process:
         if self.exit_code is None:
             os.killpg(self.pid, number)
 
+    def wait(self, seconds: float) -> int:
+        """Wait for it to end by itself; answer the exit code, or raise :class:`subprocess.TimeoutExpired`."""
+        return self._popen.wait(seconds)
+
     def stop(self, grace: float = 10.0) -> int:
         """End it by SIGTERM, after ``grace`` seconds by SIGKILL; answer the exit code."""
         self.signal(signal.SIGCONT)

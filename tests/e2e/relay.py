@@ -33,7 +33,7 @@ class Relay:
         """Choose a port; entering the context listens there."""
         self.port = free_port()
         self.open = True
-        self._backends: dict[int, int] = {}  # port -> the port of its /readyz
+        self._backends: dict[int, int | None] = {}  # port -> the port of its /readyz
         self._ready: frozenset[int] = frozenset()
         self._turn = itertools.count()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -55,8 +55,8 @@ class Relay:
         self._thread.join()
         self._loop.close()
 
-    def add(self, port: int, ops_port: int) -> None:
-        """Send connections to ``port`` too, while ``/readyz`` on ``ops_port`` says 200."""
+    def add(self, port: int, ops_port: int | None = None) -> None:
+        """Send connections to ``port`` too, while ``/readyz`` on ``ops_port`` says 200; without that port, always."""
         self._backends[port] = ops_port
 
     def remove(self, port: int) -> None:
@@ -93,7 +93,9 @@ class Relay:
                 self._ready = frozenset(port for port, ready in zip(backends, answers, strict=True) if ready)
                 await asyncio.sleep(CHECK_SECONDS)
 
-    async def _is_ready(self, client: httpx.AsyncClient, ops_port: int) -> bool:
+    async def _is_ready(self, client: httpx.AsyncClient, ops_port: int | None) -> bool:
+        if ops_port is None:
+            return True
         try:
             return (await client.get(f"http://127.0.0.1:{ops_port}/readyz")).status_code == httpx.codes.OK
         except httpx.HTTPError:

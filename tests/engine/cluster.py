@@ -116,6 +116,8 @@ _WHOLE = (
     (Sharing.TIME_SLICING, "time-slicing"),
     (Sharing.MPS, "mps"),
     (None, "none"),
+    (None, "time-slicing"),
+    (None, "mps"),
     (None, None),
 )
 # The same of the slices of each profile.

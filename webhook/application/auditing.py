@@ -45,6 +45,7 @@ class Seen(msgspec.Struct):
 
     Attributes:
         pod: the pod, or the template that pods are made from.
+        running: it is a pod that was made; one in a manifest is yet to be.
         over: it has ended or is ending: it holds no GPU, and nothing comes of it any more.
         idle: it is told to have no pods.
         source, line: where it stands, if in a file.
@@ -57,6 +58,7 @@ class Seen(msgspec.Struct):
     uid: str = ""
     owner: Owner | None = None
     pod: Pod | None = None
+    running: bool = False
     over: bool = False
     idle: bool = False
     source: str | None = None
@@ -103,7 +105,8 @@ class Row(msgspec.Struct):
     """A controller, a pod without one, or an object in a file.
 
     Attributes:
-        template: what becomes of pods made from its template; ``None`` where it has none, or one that asks for no GPU.
+        template: what becomes of pods made from its template (or of the pod, for one in a manifest); ``None`` where it has
+            none, or one that asks for no GPU.
         pods: the running pods that ask for GPUs, by the verdict on each.
     """
 
@@ -209,7 +212,7 @@ def rows(found: Iterable[Found]) -> list[Row]:
             row = made[key] = Row(top.api_version, top.kind, seen.namespace, top.name, top.uid)
         if row.source is None:
             row.source, row.line = seen.source, seen.line
-        if seen.kind == "Pod":
+        if seen.running:
             row.pods[one.verdict] = row.pods.get(one.verdict, 0) + 1
         elif row.template is None or one.verdict.rank > row.template.rank:
             row.template = one.verdict

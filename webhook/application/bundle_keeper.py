@@ -36,6 +36,7 @@ class BundleKeeper:
         self._served = served
         self._bundle = bundle
         self._clock = clock
+        self._trusted = False
 
     def tick(self) -> TickReport:
         """Look, write what differs, and look whether the served certificate is trusted everywhere."""
@@ -51,12 +52,14 @@ class BundleKeeper:
             if done:
                 configurations = self._store.read_configurations()
         except (StoreError, CertificateError, OSError) as error:
-            return TickReport(failures=(*failures, str(error)), done=tuple(done))
+            # What could not be looked at is taken to be as it was: one failed read must not make every replica unready.
+            return TickReport(trusted=self._trusted, failures=(*failures, str(error)), done=tuple(done))
         distrust = [reason for c in configurations if (reason := self._distrust(c))]
         if not configurations:
             waiting.append("no webhook configuration is there yet")
+        self._trusted = bool(configurations) and not distrust
         return TickReport(
-            trusted=bool(configurations) and not distrust,
+            trusted=self._trusted,
             done=tuple(done),
             waiting=(*waiting, *distrust),
             failures=tuple(failures),

@@ -13,6 +13,8 @@ from webhook.engine.policy import LabelProblem
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
 _NULL = b"null"
+# A pod may have thousands of containers, each with a sentence; nobody reads past the first few.
+_MOST_TOLD = 20
 _T = TypeVar("_T")
 
 
@@ -177,9 +179,14 @@ def allowed(
 
 
 def denied(request: Request, findings: tuple[Finding, ...], annotations: dict[str, str] | None = None) -> bytes:
-    """A review that refuses the object for findings. kubectl shows the message; each finding is a cause with its field."""
-    causes = [Cause(finding.rule.value, finding.message, finding.path) for finding in findings]
-    status = Status("; and ".join(finding.message for finding in findings), Details(causes))
+    """A review that refuses the object for findings. kubectl shows the message; each finding is a cause with its field.
+
+    Of very many findings the first are told, in the order of the rules, and how many more there are.
+    """
+    told = findings[:_MOST_TOLD]
+    more = [f"{len(findings) - _MOST_TOLD} more like these"] if len(findings) > _MOST_TOLD else []
+    causes = [Cause(finding.rule.value, finding.message, finding.path) for finding in told]
+    status = Status("; and ".join([*(finding.message for finding in told), *more]), Details(causes))
     return _encode(Response(request.uid, False, status, audit_annotations=annotations or None))  # noqa: FBT003 - as above
 
 

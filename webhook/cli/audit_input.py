@@ -118,7 +118,7 @@ def _seen(item: ManifestObject, default: str) -> Seen | None:
     workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"))
     if workload is None:
         return None
-    metadata = _map(manifest.get("metadata"))
+    metadata, status = _map(manifest.get("metadata")), _map(manifest.get("status"))
     return Seen(
         api_version=str(manifest.get("apiVersion") or ""),
         kind=workload.kind,
@@ -127,7 +127,8 @@ def _seen(item: ManifestObject, default: str) -> Seen | None:
         uid=str(metadata.get("uid") or ""),
         owner=_owner(metadata),
         pod=pod_of(workload, manifest),
-        over="deletionTimestamp" in metadata or _ended(_map(manifest.get("status"))),
+        running=workload.kind == "Pod" and bool(status.get("phase")),  # in a dump of a cluster, not in a manifest
+        over="deletionTimestamp" in metadata or _ended(status),
         idle=_map(manifest.get("spec")).get("replicas") == 0,
         source=item.source,
         line=item.line,

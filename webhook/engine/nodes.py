@@ -102,6 +102,11 @@ class NodeConstraints:
     def _selected(self, key: str) -> list[Expression]:
         return [Expression(key, "In", [self.selector[key]])] if key in self.selector else []
 
+    @property
+    def silent(self) -> bool:
+        """Whether the pod says nothing about any label."""
+        return not self.selector and not self._said
+
     def mentions(self, key: str) -> bool:
         """Whether the pod says anything about this label."""
         return key in self.selector or key in self._said

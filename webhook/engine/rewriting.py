@@ -74,12 +74,15 @@ def respell(spec: PodSpec, requests: list[Request], policy: Policy, plugin: Devi
     edits: list[Edit] = [rename for request, _, spelling in chosen if (rename := _rename(request, spelling))]
     renamed = bool(edits)
     nodes = NodeConstraints(spec)
-    spelled = Respelling(spellings=tuple(dict.fromkeys(spelling for _, _, spelling in chosen)))
+    one = chosen[0][2]  # spellings are remembered (see spell), so most pods have this one only
+    alike = all(spelling is one for _, _, spelling in chosen)
+    spelled = Respelling(spellings=(one,) if alike else tuple(dict.fromkeys(spelling for _, _, spelling in chosen)))
     dropped = _no_longer_said(chosen, spelled.needs, nodes)
     if dropped:
         edits += [DropKey(key) for key in dropped]
         nodes = NodeConstraints(spec, without=dropped)
-    edits += [ReplaceProduct(old, new) for old in nodes.values(PRODUCT) if (new := spelled.product(old)) != old]
+    if nodes.mentions(PRODUCT):
+        edits += [ReplaceProduct(old, new) for old in nodes.values(PRODUCT) if (new := spelled.product(old)) != old]
     conflict = _conflict(chosen, nodes)
     if conflict:
         return Respelling(conflicts=(conflict,))
@@ -121,6 +124,9 @@ def _no_longer_said(chosen: list[_Chosen], needs: list[Need], nodes: NodeConstra
 
 def _conflict(chosen: list[_Chosen], nodes: NodeConstraints) -> Finding | None:
     """The first label that a form needs and that the pod, or what it needed before, excludes."""
+    one = chosen[0][2]
+    if all(spelling is one for _, _, spelling in chosen) and not one.is_touched_by(nodes):
+        return None  # the pod says nothing of these labels, so nothing contradicts
     first_of: dict[Spelling, tuple[Request, Form]] = {}
     for request, form, spelling in chosen:
         first_of.setdefault(spelling, (request, form))

@@ -22,6 +22,8 @@ from webhook.engine.spelling import PRODUCT, Need, possible
 
 ORIGINAL_REQUEST = f"{DOMAIN}/original-request"
 POLICY = f"{DOMAIN}/policy"
+# The standard library's, because it encodes any text that a manifest can hold; made once, because making one is half the work.
+_JSON = json.JSONEncoder(separators=(",", ":"))
 
 
 def settings(spec: PodSpec, asks: list[Ask], policy: Policy, respelling: Respelling) -> list[Edit]:
@@ -60,5 +62,5 @@ def annotations(asks: list[Ask], policy: Policy, respelling: Respelling) -> list
     told: list[Edit] = []
     if respelling.edits:
         original = {ask.container.name: {a.resource.name: shown(a.written) for a in ask.amounts} for ask in asks}
-        told.append(Annotate(ORIGINAL_REQUEST, json.dumps(original, separators=(",", ":"))))
+        told.append(Annotate(ORIGINAL_REQUEST, _JSON.encode(original)))
     return [*told, Annotate(POLICY, policy.name)]

@@ -63,6 +63,8 @@ class Need(msgspec.Struct, frozen=True):
 
     def is_met_by(self, nodes: NodeConstraints) -> bool:
         """Whether the pod's own constraints let no other node through."""
+        if not nodes.mentions(self.key):
+            return nodes.nowhere
         return nodes.nowhere or not any(
             label.admits(value) and not self.admits(value)
             for label in nodes.labels(self.key)
@@ -110,6 +112,10 @@ class Spelling(msgspec.Struct, frozen=True):
     needs: tuple[Need, ...] = ()
     implies: tuple[Need, ...] = ()
     product_suffix: str = ""
+
+    def is_touched_by(self, nodes: NodeConstraints) -> bool:
+        """Whether the pod itself says anything of the labels that the form needs or goes with."""
+        return not nodes.silent and any(nodes.mentions(need.key) for need in self.needs + self.implies)
 
 
 @lru_cache(maxsize=1024)

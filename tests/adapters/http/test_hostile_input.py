@@ -8,7 +8,7 @@ import ssl
 import pytest
 
 from tests.adapters.http.support import GOOD, Serving, answer_of
-from tests.conftest import Logged
+from tests.logged import Logged
 from tests.reviews import a_pod, a_review, encode, read_answer
 from tests.wire import Wire, chunked, request
 

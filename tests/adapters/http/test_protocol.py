@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.adapters.http.support import GOOD, Serving, answer_of, running, status_of
-from tests.conftest import Logged
+from tests.logged import Logged
 from tests.reviews import Json, a_container, a_gpu_container, a_pod, a_review, encode
 from tests.wire import chunked, request
 from webhook.adapters.http.endpoint import MAXIMUM_BODY

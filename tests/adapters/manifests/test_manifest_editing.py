@@ -3,7 +3,8 @@
 import pytest
 
 from tests.adapters.manifests.editing import add, edited, move, remove, replace
-from webhook.adapters.manifests import EditError, Operation, edit_text
+from webhook.adapters.manifests import EditError, Operation, edit_text, editing
+from webhook.adapters.manifests.splicing.layout import Splice
 
 POD = """\
 # A pod.  It has trailing spaces:  \n\
@@ -126,6 +127,30 @@ def test_the_items_of_a_list_are_edited_by_their_pointers() -> None:
 
 
 TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists"}
+INDENTED = """\
+a:
+  - b
+c:
+  nodeAffinity:
+    terms:
+      - matchExpressions:
+          - key: a
+            values:
+              - b
+              - c
+"""
+NOT_INDENTED = """\
+a:
+- b
+c:
+  nodeAffinity:
+    terms:
+    - matchExpressions:
+      - key: a
+        values:
+        - b
+        - c
+"""
 AFFINITY = {"nodeAffinity": {"terms": [{"matchExpressions": [{"key": "a", "values": ["b", "c"]}]}]}}
 
 # what is edited, the operations, what comes out
@@ -135,14 +160,12 @@ ADDED: dict[str, tuple[str, list[Operation], str]] = {
     "lists as in the neighbourhood, indented": (
         "a:\n  - b\n",
         [add("/c", AFFINITY)],
-        "a:\n  - b\nc:\n  nodeAffinity:\n    terms:\n      - matchExpressions:\n"
-        "          - key: a\n            values:\n              - b\n              - c\n",
+        INDENTED,
     ),
     "lists as in the neighbourhood, not indented": (
         "a:\n- b\n",
         [add("/c", AFFINITY)],
-        "a:\n- b\nc:\n  nodeAffinity:\n    terms:\n    - matchExpressions:\n"
-        "      - key: a\n        values:\n        - b\n        - c\n",
+        NOT_INDENTED,
     ),
     "wide dashes": ("a:\n-   b: 1\n", [add("/a/-", {"c": 1, "d": 2})], "a:\n-   b: 1\n-   c: 1\n    d: 2\n"),
     "an item": ("a:\n- b # x\n# y\n", [add("/a/-", "c")], "a:\n- b # x\n- c\n# y\n"),
@@ -154,7 +177,7 @@ ADDED: dict[str, tuple[str, list[Operation], str]] = {
         "a:\n- {b: c}\n- {key: nvidia.com/gpu, operator: Exists}\n",
     ),
     "quotes like the neighbours'": ("a:\n  b: 'c'\n", [add("/a/d", "e")], "a:\n  b: 'c'\n  d: 'e'\n"),
-    "quotes like most neighbours'": ("a:\n  b: \"c\"\n  d: e\n", [add("/a/f", "g")], "a:\n  b: \"c\"\n  d: e\n  f: g\n"),
+    "quotes like most neighbours'": ('a:\n  b: "c"\n  d: e\n', [add("/a/f", "g")], 'a:\n  b: "c"\n  d: e\n  f: g\n'),
     "quotes only for text": ("a:\n  b: 'c'\n", [add("/a/d", 1)], "a:\n  b: 'c'\n  d: 1\n"),
     "quotes around keys like the neighbours'": ('a:\n  "b": 1\n', [add("/a/c", 1)], 'a:\n  "b": 1\n  "c": 1\n'),
     "quotes in a list of maps": (
@@ -191,7 +214,11 @@ ADDED: dict[str, tuple[str, list[Operation], str]] = {
     "behind a literal": ("a: |\n  x\n\n# y\n", [add("/b", 1)], "a: |\n  x\nb: 1\n\n# y\n"),
     "behind a literal without a line break": ("a: |\n  x", [add("/b", 1)], "a: |\n  x\nb: 1"),
     "behind a literal that keeps its end": ("a: |+\n  x\n\n\n", [add("/b", 1)], "a: |+\n  x\n\n\nb: 1\n"),
-    "behind a literal that keeps its end, with CRLF": ("a: |+\r\n  x\r\n\r\n", [add("/b", 1)], "a: |+\r\n  x\r\n\r\nb: 1\r\n"),
+    "behind a literal that keeps its end, with CRLF": (
+        "a: |+\r\n  x\r\n\r\n",
+        [add("/b", 1)],
+        "a: |+\r\n  x\r\n\r\nb: 1\r\n",
+    ),
     "behind a literal that ends in spaces": ("a: |\n  x\n    \n\n", [add("/b", 1)], "a: |\n  x\n    \nb: 1\n\n"),
     "behind a literal with an indicator": ("a: |2\n   x\n\n", [add("/b", 1)], "a: |2\n   x\nb: 1\n\n"),
     "behind text over two lines": ("a: x\n  y # z\n", [add("/b", 1)], "a: x\n  y # z\nb: 1\n"),
@@ -218,8 +245,16 @@ IN_BRACKETS: dict[str, tuple[str, list[Operation], str]] = {
         [add("/a/c", 1), add("/a/d", 1)],
         "a: {\n  b: 1, # x\n  c: 1,\n  d: 1,\n}\n",
     ),
-    "an entry over lines, with a comment": ("a: {\n  b: 1 # x\n}\n", [add("/a/c", 1)], "a: {\n  b: 1, # x\n  c: 1\n}\n"),
-    "an entry over lines, closed on the last": ("a: {b: 1,\n  c: 1}\n", [add("/a/d", 1)], "a: {b: 1,\n  c: 1,\n  d: 1}\n"),
+    "an entry over lines, with a comment": (
+        "a: {\n  b: 1 # x\n}\n",
+        [add("/a/c", 1)],
+        "a: {\n  b: 1, # x\n  c: 1\n}\n",
+    ),
+    "an entry over lines, closed on the last": (
+        "a: {b: 1,\n  c: 1}\n",
+        [add("/a/d", 1)],
+        "a: {b: 1,\n  c: 1,\n  d: 1}\n",
+    ),
     "a second key in a list": ("a: [b: 1]\n", [add("/a/0/c", 2)], "a: [{b: 1, c: 2}]\n"),
     "a value for a key alone": ("a: {b, c: }\n", [replace("/a/b", 1), replace("/a/c", 2)], "a: {b: 1, c: 2 }\n"),
     "a renamed key": ("a: {b: 1, 'c': 2}\n", [move("/a/b", "/a/x"), move("/a/c", "/a/y")], "a: {x: 1, 'y': 2}\n"),
@@ -244,7 +279,11 @@ REMOVED: dict[str, tuple[str, list[Operation], str]] = {
     "two entries behind a dash": ("- a: 1\n  b: 2\n  c: 3\n", [remove("/0/a"), remove("/0/b")], "- c: 3\n"),
     "all entries behind a dash": ("- a: 1\n  b: 2\n- c\n", [remove("/0/a"), remove("/0/b")], "- {}\n- c\n"),
     "an item": ("a:\n  - 1\n  # x\n  - 2\n  - 3\n", [remove("/a/1")], "a:\n  - 1\n  # x\n  - 3\n"),
-    "the last, with one added to the outer map": ("a:\n  b: 1\n  c: 2\n", [remove("/a/c"), add("/d", 1)], "a:\n  b: 1\nd: 1\n"),
+    "the last, with one added to the outer map": (
+        "a:\n  b: 1\n  c: 2\n",
+        [remove("/a/c"), add("/d", 1)],
+        "a:\n  b: 1\nd: 1\n",
+    ),
 }
 
 REPLACED: dict[str, tuple[str, list[Operation], str]] = {
@@ -309,6 +348,16 @@ def test_an_edit_that_does_not_fit_is_an_error(text: str, operation: Operation, 
         edited(text, operation)
 
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("nonsense", [" ", "\n---\nb: 1\n", "\nb: 2", ": ["])
+def test_a_result_that_does_not_say_what_it_should_is_never_given_back(
+    monkeypatch: pytest.MonkeyPatch, nonsense: str
+) -> None:
+    monkeypatch.setattr(editing, "changes_of", lambda text, *_, **__: [Splice(len(text), len(text), nonsense)])
+
+    with pytest.raises(EditError, match="the document on line 1 cannot be edited"):
+        edited("a: 1", add("/b", 1))
 
 
 def test_an_edit_of_a_document_that_is_not_there_is_an_error() -> None:

@@ -81,14 +81,19 @@ MIXED: dict[str, tuple[str, list[Operation], str]] = {
 
 
 @pytest.mark.parametrize(("text", "operations", "result"), MIXED.values(), ids=list(MIXED))
-def test_json_of_any_layout_changes_only_where_it_is_edited(text: str, operations: list[Operation], result: str) -> None:
+def test_json_of_any_layout_changes_only_where_it_is_edited(
+    text: str, operations: list[Operation], result: str
+) -> None:
     assert edited(text, *operations) == result
 
 
 def test_one_of_several_json_values_is_edited() -> None:
     text = '{"a": 1}\n{"b":1} {\n "c": 1\n}'
 
-    assert edit_text(text, {(1, ""): [add("/x", 1)], (2, ""): [add("/x", 1)]}) == '{"a": 1}\n{"b":1,"x":1} {\n "c": 1,\n "x": 1\n}'
+    assert (
+        edit_text(text, {(1, ""): [add("/x", 1)], (2, ""): [add("/x", 1)]})
+        == '{"a": 1}\n{"b":1,"x":1} {\n "c": 1,\n "x": 1\n}'
+    )
 
 
 def test_json_behind_a_marker_of_yaml_is_edited_as_json() -> None:

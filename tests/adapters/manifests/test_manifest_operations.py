@@ -40,7 +40,7 @@ def test_an_operation_does_what_an_independent_library_does(operation: Operation
 
 
 def test_operations_are_applied_in_order_and_relative_to_the_object() -> None:
-    data = {"items": [{}, {"spec": {}}]}
+    data: dict[str, Any] = {"items": [{}, {"spec": {}}]}
 
     changed = apply(
         data,
@@ -64,7 +64,7 @@ def test_a_renamed_key_keeps_its_place() -> None:
 
 def test_a_value_that_is_added_twice_is_two_values() -> None:
     value: list[int] = []
-    data = apply({}, [{"op": "add", "path": f"/{key}", "value": value} for key in "ab"])
+    data: dict[str, list[int]] = apply({}, [{"op": "add", "path": f"/{key}", "value": value} for key in "ab"])
 
     data["a"].append(1)
 

@@ -65,9 +65,7 @@ def test_every_document_of_a_stream_is_read_in_order() -> None:
     ],
 )
 def test_the_same_object_is_read_from_any_way_to_write_it(text: str) -> None:
-    assert [found.object for found in objects(text)] == [
-        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}
-    ]
+    assert [found.object for found in objects(text)] == [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}]
 
 
 def test_a_block_scalar_at_the_end_without_a_line_break_has_one_as_in_kubectl() -> None:
@@ -198,7 +196,9 @@ def test_a_key_that_stands_twice_is_told_and_the_object_follows() -> None:
     text = "---\nkind: Pod\nspec:\n  a: 1\n  a: 2\n"
 
     assert read(text) == [
-        ManifestProblem("f.yaml", 5, '"a" stands twice in one map, on lines 4 and 5: only the last counts; keep one', fatal=False),
+        ManifestProblem(
+            "f.yaml", 5, '"a" stands twice in one map, on lines 4 and 5: only the last counts; keep one', fatal=False
+        ),
         ManifestObject("f.yaml", 2, {"kind": "Pod", "spec": {"a": 2}}, 0, ""),
     ]
 

@@ -8,9 +8,43 @@ from webhook.adapters.manifests.tree.scalars import plain
 from webhook.adapters.manifests.tree.values import data_of
 
 TEXTS = (
-    "1000m 1k 2Ki 0x 0b12 0o8 0b _1 1e400 -1e400 ._5 .e5 0x1p4 0x1ffffffffffffffff 1:30 1:30:00 2001-01-01 2001-1-1 "
-    "2001-12-14t21:59:43.10-05:00 + - . .. yEs tRue nUll = infinity Infinity inf nan NaN 1,000 << nvidia.com/gpu +.nan"
-).split()
+    *(
+        "1000m",
+        "1k",
+        "2Ki",
+        "0x",
+        "0b12",
+        "0o8",
+        "0b",
+        "_1",
+        "1e400",
+        "-1e400",
+        "._5",
+        ".e5",
+        "0x1p4",
+        "0x1ffffffffffffffff",
+    ),
+    *("1:30", "1:30:00", "2001-01-01", "2001-1-1", "2001-12-14t21:59:43.10-05:00"),
+    *(
+        "+",
+        "-",
+        ".",
+        "..",
+        "yEs",
+        "tRue",
+        "nUll",
+        "=",
+        "infinity",
+        "Infinity",
+        "inf",
+        "nan",
+        "NaN",
+        "1,000",
+        "<<",
+        "nvidia.com/gpu",
+        "+.nan",
+    ),
+)
 
 NUMBERS = {
     "1": 1,

@@ -30,7 +30,11 @@ CASES: dict[str, tuple[str, list[Operation], str]] = {
         "a: &x\n  b: 1 # one\nc: *x # shared\nd: [{b: 2} ]\n",
     ),
     "an anchor that is removed leaves copies": (ALIAS, [remove("/a")], "c: # shared\n  b: 1\nd: [{b: 1} ]\n"),
-    "an anchor that is replaced leaves copies": (ALIAS, [replace("/a", 1)], "a: 1\nc: # shared\n  b: 1\nd: [{b: 1} ]\n"),
+    "an anchor that is replaced leaves copies": (
+        ALIAS,
+        [replace("/a", 1)],
+        "a: 1\nc: # shared\n  b: 1\nd: [{b: 1} ]\n",
+    ),
     "a number": ("a: &x 1\nb: *x\n", [replace("/a", 2)], "a: 2\nb: 1\n"),
     "an alias that is removed": (ALIAS, [remove("/c")], "a: &x\n  b: 1 # one\nd: [*x ]\n"),
     "an anchor within what an alias repeats": (
@@ -58,10 +62,18 @@ CASES: dict[str, tuple[str, list[Operation], str]] = {
         [move("/c/b", "/c/z")],
         "a: &x\n  b: 1 # one\nc: # merged\n  z: 1 # all of it\n  e: 2\n",
     ),
-    "a merged key that is removed takes the merge away": (MERGE, [remove("/c/b")], "a: &x\n  b: 1 # one\nc: # merged\n  e: 2\n"),
+    "a merged key that is removed takes the merge away": (
+        MERGE,
+        [remove("/c/b")],
+        "a: &x\n  b: 1 # one\nc: # merged\n  e: 2\n",
+    ),
     "all merged keys removed": ("a: &x {b: 1}\nc: {<<: *x }\n", [remove("/c/b")], "a: &x {b: 1}\nc: {}\n"),
     "a source that is removed": (MERGE, [remove("/a")], "c: # merged\n  b: 1 # all of it\n  e: 2\n"),
-    "a source that is no map any more": (MERGE, [replace("/a", [1])], "a:\n- 1\nc: # merged\n  b: 1 # all of it\n  e: 2\n"),
+    "a source that is no map any more": (
+        MERGE,
+        [replace("/a", [1])],
+        "a:\n- 1\nc: # merged\n  b: 1 # all of it\n  e: 2\n",
+    ),
     "several sources": (
         "a: &x {p: 1}\nb: &y {p: 2, q: 2}\nc: {<<: [*x , *y ], r: 3}\n",
         [replace("/b/q", 9)],

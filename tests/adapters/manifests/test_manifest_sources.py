@@ -157,9 +157,9 @@ def test_what_the_system_refuses_is_told_in_words(tmp_path: Path, monkeypatch: p
     def refuse(*_: object) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(sources.os, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     assert message(path) == "the file cannot be read: permission denied"
-    monkeypatch.setattr(sources.os, "scandir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
     assert message(tmp_path) == "the folder cannot be read: permission denied"
 
 
@@ -230,7 +230,9 @@ def test_a_pipe_that_the_shell_makes_is_read(tmp_path: Path) -> None:
     )
     command = ["bash", "-c", f"{sys.executable} -c '{script}' <(echo 'kind: Pod')"]
 
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3], timeout=60)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3], timeout=60
+    )
 
     assert done.stdout == "kind: Pod\n\n"
 

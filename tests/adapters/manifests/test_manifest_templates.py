@@ -100,6 +100,13 @@ def test_a_broken_manifest_that_holds_templates_as_data_is_called_broken(text: s
     assert 'a ": " stands where none may' in found.message
 
 
+def test_a_list_is_a_list_whatever_it_holds() -> None:
+    (found,) = read("- '{{ .Values.x }}'\n")
+
+    assert isinstance(found, ManifestProblem)
+    assert found.message.startswith("the document is a list")
+
+
 def test_a_template_is_named_once_for_all_its_documents_and_other_documents_are_read() -> None:
     text = "{{ if a }}\n---\nkind: Pod\n---\n{{ end }}\n---\nb: c: d\n"
 

@@ -97,7 +97,7 @@ def laughs(levels: int) -> str:
 
 
 def test_a_billion_laughs_are_refused_at_the_alias_that_goes_too_far() -> None:
-    with pytest.raises(UnreadableError, match="aliases .* beyond what Kubernetes decodes") as error:
+    with pytest.raises(UnreadableError, match=r"aliases .* beyond what Kubernetes decodes") as error:
         read(laughs(9))
 
     assert 3 <= error.value.line <= 9

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from webhook.adapters.manifests import write_in_place, writing
+from webhook.adapters.manifests import write_in_place
 
 
 def test_the_content_is_replaced_and_nothing_is_left_behind(tmp_path: Path) -> None:
@@ -54,11 +54,11 @@ def test_a_file_whose_owner_cannot_be_kept_is_left_as_it_is(tmp_path: Path, monk
     def refuse(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(writing.os, "fstat", lambda _: Foreign)
-    monkeypatch.setattr(writing.os, "fchown", refuse)
+    monkeypatch.setattr(os, "fstat", lambda _: Foreign)
+    monkeypatch.setattr(os, "fchown", refuse)
     with pytest.raises(PermissionError):
         write_in_place(path, "new")
-    monkeypatch.setattr(writing.os, "fstat", real)
+    monkeypatch.setattr(os, "fstat", real)
 
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
@@ -100,7 +100,7 @@ def test_a_failure_before_the_end_leaves_the_old_file_and_nothing_else(
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(writing.os, step, fail)
+    monkeypatch.setattr(os, step, fail)
     with pytest.raises(OSError, match="No space left"):
         write_in_place(path, "new")
 
@@ -112,7 +112,7 @@ def test_a_file_that_is_read_only_is_not_replaced(tmp_path: Path, monkeypatch: p
     path = tmp_path / "a.yaml"
     path.write_text("old")
     path.chmod(0o444)
-    monkeypatch.setattr(writing.os, "access", lambda *_: False)  # root may write everywhere
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
 
     with pytest.raises(PermissionError, match="read-only"):
         write_in_place(path, "new")

@@ -173,6 +173,7 @@ class Kind(msgspec.Struct, frozen=True):
             uid=metadata.uid,
             owner=metadata.owner,
             pod=item.pod(),
+            running=isinstance(item, PodItem),
             over=item.over,
             idle=item.idle,
         )

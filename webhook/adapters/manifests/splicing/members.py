@@ -54,10 +54,8 @@ def in_block(layout: Layout, members: list[Member], change: Change) -> Iterator[
             continue
         if layout.starts_line(member.start):
             yield layout.without_lines(member.start, member.last_line_end)
-        else:  # behind a dash, which then belongs to the next member
-            following = next((kept for kept in change.kept if kept > index), None)
-            if index == 0 and following is not None:
-                yield Splice(member.start, members[following].start, "")
+        else:  # the first, behind a dash that then belongs to the next
+            yield Splice(member.start, members[change.kept[0]].start, "")
 
 
 def in_flow(layout: Layout, members: list[Member], change: Change, space: str) -> Iterator[Splice]:

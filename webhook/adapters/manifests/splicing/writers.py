@@ -119,11 +119,10 @@ def _json_step(layout: Layout, root: Node) -> str | None:
 
 
 def _json_space(layout: Layout, root: Node) -> str:
-    for node in walk(root):
-        if isinstance(node, Mapping) and node.entries:
-            key, value = node.entries[0]
-            return " " if layout.text[key.end : value.start].endswith(" ") else ""
-    return " "
+    """What stands behind the first colon of the document."""
+    entries = (entry for node in walk(root) if isinstance(node, Mapping) for entry in node.entries)
+    between = (layout.text[key.end : value.start] for key, value in entries)
+    return " " if next(between, " ").endswith(" ") else ""
 
 
 def indented(text: str, column: int) -> str:

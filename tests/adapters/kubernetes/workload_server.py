@@ -1,0 +1,148 @@
+"""The stand-in API server with workloads and reports: lists in pages, and objects that can be made, changed and removed."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tests.adapters.kubernetes.apiserver import StandIn
+from tests.adapters.kubernetes.documents import status
+from tests.adapters.kubernetes.http_side import Handler, Seen
+
+Json = dict[str, Any]
+
+_ROOTS = {"v1": "/api/v1", "apps/v1": "/apis/apps/v1", "batch/v1": "/apis/batch/v1"}
+_PLURALS = {
+    "Pod": "pods",
+    "PodTemplate": "podtemplates",
+    "ReplicationController": "replicationcontrollers",
+    "ReplicaSet": "replicasets",
+    "Deployment": "deployments",
+    "StatefulSet": "statefulsets",
+    "DaemonSet": "daemonsets",
+    "Job": "jobs",
+    "CronJob": "cronjobs",
+}
+REPORTS = {
+    "wgpolicyk8s.io/v1alpha2": ("policyreports", "clusterpolicyreports"),
+    "openreports.io/v1alpha1": ("reports", "clusterreports"),
+}
+
+
+class WorkloadServer(StandIn):
+    """Workloads by ``add``; reports of the APIs that ``serves`` names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._server.RequestHandlerClass = WorkloadHandler
+        self.lists: dict[str, list[bytes]] = {f"{_ROOTS[root]}/{plural}": [] for root, plural in _served()}
+        self.serves: set[str] = set()
+        self.terminating: set[str] = set()
+        self.tells_remaining = True
+        self._uids = 0
+
+    def add(self, *documents: Json) -> None:
+        """Have these objects; each must name its kind and namespace."""
+        for document in documents:
+            path = f"{_ROOTS[document['apiVersion']]}/{_PLURALS[document['kind']]}"
+            encoded = json.dumps(document).encode()
+            with self.changed:
+                self.lists[path].append(encoded)
+                self.lists.setdefault(_within(path, document["metadata"]["namespace"]), []).append(encoded)
+
+    def listed(self, path: str, query: Mapping[str, str]) -> bytes | None:
+        """A page of a list; ``None`` when the token is too old."""
+        with self.changed:
+            items = self.lists.get(path, [])
+            start, revision = 0, self._revision
+            if token := query.get("continue"):
+                revision, start = map(int, token.split("-"))
+                if revision < self._oldest:
+                    return None
+            end = start + int(query.get("limit", len(items)))
+            metadata: Json = {"resourceVersion": str(revision)}
+            if end < len(items):
+                metadata["continue"] = f"{revision}-{end}"
+                if self.tells_remaining:
+                    metadata["remainingItemCount"] = len(items) - end
+        return b'{"kind":"List","metadata":%s,"items":[%s]}' % (
+            json.dumps(metadata).encode(),
+            b",".join(items[start:end]),
+        )
+
+    def reports(self, plural: str = "policyreports") -> dict[tuple[str | None, str], Json]:
+        """The reports there are, by namespace and name."""
+        with self.changed:
+            found = [(path, document) for path, document in self.objects.items() if f"/{plural}/" in path]
+        return {(d["metadata"].get("namespace"), d["metadata"]["name"]): d for _, d in found}
+
+    def store(self, path: str, document: Json) -> Json:
+        with self.changed:
+            self._uids += 1
+            document.setdefault("metadata", {}).setdefault("uid", f"uid-{self._uids}")
+        return super().store(path, document)
+
+
+class WorkloadHandler(Handler):
+    """One connection."""
+
+    do_DELETE = Handler.do_GET  # noqa: N815 - the base calls it so
+
+    def _object(self, path: str, seen: Seen) -> None:  # noqa: PLR0911 - one for each answer
+        server = self.server.stand_in
+        assert isinstance(server, WorkloadServer)
+        if seen.method == "GET" and (path in server.lists or _namespaced(path) in server.lists):
+            page = server.listed(path, seen.query)
+            return self.say(*((410, status(410, "token too old")) if page is None else (200, page)))
+        version = path.removeprefix("/apis/")
+        if version in REPORTS:
+            if version not in server.serves:
+                return self.say(404, b"404 page not found\n")
+            return self.say(200, {"kind": "APIResourceList", "resources": [{"name": n} for n in REPORTS[version]]})
+        if seen.method == "GET" and path.rpartition("/")[2] in {name for names in REPORTS.values() for name in names}:
+            return self.say(200, _reports(server, path, seen.query))
+        if seen.method == "DELETE":
+            return self._delete(server, path, json.loads(seen.body)["preconditions"])
+        if seen.method == "POST" and any(f"/namespaces/{name}/" in path for name in server.terminating):
+            message = "forbidden: unable to create new content in namespace x because it is being terminated"
+            return self.say(403, status(403, message))
+        return super()._object(path, seen)
+
+    def _delete(self, server: WorkloadServer, path: str, wanted: Mapping[str, str]) -> None:
+        with server.changed:
+            stored = server.objects.get(path)
+            if stored is None:
+                return self.say(404, status(404, f"{path} not found"))
+            if any(stored["metadata"][key] != value for key, value in wanted.items()):
+                return self.say(409, status(409, "the preconditions do not hold"))
+            del server.objects[path]
+            return self.say(200, status(200, "Success"))
+
+
+def _reports(server: WorkloadServer, path: str, query: Mapping[str, str]) -> Json:
+    root, _, plural = path.rpartition("/")
+    key, _, value = query.get("labelSelector", "").partition("=")
+    with server.changed:
+        items = [
+            document
+            for at, document in server.objects.items()
+            if at.startswith(root) and f"/{plural}/" in at
+            if not key or (document["metadata"].get("labels") or {}).get(key) == value
+        ]
+    return {"kind": "List", "metadata": {"resourceVersion": server.revision}, "items": items}
+
+
+def _served() -> Iterable[tuple[str, str]]:
+    apps = {"ReplicaSet", "Deployment", "StatefulSet", "DaemonSet"}
+    for kind, plural in _PLURALS.items():
+        yield "apps/v1" if kind in apps else "batch/v1" if kind in {"Job", "CronJob"} else "v1", plural
+
+
+def _within(path: str, namespace: str) -> str:
+    root, _, plural = path.rpartition("/")
+    return f"{root}/namespaces/{namespace}/{plural}"
+
+
+def _namespaced(path: str) -> str:
+    """The same list in all namespaces: one namespace that has none still has the list."""
+    root, _, rest = path.partition("/namespaces/")
+    return f"{root}/{rest.partition('/')[2]}"

@@ -1,0 +1,110 @@
+"""Scenario 4: pods are judged by the label that their namespace has, from its first moment and through every change."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from tests.e2e.cluster import ControlPlane
+from tests.e2e.fleet import MERGE_PATCH
+from tests.e2e.installation import Installation
+from tests.e2e.namespaces import Namespaces
+from tests.e2e.objects import ENFORCE, GPU, MIG, SHARED, limits_of, pod, pod_spec
+from tests.e2e.stream import CREATED, Attempt, PodStream
+
+pytestmark = pytest.mark.e2e
+
+STALE_SECONDS = 1.0  # by so much may the label be older that a pod is judged by
+NEW_NAMESPACES = 20
+RELABELS, RELABEL_SECONDS = 30, 0.25
+ASKS = {"shared": SHARED, "mig-1g.5gb": MIG, "exclusive": GPU}
+
+
+def create_at_once(control_plane: ControlPlane, namespaces: Namespaces, labels: dict[str, str]) -> httpx.Response:
+    """Make a namespace and, in the next request but one, a pod in it."""
+    name = namespaces.make_bare(labels)
+    api = control_plane.api
+    api.post(f"/api/v1/namespaces/{name}/serviceaccounts", json={"metadata": {"name": "default"}})
+    spec = pod_spec(GPU) | {"automountServiceAccountToken": False}
+    return api.post(f"/api/v1/namespaces/{name}/pods", json=pod(spec))
+
+
+@pytest.mark.parametrize(
+    ("labels", "asks"),
+    [({ENFORCE: "shared"}, SHARED), ({ENFORCE: "mig-1g.5gb"}, MIG), ({}, GPU), ({ENFORCE: "none"}, None)],
+    ids=["shared", "mig", "no label", "none"],
+)
+def test_the_first_pod_of_a_new_namespace_is_judged_by_its_label(
+    control_plane: ControlPlane, installation: Installation, labels: dict[str, str], asks: str | None
+) -> None:
+    with Namespaces(control_plane) as namespaces:
+        began = time.monotonic()
+        answers = [create_at_once(control_plane, namespaces, labels) for _ in range(NEW_NAMESPACES)]
+        seconds = (time.monotonic() - began) / NEW_NAMESPACES
+    (replica,) = installation.replicas
+    misses = replica.metric("gpuwarden_namespace_cache_misses_total", outcome="found")
+    print(f"{seconds * 1000:.0f} ms for a namespace and its pod; {misses:.0f} namespaces were read live so far")  # noqa: T201 - for who looks
+    assert seconds < 1
+    for answer in answers:
+        if asks is None:
+            assert 'namespace policy "none"' in answer.json()["message"]
+        else:
+            assert answer.status_code == CREATED, answer.text
+            assert limits_of(answer.json()) == [{asks: "1"}]
+
+
+@dataclass(frozen=True)
+class Relabelled:
+    """A change of a namespace's policy, and when the API server was told and had answered."""
+
+    policy: str
+    sent: float
+    acknowledged: float
+
+
+def relabel(control_plane: ControlPlane, namespace: str, policy: str) -> Relabelled:
+    sent = time.monotonic()
+    change = {"metadata": {"labels": {ENFORCE: policy}}}
+    control_plane.api.patch(f"/api/v1/namespaces/{namespace}", json=change, headers=MERGE_PATCH).raise_for_status()
+    return Relabelled(policy, sent, time.monotonic())
+
+
+def staleness(attempt: Attempt, history: list[Relabelled]) -> float:
+    """By how many seconds, at least, the label was outdated that a created pod was judged by; 0 for the current one."""
+    ends = [after.acknowledged for after in history[1:]] + [float("inf")]
+    candidates = [
+        max(0.0, attempt.began - end)
+        for change, end in zip(history, ends, strict=True)
+        if ASKS[change.policy] == attempt.asks and change.sent <= attempt.ended
+    ]
+    return min(candidates, default=float("inf"))
+
+
+def test_relabelled_under_load_no_pod_is_judged_by_an_older_label_than_a_second_ago(
+    control_plane: ControlPlane, installation: Installation, make_namespace: Callable[..., str]
+) -> None:
+    policies = list(ASKS)
+    namespace = make_namespace({ENFORCE: policies[0]})
+    history = [Relabelled(policies[0], 0.0, 0.0)]
+    with PodStream(control_plane, namespace, connections=6, pause=0.0) as stream:
+        for number in range(1, RELABELS + 1):
+            time.sleep(RELABEL_SECONDS)
+            history.append(relabel(control_plane, namespace, policies[number % len(policies)]))
+        # Nothing changes any more: from now on there is no excuse.
+        time.sleep(STALE_SECONDS)
+        settled = time.monotonic()
+        stream.wait_for_more(50)
+    stale = [staleness(attempt, history) for attempt in stream.attempts if attempt.status == CREATED]
+    print(f"{stream.report()}\nthe most outdated label was {max(stale) * 1000:.0f} ms old")  # noqa: T201 - for who looks
+    assert max(stale) <= STALE_SECONDS
+    assert {attempt.asks for attempt in stream.attempts} >= set(ASKS.values())
+    # Between the two webhooks' looks at the label it may change; only then may a pod be refused.
+    for failure in stream.failures:
+        assert failure.status == httpx.codes.FORBIDDEN, failure
+        assert any(
+            failure.began - STALE_SECONDS <= change.acknowledged and change.sent <= failure.ended for change in history
+        )
+    last = {attempt.asks for attempt in stream.attempts if attempt.began >= settled}
+    assert last == {ASKS[history[-1].policy]}

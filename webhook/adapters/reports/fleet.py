@@ -1,0 +1,127 @@
+"""The drawing of a fleet by form: what is asked for on the left, what results on the right, and ribbons between the two.
+
+Lengths are pixels. A bar is as high as its share of all workloads; the slot that it stands in is high enough for its label.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from webhook.adapters.reports.audit import FlowLine
+from webhook.application.auditing import REFUSED
+
+BARS = 240.0  # all bars of one side together
+SLOT = 48.0  # room for a label of two lines
+GAP = 10.0
+LEAST = 2.0  # a bar that anyone can see
+MOST = 9  # nodes a side; the smallest beyond that are one
+OTHERS = "other forms"
+
+
+class Node(msgspec.Struct):
+    """A form on one side: its label's slot, and its bar."""
+
+    form: str
+    workloads: int
+    pods: int
+    top: float = 0.0
+    height: float = 0.0
+    bar_top: float = 0.0
+    bar_height: float = 0.0
+    joined: float = 0.0
+    """How much of the bar has ribbons already."""
+
+
+class Ribbon(msgspec.Struct, frozen=True):
+    """A flow as an SVG path, 100 wide; ``change`` is ``refused``, ``rewritten`` or ``unchanged``."""
+
+    path: str
+    change: str
+
+
+class Drawing(msgspec.Struct, frozen=True):
+    """Everything that is drawn."""
+
+    height: float
+    before: list[Node]
+    after: list[Node]
+    ribbons: list[Ribbon]
+
+
+def draw(flows: Sequence[FlowLine]) -> Drawing | None:
+    """The drawing of flows; ``None`` if there are none."""
+    total = sum(flow.workloads for flow in flows)
+    if not total:
+        return None
+    before, left = _side((flow.before, flow) for flow in flows)
+    after, right = _side((flow.after, flow) for flow in flows)
+    height = max(_lay_out(before, total), _lay_out(after, total))
+    for nodes in (before, after):
+        _centre(nodes, height)
+    merged: Counter[tuple[str, str]] = Counter()
+    for flow in flows:
+        merged[left[flow.before], right[flow.after]] += flow.workloads
+    # From top to bottom on both sides, so that ribbons cross no more than they must.
+    places = {
+        side: {node.form: number for number, node in enumerate(nodes)} for side, nodes in enumerate((before, after))
+    }
+    ordered = sorted(merged, key=lambda pair: (places[0][pair[0]], places[1][pair[1]]))
+    ribbons = [_ribbon(before[places[0][one]], after[places[1][other]], merged[one, other]) for one, other in ordered]
+    return Drawing(height, before, after, ribbons)
+
+
+def _side(flows: Iterable[tuple[str, FlowLine]]) -> tuple[list[Node], dict[str, str]]:
+    """The nodes of a side, the largest first and what is refused last, and the node that each form is part of."""
+    nodes: dict[str, Node] = {}
+    for form, flow in flows:
+        node = nodes.setdefault(form, Node(form, 0, 0))
+        node.workloads += flow.workloads
+        node.pods += flow.pods
+    ordered = sorted(nodes.values(), key=lambda node: (node.form == REFUSED, -node.workloads, node.form))
+    belongs = {form: form for form in nodes}
+    if len(ordered) > MOST:
+        kept = [node for node in ordered[: MOST - 2] if node.form != REFUSED]
+        refused = [node for node in ordered if node.form == REFUSED]
+        rest = [node for node in ordered if node not in kept and node not in refused]
+        others = Node(OTHERS, sum(node.workloads for node in rest), sum(node.pods for node in rest))
+        belongs |= {node.form: OTHERS for node in rest}
+        ordered = [*kept, others, *refused]
+    return ordered, belongs
+
+
+def _lay_out(nodes: list[Node], total: int) -> float:
+    """Place nodes one below the other; give the height of all."""
+    top = 0.0
+    for node in nodes:
+        node.bar_height = max(BARS * node.workloads / total, LEAST)
+        node.height = max(SLOT, node.bar_height)
+        node.top = top
+        node.bar_top = top + (node.height - node.bar_height) / 2
+        top += node.height + GAP
+    return top - GAP
+
+
+def _centre(nodes: list[Node], height: float) -> None:
+    shift = (height - nodes[-1].top - nodes[-1].height) / 2
+    for node in nodes:
+        node.top += shift
+        node.bar_top += shift
+
+
+def _ribbon(one: Node, other: Node, workloads: int) -> Ribbon:
+    (top, bottom), (top_after, bottom_after) = _join(one, workloads), _join(other, workloads)
+    path = (
+        f"M0 {top:.1f}C50 {top:.1f} 50 {top_after:.1f} 100 {top_after:.1f}"
+        f"V{bottom_after:.1f}C50 {bottom_after:.1f} 50 {bottom:.1f} 0 {bottom:.1f}Z"
+    )
+    change = "refused" if other.form == REFUSED else "unchanged" if one.form == other.form else "rewritten"
+    return Ribbon(path, change)
+
+
+def _join(node: Node, workloads: int) -> tuple[float, float]:
+    """The next part of a node's bar, for so many workloads."""
+    part = node.bar_height * workloads / node.workloads
+    start = node.bar_top + node.joined
+    node.joined += part
+    return start, start + part
