@@ -51,14 +51,16 @@ def test_decisions_and_findings_are_counted() -> None:
 def test_what_people_write_into_labels_makes_a_bounded_number_of_series() -> None:
     metrics = Metrics()
 
-    for number in range(300):
-        for recorded in decisions(Webhook(f"misspelt-{number}")):
-            metrics.decided(recorded)
+    for number in range(1, 301):
+        for value in (f"misspelt-{number}", f"mig-1g.{number}gb"):
+            for recorded in decisions(Webhook(value)):
+                metrics.decided(recorded)
 
     policies = {labels[-1]: count for labels, count in samples(metrics, "gpuwarden_decisions_total").items()}
-    assert len(policies) == 101
-    assert policies["misspelt-99"] == 1
-    assert "misspelt-100" not in policies
+    assert len(policies) == 102
+    assert policies["unreadable"] == 300
+    assert policies["mig-1g.100gb"] == 1
+    assert "mig-1g.101gb" not in policies
     assert policies["other"] == 200
 
 

@@ -178,10 +178,13 @@ def test_a_pod_without_a_spec_is_exempt_for_nothing() -> None:
     assert Exemptions(runtime_classes=frozenset({"kata"})).of_pod(Pod()) is None
 
 
-def test_the_exempt_without_a_gpu_leave_no_mark() -> None:
-    webhook = Webhook(configuration=Configuration(exemptions=Exemptions(namespaces=frozenset({TEAM}))))
+def test_the_exempt_are_not_even_read() -> None:
+    webhook = Webhook("none", configuration=Configuration(exemptions=Exemptions(namespaces=frozenset({TEAM}))))
+    unreadable = {**a_pod(), "spec": "no spec at all"}
 
-    assert webhook.mutate(a_pod(a_container("web"))).annotations == {}
+    assert webhook.validate(unreadable).annotations == {"exempt": "namespace"}
+    with pytest.raises(ReviewError):
+        Webhook("none").validate(unreadable)
 
 
 def test_an_exempt_namespace_is_never_asked_for() -> None:
@@ -243,7 +246,7 @@ def test_each_decision_is_told_to_the_recorder_with_what_became_of_it() -> None:
     webhook.mutate(a_pod())
     webhook.validate(a_pod())
 
-    told = [(note.path, note.mode, note.policy, note.decision.outcome.value, note.acted) for note in webhook.notes]
+    told = [(note.path, note.mode, note.policy.name, note.decision.outcome.value, note.acted) for note in webhook.notes]
     assert told == [
         ("mutate", "enforce", "shared", "rewritten", True),
         ("mutate", "warn", "mps", "rewritten", False),

@@ -18,8 +18,8 @@ ENFORCE = "gpuwarden.io/enforce"
 
 
 def container(resource: str, count: int = 1, name: str = "train") -> Json:
-    """A container that asks for a resource, by its limit as users do."""
-    return {"name": name, "image": "example.test/train", "resources": {"limits": {resource: count}}}
+    """A container that asks for a resource by its limit; a string, for server-side apply of 1.20 takes no number."""
+    return {"name": name, "image": "example.test/train", "resources": {"limits": {resource: str(count)}}}
 
 
 def pod_spec(

@@ -104,7 +104,7 @@ def nodes(platform: Platform, *, renamed: bool) -> tuple[Node, ...]:
     return tuple(
         Node({**node.labels, "pool": "gpu", **({"zone": zone} if zone else {})}, node.offers)
         for node in kinds
-        for zone in (None, *ZONES)
+        for zone in (None, *ZONES, OTHER)
     )
 
 

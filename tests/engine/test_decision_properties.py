@@ -229,17 +229,11 @@ def test_a_pod_that_passes_runs_on_nodes_of_a_permitted_form_only(
     decision = judge(pod, policy, plugin)
     assume(not decision.denials)
     spec = applied(pod, decision)["spec"]
-    told = {
-        key
-        for form in policy.forms
-        for key, has in ((GKE_PARTITION, form.partition), (GKE_SHARING, form.shared))
-        if has
-    }
-    told = told or GKE_KEYS
+    told = [{key for key, has in ((GKE_PARTITION, f.partition), (GKE_SHARING, f.shared)) if has} for f in policy.forms]
     for node in nodes(platform, renamed=plugin.rename_by_default):
         if not resources_of(spec) <= node.offers.keys() or not chosen(spec, node.labels):
             continue
-        if platform is Platform.GKE and not GKE_KEYS & node.labels.keys() <= told:
+        if platform is Platform.GKE and any(told) and GKE_KEYS & node.labels.keys() not in told:
             continue
         for resource in resources_of(spec):
             form = node.offers[resource]

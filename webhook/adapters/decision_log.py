@@ -12,6 +12,7 @@ from webhook.engine.decision import Outcome
 
 _MOST_WAITING = 10_000
 _END = None
+_Line = tuple[str, dict[str, Any]]
 
 
 class DecisionLog:
@@ -25,7 +26,7 @@ class DecisionLog:
     def __init__(self, dropped: Callable[[], None]) -> None:
         """Begin; ``dropped`` is told of each line that there was no room for."""
         self._dropped = dropped
-        self._queue: queue.SimpleQueue[Recorded | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Line | None] = queue.SimpleQueue()
         self._log = structlog.get_logger("gpuwarden.decisions")
         self._thread = threading.Thread(target=self._write_forever, name="decision-log", daemon=True)
         self._thread.start()
@@ -35,7 +36,8 @@ class DecisionLog:
         if recorded.decision.outcome is Outcome.UNCHANGED:
             return
         if self._queue.qsize() < _MOST_WAITING:
-            self._queue.put(recorded)
+            # The fields only: what is queued must not keep the request's body in memory.
+            self._queue.put((_event(recorded), _fields(recorded)))
         else:
             self._dropped()
 
@@ -45,8 +47,9 @@ class DecisionLog:
         self._thread.join(timeout=5)
 
     def _write_forever(self) -> None:
-        while (recorded := self._queue.get()) is not _END:
-            self._log.info(_event(recorded), **_fields(recorded))
+        while (line := self._queue.get()) is not _END:
+            event, fields = line
+            self._log.info(event, **fields)
 
 
 def _event(recorded: Recorded) -> str:
@@ -64,7 +67,7 @@ def _fields(recorded: Recorded) -> dict[str, Any]:
         "name": name,
         "user": request.user_info.username,
         "mode": recorded.mode,
-        "policy": recorded.policy,
+        "policy": recorded.policy.name,
         "path": recorded.path,
         "rules": list(dict.fromkeys(finding.rule.value for finding in recorded.decision.findings)),
         "dry_run": bool(request.dry_run),

@@ -15,6 +15,7 @@ _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.
 # Namespace labels are written by people: a label value of a metric must not grow with them.
 _MOST_POLICIES = 100
 _OTHER = "other"
+_UNREADABLE = "unreadable"  # one name for every mistyped label, or they would push real policies out
 
 
 class Metrics:
@@ -106,7 +107,7 @@ class Metrics:
 
     def decided(self, recorded: Recorded) -> None:
         """Count a decision and its findings."""
-        policy = self._bounded(recorded.policy)
+        policy = _UNREADABLE if recorded.policy.unreadable else self._bounded(recorded.policy.name)
         acted = "true" if recorded.acted else "false"
         outcome = recorded.decision.outcome.value
         self._decision(recorded.mode, policy, outcome, recorded.path, acted).inc()

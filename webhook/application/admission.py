@@ -68,15 +68,17 @@ class Admission:
         request = review.decode(body)
         if request.operation != "CREATE" or request.sub_resource:
             return review.allowed(request)
+        exemptions = configuration.exemptions
+        # Before the pod is read: where everything is exempt, not even a pod that can't be read is refused.
+        if exempt := exemptions.of_request(request.namespace, request.user_info.username):
+            return review.allowed(request, annotations={"exempt": exempt})
         pod = _pod(request)
         namespace = request.namespace or (pod.metadata and pod.metadata.namespace) or ""
         if not namespace:
             raise ReviewError("request.namespace", "is missing")
         if pod.spec is None or not requests.read(pod.spec):
             return review.allowed(request)
-        exemptions = configuration.exemptions
-        exempt = exemptions.of_request(namespace, request.user_info.username) or exemptions.of_pod(pod)
-        if exempt:
+        if exempt := exemptions.of_request(namespace, request.user_info.username) or exemptions.of_pod(pod):
             return review.allowed(request, annotations={"exempt": exempt})
         labels = self._namespaces.cached(namespace)
         if labels is None:
@@ -141,7 +143,7 @@ class Admission:
     def _record(  # noqa: PLR0913 - the fields of one value
         self, path: str, mode: str, policy: Policy, decision: Decision, case: _Case, *, acted: bool
     ) -> None:
-        self._recorder.decided(Recorded(mode, policy.name, decision, acted, path, case.request, case.pod))
+        self._recorder.decided(Recorded(mode, policy, decision, acted, path, case.request, case.pod))
 
 
 def _pod(request: Request) -> Pod:

@@ -85,7 +85,7 @@ class Advising:
 
     def _decide(self, case: _Case, mode: str, policy: Policy) -> Decision:
         decision = decide(case.pod, policy, case.configuration.plugin)
-        recorded = Recorded(mode, policy.name, decision, False, "advise", case.request, case.pod)  # noqa: FBT003 - acted: never
+        recorded = Recorded(mode, policy, decision, False, "advise", case.request, case.pod)  # noqa: FBT003 - acted: never
         self._recorder.decided(recorded)
         return decision
 

@@ -7,6 +7,7 @@ import msgspec
 from webhook.application.review import Request
 from webhook.engine.decision import Decision
 from webhook.engine.pods import Pod
+from webhook.engine.policy import Policy
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -19,7 +20,7 @@ class Recorded(msgspec.Struct, frozen=True):
     """
 
     mode: str
-    policy: str
+    policy: Policy
     decision: Decision
     acted: bool
     path: str

@@ -134,7 +134,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
                 write_reports(ReportStore(api, progress), gathered, unreadable, names, now)
     report = _report(gathered, _unreadable(gathered.labels, configuration), assumed, mode, now)
     if output or not write:
-        _show(report, output or Output.TABLE, strict=strict, everything=everything, complete=gathered.complete)
+        _show(report, output or Output.TABLE, strict=strict, everything=everything)
     if not gathered.complete:
         raise typer.Exit(EXIT_USAGE)
     refused = report.totals.workloads.denied or (strict and report.totals.workloads.rewritten)
@@ -185,12 +185,14 @@ def _report(
         judged_by=mode.value,
         assumptions=map(str, assumed),
         seen=gathered.seen,
-        problems=[ProblemLine(source=p.source, line=p.line, message=p.message) for p in gathered.problems],
+        problems=[
+            ProblemLine(source=p.source, line=p.line, message=p.message, fatal=p.fatal) for p in gathered.problems
+        ],
         notes=[*gathered.notes, *notes],
     )
 
 
-def _show(report: AuditReport, output: Output, *, strict: bool, everything: bool, complete: bool) -> None:
+def _show(report: AuditReport, output: Output, *, strict: bool, everything: bool) -> None:
     match output:
         case Output.TABLE:
             audit_table.show(table.console(), report, everything=everything)
@@ -200,7 +202,7 @@ def _show(report: AuditReport, output: Output, *, strict: bool, everything: bool
             typer.echo(junit.junit(report.objects, report.problems, strict=strict), nl=False)
         case Output.SARIF:
             files = report.origin == FILES
-            typer.echo(sarif.sarif(report.objects, report.problems, complete=complete, files=files))
+            typer.echo(sarif.sarif(report.objects, report.problems, files=files))
         case Output.CSV:
             typer.echo(csv(report.objects), nl=False)
         case Output.HTML:

@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 
 from webhook.adapters.manifests.editing import edit_text
-from webhook.adapters.manifests.items import ManifestProblem
-from webhook.adapters.manifests.splicing.operations import EditError
+from webhook.adapters.manifests.items import EditError, ManifestProblem
 from webhook.adapters.reports import diff, model, table
 from webhook.cli.judging import (
     EXIT_REFUSED,

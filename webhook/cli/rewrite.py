@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from webhook.adapters.manifests.editing import edit_text
-from webhook.adapters.manifests.splicing.operations import EditError
+from webhook.adapters.manifests.items import EditError
 from webhook.adapters.manifests.writing import write_in_place
 from webhook.cli.judging import (
     EXIT_REFUSED,

@@ -94,7 +94,7 @@ class AuditReport(Part):
         origin: the API server, or ``files``.
         judged_by: the label whose policy judged: ``enforce``, ``warn`` or ``audit``.
         assumptions: the policies that stood in place of labels.
-        problems: what could not be read; something is missing from the report then.
+        problems: what is wrong with the input; where one is fatal, something is missing from the report.
         notes: what a person should know besides.
     """
 
@@ -108,6 +108,11 @@ class AuditReport(Part):
     objects: list[WorkloadLine] = Field(description="One a workload, by namespace, kind and name.")
     problems: list[ProblemLine]
     notes: list[str]
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing."""
+        return not any(problem.fatal for problem in self.problems)
 
 
 def audit_report(  # noqa: PLR0913 - the parts of one document

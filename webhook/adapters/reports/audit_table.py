@@ -11,8 +11,10 @@ from webhook.adapters.reports.audit import AuditReport, FlowLine, Outcomes, Work
 from webhook.adapters.reports.text import printable
 
 STYLES = {"unchanged": "green", "rewritten": "yellow", "denied": "bold red", "exempt": "dim"}
+_FIRST = ("denied", "rewritten", "unchanged", "exempt")
 # Of the columns of workloads: the share of what room there is, and the least.
 _WIDTHS = ((3, None), (None, 6), (2, None), (None, 9), (None, 11), (6, None))
+_MOST = 500  # workloads; nobody reads more of them in a terminal
 _LONGEST = 40  # lines of a table of totals; beyond it a table is for a spreadsheet
 
 
@@ -25,8 +27,13 @@ def show(target: Console, report: AuditReport, *, everything: bool = False) -> N
         everything: whether workloads that stay as they are get a line too.
     """
     shown = [line for line in report.objects if everything or line.decision != "unchanged" or line.findings]
+    shown.sort(key=lambda line: _FIRST.index(line.outcome))
     if shown:
-        target.print(_workloads(shown))
+        target.print(_workloads(shown[:_MOST]))
+    if len(shown) > _MOST:
+        target.print(
+            Text(f"and {len(shown) - _MOST} more workloads; -o csv, json or html has all, -n narrows\n", style="yellow")
+        )
     if report.objects:
         target.print(_totals("namespace", [(n.name, n.policy, n.workloads) for n in report.totals.namespaces]))
         target.print(_totals("policy", [(p.name, None, p.workloads) for p in report.totals.policies]))
@@ -35,7 +42,8 @@ def show(target: Console, report: AuditReport, *, everything: bool = False) -> N
         target.print(_rules(report.totals.rules))
     for problem in report.problems:
         where = Text(f"{printable(problem.where)}: ", style="bold")
-        target.print(Text.assemble(where, ("not read: ", "red"), printable(problem.message)))
+        said = ("not read: ", "red") if problem.fatal else ("beware: ", "yellow")
+        target.print(Text.assemble(where, said, printable(problem.message)))
     for note in report.notes:
         target.print(Text(printable(note), style="yellow"))
     target.print(_summary(report))
@@ -125,12 +133,13 @@ def _table(*names: str, numbers: Iterable[str] = ()) -> Table:
 
 def _summary(report: AuditReport) -> Text:
     tally, pods = report.totals.workloads, report.totals.pods
+    unread = sum(problem.fatal for problem in report.problems)
     parts = [
         (f"{tally.denied} refused", STYLES["denied"] if tally.denied else "dim"),
         (f"{tally.rewritten} rewritten", STYLES["rewritten"] if tally.rewritten else "dim"),
         (f"{tally.unchanged} unchanged", STYLES["unchanged"]),
         (f"{tally.exempt} exempt", "dim"),
-        (f"{len(report.problems)} not read", "red" if report.problems else "dim"),
+        (f"{unread} not read", "red" if unread else "dim"),
     ]
     workloads = "workload asks" if tally.sum == 1 else "workloads ask"
     summary = Text(f"{tally.sum} {workloads} for GPUs, with {pods.sum} running {'pod' if pods.sum == 1 else 'pods'}: ")

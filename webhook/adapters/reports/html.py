@@ -17,6 +17,7 @@ from webhook.adapters.reports.audit import AuditReport, NamespaceLine, Outcomes,
 from webhook.adapters.reports.fleet import draw
 from webhook.adapters.reports.text import printable
 from webhook.application.rule_texts import RULE_TEXTS
+from webhook.engine.findings import Severity
 
 MOST_ROWS = 10_000
 """Workloads that a page shows, those that matter most first: a browser gets slow with more."""
@@ -53,11 +54,12 @@ def html(report: AuditReport) -> str:
             (outcome, word, getattr(report.totals.workloads, outcome), getattr(report.totals.pods, outcome))
             for outcome, word in OUTCOMES.items()
         ],
+        troubles=[*(f"{problem.where}: {problem.message}" for problem in report.problems), *report.notes],
         drawing=draw(report.totals.forms),
-        rules=[
-            (RULE_TEXTS[rule], number)
-            for rule, number in sorted(report.totals.rules.items(), key=lambda counted: -counted[1])
-        ],
+        rules=sorted(
+            ((RULE_TEXTS[rule], number) for rule, number in report.totals.rules.items()),
+            key=lambda counted: (counted[0].severity is not Severity.DENY, -counted[1]),
+        ),
         namespaces=sorted(report.totals.namespaces, key=_worst_first),
         rows=rows[:MOST_ROWS],
         left_out=max(len(rows) - MOST_ROWS, 0),

@@ -13,7 +13,7 @@ def junit(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine], *, str
 
     Args:
         objects: what was judged.
-        problems: what could not be read: test cases with an error, in a suite of their own.
+        problems: what is wrong with the input; what could not be read is a test case with an error, in a suite of its own.
         strict: whether what would be rewritten has failed too, as ``--strict`` has it.
     """
     root = Element("testsuites", name="gpuwarden")
@@ -24,9 +24,10 @@ def junit(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine], *, str
         suite = SubElement(root, "testsuite", name=printable(namespace) or "-")
         for line in lines:
             _case(suite, line, strict=strict)
-    if problems:
+    unread = [problem for problem in problems if problem.fatal]
+    if unread:
         suite = SubElement(root, "testsuite", name="not read")
-        for problem in problems:
+        for problem in unread:
             case = SubElement(suite, "testcase", name=printable(problem.where), classname="not read")
             SubElement(case, "error", message=printable(problem.message), type="not-read")
     for suite in root:

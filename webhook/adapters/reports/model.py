@@ -44,11 +44,12 @@ class ObjectLine(Part):
 
 
 class ProblemLine(Part):
-    """Input that could not be read."""
+    """Something wrong with the input; ``fatal`` is whether anything could not be read because of it."""
 
     source: str
     line: int | None
     message: str
+    fatal: bool = True
 
     @property
     def where(self) -> str:

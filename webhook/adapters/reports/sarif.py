@@ -22,14 +22,13 @@ _RULES = [text for text in RULE_TEXTS.values() if text.id != UNREADABLE_LABEL]
 _INDEX = {text.id: number for number, text in enumerate(_RULES)}
 
 
-def sarif(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine], *, complete: bool, files: bool = True) -> str:
+def sarif(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine], *, files: bool = True) -> str:
     """A log of one run: a result for each finding, and a note for each object that would be rewritten.
 
     Args:
         objects: what was judged; an object of a cluster has a logical location (``team-a/Deployment/trainer``), one in a
             file its line too.
-        problems: what could not be read: notifications of the run.
-        complete: whether everything was read.
+        problems: what is wrong with the input: notifications of the run.
         files: whether problems are with files, and so have a place.
     """
     run = {
@@ -43,7 +42,7 @@ def sarif(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine], *, com
         "columnKind": "unicodeCodePoints",
         "invocations": [
             {
-                "executionSuccessful": complete,
+                "executionSuccessful": not any(problem.fatal for problem in problems),
                 "toolExecutionNotifications": [_notification(problem, files=files) for problem in problems],
             }
         ],
@@ -125,10 +124,11 @@ def _fingerprint(line: ObjectLine, rule: str, field: str) -> str:
 
 
 def _notification(problem: ProblemLine, *, files: bool) -> Json:
+    level = "error" if problem.fatal else "warning"
     if not files:
-        return {"level": "error", "message": {"text": printable(f"{problem.source}: {problem.message}")}}
+        return {"level": level, "message": {"text": printable(f"{problem.source}: {problem.message}")}}
     return {
-        "level": "error",
+        "level": level,
         "message": {"text": printable(problem.message)},
         "locations": [{"physicalLocation": _physical(problem.source, problem.line)}],
     }

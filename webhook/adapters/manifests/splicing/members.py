@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from webhook.adapters.manifests.splicing.changes import BEFORE_ALL
 from webhook.adapters.manifests.splicing.layout import Layout, Splice
 
-BEFORE_ALL = -1
 _REST = re.compile(r"[ \t]*(,?)[ \t]*(?:#.*)?")
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from webhook.adapters.manifests.items import EditError
-from webhook.adapters.manifests.splicing.changes import pair_items, pair_keys
+from webhook.adapters.manifests.splicing.changes import BEFORE_ALL, pair_items, pair_keys
 from webhook.adapters.manifests.splicing.layout import Layout, Splice
 from webhook.adapters.manifests.splicing.members import Change, Member, in_block, in_flow
 from webhook.adapters.manifests.splicing.sharing import Sharing, live_entries, merges_may_stay
@@ -96,7 +96,7 @@ class _Rewriter:
                 self._rename(key, own[new])
             self.visit(value, target[own[new]], _Slot(node, self._behind_colon(key, value)))
         added = {
-            indexes[before] if before >= 0 else before: [self.writer.entry(own[i], target[own[i]], node) for i in news]
+            BEFORE_ALL if before == BEFORE_ALL else indexes[before]: [self.writer.entry(own[i], target[own[i]], node) for i in news]
             for before, news in pairing.added.items()
         }
         self._change(node, Change(sorted(stay.union(indexes[old] for old, _ in pairing.kept)), added))

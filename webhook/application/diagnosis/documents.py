@@ -1,0 +1,245 @@
+"""The fields of the API's objects that a diagnosis reads, by their own names; everything else is skipped."""
+
+import msgspec
+
+from webhook.application.diagnosis.selectors import Selector
+
+Strings = dict[str, str] | None
+
+
+class Metadata(msgspec.Struct, rename="camel"):
+    """An object's metadata."""
+
+    name: str = ""
+    namespace: str = ""
+    labels: Strings = None
+    deletion_timestamp: str | None = None
+
+
+class Container(msgspec.Struct):
+    """A container of our Deployment."""
+
+    name: str = ""
+    args: list[str] | None = None
+
+
+class PodSpec(msgspec.Struct, rename="camel"):
+    """The spec of a pod."""
+
+    containers: list[Container] | None = None
+    service_account_name: str = "default"
+    node_name: str = ""
+
+
+class Template(msgspec.Struct):
+    """A pod template."""
+
+    metadata: Metadata
+    spec: PodSpec
+
+
+class DeploymentSpec(msgspec.Struct):
+    """The spec of a Deployment."""
+
+    template: Template
+    selector: Selector
+    replicas: int = 1
+
+
+class DeploymentStatus(msgspec.Struct, rename="camel"):
+    """The status of a Deployment."""
+
+    available_replicas: int = 0
+
+
+class Deployment(msgspec.Struct):
+    """A Deployment."""
+
+    metadata: Metadata
+    spec: DeploymentSpec
+    status: DeploymentStatus = msgspec.field(default_factory=DeploymentStatus)
+
+    @property
+    def arguments(self) -> list[str]:
+        """The command line of the container that runs ``gpuwarden serve``."""
+        commands = [container.args or [] for container in self.spec.template.spec.containers or ()]
+        return next((args for args in commands if args[:1] == ["serve"]), [])
+
+    def option(self, name: str) -> str | None:
+        """The value of ``--name=value`` or ``--name value``; empty for a flag, ``None`` where it isn't there."""
+        arguments = self.arguments
+        for index, argument in enumerate(arguments):
+            option, equals, value = argument.partition("=")
+            if option == name:
+                following = arguments[index + 1 : index + 2]
+                return value if equals or not following or following[0].startswith("--") else following[0]
+        return None
+
+
+class Condition(msgspec.Struct):
+    """A condition of a pod."""
+
+    type: str
+    status: str
+
+
+class Waiting(msgspec.Struct):
+    """Why a container does not run."""
+
+    reason: str = ""
+
+
+class ContainerState(msgspec.Struct):
+    """The state of a container."""
+
+    waiting: Waiting | None = None
+
+
+class ContainerStatus(msgspec.Struct, rename="camel"):
+    """The status of a container."""
+
+    restart_count: int = 0
+    state: ContainerState = msgspec.field(default_factory=ContainerState)
+
+
+class PodStatus(msgspec.Struct, rename="camel"):
+    """The status of a pod."""
+
+    phase: str = ""
+    conditions: list[Condition] | None = None
+    container_statuses: list[ContainerStatus] | None = None
+
+
+class Pod(msgspec.Struct):
+    """A pod."""
+
+    metadata: Metadata
+    spec: PodSpec = msgspec.field(default_factory=PodSpec)
+    status: PodStatus = msgspec.field(default_factory=PodStatus)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is ready and not about to end."""
+        conditions = {condition.type: condition.status for condition in self.status.conditions or ()}
+        return conditions.get("Ready") == "True" and self.metadata.deletion_timestamp is None
+
+    @property
+    def trouble(self) -> str:
+        """Why it is not ready, in the API's words: ``ImagePullBackOff``, or the phase."""
+        states = [status.state.waiting for status in self.status.container_statuses or ()]
+        reasons = [waiting.reason for waiting in states if waiting]
+        return ", ".join(reasons) or ("not ready" if self.status.phase == "Running" else self.status.phase)
+
+
+class BudgetSpec(msgspec.Struct, rename="camel"):
+    """The spec of a PodDisruptionBudget."""
+
+    selector: Selector | None = None
+
+
+class BudgetStatus(msgspec.Struct, rename="camel"):
+    """The status of a PodDisruptionBudget."""
+
+    disruptions_allowed: int = 0
+    current_healthy: int = 0
+    expected_pods: int = 0
+
+
+class Budget(msgspec.Struct):
+    """A PodDisruptionBudget."""
+
+    metadata: Metadata
+    spec: BudgetSpec = msgspec.field(default_factory=BudgetSpec)
+    status: BudgetStatus = msgspec.field(default_factory=BudgetStatus)
+
+
+class ServicePort(msgspec.Struct):
+    """A port of a Service."""
+
+    port: int
+    name: str = ""
+
+
+class ServiceSpec(msgspec.Struct):
+    """The spec of a Service."""
+
+    ports: list[ServicePort] | None = None
+
+
+class Service(msgspec.Struct):
+    """A Service."""
+
+    metadata: Metadata
+    spec: ServiceSpec
+
+
+class EndpointConditions(msgspec.Struct):
+    """The state of an endpoint; ``ready`` missing means that it is (discovery/v1)."""
+
+    ready: bool | None = None
+
+
+class Endpoint(msgspec.Struct):
+    """An endpoint of a slice."""
+
+    addresses: list[str]
+    conditions: EndpointConditions = msgspec.field(default_factory=EndpointConditions)
+
+
+class EndpointPort(msgspec.Struct):
+    """A port of a slice."""
+
+    port: int | None = None
+    name: str | None = None
+
+
+class EndpointSlice(msgspec.Struct):
+    """An EndpointSlice."""
+
+    metadata: Metadata
+    endpoints: list[Endpoint] | None = None
+    ports: list[EndpointPort] | None = None
+
+    def ready(self, port_name: str) -> list[tuple[str, int]]:
+        """Addresses and ports of the ready endpoints, for a Service's port."""
+        ports = [port.port for port in self.ports or () if port.port and (port.name or "") == port_name]
+        ready = [one for one in self.endpoints or () if one.conditions.ready is not False]
+        return [(address, port) for one in ready for address in one.addresses for port in ports]
+
+
+class QuotaSpec(msgspec.Struct):
+    """The spec of a ResourceQuota."""
+
+    hard: Strings = None
+
+
+class Quota(msgspec.Struct):
+    """A ResourceQuota."""
+
+    metadata: Metadata
+    spec: QuotaSpec = msgspec.field(default_factory=QuotaSpec)
+
+
+class NodeStatus(msgspec.Struct):
+    """The status of a node."""
+
+    allocatable: Strings = None
+
+
+class Node(msgspec.Struct):
+    """A node."""
+
+    metadata: Metadata
+    status: NodeStatus = msgspec.field(default_factory=NodeStatus)
+
+
+class ProbedMetadata(msgspec.Struct):
+    """The metadata of the pod that a probe made."""
+
+    annotations: Strings = None
+
+
+class Probed(msgspec.Struct):
+    """A pod as a dry run would have created it."""
+
+    metadata: ProbedMetadata

@@ -1,0 +1,205 @@
+"""The facts that a diagnosis starts from: what was read of the cluster, and what could not be."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias, TypeVar
+
+from cryptography import x509
+
+from webhook.application.configuration import Configuration
+from webhook.application.diagnosis.documents import Budget, Deployment, EndpointSlice, Node, Pod, Probed, Quota, Service
+from webhook.application.diagnosis.webhooks import WebhookConfiguration
+from webhook.engine.labels import ENFORCE, NamespaceLabels
+
+T = TypeVar("T")
+
+NAME_LABEL = "kubernetes.io/metadata.name"
+KUBE_SYSTEM = "kube-system"
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Something that could not be read.
+
+    Attributes:
+        right: what it takes, as ``kubectl auth can-i`` has it: ``list nodes``, ``get configmaps/gpuwarden -n gpu``.
+        detail: what the API server said.
+        forbidden: whether the right is what is missing.
+    """
+
+    right: str
+    detail: str
+    forbidden: bool
+
+
+Maybe: TypeAlias = T | Unread
+
+
+class UnreadError(Exception):
+    """A check needs what could not be read."""
+
+    def __init__(self, unread: Unread) -> None:
+        super().__init__(unread.detail)
+        self.unread = unread
+
+
+def known(fact: "T | Unread") -> T:
+    """The fact.
+
+    Raises:
+        UnreadError: it could not be read.
+    """
+    if isinstance(fact, Unread):
+        raise UnreadError(fact)
+    return fact
+
+
+@dataclass(frozen=True, slots=True)
+class BadConfiguration:
+    """A configuration that gpuwarden can't use, and why."""
+
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """A right that gpuwarden's ServiceAccount needs; no namespace: cluster-wide; no name: any object."""
+
+    verb: str
+    resource: str
+    group: str = ""
+    namespace: str = ""
+    name: str = ""
+
+    def __str__(self) -> str:
+        what = f"{self.resource}/{self.name}" if self.name else self.resource
+        return f"{self.verb} {what}" + (f" -n {self.namespace}" if self.namespace else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An address that the API server calls, or one behind it.
+
+    Attributes:
+        webhook: which webhook is called there.
+        address: host and port.
+        name: what the certificate must be for.
+        bundle: the PEM that it is judged by.
+    """
+
+    webhook: str
+    address: tuple[str, int]
+    name: str
+    bundle: bytes = field(repr=False)
+
+    @property
+    def where(self) -> str:
+        """The address for people."""
+        host, port = self.address
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """What became of dialling a target.
+
+    Attributes:
+        target: which.
+        leaf: the certificate that was presented.
+        refusal: why a TLS client that trusts the bundle and expects the name refuses it; empty when it does not.
+        silence: why nothing was presented; empty when something was.
+        connected: whether anybody took the connection.
+    """
+
+    target: Target
+    leaf: x509.Certificate | None = None
+    refusal: str = ""
+    silence: str = ""
+    connected: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A dry run's answer: the pod as it would have been created, or why it would not."""
+
+    pod: Probed | None
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Dry runs in a namespace: of a plain request of one GPU, and of a shared request of two."""
+
+    namespace: str
+    labels: Maybe[Mapping[str, str]]
+    plain: Attempt
+    two_shared: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Namespaces:
+    """The namespaces: all labels of those that carry one of ours, and of the few that every diagnosis asks for."""
+
+    count: int
+    labels: Mapping[str, Mapping[str, str]]
+
+    def ours(self) -> dict[str, NamespaceLabels]:
+        """Our labels, of those namespaces that carry one."""
+        found = {name: NamespaceLabels.of(labels) for name, labels in self.labels.items()}
+        return {name: labels for name, labels in found.items() if labels != NamespaceLabels()}
+
+    def enforced(self) -> dict[str, NamespaceLabels]:
+        """Those of them that carry the enforce label."""
+        return {name: labels for name, labels in self.ours().items() if ENFORCE in self.labels[name]}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A cluster with gpuwarden, at a moment; ``None`` stands for an object that is not there.
+
+    Attributes:
+        now: when it was looked at.
+        namespace: where gpuwarden is installed.
+        name: of its Deployment, webhook configurations, ConfigMap.
+        version: the API server's, such as ``(1, 28)``.
+        mutating, validating: our webhook configurations.
+        all_mutating: everybody's.
+        services: those that our webhooks name, by namespace and name.
+        slices: of those Services.
+        rights: what gpuwarden's ServiceAccount may, of all that it needs.
+        contacts: what answers.
+        probe: dry runs, if they were asked for.
+    """
+
+    now: datetime
+    namespace: str
+    name: str
+    version: Maybe[tuple[int, int]]
+    mutating: Maybe[WebhookConfiguration | None]
+    validating: Maybe[WebhookConfiguration | None]
+    all_mutating: Maybe[Sequence[WebhookConfiguration]]
+    services: Mapping[tuple[str, str], Maybe[Service | None]]
+    slices: Mapping[tuple[str, str], Maybe[Sequence[EndpointSlice]]]
+    deployment: Maybe[Deployment | None]
+    pods: Maybe[Sequence[Pod]]
+    budgets: Maybe[Sequence[Budget]]
+    configuration: Maybe[Configuration | BadConfiguration | None]
+    namespaces: Maybe[Namespaces]
+    quotas: Maybe[Sequence[Quota]]
+    nodes: Maybe[Sequence[Node]]
+    rights: Maybe[Mapping[Right, bool]]
+    contacts: Sequence[Contact] = ()
+    probe: Probe | None = None
+
+    def usable_configuration(self) -> Configuration:
+        """The configuration.
+
+        Raises:
+            UnreadError: there is none that can be used.
+        """
+        configuration = known(self.configuration)
+        if configuration is None or isinstance(configuration, BadConfiguration):
+            detail = "there is no usable configuration (see check configuration)"
+            raise UnreadError(Unread("", detail, forbidden=False))
+        return configuration

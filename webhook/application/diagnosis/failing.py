@@ -1,0 +1,77 @@
+"""Checks of what happens while nobody answers: failure policies, and the namespaces that never depend on gpuwarden."""
+
+from collections.abc import Iterator, Mapping
+
+from webhook.application.configuration import Configuration, Mode
+from webhook.application.diagnosis.facts import KUBE_SYSTEM, NAME_LABEL, Facts, Unread, known
+from webhook.application.diagnosis.ours import MUTATING, VALIDATE, VALIDATE_NAMESPACE, Ours, our_webhooks
+from webhook.application.diagnosis.results import Verdict, fail, verdicts, warn
+
+_REINSTALL = "install again with the install.mode that is meant (helm upgrade, or kubectl apply -f deploy/gpuwarden.yaml)"
+_NAMED_SINCE = (1, 21)  # from here on the API server itself labels namespaces with their names
+
+
+def failure_policies(facts: Facts) -> list[Verdict]:
+    """Mutate open, validate closed; in audit mode all open."""
+    configuration = facts.usable_configuration()
+    return verdicts(
+        _wrong_policies(our_webhooks(facts), configuration),
+        lambda: f"mode {configuration.mode}: "
+        + ", ".join(f"{one} {one.webhook.failure_policy}" for one in our_webhooks(facts)),
+    )
+
+
+def _wrong_policies(webhooks: list[Ours], configuration: Configuration) -> Iterator[Verdict]:
+    for one in webhooks:
+        seen = f"mode {configuration.mode}: failurePolicy of {one} is {one.webhook.failure_policy}"
+        if configuration.mode is Mode.AUDIT:
+            if one.closed:
+                yield fail(seen, "audit mode refuses nothing, but while no replica answers this does", _REINSTALL)
+        elif one.kind == MUTATING or one.path not in {VALIDATE, VALIDATE_NAMESPACE}:
+            if one.closed:
+                means = "while no replica answers this refuses what the validating webhook alone should judge"
+                yield warn(seen, means, _REINSTALL)
+        elif not one.closed and one.path == VALIDATE:
+            means = "while no replica answers pods are created whatever their namespaces' policies say"
+            yield fail(seen, means, _REINSTALL)
+        elif not one.closed:
+            yield warn(seen, "while no replica answers labels that can't be read are not refused", _REINSTALL)
+        elif one.path == VALIDATE_NAMESPACE and not one.webhook.match_conditions:
+            means = "while no replica answers no namespace can be created or changed, kube-system included"
+            yield fail(f"{seen}, without matchConditions", means, _REINSTALL)
+
+
+def exclusions(facts: Facts) -> list[Verdict]:
+    """Our own namespace and kube-system never depend on us."""
+    return verdicts(_included(facts), lambda: f"{facts.namespace} and {KUBE_SYSTEM} are left out by every webhook for pods")
+
+
+def _included(facts: Facts) -> Iterator[Verdict]:
+    why = {
+        facts.namespace: "gpuwarden's own pods wait for gpuwarden: once it is down it may not come up again",
+        KUBE_SYSTEM: "the cluster's own pods depend on gpuwarden: while it is down the cluster can't mend itself",
+    }
+    webhooks = our_webhooks(facts)
+    for namespace, means in why.items():
+        labels = _labels(facts, namespace)
+        asked = [one for one in webhooks if one.webhook.covers("CREATE", "pods") and one.webhook.selects(labels)]
+        for one in asked:
+            seen = f"the namespaceSelector of {one} selects {namespace} (failurePolicy {one.webhook.failure_policy})"
+            if labels.get(NAME_LABEL) != namespace:
+                label = f"{NAME_LABEL}={namespace}"
+                seen += f", which lacks the label {label}"
+                mend = f"kubectl label namespace {namespace} {label}"
+            else:
+                mend = f"leave it out by {NAME_LABEL} NotIn, as the chart does; {_REINSTALL}"
+            yield (fail if one.closed else warn)(seen, means, mend)
+
+
+def _labels(facts: Facts, namespace: str) -> Mapping[str, str]:
+    """The labels of a namespace; those that it must have where they can't be read.
+
+    Raises:
+        UnreadError: they can't be read and the version does not say them.
+    """
+    if isinstance(facts.namespaces, Unread) and known(facts.version) >= _NAMED_SINCE:
+        return {NAME_LABEL: namespace}
+    return known(facts.namespaces).labels.get(namespace, {})

@@ -1,0 +1,102 @@
+"""Our webhooks among the API server's, and the addresses that it calls for them."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from webhook.application.diagnosis.facts import Facts, Maybe, Target, Unread, known
+from webhook.application.diagnosis.webhooks import ServiceReference, Webhook, WebhookConfiguration
+
+MUTATING, VALIDATING = "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"
+MUTATE, VALIDATE, ADVISE, VALIDATE_NAMESPACE = "/mutate", "/validate", "/advise", "/validate-namespace"
+_HTTPS = 443
+
+
+class Ours(NamedTuple):
+    """A webhook of ours, and the kind of configuration that it stands in."""
+
+    kind: str
+    webhook: Webhook
+
+    def __str__(self) -> str:
+        return self.webhook.name
+
+    @property
+    def path(self) -> str:
+        """The path that is called, without what a proxy of the user's own may put in front."""
+        path = self.webhook.client_config.path
+        return f"/{path.rpartition('/')[2]}"
+
+    @property
+    def closed(self) -> bool:
+        """Whether it refuses where nobody answers."""
+        return self.webhook.failure_policy == "Fail"
+
+
+def configurations(facts: Facts) -> list[tuple[str, Maybe[WebhookConfiguration | None]]]:
+    """Our two webhook configurations."""
+    return [(MUTATING, facts.mutating), (VALIDATING, facts.validating)]
+
+
+def our_webhooks(facts: Facts) -> list[Ours]:
+    """Every webhook of our configurations, as far as these are there.
+
+    Raises:
+        UnreadError: one of them could not be read.
+    """
+    found = [(kind, known(configuration)) for kind, configuration in configurations(facts)]
+    return [Ours(kind, webhook) for kind, one in found for webhook in (one.webhooks if one else None) or ()]
+
+
+def readable_webhooks(facts: Facts) -> list[Ours]:
+    """Every webhook of those of our configurations that could be read."""
+    read = [(kind, one) for kind, one in configurations(facts) if one is not None and not isinstance(one, Unread)]
+    return [Ours(kind, webhook) for kind, one in read for webhook in one.webhooks or ()]
+
+
+def services(webhooks: list[Ours]) -> list[ServiceReference]:
+    """The Services that webhooks are called by, each once."""
+    found = {(ref.namespace, ref.name, ref.port): ref for one in webhooks if (ref := one.webhook.client_config.service)}
+    return list(found.values())
+
+
+def targets(facts: Facts) -> list[Target]:
+    """What to dial to see what the API server sees: each ready endpoint of a Service (the Service where they can't be
+    read), or what a URL names.
+    """
+    return [target for one in readable_webhooks(facts) for target in _targets(facts, one.webhook)]
+
+
+def _targets(facts: Facts, webhook: Webhook) -> Iterator[Target]:
+    config = webhook.client_config
+    bundle = config.ca_bundle or b""
+    if config.service:
+        name = config.service.host
+        for address in _endpoints(facts, config.service) or [(name, config.service.port)]:
+            yield Target(webhook.name, address, name, bundle)
+    elif config.url:
+        url = urlsplit(config.url)
+        if url.hostname:
+            yield Target(webhook.name, (url.hostname, url.port or _HTTPS), url.hostname, bundle)
+
+
+def _endpoints(facts: Facts, reference: ServiceReference) -> list[tuple[str, int]]:
+    """The ready endpoints of a Service, as far as they can be read."""
+    key = (reference.namespace, reference.name)
+    service, slices = facts.services.get(key), facts.slices.get(key)
+    if service is None or slices is None or isinstance(service, Unread) or isinstance(slices, Unread):
+        return []
+    names = [port.name for port in service.spec.ports or () if port.port == reference.port]
+    return [address for one in slices for name in names for address in one.ready(name)]
+
+
+def ready_endpoints(facts: Facts, reference: ServiceReference) -> list[tuple[str, int]]:
+    """The ready endpoints of a Service that is there.
+
+    Raises:
+        UnreadError: the Service or its endpoints could not be read.
+    """
+    key = (reference.namespace, reference.name)
+    known(facts.services[key])
+    known(facts.slices[key])
+    return _endpoints(facts, reference)

@@ -1,0 +1,160 @@
+"""Checks of our webhook configurations: what is sent to gpuwarden, and how."""
+
+from collections.abc import Iterator
+
+from webhook.application.diagnosis.facts import Facts, known
+from webhook.application.diagnosis.ours import (
+    ADVISE,
+    MUTATE,
+    MUTATING,
+    VALIDATE,
+    VALIDATE_NAMESPACE,
+    VALIDATING,
+    Ours,
+    configurations,
+    our_webhooks,
+)
+from webhook.application.diagnosis.results import Verdict, fail, listed, ok, verdicts, warn
+
+MATCH_CONDITIONS_SINCE = (1, 28)
+# Of each path: the kind of configuration that it belongs to.
+_EXPECTED = {MUTATE: MUTATING, VALIDATE: VALIDATING}
+_PATHS = {*_EXPECTED, ADVISE, VALIDATE_NAMESPACE}
+_REINSTALL = "install again (helm upgrade, or kubectl apply -f deploy/gpuwarden.yaml)"
+_SLOW = 10  # seconds; several webhooks that take so long exceed the 34 s that a request may take
+# Every pod in a 1-second-or-less timeout fails over any hiccup; the chart has 2 and 3.
+_HASTY = 1
+
+
+def present(facts: Facts) -> list[Verdict]:
+    """Both configurations are there, with the webhooks that are expected."""
+    return verdicts(_absent(facts), lambda: listed(f"{one} {one.webhook.client_config.path}" for one in our_webhooks(facts)))
+
+
+def _absent(facts: Facts) -> Iterator[Verdict]:
+    for kind, configuration in configurations(facts):
+        if known(configuration) is None:
+            yield fail(
+                f"there is no {kind} {facts.name}",
+                "the API server does not ask gpuwarden: no pod is rewritten (mutating) or refused (validating)",
+                f"{_REINSTALL}; if it has another name, give that with --name",
+            )
+    webhooks = our_webhooks(facts)
+    for path, kind in _EXPECTED.items():
+        there = next(one for this, one in configurations(facts) if this == kind) is not None
+        if there and not any(one.path == path and one.kind == kind for one in webhooks):
+            yield fail(f"no webhook of {kind} {facts.name} calls {path}", "gpuwarden is not asked there", _REINSTALL)
+    for one in webhooks:
+        if one.path not in _PATHS or _EXPECTED.get(one.path, VALIDATING) != one.kind:
+            yield fail(
+                f"webhook {one} of the {one.kind} calls {one.webhook.client_config.path or 'no path'}",
+                "gpuwarden answers such a call with an error, or with an answer that the API server can't use",
+                _REINSTALL,
+            )
+
+
+def rules(facts: Facts) -> list[Verdict]:
+    """The creation of pods is sent to both, and nothing else to the mutating one."""
+    return verdicts(_wrong_rules(facts), lambda: "the creation of pods is sent to gpuwarden, and no update is mutated")
+
+
+def _wrong_rules(facts: Facts) -> Iterator[Verdict]:
+    for one in our_webhooks(facts):
+        webhook = one.webhook
+        if one.path in _EXPECTED and not webhook.covers("CREATE", "pods"):
+            yield fail(f"the rules of {one} do not cover CREATE of pods (v1)", "new pods are not judged", _REINSTALL)
+        if one.kind == MUTATING and webhook.covers("UPDATE", "pods"):
+            yield fail(
+                f"the rules of {one} cover UPDATE of pods",
+                "a pod's resources can't change: mutating updates keeps finalizers from being removed and pods from ending",
+                _REINSTALL,
+            )
+        if webhook.object_selector and not webhook.object_selector.is_empty:
+            yield warn(
+                f"{one} has an objectSelector",
+                "whoever labels a pod decides whether gpuwarden sees it",
+                f"remove the objectSelector; {_REINSTALL}",
+            )
+
+
+def calls(facts: Facts) -> list[Verdict]:
+    """Side effects, versions, match policy, reinvocation and timeouts."""
+    return verdicts(
+        _wrong_calls(facts),
+        lambda: listed(f"{one} {one.webhook.timeout_seconds} s" for one in our_webhooks(facts)) + ", no side effects",
+    )
+
+
+def _wrong_calls(facts: Facts) -> Iterator[Verdict]:
+    for one in our_webhooks(facts):
+        webhook = one.webhook
+        if webhook.side_effects not in {"None", "NoneOnDryRun"}:
+            seen = f"sideEffects of {one} is {webhook.side_effects}"
+            yield fail(seen, "the API server refuses every dry run of a pod (kubectl diff, --dry-run=server)", _REINSTALL)
+        if "v1" not in (webhook.admission_review_versions or ()):
+            seen = f"admissionReviewVersions of {one} is {', '.join(webhook.admission_review_versions or ()) or 'empty'}"
+            yield fail(seen, "gpuwarden speaks admission.k8s.io/v1 only and refuses any other review", _REINSTALL)
+        if webhook.match_policy != "Equivalent":
+            seen = f"matchPolicy of {one} is {webhook.match_policy}"
+            yield warn(seen, "an object that is sent by another version of its API is not judged", _REINSTALL)
+        if one.kind == MUTATING and webhook.reinvocation_policy != "IfNeeded":
+            seen = f"reinvocationPolicy of {one} is {webhook.reinvocation_policy}"
+            means = "a GPU container that another webhook adds later is not rewritten, and its pod is refused (not-rewritten)"
+            yield warn(seen, means, _REINSTALL)
+        if not _HASTY < webhook.timeout_seconds <= _SLOW:
+            seen = f"timeoutSeconds of {one} is {webhook.timeout_seconds}"
+            means = (
+                "one slow moment of gpuwarden already counts as no answer"
+                if webhook.timeout_seconds <= _HASTY
+                else "while gpuwarden hangs, every pod waits so long, and the API server gives up on a request after 34 s"
+            )
+            yield warn(seen, means, "set 2 to 5 s (chart: webhooks.*.timeoutSeconds)")
+
+
+def match_conditions(facts: Facts) -> list[Verdict]:
+    """From Kubernetes 1.28 on, pods without GPUs never depend on gpuwarden."""
+    version = known(facts.version)
+    webhooks = our_webhooks(facts)
+    shown = ".".join(map(str, version))
+    if version < MATCH_CONDITIONS_SINCE:
+        closed = any(one.closed for one in webhooks)
+        return [
+            ok(
+                f"Kubernetes {shown} has no matchConditions (1.28 and newer have); every pod is sent to gpuwarden"
+                + (", and while no replica answers no pod is created outside of the excluded namespaces" if closed else "")
+            )
+        ]
+    return verdicts(_unconditional(webhooks), lambda: f"every webhook has them, on Kubernetes {shown}")
+
+
+def _unconditional(webhooks: list[Ours]) -> Iterator[Verdict]:
+    for one in webhooks:
+        if not one.webhook.match_conditions:
+            means = (
+                "the API server asks about objects that are none of gpuwarden's business, and refuses them while no "
+                "replica answers"
+                if one.closed
+                else "the API server asks about objects that are none of gpuwarden's business, and waits for the answer"
+            )
+            mend = f"set webhooks.matchConditions to auto or enabled; {_REINSTALL}, rendered for this version of Kubernetes"
+            yield warn(f"{one} has no matchConditions", means, mend)
+
+
+def others(facts: Facts) -> list[Verdict]:
+    """Which mutating webhooks come after ours; a note."""
+    if known(facts.mutating) is None:
+        return [ok("gpuwarden's own mutating webhook is not there, so nothing comes after it")]
+    later = [
+        configuration.metadata.name
+        for configuration in known(facts.all_mutating)
+        if configuration.metadata.name > facts.name
+        and any(webhook.covers("CREATE", "pods") for webhook in configuration.webhooks or ())
+    ]
+    if not later:
+        return [ok("no mutating webhook for new pods comes after gpuwarden's")]
+    return [
+        ok(
+            f"after gpuwarden's come those of {listed(later)}: a pod that gets its first GPU from them is refused "
+            "(not-rewritten); if one does that, let gpuwarden's name come later (fullnameOverride=zz-gpuwarden)"
+        )
+    ]

@@ -1,0 +1,77 @@
+"""What a check says: a status, what was seen, what that means and how to mend it."""
+
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+
+import msgspec
+
+
+class Status(StrEnum):
+    """How a check ended. ``unknown`` is neither good nor bad: it could not be looked at from here."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """One thing that a check found; ``means`` and ``mend`` are empty where all is well."""
+
+    status: Status
+    seen: str
+    means: str = ""
+    mend: str = ""
+
+
+class Result(msgspec.Struct, frozen=True):
+    """A verdict with the id of its check. ``means`` always says something: of a check that is well, what it is about."""
+
+    check: str
+    status: Status
+    seen: str
+    means: str
+    mend: str
+
+
+def ok(seen: str) -> Verdict:
+    """All is well; ``seen`` says what was looked at."""
+    return Verdict(Status.OK, seen)
+
+
+def warn(seen: str, means: str, mend: str) -> Verdict:
+    """Something will hurt some day, or hurts somebody already."""
+    return Verdict(Status.WARN, seen, means, mend)
+
+
+def fail(seen: str, means: str, mend: str) -> Verdict:
+    """Gpuwarden does not do what it is there for, or endangers the cluster."""
+    return Verdict(Status.FAIL, seen, means, mend)
+
+
+def unknown(seen: str, means: str, mend: str) -> Verdict:
+    """It could not be looked at."""
+    return Verdict(Status.UNKNOWN, seen, means, mend)
+
+
+def verdicts(problems: Iterable[Verdict], otherwise: Callable[[], str]) -> list[Verdict]:
+    """The problems, or that there are none; ``otherwise`` says what was seen then."""
+    return list(problems) or [ok(otherwise())]
+
+
+_SHOWN = 10
+
+
+def listed(names: Iterable[str], shown: int = _SHOWN) -> str:
+    """Names for a sentence: in order, the first few and how many more there are."""
+    ordered = sorted(names)
+    more = len(ordered) - shown
+    return ", ".join(ordered[:shown]) + (f" and {more} more" if more > 0 else "")
+
+
+def worst(results: Iterable[Result]) -> dict[Status, int]:
+    """How many results have each status, the worst status first."""
+    counts = dict.fromkeys((Status.FAIL, Status.WARN, Status.UNKNOWN, Status.OK), 0)
+    for result in results:
+        counts[result.status] += 1
+    return counts

@@ -1,0 +1,108 @@
+"""Webhook configurations as the API server reads them: what it sends, to whom, and what it does without an answer."""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import msgspec
+
+from webhook.application.diagnosis.documents import Metadata
+from webhook.application.diagnosis.selectors import Selector
+
+_HTTPS = 443
+
+
+class ServiceReference(msgspec.Struct):
+    """Which Service the API server calls."""
+
+    name: str
+    namespace: str
+    path: str = ""
+    port: int = _HTTPS
+
+    @property
+    def host(self) -> str:
+        """The name that the API server expects in the certificate (apiserver, ``webhook/client.go``)."""
+        return f"{self.name}.{self.namespace}.svc"
+
+
+class ClientConfig(msgspec.Struct, rename="camel"):
+    """How the API server calls a webhook, and whom it trusts."""
+
+    url: str | None = None
+    service: ServiceReference | None = None
+    ca_bundle: bytes | None = None
+
+    @property
+    def path(self) -> str:
+        """The path that is called."""
+        if self.service:
+            return self.service.path
+        return urlsplit(self.url or "").path
+
+
+class Rule(msgspec.Struct, rename="camel"):
+    """What is sent to a webhook."""
+
+    api_groups: list[str] | None = None
+    api_versions: list[str] | None = None
+    operations: list[str] | None = None
+    resources: list[str] | None = None
+    scope: str = "*"
+
+    def covers(self, operation: str, resource: str) -> bool:
+        """Whether an operation on a namespaced resource of the core group, version 1, is sent."""
+        return (
+            _names(self.api_groups, "")
+            and _names(self.api_versions, "v1")
+            and _names(self.operations, operation)
+            and any(_matches(pattern, resource) for pattern in self.resources or ())
+            and self.scope in {"*", "Namespaced"}
+        )
+
+
+def _names(listed: list[str] | None, wanted: str) -> bool:
+    return bool({wanted, "*"} & set(listed or ()))
+
+
+def _matches(pattern: str, resource: str) -> bool:
+    """Whether a rule's resource (``pods``, ``pods/*``, ``*/status``, ``*``) means this one (without a subresource)."""
+    return pattern in {resource, "*", "*/*"}
+
+
+class MatchCondition(msgspec.Struct):
+    """A condition under which a webhook is called."""
+
+    name: str
+    expression: str
+
+
+class Webhook(msgspec.Struct, rename="camel"):
+    """A webhook; what is missing has the API's own default."""
+
+    name: str
+    client_config: ClientConfig
+    rules: list[Rule] | None = None
+    failure_policy: str = "Fail"
+    match_policy: str = "Equivalent"
+    namespace_selector: Selector | None = None
+    object_selector: Selector | None = None
+    side_effects: str = "Unknown"
+    timeout_seconds: int = 10
+    reinvocation_policy: str = "Never"
+    admission_review_versions: list[str] | None = None
+    match_conditions: list[MatchCondition] | None = None
+
+    def covers(self, operation: str, resource: str) -> bool:
+        """Whether one of its rules means an operation on a resource."""
+        return any(rule.covers(operation, resource) for rule in self.rules or ())
+
+    def selects(self, namespace_labels: Mapping[str, str]) -> bool:
+        """Whether it is called for objects of a namespace with these labels."""
+        return self.namespace_selector is None or self.namespace_selector.selects(namespace_labels)
+
+
+class WebhookConfiguration(msgspec.Struct):
+    """A mutating or validating webhook configuration."""
+
+    metadata: Metadata
+    webhooks: list[Webhook] | None = None
