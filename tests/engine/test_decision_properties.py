@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from tests.builders import GKE_PARTITION, GKE_SHARING, MIG_STRATEGY, PRODUCT, Json, applied, judge, view
+from tests.builders import GKE_CLIENTS, GKE_PARTITION, GKE_SHARING, PRODUCT, Json, applied, judge, view
 from tests.engine.cluster import chosen, nodes, satisfiable
 from tests.engine.strategies import GPU_NAMES, anything, plugins, pods, policies, policies_of, sound_pods
 from webhook.engine.decision import Decision, decide
@@ -24,7 +24,8 @@ PROPERTY = settings(
     max_examples=120,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.large_base_example],
 )
-GKE_KEYS = {GKE_PARTITION, GKE_SHARING}
+GKE_KEYS = ({GKE_PARTITION}, {GKE_SHARING, GKE_CLIENTS})
+NVIDIA_STRATEGY = ".sharing-strategy"
 ANNOTATIONS = ("gpuwarden.io/original-request", "gpuwarden.io/policy")
 
 
@@ -223,17 +224,19 @@ def test_a_pod_that_passes_runs_on_nodes_of_a_permitted_form_only(
     """Judged by a scheduler and by nodes that know nothing of the engine.
 
     GKE's forms are told apart by the labels that they have, and only ``gke-exclusive`` by those that it has not: whether nodes
-    of ``gke-mig-<profile>`` may be shared as well is left to the operator's node pools.
+    of ``gke-mig-<profile>`` may be shared as well is left to the operator's node pools. So nodes with a label that the pod
+    would do without are passed over, and pods that ask for labels which GKE has not at all.
     """
     pod, policy, plugin, platform = case
     decision = judge(pod, policy, plugin)
     assume(not decision.denials)
     spec = applied(pod, decision)["spec"]
-    told = [{key for key, has in ((GKE_PARTITION, f.partition), (GKE_SHARING, f.shared)) if has} for f in policy.forms]
+    assume(platform is Platform.DEVICE_PLUGIN or NVIDIA_STRATEGY not in json.dumps(spec))
     for node in nodes(platform, renamed=plugin.rename_by_default):
         if not resources_of(spec) <= node.offers.keys() or not chosen(spec, node.labels):
             continue
-        if platform is Platform.GKE and any(told) and GKE_KEYS & node.labels.keys() not in told:
+        fewer = [{key: value for key, value in node.labels.items() if key not in keys} for keys in GKE_KEYS]
+        if any(labels != node.labels and chosen(spec, labels) for labels in fewer):
             continue
         for resource in resources_of(spec):
             form = node.offers[resource]
@@ -255,7 +258,7 @@ def test_a_pod_that_passes_is_not_left_without_any_node(case: tuple[Json, Policy
         ("NotIn", PRODUCT)
         not in {(e["operator"], e["key"]) for term in terms_of(spec) for e in term["matchExpressions"]}
     )
-    assume(platform is Platform.DEVICE_PLUGIN or MIG_STRATEGY not in json.dumps(spec))
+    assume(platform is Platform.DEVICE_PLUGIN or NVIDIA_STRATEGY not in json.dumps(spec))
     kinds = nodes(platform, renamed=plugin.rename_by_default)
 
     assert any(resources_of(spec) <= node.offers.keys() and chosen(spec, node.labels) for node in kinds)

@@ -38,7 +38,7 @@ class Tally(msgspec.Struct):
 
 
 class Flow(msgspec.Struct):
-    """How many ask for one form and get another."""
+    """How many ask for one form and get another (or the same), with one outcome."""
 
     workloads: int = 0
     pods: int = 0
@@ -52,8 +52,8 @@ class Totals(msgspec.Struct):
         pods: running pods, by what would become of each if it were made now.
         namespaces, policies: workloads, by name.
         rules: workloads with a finding of each rule.
-        flows: workloads and their running pods, by the form that is asked for and the one that results. A workload that asks
-            for several forms counts for each.
+        flows: workloads and their running pods, by the form that is asked for, the one that results, and the outcome. A
+            workload that asks for several forms counts for each.
     """
 
     workloads: Tally = msgspec.field(default_factory=Tally)
@@ -61,7 +61,7 @@ class Totals(msgspec.Struct):
     namespaces: dict[str, Tally] = msgspec.field(default_factory=dict)
     policies: dict[str, Tally] = msgspec.field(default_factory=dict)
     rules: dict[str, int] = msgspec.field(default_factory=dict)
-    flows: dict[tuple[str, str], Flow] = msgspec.field(default_factory=dict)
+    flows: dict[tuple[str, str, str], Flow] = msgspec.field(default_factory=dict)
 
 
 def totals(rows: Iterable[Row]) -> Totals:
@@ -77,8 +77,8 @@ def totals(rows: Iterable[Row]) -> Totals:
         made.policies.setdefault(verdict.policy, Tally()).add(verdict)
         rules.update({finding.rule.value for finding in verdict.findings})
         running = sum(row.pods.values())
-        for forms in verdict.forms:
-            flow = made.flows.setdefault(forms, Flow())
+        for before, after in verdict.forms:
+            flow = made.flows.setdefault((before, after, "exempt" if verdict.exempt else verdict.outcome.value), Flow())
             flow.workloads += 1
             flow.pods += running
     made.rules = _ordered(rules)

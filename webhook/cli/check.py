@@ -7,7 +7,7 @@ import typer
 
 from webhook.adapters.manifests.editing import edit_text
 from webhook.adapters.manifests.items import EditError, ManifestProblem
-from webhook.adapters.reports import diff, model, table
+from webhook.adapters.reports import diff, junit, model, sarif, table
 from webhook.cli.judging import (
     EXIT_REFUSED,
     EXIT_USAGE,
@@ -29,6 +29,8 @@ class Output(StrEnum):
     TABLE = "table"
     DIFF = "diff"
     JSON = "json"
+    SARIF = "sarif"
+    JUNIT = "junit"
 
 
 def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
@@ -38,7 +40,7 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     namespaces: NamespacesOption = None,
     config: ConfigOption = None,
     output: Annotated[
-        Output, typer.Option("--output", "-o", help="table: for people; diff: unified; json: for programs.")
+        Output, typer.Option("--output", "-o", help="table: for people; diff: unified; the others for programs.")
     ] = Output.TABLE,
     strict: Annotated[  # noqa: FBT002 - typer's way to say a flag
         bool, typer.Option("--strict", help="Exit 1 also where something would be rewritten.")
@@ -53,11 +55,17 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     """
     judged = judge_paths(paths, policy, namespace, namespaces, config)
     rows = [_row(found) for source in judged.sources for found in source.objects]
-    problems = [model.ProblemLine(source=p.source, line=p.line, message=p.message) for p in judged.problems]
+    problems = [
+        model.ProblemLine(source=p.source, line=p.line, message=p.message, fatal=p.fatal) for p in judged.problems
+    ]
     report = model.report([row.line for row in rows], problems)
     match output:
         case Output.JSON:
             typer.echo(report.model_dump_json(by_alias=True, indent=2))
+        case Output.SARIF:
+            typer.echo(sarif.sarif(report.objects, report.problems))
+        case Output.JUNIT:
+            typer.echo(junit.junit(report.objects, report.problems, strict=strict), nl=False)
         case Output.DIFF:
             _show_diffs(judged)
         case Output.TABLE:

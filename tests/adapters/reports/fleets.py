@@ -84,7 +84,7 @@ def reported(made: list[Row], **fields: Any) -> AuditReport:
 def three() -> list[Row]:
     """One that is refused, one that is rewritten (with two pods of before), one that stays as it is."""
     labels = labelled(notebooks="shared", training="exclusive", inference="mig-1g.5gb")
-    pod = {"kind": "Pod", "namespace": "inference", "owner": owned("StatefulSet", "llm")}
+    pod: dict[str, Any] = {"kind": "Pod", "namespace": "inference", "owner": owned("StatefulSet", "llm")}
     objects = [
         seen(a_pod(gpu(2, name="sweep")), namespace="notebooks", kind="Job", name="sweep"),
         seen(a_pod(gpu(1, name="vllm")), namespace="inference", kind="StatefulSet", name="llm"),

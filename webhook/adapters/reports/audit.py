@@ -69,7 +69,9 @@ class PolicyLine(Part):
 
 
 class FlowLine(Form):
-    """How many workloads, and running pods of theirs, ask for one form and get another."""
+    """How many workloads, and running pods of theirs, ask for one form and get another, with one outcome."""
+
+    outcome: str
 
     workloads: int
     pods: int
@@ -134,8 +136,8 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
         for name, tally in counted.namespaces.items()
     ]
     flows = [
-        FlowLine(before=before, after=after, workloads=flow.workloads, pods=flow.pods)
-        for (before, after), flow in sorted(counted.flows.items())
+        FlowLine(before=before, after=after, outcome=outcome, workloads=flow.workloads, pods=flow.pods)
+        for (before, after, outcome), flow in sorted(counted.flows.items())
     ]
     return AuditReport(
         generated_at=now.astimezone(UTC).replace(microsecond=0),

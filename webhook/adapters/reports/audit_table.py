@@ -106,12 +106,11 @@ def _numbers(tally: Outcomes) -> Iterable[tuple[int, str]]:
 
 
 def _forms(flows: Sequence[FlowLine]) -> Table:
-    table = _table("form asked for", "becomes", numbers=("workloads", "running pods"))
+    table = _table("form asked for", "becomes", "decision", numbers=("workloads", "running pods"))
     for flow in sorted(flows, key=lambda flow: -flow.workloads)[:_LONGEST]:
-        style = "bold red" if flow.after == "refused" else "" if flow.before == flow.after else "yellow"
-        table.add_row(
-            Text(printable(flow.before)), Text(printable(flow.after), style=style), str(flow.workloads), str(flow.pods)
-        )
+        outcome = Text(flow.outcome, style=STYLES[flow.outcome])
+        forms = (Text(printable(form)) for form in (flow.before, flow.after))
+        table.add_row(*forms, outcome, str(flow.workloads), str(flow.pods))
     return table
 
 

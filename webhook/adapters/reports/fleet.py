@@ -12,7 +12,7 @@ from webhook.adapters.reports.audit import FlowLine
 from webhook.application.auditing import REFUSED
 
 BARS = 240.0  # all bars of one side together
-SLOT = 48.0  # room for a label of two lines
+SLOT = 56.0  # room for a label of three lines
 GAP = 10.0
 LEAST = 2.0  # a bar that anyone can see
 MOST = 9  # nodes a side; the smallest beyond that are one
@@ -34,10 +34,10 @@ class Node(msgspec.Struct):
 
 
 class Ribbon(msgspec.Struct, frozen=True):
-    """A flow as an SVG path, 100 wide; ``change`` is ``refused``, ``rewritten`` or ``unchanged``."""
+    """A flow as an SVG path, 100 wide, and the outcome of the workloads in it."""
 
     path: str
-    change: str
+    outcome: str
 
 
 class Drawing(msgspec.Struct, frozen=True):
@@ -59,15 +59,17 @@ def draw(flows: Sequence[FlowLine]) -> Drawing | None:
     height = max(_lay_out(before, total), _lay_out(after, total))
     for nodes in (before, after):
         _centre(nodes, height)
-    merged: Counter[tuple[str, str]] = Counter()
+    merged: Counter[tuple[str, str, str]] = Counter()
     for flow in flows:
-        merged[left[flow.before], right[flow.after]] += flow.workloads
+        merged[left[flow.before], right[flow.after], flow.outcome] += flow.workloads
     # From top to bottom on both sides, so that ribbons cross no more than they must.
     places = {
         side: {node.form: number for number, node in enumerate(nodes)} for side, nodes in enumerate((before, after))
     }
-    ordered = sorted(merged, key=lambda pair: (places[0][pair[0]], places[1][pair[1]]))
-    ribbons = [_ribbon(before[places[0][one]], after[places[1][other]], merged[one, other]) for one, other in ordered]
+    ordered = sorted(merged, key=lambda flow: (places[0][flow[0]], places[1][flow[1]], flow[2]))
+    ribbons = [
+        _ribbon(before[places[0][flow[0]]], after[places[1][flow[1]]], flow[2], merged[flow]) for flow in ordered
+    ]
     return Drawing(height, before, after, ribbons)
 
 
@@ -109,14 +111,13 @@ def _centre(nodes: list[Node], height: float) -> None:
         node.bar_top += shift
 
 
-def _ribbon(one: Node, other: Node, workloads: int) -> Ribbon:
+def _ribbon(one: Node, other: Node, outcome: str, workloads: int) -> Ribbon:
     (top, bottom), (top_after, bottom_after) = _join(one, workloads), _join(other, workloads)
     path = (
         f"M0 {top:.1f}C50 {top:.1f} 50 {top_after:.1f} 100 {top_after:.1f}"
         f"V{bottom_after:.1f}C50 {bottom_after:.1f} 50 {bottom:.1f} 0 {bottom:.1f}Z"
     )
-    change = "refused" if other.form == REFUSED else "unchanged" if one.form == other.form else "rewritten"
-    return Ribbon(path, change)
+    return Ribbon(path, outcome)
 
 
 def _join(node: Node, workloads: int) -> tuple[float, float]:

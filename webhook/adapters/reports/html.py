@@ -60,6 +60,7 @@ def html(report: AuditReport) -> str:
             ((RULE_TEXTS[rule], number) for rule, number in report.totals.rules.items()),
             key=lambda counted: (counted[0].severity is not Severity.DENY, -counted[1]),
         ),
+        largest=max((line.workloads.sum for line in report.totals.namespaces), default=1),
         namespaces=sorted(report.totals.namespaces, key=_worst_first),
         rows=rows[:MOST_ROWS],
         left_out=max(len(rows) - MOST_ROWS, 0),

@@ -67,11 +67,11 @@ def _included(facts: Facts) -> Iterator[Verdict]:
 
 
 def _labels(facts: Facts, namespace: str) -> Mapping[str, str]:
-    """The labels of a namespace; those that it must have where they can't be read.
+    """The labels of a namespace; those that it would have where it isn't there or can't be read.
 
     Raises:
         UnreadError: they can't be read and the version does not say them.
     """
     if isinstance(facts.namespaces, Unread) and known(facts.version) >= _NAMED_SINCE:
         return {NAME_LABEL: namespace}
-    return known(facts.namespaces).labels.get(namespace, {})
+    return known(facts.namespaces).labels.get(namespace, {NAME_LABEL: namespace})

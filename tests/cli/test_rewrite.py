@@ -1,0 +1,95 @@
+"""``gpuwarden rewrite``: manifests in their new form, or nothing at all."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.cli.commands import SERVICE, deployment, namespace, run
+
+REWRITTEN = deployment().replace("nvidia.com/gpu: 1 # please", "nvidia.com/gpu.shared: 1 # please")
+
+
+def test_prints_the_new_form_with_comments_order_and_quotes_kept() -> None:
+    ran = run("rewrite", "-", "--policy", "shared", stdin=SERVICE + "---\n" + deployment())
+    assert ran.code == 0
+    kept = [line for line in ran.out.splitlines() if line in (SERVICE + "---\n" + REWRITTEN).splitlines()]
+    assert kept == (SERVICE + "---\n" + REWRITTEN).splitlines()
+    pod = list(yaml.safe_load_all(ran.out))[1]["spec"]["template"]["spec"]
+    assert pod["containers"][0]["resources"]["limits"] == {"nvidia.com/gpu.shared": 1}
+    assert pod["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+
+
+@pytest.mark.parametrize(
+    "text", [SERVICE, deployment(), "", "# nothing but a comment\n", SERVICE.replace("\n", "\r\n")]
+)
+def test_prints_what_needs_no_change_as_it_came(text: str) -> None:
+    ran = run("rewrite", "-", "--policy", "exclusive", stdin=text)
+    assert (ran.code, ran.out) == (0, text)
+
+
+def test_rewriting_again_changes_nothing_more() -> None:
+    once = run("rewrite", "-", "--policy", "mps", stdin=deployment()).out
+    assert run("rewrite", "-", "--policy", "mps", stdin=once).out == once
+
+
+def test_what_it_prints_is_what_check_finds_right() -> None:
+    once = run("rewrite", "-", "--policy", "gke-time-sharing-4", stdin=deployment()).out
+    assert run("check", "-", "--policy", "gke-time-sharing-4", "--strict", stdin=once).code == 0
+
+
+def test_a_refused_object_stops_it_with_nothing_written(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(deployment())
+    (tmp_path / "b.yaml").write_text(deployment("batch", 2))
+    ran = run("rewrite", "-i", tmp_path, "--policy", "shared")
+    assert (ran.code, ran.out) == (1, "")
+    assert "Deployment/batch is refused" in ran.err
+    assert "nothing was written" in ran.err
+    assert (tmp_path / "a.yaml").read_text() == deployment()
+
+
+def test_what_cannot_be_read_stops_it_with_nothing_written(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(deployment())
+    (tmp_path / "b.yaml").write_text("kind: [\n")
+    ran = run("rewrite", "-i", tmp_path, "--policy", "shared")
+    assert (ran.code, ran.out) == (2, "")
+    assert (tmp_path / "a.yaml").read_text() == deployment()
+
+
+def test_in_place_edits_only_the_files_that_change(tmp_path: Path) -> None:
+    changed, same = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    changed.write_text(deployment())
+    changed.chmod(0o640)
+    same.write_text(SERVICE)
+    before = same.stat().st_mtime_ns
+    ran = run("rewrite", "--in-place", tmp_path, "--policy", "shared")
+    assert (ran.code, ran.out) == (0, "")
+    assert "nvidia.com/gpu.shared: 1 # please" in changed.read_text()
+    assert changed.stat().st_mode & 0o777 == 0o640
+    assert same.stat().st_mtime_ns == before
+
+
+def test_standard_input_cannot_be_edited_in_place() -> None:
+    ran = run("rewrite", "-i", "-", "--policy", "shared", stdin=deployment())
+    assert ran.code == 2
+    assert "leave out -i" in ran.err
+
+
+def test_several_files_come_out_as_one_stream(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(deployment("a").rstrip("\n"))
+    (tmp_path / "b.yaml").write_text("---\n" + deployment("b"))
+    out = run("rewrite", tmp_path, "--policy", "shared").out
+    assert [document["metadata"]["name"] for document in yaml.safe_load_all(out)] == ["a", "b"]
+
+
+def test_json_stays_json() -> None:
+    manifest = json.dumps(yaml.safe_load(deployment()), indent=2)
+    out = run("rewrite", "-", "--policy", "shared", stdin=manifest).out
+    limits = json.loads(out)["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
+    assert limits == {"nvidia.com/gpu.shared": 1}
+
+
+def test_the_policy_is_that_of_the_namespace() -> None:
+    manifests = namespace("team-a", enforce="mig-1g.5gb") + "---\n" + deployment(namespace="team-a")
+    assert "nvidia.com/mig-1g.5gb: 1 # please" in run("rewrite", "-", stdin=manifests).out

@@ -1,0 +1,108 @@
+"""Checks of what decides: the configuration file, and the labels of namespaces."""
+
+from collections.abc import Iterator
+
+from webhook.application.configuration import Configuration
+from webhook.application.diagnosis.facts import BadConfiguration, Facts, Namespaces, known
+from webhook.application.diagnosis.ours import Ours, readable_webhooks
+from webhook.application.diagnosis.results import Verdict, fail, listed, verdicts, warn
+from webhook.engine.labels import ENFORCE, UNLABELLED, NamespaceLabels
+from webhook.engine.policy import Policy
+
+_SHOWN = 20  # namespaces with a label that can't be read; the rest is counted
+
+
+def configuration(facts: Facts) -> list[Verdict]:
+    """The configuration file can be read."""
+    return verdicts(_unusable(facts), lambda: _told(facts.usable_configuration()))
+
+
+def _unusable(facts: Facts) -> Iterator[Verdict]:
+    found = known(facts.configuration)
+    if found is None:
+        means = "gpuwarden's pods wait for it and never start"
+        mend = "install again, or give the file with --config"
+        yield fail(f"there is no ConfigMap {facts.namespace}/{facts.name} with config.yaml", means, mend)
+    elif isinstance(found, BadConfiguration):
+        means = "running replicas keep the configuration that they had; one that starts now does not come up"
+        yield fail("; ".join(found.problems), means, "correct the file (chart: config)")
+
+
+def _told(found: Configuration) -> str:
+    names = listed(found.policies.configured) or "none"
+    renames = str(found.plugin.rename_by_default).lower()
+    return f"mode {found.mode}, renameByDefault {renames}, configured policies: {names}"
+
+
+def labels(facts: Facts) -> list[Verdict]:
+    """Every policy label of a namespace can be read."""
+    namespaces = known(facts.namespaces)
+    problems = list(_unreadable(facts.usable_configuration(), namespaces))
+    if len(problems) > _SHOWN:
+        more = len(problems) - _SHOWN
+        problems[_SHOWN:] = [
+            fail(f"{more} more labels can't be read", "as above", "gpuwarden audit lists the namespaces of them all")
+        ]
+    return verdicts(
+        problems, lambda: f"{len(namespaces.ours())} of {namespaces.count} namespaces carry labels, and all can be read"
+    )
+
+
+def _unreadable(found: Configuration, namespaces: Namespaces) -> Iterator[Verdict]:
+    for name, ours in sorted(namespaces.ours().items()):
+        values = {"enforce": ours.enforce, "warn": ours.warn, "audit": ours.audit}
+        for problem in found.policies.select(ours).problems:
+            mode = next(mode for mode in values if problem.path == f"metadata.labels[gpuwarden.io/{mode}]")
+            if values[mode] is None:
+                continue  # the default's, which the configuration's own check reports
+            seen = f"namespace {name}: {problem.path}: {problem.message}"
+            mend = f"kubectl label --overwrite namespace {name} gpuwarden.io/{mode}=POLICY"
+            if mode == "enforce":
+                yield fail(seen, "every pod of it that asks for a GPU is refused", mend)
+            else:
+                yield warn(seen, "the label counts as any: nobody is told anything", mend)
+
+
+def effects(facts: Facts) -> list[Verdict]:
+    """No label stands where it has no effect."""
+    namespaces = known(facts.namespaces)
+    return verdicts(
+        _without_effect(facts.usable_configuration(), namespaces, readable_webhooks(facts)),
+        lambda: f"each of the {len(namespaces.ours())} labelled namespaces is judged",
+    )
+
+
+def _without_effect(found: Configuration, namespaces: Namespaces, webhooks: list[Ours]) -> Iterator[Verdict]:
+    means = "whoever set the label expects a policy, and none holds there"
+    asked = [one for one in webhooks if one.webhook.covers("CREATE", "pods")]
+    for name in sorted(namespaces.ours()):
+        if name in found.exemptions.namespaces:
+            mend = "remove the label, or the namespace from the configuration's exemptions.namespaces"
+            yield warn(f"namespace {name} is labelled and exempt", means, mend)
+        elif asked and not any(one.webhook.selects(namespaces.labels[name]) for one in asked):
+            mend = "remove the label, or the namespace from webhooks.excludedNamespaces"
+            yield warn(f"namespace {name} is labelled, and the webhooks' namespaceSelector leaves it out", means, mend)
+
+
+def enforced(found: Configuration, namespaces: Namespaces) -> dict[str, tuple[Policy, list[str]]]:
+    """The enforce policies in use that can be read, by value, with the namespaces that carry each.
+
+    The policy of namespaces without a label is among them when the configuration sets one; it names no namespaces.
+    """
+    used: dict[str, tuple[Policy, list[str]]] = {}
+    carriers = {name: ours for name, ours in namespaces.ours().items() if name not in found.exemptions.namespaces}
+    default = found.policies.select(UNLABELLED).enforce
+    if not default.permits_any:
+        used[default.name] = (default, [])
+    for name, ours in sorted(carriers.items()):
+        if ENFORCE in namespaces.labels[name]:
+            policy = found.policies.select(ours).enforce
+            used.setdefault(policy.name, (policy, []))[1].append(name)
+    return {value: pair for value, pair in used.items() if pair[0].unreadable is None}
+
+
+def policy_of(found: Configuration, namespaces: Namespaces, name: str) -> Policy:
+    """The enforce policy of a namespace; ``any`` where it is exempt."""
+    if name in found.exemptions.namespaces:
+        return found.policies.select(NamespaceLabels(enforce="any")).enforce
+    return found.policies.select(NamespaceLabels.of(namespaces.labels.get(name))).enforce

@@ -1,0 +1,82 @@
+"""Checks of what keeps gpuwarden up: replicas, their nodes, and the disruption budget."""
+
+from collections.abc import Sequence
+
+from webhook.application.diagnosis.documents import Deployment, Pod
+from webhook.application.diagnosis.facts import Facts, known
+from webhook.application.diagnosis.results import Verdict, fail, listed, ok, warn
+
+ENOUGH = 2
+
+
+def deployed(facts: Facts) -> list[Verdict]:
+    """At least two replicas are available."""
+    deployment = known(facts.deployment)
+    look = f"kubectl -n {facts.namespace} describe pods"
+    if deployment is None:
+        means = "gpuwarden does not run here, or under another name"
+        mend = "give its namespace and name with -n and --name, or install it"
+        return [fail(f"there is no Deployment {facts.namespace}/{facts.name}", means, mend)]
+    wanted, available = deployment.spec.replicas, deployment.status.available_replicas
+    seen = f"{available} of {wanted} replicas available{_troubles(facts, deployment)}"
+    if available == 0:
+        means = "nobody answers the API server: GPU pods are refused, or pass unjudged where the policy is Ignore"
+        raw = f"/api/v1/namespaces/{facts.namespace}/pods/http:POD:8080/proxy/readyz"
+        mend = f"{look}; of one that runs and is not ready, kubectl get --raw {raw} tells which part is not"
+        return [fail(seen, means, mend)]
+    if available < wanted:
+        return [warn(seen, "fewer than asked for; an update may be under way", look)]
+    if available < ENOUGH:
+        means = "while the only one moves or restarts, nobody answers the API server"
+        return [warn(seen, means, "set replicas: 2 or more")]
+    return [ok(seen)]
+
+
+def _troubles(facts: Facts, deployment: Deployment) -> str:
+    """Why pods are not ready, as far as pods can be read: what is counted is known without them."""
+    if not isinstance(facts.pods, Sequence):
+        return ""
+    unready = [pod for pod in _pods_of(facts.pods, deployment) if not pod.ready]
+    return "".join(f"; {pod.metadata.name}: {pod.trouble}" for pod in unready[:4])
+
+
+def _pods_of(pods: Sequence[Pod], deployment: Deployment) -> list[Pod]:
+    return [pod for pod in pods if deployment.spec.selector.selects(pod.metadata.labels or {})]
+
+
+def spread(facts: Facts) -> list[Verdict]:
+    """The replicas stand on different nodes."""
+    deployment = known(facts.deployment)
+    if deployment is None:
+        return [ok("there is nothing to spread")]
+    ready = [pod for pod in _pods_of(known(facts.pods), deployment) if pod.ready]
+    nodes = {pod.spec.node_name for pod in ready}
+    if len(ready) < ENOUGH:
+        return [ok(f"{len(ready)} replica{'' if len(ready) == 1 else 's'} ready: nothing to spread")]
+    if len(nodes) > 1:
+        return [ok(f"{len(ready)} ready replicas on {len(nodes)} nodes")]
+    means = "when that node fails, nobody answers the API server"
+    mend = "add nodes that they may run on (nodeSelector, tolerations); the chart spreads them where it can"
+    return [warn(f"all {len(ready)} ready replicas are on node {listed(nodes)}", means, mend)]
+
+
+def budget(facts: Facts) -> list[Verdict]:
+    """A PodDisruptionBudget keeps drains from taking every replica, and still lets them through."""
+    deployment = known(facts.deployment)
+    budgets = known(facts.budgets)
+    if deployment is None:
+        return [ok("there is nothing to protect")]
+    labels = deployment.spec.template.metadata.labels or {}
+    ours = [one for one in budgets if one.spec.selector and one.spec.selector.selects(labels)]
+    if not ours:
+        if deployment.spec.replicas < ENOUGH:
+            return [ok("none, with one replica: it would keep nodes from being drained")]
+        means = "a drain of several nodes may evict every replica at once"
+        return [warn("no PodDisruptionBudget selects the replicas", means, "set podDisruptionBudget.create: true")]
+    for one in ours:
+        status = one.status
+        if status.expected_pods and status.disruptions_allowed == 0 and status.current_healthy >= status.expected_pods:
+            seen = f"PodDisruptionBudget {one.metadata.name} allows no disruption though every replica is healthy"
+            means = "nodes with a replica can't be drained"
+            return [warn(seen, means, "have 2 or more replicas, and minAvailable below their number")]
+    return [ok(f"PodDisruptionBudget {listed(one.metadata.name for one in ours)}")]

@@ -1,0 +1,63 @@
+"""Checks of what gpuwarden's ServiceAccount may do: enough for the verbs that ``gpuwarden serve`` uses."""
+
+from webhook.application.diagnosis.documents import Deployment
+from webhook.application.diagnosis.facts import Facts, Right, known
+from webhook.application.diagnosis.results import Verdict, fail, ok
+
+_REGISTRATION = "admissionregistration.k8s.io"
+_CONFIGURATIONS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
+
+
+def account(deployment: Deployment, namespace: str) -> str:
+    """The user that the replicas are to the API server."""
+    return f"system:serviceaccount:{namespace}:{deployment.spec.template.spec.service_account_name}"
+
+
+def needed(deployment: Deployment, namespace: str) -> list[Right]:
+    """What ``gpuwarden serve`` asks of the API server with the Deployment's command line.
+
+    A test compares it with what the chart grants, and another one that with the requests that are made.
+    """
+    rights: list[Right] = []
+    if deployment.option("--namespaces") is None:
+        rights += [Right(verb, "namespaces") for verb in ("get", "list", "watch")]
+    manages = deployment.option("--manage-certificates") is not None
+    writes = manages or deployment.option("--ca-bundle-file") is not None
+    if name := deployment.option("--webhook-configuration"):
+        verbs = ("get", "patch") if writes else ("get",)
+        rights += [Right(verb, resource, _REGISTRATION, name=name) for resource in _CONFIGURATIONS for verb in verbs]
+    if manages:
+        secret = deployment.option("--ca-secret") or "gpuwarden-ca"
+        rights += [Right(verb, "secrets", namespace=namespace, name=secret) for verb in ("get", "patch")]
+        rights.append(Right("create", "secrets", namespace=namespace))
+    return rights
+
+
+_EFFECTS = {
+    "namespaces": "it can't read the labels of namespaces: it never becomes ready, or judges by old labels",
+    "mutatingwebhookconfigurations": "it can't see whether it is trusted, or keep the caBundle right: it does not become ready",
+    "validatingwebhookconfigurations": "it can't see whether it is trusted, or keep the caBundle right: it does not become ready",
+    "secrets": "it can't keep its CA: no certificate, or none when the present one ends",
+}
+
+
+def granted(facts: Facts) -> list[Verdict]:
+    """The ServiceAccount may do all that the command line needs."""
+    deployment = known(facts.deployment)
+    if deployment is None:
+        return [ok("there is no Deployment whose rights could be too few")]
+    rights = known(facts.rights)
+    user = account(deployment, facts.namespace)
+    lacking = [right for right, given in rights.items() if not given]
+    if not lacking:
+        return [ok(f"{user} has the {len(rights)} rights that it needs")]
+    return [
+        fail(
+            f"{user} may not {', '.join(str(right) for right in lacking if right.resource == resource)}",
+            effect,
+            "install again with its roles and bindings (chart: templates/rbac.yaml); to see: "
+            f"kubectl auth can-i {next(str(right) for right in lacking if right.resource == resource)} --as={user}",
+        )
+        for resource, effect in _EFFECTS.items()
+        if any(right.resource == resource for right in lacking)
+    ]

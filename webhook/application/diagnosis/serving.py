@@ -1,0 +1,162 @@
+"""Checks of the way from the API server to gpuwarden: Service, endpoints, trust, and when it ends."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from cryptography import x509
+
+from webhook.application.certificates import describe, read_bundle, show
+from webhook.application.diagnosis.facts import Contact, Facts, known
+from webhook.application.diagnosis.ours import Ours, our_webhooks, ready_endpoints, readable_webhooks, services
+from webhook.application.diagnosis.results import Verdict, fail, listed, ok, unknown, verdicts, warn
+from webhook.application.trust import covers, why_invalid, why_untrusted
+
+# All three ways to certificates renew at two thirds of a life: with less than a quarter left, somebody has forgotten.
+_FORGOTTEN = 0.25
+
+
+def service(facts: Facts) -> list[Verdict]:
+    """The Services that the webhooks name exist, with the port, and have ready endpoints."""
+    webhooks = our_webhooks(facts)
+    references = services(webhooks)
+    if not references:
+        urls = {one.webhook.client_config.url or "" for one in webhooks}
+        return [ok(f"the webhooks are called by URL: {listed(urls)}" if urls else "there are no webhooks to call")]
+    found: list[Verdict] = []
+    for reference in references:
+        where = f"Service {reference.namespace}/{reference.name}"
+        there = known(facts.services[reference.namespace, reference.name])
+        ports = {port.port for port in there.spec.ports or ()} if there else set()
+        means = "the API server reaches nobody: GPU pods are refused (or pass unjudged, where the failurePolicy is Ignore)"
+        if there is None:
+            mend = "install again into the namespace that the webhook configurations name (helm upgrade, kubectl apply)"
+            found.append(fail(f"there is no {where}, which the webhooks name", means, mend))
+        elif reference.port not in ports:
+            mend = f"let the Service have port {reference.port} (the chart's does), or install again"
+            found.append(fail(f"{where} has no port {reference.port}, which the webhooks name", means, mend))
+        elif not (ready := ready_endpoints(facts, reference)):
+            mend = f"look at the replicas (check replicas): kubectl -n {reference.namespace} get pods,endpointslices"
+            found.append(fail(f"{where} has no ready endpoint", means, mend))
+        else:
+            found.append(ok(f"{where}: {len(ready)} ready endpoint{'s' if len(ready) > 1 else ''}"))
+    return found
+
+
+def bundles(facts: Facts) -> list[Verdict]:
+    """Every webhook of ours carries a CA that is valid now."""
+    webhooks = our_webhooks(facts)
+    return verdicts(
+        (verdict for one in webhooks for verdict in _bundle(facts, one)),
+        lambda: f"every caBundle holds a valid CA ({len(webhooks)} webhooks)",
+    )
+
+
+def _bundle(facts: Facts, one: Ours) -> Iterator[Verdict]:
+    pem = one.webhook.client_config.ca_bundle or b""
+    bundle = read_bundle(pem)
+    means = f"the API server does not trust {one}: its calls fail with x509 errors"
+    if not pem.strip():
+        if one.webhook.client_config.url:
+            seen = f"{one} has no caBundle"
+            yield unknown(seen, "the API server judges by the CAs of its own machine", "look there, or set a caBundle")
+            return
+        mend = f"some seconds after a replica has started it is written; if not, look into its log: {_logs(facts)}"
+        yield fail(f"the caBundle of {one} is empty", means, mend)
+    elif not bundle.certificates:
+        mend = f"delete it, gpuwarden writes it anew; if not, look into the log: {_logs(facts)}"
+        yield fail(f"the caBundle of {one} can't be read: {bundle.damage}", means, mend)
+    elif all(why_invalid(certificate, facts.now) for certificate in bundle.certificates):
+        reasons = "; ".join(why_invalid(certificate, facts.now) or "" for certificate in bundle.certificates)
+        yield fail(f"no CA in the caBundle of {one} is valid: {reasons}", means, f"see {_logs(facts)}")
+    elif bundle.damage:
+        means = "the API server leaves out what it can't read; somebody besides gpuwarden has written it"
+        yield warn(f"the caBundle of {one}: {bundle.damage}", means, "find out who: --show-managed-fields")
+
+
+def trust(facts: Facts) -> list[Verdict]:
+    """What answers presents a certificate that the live caBundle trusts for the name that the API server expects."""
+    our_webhooks(facts)  # what could not be read can't have been dialled either
+    spoke = [contact for contact in facts.contacts if contact.connected]
+    if not spoke:
+        return [_out_of_reach(facts)]
+    found: list[Verdict] = []
+    for contact in facts.contacts:
+        target = contact.target
+        seen = f"{target.where}, for {target.webhook}"
+        if not contact.connected:
+            means = "part of the API server's calls may fail there; others of gpuwarden's endpoints could be reached from here"
+            mend = f"see whether that replica runs, and which NetworkPolicies hold: kubectl -n {facts.namespace} get pods -o wide"
+            found.append(fail(f"{seen}: no connection ({contact.silence})", means, mend))
+        elif contact.leaf is None:
+            means = "the API server's calls fail there"
+            found.append(fail(f"{seen}: no TLS ({contact.silence})", means, f"see {_logs(facts)}"))
+        elif contact.refusal:
+            found.append(_distrusted(facts, contact, contact.leaf))
+    wheres = {contact.target.where for contact in spoke}
+    return verdicts(found, lambda: f"{listed(wheres)}: trusted under {listed({c.target.name for c in spoke})}")
+
+
+def _distrusted(facts: Facts, contact: Contact, leaf: x509.Certificate) -> Verdict:
+    target = contact.target
+    trusted = read_bundle(target.bundle).certificates
+    # Our sentence names the certificates; where it finds nothing (what lies between may be missing to it), the client's.
+    reason = why_untrusted(leaf, trusted, facts.now) or contact.refusal
+    if not covers(leaf, target.name):
+        reason = f"{describe(leaf)} is not for {target.name}"
+    means = "the API server refuses to talk to it (x509): GPU pods are refused, or pass unjudged where the policy is Ignore"
+    mend = (
+        f"self-managed certificates heal within 30 s: see {_logs(facts)}; otherwise issue the certificate for "
+        f"{target.name} and put its CA into the caBundle (deploy/README.md, Certificates)"
+    )
+    return fail(f"{target.where}, for {target.webhook}: not trusted: {reason}", means, mend)
+
+
+def _out_of_reach(facts: Facts) -> Verdict:
+    tried = {f"{contact.target.where} ({contact.silence})" for contact in facts.contacts}
+    mend = (
+        f"run it in the cluster: kubectl -n {facts.namespace} exec deploy/{facts.name} -- gpuwarden doctor; or let the API "
+        "server try: --probe-namespace NAMESPACE"
+    )
+    means = "whether the live caBundle trusts what is served can't be seen from here; a replica is Ready only if it does"
+    return unknown(f"not reachable from here: {listed(tried, 4)}" if tried else "nothing to dial", means, mend)
+
+
+def expiry(facts: Facts) -> list[Verdict]:
+    """No certificate ends soon: of the CAs in the bundles the last one, of what is served every leaf."""
+    leaves = {contact.leaf: contact.target.where for contact in facts.contacts if contact.leaf}
+    authorities = {
+        max(certificates, key=lambda c: c.not_valid_after_utc): f"the last CA of {one}"
+        for one in readable_webhooks(facts)
+        if (certificates := read_bundle(one.webhook.client_config.ca_bundle or b"").certificates)
+    }
+    if not leaves and not authorities:
+        return [unknown("no certificate could be seen", "nothing says when they end", "see checks ca-bundles and trust")]
+    ends = {**authorities, **{leaf: f"the certificate served at {where}" for leaf, where in leaves.items()}}
+
+    def all_well() -> str:
+        first = min(ends, key=lambda certificate: certificate.not_valid_after_utc)
+        more = "" if leaves else "; what is served could not be seen"
+        return f"{ends[first]} ends first, at {show(first.not_valid_after_utc)}{more}"
+
+    return verdicts((v for c, what in ends.items() for v in _ends(facts, c, what)), all_well)
+
+
+def _ends(facts: Facts, certificate: x509.Certificate, what: str) -> Iterator[Verdict]:
+    end = certificate.not_valid_after_utc
+    mend = f"see {_logs(facts)}, and gpuwarden's or cert-manager's metrics; a provided Secret is renewed by whoever provides it"
+    if why_invalid(certificate, facts.now):
+        reason = why_invalid(certificate, facts.now)
+        yield fail(f"{what}: {reason}", "the API server's calls fail with x509 errors", mend)
+    elif _left(certificate, facts.now) < _FORGOTTEN:
+        means = "it should have been renewed at two thirds of its life; when it ends, the API server's calls fail"
+        yield warn(f"{what} ends at {show(end)}, with less than a quarter of its life left", means, mend)
+
+
+def _left(certificate: x509.Certificate, now: datetime) -> float:
+    """How much of a life is left, 0 to 1."""
+    end = certificate.not_valid_after_utc
+    return (end - now) / (end - certificate.not_valid_before_utc)
+
+
+def _logs(facts: Facts) -> str:
+    return f"kubectl -n {facts.namespace} logs deploy/{facts.name}"
