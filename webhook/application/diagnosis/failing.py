@@ -7,7 +7,9 @@ from webhook.application.diagnosis.facts import KUBE_SYSTEM, NAME_LABEL, Facts, 
 from webhook.application.diagnosis.ours import MUTATING, VALIDATE, VALIDATE_NAMESPACE, Ours, our_webhooks
 from webhook.application.diagnosis.results import Verdict, fail, verdicts, warn
 
-_REINSTALL = "install again with the install.mode that is meant (helm upgrade, or kubectl apply -f deploy/gpuwarden.yaml)"
+_REINSTALL = (
+    "install again with the install.mode that is meant (helm upgrade, or kubectl apply -f deploy/gpuwarden.yaml)"
+)
 _NAMED_SINCE = (1, 21)  # from here on the API server itself labels namespaces with their names
 
 
@@ -16,8 +18,10 @@ def failure_policies(facts: Facts) -> list[Verdict]:
     configuration = facts.usable_configuration()
     return verdicts(
         _wrong_policies(our_webhooks(facts), configuration),
-        lambda: f"mode {configuration.mode}: "
-        + ", ".join(f"{one} {one.webhook.failure_policy}" for one in our_webhooks(facts)),
+        lambda: (
+            f"mode {configuration.mode}: "
+            + ", ".join(f"{one} {one.webhook.failure_policy}" for one in our_webhooks(facts))
+        ),
     )
 
 
@@ -43,7 +47,9 @@ def _wrong_policies(webhooks: list[Ours], configuration: Configuration) -> Itera
 
 def exclusions(facts: Facts) -> list[Verdict]:
     """Our own namespace and kube-system never depend on us."""
-    return verdicts(_included(facts), lambda: f"{facts.namespace} and {KUBE_SYSTEM} are left out by every webhook for pods")
+    return verdicts(
+        _included(facts), lambda: f"{facts.namespace} and {KUBE_SYSTEM} are left out by every webhook for pods"
+    )
 
 
 def _included(facts: Facts) -> Iterator[Verdict]:

@@ -28,7 +28,9 @@ _HASTY = 1
 
 def present(facts: Facts) -> list[Verdict]:
     """Both configurations are there, with the webhooks that are expected."""
-    return verdicts(_absent(facts), lambda: listed(f"{one} {one.webhook.client_config.path}" for one in our_webhooks(facts)))
+    return verdicts(
+        _absent(facts), lambda: listed(f"{one} {one.webhook.client_config.path}" for one in our_webhooks(facts))
+    )
 
 
 def _absent(facts: Facts) -> Iterator[Verdict]:
@@ -90,9 +92,13 @@ def _wrong_calls(facts: Facts) -> Iterator[Verdict]:
         webhook = one.webhook
         if webhook.side_effects not in {"None", "NoneOnDryRun"}:
             seen = f"sideEffects of {one} is {webhook.side_effects}"
-            yield fail(seen, "the API server refuses every dry run of a pod (kubectl diff, --dry-run=server)", _REINSTALL)
+            yield fail(
+                seen, "the API server refuses every dry run of a pod (kubectl diff, --dry-run=server)", _REINSTALL
+            )
         if "v1" not in (webhook.admission_review_versions or ()):
-            seen = f"admissionReviewVersions of {one} is {', '.join(webhook.admission_review_versions or ()) or 'empty'}"
+            seen = (
+                f"admissionReviewVersions of {one} is {', '.join(webhook.admission_review_versions or ()) or 'empty'}"
+            )
             yield fail(seen, "gpuwarden speaks admission.k8s.io/v1 only and refuses any other review", _REINSTALL)
         if webhook.match_policy != "Equivalent":
             seen = f"matchPolicy of {one} is {webhook.match_policy}"
@@ -121,7 +127,11 @@ def match_conditions(facts: Facts) -> list[Verdict]:
         return [
             ok(
                 f"Kubernetes {shown} has no matchConditions (1.28 and newer have); every pod is sent to gpuwarden"
-                + (", and while no replica answers no pod is created outside of the excluded namespaces" if closed else "")
+                + (
+                    ", and while no replica answers no pod is created outside of the excluded namespaces"
+                    if closed
+                    else ""
+                )
             )
         ]
     return verdicts(_unconditional(webhooks), lambda: f"every webhook has them, on Kubernetes {shown}")

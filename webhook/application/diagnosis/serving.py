@@ -27,7 +27,9 @@ def service(facts: Facts) -> list[Verdict]:
         where = f"Service {reference.namespace}/{reference.name}"
         there = known(facts.services[reference.namespace, reference.name])
         ports = {port.port for port in there.spec.ports or ()} if there else set()
-        means = "the API server reaches nobody: GPU pods are refused (or pass unjudged, where the failurePolicy is Ignore)"
+        means = (
+            "the API server reaches nobody: GPU pods are refused (or pass unjudged, where the failurePolicy is Ignore)"
+        )
         if there is None:
             mend = "install again into the namespace that the webhook configurations name (helm upgrade, kubectl apply)"
             found.append(fail(f"there is no {where}, which the webhooks name", means, mend))
@@ -103,7 +105,9 @@ def _distrusted(facts: Facts, contact: Contact, leaf: x509.Certificate) -> Verdi
     reason = why_untrusted(leaf, trusted, facts.now) or contact.refusal
     if not covers(leaf, target.name):
         reason = f"{describe(leaf)} is not for {target.name}"
-    means = "the API server refuses to talk to it (x509): GPU pods are refused, or pass unjudged where the policy is Ignore"
+    means = (
+        "the API server refuses to talk to it (x509): GPU pods are refused, or pass unjudged where the policy is Ignore"
+    )
     mend = (
         f"self-managed certificates heal within 30 s: see {_logs(facts)}; otherwise issue the certificate for "
         f"{target.name} and put its CA into the caBundle (deploy/README.md, Certificates)"
@@ -117,7 +121,9 @@ def _out_of_reach(facts: Facts) -> Verdict:
         f"run it in the cluster: kubectl -n {facts.namespace} exec deploy/{facts.name} -- gpuwarden doctor; or let the API "
         "server try: --probe-namespace NAMESPACE"
     )
-    means = "whether the live caBundle trusts what is served can't be seen from here; a replica is Ready only if it does"
+    means = (
+        "whether the live caBundle trusts what is served can't be seen from here; a replica is Ready only if it does"
+    )
     return unknown(f"not reachable from here: {listed(tried, 4)}" if tried else "nothing to dial", means, mend)
 
 
@@ -130,7 +136,9 @@ def expiry(facts: Facts) -> list[Verdict]:
         if (certificates := read_bundle(one.webhook.client_config.ca_bundle or b"").certificates)
     }
     if not leaves and not authorities:
-        return [unknown("no certificate could be seen", "nothing says when they end", "see checks ca-bundles and trust")]
+        return [
+            unknown("no certificate could be seen", "nothing says when they end", "see checks ca-bundles and trust")
+        ]
     ends = {**authorities, **{leaf: f"the certificate served at {where}" for leaf, where in leaves.items()}}
 
     def all_well() -> str:

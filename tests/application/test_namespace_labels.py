@@ -1,0 +1,122 @@
+"""``/validate-namespace``: labels that can't be read are refused when they are written, and block nothing else."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from tests.reviews import UID, Answered, a_review, read_answer
+from webhook.application.configuration import Configuration, Exemptions
+from webhook.application.namespace_labels import NamespaceLabelling
+from webhook.application.review import ReviewError
+from webhook.engine.policy import Policy
+
+KIND = {"group": "", "version": "v1", "kind": "Namespace"}
+
+
+class Previews:
+    """Tells what it was asked, and a warning."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, float]] = []
+
+    async def preview(self, namespace: str, policy: Policy, seconds: float) -> list[str]:
+        self.asked.append((namespace, policy.name, seconds))
+        return ["two workloads would change"]
+
+
+def a_namespace(**labels: str) -> dict[str, Any]:
+    found = {f"gpuwarden.io/{key}": value for key, value in labels.items()}
+    return {"kind": "Namespace", "metadata": {"name": "team-a", "labels": {"team": "a", **found}}}
+
+
+def validate(
+    new: Any,
+    old: Any = None,
+    *,
+    preview: Previews | None = None,
+    configuration: Configuration | None = None,
+    **request: Any,
+) -> Answered:
+    fields = {"kind": KIND, "operation": "UPDATE" if old else "CREATE", "oldObject": old, "name": "team-a", **request}
+    body = json.dumps(a_review(new, **fields)).encode()
+    labelling = NamespaceLabelling(lambda: configuration or Configuration(), preview)
+    return read_answer(asyncio.run(labelling.validate(body, 10.0)), UID)
+
+
+@pytest.mark.parametrize("key", ["enforce", "warn", "audit"])
+@pytest.mark.parametrize("old", [None, a_namespace(), a_namespace(enforce="none")])
+def test_a_label_that_cannot_be_read_is_refused_with_the_nearest_value(key: str, old: Any) -> None:
+    answered = validate(a_namespace(**{key: "shraed"}), old)
+    assert not answered.allowed
+    status = answered.response["status"]
+    assert (status["code"], status["reason"]) == (422, "Invalid")
+    assert 'did you mean "shared"?' in status["message"]
+    assert status["details"]["causes"][0]["field"] == f"metadata.labels[gpuwarden.io/{key}]"
+
+
+@pytest.mark.parametrize(
+    ("new", "old"),
+    [
+        pytest.param(a_namespace(), None, id="no labels"),
+        pytest.param(a_namespace(enforce="mps", warn="any", audit="gke-mps-4"), None, id="good labels"),
+        pytest.param(a_namespace(enforce="shraed"), a_namespace(enforce="shraed"), id="a bad label from before"),
+        pytest.param(a_namespace(enforce="shraed", warn="mps"), a_namespace(enforce="shraed"), id="another beside it"),
+        pytest.param(a_namespace(), a_namespace(enforce="shraed"), id="a bad label taken away"),
+        pytest.param({"metadata": {"name": "team-a", "labels": None}}, None, id="null labels"),
+    ],
+)
+def test_what_can_be_read_or_stood_there_before_passes(new: Any, old: Any) -> None:
+    assert validate(new, old).response == {"uid": UID, "allowed": True}
+
+
+def test_one_bad_label_for_another_is_refused() -> None:
+    assert not validate(a_namespace(enforce="shard"), a_namespace(enforce="shraed")).allowed
+
+
+def test_labels_of_an_exempt_namespace_have_no_effect_and_that_is_said() -> None:
+    configuration = Configuration(exemptions=Exemptions(namespaces=frozenset({"team-a"})))
+    (warning,) = validate(a_namespace(enforce="mps"), configuration=configuration).warnings
+    assert "exempt" in warning
+    assert validate(a_namespace(), configuration=configuration).warnings == []
+
+
+def test_a_changed_enforce_policy_is_previewed_for_at_most_half_of_the_time() -> None:
+    previews = Previews()
+    answered = validate(a_namespace(enforce="mps"), a_namespace(), preview=previews)
+    assert answered.warnings == ["two workloads would change"]
+    assert previews.asked == [("team-a", "mps", 5.0)]
+
+
+@pytest.mark.parametrize(
+    ("new", "old"),
+    [
+        pytest.param(a_namespace(enforce="mps"), None, id="a new namespace has no pods"),
+        pytest.param(a_namespace(enforce="mps"), a_namespace(enforce="mps"), id="nothing of ours changed"),
+        pytest.param(a_namespace(enforce="mps", warn="any"), a_namespace(enforce="mps"), id="enforce did not change"),
+    ],
+)
+def test_nothing_else_is_previewed(new: Any, old: Any) -> None:
+    previews = Previews()
+    assert validate(new, old, preview=previews).warnings == []
+    assert previews.asked == []
+
+
+@pytest.mark.parametrize("request_", [{"operation": "DELETE"}, {"subResource": "finalize"}, {"subResource": "status"}])
+def test_other_operations_pass(request_: dict[str, Any]) -> None:
+    assert validate(a_namespace(enforce="shraed"), **request_).allowed
+
+
+@pytest.mark.parametrize(
+    ("new", "request_", "field"),
+    [
+        (a_namespace(), {"kind": {"group": "", "version": "v1", "kind": "Pod"}}, "request.kind"),
+        (None, {}, "request.object"),
+        ({"metadata": {"labels": {"a": 1}}}, {}, "request.object.metadata.labels"),
+    ],
+)
+def test_a_review_that_cannot_be_read_names_the_field(new: Any, request_: dict[str, Any], field: str) -> None:
+    with pytest.raises(ReviewError) as raised:
+        validate(new, **request_)
+    assert raised.value.field.startswith(field)

@@ -1,0 +1,62 @@
+"""Which kinds hold a pod, and where."""
+
+from typing import Any
+
+import pytest
+
+from webhook.application.workloads import workload_of
+
+PLACES = {
+    ("v1", "Pod"): "",
+    ("v1", "PodTemplate"): "/template",
+    ("v1", "ReplicationController"): "/spec/template",
+    ("apps/v1", "Deployment"): "/spec/template",
+    ("extensions/v1beta1", "Deployment"): "/spec/template",
+    ("apps/v1", "ReplicaSet"): "/spec/template",
+    ("apps/v1", "DaemonSet"): "/spec/template",
+    ("apps/v1", "StatefulSet"): "/spec/template",
+    ("batch/v1", "Job"): "/spec/template",
+    ("batch/v1", "CronJob"): "/spec/jobTemplate/spec/template",
+    ("batch/v1beta1", "CronJob"): "/spec/jobTemplate/spec/template",
+}
+
+
+@pytest.mark.parametrize(("api_version", "kind"), PLACES)
+def test_a_workload_holds_its_pod_at_its_place(api_version: str, kind: str) -> None:
+    workload = workload_of(api_version, kind)
+    assert workload is not None
+    assert workload.pointer == PLACES[api_version, kind]
+    manifest: Any = "the pod"
+    for step in reversed(workload.steps):
+        manifest = {step: manifest}
+    assert workload.pod(manifest) == "the pod"
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind"),
+    [
+        ("v1", "Service"),
+        ("v1", "Deployment"),
+        ("apps/v1", "Pod"),
+        ("example.com/v1", "Job"),
+        ("serving.knative.dev/v1", "Deployment"),
+        (1, "Pod"),
+        ("v1", ["Pod"]),
+        ("v1", None),
+    ],
+)
+def test_what_only_has_the_name_of_a_workload_is_none(api_version: object, kind: object) -> None:
+    assert workload_of(api_version, kind) is None
+
+
+def test_a_manifest_without_an_api_version_goes_by_its_kind() -> None:
+    workload = workload_of(None, "Deployment")
+    assert workload is not None
+    assert workload.field("spec.containers[0]") == "spec.template.spec.containers[0]"
+
+
+@pytest.mark.parametrize("manifest", [{}, {"spec": None}, {"spec": []}, {"spec": {"jobTemplate": "x"}}])
+def test_a_workload_without_its_pod_has_none(manifest: dict[str, Any]) -> None:
+    workload = workload_of("batch/v1", "CronJob")
+    assert workload is not None
+    assert workload.pod(manifest) is None

@@ -1,0 +1,114 @@
+"""The check of the whole way: two pods in a namespace, as dry runs, and what should become of them."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from webhook.application.checking import Checker
+from webhook.application.configuration import Configuration, Mode
+from webhook.application.diagnosis.facts import Attempt, Facts, Probe, known
+from webhook.application.diagnosis.ours import our_webhooks
+from webhook.application.diagnosis.results import Verdict, fail, ok, unknown
+from webhook.engine.decision import Outcome
+from webhook.engine.labels import NamespaceLabels
+from webhook.engine.resources import GPU, resource_name
+from webhook.engine.settings import POLICY
+
+_DENIED = re.compile(r'admission webhook "(?P<webhook>[^"]+)" denied the request')
+_UNANSWERED = re.compile(r'failed calling webhook "(?P<webhook>[^"]+)"')
+
+
+def pod(name: str, resource: str, count: int) -> dict[str, Any]:
+    """A pod that asks for GPUs, and that the restricted Pod Security Standard lets through."""
+    amounts = {"cpu": "1m", "memory": "1Mi", resource: str(count)}
+    secured = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    container = {
+        "name": "probe",
+        "image": "gpuwarden/doctor-never-runs",
+        "resources": {"limits": amounts, "requests": amounts},
+        "securityContext": secured,
+    }
+    spec = {
+        "containers": [container],
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+    }
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"gpuwarden-doctor-{name}"}, "spec": spec}
+
+
+PLAIN = ("plain", GPU, 1)
+TWO_SHARED = ("two-shared", resource_name(None, shared=True), 2)
+
+
+def judge(facts: Facts) -> list[Verdict]:
+    """What became of the dry runs is what the namespace's policy says; nothing where there were none."""
+    probe = facts.probe
+    if probe is None:
+        return []
+    configuration = facts.usable_configuration()
+    labels = known(probe.labels)
+    if configuration.mode is Mode.AUDIT:
+        means = "in audit mode gpuwarden changes and refuses nothing, so that an answer shows nothing of it"
+        mend = f"kubectl create --dry-run=server in {probe.namespace} shows a warning where a policy would act"
+        return [unknown(f"namespace {probe.namespace}, mode audit", means, mend)]
+    if probe.namespace in configuration.exemptions.namespaces or not any(
+        one.webhook.covers("CREATE", "pods") and one.webhook.selects(labels) for one in our_webhooks(facts)
+    ):
+        seen = f"namespace {probe.namespace} is exempt, or the webhooks leave it out"
+        return [unknown(seen, "gpuwarden does not judge its pods", "name another namespace")]
+    return [
+        _judged(facts, probe, configuration, labels, attempt, asks)
+        for attempt, asks in ((probe.plain, PLAIN), (probe.two_shared, TWO_SHARED))
+    ]
+
+
+def _judged(  # noqa: PLR0913, PLR0917 - what was asked, where, by what it is judged, and the answer
+    facts: Facts,
+    probe: Probe,
+    configuration: Configuration,
+    labels: Mapping[str, str],
+    attempt: Attempt,
+    asks: tuple[str, str, int],
+) -> Verdict:
+    _, resource, count = asks
+    what = f"a pod with {resource}: {count} in {probe.namespace}"
+    checker = Checker(configuration, {probe.namespace: NamespaceLabels.of(labels)}, namespace=probe.namespace)
+    judgement = checker.judge(pod(*asks))
+    expected = judgement.decision.outcome
+    ours = {one.webhook.name for one in our_webhooks(facts)}
+    mend = f"see checks trust, endpoints and replicas, and kubectl -n {facts.namespace} logs deploy/{facts.name}"
+    if unanswered := _UNANSWERED.search(attempt.refusal):
+        means = f"the API server got no usable answer from {unanswered['webhook']}"
+        if unanswered["webhook"] not in ours:
+            return unknown(f"{what}: {attempt.refusal}", means, "that webhook is not gpuwarden's; mend it first")
+        return fail(f"{what}: {attempt.refusal}", means, mend)
+    denied = _DENIED.search(attempt.refusal)
+    if attempt.refusal and (denied is None or denied["webhook"] not in ours):
+        means = "something else refuses the pod, so that nothing is seen of gpuwarden"
+        return unknown(
+            f"{what}: {attempt.refusal}", means, "name another namespace, or be somebody who may create pods there"
+        )
+    if denied and expected is Outcome.DENIED:
+        return ok(f"{what} is refused by {denied['webhook']}, as its policy says")
+    if denied:
+        means = f'under policy "{judgement.policy.name}" it should be {expected}'
+        return fail(f"{what}: {attempt.refusal}", means, mend)
+    return _created(what, judgement.policy.name, expected, attempt, mend)
+
+
+def _created(what: str, policy: str, expected: Outcome, attempt: Attempt, mend: str) -> Verdict:
+    annotations = (attempt.pod.metadata.annotations if attempt.pod else None) or {}
+    acted = annotations.get(POLICY)
+    if expected is Outcome.DENIED:
+        return fail(f'{what} is created, though policy "{policy}" refuses it', "nobody judges the pods there", mend)
+    if expected is Outcome.REWRITTEN and acted != policy:
+        means = (
+            "the mutating webhook is not asked or does not answer (a user that the configuration exempts is not judged)"
+        )
+        return fail(f'{what} is created as it is, though policy "{policy}" rewrites it', means, mend)
+    if expected is Outcome.UNCHANGED and acted:
+        means = "gpuwarden judges by another policy than the namespace's: its labels or configuration are older"
+        return fail(f'{what} is rewritten by policy "{acted}", though "{policy}" leaves it as it is', means, mend)
+    done = "rewritten" if acted else "created as it is"
+    return ok(f'{what} is {done}, as policy "{policy}" says')
