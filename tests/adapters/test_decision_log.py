@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.logged import Logged
-from tests.reviews import Webhook, a_gpu_container, a_pod
+from tests.reviews import TEAM, Webhook, a_gpu_container, a_pod
 from webhook.adapters.decision_log import DecisionLog
 from webhook.application.configuration import Configuration, Mode
 
@@ -25,7 +25,7 @@ def test_a_rewrite_is_one_line_with_who_what_and_why(logged: Logged) -> None:
     (line,) = lines(logged, webhook)
     wanted = {
         "event": "rewritten",
-        "namespace": "team-a",
+        "namespace": TEAM,
         "kind": "Pod",
         "user": "alice@example.com",
         "mode": "enforce",
