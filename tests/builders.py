@@ -5,6 +5,7 @@ from typing import Any
 
 import jsonpatch
 import msgspec
+import pytest
 
 from webhook.engine.decision import Decision, decide
 from webhook.engine.forms import Form, parse
@@ -28,6 +29,7 @@ GKE_PARTITION = "cloud.google.com/gke-gpu-partition-size"
 
 RENAMED = DevicePlugin(rename_by_default=True)
 NOT_RENAMED = DevicePlugin(rename_by_default=False)
+BOTH_SETTINGS = [pytest.param(RENAMED, id="renamed"), pytest.param(NOT_RENAMED, id="not renamed")]
 # The toleration that goes with a renamed resource: nodes are tainted under the name that their GPUs had before.
 GPU_TOLERATION = {"key": GPU, "operator": "Exists", "effect": "NoSchedule"}
 

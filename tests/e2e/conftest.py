@@ -13,6 +13,7 @@ from tests.e2e.fleet import Fleet
 from tests.e2e.installation import Installation
 from tests.e2e.namespaces import Namespaces
 from tests.e2e.programs import NoControlPlaneError, Programs, find
+from tests.e2e.running import Running
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -97,6 +98,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.longrepr = (__file__, 0, report.longrepr[2])  # one place for all: pytest folds them into one line
     used = getattr(item, "funcargs", {}).values()
     for running in used if report.failed else ():
-        if isinstance(running, ControlPlane | Installation):
+        if isinstance(running, ControlPlane | Running):
             report.sections.extend((f"the end of {name}'s log", tail) for name, tail in running.tails().items())
     return report

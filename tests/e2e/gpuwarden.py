@@ -7,9 +7,13 @@ from typing import Any
 
 import httpx
 
+from hack.render_manifests import NAMESPACE
 from tests.e2e.processes import Process, free_port
 from tests.e2e.waiting import wait_for
 
+# The chart's names for a release called "gpuwarden".
+NAME = "gpuwarden"
+ACCOUNT = f"system:serviceaccount:{NAMESPACE}:{NAME}"
 PROGRAM = Path(sys.executable).with_name("gpuwarden")
 
 
@@ -20,14 +24,16 @@ class Replica:
         port: of the webhooks, over TLS.
         ops_port: of ``/readyz`` and ``/metrics``.
         process: the program.
+        home: the directory of its files.
     """
 
-    def __init__(self, arguments: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, arguments: Sequence[str], home: Path, environment: Mapping[str, str]) -> None:
         """Start it on ports of its own; ``arguments`` are all the others."""
+        self.home = home
         self.port = free_port()
         self.ops_port = free_port()
         ports = (f"--port={self.port}", f"--ops-port={self.ops_port}")
-        self.process = Process("gpuwarden", [PROGRAM, "serve", *arguments, *ports], log, environment)
+        self.process = Process("gpuwarden", [PROGRAM, "serve", *arguments, *ports], home / "log", environment)
 
     def readiness(self) -> dict[str, str]:
         """What ``/readyz`` says of each part that is not ready; nothing when all are."""
@@ -80,3 +86,13 @@ def arguments_of(container: Mapping[str, Any], instead: Mapping[str, str]) -> li
     assert subcommand == "serve", container["args"]
     kept = [option for option in options if option.partition("=")[0] not in instead]
     return kept + [f"{name}={value}" for name, value in instead.items() if value]
+
+
+def environment_of(container: Mapping[str, Any], home: Path) -> dict[str, str]:
+    """The container's environment, with what its references stand for in our one namespace."""
+    known = {"metadata.namespace": NAMESPACE}
+    environment = {"HOME": str(home)}
+    for variable in container.get("env", []):
+        reference = variable.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath")
+        environment[variable["name"]] = known[reference] if reference else variable["value"]
+    return environment

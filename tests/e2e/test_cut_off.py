@@ -9,7 +9,8 @@ import pytest
 
 from tests.deploy.chart import Chart
 from tests.e2e.cluster import ControlPlane
-from tests.e2e.installation import ACCOUNT, Installation
+from tests.e2e.gpuwarden import ACCOUNT
+from tests.e2e.installation import Installation
 from tests.e2e.objects import ENFORCE, GPU, SHARED, limits_of, pod, pod_spec
 from tests.e2e.relay import Relay
 from tests.e2e.waiting import wait_for

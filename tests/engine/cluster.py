@@ -72,14 +72,10 @@ def _term(term: Mapping[str, Any], labels: Labels) -> bool:
 
 def _requirement(requirement: Mapping[str, Any], value: str | None) -> bool:
     operator, values = requirement["operator"], requirement.get("values") or []
-    if operator == "In":
-        return value is not None and value in values
-    if operator == "NotIn":
-        return value is None or value not in values
-    if operator == "Exists":
-        return value is not None
-    if operator == "DoesNotExist":
-        return value is None
+    if operator in ("Exists", "DoesNotExist"):
+        return (value is None) == (operator == "DoesNotExist")
+    if operator in ("In", "NotIn"):
+        return (value is not None and value in values) == (operator == "In")
     if operator in ("Gt", "Lt") and value is not None and values:
         try:
             number, bound = int(value), int(values[0])

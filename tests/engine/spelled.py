@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from tests.builders import (
     GKE_CLIENTS,
     GKE_PARTITION,
@@ -12,11 +14,14 @@ from tests.builders import (
     MIG,
     MIG_SHARED,
     MIG_STRATEGY,
+    NOT_RENAMED,
+    RENAMED,
     SHARED,
     STRATEGY,
     Json,
     expression,
 )
+from webhook.engine.spelling import DevicePlugin
 
 Requirement = tuple[str, ...]
 
@@ -87,6 +92,14 @@ SHARED_FORMS = [form for form in TABLE if any(word in form for word in ("shared"
 WHOLE_FORMS = [form for form in TABLE if form not in SHARED_FORMS]
 
 
-def spelled(form: str, *, renamed: bool) -> Spelled:
-    """A form's row."""
-    return TABLE[form][0 if renamed else 1]
+EVERY_FORM = [
+    pytest.param(form, plugin, id=f"{form}, {'renamed' if plugin.rename_by_default else 'not renamed'}")
+    for form in TABLE
+    for plugin in (RENAMED, NOT_RENAMED)
+]
+
+
+def spelled(form: str, plugin: DevicePlugin) -> Spelled:
+    """A form's row, under the device plugin's setting."""
+    renamed, not_renamed = TABLE[form]
+    return renamed if plugin.rename_by_default else not_renamed

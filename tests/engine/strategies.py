@@ -75,9 +75,11 @@ def _requirement_of(key: str) -> st.SearchStrategy[Json]:
 
 _LISTING = st.sampled_from(["In", "NotIn"])
 _REQUIREMENTS = st.one_of([_requirement_of(key) for key in VALUES])
-_TERMS = st.fixed_dictionaries({"matchExpressions": st.lists(_REQUIREMENTS, min_size=1, max_size=3)})
+_TERMS: st.SearchStrategy[Json] = st.fixed_dictionaries(
+    {"matchExpressions": st.lists(_REQUIREMENTS, min_size=1, max_size=3)}
+)
 _FIELDS = [{"key": "metadata.name", "operator": "In", "values": ["node-1"]}]
-_ODD_TERMS = _TERMS | st.sampled_from(
+_ODD_TERMS: st.SearchStrategy[Json] = _TERMS | st.sampled_from(
     [{}, {"matchExpressions": None}, {"matchFields": _FIELDS}, {"matchExpressions": [], "matchFields": _FIELDS}]
 )
 _SELECTORS = st.one_of([st.sampled_from([{key: value} for value in values]) for key, values in VALUES.items()])
@@ -87,7 +89,7 @@ def _required(terms: Any) -> Json:
     return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
 
 
-_NO_PLACEMENTS = st.sampled_from(
+_NO_PLACEMENTS: st.SearchStrategy[Json] = st.sampled_from(
     [
         {"nodeSelector": None, "affinity": None},
         {"nodeSelector": {}, "affinity": {}},
@@ -184,8 +186,13 @@ def _specs(resources: st.SearchStrategy[Json], placements: st.SearchStrategy[Jso
 
 
 _METADATA = st.sampled_from(
-    [{}, {"metadata": None}, {"metadata": {}}, {"metadata": {"annotations": None}}]
-    + [{"metadata": {"name": "x", "annotations": {"gpuwarden.io/policy": "old", "note": "x"}}}]
+    [
+        {},
+        {"metadata": None},
+        {"metadata": {}},
+        {"metadata": {"annotations": None}},
+        {"metadata": {"name": "x", "annotations": {"gpuwarden.io/policy": "old", "note": "x"}}},
+    ]
 )
 # Pods in which plain and explicit requests, selectors of every kind and nulls come together.
 pods = st.builds(
@@ -211,7 +218,7 @@ _FORMS = {
     for platforms in ((Platform.DEVICE_PLUGIN,), (Platform.GKE,), tuple(Platform))
 }
 _LIMITS = st.sampled_from([None, None, 1, 2, 8])
-_SETTINGS = st.just({}) | st.fixed_dictionaries(
+_SETTINGS: st.SearchStrategy[Json] = st.just({}) | st.fixed_dictionaries(
     {},
     optional={
         "node_selector": st.builds(lambda one, other: one | other, _SELECTORS, st.sampled_from([{}, {"pool": "gpu"}])),

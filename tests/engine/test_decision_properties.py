@@ -122,7 +122,7 @@ def test_no_label_toleration_variable_or_class_of_the_pods_own_is_overwritten(
     assert (after.get("tolerations") or [])[:own] == (before.get("tolerations") or [])
     assert after.get("runtimeClassName") == (before.get("runtimeClassName") or after.get("runtimeClassName"))
     for key, value in (before.get("nodeSelector") or {}).items():
-        if key == "zone" or key == PRODUCT:
+        if key in ("zone", PRODUCT):
             assert after["nodeSelector"][key].startswith(value.split("-MIG-")[0].removesuffix("-SHARED"))
     for section in ("initContainers", "containers"):
         for old, new in zip(before.get(section) or [], after.get(section) or [], strict=True):

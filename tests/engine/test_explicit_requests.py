@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.builders import (
+    BOTH_SETTINGS,
     GKE_CLIENTS,
     GKE_PARTITION,
     GKE_SHARING,
@@ -28,8 +29,9 @@ from tests.builders import (
     rewritten,
     rules,
 )
-from tests.engine.spelled import TABLE, Requirement
+from tests.engine.spelled import TABLE, Requirement, spelled
 from webhook.engine.policy import Mismatch
+from webhook.engine.spelling import DevicePlugin
 
 A100 = "A100-SXM4-40GB"
 
@@ -109,24 +111,24 @@ WAYS = {
     ),
 }
 EVERY_WAY = [
-    pytest.param(way, renamed, id=f"{name}, {'renamed' if renamed else 'not renamed'}")
+    pytest.param(way, plugin, id=f"{name}, {'renamed' if plugin.rename_by_default else 'not renamed'}")
     for name, way in WAYS.items()
-    for renamed in (True, False)
+    for plugin in (RENAMED, NOT_RENAMED)
 ]
 
 
-@pytest.mark.parametrize(("way", "renamed"), EVERY_WAY)
-def test_a_permitted_statement_is_spelled_as_its_form_and_keeps_its_selectors(way: Way, renamed: bool) -> None:  # noqa: FBT001 - a column
+@pytest.mark.parametrize(("way", "plugin"), EVERY_WAY)
+def test_a_permitted_statement_is_spelled_as_its_form_and_keeps_its_selectors(way: Way, plugin: DevicePlugin) -> None:
     """The name becomes the form's; the selectors stay but for the product's suffix; what the form needs is there."""
-    spelled = TABLE[way.form][0 if renamed else 1]
-    spec = rewritten(way.pod(), way.form, RENAMED if renamed else NOT_RENAMED)["spec"]
+    row = spelled(way.form, plugin)
+    spec = rewritten(way.pod(), way.form, plugin)["spec"]
 
-    assert spec["containers"] == [gpu(1, spelled.resource)]
-    assert ("tolerations" in spec) == (spelled.resource != way.resource)
-    suffix = "-SHARED" if way.form in ("shared", "time-slicing", "mps") and not renamed else ""
+    assert spec["containers"] == [gpu(1, row.resource)]
+    assert ("tolerations" in spec) == (row.resource != way.resource)
+    suffix = "-SHARED" if way.form in ("shared", "time-slicing", "mps") and plugin is NOT_RENAMED else ""
     selector = {key: value if key != PRODUCT else f"{A100}{suffix}" for key, value in way.selector.items()}
     assert selector.items() <= spec.get("nodeSelector", {}).items()
-    assert set(spec.get("nodeSelector", {})) - set(selector) <= set(spelled.selector)
+    assert set(spec.get("nodeSelector", {})) - set(selector) <= set(row.selector)
     for given, found in zip(way.terms, terms_of(spec), strict=bool(way.terms)):
         kept = [
             (key, operator, *(v.split("-MIG-")[0].removesuffix("-SHARED") + suffix for v in values))
@@ -135,12 +137,11 @@ def test_a_permitted_statement_is_spelled_as_its_form_and_keeps_its_selectors(wa
             for key, operator, *values in given
         ]
         assert found[: len(kept)] == kept
-        assert set(found[len(kept) :]) <= set(spelled.required)
+        assert set(found[len(kept) :]) <= set(row.required)
 
 
-@pytest.mark.parametrize(("way", "renamed"), EVERY_WAY)
-def test_a_statement_is_refused_where_another_form_is_the_only_one(way: Way, renamed: bool) -> None:  # noqa: FBT001 - a column
-    plugin = RENAMED if renamed else NOT_RENAMED
+@pytest.mark.parametrize(("way", "plugin"), EVERY_WAY)
+def test_a_statement_is_refused_where_another_form_is_the_only_one(way: Way, plugin: DevicePlugin) -> None:
     for policy in ("mig-2g.10gb", "gke-mig-2g.10gb-mps-3"):
         decision = judge(way.pod(), policy, plugin)
 
@@ -149,9 +150,9 @@ def test_a_statement_is_refused_where_another_form_is_the_only_one(way: Way, ren
         assert decision.edits == ()
 
 
-@pytest.mark.parametrize(("way", "renamed"), EVERY_WAY)
-def test_where_any_form_is_permitted_every_statement_stays_as_it_is(way: Way, renamed: bool) -> None:  # noqa: FBT001 - a column
-    decision = judge(way.pod(), "any", RENAMED if renamed else NOT_RENAMED)
+@pytest.mark.parametrize(("way", "plugin"), EVERY_WAY)
+def test_where_any_form_is_permitted_every_statement_stays_as_it_is(way: Way, plugin: DevicePlugin) -> None:
+    decision = judge(way.pod(), "any", plugin)
 
     assert decision.edits == ()
     assert decision.denials == ()
@@ -159,9 +160,10 @@ def test_where_any_form_is_permitted_every_statement_stays_as_it_is(way: Way, re
 
 def terms_of(spec: Json) -> list[list[Requirement]]:
     """The alternatives of a pod's node affinity."""
-    if "affinity" not in spec:
-        return []
-    terms = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    required = (
+        spec.get("affinity", {}).get("nodeAffinity", {}).get("requiredDuringSchedulingIgnoredDuringExecution", {})
+    )
+    terms = required.get("nodeSelectorTerms", [])
     return [[(e["key"], e["operator"], *e.get("values", [])) for e in term["matchExpressions"]] for term in terms]
 
 
@@ -251,13 +253,13 @@ class TestNarrowing:
 class TestTranslation:
     """The same form on the other platform: its selectors go, the listed form's come."""
 
-    def translated(self, pod: Json, policy: str, *, renamed: bool = True) -> Json:
-        spec: Json = rewritten(pod, policy, RENAMED if renamed else NOT_RENAMED)["spec"]
+    def translated(self, pod: Json, policy: str, plugin: DevicePlugin = RENAMED) -> Json:
+        spec: Json = rewritten(pod, policy, plugin)["spec"]
         return spec
 
-    @pytest.mark.parametrize("renamed", [True, False])
-    def test_a_slice_becomes_a_partition(self, renamed: bool) -> None:  # noqa: FBT001 - a column
-        assert self.translated(a_pod(gpu(3, MIG)), "gke-mig-1g.5gb", renamed=renamed) == {
+    @pytest.mark.parametrize("plugin", BOTH_SETTINGS)
+    def test_a_slice_becomes_a_partition(self, plugin: DevicePlugin) -> None:
+        assert self.translated(a_pod(gpu(3, MIG)), "gke-mig-1g.5gb", plugin) == {
             "containers": [gpu(3)],
             "nodeSelector": {GKE_PARTITION: "1g.5gb"},
             "tolerations": [GPU_TOLERATION],
@@ -275,7 +277,7 @@ class TestTranslation:
     def test_a_partition_of_the_affinity_becomes_a_slice(self) -> None:
         pod = a_pod(affinity=affinity([(GKE_PARTITION, "In", "1g.5gb"), ("zone", "In", "a")]))
 
-        assert self.translated(pod, "mig-1g.5gb", renamed=False)["affinity"] == affinity(
+        assert self.translated(pod, "mig-1g.5gb", NOT_RENAMED)["affinity"] == affinity(
             [("zone", "In", "a"), (MIG_STRATEGY, "NotIn", "time-slicing", "mps")]
         )
 
@@ -297,7 +299,7 @@ class TestTranslation:
         )
         needed = (MIG_STRATEGY, "NotIn", "time-slicing", "mps")
 
-        assert self.translated(pod, "mig-1g.5gb", renamed=False)["affinity"] == affinity(
+        assert self.translated(pod, "mig-1g.5gb", NOT_RENAMED)["affinity"] == affinity(
             [("zone", "In", "a"), needed], [needed]
         )
 
@@ -397,15 +399,15 @@ class TestTranslation:
 class TestMismatch:
     """Where a policy says ``mismatch: rewrite``, a form that it does not list becomes its first one."""
 
-    def rewrite(self, pod: Json, *forms: str, renamed: bool = True) -> Json:
+    def rewrite(self, pod: Json, *forms: str, plugin: DevicePlugin = RENAMED) -> Json:
         policy = a_policy(*forms, mismatch=Mismatch.REWRITE)
-        spec: Json = rewritten(pod, policy, RENAMED if renamed else NOT_RENAMED)["spec"]
+        spec: Json = rewritten(pod, policy, plugin)["spec"]
         return spec
 
-    @pytest.mark.parametrize("renamed", [True, False])
+    @pytest.mark.parametrize("plugin", BOTH_SETTINGS)
     @pytest.mark.parametrize("form", [form for form in TABLE if "2g.10gb" not in form])
-    def test_whatever_was_stated_is_spelled_as_the_first_form(self, form: str, renamed: bool) -> None:  # noqa: FBT001 - a column
-        spelled = TABLE[form][0 if renamed else 1]
+    def test_whatever_was_stated_is_spelled_as_the_first_form(self, form: str, plugin: DevicePlugin) -> None:
+        row = spelled(form, plugin)
         foreign = [
             a_pod(gpu(1, "nvidia.com/mig-2g.10gb")),
             a_pod(nodeSelector={GKE_PARTITION: "2g.10gb"}),
@@ -417,19 +419,14 @@ class TestMismatch:
             a_pod(affinity=affinity([(GKE_PARTITION, "In", "2g.10gb", "3g.20gb")])),
         ]
         for pod in foreign:
-            spec = self.rewrite(pod, form, renamed=renamed)
+            spec = self.rewrite(pod, form, plugin=plugin)
 
-            assert spec["containers"] == [gpu(1, spelled.resource)]
+            assert spec["containers"] == [gpu(1, row.resource)]
             selector = spec.get("nodeSelector", {})
-            suffix = "-SHARED" if not renamed and form in ("shared", "time-slicing", "mps") else ""
+            suffix = "-SHARED" if plugin is NOT_RENAMED and form in ("shared", "time-slicing", "mps") else ""
             assert selector.pop(PRODUCT, f"{A100}{suffix}") == f"{A100}{suffix}"
-            assert selector == spelled.selector
-            assert [
-                term
-                for term in terms_of(
-                    {"affinity": spec["affinity"]} if spec.get("affinity", {}).get("nodeAffinity") else {}
-                )
-            ] == ([spelled.required] if spelled.required else [])
+            assert selector == row.selector
+            assert terms_of(spec) == ([row.required] if row.required else [])
 
     def test_the_strategy_of_whole_gpus_goes_with_them(self) -> None:
         spec = self.rewrite(a_pod(nodeSelector={STRATEGY: "mps"}), "mig-1g.5gb")
@@ -457,7 +454,7 @@ class TestMismatch:
         pod = a_pod(
             affinity=affinity([(STRATEGY, "In", "time-slicing")], [(STRATEGY, "In", "mps"), ("zone", "In", "a")])
         )
-        spec = self.rewrite(pod, "exclusive", renamed=False)
+        spec = self.rewrite(pod, "exclusive", plugin=NOT_RENAMED)
         needed = (STRATEGY, "NotIn", "time-slicing", "mps")
 
         assert spec["affinity"] == affinity([needed], [("zone", "In", "a"), needed])

@@ -189,8 +189,8 @@ def test_sharing_meets_alike_from_both_sides(one: Sharing, other: Sharing) -> No
     assert meet_sharing(one, other) == meet_sharing(other, one)
 
 
-@given(listed_forms(), listed_forms(), st.booleans())
-def test_what_two_forms_meet_in_is_both(one: Form, other: Form, across: bool) -> None:  # noqa: FBT001 - drawn by hypothesis
+@given(one=listed_forms(), other=listed_forms(), across=st.booleans())
+def test_what_two_forms_meet_in_is_both(one: Form, other: Form, *, across: bool) -> None:
     met = one.meet(other, across_platforms=across)
     if met is not None:
         assert met.meet(other) == met

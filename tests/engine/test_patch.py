@@ -11,6 +11,7 @@ from tests.builders import (
     MIG,
     NOT_RENAMED,
     PRODUCT,
+    RENAMED,
     SHARED,
     STRATEGY,
     Json,
@@ -24,13 +25,15 @@ from tests.builders import (
 )
 from webhook.engine.patch import escape, patch
 from webhook.engine.pods import Toleration
+from webhook.engine.policy import Policy
+from webhook.engine.spelling import DevicePlugin
 
 TERMS = "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms"
 
 
-def operations(pod: Json, policy: object = "shared", prefix: str = "", **plugin: bool) -> list[Json]:
-    decision = judge(pod, policy, NOT_RENAMED) if plugin else judge(pod, policy)  # type: ignore[arg-type] # a value or a policy
-    return [op for op in patch(view(pod), decision.edits, prefix) if "annotations" not in op["path"]]
+def operations(pod: Json, policy: str | Policy = "shared", plugin: DevicePlugin = RENAMED) -> list[Json]:
+    decision = judge(pod, policy, plugin)
+    return [op for op in patch(view(pod), decision.edits) if "annotations" not in op["path"]]
 
 
 def test_a_rename_moves_the_quantity_in_each_section() -> None:
@@ -84,7 +87,7 @@ def test_requirements_go_behind_those_of_each_alternative() -> None:
     pod = a_pod(affinity=affinity([("zone", "Exists")], [("disk", "Exists")]))
     needed = {"key": STRATEGY, "operator": "In", "values": ["time-slicing", "mps"]}
 
-    assert operations(pod, renamed=False) == [
+    assert operations(pod, plugin=NOT_RENAMED) == [
         {"op": "add", "path": f"{TERMS}/0/matchExpressions/-", "value": needed},
         {"op": "add", "path": f"{TERMS}/1/matchExpressions/-", "value": needed},
     ]
@@ -133,10 +136,8 @@ def test_a_prefix_stands_before_every_path() -> None:
 
     assert len(plain) == 6
     for operation, moved in zip(plain, prefixed, strict=True):
-        assert moved == {
-            **operation,
-            **{key: f"/spec/template{operation[key]}" for key in ("path", "from") if key in operation},
-        }
+        pointers = {key: f"/spec/template{operation[key]}" for key in ("path", "from") if key in operation}
+        assert moved == operation | pointers
 
 
 def test_a_toleration_is_written_without_what_it_leaves_out() -> None:

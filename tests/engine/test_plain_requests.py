@@ -5,12 +5,12 @@ import json
 import pytest
 
 from tests.builders import (
+    BOTH_SETTINGS,
     GKE_PARTITION,
     GPU,
     GPU_TOLERATION,
     MIG,
     NOT_RENAMED,
-    RENAMED,
     SHARED,
     STRATEGY,
     Json,
@@ -22,46 +22,45 @@ from tests.builders import (
     expression,
     gpu,
     judge,
+    policy_of,
     rewritten,
     rules,
 )
-from tests.engine.spelled import SHARED_FORMS, TABLE, WHOLE_FORMS, Spelled
+from tests.engine.spelled import EVERY_FORM, SHARED_FORMS, TABLE, WHOLE_FORMS, spelled
 from webhook.engine.decision import Outcome
-
-FORMS = [(form, renamed, TABLE[form][0 if renamed else 1]) for form in TABLE for renamed in (True, False)]
-
-
-@pytest.mark.parametrize(("form", "renamed", "expected"), FORMS)
-def test_a_plain_request_is_spelled_as_the_policys_form(form: str, renamed: bool, expected: Spelled) -> None:  # noqa: FBT001 - a column
-    result = rewritten(a_pod(), form, RENAMED if renamed else NOT_RENAMED)
-
-    assert result["spec"] == expected.spec(gpu())
+from webhook.engine.spelling import DevicePlugin
 
 
-@pytest.mark.parametrize(("form", "renamed", "expected"), FORMS)
-def test_limits_and_requests_are_respelled_alike(form: str, renamed: bool, expected: Spelled) -> None:  # noqa: FBT001 - a column
-    container = a_container(limits={GPU: "1"}, requests={GPU: 1})
-    result = rewritten(a_pod(container), form, RENAMED if renamed else NOT_RENAMED)
+@pytest.mark.parametrize(("form", "plugin"), EVERY_FORM)
+def test_a_plain_request_is_spelled_as_the_policys_form(form: str, plugin: DevicePlugin) -> None:
+    result = rewritten(a_pod(), form, plugin)
+
+    assert result["spec"] == spelled(form, plugin).spec(gpu())
+
+
+@pytest.mark.parametrize(("form", "plugin"), EVERY_FORM)
+def test_limits_and_requests_are_respelled_alike(form: str, plugin: DevicePlugin) -> None:
+    container, row = a_container(limits={GPU: "1"}, requests={GPU: 1}), spelled(form, plugin)
+    result = rewritten(a_pod(container), form, plugin)
 
     assert result["spec"]["containers"][0]["resources"] == {
-        "limits": {expected.resource: "1"},
-        "requests": {expected.resource: 1},
+        "limits": {row.resource: "1"},
+        "requests": {row.resource: 1},
     }
 
 
-@pytest.mark.parametrize("renamed", [True, False])
+@pytest.mark.parametrize("plugin", BOTH_SETTINGS)
 @pytest.mark.parametrize("form", WHOLE_FORMS)
-def test_so_many_whole_gpus_become_so_many_of_a_form_that_is_not_shared(form: str, renamed: bool) -> None:  # noqa: FBT001 - a column
-    plugin = RENAMED if renamed else NOT_RENAMED
+def test_so_many_whole_gpus_become_so_many_of_a_form_that_is_not_shared(form: str, plugin: DevicePlugin) -> None:
     result = rewritten(a_pod(gpu(8)), form, plugin)
 
-    assert result["spec"] == TABLE[form][0 if renamed else 1].spec(gpu(8))
+    assert result["spec"] == spelled(form, plugin).spec(gpu(8))
 
 
-@pytest.mark.parametrize("renamed", [True, False])
+@pytest.mark.parametrize("plugin", BOTH_SETTINGS)
 @pytest.mark.parametrize("form", SHARED_FORMS)
-def test_two_whole_gpus_never_become_two_slots(form: str, renamed: bool) -> None:  # noqa: FBT001 - a column
-    decision = judge(a_pod(gpu(2)), form, RENAMED if renamed else NOT_RENAMED)
+def test_two_whole_gpus_never_become_two_slots(form: str, plugin: DevicePlugin) -> None:
+    decision = judge(a_pod(gpu(2)), form, plugin)
 
     assert rules(decision)[0] == "shared-request-above-one"
     assert decision.outcome is Outcome.DENIED
@@ -86,17 +85,18 @@ EVERY_POLICY = [*TABLE, "any", "none"]
 
 @pytest.mark.parametrize("pod", UNTOUCHED)
 def test_a_pod_that_asks_for_no_gpu_gets_an_empty_decision(pod: Json) -> None:
-    for policy in [*EVERY_POLICY, a_policy("shared", env={"A": "1"}, node_selector={"a": "b"}, max_per_pod=1)]:
+    busy = a_policy("shared", env={"A": "1"}, node_selector={"a": "b"}, max_per_pod=1)
+    for policy in (busy, *map(policy_of, EVERY_POLICY)):
         decision = judge(pod, policy)
 
         assert (decision.edits, decision.findings, decision.asks) == ((), (), ())
         assert decision.outcome is Outcome.UNCHANGED
 
 
-@pytest.mark.parametrize("renamed", [True, False])
+@pytest.mark.parametrize("plugin", BOTH_SETTINGS)
 @pytest.mark.parametrize("count", [1, 8])
-def test_where_any_form_is_permitted_a_plain_request_stays(count: int, renamed: bool) -> None:  # noqa: FBT001 - a column
-    decision = judge(a_pod(gpu(count)), "any", RENAMED if renamed else NOT_RENAMED)
+def test_where_any_form_is_permitted_a_plain_request_stays(count: int, plugin: DevicePlugin) -> None:
+    decision = judge(a_pod(gpu(count)), "any", plugin)
 
     assert (decision.edits, decision.findings) == ((), ())
 

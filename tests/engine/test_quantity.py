@@ -146,8 +146,8 @@ def by_decimal(number: str, suffix: str) -> Fraction:
         return Fraction(Decimal(f"{number}{suffix}"))
     powers = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
     if suffix.endswith("i"):
-        return Fraction(Decimal(number)) * 2 ** (10 * (1 + "KMGTPE".index(suffix[0])))
-    return Fraction(Decimal(number).scaleb(powers[suffix]))
+        return Fraction(Decimal(number)) * Fraction(1024 ** ("KMGTPE".index(suffix[0]) + 1))
+    return Fraction(Decimal(number) * Decimal(f"1e{powers[suffix]}"))
 
 
 @given(NUMBERS, SUFFIXES | EXPONENTS)

@@ -24,7 +24,8 @@ OURS = [
 def test_a_gpu_resource_says_its_partition_and_whether_it_is_shared(
     name: str,
     partition: str | None,
-    shared: bool,  # noqa: FBT001 - a column of the table
+    *,
+    shared: bool,
 ) -> None:
     assert classify(name) == GpuResource(name, partition, shared)
     assert resource_name(partition, shared=shared) == name

@@ -164,8 +164,10 @@ class TestUnknownGpuResource:
             "nvidia.com/gpumem-percentage",
             "nvidia.com/gpu-10gb",
             "nvidia.com/pgpu",
-        ]
-        + ["nvidia.com/GA102GL_A10", "nvidia.com/GRID_T4-1Q", "amd.com/gpu"],
+            "nvidia.com/GA102GL_A10",
+            "nvidia.com/GRID_T4-1Q",
+            "amd.com/gpu",
+        ],
     )
     @pytest.mark.parametrize("policy", ["any", "shared", "none"])
     def test_names_of_other_projects_raise_no_alarm(self, resource: str, policy: str) -> None:
@@ -227,6 +229,5 @@ def test_every_container_is_judged() -> None:
     assert messages(judge(pod, "any")) == [
         'container "c": nvidia.com/gpu: y is not a whole number; GPUs are counted, not divided; write an integer such as 1',
         'container "a": nvidia.com/gpu: x is not a whole number; GPUs are counted, not divided; write an integer such as 1',
-        'container "b": nvidia.com/gpu: 1 stands only in requests; '
-        "Kubernetes takes an extended resource from limits; move it there",
+        'container "b": nvidia.com/gpu: 1 stands only in requests; Kubernetes takes an extended resource from limits; move it there',
     ]

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.builders import (
+    BOTH_SETTINGS,
     GKE_CLIENTS,
     GKE_PARTITION,
     GKE_SHARING,
@@ -10,7 +11,6 @@ from tests.builders import (
     MIG,
     MIG_SHARED,
     MIG_STRATEGY,
-    NOT_RENAMED,
     RENAMED,
     SHARED,
     STRATEGY,
@@ -26,6 +26,7 @@ from tests.builders import (
 )
 from webhook.engine.findings import Severity
 from webhook.engine.rules.placement import apart
+from webhook.engine.spelling import DevicePlugin
 
 
 class TestSelectorConflict:
@@ -110,11 +111,11 @@ class TestSelectorConflict:
         ),
     )
 
-    @pytest.mark.parametrize("renamed", [True, False])
+    @pytest.mark.parametrize("plugin", BOTH_SETTINGS)
     @pytest.mark.parametrize(("pod", "policy", "key"), REFUSED)
-    def test_a_pod_that_leaves_it_none_is_refused(self, pod: Json, policy: str, key: str, renamed: bool) -> None:  # noqa: FBT001 - a column
-        decision = judge(pod, policy, RENAMED if renamed else NOT_RENAMED)
-        if policy == "mig-1g.5gb-shared" and renamed:
+    def test_a_pod_that_leaves_it_none_is_refused(self, pod: Json, policy: str, key: str, plugin: DevicePlugin) -> None:
+        decision = judge(pod, policy, plugin)
+        if policy == "mig-1g.5gb-shared" and plugin is RENAMED:
             assert rules(decision) == ["form-not-permitted"]
             return
 
@@ -220,7 +221,7 @@ class TestFormsApart:
         decision = judge(pod, a_policy("mig-1g.5gb-shared", "gke-exclusive", "mig-1g.5gb"))
 
         assert decision.denials == ()
-        assert [str(edit) for edit in decision.edits][0] == f"spec.containers[0]: {GPU} becomes {MIG}"
+        assert str(decision.edits[0]) == f"spec.containers[0]: {GPU} becomes {MIG}"
 
     def test_a_plain_request_beside_two_that_are_apart_does_not_mend_it(self) -> None:
         pod = a_pod(gpu(name="a"), gpu(1, MIG, name="b"), gpu(1, MIG_SHARED, name="c"))
@@ -324,10 +325,12 @@ class TestGkeSelectorsIncomplete:
         )
 
     def test_the_message_without_a_strategy(self) -> None:
-        assert messages(judge(a_pod(nodeSelector={GKE_CLIENTS: "4"}), "any")) == [
+        [finding] = judge(a_pod(nodeSelector={GKE_CLIENTS: "4"}), "any").findings
+
+        assert finding.message == (
             "pod: node selector gke-max-shared-clients-per-gpu without gke-gpu-sharing-strategy; "
             "GKE Autopilot refuses one alone; add the other"
-        ]
+        )
 
     def test_a_pod_without_a_request_is_not_warned(self) -> None:
         assert judge(a_pod(gpu(1, "nvidia.com/gpu-shared"), nodeSelector={GKE_CLIENTS: "4"}), "any").findings[1:] == ()

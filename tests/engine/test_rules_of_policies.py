@@ -3,9 +3,9 @@
 import pytest
 
 from tests.builders import (
+    BOTH_SETTINGS,
     GPU,
     MIG,
-    NOT_RENAMED,
     RENAMED,
     SHARED,
     Json,
@@ -19,6 +19,7 @@ from tests.builders import (
 )
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import PolicyBook
+from webhook.engine.spelling import DevicePlugin
 
 
 class TestGpuNotPermitted:
@@ -107,11 +108,11 @@ class TestPerContainerLimit:
     def test_no_limit_is_no_limit(self) -> None:
         assert judge(a_pod(gpu(1000)), a_policy("exclusive")).findings == ()
 
-    @pytest.mark.parametrize("renamed", [True, False])
-    def test_more_is_refused(self, renamed: bool) -> None:  # noqa: FBT001 - a column
+    @pytest.mark.parametrize("plugin", BOTH_SETTINGS)
+    def test_more_is_refused(self, plugin: DevicePlugin) -> None:
         policy = a_policy("exclusive", max_per_container=2)
 
-        assert rules(judge(a_pod(gpu(3)), policy, RENAMED if renamed else NOT_RENAMED)) == ["per-container-limit"]
+        assert rules(judge(a_pod(gpu(3)), policy, plugin)) == ["per-container-limit"]
 
     def test_it_holds_where_every_form_is_permitted(self) -> None:
         policy = a_policy(permits_any=True, max_per_container=2)

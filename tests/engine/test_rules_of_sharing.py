@@ -3,15 +3,13 @@
 import pytest
 
 from tests.builders import (
+    BOTH_SETTINGS,
     GKE_CLIENTS,
-    GKE_PARTITION,
     GKE_SHARING,
     GPU,
     MIG,
     MIG_SHARED,
-    NOT_RENAMED,
     PRODUCT,
-    RENAMED,
     SHARED,
     STRATEGY,
     Json,
@@ -25,6 +23,7 @@ from tests.builders import (
 )
 from tests.engine.spelled import SHARED_FORMS
 from webhook.engine.findings import Severity
+from webhook.engine.spelling import DevicePlugin
 
 SLOTS = [
     pytest.param(gpu(2, SHARED), {}, id="two shared GPUs"),
@@ -64,10 +63,12 @@ class TestSharedRequestAboveOne:
 
         assert rules(judge(pod, "any")) == ["shared-request-above-one"]
 
-    @pytest.mark.parametrize("renamed", [True, False])
+    @pytest.mark.parametrize("plugin", BOTH_SETTINGS)
     @pytest.mark.parametrize(("container", "selector"), SLOTS)
-    def test_two_slots_are_refused_in_every_namespace(self, container: Json, selector: Json, renamed: bool) -> None:  # noqa: FBT001 - a column
-        decision = judge(a_pod(container, nodeSelector=selector), "any", RENAMED if renamed else NOT_RENAMED)
+    def test_two_slots_are_refused_in_every_namespace(
+        self, container: Json, selector: Json, plugin: DevicePlugin
+    ) -> None:
+        decision = judge(a_pod(container, nodeSelector=selector), "any", plugin)
 
         assert "shared-request-above-one" in rules(decision)
         assert decision.edits == ()
@@ -90,11 +91,13 @@ class TestSharedRequestAboveOne:
         )
 
     def test_the_message_where_every_form_is_permitted(self) -> None:
-        assert messages(judge(a_pod(gpu("3", SHARED)), "any")) == [
+        [finding] = judge(a_pod(gpu("3", SHARED)), "any").findings
+
+        assert finding.message == (
             'container "train": nvidia.com/gpu.shared: 3 is more than one slot of a shared GPU; a shared GPU is access, '
             'not capacity, and the kubelet would refuse it ("maximum request size for shared resources is 1; found 3"); '
             "request 1, or use a namespace whose policy permits whole GPUs"
-        ]
+        )
 
     def test_the_kubelets_text_counts_what_was_written_otherwise(self) -> None:
         assert "found 2000" in messages(judge(a_pod(gpu("2k", SHARED)), "shared"))[0]
@@ -125,9 +128,7 @@ class TestRaisedSlots:
     def test_as_many_slots_are_spelled(self) -> None:
         decision = judge(a_pod(gpu(3)), a_policy("mps", max_per_container=3))
 
-        assert [str(edit) for edit in decision.edits][
-            0
-        ] == "spec.containers[0]: nvidia.com/gpu becomes nvidia.com/gpu.shared"
+        assert str(decision.edits[0]) == "spec.containers[0]: nvidia.com/gpu becomes nvidia.com/gpu.shared"
 
     def test_an_explicit_request_too(self) -> None:
         assert judge(a_pod(gpu(3, SHARED)), a_policy("shared", "mps", max_per_container=3)).findings == ()
@@ -216,7 +217,7 @@ class TestGkeMpsNeedsHostIpc:
 
     @pytest.mark.parametrize("host_ipc", [None, False])
     @pytest.mark.parametrize("policy", ["gke-mps-48", "gke-mig-2g.10gb-mps-3"])
-    def test_without_it_gkes_mps_warns(self, policy: str, host_ipc: bool | None) -> None:  # noqa: FBT001 - a column
+    def test_without_it_gkes_mps_warns(self, policy: str, *, host_ipc: bool | None) -> None:
         decision = judge(a_pod(hostIPC=host_ipc), policy)
 
         assert rules(decision) == ["gke-mps-needs-host-ipc"]

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.builders import (
+    BOTH_SETTINGS,
     GKE_PARTITION,
     GKE_SHARING,
     GPU,
@@ -26,6 +27,7 @@ from tests.builders import (
 )
 from webhook.engine.pods import Toleration
 from webhook.engine.policy import Mismatch
+from webhook.engine.spelling import DevicePlugin
 
 PERCENTAGE = "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"
 
@@ -191,8 +193,8 @@ class TestTolerations:
 class TestNodeSelector:
     """The policy's nodeSelector goes where the pod, and the form, leave its labels open."""
 
-    def placed(self, pod: Json, policy: Any, *, renamed: bool = True) -> tuple[Any, Any]:
-        spec = rewritten(pod, policy, RENAMED if renamed else NOT_RENAMED)["spec"]
+    def placed(self, pod: Json, policy: Any, plugin: DevicePlugin = RENAMED) -> tuple[Any, Any]:
+        spec = rewritten(pod, policy, plugin)["spec"]
         return spec.get("nodeSelector"), spec.get("affinity")
 
     POLICY = a_policy("exclusive", node_selector={"pool": "gpu", "zone": "a"})
@@ -225,16 +227,16 @@ class TestNodeSelector:
 
     def test_a_label_beside_what_the_form_needs_is_added(self) -> None:
         selector, affinity_now = self.placed(
-            a_pod(), a_policy("exclusive", node_selector={STRATEGY: "none"}), renamed=False
+            a_pod(), a_policy("exclusive", node_selector={STRATEGY: "none"}), NOT_RENAMED
         )
 
         assert selector == {STRATEGY: "none"}
         assert affinity_now == affinity([(STRATEGY, "NotIn", "time-slicing", "mps")])
 
     @pytest.mark.parametrize("form", ["exclusive", "gke-exclusive", "time-slicing"])
-    @pytest.mark.parametrize("renamed", [True, False])
-    def test_a_label_that_contradicts_the_form_is_not_added(self, form: str, renamed: bool) -> None:  # noqa: FBT001 - a column
-        selector, _ = self.placed(a_pod(), a_policy(form, node_selector={STRATEGY: "mps"}), renamed=renamed)
+    @pytest.mark.parametrize("plugin", BOTH_SETTINGS)
+    def test_a_label_that_contradicts_the_form_is_not_added(self, form: str, plugin: DevicePlugin) -> None:
+        selector, _ = self.placed(a_pod(), a_policy(form, node_selector={STRATEGY: "mps"}), plugin)
 
         assert (selector or {}).get(STRATEGY) != "mps"
 
@@ -252,24 +254,24 @@ class TestNodeSelector:
         assert self.placed(a_pod(nodeSelector={STRATEGY: "mps"}), policy)[0] == {STRATEGY: "none"}
 
     @pytest.mark.parametrize(
-        ("form", "renamed", "product"),
+        ("form", "plugin", "product"),
         [
-            ("shared", True, "A100"),
-            ("shared", False, "A100-SHARED"),
-            ("exclusive", True, "A100"),
-            ("exclusive", False, "A100"),
-            ("mig-1g.5gb", True, "A100"),
+            ("shared", RENAMED, "A100"),
+            ("shared", NOT_RENAMED, "A100-SHARED"),
+            ("exclusive", RENAMED, "A100"),
+            ("exclusive", NOT_RENAMED, "A100"),
+            ("mig-1g.5gb", RENAMED, "A100"),
         ],
     )
     @pytest.mark.parametrize("written", ["A100", "A100-SHARED", "A100-MIG-1g.5gb"])
     def test_a_product_is_written_as_nodes_of_the_form_are_called(
         self,
         form: str,
-        renamed: bool,
+        plugin: DevicePlugin,
         product: str,
-        written: str,  # noqa: FBT001 - a column of the table
+        written: str,
     ) -> None:
-        selector, _ = self.placed(a_pod(), a_policy(form, node_selector={PRODUCT: written}), renamed=renamed)
+        selector, _ = self.placed(a_pod(), a_policy(form, node_selector={PRODUCT: written}), plugin)
 
         assert selector == {PRODUCT: product}
 

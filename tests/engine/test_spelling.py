@@ -17,17 +17,15 @@ from tests.builders import (
     affinity,
     spec_of,
 )
-from tests.engine.spelled import SHARED_BY, TABLE, Requirement, Spelled
+from tests.engine.spelled import EVERY_FORM, SHARED_BY, TABLE, Requirement, spelled
 from webhook.engine.nodes import NodeConstraints
 from webhook.engine.pods import Expression
-from webhook.engine.spelling import Need, possible, read_product, spell, strategy_label
-
-BOTH_SETTINGS = [(form, rename, TABLE[form][0 if rename else 1]) for form in TABLE for rename in (True, False)]
+from webhook.engine.spelling import DevicePlugin, Need, possible, read_product, spell, strategy_label
 
 
-@pytest.mark.parametrize(("form", "renamed", "expected"), BOTH_SETTINGS)
-def test_a_form_is_spelled_as_the_design_says(form: str, renamed: bool, expected: Spelled) -> None:  # noqa: FBT001 - a column
-    spelling = spell(a_form(form), RENAMED if renamed else NOT_RENAMED)
+@pytest.mark.parametrize(("form", "plugin"), EVERY_FORM)
+def test_a_form_is_spelled_as_the_design_says(form: str, plugin: DevicePlugin) -> None:
+    spelling, expected = spell(a_form(form), plugin), spelled(form, plugin)
 
     assert spelling.resource == expected.resource
     assert {need.key: need.values[0] for need in spelling.needs if need.is_selector} == expected.selector
@@ -36,33 +34,37 @@ def test_a_form_is_spelled_as_the_design_says(form: str, renamed: bool, expected
     ] == expected.required
 
 
-NO_GKE = [(GKE_SHARING, "DoesNotExist"), (GKE_CLIENTS, "DoesNotExist"), (GKE_PARTITION, "DoesNotExist")]
-IMPLIED: list[tuple[str, bool, list[Requirement]]] = [
-    ("exclusive", True, [(STRATEGY, "NotIn", *SHARED_BY), *NO_GKE]),
-    ("shared", True, [(STRATEGY, "In", *SHARED_BY), *NO_GKE]),
-    ("mig-1g.5gb", True, [(MIG_STRATEGY, "NotIn", *SHARED_BY), *NO_GKE]),
-    ("mig-1g.5gb-shared", True, [(MIG_STRATEGY, "In", *SHARED_BY), *NO_GKE]),
-    ("mps", True, NO_GKE),
-    ("exclusive", False, NO_GKE),
-    ("shared", False, NO_GKE),
-    ("gke-exclusive", True, [(GKE_CLIENTS, "DoesNotExist"), (STRATEGY, "DoesNotExist")]),
-    ("gke-mps-48", True, [(GKE_PARTITION, "DoesNotExist"), (STRATEGY, "DoesNotExist")]),
+NO_GKE: list[Requirement] = [
+    (GKE_SHARING, "DoesNotExist"),
+    (GKE_CLIENTS, "DoesNotExist"),
+    (GKE_PARTITION, "DoesNotExist"),
+]
+IMPLIED: list[tuple[str, DevicePlugin, list[Requirement]]] = [
+    ("exclusive", RENAMED, [(STRATEGY, "NotIn", *SHARED_BY), *NO_GKE]),
+    ("shared", RENAMED, [(STRATEGY, "In", *SHARED_BY), *NO_GKE]),
+    ("mig-1g.5gb", RENAMED, [(MIG_STRATEGY, "NotIn", *SHARED_BY), *NO_GKE]),
+    ("mig-1g.5gb-shared", RENAMED, [(MIG_STRATEGY, "In", *SHARED_BY), *NO_GKE]),
+    ("mps", RENAMED, NO_GKE),
+    ("exclusive", NOT_RENAMED, NO_GKE),
+    ("shared", NOT_RENAMED, NO_GKE),
+    ("gke-exclusive", RENAMED, [(GKE_CLIENTS, "DoesNotExist"), (STRATEGY, "DoesNotExist")]),
+    ("gke-mps-48", RENAMED, [(GKE_PARTITION, "DoesNotExist"), (STRATEGY, "DoesNotExist")]),
     (
         "gke-mig-1g.5gb",
-        True,
+        RENAMED,
         [(GKE_SHARING, "DoesNotExist"), (GKE_CLIENTS, "DoesNotExist"), (STRATEGY, "DoesNotExist")],
     ),
-    ("gke-mig-2g.10gb-mps-3", True, [(STRATEGY, "DoesNotExist")]),
+    ("gke-mig-2g.10gb-mps-3", RENAMED, [(STRATEGY, "DoesNotExist")]),
 ]
 
 
-@pytest.mark.parametrize(("form", "renamed", "implied"), IMPLIED)
+@pytest.mark.parametrize(("form", "plugin", "implied"), IMPLIED)
 def test_a_form_goes_with_labels_that_are_never_written(
     form: str,
-    renamed: bool,
-    implied: list[Requirement],  # noqa: FBT001 - a column of the table
+    plugin: DevicePlugin,
+    implied: list[Requirement],
 ) -> None:
-    spelling = spell(a_form(form), RENAMED if renamed else NOT_RENAMED)
+    spelling = spell(a_form(form), plugin)
 
     assert [(need.key, need.operator, *need.values) for need in spelling.implies] == implied
 

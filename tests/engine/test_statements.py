@@ -255,7 +255,8 @@ NAMES_ONLY = [
 def test_a_slice_whose_sharing_nothing_tells_names_only_its_partition(
     resource: str,
     selector: dict[str, str],
-    expected: bool,  # noqa: FBT001 - a column of the table
+    *,
+    expected: bool,
 ) -> None:
     classified = classify(resource)
     assert isinstance(classified, GpuResource)

@@ -23,14 +23,14 @@ from tests.builders import (
 )
 from webhook.engine.findings import Rule
 from webhook.engine.pods import Toleration
-from webhook.engine.policy import Mismatch
+from webhook.engine.policy import Mismatch, Policy
 from webhook.engine.rules.outstanding import not_rewritten
+from webhook.engine.spelling import DevicePlugin
 from webhook.engine.summary import asked, changes
 
 
-def told(pod: Json, policy: object, *, renamed: bool = True, verb: str = "becomes") -> list[str]:
-    plugin = RENAMED if renamed else NOT_RENAMED
-    return list(changes(judge(pod, policy, plugin), verb))  # type: ignore[arg-type] # a value or a policy
+def told(pod: Json, policy: str | Policy, plugin: DevicePlugin = RENAMED, verb: str = "becomes") -> list[str]:
+    return list(changes(judge(pod, policy, plugin), verb))
 
 
 def test_what_is_asked_is_told_container_by_container() -> None:
@@ -44,94 +44,63 @@ def test_what_is_asked_is_told_container_by_container() -> None:
     ]
 
 
+TRAIN = 'container "train": nvidia.com/gpu: 1 becomes'
+NOT_SHARED = "sharing-strategy NotIn [time-slicing, mps]"
 CHANGES = [
-    pytest.param(a_pod(gpu(1, SHARED)), "shared", True, [], id="nothing"),
+    pytest.param(a_pod(gpu(1, SHARED)), "shared", RENAMED, [], id="nothing"),
+    pytest.param(a_pod(), "shared", RENAMED, [f"{TRAIN} {SHARED}: 1"], id="a new name"),
     pytest.param(
-        a_pod(),
-        "shared",
-        True,
-        ['container "train": nvidia.com/gpu: 1 becomes nvidia.com/gpu.shared: 1'],
-        id="a new name",
-    ),
-    pytest.param(
-        a_pod(),
-        "mps",
-        True,
-        [
-            'container "train": nvidia.com/gpu: 1 becomes nvidia.com/gpu.shared: 1 on nodes with '
-            "nvidia.com/gpu.sharing-strategy: mps"
-        ],
-        id="a new name and a selector",
+        a_pod(), "mps", RENAMED, [f"{TRAIN} {SHARED}: 1 on nodes with {STRATEGY}: mps"], id="a name and a selector"
     ),
     pytest.param(
         a_pod(gpu("2")),
         "gke-mig-1g.5gb",
-        True,
-        [
-            'container "train": nvidia.com/gpu: 2 becomes nvidia.com/gpu: 2 on nodes with cloud.google.com/gke-gpu-partition-size: 1g.5gb'
-        ],
+        RENAMED,
+        [f'container "train": nvidia.com/gpu: 2 becomes nvidia.com/gpu: 2 on nodes with {GKE_PARTITION}: 1g.5gb'],
         id="a selector",
     ),
     pytest.param(
         a_pod(),
         "exclusive",
-        False,
-        [
-            'container "train": nvidia.com/gpu: 1 becomes nvidia.com/gpu: 1 on nodes with '
-            "nvidia.com/gpu.sharing-strategy NotIn [time-slicing, mps]"
-        ],
+        NOT_RENAMED,
+        [f"{TRAIN} {GPU}: 1 on nodes with nvidia.com/gpu.{NOT_SHARED}"],
         id="a requirement",
     ),
     pytest.param(
         a_pod(nodeSelector={GKE_PARTITION: "1g.5gb"}),
         "mig-1g.5gb",
-        True,
-        [
-            'container "train": nvidia.com/gpu: 1 becomes nvidia.com/mig-1g.5gb: 1, without node selector '
-            "cloud.google.com/gke-gpu-partition-size"
-        ],
+        RENAMED,
+        [f"{TRAIN} {MIG}: 1, without node selector {GKE_PARTITION}"],
         id="a new name in place of a selector",
     ),
     pytest.param(
         a_pod(nodeSelector={STRATEGY: "mps"}),
         a_policy("exclusive", mismatch=Mismatch.REWRITE),
-        True,
-        [
-            'container "train": nvidia.com/gpu: 1 becomes nvidia.com/gpu: 1, without node selector nvidia.com/gpu.sharing-strategy'
-        ],
+        RENAMED,
+        [f"{TRAIN} {GPU}: 1, without node selector {STRATEGY}"],
         id="nothing in place of a selector",
     ),
     pytest.param(
         a_pod(nodeSelector={GKE_SHARING: "mps", GKE_CLIENTS: "4"}),
         "mps",
-        True,
-        [
-            'container "train": nvidia.com/gpu: 1 becomes nvidia.com/gpu.shared: 1 on nodes with nvidia.com/gpu.sharing-strategy: '
-            "mps, without node selector cloud.google.com/gke-gpu-sharing-strategy, "
-            "cloud.google.com/gke-max-shared-clients-per-gpu"
-        ],
+        RENAMED,
+        [f"{TRAIN} {SHARED}: 1 on nodes with {STRATEGY}: mps, without node selector {GKE_SHARING}, {GKE_CLIENTS}"],
         id="one selector in place of two",
     ),
     pytest.param(
         a_pod(gpu(name="a"), a_container("web"), gpu(1, MIG, name="b")),
         a_policy("exclusive", "mig-1g.5gb"),
-        False,
+        NOT_RENAMED,
         [
-            f'container "a": nvidia.com/gpu: 1 becomes nvidia.com/gpu: 1{on}'
-            if name == "a"
-            else f'container "b": nvidia.com/mig-1g.5gb: 1 becomes nvidia.com/mig-1g.5gb: 1{on}'
-            for on in (
-                " on nodes with nvidia.com/gpu.sharing-strategy NotIn [time-slicing, mps], "
-                "nvidia.com/mig-1g.5gb.sharing-strategy NotIn [time-slicing, mps]",
-            )
-            for name in "ab"
+            f'container "{name}": {asks}: 1 becomes {asks}: 1 on nodes with nvidia.com/gpu.{NOT_SHARED}, {MIG}.{NOT_SHARED}'
+            for name, asks in (("a", GPU), ("b", MIG))
         ],
         id="two containers on one node",
     ),
     pytest.param(
         a_pod(gpu(name="a"), gpu(1, MIG, name="b")),
         a_policy("mig-1g.5gb"),
-        True,
+        RENAMED,
         ['container "a": nvidia.com/gpu: 1 becomes nvidia.com/mig-1g.5gb: 1'],
         id="the one of two containers that changes",
     ),
@@ -144,28 +113,28 @@ CHANGES = [
             node_selector={"pool": "gpu"},
             tolerations=(Toleration(operator="Exists"),),
         ),
-        True,
+        RENAMED,
         ["pod: gets node selector pool: gpu, toleration *, runtime class nvidia, env A, env B"],
         id="settings alone",
     ),
     pytest.param(
         a_pod(gpu(1, SHARED), nodeSelector={"nvidia.com/gpu.product": "A100-SHARED"}),
         "shared",
-        True,
+        RENAMED,
         ["pod: gets product A100-SHARED becomes A100"],
         id="a product alone",
     ),
 ]
 
 
-@pytest.mark.parametrize(("pod", "policy", "renamed", "sentences"), CHANGES)
+@pytest.mark.parametrize(("pod", "policy", "plugin", "sentences"), CHANGES)
 def test_what_changes_is_told_container_by_container_or_for_the_pod(
     pod: Json,
-    policy: object,
-    renamed: bool,
-    sentences: list[str],  # noqa: FBT001 - a column of the table
+    policy: str | Policy,
+    plugin: DevicePlugin,
+    sentences: list[str],
 ) -> None:
-    assert told(pod, policy, renamed=renamed) == sentences
+    assert told(pod, policy, plugin) == sentences
 
 
 def test_what_would_change_is_told_in_the_conditional() -> None:

@@ -22,7 +22,9 @@ from webhook.engine.policy import Policy
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
 
-Paths = Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, folders (searched recursively), or - for standard input.")]
+Paths = Annotated[
+    list[str], typer.Argument(metavar="PATH...", help="Files, folders (searched recursively), or - for standard input.")
+]
 PolicyOption = Annotated[
     str | None, typer.Option("--policy", help="One policy for every object: a built-in value or a configured name.")
 ]

@@ -6,6 +6,7 @@ from webhook import __version__
 from webhook.cli.audit import audit
 from webhook.cli.certs import certs_app
 from webhook.cli.check import check
+from webhook.cli.doctor import doctor
 from webhook.cli.rewrite import rewrite
 from webhook.cli.serve import serve
 
@@ -20,6 +21,7 @@ app.command()(serve)
 app.command()(check)
 app.command()(audit)
 app.command()(rewrite)
+app.command()(doctor)
 app.add_typer(certs_app, name="certs")
 
 

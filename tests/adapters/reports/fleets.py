@@ -57,7 +57,7 @@ def seen(
 
 def owned(by: str, name: str, version: str = "apps/v1") -> Owner:
     """A controller reference."""
-    return Owner(version, by, name)
+    return Owner(version, by, name, f"uid-of-{name}")
 
 
 def judged(

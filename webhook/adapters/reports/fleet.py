@@ -105,7 +105,7 @@ def _lay_out(nodes: list[Node], total: int) -> float:
 
 
 def _centre(nodes: list[Node], height: float) -> None:
-    shift = (height - nodes[-1].top - nodes[-1].height) / 2
+    shift = max(height - nodes[-1].top - nodes[-1].height, 0.0) / 2
     for node in nodes:
         node.top += shift
         node.bar_top += shift

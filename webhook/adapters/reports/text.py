@@ -19,4 +19,4 @@ def printable(text: str) -> str:
 def cell(text: str) -> str:
     """The text as a spreadsheet shows it, and never computes it."""
     safe = printable(text)
-    return f"'{safe}" if safe.startswith(_FORMULA) else safe
+    return f"'{safe}" if text.startswith(_FORMULA) else safe

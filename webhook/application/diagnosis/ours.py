@@ -61,8 +61,9 @@ def services(webhooks: list[Ours]) -> list[ServiceReference]:
 
 
 def targets(facts: Facts) -> list[Target]:
-    """What to dial to see what the API server sees: each ready endpoint of a Service (the Service where they can't be
-    read), or what a URL names.
+    """What to dial to see what the API server sees.
+
+    Each ready endpoint of a Service (the Service itself where they can't be read), or what a URL names.
     """
     return [target for one in readable_webhooks(facts) for target in _targets(facts, one.webhook)]
 

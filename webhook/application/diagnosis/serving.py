@@ -7,7 +7,7 @@ from cryptography import x509
 
 from webhook.application.certificates import describe, read_bundle, show
 from webhook.application.diagnosis.facts import Contact, Facts, known
-from webhook.application.diagnosis.ours import Ours, our_webhooks, ready_endpoints, readable_webhooks, services
+from webhook.application.diagnosis.ours import Ours, our_webhooks, readable_webhooks, ready_endpoints, services
 from webhook.application.diagnosis.results import Verdict, fail, listed, ok, unknown, verdicts, warn
 from webhook.application.trust import covers, why_invalid, why_untrusted
 
