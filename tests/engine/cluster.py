@@ -71,7 +71,8 @@ def _term(term: Mapping[str, Any], labels: Labels) -> bool:
 
 
 def _requirement(requirement: Mapping[str, Any], value: str | None) -> bool:
-    operator, values = requirement["operator"], requirement.get("values") or []
+    operator: str = requirement["operator"]
+    values: list[str] = requirement.get("values") or []
     if operator in ("Exists", "DoesNotExist"):
         return (value is None) == (operator == "DoesNotExist")
     if operator in ("In", "NotIn"):

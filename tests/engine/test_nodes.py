@@ -172,6 +172,39 @@ def test_a_label_is_mentioned_in_either_place_and_not_when_it_is_left_out() -> N
     assert not constraints("disk", **spec).permits(ZONE, ABSENT)
 
 
+def test_an_alternative_that_contradicts_itself_or_nodeselector_is_none() -> None:
+    at_odds = [("disk", "In", "ssd"), ("disk", "NotIn", "ssd"), (ZONE, "In", "a")]
+    nodes = constraints(
+        nodeSelector={"pool": "x"},
+        affinity=affinity(at_odds, [("pool", "In", "y"), (ZONE, "In", "b")], [(ZONE, "In", "c")]),
+    )
+
+    assert nodes.values(ZONE) == ["c"]
+    assert not nodes.mentions("disk")
+    assert not nodes.nowhere
+
+
+def test_where_every_alternative_contradicts_itself_they_are_taken_as_they_are() -> None:
+    nodes = constraints(nodeSelector={"pool": "x"}, affinity=affinity([("pool", "In", "y"), (ZONE, "In", "b")]))
+
+    assert nodes.values(ZONE) == ["b"]
+    assert not nodes.permits("pool", "x")
+    assert not nodes.nowhere
+
+
+def test_a_label_admits_nothing_where_its_requirements_contradict_each_other() -> None:
+    def label(*requirements: tuple[str, ...]) -> Label:
+        return Label([Expression(ZONE, operator, list(values)) for operator, *values in requirements])
+
+    assert label(("In", "a"), ("NotIn", "a")).admits_nothing
+    assert label(("Exists",), ("DoesNotExist",)).admits_nothing
+    assert label(("In", "3"), ("Gt", "3")).admits_nothing
+    assert not label(("In", "a", "b"), ("NotIn", "a")).admits_nothing
+    assert not label(("DoesNotExist",)).admits_nothing
+    assert not label(("NotIn", "a")).admits_nothing
+    assert not label(("Exists",)).admits_nothing
+
+
 def test_only_values_that_are_asked_for_count_as_values() -> None:
     """A value that is excluded here and let through there is not one that the pod asks for."""
     nodes = constraints(affinity=affinity([(ZONE, "NotIn", "a")], [("disk", "Exists")], [(ZONE, "Gt", "3")]))

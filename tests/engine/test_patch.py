@@ -174,6 +174,12 @@ def test_no_edits_are_no_operations(pod: Json) -> None:
     assert patch(view(pod), ()) == []
 
 
+def test_edits_without_annotations_add_none() -> None:
+    pod = view(a_pod())
+
+    assert [op["op"] for op in patch(pod, judge(a_pod(), "shared").edits[:-2])] == ["move", "add"]
+
+
 def test_a_pod_without_a_spec_has_nothing_to_patch() -> None:
     edits = judge(a_pod(), "shared").edits
 
