@@ -1,0 +1,324 @@
+"""The page in a real browser: looked at, filtered, sorted, by mouse and keyboard, in light and dark, on a phone.
+
+With ``GPUWARDEN_SCREENSHOTS=FOLDER`` pictures of it are left there, for a person to look at.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.adapters.reports import in_page
+from tests.adapters.reports.chromium import Chromium, find
+from tests.adapters.reports.fleets import judged, labelled, many, reported, seen, three
+from tests.adapters.reports.test_html import HOSTILE
+from tests.builders import a_pod, gpu
+from webhook.adapters.reports.html import html
+
+PHONE, DESKTOP = 375, 1280
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    program = find()
+    if program is None:
+        if os.environ.get("GPUWARDEN_REQUIRE_CHROMIUM") == "1":
+            pytest.fail("GPUWARDEN_REQUIRE_CHROMIUM=1 and there is no Chromium; on Debian: apt-get install chromium")
+        pytest.skip("no Chromium to look at the page with; on Debian: apt-get install chromium")
+    with Chromium(program, tmp_path_factory.mktemp("profile")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of three workloads."""
+    page = tmp_path_factory.mktemp("small") / "three.html"
+    page.write_text(html(reported(three(), assumptions=["*=shared"], notes=["a note"])), encoding="utf-8")
+    return page
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of five thousand."""
+    page = tmp_path_factory.mktemp("large") / "5000.html"
+    page.write_text(html(reported(many(5_000))), encoding="utf-8")
+    return page
+
+
+def keep_picture(browser: Chromium, name: str) -> None:
+    if folder := os.environ.get("GPUWARDEN_SCREENSHOTS"):
+        browser.screenshot(Path(folder) / f"{name}.png")
+
+
+def shown(browser: Chromium) -> list[str]:
+    names: list[str] = browser.run(in_page.NAMES)
+    return names
+
+
+def choose(browser: Chromium, control: str, value: str) -> None:
+    """Choose in a list, as a person does."""
+    browser.run(
+        f"(e => {{ e.value = {value!r}; e.dispatchEvent(new Event('input', {{bubbles: true}}));"
+        f"e.dispatchEvent(new Event('change', {{bubbles: true}})); }})(document.getElementById({control!r}))"
+    )
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [PHONE, DESKTOP])
+@pytest.mark.parametrize("size", ["small", "large"])
+def test_the_page_fits_asks_for_nothing_and_complains_of_nothing(
+    browser: Chromium,
+    size: str,
+    width: int,
+    dark: bool,  # noqa: FBT001 - a parameter of the test
+    request: pytest.FixtureRequest,
+) -> None:
+    page: Path = request.getfixturevalue(size)
+    browser.open(page, width=width, height=900, dark=dark)
+
+    assert browser.requests() == [page.as_uri()]
+    assert browser.complaints() == []
+    assert browser.run("innerWidth") == width, "nothing made the page wider than its window"
+    assert browser.run(in_page.OVERFLOWING) == []
+    keep_picture(browser, f"{size}-{width}-{'dark' if dark else 'light'}")
+
+
+@pytest.mark.parametrize("width", [PHONE, DESKTOP])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_all_text_has_the_contrast_that_wcag_aa_asks_for(
+    browser: Chromium,
+    small: Path,
+    width: int,
+    dark: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    browser.open(small, width=width, dark=dark)
+    found = browser.run(in_page.CONTRAST)
+    assert found["seen"] > 100
+    assert found["poor"] == []
+
+
+def test_poor_contrast_would_be_found(browser: Chromium, small: Path) -> None:
+    browser.open(small)
+    browser.run("document.querySelector('.about').style.color = '#999'")
+    assert browser.run(in_page.CONTRAST)["poor"]
+
+
+def test_dark_is_dark_and_light_is_light(browser: Chromium, small: Path) -> None:
+    colors = []
+    for dark in (False, True):
+        browser.open(small, dark=dark)
+        colors.append(browser.run("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"))
+    assert min(colors[0]) > 200
+    assert max(colors[1]) < 60
+
+
+def test_hostile_names_are_names(browser: Chromium, tmp_path: Path) -> None:
+    page = tmp_path / "hostile.html"
+    made = judged([seen(a_pod(gpu(2, name=HOSTILE)), name=HOSTILE, namespace="a")], labelled(a="shared"))
+    page.write_text(html(reported(made, notes=[HOSTILE])), encoding="utf-8")
+
+    browser.open(page)
+
+    assert browser.run("typeof window.pwned") == "undefined"
+    assert browser.requests() == [page.as_uri()]
+    assert browser.complaints() == []
+    assert shown(browser) == [HOSTILE]
+
+
+def test_a_script_that_got_in_all_the_same_would_not_run(browser: Chromium, small: Path, tmp_path: Path) -> None:
+    page = tmp_path / "injected.html"
+    text = small.read_text(encoding="utf-8")
+    injected = text.replace(
+        "<main>", "<main><script>window.pwned=1</script><img src=https://example.com/x onerror=window.pwned=1>"
+    )
+    page.write_text(injected, encoding="utf-8")
+
+    browser.open(page)
+
+    assert browser.run("typeof window.pwned") == "undefined"
+    assert browser.requests() == [page.as_uri()], "nor was the picture asked for"
+    assert browser.complaints(), "and the browser says why"
+
+
+class TestFilter:
+    def test_shows_everything_at_first_and_says_how_much_that_is(self, browser: Chromium, small: Path) -> None:
+        browser.open(small)
+        assert shown(browser) == ["sweep", "llm", "llama"]
+        assert browser.run("document.getElementById('shown').value") == "3 of 3 shown"
+
+    def test_by_words_looks_for_all_of_them_in_all_of_a_workload(self, browser: Chromium, small: Path) -> None:
+        browser.open(small)
+        browser.run("document.getElementById('text').focus()")
+        browser.type("VLLM mig-1g")
+        assert shown(browser) == ["llm"]
+        assert browser.run("document.getElementById('shown').value") == "1 of 3 shown"
+
+    def test_by_words_that_fit_nothing_says_so(self, browser: Chromium, small: Path) -> None:
+        browser.open(small)
+        browser.run("document.getElementById('text').focus()")
+        browser.type("nowhere")
+        assert shown(browser) == []
+        assert browser.run("document.getElementById('nothing').checkVisibility()")
+
+    @pytest.mark.parametrize(
+        ("control", "value", "names"),
+        [
+            ("outcome", "rewritten", ["llm"]),
+            ("namespace", "training", ["llama"]),
+            ("rule", "shared-request-above-one", ["sweep"]),
+        ],
+    )
+    def test_by_a_choice_shows_what_is_so(
+        self, browser: Chromium, small: Path, control: str, value: str, names: list[str]
+    ) -> None:
+        browser.open(small)
+        choose(browser, control, value)
+        assert shown(browser) == names
+        browser.run("document.querySelector('[type=reset]').click()")
+        browser.run("new Promise((done) => setTimeout(done))")
+        assert len(shown(browser)) == 3
+
+    @pytest.mark.parametrize(
+        ("link", "names"),
+        [
+            ("[data-outcome=denied]", ["sweep"]),
+            ("[data-rule=shared-request-above-one]", ["sweep"]),
+            ("[data-namespace=inference]", ["llm"]),
+        ],
+    )
+    def test_follows_from_what_is_counted_further_up(
+        self, browser: Chromium, small: Path, link: str, names: list[str]
+    ) -> None:
+        browser.open(small)
+        browser.run(f"document.querySelector('{link}').click()")
+        browser.run("new Promise((done) => setTimeout(done))")
+        assert shown(browser) == names
+        assert browser.run("location.hash") == "#workloads"
+
+    def test_finds_one_of_5_000(self, browser: Chromium, large: Path) -> None:
+        browser.open(large)
+        assert len(shown(browser)) == 5_000
+        browser.run("document.getElementById('text').focus()")
+        browser.type("workload-4321")
+        assert shown(browser) == ["workload-4321"]
+        assert browser.run("document.getElementById('shown').value") == "1 of 5,000 shown"
+
+
+class TestSort:
+    def order(self, browser: Chromium, key: str) -> str | None:
+        value: str | None = browser.run(f"document.querySelector('th[data-key={key}]').getAttribute('aria-sort')")
+        return value
+
+    def test_by_a_click_goes_up_and_then_down(self, browser: Chromium, small: Path) -> None:
+        browser.open(small)
+        browser.run("document.querySelector('th[data-key=name] button').click()")
+        assert shown(browser) == ["llama", "llm", "sweep"]
+        assert self.order(browser, "name") == "ascending"
+        browser.run("document.querySelector('th[data-key=name] button').click()")
+        assert shown(browser) == ["sweep", "llm", "llama"]
+        assert self.order(browser, "name") == "descending"
+        browser.run("document.querySelector('th[data-key=policy] button').click()")
+        assert shown(browser) == ["llama", "llm", "sweep"]
+        assert (self.order(browser, "name"), self.order(browser, "policy")) == (None, "ascending")
+
+    def test_of_pods_begins_with_the_most(self, browser: Chromium, small: Path) -> None:
+        browser.open(small)
+        browser.run("document.querySelector('th[data-key=pods] button').click()")
+        assert shown(browser)[0] == "llm"
+        assert self.order(browser, "pods") == "descending"
+
+    def test_of_5_000_counts_numbers_as_numbers(self, browser: Chromium, large: Path) -> None:
+        browser.open(large)
+        browser.run("document.querySelector('th[data-key=name] button').click()")
+        assert shown(browser) == [f"workload-{number}" for number in range(5_000)]
+
+    def test_on_a_phone_is_a_choice(self, browser: Chromium, small: Path) -> None:
+        browser.open(small, width=PHONE)
+        assert browser.run("document.getElementById('sort').checkVisibility()")
+        assert not browser.run("document.querySelector('#table thead').checkVisibility()")
+        choose(browser, "sort", "name")
+        assert shown(browser) == ["llama", "llm", "sweep"]
+
+    def test_keeps_what_is_filtered(self, browser: Chromium, small: Path) -> None:
+        browser.open(small)
+        choose(browser, "outcome", "denied")
+        browser.run("document.querySelector('th[data-key=name] button').click()")
+        assert shown(browser) == ["sweep"]
+
+
+class TestKeyboard:
+    def test_reaches_everything_in_its_order_and_shows_where_it_is(self, browser: Chromium, small: Path) -> None:
+        browser.open(small)
+        places = browser.run(in_page.FOCUSABLE)
+        reached = []
+        for _ in places:
+            browser.press("Tab", code=9)
+            focused = browser.run(in_page.FOCUSED)
+            assert focused["outline"] >= 2, focused
+            reached.append(focused["place"])
+        assert reached == places
+
+    def test_begins_with_a_way_past_everything(self, browser: Chromium, small: Path) -> None:
+        browser.open(small)
+        browser.press("Tab", code=9)
+        assert browser.run(in_page.FOCUSED)["label"] == "Skip to the workloads"
+        assert browser.run("document.activeElement.getBoundingClientRect().left") >= 0
+        browser.press("Enter", code=13, text="\r")
+        assert browser.run("document.activeElement.id") == "workloads"
+
+    def test_sorts(self, browser: Chromium, small: Path) -> None:
+        browser.open(small)
+        browser.run("document.querySelector('th[data-key=name] button').focus()")
+        browser.press("Enter", code=13, text="\r")
+        assert shown(browser) == ["llama", "llm", "sweep"]
+        assert browser.run("document.activeElement.textContent") == "Workload", "and stays where it was"
+
+    def test_opens_a_patch(self, browser: Chromium, small: Path) -> None:
+        browser.open(small)
+        browser.run("document.querySelector('#table summary').focus()")
+        browser.press("Enter", code=13, text="\r")
+        assert browser.run("document.querySelector('#table details').open")
+
+    def test_enter_in_the_search_does_not_leave_the_page(self, browser: Chromium, small: Path) -> None:
+        browser.open(small)
+        browser.run("document.getElementById('text').focus()")
+        browser.type("llm")
+        browser.press("Enter", code=13, text="\r")
+        assert shown(browser) == ["llm"]
+        assert browser.requests() == [small.as_uri()]
+
+
+class TestWithoutScript:
+    def test_everything_can_be_read(self, browser: Chromium, small: Path) -> None:
+        browser.open(small, script=False)
+        assert shown(browser) == ["sweep", "llm", "llama"]
+        text = browser.run("document.body.innerText")
+        for words in ("3 workloads ask for GPUs", "The fleet by form", "shared-request-above-one", "would become"):
+            assert words in text, words
+
+    def test_no_control_is_there_that_would_do_nothing(self, browser: Chromium, small: Path) -> None:
+        browser.open(small, script=False)
+        assert not browser.run("document.getElementById('controls').checkVisibility()")
+        assert browser.run("document.querySelectorAll('#table thead button').length") == 0
+
+
+def test_every_control_has_a_name_and_every_table_its_headings(browser: Chromium, small: Path) -> None:
+    browser.open(small)
+    unnamed = """
+    [...document.querySelectorAll("input, select")].filter((e) => !e.labels.length).map((e) => e.id)
+      .concat([...document.querySelectorAll("button, a")].filter((e) => !e.textContent.trim()).map((e) => e.outerHTML))
+      .concat([...document.querySelectorAll("table")].filter((e) => !e.tHead).map((e) => e.className))
+    """
+    assert browser.run(unnamed) == []
+    assert browser.run("document.documentElement.lang") == "en"
+    assert browser.run("document.querySelectorAll('h1').length") == 1
+    assert browser.run("[...document.querySelectorAll('#table tbody tr')].every((row) => row.cells.length === 6)")
+
+
+def test_the_browser_would_tell_of_a_request_and_of_an_error(browser: Chromium, tmp_path: Path) -> None:
+    page = tmp_path / "talkative.html"
+    page.write_text("<!DOCTYPE html><img src='missing.png'><script>nonsense()</script>", encoding="utf-8")
+    browser.open(page)
+    assert browser.requests() == [page.as_uri(), (tmp_path / "missing.png").as_uri()]
+    assert any("nonsense" in complaint for complaint in browser.complaints())

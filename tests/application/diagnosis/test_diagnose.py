@@ -1,0 +1,61 @@
+"""The diagnosis as a whole: a healthy installation, one that nothing is known of, and the checks' own order."""
+
+import dataclasses
+
+import pytest
+
+from tests.application.diagnosis.world import complete, documents, healthy, troubled
+from webhook.application.diagnosis.diagnose import CHECKS, diagnose
+from webhook.application.diagnosis.facts import Facts, Unread
+from webhook.application.diagnosis.results import Result, Status, listed, worst
+
+READ = {field.name for field in dataclasses.fields(Facts)} - {"now", "namespace", "name", "contacts", "probe"}
+
+
+def test_every_check_of_the_charts_own_objects_is_well() -> None:
+    found = diagnose(healthy())
+    assert {result.status for result in found} == {Status.OK}, troubled(healthy())
+    assert [result.check for result in found] == [check.id for check in CHECKS if check.id != "probe"]
+    assert complete(found)
+
+
+@pytest.mark.parametrize("fact", sorted(READ))
+def test_a_fact_that_cannot_be_read_makes_checks_unknown_and_never_fails(fact: str) -> None:
+    unread = Unread("list secrets of kings", "GET /x: 403 forbidden", forbidden=True)
+    value = {key: unread for key in getattr(healthy(), fact)} if fact in {"services", "slices"} else unread
+    found = diagnose(healthy(**{fact: value}))
+    assert {result.status for result in found} <= {Status.OK, Status.UNKNOWN}
+    assert complete(found)
+    unsure = [result for result in found if result.status is Status.UNKNOWN]
+    # The version alone is asked for by one check; where it is lacking, the newer of two ways is taken.
+    assert unsure
+    assert all("list secrets of kings" in r.mend or "--config" in r.mend for r in unsure), unsure
+
+
+def test_what_failed_for_another_reason_than_rights_names_no_right() -> None:
+    (result,) = [
+        r for r in diagnose(healthy(nodes=Unread("list nodes", "GET: 500", forbidden=False))) if r.check == "nodes"
+    ]
+    # Without labelled namespaces nothing is asked of nodes, and nothing is unknown for lack of them.
+    assert (result.status, result.mend) == (Status.UNKNOWN, "see what the API server says, and try again")
+
+
+def test_ids_are_unique_and_every_check_says_what_it_is_about() -> None:
+    ids = [check.id for check in CHECKS]
+    assert len(set(ids)) == len(ids)
+    assert all(check.about for check in CHECKS)
+
+
+def test_results_are_counted_the_worst_first() -> None:
+    found = [Result("a", status, "", "", "") for status in (Status.OK, Status.FAIL, Status.OK)]
+    assert list(worst(found).items()) == [(Status.FAIL, 1), (Status.WARN, 0), (Status.UNKNOWN, 0), (Status.OK, 2)]
+
+
+def test_names_are_listed_in_order_and_the_rest_is_counted() -> None:
+    assert listed(["b", "a"]) == "a, b"
+    assert listed(map(str, range(12)), 2) == "0, 1 and 10 more"
+
+
+def test_the_manifest_has_what_the_facts_are_made_of() -> None:
+    kinds = {document["kind"] for document in documents()}
+    assert {"Deployment", "Service", "PodDisruptionBudget", "ConfigMap"} <= kinds

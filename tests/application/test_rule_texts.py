@@ -1,0 +1,19 @@
+"""Every rule has its words."""
+
+import pytest
+
+from webhook.application.rule_texts import REWRITTEN, RULE_TEXTS, UNREADABLE_LABEL
+from webhook.engine.findings import Rule
+
+
+def test_every_rule_has_a_text_and_no_text_is_of_a_rule_that_is_gone() -> None:
+    assert set(RULE_TEXTS) == {rule.value for rule in Rule} | {REWRITTEN, UNREADABLE_LABEL}
+
+
+@pytest.mark.parametrize("text", RULE_TEXTS.values(), ids=lambda text: text.id)
+def test_titles_are_phrases_and_help_is_sentences(text: object) -> None:
+    title, help_ = getattr(text, "title", ""), getattr(text, "help", "")
+    assert title
+    assert not title.endswith(".")
+    assert len(title) < 70
+    assert help_.endswith(".")

@@ -1,0 +1,160 @@
+"""Scenario 9: install, upgrade and uninstall by Helm, while pods are created all the time."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from hack import tools
+from hack.render_manifests import NAMESPACE
+from tests.deploy.chart import Chart
+from tests.e2e.certificates import bundles
+from tests.e2e.cluster import ControlPlane
+from tests.e2e.installation import MUTATING, SECRET, configuration_path, label_by_hand, render
+from tests.e2e.objects import ENFORCE, GPU, MIG
+from tests.e2e.release import Release
+from tests.e2e.running import PROBE, Running, is_forgotten, prepare_probe
+from tests.e2e.stream import PodStream
+from tests.e2e.waiting import wait_for
+
+pytestmark = pytest.mark.e2e
+
+AUDIT = {"install": {"mode": "audit"}}
+ENFORCED = {
+    "install": {"mode": "enforce"},
+    "config": {"policies": {"inference": {"forms": ["mig-1g.5gb"]}}},
+    "webhooks": {"mutate": {"timeoutSeconds": 4}},
+    "replicas": 3,
+}
+# What comes and goes by itself, or is this file's own.
+PASSING = ("events", "events.events.k8s.io", "leases.coordination.k8s.io", "pods", "namespaces")
+
+
+@pytest.fixture
+def bare(control_plane: ControlPlane) -> ControlPlane:
+    """A control plane without the namespace of gpuwarden's that other tests have left."""
+    control_plane.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=60s", seconds=90)
+    prepare_probe(control_plane)
+    label_by_hand(control_plane, "kube-system")
+    return control_plane
+
+
+@pytest.fixture
+def running(bare: ControlPlane, chart: Chart, tmp_path: Path) -> Iterator[Running]:
+    """Relays; the replicas behind them are started by the tests, as a Deployment would."""
+    with Running(bare, render(bare, chart, AUDIT), tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+def release(bare: ControlPlane, chart: Chart, running: Running, tmp_path: Path) -> Iterator[Release]:
+    """The release; gone after the test, however it ends."""
+    home = tmp_path / "helm-home"
+    home.mkdir()
+    release = Release(tools.find("helm", os.environ), home, bare.kubeconfig(), running.urls)
+    yield release
+    bare.kubectl("delete", "mutatingwebhookconfiguration,validatingwebhookconfiguration", "--all")
+
+
+def everything(control_plane: ControlPlane) -> set[str]:
+    """Every object of the cluster, as ``namespace/kind/name``, but for what comes and goes and what is the tests' own."""
+    known = control_plane.kubectl("api-resources", "--verbs=list", "-o", "name").stdout.split()
+    kinds = [kind for kind in known if kind not in PASSING]
+    template = '{range .items[*]}{.metadata.namespace}/{.kind}/{.metadata.name}{"\\n"}{end}'
+    listed = control_plane.kubectl("get", ",".join(kinds), "-A", "-o", f"jsonpath={template}")
+    assert listed.returncode == 0, listed.stderr
+    names = set(listed.stdout.split())
+    # What Kubernetes itself puts into a namespace, it has put into the probe's too; until 1.23 with a name of its own.
+    given = {name.removeprefix(f"{PROBE}/") for name in names if name.startswith(f"{PROBE}/")}
+    return {
+        name
+        for name in names
+        if not name.startswith("e2e-")
+        and name.removeprefix(f"{NAMESPACE}/") not in given
+        and not name.startswith(f"{NAMESPACE}/Secret/default-token-")
+    }
+
+
+def nothing_is_left(control_plane: ControlPlane, before: set[str]) -> None:
+    """Wait until there is nothing that was not there before: the garbage collector takes what belonged to Deployments."""
+
+    def gone() -> bool:
+        left = everything(control_plane) - before
+        if left:
+            raise AssertionError(sorted(left))
+        return True
+
+    wait_for("everything to be gone", gone)
+
+
+def test_pods_are_created_through_install_upgrade_and_uninstall_and_nothing_of_ours_is_left(
+    bare: ControlPlane, chart: Chart, running: Running, release: Release, make_namespace: Callable[..., str]
+) -> None:
+    before = everything(bare)
+    unlabelled, labelled = make_namespace(), make_namespace({ENFORCE: "inference"})
+    with ExitStack() as stack:
+        without_gpu = stack.enter_context(PodStream(bare, unlabelled, resource="cpu", connections=2))
+        plain = stack.enter_context(PodStream(bare, make_namespace(), connections=2))
+
+        # As the chart advises: audit mode first, in which nobody depends on gpuwarden while it starts.
+        release.install(AUDIT)
+        label_by_hand(bare, NAMESPACE)
+        running.wait_until_serving(running.start_replica(), running.start_replica())
+        wait_for("gpuwarden to warn", running.acts)
+
+        trusted = bundles(bare)
+        release.upgrade(ENFORCED)
+        assert bundles(bare) == trusted  # an upgrade takes no caBundle away
+        changed = bare.get(configuration_path(MUTATING))["webhooks"][0]
+        assert changed["timeoutSeconds"] == 4
+        assert bare.get(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/gpuwarden")["spec"]["replicas"] == 3
+        running.reconfigure(render(bare, chart, ENFORCED))
+        # Each replica reads its file when it has changed, not all in the same moment. Between them, a pod may meet two
+        # policies and be refused as not rewritten; its controller then tries again.
+        with PodStream(bare, labelled, connections=2) as settling:
+            wait_for("the new policy to act", lambda: {attempt.asks for attempt in settling.attempts[-40:]} == {MIG})
+        rewritten = stack.enter_context(PodStream(bare, labelled, connections=2))
+        rewritten.wait_for_more(50)
+        enforced = rewritten.attempts
+
+        release.uninstall()
+        wait_for("the API server to forget the webhooks", lambda: is_forgotten(bare))
+        for stream in (without_gpu, plain, rewritten):
+            stream.wait_for_more(20)
+    for stream in (without_gpu, plain, rewritten):
+        print(stream.report())  # noqa: T201 - for who looks
+        assert stream.failures == [], stream.report()
+    assert {attempt.asks for attempt in enforced} == {MIG}
+    assert {attempt.asks for attempt in plain.attempts} == {GPU}
+    assert {attempt.asks for attempt in rewritten.attempts[-4:]} == {GPU}
+    nothing_is_left(bare, before)
+    # The replicas, which have not been stopped yet, may not bring their Secret back.
+    for replica in running.replicas:
+        wait_for("a tick", lambda replica=replica: replica.metric("gpuwarden_certificate_failures_total") > 0)  # type: ignore[misc]  # mypy can't infer a lambda's default
+    assert bare.api.get(SECRET).status_code == httpx.codes.NOT_FOUND
+    nothing_is_left(bare, before)
+
+
+def test_a_release_whose_replicas_never_ran_is_uninstalled_and_leaves_nothing_failing_closed(
+    bare: ControlPlane, release: Release, namespace: str
+) -> None:
+    before = everything(bare)
+    with PodStream(bare, namespace, resource="cpu", connections=2) as without_gpu:
+        if bare.version >= (1, 28):  # before, the API server asks about every pod, and nobody answers
+            release.install(ENFORCED)
+            without_gpu.wait_for_more(50)
+            assert without_gpu.failures == [], without_gpu.report()
+        else:
+            release.install(ENFORCED)
+        with PodStream(bare, namespace, connections=1) as refused:
+            wait_for("pods with a GPU to be refused", lambda: refused.failures)
+            release.uninstall()
+            wait_for("them to be created again", lambda: refused.attempts[-1].asks == GPU)
+            last = time.monotonic()
+            refused.wait_for_more(20)
+            assert [failure for failure in refused.failures if failure.began > last] == []
+    nothing_is_left(bare, before)

@@ -1,0 +1,237 @@
+"""The facts of a diagnosis, read from the API server; what can't be read becomes a fact too, and nothing is ever written.
+
+Reviews of access and dry runs are POST requests that store nothing.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+import msgspec
+
+from webhook.adapters.kubernetes.documents import decode
+from webhook.adapters.kubernetes.errors import ApiError, Fault
+from webhook.adapters.kubernetes.lists import Lister, Page, Progress
+from webhook.adapters.kubernetes.patient import PatientApi
+from webhook.adapters.kubernetes.request import Request, path_of
+from webhook.application.diagnosis.documents import (
+    Budget,
+    Deployment,
+    EndpointSlice,
+    Metadata,
+    Node,
+    Pod,
+    Probed,
+    Quota,
+    Service,
+)
+from webhook.application.diagnosis.facts import Attempt, Maybe, Namespaces, Right, Unread
+from webhook.application.diagnosis.ours import MUTATING, VALIDATING
+from webhook.application.diagnosis.webhooks import WebhookConfiguration
+from webhook.engine.labels import UNLABELLED, NamespaceLabels
+
+T = TypeVar("T")
+
+_REGISTRATION = "admissionregistration.k8s.io"
+_PLURALS = {MUTATING: "mutatingwebhookconfigurations", VALIDATING: "validatingwebhookconfigurations"}
+_GENERALLY_AVAILABLE = (1, 21)  # policy/v1 and discovery/v1; before, v1beta1 has the same fields
+_VERSION = re.compile(r"v?(\d+)\.(\d+)")
+
+
+class _Version(msgspec.Struct, rename="camel"):
+    git_version: str
+
+
+class _Namespace(msgspec.Struct):
+    metadata: Metadata
+
+
+class _ConfigMap(msgspec.Struct):
+    data: dict[str, str] | None = None
+
+
+class _ReviewStatus(msgspec.Struct):
+    allowed: bool = False
+
+
+class _Review(msgspec.Struct):
+    status: _ReviewStatus
+
+
+class FactReader:
+    """Reads facts.
+
+    Args:
+        api: the API server.
+        progress: who is told how far a list is.
+    """
+
+    def __init__(self, api: PatientApi, progress: Progress) -> None:
+        self._api = api
+        self._lister = Lister(api, progress)
+
+    def version(self) -> Maybe[tuple[int, int]]:
+        """The API server's version.
+
+        Raises:
+            ApiError: nothing can be asked of this server: it does not answer, or not to us.
+        """
+        request = Request("GET", path_of("version"))
+        try:
+            said = decode(self._api.call(request), _Version, str(request)).git_version
+        except ApiError as error:
+            if error.fault is not Fault.FORBIDDEN:
+                raise
+            return _unread("get /version", error)
+        match = _VERSION.match(said)
+        if match is None:
+            return Unread("get /version", f"the API server says that its version is {said}", forbidden=False)
+        return int(match[1]), int(match[2])
+
+    def webhook_configuration(self, kind: str, name: str) -> Maybe[WebhookConfiguration | None]:
+        """A webhook configuration of ours."""
+        return self._get(WebhookConfiguration, _REGISTRATION, "v1", _PLURALS[kind], name)
+
+    def mutating_configurations(self) -> Maybe[list[WebhookConfiguration]]:
+        """Everybody's mutating webhook configurations."""
+        return self._list(Page[WebhookConfiguration], _REGISTRATION, "v1", _PLURALS[MUTATING])
+
+    def service(self, namespace: str, name: str) -> Maybe[Service | None]:
+        """A Service."""
+        return self._get(Service, "", "v1", "services", name, namespace)
+
+    def slices(self, namespace: str, service: str, version: Maybe[tuple[int, int]]) -> Maybe[list[EndpointSlice]]:
+        """The EndpointSlices of a Service."""
+        selector = {"labelSelector": f"kubernetes.io/service-name={service}"}
+        return self._list(
+            Page[EndpointSlice], "discovery.k8s.io", _beta_before(version), "endpointslices", namespace, selector
+        )
+
+    def deployment(self, namespace: str, name: str) -> Maybe[Deployment | None]:
+        """A Deployment."""
+        return self._get(Deployment, "apps", "v1", "deployments", name, namespace)
+
+    def pods(self, namespace: str) -> Maybe[list[Pod]]:
+        """The pods of a namespace."""
+        return self._list(Page[Pod], "", "v1", "pods", namespace)
+
+    def budgets(self, namespace: str, version: Maybe[tuple[int, int]]) -> Maybe[list[Budget]]:
+        """The PodDisruptionBudgets of a namespace."""
+        return self._list(Page[Budget], "policy", _beta_before(version), "poddisruptionbudgets", namespace)
+
+    def quotas(self) -> Maybe[list[Quota]]:
+        """Every ResourceQuota."""
+        return self._list(Page[Quota], "", "v1", "resourcequotas")
+
+    def nodes(self) -> Maybe[list[Node]]:
+        """Every node."""
+        return self._list(Page[Node], "", "v1", "nodes")
+
+    def configuration_text(self, namespace: str, name: str) -> Maybe[str | None]:
+        """The text of the configuration file in the ConfigMap."""
+        found = self._get(_ConfigMap, "", "v1", "configmaps", name, namespace)
+        return (found.data or {}).get("config.yaml") if isinstance(found, _ConfigMap) else found
+
+    def namespaces(self, always: Iterable[str]) -> Maybe[Namespaces]:
+        """All namespaces but those that are being deleted: labels of those with one of ours, and of those that are named."""
+        wanted = set(always)
+        count = 0
+
+        def keep(item: _Namespace) -> tuple[str, Mapping[str, str]] | None:
+            nonlocal count
+            if item.metadata.deletion_timestamp is not None:
+                return None
+            count += 1
+            labels = item.metadata.labels or {}
+            ours = NamespaceLabels.of(labels) != UNLABELLED
+            return (item.metadata.name, labels) if ours or item.metadata.name in wanted else None
+
+        path = path_of("api", "v1", "namespaces")
+        kept = self._try("list namespaces", lambda: self._lister.all("namespaces", path, Page[_Namespace], keep))
+        return kept if isinstance(kept, Unread) else Namespaces(count, dict(kept))
+
+    def namespace_labels(self, name: str) -> Maybe[Mapping[str, str]]:
+        """The labels of one namespace; none where it does not exist."""
+        found = self._get(_Namespace, "", "v1", "namespaces", name)
+        if isinstance(found, Unread):
+            return found
+        return (found.metadata.labels or {}) if found else {}
+
+    def rights(self, user: str, rights: Iterable[Right]) -> Maybe[dict[Right, bool]]:
+        """What a ServiceAccount may do, of all these."""
+        request_right = "create subjectaccessreviews.authorization.k8s.io"
+        return self._try(request_right, lambda: {right: self._may(user, right) for right in rights})
+
+    def dry_run(self, namespace: str, pod: Mapping[str, object]) -> Attempt:
+        """What would become of a pod in a namespace."""
+        path = path_of("api", "v1", "namespaces", namespace, "pods")
+        request = Request("POST", path, {"dryRun": "All"}, msgspec.json.encode(pod))
+        try:
+            return Attempt(decode(self._api.call(request), Probed, str(request)))
+        except ApiError as error:
+            return Attempt(None, error.detail)
+
+    def _may(self, user: str, right: Right) -> bool:
+        # The groups that the API server's own authentication gives a ServiceAccount (serviceaccount.MakeGroupNames).
+        namespace = user.split(":")[2]
+        groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"]
+        attributes = {
+            "verb": right.verb,
+            "group": right.group,
+            "resource": right.resource,
+            "namespace": right.namespace,
+            "name": right.name,
+        }
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {"user": user, "groups": groups, "resourceAttributes": attributes},
+        }
+        path = path_of("apis", "authorization.k8s.io", "v1", "subjectaccessreviews")
+        request = Request("POST", path, body=msgspec.json.encode(body))
+        return decode(self._api.call(request), _Review, str(request)).status.allowed
+
+    def _get(  # noqa: PLR0913, PLR0917 - the parts of one object's path
+        self, kind: type[T], group: str, version: str, plural: str, name: str, namespace: str = ""
+    ) -> Maybe[T | None]:
+        request = Request("GET", _path(group, version, plural, namespace, name))
+        try:
+            return decode(self._api.call(request), kind, str(request))
+        except ApiError as error:
+            if error.fault is Fault.NOT_FOUND:
+                return None
+            return _unread(str(Right("get", plural, group, namespace, name)), error)
+
+    def _list(  # noqa: PLR0913, PLR0917 - the parts of one list's path
+        self,
+        page: type[Page[T]],
+        group: str,
+        version: str,
+        plural: str,
+        namespace: str = "",
+        selector: Mapping[str, str] | None = None,
+    ) -> Maybe[list[T]]:
+        path = _path(group, version, plural, namespace)
+        right = str(Right("list", plural, group, namespace))
+        return self._try(right, lambda: self._lister.all(plural, path, page, lambda item: item, selector))
+
+    @staticmethod
+    def _try(right: str, read: Callable[[], T]) -> Maybe[T]:
+        try:
+            return read()
+        except ApiError as error:
+            return _unread(right, error)
+
+
+def _path(group: str, version: str, plural: str, namespace: str, name: str = "") -> str:
+    root = ("apis", group, version) if group else ("api", version)
+    within = ("namespaces", namespace) if namespace else ()
+    return path_of(*root, *within, plural, *((name,) if name else ()))
+
+
+def _beta_before(version: Maybe[tuple[int, int]]) -> str:
+    return "v1beta1" if not isinstance(version, Unread) and version < _GENERALLY_AVAILABLE else "v1"
+
+
+def _unread(right: str, error: ApiError) -> Unread:
+    return Unread(right, error.detail, forbidden=error.fault is Fault.FORBIDDEN)

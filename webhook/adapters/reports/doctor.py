@@ -1,0 +1,70 @@
+"""What ``gpuwarden doctor`` prints: JSON for programs, and a table for people."""
+
+from collections.abc import Iterable
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from webhook.adapters.reports.model import Part
+from webhook.adapters.reports.text import printable
+from webhook.application.diagnosis.results import Result, Status, worst
+
+_STYLES = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red", Status.UNKNOWN: "cyan"}
+
+
+class CheckLine(Part):
+    """One result: of a check that is well, ``means`` says what it is about, and ``mend`` is empty."""
+
+    id: str
+    status: Status
+    seen: str
+    means: str
+    mend: str
+
+
+class DoctorReport(Part):
+    """Every result, and how many there are of each status."""
+
+    api_version: str = "gpuwarden.io/v1"
+    kind: str = "DoctorReport"
+    cluster: str
+    namespace: str
+    name: str
+    checks: list[CheckLine]
+    totals: dict[Status, int]
+
+
+def doctor_report(results: Iterable[Result], *, cluster: str, namespace: str, name: str) -> DoctorReport:
+    """Results as a report.
+
+    Args:
+        results: what the checks said.
+        cluster: the API server's URL.
+        namespace: the installation's.
+        name: the installation's.
+    """
+    found = list(results)
+    lines = [CheckLine(id=r.check, status=r.status, seen=r.seen, means=r.means, mend=r.mend) for r in found]
+    return DoctorReport(cluster=cluster, namespace=namespace, name=name, checks=lines, totals=worst(found))
+
+
+def show(target: Console, report: DoctorReport) -> None:
+    """Print a report as a table: what was seen; where it isn't well, what that means and how to mend it."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_lines=False, padding=(0, 2, 0, 0))
+    table.add_column("check", no_wrap=True)
+    table.add_column("status")
+    table.add_column("what was seen, what it means and how to mend it", overflow="fold")
+    for line in report.checks:
+        style = _STYLES[line.status]
+        told = Text(printable(line.seen))
+        if line.status is not Status.OK:
+            told.append(f"\n{printable(line.means)}", style=style)
+            if line.mend:
+                told.append(f"\n→ {printable(line.mend)}", style="bold")
+        table.add_row(line.id, Text(line.status, style=style), told)
+    target.print(table)
+    counted = ", ".join(f"{number} {status}" for status, number in report.totals.items() if number)
+    where = f"gpuwarden {report.name} in {report.namespace}, at {report.cluster}"
+    target.print(Text(printable(f"{where}: {counted}")))

@@ -1,0 +1,99 @@
+"""``gpuwarden doctor``: whether an installation does what it should, and if not, why and what to do."""
+
+import os
+import random
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from webhook.adapters.kubernetes.backoff import Backoff
+from webhook.adapters.kubernetes.connect import connect
+from webhook.adapters.kubernetes.errors import ApiError, ConfigurationError
+from webhook.adapters.kubernetes.facts import FactReader
+from webhook.adapters.kubernetes.patient import PatientApi
+from webhook.adapters.reports import doctor as report
+from webhook.adapters.reports import table
+from webhook.adapters.reports.progress import ProgressBar
+from webhook.application.diagnosis.diagnose import diagnose
+from webhook.application.diagnosis.results import Status
+from webhook.cli.doctor_facts import gather
+from webhook.cli.judging import load_configuration, usage_error
+
+EXIT_FAILURE = 1
+
+
+class Output(StrEnum):
+    """How ``doctor`` tells what it found."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", help="Namespace that gpuwarden is installed in.")
+    ] = "gpuwarden-system",
+    name: Annotated[
+        str, typer.Option(help="Name of the Deployment, the webhook configurations and the ConfigMap.")
+    ] = "gpuwarden",
+    probe_namespace: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMESPACE",
+            help="Have the API server try pods with GPUs in this namespace, as dry runs: proves the whole way, creates nothing.",
+        ),
+    ] = None,
+    config: Annotated[
+        # Not from the environment, as elsewhere: what is installed is to be judged by what is installed.
+        Path | None,
+        typer.Option(help="Configuration file, instead of the installed one (which a ConfigMap holds)."),
+    ] = None,
+    kubeconfig: Annotated[
+        Path | None, typer.Option(envvar="GPUWARDEN_KUBECONFIG", help="Kubeconfig of the cluster; as in kubectl.")
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option(envvar="GPUWARDEN_CONTEXT", help="Context of the kubeconfig, as in kubectl.")
+    ] = None,
+    output: Annotated[
+        Output, typer.Option("--output", "-o", help="table: for people; json: for programs.")
+    ] = Output.TABLE,
+    strict: Annotated[  # noqa: FBT002 - typer's way to say a flag
+        bool, typer.Option("--strict", help="Exit 1 also where there are warnings only.")
+    ] = False,
+) -> None:
+    """Look at an installation in a cluster and tell what is wrong with it, what that means and how to mend it.
+
+    Nothing is changed. What can't be looked at, for lack of a right or from where this runs, is "unknown", and says what it
+    takes.
+
+    Exit codes: 0 no check fails (with --strict: nor warns); 1 one does; 2 wrong usage, or a cluster that can't be asked.
+    """
+    for option, value in (("--namespace", namespace), ("--name", name), ("--probe-namespace", probe_namespace)):
+        if value is not None and not value.strip("."):
+            raise usage_error(f'{option}: "{value}" is no name')
+    configuration = load_configuration(config) if config else None
+    try:
+        api = PatientApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
+        with ProgressBar(table.console(stderr=True)) as progress:
+            facts = gather(
+                FactReader(api, progress),
+                namespace=namespace,
+                name=name,
+                configuration=configuration,
+                probe_namespace=probe_namespace,
+            )
+    except ConfigurationError as error:
+        raise usage_error(str(error)) from error
+    except ApiError as error:
+        raise usage_error(f"the cluster can't be asked: {error.detail}") from error
+    results = diagnose(facts)
+    told = report.doctor_report(results, cluster=api.host, namespace=namespace, name=name)
+    if output is Output.JSON:
+        typer.echo(told.model_dump_json(by_alias=True, indent=2))
+    else:
+        report.show(table.console(), told)
+    bad = {Status.FAIL, Status.WARN} if strict else {Status.FAIL}
+    if any(result.status in bad for result in results):
+        raise typer.Exit(EXIT_FAILURE)

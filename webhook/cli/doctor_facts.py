@@ -1,0 +1,106 @@
+"""Where ``gpuwarden doctor`` gets its facts: the API server, the configuration file, and what answers over TLS."""
+
+import dataclasses
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+from webhook.adapters.configuration import file as configuration_file
+from webhook.adapters.kubernetes.facts import FactReader
+from webhook.adapters.tls.peer import dial
+from webhook.application.configuration import Configuration
+from webhook.application.diagnosis import probing
+from webhook.application.diagnosis.documents import Deployment
+from webhook.application.diagnosis.facts import (
+    KUBE_SYSTEM,
+    BadConfiguration,
+    Contact,
+    Facts,
+    Maybe,
+    Probe,
+    Right,
+    Target,
+    Unread,
+)
+from webhook.application.diagnosis.ours import MUTATING, VALIDATING, readable_webhooks, services, targets
+from webhook.application.diagnosis.rights import account, needed
+
+DIAL_SECONDS = 3.0
+_AT_ONCE = 16  # connections
+
+
+def gather(
+    reader: FactReader,
+    *,
+    namespace: str,
+    name: str,
+    configuration: Configuration | None,
+    probe_namespace: str | None,
+) -> Facts:
+    """Read everything.
+
+    Args:
+        reader: reads the cluster.
+        namespace: the installation's.
+        name: the installation's.
+        configuration: that of ``--config``, instead of the installed one.
+        probe_namespace: where to try dry runs, if anywhere.
+
+    Raises:
+        ApiError: the cluster can't be asked at all.
+    """
+    version = reader.version()
+    deployment = reader.deployment(namespace, name)
+    facts = Facts(
+        now=datetime.now(UTC),
+        namespace=namespace,
+        name=name,
+        version=version,
+        mutating=reader.webhook_configuration(MUTATING, name),
+        validating=reader.webhook_configuration(VALIDATING, name),
+        all_mutating=reader.mutating_configurations(),
+        services={},
+        slices={},
+        deployment=deployment,
+        pods=reader.pods(namespace),
+        budgets=reader.budgets(namespace, version),
+        configuration=configuration or _installed(reader.configuration_text(namespace, name)),
+        namespaces=reader.namespaces((namespace, KUBE_SYSTEM)),
+        quotas=reader.quotas(),
+        nodes=reader.nodes(),
+        rights=_rights(reader, deployment, namespace),
+        probe=_probe(reader, probe_namespace) if probe_namespace else None,
+    )
+    called = {(ref.namespace, ref.name) for ref in services(readable_webhooks(facts))}
+    facts = dataclasses.replace(
+        facts,
+        services={key: reader.service(*key) for key in called},
+        slices={key: reader.slices(*key, version) for key in called},
+    )
+    return dataclasses.replace(facts, contacts=_dial(targets(facts)))
+
+
+def _installed(text: Maybe[str | None]) -> Maybe[Configuration | BadConfiguration | None]:
+    if not isinstance(text, str):
+        return text
+    try:
+        return configuration_file.parse(text)
+    except configuration_file.ConfigurationError as error:
+        return BadConfiguration(error.problems)
+
+
+def _rights(reader: FactReader, deployment: Maybe[Deployment | None], namespace: str) -> Maybe[dict[Right, bool]]:
+    if isinstance(deployment, Unread):
+        return deployment
+    return reader.rights(account(deployment, namespace), needed(deployment, namespace)) if deployment else {}
+
+
+def _probe(reader: FactReader, namespace: str) -> Probe:
+    labels = reader.namespace_labels(namespace)
+    tried = [reader.dry_run(namespace, probing.pod(*asks)) for asks in (probing.PLAIN, probing.TWO_SHARED)]
+    return Probe(namespace, labels, *tried)
+
+
+def _dial(everything: Iterable[Target]) -> list[Contact]:
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(lambda target: dial(target, DIAL_SECONDS), everything))
