@@ -180,6 +180,10 @@ class ControlPlane:
         self._run("kube-apiserver", self._programs.kube_apiserver, self._apiserver_command())
         self._wait("kube-apiserver", f"{self.server}/readyz")
 
+    def kill_controllers(self) -> None:
+        """Kill the controller manager for good: nothing reacts to what is made from then on."""
+        self._processes.pop("kube-controller-manager").kill()
+
     def stop(self) -> None:
         """Kill every process, the ones that depend on others first."""
         for process in reversed(self._processes.values()):

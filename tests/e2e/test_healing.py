@@ -13,6 +13,7 @@ from tests.e2e.cluster import ControlPlane
 from tests.e2e.installation import MUTATING, SECRET, VALIDATING, Installation, configuration_path
 from tests.e2e.objects import ENFORCE, SHARED
 from tests.e2e.stream import PodStream
+from tests.e2e.telling import tell
 from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
@@ -43,7 +44,7 @@ def seconds_until(what: str, probe: Callable[[], bool]) -> float:
     began = time.monotonic()
     wait_for(what, probe, HEALING_SECONDS)
     took = time.monotonic() - began
-    print(f"{what}: {took:.1f} s")  # noqa: T201 - for who looks
+    tell(f"{what}: {took:.1f} s")
     return took
 
 

@@ -13,6 +13,7 @@ from tests.e2e.installation import Installation
 from tests.e2e.namespaces import Namespaces
 from tests.e2e.objects import ENFORCE, GPU, MIG, SHARED, limits_of, pod, pod_spec
 from tests.e2e.stream import CREATED, Attempt, PodStream
+from tests.e2e.telling import tell
 
 pytestmark = pytest.mark.e2e
 
@@ -45,7 +46,7 @@ def test_the_first_pod_of_a_new_namespace_is_judged_by_its_label(
         seconds = (time.monotonic() - began) / NEW_NAMESPACES
     (replica,) = installation.replicas
     misses = replica.metric("gpuwarden_namespace_cache_misses_total", outcome="found")
-    print(f"{seconds * 1000:.0f} ms for a namespace and its pod; {misses:.0f} namespaces were read live so far")  # noqa: T201 - for who looks
+    tell(f"{seconds * 1000:.0f} ms for a namespace and its pod; {misses:.0f} namespaces were read live so far")
     assert seconds < 1
     for answer in answers:
         if asks is None:
@@ -97,7 +98,7 @@ def test_relabelled_under_load_no_pod_is_judged_by_an_older_label_than_a_second_
         settled = time.monotonic()
         stream.wait_for_more(50)
     stale = [staleness(attempt, history) for attempt in stream.attempts if attempt.status == CREATED]
-    print(f"{stream.report()}\nthe most outdated label was {max(stale) * 1000:.0f} ms old")  # noqa: T201 - for who looks
+    tell(f"{stream.report()}\nthe most outdated label was {max(stale) * 1000:.0f} ms old")
     assert max(stale) <= STALE_SECONDS
     assert {attempt.asks for attempt in stream.attempts} >= set(ASKS.values())
     # Between the two webhooks' looks at the label it may change; only then may a pod be refused.

@@ -19,6 +19,7 @@ from tests.e2e.objects import ENFORCE, GPU, MIG
 from tests.e2e.release import Release
 from tests.e2e.running import PROBE, Running, is_forgotten, prepare_probe
 from tests.e2e.stream import PodStream
+from tests.e2e.telling import tell
 from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
@@ -126,7 +127,7 @@ def test_pods_are_created_through_install_upgrade_and_uninstall_and_nothing_of_o
         for stream in (without_gpu, plain, rewritten):
             stream.wait_for_more(20)
     for stream in (without_gpu, plain, rewritten):
-        print(stream.report())  # noqa: T201 - for who looks
+        tell(stream.report())
         assert stream.failures == [], stream.report()
     assert {attempt.asks for attempt in enforced} == {MIG}
     assert {attempt.asks for attempt in plain.attempts} == {GPU}

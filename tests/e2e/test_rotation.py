@@ -12,6 +12,7 @@ from tests.e2e.cluster import ControlPlane
 from tests.e2e.installation import Installation
 from tests.e2e.objects import ENFORCE, SHARED
 from tests.e2e.stream import PodStream
+from tests.e2e.telling import tell
 
 pytestmark = pytest.mark.e2e
 
@@ -57,7 +58,7 @@ def test_the_ca_is_rotated_three_times_while_replicas_restart_and_no_admission_f
     ):
         seen = rotations(control_plane, installation, stream, ROTATIONS)
         stream.wait_for_more(100)
-        print(stream.report())  # noqa: T201 - for who looks
+        tell(stream.report())
         assert stream.failures == [], stream.report()
         assert {attempt.asks for attempt in stream.attempts} == {SHARED}
         # Each went through to its end: replicas serve under later authorities, and the first one is forgotten.

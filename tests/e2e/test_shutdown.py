@@ -14,6 +14,7 @@ from tests.e2e.cluster import ControlPlane
 from tests.e2e.installation import Installation
 from tests.e2e.objects import ENFORCE, SHARED
 from tests.e2e.stream import PodStream
+from tests.e2e.telling import tell
 
 pytestmark = pytest.mark.e2e
 
@@ -51,7 +52,7 @@ def test_replicas_are_replaced_under_load_and_no_admission_fails(
 ) -> None:
     with stream_to(control_plane, make_namespace({ENFORCE: "shared"})) as stream:
         codes = [replace_the_replica(installation, stream, signal.SIGTERM) for _ in range(ROUNDS)]
-    print(stream.report())  # noqa: T201 - for who looks
+    tell(stream.report())
     assert stream.failures == [], stream.report()
     assert {attempt.asks for attempt in stream.attempts} == {SHARED}
     assert codes == [0] * ROUNDS
@@ -76,6 +77,6 @@ def test_ended_without_grace_it_takes_admissions_with_it(
             if stream.failures:
                 break
     assert stream.failures
-    print(stream.report())  # noqa: T201 - for who looks
+    tell(stream.report())
     for failure in stream.failures:
         assert "failed calling webhook" in failure.message or "not rewritten" in failure.message

@@ -201,7 +201,7 @@ def test_nothing_that_can_be_read_as_a_pod_makes_the_engine_fail(
     decision = decide(seen, policy, plugin)
     patch(seen, decision.edits)
     asked(decision)
-    list(changes(decision, "becomes"))
+    list(changes(decision))
 
     assert all(finding.message for finding in decision.findings)
     assert judge(applied(pod, decision), policy, plugin).edits == ()

@@ -114,7 +114,9 @@ class TestSelection:
 
         assert [problem.path for problem in selected.problems] == ["metadata.labels[gpuwarden.io/enforce]"]
         assert selected.enforce.name == value
-        assert selected.enforce.unreadable == f"label gpuwarden.io/enforce: {selected.problems[0].message}"
+        assert (
+            selected.enforce.unreadable == f"label gpuwarden.io/enforce can't be read ({selected.problems[0].message})"
+        )
         assert selected.enforce == selected.advise
         for resource in ("nvidia.com/gpu", SHARED):
             assert judge(a_pod(gpu(1, resource)), selected.enforce).denials != ()

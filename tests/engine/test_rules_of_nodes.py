@@ -344,3 +344,12 @@ class TestGkeSelectorsIncomplete:
         pod = a_pod(gpu(0), initContainers=[gpu(1, GPU)], nodeSelector={GKE_CLIENTS: "4"})
 
         assert rules(judge(pod, "any")) == ["gke-selectors-incomplete"]
+
+
+@pytest.mark.parametrize("plugin", [DevicePlugin(), DevicePlugin(rename_by_default=False)])
+@pytest.mark.parametrize("policy", ["shared", "mps", "mig-1g.5gb", "gke-mig-1g.5gb"])
+def test_a_pod_whose_affinity_matches_no_node_is_not_spelled_anew(policy: str, plugin: DevicePlugin) -> None:
+    required = {"nodeSelectorTerms": [{}, {"matchExpressions": []}]}
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+    decision = judge(a_pod(affinity=affinity), policy, plugin)
+    assert (decision.edits, decision.findings) == ((), ())

@@ -54,8 +54,8 @@ class TestGpuNotPermitted:
 
         assert finding.message == (
             'container "train": nvidia.com/gpu: 1 is not permitted in this namespace; '
-            'no GPU is, while the namespace\'s label gpuwarden.io/enforce: "sharde" is not a policy; '
-            'did you mean "shared"?; ask its owner to correct the label'
+            'no GPU is, while its label gpuwarden.io/enforce can\'t be read ("sharde" is not a policy; '
+            'did you mean "shared"?); ask the namespace\'s owner to correct it'
         )
 
 
@@ -79,7 +79,7 @@ class TestFormNotPermitted:
         assert finding.path == "spec.containers[0].resources.limits[nvidia.com/mig-1g.5gb]"
         assert finding.message == (
             'container "train": nvidia.com/mig-1g.5gb: 1 asks for form "mig-1g.5gb", which namespace policy "inference" does '
-            "not permit; it permits mps, gke-mps-4; request one of these, or a plain nvidia.com/gpu to be given mps"
+            "not permit; it permits mps, gke-mps-4; ask for that, or for nvidia.com/gpu without selectors, which becomes mps"
         )
 
     def test_a_form_is_refused_before_its_count_is_looked_at(self) -> None:

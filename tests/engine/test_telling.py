@@ -29,8 +29,8 @@ from webhook.engine.spelling import DevicePlugin
 from webhook.engine.summary import asked, changes
 
 
-def told(pod: Json, policy: str | Policy, plugin: DevicePlugin = RENAMED, verb: str = "becomes") -> list[str]:
-    return list(changes(judge(pod, policy, plugin), verb))
+def told(pod: Json, policy: str | Policy, plugin: DevicePlugin = RENAMED, *, would: bool = False) -> list[str]:
+    return list(changes(judge(pod, policy, plugin), would=would))
 
 
 def test_what_is_asked_is_told_container_by_container() -> None:
@@ -56,14 +56,14 @@ CHANGES = [
         a_pod(gpu("2")),
         "gke-mig-1g.5gb",
         RENAMED,
-        [f'container "train": nvidia.com/gpu: 2 becomes nvidia.com/gpu: 2 on nodes with {GKE_PARTITION}: 1g.5gb'],
+        [f'container "train": nvidia.com/gpu: 2 is placed on nodes with {GKE_PARTITION}: 1g.5gb'],
         id="a selector",
     ),
     pytest.param(
         a_pod(),
         "exclusive",
         NOT_RENAMED,
-        [f"{TRAIN} {GPU}: 1 on nodes with nvidia.com/gpu.{NOT_SHARED}"],
+        [f'container "train": {GPU}: 1 is placed on nodes with nvidia.com/gpu.{NOT_SHARED}'],
         id="a requirement",
     ),
     pytest.param(
@@ -92,7 +92,7 @@ CHANGES = [
         a_policy("exclusive", "mig-1g.5gb"),
         NOT_RENAMED,
         [
-            f'container "{name}": {asks}: 1 becomes {asks}: 1 on nodes with nvidia.com/gpu.{NOT_SHARED}, {MIG}.{NOT_SHARED}'
+            f'container "{name}": {asks}: 1 is placed on nodes with nvidia.com/gpu.{NOT_SHARED}, {MIG}.{NOT_SHARED}'
             for name, asks in (("a", GPU), ("b", MIG))
         ],
         id="two containers on one node",
@@ -138,10 +138,10 @@ def test_what_changes_is_told_container_by_container_or_for_the_pod(
 
 
 def test_what_would_change_is_told_in_the_conditional() -> None:
-    assert told(a_pod(), "shared", verb="would become") == [
+    assert told(a_pod(), "shared", would=True) == [
         'container "train": nvidia.com/gpu: 1 would become nvidia.com/gpu.shared: 1'
     ]
-    assert told(a_pod(), a_policy("exclusive", env={"A": "1"}), verb="would become") == ["pod: would get env A"]
+    assert told(a_pod(), a_policy("exclusive", env={"A": "1"}), would=True) == ["pod: would get env A"]
 
 
 def test_a_quantity_that_nobody_can_read_does_not_stop_the_telling() -> None:

@@ -253,7 +253,7 @@ def _verdict(judgement: Judgement, spec: PodSpec, policy: Policy, plugin: Device
         outcome=decision.outcome,
         exempt=judgement.exempt,
         asks=tuple(summary.asked(decision)),
-        becomes=tuple(summary.changes(decision, "would become")),
+        becomes=tuple(summary.changes(decision, would=True)),
         forms=tuple(_forms(judgement, spec, policy, plugin)),
         findings=judgement.findings,
         operations=judgement.operations,

@@ -16,7 +16,7 @@ def would_be(decision: Decision, policy: Policy) -> list[str]:
     if decision.outcome is Outcome.DENIED:
         told = [f"would be refused: {finding.reason}" for finding in decision.denials]
     elif decision.outcome is Outcome.REWRITTEN:
-        told = [f'{change} by policy "{policy.name}"' for change in changes(decision, "would become")]
+        told = [f'{change} by policy "{policy.name}"' for change in changes(decision, would=True, nodes=False)]
     else:
         told = []
     return told if decision.outcome is Outcome.DENIED else [*told, *advice(decision)]

@@ -81,7 +81,7 @@ def _row(found: Judged) -> table.Row:
     judgement = found.judgement
     asks = summary.asked(judgement.decision)
     line = model.object_line(found.item.source, found.item.line, judgement, asks)
-    return table.Row(line, list(summary.changes(judgement.decision, "becomes")))
+    return table.Row(line, list(summary.changes(judgement.decision)))
 
 
 def _show_diffs(judged: JudgedInput) -> None:

@@ -137,7 +137,7 @@ class PolicyBook:
                 return policy
             message = self.nearest(value)
             problems.append(LabelProblem(f"metadata.labels[{key}]", value, message))
-            return Policy(value, unreadable=f"label {key}: {message}") if key == ENFORCE else ANY_POLICY
+            return Policy(value, unreadable=f"label {key} can't be read ({message})") if key == ENFORCE else ANY_POLICY
 
         enforce = read(ENFORCE, labels.enforce, self.defaults.enforce)
         warn = read(WARN, labels.warn, self.defaults.warn)

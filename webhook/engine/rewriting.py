@@ -71,9 +71,11 @@ def respell(spec: PodSpec, requests: list[Request], policy: Policy, plugin: Devi
     conflicts = tuple(_forms_apart(chosen, policy))
     if conflicts:
         return Respelling(conflicts=conflicts)
+    nodes = NodeConstraints(spec)
+    if nodes.nowhere:
+        return Respelling()  # it can't be told apart by node labels what it is, and it never runs
     edits: list[Edit] = [rename for request, _, spelling in chosen if (rename := _rename(request, spelling))]
     renamed = bool(edits)
-    nodes = NodeConstraints(spec)
     one = chosen[0][2]  # spellings are remembered (see spell), so most pods have this one only
     alike = all(spelling is one for _, _, spelling in chosen)
     spelled = Respelling(spellings=(one,) if alike else tuple(dict.fromkeys(spelling for _, _, spelling in chosen)))

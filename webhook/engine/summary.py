@@ -12,11 +12,15 @@ def asked(decision: Decision) -> list[str]:
     return [f"{ask.container.name}: {' + '.join(map(str, ask.amounts))}" for ask in decision.asks]
 
 
-def changes(decision: Decision, verb: str) -> Iterator[str]:
+def changes(decision: Decision, *, would: bool = False, nodes: bool = True) -> Iterator[str]:
     """What becomes of each container that asks, and then of the pod, in sentences without their end.
 
-    ``verb`` is ``becomes`` or ``would become``.
+    Args:
+        decision: the decision.
+        would: whether it only would: nothing is done.
+        nodes: whether to name the node labels too.
     """
+    becomes, placed = ("would become", "would be placed") if would else ("becomes", "is placed")
     needs = [str(edit.need) for edit in decision.edits if isinstance(edit, AddNeed)]
     on = f" on nodes with {', '.join(needs)}" if needs else ""
     dropped = [edit.key for edit in decision.edits if isinstance(edit, DropKey)]
@@ -28,10 +32,10 @@ def changes(decision: Decision, verb: str) -> Iterator[str]:
         if rename or on:
             told = True
             amount = ask.amounts[0]
-            name = rename.new if rename else amount.resource.name
-            yield f"{ask.name}: {amount} {verb} {name}: {shown(amount.written)}{on}"
+            done = f"{becomes} {rename.new}: {shown(amount.written)}" if rename else placed
+            yield f"{ask.name}: {amount} {done}{on if nodes else ''}"
     if not told:
         rest = [str(edit) for edit in decision.edits if not isinstance(edit, Annotate | AddEnv)]
         rest += sorted({f"env {edit.name}" for edit in decision.edits if isinstance(edit, AddEnv)})
         if rest:
-            yield f"pod: {'would get' if verb.startswith('would') else 'gets'} {', '.join(rest)}"
+            yield f"pod: {'would get' if would else 'gets'} {', '.join(rest)}"

@@ -107,6 +107,13 @@ class Chromium:
             event["params"]["request"]["url"] for event in self.events if event["method"] == "Network.requestWillBeSent"
         ]
 
+    def sent(self) -> list[str]:
+        """The addresses that something went to: the browser tells of those that the page's policy stops, too."""
+        failed = (event["params"] for event in self.events if event["method"] == "Network.loadingFailed")
+        stopped = {params["requestId"] for params in failed if params.get("blockedReason") == "csp"}
+        asked = (event["params"] for event in self.events if event["method"] == "Network.requestWillBeSent")
+        return [params["request"]["url"] for params in asked if params["requestId"] not in stopped]
+
     def complaints(self) -> list[str]:
         """Errors and warnings that the browser or the page's scripts logged."""
         told = [

@@ -38,11 +38,11 @@ CONTRAST = """
 """Text whose contrast with its background is below WCAG 2.2 AA (1.4.3), or that is too small to read."""
 
 OVERFLOWING = """
-[...document.querySelectorAll("body *")]
+[...document.querySelectorAll("body *:not(#table tr:nth-child(n+20), #table tr:nth-child(n+20) *)")]
   .filter((e) => !e.closest(".scroll, .skip, .unseen, svg") && e.getBoundingClientRect().right > innerWidth + 1)
   .map((e) => `${e.tagName}.${e.className}`)
 """
-"""What stands out of the window on the right, other than in a region that scrolls."""
+"""What stands out of the window on the right, other than in a region that scrolls; of the workloads, among the first."""
 
 FOCUSABLE = """
 [...document.querySelectorAll("a[href], button, input, select, summary, [tabindex='0']")]

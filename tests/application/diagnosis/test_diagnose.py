@@ -22,7 +22,7 @@ def test_every_check_of_the_charts_own_objects_is_well() -> None:
 @pytest.mark.parametrize("fact", sorted(READ))
 def test_a_fact_that_cannot_be_read_makes_checks_unknown_and_never_fails(fact: str) -> None:
     unread = Unread("list secrets of kings", "GET /x: 403 forbidden", forbidden=True)
-    value = {key: unread for key in getattr(healthy(), fact)} if fact in {"services", "slices"} else unread
+    value = dict.fromkeys(getattr(healthy(), fact), unread) if fact in {"services", "slices"} else unread
     found = diagnose(healthy(**{fact: value}))
     assert {result.status for result in found} <= {Status.OK, Status.UNKNOWN}
     assert complete(found)

@@ -12,13 +12,12 @@ from tests.application.diagnosis.world import (
     complete,
     healthy,
     mutating,
-    namespaces,
     results,
     the_result,
     troubled,
     validating,
 )
-from webhook.application.diagnosis.facts import Facts, Namespaces
+from webhook.application.diagnosis.facts import Facts, Namespaces, Unread
 from webhook.application.diagnosis.results import Status
 from webhook.application.diagnosis.webhooks import WebhookConfiguration
 
@@ -66,8 +65,6 @@ BROKEN = [
 
 @pytest.mark.parametrize(("facts", "check", "status", "says"), BROKEN, ids=[f"{b[1]}: {b[3]}" for b in BROKEN])
 def test_each_defect_is_found_by_its_check_and_by_no_other(facts: Facts, check: str, status: Status, says: str) -> None:
-    if facts.mutating is not None:
-        facts = dataclasses.replace(facts, all_mutating=[facts.mutating])
     assert troubled(facts) == {check: status}
     found = results(facts, check)
     assert any(says in result.seen for result in found), found
@@ -151,6 +148,9 @@ def test_mutating_webhooks_that_come_later_are_a_note(others: list[WebhookConfig
     assert says in result.seen
 
 
-def test_where_the_namespaces_cannot_be_read_their_names_are_what_the_api_server_makes_them() -> None:
-    assert the_result(healthy(), "exclusions").status is Status.OK
-    assert the_result(healthy(namespaces=namespaces(2)), "exclusions").status is Status.OK
+@pytest.mark.parametrize(("version", "status"), [((1, 21), Status.OK), ((1, 20), Status.UNKNOWN)])
+def test_where_namespaces_cannot_be_read_their_names_are_known_labels_from_1_21_on(
+    version: tuple[int, int], status: Status
+) -> None:
+    unread = Unread("list namespaces", "GET: 403", forbidden=True)
+    assert the_result(healthy(namespaces=unread, version=version), "exclusions").status is status

@@ -14,7 +14,7 @@ def gpu_not_permitted(ask: Ask, policy: Policy) -> Finding | None:
     path = ask.field(amount)
     reason = f"{ask.name}: {amount} is not permitted"
     if policy.unreadable:
-        detail = f"no GPU is, while the namespace's {policy.unreadable}; ask its owner to correct the label"
+        detail = f"no GPU is, while its {policy.unreadable}; ask the namespace's owner to correct it"
         return deny(Rule.GPU_NOT_PERMITTED, path, f"{reason} in this namespace", detail)
     detail = "remove the request, or use a namespace whose policy permits GPUs"
     return deny(Rule.GPU_NOT_PERMITTED, path, f'{reason} under namespace policy "{policy.name}"', detail)
@@ -27,7 +27,7 @@ def form_not_permitted(ask: Ask, amount: Amount, stated: tuple[Form, ...], polic
         Rule.FORM_NOT_PERMITTED,
         ask.field(amount),
         f'{ask.name}: {amount} asks for form "{stated[0]}", which namespace policy "{policy.name}" does not permit',
-        f"it permits {permitted}; request one of these, or a plain nvidia.com/gpu to be given {policy.forms[0]}",
+        f"it permits {permitted}; ask for that, or for nvidia.com/gpu without selectors, which becomes {policy.forms[0]}",
     )
 
 

@@ -1,0 +1,222 @@
+"""Checks of the configuration, labels, nodes and quotas."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from tests.application.diagnosis.world import (
+    GPU,
+    NAME_LABEL,
+    SHARED,
+    STRATEGY,
+    a_node,
+    a_quota,
+    complete,
+    configured,
+    healthy,
+    mutating,
+    namespaces,
+    results,
+    the_result,
+    troubled,
+    validating,
+)
+from webhook.application.diagnosis.documents import Node
+from webhook.application.diagnosis.facts import BadConfiguration, Namespaces
+from webhook.application.diagnosis.results import Status
+from webhook.engine.forms import parse
+from webhook.engine.policy import Policy
+
+HEADER = "apiVersion: gpuwarden.io/v1\nkind: Configuration\n"
+NEEDS_CONFIGURATION = {"failure-policies", "labels", "label-effects", "nodes", "rename-by-default", "quotas"}
+
+
+@pytest.mark.parametrize(
+    ("configuration", "says"),
+    [
+        (None, "there is no ConfigMap gpuwarden-system/gpuwarden"),
+        (BadConfiguration(("mode: is wrong", "x: is not known")), "mode: is wrong; x: is not known"),
+    ],
+)
+def test_a_configuration_that_cannot_be_used_fails_once_and_leaves_the_rest_unknown(
+    configuration: Any, says: str
+) -> None:
+    facts = healthy(configuration=configuration)
+    assert troubled(facts) == {"configuration": Status.FAIL, **dict.fromkeys(NEEDS_CONFIGURATION, Status.UNKNOWN)}
+    assert says in the_result(facts, "configuration").seen
+
+
+def labelled(**labels: str) -> Namespaces:
+    """One namespace, team-a, with labels of ours."""
+    ours = {f"gpuwarden.io/{key}": value for key, value in labels.items()}
+    there = dict(namespaces().labels)
+    return Namespaces(9, {**there, "team-a": {NAME_LABEL: "team-a", **ours}})
+
+
+@pytest.mark.parametrize(
+    ("labels", "status", "says"),
+    [
+        ({"enforce": "any"}, Status.OK, ""),
+        ({"enforce": "mpss"}, Status.FAIL, 'metadata.labels[gpuwarden.io/enforce]: "mpss" is not a policy; did you mean "mps"'),
+        ({"warn": "mpss"}, Status.WARN, "metadata.labels[gpuwarden.io/warn]"),
+        ({"audit": "gke-mps-99"}, Status.WARN, 'did you mean "gke-mps-48"?'),
+    ],
+)  # fmt: skip
+def test_a_label_that_names_no_policy_is_found_with_the_nearest(
+    labels: dict[str, str], status: Status, says: str
+) -> None:
+    (result,) = results(healthy(namespaces=labelled(**labels)), "labels")
+    assert result.status is status
+    assert says in result.seen
+    assert complete([result])
+
+
+def test_each_bad_label_of_a_namespace_is_found() -> None:
+    found = results(healthy(namespaces=labelled(enforce="x", warn="y", audit="any")), "labels")
+    assert [result.status for result in found] == [Status.FAIL, Status.WARN]
+
+
+def test_hundreds_of_bad_labels_are_counted_after_the_first() -> None:
+    found = results(healthy(namespaces=namespaces(**{f"t{n}": "mpss" for n in range(300)})), "labels")
+    assert len(found) == 21
+    assert found[-1].seen == "280 more labels can't be read"
+    assert {result.status for result in found} == {Status.FAIL}
+
+
+def test_a_label_on_an_exempt_namespace_or_one_that_webhooks_leave_out_has_no_effect() -> None:
+    facts = healthy(namespaces=namespaces(gpu_operator="mps"))
+    assert the_result(facts, "label-effects").status is Status.WARN
+    assert "is labelled and exempt" in the_result(facts, "label-effects").seen
+    selector = {"matchExpressions": [{"key": NAME_LABEL, "operator": "In", "values": ["team-b"]}]}
+    facts = healthy(namespaces=namespaces(team_a="any", team_b="any"))
+    facts = validating(mutating(facts, namespaceSelector=selector), namespaceSelector=selector)
+    (result,) = results(facts, "label-effects")
+    assert result.status is Status.WARN
+    assert "team-a is labelled, and the webhooks' namespaceSelector leaves it out" in result.seen
+
+
+SHARING = a_node("s", {GPU: 0, SHARED: 8}, **{STRATEGY: "time-slicing"})
+MPS = a_node("m", {SHARED: 8}, **{STRATEGY: "mps"})
+WHOLE = a_node("w", {GPU: 8}, **{STRATEGY: "none"})
+KEPT_NAME = a_node("k", {GPU: 32}, **{STRATEGY: "time-slicing", "nvidia.com/gpu.product": "A100-SHARED"})
+PRODUCT_ONLY = a_node("p", {GPU: 32}, **{"nvidia.com/gpu.product": "Tesla-T4-SHARED"})
+MIG = a_node("g", {"nvidia.com/mig-1g.5gb": 7})
+MIG_KEPT = a_node("h", {"nvidia.com/mig-1g.5gb": 14}, **{"nvidia.com/mig-1g.5gb.sharing-strategy": "time-slicing"})
+GKE = a_node("e", {GPU: 4}, **{
+    "cloud.google.com/gke-gpu-sharing-strategy": "time-sharing",
+    "cloud.google.com/gke-max-shared-clients-per-gpu": "4",
+})  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("policy", "fits"),
+    [
+        ("shared", {"s", "m"}),
+        ("mps", {"m"}),
+        ("time-slicing", {"s"}),
+        ("exclusive", {"w", "k", "p", "e"}),  # by the resource alone, where shared GPUs are renamed
+        ("mig-1g.5gb", {"g", "h"}),
+        ("mig-3g.20gb", set()),
+        ("gke-time-sharing-4", {"e"}),
+        ("gke-time-sharing-8", set()),
+        ("any", None),
+        ("none", None),
+    ],
+)
+def test_some_node_must_offer_what_plain_requests_become(policy: str, fits: set[str] | None) -> None:
+    for node in (SHARING, MPS, WHOLE, KEPT_NAME, PRODUCT_ONLY, MIG, MIG_KEPT, GKE):
+        result = the_result(healthy(namespaces=namespaces(team_a=policy), nodes=[node]), "nodes")
+        expected = Status.OK if fits is None or node.metadata.name in fits else Status.WARN
+        assert result.status is expected, (node.metadata.name, result)
+
+
+def test_the_warning_names_the_namespaces_the_resource_and_the_labels() -> None:
+    result = the_result(healthy(namespaces=namespaces(team_a="mps", team_b="mps"), nodes=[SHARING]), "nodes")
+    assert result.seen == f'no node offers what policy "mps" asks for: {SHARED}; {STRATEGY}: mps'
+    assert "namespaces team-a, team-b" in result.means
+
+
+def test_a_configured_policys_own_selector_counts_but_not_what_its_form_contradicts() -> None:
+    mps = parse("mps")
+    assert mps
+    pool = Policy("pool", (mps,), node_selector={"pool": "gpu", STRATEGY: "time-slicing"})
+    facts = healthy(configuration=configured(policies={"pool": pool}), namespaces=namespaces(team_a="pool"))
+    assert the_result(dataclasses.replace(facts, nodes=[MPS]), "nodes").status is Status.WARN
+    in_pool = a_node("m", {SHARED: 8}, **{STRATEGY: "mps", "pool": "gpu"})
+    assert the_result(dataclasses.replace(facts, nodes=[in_pool]), "nodes").status is Status.OK
+
+
+def test_the_default_policy_is_in_use_by_every_namespace_without_a_label() -> None:
+    facts = healthy(configuration=configured(HEADER + "defaults: {enforce: mps}\n"))
+    result = the_result(facts, "nodes")
+    assert (result.status, "every namespace without a label" in result.means) == (Status.WARN, True)
+
+
+def test_exempt_namespaces_and_unreadable_labels_ask_for_no_node() -> None:
+    facts = healthy(namespaces=namespaces(gpu_operator="mps", team_a="mpss"))
+    assert the_result(facts, "nodes").status is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("renames", "nodes", "status"),
+    [
+        (True, [], Status.OK),
+        (False, [WHOLE, MIG, GKE], Status.OK),
+        (True, [SHARING, MPS], Status.OK),
+        (False, [SHARING, WHOLE], Status.FAIL),
+        (False, [SHARING, KEPT_NAME], Status.WARN),
+        (False, [KEPT_NAME, PRODUCT_ONLY, MIG_KEPT], Status.OK),
+        (True, [KEPT_NAME], Status.FAIL),
+        (True, [PRODUCT_ONLY], Status.FAIL),
+        (True, [MIG_KEPT], Status.FAIL),
+        (True, [SHARING, PRODUCT_ONLY], Status.WARN),
+        (True, [a_node("down", {}, **{STRATEGY: "mps"})], Status.OK),
+    ],
+)
+def test_rename_by_default_must_be_the_device_plugins(renames: bool, nodes: list[Node], status: Status) -> None:  # noqa: FBT001 - a parameter of the table
+    result = the_result(healthy(configuration=configured(plugin=renames), nodes=nodes), "rename-by-default")
+    assert result.status is status, result
+    assert complete([result])
+    if status is Status.FAIL:
+        assert result.mend.startswith(f"set config.devicePlugin.renameByDefault to {str(not renames).lower()}")
+
+
+@pytest.mark.parametrize(
+    ("policy", "hard", "missing"),
+    [
+        ("shared", {"requests.nvidia.com/gpu": "4"}, "requests.nvidia.com/gpu.shared"),
+        ("mig-1g.5gb", {"requests.nvidia.com/gpu": "4"}, "requests.nvidia.com/mig-1g.5gb"),
+        ("shared", {"requests.nvidia.com/gpu": "4", "requests.nvidia.com/gpu.shared": "4"}, None),
+        ("shared", {"requests.nvidia.com/gpu.shared": "4"}, None),
+        ("exclusive", {"requests.nvidia.com/gpu": "4"}, None),
+        ("gke-mps-4", {"requests.nvidia.com/gpu": "4"}, None),
+        ("any", {"requests.nvidia.com/gpu": "4"}, None),
+        ("shared", {"requests.cpu": "4", "pods": "3"}, None),
+        ("mpss", {"requests.nvidia.com/gpu": "4"}, None),
+    ],
+)
+def test_a_quota_on_a_name_that_pods_no_longer_have_limits_nothing(
+    policy: str, hard: dict[str, str], missing: str | None
+) -> None:
+    result = the_result(healthy(namespaces=namespaces(team_a=policy), quotas=[a_quota("team-a", **hard)]), "quotas")
+    if missing is None:
+        assert result.status is Status.OK
+    else:
+        assert (result.status, result.mend) == (Status.WARN, f"add {missing} to the ResourceQuota")
+
+
+def test_two_quotas_of_a_namespace_count_together_and_those_of_exempt_ones_not() -> None:
+    quotas = [a_quota("team-a", **{f"requests.{name}": "1"}) for name in (GPU, SHARED)]
+    facts = healthy(namespaces=namespaces(team_a="shared"), quotas=quotas)
+    assert the_result(facts, "quotas").status is Status.OK
+    facts = healthy(
+        namespaces=namespaces(gpu_operator="shared"), quotas=[a_quota("gpu-operator", **{f"requests.{GPU}": "1"})]
+    )
+    assert the_result(facts, "quotas").status is Status.OK
+
+
+def test_the_default_policys_quotas_are_judged_in_namespaces_without_a_label() -> None:
+    configuration = configured(HEADER + "defaults: {enforce: shared}\n")
+    facts = healthy(configuration=configuration, nodes=[SHARING], quotas=[a_quota("plain", **{f"requests.{GPU}": "1"})])
+    assert the_result(facts, "quotas").status is Status.WARN

@@ -1,0 +1,147 @@
+"""Checks of replicas, their nodes and budget, and of the rights of their account."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.application.diagnosis.world import (
+    NAMESPACE,
+    a_pod,
+    complete,
+    documents,
+    healthy,
+    results,
+    the,
+    the_result,
+    troubled,
+)
+from webhook.application.diagnosis.documents import Budget, Deployment
+from webhook.application.diagnosis.facts import Right, Unread
+from webhook.application.diagnosis.results import Status
+from webhook.application.diagnosis.rights import account, needed
+
+
+def a_deployment(available: int, replicas: int = 2) -> Deployment:
+    document = msgspec.to_builtins(the("Deployment", Deployment))
+    document["spec"]["replicas"] = replicas
+    return msgspec.convert({**document, "status": {"availableReplicas": available}}, Deployment)
+
+
+def with_arguments(*arguments: str) -> Deployment:
+    document = msgspec.to_builtins(the("Deployment", Deployment))
+    document["spec"]["template"]["spec"]["containers"][0]["args"] = list(arguments)
+    return msgspec.convert(document, Deployment)
+
+
+def a_budget(**status: int) -> Budget:
+    return msgspec.convert({**msgspec.to_builtins(the("PodDisruptionBudget", Budget)), "status": status}, Budget)
+
+
+@pytest.mark.parametrize(
+    ("deployment", "status", "says"),
+    [
+        (None, Status.FAIL, "there is no Deployment gpuwarden-system/gpuwarden"),
+        (a_deployment(0), Status.FAIL, "0 of 2 replicas available"),
+        (a_deployment(1), Status.WARN, "1 of 2 replicas available"),
+        (a_deployment(1, 1), Status.WARN, "1 of 1 replicas available"),
+        (a_deployment(2), Status.OK, "2 of 2 replicas available"),
+        (a_deployment(3, 3), Status.OK, "3 of 3 replicas available"),
+    ],
+)
+def test_two_replicas_are_enough(deployment: Deployment | None, status: Status, says: str) -> None:
+    result = the_result(healthy(deployment=deployment), "replicas")
+    assert (result.status, result.seen) == (status, says)
+    assert complete([result])
+
+
+@pytest.mark.parametrize(
+    ("pod", "says"),
+    [
+        (a_pod("b", ready=False, waiting="ImagePullBackOff"), "; b: ImagePullBackOff"),
+        (a_pod("b", ready=False), "; b: not ready"),
+        (a_pod("b", ready=False, phase="Pending"), "; b: Pending"),
+    ],
+)
+def test_why_a_replica_is_not_there_is_said_where_pods_can_be_read(pod: Any, says: str) -> None:
+    facts = healthy(deployment=a_deployment(1), pods=[a_pod("a"), pod])
+    assert the_result(facts, "replicas").seen.endswith(says)
+    unread = healthy(deployment=a_deployment(1), pods=Unread("list pods", "403", forbidden=True))
+    assert the_result(unread, "replicas").seen == "1 of 2 replicas available"
+
+
+def test_replicas_on_one_node_are_warned_of_and_those_of_others_do_not_count() -> None:
+    assert the_result(healthy(pods=[a_pod("a"), a_pod("b")]), "spread").status is Status.WARN
+    assert the_result(healthy(pods=[a_pod("a"), a_pod("b", ready=False)]), "spread").status is Status.OK
+    stranger = msgspec.structs.replace(a_pod("x", node="n9"), metadata=type(a_pod("x").metadata)(name="x"))
+    assert the_result(healthy(pods=[a_pod("a"), a_pod("b"), stranger]), "spread").status is Status.WARN
+
+
+OF_OTHERS = msgspec.convert({"metadata": {"name": "x"}, "spec": {"selector": {"matchLabels": {"a": "b"}}}}, Budget)
+
+
+@pytest.mark.parametrize(
+    ("budgets", "replicas", "status"),
+    [
+        ([], 2, Status.WARN),
+        ([], 1, Status.OK),
+        ([OF_OTHERS], 2, Status.WARN),
+        ([a_budget(disruptionsAllowed=1, currentHealthy=2, expectedPods=2)], 2, Status.OK),
+        ([a_budget(disruptionsAllowed=0, currentHealthy=1, expectedPods=2)], 2, Status.OK),
+        ([a_budget(disruptionsAllowed=0, currentHealthy=2, expectedPods=2)], 2, Status.WARN),
+    ],
+)  # fmt: skip
+def test_a_budget_protects_and_does_not_block(budgets: list[Budget], replicas: int, status: Status) -> None:
+    facts = healthy(budgets=budgets, deployment=a_deployment(replicas, replicas))
+    assert the_result(facts, "disruption-budget").status is status
+
+
+def granted() -> set[Right]:
+    """Every right that the chart's roles give, as they are rendered with the defaults."""
+    roles = [document for document in documents() if document["kind"] in {"ClusterRole", "Role"}]
+    return {
+        Right(verb, resource, group, role["metadata"].get("namespace", ""), name)
+        for role in roles
+        for rule in role["rules"]
+        for verb in rule["verbs"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for name in rule.get("resourceNames", [""])
+    }
+
+
+def test_what_is_asked_for_is_what_the_chart_grants() -> None:
+    """And that is what the program uses: tests/deploy/test_running.py."""
+    assert set(needed(the("Deployment", Deployment), NAMESPACE)) == granted()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "verbs"),
+    [
+        (("serve", "--webhook-configuration=w", "--ca-bundle-file=/ca.crt"), {"get", "list", "watch", "patch"}),
+        (("serve", "--webhook-configuration", "w"), {"get", "list", "watch"}),
+        (("serve", "--namespaces=/n.yaml"), set()),
+        (("serve", "--manage-certificates", "--ca-secret=s", "--namespaces=/n.yaml"), {"get", "patch", "create"}),
+        ((), {"get", "list", "watch"}),
+    ],
+)
+def test_the_rights_follow_the_command_line(arguments: tuple[str, ...], verbs: set[str]) -> None:
+    assert {right.verb for right in needed(with_arguments(*arguments), NAMESPACE)} == verbs
+
+
+def test_rights_that_are_lacking_fail_and_are_named_once_a_resource() -> None:
+    deployment = the("Deployment", Deployment)
+    rights = {
+        right: right.verb != "patch" and right.resource != "namespaces" for right in needed(deployment, NAMESPACE)
+    }
+    found = results(healthy(rights=rights), "rights")
+    assert troubled(healthy(rights=rights)) == {"rights": Status.FAIL}
+    user = account(deployment, NAMESPACE)
+    assert user == "system:serviceaccount:gpuwarden-system:gpuwarden"
+    assert [result.seen for result in found] == [
+        f"{user} may not get namespaces, list namespaces, watch namespaces",
+        f"{user} may not patch mutatingwebhookconfigurations/gpuwarden",
+        f"{user} may not patch validatingwebhookconfigurations/gpuwarden",
+        f"{user} may not patch secrets/gpuwarden-ca -n gpuwarden-system",
+    ]
+    assert complete(found)

@@ -1,0 +1,445 @@
+"""``gpuwarden audit``: from a cluster or files to what people and programs read, and the exit code."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.adapters.kubernetes.faults import refusal
+from tests.adapters.kubernetes.support import write_kubeconfig
+from tests.adapters.kubernetes.workload_server import WorkloadServer
+from tests.builders import SHARED, Json, a_pod, gpu
+from tests.cli.commands import Ran, deployment, namespace, run
+
+OUTPUTS = ("table", "json", "junit", "sarif", "csv", "html")
+
+
+@pytest.fixture(autouse=True)
+def no_cluster_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whatever this machine has, a test sees none of it."""
+    for variable in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "GPUWARDEN_KUBECONFIG", "GPUWARDEN_CONFIG"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("time.sleep", lambda _: None)
+
+
+@pytest.fixture
+def cluster() -> Iterator[WorkloadServer]:
+    """Three namespaces: one that shares, one that permits whole GPUs, one whose label is misspelled."""
+    with WorkloadServer() as server:
+        server.serves = {"wgpolicyk8s.io/v1alpha2"}
+        server.set_namespace("team-a", enforce="shared", audit="mig-1g.5gb")
+        server.set_namespace("team-b", enforce="exclusive")
+        server.set_namespace("team-c", enforce="shred")
+        server.add(
+            *(pod(f"web-1-{number}", owner=("ReplicaSet", "web-1")) for number in range(30)),
+            thing("ReplicaSet", "web-1", owner=("Deployment", "web")),
+            thing("Deployment", "web"),
+            thing("Deployment", "sweep", pods=a_pod(gpu(2))),
+            thing("StatefulSet", "train", "team-b", pods=a_pod(gpu(8))),
+            thing("Deployment", "site", "team-b", pods=a_pod({"name": "site"})),
+        )
+        yield server
+
+
+@pytest.fixture
+def kubeconfig(cluster: WorkloadServer, tmp_path: Path) -> Path:
+    return write_kubeconfig(tmp_path / "kubeconfig", cluster.url, token="s3cret")  # noqa: S106 - a test's own
+
+
+def thing(
+    kind: str, name: str, space: str = "team-a", *, pods: Json | None = None, owner: tuple[str, str] | None = None
+) -> Json:
+    metadata: Json = {"name": name, "namespace": space, "uid": f"uid-of-{name}"}
+    if owner:
+        kind_of, name_of = owner
+        reference = {"apiVersion": "apps/v1", "kind": kind_of, "name": name_of, "uid": f"uid-of-{name_of}"}
+        metadata["ownerReferences"] = [reference | {"controller": True}]
+    return {"apiVersion": "apps/v1", "kind": kind, "metadata": metadata, "spec": {"template": pods or a_pod()}}
+
+
+def pod(name: str, space: str = "team-a", *, owner: tuple[str, str] | None = None) -> Json:
+    made = thing("Pod", name, space, owner=owner)
+    return made | {"apiVersion": "v1", "spec": a_pod()["spec"], "status": {"phase": "Running"}}
+
+
+def audited(*arguments: str | Path) -> Any:
+    """The JSON report of an audit, whatever its exit code."""
+    return json.loads(run("audit", *arguments, "-o", "json").out)
+
+
+def outcomes(report: Any) -> dict[str, str]:
+    return {f"{line['namespace']}/{line['kind']}/{line['name']}": line["decision"] for line in report["objects"]}
+
+
+class TestCluster:
+    def test_of_every_namespace_by_its_label_a_controller_a_line(self, kubeconfig: Path) -> None:
+        report = audited("--kubeconfig", kubeconfig)
+
+        assert outcomes(report) == {
+            "team-a/Deployment/sweep": "denied",
+            "team-a/Deployment/web": "rewritten",
+            "team-b/StatefulSet/train": "unchanged",
+        }
+        web = report["objects"][1]
+        assert web["pods"] == {"unchanged": 0, "rewritten": 30, "denied": 0, "exempt": 0}
+        assert (web["judged"], web["uid"], web["source"]) == ("template", "uid-of-web", None)
+        assert web["patch"][0]["path"].startswith("/spec/template/spec/containers/0")
+        assert report["totals"]["seen"]["pods"] == 30
+        assert report["totals"]["workloads"] == {"unchanged": 1, "rewritten": 1, "denied": 1, "exempt": 0}
+        assert report["origin"].startswith("http://127.0.0.1:")
+
+    def test_of_one_namespace_looks_nowhere_else(self, kubeconfig: Path, cluster: WorkloadServer) -> None:
+        assert list(outcomes(audited("--kubeconfig", kubeconfig, "-n", "team-b"))) == ["team-b/StatefulSet/train"]
+        assert all("/namespaces/team-b" in seen.path for seen in cluster.requests)
+
+    def test_of_several_namespaces_looks_at_each(self, kubeconfig: Path) -> None:
+        report = audited("--kubeconfig", kubeconfig, "-n", "team-b", "-n", "team-a", "-n", "team-b")
+        assert len(outcomes(report)) == 3
+
+    def test_what_if_one_namespace_had_another_policy(self, kubeconfig: Path) -> None:
+        report = audited("--kubeconfig", kubeconfig, "--assume", "team-b=mig-1g.5gb")
+        assert outcomes(report)["team-b/StatefulSet/train"] == "rewritten"
+        assert outcomes(report)["team-a/Deployment/web"] == "rewritten", "by its own label"
+        assert report["assumptions"] == ["team-b=mig-1g.5gb"]
+
+    def test_what_if_all_had_and_one_another(self, kubeconfig: Path) -> None:
+        report = audited("--kubeconfig", kubeconfig, "--assume", "team-b=none", "--assume", "*=exclusive")
+        assert outcomes(report) == {
+            "team-a/Deployment/sweep": "unchanged",
+            "team-a/Deployment/web": "unchanged",
+            "team-b/StatefulSet/train": "denied",
+        }
+
+    def test_by_another_label(self, kubeconfig: Path) -> None:
+        report = audited("--kubeconfig", kubeconfig, "--mode", "audit")
+        assert report["judgedBy"] == "audit"
+        assert {line["policy"] for line in report["objects"]} == {"mig-1g.5gb", "any"}
+
+    def test_tells_of_labels_that_name_no_policy(self, kubeconfig: Path) -> None:
+        (note,) = audited("--kubeconfig", kubeconfig)["notes"]
+        assert note.startswith(
+            'namespace team-c: metadata.labels[gpuwarden.io/enforce]: "shred" is not a policy; did you mean'
+        )
+
+    def test_writes_nothing(self, kubeconfig: Path, cluster: WorkloadServer) -> None:
+        run("audit", "--kubeconfig", kubeconfig)
+        assert {seen.method for seen in cluster.requests} == {"GET"}
+
+    def test_shows_no_bar_where_there_is_no_terminal(self, kubeconfig: Path) -> None:
+        assert run("audit", "--kubeconfig", kubeconfig).err == ""
+
+    def test_takes_the_context_that_is_asked_for(self, kubeconfig: Path) -> None:
+        assert audited("--kubeconfig", kubeconfig, "--context", "here")["objects"]
+        ran = run("audit", "--kubeconfig", kubeconfig, "--context", "there")
+        assert (ran.code, "there" in ran.err) == (2, True)
+
+
+class TestFiles:
+    def test_are_judged_by_the_namespaces_among_them(self, tmp_path: Path) -> None:
+        (tmp_path / "a.yaml").write_text(
+            deployment("web", namespace="team-a") + "---\n" + namespace("team-a", enforce="mps")
+        )
+        report = audited(tmp_path)
+        (line,) = report["objects"]
+        assert (line["decision"], line["policy"], line["judged"]) == ("rewritten", "mps", "template")
+        assert (line["source"], line["line"]) == (str(tmp_path / "a.yaml"), 2)
+        assert report["origin"] == "files"
+
+    def test_are_judged_by_assumptions_and_given_namespaces(self, tmp_path: Path) -> None:
+        manifest, namespaces = tmp_path / "m.yaml", tmp_path / "namespaces.yaml"
+        manifest.write_text(deployment("a", namespace="team-a") + "---\n" + deployment("b", namespace="team-b"))
+        namespaces.write_text(namespace("team-a", enforce="none"))
+        report = audited(manifest, "--namespaces", namespaces, "--assume", "team-b=shared")
+        assert outcomes(report) == {"team-a/Deployment/a": "denied", "team-b/Deployment/b": "rewritten"}
+
+    def test_of_a_namespace_are_chosen_and_those_that_name_none_count_as_in_it(self, tmp_path: Path) -> None:
+        manifest = tmp_path / "m.yaml"
+        manifest.write_text(deployment("a", namespace="team-a") + "---\n" + deployment("b"))
+        assert set(outcomes(audited(manifest, "-n", "team-a"))) == {"team-a/Deployment/a", "team-a/Deployment/b"}
+        assert set(outcomes(audited(manifest, "-n", "team-b"))) == {"team-b/Deployment/b"}
+        assert set(outcomes(audited(manifest))) == {"team-a/Deployment/a", "default/Deployment/b"}
+
+    def test_of_a_dump_are_grouped_by_controller(self) -> None:
+        items = [
+            *(pod(f"web-1-{number}", owner=("ReplicaSet", "web-1")) for number in range(3)),
+            thing("ReplicaSet", "web-1", owner=("Deployment", "web")),
+            thing("ReplicaSet", "web-0", owner=("Deployment", "web")),
+            thing("Deployment", "web"),
+            pod("done") | {"status": {"phase": "Succeeded"}},
+        ]
+        dump = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+        ran = run("audit", "-", "--assume", "*=shared", "-o", "json", stdin=dump)
+        (line,) = json.loads(ran.out)["objects"]
+        assert (line["kind"], line["name"], line["pods"]["rewritten"]) == ("Deployment", "web", 3)
+
+    def test_pods_in_manifests_are_not_running(self, tmp_path: Path) -> None:
+        manifest = pod("notebook")
+        del manifest["status"]
+        (tmp_path / "pod.json").write_text(json.dumps(manifest))
+        (line,) = audited(tmp_path, "--assume", "*=shared")["objects"]
+        assert (line["judged"], sum(line["pods"].values())) == ("template", 0)
+
+    def test_with_the_same_object_twice_are_two_lines(self, tmp_path: Path) -> None:
+        (tmp_path / "base.yaml").write_text(deployment("web"))
+        (tmp_path / "overlay.yaml").write_text(deployment("web", gpu=2))
+        report = audited(tmp_path, "--assume", "*=shared")
+        assert [line["decision"] for line in report["objects"]] == ["rewritten", "denied"]
+
+    def test_never_ask_a_cluster(self, tmp_path: Path, kubeconfig: Path, cluster: WorkloadServer) -> None:
+        (tmp_path / "m.yaml").write_text(deployment())
+        run("audit", tmp_path / "m.yaml", "--kubeconfig", kubeconfig)
+        assert cluster.requests == []
+
+
+class TestOutput:
+    def test_is_a_table_unless_something_else_is_asked_for(self, kubeconfig: Path) -> None:
+        out = " ".join(run("audit", "--kubeconfig", kubeconfig).out.split())
+        assert "Deployment web" in out
+        assert "30 rewritten" in out
+        assert "StatefulSet train" not in out
+        assert "3 workloads ask for GPUs, with 30 running pods: 1 refused, 1 rewritten, 1 unchanged" in out
+        assert "StatefulSet train" in run("audit", "--kubeconfig", kubeconfig, "--all").out
+
+    def test_in_every_format_names_the_same_workloads(self, kubeconfig: Path) -> None:
+        texts = {output: run("audit", "--kubeconfig", kubeconfig, "-o", output).out for output in OUTPUTS}
+
+        suites = ET.fromstring(texts["junit"])  # noqa: S314 - our own document
+        lines = list(csv.DictReader(io.StringIO(texts["csv"])))
+        results = json.loads(texts["sarif"])["runs"][0]["results"]
+        assert [case.get("name") for case in suites.iter("testcase")] == [
+            "Deployment/sweep",
+            "Deployment/web",
+            "StatefulSet/train",
+        ]
+        assert [(line["name"], line["outcome"]) for line in lines] == [
+            ("sweep", "denied"),
+            ("web", "rewritten"),
+            ("train", "unchanged"),
+        ]
+        assert [result["ruleId"] for result in results] == ["shared-request-above-one", "rewritten"]
+        assert texts["html"].startswith("<!DOCTYPE html>")
+        assert "30 would be rewritten" in texts["html"]
+
+    def test_of_an_audit_without_a_gpu_is_whole_in_every_format(self) -> None:
+        for output in OUTPUTS:
+            ran = run("audit", "-", "-o", output, stdin="")
+            assert (ran.code, bool(ran.out)) == (0, True), output
+
+
+class TestExitCode:
+    @pytest.mark.parametrize(
+        ("policy", "options", "code"),
+        [
+            ("any", (), 0),
+            ("shared", (), 0),
+            ("shared", ("--strict",), 1),
+            ("none", (), 1),
+            ("exclusive", ("--strict",), 0),
+        ],
+    )
+    @pytest.mark.parametrize("output", OUTPUTS)
+    def test_is_that_of_check_however_it_is_told(
+        self, policy: str, options: tuple[str, ...], code: int, output: str
+    ) -> None:
+        ran = run("audit", "-", "--assume", f"*={policy}", "-o", output, *options, stdin=deployment())
+        assert ran.code == code
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (("--assume", "*=shred"), '--assume "*=shred": "shred" is not a policy; did you mean "shared"?'),
+            (("--assume", "shared"), 'error: --assume "shared" is no assumption'),
+            (("--kubeconfig", "nowhere"), "nowhere"),
+            ((), "no cluster"),
+            (("nowhere.yaml",), "nowhere.yaml"),
+            (("-", "--namespaces", "nowhere.yaml"), "nowhere.yaml"),
+            (("--namespaces", "x.yaml"), "--namespaces goes with files"),
+            (("-", "--config", "nowhere.yaml"), "nowhere.yaml"),
+            (("-", "-o", "xml"), "xml"),
+            (("-", "--write-reports"), "leave out paths and --assume"),
+            (("--assume", "*=shared", "--write-reports"), "leave out paths and --assume"),
+        ],
+    )
+    def test_of_wrong_usage_is_2_and_the_message_says_what(self, arguments: tuple[str, ...], said: str) -> None:
+        ran = run("audit", *arguments)
+        assert ran.code == 2
+        assert said in squeezed(ran)
+
+    def test_of_a_namespace_that_is_not_there_is_2(self, kubeconfig: Path) -> None:
+        ran = run("audit", "--kubeconfig", kubeconfig, "-n", "team-x")
+        assert ran.code == 2
+        assert 'namespaces "team-x" not found' in ran.err
+
+    def test_of_an_assumption_on_a_namespace_that_is_not_there_is_2(self, kubeconfig: Path) -> None:
+        ran = run("audit", "--kubeconfig", kubeconfig, "--assume", "team-aa=shared")
+        assert (ran.code, ran.out) == (2, "")
+        assert 'there is no namespace "team-aa"; did you mean "team-a"?' in ran.err
+
+    def test_of_a_cluster_that_is_not_there_is_2(self, tmp_path: Path) -> None:
+        ran = run("audit", "--kubeconfig", write_kubeconfig(tmp_path / "config", "http://127.0.0.1:1"))
+        assert (ran.code, ran.out) == (2, "")
+        assert "the cluster can't be read" in ran.err
+
+    def test_of_a_cluster_that_forbids_namespaces_is_2_with_the_way_out(
+        self, kubeconfig: Path, cluster: WorkloadServer
+    ) -> None:
+        cluster.always("list", refusal(403, "namespaces is forbidden"))
+        ran = run("audit", "--kubeconfig", kubeconfig)
+        assert ran.code == 2
+        assert "name the namespaces that you may read with -n" in ran.err
+
+    def test_of_a_cluster_that_forbids_a_kind_is_2_and_the_rest_is_told(
+        self, kubeconfig: Path, cluster: WorkloadServer
+    ) -> None:
+        cluster.script("object", refusal(403, "pods is forbidden"))
+        ran = run("audit", "--kubeconfig", kubeconfig, "-o", "json")
+        report = json.loads(ran.out)
+        assert ran.code == 2
+        assert [(problem["source"], problem["fatal"]) for problem in report["problems"]] == [("pods", True)]
+        assert len(report["objects"]) == 3
+
+    def test_of_files_that_cannot_be_read_is_2_and_the_rest_is_told(self, tmp_path: Path) -> None:
+        (tmp_path / "bad.yaml").write_text("a: [")
+        (tmp_path / "good.yaml").write_text(deployment())
+        ran = run("audit", tmp_path, "-o", "json")
+        assert ran.code == 2
+        assert len(json.loads(ran.out)["objects"]) == 1
+
+    def test_of_a_pod_that_is_none_is_2(self) -> None:
+        ran = run("audit", "-", stdin=deployment().replace("- name: main ", "- name: [main] "))
+        assert ran.code == 2
+        assert "spec.template.spec.containers" in squeezed(ran)
+
+    def test_of_a_key_that_stands_twice_is_not_2(self) -> None:
+        ran = run("audit", "-", stdin=deployment().replace("  name: web", "  name: web\n  name: site"))
+        assert ran.code == 0
+        assert "beware" in ran.out
+
+
+class TestWriteReports:
+    def test_makes_a_report_a_namespace_and_one_of_the_namespaces(
+        self, kubeconfig: Path, cluster: WorkloadServer
+    ) -> None:
+        ran = run("audit", "--kubeconfig", kubeconfig, "--write-reports")
+
+        assert (ran.code, ran.out) == (0, ""), "what is refused stands in the reports; a CronJob has not failed"
+        assert (
+            ran.err
+            == "policyreports and clusterpolicyreports of wgpolicyk8s.io: 3 created, 0 updated, 0 unchanged, 0 removed\n"
+        )
+        reports = cluster.reports()
+        assert set(reports) == {("team-a", "gpuwarden"), ("team-b", "gpuwarden")}
+        told = {(r["resources"][0]["name"], r["result"], r["rule"]) for r in reports["team-a", "gpuwarden"]["results"]}
+        assert told == {
+            ("sweep", "fail", "shared-request-above-one"),
+            ("web", "pass", "rewritten"),
+            ("web", "warn", "not-rewritten"),
+        }
+        (unreadable,) = cluster.reports("clusterpolicyreports")[None, "gpuwarden"]["results"]
+        assert unreadable["resources"][0]["name"] == "team-c"
+
+    def test_again_changes_nothing(self, kubeconfig: Path, cluster: WorkloadServer) -> None:
+        run("audit", "--kubeconfig", kubeconfig, "--write-reports")
+        before = {key: report["metadata"]["resourceVersion"] for key, report in cluster.reports().items()}
+        assert "3 unchanged" in run("audit", "--kubeconfig", kubeconfig, "--write-reports").err
+        assert {key: report["metadata"]["resourceVersion"] for key, report in cluster.reports().items()} == before
+
+    def test_follows_a_namespaces_label(self, kubeconfig: Path, cluster: WorkloadServer) -> None:
+        run("audit", "--kubeconfig", kubeconfig, "--write-reports")
+        cluster.set_namespace("team-b", enforce="none")
+        cluster.set_namespace("team-c", enforce="shared")
+        ran = run("audit", "--kubeconfig", kubeconfig, "--write-reports")
+        assert "0 created, 1 updated, 1 unchanged, 1 removed" in ran.err
+        assert cluster.reports()["team-b", "gpuwarden"]["summary"]["fail"] == 1
+        assert cluster.reports("clusterpolicyreports") == {}
+
+    def test_of_one_namespace_leaves_the_others(self, kubeconfig: Path, cluster: WorkloadServer) -> None:
+        run("audit", "--kubeconfig", kubeconfig, "--write-reports")
+        cluster.lists.clear()
+        for path in ("/api/v1/pods", "/apis/apps/v1/deployments"):
+            cluster.lists[path] = []
+        ran = run("audit", "--kubeconfig", kubeconfig, "--write-reports", "-n", "team-a")
+        assert "0 created, 0 updated, 0 unchanged, 1 removed" in ran.err
+        assert set(cluster.reports()) == {("team-b", "gpuwarden")}
+        assert cluster.reports("clusterpolicyreports")
+
+    def test_prints_too_when_asked(self, kubeconfig: Path) -> None:
+        ran = run("audit", "--kubeconfig", kubeconfig, "--write-reports", "-o", "json")
+        assert (ran.code, len(json.loads(ran.out)["objects"])) == (0, 3)
+
+    def test_writes_the_successor_where_that_is_what_is_installed(
+        self, kubeconfig: Path, cluster: WorkloadServer
+    ) -> None:
+        cluster.serves = {"openreports.io/v1alpha1"}
+        ran = run("audit", "--kubeconfig", kubeconfig, "--write-reports")
+        assert ran.err.startswith("reports and clusterreports of openreports.io: 3 created")
+        report = cluster.reports("reports")["team-a", "gpuwarden"]
+        assert (report["kind"], report["source"]) == ("Report", "gpuwarden")
+
+    def test_without_an_api_for_reports_is_2_with_the_remedy(self, kubeconfig: Path, cluster: WorkloadServer) -> None:
+        cluster.serves = set()
+        ran = run("audit", "--kubeconfig", kubeconfig, "--write-reports")
+        assert ran.code == 2
+        assert "the cluster has no API for reports; install" in ran.err
+
+    def test_where_something_could_not_be_read_writes_nothing(self, kubeconfig: Path, cluster: WorkloadServer) -> None:
+        run("audit", "--kubeconfig", kubeconfig, "--write-reports")
+        cluster.requests.clear()
+        cluster.script("object", refusal(403, "pods is forbidden"))
+        ran = run("audit", "--kubeconfig", kubeconfig, "--write-reports")
+        assert ran.code == 2
+        assert "no report was written, because not everything could be read: pods: " in ran.err
+        assert {seen.method for seen in cluster.requests} == {"GET"}
+
+    def test_that_is_forbidden_is_2(self, kubeconfig: Path, cluster: WorkloadServer) -> None:
+        cluster.authorize = lambda _: True
+        original = cluster.store
+
+        def store(path: str, document: Json) -> Json:
+            raise OSError(path)
+
+        cluster.store = store  # type: ignore[method-assign]  # a server that breaks off at the first write
+        ran = run("audit", "--kubeconfig", kubeconfig, "--write-reports")
+        cluster.store = original  # type: ignore[method-assign]  # as it was
+        assert ran.code == 2
+        assert "reports could not be written" in ran.err
+
+
+class TestCheck:
+    """``check -o sarif`` and ``-o junit``: the same outputs."""
+
+    def test_in_sarif_names_the_line(self, tmp_path: Path) -> None:
+        (tmp_path / "m.yaml").write_text(deployment(gpu=2))
+        ran = run("check", tmp_path / "m.yaml", "--policy", "shared", "-o", "sarif")
+        (result,) = json.loads(ran.out)["runs"][0]["results"]
+        assert ran.code == 1
+        assert result["ruleId"] == "shared-request-above-one"
+        assert result["locations"][0]["physicalLocation"]["region"] == {"startLine": 2}
+
+    def test_in_junit_has_a_case_an_object(self) -> None:
+        ran = run("check", "-", "--policy", "shared", "-o", "junit", "--strict", stdin=deployment())
+        root = ET.fromstring(ran.out)  # noqa: S314 - our own document
+        assert (ran.code, root.get("tests"), root.get("failures")) == (1, "1", "1")
+
+    def test_with_something_unreadable_says_so_in_both(self) -> None:
+        sarif = json.loads(run("check", "-", "-o", "sarif", stdin="a: [").out)
+        assert not sarif["runs"][0]["invocations"][0]["executionSuccessful"]
+        root = ET.fromstring(run("check", "-", "-o", "junit", stdin="a: [").out)  # noqa: S314 - our own document
+        assert root.get("errors") == "1"
+
+
+def squeezed(ran: Ran) -> str:
+    return re.sub(r"[\s│]+", " ", ran.out + ran.err)
+
+
+def test_a_pod_that_is_spelled_as_the_policy_has_it_is_unchanged(kubeconfig: Path, cluster: WorkloadServer) -> None:
+    made = thing("Pod", "right") | {"apiVersion": "v1", "spec": a_pod(gpu(1, SHARED))["spec"]}
+    cluster.add(made)
+    assert outcomes(audited("--kubeconfig", kubeconfig))["team-a/Pod/right"] == "unchanged"
