@@ -36,7 +36,7 @@ class TestWhoseRow:
         ]
         replica_set = seen(kind="ReplicaSet", name="trainer-1", owner=owned("Deployment", "trainer"))
 
-        row = a_row(judged([*replicas, replica_set, seen()], SHARED_TEAM))
+        row = a_row(judged([*replicas, replica_set, seen(uid="uid-of-trainer")], SHARED_TEAM))
 
         assert (row.kind, row.name, row.namespace, row.api_version, row.uid) == (
             "Deployment",

@@ -398,18 +398,16 @@ class TestWriteReports:
         assert "no report was written, because not everything could be read: pods: " in ran.err
         assert {seen.method for seen in cluster.requests} == {"GET"}
 
-    def test_that_is_forbidden_is_2(self, kubeconfig: Path, cluster: WorkloadServer) -> None:
-        cluster.authorize = lambda _: True
-        original = cluster.store
+    def test_that_breaks_off_is_2(
+        self, kubeconfig: Path, cluster: WorkloadServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def break_off(path: str, _: Json) -> Json:
+            raise ConnectionResetError(path)
 
-        def store(path: str, document: Json) -> Json:
-            raise OSError(path)
-
-        cluster.store = store  # type: ignore[method-assign]  # a server that breaks off at the first write
+        monkeypatch.setattr(cluster, "store", break_off)
         ran = run("audit", "--kubeconfig", kubeconfig, "--write-reports")
-        cluster.store = original  # type: ignore[method-assign]  # as it was
         assert ran.code == 2
-        assert "reports could not be written" in ran.err
+        assert "error: reports could not be written: POST /apis/wgpolicyk8s.io/v1alpha2/namespaces/team-a/" in ran.err
 
 
 class TestCheck:

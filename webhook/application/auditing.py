@@ -197,26 +197,24 @@ def rows(found: Iterable[Found]) -> list[Row]:
         for one in everything
         if one.seen.owner and one.seen.kind in _BETWEEN
     }
-    made: dict[tuple[object, ...], Row] = {}
-    for one in everything:
-        if one.verdict is None:
-            continue
-        seen = one.seen
-        top = _top(seen, links)
-        # Objects in files are what someone wrote: each is a row, at its place.
-        own = top.kind == seen.kind and top.name == seen.name
-        place = (seen.source, seen.line) if seen.source is not None and own else None
-        key = (seen.namespace, top.kind, top.name, place)
-        row = made.get(key)
-        if row is None:
-            row = made[key] = Row(top.api_version, top.kind, seen.namespace, top.name, top.uid)
-        if row.source is None:
-            row.source, row.line = seen.source, seen.line
+    made: list[Row] = []
+    named: dict[tuple[str, str, str], Row] = {}
+    judged = [(one.seen, one.verdict, _top(one.seen, links)) for one in everything if one.verdict is not None]
+    # Controllers first, so that the pods of each have a row to be counted in.
+    judged.sort(key=lambda one: one[0].name != one[2].name or one[0].kind != one[2].kind)
+    for seen, verdict, top in judged:
+        key = (seen.namespace, top.kind, top.name)
+        row = named.get(key)
+        # An object that stands twice in files is two: a base and its overlay, say.
+        if row is None or (row.source is not None and (seen.kind, seen.name) == (top.kind, top.name)):
+            row = Row(top.api_version, top.kind, seen.namespace, top.name, top.uid, seen.source, seen.line)
+            made.append(row)
+            named.setdefault(key, row)
         if seen.running:
-            row.pods[one.verdict] = row.pods.get(one.verdict, 0) + 1
-        elif row.template is None or one.verdict.rank > row.template.rank:
-            row.template = one.verdict
-    return sorted(made.values(), key=lambda row: (row.namespace, row.kind, row.name, row.source or "", row.line or 0))
+            row.pods[verdict] = row.pods.get(verdict, 0) + 1
+        elif row.template is None or verdict.rank > row.template.rank:
+            row.template = verdict
+    return sorted(made, key=lambda row: (row.namespace, row.kind, row.name, row.source or "", row.line or 0))
 
 
 def _top(seen: Seen, links: Mapping[tuple[str, str, str], Owner | None]) -> Owner:

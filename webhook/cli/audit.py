@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic_core import to_json
 
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.connect import connect
@@ -197,7 +198,7 @@ def _show(report: AuditReport, output: Output, *, strict: bool, everything: bool
         case Output.TABLE:
             audit_table.show(table.console(), report, everything=everything)
         case Output.JSON:
-            typer.echo(report.model_dump_json(by_alias=True, indent=2))
+            typer.echo(to_json(report, by_alias=True, indent=2))  # bytes: a large report is not copied once more
         case Output.JUNIT:
             typer.echo(junit.junit(report.objects, report.problems, strict=strict), nl=False)
         case Output.SARIF:

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from pydantic import Field
 
 from webhook.adapters.reports.model import ObjectLine, Part, ProblemLine, finding_lines
 from webhook.application.audit_totals import Tally, Totals
-from webhook.application.auditing import Row
+from webhook.application.auditing import Row, Verdict
 from webhook.engine.decision import Outcome
 
 
@@ -139,6 +140,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
         FlowLine(before=before, after=after, outcome=outcome, workloads=flow.workloads, pods=flow.pods)
         for (before, after, outcome), flow in sorted(counted.flows.items())
     ]
+    shared: dict[Verdict, dict[str, Any]] = {}
     return AuditReport(
         generated_at=now.astimezone(UTC).replace(microsecond=0),
         origin=origin,
@@ -153,15 +155,27 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
             rules=counted.rules,
             forms=flows,
         ),
-        objects=[_line(row) for row in rows],
+        objects=[_line(row, shared) for row in rows],
         problems=list(problems),
         notes=list(notes),
     )
 
 
-def _line(row: Row) -> WorkloadLine:
+def _line(row: Row, shared: dict[Verdict, dict[str, Any]]) -> WorkloadLine:
+    """A row's line. Built without validation, which would copy what thousands of lines share."""
     verdict = row.verdict
-    return WorkloadLine(
+    if verdict not in shared:
+        shared[verdict] = {
+            "policy": verdict.policy,
+            "asks": list(verdict.asks),
+            "decision": verdict.outcome.value,
+            "exempt": verdict.exempt,
+            "becomes": list(verdict.becomes),
+            "forms": [Form(before=before, after=after) for before, after in verdict.forms],
+            "patch": list(verdict.operations),
+            "findings": finding_lines(verdict.findings),
+        }
+    return WorkloadLine.model_construct(
         source=row.source,
         line=row.line,
         api_version=row.api_version,
@@ -169,21 +183,14 @@ def _line(row: Row) -> WorkloadLine:
         namespace=row.namespace,
         name=row.name,
         uid=row.uid,
-        policy=verdict.policy,
         judged="template" if row.template else "pods",
-        asks=list(verdict.asks),
-        decision=verdict.outcome.value,
-        exempt=verdict.exempt,
-        becomes=list(verdict.becomes),
-        forms=[Form(before=before, after=after) for before, after in verdict.forms],
         pods=Outcomes(
             unchanged=row.running(Outcome.UNCHANGED),
             rewritten=row.running(Outcome.REWRITTEN),
             denied=row.running(Outcome.DENIED),
             exempt=sum(number for of_pods, number in row.pods.items() if of_pods.exempt),
         ),
-        patch=list(verdict.operations),
-        findings=finding_lines(verdict.findings),
+        **shared[verdict],
     )
 
 
