@@ -4,8 +4,9 @@ import pytest
 
 from tests.adapters.reports.fleets import judged, labelled, many, owned, seen, three
 from tests.builders import GPU, MIG, SHARED, a_container, a_pod, gpu
+from webhook.application.audit_rows import Row
 from webhook.application.audit_totals import Flow, Tally, totals
-from webhook.application.auditing import Auditor, Row
+from webhook.application.auditing import Auditor
 from webhook.application.configuration import Configuration, Exemptions
 from webhook.engine.decision import Outcome
 from webhook.engine.labels import NamespaceLabels

@@ -83,9 +83,9 @@ def test_replicas_are_replaced_without_a_gap(rendered: Rendered) -> None:
     spec = rendered.the("Deployment")["spec"]
     assert spec["replicas"] == 2
     assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
-    assert {c["topologyKey"] for c in rendered.pod["topologySpreadConstraints"]} == {
-        "kubernetes.io/hostname", "topology.kubernetes.io/zone",
-    }  # fmt: skip
+    assert {c["topologyKey"] for c in rendered.pod["topologySpreadConstraints"]} == {"topology.kubernetes.io/zone"}
+    (apart,) = rendered.pod["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert apart["podAffinityTerm"]["topologyKey"] == "kubernetes.io/hostname"
 
 
 def test_a_disruption_budget_keeps_one_replica_and_never_blocks_the_only_one(chart: Chart, rendered: Rendered) -> None:
@@ -116,6 +116,12 @@ def test_everything_that_selects_pods_selects_these(in_each_mode: dict[str, Rend
         rendered.the("PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
         rendered.the("NetworkPolicy")["spec"]["podSelector"]["matchLabels"],
         *(c["labelSelector"]["matchLabels"] for c in rendered.pod["topologySpreadConstraints"]),
+        *(
+            preferred["podAffinityTerm"]["labelSelector"]["matchLabels"]
+            for preferred in rendered.pod["affinity"]["podAntiAffinity"][
+                "preferredDuringSchedulingIgnoredDuringExecution"
+            ]
+        ),
     ]
     assert all(selector and selector.items() <= labels.items() for selector in selectors)
 

@@ -6,7 +6,8 @@ from typing import TypeVar
 
 import msgspec
 
-from webhook.application.auditing import Row, Verdict
+from webhook.application.audit_rows import Row
+from webhook.application.auditing import Verdict
 from webhook.engine.decision import Outcome
 
 _K = TypeVar("_K")

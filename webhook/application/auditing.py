@@ -1,6 +1,6 @@
-"""Auditing: what a policy would make of the workloads there are, one row a controller, for running pods and templates."""
+"""Auditing: what a policy would make of the pods and templates that there are, object by object."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -26,8 +26,8 @@ PLAIN = "plain"
 REFUSED = "refused"
 """In place of the form that a refused request gets."""
 
-# Kinds that stand between a pod and whatever a person wrote: a pod of theirs is their controller's, where they have one.
-_BETWEEN = frozenset({"ReplicaSet", "ReplicationController", "Job"})
+BETWEEN = frozenset({"ReplicaSet", "ReplicationController", "Job"})
+"""Kinds that stand between a pod and what a person wrote: a pod of theirs is their controller's, where they have one."""
 _WORST = {Outcome.DENIED: 2, Outcome.REWRITTEN: 1, Outcome.UNCHANGED: 0}
 
 
@@ -101,35 +101,6 @@ class Found(msgspec.Struct, frozen=True):
     verdict: Verdict | None
 
 
-class Row(msgspec.Struct):
-    """A controller, a pod without one, or an object in a file.
-
-    Attributes:
-        template: what becomes of pods made from its template (or of the pod, for one in a manifest); ``None`` where it has
-            none, or one that asks for no GPU.
-        pods: the running pods that ask for GPUs, by the verdict on each.
-    """
-
-    api_version: str
-    kind: str
-    namespace: str
-    name: str
-    uid: str = ""
-    source: str | None = None
-    line: int | None = None
-    template: Verdict | None = None
-    pods: dict[Verdict, int] = msgspec.field(default_factory=dict)
-
-    @property
-    def verdict(self) -> Verdict:
-        """What becomes of its next pod: the template's verdict, or where there is none the worst of its pods'."""
-        return self.template or max(self.pods, key=lambda verdict: verdict.rank)
-
-    def running(self, outcome: Outcome) -> int:
-        """How many running pods would become this if they were created now; exempt ones are counted nowhere."""
-        return sum(n for verdict, n in self.pods.items() if verdict.outcome is outcome and not verdict.exempt)
-
-
 class Auditor:
     """Judges objects one by one, remembering little of each."""
 
@@ -152,11 +123,11 @@ class Auditor:
         owner = seen.owner
         is_link = owner is not None and (seen.namespace, seen.kind, seen.name) in self._links
         verdict = None
-        if not seen.over and not (owner and seen.kind in _BETWEEN and (seen.idle or owner.kind in WORKLOADS)):
+        if not seen.over and not (owner and seen.kind in BETWEEN and (seen.idle or owner.kind in WORKLOADS)):
             verdict = self.verdict(seen)
         if verdict is None and not is_link:
             return None
-        if verdict and owner and owner.kind in _BETWEEN:
+        if verdict and owner and owner.kind in BETWEEN:
             self._links.add((seen.namespace, owner.kind, owner.name))
         seen.pod = None
         return Found(seen, verdict)
@@ -187,49 +158,6 @@ class Auditor:
 
     def _digest(self, value: object) -> bytes:
         return blake2b(self._encode(value), digest_size=16).digest()
-
-
-def rows(found: Iterable[Found]) -> list[Row]:
-    """Objects by their controllers, in the order of namespace, kind and name."""
-    everything = list(found)
-    links = {
-        (one.seen.namespace, one.seen.kind, one.seen.name): one.seen.owner
-        for one in everything
-        if one.seen.owner and one.seen.kind in _BETWEEN
-    }
-    made: list[Row] = []
-    named: dict[tuple[str, str, str], Row] = {}
-    judged = [(one.seen, one.verdict, _top(one.seen, links)) for one in everything if one.verdict is not None]
-    # Controllers first, so that the pods of each have a row to be counted in.
-    judged.sort(key=lambda one: one[0].name != one[2].name or one[0].kind != one[2].kind)
-    for seen, verdict, top in judged:
-        key = (seen.namespace, top.kind, top.name)
-        row = named.get(key)
-        # An object that stands twice in files is two: a base and its overlay, say.
-        if row is None or (row.source is not None and (seen.kind, seen.name) == (top.kind, top.name)):
-            row = Row(top.api_version, top.kind, seen.namespace, top.name, top.uid, seen.source, seen.line)
-            made.append(row)
-            named.setdefault(key, row)
-        if seen.running:
-            row.pods[verdict] = row.pods.get(verdict, 0) + 1
-        elif row.template is None or verdict.rank > row.template.rank:
-            row.template = verdict
-    return sorted(made, key=lambda row: (row.namespace, row.kind, row.name, row.source or "", row.line or 0))
-
-
-def _top(seen: Seen, links: Mapping[tuple[str, str, str], Owner | None]) -> Owner:
-    """The controller that a person knows an object by."""
-    own = Owner(seen.api_version, seen.kind, seen.name, seen.uid)
-    if seen.owner is None or not (seen.kind == "Pod" or seen.kind in _BETWEEN):
-        return own
-    top = seen.owner
-    passed = {(top.kind, top.name)}
-    while above := links.get((seen.namespace, top.kind, top.name)):
-        if (above.kind, above.name) in passed:
-            break
-        passed.add((above.kind, above.name))
-        top = above
-    return top
 
 
 def _manifest(workload: Workload, seen: Seen, pod: Pod) -> dict[str, Any]:

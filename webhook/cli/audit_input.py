@@ -7,7 +7,8 @@ from typing import Any
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.workloads import ClusterReader, Unread
 from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
-from webhook.application.auditing import Auditor, Found, Owner, Row, Seen, rows
+from webhook.application.audit_rows import Row, rows
+from webhook.application.auditing import Auditor, Found, Owner, Seen
 from webhook.application.checking import UnreadablePodError, pod_of
 from webhook.application.workloads import workload_of
 from webhook.cli.judging import read_paths, usage_error

@@ -6,8 +6,9 @@ from typing import Any
 
 from tests.builders import GPU, MIG, SHARED, Json, a_container, a_pod, gpu, view
 from webhook.adapters.reports.audit import AuditReport, audit_report
+from webhook.application.audit_rows import Row, rows
 from webhook.application.audit_totals import totals
-from webhook.application.auditing import Auditor, Owner, Row, Seen, rows
+from webhook.application.auditing import Auditor, Owner, Seen
 from webhook.application.configuration import Configuration
 from webhook.engine.labels import NamespaceLabels
 

@@ -10,7 +10,7 @@ from tests.adapters.reports.fleets import judged, labelled, many, owned, seen, t
 from tests.builders import MIG, SHARED, a_container, a_pod, gpu
 from webhook.adapters.reports import policyreport
 from webhook.adapters.reports.policyreport import cluster_reports, namespace_reports
-from webhook.application.auditing import Row
+from webhook.application.audit_rows import Row
 from webhook.application.report_api import CONTENT, LABEL, OMITTED, REPORT_APIS
 from webhook.engine.policy import LabelProblem
 

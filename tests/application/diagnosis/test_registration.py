@@ -99,6 +99,31 @@ def test_the_other_two_paths_are_at_home_in_the_validating_configuration() -> No
     ]
 
 
+def with_another(facts: Facts, **fields: Any) -> Facts:
+    """Facts whose validating configuration has one more webhook: of namespaces, and otherwise like the first."""
+    document = msgspec.to_builtins(facts.validating)
+    first = document["webhooks"][0]
+    service = {**first["clientConfig"]["service"], "path": "/validate-namespace"}
+    client = {**first["clientConfig"], "service": service}
+    rules = [{**PODS, "resources": ["namespaces"]}]
+    document["webhooks"].append({**first, "name": "n.gpuwarden.io", "clientConfig": client, "rules": rules, **fields})
+    return dataclasses.replace(facts, validating=msgspec.convert(document, WebhookConfiguration))
+
+
+def test_a_webhook_of_namespaces_may_select_every_namespace_and_should_fail_closed() -> None:
+    assert troubled(with_another(healthy(), namespaceSelector=None)) == {}
+    assert troubled(with_another(healthy(), failurePolicy="Ignore")) == {"failure-policies": Status.WARN}
+
+
+def test_the_validating_webhook_may_see_updates() -> None:
+    assert troubled(validating(healthy(), rules=rule(operations=["CREATE", "UPDATE"]))) == {}
+
+
+def test_match_conditions_are_missed_from_1_28_on() -> None:
+    facts = mutating(healthy(version=(1, 28)), matchConditions=[])
+    assert the_result(facts, "match-conditions").status is Status.WARN
+
+
 def test_in_audit_mode_everything_may_fail_open() -> None:
     assert troubled(validating(healthy(configuration=audit_mode()), failurePolicy="Ignore")) == {}
 

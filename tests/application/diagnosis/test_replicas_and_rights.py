@@ -16,10 +16,13 @@ from tests.application.diagnosis.world import (
     the_result,
     troubled,
 )
-from webhook.application.diagnosis.documents import Budget, Deployment
+from webhook.application.diagnosis.documents import Budget, Deployment, Pod
 from webhook.application.diagnosis.facts import Right, Unread
 from webhook.application.diagnosis.results import Status
 from webhook.application.diagnosis.rights import account, needed
+
+ENDING = {**msgspec.to_builtins(a_pod("b").metadata), "deletionTimestamp": "2026-06-01T00:00:00Z"}
+OF_OTHERS = msgspec.convert({"metadata": {"name": "x"}, "spec": {"selector": {"matchLabels": {"a": "b"}}}}, Budget)
 
 
 def a_deployment(available: int, replicas: int = 2) -> Deployment:
@@ -45,6 +48,7 @@ def a_budget(**status: int) -> Budget:
         (a_deployment(0), Status.FAIL, "0 of 2 replicas available"),
         (a_deployment(1), Status.WARN, "1 of 2 replicas available"),
         (a_deployment(1, 1), Status.WARN, "1 of 1 replicas available"),
+        (a_deployment(2, 3), Status.WARN, "2 of 3 replicas available"),
         (a_deployment(2), Status.OK, "2 of 2 replicas available"),
         (a_deployment(3, 3), Status.OK, "3 of 3 replicas available"),
     ],
@@ -73,11 +77,10 @@ def test_why_a_replica_is_not_there_is_said_where_pods_can_be_read(pod: Any, say
 def test_replicas_on_one_node_are_warned_of_and_those_of_others_do_not_count() -> None:
     assert the_result(healthy(pods=[a_pod("a"), a_pod("b")]), "spread").status is Status.WARN
     assert the_result(healthy(pods=[a_pod("a"), a_pod("b", ready=False)]), "spread").status is Status.OK
+    ending = msgspec.convert({**msgspec.to_builtins(a_pod("b", node="n2")), "metadata": ENDING}, Pod)
+    assert the_result(healthy(pods=[a_pod("a"), a_pod("c"), ending]), "spread").status is Status.WARN
     stranger = msgspec.structs.replace(a_pod("x", node="n9"), metadata=type(a_pod("x").metadata)(name="x"))
     assert the_result(healthy(pods=[a_pod("a"), a_pod("b"), stranger]), "spread").status is Status.WARN
-
-
-OF_OTHERS = msgspec.convert({"metadata": {"name": "x"}, "spec": {"selector": {"matchLabels": {"a": "b"}}}}, Budget)
 
 
 @pytest.mark.parametrize(

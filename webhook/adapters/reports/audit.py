@@ -7,8 +7,9 @@ from typing import Any
 from pydantic import Field
 
 from webhook.adapters.reports.model import ObjectLine, Part, ProblemLine, finding_lines
+from webhook.application.audit_rows import Row
 from webhook.application.audit_totals import Tally, Totals
-from webhook.application.auditing import Row, Verdict
+from webhook.application.auditing import Verdict
 from webhook.engine.decision import Outcome
 
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from webhook.application.auditing import Row, Verdict
+from webhook.application.audit_rows import Row
+from webhook.application.auditing import Verdict
 from webhook.application.report_api import CONTENT, LABEL, LABEL_VALUE, NAME, OMITTED, ReportApi
 from webhook.application.rule_texts import REWRITTEN, UNREADABLE_LABEL
 from webhook.engine.decision import Outcome

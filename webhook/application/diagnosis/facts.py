@@ -10,7 +10,7 @@ from cryptography import x509
 from webhook.application.configuration import Configuration
 from webhook.application.diagnosis.documents import Budget, Deployment, EndpointSlice, Node, Pod, Probed, Quota, Service
 from webhook.application.diagnosis.webhooks import WebhookConfiguration
-from webhook.engine.labels import ENFORCE, NamespaceLabels
+from webhook.engine.labels import UNLABELLED, NamespaceLabels
 
 T = TypeVar("T")
 
@@ -147,11 +147,7 @@ class Namespaces:
     def ours(self) -> dict[str, NamespaceLabels]:
         """Our labels, of those namespaces that carry one."""
         found = {name: NamespaceLabels.of(labels) for name, labels in self.labels.items()}
-        return {name: labels for name, labels in found.items() if labels != NamespaceLabels()}
-
-    def enforced(self) -> dict[str, NamespaceLabels]:
-        """Those of them that carry the enforce label."""
-        return {name: labels for name, labels in self.ours().items() if ENFORCE in self.labels[name]}
+        return {name: labels for name, labels in found.items() if labels != UNLABELLED}
 
 
 @dataclass(frozen=True, slots=True)

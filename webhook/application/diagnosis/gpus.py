@@ -121,7 +121,7 @@ def _uncounted(facts: Facts) -> Iterator[Verdict]:
         policy = policy_of(configuration, namespaces, name)
         becomes = {spell(form, configuration.plugin).resource for form in policy.forms}
         lacking = becomes - resources
-        if resources and lacking and policy.unreadable is None:
+        if resources and lacking:
             yield warn(
                 f"namespace {name} has a quota on {listed(resources)}, and its policy is {policy.name}: "
                 f"pods have {listed(becomes)}",

@@ -85,7 +85,7 @@ def _without_effect(found: Configuration, namespaces: Namespaces, webhooks: list
 
 
 def enforced(found: Configuration, namespaces: Namespaces) -> dict[str, tuple[Policy, list[str]]]:
-    """The enforce policies in use that can be read, by value, with the namespaces that carry each.
+    """The enforce policies in use, by value, with the namespaces that carry each; one that can't be read permits no form.
 
     The policy of namespaces without a label is among them when the configuration sets one; it names no namespaces.
     """
@@ -98,7 +98,7 @@ def enforced(found: Configuration, namespaces: Namespaces) -> dict[str, tuple[Po
         if ENFORCE in namespaces.labels[name]:
             policy = found.policies.select(ours).enforce
             used.setdefault(policy.name, (policy, []))[1].append(name)
-    return {value: pair for value, pair in used.items() if pair[0].unreadable is None}
+    return used
 
 
 def policy_of(found: Configuration, namespaces: Namespaces, name: str) -> Policy:
