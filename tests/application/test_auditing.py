@@ -269,6 +269,20 @@ class TestMemory:
         verdicts = [auditor.verdict(seen(namespace=name)) for name in "ab"]
         assert [verdict and verdict.outcome for verdict in verdicts] == [Outcome.REWRITTEN, Outcome.DENIED]
 
+    def test_nor_do_those_of_namespaces_of_which_one_is_exempt(self) -> None:
+        auditor = Auditor(Configuration(), labelled(a="shared", kube_system="shared"))
+        verdicts = [auditor.verdict(seen(namespace=name)) for name in ("a", "kube-system")]
+        assert [verdict and verdict.exempt for verdict in verdicts] == [None, "namespace"]
+
+    def test_nor_do_those_of_which_one_has_annotations_already(self) -> None:
+        auditor = Auditor(Configuration(), SHARED_TEAM)
+        pods = (a_pod(), a_pod(annotations={}), a_pod(annotations={"gpuwarden.io/policy": "mps"}))
+        patches = [auditor.verdict(seen(pod)) for pod in pods]
+        ends = [[operation["op"] for operation in verdict.operations[-2:]] for verdict in patches if verdict]
+        paths = [verdict.operations[-1]["path"].rpartition("metadata/")[2] for verdict in patches if verdict]
+        assert paths == ["annotations", *["annotations/gpuwarden.io~1policy"] * 2]
+        assert ends[1:] == [["add", "add"], ["add", "replace"]]
+
     def test_of_a_pod_only_the_verdict_is_kept(self) -> None:
         found = Auditor(Configuration(), SHARED_TEAM).keep(seen(kind="Pod"))
         assert found is not None

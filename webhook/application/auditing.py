@@ -145,9 +145,10 @@ class Auditor:
             self._namespaces.get(seen.namespace) or NamespaceLabels(),
         ).enforce
         annotations = pod.metadata.annotations if pod.metadata else None
-        ours = annotations and sorted(key for key in annotations if key.startswith(DOMAIN))
+        # What the patch depends on: whether there are annotations, and which of ours.
+        ours = None if annotations is None else sorted(key for key in annotations if key.startswith(DOMAIN))
         exempt = seen.namespace in self._configuration.exemptions.namespaces
-        key = self._digest((seen.kind, policy.name, exempt, annotations is None, ours, pod.spec))
+        key = self._digest((seen.kind, policy.name, exempt, ours, pod.spec))
         known = self._by_pod.get(key)
         if known is None:
             judgement = self._checker.judge(_manifest(workload, seen, pod))

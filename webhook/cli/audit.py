@@ -198,7 +198,9 @@ def _show(report: AuditReport, output: Output, *, strict: bool, everything: bool
         case Output.TABLE:
             audit_table.show(table.console(), report, everything=everything)
         case Output.JSON:
-            typer.echo(to_json(report, by_alias=True, indent=2))  # bytes: a large report is not copied once more
+            out = typer.get_binary_stream("stdout")
+            out.write(to_json(report, by_alias=True, indent=2))  # echo would copy it, and it may be large
+            out.write(b"\n")
         case Output.JUNIT:
             typer.echo(junit.junit(report.objects, report.problems, strict=strict), nl=False)
         case Output.SARIF:

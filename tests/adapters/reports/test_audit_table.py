@@ -2,6 +2,7 @@
 
 import io
 import re
+from typing import Any
 
 from rich.console import Console
 
@@ -85,10 +86,11 @@ def test_problems_and_notes_are_told() -> None:
 
 def test_nothing_in_a_file_can_command_the_terminal() -> None:
     hostile = "\x1b]0;owned\x07\x9b31m"
-    pod = a_pod(gpu(2, name=hostile), gpu(1, SHARED, name="x"))
-    made = judged(
-        [seen(pod, name=hostile, namespace=hostile, source=hostile, line=1)], {hostile: labelled(a="shared")["a"]}
-    )
+    place: dict[str, Any] = {"namespace": hostile, "source": hostile, "line": 1}
+    refused = seen(a_pod(gpu(2, name=hostile), gpu(1, SHARED, name="x")), name=hostile, **place)
+    rewritten = seen(a_pod(gpu(1, name=hostile)), name=f"{hostile}2", **place)
+    made = judged([refused, rewritten], {hostile: labelled(a="shared")["a"]})
+    assert [row.verdict.outcome.value for row in made] == ["denied", "rewritten"]
     text = shown(reported(made, notes=[hostile]))
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", text)
     assert "owned" in text
