@@ -318,7 +318,9 @@ def mend_reflect2(settings: Settings, tree: Path) -> None:
     mended = package / "usr/share/gocode/src/github.com/modern-go/reflect2"
     carried = tree / "vendor/github.com/modern-go/reflect2"
     if not (mended / "go_above_118.go").is_file() or not (carried / "unsafe_map.go").is_file():
-        raise UnavailableError("reflect2 is not where it was in Debian's packages: a build without it would not be sound")
+        raise UnavailableError(
+            "reflect2 is not where it was in Debian's packages: a build without it would not be sound"
+        )
     for file in (*carried.glob("*.go"), *carried.glob("*.s")):
         file.unlink()
     for file in (*mended.glob("*.go"), *mended.glob("*.s")):

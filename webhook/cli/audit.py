@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic_core import to_json
 
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.connect import connect
@@ -17,7 +16,7 @@ from webhook.adapters.kubernetes.errors import ConfigurationError
 from webhook.adapters.kubernetes.patient import PatientApi
 from webhook.adapters.kubernetes.policyreports import ReportStore
 from webhook.adapters.kubernetes.workloads import ClusterReader
-from webhook.adapters.reports import audit_table, junit, sarif, table
+from webhook.adapters.reports import audit_json, audit_table, junit, sarif, table
 from webhook.adapters.reports.audit import AuditReport, audit_report
 from webhook.adapters.reports.csv import csv
 from webhook.adapters.reports.model import ProblemLine
@@ -198,9 +197,7 @@ def _show(report: AuditReport, output: Output, *, strict: bool, everything: bool
         case Output.TABLE:
             audit_table.show(table.console(), report, everything=everything)
         case Output.JSON:
-            out = typer.get_binary_stream("stdout")
-            out.write(to_json(report, by_alias=True, indent=2))  # echo would copy it, and it may be large
-            out.write(b"\n")
+            typer.get_binary_stream("stdout").writelines(audit_json.pieces(report))
         case Output.JUNIT:
             typer.echo(junit.junit(report.objects, report.problems, strict=strict), nl=False)
         case Output.SARIF:
