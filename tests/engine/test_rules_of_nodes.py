@@ -349,7 +349,7 @@ class TestGkeSelectorsIncomplete:
 @pytest.mark.parametrize("plugin", [DevicePlugin(), DevicePlugin(rename_by_default=False)])
 @pytest.mark.parametrize("policy", ["shared", "mps", "mig-1g.5gb", "gke-mig-1g.5gb"])
 def test_a_pod_whose_affinity_matches_no_node_is_not_spelled_anew(policy: str, plugin: DevicePlugin) -> None:
-    required = {"nodeSelectorTerms": [{}, {"matchExpressions": []}]}
+    required: Json = {"nodeSelectorTerms": [{}, {"matchExpressions": []}]}
     affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
     decision = judge(a_pod(affinity=affinity), policy, plugin)
     assert (decision.edits, decision.findings) == ((), ())
