@@ -18,6 +18,8 @@ from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.patient import PatientApi
 from webhook.adapters.kubernetes.policyreports import ReportStore, Written
+from webhook.adapters.kubernetes.transport import LARGEST_BODY
+from webhook.adapters.reports.policyreport import LARGEST
 from webhook.application.report_api import CONTENT, LABEL, LABEL_VALUE, REPORT_APIS
 
 WGPOLICY, OPENREPORTS = REPORT_APIS
@@ -157,6 +159,13 @@ class TestWrite:
     def test_asks_for_what_has_our_label_only(self, cluster: WorkloadServer, store: ReportStore) -> None:
         store.write(WGPOLICY, [])
         assert {seen.query["labelSelector"] for seen in cluster.requests} == {"gpuwarden.io/report=audit"}
+
+    def test_asks_for_no_more_at_once_than_an_answer_may_have(
+        self, cluster: WorkloadServer, store: ReportStore
+    ) -> None:
+        store.write(WGPOLICY, [])
+        (limit,) = {int(seen.query["limit"]) for seen in cluster.requests}
+        assert limit * (LARGEST + 100_000) < LARGEST_BODY
 
     def test_of_some_namespaces_leaves_the_others_and_the_clusters_alone(
         self, cluster: WorkloadServer, store: ReportStore

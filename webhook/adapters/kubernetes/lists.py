@@ -53,10 +53,12 @@ class Lister:
     Args:
         api: the API server.
         progress: who is told how far a list is.
+        limit: objects a page.
     """
 
-    def __init__(self, api: PatientApi, progress: Progress) -> None:
+    def __init__(self, api: PatientApi, progress: Progress, *, limit: int = PAGE) -> None:
         self._api = api
+        self._limit = limit
         self._progress = progress
         self.counts: dict[str, int] = {}
         """How many objects the lists had, by what they were called."""
@@ -81,13 +83,14 @@ class Lister:
         Raises:
             ApiError: the list can't be had.
         """
+        query = {"limit": str(self._limit), **(selector or {})}
         for _ in range(STARTS - 1):
             try:
-                return self._pages(what, path, page, keep, selector)
+                return self._pages(what, path, page, keep, query)
             except ApiError as error:
                 if error.fault is not Fault.EXPIRED:
                     raise
-        return self._pages(what, path, page, keep, selector)
+        return self._pages(what, path, page, keep, query)
 
     def _pages(
         self,
@@ -95,13 +98,13 @@ class Lister:
         path: str,
         page: type[Page[I]],
         keep: Callable[[I], T | None],
-        selector: Mapping[str, str] | None,
+        query: Mapping[str, str],
     ) -> list[T]:
         kept: list[T] = []
         done, token = 0, ""
         while True:
-            query = {**(selector or {}), "limit": str(PAGE), **({"continue": token} if token else {})}
-            got = decode(self._api.call(Request("GET", path, query)), page, f"the list of {what}")
+            request = Request("GET", path, {**query, "continue": token} if token else query)
+            got = decode(self._api.call(request), page, f"the list of {what}")
             items = got.items or []
             kept.extend(one for item in items if (one := keep(item)) is not None)
             done += len(items)

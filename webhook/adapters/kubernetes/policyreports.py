@@ -18,6 +18,8 @@ from webhook.application.report_api import CONTENT, LABEL, LABEL_VALUE, REPORT_A
 
 Json = dict[str, Any]
 
+# A report may have half a megabyte (reports.policyreport.LARGEST), and an answer 64 (transport.LARGEST_BODY).
+_PAGE = 50
 _OURS = {"labelSelector": f"{LABEL}={LABEL_VALUE}"}
 _MANAGER = {"fieldManager": "gpuwarden"}
 # What the API server says of a write into a namespace that is on its way out (plugin/namespace/lifecycle).
@@ -71,7 +73,7 @@ class ReportStore:
 
     def __init__(self, api: PatientApi, progress: Progress) -> None:
         self._api = api
-        self._lister = Lister(api, progress)
+        self._lister = Lister(api, progress, limit=_PAGE)
 
     def find_api(self) -> ReportApi | None:
         """The first API for reports that is installed, with both of its kinds.
