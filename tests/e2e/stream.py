@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
@@ -24,7 +25,7 @@ class Attempt:
         began: when it was sent, by the monotonic clock.
         ended: when the answer was there.
         status: the answer's HTTP status; 0 when there was none.
-        asks: the resource that the pod asks for now; empty when it was not created.
+        asks: the resource that the pod asks for now, or whatever else was to be read; empty when it was not created.
         message: why it was not created.
     """
 
@@ -33,6 +34,11 @@ class Attempt:
     status: int
     asks: str
     message: str
+
+
+def resource_of(pod: dict[str, Any]) -> str:
+    """The resource that a pod's first container asks for."""
+    return str(next(iter(limits_of(pod)[0])))
 
 
 class PodStream:
@@ -50,6 +56,7 @@ class PodStream:
         connections: int = 4,
         pause: float = 0.05,
         bursts: bool = False,
+        read: Callable[[dict[str, Any]], str] = resource_of,
     ) -> None:
         """Prepare a stream.
 
@@ -61,11 +68,13 @@ class PodStream:
             pause: seconds between two pods of one connection.
             bursts: whether all connections create their pods at the same moment: the API server then needs as many
                 connections to the webhooks at once, and goes for new ones.
+            read: what to note of a created pod.
         """
         self._control_plane = control_plane
         self._path = f"/api/v1/namespaces/{namespace}/pods"
         self._spec = pod_spec(resource) | {"schedulerName": "nobody", "automountServiceAccountToken": False}
         self._pause = pause
+        self._read = read
         self._together = threading.Barrier(connections) if bursts else None
         self._stopping = threading.Event()
         self._attempts: list[Attempt] = []
@@ -142,4 +151,4 @@ class PodStream:
         if answer.status_code != CREATED:
             return Attempt(began, ended, answer.status_code, "", str(content.get("message")))
         api.request("DELETE", f"{self._path}/{name}", json={"gracePeriodSeconds": 0})
-        return Attempt(began, ended, CREATED, next(iter(limits_of(content)[0])), "")
+        return Attempt(began, ended, CREATED, self._read(content), "")

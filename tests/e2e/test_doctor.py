@@ -69,8 +69,9 @@ def running(control_plane: ControlPlane, fleet: Fleet, installation: Installatio
             headers=MERGE_PATCH,
         ).raise_for_status()
     path = budget_path(control_plane)
-    wait_for("the disruption budget", lambda: control_plane.get(path)["status"].get("disruptionsAllowed"))
-    wait_for("the Deployment", lambda: control_plane.get(DEPLOYMENT)["status"].get("availableReplicas") == 2)
+    # Where another test has just restarted the API server, the controllers look again only after a back-off of up to 30 s.
+    wait_for("the disruption budget", lambda: control_plane.get(path)["status"].get("disruptionsAllowed"), 90)
+    wait_for("the Deployment", lambda: control_plane.get(DEPLOYMENT)["status"].get("availableReplicas") == 2, 90)
     return installation
 
 
@@ -81,7 +82,7 @@ def replicas(control_plane: ControlPlane) -> list[Json]:
         pods = [pod for pod in control_plane.get(PODS)["items"] if "deletionTimestamp" not in pod["metadata"]]
         return pods if len(pods) == 2 and all(pod["spec"].get("nodeName") for pod in pods) else []
 
-    return wait_for("the Deployment's pods to be bound", bound)
+    return wait_for("the Deployment's pods to be bound", bound, 90)
 
 
 def spread_out(control_plane: ControlPlane, fleet: Fleet) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import pytest
@@ -19,8 +20,7 @@ pytestmark = pytest.mark.e2e
 
 STALE_SECONDS = 1.0  # by so much may the label be older that a pod is judged by
 NEW_NAMESPACES = 20
-RELABELS, RELABEL_SECONDS = 30, 0.25
-ASKS = {"shared": SHARED, "mig-1g.5gb": MIG, "exclusive": GPU}
+RELABELS, RELABEL_SECONDS = 30, 0.3
 
 
 def create_at_once(control_plane: ControlPlane, namespaces: Namespaces, labels: dict[str, str]) -> httpx.Response:
@@ -60,52 +60,54 @@ def test_the_first_pod_of_a_new_namespace_is_judged_by_its_label(
 class Relabelled:
     """A change of a namespace's policy, and when the API server was told and had answered."""
 
-    policy: str
+    clients: str
     sent: float
     acknowledged: float
 
 
-def relabel(control_plane: ControlPlane, namespace: str, policy: str) -> Relabelled:
+def relabel(control_plane: ControlPlane, namespace: str, clients: str) -> Relabelled:
     sent = time.monotonic()
-    change = {"metadata": {"labels": {ENFORCE: policy}}}
+    change = {"metadata": {"labels": {ENFORCE: policy(clients)}}}
     control_plane.api.patch(f"/api/v1/namespaces/{namespace}", json=change, headers=MERGE_PATCH).raise_for_status()
-    return Relabelled(policy, sent, time.monotonic())
+    return Relabelled(clients, sent, time.monotonic())
+
+
+def policy(clients: str) -> str:
+    """A policy for each number from 2 to 48, which its pods carry as a node selector: it tells which label was seen."""
+    return f"gke-time-sharing-{clients}"
+
+
+def clients_of(created: dict[str, Any]) -> str:
+    """The number that a pod was given."""
+    return str(created["spec"]["nodeSelector"]["cloud.google.com/gke-max-shared-clients-per-gpu"])
 
 
 def staleness(attempt: Attempt, history: list[Relabelled]) -> float:
     """By how many seconds, at least, the label was outdated that a created pod was judged by; 0 for the current one."""
-    ends = [after.acknowledged for after in history[1:]] + [float("inf")]
-    candidates = [
-        max(0.0, attempt.began - end)
-        for change, end in zip(history, ends, strict=True)
-        if ASKS[change.policy] == attempt.asks and change.sent <= attempt.ended
-    ]
-    return min(candidates, default=float("inf"))
+    (number,) = (number for number, change in enumerate(history) if change.clients == attempt.asks)
+    assert history[number].sent <= attempt.ended
+    later = history[number + 1 :]
+    return max(0.0, attempt.began - later[0].acknowledged) if later else 0.0
 
 
 def test_relabelled_under_load_no_pod_is_judged_by_an_older_label_than_a_second_ago(
     control_plane: ControlPlane, installation: Installation, make_namespace: Callable[..., str]
 ) -> None:
-    policies = list(ASKS)
-    namespace = make_namespace({ENFORCE: policies[0]})
-    history = [Relabelled(policies[0], 0.0, 0.0)]
-    with PodStream(control_plane, namespace, connections=6, pause=0.0) as stream:
-        for number in range(1, RELABELS + 1):
+    first, *others = (str(number) for number in range(2, RELABELS + 3))
+    namespace = make_namespace({ENFORCE: policy(first)})
+    history = [Relabelled(first, 0.0, 0.0)]
+    with PodStream(control_plane, namespace, connections=6, pause=0.0, read=clients_of) as stream:
+        for clients in others:
             time.sleep(RELABEL_SECONDS)
-            history.append(relabel(control_plane, namespace, policies[number % len(policies)]))
-        # Nothing changes any more: from now on there is no excuse.
-        time.sleep(STALE_SECONDS)
-        settled = time.monotonic()
+            history.append(relabel(control_plane, namespace, clients))
         stream.wait_for_more(50)
-    stale = [staleness(attempt, history) for attempt in stream.attempts if attempt.status == CREATED]
-    tell(f"{stream.report()}\nthe most outdated label was {max(stale) * 1000:.0f} ms old")
+    created = [attempt for attempt in stream.attempts if attempt.status == CREATED]
+    stale = [staleness(attempt, history) for attempt in created]
+    tell(f"{stream.report()}\nthe most outdated label was outdated by {max(stale) * 1000:.0f} ms")
     assert max(stale) <= STALE_SECONDS
-    assert {attempt.asks for attempt in stream.attempts} >= set(ASKS.values())
+    assert len({attempt.asks for attempt in created}) > RELABELS / 2  # on a slow machine a label may be gone unseen
     # Between the two webhooks' looks at the label it may change; only then may a pod be refused.
     for failure in stream.failures:
+        since = failure.began - STALE_SECONDS
+        assert any(since <= change.acknowledged and change.sent <= failure.ended for change in history), failure
         assert failure.status == httpx.codes.FORBIDDEN, failure
-        assert any(
-            failure.began - STALE_SECONDS <= change.acknowledged and change.sent <= failure.ended for change in history
-        )
-    last = {attempt.asks for attempt in stream.attempts if attempt.began >= settled}
-    assert last == {ASKS[history[-1].policy]}

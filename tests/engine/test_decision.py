@@ -4,20 +4,34 @@ from typing import Any
 
 import pytest
 
-from tests.builders import GPU, MIG, SHARED, Json, a_container, a_pod, a_policy, gpu, judge, messages, rules
+from tests.builders import (
+    GKE_PARTITION,
+    GPU,
+    MIG,
+    SHARED,
+    Json,
+    a_container,
+    a_pod,
+    a_policy,
+    gpu,
+    judge,
+    messages,
+    rules,
+)
 from webhook.engine.decision import Outcome
 from webhook.engine.findings import Finding, Rule, Severity, deny, warn
 
 
 def test_rules_are_told_in_the_order_in_which_they_are_judged() -> None:
+    """Whatever the order of the containers: here it is the other way round."""
     pod = a_pod(
-        gpu("0.5", name="a"),
-        a_container("b", requests={GPU: 1}),
-        a_container("c", limits={GPU: 1, SHARED: 1}),
-        gpu(1, "nvidia.com/mig-2g.10gb", name="d"),
-        gpu(5, name="e"),
-        gpu(2, MIG, name="f"),
         gpu(1, "nvidia.com/gpu-shared", name="g"),
+        gpu(2, MIG, name="f"),
+        gpu(5, name="e"),
+        gpu(1, "nvidia.com/mig-2g.10gb", name="d"),
+        a_container("c", limits={GPU: 1, SHARED: 1}),
+        a_container("b", requests={GPU: 1}),
+        gpu("0.5", name="a"),
     )
     policy = a_policy("exclusive", "mig-1g.5gb", max_per_container=4, max_per_pod=3)
     told = rules(judge(pod, policy))
@@ -33,6 +47,12 @@ def test_rules_are_told_in_the_order_in_which_they_are_judged() -> None:
         "unknown-gpu-resource",
     ]
     assert told == [rule.value for rule in Rule if rule.value in told]
+
+
+def test_a_count_is_told_before_a_conflict() -> None:
+    pod = a_pod(gpu(2, SHARED), nodeSelector={GKE_PARTITION: "1g.5gb"})
+
+    assert rules(judge(pod, "shared")) == ["shared-request-above-one", "selector-conflict"]
 
 
 def test_the_ids_of_the_rules_are_the_designs_in_the_designs_order() -> None:
@@ -78,6 +98,11 @@ def test_a_finding_is_a_sentence_that_denies_or_warns() -> None:
 )
 def test_the_outcome_is_denied_or_rewritten_or_unchanged(pod: Json, policy: str, outcome: Outcome) -> None:
     assert judge(pod, policy).outcome is outcome
+
+
+def test_outcomes_and_severities_have_the_names_that_reports_and_metrics_use() -> None:
+    assert list(Outcome) == ["unchanged", "rewritten", "denied"]
+    assert list(Severity) == ["deny", "warn"]
 
 
 def test_denials_and_warnings_are_told_apart() -> None:

@@ -77,7 +77,7 @@ CHANGES = [
         a_pod(nodeSelector={STRATEGY: "mps"}),
         a_policy("exclusive", mismatch=Mismatch.REWRITE),
         RENAMED,
-        [f"{TRAIN} {GPU}: 1, without node selector {STRATEGY}"],
+        [f'container "train": {GPU}: 1 stays, without node selector {STRATEGY}'],
         id="nothing in place of a selector",
     ),
     pytest.param(

@@ -20,7 +20,9 @@ def changes(decision: Decision, *, would: bool = False, nodes: bool = True) -> I
         would: whether it only would: nothing is done.
         nodes: whether to name the node labels too.
     """
-    becomes, placed = ("would become", "would be placed") if would else ("becomes", "is placed")
+    becomes, placed, stays = (
+        ("would become", "would be placed", "would stay") if would else ("becomes", "is placed", "stays")
+    )
     needs = [str(edit.need) for edit in decision.edits if isinstance(edit, AddNeed)]
     on = f" on nodes with {', '.join(needs)}" if needs else ""
     dropped = [edit.key for edit in decision.edits if isinstance(edit, DropKey)]
@@ -32,7 +34,7 @@ def changes(decision: Decision, *, would: bool = False, nodes: bool = True) -> I
         if rename or on:
             told = True
             amount = ask.amounts[0]
-            done = f"{becomes} {rename.new}: {shown(amount.written)}" if rename else placed
+            done = f"{becomes} {rename.new}: {shown(amount.written)}" if rename else placed if needs else stays
             yield f"{ask.name}: {amount} {done}{on if nodes else ''}"
     if not told:
         rest = [str(edit) for edit in decision.edits if not isinstance(edit, Annotate | AddEnv)]
