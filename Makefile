@@ -49,7 +49,7 @@ control-plane: ## Put etcd and a Kubernetes control plane into .cache (or set KU
 	@$(PYTHON) hack/control_plane.py
 
 .PHONY: e2e
-e2e: setup control-plane ## The tests on a real control plane; they fail where there is none
+e2e: setup control-plane tools ## The tests on a real control plane; they fail where there is none
 	@GPUWARDEN_REQUIRE_E2E=1 $(BIN)/pytest tests/e2e
 
 .PHONY: lint
