@@ -70,7 +70,7 @@ def running(control_plane: ControlPlane, fleet: Fleet, installation: Installatio
         ).raise_for_status()
     path = budget_path(control_plane)
     # Where another test has just restarted the API server, the controllers look again only after a back-off of up to 30 s.
-    wait_for("the disruption budget", lambda: control_plane.get(path)["status"].get("disruptionsAllowed"), 90)
+    wait_for("the disruption budget", lambda: budgeted(control_plane, path), 90)
     wait_for("the Deployment", lambda: available(control_plane), 90)
     return installation
 
@@ -81,6 +81,15 @@ def available(control_plane: ControlPlane) -> bool:
     written = control_plane.api.patch(f"{DEPLOYMENT}/status", json={"status": counts}, headers=MERGE_PATCH)
     written.raise_for_status()
     return bool(control_plane.get(DEPLOYMENT)["status"].get("availableReplicas") == 2)
+
+
+def budgeted(control_plane: ControlPlane, path: str) -> bool:
+    """Write the status that the disruption controller would, for the same reason."""
+    generation = control_plane.get(path)["metadata"]["generation"]
+    counts = {"disruptionsAllowed": 1, "currentHealthy": 2, "desiredHealthy": 1, "expectedPods": 2}
+    status = {"status": {**counts, "observedGeneration": generation}}
+    control_plane.api.patch(f"{path}/status", json=status, headers=MERGE_PATCH).raise_for_status()
+    return bool(control_plane.get(path)["status"].get("disruptionsAllowed"))
 
 
 def replicas(control_plane: ControlPlane) -> list[Json]:
