@@ -162,10 +162,15 @@ class ControlPlane:
     def restart_apiserver(self, *, grace: float = 5.0) -> None:
         """End the API server, by SIGKILL after ``grace`` seconds (0: at once), start it anew and wait for it.
 
-        Its address, its certificates and its data stay.
+        Its address, its certificates and its data stay. Controllers and scheduler are started anew too, where they run:
+        those of 1.20 wait for up to a minute after some failed watches, and the next test would find them blind.
         """
         self.stop_apiserver(grace=grace)
         self.start_apiserver()
+        for name in ("kube-controller-manager", "kube-scheduler"):
+            if name in self._processes:
+                self._processes[name].kill()
+                self._start_component(name)
 
     def stop_apiserver(self, *, grace: float = 5.0) -> None:
         """End the API server: connections are refused from then on."""
@@ -215,16 +220,25 @@ class ControlPlane:
         self.start_apiserver()
         self.version = parse_version(self.get("/version")["gitVersion"])
 
-        manager, scheduler = programs.kube_controller_manager, programs.kube_scheduler
-        self._run(manager.name, manager, flags.controller_manager(files, ports, version_of(manager)))
-        self._run(scheduler.name, scheduler, flags.scheduler(files, ports, version_of(scheduler)))
-        self._wait(manager.name, f"https://127.0.0.1:{ports.controller_manager}/healthz")
-        self._wait(scheduler.name, f"https://127.0.0.1:{ports.scheduler}/healthz")
+        self._start_component("kube-controller-manager")
+        self._start_component("kube-scheduler")
         wait_for(
             "the controllers to make the default service account",
             lambda: self.get("/api/v1/namespaces/default/serviceaccounts/default"),
             START_SECONDS,
         )
+
+    def _start_component(self, name: str) -> None:
+        """Start the controllers or the scheduler, and wait for their health."""
+        files, ports = self.files, self._ports
+        if name == "kube-scheduler":
+            program, port = self._programs.kube_scheduler, ports.scheduler
+            arguments = flags.scheduler(files, ports, version_of(program))
+        else:
+            program, port = self._programs.kube_controller_manager, ports.controller_manager
+            arguments = flags.controller_manager(files, ports, version_of(program))
+        self._run(name, program, arguments)
+        self._wait(name, f"https://127.0.0.1:{port}/healthz")
 
     def _apiserver_command(self) -> list[str]:
         return [*flags.apiserver(self.files, self._ports), *self._apiserver_flags]
