@@ -67,17 +67,54 @@ def test_without_operations_no_patch_is_recorded() -> None:
     assert annotations == {}
 
 
-@pytest.mark.parametrize("size", [1, 100, 5000, 8190, 20_000])
+@pytest.mark.parametrize("size", [1, 100, 5000, 8000, 20_000])
 def test_a_recorded_patch_is_bounded_and_always_json_of_whole_operations(size: int) -> None:
-    operations: list[Json] = [{"op": "add", "path": '/é"', "value": "x" * size} for _ in range(200)]
+    path = '/spec/containers/{}/é"'
+    operations: list[Json] = [{"op": "add", "path": path.format(i), "value": "x" * size} for i in range(200)]
     annotations: dict[str, str] = {}
 
     telling.annotate_patch(annotations, "enforce", operations)
 
     kept = json.loads(annotations["enforce-patch"])
     assert kept == operations[: len(kept)]
+    assert bool(kept) == (size < 8192)
     assert len(annotations["enforce-patch"]) <= 8192 + len("[]")
     assert int(annotations.get("enforce-patch-omitted", "0")) == len(operations) - len(kept)
+
+
+def test_a_recorded_patch_has_all_operations_of_a_container_or_none() -> None:
+    """The pod's own come before those of containers, wherever they stand in the patch."""
+
+    def container(index: int, field: str, size: int) -> Json:
+        return {"op": "add", "path": f"/spec/initContainers/{index}/{field}", "value": "x" * size}
+
+    selector = {"op": "add", "path": "/spec/nodeSelector", "value": {"a": "b"}}
+    operations = [
+        *(container(index, "resources", 1000) for index in range(5)),
+        selector,
+        *(container(index, "env", 1500) for index in range(5)),
+    ]
+    annotations: dict[str, str] = {}
+
+    telling.annotate_patch(annotations, "audit", operations)
+
+    whole = range(3)
+    assert json.loads(annotations["audit-patch"]) == [
+        *(container(index, "resources", 1000) for index in whole),
+        selector,
+        *(container(index, "env", 1500) for index in whole),
+    ]
+    assert annotations["audit-patch-omitted"] == "4"
+
+
+def test_what_there_is_no_room_for_keeps_nothing_else_out() -> None:
+    large = {"op": "add", "path": "/metadata/annotations", "value": {"a": "b" * 9000}}
+    small = {"op": "remove", "path": "/spec/containers/0/resources/limits/a"}
+    annotations: dict[str, str] = {}
+
+    telling.annotate_patch(annotations, "audit", [large, small])
+
+    assert annotations == {"audit-patch": json.dumps([small], separators=(",", ":")), "audit-patch-omitted": "1"}
 
 
 def test_a_pod_of_many_containers_is_recorded_within_bounds() -> None:
@@ -86,7 +123,8 @@ def test_a_pod_of_many_containers_is_recorded_within_bounds() -> None:
     annotations = Webhook(audit="mps").mutate(pod).annotations
 
     kept = json.loads(annotations["audit-patch"])
-    assert all(operation["op"] == "move" for operation in kept)
+    assert {operation["op"] for operation in kept[:-2]} == {"move"}
+    assert [operation["path"] for operation in kept[-2:]] == ["/spec/nodeSelector", "/spec/tolerations/-"]
     assert len(kept) + int(annotations["audit-patch-omitted"]) == 603
     assert sum(map(len, annotations.values())) < 9000
 

@@ -47,15 +47,33 @@ def annotate(annotations: dict[str, str], mode: str, policy: Policy, decision: D
 
 
 def annotate_patch(annotations: dict[str, str], mode: str, operations: list[Operation]) -> None:
-    """Add the patch that was not made: JSON that is valid whatever its length, whole operations only."""
+    """Add the patch that was not made, within a bound: always valid JSON, and of a container all of its operations or none.
+
+    What concerns the pod as a whole has room first, then container by container; how many operations there was no room for
+    stands beside it.
+    """
     if not operations:
         return
-    kept: list[Operation] = []
-    size = 0
+    groups: dict[tuple[bool, str], list[Operation]] = {}
     for operation in operations:
-        size += len(to_json(operation)) + 1
-        if size > _PATCH_BUDGET:
-            annotations[f"{mode}-patch-omitted"] = str(len(operations) - len(kept))
-            break
-        kept.append(operation)
-    annotations[f"{mode}-patch"] = to_json(kept)
+        groups.setdefault(_subject(operation), []).append(operation)
+    kept = set()
+    room = _PATCH_BUDGET
+    for subject in sorted(groups, key=lambda subject: subject[0]):  # stable: containers in their order
+        size = sum(len(to_json(operation)) + 1 for operation in groups[subject])
+        if size <= room:
+            kept.add(subject)
+            room -= size
+    recorded = [operation for operation in operations if _subject(operation) in kept]
+    annotations[f"{mode}-patch"] = to_json(recorded)
+    if omitted := len(operations) - len(recorded):
+        annotations[f"{mode}-patch-omitted"] = str(omitted)
+
+
+def _subject(operation: Operation) -> tuple[bool, str]:
+    """Whether an operation changes a container, and the pointer of that container, or of what it changes in the pod."""
+    path: str = operation["path"]
+    match path.split("/", 4):
+        case ["", "spec", "containers" | "initContainers" as section, index, _]:
+            return True, f"{section}/{index}"
+    return False, path
