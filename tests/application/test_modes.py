@@ -117,6 +117,14 @@ def test_the_dry_run_records_every_decision_also_that_nothing_would_change() -> 
     assert answered.annotations == {"mode": "audit", "enforce-policy": "mig-1g.5gb", "enforce-outcome": "unchanged"}
 
 
+def test_the_dry_run_does_not_record_as_refused_what_it_has_itself_not_rewritten() -> None:
+    webhook = Webhook("mig-1g.5gb", configuration=DRY_RUN)
+
+    webhook.validate(a_pod())
+
+    assert [(note.decision.outcome.value, note.decision.findings) for note in webhook.notes] == [("rewritten", ())]
+
+
 def test_the_dry_run_keeps_to_the_exemptions() -> None:
     answered = Webhook("none", configuration=DRY_RUN).mutate(a_pod(schedulerName="kai-scheduler"))
 

@@ -128,9 +128,10 @@ class Admission:
     def _validate(self, case: _Case) -> bytes:
         policy = case.policies.enforce
         decision = case.decide(policy)
-        if outstanding := not_rewritten(decision.edits, policy):
-            decision = Decision((), (outstanding, *decision.findings), decision.asks)
         acts = case.configuration.mode is Mode.ENFORCE
+        # In a dry run nothing is rewritten, so that a rewrite is still to be made means nothing.
+        if acts and (outstanding := not_rewritten(decision.edits, policy)):
+            decision = Decision((), (outstanding, *decision.findings), decision.asks)
         self._record("validate", "enforce", policy, decision, case, acted=acts)
         if not acts:
             return review.allowed(case.request)
