@@ -9,6 +9,7 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 UV_VERSION := 0.13.9
+PIP_AUDIT_VERSION := 2.10.1
 UV := .cache/uv/bin/uv
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
@@ -16,7 +17,7 @@ export UV_LINK_MODE := copy
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: .venv/.synced ## Make .venv with the locked dependencies
@@ -52,6 +53,15 @@ control-plane: ## Put etcd and a Kubernetes control plane into .cache (or set KU
 e2e: setup control-plane tools ## The tests on a real control plane; they fail where there is none
 	@GPUWARDEN_REQUIRE_E2E=1 $(BIN)/pytest tests/e2e
 
+.PHONY: bench
+bench: setup ## Measure everything, write docs/performance.*; fails where a bar is missed (needs wrk and an idle machine)
+	@$(BIN)/python -m benchmarks --json docs/performance.json --svg docs/performance.svg --page docs/performance.md
+
+.PHONY: faults
+faults: setup ## The long fault tests: 200 kills, readiness' bounds, faked clocks where libfaketime is (15 minutes)
+	@GPUWARDEN_FAULTS=long GPUWARDEN_FAKETIME=$(firstword $(wildcard /usr/lib/*/faketime/libfaketimeMT.so.1)) \
+		$(BIN)/pytest tests/faults tests/application/test_certificate_crashes.py
+
 .PHONY: lint
 lint: setup ## Style, types, layers, Dockerfile
 	@$(BIN)/ruff check .
@@ -60,6 +70,9 @@ lint: setup ## Style, types, layers, Dockerfile
 	@$(BIN)/lint-imports --no-cache > .cache/lint-imports.log || { cat .cache/lint-imports.log; exit 1; }
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/python hack/policy_reference.py --check
+	@$(BIN)/python hack/metrics_reference.py --check
+	@$(BIN)/python -m hack.backstop --check
+	@$(BIN)/python hack/licences.py --check
 
 .PHONY: fmt
 fmt: setup ## Put code in order
@@ -77,10 +90,30 @@ golden: setup ## Write the golden AdmissionReviews anew (then read the diff)
 .PHONY: docs
 docs: setup ## Write the pages that come from the code
 	@$(BIN)/python hack/policy_reference.py
+	@$(BIN)/python hack/metrics_reference.py
+	@$(BIN)/python hack/licences.py
 
 .PHONY: manifests
-manifests: tools ## Write deploy/gpuwarden.yaml from the chart
+manifests: tools ## Write the backstop's CEL from the rules, and deploy/gpuwarden.yaml from the chart
+	@$(BIN)/python -m hack.backstop
 	@$(BIN)/python -m hack.render_manifests
+
+FUZZ_SECONDS ?= 600
+.PHONY: fuzz
+fuzz: setup ## Fuzz what reads bytes, ten minutes in all (or FUZZ_SECONDS=60)
+	@$(UV) sync --locked --quiet --group fuzz
+	@nice $(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS)
+
+.PHONY: sbom
+sbom: setup ## Write dist/gpuwarden.cdx.json: what is installed with gpuwarden, with hashes (CycloneDX)
+	@mkdir -p dist
+	@$(UV) export --format cyclonedx1.5 --frozen --no-default-groups --quiet > dist/gpuwarden.cdx.json
+
+# Not in lint: the list of vulnerabilities is asked for over the network.
+.PHONY: audit-dependencies
+audit-dependencies: setup ## Ask whether anything locked is known to be vulnerable (network)
+	@$(UV) export --format requirements.txt --frozen --no-default-groups --no-emit-project --quiet > .cache/locked.txt
+	@$(UV) tool run pip-audit@$(PIP_AUDIT_VERSION) --requirement .cache/locked.txt --require-hashes --disable-pip --strict
 
 .PHONY: lock
 lock: $(UV) ## Lock the newest versions that pyproject.toml allows

@@ -13,6 +13,7 @@ from webhook.application.rule_texts import RULE_TEXTS
 from webhook.engine.decision import decide
 from webhook.engine.edits import AddNeed, RenameResource
 from webhook.engine.findings import Rule
+from webhook.engine.guard import RULES
 from webhook.engine.pods import Pod
 from webhook.engine.policy import PolicyBook
 from webhook.engine.spelling import DevicePlugin
@@ -55,6 +56,14 @@ What becomes of a container's `nvidia.com/gpu: 1`. `1g.5gb` stands for any MIG p
 `.gfx` or `-me` after it where NVIDIA has it), 4 for any number of clients from 2 to 48.
 """
 
+TAIL = """
+## GPUs without a request
+
+`visibleDevices: ignore`, `warn` or `deny`, at the top of the configuration file for all policies and in a policy for that one,
+says what becomes of a pod that reaches GPUs without asking for them. Unset, it is `warn`, and `ignore` where the policy is `any`.
+[guard.md](guard.md) tells what is seen, and what can't be.\
+"""
+
 
 def becomes(value: str, plugin: DevicePlugin) -> str:
     """What a plain request becomes under a policy value: resource and node labels, or the rule that refuses it."""
@@ -88,7 +97,9 @@ def page() -> Iterator[str]:
     yield "|---|---|---|---|"
     for rule in Rule:
         text = RULE_TEXTS[rule.value]
-        yield f"| `{rule.value}` | {text.severity} | {text.title} | {text.help} |"
+        effect = "as `visibleDevices` says" if rule in RULES else text.severity
+        yield f"| `{rule.value}` | {effect} | {text.title} | {text.help} |"
+    yield TAIL
 
 
 def main() -> None:

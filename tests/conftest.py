@@ -1,4 +1,4 @@
-"""What every test has: hypothesis without a stopwatch, and our log lines as a list."""
+"""What every test has: hypothesis without a stopwatch, our log lines as a list, Prometheus' checker."""
 
 from collections.abc import Iterator
 
@@ -6,6 +6,7 @@ import hypothesis
 import pytest
 
 from tests.logged import Logged, log_lines
+from tests.promtool import Promtool, find
 
 # Machines that run tests are busy: a deadline would fail on their load. The examples are the same in every run, so that a
 # failure is one of the code, not of luck.
@@ -18,3 +19,9 @@ def logged() -> Iterator[Logged]:
     """The lines that the process logs during a test, as the server would write them: call it to read them so far."""
     with log_lines() as lines:
         yield lines
+
+
+@pytest.fixture(scope="session")
+def promtool() -> Promtool:
+    """Prometheus' own checker; the test is skipped where there is none."""
+    return find()

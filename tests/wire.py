@@ -2,9 +2,9 @@
 
 import contextlib
 import json
+import select
 import socket
 import ssl
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -64,17 +64,16 @@ class Wire:
         for piece in pieces:
             self._socket.sendall(piece)
 
-    def flood(self, piece: bytes, times: int) -> threading.Thread:
-        """Send a piece many times from another thread, until the server hangs up."""
+    def flood(self, piece: bytes, times: int) -> None:
+        """Send a piece many times, until the server answers or hangs up.
 
-        def pour() -> None:
-            with contextlib.suppress(OSError):
-                for _ in range(times):
-                    self._socket.sendall(piece)
-
-        thread = threading.Thread(target=pour, daemon=True)
-        thread.start()
-        return thread
+        In one thread: the ssl module lets two use a connection at the same time, and then breaks it (before Python 3.13).
+        """
+        with contextlib.suppress(OSError):
+            for _ in range(times):
+                if select.select([self._socket], [], [], 0)[0]:
+                    return
+                self._socket.sendall(piece)
 
     def reply(self, *, to_head: bool = False) -> Reply:
         """Read one response; ``to_head`` if it is to a HEAD, which has no body."""

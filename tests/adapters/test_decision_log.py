@@ -2,12 +2,18 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.logged import Logged
-from tests.reviews import TEAM, Webhook, a_gpu_container, a_pod
+from tests.reviews import TEAM, UID, Webhook, a_container, a_gpu_container, a_pod
 from webhook.adapters.decision_log import DecisionLog
 from webhook.application.configuration import Configuration, Mode
+from webhook.application.review import GroupVersionKind
+from webhook.engine.policy import PolicyBook, VisibleDevices
+
+# What every line of the log has.
+LOGS_OWN = {"level", "logger", "timestamp"}
 
 
 def lines(logged: Logged, webhook: Webhook) -> list[dict[str, Any]]:
@@ -25,8 +31,11 @@ def test_a_rewrite_is_one_line_with_who_what_and_why(logged: Logged) -> None:
     (line,) = lines(logged, webhook)
     wanted = {
         "event": "rewritten",
+        "uid": UID,
+        "operation": "CREATE",
         "namespace": TEAM,
         "kind": "Pod",
+        "name": "train-0",
         "user": "alice@example.com",
         "mode": "enforce",
         "policy": "shared",
@@ -34,9 +43,49 @@ def test_a_rewrite_is_one_line_with_who_what_and_why(logged: Logged) -> None:
         "rules": [],
         "dry_run": False,
     }
-    assert {key: line[key] for key in wanted} == wanted
-    assert line["uid"]
-    assert line["name"]
+    assert {key: line[key] for key in line if key not in LOGS_OWN} == wanted
+
+
+def test_a_pod_without_a_name_is_told_by_how_its_name_begins(logged: Logged) -> None:
+    webhook = Webhook("shared")
+    pod = a_pod()
+    pod["metadata"] = {"generateName": "train-"}
+    webhook.mutate(pod, name="")
+    (line,) = lines(logged, webhook)
+    assert (line["name"], line["namespace"]) == ("train-", TEAM)
+
+
+def test_an_update_is_told_as_one(logged: Logged) -> None:
+    """Pods are judged when they are created; workloads also when they change."""
+    webhook = Webhook("shared")
+    webhook.mutate(a_pod())
+    (recorded,) = webhook.notes
+    kind = GroupVersionKind("apps", "v1", "Deployment")
+    request = msgspec.structs.replace(recorded.request, operation="UPDATE", kind=kind, name="web")
+    webhook.notes[:] = [msgspec.structs.replace(recorded, request=request, path="advise", mode="warn", acted=False)]
+    (line,) = lines(logged, webhook)
+    assert [line[key] for key in ("event", "operation", "kind", "name", "path")] == [
+        "would be rewritten", "UPDATE", "Deployment", "web", "advise",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [
+        (Mode.ENFORCE, [("rewritten", "mutate"), ("refused", "validate")]),
+        (Mode.AUDIT, [("would be rewritten", "mutate"), ("would be refused", "mutate")]),
+    ],
+)
+def test_an_outcome_that_both_paths_come_to_is_one_line(
+    logged: Logged, mode: Mode, told: list[tuple[str, str]]
+) -> None:
+    """As many lines as pods, in a dry run too: they are counted by people."""
+    webhook = Webhook("shared", configuration=Configuration(mode=mode))
+    for pod in (a_pod(), a_pod(a_gpu_container("2"))):
+        answered = webhook.mutate(pod)
+        webhook.validate(answered.applied_to(pod))
+    assert len(webhook.notes) == 4
+    assert [(line["event"], line["path"]) for line in lines(logged, webhook)] == told
 
 
 def test_a_refusal_names_its_rules(logged: Logged) -> None:
@@ -77,3 +126,29 @@ def test_a_log_that_cannot_keep_up_drops_and_counts_and_never_waits(monkeypatch:
     log.decided(webhook.notes[0])
     log.close()
     assert len(dropped) == 1
+
+
+def test_what_only_validate_sees_is_told_there_in_a_dry_run_too(logged: Logged) -> None:
+    """A pod that reaches GPUs without asking for one: the mutating side says nothing of it."""
+    policies = PolicyBook(visible_devices=VisibleDevices.DENY)
+    webhook = Webhook("mps", configuration=Configuration(policies=policies, mode=Mode.AUDIT))
+    pod = a_pod(a_container(env=[{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}]))
+    webhook.mutate(pod)
+    webhook.validate(pod)
+    assert [(line["event"], line["path"], line["rules"]) for line in lines(logged, webhook)] == [
+        ("would be refused", "validate", ["visible-devices-env"])
+    ]
+
+
+def test_lines_that_are_written_together_all_come_and_in_order(logged: Logged) -> None:
+    webhook = Webhook("shared")
+    webhook.mutate(a_pod())
+    (recorded,) = webhook.notes
+    names = [f"train-{number}" for number in range(100)]
+    webhook.notes[:] = [
+        msgspec.structs.replace(recorded, request=msgspec.structs.replace(recorded.request, name=name))
+        for name in names
+    ]
+    written = lines(logged, webhook)
+    assert [line["name"] for line in written] == names
+    assert all(line["timestamp"].endswith("Z") and line["level"] == "info" for line in written)

@@ -4,7 +4,9 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
+import msgspec
 import pytest
 import structlog
 
@@ -109,3 +111,32 @@ def test_configuring_twice_writes_each_line_once(written: Written) -> None:
     logging.getLogger("once").info("only")
 
     assert target.getvalue().count("only") == 1
+
+
+class ALine(msgspec.Struct):
+    event: str
+    timestamp: datetime
+    level: str = "info"
+    logger: str = "gpuwarden.several"
+
+
+@pytest.mark.parametrize("form", LogFormat)
+def test_a_record_of_several_lines_is_as_many_lines_as_any_other(written: Written, form: LogFormat) -> None:
+    target = written(form, LogLevel.INFO)
+    at = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
+
+    logging.getLogger("gpuwarden.several").info("lines", extra={"lines": [ALine("one", at), ALine("two", at)]})
+
+    first, second = target.getvalue().splitlines()
+    assert "one" in first
+    assert "two" in second
+    assert all("2026-01-02T03:04:05.000006Z" in line and "gpuwarden.several" in line for line in (first, second))
+
+
+def test_several_lines_are_json_with_the_fields_of_every_line(logged: Logged) -> None:
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    logging.getLogger("gpuwarden.several").info("lines", extra={"lines": [ALine("one", at)]})
+
+    assert logged() == [
+        {"event": "one", "timestamp": "2026-01-02T00:00:00Z", "level": "info", "logger": "gpuwarden.several"}
+    ]

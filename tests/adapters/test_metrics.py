@@ -3,6 +3,7 @@
 import math
 from datetime import UTC, datetime
 
+import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
@@ -18,7 +19,8 @@ def samples(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
         sample
         for family in text_string_to_metric_families(metrics.exposition().decode())
         for sample in family.samples
-        if sample.name == name
+        # Some series begin at zero, so that their first increase is seen.
+        if sample.name == name and (sample.value or not name.endswith("_total"))
     ]
     return {tuple(value for _, value in sorted(sample.labels.items())): sample.value for sample in found}
 
@@ -35,17 +37,41 @@ def test_decisions_and_findings_are_counted() -> None:
     for recorded in decisions(Webhook("mps", audit="none")):
         metrics.decided(recorded)
 
-    # acted, mode, outcome, path, policy
+    # acted, mode, operation, outcome, path, policy
     assert samples(metrics, "gpuwarden_decisions_total") == {
-        ("true", "enforce", "rewritten", "mutate", "mps"): 1,
-        ("false", "audit", "denied", "mutate", "none"): 1,
-        ("true", "enforce", "denied", "validate", "mps"): 1,
+        ("true", "enforce", "CREATE", "rewritten", "mutate", "mps"): 1,
+        ("false", "audit", "CREATE", "denied", "mutate", "none"): 1,
+        ("true", "enforce", "CREATE", "denied", "validate", "mps"): 1,
     }
-    # mode, path, rule
+    # acted, mode, path, rule, severity
     assert samples(metrics, "gpuwarden_findings_total") == {
-        ("audit", "mutate", "gpu-not-permitted"): 1,
-        ("enforce", "validate", "shared-request-above-one"): 1,
+        ("false", "audit", "mutate", "gpu-not-permitted", "deny"): 1,
+        ("true", "enforce", "validate", "shared-request-above-one", "deny"): 1,
     }
+
+
+def test_the_operation_is_one_of_those_that_there_are_and_nothing_that_somebody_wrote() -> None:
+    metrics = Metrics()
+    webhook = Webhook("mps")
+    webhook.mutate(a_pod())
+    (recorded,) = webhook.notes
+
+    for operation in ("CREATE", "UPDATE", *(f"made-up-{number}" for number in range(50))):
+        request = msgspec.structs.replace(recorded.request, operation=operation)
+        metrics.decided(msgspec.structs.replace(recorded, request=request))
+
+    counted = {labels[2]: count for labels, count in samples(metrics, "gpuwarden_decisions_total").items()}
+    assert counted == {"CREATE": 1, "UPDATE": 1, "other": 50}
+
+
+def test_readiness_is_told_part_by_part() -> None:
+    metrics = Metrics()
+
+    metrics.readiness({"serving": True, "trust": False})
+    assert samples(metrics, "gpuwarden_ready") == {("serving",): 1, ("trust",): 0}
+    metrics.readiness({"serving": True, "trust": True})
+
+    assert samples(metrics, "gpuwarden_ready") == {("serving",): 1, ("trust",): 1}
 
 
 def test_what_people_write_into_labels_makes_a_bounded_number_of_series() -> None:
@@ -137,3 +163,17 @@ def test_each_process_has_its_own_and_names_its_version() -> None:
     assert samples(other, "gpuwarden_request_duration_seconds_count") == {}
     assert samples(one, "gpuwarden_build_info") == {(__version__,): 1}
     assert samples(one, "process_resident_memory_bytes")[()] > 0
+
+
+def test_the_first_of_what_alerts_ask_an_increase_of_is_one() -> None:
+    """Of a series that begins at 1, PromQL's increase() is nothing."""
+    beginning = Metrics().exposition().decode().splitlines()
+    for zero in (
+        'gpuwarden_findings_total{acted="true",mode="enforce",path="validate",rule="not-rewritten",severity="deny"} 0.0',
+        (
+            'gpuwarden_decisions_total{acted="true",mode="enforce",operation="CREATE",outcome="denied",path="validate",'
+            'policy="unreadable"} 0.0'
+        ),
+        'gpuwarden_namespace_cache_misses_total{outcome="unavailable"} 0.0',
+    ):
+        assert zero in beginning

@@ -1,6 +1,8 @@
 """Namespaces from a file: everything that kubectl prints, and nothing that is cut off or means two things."""
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -97,12 +99,38 @@ def test_a_file_that_is_cut_off_is_never_read_as_fewer_namespaces() -> None:
         ("kind: Namespace\nmetadata: {name: a, labels: [b]}", "document 1: metadata.labels of a is not a mapping"),
         (yaml.safe_dump(a_list(TEAM, BARE, TEAM)), r"document 1, items\[2\]: namespace team stands twice"),
         ("--- &a\nkind: List\nitems: *a", "items is not a list"),
+        ("kind: Namespace\nmetadata: {name: a, labels: {b: []}}", "document 1: a label of a is not text"),
+        ("kind: []", "document 1: is not a Namespace"),
     ],
 )
 def test_what_is_no_namespace_is_named(document: str, problem: str) -> None:
     with pytest.raises(NamespaceFileError, match=problem) as caught:
         parse(document)
     assert "\n" not in str(caught.value)
+
+
+_MERGED = "\n".join(f"a{n + 1}: &a{n + 1} {{<<: [{', '.join([f'*a{n}'] * 9)}]}}" for n in range(12))
+# Each would end the process that loads it, or take its memory: hence the child.
+BOMBS = {
+    "[" * 200_000: "line 1: is nested deeper than 100 levels",
+    "{a: " * 200_000: "line 1: is nested deeper than 100 levels",
+    "- " * 200_000: "line 1: is nested deeper than 100 levels",
+    f"a0: &a0 {{k: v}}\n{_MERGED}": "line 2: << is not read here",
+}
+_CHILD = """
+import sys
+from webhook.adapters.namespace_file import NamespaceFileError, parse
+try: parse(sys.stdin.read())
+except NamespaceFileError as error: print(error)
+"""
+
+
+@pytest.mark.parametrize("bomb", BOMBS, ids=["lists", "mappings", "blocks", "merge keys"])
+def test_a_file_that_would_end_the_process_is_refused_before_it_is_loaded(bomb: str) -> None:
+    child = [sys.executable, "-c", _CHILD]
+    done = subprocess.run(child, input=bomb, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert BOMBS[bomb] in done.stdout
 
 
 async def test_a_namespace_that_is_not_in_the_file_has_no_labels() -> None:

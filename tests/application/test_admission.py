@@ -65,7 +65,7 @@ def test_what_is_advised_is_told_by_both_and_only_where_nothing_is_refused() -> 
     assert webhook.validate(both_wrong).warnings == []
 
 
-@pytest.mark.parametrize("operation", ["UPDATE", "DELETE", "CONNECT", "create", "?"])
+@pytest.mark.parametrize("operation", ["UPDATE", "DELETE", "CONNECT"])
 @pytest.mark.parametrize("carried", [BAD, {"kind": "Node"}, [], "x", 7, {"spec": {"containers": 5}}])
 def test_other_operations_are_allowed_whatever_they_carry(operation: str, carried: Any) -> None:
     webhook = Webhook("none")
@@ -74,6 +74,13 @@ def test_other_operations_are_allowed_whatever_they_carry(operation: str, carrie
     for answered in (webhook.mutate(carried, **request), webhook.validate(carried, **request)):
         assert answered.response == {"uid": UID, "allowed": True}
     assert webhook.notes == []
+
+
+@pytest.mark.parametrize("operation", ["create", "PATCH", "?"])
+def test_an_operation_that_there_is_not_is_the_callers_mistake_and_lets_nothing_through(operation: str) -> None:
+    for ask in (Webhook("none").mutate, Webhook("none").validate):
+        with pytest.raises(ReviewError, match=r"request\.operation: must be one of CREATE"):
+            ask(BAD, operation=operation)
 
 
 @pytest.mark.parametrize("subresource", ["binding", "ephemeralcontainers", "eviction", "unheard-of"])

@@ -132,3 +132,14 @@ def test_a_namespace_that_nobody_knows_lets_the_workload_through_and_says_why() 
 def test_a_template_that_cannot_be_read_names_the_field() -> None:
     with pytest.raises(ReviewError, match=r"request\.object\.spec\.template\.spec\.containers"):
         advise(NamespaceLabels(enforce="none"), pod={"spec": {"containers": 3}})
+
+
+def test_a_workload_without_a_name_is_recorded_by_how_its_name_begins() -> None:
+    notes = Notes()
+    named: dict[str, Any] = {"metadata": {"generateName": "train-"}}
+    advise(NamespaceLabels("shared"), of="Job", notes=notes, name="", object={**workload("Job", a_pod()), **named})
+    assert [note.request.name for note in notes] == ["train-"]
+    advise(
+        NamespaceLabels("shared"), of="Job", notes=notes, name="", object={**workload("Job", a_pod()), "metadata": {}}
+    )
+    assert notes[-1].request.name == ""

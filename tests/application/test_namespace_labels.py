@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.reviews import UID, Answered, a_review, read_answer
-from webhook.application.configuration import Configuration, Exemptions
+from webhook.application.configuration import Configuration, Exemptions, Mode
 from webhook.application.namespace_labels import NamespaceLabelling
 from webhook.application.review import ReviewError
 from webhook.engine.policy import Policy
@@ -120,3 +120,8 @@ def test_a_review_that_cannot_be_read_names_the_field(new: Any, request_: dict[s
     with pytest.raises(ReviewError) as raised:
         validate(new, **request_)
     assert raised.value.field.startswith(field)
+
+
+def test_a_label_that_cannot_be_read_is_refused_in_audit_mode_too_which_is_about_pods() -> None:
+    audit = Configuration(mode=Mode.AUDIT)
+    assert not validate(a_namespace(enforce="shraed"), a_namespace(), configuration=audit).allowed

@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -31,17 +31,25 @@ def environment(**more: str) -> dict[str, str]:
 class Served:
     """A server that runs while a block does."""
 
-    def __init__(self, *options: str | Path, authority: trustme.CA | None = None, **variables: str) -> None:
+    def __init__(
+        self,
+        *options: str | Path,
+        authority: trustme.CA | None = None,
+        command: Sequence[str] | None = None,
+        **variables: str,
+    ) -> None:
         """Start it and wait until it says that it serves.
 
         Args:
             options: of the command line; ports are free ones and the address is this machine's own, unless given.
             authority: whom to trust on the TLS port; ``None`` takes the ``ca_bundle`` that a trial logs.
+            command: what to start, before the options.
+            command: what runs, before the options; ``gpuwarden serve`` unless given.
             variables: of the environment, in full.
         """
         defaults = {"GPUWARDEN_HOST": "127.0.0.1", "GPUWARDEN_PORT": "0", "GPUWARDEN_OPS_PORT": "0"}
         self._process = subprocess.Popen(
-            [*COMMAND, *map(str, options)],
+            [*(command or COMMAND), *map(str, options)],
             stderr=subprocess.PIPE,
             text=True,
             env=environment(**(defaults | variables)),
@@ -65,10 +73,25 @@ class Served:
         self.kill()
 
     @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """A client's, which trusts the server."""
+        return self._context
+
+    @property
     def log(self) -> list[Json]:
         """The lines so far."""
         with self._heard:
             return self._lines[:]
+
+    def forget_log(self) -> None:
+        """Keep no lines from before: a test that asks for a million things need not remember what was said of each."""
+        with self._heard:
+            self._lines.clear()
 
     def wait_for(self, event: str, since: int = 0, **fields: Any) -> Json:
         """The first line with this event and these fields, once it is written; ``since`` skips so many lines."""
@@ -95,7 +118,13 @@ class Served:
 
     def ask(self, path: str, review: Json) -> Answered:
         """The review that answers one."""
-        reply = self.post(path, review)
+        with self.connect() as wire:
+            return self.ask_on(wire, path, review)
+
+    def ask_on(self, wire: Wire, path: str, review: Json) -> Answered:
+        """The same, on a connection that is there."""
+        wire.send(request(path, encode(review)))
+        reply = wire.reply()
         assert reply.code == 200, reply
         return read_answer(reply.body, review["request"]["uid"])
 
@@ -138,6 +167,14 @@ class Served:
         with self._heard:
             self._ended = True
             self._heard.notify_all()
+
+    @staticmethod
+    def trusting_nobody() -> ssl.SSLContext:
+        """A client that looks at whatever is presented."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
 
     def _trusting(self, authority: trustme.CA | None) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -11,7 +11,7 @@ import trustme
 import yaml
 
 from tests.cli.serving import Served, pair_options, write_pair
-from tests.reviews import Json, a_gpu_container, a_pod, a_review, encode, read_answer
+from tests.reviews import UID, Answered, Json, a_gpu_container, a_pod, a_review, encode, read_answer
 from tests.wire import Wire, request
 
 CONFIGURATION = "apiVersion: gpuwarden.io/v1\nkind: Configuration\npolicies: {house: {forms: [%s]}}\n"
@@ -100,15 +100,27 @@ def test_what_is_on_one_port_is_not_on_the_other(server: Served) -> None:
         assert wire.reply().code == 404
 
 
+def test_labels_of_namespaces_are_judged_without_a_cluster_too_and_nobody_looks_at_workloads(server: Served) -> None:
+    def relabelled(value: str) -> Answered:
+        new, old = ({"metadata": {"name": "team", "labels": {"gpuwarden.io/enforce": one}}} for one in (value, "mps"))
+        kind = {"group": "", "version": "v1", "kind": "Namespace"}
+        return server.ask("/validate-namespace", a_review(new, kind=kind, operation="UPDATE", oldObject=old))
+
+    assert 'did you mean "shared"?' in relabelled("shraed").response["status"]["message"]
+    assert relabelled("none").response == {"uid": UID, "allowed": True}
+
+
 def test_metrics_tell_of_decisions_and_answers(server: Served) -> None:
-    sample = 'gpuwarden_decisions_total{acted="true",mode="enforce",outcome="denied",path="validate",policy="house"}'
+    labels = 'acted="true",mode="enforce",operation="CREATE",outcome="denied",path="validate",policy="house"'
+    sample = f"gpuwarden_decisions_total{{{labels}}}"
     server.ask("/validate", REVIEW)
     before = server.metric(sample)
 
     server.ask("/validate", REVIEW)
 
     assert server.metric(sample) == before + 1
-    assert server.metric('gpuwarden_findings_total{mode="enforce",path="validate",rule="not-rewritten"}') > 0
+    labels = 'acted="true",mode="enforce",path="validate",rule="not-rewritten",severity="deny"'
+    assert server.metric(f"gpuwarden_findings_total{{{labels}}}") > 0
     assert server.metric('gpuwarden_request_duration_seconds_count{code="200",path="/validate"}') > 0
 
 

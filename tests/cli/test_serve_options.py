@@ -140,6 +140,23 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, option: str) -> Non
         assert failures(start(*TRIAL, option, path))[0].startswith(f"{path}: ")
 
 
+@pytest.mark.parametrize("text", ["", "nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
+def test_client_authorities_that_cannot_be_used_are_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "ca.crt"
+    assert failures(start(*TRIAL, "--client-ca-file", path))[0].startswith(f"{path}: ")
+    path.write_text(text)
+    [told] = failures(start(*TRIAL, "--client-ca-file", path))
+    assert told.startswith(f"{path}: the client CA file cannot be used")
+    assert "give PEM certificates" in told
+
+
+def test_names_that_nobody_vouches_for_are_refused() -> None:
+    [told] = failures(start(*TRIAL, "--allowed-cn", "kube-apiserver"))
+
+    assert told.startswith("--allowed-cn: ")
+    assert "--client-ca-file" in told
+
+
 def test_everything_wrong_with_a_configuration_is_told_at_once(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(HEAD + "mode: dry\npolices: {}\ndefaults: {enforce: mp}\n", encoding="utf-8")

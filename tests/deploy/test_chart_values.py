@@ -32,6 +32,8 @@ def test_lint_has_nothing_to_say_in_any_mode(chart: Chart, mode: str) -> None:
         ({"install": {"modus": "audit"}}, "modus"),
         ({"webhooks": {"validate": {"timeoutSeconds": 1}}}, "timeoutSeconds"),
         ({"webhooks": {"mutate": {"timeoutSeconds": 6}}}, "timeoutSeconds"),
+        ({"webhooks": {"advise": {"timeoutSeconds": 6}}}, "timeoutSeconds"),
+        ({"webhooks": {"validateNamespace": {"timeoutSeconds": 11}}}, "timeoutSeconds"),
         ({"webhooks": {"mutate": {"failurePolicy": "Fail"}}}, "failurePolicy"),
         ({"webhooks": {"matchConditions": True}}, "matchConditions"),
         ({"webhooks": {"excludedNamespaces": ["Team_A"]}}, "excludedNamespaces"),
@@ -51,6 +53,13 @@ def test_lint_has_nothing_to_say_in_any_mode(chart: Chart, mode: str) -> None:
         ({"podLabels": {"app.kubernetes.io/name": "other"}}, "app.kubernetes.io/name"),
         ({"networkPolicy": {"apiServerPorts": []}}, "apiServerPorts"),
         ({"tolerations": [{"key": "a", "effect": "Never"}]}, "tolerations"),
+        ({"audit": {"report": {"schedule": "hourly"}}}, "schedule"),
+        ({"audit": {"report": {"mode": "dry-run"}}}, "mode"),
+        ({"audit": {"report": {"enable": True}}}, "enable"),
+        ({"monitoring": {"serviceMonitor": {"enabled": True}}}, "enabled"),
+        ({"monitoring": {"serviceMonitor": {"interval": "often"}}}, "interval"),
+        ({"monitoring": {"prometheusRule": {"selector": "{job=a}"}}}, "selector"),
+        ({"monitoring": {"prometheusRule": {"disabled": ["Watchdog"]}}}, "disabled"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_name(chart: Chart, values: Json, named: str) -> None:

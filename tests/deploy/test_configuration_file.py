@@ -23,6 +23,7 @@ EVERY_FIELD: Json = {
     "tolerations": [{"key": "gpu", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 31536000}],
     "runtimeClassName": "nvidia",
     "env": {"CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": "25"},
+    "visibleDevices": "deny",
 }
 
 

@@ -21,6 +21,9 @@ EVERYTHING: Json = {
     "service": {"annotations": {"a": "b"}},
     "serviceAccount": {"annotations": {"a": "b"}},
     "networkPolicy": {"opsFrom": [{"podSelector": {}}]},
+    "audit": {"report": {"enabled": True}},
+    "monitoring": {kind: {"create": True} for kind in ("serviceMonitor", "prometheusRule", "dashboard")},
+    "backstop": {"enabled": True},
 }
 
 
@@ -34,7 +37,7 @@ def model(document: Json) -> type[BaseModel]:
 def test_every_object_is_what_the_api_says(chart: Chart, mode: str, values: Json) -> None:
     rendered = chart.render(merged(MODES[mode], values), more=A_CLUSTER)
     for document in rendered.objects:
-        if not document["apiVersion"].startswith("cert-manager.io/"):
+        if not document["apiVersion"].startswith(("cert-manager.io/", "monitoring.coreos.com/")):
             model(document).model_validate(document)
     assert len(rendered.objects) > 12
 

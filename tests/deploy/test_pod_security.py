@@ -4,12 +4,24 @@ import copy
 
 import pytest
 
-from tests.deploy.chart import Chart, Rendered
+from tests.deploy.chart import MODES, Chart, Rendered, merged
 from tests.deploy.pod_security import violations
 
 
 def test_the_pod_keeps_the_restricted_pod_security_standard(in_each_mode: dict[str, Rendered], mode: str) -> None:
     assert violations(in_each_mode[mode].pod) == []
+
+
+def test_so_does_the_audits_which_mounts_its_own_accounts_token(chart: Chart, mode: str) -> None:
+    rendered = chart.render(merged(MODES[mode], {"audit": {"report": {"enabled": True}}}))
+    pod = rendered.the("CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert violations(pod) == []
+    (container,) = pod["containers"]
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert pod["automountServiceAccountToken"] is True
+    account = rendered.the("ServiceAccount", pod["serviceAccountName"])
+    assert account["automountServiceAccountToken"] is False
+    assert pod["serviceAccountName"] != rendered.pod["serviceAccountName"]
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.adapters.kubernetes.apiserver import StandIn
 from tests.adapters.kubernetes.http_side import Seen
 from tests.adapters.kubernetes.support import write_kubeconfig
+from tests.adapters.kubernetes.workload_server import WorkloadServer
 from tests.deploy.chart import Json, Rendered
 from tests.deploy.replica import replica, wait_until_ready
 from tests.reviews import a_pod, a_review, encode
 from webhook.application.authority import SelfSigned, self_signed_pair
+from webhook.application.workloads import WORKLOADS
 
 REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
 PATHS = {
@@ -27,14 +28,15 @@ PATHS = {
     "ValidatingWebhookConfiguration": f"{REGISTRATION}/validatingwebhookconfigurations/gpuwarden",
 }
 SERVICE = "gpuwarden.gpuwarden-system.svc"
+KINDS = {f"{kind.lower()}s": kind for kind in (*WORKLOADS, "Namespace")}
 
 # Who may what: verb, API group, resource, namespace (None: all, or none), name (None: any).
 Right = tuple[str, str, str, str | None, str | None]
 
 
 @pytest.fixture
-def apiserver() -> Iterator[StandIn]:
-    with StandIn() as stand_in:
+def apiserver() -> Iterator[WorkloadServer]:
+    with WorkloadServer() as stand_in:
         stand_in.set_namespace("team", enforce="mps")
         yield stand_in
 
@@ -58,7 +60,7 @@ def files(rendered: Rendered, issued: SelfSigned) -> dict[str, str]:
     return mounted
 
 
-def install(apiserver: StandIn, rendered: Rendered, bundle: bytes | None) -> None:
+def install(apiserver: WorkloadServer, rendered: Rendered, bundle: bytes | None) -> None:
     """Put the webhook configurations there; ``bundle`` is what cert-manager injects."""
     for kind, path in PATHS.items():
         document = rendered.the(kind)
@@ -69,7 +71,7 @@ def install(apiserver: StandIn, rendered: Rendered, bundle: bytes | None) -> Non
 
 
 def test_a_replica_runs_as_the_chart_starts_it_and_asks_for_what_it_is_granted(
-    apiserver: StandIn, in_each_mode: dict[str, Rendered], mode: str, issued: SelfSigned, tmp_path: Path
+    apiserver: WorkloadServer, in_each_mode: dict[str, Rendered], mode: str, issued: SelfSigned, tmp_path: Path
 ) -> None:
     rendered = in_each_mode[mode]
     install(apiserver, rendered, issued.ca.certificate_pem if mode == "cert-manager" else None)
@@ -77,20 +79,22 @@ def test_a_replica_runs_as_the_chart_starts_it_and_asks_for_what_it_is_granted(
     with replica(rendered, kubeconfig, files(rendered, issued), tmp_path / "container") as running:
         wait_until_ready(running)
         unknown = encode(a_review(a_pod(), namespace="brand-new"))
+        pods_are_judged = {"/mutate", "/validate"}
         for webhook in rendered.webhooks.values():
             trusted = trust(apiserver, webhook["name"])
             path = webhook["clientConfig"]["service"]["path"]
             for request in requests_of(webhook):
                 answer = running.review(path, encode(request), trusted, SERVICE)
                 assert answer.status_code == 200, (path, answer.text)
-            assert running.review(path, unknown, trusted, SERVICE).status_code >= 500
+            if path in pods_are_judged:
+                assert running.review(path, unknown, trusted, SERVICE).status_code >= 500
             with pytest.raises(httpx.ConnectError, match="Hostname mismatch"):
                 running.review(path, unknown, trusted, "gpuwarden.elsewhere.svc")
     asked = {asked_for(seen) for seen in apiserver.requests}
     assert asked == granted(rendered)
 
 
-def trust(apiserver: StandIn, name: str) -> str:
+def trust(apiserver: WorkloadServer, name: str) -> str:
     """The PEM that a webhook's caBundle holds now."""
     (found,) = (w for path in PATHS.values() for w in apiserver.objects[path]["webhooks"] if w["name"] == name)
     return base64.b64decode(found["clientConfig"]["caBundle"]).decode()
@@ -102,8 +106,24 @@ def requests_of(webhook: Json) -> Iterator[Json]:
         for operation in rule["operations"]:
             for resource in rule["resources"]:
                 plural, _, sub_resource = resource.partition("/")
-                assert plural == "pods"
-                yield a_review(a_pod(), operation=operation, subResource=sub_resource or None)
+                kind = KINDS[plural]
+                version = {"group": rule["apiGroups"][0], "version": rule["apiVersions"][0], "kind": kind}
+                more = {"kind": version, "operation": operation, "subResource": sub_resource or None}
+                if kind != "Namespace":
+                    yield a_review(an_object(kind), **more)
+                    continue
+                # A change of its label, which makes gpuwarden look at what runs there.
+                labels = {"gpuwarden.io/enforce": "shared"}
+                old = None if operation == "CREATE" else {"metadata": {"name": "team"}}
+                yield a_review({"metadata": {"name": "team", "labels": labels}}, oldObject=old, **more)
+
+
+def an_object(kind: str) -> Json:
+    """A workload of a kind."""
+    found: Json = a_pod()
+    for step in reversed(WORKLOADS[kind].steps):
+        found = {step: found}
+    return found
 
 
 def asked_for(seen: Seen) -> Right:
@@ -118,7 +138,9 @@ def asked_for(seen: Seen) -> Right:
     if verb is None:
         verb = "watch" if "watch" in seen.query else "get" if match["name"] else "list"
     name = None if match["resource"] == "namespaces" else match["name"]
-    return (verb, match["group"] or "", match["resource"], match["namespace"], name)
+    # What is looked at in whatever namespace gets another label needs the right in all.
+    namespace = None if verb == "list" else match["namespace"]
+    return (verb, match["group"] or "", match["resource"], namespace, name)
 
 
 def granted(rendered: Rendered) -> set[Right]:

@@ -15,8 +15,10 @@ from tests.deploy.chart import (
     Rendered,
     merged,
 )
+from webhook.application.workloads import WORKLOADS
 
 MUTATE, VALIDATE = "mutate.gpuwarden.io", "validate.gpuwarden.io"
+GUARD, ADVISE, NAMESPACES = "guard.gpuwarden.io", "advise.gpuwarden.io", "validate-namespace.gpuwarden.io"
 
 
 def test_pods_are_rewritten_and_then_validated_and_nothing_else_is_asked_about(rendered: Rendered) -> None:
@@ -28,10 +30,30 @@ def test_pods_are_rewritten_and_then_validated_and_nothing_else_is_asked_about(r
 
     created = ([""], ["v1"], ["CREATE"], ["pods"], "Namespaced")
     debugged = ([""], ["v1"], ["UPDATE"], ["pods/ephemeralcontainers"], "Namespaced")
+    both = ["CREATE", "UPDATE"]
     assert {name: asked(webhook) for name, webhook in rendered.webhooks.items()} == {
         MUTATE: [created],
         VALIDATE: [created, debugged],
+        GUARD: [created, debugged],
+        ADVISE: [
+            (["apps"], ["v1"], both, ["deployments", "statefulsets", "daemonsets", "replicasets"], "Namespaced"),
+            (["batch"], ["v1", "v1beta1"], both, ["jobs", "cronjobs"], "Namespaced"),
+            ([""], ["v1"], both, ["replicationcontrollers", "podtemplates"], "Namespaced"),
+        ],
+        NAMESPACES: [([""], ["v1"], both, ["namespaces"], "Cluster")],
     }
+
+
+def test_every_kind_that_holds_a_template_is_advised(rendered: Rendered) -> None:
+    asked = {resource for rule in rendered.webhooks[ADVISE]["rules"] for resource in rule["resources"]}
+    assert asked == {f"{kind.lower()}s" for kind in WORKLOADS if kind != "Pod"}
+
+
+@pytest.mark.parametrize("mode", ["enforce", "audit"])
+def test_advice_never_refuses(chart: Chart, mode: str) -> None:
+    webhook = chart.render({"install": {"mode": mode}}).webhooks[ADVISE]
+    assert webhook["failurePolicy"] == "Ignore"
+    assert webhook["clientConfig"]["service"]["path"] == "/advise"
 
 
 def test_the_mutator_fails_open_and_is_asked_again(rendered: Rendered) -> None:
@@ -59,8 +81,10 @@ def test_what_all_webhooks_have_in_common(in_each_mode: dict[str, Rendered], mod
 
 
 def test_timeouts_are_set_apart(chart: Chart) -> None:
-    webhooks = chart.render({"webhooks": {"mutate": {"timeoutSeconds": 5}, "validate": {"timeoutSeconds": 4}}}).webhooks
-    assert (webhooks[MUTATE]["timeoutSeconds"], webhooks[VALIDATE]["timeoutSeconds"]) == (5, 4)
+    seconds = {"mutate": 5, "validate": 4, "advise": 3, "validateNamespace": 10}
+    webhooks = chart.render({"webhooks": {key: {"timeoutSeconds": value} for key, value in seconds.items()}}).webhooks
+    names = (MUTATE, VALIDATE, ADVISE, NAMESPACES)
+    assert [webhooks[name]["timeoutSeconds"] for name in names] == list(seconds.values())
 
 
 @pytest.mark.parametrize("namespace", ["gpuwarden-system", "kube-system", "ops"])

@@ -44,7 +44,8 @@ class Running:
             kubeconfig: how they reach the API server, if not directly.
         """
         self.rendered = rendered
-        self.relays = {webhook["clientConfig"]["service"]["path"]: Relay() for webhook in rendered.webhooks.values()}
+        paths = {webhook["clientConfig"]["service"]["path"] for webhook in rendered.webhooks.values()}
+        self.relays = {path: Relay() for path in sorted(paths)}
         self.replicas: list[Replica] = []
         self._control_plane = control_plane
         self._directory = directory

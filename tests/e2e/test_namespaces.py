@@ -20,7 +20,7 @@ pytestmark = pytest.mark.e2e
 
 STALE_SECONDS = 1.0  # by so much may the label be older that a pod is judged by
 NEW_NAMESPACES = 20
-RELABELS, RELABEL_SECONDS = 30, 0.3
+RELABELS, RELABEL_SECONDS = 20, 0.3
 
 
 def create_at_once(control_plane: ControlPlane, namespaces: Namespaces, labels: dict[str, str]) -> httpx.Response:

@@ -60,6 +60,7 @@ def test_the_ids_of_the_rules_are_the_designs_in_the_designs_order() -> None:
         "not-a-whole-number",
         "limits-requests-differ",
         "mixed-gpu-resources",
+        "gpu-outside-containers",
         "gpu-not-permitted",
         "form-not-permitted",
         "shared-request-above-one",
@@ -67,6 +68,13 @@ def test_the_ids_of_the_rules_are_the_designs_in_the_designs_order() -> None:
         "per-container-limit",
         "per-pod-limit",
         "not-rewritten",
+        "visible-devices-env",
+        "visible-devices-mount",
+        "cdi-annotation",
+        "nvidia-runtime-class",
+        "gpu-host-path",
+        "privileged-container",
+        "node-name-set",
         "mig-count-above-one",
         "gke-selectors-incomplete",
         "gke-mps-needs-host-ipc",
@@ -178,4 +186,7 @@ def test_annotations_inform_and_decide_nothing() -> None:
 
 
 def test_ephemeral_containers_can_not_ask() -> None:
-    assert judge(a_pod(a_container(), ephemeralContainers=[gpu(2)]), "shared").findings == ()
+    decision = judge(a_pod(a_container(), ephemeralContainers=[gpu(2)]), "shared")
+
+    assert rules(decision) == ["gpu-outside-containers"]
+    assert decision.asks == ()

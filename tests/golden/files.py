@@ -12,6 +12,7 @@ from tests.golden.tables import (
     policies,
     rules_of_nodes,
     rules_of_policies,
+    rules_of_reaching,
     rules_of_requests,
     statements,
     untouched,
@@ -27,7 +28,7 @@ _AREAS = {
     "forms": [forms],
     "modes": [modes],
     "policies": [policies],
-    "rules": [rules_of_requests, rules_of_policies, rules_of_nodes],
+    "rules": [rules_of_requests, rules_of_policies, rules_of_nodes, rules_of_reaching],
     "statements": [statements],
     "untouched": [untouched],
 }

@@ -1,6 +1,7 @@
 """Prometheus metrics: what was decided, what was found, how long answers took, what is loaded."""
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
@@ -10,11 +11,14 @@ from prometheus_client.process_collector import ProcessCollector
 
 from webhook import __version__
 from webhook.application.recorder import Recorded
+from webhook.engine.decision import Outcome
+from webhook.engine.findings import Rule, Severity
 
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 # Namespace labels are written by people: a label value of a metric must not grow with them.
 _MOST_POLICIES = 100
 _OTHER = "other"
+_OPERATIONS = frozenset({"CREATE", "UPDATE"})
 _UNREADABLE = "unreadable"  # one name for every mistyped label, or they would push real policies out
 
 
@@ -30,17 +34,26 @@ class Metrics:
         self._decisions = Counter(
             "gpuwarden_decisions_total",
             "Decisions on pods that ask for GPUs.",
-            ["mode", "policy", "outcome", "path", "acted"],
+            ["mode", "policy", "outcome", "path", "operation", "acted"],
             registry=self.registry,
         )
         self._findings = Counter(
-            "gpuwarden_findings_total", "Findings by rule.", ["rule", "mode", "path"], registry=self.registry
+            "gpuwarden_findings_total",
+            "What was wrong with requests, by rule.",
+            ["rule", "severity", "mode", "path", "acted"],
+            registry=self.registry,
         )
         self._requests = Histogram(
             "gpuwarden_request_duration_seconds",
             "Time from the first byte of a request's body wanted to the answer sent.",
             ["path", "code"],
             buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._refused = Counter(
+            "gpuwarden_refused_total",
+            "Connections and requests that a limit or a check of the caller turned away, by port and reason.",
+            ["port", "reason"],
             registry=self.registry,
         )
         self._reloads = Counter(
@@ -82,6 +95,11 @@ class Metrics:
             ["certificate"],
             registry=self.registry,
         )
+        self._clock_offset = Gauge(
+            "gpuwarden_clock_offset_seconds",
+            "By how much, at the least, this machine's clock is ahead of the API server's; negative when behind.",
+            registry=self.registry,
+        )
         self._phase = Gauge(
             "gpuwarden_certificate_rotation_phase",
             "1 for the phase of the rotation.",
@@ -95,28 +113,46 @@ class Metrics:
             "gpuwarden_periodic_task_failures_total", "Periodic tasks that failed by a bug.", registry=self.registry
         )
         self._log_lines_dropped = Counter(
-            "gpuwarden_log_lines_dropped_total", "Decisions that there was no room to log.", registry=self.registry
+            "gpuwarden_log_lines_dropped_total",
+            "Log lines that were not written: the log's reader stalls, its disk is full, or it is closed.",
+            registry=self.registry,
         )
-        info = Gauge("gpuwarden_build_info", "The running version; always 1.", ["version"], registry=self.registry)
-        info.labels(__version__).set(1)
+        self._ready = Gauge(
+            "gpuwarden_ready",
+            "1 for each part of /readyz that is ready, 0 for others.",
+            ["part"],
+            registry=self.registry,
+        )
+        self._info = Gauge(
+            "gpuwarden_build_info", "The running version; always 1.", ["version"], registry=self.registry
+        )
+        self._info.labels(__version__).set(1)
         self._policies: set[str] = set()
         # Looking up labels costs more than counting, so the children are remembered; all labels are bounded.
         self._decision = lru_cache(maxsize=None)(self._decisions.labels)
         self._finding = lru_cache(maxsize=None)(self._findings.labels)
         self._request = lru_cache(maxsize=None)(self._requests.labels)
+        self._begin_at_zero()
 
     def decided(self, recorded: Recorded) -> None:
         """Count a decision and its findings."""
         policy = _UNREADABLE if recorded.policy.unreadable else self._bounded(recorded.policy.name)
         acted = "true" if recorded.acted else "false"
-        outcome = recorded.decision.outcome.value
-        self._decision(recorded.mode, policy, outcome, recorded.path, acted).inc()
+        outcome = str(recorded.decision.outcome)
+        operation = recorded.request.operation
+        # Whoever reaches the port may write anything there.
+        operation = operation if operation in _OPERATIONS else _OTHER
+        self._decision(recorded.mode, policy, outcome, recorded.path, operation, acted).inc()
         for finding in recorded.decision.findings:
-            self._finding(finding.rule.value, recorded.mode, recorded.path).inc()
+            self._finding(finding.rule.value, finding.severity.value, recorded.mode, recorded.path, acted).inc()
 
     def answered(self, path: str, code: int, seconds: float) -> None:
         """Observe an answer."""
         self._request(path, str(code)).observe(seconds)
+
+    def refused(self, port: str, reason: str) -> None:
+        """A connection or a request was turned away; both are of a few words."""
+        self._refused.labels(port, reason).inc()
 
     def reloaded(self, file: str, *, good: bool) -> None:
         """Count a reload; ``file`` is what the file is, not its path."""
@@ -150,6 +186,10 @@ class Metrics:
         """A certificate expires then."""
         self._expiry.labels(certificate).set(end.timestamp())
 
+    def clock_offset(self, ahead: timedelta) -> None:
+        """By how much this machine's clock is ahead of the API server's."""
+        self._clock_offset.set(ahead.total_seconds())
+
     def rotation(self, phase: str | None, *, failures: int) -> None:
         """Where the rotation stands, and how many things failed at this look."""
         if phase is not None:
@@ -157,9 +197,14 @@ class Metrics:
             self._phase.labels(phase).set(1)
         self._rotation_failures.inc(failures)
 
-    def log_line_dropped(self) -> None:
-        """A decision was not logged."""
-        self._log_lines_dropped.inc()
+    def log_line_dropped(self, lines: int = 1) -> None:
+        """So many lines were not logged."""
+        self._log_lines_dropped.inc(lines)
+
+    def readiness(self, parts: Mapping[str, bool]) -> None:
+        """What is ready, by the names of the parts."""
+        for name, ready in parts.items():
+            self._ready.labels(name).set(1 if ready else 0)
 
     def poll_failed(self) -> None:
         """A periodic task failed by a bug."""
@@ -168,6 +213,12 @@ class Metrics:
     def exposition(self) -> bytes:
         """All metrics in the text format."""
         return generate_latest(self.registry)
+
+    def _begin_at_zero(self) -> None:
+        """Have the series that alerts ask for an increase of: one that begins at 1 has not increased (PromQL)."""
+        self._finding(Rule.NOT_REWRITTEN.value, Severity.DENY.value, "enforce", "validate", "true")
+        self._decision("enforce", _UNREADABLE, Outcome.DENIED.value, "validate", "CREATE", "true")
+        self._misses.labels("unavailable")
 
     def _bounded(self, policy: str) -> str:
         if policy in self._policies:

@@ -7,6 +7,8 @@ import yaml
 
 from webhook.engine.labels import UNLABELLED, NamespaceLabels
 
+_DEEPEST = 100  # levels; a Namespace as kubectl prints it has nine, managedFields included
+
 
 class NamespaceFileError(Exception):
     """The file holds something that is no namespace."""
@@ -38,6 +40,7 @@ def parse(text: str) -> dict[str, NamespaceLabels]:
             to it, it must not mean that no namespace has labels.
     """
     try:
+        _refuse_bombs(text)
         documents = [d for d in yaml.load_all(text, Loader=yaml.CSafeLoader) if d is not None]
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise NamespaceFileError(f"is not valid YAML: {' '.join(str(error).split())}") from error
@@ -52,9 +55,33 @@ def parse(text: str) -> dict[str, NamespaceLabels]:
     return labels
 
 
+def _refuse_bombs(text: str) -> None:
+    """Refuse what would end the process or fill its memory, before anything is built.
+
+    libyaml's loader recurses in C, whose stack ends without an exception; its parser, which is asked here, does not. Merge
+    keys are refused because each may stand for all of the one before it, many times; nothing that kubectl prints has them.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _DEEPEST:
+                raise NamespaceFileError(
+                    f"line {_line(event)}: is nested deeper than {_DEEPEST} levels, as no namespace is"
+                )
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, yaml.ScalarEvent) and event.value == "<<" and not event.style:
+            raise NamespaceFileError(f"line {_line(event)}: << is not read here; write what it stands for")
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 1
+
+
 def _items(documents: list[Any]) -> Iterator[tuple[str, Any]]:
     for number, document in enumerate(documents, start=1):
-        if isinstance(document, dict) and str(document.get("kind", "")).endswith("List"):
+        if isinstance(document, dict) and _is_list(document.get("kind")):
             items = document.get("items") or []
             if not isinstance(items, list):
                 raise NamespaceFileError(f"document {number}: items is not a list")
@@ -62,6 +89,10 @@ def _items(documents: list[Any]) -> Iterator[tuple[str, Any]]:
                 yield f"document {number}, items[{index}]", item
         else:
             yield f"document {number}", document
+
+
+def _is_list(kind: Any) -> bool:
+    return isinstance(kind, str) and kind.endswith("List")
 
 
 def _namespace(item: Any, where: str) -> tuple[str, NamespaceLabels]:
@@ -74,4 +105,7 @@ def _namespace(item: Any, where: str) -> tuple[str, NamespaceLabels]:
     labels = metadata.get("labels")
     if labels is not None and not isinstance(labels, dict):
         raise NamespaceFileError(f"{where}: metadata.labels of {name} is not a mapping")
+    for value in (labels or {}).values():
+        if isinstance(value, dict | list):  # besides, an alias may make the text of one endless
+            raise NamespaceFileError(f"{where}: a label of {name} is not text")
     return name, NamespaceLabels.of({str(k): str(v) for k, v in (labels or {}).items()})

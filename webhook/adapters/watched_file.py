@@ -38,6 +38,14 @@ class WatchedFile(Generic[_T]):
         mark = self._look()
         return mark is not None and mark != self._mark
 
+    def missing(self) -> str:
+        """Why the file can't be found; empty when it can."""
+        try:
+            os.stat(self.path)  # noqa: PTH116 - as below
+        except OSError as error:
+            return error.strerror or str(error)
+        return ""
+
     def _look(self) -> _Mark | None:
         try:
             status = os.stat(self.path)  # noqa: PTH116 - Path.stat does the same with more steps

@@ -1,20 +1,27 @@
 """Admission: a review in, a review out. ``/mutate`` and ``/validate`` are two views of one decision."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable
 
 import msgspec
 
 from webhook.application import review, telling
 from webhook.application.configuration import Configuration, Mode
-from webhook.application.namespaces import Namespaces
+from webhook.application.namespaces import NamespaceNotFound, Namespaces, NamespaceUnavailable
 from webhook.application.recorder import Recorded, Recorder
-from webhook.application.review import Request, ReviewError
-from webhook.engine import requests
-from webhook.engine.decision import Decision, Outcome, decide
+from webhook.application.review import Envelope, Request, ReviewError
+from webhook.engine import guard, requests
+from webhook.engine.decision import DENIED, UNCHANGED, Decision, decide
+from webhook.engine.encoding import encoded
 from webhook.engine.patch import patch
 from webhook.engine.pods import Pod
 from webhook.engine.policy import ANY_POLICY, NamespacePolicies, Policy
+from webhook.engine.requests import Ask
 from webhook.engine.rules.outstanding import not_rewritten
+
+MOST_ASKING = 1000
+"""Containers with GPUs in a pod that is judged: more than a node can have GPUs or slots for (16 GPUs with 48 clients each).
+
+It bounds for how long one review keeps all others waiting."""
 
 
 class _PodObject(Pod):
@@ -23,19 +30,44 @@ class _PodObject(Pod):
     kind: str = "Pod"
 
 
+class _PodRequest(Envelope, rename="camel"):
+    """``request`` with the pod read."""
+
+    object: _PodObject | None = None
+
+
+class _PodReview(msgspec.Struct, rename="camel"):
+    """A review with the pod read."""
+
+    api_version: str = ""
+    kind: str = ""
+    request: _PodRequest | None = None
+
+
 _POD = msgspec.json.Decoder(_PodObject)
+_POD_REVIEW = msgspec.json.Decoder(_PodReview)
 
 
 class _Case(msgspec.Struct):
-    """A request whose pod asks for GPUs and is not exempt, with everything that decides it."""
+    """A request whose pod asks for GPUs, or may reach them otherwise, and is not exempt, with everything that decides it."""
 
-    request: Request
+    request: Envelope
     pod: Pod
+    asks: list[Ask]
     policies: NamespacePolicies
     configuration: Configuration
+    before: Pod | None = None
+    """The pod as it is, where only its ephemeral containers change."""
 
     def decide(self, policy: Policy) -> Decision:
-        return decide(self.pod, policy, self.configuration.plugin)
+        """The decision on the pod as it arrives, which others may still change: how it reaches GPUs is judged later."""
+        return decide(self.pod, policy, self.configuration.plugin, guarded=False, found=self.asks)
+
+    def decide_finally(self, policy: Policy) -> Decision:
+        """The decision on the final pod, or on the ephemeral containers that it gets."""
+        if self.before is not None:
+            return Decision((), tuple(guard.of_new_ephemeral_containers(self.pod, self.before, policy)))
+        return decide(self.pod, policy, self.configuration.plugin, found=self.asks)
 
 
 class Admission:
@@ -52,59 +84,75 @@ class Admission:
         self._namespaces = namespaces
         self._recorder = recorder
 
-    async def mutate(self, body: bytes) -> bytes:
+    def mutate(self, body: bytes) -> Awaitable[bytes]:
         """The patch of the enforce policy, and what the warn and audit policies say of the pod as it arrives.
 
         Never refuses: that is ``validate``'s, on the pod that all webhooks have made together.
         """
-        return await self._answer(body, self._mutate)
+        return self._answer(body, final=False)
 
-    async def validate(self, body: bytes) -> bytes:
+    def validate(self, body: bytes) -> Awaitable[bytes]:
         """Refuses what the enforce policy refuses, and what it would still have to rewrite."""
-        return await self._answer(body, self._validate)
+        return self._answer(body, final=True)
 
-    async def _answer(self, body: bytes, judge: Callable[[_Case], bytes]) -> bytes:
+    async def _answer(self, body: bytes, *, final: bool) -> bytes:
         configuration = self.configuration
-        request = review.decode(body)
-        if request.operation != "CREATE" or request.sub_resource:
+        request = _decoded(body)
+        if not _is_judged(request, final=final):
             return review.allowed(request)
         exemptions = configuration.exemptions
         # Before the pod is read: where everything is exempt, not even a pod that can't be read is refused.
         if exempt := exemptions.of_request(request.namespace, request.user_info.username):
             return review.allowed(request, annotations={"exempt": exempt})
         pod = _pod(request)
+        before = _before(request, pod) if request.sub_resource else None
         namespace = request.namespace or (pod.metadata and pod.metadata.namespace) or ""
         if not namespace:
             raise ReviewError("request.namespace", "is missing")
-        if pod.spec is None or not requests.read(pod.spec):
+        asks = requests.read(pod.spec) if pod.spec else []
+        if not asks and not (final and guard.sees(pod)):
             return review.allowed(request)
+        if len(asks) > MOST_ASKING:
+            raise ReviewError(
+                "request.object.spec",
+                f"{len(asks)} containers ask for GPUs; more than {MOST_ASKING} are not judged, and no node has GPUs for them",
+            )
         if exempt := exemptions.of_request(namespace, request.user_info.username) or exemptions.of_pod(pod):
             return review.allowed(request, annotations={"exempt": exempt})
-        labels = self._namespaces.cached(namespace)
-        if labels is None:
-            labels = await self._namespaces.fetch(namespace)
-        return judge(_Case(request, pod, configuration.policies.select(labels), configuration))
+        try:
+            labels = self._namespaces.cached(namespace)
+            if labels is None:
+                labels = await self._namespaces.fetch(namespace)
+        except (NamespaceUnavailable, NamespaceNotFound) as error:
+            if (asks and before is None) or configuration.policies.denies_reaching:
+                raise
+            # There would be no more than a warning, and for that a pod without GPUs need not wait.
+            return review.allowed(request, annotations={"error": str(error)})
+        case = _Case(request, pod, asks, configuration.policies.select(labels), configuration, before)
+        return self._validate(case) if final else self._mutate(case)
 
     def _mutate(self, case: _Case) -> bytes:
         policies = case.policies
         decision = case.decide(policies.enforce)
-        operations = patch(case.pod, decision.edits)
         annotations: dict[str, str] = {}
         warnings: list[str] = []
+        outcome = decision.outcome
         acts = case.configuration.mode is Mode.ENFORCE
-        if not acts or decision.outcome is not Outcome.UNCHANGED or decision.findings:
+        if not acts or outcome is not UNCHANGED or decision.findings:
             telling.annotate(annotations, "enforce", policies.enforce, decision)
         if not acts:
             annotations["mode"] = Mode.AUDIT.value
-            telling.annotate_patch(annotations, "enforce", operations)
+            telling.annotate_patch(annotations, "enforce", patch(case.pod, decision.edits))
             warnings += telling.would_be(decision, policies.enforce)
-        elif decision.outcome is not Outcome.DENIED:
+        elif outcome is not DENIED:
             warnings += telling.advice(decision)
         self._record("mutate", "enforce", policies.enforce, decision, case, acted=acts)
         warnings += self._warn(case)
         self._audit(case, annotations)
-        warnings += [f"namespace {problem.path}: {problem.message}" for problem in policies.problems]
-        return review.allowed(case.request, operations if acts else None, telling.within_budget(warnings), annotations)
+        if policies.problems:
+            warnings += [f"namespace {problem.path}: {problem.message}" for problem in policies.problems]
+        made = encoded(case.pod, decision.edits) if acts else b""
+        return review.allowed(case.request, made, telling.within_budget(warnings), annotations)
 
     def _warn(self, case: _Case) -> list[str]:
         """What the warn policy would do, unless it is what the enforce policy does anyway."""
@@ -127,19 +175,45 @@ class Admission:
 
     def _validate(self, case: _Case) -> bytes:
         policy = case.policies.enforce
-        decision = case.decide(policy)
+        decision = case.decide_finally(policy)
         acts = case.configuration.mode is Mode.ENFORCE
         # In a dry run nothing is rewritten, so that a rewrite is still to be made means nothing.
         if acts and (outstanding := not_rewritten(decision.edits, policy)):
             decision = Decision((), (outstanding, *decision.findings), decision.asks)
-        self._record("validate", "enforce", policy, decision, case, acted=acts)
-        if not acts:
-            return review.allowed(case.request)
-        if decision.denials:
-            annotations: dict[str, str] = {}
+        annotations: dict[str, str] = {}
+        if decision.asks or decision.findings:
+            self._record("validate", "enforce", policy, decision, case, acted=acts)
+        if acts and decision.denials:
             telling.annotate(annotations, "enforce", policy, decision)
             return review.denied(case.request, decision.denials, annotations)
-        return review.allowed(case.request, warnings=telling.within_budget(telling.advice(decision)))
+        reached = _reached(decision)
+        if reached.findings:
+            telling.annotate(annotations, "enforce", policy, reached)
+        if acts:
+            warnings = telling.advice(decision)
+        else:
+            # Of everything else the answer of ``mutate`` has told.
+            warnings = telling.would_be(reached, policy)
+            annotations |= {"mode": Mode.AUDIT.value} if reached.findings else {}
+        warnings += self._tell_reached(case, annotations)
+        return review.allowed(case.request, warnings=telling.within_budget(warnings), annotations=annotations)
+
+    def _tell_reached(self, case: _Case, annotations: dict[str, str]) -> list[str]:
+        """What the warn and audit policies say of GPUs that are reached without asking."""
+        policies = case.policies
+        warnings: list[str] = []
+        for mode, policy in (("warn", policies.warn), ("audit", policies.audit)):
+            if policy is ANY_POLICY or (mode == "warn" and policy == policies.enforce):
+                continue
+            reached = _reached(case.decide_finally(policy))
+            if not reached.findings:
+                continue
+            self._record("validate", mode, policy, reached, case, acted=False)
+            if mode == "audit":
+                telling.annotate(annotations, mode, policy, reached)
+            else:
+                warnings += telling.would_be(reached, policy)
+        return warnings
 
     def _record(  # noqa: PLR0913 - the fields of one value
         self, path: str, mode: str, policy: Policy, decision: Decision, case: _Case, *, acted: bool
@@ -147,7 +221,47 @@ class Admission:
         self._recorder.decided(Recorded(mode, policy, decision, acted, path, case.request, case.pod))
 
 
-def _pod(request: Request) -> Pod:
+def _reached(decision: Decision) -> Decision:
+    """What a decision says of GPUs that are reached without asking."""
+    return Decision((), tuple(finding for finding in decision.findings if finding.rule in guard.RULES), decision.asks)
+
+
+def _is_judged(request: Envelope, *, final: bool) -> bool:
+    """Whether a request makes a pod, or (which only matters for what the pod is in the end) gives it ephemeral containers."""
+    if request.sub_resource:
+        # Before Kubernetes 1.22 the subresource had a kind of its own, behind a gate that was off.
+        is_pod = request.kind is not None and request.kind.kind == "Pod"
+        return final and is_pod and (request.operation, request.sub_resource) == ("UPDATE", "ephemeralcontainers")
+    return request.operation == "CREATE"
+
+
+def _before(request: Envelope, pod: Pod) -> Pod:
+    """The pod as it is, before it gets an ephemeral container. Its scheduler has placed it, and that is no choice of the user's.
+
+    Raises:
+        ReviewError: it can't be read.
+    """
+    if pod.spec is not None:
+        pod.spec.node_name = None
+    return review.decode_json(_POD, request.old_object, "request.oldObject") if request.has_old_object else Pod()
+
+
+def _decoded(body: bytes) -> Request | _PodRequest:
+    """The request, with its pod where that can be read: reading a review in one pass takes two thirds of the time.
+
+    Where it can't, the envelope says whether that matters: the pod of an exempt namespace may be anything.
+
+    Raises:
+        ReviewError: the envelope can't be read.
+    """
+    try:
+        read = _POD_REVIEW.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return review.decode(body)
+    return review.checked(read.api_version, read.kind, read.request)
+
+
+def _pod(request: Request | _PodRequest) -> Pod:
     """The pod of a CREATE.
 
     Raises:
@@ -155,9 +269,13 @@ def _pod(request: Request) -> Pod:
     """
     if request.kind and (request.kind.kind != "Pod" or request.kind.group):
         raise ReviewError("request.kind", f'must be a core "Pod", not "{request.kind.group}/{request.kind.kind}"')
-    if not request.has_object:
+    if isinstance(request, Request):
+        # It could not be read, and this says why; or there is none.
+        pod = review.decode_json(_POD, request.object, "request.object") if request.has_object else None
+    else:
+        pod = request.object
+    if pod is None:
         raise ReviewError("request.object", "is missing; a CREATE carries the object that is created")
-    pod = review.decode_json(_POD, request.object, "request.object")
     if pod.kind != "Pod":
         raise ReviewError("request.object.kind", f'must be "Pod", not "{pod.kind}"')
     return pod

@@ -10,15 +10,15 @@ from webhook.application.namespaces import NamespaceNotFound, Namespaces, Namesp
 from webhook.application.recorder import Recorded, Recorder
 from webhook.application.review import Request
 from webhook.application.workloads import Workload, workload_of
-from webhook.engine import requests
+from webhook.engine import guard, requests
 from webhook.engine.decision import Decision, Outcome, decide
 from webhook.engine.patch import patch
-from webhook.engine.pods import Pod
+from webhook.engine.pods import Metadata, Pod
 from webhook.engine.policy import ANY_POLICY, NamespacePolicies, Policy
 
 
 class _Case(msgspec.Struct):
-    """A request whose template asks for GPUs and is not exempt, with everything that decides it."""
+    """A request whose template asks for GPUs, or may reach them otherwise, and is not exempt, with everything that decides it."""
 
     request: Request
     workload: Workload
@@ -50,8 +50,11 @@ class Advising:
         if workload is None or not request.has_object:
             return review.allowed(request)
         pod = _template(request, workload)
-        if pod is None or pod.spec is None or not requests.read(pod.spec):
+        if pod is None or pod.spec is None or not (requests.read(pod.spec) or guard.sees(pod)):
             return review.allowed(request)
+        if not request.name:
+            # A name that the API server is yet to make: what is recorded says at least how it begins.
+            request.name = _generate_name(request)
         configuration = self._configuration()
         exemptions = configuration.exemptions
         exempt = exemptions.of_request(request.namespace, request.user_info.username) or exemptions.of_pod(pod)
@@ -81,7 +84,7 @@ class Advising:
             telling.annotate(annotations, "audit", policies.audit, audited)
             telling.annotate_patch(annotations, "audit", patch(case.pod, audited.edits, case.workload.pointer))
         warnings += [f"namespace {problem.path}: {problem.message}" for problem in policies.problems]
-        return review.allowed(case.request, None, telling.within_budget(warnings), annotations)
+        return review.allowed(case.request, warnings=telling.within_budget(warnings), annotations=annotations)
 
     def _decide(self, case: _Case, mode: str, policy: Policy) -> Decision:
         decision = decide(case.pod, policy, case.configuration.plugin)
@@ -108,10 +111,25 @@ class _CronJob(msgspec.Struct):
     spec: _JobTemplate | None = None
 
 
+class _Named(msgspec.Struct):
+    metadata: Metadata | None = None
+
+
+_NAMED = msgspec.json.Decoder(_Named)
 _IN_SPEC = msgspec.json.Decoder(_Spec)
 _AT_ROOT = msgspec.json.Decoder(_Templated)
 _IN_JOB = msgspec.json.Decoder(_CronJob)
 _POD = msgspec.json.Decoder(Pod)
+
+
+def _generate_name(request: Request) -> str:
+    """``metadata.generateName`` of a workload.
+
+    Raises:
+        ReviewError: it can't be read.
+    """
+    metadata = review.decode_json(_NAMED, request.object, "request.object").metadata
+    return (metadata and metadata.generate_name) or ""
 
 
 def _template(request: Request, workload: Workload) -> Pod | None:

@@ -9,7 +9,7 @@ import msgspec
 from webhook.application.checking import Checker, Judgement
 from webhook.application.configuration import Configuration
 from webhook.application.workloads import WORKLOADS, Workload
-from webhook.engine import requests, summary
+from webhook.engine import guard, requests, summary
 from webhook.engine.choice import choose
 from webhook.engine.decision import Outcome
 from webhook.engine.findings import Finding
@@ -133,13 +133,17 @@ class Auditor:
         return Found(seen, verdict)
 
     def verdict(self, seen: Seen) -> Verdict | None:
-        """What becomes of a pod or template; ``None`` for one that says nothing about GPUs.
+        """What becomes of a pod or template; ``None`` for one that says nothing about GPUs and reaches none.
 
         Pods of one controller are alike, so the answers are remembered by all that decides.
         """
         workload = WORKLOADS.get(seen.kind)
         pod = seen.pod
-        if workload is None or pod is None or pod.spec is None or pod.is_mirror or not requests.read(pod.spec):
+        if workload is None or pod is None or pod.spec is None or pod.is_mirror:
+            return None
+        _forget(pod.spec, running=seen.running)
+        asks = bool(requests.read(pod.spec))
+        if not asks and not guard.sees(pod):
             return None
         policy = self._configuration.policies.select(
             self._namespaces.get(seen.namespace) or NamespaceLabels(),
@@ -155,10 +159,19 @@ class Auditor:
             made = _verdict(judgement, pod.spec, policy, self._configuration.plugin)
             # The pods of a DaemonSet each name their node; what becomes of them is the same all the same.
             known = self._by_pod[key] = self._by_content.setdefault(self._digest(made), made)
-        return known
+        return known if asks or known.findings else None
 
     def _digest(self, value: object) -> bytes:
         return blake2b(self._encode(value), digest_size=16).digest()
+
+
+def _forget(spec: PodSpec, *, running: bool) -> None:
+    """Drop what no rule reads and what is not the user's, so that pods that are alike are equal."""
+    if running:
+        spec.node_name = None  # where its scheduler has placed it
+    for volume in spec.volumes or ():
+        if volume.host_path is None:
+            volume.name = ""  # as that of its token, which ends in noise
 
 
 def _manifest(workload: Workload, seen: Seen, pod: Pod) -> dict[str, Any]:
@@ -198,7 +211,9 @@ def _forms(judgement: Judgement, spec: PodSpec, policy: Policy, plugin: DevicePl
     elif judgement.exempt or policy.permits_any or policy.unreadable:
         after = before
     else:
-        after = [str(request.form) for request in choose(decision.asks, policy, nodes, plugin)]
+        resources = dict.fromkeys(ask.amounts[0].resource for ask in decision.asks)
+        forms = {choice.resource: str(choice.form) for choice in choose(resources, policy, nodes, plugin)}
+        after = [forms[ask.amounts[0].resource] for ask in decision.asks]
     return list(dict.fromkeys(zip(before, after, strict=True)))
 
 

@@ -23,7 +23,7 @@ from webhook.application.trust import why_invalid
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
-    from webhook.application.rotation import Action
+    from webhook.application.rotation import Action, Plan
     from webhook.application.serving_names import ServingNames
 
 _ROUNDS = (
@@ -95,6 +95,7 @@ class TickReport:
         waiting: What is waited for, one sentence each.
         failures: What went wrong, one sentence each; for the log and a counter.
         expiries: When the certificates expire: ``leaf`` (this replica's), ``ca``, ``next-ca``, those that there are.
+        doubt: Why this machine's clock is in doubt; empty when it is not.
     """
 
     phase: Phase | None = None
@@ -103,6 +104,7 @@ class TickReport:
     waiting: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
     expiries: Mapping[str, datetime] = field(default_factory=dict)
+    doubt: str = ""
 
 
 class CertificateKeeper:
@@ -116,10 +118,11 @@ class CertificateKeeper:
         holder: Where the serving certificate goes.
         names: What the serving certificate is issued for.
         settings: Lifetimes and margins.
-        clock: What time it is. API servers judge certificates by their clocks: where this machine's cannot be
-            relied on, give one set by the ``Date`` of their answers.
+        clock: What time it is. API servers judge certificates by their clocks, see `WitnessedClock`.
         monotonic: Seconds that never jump, from any origin.
         new_key: Makes a private key.
+        doubt: Why the clock is in doubt, or empty. While it is, this replica signs what it serves, and leaves the Secret
+            and the bundles, on which the others rely, to those whose clocks are not.
     """
 
     def __init__(  # noqa: PLR0913 -- keyword-only, and each is one thing from outside
@@ -132,6 +135,7 @@ class CertificateKeeper:
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
         new_key: Callable[[], PrivateKey],
+        doubt: Callable[[], str] = lambda: "",
     ) -> None:
         self._store = store
         self._holder = holder
@@ -140,6 +144,7 @@ class CertificateKeeper:
         self._clock = clock
         self._monotonic = monotonic
         self._new_key = new_key
+        self._doubt = doubt
         self._leaf: ServedLeaf | None = None
         self._carried_since: dict[str, float] = {}
         self._trusted = False
@@ -163,16 +168,20 @@ class CertificateKeeper:
         """One tick, pausing before every reading and every action: the places where it may be cut off."""
         done: list[str] = []
         failures: list[str] = []
-        report = TickReport()
+        report = TickReport(trusted=self._trusted and self._leaf_is_valid())
         for _ in range(_ROUNDS):
+            doubted = bool(self._doubt())
             try:
                 observation = yield from self._observe()
             except StoreError as error:
                 trusted = self._trusted and self._leaf_is_valid()
                 return replace(report, trusted=trusted, done=tuple(done), failures=(*failures, str(error)))
+            doubt = self._doubt()
+            if bool(doubt) is not doubted:
+                continue  # what was read has changed what time it is: look again, by the right one
             planned = plan(observation, self._settings)
             self._remember(trusted=planned.trusted)
-            actions = [action for action in planned.actions if not isinstance(action, Wait)]
+            waiting, actions = _sorted(planned, doubt)
             for action in actions:
                 yield
                 try:
@@ -187,9 +196,10 @@ class CertificateKeeper:
                 phase=planned.phase,
                 trusted=planned.trusted,
                 done=tuple(done),
-                waiting=tuple(action.reason for action in planned.actions if isinstance(action, Wait)),
+                waiting=waiting,
                 failures=tuple(failures),
                 expiries=self._expiries(observation.secret),
+                doubt=doubt,
             )
             if failures or not actions:
                 break
@@ -258,3 +268,17 @@ class CertificateKeeper:
         stored = read_authorities(secret.data) if secret else Authorities()
         pairs = {"leaf": self._leaf.pair if self._leaf else None, "ca": stored.current, "next-ca": stored.next}
         return {name: pair.certificate.not_valid_after_utc for name, pair in pairs.items() if pair}
+
+
+def _sorted(planned: Plan, doubt: str) -> tuple[tuple[str, ...], list[SetBundle | SignLeaf | WriteSecret]]:
+    """What is waited for, and what is done: of what others rely on too, nothing while the clock is in doubt."""
+    waiting: list[str] = []
+    actions: list[SetBundle | SignLeaf | WriteSecret] = []
+    for action in planned.actions:
+        if isinstance(action, Wait):
+            waiting.append(action.reason)
+        elif doubt and not isinstance(action, SignLeaf):
+            waiting.append(f"{action.reason}; this replica does not write it, because {doubt}")
+        else:
+            actions.append(action)
+    return tuple(waiting), actions

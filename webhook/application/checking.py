@@ -84,6 +84,9 @@ class Checker:
         pod = pod_of(workload, manifest) if workload else None
         if workload is None or pod is None:
             return Judgement(kind, namespace, name, policy, UNTOUCHED)
+        if pod.spec and not workload.steps and metadata.get("uid"):
+            # A pod out of a cluster: it is its scheduler that has placed it.
+            pod.spec.node_name = None
         decision = decide(pod, policy, self._configuration.plugin)
         exempt = self._configuration.exemptions.of_request(namespace, "") or self._configuration.exemptions.of_pod(pod)
         if exempt:

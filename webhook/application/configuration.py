@@ -37,7 +37,8 @@ class Exemptions(msgspec.Struct, frozen=True):
             return None
         if spec.runtime_class_name in self.runtime_classes:
             return "runtimeClass"
-        return "scheduler" if spec.scheduler_name in self.schedulers else None
+        # A pod that names its node is placed by nobody: the scheduler that it names too never sees it.
+        return "scheduler" if spec.scheduler_name in self.schedulers and not spec.node_name else None
 
 
 DEFAULT_EXEMPTIONS = Exemptions(

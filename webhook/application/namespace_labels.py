@@ -51,7 +51,7 @@ class NamespaceLabelling:
 
         Args:
             body: the review.
-            seconds: how long the API server waits for the answer.
+            seconds: how long the API server will still wait for the answer.
         """
         request = review.decode(body)
         if request.operation not in ("CREATE", "UPDATE") or request.sub_resource:
@@ -77,6 +77,7 @@ class NamespaceLabelling:
         # A bad label that stood there before must not keep anybody from mending another.
         problems = [problem for problem in policies.problems if problem not in before.problems]
         if problems:
+            # In audit mode too: that is about pods, and a mistyped label is easiest to mend by whoever has just written it.
             return review.invalid(request, _message(problems), problems)
         if name in configuration.exemptions.namespaces:
             warning = f'namespace "{name}" is exempt from gpuwarden: its labels have no effect'

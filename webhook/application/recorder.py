@@ -4,7 +4,7 @@ from typing import Protocol
 
 import msgspec
 
-from webhook.application.review import Request
+from webhook.application.review import Envelope
 from webhook.engine.decision import Decision
 from webhook.engine.pods import Pod
 from webhook.engine.policy import Policy
@@ -24,7 +24,7 @@ class Recorded(msgspec.Struct, frozen=True):
     decision: Decision
     acted: bool
     path: str
-    request: Request
+    request: Envelope
     pod: Pod
 
 

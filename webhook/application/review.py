@@ -1,20 +1,19 @@
 """AdmissionReview v1: the envelope as it comes in, and the only place that makes the one that goes out."""
 
-from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
 from webhook.engine.findings import Finding
-from webhook.engine.patch import Operation
 from webhook.engine.policy import LabelProblem
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
-_NULL = b"null"
+_UNSET = (msgspec.Raw(), msgspec.Raw(b"null"))
 # A pod may have thousands of containers, each with a sentence; nobody reads past the first few.
 _MOST_TOLD = 20
+_OPERATIONS = ("CREATE", "UPDATE", "DELETE", "CONNECT")
 _T = TypeVar("_T")
 
 
@@ -41,8 +40,8 @@ class UserInfo(msgspec.Struct):
     username: str = ""
 
 
-class Request(msgspec.Struct, rename="camel"):
-    """``request``: what is asked about which object, by whom. The object itself stays undecoded."""
+class Envelope(msgspec.Struct, rename="camel"):
+    """``request``: what is asked about which object, by whom; all but the object itself."""
 
     uid: str = ""
     operation: str = ""
@@ -52,13 +51,7 @@ class Request(msgspec.Struct, rename="camel"):
     sub_resource: str = ""
     dry_run: bool | None = None
     user_info: UserInfo = msgspec.field(default_factory=UserInfo)
-    object: msgspec.Raw = msgspec.Raw()
     old_object: msgspec.Raw = msgspec.Raw()
-
-    @property
-    def has_object(self) -> bool:
-        """Whether an object came with the request."""
-        return _is_set(self.object)
 
     @property
     def has_old_object(self) -> bool:
@@ -66,10 +59,20 @@ class Request(msgspec.Struct, rename="camel"):
         return _is_set(self.old_object)
 
 
+class Request(Envelope, rename="camel"):
+    """``request`` with the object undecoded."""
+
+    object: msgspec.Raw = msgspec.Raw()
+
+    @property
+    def has_object(self) -> bool:
+        """Whether an object came with the request."""
+        return _is_set(self.object)
+
+
 def _is_set(raw: msgspec.Raw) -> bool:
-    """Whether raw JSON is there and not null; looks at no more than it must of an object that may be large."""
-    view = memoryview(raw)
-    return len(view) > len(_NULL) or view.tobytes() not in (b"", _NULL)
+    """Whether raw JSON is there and not null."""
+    return raw not in _UNSET
 
 
 class Review(msgspec.Struct, rename="camel"):
@@ -81,6 +84,7 @@ class Review(msgspec.Struct, rename="camel"):
 
 
 _REVIEW = msgspec.json.Decoder(Review)
+_E = TypeVar("_E", bound=Envelope)
 
 
 def decode(body: bytes) -> Request:
@@ -93,17 +97,27 @@ def decode(body: bytes) -> Request:
         ReviewError: naming the field that is malformed, missing or of another kind or version.
     """
     review = decode_json(_REVIEW, body)
-    if review.kind != KIND:
-        raise ReviewError("kind", f'must be "{KIND}", not "{review.kind}"')
-    if review.api_version != API_VERSION:
-        raise ReviewError("apiVersion", f'must be "{API_VERSION}", not "{review.api_version}"')
-    request = review.request
+    return checked(review.api_version, review.kind, review.request)
+
+
+def checked(api_version: str, kind: str, request: _E | None) -> _E:
+    """The request of a review, if it is one.
+
+    Raises:
+        ReviewError: as ``decode``.
+    """
+    if kind != KIND:
+        raise ReviewError("kind", f'must be "{KIND}", not "{kind}"')
+    if api_version != API_VERSION:
+        raise ReviewError("apiVersion", f'must be "{API_VERSION}", not "{api_version}"')
     if request is None:
         raise ReviewError("request", "is missing")
     if not request.uid:
         raise ReviewError("request.uid", "is missing")
     if not request.operation:
         raise ReviewError("request.operation", "is missing")
+    if request.operation not in _OPERATIONS:
+        raise ReviewError("request.operation", f'must be one of {", ".join(_OPERATIONS)}, not "{request.operation}"')
     return request
 
 
@@ -150,7 +164,7 @@ class Response(msgspec.Struct, rename="camel", omit_defaults=True):
     allowed: bool
     status: Status | None = None
     patch_type: str | None = None
-    patch: str | None = None
+    patch: bytes | None = None  # base64, once it is encoded
     warnings: list[str] | None = None
     audit_annotations: dict[str, str] | None = None
 
@@ -165,20 +179,20 @@ _ENCODER = msgspec.json.Encoder()
 
 
 def allowed(
-    request: Request,
-    operations: list[Operation] | None = None,
+    request: Envelope,
+    patch: bytes = b"",
     warnings: list[str] | None = None,
     annotations: dict[str, str] | None = None,
 ) -> bytes:
-    """A review that lets the object through, changed by ``operations`` if there are any."""
+    """A review that lets the object through, changed by ``patch`` (operations as JSON) if there is one."""
     response = Response(request.uid, True, warnings=warnings or None, audit_annotations=annotations or None)  # noqa: FBT003 - the field is what it is
-    if operations:
+    if patch:
         response.patch_type = "JSONPatch"
-        response.patch = b64encode(_ENCODER.encode(operations)).decode("ascii")
+        response.patch = patch
     return _encode(response)
 
 
-def denied(request: Request, findings: tuple[Finding, ...], annotations: dict[str, str] | None = None) -> bytes:
+def denied(request: Envelope, findings: tuple[Finding, ...], annotations: dict[str, str] | None = None) -> bytes:
     """A review that refuses the object for findings. kubectl shows the message; each finding is a cause with its field.
 
     Of very many findings the first are told, in the order of the rules, and how many more there are.
@@ -190,7 +204,7 @@ def denied(request: Request, findings: tuple[Finding, ...], annotations: dict[st
     return _encode(Response(request.uid, False, status, audit_annotations=annotations or None))  # noqa: FBT003 - as above
 
 
-def invalid(request: Request, message: str, problems: Sequence[LabelProblem]) -> bytes:
+def invalid(request: Envelope, message: str, problems: Sequence[LabelProblem]) -> bytes:
     """A review that refuses an object whose fields can't be read, as the API server refuses an invalid one (422)."""
     causes = [Cause("FieldValueInvalid", problem.message, problem.path) for problem in problems]
     status = Status(message, Details(causes), "Invalid", 422)

@@ -54,6 +54,12 @@ RULE_TEXTS = {
             "The container would be charged for both and see only one. Keep one of them, or use a container for each.",
         ),
         _deny(
+            Rule.GPU_OUTSIDE_CONTAINERS,
+            "A GPU resource where Kubernetes takes none",
+            "The resources of a pod as a whole and those of an ephemeral container can't hold a GPU: the API server refuses "
+            "or drops it. Write it in the resources of the container that uses it.",
+        ),
+        _deny(
             Rule.GPU_NOT_PERMITTED,
             "The namespace's policy permits no GPU",
             "The policy is \"none\", or the namespace's label can't be read, which never loosens anything. Remove the "
@@ -93,6 +99,46 @@ RULE_TEXTS = {
             "The pod is not spelled as the policy has it",
             "It was made before the policy, while the mutating webhook did not answer, or another webhook undid the change. "
             "Make the pod again.",
+        ),
+        _warn(
+            Rule.VISIBLE_DEVICES_ENV,
+            "NVIDIA_VISIBLE_DEVICES without a GPU request, or beyond it",
+            "NVIDIA's container toolkit shows a container the GPUs that the variable names, and it wins over what the device "
+            "plugin sets for a request. Remove it and request nvidia.com/gpu, or write void. CUDA_VERSION alone shows all.",
+        ),
+        _warn(
+            Rule.VISIBLE_DEVICES_MOUNT,
+            "A mount under /var/run/nvidia-container-devices",
+            "NVIDIA's container toolkit can be told to read such mounts as the names of GPUs. Remove it and request "
+            "nvidia.com/gpu.",
+        ),
+        _warn(
+            Rule.CDI_ANNOTATION,
+            "A CDI annotation that names NVIDIA devices",
+            "Container runtimes give the devices that such an annotation names, requested or not. Remove it and request "
+            "nvidia.com/gpu.",
+        ),
+        _warn(
+            Rule.NVIDIA_RUNTIME_CLASS,
+            "An NVIDIA runtime class without a GPU request",
+            "Under that runtime an image's own variables name GPUs, and CUDA images name all. Request nvidia.com/gpu, or "
+            "remove runtimeClassName.",
+        ),
+        _warn(
+            Rule.GPU_HOST_PATH,
+            "A hostPath that leads to GPUs",
+            "It exposes GPU device nodes, or sockets and directories of what hands GPUs out, or a directory above them. Mount "
+            "less of the node, or use a namespace that is exempt.",
+        ),
+        _warn(
+            Rule.PRIVILEGED_CONTAINER,
+            "A privileged container",
+            "It has every device of its node, so every GPU. Remove privileged: true, or use a namespace that is exempt.",
+        ),
+        _warn(
+            Rule.NODE_NAME_SET,
+            "A nodeName set by the pod's author",
+            "The scheduler never sees such a pod: it counts no GPU for it, and taints keep nothing away. Use a nodeSelector.",
         ),
         _warn(
             Rule.MIG_COUNT_ABOVE_ONE,

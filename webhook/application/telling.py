@@ -24,24 +24,28 @@ def would_be(decision: Decision, policy: Policy) -> list[str]:
 
 def advice(decision: Decision) -> list[str]:
     """What the rules that only warn have to say."""
+    if not decision.findings:
+        return []
     return [finding.message for finding in decision.warnings]
 
 
 def within_budget(warnings: list[str]) -> list[str] | None:
     """The warnings without repetition, as many as a response can carry whole; the last says how many there is no room for."""
+    if not warnings:
+        return None
     distinct = list(dict.fromkeys(warnings))
     total = 0
     for number, warning in enumerate(distinct):
         total += len(warning)
         if total > _WARNINGS_BUDGET:
             return [*distinct[:number], f"gpuwarden: {len(distinct) - number} more, see gpuwarden check"]
-    return distinct or None
+    return distinct
 
 
 def annotate(annotations: dict[str, str], mode: str, policy: Policy, decision: Decision) -> None:
     """Add what a mode's policy decided: policy, outcome and rule ids, under keys that begin with the mode."""
     annotations[f"{mode}-policy"] = policy.name
-    annotations[f"{mode}-outcome"] = decision.outcome.value
+    annotations[f"{mode}-outcome"] = str(decision.outcome)
     if decision.findings:
         annotations[f"{mode}-rules"] = ",".join(dict.fromkeys(finding.rule.value for finding in decision.findings))
 

@@ -19,6 +19,7 @@ from webhook.application.authority import new_key, self_signed_pair
 from webhook.application.bundle_keeper import BundleKeeper
 from webhook.application.certificate_keeper import CertificateKeeper, TickReport
 from webhook.application.certificates import CertificateError
+from webhook.application.clock import WitnessedClock
 from webhook.application.rotation_observation import RotationSettings
 from webhook.application.serving_names import ServingNames
 from webhook.cli.options import Options, StartError
@@ -56,9 +57,10 @@ class CertificateSource(Protocol):
 class _Source:
     """What all sources share: the certificate that is served, and when it ends."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        self.serving = ServingCertificate(now)
+    def __init__(self, metrics: Metrics, clock: Callable[[], datetime] = now) -> None:
+        self.serving = ServingCertificate(clock)
         self._metrics = metrics
+        self._clock = clock
 
     def poll(self) -> None:
         """Tell when the certificate ends."""
@@ -71,7 +73,7 @@ class _Source:
         if pair is None:
             return [Part(name="certificate", ready=False, message="no serving certificate yet")]
         end = pair.certificate.not_valid_after_utc
-        return [Part(name="certificate", ready=now() < end, message=f"valid until {end.isoformat()}")]
+        return [Part(name="certificate", ready=self._clock() < end, message=f"valid until {end.isoformat()}")]
 
 
 class TrialSource(_Source):
@@ -88,13 +90,13 @@ class TrialSource(_Source):
 class FileSource(_Source):
     """A pair of files, read again when they change."""
 
-    def __init__(self, files: PairFiles, metrics: Metrics) -> None:
+    def __init__(self, files: PairFiles, metrics: Metrics, clock: Callable[[], datetime] = now) -> None:
         """Read the pair.
 
         Raises:
             StartError: it can't be used.
         """
-        super().__init__(metrics)
+        super().__init__(metrics, clock)
         self._files = files
         self._failure = ""
         try:
@@ -126,14 +128,21 @@ class TrustedSource:
     """A source whose trust in the cluster is kept or at least watched: what a keeper does at every tick."""
 
     def __init__(
-        self, inner: _Source, tick: Callable[[], TickReport], metrics: Metrics, steady: float = _STEADY_SECONDS
+        self,
+        inner: _Source,
+        tick: Callable[[], TickReport],
+        metrics: Metrics,
+        clock: WitnessedClock,
+        steady: float = _STEADY_SECONDS,
     ) -> None:
         """Tick every ``steady`` seconds while all is well."""
         self._inner = inner
+        self._clock = clock
         self._tick = tick
         self._metrics = metrics
         self._steady = steady
         self._report = TickReport()
+        self._doubted = False
         self._due = 0.0
         self.serving = inner.serving
 
@@ -153,11 +162,20 @@ class TrustedSource:
         report = self._report
         trouble = "; ".join((*report.failures, *report.waiting)) or "not looked yet"
         message = "every webhook configuration trusts what is served" if report.trusted else trouble
-        return [*self._inner.parts(), Part(name="trust", ready=report.trusted, message=message)]
+        # Ready either way: what is served is judged by the API server's time then, and so goes on being right.
+        clock = Part(name="clock", ready=True, message=self._clock.doubt() or "agrees with the API server's")
+        return [*self._inner.parts(), Part(name="trust", ready=report.trusted, message=message), clock]
 
     def _tell(self, report: TickReport) -> None:
         for name, end in report.expiries.items():
             self._metrics.certificate_expires(name, end)
+        self._metrics.clock_offset(self._clock.offset())
+        if bool(doubt := self._clock.doubt()) is not self._doubted:
+            self._doubted = bool(doubt)
+            if doubt:
+                _log.error("clock in doubt, nothing that other replicas rely on is written", reason=doubt)
+            else:
+                _log.info("clock agrees with the API server's again")
         self._metrics.rotation(report.phase.value if report.phase else None, failures=len(report.failures))
         for sentence in report.done:
             _log.info("certificates changed", what=sentence)
@@ -166,7 +184,9 @@ class TrustedSource:
                 _log.error("certificates failed", reason=sentence)
 
 
-def certificate_source(options: Options, api: Callable[[], ApiServer], metrics: Metrics) -> CertificateSource:
+def certificate_source(
+    options: Options, api: Callable[[], ApiServer], metrics: Metrics, clock: WitnessedClock
+) -> CertificateSource:
     """The source that the options choose.
 
     Raises:
@@ -180,20 +200,20 @@ def certificate_source(options: Options, api: Callable[[], ApiServer], metrics: 
             "--tls-self-signed for a trial"
         )
     if options.manage_certificates:
-        return _managed(options, api(), metrics)
+        return _managed(options, api(), metrics, clock)
     if cert_file is None or key_file is None:
         return TrialSource(metrics)
-    source = FileSource(PairFiles(cert_file, key_file), metrics)
+    source = FileSource(PairFiles(cert_file, key_file), metrics, clock)
     if options.webhook_configuration is None:
         return source
     store = _store(options, api(), options.webhook_configuration)
     bundle = options.ca_bundle_file
-    keeper = BundleKeeper(store, lambda: source.serving.pair, bundle.read_bytes if bundle else None, now)
-    return TrustedSource(source, keeper.tick, metrics)
+    keeper = BundleKeeper(store, lambda: source.serving.pair, bundle.read_bytes if bundle else None, clock)
+    return TrustedSource(source, keeper.tick, metrics, clock)
 
 
-def _managed(options: Options, api: ApiServer, metrics: Metrics) -> TrustedSource:
-    source = _Source(metrics)
+def _managed(options: Options, api: ApiServer, metrics: Metrics, clock: WitnessedClock) -> TrustedSource:
+    source = _Source(metrics, clock)
     name = options.webhook_configuration or options.service
     service = f"{options.service}.{options.pod_namespace}.svc"
     extra_ips = [n for n in options.tls_name if _is_address(n)]
@@ -208,12 +228,13 @@ def _managed(options: Options, api: ApiServer, metrics: Metrics) -> TrustedSourc
         holder=source.serving,
         names=names,
         settings=settings,
-        clock=now,
+        clock=clock,
+        doubt=clock.doubt,
         monotonic=time.monotonic,
         new_key=new_key,
     )
     steady = min(_STEADY_SECONDS, settings.leaf_lifetime.total_seconds() / _TICKS_PER_LEAF)
-    return TrustedSource(source, keeper.tick, metrics, steady)
+    return TrustedSource(source, keeper.tick, metrics, clock, steady)
 
 
 def _rotation_settings(options: Options) -> RotationSettings:

@@ -24,7 +24,9 @@ DEFAULT_IP_ADDRESSES = ("127.0.0.1", "::1")
 _EXIT_USAGE = 2
 _PRIVATE, _PUBLIC = 0o600, 0o644
 
-certs_app = typer.Typer(no_args_is_help=True, help="Make certificates.", rich_markup_mode="markdown")
+certs_app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Make certificates.", rich_markup_mode="markdown"
+)
 
 
 class _File(NamedTuple):

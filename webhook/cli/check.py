@@ -19,6 +19,7 @@ from webhook.cli.judging import (
     Paths,
     PolicyOption,
     judge_paths,
+    without_collector,
 )
 from webhook.engine import summary
 
@@ -33,6 +34,7 @@ class Output(StrEnum):
     JUNIT = "junit"
 
 
+@without_collector()
 def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     paths: Paths,
     policy: PolicyOption = None,

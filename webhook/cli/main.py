@@ -1,28 +1,56 @@
-"""The ``gpuwarden`` command."""
+"""The ``gpuwarden`` command: each subcommand is loaded when it is asked for, so that a server holds no report writers."""
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from webhook import __version__
-from webhook.cli.audit import audit
-from webhook.cli.certs import certs_app
-from webhook.cli.check import check
-from webhook.cli.doctor import doctor
-from webhook.cli.rewrite import rewrite
-from webhook.cli.serve import serve
+
+# Each is a module of this package that has, under the same name, a command's function or a group of commands.
+_COMMANDS = ("serve", "check", "audit", "rewrite", "doctor", "certs")
+
+
+class _Modules(Mapping[str, Any]):
+    """The subcommands by name, each imported when it is looked up: together they cost a third of a second and 6 MiB."""
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in _COMMANDS:
+            raise KeyError(name)
+        module = import_module(f"webhook.cli.{name}")
+        group = getattr(module, f"{name}_app", None)
+        if group is None:
+            group = typer.Typer(add_completion=False)
+            group.command()(getattr(module, name))
+        command = typer.main.get_command(group)
+        command.name = name
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_COMMANDS)
+
+    def __len__(self) -> int:
+        return len(_COMMANDS)
+
+
+class _OnDemand(TyperGroup):
+    """A group of such subcommands."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = _Modules()  # type: ignore[assignment]  # the base only reads it, once it is made
+
 
 app = typer.Typer(
     name="gpuwarden",
+    cls=_OnDemand,
     help="Spells GPU requests the way the cluster hands GPUs out, and refuses what the kubelet would fail.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(serve)
-app.command()(check)
-app.command()(audit)
-app.command()(rewrite)
-app.command()(doctor)
-app.add_typer(certs_app, name="certs")
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so

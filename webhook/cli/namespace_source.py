@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -11,8 +11,11 @@ from webhook.adapters import namespace_file
 from webhook.adapters.http.apps import Part
 from webhook.adapters.kubernetes.errors import Fault
 from webhook.adapters.kubernetes.namespaces import FRESHNESS_BOUND, WatchedNamespaces
+from webhook.adapters.kubernetes.preview import WorkloadPreview
 from webhook.adapters.metrics import Metrics
 from webhook.adapters.namespace_file import FileNamespaces
+from webhook.application.configuration import Configuration
+from webhook.application.namespace_labels import Preview
 from webhook.application.namespaces import Namespaces
 from webhook.cli.options import Options
 from webhook.cli.reloading import Reload
@@ -28,6 +31,9 @@ class NamespaceSource(Protocol):
     """A source with its share of the server's life."""
 
     namespaces: Namespaces
+
+    def preview(self, configuration: Callable[[], Configuration]) -> Preview | None:
+        """Who tells what a relabel would do to the workloads there, if there are any to look at."""
 
     def start(self) -> None:
         """Begin."""
@@ -54,6 +60,9 @@ class FileSource:
         else:
             _log.warning("no source of namespaces: the configuration's defaults decide for all")
 
+    def preview(self, configuration: Callable[[], Configuration]) -> None:
+        """A file has no workloads."""
+
     def start(self) -> None:
         """Nothing to begin."""
 
@@ -79,9 +88,17 @@ class ClusterSource:
     """Namespaces watched through the API server."""
 
     def __init__(self, api: ApiServer, metrics: Metrics) -> None:
+        self._api = api
         self._metrics = metrics
         self._watched = WatchedNamespaces(api, _Telling(metrics))
         self.namespaces: Namespaces = self._watched
+        self._previews: list[WorkloadPreview] = []
+
+    def preview(self, configuration: Callable[[], Configuration]) -> WorkloadPreview:
+        """One that reads the API server."""
+        preview = WorkloadPreview(self._api, configuration)
+        self._previews.append(preview)
+        return preview
 
     def start(self) -> None:
         """Begin to watch."""
@@ -92,7 +109,9 @@ class ClusterSource:
         self._metrics.watch_age(self._watched.age())
 
     def stop(self) -> None:
-        """End the watch."""
+        """End the watch and the previews."""
+        for preview in self._previews:
+            preview.close()
         self._watched.stop()
 
     def part(self) -> Part:

@@ -35,6 +35,13 @@ class Options:
     leaf_lifetime: float
     clock_skew: float
     propagation: float
+    client_ca_file: Path | None
+    allowed_cn: tuple[str, ...]
+    max_connections: int
+    max_memory: int
+    head_timeout: float
+    request_timeout: float
+    max_lag: float
     shutdown_delay: float
     log_format: LogFormat
     log_level: LogLevel

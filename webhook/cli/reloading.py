@@ -31,6 +31,7 @@ class Reload(Generic[_T]):
         self._use = use
         self._metrics = metrics
         self._failure = ""
+        self._again = False
         try:
             use(self._file.read())
         except Exception as error:  # every way in which a file can be bad ends the start, with its reason
@@ -38,19 +39,37 @@ class Reload(Generic[_T]):
         metrics.loaded(name)
 
     def poll(self) -> None:
-        """Read a changed file; a bad one changes nothing, is logged once, and shows in a metric and in ``/readyz``."""
-        if not self._file.changed():
+        """Read a changed file; a bad one changes nothing, is logged once, and shows in a metric and in ``/readyz``.
+
+        So does one that is gone, or can't be read; that is looked at anew every time, for nothing may tell when it is mended.
+        """
+        if reason := self._file.missing():
+            self._unread(reason)
+            return
+        if not (self._again or self._file.changed()):
             return
         try:
             self._use(self._file.read())
+        except OSError as error:
+            self._unread(error.strerror or str(error))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a new file, the old content goes on deciding; counted
-            self._failure = str(error)
-            self._metrics.reloaded(self._name, good=False)
-            _log.error("file not reloaded, the old content stays", file=self._name, reason=self._failure)
+            self._again = False
+            self._failed(str(error))
         else:
+            self._again = False
             self._failure = ""
             self._metrics.reloaded(self._name, good=True)
             _log.info("file reloaded", file=self._name)
+
+    def _unread(self, reason: str) -> None:
+        self._again = True
+        if (said := f"{reason}; put it back, readable for this user") != self._failure:
+            self._failed(said)
+
+    def _failed(self, reason: str) -> None:
+        self._failure = reason
+        self._metrics.reloaded(self._name, good=False)
+        _log.error("file not reloaded, the old content stays", file=self._name, reason=reason)
 
     def part(self) -> Part:
         """Ready either way: the last good content decides."""

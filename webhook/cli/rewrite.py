@@ -20,9 +20,11 @@ from webhook.cli.judging import (
     PolicyOption,
     judge_paths,
     usage_error,
+    without_collector,
 )
 
 
+@without_collector()
 def rewrite(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     paths: Paths,
     policy: PolicyOption = None,

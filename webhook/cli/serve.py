@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from webhook.adapters.http.limits import MAX_LAG_SECONDS, MIB, Limits
 from webhook.adapters.logs import LogFormat, LogLevel
 from webhook.application.rotation_observation import RotationSettings
 from webhook.cli.options import Options, StartError
@@ -12,6 +13,8 @@ from webhook.cli.options import Options, StartError
 # Seldom needed: a cluster whose clocks or API servers are further apart, or a trial that wants to see a rotation.
 _ROTATION = "Rotation of managed certificates (all replicas alike)"
 _DEFAULTS = RotationSettings()
+_LIMITS = "Limits (docs/security.md tells what is answered beyond each)"
+_MOST = Limits()
 
 
 def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
@@ -138,6 +141,65 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             help="Seconds until every API server goes by a caBundle that was written.",
         ),
     ] = _DEFAULTS.propagation.total_seconds(),
+    client_ca_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="GPUWARDEN_CLIENT_CA_FILE",
+            help="Take reviews only from clients with a certificate of these authorities (PEM); read again on change.",
+        ),
+    ] = None,
+    allowed_cn: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="GPUWARDEN_ALLOWED_CN",
+            help="A common name that a client certificate may have; repeatable. Without it, any.",
+        ),
+    ] = None,
+    max_connections: Annotated[
+        int,
+        typer.Option(
+            envvar="GPUWARDEN_MAX_CONNECTIONS",
+            min=1,
+            rich_help_panel=_LIMITS,
+            help="Open connections on --port; beyond it the longest idle one is closed.",
+        ),
+    ] = _MOST.connections,
+    max_memory: Annotated[
+        int,
+        typer.Option(
+            envvar="GPUWARDEN_MAX_MEMORY",
+            min=8,
+            rich_help_panel=_LIMITS,
+            help="MiB that all connections together may hold of requests that are read and not answered.",
+        ),
+    ] = _MOST.memory // MIB,
+    head_timeout: Annotated[
+        float,
+        typer.Option(
+            envvar="GPUWARDEN_HEAD_TIMEOUT",
+            min=0.1,
+            rich_help_panel=_LIMITS,
+            help="Seconds for a TLS handshake, and for the head of a request from its first byte.",
+        ),
+    ] = _MOST.head_seconds,
+    request_timeout: Annotated[
+        float,
+        typer.Option(
+            envvar="GPUWARDEN_REQUEST_TIMEOUT",
+            min=0.1,
+            rich_help_panel=_LIMITS,
+            help="Seconds from a request's first byte until its answer has been sent.",
+        ),
+    ] = _MOST.request_seconds,
+    max_lag: Annotated[
+        float,
+        typer.Option(
+            envvar="GPUWARDEN_MAX_LAG",
+            min=0.1,
+            rich_help_panel=_LIMITS,
+            help="Seconds that answers may be behind; beyond it requests get 503 and Retry-After.",
+        ),
+    ] = MAX_LAG_SECONDS,
     shutdown_delay: Annotated[
         float,
         typer.Option(
@@ -183,6 +245,13 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         leaf_lifetime=leaf_lifetime,
         clock_skew=clock_skew,
         propagation=propagation,
+        client_ca_file=client_ca_file,
+        allowed_cn=tuple(allowed_cn or ()),
+        max_connections=max_connections,
+        max_memory=max_memory,
+        head_timeout=head_timeout,
+        request_timeout=request_timeout,
+        max_lag=max_lag,
         shutdown_delay=shutdown_delay,
         log_format=log_format,
         log_level=log_level,

@@ -6,9 +6,12 @@ import asyncio
 import gc
 import os
 import signal
+import ssl
+import time
 from collections.abc import Callable
+from datetime import timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 import uvloop
@@ -20,14 +23,20 @@ from webhook.adapters.decision_log import DecisionLog
 from webhook.adapters.http.apps import AdmissionApp, Part, operations_app
 from webhook.adapters.http.endpoint import Endpoint
 from webhook.adapters.http.listeners import Listener, serve_all
+from webhook.adapters.http.pace import Pace
+from webhook.adapters.http.timed import TimedEndpoint
 from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.errors import ConfigurationError
+from webhook.adapters.log_writer import LogWriter, standard_error
 from webhook.adapters.metrics import Metrics
 from webhook.application.admission import Admission
 from webhook.application.advising import Advising
+from webhook.application.clock import WitnessedClock
 from webhook.application.configuration import Configuration
+from webhook.application.namespace_labels import NamespaceLabelling
 from webhook.application.recorder import Recorded, Recorder
-from webhook.cli.certificate_source import certificate_source
+from webhook.cli.admission_port import admission_crowd, callers, client_authorities, operations_crowd
+from webhook.cli.certificate_source import certificate_source, now
 from webhook.cli.namespace_source import ClusterSource, FileSource, NamespaceSource
 from webhook.cli.options import Options, StartError
 from webhook.cli.reloading import Reload
@@ -45,51 +54,75 @@ def run(options: Options) -> None:
     Raises:
         StartError: something that the options name can't be used.
     """
-    logs.configure(options.log_format, options.log_level)
-    server = Server(options)
-    # What start-up made lives as long as the process; the collector need not look at it in the middle of a request.
-    gc.collect()
-    gc.freeze()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(server.serve())
+    metrics = Metrics()
+    lines = LogWriter(standard_error(), metrics.log_line_dropped)
+    logs.configure(options.log_format, options.log_level, lines)
+    try:
+        server = Server(options, metrics)
+        # What start-up made lives as long as the process; the collector need not look at it in the middle of a request.
+        gc.collect()
+        gc.freeze()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(server.serve())
+    finally:
+        lines.close()
 
 
 class Server:
     """Everything that runs in the process, from start to stop."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, metrics: Metrics) -> None:
         """Read every file and bind every port.
 
         Raises:
             StartError: as ``run``.
         """
         self._options = options
-        self._metrics = Metrics()
+        self._metrics = metrics
         self._draining = False
-        api = cache(lambda: _connect(options))
-        self._certificates = certificate_source(options, api, self._metrics)
+        clock = WitnessedClock(now, time.monotonic, timedelta(seconds=options.clock_skew))
+        api = cache(lambda: _connect(options, clock))
+        self._certificates = certificate_source(options, api, self._metrics, clock)
         self._namespaces = _namespace_source(options, api, self._metrics)
         self._decision_log = DecisionLog(self._metrics.log_line_dropped)
         recorder = _Recorders(self._metrics, self._decision_log)
         namespaces = self._namespaces.namespaces
         self._admission = Admission(Configuration(), namespaces, recorder)
-        advising = Advising(lambda: self._admission.configuration, namespaces, recorder)
+        advising = Advising(self._current, namespaces, recorder)
+        labelling = NamespaceLabelling(self._current, self._namespaces.preview(self._current))
         self._configuration: Reload[Configuration] | None = None
         if options.config:
             self._configuration = Reload(
                 "configuration", options.config, configuration_file.parse, self._use, self._metrics
             )
+        serving = self._certificates.serving
+        self._clients = client_authorities(options, serving, self._metrics)
+        crowd = admission_crowd(options, self._metrics)
+        self._pace = Pace(crowd.refusals, options.max_lag)
         self._endpoints = [
-            Endpoint("/mutate", self._admission.mutate, self._metrics),
-            Endpoint("/validate", self._admission.validate, self._metrics),
-            Endpoint("/advise", advising.advise, self._metrics),
+            Endpoint("/mutate", self._admission.mutate, self._metrics, self._pace),
+            Endpoint("/validate", self._admission.validate, self._metrics, self._pace),
+            Endpoint("/advise", advising.advise, self._metrics, self._pace),
+            TimedEndpoint("/validate-namespace", labelling.validate, self._metrics, self._pace),
         ]
         app = AdmissionApp({endpoint.path: endpoint for endpoint in self._endpoints})
-        operations = operations_app(self.readiness, self._metrics.exposition)
-        serving = self._certificates.serving
+        operations = operations_app(self.readiness, self._exposition)
+        visitors = operations_crowd(self._metrics, crowd)
+
+        def tls() -> ssl.SSLContext:
+            return serving.ssl_context_factory(None, None)
+
         self._listeners = [
-            _listener(app, options.host, options.port, "--port", lambda: serving.ssl_context_factory(None, None)),
-            _listener(operations, options.host, options.ops_port, "--ops-port"),
+            _listener(
+                "--port",
+                options.port,
+                lambda: Listener(app, options.host, options.port, tls, crowd, callers(options)),
+            ),
+            _listener(
+                "--ops-port",
+                options.ops_port,
+                lambda: Listener(operations, options.host, options.ops_port, None, visitors),
+            ),
         ]
 
     async def serve(self) -> None:
@@ -100,11 +133,12 @@ class Server:
         admission, operations = self._listeners
         _log.info("serving", version=__version__, port=admission.port, ops_port=operations.port)
         self._namespaces.start()
+        self._pace.start()
         try:
             async with asyncio.TaskGroup() as group:
                 polling = [
                     group.create_task(self._poll_forever(poll))
-                    for poll in (self._namespaces.poll, self._certificates.poll, self._poll_configuration)
+                    for poll in (self._namespaces.poll, self._certificates.poll, self._poll_files)
                 ]
                 serving = group.create_task(serve_all(self._listeners))
                 waiting = group.create_task(stopping.wait())
@@ -114,14 +148,20 @@ class Server:
                 for task in polling:
                     task.cancel()
         finally:
+            self._pace.stop()
             self._namespaces.stop()
             self._decision_log.close()
         _log.info("stopped")
 
     def readiness(self) -> list[Part]:
         """What ``/readyz`` answers, part by part."""
-        configuration = [self._configuration.part()] if self._configuration else []
-        return [self._serving_part(), *configuration, self._namespaces.part(), *self._certificates.parts()]
+        files = [file.part() for file in (self._configuration, self._clients) if file]
+        return [self._serving_part(), *files, self._namespaces.part(), *self._certificates.parts()]
+
+    def _exposition(self) -> bytes:
+        """What ``/metrics`` answers: readiness is looked at when it is asked for, as ``/readyz`` does."""
+        self._metrics.readiness({part.name: part.ready for part in self.readiness()})
+        return self._metrics.exposition()
 
     async def _drain(self) -> None:
         """Lame duck: unready, answering with ``Connection: close``, until nobody sends anything new here."""
@@ -138,12 +178,16 @@ class Server:
         message = "shutting down" if self._draining else "accepting connections" if ready else "starting"
         return Part(name="serving", ready=ready, message=message)
 
+    def _current(self) -> Configuration:
+        return self._admission.configuration
+
     def _use(self, configuration: Configuration) -> None:
         self._admission.configuration = configuration
 
-    def _poll_configuration(self) -> None:
-        if self._configuration:
-            self._configuration.poll()
+    def _poll_files(self) -> None:
+        for file in (self._configuration, self._clients):
+            if file:
+                file.poll()
 
     async def _poll_forever(self, poll: Callable[[], None]) -> None:
         """Poll in a thread, about once a second. What a poll raises is a bug: it is logged, and the next poll tries again."""
@@ -174,16 +218,16 @@ def _namespace_source(options: Options, api: Callable[[], ApiServer], metrics: M
     return ClusterSource(api(), metrics)
 
 
-def _connect(options: Options) -> ApiServer:
+def _connect(options: Options, clock: WitnessedClock) -> ApiServer:
     try:
-        return connect(options.kubeconfig, options.context, os.environ)
+        return connect(options.kubeconfig, options.context, os.environ, clock.witnessed)
     except ConfigurationError as error:
         raise StartError(str(error)) from error
 
 
-def _listener(app: Any, host: str, port: int, option: str, context: Callable[[], Any] | None = None) -> Listener:
+def _listener(option: str, port: int, listen: Callable[[], Listener]) -> Listener:
     try:
-        return Listener(app, host, port, context)
+        return listen()
     except OSError as error:
         raise StartError(
             f"{option} {port}: can't listen there: {error.strerror or error}; choose another port"

@@ -1,4 +1,4 @@
-"""The choice: which form each request of a pod gets under a policy."""
+"""The choice: which form the requests of a pod get under a policy, by the resource that they name."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from webhook.engine.forms import Form, Sharing
 from webhook.engine.nodes import NodeConstraints
 from webhook.engine.policy import Mismatch, Policy
-from webhook.engine.requests import Amount, Ask
 from webhook.engine.resources import GpuResource
 from webhook.engine.rules.placement import apart
 from webhook.engine.spelling import DevicePlugin
@@ -26,54 +25,51 @@ class How(StrEnum):
     MISMATCHED = "mismatched"
 
 
-class Request(msgspec.Struct, frozen=True):
-    """A well-formed request, the forms that it states, and the form that it gets; ``None`` where none is permitted."""
+class Choice(msgspec.Struct, frozen=True):
+    """The forms that requests for a resource state in a pod, and the form that they get; ``None`` where none is permitted."""
 
-    ask: Ask
-    amount: Amount
+    resource: GpuResource
     stated: tuple[Form, ...]
     form: Form | None
     how: How
 
     @property
     def replaces_spelling(self) -> bool:
-        """Whether the request stated another form or platform, whose selectors have to go."""
+        """Whether the requests stated another form or platform, whose selectors have to go."""
         return self.how in (How.TRANSLATED, How.MISMATCHED)
 
 
-def choose(asks: Iterable[Ask], policy: Policy, nodes: NodeConstraints, plugin: DevicePlugin) -> list[Request]:
-    """The form that each well-formed request gets under a policy that permits any form at all."""
+def choose(
+    resources: Iterable[GpuResource], policy: Policy, nodes: NodeConstraints, plugin: DevicePlugin
+) -> tuple[Choice, ...]:
+    """The form that requests get under a policy that permits any form at all.
+
+    Args:
+        resources: what a pod's well-formed requests name, each once, in their order.
+        policy: the policy.
+        nodes: what the pod says about nodes.
+        plugin: the device plugin's settings.
+    """
     statements = Statements(nodes)
-    answers: dict[GpuResource, tuple[tuple[Form, ...], Form | None, How]] = {}
-    requests = []
-    for ask in asks:
-        amount = ask.amounts[0]
-        if amount.resource not in answers:
-            answers[amount.resource] = _answer(amount.resource, statements, policy, plugin)
-        requests.append(Request(ask, amount, *answers[amount.resource]))
-    if all(request.stated for request in requests):
-        return requests
-    plain = _plain(policy, list(dict.fromkeys(request.form for request in requests if request.form)))
-    return [
-        request if request.stated else Request(request.ask, request.amount, (), plain, How.PLAIN)
-        for request in requests
-    ]
+    choices = [_answer(resource, statements, policy, plugin) for resource in resources]
+    if all(choice.stated for choice in choices):
+        return tuple(choices)
+    plain = _plain(policy, list(dict.fromkeys(choice.form for choice in choices if choice.form)))
+    return tuple(choice if choice.stated else Choice(choice.resource, (), plain, How.PLAIN) for choice in choices)
 
 
-def _answer(
-    resource: GpuResource, statements: Statements, policy: Policy, plugin: DevicePlugin
-) -> tuple[tuple[Form, ...], Form | None, How]:
-    """What a request states, the form that it gets for that, and how."""
+def _answer(resource: GpuResource, statements: Statements, policy: Policy, plugin: DevicePlugin) -> Choice:
+    """What requests for a resource state, the form that they get for that, and how."""
     stated = statements.of(resource)
     if not stated:
-        return (), None, How.PLAIN
+        return Choice(resource, (), None, How.PLAIN)
     form, how = _explicit(stated, policy)
     if how is How.MISMATCHED and not plugin.rename_by_default and statements.names_only_a_partition(resource):
         # Shared slices have the same name as whole ones then, so the name alone is no statement against sharing.
         shared, narrowed = _explicit(tuple(replace(form, sharing=Sharing.ANY) for form in stated), policy)
         if narrowed is not How.MISMATCHED:
-            return stated, shared, narrowed
-    return stated, form, how
+            return Choice(resource, stated, shared, narrowed)
+    return Choice(resource, stated, form, how)
 
 
 def _explicit(stated: tuple[Form, ...], policy: Policy) -> tuple[Form | None, How]:

@@ -1,22 +1,21 @@
 """The decision: what one pod's GPU requests become under one policy, or why it is refused."""
 
-from collections.abc import Iterator
 from enum import StrEnum
 
 import msgspec
 
-from webhook.engine.choice import Request, choose
+from webhook.engine import guard
 from webhook.engine.edits import Edit
 from webhook.engine.findings import Finding, Rule
-from webhook.engine.forms import Form
-from webhook.engine.nodes import NodeConstraints
+from webhook.engine.judging import judge, refusal
+from webhook.engine.nodes import NodeConstraints, constraints
+from webhook.engine.plan import Plan, plan_for
 from webhook.engine.pods import Pod, PodSpec
 from webhook.engine.policy import Policy
-from webhook.engine.requests import Ask, pod_count, read
-from webhook.engine.rewriting import Respelling, respell
-from webhook.engine.rules import container, permission, placement, sharing
+from webhook.engine.requests import Ask, read
+from webhook.engine.rules import container, misplaced, permission
 from webhook.engine.settings import annotations, settings
-from webhook.engine.spelling import DevicePlugin
+from webhook.engine.spelling import LABELS_OF_FORMS, DevicePlugin
 
 _ORDER = {rule: number for number, rule in enumerate(Rule)}
 
@@ -27,6 +26,10 @@ class Outcome(StrEnum):
     UNCHANGED = "unchanged"
     REWRITTEN = "rewritten"
     DENIED = "denied"
+
+
+# In Python 3.11 a member costs as much to look up as a call; every decision is asked for its outcome several times.
+UNCHANGED, REWRITTEN, DENIED = Outcome
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -55,80 +58,68 @@ class Decision(msgspec.Struct, frozen=True):
     @property
     def outcome(self) -> Outcome:
         """What becomes of the pod."""
-        if any(finding.denies for finding in self.findings):
-            return Outcome.DENIED
-        return Outcome.REWRITTEN if self.edits else Outcome.UNCHANGED
+        if self.findings and any(finding.denies for finding in self.findings):
+            return DENIED
+        return REWRITTEN if self.edits else UNCHANGED
 
 
 UNTOUCHED = Decision()
 
 
-def decide(pod: Pod, policy: Policy, plugin: DevicePlugin) -> Decision:
+def decide(
+    pod: Pod, policy: Policy, plugin: DevicePlugin, *, guarded: bool = True, found: list[Ask] | None = None
+) -> Decision:
     """Judge a pod, or the template of one.
 
     Args:
         pod: the typed view of the pod as it came.
         policy: one policy of its namespace.
         plugin: the device plugin's settings, which change how forms are spelled.
+        guarded: whether to look for GPUs that are reached without asking, which is only worth it on the final pod.
+        found: what ``requests.read`` finds in the pod, where that is known: several policies judge one pod.
 
     Returns:
-        The decision. Deciding again on the pod with the edits applied yields no edits. A pod that asks for no GPU, and a
-        mirror pod, are left untouched. Nothing is raised.
+        The decision. Deciding again on the pod with the edits applied yields no edits. A pod that asks for no GPU and
+        reaches none, and a mirror pod, are left untouched. Nothing is raised.
     """
     spec = pod.spec
     if spec is None or pod.is_mirror:
         return UNTOUCHED
-    every = read(spec)
-    if not every:
-        return UNTOUCHED
+    every = read(spec) if found is None else found
     asks = [ask for ask in every if ask.amounts]
-    nodes = NodeConstraints(spec)
-    refused = [container.malformed(ask) or permission.gpu_not_permitted(ask, policy) for ask in asks]
-    findings = [finding for finding in refused if finding]
-    wellformed = [ask for ask, finding in zip(asks, refused, strict=True) if not finding]
-    requests = choose(wellformed, policy, nodes, plugin)
-    respelling = Respelling() if policy.permits_any else respell(spec, requests, policy, plugin)
-    findings += respelling.conflicts
-    findings += _on_requests(requests, policy)
-    counts = {request.ask.place: request.amount.count for request in requests}
-    if over := permission.per_pod_limit(pod_count(spec, counts), policy):
-        findings.append(over)
-    findings += _advice(spec, requests, nodes, respelling)
+    beside = [*misplaced.gpu_outside_containers(spec)]
+    if guarded:
+        beside += guard.findings(pod, asks, policy)
+    if not every:
+        return Decision((), _in_order(beside)) if beside else UNTOUCHED
+    nodes = constraints(spec, LABELS_OF_FORMS)
+    plan = plan_for(asks, policy, plugin, nodes, host_ipc=bool(spec.host_ipc))
+    findings = _found(asks, plan, policy, spec, nodes)
     findings += container.unknown_gpu_resources(every)
-    findings.sort(key=lambda finding: _ORDER[finding.rule])
-    if any(finding.denies for finding in findings):
-        return Decision((), tuple(findings), tuple(asks))
-    edits = [*respelling.edits, *settings(spec, asks, policy, respelling)]
+    told = _in_order(findings + beside) if findings or beside else ()
+    if told and any(finding.denies for finding in told):
+        return Decision((), told, tuple(asks))
+    edits = plan.respelling.applied(spec, asks)
+    respelled = bool(edits)
+    edits += settings(spec, asks, policy, plan.respelling, edits)
     if edits:
-        edits += annotations(asks, policy, respelling)
-    return Decision(tuple(edits), tuple(findings), tuple(asks))
+        edits += annotations(asks, policy, respelled=respelled)
+    return Decision(tuple(edits), told, tuple(asks))
 
 
-def _on_requests(requests: list[Request], policy: Policy) -> Iterator[Finding]:
-    """The rules that refuse one request for its form or its count."""
-    for request in requests:
-        if request.form is None:
-            yield permission.form_not_permitted(request.ask, request.amount, request.stated, policy)
-            continue
-        found = sharing.shared_request_above_one(request.ask, request.amount, request.form, policy)
-        found = found or permission.per_container_limit(request.ask, request.amount, policy)
-        if found:
-            yield found
+def _in_order(findings: list[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=lambda finding: _ORDER[finding.rule]))
 
 
-def _advice(
-    spec: PodSpec, requests: list[Request], nodes: NodeConstraints, respelling: Respelling
-) -> Iterator[Finding]:
-    """The rules that only warn, judged on the forms that result."""
-    forms: list[tuple[Request, Form]] = [(request, request.form) for request in requests if request.form]
-    for request, form in forms:
-        if found := sharing.mig_count_above_one(request.ask, request.amount, form):
-            yield found
-    if not forms:
-        return
-    remaining = NodeConstraints(spec, without=respelling.dropped_keys) if respelling.dropped_keys else nodes
-    if found := placement.gke_selectors_incomplete(remaining, respelling.added_keys):
-        yield found
-    told = (sharing.gke_mps_needs_host_ipc(request.ask, form, host_ipc=bool(spec.host_ipc)) for request, form in forms)
-    if found := next(filter(None, told), None):
-        yield found
+def _found(asks: list[Ask], plan: Plan, policy: Policy, spec: PodSpec, nodes: NodeConstraints) -> list[Finding]:
+    """What the rules find in the requests of a pod."""
+    findings: list[Finding] = []
+    wellformed = asks
+    if not plan.quiet:
+        refused = [refusal(ask, policy) for ask in asks]
+        findings += filter(None, refused)
+        wellformed = [ask for ask, finding in zip(asks, refused, strict=True) if not finding]
+        findings += judge(wellformed, plan.choices, plan.respelling, policy, nodes, host_ipc=bool(spec.host_ipc))
+    if over := permission.per_pod_limit(spec, wellformed, policy):
+        findings.append(over)
+    return findings

@@ -28,7 +28,7 @@ class Platform(StrEnum):
 MINIMUM_CLIENTS, MAXIMUM_CLIENTS = 2, 48
 
 
-class Form(msgspec.Struct, frozen=True):
+class Form(msgspec.Struct, frozen=True, cache_hash=True):
     """A partition, a sharing, a platform, and the client count that GKE sharing names.
 
     A request may leave things open that a policy never does: the client count (``None`` with a shared GKE form) and, on

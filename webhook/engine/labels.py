@@ -10,7 +10,7 @@ WARN = f"{DOMAIN}/warn"
 AUDIT = f"{DOMAIN}/audit"
 
 
-class NamespaceLabels(msgspec.Struct, frozen=True):
+class NamespaceLabels(msgspec.Struct, frozen=True, cache_hash=True):
     """What a namespace's labels say, unparsed; ``None`` where a label is missing."""
 
     enforce: str | None = None

@@ -80,6 +80,7 @@ class NodeConstraints:
 
     def __init__(self, spec: PodSpec, *, without: Iterable[str] = ()) -> None:
         """Read a spec, as if the keys in ``without`` stood nowhere in it."""
+        self._spec = spec
         ignored = frozenset(without)
         self.selector = {key: value for key, value in (spec.node_selector or {}).items() if key not in ignored}
         terms = [term for term in spec.terms if not term.matches_nothing]
@@ -102,10 +103,9 @@ class NodeConstraints:
     def _selected(self, key: str) -> list[Expression]:
         return [Expression(key, "In", [self.selector[key]])] if key in self.selector else []
 
-    @property
-    def silent(self) -> bool:
-        """Whether the pod says nothing about any label."""
-        return not self.selector and not self._said
+    def without(self, keys: Iterable[str]) -> "NodeConstraints":
+        """The same pod's, as if the keys stood nowhere in it."""
+        return NodeConstraints(self._spec, without=keys)
 
     def mentions(self, key: str) -> bool:
         """Whether the pod says anything about this label."""
@@ -130,6 +130,25 @@ class NodeConstraints:
     def permits(self, key: str, value: str | None) -> bool:
         """Whether a node with this value of the label (or ``ABSENT``, ``OTHER``) can be chosen, as far as it decides."""
         return any(label.admits(value) for label in self.labels(key))
+
+
+NOTHING_SAID = NodeConstraints(PodSpec())
+"""What a pod says that leaves every node open. Nothing changes it, so there is one."""
+
+
+def constraints(spec: PodSpec, prefixes: tuple[str, ...]) -> NodeConstraints:
+    """What a pod says about labels that begin with one of some prefixes.
+
+    Whoever asks for no other label may take ``NOTHING_SAID`` for a pod that says nothing of these: the rest of its selectors
+    and terms leaves open what it says of no label, unless no node matches them at all.
+    """
+    if spec.node_selector and any(key.startswith(prefixes) for key in spec.node_selector):
+        return NodeConstraints(spec)
+    terms = spec.terms
+    if not terms:
+        return NOTHING_SAID
+    said = any(e.key.startswith(prefixes) for term in terms for e in term.match_expressions or ())
+    return NodeConstraints(spec) if said or all(term.matches_nothing for term in terms) else NOTHING_SAID
 
 
 def _integer(text: str) -> int | None:

@@ -1,7 +1,9 @@
 """The JSON Patch (RFC 6902) of a decision's edits, against the pod as it came."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any
+
+import msgspec
 
 from webhook.engine.edits import (
     AddEnv,
@@ -23,7 +25,9 @@ _AFFINITY = "/spec/affinity"
 _NODE = f"{_AFFINITY}/nodeAffinity"
 _REQUIRED = f"{_NODE}/requiredDuringSchedulingIgnoredDuringExecution"
 _TERMS = f"{_REQUIRED}/nodeSelectorTerms"
-_E = TypeVar("_E")
+_OF_NODES: frozenset[type] = frozenset({AddNeed, AddNodeSelector, DropKey, ReplaceProduct})
+# Edits, by their class.
+_ByKind = dict[type, list[Any]]
 
 
 def patch(pod: Pod, edits: Sequence[Edit], prefix: str = "") -> list[Operation]:
@@ -41,30 +45,35 @@ def patch(pod: Pod, edits: Sequence[Edit], prefix: str = "") -> list[Operation]:
     spec = pod.spec
     if spec is None or not edits:
         return []
-    operations = [
-        *_renames(spec, _of(edits, RenameResource)),
-        *_node_selector(spec, edits),
-        *_affinity(spec, edits),
-        *_tolerations(spec, _of(edits, AddToleration)),
-        *(_add("/spec/runtimeClassName", edit.name) for edit in _of(edits, SetRuntimeClass)),
-        *_env(spec, _of(edits, AddEnv)),
-        *_annotations(pod, _of(edits, Annotate)),
-    ]
-    if prefix:
-        for operation in operations:
-            operation["path"] = prefix + operation["path"]
-            if "from" in operation:
-                operation["from"] = prefix + operation["from"]
+    by_kind: _ByKind = {}
+    for edit in edits:
+        by_kind.setdefault(type(edit), []).append(edit)
+    operations = _renames(spec, by_kind.get(RenameResource, ()))
+    if not _OF_NODES.isdisjoint(by_kind):
+        operations += _node_selector(spec, by_kind)
+        operations += _affinity(spec, by_kind)
+    if AddToleration in by_kind:
+        operations += _tolerations(spec, by_kind[AddToleration])
+    if SetRuntimeClass in by_kind:
+        operations += [_add("/spec/runtimeClassName", edit.name) for edit in by_kind[SetRuntimeClass]]
+    if AddEnv in by_kind:
+        operations += _env(spec, by_kind[AddEnv])
+    if Annotate in by_kind:
+        operations += _annotations(pod, by_kind[Annotate])
+    return _below(prefix, operations) if prefix else operations
+
+
+def _below(prefix: str, operations: list[Operation]) -> list[Operation]:
+    for operation in operations:
+        operation["path"] = prefix + operation["path"]
+        if "from" in operation:
+            operation["from"] = prefix + operation["from"]
     return operations
 
 
 def escape(key: str) -> str:
     """A key as a JSON pointer writes it (RFC 6901): ``nvidia.com/gpu`` is ``nvidia.com~1gpu``."""
     return key.replace("~", "~0").replace("/", "~1")
-
-
-def _of(edits: Sequence[Edit], kind: type[_E]) -> list[_E]:
-    return [edit for edit in edits if isinstance(edit, kind)]
 
 
 def _add(path: str, value: object) -> Operation:
@@ -75,57 +84,55 @@ def _container(spec: PodSpec, place: Place) -> Container:
     return ((spec.init_containers if place.section == "initContainers" else spec.containers) or [])[place.index]
 
 
-def _renames(spec: PodSpec, edits: list[RenameResource]) -> Iterator[Operation]:
+def _renames(spec: PodSpec, edits: Sequence[RenameResource]) -> list[Operation]:
+    operations: list[Operation] = []
     for edit in edits:
-        resources = _container(spec, edit.place).resources
+        old, new = escape(edit.old), escape(edit.new)
+        path = f"{edit.place.pointer}/resources"
         for section in ("limits", "requests"):
-            path = f"{edit.place.pointer}/resources/{section}"
             if section in edit.sections:
-                yield {"op": "move", "from": f"{path}/{escape(edit.old)}", "path": f"{path}/{escape(edit.new)}"}
-            elif edit.new in (getattr(resources, section) or ()):
+                operations.append({"op": "move", "from": f"{path}/{section}/{old}", "path": f"{path}/{section}/{new}"})
+            elif edit.new in (getattr(_container(spec, edit.place).resources, section) or ()):
                 # A request of 0 under the new name says nothing, but would now differ from the other section.
-                yield {"op": "remove", "path": f"{path}/{escape(edit.new)}"}
+                operations.append({"op": "remove", "path": f"{path}/{section}/{new}"})
+    return operations
 
 
-def _map(path: str, existing: dict[str, str] | None, wanted: dict[str, str]) -> Iterator[Operation]:
+def _map(path: str, existing: dict[str, str] | None, wanted: dict[str, str]) -> list[Operation]:
     """Additions to a map of strings that may be missing."""
     if existing is None:
-        if wanted:
-            yield _add(path, wanted)
-        return
-    for key, value in wanted.items():
-        operation = "replace" if key in existing else "add"
-        yield {"op": operation, "path": f"{path}/{escape(key)}", "value": value}
+        return [_add(path, wanted)] if wanted else []
+    return [
+        {"op": "replace" if key in existing else "add", "path": f"{path}/{escape(key)}", "value": value}
+        for key, value in wanted.items()
+    ]
 
 
-def _list(path: str, existing: Sequence[object] | None, added: list[Any]) -> Iterator[Operation]:
+def _list(path: str, existing: Sequence[object] | None, added: list[Any]) -> list[Operation]:
     """Additions to the end of a list that may be missing."""
     if existing is None:
-        if added:
-            yield _add(path, added)
-        return
-    for value in added:
-        yield _add(f"{path}/-", value)
+        return [_add(path, added)] if added else []
+    return [_add(f"{path}/-", value) for value in added]
 
 
-def _node_selector(spec: PodSpec, edits: Sequence[Edit]) -> Iterator[Operation]:
+def _node_selector(spec: PodSpec, edits: _ByKind) -> Iterator[Operation]:
     existing = spec.node_selector
-    wanted = {edit.need.key: edit.need.values[0] for edit in _of(edits, AddNeed) if edit.need.is_selector}
-    wanted |= {edit.key: edit.value for edit in _of(edits, AddNodeSelector)}
+    wanted = {edit.need.key: edit.need.values[0] for edit in edits.get(AddNeed, ()) if edit.need.is_selector}
+    wanted |= {edit.key: edit.value for edit in edits.get(AddNodeSelector, ())}
     if existing:
-        for product in _of(edits, ReplaceProduct):
+        for product in edits.get(ReplaceProduct, ()):
             if existing.get(PRODUCT) == product.old:
                 wanted[PRODUCT] = product.new
-        for edit in _of(edits, DropKey):
+        for edit in edits.get(DropKey, ()):
             if edit.key in existing and edit.key not in wanted:
                 yield {"op": "remove", "path": f"/spec/nodeSelector/{escape(edit.key)}"}
     yield from _map("/spec/nodeSelector", existing, wanted)
 
 
-def _affinity(spec: PodSpec, edits: Sequence[Edit]) -> Iterator[Operation]:
+def _affinity(spec: PodSpec, edits: _ByKind) -> Iterator[Operation]:
     """Changes to the required node affinity: each alternative gets what the form needs and loses what spelled another."""
-    added = [_as_json(edit.need.expression) for edit in _of(edits, AddNeed) if not edit.need.is_selector]
-    dropped = {edit.key for edit in _of(edits, DropKey)}
+    added = [_as_json(edit.need.expression) for edit in edits.get(AddNeed, ()) if not edit.need.is_selector]
+    dropped = {edit.key for edit in edits.get(DropKey, ())}
     terms = [(f"{_TERMS}/{i}", term) for i, term in enumerate(spec.terms) if not term.matches_nothing]
     if not terms:
         yield from _first_term(spec, added)
@@ -134,7 +141,7 @@ def _affinity(spec: PodSpec, edits: Sequence[Edit]) -> Iterator[Operation]:
         # An alternative that asks for nothing any more lets every node through, and so does the whole.
         yield {"op": "remove", "path": _REQUIRED}
         return
-    products = {edit.old: edit.new for edit in _of(edits, ReplaceProduct)}
+    products = {edit.old: edit.new for edit in edits.get(ReplaceProduct, ())}
     for path, term in terms:
         expressions = list(enumerate(term.match_expressions or ()))
         for i, expression in expressions:
@@ -180,22 +187,11 @@ def _as_json(expression: Expression) -> Operation:
     return written
 
 
-def _tolerations(spec: PodSpec, edits: list[AddToleration]) -> Iterator[Operation]:
-    added = []
-    for edit in edits:
-        toleration = edit.toleration
-        fields = {
-            "key": toleration.key,
-            "operator": toleration.operator,
-            "value": toleration.value,
-            "effect": toleration.effect,
-            "tolerationSeconds": toleration.toleration_seconds,
-        }
-        added.append({name: value for name, value in fields.items() if value is not None})
-    yield from _list("/spec/tolerations", spec.tolerations, added)
+def _tolerations(spec: PodSpec, edits: Sequence[AddToleration]) -> list[Operation]:
+    return _list("/spec/tolerations", spec.tolerations, [msgspec.to_builtins(edit.toleration) for edit in edits])
 
 
-def _env(spec: PodSpec, edits: list[AddEnv]) -> Iterator[Operation]:
+def _env(spec: PodSpec, edits: Sequence[AddEnv]) -> Iterator[Operation]:
     added: dict[Place, list[Operation]] = {}
     for edit in edits:
         added.setdefault(edit.place, []).append({"name": edit.name, "value": edit.value})
@@ -203,11 +199,8 @@ def _env(spec: PodSpec, edits: list[AddEnv]) -> Iterator[Operation]:
         yield from _list(f"{place.pointer}/env", _container(spec, place).env, variables)
 
 
-def _annotations(pod: Pod, edits: list[Annotate]) -> Iterator[Operation]:
+def _annotations(pod: Pod, edits: Sequence[Annotate]) -> list[Operation]:
     wanted = {edit.key: edit.value for edit in edits}
-    if not wanted:
-        return
     if pod.metadata is None:
-        yield _add("/metadata", {"annotations": wanted})
-    else:
-        yield from _map("/metadata/annotations", pod.metadata.annotations, wanted)
+        return [_add("/metadata", {"annotations": wanted})]
+    return _map("/metadata/annotations", pod.metadata.annotations, wanted)

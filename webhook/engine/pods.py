@@ -20,19 +20,52 @@ class Resources(msgspec.Struct):
     requests: dict[str, Quantity] | None = None
 
 
-class EnvVar(msgspec.Struct):
-    """One ``env`` entry; the value is none of our business."""
+class Present(msgspec.Struct):
+    """Something that is there; what stands in it is none of our business."""
+
+
+class EnvVar(msgspec.Struct, rename="camel"):
+    """One ``env`` entry. Only the values of NVIDIA's own variables are ever looked at."""
 
     name: str = ""
+    value: Any = None
+    value_from: Present | None = None
+
+
+class SecurityContext(msgspec.Struct):
+    """``securityContext`` of a container."""
+
+    privileged: bool | None = None
+
+
+class VolumeMount(msgspec.Struct, rename="camel"):
+    """One ``volumeMounts`` entry."""
+
+    mount_path: str = ""
 
 
 class Container(msgspec.Struct, rename="camel"):
-    """A container, an init container or a sidecar."""
+    """A container, an init container, a sidecar or an ephemeral container."""
 
     name: str = ""
     resources: Resources | None = None
     env: list[EnvVar] | None = None
     restart_policy: str | None = None
+    security_context: SecurityContext | None = None
+    volume_mounts: list[VolumeMount] | None = None
+
+
+class HostPath(msgspec.Struct):
+    """``hostPath`` of a volume."""
+
+    path: str = ""
+
+
+class Volume(msgspec.Struct, rename="camel"):
+    """One ``volumes`` entry."""
+
+    name: str = ""
+    host_path: HostPath | None = None
 
 
 class Expression(msgspec.Struct):
@@ -73,7 +106,7 @@ class Affinity(msgspec.Struct, rename="camel"):
     node_affinity: NodeAffinity | None = None
 
 
-class Toleration(msgspec.Struct, rename="camel", omit_defaults=True):
+class Toleration(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
     """A toleration, as pods and policies write it."""
 
     key: str | None = None
@@ -88,6 +121,10 @@ class PodSpec(msgspec.Struct, rename="camel"):
 
     containers: list[Container] | None = None
     init_containers: list[Container] | None = None
+    ephemeral_containers: list[Container] | None = None
+    volumes: list[Volume] | None = None
+    resources: Resources | None = None
+    node_name: str | None = None
     node_selector: Strings = None
     affinity: Affinity | None = None
     tolerations: list[Toleration] | None = None

@@ -26,6 +26,14 @@ class Mismatch(StrEnum):
     REWRITE = "rewrite"
 
 
+class VisibleDevices(StrEnum):
+    """What becomes of a pod that reaches GPUs without asking for them, or beyond what it asks for."""
+
+    IGNORE = "ignore"
+    WARN = "warn"
+    DENY = "deny"
+
+
 class Policy(msgspec.Struct, frozen=True):
     """An ordered list of permitted forms, and settings. The first form is what a plain request becomes.
 
@@ -36,6 +44,8 @@ class Policy(msgspec.Struct, frozen=True):
         mismatch: what becomes of explicit requests for other forms.
         max_per_container, max_per_pod: the most GPUs that one may ask for.
         node_selector, tolerations, runtime_class_name, env: added to pods that ask for GPUs, never over what the pod sets.
+        visible_devices: what becomes of pods that reach GPUs another way; ``None`` is ``warn``, and ``ignore`` where any
+            form is permitted.
         unreadable: why the label could not be read, for the policy that stands in for it and refuses every GPU.
     """
 
@@ -49,7 +59,17 @@ class Policy(msgspec.Struct, frozen=True):
     tolerations: tuple[Toleration, ...] = ()
     runtime_class_name: str | None = None
     env: Mapping[str, str] = msgspec.field(default_factory=dict)
+    visible_devices: VisibleDevices | None = None
     unreadable: str | None = None
+
+    def __hash__(self) -> int:
+        """Equal policies have equal names; and hardly any two that differ have."""
+        return hash(self.name)
+
+    @property
+    def guard(self) -> VisibleDevices:
+        """What ``visible_devices`` comes to."""
+        return self.visible_devices or (VisibleDevices.IGNORE if self.permits_any else VisibleDevices.WARN)
 
     def most_shared(self, form: Form) -> int:
         """How many slots of a shared form one container may ask for: 1, or what the policy raises it to.
@@ -81,7 +101,7 @@ class LabelProblem(msgspec.Struct, frozen=True):
 class NamespacePolicies(msgspec.Struct, frozen=True):
     """What a namespace's labels select: always a policy for each mode, and whatever could not be read.
 
-    ``advise`` is what the templates of workloads are warned by: ``warn``, or ``enforce`` where only that is set.
+    ``advise`` is what the templates of workloads are warned by: ``warn``, or ``enforce`` where only that is set or nothing is.
     """
 
     enforce: Policy
@@ -94,10 +114,22 @@ class NamespacePolicies(msgspec.Struct, frozen=True):
 class PolicyBook:
     """Every policy that a label can name: the built-in values and the configured names."""
 
-    def __init__(self, configured: Mapping[str, Policy] | None = None, defaults: NamespaceLabels | None = None) -> None:
-        """Take the configured policies, and the values that stand where a label is missing (``any`` where unset)."""
-        self.configured = dict(configured or {})
+    def __init__(
+        self,
+        configured: Mapping[str, Policy] | None = None,
+        defaults: NamespaceLabels | None = None,
+        visible_devices: VisibleDevices | None = None,
+    ) -> None:
+        """Take what is configured.
+
+        Args:
+            configured: the policies that have a name of their own.
+            defaults: the values that stand where a label is missing (``any`` where unset).
+            visible_devices: for every policy that does not say it of itself.
+        """
+        self.configured = {name: _guarded(policy, visible_devices) for name, policy in (configured or {}).items()}
         self.defaults = defaults or NamespaceLabels()
+        self._visible_devices = visible_devices
         # Namespaces share few distinct sets of labels; both memories are bounded because people write labels.
         self.resolve = lru_cache(maxsize=1024)(self._resolve)
         self.select = lru_cache(maxsize=4096)(self._select)
@@ -106,7 +138,8 @@ class PolicyBook:
         """The policy behind a value, or ``None`` when no policy has that name."""
         if value in self.configured:
             return self.configured[value]
-        return built_in(value)
+        policy = built_in(value)
+        return policy and _guarded(policy, self._visible_devices)
 
     def nearest(self, value: str) -> str:
         """A sentence that says that the value is no policy, and the nearest that is."""
@@ -134,16 +167,37 @@ class PolicyBook:
             value = value if value is not None else default if default is not None else ANY
             policy = self.resolve(value)
             if policy is not None:
-                return policy
+                # "any" in the other labels is that there is nothing to tell, whatever holds where pods are judged.
+                return ANY_POLICY if value == ANY and key != ENFORCE else policy
             message = self.nearest(value)
             problems.append(LabelProblem(f"metadata.labels[{key}]", value, message))
-            return Policy(value, unreadable=f"label {key} can't be read ({message})") if key == ENFORCE else ANY_POLICY
+            return self._refusing(value, f"label {key} can't be read ({message})") if key == ENFORCE else ANY_POLICY
 
         enforce = read(ENFORCE, labels.enforce, self.defaults.enforce)
         warn = read(WARN, labels.warn, self.defaults.warn)
         audit = read(AUDIT, labels.audit, self.defaults.audit)
-        advise = enforce if labels.warn is None and labels.enforce is not None else warn
-        return NamespacePolicies(enforce, warn, audit, advise, tuple(problems))
+        told_by_enforce = labels.warn is None and (
+            labels.enforce is not None or (warn is ANY_POLICY and enforce.permits_any)
+        )
+        return NamespacePolicies(enforce, warn, audit, enforce if told_by_enforce else warn, tuple(problems))
+
+    @property
+    def denies_reaching(self) -> bool:
+        """Whether any policy refuses pods that reach GPUs without asking for them."""
+        said = (self._visible_devices, *(policy.visible_devices for policy in self.configured.values()))
+        return VisibleDevices.DENY in said
+
+    def _refusing(self, value: str, why: str) -> Policy:
+        """What stands in for a policy that can't be read: no GPU, and none another way where any policy denies that."""
+        strictest = VisibleDevices.DENY if self.denies_reaching else self._visible_devices
+        return Policy(value, visible_devices=strictest, unreadable=why)
+
+
+def _guarded(policy: Policy, default: VisibleDevices | None) -> Policy:
+    """A policy with the default of what it does not say of ``visible_devices``."""
+    if default is None or policy.visible_devices is not None:
+        return policy
+    return msgspec.structs.replace(policy, visible_devices=default)
 
 
 def built_in(value: str) -> Policy | None:

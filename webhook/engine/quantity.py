@@ -16,8 +16,10 @@ _SUFFIXES = {
 # Longer texts and larger exponents are nobody's GPU count; exact arithmetic on them would only burn time.
 _LONGEST = 64
 _LARGEST_EXPONENT = 64
-# Plain digits of this length always fit an int64; nearly every count is written so.
+# Plain digits of this length always fit an int64.
 _SHORT = 18
+# Nearly every count is one of these, written so.
+_USUAL = {str(count): count for count in range(17)}
 # Quantity caps larger values at the largest int64 instead of refusing them.
 _MAXIMUM = 2**63 - 1
 
@@ -37,8 +39,12 @@ def whole(quantity: Quantity) -> int | None:
     """
     if quantity is None:
         return 0
-    if isinstance(quantity, str) and len(quantity) <= _SHORT and quantity.isascii() and quantity.isdigit():
-        return int(quantity)
+    if isinstance(quantity, str):
+        usual = _USUAL.get(quantity)
+        if usual is not None:
+            return usual
+        if len(quantity) <= _SHORT and quantity.isascii() and quantity.isdigit():
+            return int(quantity)
     value = exact(quantity)
     if value is None or value < 0 or value.denominator != 1:
         return None
@@ -64,9 +70,12 @@ def exact(quantity: str | float) -> Fraction | None:
 
 def shown(quantity: Quantity) -> str:
     """The quantity as messages quote it: as it was written, but never longer than anyone reads."""
-    if quantity is None:
+    if isinstance(quantity, str):
+        text = quantity
+    elif quantity is None:
         return "null"
-    if isinstance(quantity, int):
+    elif isinstance(quantity, int):
         return str(max(-_MAXIMUM, min(quantity, _MAXIMUM)))
-    text = str(quantity)
+    else:
+        text = str(quantity)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

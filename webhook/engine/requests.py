@@ -2,19 +2,34 @@
 
 import msgspec
 
-from webhook.engine.pods import Container, Place, PodSpec, containers
+from webhook.engine.pods import Container, Place, PodSpec, Resources
 from webhook.engine.quantity import Quantity, shown, whole
 from webhook.engine.resources import GpuResource, Unknown, classify
 
+_NONE: dict[str, Quantity] = {}
+# What nearly every container asks for, and is no GPU.
+_ORDINARY = frozenset({"cpu", "memory", "ephemeral-storage"})
+# What an amount says in numbers: the resource, the count in limits and in requests, and whether each is there.
+_InNumbers = tuple[GpuResource, int | None, int | None, bool, bool]
+Kind = tuple[_InNumbers, ...]
+"""What a container asks for in numbers. Containers of one kind ask alike, whatever they are called and wherever they stand."""
+
 
 class Amount(msgspec.Struct, frozen=True):
-    """What one container says of one GPU resource."""
+    """What one container says of one GPU resource.
+
+    Attributes:
+        limit, request: the quantities as the user wrote them.
+        limit_count, request_count: the same as counts; ``None`` where it is none.
+    """
 
     resource: GpuResource
     limit: Quantity
     request: Quantity
     in_limits: bool
     in_requests: bool
+    limit_count: int | None
+    request_count: int | None
 
     @property
     def written(self) -> Quantity:
@@ -24,18 +39,22 @@ class Amount(msgspec.Struct, frozen=True):
     @property
     def count(self) -> int:
         """The quantity as a number; 0 where a rule has yet to refuse it for being none."""
-        return whole(self.written) or 0
+        return (self.limit_count if self.in_limits else self.request_count) or 0
 
     def __str__(self) -> str:
         return f"{self.resource.name}: {shown(self.written)}"
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """A container that says anything about GPUs in its resources, other than that it wants none (0)."""
+    """A container that says anything about GPUs in its resources, other than that it wants none (0).
+
+    ``kind`` is what its amounts come to.
+    """
 
     place: Place
     container: Container
     amounts: tuple[Amount, ...]
+    kind: Kind
     unknown: tuple[tuple[Unknown, str], ...] = ()
 
     @property
@@ -50,30 +69,54 @@ class Ask(msgspec.Struct, frozen=True):
 
 def read(spec: PodSpec) -> list[Ask]:
     """The containers that ask for GPUs, or for names that look like GPU resources, in start order."""
-    found = []
-    for section, index, container in containers(spec):
-        resources = container.resources
-        if resources is None:
-            continue
-        limits, requests = resources.limits or {}, resources.requests or {}
-        amounts: list[Amount] = []
-        unknown: list[tuple[Unknown, str]] = []
-        for name in {**limits, **requests} if limits and requests else limits or requests:
-            resource = classify(name)
-            if resource is None:
-                continue
-            limit, request = limits.get(name), requests.get(name)
-            if whole(limit) == 0 and whole(request) == 0:
-                continue
-            if isinstance(resource, Unknown):
-                section_of_name = "limits" if name in limits else "requests"
-                unknown.append((resource, f"spec.{section}[{index}].resources.{section_of_name}[{name}]"))
-            else:
-                amounts.append(Amount(resource, limit, request, name in limits, name in requests))
-        if amounts or unknown:
-            amounts.sort(key=lambda amount: amount.resource.name)
-            found.append(Ask(Place(section, index), container, tuple(amounts), tuple(unknown)))
+    found = _read("containers", spec.containers) if spec.containers else []
+    return _read("initContainers", spec.init_containers) + found if spec.init_containers else found
+
+
+def _read(section: str, listed: list[Container]) -> list[Ask]:
+    found: list[Ask] = []
+    for index, container in enumerate(listed):
+        if container.resources is not None and (ask := _ask(section, index, container, container.resources)):
+            found.append(ask)
     return found
+
+
+def _ask(section: str, index: int, container: Container, resources: Resources) -> Ask | None:
+    limits, requests = resources.limits or _NONE, resources.requests or _NONE
+    amounts: list[Amount] = []
+    unknown: list[tuple[Unknown, str]] = []
+    for name in {**limits, **requests} if limits and requests else limits or requests:
+        if name in _ORDINARY or (resource := classify(name)) is None:
+            continue
+        limit, request = limits.get(name), requests.get(name)
+        limit_count = whole(limit)
+        request_count = limit_count if request == limit else whole(request)
+        if limit_count == 0 and request_count == 0:
+            continue
+        if type(resource) is Unknown:
+            section_of_name = "limits" if name in limits else "requests"
+            unknown.append((resource, f"spec.{section}[{index}].resources.{section_of_name}[{name}]"))
+        else:
+            amounts.append(
+                Amount(resource, limit, request, name in limits, name in requests, limit_count, request_count)
+            )
+    if not amounts and not unknown:
+        return None
+    if len(amounts) > 1:
+        amounts.sort(key=lambda amount: amount.resource.name)
+    kind: Kind = ()
+    for amount in amounts[:2]:  # more than one resource is refused whichever they are, so two tell as much as many
+        kind += ((amount.resource, amount.limit_count, amount.request_count, amount.in_limits, amount.in_requests),)
+    return Ask(Place(section, index), container, tuple(amounts), kind, tuple(unknown))
+
+
+def one_of(kind: Kind) -> Ask:
+    """A nameless container that asks for this, in the place of all that do."""
+    amounts = [
+        Amount(resource, limit, request, in_limits, in_requests, limit, request)
+        for resource, limit, request, in_limits, in_requests in kind
+    ]
+    return Ask(Place("containers", 0), Container(), tuple(amounts), kind)
 
 
 def pod_count(spec: PodSpec, counts: dict[Place, int]) -> int:
@@ -83,10 +126,8 @@ def pod_count(spec: PodSpec, counts: dict[Place, int]) -> int:
     that always restart) beside all that start after them.
     """
     sidecars = highest = 0
-    for section, index, container in containers(spec):
-        if section != "initContainers":
-            continue
-        count = counts.get(Place(section, index), 0)
+    for index, container in enumerate(spec.init_containers or ()):
+        count = counts.get(Place("initContainers", index), 0)
         if container.restart_policy == "Always":
             sidecars += count
             highest = max(highest, sidecars)

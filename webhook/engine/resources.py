@@ -3,6 +3,7 @@
 import re
 from difflib import get_close_matches
 from functools import lru_cache
+from typing import final
 
 import msgspec
 
@@ -16,7 +17,7 @@ _LONGEST = len(PREFIX) + 63
 _NAME = re.compile(rf"nvidia\.com/(?:gpu|mig-(?P<profile>{PROFILE}))(?P<shared>\.shared)?")
 
 
-class GpuResource(msgspec.Struct, frozen=True):
+class GpuResource(msgspec.Struct, frozen=True, cache_hash=True):
     """A GPU resource name and what it says by itself."""
 
     name: str
@@ -24,6 +25,7 @@ class GpuResource(msgspec.Struct, frozen=True):
     shared: bool
 
 
+@final
 class Unknown(msgspec.Struct, frozen=True):
     """A name that looks like a GPU resource and is none."""
 

@@ -1,18 +1,17 @@
-"""Rewriting: the edits that spell each request of a pod the way its form is spelled."""
+"""Rewriting: what spells the requests of a pod the way their forms are spelled, decided for the pod as a whole."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from webhook.engine.choice import Request
+from webhook.engine.choice import Choice
 from webhook.engine.edits import AddNeed, AddToleration, DropKey, Edit, RenameResource, ReplaceProduct
-from webhook.engine.findings import Finding
 from webhook.engine.forms import Form
 from webhook.engine.nodes import NodeConstraints
 from webhook.engine.pods import PodSpec, Toleration
-from webhook.engine.policy import Policy
+from webhook.engine.requests import Ask
 from webhook.engine.resources import GPU
-from webhook.engine.rules.placement import apart, forms_apart, selector_conflict
+from webhook.engine.rules.placement import apart
 from webhook.engine.spelling import (
     PRODUCT,
     DevicePlugin,
@@ -24,18 +23,38 @@ from webhook.engine.spelling import (
     strategy_label,
 )
 
-_Chosen = tuple[Request, Form, Spelling]
+_Chosen = tuple[Choice, Form, Spelling]
 
 # Nodes are tainted under the name that their GPUs had before renaming, by users and by GKE alike.
 GPU_TOLERATION = Toleration(key=GPU, operator="Exists", effect="NoSchedule")
+_SECTIONS = {(True, True): ("limits", "requests"), (True, False): ("limits",), (False, True): ("requests",)}
+
+
+class Conflict(msgspec.Struct, frozen=True):
+    """A node label that a form needs and that the pod, or what it needed before, excludes."""
+
+    choice: Choice
+    form: Form
+    need: Need
+    nodes: NodeConstraints
 
 
 class Respelling(msgspec.Struct, frozen=True):
-    """The edits that spell a pod's requests anew, the spellings, and the conflicts that keep requests from being spelled."""
+    """What spells a pod's requests anew, or what keeps them from being spelled.
 
+    Attributes:
+        renames: the resources that get another name.
+        edits: what changes of the pod as a whole.
+        spellings: how the forms of its requests are spelled.
+        forms_apart: two of its forms are never on one node.
+        conflict: a node label that a form needs is excluded.
+    """
+
+    renames: Mapping[str, str] = {}
     edits: tuple[Edit, ...] = ()
-    conflicts: tuple[Finding, ...] = ()
     spellings: tuple[Spelling, ...] = ()
+    forms_apart: bool = False
+    conflict: Conflict | None = None
 
     @property
     def needs(self) -> list[Need]:
@@ -62,88 +81,89 @@ class Respelling(msgspec.Struct, frozen=True):
         suffixes = [spelling.product_suffix for spelling in self.spellings]
         return read_product(value)[0] + max(suffixes) if suffixes else value
 
+    def applied(self, spec: PodSpec, asks: Sequence[Ask]) -> list[Edit]:
+        """The edits that spell every request of a pod."""
+        if not self.renames:
+            return [*self.edits]
+        edits: list[Edit] = []
+        for ask in asks:
+            amount = ask.amounts[0]
+            old = amount.resource.name
+            if old in self.renames:
+                sections = _SECTIONS[amount.in_limits, amount.in_requests]
+                edits.append(RenameResource(ask.place, old, self.renames[old], sections))
+        edits += self.edits
+        if not tolerated(spec, GPU_TOLERATION):
+            edits.append(AddToleration(GPU_TOLERATION))
+        return edits
 
-def respell(spec: PodSpec, requests: list[Request], policy: Policy, plugin: DevicePlugin) -> Respelling:
-    """The edits that spell every request as its form is spelled, decided for the pod as a whole: it runs on one node."""
-    chosen = [(request, request.form, spell(request.form, plugin)) for request in requests if request.form]
+
+def respell(choices: Sequence[Choice], nodes: NodeConstraints, plugin: DevicePlugin) -> Respelling:
+    """What spells every request as its form is spelled: a pod runs on one node."""
+    chosen = [(choice, choice.form, spell(choice.form, plugin)) for choice in choices if choice.form]
     if not chosen:
         return Respelling()
-    conflicts = tuple(_forms_apart(chosen, policy))
-    if conflicts:
-        return Respelling(conflicts=conflicts)
-    nodes = NodeConstraints(spec)
+    if _forms_apart(chosen):
+        return Respelling(forms_apart=True)
     if nodes.nowhere:
         return Respelling()  # it can't be told apart by node labels what it is, and it never runs
-    edits: list[Edit] = [rename for request, _, spelling in chosen if (rename := _rename(request, spelling))]
-    renamed = bool(edits)
-    one = chosen[0][2]  # spellings are remembered (see spell), so most pods have this one only
-    alike = all(spelling is one for _, _, spelling in chosen)
-    spelled = Respelling(spellings=(one,) if alike else tuple(dict.fromkeys(spelling for _, _, spelling in chosen)))
+    renames = {
+        choice.resource.name: spelling.resource
+        for choice, _, spelling in chosen
+        if choice.resource.name != spelling.resource
+    }
+    edits: list[Edit] = []
+    spelled = Respelling(spellings=tuple(dict.fromkeys(spelling for _, _, spelling in chosen)))
     dropped = _no_longer_said(chosen, spelled.needs, nodes)
     if dropped:
         edits += [DropKey(key) for key in dropped]
-        nodes = NodeConstraints(spec, without=dropped)
+        nodes = nodes.without(dropped)
     if nodes.mentions(PRODUCT):
         edits += [ReplaceProduct(old, new) for old in nodes.values(PRODUCT) if (new := spelled.product(old)) != old]
     conflict = _conflict(chosen, nodes)
     if conflict:
-        return Respelling(conflicts=(conflict,))
+        return Respelling(conflict=conflict)
     needed = dict.fromkeys(need for spelling in spelled.spellings for need in spelling.needs)
     edits += [AddNeed(need) for need in needed if not need.is_met_by(nodes)]
-    if renamed and not tolerated(spec, GPU_TOLERATION):
-        edits.append(AddToleration(GPU_TOLERATION))
-    return Respelling(tuple(edits), spellings=spelled.spellings)
+    return Respelling(renames, tuple(edits), spelled.spellings)
 
 
-def _forms_apart(chosen: list[_Chosen], policy: Policy) -> Iterator[Finding]:
-    """Each request whose form is on no node with that of a request before it."""
-    first_of: dict[Form, Request] = {}
-    for request, form, _ in chosen:
-        other = next((other for other in first_of if apart(form, other)), None)
-        if other:
-            yield forms_apart(request.ask, form, first_of[other].ask, other, policy)
-        first_of.setdefault(form, request)
-
-
-def _rename(request: Request, spelling: Spelling) -> RenameResource | None:
-    amount = request.amount
-    if amount.resource.name == spelling.resource:
-        return None
-    sections = ("limits",) * amount.in_limits + ("requests",) * amount.in_requests
-    return RenameResource(request.ask.place, amount.resource.name, spelling.resource, sections)
+def _forms_apart(chosen: list[_Chosen]) -> bool:
+    forms = list(dict.fromkeys(form for _, form, _ in chosen))
+    return any(apart(form, other) for number, form in enumerate(forms) for other in forms[:number])
 
 
 def _no_longer_said(chosen: list[_Chosen], needs: list[Need], nodes: NodeConstraints) -> list[str]:
     """The labels that spelled an old form, where they exclude the new form's nodes or mean nothing to them."""
-    replaced = [request for request, _, _ in chosen if request.replaces_spelling]
+    replaced = [choice for choice, _, _ in chosen if choice.replaces_spelling]
     if not replaced:
         return []
     excluded = [need.key for need in needs if not possible([need], nodes)]
-    meant = {strategy_label(form.partition): None for request in replaced for form in request.stated}
+    meant = {strategy_label(form.partition): None for choice in replaced for form in choice.stated}
     kept = {need.key for need in needs}
     return list(dict.fromkeys([*excluded, *(key for key in meant if key not in kept and nodes.mentions(key))]))
 
 
-def _conflict(chosen: list[_Chosen], nodes: NodeConstraints) -> Finding | None:
+def _conflict(chosen: list[_Chosen], nodes: NodeConstraints) -> Conflict | None:
     """The first label that a form needs and that the pod, or what it needed before, excludes."""
-    one = chosen[0][2]
-    if all(spelling is one for _, _, spelling in chosen) and not one.is_touched_by(nodes):
-        return None  # the pod says nothing of these labels, so nothing contradicts
-    first_of: dict[Spelling, tuple[Request, Form]] = {}
-    for request, form, spelling in chosen:
-        first_of.setdefault(spelling, (request, form))
+    first_of: dict[Spelling, tuple[Choice, Form]] = {}
+    for choice, form, spelling in chosen:
+        first_of.setdefault(spelling, (choice, form))
     so_far: list[Need] = []
-    for spelling, (request, form) in first_of.items():
+    for spelling, (choice, form) in first_of.items():
         for need in spelling.needs + spelling.implies:
             so_far.append(need)
             if not possible(so_far, nodes):
-                return selector_conflict(request.ask, form, need, nodes)
+                return Conflict(choice, form, need, nodes)
     return None
 
 
 def tolerated(spec: PodSpec, wanted: Toleration) -> bool:
     """Whether the pod's own tolerations already cover a wanted one."""
-    return any(_covers(own, wanted) for own in spec.tolerations or ())
+    for own in spec.tolerations or ():  # noqa: SIM110 - any() with a generator takes twice the time, for every pod
+        if _covers(own, wanted):
+            return True
+    return False
 
 
 def _covers(own: Toleration, wanted: Toleration) -> bool:

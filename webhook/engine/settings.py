@@ -3,6 +3,8 @@
 import json
 from collections.abc import Iterator
 
+import msgspec
+
 from webhook.engine.edits import (
     AddEnv,
     AddNodeSelector,
@@ -22,29 +24,35 @@ from webhook.engine.spelling import PRODUCT, Need, possible
 
 ORIGINAL_REQUEST = f"{DOMAIN}/original-request"
 POLICY = f"{DOMAIN}/policy"
-# The standard library's, because it encodes any text that a manifest can hold; made once, because making one is half the work.
-_JSON = json.JSONEncoder(separators=(",", ":"))
+_ENCODER = msgspec.json.Encoder()
 
 
-def settings(spec: PodSpec, asks: list[Ask], policy: Policy, respelling: Respelling) -> list[Edit]:
-    """The policy's own nodeSelector, tolerations, runtimeClassName and env, never over what the pod sets."""
+def settings(
+    spec: PodSpec, asks: list[Ask], policy: Policy, respelling: Respelling, respelled: list[Edit]
+) -> list[Edit]:
+    """The policy's own nodeSelector, tolerations, runtimeClassName and env, never over what the pod sets.
+
+    ``respelled`` are the edits that are made already.
+    """
+    edits: list[Edit] = []
     if not asks:
-        return []
-    edits: list[Edit] = [*_node_selectors(spec, policy, respelling)]
-    added = [edit.toleration for edit in respelling.edits if isinstance(edit, AddToleration)]
-    edits += [AddToleration(t) for t in policy.tolerations if t not in added and not tolerated(spec, t)]
+        return edits
+    if policy.node_selector:
+        edits += _node_selectors(spec, policy, respelling)
+    if policy.tolerations:
+        added = [edit.toleration for edit in respelled if isinstance(edit, AddToleration)]
+        edits += [AddToleration(t) for t in policy.tolerations if t not in added and not tolerated(spec, t)]
     if policy.runtime_class_name and not spec.runtime_class_name:
         edits.append(SetRuntimeClass(policy.runtime_class_name))
-    for ask in asks:
-        own = {variable.name for variable in ask.container.env or ()}
-        edits += [AddEnv(ask.place, name, value) for name, value in policy.env.items() if name not in own]
+    if policy.env:
+        for ask in asks:
+            own = {variable.name for variable in ask.container.env or ()}
+            edits += [AddEnv(ask.place, name, value) for name, value in policy.env.items() if name not in own]
     return edits
 
 
 def _node_selectors(spec: PodSpec, policy: Policy, respelling: Respelling) -> Iterator[AddNodeSelector]:
     """The policy's nodeSelector, but for the labels that would leave the pod no node: what it and its forms say stands."""
-    if not policy.node_selector:
-        return
     nodes = NodeConstraints(spec, without=respelling.dropped_keys)
     said = {*nodes.selector, *respelling.added_selectors}
     needs = respelling.needs
@@ -57,10 +65,22 @@ def _node_selectors(spec: PodSpec, policy: Policy, respelling: Respelling) -> It
             yield AddNodeSelector(key, value)
 
 
-def annotations(asks: list[Ask], policy: Policy, respelling: Respelling) -> list[Edit]:
+def annotations(asks: list[Ask], policy: Policy, *, respelled: bool) -> list[Edit]:
     """What people read on a changed pod: the policy and, where requests were respelled, what each container had asked for."""
     told: list[Edit] = []
-    if respelling.edits:
-        original = {ask.container.name: {a.resource.name: shown(a.written) for a in ask.amounts} for ask in asks}
-        told.append(Annotate(ORIGINAL_REQUEST, _JSON.encode(original)))
-    return [*told, Annotate(POLICY, policy.name)]
+    if respelled:
+        original: dict[str, dict[str, str]] = {}
+        for ask in asks:
+            written = original[ask.container.name] = {}
+            for amount in ask.amounts:
+                written[amount.resource.name] = shown(amount.written)
+        told.append(Annotate(ORIGINAL_REQUEST, _json(original)))
+    told.append(Annotate(POLICY, policy.name))
+    return told
+
+
+def _json(value: object) -> str:
+    try:
+        return _ENCODER.encode(value).decode()
+    except UnicodeEncodeError:  # a lone surrogate, which YAML can hold: the standard library escapes it
+        return json.dumps(value, separators=(",", ":"))

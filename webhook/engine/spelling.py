@@ -21,6 +21,8 @@ GKE_SHARING = "cloud.google.com/gke-gpu-sharing-strategy"
 GKE_CLIENTS = "cloud.google.com/gke-max-shared-clients-per-gpu"
 GKE_PARTITION = "cloud.google.com/gke-gpu-partition-size"
 GKE_KEYS = (GKE_SHARING, GKE_CLIENTS, GKE_PARTITION)
+# Every label that tells forms apart begins with one of these.
+LABELS_OF_FORMS = (PREFIX, "cloud.google.com/gke-")
 GKE_STRATEGIES = {Sharing.TIME_SLICING: "time-sharing", Sharing.MPS: "mps"}
 
 
@@ -32,13 +34,13 @@ def strategy_label(partition: str | None) -> str:
 _PRODUCT = re.compile(rf"(?P<base>.+?)(?:-MIG-(?P<partition>{PROFILE}))?(?P<shared>-SHARED)?")
 
 
-class DevicePlugin(msgspec.Struct, frozen=True):
+class DevicePlugin(msgspec.Struct, frozen=True, cache_hash=True):
     """The device plugin's own settings, by their own names, where they change a spelling."""
 
     rename_by_default: bool = True
 
 
-class Need(msgspec.Struct, frozen=True):
+class Need(msgspec.Struct, frozen=True, cache_hash=True):
     """A node label that a form needs; a nodeSelector where ``operator`` is ``In`` with one value."""
 
     key: str
@@ -101,7 +103,7 @@ def _cases(label: Label, *needs: Need) -> list[str | None]:
     return [ABSENT, OTHER, *(label.listed or ()), *(value for need in needs for value in need.values)]
 
 
-class Spelling(msgspec.Struct, frozen=True):
+class Spelling(msgspec.Struct, frozen=True, cache_hash=True):
     """A form's resource name, the node labels it needs, and the node labels it merely goes with.
 
     ``needs`` are written into the pod. ``implies`` are never written: they are true of every node that has the form, so a
@@ -112,10 +114,6 @@ class Spelling(msgspec.Struct, frozen=True):
     needs: tuple[Need, ...] = ()
     implies: tuple[Need, ...] = ()
     product_suffix: str = ""
-
-    def is_touched_by(self, nodes: NodeConstraints) -> bool:
-        """Whether the pod itself says anything of the labels that the form needs or goes with."""
-        return not nodes.silent and any(nodes.mentions(need.key) for need in self.needs + self.implies)
 
 
 @lru_cache(maxsize=1024)

@@ -13,6 +13,11 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The CronJob's, and what belongs to it: at most 52 characters, because its Jobs get 11 more. */}}
+{{- define "gpuwarden.auditName" -}}
+{{- printf "%s-audit" (include "gpuwarden.fullname" . | trunc 46 | trimSuffix "-") -}}
+{{- end -}}
+
 {{- define "gpuwarden.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "gpuwarden.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}

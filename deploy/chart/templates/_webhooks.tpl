@@ -1,3 +1,15 @@
+{{/* Where anything is asked about at all. */}}
+{{- define "gpuwarden.namespaceSelector" -}}
+namespaceSelector:
+  matchExpressions:
+    # The name as a label is set by the API server (from 1.21 on) and can't be changed, so nobody can opt out by it.
+    # Without gpuwarden's own namespace, it could not start while it is down; without kube-system, nor could the cluster.
+    - key: kubernetes.io/metadata.name
+      operator: NotIn
+      values:
+        {{- concat (list $.Release.Namespace "kube-system") $.Values.webhooks.excludedNamespaces | uniq | toYaml | nindent 8 }}
+{{- end -}}
+
 {{/*
 What every webhook has in common. `caBundle` is not here and must never be: what writes it at run time (gpuwarden, or
 cert-manager) is its only owner, and a rendered value would be put back at every upgrade and by every GitOps tool.
@@ -13,14 +25,7 @@ clientConfig:
     namespace: {{ .root.Release.Namespace }}
     port: 443
     path: {{ .path }}
-namespaceSelector:
-  matchExpressions:
-    # The name as a label is set by the API server (from 1.21 on) and can't be changed, so nobody can opt out by it.
-    # Without gpuwarden's own namespace, it could not start while it is down; without kube-system, nor could the cluster.
-    - key: kubernetes.io/metadata.name
-      operator: NotIn
-      values:
-        {{- concat (list .root.Release.Namespace "kube-system") .root.Values.webhooks.excludedNamespaces | uniq | toYaml | nindent 8 }}
+{{ include "gpuwarden.namespaceSelector" .root }}
 {{- end -}}
 
 {{/*
@@ -29,18 +34,11 @@ answers or not. It is wider than what gpuwarden acts on, never narrower (tests/d
 Ephemeral containers can't have resources.
 */}}
 {{- define "gpuwarden.onlyPodsWithGpus" -}}
-{{- $setting := .Values.webhooks.matchConditions -}}
-{{- if or (eq $setting "enabled") (and (eq $setting "auto") (semverCompare ">=1.28.0-0" .Capabilities.KubeVersion.Version)) -}}
+{{- if eq (include "gpuwarden.hasMatchConditions" .) "true" -}}
 matchConditions:
   - name: requests-nvidia-resources
     expression: >-
-      ((has(object.spec.containers) ? object.spec.containers : []) +
-      (has(object.spec.initContainers) ? object.spec.initContainers : [])).exists(container,
-      has(container.resources) && (
-      (has(container.resources.limits) &&
-      container.resources.limits.exists(name, name.startsWith('nvidia.com/'))) ||
-      (has(container.resources.requests) &&
-      container.resources.requests.exists(name, name.startsWith('nvidia.com/')))))
+      {{- include "gpuwarden.requestsNvidiaResources" "object.spec" | nindent 6 }}
 {{- end -}}
 {{- end -}}
 

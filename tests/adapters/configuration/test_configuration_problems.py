@@ -22,7 +22,7 @@ NO_LABEL = (
     "beginning and ending with a letter or digit"
 )
 ALONE = "any and none stand alone: remove the other forms, or any and none"
-ALL_FIELDS = "apiVersion, kind, mode, devicePlugin, defaults, policies, exemptions"
+ALL_FIELDS = "apiVersion, kind, mode, visibleDevices, devicePlugin, defaults, policies, exemptions"
 
 
 @pytest.mark.parametrize(

@@ -101,14 +101,12 @@ def test_a_body_that_says_it_is_too_large_is_refused_before_it_comes(serving: Se
 def test_a_body_that_turns_out_too_large_is_refused_while_it_comes(serving: Serving) -> None:
     with serving.connect() as wire:
         wire.send(request("/mutate", content_length="", transfer_encoding="chunked"))
-        pouring = wire.flood(next(chunked(b" " * 65536)), 1000)
+        wire.flood(next(chunked(b" " * 65536)), 1000)
         reply = wire.reply()
 
         assert reply.code == 413
         assert status_of(reply)["reason"] == "RequestEntityTooLarge"
         assert wire.ended()
-        pouring.join(20)
-        assert not pouring.is_alive()
     serving.still_answers()
 
 

@@ -31,7 +31,7 @@ Behaviour = Callable[["Handler"], None]
 class Seen:
     """A request as it came."""
 
-    kind: str  # list, watch, get (a namespace), object
+    kind: str  # list, look (a list of one), watch, get (a namespace), object
     method: str
     path: str
     query: Mapping[str, str]
@@ -142,6 +142,8 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.say(200, page)
 
+    _look = _list
+
     def _get(self, path: str, _: Seen) -> None:
         name = path.rpartition("/")[2]
         found = self.server.stand_in.find(name)
@@ -218,7 +220,7 @@ class Handler(BaseHTTPRequestHandler):
 def kind_of(method: str, path: str, query: Mapping[str, str]) -> str:
     """Name what is asked."""
     if path == "/api/v1/namespaces" and method == "GET":
-        return "watch" if "watch" in query else "list"
+        return "watch" if "watch" in query else "look" if query.get("limit") == "1" else "list"
     if path.startswith("/api/v1/namespaces/") and path.count("/") == 4:
         return "get"
     return "object"

@@ -5,13 +5,15 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from tests.adapters.kubernetes import faults
 from tests.adapters.kubernetes.apiserver import StandIn
 from tests.adapters.kubernetes.http_side import Behaviour, Handler
-from tests.adapters.kubernetes.support import Clock
+from tests.adapters.kubernetes.support import Clock, write_kubeconfig
 from webhook.adapters.kubernetes import transport
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.connect import connect
@@ -277,3 +279,23 @@ def test_connect_gives_the_configured_server(apiserver: StandIn, api: ApiServer)
     assert api.host == apiserver.url
     with pytest.raises(ConfigurationError):
         connect(None, None, {})
+
+
+def test_every_answers_date_is_told_with_the_time_that_it_took(apiserver: StandIn, tmp_path: Path) -> None:
+    told: list[tuple[datetime, float]] = []
+    config = write_kubeconfig(tmp_path / "config", apiserver.url, token="t")  # noqa: S106 - a test's own
+    api = connect(config, None, {}, lambda said, took: told.append((said, took)))
+    with pytest.raises(ApiError):
+        api.call(Request("GET", "/api/v1/namespaces/nobody"), timeout=5)
+    apiserver.script("get", no_date)
+    with pytest.raises(ApiError):
+        api.call(Request("GET", "/api/v1/namespaces/nobody"), timeout=5)
+    api.drop_connections()
+    [(said, took)] = told  # a date that is none says nothing
+    assert abs(said - datetime.now(UTC)) < timedelta(minutes=1)
+    assert 0 <= took < 5
+
+
+def no_date(handler: Handler) -> None:
+    handler.date_time_string = lambda timestamp=None: "yesterday"  # type: ignore[method-assign]  # of this connection
+    handler.say(404, {})

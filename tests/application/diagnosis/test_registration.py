@@ -79,40 +79,77 @@ def test_a_webhook_under_a_wrong_path_is_missing_where_it_should_be_and_wrong_wh
     ]
 
 
-def test_the_other_two_paths_are_at_home_in_the_validating_configuration() -> None:
-    facts = healthy()
+NAMESPACES, ADVISE = "validate-namespace", "advise"
+
+
+def without(facts: Facts, name: str) -> Facts:
+    """Facts in which one validating webhook is gone."""
     assert isinstance(facts.validating, WebhookConfiguration)
-    assert facts.validating.webhooks
-    document = msgspec.to_builtins(facts.validating)
-    for path, policy in (("/advise", "Ignore"), ("/validate-namespace", "Fail")):
-        name = f"{path[1:]}.gpuwarden.io"
-        more = {**document["webhooks"][0], "name": name, "failurePolicy": policy, "rules": []}
-        client = {**more["clientConfig"], "service": {**more["clientConfig"]["service"], "path": path}}
-        document["webhooks"].append({**more, "clientConfig": client})
-    facts = dataclasses.replace(facts, validating=msgspec.convert(document, WebhookConfiguration))
-    assert troubled(facts) == {}
-    unconditional = [{**hook, "matchConditions": None} for hook in document["webhooks"]]
-    bare = msgspec.convert({**document, "webhooks": unconditional}, WebhookConfiguration)
-    found = results(dataclasses.replace(facts, validating=bare), "failure-policies")
+    left = [one for one in facts.validating.webhooks or () if one.name != f"{name}.gpuwarden.io"]
+    return dataclasses.replace(facts, validating=msgspec.structs.replace(facts.validating, webhooks=left))
+
+
+@pytest.mark.parametrize(("name", "means"), [(ADVISE, "kubectl apply of a workload"), (NAMESPACES, "a mistyped label")])
+def test_a_webhook_that_only_tells_is_missed_and_what_is_lost_is_said(name: str, means: str) -> None:
+    facts = without(healthy(), name)
+    result = the_result(facts, "webhooks")
+    assert troubled(facts) == {"webhooks": Status.WARN}
+    assert result.seen == f"no webhook of ValidatingWebhookConfiguration gpuwarden calls /{name}"
+    assert result.means.startswith(means)
+    assert complete([result])
+
+
+@pytest.mark.parametrize(
+    ("name", "rules", "lacking"),
+    [
+        (NAMESPACES, rule(resources=["namespaces"]), "UPDATE of namespaces"),
+        (
+            NAMESPACES,
+            rule(resources=["namespaces"], operations=["*"], scope="Namespaced"),
+            "CREATE of namespaces, UPDATE",
+        ),
+        (ADVISE, [], "CREATE of deployments, UPDATE of deployments"),
+        (
+            ADVISE,
+            [
+                *rule(operations=["*"], apiGroups=["apps", "batch"], resources=["*"]),
+                *rule(operations=["*"], resources=["podtemplates"]),
+            ],
+            "CREATE of replicationcontrollers, UPDATE of replicationcontrollers",
+        ),
+    ],
+)
+def test_what_a_webhook_that_only_tells_is_not_sent_is_named(name: str, rules: list[Json], lacking: str) -> None:
+    facts = validating(healthy(), name, rules=rules)
+    assert troubled(facts) == {"rules": Status.WARN}
+    assert f"the rules of {name}.gpuwarden.io do not cover {lacking}" in the_result(facts, "rules").seen
+
+
+def test_a_webhook_of_namespaces_fails_closed_with_match_conditions_and_open_without() -> None:
+    assert troubled(validating(healthy(), NAMESPACES, namespaceSelector=None)) == {}
+    assert troubled(validating(healthy(), NAMESPACES, failurePolicy="Ignore")) == {"failure-policies": Status.WARN}
+    unconditional = {"version": (1, 27)}
+    facts = validating(mutating(healthy(**unconditional), matchConditions=[]), None, matchConditions=[])
+    found = results(facts, "failure-policies")
     assert [(r.status, r.means) for r in found] == [
         (Status.FAIL, "while no replica answers no namespace can be created or changed, kube-system included")
     ]
+    assert troubled(validating(facts, NAMESPACES, failurePolicy="Ignore")) == {}
 
 
-def with_another(facts: Facts, **fields: Any) -> Facts:
-    """Facts whose validating configuration has one more webhook: of namespaces, and otherwise like the first."""
-    document = msgspec.to_builtins(facts.validating)
-    first = document["webhooks"][0]
-    service = {**first["clientConfig"]["service"], "path": "/validate-namespace"}
-    client = {**first["clientConfig"], "service": service}
-    rules = [{**PODS, "resources": ["namespaces"]}]
-    document["webhooks"].append({**first, "name": "n.gpuwarden.io", "clientConfig": client, "rules": rules, **fields})
-    return dataclasses.replace(facts, validating=msgspec.convert(document, WebhookConfiguration))
+@pytest.mark.parametrize("policy", ["Ignore", "Fail"])
+def test_the_guard_fails_open_or_closed_as_the_operator_likes(policy: str) -> None:
+    assert troubled(validating(healthy(), "guard", failurePolicy=policy)) == {}
 
 
-def test_a_webhook_of_namespaces_may_select_every_namespace_and_should_fail_closed() -> None:
-    assert troubled(with_another(healthy(), namespaceSelector=None)) == {}
-    assert troubled(with_another(healthy(), failurePolicy="Ignore")) == {"failure-policies": Status.WARN}
+def test_the_guard_alone_does_not_stand_for_the_validating_webhook() -> None:
+    missing = the_result(without(healthy(), "validate"), "webhooks")
+
+    assert "no webhook of ValidatingWebhookConfiguration gpuwarden calls /validate" in missing.seen
+
+
+def test_advice_that_fails_closed_is_warned_of() -> None:
+    assert troubled(validating(healthy(), ADVISE, failurePolicy="Fail")) == {"failure-policies": Status.WARN}
 
 
 def test_the_validating_webhook_may_see_updates() -> None:
@@ -125,12 +162,12 @@ def test_match_conditions_are_missed_from_1_28_on() -> None:
 
 
 def test_in_audit_mode_everything_may_fail_open() -> None:
-    assert troubled(validating(healthy(configuration=audit_mode()), failurePolicy="Ignore")) == {}
+    assert troubled(validating(healthy(configuration=audit_mode()), None, failurePolicy="Ignore")) == {}
 
 
 @pytest.mark.parametrize("version", [(1, 20), (1, 27)])
 def test_before_1_28_match_conditions_are_not_missed_but_what_that_means_is_said(version: tuple[int, int]) -> None:
-    facts = validating(mutating(healthy(version=version), matchConditions=[]), matchConditions=[])
+    facts = validating(mutating(healthy(version=version), matchConditions=[]), None, matchConditions=[])
     result = the_result(facts, "match-conditions")
     assert result.status is Status.OK
     assert "while no replica answers no pod is created" in result.seen

@@ -148,3 +148,15 @@ def test_rights_that_are_lacking_fail_and_are_named_once_a_resource() -> None:
         f"{user} may not patch secrets/gpuwarden-ca -n gpuwarden-system",
     ]
     assert complete(found)
+
+
+def test_rights_that_only_the_preview_of_a_label_needs_are_warned_of() -> None:
+    deployment = the("Deployment", Deployment)
+    previewed = {"pods", "deployments", "cronjobs"}
+    rights = {right: right.resource not in previewed for right in needed(deployment, NAMESPACE)}
+    (result,) = results(healthy(rights=rights), "rights")
+    assert (result.status, result.seen.split(" may not ")[1]) == (
+        Status.WARN,
+        "list pods, list deployments, list cronjobs",
+    )
+    assert complete([result])

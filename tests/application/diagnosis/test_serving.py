@@ -32,6 +32,7 @@ from webhook.application.diagnosis.documents import Service
 from webhook.application.diagnosis.facts import Contact, Facts, Unread
 from webhook.application.diagnosis.ours import targets
 from webhook.application.diagnosis.results import Status
+from webhook.application.diagnosis.webhooks import Webhook
 
 FOREIGN = self_signed_pair([HOST], [], NOW - timedelta(hours=1), timedelta(days=30))
 CA = certificates().ca
@@ -39,9 +40,12 @@ URL = {"url": "https://gpu.example:8443/validate"}
 
 
 def bundled(facts: Facts, bundle: bytes) -> Facts:
-    """Facts whose validating webhook trusts something else."""
-    changed = each_webhook(facts.validating, lambda webhook: with_bundle(webhook, bundle))
-    return dataclasses.replace(facts, validating=changed)
+    """Facts whose validating webhook for pods trusts something else."""
+
+    def change(webhook: Webhook) -> Webhook:
+        return with_bundle(webhook, bundle) if webhook.name == "validate.gpuwarden.io" else webhook
+
+    return dataclasses.replace(facts, validating=each_webhook(facts.validating, change))
 
 
 def a_service(*ports: int) -> Service:
@@ -76,7 +80,7 @@ def test_every_ready_endpoint_is_dialled_under_the_services_name() -> None:
     found = targets(healthy())
     assert {target.address for target in found} == {(address, 8443) for address in ADDRESSES}
     assert {target.name for target in found} == {HOST}
-    assert len(found) == len(ADDRESSES) * 2  # by the bundle of each webhook
+    assert len(found) == len(ADDRESSES) * 5  # by the bundle of each webhook
 
 
 def test_where_endpoints_cannot_be_read_the_service_itself_is_dialled() -> None:
@@ -88,7 +92,7 @@ def test_where_endpoints_cannot_be_read_the_service_itself_is_dialled() -> None:
     ("url", "address"), [("https://gpu.example:8443/x", ("gpu.example", 8443)), ("https://[::1]/x", ("::1", 443))]
 )
 def test_a_url_is_dialled_as_it_is(url: str, address: tuple[str, int]) -> None:
-    facts = validating(mutating(healthy(), clientConfig={"url": url}), clientConfig={"url": url})
+    facts = validating(mutating(healthy(), clientConfig={"url": url}), None, clientConfig={"url": url})
     assert {(target.address, target.name) for target in targets(facts)} == {(address, address[0])}
     assert "by URL" in the_result(facts, "endpoints").seen
 

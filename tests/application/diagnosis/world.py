@@ -107,10 +107,13 @@ def mutating(facts: Facts, **fields: Any) -> Facts:
     )
 
 
-def validating(facts: Facts, **fields: Any) -> Facts:
-    """Facts whose validating webhook has other fields, by the API's names."""
-    changed = each_webhook(facts.validating, lambda webhook: with_fields(webhook, fields))
-    return dataclasses.replace(facts, validating=changed)
+def validating(facts: Facts, webhook: str | None = "validate", **fields: Any) -> Facts:
+    """Facts in which one validating webhook (``None``: each) has other fields, by the API's names."""
+
+    def change(one: Webhook) -> Webhook:
+        return with_fields(one, fields) if webhook is None or one.name == f"{webhook}.gpuwarden.io" else one
+
+    return dataclasses.replace(facts, validating=each_webhook(facts.validating, change))
 
 
 def with_fields(webhook: Webhook, fields: Json) -> Webhook:

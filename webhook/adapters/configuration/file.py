@@ -48,7 +48,7 @@ def _configuration(file: ConfigurationFile) -> Configuration:
     defaults = NamespaceLabels(file.defaults.enforce, file.defaults.warn, file.defaults.audit)
     exemptions = file.exemptions
     return Configuration(
-        PolicyBook(policies, defaults),
+        PolicyBook(policies, defaults, file.visible_devices),
         file.mode,
         DevicePlugin(rename_by_default=file.device_plugin.rename_by_default),
         Exemptions(

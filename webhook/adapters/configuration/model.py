@@ -18,7 +18,16 @@ from pydantic.alias_generators import to_camel
 from webhook.application.configuration import DEFAULT_EXEMPTIONS, Mode
 from webhook.engine.forms import Form
 from webhook.engine.pods import Toleration
-from webhook.engine.policy import ANY, NONE, Mismatch, Policy, PolicyBook, built_in, refuses_more_than_one
+from webhook.engine.policy import (
+    ANY,
+    NONE,
+    Mismatch,
+    Policy,
+    PolicyBook,
+    VisibleDevices,
+    built_in,
+    refuses_more_than_one,
+)
 
 _BUILT_IN = PolicyBook()
 # A name is selected by a label, so it has to be a label's value.
@@ -55,6 +64,7 @@ _SUBDOMAIN = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
 _LabelKey = Annotated[str, Field(pattern=rf"^({_SUBDOMAIN}/)?{_NAME_PART}$")]
 _LabelValue = Annotated[str, Field(pattern=rf"^({_NAME_PART})?$")]
 _EnvName = Annotated[str, Field(pattern=r"^[ -<>-~]+$")]  # printable ASCII but "="
+_VisibleDevices = Annotated[VisibleDevices, Field(strict=False)]
 _RuntimeClass = Annotated[str, Field(pattern=rf"^{_SUBDOMAIN}$", max_length=253)]
 
 
@@ -98,6 +108,7 @@ class PolicySection(_Section):
     tolerations: list[TolerationSection] = []
     runtime_class_name: _RuntimeClass | None = None
     env: dict[_EnvName, str] = {}
+    visible_devices: _VisibleDevices | None = None
 
     @model_validator(mode="after")
     def _means_something(self) -> "PolicySection":
@@ -129,6 +140,7 @@ class PolicySection(_Section):
             tolerations=tuple(section.toleration() for section in self.tolerations),
             runtime_class_name=self.runtime_class_name,
             env=self.env,
+            visible_devices=self.visible_devices,
         )
 
 
@@ -161,6 +173,7 @@ class ConfigurationFile(_Section):
     api_version: Literal["gpuwarden.io/v1"]
     kind: Literal["Configuration"]
     mode: Annotated[Mode, Field(strict=False)] = Mode.ENFORCE
+    visible_devices: _VisibleDevices | None = None
     device_plugin: DevicePluginSection = DevicePluginSection()
     defaults: DefaultsSection = DefaultsSection()
     policies: dict[_PolicyName, PolicySection] = {}

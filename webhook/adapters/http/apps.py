@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 
 from webhook import __version__
 from webhook.adapters.http.endpoint import Endpoint
@@ -49,6 +50,23 @@ class Readiness(BaseModel):
     parts: list[Part]
 
 
+_READINESS: dict[int | str, dict[str, Any]] = {
+    code: {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Readiness"}}}, "description": said}
+    for code, said in ((200, "Ready"), (503, "Not ready"))
+}
+
+
+class _OperationsApp(FastAPI):
+    """Routes without response models, for which FastAPI would load all of pydantic's version 1 (4 MiB) at start."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The document, with the models that the routes only refer to."""
+        document = super().openapi()
+        _, models = models_json_schema([(Readiness, "serialization")], ref_template="#/components/schemas/{model}")
+        document["components"] = {"schemas": models["$defs"]}
+        return document
+
+
 def operations_app(readiness: Callable[[], list[Part]], metrics: Callable[[], bytes]) -> FastAPI:
     """The application of the plain port.
 
@@ -56,21 +74,21 @@ def operations_app(readiness: Callable[[], list[Part]], metrics: Callable[[], by
         readiness: what readiness consists of now.
         metrics: the metrics now, in the exposition format.
     """
-    app = FastAPI(title="gpuwarden operations", version=__version__)
+    app = _OperationsApp(title="gpuwarden operations", version=__version__)
 
-    @app.get("/healthz", response_class=PlainTextResponse)
-    async def healthz() -> str:
+    @app.get("/healthz", response_model=None, response_class=PlainTextResponse)
+    async def healthz() -> Response:
         """Alive: the event loop answers."""
-        return "ok"
+        return PlainTextResponse("ok")
 
-    @app.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness}})
+    @app.get("/readyz", response_model=None, responses=_READINESS)
     async def readyz() -> JSONResponse:
         """Ready to answer admission reviews, part by part."""
         parts = readiness()
         answer = Readiness(ready=all(part.ready for part in parts), parts=parts)
         return JSONResponse(answer.model_dump(), status_code=200 if answer.ready else 503)
 
-    @app.get("/metrics", response_class=PlainTextResponse)
+    @app.get("/metrics", response_model=None, response_class=PlainTextResponse)
     async def exposition() -> Response:
         """Prometheus metrics."""
         return Response(metrics(), media_type=_EXPOSITION)

@@ -10,6 +10,8 @@ import structlog
 
 from webhook.adapters.http import failures
 from webhook.adapters.http.failures import Failure, Headers
+from webhook.adapters.http.pace import Pace
+from webhook.adapters.http.whole import EXTENSION
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from webhook.application.review import ReviewError
 
@@ -21,7 +23,7 @@ Send = Callable[[Message], Awaitable[None]]
 # A review carries at most two objects, each at most etcd's and the API server's 3 MiB, and 1 MiB of envelope
 # (controller-runtime pkg/webhook/admission/http.go derives the same).
 MAXIMUM_BODY = 7 * 1024 * 1024
-_JSON = (b"content-type", b"application/json")
+_NONE: dict[str, Any] = {}
 # What is still coming of a body that was refused is thrown away for so long, so that the client can read why: closing a
 # socket with unread data resets the connection, and the answer is lost with it.
 _LINGER_SECONDS = 1.0
@@ -44,35 +46,52 @@ class _Gone(Exception):  # noqa: N818 - the client hung up; nobody is left to an
 class Endpoint:
     """Answers POSTed AdmissionReviews by a function from bytes to bytes, and everything else by a clear failure."""
 
-    def __init__(self, path: str, answer: Callable[[bytes], Awaitable[bytes]], observer: Observer) -> None:
-        """Serve ``path`` with an answer that raises ``ReviewError`` or a namespace's error, and nothing else on purpose."""
+    def __init__(
+        self, path: str, answer: Callable[[bytes], Awaitable[bytes]], observer: Observer, pace: Pace | None = None
+    ) -> None:
+        """Serve ``path`` with an answer that raises ``ReviewError`` or a namespace's error, and nothing else on purpose.
+
+        Args:
+            path: of the URL.
+            answer: a review's bytes to its answer's.
+            observer: who is told.
+            pace: sheds what comes too late; without it nothing is shed.
+        """
         self.path = path
         self._answer = answer
         self._observer = observer
-        self._head: Headers = [_JSON]
+        self._pace = pace or Pace()
+        self._head: Headers = [failures.JSON]
 
     def drain(self) -> None:
         """Ask clients, from now on, to take their next request to another connection."""
-        self._head = [_JSON, failures.CLOSE]
+        self._head = [failures.JSON, failures.CLOSE]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
         started = perf_counter()
         code, headers = 200, self._head
+        pace = self._pace
         try:
+            if started - pace.turn > pace.most:
+                pace.shed(started - pace.turn)
+                raise failures.overloaded()  # noqa: TRY301 - a failure like the others
             body = await self._answer(await _read(scope, receive))
         except _Gone:
             return
         except Exception as error:  # noqa: BLE001 - every way to fail has an answer; an unknown one is counted as 500 and logged
             failure = self._failure(error)
             code, headers, body = failure.code, [*self._head, *failure.headers], failure.body()
-        length = (b"content-length", b"%d" % len(body))
-        await send({"type": "http.response.start", "status": code, "headers": [*headers, length]})
+        headers = [*headers, (b"content-length", b"%d" % len(body))]
+        whole = scope.get("extensions", _NONE).get(EXTENSION)
         if code in failures.BODY_UNREAD:
+            await send({"type": "http.response.start", "status": code, "headers": headers})
             await send({"type": "http.response.body", "body": body, "more_body": True})
             await _discard(receive)
-            body = b""
-        await send({"type": "http.response.body", "body": body})
+            await send({"type": "http.response.body", "body": b""})
+        elif whole is None or not whole(code, headers, body):
+            await send({"type": "http.response.start", "status": code, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
         self._observer.answered(self.path, code, perf_counter() - started)
 
     def _failure(self, error: Exception) -> Failure:

@@ -10,14 +10,34 @@ from typing import Any
 
 import uvicorn
 
-# kube-apiserver keeps idle connections for 90 s and does not retry a POST on one that the server closed
-# (net/http DefaultTransport IdleConnTimeout), so the server must be the one that waits longer.
-KEEP_ALIVE_SECONDS = 130
+from webhook.adapters.http.acceptor import Acceptor
+from webhook.adapters.http.callers import Callers
+from webhook.adapters.http.connection import Connection
+from webhook.adapters.http.crowd import Crowd
+from webhook.adapters.http.limits import KEEP_ALIVE_SECONDS, Limits
+from webhook.adapters.http.refusals import Refusals
+
 GRACE_SECONDS = 10
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that leaves signals to whoever runs several."""
+    """A uvicorn server that leaves signals to whoever runs several, and accepts connections with limits."""
+
+    def __init__(self, config: uvicorn.Config, listening: socket.socket, crowd: Crowd, callers: Callers | None) -> None:
+        super().__init__(config)
+        self._listening = listening
+        self._crowd = crowd
+        self._callers = callers
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - the one that it has
+        """Accept connections. In place of uvicorn's, whose servers know no limits."""
+        acceptor = Acceptor(self._listening, self._connection, self.config.ssl, self._crowd)
+        self.servers = [acceptor]  # type: ignore[list-item]  # it does what uvicorn asks of them: close, wait_closed
+        acceptor.start()
+        self.started = True
+
+    def _connection(self) -> Connection:
+        return Connection(self._crowd, self._callers, config=self.config, server_state=self.server_state, app_state={})
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -27,7 +47,15 @@ class _Server(uvicorn.Server):
 class Listener:
     """One application on one port."""
 
-    def __init__(self, app: Any, host: str, port: int, context: Callable[[], ssl.SSLContext] | None = None) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - what it serves, where, and to whom
+        self,
+        app: Any,
+        host: str,
+        port: int,
+        context: Callable[[], ssl.SSLContext] | None = None,
+        crowd: Crowd | None = None,
+        callers: Callers | None = None,
+    ) -> None:
         """Bind the port now, so that a port that is taken is known at once.
 
         Args:
@@ -35,6 +63,8 @@ class Listener:
             host: the address to listen on; ``""`` is every address.
             port: the port; 0 takes a free one.
             context: gives the TLS context; without it the port is plain.
+            crowd: its connections, and their limits.
+            callers: who may call by the name in a client certificate; without it nobody is asked.
 
         Raises:
             OSError: the port can't be bound.
@@ -52,11 +82,14 @@ class Listener:
             access_log=False,
             server_header=False,
             log_config=None,
-            log_level=logging.WARNING,
+            log_level=logging.ERROR,  # every request that is no HTTP would be a warning; crowd's refusals tell of them
+            proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        self._server = _Server(config)
+        if crowd is None:
+            crowd = Crowd(Limits(), Refusals("", lambda _port, _reason: None))
+        self._server = _Server(config, self.socket, crowd, callers)
 
     @property
     def started(self) -> bool:

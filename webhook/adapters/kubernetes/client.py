@@ -12,6 +12,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 import urllib3
 
@@ -31,14 +33,22 @@ class ApiServer:
         log_in: gives a login; called again when the server answers 401, so that whatever rotated (token, client
             certificate, the kubeconfig itself) is read anew.
         monotonic: seconds of a clock that only goes forward.
+        witness: told of every answer's ``Date``, and how many seconds the answer took.
 
     Raises:
         ConfigurationError: there is no usable configuration.
     """
 
-    def __init__(self, log_in: Callable[[], Login], *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        log_in: Callable[[], Login],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        witness: Callable[[datetime, float], None] = lambda _said, _took: None,
+    ) -> None:
         self._log_in = log_in
         self._monotonic = monotonic
+        self._witness = witness
         self._renewing = threading.Lock()
         self._login = log_in()
         self._renewed_at = float("-inf")
@@ -96,10 +106,10 @@ class ApiServer:
     @contextmanager
     def _answer(self, request: Request, timeout: urllib3.Timeout) -> Iterator[urllib3.BaseHTTPResponse]:
         login = self._login
-        response = send(login, request, timeout)
+        response = self._send(login, request, timeout)
         if response.status == _UNAUTHORIZED and self._renew(login):
             response.close()
-            response = send(self._login, request, timeout)
+            response = self._send(self._login, request, timeout)
         try:
             if not _OK <= response.status < _REDIRECT:
                 raise self._refusal(response, request)
@@ -107,6 +117,15 @@ class ApiServer:
         finally:
             # An answer read to its end has given its connection back by now; any other's can't be used again.
             response.close()
+
+    def _send(self, login: Login, request: Request, timeout: urllib3.Timeout) -> urllib3.BaseHTTPResponse:
+        asked = self._monotonic()
+        response = send(login, request, timeout)
+        # kube-apiserver (net/http) dates every answer; what is no date says nothing.
+        with suppress(ValueError, TypeError, OverflowError):
+            said = parsedate_to_datetime(response.headers.get("Date", ""))
+            self._witness(said.astimezone(UTC), self._monotonic() - asked)
+        return response
 
     def _refusal(self, response: urllib3.BaseHTTPResponse, request: Request) -> ApiError:
         until = self._monotonic() + CONNECT_TIMEOUT

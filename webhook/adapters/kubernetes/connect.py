@@ -5,26 +5,38 @@
 as a type.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from webhook.adapters.absent import absent
 
 if TYPE_CHECKING:
     from webhook.adapters.kubernetes.client import ApiServer
 
 
-def connect(kubeconfig: Path | None, context: str | None, environ: Mapping[str, str]) -> "ApiServer":
+def connect(
+    kubeconfig: Path | None,
+    context: str | None,
+    environ: Mapping[str, str],
+    witness: Callable[[datetime, float], None] = lambda _said, _took: None,
+) -> "ApiServer":
     """Find the API server as kubectl does; nothing is sent yet.
 
     Args:
         kubeconfig: ``--kubeconfig``; ``None`` means $KUBECONFIG, then ``~/.kube/config``, then the pod's own account.
         context: ``--context``; ``None`` means the current one.
         environ: the environment.
+        witness: told of every answer's ``Date``, and how many seconds the answer took.
 
     Raises:
         ConfigurationError: there is no usable configuration; the message says what was looked for and what is there.
     """
     from webhook.adapters.kubernetes.client import ApiServer  # noqa: PLC0415 - see the module's docstring
-    from webhook.adapters.kubernetes.login import Cluster  # noqa: PLC0415 - likewise
 
-    return ApiServer(Cluster(kubeconfig, context, environ))
+    # It loads requests, for logins that are not ours; which guesses encodings with these, if they are there (3 MiB).
+    with absent("chardet", "charset_normalizer"):
+        from webhook.adapters.kubernetes.login import Cluster  # noqa: PLC0415 - likewise
+
+    return ApiServer(Cluster(kubeconfig, context, environ), witness=witness)

@@ -15,7 +15,6 @@ import msgspec
 
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.patient import PatientApi
 from webhook.adapters.kubernetes.request import Request
 
 PAGE = 500  # objects, as kubectl asks for
@@ -23,6 +22,18 @@ STARTS = 3  # of one list; a token is good for five minutes at least, so that a 
 
 I = TypeVar("I")  # noqa: E741 - an item; T is what is kept of it
 T = TypeVar("T")
+
+
+class Api(Protocol):
+    """What lists are asked of: ``PatientApi`` for a program that has time."""
+
+    def call(self, request: Request) -> bytes:
+        """Make a request and give the answer's body.
+
+        Raises:
+            ApiError: it failed.
+        """
+        ...
 
 
 class Progress(Protocol):
@@ -56,7 +67,7 @@ class Lister:
         limit: objects a page.
     """
 
-    def __init__(self, api: PatientApi, progress: Progress, *, limit: int = PAGE) -> None:
+    def __init__(self, api: Api, progress: Progress, *, limit: int = PAGE) -> None:
         self._api = api
         self._limit = limit
         self._progress = progress

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 PATH = "/api/v1/namespaces"
 PAGE = 500  # namespaces a page, as kubectl lists
 LIST_TIMEOUT = 30.0  # seconds for a page
+LOOK_TIMEOUT = 5.0  # seconds for a page of one
 
 # Seconds after which the server ends a watch, and we begin the next one where it ended (which costs it next to nothing).
 # A minute and not client-go's five to ten: the next watch is a sign of life that every server gives, bookmarks or none,
@@ -98,6 +99,8 @@ class NamespaceWatch:
             try:
                 if self._must_list:
                     self._list()
+                else:
+                    self._look_for_a_restored_backup()
                 self._watch()
             except ApiError as error:
                 self._failed(error)
@@ -146,6 +149,22 @@ class NamespaceWatch:
         self._must_list = self._followed = False
         self._observer.listed(len(labels))
 
+    def _look_for_a_restored_backup(self) -> None:
+        """Before a watch is taken up again: is the place where it was in the past, as it should be?
+
+        After etcd was restored from a backup, it is in the future, and kube-apiserver then sends nothing at all until its
+        revisions have come so far, which may take days: its watch cache leaves out what is not newer than what was asked
+        for, bookmarks included (cacher, cache_watcher.go: ``process``). To us that would look like a quiet cluster, whose
+        old labels go on deciding. A list of one namespace, read from etcd's majority, shows where etcd is.
+        """
+        timeout = min(LOOK_TIMEOUT, self._silence)
+        body = self._api.call(Request("GET", PATH, {"limit": "1"}), timeout=timeout)
+        revision = decode(body, NamespaceList, "the list of one namespace").metadata.resource_version
+        if self._cache.older(revision):
+            raise ApiError(
+                Fault.STALE, f"the API server is at {revision}, before what was seen at {self._cache.revision}"
+            )
+
     def _judge_age(self, revision: str) -> None:
         """Refuse a list that is older than what was seen, unless the server insists.
 
@@ -192,18 +211,27 @@ class NamespaceWatch:
     def _apply(self, event: Event) -> None:
         match event.type:
             case "ADDED" | "MODIFIED":
-                self._cache.put(_named(event))
+                self._cache.put(self._newer(_named(event)))
             case "DELETED":
-                self._cache.drop(_named(event))
+                self._cache.drop(self._newer(_named(event)))
             case "BOOKMARK":
-                revision = decode(event.object, Namespace, "a bookmark").metadata.resource_version
-                _require(revision, "a bookmark without a resource version")
-                self._cache.bookmark(revision)
+                bookmark = decode(event.object, Namespace, "a bookmark")
+                _require(bookmark.metadata.resource_version, "a bookmark without a resource version")
+                self._cache.bookmark(self._newer(bookmark).metadata.resource_version)
             case "ERROR":
                 status = decode(event.object, Status, "an error event")
                 raise ApiError(fault_of(status.code), f"watch: {status.code} {status.message}".rstrip())
             case _:
                 raise ApiError(Fault.GARBAGE, f'a watch event of the unknown type "{event.type[:40]}"')
+
+    def _newer(self, seen: Namespace) -> Namespace:
+        """Believe nothing that is older than where the watch began: only a list can tell whose past it is."""
+        revision = seen.metadata.resource_version
+        if self._cache.older(revision):
+            raise ApiError(
+                Fault.STALE, f"a watch event at {revision} is older than what was seen at {self._cache.revision}"
+            )
+        return seen
 
 
 def _named(event: Event) -> Namespace:

@@ -7,8 +7,7 @@ import msgspec
 
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.lists import Lister, Page, Progress
-from webhook.adapters.kubernetes.patient import PatientApi
+from webhook.adapters.kubernetes.lists import PAGE, Api, Lister, Page, Progress
 from webhook.adapters.kubernetes.request import Request, path_of
 from webhook.adapters.kubernetes.workload_documents import KINDS, Kind, NamespaceItem, WorkloadItem
 from webhook.application.auditing import Seen
@@ -34,11 +33,12 @@ class ClusterReader:
     Args:
         api: the API server.
         progress: who is told how far a list is.
+        limit: objects a page.
     """
 
-    def __init__(self, api: PatientApi, progress: Progress) -> None:
+    def __init__(self, api: Api, progress: Progress, *, limit: int = PAGE) -> None:
         self._api = api
-        self._lister = Lister(api, progress)
+        self._lister = Lister(api, progress, limit=limit)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -59,12 +59,15 @@ class ClusterReader:
             found = self._lister.all("namespaces", path, Page[NamespaceItem], lambda namespace: namespace)
         return {namespace.metadata.name: namespace.policies for namespace in found if not namespace.ends}
 
-    def workloads(self, namespaces: Sequence[str], keep: Callable[[Seen], T | None]) -> Iterator[T | Unread]:
+    def workloads(
+        self, namespaces: Sequence[str], keep: Callable[[Seen], T | None], kinds: Sequence[Kind] = KINDS
+    ) -> Iterator[T | Unread]:
         """What ``keep`` makes of every pod and template, in these namespaces or (if none is named) in all.
 
         Args:
             namespaces: names.
             keep: is given each object (again, should a list have to start over) and gives what to keep of it.
+            kinds: what is read, in this order.
 
         Yields:
             What was kept, and in place of a list that the server forbids or doesn't serve, that.
@@ -72,7 +75,7 @@ class ClusterReader:
         Raises:
             ApiError: the server could not be asked.
         """
-        for kind in KINDS:
+        for kind in kinds:
             for namespace in namespaces or (None,):
                 try:
                     yield from self._served(kind, namespace, keep)

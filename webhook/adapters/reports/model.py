@@ -58,7 +58,7 @@ class ProblemLine(Part):
 
 
 class Totals(Part):
-    """How many objects there are, of each outcome; ``asking`` are those that ask for GPUs."""
+    """How many objects there are, of each outcome; ``asking`` are those that ask for GPUs, or are refused."""
 
     objects: int
     asking: int
@@ -108,7 +108,7 @@ def report(objects: list[ObjectLine], problems: list[ProblemLine]) -> Report:
     rules = Counter(finding.rule for line in objects for finding in line.findings)
     totals = Totals(
         objects=len(objects),
-        asking=sum(bool(line.asks) for line in objects),
+        asking=sum(bool(line.asks) or line.decision == Outcome.DENIED.value for line in objects),
         unchanged=outcomes[Outcome.UNCHANGED.value],
         rewritten=outcomes[Outcome.REWRITTEN.value],
         denied=outcomes[Outcome.DENIED.value],

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 import msgspec
-from rich import box
-from rich.console import Console, Group
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 
+from webhook.adapters.reports.grid import Grid
 from webhook.adapters.reports.model import ObjectLine, Report, Totals
 
 _STYLES = {"unchanged": "green", "rewritten": "yellow", "denied": "bold red", "exempt": "dim"}
@@ -32,42 +31,38 @@ def show(target: Console, rows: Sequence[Row], report: Report) -> None:
     """Print the objects that ask for GPUs or have findings, the problems, and the totals."""
     shown = [row for row in rows if row.line.asks or row.line.findings]
     if shown:
-        target.print(_table(shown))
+        target.print(_grid(shown), crop=False)
     for problem in report.problems:
         where = problem.source if problem.line is None else f"{problem.source}:{problem.line}"
         target.print(Text.assemble((f"{where}: ", "bold"), ("not read: ", "red"), problem.message))
     target.print(_summary(report.totals))
 
 
-def _table(rows: Sequence[Row]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_lines=False, padding=(0, 2, 1, 0))
-    table.add_column("object", overflow="fold", ratio=3)
-    table.add_column("policy", overflow="fold", min_width=6)
-    table.add_column("asks", overflow="fold", ratio=2)
-    table.add_column("decision", min_width=9)
-    table.add_column("what and why", overflow="fold", ratio=6)
-    for row in rows:
-        line = row.line
-        decision = "exempt" if line.exempt else line.decision
-        what = Text.assemble(
-            (f"{line.kind} {line.name}", "bold"), f"\nin {line.namespace}\n", (f"{line.source}:{line.line}", "dim")
-        )
-        table.add_row(
-            what, line.policy, Text("\n".join(line.asks)), Text(decision, style=_STYLES[decision]), _reasons(row)
-        )
-    return table
+def _grid(rows: Sequence[Row]) -> Grid:
+    head = ("object", "policy", "asks", "decision", "what and why")
+    return Grid(head, [_cells(row) for row in rows], (3, 0, 2, 0, 6))
 
 
-def _reasons(row: Row) -> Group:
+def _cells(row: Row) -> tuple[Text, ...]:
+    line = row.line
+    decision = "exempt" if line.exempt else line.decision
+    what = Text.assemble(
+        (f"{line.kind} {line.name}", "bold"), f"\nin {line.namespace}\n", (f"{line.source}:{line.line}", "dim")
+    )
+    asks = Text("\n".join(line.asks))
+    return what, Text(line.policy), asks, Text(decision, style=_STYLES[decision]), _reasons(row)
+
+
+def _reasons(row: Row) -> Text:
     line = row.line
     if line.exempt:
-        return Group(Text(f"left alone: its {line.exempt} is exempt", style="dim"))
+        return Text(f"left alone: its {line.exempt} is exempt", style="dim")
     told = [Text(sentence) for sentence in row.becomes]
     told += [
         Text.assemble((f"{finding.rule}: ", "red" if finding.severity == "deny" else "yellow"), finding.message)
         for finding in line.findings
     ]
-    return Group(*(told or [Text("as the policy has it", style="dim")]))
+    return Text("\n").join(told) if told else Text("as the policy has it", style="dim")
 
 
 def _summary(totals: Totals) -> Text:

@@ -43,6 +43,8 @@ def server_context(pair: CertificatePair | None, client_ca: str | None = None) -
         except (ssl.SSLError, ValueError) as error:
             raise CertificateError(f"the client CA file cannot be used ({error}); give PEM certificates") from error
         context.verify_mode = ssl.CERT_REQUIRED
+        # As in Go, any certificate that is given ends the path: an intermediate authority need not bring its root.
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN | ssl.VerifyFlags.VERIFY_X509_TRUSTED_FIRST
     if pair is not None:
         with _as_file(pair.key_pem + pair.certificate_pem) as path:
             try:

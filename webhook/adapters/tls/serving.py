@@ -10,6 +10,7 @@ Open connections keep the context that they began with.
 from __future__ import annotations
 
 import ssl
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from webhook.adapters.tls.context import server_context
@@ -48,6 +49,8 @@ class ServingCertificate:
         self._names = tuple(names)
         self._client_ca = client_ca
         self._served: _Served | None = None
+        # The pair and the client authorities come from different threads, and each makes a context with the other.
+        self._changing = Lock()
         # OpenSSL takes protocol versions, ciphers and the demand for a client certificate from this outer context,
         # the certificate and the client authorities from the inner one: both are made alike.
         self._outer = server_context(None, client_ca)
@@ -74,10 +77,34 @@ class ServingCertificate:
                 handshake; the message says which.
         """
         self._check(pair)
-        # Never asks for a client certificate by itself: OpenSSL has that from the outer context. So it can be probed.
-        context = server_context(pair, self._client_ca)
-        context.verify_mode = ssl.CERT_NONE
+        with self._changing:
+            self._serve(pair, self._client_ca)
+
+    def trust_clients(self, client_ca: str) -> None:
+        """Take connections, from now on, only from clients with a certificate of these authorities.
+
+        Connections that are open go on, as they do when the pair is replaced.
+
+        Args:
+            client_ca: PEM of the authorities.
+
+        Raises:
+            CertificateError: When it cannot be read; nothing changes then.
+        """
+        asking = server_context(None, client_ca).verify_mode
+        with self._changing:
+            if self._served:
+                self._serve(self._served.pair, client_ca)
+            self._client_ca = client_ca
+            self._outer.verify_mode = asking
+
+    def _serve(self, pair: CertificatePair, client_ca: str | None) -> None:
+        # That a client must show a certificate, OpenSSL has from the outer context. The inner one must not ask while it is
+        # probed, but afterwards: Python shows a peer's certificate only where its context has asked for it.
+        context = server_context(pair, client_ca)
+        asking, context.verify_mode = context.verify_mode, ssl.CERT_NONE
         probe(context, pair.certificate)
+        context.verify_mode = asking
         self._served = _Served(pair, context)
 
     def _choose(self, connection: ssl.SSLObject, _name: str | None, _outer: ssl.SSLContext) -> int | None:

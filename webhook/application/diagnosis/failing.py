@@ -31,6 +31,8 @@ def _wrong_policies(webhooks: list[Ours], configuration: Configuration) -> Itera
         if configuration.mode is Mode.AUDIT:
             if one.closed:
                 yield fail(seen, "audit mode refuses nothing, but while no replica answers this does", _REINSTALL)
+        elif one.is_guard:
+            continue
         elif one.kind == MUTATING or one.path not in {VALIDATE, VALIDATE_NAMESPACE}:
             if one.closed:
                 means = "while no replica answers this refuses what the validating webhook alone should judge"
@@ -38,11 +40,18 @@ def _wrong_policies(webhooks: list[Ours], configuration: Configuration) -> Itera
         elif not one.closed and one.path == VALIDATE:
             means = "while no replica answers pods are created whatever their namespaces' policies say"
             yield fail(seen, means, _REINSTALL)
-        elif not one.closed:
-            yield warn(seen, "while no replica answers labels that can't be read are not refused", _REINSTALL)
-        elif one.path == VALIDATE_NAMESPACE and not one.webhook.match_conditions:
-            means = "while no replica answers no namespace can be created or changed, kube-system included"
-            yield fail(f"{seen}, without matchConditions", means, _REINSTALL)
+        elif one.path == VALIDATE_NAMESPACE:
+            yield from _wrong_for_namespaces(one, seen)
+
+
+def _wrong_for_namespaces(one: Ours, seen: str) -> Iterator[Verdict]:
+    """Closed with matchConditions; without them open, for closed no namespace could be changed at all."""
+    conditional = bool(one.webhook.match_conditions)
+    if conditional and not one.closed:
+        yield warn(seen, "while no replica answers labels that can't be read are not refused", _REINSTALL)
+    if one.closed and not conditional:
+        means = "while no replica answers no namespace can be created or changed, kube-system included"
+        yield fail(f"{seen}, without matchConditions", means, _REINSTALL)
 
 
 def exclusions(facts: Facts) -> list[Verdict]:

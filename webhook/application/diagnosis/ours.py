@@ -9,6 +9,8 @@ from webhook.application.diagnosis.webhooks import ServiceReference, Webhook, We
 
 MUTATING, VALIDATING = "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"
 MUTATE, VALIDATE, ADVISE, VALIDATE_NAMESPACE = "/mutate", "/validate", "/advise", "/validate-namespace"
+GUARD = "guard.gpuwarden.io"
+"""The webhook that calls the validating path for pods that ask for no GPU and may reach one; open or closed as operators like."""
 _HTTPS = 443
 
 
@@ -26,6 +28,11 @@ class Ours(NamedTuple):
         """The path that is called, without what a proxy of the user's own may put in front."""
         path = self.webhook.client_config.path
         return f"/{path.rpartition('/')[2]}"
+
+    @property
+    def is_guard(self) -> bool:
+        """Whether it is asked only about pods that ask for no GPU."""
+        return self.webhook.name == GUARD
 
     @property
     def closed(self) -> bool:

@@ -19,7 +19,22 @@ from webhook.application.diagnosis.results import Verdict, fail, listed, ok, ver
 MATCH_CONDITIONS_SINCE = (1, 28)
 # Of each path: the kind of configuration that it belongs to.
 _EXPECTED = {MUTATE: MUTATING, VALIDATE: VALIDATING}
-_PATHS = {*_EXPECTED, ADVISE, VALIDATE_NAMESPACE}
+# Of each path that only tells or keeps labels readable: what it should be sent, by API group, and what is lost without it.
+_TOLD: dict[str, tuple[dict[str, tuple[str, ...]], str]] = {
+    ADVISE: (
+        {
+            "apps": ("deployments", "statefulsets", "daemonsets", "replicasets"),
+            "batch": ("jobs", "cronjobs"),
+            "": ("replicationcontrollers", "podtemplates"),
+        },
+        "kubectl apply of a workload does not say that its pods will be refused",
+    ),
+    VALIDATE_NAMESPACE: (
+        {"": ("namespaces",)},
+        "a mistyped label is not refused when it is written, and nobody is told what a label will do to what runs",
+    ),
+}
+_PATHS = {*_EXPECTED, *_TOLD}
 _REINSTALL = "install again (helm upgrade, or kubectl apply -f deploy/gpuwarden.yaml)"
 _SLOW = 10  # seconds; several webhooks that take so long exceed the 34 s that a request may take
 # Every pod in a 1-second-or-less timeout fails over any hiccup; the chart has 2 and 3.
@@ -44,8 +59,12 @@ def _absent(facts: Facts) -> Iterator[Verdict]:
     webhooks = our_webhooks(facts)
     for path, kind in _EXPECTED.items():
         there = next(one for this, one in configurations(facts) if this == kind) is not None
-        if there and not any(one.path == path and one.kind == kind for one in webhooks):
+        if there and not any(one.path == path and one.kind == kind and not one.is_guard for one in webhooks):
             yield fail(f"no webhook of {kind} {facts.name} calls {path}", "gpuwarden is not asked there", _REINSTALL)
+    there = next(one for this, one in configurations(facts) if this == VALIDATING) is not None
+    for path, (_, means) in _TOLD.items():
+        if there and not any(one.path == path and one.kind == VALIDATING for one in webhooks):
+            yield warn(f"no webhook of {VALIDATING} {facts.name} calls {path}", means, _REINSTALL)
     for one in webhooks:
         if one.path not in _PATHS or _EXPECTED.get(one.path, VALIDATING) != one.kind:
             yield fail(
@@ -65,6 +84,8 @@ def _wrong_rules(facts: Facts) -> Iterator[Verdict]:
         webhook = one.webhook
         if one.path in _EXPECTED and not webhook.covers("CREATE", "pods"):
             yield fail(f"the rules of {one} do not cover CREATE of pods (v1)", "new pods are not judged", _REINSTALL)
+        if one.path in _TOLD and (lacking := _not_covered(one)):
+            yield warn(f"the rules of {one} do not cover {', '.join(lacking)}", _TOLD[one.path][1], _REINSTALL)
         if one.kind == MUTATING and webhook.covers("UPDATE", "pods"):
             yield fail(
                 f"the rules of {one} cover UPDATE of pods",
@@ -77,6 +98,17 @@ def _wrong_rules(facts: Facts) -> Iterator[Verdict]:
                 "whoever labels a pod decides whether gpuwarden sees it",
                 f"remove the objectSelector; {_REINSTALL}",
             )
+
+
+def _not_covered(one: Ours) -> list[str]:
+    """What a webhook that only tells should be sent, and is not: making it, or changing it."""
+    return [
+        f"{operation} of {resource}"
+        for group, resources in _TOLD[one.path][0].items()
+        for resource in resources
+        for operation in ("CREATE", "UPDATE")
+        if not one.webhook.covers(operation, resource, group)
+    ]
 
 
 def calls(facts: Facts) -> list[Verdict]:
@@ -123,7 +155,7 @@ def match_conditions(facts: Facts) -> list[Verdict]:
     webhooks = our_webhooks(facts)
     shown = ".".join(map(str, version))
     if version < MATCH_CONDITIONS_SINCE:
-        closed = any(one.closed for one in webhooks)
+        closed = any(one.closed for one in webhooks if one.webhook.covers("CREATE", "pods"))
         return [
             ok(
                 f"Kubernetes {shown} has no matchConditions (1.28 and newer have); every pod is sent to gpuwarden"

@@ -2,9 +2,15 @@
 
 from webhook.application.diagnosis.documents import Deployment
 from webhook.application.diagnosis.facts import Facts, Right, known
-from webhook.application.diagnosis.results import Verdict, fail, ok
+from webhook.application.diagnosis.results import Verdict, fail, ok, warn
 
 _REGISTRATION = "admissionregistration.k8s.io"
+# What a change of a namespace's label makes it look at, by API group (webhook/adapters/kubernetes/preview.py).
+_PREVIEWED = {
+    "": ("pods", "replicationcontrollers"),
+    "apps": ("deployments", "statefulsets", "daemonsets", "replicasets"),
+    "batch": ("jobs", "cronjobs"),
+}
 _CONFIGURATIONS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
 
 
@@ -21,6 +27,7 @@ def needed(deployment: Deployment, namespace: str) -> list[Right]:
     rights: list[Right] = []
     if deployment.option("--namespaces") is None:
         rights += [Right(verb, "namespaces") for verb in ("get", "list", "watch")]
+        rights += [Right("list", resource, group) for group, found in _PREVIEWED.items() for resource in found]
     manages = deployment.option("--manage-certificates") is not None
     writes = manages or deployment.option("--ca-bundle-file") is not None
     if name := deployment.option("--webhook-configuration"):
@@ -51,13 +58,22 @@ def granted(facts: Facts) -> list[Verdict]:
     lacking = [right for right, given in rights.items() if not given]
     if not lacking:
         return [ok(f"{user} has the {len(rights)} rights that it needs")]
-    return [
-        fail(
-            f"{user} may not {', '.join(str(right) for right in lacking if right.resource == resource)}",
-            effect,
-            "install again with its roles and bindings (chart: templates/rbac.yaml); to see: "
-            f"kubectl auth can-i {next(str(right) for right in lacking if right.resource == resource)} --as={user}",
-        )
+    found = [
+        fail(*_told(user, of_resource, effect))
         for resource, effect in _EFFECTS.items()
-        if any(right.resource == resource for right in lacking)
+        if (of_resource := [right for right in lacking if right.resource == resource])
     ]
+    previewed = [right for right in lacking if right.resource in _PREVIEWED.get(right.group, ())]
+    if previewed:
+        effect = (
+            "a change of a namespace's label can't tell what it will do to the workloads there; nothing else is lost"
+        )
+        found.append(warn(*_told(user, previewed, effect)))
+    return found
+
+
+def _told(user: str, lacking: list[Right], effect: str) -> tuple[str, str, str]:
+    """What is seen of rights that are lacking, what it means, and how to mend it."""
+    see = f"kubectl auth can-i {lacking[0]} --as={user}"
+    mend = f"install again with its roles and bindings (chart: templates/rbac.yaml); to see: {see}"
+    return f"{user} may not {', '.join(map(str, lacking))}", effect, mend

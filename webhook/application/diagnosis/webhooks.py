@@ -49,14 +49,15 @@ class Rule(msgspec.Struct, rename="camel"):
     resources: list[str] | None = None
     scope: str = "*"
 
-    def covers(self, operation: str, resource: str) -> bool:
-        """Whether an operation on a namespaced resource of the core group, version 1, is sent."""
+    def covers(self, operation: str, resource: str, group: str = "") -> bool:
+        """Whether an operation on a resource of a group, version 1, is sent."""
+        scope = "Cluster" if resource == "namespaces" else "Namespaced"
         return (
-            _names(self.api_groups, "")
+            _names(self.api_groups, group)
             and _names(self.api_versions, "v1")
             and _names(self.operations, operation)
             and any(_matches(pattern, resource) for pattern in self.resources or ())
-            and self.scope in {"*", "Namespaced"}
+            and self.scope in {"*", scope}
         )
 
 
@@ -92,9 +93,9 @@ class Webhook(msgspec.Struct, rename="camel"):
     admission_review_versions: list[str] | None = None
     match_conditions: list[MatchCondition] | None = None
 
-    def covers(self, operation: str, resource: str) -> bool:
+    def covers(self, operation: str, resource: str, group: str = "") -> bool:
         """Whether one of its rules means an operation on a resource."""
-        return any(rule.covers(operation, resource) for rule in self.rules or ())
+        return any(rule.covers(operation, resource, group) for rule in self.rules or ())
 
     def selects(self, namespace_labels: Mapping[str, str]) -> bool:
         """Whether it is called for objects of a namespace with these labels."""

@@ -1,10 +1,10 @@
 """Rules that one container's resources break by themselves, whatever the policy."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
 
 from webhook.engine.findings import Finding, Rule, deny, warn
-from webhook.engine.quantity import shown, whole
+from webhook.engine.quantity import shown
 from webhook.engine.requests import Ask
 
 # The nearest real name is costly to find.
@@ -19,15 +19,15 @@ def malformed(ask: Ask) -> Finding | None:
 def not_a_whole_number(ask: Ask) -> Finding | None:
     """``0.5``, ``1500m``, ``-1``: Kubernetes validation.go ValidateResourceQuantityValue, "must be an integer"."""
     for amount in ask.amounts:
-        for section, quantity in (("limits", amount.limit), ("requests", amount.request)):
-            if whole(quantity) is None:
-                name = amount.resource.name
-                return deny(
-                    Rule.NOT_A_WHOLE_NUMBER,
-                    f"{ask.place.field}.resources.{section}[{name}]",
-                    f"{ask.name}: {name}: {shown(quantity)} is not a whole number",
-                    "GPUs are counted, not divided; write an integer such as 1",
-                )
+        if amount.limit_count is None or amount.request_count is None:
+            section, quantity = ("limits", amount.limit) if amount.limit_count is None else ("requests", amount.request)
+            name = amount.resource.name
+            return deny(
+                Rule.NOT_A_WHOLE_NUMBER,
+                f"{ask.place.field}.resources.{section}[{name}]",
+                f"{ask.name}: {name}: {shown(quantity)} is not a whole number",
+                "GPUs are counted, not divided; write an integer such as 1",
+            )
     return None
 
 
@@ -42,7 +42,7 @@ def limits_requests_differ(ask: Ask) -> Finding | None:
                 f"{ask.name}: {name}: {shown(amount.request)} stands only in requests",
                 "Kubernetes takes an extended resource from limits; move it there",
             )
-        if amount.in_requests and whole(amount.limit) != whole(amount.request):
+        if amount.in_requests and amount.limit_count != amount.request_count:
             return deny(
                 Rule.LIMITS_REQUESTS_DIFFER,
                 ask.field(amount),
@@ -65,13 +65,18 @@ def mixed_gpu_resources(ask: Ask) -> Finding | None:
     )
 
 
-def unknown_gpu_resources(asks: Iterable[Ask]) -> Iterator[Finding]:
+def unknown_gpu_resources(asks: Iterable[Ask]) -> list[Finding]:
     """Names that look like GPU resources and are none, the first few of a pod: no node ever has them."""
-    every = ((ask, unknown, field) for ask in asks for unknown, field in ask.unknown)
-    for ask, unknown, field in islice(every, _MOST_UNKNOWN):
-        yield warn(
+    strange = [ask for ask in asks if ask.unknown]
+    if not strange:
+        return []
+    every = ((ask, unknown, field) for ask in strange for unknown, field in ask.unknown)
+    return [
+        warn(
             Rule.UNKNOWN_GPU_RESOURCE,
             field,
             f"{ask.name}: {unknown.name} is no GPU resource",
             f"no node offers it; did you mean {unknown.nearest}?",
         )
+        for ask, unknown, field in islice(every, _MOST_UNKNOWN)
+    ]

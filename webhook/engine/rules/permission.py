@@ -1,9 +1,12 @@
 """Rules of the policy: whether a GPU, and which form of it, is permitted here, and how many."""
 
+from collections.abc import Sequence
+
 from webhook.engine.findings import Finding, Rule, deny
 from webhook.engine.forms import Form
+from webhook.engine.pods import PodSpec
 from webhook.engine.policy import Policy
-from webhook.engine.requests import Amount, Ask
+from webhook.engine.requests import Amount, Ask, pod_count
 
 
 def gpu_not_permitted(ask: Ask, policy: Policy) -> Finding | None:
@@ -44,10 +47,13 @@ def per_container_limit(ask: Ask, amount: Amount, policy: Policy) -> Finding | N
     )
 
 
-def per_pod_limit(count: int, policy: Policy) -> Finding | None:
-    """The policy's ``maxPerPod``, over what the pod needs at once."""
+def per_pod_limit(spec: PodSpec, asks: Sequence[Ask], policy: Policy) -> Finding | None:
+    """The policy's ``maxPerPod``, over what the pod needs at once for its well-formed requests."""
     limit = policy.max_per_pod
-    if limit is None or count <= limit:
+    if limit is None:
+        return None
+    count = pod_count(spec, {ask.place: ask.amounts[0].count for ask in asks})
+    if count <= limit:
         return None
     return deny(
         Rule.PER_POD_LIMIT,

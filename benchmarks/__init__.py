@@ -1,0 +1,1 @@
+"""The bench: everything that gpuwarden claims about its speed, measured in one run (``make bench``)."""

@@ -1,0 +1,79 @@
+"""The bars: what the measurements must reach, and whether they do."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from benchmarks import checking, engine, on_the_wire, start
+from benchmarks.on_the_wire import BAR_CONNECTIONS, MUTATE
+from benchmarks.reviews import NO_GPU, ONE, Case
+from benchmarks.servers import GPUWARDEN, USUAL
+
+# What grows by less than this over a hundred or two thousand times as much is flat: rounds of one and the same thing differ
+# by half as much.
+_FLAT = 1.1
+# Pages that the allocator keeps by chance; a leak of one small object a review would be ten times as much.
+_NO_GROWTH_MEBIBYTES = 1.0
+
+
+class Bar(msgspec.Struct, frozen=True):
+    """One bar: ``measured`` must be at least, or at most, ``wanted``."""
+
+    name: str
+    measured: float
+    relation: str
+    wanted: float
+    unit: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is reached."""
+        return self.measured >= self.wanted if self.relation == "≥" else self.measured <= self.wanted
+
+
+def on_wire(measured: Iterable[on_the_wire.Measured]) -> Iterator[Bar]:
+    """Throughput and latency beside the wire and the usual way, at 16 connections."""
+    found = {
+        (each.server, each.case): each
+        for each in measured
+        if each.path == MUTATE and each.connections == BAR_CONNECTIONS
+    }
+
+    def of(server: str, case: Case) -> on_the_wire.Measured:
+        return found[server, case.name]
+
+    own, usual = of(GPUWARDEN, ONE), of(USUAL, ONE)
+    at = f"{BAR_CONNECTIONS} connections"
+    yield Bar(f"throughput, 1 container, {at}, of the wire's", own.of_wire.median, "≥", 0.6, "x")
+    # Both are to the wire of their own round, so what slowed a round down is in neither.
+    yield Bar(
+        f"throughput, 1 container, {at}, of the usual way's", own.of_wire.median / usual.of_wire.median, "≥", 2.5, "x"
+    )
+    yield Bar(f"p99, 1 container, {at}, of the wire's", own.p99_of_wire.median, "≤", 2.0, "x")
+    yield Bar(f"throughput, no GPU, {at}, of the wire's", of(GPUWARDEN, NO_GPU).of_wire.median, "≥", 0.8, "x")
+
+
+def of_engine(measured: engine.Measured) -> Iterator[Bar]:
+    """Cost of one review and its growth."""
+    one = measured.cases[ONE.name].median
+    yield Bar("decode, decide, encode, 1 container", one, "≤", 20.0, "µs")
+    yield Bar("20 containers, of what 1 costs", measured.cases["20 containers"].median / one, "≤", 8.0, "x")
+    yield _flat("1,000 configured policies, of what 1 costs", [each.median for each in measured.policies.values()])
+    yield _flat("20,000 namespaces, of what 10 cost", [each.median for each in measured.namespaces.values()])
+
+
+def _flat(name: str, medians: Sequence[float]) -> Bar:
+    return Bar(name, medians[-1] / medians[0], "≤", _FLAT, "x")
+
+
+def of_start(measured: start.Measured) -> Iterator[Bar]:
+    """Start and memory."""
+    yield Bar("start to ready, without a cluster", measured.ready_seconds.median, "≤", 1.0, "s")
+    yield Bar(f"resident, {measured.namespaces:,} namespaces", measured.namespaces_idle, "≤", 80.0, "MiB")
+    yield Bar(f"growth over {measured.reviews:,} reviews", measured.growth, "≤", _NO_GROWTH_MEBIBYTES, "MiB")
+
+
+def of_checking(measured: checking.Measured) -> Iterator[Bar]:
+    """Manifests a second, by the report."""
+    for output, a_second in measured.a_second.items():
+        yield Bar(f"check, {measured.manifests:,} manifests, as {output}", a_second.median, "≥", 1_000, "a second")

@@ -1,0 +1,1 @@
+"""What gpuwarden is compared with, on the same uvicorn, event loop and TLS."""

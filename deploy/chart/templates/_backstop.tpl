@@ -1,0 +1,109 @@
+{{/* Written by `make manifests` from the engine's rules; edit hack/backstop.py, not this. */}}
+{{- define "gpuwarden.sharedValue" -}}
+^(shared|time-slicing|mps|mig-[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(?:\.me\.all|\.me|\.gfx|-me)?-shared|gke(-mig-[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(?:\.me\.all|\.me|\.gfx|-me)?)?-(time-sharing|mps)-[0-9]+)$
+{{- end -}}
+
+{{- define "gpuwarden.backstopVariables" -}}
+# Each container that asks for GPUs. Kubernetes itself sees to it that requests say the same as limits.
+- name: asks
+  expression: |-
+    ((has(object.spec.initContainers) ? object.spec.initContainers : []) +
+    (has(object.spec.containers) ? object.spec.containers : []))
+    .filter(c, has(c.resources) && has(c.resources.limits))
+    .map(c, {'name': dyn(c.name), 'limits': dyn(c.resources.limits), 'gpus': dyn(c.resources.limits.filter(n,
+      n.matches(r'^nvidia\.com/(gpu|mig-[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(?:\.me\.all|\.me|\.gfx|-me)?)(\.shared)?$') &&
+      quantity(string(c.resources.limits[n])).isGreaterThan(quantity('0'))))})
+    .filter(ask, size(ask.gpus) > 0)
+# Rule mixed-gpu-resources.
+- name: mixed
+  expression: |-
+    variables.asks.filter(ask, size(ask.gpus) > 1)
+# nodeSelector, as the requirements of a node affinity are written.
+- name: selected
+  expression: |-
+    has(object.spec.nodeSelector) ? object.spec.nodeSelector.map(key,
+      {'key': dyn(key), 'operator': dyn('In'), 'values': dyn([object.spec.nodeSelector[key]])}) : []
+# The terms of the required node affinity that match anything.
+- name: terms
+  expression: |-
+    has(object.spec.affinity) && has(object.spec.affinity.nodeAffinity) && has(object.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution) ?
+    object.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms.filter(term,
+      (has(term.matchExpressions) && size(term.matchExpressions) > 0) ||
+      (has(term.matchFields) && size(term.matchFields) > 0)) : []
+# The requirements on a node's labels: a list for each term, for terms are alternatives.
+- name: alternatives
+  expression: |-
+    size(variables.terms) == 0 ? [variables.selected] : variables.terms.map(term, variables.selected +
+      (has(term.matchExpressions) ? term.matchExpressions.map(e, {'key': dyn(e.key), 'operator': dyn(e.operator),
+        'values': dyn(has(e.values) ? e.values : [])}) : []))
+# Whether anything is said of GKE's labels.
+- name: saysGke
+  expression: |-
+    variables.alternatives.exists(a, a.exists(e, e.key in ['cloud.google.com/gke-gpu-sharing-strategy', 'cloud.google.com/gke-max-shared-clients-per-gpu', 'cloud.google.com/gke-gpu-partition-size']))
+# Whether GKE's labels say sharing, or only how many share.
+- name: gkeShared
+  expression: |-
+    variables.saysGke && (
+    variables.alternatives.all(a,
+      !a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || e.operator in ['NotIn', 'DoesNotExist']) &&
+      (a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || (e.operator == 'In' ? 'time-sharing' in e.values : e.operator == 'NotIn' ? !('time-sharing' in e.values) : e.operator == 'Exists')) ||
+      a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || (e.operator == 'In' ? 'mps' in e.values : e.operator == 'NotIn' ? !('mps' in e.values) : e.operator == 'Exists')))) ||
+    variables.alternatives.all(a,
+      !a.all(e, e.key != 'cloud.google.com/gke-max-shared-clients-per-gpu' || e.operator in ['NotIn', 'DoesNotExist']) && (
+      !a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || e.operator in ['NotIn', 'DoesNotExist']) ||
+      a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || (e.operator == 'In' ? 'time-sharing' in e.values : e.operator == 'NotIn' ? !('time-sharing' in e.values) : e.operator == 'Exists')) ||
+      a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || (e.operator == 'In' ? 'mps' in e.values : e.operator == 'NotIn' ? !('mps' in e.values) : e.operator == 'Exists')))))
+# GKE's time-sharing refuses a second slot whatever a policy raises.
+- name: gkeTimeSharing
+  expression: |-
+    variables.saysGke ? variables.alternatives.all(a,
+      !a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || e.operator in ['NotIn', 'DoesNotExist']) && a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || (e.operator == 'In' ? 'time-sharing' in e.values : e.operator == 'NotIn' ? !('time-sharing' in e.values) : e.operator == 'Exists')) &&
+      !a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || (e.operator == 'In' ? 'mps' in e.values : e.operator == 'NotIn' ? !('mps' in e.values) : e.operator == 'Exists'))) :
+    variables.policy.matches(r'^gke-(.+-)?time-sharing-[0-9]+$')
+# Whose kubelet would speak.
+- name: gke
+  expression: |-
+    variables.saysGke || variables.policy.startsWith('gke-')
+# Whether only products are selected that are shared.
+- name: sharedProduct
+  expression: |-
+    variables.alternatives.all(a,
+      a.exists(r, r.key == 'nvidia.com/gpu.product' && r.operator == 'In' &&
+        r.values.exists(v, v.matches('.-SHARED$') && a.all(e, e.key != 'nvidia.com/gpu.product' || (e.operator == 'In' ? v in e.values : e.operator == 'NotIn' ? !(v in e.values) : e.operator == 'Exists'))) &&
+        r.values.all(v, v.matches('.-SHARED$') || (variables.policy == 'any' && v.matches(r'.-MIG-[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(?:\.me\.all|\.me|\.gfx|-me)?$')) ||
+          !a.all(e, e.key != 'nvidia.com/gpu.product' || (e.operator == 'In' ? v in e.values : e.operator == 'NotIn' ? !(v in e.values) : e.operator == 'Exists')))))
+# Whether the pod asks for plain GPUs, and says nothing of how they are handed out.
+- name: silent
+  expression: |-
+    variables.asks.all(ask, ask.gpus.all(n, n == 'nvidia.com/gpu')) && !variables.alternatives.exists(a, a.exists(e,
+      e.key in ['cloud.google.com/gke-gpu-sharing-strategy', 'cloud.google.com/gke-max-shared-clients-per-gpu', 'cloud.google.com/gke-gpu-partition-size', 'nvidia.com/gpu.sharing-strategy', 'nvidia.com/gpu.product']))
+# Rule shared-request-above-one: by the policy, by the resource's name, or by the nodes that are selected.
+- name: aboveOne
+  expression: |-
+    variables.asks.filter(ask, size(ask.gpus) == 1 &&
+      quantity(string(ask.limits[ask.gpus[0]])).isGreaterThan(quantity('1')) && (
+      variables.lifted ? ask.gpus[0] == 'nvidia.com/gpu' && variables.saysGke && variables.gkeTimeSharing :
+      variables.sharesOnly || (variables.sharesFirst && variables.silent) ||
+      ask.gpus[0].endsWith('.shared') ||
+      (ask.gpus[0] == 'nvidia.com/gpu' && (variables.gkeShared || (!variables.saysGke && variables.sharedProduct))) ||
+      ((ask.gpus[0] != 'nvidia.com/gpu' || !variables.saysGke) && variables.alternatives.all(a,
+      !a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || e.operator in ['NotIn', 'DoesNotExist']) &&
+      !a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'none' in e.values : e.operator == 'NotIn' ? !('none' in e.values) : e.operator == 'Exists')) &&
+      (a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'time-slicing' in e.values : e.operator == 'NotIn' ? !('time-slicing' in e.values) : e.operator == 'Exists')) ||
+      a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'mps' in e.values : e.operator == 'NotIn' ? !('mps' in e.values) : e.operator == 'Exists')))))))
+{{- end -}}
+
+{{- define "gpuwarden.backstopValidations" -}}
+# mixed-gpu-resources
+- expression: size(variables.mixed) == 0
+  reason: Forbidden
+  messageExpression: |-
+    'container "' + variables.mixed[0].name + '": asks for ' + variables.mixed[0].gpus.filter(n, variables.mixed[0].gpus.all(m, n <= m))[0] + ' and ' + variables.mixed[0].gpus.filter(n, variables.mixed[0].gpus.all(m, n >= m))[0] + '; the container would be charged for all and see only one; keep one of them, or use a container for each'
+# shared-request-above-one
+- expression: size(variables.aboveOne) == 0
+  reason: Forbidden
+  messageExpression: |-
+    variables.gkeTimeSharing ? (variables.policy == 'any' ? 'container "' + variables.aboveOne[0].name + '": ' + variables.aboveOne[0].gpus[0] + ': ' + string(variables.aboveOne[0].limits[variables.aboveOne[0].gpus[0]]) + ' is more than one slot of a shared GPU; a shared GPU is access, not capacity, and the kubelet would refuse it ("invalid request for sharing GPU (time-sharing), at most 1 nvidia.com/gpu can be requested on GPU nodes"); request 1, or use a namespace whose policy permits whole GPUs' : 'container "' + variables.aboveOne[0].name + '": ' + variables.aboveOne[0].gpus[0] + ': ' + string(variables.aboveOne[0].limits[variables.aboveOne[0].gpus[0]]) + ' cannot be shared under namespace policy "' + variables.policy + '"; a shared GPU is access, not capacity, and the kubelet would refuse it ("invalid request for sharing GPU (time-sharing), at most 1 nvidia.com/gpu can be requested on GPU nodes"); request 1, or use a namespace whose policy permits whole GPUs') :
+    variables.gke ? (variables.policy == 'any' ? 'container "' + variables.aboveOne[0].name + '": ' + variables.aboveOne[0].gpus[0] + ': ' + string(variables.aboveOne[0].limits[variables.aboveOne[0].gpus[0]]) + ' is more than one slot of a shared GPU; a shared GPU is access, not capacity, and the kubelet would refuse it ("invalid request for sharing GPU (MPS), at most 1 nvidia.com/gpu can be requested on multi-GPU nodes"); request 1, or use a namespace whose policy permits whole GPUs' : 'container "' + variables.aboveOne[0].name + '": ' + variables.aboveOne[0].gpus[0] + ': ' + string(variables.aboveOne[0].limits[variables.aboveOne[0].gpus[0]]) + ' cannot be shared under namespace policy "' + variables.policy + '"; a shared GPU is access, not capacity, and the kubelet would refuse it ("invalid request for sharing GPU (MPS), at most 1 nvidia.com/gpu can be requested on multi-GPU nodes"); request 1, or use a namespace whose policy permits whole GPUs') :
+    (variables.policy == 'any' ? 'container "' + variables.aboveOne[0].name + '": ' + variables.aboveOne[0].gpus[0] + ': ' + string(variables.aboveOne[0].limits[variables.aboveOne[0].gpus[0]]) + ' is more than one slot of a shared GPU; a shared GPU is access, not capacity, and the kubelet would refuse it ("maximum request size for shared resources is 1; found ' + string(quantity(string(variables.aboveOne[0].limits[variables.aboveOne[0].gpus[0]])).asInteger()) + '"); request 1, or use a namespace whose policy permits whole GPUs' : 'container "' + variables.aboveOne[0].name + '": ' + variables.aboveOne[0].gpus[0] + ': ' + string(variables.aboveOne[0].limits[variables.aboveOne[0].gpus[0]]) + ' cannot be shared under namespace policy "' + variables.policy + '"; a shared GPU is access, not capacity, and the kubelet would refuse it ("maximum request size for shared resources is 1; found ' + string(quantity(string(variables.aboveOne[0].limits[variables.aboveOne[0].gpus[0]])).asInteger()) + '"); request 1, or use a namespace whose policy permits whole GPUs')
+{{- end -}}

@@ -1,0 +1,61 @@
+{{/*
+Whether the API server filters what it asks about ("true"), by conditions.
+*/}}
+{{- define "gpuwarden.hasMatchConditions" -}}
+{{- $setting := .Values.webhooks.matchConditions -}}
+{{- or (eq $setting "enabled") (and (eq $setting "auto") (semverCompare ">=1.28.0-0" .Capabilities.KubeVersion.Version)) -}}
+{{- end -}}
+
+{{/* CEL: whether a container of a pod's spec requests anything of nvidia.com. Takes the expression of the spec. */}}
+{{- define "gpuwarden.requestsNvidiaResources" -}}
+((has({{ . }}.containers) ? {{ . }}.containers : []) +
+(has({{ . }}.initContainers) ? {{ . }}.initContainers : [])).exists(container,
+has(container.resources) && (
+(has(container.resources.limits) &&
+container.resources.limits.exists(name, name.startsWith('nvidia.com/'))) ||
+(has(container.resources.requests) &&
+container.resources.requests.exists(name, name.startsWith('nvidia.com/')))))
+{{- end -}}
+
+{{/*
+Only workloads whose template requests anything of nvidia.com, or may reach GPUs otherwise, wherever their kind has it. What another workload made (the
+ReplicaSet of a Deployment, the Job of a CronJob) is left out: its template is that one's, which was asked about when a
+person wrote it, and a controller has no use for advice but to log it.
+*/}}
+{{- define "gpuwarden.onlyTemplatesWithGpus" -}}
+{{- if eq (include "gpuwarden.hasMatchConditions" .) "true" -}}
+matchConditions:
+  - name: template-requests-nvidia-resources
+    expression: >-
+      [has(object.template) ? object.template :
+      !has(object.spec) ? {} :
+      has(object.spec.template) ? object.spec.template :
+      has(object.spec.jobTemplate) && has(object.spec.jobTemplate.spec) &&
+      has(object.spec.jobTemplate.spec.template) ? object.spec.jobTemplate.spec.template : {}
+      ].exists(template, has(template.spec) && ([template.spec].exists(spec,
+      {{- include "gpuwarden.requestsNvidiaResources" "spec" | nindent 6 }})
+      {{- if .Values.webhooks.guard.enabled }} ||
+      {{- include "gpuwarden.reachesGpus" (dict "root" . "pod" "template") | nindent 6 }}
+      {{- end }}))
+  - name: not-of-another-workload
+    expression: >-
+      !has(object.metadata.ownerReferences) || !object.metadata.ownerReferences.exists(owner,
+      has(owner.controller) && owner.controller && owner.kind in ['Deployment', 'CronJob'])
+{{- end -}}
+{{- end -}}
+
+{{/*
+Only namespaces whose labels of ours change, by presence or by value; a new one, only where it has one. Every other change
+of a namespace never waits for gpuwarden nor depends on it.
+*/}}
+{{- define "gpuwarden.onlyOurLabels" -}}
+{{- if eq (include "gpuwarden.hasMatchConditions" .) "true" -}}
+matchConditions:
+  - name: gpuwarden-labels-change
+    expression: >-
+      ['gpuwarden.io/enforce', 'gpuwarden.io/warn', 'gpuwarden.io/audit'].exists(label,
+      (has(object.metadata.labels) && label in object.metadata.labels ? [object.metadata.labels[label]] : []) !=
+      (oldObject != null && has(oldObject.metadata.labels) && label in oldObject.metadata.labels ?
+      [oldObject.metadata.labels[label]] : []))
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,264 @@
+"""Writes the CEL of the chart's ValidatingAdmissionPolicy from the engine's own definitions and sentences.
+
+The names of resources and labels, the values that mean sharing, and the sentences all come from the code that decides, so
+that the policy and the code can't drift apart. `make manifests` writes it; with `--check` nothing is written, and it is an
+error when the file is not what would be written. tests/deploy/backstop/ evaluates the CEL on pods, beside the engine.
+
+What the chart's values decide (which policies share, who is exempt) is not here but in validatingadmissionpolicy.yaml.
+"""
+
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from textwrap import indent
+
+import msgspec
+
+from hack.cel import admits, admits_none, every_alternative, listed, quoted, says_shared
+from webhook.engine.findings import Finding, Rule
+from webhook.engine.forms import Form, Platform, Sharing, parse
+from webhook.engine.pods import PodSpec
+from webhook.engine.policy import ANY, ANY_POLICY, Policy
+from webhook.engine.profiles import PROFILE
+from webhook.engine.requests import Ask, read
+from webhook.engine.resources import GPU, PREFIX, GpuResource, classify, resource_name
+from webhook.engine.rules.container import mixed_gpu_resources
+from webhook.engine.rules.sharing import shared_request_above_one
+from webhook.engine.spelling import (
+    GKE_CLIENTS,
+    GKE_KEYS,
+    GKE_SHARING,
+    GKE_STRATEGIES,
+    PRODUCT,
+    SHARED_STRATEGIES,
+    read_product,
+    strategy_label,
+)
+
+TEMPLATE = Path(__file__).resolve().parent.parent / "deploy/chart/templates/_backstop.tpl"
+HEAD = "{{/* Written by `make manifests` from the engine's rules; edit hack/backstop.py, not this. */}}\n"
+# What stands for a count while a sentence is taken apart: no sentence has it in its own words. As it is written, and read.
+_WRITTEN, _COUNT = "987654321000m", "987654321"
+_NAMES = ("nvidia.com/mig-8g.8888gb", "nvidia.com/mig-9g.9999gb")
+_SHARED, _STRATEGY = ".shared", ".sharing-strategy"
+_REQUIRED = "object.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution"
+
+
+def resource_pattern() -> str:
+    """What the engine takes for a GPU resource, as a regular expression that Go, C++ and Python read alike."""
+    pattern = f"^{re.escape(PREFIX)}(gpu|mig-{PROFILE})({re.escape(_SHARED)})?$"
+    names = (
+        resource_name(profile, shared=shared)
+        for profile in (None, "1g.5gb", "1g.24gb.me.all")
+        for shared in (False, True)
+    )
+    for name in names:
+        gpu = classify(name)
+        if not isinstance(gpu, GpuResource) or not re.fullmatch(pattern, name):
+            raise SystemExit(f"{name}: the pattern and the engine disagree")
+        if gpu.shared is not name.endswith(_SHARED) or (
+            not gpu.shared and strategy_label(gpu.partition) != name + _STRATEGY
+        ):
+            raise SystemExit(f"{name}: shared resources and strategy labels are no longer named as the CEL reads them")
+    return pattern
+
+
+def shared_value_pattern() -> str:
+    """The policy values that name a shared form, as a regular expression (for Helm too); client counts are not checked."""
+    fixed = [value for value in ("exclusive", "shared", "time-slicing", "mps", "gke-exclusive") if _is_shared(value)]
+    gke = f"gke(-mig-{PROFILE})?-(time-sharing|mps)-[0-9]+"
+    pattern = f"^({'|'.join(fixed)}|mig-{PROFILE}-shared|{gke})$"
+    for value in ("mig-1g.5gb", "mig-1g.5gb-shared", "gke-mig-1g.5gb", "gke-mig-1g.5gb-mps-4", "gke-time-sharing-48"):
+        if (re.fullmatch(pattern, value) is not None) is not _is_shared(value):
+            raise SystemExit(f"{value}: the pattern and the engine disagree")
+    return pattern
+
+
+def _is_shared(value: str) -> bool:
+    form = parse(value)
+    return form is not None and form.shared
+
+
+# --- sentences ------------------------------------------------------------------------------------------------------
+
+
+def sentence(finding: Finding | None, values: Mapping[str, str]) -> str:
+    """A rule's own sentence as CEL, with CEL in the place of each marker."""
+    if finding is None:
+        raise SystemExit("the rule finds nothing wrong any more with what breaks it")
+    parts = re.split(f"({'|'.join(map(re.escape, values))})", finding.message)
+    missing = [marker for marker in values if marker not in parts]
+    if missing:
+        raise SystemExit(f"{finding.rule}: the sentence lacks {missing}")
+    return " + ".join(values.get(part, quoted(part)) for part in parts if part)
+
+
+def _ask(*names: str) -> Ask:
+    limits = dict.fromkeys(names, _WRITTEN)
+    [ask] = read(msgspec.convert({"containers": [{"name": "«container»", "resources": {"limits": limits}}]}, PodSpec))
+    return ask
+
+
+def mixed_sentence() -> str:
+    """What is said of a container that asks for two GPU resources: the first and the last of them by name."""
+    first = "variables.mixed[0].gpus.filter(n, variables.mixed[0].gpus.all(m, n <= m))[0]"
+    last = "variables.mixed[0].gpus.filter(n, variables.mixed[0].gpus.all(m, n >= m))[0]"
+    finding = mixed_gpu_resources(_ask(*_NAMES))
+    return sentence(finding, {"«container»": "variables.mixed[0].name", _NAMES[0]: first, _NAMES[1]: last})
+
+
+def shared_sentence() -> str:
+    """What is said of more than one slot, by the kubelet's words on the platform, and by the policy where there is one."""
+    ask = _ask(_NAMES[0])
+    found = "variables.aboveOne[0]"
+    written = f"string({found}.limits[{found}.gpus[0]])"
+    values = {"«container»": f"{found}.name", _NAMES[0]: f"{found}.gpus[0]", _WRITTEN: written}
+    counted = {_COUNT: f"string(quantity({written}).asInteger())"}
+
+    def of(form: Form, policy: Policy, more: Mapping[str, str]) -> str:
+        of_platform = {} if form.platform is Platform.GKE else counted
+        return sentence(shared_request_above_one(ask, ask.amounts[0], form, policy), {**values, **of_platform, **more})
+
+    forms = {
+        "variables.gkeTimeSharing": Form(sharing=Sharing.TIME_SLICING, platform=Platform.GKE),
+        "variables.gke": Form(sharing=Sharing.MPS, platform=Platform.GKE),
+        "": Form(sharing=Sharing.ANY),
+    }
+    named = Policy("«policy»", (Form(),))
+    lines = []
+    for condition, form in forms.items():
+        of_named = of(form, named, {"«policy»": "variables.policy"})
+        by_policy = f"variables.policy == {quoted(ANY)} ? {of(form, ANY_POLICY, {})} : {of_named}"
+        lines.append(f"{condition} ? ({by_policy}) :" if condition else f"({by_policy})")
+    return "\n".join(lines)
+
+
+# --- the policy -----------------------------------------------------------------------------------------------------
+
+
+def variables() -> Iterator[tuple[str, str, str]]:
+    """Name, comment and CEL of each variable; each may use those before it, and `variables.policy` and what the chart adds."""
+    gpu, sharing, clients, product = quoted(GPU), quoted(GKE_SHARING), quoted(GKE_CLIENTS), quoted(PRODUCT)
+    gke_values = [GKE_STRATEGIES[means] for means in (Sharing.TIME_SLICING, Sharing.MPS)]
+    time_sharing, mps = (quoted(value) for value in gke_values)
+    if read_product("A-SHARED")[2] is not True or read_product("-SHARED")[2] is not False:
+        raise SystemExit("shared products are no longer named as the CEL reads them")
+    yield (
+        "asks",
+        "Each container that asks for GPUs. Kubernetes itself sees to it that requests say the same as limits.",
+        f"""((has(object.spec.initContainers) ? object.spec.initContainers : []) +
+(has(object.spec.containers) ? object.spec.containers : []))
+.filter(c, has(c.resources) && has(c.resources.limits))
+.map(c, {{'name': dyn(c.name), 'limits': dyn(c.resources.limits), 'gpus': dyn(c.resources.limits.filter(n,
+  n.matches(r'{resource_pattern()}') &&
+  quantity(string(c.resources.limits[n])).isGreaterThan(quantity('0'))))}})
+.filter(ask, size(ask.gpus) > 0)""",
+    )
+    yield "mixed", f"Rule {Rule.MIXED_GPU_RESOURCES}.", "variables.asks.filter(ask, size(ask.gpus) > 1)"
+    yield (
+        "selected",
+        "nodeSelector, as the requirements of a node affinity are written.",
+        """has(object.spec.nodeSelector) ? object.spec.nodeSelector.map(key,
+  {'key': dyn(key), 'operator': dyn('In'), 'values': dyn([object.spec.nodeSelector[key]])}) : []""",
+    )
+    yield (
+        "terms",
+        "The terms of the required node affinity that match anything.",
+        f"""has(object.spec.affinity) && has(object.spec.affinity.nodeAffinity) && has({_REQUIRED}) ?
+{_REQUIRED}.nodeSelectorTerms.filter(term,
+  (has(term.matchExpressions) && size(term.matchExpressions) > 0) ||
+  (has(term.matchFields) && size(term.matchFields) > 0)) : []""",
+    )
+    yield (
+        "alternatives",
+        "The requirements on a node's labels: a list for each term, for terms are alternatives.",
+        """size(variables.terms) == 0 ? [variables.selected] : variables.terms.map(term, variables.selected +
+  (has(term.matchExpressions) ? term.matchExpressions.map(e, {'key': dyn(e.key), 'operator': dyn(e.operator),
+    'values': dyn(has(e.values) ? e.values : [])}) : []))""",
+    )
+    mentions = f"e.key in {listed(GKE_KEYS)}"
+    yield (
+        "saysGke",
+        "Whether anything is said of GKE's labels.",
+        f"variables.alternatives.exists(a, a.exists(e, {mentions}))",
+    )
+    perhaps = " ||\n".join(
+        [f"!{admits_none('a', sharing)}", *(admits("a", sharing, each) for each in (time_sharing, mps))]
+    )
+    counted = f"!{admits_none('a', clients)} && (\n{perhaps})"
+    yield (
+        "gkeShared",
+        "Whether GKE's labels say sharing, or only how many share.",
+        f"variables.saysGke && (\n{every_alternative(says_shared('a', sharing, gke_values))} ||\n{every_alternative(counted)})",
+    )
+    only = f"!{admits_none('a', sharing)} && {admits('a', sharing, time_sharing)} &&\n!{admits('a', sharing, mps)}"
+    yield (
+        "gkeTimeSharing",
+        "GKE's time-sharing refuses a second slot whatever a policy raises.",
+        f"variables.saysGke ? {every_alternative(only)} :\nvariables.policy.matches(r'^gke-(.+-)?{gke_values[0]}-[0-9]+$')",
+    )
+    yield "gke", "Whose kubelet would speak.", "variables.saysGke || variables.policy.startsWith('gke-')"
+    # Where every form is permitted, slices among them are no way out: the pod may still land on a shared GPU.
+    slice_of = f"(variables.policy == {quoted(ANY)} && v.matches(r'.-MIG-{PROFILE}$'))"
+    shared_product = (
+        f"a.exists(r, r.key == {product} && r.operator == 'In' &&\n"
+        f"  r.values.exists(v, v.matches('.-SHARED$') && {admits('a', product, 'v')}) &&\n"
+        f"  r.values.all(v, v.matches('.-SHARED$') || {slice_of} ||\n    !{admits('a', product, 'v')}))"
+    )
+    yield "sharedProduct", "Whether only products are selected that are shared.", every_alternative(shared_product)
+    strategy = says_shared("a", f"ask.gpus[0] + {quoted(_STRATEGY)}", SHARED_STRATEGIES, ("none",))
+    says_how = listed((*GKE_KEYS, strategy_label(None), PRODUCT))
+    yield (
+        "silent",
+        "Whether the pod asks for plain GPUs, and says nothing of how they are handed out.",
+        f"""variables.asks.all(ask, ask.gpus.all(n, n == {gpu})) && !variables.alternatives.exists(a, a.exists(e,
+  e.key in {says_how}))""",
+    )
+    yield (
+        "aboveOne",
+        f"Rule {Rule.SHARED_REQUEST_ABOVE_ONE}: by the policy, by the resource's name, or by the nodes that are selected.",
+        f"""variables.asks.filter(ask, size(ask.gpus) == 1 &&
+  quantity(string(ask.limits[ask.gpus[0]])).isGreaterThan(quantity('1')) && (
+  variables.lifted ? ask.gpus[0] == {gpu} && variables.saysGke && variables.gkeTimeSharing :
+  variables.sharesOnly || (variables.sharesFirst && variables.silent) ||
+  ask.gpus[0].endsWith({quoted(_SHARED)}) ||
+  (ask.gpus[0] == {gpu} && (variables.gkeShared || (!variables.saysGke && variables.sharedProduct))) ||
+  ((ask.gpus[0] != {gpu} || !variables.saysGke) && {every_alternative(strategy)})))""",
+    )
+
+
+def validations() -> Iterator[tuple[Rule, str, str]]:
+    """Rule, CEL and the CEL of the sentence of each validation, in the order of the rules."""
+    yield Rule.MIXED_GPU_RESOURCES, "size(variables.mixed) == 0", mixed_sentence()
+    yield Rule.SHARED_REQUEST_ABOVE_ONE, "size(variables.aboveOne) == 0", shared_sentence()
+
+
+def template() -> str:
+    """The text of the chart's file."""
+    lines = [HEAD]
+    lines.append(f'{{{{- define "gpuwarden.sharedValue" -}}}}\n{shared_value_pattern()}\n{{{{- end -}}}}\n\n')
+    lines.append('{{- define "gpuwarden.backstopVariables" -}}\n')
+    for name, comment, cel in variables():
+        lines.append(f"# {comment}\n- name: {name}\n  expression: |-\n{indent(cel, '    ')}\n")
+    lines.append('{{- end -}}\n\n{{- define "gpuwarden.backstopValidations" -}}\n')
+    for rule, cel, message in validations():
+        lines.append(
+            f"# {rule}\n- expression: {cel}\n  reason: Forbidden\n  messageExpression: |-\n{indent(message, '    ')}\n"
+        )
+    lines.append("{{- end -}}\n")
+    return "".join(lines)
+
+
+def main() -> None:
+    """Write the file, or with ``--check`` fail where it is not what would be written."""
+    text = template()
+    if "--check" in sys.argv[1:]:
+        if not TEMPLATE.exists() or TEMPLATE.read_text(encoding="utf-8") != text:
+            raise SystemExit("deploy/chart/templates/_backstop.tpl is not what the rules say; run make manifests")
+        return
+    TEMPLATE.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Pieces of CEL: texts, and what the requirements on a node's labels let through.
+
+The requirements of a pod are lists of ``{key, operator, values}``, one list for each alternative of its node affinity. Mirrors
+Label in webhook/engine/nodes.py, for labels whose values are no numbers.
+"""
+
+import json
+from collections.abc import Sequence
+from textwrap import indent
+
+
+def quoted(text: str) -> str:
+    """A text as CEL."""
+    return f"'{text}'" if "'" not in text and "\\" not in text else json.dumps(text)
+
+
+def listed(values: Sequence[str]) -> str:
+    """Texts as a list of CEL."""
+    return f"[{', '.join(quoted(value) for value in values)}]"
+
+
+def admits(alternative: str, key: str, value: str) -> str:
+    """Whether a node with this value of the label can be chosen. The arguments are CEL."""
+    chosen = f"e.operator == 'In' ? {value} in e.values : e.operator == 'NotIn' ? !({value} in e.values) : e.operator == 'Exists'"
+    return f"{alternative}.all(e, e.key != {key} || ({chosen}))"
+
+
+def admits_none(alternative: str, key: str) -> str:
+    """Whether a node without the label can be chosen."""
+    return f"{alternative}.all(e, e.key != {key} || e.operator in ['NotIn', 'DoesNotExist'])"
+
+
+def says_shared(alternative: str, key: str, shared: Sequence[str], unshared: Sequence[str] = ()) -> str:
+    """Whether only nodes can be chosen whose label has one of the values that mean sharing."""
+    no_other = [
+        f"!{admits_none(alternative, key)}",
+        *(f"!{admits(alternative, key, quoted(value))}" for value in unshared),
+    ]
+    any_of = " ||\n".join(admits(alternative, key, quoted(value)) for value in shared)
+    return " &&\n".join([*no_other, f"({any_of})"])
+
+
+def every_alternative(condition: str) -> str:
+    """Whether a condition on ``a`` holds whichever alternative the scheduler takes."""
+    return f"variables.alternatives.all(a,\n{indent(condition, '  ')})"

@@ -1,0 +1,140 @@
+"""Writes docs/metrics.md from the registry of the running program, so that the page and the code can't drift apart."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client.metrics import MetricWrapperBase
+
+from webhook.adapters.kubernetes.errors import Fault
+from webhook.adapters.metrics import Metrics
+from webhook.application.rotation import Phase
+from webhook.engine.decision import Outcome
+from webhook.engine.findings import Rule, Severity
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "metrics.md"
+HEAD = """<!-- Written by `make docs` from the code; edit hack/metrics_reference.py, not this page. -->
+# Metrics
+
+Every replica answers `/metrics` on its plain port (8080), in Prometheus' text format. All labels are bounded: whatever people
+write into namespaces' labels, the number of series stays. [operations.md](operations.md) tells which of them page and why; the
+chart brings a ServiceMonitor, alert rules and a dashboard (`monitoring` in its values).
+"""
+TAIL = """`path` is where it was decided: `mutate` counts rewrites, `validate` refusals, `advise` templates of workloads. `acted`
+is `true` where an enforce policy decides outside of a dry run. So
+
+- pods rewritten are `path="mutate",outcome="rewritten",acted="true"`,
+- pods refused are `path="validate",outcome="denied",acted="true"`,
+- what a dry run (`install.mode: audit`) would do is `path="mutate",mode="enforce",acted="false"`; of pods that reach GPUs without
+  asking for them only `path="validate"` knows."""
+_MODES = ("enforce", "warn", "audit")
+_BOOLEAN = ("true", "false")
+_FILES = ("configuration", "namespaces", "certificate", "client-ca")
+
+VALUES: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("gpuwarden_decisions", "mode"): _MODES,
+    ("gpuwarden_decisions", "outcome"): tuple(outcome.value for outcome in Outcome),
+    ("gpuwarden_decisions", "path"): ("mutate", "validate", "advise"),
+    ("gpuwarden_decisions", "operation"): ("CREATE", "UPDATE", "other"),
+    ("gpuwarden_decisions", "acted"): _BOOLEAN,
+    ("gpuwarden_findings", "rule"): tuple(rule.value for rule in Rule),
+    ("gpuwarden_findings", "severity"): tuple(severity.value for severity in Severity),
+    ("gpuwarden_findings", "mode"): _MODES,
+    ("gpuwarden_findings", "path"): ("mutate", "validate", "advise"),
+    ("gpuwarden_findings", "acted"): _BOOLEAN,
+    ("gpuwarden_refused", "port"): ("admission", "operations"),
+    ("gpuwarden_reloads", "file"): _FILES,
+    ("gpuwarden_reloads", "result"): ("success", "failure"),
+    ("gpuwarden_reload_failing", "file"): _FILES,
+    ("gpuwarden_reload_success_timestamp_seconds", "file"): _FILES,
+    ("gpuwarden_namespace_watch_failures", "fault"): tuple(fault.value for fault in Fault),
+    ("gpuwarden_namespace_cache_misses", "outcome"): ("found", "not-found", "unavailable"),
+    ("gpuwarden_certificate_expiry_timestamp_seconds", "certificate"): ("leaf", "ca", "next-ca"),
+    ("gpuwarden_certificate_rotation_phase", "phase"): tuple(phase.value for phase in Phase),
+}
+"""Every value that a label can have, by metric and label."""
+
+TEXTS: Mapping[tuple[str, str], str] = {
+    (
+        "gpuwarden_decisions",
+        "policy",
+    ): "the first 100 policies that decide, `other`, or `unreadable` (a label names none)",
+    ("gpuwarden_request_duration_seconds", "path"): "the paths that the port serves, such as `/mutate`",
+    ("gpuwarden_request_duration_seconds", "code"): "HTTP status: 200 for every verdict, a refusal too",
+    ("gpuwarden_refused", "reason"): "which limit or check, in a word",
+    (
+        "gpuwarden_ready",
+        "part",
+    ): "`serving`, `namespaces`, `certificate`; `configuration`, `trust`, `clock`, `client-ca` if used",
+    ("gpuwarden_build_info", "version"): "the version",
+}
+"""What a label says, where its values are no list."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric of ours; ``name`` is without the ``_total`` that counters have."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    text: str
+
+    @property
+    def samples(self) -> tuple[str, ...]:
+        """The names of its samples."""
+        if self.kind == "counter":
+            return (f"{self.name}_total",)
+        if self.kind == "histogram":
+            return tuple(f"{self.name}_{part}" for part in ("bucket", "count", "sum"))
+        return (self.name,)
+
+
+def metrics() -> list[Metric]:
+    """Every metric of ours, in the order in which they are made."""
+    made = [one for one in vars(Metrics()).values() if isinstance(one, MetricWrapperBase)]
+    return [Metric(one._name, str(one._type), tuple(one._labelnames), one._documentation) for one in made]  # noqa: SLF001 - the library shows labels on samples only, and there are none yet
+
+
+def page() -> Iterator[str]:
+    """The page's lines."""
+    yield HEAD
+    yield "| metric | type | labels | what it says |"
+    yield "|---|---|---|---|"
+    for metric in metrics():
+        name = metric.samples[0] if metric.kind == "counter" else metric.name
+        labels = ", ".join(f"`{label}`" for label in metric.labels) or "none"
+        yield f"| `{name}` | {metric.kind} | {labels} | {metric.text} |"
+    yield ""
+    yield "Besides, the `process_…` and `python_…` metrics of every Python program: memory, processor time, open files, start."
+    yield ""
+    yield "## Labels"
+    yield ""
+    yield "| metric | label | values |"
+    yield "|---|---|---|"
+    for metric in metrics():
+        for label in metric.labels:
+            yield f"| `{metric.name}` | `{label}` | {_values(metric.name, label)} |"
+    yield ""
+    yield TAIL
+
+
+def _values(metric: str, label: str) -> str:
+    if known := VALUES.get((metric, label)):
+        return ", ".join(f"`{value}`" for value in known)
+    return TEXTS[metric, label]
+
+
+def main() -> None:
+    """Write the page, or with ``--check`` fail where it is not what would be written."""
+    text = "\n".join(page()) + "\n"
+    if "--check" in sys.argv[1:]:
+        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
+            raise SystemExit("docs/metrics.md is not what the code says; run make docs")
+        return
+    PAGE.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

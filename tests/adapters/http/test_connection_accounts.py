@@ -1,0 +1,76 @@
+"""What connections are counted with: when all have gone, however they went, nothing is left of them."""
+
+import asyncio
+import socket
+import time
+from contextlib import suppress
+
+import pytest
+import trustme
+
+from tests.adapters.http.support import GOOD, Serving, running
+from tests.wire import PATIENCE, request
+
+HALF = request("/mutate", content_length="300000") + b" " * 200_000
+WAYS = {
+    "answered": request("/mutate", GOOD),
+    "half a head": GOOD[:20],
+    "half a body": HALF,
+    "malformed": b"\0noise\r\n\r\n",
+    "too large": request("/mutate", content_length="100000000") + b" " * 100_000,
+    "head too large": request("/mutate", x="y" * 100_000),
+    "pipelined": request("/mutate", GOOD) * 20,
+    "too many pipelined": request("/mutate", method="GET") * 200,
+    "half a body behind others": request("/mutate", GOOD) * 3 + HALF,
+    "broken chunks": request("/mutate", content_length="", transfer_encoding="chunked") + b"4\r\n{}  \r\nzz\r\n",
+    "unknown path": request("/nothing", GOOD),
+}
+
+
+async def answer(_body: bytes) -> bytes:
+    return b"{}"
+
+
+def left(server: Serving) -> tuple[int, int, int]:
+    """Connections, bytes that they hold, and tasks."""
+    inner = server.listener._server
+    loop = inner.servers[0]._loop  # type: ignore[attr-defined]  # ours
+    return len(inner._crowd), inner._crowd.held, len(asyncio.all_tasks(loop))
+
+
+def wait_until_nothing_is_left(server: Serving, tasks: int) -> None:
+    until = time.monotonic() + PATIENCE
+    while left(server) != (0, 0, tasks):
+        assert time.monotonic() < until, left(server)
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("secure", [True, False], ids=["TLS", "plain"])
+def test_when_all_have_gone_nothing_is_left(authority: trustme.CA, *, secure: bool) -> None:
+    with running(authority if secure else None, {"/mutate": answer}) as server:
+        server.ask(request("/mutate", GOOD))
+        wait_until_nothing_is_left(server, left(server)[2])
+        tasks = left(server)[2]
+        for sent in WAYS.values():
+            for _ in range(3):
+                with server.connect() as wire, suppress(OSError):
+                    wire.send(sent)
+        for said in (b"", b"\x16", b"noise"):
+            with socket.create_connection(("127.0.0.1", server.listener.port), timeout=PATIENCE) as raw:
+                raw.sendall(said)
+        wait_until_nothing_is_left(server, tasks)
+
+
+def test_what_is_under_way_is_counted(authority: trustme.CA) -> None:
+    """The control: what is sent of a body is held, and let go when it is answered."""
+    with running(authority, {"/mutate": answer}) as server, server.connect() as wire:
+        wire.send(HALF)
+        until = time.monotonic() + PATIENCE
+        while left(server)[1] < 200_000:
+            assert time.monotonic() < until, left(server)
+            time.sleep(0.02)
+        wire.send(b" " * 100_000)
+        assert wire.reply().code == 200
+        connections, held, _ = left(server)
+        assert connections == 1
+        assert held < 200_000, "no more than TLS keeps room for"

@@ -1,0 +1,134 @@
+"""The connections of a port: who is let in, and who goes when there is no more room."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from webhook.adapters.http.crowd import Crowd, Guest
+from webhook.adapters.http.limits import Limits
+from webhook.adapters.http.refusals import Refusals
+
+
+@dataclass(eq=False)
+class Someone:
+    """A guest who does as a test says."""
+
+    since: float = 0.0
+    held: int = 0
+    waits: bool = True
+    late: str = ""
+    client: tuple[str, int] | None = None
+    dropped: bool = False
+
+    def overdue(self, now: float) -> str:
+        return self.late
+
+    def drop(self) -> None:
+        self.dropped = True
+
+
+@dataclass
+class House:
+    """A crowd with room for three guests and ten bytes."""
+
+    noted: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        refusals = Refusals("test", lambda _port, reason: self.noted.append(reason))
+        self.crowd = Crowd(Limits(connections=3, memory=10), refusals, lambda: 100.0)
+
+    def with_guests(self, *guests: Guest) -> None:
+        for guest in guests:
+            self.crowd.add(guest)
+            self.crowd.held += guest.held
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+def test_while_there_is_room_nobody_goes(house: House) -> None:
+    guests = Someone(), Someone()
+    house.with_guests(*guests)
+
+    assert house.crowd.has_room()
+    assert not any(guest.dropped for guest in guests)
+    assert house.noted == []
+
+
+def test_for_one_too_many_the_one_goes_that_has_waited_longest(house: House) -> None:
+    middle, first, last = Someone(2.0), Someone(1.0), Someone(3.0)
+    house.with_guests(middle, first, last)
+
+    assert house.crowd.has_room()
+    assert [guest.dropped for guest in (first, middle, last)] == [True, False, False]
+    assert house.noted == ["connections"]
+    assert len(house.crowd) == 2
+
+
+def test_who_is_being_answered_stays_however_old(house: House) -> None:
+    busy, waiting = Someone(1.0, waits=False), Someone(2.0)
+    house.with_guests(busy, waiting, Someone(3.0))
+
+    assert house.crowd.has_room()
+    assert (busy.dropped, waiting.dropped) == (False, True)
+
+
+def test_when_all_are_being_answered_nobody_is_let_in(house: House) -> None:
+    house.with_guests(*(Someone(waits=False) for _ in range(3)))
+
+    assert not house.crowd.has_room()
+
+
+def test_for_memory_the_one_goes_that_holds_some_and_has_waited_longest(house: House) -> None:
+    idle, slow, asking = Someone(1.0), Someone(2.0, held=6), Someone(3.0, held=6)
+    house.with_guests(idle, slow, asking)
+
+    assert house.crowd.has_memory(asking)
+    assert (idle.dropped, slow.dropped, asking.dropped) == (False, True, False)
+    assert house.noted == ["memory"]
+    assert house.crowd.held == 6
+
+
+def test_nobody_is_cut_off_for_who_alone_asks_for_too_much(house: House) -> None:
+    busy, asking = Someone(1.0, held=1, waits=False), Someone(2.0, held=10)
+    house.with_guests(busy, asking)
+
+    assert not house.crowd.has_memory(asking)
+    assert not busy.dropped
+
+
+def test_what_is_released_is_released_once(house: House) -> None:
+    guest = Someone(held=6)
+    house.with_guests(guest)
+
+    house.crowd.release(guest)
+    house.crowd.discard(guest)
+    house.crowd.discard(guest)
+
+    assert house.crowd.held == 0
+
+
+def test_who_waited_too_long_is_swept_out_and_told_apart_from_who_was_merely_idle(house: House) -> None:
+    slow, idle, other = Someone(late="head-timeout"), Someone(late="idle"), Someone()
+    house.with_guests(slow, idle, other)
+
+    house.crowd.sweep()
+
+    assert [guest.dropped for guest in (slow, idle, other)] == [True, True, False]
+    assert house.noted == ["head-timeout"], "that an idle connection ends is nobody's fault"
+
+
+def test_without_descriptors_somebody_of_the_larger_crowd_goes_first() -> None:
+    large, small = House(), House()
+    small.crowd = Crowd(small.crowd.limits, small.crowd.refusals, neighbour=large.crowd)
+    there, here = Someone(), Someone()
+    large.with_guests(there)
+    small.with_guests(here)
+
+    small.crowd.free_descriptor()
+    assert (there.dropped, here.dropped) == (True, False)
+    small.crowd.free_descriptor()
+    assert here.dropped
+    small.crowd.free_descriptor()

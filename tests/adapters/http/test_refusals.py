@@ -1,0 +1,45 @@
+"""Refusals: each is counted, few are logged."""
+
+import pytest
+
+from tests.logged import Logged
+from webhook.adapters.http.refusals import Refusals
+
+
+class Hand:
+    """A clock that a test turns."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def hand() -> Hand:
+    return Hand()
+
+
+def test_a_flood_is_one_line_now_and_one_later_with_what_came_between(hand: Hand, logged: Logged) -> None:
+    counted: list[tuple[str, str]] = []
+    refusals = Refusals("admission", lambda *args: counted.append(args), hand)
+
+    for number in range(1000):
+        refusals.note("malformed", f"10.0.0.{number}", "no HTTP")
+    hand.now += 60
+    refusals.note("malformed", "10.0.0.7")
+
+    assert counted == [("admission", "malformed")] * 1001
+    lines = [line for line in logged() if line["event"] == "refused"]
+    assert [(line["count"], line["client"]) for line in lines] == [(1, "10.0.0.0"), (1000, "10.0.0.7")]
+    assert lines[0]["level"] == "warning"
+    assert lines[0]["detail"] == "no HTTP"
+
+
+def test_each_reason_has_lines_of_its_own(hand: Hand, logged: Logged) -> None:
+    refusals = Refusals("admission", lambda _port, _reason: None, hand)
+
+    for reason in ("malformed", "certificate", "malformed"):
+        refusals.note(reason)
+
+    assert [line["reason"] for line in logged() if line["event"] == "refused"] == ["malformed", "certificate"]

@@ -1,0 +1,35 @@
+"""Pods too large to judge: refused by an error, so that each webhook's failurePolicy decides, and where that begins."""
+
+import pytest
+
+from tests.reviews import Webhook, a_container, a_gpu_container, a_pod
+from webhook.application.admission import MOST_ASKING
+from webhook.application.review import ReviewError
+
+
+def with_gpus(count: int) -> dict[str, object]:
+    return a_pod(*(a_gpu_container(name=f"c{number}") for number in range(count)))
+
+
+def test_as_many_containers_with_gpus_as_are_judged_are_judged() -> None:
+    webhook = Webhook("mps")
+
+    assert webhook.mutate(with_gpus(MOST_ASKING)).patch
+    assert webhook.validate(with_gpus(MOST_ASKING)).rules == ["not-rewritten"]
+
+
+@pytest.mark.parametrize("policy", ["mps", "any", "none"])
+def test_one_more_is_judged_by_nobody(policy: str) -> None:
+    webhook = Webhook(policy)
+
+    for judge in (webhook.mutate, webhook.validate):
+        with pytest.raises(ReviewError, match=f"{MOST_ASKING + 1} containers ask for GPUs") as refused:
+            judge(with_gpus(MOST_ASKING + 1))
+        assert refused.value.field == "request.object.spec"
+    assert webhook.notes == []
+
+
+def test_any_number_of_containers_without_gpus_passes() -> None:
+    pod = a_pod(*(a_container(f"c{number}") for number in range(20_000)))
+
+    assert Webhook("mps").validate(pod).allowed

@@ -1,0 +1,135 @@
+"""What another policy would make of a namespace's workloads, one by one, and in how few words it is told."""
+
+from typing import Any
+
+import pytest
+
+from tests.adapters.reports.fleets import owned, seen
+from tests.builders import a_container, a_pod, gpu
+from webhook.application.auditing import Seen
+from webhook.application.configuration import Configuration, Exemptions, Mode
+from webhook.application.restarts import Restarts
+from webhook.engine.policy import Policy, PolicyBook
+
+SHARED = Policy("shared")
+AUDIT = "gpuwarden audit -n team-a --assume 'team-a=shared'"
+
+
+def restarts(*objects: Seen, policy: str = "shared", configuration: Configuration | None = None) -> Restarts:
+    made = Restarts(configuration or Configuration(), "team-a", Policy(policy))
+    for one in objects:
+        made.look(one)
+    return made
+
+
+def warnings(*objects: Seen, policy: str = "shared", configuration: Configuration | None = None) -> list[str]:
+    return restarts(*objects, policy=policy, configuration=configuration).warnings()
+
+
+def rewritten(name: str, kind: str = "Deployment", **fields: Any) -> Seen:
+    return seen(kind=kind, name=name, **fields)
+
+
+def refused(name: str, kind: str = "Deployment", **fields: Any) -> Seen:
+    return seen(a_pod(gpu(2)), kind=kind, name=name, **fields)
+
+
+def test_a_policy_that_changes_nothing_is_worth_no_word() -> None:
+    assert warnings(rewritten("a"), policy="exclusive") == []
+    assert warnings(rewritten("a"), policy="any") == []
+    assert warnings() == []
+    assert warnings(seen(a_pod(a_container("web", {"cpu": "1"})))) == []
+
+
+def test_refused_and_rewritten_are_counted_and_a_few_are_named_with_their_rules() -> None:
+    names = ("e", "d", "c", "b", "a")
+    objects = [*(rewritten(name) for name in names), refused("sweep", "Job"), refused("big"), seen(a_pod(gpu("0.5")))]
+    above_one = "shared-request-above-one"
+    denied = f'Deployment "big" ({above_one}), Deployment "trainer" (not-a-whole-number), Job "sweep" ({above_one})'
+    changed = 'Deployment "a", Deployment "b", Deployment "c" and 2 more'
+    assert warnings(*objects) == [
+        f'namespace "team-a": 3 of 8 workloads with GPUs would be refused at the next restart: {denied}',
+        f'namespace "team-a": 5 of 8 workloads with GPUs would be rewritten at the next restart: {changed}',
+    ]
+
+
+def test_the_only_workload_is_one() -> None:
+    assert warnings(rewritten("a")) == [
+        'namespace "team-a": 1 workload with GPUs would be rewritten at the next restart: Deployment "a"'
+    ]
+
+
+def test_a_thousand_workloads_take_no_more_words() -> None:
+    told = warnings(*(refused(f"w-{number}") for number in range(1000)))
+    assert len(told) == 1
+    assert len(told[0]) < 300
+
+
+def test_the_template_of_a_controller_speaks_for_its_pods() -> None:
+    """A pod was rewritten under the policy before: what it asks for now is not what its successor will ask for."""
+    before = a_pod(gpu(1, "nvidia.com/mig-1g.5gb"))
+    objects = [
+        rewritten("trainer"),
+        seen(kind="ReplicaSet", name="trainer-1", owner=owned("Deployment", "trainer")),
+        *(seen(before, kind="Pod", name=f"p-{n}", owner=owned("ReplicaSet", "trainer-1")) for n in range(3)),
+        seen(before, kind="Pod", name="q", owner=owned("StatefulSet", "s")),
+    ]
+    assert warnings(*objects) == warnings(rewritten("trainer"))
+
+
+def test_a_pod_without_a_controller_speaks_for_itself() -> None:
+    (told,) = warnings(refused("notebook", "Pod"))
+    assert 'Pod "notebook" (shared-request-above-one)' in told
+
+
+def test_pods_of_a_controller_whose_template_nobody_knows_are_one_workload_by_the_worst_of_them() -> None:
+    ray = owned("RayCluster", "ray", "ray.io/v1")
+    objects = [rewritten("head", "Pod", owner=ray), *(refused(f"worker-{n}", "Pod", owner=ray) for n in range(5))]
+    what = 'RayCluster "ray" (shared-request-above-one)'
+    expected = f'namespace "team-a": 1 workload with GPUs would be refused at the next restart: {what}'
+    assert warnings(*objects) == [expected]
+    assert warnings(*reversed(objects)) == [expected]
+
+
+def test_old_revisions_of_a_controller_of_others_do_not_count() -> None:
+    rollout = owned("Rollout", "web", "argoproj.io/v1alpha1")
+    objects = [
+        refused("web-1", "ReplicaSet", owner=rollout, idle=True),
+        rewritten("web-2", "ReplicaSet", owner=rollout),
+    ]
+    (told,) = warnings(*objects)
+    assert told.endswith('would be rewritten at the next restart: Rollout "web"')
+
+
+@pytest.mark.parametrize("kind", ["Pod", "Job", "Deployment"])
+def test_what_has_ended_is_not_looked_at(kind: str) -> None:
+    assert warnings(refused("x", kind, over=True)) == []
+
+
+def test_exempt_workloads_are_neither_refused_nor_rewritten() -> None:
+    configuration = Configuration(exemptions=Exemptions(schedulers=frozenset({"kai-scheduler"})))
+    exempt = seen(a_pod(gpu(2), schedulerName="kai-scheduler"), name="kai")
+    assert warnings(exempt, configuration=configuration) == []
+    (told,) = warnings(exempt, refused("x"), configuration=configuration)
+    assert "1 of 2 workloads" in told
+
+
+def test_a_configured_policy_decides_as_it_is_configured() -> None:
+    book = PolicyBook({"team": Policy("team", max_per_pod=1, permits_any=True)})
+    (told,) = warnings(refused("x"), policy="team", configuration=Configuration(policies=book))
+    assert 'Deployment "x" (per-pod-limit)' in told
+
+
+def test_what_was_not_seen_is_said_with_the_command_that_sees_it() -> None:
+    assert restarts().warnings("out of time") == [
+        f'namespace "team-a": not every workload was looked at (out of time); {AUDIT} tells of all'
+    ]
+    assert restarts(refused("x")).warnings("out of time")[1:] == restarts().warnings("out of time")
+    assert restarts().unseen("too many") == [
+        f'namespace "team-a": its workloads were not looked at (too many); {AUDIT} tells what would change'
+    ]
+
+
+def test_in_audit_mode_nothing_would_be_refused_yet() -> None:
+    (told,) = warnings(refused("x"), configuration=Configuration(mode=Mode.AUDIT))
+    assert told.startswith('namespace "team-a", if mode were enforce: 1 workload with GPUs would be refused')

@@ -1,0 +1,106 @@
+"""The ValidatingAdmissionPolicy and its binding, as the chart renders them: when, for whom, and with what effect."""
+
+import subprocess
+import sys
+
+import pytest
+
+from hack.tools import ROOT
+from tests.builders import Json, a_pod, gpu
+from tests.deploy.backstop.evaluator import Backstop
+from tests.deploy.backstop.stored import stored
+from tests.deploy.chart import Chart, RefusedError, Rendered
+
+ON: Json = {"backstop": {"enabled": True}}
+KINDS = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+TWO_SLOTS = stored(a_pod(gpu(2, "nvidia.com/gpu.shared"))) or {}
+
+
+def test_it_is_off_unless_it_is_switched_on(rendered: Rendered, chart: Chart) -> None:
+    assert [rendered.all(kind) for kind in KINDS] == [[], []]
+    assert [len(chart.render(ON).all(kind)) for kind in KINDS] == [1, 1]
+
+
+@pytest.mark.parametrize("kubernetes", ["1.28.0", "v1.29.9-gke.1", "1.20.2"])
+def test_an_older_kubernetes_is_refused_with_the_reason(chart: Chart, kubernetes: str) -> None:
+    with pytest.raises(
+        RefusedError, match=r"backstop\.enabled: Kubernetes .* has no ValidatingAdmissionPolicy in .* 1\.30"
+    ):
+        chart.render(ON, kubernetes=kubernetes)
+
+
+@pytest.mark.parametrize("kubernetes", ["1.30.0", "v1.30.1-gke.1", "1.36.2"])
+def test_every_version_that_has_it_is_taken(chart: Chart, kubernetes: str) -> None:
+    assert chart.render(ON, kubernetes=kubernetes).the(KINDS[0])["apiVersion"] == "admissionregistration.k8s.io/v1"
+
+
+@pytest.mark.parametrize(
+    ("mode", "actions", "policy"), [("enforce", ["Deny"], "Fail"), ("audit", ["Warn", "Audit"], "Ignore")]
+)
+def test_it_refuses_only_where_gpuwarden_does(chart: Chart, mode: str, actions: list[str], policy: str) -> None:
+    rendered = chart.render({**ON, "install": {"mode": mode}})
+    assert rendered.the(KINDS[1])["spec"] == {"policyName": "gpuwarden", "validationActions": actions}
+    assert rendered.the(KINDS[0])["spec"]["failurePolicy"] == policy
+
+
+def test_it_is_asked_where_the_validating_webhook_is_asked(chart: Chart) -> None:
+    rendered = chart.render({**ON, "webhooks": {"excludedNamespaces": ["ops"]}})
+    webhook = rendered.webhooks["validate.gpuwarden.io"]
+    constraints = rendered.the(KINDS[0])["spec"]["matchConstraints"]
+    assert constraints["namespaceSelector"] == webhook["namespaceSelector"]
+    assert constraints["resourceRules"] == [rule for rule in webhook["rules"] if rule["resources"] == ["pods"]]
+    assert "objectSelector" not in constraints
+
+
+def test_whoever_is_exempt_from_gpuwarden_is_exempt_here(chart: Chart) -> None:
+    exemptions: Json = {
+        "namespaces": ["lab"],
+        "usernames": ['o"brien', "system:serviceaccount:ops:robot"],
+        "runtimeClasses": ["kata"],
+        "schedulers": ["kai-scheduler"],
+    }
+    backstop = Backstop(chart.render({**ON, "config": {"exemptions": exemptions}}))
+
+    def asked(pod: Json = TWO_SLOTS, *, namespace: str = "team", user: str = "someone") -> bool:
+        return backstop.judge(pod, namespace=namespace, user=user).asked
+
+    def with_spec(**fields: str) -> Json:
+        return {**TWO_SLOTS, "spec": {**TWO_SLOTS["spec"], **fields}}
+
+    assert asked()
+    assert asked(namespace="laboratory")
+    assert asked(user="o'brien")
+    assert asked(with_spec(schedulerName="default-scheduler", runtimeClassName="nvidia"))
+    assert not asked(namespace="lab")
+    assert not asked(user='o"brien')
+    assert not asked(with_spec(runtimeClassName="kata"))
+    assert not asked(with_spec(schedulerName="kai-scheduler"))
+    assert not asked({**TWO_SLOTS, "metadata": {"annotations": {"kubernetes.io/config.mirror": "x"}}})
+    assert asked({**TWO_SLOTS, "metadata": {"annotations": {"gpuwarden.io/policy": "any"}}})
+
+
+@pytest.mark.parametrize("empty", [None, []])
+def test_no_exemptions_are_none(chart: Chart, empty: list[str] | None) -> None:
+    nobody = dict.fromkeys(("namespaces", "usernames", "runtimeClasses", "schedulers"), empty)
+    backstop = Backstop(chart.render({**ON, "config": {"exemptions": nobody}}))
+    assert backstop.judge(TWO_SLOTS, namespace="gpu-operator").messages
+
+
+def test_a_pod_without_gpus_is_never_asked_about(chart: Chart) -> None:
+    backstop = Backstop(chart.render(ON))
+    assert not backstop.judge({"metadata": {}, "spec": {"containers": [{"name": "web", "image": "i"}]}}).asked
+    assert backstop.judge(TWO_SLOTS).messages
+
+
+def test_the_configurations_default_policy_holds_where_there_is_no_label(chart: Chart) -> None:
+    backstop = Backstop(chart.render({**ON, "config": {"defaults": {"enforce": "shared"}}}))
+    two = stored(a_pod(gpu(2))) or {}
+    assert backstop.judge(two).messages
+    assert not backstop.judge(two, {"gpuwarden.io/enforce": "exclusive"}).messages
+
+
+def test_the_chart_has_what_the_rules_say_now() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "hack.backstop", "--check"], cwd=ROOT, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,88 @@
+"""The CEL of ``validate-namespace.gpuwarden.io``, evaluated: changes of our labels, and nothing else that befalls a namespace."""
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.deploy.chart import BEFORE_MATCH_CONDITIONS, WITH_MATCH_CONDITIONS, Chart, Json, Rendered
+from tests.deploy.conditions import Asks, conditions_of
+from webhook.engine.labels import AUDIT, ENFORCE, WARN, NamespaceLabels
+
+NAMESPACES = "validate-namespace.gpuwarden.io"
+OURS = (ENFORCE, WARN, AUDIT)
+
+
+@pytest.fixture(scope="session")
+def asks(rendered: Rendered) -> Asks:
+    return conditions_of(rendered.webhooks[NAMESPACES])
+
+
+def a_namespace(labels: Mapping[str, str] | None, **metadata: object) -> Json:
+    found = {} if labels is None else {"labels": dict(labels)}
+    return {"kind": "Namespace", "metadata": {"name": "x", **found, **metadata}, "spec": {"finalizers": ["kubernetes"]}}
+
+
+@pytest.mark.parametrize("key", OURS)
+def test_each_label_is_asked_about_when_it_comes_goes_or_changes(asks: Asks, key: str) -> None:
+    mps, shared, other = a_namespace({key: "mps"}), a_namespace({key: "shared"}), a_namespace({"team": "a"})
+    assert asks(mps, None)
+    assert asks(mps, shared)
+    assert asks(mps, other)
+    assert asks(other, mps)
+    assert asks(a_namespace({key: ""}), other), "an empty value is one that can't be read"
+    assert asks(a_namespace({key: ""}), None)
+    assert asks(a_namespace(None), mps)
+
+
+@pytest.mark.parametrize(
+    ("new", "old"),
+    [
+        (a_namespace({"team": "a"}), None),
+        (a_namespace(None), None),
+        (a_namespace({"team": "b"}), a_namespace({"team": "a"})),
+        (a_namespace({"team": "b"}), a_namespace(None)),
+        (a_namespace(None), a_namespace({"team": "b"})),
+        (a_namespace({ENFORCE: "shraed", "team": "b"}), a_namespace({ENFORCE: "shraed"})),
+        (a_namespace({ENFORCE: "mps"}, finalizers=[]), a_namespace({ENFORCE: "mps"}, finalizers=["x"])),
+        (a_namespace({ENFORCE: "mps"}, deletionTimestamp="2026-01-01T00:00:00Z"), a_namespace({ENFORCE: "mps"})),
+        (a_namespace({"gpuwarden.io/enforced": "b"}), a_namespace({"gpuwarden.io/enforced": "a"})),
+    ],
+)
+def test_nothing_else_of_a_namespace_is_asked_about(asks: Asks, new: Json, old: Json | None) -> None:
+    assert not asks(new, old)
+
+
+some_labels = st.none() | st.dictionaries(
+    st.sampled_from([*OURS, "team"]), st.sampled_from(["", "mps", "shared", "x"]), max_size=4
+)
+
+
+@given(new=some_labels, old=some_labels)
+def test_exactly_what_the_webhook_would_look_at_is_asked_about(
+    asks: Asks, new: dict[str, str] | None, old: dict[str, str] | None
+) -> None:
+    assert asks(a_namespace(new), a_namespace(old)) is (NamespaceLabels.of(new) != NamespaceLabels.of(old))
+
+
+@pytest.mark.parametrize(
+    ("kubernetes", "mode", "policy"),
+    [
+        *((version, "enforce", "Ignore") for version in BEFORE_MATCH_CONDITIONS),
+        *((version, "enforce", "Fail") for version in WITH_MATCH_CONDITIONS),
+        (WITH_MATCH_CONDITIONS[0], "audit", "Ignore"),
+    ],
+)
+def test_it_fails_closed_only_where_no_other_change_can_depend_on_it(
+    chart: Chart, kubernetes: str, mode: str, policy: str
+) -> None:
+    webhook = chart.render({"install": {"mode": mode}}, kubernetes=kubernetes).webhooks[NAMESPACES]
+    assert webhook["failurePolicy"] == policy
+    assert ("matchConditions" in webhook) is (kubernetes in WITH_MATCH_CONDITIONS)
+
+
+@pytest.mark.parametrize(("setting", "policy"), [("enabled", "Fail"), ("disabled", "Ignore")])
+def test_that_follows_the_setting_and_not_the_version_alone(chart: Chart, setting: str, policy: str) -> None:
+    rendered = chart.render({"webhooks": {"matchConditions": setting}}, kubernetes="1.27.0")
+    assert rendered.webhooks[NAMESPACES]["failurePolicy"] == policy

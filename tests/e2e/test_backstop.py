@@ -1,0 +1,183 @@
+"""The chart's ValidatingAdmissionPolicy on a real API server, alone: no replica of gpuwarden runs and no webhook is asked.
+
+It needs Kubernetes 1.30; on the older control plane these tests are skipped, and tests/deploy/backstop/ evaluates the same
+expressions elsewhere.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from tests.builders import GKE_CLIENTS, GKE_SHARING, STRATEGY, a_pod, affinity, gpu, judge, messages
+from tests.deploy.backstop.conftest import CONFIGURED, configured
+from tests.deploy.backstop.test_verdicts import ABOVE_ONE, MIXED, UNTOUCHED
+from tests.deploy.chart import Chart
+from tests.e2e.cluster import ControlPlane
+from tests.e2e.fleet import MERGE_PATCH
+from tests.e2e.installation import VALUES, label_by_hand, render
+from tests.e2e.namespaces import Namespaces
+from tests.e2e.objects import ENFORCE, Json
+from tests.e2e.waiting import wait_for
+
+pytestmark = pytest.mark.e2e
+
+KINDS = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+API = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/gpuwarden"
+BY_US = "ValidatingAdmissionPolicy 'gpuwarden' with binding 'gpuwarden' denied request: "
+REFUSED = a_pod(gpu("2", "nvidia.com/gpu.shared"))
+
+
+def sendable(pod: Json) -> Json:
+    """A pod that the API server takes: with names and images."""
+    spec = {**pod["spec"], "automountServiceAccountToken": False, "terminationGracePeriodSeconds": 0}
+    for section in ("containers", "initContainers"):
+        listed = [{**one, "image": "example.test/train"} for one in spec.get(section) or []]
+        if listed:
+            spec[section] = listed
+    return {**pod, "apiVersion": "v1", "kind": "Pod", "spec": spec}
+
+
+def create(control_plane: ControlPlane, namespace: str, pod: Json) -> httpx.Response:
+    """Create a pod as a dry run: all admission, nothing stored."""
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    return control_plane.api.post(path, params={"dryRun": "All"}, json=sendable(pod))
+
+
+def said(answer: httpx.Response) -> str:
+    """The sentence of a refusal by the policy; empty when the pod was let through."""
+    if answer.status_code == httpx.codes.CREATED:
+        return ""
+    assert answer.status_code == httpx.codes.FORBIDDEN, answer.text
+    before, by_us, sentence = answer.json()["message"].partition(BY_US)
+    assert by_us, before
+    return str(sentence)
+
+
+@pytest.fixture(scope="module")
+def backstop(control_plane: ControlPlane, chart: Chart, module_namespaces: Namespaces) -> Iterator[ControlPlane]:
+    """The policy and its binding, applied; the API server acts by them when this returns."""
+    if control_plane.version < (1, 30):
+        pytest.skip("ValidatingAdmissionPolicy v1 came with Kubernetes 1.30")
+    values = {**VALUES, "backstop": {"enabled": True}, "config": {"policies": CONFIGURED}}
+    rendered = render(control_plane, chart, values)
+    objects = [o for o in rendered.objects if o["kind"] in KINDS]
+    manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+    label_by_hand(control_plane, "kube-system")
+    applied = control_plane.kubectl("apply", "-f", "-", stdin=manifest)
+    assert applied.returncode == 0, applied.stderr
+    try:
+        namespace = module_namespaces.make()
+        wait_for("the policy to act", lambda: said(create(control_plane, namespace, REFUSED)))
+        yield control_plane
+    finally:
+        control_plane.kubectl("delete", "--ignore-not-found", "-f", "-", stdin=manifest)
+
+
+@pytest.fixture(scope="module")
+def unlabelled(backstop: ControlPlane, module_namespaces: Namespaces) -> str:
+    return module_namespaces.make()
+
+
+def test_the_api_server_finds_nothing_wrong_with_the_expressions(backstop: ControlPlane) -> None:
+    def checked() -> Json | None:
+        status: Json = backstop.get(API).get("status", {})
+        return status if "observedGeneration" in status else None
+
+    status = wait_for("the type check", checked)
+    assert status is not None
+    assert "expressionWarnings" not in status.get("typeChecking", {})
+
+
+@pytest.mark.parametrize("pod", UNTOUCHED)
+def test_what_no_hard_rule_speaks_of_is_created(backstop: ControlPlane, unlabelled: str, pod: Json) -> None:
+    assert said(create(backstop, unlabelled, pod)) == ""
+
+
+@pytest.mark.parametrize("pod", [*MIXED, *ABOVE_ONE])
+def test_what_a_hard_rule_refuses_is_refused_in_the_engines_words(
+    backstop: ControlPlane, unlabelled: str, pod: Json
+) -> None:
+    sentence = said(create(backstop, unlabelled, pod))
+    assert sentence
+    ours = messages(judge(pod, "any"))[0]
+    canonical = all(text not in str(pod) for text in ("2k", "1Ki", "000000"))  # as the API server writes it, 2k is 2k
+    if canonical and len(pod["spec"]["containers"][0]["resources"]["limits"]) < 3:
+        assert sentence == ours
+
+
+def test_the_rest_that_the_engine_refuses_everywhere_kubernetes_refuses_by_itself(
+    backstop: ControlPlane, unlabelled: str
+) -> None:
+    """``not-a-whole-number`` and ``limits-requests-differ`` need no backstop."""
+    for resources in (
+        {"limits": {"nvidia.com/gpu": "1500m"}},
+        {"limits": {"nvidia.com/gpu.shared": "2"}, "requests": {"nvidia.com/gpu.shared": "1"}},
+        {"requests": {"nvidia.com/gpu": "1"}},
+    ):
+        answer = create(backstop, unlabelled, a_pod({"name": "train", "resources": resources}))
+        assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY, answer.text
+
+
+@pytest.mark.parametrize("policy", ["shared", "mps", "gke-mps-4", "exclusive", "any", *CONFIGURED])
+def test_the_namespaces_policy_is_heard(
+    backstop: ControlPlane, make_namespace: Callable[..., str], policy: str
+) -> None:
+    namespace = make_namespace({ENFORCE: policy})
+    pods = [
+        a_pod(gpu("1")),
+        a_pod(gpu("2")),
+        a_pod(gpu("4", "nvidia.com/gpu.shared")),
+        a_pod(gpu("2"), nodeSelector={STRATEGY: "mps"}),
+        a_pod(gpu("2"), nodeSelector={GKE_SHARING: "time-sharing", GKE_CLIENTS: "4"}),
+        a_pod(gpu("2"), affinity=affinity([(STRATEGY, "In", "none")])),
+    ]
+    for pod in pods:
+        decision = judge(pod, configured(policy) if policy in CONFIGURED else policy)
+        if said(create(backstop, namespace, pod)):
+            assert decision.denials or decision.edits, pod
+        else:
+            assert "shared-request-above-one" not in [finding.rule.value for finding in decision.denials], pod
+
+
+def test_an_exempt_pod_is_left_alone(backstop: ControlPlane, unlabelled: str) -> None:
+    exempt = {**REFUSED, "spec": {**REFUSED["spec"], "schedulerName": "kai-scheduler"}}
+    assert said(create(backstop, unlabelled, exempt)) == ""
+    assert said(create(backstop, unlabelled, REFUSED)) != ""
+
+
+def test_a_long_node_affinity_stays_within_the_api_servers_budget(backstop: ControlPlane, unlabelled: str) -> None:
+    values = [*(f"value-{number}" for number in range(5)), "mps"]
+    terms = [[(key, "In", *values) for key in (STRATEGY, "a", "b", "c", "d")] for _ in range(1000)]
+    assert said(create(backstop, unlabelled, a_pod(gpu("1"), affinity=affinity(*terms)))) == ""
+    assert said(create(backstop, unlabelled, a_pod(gpu("2"), affinity=affinity(*terms)))) != ""
+
+
+def test_the_audit_log_says_which_rule_refused(backstop: ControlPlane, unlabelled: str) -> None:
+    assert said(create(backstop, unlabelled, REFUSED))
+
+    def told() -> set[str | None]:
+        events = [event for event in backstop.audit_events() if event["objectRef"].get("namespace") == unlabelled]
+        return {event.get("annotations", {}).get("gpuwarden/refused-by") for event in events}
+
+    wait_for("the audit log", lambda: "shared-request-above-one" in told())
+
+
+def test_in_audit_mode_it_only_warns(backstop: ControlPlane, unlabelled: str) -> None:
+    """As the chart binds it then; tests/deploy/backstop/ has that it does."""
+    binding = f"{API.rpartition('policies')[0]}policybindings/gpuwarden"
+
+    def bind(*actions: str) -> None:
+        change = {"spec": {"validationActions": list(actions)}}
+        backstop.api.patch(binding, json=change, headers=MERGE_PATCH).raise_for_status()
+
+    bind("Warn", "Audit")
+    try:
+        wait_for("the warning", lambda: not said(create(backstop, unlabelled, REFUSED)))
+        warned = create(backstop, unlabelled, REFUSED).headers["Warning"]
+        assert "is more than one slot of a shared GPU" in warned
+        assert "Warning" not in create(backstop, unlabelled, a_pod(gpu("1"))).headers
+    finally:
+        bind("Deny")
+        wait_for("the refusal", lambda: said(create(backstop, unlabelled, REFUSED)))

@@ -1,0 +1,138 @@
+"""Scenario: whoever writes a namespace's label is told at once: of a mistyped value, and of what it will do to what runs."""
+
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from tests.e2e.cluster import ControlPlane
+from tests.e2e.fleet import MERGE_PATCH
+from tests.e2e.installation import Installation
+from tests.e2e.namespaces import Namespaces
+from tests.e2e.objects import ENFORCE, GPU, create, deployment, pod, pod_spec, stateful_set
+from tests.e2e.telling import tell
+
+pytestmark = pytest.mark.e2e
+
+AUDIT = "gpuwarden.io/audit"
+MISTYPED = "shraed"
+MATCH_CONDITIONS_SINCE = (1, 28)
+
+
+@pytest.fixture(scope="module")
+def mistyped_before(control_plane: ControlPlane) -> Iterator[str]:
+    """A namespace that had a label that can't be read before gpuwarden was there."""
+    with Namespaces(control_plane) as namespaces:
+        yield namespaces.make_bare({ENFORCE: MISTYPED})
+
+
+@pytest.fixture(scope="module")
+def serving(mistyped_before: str, installation: Installation) -> Installation:
+    """Gpuwarden, installed after that."""
+    assert mistyped_before
+    return installation
+
+
+@pytest.fixture
+def team(control_plane: ControlPlane, serving: Installation, make_namespace: Callable[..., str]) -> str:
+    """A namespace without labels, in which three workloads ask for GPUs and one does not."""
+    assert serving.replicas
+    namespace = make_namespace()
+    none = pod_spec("cpu")
+    create(
+        control_plane,
+        namespace,
+        deployment(pod_spec(GPU, count=2), "pair"),
+        stateful_set(pod_spec(GPU), "single"),
+        pod(pod_spec(GPU), "notebook"),
+        deployment(none, "web"),
+    )
+    return namespace
+
+
+def label(control_plane: ControlPlane, *arguments: str) -> tuple[int, str, str]:
+    done = control_plane.kubectl("label", "--overwrite", "namespace", *arguments)
+    return done.returncode, done.stdout, done.stderr
+
+
+def labels_of(control_plane: ControlPlane, namespace: str) -> dict[str, str]:
+    found: dict[str, str] = control_plane.get(f"/api/v1/namespaces/{namespace}")["metadata"].get("labels") or {}
+    return found
+
+
+@pytest.mark.usefixtures("serving")
+@pytest.mark.parametrize("key", [ENFORCE, "gpuwarden.io/warn", AUDIT])
+def test_a_mistyped_policy_is_refused_with_the_one_that_was_meant(
+    control_plane: ControlPlane, make_namespace: Callable[..., str], key: str
+) -> None:
+    namespace = make_namespace({ENFORCE: "mps"})
+    code, _, said = label(control_plane, namespace, f"{key}={MISTYPED}")
+    tell(said)
+    assert code != 0
+    assert f'metadata.labels[{key}]: "{MISTYPED}" is not a policy; did you mean "shared"?' in said
+    assert labels_of(control_plane, namespace).get(key) == ("mps" if key == ENFORCE else None)
+
+
+@pytest.mark.usefixtures("serving")
+def test_a_new_namespace_with_a_mistyped_policy_is_not_made(control_plane: ControlPlane) -> None:
+    body = {"metadata": {"generateName": "e2e-", "labels": {ENFORCE: MISTYPED}}}
+    answer = control_plane.api.post("/api/v1/namespaces", json=body)
+    assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY, answer.text
+    assert 'did you mean "shared"' in answer.json()["message"]
+
+
+@pytest.mark.usefixtures("serving")
+def test_a_mistyped_policy_from_before_stands_in_nobodys_way_and_can_be_mended(
+    control_plane: ControlPlane, mistyped_before: str
+) -> None:
+    assert label(control_plane, mistyped_before, "team=vision", f"{AUDIT}=shared")[0] == 0
+    assert labels_of(control_plane, mistyped_before)[ENFORCE] == MISTYPED
+    assert label(control_plane, mistyped_before, f"{ENFORCE}=shard")[0] != 0, "one that can't be read for another"
+    assert label(control_plane, mistyped_before, f"{ENFORCE}=shared")[0] == 0
+
+
+def test_a_relabel_tells_which_workloads_would_be_refused_and_which_rewritten(
+    control_plane: ControlPlane, team: str
+) -> None:
+    code, _, said = label(control_plane, team, f"{ENFORCE}=shared")
+    tell(said)
+    assert code == 0
+    refused = 'refused at the next restart: Deployment "pair" (shared-request-above-one)'
+    rewritten = 'rewritten at the next restart: Pod "notebook", StatefulSet "single"'
+    assert said.splitlines() == [
+        f'Warning: namespace "{team}": 1 of 3 workloads with GPUs would be {refused}',
+        f'Warning: namespace "{team}": 2 of 3 workloads with GPUs would be {rewritten}',
+    ]
+    assert label(control_plane, team, "team=vision")[2] == "", "of a change that leaves the policy as it is"
+    assert label(control_plane, team, f"{ENFORCE}=any")[2] == "", "of a policy that changes nothing"
+
+
+def test_all_namespaces_can_be_tried_at_once_as_a_dry_run(control_plane: ControlPlane, team: str) -> None:
+    code, out, said = label(control_plane, "--all", "--dry-run=server", f"{ENFORCE}=exclusive")
+    tell(said)
+    assert code == 0, said
+    assert f"namespace/{team} labeled" in out
+    assert said == "", "nobody would be changed by what they have already"
+    code, out, said = label(control_plane, "--all", "--dry-run=server", f"{ENFORCE}=none")
+    tell(said)
+    assert code == 0, said
+    assert f'namespace "{team}": 3 of 3 workloads with GPUs would be refused at the next restart: ' in said
+    assert "not looked at" not in said
+    assert ENFORCE not in labels_of(control_plane, team)
+
+
+def test_while_nobody_answers_no_other_change_of_a_namespace_is_kept_from_anybody(
+    control_plane: ControlPlane, serving: Installation, team: str
+) -> None:
+    with serving.down("/validate-namespace"), Namespaces(control_plane) as namespaces:
+        assert label(control_plane, team, "team=vision")[0] == 0
+        patched = control_plane.api.patch(
+            f"/api/v1/namespaces/{team}", json={"metadata": {"finalizers": None}}, headers=MERGE_PATCH
+        )
+        assert patched.status_code == httpx.codes.OK, patched.text
+        namespaces.make_bare({"team": "new"})
+        code, _, said = label(control_plane, team, f"{ENFORCE}=shared")
+        closed = control_plane.version >= MATCH_CONDITIONS_SINCE
+        assert (code != 0) is closed, said
+        assert label(control_plane, "kube-system", f"{ENFORCE}-")[0] == 0
+    assert label(control_plane, team, f"{ENFORCE}=shared")[0] == 0

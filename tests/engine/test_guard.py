@@ -1,0 +1,353 @@
+"""The guard: ways to GPUs without a request, each with what looks like it and is none."""
+
+# ruff: noqa: S108 - paths are only names here
+
+from typing import Any
+
+import pytest
+
+from tests.builders import (
+    GPU,
+    MIG,
+    MIG_SHARED,
+    SHARED,
+    Json,
+    a_container,
+    a_pod,
+    a_policy,
+    gpu,
+    judge,
+    messages,
+    rewritten,
+    rules,
+    view,
+)
+from webhook.engine import guard
+from webhook.engine.decision import Decision, decide
+from webhook.engine.findings import Severity
+from webhook.engine.policy import VisibleDevices
+from webhook.engine.spelling import DevicePlugin
+
+VISIBLE = "NVIDIA_VISIBLE_DEVICES"
+DENY = a_policy("exclusive", visible_devices=VisibleDevices.DENY)
+SECTIONS = ("containers", "initContainers", "ephemeralContainers")
+
+
+def env(value: Any = None, name: str = VISIBLE, **more: Any) -> list[Json]:
+    return [{"name": name, **({} if value is None else {"value": value}), **more}]
+
+
+def found(pod: Json) -> list[str]:
+    return rules(judge(pod, DENY))
+
+
+def container(section: str, **fields: Any) -> Json:
+    """A pod with a container of these fields in a section."""
+    pod = a_pod(a_container())
+    pod["spec"][section] = [a_container(**fields)]
+    return pod
+
+
+class TestEnv:
+    @pytest.mark.parametrize("value", ["void", "none", "", " void ", None])
+    def test_no_device_is_no_way(self, value: str | None) -> None:
+        assert found(a_pod(a_container(env=env(value)))) == []
+
+    @pytest.mark.parametrize("name", ["CUDA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES", "nvidia_visible_devices"])
+    def test_other_variables_are_none(self, name: str) -> None:
+        assert found(a_pod(a_container(env=env("all", name)))) == []
+
+    @pytest.mark.parametrize("section", SECTIONS)
+    @pytest.mark.parametrize(
+        "value", ["all", "0", "0,1", "GPU-5c1b", "MIG-1", "nvidia.com/gpu=all", "$(V)", "none,all", 0]
+    )
+    def test_any_device_is_one_in_every_kind_of_container(self, section: str, value: Any) -> None:
+        decision = judge(container(section, env=env(value)), DENY)
+
+        assert rules(decision) == ["visible-devices-env"]
+        assert decision.denials[0].path == f"spec.{section}[0].env[0]"
+
+    def test_what_comes_from_elsewhere_can_not_be_known(self) -> None:
+        source = {"configMapKeyRef": {"name": "gpus", "key": "void"}}
+
+        assert found(a_pod(a_container(env=env(valueFrom=source)))) == ["visible-devices-env"]
+        assert found(a_pod(gpu(env=env(valueFrom=source)))) == ["visible-devices-env"]
+
+    @pytest.mark.parametrize("resource", [GPU, SHARED, MIG, MIG_SHARED])
+    def test_a_request_does_not_excuse_it_because_it_wins_over_the_device_plugins(self, resource: str) -> None:
+        pod = a_pod(gpu(1, resource, env=env("all")))
+        decision = judge(
+            pod, a_policy("exclusive", "shared", "mig-1g.5gb", "mig-1g.5gb-shared", visible_devices=VisibleDevices.DENY)
+        )
+
+        assert rules(decision) == ["visible-devices-env"]
+        assert f"overrides what {resource}: 1 is given" in messages(decision)[0]
+
+    def test_of_two_the_harmless_one_does_not_excuse_the_other(self) -> None:
+        assert found(a_pod(a_container(env=[*env("all"), *env("void")]))) == ["visible-devices-env"]
+
+    def test_what_the_policy_itself_adds_is_no_fault(self) -> None:
+        policy = a_policy("exclusive", env={VISIBLE: "0"}, visible_devices=VisibleDevices.DENY)
+
+        assert rewritten(a_pod(), policy)["spec"]["containers"][0]["env"] == env("0")
+        assert rules(judge(a_pod(gpu(env=env("1"))), policy)) == ["visible-devices-env"]
+
+    def test_the_sentence_says_container_and_remedy(self) -> None:
+        assert messages(judge(a_pod(a_container(env=env("0"))), DENY)) == [
+            'container "train": env NVIDIA_VISIBLE_DEVICES=0 reaches GPUs without a request; remove it, or request nvidia.com/gpu'
+        ]
+
+
+class TestCudaVersion:
+    """An image with this variable and neither of two others is an old CUDA image to the toolkit, and sees every GPU."""
+
+    def test_alone_it_is_a_way(self) -> None:
+        assert found(a_pod(a_container(env=env("12.2", "CUDA_VERSION")))) == ["visible-devices-env"]
+        assert found(a_pod(a_container(env=env(None, "CUDA_VERSION", valueFrom={})))) == ["visible-devices-env"]
+        both = [*env("12.2", "CUDA_VERSION"), *env("", "NVIDIA_REQUIRE_CUDA")]
+        assert found(a_pod(a_container(env=both))) == ["visible-devices-env"]
+
+    @pytest.mark.parametrize("beside", [env("void"), env("cuda>=11.0", "NVIDIA_REQUIRE_CUDA"), env("", "CUDA_VERSION")])
+    def test_not_beside_what_takes_its_effect_away(self, beside: list[Json]) -> None:
+        assert found(a_pod(a_container(env=[*env("12.2", "CUDA_VERSION"), *beside]))) == []
+
+    def test_not_beside_a_request_for_which_the_device_plugin_sets_the_other(self) -> None:
+        assert found(a_pod(gpu(env=env("12.2", "CUDA_VERSION")))) == []
+
+
+class TestMount:
+    @pytest.mark.parametrize(
+        "path",
+        ["/data", "/var/run/secrets/kubernetes.io/serviceaccount", "/var/run/nvidia", "/nvidia-container-devices"],
+    )
+    def test_other_places_are_no_way(self, path: str) -> None:
+        assert found(a_pod(a_container(volumeMounts=[{"name": "v", "mountPath": path}]))) == []
+
+    @pytest.mark.parametrize("section", SECTIONS)
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/var/run/nvidia-container-devices/all",
+            "/var/run/nvidia-container-devices/",
+            "/run/nvidia-container-devices/0",
+            "//var/./run//nvidia-container-devices/x/../GPU-1",
+            "var/run/nvidia-container-devices/cdi/nvidia.com/gpu/all",
+        ],
+    )
+    def test_the_place_is_one_however_it_is_written(self, section: str, path: str) -> None:
+        pod = container(section, volumeMounts=[{"name": "v", "mountPath": "/data"}, {"name": "v", "mountPath": path}])
+
+        assert found(pod) == ["visible-devices-mount"]
+
+
+class TestCdiAnnotation:
+    @pytest.mark.parametrize(
+        "annotations", [None, {}, {"cdi.k8s.io/net": "example.com/net=0"}, {"team.io/cdi.k8s.io": "nvidia.com/gpu=0"}]
+    )
+    def test_others_are_no_way(self, annotations: Json | None) -> None:
+        assert found(a_pod(a_container(), annotations=annotations)) == []
+
+    @pytest.mark.parametrize(
+        "value", ["nvidia.com/gpu=all", "example.com/net=0,nvidia.com/gpu=0", "runtime.nvidia.com/gpu=all"]
+    )
+    def test_nvidias_devices_are(self, value: str) -> None:
+        assert found(a_pod(a_container(), annotations={"cdi.k8s.io/a": value})) == ["cdi-annotation"]
+        assert found(a_pod(annotations={"cdi.k8s.io/a": value})) == ["cdi-annotation"]
+
+
+class TestRuntimeClass:
+    @pytest.mark.parametrize("name", ["gvisor", "kata", "nvidiax", "", None])
+    def test_others_are_no_way(self, name: str | None) -> None:
+        assert found(a_pod(a_container(), runtimeClassName=name)) == []
+
+    @pytest.mark.parametrize("name", ["nvidia", "nvidia-cdi", "nvidia-legacy"])
+    def test_nvidias_is_one_without_a_request(self, name: str) -> None:
+        assert found(a_pod(a_container(), runtimeClassName=name)) == ["nvidia-runtime-class"]
+        assert found(a_pod(gpu(0), runtimeClassName=name)) == ["nvidia-runtime-class"]
+
+    def test_the_policys_own_is_one_too(self) -> None:
+        policy = a_policy("exclusive", runtime_class_name="gpus", visible_devices=VisibleDevices.DENY)
+
+        assert rules(judge(a_pod(a_container(), runtimeClassName="gpus"), policy)) == ["nvidia-runtime-class"]
+        assert rewritten(a_pod(), policy)["spec"]["runtimeClassName"] == "gpus"
+
+    @pytest.mark.parametrize("resource", [GPU, SHARED, MIG, MIG_SHARED])
+    def test_with_a_request_of_any_form_it_is_none(self, resource: str) -> None:
+        policy = a_policy("exclusive", "shared", "mig-1g.5gb", "mig-1g.5gb-shared", visible_devices=VisibleDevices.DENY)
+
+        assert rules(judge(a_pod(a_container("a"), gpu(1, resource), runtimeClassName="nvidia"), policy)) == []
+
+
+def mounting(path: str) -> Json:
+    return a_pod(a_container(), volumes=[{"name": "e", "emptyDir": {}}, {"name": "host", "hostPath": {"path": path}}])
+
+
+class TestHostPath:
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/var/log",
+            "/dev/null",
+            "/dev/shm",
+            "/data/dev/nvidia0",
+            "/var/lib/kubelet/pods",
+            "/var/lib/kubelet/pod-resources",
+            "/run/systemd",
+            "/etc/ssl",
+            "/tmp/work",
+            "/opt/nvidia",
+        ],
+    )
+    def test_other_paths_are_no_way(self, path: str) -> None:
+        assert found(mounting(path)) == []
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            *("/dev/nvidia0", "/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-caps/nvidia-cap1", "/dev/nvidia0/"),
+            *("//dev/../dev/nvidia0", "/dev//nvidia0", "/./dev/nvidia0", "dev/nvidia0", "/x/../dev/nvidia0"),
+            *("/", "//", "/.", "/dev", "/dev/", "/run", "/var", "/var/run", "/var/lib", "/var/lib/kubelet", ""),
+            *("/var/lib/kubelet/device-plugins", "/var/lib/kubelet/device-plugins/nvidia-gpu.sock"),
+            *("/var/lib/k0s/kubelet/device-plugins", "/var/lib/kubelet/plugins/gpu.nvidia.com/dra.sock"),
+            *("/run/nvidia/mps", "/var/run/nvidia/driver", "/run/nvidia-persistenced", "/tmp/nvidia-mps", "/tmp"),
+            *("/etc/cdi", "/var/run/cdi/nvidia.yaml", "/var/run/docker.sock", "/run/containerd"),
+        ],
+    )
+    def test_what_leads_to_gpus_is_one_however_it_is_written(self, path: str) -> None:
+        decision = judge(mounting(path), DENY)
+
+        assert rules(decision) == ["gpu-host-path"]
+        assert decision.denials[0].path == "spec.volumes[1].hostPath.path"
+
+    def test_a_request_does_not_excuse_it(self) -> None:
+        assert found(a_pod(volumes=[{"name": "d", "hostPath": {"path": "/dev/nvidia1"}}])) == ["gpu-host-path"]
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_privileged_container_is_a_way(section: str) -> None:
+    assert found(container(section, securityContext={"privileged": True})) == ["privileged-container"]
+    for harmless in ({"privileged": False}, {"privileged": None}, {}, None):
+        assert found(container(section, securityContext=harmless)) == []
+
+
+def test_a_node_of_the_users_choice_is_a_way() -> None:
+    assert found(a_pod(a_container(), nodeName="gpu-1")) == ["node-name-set"]
+    assert found(a_pod(nodeName="gpu-1")) == ["node-name-set"]
+    assert found(a_pod(nodeName="", nodeSelector={"pool": "gpu"})) == []
+
+
+EVERYTHING = a_pod(
+    a_container(env=env("all"), securityContext={"privileged": True}),
+    annotations={"cdi.k8s.io/a": "nvidia.com/gpu=0"},
+    nodeName="n",
+    runtimeClassName="nvidia",
+    volumes=[{"name": "d", "hostPath": {"path": "/dev"}}],
+)
+
+
+class TestEffect:
+    def test_where_any_form_is_permitted_nothing_is_minded(self) -> None:
+        assert judge(EVERYTHING, "any") == Decision()
+
+    @pytest.mark.parametrize("policy", ["exclusive", "shared", "none"])
+    def test_elsewhere_it_is_warned_of(self, policy: str) -> None:
+        decision = judge(EVERYTHING, policy)
+
+        assert len(decision.warnings) == 6
+        assert (decision.denials, decision.edits, decision.asks) == ((), (), ())
+
+    @pytest.mark.parametrize(
+        ("setting", "severities"),
+        [
+            (VisibleDevices.IGNORE, set()),
+            (VisibleDevices.WARN, {Severity.WARN}),
+            (VisibleDevices.DENY, {Severity.DENY}),
+        ],
+    )
+    @pytest.mark.parametrize("forms", [{"permits_any": True}, {}])
+    def test_a_policy_may_say_it(self, setting: VisibleDevices, severities: set[Severity], forms: Json) -> None:
+        decision = judge(EVERYTHING, a_policy(visible_devices=setting, **forms))
+
+        assert {finding.severity for finding in decision.findings} == severities
+        assert {finding.rule for finding in decision.findings} <= guard.RULES
+
+    def test_a_warning_keeps_no_request_from_being_rewritten(self) -> None:
+        decision = judge(a_pod(gpu(env=env("all"))), "mig-1g.5gb")
+
+        assert decision.edits
+        assert rules(decision) == ["visible-devices-env"]
+
+    def test_what_is_refused_is_not_rewritten(self) -> None:
+        decision = judge(a_pod(gpu(env=env("all"))), a_policy("mig-1g.5gb", visible_devices=VisibleDevices.DENY))
+
+        assert decision.edits == ()
+
+    def test_it_is_not_judged_where_the_pod_is_not_final(self) -> None:
+        assert decide(view(EVERYTHING), DENY, DevicePlugin(), guarded=False) == Decision()
+
+    def test_a_mirror_pod_is_left_alone(self) -> None:
+        mirror = {**EVERYTHING, "metadata": {"annotations": {"kubernetes.io/config.mirror": "1"}}}
+
+        assert judge(mirror, DENY) == Decision()
+        assert not guard.sees(view(mirror))
+
+    def test_of_very_many_the_first_are_told(self) -> None:
+        pod = a_pod(*(gpu(name=f"c{number}", env=env("all") * 1000) for number in range(10)))
+
+        assert len([rule for rule in found(pod) if rule == "visible-devices-env"]) == 100
+
+    def test_whatever_is_minded_is_seen_beforehand(self) -> None:
+        assert guard.sees(view(EVERYTHING))
+        assert not guard.sees(view(a_pod()))
+        assert not guard.sees(view({"metadata": {}}))
+        assert list(guard.findings(view({}), [], DENY)) == []
+
+
+class TestNewEphemeralContainers:
+    OLD = a_container("old", securityContext={"privileged": True})
+    NEW = a_container("new", env=env("all"))
+
+    def test_only_the_new_ones_are_judged(self) -> None:
+        before, after = a_pod(ephemeralContainers=[self.OLD]), a_pod(ephemeralContainers=[self.OLD, self.NEW])
+        told = list(guard.of_new_ephemeral_containers(view(after), view(before), DENY))
+
+        assert [(finding.rule.value, finding.path) for finding in told] == [
+            ("visible-devices-env", "spec.ephemeralContainers[1].env[0]")
+        ]
+
+    def test_the_request_of_another_container_is_not_theirs(self) -> None:
+        (finding,) = guard.of_new_ephemeral_containers(view(a_pod(ephemeralContainers=[self.NEW])), view(a_pod()), DENY)
+
+        assert "without a request" in finding.message
+
+    def test_one_under_an_old_name_that_differs_is_new(self) -> None:
+        before = a_pod(ephemeralContainers=[a_container("old")])
+        after = a_pod(ephemeralContainers=[self.OLD])
+
+        assert len(list(guard.of_new_ephemeral_containers(view(after), view(before), DENY))) == 1
+
+    def test_nothing_is_judged_where_it_is_ignored_or_there_is_no_pod(self) -> None:
+        after = view(a_pod(ephemeralContainers=[self.NEW]))
+
+        assert list(guard.of_new_ephemeral_containers(after, view({}), a_policy(permits_any=True))) == []
+        assert list(guard.of_new_ephemeral_containers(view({}), view({}), DENY)) == []
+
+
+class TestOutsideContainers:
+    @pytest.mark.parametrize("section", ["limits", "requests"])
+    @pytest.mark.parametrize("resource", [GPU, SHARED, MIG])
+    def test_a_gpu_of_the_pod_as_a_whole_is_refused(self, section: str, resource: str) -> None:
+        decision = judge(a_pod(a_container(), resources={section: {"cpu": "1", resource: "1"}}), "any")
+
+        assert [(finding.rule.value, finding.path) for finding in decision.denials] == [
+            ("gpu-outside-containers", f"spec.resources.{section}[{resource}]")
+        ]
+
+    def test_so_is_that_of_an_ephemeral_container(self) -> None:
+        decision = judge(a_pod(ephemeralContainers=[a_container(), gpu()]), "any")
+
+        assert decision.denials[0].path == "spec.ephemeralContainers[1].resources.limits[nvidia.com/gpu]"
+
+    @pytest.mark.parametrize("resources", [None, {}, {"limits": None}, {"limits": {"cpu": "1"}}])
+    def test_other_resources_of_a_pod_are_none_of_our_business(self, resources: Json | None) -> None:
+        assert judge(a_pod(a_container(), resources=resources), "any") == Decision()

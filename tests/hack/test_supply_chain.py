@@ -1,0 +1,119 @@
+"""The supply chain as far as files show it: hashes in the lock, the bill of materials, what the image is made of."""
+
+import json
+import re
+import shutil
+import subprocess
+import tomllib
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from referencing import Registry, Resource
+
+from hack.licences import LOCK, installed
+from hack.tools import ROOT
+
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+
+
+@cache
+def bill() -> Any:
+    """What `make sbom` writes: the command stands in the Makefile, and is read from there."""
+    own = ROOT / ".cache/uv/bin/uv"
+    uv = str(own) if own.exists() else shutil.which("uv")
+    assert uv, "no uv: run `make setup`"
+    [options] = re.findall(r"(?m)^\t@\$\(UV\) (export --format cyclonedx.*?) > ", (ROOT / "Makefile").read_text())
+    done = subprocess.run([uv, *options.split()], cwd=ROOT, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+@cache
+def validator() -> jsonschema.Draft7Validator:
+    """CycloneDX' own schema, as its library brings it."""
+    folder = resources.files("cyclonedx.schema._res")
+
+    def read(name: str) -> Any:
+        return json.loads((folder / name).read_text())
+
+    beside = {"spdx.schema.json": "spdx", "jsf-0.82.schema.json": "jsf-0.82"}
+    schema = read("bom-1.5.SNAPSHOT.schema.json")
+    named: list[tuple[str, Resource[Any]]] = []
+    for file, name in beside.items():
+        resource: Resource[Any] = Resource.from_contents(read(f"{name}.SNAPSHOT.schema.json"))
+        named += [(file, resource), (f"http://cyclonedx.org/schema/{file}", resource)]
+        named.append((f"http://cyclonedx.org/schema/{name}.SNAPSHOT.schema.json", resource))
+    registry: Registry[Any] = Registry().with_resources(named)
+    return jsonschema.Draft7Validator(schema, registry=registry)
+
+
+def test_every_locked_package_has_hashes() -> None:
+    packages = tomllib.loads(LOCK.read_text())["package"]
+    files = [
+        file for package in packages for file in (*package.get("wheels", []), *filter(None, [package.get("sdist")]))
+    ]
+    assert len(files) > len(packages)
+    assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", file["hash"]) for file in files)
+    from_elsewhere = [package["name"] for package in packages if "registry" not in package["source"]]
+    assert from_elsewhere == ["gpuwarden"]
+
+
+def test_the_bill_of_materials_is_what_the_standard_says() -> None:
+    validator().validate(bill())
+    assert (bill()["bomFormat"], bill()["specVersion"]) == ("CycloneDX", "1.5")
+
+
+def test_a_bill_that_is_not_is_noticed() -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        validator().validate({**bill(), "components": [{"type": "library"}]})
+
+
+def test_the_bill_lists_what_is_installed_with_hashes_and_nothing_of_the_tests() -> None:
+    components = {component["name"].replace(".", "-"): component for component in bill()["components"]}
+    assert set(installed()) <= set(components)
+    assert not {"pytest", "ruff", "hypothesis", "atheris"} & set(components)
+    for component in components.values():
+        files = component["externalReferences"]
+        assert all(hash_["alg"] == "SHA-256" for file in files for hash_ in file["hashes"])
+        assert component["purl"] == f"pkg:pypi/{component['name']}@{component['version']}"
+
+
+def test_the_image_installs_only_what_is_locked_and_runs_as_nobody() -> None:
+    assert DOCKERFILE.count("uv sync --locked --no-default-groups") == 2
+    assert re.findall(r"(?m)^USER (.*)$", DOCKERFILE) == ["65532:65532"]
+    assert re.findall(r"(?m)^(?:ADD|RUN curl|RUN wget).*$", DOCKERFILE) == []
+    bases = re.findall(r"(?m)^FROM (\S+)", DOCKERFILE)
+    assert bases == ["${PYTHON_IMAGE}"] * 2  # one argument pins both by digest
+
+
+def test_the_image_and_the_makefile_use_the_same_uv() -> None:
+    [made] = re.findall(r"(?m)^UV_VERSION := (\S+)$", (ROOT / "Makefile").read_text())
+    assert re.findall(r"uv==(\S+)", DOCKERFILE) == [made]
+
+
+def test_the_threat_model_names_tests_that_there_are() -> None:
+    """Of each threat it says which test holds it off."""
+    page = (ROOT / "docs/threat-model.md").read_text()
+    named = set(re.findall(r"`((?:tests|fuzz|hack|webhook|deploy|docs)/[\w./-]+)`", page))
+    assert len([name for name in named if name.startswith("tests/")]) > 20
+    assert sorted(name for name in named if not (ROOT / name).exists()) == []
+
+
+def test_the_threat_model_answers_every_threat_of_the_paper() -> None:
+    page = (ROOT / "docs/threat-model.md").read_text()
+    sections = re.split(r"(?m)^### ", page.partition("## The paper's mitigations")[0])[1:]
+    assert [int(section.partition(".")[0]) for section in sections] == list(range(1, 19))
+    for section in sections:
+        answer = section.split("\n", 2)[2]
+        assert answer.startswith(("Mitigated", "Yours", "Accepted")), section
+        assert "Tests:" in answer or answer.startswith(("Yours", "Accepted")), section
+
+
+@pytest.mark.parametrize("name", ["docs/threat-model.md", "docs/backstop.md", "SECURITY.md"])
+def test_links_between_pages_lead_somewhere(name: str) -> None:
+    page = ROOT / name
+    linked = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+    assert sorted(link for link in linked if not Path(page.parent, link).exists()) == []

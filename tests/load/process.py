@@ -1,0 +1,87 @@
+"""A serving process under load: what it uses, whom it refused, and clients that misbehave on loopback."""
+
+import contextlib
+import socket
+import ssl
+import time
+from pathlib import Path
+
+from tests.cli.serving import Served
+from tests.wire import PATIENCE
+
+# Half a client's first words in TLS: the header of a record, and no record.
+HALF_A_HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+
+
+def refused(server: Served, reason: str, port: str = "admission") -> int:
+    """How many were turned away for a reason, by the server's own count."""
+    sample = f'gpuwarden_refused_total{{port="{port}",reason="{reason}"}} '
+    lines = server.ops("/metrics").body.decode().splitlines()
+    return int(sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(sample)))
+
+
+def wait_until_refused(server: Served, reason: str, more_than: int = 0, port: str = "admission") -> None:
+    """Wait for one more to be turned away."""
+    until = time.monotonic() + PATIENCE
+    while refused(server, reason, port) <= more_than:
+        assert time.monotonic() < until, f"nobody was refused for {reason!r}"
+        time.sleep(0.05)
+
+
+def raw(server: Served, port: str = "port") -> socket.socket:
+    """A TCP connection that says nothing."""
+    return socket.create_connection(("127.0.0.1", server.said[port]), timeout=PATIENCE)
+
+
+def hung_up(connection: socket.socket) -> bool:
+    """Whether the server has hung up, without waiting for it."""
+    connection.settimeout(0.0)
+    try:
+        while piece := connection.recv(65536):
+            assert piece
+    except (BlockingIOError, ssl.SSLWantReadError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def seconds_until_hung_up(connection: socket.socket, drip: bytes = b"", pause: float = 0.1) -> float:
+    """Send a byte now and then until the server hangs up; how long that took."""
+    began = time.monotonic()
+    sending = iter(drip)
+    while not hung_up(connection):
+        assert time.monotonic() < began + PATIENCE, "the server never hung up"
+        with contextlib.suppress(OSError):
+            connection.settimeout(PATIENCE)
+            connection.sendall(bytes([byte]) if (byte := next(sending, None)) is not None else b"")
+        time.sleep(pause)
+    return time.monotonic() - began
+
+
+def descriptors(server: Served) -> int:
+    """How many files it has open."""
+    return len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
+
+
+def threads(server: Served) -> int:
+    """How many threads it has."""
+    return int(_status(server, "Threads"))
+
+
+def resident_mib(server: Served) -> float:
+    """How much memory it has now."""
+    return int(_status(server, "VmRSS").split()[0]) / 1024
+
+
+def _status(server: Served, field: str) -> str:
+    lines = Path(f"/proc/{server.pid}/status").read_text().splitlines()
+    return next(line.partition(":")[2].strip() for line in lines if line.startswith(f"{field}:"))
+
+
+def wait_until_descriptors(server: Served, most: int) -> None:
+    """Wait until no more than so many files are open: what was closed takes a turn of the event loop to go."""
+    until = time.monotonic() + PATIENCE
+    while descriptors(server) > most:
+        assert time.monotonic() < until, f"{descriptors(server)} descriptors are open"
+        time.sleep(0.05)

@@ -1,0 +1,121 @@
+"""All connections of a port: how many there are, what they hold, and who goes when there is no more room."""
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Protocol
+
+from webhook.adapters.http.limits import Limits
+from webhook.adapters.http.refusals import Refusals
+
+
+class Guest(Protocol):
+    """A connection, or one that shakes hands."""
+
+    since: float
+    held: int
+    client: tuple[str, int] | None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is its client's turn: to shake hands, to send, to read, or to hang up."""
+
+    def overdue(self, now: float) -> str:
+        """Why it has waited too long; empty when it has not."""
+
+    def drop(self) -> None:
+        """Cut it off, at once."""
+
+
+class Crowd:
+    """The guests. Where there is no room for one more, the one goes that has waited longest for its client.
+
+    The API server's connections are busy or were just now, so they are the last to go: whoever opens connections to
+    keep others out only pushes out its own.
+
+    Attributes:
+        held: bytes that all of them hold.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        refusals: Refusals,
+        clock: Callable[[], float] = monotonic,
+        neighbour: "Crowd | None" = None,
+    ) -> None:
+        """Begin with nobody.
+
+        Args:
+            limits: of this port.
+            refusals: who is told who had to go.
+            clock: seconds.
+            neighbour: a larger crowd of the same process, of which somebody goes first when descriptors run out.
+        """
+        self._neighbour = neighbour
+        self.limits = limits
+        self.refusals = refusals
+        self.clock = clock
+        self.held = 0
+        self._guests: set[Guest] = set()
+
+    def __len__(self) -> int:
+        return len(self._guests)
+
+    def add(self, guest: Guest) -> None:
+        """Let one in."""
+        self._guests.add(guest)
+
+    def discard(self, guest: Guest) -> None:
+        """Forget one, with what it held."""
+        self._guests.discard(guest)
+        self.release(guest)
+
+    def release(self, guest: Guest) -> None:
+        """Count what one held as free."""
+        self.held -= guest.held
+        guest.held = 0
+
+    def has_room(self) -> bool:
+        """Whether one more may come in, after somebody was asked to go if need be."""
+        return len(self._guests) < self.limits.connections or self.make_room("connections")
+
+    def has_memory(self, asking: Guest) -> bool:
+        """Whether ``asking`` may keep what it holds, after others that hold something were cut off if need be."""
+        while self.held > self.limits.memory:
+            others = (guest for guest in self._guests if guest.held and guest.waits and guest is not asking)
+            oldest = min(others, key=lambda guest: guest.since, default=None)
+            if oldest is None:
+                return False
+            self._drop(oldest, "memory")
+        return True
+
+    def make_room(self, reason: str) -> bool:
+        """Cut off whoever has waited longest for its client; whether there was one."""
+        waiting = (guest for guest in self._guests if guest.waits)
+        oldest = min(waiting, key=lambda guest: guest.since, default=None)
+        if oldest is not None:
+            self._drop(oldest, reason)
+        return oldest is not None
+
+    def free_descriptor(self) -> None:
+        """Cut somebody off, because this process may open no more files."""
+        if not (self._neighbour and self._neighbour.make_room("descriptors")):
+            self.make_room("descriptors")
+
+    def sweep(self) -> None:
+        """Cut off who has waited too long. Called about every second; requests need no timers of their own."""
+        now = self.clock()
+        for guest in list(self._guests):
+            if reason := guest.overdue(now):
+                self._drop(guest, reason)
+
+    def _drop(self, guest: Guest, reason: str) -> None:
+        self.discard(guest)
+        guest.drop()
+        if reason != "idle":  # as agreed with every client of HTTP/1.1
+            self.refusals.note(reason, address(guest.client))
+
+
+def address(client: tuple[str, int] | None) -> str:
+    """A client's address, for the log."""
+    return client[0] if client else ""

@@ -1,0 +1,36 @@
+"""What one port takes before it refuses: connections, seconds, bytes."""
+
+from dataclasses import dataclass
+
+# kube-apiserver keeps idle connections for 90 s and does not retry a POST on one that the server closed
+# (net/http DefaultTransport IdleConnTimeout), so the server must be the one that waits longer. That holds for a
+# connection that never carried a request as well: Go dials ahead, and keeps what it did not need.
+KEEP_ALIVE_SECONDS = 130
+MIB = 1024 * 1024
+MAX_LAG_SECONDS = 0.5
+"""How long a turn of the event loop may last before requests are shed (see ``pace``)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The limits of a port.
+
+    Attributes:
+        connections: how many connections may be open; beyond it the one that has waited longest for its client goes.
+        memory: how many bytes all connections together may hold of what they read and have not answered.
+        head_seconds: from a connection to the end of its TLS handshake, and from the first byte of a request to the end
+            of its head. The API server gives up on a handshake after 10 s (net/http TLSHandshakeTimeout).
+        request_seconds: from the first byte of a request until its answer is with the client. The API server waits for
+            no webhook longer than 30 s.
+        idle_seconds: between requests.
+        head_bytes: of a request's line and headers.
+        pipelined: how many requests may wait behind one that is being answered. The API server sends none.
+    """
+
+    connections: int = 500
+    memory: int = 64 * MIB
+    head_seconds: float = 10.0
+    request_seconds: float = 30.0
+    idle_seconds: float = KEEP_ALIVE_SECONDS
+    head_bytes: int = 64 * 1024
+    pipelined: int = 64

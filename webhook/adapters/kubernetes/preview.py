@@ -1,0 +1,187 @@
+"""What a relabelled namespace's workloads would become, read from the API server in the seconds that an admission has.
+
+Gentle to three at once. To the API server: two namespaces at a time, one request after another, small pages. To the
+admission of pods, whose event loop shares one interpreter lock with us: we work in short bursts, and no page takes long to
+decode. And to memory: no more than one page of pods is held.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import structlog
+
+from webhook.adapters.kubernetes.errors import ApiError, Fault
+from webhook.adapters.kubernetes.request import Request
+from webhook.adapters.kubernetes.workload_documents import KINDS, Kind
+from webhook.adapters.kubernetes.workloads import ClusterReader
+from webhook.application.auditing import Seen
+from webhook.application.configuration import Configuration
+from webhook.application.restarts import Restarts
+from webhook.engine.policy import Policy
+
+if TYPE_CHECKING:
+    from webhook.adapters.kubernetes.client import ApiServer
+
+AT_ONCE = 2  # namespaces
+MOST = 3000  # objects of a kind
+PAGE = 100  # objects: some 600 kB of pods, decoded in 1 to 2 ms
+# Seconds of work, and of rest after it.
+BURST, REST = 0.001, 0.001
+OUT_OF_TIME = "out of time"
+
+# Templates first: each is what all pods of a controller are made from. No pod is made from a PodTemplate by itself.
+ORDER = ("Deployment", "StatefulSet", "DaemonSet", "CronJob", "ReplicationController", "Job", "ReplicaSet", "Pod")
+_KINDS = tuple(next(kind for kind in KINDS if kind.name == name) for name in ORDER)
+
+_log = structlog.get_logger("gpuwarden.preview")
+
+
+class WorkloadPreview:
+    """Looks at the workloads of namespaces (``webhook.application.namespace_labels.Preview``). For one event loop.
+
+    Args:
+        api: the API server.
+        configuration: that of the moment.
+        monotonic: seconds of a clock that only goes forward.
+        rest: waits so many seconds, in a thread.
+    """
+
+    def __init__(
+        self,
+        api: "ApiServer",
+        configuration: Callable[[], Configuration],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        rest: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._api = api
+        self._configuration = configuration
+        self._monotonic = monotonic
+        self._rest = rest
+        # Who finds no free thread waits in their queue.
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="preview")
+
+    async def preview(self, namespace: str, policy: Policy, seconds: float) -> list[str]:
+        """Warnings: what would change or be refused at the next restart, and what could not be looked at in time.
+
+        Never raises, and answers within ``seconds`` whatever the API server does.
+        """
+        restarts = Restarts(self._configuration(), namespace, policy)
+        look = _Look(restarts, namespace, self._monotonic() + seconds, self._monotonic, self._rest)
+        try:
+            looking = asyncio.get_running_loop().run_in_executor(self._threads, look.run, self._api)
+        except RuntimeError as error:  # the threads are shut down, or none could be started
+            return restarts.unseen(str(error))
+        done, _ = await asyncio.wait((looking,), timeout=seconds)
+        if done and (bug := looking.exception()):
+            _log.error("preview failed", namespace=namespace, exc_info=bug)
+            return restarts.unseen("an error of gpuwarden's own, see its log")
+        if done:
+            return looking.result()
+        looking.cancel()  # one that waits for a thread; one that has a thread ends in time by itself
+        if not look.begun:
+            return restarts.unseen("other changes of labels took all the time")
+        return restarts.warnings(OUT_OF_TIME)
+
+    def close(self) -> None:
+        """Begin no more; what is under way ends within its time."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class _Look:
+    """One look at one namespace, in a thread.
+
+    Attributes:
+        begun: whether a thread has taken it up.
+    """
+
+    def __init__(
+        self,
+        restarts: Restarts,
+        namespace: str,
+        until: float,
+        monotonic: Callable[[], float],
+        rest: Callable[[float], None],
+    ) -> None:
+        self.begun = False
+        self._missing: list[str] = []  # why not everything was looked at
+        self._forbidden: list[str] = []  # kinds
+        self._restarts = restarts
+        self._namespace = namespace
+        self._until = until
+        self._monotonic = monotonic
+        self._rest = rest
+        self._burst = 0.0
+        self._count = 0
+
+    def run(self, api: "ApiServer") -> list[str]:
+        """Look at every kind, as far as time and bounds allow, and say what was seen."""
+        self.begun = True
+        reader = ClusterReader(_Hurried(api, self._until, self._monotonic), _Silent(), limit=PAGE)
+        try:
+            for kind in _KINDS:
+                self._list(reader, kind)
+        except _OutOfTimeError:
+            self._missing.append(OUT_OF_TIME)
+        except ApiError as error:
+            in_time = self._monotonic() < self._until
+            self._missing.append(f"the API server: {error.fault.replace('-', ' ')}" if in_time else OUT_OF_TIME)
+            _log.warning("preview incomplete", namespace=self._namespace, detail=error.detail)
+        if self._forbidden:
+            self._missing.append(f"gpuwarden may not list {', '.join(self._forbidden)}")
+        return self._restarts.warnings("; ".join(self._missing))
+
+    def _list(self, reader: ClusterReader, kind: Kind) -> None:
+        self._count = 0
+        self._burst = self._monotonic()
+        try:
+            for one in reader.workloads((self._namespace,), self._keep, (kind,)):
+                if one.served:  # only what can't be read comes back: nothing is kept
+                    self._forbidden.append(kind.plural)
+        except _EnoughError:
+            self._missing.append(f"more than {MOST} {kind.plural}")
+
+    def _keep(self, seen: Seen) -> None:
+        now = self._monotonic()
+        if now > self._until:
+            raise _OutOfTimeError
+        if now - self._burst > BURST:
+            self._rest(REST)
+            self._burst = self._monotonic()
+        self._count += 1
+        if self._count > MOST:
+            raise _EnoughError
+        self._restarts.look(seen)
+
+
+class _Hurried:
+    """The API server until a moment; nothing is tried twice."""
+
+    def __init__(self, api: "ApiServer", until: float, monotonic: Callable[[], float]) -> None:
+        self._api = api
+        self._until = until
+        self._monotonic = monotonic
+
+    def call(self, request: Request) -> bytes:
+        left = self._until - self._monotonic()
+        if left <= 0:
+            raise ApiError(Fault.SILENT, f"{request}: out of time")
+        return self._api.call(request, timeout=left)
+
+
+class _Silent:
+    """Nobody watches."""
+
+    def read(self, what: str, done: int, total: int | None) -> None:
+        pass
+
+
+class _EnoughError(Exception):
+    """As many of a kind as are looked at."""
+
+
+class _OutOfTimeError(Exception):
+    """The time is over."""

@@ -1,0 +1,78 @@
+"""What time it is, with the API server as witness against a machine whose clock is grossly wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_RESOLUTION = timedelta(seconds=1)  # of a Date header, RFC 9110, 5.6.7
+
+
+@dataclass(frozen=True, slots=True)
+class _Testimony:
+    said: datetime  # the server's time, somewhere in the second that begins here
+    heard: float  # by the monotonic clock, when its answer had come
+    took: timedelta  # between the question and the answer: how much older it may be
+
+
+class WitnessedClock:
+    """This machine's clock; and where an API server's time contradicts it, the API server's.
+
+    API servers judge the certificates that replicas serve, by their own clocks: a replica whose clock is wrong by more than
+    the settings allow goes by the last ``Date`` of an answer, and the seconds since by the monotonic clock, which does not
+    jump. So it neither signs what nobody accepts nor takes for expired what is not. Who of the two is wrong can't be known
+    (it may be that API server): hence ``doubt``, on the strength of which nothing that other replicas rely on is written.
+
+    Without any testimony (no API server yet, or one that sends no dates) it is this machine's clock, without doubt.
+
+    Args:
+        own: This machine's clock.
+        monotonic: Seconds that never jump, from any origin.
+        tolerance: By how much two machines' clocks may differ.
+    """
+
+    def __init__(
+        self, own: Callable[[], datetime], monotonic: Callable[[], float], tolerance: timedelta = timedelta()
+    ) -> None:
+        self._own = own
+        self._monotonic = monotonic
+        self._tolerance = tolerance
+        self._testimony: _Testimony | None = None
+
+    def witnessed(self, said: datetime, took: float) -> None:
+        """Take an API server's time, from an answer that came just now, so many seconds after the question. Any thread."""
+        self._testimony = _Testimony(said, self._monotonic(), timedelta(seconds=took))
+
+    def __call__(self) -> datetime:
+        """The time, as well as it is known."""
+        own = self._own()
+        off = self._off(own)
+        return own - off if abs(off) > self._tolerance else own
+
+    def offset(self) -> timedelta:
+        """By how much, at the least, this machine's clock is ahead of the API server's; negative when it is behind."""
+        return self._off(self._own())
+
+    def doubt(self) -> str:
+        """Why what is shared with other replicas must not be written by this clock; empty when it may."""
+        off = self.offset()
+        if abs(off) <= self._tolerance:
+            return ""
+        size = timedelta(seconds=round(abs(off).total_seconds()))
+        return (
+            f"this machine's clock is {size} {'ahead of' if off > timedelta() else 'behind'} the API server's, "
+            f"more than the {self._tolerance} that clocks may differ by; set the clocks right (NTP)"
+        )
+
+    def _off(self, own: datetime) -> timedelta:
+        """The smallest difference that the testimony allows."""
+        testimony = self._testimony
+        if testimony is None:
+            return timedelta()
+        earliest = testimony.said + timedelta(seconds=self._monotonic() - testimony.heard)
+        latest = earliest + _RESOLUTION + testimony.took
+        return min(own - earliest, timedelta()) if own < latest else own - latest

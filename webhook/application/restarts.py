@@ -1,0 +1,93 @@
+"""Restarts: what another policy would make of a namespace's workloads when they start anew, judged and told in few words."""
+
+from heapq import nsmallest
+
+from webhook.application.auditing import BETWEEN, Auditor, Owner, Seen, Verdict
+from webhook.application.configuration import Configuration, Mode
+from webhook.application.workloads import WORKLOADS
+from webhook.engine.decision import Outcome
+from webhook.engine.labels import NamespaceLabels
+from webhook.engine.policy import Policy
+
+_NAMED = 3  # workloads a warning names; the audit that it points to lists them all
+
+
+class Restarts:
+    """The workloads of one namespace under a policy, looked at one by one.
+
+    One thread looks; another may ask for the warnings meanwhile. No pod is remembered.
+    """
+
+    def __init__(self, configuration: Configuration, namespace: str, policy: Policy) -> None:
+        """Judge by ``policy``, whatever the namespace's labels say now."""
+        self._namespace = namespace
+        self._policy = policy
+        self._dry = configuration.mode is Mode.AUDIT
+        self._auditor = Auditor(configuration, {namespace: NamespaceLabels(enforce=policy.name)})
+        self._verdicts: dict[tuple[str, str], Verdict] = {}
+
+    def look(self, seen: Seen) -> None:
+        """Judge an object, unless another one speaks for it or nothing will come of it.
+
+        A controller's template speaks for its pods: what is made anew is made from that. So a pod counts only where it has
+        no controller, or one whose template nobody knows (a RayCluster's, say), which is one workload however many pods.
+        """
+        owner = seen.owner
+        if seen.over or (owner and _is_spoken_for(seen, owner)):
+            return
+        verdict = self._auditor.verdict(seen)
+        if verdict is None:
+            return
+        key = (owner.kind, owner.name) if owner and _is_part(seen) else (seen.kind, seen.name)
+        known = self._verdicts.get(key)
+        if known is None or verdict.rank > known.rank:
+            self._verdicts[key] = verdict
+
+    def warnings(self, missing: str = "") -> list[str]:
+        """What is to be said of a change to the policy: nothing where nothing would change.
+
+        Args:
+            missing: why not everything was looked at, if so.
+        """
+        verdicts = list(self._verdicts.items())
+        told = []
+        for outcome, becomes in ((Outcome.DENIED, "refused"), (Outcome.REWRITTEN, "rewritten")):
+            found = [(key, verdict) for key, verdict in verdicts if verdict.outcome is outcome and not verdict.exempt]
+            if found:
+                many = f"{len(found)} of {len(verdicts)} workloads" if len(verdicts) > 1 else "1 workload"
+                names = [_named(*key, verdict) for key, verdict in nsmallest(_NAMED, found, key=lambda one: one[0])]
+                more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+                told.append(
+                    f"{self._subject}: {many} with GPUs would be {becomes} at the next restart: {', '.join(names)}{more}"
+                )
+        if missing:
+            told.append(f"{self._subject}: not every workload was looked at ({missing}); {self._audit} tells of all")
+        return told
+
+    def unseen(self, why: str) -> list[str]:
+        """What is to be said where nothing was looked at."""
+        return [f"{self._subject}: its workloads were not looked at ({why}); {self._audit} tells what would change"]
+
+    @property
+    def _subject(self) -> str:
+        # In audit mode a label does nothing yet: it will when the mode is enforce.
+        return f'namespace "{self._namespace}"' + (", if mode were enforce" if self._dry else "")
+
+    @property
+    def _audit(self) -> str:
+        return f"gpuwarden audit -n {self._namespace} --assume '{self._namespace}={self._policy.name}'"
+
+
+def _is_part(seen: Seen) -> bool:
+    """Whether an object is of a kind that a person knows by its controller."""
+    return seen.kind == "Pod" or seen.kind in BETWEEN
+
+
+def _is_spoken_for(seen: Seen, owner: Owner) -> bool:
+    """Whether its controller's template is looked at in its place, or it is an old revision."""
+    return _is_part(seen) and (owner.kind in WORKLOADS or seen.idle)
+
+
+def _named(kind: str, name: str, verdict: Verdict) -> str:
+    denials = list(dict.fromkeys(finding.rule.value for finding in verdict.findings if finding.denies))
+    return f'{kind} "{name}"' + (f" ({', '.join(denials)})" if denials else "")

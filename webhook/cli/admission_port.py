@@ -1,0 +1,81 @@
+"""Who may call on the ports of the server, and how much of it: from options to limits."""
+
+import resource
+
+from webhook.adapters.http.callers import Callers
+from webhook.adapters.http.crowd import Crowd
+from webhook.adapters.http.limits import MIB, Limits
+from webhook.adapters.http.refusals import Refusals
+from webhook.adapters.metrics import Metrics
+from webhook.adapters.tls.serving import ServingCertificate
+from webhook.cli.options import Options, StartError
+from webhook.cli.reloading import Reload
+
+# Probes, a Prometheus or two, and a person.
+_OPERATIONS_CONNECTIONS = 64
+# For files, the API server, the log, and the event loop's own.
+_OTHER_DESCRIPTORS = 64
+_LEAST_CONNECTIONS = 32
+
+
+def client_authorities(options: Options, serving: ServingCertificate, metrics: Metrics) -> Reload[str] | None:
+    """The file of client authorities, read for the first time; ``None`` where every client may call.
+
+    Raises:
+        StartError: it can't be used, or there are names and no authority to vouch for them.
+    """
+    if options.client_ca_file is None:
+        if options.allowed_cn:
+            raise StartError("--allowed-cn: nobody vouches for a name; give --client-ca-file as well")
+        return None
+    return Reload("client-ca", options.client_ca_file, str, serving.trust_clients, metrics)
+
+
+def callers(options: Options) -> Callers | None:
+    """Who may call by name; ``None`` where TLS alone decides."""
+    return Callers(options.allowed_cn) if options.allowed_cn else None
+
+
+def admission_crowd(options: Options, metrics: Metrics) -> Crowd:
+    """The connections of the TLS port.
+
+    Raises:
+        StartError: this process may open too few files to serve.
+    """
+    limits = Limits(
+        connections=min(options.max_connections, _affordable()),
+        memory=options.max_memory * MIB,
+        head_seconds=options.head_timeout,
+        request_seconds=options.request_timeout,
+    )
+    return Crowd(limits, Refusals("admission", metrics.refused))
+
+
+def operations_crowd(metrics: Metrics, admission: Crowd) -> Crowd:
+    """The connections of the plain port: its own, so that the health of a server that is under attack can be seen."""
+    limits = Limits(connections=_OPERATIONS_CONNECTIONS, memory=MIB, idle_seconds=60)
+    return Crowd(limits, Refusals("operations", metrics.refused), neighbour=admission)
+
+
+def _affordable() -> int:
+    """How many connections there are descriptors for.
+
+    Raises:
+        StartError: too few.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft not in (hard, resource.RLIM_INFINITY):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # what the kernel grants anyway
+        soft = hard
+    if soft == resource.RLIM_INFINITY:
+        return _MANY
+    affordable = soft - _OPERATIONS_CONNECTIONS - _OTHER_DESCRIPTORS
+    if affordable < _LEAST_CONNECTIONS:
+        least = _LEAST_CONNECTIONS + _OPERATIONS_CONNECTIONS + _OTHER_DESCRIPTORS
+        raise StartError(
+            f"this process may open {soft} files; allow it at least {least} (ulimit -n, LimitNOFILE, or the container's)"
+        )
+    return affordable
+
+
+_MANY = 1_000_000

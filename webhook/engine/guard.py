@@ -1,0 +1,128 @@
+"""The guard: whether a pod reaches GPUs without asking for them, or beyond what it asks for."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from webhook.engine.findings import Finding, Rule, Severity
+from webhook.engine.pods import Container, Place, Pod, PodSpec, containers
+from webhook.engine.policy import Policy, VisibleDevices
+from webhook.engine.requests import Ask
+from webhook.engine.rules import misplaced, reaching
+
+RULES = frozenset(
+    {
+        Rule.VISIBLE_DEVICES_ENV,
+        Rule.VISIBLE_DEVICES_MOUNT,
+        Rule.CDI_ANNOTATION,
+        Rule.NVIDIA_RUNTIME_CLASS,
+        Rule.GPU_HOST_PATH,
+        Rule.PRIVILEGED_CONTAINER,
+        Rule.NODE_NAME_SET,
+    }
+)
+"""The rules whose effect is the policy's ``visibleDevices``."""
+
+_VARIABLES = frozenset({reaching.VISIBLE_DEVICES, reaching.CUDA_VERSION})
+_SEVERITIES = {VisibleDevices.WARN: Severity.WARN, VisibleDevices.DENY: Severity.DENY}
+# All are of one severity, and nobody reads so many.
+_MOST = 100
+_EPHEMERAL = "ephemeralContainers"
+
+
+def sees(pod: Pod) -> bool:
+    """Whether there is anything in a pod that a rule here could mind, whatever the policy: cheap, and never too narrow.
+
+    The chart's ``matchConditions`` of ``guard.gpuwarden.io`` say the same in CEL (tests/deploy/test_guard_conditions.py).
+    """
+    spec = pod.spec
+    if spec is None or pod.is_mirror:
+        return False
+    annotations = pod.metadata.annotations if pod.metadata else None
+    return bool(
+        spec.node_name
+        or spec.runtime_class_name
+        or (annotations and any(key.startswith(reaching.CDI_PREFIX) for key in annotations))
+        or (spec.volumes and any(volume.host_path is not None for volume in spec.volumes))
+        or any(_stands_out(container) for _, _, container in containers(spec))
+        or any(map(_stands_out, spec.ephemeral_containers or ()))
+        or any(misplaced.gpu_outside_containers(spec))
+    )
+
+
+def _stands_out(container: Container) -> bool:
+    return bool(
+        (container.env and any(variable.name in _VARIABLES for variable in container.env))
+        or (container.security_context is not None and container.security_context.privileged)
+        or (
+            container.volume_mounts
+            and any("nvidia-container-devices" in mount.mount_path for mount in container.volume_mounts)
+        )
+    )
+
+
+def findings(pod: Pod, asks: Sequence[Ask], policy: Policy) -> Iterator[Finding]:
+    """What the rules find in a pod, the first of very much; nothing where the policy ignores it.
+
+    Args:
+        pod: the pod, or the template of one.
+        asks: its containers that ask for GPUs.
+        policy: its ``guard`` says whether a finding refuses or warns.
+    """
+    severity = _severity(policy)
+    if severity is None or pod.spec is None or not sees(pod):
+        return iter(())
+    return islice(_all(pod, pod.spec, asks, policy, severity), _MOST)
+
+
+def _all(pod: Pod, spec: PodSpec, asks: Sequence[Ask], policy: Policy, severity: Severity) -> Iterator[Finding]:
+    asking = {ask.place: ask for ask in asks}
+    for section, index, container in (*containers(spec), *_ephemeral(spec)):
+        place = Place(section, index)
+        yield from _of_container(place, container, asking.get(place), policy, severity)
+    if pod.metadata and pod.metadata.annotations:
+        yield from reaching.cdi_annotation(pod.metadata.annotations, severity)
+    if spec.runtime_class_name and not asks:
+        found = reaching.nvidia_runtime_class(spec.runtime_class_name, policy, severity)
+        if found:
+            yield found
+    for index, volume in enumerate(spec.volumes or ()):
+        if found := reaching.gpu_host_path(index, volume, severity):
+            yield found
+    if spec.node_name:
+        yield reaching.node_name_set(spec.node_name, severity)
+
+
+def of_new_ephemeral_containers(pod: Pod, before: Pod, policy: Policy) -> Iterator[Finding]:
+    """What the rules find in the ephemeral containers that a pod gets; what it had is not judged again.
+
+    Args:
+        pod: the pod as it is to be.
+        before: the pod as it is.
+        policy: as for ``findings``.
+    """
+    severity = _severity(policy)
+    if severity is None or pod.spec is None:
+        return
+    had = {container.name: container for container in (before.spec and before.spec.ephemeral_containers) or ()}
+    for section, index, container in _ephemeral(pod.spec):
+        if had.get(container.name) != container:
+            yield from _of_container(Place(section, index), container, None, policy, severity)
+
+
+def _severity(policy: Policy) -> Severity | None:
+    """What a finding does; ``None`` where none is wanted."""
+    return _SEVERITIES.get(policy.guard)
+
+
+def _ephemeral(spec: PodSpec) -> Iterator[tuple[str, int, Container]]:
+    for index, container in enumerate(spec.ephemeral_containers or ()):
+        yield _EPHEMERAL, index, container
+
+
+def _of_container(
+    place: Place, container: Container, ask: Ask | None, policy: Policy, severity: Severity
+) -> Iterator[Finding]:
+    yield from reaching.visible_devices_env(place, container, ask, policy, severity)
+    yield from reaching.visible_devices_mount(place, container, severity)
+    if found := reaching.privileged_container(place, container, severity):
+        yield found

@@ -1,0 +1,32 @@
+"""The rule of GPU resources in places where Kubernetes takes none: there they are refused, or silently dropped."""
+
+from collections.abc import Iterator
+
+from webhook.engine.findings import Finding, Rule, deny
+from webhook.engine.pods import PodSpec, Resources
+from webhook.engine.resources import GpuResource, classify
+
+_OF_POD = "Kubernetes takes no GPU for a pod as a whole; write it in the resources of the container that uses it"
+_OF_EPHEMERAL = "Kubernetes gives an ephemeral container no resources; request it in a container of its own pod"
+
+
+def gpu_outside_containers(spec: PodSpec) -> Iterator[Finding]:
+    """GPU resources of the pod as a whole (``spec.resources``, Kubernetes 1.34) or of an ephemeral container.
+
+    validation.go: pod-level resources are cpu, memory and hugepages; ``resources`` of ephemeral containers are forbidden.
+    """
+    if spec.resources is not None:
+        yield from _in(spec.resources, "spec", "pod", "a pod", _OF_POD)
+    for index, container in enumerate(spec.ephemeral_containers or ()):
+        if container.resources is not None:
+            path, who = f"spec.ephemeralContainers[{index}]", f'container "{container.name}"'
+            yield from _in(container.resources, path, who, "an ephemeral container", _OF_EPHEMERAL)
+
+
+def _in(resources: Resources, path: str, who: str, what: str, detail: str) -> Iterator[Finding]:
+    written = [(section, name) for section in ("limits", "requests") for name in getattr(resources, section) or ()]
+    for section, name in written:
+        if isinstance(classify(name), GpuResource):
+            field = f"{path}.resources.{section}[{name}]"
+            yield deny(Rule.GPU_OUTSIDE_CONTAINERS, field, f"{who}: {name} stands in the resources of {what}", detail)
+            return

@@ -1,0 +1,164 @@
+"""Rules of reaching GPUs without asking for them, or beyond what is asked for: each sees one way.
+
+Requests are counted as ``requests.read`` does: shared and MIG resources are requests like any other.
+"""
+
+from collections.abc import Iterator
+
+from webhook.engine.findings import Finding, Rule, Severity
+from webhook.engine.hostpaths import DEVICE_MOUNTS, cleaned, leads_to
+from webhook.engine.pods import Container, Place, Volume
+from webhook.engine.policy import Policy
+from webhook.engine.quantity import shown
+from webhook.engine.requests import Ask
+
+VISIBLE_DEVICES = "NVIDIA_VISIBLE_DEVICES"
+CUDA_VERSION = "CUDA_VERSION"
+CUDA_REQUIREMENT = "NVIDIA_REQUIRE_CUDA"
+CDI_PREFIX = "cdi.k8s.io/"
+NVIDIA_VENDOR = "nvidia.com/"
+# What the toolkit takes for "no device" (nvidia-container-toolkit internal/config/image/devices.go NewVisibleDevices).
+_NOTHING = ("", "void", "none")
+_ASK = "request nvidia.com/gpu"
+
+
+def visible_devices_env(
+    place: Place, container: Container, ask: Ask | None, policy: Policy, severity: Severity
+) -> Iterator[Finding]:
+    """``NVIDIA_VISIBLE_DEVICES`` names GPUs to NVIDIA's container toolkit, requested or not.
+
+    Beside a request it wins over what the device plugin sets: the kubelet puts a plugin's variables before the container's
+    own (pkg/kubelet/kubelet_pods.go GenerateRunContainerOptions), and of equal names the last counts.
+    """
+    for index, variable in enumerate(container.env or ()):
+        if variable.name != VISIBLE_DEVICES:
+            continue
+        value = "" if variable.value is None else str(variable.value).strip()
+        if variable.value_from is not None:
+            fact = f"env {VISIBLE_DEVICES} comes from elsewhere, so it may name any GPU"
+            detail = "remove it, or write the value: void"
+        elif value in _NOTHING or value == policy.env.get(VISIBLE_DEVICES):
+            continue
+        elif ask:
+            fact = f"env {VISIBLE_DEVICES}={shown(value)} overrides what {ask.amounts[0]} is given"
+            detail = "remove it, the device plugin sets it"
+        else:
+            fact = f"env {VISIBLE_DEVICES}={shown(value)} reaches GPUs without a request"
+            detail = f"remove it, or {_ASK}"
+        yield Finding(
+            Rule.VISIBLE_DEVICES_ENV, severity, f"{place.field}.env[{index}]", f"{_name(container)}: {fact}", detail
+        )
+    if not ask and (found := _legacy(place, container, severity)):
+        yield found
+
+
+def _legacy(place: Place, container: Container, severity: Severity) -> Finding | None:
+    """To the toolkit a container with ``CUDA_VERSION`` and neither other variable is an old CUDA image, which sees all GPUs.
+
+    nvidia-container-toolkit internal/config/image/cuda_image.go IsLegacy, DevicesFromEnvvars.
+    """
+    said = {variable.name: variable for variable in container.env or ()}
+    version = said.get(CUDA_VERSION)
+    if version is None or VISIBLE_DEVICES in said or not (version.value or version.value_from):
+        return None
+    requirement = said.get(CUDA_REQUIREMENT)
+    if requirement is not None and requirement.value:
+        return None
+    return Finding(
+        Rule.VISIBLE_DEVICES_ENV,
+        severity,
+        f"{place.field}.env",
+        f"{_name(container)}: env {CUDA_VERSION} without {CUDA_REQUIREMENT} makes NVIDIA's toolkit show it every GPU",
+        f"add {VISIBLE_DEVICES}: void, or {_ASK}",
+    )
+
+
+def visible_devices_mount(place: Place, container: Container, severity: Severity) -> Iterator[Finding]:
+    """Mounts at the place where the toolkit reads them as device names (accept-nvidia-visible-devices-as-volume-mounts)."""
+    for index, mount in enumerate(container.volume_mounts or ()):
+        if cleaned(mount.mount_path).startswith(DEVICE_MOUNTS):
+            yield Finding(
+                Rule.VISIBLE_DEVICES_MOUNT,
+                severity,
+                f"{place.field}.volumeMounts[{index}].mountPath",
+                f"{_name(container)}: mount {shown(mount.mount_path)} names a GPU to NVIDIA's toolkit",
+                f"remove it, or {_ASK}",
+            )
+
+
+def privileged_container(place: Place, container: Container, severity: Severity) -> Finding | None:
+    """A privileged container has every device of its node, whatever it asks for."""
+    if not (container.security_context and container.security_context.privileged):
+        return None
+    return Finding(
+        Rule.PRIVILEGED_CONTAINER,
+        severity,
+        f"{place.field}.securityContext.privileged",
+        f"{_name(container)}: is privileged, so it has every GPU of its node",
+        "remove privileged: true, or use an exempt namespace",
+    )
+
+
+def cdi_annotation(annotations: dict[str, str], severity: Severity) -> Iterator[Finding]:
+    """Annotations by which a runtime injects CDI devices; the vendor is nvidia.com, or a domain below it."""
+    for key, value in annotations.items():
+        if key.startswith(CDI_PREFIX) and NVIDIA_VENDOR in value:
+            yield Finding(
+                Rule.CDI_ANNOTATION,
+                severity,
+                f"metadata.annotations[{shown(key)}]",
+                f"pod: annotation {shown(key)} names {shown(value)} to the container runtime",
+                f"remove it, or {_ASK}",
+            )
+
+
+def nvidia_runtime_class(name: str, policy: Policy, severity: Severity) -> Finding | None:
+    """NVIDIA's runtime without a request: an image's own variables name GPUs to it, and CUDA images name all.
+
+    The names are those of the GPU operator (``nvidia``, ``nvidia-cdi``, ``nvidia-legacy``) and any like them, and the one
+    that the policy itself gives to pods with requests.
+    """
+    if name != "nvidia" and not name.startswith("nvidia-") and name != policy.runtime_class_name:
+        return None
+    return Finding(
+        Rule.NVIDIA_RUNTIME_CLASS,
+        severity,
+        "spec.runtimeClassName",
+        f'pod: runtimeClassName "{shown(name)}" without a GPU request lets an image name GPUs for itself',
+        f"{_ASK}, or remove it",
+    )
+
+
+def gpu_host_path(index: int, volume: Volume, severity: Severity) -> Finding | None:
+    """A ``hostPath`` of device nodes or of sockets that hand them out, or of a directory above them."""
+    if volume.host_path is None:
+        return None
+    path = volume.host_path.path
+    exposed = leads_to(path)
+    if exposed is None:
+        return None
+    return Finding(
+        Rule.GPU_HOST_PATH,
+        severity,
+        f"spec.volumes[{index}].hostPath.path",
+        f"pod: hostPath {shown(path)} leads to {exposed} of the node",
+        "mount less of it, or use an exempt namespace",
+    )
+
+
+def node_name_set(name: str, severity: Severity) -> Finding:
+    """A node chosen by the pod's author: the scheduler counts no GPU for it, and taints keep nothing away.
+
+    The scheduler itself sets ``nodeName`` by the binding subresource, later; DaemonSets place pods by node affinity.
+    """
+    return Finding(
+        Rule.NODE_NAME_SET,
+        severity,
+        "spec.nodeName",
+        f'pod: nodeName "{shown(name)}" bypasses the scheduler, so neither GPUs nor taints are minded',
+        "use a nodeSelector",
+    )
+
+
+def _name(container: Container) -> str:
+    return f'container "{container.name}"'
