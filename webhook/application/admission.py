@@ -1,6 +1,7 @@
 """Admission: a review in, a review out. ``/mutate`` and ``/validate`` are two views of one decision."""
 
-from collections.abc import Awaitable
+from collections.abc import Coroutine
+from typing import Any
 
 import msgspec
 
@@ -84,14 +85,14 @@ class Admission:
         self._namespaces = namespaces
         self._recorder = recorder
 
-    def mutate(self, body: bytes) -> Awaitable[bytes]:
+    def mutate(self, body: bytes) -> Coroutine[Any, Any, bytes]:
         """The patch of the enforce policy, and what the warn and audit policies say of the pod as it arrives.
 
         Never refuses: that is ``validate``'s, on the pod that all webhooks have made together.
         """
         return self._answer(body, final=False)
 
-    def validate(self, body: bytes) -> Awaitable[bytes]:
+    def validate(self, body: bytes) -> Coroutine[Any, Any, bytes]:
         """Refuses what the enforce policy refuses, and what it would still have to rewrite."""
         return self._answer(body, final=True)
 
