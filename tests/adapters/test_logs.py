@@ -38,7 +38,7 @@ def fail(password: str) -> None:
 
 def test_our_lines_and_the_libraries_are_the_same_json(logged: Logged) -> None:
     structlog.get_logger("gpuwarden.test").info("file reloaded", file="namespaces")
-    logging.getLogger("uvicorn.error").warning("Invalid %s", "request")
+    logging.getLogger("some.library").warning("Invalid %s", "request")
 
     ours, theirs = logged()
     assert (ours["event"], ours["level"], ours["logger"], ours["file"]) == (
@@ -47,7 +47,7 @@ def test_our_lines_and_the_libraries_are_the_same_json(logged: Logged) -> None:
         "gpuwarden.test",
         "namespaces",
     )
-    assert (theirs["event"], theirs["level"], theirs["logger"]) == ("Invalid request", "warning", "uvicorn.error")
+    assert (theirs["event"], theirs["level"], theirs["logger"]) == ("Invalid request", "warning", "some.library")
     assert ours["timestamp"].endswith("Z")
     assert ours["timestamp"] <= theirs["timestamp"]
 
