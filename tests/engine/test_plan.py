@@ -68,6 +68,30 @@ def test_a_pod_that_says_anything_of_them_is_read_whole(fields: Json) -> None:
     assert constraints(spec_of(a_pod(**fields)), LABELS_OF_FORMS) is not NOTHING_SAID
 
 
+def test_pods_that_select_the_same_labels_of_forms_share_what_they_say() -> None:
+    strategy = {"nvidia.com/gpu.sharing-strategy": "mps"}
+    one = constraints(spec_of(a_pod(nodeSelector={**ELSEWHERE, **strategy})), LABELS_OF_FORMS)
+    other = constraints(spec_of(a_pod(nodeSelector=strategy)), LABELS_OF_FORMS)
+    assert one is other
+    assert one.shared
+    assert one.selector == strategy
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param({"nodeSelector": {f"nvidia.com/{i}": "x" for i in range(5)}}, id="many labels"),
+        pytest.param({"nodeSelector": {"nvidia.com/gpu.product": "x" * 64}}, id="a long value"),
+        pytest.param(
+            {"nodeSelector": {"nvidia.com/gpu.product": "x"}, "affinity": affinity([("zone", "In", "a")])},
+            id="terms too",
+        ),
+    ],
+)
+def test_what_few_pods_say_alike_is_not_remembered(fields: Json) -> None:
+    assert not constraints(spec_of(a_pod(**fields)), LABELS_OF_FORMS).shared
+
+
 @pytest.mark.parametrize("plugin", [DevicePlugin(), DevicePlugin(rename_by_default=False)])
 @pytest.mark.parametrize("platform", Platform)
 @pytest.mark.parametrize("sharing", Sharing)
@@ -96,10 +120,13 @@ def test_pods_that_ask_alike_share_a_plan_whatever_else_they_are() -> None:
     assert the_plan(a_container(requests={GPU: 1})) is not one
 
 
-def test_a_plan_is_made_for_a_pod_that_says_something_of_the_nodes_and_not_remembered() -> None:
+def test_pods_share_a_plan_where_they_select_alike_and_none_where_their_terms_speak_of_the_nodes() -> None:
     selecting = {"nvidia.com/gpu.product": "A100"}
+    terms = affinity([("nvidia.com/gpu.count", "Exists")])
 
-    assert the_plan(gpu(), nodeSelector=selecting) is not the_plan(gpu(), nodeSelector=selecting)
+    assert the_plan(gpu(), nodeSelector=selecting) is the_plan(gpu(), nodeSelector=selecting)
+    assert the_plan(gpu(), nodeSelector=selecting) is not the_plan(gpu(), nodeSelector={"nvidia.com/gpu.product": "L4"})
+    assert the_plan(gpu(), affinity=terms) is not the_plan(gpu(), affinity=terms)
 
 
 def test_a_pod_that_asks_in_many_ways_is_not_remembered() -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from math import inf
 
 from webhook.engine.pods import Expression, PodSpec, Term
@@ -76,7 +77,12 @@ class NodeConstraints:
     looked at.
 
     People may write thousands of terms and values, so everything here takes time in proportion to what they wrote.
+
+    Attributes:
+        shared: one object stands for every pod that says the same, so that what follows from it can be remembered by it.
     """
+
+    shared = False
 
     def __init__(self, spec: PodSpec, *, without: Iterable[str] = ()) -> None:
         """Read a spec, as if the keys in ``without`` stood nowhere in it."""
@@ -132,23 +138,46 @@ class NodeConstraints:
         return any(label.admits(value) for label in self.labels(key))
 
 
-NOTHING_SAID = NodeConstraints(PodSpec())
-"""What a pod says that leaves every node open. Nothing changes it, so there is one."""
+class _Shared(NodeConstraints):
+    """What many pods say alike. Nothing changes it."""
+
+    shared = True
+
+
+NOTHING_SAID: NodeConstraints = _Shared(PodSpec())
+"""What a pod says that leaves every node open."""
+
+# Longer selectors are not remembered, so that what is remembered stays small; a label's value has at most 63 characters.
+_MOST_KEYS = 4
+_LONGEST_VALUE = 63
 
 
 def constraints(spec: PodSpec, prefixes: tuple[str, ...]) -> NodeConstraints:
-    """What a pod says about labels that begin with one of some prefixes.
+    """What a pod says about labels that begin with one of some prefixes, for whoever asks for no other label.
 
-    Whoever asks for no other label may take ``NOTHING_SAID`` for a pod that says nothing of these: the rest of its selectors
-    and terms leaves open what it says of no label, unless no node matches them at all.
+    Its other selectors and terms leave open what it says of these, unless no node matches the terms at all. So pods that select
+    the same labels of these share one answer: those that say nothing of them, and those that select one form, as they do
+    when they have been rewritten.
     """
-    if spec.node_selector and any(key.startswith(prefixes) for key in spec.node_selector):
-        return NodeConstraints(spec)
+    selector = spec.node_selector
+    said = [pair for pair in selector.items() if pair[0].startswith(prefixes)] if selector else []
     terms = spec.terms
-    if not terms:
+    if terms and (
+        any(e.key.startswith(prefixes) for term in terms for e in term.match_expressions or ())
+        or all(term.matches_nothing for term in terms)
+    ):
+        return NodeConstraints(spec)
+    if not said:
         return NOTHING_SAID
-    said = any(e.key.startswith(prefixes) for term in terms for e in term.match_expressions or ())
-    return NodeConstraints(spec) if said or all(term.matches_nothing for term in terms) else NOTHING_SAID
+    # Each term is an alternative of its own then, in which nodeSelector holds.
+    if terms or len(said) > _MOST_KEYS or any(len(value) > _LONGEST_VALUE for _, value in said):
+        return NodeConstraints(spec)
+    return _selecting(tuple(said))
+
+
+@lru_cache(maxsize=256)
+def _selecting(selector: tuple[tuple[str, str], ...]) -> NodeConstraints:
+    return _Shared(PodSpec(node_selector=dict(selector)))
 
 
 def _integer(text: str) -> int | None:

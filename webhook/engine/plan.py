@@ -7,7 +7,7 @@ import msgspec
 
 from webhook.engine.choice import Choice, choose
 from webhook.engine.judging import judge, refusal
-from webhook.engine.nodes import NOTHING_SAID, NodeConstraints
+from webhook.engine.nodes import NodeConstraints
 from webhook.engine.policy import Policy
 from webhook.engine.requests import Ask, Kind, one_of
 from webhook.engine.rewriting import Respelling, respell
@@ -40,18 +40,13 @@ def plan_for(
         asks: its containers that ask for GPUs, well-formed or not.
         policy: the policy.
         plugin: the device plugin's settings.
-        nodes: what it says about the nodes of forms. Plans are remembered for pods that say nothing of them.
+        nodes: what it says about the nodes of forms. Plans are remembered for pods that share what they say.
         host_ipc: whether it has the host's IPC namespace.
     """
     kinds = tuple({ask.kind: None for ask in asks})
-    if nodes is NOTHING_SAID and len(kinds) <= _MOST_KINDS:
-        return _remembered(kinds, policy, plugin, host_ipc)
+    if nodes.shared and len(kinds) <= _MOST_KINDS:
+        return _remembered(kinds, policy, plugin, nodes, host_ipc)
     return _made(kinds, policy, plugin, nodes, host_ipc)
-
-
-@lru_cache(maxsize=1024)
-def _remembered(kinds: tuple[Kind, ...], policy: Policy, plugin: DevicePlugin, host_ipc: bool) -> Plan:  # noqa: FBT001 - the cache's key
-    return _made(kinds, policy, plugin, NOTHING_SAID, host_ipc)
 
 
 def _made(
@@ -59,7 +54,7 @@ def _made(
     policy: Policy,
     plugin: DevicePlugin,
     nodes: NodeConstraints,
-    host_ipc: bool,  # noqa: FBT001 - as above
+    host_ipc: bool,  # noqa: FBT001 - the cache's key
 ) -> Plan:
     """The plan for one container of each kind: rules judge containers by what they ask for."""
     asks = [one_of(kind) for kind in kinds]
@@ -70,3 +65,6 @@ def _made(
     respelling = Respelling() if policy.permits_any else respell(choices, nodes, plugin)
     found = judge(wellformed, by_name, respelling, policy, nodes, host_ipc=host_ipc)
     return Plan(by_name, respelling, quiet=not found and len(wellformed) == len(asks))
+
+
+_remembered = lru_cache(maxsize=1024)(_made)
