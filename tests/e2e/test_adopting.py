@@ -21,8 +21,9 @@ from tests.e2e.fleet import Fleet
 from tests.e2e.gpuwarden import PROGRAM
 from tests.e2e.installation import Installation, render
 from tests.e2e.namespaces import Namespaces
-from tests.e2e.objects import GPU, deployment, pod_spec
+from tests.e2e.objects import GPU, SHARED, deployment, limits_of, pod_spec
 from tests.e2e.post_render import with_urls
+from tests.e2e.running import probe
 from tests.e2e.telling import tell
 from tests.e2e.waiting import wait_for
 
@@ -59,14 +60,14 @@ def teams(
 
 
 def audit(control_plane: ControlPlane, teams: dict[str, tuple[Team, str]], *options: str) -> dict[str, str]:
-    """What the command says of each workload of the teams, as ``namespace/Kind/name``."""
+    """What the command says of each workload of the teams that asks for GPUs, as ``namespace/Kind/name``."""
     command = [str(PROGRAM), "audit", "-o", "json", f"--kubeconfig={control_plane.kubeconfig()}", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode in {0, 1}, done.stderr
     return {
         f"{line['namespace']}/{line['kind']}/{line['name']}": line["decision"]
         for line in json.loads(done.stdout)["objects"]
-        if line["namespace"] in teams and not line["exempt"]
+        if line["namespace"] in teams and line["asks"] and not line["exempt"]
     }
 
 
@@ -94,6 +95,7 @@ def test_what_audit_says_is_what_happens(
     manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": with_urls(enforced.objects, installation.urls)})
     assert control_plane.kubectl("apply", "-f", "-", stdin=manifest).returncode == 0
     installation.reconfigure(enforced)
+    wait_for("gpuwarden to enforce", lambda: limits_of(probe(control_plane).json()) == [{SHARED: "1"}])
     for name, (_, policy) in teams.items():
         label(control_plane, name, "enforce", policy)
     labelled = audit(control_plane, teams)

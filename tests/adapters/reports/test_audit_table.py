@@ -34,6 +34,15 @@ def test_what_changes_has_a_line_with_its_reason_and_its_pods() -> None:
     assert "3 workloads ask for GPUs, with 2 running pods: 1 refused, 1 rewritten, 1 unchanged, 0 exempt" in text
 
 
+def test_workloads_that_only_reach_gpus_are_not_said_to_ask_for_them() -> None:
+    pod = a_pod({"name": "agent", "securityContext": {"privileged": True}})
+    made = judged([seen(pod, kind="DaemonSet", name="agent")], labelled(team_a="shared"))
+
+    told = squeezed(shown(reported(made)))
+    assert "1 workload asks for GPUs, or reaches them otherwise, with 0 running pods" in told
+    assert "4 workloads ask for GPUs, or reach them otherwise" in squeezed(shown(reported([*made, *three()])))
+
+
 def test_what_stays_has_a_line_only_when_asked_for() -> None:
     assert "Deployment llama" not in shown(reported(three()))
     assert "Deployment llama" in shown(reported(three()), everything=True)

@@ -118,6 +118,13 @@ class AuditReport(Part):
         """Whether nothing is missing."""
         return not any(problem.fatal for problem in self.problems)
 
+    @property
+    def otherwise(self) -> str:
+        """What to add to "ask for GPUs" where some workloads are only told of for reaching GPUs without asking."""
+        if all(line.asks for line in self.objects):
+            return ""
+        return f", or {'reaches' if len(self.objects) == 1 else 'reach'} them otherwise"
+
 
 def audit_report(  # noqa: PLR0913 - the parts of one document
     rows: Sequence[Row],

@@ -141,7 +141,8 @@ def _summary(report: AuditReport) -> Text:
         (f"{unread} not read", "red" if unread else "dim"),
     ]
     workloads = "workload asks" if tally.sum == 1 else "workloads ask"
-    summary = Text(f"{tally.sum} {workloads} for GPUs, with {pods.sum} running {'pod' if pods.sum == 1 else 'pods'}: ")
+    running = "running pod" if pods.sum == 1 else "running pods"
+    summary = Text(f"{tally.sum} {workloads} for GPUs{report.otherwise}, with {pods.sum} {running}: ")
     summary.append_text(Text(", ").join(Text(words, style=style) for words, style in parts))
     looked_at = sum(report.totals.seen.values())
     return summary.append(f"; {looked_at} {'object' if looked_at == 1 else 'objects'} looked at", style="dim")
