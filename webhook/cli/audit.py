@@ -28,6 +28,7 @@ from webhook.application.auditing import Auditor
 from webhook.application.configuration import Configuration
 from webhook.cli.audit_input import FILES, Gathered, Labels, from_cluster, from_files
 from webhook.cli.audit_writing import Unreadable, write_reports
+from webhook.cli.cluster_options import ContextOption, KubeconfigOption
 from webhook.cli.judging import (
     EXIT_REFUSED,
     EXIT_USAGE,
@@ -79,12 +80,8 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             "--namespaces", help="With files: namespaces and their labels, as kubectl get namespaces -o yaml prints."
         ),
     ] = None,
-    kubeconfig: Annotated[
-        Path | None, typer.Option(envvar="GPUWARDEN_KUBECONFIG", help="Kubeconfig of the cluster; as in kubectl.")
-    ] = None,
-    context: Annotated[
-        str | None, typer.Option(envvar="GPUWARDEN_CONTEXT", help="Context of the kubeconfig, as in kubectl.")
-    ] = None,
+    kubeconfig: KubeconfigOption = None,
+    context: ContextOption = None,
     output: Annotated[
         Output | None,
         typer.Option("--output", "-o", help="table: for people; html: a page to look at; the others for programs."),

@@ -18,6 +18,7 @@ from webhook.adapters.reports import table
 from webhook.adapters.reports.progress import ProgressBar
 from webhook.application.diagnosis.diagnose import diagnose
 from webhook.application.diagnosis.results import Status
+from webhook.cli.cluster_options import ContextOption, KubeconfigOption
 from webhook.cli.doctor_facts import gather
 from webhook.cli.judging import load_configuration, usage_error
 
@@ -50,12 +51,8 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         Path | None,
         typer.Option(help="Configuration file, instead of the installed one (which a ConfigMap holds)."),
     ] = None,
-    kubeconfig: Annotated[
-        Path | None, typer.Option(envvar="GPUWARDEN_KUBECONFIG", help="Kubeconfig of the cluster; as in kubectl.")
-    ] = None,
-    context: Annotated[
-        str | None, typer.Option(envvar="GPUWARDEN_CONTEXT", help="Context of the kubeconfig, as in kubectl.")
-    ] = None,
+    kubeconfig: KubeconfigOption = None,
+    context: ContextOption = None,
     output: Annotated[
         Output, typer.Option("--output", "-o", help="table: for people; json: for programs.")
     ] = Output.TABLE,
