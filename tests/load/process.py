@@ -7,10 +7,25 @@ import time
 from pathlib import Path
 
 from tests.cli.serving import Served
-from tests.wire import PATIENCE
+from tests.reviews import a_pod, a_review, encode, read_answer
+from tests.wire import PATIENCE, request
+
+GOOD = request("/mutate", encode(a_review(a_pod())))
 
 # Half a client's first words in TLS: the header of a record, and no record.
 HALF_A_HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+
+
+def answers(server: Served) -> None:
+    """Require that a review on a connection of its own is answered."""
+    with server.connect() as wire:
+        wire.send(GOOD)
+        assert read_answer(wire.reply().body).allowed
+
+
+def tls(server: Served) -> socket.socket:
+    """A TLS connection that says nothing."""
+    return server.context.wrap_socket(raw(server), server_hostname="localhost")
 
 
 def refused(server: Served, reason: str, port: str = "admission") -> int:

@@ -1,7 +1,6 @@
 """More connections than there is room for: who calls in earnest gets in, and descriptors never run out for good."""
 
 import resource
-import socket
 import subprocess
 import sys
 import time
@@ -12,19 +11,21 @@ import pytest
 
 from tests.cli.serving import COMMAND, Served, environment
 from tests.load.process import (
+    GOOD,
+    answers,
     descriptors,
     hung_up,
     raw,
     refused,
     resident_mib,
+    tls,
     wait_until_descriptors,
     wait_until_refused,
 )
-from tests.reviews import a_pod, a_review, encode, read_answer
+from tests.reviews import a_pod, a_review, encode
 from tests.wire import request
 
 MOST = 40
-GOOD = request("/mutate", encode(a_review(a_pod())))
 
 
 @pytest.fixture(scope="module")
@@ -36,16 +37,6 @@ def server() -> Iterator[Served]:
         yield served
         answers(served)
         wait_until_descriptors(served, before)
-
-
-def answers(server: Served) -> None:
-    with server.connect() as wire:
-        wire.send(GOOD)
-        assert read_answer(wire.reply().body).allowed
-
-
-def tls(server: Served) -> socket.socket:
-    return server.context.wrap_socket(raw(server), server_hostname="localhost")
 
 
 def test_who_comes_last_is_served_and_who_idled_longest_makes_room(server: Served) -> None:

@@ -9,19 +9,21 @@ import pytest
 
 from tests.cli.serving import Served
 from tests.load.process import (
+    GOOD,
     HALF_A_HELLO,
+    answers,
     descriptors,
     raw,
     refused,
     seconds_until_hung_up,
+    tls,
     wait_until_descriptors,
     wait_until_refused,
 )
-from tests.reviews import a_gpu_container, a_pod, a_review, encode, read_answer
+from tests.reviews import a_gpu_container, a_pod, a_review, encode
 from tests.wire import Wire, request
 
 HEAD, REQUEST = 1.0, 1.5
-GOOD = request("/mutate", encode(a_review(a_pod())))
 
 
 @pytest.fixture(scope="module")
@@ -36,16 +38,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield served
         answers(served)
         wait_until_descriptors(served, before)
-
-
-def answers(server: Served) -> None:
-    with server.connect() as wire:
-        wire.send(GOOD)
-        assert read_answer(wire.reply().body).allowed
-
-
-def tls(server: Served) -> socket.socket:
-    return server.context.wrap_socket(raw(server), server_hostname="localhost")
 
 
 @pytest.mark.parametrize("said", [b"", HALF_A_HELLO], ids=["silent", "half a hello"])

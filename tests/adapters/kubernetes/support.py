@@ -3,11 +3,14 @@
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.adapters.kubernetes.http_side import PATIENCE
+from webhook.adapters.kubernetes.client import ApiServer
+from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.errors import Fault
 
 
@@ -79,3 +82,13 @@ def write_kubeconfig(path: Path, server: str, **user: object) -> Path:
         )
     )
     return path
+
+
+@contextmanager
+def reached(url: str, folder: Path) -> Iterator[ApiServer]:
+    """A stand-in as the adapter comes to it: by a kubeconfig in this folder and the official client's configuration."""
+    server = connect(write_kubeconfig(folder / "kubeconfig", url), None, {})
+    try:
+        yield server
+    finally:
+        server.drop_connections()

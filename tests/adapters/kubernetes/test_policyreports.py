@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 
 from tests.adapters.kubernetes.faults import refusal
-from tests.adapters.kubernetes.support import write_kubeconfig
+from tests.adapters.kubernetes.support import reached
 from tests.adapters.kubernetes.test_workloads import Told
 from tests.adapters.kubernetes.workload_server import WorkloadServer
 from tests.builders import Json
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.client import ApiServer
-from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.patient import PatientApi
 from webhook.adapters.kubernetes.policyreports import ReportStore, Written
@@ -35,9 +34,8 @@ def cluster() -> Iterator[WorkloadServer]:
 
 @pytest.fixture
 def api(cluster: WorkloadServer, tmp_path: Path) -> Iterator[ApiServer]:
-    server = connect(write_kubeconfig(tmp_path / "kubeconfig", cluster.url), None, {})
-    yield server
-    server.drop_connections()
+    with reached(cluster.url, tmp_path) as server:
+        yield server
 
 
 @pytest.fixture

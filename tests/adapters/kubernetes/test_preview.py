@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.adapters.kubernetes.faults import answer, cut_off, refusal, silence
-from tests.adapters.kubernetes.support import write_kubeconfig
+from tests.adapters.kubernetes.support import reached
 from tests.adapters.kubernetes.workload_server import Json, WorkloadServer
 from tests.builders import a_pod, gpu
 from webhook.adapters.kubernetes import preview as module
 from webhook.adapters.kubernetes.client import ApiServer
-from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.preview import AT_ONCE, MOST, ORDER, PAGE, WorkloadPreview
 from webhook.application.configuration import Configuration
 from webhook.engine.policy import Policy
@@ -32,9 +31,8 @@ def cluster() -> Iterator[WorkloadServer]:
 
 @pytest.fixture
 def api(cluster: WorkloadServer, tmp_path: Path) -> Iterator[ApiServer]:
-    server = connect(write_kubeconfig(tmp_path / "kubeconfig", cluster.url), None, {})
-    yield server
-    server.drop_connections()
+    with reached(cluster.url, tmp_path) as server:
+        yield server
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from tests.adapters.kubernetes.big_cluster import BigCluster
 from tests.adapters.kubernetes.faults import answer, cut_off, refusal
-from tests.adapters.kubernetes.support import write_kubeconfig
+from tests.adapters.kubernetes.support import reached, write_kubeconfig
 from tests.adapters.kubernetes.workload_server import WorkloadServer
 from tests.builders import Json, a_pod
 from webhook.adapters.kubernetes import lists
@@ -47,9 +47,8 @@ def cluster() -> Iterator[WorkloadServer]:
 
 @pytest.fixture
 def api(cluster: WorkloadServer, tmp_path: Path) -> Iterator[ApiServer]:
-    server = connect(write_kubeconfig(tmp_path / "kubeconfig", cluster.url), None, {})
-    yield server
-    server.drop_connections()
+    with reached(cluster.url, tmp_path) as server:
+        yield server
 
 
 class Told:
