@@ -4,10 +4,10 @@ The same functions replay the corpus in tests/fuzz/, without a fuzzer.
 """
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
-from tests.reviews import TEAM, KnownNamespaces, Notes, a_review, encode, read_answer
+from tests.reviews import TEAM, KnownNamespaces, Notes, a_review, encode, finish, read_answer
 from webhook.adapters.configuration.file import ConfigurationError
 from webhook.adapters.configuration.file import parse as parse_configuration
 from webhook.adapters.manifests.decoding import decode
@@ -18,7 +18,7 @@ from webhook.application.advising import Advising
 from webhook.application.configuration import Configuration
 from webhook.application.namespace_labels import NamespaceLabelling
 from webhook.application.namespaces import NamespaceNotFound
-from webhook.application.review import ReviewError
+from webhook.application.review import Answering, ReviewError
 from webhook.engine.forms import parse
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.quantity import exact, shown, whole
@@ -46,7 +46,7 @@ def review(data: bytes) -> None:
     admission = _admission(Configuration(), "mps")
     advising = Advising(lambda: admission.configuration, _namespaces("mps"), Notes())
     labelling = NamespaceLabelling(lambda: admission.configuration, None)
-    asked: dict[str, Callable[[], Awaitable[bytes]]] = {
+    asked: dict[str, Callable[[], Answering]] = {
         "/mutate": lambda: admission.mutate(data),
         "/validate": lambda: admission.validate(data),
         "/advise": lambda: advising.advise(data),
@@ -54,7 +54,7 @@ def review(data: bytes) -> None:
     }
     for path, ask in asked.items():
         try:
-            answer = answered(ask())
+            answer = finish(ask())
         except (ReviewError, NamespaceNotFound):
             continue
         read = read_answer(answer, json.loads(answer)["response"]["uid"])
@@ -74,15 +74,15 @@ def pod(data: bytes) -> None:
     admission = _admission(_CONFIGURATIONS[choice // 16 % 2], _POLICIES[choice % 16])
     try:
         body = encode(a_review(manifest))
-        answer = read_answer(answered(admission.mutate(body)))
+        answer = read_answer(finish(admission.mutate(body)))
     except (ReviewError, RecursionError):
         return
     if answer.patch is None:
-        read_answer(answered(admission.validate(body)))
+        read_answer(finish(admission.validate(body)))
         return
     changed = encode(a_review(answer.applied_to(manifest)))
-    assert read_answer(answered(admission.mutate(changed))).patch is None
-    assert read_answer(answered(admission.validate(changed))).allowed
+    assert read_answer(finish(admission.mutate(changed))).patch is None
+    assert read_answer(finish(admission.validate(changed))).allowed
 
 
 def label(data: bytes) -> None:
@@ -152,15 +152,6 @@ def manifests(data: bytes) -> None:
                 json.dumps(found.object)
             case ManifestProblem():
                 assert found.message
-
-
-def answered(answer: Awaitable[bytes]) -> bytes:
-    """What is answered. Namespaces are known or are none, so nothing is waited for, and no event loop is needed."""
-    try:
-        next(answer.__await__())
-    except StopIteration as done:
-        return bytes(done.value)
-    raise AssertionError("the answer waits for something")
 
 
 def _namespaces(enforce: str) -> KnownNamespaces:

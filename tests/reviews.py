@@ -3,7 +3,7 @@
 import base64
 import copy
 import json
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from webhook.application.admission import Admission
 from webhook.application.configuration import Configuration
 from webhook.application.namespaces import NamespaceNotFound
 from webhook.application.recorder import Recorded
+from webhook.application.review import Answering
 from webhook.engine.labels import NamespaceLabels
 
 Json = dict[str, Any]
@@ -203,12 +204,14 @@ class Webhook:
         assert answered.patch is None
         return answered
 
-    def _ask(self, asked: Coroutine[Any, Any, bytes], request: Json) -> Answered:
+    def _ask(self, asked: Answering, request: Json) -> Answered:
         return read_answer(finish(asked), request.get("uid", UID))
 
 
-def finish(asked: Coroutine[Any, Any, bytes]) -> bytes:
-    """The result of a coroutine that waits for nothing, as answers from what is cached must not."""
+def finish(asked: Answering) -> bytes:
+    """An answer for which nothing is waited, as answers from what is cached must not."""
+    if isinstance(asked, bytes):
+        return asked
     try:
         asked.send(None)
     except StopIteration as done:

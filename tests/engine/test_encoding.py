@@ -11,6 +11,7 @@ from tests.engine.strategies import plugins, pods, policies
 from tests.engine.test_decision_properties import PROPERTY
 from webhook.engine.encoding import encoded
 from webhook.engine.patch import patch
+from webhook.engine.pods import Toleration
 from webhook.engine.policy import Policy
 from webhook.engine.spelling import DevicePlugin
 
@@ -40,13 +41,20 @@ SHAPES = [
     pytest.param(a_pod(gpu(1)), id="limits only"),
     pytest.param(a_pod(a_container(limits={GPU: 1}, requests={"nvidia.com/gpu.shared": 0})), id="a zero to remove"),
     pytest.param(a_pod(*[BOTH] * 20), id="many containers"),
-    pytest.param(a_pod({**BOTH, "name": "x" * 600}), id="a long annotation"),
+    pytest.param(a_pod({**BOTH, "name": "x" * 3000}), id="a long annotation"),
     pytest.param(a_pod(BOTH, nodeSelector={PRODUCT: "A100"}), id="a selector"),
 ]
 
 
 @pytest.mark.parametrize(
-    "policy", ["shared", "mps", a_policy("shared", env={"A": "1"}, runtime_class_name="nvidia")], ids=str
+    "policy",
+    [
+        "shared",
+        "mps",
+        a_policy("shared", env={"A": "1"}, runtime_class_name="nvidia"),
+        a_policy("shared", tolerations=tuple(Toleration(key=f"team-{number}") for number in range(20))),
+    ],
+    ids=str,
 )
 @pytest.mark.parametrize("pod", SHAPES)
 def test_pods_of_every_shape_get_their_own(pod: Json, policy: str | Policy) -> None:
@@ -55,6 +63,13 @@ def test_pods_of_every_shape_get_their_own(pod: Json, policy: str | Policy) -> N
 
     assert decision.edits
     assert operations(pod, policy) == patch(view(pod), decision.edits)
+
+
+def test_a_renaming_by_itself_is_one() -> None:
+    pod = view(a_pod(BOTH))
+    (renaming, *_) = judge(a_pod(BOTH), "shared").edits
+
+    assert json.loads(encoded(pod, (renaming,))) == patch(pod, (renaming,))
 
 
 def test_nothing_to_change_is_no_patch() -> None:

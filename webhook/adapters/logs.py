@@ -81,11 +81,11 @@ def configure(form: LogFormat, level: LogLevel, to: Lines | None = None) -> None
     root.setLevel(level.value.upper())
 
 
-_Several = Callable[[Sequence[msgspec.Struct]], str]
+_Several = Callable[[Sequence[bytes]], str]
 
 
 class _Formatter(structlog.stdlib.ProcessorFormatter):
-    """Formats records, and those that carry several lines (``extra={"lines": […]}``): structs with the fields of every line.
+    """Formats records, and those that carry several lines (``extra={"lines": […]}``), each as JSON with every line's fields.
 
     A line of its own costs a record some 30 µs, and there is one for each pod that is changed or refused.
     """
@@ -96,17 +96,17 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The text of a record, without the end of its last line."""
-        lines: Sequence[msgspec.Struct] | None = getattr(record, "lines", None)
+        lines: Sequence[bytes] | None = getattr(record, "lines", None)
         return super().format(record) if lines is None else self._several(lines)
 
 
-def _json_lines(lines: Sequence[msgspec.Struct]) -> str:
-    return msgspec.json.Encoder().encode_lines(lines).decode().removesuffix("\n")
+def _json_lines(lines: Sequence[bytes]) -> str:
+    return b"\n".join(lines).decode()
 
 
 def _text_lines(render: Callable[[Any, str, dict[str, Any]], str]) -> _Several:
-    def text(line: msgspec.Struct) -> str:
-        fields = msgspec.to_builtins(line)  # a time as text
+    def text(line: bytes) -> str:
+        fields = msgspec.json.decode(line)
         return render(None, fields["level"], fields)
 
     return lambda lines: "\n".join(map(text, lines))

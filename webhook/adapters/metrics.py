@@ -45,7 +45,7 @@ class Metrics:
         )
         self._requests = Histogram(
             "gpuwarden_request_duration_seconds",
-            "Time from the first byte of a request's body wanted to the answer sent.",
+            "Time from a request that is here to its answer on the way.",
             ["path", "code"],
             buckets=_SECONDS,
             registry=self.registry,

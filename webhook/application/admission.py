@@ -1,18 +1,16 @@
 """Admission: a review in, a review out. ``/mutate`` and ``/validate`` are two views of one decision."""
 
-from collections.abc import Coroutine
-from typing import Any
-
 import msgspec
 
 from webhook.application import review, telling
 from webhook.application.configuration import Configuration, Mode
 from webhook.application.namespaces import NamespaceNotFound, Namespaces, NamespaceUnavailable
 from webhook.application.recorder import Recorded, Recorder
-from webhook.application.review import Envelope, Request, ReviewError
+from webhook.application.review import Answering, Envelope, Request, ReviewError
 from webhook.engine import guard, requests
 from webhook.engine.decision import DENIED, UNCHANGED, Decision, decide
 from webhook.engine.encoding import encoded
+from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import patch
 from webhook.engine.pods import Pod
 from webhook.engine.policy import ANY_POLICY, NamespacePolicies, Policy
@@ -37,7 +35,7 @@ class _PodRequest(Envelope, rename="camel"):
     object: _PodObject | None = None
 
 
-class _PodReview(msgspec.Struct, rename="camel"):
+class _PodReview(msgspec.Struct, rename="camel", gc=False):
     """A review with the pod read."""
 
     api_version: str = ""
@@ -47,18 +45,22 @@ class _PodReview(msgspec.Struct, rename="camel"):
 
 _POD = msgspec.json.Decoder(_PodObject)
 _POD_REVIEW = msgspec.json.Decoder(_PodReview)
+_NOT_YET = NamespacePolicies(ANY_POLICY, ANY_POLICY, ANY_POLICY, ANY_POLICY)
 
 
-class _Case(msgspec.Struct):
+class _Case(msgspec.Struct, gc=False):
     """A request whose pod asks for GPUs, or may reach them otherwise, and is not exempt, with everything that decides it."""
 
     request: Envelope
     pod: Pod
     asks: list[Ask]
-    policies: NamespacePolicies
     configuration: Configuration
+    final: bool
+    """Whether the pod is what all webhooks have made of it together."""
     before: Pod | None = None
     """The pod as it is, where only its ephemeral containers change."""
+    policies: NamespacePolicies = _NOT_YET
+    """Those of its namespace, once they are known."""
 
     def decide(self, policy: Policy) -> Decision:
         """The decision on the pod as it arrives, which others may still change: how it reaches GPUs is judged later."""
@@ -85,18 +87,18 @@ class Admission:
         self._namespaces = namespaces
         self._recorder = recorder
 
-    def mutate(self, body: bytes) -> Coroutine[Any, Any, bytes]:
+    def mutate(self, body: bytes) -> Answering:
         """The patch of the enforce policy, and what the warn and audit policies say of the pod as it arrives.
 
         Never refuses: that is ``validate``'s, on the pod that all webhooks have made together.
         """
         return self._answer(body, final=False)
 
-    def validate(self, body: bytes) -> Coroutine[Any, Any, bytes]:
+    def validate(self, body: bytes) -> Answering:
         """Refuses what the enforce policy refuses, and what it would still have to rewrite."""
         return self._answer(body, final=True)
 
-    async def _answer(self, body: bytes, *, final: bool) -> bytes:
+    def _answer(self, body: bytes, *, final: bool) -> Answering:
         configuration = self.configuration
         request = _decoded(body)
         if not _is_judged(request, final=final):
@@ -120,17 +122,20 @@ class Admission:
             )
         if exempt := exemptions.of_request(namespace, request.user_info.username) or exemptions.of_pod(pod):
             return review.allowed(request, annotations={"exempt": exempt})
+        case = _Case(request, pod, asks, configuration, final, before)
+        labels = self._namespaces.cached(namespace)
+        return self._fetch(namespace, case) if labels is None else self._judge(case, labels)
+
+    async def _fetch(self, namespace: str, case: _Case) -> bytes:
         try:
-            labels = self._namespaces.cached(namespace)
-            if labels is None:
-                labels = await self._namespaces.fetch(namespace)
+            labels = await self._namespaces.fetch(namespace)
         except (NamespaceUnavailable, NamespaceNotFound) as error:
-            if (asks and before is None) or configuration.policies.denies_reaching:
-                raise
-            # There would be no more than a warning, and for that a pod without GPUs need not wait.
-            return review.allowed(request, annotations={"error": str(error)})
-        case = _Case(request, pod, asks, configuration.policies.select(labels), configuration, before)
-        return self._validate(case) if final else self._mutate(case)
+            return _without_labels(case, error)
+        return self._judge(case, labels)
+
+    def _judge(self, case: _Case, labels: NamespaceLabels) -> bytes:
+        case.policies = case.configuration.policies.select(labels)
+        return self._validate(case) if case.final else self._mutate(case)
 
     def _mutate(self, case: _Case) -> bytes:
         policies = case.policies
@@ -220,6 +225,18 @@ class Admission:
         self, path: str, mode: str, policy: Policy, decision: Decision, case: _Case, *, acted: bool
     ) -> None:
         self._recorder.decided(Recorded(mode, policy, decision, acted, path, case.request, case.pod))
+
+
+def _without_labels(case: _Case, error: Exception) -> bytes:
+    """The answer where the namespace's labels can't be had.
+
+    Raises:
+        NamespaceUnavailable, NamespaceNotFound: ``error``, where they matter.
+    """
+    if (case.asks and case.before is None) or case.configuration.policies.denies_reaching:
+        raise error
+    # There would be no more than a warning, and for that a pod without GPUs need not wait.
+    return review.allowed(case.request, annotations={"error": str(error)})
 
 
 def _reached(decision: Decision) -> Decision:

@@ -10,7 +10,7 @@ from webhook.engine.pods import Pod
 from webhook.engine.policy import Policy
 
 
-class Recorded(msgspec.Struct, frozen=True):
+class Recorded(msgspec.Struct, frozen=True, gc=False):
     """A decision that was made.
 
     Attributes:

@@ -1,6 +1,6 @@
 """AdmissionReview v1: the envelope as it comes in, and the only place that makes the one that goes out."""
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,6 +16,9 @@ _MOST_TOLD = 20
 _OPERATIONS = ("CREATE", "UPDATE", "DELETE", "CONNECT")
 _T = TypeVar("_T")
 
+Answering = bytes | Coroutine[Any, Any, bytes]
+"""A review's answer, or what must be waited for to have it: the labels of a namespace that is not known yet."""
+
 
 class ReviewError(Exception):
     """The bytes are no review that can be answered. The caller's mistake: HTTP 400, so that failurePolicy decides."""
@@ -26,7 +29,7 @@ class ReviewError(Exception):
         self.message = message
 
 
-class GroupVersionKind(msgspec.Struct):
+class GroupVersionKind(msgspec.Struct, gc=False):
     """``request.kind``."""
 
     group: str = ""
@@ -34,13 +37,13 @@ class GroupVersionKind(msgspec.Struct):
     kind: str = ""
 
 
-class UserInfo(msgspec.Struct):
+class UserInfo(msgspec.Struct, gc=False):
     """``request.userInfo``."""
 
     username: str = ""
 
 
-class Envelope(msgspec.Struct, rename="camel"):
+class Envelope(msgspec.Struct, rename="camel", gc=False):
     """``request``: what is asked about which object, by whom; all but the object itself."""
 
     uid: str = ""
@@ -75,7 +78,7 @@ def _is_set(raw: msgspec.Raw) -> bool:
     return raw not in _UNSET
 
 
-class Review(msgspec.Struct, rename="camel"):
+class Review(msgspec.Struct, rename="camel", gc=False):
     """The envelope."""
 
     api_version: str = ""
@@ -134,7 +137,7 @@ def decode_json(decoder: msgspec.json.Decoder[_T], body: bytes | msgspec.Raw, ro
         raise ReviewError(root, "is nested too deeply") from error
 
 
-class Cause(msgspec.Struct):
+class Cause(msgspec.Struct, gc=False):
     """One cause of a refusal, as ``metav1.StatusCause``."""
 
     reason: str
@@ -142,13 +145,13 @@ class Cause(msgspec.Struct):
     field: str
 
 
-class Details(msgspec.Struct):
+class Details(msgspec.Struct, gc=False):
     """``status.details``."""
 
     causes: list[Cause]
 
 
-class Status(msgspec.Struct):
+class Status(msgspec.Struct, gc=False):
     """``status`` of a refusal, as ``metav1.Status``."""
 
     message: str
@@ -157,7 +160,7 @@ class Status(msgspec.Struct):
     code: int = 403
 
 
-class Response(msgspec.Struct, rename="camel", omit_defaults=True):
+class Response(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
     """``response``; what is empty is left out, and ``patchType`` comes exactly with ``patch``."""
 
     uid: str
@@ -169,7 +172,7 @@ class Response(msgspec.Struct, rename="camel", omit_defaults=True):
     audit_annotations: dict[str, str] | None = None
 
 
-class _Answer(msgspec.Struct, rename="camel"):
+class _Answer(msgspec.Struct, rename="camel", gc=False):
     api_version: str
     kind: str
     response: Response

@@ -24,6 +24,7 @@ from webhook.adapters.http.apps import AdmissionApp, Part, operations_app
 from webhook.adapters.http.endpoint import Endpoint
 from webhook.adapters.http.listeners import Listener, serve_all
 from webhook.adapters.http.pace import Pace
+from webhook.adapters.http.prompt import Prompt
 from webhook.adapters.http.timed import TimedEndpoint
 from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.errors import ConfigurationError
@@ -105,6 +106,7 @@ class Server:
             Endpoint("/advise", advising.advise, self._metrics, self._pace),
             TimedEndpoint("/validate-namespace", labelling.validate, self._metrics, self._pace),
         ]
+        prompt = Prompt(self._endpoints[:2])
         app = AdmissionApp({endpoint.path: endpoint for endpoint in self._endpoints})
         operations = operations_app(self.readiness, self._exposition)
         visitors = operations_crowd(self._metrics, crowd)
@@ -116,7 +118,7 @@ class Server:
             _listener(
                 "--port",
                 options.port,
-                lambda: Listener(app, options.host, options.port, tls, crowd, callers(options)),
+                lambda: Listener(app, options.host, options.port, tls, crowd, callers(options), prompt),
             ),
             _listener(
                 "--ops-port",

@@ -32,7 +32,7 @@ class Outcome(StrEnum):
 UNCHANGED, REWRITTEN, DENIED = Outcome
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """Edits and findings for one pod under one policy.
 
     Attributes:

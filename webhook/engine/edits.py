@@ -6,7 +6,7 @@ from webhook.engine.pods import Place, Toleration
 from webhook.engine.spelling import Need
 
 
-class RenameResource(msgspec.Struct, frozen=True):
+class RenameResource(msgspec.Struct, frozen=True, gc=False):
     """The quantity of one GPU resource goes under another name, in limits and requests, where each stands."""
 
     place: Place
@@ -18,7 +18,7 @@ class RenameResource(msgspec.Struct, frozen=True):
         return f"{self.place.field}: {self.old} becomes {self.new}"
 
 
-class AddNeed(msgspec.Struct, frozen=True):
+class AddNeed(msgspec.Struct, frozen=True, gc=False):
     """A node label that the form needs: a nodeSelector, or a requirement in every alternative of the node affinity."""
 
     need: Need
@@ -27,7 +27,7 @@ class AddNeed(msgspec.Struct, frozen=True):
         return f"{'node selector' if self.need.is_selector else 'node affinity'} {self.need}"
 
 
-class DropKey(msgspec.Struct, frozen=True):
+class DropKey(msgspec.Struct, frozen=True, gc=False):
     """A node label that spelled the request's old form goes from nodeSelector and required node affinity."""
 
     key: str
@@ -36,7 +36,7 @@ class DropKey(msgspec.Struct, frozen=True):
         return f"without node selector {self.key}"
 
 
-class ReplaceProduct(msgspec.Struct, frozen=True):
+class ReplaceProduct(msgspec.Struct, frozen=True, gc=False):
     """The product that the pod selects gets the suffix that nodes of the form carry."""
 
     old: str
@@ -46,7 +46,7 @@ class ReplaceProduct(msgspec.Struct, frozen=True):
         return f"product {self.old} becomes {self.new}"
 
 
-class AddNodeSelector(msgspec.Struct, frozen=True):
+class AddNodeSelector(msgspec.Struct, frozen=True, gc=False):
     """A nodeSelector of the policy's own."""
 
     key: str
@@ -56,7 +56,7 @@ class AddNodeSelector(msgspec.Struct, frozen=True):
         return f"node selector {self.key}: {self.value}"
 
 
-class AddToleration(msgspec.Struct, frozen=True):
+class AddToleration(msgspec.Struct, frozen=True, gc=False):
     """A toleration, the form's or the policy's own."""
 
     toleration: Toleration
@@ -65,7 +65,7 @@ class AddToleration(msgspec.Struct, frozen=True):
         return f"toleration {self.toleration.key or '*'} {self.toleration.effect or ''}".rstrip()
 
 
-class AddEnv(msgspec.Struct, frozen=True):
+class AddEnv(msgspec.Struct, frozen=True, gc=False):
     """An environment variable of the policy's own."""
 
     place: Place
@@ -76,7 +76,7 @@ class AddEnv(msgspec.Struct, frozen=True):
         return f"{self.place.field}: env {self.name}={self.value}"
 
 
-class SetRuntimeClass(msgspec.Struct, frozen=True):
+class SetRuntimeClass(msgspec.Struct, frozen=True, gc=False):
     """The runtime class of the policy's own."""
 
     name: str
@@ -85,7 +85,7 @@ class SetRuntimeClass(msgspec.Struct, frozen=True):
         return f"runtime class {self.name}"
 
 
-class Annotate(msgspec.Struct, frozen=True):
+class Annotate(msgspec.Struct, frozen=True, gc=False):
     """An annotation that informs; no decision reads it."""
 
     key: str

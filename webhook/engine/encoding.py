@@ -1,6 +1,5 @@
-"""Encoding: the JSON Patch as JSON. The pods of a workload get the same one, so patches that hang on little are remembered."""
+"""Encoding: the JSON Patch as JSON. Pods that ask alike get the same operations, so those that hang on little are remembered."""
 
-from collections.abc import Mapping
 from functools import lru_cache
 
 import msgspec
@@ -12,7 +11,7 @@ from webhook.engine.pods import Metadata, Pod, PodSpec
 _encode = msgspec.json.Encoder().encode
 # Longer lists and texts are not remembered, so that what is remembered stays small.
 _MOST_EDITS = 16
-_LONGEST = 512
+_LONGEST = 2048
 
 
 def encoded(pod: Pod, edits: tuple[Edit, ...]) -> bytes:
@@ -21,36 +20,42 @@ def encoded(pod: Pod, edits: tuple[Edit, ...]) -> bytes:
     if spec is None or not edits:
         return b""
     annotations = metadata.annotations if metadata else None
-    says_nothing = spec.node_selector is None and spec.affinity is None
-    if not _hang_on_little(edits, annotations or {}, says_nothing=says_nothing):
-        return _encode(patch(pod, edits))
-    return _remembered(edits, metadata is not None, annotations is not None, spec.tolerations is not None)
-
-
-def _hang_on_little(edits: tuple[Edit, ...], annotations: Mapping[str, str], *, says_nothing: bool) -> bool:
-    """Whether the operations of some edits hang on nothing of the pod but what ``_remembered`` is told of it.
-
-    ``annotations`` are the pod's; ``says_nothing`` is that it has neither nodeSelector nor affinity.
-    """
-    if len(edits) > _MOST_EDITS:
-        return False
+    operations: list[bytes] = []
+    others: list[Edit] = []
     for edit in edits:
-        if type(edit) is RenameResource:
-            if len(edit.sections) == 1:
-                return False  # the other section may say 0 of the new name
-        elif type(edit) is Annotate:
-            if edit.key in annotations or len(edit.value) > _LONGEST:
-                return False
-        elif type(edit) is AddNeed:
-            if not says_nothing:
-                return False
-        elif type(edit) is not AddToleration:
-            return False
-    return True
+        if type(edit) is RenameResource and len(edit.sections) > 1:
+            operations.append(_renaming(edit))
+        elif (
+            type(edit) is AddToleration
+            or (
+                type(edit) is Annotate and not (annotations and edit.key in annotations) and len(edit.value) <= _LONGEST
+            )
+            or (type(edit) is AddNeed and spec.node_selector is None and spec.affinity is None)
+        ):
+            others.append(edit)
+        else:
+            return _encode(patch(pod, edits))
+    if len(others) > _MOST_EDITS:
+        return _encode(patch(pod, edits))
+    if others:
+        described = metadata is not None, annotations is not None
+        operations.append(_remembered(tuple(others), *described, spec.tolerations is not None))
+    return b"[" + b",".join(operations) + b"]"
+
+
+@lru_cache(maxsize=4096)
+def _renaming(edit: RenameResource) -> bytes:
+    """The operations that rename in limits and in requests: where it stands in both, the rest of the pod does not matter."""
+    return _operations(Pod(spec=PodSpec()), (edit,))
 
 
 @lru_cache(maxsize=1024)
 def _remembered(edits: tuple[Edit, ...], metadata: bool, annotations: bool, tolerations: bool) -> bytes:  # noqa: FBT001 - the cache's key
-    """The patch of a pod that has metadata, annotations and tolerations, or has not."""
+    """The operations on a pod that has metadata, annotations and tolerations, or has not."""
     described = Metadata(annotations={} if annotations else None) if metadata else None
-    return _encode(patch(Pod(described, PodSpec(tolerations=[] if tolerations else None)), edits))
+    return _operations(Pod(described, PodSpec(tolerations=[] if tolerations else None)), edits)
+
+
+def _operations(pod: Pod, edits: tuple[Edit, ...]) -> bytes:
+    """Operations as JSON, without the brackets of their list."""
+    return _encode(patch(pod, edits))[1:-1]

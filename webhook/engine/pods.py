@@ -13,18 +13,26 @@ MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 Strings = dict[str, str] | None
 
 
-class Resources(msgspec.Struct):
+class _Tree(msgspec.Struct, gc=False):
+    """What is decoded from JSON or YAML has no cycles, so the garbage collector need not look at it.
+
+    Fields stand in the order in which the API server writes them (k8s.io/api/core/v1/types.go): msgspec looks for each where
+    it found the last.
+    """
+
+
+class Resources(_Tree):
     """``resources`` of a container."""
 
     limits: dict[str, Quantity] | None = None
     requests: dict[str, Quantity] | None = None
 
 
-class Present(msgspec.Struct):
+class Present(_Tree):
     """Something that is there; what stands in it is none of our business."""
 
 
-class EnvVar(msgspec.Struct, rename="camel"):
+class EnvVar(_Tree, rename="camel"):
     """One ``env`` entry. Only the values of NVIDIA's own variables are ever looked at."""
 
     name: str = ""
@@ -32,43 +40,43 @@ class EnvVar(msgspec.Struct, rename="camel"):
     value_from: Present | None = None
 
 
-class SecurityContext(msgspec.Struct):
+class SecurityContext(_Tree):
     """``securityContext`` of a container."""
 
     privileged: bool | None = None
 
 
-class VolumeMount(msgspec.Struct, rename="camel"):
+class VolumeMount(_Tree, rename="camel"):
     """One ``volumeMounts`` entry."""
 
     mount_path: str = ""
 
 
-class Container(msgspec.Struct, rename="camel"):
+class Container(_Tree, rename="camel"):
     """A container, an init container, a sidecar or an ephemeral container."""
 
     name: str = ""
-    resources: Resources | None = None
     env: list[EnvVar] | None = None
+    resources: Resources | None = None
     restart_policy: str | None = None
-    security_context: SecurityContext | None = None
     volume_mounts: list[VolumeMount] | None = None
+    security_context: SecurityContext | None = None
 
 
-class HostPath(msgspec.Struct):
+class HostPath(_Tree):
     """``hostPath`` of a volume."""
 
     path: str = ""
 
 
-class Volume(msgspec.Struct, rename="camel"):
+class Volume(_Tree, rename="camel"):
     """One ``volumes`` entry."""
 
     name: str = ""
     host_path: HostPath | None = None
 
 
-class Expression(msgspec.Struct):
+class Expression(_Tree):
     """One node selector requirement."""
 
     key: str = ""
@@ -76,7 +84,7 @@ class Expression(msgspec.Struct):
     values: list[str] | None = None
 
 
-class Term(msgspec.Struct, rename="camel"):
+class Term(_Tree, rename="camel"):
     """One node selector term: its expressions hold together."""
 
     match_expressions: list[Expression] | None = None
@@ -88,25 +96,25 @@ class Term(msgspec.Struct, rename="camel"):
         return not self.match_expressions and not self.match_fields
 
 
-class Required(msgspec.Struct, rename="camel"):
+class Required(_Tree, rename="camel"):
     """``requiredDuringSchedulingIgnoredDuringExecution``: terms that are alternatives."""
 
     node_selector_terms: list[Term] | None = None
 
 
-class NodeAffinity(msgspec.Struct):
+class NodeAffinity(_Tree):
     """``nodeAffinity``; preferences are not read."""
 
     required: Required | None = msgspec.field(name="requiredDuringSchedulingIgnoredDuringExecution", default=None)
 
 
-class Affinity(msgspec.Struct, rename="camel"):
+class Affinity(_Tree, rename="camel"):
     """``affinity``."""
 
     node_affinity: NodeAffinity | None = None
 
 
-class Toleration(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True):
+class Toleration(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True, gc=False):
     """A toleration, as pods and policies write it."""
 
     key: str | None = None
@@ -116,21 +124,21 @@ class Toleration(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True
     toleration_seconds: int | None = None
 
 
-class PodSpec(msgspec.Struct, rename="camel"):
+class PodSpec(_Tree, rename="camel"):
     """``spec`` of a pod or of a template."""
 
-    containers: list[Container] | None = None
-    init_containers: list[Container] | None = None
-    ephemeral_containers: list[Container] | None = None
     volumes: list[Volume] | None = None
-    resources: Resources | None = None
-    node_name: str | None = None
+    init_containers: list[Container] | None = None
+    containers: list[Container] | None = None
+    ephemeral_containers: list[Container] | None = None
     node_selector: Strings = None
+    node_name: str | None = None
+    host_ipc: bool | None = msgspec.field(name="hostIPC", default=None)
     affinity: Affinity | None = None
+    scheduler_name: str | None = None
     tolerations: list[Toleration] | None = None
     runtime_class_name: str | None = None
-    scheduler_name: str | None = None
-    host_ipc: bool | None = msgspec.field(name="hostIPC", default=None)
+    resources: Resources | None = None
 
     @property
     def terms(self) -> list[Term]:
@@ -140,7 +148,7 @@ class PodSpec(msgspec.Struct, rename="camel"):
         return (required and required.node_selector_terms) or []
 
 
-class Metadata(msgspec.Struct, rename="camel"):
+class Metadata(_Tree, rename="camel"):
     """``metadata`` of a pod or of a template."""
 
     name: str | None = None
@@ -149,7 +157,7 @@ class Metadata(msgspec.Struct, rename="camel"):
     annotations: Strings = None
 
 
-class Pod(msgspec.Struct, rename="camel"):
+class Pod(_Tree, rename="camel"):
     """A pod, or the template of one."""
 
     metadata: Metadata | None = None
@@ -161,7 +169,7 @@ class Pod(msgspec.Struct, rename="camel"):
         return bool(self.metadata and self.metadata.annotations and MIRROR_ANNOTATION in self.metadata.annotations)
 
 
-class Place(msgspec.Struct, frozen=True):
+class Place(msgspec.Struct, frozen=True, gc=False):
     """Where a container stands in its pod."""
 
     section: str

@@ -15,7 +15,7 @@ Kind = tuple[_InNumbers, ...]
 """What a container asks for in numbers. Containers of one kind ask alike, whatever they are called and wherever they stand."""
 
 
-class Amount(msgspec.Struct, frozen=True):
+class Amount(msgspec.Struct, frozen=True, gc=False):
     """What one container says of one GPU resource.
 
     Attributes:
@@ -45,7 +45,7 @@ class Amount(msgspec.Struct, frozen=True):
         return f"{self.resource.name}: {shown(self.written)}"
 
 
-class Ask(msgspec.Struct, frozen=True):
+class Ask(msgspec.Struct, frozen=True, gc=False):
     """A container that says anything about GPUs in its resources, other than that it wants none (0).
 
     ``kind`` is what its amounts come to.

@@ -1,6 +1,6 @@
 """A server for the tests of a module: admission in a namespace with policy ``mps``, and endpoints that fail."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import trustme
@@ -10,6 +10,7 @@ from tests.reviews import TEAM, KnownNamespaces, Notes
 from webhook.application.admission import Admission
 from webhook.application.configuration import Configuration
 from webhook.application.namespaces import NamespaceUnavailable
+from webhook.application.review import Answering
 from webhook.engine.labels import NamespaceLabels
 
 
@@ -18,17 +19,20 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
-@pytest.fixture(scope="module")
-def serving(authority: trustme.CA) -> Iterator[Serving]:
+@pytest.fixture(scope="module", params=[True, False], ids=["prompt", "by uvicorn"])
+def serving(authority: trustme.CA, request: pytest.FixtureRequest) -> Iterator[Serving]:
     namespaces = KnownNamespaces({TEAM: NamespaceLabels("mps")})
     namespaces.unknown["dark"] = NamespaceUnavailable("dark", "the API server did not answer in 2 s")
     admission = Admission(Configuration(), namespaces, Notes())
 
-    async def broken(body: bytes) -> bytes:
+    def broken(body: bytes) -> bytes:
         password = body.decode()
         raise ZeroDivisionError("division by " + password[:0] + "zero")
 
-    with running(
-        authority, {"/mutate": admission.mutate, "/validate": admission.validate, "/broken": broken}
-    ) as server:
+    paths: dict[str, Callable[[bytes], Answering]] = {
+        "/mutate": admission.mutate,
+        "/validate": admission.validate,
+        "/broken": broken,
+    }
+    with running(authority, paths, prompt=request.param) as server:
         yield server

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,8 +17,10 @@ from tests.wire import Reply, Wire, request
 from webhook.adapters.http.apps import AdmissionApp
 from webhook.adapters.http.endpoint import Endpoint
 from webhook.adapters.http.listeners import Listener, serve_all
+from webhook.adapters.http.prompt import Prompt
 from webhook.adapters.tls.serving import ServingCertificate
 from webhook.application.certificates import CertificatePair
+from webhook.application.review import Answering
 
 GOOD = encode(a_review(a_pod()))
 
@@ -98,12 +100,21 @@ def status_of(reply: Reply) -> Json:
 
 @contextmanager
 def running(
-    authority: trustme.CA | None, answers_of_paths: Mapping[str, Callable[[bytes], Awaitable[bytes]]]
+    authority: trustme.CA | None, answers_of_paths: Mapping[str, Callable[[bytes], Answering]], *, prompt: bool = True
 ) -> Iterator[Serving]:
-    """Serve while a block runs, by TLS if there is an authority; when it ends, the server has ended without an error."""
+    """Serve while a block runs, by TLS if there is an authority; when it ends, the server has ended without an error.
+
+    ``prompt`` is whether what waits for nothing is answered at once, as in production, or everything by uvicorn.
+    """
     answers = Answers()
     endpoints = {path: Endpoint(path, answer, answers) for path, answer in answers_of_paths.items()}
-    listener = Listener(AdmissionApp(endpoints), "127.0.0.1", 0, _context(authority) if authority else None)
+    listener = Listener(
+        AdmissionApp(endpoints),
+        "127.0.0.1",
+        0,
+        _context(authority) if authority else None,
+        prompt=Prompt(endpoints.values()) if prompt else None,
+    )
     failed: list[BaseException] = []
     thread = threading.Thread(target=_serve, args=(listener, failed))
     thread.start()

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -10,6 +11,9 @@ import trustme
 
 from tests.adapters.http.support import GOOD, Serving, running
 from tests.wire import PATIENCE, request
+from webhook.application.review import Answering
+
+Answer = Callable[[bytes], Answering]
 
 HALF = request("/mutate", content_length="300000") + b" " * 200_000
 WAYS = {
@@ -23,12 +27,20 @@ WAYS = {
     "too many pipelined": request("/mutate", method="GET") * 200,
     "half a body behind others": request("/mutate", GOOD) * 3 + HALF,
     "broken chunks": request("/mutate", content_length="", transfer_encoding="chunked") + b"4\r\n{}  \r\nzz\r\n",
+    "closing": request("/mutate", GOOD, connection="close"),
     "unknown path": request("/nothing", GOOD),
 }
 
 
-async def answer(_body: bytes) -> bytes:
+def at_once(_body: bytes) -> bytes:
     return b"{}"
+
+
+async def after_a_while(_body: bytes) -> bytes:
+    return b"{}"
+
+
+either = pytest.mark.parametrize("answer", [at_once, after_a_while])
 
 
 def left(server: Serving) -> tuple[int, int, int]:
@@ -45,8 +57,9 @@ def wait_until_nothing_is_left(server: Serving, tasks: int) -> None:
         time.sleep(0.02)
 
 
+@either
 @pytest.mark.parametrize("secure", [True, False], ids=["TLS", "plain"])
-def test_when_all_have_gone_nothing_is_left(authority: trustme.CA, *, secure: bool) -> None:
+def test_when_all_have_gone_nothing_is_left(authority: trustme.CA, answer: Answer, *, secure: bool) -> None:
     with running(authority if secure else None, {"/mutate": answer}) as server:
         server.ask(request("/mutate", GOOD))
         wait_until_nothing_is_left(server, left(server)[2])
@@ -61,7 +74,8 @@ def test_when_all_have_gone_nothing_is_left(authority: trustme.CA, *, secure: bo
         wait_until_nothing_is_left(server, tasks)
 
 
-def test_what_is_under_way_is_counted(authority: trustme.CA) -> None:
+@either
+def test_what_is_under_way_is_counted(authority: trustme.CA, answer: Answer) -> None:
     """The control: what is sent of a body is held, and let go when it is answered."""
     with running(authority, {"/mutate": answer}) as server, server.connect() as wire:
         wire.send(HALF)

@@ -1,10 +1,11 @@
 """The endpoint by itself, as ASGI: what a real server never or hardly sends, and may."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from webhook.adapters.http.endpoint import MAXIMUM_BODY, Endpoint, Message
+from webhook.application.review import Answering
 
 SCOPE = {"type": "http", "method": "POST", "headers": [(b"content-type", b"application/json")]}
 
@@ -22,7 +23,7 @@ async def echo(body: bytes) -> bytes:
 
 
 async def exchange(
-    *received: Message, answer: Callable[[bytes], Awaitable[bytes]] = echo, drained: bool = False
+    *received: Message, answer: Callable[[bytes], Answering] = echo, drained: bool = False
 ) -> tuple[list[Message], list[int], list[Message]]:
     """Send messages to an endpoint: what it sends, what it counts, and what it left unread."""
     sent: list[Message] = []

@@ -168,6 +168,17 @@ def test_pipelined_requests_are_answered_in_their_order(serving: Serving) -> Non
             assert read_answer(wire.reply().body, f"uid-{number}").allowed
 
 
+def test_pipelined_requests_keep_their_order_also_where_one_must_be_waited_for(serving: Serving) -> None:
+    """A namespace that is not known is asked for; another method, or another path, is answered by uvicorn alone."""
+    waited_for = request("/mutate", encode(a_review(a_pod(), namespace="dark")))
+    others = [request("/mutate", method="GET"), request("/nothing", GOOD), waited_for, request("/mutate", GOOD)]
+
+    with serving.connect() as wire:
+        wire.send(request("/mutate", GOOD) + waited_for + b"".join(others))
+        assert [wire.reply().code for _ in range(6)] == [200, 503, 405, 404, 503, 200]
+    serving.still_answers()
+
+
 def test_noise_after_a_good_request_does_not_cost_it_its_answer(serving: Serving) -> None:
     with serving.connect() as wire:
         wire.send(request("/mutate", GOOD))

@@ -86,10 +86,28 @@ def test_what_is_under_way_is_answered_before_the_end_and_idle_connections_are_c
         assert busy.ended()
 
 
+def test_what_has_begun_to_come_is_answered_before_the_end(authority: trustme.CA) -> None:
+    with (
+        running(authority, {"/mutate": lambda _: b"{}"}) as server,
+        server.connect() as idle,
+        server.connect() as wire,
+    ):
+        sent = request("/mutate", GOOD)
+        wire.send(sent[:-10])
+        server.ask(request("/mutate", GOOD))  # by now the piece has been read
+        server.listener.stop()
+        assert idle.ended()
+        wire.send(sent[-10:])
+
+        reply = wire.reply()
+        assert (reply.code, reply.headers["connection"]) == (200, "close")
+        assert wire.ended()
+
+
 def test_while_draining_answers_are_given_and_ask_for_another_connection(
     serving: Serving, authority: trustme.CA
 ) -> None:
-    async def answered(body: bytes) -> bytes:
+    def answered(body: bytes) -> bytes:
         return b"{}"
 
     with running(authority, {"/drained": answered, "/other": answered}) as server:

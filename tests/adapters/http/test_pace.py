@@ -4,6 +4,9 @@ import asyncio
 import time
 from time import perf_counter
 
+import pytest
+
+from webhook.adapters.http.failures import Failure
 from webhook.adapters.http.pace import Pace
 from webhook.adapters.http.refusals import Refusals
 
@@ -39,7 +42,11 @@ def test_what_is_shed_is_counted() -> None:
     noted: list[tuple[str, str]] = []
     pace = Pace(Refusals("admission", lambda *args: noted.append(args)), 0.5)
 
-    pace.shed(0.6)
-    pace.shed(0.7)
+    pace.turn = 10.0
+    pace.keep(10.5)
+    assert noted == []
+    for now in (10.6, 10.7):
+        with pytest.raises(Failure, match="more to answer than it can"):
+            pace.keep(now)
 
     assert noted == [("admission", "overload")] * 2

@@ -1,4 +1,4 @@
-"""One HTTP connection: uvicorn's protocol with the limits that it lacks, without a timer for any request."""
+"""One HTTP connection: uvicorn's protocol with the limits that it lacks, and answers at once where nothing is waited for."""
 
 from typing import Any
 
@@ -8,8 +8,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from webhook.adapters.http import failures
 from webhook.adapters.http.callers import Callers
 from webhook.adapters.http.crowd import Crowd, address
+from webhook.adapters.http.endpoint import Endpoint, plain
 from webhook.adapters.http.failures import Failure
-from webhook.adapters.http.whole import EXTENSION, Whole
+from webhook.adapters.http.prompt import Prompt, as_bytes
 
 # What uvloop's TLS reads at once it keeps room for as long as the connection lives; so much is no matter.
 _READ_BYTES = 64 * 1024
@@ -20,6 +21,9 @@ _REFUSED = httptools.HttpParserError("refused")
 class Connection(HttpToolsProtocol):
     """A connection that its crowd may cut off.
 
+    An ordinary request to a prompt endpoint is answered as soon as it is here, without the scope, the cycle and the task that
+    uvicorn makes for each; every other request, and one whose answer must be waited for, is left to uvicorn.
+
     Attributes:
         since: when it became whose turn it is now: connected, first byte of a request, answered.
         held: bytes that it is counted with.
@@ -27,7 +31,9 @@ class Connection(HttpToolsProtocol):
 
     cycle: RequestResponseCycle | None  # type: ignore[assignment]  # uvicorn begins with None, and says otherwise
 
-    def __init__(self, crowd: Crowd, callers: Callers | None = None, **uvicorns: Any) -> None:
+    def __init__(
+        self, crowd: Crowd, callers: Callers | None = None, prompt: Prompt | None = None, **uvicorns: Any
+    ) -> None:
         super().__init__(**uvicorns)
         self.since = 0.0
         self.held = 0
@@ -36,26 +42,40 @@ class Connection(HttpToolsProtocol):
         self._callers = callers
         self._limits = crowd.limits
         self._in_head = False
-        self._head_fed = self._head_read = 0
+        self._head_fed = self._feeding = 0
         self._widest = _READ_BYTES
+        self._prompt = prompt or Prompt()
+        # A request to a prompt endpoint, what is here of its body, whether that is all, and answers that are not sent yet.
+        self._endpoint: Endpoint | None = None
+        self._pieces: list[bytes] = []
+        self._complete = False
+        self._unsent = b""
 
     @property
     def waits(self) -> bool:
         """Whether it is the client's turn."""
-        return not self._answering or self.flow.write_paused or self.transport.is_closing()
+        return (
+            not (self._answering or self._complete or self._unsent)
+            or self.flow.write_paused
+            or self.transport.is_closing()
+        )
 
     @property
     def _answering(self) -> bool:
         """Whether a request is here in full and its answer is not given."""
-        return self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
+        return self._under_way and not self.cycle.more_body  # type: ignore[union-attr]  # there is one, then
+
+    @property
+    def _under_way(self) -> bool:
+        """Whether uvicorn has a request that is not answered."""
+        return self.cycle is not None and not self.cycle.response_complete
 
     def overdue(self, now: float) -> str:
         """Why it has waited too long."""
         waited = now - self.since
         if waited < min(self._limits.head_seconds, self._limits.request_seconds):
             return ""
-        under_way = self.cycle is not None and not self.cycle.response_complete
-        if under_way or self.flow.write_paused or self.transport.is_closing():
+        if self._endpoint or self._under_way or self.flow.write_paused or self.transport.is_closing():
             return "request-timeout" if waited > self._limits.request_seconds else ""
         if self._in_head:
             return "head-timeout" if waited > self._limits.head_seconds else ""
@@ -75,6 +95,11 @@ class Connection(HttpToolsProtocol):
         if self._callers and (refusal := self._callers.refusal(transport.get_extra_info("peercert"))):
             self._crowd.refusals.note("common-name", address(self.client), refusal.message)
             self.app = failures.answering(refusal)
+            self._prompt = Prompt()
+
+    def eof_received(self) -> None:
+        """The client sends no more; it may still read."""
+        self._settle()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Go."""
@@ -83,7 +108,7 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read, and count what does not bring the end of a head."""
-        width = len(data)
+        width = self._feeding = len(data)
         if width > self._widest:
             more, self._widest = width - self._widest, width
             if not self._hold(more):
@@ -95,39 +120,107 @@ class Connection(HttpToolsProtocol):
                 self._refuse("head-size", failures.head_too_large(self._limits.head_bytes))
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """A request begins. Whoever sends one behind another gets each answer by itself, and so feels when to stop."""
+        if self._complete:
+            self._settle()
         super().on_message_begin()
         self._in_head = True
-        self._head_fed = self._head_read = 0
-        if self.cycle is None or self.cycle.response_complete:
+        self._head_fed = 0
+        if not self._under_way:
             self.since = self._clock()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or a trailer."""
-        super().on_header(name, value)
-        self._head_read += len(name) + len(value)
 
     def on_headers_complete(self) -> None:
         """A head is complete."""
         self._in_head = False
-        if self._head_read + len(self.url) > self._limits.head_bytes:
-            self._refuse("head-size", failures.head_too_large(self._limits.head_bytes))
+        most = self._limits.head_bytes
+        # What came in fewer bytes need not be counted.
+        if self._head_fed + self._feeding > most and self._head_size() > most:
+            self._refuse("head-size", failures.head_too_large(most))
             raise _REFUSED
+        endpoint = self._prompt.find(self.url)
+        if endpoint is not None and not self._under_way and self._is_plain():
+            self._endpoint = endpoint
+        else:
+            self._leave_to_uvicorn()
+
+    def _head_size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+
+    def _is_plain(self) -> bool:
+        return self.parser.get_method() == b"POST" and self.parser.get_http_version() == "1.1" and plain(self.headers)
+
+    def _leave_to_uvicorn(self) -> None:
+        """Let uvicorn have the request, with what is here of it."""
         if len(self.pipeline) >= self._limits.pipelined:
             self._refuse("pipelined", None)
             raise _REFUSED
+        pieces, self._pieces, self._endpoint = self._pieces, [], None
         super().on_headers_complete()
-        if self.cycle is not None and self.cycle.scope is self.scope:
-            self.scope["extensions"] = {EXTENSION: Whole(self.cycle)}  # type: ignore[dict-item]  # ours is no dict
+        for piece in pieces:
+            super().on_body(piece)
 
     def on_body(self, body: bytes) -> None:
         """A piece of a body; of a request that is answered already it is thrown away."""
+        if self._endpoint:
+            if not self._hold(len(body)):
+                raise _REFUSED
+            self._pieces.append(body)
+            return
         if self.cycle is None or self.cycle.response_complete or self.transport.is_closing():
             return
         # Once the answer has begun, what comes is read to be thrown away (endpoint._discard), and held by nobody.
         if not self.cycle.response_started and not self._hold(len(body)):
             raise _REFUSED
         super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """A request is complete: its answer is made with those of others, or by uvicorn."""
+        if self._endpoint:
+            self._complete = True
+            self._prompt.add(self)
+        else:
+            super().on_message_complete()
+
+    # --- answers at once (see ``prompt``) -------------------------------------------------------------------------
+
+    def answer(self) -> None:
+        """Answer the request that is complete, or leave it to uvicorn."""
+        endpoint, self._complete = self._endpoint, False
+        if endpoint is None or self.transport.is_closing():
+            return
+        body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        answer = None if self.flow.write_paused else endpoint.at_once(body)
+        if answer is None:
+            self._leave_to_uvicorn()
+            super().on_message_complete()
+            return
+        self._endpoint, self._pieces = None, []
+        self._unsent += as_bytes(answer, self.server_state.default_headers)
+        self.server_state.total_requests += 1
+        self.since = self._clock()
+        if self.held:
+            self._let_go()
+
+    def send_answers(self) -> None:
+        """Send what is answered."""
+        unsent, self._unsent = self._unsent, b""
+        if unsent and not self.transport.is_closing():
+            self.transport.write(unsent)
+
+    def _settle(self) -> None:
+        """Answer and send now, before something else happens on this connection."""
+        if self._complete:
+            self.answer()
+        self.send_answers()
+
+    # --- uvicorn's protocol again ---------------------------------------------------------------------------------
+
+    def shutdown(self) -> None:
+        """Answer what has begun, and end."""
+        self._settle()
+        if self._endpoint:
+            self._leave_to_uvicorn()
+        super().shutdown()
 
     def on_response_complete(self) -> None:
         """Answered: the next request, or the client's turn. No timer is set, as uvicorn would: the crowd sweeps."""
@@ -152,6 +245,7 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._crowd.refusals.note("malformed", address(self.client), msg)
+        self._settle()
         super().send_400_response(msg)
 
     # --- limits ---------------------------------------------------------------------------------------------------
@@ -176,7 +270,10 @@ class Connection(HttpToolsProtocol):
         """Answer if nothing else is being answered, hang up, and let nobody wait for more."""
         self._crowd.refusals.note(reason, address(self.client))
         self._crowd.release(self)
-        cycle = self.cycle if self.cycle and not self.cycle.response_complete else None
+        self._settle()
+        self._endpoint = None
+        self._pieces.clear()
+        cycle = self.cycle if self._under_way else None
         if failure and not (cycle and cycle.response_started) and not self.pipeline:
             self.transport.write(failures.as_bytes(failure))
         if cycle:

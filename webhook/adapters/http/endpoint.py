@@ -1,19 +1,18 @@
-"""The hot path: one admission endpoint as plain ASGI, the body read once, the answer sent once."""
+"""The hot path: one admission endpoint, which answers at once where it can (see ``prompt``), and as plain ASGI."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 
 from webhook.adapters.http import failures
 from webhook.adapters.http.failures import Failure, Headers
 from webhook.adapters.http.pace import Pace
-from webhook.adapters.http.whole import EXTENSION
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
-from webhook.application.review import ReviewError
+from webhook.application.review import Answering, ReviewError
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -23,7 +22,6 @@ Send = Callable[[Message], Awaitable[None]]
 # A review carries at most two objects, each at most etcd's and the API server's 3 MiB, and 1 MiB of envelope
 # (controller-runtime pkg/webhook/admission/http.go derives the same).
 MAXIMUM_BODY = 7 * 1024 * 1024
-_NONE: dict[str, Any] = {}
 # What is still coming of a body that was refused is thrown away for so long, so that the client can read why: closing a
 # socket with unread data resets the connection, and the answer is lost with it.
 _LINGER_SECONDS = 1.0
@@ -43,11 +41,19 @@ class _Gone(Exception):  # noqa: N818 - the client hung up; nobody is left to an
     pass
 
 
+class Answer(NamedTuple):
+    """An HTTP answer; its headers are all but Content-Length."""
+
+    code: int
+    headers: Headers
+    body: bytes
+
+
 class Endpoint:
     """Answers POSTed AdmissionReviews by a function from bytes to bytes, and everything else by a clear failure."""
 
     def __init__(
-        self, path: str, answer: Callable[[bytes], Awaitable[bytes]], observer: Observer, pace: Pace | None = None
+        self, path: str, answer: Callable[[bytes], Answering], observer: Observer, pace: Pace | None = None
     ) -> None:
         """Serve ``path`` with an answer that raises ``ReviewError`` or a namespace's error, and nothing else on purpose.
 
@@ -67,32 +73,52 @@ class Endpoint:
         """Ask clients, from now on, to take their next request to another connection."""
         self._head = [failures.JSON, failures.CLOSE]
 
+    def at_once(self, body: bytes) -> Answer | None:
+        """The answer to a ``plain`` POST that is here in full.
+
+        Returns:
+            What ``__call__`` would answer; ``None`` where something must be waited for, or the connection must end with it.
+        """
+        if failures.CLOSE in self._head:
+            return None
+        started = perf_counter()
+        try:
+            self._pace.keep(started)
+            text = self._answer(body)
+            if not isinstance(text, bytes):
+                text.close()
+                return None
+            answer = Answer(200, self._head, text)
+        except Exception as error:  # noqa: BLE001 - as in __call__
+            answer = self._failed(error)
+        self._observer.answered(self.path, answer.code, perf_counter() - started)
+        return answer
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
         started = perf_counter()
-        code, headers = 200, self._head
-        pace = self._pace
         try:
-            if started - pace.turn > pace.most:
-                pace.shed(started - pace.turn)
-                raise failures.overloaded()  # noqa: TRY301 - a failure like the others
-            body = await self._answer(await _read(scope, receive))
+            self._pace.keep(started)
+            text = self._answer(await _read(scope, receive))
+            answer = Answer(200, self._head, text if isinstance(text, bytes) else await text)
         except _Gone:
             return
         except Exception as error:  # noqa: BLE001 - every way to fail has an answer; an unknown one is counted as 500 and logged
-            failure = self._failure(error)
-            code, headers, body = failure.code, [*self._head, *failure.headers], failure.body()
+            answer = self._failed(error)
+        code, headers, body = answer
         headers = [*headers, (b"content-length", b"%d" % len(body))]
-        whole = scope.get("extensions", _NONE).get(EXTENSION)
+        await send({"type": "http.response.start", "status": code, "headers": headers})
         if code in failures.BODY_UNREAD:
-            await send({"type": "http.response.start", "status": code, "headers": headers})
             await send({"type": "http.response.body", "body": body, "more_body": True})
             await _discard(receive)
             await send({"type": "http.response.body", "body": b""})
-        elif whole is None or not whole(code, headers, body):
-            await send({"type": "http.response.start", "status": code, "headers": headers})
+        else:
             await send({"type": "http.response.body", "body": body})
         self._observer.answered(self.path, code, perf_counter() - started)
+
+    def _failed(self, error: Exception) -> Answer:
+        failure = self._failure(error)
+        return Answer(failure.code, [*self._head, *failure.headers], failure.body())
 
     def _failure(self, error: Exception) -> Failure:
         """The answer that an exception gets."""
@@ -106,6 +132,23 @@ class Endpoint:
         # The traceback names code, not data: the review may hold secrets and is never logged.
         _log.error("request failed", path=self.path, exc_info=error)
         return failures.internal_error()
+
+
+# What is answered by itself in uvicorn, or here before the body is read.
+_UNUSUAL = frozenset({b"connection", b"content-encoding", b"expect", b"transfer-encoding", b"upgrade"})
+
+
+def plain(headers: Headers) -> bool:
+    """Whether a POST is as the API server sends it, by its headers: JSON of a length that is read, and nothing asked besides."""
+    length, content_type = MAXIMUM_BODY + 1, b""
+    for name, value in headers:
+        if name == b"content-length":
+            length = int(value)
+        elif name == b"content-type":
+            content_type = value
+        elif name in _UNUSUAL:
+            return False
+    return length <= MAXIMUM_BODY and content_type == b"application/json"
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes:

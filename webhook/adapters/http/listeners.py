@@ -15,6 +15,7 @@ from webhook.adapters.http.callers import Callers
 from webhook.adapters.http.connection import Connection
 from webhook.adapters.http.crowd import Crowd
 from webhook.adapters.http.limits import KEEP_ALIVE_SECONDS, Limits
+from webhook.adapters.http.prompt import Prompt
 from webhook.adapters.http.refusals import Refusals
 
 GRACE_SECONDS = 10
@@ -23,11 +24,19 @@ GRACE_SECONDS = 10
 class _Server(uvicorn.Server):
     """A uvicorn server that leaves signals to whoever runs several, and accepts connections with limits."""
 
-    def __init__(self, config: uvicorn.Config, listening: socket.socket, crowd: Crowd, callers: Callers | None) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        listening: socket.socket,
+        crowd: Crowd,
+        callers: Callers | None,
+        prompt: Prompt | None,
+    ) -> None:
         super().__init__(config)
         self._listening = listening
         self._crowd = crowd
         self._callers = callers
+        self._prompt = prompt
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - the one that it has
         """Accept connections. In place of uvicorn's, whose servers know no limits."""
@@ -37,7 +46,8 @@ class _Server(uvicorn.Server):
         self.started = True
 
     def _connection(self) -> Connection:
-        return Connection(self._crowd, self._callers, config=self.config, server_state=self.server_state, app_state={})
+        uvicorns = {"config": self.config, "server_state": self.server_state, "app_state": {}}
+        return Connection(self._crowd, self._callers, self._prompt, **uvicorns)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -55,6 +65,7 @@ class Listener:
         context: Callable[[], ssl.SSLContext] | None = None,
         crowd: Crowd | None = None,
         callers: Callers | None = None,
+        prompt: Prompt | None = None,
     ) -> None:
         """Bind the port now, so that a port that is taken is known at once.
 
@@ -65,6 +76,7 @@ class Listener:
             context: gives the TLS context; without it the port is plain.
             crowd: its connections, and their limits.
             callers: who may call by the name in a client certificate; without it nobody is asked.
+            prompt: those endpoints of the application that answer at once.
 
         Raises:
             OSError: the port can't be bound.
@@ -89,7 +101,7 @@ class Listener:
         )
         if crowd is None:
             crowd = Crowd(Limits(), Refusals("", lambda _port, _reason: None))
-        self._server = _Server(config, self.socket, crowd, callers)
+        self._server = _Server(config, self.socket, crowd, callers, prompt)
 
     @property
     def started(self) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 from time import perf_counter
 
+from webhook.adapters.http import failures
 from webhook.adapters.http.refusals import Refusals
 
 _TICK_SECONDS = 0.05
@@ -40,10 +41,17 @@ class Pace:
             self._timer.cancel()
         self.turn = float("inf")
 
-    def shed(self, seconds: float) -> None:
-        """Take note that a request was shed so many seconds into a turn."""
-        if self._refusals:
-            self._refusals.note("overload", detail=f"the event loop is {seconds:.1f} s behind")
+    def keep(self, now: float) -> None:
+        """Let a request be answered, if it is not too late.
+
+        Raises:
+            Failure: it is shed.
+        """
+        behind = now - self.turn
+        if behind > self.most:
+            if self._refusals:
+                self._refusals.note("overload", detail=f"the event loop is {behind:.1f} s behind")
+            raise failures.overloaded()
 
     def _tick(self) -> None:
         self.turn = perf_counter()
