@@ -30,14 +30,17 @@ from tests.e2e.waiting import wait_for
 Json = dict[str, Any]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-WITHOUT, WITH, MUTATE_ONLY, EXCLUDED, POLICY = (
+WITHOUT, WITH, MUTATE_ONLY, UNCHANGED, EXCLUDED, POLICY = (
     "no webhook",
     "gpuwarden",
     "gpuwarden, /mutate alone",
+    "/mutate alone, nothing to change",
     "excluded by matchConditions",
     "MutatingAdmissionPolicy",
 )
 _SINCE_MATCH_CONDITIONS = (1, 28)
+# Ways for pods without GPUs.
+_WITHOUT_GPU = (UNCHANGED, EXCLUDED)
 _REGISTRATION = "/apis/admissionregistration.k8s.io"
 _WARM_UP = 20
 _MANIFESTS = REPOSITORY / "deploy" / "gpuwarden.yaml"
@@ -125,6 +128,8 @@ def _ways(world: _World, namespaces: Namespaces, skipped: list[str]) -> Iterator
     yield WITH, namespace("with")
     register(world, "mutate", ("mutate",))
     yield MUTATE_ONLY, namespace("mutate")
+    register(world, "unchanged", ("mutate",))
+    yield UNCHANGED, namespace("unchanged")
     version = world.control_plane.version
     if version >= _SINCE_MATCH_CONDITIONS:
         register(world, "excluded", ("mutate", "validate"), only_with_gpus())
@@ -213,7 +218,7 @@ def _round(client: httpx.Client, ways: Mapping[str, str], pods: int, number: int
             wait_for(f"{way} to act", lambda way=way, namespace=namespace: _acts(client, way, namespace))  # type: ignore[misc]  # mypy can't infer a lambda's default
     for pod in range(_WARM_UP * (number == 0) + pods):
         for way, namespace in ways.items():
-            body = json.dumps(_pod(f"r{number}-{pod}", gpu=way != EXCLUDED))
+            body = json.dumps(_pod(f"r{number}-{pod}", gpu=way not in _WITHOUT_GPU))
             path = f"/api/v1/namespaces/{namespace}/pods"
             began = time.perf_counter()
             answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
@@ -226,7 +231,7 @@ def _round(client: httpx.Client, ways: Mapping[str, str], pods: int, number: int
 
 def _acts(client: httpx.Client, way: str, namespace: str) -> bool:
     path = f"/api/v1/namespaces/{namespace}/pods"
-    answer = client.post(path, params={"dryRun": "All"}, json=_pod("probe", gpu=way != EXCLUDED))
+    answer = client.post(path, params={"dryRun": "All"}, json=_pod("probe", gpu=way not in _WITHOUT_GPU))
     return answer.is_success and _is_rewritten(answer) == (way in (WITH, MUTATE_ONLY, POLICY))
 
 

@@ -16,7 +16,7 @@ from tests.adapters.kubernetes.apiserver import StandIn
 from tests.adapters.kubernetes.support import write_kubeconfig
 
 NAMESPACES = 20_000
-WARM_UP, REVIEWS = 20_000, 100_000
+WARM_UP, REVIEWS = 50_000, 300_000
 CONNECTIONS = 16
 _SETTLE_SECONDS = 3.0  # the decision log writes what waits
 

@@ -101,7 +101,7 @@ async def health(server: Served, asked: list[float]) -> None:
 async def test_twice_what_it_can_serve(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(CONFIGURATION)
-    with Served("--tls-self-signed", "--config", config) as server:
+    with Served("--tls-self-signed", "--config", config, "--max-lag", "0.2") as server:
         clients = [await connect(server) for _ in range(CONNECTIONS)]
         sustained = await capacity(clients)
         assert refused(server, "overload") == 0, "what it can serve it serves"
@@ -143,7 +143,7 @@ def test_one_dear_request_costs_nobody_else_an_answer(tmp_path: Path) -> None:
     """The control: a turn that lasts is no overload, as long as it is only one request that takes so long."""
     config = tmp_path / "config.yaml"
     config.write_text(CONFIGURATION)
-    with Served("--tls-self-signed", "--config", config, "--max-lag", "0.1") as server:
+    with Served("--tls-self-signed", "--config", config, "--max-lag", "0.2") as server:
         with server.connect() as dear, server.connect() as other:
             dear.send(request("/mutate", encode(a_review(PLAIN_REQUESTS))))
             for _ in range(20):

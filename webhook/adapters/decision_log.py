@@ -17,8 +17,8 @@ _MOST_WAITING = 10_000
 # Seconds in which lines gather. Waking a thread for each would cost a request more than its decision does, and so would a
 # thread that makes the lines: with each turn that two threads take, the interpreter changes hands.
 _GATHERING = 0.1
-# Lines that are written at once: while it joins them the thread keeps the interpreter.
-_AT_ONCE = 2_000
+# Lines that are written at once, some 100 kB: larger buffers come and go as holes in the process's memory.
+_AT_ONCE = 250
 
 
 _encode = msgspec.json.Encoder().encode
