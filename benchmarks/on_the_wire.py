@@ -21,6 +21,7 @@ Tell = Callable[[str], None]
 CONNECTIONS = (1, 16, 64)
 MUTATE, VALIDATE = "mutate", "validate"
 BAR_CONNECTIONS = 16  # where the bars are
+_SERVERS = (GPUWARDEN, WIRE, USUAL)
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -72,10 +73,6 @@ class Asked(msgspec.Struct, frozen=True):
         path = self.size if server == WIRE else self.path
         return f"https://127.0.0.1:{port}/{path}?timeout=10s"
 
-    def servers(self) -> tuple[str, ...]:
-        """Who is asked this: the usual way is compared on ``/mutate`` alone."""
-        return (GPUWARDEN, WIRE, USUAL) if self.path == MUTATE else (GPUWARDEN, WIRE)
-
 
 def measure(cores: Cores, folder: Path, plan: Plan, tell: Callable[[str], None]) -> list[Measured]:
     """Ask every server everything, in turns.
@@ -104,8 +101,7 @@ def measure(cores: Cores, folder: Path, plan: Plan, tell: Callable[[str], None])
                     if number >= plan.rounds and not _has_a_bar(one, connections):
                         continue
                     # Each round begins with another server, so that none is always the one after a pause.
-                    servers = one.servers()
-                    for name in servers[number % len(servers) :] + servers[: number % len(servers)]:
+                    for name in _SERVERS[number % len(_SERVERS) :] + _SERVERS[: number % len(_SERVERS)]:
                         run = _run(wrk, one, name, running[name], connections, plan.seconds)
                         runs.setdefault((one.path, one.case.name, connections, name), []).append(run)
     return [_measured(*key, found, runs[*key[:3], WIRE]) for key, found in runs.items()]
