@@ -62,6 +62,10 @@ def _adapted(document: Json, suffix: str) -> Json:
     spec = document["spec"] if document["kind"] == "Pod" else document["spec"]["template"]["spec"]
     for key in _FOREIGN:
         spec.pop(key, None)
+    if document["kind"] == "Job":
+        # A deleted pod counts as failed (since Kubernetes 1.26), and every pod here is deleted once.
+        document["spec"]["backoffLimit"] = 6
+        document["spec"].pop("suspend", None)  # there is no Kueue here that would let it run
     if document["kind"] == "DaemonSet":
         spec.pop("nodeSelector", None)  # no node here is theirs, and a DaemonSet without a node makes no pod
     return document
