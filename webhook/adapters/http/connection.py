@@ -14,8 +14,20 @@ from webhook.adapters.http.prompt import Prompt, as_bytes
 
 # What uvloop's TLS reads at once it keeps room for as long as the connection lives; so much is no matter.
 _READ_BYTES = 64 * 1024
-# Raised in a callback of the parser, it stops the parser. uvicorn then calls send_400_response, which sees that all is said.
-_REFUSED = httptools.HttpParserError("refused")
+
+
+class _Refused(httptools.HttpParserError):
+    """Raised in a callback, it stops the parser. uvicorn then calls send_400_response, which sees that all is said.
+
+    Each time a new one: its traceback holds the connection.
+    """
+
+
+class _Trailers(list[tuple[bytes, bytes]]):
+    """What uvicorn takes for headers once the head is complete: nobody asks for them, so they are not kept."""
+
+    def append(self, _: object) -> None:
+        """Keep nothing."""
 
 
 class Connection(HttpToolsProtocol):
@@ -41,13 +53,14 @@ class Connection(HttpToolsProtocol):
         self._clock = crowd.clock
         self._callers = callers
         self._limits = crowd.limits
-        self._in_head = False
+        self._in_head = self._in_trailers = False
+        self._begun = False  # within what is being read
         self._head_fed = self._feeding = 0
         self._widest = _READ_BYTES
         self._prompt = prompt or Prompt()
         # A request to a prompt endpoint, what is here of its body, whether that is all, and answers that are not sent yet.
         self._endpoint: Endpoint | None = None
-        self._pieces: list[bytes] = []
+        self._body: bytes | bytearray = b""
         self._complete = False
         self._unsent = b""
 
@@ -107,24 +120,27 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read, and count what does not bring the end of a head."""
+        """Read, and count what does not bring the end of a head or of trailers."""
         width = self._feeding = len(data)
+        self._begun, in_trailers = False, self._in_trailers
         if width > self._widest:
             more, self._widest = width - self._widest, width
             if not self._hold(more):
                 return
         super().data_received(data)
-        if self._in_head:
-            self._head_fed += width
-            if self._head_fed > self._limits.head_bytes:
-                self._refuse("head-size", failures.head_too_large(self._limits.head_bytes))
+        if self._in_head or (in_trailers and self._in_trailers):
+            most = self._limits.head_bytes
+            # With a beginning, the end of the request before it may have come.
+            self._head_fed += 0 if self._begun else width
+            if self._head_fed > most or (self._in_head and self._head_size() > most):
+                self._refuse("head-size", failures.head_too_large(most))
 
     def on_message_begin(self) -> None:
         """A request begins. Whoever sends one behind another gets each answer by itself, and so feels when to stop."""
         if self._complete:
             self._settle()
         super().on_message_begin()
-        self._in_head = True
+        self._in_head = self._begun = True
         self._head_fed = 0
         if not self._under_way:
             self.since = self._clock()
@@ -133,10 +149,10 @@ class Connection(HttpToolsProtocol):
         """A head is complete."""
         self._in_head = False
         most = self._limits.head_bytes
-        # What came in fewer bytes need not be counted.
-        if self._head_fed + self._feeding > most and self._head_size() > most:
+        # What came in one read of fewer bytes need not be counted.
+        if (not self._begun or self._feeding > most) and self._head_size() > most:
             self._refuse("head-size", failures.head_too_large(most))
-            raise _REFUSED
+            raise _Refused
         endpoint = self._prompt.find(self.url)
         if endpoint is not None and not self._under_way and self._is_plain():
             self._endpoint = endpoint
@@ -147,34 +163,48 @@ class Connection(HttpToolsProtocol):
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
     def _is_plain(self) -> bool:
-        return self.parser.get_method() == b"POST" and self.parser.get_http_version() == "1.1" and plain(self.headers)
+        parser = self.parser
+        if parser.get_method() != b"POST" or parser.get_http_version() != "1.1" or not parser.should_keep_alive():
+            return False
+        return plain(self.headers)
 
     def _leave_to_uvicorn(self) -> None:
         """Let uvicorn have the request, with what is here of it."""
         if len(self.pipeline) >= self._limits.pipelined:
             self._refuse("pipelined", None)
-            raise _REFUSED
-        pieces, self._pieces, self._endpoint = self._pieces, [], None
+            raise _Refused
+        body, self._body, self._endpoint = self._body, b"", None
         super().on_headers_complete()
-        for piece in pieces:
-            super().on_body(piece)
+        self.headers = _Trailers()
+        if body:
+            super().on_body(bytes(body))
+
+    def on_chunk_header(self) -> None:
+        """A chunk comes, or trailers."""
+        self._in_trailers = True
+        self._head_fed = 0
 
     def on_body(self, body: bytes) -> None:
         """A piece of a body; of a request that is answered already it is thrown away."""
         if self._endpoint:
             if not self._hold(len(body)):
-                raise _REFUSED
-            self._pieces.append(body)
+                raise _Refused
+            if isinstance(self._body, bytearray):
+                self._body += body
+            else:
+                self._body = bytearray(self._body + body) if self._body else body
             return
+        self._in_trailers = False
         if self.cycle is None or self.cycle.response_complete or self.transport.is_closing():
             return
         # Once the answer has begun, what comes is read to be thrown away (endpoint._discard), and held by nobody.
         if not self.cycle.response_started and not self._hold(len(body)):
-            raise _REFUSED
+            raise _Refused
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """A request is complete: its answer is made with those of others, or by uvicorn."""
+        self._in_trailers = False
         if self._endpoint:
             self._complete = True
             self._prompt.add(self)
@@ -184,17 +214,16 @@ class Connection(HttpToolsProtocol):
     # --- answers at once (see ``prompt``) -------------------------------------------------------------------------
 
     def answer(self) -> None:
-        """Answer the request that is complete, or leave it to uvicorn."""
-        endpoint, self._complete = self._endpoint, False
-        if endpoint is None or self.transport.is_closing():
+        """Answer the request that is complete, or leave it to uvicorn; if that has not happened already."""
+        endpoint, complete, self._complete = self._endpoint, self._complete, False
+        if endpoint is None or not complete or self.transport.is_closing():
             return
-        body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        answer = None if self.flow.write_paused else endpoint.at_once(body)
+        answer = None if self.flow.write_paused else endpoint.at_once(bytes(self._body))
         if answer is None:
             self._leave_to_uvicorn()
             super().on_message_complete()
             return
-        self._endpoint, self._pieces = None, []
+        self._endpoint, self._body = None, b""
         self._unsent += as_bytes(answer, self.server_state.default_headers)
         self.server_state.total_requests += 1
         self.since = self._clock()
@@ -237,7 +266,7 @@ class Connection(HttpToolsProtocol):
     def resume_writing(self) -> None:
         """The client has read what it was sent."""
         super().resume_writing()
-        if self.cycle is None or self.cycle.response_complete:
+        if not self._endpoint and not self._under_way:
             self._let_go()
 
     def send_400_response(self, msg: str) -> None:
@@ -261,6 +290,8 @@ class Connection(HttpToolsProtocol):
 
     def _let_go(self) -> None:
         """Hold no more than what TLS keeps."""
+        if self.cycle is not None and self.cycle.response_complete:
+            self.cycle.body = bytearray()  # what was not asked for, of a request that was shed
         self._crowd.release(self)
         kept = self._widest - _READ_BYTES
         self.held += kept
@@ -272,7 +303,7 @@ class Connection(HttpToolsProtocol):
         self._crowd.release(self)
         self._settle()
         self._endpoint = None
-        self._pieces.clear()
+        self._body = b""
         cycle = self.cycle if self._under_way else None
         if failure and not (cycle and cycle.response_started) and not self.pipeline:
             self.transport.write(failures.as_bytes(failure))

@@ -9,11 +9,13 @@ import asyncio
 from collections.abc import Iterable
 from typing import Protocol
 
+import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from webhook.adapters.http.endpoint import Answer, Endpoint
 from webhook.adapters.http.failures import Headers
 
+_log = structlog.get_logger("gpuwarden.http")
 # Those who asked first wait for those who asked last, and nobody should wait for many.
 _MOST_AT_ONCE = 16
 
@@ -26,6 +28,9 @@ class Asker(Protocol):
 
     def send_answers(self) -> None:
         """Send it."""
+
+    def drop(self) -> None:
+        """Cut it off."""
 
 
 class Prompt:
@@ -51,7 +56,11 @@ class Prompt:
     def _answer(self) -> None:
         askers, self._askers = self._askers, []
         for asker in askers:
-            asker.answer()
+            try:
+                asker.answer()
+            except Exception:  # noqa: BLE001 - a bug that one request meets must not cost others their answers
+                _log.exception("a request could not be handed over")
+                asker.drop()
         for asker in askers:
             asker.send_answers()
 
