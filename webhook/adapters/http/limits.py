@@ -23,7 +23,7 @@ class Limits:
         request_seconds: from the first byte of a request until its answer is with the client. The API server waits for
             no webhook longer than 30 s.
         idle_seconds: between requests.
-        head_bytes: of a request's line and headers.
+        head_bytes: of a request's line and headers, and of its trailers.
         pipelined: how many requests may wait behind one that is being answered. The API server sends none.
     """
 
