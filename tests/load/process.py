@@ -89,6 +89,14 @@ def resident_mib(server: Served) -> float:
     return int(_status(server, "VmRSS").split()[0]) / 1024
 
 
+def wait_until_resident_below(server: Served, mib: float) -> None:
+    """Wait until it has given back what it needed for a moment."""
+    until = time.monotonic() + PATIENCE
+    while (now := resident_mib(server)) >= mib:
+        assert time.monotonic() < until, f"{now:.0f} MiB, not below {mib:.0f}"
+        time.sleep(0.05)
+
+
 def _status(server: Served, field: str) -> str:
     lines = Path(f"/proc/{server.pid}/status").read_text().splitlines()
     return next(line.partition(":")[2].strip() for line in lines if line.startswith(f"{field}:"))

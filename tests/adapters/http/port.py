@@ -54,7 +54,8 @@ class Port:
         limits: Limits | None = None,
     ) -> None:
         self.asgi: list[str] = []
-        self.crowd = Crowd(limits or Limits(), Refusals("admission", lambda _port, _reason: None))
+        self.refused: list[str] = []
+        self.crowd = Crowd(limits or Limits(), Refusals("admission", lambda _port, reason: self.refused.append(reason)))
         self.client = Client()
         config = uvicorn.Config(
             self._app, interface="asgi3", lifespan="off", ws="none", access_log=False, log_config=None

@@ -268,7 +268,8 @@ async def test_a_bug_in_handing_one_request_over_costs_others_nothing(
     def fail() -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(port.connection, "answer", fail)
+    monkeypatch.setattr(port.connection, "_leave_to_uvicorn", fail)
+    port.connection.pause_writing()
     port.sends(request("/mutate", b"one"))
     other.sends(request("/mutate", b"two"))
     await turn()
@@ -276,3 +277,4 @@ async def test_a_bug_in_handing_one_request_over_costs_others_nothing(
     assert (port.client.written, port.client.closing) == ([], True)
     assert other.bodies == [b"two"]
     assert any("a bug" in str(line) for line in logged())
+    assert port.refused == ["failed"]

@@ -149,9 +149,6 @@ class Asker:
     def send_answers(self) -> None:
         self.said.append(f"send {self.name}")
 
-    def drop(self) -> None:
-        self.said.append(f"drop {self.name}")
-
 
 def asked(prompt: Prompt, count: int) -> list[str]:
     said: list[str] = []

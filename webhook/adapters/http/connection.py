@@ -3,6 +3,7 @@
 from typing import Any
 
 import httptools
+import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from webhook.adapters.http import failures
@@ -12,6 +13,7 @@ from webhook.adapters.http.endpoint import Endpoint, plain
 from webhook.adapters.http.failures import Failure
 from webhook.adapters.http.prompt import Prompt, as_bytes
 
+_log = structlog.get_logger("gpuwarden.http")
 # What uvloop's TLS reads at once it keeps room for as long as the connection lives; so much is no matter.
 _READ_BYTES = 64 * 1024
 
@@ -220,8 +222,7 @@ class Connection(HttpToolsProtocol):
             return
         answer = None if self.flow.write_paused else endpoint.at_once(bytes(self._body))
         if answer is None:
-            self._leave_to_uvicorn()
-            super().on_message_complete()
+            self._hand_over()
             return
         self._endpoint, self._body = None, b""
         self._unsent += as_bytes(answer, self.server_state.default_headers)
@@ -229,6 +230,16 @@ class Connection(HttpToolsProtocol):
         self.since = self._clock()
         if self.held:
             self._let_go()
+
+    def _hand_over(self) -> None:
+        """Leave a complete request to uvicorn. Here no parser catches what is raised."""
+        try:
+            self._leave_to_uvicorn()
+            super().on_message_complete()
+        except Exception:  # noqa: BLE001 - a bug: cut off, so that failurePolicy decides; logged, and counted as refused
+            _log.exception("a request could not be handed over")
+            self._crowd.refusals.note("failed", address(self.client))
+            self.drop()
 
     def send_answers(self) -> None:
         """Send what is answered."""

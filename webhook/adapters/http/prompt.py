@@ -2,20 +2,18 @@
 
 Reading, deciding and sending each have code and data of their own, which push the others' out of the processor's caches; and a
 write wakes the client's process, which costs as much as a decision when it has gone to sleep since the last. So each is done
-for many requests in a row: it takes a third of what a request costs (docs/performance.md).
+for many requests in a row (docs/performance.md).
 """
 
 import asyncio
 from collections.abc import Iterable
 from typing import Protocol
 
-import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from webhook.adapters.http.endpoint import Answer, Endpoint
 from webhook.adapters.http.failures import Headers
 
-_log = structlog.get_logger("gpuwarden.http")
 # Those who asked first wait for those who asked last, and nobody should wait for many.
 _MOST_AT_ONCE = 16
 
@@ -24,13 +22,10 @@ class Asker(Protocol):
     """A connection with a request."""
 
     def answer(self) -> None:
-        """Make the answer."""
+        """Make the answer. Raises nothing: there are others to answer."""
 
     def send_answers(self) -> None:
         """Send it."""
-
-    def drop(self) -> None:
-        """Cut it off."""
 
 
 class Prompt:
@@ -56,11 +51,7 @@ class Prompt:
     def _answer(self) -> None:
         askers, self._askers = self._askers, []
         for asker in askers:
-            try:
-                asker.answer()
-            except Exception:  # noqa: BLE001 - a bug that one request meets must not cost others their answers
-                _log.exception("a request could not be handed over")
-                asker.drop()
+            asker.answer()
         for asker in askers:
             asker.send_answers()
 
