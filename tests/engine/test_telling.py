@@ -56,7 +56,9 @@ CHANGES = [
         a_pod(gpu("2")),
         "gke-mig-1g.5gb",
         RENAMED,
-        [f'container "train": nvidia.com/gpu: 2 is placed on nodes with {GKE_PARTITION}: 1g.5gb'],
+        [
+            f'container "train": nvidia.com/gpu: 2 is placed on nodes with {GKE_PARTITION}: 1g.5gb, {GKE_SHARING} DoesNotExist'
+        ],
         id="a selector",
     ),
     pytest.param(

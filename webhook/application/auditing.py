@@ -204,7 +204,7 @@ def _forms(judgement: Judgement, spec: PodSpec, policy: Policy, plugin: DevicePl
     """Each form that the pod's containers ask for, with the one that they get."""
     decision = judgement.decision
     nodes = NodeConstraints(spec)
-    statements = Statements(nodes)
+    statements = Statements(nodes, plugin, policy.partitions)
     before = [_stated(statements, ask.amounts[0].resource) for ask in decision.asks]
     if decision.denials:
         after = [REFUSED] * len(before)

@@ -2,8 +2,8 @@
 
 import msgspec
 
+from webhook.engine.needs import Need
 from webhook.engine.pods import Place, Toleration
-from webhook.engine.spelling import Need
 
 
 class RenameResource(msgspec.Struct, frozen=True, gc=False):

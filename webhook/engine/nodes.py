@@ -1,7 +1,7 @@
 """What a pod says about the nodes it may run on: nodeSelector and required node affinity, read as one."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from math import inf
 
@@ -32,7 +32,7 @@ class Label:
             self._narrow(expression.operator, expression.values or [])
 
     def _narrow(self, operator: str, values: list[str]) -> None:
-        bound = _integer(values[0]) if operator in ("Gt", "Lt") and values else None
+        bound = integer(values[0]) if operator in ("Gt", "Lt") and values else None
         match operator:
             case "NotIn":
                 self._excluded.update(values)
@@ -53,6 +53,25 @@ class Label:
         self._absent = False
 
     @property
+    def bounded(self) -> bool:
+        """Whether ``Gt`` or ``Lt`` restricts it to numbers."""
+        return self._above > -inf or self._below < inf
+
+    def numbers(self, bounds: Iterable[int], written: Collection[str | None]) -> Iterator[str]:
+        """Numbers that tell its own bounds and others apart.
+
+        They are those next to each bound on both sides, up to the first that nobody writes down, there or in a ``NotIn``.
+        """
+        own = (bound for bound in (self._above, self._below) if abs(bound) < inf)
+        for bound in {*bounds, *map(int, own)}:
+            for step in (1, -1):
+                number = bound + step
+                while str(number) in self._excluded or str(number) in written:
+                    yield str(number)
+                    number += step
+                yield str(number)
+
+    @property
     def admits_nothing(self) -> bool:
         """Whether its requirements contradict each other."""
         return not any(self.admits(value) for value in (ABSENT, OTHER, *(self.listed or ())))
@@ -65,7 +84,7 @@ class Label:
             return False
         if value == OTHER or (self._above == -inf and self._below == inf):
             return True
-        number = _integer(value)
+        number = integer(value)
         return number is not None and self._above < number < self._below
 
 
@@ -180,5 +199,6 @@ def _selecting(selector: tuple[tuple[str, str], ...]) -> NodeConstraints:
     return _Shared(PodSpec(node_selector=dict(selector)))
 
 
-def _integer(text: str) -> int | None:
+def integer(text: str) -> int | None:
+    """A number as ``Gt`` and ``Lt`` read it (strconv.ParseInt), or ``None``."""
     return int(text) if _INTEGER.fullmatch(text) else None
