@@ -26,10 +26,12 @@ from webhook.engine.resources import GPU, PREFIX, GpuResource, classify, resourc
 from webhook.engine.rules.container import mixed_gpu_resources
 from webhook.engine.rules.sharing import shared_request_above_one
 from webhook.engine.spelling import (
+    COMPUTE_SLICES,
     GKE_CLIENTS,
     GKE_KEYS,
     GKE_SHARING,
     GKE_STRATEGIES,
+    GPU_SLICES,
     PRODUCT,
     SHARED_STRATEGIES,
     read_product,
@@ -208,7 +210,7 @@ def variables() -> Iterator[tuple[str, str, str]]:
     )
     yield "sharedProduct", "Whether only products are selected that are shared.", every_alternative(shared_product)
     strategy = says_shared("a", f"ask.gpus[0] + {quoted(_STRATEGY)}", SHARED_STRATEGIES, ("none",))
-    says_how = listed((*GKE_KEYS, strategy_label(None), PRODUCT))
+    says_how = listed((*GKE_KEYS, strategy_label(None), PRODUCT, GPU_SLICES, COMPUTE_SLICES))
     yield (
         "silent",
         "Whether the pod asks for plain GPUs, and says nothing of how they are handed out.",

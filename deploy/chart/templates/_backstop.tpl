@@ -76,7 +76,7 @@
 - name: silent
   expression: |-
     variables.asks.all(ask, ask.gpus.all(n, n == 'nvidia.com/gpu')) && !variables.alternatives.exists(a, a.exists(e,
-      e.key in ['cloud.google.com/gke-gpu-sharing-strategy', 'cloud.google.com/gke-max-shared-clients-per-gpu', 'cloud.google.com/gke-gpu-partition-size', 'nvidia.com/gpu.sharing-strategy', 'nvidia.com/gpu.product']))
+      e.key in ['cloud.google.com/gke-gpu-sharing-strategy', 'cloud.google.com/gke-max-shared-clients-per-gpu', 'cloud.google.com/gke-gpu-partition-size', 'nvidia.com/gpu.sharing-strategy', 'nvidia.com/gpu.product', 'nvidia.com/gpu.slices.gi', 'nvidia.com/gpu.slices.ci']))
 # Rule shared-request-above-one: by the policy, by the resource's name, or by the nodes that are selected.
 - name: aboveOne
   expression: |-

@@ -165,7 +165,8 @@ def configured(text: str = "", *, plugin: bool = True, policies: Mapping[str, Po
     (found,) = (document for document in documents() if document["kind"] == "ConfigMap")
     parsed = configuration_file.parse(text or found["data"]["config.yaml"])
     book = PolicyBook(policies, parsed.policies.defaults) if policies else parsed.policies
-    return msgspec.structs.replace(parsed, policies=book, plugin=DevicePlugin(rename_by_default=plugin))
+    settings = parsed.plugin if plugin else DevicePlugin(rename_by_default=False)
+    return msgspec.structs.replace(parsed, policies=book, plugin=settings)
 
 
 def audit_mode() -> Configuration:

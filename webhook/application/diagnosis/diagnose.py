@@ -51,6 +51,7 @@ CHECKS = (
     Check("label-effects", "every label has an effect", policies.effects),
     Check("nodes", "rewritten pods find a node", gpus.offered),
     Check("rename-by-default", "GPUs are called as the nodes call them", gpus.renaming),
+    Check("mig-strategy", "MIG slices are requested as the nodes advertise them", gpus.mig_strategy),
     Check("quotas", "quotas on GPUs count rewritten pods", gpus.quotas),
     Check("probe", "a pod that is created now becomes what its namespace's policy says", probing.judge),
 )

@@ -30,8 +30,8 @@ def _unusable(facts: Facts) -> Iterator[Verdict]:
 
 def _told(found: Configuration) -> str:
     names = listed(found.policies.configured) or "none"
-    renames = str(found.plugin.rename_by_default).lower()
-    return f"mode {found.mode}, renameByDefault {renames}, configured policies: {names}"
+    plugin = f"renameByDefault {str(found.plugin.rename_by_default).lower()}, migStrategy {found.plugin.mig_strategy}"
+    return f"mode {found.mode}, {plugin}, configured policies: {names}"
 
 
 def labels(facts: Facts) -> list[Verdict]:
