@@ -175,7 +175,7 @@ def _single(*, renamed: bool) -> Iterator[Node]:
     """What GPU feature discovery labels under MIG strategy single, where all GPUs of a node are cut alike, or none."""
     sharings = [pair for pair in _WHOLE if pair[0] is not None]
     for (profile, slices, memory), (sharing, strategy), name in product(_CUT, sharings, (*PRODUCTS, OTHER, None)):
-        if sharing is None or (profile and sharing is Sharing.MPS):
+        if profile and sharing is Sharing.MPS:
             continue
         shared = sharing is not Sharing.NONE
         labels: dict[str, str] = {}

@@ -98,7 +98,7 @@ TABLE: dict[str, tuple[Spelled, Spelled]] = {
 }
 WHOLE = (GPU_SLICES, "DoesNotExist")
 # The bounds are midway between what 1g.5gb and 1g.6gb, and 1g.20gb, 1g.24gb and 1g.34gb have at most and at least.
-SLICE = [(GPU_SLICES, "In", "1"), (COMPUTE_SLICES, "In", "1"), (MEMORY, "Lt", "5350")]
+SLICE: list[Requirement] = [(GPU_SLICES, "In", "1"), (COMPUTE_SLICES, "In", "1"), (MEMORY, "Lt", "5350")]
 NOT_SHARED, IS_SHARED = (STRATEGY, "NotIn", *SHARED_BY), (STRATEGY, "In", *SHARED_BY)
 
 
