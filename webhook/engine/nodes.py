@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from math import inf
 
-from webhook.engine.pods import Expression, PodSpec, Term
+from webhook.engine.pods import Affinity, Expression, NodeAffinity, PodSpec, Required, Term
 
 # The label is missing from the node.
 ABSENT = None
@@ -166,9 +166,14 @@ class _Shared(NodeConstraints):
 NOTHING_SAID: NodeConstraints = _Shared(PodSpec())
 """What a pod says that leaves every node open."""
 
-# Longer selectors are not remembered, so that what is remembered stays small; a label's value has at most 63 characters.
+# What is longer is not remembered, so that what is remembered stays small: whatever is in a valid label has at most as many
+# characters as its key, a domain of 253 and a name of 63.
 _MOST_KEYS = 4
-_LONGEST_VALUE = 63
+_MOST_EXPRESSIONS = 12
+_MOST_VALUES = 16
+_LONGEST = 253 + 1 + 63
+# The requirements of a term of the node affinity, and whether it selects by fields too.
+_TermKey = tuple[tuple[tuple[str, str, tuple[str, ...]], ...], bool]
 
 
 def constraints(spec: PodSpec, prefixes: tuple[str, ...]) -> NodeConstraints:
@@ -179,24 +184,54 @@ def constraints(spec: PodSpec, prefixes: tuple[str, ...]) -> NodeConstraints:
     when they have been rewritten.
     """
     selector = spec.node_selector
-    said = [pair for pair in selector.items() if pair[0].startswith(prefixes)] if selector else []
+    said = {key: value for key, value in selector.items() if key.startswith(prefixes)} if selector else {}
     terms = spec.terms
-    if terms and (
+    about = terms and (
         any(e.key.startswith(prefixes) for term in terms for e in term.match_expressions or ())
         or all(term.matches_nothing for term in terms)
-    ):
-        return NodeConstraints(spec)
-    if not said:
+    )
+    if not said and not about:
         return NOTHING_SAID
-    # Each term is an alternative of its own then, in which nodeSelector holds.
-    if terms or len(said) > _MOST_KEYS or any(len(value) > _LONGEST_VALUE for _, value in said):
+    # Each term is an alternative of its own, in which the whole nodeSelector holds.
+    kept = (selector or {}) if terms else said
+    if not _is_small(kept, terms):
         return NodeConstraints(spec)
-    return _selecting(tuple(said))
+    return _remembered(tuple(kept.items()), _key(terms))
+
+
+def _is_small(selector: dict[str, str], terms: list[Term]) -> bool:
+    expressions = [e for term in terms for e in term.match_expressions or ()]
+    if len(selector) > _MOST_KEYS or max(len(terms), len(expressions)) > _MOST_EXPRESSIONS:
+        return False
+    if any(len(e.values or ()) > _MOST_VALUES for e in expressions):
+        return False
+    texts = [*selector, *selector.values()]
+    for expression in expressions:
+        texts += [expression.key, expression.operator, *(expression.values or ())]
+    return all(len(text) <= _LONGEST for text in texts)
+
+
+def _key(terms: list[Term]) -> tuple[_TermKey, ...]:
+    """The terms as a key to remember them by."""
+    return tuple(
+        (
+            tuple((e.key, e.operator, tuple(e.values or ())) for e in term.match_expressions or ()),
+            bool(term.match_fields),
+        )
+        for term in terms
+    )
 
 
 @lru_cache(maxsize=256)
-def _selecting(selector: tuple[tuple[str, str], ...]) -> NodeConstraints:
-    return _Shared(PodSpec(node_selector=dict(selector)))
+def _remembered(selector: tuple[tuple[str, str], ...], terms: tuple[_TermKey, ...]) -> NodeConstraints:
+    required = [
+        Term(
+            [Expression(key, operator, [*values]) for key, operator, values in expressions], [None] if fields else None
+        )
+        for expressions, fields in terms
+    ]
+    affinity = Affinity(NodeAffinity(Required(required))) if required else None
+    return _Shared(PodSpec(node_selector=dict(selector), affinity=affinity))
 
 
 def integer(text: str) -> int | None:

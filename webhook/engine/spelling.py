@@ -1,7 +1,6 @@
 """Spellings: what a form looks like in a pod, under the settings of the device plugins."""
 
 import re
-from collections.abc import Iterator
 from enum import StrEnum
 from functools import lru_cache
 
@@ -162,7 +161,7 @@ def _device_plugin(form: Form, plugin: DevicePlugin) -> Spelling:
         needs.append(Need(GPU_SLICES, "DoesNotExist"))
     else:
         suffix = f"-MIG-{form.partition}{suffix}"
-        labels = (*slice_labels(form.partition),)
+        labels = slice_labels(form.partition)
         needs += [_products(plugin.products, suffix)] if plugin.products else labels
         implies += labels if plugin.products else ()
     implies += [Need(key, "DoesNotExist") for key in GKE_KEYS]
@@ -173,17 +172,19 @@ def _products(models: tuple[str, ...], suffix: str) -> Need:
     return Need(PRODUCT, "In", tuple(f"{model}{suffix}" for model in models), in_affinity=True)
 
 
-def slice_labels(partition: str) -> Iterator[Need]:
+@lru_cache(maxsize=1024)
+def slice_labels(partition: str) -> tuple[Need, ...]:
     """The node labels of slices of a profile under MIG strategy *single*: how many parts of the GPU, and how much memory.
 
     GPU feature discovery internal/lm/resource.go. Profiles that differ by a suffix only have the same.
     """
     slices = str(read_profile(partition).slices)
-    yield Need(GPU_SLICES, "In", (slices,), in_affinity=True)
-    yield Need(COMPUTE_SLICES, "In", (slices,), in_affinity=True)
-    for operator, bound in zip(("Gt", "Lt"), memory_bounds(partition), strict=True):
-        if bound is not None:
-            yield Need(MEMORY, operator, (str(bound),))
+    bounds = zip(("Gt", "Lt"), memory_bounds(partition), strict=True)
+    return (
+        Need(GPU_SLICES, "In", (slices,), in_affinity=True),
+        Need(COMPUTE_SLICES, "In", (slices,), in_affinity=True),
+        *(Need(MEMORY, operator, (str(bound),)) for operator, bound in bounds if bound is not None),
+    )
 
 
 def ambiguous(form: Form, plugin: DevicePlugin) -> str | None:

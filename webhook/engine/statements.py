@@ -99,9 +99,8 @@ def _slices(nodes: NodeConstraints, known: tuple[str, ...]) -> tuple[str | None,
         return None
     if nodes.permits(GPU_SLICES, ABSENT) and nodes.permits(COMPUTE_SLICES, ABSENT):
         return None if nodes.permits(GPU_SLICES, OTHER) or nodes.values(GPU_SLICES) else (None,)
-    labels = {profile: tuple(slice_labels(profile)) for profile in (*known, *DOCUMENTED)}
-    named = tuple(profile for profile in known if all(need.is_met_by(nodes) for need in labels[profile]))
-    return named or tuple(profile for profile, needs in labels.items() if possible(needs, nodes)) or None
+    named = tuple(profile for profile in known if all(need.is_met_by(nodes) for need in slice_labels(profile)))
+    return named or tuple(p for p in dict.fromkeys((*known, *DOCUMENTED)) if possible(slice_labels(p), nodes)) or None
 
 
 def _combined(named: Sharing | None, strategy: Sharing | None) -> Sharing:
