@@ -1,4 +1,4 @@
-"""LimitRanges: what their defaults add to containers is removed beside a request of the container's own, or named in the denial."""
+"""LimitRanges: what their defaults add is removed beside a request of the container's own, or named in the denial."""
 
 import pytest
 
@@ -12,7 +12,6 @@ from tests.builders import (
     a_pod,
     a_policy,
     applied,
-    gpu,
     judge,
     messages,
     rewritten,
@@ -138,8 +137,10 @@ def test_a_min_alone_adds_a_request_without_a_limit_and_that_is_removed_too() ->
 def test_the_removal_is_told_with_what_may_follow() -> None:
     decision = judge(again(REWRITTEN_AND_ADDED, *added()), "shared")
     assert messages(decision) == [
-        'container "train": a LimitRange added nvidia.com/gpu: 4 beside nvidia.com/gpu.shared: 1, and it is removed; '
-        f"a max or min for nvidia.com/gpu in the LimitRange denies the pod without it; {FIX}"
+        (
+            'container "train": a LimitRange added nvidia.com/gpu: 4 beside nvidia.com/gpu.shared: 1, and it is removed; '
+            f"a max or min for nvidia.com/gpu in the LimitRange denies the pod without it; {FIX}"
+        )
     ]
     assert rules(decision) == ["limit-range-default"]
     assert asked(decision) == ["train: nvidia.com/gpu.shared: 1"]
@@ -181,43 +182,34 @@ def test_a_forged_annotation_gains_no_more_than_not_writing_the_second_request(
 
 
 def test_containers_that_ask_for_nothing_have_the_default_for_their_request() -> None:
-    """Whoever writes ``default: {nvidia.com/gpu: 1}`` asks for one GPU for each container, and each gets it in the policy's form."""
+    """Whoever writes ``default: {nvidia.com/gpu: 1}`` asks for one GPU for each container: each gets it."""
     pod = a_pod(both({GPU: "1"}), both({GPU: "1"}, "proxy"), annotations=set_by(*added(name="proxy")))
     containers = rewritten(pod, "shared")["spec"]["containers"]
     assert [one["resources"]["limits"] for one in containers] == [{SHARED: "1"}, {SHARED: "1"}]
 
 
+FROM_A_DEFAULT = a_pod(both({GPU: "4"}, "proxy"), annotations=set_by(*added(name="proxy")))
+BESIDE_A_DEFAULT = a_pod(both({SHARED: "1", GPU: "4"}, "proxy"), annotations=set_by(*added(name="proxy")))
+LIMIT_ALONE = a_pod(
+    a_container("proxy", {GPU: "4"}, {GPU: "1"}), annotations=set_by("nvidia.com/gpu limit for container proxy")
+)
+REQUEST_ALONE = a_pod(
+    a_container("proxy", None, {GPU: "1"}), annotations=set_by("nvidia.com/gpu request for container proxy")
+)
+
+
 @pytest.mark.parametrize(
     ("pod", "policy", "rule"),
     [
-        (a_pod(both({GPU: "4"}, "proxy"), annotations=set_by(*added(name="proxy"))), "shared", "shared-request-above-one"),
-        (a_pod(both({GPU: "4"}, "proxy"), annotations=set_by(*added(name="proxy"))), "none", "gpu-not-permitted"),
-        (
-            a_pod(both({SHARED: "1", GPU: "4"}, "proxy"), annotations=set_by(*added(name="proxy"))),
-            "any",
-            "mixed-gpu-resources",
-        ),
-        (
-            a_pod(
-                a_container("proxy", {GPU: "4"}, {GPU: "1"}),
-                annotations=set_by("nvidia.com/gpu limit for container proxy"),
-            ),
-            "exclusive",
-            "limits-requests-differ",
-        ),
-        (
-            a_pod(a_container("proxy", None, {GPU: "1"}), annotations=set_by("nvidia.com/gpu request for container proxy")),
-            "exclusive",
-            "limits-requests-differ",
-        ),
-        (a_pod(both({GPU: "4"}, "proxy"), annotations=set_by(*added(name="proxy"))), a_policy("exclusive", max_per_pod=2), "per-pod-limit"),
-        (
-            a_pod(both({GPU: "4"}, "proxy"), annotations=set_by(*added(name="proxy"))),
-            a_policy("exclusive", max_per_container=2),
-            "per-container-limit",
-        ),
+        (FROM_A_DEFAULT, "shared", "shared-request-above-one"),
+        (FROM_A_DEFAULT, "none", "gpu-not-permitted"),
+        (BESIDE_A_DEFAULT, "any", "mixed-gpu-resources"),
+        (LIMIT_ALONE, "exclusive", "limits-requests-differ"),
+        (REQUEST_ALONE, "exclusive", "limits-requests-differ"),
+        (FROM_A_DEFAULT, a_policy("exclusive", max_per_pod=2), "per-pod-limit"),
+        (FROM_A_DEFAULT, a_policy("exclusive", max_per_container=2), "per-container-limit"),
     ],
-)  # fmt: skip
+)
 def test_a_denial_of_what_a_limit_range_added_names_it_and_not_the_user(pod: Json, policy: str, rule: str) -> None:
     decision = judge(pod, policy)
     assert rules(decision) == [rule]

@@ -29,7 +29,15 @@ from webhook.engine.forms import parse
 from webhook.engine.policy import Policy
 
 HEADER = "apiVersion: gpuwarden.io/v1\nkind: Configuration\n"
-NEEDS_CONFIGURATION = {"failure-policies", "labels", "label-effects", "nodes", "rename-by-default", "quotas"}
+NEEDS_CONFIGURATION = {
+    "failure-policies",
+    "labels",
+    "label-effects",
+    "nodes",
+    "rename-by-default",
+    "quotas",
+    "limitranges",
+}
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
-"""Checks of policies against what there is: the GPUs that nodes offer, and the quotas on them."""
+"""Checks of policies against the GPUs that nodes offer."""
 
 from collections.abc import Iterator, Sequence
 
 from webhook.application.diagnosis.documents import Node
 from webhook.application.diagnosis.facts import Facts, known
-from webhook.application.diagnosis.policies import enforced, policy_of
+from webhook.application.diagnosis.policies import enforced
 from webhook.application.diagnosis.results import Verdict, fail, listed, ok, verdicts, warn
 from webhook.engine.policy import Policy
 from webhook.engine.quantity import whole
@@ -12,7 +12,6 @@ from webhook.engine.resources import PREFIX, GpuResource, classify, resource_nam
 from webhook.engine.spelling import PRODUCT, SHARED_STRATEGIES, Spelling, read_product, spell
 
 _STRATEGY = ".sharing-strategy"
-_QUOTA = "requests."  # the only prefix that quotas of extended resources have
 
 
 def offered(facts: Facts) -> list[Verdict]:
@@ -101,30 +100,3 @@ def _renames(node: Node) -> bool | None:
         {resource_name(None, shared=False)} if product_shared else set()
     )
     return False if any(name.startswith(PREFIX) and name in resources for name in names) else None
-
-
-def quotas(facts: Facts) -> list[Verdict]:
-    """Quotas on GPUs name the resources that pods are charged for: those that they have after gpuwarden."""
-    return verdicts(_uncounted(facts), lambda: "no quota on GPUs is passed by")
-
-
-def _uncounted(facts: Facts) -> Iterator[Verdict]:
-    configuration = facts.usable_configuration()
-    namespaces = known(facts.namespaces)
-    limited: dict[str, set[str]] = {}
-    for quota in known(facts.quotas):
-        keys = {key.removeprefix(_QUOTA) for key in quota.spec.hard or {} if key.startswith(_QUOTA)}
-        limited.setdefault(quota.metadata.namespace, set()).update(
-            key for key in keys if isinstance(classify(key), GpuResource)
-        )
-    for name, resources in sorted(limited.items()):
-        policy = policy_of(configuration, namespaces, name)
-        becomes = {spell(form, configuration.plugin).resource for form in policy.forms}
-        lacking = becomes - resources
-        if resources and lacking:
-            yield warn(
-                f"namespace {name} has a quota on {listed(resources)}, and its policy is {policy.name}: "
-                f"pods have {listed(becomes)}",
-                f"quotas count what a pod has after gpuwarden: nothing limits {listed(lacking)} there",
-                f"add {listed(f'{_QUOTA}{resource}' for resource in lacking)} to the ResourceQuota",
-            )
