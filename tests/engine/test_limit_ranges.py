@@ -23,7 +23,7 @@ from webhook.engine.rules.outstanding import not_rewritten
 from webhook.engine.summary import asked, changes
 
 ORIGINAL, POLICY = "gpuwarden.io/original-request", "gpuwarden.io/policy"
-FIX = 'set its default for nvidia.com/gpu to "0", or limit GPUs by a ResourceQuota on requests.nvidia.com/gpu instead'
+FIX = 'limit GPUs by a ResourceQuota instead, or set its default for nvidia.com/gpu to "0"'
 
 
 def set_by(*entries: str) -> Json:

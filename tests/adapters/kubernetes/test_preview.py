@@ -166,8 +166,8 @@ async def test_a_limit_range_that_denies_the_policys_pods_is_told(
     cluster.add(limit_range(), limit_range("cpu", "cpu"), limit_range("theirs", "nvidia.com/gpu.shared", "Pod"))
     assert await preview.preview("team-a", SHARED_POLICY, LONG) == [
         (
-            'namespace "team-a": LimitRange gpus (type Container) sets max, default, defaultRequest for nvidia.com/gpu, and pods of '
-            "policy shared have nvidia.com/gpu.shared: pods with nvidia.com/gpu.shared are denied: "
+            'namespace "team-a": LimitRange gpus (type Container) sets max, default, defaultRequest for nvidia.com/gpu, and pods '
+            "of policy shared have nvidia.com/gpu.shared: pods with nvidia.com/gpu.shared are denied: "
             '"maximum nvidia.com/gpu usage per Container is 4.  No limit is specified"; remove nvidia.com/gpu from it and limit '
             'GPUs by a ResourceQuota on requests.nvidia.com/gpu.shared, or set its Container default for nvidia.com/gpu to "0"'
         )

@@ -50,4 +50,4 @@ def _sentences(asks: Sequence[Ask], added: Additions) -> Iterator[str]:
 
 
 def _fix(name: str) -> str:
-    return f'set its default for {name} to "0", or limit GPUs by a ResourceQuota on requests.{name} instead'
+    return f'limit GPUs by a ResourceQuota instead, or set its default for {name} to "0"'
