@@ -122,6 +122,7 @@ def install(cluster: Cluster, bundle: bytes, port: int) -> None:
     ]
     cluster.lists(f"/api/v1/{WITHIN}/pods", *pods)
     cluster.lists("/api/v1/resourcequotas")
+    cluster.lists("/api/v1/limitranges")
     mps = {"nvidia.com/gpu.sharing-strategy": "mps"}
     node = {"metadata": {"name": "n1", "labels": mps}, "status": {"allocatable": {"nvidia.com/gpu.shared": "8"}}}
     cluster.lists("/api/v1/nodes", node)
@@ -214,6 +215,7 @@ FORBIDDEN = [
     ),
     ("/api/v1/nodes", "nodes", "list nodes"),
     ("/api/v1/resourcequotas", "quotas", "list resourcequotas"),
+    ("/api/v1/limitranges", "limitranges", "list limitranges"),
     ("/api/v1/namespaces", "labels", "list namespaces"),
     (REVIEWS, "rights", "create subjectaccessreviews.authorization.k8s.io"),
     ("/version", "match-conditions", "get /version"),

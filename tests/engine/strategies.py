@@ -216,8 +216,14 @@ def _specs(resources: st.SearchStrategy[Json], placements: st.SearchStrategy[Jso
     )
 
 
+_ADDED = "; ".join(
+    f"{GPU}, {SHARED}, {MIG} {section} for {container}"
+    for container in ("container c0", "init container i0", "init container i1")
+    for section in ("request", "limit")
+)
 _METADATA = st.sampled_from(
     [
+        {"metadata": {"annotations": {"kubernetes.io/limit-ranger": f"LimitRanger plugin set: {_ADDED}"}}},
         {},
         {"metadata": None},
         {"metadata": {}},

@@ -180,6 +180,13 @@ class TestNotRewritten:
             "another webhook undid its change; create the pod again, and if that fails tell the cluster's operators"
         )
 
+    def test_a_selector_that_should_have_gone_is_told(self) -> None:
+        pod = a_pod(nodeSelector={GKE_PARTITION: "1g.5gb"})
+        finding = not_rewritten(judge(pod, "mig-1g.5gb").edits, policy_of("mig-1g.5gb"))
+
+        assert finding
+        assert f"without node selector {GKE_PARTITION}" in finding.reason
+
     def test_three_edits_are_shown_and_the_rest_counted(self) -> None:
         pod = a_pod(gpu(name="a"), gpu(name="b"), gpu(name="c"))
         three = not_rewritten(judge(a_pod(gpu(name="a"), gpu(name="b")), "shared").edits, policy_of("shared"))

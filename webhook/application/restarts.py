@@ -1,9 +1,12 @@
 """Restarts: what another policy would make of a namespace's workloads when they start anew, judged and told in few words."""
 
+from collections.abc import Sequence
 from heapq import nsmallest
 
+from webhook.application import limit_ranges
 from webhook.application.auditing import BETWEEN, Auditor, Owner, Seen, Verdict
 from webhook.application.configuration import Configuration, Mode
+from webhook.application.limit_ranges import LimitRange
 from webhook.application.workloads import WORKLOADS
 from webhook.engine.decision import Outcome
 from webhook.engine.labels import NamespaceLabels
@@ -22,6 +25,7 @@ class Restarts:
         """Judge by ``policy``, whatever the namespace's labels say now."""
         self._namespace = namespace
         self._policy = policy
+        self._plugin = configuration.plugin
         self._dry = configuration.mode is Mode.AUDIT
         self._auditor = Auditor(configuration, {namespace: NamespaceLabels(enforce=policy.name)})
         self._verdicts: dict[tuple[str, str], Verdict] = {}
@@ -67,6 +71,19 @@ class Restarts:
     def unseen(self, why: str) -> list[str]:
         """What is to be said where nothing was looked at."""
         return [f"{self._subject}: its workloads were not looked at ({why}); {self._audit} tells what would change"]
+
+    @property
+    def meets_limits(self) -> bool:
+        """Whether LimitRanges meet other pods under the policy than without it."""
+        return not self._policy.permits_any
+
+    def limits(self, ranges: Sequence[LimitRange]) -> list[str]:
+        """What is to be said of the namespace's LimitRanges."""
+        return list(limit_ranges.warnings(self._subject, limit_ranges.effects(ranges, self._policy, self._plugin)))
+
+    def unseen_limits(self, why: str) -> list[str]:
+        """What is to be said where LimitRanges were not checked."""
+        return [f"{self._subject}: its LimitRanges were not checked ({why})"]
 
     @property
     def _subject(self) -> str:

@@ -156,6 +156,13 @@ RULE_TEXTS = {
             "MPS on GKE needs hostIPC: true. That weakens the pod's isolation, so it is never set for the user.",
         ),
         _warn(
+            Rule.LIMIT_RANGE_DEFAULT,
+            "A LimitRange adds another GPU resource",
+            "A LimitRange's default (or max without a default) is added to every container that does not name the resource, so "
+            "a renamed request has two. The one that was added is removed; a max or min for its name still denies the pod. Set "
+            'the default to "0", or use a ResourceQuota.',
+        ),
+        _warn(
             Rule.UNKNOWN_GPU_RESOURCE,
             "A resource name that only looks like a GPU's",
             "No node offers it, so the pod would stay Pending for ever. The message names the nearest real one.",

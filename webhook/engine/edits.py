@@ -18,6 +18,17 @@ class RenameResource(msgspec.Struct, frozen=True, gc=False):
         return f"{self.place.field}: {self.old} becomes {self.new}"
 
 
+class DropResource(msgspec.Struct, frozen=True, gc=False):
+    """A GPU resource that a LimitRange added beside the container's own request goes, from where it appears."""
+
+    place: Place
+    name: str
+    sections: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.place.field}: without {self.name}, which a LimitRange added"
+
+
 class AddNeed(msgspec.Struct, frozen=True, gc=False):
     """A node label that the form needs: a nodeSelector, or a requirement in every alternative of the node affinity."""
 
@@ -97,6 +108,7 @@ class Annotate(msgspec.Struct, frozen=True, gc=False):
 
 Edit = (
     RenameResource
+    | DropResource
     | AddNeed
     | DropKey
     | ReplaceProduct

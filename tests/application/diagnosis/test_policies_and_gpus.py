@@ -37,6 +37,7 @@ NEEDS_CONFIGURATION = {
     "rename-by-default",
     "mig-strategy",
     "quotas",
+    "limitranges",
 }
 
 

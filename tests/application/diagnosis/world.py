@@ -19,6 +19,7 @@ from webhook.application.diagnosis.facts import Contact, Facts, Namespaces, Targ
 from webhook.application.diagnosis.results import Result, Status
 from webhook.application.diagnosis.rights import needed
 from webhook.application.diagnosis.webhooks import Webhook, WebhookConfiguration
+from webhook.application.limit_ranges import LimitRange
 from webhook.engine.labels import DOMAIN
 from webhook.engine.policy import Policy, PolicyBook
 from webhook.engine.spelling import DevicePlugin
@@ -76,6 +77,7 @@ def healthy(**changes: Any) -> Facts:
         configuration=configured(),
         namespaces=namespaces(),
         quotas=[],
+        limit_ranges=[],
         nodes=[a_node("cpu")],
         rights=dict.fromkeys(needed(deployment, NAMESPACE), True),
     )
@@ -149,6 +151,10 @@ def a_node(name: str, allocatable: Mapping[str, int] | None = None, **labels: st
 
 def a_quota(namespace: str, **hard: str) -> Quota:
     return msgspec.convert({"metadata": {"name": "q", "namespace": namespace}, "spec": {"hard": hard}}, Quota)
+
+
+def a_limit_range(namespace: str, *items: Json, name: str = "limits") -> LimitRange:
+    return msgspec.convert({"metadata": {"name": name, "namespace": namespace}, "spec": {"limits": items}}, LimitRange)
 
 
 def namespaces(count: int = 40, /, **enforced: str) -> Namespaces:

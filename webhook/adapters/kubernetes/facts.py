@@ -28,6 +28,7 @@ from webhook.application.diagnosis.documents import (
 from webhook.application.diagnosis.facts import Attempt, Maybe, Namespaces, Right, Unread
 from webhook.application.diagnosis.ours import MUTATING, VALIDATING
 from webhook.application.diagnosis.webhooks import WebhookConfiguration
+from webhook.application.limit_ranges import LimitRange
 from webhook.engine.labels import UNLABELLED, NamespaceLabels
 
 T = TypeVar("T")
@@ -122,6 +123,10 @@ class FactReader:
     def quotas(self) -> Maybe[list[Quota]]:
         """Every ResourceQuota."""
         return self._list(Page[Quota], "", "v1", "resourcequotas")
+
+    def limit_ranges(self) -> Maybe[list[LimitRange]]:
+        """Every LimitRange."""
+        return self._list(Page[LimitRange], "", "v1", "limitranges")
 
     def nodes(self) -> Maybe[list[Node]]:
         """Every node."""

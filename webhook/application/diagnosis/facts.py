@@ -10,6 +10,7 @@ from cryptography import x509
 from webhook.application.configuration import Configuration
 from webhook.application.diagnosis.documents import Budget, Deployment, EndpointSlice, Node, Pod, Probed, Quota, Service
 from webhook.application.diagnosis.webhooks import WebhookConfiguration
+from webhook.application.limit_ranges import LimitRange
 from webhook.engine.labels import UNLABELLED, NamespaceLabels
 
 T = TypeVar("T")
@@ -183,6 +184,7 @@ class Facts:
     configuration: Maybe[Configuration | BadConfiguration | None]
     namespaces: Maybe[Namespaces]
     quotas: Maybe[Sequence[Quota]]
+    limit_ranges: Maybe[Sequence[LimitRange]]
     nodes: Maybe[Sequence[Node]]
     rights: Maybe[Mapping[Right, bool]]
     contacts: Sequence[Contact] = ()
