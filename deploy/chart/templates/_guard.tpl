@@ -67,6 +67,20 @@ container.volumeMounts.exists(mount, mount.mountPath.contains('nvidia-container-
 {{- end -}}
 
 {{/*
+CEL: whether an update changes which nodes a pod may get, by what decisions read. Kubernetes permits it while the pod has
+scheduling gates.
+*/}}
+{{- define "gpuwarden.nodesChange" -}}
+has(oldObject.spec.schedulingGates) && size(oldObject.spec.schedulingGates) > 0 &&
+[[object, oldObject].map(pod, [
+has(pod.spec.nodeSelector) ? pod.spec.nodeSelector : {},
+has(pod.spec.affinity) && has(pod.spec.affinity.nodeAffinity) &&
+has(pod.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution) ?
+pod.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution : {}])
+].exists(nodes, nodes[0] != nodes[1])
+{{- end -}}
+
+{{/*
 The webhook that is asked about a pod that is there, only where an update changes what is decided by: which nodes it may get,
 which Kubernetes lets change while the pod has scheduling gates, and annotations that name devices, which are read whenever
 a container is started. Removing gates or finalizers, labels, and whatever is done to a pod that is being deleted never
@@ -86,13 +100,7 @@ wait for gpuwarden.
       expression: "!has(object.metadata.deletionTimestamp)"
     - name: nodes-or-devices-change
       expression: >-
-        (has(oldObject.spec.schedulingGates) && size(oldObject.spec.schedulingGates) > 0 &&
-        [[object, oldObject].map(pod, [
-        has(pod.spec.nodeSelector) ? pod.spec.nodeSelector : {},
-        has(pod.spec.affinity) && has(pod.spec.affinity.nodeAffinity) &&
-        has(pod.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution) ?
-        pod.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution : {}])
-        ].exists(nodes, nodes[0] != nodes[1]) &&
+        ({{- include "gpuwarden.nodesChange" . | nindent 8 }} &&
         {{- include "gpuwarden.requestsNvidiaResources" "object.spec" | nindent 8 }})
         {{- if .Values.webhooks.guard.enabled }} ||
         (has(object.metadata.annotations) &&
