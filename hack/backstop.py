@@ -243,8 +243,9 @@ def of_updates() -> Iterator[tuple[str, str, str]]:
     for name, _, cel in of_a_pod:
         if name == "mixed":
             continue
-        cel = re.sub(rf"\bvariables\.({names})\b", lambda found: f"variables.{_of_before(found[1])}", cel)
-        yield _of_before(name), "As above, of the pod as it is.", re.sub(r"\bobject\.", f"variables.{_BEFORE}.", cel)
+        of_before = re.sub(rf"\bvariables\.({names})\b", lambda found: f"variables.{_of_before(found[1])}", cel)
+        of_before = re.sub(r"\bobject\.", f"variables.{_BEFORE}.", of_before)
+        yield _of_before(name), "As above, of the pod as it is.", of_before
     yield (
         "aboveOne",
         "An update is denied for what it makes worse only.",

@@ -108,6 +108,12 @@ class TestWhatIsDenied:
 
         assert worse(before, after, "any") == ["shared-request-above-one"]
 
+    def test_what_the_kubelet_would_refuse_even_where_the_policy_denied_the_form_before(self) -> None:
+        after = changed(TWO, nodeSelector={GKE_PARTITION: "1g.5gb", GKE_SHARING: "time-sharing"})
+
+        assert worse(TWO, after, "exclusive") == ["shared-request-above-one"]
+        assert worse(TWO, after, "none") == ["shared-request-above-one"]
+
     def test_a_form_that_the_policy_does_not_list(self) -> None:
         assert worse(GATED, changed(GATED, nodeSelector={STRATEGY: "mps"}), "exclusive") == ["form-not-permitted"]
 

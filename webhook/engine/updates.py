@@ -7,8 +7,9 @@ while the pod has scheduling gates, nodeSelector and required node affinity may 
 import msgspec
 
 from webhook.engine.decision import Decision, decide
+from webhook.engine.findings import Finding
 from webhook.engine.pods import Pod
-from webhook.engine.policy import Policy
+from webhook.engine.policy import ANY_POLICY, Policy
 from webhook.engine.rules import reaching
 from webhook.engine.rules.outstanding import stated_anew
 from webhook.engine.spelling import DevicePlugin
@@ -29,7 +30,8 @@ def worsened(after: Pod, before: Pod, policy: Policy, plugin: DevicePlugin, *, r
 
     A finding counts if the pod had none of the same rule at the same field before: a pod that broke a rule already, because its
     namespace got another label after it was created, can still be updated. A device annotation that is added or changed is
-    always judged. An update is never rewritten, so one by which the policy would have to rewrite the pod is denied.
+    always judged, and so are the rules that hold under any policy. An update is never rewritten, so one by which the policy
+    would have to rewrite the pod is denied.
 
     Args:
         after: the pod as it is to be.
@@ -41,13 +43,21 @@ def worsened(after: Pod, before: Pod, policy: Policy, plugin: DevicePlugin, *, r
     Returns:
         A decision with the new findings, and never with edits. Nothing is raised.
     """
-    now, had = decide(after, policy, plugin), decide(_unchanged(before, after), policy, plugin)
-    findings = now.findings
-    if rewrites and not had.edits and (outstanding := stated_anew(now.edits, policy)):
-        findings = (outstanding, *findings)
-    known = {(finding.rule, finding.path) for finding in had.findings}
-    new = tuple(finding for finding in findings if (finding.rule, finding.path) not in known)
+    before = _unchanged(before, after)
+    now, had = decide(after, policy, plugin), decide(before, policy, plugin)
+    new = _new(now, had)
+    if rewrites and not had.edits and (found := stated_anew(now.edits, policy)):
+        new = (found, *new)
+    if not new and had.denials:
+        # A form that the policy denied before hides the rules that hold whatever the policy.
+        new = _new(decide(after, ANY_POLICY, plugin), decide(before, ANY_POLICY, plugin))
     return Decision((), new, now.asks) if new else Decision()
+
+
+def _new(now: Decision, had: Decision) -> tuple[Finding, ...]:
+    """The findings of one decision that the other has not."""
+    known = {(finding.rule, finding.path) for finding in had.findings}
+    return tuple(finding for finding in now.findings if (finding.rule, finding.path) not in known)
 
 
 def _device_annotations(pod: Pod) -> dict[str, str]:
