@@ -175,7 +175,7 @@ class TestLater:
     @pytest.mark.parametrize(
         ("change", "rule"),
         [
-            ({"nodeSelector": {"cloud.google.com/gke-gpu-sharing-strategy": "mps"}}, "form-not-permitted"),
+            ({"nodeSelector": {"cloud.google.com/gke-gpu-sharing-strategy": "mps"}}, "selector-conflict"),
             ({"nodeSelector": {"nvidia.com/mig-1g.5gb.sharing-strategy": "mps"}}, "form-not-permitted"),
         ],
     )

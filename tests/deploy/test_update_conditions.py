@@ -103,7 +103,7 @@ selectors = st.dictionaries(
 requirements = st.tuples(
     st.sampled_from([STRATEGY, PRODUCT, GKE_SHARING]), st.just("In"), st.sampled_from(["mps", "A100-SHARED", "a"])
 )
-affinities = st.one_of(st.just({}), st.lists(st.lists(requirements, min_size=1, max_size=2), min_size=1, max_size=2))
+affinities: st.SearchStrategy[list[Any]] = st.lists(st.lists(requirements, min_size=1, max_size=2), max_size=2)
 annotations = st.dictionaries(
     st.sampled_from(["cdi.k8s.io/a", "nvidia.cdi.k8s.io/pod", "devices.nri.io", "devices.crio.io/c", "team"]),
     st.sampled_from(["nvidia.com/gpu=0", "management.nvidia.com/gpu=all", "/dev/nvidia0", "a"]),

@@ -280,7 +280,7 @@ def test_a_pod_without_a_gpu_and_an_update_are_answered_like_any_other(serving: 
     bare: Json = {"uid": "u-1", "allowed": True}
 
     without_gpu = encode(a_review(a_pod(a_container("web", {"cpu": "1"})), uid="u-1"))
-    update = encode(a_review([], uid="u-1", operation="UPDATE"))
+    update = encode(a_review(a_pod(), uid="u-1", operation="UPDATE", oldObject=a_pod()))
 
     for body in (without_gpu, update):
         assert serving.ask(request("/validate", body)).json()["response"] == bare

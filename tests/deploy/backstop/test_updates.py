@@ -1,5 +1,7 @@
 """The ValidatingAdmissionPolicy on updates: what moves a gated pod to slots of a shared GPU, beside the engine."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 
@@ -21,11 +23,11 @@ def as_stored(pod: Json) -> Json:
     return taken
 
 
-def gated(*containers: Json, **spec: object) -> Json:
+def gated(*containers: Json, **spec: Any) -> Json:
     return as_stored(a_pod(*containers, schedulingGates=GATE, **spec))
 
 
-def moved(backstop: Backstop, old: Json, selector: Json, labels: Json | None = None, **metadata: object) -> Verdict:
+def moved(backstop: Backstop, old: Json, selector: Json, labels: Json | None = None, **metadata: Any) -> Verdict:
     """The verdict on an update that adds to the pod's nodeSelector and removes its gates."""
     spec = {key: value for key, value in old["spec"].items() if key != "schedulingGates"}
     spec["nodeSelector"] = {**spec.get("nodeSelector", {}), **selector}
