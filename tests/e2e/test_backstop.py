@@ -171,13 +171,13 @@ def test_an_update_is_refused_that_moves_a_gated_pod_to_slots(backstop: ControlP
     def patched(change: Json) -> httpx.Response:
         return backstop.api.patch(path, json=change, headers=MERGE_PATCH)
 
-    time_shared = {"nodeSelector": {GKE_SHARING: "time-sharing", GKE_CLIENTS: "4"}}
+    time_shared: Json = {"nodeSelector": {GKE_SHARING: "time-sharing", GKE_CLIENTS: "4"}}
     for spec in (time_shared, {**time_shared, "schedulingGates": None}, {"nodeSelector": {STRATEGY: "mps"}}):
         refused = patched({"spec": spec})
         assert refused.status_code == httpx.codes.FORBIDDEN
         assert BY_US in refused.json()["message"]
-    for spec in ({"nodeSelector": {"pool": "a"}}, {"schedulingGates": None}):
-        assert patched({"spec": spec}).status_code == httpx.codes.OK
+    for harmless in ({"nodeSelector": {"pool": "a"}}, {"schedulingGates": None}):
+        assert patched({"spec": harmless}).status_code == httpx.codes.OK
     assert patched({"metadata": {"finalizers": ["team.example/hold"], "labels": {"a": "b"}}}).is_success
     assert backstop.api.delete(path).is_success
     assert patched({"metadata": {"finalizers": None}}).is_success
