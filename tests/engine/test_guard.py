@@ -295,11 +295,23 @@ class TestHostPath:
 
     @pytest.mark.parametrize(
         ("path", "exposed"),
-        [("/proc", "/proc/1/root"), ("/etc/kubernetes", "/etc/kubernetes/manifests"), ("/dev/dri", "GPUs")],
+        [
+            ("/proc", "/proc/1/root of the node"),
+            ("/etc/kubernetes", "/etc/kubernetes/manifests of the node"),
+            ("/dev/dri", "GPUs of the node"),
+            ("/proc/1/root/etc", "the root of the node"),
+            ("/proc/self/cwd", "the root of the node"),
+            ("/var/lib/kubelet/plugins_registry", "GPUs by what registers device plugins"),
+            ("/mnt/kubelet/device-plugins", "GPUs by what registers device plugins"),
+            ("/etc/kubernetes/manifests", "GPUs by pods that no admission sees"),
+            ("/etc/cdi", "GPUs by what changes containers"),
+            ("/run/cri-dockerd.sock", "GPUs by the container runtime"),
+            ("/run/user/1000/docker.sock", "GPUs by the container runtime"),
+        ],
     )
     def test_the_sentence_says_what_is_exposed(self, path: str, exposed: str) -> None:
         assert messages(judge(mounting(path), DENY)) == [
-            f"pod: hostPath {path} leads to {exposed} of the node; mount less of it, or use an exempt namespace"
+            f"pod: hostPath {path} leads to {exposed}; mount less of it, or use an exempt namespace"
         ]
 
     def test_a_path_of_any_length_is_walked_in_time(self) -> None:

@@ -11,69 +11,73 @@ _KUBELETS = ("/var/lib/kubelet", "/var/lib/k0s/kubelet", "/var/snap/microk8s/com
 # In each of them: a writer is a device plugin, or takes devices from one; the DRA driver's socket hands out devices too,
 # and a socket in the registry makes its owner a device plugin or a DRA driver.
 _OF_KUBELET = ("/device-plugins", "/plugins/gpu.nvidia.com", "/plugins_registry")
-# Each with everything below it, and with every name that begins so where it ends in *.
-_LEADS_TO_GPUS = (
-    # Device nodes: NVIDIA's, those of DRM, links by number, GPUs for virtual machines, and GPUs of Jetson and of WSL.
-    "/dev/nvidia*",
-    "/dev/dri",
-    "/dev/char",
-    "/dev/vfio",
-    "/dev/nvhost*",
-    "/dev/nvgpu",
-    "/dev/nvmap",
-    "/dev/dxg",
+_DEVICES, _ROOT_OF_NODE = "GPUs of the node", "the root of the node"
+_PLUGINS, _STATIC_PODS = "GPUs by what registers device plugins", "GPUs by pods that no admission sees"
+_CONFIGURATION, _SOCKETS = "GPUs by what changes containers", "GPUs by the container runtime"
+# By what a path leads to: each with everything below it, and with every name that begins so where it ends in *.
+_KNOWN: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (
+        _DEVICES,
+        (
+            # Device nodes: NVIDIA's, those of DRM, links by number, GPUs for virtual machines, and GPUs of Jetson and of WSL.
+            *(
+                "/dev/nvidia*",
+                "/dev/dri",
+                "/dev/char",
+                "/dev/vfio",
+                "/dev/nvhost*",
+                "/dev/nvgpu",
+                "/dev/nvmap",
+                "/dev/dxg",
+            ),
+            # The driver's root, with a /dev of its own; the sockets and pipes of MPS; those of the fabric manager and others.
+            "/run/nvidia*",
+            # CUDA_MPS_PIPE_DIRECTORY where nobody sets it, and on GKE.
+            "/tmp/nvidia-mps*",  # noqa: S108 - a name to compare with
+        ),
+    ),
     # In /proc a process has links to its root, which is the node's, and to its open files (proc(5)).
-    "/proc/1/root",
+    (_ROOT_OF_NODE, ("/proc/1/root",)),
     # The driver's own files, among them those that give access to MIG slices.
-    "/proc/driver/nvidia*",
-    # The driver's root, with a /dev of its own; the sockets and pipes of MPS; those of the fabric manager and others.
-    "/run/nvidia*",
-    # CUDA_MPS_PIPE_DIRECTORY where nobody sets it, and on GKE.
-    "/tmp/nvidia-mps*",  # noqa: S108 - a name to compare with
-    *(kubelet + part for kubelet in _KUBELETS for part in _OF_KUBELET),
-    # CDI specifications say what a device's name puts into a container, and NRI plugins change any container.
-    "/etc/cdi",
-    "/run/cdi",
-    "/run/nri/nri.sock",
-    "/opt/nri/plugins",
-    "/etc/nri",
-    # What a runtime does with requests for devices.
-    "/etc/nvidia-container-runtime",
-    "/etc/containerd/config.toml",
-    "/etc/containerd/conf.d",
-    "/etc/crio/crio.conf*",
-    "/etc/k0s/containerd*",
-    "/var/lib/rancher/k3s/agent/etc/containerd",
-    "/var/lib/rancher/rke2/agent/etc/containerd",
-    "/var/snap/microk8s/current/args/containerd*",
-    # The kubelet runs what is written here past every admission; k3s, RKE2 and k0s apply it as cluster administrators.
-    "/etc/kubernetes/manifests",
-    "/etc/kubernetes/static-pods",
-    "/var/lib/rancher/k3s/agent/pod-manifests",
-    "/var/lib/rancher/k3s/server/manifests",
-    "/var/lib/rancher/rke2/agent/pod-manifests",
-    "/var/lib/rancher/rke2/server/manifests",
-    "/var/lib/k0s/manifests",
+    (_DEVICES, ("/proc/driver/nvidia*",)),
+    (_PLUGINS, tuple(kubelet + part for kubelet in _KUBELETS for part in _OF_KUBELET)),
+    # CDI specifications say what a device's name puts into a container, NRI plugins change any container, and a runtime's
+    # configuration says what it does with requests for devices.
+    (
+        _CONFIGURATION,
+        (
+            *("/etc/cdi", "/run/cdi", "/run/nri/nri.sock", "/opt/nri/plugins", "/etc/nri"),
+            *("/etc/nvidia-container-runtime", "/etc/containerd/config.toml", "/etc/containerd/conf.d"),
+            *("/etc/crio/crio.conf*", "/etc/k0s/containerd*", "/var/snap/microk8s/current/args/containerd*"),
+            *(f"/var/lib/rancher/{of}/agent/etc/containerd" for of in ("k3s", "rke2")),
+        ),
+    ),
+    # The kubelet runs what is written here; k3s, RKE2 and k0s apply it as cluster administrators.
+    (
+        _STATIC_PODS,
+        (
+            *("/etc/kubernetes/manifests", "/etc/kubernetes/static-pods", "/var/lib/k0s/manifests"),
+            *(f"/var/lib/rancher/{of}/agent/pod-manifests" for of in ("k3s", "rke2")),
+            *(f"/var/lib/rancher/{of}/server/manifests" for of in ("k3s", "rke2")),
+        ),
+    ),
     # A client of the container runtime starts containers with any device.
-    "/run/containerd/containerd.sock*",
-    "/run/k3s/containerd/containerd.sock*",
-    "/run/k0s/containerd.sock*",
-    "/run/host-containerd/containerd.sock*",
-    "/run/docker/containerd/containerd.sock*",
-    "/system/run/containerd/containerd.sock*",
-    "/var/snap/microk8s/common/run/containerd.sock*",
-    "/run/crio/crio.sock",
-    "/run/docker.sock",
-    "/run/dockershim.sock",
-    "/run/cri-dockerd*",
-    "/run/isulad.sock",
-    "/run/podman/podman.sock",
+    (
+        _SOCKETS,
+        (
+            *("/run/containerd/containerd.sock*", "/run/k3s/containerd/containerd.sock*", "/run/k0s/containerd.sock*"),
+            *("/run/host-containerd/containerd.sock*", "/run/docker/containerd/containerd.sock*"),
+            *("/system/run/containerd/containerd.sock*", "/var/snap/microk8s/common/run/containerd.sock*"),
+            *("/run/crio/crio.sock", "/run/docker.sock", "/run/dockershim.sock", "/run/cri-dockerd*"),
+            *("/run/isulad.sock", "/run/podman/podman.sock"),
+        ),
+    ),
 )
 # Some distributions keep these elsewhere, and rootless runtimes have sockets in a user's directory.
-_ANYWHERE = (
-    *(f"/kubelet{part}" for part in _OF_KUBELET),
-    *("/containerd.sock", "/crio.sock", "/docker.sock", "/nri.sock", "/podman.sock"),
-)
+_ANYWHERE = {
+    _PLUGINS: tuple(f"/kubelet{part}" for part in _OF_KUBELET),
+    _SOCKETS: ("/containerd.sock", "/crio.sock", "/docker.sock", "/nri.sock", "/podman.sock"),
+}
 # The second is /run on every distribution with systemd; the others are of Linux itself (proc(5)).
 _LINKS: dict[tuple[str, ...], list[str]] = {
     ("dev", "fd"): ["proc", "self", "fd"],
@@ -82,7 +86,6 @@ _LINKS: dict[tuple[str, ...], list[str]] = {
 }
 _LINK = 2  # names of a link above
 _LINKS_OF_A_PROCESS = ("root", "cwd", "fd", "map_files", "task")
-_ITSELF = "GPUs"
 
 
 def cleaned(path: str) -> str:
@@ -104,18 +107,19 @@ def cleaned(path: str) -> str:
 
 
 def leads_to(path: str) -> str | None:
-    """What a ``hostPath`` exposes: ``GPUs`` where it leads to nothing else, the path below it that does, or ``None``."""
+    """What a ``hostPath`` exposes, as a sentence goes on after "leads to"; ``None`` where that is no GPU."""
     clean = cleaned(path)
     below = clean if clean == _ROOT else f"{clean}/"
-    for known in _LEADS_TO_GPUS:
-        if clean == known or clean.startswith(known[:-1] if known.endswith("*") else f"{known}/"):
-            return _ITSELF
-        if known.startswith(below):
-            return known
+    for exposed, listed in _KNOWN:
+        for known in listed:
+            if clean == known or clean.startswith(known[:-1] if known.endswith("*") else f"{known}/"):
+                return exposed
+            if known.startswith(below):
+                return f"{known} of the node"
     names = clean.split("/")[1:]
-    if _is_a_process(names) or _is_link_of_a_process(names) or any(part in clean for part in _ANYWHERE):
-        return _ITSELF
-    return None
+    if _is_a_process(names) or _is_link_of_a_process(names):
+        return _ROOT_OF_NODE
+    return next((exposed for exposed, parts in _ANYWHERE.items() if any(part in clean for part in parts)), None)
 
 
 def _is_a_process(names: list[str]) -> bool:

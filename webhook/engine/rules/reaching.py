@@ -23,6 +23,7 @@ CDI's own (container-device-interface pkg/cdi/annotations.go), under which NVIDI
 (nvidia-container-toolkit cmd/nvidia-ctk-installer/container/runtime/nri/plugin.go); those of the injectors among NRI's plugins
 (containerd/nri plugins/device-injector); and CRI-O's, new and old (cri-o pkg/annotations).
 """
+_BELOW_THEM = tuple(f".{domain}" for domain in DEVICE_ANNOTATIONS)
 # A device of a CDI vendor that is nvidia.com or below it: nvidia.com/gpu=all, management.nvidia.com/gpu=all,
 # runtime.nvidia.com/gpu=0, k8s.device-plugin.nvidia.com/gpu=…, k8s.gpu.nvidia.com/claim=….
 _NVIDIA_DEVICE = re.compile(r"(?<![\w-])nvidia\.com/", re.IGNORECASE)
@@ -111,7 +112,7 @@ def privileged_container(place: Place, container: Container, severity: Severity)
 def names_devices(key: str) -> bool:
     """Whether an annotation names devices to a container runtime: ``cdi.k8s.io/x``, ``nvidia.cdi.k8s.io/container.x``."""
     domain = key.partition("/")[0]
-    return any(domain == known or domain.endswith(f".{known}") for known in DEVICE_ANNOTATIONS)
+    return domain in DEVICE_ANNOTATIONS or domain.endswith(_BELOW_THEM)
 
 
 def cdi_annotation(annotations: dict[str, str], severity: Severity) -> Iterator[Finding]:
@@ -156,7 +157,7 @@ def gpu_host_path(index: int, volume: Volume, severity: Severity) -> Finding | N
         Rule.GPU_HOST_PATH,
         severity,
         f"spec.volumes[{index}].hostPath.path",
-        f"pod: hostPath {shown(path)} leads to {exposed} of the node",
+        f"pod: hostPath {shown(path)} leads to {exposed}",
         "mount less of it, or use an exempt namespace",
     )
 
