@@ -301,12 +301,12 @@ class TestHostPath:
             ("/dev/dri", "GPUs of the node"),
             ("/proc/1/root/etc", "the root of the node"),
             ("/proc/self/cwd", "the root of the node"),
-            ("/var/lib/kubelet/plugins_registry", "GPUs by what registers device plugins"),
-            ("/mnt/kubelet/device-plugins", "GPUs by what registers device plugins"),
-            ("/etc/kubernetes/manifests", "GPUs by pods that no admission sees"),
-            ("/etc/cdi", "GPUs by what changes containers"),
-            ("/run/cri-dockerd.sock", "GPUs by the container runtime"),
-            ("/run/user/1000/docker.sock", "GPUs by the container runtime"),
+            ("/var/lib/kubelet/plugins_registry", "GPUs through the kubelet's device plugins"),
+            ("/mnt/kubelet/device-plugins", "GPUs through the kubelet's device plugins"),
+            ("/etc/kubernetes/manifests", "GPUs through manifests that bypass admission"),
+            ("/etc/cdi", "GPUs through the container runtime's configuration"),
+            ("/run/cri-dockerd.sock", "GPUs through the container runtime's socket"),
+            ("/run/user/1000/docker.sock", "GPUs through the container runtime's socket"),
         ],
     )
     def test_the_sentence_says_what_is_exposed(self, path: str, exposed: str) -> None:

@@ -170,8 +170,9 @@ class TestMatters:
         "after",
         [
             GATED,
-            changed(GATED, schedulingGates=[]),
-            changed(GATED, {"team": "a"}),
+            changed(GATED, schedulingGates=[], nodeSelector={}, affinity={"podAffinity": {}}),
+            changed(GATED, {"team": "a"}, tolerations=[{"operator": "Exists"}]),
+            changed(GATED, nodeName="n"),
             {**GATED, "status": {"phase": "Pending"}},
             {**GATED, "metadata": {**GATED["metadata"], "finalizers": ["a/b"], "labels": {"a": "b"}}},
             {

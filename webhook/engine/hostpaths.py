@@ -12,8 +12,11 @@ _KUBELETS = ("/var/lib/kubelet", "/var/lib/k0s/kubelet", "/var/snap/microk8s/com
 # and a socket in the registry makes its owner a device plugin or a DRA driver.
 _OF_KUBELET = ("/device-plugins", "/plugins/gpu.nvidia.com", "/plugins_registry")
 _DEVICES, _ROOT_OF_NODE = "GPUs of the node", "the root of the node"
-_PLUGINS, _STATIC_PODS = "GPUs by what registers device plugins", "GPUs by pods that no admission sees"
-_CONFIGURATION, _SOCKETS = "GPUs by what changes containers", "GPUs by the container runtime"
+_PLUGINS, _STATIC_PODS = "GPUs through the kubelet's device plugins", "GPUs through manifests that bypass admission"
+_CONFIGURATION, _SOCKETS = (
+    "GPUs through the container runtime's configuration",
+    "GPUs through the container runtime's socket",
+)
 # By what a path leads to: each with everything below it, and with every name that begins so where it ends in *.
 _KNOWN: tuple[tuple[str, tuple[str, ...]], ...] = (
     (

@@ -8,7 +8,7 @@ import msgspec
 
 from webhook.engine.decision import Decision, decide
 from webhook.engine.findings import Finding
-from webhook.engine.pods import Pod
+from webhook.engine.pods import Pod, Term
 from webhook.engine.policy import ANY_POLICY, Policy
 from webhook.engine.rules import reaching
 from webhook.engine.rules.outstanding import stated_anew
@@ -16,13 +16,14 @@ from webhook.engine.spelling import DevicePlugin
 
 
 def matters(after: Pod, before: Pod) -> bool:
-    """Whether an update changes anything that a decision reads: nothing else of it is judged.
+    """Whether an update changes anything that a decision reads and Kubernetes lets change: nothing else of it is judged.
 
-    A pod that is being deleted is left alone, so that nothing keeps its finalizers from being removed.
+    A pod that is being deleted is left alone, so that nothing keeps its finalizers from being removed. The chart's
+    ``matchConditions`` of ``updates.gpuwarden.io`` say the same in CEL (tests/deploy/test_update_conditions.py).
     """
     if after.metadata and after.metadata.deletion_timestamp:
         return False
-    return after.spec != before.spec or _device_annotations(after) != _device_annotations(before)
+    return _nodes(after) != _nodes(before) or _device_annotations(after) != _device_annotations(before)
 
 
 def worsened(after: Pod, before: Pod, policy: Policy, plugin: DevicePlugin, *, rewrites: bool) -> Decision:
@@ -58,6 +59,11 @@ def _new(now: Decision, had: Decision) -> tuple[Finding, ...]:
     """The findings of one decision that the other has not."""
     known = {(finding.rule, finding.path) for finding in had.findings}
     return tuple(finding for finding in now.findings if (finding.rule, finding.path) not in known)
+
+
+def _nodes(pod: Pod) -> tuple[dict[str, str], list[Term]]:
+    """What the pod says about the nodes that it may get."""
+    return ((pod.spec.node_selector or {}), pod.spec.terms) if pod.spec else ({}, [])
 
 
 def _device_annotations(pod: Pod) -> dict[str, str]:
