@@ -4,6 +4,8 @@ import copy
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.builders import (
     GKE_PARTITION,
@@ -23,6 +25,7 @@ from tests.builders import (
     rewritten,
     view,
 )
+from tests.engine.strategies import plugins, pods, policies, sound_pods
 from webhook.engine.decision import Decision
 from webhook.engine.policy import Mismatch, Policy, VisibleDevices
 from webhook.engine.spelling import DevicePlugin
@@ -200,3 +203,18 @@ def test_without_the_pod_as_it_was_all_of_it_is_new() -> None:
     assert worse({}, a_pod(gpu(2, SHARED)), "any") == ["shared-request-above-one"]
     assert worse({}, a_pod(gpu(1, MIG)), "none") == ["gpu-not-permitted"]
     assert worsened(view({}), view({}), DENY, DevicePlugin(), rewrites=True) == Decision()
+
+
+@settings(max_examples=300, deadline=None)
+@given(pod=pods | sound_pods, policy=policies, plugin=plugins, rewrites=st.booleans())
+def test_placing_a_pod_by_a_label_of_no_form_is_never_denied(
+    pod: Json, policy: Policy, plugin: DevicePlugin, *, rewrites: bool
+) -> None:
+    """Whatever is wrong with the pod already: this is what queues do when they let a pod go."""
+    before, after = view(pod), view(pod)
+    assert before.spec is not None
+    assert after.spec is not None
+    after.spec.node_selector = {**(after.spec.node_selector or {}), "team.example/pool": "a"}
+
+    for new in (before, after):
+        assert worsened(new, before, policy, plugin, rewrites=rewrites) == Decision()
