@@ -97,8 +97,8 @@ RULE_TEXTS = {
         _deny(
             Rule.NOT_REWRITTEN,
             "The pod is not spelled as the policy has it",
-            "It was made before the policy, while the mutating webhook did not answer, or another webhook undid the change. "
-            "Make the pod again.",
+            "It was created before the policy, while the mutating webhook did not answer, or another webhook undid the change. "
+            "Create the pod again. An update that would need a rewrite is denied too, because resources can't change later.",
         ),
         _warn(
             Rule.VISIBLE_DEVICES_ENV,
@@ -114,9 +114,9 @@ RULE_TEXTS = {
         ),
         _warn(
             Rule.CDI_ANNOTATION,
-            "A CDI annotation that names NVIDIA devices",
-            "Container runtimes give the devices that such an annotation names, requested or not. Remove it and request "
-            "nvidia.com/gpu.",
+            "A device annotation that names NVIDIA devices",
+            "Container runtimes and their plugins give a container the devices that an annotation of cdi.k8s.io, NRI or CRI-O "
+            "names, requested or not. Remove it and request nvidia.com/gpu.",
         ),
         _warn(
             Rule.NVIDIA_RUNTIME_CLASS,
@@ -127,8 +127,8 @@ RULE_TEXTS = {
         _warn(
             Rule.GPU_HOST_PATH,
             "A hostPath that leads to GPUs",
-            "It exposes GPU device nodes, or sockets and directories of what hands GPUs out, or a directory above them. Mount "
-            "less of the node, or use a namespace that is exempt.",
+            "It exposes GPU device nodes, sockets or directories of what hands out GPUs, the node's root by way of /proc, or a "
+            "directory above one of them. Mount less of the node, or use a namespace that is exempt.",
         ),
         _warn(
             Rule.PRIVILEGED_CONTAINER,
