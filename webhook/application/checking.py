@@ -1,18 +1,20 @@
 """Checking: what admission would make of objects in manifests, where there is neither a cluster nor a review."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from webhook.application.configuration import Configuration
+from webhook.application.unjudged import Unjudged, unjudged
 from webhook.application.workloads import Workload, workload_of
 from webhook.engine.decision import UNTOUCHED, Decision, decide
 from webhook.engine.findings import Finding
+from webhook.engine.label_problems import misplaced, of_namespace
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import Operation, patch
 from webhook.engine.pods import Pod
-from webhook.engine.policy import Policy
+from webhook.engine.policy import LabelProblem, Policy, PolicyBook
 
 
 class UnreadablePodError(Exception):
@@ -33,8 +35,11 @@ class Judgement(msgspec.Struct, frozen=True):
         operations: the JSON Patch of the object.
         findings: the findings, their paths within the object.
         exempt: why the object is left alone, if it is.
+        unjudged: what is known of an object of a kind that is not judged; the decision then says nothing of its pods.
+        label_problems: what is wrong with its labels and annotations.
     """
 
+    api_version: str
     kind: str
     namespace: str
     name: str
@@ -43,6 +48,13 @@ class Judgement(msgspec.Struct, frozen=True):
     operations: tuple[Operation, ...] = ()
     findings: tuple[Finding, ...] = ()
     exempt: str | None = None
+    unjudged: Unjudged | None = None
+    label_problems: tuple[LabelProblem, ...] = ()
+
+    @property
+    def not_judged(self) -> str | None:
+        """Why nothing is known of the pods that the object leads to; ``None`` where it was judged or leads to none."""
+        return self.unjudged.message if self.unjudged and self.unjudged.traces else None
 
 
 class Checker:
@@ -75,31 +87,67 @@ class Checker:
         Raises:
             UnreadablePodError: the object is a workload and its pod is not one.
         """
+        problems = tuple(label_problems(manifest, self._configuration.policies))
+        judgement = self._judge(manifest)
+        return msgspec.structs.replace(judgement, label_problems=problems) if problems else judgement
+
+    def _judge(self, manifest: Mapping[str, Any]) -> Judgement:
         metadata = manifest.get("metadata")
         metadata = metadata if isinstance(metadata, Mapping) else {}
-        namespace = str(metadata.get("namespace") or self._namespace)
-        kind, name = str(manifest.get("kind", "")), str(metadata.get("name") or metadata.get("generateName") or "")
+        api_version, kind = str(manifest.get("apiVersion") or ""), str(manifest.get("kind", ""))
+        name = str(metadata.get("name") or metadata.get("generateName") or "")
+        namespace = name if is_namespace(manifest) else str(metadata.get("namespace") or self._namespace)
         policy = self._policy_of(namespace)
         workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"))
-        pod = pod_of(workload, manifest) if workload else None
-        if workload is None or pod is None:
-            return Judgement(kind, namespace, name, policy, UNTOUCHED)
+        if workload is None:
+            other = unjudged(manifest)
+            return Judgement(api_version, kind, namespace, name, policy, UNTOUCHED, unjudged=other)
+        pod = pod_of(workload, manifest)
+        if pod is None:
+            return Judgement(api_version, kind, namespace, name, policy, UNTOUCHED)
         if pod.spec and not workload.steps and metadata.get("uid"):
             # A pod out of a cluster: it is its scheduler that has placed it.
             pod.spec.node_name = None
         decision = decide(pod, policy, self._configuration.plugin)
         exempt = self._configuration.exemptions.of_request(namespace, "") or self._configuration.exemptions.of_pod(pod)
         if exempt:
-            return Judgement(kind, namespace, name, policy, Decision(asks=decision.asks), exempt=exempt)
+            return Judgement(api_version, kind, namespace, name, policy, Decision(asks=decision.asks), exempt=exempt)
         findings = tuple(msgspec.structs.replace(f, path=workload.field(f.path)) for f in decision.findings)
         operations = tuple(patch(pod, decision.edits, workload.pointer))
-        return Judgement(kind, namespace, name, policy, decision, operations, findings)
+        return Judgement(api_version, kind, namespace, name, policy, decision, operations, findings)
 
     def _policy_of(self, namespace: str) -> Policy:
         if self._policy is not None:
             return self._policy
         labels = self._namespaces.get(namespace, NamespaceLabels())
         return self._configuration.policies.select(labels).enforce
+
+
+def label_problems(manifest: Mapping[str, Any], book: PolicyBook) -> Iterator[LabelProblem]:
+    """What is wrong with the labels and annotations of an object and, if it has one, of its pod template."""
+    labels, annotations = _labels_and_annotations(manifest)
+    if is_namespace(manifest):
+        yield from of_namespace(book, labels, annotations)
+        return
+    kind = manifest.get("kind")
+    workload = workload_of(manifest.get("apiVersion"), kind)
+    yield from misplaced(str(kind), labels, annotations)
+    if workload and workload.steps:
+        yield from misplaced(str(kind), *_labels_and_annotations(workload.pod(manifest)), workload.field(""))
+
+
+def is_namespace(manifest: Mapping[str, Any]) -> bool:
+    """Whether an object is a Namespace."""
+    return manifest.get("kind") == "Namespace" and manifest.get("apiVersion") == "v1"
+
+
+def _labels_and_annotations(manifest: object) -> list[dict[str, str]]:
+    metadata = manifest.get("metadata") if isinstance(manifest, Mapping) else None
+    sections = (metadata.get(name) if isinstance(metadata, Mapping) else None for name in ("labels", "annotations"))
+    return [
+        {str(key): str(value) for key, value in section.items()} if isinstance(section, Mapping) else {}
+        for section in sections
+    ]
 
 
 def pod_of(workload: Workload, manifest: Mapping[str, Any]) -> Pod | None:

@@ -16,7 +16,7 @@ from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
 from webhook.adapters.manifests.reading import read_text
 from webhook.adapters.manifests.sources import Source, open_sources
 from webhook.adapters.namespace_file import NamespaceFileError
-from webhook.application.checking import Checker, Judgement, UnreadablePodError
+from webhook.application.checking import Checker, Judgement, UnreadablePodError, is_namespace
 from webhook.application.configuration import Configuration
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import Policy
@@ -70,9 +70,14 @@ class JudgedSource:
 
 @dataclass(slots=True)
 class JudgedInput:
-    """Everything that the paths named."""
+    """Everything that the paths named.
+
+    Attributes:
+        mislabelled: the namespaces of ``--namespaces`` with a label that can't be read or has no effect.
+    """
 
     sources: list[JudgedSource] = field(default_factory=list)
+    mislabelled: list[Judged] = field(default_factory=list)
     problems: list[ManifestProblem] = field(default_factory=list)
 
 
@@ -121,7 +126,7 @@ def judge_paths(
     given = read_paths(paths)
     known.update(given.namespaces())
     checker = Checker(configuration, known, namespace=namespace, policy=chosen)
-    judged = JudgedInput(problems=given.problems)
+    judged = JudgedInput(problems=given.problems, mislabelled=list(_mislabelled(namespaces, checker)))
     for source, items in given.sources:
         into = JudgedSource(source)
         judged.sources.append(into)
@@ -131,6 +136,15 @@ def judge_paths(
             except UnreadablePodError as error:
                 judged.problems.append(ManifestProblem(item.source, item.line, str(error)))
     return judged
+
+
+def _mislabelled(namespaces: Path | None, checker: Checker) -> Iterator[Judged]:
+    """The namespaces of ``--namespaces``, a file that was read before, whose labels are not as they should be."""
+    for item in read_text(namespaces.read_text(encoding="utf-8"), str(namespaces)) if namespaces else ():
+        if isinstance(item, ManifestObject) and is_namespace(item.object):
+            judgement = checker.judge(item.object)
+            if judgement.label_problems:
+                yield Judged(item, judgement)
 
 
 def read_paths(paths: Sequence[str]) -> GivenInput:
@@ -199,7 +213,7 @@ def load_namespaces(path: Path | None) -> dict[str, NamespaceLabels]:
 def _namespaces_among(objects: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, NamespaceLabels]]:
     for found in objects:
         metadata = found.get("metadata")
-        if found.get("kind") == "Namespace" and found.get("apiVersion") == "v1" and isinstance(metadata, Mapping):
+        if is_namespace(found) and isinstance(metadata, Mapping):
             labels = metadata.get("labels")
             texts = {str(k): str(v) for k, v in labels.items()} if isinstance(labels, Mapping) else None
             yield str(metadata.get("name", "")), NamespaceLabels.of(texts)

@@ -5,6 +5,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from webhook.adapters.reports.model import ObjectLine, ProblemLine
 from webhook.adapters.reports.text import printable
+from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED
 from webhook.engine.decision import Outcome
 
 
@@ -14,7 +15,7 @@ def junit(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine], *, str
     Args:
         objects: what was judged.
         problems: what is wrong with the input; what could not be read is a test case with an error, in a suite of its own.
-        strict: whether what would be rewritten has failed too, as ``--strict`` has it.
+        strict: whether what would be rewritten or is not judged has failed too, as ``--strict`` has it.
     """
     root = Element("testsuites", name="gpuwarden")
     suites: dict[str, list[ObjectLine]] = {}
@@ -49,6 +50,10 @@ def _case(suite: Element, line: ObjectLine, *, strict: bool) -> None:
     asks = "; ".join(line.asks)
     if line.exempt:
         SubElement(case, "skipped", message=f"left alone: its {line.exempt} is exempt")
+    elif line.not_judged and strict:
+        _failure(case, line.not_judged, NOT_JUDGED, [line.not_judged, *told])
+    elif line.not_judged:
+        SubElement(case, "skipped", message=printable(f"not judged: {line.not_judged}"))
     elif line.decision == Outcome.DENIED:
         first = next(finding for finding in line.findings if finding.severity == "deny")
         _failure(case, first.message, first.rule, told)
@@ -58,6 +63,13 @@ def _case(suite: Element, line: ObjectLine, *, strict: bool) -> None:
             _failure(case, message, "rewritten", [message, *told])
         else:
             told.insert(0, message)
+    elif line.unknown_kind:
+        SubElement(case, "skipped", message="of a kind that gpuwarden does not know, and no pods were found in it")
+    if strict and any(finding.rule == INEFFECTIVE_LABEL for finding in line.findings) and case.find("failure") is None:
+        first = next(finding for finding in line.findings if finding.rule == INEFFECTIVE_LABEL)
+        for skipped in case.findall("skipped"):
+            case.remove(skipped)
+        _failure(case, first.message, first.rule, told)
     if told and line.decision != Outcome.DENIED and case.find("failure") is None:
         SubElement(case, "system-out").text = printable("\n".join(told))
 
