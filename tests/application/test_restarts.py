@@ -85,7 +85,7 @@ def test_a_pod_without_a_controller_speaks_for_itself() -> None:
 def test_pods_of_a_controller_whose_template_nobody_knows_are_one_workload_by_the_worst_of_them() -> None:
     ray = owned("RayCluster", "ray", "ray.io/v1")
     objects = [rewritten("head", "Pod", owner=ray), *(refused(f"worker-{n}", "Pod", owner=ray) for n in range(5))]
-    what = 'RayCluster "ray" (shared-request-above-one)'
+    what = 'RayCluster.ray.io "ray" (shared-request-above-one)'
     expected = f'namespace "team-a": 1 workload with GPUs would be refused at the next restart: {what}'
     assert warnings(*objects) == [expected]
     assert warnings(*reversed(objects)) == [expected]
@@ -98,7 +98,7 @@ def test_old_revisions_of_a_controller_of_others_do_not_count() -> None:
         rewritten("web-2", "ReplicaSet", owner=rollout),
     ]
     (told,) = warnings(*objects)
-    assert told.endswith('would be rewritten at the next restart: Rollout "web"')
+    assert told.endswith('would be rewritten at the next restart: Rollout.argoproj.io "web"')
 
 
 @pytest.mark.parametrize("kind", ["Pod", "Job", "Deployment"])

@@ -217,13 +217,16 @@ class TestOutput:
             "Deployment/sweep",
             "Deployment/web",
             "StatefulSet/train",
+            "Namespace/team-c",
         ]
         assert [(line["name"], line["outcome"]) for line in lines] == [
             ("sweep", "denied"),
             ("web", "rewritten"),
             ("train", "unchanged"),
+            ("team-c", "denied"),
         ]
-        assert [result["ruleId"] for result in results] == ["shared-request-above-one", "rewritten"]
+        rules = [result["ruleId"] for result in results]
+        assert rules == ["shared-request-above-one", "rewritten", "unreadable-label"]
         assert texts["html"].startswith("<!DOCTYPE html>")
         assert "30 would be rewritten" in texts["html"]
 

@@ -103,6 +103,8 @@ class TestJson:
             "unchanged": 1,
             "rewritten": 0,
             "denied": 1,
+            "notJudged": 0,
+            "unknownKind": 0,
             "exempt": 0,
             "problems": 0,
             "rules": {"shared-request-above-one": 1},

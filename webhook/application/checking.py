@@ -87,34 +87,40 @@ class Checker:
         Raises:
             UnreadablePodError: the object is a workload and its pod is not one.
         """
-        problems = tuple(label_problems(manifest, self._configuration.policies))
-        judgement = self._judge(manifest)
-        return msgspec.structs.replace(judgement, label_problems=problems) if problems else judgement
+        known = self.identify(manifest)
+        workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"))
+        pod = pod_of(workload, manifest) if workload else None
+        if workload is None or pod is None:
+            return known
+        if pod.spec and not workload.steps and _map(manifest.get("metadata")).get("uid"):
+            # A pod out of a cluster: it is its scheduler that has placed it.
+            pod.spec.node_name = None
+        decision = decide(pod, known.policy, self._configuration.plugin)
+        exemptions = self._configuration.exemptions
+        exempt = exemptions.of_request(known.namespace, "") or exemptions.of_pod(pod)
+        if exempt:
+            return msgspec.structs.replace(known, decision=Decision(asks=decision.asks), exempt=exempt)
+        findings = tuple(msgspec.structs.replace(f, path=workload.field(f.path)) for f in decision.findings)
+        operations = tuple(patch(pod, decision.edits, workload.pointer))
+        return msgspec.structs.replace(known, decision=decision, operations=operations, findings=findings)
 
-    def _judge(self, manifest: Mapping[str, Any]) -> Judgement:
-        metadata = manifest.get("metadata")
-        metadata = metadata if isinstance(metadata, Mapping) else {}
+    def identify(self, manifest: Mapping[str, Any]) -> Judgement:
+        """What is known of an object without looking at its pod: also whether it is judged, and what its labels say."""
+        metadata = _map(manifest.get("metadata"))
         api_version, kind = str(manifest.get("apiVersion") or ""), str(manifest.get("kind", ""))
         name = str(metadata.get("name") or metadata.get("generateName") or "")
         namespace = name if is_namespace(manifest) else str(metadata.get("namespace") or self._namespace)
-        policy = self._policy_of(namespace)
-        workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"))
-        if workload is None:
-            other = unjudged(manifest)
-            return Judgement(api_version, kind, namespace, name, policy, UNTOUCHED, unjudged=other)
-        pod = pod_of(workload, manifest)
-        if pod is None:
-            return Judgement(api_version, kind, namespace, name, policy, UNTOUCHED)
-        if pod.spec and not workload.steps and metadata.get("uid"):
-            # A pod out of a cluster: it is its scheduler that has placed it.
-            pod.spec.node_name = None
-        decision = decide(pod, policy, self._configuration.plugin)
-        exempt = self._configuration.exemptions.of_request(namespace, "") or self._configuration.exemptions.of_pod(pod)
-        if exempt:
-            return Judgement(api_version, kind, namespace, name, policy, Decision(asks=decision.asks), exempt=exempt)
-        findings = tuple(msgspec.structs.replace(f, path=workload.field(f.path)) for f in decision.findings)
-        operations = tuple(patch(pod, decision.edits, workload.pointer))
-        return Judgement(api_version, kind, namespace, name, policy, decision, operations, findings)
+        is_judged = workload_of(manifest.get("apiVersion"), manifest.get("kind")) is not None
+        return Judgement(
+            api_version,
+            kind,
+            namespace,
+            name,
+            self._policy_of(namespace),
+            UNTOUCHED,
+            unjudged=None if is_judged else unjudged(manifest),
+            label_problems=tuple(label_problems(manifest, self._configuration.policies)),
+        )
 
     def _policy_of(self, namespace: str) -> Policy:
         if self._policy is not None:
@@ -142,12 +148,13 @@ def is_namespace(manifest: Mapping[str, Any]) -> bool:
 
 
 def _labels_and_annotations(manifest: object) -> list[dict[str, str]]:
-    metadata = manifest.get("metadata") if isinstance(manifest, Mapping) else None
-    sections = (metadata.get(name) if isinstance(metadata, Mapping) else None for name in ("labels", "annotations"))
-    return [
-        {str(key): str(value) for key, value in section.items()} if isinstance(section, Mapping) else {}
-        for section in sections
-    ]
+    metadata = _map(_map(manifest).get("metadata"))
+    sections = (_map(metadata.get(name)) for name in ("labels", "annotations"))
+    return [{str(key): str(value) for key, value in section.items()} for section in sections]
+
+
+def _map(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def pod_of(workload: Workload, manifest: Mapping[str, Any]) -> Pod | None:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from webhook.application.structural_search import Traces, search
-from webhook.application.workloads import WORKLOADS
+from webhook.application.workloads import group_of, qualified
 
 # Their objects quote pods and templates, as a pattern, a record or a schema, and make none.
 _QUOTING_GROUPS = ("kyverno.io", "gatekeeper.sh", "kubewarden.io")
@@ -50,24 +50,11 @@ class Unjudged(msgspec.Struct, frozen=True):
 def unjudged(manifest: Mapping[str, Any]) -> Unjudged:
     """What is known of an object that ``workload_of`` does not know."""
     api_version, kind = manifest.get("apiVersion"), str(manifest.get("kind") or "")
-    group = qualified_group(api_version)
+    group = group_of(api_version)
     name = qualified(api_version, kind)
     quotes = name in _QUOTING_KINDS or any(group == one or group.endswith(f".{one}") for one in _QUOTING_GROUPS)
     traces = Traces() if quotes else search(manifest)
     return Unjudged(name, traces, built_in=_is_built_in(group))
-
-
-def qualified_group(api_version: object) -> str:
-    """The group of an API version; empty for the core group."""
-    return api_version.rpartition("/")[0] if isinstance(api_version, str) else ""
-
-
-def qualified(api_version: object, kind: str) -> str:
-    """A kind with its group, as kubectl takes it (``Job.batch.volcano.sh``), so that kinds of one name are told apart."""
-    if group := qualified_group(api_version):
-        return f"{kind}.{group}"
-    # "v1 Deployment" is a mistake that needs the version to be seen.
-    return f"{kind} ({api_version})" if api_version and kind in WORKLOADS else kind
 
 
 def _is_built_in(group: str) -> bool:

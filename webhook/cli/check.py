@@ -46,7 +46,10 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         Output, typer.Option("--output", "-o", help="table: for people; diff: unified; the others for programs.")
     ] = Output.TABLE,
     strict: Annotated[  # noqa: FBT002 - typer's way to say a flag
-        bool, typer.Option("--strict", help="Exit 1 also for what would be rewritten, what is not judged, and labels without effect.")
+        bool,
+        typer.Option(
+            "--strict", help="Exit 1 also for what would be rewritten, what is not judged, and labels without effect."
+        ),
     ] = False,
 ) -> None:
     """Report what would become of each object: unchanged, rewritten, denied or not judged, and why.
@@ -59,7 +62,9 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     2 wrong usage or unreadable input.
     """
     judged = judge_paths(paths, policy, namespace, namespaces, config)
-    rows = [_row(found) for found in (*judged.mislabelled, *(one for source in judged.sources for one in source.objects))]
+    rows = [
+        _row(found) for found in (*judged.mislabelled, *(one for source in judged.sources for one in source.objects))
+    ]
     problems = [
         model.ProblemLine(source=p.source, line=p.line, message=p.message, fatal=p.fatal) for p in judged.problems
     ]

@@ -93,6 +93,14 @@ class GivenInput:
         return dict(_namespaces_among(item.object for _, items in self.sources for item in items))
 
 
+@dataclass(frozen=True, slots=True)
+class KnownNamespaces:
+    """The namespaces of ``--namespaces``: their labels, and the objects."""
+
+    labels: dict[str, NamespaceLabels] = field(default_factory=dict)
+    objects: list[ManifestObject] = field(default_factory=list)
+
+
 @contextmanager
 def without_collector() -> Iterator[None]:
     """Keep the garbage collector from looking, again and again, at the trees of thousands of documents.
@@ -124,9 +132,10 @@ def judge_paths(
     chosen = _policy(policy, configuration)
     known = load_namespaces(namespaces)
     given = read_paths(paths)
-    known.update(given.namespaces())
-    checker = Checker(configuration, known, namespace=namespace, policy=chosen)
-    judged = JudgedInput(problems=given.problems, mislabelled=list(_mislabelled(namespaces, checker)))
+    labels = known.labels | given.namespaces()
+    checker = Checker(configuration, labels, namespace=namespace, policy=chosen)
+    named = (Judged(item, checker.identify(item.object)) for item in known.objects)
+    judged = JudgedInput(problems=given.problems, mislabelled=[one for one in named if one.judgement.label_problems])
     for source, items in given.sources:
         into = JudgedSource(source)
         judged.sources.append(into)
@@ -136,15 +145,6 @@ def judge_paths(
             except UnreadablePodError as error:
                 judged.problems.append(ManifestProblem(item.source, item.line, str(error)))
     return judged
-
-
-def _mislabelled(namespaces: Path | None, checker: Checker) -> Iterator[Judged]:
-    """The namespaces of ``--namespaces``, a file that was read before, whose labels are not as they should be."""
-    for item in read_text(namespaces.read_text(encoding="utf-8"), str(namespaces)) if namespaces else ():
-        if isinstance(item, ManifestObject) and is_namespace(item.object):
-            judgement = checker.judge(item.object)
-            if judgement.label_problems:
-                yield Judged(item, judgement)
 
 
 def read_paths(paths: Sequence[str]) -> GivenInput:
@@ -196,16 +196,18 @@ def _policy(value: str | None, configuration: Configuration) -> Policy | None:
     return policy
 
 
-def load_namespaces(path: Path | None) -> dict[str, NamespaceLabels]:
-    """The labels of ``--namespaces``, or none.
+def load_namespaces(path: Path | None) -> KnownNamespaces:
+    """The namespaces of ``--namespaces``, or none.
 
     Raises:
         typer.Exit: 2, after saying what is wrong with the file.
     """
     if path is None:
-        return {}
+        return KnownNamespaces()
     try:
-        return namespace_file.parse(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        items = [item for item in read_text(text, str(path)) if isinstance(item, ManifestObject)]
+        return KnownNamespaces(namespace_file.parse(text), [item for item in items if is_namespace(item.object)])
     except (OSError, UnicodeDecodeError, NamespaceFileError) as error:
         raise usage_error(f"--namespaces {path}: {error}") from error
 

@@ -53,6 +53,11 @@ def of_namespace(book: PolicyBook, labels: Strings, annotations: Strings = None)
     return (*unreadable, *ignored(labels, annotations))
 
 
+def relevant(entries: Strings) -> dict[str, str]:
+    """Those labels or annotations that are ours, or look like it."""
+    return {key: value for key, value in (entries or {}).items() if intended(key) is not None}
+
+
 def ignored(labels: Strings, annotations: Strings) -> Iterator[LabelProblem]:
     """The labels and annotations of a namespace that look like ours and that gpuwarden does not read."""
     for key, value in (labels or {}).items():
@@ -79,7 +84,9 @@ def misplaced(kind: str, labels: Strings, annotations: Strings, prefix: str = ""
     for section, entries in (("labels", labels), ("annotations", annotations)):
         for key, value in (entries or {}).items():
             if meant := intended(key):
-                message = f'it has no effect on a {kind}; gpuwarden reads the label "{meant}" of namespaces; set it there'
+                message = (
+                    f'it has no effect on a {kind}; gpuwarden reads the label "{meant}" of namespaces; set it there'
+                )
                 yield LabelProblem(f"{prefix}metadata.{section}[{key}]", value, message, ignored=True)
 
 

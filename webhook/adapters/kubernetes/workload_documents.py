@@ -1,18 +1,21 @@
 """Pods, and the kinds that hold a template of one, as the API server lists them: the fields that an audit reads."""
 
+from typing import Any
+
 import msgspec
 
-from webhook.adapters.kubernetes.documents import Labels
 from webhook.adapters.kubernetes.request import path_of
 from webhook.application.auditing import Owner, Seen
-from webhook.engine.labels import UNLABELLED, NamespaceLabels
+from webhook.engine.label_problems import relevant
+from webhook.engine.labels import NamespaceLabels
 from webhook.engine.pods import Metadata as PodMetadata
 from webhook.engine.pods import Pod, PodSpec
 
 
 class _NamespaceMetadata(msgspec.Struct, rename="camel"):
     name: str = ""
-    labels: Labels | None = None
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
     deletion_timestamp: str | None = None
 
 
@@ -29,8 +32,15 @@ class NamespaceItem(msgspec.Struct):
     @property
     def policies(self) -> NamespaceLabels:
         """Our labels."""
-        ours = self.metadata.labels
-        return NamespaceLabels(ours.enforce, ours.warn, ours.audit) if ours else UNLABELLED
+        return NamespaceLabels.of(self.metadata.labels)
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """As much of the object as says anything about policies, and keys that look like it."""
+        metadata = self.metadata
+        labels, annotations = relevant(metadata.labels), relevant(metadata.annotations)
+        named = {"name": metadata.name, "labels": labels, "annotations": annotations}
+        return {"apiVersion": "v1", "kind": "Namespace", "metadata": named}
 
 
 class _Reference(msgspec.Struct, rename="camel"):

@@ -100,7 +100,7 @@ class Report(Part):
     totals: Totals
 
 
-def object_line(source: str, line: int, judgement: Judgement, asks: Sequence[str]) -> ObjectLine:
+def object_line(source: str | None, line: int | None, judgement: Judgement, asks: Sequence[str]) -> ObjectLine:
     """One object's line."""
     return ObjectLine(
         source=source,
