@@ -137,9 +137,9 @@ def label_problems(manifest: Mapping[str, Any], book: PolicyBook) -> Iterator[La
         return
     kind = manifest.get("kind")
     workload = workload_of(manifest.get("apiVersion"), kind)
-    yield from misplaced(str(kind), labels, annotations)
+    yield from misplaced(labels, annotations, str(kind))
     if workload and workload.steps:
-        yield from misplaced(str(kind), *_labels_and_annotations(workload.pod(manifest)), workload.field(""))
+        yield from misplaced(*_labels_and_annotations(workload.pod(manifest)), str(kind), workload.field(""))
 
 
 def is_namespace(manifest: Mapping[str, Any]) -> bool:
@@ -147,10 +147,13 @@ def is_namespace(manifest: Mapping[str, Any]) -> bool:
     return manifest.get("kind") == "Namespace" and manifest.get("apiVersion") == "v1"
 
 
-def _labels_and_annotations(manifest: object) -> list[dict[str, str]]:
+def _labels_and_annotations(manifest: object) -> tuple[dict[str, str], dict[str, str]]:
     metadata = _map(_map(manifest).get("metadata"))
-    sections = (_map(metadata.get(name)) for name in ("labels", "annotations"))
-    return [{str(key): str(value) for key, value in section.items()} for section in sections]
+    return _strings(metadata.get("labels")), _strings(metadata.get("annotations"))
+
+
+def _strings(value: object) -> dict[str, str]:
+    return {str(key): str(text) for key, text in _map(value).items()}
 
 
 def _map(value: object) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ a list of containers with images, ``limits`` and ``requests`` in or outside of a
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -28,8 +28,10 @@ _BARE = "gpu"  # Dynamo's and vLLM's own word for the resource
 # What the cluster has done, and who wrote which field: neither says what is to be made.
 _SKIPPED = frozenset({"status", "managedFields"})
 
+_MOST_PLACES = 10  # that are kept of one object
+_LONGEST_PLACE = 300  # characters
+
 _Path = tuple[Any, str | int] | None  # what is above, and the last step
-_Found = tuple[_Path, tuple[str, ...]]
 
 
 class Traces(msgspec.Struct, frozen=True):
@@ -37,19 +39,37 @@ class Traces(msgspec.Struct, frozen=True):
 
     Attributes:
         resources: the GPU resources that are requested, as they are written; each once.
-        requests: where they are.
-        templates: where containers are.
+        requests: where they are, the first ten of these places; ``limits`` stand for the ``requests`` beside them.
+        templates: where containers are, likewise.
+        counts: how many places there are of the two.
         complete: whether all of the object was looked at.
     """
 
     resources: tuple[str, ...] = ()
     requests: tuple[str, ...] = ()
     templates: tuple[str, ...] = ()
+    counts: tuple[int, int] = (0, 0)
     complete: bool = True
 
     def __bool__(self) -> bool:
         """Whether the object may lead to pods."""
         return bool(self.requests or self.templates) or not self.complete
+
+
+class _Places:
+    """Places in an object: the first of them, and how many there are."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._paths: list[_Path] = []
+
+    def add(self, path: _Path) -> None:
+        self.count += 1
+        if len(self._paths) < _MOST_PLACES:
+            self._paths.append(path)
+
+    def written(self) -> tuple[str, ...]:
+        return tuple(map(_written, self._paths))
 
 
 def search(manifest: Mapping[str, Any], *, most: int = MOST_VALUES) -> Traces:
@@ -59,60 +79,63 @@ def search(manifest: Mapping[str, Any], *, most: int = MOST_VALUES) -> Traces:
         manifest: the object, as plain data. It may be nested and large without bounds.
         most: values to look at.
     """
-    requests: list[_Found] = []
-    templates: list[_Path] = []
-    pending: list[tuple[Any, _Path]] = [
-        (value, (None, key)) for key, value in reversed(manifest.items()) if key not in {*_SKIPPED, "metadata"}
-    ]
+    names: dict[str, None] = {}
+    requests, templates = _Places(), _Places()
+    root = {key: value for key, value in manifest.items() if key != "metadata"}
+    pending: list[tuple[Any, _Path, Any]] = [(root, None, None)]
     left = most
-    while pending:
-        value, path = pending.pop()
-        left -= 1
-        if left < 0:
-            break
-        requests += _requested(value, path)
+    while pending and left > 0:
+        value, path, parent = pending.pop()
+        left -= len(value)
+        for place, found in _requested(value, path, parent):
+            names.update(dict.fromkeys(found))
+            requests.add(place)
         if _is_template(value, path):
-            templates.append(path)
-        pending += [(inner, (path, step)) for step, inner in reversed(list(_inner(value)))]
-    names = dict.fromkeys(name for _, found in requests for name in found)
-    places = _once_a_container([_written(path) for path, _ in requests])
-    return Traces(tuple(names), places, tuple(map(_written, templates)), complete=left >= 0)
+            templates.add(path)
+        pending += _inner(value, path)
+    counts = requests.count, templates.count
+    return Traces(tuple(names), requests.written(), templates.written(), counts, complete=left >= 0 and not pending)
 
 
-def _once_a_container(paths: Sequence[str]) -> tuple[str, ...]:
-    """Paths without the ``requests`` that say again what ``limits`` beside them say."""
-    limits = {path.removesuffix("limits") for path in paths if path.endswith("limits")}
-    return tuple(path for path in paths if not (path.endswith("requests") and path.removesuffix("requests") in limits))
+def _inner(value: Any, path: _Path) -> list[tuple[Any, _Path, Any]]:
+    """The maps and lists in a map or list, the last first, each with its path and what it is in."""
+    steps: list[tuple[str | int, Any]] = list(value.items() if isinstance(value, dict) else enumerate(value))
+    return [
+        (inner, (path, step), value)
+        for step, inner in reversed(steps)
+        if isinstance(inner, dict | list) and step not in _SKIPPED
+    ]
 
 
-def _inner(value: Any) -> Iterator[tuple[str | int, Any]]:
-    if isinstance(value, Mapping):
-        yield from ((key, inner) for key, inner in value.items() if key not in _SKIPPED)
-    elif isinstance(value, list):
-        yield from enumerate(value)
-
-
-def _requested(value: Any, path: _Path) -> Iterator[_Found]:
-    """The GPU resources that a value requests by itself, without what is in it."""
+def _requested(value: Any, path: _Path, parent: Any) -> Iterator[tuple[_Path, tuple[str, ...]]]:
+    """The GPU resources that a map requests by itself, without the maps in it, and where."""
+    if not isinstance(value, dict):
+        return
     step, above = _last(path), _last(path[0]) if path else None
-    if isinstance(value, Mapping):
-        is_amount = step in _AMOUNTS and above != "spec"  # spec.limits is a node pool's
-        if is_amount or (step == "resources" and above != "limits"):
-            names = tuple(str(key) for key, amount in value.items() if _is_gpu(key) and _is_request(amount))
-            if names:
-                yield path, names
-        elif step == "gpu" and "quantity" in value and classify(str(value.get("name"))):
-            yield path, (str(value["name"]),)
-    elif isinstance(value, str) and step in _EMBEDDED:
-        names = tuple(name for name in _NAME_IN_TEXT.findall(value) if classify(name))
-        if names:
-            yield path, names
-    elif isinstance(step, str) and _SPARK.fullmatch(step) and _is_request(value):
-        yield path, (_BARE,)
+    # spec.limits is what a node pool may grow to; requests only repeat the limits beside them.
+    is_amount = step in _AMOUNTS and above != "spec" and not (step == "requests" and _gpus(parent.get("limits")))
+    if (is_amount or (step == "resources" and above != "limits")) and (found := _gpus(value)):
+        yield path, found
+    name = value.get("name")
+    if step == "gpu" and "quantity" in value and isinstance(name, str) and classify(name):
+        yield path, (name,)
+    for key in sorted(_EMBEDDED & value.keys()):
+        text = value[key]
+        if isinstance(text, str) and (found := tuple(filter(classify, _NAME_IN_TEXT.findall(text)))):
+            yield (path, key), found
+    if step == "sparkConf":
+        yield from (((path, key), (_BARE,)) for key in value if _SPARK.fullmatch(key) and _is_request(value[key]))
 
 
-def _is_gpu(key: object) -> bool:
-    return isinstance(key, str) and (key == _BARE or classify(key) is not None)
+def _gpus(amounts: Any) -> tuple[str, ...]:
+    """The GPU resources of which a map requests any."""
+    if not isinstance(amounts, dict):
+        return ()
+    return tuple(name for name, amount in amounts.items() if _is_gpu(name) and _is_request(amount))
+
+
+def _is_gpu(name: object) -> bool:
+    return isinstance(name, str) and (name == _BARE or classify(name) is not None)
 
 
 def _is_request(amount: object) -> bool:
@@ -128,7 +151,7 @@ def _is_template(value: Any, path: _Path) -> bool:
 
 
 def _has_image(value: Any) -> bool:
-    return isinstance(value, Mapping) and isinstance(value.get("image"), str)
+    return isinstance(value, dict) and isinstance(value.get("image"), str)
 
 
 def _last(path: _Path) -> str | int | None:
@@ -141,7 +164,8 @@ def _written(path: _Path) -> str:
     while path:
         path, step = path
         steps.append(f"[{step}]" if isinstance(step, int) else _key(step))
-    return "".join(reversed(steps)).removeprefix(".")
+    text = "".join(reversed(steps)).removeprefix(".")
+    return text if len(text) <= _LONGEST_PLACE else f"{text[:_LONGEST_PLACE]}…"
 
 
 def _key(step: str) -> str:

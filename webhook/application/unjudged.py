@@ -34,9 +34,9 @@ class Unjudged(msgspec.Struct, frozen=True):
         """Why it is not judged, for people."""
         traces = self.traces
         if traces.requests:
-            fact = f"requests {_listed(traces.resources)} at {_places(traces.requests)}"
+            fact = f"requests {_listed(traces.resources)} at {_places(traces.requests, traces.counts[0])}"
         elif traces.templates:
-            fact = f"has containers at {_places(traces.templates)}, and no GPU request was found in it"
+            fact = f"has containers at {_places(traces.templates, traces.counts[1])}, and no GPU request was found in it"
         elif not traces.complete:
             fact = "is too large to be searched for pods"
         else:
@@ -62,8 +62,8 @@ def _is_built_in(group: str) -> bool:
     return "." not in group or group.endswith(".k8s.io")
 
 
-def _places(paths: Sequence[str]) -> str:
-    shown, more = ", ".join(paths[:_PATHS_SHOWN]), len(paths) - _PATHS_SHOWN
+def _places(paths: Sequence[str], count: int) -> str:
+    shown, more = ", ".join(paths[:_PATHS_SHOWN]), count - _PATHS_SHOWN
     return shown if more <= 0 else f"{shown} and {more} more {'place' if more == 1 else 'places'}"
 
 

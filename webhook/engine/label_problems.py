@@ -72,13 +72,13 @@ def ignored(labels: Strings, annotations: Strings) -> Iterator[LabelProblem]:
             yield LabelProblem(f"metadata.annotations[{key}]", value, message, ignored=True)
 
 
-def misplaced(kind: str, labels: Strings, annotations: Strings, prefix: str = "") -> Iterator[LabelProblem]:
+def misplaced(labels: Strings, annotations: Strings, kind: str, prefix: str = "") -> Iterator[LabelProblem]:
     """The labels and annotations that belong on a namespace, of an object that is none.
 
     Args:
-        kind: the object's kind.
         labels: its labels, or those of its pod template.
         annotations: the annotations there.
+        kind: the object's kind.
         prefix: the path of what has them, with a dot at the end, such as ``spec.template.``.
     """
     for section, entries in (("labels", labels), ("annotations", annotations)):
