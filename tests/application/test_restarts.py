@@ -91,6 +91,15 @@ def test_pods_of_a_controller_whose_template_nobody_knows_are_one_workload_by_th
     assert warnings(*reversed(objects)) == [expected]
 
 
+@pytest.mark.parametrize(("kind", "group"), [("Job", "batch.volcano.sh"), ("StatefulSet", "apps.kruise.io")])
+def test_pods_of_a_controller_that_shares_its_kind_s_name_with_one_that_is_read_speak_for_themselves(
+    kind: str, group: str
+) -> None:
+    pod = refused("x-0", "Pod", owner=owned(kind, "x", f"{group}/v1"))
+    (told,) = warnings(rewritten("x", kind), pod)[:1]
+    assert f'1 of 2 workloads with GPUs would be refused at the next restart: {kind}.{group} "x"' in told
+
+
 def test_old_revisions_of_a_controller_of_others_do_not_count() -> None:
     rollout = owned("Rollout", "web", "argoproj.io/v1alpha1")
     objects = [

@@ -91,9 +91,17 @@ def test_containers_are_found_wherever_they_are(manifest: dict[str, Any], path: 
             "spec.resources.limits",
         ),
         ({"spec": {"resources": {"limits": {"nvidia.com/GPU": 1}}}}, "nvidia.com/GPU", "spec.resources.limits"),
-        ({"spec": {"services": {"a": {"resources": {"limits": {"gpu": "1"}}}}}}, "gpu", "spec.services.a.resources.limits"),
+        (
+            {"spec": {"services": {"a": {"resources": {"limits": {"gpu": "1"}}}}}},
+            "gpu",
+            "spec.services.a.resources.limits",
+        ),
         ({"spec": {"resources": {"cpu": 1, "gpu": "1"}}}, "gpu", "spec.resources"),
-        ({"spec": {"executor": {"gpu": {"name": "nvidia.com/gpu", "quantity": 1}}}}, "nvidia.com/gpu", "spec.executor.gpu"),
+        (
+            {"spec": {"executor": {"gpu": {"name": "nvidia.com/gpu", "quantity": 1}}}},
+            "nvidia.com/gpu",
+            "spec.executor.gpu",
+        ),
         (
             {"spec": {"sparkConf": {"spark.executor.resource.gpu.amount": "1"}}},
             "gpu",
@@ -103,7 +111,9 @@ def test_containers_are_found_wherever_they_are(manifest: dict[str, Any], path: 
         ({"patches": [{"patch": "limits:\n  nvidia.com/gpu: 1"}]}, "nvidia.com/gpu", "patches[0].patch"),
     ],
 )
-def test_a_gpu_request_is_found_in_and_outside_of_containers(manifest: dict[str, Any], resource: str, path: str) -> None:
+def test_a_gpu_request_is_found_in_and_outside_of_containers(
+    manifest: dict[str, Any], resource: str, path: str
+) -> None:
     found = search(manifest)
     assert found
     assert (found.resources, found.requests, found.counts) == ((resource,), (path,), (1, 0))

@@ -7,7 +7,9 @@ import pytest
 from webhook.application.unjudged import unjudged
 from webhook.application.workloads import identity, qualified
 
-TEMPLATE = {"template": {"spec": {"containers": [{"name": "a", "image": "b", "resources": {"limits": {"nvidia.com/gpu": 1}}}]}}}
+TEMPLATE = {
+    "template": {"spec": {"containers": [{"name": "a", "image": "b", "resources": {"limits": {"nvidia.com/gpu": 1}}}]}}
+}
 
 
 def an_object(api_version: Any, kind: str, spec: Any = None) -> dict[str, Any]:
@@ -63,7 +65,9 @@ def test_the_message_names_the_first_places_and_counts_the_others() -> None:
 
 def test_containers_without_a_request_are_told_as_such() -> None:
     message = unjudged(an_object("argoproj.io/v1alpha1", "Rollout", {"containers": [{"image": "b"}]})).message
-    assert message.startswith("Rollout.argoproj.io: has containers at spec.containers, and no GPU request was found in it;")
+    assert message.startswith(
+        "Rollout.argoproj.io: has containers at spec.containers, and no GPU request was found in it;"
+    )
 
 
 def test_where_nothing_was_found_nothing_more_is_said() -> None:

@@ -154,7 +154,9 @@ class TestCluster:
             assert isinstance(text, str)
             return text
 
-        assert scope().startswith("looked at: Pod, PodTemplate, ReplicationController, Deployment, ReplicaSet, DaemonSet, ")
+        assert scope().startswith(
+            "looked at: Pod, PodTemplate, ReplicationController, Deployment, ReplicaSet, DaemonSet, "
+        )
         assert scope().endswith("; objects of other kinds were not looked at: a RayCluster or a Workflow, say, is known by "
                                 "its running pods alone")  # fmt: skip
         of_ray = pod("ray-0")

@@ -315,7 +315,7 @@ class TestWhatIsNotJudged:
     def test_is_no_object_of_kubernetes_own_without_pods(self) -> None:
         (line,) = check("-", stdin=SERVICE)["objects"]
         assert (line["decision"], line["notJudged"], line["unknownKind"]) == ("unchanged", None, False)
-        assert "skipped=\"0\"" in run("check", "-", "-o", "junit", stdin=SERVICE).out
+        assert 'skipped="0"' in run("check", "-", "-o", "junit", stdin=SERVICE).out
 
 
 MISTYPED = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: team-a\n  labels: {gpuwarden.io/enfroce: shared}\n"

@@ -100,5 +100,7 @@ def test_what_is_not_judged_and_labels_without_effect_are_told_and_written_as_th
     ran = run("rewrite", "-", "--policy", "shared", stdin=RAY + "---\n" + mistyped)
     assert (ran.code, ran.out) == (0, RAY + "---\n" + mistyped)
     not_judged, label = ran.err.splitlines()
-    assert not_judged.startswith("-:1: not judged: RayCluster.ray.io: requests nvidia.com/gpu at spec.workerGroupSpecs[0]")
+    assert not_judged.startswith(
+        "-:1: not judged: RayCluster.ray.io: requests nvidia.com/gpu at spec.workerGroupSpecs[0]"
+    )
     assert label.startswith("-:9: metadata.labels[gpuwarden.io/enfroce]: gpuwarden does not read this label")

@@ -12,11 +12,33 @@ BOOK = PolicyBook()
 @pytest.mark.parametrize(
     "key",
     [
-        *("app.kubernetes.io/name", "kubernetes.io/metadata.name", "team", "", "/", "/enforce", "enforce", "warn", "audit"),
+        *(
+            "app.kubernetes.io/name",
+            "kubernetes.io/metadata.name",
+            "team",
+            "",
+            "/",
+            "/enforce",
+            "enforce",
+            "warn",
+            "audit",
+        ),
         *("pod-security.kubernetes.io/enforce", "pod-security.kubernetes.io/warn", "pod-security.kubernetes.io/audit"),
-        *("kubewarden.io/enforce", "kube-warden.io/audit", "warden.io/enforce", "garden.io/warn", "gatekeeper.sh/enforce"),
+        *(
+            "kubewarden.io/enforce",
+            "kube-warden.io/audit",
+            "warden.io/enforce",
+            "garden.io/warn",
+            "gatekeeper.sh/enforce",
+        ),
         *("nvidia.com/gpu.present", "gpu.io/enforce", "gpu-operator.example.com/audit", "nvidia.com/enforce"),
-        *("gpuwarden", "gpuwarden-team", "gpuwarden.example.com/owner", "gpu-warden.io/owner", "policy.gpuwarden.io/reason"),
+        *(
+            "gpuwarden",
+            "gpuwarden-team",
+            "gpuwarden.example.com/owner",
+            "gpu-warden.io/owner",
+            "policy.gpuwarden.io/reason",
+        ),
         "x" * 300 + "/gpuwarden.io/enforce",
     ],
 )
