@@ -36,7 +36,9 @@ class Unjudged(msgspec.Struct, frozen=True):
         if traces.requests:
             fact = f"requests {_listed(traces.resources)} at {_places(traces.requests, traces.counts[0])}"
         elif traces.templates:
-            fact = f"has containers at {_places(traces.templates, traces.counts[1])}, and no GPU request was found in it"
+            fact = (
+                f"has containers at {_places(traces.templates, traces.counts[1])}, and no GPU request was found in it"
+            )
         elif not traces.complete:
             fact = "is too large to be searched for pods"
         else:
