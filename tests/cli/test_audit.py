@@ -146,6 +146,19 @@ class TestCluster:
             run("audit", "--kubeconfig", kubeconfig).out.split()
         )
 
+    def test_tells_of_labels_that_belong_on_a_namespace(self, kubeconfig: Path, cluster: WorkloadServer) -> None:
+        mislabelled = thing("Deployment", "mine", "team-b", pods=a_pod({"name": "site"}))
+        made_by_it = pod("made", owner=("ReplicaSet", "web-1"))
+        for one in (mislabelled, made_by_it):
+            one["metadata"]["labels"] = {"gpuwarden.io/enforce": "shared", "team": "a"}
+        cluster.add(mislabelled, made_by_it)
+        report = audited("--kubeconfig", kubeconfig)
+        told = [(line["kind"], line["namespace"], line["name"], line["policy"]) for line in report["others"]]
+        assert told == [("Namespace", "team-c", "team-c", "shred"), ("Deployment", "team-b", "mine", "exclusive")]
+        assert report["notes"][1].startswith(
+            "Deployment team-b/mine: metadata.labels[gpuwarden.io/enforce]: it has no effect"
+        )
+
     def test_says_which_kinds_were_looked_at_and_what_is_known_of_others(
         self, kubeconfig: Path, cluster: WorkloadServer
     ) -> None:

@@ -56,8 +56,6 @@ def from_cluster(reader: ClusterReader, host: str, names: Sequence[str], auditor
         labels = reader.namespaces(names)
         auditor = auditor_of(labels)
         gathered = Gathered(host, labels, [], reader.counts)
-        known = map(auditor.identify, reader.namespace_manifests)
-        gathered.others = [(None, None, one) for one in known if one.label_problems]
         found: list[Found] = []
         for one in reader.workloads(list(labels) if names else (), auditor.keep):
             if isinstance(one, Found):
@@ -67,6 +65,8 @@ def from_cluster(reader: ClusterReader, host: str, names: Sequence[str], auditor
     except ApiError as error:
         raise usage_error(_unreadable(error, names)) from error
     gathered.rows = rows(found)
+    known = map(auditor.identify, (*reader.namespace_manifests, *reader.mislabelled.values()))
+    gathered.others = [(None, None, one) for one in known if one.label_problems]
     return gathered
 
 

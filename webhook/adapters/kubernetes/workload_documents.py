@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from webhook.adapters.kubernetes.documents import Labels
 from webhook.adapters.kubernetes.request import path_of
 from webhook.application.auditing import Owner, Seen
 from webhook.engine.label_problems import relevant
@@ -53,6 +54,7 @@ class _Reference(msgspec.Struct, rename="camel"):
 
 class _Metadata(PodMetadata, rename="camel"):
     uid: str = ""
+    labels: Labels | None = None
     owner_references: list[_Reference] | None = None
     deletion_timestamp: str | None = None
 
@@ -175,6 +177,20 @@ class Kind(msgspec.Struct, frozen=True):
         """The list's path, in one namespace or in all."""
         root = ("api", "v1") if self.api_version == "v1" else ("apis", *self.api_version.split("/"))
         return path_of(*root, *(("namespaces", namespace) if namespace else ()), self.plural)
+
+    def mislabelled(self, item: WorkloadItem) -> dict[str, Any] | None:
+        """An object with a label that belongs on a namespace, in as much as that says; ``None`` for any other.
+
+        What a controller has made is left out: it has the labels of its controller's template.
+        """
+        metadata = item.metadata
+        if metadata.labels is None or metadata.owner:
+            return None
+        labels = {key: value for key, value in metadata.labels.items() if value is not None}
+        if not labels:
+            return None
+        named = {"name": metadata.name or "", "namespace": metadata.namespace or "", "labels": labels}
+        return {"apiVersion": self.api_version, "kind": self.name, "metadata": named}
 
     def seen(self, item: WorkloadItem) -> Seen:
         """An object as an audit sees it."""

@@ -46,6 +46,8 @@ class ClusterReader:
         self._lister = Lister(api, progress, limit=limit)
         self.namespace_manifests: list[dict[str, Any]] = []
         """Of the namespaces that were read: what says anything about policies, or looks like it."""
+        self.mislabelled: dict[tuple[str, str, str], dict[str, Any]] = {}
+        """The workloads with a label that belongs on a namespace, by kind, namespace and name."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -105,7 +107,10 @@ class ClusterReader:
 
     def _list(self, kind: Kind, namespace: str | None, keep: Callable[[Seen], T | None]) -> list[T]:
         def look(item: WorkloadItem) -> T | None:
-            return keep(kind.seen(item))
+            seen = kind.seen(item)
+            if manifest := kind.mislabelled(item):
+                self.mislabelled[seen.kind, seen.namespace, seen.name] = manifest
+            return keep(seen)
 
         # What the items of a page are is known at run time only.
         page: type[Page[WorkloadItem]] = Page[kind.item]  # type: ignore[name-defined]
