@@ -141,6 +141,9 @@ class TestCluster:
             ("team-d", "unchanged", ["ineffective-label"]),
             ("team-e", "unchanged", ["ineffective-label"]),
         ]
+        assert "0 exempt, 1 namespace with a label that names no policy, 0 not read" in " ".join(
+            run("audit", "--kubeconfig", kubeconfig).out.split()
+        )
         assert [note.partition(": ")[0] for note in report["notes"]] == [f"namespace team-{one}" for one in "cde"]
         assert "team-d: metadata.labels[gpuwarden.io/enfroce]: gpuwarden does not read this label" in " ".join(
             run("audit", "--kubeconfig", kubeconfig).out.split()

@@ -10,6 +10,7 @@ from rich.text import Text
 from webhook.adapters.reports.audit import AuditReport, FlowLine, Outcomes, WorkloadLine
 from webhook.adapters.reports.model import ObjectLine
 from webhook.adapters.reports.text import printable
+from webhook.engine.decision import Outcome
 
 STYLES = {"unchanged": "green", "rewritten": "yellow", "denied": "bold red", "exempt": "dim"}
 _FIRST = ("denied", "rewritten", "unchanged", "exempt")
@@ -148,12 +149,23 @@ def _table(*names: str, numbers: Iterable[str] = ()) -> Table:
 def _summary(report: AuditReport) -> Text:
     tally, pods = report.totals.workloads, report.totals.pods
     unread = sum(problem.fatal for problem in report.problems)
+    unreadable = sum(line.decision == Outcome.DENIED for line in report.others)
     parts = [
         (f"{tally.denied} refused", STYLES["denied"] if tally.denied else "dim"),
         (f"{tally.rewritten} rewritten", STYLES["rewritten"] if tally.rewritten else "dim"),
         (f"{tally.unchanged} unchanged", STYLES["unchanged"]),
         (f"{tally.exempt} exempt", "dim"),
         *([(f"{report.totals.not_judged} not judged", "magenta")] if report.totals.not_judged else []),
+        *(
+            [
+                (
+                    f"{unreadable} {'namespace' if unreadable == 1 else 'namespaces'} with a label that names no policy",
+                    STYLES["denied"],
+                )
+            ]
+            if unreadable
+            else []
+        ),
         (f"{unread} not read", "red" if unread else "dim"),
     ]
     workloads = "workload asks" if tally.sum == 1 else "workloads ask"
