@@ -50,6 +50,9 @@ A policy is one of the values below, or a name from the configuration file. A mi
 which is `any`. A label that can't be read never loosens anything: a bad `enforce` refuses every pod that asks for a GPU, a bad
 `warn` or `audit` counts as `any`. Where only `enforce` is set, the templates of workloads are warned by it.
 
+A mistyped key (`gpuwarden.io/enfroce`, `gpu-warden.io/enforce`), an annotation instead of a label, and a label on anything other
+than a namespace have no effect. `kubectl label` shows a warning, and `check`, `audit` and `doctor` report them.
+
 ## Values
 
 What becomes of a container's `nvidia.com/gpu: 1`. `1g.5gb` stands for any MIG profile (`<N>g.<M>gb`, with `.me`, `.me.all`,

@@ -274,6 +274,17 @@ def test_a_configuration_file_takes_the_place_of_the_installed_one(cluster: Clus
     assert troubled(report(cluster, "--config", str(tmp_path / "c.yaml"), folder=tmp_path)[1]) == set()
 
 
+def test_mistyped_keys_are_found_among_labels_and_annotations(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.set_namespace("other", annotations={"pod-security.kubernetes.io/enforce": "x"}, team="a")
+    assert troubled(report(cluster, folder=tmp_path)[1]) == {("labels", "warn")}, (
+        "gpuwarden.io/team is no label of ours"
+    )
+    cluster.set_namespace("other", annotations={"gpuwarden.io/enforce": "mps"})
+    assert troubled(report(cluster, folder=tmp_path)[1]) == {("labels", "warn")}
+    cluster.set_namespace("other", annotations={"pod-security.kubernetes.io/enforce": "x"})
+    assert troubled(report(cluster, folder=tmp_path)[1]) == set()
+
+
 def test_a_namespace_that_is_being_deleted_is_left_out(cluster: Cluster, tmp_path: Path) -> None:
     cluster.set_namespace("leaving", enforce="rubbish")
     assert ("labels", "fail") in troubled(report(cluster, folder=tmp_path)[1])

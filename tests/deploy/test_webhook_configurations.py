@@ -42,7 +42,10 @@ def test_pods_are_rewritten_and_then_validated_and_nothing_else_is_asked_about(r
             (["batch"], ["v1", "v1beta1"], both, ["jobs", "cronjobs"], "Namespaced"),
             ([""], ["v1"], both, ["replicationcontrollers", "podtemplates"], "Namespaced"),
         ],
-        NAMESPACES: [([""], ["v1"], both, ["namespaces"], "Cluster")],
+        NAMESPACES: [
+            ([""], ["v1"], both, ["namespaces"], "Cluster"),
+            ([""], ["v1"], ["UPDATE"], ["namespaces/status", "namespaces/finalize"], "Cluster"),
+        ],
     }
 
 

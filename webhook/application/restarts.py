@@ -7,7 +7,6 @@ from webhook.application import limit_ranges
 from webhook.application.auditing import BETWEEN, Auditor, Owner, Seen, Verdict
 from webhook.application.configuration import Configuration, Mode
 from webhook.application.limit_ranges import LimitRange
-from webhook.application.workloads import WORKLOADS
 from webhook.engine.decision import Outcome
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import Policy
@@ -42,7 +41,7 @@ class Restarts:
         verdict = self._auditor.verdict(seen)
         if verdict is None:
             return
-        key = (owner.kind, owner.name) if owner and _is_part(seen) else (seen.kind, seen.name)
+        key = owner.key if owner and _is_part(seen) else seen.key
         known = self._verdicts.get(key)
         if known is None or verdict.rank > known.rank:
             self._verdicts[key] = verdict
@@ -102,7 +101,7 @@ def _is_part(seen: Seen) -> bool:
 
 def _is_spoken_for(seen: Seen, owner: Owner) -> bool:
     """Whether its controller's template is looked at in its place, or it is an old revision."""
-    return _is_part(seen) and (owner.kind in WORKLOADS or seen.idle)
+    return _is_part(seen) and (owner.is_workload or seen.idle)
 
 
 def _named(kind: str, name: str, verdict: Verdict) -> str:

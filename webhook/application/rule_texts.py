@@ -8,6 +8,10 @@ REWRITTEN = "rewritten"
 """Id in reports, beside the rules', of what is no finding: the pod would be rewritten."""
 UNREADABLE_LABEL = "unreadable-label"
 """Id in reports of a namespace whose label names no policy."""
+INEFFECTIVE_LABEL = "ineffective-label"
+"""Id in reports of a label that looks like one of gpuwarden's and has no effect."""
+NOT_JUDGED = "not-judged"
+"""Id in reports of an object of a kind that is not judged, in which something leads to pods."""
 
 
 class RuleText(msgspec.Struct, frozen=True):
@@ -180,6 +184,20 @@ RULE_TEXTS = {
             "The namespace's label names no policy",
             "A bad enforce label refuses every pod that asks for a GPU; a bad warn or audit label counts as any. Write the "
             "value that the message names.",
+        ),
+        RuleText(
+            INEFFECTIVE_LABEL,
+            Severity.WARN,
+            "A label that gpuwarden does not read",
+            "The key is mistyped, or it is set as an annotation or on something other than a namespace, so no policy follows "
+            "from it. Set the label that the message names, on the namespace.",
+        ),
+        RuleText(
+            NOT_JUDGED,
+            None,
+            "The object is of a kind that gpuwarden does not judge",
+            "It requests GPUs or holds containers, and its pods are judged when they are created. Check those pods, or run "
+            "gpuwarden audit where they run.",
         ),
     )
 }

@@ -1,5 +1,6 @@
 """``gpuwarden check``: what would become of the objects in manifests, without a cluster."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated
 
@@ -45,18 +46,25 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         Output, typer.Option("--output", "-o", help="table: for people; diff: unified; the others for programs.")
     ] = Output.TABLE,
     strict: Annotated[  # noqa: FBT002 - typer's way to say a flag
-        bool, typer.Option("--strict", help="Exit 1 also where something would be rewritten.")
+        bool,
+        typer.Option(
+            "--strict", help="Exit 1 also for what would be rewritten, what is not judged, and labels without effect."
+        ),
     ] = False,
 ) -> None:
-    """Tell what would become of each object: unchanged, rewritten or denied, and why.
+    """Report what would become of each object: unchanged, rewritten, denied or not judged, and why.
 
     The policy is --policy, or that of the object's namespace: from Namespace objects among the input, from --namespaces,
-    or the configuration's default. Templates of workloads are judged as the pods made from them will be.
+    or the configuration's default. Templates of workloads are judged as the pods made from them will be. Objects of other
+    kinds that request GPUs or hold containers are reported as not judged. A namespace label that names no policy is denied.
 
-    Exit codes: 0 nothing refused; 1 something refused (with --strict: or rewritten); 2 wrong usage or unreadable input.
+    Exit codes: 0 nothing denied; 1 something denied (with --strict: or rewritten, not judged, or a label without effect);
+    2 wrong usage or unreadable input.
     """
     judged = judge_paths(paths, policy, namespace, namespaces, config)
-    rows = [_row(found) for source in judged.sources for found in source.objects]
+    rows = [
+        _row(found) for found in (*judged.mislabelled, *(one for source in judged.sources for one in source.objects))
+    ]
     problems = [
         model.ProblemLine(source=p.source, line=p.line, message=p.message, fatal=p.fatal) for p in judged.problems
     ]
@@ -69,13 +77,13 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         case Output.JUNIT:
             typer.echo(junit.junit(report.objects, report.problems, strict=strict), nl=False)
         case Output.DIFF:
-            _show_diffs(judged)
+            _show_diffs(judged, rows)
         case Output.TABLE:
             table.show(table.console(), rows, report)
     totals = report.totals
     if any(problem.fatal for problem in judged.problems):
         raise typer.Exit(EXIT_USAGE)
-    if totals.denied or (strict and totals.rewritten):
+    if totals.denied or (strict and not totals.strictly_fine):
         raise typer.Exit(EXIT_REFUSED)
 
 
@@ -86,8 +94,8 @@ def _row(found: Judged) -> table.Row:
     return table.Row(line, list(summary.changes(judgement.decision)))
 
 
-def _show_diffs(judged: JudgedInput) -> None:
-    """The diffs on standard output; what is refused or can't be read on standard error, so that the output stays a patch."""
+def _show_diffs(judged: JudgedInput, rows: Iterable[table.Row]) -> None:
+    """The diffs on standard output; everything else on standard error, so that the output stays a patch."""
     target, errors = table.console(), table.console(stderr=True)
     for source in judged.sources:
         edits = source.edits()
@@ -96,11 +104,12 @@ def _show_diffs(judged: JudgedInput) -> None:
                 diff.show(target, source.source.name, source.source.text, edit_text(source.source.text, edits))
             except EditError as error:
                 judged.problems.append(ManifestProblem(source.source.name, None, str(error)))
-        for found in source.objects:
-            for finding in found.judgement.findings:
-                errors.print(
-                    f"{found.item.source}:{found.item.line}: {finding.severity.value}: {finding.message}", markup=False
-                )
+    for row in rows:
+        where = f"{row.line.source}:{row.line.line}"
+        for finding in row.line.findings:
+            errors.print(f"{where}: {finding.severity}: {finding.message}", markup=False)
+        if row.line.not_judged:
+            errors.print(f"{where}: not judged: {row.line.not_judged}", markup=False)
     for problem in judged.problems:
         where = problem.source if problem.line is None else f"{problem.source}:{problem.line}"
         errors.print(f"{where}: not read: {problem.message}", markup=False)

@@ -16,7 +16,7 @@ from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
 from webhook.adapters.manifests.reading import read_text
 from webhook.adapters.manifests.sources import Source, open_sources
 from webhook.adapters.namespace_file import NamespaceFileError
-from webhook.application.checking import Checker, Judgement, UnreadablePodError
+from webhook.application.checking import Checker, Judgement, UnreadablePodError, is_namespace
 from webhook.application.configuration import Configuration
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import Policy
@@ -70,9 +70,14 @@ class JudgedSource:
 
 @dataclass(slots=True)
 class JudgedInput:
-    """Everything that the paths named."""
+    """Everything that the paths named.
+
+    Attributes:
+        mislabelled: the namespaces of ``--namespaces`` with a label that can't be read or has no effect.
+    """
 
     sources: list[JudgedSource] = field(default_factory=list)
+    mislabelled: list[Judged] = field(default_factory=list)
     problems: list[ManifestProblem] = field(default_factory=list)
 
 
@@ -86,6 +91,14 @@ class GivenInput:
     def namespaces(self) -> dict[str, NamespaceLabels]:
         """The labels of the Namespace objects among the input."""
         return dict(_namespaces_among(item.object for _, items in self.sources for item in items))
+
+
+@dataclass(frozen=True, slots=True)
+class KnownNamespaces:
+    """The namespaces of ``--namespaces``: their labels, and the objects."""
+
+    labels: dict[str, NamespaceLabels] = field(default_factory=dict)
+    objects: list[ManifestObject] = field(default_factory=list)
 
 
 @contextmanager
@@ -119,9 +132,10 @@ def judge_paths(
     chosen = _policy(policy, configuration)
     known = load_namespaces(namespaces)
     given = read_paths(paths)
-    known.update(given.namespaces())
-    checker = Checker(configuration, known, namespace=namespace, policy=chosen)
-    judged = JudgedInput(problems=given.problems)
+    labels = known.labels | given.namespaces()
+    checker = Checker(configuration, labels, namespace=namespace, policy=chosen)
+    named = (Judged(item, checker.identify(item.object)) for item in known.objects)
+    judged = JudgedInput(problems=given.problems, mislabelled=[one for one in named if one.judgement.label_problems])
     for source, items in given.sources:
         into = JudgedSource(source)
         judged.sources.append(into)
@@ -182,16 +196,18 @@ def _policy(value: str | None, configuration: Configuration) -> Policy | None:
     return policy
 
 
-def load_namespaces(path: Path | None) -> dict[str, NamespaceLabels]:
-    """The labels of ``--namespaces``, or none.
+def load_namespaces(path: Path | None) -> KnownNamespaces:
+    """The namespaces of ``--namespaces``, or none.
 
     Raises:
         typer.Exit: 2, after saying what is wrong with the file.
     """
     if path is None:
-        return {}
+        return KnownNamespaces()
     try:
-        return namespace_file.parse(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        items = [item for item in read_text(text, str(path)) if isinstance(item, ManifestObject)]
+        return KnownNamespaces(namespace_file.parse(text), [item for item in items if is_namespace(item.object)])
     except (OSError, UnicodeDecodeError, NamespaceFileError) as error:
         raise usage_error(f"--namespaces {path}: {error}") from error
 
@@ -199,7 +215,7 @@ def load_namespaces(path: Path | None) -> dict[str, NamespaceLabels]:
 def _namespaces_among(objects: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, NamespaceLabels]]:
     for found in objects:
         metadata = found.get("metadata")
-        if found.get("kind") == "Namespace" and found.get("apiVersion") == "v1" and isinstance(metadata, Mapping):
+        if is_namespace(found) and isinstance(metadata, Mapping):
             labels = metadata.get("labels")
             texts = {str(k): str(v) for k, v in labels.items()} if isinstance(labels, Mapping) else None
             yield str(metadata.get("name", "")), NamespaceLabels.of(texts)

@@ -58,11 +58,16 @@ def _stop_on_trouble(judged: JudgedInput) -> None:
     for problem in judged.problems:
         where = problem.source if problem.line is None else f"{problem.source}:{problem.line}"
         typer.echo(f"{where}: {problem.message}", err=True)
-    objects = [found for source in judged.sources for found in source.objects]
+    objects = [*judged.mislabelled, *(found for source in judged.sources for found in source.objects)]
     refused = 0
     for found in objects:
         denials = [finding for finding in found.judgement.findings if finding.denies]
         refused += bool(denials)
+        told = [f"{problem.path}: {problem.message}" for problem in found.judgement.label_problems]
+        if found.judgement.not_judged:
+            told.append(f"not judged: {found.judgement.not_judged}")
+        for line in told:
+            typer.echo(f"{found.item.source}:{found.item.line}: {line}", err=True)
         for finding in denials:
             what = f"{found.judgement.kind}/{found.judgement.name}"
             typer.echo(f"{found.item.source}:{found.item.line}: {what} is refused: {finding.message}", err=True)

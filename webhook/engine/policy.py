@@ -97,11 +97,19 @@ NONE_POLICY = Policy(NONE)
 
 
 class LabelProblem(msgspec.Struct, frozen=True):
-    """A label that can't be read: its path, its value, and what to write instead."""
+    """Something wrong with a label or an annotation.
+
+    Attributes:
+        path: the field, such as ``metadata.labels[gpuwarden.io/enforce]``.
+        value: what is written there.
+        message: why it is wrong, and what to write instead.
+        ignored: whether gpuwarden does not read it at all. Otherwise it is read, and names no policy.
+    """
 
     path: str
     value: str
     message: str
+    ignored: bool = False
 
 
 class NamespacePolicies(msgspec.Struct, frozen=True):

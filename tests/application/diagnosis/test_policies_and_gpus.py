@@ -81,6 +81,44 @@ def test_a_label_that_names_no_policy_is_found_with_the_nearest(
     assert complete([result])
 
 
+@pytest.mark.parametrize(
+    ("labels", "annotations", "says", "mend"),
+    [
+        (
+            {"gpuwarden.io/enfroce": "mps"},
+            {},
+            'did you mean "gpuwarden.io/enforce"?',
+            "kubectl label namespace team-a gpuwarden.io/enfroce-, and set the label that is meant",
+        ),
+        (
+            {},
+            {"gpuwarden.io/enforce": "mps"},
+            "reads labels, not annotations",
+            "kubectl annotate namespace team-a gpuwarden.io/enforce-, and set the label that is meant",
+        ),
+    ],
+)
+def test_a_mistyped_key_is_warned_of(labels: dict[str, str], annotations: dict[str, str], says: str, mend: str) -> None:
+    found = Namespaces(9, {**namespaces().labels, "team-a": labels}, {"team-a": annotations})
+    (result,) = results(healthy(namespaces=found), "labels")
+    assert (result.status, result.mend) == (Status.WARN, mend)
+    assert says in result.seen
+    assert result.means == "the namespace is judged as if it were not there"
+
+
+def test_hundreds_of_mistyped_keys_are_counted_after_the_first_as_warnings() -> None:
+    there = {f"t{number}": {"gpuwarden.io/enfroce": "mps"} for number in range(300)}
+    found = results(healthy(namespaces=Namespaces(300, there)), "labels")
+    assert {result.status for result in found} == {Status.WARN}
+    assert found[-1].seen == "280 more labels can't be read or have no effect"
+
+
+def test_labels_that_cannot_be_read_come_before_mistyped_keys() -> None:
+    there = {"a": {"gpuwarden.io/enfroce": "mps"}, "b": {"gpuwarden.io/enforce": "mpss"}}
+    found = results(healthy(namespaces=Namespaces(2, there)), "labels")
+    assert [result.status for result in found] == [Status.FAIL, Status.WARN]
+
+
 def test_each_bad_label_of_a_namespace_is_found() -> None:
     found = results(healthy(namespaces=labelled(enforce="x", warn="y", audit="any")), "labels")
     assert [result.status for result in found] == [Status.FAIL, Status.WARN]
@@ -89,7 +127,7 @@ def test_each_bad_label_of_a_namespace_is_found() -> None:
 def test_hundreds_of_bad_labels_are_counted_after_the_first() -> None:
     found = results(healthy(namespaces=namespaces(**{f"t{n}": "mpss" for n in range(300)})), "labels")
     assert len(found) == 21
-    assert found[-1].seen == "280 more labels can't be read"
+    assert found[-1].seen == "280 more labels can't be read or have no effect"
     assert {result.status for result in found} == {Status.FAIL}
 
 

@@ -108,6 +108,16 @@ def test_a_webhook_that_only_tells_is_missed_and_what_is_lost_is_said(name: str,
             rule(resources=["namespaces"], operations=["*"], scope="Namespaced"),
             "CREATE of namespaces, UPDATE",
         ),
+        (
+            NAMESPACES,
+            rule(resources=["namespaces"], operations=["*"]),
+            "UPDATE of namespaces/status, UPDATE of namespaces/finalize",
+        ),
+        (
+            NAMESPACES,
+            rule(resources=["namespaces", "*/status", "pods/*"], operations=["*"]),
+            "UPDATE of namespaces/finalize",
+        ),
         (ADVISE, [], "CREATE of deployments, UPDATE of deployments"),
         (
             ADVISE,
@@ -123,6 +133,12 @@ def test_what_a_webhook_that_only_tells_is_not_sent_is_named(name: str, rules: l
     facts = validating(healthy(), name, rules=rules)
     assert troubled(facts) == {"rules": Status.WARN}
     assert f"the rules of {name}.gpuwarden.io do not cover {lacking}" in the_result(facts, "rules").seen
+
+
+@pytest.mark.parametrize("subresources", [["namespaces/*"], ["*/status", "*/finalize"], ["*/*"]])
+def test_rules_may_name_subresources_as_kubernetes_takes_them(subresources: list[str]) -> None:
+    rules = rule(resources=["namespaces", *subresources], operations=["*"], scope="Cluster")
+    assert troubled(validating(healthy(), NAMESPACES, rules=rules)) == {}
 
 
 def test_a_webhook_of_namespaces_fails_closed_with_match_conditions_and_open_without() -> None:

@@ -49,7 +49,7 @@ CHECKS = (
     Check("disruption-budget", "draining nodes does not take gpuwarden down", replicas.budget),
     Check("rights", "gpuwarden may do what it has to", rights.granted),
     Check("configuration", "the configuration says what is meant", policies.configuration),
-    Check("labels", "every label names a policy", policies.labels),
+    Check("labels", "every label names a policy, and none is mistyped", policies.labels),
     Check("label-effects", "every label has an effect", policies.effects),
     Check("nodes", "rewritten pods find a node", gpus.offered),
     Check("rename-by-default", "GPUs are called as the nodes call them", gpus.renaming),

@@ -140,10 +140,18 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Namespaces:
-    """The namespaces: all labels of those that carry one of ours, and of the few that every diagnosis asks for."""
+    """The namespaces.
+
+    Attributes:
+        count: how many there are.
+        labels: all labels of those that carry one of ours, or one that looks like it, and of the few that every diagnosis
+            asks for.
+        annotations: those annotations that look like labels of ours.
+    """
 
     count: int
     labels: Mapping[str, Mapping[str, str]]
+    annotations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def ours(self) -> dict[str, NamespaceLabels]:
         """Our labels, of those namespaces that carry one."""
