@@ -240,7 +240,7 @@ def test_an_answer_that_is_none_makes_a_check_unknown(cluster: Cluster, tmp_path
     cluster.store("/api/v1/nodes", {"items": [{"metadata": {"labels": {"a": 1}}}]})
     code, document = report(cluster, folder=tmp_path)
     assert code == 0
-    assert troubled(document) == {("nodes", "unknown"), ("rename-by-default", "unknown")}
+    assert troubled(document) == {(check, "unknown") for check in ("nodes", "rename-by-default", "mig-strategy")}
 
 
 def test_a_cluster_before_1_21_is_asked_for_its_older_apis(cluster: Cluster, tmp_path: Path) -> None:
