@@ -63,6 +63,7 @@ def test_the_ids_of_the_rules_are_the_designs_in_the_designs_order() -> None:
         "gpu-outside-containers",
         "gpu-not-permitted",
         "form-not-permitted",
+        "other-gpu-resource",
         "shared-request-above-one",
         "selector-conflict",
         "per-container-limit",
@@ -78,6 +79,7 @@ def test_the_ids_of_the_rules_are_the_designs_in_the_designs_order() -> None:
         "mig-count-above-one",
         "gke-selectors-incomplete",
         "gke-mps-needs-host-ipc",
+        "mps-shm-mount",
         "unknown-gpu-resource",
     ]
 

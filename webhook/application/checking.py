@@ -87,7 +87,7 @@ class Checker:
         if pod.spec and not workload.steps and metadata.get("uid"):
             # A pod out of a cluster: it is its scheduler that has placed it.
             pod.spec.node_name = None
-        decision = decide(pod, policy, self._configuration.plugin)
+        decision = decide(pod, policy, self._configuration.plugin, names=self._configuration.names)
         exempt = self._configuration.exemptions.of_request(namespace, "") or self._configuration.exemptions.of_pod(pod)
         if exempt:
             return Judgement(kind, namespace, name, policy, Decision(asks=decision.asks), exempt=exempt)

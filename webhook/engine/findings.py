@@ -21,6 +21,7 @@ class Rule(StrEnum):
     GPU_OUTSIDE_CONTAINERS = "gpu-outside-containers"
     GPU_NOT_PERMITTED = "gpu-not-permitted"
     FORM_NOT_PERMITTED = "form-not-permitted"
+    OTHER_GPU_RESOURCE = "other-gpu-resource"
     SHARED_REQUEST_ABOVE_ONE = "shared-request-above-one"
     SELECTOR_CONFLICT = "selector-conflict"
     PER_CONTAINER_LIMIT = "per-container-limit"
@@ -36,6 +37,7 @@ class Rule(StrEnum):
     MIG_COUNT_ABOVE_ONE = "mig-count-above-one"
     GKE_SELECTORS_INCOMPLETE = "gke-selectors-incomplete"
     GKE_MPS_NEEDS_HOST_IPC = "gke-mps-needs-host-ipc"
+    MPS_SHM_MOUNT = "mps-shm-mount"
     UNKNOWN_GPU_RESOURCE = "unknown-gpu-resource"
 
 
