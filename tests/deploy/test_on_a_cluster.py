@@ -27,6 +27,7 @@ pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).resolve().parents[2]
 REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
 CONFIGURATIONS = (f"{REGISTRATION}/validatingwebhookconfigurations", f"{REGISTRATION}/mutatingwebhookconfigurations")
+OURS = (f"{CONFIGURATIONS[0]}/gpuwarden", f"{CONFIGURATIONS[1]}/zz-gpuwarden")
 NAMESPACED = (
     f"/api/v1/namespaces/{NAMESPACE}/services",
     f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments",
@@ -78,21 +79,21 @@ def written_at_run_time(cluster: ControlPlane) -> None:
     """Do what a replica does: make the CA's Secret, and set every bundle."""
     secret = {"metadata": {"name": "gpuwarden-ca"}, "data": {"ca.crt": BUNDLE}}
     cluster.api.post(f"/api/v1/namespaces/{NAMESPACE}/secrets", json=secret).raise_for_status()
-    for path in CONFIGURATIONS:
+    for path in OURS:
         patch = [
             {"op": "add", "path": f"/webhooks/{number}/clientConfig/caBundle", "value": BUNDLE}
-            for number, _ in enumerate(cluster.get(f"{path}/gpuwarden")["webhooks"])
+            for number, _ in enumerate(cluster.get(path)["webhooks"])
         ]
         headers = {"Content-Type": "application/json-patch+json"}
-        cluster.api.patch(f"{path}/gpuwarden", json=patch, headers=headers).raise_for_status()
+        cluster.api.patch(path, json=patch, headers=headers).raise_for_status()
 
 
 def bundles(cluster: ControlPlane) -> set[str | None]:
     """What the webhooks trust: one and the same, where all is well."""
     return {
         webhook["clientConfig"].get("caBundle")
-        for path in CONFIGURATIONS
-        for webhook in cluster.get(f"{path}/gpuwarden")["webhooks"]
+        for path in OURS
+        for webhook in cluster.get(path)["webhooks"]
     }
 
 
@@ -117,7 +118,7 @@ def order_of_deletion(cluster: ControlPlane, names: dict[str, int]) -> Iterator[
         for line in cluster.api.get(path, params=query).text.splitlines():
             event = json.loads(line)
             metadata = event["object"]["metadata"]
-            if event["type"] == "DELETED" and metadata["name"] in {"gpuwarden", "gpuwarden-ca"}:
+            if event["type"] == "DELETED" and metadata["name"] in {"gpuwarden", "zz-gpuwarden", "gpuwarden-ca"}:
                 names.setdefault(f"{path.rpartition('/')[2]}/{metadata['name']}", int(metadata["resourceVersion"]))
 
 
@@ -167,7 +168,7 @@ def test_helm_installs_upgrades_and_uninstalls_and_leaves_nothing(chart: Chart, 
     with pods_created_throughout(cluster) as refused:
         helm("install", "gpuwarden", str(CHART), "--values", "-", values=HARMLESS)
         assert ours(cluster, CLUSTER_WIDE) == {
-            "validatingwebhookconfigurations/gpuwarden", "mutatingwebhookconfigurations/gpuwarden",
+            "validatingwebhookconfigurations/gpuwarden", "mutatingwebhookconfigurations/zz-gpuwarden",
             "clusterroles/gpuwarden", "clusterrolebindings/gpuwarden",
         }  # fmt: skip
         assert bundles(cluster) == {None}
@@ -183,7 +184,7 @@ def test_helm_installs_upgrades_and_uninstalls_and_leaves_nothing(chart: Chart, 
     assert refused == []
     assert ours(cluster, (*NAMESPACED, *CLUSTER_WIDE)) == before == set()
     first = sorted(deleted, key=deleted.__getitem__)
-    assert first[:2] == ["validatingwebhookconfigurations/gpuwarden", "mutatingwebhookconfigurations/gpuwarden"]
+    assert first[:2] == ["validatingwebhookconfigurations/gpuwarden", "mutatingwebhookconfigurations/zz-gpuwarden"]
     # When it goes, no replica that still runs is allowed to make it anew.
     assert deleted["secrets/gpuwarden-ca"] > deleted["rolebindings/gpuwarden"] > deleted["deployments/gpuwarden"]
 
@@ -251,6 +252,6 @@ def test_kubectl_applies_the_manifest_again_and_deletes_it(chart: Chart, cluster
     with order_of_deletion(cluster, deleted):
         kubectl("delete", "--wait=true")
     first = sorted(deleted, key=deleted.__getitem__)
-    assert first[:2] == ["validatingwebhookconfigurations/gpuwarden", "mutatingwebhookconfigurations/gpuwarden"]
+    assert first[:2] == ["validatingwebhookconfigurations/gpuwarden", "mutatingwebhookconfigurations/zz-gpuwarden"]
     assert ours(cluster, CLUSTER_WIDE) == set()
     wait_for("the namespace to go", lambda: cluster.api.get(f"/api/v1/namespaces/{NAMESPACE}").status_code == 404)
