@@ -34,7 +34,14 @@ EMPTY = "apiVersion: gpuwarden.io/v1\nkind: Configuration\n"
 def parts(configuration: Configuration) -> list[Any]:
     """What a configuration consists of; a book of policies is not equal to another."""
     book = configuration.policies
-    return [configuration.mode, configuration.plugin, configuration.exemptions, configuration.names, book.configured, book.defaults]
+    return [
+        configuration.mode,
+        configuration.plugin,
+        configuration.exemptions,
+        configuration.names,
+        book.configured,
+        book.defaults,
+    ]
 
 
 def test_the_charts_defaults_are_gpuwardens(rendered: Rendered) -> None:

@@ -16,7 +16,10 @@ from webhook.engine.pods import PodSpec
 
 Matches = Callable[[Json], bool]
 # What a configuration adds to the names of GPUs, and takes from them.
-GPUS, NOT_GPUS = ["amd.com/gpu", "example.com/accelerator-*", "gpu.intel.com/*"], ["nvidia.com/*", "volcano.sh/vgpu-cores"]
+GPUS, NOT_GPUS = (
+    ["amd.com/gpu", "example.com/accelerator-*", "gpu.intel.com/*"],
+    ["nvidia.com/*", "volcano.sh/vgpu-cores"],
+)
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +86,10 @@ PLAIN: Json = {"name": "c", "image": "i"}
         {"containers": [a_container(limits={"nvidia.com/gpu": "0.5"})]},
         {"containers": [a_container(limits={"nvidia.com/gpumem": "1000"})]},
         *({"containers": [PLAIN, a_container(limits={a_name_of(pattern): "1"})]} for pattern in gpu_names.GPUS),
-        *({"containers": [PLAIN], "initContainers": [a_container(requests={a_name_of(p): "1"})]} for p in gpu_names.GPUS),
+        *(
+            {"containers": [PLAIN], "initContainers": [a_container(requests={a_name_of(p): "1"})]}
+            for p in gpu_names.GPUS
+        ),
     ],
 )
 def test_what_the_engine_acts_on_is_asked_about(matches: Matches, spec: Json) -> None:
@@ -130,7 +136,10 @@ def test_it_asks_about_all_of_nvidias_resources_though_the_engine_leaves_some_al
 @pytest.mark.parametrize("name", [a_name_of(pattern) for pattern in GPUS])
 def test_what_the_configuration_declares_is_asked_about(matches: Matches, configured: Matches, name: str) -> None:
     names = GpuNames(tuple(GPUS), tuple(NOT_GPUS))
-    for spec in ({"containers": [a_container(limits={name: "1"})]}, {"containers": [a_container(requests={name: "1"})]}):
+    for spec in (
+        {"containers": [a_container(limits={name: "1"})]},
+        {"containers": [a_container(requests={name: "1"})]},
+    ):
         assert acts_on(spec, names)
         assert configured(spec)
         assert not matches(spec)

@@ -90,11 +90,7 @@ def written_at_run_time(cluster: ControlPlane) -> None:
 
 def bundles(cluster: ControlPlane) -> set[str | None]:
     """What the webhooks trust: one and the same, where all is well."""
-    return {
-        webhook["clientConfig"].get("caBundle")
-        for path in OURS
-        for webhook in cluster.get(path)["webhooks"]
-    }
+    return {webhook["clientConfig"].get("caBundle") for path in OURS for webhook in cluster.get(path)["webhooks"]}
 
 
 def wait_for_pods(cluster: ControlPlane) -> None:

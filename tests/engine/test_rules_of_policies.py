@@ -156,7 +156,9 @@ class TestOtherGpuResource:
         found = judge(a_pod(gpu(1, self.VGPU, env=env), runtimeClassName="nvidia"), policy)
 
         [message] = messages(found)
-        assert message.startswith('container "train": env NVIDIA_VISIBLE_DEVICES=all overrides what nvidia.com/vgpu: 1 is')
+        assert message.startswith(
+            'container "train": env NVIDIA_VISIBLE_DEVICES=all overrides what nvidia.com/vgpu: 1 is'
+        )
 
 
 class TestFormNotPermitted:

@@ -81,7 +81,18 @@ def no_resource(name: str, example: str = "example.com/gpu") -> str:
         ("resources: {gpus: [vgpu]}", "resources.gpus[0]", no_resource("vgpu", "nvidia.com/vgpu")),
         *(
             (f"resources: {{notGPUs: ['{name}']}}", "resources.notGPUs[0]", no_resource(name))
-            for name in ("", "/gpu", "a/b/c", "A.com/gpu", "*/gpu", "a.com/*gpu", "a.com/g*u", "a.com/**", "a.com/-", "a.com/")
+            for name in (
+                "",
+                "/gpu",
+                "a/b/c",
+                "A.com/gpu",
+                "*/gpu",
+                "a.com/*gpu",
+                "a.com/g*u",
+                "a.com/**",
+                "a.com/-",
+                "a.com/",
+            )
         ),
         ("resources: {gpus: ['*']}", "resources.gpus[0]", no_resource("*", "nvidia.com/*")),
         *(

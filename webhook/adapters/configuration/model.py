@@ -76,7 +76,8 @@ def _resource_name(value: str) -> str:
             f'"{value}" is not the name of an extended resource; write <domain>/<name>, such as {example}, and * at the end for '
             "every name that begins so"
         )
-    if isinstance(classify(value), GpuResource):
+    is_form = isinstance(classify(value), GpuResource)
+    if is_form:
         raise ValueError(f'"{value}" is a form of GPU, which policies permit or not; remove it')
     return value
 
