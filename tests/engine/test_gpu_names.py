@@ -50,6 +50,8 @@ NOT_OTHER_GPUS = [
     "nvidia.com/gpu-shared",
     "nvidia.com/mig1g.5gb",
     "nvidia.com/gpus",
+    # No names in Kubernetes.
+    "nvidia.com/\uff47pu",
 ]
 OTHER_GPUS = [
     "deviceclass.resource.kubernetes.io/gpu.nvidia.com",
