@@ -17,7 +17,7 @@ import pytest
 
 from hack.render_manifests import CHART, NAMESPACE, render
 from tests.deploy.chart import Chart, Json
-from tests.deploy.gpu_pods import WITH_GPU, WITHOUT_GPU
+from tests.deploy.gpu_pods import WITH_GPU, WITHOUT_GPU, a_spec
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.programs import NoControlPlaneError, find
 from tests.e2e.waiting import wait_for
@@ -227,6 +227,8 @@ def test_the_api_server_leaves_out_pods_without_gpus_where_it_can(chart: Chart, 
         assert [outcome(spec) for spec in WITH_GPU] == [500] * len(WITH_GPU)
         left_out = cluster.version >= (1, 28)
         assert [outcome(spec) for spec in WITHOUT_GPU] == [201 if left_out else 500] * len(WITHOUT_GPU)
+        if cluster.version >= (1, 34):  # before, a DeviceClass is not the name of a resource
+            assert outcome(a_spec({"deviceclass.resource.kubernetes.io/gpu.nvidia.com": "1"})) == 500
     finally:
         chart.helm("uninstall", "gpuwarden", "--namespace", NAMESPACE, kubeconfig=kubeconfig)
     assert [outcome(spec) for spec in (*WITH_GPU, *WITHOUT_GPU)] == [201] * (len(WITH_GPU) + len(WITHOUT_GPU))
