@@ -185,6 +185,32 @@ def test_helm_installs_upgrades_and_uninstalls_and_leaves_nothing(chart: Chart, 
     assert deleted["secrets/gpuwarden-ca"] > deleted["rolebindings/gpuwarden"] > deleted["deployments/gpuwarden"]
 
 
+def test_an_upgrade_from_the_mutating_configurations_former_name_removes_it_and_leaves_the_other_trusted(
+    chart: Chart, cluster: ControlPlane
+) -> None:
+    """Releases before it sorted last called both configurations by the release's name."""
+    former = {**HARMLESS, "webhooks": {"mutate": {"configurationName": "gpuwarden"}}}
+
+    def helm(*arguments: str, values: Json) -> None:
+        chart.helm(*arguments, "--namespace", NAMESPACE, values=values, kubeconfig=cluster.kubeconfig())
+
+    helm("install", "gpuwarden", str(CHART), "--values", "-", values=former)
+    try:
+        names = "validatingwebhookconfigurations/gpuwarden", "mutatingwebhookconfigurations/gpuwarden"
+        assert ours(cluster, CONFIGURATIONS) == {*names}
+        count = len(cluster.get(OURS[0])["webhooks"])
+        patch = [{"op": "add", "path": f"/webhooks/{n}/clientConfig/caBundle", "value": BUNDLE} for n in range(count)]
+        headers = {"Content-Type": "application/json-patch+json"}
+        cluster.api.patch(OURS[0], json=patch, headers=headers).raise_for_status()
+        helm("upgrade", "gpuwarden", str(CHART), "--values", "-", values=HARMLESS)
+        assert ours(cluster, CONFIGURATIONS) == {names[0], "mutatingwebhookconfigurations/zz-gpuwarden"}
+        bundles_of = [{w["clientConfig"].get("caBundle") for w in cluster.get(path)["webhooks"]} for path in OURS]
+        assert bundles_of == [{BUNDLE}, {None}]  # the other's is written by the first replica of the new release
+    finally:
+        helm("uninstall", "gpuwarden", values={})
+    assert ours(cluster, CONFIGURATIONS) == set()
+
+
 def test_a_pod_of_ours_may_be_created_whatever_answers_reviews(chart: Chart, cluster: ControlPlane) -> None:
     """Nobody answers here and the validating webhook fails closed; the Deployment's pods must come all the same."""
     kubeconfig = cluster.kubeconfig()

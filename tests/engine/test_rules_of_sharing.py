@@ -297,6 +297,7 @@ class TestMpsShmMount:
 
         assert finding.path == "spec.initContainers[0].volumeMounts[1].mountPath"
         assert finding.message == (
-            'container "load": mounts a volume at /dev/shm, where the device plugin mounts that of MPS; CUDA can\'t reach the '
-            "MPS daemon through the volume; remove the mount, or use a form without MPS if 64 MiB of shared memory are too few"
+            'container "load": mounts a volume at /dev/shm, where the device plugin mounts the shared memory of MPS; the volume '
+            "hides it, and CUDA can't reach the MPS daemon; remove the mount, or, if the 64 MiB there are too few, use a form "
+            "without MPS"
         )

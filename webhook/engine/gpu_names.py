@@ -79,17 +79,26 @@ def _decided(names: GpuNames, name: str) -> bool:
         return False
     if isinstance(found, Unknown):  # misspelt, so no node offers it, unless the configuration says otherwise
         return any(fits(pattern, name) for pattern in names.gpus)
-    said: tuple[tuple[tuple[str, ...], bool], ...] = (
-        (names.gpus, True),
-        (names.not_gpus, False),
-        (GPUS, True),
-        (NOT_GPUS, False),
-    )
-    fitting = [(pattern, is_gpu) for patterns, is_gpu in said for pattern in patterns if fits(pattern, name)]
-    # max() takes the first of several that are equal.
-    return bool(fitting) and max(fitting, key=lambda one: (not one[0].endswith(ANY_SUFFIX), len(one[0])))[1]
+    whole, beginnings, lengths = _tables(names)
+    if name in whole:
+        return whole[name]
+    return next((beginnings[name[:length]] for length in lengths if name[:length] in beginnings), False)
+
+
+@lru_cache(maxsize=16)
+def _tables(names: GpuNames) -> tuple[dict[str, bool], dict[str, bool], list[int]]:
+    """Whole names and beginnings, each with whether it is a GPU's, and the lengths of the beginnings, the longest first."""
+    whole: dict[str, bool] = {}
+    beginnings: dict[str, bool] = {}
+    for patterns, is_gpu in ((NOT_GPUS, False), (GPUS, True), (names.not_gpus, False), (names.gpus, True)):
+        for pattern in patterns:
+            if pattern.endswith(ANY_SUFFIX):
+                beginnings[pattern.removesuffix(ANY_SUFFIX)] = is_gpu
+            else:
+                whole[pattern] = is_gpu
+    return whole, beginnings, sorted({len(beginning) for beginning in beginnings}, reverse=True)
 
 
 def fits(pattern: str, name: str) -> bool:
     """Whether a name is the one that a pattern says, or begins as it says."""
-    return name.startswith(pattern[:-1]) if pattern.endswith(ANY_SUFFIX) else name == pattern
+    return name.startswith(pattern.removesuffix(ANY_SUFFIX)) if pattern.endswith(ANY_SUFFIX) else name == pattern

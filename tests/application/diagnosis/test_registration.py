@@ -10,6 +10,7 @@ from tests.application.diagnosis.world import (
     Json,
     audit_mode,
     complete,
+    configured,
     healthy,
     mutating,
     results,
@@ -174,6 +175,27 @@ def test_match_conditions_are_missed_from_1_28_on() -> None:
 
 def test_in_audit_mode_everything_may_fail_open() -> None:
     assert troubled(validating(healthy(configuration=audit_mode()), None, failurePolicy="Ignore")) == {}
+
+
+GPUS_BY_HAND = "apiVersion: gpuwarden.io/v1\nkind: Configuration\nresources: {gpus: [%s]}\n"
+
+
+@pytest.mark.parametrize("names", ["", "nvidia.com/*", "volcano.sh/vgpu-*, k8s.amazonaws.com/vgpu"])
+def test_gpus_that_the_conditions_have_are_well(names: str) -> None:
+    assert the_result(healthy(configuration=configured(GPUS_BY_HAND % names)), "match-conditions").status is Status.OK
+
+
+def test_gpus_that_only_the_configuration_has_are_never_sent() -> None:
+    found = results(
+        healthy(configuration=configured(GPUS_BY_HAND % "nvidia.com/*, amd.com/gpu, a.com/x-*")), "match-conditions"
+    )
+    assert [(result.status, result.seen) for result in found] == [
+        (
+            Status.WARN,
+            f"the matchConditions of {webhook}.gpuwarden.io lack a.com/x-*, amd.com/gpu of the configuration's resources.gpus",
+        )
+        for webhook in ("mutate", "validate")
+    ]
 
 
 @pytest.mark.parametrize("version", [(1, 20), (1, 27)])

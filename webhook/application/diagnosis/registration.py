@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from webhook.application.configuration import Configuration
 from webhook.application.diagnosis.facts import Facts, known
 from webhook.application.diagnosis.ours import (
     ADVISE,
@@ -17,6 +18,7 @@ from webhook.application.diagnosis.ours import (
 )
 from webhook.application.diagnosis.results import Verdict, fail, listed, ok, verdicts, warn
 from webhook.application.diagnosis.webhooks import WebhookConfiguration
+from webhook.engine.gpu_names import ANY_SUFFIX
 
 MATCH_CONDITIONS_SINCE = (1, 28)
 # Of each path: the kind of configuration that it belongs to.
@@ -170,7 +172,10 @@ def match_conditions(facts: Facts) -> list[Verdict]:
                 )
             )
         ]
-    return verdicts(_unconditional(webhooks), lambda: f"every webhook has them, on Kubernetes {shown}")
+    return verdicts(
+        [*_unconditional(webhooks), *_left_out(facts, webhooks)],
+        lambda: f"every webhook has them, on Kubernetes {shown}",
+    )
 
 
 def _unconditional(webhooks: list[Ours]) -> Iterator[Verdict]:
@@ -184,6 +189,23 @@ def _unconditional(webhooks: list[Ours]) -> Iterator[Verdict]:
             )
             mend = f"set webhooks.matchConditions to auto or enabled; {_REINSTALL}, rendered for this version of Kubernetes"
             yield warn(f"{one} has no matchConditions", means, mend)
+
+
+def _left_out(facts: Facts, webhooks: list[Ours]) -> Iterator[Verdict]:
+    """Names of GPUs in the configuration that the conditions, which the chart makes of its own values, do not have."""
+    if not isinstance(facts.configuration, Configuration):
+        return
+    for one in webhooks:
+        if one.path not in {VALIDATE, MUTATE} or one.is_guard or not one.webhook.match_conditions:
+            continue
+        said = " ".join(condition.expression for condition in one.webhook.match_conditions)
+        names = [name for name in facts.configuration.names.gpus if f"'{name.removesuffix(ANY_SUFFIX)}'" not in said]
+        if names:
+            yield warn(
+                f"the matchConditions of {one} lack {listed(names)} of the configuration's resources.gpus",
+                "pods that request them are never sent to gpuwarden, so nothing denies them",
+                "set config.resources.gpus in the chart's values and run helm upgrade, so that the conditions have them too",
+            )
 
 
 # Webhooks that give pods GPUs, or scheduler and meaning to their GPUs, by a part of the name of one of their webhooks.

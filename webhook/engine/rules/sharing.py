@@ -84,7 +84,7 @@ def mps_shm_mounts(wellformed: Sequence[Ask], choices: Mapping[str, Choice]) -> 
                 yield warn(
                     Rule.MPS_SHM_MOUNT,
                     f"{ask.place.field}.volumeMounts[{index}].mountPath",
-                    f"{ask.name}: mounts a volume at {_SHM}, where the device plugin mounts that of MPS",
-                    "CUDA can't reach the MPS daemon through the volume; remove the mount, or use a form without MPS if "
-                    "64 MiB of shared memory are too few",
+                    f"{ask.name}: mounts a volume at {_SHM}, where the device plugin mounts the shared memory of MPS",
+                    "the volume hides it, and CUDA can't reach the MPS daemon; remove the mount, or, if the 64 MiB there are too "
+                    "few, use a form without MPS",
                 )
