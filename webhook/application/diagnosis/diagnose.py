@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from webhook.application.diagnosis import (
     failing,
     gpus,
+    order,
     policies,
     probing,
     registration,
@@ -37,7 +38,7 @@ CHECKS = (
     ),
     Check("exclusions", "gpuwarden and the cluster itself can start while gpuwarden is down", failing.exclusions),
     Check("match-conditions", "pods without GPUs never depend on gpuwarden", registration.match_conditions),
-    Check("other-webhooks", "what other webhooks do to pods afterwards", registration.others),
+    Check("other-webhooks", "what other webhooks do to pods afterwards", order.others),
     Check("endpoints", "the API server's calls arrive at a replica", serving.service),
     Check("ca-bundles", "the API server knows whom to trust", serving.bundles),
     Check("trust", "the API server trusts what is served, under the name that it calls", serving.trust),
