@@ -46,6 +46,9 @@ matchConditions:
 name: {{ include "gpuwarden.fullname" . }}
 labels:
   {{- include "gpuwarden.labels" . | nindent 2 }}
+  {{- with .Values.webhooks.labels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- $annotations := .Values.webhooks.annotations -}}
 {{- if eq .Values.certificates.mode "cert-manager" -}}
 {{- $certificate := printf "%s/%s" .Release.Namespace (include "gpuwarden.fullname" .) -}}
