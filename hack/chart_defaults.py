@@ -27,6 +27,11 @@ template of objects calls it first; it prints nothing.
 */}}
 {{- define "gpuwarden.defaults" -}}
 {{- include "gpuwarden.fill" (dict "values" .Values "defaults" (include "gpuwarden.defaultValues" . | fromYaml)) -}}
+{{- range $key, $default := include "gpuwarden.wholeDefaults" . | fromYaml -}}
+{{- if not (get $.Values $key) -}}
+{{- $_ := set $.Values $key $default -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Sprig's merge would replace false, 0 and "". Takes (dict "values" map "defaults" map). */}}
@@ -43,6 +48,11 @@ template of objects calls it first; it prints nothing.
 {{- end -}}
 
 {{- define "gpuwarden.policyValue" -}}
+%s
+{{- end -}}
+
+{{/* Objects of Kubernetes' own whose defaults matter: all of it, or what the user left of it. */}}
+{{- define "gpuwarden.wholeDefaults" -}}
 %s
 {{- end -}}
 
@@ -63,7 +73,7 @@ def resolved(schema: Json, root: Json) -> Json:
 
 
 def fillable(values: Mapping[str, Any], schema: Json, root: Json) -> Json:
-    """The part of the defaults that is set where it is missing.
+    """The part of the defaults that is set where it is missing, value by value.
 
     Args:
         values: a section of values.yaml.
@@ -74,7 +84,8 @@ def fillable(values: Mapping[str, Any], schema: Json, root: Json) -> Json:
     for key, value in values.items():
         inner = resolved(schema["properties"][key], root)
         if isinstance(value, dict):
-            filled[key] = _section(value, inner, root)
+            # What the schema doesn't close is the user's to fill.
+            filled[key] = fillable(value, inner, root) if inner.get("additionalProperties") is False else {}
         elif isinstance(value, list):
             objects = resolved(inner["items"], root).get("type") == "object"
             filled[key] = [] if objects else value
@@ -83,20 +94,23 @@ def fillable(values: Mapping[str, Any], schema: Json, root: Json) -> Json:
     return filled
 
 
-def _section(value: Json, schema: Json, root: Json) -> Json:
-    if "properties" not in schema:
-        return {}  # whatever the user writes
-    if schema["additionalProperties"] is False:
-        return fillable(value, schema, root)
-    return value  # an object of Kubernetes' own with defaults that matter: all of it, or what the user left of it
+def whole(values: Mapping[str, Any], root: Json) -> Json:
+    """The objects that are set as a whole where they are missing: those of which the schema names fields, and takes others."""
+    properties = root["properties"]
+    return {
+        key: value
+        for key, value in values.items()
+        if "properties" in properties[key] and properties[key]["additionalProperties"] is True
+    }
 
 
 def text() -> str:
     """What the template should be."""
     root: Json = json.loads((CHART / "values.schema.json").read_text())
     values = yaml.safe_load((CHART / "values.yaml").read_text())
-    defaults = yaml.safe_dump(fillable(values, root, root), sort_keys=False, width=120)
-    return PAGE % (root["definitions"]["policyValue"]["pattern"], defaults.rstrip())
+    parts = (whole(values, root), fillable(values, root, root))
+    written = (yaml.safe_dump(part, sort_keys=False, width=120).rstrip() for part in parts)
+    return PAGE % (root["definitions"]["policyValue"]["pattern"], *written)
 
 
 def main(arguments: list[str]) -> int:

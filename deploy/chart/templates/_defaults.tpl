@@ -6,6 +6,11 @@ template of objects calls it first; it prints nothing.
 */}}
 {{- define "gpuwarden.defaults" -}}
 {{- include "gpuwarden.fill" (dict "values" .Values "defaults" (include "gpuwarden.defaultValues" . | fromYaml)) -}}
+{{- range $key, $default := include "gpuwarden.wholeDefaults" . | fromYaml -}}
+{{- if not (get $.Values $key) -}}
+{{- $_ := set $.Values $key $default -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Sprig's merge would replace false, 0 and "". Takes (dict "values" map "defaults" map). */}}
@@ -23,6 +28,23 @@ template of objects calls it first; it prints nothing.
 
 {{- define "gpuwarden.policyValue" -}}
 ^(any|none|exclusive|shared|time-slicing|mps|mig-[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(\.me\.all|\.me|\.gfx|-me)?(-shared)?|gke-exclusive|gke-mig-[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(\.me\.all|\.me|\.gfx|-me)?|gke(-mig-[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(\.me\.all|\.me|\.gfx|-me)?)?-(time-sharing|mps)-([2-9]|[1-3][0-9]|4[0-8]))$
+{{- end -}}
+
+{{/* Objects of Kubernetes' own whose defaults matter: all of it, or what the user left of it. */}}
+{{- define "gpuwarden.wholeDefaults" -}}
+podSecurityContext:
+  runAsNonRoot: true
+  runAsUser: 65532
+  runAsGroup: 65532
+  fsGroup: 65532
+  seccompProfile:
+    type: RuntimeDefault
+containerSecurityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop:
+    - ALL
 {{- end -}}
 
 {{- define "gpuwarden.defaultValues" -}}
@@ -111,19 +133,8 @@ nodeSelector: {}
 affinity: {}
 tolerations: []
 hostNetwork: false
-podSecurityContext:
-  runAsNonRoot: true
-  runAsUser: 65532
-  runAsGroup: 65532
-  fsGroup: 65532
-  seccompProfile:
-    type: RuntimeDefault
-containerSecurityContext:
-  allowPrivilegeEscalation: false
-  readOnlyRootFilesystem: true
-  capabilities:
-    drop:
-    - ALL
+podSecurityContext: {}
+containerSecurityContext: {}
 networkPolicy:
   create: true
   opsFrom: []
