@@ -40,7 +40,7 @@ def test_every_object_is_what_the_api_says(chart: Chart, mode: str, values: Json
     for document in rendered.objects:
         if not document["apiVersion"].startswith(("cert-manager.io/", "monitoring.coreos.com/")):
             model(document).model_validate(document)
-    assert len(rendered.objects) > 12
+    assert len(rendered.objects) > 10
 
 
 def test_a_misspelt_field_is_found(rendered: Rendered) -> None:
