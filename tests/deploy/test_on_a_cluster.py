@@ -76,7 +76,9 @@ def ours(cluster: ControlPlane, paths: tuple[str, ...]) -> set[str]:
 
 def written_at_run_time(cluster: ControlPlane) -> None:
     """Do what a replica does: make the CA's Secret, and set every bundle."""
-    secret = {"metadata": {"name": "gpuwarden-ca"}, "data": {"ca.crt": BUNDLE}}
+    role = cluster.get(f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/roles/gpuwarden")
+    owner = {"apiVersion": role["apiVersion"], "kind": "Role", "name": "gpuwarden", "uid": role["metadata"]["uid"]}
+    secret = {"metadata": {"name": "gpuwarden-ca", "ownerReferences": [owner]}, "data": {"ca.crt": BUNDLE}}
     cluster.api.post(f"/api/v1/namespaces/{NAMESPACE}/secrets", json=secret).raise_for_status()
     for path in CONFIGURATIONS:
         patch = [
