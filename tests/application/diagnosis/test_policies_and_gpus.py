@@ -29,7 +29,9 @@ from webhook.engine.forms import parse
 from webhook.engine.policy import Policy
 
 HEADER = "apiVersion: gpuwarden.io/v1\nkind: Configuration\n"
-NEEDS_CONFIGURATION = {"failure-policies", "labels", "label-effects", "nodes", "rename-by-default", "quotas"}
+NEEDS_CONFIGURATION = {
+    "failure-policies", "labels", "label-effects", "namespace-restrictions", "nodes", "rename-by-default", "quotas",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from webhook.application.diagnosis.documents import (
 )
 from webhook.application.diagnosis.facts import Attempt, Maybe, Namespaces, Right, Unread
 from webhook.application.diagnosis.ours import MUTATING, VALIDATING
+from webhook.application.diagnosis.restrictions import ANNOTATIONS
 from webhook.application.diagnosis.webhooks import WebhookConfiguration
 from webhook.engine.labels import UNLABELLED, NamespaceLabels
 
@@ -136,6 +137,7 @@ class FactReader:
         """All namespaces but those that are being deleted: labels of those with one of ours, and of those that are named."""
         wanted = set(always)
         count = 0
+        restricting: dict[str, Mapping[str, str]] = {}
 
         def keep(item: _Namespace) -> tuple[str, Mapping[str, str]] | None:
             nonlocal count
@@ -143,12 +145,14 @@ class FactReader:
                 return None
             count += 1
             labels = item.metadata.labels or {}
+            if found := {k: v for k, v in (item.metadata.annotations or {}).items() if k in ANNOTATIONS}:
+                restricting[item.metadata.name] = found
             ours = NamespaceLabels.of(labels) != UNLABELLED
             return (item.metadata.name, labels) if ours or item.metadata.name in wanted else None
 
         path = path_of("api", "v1", "namespaces")
         kept = self._try("list namespaces", lambda: self._lister.all("namespaces", path, Page[_Namespace], keep))
-        return kept if isinstance(kept, Unread) else Namespaces(count, dict(kept))
+        return kept if isinstance(kept, Unread) else Namespaces(count, dict(kept), restricting)
 
     def namespace_labels(self, name: str) -> Maybe[Mapping[str, str]]:
         """The labels of one namespace; none where it does not exist."""

@@ -10,6 +10,7 @@ from webhook.application.diagnosis import (
     probing,
     registration,
     replicas,
+    restrictions,
     rights,
     serving,
 )
@@ -52,6 +53,11 @@ CHECKS = (
     Check("nodes", "rewritten pods find a node", gpus.offered),
     Check("rename-by-default", "GPUs are called as the nodes call them", gpus.renaming),
     Check("quotas", "quotas on GPUs count rewritten pods", gpus.quotas),
+    Check(
+        "namespace-restrictions",
+        "namespaces let through what gpuwarden adds to pods",
+        restrictions.restrictions,
+    ),
     Check("probe", "a pod that is created now becomes what its namespace's policy says", probing.judge),
 )
 

@@ -139,10 +139,17 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Namespaces:
-    """The namespaces: all labels of those that carry one of ours, and of the few that every diagnosis asks for."""
+    """The namespaces.
+
+    Attributes:
+        count: how many there are.
+        labels: all labels of those that carry one of ours, and of the few that every diagnosis asks for.
+        annotations: those that restrict what pods may have, by namespace (`restrictions.ANNOTATIONS`).
+    """
 
     count: int
     labels: Mapping[str, Mapping[str, str]]
+    annotations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def ours(self) -> dict[str, NamespaceLabels]:
         """Our labels, of those namespaces that carry one."""
