@@ -110,8 +110,16 @@ def test_the_replay_finds_what_went_wrong_once() -> None:
     """Twins of the configurations as hooks of helm's, and a Secret that is one: nothing was installed of the first."""
     real: Json = {"apiVersion": "a/v1", "kind": "MutatingWebhookConfiguration", "metadata": {"name": "n"}}
     twin = merged(real, {"metadata": {"annotations": {"helm.sh/hook": "pre-delete"}}})
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "annotations": {"helm.sh/hook": "post-delete"}}}
-    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j", "annotations": {"helm.sh/hook": "pre-install"}}}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "s", "annotations": {"helm.sh/hook": "post-delete"}},
+    }
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "j", "annotations": {"helm.sh/hook": "pre-install"}},
+    }
     found = application([real, twin, secret, job], "there")
     assert found.installed == ()
     assert found.left_out == (twin, secret)

@@ -267,7 +267,7 @@ def stored(cluster: ControlPlane, document: Json) -> Json:
 
 
 def differences(wanted: Any, found: Any, path: str = "") -> list[str]:
-    """Where an object does not have what was written; what it has besides (defaults, what is written at run time) is no difference."""
+    """Where an object does not have what was written; defaults and what is written at run time are no difference."""
     if isinstance(wanted, dict) and isinstance(found, dict):
         return [d for key, value in wanted.items() for d in differences(value, found.get(key), f"{path}.{key}")]
     if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):

@@ -34,7 +34,7 @@ def test_helm_renders_through_it(chart: Chart, somebodys_chart: Path, tmp_path: 
     environment = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}", "HOME": str(tmp_path)}
 
     def helm(*arguments: str) -> str:
-        command = [chart.program, *arguments]
+        command = [str(chart.program), *arguments]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -20,7 +20,9 @@ from tests.deploy.test_gitops import FEATURES
 VALUES: Json = yaml.safe_load((CHART / "values.yaml").read_text())
 OLDER = sorted((Path(__file__).parent / "older_values").glob("*.yaml"))
 # A value that is on, so that the templates that need the rest are rendered.
-ALL_ON: Json = merged(*(FEATURES[name] for name in ("reports", "monitor", "rules", "dashboard", "backstop", "namespace")))
+ALL_ON: Json = merged(
+    *(FEATURES[name] for name in ("reports", "monitor", "rules", "dashboard", "backstop", "namespace"))
+)
 
 
 @pytest.fixture

@@ -69,17 +69,15 @@ def test_and_so_are_those_that_may_be_empty() -> None:
 # Values of policies: from the grammar, and broken in the ways in which people break them.
 PROFILES = st.sampled_from(DOCUMENTED) | st.from_regex(PROFILE, fullmatch=True)
 CLIENTS = st.integers(0, 100).map(str) | st.sampled_from(["", "02", "4.0", "-4", " 4", "٤"])
-PARTS = st.one_of(
-    st.sampled_from(["gke", "mig", "mps", "shared", "exclusive", "time-slicing", "time-sharing", "any", "none", "sharde", "mpss"]),
-    PROFILES,
-    CLIENTS,
-)  # fmt: skip
+WORDS = ["gke", "mig", "mps", "shared", "exclusive", "time-slicing", "time-sharing", "any", "none", "sharde", "mpss"]
+PARTS = st.one_of(st.sampled_from(WORDS), PROFILES, CLIENTS)
+SHARED_BY = st.sampled_from(["mps", "time-sharing"])
 WELL_FORMED = st.one_of(
     st.sampled_from(["any", "none", "exclusive", "shared", "time-slicing", "mps", "gke-exclusive"]),
     st.builds("mig-{}{}".format, PROFILES, st.sampled_from(["", "-shared"])),
     st.builds("gke-mig-{}".format, PROFILES),
-    st.builds("gke{}-{}-{}".format, st.just("") | PROFILES.map("-mig-{}".format), st.sampled_from(["mps", "time-sharing"]), CLIENTS),
-)  # fmt: skip
+    st.builds("gke{}-{}-{}".format, st.just("") | PROFILES.map("-mig-{}".format), SHARED_BY, CLIENTS),
+)
 POLICY_VALUES = st.one_of(
     WELL_FORMED,
     st.lists(PARTS, min_size=1, max_size=4).map("-".join),
@@ -101,7 +99,9 @@ def test_every_client_count_is_one_to_both() -> None:
 
 
 # Parts of a configuration: each as the program takes it, or not.
-NAMES = st.sampled_from(["team", "Team-a", "mps", "-team", "a" * 63, "a" * 64, "a b", "a.b_c", "gke-mps-4", "gke-mps-99", ""])
+NAMES = st.sampled_from(
+    ["team", "Team-a", "mps", "-team", "a" * 63, "a" * 64, "a b", "a.b_c", "gke-mps-4", "gke-mps-99", ""]
+)
 KEYS = st.sampled_from(["pool", "example.com/pool", "Example.com/pool", "a/b/c", "-a", "a" * 64, "", "nvidia.com/gpu"])
 LABEL_VALUES = st.sampled_from(["", "a", "-a", "a" * 63, "a" * 64, "A_b", "a/b"])
 TOLERATIONS = st.fixed_dictionaries(
@@ -115,7 +115,7 @@ TOLERATIONS = st.fixed_dictionaries(
     },
 )
 POLICIES = st.fixed_dictionaries(
-    {"forms": st.lists(POLICY_VALUES, max_size=3) | st.lists(st.sampled_from(["mps", "gke-time-sharing-4"]), min_size=1, max_size=2)},
+    {"forms": st.lists(POLICY_VALUES, max_size=3) | st.lists(st.sampled_from(["mps", "gke-time-sharing-4"]), max_size=2)},
     optional={
         "mismatch": st.sampled_from(["reject", "rewrite", "deny"]),
         "maxPerContainer": st.integers(-1, 3),
@@ -186,7 +186,10 @@ def test_helm_denies_what_the_program_would(chart: Chart, config: Json, said: st
 
 
 def test_a_configured_policy_may_be_a_default(chart: Chart) -> None:
-    config = {"policies": {"team": {"forms": ["mps", "gke-mps-4"]}}, "defaults": {"enforce": "team", "warn": "gke-mig-1g.5gb"}}
+    config = {
+        "policies": {"team": {"forms": ["mps", "gke-mps-4"]}},
+        "defaults": {"enforce": "team", "warn": "gke-mig-1g.5gb"},
+    }
     parsed = parse(chart.render({"config": config}).configuration_file)
     assert parsed.policies.defaults.enforce == "team"
 

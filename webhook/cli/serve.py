@@ -84,7 +84,7 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             envvar="GPUWARDEN_CA_SECRET_OWNER",
             help="The Role in its namespace that owns the Secret we create: deleting the Role deletes the Secret.",
         ),
-    ] = "",  # noqa: S107 - the name of a Role
+    ] = "",
     service: Annotated[
         str,
         typer.Option(envvar="GPUWARDEN_SERVICE", help="The Service that the API server calls; names our certificate."),

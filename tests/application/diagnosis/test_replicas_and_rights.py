@@ -154,7 +154,10 @@ def test_a_secret_that_would_stay_after_an_uninstall_is_warned_of() -> None:
     deployment = the("Deployment", Deployment)
     rights = {right: right.resource != "roles" for right in needed(deployment, NAMESPACE)}
     (result,) = results(healthy(rights=rights), "rights")
-    assert (result.status, result.seen.split(" may not ")[1]) == (Status.WARN, "get roles/gpuwarden -n gpuwarden-system")
+    assert (result.status, result.seen.split(" may not ")[1]) == (
+        Status.WARN,
+        "get roles/gpuwarden -n gpuwarden-system",
+    )
     assert "uninstalled" in result.means
     assert complete([result])
 

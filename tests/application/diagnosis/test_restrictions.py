@@ -16,6 +16,7 @@ from webhook.engine.policy import Policy, built_in
 CHECK = "namespace-restrictions"
 OURS = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
 STRATEGY = "nvidia.com/gpu.sharing-strategy"
+FIVE_SECONDS = {"key": "a", "value": "b", "effect": "NoExecute", "tolerationSeconds": 5}
 
 
 def restricted(policy: str, **annotations: str) -> Facts:
@@ -67,9 +68,9 @@ def test_a_list_that_lacks_it_is_warned_of(permitted: list[Any]) -> None:
 @pytest.mark.parametrize(
     ("own", "listed", "well"),
     [
-        (Toleration("a", "Equal", "b", "NoExecute", 5), {"key": "a", "value": "b", "effect": "NoExecute", "tolerationSeconds": 5}, True),
-        (Toleration("a", "Equal", "b", "NoExecute", 6), {"key": "a", "value": "b", "effect": "NoExecute", "tolerationSeconds": 5}, False),
-        (Toleration("a", "Equal", "b", "NoExecute"), {"key": "a", "value": "b", "effect": "NoExecute", "tolerationSeconds": 5}, False),
+        (Toleration("a", "Equal", "b", "NoExecute", 5), FIVE_SECONDS, True),
+        (Toleration("a", "Equal", "b", "NoExecute", 6), FIVE_SECONDS, False),
+        (Toleration("a", "Equal", "b", "NoExecute"), FIVE_SECONDS, False),
         (Toleration("a", "Equal", "b"), {"key": "a", "value": "c"}, False),
     ],
 )  # fmt: skip

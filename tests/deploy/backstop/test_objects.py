@@ -80,7 +80,7 @@ def test_whoever_is_exempt_from_gpuwarden_is_exempt_here(chart: Chart) -> None:
 
 
 def test_no_exemptions_are_none(chart: Chart) -> None:
-    nobody = dict.fromkeys(("namespaces", "usernames", "runtimeClasses", "schedulers"), list[str]())
+    nobody: Json = {name: [] for name in ("namespaces", "usernames", "runtimeClasses", "schedulers")}
     backstop = Backstop(chart.render({**ON, "config": {"exemptions": nobody}}))
     assert backstop.judge(TWO_SLOTS, namespace="gpu-operator").messages
 

@@ -35,7 +35,9 @@ def restrictions(facts: Facts) -> list[Verdict]:
             if (policy := policy_of(configuration, namespaces, name)).forms
             for verdict in _against(name, annotations, policy, configuration)
         ),
-        lambda: f"no namespace restricts tolerations or nodes against its policy ({len(namespaces.annotations)} restrict any)",
+        lambda: (
+            f"no namespace restricts tolerations or nodes against its policy ({len(namespaces.annotations)} restrict any)"
+        ),
     )
 
 
