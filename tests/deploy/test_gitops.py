@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hack.render_manifests import NAMESPACE
 from tests.deploy.argo import OPENSHIFT, api_versions, application, key
-from tests.deploy.chart import MODES, Chart, Json, Rendered, leaves, merged
+from tests.deploy.chart import MODES, Chart, Json, RefusedError, Rendered, leaves, merged
 
 ON = {"create": True}
 # Everything that adds or removes objects, or changes how they are rendered.
@@ -104,6 +104,21 @@ def test_argo_cd_installs_everything_and_nothing_twice(
 def test_argo_cd_installs_everything_with_each_setting(chart: Chart, mode: str, feature: str) -> None:
     values = merged(MODES[mode], FEATURES[feature])
     everything_is_installed(chart.render(values, more=api_versions()), chart.render(values))
+
+
+@pytest.mark.parametrize("name", ["r" * 53, "gpuwarden-audit", "a-gpuwarden-issuer", "x" * 45 + "-audit"])
+def test_no_name_of_a_release_makes_two_objects_meet(chart: Chart, mode: str, name: str) -> None:
+    values = merged(MODES[mode], *(FEATURES[feature] for feature in ("reports", "dashboard", "backstop", "namespace")))
+    for more in ({}, {"fullnameOverride": name[:50]}):
+        rendered = chart.render(merged(values, more), release=name, more=api_versions())
+        assert application(rendered.objects, NAMESPACE).repeated == ()
+
+
+def test_nor_does_an_account_of_the_audits_name(chart: Chart) -> None:
+    account: Json = {"serviceAccount": {"name": "gpuwarden-audit"}}
+    with pytest.raises(RefusedError, match=r"serviceAccount\.name: gpuwarden-audit is the name of the audit's own"):
+        chart.render(merged(account, FEATURES["reports"]))
+    assert chart.render(account).the("ServiceAccount")["metadata"]["name"] == "gpuwarden-audit"
 
 
 def test_the_replay_finds_what_went_wrong_once() -> None:

@@ -16,6 +16,9 @@ prints nothing.
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- if and .Values.audit.report.enabled .Values.serviceAccount.create (eq (include "gpuwarden.serviceAccountName" .) (include "gpuwarden.auditName" .)) -}}
+{{- fail (printf "serviceAccount.name: %s is the name of the audit's own ServiceAccount (audit.report.enabled); choose another" .Values.serviceAccount.name) -}}
+{{- end -}}
 {{- $policies := .Values.config.policies -}}
 {{- $builtIn := include "gpuwarden.policyValue" . -}}
 {{- range $mode, $value := .Values.config.defaults -}}
