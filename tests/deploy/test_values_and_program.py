@@ -176,7 +176,7 @@ def test_a_configuration_is_one_to_both(configuration: Json) -> None:
         ({"policies": {"t": {"forms": ["gke-mps-49"]}}}, "config/policies/t/forms/0"),
         ({"policies": {"t": {"forms": ["mps", "mps"]}}}, "config/policies/t/forms"),
         ({"policies": {"t": {"forms": ["mps", "any"]}}}, "config/policies/t/forms"),
-        ({"policies": {"mps": {"forms": ["shared"]}}}, "invalid propertyName 'mps'"),
+        ({"policies": {"mps": {"forms": ["shared"]}}}, "(invalid propertyName 'mps'|Property name of \"mps\")"),
         ({"policies": {"t": {"forms": ["mps"]}}, "defaults": {"warn": "u"}}, r"or a name from config\.policies \(t\)"),
     ],
 )
