@@ -72,6 +72,7 @@ lint: setup ## Style, types, layers, Dockerfile
 	@$(BIN)/python hack/policy_reference.py --check
 	@$(BIN)/python hack/metrics_reference.py --check
 	@$(BIN)/python -m hack.backstop --check
+	@$(BIN)/python -m hack.chart_defaults --check
 	@$(BIN)/python hack/licences.py --check
 
 .PHONY: fmt
@@ -94,8 +95,9 @@ docs: setup ## Write the pages that come from the code
 	@$(BIN)/python hack/licences.py
 
 .PHONY: manifests
-manifests: tools ## Write the backstop's CEL from the rules, and deploy/gpuwarden.yaml from the chart
+manifests: tools ## Write the chart's generated templates, and deploy/gpuwarden.yaml from the chart
 	@$(BIN)/python -m hack.backstop
+	@$(BIN)/python -m hack.chart_defaults
 	@$(BIN)/python -m hack.render_manifests
 
 FUZZ_SECONDS ?= 600

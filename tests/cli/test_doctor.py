@@ -236,6 +236,13 @@ def test_a_right_that_is_missing_makes_its_checks_unknown_and_is_named(
     assert "is forbidden" in line["seen"]
 
 
+def test_annotations_that_restrict_pods_are_read(cluster: Cluster, tmp_path: Path) -> None:
+    listed = '[{"key": "dedicated", "operator": "Exists"}]'
+    cluster.annotate_namespace("team", {"scheduler.alpha.kubernetes.io/tolerationsWhitelist": listed, "other": "x"})
+    code, document = report(cluster, folder=tmp_path)
+    assert (code, troubled(document)) == (0, {("namespace-restrictions", "warn")})
+
+
 def test_an_answer_that_is_none_makes_a_check_unknown(cluster: Cluster, tmp_path: Path) -> None:
     cluster.store("/api/v1/nodes", {"items": [{"metadata": {"labels": {"a": 1}}}]})
     code, document = report(cluster, folder=tmp_path)

@@ -24,9 +24,6 @@ MODES: Mapping[str, Json] = {
 }
 """Values for each way to certificates."""
 
-# What `helm install` knows of a cluster and `helm template` doesn't.
-A_CLUSTER = ("--api-versions", "admissionregistration.k8s.io/v1/ValidatingWebhookConfiguration")
-
 
 class RefusedError(Exception):
     """Helm refused; the message is what it said."""

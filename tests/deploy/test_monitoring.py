@@ -90,8 +90,8 @@ def test_every_alert_says_what_it_is_and_where_the_way_out_stands() -> None:
     for name, rule in ALERTS.items():
         assert rule["labels"] == {"severity": rule["labels"]["severity"]}
         assert rule["labels"]["severity"] in {"critical", "warning"}
-        assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
-        assert rule["annotations"]["runbook_url"] == f"docs/operations.md#{name.lower()}"
+        assert set(rule["annotations"]) == {"summary", "description", "runbook"}
+        assert rule["annotations"]["runbook"] == f"docs/operations.md#{name.lower()}"
 
 
 def test_every_alert_has_its_heading_in_the_runbook_and_every_heading_its_alert() -> None:
@@ -204,13 +204,23 @@ class TestInTheChart:
 
     def test_selector_runbook_and_what_is_left_out_can_be_chosen(self, chart: Chart) -> None:
         chosen = {
-            "create": True, "selector": 'job="pods",cluster="a"', "runbookUrl": "wiki/gpu", "disabled": ["GpuwardenSlow"],
+            "create": True, "selector": 'job="pods",cluster="a"', "runbookUrl": "https://wiki/gpu", "disabled": ["GpuwardenSlow"],
         }  # fmt: skip
         spec = chart.render({"monitoring": {"prometheusRule": chosen}}).the("PrometheusRule")["spec"]
         assert [rule["alert"] for rule in rules(spec)] == [name for name in ALERTS if name != "GpuwardenSlow"]
         for rule in rules(spec):
             assert 'job="pods",cluster="a"' in rule["expr"]
-            assert rule["annotations"]["runbook_url"] == f"wiki/gpu#{rule['alert'].lower()}"
+            assert rule["annotations"]["runbook_url"] == f"https://wiki/gpu#{rule['alert'].lower()}"
+            assert "runbook" not in rule["annotations"]
+
+    @pytest.mark.parametrize("url", ["", "docs/operations.md"])
+    def test_a_link_is_absolute_or_not_there(self, chart: Chart, url: str) -> None:
+        """Alerts are read in Alertmanager, chats and mails, where a relative one leads nowhere."""
+        chosen = {"create": True, "runbookUrl": url}  # the second: what older charts had as the default
+        spec = chart.render({"monitoring": {"prometheusRule": chosen}}).the("PrometheusRule")["spec"]
+        for rule in rules(spec):
+            assert "runbook_url" not in rule["annotations"]
+            assert rule["annotations"]["runbook"] == f"docs/operations.md#{rule['alert'].lower()}"
 
     def test_an_alert_that_is_not_there_cannot_be_left_out(self, chart: Chart) -> None:
         with pytest.raises(RefusedError, match="there is no alert GpuwardenSlown"):

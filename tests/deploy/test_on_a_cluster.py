@@ -6,6 +6,7 @@ upgrades can be seen to leave it alone and uninstalling to remove it.
 
 import json
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,8 @@ from uuid import uuid4
 import pytest
 
 from hack.render_manifests import CHART, NAMESPACE, render
-from tests.deploy.chart import Chart, Json
+from tests.deploy.argo import api_versions, application
+from tests.deploy.chart import Chart, Json, merged
 from tests.deploy.gpu_pods import WITH_GPU, WITHOUT_GPU, a_spec
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.programs import NoControlPlaneError, find
@@ -77,7 +79,9 @@ def ours(cluster: ControlPlane, paths: tuple[str, ...]) -> set[str]:
 
 def written_at_run_time(cluster: ControlPlane) -> None:
     """Do what a replica does: make the CA's Secret, and set every bundle."""
-    secret = {"metadata": {"name": "gpuwarden-ca"}, "data": {"ca.crt": BUNDLE}}
+    role = cluster.get(f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/roles/gpuwarden")
+    owner = {"apiVersion": role["apiVersion"], "kind": "Role", "name": "gpuwarden", "uid": role["metadata"]["uid"]}
+    secret = {"metadata": {"name": "gpuwarden-ca", "ownerReferences": [owner]}, "data": {"ca.crt": BUNDLE}}
     cluster.api.post(f"/api/v1/namespaces/{NAMESPACE}/secrets", json=secret).raise_for_status()
     for path in OURS:
         patch = [
@@ -177,10 +181,13 @@ def test_helm_installs_upgrades_and_uninstalls_and_leaves_nothing(chart: Chart, 
         assert bundles(cluster) == {BUNDLE}
         with order_of_deletion(cluster, deleted):
             helm("uninstall", "gpuwarden", values={})
+            # The garbage collector takes the Secret when its owner is gone.
+            wait_for("everything to go", lambda: ours(cluster, (*NAMESPACED, *CLUSTER_WIDE)) == before)
     assert refused == []
-    assert ours(cluster, (*NAMESPACED, *CLUSTER_WIDE)) == before == set()
-    first = sorted(deleted, key=deleted.__getitem__)
-    assert first[:2] == ["validatingwebhookconfigurations/gpuwarden", "mutatingwebhookconfigurations/zz-gpuwarden"]
+    assert before == set()
+    if not chart.helm("version", "--short").startswith("v3"):  # which removes these two last, a tenth of a second later
+        first = sorted(deleted, key=deleted.__getitem__)
+        assert first[:2] == ["validatingwebhookconfigurations/gpuwarden", "mutatingwebhookconfigurations/zz-gpuwarden"]
     # When it goes, no replica that still runs is allowed to make it anew.
     assert deleted["secrets/gpuwarden-ca"] > deleted["rolebindings/gpuwarden"] > deleted["deployments/gpuwarden"]
 
@@ -209,6 +216,87 @@ def test_an_upgrade_from_the_mutating_configurations_former_name_removes_it_and_
     finally:
         helm("uninstall", "gpuwarden", values={})
     assert ours(cluster, CONFIGURATIONS) == set()
+
+
+@pytest.mark.parametrize("reuse", ["--reuse-values", "--reset-then-reuse-values"])
+def test_an_older_charts_release_is_upgraded_with_its_values(
+    chart: Chart, cluster: ControlPlane, tmp_path: Path, reuse: str
+) -> None:
+    kubeconfig = cluster.kubeconfig()
+    older = tmp_path / "chart"
+    shutil.copytree(CHART, older)
+    shutil.copy(Path(__file__).parent / "older_values/first.yaml", older / "values.yaml")
+    there = ("--namespace", NAMESPACE)
+    chart.helm("install", "gpuwarden", str(older), *there, "--values", "-", values=HARMLESS, kubeconfig=kubeconfig)
+    try:
+        written_at_run_time(cluster)
+        chart.helm("upgrade", "gpuwarden", str(CHART), *there, reuse, "--set", "log.level=debug", kubeconfig=kubeconfig)
+        pod = cluster.get(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/gpuwarden")["spec"]["template"]["spec"]
+        assert "--log-level=debug" in pod["containers"][0]["args"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert bundles(cluster) == {BUNDLE}
+        validating = cluster.get(f"{CONFIGURATIONS[0]}/gpuwarden")["webhooks"]
+        assert validating[0]["failurePolicy"] == "Ignore"  # audit mode, as it was installed
+    finally:
+        chart.helm("uninstall", "gpuwarden", *there, kubeconfig=kubeconfig)
+    wait_for("everything to go", lambda: ours(cluster, (*NAMESPACED, *CLUSTER_WIDE)) == set())
+
+
+@pytest.mark.parametrize("how", [("--server-side", "--force-conflicts"), ()], ids=["server-side", "client-side"])
+def test_a_gitops_tool_applies_it_again_and_again_and_sees_no_difference(
+    chart: Chart, cluster: ControlPlane, how: tuple[str, ...]
+) -> None:
+    """As Argo CD: what it would install of what it renders; and after that, what is in Git and what is stored agree."""
+    version = cluster.get("/version")["gitVersion"]
+    backstop = {"backstop": {"enabled": cluster.version >= (1, 30)}}
+    rendered = chart.render(merged(HARMLESS, EVERYTHING, backstop), kubernetes=version, more=api_versions())
+    installed = [o for o in application(rendered.objects, NAMESPACE).installed if "coreos" not in o["apiVersion"]]
+    manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": installed})
+
+    def kubectl(*arguments: str) -> str:
+        done = cluster.kubectl(*arguments, "-f", "-", stdin=manifest)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    try:
+        kubectl("apply", *how)
+        wait_for_pods(cluster)
+        written_at_run_time(cluster)
+        for document in installed:
+            assert differences(document, stored(cluster, document)) == []
+        again = kubectl("apply", *how)  # what self-healing does
+        assert bundles(cluster) == {BUNDLE}
+        assert "created" not in again
+        diff = cluster.kubectl("diff", *(o for o in how if o == "--server-side"), "-f", "-", stdin=manifest)
+        assert (diff.returncode, diff.stdout) == (0, ""), diff.stdout + diff.stderr
+    finally:
+        kubectl("delete", "--wait=true")
+    wait_for("everything to go", lambda: ours(cluster, (*NAMESPACED, *CLUSTER_WIDE)) == set())
+
+
+EVERYTHING: Json = {
+    "audit": {"report": {"enabled": True}},
+    "monitoring": {"dashboard": {"create": True}},
+}
+
+
+def stored(cluster: ControlPlane, document: Json) -> Json:
+    """An object as the API server has it, at the version in which it was written."""
+    done = cluster.kubectl("get", "-o", "json", "-f", "-", stdin=json.dumps(document))
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    found: Json = answer["items"][0] if answer["kind"] == "List" else answer
+    return found
+
+
+def differences(wanted: Any, found: Any, path: str = "") -> list[str]:
+    """Where an object does not have what was written; defaults and what is written at run time are no difference."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        return [d for key, value in wanted.items() for d in differences(value, found.get(key), f"{path}.{key}")]
+    if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
+        pairs = enumerate(zip(wanted, found, strict=True))
+        return [d for number, (one, other) in pairs for d in differences(one, other, f"{path}[{number}]")]
+    return [] if wanted == found else [f"{path}: {wanted!r} is {found!r}"]
 
 
 def test_a_pod_of_ours_may_be_created_whatever_answers_reviews(chart: Chart, cluster: ControlPlane) -> None:

@@ -30,6 +30,7 @@ class Release:
         """
         self._chart = Chart(helm, home)
         self._kubeconfig = kubeconfig
+        self.helm_3 = self._chart.helm("version", "--short").startswith("v3")
         self._post_render = self._post_renderer(home, urls)
 
     def install(self, values: Mapping[str, Any]) -> str:
@@ -53,7 +54,7 @@ class Release:
     def _post_renderer(self, home: Path, urls: Mapping[str, str]) -> list[str]:
         """The options by which this version of helm runs our post-renderer: 3 a program, 4 a plugin."""
         command, argument = sys.executable, json.dumps(dict(urls))
-        if self._chart.helm("version", "--short").startswith("v3"):
+        if self.helm_3:
             script = home / PLUGIN
             script.write_text(f"#!/bin/sh\nexec {command} {post_renderer} '{argument}'\n")
             script.chmod(0o755)

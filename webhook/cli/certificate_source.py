@@ -258,6 +258,7 @@ def _store(options: Options, api: ApiServer, name: str) -> KubernetesCertificate
         api,
         namespace=options.pod_namespace,
         secret=options.ca_secret,
+        owner=options.ca_secret_owner,
         configurations=list(names.items()),
         labels={"app.kubernetes.io/name": "gpuwarden", "app.kubernetes.io/managed-by": "gpuwarden"},
     )

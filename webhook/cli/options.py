@@ -26,6 +26,7 @@ class Options:
     tls_self_signed: bool
     manage_certificates: bool
     ca_secret: str
+    ca_secret_owner: str
     service: str
     pod_namespace: str
     webhook_configuration: str | None

@@ -37,7 +37,8 @@ def rewrite(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 ) -> None:
     """Print the manifests in their new form, or edit them in place with -i.
 
-    From - to standard output it is a Helm post-renderer. Where anything is refused or can't be read, nothing is written.
+    From - to standard output it is a Helm post-renderer (Helm 4: by the plugin in deploy/helm-plugin). Where anything is
+    refused or can't be read, nothing is written.
 
     Exit codes: 0 written; 1 something is refused; 2 wrong usage, unreadable input, or a file that can't be written.
     """

@@ -78,6 +78,13 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     ca_secret: Annotated[
         str, typer.Option(envvar="GPUWARDEN_CA_SECRET", help="The Secret of the CA, made when it is missing.")
     ] = "gpuwarden-ca",  # noqa: S107 - the name of a Secret, not a secret
+    ca_secret_owner: Annotated[
+        str,
+        typer.Option(
+            envvar="GPUWARDEN_CA_SECRET_OWNER",
+            help="The Role in its namespace that owns the Secret we create: deleting the Role deletes the Secret.",
+        ),
+    ] = "",
     service: Annotated[
         str,
         typer.Option(envvar="GPUWARDEN_SERVICE", help="The Service that the API server calls; names our certificate."),
@@ -243,6 +250,7 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         tls_self_signed=tls_self_signed,
         manage_certificates=manage_certificates,
         ca_secret=ca_secret,
+        ca_secret_owner=ca_secret_owner,
         service=service,
         pod_namespace=pod_namespace,
         webhook_configuration=webhook_configuration,

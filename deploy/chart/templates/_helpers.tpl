@@ -50,6 +50,21 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- end -}}
 {{- end -}}
 
+{{/* Without the chart's own ids on OpenShift, which refuses all but those that it gives a namespace. */}}
+{{- define "gpuwarden.podSecurityContext" -}}
+{{- $context := deepCopy .Values.podSecurityContext -}}
+{{- if .Capabilities.APIVersions.Has "security.openshift.io/v1" -}}
+{{- range list "runAsUser" "runAsGroup" "fsGroup" -}}
+{{- if eq (get $context . | toString) "65532" -}}
+{{- $context = omit $context . -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with $context -}}
+{{- toYaml . -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The Secret that the serving certificate is mounted from; empty where gpuwarden makes it in memory. */}}
 {{- define "gpuwarden.tlsSecret" -}}
 {{- if eq .Values.certificates.mode "cert-manager" -}}

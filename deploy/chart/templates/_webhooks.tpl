@@ -54,6 +54,9 @@ The API server calls mutating webhooks in the order of their configurations' nam
 {{- define "gpuwarden.webhookMetadata" -}}
 labels:
   {{- include "gpuwarden.labels" . | nindent 2 }}
+  {{- with .Values.webhooks.labels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- $annotations := .Values.webhooks.annotations -}}
 {{- if eq .Values.certificates.mode "cert-manager" -}}
 {{- $certificate := printf "%s/%s" .Release.Namespace (include "gpuwarden.fullname" .) -}}

@@ -84,6 +84,10 @@ class StandIn:
             self._emit(kind, self._namespaces[name])
             return self.revision
 
+    def annotate_namespace(self, name: str, annotations: dict[str, str]) -> None:
+        with self.changed:
+            self._namespaces[name]["metadata"]["annotations"] = annotations
+
     def delete_namespace(self, name: str) -> str:
         with self.changed:
             self._revision += 1

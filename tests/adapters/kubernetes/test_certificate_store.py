@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NAME = "gpuwarden-ca"
 STORED = f"/api/v1/namespaces/gpu-system/secrets/{NAME}"
+ROLE = "/apis/rbac.authorization.k8s.io/v1/namespaces/gpu-system/roles/gpuwarden"
 REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
 MUTATING = f"{REGISTRATION}/mutatingwebhookconfigurations/gpuwarden"
 VALIDATING = f"{REGISTRATION}/validatingwebhookconfigurations/gpuwarden"
@@ -36,6 +37,13 @@ def store(api: ApiServer) -> "CertificateStore":
         configurations=[("MutatingWebhookConfiguration", "gpuwarden"), ("ValidatingWebhookConfiguration", "gpuwarden")],
         labels={"app.kubernetes.io/managed-by": "gpuwarden"},
         timeout=2,
+    )
+
+
+@pytest.fixture
+def owned(api: ApiServer) -> "CertificateStore":
+    return KubernetesCertificateStore(
+        api, namespace="gpu-system", secret=NAME, configurations=[], owner="gpuwarden", timeout=2
     )
 
 
@@ -88,6 +96,34 @@ class TestSecret:
             "data": {"ca.crt": encoded(PEM), "ca.key": ""},
         }
         assert apiserver.requests[0].query == {"fieldManager": "gpuwarden"}
+
+    def test_a_role_owns_it_from_its_creation_on(self, apiserver: StandIn, owned: "CertificateStore") -> None:
+        apiserver.store(ROLE, {"metadata": {"name": "gpuwarden", "uid": "u-1"}})
+        owned.write_secret({"ca.crt": PEM}, None)
+        assert apiserver.objects[STORED]["metadata"]["ownerReferences"] == [
+            {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "name": "gpuwarden", "uid": "u-1"}
+        ]
+
+    def test_no_other_write_touches_the_owner(self, apiserver: StandIn, owned: "CertificateStore") -> None:
+        apiserver.store(STORED, {"metadata": {"name": NAME}, "data": {}})
+        owned.write_secret({"ca.crt": PEM}, apiserver.revision)
+        assert "ownerReferences" not in apiserver.objects[STORED]["metadata"]
+        assert [seen.method for seen in apiserver.requests] == ["PATCH"]
+
+    @pytest.mark.parametrize("status", [403, 404])
+    def test_a_role_that_can_not_be_had_keeps_it_from_nothing(
+        self, apiserver: StandIn, owned: "CertificateStore", status: int
+    ) -> None:
+        apiserver.script("object", faults.refusal(status, "no"))
+        owned.write_secret({"ca.crt": PEM}, None)
+        assert "ownerReferences" not in apiserver.objects[STORED]["metadata"]
+
+    def test_a_role_that_can_not_be_read_now_is_an_error(self, apiserver: StandIn, owned: "CertificateStore") -> None:
+        """It would have no owner for good otherwise; the next look tries again."""
+        apiserver.script("object", faults.refusal(500, "broken"))
+        with pytest.raises(StoreError, match="500"):
+            owned.write_secret({"ca.crt": PEM}, None)
+        assert apiserver.objects == {}
 
     def test_it_is_not_created_over_another(self, apiserver: StandIn, store: "CertificateStore") -> None:
         store.write_secret({"ca.crt": b"theirs"}, None)

@@ -33,6 +33,7 @@ NEEDS_CONFIGURATION = {
     "failure-policies",
     "labels",
     "label-effects",
+    "namespace-restrictions",
     "nodes",
     "rename-by-default",
     "mig-strategy",

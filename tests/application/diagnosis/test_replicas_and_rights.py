@@ -150,6 +150,18 @@ def test_rights_that_are_lacking_fail_and_are_named_once_a_resource() -> None:
     assert complete(found)
 
 
+def test_a_secret_that_would_stay_after_an_uninstall_is_warned_of() -> None:
+    deployment = the("Deployment", Deployment)
+    rights = {right: right.resource != "roles" for right in needed(deployment, NAMESPACE)}
+    (result,) = results(healthy(rights=rights), "rights")
+    assert (result.status, result.seen.split(" may not ")[1]) == (
+        Status.WARN,
+        "get roles/gpuwarden -n gpuwarden-system",
+    )
+    assert "uninstalled" in result.means
+    assert complete([result])
+
+
 def test_rights_that_only_the_preview_of_a_label_needs_are_warned_of() -> None:
     deployment = the("Deployment", Deployment)
     previewed = {"pods", "deployments", "cronjobs"}

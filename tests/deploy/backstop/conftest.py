@@ -10,7 +10,7 @@ from webhook.engine.policy import Mismatch, Policy
 # As the chart's values and as the engine has them.
 CONFIGURED: dict[str, Json] = {
     "slots": {"forms": ["mps", "gke-mps-4", "gke-time-sharing-4"], "maxPerContainer": 4},
-    "time-shared": {"forms": ["gke-time-sharing-4"], "maxPerContainer": 4},
+    "time-shared": {"forms": ["gke-time-sharing-4"]},
     "only-shared": {"forms": ["shared", "mig-1g.5gb-shared"], "mismatch": "rewrite"},
     "shared-first": {"forms": ["shared", "exclusive", "mig-1g.5gb"], "maxPerContainer": 8},
     "whole-first": {"forms": ["exclusive", "shared"], "mismatch": "rewrite"},

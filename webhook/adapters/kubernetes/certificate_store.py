@@ -24,6 +24,7 @@ TIMEOUT = 10.0  # seconds for each request
 _JSON_PATCH = "application/json-patch+json"
 # Names us in managedFields, whatever the User-Agent is: who looks at a caBundle sees who set it.
 _QUERY = {"fieldManager": "gpuwarden"}
+_RBAC = "rbac.authorization.k8s.io"
 _RESOURCES = {
     "MutatingWebhookConfiguration": "mutatingwebhookconfigurations",
     "ValidatingWebhookConfiguration": "validatingwebhookconfigurations",
@@ -32,6 +33,14 @@ _RESOURCES = {
 
 class _Metadata(msgspec.Struct, rename="camel"):
     resource_version: str
+
+
+class _Identity(msgspec.Struct):
+    uid: str
+
+
+class _Role(msgspec.Struct):
+    metadata: _Identity
 
 
 class _Secret(msgspec.Struct):
@@ -62,6 +71,8 @@ class KubernetesCertificateStore:
         secret: the Secret's name.
         configurations: kind and name of each webhook configuration whose bundles are ours.
         labels: what a Secret that is created carries.
+        owner: the Role that owns a Secret that is created: the garbage collector deletes the Secret when the Role is
+            deleted, which is when nobody may make it again. Empty: none.
         timeout: seconds for each request.
     """
 
@@ -73,12 +84,15 @@ class KubernetesCertificateStore:
         secret: str,
         configurations: Sequence[tuple[str, str]],
         labels: Mapping[str, str] | None = None,
+        owner: str = "",
         timeout: float = TIMEOUT,
     ) -> None:
         self._api = api
         self._secrets = path_of("api", "v1", "namespaces", namespace, "secrets")
         self._secret = path_of("api", "v1", "namespaces", namespace, "secrets", secret)
         self._metadata = {"name": secret, "namespace": namespace, "labels": dict(labels or {})}
+        self._owner = owner
+        self._namespace = namespace
         self._configurations = [(kind, name, _path(kind, name)) for kind, name in configurations]
         self._timeout = timeout
 
@@ -115,11 +129,30 @@ class KubernetesCertificateStore:
             StoreError: it could not be written.
         """
         if resource_version is None:
-            secret = {"apiVersion": "v1", "kind": "Secret", "metadata": self._metadata, "type": "Opaque", "data": data}
+            metadata = {**self._metadata, **self._owned()}
+            secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": data}
             self._write(Request("POST", self._secrets, _QUERY, msgspec.json.encode(secret)), {Fault.CONFLICT})
         else:
             # "add" puts the value in the place of what is there, or of nothing.
             self._patch(self._secret, resource_version, [{"op": "add", "path": "/data", "value": data}])
+
+    def _owned(self) -> Mapping[str, object]:
+        """The metadata that names the owner; none where there is no such Role, or it may not be read.
+
+        On creation only: changing the owners of an object that exists takes the right to delete it where the API server
+        runs OwnerReferencesPermissionEnforcement (OpenShift does).
+        """
+        if not self._owner:
+            return {}
+        path = path_of("apis", _RBAC, "v1", "namespaces", self._namespace, "roles", self._owner)
+        try:
+            role = decode(self._api.call(Request("GET", path), timeout=self._timeout), _Role, f"GET {path}")
+        except ApiError as error:
+            if error.fault in {Fault.NOT_FOUND, Fault.FORBIDDEN}:
+                return {}  # the Secret then stays after an uninstall, and nothing else is lost
+            raise StoreError(error.detail) from error
+        owner = {"apiVersion": f"{_RBAC}/v1", "kind": "Role", "name": self._owner, "uid": role.metadata.uid}
+        return {"ownerReferences": [owner]}
 
     def write_bundle(self, configuration: WebhookConfiguration, bundle: bytes) -> None:
         """Set the ``caBundle`` of every webhook of a configuration, and touch nothing else of it.

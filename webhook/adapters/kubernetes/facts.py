@@ -27,6 +27,7 @@ from webhook.application.diagnosis.documents import (
 )
 from webhook.application.diagnosis.facts import Attempt, Maybe, Namespaces, Right, Unread
 from webhook.application.diagnosis.ours import MUTATING, VALIDATING
+from webhook.application.diagnosis.restrictions import ANNOTATIONS
 from webhook.application.diagnosis.webhooks import WebhookConfiguration
 from webhook.application.limit_ranges import LimitRange
 from webhook.engine.label_problems import relevant
@@ -145,6 +146,7 @@ class FactReader:
         wanted = set(always)
         count = 0
         annotations: dict[str, Mapping[str, str]] = {}
+        restricting: dict[str, Mapping[str, str]] = {}
 
         def keep(item: _Namespace) -> tuple[str, Mapping[str, str]] | None:
             nonlocal count
@@ -154,11 +156,13 @@ class FactReader:
             name, labels = item.metadata.name, item.metadata.labels or {}
             if found := relevant(item.metadata.annotations):
                 annotations[name] = found
+            if restricts := {k: v for k, v in (item.metadata.annotations or {}).items() if k in ANNOTATIONS}:
+                restricting[name] = restricts
             return (name, labels) if found or relevant(labels) or name in wanted else None
 
         path = path_of("api", "v1", "namespaces")
         kept = self._try("list namespaces", lambda: self._lister.all("namespaces", path, Page[_Namespace], keep))
-        return kept if isinstance(kept, Unread) else Namespaces(count, dict(kept), annotations)
+        return kept if isinstance(kept, Unread) else Namespaces(count, dict(kept), annotations, restricting)
 
     def namespace_labels(self, name: str) -> Maybe[Mapping[str, str]]:
         """The labels of one namespace; none where it does not exist."""

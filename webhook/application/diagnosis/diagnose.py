@@ -13,6 +13,7 @@ from webhook.application.diagnosis import (
     probing,
     registration,
     replicas,
+    restrictions,
     rights,
     serving,
 )
@@ -57,6 +58,11 @@ CHECKS = (
     Check("mig-strategy", "MIG slices are requested as the nodes advertise them", mig.strategy),
     Check("quotas", "quotas on GPUs count rewritten pods", limits.quotas),
     Check("limitranges", "LimitRanges let rewritten pods through, and add no GPU to others", limits.limit_ranges),
+    Check(
+        "namespace-restrictions",
+        "namespaces let through what gpuwarden adds to pods",
+        restrictions.restrictions,
+    ),
     Check("probe", "a pod that is created now becomes what its namespace's policy says", probing.judge),
 )
 

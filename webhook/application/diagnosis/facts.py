@@ -147,11 +147,13 @@ class Namespaces:
         labels: all labels of those that carry one of ours, or one that looks like it, and of the few that every diagnosis
             asks for.
         annotations: those annotations that look like labels of ours.
+        restricting: annotations that restrict what pods may have (`restrictions.ANNOTATIONS`).
     """
 
     count: int
     labels: Mapping[str, Mapping[str, str]]
     annotations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    restricting: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def ours(self) -> dict[str, NamespaceLabels]:
         """Our labels, of those namespaces that carry one."""

@@ -4,7 +4,7 @@ from webhook.application.diagnosis.documents import Deployment
 from webhook.application.diagnosis.facts import Facts, Right, known
 from webhook.application.diagnosis.results import Verdict, fail, ok, warn
 
-_REGISTRATION = "admissionregistration.k8s.io"
+_REGISTRATION, _RBAC = "admissionregistration.k8s.io", "rbac.authorization.k8s.io"
 # What a change of a namespace's label makes it look at, by API group (webhook/adapters/kubernetes/preview.py).
 _PREVIEWED = {
     "": ("limitranges", "pods", "replicationcontrollers"),
@@ -42,6 +42,8 @@ def needed(deployment: Deployment, namespace: str) -> list[Right]:
         secret = deployment.option("--ca-secret") or "gpuwarden-ca"
         rights += [Right(verb, "secrets", namespace=namespace, name=secret) for verb in ("get", "patch")]
         rights.append(Right("create", "secrets", namespace=namespace))
+        if owner := deployment.option("--ca-secret-owner"):
+            rights.append(Right("get", "roles", _RBAC, namespace, owner))
     return rights
 
 
@@ -74,6 +76,9 @@ def granted(facts: Facts) -> list[Verdict]:
             "a change of a namespace's label can't tell what it will do to the workloads there; nothing else is lost"
         )
         found.append(warn(*_told(user, previewed, effect)))
+    if owner := [right for right in lacking if right.resource == "roles"]:
+        effect = "a CA Secret that it creates is not deleted when gpuwarden is uninstalled; nothing else is lost"
+        found.append(warn(*_told(user, owner, effect)))
     return found
 
 

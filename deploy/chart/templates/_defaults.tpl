@@ -1,0 +1,187 @@
+{{/* Written by `make manifests` from values.yaml and values.schema.json; edit those and hack/chart_defaults.py, not this. */}}
+
+{{/*
+Sets every value that is missing, as after `helm upgrade --reuse-values` from a chart that did not have it yet. Every
+template of objects calls it first; it prints nothing.
+*/}}
+{{- define "gpuwarden.defaults" -}}
+{{- include "gpuwarden.fill" (dict "values" .Values "defaults" (include "gpuwarden.defaultValues" . | fromYaml)) -}}
+{{- range $key, $default := include "gpuwarden.wholeDefaults" . | fromYaml -}}
+{{- if not (get $.Values $key) -}}
+{{- $_ := set $.Values $key $default -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Sprig's merge would replace false, 0 and "". Takes (dict "values" map "defaults" map). */}}
+{{- define "gpuwarden.fill" -}}
+{{- $values := .values -}}
+{{- range $key, $default := .defaults -}}
+{{- $value := get $values $key -}}
+{{- if or (not (hasKey $values $key)) (kindIs "invalid" $value) -}}
+{{- $_ := set $values $key $default -}}
+{{- else if and (kindIs "map" $default) (kindIs "map" $value) -}}
+{{- include "gpuwarden.fill" (dict "values" $value "defaults" $default) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "gpuwarden.policyValue" -}}
+^(any|none|exclusive|shared|time-slicing|mps|mig-[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(\.me\.all|\.me|\.gfx|-me)?(-shared)?|gke-exclusive|gke-mig-[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(\.me\.all|\.me|\.gfx|-me)?|gke(-mig-[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(\.me\.all|\.me|\.gfx|-me)?)?-(time-sharing|mps)-([2-9]|[1-3][0-9]|4[0-8]))$
+{{- end -}}
+
+{{/* Objects of Kubernetes' own whose defaults matter: all of it, or what the user left of it. */}}
+{{- define "gpuwarden.wholeDefaults" -}}
+podSecurityContext:
+  runAsNonRoot: true
+  runAsUser: 65532
+  runAsGroup: 65532
+  fsGroup: 65532
+  seccompProfile:
+    type: RuntimeDefault
+containerSecurityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop:
+    - ALL
+{{- end -}}
+
+{{- define "gpuwarden.defaultValues" -}}
+install:
+  mode: enforce
+config:
+  devicePlugin:
+    renameByDefault: true
+    migStrategy: mixed
+    products: []
+  gke:
+    autopilot: false
+  defaults:
+    enforce: any
+    warn: any
+    audit: any
+  policies: {}
+  exemptions:
+    namespaces:
+    - gpu-operator
+    - kube-system
+    usernames: []
+    runtimeClasses: []
+    schedulers:
+    - hami-scheduler
+    - kai-scheduler
+  resources:
+    gpus: []
+    notGPUs: []
+certificates:
+  mode: self-managed
+  certManager:
+    issuerRef: {}
+    duration: 2160h
+    renewBefore: 720h
+  provided:
+    secretName: ''
+clientAuth:
+  caSecret: ''
+  allowedCNs: []
+webhooks:
+  mutate:
+    timeoutSeconds: 2
+    configurationName: ''
+  validate:
+    timeoutSeconds: 3
+  guard:
+    enabled: true
+    failurePolicy: Ignore
+    timeoutSeconds: 2
+  advise:
+    timeoutSeconds: 2
+  validateNamespace:
+    timeoutSeconds: 5
+  excludedNamespaces: []
+  matchConditions: auto
+  annotations: {}
+  labels: {}
+backstop:
+  enabled: false
+replicas: 2
+image:
+  repository: gpuwarden/gpuwarden
+  tag: ''
+  digest: ''
+  pullPolicy: IfNotPresent
+imagePullSecrets: []
+resources:
+  requests: {}
+  limits: {}
+ports:
+  webhook: 8443
+  ops: 8080
+shutdownDelaySeconds: 10
+log:
+  format: json
+  level: info
+extraEnv: []
+service:
+  annotations: {}
+  ipFamilyPolicy: ''
+  ipFamilies: []
+serviceAccount:
+  create: true
+  name: ''
+  annotations: {}
+priorityClassName: system-cluster-critical
+criticalPodsQuota:
+  create: true
+podDisruptionBudget:
+  create: true
+topologySpreadConstraints: []
+nodeSelector: {}
+affinity: {}
+tolerations: []
+hostNetwork: false
+podSecurityContext: {}
+containerSecurityContext: {}
+networkPolicy:
+  create: true
+  opsFrom: []
+  apiServerPorts:
+  - 443
+  - 6443
+  - 8443
+  - 16443
+audit:
+  report:
+    enabled: false
+    schedule: 23 * * * *
+    mode: enforce
+    activeDeadlineSeconds: 1800
+    successfulJobsHistoryLimit: 1
+    failedJobsHistoryLimit: 3
+    resources:
+      requests: {}
+      limits: {}
+monitoring:
+  serviceMonitor:
+    create: false
+    interval: 30s
+    labels: {}
+  prometheusRule:
+    create: false
+    labels: {}
+    disabled: []
+    selector: ''
+    runbookUrl: ''
+  dashboard:
+    create: false
+    labels: {}
+    annotations: {}
+commonLabels: {}
+podLabels: {}
+podAnnotations: {}
+nameOverride: ''
+fullnameOverride: ''
+namespace:
+  create: false
+{{- end -}}

@@ -1,0 +1,266 @@
+"""The schema of the values against the program that reads them: what one takes, the other takes.
+
+A value that the schema lets through and the program does not is a replica that crashes, or a configuration that is never used.
+"""
+
+import json
+from enum import StrEnum
+from functools import cache
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft7Validator
+from kubernetes.utils.quantity import parse_quantity
+
+from hack.render_manifests import CHART
+from tests.deploy.chart import Chart, Json, RefusedError
+from webhook.adapters.configuration.file import ConfigurationError, parse
+from webhook.adapters.logs import LogFormat, LogLevel
+from webhook.application.assumptions import Judged
+from webhook.application.configuration import Mode
+from webhook.engine.forms import MAXIMUM_CLIENTS, MINIMUM_CLIENTS
+from webhook.engine.policy import Mismatch, VisibleDevices, built_in
+from webhook.engine.profiles import DOCUMENTED, PROFILE
+
+# Helm's validator is Go's, where $ is the end; to Python's it is also the place before a line's end.
+SCHEMA: Json = json.loads((CHART / "values.schema.json").read_text().replace('$"', r'\\Z"'))
+
+
+def at(*path: str) -> Json:
+    """The part of the schema for a value; of "items" where the path says so."""
+    found = SCHEMA
+    for step in path:
+        found = found["items"] if step == "items" else found["properties"][step]
+    return found
+
+
+def takes(schema: Json, value: object) -> bool:
+    return _validator(json.dumps(schema)).is_valid(value)
+
+
+@cache
+def _validator(schema: str) -> Draft7Validator:
+    return Draft7Validator({**json.loads(schema), "definitions": SCHEMA["definitions"]})
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        (at("install", "mode"), Mode),
+        (at("log", "level"), LogLevel),
+        (at("log", "format"), LogFormat),
+        (at("audit", "report", "mode"), Judged),
+        (SCHEMA["definitions"]["policy"]["properties"]["mismatch"], Mismatch),
+        (SCHEMA["definitions"]["policy"]["properties"]["visibleDevices"], VisibleDevices),
+    ],
+    ids=["install.mode", "log.level", "log.format", "audit.report.mode", "mismatch", "visibleDevices"],
+)
+def test_the_words_are_the_programs(schema: Json, words: type[StrEnum]) -> None:
+    assert set(schema["enum"]) == {word.value for word in words}
+
+
+def test_and_so_are_those_that_may_be_empty() -> None:
+    assert set(at("config", "visibleDevices")["enum"]) == {None, *(word.value for word in VisibleDevices)}
+
+
+# Values of policies: from the grammar, and broken in the ways in which people break them.
+PROFILES = st.sampled_from(DOCUMENTED) | st.from_regex(PROFILE, fullmatch=True)
+CLIENTS = st.integers(0, 100).map(str) | st.sampled_from(["", "02", "4.0", "-4", " 4", "٤"])
+WORDS = ["gke", "mig", "mps", "shared", "exclusive", "time-slicing", "time-sharing", "any", "none", "sharde", "mpss"]
+PARTS = st.one_of(st.sampled_from(WORDS), PROFILES, CLIENTS)
+SHARED_BY = st.sampled_from(["mps", "time-sharing"])
+WELL_FORMED = st.one_of(
+    st.sampled_from(["any", "none", "exclusive", "shared", "time-slicing", "mps", "gke-exclusive"]),
+    st.builds("mig-{}{}".format, PROFILES, st.sampled_from(["", "-shared"])),
+    st.builds("gke-mig-{}".format, PROFILES),
+    st.builds("gke{}-{}-{}".format, st.just("") | PROFILES.map("-mig-{}".format), SHARED_BY, CLIENTS),
+)
+POLICY_VALUES = st.one_of(
+    WELL_FORMED,
+    st.lists(PARTS, min_size=1, max_size=4).map("-".join),
+    st.builds("{}{}".format, WELL_FORMED, st.text(max_size=2)),
+    WELL_FORMED.map(str.upper),
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(POLICY_VALUES)
+def test_a_form_is_one_to_both(value: str) -> None:
+    assert takes(SCHEMA["definitions"]["policyValue"], value) is (built_in(value) is not None)
+
+
+def test_every_client_count_is_one_to_both() -> None:
+    for clients in range(130):
+        for value in (f"gke-mps-{clients}", f"gke-mig-1g.5gb-time-sharing-{clients}"):
+            assert takes(SCHEMA["definitions"]["policyValue"], value) is (MINIMUM_CLIENTS <= clients <= MAXIMUM_CLIENTS)
+
+
+# Parts of a configuration: each as the program takes it, or not.
+NAMES = st.sampled_from(
+    ["team", "Team-a", "mps", "-team", "a" * 63, "a" * 64, "a b", "a.b_c", "gke-mps-4", "gke-mps-99", ""]
+)
+KEYS = st.sampled_from(["pool", "example.com/pool", "Example.com/pool", "a/b/c", "-a", "a" * 64, "", "nvidia.com/gpu"])
+LABEL_VALUES = st.sampled_from(["", "a", "-a", "a" * 63, "a" * 64, "A_b", "a/b"])
+TOLERATIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "key": KEYS,
+        "operator": st.sampled_from(["Exists", "Equal", "exists"]),
+        "value": st.sampled_from(["", "x"]),
+        "effect": st.sampled_from(["NoSchedule", "NoExecute", "PreferNoSchedule", "Never"]),
+        "tolerationSeconds": st.integers(-1, 3),
+    },
+)
+POLICIES = st.fixed_dictionaries(
+    {"forms": st.lists(POLICY_VALUES, max_size=3) | st.lists(st.sampled_from(["mps", "gke-time-sharing-4"]), max_size=2)},
+    optional={
+        "mismatch": st.sampled_from(["reject", "rewrite", "deny"]),
+        "maxPerContainer": st.integers(-1, 3),
+        "maxPerPod": st.integers(-1, 3),
+        "nodeSelector": st.dictionaries(KEYS, LABEL_VALUES, max_size=2),
+        "tolerations": st.lists(TOLERATIONS, max_size=2),
+        "runtimeClassName": st.sampled_from(["nvidia", "Nvidia", "", "a" * 253, "a" * 254, "a..b"]),
+        "env": st.dictionaries(st.sampled_from(["A", "a.b", "A=B", "", "é", "A B"]), st.text("ab", max_size=2), max_size=2),
+        "visibleDevices": st.sampled_from(["ignore", "warn", "deny", "Deny"]),
+        "shared": st.just(1),
+    },
+)  # fmt: skip
+LISTS = st.lists(st.sampled_from(["a", "b", ""]), max_size=2)
+CONFIGURATIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "visibleDevices": st.sampled_from([None, "ignore", "warn", "deny", "always"]),
+        "devicePlugin": st.fixed_dictionaries({}, optional={"renameByDefault": st.sampled_from([True, False, "true"])}),
+        "defaults": st.dictionaries(st.sampled_from(["enforce", "warn", "audit", "advise"]), POLICY_VALUES | NAMES, max_size=2),
+        "policies": st.dictionaries(NAMES, POLICIES, max_size=2),
+        "exemptions": st.dictionaries(
+            st.sampled_from(["namespaces", "usernames", "runtimeClasses", "schedulers", "pods"]), LISTS, max_size=2
+        ),
+    },
+)  # fmt: skip
+
+
+def program_takes(configuration: Json) -> bool:
+    text = yaml.safe_dump({"apiVersion": "gpuwarden.io/v1", "kind": "Configuration", **configuration})
+    try:
+        parse(text)
+    except ConfigurationError:
+        return False
+    return True
+
+
+def chart_takes(configuration: Json) -> bool:
+    """The schema, and what templates/_checks.tpl does beyond it."""
+    known = [*configuration.get("policies", {})]
+    named = configuration.get("defaults", {}).values()
+    return takes(at("config"), configuration) and all(
+        value in known or takes(SCHEMA["definitions"]["policyValue"], value) for value in named
+    )
+
+
+@settings(max_examples=500, deadline=None)
+@given(CONFIGURATIONS)
+def test_a_configuration_is_one_to_both(configuration: Json) -> None:
+    assert chart_takes(configuration) is program_takes(configuration), configuration
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"defaults": {"enforce": "sharde"}}, r'config\.defaults\.enforce: "sharde" is not a policy'),
+        ({"defaults": {"audit": "a b"}}, "config/defaults/audit"),
+        ({"policies": {"t": {"forms": ["mpss"]}}}, "config/policies/t/forms/0"),
+        ({"policies": {"t": {"forms": ["gke-mps-49"]}}}, "config/policies/t/forms/0"),
+        ({"policies": {"t": {"forms": ["mps", "mps"]}}}, "config/policies/t/forms"),
+        ({"policies": {"t": {"forms": ["mps", "any"]}}}, "config/policies/t/forms"),
+        ({"policies": {"mps": {"forms": ["shared"]}}}, "(invalid propertyName 'mps'|Property name of \"mps\")"),
+        ({"policies": {"t": {"forms": ["mps"]}}, "defaults": {"warn": "u"}}, r"or a name from config\.policies \(t\)"),
+    ],
+)
+def test_helm_denies_what_the_program_would(chart: Chart, config: Json, said: str) -> None:
+    with pytest.raises(RefusedError, match=said.replace("/", "[/.]")):
+        chart.render({"config": config})
+
+
+def test_a_configured_policy_may_be_a_default(chart: Chart) -> None:
+    config = {
+        "policies": {"team": {"forms": ["mps", "gke-mps-4"]}},
+        "defaults": {"enforce": "team", "warn": "gke-mig-1g.5gb"},
+    }
+    parsed = parse(chart.render({"config": config}).configuration_file)
+    assert parsed.policies.defaults.enforce == "team"
+
+
+QUANTITIES = st.one_of(
+    st.from_regex(r"[0-9]{1,4}(\.[0-9]{0,3})?([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,2})?", fullmatch=True),
+    st.from_regex(r"[0-9.+eEmkKMGi -]{0,6}", fullmatch=True),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(QUANTITIES)
+def test_a_quantity_is_one_to_kubernetes(text: str) -> None:
+    """Whatever the schema takes, the official client reads (which is laxer, and knows no sign in front)."""
+    if takes(SCHEMA["definitions"]["quantity"], text):
+        parse_quantity(text.lstrip("+").rstrip("."))  # type: ignore[no-untyped-call] # the client does not annotate it
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"log": {"level": "critical"}}, "log/level"),
+        ({"resources": {"limits": {"memory": "256 MB"}}}, "resources/limits/memory"),
+        ({"resources": {"requests": {"cpu": "-1"}}}, "resources/requests/cpu"),
+        ({"image": {"repository": "ours/gpuwarden:v1"}}, "image/repository"),
+        ({"image": {"tag": "v1@sha256"}}, "image/tag"),
+        ({"audit": {"report": {"schedule": "61 * * * *"}}}, "schedule"),
+        ({"audit": {"report": {"schedule": "a b c d e"}}}, "schedule"),
+        ({"monitoring": {"serviceMonitor": {"interval": "30s1m"}}}, "interval"),
+        ({"monitoring": {"prometheusRule": {"runbookUrl": "wiki/gpu"}}}, "runbookUrl"),
+        ({"priorityClassName": "System_Critical"}, "priorityClassName"),
+        ({"commonLabels": {"team": "a b"}}, "commonLabels"),
+        ({"podAnnotations": {"a/b/c": "x"}}, "a/b/c"),
+        ({"nodeSelector": {"pool": "a b"}}, "nodeSelector"),
+        ({"podSecurityContext": {"runAsUser": "nobody"}}, "runAsUser"),
+        ({"service": {"ipFamilies": ["IPv5"]}}, "ipFamilies"),
+        ({"clientAuth": {"caSecret": "Our_CA"}}, "caSecret"),
+        ({"topologySpreadConstraints": [{"maxSkew": 0, "topologyKey": "a", "whenUnsatisfiable": "DoNotSchedule"}]}, "maxSkew"),
+        ({"tolerations": [{"effect": "NoSchedule"}]}, "tolerations"),
+        ({"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]}, "tolerations"),
+        ({"tolerations": [{"key": "a", "value": "b", "tolerationSeconds": 5}]}, "tolerations"),
+        ({"replicas": 1.5}, "replicas"),
+        ({"ports": {"ops": 70000}}, "ports/ops"),
+    ],
+)  # fmt: skip
+def test_a_value_that_the_api_server_or_a_replica_would_deny_is_denied_before(
+    chart: Chart, values: Json, named: str
+) -> None:
+    with pytest.raises(RefusedError, match=named.replace("/", "[/.]")):
+        chart.render(values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"resources": {"limits": {"memory": "0.5Gi", "cpu": 2, "example.com/a": "1e3"}}},
+        {"image": {"repository": "localhost:5000/a/gpu-warden_x/b.c", "tag": "V1_x"}},
+        {"image": {"repository": "registry.example.com/gpuwarden"}},
+        {"audit": {"report": {"enabled": True, "schedule": "*/5 0-6,22 1,15 jan-mar MON-FRI"}}},
+        {"audit": {"report": {"enabled": True, "schedule": "@hourly", "activeDeadlineSeconds": 10000000}}},
+        {"monitoring": {"serviceMonitor": {"create": True, "interval": "1m30s"}}},
+        {"tolerations": [{"operator": "Exists"}, {"key": "a", "effect": "NoExecute", "tolerationSeconds": 5}]},
+    ],
+)
+def test_what_kubernetes_takes_is_taken(chart: Chart, values: Json) -> None:
+    rendered = chart.render(values)
+    for job in rendered.all("CronJob"):
+        assert isinstance(job["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"], int)
+
+
+def test_the_check_of_defaults_reads_the_same_pattern() -> None:
+    template = (CHART / "templates/_defaults.tpl").read_text()
+    schema: Any = json.loads((CHART / "values.schema.json").read_text())
+    assert schema["definitions"]["policyValue"]["pattern"] in template

@@ -1,0 +1,101 @@
+"""Checks of namespaces whose annotations restrict tolerations or nodes, against what gpuwarden adds to pods there.
+
+The annotations act only where the API server runs the admission plugins PodTolerationRestriction and PodNodeSelector, which it
+does not say; so nothing here is more than a warning.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from webhook.application.configuration import Configuration
+from webhook.application.diagnosis.facts import Facts, known
+from webhook.application.diagnosis.policies import policy_of
+from webhook.application.diagnosis.results import Verdict, listed, verdicts, warn
+from webhook.engine.needs import Need
+from webhook.engine.pods import Toleration
+from webhook.engine.policy import Policy
+from webhook.engine.resources import GPU
+from webhook.engine.rewriting import GPU_TOLERATION
+from webhook.engine.spelling import spell
+
+# k8s.io/kubernetes plugin/pkg/admission/podtolerationrestriction and podnodeselector.
+TOLERATIONS = "scheduler.alpha.kubernetes.io/tolerationsWhitelist"
+NODE_SELECTOR = "scheduler.alpha.kubernetes.io/node-selector"
+ANNOTATIONS = frozenset({TOLERATIONS, NODE_SELECTOR})
+
+
+def restrictions(facts: Facts) -> list[Verdict]:
+    """No namespace's annotation is against what a rewritten pod has."""
+    namespaces = known(facts.namespaces)
+    configuration = facts.usable_configuration()
+    return verdicts(
+        (
+            verdict
+            for name, annotations in sorted(namespaces.restricting.items())
+            if (policy := policy_of(configuration, namespaces, name)).forms
+            for verdict in _against(name, annotations, policy, configuration)
+        ),
+        lambda: (
+            f"no namespace restricts tolerations or nodes against its policy ({len(namespaces.restricting)} restrict any)"
+        ),
+    )
+
+
+def _against(
+    name: str, annotations: Mapping[str, str], policy: Policy, configuration: Configuration
+) -> Iterator[Verdict]:
+    spelling = spell(policy.forms[0], configuration.plugin)
+    if (text := annotations.get(TOLERATIONS)) is not None:
+        added = [GPU_TOLERATION] if spelling.resource != GPU else []
+        yield from _tolerations(name, text, [*added, *policy.tolerations], policy)
+    if (text := annotations.get(NODE_SELECTOR)) is not None:
+        own = [Need(key, "In", (value,)) for key, value in policy.node_selector.items()]
+        yield from _nodes(name, text, [*spelling.needs, *own], policy)
+
+
+def _tolerations(name: str, text: str, added: list[Toleration], policy: Policy) -> Iterator[Verdict]:
+    try:
+        permitted = msgspec.json.decode(text or "[]", type=list[Toleration])
+    except msgspec.DecodeError:
+        seen = f"namespace {name}: annotation {TOLERATIONS} is not a list of tolerations in JSON"
+        yield warn(seen, "with PodTolerationRestriction, every pod of it is denied", "correct or remove the annotation")
+        return
+    # An empty list permits everything (pkg/util/tolerations VerifyAgainstWhitelist).
+    denied = [one for one in added if permitted and not any(_covers(other, one) for other in permitted)]
+    if denied:
+        written = listed(msgspec.json.encode(one).decode() for one in denied)
+        yield warn(
+            f'namespace {name}: annotation {TOLERATIONS} does not list {written}, which policy "{policy.name}" adds',
+            "with PodTolerationRestriction, the API server denies every pod that gpuwarden rewrites there",
+            f"add {written} to the annotation",
+        )
+
+
+def _covers(wider: Toleration, one: Toleration) -> bool:
+    """As pkg/util/tolerations isSuperset in Kubernetes."""
+    if wider == one:
+        return True
+    exists = wider.operator == "Exists"
+    if (wider.key or None) != (one.key or None) and (wider.key or not exists):
+        return False
+    if wider.effect and wider.effect != one.effect:
+        return False
+    if wider.effect == "NoExecute" and wider.toleration_seconds is not None:
+        seconds = one.toleration_seconds
+        if seconds is None or seconds > wider.toleration_seconds:
+            return False
+    return exists or (one.operator == "Equal" and (wider.value or "") == (one.value or ""))
+
+
+def _nodes(name: str, text: str, needs: list[Need], policy: Policy) -> Iterator[Verdict]:
+    pairs = (part.partition("=") for part in text.split(",") if part.strip())
+    selected = {key.strip(): value.lstrip("=").strip() for key, _, value in pairs}
+    for need in needs:
+        if need.key in selected and not need.admits(selected[need.key]):
+            yield warn(
+                f"namespace {name}: annotation {NODE_SELECTOR} selects {need.key}={selected[need.key]}, and policy "
+                f'"{policy.name}" needs {need}',
+                "with PodNodeSelector, no node is left for pods that gpuwarden rewrites there: they are denied",
+                f"remove {need.key} from the annotation, or label the namespace with another policy",
+            )
