@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from webhook.application.configuration import Configuration
+from webhook.application.misfits import misfit, what
 from webhook.application.workloads import Workload, workload_of
 from webhook.engine.decision import UNTOUCHED, Decision, decide
 from webhook.engine.findings import Finding
@@ -16,10 +17,10 @@ from webhook.engine.policy import Policy
 
 
 class UnreadablePodError(Exception):
-    """An object's pod can't be read; ``field`` is the path of what is wrong in it."""
+    """An object's pod can't be read; ``field`` is the path, within the object, of what is wrong in it."""
 
     def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field}: {message}")
+        super().__init__(f"{field}: {message}" if field else message)
         self.field = field
 
 
@@ -108,9 +109,13 @@ def pod_of(workload: Workload, manifest: Mapping[str, Any]) -> Pod | None:
     Raises:
         UnreadablePodError: what stands there is no pod.
     """
+    for number, step in enumerate(workload.steps[:-1], start=1):
+        above = Workload(workload.kind, workload.groups, workload.steps[:number]).pod(manifest)
+        if above is not None and not isinstance(above, Mapping):
+            raise UnreadablePodError(".".join(workload.steps[:number]), f"must be a map, not {what(above)}; write a map")
+    pod = workload.pod(manifest)
     try:
-        return msgspec.convert(workload.pod(manifest), Pod | None)
+        return msgspec.convert(pod, Pod | None)
     except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at `$")
-        path = where.rstrip("`").lstrip(".")
-        raise UnreadablePodError(workload.field(path) if path else ".".join(workload.steps), what) from error
+        found = misfit(pod, error)
+        raise UnreadablePodError(".".join(filter(None, (*workload.steps, found.field))), found.message) from error

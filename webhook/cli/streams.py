@@ -15,16 +15,13 @@ EXIT_PIPE = 128 + 13
 class _Descriptor(io.FileIO):
     """A descriptor that is written to; it remembers the first failure, and a quiet one raises none."""
 
-    def __init__(self, number: int, *, quiet: bool, failure: OSError | None = None) -> None:
+    def __init__(self, number: int, *, quiet: bool) -> None:
         super().__init__(number, "wb", closefd=False)
         self._quiet = quiet
-        self._broken = failure
         self.failure: OSError | None = None
 
     def write(self, data: Any) -> int:
         try:
-            if self._broken:
-                raise self._broken
             return super().write(data) or 0
         except OSError as error:
             self.failure = self.failure or error
@@ -61,8 +58,9 @@ def guarded(command: Callable[[], None]) -> None:
 def _open(stream: TextIO | None, *, quiet: bool) -> _Descriptor:
     if stream is not None:
         return _Descriptor(stream.fileno(), quiet=quiet)
-    # It was closed before the start (">&-"). Something must hold its number, or the next file to be opened would get it.
-    return _Descriptor(os.open(os.devnull, os.O_WRONLY), quiet=quiet, failure=OSError(errno.EBADF, "it is closed"))
+    # Closed before the start (">&-"). Something must hold its number, or the next file to be opened would get it; to write to
+    # what is open for reading fails as it would to a closed descriptor (EBADF).
+    return _Descriptor(os.open(os.devnull, os.O_RDONLY), quiet=quiet)
 
 
 def _text(descriptor: _Descriptor, like: TextIO | None) -> TextIO:
@@ -88,7 +86,7 @@ def _lost(out: _Descriptor) -> int:
     failure = out.failure
     if failure is None or failure.errno == errno.EPIPE:
         return EXIT_PIPE
-    reason = (failure.strerror or str(failure)).lower()
-    sys.stderr.write(f"error: standard output can't be written: {reason}; what was written of the report is not complete\n")
+    reason = "it is closed" if failure.errno == errno.EBADF else (failure.strerror or str(failure)).lower()
+    sys.stderr.write(f"error: standard output can't be written: {reason}; what was printed is not complete\n")
     sys.stderr.flush()
     return EXIT_UNWRITTEN

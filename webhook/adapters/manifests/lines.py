@@ -1,0 +1,70 @@
+"""The lines on which the fields of a source's objects are written, for messages that name a field."""
+
+import re
+from collections.abc import Iterator
+
+from webhook.adapters.manifests.items import ManifestObject
+from webhook.adapters.manifests.tree.documents import Document, documents
+from webhook.adapters.manifests.tree.nodes import Alias, Mapping, Node, Sequence, is_merge
+from webhook.adapters.manifests.tree.values import key_text
+
+_STEP = re.compile(r"\.?([^.\[\]]+)|\[([^\]]*)\]")
+
+
+class Lines:
+    """The lines of one source. A document is parsed again when a line in it is asked for, and kept until the next one is."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._documents: list[Document] = []
+        self._parsed: tuple[int, Node | None] = -1, None
+
+    def of_field(self, item: ManifestObject, path: str) -> int:
+        """The line of a field, or where that is not written down, of the nearest one around it.
+
+        Args:
+            item: an object of this source.
+            path: from the object, as Kubernetes writes field paths: ``spec.containers[0].resources.limits[nvidia.com/gpu]``.
+        """
+        return self._line(item, [key or bracketed for key, bracketed in _STEP.findall(path)])
+
+    def of_pointer(self, item: ManifestObject, pointer: str) -> int:
+        """The same for a JSON pointer (RFC 6901) from the object."""
+        return self._line(item, _steps(pointer))
+
+    def _line(self, item: ManifestObject, steps: list[str]) -> int:
+        node: Node | None = self._root(item.document)
+        for step in _steps(item.pointer):
+            node = next((value for key, _, value in _members(node) if key == step), None)
+        line = item.line
+        for step in steps:
+            found = next(((at, value) for key, at, value in _members(node) if key == step), None)
+            if found is None:
+                break
+            line, node = found[0].line, found[1]
+        return line
+
+    def _root(self, document: int) -> Node | None:
+        if self._parsed[0] != document:
+            self._documents = self._documents or list(documents(self._text))
+            self._parsed = document, self._documents[document].parse()
+        return self._parsed[1]
+
+
+def _steps(pointer: str) -> list[str]:
+    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+
+
+def _members(node: Node | None) -> Iterator[tuple[str, Node, Node]]:
+    """What is below a node, those that count first: its key or index, the node that shows its place, and its value."""
+    if isinstance(node, Alias):
+        node = node.target
+    if isinstance(node, Sequence):
+        yield from ((str(index), item, item) for index, item in enumerate(node.items))
+    elif isinstance(node, Mapping):
+        entries = list(reversed(node.entries))
+        yield from ((key_text(key), key, value) for key, value in entries if not is_merge(key))
+        for _, brought in (entry for entry in entries if is_merge(entry[0])):
+            sources = brought.items if isinstance(brought, Sequence) else [brought]
+            for source in sources:
+                yield from _members(source)
