@@ -10,8 +10,6 @@ _MESSAGE = re.compile(r"Expected `(?P<expected>[^`]*)`, got `(?P<got>[^`]*)`(?: 
 _STEP = re.compile(r"\.(?P<key>[^.\[]+)|\[(?P<index>\d+)\]|(?P<any>\[\.\.\.\])")
 _WORDS = {"str": "text", "int": "a number", "float": "a number", "bool": "a boolean", "object": "a map", "array": "a list"}
 
-_WANTED = {"int": "a whole number"}
-
 
 class Misfit(NamedTuple):
     """A field that does not fit, its path from the data, and a sentence on it without a subject."""
@@ -73,7 +71,9 @@ def _value(value: Any) -> str:
 
 
 def _wanted(expected: Sequence[str]) -> str:
-    return " or ".join(dict.fromkeys(_WANTED.get(name, _WORDS.get(name, name)) for name in expected if name != "null"))
+    if "int" in expected and "float" not in expected:
+        return "a whole number"
+    return " or ".join(dict.fromkeys(_WORDS.get(name, name) for name in expected if name != "null"))
 
 
 def _remedy(value: Any, expected: Sequence[str]) -> str:

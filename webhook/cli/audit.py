@@ -143,7 +143,7 @@ def _assumptions(texts: list[str], configuration: Configuration) -> tuple[Assump
     try:
         return assumptions.parse(texts, configuration.policies)
     except AssumptionError as error:
-        raise usage_error("\n".join(f"--assume {problem}" for problem in error.problems)) from error
+        raise usage_error(*(f"--assume {problem}" for problem in error.problems)) from error
 
 
 def _names_exist(assumed: Iterable[Assumption], labels: Labels, names: list[str]) -> None:
@@ -151,7 +151,7 @@ def _names_exist(assumed: Iterable[Assumption], labels: Labels, names: list[str]
     unknown = assumptions.unknown_names(assumed, labels)
     if unknown:
         among = " among those that -n names" if names else ""
-        raise usage_error("\n".join(f"--assume {problem}{among}" for problem in unknown))
+        raise usage_error(*(f"--assume {problem}{among}" for problem in unknown))
 
 
 def _cluster(kubeconfig: Path | None, context: str | None) -> PatientApi:
@@ -186,6 +186,7 @@ def _report(
             ProblemLine(source=p.source, line=p.line, message=p.message, fatal=p.fatal) for p in gathered.problems
         ],
         notes=[*gathered.notes, *notes],
+        lines_of=gathered.lines_of,
     )
 
 

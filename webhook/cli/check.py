@@ -7,6 +7,7 @@ import typer
 
 from webhook.adapters.manifests.editing import edit_text
 from webhook.adapters.manifests.items import EditError, ManifestProblem
+from webhook.adapters.manifests.lines import Lines
 from webhook.adapters.reports import diff, junit, model, sarif, table
 from webhook.cli.judging import (
     EXIT_REFUSED,
@@ -19,8 +20,10 @@ from webhook.cli.judging import (
     Paths,
     PolicyOption,
     judge_paths,
+    nothing_found,
     without_collector,
 )
+from webhook.cli.messages import say
 from webhook.engine import summary
 
 
@@ -53,10 +56,12 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     The policy is --policy, or that of the object's namespace: from Namespace objects among the input, from --namespaces,
     or the configuration's default. Templates of workloads are judged as the pods made from them will be.
 
-    Exit codes: 0 nothing refused; 1 something refused (with --strict: or rewritten); 2 wrong usage or unreadable input.
+    Exit codes: 0 nothing refused; 1 something refused (with --strict: or rewritten); 2 wrong usage, input that can't be read
+    or holds no object at all, or output that can't be written.
     """
     judged = judge_paths(paths, policy, namespace, namespaces, config)
-    rows = [_row(found) for source in judged.sources for found in source.objects]
+    judged.problems += nothing_found([(source.source, source.objects) for source in judged.sources], judged.problems)
+    rows = [_row(found, source.lines) for source in judged.sources for found in source.objects]
     problems = [
         model.ProblemLine(source=p.source, line=p.line, message=p.message, fatal=p.fatal) for p in judged.problems
     ]
@@ -79,28 +84,29 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         raise typer.Exit(EXIT_REFUSED)
 
 
-def _row(found: Judged) -> table.Row:
+def _row(found: Judged, lines: Lines) -> table.Row:
     judgement = found.judgement
     asks = summary.asked(judgement.decision)
-    line = model.object_line(found.item.source, found.item.line, judgement, asks)
+    line = model.object_line(found.item.source, found.item.line, judgement, asks, lines.of(found.item))
     return table.Row(line, list(summary.changes(judgement.decision)))
 
 
 def _show_diffs(judged: JudgedInput) -> None:
     """The diffs on standard output; what is refused or can't be read on standard error, so that the output stays a patch."""
-    target, errors = table.console(), table.console(stderr=True)
+    target = table.console()
     for source in judged.sources:
         edits = source.edits()
         if edits:
             try:
-                diff.show(target, source.source.name, source.source.text, edit_text(source.source.text, edits))
+                edited = edit_text(source.source.text, edits)
+                if not diff.show(target, source.source.name, source.source.text, edited):
+                    message = "the diff shows unsafe characters as escapes, and does not apply; use gpuwarden rewrite"
+                    judged.problems.append(ManifestProblem(source.source.name, None, message, fatal=False))
             except EditError as error:
                 judged.problems.append(ManifestProblem(source.source.name, None, str(error)))
         for found in source.objects:
             for finding in found.judgement.findings:
-                errors.print(
-                    f"{found.item.source}:{found.item.line}: {finding.severity.value}: {finding.message}", markup=False
-                )
+                line = source.lines.of_field(found.item, finding.path)
+                say(f"{found.item.source}:{line}: {finding.severity.value}: {finding.message}")
     for problem in judged.problems:
-        where = problem.source if problem.line is None else f"{problem.source}:{problem.line}"
-        errors.print(f"{where}: not read: {problem.message}", markup=False)
+        say(str(problem))

@@ -18,7 +18,7 @@ from webhook.adapters.reports import table
 from webhook.adapters.reports.progress import ProgressBar
 from webhook.application.diagnosis.diagnose import diagnose
 from webhook.application.diagnosis.results import Status
-from webhook.cli.cluster_options import ContextOption, KubeconfigOption
+from webhook.cli.cluster_options import NAMESPACE, ContextOption, KubeconfigOption
 from webhook.cli.doctor_facts import gather
 from webhook.cli.judging import load_configuration, usage_error
 
@@ -35,7 +35,7 @@ class Output(StrEnum):
 def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     namespace: Annotated[
         str, typer.Option("--namespace", "-n", help="Namespace that gpuwarden is installed in.")
-    ] = "gpuwarden-system",
+    ] = NAMESPACE,
     name: Annotated[
         str, typer.Option(help="Name of the Deployment, the webhook configurations and the ConfigMap.")
     ] = "gpuwarden",

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,12 +13,15 @@ import typer
 
 from webhook.adapters import namespace_file
 from webhook.adapters.configuration import file as configuration_file
+from webhook.adapters.file_errors import why
 from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
+from webhook.adapters.manifests.lines import Lines
 from webhook.adapters.manifests.reading import read_text
 from webhook.adapters.manifests.sources import Source, open_sources
 from webhook.adapters.namespace_file import NamespaceFileError
 from webhook.application.checking import Checker, Judgement, UnreadablePodError
 from webhook.application.configuration import Configuration
+from webhook.cli.messages import say
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import Policy
 
@@ -52,12 +56,17 @@ class Judged:
     judgement: Judgement
 
 
-@dataclass(slots=True)
+@dataclass
 class JudgedSource:
     """One source with its objects, in order."""
 
     source: Source
     objects: list[Judged] = field(default_factory=list)
+
+    @cached_property
+    def lines(self) -> Lines:
+        """Where the fields of its objects are."""
+        return Lines(self.source.text)
 
     def edits(self) -> dict[tuple[int, str], Sequence[dict[str, Any]]]:
         """The operations of every object that is rewritten, by its place in the source."""
@@ -129,14 +138,14 @@ def judge_paths(
             try:
                 into.objects.append(Judged(item, checker.judge(item.object)))
             except UnreadablePodError as error:
-                judged.problems.append(ManifestProblem(item.source, item.line, str(error)))
+                judged.problems.append(ManifestProblem(item.source, into.lines.of_field(item, error.field), str(error)))
     return judged
 
 
 def read_paths(paths: Sequence[str]) -> GivenInput:
     """Read everything that paths name; ``-`` is standard input."""
     given = GivenInput()
-    for source in open_sources(paths, sys.stdin.buffer):
+    for source in open_sources(paths, sys.stdin and sys.stdin.buffer):
         if isinstance(source, ManifestProblem):
             given.problems.append(source)
             continue
@@ -150,10 +159,23 @@ def read_paths(paths: Sequence[str]) -> GivenInput:
     return given
 
 
-def usage_error(message: str) -> typer.Exit:
-    """Say what is wrong with how the command was called; the exit to raise."""
-    for line in message.splitlines():
-        typer.echo(f"error: {line}", err=True)
+def nothing_found(
+    sources: Iterable[tuple[Source, Sequence[object]]], problems: Iterable[ManifestProblem]
+) -> list[ManifestProblem]:
+    """That sources hold no object at all, a problem each; none where one does, or where something could not be read.
+
+    A success would say of a mistyped pipe or an empty template that everything in it is right.
+    """
+    found = list(sources)
+    if any(objects for _, objects in found) or any(problem.fatal for problem in problems):
+        return []
+    return [ManifestProblem(source.name, None, "it holds no Kubernetes object: nothing was judged") for source, _ in found]
+
+
+def usage_error(*messages: str) -> typer.Exit:
+    """Say what is wrong with how the command was called, a line each; the exit to raise."""
+    for message in messages:
+        say(f"error: {message}")
     return typer.Exit(EXIT_USAGE)
 
 
@@ -168,9 +190,9 @@ def load_configuration(path: Path | None) -> Configuration:
     try:
         return configuration_file.parse(path.read_text(encoding="utf-8"))
     except configuration_file.ConfigurationError as error:
-        raise usage_error("\n".join(f"{path}: {problem}" for problem in error.problems)) from error
+        raise usage_error(*(f"{path}: {problem}" for problem in error.problems)) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise usage_error(f"--config {path}: {error}") from error
+        raise usage_error(f"--config {path}: {why(path, error)}") from error
 
 
 def _policy(value: str | None, configuration: Configuration) -> Policy | None:
@@ -192,8 +214,10 @@ def load_namespaces(path: Path | None) -> dict[str, NamespaceLabels]:
         return {}
     try:
         return namespace_file.parse(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, NamespaceFileError) as error:
+    except NamespaceFileError as error:
         raise usage_error(f"--namespaces {path}: {error}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise usage_error(f"--namespaces {path}: {why(path, error)}") from error
 
 
 def _namespaces_among(objects: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, NamespaceLabels]]:

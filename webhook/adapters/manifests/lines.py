@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from webhook.adapters.manifests.items import ManifestObject
 from webhook.adapters.manifests.tree.documents import Document, documents
@@ -18,6 +19,10 @@ class Lines:
         self._text = text
         self._documents: list[Document] = []
         self._parsed: tuple[int, Node | None] = -1, None
+
+    def of(self, item: ManifestObject) -> "ObjectLines":
+        """Those of one object of this source."""
+        return ObjectLines(self, item)
 
     def of_field(self, item: ManifestObject, path: str) -> int:
         """The line of a field, or where that is not written down, of the nearest one around it.
@@ -49,6 +54,22 @@ class Lines:
             self._documents = self._documents or list(documents(self._text))
             self._parsed = document, self._documents[document].parse()
         return self._parsed[1]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectLines:
+    """The lines of one object's fields; see ``Lines``."""
+
+    lines: Lines
+    item: ManifestObject
+
+    def of_field(self, path: str) -> int:
+        """The line of a field."""
+        return self.lines.of_field(self.item, path)
+
+    def of_pointer(self, pointer: str) -> int:
+        """The line of what a JSON pointer leads to."""
+        return self.lines.of_pointer(self.item, pointer)
 
 
 def _steps(pointer: str) -> list[str]:

@@ -1,12 +1,12 @@
 """The document of an audit: what ``gpuwarden audit -o json`` prints, and what its other formats are made from."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import Field
 
-from webhook.adapters.reports.model import ObjectLine, Part, ProblemLine, finding_lines
+from webhook.adapters.reports.model import Lines, ObjectLine, Part, ProblemLine, finding_lines, patch_line
 from webhook.application.audit_rows import Row
 from webhook.application.audit_totals import Tally, Totals
 from webhook.application.auditing import Verdict
@@ -137,8 +137,9 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
     seen: dict[str, int],
     problems: Sequence[ProblemLine] = (),
     notes: Iterable[str] = (),
+    lines_of: Callable[[Row], Lines | None] = lambda _row: None,
 ) -> AuditReport:
-    """The document of rows and their totals."""
+    """The document of rows and their totals; ``lines_of`` knows where the fields of a row's object are written, if they are."""
     policies = {row.namespace: row.verdict.policy for row in rows}
     namespaces = [
         NamespaceLine(name=name, policy=policies[name], workloads=_outcomes(tally))
@@ -163,13 +164,13 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
             rules=counted.rules,
             forms=flows,
         ),
-        objects=[_line(row, shared) for row in rows],
+        objects=[_line(row, shared, lines_of(row)) for row in rows],
         problems=list(problems),
         notes=list(notes),
     )
 
 
-def _line(row: Row, shared: dict[Verdict, dict[str, Any]]) -> WorkloadLine:
+def _line(row: Row, shared: dict[Verdict, dict[str, Any]], lines: Lines | None) -> WorkloadLine:
     """A row's line. Built without validation, which would copy what thousands of lines share."""
     verdict = row.verdict
     if verdict not in shared:
@@ -198,8 +199,17 @@ def _line(row: Row, shared: dict[Verdict, dict[str, Any]]) -> WorkloadLine:
             denied=row.running(Outcome.DENIED),
             exempt=sum(number for of_pods, number in row.pods.items() if of_pods.exempt),
         ),
-        **shared[verdict],
+        **shared[verdict] | _placed(verdict, lines),
     )
+
+
+def _placed(verdict: Verdict, lines: Lines | None) -> dict[str, Any]:
+    if lines is None:
+        return {}
+    return {
+        "findings": finding_lines(verdict.findings, lines),
+        "patch_line": patch_line(verdict.operations, lines),
+    }
 
 
 def _outcomes(tally: Tally) -> Outcomes:

@@ -2,14 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from webhook.application.checking import Judgement
 from webhook.engine.decision import Outcome
 from webhook.engine.findings import Finding
+from webhook.engine.patch import Operation
 
 
 class Part(BaseModel):
@@ -18,13 +19,26 @@ class Part(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
 
 
+class Lines(Protocol):
+    """Where the fields of an object are written; the lines of manifests, from 1."""
+
+    def of_field(self, path: str) -> int:
+        """The line of a field, as findings name it."""
+        ...
+
+    def of_pointer(self, pointer: str) -> int:
+        """The line of a JSON pointer, as patches have it."""
+        ...
+
+
 class FindingLine(Part):
-    """One finding; ``path`` is a field of the object."""
+    """One finding; ``path`` is a field of the object, ``line`` where that field is written (nowhere, in a cluster)."""
 
     rule: str
     severity: str
     path: str
     message: str
+    line: int | None = None
 
 
 class ObjectLine(Part):
@@ -41,6 +55,7 @@ class ObjectLine(Part):
     exempt: str | None
     patch: list[dict[str, Any]]
     findings: list[FindingLine]
+    patch_line: int | None = Field(default=None, description="The line of the first field that the patch changes.")
 
 
 class ProblemLine(Part):
@@ -55,6 +70,11 @@ class ProblemLine(Part):
     def where(self) -> str:
         """Its place, for people."""
         return self.source if self.line is None else f"{self.source}:{self.line}"
+
+    @property
+    def label(self) -> str:
+        """What kind of problem it is, for people."""
+        return "not read" if self.fatal else "warning"
 
 
 class Totals(Part):
@@ -80,7 +100,7 @@ class Report(Part):
     totals: Totals
 
 
-def object_line(source: str, line: int, judgement: Judgement, asks: Sequence[str]) -> ObjectLine:
+def object_line(source: str, line: int, judgement: Judgement, asks: Sequence[str], lines: Lines | None) -> ObjectLine:
     """One object's line."""
     return ObjectLine(
         source=source,
@@ -93,13 +113,31 @@ def object_line(source: str, line: int, judgement: Judgement, asks: Sequence[str
         decision=judgement.decision.outcome.value,
         exempt=judgement.exempt,
         patch=list(judgement.operations),
-        findings=finding_lines(judgement.findings),
+        findings=finding_lines(judgement.findings, lines),
+        patch_line=patch_line(judgement.operations, lines),
     )
 
 
-def finding_lines(findings: Iterable[Finding]) -> list[FindingLine]:
+def finding_lines(findings: Iterable[Finding], lines: Lines | None = None) -> list[FindingLine]:
     """Findings as lines."""
-    return [FindingLine(rule=f.rule.value, severity=f.severity.value, path=f.path, message=f.message) for f in findings]
+    return [
+        FindingLine(
+            rule=f.rule.value,
+            severity=f.severity.value,
+            path=f.path,
+            message=f.message,
+            line=lines.of_field(f.path) if lines else None,
+        )
+        for f in findings
+    ]
+
+
+def patch_line(operations: Sequence[Operation], lines: Lines | None) -> int | None:
+    """The line of the first field that a patch changes."""
+    if not operations or lines is None:
+        return None
+    first = operations[0]
+    return lines.of_pointer(first.get("from", first["path"]))
 
 
 def report(objects: list[ObjectLine], problems: list[ProblemLine]) -> Report:
