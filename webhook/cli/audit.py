@@ -12,7 +12,7 @@ import typer
 
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.connect import connect
-from webhook.adapters.kubernetes.errors import ConfigurationError
+from webhook.adapters.kubernetes.errors import ConfigurationError, NoClusterError
 from webhook.adapters.kubernetes.patient import PatientApi
 from webhook.adapters.kubernetes.policyreports import ReportStore
 from webhook.adapters.kubernetes.workloads import ClusterReader
@@ -51,6 +51,7 @@ class Output(StrEnum):
 
 
 def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
+    ctx: typer.Context,
     paths: Annotated[
         list[str] | None,
         typer.Argument(
@@ -103,8 +104,9 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     judged by their namespaces' policies, or by those that --assume names. A controller is one line: what becomes of its
     next pod, and how many of its running pods would become what.
 
-    Exit codes: 0 nothing refused; 1 something refused (with --strict: or rewritten); 2 wrong usage, unreadable input, or
-    a cluster that can't be read. With --write-reports what is refused stands in the reports: 0 they are written; 2 not.
+    Exit codes: 0 nothing refused; 1 something refused (with --strict: or rewritten); 2 wrong usage, a cluster or input that
+    can't be read, files without any object, or output that can't be written. With --write-reports what is refused stands in
+    the reports: 0 they are written; 2 not.
     """
     now = datetime.now(UTC)
     configuration = load_configuration(config)
@@ -112,6 +114,9 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     assumed = _assumptions(assume or [], configuration)
     if write and (paths or assumed):
         raise usage_error("--write-reports tells of the cluster as it is: leave out paths and --assume")
+    beside = [f"--{name}" for name in ("kubeconfig", "context") if _given(ctx, name)]
+    if paths and beside:
+        raise usage_error(f"{' and '.join(beside)}: a cluster is not read where files are named; leave out one or the other")
     if namespaces and not paths:
         raise usage_error("--namespaces goes with files; a cluster has its own")
 
@@ -139,6 +144,12 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         raise typer.Exit(EXIT_REFUSED)
 
 
+def _given(ctx: typer.Context, name: str) -> bool:
+    """Whether an option is on the command line; one from the environment may be meant for other commands."""
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def _assumptions(texts: list[str], configuration: Configuration) -> tuple[Assumption, ...]:
     try:
         return assumptions.parse(texts, configuration.policies)
@@ -157,6 +168,8 @@ def _names_exist(assumed: Iterable[Assumption], labels: Labels, names: list[str]
 def _cluster(kubeconfig: Path | None, context: str | None) -> PatientApi:
     try:
         return PatientApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
+    except NoClusterError as error:
+        raise usage_error(f"{error}, or name files to audit") from error
     except ConfigurationError as error:
         raise usage_error(str(error)) from error
 

@@ -11,10 +11,11 @@ from kubernetes.client.rest import RESTClientObject
 from kubernetes.config import ConfigException, load_kube_config
 from kubernetes.config.incluster_config import InClusterConfigLoader
 
-from webhook.adapters.kubernetes.errors import ConfigurationError
+from webhook.adapters.kubernetes.errors import ConfigurationError, NoClusterError
 from webhook.adapters.kubernetes.kubeconfig import Choice, choose, find_files
 from webhook.adapters.kubernetes.transport import Login
 
+_INSTALL = "; install it where PATH finds it, or run it by hand to see what it says"
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -47,9 +48,9 @@ class Cluster:
             # Asked for a context, kubectl doesn't fall back on the pod's own account either.
             raise ConfigurationError(f'--context "{self.context}": there is no kubeconfig; {self._looked()}')
         if "KUBERNETES_SERVICE_HOST" not in self.environ:
-            raise ConfigurationError(
+            raise NoClusterError(
                 f"no cluster: {self._looked()}, and this is not a pod (KUBERNETES_SERVICE_HOST is not set); "
-                "pass --kubeconfig, or --namespaces FILE to do without a cluster"
+                "name a kubeconfig with --kubeconfig"
             )
         return _login(_from_pod(self.environ, self.service_account))
 
@@ -77,7 +78,8 @@ def _from_kubeconfig(choice: Choice) -> Configuration:
     if choice.exec_command and "BearerToken" not in configuration.api_key and configuration.cert_file is None:
         # The client logs a plugin's failure and goes on as nobody.
         reason = "; ".join(said) or "it gave neither a token nor a certificate"
-        raise ConfigurationError(f'{where}: the login program "{choice.exec_command}" failed: {reason}')
+        advice = f"; the kubeconfig says how to install it: {choice.exec_hint}" if choice.exec_hint else _INSTALL
+        raise ConfigurationError(f'{where}: the login program "{choice.exec_command}" failed: {reason}{advice}')
     return configuration
 
 
