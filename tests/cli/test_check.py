@@ -130,7 +130,7 @@ class TestJson:
         assert [line["name"] for line in found["objects"]] == ["web"]
         broken, wrong = found["problems"]
         assert (broken["source"].endswith("a.yaml"), broken["line"]) == (True, 2)
-        assert wrong["line"] == 1
+        assert wrong["line"] == 3
         assert "spec.template.spec.containers" in wrong["message"]
 
 

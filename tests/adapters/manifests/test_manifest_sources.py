@@ -143,10 +143,10 @@ def test_links_in_a_circle_are_told(tmp_path: Path) -> None:
 def test_a_file_or_folder_without_permission_is_told(tmp_path: Path) -> None:
     path = write(tmp_path / "x" / "a.yaml")
     path.chmod(0)
-    assert message(path) == "the file cannot be read: permission denied"
+    assert message(path) == "the file cannot be read: permission denied; it must be readable by this user"
     path.parent.chmod(0)
     try:
-        assert message(path.parent) == "the folder cannot be read: permission denied"
+        assert message(path.parent) == "the folder cannot be read: permission denied; it must be readable by this user"
     finally:
         path.parent.chmod(0o700)
 
@@ -158,9 +158,9 @@ def test_what_the_system_refuses_is_told_in_words(tmp_path: Path, monkeypatch: p
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "open", refuse)
-    assert message(path) == "the file cannot be read: permission denied"
+    assert message(path) == "the file cannot be read: permission denied; it must be readable by this user"
     monkeypatch.setattr(os, "scandir", refuse)
-    assert message(tmp_path) == "the folder cannot be read: permission denied"
+    assert message(tmp_path) == "the folder cannot be read: permission denied; it must be readable by this user"
 
 
 def test_a_name_that_no_system_takes_is_told() -> None:

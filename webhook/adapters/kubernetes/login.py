@@ -1,6 +1,8 @@
 """Who we are to which API server: the official client's configuration, from a kubeconfig or from inside a pod."""
 
 import logging
+import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +17,6 @@ from webhook.adapters.kubernetes.errors import ConfigurationError, NoClusterErro
 from webhook.adapters.kubernetes.kubeconfig import Choice, choose, find_files
 from webhook.adapters.kubernetes.transport import Login
 
-_INSTALL = "; install it where PATH finds it, or run it by hand to see what it says"
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -77,10 +78,17 @@ def _from_kubeconfig(choice: Choice) -> Configuration:
             raise ConfigurationError(f"{where}: {error}") from error
     if choice.exec_command and "BearerToken" not in configuration.api_key and configuration.cert_file is None:
         # The client logs a plugin's failure and goes on as nobody.
-        reason = "; ".join(said) or "it gave neither a token nor a certificate"
-        advice = f"; the kubeconfig says how to install it: {choice.exec_hint}" if choice.exec_hint else _INSTALL
-        raise ConfigurationError(f'{where}: the login program "{choice.exec_command}" failed: {reason}{advice}')
+        raise ConfigurationError(f'{where}: the login program "{choice.exec_command}" {_why_no_login(choice, said)}')
     return configuration
+
+
+def _why_no_login(choice: Choice, said: list[str]) -> str:
+    command = choice.exec_command or ""
+    beside_the_file = os.sep in command and not Path(command).is_absolute()  # relative to the kubeconfig
+    if not beside_the_file and shutil.which(command) is None:
+        return f"is not installed, or not on PATH; {choice.exec_hint or 'install it, or correct exec.command of the user'}"
+    reason = "; ".join(said) or "it gave neither a token nor a certificate"
+    return f"failed: {reason}; run it by hand to see what it needs"
 
 
 def _from_pod(environ: Mapping[str, str], service_account: Path) -> Configuration:

@@ -12,9 +12,10 @@ from webhook.adapters.manifests.tree.nodes import Node, Scalar, walk
 
 BYTE_ORDER_MARK = "\ufeff"
 # No scalar of any style may hold such a line (YAML 1.2, "c-forbidden"), so cutting there is always safe.
-_MARKER = re.compile(r"^\ufeff?(?:(---)|\.\.\.)(?=[ \t\r\n]|\Z)", re.MULTILINE)
+_MARKER = re.compile(r"^\ufeff?(?:(---)(?=[ \t\r\n#]|\Z)|\.\.\.(?=[ \t\r\n]|\Z))", re.MULTILINE)
 # "---" with text right behind it. YAML reads it as part of a plain text, and merges two objects into one.
-_GLUED = re.compile(r"^---(?![ \t\r\n]|\Z)(.*)", re.MULTILINE)
+_GLUED = re.compile(r"^---(?![ \t\r\n#]|\Z).*", re.MULTILINE)
+_COMMENT_BEHIND = re.compile(r"---(?=#)")  # which kubectl takes for a marker and a comment, and YAML for text
 # A byte order mark behind the marker's line: that of a file which was joined to others ("cat a.yaml b.yaml").
 _JOINED = re.compile(r"---[ \t]*(?:#.*)?\r?\n(?:[ \t]*(?:#.*)?\r?\n)*\ufeff")
 _DIRECTIVES = re.compile(r"\ufeff?(?:[ \t]*(?:#.*)?\r?\n)*(?:%.*\n(?:[ \t]*(?:#.*)?\r?\n)*)+")
@@ -57,7 +58,8 @@ class Document:
                 f'"{glued[0].rstrip()[:_QUOTED]}" begins with --- and is no document separator, which kubectl rejects: '
                 "put a line break behind ---, or indent the line",
             )
-        return parse_yaml(_JOINED.sub(_blanked, self.text, count=1), self.line)
+        readable = _COMMENT_BEHIND.sub("   ", self.text, count=1) if self.text.startswith("---#") else self.text
+        return parse_yaml(_JOINED.sub(_blanked, readable, count=1), self.line)
 
 
 def _blanked(match: re.Match[str]) -> str:
