@@ -26,7 +26,9 @@ def why(path: str | os.PathLike[str], error: OSError | ValueError) -> str:
         error: what Python raised: of the file system, or ``ValueError`` for a name with a NUL or a text that is not UTF-8.
     """
     if isinstance(error, UnicodeDecodeError):
-        return f"it is not UTF-8 text (byte 0x{error.object[error.start]:02x} at offset {error.start}); save it as UTF-8"
+        return (
+            f"it is not UTF-8 text (byte 0x{error.object[error.start]:02x} at offset {error.start}); save it as UTF-8"
+        )
     number = error.errno if isinstance(error, OSError) else None
     if number == errno.ENOENT and os.path.islink(path):  # noqa: PTH114 - a path may hold any bytes
         return f"it is a link to {shown(os.readlink(path))}, which does not exist"  # noqa: PTH115 - as text

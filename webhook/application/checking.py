@@ -1,7 +1,7 @@
 """Checking: what admission would make of objects in manifests, where there is neither a cluster nor a review."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -12,8 +12,10 @@ from webhook.engine.decision import UNTOUCHED, Decision, decide
 from webhook.engine.findings import Finding
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import Operation, patch
-from webhook.engine.pods import Pod
+from webhook.engine.pods import Metadata, Pod
 from webhook.engine.policy import Policy
+
+T = TypeVar("T")
 
 
 class UnreadablePodError(Exception):
@@ -107,15 +109,23 @@ def pod_of(workload: Workload, manifest: Mapping[str, Any]) -> Pod | None:
     """The pod, or template of one, in an object; ``None`` where it has none.
 
     Raises:
-        UnreadablePodError: what stands there is no pod.
+        UnreadablePodError: what is there is not a pod, or the object's own name, namespace or annotations are not text.
     """
-    for number, step in enumerate(workload.steps[:-1], start=1):
-        above = Workload(workload.kind, workload.groups, workload.steps[:number]).pod(manifest)
+    above: Any = manifest
+    for number, step in enumerate(workload.steps):
         if above is not None and not isinstance(above, Mapping):
-            raise UnreadablePodError(".".join(workload.steps[:number]), f"must be a map, not {what(above)}; write a map")
-    pod = workload.pod(manifest)
+            raise UnreadablePodError(
+                ".".join(workload.steps[:number]), f"must be a map, not {what(above)}; write a map"
+            )
+        above = above.get(step) if above else None
+    if workload.steps:
+        _converted(manifest.get("metadata"), Metadata, ("metadata",))
+    return _converted(workload.pod(manifest), Pod, workload.steps)
+
+
+def _converted(data: Any, kind: type[T], steps: tuple[str, ...]) -> T | None:
     try:
-        return msgspec.convert(pod, Pod | None)
+        return msgspec.convert(data, kind | None)
     except msgspec.ValidationError as error:
-        found = misfit(pod, error)
-        raise UnreadablePodError(".".join(filter(None, (*workload.steps, found.field))), found.message) from error
+        found = misfit(data, error)
+        raise UnreadablePodError(".".join(filter(None, (*steps, found.field))), found.message) from error

@@ -8,7 +8,14 @@ import msgspec
 
 _MESSAGE = re.compile(r"Expected `(?P<expected>[^`]*)`, got `(?P<got>[^`]*)`(?: - at `\$(?P<path>.*)`)?", re.DOTALL)
 _STEP = re.compile(r"\.(?P<key>[^.\[]+)|\[(?P<index>\d+)\]|(?P<any>\[\.\.\.\])")
-_WORDS = {"str": "text", "int": "a number", "float": "a number", "bool": "a boolean", "object": "a map", "array": "a list"}
+_WORDS = {
+    "str": "text",
+    "int": "a number",
+    "float": "a number",
+    "bool": "a boolean",
+    "object": "a map",
+    "array": "a list",
+}
 
 
 class Misfit(NamedTuple):
@@ -28,7 +35,7 @@ def misfit(data: Any, error: msgspec.ValidationError) -> Misfit:
     match = _MESSAGE.fullmatch(str(error))
     if match is None:
         return Misfit("", str(error))
-    got, expected = match["got"], match["expected"].split(" | ")
+    got, expected = match["got"], [name for name in match["expected"].split(" | ") if name != "null"]
     path = list(_STEP.finditer(match["path"] or ""))
     field, value = next(_places(data, path, "", got), ("", data))
     return Misfit(field, f"must be {_wanted(expected)}, not {_value(value)}; {_remedy(value, expected)}")
@@ -73,7 +80,7 @@ def _value(value: Any) -> str:
 def _wanted(expected: Sequence[str]) -> str:
     if "int" in expected and "float" not in expected:
         return "a whole number"
-    return " or ".join(dict.fromkeys(_WORDS.get(name, name) for name in expected if name != "null"))
+    return " or ".join(dict.fromkeys(_WORDS.get(name, name) for name in expected))
 
 
 def _remedy(value: Any, expected: Sequence[str]) -> str:

@@ -112,13 +112,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     configuration = load_configuration(config)
     names = list(dict.fromkeys(namespace or []))
     assumed = _assumptions(assume or [], configuration)
-    if write and (paths or assumed):
-        raise usage_error("--write-reports tells of the cluster as it is: leave out paths and --assume")
-    beside = [f"--{name}" for name in ("kubeconfig", "context") if _given(ctx, name)]
-    if paths and beside:
-        raise usage_error(f"{' and '.join(beside)}: a cluster is not read where files are named; leave out one or the other")
-    if namespaces and not paths:
-        raise usage_error("--namespaces goes with files; a cluster has its own")
+    _refuse_what_does_not_go_together(ctx, files=bool(paths), namespaces=namespaces, write=write, assumed=bool(assumed))
 
     def auditor(labels: Labels) -> Auditor:
         if not paths:
@@ -142,6 +136,20 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     refused = report.totals.workloads.denied or (strict and report.totals.workloads.rewritten)
     if refused and not write:
         raise typer.Exit(EXIT_REFUSED)
+
+
+def _refuse_what_does_not_go_together(
+    ctx: typer.Context, *, files: bool, namespaces: Path | None, write: bool, assumed: bool
+) -> None:
+    if write and (files or assumed):
+        raise usage_error("--write-reports tells of the cluster as it is: leave out paths and --assume")
+    beside = [f"--{name}" for name in ("kubeconfig", "context") if _given(ctx, name)]
+    if files and beside:
+        raise usage_error(
+            f"{' and '.join(beside)}: no cluster is read where files are named; leave out one or the other"
+        )
+    if namespaces and not files:
+        raise usage_error("--namespaces goes with files; a cluster has its own")
 
 
 def _given(ctx: typer.Context, name: str) -> bool:

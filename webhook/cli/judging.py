@@ -169,7 +169,9 @@ def nothing_found(
     found = list(sources)
     if any(objects for _, objects in found) or any(problem.fatal for problem in problems):
         return []
-    return [ManifestProblem(source.name, None, "it holds no Kubernetes object: nothing was judged") for source, _ in found]
+    return [
+        ManifestProblem(source.name, None, "it holds no Kubernetes object: nothing was judged") for source, _ in found
+    ]
 
 
 def usage_error(*messages: str) -> typer.Exit:

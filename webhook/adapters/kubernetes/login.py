@@ -86,7 +86,9 @@ def _why_no_login(choice: Choice, said: list[str]) -> str:
     command = choice.exec_command or ""
     beside_the_file = os.sep in command and not Path(command).is_absolute()  # relative to the kubeconfig
     if not beside_the_file and shutil.which(command) is None:
-        return f"is not installed, or not on PATH; {choice.exec_hint or 'install it, or correct exec.command of the user'}"
+        return (
+            f"is not installed, or not on PATH; {choice.exec_hint or 'install it, or correct exec.command of the user'}"
+        )
     reason = "; ".join(said) or "it gave neither a token nor a certificate"
     return f"failed: {reason}; run it by hand to see what it needs"
 

@@ -84,6 +84,7 @@ def _rejected(document: Document, source: str, root: Node) -> Iterator[ManifestP
 
 
 def _no_json(document: Document) -> str:
+    fault = "invalid JSON"
     try:
         parse_json(document.text, document.line)
     except UnreadableError as error:
@@ -111,12 +112,20 @@ def _flattened(
         fault = "has no kind" if kind in (None, "") else f"has a kind that is {what(kind)}"
         yield ManifestProblem(source, node.line, f"{place} {fault}: not a Kubernetes object")
         return
+    version = data.get("apiVersion")
+    if version is not None and not isinstance(version, str):
+        yield ManifestProblem(
+            source, node.line, f"{place} has an apiVersion that is {what(version)}: write text, or quote it"
+        )
+        return
     items = data.get("items", _MISSING)
     if items is None:
         items = []
     if kind == "List" and not isinstance(items, list):
         fault = "has no items" if items is _MISSING else f"has items that are {what(items)}"
-        yield ManifestProblem(source, node.line, f"{place} is a List and {fault}: write its objects as a list under items")
+        yield ManifestProblem(
+            source, node.line, f"{place} is a List and {fault}: write its objects as a list under items"
+        )
         return
     if not kind.endswith("List") or not isinstance(items, list):
         yield ManifestObject(source, _first_key(node).line, data, document.index, pointer)

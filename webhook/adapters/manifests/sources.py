@@ -88,7 +88,9 @@ def _file(path: str, *, named: bool) -> Source | ManifestProblem:
 
 def _stream(stdin: BinaryIO | TextIO | None) -> Source | ManifestProblem:
     if stdin is None:
-        return ManifestProblem(STANDARD_INPUT, None, "standard input is closed: pipe manifests into gpuwarden, or name files")
+        return ManifestProblem(
+            STANDARD_INPUT, None, "standard input is closed: pipe manifests into gpuwarden, or name files"
+        )
     try:
         content = stdin.read(LARGEST + 1)
     except (OSError, ValueError) as error:

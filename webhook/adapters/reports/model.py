@@ -137,7 +137,7 @@ def patch_line(operations: Sequence[Operation], lines: Lines | None) -> int | No
     if not operations or lines is None:
         return None
     first = operations[0]
-    return lines.of_pointer(first.get("from", first["path"]))
+    return lines.of_pointer(first["from"] if "from" in first else first["path"])
 
 
 def report(objects: list[ObjectLine], problems: list[ProblemLine]) -> Report:

@@ -139,7 +139,9 @@ def _in_words(text: str, error: yaml.MarkedYAMLError, first_line: int) -> Unread
     here = lines[line]
     problem = str(error.problem or "cannot be parsed")
     if "\ufeff" in here:
-        words = "a byte order mark (U+FEFF) is in the middle of the text, as of a file that was joined to others: remove it"
+        words = (
+            "a byte order mark (U+FEFF) is in the middle of the text, as of a file that was joined to others: remove it"
+        )
     elif re.match(r" *\t", here):
         words = "the line is indented with a tab: YAML takes only spaces"
     elif problem == "found character that cannot start any token" and column < len(here):
