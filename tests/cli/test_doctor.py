@@ -235,6 +235,20 @@ def test_a_right_that_is_missing_makes_its_checks_unknown_and_is_named(
     assert "is forbidden" in line["seen"]
 
 
+def test_a_cluster_that_lets_nothing_be_checked_is_no_success(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.forbidden.update(cluster.objects, *(path for path, _, _ in FORBIDDEN))
+    cluster.forbidden.update({"/api/v1/namespaces", REVIEWS, f"{REGISTRATION}/mutatingwebhookconfigurations/gpuwarden"})
+    cluster.forbidden.add(f"{REGISTRATION}/validatingwebhookconfigurations/gpuwarden")
+    for options in ((), ("--strict",)):
+        result = run(cluster, *options, folder=tmp_path)
+        assert result.exit_code == 2
+        assert result.stderr == (
+            "error: nothing could be checked: run it as a user who has the rights that are named above\n"
+        )
+        assert " 0 ok" not in result.stdout
+        assert "not checked" in result.stdout.splitlines()[-1]
+
+
 def test_an_answer_that_is_none_makes_a_check_unknown(cluster: Cluster, tmp_path: Path) -> None:
     cluster.store("/api/v1/nodes", {"items": [{"metadata": {"labels": {"a": 1}}}]})
     code, document = report(cluster, folder=tmp_path)

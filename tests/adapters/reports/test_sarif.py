@@ -91,6 +91,16 @@ def test_a_refusal_is_an_error_at_its_line() -> None:
     assert result["properties"]["field"] == "spec.template.spec.containers[0].resources.limits[nvidia.com/gpu]"
 
 
+def test_a_result_has_the_line_of_its_field_and_a_rewrite_that_of_its_first_change() -> None:
+    (denied,) = in_a_file(a_pod(gpu(2)))
+    (rewritten,) = in_a_file(a_pod(gpu(1)))
+    denied = denied.model_copy(update={"findings": [denied.findings[0].model_copy(update={"line": 14})]})
+    rewritten = rewritten.model_copy(update={"patch_line": 15})
+    results = run_of([denied, rewritten])["results"]
+    places = [result["locations"][0]["physicalLocation"]["region"]["startLine"] for result in results]
+    assert places == [14, 15]
+
+
 def test_every_result_names_the_rule_that_stands_at_its_index() -> None:
     run = run_of(list(reported(many(200, 20)).objects))
     rules = run["tool"]["driver"]["rules"]
