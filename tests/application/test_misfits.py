@@ -43,8 +43,10 @@ def test_what_fits_is_read(kind: str, manifest: dict[str, Any]) -> None:
         (
             "Pod",
             {"spec": {"nodeSelector": {"a": True}}},
-            "spec.nodeSelector[a]: must be text, not the boolean true; quote it (yes, no, on, off, true and false are booleans "
-            "unless they are quoted)",
+            (
+                "spec.nodeSelector[a]: must be text, not the boolean true; quote it (yes, no, on, off, true and false are "
+                "booleans unless they are quoted)"
+            ),
         ),
         ("Pod", {"spec": {"nodeSelector": {"a": None}}}, "spec.nodeSelector[a]: must be text, not empty; write text"),
         ("Pod", {"metadata": {"annotations": {"a": 8}}}, f"metadata.annotations[a]: {QUOTE_IT}"),
@@ -63,8 +65,10 @@ def test_what_fits_is_read(kind: str, manifest: dict[str, Any]) -> None:
         (
             "Pod",
             {"spec": {"containers": [{"resources": {"limits": {"cpu": 1, "nvidia.com/gpu": True}}}]}},
-            "spec.containers[0].resources.limits[nvidia.com/gpu]: must be a number or text, not the boolean true; "
-            "write a number or text",
+            (
+                "spec.containers[0].resources.limits[nvidia.com/gpu]: must be a number or text, not the boolean true; "
+                "write a number or text"
+            ),
         ),
         ("Deployment", {"spec": ["a"]}, "spec: must be a map, not a list; write a map"),
         ("CronJob", {"spec": {"jobTemplate": 8}}, "spec.jobTemplate: must be a map, not a number; write a map"),

@@ -342,10 +342,11 @@ class TestDiff:
         manifest = {"kind": "Pod", "metadata": {"name": "\u2028"}, "spec": {"containers": [{"name": "a"}]}}
         manifest["spec"]["containers"][0]["resources"] = {"limits": {"nvidia.com/gpu": 1}}  # type: ignore[index]
         path = tmp_path / "pod.json"
-        path.write_text(json.dumps(manifest, indent="\t"))
+        path.write_text(json.dumps(manifest, indent="\t", ensure_ascii=False))
         out = run("check", path, "--policy", "shared", "-o", "diff").out
         assert '-\t\t\t\t\t\t"nvidia.com/gpu": 1' in out.splitlines()
-        assert out.count("No newline at end of file") == 2
+        assert r"\u2028" in out
+        assert "No newline" not in out, "a separator of Unicode ends no line"
 
     def test_keeps_long_lines_whole(self) -> None:
         long = deployment().replace("registry.example/main:1", "registry.example/" + "x" * 400)
