@@ -219,7 +219,11 @@ def test_an_item_that_is_no_object_leaves_the_others_alone() -> None:
     assert [(item.line, getattr(item, "message", "")) for item in found] == [
         (3, ""),
         (4, "the item at /items/1 is a number, not a map with apiVersion and kind"),
-        (5, "the item at /items/2 has no kind: not a Kubernetes object"),
+        (
+            5,
+            "the item at /items/2 has no kind: not a Kubernetes object; leave it out, or render what it belongs to first "
+            "(helm template, kubectl kustomize)",
+        ),
         (6, "the item at /items/3 is empty, not a map with apiVersion and kind: remove it"),
         (7, ""),
     ]

@@ -40,10 +40,11 @@ class Lines:
     def _line(self, item: ManifestObject, steps: list[str]) -> int:
         node: Node | None = self._root(item.document)
         for step in _steps(item.pointer):
-            node = next((value for key, _, value in _members(node) if key == step), None)
+            found = _member(node, step)
+            node = found[1] if found else None
         line = item.line
         for step in steps:
-            found = next(((at, value) for key, at, value in _members(node) if key == step), None)
+            found = _member(node, step)
             if found is None:
                 break
             line, node = found[0].line, found[1]
@@ -76,16 +77,21 @@ def _steps(pointer: str) -> list[str]:
     return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
 
 
-def _members(node: Node | None) -> Iterator[tuple[str, Node, Node]]:
-    """What is below a node, those that count first: its key or index, the node that shows its place, and its value."""
+def _member(node: Node | None, step: str) -> tuple[Node, Node] | None:
+    """What a key or an index leads to: the node that shows the place, and the value; of equal keys the one that counts."""
     if isinstance(node, Alias):
         node = node.target
     if isinstance(node, Sequence):
-        yield from ((str(index), item, item) for index, item in enumerate(node.items))
-    elif isinstance(node, Mapping):
-        entries = list(reversed(node.entries))
-        yield from ((key_text(key), key, value) for key, value in entries if not is_merge(key))
-        for _, brought in (entry for entry in entries if is_merge(entry[0])):
-            sources = brought.items if isinstance(brought, Sequence) else [brought]
-            for source in sources:
-                yield from _members(source)
+        index = int(step) if step.isdecimal() else len(node.items)
+        return (node.items[index], node.items[index]) if index < len(node.items) else None
+    if not isinstance(node, Mapping):
+        return None
+    own = ((key, value) for key, value in reversed(node.entries) if not is_merge(key) and key_text(key) == step)
+    return next(own, None) or next(filter(None, (_member(one, step) for one in _merged(node))), None)
+
+
+def _merged(node: Mapping) -> Iterator[Node]:
+    """The maps that a map is filled from, those that count first."""
+    for key, value in reversed(node.entries):
+        if is_merge(key):
+            yield from value.items if isinstance(value, Sequence) else [value]

@@ -13,6 +13,7 @@ from webhook.adapters.manifests.tree.values import Repeated, data_of
 from webhook.application.misfits import what
 
 _MISSING = object()
+_RENDER = "; leave it out, or render what it belongs to first (helm template, kubectl kustomize)"
 _MARKED = re.compile(r"(?:[ \t]*(?:[#%].*)?\r?\n)*---")
 
 
@@ -110,7 +111,7 @@ def _flattened(
     kind = data.get("kind")
     if not isinstance(kind, str) or not kind:
         fault = "has no kind" if kind in (None, "") else f"has a kind that is {what(kind)}"
-        yield ManifestProblem(source, node.line, f"{place} {fault}: not a Kubernetes object")
+        yield ManifestProblem(source, node.line, f"{place} {fault}: not a Kubernetes object{_RENDER}")
         return
     version = data.get("apiVersion")
     if version is not None and not isinstance(version, str):
