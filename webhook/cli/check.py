@@ -61,7 +61,10 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     """
     judged = judge_paths(paths, policy, namespace, namespaces, config)
     judged.problems += nothing_found([(source.source, source.objects) for source in judged.sources], judged.problems)
-    rows = [_row(found, source.lines) for source in judged.sources for found in source.objects]
+    places = (
+        output is not Output.TABLE
+    )  # which shows the lines of findings only; others cost another look at each document
+    rows = [_row(found, source.lines, places=places) for source in judged.sources for found in source.objects]
     problems = [
         model.ProblemLine(source=p.source, line=p.line, message=p.message, fatal=p.fatal) for p in judged.problems
     ]
@@ -84,10 +87,11 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         raise typer.Exit(EXIT_REFUSED)
 
 
-def _row(found: Judged, lines: Lines) -> table.Row:
+def _row(found: Judged, lines: Lines, *, places: bool) -> table.Row:
     judgement = found.judgement
     asks = summary.asked(judgement.decision)
-    line = model.object_line(found.item.source, found.item.line, judgement, asks, lines.of(found.item))
+    where = lines.of(found.item) if places or judgement.findings else None
+    line = model.object_line(found.item.source, found.item.line, judgement, asks, where)
     return table.Row(line, list(summary.changes(judgement.decision)))
 
 

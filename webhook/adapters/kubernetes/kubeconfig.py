@@ -136,4 +136,4 @@ def _read(file: Path) -> _Kubeconfig:
     except OSError as error:
         raise ConfigurationError(f"{file}: can't be read: {why(file, error)}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file}: is not a kubeconfig: {error}") from error
+        raise ConfigurationError(f"{file}: is not a kubeconfig: {' '.join(str(error).split())}") from error

@@ -13,6 +13,7 @@ from kubernetes.client.rest import RESTClientObject
 from kubernetes.config import ConfigException, load_kube_config
 from kubernetes.config.incluster_config import InClusterConfigLoader
 
+from webhook.adapters.file_errors import why
 from webhook.adapters.kubernetes.errors import ConfigurationError, NoClusterError
 from webhook.adapters.kubernetes.kubeconfig import Choice, choose, find_files
 from webhook.adapters.kubernetes.transport import Login
@@ -73,7 +74,10 @@ def _from_kubeconfig(choice: Choice) -> Configuration:
                 client_configuration=configuration,
                 persist_config=False,  # a server has no business writing to someone's kubeconfig
             )
-        except (ConfigException, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except OSError as error:
+            what = f"{error.filename}: {why(error.filename, error)}" if error.filename else str(error)
+            raise ConfigurationError(f"{where}: {what}") from error
+        except (ConfigException, ValueError, TypeError, KeyError, AttributeError) as error:
             # The loader checks little of what it reads, so that a wrong value may end in any of these.
             raise ConfigurationError(f"{where}: {error}") from error
     if choice.exec_command and "BearerToken" not in configuration.api_key and configuration.cert_file is None:
