@@ -221,8 +221,10 @@ def test_an_item_that_is_no_object_leaves_the_others_alone() -> None:
         (4, "the item at /items/1 is a number, not a map with apiVersion and kind"),
         (
             5,
-            "the item at /items/2 has no kind: not a Kubernetes object; leave it out, or render what it belongs to first "
-            "(helm template, kubectl kustomize)",
+            (
+                "the item at /items/2 has no kind: not a Kubernetes object; leave it out, or render what it belongs to first "
+                "(helm template, kubectl kustomize)"
+            ),
         ),
         (6, "the item at /items/3 is empty, not a map with apiVersion and kind: remove it"),
         (7, ""),
