@@ -36,9 +36,12 @@ kind: Configuration
 policies:
   several: {forms: [mig-1g.5gb, gke-mig-1g.5gb, shared], maxPerContainer: 2, maxPerPod: 3, env: {A: b}, nodeSelector: {pool: gpu}}
   rewriting: {forms: [mps, exclusive], mismatch: rewrite, runtimeClassName: nvidia, tolerations: [{key: team, operator: Exists}]}
-devicePlugin: {renameByDefault: %s}
+devicePlugin: {renameByDefault: %s, migStrategy: %s}
 """
-_CONFIGURATIONS = tuple(parse_configuration(_CONFIGURATION % renamed) for renamed in ("true", "false"))
+_CONFIGURATIONS = tuple(
+    parse_configuration(_CONFIGURATION % setting)
+    for setting in (("true", "mixed"), ("false", "mixed"), ("true", "single"), ("false", "single"))
+)
 
 
 def review(data: bytes) -> None:
@@ -71,7 +74,7 @@ def pod(data: bytes) -> None:
         return
     if not isinstance(manifest, dict):
         return
-    admission = _admission(_CONFIGURATIONS[choice // 16 % 2], _POLICIES[choice % 16])
+    admission = _admission(_CONFIGURATIONS[choice // 16 % 4], _POLICIES[choice % 16])
     try:
         body = encode(a_review(manifest))
         answer = read_answer(finish(admission.mutate(body)))

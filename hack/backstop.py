@@ -26,10 +26,12 @@ from webhook.engine.resources import GPU, PREFIX, GpuResource, classify, resourc
 from webhook.engine.rules.container import mixed_gpu_resources
 from webhook.engine.rules.sharing import shared_request_above_one
 from webhook.engine.spelling import (
+    COMPUTE_SLICES,
     GKE_CLIENTS,
     GKE_KEYS,
     GKE_SHARING,
     GKE_STRATEGIES,
+    GPU_SLICES,
     PRODUCT,
     SHARED_STRATEGIES,
     read_product,
@@ -155,7 +157,11 @@ def variables() -> Iterator[tuple[str, str, str]]:
   quantity(string(c.resources.limits[n])).isGreaterThan(quantity('0'))))}})
 .filter(ask, size(ask.gpus) > 0)""",
     )
-    yield "mixed", f"Rule {Rule.MIXED_GPU_RESOURCES}.", "variables.asks.filter(ask, size(ask.gpus) > 1)"
+    yield (
+        "mixed",
+        f"Rule {Rule.MIXED_GPU_RESOURCES}. No update changes what a pod requests.",
+        "request.operation == 'CREATE' ? variables.asks.filter(ask, size(ask.gpus) > 1) : []",
+    )
     yield (
         "selected",
         "nodeSelector, as the requirements of a node affinity are written.",
@@ -208,7 +214,7 @@ def variables() -> Iterator[tuple[str, str, str]]:
     )
     yield "sharedProduct", "Whether only products are selected that are shared.", every_alternative(shared_product)
     strategy = says_shared("a", f"ask.gpus[0] + {quoted(_STRATEGY)}", SHARED_STRATEGIES, ("none",))
-    says_how = listed((*GKE_KEYS, strategy_label(None), PRODUCT))
+    says_how = listed((*GKE_KEYS, strategy_label(None), PRODUCT, GPU_SLICES, COMPUTE_SLICES))
     yield (
         "silent",
         "Whether the pod asks for plain GPUs, and says nothing of how they are handed out.",
@@ -216,7 +222,7 @@ def variables() -> Iterator[tuple[str, str, str]]:
   e.key in {says_how}))""",
     )
     yield (
-        "aboveOne",
+        "slots",
         f"Rule {Rule.SHARED_REQUEST_ABOVE_ONE}: by the policy, by the resource's name, or by the nodes that are selected.",
         f"""variables.asks.filter(ask, size(ask.gpus) == 1 &&
   quantity(string(ask.limits[ask.gpus[0]])).isGreaterThan(quantity('1')) && (
@@ -226,6 +232,33 @@ def variables() -> Iterator[tuple[str, str, str]]:
   (ask.gpus[0] == {gpu} && (variables.gkeShared || (!variables.saysGke && variables.sharedProduct))) ||
   ((ask.gpus[0] != {gpu} || !variables.saysGke) && {every_alternative(strategy)})))""",
     )
+
+
+_BEFORE = "before"
+
+
+def of_updates() -> Iterator[tuple[str, str, str]]:
+    """The variables that see what an update makes worse: those of the pod as it is, and what was not wrong with that."""
+    yield _BEFORE, "The pod as it is.", "oldObject == null ? object : oldObject"
+    of_a_pod = list(variables())
+    names = "|".join(name for name, _, _ in of_a_pod)
+    for name, _, cel in of_a_pod:
+        if name == "mixed":
+            continue
+        of_before = re.sub(rf"\bvariables\.({names})\b", lambda found: f"variables.{_of_before(found[1])}", cel)
+        of_before = re.sub(r"\bobject\.", f"variables.{_BEFORE}.", of_before)
+        yield _of_before(name), "As above, of the pod as it is.", of_before
+    yield (
+        "aboveOne",
+        "An update is denied for what it makes worse only.",
+        f"""request.operation == 'CREATE' ? variables.slots :
+variables.slots.filter(ask, !variables.{_of_before("slots")}.exists(had, had.name == ask.name))""",
+    )
+
+
+def _of_before(name: str) -> str:
+    """What a variable is called that says of the pod as it is what the named one says of the pod as it is to be."""
+    return f"{_BEFORE}{name[0].upper()}{name[1:]}"
 
 
 def validations() -> Iterator[tuple[Rule, str, str]]:
@@ -239,7 +272,7 @@ def template() -> str:
     lines = [HEAD]
     lines.append(f'{{{{- define "gpuwarden.sharedValue" -}}}}\n{shared_value_pattern()}\n{{{{- end -}}}}\n\n')
     lines.append('{{- define "gpuwarden.backstopVariables" -}}\n')
-    for name, comment, cel in variables():
+    for name, comment, cel in (*variables(), *of_updates()):
         lines.append(f"# {comment}\n- name: {name}\n  expression: |-\n{indent(cel, '    ')}\n")
     lines.append('{{- end -}}\n\n{{- define "gpuwarden.backstopValidations" -}}\n')
     for rule, cel, message in validations():

@@ -16,7 +16,7 @@ from webhook.engine.findings import Rule
 from webhook.engine.guard import RULES
 from webhook.engine.pods import Pod
 from webhook.engine.policy import PolicyBook
-from webhook.engine.spelling import DevicePlugin
+from webhook.engine.spelling import DevicePlugin, MigStrategy
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "policies.md"
 VALUES = (
@@ -50,10 +50,32 @@ A policy is one of the values below, or a name from the configuration file. A mi
 which is `any`. A label that can't be read never loosens anything: a bad `enforce` refuses every pod that asks for a GPU, a bad
 `warn` or `audit` counts as `any`. Where only `enforce` is set, the templates of workloads are warned by it.
 
+A mistyped key (`gpuwarden.io/enfroce`, `gpu-warden.io/enforce`), an annotation instead of a label, and a label on anything other
+than a namespace have no effect. `kubectl label` shows a warning, and `check`, `audit` and `doctor` report them.
+
 ## Values
 
 What becomes of a container's `nvidia.com/gpu: 1`. `1g.5gb` stands for any MIG profile (`<N>g.<M>gb`, with `.me`, `.me.all`,
 `.gfx` or `-me` after it where NVIDIA has it), 4 for any number of clients from 2 to 48.
+"""
+
+SINGLE = """
+On GKE Autopilot (`gke.autopilot: true` in the configuration) only the node selectors are written, because Autopilot permits node
+affinity on few labels. A pod for slices then also fits nodes that share slices, where the kubelet fails a request above 1, and a
+pod for shared GPUs fits nodes with shared slices.
+
+### MIG strategy single
+
+Where the NVIDIA device plugin's MIG strategy is *single*, which is the GPU operator's default, MIG slices are called
+`nvidia.com/gpu` as whole GPUs are, and `nvidia.com/mig-<profile>` does not exist. `devicePlugin.migStrategy: single` in the
+configuration says so; `gpuwarden doctor` fails where it differs from the nodes' label `nvidia.com/mig.strategy`. Then only node
+labels select slices. `devicePlugin.products` lists the GPU models with MIG, and slices are selected by the product name that
+their nodes carry. Without it they are selected by size: as many parts of the GPU, and memory between that of the neighbouring
+profiles. Profiles with a suffix (`.me`, `.gfx`) have the size of those without, so they need `products`; profiles of different
+models whose memory overlaps, such as `1g.23gb` and `1g.24gb`, can be told apart by `products` only. A pod that selects products
+of its own gets the suffix of the slices on them, and nothing else.
+
+With `renameByDefault: true` (under `false`, each form gets a requirement on `nvidia.com/gpu.sharing-strategy` as well):
 """
 
 TAIL = """
@@ -86,6 +108,13 @@ def page() -> Iterator[str]:
     yield "|---|---|---|"
     for value in VALUES:
         cells = (becomes(value, DevicePlugin(rename_by_default=renamed)) for renamed in (True, False))
+        yield f"| `{value}` | {' | '.join(cells)} |"
+    yield SINGLE
+    yield "| policy | no `products` | `products: [NVIDIA-A100-SXM4-40GB]` |"
+    yield "|---|---|---|"
+    for value in VALUES[: VALUES.index("gke-exclusive")]:
+        models: tuple[tuple[str, ...], ...] = ((), ("NVIDIA-A100-SXM4-40GB",))
+        cells = (becomes(value, DevicePlugin(mig_strategy=MigStrategy.SINGLE, products=each)) for each in models)
         yield f"| `{value}` | {' | '.join(cells)} |"
     yield ""
     yield "## Rules"

@@ -12,7 +12,7 @@ from webhook.engine.forms import Form, parse
 from webhook.engine.patch import patch
 from webhook.engine.pods import Pod, PodSpec
 from webhook.engine.policy import Policy, PolicyBook
-from webhook.engine.spelling import DevicePlugin
+from webhook.engine.spelling import DevicePlugin, MigStrategy
 
 Json = dict[str, Any]
 
@@ -27,9 +27,28 @@ GKE_SHARING = "cloud.google.com/gke-gpu-sharing-strategy"
 GKE_CLIENTS = "cloud.google.com/gke-max-shared-clients-per-gpu"
 GKE_PARTITION = "cloud.google.com/gke-gpu-partition-size"
 
+GPU_SLICES = "nvidia.com/gpu.slices.gi"
+COMPUTE_SLICES = "nvidia.com/gpu.slices.ci"
+MEMORY = "nvidia.com/gpu.memory"
+
 RENAMED = DevicePlugin(rename_by_default=True)
 NOT_RENAMED = DevicePlugin(rename_by_default=False)
 BOTH_SETTINGS = [pytest.param(RENAMED, id="renamed"), pytest.param(NOT_RENAMED, id="not renamed")]
+# MIG strategy single, with and without the models by name.
+MODELS = ("A100-SXM4-40GB", "H100-80GB-HBM3")
+SINGLE = DevicePlugin(mig_strategy=MigStrategy.SINGLE)
+SINGLE_NOT_RENAMED = DevicePlugin(rename_by_default=False, mig_strategy=MigStrategy.SINGLE)
+SINGLE_BY_PRODUCT = DevicePlugin(mig_strategy=MigStrategy.SINGLE, products=MODELS)
+SINGLE_BY_PRODUCT_NOT_RENAMED = DevicePlugin(False, MigStrategy.SINGLE, MODELS)  # noqa: FBT003 - named by its name
+EVERY_SETTING = {
+    "renamed": RENAMED,
+    "not renamed": NOT_RENAMED,
+    "single": SINGLE,
+    "single, not renamed": SINGLE_NOT_RENAMED,
+    "single by product": SINGLE_BY_PRODUCT,
+    "single by product, not renamed": SINGLE_BY_PRODUCT_NOT_RENAMED,
+}
+AUTOPILOT = DevicePlugin(gke_autopilot=True)
 # The toleration that goes with a renamed resource: nodes are tainted under the name that their GPUs had before.
 GPU_TOLERATION = {"key": GPU, "operator": "Exists", "effect": "NoSchedule"}
 

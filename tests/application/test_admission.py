@@ -42,6 +42,24 @@ def test_a_plain_request_is_rewritten_and_then_valid() -> None:
     assert webhook.validate(a_pod()).rules == ["not-rewritten"]
 
 
+def test_what_limit_ranger_adds_between_the_calls_is_removed_by_the_second_and_then_valid() -> None:
+    webhook = Webhook("shared")
+    first = webhook.mutate(a_pod()).applied_to(a_pod())
+    for amounts in first["spec"]["containers"][0]["resources"].values():
+        amounts["nvidia.com/gpu"] = "4"
+    first["metadata"]["annotations"]["kubernetes.io/limit-ranger"] = (
+        "LimitRanger plugin set: nvidia.com/gpu request for container train; nvidia.com/gpu limit for container train"
+    )
+
+    second = webhook.mutate(first).applied_to(first)
+
+    assert second["spec"]["containers"][0]["resources"] == {"limits": SLOT, "requests": SLOT}
+    assert second["metadata"]["annotations"] == first["metadata"]["annotations"]
+    assert webhook.validate(second).allowed
+    assert webhook.mutate(second).patch is None
+    assert webhook.validate(first).rules == ["not-rewritten"]
+
+
 def test_mutate_refuses_nothing_and_changes_nothing_of_what_validate_refuses() -> None:
     webhook = Webhook("shared")
 

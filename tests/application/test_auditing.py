@@ -79,6 +79,24 @@ class TestWhoseRow:
         row = a_row(judged(objects, SHARED_TEAM))
         assert (row.api_version, row.kind, row.name, pods(row)) == ("ray.io/v1", "RayCluster", "ray", {"rewritten": 3})
 
+    @pytest.mark.parametrize(
+        ("kind", "version"),
+        [
+            ("Job", "batch.volcano.sh/v1alpha1"),
+            ("StatefulSet", "apps.kruise.io/v1beta1"),
+            ("Deployment", "apps.example.com/v1"),
+        ],
+    )
+    def test_a_controller_is_not_taken_for_another_one_of_the_same_name(self, kind: str, version: str) -> None:
+        objects = [
+            seen(a_pod(gpu(2)), kind="Pod", name="x-0", owner=owned(kind, "x", version)),
+            seen(kind="Pod", name="x-1", owner=owned(kind, "x", "batch/v1" if kind == "Job" else "apps/v1")),
+            seen(kind=kind, name="x", owner=owned("CronJob", "c", "batch/v1") if kind == "Job" else None),
+        ]
+        made = {(row.api_version, row.kind, row.name): pods(row) for row in judged(objects, SHARED_TEAM)}
+        ours = ("batch/v1", "CronJob", "c") if kind == "Job" else ("apps/v1", kind, "x")
+        assert made == {(version, kind, "x"): {"denied": 1}, ours: {"rewritten": 1}}
+
     def test_a_replica_set_of_another_controller_lends_that_its_template(self) -> None:
         rollout = owned("Rollout", "web", "argoproj.io/v1alpha1")
         objects = [

@@ -103,9 +103,68 @@ def test_nothing_else_is_previewed(new: Any, old: Any) -> None:
     assert previews.asked == []
 
 
-@pytest.mark.parametrize("request_", [{"operation": "DELETE"}, {"subResource": "finalize"}, {"subResource": "status"}])
+@pytest.mark.parametrize("request_", [{"operation": "DELETE"}, {"operation": "CONNECT"}, {"subResource": "other"}])
 def test_other_operations_pass(request_: dict[str, Any]) -> None:
     assert validate(a_namespace(enforce="shraed"), **request_).allowed
+
+
+@pytest.mark.parametrize("subresource", ["status", "finalize"])
+def test_a_label_that_is_written_through_a_subresource_is_judged_as_any_other(subresource: str) -> None:
+    previews = Previews()
+    there: dict[str, Any] = {"subResource": subresource, "preview": previews}
+    assert not validate(a_namespace(enforce="shraed"), a_namespace(), **there).allowed
+    assert validate(a_namespace(enforce="shraed"), a_namespace(enforce="shraed"), **there).allowed
+    assert validate(a_namespace(enforce="mps"), a_namespace(), **there).warnings == ["two workloads would change"]
+
+
+@pytest.mark.parametrize("subresource", ["", "status", "finalize"])
+def test_a_namespace_that_is_being_deleted_is_never_kept_from_it(subresource: str) -> None:
+    ending = a_namespace(enforce="shraed", enfroce="x")
+    ending["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    previews = Previews()
+    answered = validate(ending, a_namespace(enforce="mps"), subResource=subresource, preview=previews)
+    assert answered.response == {"uid": UID, "allowed": True}
+    assert previews.asked == []
+
+
+def with_metadata(**metadata: Any) -> dict[str, Any]:
+    return {"kind": "Namespace", "metadata": {"name": "team-a", **metadata}}
+
+
+@pytest.mark.parametrize("old", [None, a_namespace(), a_namespace(enforce="none")])
+@pytest.mark.parametrize("section", ["labels", "annotations"])
+@pytest.mark.parametrize("key", ["gpuwarden.io/enfroce", "gpu-warden.io/enforce", "gpuwarden/Enforce"])
+def test_a_mistyped_key_is_warned_of_and_never_refused(key: str, section: str, old: Any) -> None:
+    answered = validate(with_metadata(**{section: {key: "shared"}}), old)
+    assert answered.allowed
+    (warning,) = answered.warnings
+    assert warning.startswith(f"metadata.{section}[{key}]: gpuwarden ")
+    assert "gpuwarden.io/enforce" in warning
+
+
+def test_a_mistyped_key_is_warned_of_beside_what_a_label_does() -> None:
+    previews = Previews()
+    first, second = validate(a_namespace(enforce="mps", wran="mps"), a_namespace(), preview=previews).warnings
+    assert first.startswith("metadata.labels[gpuwarden.io/wran]: ")
+    assert second == "two workloads would change"
+    configuration = Configuration(exemptions=Exemptions(namespaces=frozenset({"team-a"})))
+    assert len(validate(a_namespace(enforce="mps", wran="mps"), configuration=configuration).warnings) == 2
+
+
+def test_a_mistyped_key_from_before_is_told_again_only_when_its_value_changes() -> None:
+    before = a_namespace(wran="mps")
+    assert validate(a_namespace(wran="mps", enforce="mps"), before).warnings == []
+    assert len(validate(a_namespace(wran="shared"), before).warnings) == 1
+    assert validate(a_namespace(), before).warnings == []
+
+
+def test_keys_of_others_are_none_of_gpuwarden_s_business() -> None:
+    others = {
+        "pod-security.kubernetes.io/enforce": "baseline",
+        "kubewarden.io/enforce": "x",
+        "nvidia.com/gpu.present": "true",
+    }
+    assert validate(with_metadata(labels=others, annotations=others)).response == {"uid": UID, "allowed": True}
 
 
 @pytest.mark.parametrize(

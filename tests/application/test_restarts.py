@@ -85,10 +85,19 @@ def test_a_pod_without_a_controller_speaks_for_itself() -> None:
 def test_pods_of_a_controller_whose_template_nobody_knows_are_one_workload_by_the_worst_of_them() -> None:
     ray = owned("RayCluster", "ray", "ray.io/v1")
     objects = [rewritten("head", "Pod", owner=ray), *(refused(f"worker-{n}", "Pod", owner=ray) for n in range(5))]
-    what = 'RayCluster "ray" (shared-request-above-one)'
+    what = 'RayCluster.ray.io "ray" (shared-request-above-one)'
     expected = f'namespace "team-a": 1 workload with GPUs would be refused at the next restart: {what}'
     assert warnings(*objects) == [expected]
     assert warnings(*reversed(objects)) == [expected]
+
+
+@pytest.mark.parametrize(("kind", "group"), [("Job", "batch.volcano.sh"), ("StatefulSet", "apps.kruise.io")])
+def test_pods_of_a_controller_that_shares_its_kind_s_name_with_one_that_is_read_speak_for_themselves(
+    kind: str, group: str
+) -> None:
+    pod = refused("x-0", "Pod", owner=owned(kind, "x", f"{group}/v1"))
+    (told,) = warnings(rewritten("x", kind), pod)[:1]
+    assert f'1 of 2 workloads with GPUs would be refused at the next restart: {kind}.{group} "x"' in told
 
 
 def test_old_revisions_of_a_controller_of_others_do_not_count() -> None:
@@ -98,7 +107,7 @@ def test_old_revisions_of_a_controller_of_others_do_not_count() -> None:
         rewritten("web-2", "ReplicaSet", owner=rollout),
     ]
     (told,) = warnings(*objects)
-    assert told.endswith('would be rewritten at the next restart: Rollout "web"')
+    assert told.endswith('would be rewritten at the next restart: Rollout.argoproj.io "web"')
 
 
 @pytest.mark.parametrize("kind", ["Pod", "Job", "Deployment"])

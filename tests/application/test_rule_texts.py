@@ -2,12 +2,17 @@
 
 import pytest
 
-from webhook.application.rule_texts import REWRITTEN, RULE_TEXTS, UNREADABLE_LABEL
+from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, REWRITTEN, RULE_TEXTS, UNREADABLE_LABEL
 from webhook.engine.findings import Rule
 
 
 def test_every_rule_has_a_text_and_no_text_is_of_a_rule_that_is_gone() -> None:
-    assert set(RULE_TEXTS) == {rule.value for rule in Rule} | {REWRITTEN, UNREADABLE_LABEL}
+    assert set(RULE_TEXTS) == {rule.value for rule in Rule} | {
+        REWRITTEN,
+        UNREADABLE_LABEL,
+        INEFFECTIVE_LABEL,
+        NOT_JUDGED,
+    }
 
 
 @pytest.mark.parametrize("text", RULE_TEXTS.values(), ids=lambda text: text.id)

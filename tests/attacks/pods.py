@@ -187,6 +187,20 @@ REFUSED = [
         Verdict.REFUSED,
         "gpu-host-path",
     ),
+    *(
+        _written(
+            f"the host by {path}",
+            a_pod({}, volumes=[{"name": "d", "hostPath": {"path": path}}]),
+            Verdict.REFUSED,
+            "gpu-host-path",
+        )
+        for path in (
+            *("/proc/1/root", "/proc/self/root/", "/proc//thread-self/root", "/proc/1/cwd", "/proc"),
+            *("/run/cri-dockerd.sock", "/var/run/nri/nri.sock", "/run/podman", "/run/k0s/containerd.sock"),
+            *("/var/snap/microk8s/common/run/containerd.sock", "/var/lib/kubelet/plugins_registry"),
+            *("/etc/kubernetes/manifests", "/dev/dri", "/dev/char/195:0"),
+        )
+    ),
     _written("privilege", a_pod({"securityContext": {"privileged": True}}), Verdict.REFUSED, "privileged-container"),
     _written("a node", a_pod({}, nodeName="n"), Verdict.REFUSED, "node-name-set"),
     _written(
@@ -194,6 +208,16 @@ REFUSED = [
         a_pod({}, {"annotations": {"cdi.k8s.io/a": "nvidia.com/gpu=0"}}),
         Verdict.REFUSED,
         "cdi-annotation",
+    ),
+    *(
+        _written(f"an annotation {key}", a_pod({}, {"annotations": {key: value}}), Verdict.REFUSED, "cdi-annotation")
+        for key, value in (
+            ("nvidia.cdi.k8s.io/container.c", "management.nvidia.com/gpu=all"),
+            ("nvidia.cdi.k8s.io", "runtime.nvidia.com/gpu=0"),
+            ("cdi.k8s.io/b", "example.com/net=0,k8s.device-plugin.nvidia.com/gpu=0"),
+            ("cdi-devices.nri.io/pod", "- nvidia.com/gpu=0"),
+            ("io.kubernetes.cri-o.Devices", "/dev/fuse,/dev/nvidia0:/dev/x:rwm"),
+        )
     ),
     _written(
         "a mount",

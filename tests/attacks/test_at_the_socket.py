@@ -163,5 +163,38 @@ class TestReviews:
 
     @pytest.mark.parametrize("operation", ["UPDATE", "DELETE", "CONNECT"])
     def test_a_pod_that_there_is_is_not_judged_again(self, serving: Serving, operation: str) -> None:
-        assert ask(serving, "/validate", SLOTS, operation=operation).allowed
-        assert ask(serving, "/mutate", SLOTS, operation=operation).patch is None
+        before = json.loads(SLOTS)
+
+        assert ask(serving, "/validate", SLOTS, operation=operation, oldObject=before).allowed
+        assert ask(serving, "/mutate", SLOTS, operation=operation, oldObject=before).patch is None
+
+
+class TestLater:
+    """What a user changes in a pod once it has been judged."""
+
+    @pytest.mark.parametrize(
+        ("change", "rule"),
+        [
+            ({"nodeSelector": {"cloud.google.com/gke-gpu-sharing-strategy": "mps"}}, "selector-conflict"),
+            ({"nodeSelector": {"nvidia.com/mig-1g.5gb.sharing-strategy": "mps"}}, "form-not-permitted"),
+        ],
+    )
+    def test_other_gpus(self, serving: Serving, change: Json, rule: str) -> None:
+        before = a_pod(limits(**{MIG: "1"}), schedulingGates=[{"name": "a/b"}])
+        after = {**before, "spec": {**before["spec"], **change}}
+
+        assert rule in ask(serving, "/validate", json.dumps(after), operation="UPDATE", oldObject=before).rules
+
+    @pytest.mark.parametrize(
+        "annotations",
+        [
+            {"cdi.k8s.io/a": "nvidia.com/gpu=0"},
+            {"nvidia.cdi.k8s.io/pod": "management.nvidia.com/gpu=all"},
+            {"devices.crio.io": "/dev/nvidia0"},
+        ],
+    )
+    def test_devices(self, serving: Serving, annotations: Json) -> None:
+        before, after = a_pod({}, None, nodeName="n"), a_pod({}, {"annotations": annotations}, nodeName="n")
+
+        answered = ask(serving, "/validate", json.dumps(after), operation="UPDATE", oldObject=before)
+        assert answered.rules == ["cdi-annotation"]

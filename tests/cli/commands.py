@@ -59,3 +59,15 @@ def namespace(name: str, **labels: str) -> str:
     """A Namespace with gpuwarden's labels."""
     written = "".join(f"    gpuwarden.io/{key}: {value}\n" for key, value in labels.items())
     return f"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n  labels:\n{written}"
+
+
+RAY = """\
+apiVersion: ray.io/v1
+kind: RayCluster
+metadata: {name: ray}
+spec:
+  headGroupSpec: {template: {spec: {containers: [{name: head, image: ray}]}}}
+  workerGroupSpecs:
+  - template: {spec: {containers: [{name: worker, image: ray, resources: {limits: {nvidia.com/gpu: 1}}}]}}
+"""
+"""A workload of a kind that is not judged."""

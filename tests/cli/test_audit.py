@@ -15,7 +15,7 @@ from tests.adapters.kubernetes.faults import refusal
 from tests.adapters.kubernetes.support import write_kubeconfig
 from tests.adapters.kubernetes.workload_server import WorkloadServer
 from tests.builders import SHARED, Json, a_pod, gpu
-from tests.cli.commands import SERVICE, Ran, deployment, namespace, run
+from tests.cli.commands import RAY, SERVICE, Ran, deployment, namespace, run
 
 OUTPUTS = ("table", "json", "junit", "sarif", "csv", "html")
 
@@ -128,6 +128,65 @@ class TestCluster:
             'namespace team-c: metadata.labels[gpuwarden.io/enforce]: "shred" is not a policy; did you mean'
         )
 
+    def test_has_labels_that_name_no_policy_and_those_without_effect_beside_the_workloads(
+        self, kubeconfig: Path, cluster: WorkloadServer
+    ) -> None:
+        cluster.set_namespace("team-d", enfroce="shared")
+        cluster.set_namespace("team-e", annotations={"gpuwarden.io/enforce": "shared", "team": "e"})
+        report = audited("--kubeconfig", kubeconfig)
+
+        told = [(line["name"], line["decision"], [f["rule"] for f in line["findings"]]) for line in report["others"]]
+        assert told == [
+            ("team-c", "denied", ["unreadable-label"]),
+            ("team-d", "unchanged", ["ineffective-label"]),
+            ("team-e", "unchanged", ["ineffective-label"]),
+        ]
+        assert "0 exempt, 1 namespace with a label that names no policy, 0 not read" in " ".join(
+            run("audit", "--kubeconfig", kubeconfig).out.split()
+        )
+        assert [note.partition(": ")[0] for note in report["notes"]] == [f"namespace team-{one}" for one in "cde"]
+        assert "team-d: metadata.labels[gpuwarden.io/enfroce]: gpuwarden does not read this label" in " ".join(
+            run("audit", "--kubeconfig", kubeconfig).out.split()
+        )
+
+    def test_tells_of_labels_that_belong_on_a_namespace(self, kubeconfig: Path, cluster: WorkloadServer) -> None:
+        mislabelled = thing("Deployment", "mine", "team-b", pods=a_pod({"name": "site"}))
+        made_by_it = pod("made", owner=("ReplicaSet", "web-1"))
+        for one in (mislabelled, made_by_it):
+            one["metadata"]["labels"] = {"gpuwarden.io/enforce": "shared", "team": "a"}
+        cluster.add(mislabelled, made_by_it)
+        report = audited("--kubeconfig", kubeconfig)
+        told = [(line["kind"], line["namespace"], line["name"], line["policy"]) for line in report["others"]]
+        assert told == [("Namespace", "team-c", "team-c", "shred"), ("Deployment", "team-b", "mine", "exclusive")]
+        assert report["notes"][1].startswith(
+            "Deployment team-b/mine: metadata.labels[gpuwarden.io/enforce]: it has no effect"
+        )
+
+    def test_says_which_kinds_were_looked_at_and_what_is_known_of_others(
+        self, kubeconfig: Path, cluster: WorkloadServer
+    ) -> None:
+        def scope() -> str:
+            text = audited("--kubeconfig", kubeconfig)["scope"]
+            assert isinstance(text, str)
+            return text
+
+        assert scope().startswith(
+            "looked at: Pod, PodTemplate, ReplicationController, Deployment, ReplicaSet, DaemonSet, "
+        )
+        assert scope().endswith("; objects of other kinds were not looked at: a RayCluster or a Workflow, say, is known by "
+                                "its running pods alone")  # fmt: skip
+        of_ray = pod("ray-0")
+        reference = {"apiVersion": "ray.io/v1", "kind": "RayCluster", "name": "ray", "uid": "u", "controller": True}
+        of_ray["metadata"]["ownerReferences"] = [reference]
+        cluster.add(of_ray)
+        report = audited("--kubeconfig", kubeconfig)
+        assert outcomes(report)["team-a/RayCluster/ray"] == "rewritten", "its running pods are judged"
+        assert report["scope"].endswith("(here: RayCluster.ray.io)")
+        for output in ("table", "html"):
+            assert "(here: RayCluster.ray.io)" in " ".join(
+                run("audit", "--kubeconfig", kubeconfig, "-o", output).out.split()
+            )
+
     def test_writes_nothing(self, kubeconfig: Path, cluster: WorkloadServer) -> None:
         run("audit", "--kubeconfig", kubeconfig)
         assert {seen.method for seen in cluster.requests} == {"GET"}
@@ -192,6 +251,47 @@ class TestFiles:
         report = audited(tmp_path, "--assume", "*=shared")
         assert [line["decision"] for line in report["objects"]] == ["rewritten", "denied"]
 
+    def test_that_are_not_judged_are_told_in_every_format_and_counted_apart(self, tmp_path: Path) -> None:
+        (tmp_path / "m.yaml").write_text(f"{deployment()}---\n{RAY}---\n{SERVICE}")
+        report = audited(tmp_path)
+        (line,) = report["others"]
+        assert (line["kind"], line["name"], line["line"], line["decision"]) == ("RayCluster", "ray", 16, "not-judged")
+        assert (report["totals"]["notJudged"], report["scope"]) == (1, "")
+        for output in OUTPUTS:
+            out = run("audit", tmp_path, "-o", output).out
+            assert "RayCluster.ray.io: requests nvidia.com/gpu at" in " ".join(out.split()), output
+        assert "1 workload asks for GPUs, with 0 running pods: " in run("audit", tmp_path).out
+        assert "0 exempt, 1 not judged, 0 not read" in " ".join(run("audit", tmp_path).out.split())
+
+    def test_that_are_not_judged_count_in_their_namespace_only(self, tmp_path: Path) -> None:
+        (tmp_path / "m.yaml").write_text(RAY)
+        assert audited(tmp_path, "-n", "team-a")["others"][0]["namespace"] == "team-a"
+        (tmp_path / "m.yaml").write_text(RAY.replace("{name: ray}", "{name: ray, namespace: team-b}"))
+        assert audited(tmp_path, "-n", "team-a")["others"] == []
+
+    @pytest.mark.parametrize("output", OUTPUTS)
+    @pytest.mark.parametrize(
+        ("manifest", "code", "strictly"),
+        [
+            (SERVICE, 0, 0),
+            (RAY, 0, 1),
+            (namespace("team-a", enfroce="shared"), 0, 1),
+            (namespace("team-a", enforce="sharde"), 1, 1),
+        ],
+        ids=["a service", "not judged", "a mistyped key", "no policy"],
+    )
+    def test_decide_the_exit_code_with_what_is_not_judged_and_labels(
+        self, manifest: str, code: int, strictly: int, output: str
+    ) -> None:
+        assert run("audit", "-", "-o", output, stdin=manifest).code == code
+        assert run("audit", "-", "-o", output, "--strict", stdin=manifest).code == strictly
+
+    def test_come_with_the_labels_of_the_namespaces_file(self, tmp_path: Path) -> None:
+        known = tmp_path / "namespaces.txt"
+        known.write_text(namespace("team-a", enfroce="shared"))
+        (note,) = json.loads(run("audit", "-", "--namespaces", known, "-o", "json", stdin=SERVICE).out)["notes"]
+        assert note.startswith(f"{known}:1: namespace team-a: metadata.labels[gpuwarden.io/enfroce]: ")
+
     def test_never_ask_a_cluster(self, tmp_path: Path, kubeconfig: Path, cluster: WorkloadServer) -> None:
         (tmp_path / "m.yaml").write_text(deployment())
         run("audit", tmp_path / "m.yaml", "--kubeconfig", kubeconfig)
@@ -217,13 +317,16 @@ class TestOutput:
             "Deployment/sweep",
             "Deployment/web",
             "StatefulSet/train",
+            "Namespace/team-c",
         ]
         assert [(line["name"], line["outcome"]) for line in lines] == [
             ("sweep", "denied"),
             ("web", "rewritten"),
             ("train", "unchanged"),
+            ("team-c", "denied"),
         ]
-        assert [result["ruleId"] for result in results] == ["shared-request-above-one", "rewritten"]
+        rules = [result["ruleId"] for result in results]
+        assert rules == ["shared-request-above-one", "rewritten", "unreadable-label"]
         assert texts["html"].startswith("<!DOCTYPE html>")
         assert "30 would be rewritten" in texts["html"]
 

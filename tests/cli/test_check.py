@@ -1,14 +1,17 @@
 """``gpuwarden check``: what becomes of the objects in manifests, told in three ways, and the exit code."""
 
 import json
+import os
 import re
 import sys
+import threading
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.cli.commands import SERVICE, Ran, deployment, namespace, run
+from tests.cli.commands import RAY, SERVICE, Ran, deployment, namespace, run
 
 
 def report(ran: Ran) -> dict[str, Any]:
@@ -105,6 +108,8 @@ class TestJson:
             "unchanged": 1,
             "rewritten": 0,
             "denied": 1,
+            "notJudged": 0,
+            "unknownKind": 0,
             "exempt": 0,
             "problems": 0,
             "rules": {"shared-request-above-one": 1},
@@ -352,3 +357,155 @@ class TestDiff:
         long = deployment().replace("registry.example/main:1", "registry.example/" + "x" * 400)
         out = run("check", "-", "--policy", "shared", "-o", "diff", stdin=long).out
         assert out == "".join(f"{line}\n" for line in out.splitlines() if len(line) < 120 or "x" * 400 in line)
+
+
+# Kinds that share their name with one that is judged, and one of Kubernetes' own in a version that there is not.
+NAMESAKES = ["batch.volcano.sh/v1alpha1", "apps.kruise.io/v1beta1", "serving.knative.dev/v1", "v1", "apps"]
+
+
+class TestWhatIsNotJudged:
+    def test_is_said_with_kind_and_place_and_counted_apart(self) -> None:
+        out = " ".join(run("check", "-", stdin=RAY + "---\n" + SERVICE).out.split())
+        assert "not judged RayCluster.ray.io: requests nvidia.com/gpu at" in out
+        assert "spec.workerGroupSpecs[0].template.spec.containers[0].resources.limits" in out
+        assert (
+            "2 objects: 0 refused, 0 rewritten, 0 unchanged, 1 without a GPU request, 1 not judged, 0 not read" in out
+        )
+
+    def test_is_in_json_with_the_reason(self) -> None:
+        found = check("-", "--policy", "none", stdin=RAY)
+        (line,) = found["objects"]
+        assert (line["apiVersion"], line["kind"], line["decision"]) == ("ray.io/v1", "RayCluster", "not-judged")
+        assert line["notJudged"].startswith("RayCluster.ray.io: requests nvidia.com/gpu at spec.workerGroupSpecs[0]")
+        assert (found["totals"]["notJudged"], found["totals"]["unchanged"], found["totals"]["asking"]) == (1, 0, 0)
+
+    def test_is_a_skipped_case_and_a_failed_one_when_strict(self) -> None:
+        def case(*options: str) -> ET.Element:
+            found = ET.fromstring(run("check", "-", "-o", "junit", *options, stdin=RAY).out).find(".//testcase")  # noqa: S314 - our own document
+            assert found is not None
+            return found
+
+        skipped, failed = case().find("skipped"), case("--strict").find("failure")
+        assert skipped is not None
+        assert (skipped.get("message") or "").startswith("not judged: RayCluster.ray.io: requests nvidia.com/gpu at")
+        assert failed is not None
+        assert (failed.get("type"), case("--strict").find("skipped")) == ("not-judged", None)
+
+    def test_is_a_note_of_sarif_s(self) -> None:
+        (result,) = json.loads(run("check", "-", "-o", "sarif", stdin=RAY).out)["runs"][0]["results"]
+        assert (result["ruleId"], result["level"]) == ("not-judged", "note")
+        assert "RayCluster default/ray is not judged: RayCluster.ray.io: requests" in result["message"]["text"]
+
+    def test_is_told_beside_a_diff(self) -> None:
+        ran = run("check", "-", "-o", "diff", stdin=RAY)
+        assert ran.out == ""
+        assert "-:1: not judged: RayCluster.ray.io" in ran.err
+
+    @pytest.mark.parametrize("output", ["table", "diff", "json", "junit", "sarif"])
+    def test_fails_only_when_strict(self, output: str) -> None:
+        assert run("check", "-", "--policy", "none", "-o", output, stdin=RAY).code == 0
+        assert run("check", "-", "--policy", "any", "-o", output, "--strict", stdin=RAY).code == 1
+
+    @pytest.mark.parametrize("kind", ["Job", "StatefulSet", "Service", "Deployment"])
+    @pytest.mark.parametrize("version", NAMESAKES)
+    def test_is_never_taken_for_the_kind_of_the_same_name(self, version: str, kind: str) -> None:
+        manifest = deployment().replace("apps/v1", version).replace("kind: Deployment", f"kind: {kind}")
+        (line,) = check("-", "--policy", "none", stdin=manifest)["objects"]
+        assert (line["decision"], line["patch"]) == ("not-judged", [])
+
+    @pytest.mark.parametrize("version", ["apps/v1", "apps/v1beta1", "apps/v1beta2", "extensions/v1beta1"])
+    def test_are_not_the_former_versions_of_a_workload(self, version: str) -> None:
+        manifest = deployment().replace("apps/v1", version)
+        assert check("-", "--policy", "none", stdin=manifest)["objects"][0]["decision"] == "denied"
+
+    def test_is_found_in_a_list_too(self) -> None:
+        items = "".join(f"- {text.replace(chr(10), chr(10) + '  ').rstrip()}\n" for text in (RAY, SERVICE))
+        found = check("-", stdin=f"apiVersion: v1\nkind: List\nitems:\n{items}")
+        assert [line["decision"] for line in found["objects"]] == ["not-judged", "unchanged"]
+
+    def test_is_nothing_of_another_kind_in_which_there_are_no_pods(self) -> None:
+        model = "apiVersion: kubeai.org/v1\nkind: Model\nmetadata: {name: m}\nspec: {resourceProfile: 'l4:1'}\n"
+        ran = run("check", "-", "--strict", stdin=model)
+        assert ran.code == 0
+        assert "0 without a GPU request, 1 of other kinds in which no pods were found, 0 not read" in ran.out
+        (line,) = check("-", stdin=model)["objects"]
+        assert (line["decision"], line["notJudged"], line["unknownKind"]) == ("unchanged", None, True)
+        case = ET.fromstring(run("check", "-", "-o", "junit", stdin=model).out).find(".//skipped")  # noqa: S314 - our own document
+        assert case is not None
+
+    def test_is_no_object_of_kubernetes_own_without_pods(self) -> None:
+        (line,) = check("-", stdin=SERVICE)["objects"]
+        assert (line["decision"], line["notJudged"], line["unknownKind"]) == ("unchanged", None, False)
+        assert 'skipped="0"' in run("check", "-", "-o", "junit", stdin=SERVICE).out
+
+
+MISTYPED = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: team-a\n  labels: {gpuwarden.io/enfroce: shared}\n"
+
+
+class TestLabels:
+    @pytest.mark.parametrize("output", ["table", "diff", "json", "junit", "sarif"])
+    @pytest.mark.parametrize("key", ["enforce", "warn", "audit"])
+    def test_that_name_no_policy_are_refused_as_the_webhook_refuses_them(self, key: str, output: str) -> None:
+        ran = run("check", "-", "-o", output, stdin=namespace("team-a", **{key: "sharde"}))
+        assert ran.code == 1
+        said = " ".join((ran.out + ran.err).split()).replace("&quot;", '"').replace('\\"', '"')
+        assert f'metadata.labels[gpuwarden.io/{key}]: "sharde" is not a policy; did you mean "shared"?' in said
+
+    def test_come_with_their_place_and_their_namespace_s_own_policy(self) -> None:
+        (service, line) = check("-", stdin=SERVICE + "---\n" + namespace("team-a", enforce="sharde"))["objects"]
+        assert service["findings"] == []
+        assert (line["source"], line["line"], line["namespace"], line["decision"]) == ("-", 8, "team-a", "denied")
+        (finding,) = line["findings"]
+        assert (finding["rule"], finding["severity"]) == ("unreadable-label", "deny")
+        assert finding["path"] == "metadata.labels[gpuwarden.io/enforce]"
+
+    @pytest.mark.parametrize("output", ["table", "diff", "json", "junit", "sarif"])
+    def test_that_are_mistyped_are_warned_of_and_fail_when_strict(self, output: str) -> None:
+        ran = run("check", "-", "-o", output, stdin=MISTYPED)
+        assert ran.code == 0
+        said = " ".join((ran.out + ran.err).split()).replace("&quot;", '"').replace('\\"', '"')
+        assert "metadata.labels[gpuwarden.io/enfroce]: gpuwarden does not read this label" in said
+        assert 'did you mean "gpuwarden.io/enforce"?' in said
+        strictly = run("check", "-", "-o", output, "--strict", stdin=MISTYPED)
+        assert strictly.code == 1
+        if output == "junit":
+            assert '<failure message="metadata.labels[gpuwarden.io/enfroce]' in strictly.out
+
+    @pytest.mark.parametrize(
+        ("place", "path"),
+        [
+            ("metadata:\n", "metadata.labels"),
+            ("  template:\n", "spec.template.metadata.labels"),
+        ],
+    )
+    def test_on_a_workload_are_said_to_have_no_effect(self, place: str, path: str) -> None:
+        labels = "labels: {gpuwarden.io/enforce: shared}"
+        inserted = f"  {labels}\n" if place.startswith("metadata") else f"    metadata: {{{labels}}}\n"
+        (line,) = check("-", stdin=deployment().replace(place, place + inserted))["objects"]
+        (finding,) = line["findings"]
+        assert (finding["rule"], finding["severity"]) == ("ineffective-label", "warn")
+        assert finding["path"] == f"{path}[gpuwarden.io/enforce]"
+        assert "it has no effect on a Deployment" in finding["message"]
+
+    def test_of_the_namespaces_file_are_told_with_their_line(self, tmp_path: Path) -> None:
+        known = tmp_path / "namespaces.txt"
+        known.write_text(namespace("team-b", enforce="mps") + "---\n" + namespace("team-a", enforce="sharde"))
+        ran = run("check", "-", "--namespaces", known, "-o", "json", stdin=SERVICE)
+        assert ran.code == 1
+        (line,) = [line for line in report(ran)["objects"] if line["kind"] == "Namespace"]
+        assert (line["source"], line["line"], line["name"], line["decision"]) == (str(known), 8, "team-a", "denied")
+
+    def test_of_a_namespaces_file_that_can_be_read_once_only_are_told_too(self, tmp_path: Path) -> None:
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        writer = threading.Thread(target=pipe.write_text, args=(MISTYPED,))
+        writer.start()
+        ran = run("check", "-", "--namespaces", pipe, "--strict", stdin=SERVICE)
+        writer.join()
+        assert (ran.code, "ineffective-label" in ran.out) == (1, True)
+
+    def test_of_others_are_left_alone(self) -> None:
+        other = namespace("team-a", enforce="mps").replace("enforce: mps", "enforce: mps\n    kubewarden.io/enforce: x")
+        found = check("-", "--strict", stdin=other)
+        assert found["objects"][0]["findings"] == []
+        assert run("check", "-", "--strict", stdin=other).code == 0

@@ -122,6 +122,7 @@ def install(cluster: Cluster, bundle: bytes, port: int) -> None:
     ]
     cluster.lists(f"/api/v1/{WITHIN}/pods", *pods)
     cluster.lists("/api/v1/resourcequotas")
+    cluster.lists("/api/v1/limitranges")
     mps = {"nvidia.com/gpu.sharing-strategy": "mps"}
     node = {"metadata": {"name": "n1", "labels": mps}, "status": {"allocatable": {"nvidia.com/gpu.shared": "8"}}}
     cluster.lists("/api/v1/nodes", node)
@@ -214,6 +215,7 @@ FORBIDDEN = [
     ),
     ("/api/v1/nodes", "nodes", "list nodes"),
     ("/api/v1/resourcequotas", "quotas", "list resourcequotas"),
+    ("/api/v1/limitranges", "limitranges", "list limitranges"),
     ("/api/v1/namespaces", "labels", "list namespaces"),
     (REVIEWS, "rights", "create subjectaccessreviews.authorization.k8s.io"),
     ("/version", "match-conditions", "get /version"),
@@ -253,7 +255,7 @@ def test_an_answer_that_is_none_makes_a_check_unknown(cluster: Cluster, tmp_path
     cluster.store("/api/v1/nodes", {"items": [{"metadata": {"labels": {"a": 1}}}]})
     code, document = report(cluster, folder=tmp_path)
     assert code == 0
-    assert troubled(document) == {("nodes", "unknown"), ("rename-by-default", "unknown")}
+    assert troubled(document) == {(check, "unknown") for check in ("nodes", "rename-by-default", "mig-strategy")}
 
 
 def test_a_cluster_before_1_21_is_asked_for_its_older_apis(cluster: Cluster, tmp_path: Path) -> None:
@@ -285,6 +287,17 @@ def test_a_configuration_file_takes_the_place_of_the_installed_one(cluster: Clus
         "apiVersion: gpuwarden.io/v1\nkind: Configuration\npolicies: {ours: {forms: [mps]}}\n"
     )
     assert troubled(report(cluster, "--config", str(tmp_path / "c.yaml"), folder=tmp_path)[1]) == set()
+
+
+def test_mistyped_keys_are_found_among_labels_and_annotations(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.set_namespace("other", annotations={"pod-security.kubernetes.io/enforce": "x"}, team="a")
+    assert troubled(report(cluster, folder=tmp_path)[1]) == {("labels", "warn")}, (
+        "gpuwarden.io/team is no label of ours"
+    )
+    cluster.set_namespace("other", annotations={"gpuwarden.io/enforce": "mps"})
+    assert troubled(report(cluster, folder=tmp_path)[1]) == {("labels", "warn")}
+    cluster.set_namespace("other", annotations={"pod-security.kubernetes.io/enforce": "x"})
+    assert troubled(report(cluster, folder=tmp_path)[1]) == set()
 
 
 def test_a_namespace_that_is_being_deleted_is_left_out(cluster: Cluster, tmp_path: Path) -> None:

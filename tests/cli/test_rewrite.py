@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.cli.commands import SERVICE, deployment, namespace, run
+from tests.cli.commands import RAY, SERVICE, deployment, namespace, run
 
 REWRITTEN = deployment().replace("nvidia.com/gpu: 1 # please", "nvidia.com/gpu.shared: 1 # please")
 
@@ -111,3 +111,14 @@ def test_json_stays_json() -> None:
 def test_the_policy_is_that_of_the_namespace() -> None:
     manifests = namespace("team-a", enforce="mig-1g.5gb") + "---\n" + deployment(namespace="team-a")
     assert "nvidia.com/mig-1g.5gb: 1 # please" in run("rewrite", "-", stdin=manifests).out
+
+
+def test_what_is_not_judged_and_labels_without_effect_are_told_and_written_as_they_are() -> None:
+    mistyped = namespace("team-a", enfroce="shared")
+    ran = run("rewrite", "-", "--policy", "shared", stdin=RAY + "---\n" + mistyped)
+    assert (ran.code, ran.out) == (0, RAY + "---\n" + mistyped)
+    not_judged, label = ran.err.splitlines()
+    assert not_judged.startswith(
+        "-:1: not judged: RayCluster.ray.io: requests nvidia.com/gpu at spec.workerGroupSpecs[0]"
+    )
+    assert label.startswith("-:9: metadata.labels[gpuwarden.io/enfroce]: gpuwarden does not read this label")

@@ -11,6 +11,7 @@ from tests.deploy.chart import Chart, Json, Rendered
 from webhook.adapters.configuration.file import parse
 from webhook.adapters.configuration.model import ConfigurationFile, PolicySection, TolerationSection
 from webhook.application.configuration import Configuration, Mode
+from webhook.engine.spelling import DevicePlugin, MigStrategy
 
 SCHEMA: Json = json.loads((CHART / "values.schema.json").read_text())
 
@@ -49,7 +50,8 @@ def test_audit_mode_is_the_files_mode(chart: Chart) -> None:
 def test_every_field_of_a_policy_arrives_as_it_was_written(chart: Chart) -> None:
     values = {
         "config": {
-            "devicePlugin": {"renameByDefault": False},
+            "devicePlugin": {"renameByDefault": False, "migStrategy": "single", "products": ["NVIDIA-A30"]},
+            "gke": {"autopilot": True},
             "defaults": {"enforce": "team"},
             "policies": {"team": EVERY_FIELD},
             "exemptions": {"schedulers": []},
@@ -59,7 +61,9 @@ def test_every_field_of_a_policy_arrives_as_it_was_written(chart: Chart) -> None
     expected = PolicySection.model_validate(EVERY_FIELD).policy("team")
     assert configuration.policies.configured["team"] == expected
     assert configuration.policies.defaults.enforce == "team"
-    assert configuration.plugin.rename_by_default is False
+    assert configuration.plugin == DevicePlugin(
+        rename_by_default=False, mig_strategy=MigStrategy.SINGLE, products=("NVIDIA-A30",), gke_autopilot=True
+    )
     assert configuration.exemptions.schedulers == frozenset()
     assert configuration.exemptions.namespaces == Configuration().exemptions.namespaces
 
@@ -75,7 +79,7 @@ def properties(schema: Json) -> set[str]:
 def test_the_schema_of_the_values_has_the_files_fields() -> None:
     config = SCHEMA["properties"]["config"]
     assert properties(config) == fields(ConfigurationFile) - {"apiVersion", "kind", "mode"}
-    for name in ("devicePlugin", "defaults", "exemptions"):
+    for name in ("devicePlugin", "gke", "defaults", "exemptions"):
         section: Any = next(f.annotation for n, f in ConfigurationFile.model_fields.items() if (f.alias or n) == name)
         assert properties(config["properties"][name]) == fields(section)
     assert properties(SCHEMA["definitions"]["policy"]) == fields(PolicySection)

@@ -14,6 +14,7 @@ from tests.builders import a_policy, view
 from tests.deploy.chart import BEFORE_MATCH_CONDITIONS, WITH_MATCH_CONDITIONS, Chart, Json, Rendered
 from webhook.engine.decision import decide
 from webhook.engine.policy import VisibleDevices
+from webhook.engine.rules import reaching
 from webhook.engine.spelling import DevicePlugin
 
 GUARD, VALIDATE, ADVISE = "guard.gpuwarden.io", "validate.gpuwarden.io", "advise.gpuwarden.io"
@@ -73,6 +74,12 @@ REACHING = [
     a_pod(a_container(volumeMounts=[{"name": "n", "mountPath": "/var/run/nvidia-container-devices/0"}])),
     a_pod(a_container(volumeMounts=[{"name": "n", "mountPath": "var//./run/nvidia-container-devices"}])),
     a_pod(annotations={"cdi.k8s.io/a": "nvidia.com/gpu=0"}),
+    a_pod(annotations={"nvidia.cdi.k8s.io/container.c": "management.nvidia.com/gpu=all"}),
+    a_pod(annotations={"nvidia.cdi.k8s.io": "nvidia.com/gpu=all"}),
+    a_pod(annotations={"cdi-devices.nri.io/pod": "- runtime.nvidia.com/gpu=0"}),
+    a_pod(annotations={"devices.noderesource.dev/pod": "- path: /dev/nvidia0"}),
+    a_pod(annotations={"io.kubernetes.cri-o.Devices": "/dev/nvidia0"}),
+    a_pod(annotations={"devices.crio.io/c": "/dev/nvidia0"}),
     a_pod(runtimeClassName="nvidia"),
     a_pod(runtimeClassName="nvidia-cdi"),
     a_pod(runtimeClassName=CLASS),
@@ -106,6 +113,19 @@ def test_ordinary_pods_are_left_alone(asks: Asks, pod: Json) -> None:
     assert not asks(ADVISE, {"kind": "Deployment", "metadata": {}, "spec": {"template": pod}})
 
 
+def test_the_chart_has_the_engines_table_of_annotations(chart: Chart) -> None:
+    table = str([*reaching.DEVICE_ANNOTATIONS])
+    webhooks = chart.render(VALUES).webhooks
+
+    for name in (GUARD, ADVISE, "updates.gpuwarden.io"):
+        assert any(table in condition["expression"] for condition in webhooks[name]["matchConditions"])
+
+
+def test_very_many_annotations_are_asked_about_without_looking_at_each(asks: Asks) -> None:
+    assert asks(GUARD, a_pod(annotations={f"a{number}": "" for number in range(1001)}))
+    assert not asks(GUARD, a_pod(annotations={f"a{number}": "" for number in range(1000)}))
+
+
 def test_a_pod_with_a_request_is_asked_about_once_by_the_webhook_that_fails_closed(asks: Asks) -> None:
     pod = a_pod(a_container(resources={"limits": {"nvidia.com/gpu": "1"}}), nodeName="gpu-1")
 
@@ -113,6 +133,7 @@ def test_a_pod_with_a_request_is_asked_about_once_by_the_webhook_that_fails_clos
 
 
 PATHS = [
+    *("/proc/1/root", "/proc", "/dev/dri", "/run/nri/nri.sock", "/etc/kubernetes/manifests", "/proc/sys"),
     "/",
     "/dev",
     "//dev/../dev/nvidia0",
@@ -172,7 +193,17 @@ specs = st.fixed_dictionaries(
     },
 )
 annotations = st.dictionaries(
-    st.sampled_from(["cdi.k8s.io/x", "cdi.k8s.io", "team"]), st.sampled_from(["nvidia.com/gpu=all", "a"]), max_size=2
+    st.one_of(
+        st.sampled_from(["cdi.k8s.io/x", "team", "mycdi.k8s.io/x"]),
+        st.builds(
+            "{}{}{}".format,
+            st.sampled_from(["", "nvidia.", "a.b.", "x"]),
+            st.sampled_from([*reaching.DEVICE_ANNOTATIONS, "example.com"]),
+            st.sampled_from(["", "/", "/pod", "/container.c", ".example.com/x"]),
+        ),
+    ),
+    st.sampled_from(["nvidia.com/gpu=all", "a.com/b=0,management.nvidia.com/gpu=all", "/dev/nvidia0", "a"]),
+    max_size=2,
 )
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.deploy.chart import BEFORE_MATCH_CONDITIONS, WITH_MATCH_CONDITIONS, Chart, Json, Rendered
 from tests.deploy.conditions import Asks, conditions_of
+from webhook.engine.label_problems import intended
 from webhook.engine.labels import AUDIT, ENFORCE, WARN, NamespaceLabels
 
 NAMESPACES = "validate-namespace.gpuwarden.io"
@@ -19,8 +20,8 @@ def asks(rendered: Rendered) -> Asks:
     return conditions_of(rendered.webhooks[NAMESPACES])
 
 
-def a_namespace(labels: Mapping[str, str] | None, **metadata: object) -> Json:
-    found = {} if labels is None else {"labels": dict(labels)}
+def a_namespace(plain: Mapping[str, str] | None, **metadata: object) -> Json:
+    found = {} if plain is None else {"labels": dict(plain)}
     return {"kind": "Namespace", "metadata": {"name": "x", **found, **metadata}, "spec": {"finalizers": ["kubernetes"]}}
 
 
@@ -47,11 +48,72 @@ def test_each_label_is_asked_about_when_it_comes_goes_or_changes(asks: Asks, key
         (a_namespace({ENFORCE: "shraed", "team": "b"}), a_namespace({ENFORCE: "shraed"})),
         (a_namespace({ENFORCE: "mps"}, finalizers=[]), a_namespace({ENFORCE: "mps"}, finalizers=["x"])),
         (a_namespace({ENFORCE: "mps"}, deletionTimestamp="2026-01-01T00:00:00Z"), a_namespace({ENFORCE: "mps"})),
-        (a_namespace({"gpuwarden.io/enforced": "b"}), a_namespace({"gpuwarden.io/enforced": "a"})),
+        (a_namespace({"gpuwarden.io/enforced": "b"}), a_namespace({"gpuwarden.io/enforced": "b"})),
+        (a_namespace({}), a_namespace({"gpuwarden.io/enforced": "b"})),
+        (
+            a_namespace({}, annotations={"gpuwarden.io/enforce": "b"}),
+            a_namespace({}, annotations={"gpuwarden.io/enforce": "b"}),
+        ),
+        # Somebody else's.
+        (a_namespace({"pod-security.kubernetes.io/enforce": "baseline"}), None),
+        (
+            a_namespace(
+                {"kubewarden.io/enforce": "a", "gpu-worker.example.com/audit": "a", "nvidia.com/gpu.present": "a"}
+            ),
+            None,
+        ),
+        (a_namespace({"gpuwarden.example.com/owner": "a", "enforce": "a"}), None),
+        (
+            a_namespace({}, annotations={"kubectl.kubernetes.io/last-applied-configuration": "gpuwarden.io/enforce"}),
+            None,
+        ),
     ],
 )
 def test_nothing_else_of_a_namespace_is_asked_about(asks: Asks, new: Json, old: Json | None) -> None:
     assert not asks(new, old)
+
+
+@pytest.mark.parametrize("section", ["labels", "annotations"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(
+            "gpuwarden.io/enfroce",
+            "gpuwarden.io/Enforce",
+            "gpuwarden.io/mode",
+            "gpu-warden.io/enforce",
+            "gpuwarden/enforce",
+        ),
+        *(
+            "gpuwarden.k8s.io/warn",
+            "policy.gpuwarden.io/audit",
+            "gpuwarder.io/enforce",
+            "gpuwraden.io/warn",
+            "GPUWarden.io/audit",
+        ),
+        *("gpuwarden-enforce", "gpuwarden.com/enforce"),
+    ],
+)
+def test_a_mistyped_key_is_asked_about_when_it_comes_or_changes(asks: Asks, section: str, key: str) -> None:
+    assert intended(key) is not None, "what the webhook would warn of"
+    with_key = a_namespace(None, **{section: {key: "mps"}})
+    assert asks(with_key, None)
+    assert asks(with_key, a_namespace({"team": "a"}))
+    assert asks(with_key, a_namespace(None, **{section: {key: "shared"}}))
+    assert not asks(with_key, with_key)
+
+
+@pytest.mark.parametrize("labels", [{ENFORCE: "shraed"}, {ENFORCE: "mps"}, {}, {"gpuwarden.io/enfroce": "mps"}])
+def test_nothing_is_asked_while_a_namespace_is_being_deleted(asks: Asks, labels: dict[str, str]) -> None:
+    ending = a_namespace(labels, deletionTimestamp="2026-01-01T00:00:00Z")
+    assert not asks(ending, a_namespace({ENFORCE: "mps"}, deletionTimestamp="2026-01-01T00:00:00Z"))
+
+
+def test_it_covers_the_subresources_that_labels_can_be_written_through(rendered: Rendered) -> None:
+    rules = rendered.webhooks[NAMESPACES]["rules"]
+    covered = {(operation, name) for rule in rules for operation in rule["operations"] for name in rule["resources"]}
+    written = {("UPDATE", name) for name in ("namespaces", "namespaces/status", "namespaces/finalize")}
+    assert covered == {("CREATE", "namespaces"), *written}
 
 
 some_labels = st.none() | st.dictionaries(

@@ -18,7 +18,8 @@ from tests.deploy.chart import (
 from webhook.application.workloads import WORKLOADS
 
 MUTATE, VALIDATE = "mutate.gpuwarden.io", "validate.gpuwarden.io"
-GUARD, ADVISE, NAMESPACES = "guard.gpuwarden.io", "advise.gpuwarden.io", "validate-namespace.gpuwarden.io"
+GUARD, UPDATES = "guard.gpuwarden.io", "updates.gpuwarden.io"
+ADVISE, NAMESPACES = "advise.gpuwarden.io", "validate-namespace.gpuwarden.io"
 
 
 def test_pods_are_rewritten_and_then_validated_and_nothing_else_is_asked_about(rendered: Rendered) -> None:
@@ -35,12 +36,16 @@ def test_pods_are_rewritten_and_then_validated_and_nothing_else_is_asked_about(r
         MUTATE: [created],
         VALIDATE: [created, debugged],
         GUARD: [created, debugged],
+        UPDATES: [([""], ["v1"], ["UPDATE"], ["pods"], "Namespaced")],
         ADVISE: [
             (["apps"], ["v1"], both, ["deployments", "statefulsets", "daemonsets", "replicasets"], "Namespaced"),
             (["batch"], ["v1", "v1beta1"], both, ["jobs", "cronjobs"], "Namespaced"),
             ([""], ["v1"], both, ["replicationcontrollers", "podtemplates"], "Namespaced"),
         ],
-        NAMESPACES: [([""], ["v1"], both, ["namespaces"], "Cluster")],
+        NAMESPACES: [
+            ([""], ["v1"], both, ["namespaces"], "Cluster"),
+            ([""], ["v1"], ["UPDATE"], ["namespaces/status", "namespaces/finalize"], "Cluster"),
+        ],
     }
 
 

@@ -6,6 +6,7 @@ expressions elsewhere.
 
 import json
 from collections.abc import Callable, Iterator
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -152,6 +153,58 @@ def test_a_long_node_affinity_stays_within_the_api_servers_budget(backstop: Cont
     terms = [[(key, "In", *values) for key in (STRATEGY, "a", "b", "c", "d")] for _ in range(1000)]
     assert said(create(backstop, unlabelled, a_pod(gpu("1"), affinity=affinity(*terms)))) == ""
     assert said(create(backstop, unlabelled, a_pod(gpu("2"), affinity=affinity(*terms)))) != ""
+
+
+def gated(backstop: ControlPlane, namespace: str, pod: Json) -> str:
+    """Store a pod with a scheduling gate; answer its path."""
+    name = f"gated-{uuid4().hex[:8]}"
+    spec = {**pod["spec"], "schedulingGates": [{"name": "team.example/wait"}]}
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    made = sendable({**pod, "metadata": {"name": name}, "spec": spec})
+    backstop.api.post(path, json=made).raise_for_status()
+    return f"{path}/{name}"
+
+
+def test_an_update_is_refused_that_moves_a_gated_pod_to_slots(backstop: ControlPlane, unlabelled: str) -> None:
+    path = gated(backstop, unlabelled, a_pod(gpu("2")))
+
+    def patched(change: Json) -> httpx.Response:
+        return backstop.api.patch(path, json=change, headers=MERGE_PATCH)
+
+    time_shared: Json = {"nodeSelector": {GKE_SHARING: "time-sharing", GKE_CLIENTS: "4"}}
+    for spec in (time_shared, {**time_shared, "schedulingGates": None}, {"nodeSelector": {STRATEGY: "mps"}}):
+        refused = patched({"spec": spec})
+        assert refused.status_code == httpx.codes.FORBIDDEN
+        assert BY_US in refused.json()["message"]
+    for harmless in ({"nodeSelector": {"pool": "a"}}, {"schedulingGates": None}):
+        assert patched({"spec": harmless}).status_code == httpx.codes.OK
+    assert patched({"metadata": {"finalizers": ["team.example/hold"], "labels": {"a": "b"}}}).is_success
+    assert backstop.api.delete(path).is_success
+    assert patched({"metadata": {"finalizers": None}}).is_success
+
+
+def test_what_a_gated_pod_broke_before_blocks_no_update(
+    backstop: ControlPlane, make_namespace: Callable[..., str]
+) -> None:
+    namespace = make_namespace()
+    path = gated(backstop, namespace, a_pod(gpu("2")))
+    backstop.kubectl("label", "namespace", namespace, f"{ENFORCE}=shared")
+    wait_for("the label to be seen", lambda: said(create(backstop, namespace, a_pod(gpu("2")))))
+    change = {"spec": {"nodeSelector": {"pool": "a"}, "schedulingGates": None}}
+
+    answer = backstop.api.patch(path, json=change, headers=MERGE_PATCH)
+    assert answer.is_success, answer.text
+
+
+def test_an_update_of_a_long_node_affinity_stays_within_the_budget(backstop: ControlPlane, unlabelled: str) -> None:
+    values = [*(f"value-{number}" for number in range(5)), "mps"]
+    terms = [[(key, "In", *values) for key in ("a", "b", "c", "d")] for _ in range(1000)]
+    path = gated(backstop, unlabelled, a_pod(gpu("2"), affinity=affinity(*terms)))
+
+    for selector, allowed in (({"pool": "a"}, True), ({STRATEGY: "mps"}, False)):
+        answer = backstop.api.patch(path, json={"spec": {"nodeSelector": selector}}, headers=MERGE_PATCH)
+        assert answer.is_success is allowed, answer.text
+        assert allowed or BY_US in answer.text
 
 
 def test_the_audit_log_says_which_rule_refused(backstop: ControlPlane, unlabelled: str) -> None:

@@ -291,16 +291,23 @@ def test_labels_quotas_and_nodes_that_do_not_fit_are_found(
         bad = wait_for("a label that can't be read to be let through", lambda: make_namespace({ENFORCE: "mpss"}))
     far = make_namespace({ENFORCE: "mig-7g.80gb"})
     limited = make_namespace({ENFORCE: "shared"})
-    quota = {"metadata": {"name": "gpus"}, "spec": {"hard": {"requests.nvidia.com/gpu": "2"}}}
+    quota = {"metadata": {"name": "gpus"}, "spec": {"hard": {"requests.nvidia.com/gpu": "2", "nvidia.com/gpu": "2"}}}
     control_plane.api.post(f"/api/v1/namespaces/{limited}/resourcequotas", json=quota).raise_for_status()
+    limits = {"metadata": {"name": "gpus"}, "spec": {"limits": [{"type": "Container", "max": {"nvidia.com/gpu": "4"}}]}}
+    control_plane.api.post(f"/api/v1/namespaces/{limited}/limitranges", json=limits).raise_for_status()
     code, found = doctor(control_plane)
-    assert (code, troubles(found)) == (1, {"labels": {"fail"}, "nodes": {"warn"}, "quotas": {"warn"}})
+    warned = {check: {"warn"} for check in ("nodes", "quotas", "limitranges")}
+    assert (code, troubles(found)) == (1, {"labels": {"fail"}, **warned})
     assert f'namespace {bad}: metadata.labels[{ENFORCE}]: "mpss" is not a policy; did you mean "mps"?' in seen(
         found, "labels"
     )
     assert "nvidia.com/mig-7g.80gb" in seen(found, "nodes")
     assert far in found["nodes"][0]["means"]
-    assert "add requests.nvidia.com/gpu.shared" in found["quotas"][0]["mend"]
+    assert [one["mend"] for one in found["quotas"]] == [
+        "write requests.nvidia.com/gpu",
+        "add requests.nvidia.com/gpu.shared to the ResourceQuota",
+    ]
+    assert "sets max, default, defaultRequest for nvidia.com/gpu" in seen(found, "limitranges")
 
 
 def test_what_may_not_be_read_is_unknown_and_names_the_right(

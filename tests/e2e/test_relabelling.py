@@ -1,6 +1,9 @@
 """Scenario: whoever writes a namespace's label is told at once: of a mistyped value, and of what it will do to what runs."""
 
+import json
+import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import httpx
 import pytest
@@ -11,6 +14,7 @@ from tests.e2e.installation import Installation
 from tests.e2e.namespaces import Namespaces
 from tests.e2e.objects import ENFORCE, GPU, create, deployment, pod, pod_spec, stateful_set
 from tests.e2e.telling import tell
+from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -79,6 +83,75 @@ def test_a_new_namespace_with_a_mistyped_policy_is_not_made(control_plane: Contr
     answer = control_plane.api.post("/api/v1/namespaces", json=body)
     assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY, answer.text
     assert 'did you mean "shared"' in answer.json()["message"]
+
+
+SUBRESOURCES = ["status", "finalize"]
+
+
+def relabelled_through(
+    control_plane: ControlPlane, namespace: str, subresource: str, **labels: str
+) -> subprocess.CompletedProcess[str]:
+    """Write labels through a subresource, as ``kubectl replace --raw`` does."""
+    path = f"/api/v1/namespaces/{namespace}"
+    body = control_plane.get(path)
+    body["metadata"].setdefault("labels", {}).update(labels)
+    return control_plane.kubectl("replace", "--raw", f"{path}/{subresource}", "-f", "-", stdin=json.dumps(body))
+
+
+@pytest.mark.usefixtures("serving")
+@pytest.mark.parametrize("subresource", SUBRESOURCES)
+def test_a_label_can_be_written_through_a_subresource_and_is_judged_there_too(
+    control_plane: ControlPlane, make_namespace: Callable[..., str], subresource: str
+) -> None:
+    namespace = make_namespace()
+    refused = relabelled_through(control_plane, namespace, subresource, **{ENFORCE: MISTYPED})
+    tell(refused.stderr)
+    assert refused.returncode != 0
+    assert 'did you mean "shared"?' in refused.stderr
+    assert ENFORCE not in labels_of(control_plane, namespace)
+    assert relabelled_through(control_plane, namespace, subresource, **{ENFORCE: "shared"}).returncode == 0
+    assert labels_of(control_plane, namespace)[ENFORCE] == "shared", "which is why it is judged"
+
+
+def test_whether_gpuwarden_is_down_or_not_a_namespace_with_any_labels_can_be_deleted(
+    control_plane: ControlPlane, serving: Installation, mistyped_before: str, make_namespace: Callable[..., str]
+) -> None:
+    plain = make_namespace({ENFORCE: "mps"})
+    with Namespaces(control_plane) as namespaces:
+        held = namespaces.make_bare({ENFORCE: "mps", "gpuwarden.io/enfroce": "mps"})
+        with serving.down("/validate-namespace"):
+            for subresource in SUBRESOURCES:  # no label changes
+                assert relabelled_through(control_plane, mistyped_before, subresource).returncode == 0
+            for name in (plain, held):
+                control_plane.api.delete(f"/api/v1/namespaces/{name}").raise_for_status()
+                wait_for(f"namespace {name} to be gone", partial(is_gone, control_plane, name))
+
+
+def is_gone(control_plane: ControlPlane, namespace: str) -> bool:
+    return control_plane.api.get(f"/api/v1/namespaces/{namespace}").status_code == httpx.codes.NOT_FOUND
+
+
+@pytest.mark.usefixtures("serving")
+@pytest.mark.parametrize("key", ["gpuwarden.io/enfroce", "gpu-warden.io/enforce", "gpuwarden/Enforce"])
+def test_a_mistyped_key_is_warned_of_and_stands_in_nobodys_way(
+    control_plane: ControlPlane, make_namespace: Callable[..., str], key: str
+) -> None:
+    namespace = make_namespace()
+    code, _, said = label(control_plane, namespace, f"{key}=shared")
+    tell(said)
+    assert code == 0
+    assert f"Warning: metadata.labels[{key}]: gpuwarden does not read this label" in said
+    assert f'did you mean "{ENFORCE}"?' in said
+    annotated = control_plane.kubectl("annotate", "namespace", namespace, f"{key}=shared")
+    assert (annotated.returncode, "reads labels, not annotations" in annotated.stderr) == (0, True)
+
+
+@pytest.mark.usefixtures("serving")
+def test_labels_of_others_are_not_asked_about(control_plane: ControlPlane, make_namespace: Callable[..., str]) -> None:
+    code, _, said = label(
+        control_plane, make_namespace(), "pod-security.kubernetes.io/enforce=baseline", "kubewarden.io/enforce=x"
+    )
+    assert (code, said) == (0, "")
 
 
 @pytest.mark.usefixtures("serving")

@@ -7,6 +7,7 @@ from itertools import product
 from typing import Any
 
 from webhook.engine.forms import Form, Platform, Sharing
+from webhook.engine.spelling import DevicePlugin
 
 Labels = Mapping[str, str]
 
@@ -94,10 +95,15 @@ class Node:
     offers: Mapping[str, Form]
 
 
-@cache
-def nodes(platform: Platform, *, renamed: bool) -> tuple[Node, ...]:
+def nodes(platform: Platform, plugin: DevicePlugin) -> tuple[Node, ...]:
     """Nodes of every kind on a platform, in every zone, of known products and others."""
-    kinds = _gke() if platform is Platform.GKE else _device_plugin(renamed=renamed)
+    return _nodes(platform, renamed=plugin.rename_by_default, single=plugin.single)
+
+
+@cache
+def _nodes(platform: Platform, *, renamed: bool, single: bool) -> tuple[Node, ...]:
+    of_plugin = _single if single else _device_plugin
+    kinds = _gke() if platform is Platform.GKE else of_plugin(renamed=renamed)
     return tuple(
         Node({**node.labels, "pool": "gpu", **({"zone": zone} if zone else {})}, node.offers)
         for node in kinds
@@ -151,6 +157,40 @@ def _device_plugin(*, renamed: bool) -> Iterator[Node]:
                 offers[resource + suffix] = Form(profile, sharing)
         if offers:
             yield Node(labels, offers)
+
+
+# Profile, GPU instance slices, memory in MiB: of the profiles that policies name here, and of their neighbours.
+_CUT = (
+    ("1g.5gb", "1", "4864"),
+    ("1g.6gb", "1", "5836"),
+    ("1g.10gb", "1", "9856"),
+    ("2g.10gb", "2", "9856"),
+    ("2g.12gb", "2", "11672"),
+    ("3g.20gb", "3", "19968"),
+    *((None, None, memory) for memory in ("4864", "9856", "19968", "40536", None)),
+)
+
+
+def _single(*, renamed: bool) -> Iterator[Node]:
+    """What GPU feature discovery labels under MIG strategy single, where all GPUs of a node are cut alike, or none."""
+    sharings = [pair for pair in _WHOLE if pair[0] is not None]
+    for (profile, slices, memory), (sharing, strategy), name in product(_CUT, sharings, (*PRODUCTS, OTHER, None)):
+        if profile and sharing is Sharing.MPS:
+            continue
+        shared = sharing is not Sharing.NONE
+        labels: dict[str, str] = {}
+        if strategy is not None:
+            labels[STRATEGY] = strategy
+        if name is not None:
+            cut = f"-MIG-{profile}" if profile else ""
+            labels[PRODUCT] = f"{name}{cut}{'-SHARED' if shared and not renamed else ''}"
+        if memory:
+            labels["nvidia.com/gpu.memory"] = memory
+        if slices:
+            labels["nvidia.com/gpu.slices.gi"] = labels["nvidia.com/gpu.slices.ci"] = slices
+        yield Node(
+            labels, {"nvidia.com/gpu.shared" if shared and renamed else "nvidia.com/gpu": Form(profile, sharing)}
+        )
 
 
 def _gke() -> Iterator[Node]:

@@ -5,10 +5,15 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.builders import (
+    AUTOPILOT,
+    COMPUTE_SLICES,
+    EVERY_SETTING,
     GKE_CLIENTS,
     GKE_PARTITION,
     GKE_SHARING,
     GPU,
+    GPU_SLICES,
+    MEMORY,
     MIG,
     MIG_SHARED,
     MIG_STRATEGY,
@@ -41,9 +46,20 @@ VALUES = {
     GKE_PARTITION: (*PROFILES, "other"),
     "zone": ZONES,
 }
+SLICE_VALUES = {
+    GPU_SLICES: ("1", "2", "3", "x"),
+    COMPUTE_SLICES: ("1", "2"),
+    MEMORY: ("4864", "9856", "19968", "40536"),
+}
+LABELS = VALUES | SLICE_VALUES
+# Under MIG strategy single no node has a label by the name of a profile.
+SINGLE_VALUES = {key: values for key, values in LABELS.items() if key != MIG_STRATEGY}
+BOUNDS = {GKE_CLIENTS: "1349", GPU_SLICES: "0123", MEMORY: ("4000", "4864", "5350", "9856", "20000")}
 OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt")
 
-plugins = st.sampled_from([RENAMED, NOT_RENAMED])
+mixed_plugins = st.sampled_from([RENAMED, NOT_RENAMED])
+single_plugins = st.sampled_from([plugin for plugin in EVERY_SETTING.values() if plugin.single])
+plugins = mixed_plugins | single_plugins | st.just(AUTOPILOT)
 
 
 @st.composite
@@ -60,29 +76,41 @@ def listed_forms(draw: st.DrawFn, platforms: tuple[Platform, ...] = tuple(Platfo
 
 def _requirement_of(key: str) -> st.SearchStrategy[Json]:
     """A requirement on a label, of any operator, with values that suit the label or are anything but."""
-    listed = st.lists(st.sampled_from(VALUES[key]), min_size=1, max_size=3)
+    listed = st.lists(st.sampled_from(LABELS[key]), min_size=1, max_size=3)
     choices = [
         st.builds(lambda operator, values: {"key": key, "operator": operator, "values": values}, _LISTING, listed),
         st.sampled_from([{"key": key, "operator": operator} for operator in ("Exists", "DoesNotExist")]),
     ]
-    if key == GKE_CLIENTS:
+    if key in BOUNDS:
         bounds = [
-            {"key": key, "operator": operator, "values": [value]} for operator in ("Gt", "Lt") for value in "1349"
+            {"key": key, "operator": operator, "values": [value]} for operator in ("Gt", "Lt") for value in BOUNDS[key]
         ]
         choices.append(st.sampled_from(bounds))
     return st.one_of(choices)
 
 
 _LISTING = st.sampled_from(["In", "NotIn"])
-_REQUIREMENTS = st.one_of([_requirement_of(key) for key in VALUES])
-_TERMS: st.SearchStrategy[Json] = st.fixed_dictionaries(
-    {"matchExpressions": st.lists(_REQUIREMENTS, min_size=1, max_size=3)}
-)
+
+
+def _terms(*keys: str) -> st.SearchStrategy[Json]:
+    requirements = st.one_of([_requirement_of(key) for key in keys])
+    return st.fixed_dictionaries({"matchExpressions": st.lists(requirements, min_size=1, max_size=3)})
+
+
+_TERMS = _terms(*VALUES)
+_SINGLE_TERMS = _terms(*SINGLE_VALUES, *SLICE_VALUES)
 _FIELDS = [{"key": "metadata.name", "operator": "In", "values": ["node-1"]}]
-_ODD_TERMS: st.SearchStrategy[Json] = _TERMS | st.sampled_from(
+_ODD_TERMS: st.SearchStrategy[Json] = _terms(*LABELS) | st.sampled_from(
     [{}, {"matchExpressions": None}, {"matchFields": _FIELDS}, {"matchExpressions": [], "matchFields": _FIELDS}]
 )
-_SELECTORS = st.one_of([st.sampled_from([{key: value} for value in values]) for key, values in VALUES.items()])
+
+
+def _selectors(labels: dict[str, tuple[str, ...]]) -> st.SearchStrategy[Json]:
+    return st.one_of([st.sampled_from([{key: value} for value in values]) for key, values in labels.items()])
+
+
+_SELECTORS = _selectors(VALUES)
+_SINGLE_SELECTORS = _selectors(SINGLE_VALUES)
 
 
 def _required(terms: Any) -> Json:
@@ -101,9 +129,11 @@ _NO_PLACEMENTS: st.SearchStrategy[Json] = st.sampled_from(
 )
 
 
-def _placements(terms: st.SearchStrategy[Json], *others: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
+def _placements(
+    selectors: st.SearchStrategy[Json], terms: st.SearchStrategy[Json], *others: st.SearchStrategy[Json]
+) -> st.SearchStrategy[Json]:
     """The part of a spec that says where a pod may run."""
-    selector = st.builds(lambda one, other: {"nodeSelector": one | other}, _SELECTORS, _SELECTORS | st.just({}))
+    selector = st.builds(lambda one, other: {"nodeSelector": one | other}, selectors, selectors | st.just({}))
     affinity = st.builds(
         lambda alternatives: {"affinity": _required(alternatives)}, st.lists(terms, min_size=1, max_size=3)
     )
@@ -111,8 +141,9 @@ def _placements(terms: st.SearchStrategy[Json], *others: st.SearchStrategy[Json]
     return st.one_of(st.just({}), selector, affinity, both, *others)
 
 
-_PLACEMENTS = _placements(_TERMS)
-_ODD_PLACEMENTS = _placements(_ODD_TERMS, _NO_PLACEMENTS)
+_PLACEMENTS = _placements(_SELECTORS, _TERMS)
+_SINGLE_PLACEMENTS = _placements(_SINGLE_SELECTORS, _SINGLE_TERMS)
+_ODD_PLACEMENTS = _placements(_selectors(LABELS), _ODD_TERMS, _NO_PLACEMENTS)
 
 
 def _shapes(amounts: Json) -> st.SearchStrategy[Json]:
@@ -185,8 +216,14 @@ def _specs(resources: st.SearchStrategy[Json], placements: st.SearchStrategy[Jso
     )
 
 
+_ADDED = "; ".join(
+    f"{GPU}, {SHARED}, {MIG} {section} for {container}"
+    for container in ("container c0", "init container i0", "init container i1")
+    for section in ("request", "limit")
+)
 _METADATA = st.sampled_from(
     [
+        {"metadata": {"annotations": {"kubernetes.io/limit-ranger": f"LimitRanger plugin set: {_ADDED}"}}},
         {},
         {"metadata": None},
         {"metadata": {}},
@@ -200,10 +237,18 @@ pods = st.builds(
     _specs(_ODD_RESOURCES, _ODD_PLACEMENTS),
     _METADATA,
 )
+
+
 # Pods whose requests are well-formed, and whose every alternative says something.
-sound_pods = st.builds(lambda spec: {"metadata": {}, "spec": spec}, _specs(_RESOURCES, _PLACEMENTS)).filter(
-    lambda pod: bool(pod["spec"]["containers"] or pod["spec"]["initContainers"])
-)
+def _sound(placements: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
+    return st.builds(lambda spec: {"metadata": {}, "spec": spec}, _specs(_RESOURCES, placements)).filter(
+        lambda pod: bool(pod["spec"]["containers"] or pod["spec"]["initContainers"])
+    )
+
+
+sound_pods = _sound(_PLACEMENTS)
+# The same on clusters under MIG strategy single, whose labels of slices they may select.
+sound_single_pods = _sound(_SINGLE_PLACEMENTS)
 
 
 POLICY_TOLERATIONS = (
@@ -266,10 +311,9 @@ _CONTAINERS = st.none() | st.lists(
     ),
     max_size=3,
 )
-_ANY_KEY = st.sampled_from([*VALUES]) | _TEXT
-_ANY_VALUE = (
-    st.sampled_from(sorted({value for values in VALUES.values() for value in values} | {"\0", "", "9" * 5000})) | _TEXT
-)
+_ANY_KEY = st.sampled_from([*LABELS]) | _TEXT
+_EVERY_VALUE = {value for values in LABELS.values() for value in values}
+_ANY_VALUE = st.sampled_from(sorted(_EVERY_VALUE | {"\0", "", "9" * 5000})) | _TEXT
 _ANY_TERM = st.fixed_dictionaries(
     {},
     optional={

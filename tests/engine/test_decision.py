@@ -78,6 +78,7 @@ def test_the_ids_of_the_rules_are_the_designs_in_the_designs_order() -> None:
         "mig-count-above-one",
         "gke-selectors-incomplete",
         "gke-mps-needs-host-ipc",
+        "limit-range-default",
         "unknown-gpu-resource",
     ]
 

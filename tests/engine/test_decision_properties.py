@@ -7,11 +7,22 @@ from typing import Any
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from tests.builders import GKE_CLIENTS, GKE_PARTITION, GKE_SHARING, PRODUCT, Json, applied, judge, view
+from tests.builders import MIG_STRATEGY, PRODUCT, Json, applied, judge, view
 from tests.engine.cluster import chosen, nodes, satisfiable
-from tests.engine.strategies import GPU_NAMES, anything, plugins, pods, policies, policies_of, sound_pods
+from tests.engine.strategies import (
+    GPU_NAMES,
+    anything,
+    mixed_plugins,
+    plugins,
+    pods,
+    policies,
+    policies_of,
+    single_plugins,
+    sound_pods,
+    sound_single_pods,
+)
 from webhook.engine.decision import Decision, decide
-from webhook.engine.edits import Annotate
+from webhook.engine.edits import Annotate, DropResource
 from webhook.engine.forms import Platform
 from webhook.engine.patch import patch
 from webhook.engine.pods import Place
@@ -24,7 +35,6 @@ PROPERTY = settings(
     max_examples=120,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.large_base_example],
 )
-GKE_KEYS = ({GKE_PARTITION}, {GKE_SHARING, GKE_CLIENTS})
 NVIDIA_STRATEGY = ".sharing-strategy"
 ANNOTATIONS = ("gpuwarden.io/original-request", "gpuwarden.io/policy")
 
@@ -135,7 +145,7 @@ def test_limits_equal_requests_after_a_rewrite_and_no_count_changes(
     pod: Json, policy: Policy, plugin: DevicePlugin
 ) -> None:
     decision = judge(pod, policy, plugin)
-    assume(not decision.denials)
+    assume(not decision.denials and not any(isinstance(edit, DropResource) for edit in decision.edits))
     result = applied(pod, decision)["spec"]
     for section in ("initContainers", "containers"):
         for old, new in zip(pod["spec"].get(section) or [], result.get(section) or [], strict=True):
@@ -208,7 +218,15 @@ def test_nothing_that_can_be_read_as_a_pod_makes_the_engine_fail(
 
 
 # A well-formed pod in a namespace of one platform, as clusters are.
-cases = st.one_of([st.tuples(sound_pods, policies_of(platform), plugins, st.just(platform)) for platform in Platform])
+cases = st.one_of(
+    *(st.tuples(sound_pods, policies_of(platform), mixed_plugins, st.just(platform)) for platform in Platform),
+    st.tuples(
+        sound_single_pods,
+        policies_of(Platform.DEVICE_PLUGIN),
+        single_plugins,
+        st.just(Platform.DEVICE_PLUGIN),
+    ),
+)
 
 
 def resources_of(spec: Json) -> set[str]:
@@ -223,20 +241,15 @@ def test_a_pod_that_passes_runs_on_nodes_of_a_permitted_form_only(
 ) -> None:
     """Judged by a scheduler and by nodes that know nothing of the engine.
 
-    GKE's forms are told apart by the labels that they have, and only ``gke-exclusive`` by those that it has not: whether nodes
-    of ``gke-mig-<profile>`` may be shared as well is left to the operator's node pools. So nodes with a label that the pod
-    would do without are passed over, and pods that ask for labels which GKE has not at all.
+    Pods that select labels which GKE does not have are passed over.
     """
     pod, policy, plugin, platform = case
     decision = judge(pod, policy, plugin)
     assume(not decision.denials)
     spec = applied(pod, decision)["spec"]
     assume(platform is Platform.DEVICE_PLUGIN or NVIDIA_STRATEGY not in json.dumps(spec))
-    for node in nodes(platform, renamed=plugin.rename_by_default):
+    for node in nodes(platform, plugin):
         if not resources_of(spec) <= node.offers.keys() or not chosen(spec, node.labels):
-            continue
-        fewer = [{key: value for key, value in node.labels.items() if key not in keys} for keys in GKE_KEYS]
-        if any(labels != node.labels and chosen(spec, labels) for labels in fewer):
             continue
         for resource in resources_of(spec):
             form = node.offers[resource]
@@ -259,6 +272,7 @@ def test_a_pod_that_passes_is_not_left_without_any_node(case: tuple[Json, Policy
         not in {(e["operator"], e["key"]) for term in terms_of(spec) for e in term["matchExpressions"]}
     )
     assume(platform is Platform.DEVICE_PLUGIN or NVIDIA_STRATEGY not in json.dumps(spec))
-    kinds = nodes(platform, renamed=plugin.rename_by_default)
+    assume(not plugin.single or MIG_STRATEGY not in policy.node_selector)
+    kinds = nodes(platform, plugin)
 
     assert any(resources_of(spec) <= node.offers.keys() and chosen(spec, node.labels) for node in kinds)

@@ -262,6 +262,7 @@ class TestTranslation:
         assert self.translated(a_pod(gpu(3, MIG)), "gke-mig-1g.5gb", plugin) == {
             "containers": [gpu(3)],
             "nodeSelector": {GKE_PARTITION: "1g.5gb"},
+            "affinity": affinity([(GKE_SHARING, "DoesNotExist")]),
             "tolerations": [GPU_TOLERATION],
         }
 
@@ -321,6 +322,7 @@ class TestTranslation:
         assert self.translated(a_pod(gpu(1, SHARED), nodeSelector={STRATEGY: strategy}), policy) == {
             "containers": [gpu(1)],
             "nodeSelector": {GKE_SHARING: policy[4:-2], GKE_CLIENTS: "4"},
+            "affinity": affinity([(GKE_PARTITION, "DoesNotExist")]),
             "tolerations": [GPU_TOLERATION],
         }
 

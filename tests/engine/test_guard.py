@@ -142,17 +142,56 @@ class TestMount:
 
 class TestCdiAnnotation:
     @pytest.mark.parametrize(
-        "annotations", [None, {}, {"cdi.k8s.io/net": "example.com/net=0"}, {"team.io/cdi.k8s.io": "nvidia.com/gpu=0"}]
+        "annotations",
+        [
+            None,
+            {},
+            {"cdi.k8s.io/net": "example.com/net=0"},
+            {"cdi.k8s.io/net": "example-nvidia.com/net=0,my_nvidia.com/x=1"},
+            {"team.io/cdi.k8s.io": "nvidia.com/gpu=0"},
+            {"mycdi.k8s.io/a": "nvidia.com/gpu=0"},
+            {"cdi.k8s.io.example.com/a": "nvidia.com/gpu=0"},
+            {"io.kubernetes.cri-o.Devices": "/dev/fuse,/dev/net/tun"},
+            {"devices.nri.io/pod": "- path: /dev/null\n  type: c\n"},
+            {"scheduler.alpha.kubernetes.io/node-selector": "nvidia.com/gpu=true"},
+        ],
     )
     def test_others_are_no_way(self, annotations: Json | None) -> None:
         assert found(a_pod(a_container(), annotations=annotations)) == []
 
     @pytest.mark.parametrize(
-        "value", ["nvidia.com/gpu=all", "example.com/net=0,nvidia.com/gpu=0", "runtime.nvidia.com/gpu=all"]
+        "value",
+        [
+            *("nvidia.com/gpu=all", "example.com/net=0,nvidia.com/gpu=0", "runtime.nvidia.com/gpu=all"),
+            *("management.nvidia.com/gpu=all", "k8s.device-plugin.nvidia.com/gpu=GPU-1", "NVIDIA.com/gpu=0"),
+            *("k8s.gpu.nvidia.com/claim=1", "example.com/net=0, nvidia.com/mig=1", "nvidia.com/imex-channel=0"),
+        ],
     )
-    def test_nvidias_devices_are(self, value: str) -> None:
-        assert found(a_pod(a_container(), annotations={"cdi.k8s.io/a": value})) == ["cdi-annotation"]
-        assert found(a_pod(annotations={"cdi.k8s.io/a": value})) == ["cdi-annotation"]
+    @pytest.mark.parametrize(
+        "key",
+        [
+            *("cdi.k8s.io/a", "cdi.k8s.io", "nvidia.cdi.k8s.io/container.train", "nvidia.cdi.k8s.io/pod"),
+            *("nvidia.cdi.k8s.io", "a.b.cdi.k8s.io/x", "cdi-devices.nri.io/container.train", "cdi.nri.io/pod"),
+            "cdi-devices.noderesource.dev/pod",
+        ],
+    )
+    def test_nvidias_devices_are(self, key: str, value: str) -> None:
+        assert found(a_pod(a_container(), annotations={key: value})) == ["cdi-annotation"]
+        assert found(a_pod(annotations={"team": "a", key: value})) == ["cdi-annotation"]
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            ("io.kubernetes.cri-o.Devices", "/dev/fuse,/dev/nvidia0:/dev/x:rwm"),
+            ("devices.crio.io", "/dev/dri/renderD128"),
+            ("devices.crio.io/train", "/dev/nvidiactl"),
+            ("devices.nri.io/container.train", '- path: "/dev/nvidia0"\n  type: c\n  major: 195\n'),
+            ("devices.noderesource.dev/pod", "- path: /dev//nvidia0\n"),
+            ("mounts.nri.io/pod", "- source: /run\n  destination: /host\n"),
+        ],
+    )
+    def test_so_are_device_nodes_by_their_paths(self, key: str, value: str) -> None:
+        assert found(a_pod(a_container(), annotations={key: value})) == ["cdi-annotation"]
 
 
 class TestRuntimeClass:
@@ -196,6 +235,14 @@ class TestHostPath:
             "/etc/ssl",
             "/tmp/work",
             "/opt/nvidia",
+            *("/dev/log", "/dev/net/tun", "/dev/infiniband", "/dev/drivers", "/dev/mapper", "/dev/hugepages"),
+            *("/proc/sys", "/proc/sys/net", "/proc/self/mounts", "/proc/1/ns/net", "/proc/meminfo", "/proc/x/root"),
+            *("/process/1/root", "/data/proc/1/root", "/sys", "/sys/fs/cgroup", "/sys/bus/pci", "/lib/modules"),
+            *("/var/lib/kubelet/plugins/csi.example.com", "/var/lib/kubelet/config.yaml", "/var/lib/docker"),
+            *("/etc/kubernetes/pki", "/etc/kubernetes/azure.json", "/etc/kubernetes/manifests-old", "/etc/os-release"),
+            *("/etc/containerd/certs.d", "/etc/cni/net.d", "/opt/cni/bin", "/etc/cdi.bak", "/etc/docker/certs.d"),
+            *("/home/kubernetes/bin/nvidia", "/usr/local/nvidia/lib64", "/run/containerd/s", "/run/podman/x"),
+            *("/run/user/1000", "/var/lib/rancher/k3s/storage", "/var/snap/microk8s/common/default-storage"),
         ],
     )
     def test_other_paths_are_no_way(self, path: str) -> None:
@@ -211,6 +258,33 @@ class TestHostPath:
             *("/var/lib/k0s/kubelet/device-plugins", "/var/lib/kubelet/plugins/gpu.nvidia.com/dra.sock"),
             *("/run/nvidia/mps", "/var/run/nvidia/driver", "/run/nvidia-persistenced", "/tmp/nvidia-mps", "/tmp"),
             *("/etc/cdi", "/var/run/cdi/nvidia.yaml", "/var/run/docker.sock", "/run/containerd"),
+            *("/proc", "/proc/", "//proc", "/proc/1", "/proc/self", "/proc/thread-self", "/proc/1234", "/proc/driver"),
+            *("/proc/1/root", "/proc/self/root", "/proc/thread-self/root", "/proc/1234/root", "/proc/1/cwd"),
+            *("/proc/1/root/etc/hostname", "/proc//1/./root/dev", "/proc/self/root/../..", "/proc/1/net/../root"),
+            *("/proc/1/task/1/root", "/proc/self/fd/7", "/dev/fd/7", "/proc/1/map_files", "/proc/driver/nvidia/gpus"),
+            *("/proc/driver/nvidia-caps", "/dev/dri", "/dev/dri/card0", "/dev/char", "/dev/char/195:0", "/dev/vfio/17"),
+            *("/dev/nvidia-caps", "/dev/nvhost-gpu", "/dev/nvmap", "/dev/dxg", "/var/run/../run/docker.sock"),
+            *("/run/cri-dockerd.sock", "/var/run/cri-dockerd.sock", "/run/podman/podman.sock", "/run/podman"),
+            *("/run/user/1000/podman/podman.sock", "/run/user/1000/docker.sock", "/run/k0s/containerd.sock"),
+            *("/run/k0s", "/run/k3s", "/run/k3s/containerd/containerd.sock", "/run/nri", "/var/run/nri/nri.sock"),
+            *("/var/snap/microk8s/common/run/containerd.sock", "/var/snap", "/run/containerd/containerd.sock.ttrpc"),
+            *("/var/snap/microk8s/common/run", "/run/crio/crio.sock", "/run/crio", "/opt/nri/plugins", "/etc/nri"),
+            *("/run/dockershim.sock", "/run/isulad.sock", "/system/run/containerd", "/run/docker/containerd"),
+            *(
+                "/var/lib/kubelet/plugins_registry",
+                "/var/lib/kubelet/plugins_registry/x.sock",
+                "/var/lib/kubelet/plugins",
+            ),
+            *("/var/lib/k0s/kubelet/plugins_registry", "/var/lib/k0s", "/mnt/var/lib/kubelet/plugins_registry"),
+            *("/var/snap/microk8s/common/var/lib/kubelet", "/etc", "/etc/kubernetes", "/etc/kubernetes/manifests"),
+            *(
+                "/etc/kubernetes/manifests/x.yaml",
+                "/etc/kubernetes/static-pods",
+                "/var/lib/rancher/k3s/server/manifests",
+            ),
+            *("/var/lib/rancher/rke2/agent/pod-manifests", "/var/lib/rancher", "/var/lib/k0s/manifests"),
+            *("/etc/nvidia-container-runtime/config.toml", "/etc/containerd", "/etc/containerd/config.toml"),
+            *("/etc/crio/crio.conf.d/99-nvidia.toml", "/etc/crio", "/var/lib/rancher/k3s/agent/etc/containerd"),
         ],
     )
     def test_what_leads_to_gpus_is_one_however_it_is_written(self, path: str) -> None:
@@ -218,6 +292,31 @@ class TestHostPath:
 
         assert rules(decision) == ["gpu-host-path"]
         assert decision.denials[0].path == "spec.volumes[1].hostPath.path"
+
+    @pytest.mark.parametrize(
+        ("path", "exposed"),
+        [
+            ("/proc", "/proc/1/root of the node"),
+            ("/etc/kubernetes", "/etc/kubernetes/manifests of the node"),
+            ("/dev/dri", "GPUs of the node"),
+            ("/proc/1/root/etc", "the root of the node"),
+            ("/proc/self/cwd", "the root of the node"),
+            ("/var/lib/kubelet/plugins_registry", "GPUs through the kubelet's device plugins"),
+            ("/mnt/kubelet/device-plugins", "GPUs through the kubelet's device plugins"),
+            ("/etc/kubernetes/manifests", "GPUs through manifests that bypass admission"),
+            ("/etc/cdi", "GPUs through the container runtime's configuration"),
+            ("/run/cri-dockerd.sock", "GPUs through the container runtime's socket"),
+            ("/run/user/1000/docker.sock", "GPUs through the container runtime's socket"),
+        ],
+    )
+    def test_the_sentence_says_what_is_exposed(self, path: str, exposed: str) -> None:
+        assert messages(judge(mounting(path), DENY)) == [
+            f"pod: hostPath {path} leads to {exposed}; mount less of it, or use an exempt namespace"
+        ]
+
+    def test_a_path_of_any_length_is_walked_in_time(self) -> None:
+        assert found(mounting("/a" * 500_000)) == []
+        assert found(mounting("/proc/1/root" + "/.." * 500_000)) == ["gpu-host-path"]
 
     def test_a_request_does_not_excuse_it(self) -> None:
         assert found(a_pod(volumes=[{"name": "d", "hostPath": {"path": "/dev/nvidia1"}}])) == ["gpu-host-path"]

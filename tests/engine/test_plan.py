@@ -6,7 +6,7 @@ from unittest.mock import patch as replaced
 import pytest
 from hypothesis import given
 
-from tests.builders import GPU, SHARED, Json, a_container, a_pod, a_policy, affinity, gpu, spec_of, view
+from tests.builders import GPU, SHARED, Json, a_container, a_pod, a_policy, affinity, expression, gpu, spec_of, view
 from tests.engine.strategies import plugins, pods, policies
 from tests.engine.test_decision_properties import PROPERTY
 from webhook.engine import decision, plan
@@ -81,11 +81,13 @@ def test_pods_that_select_the_same_labels_of_forms_share_what_they_say() -> None
     "fields",
     [
         pytest.param({"nodeSelector": {f"nvidia.com/{i}": "x" for i in range(5)}}, id="many labels"),
-        pytest.param({"nodeSelector": {"nvidia.com/gpu.product": "x" * 64}}, id="a long value"),
-        pytest.param(
-            {"nodeSelector": {"nvidia.com/gpu.product": "x"}, "affinity": affinity([("zone", "In", "a")])},
-            id="terms too",
-        ),
+        pytest.param({"nodeSelector": {"nvidia.com/gpu.product": "x" * 318}}, id="a long value"),
+        pytest.param({"nodeSelector": {"nvidia.com/" + "x" * 318: "x"}}, id="a long key"),
+        pytest.param({"affinity": affinity(*[[("nvidia.com/a", "Exists")]] * 13)}, id="many terms"),
+        pytest.param({"affinity": affinity([("nvidia.com/a", "Exists")] * 13)}, id="many requirements"),
+        pytest.param({"affinity": affinity([("nvidia.com/a", "In", *"abcdefghijklmnopq")])}, id="many values"),
+        pytest.param({"affinity": affinity([("nvidia.com/a", "In", "x" * 318)])}, id="a long value in a term"),
+        pytest.param({"affinity": affinity([("nvidia.com/a", "x" * 318)])}, id="a long operator"),
     ],
 )
 def test_what_few_pods_say_alike_is_not_remembered(fields: Json) -> None:
@@ -120,13 +122,39 @@ def test_pods_that_ask_alike_share_a_plan_whatever_else_they_are() -> None:
     assert the_plan(a_container(requests={GPU: 1})) is not one
 
 
-def test_pods_share_a_plan_where_they_select_alike_and_none_where_their_terms_speak_of_the_nodes() -> None:
+def test_pods_share_a_plan_where_they_select_alike() -> None:
     selecting = {"nvidia.com/gpu.product": "A100"}
     terms = affinity([("nvidia.com/gpu.count", "Exists")])
 
     assert the_plan(gpu(), nodeSelector=selecting) is the_plan(gpu(), nodeSelector=selecting)
     assert the_plan(gpu(), nodeSelector=selecting) is not the_plan(gpu(), nodeSelector={"nvidia.com/gpu.product": "L4"})
-    assert the_plan(gpu(), affinity=terms) is not the_plan(gpu(), affinity=terms)
+    assert the_plan(gpu(), affinity=terms) is the_plan(gpu(), affinity=terms)
+    assert the_plan(gpu(), affinity=terms, nodeSelector=ELSEWHERE) is not the_plan(gpu(), affinity=terms)
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        [{}],
+        [{"matchExpressions": []}, {"matchExpressions": [expression("nvidia.com/gpu.count", "Gt", "1")]}],
+        [
+            {"matchFields": [{"key": "metadata.name"}]},
+            {"matchExpressions": [expression("nvidia.com/gpu.count", "Exists")]},
+        ],
+        [{"matchExpressions": [expression("nvidia.com/gpu.count", "In", "1", "2"), expression("zone", "In", "a")]}],
+    ],
+)
+def test_what_is_remembered_of_terms_says_what_they_say(terms: list[Json]) -> None:
+    node_affinity = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    spec = spec_of(a_pod(nodeSelector=ELSEWHERE, affinity={"nodeAffinity": node_affinity}))
+    read_whole, remembered = NodeConstraints(spec), constraints(spec, LABELS_OF_FORMS)
+
+    assert remembered.shared
+    for key in ("nvidia.com/gpu.count", "zone"):
+        assert remembered.mentions(key) == read_whole.mentions(key)
+        for value in (None, "0", "1", "2", "3", "a"):
+            assert remembered.permits(key, value) == read_whole.permits(key, value)
+    assert remembered.nowhere == read_whole.nowhere
 
 
 def test_a_pod_that_asks_in_many_ways_is_not_remembered() -> None:

@@ -8,11 +8,13 @@ from tests.builders import (
     GKE_PARTITION,
     GKE_SHARING,
     GPU,
+    GPU_SLICES,
     MIG,
     MIG_SHARED,
     MIG_STRATEGY,
     RENAMED,
     SHARED,
+    SINGLE,
     STRATEGY,
     Json,
     a_form,
@@ -203,13 +205,31 @@ class TestFormsApart:
 
     @pytest.mark.parametrize(("one", "other"), TOGETHER)
     def test_a_node_hands_out_both(self, one: str, other: str) -> None:
-        assert not apart(a_form(one), a_form(other))
-        assert not apart(a_form(other), a_form(one))
+        assert not apart(a_form(one), a_form(other), RENAMED)
+        assert not apart(a_form(other), a_form(one), RENAMED)
 
     @pytest.mark.parametrize(("one", "other"), APART)
     def test_no_node_hands_out_both(self, one: str, other: str) -> None:
-        assert apart(a_form(one), a_form(other))
-        assert apart(a_form(other), a_form(one))
+        assert apart(a_form(one), a_form(other), RENAMED)
+        assert apart(a_form(other), a_form(one), RENAMED)
+
+    @pytest.mark.parametrize(
+        ("one", "other"), [("exclusive", "mig-1g.5gb"), ("shared", "mig-1g.5gb"), ("mig-1g.5gb", "mig-2g.10gb"), *APART]
+    )
+    def test_gpus_of_a_node_are_cut_alike_under_mig_strategy_single(self, one: str, other: str) -> None:
+        assert apart(a_form(one), a_form(other), SINGLE)
+        assert apart(a_form(other), a_form(one), SINGLE)
+
+    def test_a_whole_gpu_and_a_slice_are_never_on_one_node_under_mig_strategy_single(self) -> None:
+        pod = a_pod(gpu(name="a"), gpu(1, MIG, name="b"), nodeSelector={GPU_SLICES: "1"})
+        [finding] = judge(
+            a_pod(gpu(1, SHARED, name="a"), gpu(1, MIG, name="b")), a_policy("shared", "mig-1g.5gb"), SINGLE
+        ).findings
+
+        assert judge(pod, a_policy("shared", "mig-1g.5gb"), SINGLE).denials == ()
+        assert finding.message.startswith(
+            'container "b": form "mig-1g.5gb" is never on the same node as form "shared" of container "a"'
+        )
 
     def test_forms_of_one_node_pass(self) -> None:
         pod = a_pod(gpu(name="a"), gpu(1, MIG, name="b"))

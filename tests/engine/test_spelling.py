@@ -3,13 +3,18 @@
 import pytest
 
 from tests.builders import (
+    AUTOPILOT,
     GKE_CLIENTS,
     GKE_PARTITION,
     GKE_SHARING,
     GPU,
+    GPU_SLICES,
     MIG_STRATEGY,
     NOT_RENAMED,
     RENAMED,
+    SINGLE,
+    SINGLE_BY_PRODUCT,
+    SINGLE_NOT_RENAMED,
     STRATEGY,
     Json,
     a_form,
@@ -17,10 +22,11 @@ from tests.builders import (
     affinity,
     spec_of,
 )
-from tests.engine.spelled import EVERY_FORM, SHARED_BY, TABLE, Requirement, spelled
+from tests.engine.spelled import EVERY_FORM, SHARED_BY, SLICE, TABLE, Requirement, spelled
+from webhook.engine.needs import Need, possible
 from webhook.engine.nodes import NodeConstraints
 from webhook.engine.pods import Expression
-from webhook.engine.spelling import DevicePlugin, Need, possible, read_product, spell, strategy_label
+from webhook.engine.spelling import DevicePlugin, read_product, spell, strategy_label
 
 
 @pytest.mark.parametrize(("form", "plugin"), EVERY_FORM)
@@ -39,19 +45,33 @@ NO_GKE: list[Requirement] = [
     (GKE_CLIENTS, "DoesNotExist"),
     (GKE_PARTITION, "DoesNotExist"),
 ]
+# Under MIG strategy mixed no node has the labels of slices; under single the nodes of slices alone.
+NO_SLICE: Requirement = (GPU_SLICES, "DoesNotExist")
 IMPLIED: list[tuple[str, DevicePlugin, list[Requirement]]] = [
-    ("exclusive", RENAMED, [(STRATEGY, "NotIn", *SHARED_BY), *NO_GKE]),
-    ("shared", RENAMED, [(STRATEGY, "In", *SHARED_BY), *NO_GKE]),
-    ("mig-1g.5gb", RENAMED, [(MIG_STRATEGY, "NotIn", *SHARED_BY), *NO_GKE]),
-    ("mig-1g.5gb-shared", RENAMED, [(MIG_STRATEGY, "In", *SHARED_BY), *NO_GKE]),
-    ("mps", RENAMED, NO_GKE),
-    ("exclusive", NOT_RENAMED, NO_GKE),
-    ("shared", NOT_RENAMED, NO_GKE),
+    ("exclusive", RENAMED, [(STRATEGY, "NotIn", *SHARED_BY), NO_SLICE, *NO_GKE]),
+    ("shared", RENAMED, [(STRATEGY, "In", *SHARED_BY), NO_SLICE, *NO_GKE]),
+    ("mig-1g.5gb", RENAMED, [(MIG_STRATEGY, "NotIn", *SHARED_BY), NO_SLICE, *NO_GKE]),
+    (
+        "mig-1g.5gb-shared",
+        RENAMED,
+        [(MIG_STRATEGY, "In", *SHARED_BY), (MIG_STRATEGY, "NotIn", "mps"), NO_SLICE, *NO_GKE],
+    ),
+    ("mps", RENAMED, [NO_SLICE, *NO_GKE]),
+    ("exclusive", NOT_RENAMED, [NO_SLICE, *NO_GKE]),
+    ("shared", NOT_RENAMED, [NO_SLICE, *NO_GKE]),
+    ("exclusive", SINGLE, [(STRATEGY, "NotIn", *SHARED_BY), *NO_GKE]),
+    ("mig-1g.5gb", SINGLE, [(STRATEGY, "NotIn", *SHARED_BY), *NO_GKE]),
+    ("mig-1g.5gb", SINGLE_NOT_RENAMED, NO_GKE),
+    ("mig-1g.5gb-shared", SINGLE, [(STRATEGY, "In", *SHARED_BY), (STRATEGY, "NotIn", "mps"), *NO_GKE]),
+    ("mig-1g.5gb", SINGLE_BY_PRODUCT, [(STRATEGY, "NotIn", *SHARED_BY), *SLICE, *NO_GKE]),
     ("gke-exclusive", RENAMED, [(GKE_CLIENTS, "DoesNotExist"), (STRATEGY, "DoesNotExist")]),
-    ("gke-mps-48", RENAMED, [(GKE_PARTITION, "DoesNotExist"), (STRATEGY, "DoesNotExist")]),
+    ("gke-mps-48", RENAMED, [(STRATEGY, "DoesNotExist")]),
+    ("gke-mig-1g.5gb", RENAMED, [(GKE_CLIENTS, "DoesNotExist"), (STRATEGY, "DoesNotExist")]),
+    ("gke-mps-48", AUTOPILOT, [(GKE_PARTITION, "DoesNotExist"), (STRATEGY, "DoesNotExist")]),
+    ("gke-exclusive", AUTOPILOT, [*NO_GKE, (STRATEGY, "DoesNotExist")]),
     (
         "gke-mig-1g.5gb",
-        RENAMED,
+        AUTOPILOT,
         [(GKE_SHARING, "DoesNotExist"), (GKE_CLIENTS, "DoesNotExist"), (STRATEGY, "DoesNotExist")],
     ),
     ("gke-mig-2g.10gb-mps-3", RENAMED, [(STRATEGY, "DoesNotExist")]),
@@ -67,6 +87,15 @@ def test_a_form_goes_with_labels_that_are_never_written(
     spelling = spell(a_form(form), plugin)
 
     assert [(need.key, need.operator, *need.values) for need in spelling.implies] == implied
+
+
+def test_a_node_affinity_on_gkes_labels_is_never_written_on_autopilot() -> None:
+    """It takes node affinity on few labels: "Autopilot allows node affinity only on labels with keys: …"."""
+    written = {form: spell(a_form(form), AUTOPILOT).needs for form in TABLE if form.startswith("gke-")}
+
+    assert all(need.is_selector for needs in written.values() for need in needs)
+    assert written["gke-exclusive"] == ()
+    assert {need.key for need in written["gke-mig-1g.5gb"]} == {GKE_PARTITION}
 
 
 def test_products_of_shared_whole_gpus_have_a_suffix_where_sharing_does_not_rename() -> None:

@@ -13,6 +13,7 @@ from tests.builders import (
     MIG_SHARED,
     MIG_STRATEGY,
     PRODUCT,
+    RENAMED,
     SHARED,
     STRATEGY,
     a_pod,
@@ -33,7 +34,7 @@ def stated(resource: str = GPU, *terms: list[tuple[str, ...]], **selector: str) 
     nodes = NodeConstraints(spec_of(a_pod(gpu(1, resource), **spec)))
     classified = classify(resource)
     assert isinstance(classified, GpuResource)
-    return [str(form) for form in Statements(nodes).of(classified)]
+    return [str(form) for form in Statements(nodes, RENAMED).of(classified)]
 
 
 PLAIN: list[Any] = [
@@ -260,6 +261,6 @@ def test_a_slice_whose_sharing_nothing_tells_names_only_its_partition(
 ) -> None:
     classified = classify(resource)
     assert isinstance(classified, GpuResource)
-    statements = Statements(NodeConstraints(spec_of(a_pod(gpu(1, resource), nodeSelector=selector))))
+    statements = Statements(NodeConstraints(spec_of(a_pod(gpu(1, resource), nodeSelector=selector))), RENAMED)
 
     assert statements.names_only_a_partition(classified) is expected

@@ -56,7 +56,9 @@ CHANGES = [
         a_pod(gpu("2")),
         "gke-mig-1g.5gb",
         RENAMED,
-        [f'container "train": nvidia.com/gpu: 2 is placed on nodes with {GKE_PARTITION}: 1g.5gb'],
+        [
+            f'container "train": nvidia.com/gpu: 2 is placed on nodes with {GKE_PARTITION}: 1g.5gb, {GKE_SHARING} DoesNotExist'
+        ],
         id="a selector",
     ),
     pytest.param(
@@ -177,6 +179,13 @@ class TestNotRewritten:
             "nvidia.com/gpu.shared; toleration nvidia.com/gpu NoSchedule); gpuwarden's mutating webhook did not answer or "
             "another webhook undid its change; create the pod again, and if that fails tell the cluster's operators"
         )
+
+    def test_a_selector_that_should_have_gone_is_told(self) -> None:
+        pod = a_pod(nodeSelector={GKE_PARTITION: "1g.5gb"})
+        finding = not_rewritten(judge(pod, "mig-1g.5gb").edits, policy_of("mig-1g.5gb"))
+
+        assert finding
+        assert f"without node selector {GKE_PARTITION}" in finding.reason
 
     def test_three_edits_are_shown_and_the_rest_counted(self) -> None:
         pod = a_pod(gpu(name="a"), gpu(name="b"), gpu(name="c"))

@@ -7,7 +7,7 @@ from webhook.application.configuration import Configuration, Mode
 from webhook.application.namespaces import NamespaceNotFound, Namespaces, NamespaceUnavailable
 from webhook.application.recorder import Recorded, Recorder
 from webhook.application.review import Answering, Envelope, Request, ReviewError
-from webhook.engine import guard, requests
+from webhook.engine import guard, requests, updates
 from webhook.engine.decision import DENIED, UNCHANGED, Decision, decide
 from webhook.engine.encoding import encoded
 from webhook.engine.labels import NamespaceLabels
@@ -58,7 +58,7 @@ class _Case(msgspec.Struct, gc=False):
     final: bool
     """Whether the pod is what all webhooks have made of it together."""
     before: Pod | None = None
-    """The pod as it is, where only its ephemeral containers change."""
+    """The pod as it is, where it is there already."""
     policies: NamespacePolicies = _NOT_YET
     """Those of its namespace, once they are known."""
 
@@ -66,11 +66,22 @@ class _Case(msgspec.Struct, gc=False):
         """The decision on the pod as it arrives, which others may still change: how it reaches GPUs is judged later."""
         return decide(self.pod, policy, self.configuration.plugin, guarded=False, found=self.asks)
 
-    def decide_finally(self, policy: Policy) -> Decision:
-        """The decision on the final pod, or on the ephemeral containers that it gets."""
-        if self.before is not None:
+    @property
+    def debugs(self) -> bool:
+        """Whether the pod only gets ephemeral containers."""
+        return bool(self.request.sub_resource)
+
+    def decide_finally(self, policy: Policy, *, acts: bool = False) -> Decision:
+        """The decision on the final pod, on what an update changes in it, or on the ephemeral containers that it gets."""
+        if self.before is None:
+            return decide(self.pod, policy, self.configuration.plugin, found=self.asks)
+        if self.debugs:
             return Decision((), tuple(guard.of_new_ephemeral_containers(self.pod, self.before, policy)))
-        return decide(self.pod, policy, self.configuration.plugin, found=self.asks)
+        return updates.worsened(self.pod, self.before, policy, self.configuration.plugin, rewrites=acts)
+
+    def unheard(self, decision: Decision) -> Decision:
+        """The part of a decision that ``mutate`` has not told: an update is never asked about there."""
+        return _reached(decision) if self.before is None or self.debugs else decision
 
 
 class Admission:
@@ -95,7 +106,7 @@ class Admission:
         return self._answer(body, final=False)
 
     def validate(self, body: bytes) -> Answering:
-        """Refuses what the enforce policy refuses, and what it would still have to rewrite."""
+        """Refuses what the enforce policy refuses, and what it would still have to rewrite; of an update, what it makes worse."""
         return self._answer(body, final=True)
 
     def _answer(self, body: bytes, *, final: bool) -> Answering:
@@ -108,7 +119,9 @@ class Admission:
         if exempt := exemptions.of_request(request.namespace, request.user_info.username):
             return review.allowed(request, annotations={"exempt": exempt})
         pod = _pod(request)
-        before = _before(request, pod) if request.sub_resource else None
+        before = _before(request, pod) if request.operation == "UPDATE" else None
+        if before is not None and not request.sub_resource and not updates.matters(pod, before):
+            return review.allowed(request)
         namespace = request.namespace or (pod.metadata and pod.metadata.namespace) or ""
         if not namespace:
             raise ReviewError("request.namespace", "is missing")
@@ -181,8 +194,8 @@ class Admission:
 
     def _validate(self, case: _Case) -> bytes:
         policy = case.policies.enforce
-        decision = case.decide_finally(policy)
         acts = case.configuration.mode is Mode.ENFORCE
+        decision = case.decide_finally(policy, acts=acts)
         # In a dry run nothing is rewritten, so that a rewrite is still to be made means nothing.
         if acts and (outstanding := not_rewritten(decision.edits, policy)):
             decision = Decision((), (outstanding, *decision.findings), decision.asks)
@@ -192,33 +205,33 @@ class Admission:
         if acts and decision.denials:
             telling.annotate(annotations, "enforce", policy, decision)
             return review.denied(case.request, decision.denials, annotations)
-        reached = _reached(decision)
-        if reached.findings:
-            telling.annotate(annotations, "enforce", policy, reached)
+        unheard = case.unheard(decision)
+        if unheard.findings:
+            telling.annotate(annotations, "enforce", policy, unheard)
         if acts:
             warnings = telling.advice(decision)
         else:
             # Of everything else the answer of ``mutate`` has told.
-            warnings = telling.would_be(reached, policy)
-            annotations |= {"mode": Mode.AUDIT.value} if reached.findings else {}
-        warnings += self._tell_reached(case, annotations)
+            warnings = telling.would_be(unheard, policy)
+            annotations |= {"mode": Mode.AUDIT.value} if unheard.findings else {}
+        warnings += self._tell_unheard(case, annotations)
         return review.allowed(case.request, warnings=telling.within_budget(warnings), annotations=annotations)
 
-    def _tell_reached(self, case: _Case, annotations: dict[str, str]) -> list[str]:
-        """What the warn and audit policies say of GPUs that are reached without asking."""
+    def _tell_unheard(self, case: _Case, annotations: dict[str, str]) -> list[str]:
+        """What the warn and audit policies say beyond what ``mutate`` has told."""
         policies = case.policies
         warnings: list[str] = []
         for mode, policy in (("warn", policies.warn), ("audit", policies.audit)):
             if policy is ANY_POLICY or (mode == "warn" and policy == policies.enforce):
                 continue
-            reached = _reached(case.decide_finally(policy))
-            if not reached.findings:
+            unheard = case.unheard(case.decide_finally(policy))
+            if not unheard.findings:
                 continue
-            self._record("validate", mode, policy, reached, case, acted=False)
+            self._record("validate", mode, policy, unheard, case, acted=False)
             if mode == "audit":
-                telling.annotate(annotations, mode, policy, reached)
+                telling.annotate(annotations, mode, policy, unheard)
             else:
-                warnings += telling.would_be(reached, policy)
+                warnings += telling.would_be(unheard, policy)
         return warnings
 
     def _record(  # noqa: PLR0913 - the fields of one value
@@ -233,7 +246,7 @@ def _without_labels(case: _Case, error: Exception) -> bytes:
     Raises:
         NamespaceUnavailable, NamespaceNotFound: ``error``, where they matter.
     """
-    if (case.asks and case.before is None) or case.configuration.policies.denies_reaching:
+    if (case.asks and not case.debugs) or case.configuration.policies.denies_reaching:
         raise error
     # There would be no more than a warning, and for that a pod without GPUs need not wait.
     return review.allowed(case.request, annotations={"error": str(error)})
@@ -245,23 +258,25 @@ def _reached(decision: Decision) -> Decision:
 
 
 def _is_judged(request: Envelope, *, final: bool) -> bool:
-    """Whether a request makes a pod, or (which only matters for what the pod is in the end) gives it ephemeral containers."""
-    if request.sub_resource:
-        # Before Kubernetes 1.22 the subresource had a kind of its own, behind a gate that was off.
-        is_pod = request.kind is not None and request.kind.kind == "Pod"
-        return final and is_pod and (request.operation, request.sub_resource) == ("UPDATE", "ephemeralcontainers")
-    return request.operation == "CREATE"
+    """Whether a request makes a pod, or (which only matters for what the pod is in the end) changes one."""
+    if request.operation == "CREATE":
+        return not request.sub_resource
+    # Before Kubernetes 1.22 the subresource had a kind of its own, behind a gate that was off.
+    is_pod = request.kind is not None and request.kind.kind == "Pod"
+    return final and is_pod and request.operation == "UPDATE" and request.sub_resource in ("", "ephemeralcontainers")
 
 
 def _before(request: Envelope, pod: Pod) -> Pod:
-    """The pod as it is, before it gets an ephemeral container. Its scheduler has placed it, and that is no choice of the user's.
+    """The pod as it is, before it is changed. In both, the node that the scheduler has chosen since is no choice of the user's.
 
     Raises:
         ReviewError: it can't be read.
     """
-    if pod.spec is not None:
-        pod.spec.node_name = None
-    return review.decode_json(_POD, request.old_object, "request.oldObject") if request.has_old_object else Pod()
+    before = review.decode_json(_POD, request.old_object, "request.oldObject") if request.has_old_object else Pod()
+    for each in (pod, before):
+        if each.spec is not None:
+            each.spec.node_name = None
+    return before
 
 
 def _decoded(body: bytes) -> Request | _PodRequest:
@@ -280,7 +295,7 @@ def _decoded(body: bytes) -> Request | _PodRequest:
 
 
 def _pod(request: Request | _PodRequest) -> Pod:
-    """The pod of a CREATE.
+    """The pod that is made or changed.
 
     Raises:
         ReviewError: where there is none, or it can't be read as one.
@@ -293,7 +308,7 @@ def _pod(request: Request | _PodRequest) -> Pod:
     else:
         pod = request.object
     if pod is None:
-        raise ReviewError("request.object", "is missing; a CREATE carries the object that is created")
+        raise ReviewError("request.object", "is missing; a review carries the object that is created or changed")
     if pod.kind != "Pod":
         raise ReviewError("request.object.kind", f'must be "Pod", not "{pod.kind}"')
     return pod

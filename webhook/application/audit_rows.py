@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from webhook.application.auditing import BETWEEN, Found, Owner, Seen, Verdict
+from webhook.application.workloads import is_workload
 from webhook.engine.decision import Outcome
 
 
@@ -28,6 +29,11 @@ class Row(msgspec.Struct):
     pods: dict[Verdict, int] = msgspec.field(default_factory=dict)
 
     @property
+    def kind_is_unread(self) -> bool:
+        """Whether it is of a kind whose objects are not looked at, so that it is known by its pods alone."""
+        return not is_workload(self.api_version, self.kind)
+
+    @property
     def verdict(self) -> Verdict:
         """What becomes of its next pod: the template's verdict, or where there is none the worst of its pods'."""
         return self.template or max(self.pods, key=lambda verdict: verdict.rank)
@@ -41,7 +47,7 @@ def rows(found: Iterable[Found]) -> list[Row]:
     """Objects by their controllers, in the order of namespace, kind and name."""
     everything = list(found)
     links = {
-        (one.seen.namespace, one.seen.kind, one.seen.name): one.seen.owner
+        (one.seen.namespace, *one.seen.key): one.seen.owner
         for one in everything
         if one.seen.owner and one.seen.kind in BETWEEN
     }
@@ -49,12 +55,12 @@ def rows(found: Iterable[Found]) -> list[Row]:
     named: dict[tuple[str, str, str], Row] = {}
     judged = [(one.seen, one.verdict, _top(one.seen, links)) for one in everything if one.verdict is not None]
     # Controllers first, so that the pods of each have a row to be counted in.
-    judged.sort(key=lambda one: one[0].name != one[2].name or one[0].kind != one[2].kind)
+    judged.sort(key=lambda one: one[0].key != one[2].key)
     for seen, verdict, top in judged:
-        key = (seen.namespace, top.kind, top.name)
+        key = (seen.namespace, *top.key)
         row = named.get(key)
         # An object that stands twice in files is two: a base and its overlay, say.
-        if row is None or (row.source is not None and (seen.kind, seen.name) == (top.kind, top.name)):
+        if row is None or (row.source is not None and seen.key == top.key):
             row = Row(top.api_version, top.kind, seen.namespace, top.name, top.uid, seen.source, seen.line)
             made.append(row)
             named.setdefault(key, row)
@@ -71,10 +77,10 @@ def _top(seen: Seen, links: Mapping[tuple[str, str, str], Owner | None]) -> Owne
     if seen.owner is None or not (seen.kind == "Pod" or seen.kind in BETWEEN):
         return own
     top = seen.owner
-    passed = {(top.kind, top.name)}
-    while above := links.get((seen.namespace, top.kind, top.name)):
-        if (above.kind, above.name) in passed:
+    passed = {top.key}
+    while above := links.get((seen.namespace, *top.key)):
+        if above.key in passed:
             break
-        passed.add((above.kind, above.name))
+        passed.add(above.key)
         top = above
     return top

@@ -8,7 +8,7 @@ import msgspec
 
 from webhook.application.checking import Checker, Judgement
 from webhook.application.configuration import Configuration
-from webhook.application.workloads import WORKLOADS, Workload
+from webhook.application.workloads import WORKLOADS, Workload, identity, is_workload
 from webhook.engine import guard, requests, summary
 from webhook.engine.choice import choose
 from webhook.engine.decision import Outcome
@@ -39,6 +39,21 @@ class Owner(msgspec.Struct, frozen=True):
     name: str
     uid: str = ""
 
+    @property
+    def is_workload(self) -> bool:
+        """Whether it is of a kind whose template is read: ``Job`` of ``batch``, and not of ``batch.volcano.sh``."""
+        return is_workload(self.api_version, self.kind)
+
+    @property
+    def is_between(self) -> bool:
+        """Whether it is of a kind that stands between a pod and what a person wrote."""
+        return self.kind in BETWEEN and self.is_workload
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from others in its namespace."""
+        return identity(self.api_version, self.kind), self.name
+
 
 class Seen(msgspec.Struct):
     """An object as it was found, while it is looked at.
@@ -63,6 +78,11 @@ class Seen(msgspec.Struct):
     idle: bool = False
     source: str | None = None
     line: int | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from others in its namespace."""
+        return identity(self.api_version, self.kind), self.name
 
 
 class Verdict(msgspec.Struct, frozen=True, eq=False):
@@ -114,6 +134,10 @@ class Auditor:
         self._by_content: dict[bytes, Verdict] = {}
         self._links: set[tuple[str, str, str]] = set()
 
+    def identify(self, manifest: Mapping[str, Any]) -> Judgement:
+        """What is known of an object without its pods: whether its kind is judged, and what its labels say."""
+        return self._checker.identify(manifest)
+
     def keep(self, seen: Seen) -> Found | None:
         """What is to be remembered of an object; ``None`` if nothing comes of it.
 
@@ -121,14 +145,14 @@ class Auditor:
         or that have a verdict of their own.
         """
         owner = seen.owner
-        is_link = owner is not None and (seen.namespace, seen.kind, seen.name) in self._links
+        is_link = owner is not None and (seen.namespace, *seen.key) in self._links
         verdict = None
-        if not seen.over and not (owner and seen.kind in BETWEEN and (seen.idle or owner.kind in WORKLOADS)):
+        if not seen.over and not (owner and seen.kind in BETWEEN and (seen.idle or owner.is_workload)):
             verdict = self.verdict(seen)
         if verdict is None and not is_link:
             return None
-        if verdict and owner and owner.kind in BETWEEN:
-            self._links.add((seen.namespace, owner.kind, owner.name))
+        if verdict and owner and owner.is_between:
+            self._links.add((seen.namespace, *owner.key))
         seen.pod = None
         return Found(seen, verdict)
 
@@ -204,7 +228,7 @@ def _forms(judgement: Judgement, spec: PodSpec, policy: Policy, plugin: DevicePl
     """Each form that the pod's containers ask for, with the one that they get."""
     decision = judgement.decision
     nodes = NodeConstraints(spec)
-    statements = Statements(nodes)
+    statements = Statements(nodes, plugin, policy.partitions)
     before = [_stated(statements, ask.amounts[0].resource) for ask in decision.asks]
     if decision.denials:
         after = [REFUSED] * len(before)

@@ -1,19 +1,21 @@
 """Checking: what admission would make of objects in manifests, where there is neither a cluster nor a review."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 import msgspec
 
 from webhook.application.configuration import Configuration
 from webhook.application.misfits import misfit, what
+from webhook.application.unjudged import Unjudged, unjudged
 from webhook.application.workloads import Workload, workload_of
 from webhook.engine.decision import UNTOUCHED, Decision, decide
 from webhook.engine.findings import Finding
+from webhook.engine.label_problems import misplaced, of_namespace
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import Operation, patch
 from webhook.engine.pods import Metadata, Pod
-from webhook.engine.policy import Policy
+from webhook.engine.policy import LabelProblem, Policy, PolicyBook
 
 T = TypeVar("T")
 
@@ -36,8 +38,11 @@ class Judgement(msgspec.Struct, frozen=True):
         operations: the JSON Patch of the object.
         findings: the findings, their paths within the object.
         exempt: why the object is left alone, if it is.
+        unjudged: what is known of an object of a kind that is not judged; the decision then says nothing of its pods.
+        label_problems: what is wrong with its labels and annotations.
     """
 
+    api_version: str
     kind: str
     namespace: str
     name: str
@@ -46,6 +51,13 @@ class Judgement(msgspec.Struct, frozen=True):
     operations: tuple[Operation, ...] = ()
     findings: tuple[Finding, ...] = ()
     exempt: str | None = None
+    unjudged: Unjudged | None = None
+    label_problems: tuple[LabelProblem, ...] = ()
+
+    @property
+    def not_judged(self) -> str | None:
+        """Why nothing is known of the pods that the object leads to; ``None`` where it was judged or leads to none."""
+        return self.unjudged.message if self.unjudged and self.unjudged.traces else None
 
 
 class Checker:
@@ -78,31 +90,77 @@ class Checker:
         Raises:
             UnreadablePodError: the object is a workload and its pod is not one.
         """
-        metadata = manifest.get("metadata")
-        metadata = metadata if isinstance(metadata, Mapping) else {}
-        namespace = str(metadata.get("namespace") or self._namespace)
-        kind, name = str(manifest.get("kind", "")), str(metadata.get("name") or metadata.get("generateName") or "")
-        policy = self._policy_of(namespace)
+        known = self.identify(manifest)
         workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"))
         pod = pod_of(workload, manifest) if workload else None
         if workload is None or pod is None:
-            return Judgement(kind, namespace, name, policy, UNTOUCHED)
-        if pod.spec and not workload.steps and metadata.get("uid"):
+            return known
+        if pod.spec and not workload.steps and _map(manifest.get("metadata")).get("uid"):
             # A pod out of a cluster: it is its scheduler that has placed it.
             pod.spec.node_name = None
-        decision = decide(pod, policy, self._configuration.plugin)
-        exempt = self._configuration.exemptions.of_request(namespace, "") or self._configuration.exemptions.of_pod(pod)
+        decision = decide(pod, known.policy, self._configuration.plugin)
+        exemptions = self._configuration.exemptions
+        exempt = exemptions.of_request(known.namespace, "") or exemptions.of_pod(pod)
         if exempt:
-            return Judgement(kind, namespace, name, policy, Decision(asks=decision.asks), exempt=exempt)
+            return msgspec.structs.replace(known, decision=Decision(asks=decision.asks), exempt=exempt)
         findings = tuple(msgspec.structs.replace(f, path=workload.field(f.path)) for f in decision.findings)
         operations = tuple(patch(pod, decision.edits, workload.pointer))
-        return Judgement(kind, namespace, name, policy, decision, operations, findings)
+        return msgspec.structs.replace(known, decision=decision, operations=operations, findings=findings)
+
+    def identify(self, manifest: Mapping[str, Any]) -> Judgement:
+        """What is known of an object without looking at its pod: also whether it is judged, and what its labels say."""
+        metadata = _map(manifest.get("metadata"))
+        api_version, kind = str(manifest.get("apiVersion") or ""), str(manifest.get("kind", ""))
+        name = str(metadata.get("name") or metadata.get("generateName") or "")
+        namespace = name if is_namespace(manifest) else str(metadata.get("namespace") or self._namespace)
+        is_judged = workload_of(manifest.get("apiVersion"), manifest.get("kind")) is not None
+        return Judgement(
+            api_version,
+            kind,
+            namespace,
+            name,
+            self._policy_of(namespace),
+            UNTOUCHED,
+            unjudged=None if is_judged else unjudged(manifest),
+            label_problems=tuple(label_problems(manifest, self._configuration.policies)),
+        )
 
     def _policy_of(self, namespace: str) -> Policy:
         if self._policy is not None:
             return self._policy
         labels = self._namespaces.get(namespace, NamespaceLabels())
         return self._configuration.policies.select(labels).enforce
+
+
+def label_problems(manifest: Mapping[str, Any], book: PolicyBook) -> Iterator[LabelProblem]:
+    """What is wrong with the labels and annotations of an object and, if it has one, of its pod template."""
+    labels, annotations = _labels_and_annotations(manifest)
+    if is_namespace(manifest):
+        yield from of_namespace(book, labels, annotations)
+        return
+    kind = manifest.get("kind")
+    workload = workload_of(manifest.get("apiVersion"), kind)
+    yield from misplaced(labels, annotations, str(kind))
+    if workload and workload.steps:
+        yield from misplaced(*_labels_and_annotations(workload.pod(manifest)), str(kind), workload.field(""))
+
+
+def is_namespace(manifest: Mapping[str, Any]) -> bool:
+    """Whether an object is a Namespace."""
+    return manifest.get("kind") == "Namespace" and manifest.get("apiVersion") == "v1"
+
+
+def _labels_and_annotations(manifest: object) -> tuple[dict[str, str], dict[str, str]]:
+    metadata = _map(_map(manifest).get("metadata"))
+    return _strings(metadata.get("labels")), _strings(metadata.get("annotations"))
+
+
+def _strings(value: object) -> dict[str, str]:
+    return {str(key): str(text) for key, text in _map(value).items()}
+
+
+def _map(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def pod_of(workload: Workload, manifest: Mapping[str, Any]) -> Pod | None:

@@ -8,13 +8,20 @@ import msgspec
 from webhook.application import review, telling
 from webhook.application.configuration import Configuration
 from webhook.application.review import Request, ReviewError
+from webhook.engine.label_problems import ignored
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import LabelProblem, Policy
 
+_SUB_RESOURCES = frozenset({"", "status", "finalize"})
+"""What labels can be written through: an update of a namespace's status or finalizers writes all of its metadata
+(kubernetes pkg/registry/core/namespace/strategy.go, ``PrepareForUpdate`` of the status and finalize strategies)."""
 
-class _Metadata(msgspec.Struct):
+
+class _Metadata(msgspec.Struct, rename="camel"):
     name: str = ""
     labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    deletion_timestamp: str | None = None
 
 
 class _Namespace(msgspec.Struct):
@@ -47,30 +54,41 @@ class NamespaceLabelling:
         self._preview = preview
 
     async def validate(self, body: bytes, seconds: float) -> bytes:
-        """Refuse labels that can't be read, unless they stood there before; warn of what a change will do.
+        """Deny labels that can't be read, unless they were set before; warn of what a change will do, and of mistyped keys.
+
+        A namespace that is being deleted is never denied: nothing may keep its finalizers from being removed.
 
         Args:
             body: the review.
             seconds: how long the API server will still wait for the answer.
         """
         request = review.decode(body)
-        if request.operation not in ("CREATE", "UPDATE") or request.sub_resource:
+        if request.operation not in ("CREATE", "UPDATE") or request.sub_resource not in _SUB_RESOURCES:
             return review.allowed(request)
         if request.kind and request.kind.kind != "Namespace":
             raise ReviewError("request.kind", f'must be "Namespace", not "{request.kind.kind}"')
         if not request.has_object:
             raise ReviewError("request.object", "is missing; a CREATE or UPDATE carries the object")
         metadata = _metadata(request.object, "request.object")
-        old = (
-            _labels(_metadata(request.old_object, "request.oldObject")) if request.has_old_object else NamespaceLabels()
-        )
-        new = _labels(metadata)
-        if new == old and request.has_old_object:
+        before = _metadata(request.old_object, "request.oldObject") if request.has_old_object else _Metadata()
+        if metadata.deletion_timestamp is not None:
             return review.allowed(request)
-        return await self._judge(request, metadata.name or request.name, old, new, seconds)
+        told_before = set(ignored(before.labels, before.annotations))
+        mistyped = [one for one in ignored(metadata.labels, metadata.annotations) if one not in told_before]
+        warnings = [f"{problem.path}: {problem.message}" for problem in mistyped]
+        old, new = NamespaceLabels.of(before.labels), NamespaceLabels.of(metadata.labels)
+        if new == old and request.has_old_object:
+            return review.allowed(request, warnings=telling.within_budget(warnings))
+        return await self._judge(request, metadata.name or request.name, old, new, warnings, seconds)
 
-    async def _judge(
-        self, request: Request, name: str, old: NamespaceLabels, new: NamespaceLabels, seconds: float
+    async def _judge(  # noqa: PLR0913, PLR0917 - a change, what is said of it already, and the time for more
+        self,
+        request: Request,
+        name: str,
+        old: NamespaceLabels,
+        new: NamespaceLabels,
+        warnings: list[str],
+        seconds: float,
     ) -> bytes:
         configuration = self._configuration()
         policies, before = configuration.policies.select(new), configuration.policies.select(old)
@@ -80,12 +98,12 @@ class NamespaceLabelling:
             # In audit mode too: that is about pods, and a mistyped label is easiest to mend by whoever has just written it.
             return review.invalid(request, _message(problems), problems)
         if name in configuration.exemptions.namespaces:
-            warning = f'namespace "{name}" is exempt from gpuwarden: its labels have no effect'
-            return review.allowed(request, warnings=[warning] if new != NamespaceLabels() else None)
-        warnings: list[str] = []
+            if new != NamespaceLabels():
+                warnings.append(f'namespace "{name}" is exempt from gpuwarden: its labels have no effect')
+            return review.allowed(request, warnings=telling.within_budget(warnings))
         if self._preview and request.has_old_object and policies.enforce != before.enforce:
             # Half of the time is left for the way back and for what else the API server has to do.
-            warnings = await self._preview.preview(name, policies.enforce, seconds / 2)
+            warnings += await self._preview.preview(name, policies.enforce, seconds / 2)
         return review.allowed(request, warnings=telling.within_budget(warnings))
 
 
@@ -95,7 +113,3 @@ def _message(problems: list[LabelProblem]) -> str:
 
 def _metadata(raw: msgspec.Raw, root: str) -> _Metadata:
     return review.decode_json(_NAMESPACE, raw, root).metadata or _Metadata()
-
-
-def _labels(metadata: _Metadata) -> NamespaceLabels:
-    return NamespaceLabels.of(metadata.labels)

@@ -1,10 +1,12 @@
 """Restarts: what another policy would make of a namespace's workloads when they start anew, judged and told in few words."""
 
+from collections.abc import Sequence
 from heapq import nsmallest
 
+from webhook.application import limit_ranges
 from webhook.application.auditing import BETWEEN, Auditor, Owner, Seen, Verdict
 from webhook.application.configuration import Configuration, Mode
-from webhook.application.workloads import WORKLOADS
+from webhook.application.limit_ranges import LimitRange
 from webhook.engine.decision import Outcome
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import Policy
@@ -22,6 +24,7 @@ class Restarts:
         """Judge by ``policy``, whatever the namespace's labels say now."""
         self._namespace = namespace
         self._policy = policy
+        self._plugin = configuration.plugin
         self._dry = configuration.mode is Mode.AUDIT
         self._auditor = Auditor(configuration, {namespace: NamespaceLabels(enforce=policy.name)})
         self._verdicts: dict[tuple[str, str], Verdict] = {}
@@ -38,7 +41,7 @@ class Restarts:
         verdict = self._auditor.verdict(seen)
         if verdict is None:
             return
-        key = (owner.kind, owner.name) if owner and _is_part(seen) else (seen.kind, seen.name)
+        key = owner.key if owner and _is_part(seen) else seen.key
         known = self._verdicts.get(key)
         if known is None or verdict.rank > known.rank:
             self._verdicts[key] = verdict
@@ -69,6 +72,19 @@ class Restarts:
         return [f"{self._subject}: its workloads were not looked at ({why}); {self._audit} tells what would change"]
 
     @property
+    def meets_limits(self) -> bool:
+        """Whether LimitRanges meet other pods under the policy than without it."""
+        return not self._policy.permits_any
+
+    def limits(self, ranges: Sequence[LimitRange]) -> list[str]:
+        """What is to be said of the namespace's LimitRanges."""
+        return list(limit_ranges.warnings(self._subject, limit_ranges.effects(ranges, self._policy, self._plugin)))
+
+    def unseen_limits(self, why: str) -> list[str]:
+        """What is to be said where LimitRanges were not checked."""
+        return [f"{self._subject}: its LimitRanges were not checked ({why})"]
+
+    @property
     def _subject(self) -> str:
         # In audit mode a label does nothing yet: it will when the mode is enforce.
         return f'namespace "{self._namespace}"' + (", if mode were enforce" if self._dry else "")
@@ -85,7 +101,7 @@ def _is_part(seen: Seen) -> bool:
 
 def _is_spoken_for(seen: Seen, owner: Owner) -> bool:
     """Whether its controller's template is looked at in its place, or it is an old revision."""
-    return _is_part(seen) and (owner.kind in WORKLOADS or seen.idle)
+    return _is_part(seen) and (owner.is_workload or seen.idle)
 
 
 def _named(kind: str, name: str, verdict: Verdict) -> str:

@@ -8,6 +8,10 @@ REWRITTEN = "rewritten"
 """Id in reports, beside the rules', of what is no finding: the pod would be rewritten."""
 UNREADABLE_LABEL = "unreadable-label"
 """Id in reports of a namespace whose label names no policy."""
+INEFFECTIVE_LABEL = "ineffective-label"
+"""Id in reports of a label that looks like one of gpuwarden's and has no effect."""
+NOT_JUDGED = "not-judged"
+"""Id in reports of an object of a kind that is not judged, in which something leads to pods."""
 
 
 class RuleText(msgspec.Struct, frozen=True):
@@ -97,8 +101,8 @@ RULE_TEXTS = {
         _deny(
             Rule.NOT_REWRITTEN,
             "The pod is not spelled as the policy has it",
-            "It was made before the policy, while the mutating webhook did not answer, or another webhook undid the change. "
-            "Make the pod again.",
+            "It was created before the policy, while the mutating webhook did not answer, or another webhook undid the change. "
+            "Create the pod again. An update that would need a rewrite is denied too, because resources can't change later.",
         ),
         _warn(
             Rule.VISIBLE_DEVICES_ENV,
@@ -114,9 +118,9 @@ RULE_TEXTS = {
         ),
         _warn(
             Rule.CDI_ANNOTATION,
-            "A CDI annotation that names NVIDIA devices",
-            "Container runtimes give the devices that such an annotation names, requested or not. Remove it and request "
-            "nvidia.com/gpu.",
+            "A device annotation that names NVIDIA devices",
+            "Container runtimes and their plugins give a container the devices that an annotation of cdi.k8s.io, NRI or CRI-O "
+            "names, requested or not. Remove it and request nvidia.com/gpu.",
         ),
         _warn(
             Rule.NVIDIA_RUNTIME_CLASS,
@@ -127,8 +131,8 @@ RULE_TEXTS = {
         _warn(
             Rule.GPU_HOST_PATH,
             "A hostPath that leads to GPUs",
-            "It exposes GPU device nodes, or sockets and directories of what hands GPUs out, or a directory above them. Mount "
-            "less of the node, or use a namespace that is exempt.",
+            "It exposes GPU device nodes, sockets or directories of what hands out GPUs, the node's root by way of /proc, or a "
+            "directory above one of them. Mount less of the node, or use a namespace that is exempt.",
         ),
         _warn(
             Rule.PRIVILEGED_CONTAINER,
@@ -156,6 +160,13 @@ RULE_TEXTS = {
             "MPS on GKE needs hostIPC: true. That weakens the pod's isolation, so it is never set for the user.",
         ),
         _warn(
+            Rule.LIMIT_RANGE_DEFAULT,
+            "A LimitRange adds another GPU resource",
+            "A LimitRange's default (or max without a default) is added to every container that does not name the resource, so "
+            "a renamed request has two. The one that was added is removed; a max or min for its name still denies the pod. Set "
+            'the default to "0", or use a ResourceQuota.',
+        ),
+        _warn(
             Rule.UNKNOWN_GPU_RESOURCE,
             "A resource name that only looks like a GPU's",
             "No node offers it, so the pod would stay Pending for ever. The message names the nearest real one.",
@@ -173,6 +184,20 @@ RULE_TEXTS = {
             "The namespace's label names no policy",
             "A bad enforce label refuses every pod that asks for a GPU; a bad warn or audit label counts as any. Write the "
             "value that the message names.",
+        ),
+        RuleText(
+            INEFFECTIVE_LABEL,
+            Severity.WARN,
+            "A label that gpuwarden does not read",
+            "The key is mistyped, or it is set as an annotation or on something other than a namespace, so no policy follows "
+            "from it. Set the label that the message names, on the namespace.",
+        ),
+        RuleText(
+            NOT_JUDGED,
+            None,
+            "The object is of a kind that gpuwarden does not judge",
+            "It requests GPUs or holds containers, and its pods are judged when they are created. Check those pods, or run "
+            "gpuwarden audit where they run.",
         ),
     )
 }

@@ -54,5 +54,30 @@ def workload_of(api_version: object, kind: object) -> Workload | None:
     workload = WORKLOADS.get(kind) if isinstance(kind, str) else None
     if workload is None or not isinstance(api_version, str):
         return workload if api_version is None else None
-    group = api_version.rpartition("/")[0]
-    return workload if group in workload.groups else None
+    return workload if group_of(api_version) in workload.groups else None
+
+
+def group_of(api_version: object) -> str:
+    """The group of an API version; empty for the core group."""
+    return api_version.rpartition("/")[0] if isinstance(api_version, str) else ""
+
+
+def qualified(api_version: object, kind: str) -> str:
+    """A kind with its group, as kubectl takes it (``Job.batch.volcano.sh``), so that kinds of one name are told apart."""
+    if group := group_of(api_version):
+        return f"{kind}.{group}"
+    # "v1 Deployment" is a mistake that needs the version to be seen.
+    return f"{kind} ({api_version})" if api_version and kind in WORKLOADS else kind
+
+
+def identity(api_version: str, kind: str) -> str:
+    """What tells a kind from all others, whatever its version: the kind itself if it is a workload, else with its group."""
+    return kind if is_workload(api_version, kind) else qualified(api_version, kind)
+
+
+def is_workload(api_version: str, kind: str) -> bool:
+    """Whether an owner reference means one of the workloads: ``Job`` of ``batch/v1``, and not of ``batch.volcano.sh/v1alpha1``.
+
+    Groups of custom resources have a dot (k8s.io/apiextensions-apiserver validation), those of workloads have none.
+    """
+    return kind in WORKLOADS and "." not in group_of(api_version)

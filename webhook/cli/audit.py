@@ -19,7 +19,7 @@ from webhook.adapters.kubernetes.workloads import ClusterReader
 from webhook.adapters.reports import audit_json, audit_table, junit, sarif, table
 from webhook.adapters.reports.audit import AuditReport, audit_report
 from webhook.adapters.reports.csv import csv
-from webhook.adapters.reports.model import ProblemLine
+from webhook.adapters.reports.model import ProblemLine, object_line
 from webhook.adapters.reports.progress import ProgressBar
 from webhook.application import assumptions
 from webhook.application.assumptions import AssumedLabels, Assumption, AssumptionError, Judged
@@ -27,7 +27,7 @@ from webhook.application.audit_totals import totals
 from webhook.application.auditing import Auditor
 from webhook.application.configuration import Configuration
 from webhook.cli.audit_input import FILES, Gathered, Labels, from_cluster, from_files
-from webhook.cli.audit_writing import Unreadable, write_reports
+from webhook.cli.audit_writing import Mislabelled, write_reports
 from webhook.cli.cluster_options import ContextOption, KubeconfigOption
 from webhook.cli.judging import (
     EXIT_REFUSED,
@@ -91,7 +91,10 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         bool, typer.Option("--all", "-a", help="In the table, list workloads that stay as they are too.")
     ] = False,
     strict: Annotated[  # noqa: FBT002 - likewise
-        bool, typer.Option("--strict", help="Exit 1 also where something would be rewritten.")
+        bool,
+        typer.Option(
+            "--strict", help="Exit 1 also for what would be rewritten, what is not judged, and labels without effect."
+        ),
     ] = False,
     write: Annotated[  # noqa: FBT002 - likewise
         bool,
@@ -102,11 +105,12 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
     Reads a live cluster (nothing is changed there), or files. Running pods and the templates of their controllers are
     judged by their namespaces' policies, or by those that --assume names. A controller is one line: what becomes of its
-    next pod, and how many of its running pods would become what.
+    next pod, and how many of its running pods would become what. Objects of other kinds that request GPUs or hold containers
+    are reported as not judged; those of a cluster are known by their running pods alone.
 
-    Exit codes: 0 nothing refused; 1 something refused (with --strict: or rewritten); 2 wrong usage, a cluster or input that
-    can't be read, files without any object, or output that can't be written. With --write-reports what is refused stands in
-    the reports: 0 they are written; 2 not.
+    Exit codes: 0 nothing denied; 1 something denied (with --strict: or rewritten, not judged, or a label without effect);
+    2 wrong usage, a cluster or input that can't be read, files without any object, or output that can't be written. With
+    --write-reports the reports say what is denied: 0 they are written; 2 not.
     """
     now = datetime.now(UTC)
     configuration = load_configuration(config)
@@ -125,16 +129,14 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         api = _cluster(kubeconfig, context)
         with ProgressBar(table.console(stderr=True)) as progress:
             gathered = from_cluster(ClusterReader(api, progress), api.host, names, auditor)
-            unreadable = _unreadable(gathered.labels, configuration)
             if write:
-                write_reports(ReportStore(api, progress), gathered, unreadable, names, now)
-    report = _report(gathered, _unreadable(gathered.labels, configuration), assumed, mode, now)
+                write_reports(ReportStore(api, progress), gathered, _mislabelled(gathered), names, now)
+    report = _report(gathered, assumed, mode, now)
     if output or not write:
         _show(report, output or Output.TABLE, strict=strict, everything=everything)
     if not gathered.complete:
         raise typer.Exit(EXIT_USAGE)
-    refused = report.totals.workloads.denied or (strict and report.totals.workloads.rewritten)
-    if refused and not write:
+    if not write and (report.denies or (strict and not report.strictly_fine)):
         raise typer.Exit(EXIT_REFUSED)
 
 
@@ -182,19 +184,13 @@ def _cluster(kubeconfig: Path | None, context: str | None) -> PatientApi:
         raise usage_error(str(error)) from error
 
 
-def _unreadable(labels: Labels, configuration: Configuration) -> Unreadable:
-    selected = ((name, configuration.policies.select(of_namespace)) for name, of_namespace in sorted(labels.items()))
-    return {name: policies.problems for name, policies in selected if policies.problems}
+def _mislabelled(gathered: Gathered) -> Mislabelled:
+    """The namespaces with a label that names no policy or has no effect, in order."""
+    found = [one for _, _, one in gathered.others if one.kind == "Namespace" and one.label_problems]
+    return {one.name: one.label_problems for one in sorted(found, key=lambda one: one.name)}
 
 
-def _report(
-    gathered: Gathered, unreadable: Unreadable, assumed: Iterable[Assumption], mode: Judged, now: datetime
-) -> AuditReport:
-    notes = [
-        f"namespace {name}: {problem.path}: {problem.message}"
-        for name, problems in unreadable.items()
-        for problem in problems
-    ]
+def _report(gathered: Gathered, assumed: Iterable[Assumption], mode: Judged, now: datetime) -> AuditReport:
     return audit_report(
         gathered.rows,
         totals(gathered.rows),
@@ -206,8 +202,13 @@ def _report(
         problems=[
             ProblemLine(source=p.source, line=p.line, message=p.message, fatal=p.fatal) for p in gathered.problems
         ],
-        notes=[*gathered.notes, *notes],
+        others=[
+            object_line(source, line, judgement, (), gathered.places.get((source, line)))
+            for source, line, judgement in gathered.others
+        ],
+        notes=gathered.notes,
         lines_of=gathered.lines_of,
+        is_cluster=gathered.origin != FILES,
     )
 
 
@@ -218,12 +219,12 @@ def _show(report: AuditReport, output: Output, *, strict: bool, everything: bool
         case Output.JSON:
             typer.get_binary_stream("stdout").writelines(audit_json.pieces(report))
         case Output.JUNIT:
-            typer.echo(junit.junit(report.objects, report.problems, strict=strict), nl=False)
+            typer.echo(junit.junit([*report.objects, *report.others], report.problems, strict=strict), nl=False)
         case Output.SARIF:
             files = report.origin == FILES
-            typer.echo(sarif.sarif(report.objects, report.problems, files=files))
+            typer.echo(sarif.sarif([*report.objects, *report.others], report.problems, files=files))
         case Output.CSV:
-            typer.echo(csv(report.objects), nl=False)
+            typer.echo(csv(report.objects, report.others), nl=False)
         case Output.HTML:
             from webhook.adapters.reports.html import html  # noqa: PLC0415 - the template engine, for those who want a page
 

@@ -10,9 +10,9 @@ from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
 from webhook.adapters.manifests.lines import Lines, ObjectLines
 from webhook.application.audit_rows import Row, rows
 from webhook.application.auditing import Auditor, Found, Owner, Seen
-from webhook.application.checking import UnreadablePodError, pod_of
+from webhook.application.checking import Judgement, UnreadablePodError, pod_of
 from webhook.application.workloads import workload_of
-from webhook.cli.judging import nothing_found, read_paths, usage_error
+from webhook.cli.judging import KnownNamespaces, nothing_found, read_paths, usage_error
 from webhook.engine.labels import NamespaceLabels
 
 Labels = Mapping[str, NamespaceLabels]
@@ -30,6 +30,7 @@ class Gathered:
         labels: the namespaces' own labels, of those that were looked at.
         seen: how many objects of each kind were looked at.
         places: the lines of the objects of files, by source and first line.
+        others: objects that are not judged, and those with a label that names no policy or has no effect; with their places.
         complete: whether everything could be read.
     """
 
@@ -37,6 +38,7 @@ class Gathered:
     labels: Labels
     rows: list[Row]
     seen: dict[str, int]
+    others: list[tuple[str | None, int | None, Judgement]] = field(default_factory=list)
     problems: list[ManifestProblem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     places: dict[tuple[str | None, int | None], ObjectLines | None] = field(default_factory=dict)
@@ -70,6 +72,8 @@ def from_cluster(reader: ClusterReader, host: str, names: Sequence[str], auditor
     except ApiError as error:
         raise usage_error(_unreadable(error, names)) from error
     gathered.rows = rows(found)
+    known = map(auditor.identify, (*reader.namespace_manifests, *reader.mislabelled.values()))
+    gathered.others = [(None, None, one) for one in known if one.label_problems]
     return gathered
 
 
@@ -89,23 +93,26 @@ def _unreadable(error: ApiError, names: Sequence[str]) -> str:
     return message
 
 
-def from_files(paths: Sequence[str], known: Labels, names: Sequence[str], auditor_of: NewAuditor) -> Gathered:
+def from_files(paths: Sequence[str], known: KnownNamespaces, names: Sequence[str], auditor_of: NewAuditor) -> Gathered:
     """Judge what stands in files, in these namespaces or (if none is named) in all.
 
     An object that names no namespace counts as being in the one that is named, if that is only one, as kubectl has it.
     """
     given = read_paths(paths)
-    labels = {**known, **given.namespaces()}
+    labels = {**known.labels, **given.namespaces()}
     auditor = auditor_of(labels)
     problems = given.problems + nothing_found(given.sources, given.problems)
-    gathered = Gathered(FILES, labels, [], {}, problems)
+    gathered = Gathered(FILES, labels, [], {}, problems=problems)
     default = names[0] if len(names) == 1 else "default"
+    for item in known.objects:
+        _note(item, auditor, default, names, gathered)
     seen = []
     for source, items in given.sources:
         lines = Lines(source.text)
         for item in items:
             place = item.source, item.line
             gathered.places[place] = None if place in gathered.places else lines.of(item)
+            _note(item, auditor, default, names, gathered)
             try:
                 one = _seen(item, default)
             except UnreadablePodError as error:
@@ -122,8 +129,18 @@ def from_files(paths: Sequence[str], known: Labels, names: Sequence[str], audito
     return gathered
 
 
-def _wanted(seen: Seen, names: Collection[str]) -> bool:
-    return not names or seen.namespace in names
+def _note(item: ManifestObject, auditor: Auditor, default: str, names: Collection[str], into: Gathered) -> None:
+    """Take an object that is not judged, or whose labels are not as they should be."""
+    metadata = _map(item.object.get("metadata"))
+    known = auditor.identify(
+        {**item.object, "metadata": {**metadata, "namespace": metadata.get("namespace") or default}}
+    )
+    if (known.not_judged or known.label_problems) and _wanted(known, names):
+        into.others.append((item.source, item.line, known))
+
+
+def _wanted(found: Seen | Judgement, names: Collection[str]) -> bool:
+    return not names or found.namespace in names
 
 
 def _seen(item: ManifestObject, default: str) -> Seen | None:

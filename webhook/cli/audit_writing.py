@@ -14,19 +14,19 @@ from webhook.cli.judging import usage_error
 from webhook.cli.messages import say
 from webhook.engine.policy import LabelProblem
 
-Unreadable = Mapping[str, Sequence[LabelProblem]]
-"""The labels that name no policy, by namespace."""
+Mislabelled = Mapping[str, Sequence[LabelProblem]]
+"""The labels that name no policy or have no effect, by namespace."""
 
 
 def write_reports(
-    store: ReportStore, gathered: Gathered, unreadable: Unreadable, names: Sequence[str], now: datetime
+    store: ReportStore, gathered: Gathered, mislabelled: Mislabelled, names: Sequence[str], now: datetime
 ) -> None:
     """Make our reports in the cluster say what was gathered, and say on standard error what was done.
 
     Args:
         store: the cluster's reports.
         gathered: what was judged.
-        unreadable: the namespaces whose labels can't be read.
+        mislabelled: the namespaces whose labels are not as they should be.
         names: the namespaces that were looked at; the reports of others stay. All, if none is named.
         now: the time that results carry.
 
@@ -44,7 +44,7 @@ def write_reports(
                 "no report was written: the cluster has no API for reports; install the definitions of PolicyReport "
                 "(wgpolicyk8s.io/v1alpha2, which Kyverno brings) or of OpenReports (openreports.io/v1alpha1)"
             )
-        written = store.write(api, _documents(api, gathered, {} if names else unreadable, now), names)
+        written = store.write(api, _documents(api, gathered, {} if names else mislabelled, now), names)
     except ApiError as error:
         raise usage_error(f"reports could not be written: {error.detail}") from error
     for problem in written.problems:
@@ -53,9 +53,9 @@ def write_reports(
     say(f"{api.plural} and {api.cluster_plural} of {api.group}: {counts}")
 
 
-def _documents(api: ReportApi, gathered: Gathered, unreadable: Unreadable, now: datetime) -> Iterator[dict[str, Any]]:
+def _documents(api: ReportApi, gathered: Gathered, mislabelled: Mislabelled, now: datetime) -> Iterator[dict[str, Any]]:
     """The reports of each namespace that is still there, one after the other, and the cluster's."""
     for namespace, rows in groupby(gathered.rows, key=lambda row: row.namespace):
         if namespace in gathered.labels:
             yield from policyreport.namespace_reports(api, namespace, rows, now)
-    yield from policyreport.cluster_reports(api, unreadable, now)
+    yield from policyreport.cluster_reports(api, mislabelled, now)

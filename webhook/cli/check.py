@@ -1,5 +1,6 @@
 """``gpuwarden check``: what would become of the objects in manifests, without a cluster."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated
 
@@ -7,7 +8,6 @@ import typer
 
 from webhook.adapters.manifests.editing import edit_text
 from webhook.adapters.manifests.items import EditError, ManifestProblem
-from webhook.adapters.manifests.lines import Lines
 from webhook.adapters.reports import diff, junit, model, sarif, table
 from webhook.cli.judging import (
     EXIT_REFUSED,
@@ -48,23 +48,29 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         Output, typer.Option("--output", "-o", help="table: for people; diff: unified; the others for programs.")
     ] = Output.TABLE,
     strict: Annotated[  # noqa: FBT002 - typer's way to say a flag
-        bool, typer.Option("--strict", help="Exit 1 also where something would be rewritten.")
+        bool,
+        typer.Option(
+            "--strict", help="Exit 1 also for what would be rewritten, what is not judged, and labels without effect."
+        ),
     ] = False,
 ) -> None:
-    """Tell what would become of each object: unchanged, rewritten or denied, and why.
+    """Report what would become of each object: unchanged, rewritten, denied or not judged, and why.
 
     The policy is --policy, or that of the object's namespace: from Namespace objects among the input, from --namespaces,
-    or the configuration's default. Templates of workloads are judged as the pods made from them will be.
+    or the configuration's default. Templates of workloads are judged as the pods made from them will be. Objects of other
+    kinds that request GPUs or hold containers are reported as not judged. A namespace label that names no policy is denied.
 
-    Exit codes: 0 nothing refused; 1 something refused (with --strict: or rewritten); 2 wrong usage, input that can't be read
-    or holds no object at all, or output that can't be written.
+    Exit codes: 0 nothing denied; 1 something denied (with --strict: or rewritten, not judged, or a label without effect);
+    2 wrong usage, input that can't be read or holds no object at all, or output that can't be written.
     """
     judged = judge_paths(paths, policy, namespace, namespaces, config)
     judged.problems += nothing_found([(source.source, source.objects) for source in judged.sources], judged.problems)
-    places = (
-        output is not Output.TABLE
-    )  # which shows the lines of findings only; others cost another look at each document
-    rows = [_row(found, source.lines, places=places) for source in judged.sources for found in source.objects]
+    # The table shows the lines of findings only; those of changes cost another look at each document.
+    places = output is not Output.TABLE
+    rows = [
+        _row(found, places=places)
+        for found in (*judged.mislabelled, *(one for source in judged.sources for one in source.objects))
+    ]
     problems = [
         model.ProblemLine(source=p.source, line=p.line, message=p.message, fatal=p.fatal) for p in judged.problems
     ]
@@ -77,26 +83,26 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         case Output.JUNIT:
             typer.echo(junit.junit(report.objects, report.problems, strict=strict), nl=False)
         case Output.DIFF:
-            _show_diffs(judged)
+            _show_diffs(judged, rows)
         case Output.TABLE:
             table.show(table.console(), rows, report)
     totals = report.totals
     if any(problem.fatal for problem in judged.problems):
         raise typer.Exit(EXIT_USAGE)
-    if totals.denied or (strict and totals.rewritten):
+    if totals.denied or (strict and not totals.strictly_fine):
         raise typer.Exit(EXIT_REFUSED)
 
 
-def _row(found: Judged, lines: Lines, *, places: bool) -> table.Row:
+def _row(found: Judged, *, places: bool) -> table.Row:
     judgement = found.judgement
     asks = summary.asked(judgement.decision)
-    where = lines.of(found.item) if places or judgement.findings else None
+    where = found.lines if places or judgement.findings or judgement.label_problems else None
     line = model.object_line(found.item.source, found.item.line, judgement, asks, where)
     return table.Row(line, list(summary.changes(judgement.decision)))
 
 
-def _show_diffs(judged: JudgedInput) -> None:
-    """The diffs on standard output; what is refused or can't be read on standard error, so that the output stays a patch."""
+def _show_diffs(judged: JudgedInput, rows: Iterable[table.Row]) -> None:
+    """The diffs on standard output; everything else on standard error, so that the output stays a patch."""
     target = table.console()
     for source in judged.sources:
         edits = source.edits()
@@ -108,9 +114,10 @@ def _show_diffs(judged: JudgedInput) -> None:
                     judged.problems.append(ManifestProblem(source.source.name, None, message, fatal=False))
             except EditError as error:
                 judged.problems.append(ManifestProblem(source.source.name, None, str(error)))
-        for found in source.objects:
-            for finding in found.judgement.findings:
-                line = source.lines.of_field(found.item, finding.path)
-                say(f"{found.item.source}:{line}: {finding.severity.value}: {finding.message}")
+    for row in rows:
+        for finding in row.line.findings:
+            say(f"{row.line.source}:{finding.line or row.line.line}: {finding.severity}: {finding.message}")
+        if row.line.not_judged:
+            say(f"{row.line.source}:{row.line.line}: not judged: {row.line.not_judged}")
     for problem in judged.problems:
         say(str(problem))

@@ -67,6 +67,7 @@ def gather(
         configuration=configuration or _installed(reader.configuration_text(namespace, name)),
         namespaces=reader.namespaces((namespace, KUBE_SYSTEM)),
         quotas=reader.quotas(),
+        limit_ranges=reader.limit_ranges(),
         nodes=reader.nodes(),
         rights=_rights(reader, deployment, namespace),
         probe=_probe(reader, probe_namespace) if probe_namespace else None,

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,11 +14,11 @@ from webhook.adapters import namespace_file
 from webhook.adapters.configuration import file as configuration_file
 from webhook.adapters.file_errors import why
 from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
-from webhook.adapters.manifests.lines import Lines
+from webhook.adapters.manifests.lines import Lines, ObjectLines
 from webhook.adapters.manifests.reading import read_text
 from webhook.adapters.manifests.sources import Source, open_sources
 from webhook.adapters.namespace_file import NamespaceFileError
-from webhook.application.checking import Checker, Judgement, UnreadablePodError
+from webhook.application.checking import Checker, Judgement, UnreadablePodError, is_namespace
 from webhook.application.configuration import Configuration
 from webhook.cli.messages import say
 from webhook.engine.labels import NamespaceLabels
@@ -50,23 +49,19 @@ ConfigOption = Annotated[Path | None, typer.Option("--config", envvar="GPUWARDEN
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One object and what becomes of it."""
+    """One object and what becomes of it; ``lines`` knows where its fields are written, for one of the manifests."""
 
     item: ManifestObject
     judgement: Judgement
+    lines: ObjectLines | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class JudgedSource:
     """One source with its objects, in order."""
 
     source: Source
     objects: list[Judged] = field(default_factory=list)
-
-    @cached_property
-    def lines(self) -> Lines:
-        """Where the fields of its objects are."""
-        return Lines(self.source.text)
 
     def edits(self) -> dict[tuple[int, str], Sequence[dict[str, Any]]]:
         """The operations of every object that is rewritten, by its place in the source."""
@@ -79,9 +74,14 @@ class JudgedSource:
 
 @dataclass(slots=True)
 class JudgedInput:
-    """Everything that the paths named."""
+    """Everything that the paths named.
+
+    Attributes:
+        mislabelled: the namespaces of ``--namespaces`` with a label that can't be read or has no effect.
+    """
 
     sources: list[JudgedSource] = field(default_factory=list)
+    mislabelled: list[Judged] = field(default_factory=list)
     problems: list[ManifestProblem] = field(default_factory=list)
 
 
@@ -95,6 +95,14 @@ class GivenInput:
     def namespaces(self) -> dict[str, NamespaceLabels]:
         """The labels of the Namespace objects among the input."""
         return dict(_namespaces_among(item.object for _, items in self.sources for item in items))
+
+
+@dataclass(frozen=True, slots=True)
+class KnownNamespaces:
+    """The namespaces of ``--namespaces``: their labels, and the objects."""
+
+    labels: dict[str, NamespaceLabels] = field(default_factory=dict)
+    objects: list[ManifestObject] = field(default_factory=list)
 
 
 @contextmanager
@@ -128,17 +136,18 @@ def judge_paths(
     chosen = _policy(policy, configuration)
     known = load_namespaces(namespaces)
     given = read_paths(paths)
-    known.update(given.namespaces())
-    checker = Checker(configuration, known, namespace=namespace, policy=chosen)
-    judged = JudgedInput(problems=given.problems)
+    labels = known.labels | given.namespaces()
+    checker = Checker(configuration, labels, namespace=namespace, policy=chosen)
+    named = (Judged(item, checker.identify(item.object)) for item in known.objects)
+    judged = JudgedInput(problems=given.problems, mislabelled=[one for one in named if one.judgement.label_problems])
     for source, items in given.sources:
-        into = JudgedSource(source)
+        into, lines = JudgedSource(source), Lines(source.text)
         judged.sources.append(into)
         for item in items:
             try:
-                into.objects.append(Judged(item, checker.judge(item.object)))
+                into.objects.append(Judged(item, checker.judge(item.object), lines.of(item)))
             except UnreadablePodError as error:
-                judged.problems.append(ManifestProblem(item.source, into.lines.of_field(item, error.field), str(error)))
+                judged.problems.append(ManifestProblem(item.source, lines.of_field(item, error.field), str(error)))
     return judged
 
 
@@ -206,16 +215,18 @@ def _policy(value: str | None, configuration: Configuration) -> Policy | None:
     return policy
 
 
-def load_namespaces(path: Path | None) -> dict[str, NamespaceLabels]:
-    """The labels of ``--namespaces``, or none.
+def load_namespaces(path: Path | None) -> KnownNamespaces:
+    """The namespaces of ``--namespaces``, or none.
 
     Raises:
         typer.Exit: 2, after saying what is wrong with the file.
     """
     if path is None:
-        return {}
+        return KnownNamespaces()
     try:
-        return namespace_file.parse(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        items = [item for item in read_text(text, str(path)) if isinstance(item, ManifestObject)]
+        return KnownNamespaces(namespace_file.parse(text), [item for item in items if is_namespace(item.object)])
     except NamespaceFileError as error:
         raise usage_error(f"--namespaces {path}: {error}") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -225,7 +236,7 @@ def load_namespaces(path: Path | None) -> dict[str, NamespaceLabels]:
 def _namespaces_among(objects: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, NamespaceLabels]]:
     for found in objects:
         metadata = found.get("metadata")
-        if found.get("kind") == "Namespace" and found.get("apiVersion") == "v1" and isinstance(metadata, Mapping):
+        if is_namespace(found) and isinstance(metadata, Mapping):
             labels = metadata.get("labels")
             texts = {str(k): str(v) for k, v in labels.items()} if isinstance(labels, Mapping) else None
             yield str(metadata.get("name", "")), NamespaceLabels.of(texts)

@@ -59,14 +59,19 @@ def _stop_on_trouble(judged: JudgedInput) -> None:
     """Say what is refused or can't be read, and end before anything is written."""
     for problem in judged.problems:
         say(str(problem))
-    objects = [(source.lines, found) for source in judged.sources for found in source.objects]
+    objects = [*judged.mislabelled, *(found for source in judged.sources for found in source.objects)]
     refused = 0
-    for lines, found in objects:
+    for found in objects:
         denials = [finding for finding in found.judgement.findings if finding.denies]
         refused += bool(denials)
+        told = [f"{problem.path}: {problem.message}" for problem in found.judgement.label_problems]
+        if found.judgement.not_judged:
+            told.append(f"not judged: {found.judgement.not_judged}")
+        for sentence in told:
+            say(f"{found.item.source}:{found.item.line}: {sentence}")
         for finding in denials:
             what = f"{found.judgement.kind}/{found.judgement.name}"
-            line = lines.of_field(found.item, finding.path)
+            line = found.lines.of_field(finding.path) if found.lines else found.item.line
             say(f"{found.item.source}:{line}: {what} is refused: {finding.message}")
     if any(problem.fatal for problem in judged.problems):
         say("nothing was written: some of the input can't be read")

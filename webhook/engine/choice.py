@@ -50,11 +50,11 @@ def choose(
         nodes: what the pod says about nodes.
         plugin: the device plugin's settings.
     """
-    statements = Statements(nodes)
+    statements = Statements(nodes, plugin, policy.partitions)
     choices = [_answer(resource, statements, policy, plugin) for resource in resources]
     if all(choice.stated for choice in choices):
         return tuple(choices)
-    plain = _plain(policy, list(dict.fromkeys(choice.form for choice in choices if choice.form)))
+    plain = _plain(policy, list(dict.fromkeys(choice.form for choice in choices if choice.form)), plugin)
     return tuple(choice if choice.stated else Choice(choice.resource, (), plain, How.PLAIN) for choice in choices)
 
 
@@ -93,11 +93,11 @@ def _explicit(stated: tuple[Form, ...], policy: Policy) -> tuple[Form | None, Ho
     return (policy.forms[0] if policy.mismatch is Mismatch.REWRITE else None), How.MISMATCHED
 
 
-def _plain(policy: Policy, explicit: list[Form]) -> Form:
+def _plain(policy: Policy, explicit: list[Form], plugin: DevicePlugin) -> Form:
     """A plain request gets the policy's first form; beside explicit ones, the first that the same node can hand out."""
     if policy.permits_any:
         return Form()
     if not explicit:
         return policy.forms[0]
-    fits = (form for form in policy.forms if not any(apart(form, other) for other in explicit))
+    fits = (form for form in policy.forms if not any(apart(form, other, plugin) for other in explicit))
     return next(fits, policy.forms[0])

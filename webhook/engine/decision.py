@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
-from webhook.engine import guard
+from webhook.engine import guard, limitranger
 from webhook.engine.edits import Edit
 from webhook.engine.findings import Finding, Rule
 from webhook.engine.judging import judge, refusal
@@ -13,7 +13,7 @@ from webhook.engine.plan import Plan, plan_for
 from webhook.engine.pods import Pod, PodSpec
 from webhook.engine.policy import Policy
 from webhook.engine.requests import Ask, read
-from webhook.engine.rules import container, misplaced, permission
+from webhook.engine.rules import container, limit_ranges, misplaced, permission
 from webhook.engine.settings import annotations, settings
 from webhook.engine.spelling import LABELS_OF_FORMS, DevicePlugin
 
@@ -87,6 +87,10 @@ def decide(
         return UNTOUCHED
     every = read(spec) if found is None else found
     asks = [ask for ask in every if ask.amounts]
+    added = limitranger.additions(pod)
+    dropped: list[limitranger.Dropped] = []
+    if added.entries and not policy.permits_any:
+        asks, dropped = limitranger.without(added, asks)
     beside = [*misplaced.gpu_outside_containers(spec)]
     if guarded:
         beside += guard.findings(pod, asks, policy)
@@ -95,12 +99,16 @@ def decide(
     nodes = constraints(spec, LABELS_OF_FORMS)
     plan = plan_for(asks, policy, plugin, nodes, host_ipc=bool(spec.host_ipc))
     findings = _found(asks, plan, policy, spec, nodes)
+    if added.entries:
+        findings = limit_ranges.naming_limit_ranges(findings, asks, added)
+        findings += [limit_ranges.limit_range_default(one) for one in dropped]
     findings += container.unknown_gpu_resources(every)
     told = _in_order(findings + beside) if findings or beside else ()
     if told and any(finding.denies for finding in told):
         return Decision((), told, tuple(asks))
     edits = plan.respelling.applied(spec, asks)
     respelled = bool(edits)
+    edits += [one.edit for one in dropped]
     edits += settings(spec, asks, policy, plan.respelling, edits)
     if edits:
         edits += annotations(asks, policy, respelled=respelled)

@@ -2,8 +2,8 @@
 
 import msgspec
 
+from webhook.engine.needs import Need
 from webhook.engine.pods import Place, Toleration
-from webhook.engine.spelling import Need
 
 
 class RenameResource(msgspec.Struct, frozen=True, gc=False):
@@ -16,6 +16,17 @@ class RenameResource(msgspec.Struct, frozen=True, gc=False):
 
     def __str__(self) -> str:
         return f"{self.place.field}: {self.old} becomes {self.new}"
+
+
+class DropResource(msgspec.Struct, frozen=True, gc=False):
+    """A GPU resource that a LimitRange added beside the container's own request goes, from where it appears."""
+
+    place: Place
+    name: str
+    sections: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.place.field}: without {self.name}, which a LimitRange added"
 
 
 class AddNeed(msgspec.Struct, frozen=True, gc=False):
@@ -97,6 +108,7 @@ class Annotate(msgspec.Struct, frozen=True, gc=False):
 
 Edit = (
     RenameResource
+    | DropResource
     | AddNeed
     | DropKey
     | ReplaceProduct

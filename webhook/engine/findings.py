@@ -36,6 +36,7 @@ class Rule(StrEnum):
     MIG_COUNT_ABOVE_ONE = "mig-count-above-one"
     GKE_SELECTORS_INCOMPLETE = "gke-selectors-incomplete"
     GKE_MPS_NEEDS_HOST_IPC = "gke-mps-needs-host-ipc"
+    LIMIT_RANGE_DEFAULT = "limit-range-default"
     UNKNOWN_GPU_RESOURCE = "unknown-gpu-resource"
 
 

@@ -41,7 +41,7 @@ def sees(pod: Pod) -> bool:
     return bool(
         spec.node_name
         or spec.runtime_class_name
-        or (annotations and any(key.startswith(reaching.CDI_PREFIX) for key in annotations))
+        or (annotations and any(map(reaching.names_devices, annotations)))
         or (spec.volumes and any(volume.host_path is not None for volume in spec.volumes))
         or any(_stands_out(container) for _, _, container in containers(spec))
         or any(map(_stands_out, spec.ephemeral_containers or ()))

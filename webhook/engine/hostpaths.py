@@ -1,50 +1,146 @@
 """Paths of a node that lead to its GPUs, whoever asks for them."""
 
-import posixpath
+from collections.abc import Iterator
 
-# /var/run is a link to /run on every distribution with systemd, so both are one here.
-_RUN, _VAR_RUN = "/run", "/var/run"
+_ROOT = "/"
 DEVICE_MOUNTS = "/run/nvidia-container-devices"
 """Where the toolkit takes mounts for requests, if it is told to (accept-nvidia-visible-devices-as-volume-mounts)."""
 
-_LEADS_TO_GPUS = (
-    ("/dev/nvidia", "/dev/nvidia*"),
-    # The driver's root, with a /dev of its own; the sockets and pipes of MPS; those of the fabric manager and others.
-    ("/run/nvidia", "/run/nvidia*"),
-    # CUDA_MPS_PIPE_DIRECTORY where nobody sets it, and on GKE.
-    ("/tmp/nvidia-mps", "/tmp/nvidia-mps"),  # noqa: S108 - a name to compare with
-    # Whoever writes here is a device plugin, or takes devices from one; the DRA driver's socket hands out devices too.
-    ("/var/lib/kubelet/device-plugins", "/var/lib/kubelet/device-plugins"),
-    ("/var/lib/kubelet/plugins/gpu.nvidia.com", "/var/lib/kubelet/plugins/gpu.nvidia.com"),
-    # CDI specifications say what a device's name puts into a container.
-    ("/etc/cdi", "/etc/cdi"),
-    ("/run/cdi", "/var/run/cdi"),
-    # Whoever speaks to the container runtime starts containers with any device.
-    ("/run/containerd/containerd.sock", "/run/containerd/containerd.sock"),
-    ("/run/k3s/containerd/containerd.sock", "/run/k3s/containerd/containerd.sock"),
-    ("/run/crio/crio.sock", "/run/crio/crio.sock"),
-    ("/run/docker.sock", "/run/docker.sock"),
+# The kubelet's directory: its default, that of k0s, and that of MicroK8s.
+_KUBELETS = ("/var/lib/kubelet", "/var/lib/k0s/kubelet", "/var/snap/microk8s/common/var/lib/kubelet")
+# In each of them: a writer is a device plugin, or takes devices from one; the DRA driver's socket hands out devices too,
+# and a socket in the registry makes its owner a device plugin or a DRA driver.
+_OF_KUBELET = ("/device-plugins", "/plugins/gpu.nvidia.com", "/plugins_registry")
+_DEVICES, _ROOT_OF_NODE = "GPUs of the node", "the root of the node"
+_PLUGINS, _STATIC_PODS = "GPUs through the kubelet's device plugins", "GPUs through manifests that bypass admission"
+_CONFIGURATION, _SOCKETS = (
+    "GPUs through the container runtime's configuration",
+    "GPUs through the container runtime's socket",
 )
-# Some distributions keep the kubelet's directory elsewhere.
-_ANYWHERE = ("/kubelet/device-plugins", "/kubelet/plugins/gpu.nvidia.com")
-_ITSELF = "GPUs"
+# By what a path leads to: each with everything below it, and with every name that begins so where it ends in *.
+_KNOWN: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (
+        _DEVICES,
+        (
+            # Device nodes: NVIDIA's, those of DRM, links by number, GPUs for virtual machines, and GPUs of Jetson and of WSL.
+            *(
+                "/dev/nvidia*",
+                "/dev/dri",
+                "/dev/char",
+                "/dev/vfio",
+                "/dev/nvhost*",
+                "/dev/nvgpu",
+                "/dev/nvmap",
+                "/dev/dxg",
+            ),
+            # The driver's root, with a /dev of its own; the sockets and pipes of MPS; those of the fabric manager and others.
+            "/run/nvidia*",
+            # CUDA_MPS_PIPE_DIRECTORY where nobody sets it, and on GKE.
+            "/tmp/nvidia-mps*",  # noqa: S108 - a name to compare with
+        ),
+    ),
+    # In /proc a process has links to its root, which is the node's, and to its open files (proc(5)).
+    (_ROOT_OF_NODE, ("/proc/1/root",)),
+    # The driver's own files, among them those that give access to MIG slices.
+    (_DEVICES, ("/proc/driver/nvidia*",)),
+    (_PLUGINS, tuple(kubelet + part for kubelet in _KUBELETS for part in _OF_KUBELET)),
+    # CDI specifications say what a device's name puts into a container, NRI plugins change any container, and a runtime's
+    # configuration says what it does with requests for devices.
+    (
+        _CONFIGURATION,
+        (
+            *("/etc/cdi", "/run/cdi", "/run/nri/nri.sock", "/opt/nri/plugins", "/etc/nri"),
+            *("/etc/nvidia-container-runtime", "/etc/containerd/config.toml", "/etc/containerd/conf.d"),
+            *("/etc/crio/crio.conf*", "/etc/k0s/containerd*", "/var/snap/microk8s/current/args/containerd*"),
+            *(f"/var/lib/rancher/{of}/agent/etc/containerd" for of in ("k3s", "rke2")),
+        ),
+    ),
+    # The kubelet runs what is written here; k3s, RKE2 and k0s apply it as cluster administrators.
+    (
+        _STATIC_PODS,
+        (
+            *("/etc/kubernetes/manifests", "/etc/kubernetes/static-pods", "/var/lib/k0s/manifests"),
+            *(f"/var/lib/rancher/{of}/agent/pod-manifests" for of in ("k3s", "rke2")),
+            *(f"/var/lib/rancher/{of}/server/manifests" for of in ("k3s", "rke2")),
+        ),
+    ),
+    # A client of the container runtime starts containers with any device.
+    (
+        _SOCKETS,
+        (
+            *("/run/containerd/containerd.sock*", "/run/k3s/containerd/containerd.sock*", "/run/k0s/containerd.sock*"),
+            *("/run/host-containerd/containerd.sock*", "/run/docker/containerd/containerd.sock*"),
+            *("/system/run/containerd/containerd.sock*", "/var/snap/microk8s/common/run/containerd.sock*"),
+            *("/run/crio/crio.sock", "/run/docker.sock", "/run/dockershim.sock", "/run/cri-dockerd*"),
+            *("/run/isulad.sock", "/run/podman/podman.sock"),
+        ),
+    ),
+)
+# Some distributions keep these elsewhere, and rootless runtimes have sockets in a user's directory.
+_ANYWHERE = {
+    _PLUGINS: tuple(f"/kubelet{part}" for part in _OF_KUBELET),
+    _SOCKETS: ("/containerd.sock", "/crio.sock", "/docker.sock", "/nri.sock", "/podman.sock"),
+}
+# The second is /run on every distribution with systemd; the others are of Linux itself (proc(5)).
+_LINKS: dict[tuple[str, ...], list[str]] = {
+    ("dev", "fd"): ["proc", "self", "fd"],
+    ("var", "run"): ["run"],
+    ("proc", "thread-self"): ["proc", "self"],
+}
+_LINK = 2  # names of a link above
+_LINKS_OF_A_PROCESS = ("root", "cwd", "fd", "map_files", "task")
 
 
 def cleaned(path: str) -> str:
-    """A path as the kernel walks it: absolute, without ``//``, ``.`` and ``..``, and with ``/run`` for ``/var/run``."""
-    clean = "/" + posixpath.normpath(f"/{path}").lstrip("/")
-    if clean == _VAR_RUN or clean.startswith(f"{_VAR_RUN}/"):
-        return _RUN + clean[len(_VAR_RUN) :]
-    return clean
+    """A path as the kernel walks it on a node: absolute, without ``//``, ``.`` and ``..``, and through known links.
+
+    Links are followed as they come, because ``..`` behind one goes up from where it leads. Where a process's own links in
+    ``/proc`` lead can't be known, so nothing leads back out of them.
+    """
+    walked: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            if not _is_link_of_a_process(walked):
+                del walked[-1:]
+        elif part not in ("", "."):
+            walked.append(part)
+            if len(walked) == _LINK:
+                walked = _LINKS.get(tuple(walked), walked)[:]
+    return _ROOT + "/".join(walked)
 
 
 def leads_to(path: str) -> str | None:
-    """What a ``hostPath`` exposes: ``GPUs`` where it leads to nothing else, the path below it that does, or ``None``."""
+    """What a ``hostPath`` exposes, as a sentence goes on after "leads to"; ``None`` where that is no GPU."""
     clean = cleaned(path)
-    below = clean if clean == "/" else f"{clean}/"
-    for prefix, name in _LEADS_TO_GPUS:
-        if clean.startswith(prefix):
-            return _ITSELF
-        if prefix.startswith(below):
-            return name
-    return _ITSELF if any(part in clean for part in _ANYWHERE) else None
+    below = clean if clean == _ROOT else f"{clean}/"
+    for exposed, listed in _KNOWN:
+        for known in listed:
+            if clean == known or clean.startswith(known[:-1] if known.endswith("*") else f"{known}/"):
+                return exposed
+            if known.startswith(below):
+                return f"{known} of the node"
+    names = clean.split("/")[1:]
+    if _is_a_process(names) or _is_link_of_a_process(names):
+        return _ROOT_OF_NODE
+    return next((exposed for exposed, parts in _ANYWHERE.items() if any(part in clean for part in parts)), None)
+
+
+def _is_a_process(names: list[str]) -> bool:
+    """Whether a path is that of a process in ``/proc``."""
+    match names:
+        case ["proc", process]:
+            return process == "self" or process.isdecimal()
+        case _:
+            return False
+
+
+def _is_link_of_a_process(names: list[str]) -> bool:
+    """Whether a path leads through the root, the working directory or an open file of a process."""
+    return _is_a_process(names[:2]) and names[2:3] != [] and names[2] in _LINKS_OF_A_PROCESS
+
+
+def leading_words(text: str) -> Iterator[str]:
+    """The paths in a text, such as ``/dev/nvidia0:/dev/nvidia0:rwm``, that lead to GPUs."""
+    for word in text.replace(":", " ").replace(",", " ").replace('"', " ").replace("'", " ").split():
+        if word.startswith(_ROOT) and leads_to(word):
+            yield word

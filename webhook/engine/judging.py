@@ -49,7 +49,7 @@ def judge(  # noqa: PLR0913 - everything that the rules look at
     requests = [Request(ask, ask.amounts[0], choices[ask.amounts[0].resource.name]) for ask in wellformed]
     findings: list[Finding] = []
     if respelling.forms_apart:
-        findings += _forms_apart(requests, policy)
+        findings += _forms_apart(requests, respelling.forms_apart, policy)
     if conflict := respelling.conflict:
         first = next(request for request in requests if request.choice is conflict.choice)
         findings.append(placement.selector_conflict(first.ask, conflict.form, conflict.need, conflict.nodes))
@@ -58,14 +58,14 @@ def judge(  # noqa: PLR0913 - everything that the rules look at
     return findings
 
 
-def _forms_apart(requests: list[Request], policy: Policy) -> Iterator[Finding]:
+def _forms_apart(requests: list[Request], pairs: frozenset[tuple[Form, Form]], policy: Policy) -> Iterator[Finding]:
     """Each request whose form is on no node with that of a request before it."""
     first_of: dict[Form, Request] = {}
     for request in requests:
         form = request.choice.form
         if form is None:
             continue
-        other = next((other for other in first_of if placement.apart(form, other)), None)
+        other = next((other for other in first_of if (form, other) in pairs), None)
         if other:
             yield placement.forms_apart(request.ask, form, first_of[other].ask, other, policy)
         first_of.setdefault(form, request)

@@ -1,11 +1,11 @@
 """What a pod says about the nodes it may run on: nodeSelector and required node affinity, read as one."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from math import inf
 
-from webhook.engine.pods import Expression, PodSpec, Term
+from webhook.engine.pods import Affinity, Expression, NodeAffinity, PodSpec, Required, Term
 
 # The label is missing from the node.
 ABSENT = None
@@ -32,7 +32,7 @@ class Label:
             self._narrow(expression.operator, expression.values or [])
 
     def _narrow(self, operator: str, values: list[str]) -> None:
-        bound = _integer(values[0]) if operator in ("Gt", "Lt") and values else None
+        bound = integer(values[0]) if operator in ("Gt", "Lt") and values else None
         match operator:
             case "NotIn":
                 self._excluded.update(values)
@@ -53,6 +53,25 @@ class Label:
         self._absent = False
 
     @property
+    def bounded(self) -> bool:
+        """Whether ``Gt`` or ``Lt`` restricts it to numbers."""
+        return self._above > -inf or self._below < inf
+
+    def numbers(self, bounds: Iterable[int], written: Collection[str | None]) -> Iterator[str]:
+        """Numbers that tell its own bounds and others apart.
+
+        They are those next to each bound on both sides, up to the first that nobody writes down, there or in a ``NotIn``.
+        """
+        own = (bound for bound in (self._above, self._below) if abs(bound) < inf)
+        for bound in {*bounds, *map(int, own)}:
+            for step in (1, -1):
+                number = bound + step
+                while str(number) in self._excluded or str(number) in written:
+                    yield str(number)
+                    number += step
+                yield str(number)
+
+    @property
     def admits_nothing(self) -> bool:
         """Whether its requirements contradict each other."""
         return not any(self.admits(value) for value in (ABSENT, OTHER, *(self.listed or ())))
@@ -65,7 +84,7 @@ class Label:
             return False
         if value == OTHER or (self._above == -inf and self._below == inf):
             return True
-        number = _integer(value)
+        number = integer(value)
         return number is not None and self._above < number < self._below
 
 
@@ -147,9 +166,14 @@ class _Shared(NodeConstraints):
 NOTHING_SAID: NodeConstraints = _Shared(PodSpec())
 """What a pod says that leaves every node open."""
 
-# Longer selectors are not remembered, so that what is remembered stays small; a label's value has at most 63 characters.
+# What is longer is not remembered, so that what is remembered stays small: whatever is in a valid label has at most as many
+# characters as its key, a domain of 253 and a name of 63.
 _MOST_KEYS = 4
-_LONGEST_VALUE = 63
+_MOST_EXPRESSIONS = 12
+_MOST_VALUES = 16
+_LONGEST = 253 + 1 + 63
+# The requirements of a term of the node affinity, and whether it selects by fields too.
+_TermKey = tuple[tuple[tuple[str, str, tuple[str, ...]], ...], bool]
 
 
 def constraints(spec: PodSpec, prefixes: tuple[str, ...]) -> NodeConstraints:
@@ -160,25 +184,56 @@ def constraints(spec: PodSpec, prefixes: tuple[str, ...]) -> NodeConstraints:
     when they have been rewritten.
     """
     selector = spec.node_selector
-    said = [pair for pair in selector.items() if pair[0].startswith(prefixes)] if selector else []
+    said = {key: value for key, value in selector.items() if key.startswith(prefixes)} if selector else {}
     terms = spec.terms
-    if terms and (
+    about = terms and (
         any(e.key.startswith(prefixes) for term in terms for e in term.match_expressions or ())
         or all(term.matches_nothing for term in terms)
-    ):
-        return NodeConstraints(spec)
-    if not said:
+    )
+    if not said and not about:
         return NOTHING_SAID
-    # Each term is an alternative of its own then, in which nodeSelector holds.
-    if terms or len(said) > _MOST_KEYS or any(len(value) > _LONGEST_VALUE for _, value in said):
+    # Each term is an alternative of its own, in which the whole nodeSelector holds.
+    kept = (selector or {}) if terms else said
+    if not _is_small(kept, terms):
         return NodeConstraints(spec)
-    return _selecting(tuple(said))
+    return _remembered(tuple(kept.items()), _key(terms))
+
+
+def _is_small(selector: dict[str, str], terms: list[Term]) -> bool:
+    expressions = [e for term in terms for e in term.match_expressions or ()]
+    if len(selector) > _MOST_KEYS or max(len(terms), len(expressions)) > _MOST_EXPRESSIONS:
+        return False
+    if any(len(e.values or ()) > _MOST_VALUES for e in expressions):
+        return False
+    texts = [*selector, *selector.values()]
+    for expression in expressions:
+        texts += [expression.key, expression.operator, *(expression.values or ())]
+    return all(len(text) <= _LONGEST for text in texts)
+
+
+def _key(terms: list[Term]) -> tuple[_TermKey, ...]:
+    """The terms as a key to remember them by."""
+    return tuple(
+        (
+            tuple((e.key, e.operator, tuple(e.values or ())) for e in term.match_expressions or ()),
+            bool(term.match_fields),
+        )
+        for term in terms
+    )
 
 
 @lru_cache(maxsize=256)
-def _selecting(selector: tuple[tuple[str, str], ...]) -> NodeConstraints:
-    return _Shared(PodSpec(node_selector=dict(selector)))
+def _remembered(selector: tuple[tuple[str, str], ...], terms: tuple[_TermKey, ...]) -> NodeConstraints:
+    required = [
+        Term(
+            [Expression(key, operator, [*values]) for key, operator, values in expressions], [None] if fields else None
+        )
+        for expressions, fields in terms
+    ]
+    affinity = Affinity(NodeAffinity(Required(required))) if required else None
+    return _Shared(PodSpec(node_selector=dict(selector), affinity=affinity))
 
 
-def _integer(text: str) -> int | None:
+def integer(text: str) -> int | None:
+    """A number as ``Gt`` and ``Lt`` read it (strconv.ParseInt), or ``None``."""
     return int(text) if _INTEGER.fullmatch(text) else None

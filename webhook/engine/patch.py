@@ -12,6 +12,7 @@ from webhook.engine.edits import (
     AddToleration,
     Annotate,
     DropKey,
+    DropResource,
     Edit,
     RenameResource,
     ReplaceProduct,
@@ -48,7 +49,9 @@ def patch(pod: Pod, edits: Sequence[Edit], prefix: str = "") -> list[Operation]:
     by_kind: _ByKind = {}
     for edit in edits:
         by_kind.setdefault(type(edit), []).append(edit)
-    operations = _renames(spec, by_kind.get(RenameResource, ()))
+    drops = by_kind.get(DropResource, ())
+    operations = _drops(drops)
+    operations += _renames(spec, by_kind.get(RenameResource, ()), gone={(edit.place, edit.name) for edit in drops})
     if not _OF_NODES.isdisjoint(by_kind):
         operations += _node_selector(spec, by_kind)
         operations += _affinity(spec, by_kind)
@@ -84,7 +87,16 @@ def _container(spec: PodSpec, place: Place) -> Container:
     return ((spec.init_containers if place.section == "initContainers" else spec.containers) or [])[place.index]
 
 
-def _renames(spec: PodSpec, edits: Sequence[RenameResource]) -> list[Operation]:
+def _drops(edits: Sequence[DropResource]) -> list[Operation]:
+    return [
+        {"op": "remove", "path": f"{edit.place.pointer}/resources/{section}/{escape(edit.name)}"}
+        for edit in edits
+        for section in edit.sections
+    ]
+
+
+def _renames(spec: PodSpec, edits: Sequence[RenameResource], gone: set[tuple[Place, str]]) -> list[Operation]:
+    """The moves to new names; ``gone`` are the names that containers have lost by then."""
     operations: list[Operation] = []
     for edit in edits:
         old, new = escape(edit.old), escape(edit.new)
@@ -92,7 +104,9 @@ def _renames(spec: PodSpec, edits: Sequence[RenameResource]) -> list[Operation]:
         for section in ("limits", "requests"):
             if section in edit.sections:
                 operations.append({"op": "move", "from": f"{path}/{section}/{old}", "path": f"{path}/{section}/{new}"})
-            elif edit.new in (getattr(_container(spec, edit.place).resources, section) or ()):
+            elif (edit.place, edit.new) not in gone and edit.new in (
+                getattr(_container(spec, edit.place).resources, section) or ()
+            ):
                 # A request of 0 under the new name says nothing, but would now differ from the other section.
                 operations.append({"op": "remove", "path": f"{path}/{section}/{new}"})
     return operations

@@ -154,6 +154,7 @@ class Metadata(_Tree, rename="camel"):
     name: str | None = None
     generate_name: str | None = None
     namespace: str | None = None
+    deletion_timestamp: str | None = None
     annotations: Strings = None
 
 

@@ -12,6 +12,7 @@ from webhook.engine.forms import MAXIMUM_CLIENTS, MINIMUM_CLIENTS, Form, Platfor
 from webhook.engine.labels import AUDIT, ENFORCE, WARN, NamespaceLabels
 from webhook.engine.pods import Toleration
 from webhook.engine.profiles import DOCUMENTED
+from webhook.engine.spelling import DevicePlugin, ambiguous
 
 ANY = "any"
 NONE = "none"
@@ -67,6 +68,11 @@ class Policy(msgspec.Struct, frozen=True):
         return hash(self.name)
 
     @property
+    def partitions(self) -> tuple[str, ...]:
+        """The MIG profiles of its forms, in order."""
+        return tuple(dict.fromkeys(form.partition for form in self.forms if form.partition))
+
+    @property
     def guard(self) -> VisibleDevices:
         """What ``visible_devices`` comes to."""
         return self.visible_devices or (VisibleDevices.IGNORE if self.permits_any else VisibleDevices.WARN)
@@ -91,11 +97,19 @@ NONE_POLICY = Policy(NONE)
 
 
 class LabelProblem(msgspec.Struct, frozen=True):
-    """A label that can't be read: its path, its value, and what to write instead."""
+    """Something wrong with a label or an annotation.
+
+    Attributes:
+        path: the field, such as ``metadata.labels[gpuwarden.io/enforce]``.
+        value: what is written there.
+        message: why it is wrong, and what to write instead.
+        ignored: whether gpuwarden does not read it at all. Otherwise it is read, and names no policy.
+    """
 
     path: str
     value: str
     message: str
+    ignored: bool = False
 
 
 class NamespacePolicies(msgspec.Struct, frozen=True):
@@ -119,6 +133,7 @@ class PolicyBook:
         configured: Mapping[str, Policy] | None = None,
         defaults: NamespaceLabels | None = None,
         visible_devices: VisibleDevices | None = None,
+        plugin: DevicePlugin | None = None,
     ) -> None:
         """Take what is configured.
 
@@ -126,10 +141,12 @@ class PolicyBook:
             configured: the policies that have a name of their own.
             defaults: the values that stand where a label is missing (``any`` where unset).
             visible_devices: for every policy that does not say it of itself.
+            plugin: the settings of the device plugins: under some of them a few built-in values are no policies.
         """
         self.configured = {name: _guarded(policy, visible_devices) for name, policy in (configured or {}).items()}
         self.defaults = defaults or NamespaceLabels()
         self._visible_devices = visible_devices
+        self._plugin = plugin or DevicePlugin()
         # Namespaces share few distinct sets of labels; both memories are bounded because people write labels.
         self.resolve = lru_cache(maxsize=1024)(self._resolve)
         self.select = lru_cache(maxsize=4096)(self._select)
@@ -139,10 +156,18 @@ class PolicyBook:
         if value in self.configured:
             return self.configured[value]
         policy = built_in(value)
-        return policy and _guarded(policy, self._visible_devices)
+        if policy is None or self._ambiguous(policy):
+            return None
+        return _guarded(policy, self._visible_devices)
+
+    def _ambiguous(self, policy: Policy) -> str | None:
+        return next(filter(None, (ambiguous(form, self._plugin) for form in policy.forms)), None)
 
     def nearest(self, value: str) -> str:
-        """A sentence that says that the value is no policy, and the nearest that is."""
+        """A sentence that says why the value is not a policy, and the nearest that is one."""
+        policy = built_in(value)
+        if policy and (why := self._ambiguous(policy)):
+            return why
         if counted := _COUNT.search(value):
             possible = f"{value[: counted.start()]}{min(max(int(counted[0]), MINIMUM_CLIENTS), MAXIMUM_CLIENTS)}"
             if parse(possible):

@@ -1,12 +1,17 @@
-"""MIG profiles: how one is written, and the ones that NVIDIA documents (used for suggestions only)."""
+"""MIG profiles: how one is written, the ones that NVIDIA documents, and how large their slices are."""
 
 import re
+from functools import lru_cache
+
+import msgspec
 
 # go-nvlib mig_profile.go as the device plugin spells it in resource names: "+me" becomes ".me", "-me" stays.
 PROFILE = r"[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(?:\.me\.all|\.me|\.gfx|-me)?"
 _PROFILE = re.compile(PROFILE)
+_PARTS = re.compile(r"(?P<slices>[0-9]+)g\.(?P<gigabytes>[0-9]+)gb(?P<suffix>.*)")
 
-# NVIDIA MIG user guide, "Supported MIG Profiles". A profile missing here is still valid: new GPUs bring new ones.
+# NVIDIA MIG user guide, "Supported MIG Profiles", and mig-parted config-default.yaml. A profile missing here is still
+# valid: new GPUs bring new ones.
 DOCUMENTED = (
     "1g.5gb",
     "1g.5gb.me",
@@ -28,7 +33,9 @@ DOCUMENTED = (
     "1g.24gb.me.all",
     "1g.24gb-me",
     "1g.34gb",
+    "1g.34gb.me",
     "1g.35gb",
+    "1g.35gb.me",
     "1g.36gb",
     "1g.45gb",
     "1g.47gb",
@@ -58,6 +65,7 @@ DOCUMENTED = (
     "3g.72gb",
     "3g.90gb",
     "3g.93gb",
+    "3g.95gb",
     "3g.135gb",
     "3g.139gb",
     "4g.20gb",
@@ -69,6 +77,7 @@ DOCUMENTED = (
     "4g.72gb",
     "4g.90gb",
     "4g.93gb",
+    "4g.95gb",
     "4g.96gb",
     "4g.96gb.gfx",
     "4g.135gb",
@@ -81,9 +90,89 @@ DOCUMENTED = (
     "7g.144gb",
     "7g.180gb",
     "7g.186gb",
+    "7g.189gb",
     "7g.269gb",
     "7g.278gb",
 )
+
+# Usable memory in MiB as drivers report it, lowest and highest over the GPUs that have the profile: NVIDIA MIG user guide
+# ("nvidia-smi" listings), labels of real nodes, go-nvml mocks. A slice has less than its name says.
+_MEASURED = {
+    "1g.5gb": (4864, 4864),
+    "1g.6gb": (5836, 5836),
+    "1g.10gb": (9728, 9984),
+    "1g.12gb": (10880, 11008),
+    "1g.18gb": (16384, 16384),
+    "1g.20gb": (19968, 20096),
+    "1g.24gb": (22016, 24192),
+    "2g.10gb": (9856, 9984),
+    "2g.12gb": (11672, 11672),
+    "2g.20gb": (19968, 20096),
+    "2g.24gb": (22016, 22016),
+    "2g.35gb": (33280, 33280),
+    "2g.48gb": (47616, 48512),
+    "3g.20gb": (19968, 20096),
+    "3g.40gb": (40192, 40448),
+    "3g.47gb": (47232, 47232),
+    "4g.20gb": (19968, 20096),
+    "4g.24gb": (23344, 23344),
+    "4g.40gb": (40192, 40448),
+    "4g.47gb": (47232, 47232),
+    "4g.96gb": (95621, 97280),
+    "7g.40gb": (40192, 40448),
+    "7g.80gb": (81152, 81152),
+    "7g.94gb": (94848, 94848),
+    "7g.141gb": (143360, 143360),
+}
+# Where nothing is measured: what every measured slice has of its nominal size, with a little room.
+_LEAST_SHARE, _LARGEST_SHARE = 0.885, 0.985
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """A profile taken apart.
+
+    Attributes:
+        slices: GPU instance slices; compute instance slices are as many in every profile that is advertised.
+        gigabytes: the nominal size.
+        suffix: ``.me``, ``.me.all``, ``.gfx`` or ``-me``: the same slice with other engines; empty for most.
+    """
+
+    slices: int
+    gigabytes: int
+    suffix: str
+
+    @property
+    def memory(self) -> tuple[int, int]:
+        """The least and the most memory in MiB that a slice of this profile has: measured, or estimated."""
+        nominal = self.gigabytes * 1024
+        estimate = int(nominal * _LEAST_SHARE), int(nominal * _LARGEST_SHARE)
+        return _MEASURED.get(f"{self.slices}g.{self.gigabytes}gb", estimate)
+
+
+def read_profile(text: str) -> Profile:
+    """Take a valid profile apart."""
+    match = _PARTS.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a MIG profile; write one such as 1g.5gb")
+    return Profile(int(match["slices"]), int(match["gigabytes"]), match["suffix"])
+
+
+@lru_cache(maxsize=1024)
+def memory_bounds(text: str) -> tuple[int | None, int | None]:
+    """Between which amounts of memory, in MiB, a slice of a profile lies, and no slice that can be told from it.
+
+    The bounds are midway to the documented profiles of as many slices whose memory is less or more; ``None`` where there is
+    none. Profiles of different GPUs that overlap in memory (1g.23gb and 1g.24gb) can't be told apart by it.
+    """
+    profile = read_profile(text)
+    least, most = profile.memory
+    others = [other.memory for other in map(read_profile, DOCUMENTED) if other.slices == profile.slices]
+    below = max((high for _, high in others if high < least), default=None)
+    above = min((low for low, _ in others if low > most), default=None)
+    return (
+        None if below is None else (below + least) // 2,
+        None if above is None else (most + above) // 2,
+    )
 
 
 def is_profile(text: str) -> bool:

@@ -1,6 +1,7 @@
 """Requests: which containers ask for GPUs, and how many."""
 
 import msgspec
+from msgspec.structs import replace
 
 from webhook.engine.pods import Container, Place, PodSpec, Resources
 from webhook.engine.quantity import Quantity, shown, whole
@@ -106,8 +107,17 @@ def _ask(section: str, index: int, container: Container, resources: Resources) -
         amounts.sort(key=lambda amount: amount.resource.name)
     kind: Kind = ()
     for amount in amounts[:2]:  # more than one resource is refused whichever they are, so two tell as much as many
-        kind += ((amount.resource, amount.limit_count, amount.request_count, amount.in_limits, amount.in_requests),)
+        kind += (_in_numbers(amount),)
     return Ask(Place(section, index), container, tuple(amounts), kind, tuple(unknown))
+
+
+def _in_numbers(amount: Amount) -> _InNumbers:
+    return amount.resource, amount.limit_count, amount.request_count, amount.in_limits, amount.in_requests
+
+
+def asking_for(ask: Ask, amount: Amount) -> Ask:
+    """The same container, as if it asked for one of its amounts alone."""
+    return replace(ask, amounts=(amount,), kind=(_in_numbers(amount),))
 
 
 def one_of(kind: Kind) -> Ask:

@@ -7,6 +7,7 @@ import msgspec
 from webhook.engine.choice import Choice
 from webhook.engine.edits import AddNeed, AddToleration, DropKey, Edit, RenameResource, ReplaceProduct
 from webhook.engine.forms import Form
+from webhook.engine.needs import Need, possible
 from webhook.engine.nodes import NodeConstraints
 from webhook.engine.pods import PodSpec, Toleration
 from webhook.engine.requests import Ask
@@ -14,10 +15,10 @@ from webhook.engine.resources import GPU
 from webhook.engine.rules.placement import apart
 from webhook.engine.spelling import (
     PRODUCT,
+    SLICE_LABELS,
+    STRATEGY,
     DevicePlugin,
-    Need,
     Spelling,
-    possible,
     read_product,
     spell,
     strategy_label,
@@ -46,14 +47,14 @@ class Respelling(msgspec.Struct, frozen=True):
         renames: the resources that get another name.
         edits: what changes of the pod as a whole.
         spellings: how the forms of its requests are spelled.
-        forms_apart: two of its forms are never on one node.
+        forms_apart: those of its forms that are never on one node, in pairs.
         conflict: a node label that a form needs is excluded.
     """
 
     renames: Mapping[str, str] = {}
     edits: tuple[Edit, ...] = ()
     spellings: tuple[Spelling, ...] = ()
-    forms_apart: bool = False
+    forms_apart: frozenset[tuple[Form, Form]] = frozenset()
     conflict: Conflict | None = None
 
     @property
@@ -78,8 +79,11 @@ class Respelling(msgspec.Struct, frozen=True):
 
     def product(self, value: str) -> str:
         """A product as the nodes of the forms call it: the label names the form by its suffix."""
-        suffixes = [spelling.product_suffix for spelling in self.spellings]
-        return read_product(value)[0] + max(suffixes) if suffixes else value
+        if not self.spellings:
+            return value
+        # Slices have none beside whole GPUs (MIG strategy mixed), and no two others are on one node.
+        suffix = next((spelling.product_suffix for spelling in self.spellings if spelling.product_suffix), "")
+        return read_product(value)[0] + suffix
 
     def applied(self, spec: PodSpec, asks: Sequence[Ask]) -> list[Edit]:
         """The edits that spell every request of a pod."""
@@ -100,11 +104,11 @@ class Respelling(msgspec.Struct, frozen=True):
 
 def respell(choices: Sequence[Choice], nodes: NodeConstraints, plugin: DevicePlugin) -> Respelling:
     """What spells every request as its form is spelled: a pod runs on one node."""
-    chosen = [(choice, choice.form, spell(choice.form, plugin)) for choice in choices if choice.form]
+    chosen = [(choice, choice.form, spell(choice.form, plugin).beside(nodes)) for choice in choices if choice.form]
     if not chosen:
         return Respelling()
-    if _forms_apart(chosen):
-        return Respelling(forms_apart=True)
+    if pairs := _forms_apart(chosen, plugin):
+        return Respelling(forms_apart=pairs)
     if nodes.nowhere:
         return Respelling()  # it can't be told apart by node labels what it is, and it never runs
     renames = {
@@ -114,7 +118,7 @@ def respell(choices: Sequence[Choice], nodes: NodeConstraints, plugin: DevicePlu
     }
     edits: list[Edit] = []
     spelled = Respelling(spellings=tuple(dict.fromkeys(spelling for _, _, spelling in chosen)))
-    dropped = _no_longer_said(chosen, spelled.needs, nodes)
+    dropped = _no_longer_said(chosen, spelled.needs, nodes, plugin)
     if dropped:
         edits += [DropKey(key) for key in dropped]
         nodes = nodes.without(dropped)
@@ -128,18 +132,29 @@ def respell(choices: Sequence[Choice], nodes: NodeConstraints, plugin: DevicePlu
     return Respelling(renames, tuple(edits), spelled.spellings)
 
 
-def _forms_apart(chosen: list[_Chosen]) -> bool:
+def _forms_apart(chosen: list[_Chosen], plugin: DevicePlugin) -> frozenset[tuple[Form, Form]]:
     forms = list(dict.fromkeys(form for _, form, _ in chosen))
-    return any(apart(form, other) for number, form in enumerate(forms) for other in forms[:number])
+    if len(forms) == 1:
+        return frozenset()
+    return frozenset((one, other) for one in forms for other in forms if one != other and apart(one, other, plugin))
 
 
-def _no_longer_said(chosen: list[_Chosen], needs: list[Need], nodes: NodeConstraints) -> list[str]:
+def _no_longer_said(
+    chosen: list[_Chosen], needs: list[Need], nodes: NodeConstraints, plugin: DevicePlugin
+) -> list[str]:
     """The labels that spelled an old form, where they exclude the new form's nodes or mean nothing to them."""
+    # Slices that were asked for by name have a label by that name only where the name is advertised.
+    by_name = [choice.resource.partition for choice, _, _ in chosen if plugin.single and choice.resource.partition]
     replaced = [choice for choice, _, _ in chosen if choice.replaces_spelling]
-    if not replaced:
+    if not replaced and not by_name:
         return []
-    excluded = [need.key for need in needs if not possible([need], nodes)]
-    meant = {strategy_label(form.partition): None for choice in replaced for form in choice.stated}
+    meant = [strategy_label(partition) for partition in by_name]
+    excluded: list[str] = []
+    if replaced:
+        excluded += [need.key for need in needs if not possible([need], nodes)]
+        meant += [strategy_label(form.partition) for choice in replaced for form in choice.stated]
+        sliced = plugin.single and any(form.partition for choice in replaced for form in choice.stated)
+        meant += [*SLICE_LABELS, STRATEGY] if sliced else []
     kept = {need.key for need in needs}
     return list(dict.fromkeys([*excluded, *(key for key in meant if key not in kept and nodes.mentions(key))]))
 

@@ -14,13 +14,14 @@ from webhook.engine.edits import (
     SetRuntimeClass,
 )
 from webhook.engine.labels import DOMAIN
+from webhook.engine.needs import Need, possible
 from webhook.engine.nodes import NodeConstraints
 from webhook.engine.pods import PodSpec
 from webhook.engine.policy import Policy
 from webhook.engine.quantity import shown
 from webhook.engine.requests import Ask
 from webhook.engine.rewriting import Respelling, tolerated
-from webhook.engine.spelling import PRODUCT, Need, possible
+from webhook.engine.spelling import PRODUCT
 
 ORIGINAL_REQUEST = f"{DOMAIN}/original-request"
 POLICY = f"{DOMAIN}/policy"

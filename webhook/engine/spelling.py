@@ -1,20 +1,27 @@
-"""Spellings: what a form looks like in a pod, under the device plugin's settings."""
+"""Spellings: what a form looks like in a pod, under the settings of the device plugins."""
 
 import re
-from collections.abc import Iterable, Sequence
+from enum import StrEnum
 from functools import lru_cache
 
 import msgspec
+from msgspec.structs import replace
 
 from webhook.engine.forms import Form, Platform, Sharing
-from webhook.engine.nodes import ABSENT, OTHER, Label, NodeConstraints
-from webhook.engine.pods import Expression
-from webhook.engine.profiles import PROFILE
+from webhook.engine.needs import Need
+from webhook.engine.nodes import ABSENT, OTHER, NodeConstraints
+from webhook.engine.profiles import PROFILE, memory_bounds, read_profile
 from webhook.engine.resources import GPU, PREFIX, resource_name
 
 # NVIDIA GPU feature discovery, docs/gpu-feature-discovery/README.md
 STRATEGY = "nvidia.com/gpu.sharing-strategy"
 PRODUCT = "nvidia.com/gpu.product"
+# Only nodes with MIG on have these, under MIG strategy single; of GPU instances and compute instances, in slices.
+GPU_SLICES = "nvidia.com/gpu.slices.gi"
+COMPUTE_SLICES = "nvidia.com/gpu.slices.ci"
+# MiB of one GPU, or of one slice under MIG strategy single.
+MEMORY = "nvidia.com/gpu.memory"
+SLICE_LABELS = (GPU_SLICES, COMPUTE_SLICES, MEMORY)
 SHARED_STRATEGIES = (Sharing.TIME_SLICING.value, Sharing.MPS.value)
 # https://cloud.google.com/kubernetes-engine/docs/concepts/timesharing-gpus
 GKE_SHARING = "cloud.google.com/gke-gpu-sharing-strategy"
@@ -25,95 +32,83 @@ GKE_KEYS = (GKE_SHARING, GKE_CLIENTS, GKE_PARTITION)
 LABELS_OF_FORMS = (PREFIX, "cloud.google.com/gke-")
 GKE_STRATEGIES = {Sharing.TIME_SLICING: "time-sharing", Sharing.MPS: "mps"}
 
-
-def strategy_label(partition: str | None) -> str:
-    """The label under which GPU feature discovery tells how nodes share a resource: whole GPUs, or slices of a profile."""
-    return f"{PREFIX}mig-{partition}.sharing-strategy" if partition else STRATEGY
-
-
 _PRODUCT = re.compile(rf"(?P<base>.+?)(?:-MIG-(?P<partition>{PROFILE}))?(?P<shared>-SHARED)?")
 
 
+class MigStrategy(StrEnum):
+    """How the NVIDIA device plugin advertises MIG slices.
+
+    ``MIXED``: each profile under its own name, ``nvidia.com/mig-<profile>``. ``SINGLE``: under ``nvidia.com/gpu``, where all
+    GPUs of a node are cut alike; node labels tell the slices.
+    """
+
+    MIXED = "mixed"
+    SINGLE = "single"
+
+
 class DevicePlugin(msgspec.Struct, frozen=True, cache_hash=True):
-    """The device plugin's own settings, by their own names, where they change a spelling."""
+    """The settings of the device plugins, by their own names, where they change a spelling.
+
+    Attributes:
+        rename_by_default: what the NVIDIA device plugin shares is called ``….shared``.
+        mig_strategy: how it advertises MIG slices.
+        products: the GPU models with MIG, as the label ``nvidia.com/gpu.product`` names them without a suffix. Under MIG
+            strategy *single* they tell slices exactly; without them, slices are told by their size.
+        gke_autopilot: the cluster is GKE Autopilot, which takes no node affinity on the labels of GKE's forms.
+    """
 
     rename_by_default: bool = True
-
-
-class Need(msgspec.Struct, frozen=True, cache_hash=True):
-    """A node label that a form needs; a nodeSelector where ``operator`` is ``In`` with one value."""
-
-    key: str
-    operator: str
-    values: tuple[str, ...] = ()
+    mig_strategy: MigStrategy = MigStrategy.MIXED
+    products: tuple[str, ...] = ()
+    gke_autopilot: bool = False
 
     @property
-    def is_selector(self) -> bool:
-        """Whether a nodeSelector can say it."""
-        return self.operator == "In" and len(self.values) == 1
+    def single(self) -> bool:
+        """Whether MIG slices are advertised as ``nvidia.com/gpu``."""
+        return self.mig_strategy is MigStrategy.SINGLE
 
-    @property
-    def expression(self) -> Expression:
-        """As a node selector requirement."""
-        return Expression(self.key, self.operator, list(self.values) or None)
+    def resource(self, form: Form) -> str:
+        """The resource under which the NVIDIA device plugin advertises a form."""
+        partition = None if self.single else form.partition
+        return resource_name(partition, shared=form.shared and self.rename_by_default)
 
-    def admits(self, value: str | None) -> bool:
-        """Whether a node with this value of the label will do."""
-        if self.operator == "DoesNotExist":
-            return value is ABSENT
-        return (value in self.values) == (self.operator == "In")
-
-    def is_met_by(self, nodes: NodeConstraints) -> bool:
-        """Whether the pod's own constraints let no other node through."""
-        if not nodes.mentions(self.key):
-            return nodes.nowhere
-        return nodes.nowhere or not any(
-            label.admits(value) and not self.admits(value)
-            for label in nodes.labels(self.key)
-            for value in _cases(label, self)
-        )
-
-    def __str__(self) -> str:
-        if self.is_selector:
-            return f"{self.key}: {self.values[0]}"
-        return (
-            f"{self.key} {self.operator} [{', '.join(self.values)}]" if self.values else f"{self.key} {self.operator}"
-        )
+    def strategy_label(self, partition: str | None) -> str:
+        """The label under which GPU feature discovery tells how nodes share whole GPUs, or slices of a profile."""
+        return strategy_label(None if self.single else partition)
 
 
-def possible(needs: Iterable[Need], nodes: NodeConstraints) -> bool:
-    """Whether the pod's own constraints let any node through that has all of what is needed."""
-    needed: dict[str, list[Need]] = {}
-    for need in needs:
-        needed.setdefault(need.key, []).append(need)
-    in_question = [key for key, together in needed.items() if len(together) > 1 or nodes.mentions(key)]
-    return any(
-        all(_fits(needed[key], label) for key, label in zip(in_question, labels, strict=True))
-        for labels in nodes.alternatives(in_question)
-    )
-
-
-def _fits(needs: Sequence[Need], label: Label) -> bool:
-    """Whether some value of a label is let through and will do for all that is needed of it."""
-    return any(label.admits(value) and all(need.admits(value) for need in needs) for value in _cases(label, *needs))
-
-
-def _cases(label: Label, *needs: Need) -> list[str | None]:
-    """The values that tell constraints apart: those that someone writes down, one that stands for all others, and none."""
-    return [ABSENT, OTHER, *(label.listed or ()), *(value for need in needs for value in need.values)]
+def strategy_label(partition: str | None) -> str:
+    """The label that tells how nodes share what is advertised as ``nvidia.com/gpu``, or as slices of a profile."""
+    return f"{PREFIX}mig-{partition}.sharing-strategy" if partition else STRATEGY
 
 
 class Spelling(msgspec.Struct, frozen=True, cache_hash=True):
     """A form's resource name, the node labels it needs, and the node labels it merely goes with.
 
     ``needs`` are written into the pod. ``implies`` are never written: they are true of every node that has the form, so a
-    pod that excludes them can never run.
+    pod that excludes them can never run. ``product_suffix`` is what the label ``nvidia.com/gpu.product`` of such nodes ends in.
     """
 
     resource: str
     needs: tuple[Need, ...] = ()
     implies: tuple[Need, ...] = ()
     product_suffix: str = ""
+
+    def beside(self, nodes: NodeConstraints) -> "Spelling":
+        """The same in a pod with these constraints.
+
+        A pod that selects products selects those with the suffix of the form, or gets it: nothing else need tell its slices.
+        """
+        if not selects_products(nodes):
+            return self
+        told = [need for need in self.needs if need.key in _TOLD_BY_PRODUCT]
+        if not told:
+            return self
+        needs = tuple(need for need in self.needs if need.key not in _TOLD_BY_PRODUCT)
+        return replace(self, needs=needs, implies=(*self.implies, *(need for need in told if need.key != PRODUCT)))
+
+
+_TOLD_BY_PRODUCT = frozenset({PRODUCT, *SLICE_LABELS})
 
 
 @lru_cache(maxsize=1024)
@@ -123,40 +118,91 @@ def spell(form: Form, plugin: DevicePlugin) -> Spelling:
     Args:
         form: a form as policies name it, nothing left open.
         plugin: with ``renameByDefault`` the resource's name tells shared devices from whole ones; without it the node
-            label ``sharing-strategy`` does, which GPU feature discovery sets per resource (``nvidia.com/gpu.…`` for whole
-            GPUs, ``nvidia.com/mig-<profile>.…`` for slices).
+            label ``sharing-strategy`` does, which GPU feature discovery sets per resource. With MIG strategy *mixed* the
+            resource's name tells slices from whole GPUs; with *single* other node labels do.
     """
-    return _gke(form) if form.platform is Platform.GKE else _device_plugin(form, plugin)
+    return _gke(form, plugin) if form.platform is Platform.GKE else _device_plugin(form, plugin)
 
 
-def _gke(form: Form) -> Spelling:
-    needs = []
+def _gke(form: Form, plugin: DevicePlugin) -> Spelling:
+    """What GKE labels its nodes with, and which of its labels they must not have.
+
+    Without the latter a pod for slices fits nodes that share slices too, and a pod for shared GPUs fits shared slices.
+    Autopilot takes node affinity on few labels only ("Autopilot allows node affinity only on labels with keys: …").
+    """
+    selectors = []
     if form.partition:
-        needs.append(Need(GKE_PARTITION, "In", (form.partition,)))
+        selectors.append(Need(GKE_PARTITION, "In", (form.partition,)))
     if form.shared:
-        needs.append(Need(GKE_SHARING, "In", (GKE_STRATEGIES[form.sharing],)))
-        needs.append(Need(GKE_CLIENTS, "In", (str(form.clients),)))
-    if not needs:
-        needs += [Need(GKE_SHARING, "DoesNotExist"), Need(GKE_PARTITION, "DoesNotExist")]
-    needed = {need.key for need in needs}
-    implies = [Need(key, "DoesNotExist") for key in GKE_KEYS if key not in needed]
-    return Spelling(GPU, tuple(needs), (*implies, Need(STRATEGY, "DoesNotExist")))
+        selectors.append(Need(GKE_SHARING, "In", (GKE_STRATEGIES[form.sharing],)))
+        selectors.append(Need(GKE_CLIENTS, "In", (str(form.clients),)))
+    selected = {need.key for need in selectors}
+    lacking = [Need(key, "DoesNotExist") for key in GKE_KEYS if key not in selected]
+    written = [need for need in lacking if need.key != GKE_CLIENTS and not plugin.gke_autopilot]
+    implied = [need for need in lacking if need not in written]
+    return Spelling(GPU, (*selectors, *written), (*implied, Need(STRATEGY, "DoesNotExist")))
 
 
 def _device_plugin(form: Form, plugin: DevicePlugin) -> Spelling:
-    renamed = form.shared and plugin.rename_by_default
-    strategy = strategy_label(form.partition)
+    strategy = plugin.strategy_label(form.partition)
     means = SHARED_STRATEGIES if form.sharing is Sharing.ANY else (form.sharing.value,)
-    of_form = Need(strategy, "In", means) if form.shared else Need(strategy, "NotIn", SHARED_STRATEGIES)
+    of_sharing = Need(strategy, "In", means) if form.shared else Need(strategy, "NotIn", SHARED_STRATEGIES)
     named_by_resource = plugin.rename_by_default and form.sharing in (Sharing.NONE, Sharing.ANY)
-    not_gke = tuple(Need(key, "DoesNotExist") for key in GKE_KEYS)
-    suffix = "-SHARED" if form.shared and not renamed and not form.partition else ""
-    return Spelling(
-        resource_name(form.partition, shared=renamed),
-        () if named_by_resource else (of_form,),
-        (of_form, *not_gke) if named_by_resource else not_gke,
-        suffix,
+    suffix = "-SHARED" if form.shared and not plugin.rename_by_default else ""
+    needs = [] if named_by_resource else [of_sharing]
+    implies = [of_sharing] if named_by_resource else []
+    if form.partition and form.shared:
+        # The device plugin has no MPS on slices (k8s-device-plugin internal/plugin/mps.go).
+        implies.append(Need(strategy, "NotIn", (Sharing.MPS.value,)))
+    if not plugin.single:
+        implies.append(Need(GPU_SLICES, "DoesNotExist"))
+        suffix = "" if form.partition else suffix
+    elif form.partition is None:
+        needs.append(Need(GPU_SLICES, "DoesNotExist"))
+    else:
+        suffix = f"-MIG-{form.partition}{suffix}"
+        labels = slice_labels(form.partition)
+        needs += [_products(plugin.products, suffix)] if plugin.products else labels
+        implies += labels if plugin.products else ()
+    implies += [Need(key, "DoesNotExist") for key in GKE_KEYS]
+    return Spelling(plugin.resource(form), tuple(needs), tuple(implies), suffix)
+
+
+def _products(models: tuple[str, ...], suffix: str) -> Need:
+    return Need(PRODUCT, "In", tuple(f"{model}{suffix}" for model in models), in_affinity=True)
+
+
+@lru_cache(maxsize=1024)
+def slice_labels(partition: str) -> tuple[Need, ...]:
+    """The node labels of slices of a profile under MIG strategy *single*: how many parts of the GPU, and how much memory.
+
+    GPU feature discovery internal/lm/resource.go. Profiles that differ by a suffix only have the same.
+    """
+    slices = str(read_profile(partition).slices)
+    bounds = zip(("Gt", "Lt"), memory_bounds(partition), strict=True)
+    return (
+        Need(GPU_SLICES, "In", (slices,), in_affinity=True),
+        Need(COMPUTE_SLICES, "In", (slices,), in_affinity=True),
+        *(Need(MEMORY, operator, (str(bound),)) for operator, bound in bounds if bound is not None),
     )
+
+
+def ambiguous(form: Form, plugin: DevicePlugin) -> str | None:
+    """Why the nodes of a form can't be told from others under the device plugin's settings, or ``None``."""
+    if not plugin.single or plugin.products or form.partition is None or form.platform is Platform.GKE:
+        return None
+    suffix = read_profile(form.partition).suffix
+    if not suffix:
+        return None
+    return (
+        f'"{form}" needs devicePlugin.products under migStrategy single: only product names tell slices '
+        f"of {form.partition} from those of {form.partition.removesuffix(suffix)}"
+    )
+
+
+def selects_products(nodes: NodeConstraints) -> bool:
+    """Whether a pod runs on nodes of certain products only, each written down."""
+    return nodes.mentions(PRODUCT) and not nodes.permits(PRODUCT, OTHER) and not nodes.permits(PRODUCT, ABSENT)
 
 
 def read_product(value: str) -> tuple[str, str | None, bool]:

@@ -1,17 +1,24 @@
 """Statements: which form a request names, by its resource and by the pod's selectors; a plain request names none."""
 
 from webhook.engine.forms import Form, Platform, Sharing, meet_sharing
+from webhook.engine.needs import possible
 from webhook.engine.nodes import ABSENT, OTHER, NodeConstraints
+from webhook.engine.profiles import DOCUMENTED
 from webhook.engine.resources import GPU, GpuResource
 from webhook.engine.spelling import (
+    COMPUTE_SLICES,
     GKE_CLIENTS,
     GKE_KEYS,
     GKE_PARTITION,
     GKE_SHARING,
     GKE_STRATEGIES,
+    GPU_SLICES,
     PRODUCT,
     STRATEGY,
+    DevicePlugin,
     read_product,
+    selects_products,
+    slice_labels,
     strategy_label,
 )
 
@@ -19,9 +26,17 @@ from webhook.engine.spelling import (
 class Statements:
     """The forms that requests state under a pod's selectors."""
 
-    def __init__(self, nodes: NodeConstraints) -> None:
-        """Take the selectors."""
+    def __init__(self, nodes: NodeConstraints, plugin: DevicePlugin, known: tuple[str, ...] = ()) -> None:
+        """Take the selectors.
+
+        Args:
+            nodes: what the pod says about nodes.
+            plugin: the settings of the device plugins.
+            known: the MIG profiles that the policy lists; node labels that tell a slice's size name the first that fits.
+        """
         self._nodes = nodes
+        self._known = known if plugin.single else ()
+        self._slices = _slices(nodes, self._known) if plugin.single else None
         self._gke = {form.partition: form for form in _gke(nodes)}
 
     def of(self, resource: GpuResource) -> tuple[Form, ...]:
@@ -32,9 +47,7 @@ class Statements:
         """
         if self._gke and resource.name == GPU:
             return tuple(self._gke.values())
-        by_name = (
-            _mig(resource.partition, resource, self._nodes) if resource.partition else _whole(resource, self._nodes)
-        )
+        by_name = _mig(resource.partition, resource, self._nodes) if resource.partition else self._gpu(resource)
         # GKE never renames a resource: a renamed one beside GKE's selectors states a GKE form only where both say the same.
         agreed = (
             form.meet(self._gke[form.partition], across_platforms=True)
@@ -45,9 +58,30 @@ class Statements:
 
     def names_only_a_partition(self, resource: GpuResource) -> bool:
         """Whether a request names a MIG profile, and nothing anywhere says whether its slices are shared."""
-        if resource.partition is None or resource.shared or resource.partition in self._gke:
+        if resource.shared:
+            return False
+        if resource.partition is None:
+            named = bool(self._slices) and self._slices != (None,) and not _products(self._nodes)
+            return named and _sharing(self._nodes, STRATEGY, "time-slicing", "none") is None
+        if resource.partition in self._gke:
             return False
         return _sharing(self._nodes, strategy_label(resource.partition), "time-slicing", "none") is None
+
+    def _gpu(self, resource: GpuResource) -> tuple[Form, ...]:
+        """The forms of ``nvidia.com/gpu`` and its shared name: whole GPUs, unless product names or slices say otherwise.
+
+        Under MIG strategy *single* a request that only says that it shares leaves open what: a GPU, or a slice of it.
+        """
+        strategy = _sharing(self._nodes, STRATEGY, "time-slicing", "none")
+        products = _products(self._nodes)
+        if not resource.shared and strategy is None and not products and self._slices is None:
+            return ()
+        slices = () if strategy is Sharing.MPS else self._known  # the device plugin has no MPS on slices
+        partitions = (None, *slices) if self._slices is None else self._slices
+        return tuple(
+            Form(partition, _combined(Sharing.ANY if resource.shared or shared else None, strategy))
+            for partition, shared in products or [(partition, False) for partition in partitions]
+        )
 
 
 def _mig(partition: str, resource: GpuResource, nodes: NodeConstraints) -> tuple[Form, ...]:
@@ -55,15 +89,18 @@ def _mig(partition: str, resource: GpuResource, nodes: NodeConstraints) -> tuple
     return (Form(partition, _combined(Sharing.ANY if resource.shared else None, strategy)),)
 
 
-def _whole(resource: GpuResource, nodes: NodeConstraints) -> tuple[Form, ...]:
-    strategy = _sharing(nodes, STRATEGY, "time-slicing", "none")
-    products = _products(nodes)
-    if not resource.shared and strategy is None and not products:
-        return ()
-    return tuple(
-        Form(partition, _combined(Sharing.ANY if resource.shared or shared else None, strategy))
-        for partition, shared in products or ((None, False),)
-    )
+def _slices(nodes: NodeConstraints, known: tuple[str, ...]) -> tuple[str | None, ...] | None:
+    """The partitions that labels of slices name, ``(None,)`` for whole GPUs; ``None`` when they leave it open.
+
+    They name the known profiles of which they let no other node through; else those, known or documented, that they let
+    through at all.
+    """
+    if not any(nodes.mentions(key) for key in (GPU_SLICES, COMPUTE_SLICES)):
+        return None
+    if nodes.permits(GPU_SLICES, ABSENT) and nodes.permits(COMPUTE_SLICES, ABSENT):
+        return None if nodes.permits(GPU_SLICES, OTHER) or nodes.values(GPU_SLICES) else (None,)
+    named = tuple(profile for profile in known if all(need.is_met_by(nodes) for need in slice_labels(profile)))
+    return named or tuple(p for p in dict.fromkeys((*known, *DOCUMENTED)) if possible(slice_labels(p), nodes)) or None
 
 
 def _combined(named: Sharing | None, strategy: Sharing | None) -> Sharing:
@@ -91,7 +128,7 @@ def _sharing(nodes: NodeConstraints, key: str, time_slicing: str, none: str | No
 
 def _products(nodes: NodeConstraints) -> tuple[tuple[str | None, bool], ...]:
     """The partitions and sharing that the product selector's suffixes name; empty when any permitted product has none."""
-    if not nodes.mentions(PRODUCT) or nodes.permits(PRODUCT, OTHER) or nodes.permits(PRODUCT, ABSENT):
+    if not selects_products(nodes):
         return ()
     said = [read_product(value)[1:] for value in nodes.values(PRODUCT)]
     return () if any(partition is None and not shared for partition, shared in said) else tuple(dict.fromkeys(said))

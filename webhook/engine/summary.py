@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from webhook.engine.decision import Decision
-from webhook.engine.edits import AddEnv, AddNeed, Annotate, DropKey, RenameResource
+from webhook.engine.edits import AddEnv, AddNeed, Annotate, DropKey, DropResource, RenameResource
+from webhook.engine.pods import Place
 from webhook.engine.quantity import shown
 
 
@@ -28,7 +29,12 @@ def changes(decision: Decision, *, would: bool = False, nodes: bool = True) -> I
     dropped = [edit.key for edit in decision.edits if isinstance(edit, DropKey)]
     on += f", without node selector {', '.join(dropped)}" if dropped else ""
     renames = {edit.place: edit for edit in decision.edits if isinstance(edit, RenameResource)}
-    told = False
+    removed = "would be removed" if would else "is removed"
+    drops: dict[Place, list[DropResource]] = {}
+    for edit in decision.edits:
+        if isinstance(edit, DropResource):
+            drops.setdefault(edit.place, []).append(edit)
+    told = bool(drops)
     for ask in decision.asks:
         rename = renames.get(ask.place)
         if rename or on:
@@ -36,6 +42,8 @@ def changes(decision: Decision, *, would: bool = False, nodes: bool = True) -> I
             amount = ask.amounts[0]
             done = f"{becomes} {rename.new}: {shown(amount.written)}" if rename else placed if needs else stays
             yield f"{ask.name}: {amount} {done}{on if nodes else ''}"
+        for drop in drops.get(ask.place, ()):
+            yield f"{ask.name}: {drop.name}, which a LimitRange added, {removed}"
     if not told:
         rest = [str(edit) for edit in decision.edits if not isinstance(edit, Annotate | AddEnv)]
         rest += sorted({f"env {edit.name}" for edit in decision.edits if isinstance(edit, AddEnv)})

@@ -14,10 +14,10 @@
       n.matches(r'^nvidia\.com/(gpu|mig-[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(?:\.me\.all|\.me|\.gfx|-me)?)(\.shared)?$') &&
       quantity(string(c.resources.limits[n])).isGreaterThan(quantity('0'))))})
     .filter(ask, size(ask.gpus) > 0)
-# Rule mixed-gpu-resources.
+# Rule mixed-gpu-resources. No update changes what a pod requests.
 - name: mixed
   expression: |-
-    variables.asks.filter(ask, size(ask.gpus) > 1)
+    request.operation == 'CREATE' ? variables.asks.filter(ask, size(ask.gpus) > 1) : []
 # nodeSelector, as the requirements of a node affinity are written.
 - name: selected
   expression: |-
@@ -76,9 +76,9 @@
 - name: silent
   expression: |-
     variables.asks.all(ask, ask.gpus.all(n, n == 'nvidia.com/gpu')) && !variables.alternatives.exists(a, a.exists(e,
-      e.key in ['cloud.google.com/gke-gpu-sharing-strategy', 'cloud.google.com/gke-max-shared-clients-per-gpu', 'cloud.google.com/gke-gpu-partition-size', 'nvidia.com/gpu.sharing-strategy', 'nvidia.com/gpu.product']))
+      e.key in ['cloud.google.com/gke-gpu-sharing-strategy', 'cloud.google.com/gke-max-shared-clients-per-gpu', 'cloud.google.com/gke-gpu-partition-size', 'nvidia.com/gpu.sharing-strategy', 'nvidia.com/gpu.product', 'nvidia.com/gpu.slices.gi', 'nvidia.com/gpu.slices.ci']))
 # Rule shared-request-above-one: by the policy, by the resource's name, or by the nodes that are selected.
-- name: aboveOne
+- name: slots
   expression: |-
     variables.asks.filter(ask, size(ask.gpus) == 1 &&
       quantity(string(ask.limits[ask.gpus[0]])).isGreaterThan(quantity('1')) && (
@@ -91,6 +91,98 @@
       !a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'none' in e.values : e.operator == 'NotIn' ? !('none' in e.values) : e.operator == 'Exists')) &&
       (a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'time-slicing' in e.values : e.operator == 'NotIn' ? !('time-slicing' in e.values) : e.operator == 'Exists')) ||
       a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'mps' in e.values : e.operator == 'NotIn' ? !('mps' in e.values) : e.operator == 'Exists')))))))
+# The pod as it is.
+- name: before
+  expression: |-
+    oldObject == null ? object : oldObject
+# As above, of the pod as it is.
+- name: beforeAsks
+  expression: |-
+    ((has(variables.before.spec.initContainers) ? variables.before.spec.initContainers : []) +
+    (has(variables.before.spec.containers) ? variables.before.spec.containers : []))
+    .filter(c, has(c.resources) && has(c.resources.limits))
+    .map(c, {'name': dyn(c.name), 'limits': dyn(c.resources.limits), 'gpus': dyn(c.resources.limits.filter(n,
+      n.matches(r'^nvidia\.com/(gpu|mig-[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(?:\.me\.all|\.me|\.gfx|-me)?)(\.shared)?$') &&
+      quantity(string(c.resources.limits[n])).isGreaterThan(quantity('0'))))})
+    .filter(ask, size(ask.gpus) > 0)
+# As above, of the pod as it is.
+- name: beforeSelected
+  expression: |-
+    has(variables.before.spec.nodeSelector) ? variables.before.spec.nodeSelector.map(key,
+      {'key': dyn(key), 'operator': dyn('In'), 'values': dyn([variables.before.spec.nodeSelector[key]])}) : []
+# As above, of the pod as it is.
+- name: beforeTerms
+  expression: |-
+    has(variables.before.spec.affinity) && has(variables.before.spec.affinity.nodeAffinity) && has(variables.before.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution) ?
+    variables.before.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms.filter(term,
+      (has(term.matchExpressions) && size(term.matchExpressions) > 0) ||
+      (has(term.matchFields) && size(term.matchFields) > 0)) : []
+# As above, of the pod as it is.
+- name: beforeAlternatives
+  expression: |-
+    size(variables.beforeTerms) == 0 ? [variables.beforeSelected] : variables.beforeTerms.map(term, variables.beforeSelected +
+      (has(term.matchExpressions) ? term.matchExpressions.map(e, {'key': dyn(e.key), 'operator': dyn(e.operator),
+        'values': dyn(has(e.values) ? e.values : [])}) : []))
+# As above, of the pod as it is.
+- name: beforeSaysGke
+  expression: |-
+    variables.beforeAlternatives.exists(a, a.exists(e, e.key in ['cloud.google.com/gke-gpu-sharing-strategy', 'cloud.google.com/gke-max-shared-clients-per-gpu', 'cloud.google.com/gke-gpu-partition-size']))
+# As above, of the pod as it is.
+- name: beforeGkeShared
+  expression: |-
+    variables.beforeSaysGke && (
+    variables.beforeAlternatives.all(a,
+      !a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || e.operator in ['NotIn', 'DoesNotExist']) &&
+      (a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || (e.operator == 'In' ? 'time-sharing' in e.values : e.operator == 'NotIn' ? !('time-sharing' in e.values) : e.operator == 'Exists')) ||
+      a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || (e.operator == 'In' ? 'mps' in e.values : e.operator == 'NotIn' ? !('mps' in e.values) : e.operator == 'Exists')))) ||
+    variables.beforeAlternatives.all(a,
+      !a.all(e, e.key != 'cloud.google.com/gke-max-shared-clients-per-gpu' || e.operator in ['NotIn', 'DoesNotExist']) && (
+      !a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || e.operator in ['NotIn', 'DoesNotExist']) ||
+      a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || (e.operator == 'In' ? 'time-sharing' in e.values : e.operator == 'NotIn' ? !('time-sharing' in e.values) : e.operator == 'Exists')) ||
+      a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || (e.operator == 'In' ? 'mps' in e.values : e.operator == 'NotIn' ? !('mps' in e.values) : e.operator == 'Exists')))))
+# As above, of the pod as it is.
+- name: beforeGkeTimeSharing
+  expression: |-
+    variables.beforeSaysGke ? variables.beforeAlternatives.all(a,
+      !a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || e.operator in ['NotIn', 'DoesNotExist']) && a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || (e.operator == 'In' ? 'time-sharing' in e.values : e.operator == 'NotIn' ? !('time-sharing' in e.values) : e.operator == 'Exists')) &&
+      !a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || (e.operator == 'In' ? 'mps' in e.values : e.operator == 'NotIn' ? !('mps' in e.values) : e.operator == 'Exists'))) :
+    variables.policy.matches(r'^gke-(.+-)?time-sharing-[0-9]+$')
+# As above, of the pod as it is.
+- name: beforeGke
+  expression: |-
+    variables.beforeSaysGke || variables.policy.startsWith('gke-')
+# As above, of the pod as it is.
+- name: beforeSharedProduct
+  expression: |-
+    variables.beforeAlternatives.all(a,
+      a.exists(r, r.key == 'nvidia.com/gpu.product' && r.operator == 'In' &&
+        r.values.exists(v, v.matches('.-SHARED$') && a.all(e, e.key != 'nvidia.com/gpu.product' || (e.operator == 'In' ? v in e.values : e.operator == 'NotIn' ? !(v in e.values) : e.operator == 'Exists'))) &&
+        r.values.all(v, v.matches('.-SHARED$') || (variables.policy == 'any' && v.matches(r'.-MIG-[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(?:\.me\.all|\.me|\.gfx|-me)?$')) ||
+          !a.all(e, e.key != 'nvidia.com/gpu.product' || (e.operator == 'In' ? v in e.values : e.operator == 'NotIn' ? !(v in e.values) : e.operator == 'Exists')))))
+# As above, of the pod as it is.
+- name: beforeSilent
+  expression: |-
+    variables.beforeAsks.all(ask, ask.gpus.all(n, n == 'nvidia.com/gpu')) && !variables.beforeAlternatives.exists(a, a.exists(e,
+      e.key in ['cloud.google.com/gke-gpu-sharing-strategy', 'cloud.google.com/gke-max-shared-clients-per-gpu', 'cloud.google.com/gke-gpu-partition-size', 'nvidia.com/gpu.sharing-strategy', 'nvidia.com/gpu.product', 'nvidia.com/gpu.slices.gi', 'nvidia.com/gpu.slices.ci']))
+# As above, of the pod as it is.
+- name: beforeSlots
+  expression: |-
+    variables.beforeAsks.filter(ask, size(ask.gpus) == 1 &&
+      quantity(string(ask.limits[ask.gpus[0]])).isGreaterThan(quantity('1')) && (
+      variables.lifted ? ask.gpus[0] == 'nvidia.com/gpu' && variables.beforeSaysGke && variables.beforeGkeTimeSharing :
+      variables.sharesOnly || (variables.sharesFirst && variables.beforeSilent) ||
+      ask.gpus[0].endsWith('.shared') ||
+      (ask.gpus[0] == 'nvidia.com/gpu' && (variables.beforeGkeShared || (!variables.beforeSaysGke && variables.beforeSharedProduct))) ||
+      ((ask.gpus[0] != 'nvidia.com/gpu' || !variables.beforeSaysGke) && variables.beforeAlternatives.all(a,
+      !a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || e.operator in ['NotIn', 'DoesNotExist']) &&
+      !a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'none' in e.values : e.operator == 'NotIn' ? !('none' in e.values) : e.operator == 'Exists')) &&
+      (a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'time-slicing' in e.values : e.operator == 'NotIn' ? !('time-slicing' in e.values) : e.operator == 'Exists')) ||
+      a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'mps' in e.values : e.operator == 'NotIn' ? !('mps' in e.values) : e.operator == 'Exists')))))))
+# An update is denied for what it makes worse only.
+- name: aboveOne
+  expression: |-
+    request.operation == 'CREATE' ? variables.slots :
+    variables.slots.filter(ask, !variables.beforeSlots.exists(had, had.name == ask.name))
 {{- end -}}
 
 {{- define "gpuwarden.backstopValidations" -}}

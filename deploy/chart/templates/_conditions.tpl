@@ -44,9 +44,17 @@ matchConditions:
 {{- end -}}
 {{- end -}}
 
+{{/* CEL: whether a namespace gets a label or an annotation of ours, or one that looks like it, or another value in it. */}}
+{{- define "gpuwarden.mistypedChange" -}}
+(has(object.metadata.{{ . }}) && object.metadata.{{ . }}.exists(key,
+key.matches('^gpuwarden[.]io/|(?i:^([^/]*[.])?gpu.?w[arden]{4,6}[^/]*[-/._](e[a-z]?f|warn|wran|aud))') &&
+!(oldObject != null && has(oldObject.metadata.{{ . }}) && key in oldObject.metadata.{{ . }} &&
+oldObject.metadata.{{ . }}[key] == object.metadata.{{ . }}[key])))
+{{- end -}}
+
 {{/*
-Only namespaces whose labels of ours change, by presence or by value; a new one, only where it has one. Every other change
-of a namespace never waits for gpuwarden nor depends on it.
+Only namespaces whose labels of ours change, by presence or by value, or that get a key that looks like ours; a new one, only
+where it has one. Every other change of a namespace never waits for gpuwarden nor depends on it, and neither does its deletion.
 */}}
 {{- define "gpuwarden.onlyOurLabels" -}}
 {{- if eq (include "gpuwarden.hasMatchConditions" .) "true" -}}
@@ -56,6 +64,10 @@ matchConditions:
       ['gpuwarden.io/enforce', 'gpuwarden.io/warn', 'gpuwarden.io/audit'].exists(label,
       (has(object.metadata.labels) && label in object.metadata.labels ? [object.metadata.labels[label]] : []) !=
       (oldObject != null && has(oldObject.metadata.labels) && label in oldObject.metadata.labels ?
-      [oldObject.metadata.labels[label]] : []))
+      [oldObject.metadata.labels[label]] : [])) ||
+      {{- include "gpuwarden.mistypedChange" "labels" | nindent 6 }} ||
+      {{- include "gpuwarden.mistypedChange" "annotations" | nindent 6 }}
+  - name: not-being-deleted
+    expression: "!has(object.metadata.deletionTimestamp)"
 {{- end -}}
 {{- end -}}

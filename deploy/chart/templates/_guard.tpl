@@ -1,4 +1,13 @@
 {{/*
+CEL: whether an annotation's key, of which this takes the expression, may name devices to a container runtime. The table is
+DEVICE_ANNOTATIONS of webhook/engine/rules/reaching.py (tests/deploy/test_guard_conditions.py holds both together). Where a pod
+has very many annotations it is sent without looking at each, so that no number of them exceeds what a condition may cost.
+*/}}
+{{- define "gpuwarden.namesDevices" -}}
+['cdi.k8s.io', 'nri.io', 'noderesource.dev', 'devices.crio.io', 'io.kubernetes.cri-o.Devices'].exists(domain, {{ . }}.contains(domain))
+{{- end -}}
+
+{{/*
 CEL: whether a pod, or the template of one, may reach GPUs without asking for them. It is wider than what the rules of
 webhook/engine/guard.py mind, never narrower (tests/deploy/test_guard_conditions.py): which paths of a node lead to GPUs, say,
 is left to gpuwarden. Takes (dict "root" $ "pod" "object"), the pod being an expression that has a spec.
@@ -13,8 +22,9 @@ is left to gpuwarden. Takes (dict "root" $ "pod" "object"), the pod being an exp
 ((has({{ $spec }}.nodeName) && {{ $spec }}.nodeName != '') ||
 (has({{ $spec }}.runtimeClassName) && ({{ $spec }}.runtimeClassName.startsWith('nvidia') ||
 {{ $spec }}.runtimeClassName in {{ $classes | uniq | sortAlpha | toJson }})) ||
-(has({{ $pod }}.metadata) && has({{ $pod }}.metadata.annotations) &&
-{{ $pod }}.metadata.annotations.exists(key, key.startsWith('cdi.k8s.io/'))) ||
+(has({{ $pod }}.metadata) && has({{ $pod }}.metadata.annotations) && (
+size({{ $pod }}.metadata.annotations) > 1000 ||
+{{ $pod }}.metadata.annotations.exists(key, {{ include "gpuwarden.namesDevices" "key" }}))) ||
 (has({{ $spec }}.volumes) && {{ $spec }}.volumes.exists(volume, has(volume.hostPath))) ||
 ((has({{ $spec }}.containers) ? {{ $spec }}.containers : []) +
 (has({{ $spec }}.initContainers) ? {{ $spec }}.initContainers : []) +
@@ -54,4 +64,53 @@ container.volumeMounts.exists(mount, mount.mountPath.contains('nvidia-container-
         has(object.spec) && {{- include "gpuwarden.reachesGpus" (dict "root" $ "pod" "object") | nindent 8 }}
   failurePolicy: {{ eq .Values.install.mode "audit" | ternary "Ignore" .Values.webhooks.guard.failurePolicy }}
   timeoutSeconds: {{ .Values.webhooks.guard.timeoutSeconds }}
+{{- end -}}
+
+{{/*
+CEL: whether an update changes which nodes a pod may get, by what decisions read. Kubernetes permits it while the pod has
+scheduling gates.
+*/}}
+{{- define "gpuwarden.nodesChange" -}}
+has(oldObject.spec.schedulingGates) && size(oldObject.spec.schedulingGates) > 0 &&
+[[object, oldObject].map(pod, [
+has(pod.spec.nodeSelector) ? pod.spec.nodeSelector : {},
+has(pod.spec.affinity) && has(pod.spec.affinity.nodeAffinity) &&
+has(pod.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution) ?
+pod.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution : {}])
+].exists(nodes, nodes[0] != nodes[1])
+{{- end -}}
+
+{{/*
+The webhook that is asked about a pod that is there, only where an update changes what is decided by: which nodes it may get,
+which Kubernetes lets change while the pod has scheduling gates, and annotations that name devices, which are read whenever
+a container is started. Removing gates or finalizers, labels, and whatever is done to a pod that is being deleted never
+wait for gpuwarden.
+*/}}
+{{- define "gpuwarden.updates" -}}
+- name: updates.gpuwarden.io
+  {{- include "gpuwarden.webhook" (dict "root" $ "path" "/validate") | nindent 2 }}
+  rules:
+    - apiGroups: [""]
+      apiVersions: [v1]
+      operations: [UPDATE]
+      resources: [pods]
+      scope: Namespaced
+  matchConditions:
+    - name: not-being-deleted
+      expression: "!has(object.metadata.deletionTimestamp)"
+    - name: nodes-or-devices-change
+      expression: >-
+        ({{- include "gpuwarden.nodesChange" . | nindent 8 }} &&
+        {{- include "gpuwarden.requestsNvidiaResources" "object.spec" | nindent 8 }})
+        {{- if .Values.webhooks.guard.enabled }} ||
+        (has(object.metadata.annotations) &&
+        [has(oldObject.metadata.annotations) ? oldObject.metadata.annotations : {}].exists(had,
+        object.metadata.annotations != had && (
+        size(object.metadata.annotations) > 1000 ||
+        object.metadata.annotations.exists(key, {{ include "gpuwarden.namesDevices" "key" }} &&
+        !(key in had && had[key] == object.metadata.annotations[key])))))
+        {{- end }}
+  # As validate.gpuwarden.io, for a pod that has been judged must not become another while nobody looks.
+  failurePolicy: {{ eq .Values.install.mode "audit" | ternary "Ignore" "Fail" }}
+  timeoutSeconds: {{ .Values.webhooks.validate.timeoutSeconds }}
 {{- end -}}

@@ -22,7 +22,15 @@ NO_LABEL = (
     "beginning and ending with a letter or digit"
 )
 ALONE = "any and none stand alone: remove the other forms, or any and none"
-ALL_FIELDS = "apiVersion, kind, mode, visibleDevices, devicePlugin, defaults, policies, exemptions"
+AMBIGUOUS = (
+    '"mig-1g.6gb.me" needs devicePlugin.products under migStrategy single: only product names tell slices of 1g.6gb.me '
+    "from those of 1g.6gb"
+)
+NO_PRODUCT = (
+    "can't be the beginning of a label value; write the value of nvidia.com/gpu.product on nodes, without -MIG-…, of at "
+    "most 37 characters"
+)
+ALL_FIELDS = "apiVersion, kind, mode, visibleDevices, devicePlugin, gke, defaults, policies, exemptions"
 
 
 @pytest.mark.parametrize(
@@ -65,6 +73,42 @@ ALL_FIELDS = "apiVersion, kind, mode, visibleDevices, devicePlugin, defaults, po
         ),
         ("policies: []", "policies", "Input should be a valid dictionary"),
         ("policies: null", "policies", "Input should be a valid dictionary"),
+        # MIG strategy single, and the models that tell slices there.
+        (
+            "devicePlugin: {migStrategy: none}",
+            "devicePlugin.migStrategy",
+            "Input should be 'mixed' or 'single', not 'none'",
+        ),
+        (
+            "devicePlugin: {products: [NVIDIA-A30]}",
+            "devicePlugin",
+            "products is read under migStrategy: single only; remove it, or set migStrategy as on the nodes",
+        ),
+        (
+            "devicePlugin: {migStrategy: single, products: [NVIDIA-A30-MIG-1g.6gb]}",
+            "devicePlugin.products[0]",
+            '"NVIDIA-A30-MIG-1g.6gb" names one form of a model; write the model alone: NVIDIA-A30',
+        ),
+        *(
+            (
+                f"devicePlugin: {{migStrategy: single, products: ['{product}']}}",
+                "devicePlugin.products[0]",
+                f'"{product}" {NO_PRODUCT}',
+            )
+            for product in ("NVIDIA A30", "x" * 38, "")
+        ),
+        (
+            "devicePlugin: {migStrategy: single, products: [NVIDIA-A30, NVIDIA-A30]}",
+            "devicePlugin.products",
+            '"NVIDIA-A30" stands more than once; remove the repetition',
+        ),
+        (
+            "devicePlugin: {migStrategy: single}\npolicies: {media: {forms: [mig-1g.6gb, mig-1g.6gb.me]}}",
+            "policies.media.forms[1]",
+            AMBIGUOUS,
+        ),
+        ("devicePlugin: {migStrategy: single}\ndefaults: {warn: mig-1g.6gb.me}", "defaults.warn", AMBIGUOUS),
+        ("gke: {autopilot: 1}", "gke.autopilot", "Input should be a valid boolean, not 1"),
         # Names of policies.
         *(
             (f"policies: {{{name}: {{forms: [shared]}}}}", f"policies.{name}", f'"{name}" {BUILT_IN}')

@@ -165,7 +165,7 @@ def without(*fields: str) -> bytes:
         (b'{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"}', "request", "is missing"),
         (without("uid"), "request.uid", "is missing"),
         (without("operation"), "request.operation", "is missing"),
-        (without("object"), "request.object", "a CREATE carries the object"),
+        (without("object"), "request.object", "carries the object that is created or changed"),
         (encode(a_review({**a_pod(), "kind": "Node"})), "request.object.kind", 'must be "Pod"'),
         (encode(a_review(a_pod(containers=[5]))), "request.object.spec.containers[0]", "got `int`"),
         (GOOD.replace(b'"object": {', b'"object": ' + b"[" * 100_000, 1), "", "nested too deeply"),
@@ -280,7 +280,7 @@ def test_a_pod_without_a_gpu_and_an_update_are_answered_like_any_other(serving: 
     bare: Json = {"uid": "u-1", "allowed": True}
 
     without_gpu = encode(a_review(a_pod(a_container("web", {"cpu": "1"})), uid="u-1"))
-    update = encode(a_review([], uid="u-1", operation="UPDATE"))
+    update = encode(a_review(a_pod(), uid="u-1", operation="UPDATE", oldObject=a_pod()))
 
     for body in (without_gpu, update):
         assert serving.ask(request("/validate", body)).json()["response"] == bare

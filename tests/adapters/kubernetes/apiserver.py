@@ -73,12 +73,14 @@ class StandIn:
     def revision(self) -> str:
         return str(self._revision)
 
-    def set_namespace(self, name: str, /, **labels: str) -> str:
+    def set_namespace(self, name: str, /, annotations: Mapping[str, str] | None = None, **labels: str) -> str:
         """Create or relabel a namespace (``enforce="mps"`` is our label); give its resource version."""
         with self.changed:
             kind = "MODIFIED" if name in self._namespaces else "ADDED"
             self._revision += 1
             self._namespaces[name] = namespace(name, self.revision, **labels)
+            if annotations:
+                self._namespaces[name]["metadata"]["annotations"] = dict(annotations)
             self._emit(kind, self._namespaces[name])
             return self.revision
 

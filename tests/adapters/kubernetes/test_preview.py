@@ -11,16 +11,17 @@ import pytest
 from tests.adapters.kubernetes.faults import answer, cut_off, refusal, silence
 from tests.adapters.kubernetes.support import reached
 from tests.adapters.kubernetes.workload_server import Json, WorkloadServer
-from tests.builders import a_pod, gpu
+from tests.builders import a_pod, gpu, policy_of
 from webhook.adapters.kubernetes import preview as module
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.preview import AT_ONCE, MOST, ORDER, PAGE, WorkloadPreview
 from webhook.application.configuration import Configuration
-from webhook.engine.policy import Policy
+from webhook.engine.policy import ANY_POLICY, Policy
 
 SHARED = Policy("shared")
+SHARED_POLICY = policy_of("shared")
 LONG = 30.0  # seconds: no test waits so long
-VERSIONS = {"Pod": "v1", "ReplicationController": "v1", "Job": "batch/v1"}
+VERSIONS = {"Pod": "v1", "LimitRange": "v1", "ReplicationController": "v1", "Job": "batch/v1"}
 
 
 @pytest.fixture
@@ -67,10 +68,11 @@ async def test_every_kind_is_read_in_this_namespace_alone_and_templates_come_fir
         'namespace "team-a": 1 of 2 workloads with GPUs would be rewritten at the next restart: Pod "bare"',
     ]
     assert paths(cluster) == [
+        "limitranges",
         *("deployments", "statefulsets", "daemonsets", "cronjobs", "replicationcontrollers", "jobs", "replicasets"),
         "pods",
     ]
-    assert len(paths(cluster)) == len(ORDER)
+    assert len(paths(cluster)) == len(ORDER) + 1
     assert all("/namespaces/team-a/" in seen.path for seen in cluster.requests)
     assert {seen.query["limit"] for seen in cluster.requests} == {str(PAGE)}
 
@@ -100,7 +102,7 @@ async def test_an_api_server_that_says_nothing_costs_no_more_than_the_time_there
     cluster: WorkloadServer, preview: WorkloadPreview
 ) -> None:
     cluster.add(document("Deployment", "seen"))
-    cluster.script("object", answered, silence)
+    cluster.script("object", answered, answered, silence)
     began = time.monotonic()
     told = await preview.preview("team-a", SHARED, 0.5)
     assert time.monotonic() - began < 5
@@ -137,7 +139,7 @@ async def test_what_it_may_not_list_is_named_and_the_rest_is_looked_at(
     cluster: WorkloadServer, preview: WorkloadPreview
 ) -> None:
     cluster.add(document("StatefulSet", "s"))
-    cluster.script("object", refusal(403), answered, refusal(403))
+    cluster.script("object", answered, refusal(403), answered, refusal(403))
     told = await preview.preview("team-a", SHARED, LONG)
     assert 'StatefulSet "s"' in told[0]
     assert "(gpuwarden may not list deployments, daemonsets)" in told[1]
@@ -146,8 +148,67 @@ async def test_what_it_may_not_list_is_named_and_the_rest_is_looked_at(
 async def test_a_kind_that_the_server_does_not_have_is_not_missed(
     cluster: WorkloadServer, preview: WorkloadPreview
 ) -> None:
-    cluster.script("object", refusal(404))
+    cluster.script("object", answered, refusal(404))
     assert await preview.preview("team-a", SHARED, LONG) == []
+
+
+def limit_range(name: str = "gpus", resource: str = "nvidia.com/gpu", kind: str = "Container") -> Json:
+    item = {"type": kind, "max": {resource: "4"}}
+    if kind == "Container":
+        item |= {"default": {resource: "4"}, "defaultRequest": {resource: "4"}}
+    metadata = {"name": name, "namespace": "team-a"}
+    return {"apiVersion": "v1", "kind": "LimitRange", "metadata": metadata, "spec": {"limits": [item]}}
+
+
+async def test_a_limit_range_that_denies_the_policys_pods_is_told(
+    cluster: WorkloadServer, preview: WorkloadPreview
+) -> None:
+    cluster.add(limit_range(), limit_range("cpu", "cpu"), limit_range("theirs", "nvidia.com/gpu.shared", "Pod"))
+    assert await preview.preview("team-a", SHARED_POLICY, LONG) == [
+        (
+            'namespace "team-a": LimitRange gpus (type Container) sets max, default, defaultRequest for nvidia.com/gpu, and pods '
+            "of policy shared have nvidia.com/gpu.shared: pods with nvidia.com/gpu.shared are denied: "
+            '"maximum nvidia.com/gpu usage per Container is 4.  No limit is specified"; remove nvidia.com/gpu from it and limit '
+            'GPUs by a ResourceQuota on requests.nvidia.com/gpu.shared, or set its Container default for nvidia.com/gpu to "0"'
+        )
+    ]
+
+
+async def test_of_many_limit_ranges_a_few_are_told(cluster: WorkloadServer, preview: WorkloadPreview) -> None:
+    cluster.add(*(limit_range(f"gpus-{number}") for number in range(5)))
+    told = await preview.preview("team-a", SHARED_POLICY, LONG)
+    assert len(told) == 4
+    assert told[-1] == 'namespace "team-a": 2 more of its LimitRanges\' limits; gpuwarden doctor reports all'
+
+
+async def test_limit_ranges_are_not_read_for_a_policy_that_changes_nothing(
+    cluster: WorkloadServer, preview: WorkloadPreview
+) -> None:
+    cluster.add(limit_range())
+    assert await preview.preview("team-a", ANY_POLICY, LONG) == []
+    assert "limitranges" not in paths(cluster)
+
+
+async def test_limit_ranges_that_may_not_be_listed_are_said_and_the_workloads_looked_at(
+    cluster: WorkloadServer, preview: WorkloadPreview
+) -> None:
+    cluster.add(document("StatefulSet", "s"))
+    cluster.script("object", refusal(403))
+    told = await preview.preview("team-a", SHARED, LONG)
+    assert 'StatefulSet "s"' in told[0]
+    assert told[1:] == [
+        'namespace "team-a": its LimitRanges were not checked (gpuwarden may not list limitranges)',
+    ]
+
+
+async def test_limit_ranges_are_told_also_where_the_time_is_over(
+    cluster: WorkloadServer, preview: WorkloadPreview
+) -> None:
+    cluster.add(limit_range())
+    cluster.script("object", answered, silence)
+    told = await preview.preview("team-a", SHARED_POLICY, 0.5)
+    assert "not every workload was looked at (out of time)" in told[0]
+    assert "LimitRange gpus" in told[1]
 
 
 class Slow:

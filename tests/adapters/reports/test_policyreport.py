@@ -168,6 +168,12 @@ class TestReport:
         (report,) = cluster_reports(OPENREPORTS, {"team-b": (problem,)}, NOW)
         assert report["kind"] == "ClusterReport"
 
+    def test_warns_of_labels_that_have_no_effect(self) -> None:
+        problem = LabelProblem("metadata.labels[gpuwarden.io/enfroce]", "shared", "is not read", ignored=True)
+        (report,) = cluster_reports(WGPOLICY, {"team-b": (problem,)}, NOW)
+        (result,) = report["results"]
+        assert (result["result"], result["rule"]) == ("warn", "ineffective-label")
+
 
 class TestSize:
     def test_a_long_patch_is_cut_between_operations_and_says_so(self) -> None:

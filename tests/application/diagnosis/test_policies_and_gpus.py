@@ -29,7 +29,16 @@ from webhook.engine.forms import parse
 from webhook.engine.policy import Policy
 
 HEADER = "apiVersion: gpuwarden.io/v1\nkind: Configuration\n"
-NEEDS_CONFIGURATION = {"failure-policies", "labels", "label-effects", "nodes", "rename-by-default", "quotas"}
+NEEDS_CONFIGURATION = {
+    "failure-policies",
+    "labels",
+    "label-effects",
+    "nodes",
+    "rename-by-default",
+    "mig-strategy",
+    "quotas",
+    "limitranges",
+}
 
 
 @pytest.mark.parametrize(
@@ -72,6 +81,44 @@ def test_a_label_that_names_no_policy_is_found_with_the_nearest(
     assert complete([result])
 
 
+@pytest.mark.parametrize(
+    ("labels", "annotations", "says", "mend"),
+    [
+        (
+            {"gpuwarden.io/enfroce": "mps"},
+            {},
+            'did you mean "gpuwarden.io/enforce"?',
+            "kubectl label namespace team-a gpuwarden.io/enfroce-, and set the label that is meant",
+        ),
+        (
+            {},
+            {"gpuwarden.io/enforce": "mps"},
+            "reads labels, not annotations",
+            "kubectl annotate namespace team-a gpuwarden.io/enforce-, and set the label that is meant",
+        ),
+    ],
+)
+def test_a_mistyped_key_is_warned_of(labels: dict[str, str], annotations: dict[str, str], says: str, mend: str) -> None:
+    found = Namespaces(9, {**namespaces().labels, "team-a": labels}, {"team-a": annotations})
+    (result,) = results(healthy(namespaces=found), "labels")
+    assert (result.status, result.mend) == (Status.WARN, mend)
+    assert says in result.seen
+    assert result.means == "the namespace is judged as if it were not there"
+
+
+def test_hundreds_of_mistyped_keys_are_counted_after_the_first_as_warnings() -> None:
+    there = {f"t{number}": {"gpuwarden.io/enfroce": "mps"} for number in range(300)}
+    found = results(healthy(namespaces=Namespaces(300, there)), "labels")
+    assert {result.status for result in found} == {Status.WARN}
+    assert found[-1].seen == "280 more labels can't be read or have no effect"
+
+
+def test_labels_that_cannot_be_read_come_before_mistyped_keys() -> None:
+    there = {"a": {"gpuwarden.io/enfroce": "mps"}, "b": {"gpuwarden.io/enforce": "mpss"}}
+    found = results(healthy(namespaces=Namespaces(2, there)), "labels")
+    assert [result.status for result in found] == [Status.FAIL, Status.WARN]
+
+
 def test_each_bad_label_of_a_namespace_is_found() -> None:
     found = results(healthy(namespaces=labelled(enforce="x", warn="y", audit="any")), "labels")
     assert [result.status for result in found] == [Status.FAIL, Status.WARN]
@@ -80,7 +127,7 @@ def test_each_bad_label_of_a_namespace_is_found() -> None:
 def test_hundreds_of_bad_labels_are_counted_after_the_first() -> None:
     found = results(healthy(namespaces=namespaces(**{f"t{n}": "mpss" for n in range(300)})), "labels")
     assert len(found) == 21
-    assert found[-1].seen == "280 more labels can't be read"
+    assert found[-1].seen == "280 more labels can't be read or have no effect"
     assert {result.status for result in found} == {Status.FAIL}
 
 
@@ -180,6 +227,72 @@ def test_rename_by_default_must_be_the_device_plugins(renames: bool, nodes: list
     assert complete([result])
     if status is Status.FAIL:
         assert result.mend.startswith(f"set config.devicePlugin.renameByDefault to {str(not renames).lower()}")
+
+
+MODEL = "NVIDIA-A100-SXM4-40GB"
+STRATEGY_LABEL = "nvidia.com/mig.strategy"
+SLICED = a_node(
+    "single",
+    {GPU: 7},
+    **{
+        "nvidia.com/gpu.product": f"{MODEL}-MIG-1g.5gb",
+        "nvidia.com/gpu.slices.gi": "1",
+        "nvidia.com/gpu.slices.ci": "1",
+        "nvidia.com/gpu.memory": "4864",
+        STRATEGY_LABEL: "single",
+    },
+)
+READY_FOR_SINGLE = a_node("ready", {GPU: 8}, **{"nvidia.com/gpu.product": MODEL, STRATEGY_LABEL: "single"})
+READY_FOR_MIXED = a_node("mixed", {GPU: 8}, **{STRATEGY_LABEL: "mixed"})
+PLUGIN = "devicePlugin: {migStrategy: single, products: [%s]}"
+
+
+@pytest.mark.parametrize(
+    ("file", "nodes", "status", "says"),
+    [
+        ("", [], Status.OK, "no node is labelled"),
+        ("", [WHOLE, GKE], Status.OK, "no node is labelled"),
+        ("", [MIG, READY_FOR_MIXED], Status.OK, "migStrategy is mixed, as on the nodes (2)"),
+        ("", [SLICED], Status.FAIL, "migStrategy is mixed, and node single advertises MIG otherwise"),
+        ("", [READY_FOR_SINGLE], Status.FAIL, "node ready advertises"),
+        ("", [MIG, SLICED], Status.FAIL, "node single advertises"),
+        (PLUGIN % "", [SLICED], Status.OK, f"to select them by model set config.devicePlugin.products to [{MODEL}]"),
+        (PLUGIN % "", [READY_FOR_SINGLE], Status.OK, "no node has MIG on at present"),
+        (PLUGIN % MODEL, [SLICED, READY_FOR_SINGLE], Status.OK, f"products are [{MODEL}]"),
+        (PLUGIN % "NVIDIA-A30", [SLICED], Status.WARN, f"devicePlugin.products lacks {MODEL}"),
+        (PLUGIN % "", [MIG], Status.FAIL, "migStrategy is single, and node g advertises MIG otherwise"),
+        (PLUGIN % "", [READY_FOR_MIXED], Status.FAIL, "node mixed advertises"),
+        (PLUGIN % "", [a_node("odd", {GPU: 1}, **{STRATEGY_LABEL: "none"})], Status.OK, "no node is labelled"),
+    ],
+)
+def test_the_mig_strategy_must_be_the_nodes(file: str, nodes: list[Node], status: Status, says: str) -> None:
+    result = the_result(healthy(configuration=configured(HEADER + file), nodes=nodes), "mig-strategy")
+
+    assert result.status is status, result
+    assert says in result.seen
+    assert complete([result])
+
+
+def test_the_fix_of_another_mig_strategy_is_what_to_set() -> None:
+    result = the_result(healthy(configuration=configured(HEADER), nodes=[SLICED]), "mig-strategy")
+    assert result.mend == (
+        f"set config.devicePlugin.migStrategy to single and config.devicePlugin.products to [{MODEL}]"
+    )
+    result = the_result(healthy(configuration=configured(HEADER + PLUGIN % ""), nodes=[MIG]), "mig-strategy")
+    assert result.mend == "set config.devicePlugin.migStrategy to mixed, as the device plugin has it"
+    result = the_result(healthy(configuration=configured(HEADER + PLUGIN % "B, A"), nodes=[SLICED]), "mig-strategy")
+    assert result.mend == f"set config.devicePlugin.products to [A, B, {MODEL}]"
+
+
+@pytest.mark.parametrize(
+    ("policy", "fits"), [("mig-1g.5gb", True), ("mig-2g.10gb", False), ("exclusive", False), ("shared", False)]
+)
+def test_a_node_of_slices_offers_only_those_under_strategy_single(policy: str, *, fits: bool) -> None:
+    facts = healthy(
+        configuration=configured(HEADER + PLUGIN % ""), namespaces=namespaces(team_a=policy), nodes=[SLICED]
+    )
+
+    assert the_result(facts, "nodes").status is (Status.OK if fits else Status.WARN)
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,16 @@ def test_a_webhook_that_only_tells_is_missed_and_what_is_lost_is_said(name: str,
             rule(resources=["namespaces"], operations=["*"], scope="Namespaced"),
             "CREATE of namespaces, UPDATE",
         ),
+        (
+            NAMESPACES,
+            rule(resources=["namespaces"], operations=["*"]),
+            "UPDATE of namespaces/status, UPDATE of namespaces/finalize",
+        ),
+        (
+            NAMESPACES,
+            rule(resources=["namespaces", "*/status", "pods/*"], operations=["*"]),
+            "UPDATE of namespaces/finalize",
+        ),
         (ADVISE, [], "CREATE of deployments, UPDATE of deployments"),
         (
             ADVISE,
@@ -125,11 +135,18 @@ def test_what_a_webhook_that_only_tells_is_not_sent_is_named(name: str, rules: l
     assert f"the rules of {name}.gpuwarden.io do not cover {lacking}" in the_result(facts, "rules").seen
 
 
+@pytest.mark.parametrize("subresources", [["namespaces/*"], ["*/status", "*/finalize"], ["*/*"]])
+def test_rules_may_name_subresources_as_kubernetes_takes_them(subresources: list[str]) -> None:
+    rules = rule(resources=["namespaces", *subresources], operations=["*"], scope="Cluster")
+    assert troubled(validating(healthy(), NAMESPACES, rules=rules)) == {}
+
+
 def test_a_webhook_of_namespaces_fails_closed_with_match_conditions_and_open_without() -> None:
     assert troubled(validating(healthy(), NAMESPACES, namespaceSelector=None)) == {}
     assert troubled(validating(healthy(), NAMESPACES, failurePolicy="Ignore")) == {"failure-policies": Status.WARN}
     unconditional = {"version": (1, 27)}
     facts = validating(mutating(healthy(**unconditional), matchConditions=[]), None, matchConditions=[])
+    facts = without(facts, "updates")
     found = results(facts, "failure-policies")
     assert [(r.status, r.means) for r in found] == [
         (Status.FAIL, "while no replica answers no namespace can be created or changed, kube-system included")
@@ -146,6 +163,27 @@ def test_the_guard_alone_does_not_stand_for_the_validating_webhook() -> None:
     missing = the_result(without(healthy(), "validate"), "webhooks")
 
     assert "no webhook of ValidatingWebhookConfiguration gpuwarden calls /validate" in missing.seen
+
+
+def test_that_of_updates_alone_does_not_either() -> None:
+    assert the_result(without(without(healthy(), "guard"), "validate"), "webhooks").status is Status.FAIL
+
+
+def test_updates_of_pods_are_missed_where_the_api_server_filters_them() -> None:
+    facts = without(healthy(), "updates")
+
+    assert troubled(facts) == {"rules": Status.WARN}
+    assert "no webhook is sent updates of pods" in the_result(facts, "rules").seen
+    unfiltered = validating(mutating(healthy(version=(1, 27)), matchConditions=[]), None, matchConditions=[])
+    assert "rules" not in troubled(without(unfiltered, "updates"))
+
+
+def test_the_webhook_of_updates_fails_closed_and_only_with_match_conditions() -> None:
+    assert troubled(validating(healthy(), "updates", failurePolicy="Ignore")) == {"failure-policies": Status.WARN}
+    unconditional = validating(healthy(), "updates", matchConditions=[])
+    assert troubled(unconditional) == {"failure-policies": Status.FAIL, "match-conditions": Status.WARN}
+    assert "no pod can be updated" in the_result(unconditional, "failure-policies").means
+    assert "rules" in troubled(validating(healthy(), "updates", rules=[]))
 
 
 def test_advice_that_fails_closed_is_warned_of() -> None:

@@ -19,6 +19,7 @@ from webhook.application.diagnosis.facts import Contact, Facts, Namespaces, Targ
 from webhook.application.diagnosis.results import Result, Status
 from webhook.application.diagnosis.rights import needed
 from webhook.application.diagnosis.webhooks import Webhook, WebhookConfiguration
+from webhook.application.limit_ranges import LimitRange
 from webhook.engine.labels import DOMAIN
 from webhook.engine.policy import Policy, PolicyBook
 from webhook.engine.spelling import DevicePlugin
@@ -76,6 +77,7 @@ def healthy(**changes: Any) -> Facts:
         configuration=configured(),
         namespaces=namespaces(),
         quotas=[],
+        limit_ranges=[],
         nodes=[a_node("cpu")],
         rights=dict.fromkeys(needed(deployment, NAMESPACE), True),
     )
@@ -151,6 +153,10 @@ def a_quota(namespace: str, **hard: str) -> Quota:
     return msgspec.convert({"metadata": {"name": "q", "namespace": namespace}, "spec": {"hard": hard}}, Quota)
 
 
+def a_limit_range(namespace: str, *items: Json, name: str = "limits") -> LimitRange:
+    return msgspec.convert({"metadata": {"name": name, "namespace": namespace}, "spec": {"limits": items}}, LimitRange)
+
+
 def namespaces(count: int = 40, /, **enforced: str) -> Namespaces:
     """Namespaces with an enforce label each (``team_a="mps"`` is team-a), and those that are always there."""
     labels = {name: {NAME_LABEL: name} for name in (NAMESPACE, "kube-system")}
@@ -165,7 +171,8 @@ def configured(text: str = "", *, plugin: bool = True, policies: Mapping[str, Po
     (found,) = (document for document in documents() if document["kind"] == "ConfigMap")
     parsed = configuration_file.parse(text or found["data"]["config.yaml"])
     book = PolicyBook(policies, parsed.policies.defaults) if policies else parsed.policies
-    return msgspec.structs.replace(parsed, policies=book, plugin=DevicePlugin(rename_by_default=plugin))
+    settings = parsed.plugin if plugin else DevicePlugin(rename_by_default=False)
+    return msgspec.structs.replace(parsed, policies=book, plugin=settings)
 
 
 def audit_mode() -> Configuration:

@@ -61,12 +61,20 @@ class Backstop:
         self._compiled = cache(self._environment.compile)
 
     def judge(
-        self, pod: Json, labels: Mapping[str, str] | None = None, *, namespace: str = "team", user: str = "someone"
+        self,
+        pod: Json,
+        labels: Mapping[str, str] | None = None,
+        *,
+        namespace: str = "team",
+        user: str = "someone",
+        before: Json | None = None,
     ) -> Verdict:
-        """Ask the policy about a pod that is created in a namespace with these labels. An error fails the test."""
+        """Ask the policy about a pod that is created, or changed, in a namespace with these labels. An error fails the test."""
+        operation = "UPDATE" if before else "CREATE"
         data: Json = {
             "object": pod,
-            "request": {"namespace": namespace, "userInfo": {"username": user}},
+            "oldObject": before,
+            "request": {"namespace": namespace, "userInfo": {"username": user}, "operation": operation},
             "namespaceObject": {"metadata": {"name": namespace, "labels": dict(labels or {})}},
             "variables": {},
         }

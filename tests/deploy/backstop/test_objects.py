@@ -48,7 +48,10 @@ def test_it_is_asked_where_the_validating_webhook_is_asked(chart: Chart) -> None
     webhook = rendered.webhooks["validate.gpuwarden.io"]
     constraints = rendered.the(KINDS[0])["spec"]["matchConstraints"]
     assert constraints["namespaceSelector"] == webhook["namespaceSelector"]
-    assert constraints["resourceRules"] == [rule for rule in webhook["rules"] if rule["resources"] == ["pods"]]
+    updates = rendered.webhooks["updates.gpuwarden.io"]
+    created, updated = ([rule for rule in one["rules"] if rule["resources"] == ["pods"]] for one in (webhook, updates))
+    assert [created[0] | {"operations": ["CREATE", "UPDATE"]}] == constraints["resourceRules"]
+    assert [updated[0] | {"operations": ["CREATE", "UPDATE"]}] == constraints["resourceRules"]
     assert "objectSelector" not in constraints
 
 

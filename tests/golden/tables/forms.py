@@ -22,6 +22,11 @@ VALUES = (
     "none",
 )
 NOT_RENAMED: Json = {"devicePlugin": {"renameByDefault": False}}
+SINGLE: dict[str, Json] = {
+    "mig-single": {},
+    "mig-single-not-renamed": {"renameByDefault": False},
+    "mig-single-by-product": {"products": ["NVIDIA-A100-SXM4-40GB", "NVIDIA-A30"]},
+}
 SPELLED_BY_NODES = ("exclusive", "shared", "time-slicing", "mps", "mig-1g.5gb", "mig-1g.5gb-shared")
 
 
@@ -36,6 +41,23 @@ def fill(forms: Table) -> None:
             a_pod(),
             value,
             configuration=NOT_RENAMED,
+        )
+    for value in SPELLED_BY_NODES:
+        for name, settings in SINGLE.items():
+            forms.mutate(
+                f"{value}.{name}",
+                f"The same under {value} where MIG slices are called nvidia.com/gpu too ({name.replace('-', ' ')}).",
+                a_pod(),
+                value,
+                configuration={"devicePlugin": {"migStrategy": "single", **settings}},
+            )
+    for value in ("gke-exclusive", "gke-mig-1g.5gb", "gke-time-sharing-2"):
+        forms.mutate(
+            f"{value}.autopilot",
+            f"The same under {value} on GKE Autopilot, which takes node affinity on few labels.",
+            a_pod(),
+            value,
+            configuration={"gke": {"autopilot": True}},
         )
     _pods(forms)
 

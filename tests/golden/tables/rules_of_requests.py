@@ -45,6 +45,11 @@ def _limits_and_requests(rules: Table) -> None:
     rules.mutate(f"{rule}.near-miss.limits-only", "Limits alone are enough.", a_pod(limits_only), "shared")
 
 
+_ADDED = {
+    "kubernetes.io/limit-ranger": f"LimitRanger plugin set: {GPU} request for container train; {GPU} limit for container train"
+}
+
+
 def _names(rules: Table) -> None:
     rule = "mixed-gpu-resources"
     rules.validate(
@@ -61,6 +66,19 @@ def _names(rules: Table) -> None:
         f"{rule}.near-miss.second-is-zero",
         "A count of 0 is not a request.",
         a_pod(a_container("train", {GPU: "1", MIG: "0"})),
+    )
+    rule = "limit-range-default"
+    rules.mutate(
+        f"{rule}.fires.added-after-the-rewrite",
+        "A LimitRange's default is added again after the rewrite, and is removed again.",
+        a_pod(a_container("train", {SHARED: "1", GPU: "4"}), annotations=_ADDED),
+        "shared",
+    )
+    rules.mutate(
+        f"{rule}.near-miss.the-only-request",
+        "Where it is all that the container asks for, the default is its request.",
+        a_pod(a_gpu_container(), annotations=_ADDED),
+        "shared",
     )
     rule = "unknown-gpu-resource"
     rules.mutate(

@@ -34,6 +34,7 @@ def fill(untouched: Table) -> None:
         operation="UPDATE",
         oldObject=a_pod(),
     )
+    _updates(untouched)
     untouched.validate(
         "delete", "A DELETE carries no object.", half, "none", operation="DELETE", object=None, oldObject=half
     )
@@ -51,6 +52,29 @@ def fill(untouched: Table) -> None:
         {"apiVersion": "v1", "kind": "Binding"},
         "none",
         subResource="binding",
+    )
+
+
+def _updates(untouched: Table) -> None:
+    slices = {"cloud.google.com/gke-gpu-partition-size": "1g.5gb"}
+    gated = a_pod(a_gpu_container("2"), nodeSelector=slices, schedulingGates=[{"name": "kueue.x-k8s.io/admission"}])
+    for case, about, selector in (
+        ("update.of-a-gated-pod", "A queue places it among the nodes of its form.", {"pool": "a"}),
+        (
+            "update.of-a-gated-pod.made-worse",
+            "Slices do not become slots of a shared GPU.",
+            {"cloud.google.com/gke-gpu-sharing-strategy": "time-sharing"},
+        ),
+    ):
+        placed = a_pod(a_gpu_container("2"), nodeSelector={**slices, **selector})
+        untouched.validate(case, about, placed, "any", operation="UPDATE", oldObject=gated)
+    untouched.validate(
+        "update.of-a-pod-that-broke-a-rule-before",
+        "The label is younger than the pod, which can still be placed.",
+        a_pod(a_gpu_container("2"), nodeSelector={**slices, "pool": "a"}),
+        "none",
+        operation="UPDATE",
+        oldObject=gated,
     )
 
 

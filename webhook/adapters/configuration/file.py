@@ -11,8 +11,8 @@ from pydantic_core import ErrorDetails
 from webhook.adapters.configuration.model import ConfigurationFile
 from webhook.application.configuration import Configuration, Exemptions
 from webhook.engine.labels import NamespaceLabels
-from webhook.engine.policy import ANY_POLICY, PolicyBook
-from webhook.engine.spelling import DevicePlugin
+from webhook.engine.policy import ANY_POLICY, PolicyBook, built_in
+from webhook.engine.spelling import ambiguous
 
 
 class ConfigurationError(Exception):
@@ -38,6 +38,7 @@ def parse(text: str) -> Configuration:
         file = ConfigurationFile.model_validate(raw)
     except ValidationError as error:
         raise ConfigurationError([*map(_problem, error.errors()), *problems]) from error
+    problems += _ambiguous_forms(file)
     if problems:
         raise ConfigurationError(problems)
     return _configuration(file)
@@ -48,9 +49,9 @@ def _configuration(file: ConfigurationFile) -> Configuration:
     defaults = NamespaceLabels(file.defaults.enforce, file.defaults.warn, file.defaults.audit)
     exemptions = file.exemptions
     return Configuration(
-        PolicyBook(policies, defaults, file.visible_devices),
+        PolicyBook(policies, defaults, file.visible_devices, file.plugin),
         file.mode,
-        DevicePlugin(rename_by_default=file.device_plugin.rename_by_default),
+        file.plugin,
         Exemptions(
             frozenset(exemptions.namespaces),
             frozenset(exemptions.usernames),
@@ -117,10 +118,23 @@ def _unknown_defaults(raw: dict[str, Any]) -> list[str]:
     ]
 
 
+def _ambiguous_forms(file: ConfigurationFile) -> Iterator[str]:
+    """Forms that the device plugin's settings don't let be told from others, in policies and as defaults."""
+    named = {f"defaults.{mode}": value for mode, value in file.defaults if value not in file.policies}
+    for name, section in file.policies.items():
+        named |= {f"policies.{name}.forms[{index}]": value for index, value in enumerate(section.forms)}
+    for path, value in named.items():
+        policy = built_in(value)
+        for form in policy.forms if policy else ():
+            if why := ambiguous(form, file.plugin):
+                yield f"{path}: {why}"
+
+
 def _repetitions(raw: dict[str, Any]) -> Iterator[str]:
     """Names that stand twice in a list where each stands for itself."""
     lists = {f"policies.{name}.forms": _under(policy, "forms") for name, policy in _items(raw.get("policies"))}
     lists |= {f"exemptions.{name}": names for name, names in _items(raw.get("exemptions"))}
+    lists["devicePlugin.products"] = _under(raw.get("devicePlugin"), "products")
     for path, names in lists.items():
         texts = [str(name) for name in names] if isinstance(names, list) else []
         for text in dict.fromkeys(text for text in texts if texts.count(text) > 1):

@@ -28,6 +28,7 @@ from webhook.engine.policy import (
     built_in,
     refuses_more_than_one,
 )
+from webhook.engine.spelling import DevicePlugin, MigStrategy, read_product
 
 _BUILT_IN = PolicyBook()
 # A name is selected by a label, so it has to be a label's value.
@@ -152,10 +153,42 @@ class DefaultsSection(_Section):
     audit: str = ANY
 
 
+# A label's value has at most 63 characters, and this is the longest suffix of a product.
+_LONGEST_PRODUCT = 63 - len("-MIG-1g.24gb.me.all-SHARED")
+
+
+def _product(value: str) -> str:
+    base, partition, shared = read_product(value)
+    if partition or shared:
+        raise ValueError(f'"{value}" names one form of a model; write the model alone: {base}')
+    if not re.fullmatch(_NAME_PART, value) or len(value) > _LONGEST_PRODUCT:
+        raise ValueError(
+            f'"{value}" can\'t be the beginning of a label value; write the value of nvidia.com/gpu.product on nodes, '
+            f"without -MIG-…, of at most {_LONGEST_PRODUCT} characters"
+        )
+    return value
+
+
 class DevicePluginSection(_Section):
-    """The NVIDIA device plugin's settings, by their own names."""
+    """The NVIDIA device plugin's settings, by their own names, and the GPU models that it serves with MIG."""
 
     rename_by_default: bool = True
+    mig_strategy: Annotated[MigStrategy, Field(strict=False)] = MigStrategy.MIXED
+    products: list[Annotated[str, AfterValidator(_product)]] = []
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> "DevicePluginSection":
+        if self.products and self.mig_strategy is not MigStrategy.SINGLE:
+            raise ValueError(
+                "products is read under migStrategy: single only; remove it, or set migStrategy as on the nodes"
+            )
+        return self
+
+
+class GkeSection(_Section):
+    """How GKE runs the cluster."""
+
+    autopilot: bool = False
 
 
 class ExemptionsSection(_Section):
@@ -175,6 +208,15 @@ class ConfigurationFile(_Section):
     mode: Annotated[Mode, Field(strict=False)] = Mode.ENFORCE
     visible_devices: _VisibleDevices | None = None
     device_plugin: DevicePluginSection = DevicePluginSection()
+    gke: GkeSection = GkeSection()
     defaults: DefaultsSection = DefaultsSection()
     policies: dict[_PolicyName, PolicySection] = {}
     exemptions: ExemptionsSection = ExemptionsSection()
+
+    @property
+    def plugin(self) -> DevicePlugin:
+        """The settings of the device plugins, as the engine takes them."""
+        section = self.device_plugin
+        return DevicePlugin(
+            section.rename_by_default, section.mig_strategy, tuple(section.products), gke_autopilot=self.gke.autopilot
+        )

@@ -17,6 +17,10 @@ class Labels(msgspec.Struct, rename={"enforce": labels.ENFORCE, "warn": labels.W
     warn: str | None = None
     audit: str | None = None
 
+    def items(self) -> tuple[tuple[str, str | None], ...]:
+        """The labels by their keys; ``None`` for one that is missing."""
+        return (labels.ENFORCE, self.enforce), (labels.WARN, self.warn), (labels.AUDIT, self.audit)
+
 
 class Metadata(msgspec.Struct, rename="camel"):
     """An object's metadata."""

@@ -28,7 +28,8 @@ from webhook.application.diagnosis.documents import (
 from webhook.application.diagnosis.facts import Attempt, Maybe, Namespaces, Right, Unread
 from webhook.application.diagnosis.ours import MUTATING, VALIDATING
 from webhook.application.diagnosis.webhooks import WebhookConfiguration
-from webhook.engine.labels import UNLABELLED, NamespaceLabels
+from webhook.application.limit_ranges import LimitRange
+from webhook.engine.label_problems import relevant
 
 T = TypeVar("T")
 
@@ -123,6 +124,10 @@ class FactReader:
         """Every ResourceQuota."""
         return self._list(Page[Quota], "", "v1", "resourcequotas")
 
+    def limit_ranges(self) -> Maybe[list[LimitRange]]:
+        """Every LimitRange."""
+        return self._list(Page[LimitRange], "", "v1", "limitranges")
+
     def nodes(self) -> Maybe[list[Node]]:
         """Every node."""
         return self._list(Page[Node], "", "v1", "nodes")
@@ -133,22 +138,27 @@ class FactReader:
         return (found.data or {}).get("config.yaml") if isinstance(found, _ConfigMap) else found
 
     def namespaces(self, always: Iterable[str]) -> Maybe[Namespaces]:
-        """All namespaces but those that are being deleted: labels of those with one of ours, and of those that are named."""
+        """All namespaces but those that are being deleted.
+
+        Labels of those with one that is ours or looks like it, and of those that are named; annotations that look like ours.
+        """
         wanted = set(always)
         count = 0
+        annotations: dict[str, Mapping[str, str]] = {}
 
         def keep(item: _Namespace) -> tuple[str, Mapping[str, str]] | None:
             nonlocal count
             if item.metadata.deletion_timestamp is not None:
                 return None
             count += 1
-            labels = item.metadata.labels or {}
-            ours = NamespaceLabels.of(labels) != UNLABELLED
-            return (item.metadata.name, labels) if ours or item.metadata.name in wanted else None
+            name, labels = item.metadata.name, item.metadata.labels or {}
+            if found := relevant(item.metadata.annotations):
+                annotations[name] = found
+            return (name, labels) if found or relevant(labels) or name in wanted else None
 
         path = path_of("api", "v1", "namespaces")
         kept = self._try("list namespaces", lambda: self._lister.all("namespaces", path, Page[_Namespace], keep))
-        return kept if isinstance(kept, Unread) else Namespaces(count, dict(kept))
+        return kept if isinstance(kept, Unread) else Namespaces(count, dict(kept), annotations)
 
     def namespace_labels(self, name: str) -> Maybe[Mapping[str, str]]:
         """The labels of one namespace; none where it does not exist."""

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 import structlog
 
 from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.request import Request
+from webhook.adapters.kubernetes.lists import Lister, Page
+from webhook.adapters.kubernetes.request import Request, path_of
 from webhook.adapters.kubernetes.workload_documents import KINDS, Kind
 from webhook.adapters.kubernetes.workloads import ClusterReader
 from webhook.application.auditing import Seen
 from webhook.application.configuration import Configuration
+from webhook.application.limit_ranges import LimitRange
 from webhook.application.restarts import Restarts
 from webhook.engine.policy import Policy
 
@@ -84,7 +86,7 @@ class WorkloadPreview:
         looking.cancel()  # one that waits for a thread; one that has a thread ends in time by itself
         if not look.begun:
             return restarts.unseen("other changes of labels took all the time")
-        return restarts.warnings(OUT_OF_TIME)
+        return [*restarts.warnings(OUT_OF_TIME), *look.limits]
 
     def close(self) -> None:
         """Begin no more; what is under way ends within its time."""
@@ -96,6 +98,7 @@ class _Look:
 
     Attributes:
         begun: whether a thread has taken it up.
+        limits: what is to be said of the namespace's LimitRanges.
     """
 
     def __init__(
@@ -107,6 +110,7 @@ class _Look:
         rest: Callable[[float], None],
     ) -> None:
         self.begun = False
+        self.limits: list[str] = []
         self._missing: list[str] = []  # why not everything was looked at
         self._forbidden: list[str] = []  # kinds
         self._restarts = restarts
@@ -118,10 +122,12 @@ class _Look:
         self._count = 0
 
     def run(self, api: "ApiServer") -> list[str]:
-        """Look at every kind, as far as time and bounds allow, and say what was seen."""
+        """Look at LimitRanges and at every kind, as far as time and bounds allow, and say what was seen."""
         self.begun = True
-        reader = ClusterReader(_Hurried(api, self._until, self._monotonic), _Silent(), limit=PAGE)
+        hurried = _Hurried(api, self._until, self._monotonic)
+        reader = ClusterReader(hurried, _Silent(), limit=PAGE)
         try:
+            self._look_at_limits(Lister(hurried, _Silent(), limit=PAGE))
             for kind in _KINDS:
                 self._list(reader, kind)
         except _OutOfTimeError:
@@ -132,7 +138,22 @@ class _Look:
             _log.warning("preview incomplete", namespace=self._namespace, detail=error.detail)
         if self._forbidden:
             self._missing.append(f"gpuwarden may not list {', '.join(self._forbidden)}")
-        return self._restarts.warnings("; ".join(self._missing))
+        return [*self._restarts.warnings("; ".join(self._missing)), *self.limits]
+
+    def _look_at_limits(self, lister: Lister) -> None:
+        if not self._restarts.meets_limits:
+            return
+        path = path_of("api", "v1", "namespaces", self._namespace, "limitranges")
+        try:
+            found = lister.all("limitranges", path, Page[LimitRange], lambda one: one)
+        except ApiError as error:
+            if error.fault is Fault.NOT_FOUND:
+                return
+            if error.fault is not Fault.FORBIDDEN:
+                raise
+            self.limits = self._restarts.unseen_limits("gpuwarden may not list limitranges")
+        else:
+            self.limits = self._restarts.limits(found)
 
     def _list(self, reader: ClusterReader, kind: Kind) -> None:
         self._count = 0

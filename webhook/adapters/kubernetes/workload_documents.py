@@ -1,18 +1,22 @@
 """Pods, and the kinds that hold a template of one, as the API server lists them: the fields that an audit reads."""
 
+from typing import Any
+
 import msgspec
 
 from webhook.adapters.kubernetes.documents import Labels
 from webhook.adapters.kubernetes.request import path_of
 from webhook.application.auditing import Owner, Seen
-from webhook.engine.labels import UNLABELLED, NamespaceLabels
+from webhook.engine.label_problems import relevant
+from webhook.engine.labels import NamespaceLabels
 from webhook.engine.pods import Metadata as PodMetadata
 from webhook.engine.pods import Pod, PodSpec
 
 
 class _NamespaceMetadata(msgspec.Struct, rename="camel"):
     name: str = ""
-    labels: Labels | None = None
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
     deletion_timestamp: str | None = None
 
 
@@ -29,8 +33,15 @@ class NamespaceItem(msgspec.Struct):
     @property
     def policies(self) -> NamespaceLabels:
         """Our labels."""
-        ours = self.metadata.labels
-        return NamespaceLabels(ours.enforce, ours.warn, ours.audit) if ours else UNLABELLED
+        return NamespaceLabels.of(self.metadata.labels)
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """As much of the object as says anything about policies, and keys that look like it."""
+        metadata = self.metadata
+        labels, annotations = relevant(metadata.labels), relevant(metadata.annotations)
+        named = {"name": metadata.name, "labels": labels, "annotations": annotations}
+        return {"apiVersion": "v1", "kind": "Namespace", "metadata": named}
 
 
 class _Reference(msgspec.Struct, rename="camel"):
@@ -43,6 +54,7 @@ class _Reference(msgspec.Struct, rename="camel"):
 
 class _Metadata(PodMetadata, rename="camel"):
     uid: str = ""
+    labels: Labels | None = None
     owner_references: list[_Reference] | None = None
     deletion_timestamp: str | None = None
 
@@ -165,6 +177,20 @@ class Kind(msgspec.Struct, frozen=True):
         """The list's path, in one namespace or in all."""
         root = ("api", "v1") if self.api_version == "v1" else ("apis", *self.api_version.split("/"))
         return path_of(*root, *(("namespaces", namespace) if namespace else ()), self.plural)
+
+    def mislabelled(self, item: WorkloadItem) -> dict[str, Any] | None:
+        """An object with a label that belongs on a namespace, in as much as that says; ``None`` for any other.
+
+        What a controller has made is left out: it has the labels of its controller's template.
+        """
+        metadata = item.metadata
+        if metadata.labels is None or metadata.owner:
+            return None
+        labels = {key: value for key, value in metadata.labels.items() if value is not None}
+        if not labels:
+            return None
+        named = {"name": metadata.name or "", "namespace": metadata.namespace or "", "labels": labels}
+        return {"apiVersion": self.api_version, "kind": self.name, "metadata": named}
 
     def seen(self, item: WorkloadItem) -> Seen:
         """An object as an audit sees it."""

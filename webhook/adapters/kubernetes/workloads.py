@@ -1,7 +1,7 @@
 """A cluster's namespaces, pods and templates, as an audit reads them; nothing is ever written."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -14,6 +14,11 @@ from webhook.application.auditing import Seen
 from webhook.engine.labels import NamespaceLabels
 
 T = TypeVar("T")
+
+
+def _kept(namespace: NamespaceItem) -> tuple[str, NamespaceLabels, dict[str, Any]] | None:
+    """What is remembered of a namespace; nothing of one that is being deleted."""
+    return None if namespace.ends else (namespace.metadata.name, namespace.policies, namespace.manifest)
 
 
 class Unread(msgspec.Struct, frozen=True):
@@ -39,6 +44,10 @@ class ClusterReader:
     def __init__(self, api: Api, progress: Progress, *, limit: int = PAGE) -> None:
         self._api = api
         self._lister = Lister(api, progress, limit=limit)
+        self.namespace_manifests: list[dict[str, Any]] = []
+        """Of the namespaces that were read: what says anything about policies, or looks like it."""
+        self.mislabelled: dict[tuple[str, str, str], dict[str, Any]] = {}
+        """The workloads with a label that belongs on a namespace, by kind, namespace and name."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -53,11 +62,13 @@ class ClusterReader:
         """
         if names:
             requests = [Request("GET", path_of("api", "v1", "namespaces", name)) for name in names]
-            found = [decode(self._api.call(request), NamespaceItem, str(request)) for request in requests]
+            items = (decode(self._api.call(request), NamespaceItem, str(request)) for request in requests)
+            found = [one for item in items if (one := _kept(item))]
         else:
             path = path_of("api", "v1", "namespaces")
-            found = self._lister.all("namespaces", path, Page[NamespaceItem], lambda namespace: namespace)
-        return {namespace.metadata.name: namespace.policies for namespace in found if not namespace.ends}
+            found = self._lister.all("namespaces", path, Page[NamespaceItem], _kept)
+        self.namespace_manifests = [manifest for _, _, manifest in found]
+        return {name: policies for name, policies, _ in found}
 
     def workloads(
         self, namespaces: Sequence[str], keep: Callable[[Seen], T | None], kinds: Sequence[Kind] = KINDS
@@ -96,7 +107,10 @@ class ClusterReader:
 
     def _list(self, kind: Kind, namespace: str | None, keep: Callable[[Seen], T | None]) -> list[T]:
         def look(item: WorkloadItem) -> T | None:
-            return keep(kind.seen(item))
+            seen = kind.seen(item)
+            if manifest := kind.mislabelled(item):
+                self.mislabelled[seen.kind, seen.namespace, seen.name] = manifest
+            return keep(seen)
 
         # What the items of a page are is known at run time only.
         page: type[Page[WorkloadItem]] = Page[kind.item]  # type: ignore[name-defined]

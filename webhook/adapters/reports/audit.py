@@ -1,6 +1,6 @@
 """The document of an audit: what ``gpuwarden audit -o json`` prints, and what its other formats are made from."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +10,8 @@ from webhook.adapters.reports.model import Lines, ObjectLine, Part, ProblemLine,
 from webhook.application.audit_rows import Row
 from webhook.application.audit_totals import Tally, Totals
 from webhook.application.auditing import Verdict
+from webhook.application.rule_texts import NOT_JUDGED
+from webhook.application.workloads import WORKLOADS, qualified
 from webhook.engine.decision import Outcome
 
 
@@ -89,6 +91,7 @@ class AuditTotals(Part):
     policies: list[PolicyLine]
     rules: dict[str, int]
     forms: list[FlowLine]
+    not_judged: int
 
 
 class AuditReport(Part):
@@ -99,6 +102,7 @@ class AuditReport(Part):
         judged_by: the label whose policy judged: ``enforce``, ``warn`` or ``audit``.
         assumptions: the policies that stood in place of labels.
         problems: what is wrong with the input; where one is fatal, something is missing from the report.
+        scope: which kinds were looked at, of a cluster; and what that leaves out.
         notes: what a person should know besides.
     """
 
@@ -110,8 +114,22 @@ class AuditReport(Part):
     assumptions: list[str]
     totals: AuditTotals
     objects: list[WorkloadLine] = Field(description="One a workload, by namespace, kind and name.")
+    others: list[ObjectLine] = Field(
+        description="Objects that are not judged, and those with a label that names no policy or has no effect."
+    )
     problems: list[ProblemLine]
+    scope: str
     notes: list[str]
+
+    @property
+    def denies(self) -> bool:
+        """Whether anything is denied: a workload, or a label that names no policy."""
+        return bool(self.totals.workloads.denied) or any(line.decision == Outcome.DENIED for line in self.others)
+
+    @property
+    def strictly_fine(self) -> bool:
+        """Whether everything was judged and nothing is to be changed, as ``--strict`` has it."""
+        return not (self.denies or self.totals.workloads.rewritten or self.others)
 
     @property
     def complete(self) -> bool:
@@ -135,9 +153,11 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
     judged_by: str,
     assumptions: Iterable[str] = (),
     seen: dict[str, int],
+    others: Sequence[ObjectLine] = (),
     problems: Sequence[ProblemLine] = (),
     notes: Iterable[str] = (),
     lines_of: Callable[[Row], Lines | None] = lambda _row: None,
+    is_cluster: bool = True,
 ) -> AuditReport:
     """The document of rows and their totals; ``lines_of`` knows where the fields of a row's object are written, if they are."""
     policies = {row.namespace: row.verdict.policy for row in rows}
@@ -163,11 +183,32 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
             policies=[PolicyLine(name=name, workloads=_outcomes(tally)) for name, tally in counted.policies.items()],
             rules=counted.rules,
             forms=flows,
+            not_judged=sum(line.decision == NOT_JUDGED for line in others),
         ),
         objects=[_line(row, shared, lines_of(row)) for row in rows],
+        others=list(others),
         problems=list(problems),
-        notes=list(notes),
+        scope=_scope(rows) if is_cluster else "",
+        notes=[*notes, *(note for line in others for note in _notes(line))],
     )
+
+
+def _scope(rows: Sequence[Row]) -> str:
+    """What an audit of a cluster looks at."""
+    others = dict.fromkeys(qualified(row.api_version, row.kind) for row in rows if row.kind_is_unread)
+    by_pods = f" (here: {', '.join(others)})" if others else ""
+    return (
+        f"looked at: {', '.join(WORKLOADS)}; objects of other kinds were not looked at: a RayCluster or a Workflow, say, is "
+        f"known by its running pods alone{by_pods}"
+    )
+
+
+def _notes(line: ObjectLine) -> Iterator[str]:
+    """What a person should know of an object's labels."""
+    what = f"namespace {line.name}" if line.kind == "Namespace" else f"{line.kind} {line.namespace}/{line.name}"
+    where = "" if line.source is None else f"{line.source}:{line.line}: "
+    for finding in line.findings:
+        yield f"{where}{what}: {finding.message}"
 
 
 def _line(row: Row, shared: dict[Verdict, dict[str, Any]], lines: Lines | None) -> WorkloadLine:

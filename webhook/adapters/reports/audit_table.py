@@ -8,7 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from webhook.adapters.reports.audit import AuditReport, FlowLine, Outcomes, WorkloadLine
+from webhook.adapters.reports.model import ObjectLine
 from webhook.adapters.reports.text import printable
+from webhook.engine.decision import Outcome
 
 STYLES = {"unchanged": "green", "rewritten": "yellow", "denied": "bold red", "exempt": "dim"}
 _FIRST = ("denied", "rewritten", "unchanged", "exempt")
@@ -40,6 +42,12 @@ def show(target: Console, report: AuditReport, *, everything: bool = False) -> N
         target.print(_forms(report.totals.forms))
     if report.totals.rules:
         target.print(_rules(report.totals.rules))
+    for line in [line for line in report.others if line.not_judged][:_MOST]:
+        target.print(
+            Text.assemble(
+                (f"{printable(place(line))}: ", "bold"), ("not judged: ", "magenta"), printable(line.not_judged or "")
+            )
+        )
     for problem in report.problems:
         where = Text(f"{printable(problem.where)}: ", style="bold")
         said = (f"{problem.label}: ", "red" if problem.fatal else "yellow")
@@ -47,6 +55,14 @@ def show(target: Console, report: AuditReport, *, everything: bool = False) -> N
     for note in report.notes:
         target.print(Text(printable(note), style="yellow"))
     target.print(_summary(report))
+    if report.scope:
+        target.print(Text(report.scope, style="dim"))
+
+
+def place(line: ObjectLine) -> str:
+    """Where an object is, for people."""
+    named = f"{line.kind} {line.namespace}/{line.name}"
+    return named if line.source is None else f"{line.source}:{line.line}: {named}"
 
 
 def _workloads(lines: Sequence[WorkloadLine]) -> Table:
@@ -135,11 +151,23 @@ def _table(*names: str, numbers: Iterable[str] = ()) -> Table:
 def _summary(report: AuditReport) -> Text:
     tally, pods = report.totals.workloads, report.totals.pods
     unread = sum(problem.fatal for problem in report.problems)
+    unreadable = sum(line.decision == Outcome.DENIED for line in report.others)
     parts = [
         (f"{tally.denied} refused", STYLES["denied"] if tally.denied else "dim"),
         (f"{tally.rewritten} rewritten", STYLES["rewritten"] if tally.rewritten else "dim"),
         (f"{tally.unchanged} unchanged", STYLES["unchanged"]),
         (f"{tally.exempt} exempt", "dim"),
+        *([(f"{report.totals.not_judged} not judged", "magenta")] if report.totals.not_judged else []),
+        *(
+            [
+                (
+                    f"{unreadable} {'namespace' if unreadable == 1 else 'namespaces'} with a label that names no policy",
+                    STYLES["denied"],
+                )
+            ]
+            if unreadable
+            else []
+        ),
         (f"{unread} not read", "red" if unread else "dim"),
     ]
     workloads = "workload asks" if tally.sum == 1 else "workloads ask"

@@ -3,9 +3,12 @@
 import csv as standard
 import io
 from collections.abc import Iterable
+from itertools import chain
 
 from webhook.adapters.reports.audit import WorkloadLine
+from webhook.adapters.reports.model import ObjectLine
 from webhook.adapters.reports.text import cell
+from webhook.application.rule_texts import NOT_JUDGED
 
 COLUMNS = (
     *("namespace", "kind", "name", "policy", "outcome", "judged", "running_pods", "pods_unchanged", "pods_rewritten"),
@@ -24,13 +27,18 @@ COLUMNS = (
 )
 
 
-def csv(objects: Iterable[WorkloadLine]) -> str:
-    """The table, with a line of column names first; several things in one cell are set apart by ``; ``."""
+def csv(objects: Iterable[WorkloadLine], others: Iterable[ObjectLine] = ()) -> str:
+    """The table, with a line of column names first; several things in one cell are set apart by ``; ``.
+
+    Args:
+        objects: the workloads.
+        others: objects that are not judged, or whose labels are not as they should be; they have no pods.
+    """
     written = io.StringIO()
     writer = standard.writer(written, lineterminator="\r\n")
     writer.writerow(COLUMNS)
-    for line in objects:
-        writer.writerow([value if isinstance(value, int) else cell(value) for value in _values(line)])
+    for values in chain(map(_values, objects), map(_other_values, others)):
+        writer.writerow([value if isinstance(value, int) else cell(value) for value in values])
     return written.getvalue()
 
 
@@ -52,11 +60,18 @@ def _values(line: WorkloadLine) -> tuple[str | int, ...]:
         _joined(form.before for form in line.forms),
         _joined(form.after for form in line.forms),
         _joined(line.becomes),
-        _joined(dict.fromkeys(finding.rule for finding in line.findings)),
-        _joined(finding.message for finding in line.findings),
-        line.source or "",
-        line.line or "",
+        *_told(line),
     )
+
+
+def _other_values(line: ObjectLine) -> tuple[str | int, ...]:
+    return (line.namespace, line.kind, line.name, line.policy, line.decision, "", *(0,) * 5, *("",) * 4, *_told(line))
+
+
+def _told(line: ObjectLine) -> tuple[str | int, ...]:
+    rules = dict.fromkeys([*([NOT_JUDGED] if line.not_judged else []), *(finding.rule for finding in line.findings)])
+    messages = [*([line.not_judged] if line.not_judged else []), *(finding.message for finding in line.findings)]
+    return _joined(rules), _joined(messages), line.source or "", line.line or ""
 
 
 def _joined(texts: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from webhook import __version__
 from webhook.adapters.reports.audit import AuditReport, NamespaceLine, Outcomes, WorkloadLine
+from webhook.adapters.reports.audit_table import place
 from webhook.adapters.reports.fleet import draw
 from webhook.adapters.reports.text import printable
 from webhook.application.rule_texts import RULE_TEXTS
@@ -54,7 +55,11 @@ def html(report: AuditReport) -> str:
             (outcome, word, getattr(report.totals.workloads, outcome), getattr(report.totals.pods, outcome))
             for outcome, word in OUTCOMES.items()
         ],
-        troubles=[*(f"{problem.where}: {problem.message}" for problem in report.problems), *report.notes],
+        troubles=[
+            *(f"{problem.where}: {problem.message}" for problem in report.problems),
+            *report.notes,
+            *(f"{place(line)}: not judged: {line.not_judged}" for line in report.others if line.not_judged),
+        ],
         drawing=draw(report.totals.forms),
         rules=sorted(
             ((RULE_TEXTS[rule], number) for rule, number in report.totals.rules.items()),

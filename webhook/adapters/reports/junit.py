@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from webhook.adapters.reports.model import ObjectLine, ProblemLine
 from webhook.adapters.reports.text import printable
+from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED
 from webhook.engine.decision import Outcome
 
 
@@ -20,7 +21,7 @@ def junit(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine], *, str
     Args:
         objects: what was judged.
         problems: what is wrong with the input; what could not be read is a test case with an error, in a suite of its own.
-        strict: whether what would be rewritten has failed too, as ``--strict`` has it.
+        strict: whether what would be rewritten or is not judged has failed too, as ``--strict`` has it.
     """
     root = Element("testsuites", name="gpuwarden")
     names = _Names()
@@ -72,19 +73,14 @@ def _case(suite: Element, names: _Names, line: ObjectLine, *, strict: bool) -> N
         f"{finding.rule}: {finding.message} ({finding.path}{f', line {finding.line}' if finding.line else ''})"
         for finding in line.findings
     ]
-    asks = "; ".join(line.asks)
-    if line.exempt:
-        SubElement(case, "skipped", message=f"left alone: its {line.exempt} is exempt")
-    elif line.decision == Outcome.DENIED:
-        first = next(finding for finding in line.findings if finding.severity == "deny")
-        _failure(case, first.message, first.rule, told)
-    elif line.decision == Outcome.REWRITTEN:
-        message = f'{asks}: would be rewritten by policy "{line.policy}"'
-        if strict:
-            _failure(case, message, "rewritten", [message, *told])
-        else:
-            told.insert(0, message)
-    if told and line.decision != Outcome.DENIED and case.find("failure") is None:
+    failure = None if line.exempt else _failed(line, strict=strict)
+    if line.decision == Outcome.REWRITTEN and not line.exempt:
+        told.insert(0, _rewritten(line))
+    if failure:
+        _failure(case, *failure, told)
+    elif skipped := _skipped(line):
+        SubElement(case, "skipped", message=printable(skipped))
+    if told and not failure:
         SubElement(case, "system-out").text = "\n".join(map(printable, told))
 
 
@@ -92,6 +88,34 @@ def _line(line: ObjectLine) -> int | None:
     """Where to look: at the first finding that denies, or what would be rewritten, or the object."""
     denied = next((finding.line for finding in line.findings if finding.severity == "deny"), None)
     return denied or line.patch_line or line.line
+
+
+def _failed(line: ObjectLine, *, strict: bool) -> tuple[str, str] | None:
+    """Why a case has failed, and by which rule."""
+    if line.decision == Outcome.DENIED:
+        return next((finding.message, finding.rule) for finding in line.findings if finding.severity == "deny")
+    if not strict:
+        return None
+    if line.decision == Outcome.REWRITTEN:
+        return _rewritten(line), Outcome.REWRITTEN.value
+    if line.not_judged:
+        return line.not_judged, NOT_JUDGED
+    return next(
+        ((finding.message, finding.rule) for finding in line.findings if finding.rule == INEFFECTIVE_LABEL), None
+    )
+
+
+def _skipped(line: ObjectLine) -> str | None:
+    """Why a case says nothing of its object: a case that has passed was judged."""
+    if line.exempt:
+        return f"left alone: its {line.exempt} is exempt"
+    if line.not_judged:
+        return f"not judged: {line.not_judged}"
+    return "of a kind that gpuwarden does not know, and no pods were found in it" if line.unknown_kind else None
+
+
+def _rewritten(line: ObjectLine) -> str:
+    return f'{"; ".join(line.asks)}: would be rewritten by policy "{line.policy}"'
 
 
 def _failure(case: Element, message: str, rule: str, told: list[str]) -> None:

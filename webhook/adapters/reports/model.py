@@ -8,9 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from webhook.application.checking import Judgement
+from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, UNREADABLE_LABEL
+from webhook.application.unjudged import Unjudged
 from webhook.engine.decision import Outcome
-from webhook.engine.findings import Finding
+from webhook.engine.findings import Finding, Severity
 from webhook.engine.patch import Operation
+from webhook.engine.policy import LabelProblem
 
 
 class Part(BaseModel):
@@ -42,10 +45,15 @@ class FindingLine(Part):
 
 
 class ObjectLine(Part):
-    """One object: where it stands (nowhere, if it was found in a cluster), what it is, what becomes of it."""
+    """One object: where it stands (nowhere, if it was found in a cluster), what it is, what becomes of it.
+
+    ``decision`` is ``unchanged``, ``rewritten``, ``denied`` or ``not-judged``; ``not_judged`` says why not. ``unknown_kind`` is
+    whether nothing is known of the kind and nothing in the object leads to pods.
+    """
 
     source: str | None
     line: int | None
+    api_version: str
     kind: str
     namespace: str
     name: str
@@ -56,6 +64,8 @@ class ObjectLine(Part):
     patch: list[dict[str, Any]]
     findings: list[FindingLine]
     patch_line: int | None = Field(default=None, description="The line of the first field that the patch changes.")
+    not_judged: str | None = None
+    unknown_kind: bool = False
 
 
 class ProblemLine(Part):
@@ -78,16 +88,26 @@ class ProblemLine(Part):
 
 
 class Totals(Part):
-    """How many objects there are, of each outcome; ``asking`` are those that ask for GPUs, or are refused."""
+    """How many objects there are, of each outcome; ``asking`` are those that ask for GPUs, or are refused.
+
+    ``unknown_kind`` are those among the unchanged of whose kind nothing is known, and in which nothing leads to pods.
+    """
 
     objects: int
     asking: int
     unchanged: int
     rewritten: int
     denied: int
+    not_judged: int
+    unknown_kind: int
     exempt: int
     problems: int
     rules: dict[str, int]
+
+    @property
+    def strictly_fine(self) -> bool:
+        """Whether everything was judged and nothing is to be changed, as ``--strict`` has it."""
+        return not (self.denied or self.rewritten or self.not_judged or INEFFECTIVE_LABEL in self.rules)
 
 
 class Report(Part):
@@ -100,22 +120,37 @@ class Report(Part):
     totals: Totals
 
 
-def object_line(source: str, line: int, judgement: Judgement, asks: Sequence[str], lines: Lines | None) -> ObjectLine:
+def object_line(
+    source: str | None, line: int | None, judgement: Judgement, asks: Sequence[str], lines: Lines | None = None
+) -> ObjectLine:
     """One object's line."""
     return ObjectLine(
         source=source,
         line=line,
+        api_version=judgement.api_version,
         kind=judgement.kind,
         namespace=judgement.namespace,
         name=judgement.name,
         policy=judgement.policy.name,
         asks=list(asks),
-        decision=judgement.decision.outcome.value,
+        decision=_decision(judgement),
         exempt=judgement.exempt,
         patch=list(judgement.operations),
-        findings=finding_lines(judgement.findings, lines),
+        findings=[*finding_lines(judgement.findings, lines), *label_lines(judgement.label_problems, lines)],
         patch_line=patch_line(judgement.operations, lines),
+        not_judged=judgement.not_judged,
+        unknown_kind=_is_unknown(judgement.unjudged),
     )
+
+
+def _decision(judgement: Judgement) -> str:
+    if not all(problem.ignored for problem in judgement.label_problems):
+        return Outcome.DENIED.value  # as the webhook denies a namespace whose label names no policy
+    return NOT_JUDGED if judgement.not_judged else judgement.decision.outcome.value
+
+
+def _is_unknown(unjudged: Unjudged | None) -> bool:
+    return unjudged is not None and not unjudged.built_in and not unjudged.traces
 
 
 def finding_lines(findings: Iterable[Finding], lines: Lines | None = None) -> list[FindingLine]:
@@ -140,6 +175,20 @@ def patch_line(operations: Sequence[Operation], lines: Lines | None) -> int | No
     return lines.of_pointer(first["from"] if "from" in first else first["path"])
 
 
+def label_lines(problems: Iterable[LabelProblem], lines: Lines | None = None) -> list[FindingLine]:
+    """Problems with labels as lines."""
+    return [
+        FindingLine(
+            rule=INEFFECTIVE_LABEL if problem.ignored else UNREADABLE_LABEL,
+            severity=(Severity.WARN if problem.ignored else Severity.DENY).value,
+            path=problem.path,
+            message=f"{problem.path}: {problem.message}",
+            line=lines.of_field(problem.path) if lines else None,
+        )
+        for problem in problems
+    ]
+
+
 def report(objects: list[ObjectLine], problems: list[ProblemLine]) -> Report:
     """The lines with their totals."""
     outcomes = Counter(line.decision for line in objects)
@@ -150,6 +199,8 @@ def report(objects: list[ObjectLine], problems: list[ProblemLine]) -> Report:
         unchanged=outcomes[Outcome.UNCHANGED.value],
         rewritten=outcomes[Outcome.REWRITTEN.value],
         denied=outcomes[Outcome.DENIED.value],
+        not_judged=outcomes[NOT_JUDGED],
+        unknown_kind=sum(line.unknown_kind for line in objects),
         exempt=sum(line.exempt is not None for line in objects),
         problems=len(problems),
         rules=dict(sorted(rules.items())),

@@ -16,7 +16,7 @@ import msgspec
 from webhook.application.audit_rows import Row
 from webhook.application.auditing import Verdict
 from webhook.application.report_api import CONTENT, LABEL, LABEL_VALUE, NAME, OMITTED, ReportApi
-from webhook.application.rule_texts import REWRITTEN, UNREADABLE_LABEL
+from webhook.application.rule_texts import INEFFECTIVE_LABEL, REWRITTEN, UNREADABLE_LABEL
 from webhook.engine.decision import Outcome
 from webhook.engine.findings import Finding, Rule
 from webhook.engine.policy import LabelProblem
@@ -44,11 +44,11 @@ def namespace_reports(api: ReportApi, namespace: str, rows: Iterable[Row], now: 
 
 
 def cluster_reports(api: ReportApi, problems: Mapping[str, Sequence[LabelProblem]], now: datetime) -> list[Json]:
-    """The report on namespaces themselves: those whose labels can't be read; none if all can."""
+    """The report on namespaces themselves: those with a label that can't be read or has no effect; none if there are none."""
     results = [
         _result(
-            "fail",
-            UNREADABLE_LABEL,
+            "warn" if problem.ignored else "fail",
+            INEFFECTIVE_LABEL if problem.ignored else UNREADABLE_LABEL,
             f"{problem.path}: {problem.message}",
             {"apiVersion": "v1", "kind": "Namespace", "name": namespace},
             {"value": problem.value},

@@ -12,7 +12,7 @@ import msgspec
 from webhook import __version__
 from webhook.adapters.reports.model import ObjectLine, ProblemLine
 from webhook.adapters.reports.text import printable
-from webhook.application.rule_texts import REWRITTEN, RULE_TEXTS, UNREADABLE_LABEL, RuleText
+from webhook.application.rule_texts import NOT_JUDGED, REWRITTEN, RULE_TEXTS, RuleText
 from webhook.engine.findings import Severity
 
 Json = dict[str, Any]
@@ -20,12 +20,12 @@ Json = dict[str, Any]
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _FINGERPRINT = "gpuwardenObject/v2"  # v1 left the file out, so that one object in several files was one alert
 _LEVELS = {Severity.DENY: "error", Severity.WARN: "warning", None: "note"}
-_RULES = [text for text in RULE_TEXTS.values() if text.id != UNREADABLE_LABEL]
+_RULES = list(RULE_TEXTS.values())
 _INDEX = {text.id: number for number, text in enumerate(_RULES)}
 
 
 def sarif(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine], *, files: bool = True) -> str:
-    """A log of one run: a result for each finding, and a note for each object that would be rewritten.
+    """A log of one run: a result for each finding, and a note for each object that would be rewritten or is not judged.
 
     Args:
         objects: what was judged; an object of a cluster has a logical location (``team-a/Deployment/trainer``), one in a
@@ -87,6 +87,8 @@ def _results(line: ObjectLine) -> Iterator[Json]:
             _LEVELS[Severity(finding.severity)],
             f"{what}: {finding.message}",
         )
+    if line.not_judged:
+        yield _result(line, (NOT_JUDGED, "", None), _LEVELS[None], f"{what} is not judged: {line.not_judged}")
     if line.decision == REWRITTEN:
         asks = "; ".join(line.asks)
         message = f'{what}: {asks}: would be rewritten by policy "{line.policy}"'

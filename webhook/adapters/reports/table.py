@@ -9,8 +9,9 @@ from rich.text import Text
 from webhook.adapters.reports.grid import Grid
 from webhook.adapters.reports.model import ObjectLine, Report
 from webhook.adapters.reports.text import printable
+from webhook.application.rule_texts import NOT_JUDGED
 
-_STYLES = {"unchanged": "green", "rewritten": "yellow", "denied": "bold red", "exempt": "dim"}
+_STYLES = {"unchanged": "green", "rewritten": "yellow", "denied": "bold red", "exempt": "dim", NOT_JUDGED: "magenta"}
 # Wide enough for any sentence to stand on few lines where the output is a file or a pipe.
 _FILE_WIDTH = 160
 
@@ -29,8 +30,8 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def show(target: Console, rows: Sequence[Row], report: Report) -> None:
-    """Print the objects that ask for GPUs or have findings, the problems, and the totals."""
-    shown = [row for row in rows if row.line.asks or row.line.findings]
+    """Print the objects that ask for GPUs, have findings or are not judged, the problems, and the totals."""
+    shown = [row for row in rows if row.line.asks or row.line.findings or row.line.not_judged]
     if shown:
         target.print(_grid(shown), crop=False)
     for problem in report.problems:
@@ -53,14 +54,16 @@ def _cells(row: Row) -> tuple[Text, ...]:
         (printable(f"{line.source}:{line.line}"), "dim"),
     )
     asks = Text("\n".join(map(printable, line.asks)))
-    return what, Text(printable(line.policy)), asks, Text(decision, style=_STYLES[decision]), _reasons(row)
+    shown = Text(decision.replace("-", " "), style=_STYLES[decision])
+    return what, Text(printable(line.policy)), asks, shown, _reasons(row)
 
 
 def _reasons(row: Row) -> Text:
     line = row.line
     if line.exempt:
         return Text(f"left alone: its {line.exempt} is exempt", style="dim")
-    told = [Text(printable(sentence)) for sentence in row.becomes]
+    sentences = (*([line.not_judged] if line.not_judged else ()), *row.becomes)
+    told = [Text(printable(sentence)) for sentence in sentences]
     told += [
         Text.assemble(
             (f"{finding.rule}: ", "red" if finding.severity == "deny" else "yellow"),
@@ -74,15 +77,19 @@ def _reasons(row: Row) -> Text:
 
 def _summary(report: Report) -> Text:
     totals = report.totals
-    others = totals.objects - totals.asking
+    others = totals.objects - totals.asking - totals.not_judged - totals.unknown_kind
     unread = sum(problem.fatal for problem in report.problems)
     parts = [
         (f"{totals.denied} refused", _STYLES["denied"] if totals.denied else "dim"),
         (f"{totals.rewritten} rewritten", _STYLES["rewritten"] if totals.rewritten else "dim"),
         (f"{totals.asking - totals.denied - totals.rewritten} unchanged", "green"),
         (f"{others} without a GPU request", "dim"),
-        (f"{unread} not read", "red" if unread else "dim"),
     ]
+    if totals.not_judged:
+        parts.append((f"{totals.not_judged} not judged", _STYLES[NOT_JUDGED]))
+    if totals.unknown_kind:
+        parts.append((f"{totals.unknown_kind} of other kinds in which no pods were found", "dim"))
+    parts.append((f"{unread} not read", "red" if unread else "dim"))
     objects = "object" if totals.objects == 1 else "objects"
     summary = Text(f"{totals.objects} {objects}: ")
     for number, (words, style) in enumerate(parts):

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from webhook.application.diagnosis import (
     failing,
     gpus,
+    limits,
+    mig,
     policies,
     probing,
     registration,
@@ -47,11 +49,13 @@ CHECKS = (
     Check("disruption-budget", "draining nodes does not take gpuwarden down", replicas.budget),
     Check("rights", "gpuwarden may do what it has to", rights.granted),
     Check("configuration", "the configuration says what is meant", policies.configuration),
-    Check("labels", "every label names a policy", policies.labels),
+    Check("labels", "every label names a policy, and none is mistyped", policies.labels),
     Check("label-effects", "every label has an effect", policies.effects),
     Check("nodes", "rewritten pods find a node", gpus.offered),
     Check("rename-by-default", "GPUs are called as the nodes call them", gpus.renaming),
-    Check("quotas", "quotas on GPUs count rewritten pods", gpus.quotas),
+    Check("mig-strategy", "MIG slices are requested as the nodes advertise them", mig.strategy),
+    Check("quotas", "quotas on GPUs count rewritten pods", limits.quotas),
+    Check("limitranges", "LimitRanges let rewritten pods through, and add no GPU to others", limits.limit_ranges),
     Check("probe", "a pod that is created now becomes what its namespace's policy says", probing.judge),
 )
 

@@ -13,6 +13,7 @@ class Metadata(msgspec.Struct, rename="camel"):
     name: str = ""
     namespace: str = ""
     labels: Strings = None
+    annotations: Strings = None
     deletion_timestamp: str | None = None
 
 

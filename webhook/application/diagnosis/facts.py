@@ -10,6 +10,7 @@ from cryptography import x509
 from webhook.application.configuration import Configuration
 from webhook.application.diagnosis.documents import Budget, Deployment, EndpointSlice, Node, Pod, Probed, Quota, Service
 from webhook.application.diagnosis.webhooks import WebhookConfiguration
+from webhook.application.limit_ranges import LimitRange
 from webhook.engine.labels import UNLABELLED, NamespaceLabels
 
 T = TypeVar("T")
@@ -139,10 +140,18 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Namespaces:
-    """The namespaces: all labels of those that carry one of ours, and of the few that every diagnosis asks for."""
+    """The namespaces.
+
+    Attributes:
+        count: how many there are.
+        labels: all labels of those that carry one of ours, or one that looks like it, and of the few that every diagnosis
+            asks for.
+        annotations: those annotations that look like labels of ours.
+    """
 
     count: int
     labels: Mapping[str, Mapping[str, str]]
+    annotations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def ours(self) -> dict[str, NamespaceLabels]:
         """Our labels, of those namespaces that carry one."""
@@ -183,6 +192,7 @@ class Facts:
     configuration: Maybe[Configuration | BadConfiguration | None]
     namespaces: Maybe[Namespaces]
     quotas: Maybe[Sequence[Quota]]
+    limit_ranges: Maybe[Sequence[LimitRange]]
     nodes: Maybe[Sequence[Node]]
     rights: Maybe[Mapping[Right, bool]]
     contacts: Sequence[Contact] = ()

@@ -33,6 +33,8 @@ def _wrong_policies(webhooks: list[Ours], configuration: Configuration) -> Itera
                 yield fail(seen, "audit mode refuses nothing, but while no replica answers this does", _REINSTALL)
         elif one.is_guard:
             continue
+        elif one.is_of_updates:
+            yield from _wrong_for_updates(one, seen)
         elif one.kind == MUTATING or one.path not in {VALIDATE, VALIDATE_NAMESPACE}:
             if one.closed:
                 means = "while no replica answers this refuses what the validating webhook alone should judge"
@@ -42,6 +44,16 @@ def _wrong_policies(webhooks: list[Ours], configuration: Configuration) -> Itera
             yield fail(seen, means, _REINSTALL)
         elif one.path == VALIDATE_NAMESPACE:
             yield from _wrong_for_namespaces(one, seen)
+
+
+def _wrong_for_updates(one: Ours, seen: str) -> Iterator[Verdict]:
+    """Closed, and only with matchConditions; without them closed would keep finalizers from being removed."""
+    if not one.closed:
+        means = "while no replica answers a pod with scheduling gates can be moved to GPUs that its namespace's policy denies"
+        yield warn(seen, means, _REINSTALL)
+    elif not one.webhook.match_conditions:
+        means = "while no replica answers no pod can be updated, so that its finalizers stay and it never goes"
+        yield fail(f"{seen}, without matchConditions", means, _REINSTALL)
 
 
 def _wrong_for_namespaces(one: Ours, seen: str) -> Iterator[Verdict]:

@@ -1,10 +1,10 @@
-"""Checks of policies against what there is: the GPUs that nodes offer, and the quotas on them."""
+"""Checks of policies against the GPUs that nodes offer."""
 
 from collections.abc import Iterator, Sequence
 
 from webhook.application.diagnosis.documents import Node
 from webhook.application.diagnosis.facts import Facts, known
-from webhook.application.diagnosis.policies import enforced, policy_of
+from webhook.application.diagnosis.policies import enforced
 from webhook.application.diagnosis.results import Verdict, fail, listed, ok, verdicts, warn
 from webhook.engine.policy import Policy
 from webhook.engine.quantity import whole
@@ -12,7 +12,6 @@ from webhook.engine.resources import PREFIX, GpuResource, classify, resource_nam
 from webhook.engine.spelling import PRODUCT, SHARED_STRATEGIES, Spelling, read_product, spell
 
 _STRATEGY = ".sharing-strategy"
-_QUOTA = "requests."  # the only prefix that quotas of extended resources have
 
 
 def offered(facts: Facts) -> list[Verdict]:
@@ -39,7 +38,7 @@ def _offers(node: Node, policy: Policy, spelling: Spelling) -> bool:
     # A product is written anew with the form's own suffix, and what contradicts the form is left out: see engine/settings.
     extra = {k: v for k, v in policy.node_selector.items() if k != PRODUCT and k not in needed}
     return (
-        _amount(node, spelling.resource) > 0
+        amount(node, spelling.resource) > 0
         and all(need.admits(labels.get(need.key)) for need in spelling.needs)
         and all(labels.get(key) == value for key, value in extra.items())
     )
@@ -53,11 +52,12 @@ def _missing(policy: Policy, namespaces: Sequence[str], spelling: Spelling) -> V
     return warn(
         f'no node offers what policy "{policy.name}" asks for: {asks}',
         f"pods that ask for a GPU in {where} stay Pending, unless an autoscaler adds such nodes",
-        "set the device plugin up on nodes so (sharing, MIG strategy mixed), or name another policy",
+        "set the device plugin up on nodes so (sharing, MIG), or name another policy",
     )
 
 
-def _amount(node: Node, resource: str) -> int:
+def amount(node: Node, resource: str) -> int:
+    """How much of a resource a node has to give."""
     return whole((node.status.allocatable or {}).get(resource)) or 0
 
 
@@ -91,7 +91,7 @@ def _renames(node: Node) -> bool | None:
     By the resources that end in ``.shared``; otherwise by GPU feature discovery's labels: ``sharing-strategy`` of a
     resource that has kept its name, or ``-SHARED`` at the end of the product (internal/lm/resource.go).
     """
-    resources = {name: classify(name) for name in node.status.allocatable or {} if _amount(node, name)}
+    resources = {name: classify(name) for name in node.status.allocatable or {} if amount(node, name)}
     if any(isinstance(found, GpuResource) and found.shared for found in resources.values()):
         return True
     labels = node.metadata.labels or {}
@@ -101,30 +101,3 @@ def _renames(node: Node) -> bool | None:
         {resource_name(None, shared=False)} if product_shared else set()
     )
     return False if any(name.startswith(PREFIX) and name in resources for name in names) else None
-
-
-def quotas(facts: Facts) -> list[Verdict]:
-    """Quotas on GPUs name the resources that pods are charged for: those that they have after gpuwarden."""
-    return verdicts(_uncounted(facts), lambda: "no quota on GPUs is passed by")
-
-
-def _uncounted(facts: Facts) -> Iterator[Verdict]:
-    configuration = facts.usable_configuration()
-    namespaces = known(facts.namespaces)
-    limited: dict[str, set[str]] = {}
-    for quota in known(facts.quotas):
-        keys = {key.removeprefix(_QUOTA) for key in quota.spec.hard or {} if key.startswith(_QUOTA)}
-        limited.setdefault(quota.metadata.namespace, set()).update(
-            key for key in keys if isinstance(classify(key), GpuResource)
-        )
-    for name, resources in sorted(limited.items()):
-        policy = policy_of(configuration, namespaces, name)
-        becomes = {spell(form, configuration.plugin).resource for form in policy.forms}
-        lacking = becomes - resources
-        if resources and lacking:
-            yield warn(
-                f"namespace {name} has a quota on {listed(resources)}, and its policy is {policy.name}: "
-                f"pods have {listed(becomes)}",
-                f"quotas count what a pod has after gpuwarden: nothing limits {listed(lacking)} there",
-                f"add {listed(f'{_QUOTA}{resource}' for resource in lacking)} to the ResourceQuota",
-            )

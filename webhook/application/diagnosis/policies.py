@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from webhook.application.configuration import Configuration
 from webhook.application.diagnosis.facts import BadConfiguration, Facts, Namespaces, known
 from webhook.application.diagnosis.ours import Ours, readable_webhooks
-from webhook.application.diagnosis.results import Verdict, fail, listed, verdicts, warn
+from webhook.application.diagnosis.results import Status, Verdict, fail, listed, verdicts, warn
+from webhook.engine.label_problems import of_namespace
 from webhook.engine.labels import ENFORCE, UNLABELLED, NamespaceLabels
 from webhook.engine.policy import Policy
 
@@ -30,37 +31,44 @@ def _unusable(facts: Facts) -> Iterator[Verdict]:
 
 def _told(found: Configuration) -> str:
     names = listed(found.policies.configured) or "none"
-    renames = str(found.plugin.rename_by_default).lower()
-    return f"mode {found.mode}, renameByDefault {renames}, configured policies: {names}"
+    plugin = f"renameByDefault {str(found.plugin.rename_by_default).lower()}, migStrategy {found.plugin.mig_strategy}"
+    return f"mode {found.mode}, {plugin}, configured policies: {names}"
 
 
 def labels(facts: Facts) -> list[Verdict]:
-    """Every policy label of a namespace can be read."""
+    """Every policy label of a namespace can be read, and none is mistyped."""
     namespaces = known(facts.namespaces)
-    problems = list(_unreadable(facts.usable_configuration(), namespaces))
+    problems = list(_mislabelled(facts.usable_configuration(), namespaces))
     if len(problems) > _SHOWN:
-        more = len(problems) - _SHOWN
-        problems[_SHOWN:] = [
-            fail(f"{more} more labels can't be read", "as above", "gpuwarden audit lists the namespaces of them all")
-        ]
+        left = problems[_SHOWN:]
+        say = fail if any(one.status is Status.FAIL for one in left) else warn
+        seen = f"{len(left)} more labels can't be read or have no effect"
+        problems[_SHOWN:] = [say(seen, "as above", "gpuwarden audit lists the namespaces of them all")]
     return verdicts(
         problems, lambda: f"{len(namespaces.ours())} of {namespaces.count} namespaces carry labels, and all can be read"
     )
 
 
-def _unreadable(found: Configuration, namespaces: Namespaces) -> Iterator[Verdict]:
-    for name, ours in sorted(namespaces.ours().items()):
-        values = {"enforce": ours.enforce, "warn": ours.warn, "audit": ours.audit}
-        for problem in found.policies.select(ours).problems:
-            mode = next(mode for mode in values if problem.path == f"metadata.labels[gpuwarden.io/{mode}]")
-            if values[mode] is None:
-                continue  # the default's, which the configuration's own check reports
-            seen = f"namespace {name}: {problem.path}: {problem.message}"
-            mend = f"kubectl label --overwrite namespace {name} gpuwarden.io/{mode}=POLICY"
-            if mode == "enforce":
-                yield fail(seen, "every pod of it that asks for a GPU is refused", mend)
-            else:
-                yield warn(seen, "the label counts as any: nobody is told anything", mend)
+def _mislabelled(found: Configuration, namespaces: Namespaces) -> Iterator[Verdict]:
+    """What is wrong with the labels of namespaces: those that can't be read first."""
+    problems = [
+        (name, problem)
+        for name, labels in sorted(namespaces.labels.items())
+        for problem in of_namespace(found.policies, labels, namespaces.annotations.get(name))
+    ]
+    for name, problem in sorted(problems, key=lambda one: one[1].ignored):
+        seen = f"namespace {name}: {problem.path}: {problem.message}"
+        key = problem.path.partition("[")[2].removesuffix("]")
+        if problem.ignored:
+            verb = "annotate" if problem.path.startswith("metadata.annotations") else "label"
+            mend = f"kubectl {verb} namespace {name} {key}-, and set the label that is meant"
+            yield warn(seen, "the namespace is judged as if it were not there", mend)
+            continue
+        mend = f"kubectl label --overwrite namespace {name} {key}=POLICY"
+        if key == ENFORCE:
+            yield fail(seen, "every pod of it that asks for a GPU is refused", mend)
+        else:
+            yield warn(seen, "the label counts as any: nobody is told anything", mend)
 
 
 def effects(facts: Facts) -> list[Verdict]:

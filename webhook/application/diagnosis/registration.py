@@ -30,7 +30,7 @@ _TOLD: dict[str, tuple[dict[str, tuple[str, ...]], str]] = {
         "kubectl apply of a workload does not say that its pods will be refused",
     ),
     VALIDATE_NAMESPACE: (
-        {"": ("namespaces",)},
+        {"": ("namespaces", "namespaces/status", "namespaces/finalize")},
         "a mistyped label is not refused when it is written, and nobody is told what a label will do to what runs",
     ),
 }
@@ -59,7 +59,8 @@ def _absent(facts: Facts) -> Iterator[Verdict]:
     webhooks = our_webhooks(facts)
     for path, kind in _EXPECTED.items():
         there = next(one for this, one in configurations(facts) if this == kind) is not None
-        if there and not any(one.path == path and one.kind == kind and not one.is_guard for one in webhooks):
+        whole = (one for one in webhooks if not one.is_guard and not one.is_of_updates)
+        if there and not any(one.path == path and one.kind == kind for one in whole):
             yield fail(f"no webhook of {kind} {facts.name} calls {path}", "gpuwarden is not asked there", _REINSTALL)
     there = next(one for this, one in configurations(facts) if this == VALIDATING) is not None
     for path, (_, means) in _TOLD.items():
@@ -80,9 +81,11 @@ def rules(facts: Facts) -> list[Verdict]:
 
 
 def _wrong_rules(facts: Facts) -> Iterator[Verdict]:
-    for one in our_webhooks(facts):
+    webhooks = our_webhooks(facts)
+    yield from _updates_not_judged(webhooks)
+    for one in webhooks:
         webhook = one.webhook
-        if one.path in _EXPECTED and not webhook.covers("CREATE", "pods"):
+        if one.path in _EXPECTED and not one.is_of_updates and not webhook.covers("CREATE", "pods"):
             yield fail(f"the rules of {one} do not cover CREATE of pods (v1)", "new pods are not judged", _REINSTALL)
         if one.path in _TOLD and (lacking := _not_covered(one)):
             yield warn(f"the rules of {one} do not cover {', '.join(lacking)}", _TOLD[one.path][1], _REINSTALL)
@@ -100,13 +103,25 @@ def _wrong_rules(facts: Facts) -> Iterator[Verdict]:
             )
 
 
+def _updates_not_judged(webhooks: list[Ours]) -> Iterator[Verdict]:
+    """Where the API server filters what it sends, updates of pods are sent too, as far as they may change a decision."""
+    validating = [one.webhook for one in webhooks if one.path == VALIDATE]
+    filtered = any(webhook.match_conditions for webhook in validating)
+    if filtered and not any(webhook.covers("UPDATE", "pods") for webhook in validating):
+        yield warn(
+            "no webhook is sent updates of pods",
+            "a pod with scheduling gates can be moved to other GPUs after it was judged, and an annotation can add devices",
+            _REINSTALL,
+        )
+
+
 def _not_covered(one: Ours) -> list[str]:
     """What a webhook that only tells should be sent, and is not: making it, or changing it."""
     return [
         f"{operation} of {resource}"
         for group, resources in _TOLD[one.path][0].items()
         for resource in resources
-        for operation in ("CREATE", "UPDATE")
+        for operation in (("UPDATE",) if "/" in resource else ("CREATE", "UPDATE"))
         if not one.webhook.covers(operation, resource, group)
     ]
 

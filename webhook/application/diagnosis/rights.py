@@ -7,7 +7,7 @@ from webhook.application.diagnosis.results import Verdict, fail, ok, warn
 _REGISTRATION = "admissionregistration.k8s.io"
 # What a change of a namespace's label makes it look at, by API group (webhook/adapters/kubernetes/preview.py).
 _PREVIEWED = {
-    "": ("pods", "replicationcontrollers"),
+    "": ("limitranges", "pods", "replicationcontrollers"),
     "apps": ("deployments", "statefulsets", "daemonsets", "replicasets"),
     "batch": ("jobs", "cronjobs"),
 }

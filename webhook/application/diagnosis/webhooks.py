@@ -51,7 +51,7 @@ class Rule(msgspec.Struct, rename="camel"):
 
     def covers(self, operation: str, resource: str, group: str = "") -> bool:
         """Whether an operation on a resource of a group, version 1, is sent."""
-        scope = "Cluster" if resource == "namespaces" else "Namespaced"
+        scope = "Cluster" if resource.partition("/")[0] == "namespaces" else "Namespaced"
         return (
             _names(self.api_groups, group)
             and _names(self.api_versions, "v1")
@@ -66,8 +66,11 @@ def _names(listed: list[str] | None, wanted: str) -> bool:
 
 
 def _matches(pattern: str, resource: str) -> bool:
-    """Whether a rule's resource (``pods``, ``pods/*``, ``*/status``, ``*``) means this one (without a subresource)."""
-    return pattern in {resource, "*", "*/*"}
+    """Whether a rule's resource (``pods``, ``pods/*``, ``*/status``, ``*``) means this one, which may be a subresource."""
+    name, _, sub_resource = resource.partition("/")
+    if not sub_resource:
+        return pattern in {name, "*", "*/*"}
+    return pattern in {resource, f"{name}/*", f"*/{sub_resource}", "*/*"}
 
 
 class MatchCondition(msgspec.Struct):

@@ -1,4 +1,4 @@
-"""The rule of the final pod: whatever the policy rewrites must have been rewritten by then."""
+"""The rule of the final pod: whatever the policy rewrites must have been rewritten by then, and no update may ask for more."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,32 @@ _SHOWN = 3
 
 def not_rewritten(edits: Sequence[Edit], policy: Policy) -> Finding | None:
     """Edits still outstanding on the final pod: the mutating webhook was skipped, or another one undid its work."""
-    missing = [str(edit) for edit in edits if not isinstance(edit, Annotate)]
-    if not missing:
+    if not (missing := _missing(edits)):
         return None
-    more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
     return deny(
         Rule.NOT_REWRITTEN,
         "spec",
-        f'pod: not rewritten as namespace policy "{policy.name}" asks ({"; ".join(missing[:_SHOWN])}{more})',
+        f'pod: not rewritten as namespace policy "{policy.name}" asks ({missing})',
         "gpuwarden's mutating webhook did not answer or another webhook undid its change; create the pod again, "
         "and if that fails tell the cluster's operators",
     )
+
+
+def stated_anew(edits: Sequence[Edit], policy: Policy) -> Finding | None:
+    """Edits that an update of a pod calls for: its nodeSelector or node affinity states another form than its resources."""
+    if not (missing := _missing(edits)):
+        return None
+    return deny(
+        Rule.NOT_REWRITTEN,
+        "spec",
+        f'pod: this update would have to be rewritten under namespace policy "{policy.name}" ({missing})',
+        "the resources of a pod can't change once it is created; leave its nodeSelector and node affinity as they are, or "
+        "delete the pod and create it with them",
+    )
+
+
+def _missing(edits: Sequence[Edit]) -> str:
+    """The first of the edits in words, but for those that only inform."""
+    missing = [str(edit) for edit in edits if not isinstance(edit, Annotate)]
+    more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+    return "; ".join(missing[:_SHOWN]) + more

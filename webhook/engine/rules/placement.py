@@ -2,10 +2,11 @@
 
 from webhook.engine.findings import Finding, Rule, deny, warn
 from webhook.engine.forms import Form, Platform
+from webhook.engine.needs import Need
 from webhook.engine.nodes import ABSENT, NodeConstraints
 from webhook.engine.policy import Policy
 from webhook.engine.requests import Ask
-from webhook.engine.spelling import GKE_CLIENTS, GKE_SHARING, Need
+from webhook.engine.spelling import GKE_CLIENTS, GKE_SHARING, DevicePlugin
 
 
 def selector_conflict(ask: Ask, form: Form, need: Need, nodes: NodeConstraints) -> Finding:
@@ -32,17 +33,19 @@ def forms_apart(ask: Ask, form: Form, other_ask: Ask, other: Form, policy: Polic
     )
 
 
-def apart(one: Form, other: Form) -> bool:
+def apart(one: Form, other: Form, plugin: DevicePlugin) -> bool:
     """Whether no one node hands out both forms.
 
-    On GKE the node selectors, which are the whole pod's, name the form. The device plugin shares all devices of a resource
-    on a node alike, or none of them.
+    On GKE the node selectors, which are the whole pod's, name the form. The NVIDIA device plugin shares all devices of a
+    resource on a node alike, or none of them; under MIG strategy *single* all GPUs of a node are cut alike, or none.
     """
     if one.platform is not other.platform:
         return True
     if one.platform is Platform.GKE:
         return one != other
-    return one.partition == other.partition and one.meet(other) is None
+    if one.partition != other.partition:
+        return plugin.single
+    return one.meet(other) is None
 
 
 def gke_selectors_incomplete(nodes: NodeConstraints, added: frozenset[str]) -> Finding | None:

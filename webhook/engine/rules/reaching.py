@@ -3,10 +3,11 @@
 Requests are counted as ``requests.read`` does: shared and MIG resources are requests like any other.
 """
 
+import re
 from collections.abc import Iterator
 
 from webhook.engine.findings import Finding, Rule, Severity
-from webhook.engine.hostpaths import DEVICE_MOUNTS, cleaned, leads_to
+from webhook.engine.hostpaths import DEVICE_MOUNTS, cleaned, leading_words, leads_to
 from webhook.engine.pods import Container, Place, Volume
 from webhook.engine.policy import Policy
 from webhook.engine.quantity import shown
@@ -15,8 +16,17 @@ from webhook.engine.requests import Ask
 VISIBLE_DEVICES = "NVIDIA_VISIBLE_DEVICES"
 CUDA_VERSION = "CUDA_VERSION"
 CUDA_REQUIREMENT = "NVIDIA_REQUIRE_CUDA"
-CDI_PREFIX = "cdi.k8s.io/"
-NVIDIA_VENDOR = "nvidia.com/"
+DEVICE_ANNOTATIONS = ("cdi.k8s.io", "nri.io", "noderesource.dev", "devices.crio.io", "io.kubernetes.cri-o.Devices")
+"""The domains of annotations by which a pod names devices to a container runtime, each with the domains below it.
+
+CDI's own (container-device-interface pkg/cdi/annotations.go), under which NVIDIA's NRI plugin has ``nvidia.cdi.k8s.io``
+(nvidia-container-toolkit cmd/nvidia-ctk-installer/container/runtime/nri/plugin.go); those of the injectors among NRI's plugins
+(containerd/nri plugins/device-injector); and CRI-O's, new and old (cri-o pkg/annotations).
+"""
+_BELOW_THEM = tuple(f".{domain}" for domain in DEVICE_ANNOTATIONS)
+# A device of a CDI vendor that is nvidia.com or below it: nvidia.com/gpu=all, management.nvidia.com/gpu=all,
+# runtime.nvidia.com/gpu=0, k8s.device-plugin.nvidia.com/gpu=…, k8s.gpu.nvidia.com/claim=….
+_NVIDIA_DEVICE = re.compile(r"(?<![\w-])nvidia\.com/", re.IGNORECASE)
 # What the toolkit takes for "no device" (nvidia-container-toolkit internal/config/image/devices.go NewVisibleDevices).
 _NOTHING = ("", "void", "none")
 _ASK = "request nvidia.com/gpu"
@@ -99,10 +109,16 @@ def privileged_container(place: Place, container: Container, severity: Severity)
     )
 
 
+def names_devices(key: str) -> bool:
+    """Whether an annotation names devices to a container runtime: ``cdi.k8s.io/x``, ``nvidia.cdi.k8s.io/container.x``."""
+    domain = key.partition("/")[0]
+    return domain in DEVICE_ANNOTATIONS or domain.endswith(_BELOW_THEM)
+
+
 def cdi_annotation(annotations: dict[str, str], severity: Severity) -> Iterator[Finding]:
-    """Annotations by which a runtime injects CDI devices; the vendor is nvidia.com, or a domain below it."""
+    """Annotations by which a runtime gives a container devices of NVIDIA's, by their CDI names or by their paths."""
     for key, value in annotations.items():
-        if key.startswith(CDI_PREFIX) and NVIDIA_VENDOR in value:
+        if names_devices(key) and (_NVIDIA_DEVICE.search(value) or any(leading_words(value))):
             yield Finding(
                 Rule.CDI_ANNOTATION,
                 severity,
@@ -141,7 +157,7 @@ def gpu_host_path(index: int, volume: Volume, severity: Severity) -> Finding | N
         Rule.GPU_HOST_PATH,
         severity,
         f"spec.volumes[{index}].hostPath.path",
-        f"pod: hostPath {shown(path)} leads to {exposed} of the node",
+        f"pod: hostPath {shown(path)} leads to {exposed}",
         "mount less of it, or use an exempt namespace",
     )
 

@@ -1,0 +1,186 @@
+"""LimitRanges and quota keys: which deny the pods of a policy, which add GPUs that nobody asked for, and which count nothing."""
+
+from typing import Any
+
+import pytest
+
+from tests.application.diagnosis.world import (
+    GPU,
+    SHARED,
+    Json,
+    a_limit_range,
+    a_quota,
+    complete,
+    configured,
+    healthy,
+    namespaces,
+    results,
+    the_result,
+)
+from webhook.application.diagnosis.facts import Unread
+from webhook.application.diagnosis.results import Result, Status
+from webhook.application.limit_ranges import LimitRange
+
+MIG = "nvidia.com/mig-1g.5gb"
+TOO = "sidecars and init containers too"
+
+
+def container(**fields: Json) -> Json:
+    return {"type": "Container", **fields}
+
+
+def pod(**fields: Json) -> Json:
+    return {"type": "Pod", **fields}
+
+
+def found(policy: str, *ranges: LimitRange, **changes: Any) -> list[Result]:
+    facts = healthy(namespaces=namespaces(team_a=policy), limit_ranges=ranges, **changes)
+    return results(facts, "limitranges")
+
+
+@pytest.mark.parametrize(
+    ("policy", "items"),
+    [
+        ("shared", []),
+        ("shared", [container(max={"cpu": "4"}, default={"memory": "1Gi"}), pod(max={"cpu": "8"})]),
+        ("shared", [{"type": "PersistentVolumeClaim", "max": {"storage": "1Gi"}}]),
+        ("any", [container(max={GPU: "4"}), pod(max={GPU: "4"})]),
+        ("exclusive", [container(max={GPU: "4"}), pod(max={GPU: "4"})]),
+        ("exclusive", [container(default={GPU: "4"})]),
+        ("gke-mps-4", [container(max={GPU: "1"})]),
+        ("shared", [container(max={SHARED: "1"}), pod(max={SHARED: "1"})]),
+        ("shared", [container(max={GPU: "4"}, default={GPU: "0"})]),
+        ("shared", [container(max={GPU: "0"})]),
+        ("shared", [container(max={GPU: "4"}, default={GPU: "0"}), pod(max={GPU: "8"}, min={GPU: "0"})]),
+        ("none", [container(max={GPU: "0"}), pod(max={GPU: "0"})]),
+    ],
+)
+def test_these_are_in_nobodys_way(policy: str, items: list[Json]) -> None:
+    (result,) = found(policy, a_limit_range("team-a", *items))
+    assert result.status is Status.OK, result
+
+
+@pytest.mark.parametrize(
+    ("policy", "item", "means"),
+    [
+        (
+            "shared",
+            container(max={GPU: "4"}),
+            f'pods with {SHARED} are denied: "maximum {GPU} usage per Container is 4.  No limit is specified"',
+        ),
+        (
+            "mig-1g.5gb",
+            pod(max={GPU: "4"}),
+            f'pods with {MIG} are denied: "maximum {GPU} usage per Pod is 4.  No limit is specified"',
+        ),
+        (
+            "shared",
+            pod(min={GPU: "1"}),
+            f'pods with {SHARED} are denied: "minimum {GPU} usage per Pod is 1.  No request is specified"',
+        ),
+        (
+            "shared",
+            container(min={GPU: "1"}, defaultRequest={GPU: "1"}),
+            f'pods with {SHARED} are denied: "minimum {GPU} usage per Container is 1.  No request is specified"',
+        ),
+        ("shared", container(default={GPU: "1"}), f"a container without a GPU request gets {GPU}: 1, {TOO}"),
+        (
+            "shared",
+            container(default={GPU: "2"}),
+            f"a container without a GPU request gets {GPU}: 2, {TOO}, and is denied (shared-request-above-one)",
+        ),
+        (
+            "shared",
+            container(max={SHARED: "2"}),
+            f"a container without a GPU request gets {SHARED}: 2, {TOO}, and is denied (shared-request-above-one)",
+        ),
+        (
+            "shared",
+            container(default={MIG: "1"}),
+            f"a container without a GPU request gets {MIG}: 1, {TOO}, and is denied (form-not-permitted)",
+        ),
+        (
+            "none",
+            container(max={GPU: "4"}),
+            f"a container without a GPU request gets {GPU}: 4, {TOO}, and is denied (gpu-not-permitted)",
+        ),
+        (
+            "exclusive",
+            container(defaultRequest={GPU: "1"}),
+            f"a container that does not name {GPU} gets it in requests alone, and Kubernetes denies its pod",
+        ),
+    ],
+)
+def test_what_is_in_the_way_is_told_with_what_becomes_of_pods(policy: str, item: Json, means: str) -> None:
+    (result,) = found(policy, a_limit_range("team-a", item, name="gpus"))
+    assert (result.status, result.means) == (Status.WARN, means)
+    assert result.seen.startswith(f"namespace team-a: LimitRange gpus (type {item['type']}) sets ")
+    assert complete([result])
+
+
+def test_the_fields_the_names_and_a_way_out_are_told() -> None:
+    stored = container(max={GPU: "4"}, default={GPU: "4"}, defaultRequest={GPU: "4"})
+    (result,) = found("shared", a_limit_range("team-a", stored))
+    assert f"sets max, default, defaultRequest for {GPU}, and pods of policy shared have {SHARED}" in result.seen
+    assert result.mend == (
+        f"remove {GPU} from it and limit GPUs by a ResourceQuota on requests.{SHARED}, "
+        f'or set its Container default for {GPU} to "0"'
+    )
+
+
+def test_a_default_of_nothing_is_no_way_out_of_a_minimum() -> None:
+    (result,) = found("shared", a_limit_range("team-a", pod(min={GPU: "1"})))
+    assert "default" not in result.mend
+    (result,) = found("none", a_limit_range("team-a", container(default={GPU: "1"})))
+    assert f"ResourceQuota on requests.{GPU}, or" in result.mend
+
+
+def test_a_default_of_nothing_in_one_limit_range_serves_the_others_but_for_a_minimum() -> None:
+    zero = a_limit_range("team-a", container(default={GPU: "0"}), name="zero")
+    assert found("shared", zero, a_limit_range("team-a", pod(max={GPU: "4"})))[0].status is Status.OK
+    (result,) = found("shared", zero, a_limit_range("team-a", pod(min={GPU: "1"})))
+    assert "minimum" in result.means
+
+
+def test_namespaces_are_judged_apart_and_exempt_ones_not_at_all() -> None:
+    ranges = [a_limit_range(name, container(max={GPU: "4"})) for name in ("team-b", "team-a", "plain", "gpu-operator")]
+    facts = healthy(
+        namespaces=namespaces(team_a="shared", team_b="exclusive", gpu_operator="shared"), limit_ranges=ranges
+    )
+    assert [result.seen.partition(":")[0] for result in results(facts, "limitranges")] == ["namespace team-a"]
+
+
+def test_without_renaming_a_limit_range_counts_what_it_did() -> None:
+    ranges = a_limit_range("team-a", container(max={GPU: "1"}))
+    assert found("shared", ranges, configuration=configured(plugin=False))[0].status is Status.OK
+
+
+def test_limit_ranges_that_cannot_be_read_are_unknown() -> None:
+    (result,) = results(healthy(limit_ranges=Unread("list limitranges", "no", forbidden=True)), "limitranges")
+    assert (result.status, result.mend) == (Status.UNKNOWN, "the right that it takes: list limitranges")
+
+
+@pytest.mark.parametrize(
+    ("hard", "instead"),
+    [
+        ({GPU: "4"}, f"requests.{GPU}"),
+        ({f"limits.{GPU}": "4"}, f"requests.{GPU}"),
+        ({MIG: "4", f"limits.{MIG}": "4", SHARED: "1"}, f"requests.{SHARED}, requests.{MIG}"),
+    ],
+)
+@pytest.mark.parametrize("policy", ["any", "exclusive"])
+def test_a_quota_key_that_counts_nothing_is_told_in_every_namespace(
+    policy: str, hard: dict[str, str], instead: str
+) -> None:
+    facts = healthy(namespaces=namespaces(team_a=policy), quotas=[a_quota("team-a", **hard)])
+    result = the_result(facts, "quotas")
+    assert (result.status, result.mend) == (Status.WARN, f"write {instead}")
+    assert result.seen == f"ResourceQuota q in namespace team-a sets {', '.join(sorted(hard))}"
+
+
+@pytest.mark.parametrize(
+    "hard", [{"limits.cpu": "4", "cpu": "4"}, {f"requests.{GPU}": "4"}, {"count/pods": "4"}, {"nvidia.com/nic": "1"}]
+)
+def test_keys_that_count_or_name_no_gpu_are_not(hard: dict[str, str]) -> None:
+    facts = healthy(namespaces=namespaces(team_a="exclusive"), quotas=[a_quota("team-a", **hard)])
+    assert the_result(facts, "quotas").status is Status.OK

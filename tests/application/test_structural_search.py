@@ -1,0 +1,147 @@
+"""The structural search: pods and GPU requests are found in objects of any kind, and nothing is taken for them that is none."""
+
+import time
+from typing import Any
+
+import pytest
+
+from webhook.application.structural_search import search
+
+GPUS = {"limits": {"nvidia.com/gpu": 1}}
+IMAGE = {"name": "main", "image": "registry.example/main:1"}
+CONTAINERS = {"containers": [IMAGE]}
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        pytest.param({}, id="nothing"),
+        pytest.param({"spec": None, "data": 3, "items": [[], [None]]}, id="values of every sort"),
+        pytest.param({"spec": {"ports": [{"name": "http", "port": 80}]}}, id="a list without images"),
+        pytest.param({"spec": {"relatedImages": [IMAGE]}}, id="images that no pod is made of"),
+        pytest.param({"spec": {"containers": [{"name": "main"}, "main", None]}}, id="names of containers"),
+        pytest.param({"spec": {"containers": {"main": IMAGE}}}, id="containers that are no list"),
+        pytest.param({"spec": {"container": "main"}}, id="a container's name"),
+        pytest.param({"spec": {"resources": {"requests": {"storage": "1Gi"}}}}, id="a volume claim"),
+        pytest.param({"spec": {"resources": {"limits": {"cpu": 1, "amd.com/gpu": 1}}}}, id="no GPU of NVIDIA's"),
+        pytest.param({"spec": {"resources": {"limits": {"nvidia.com/gpu": 0}}}}, id="none"),
+        pytest.param({"spec": {"resources": {"limits": {"nvidia.com/gpu": ""}}}}, id="an empty quantity"),
+        pytest.param({"spec": {"resources": {"limits": {"nvidia.com/gpu": None}}}}, id="null"),
+        pytest.param({"spec": {"resources": {"limits": {"nvidia.com/gpu": {"a": 1}}}}}, id="no quantity"),
+        pytest.param({"spec": {"limits": {"nvidia.com/gpu": 8}}}, id="what a Karpenter NodePool may grow to"),
+        pytest.param({"spec": {"limits": {"resources": {"nvidia.com/gpu": 8}}}}, id="likewise a Provisioner"),
+        pytest.param({"spec": {"hard": {"requests.nvidia.com/gpu": 8}}}, id="a quota"),
+        pytest.param({"spec": {"resources": [{"name": "nvidia.com/gpu", "nominalQuota": 8}]}}, id="a ClusterQueue's"),
+        pytest.param({"spec": {"tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}]}}, id="a toleration"),
+        pytest.param({"spec": {"nodeLabels": {"nvidia.com/gpu": "true"}}}, id="a label of nodes"),
+        pytest.param({"spec": {"gpu": {"name": "nvidia.com/gpu"}}}, id="a GPU without a quantity"),
+        pytest.param({"spec": {"gpu": {"name": 3, "quantity": 1}}}, id="a quantity of no GPU"),
+        pytest.param({"spec": {"note": "nvidia.com/gpu: 1"}}, id="text that is no part of a manifest"),
+        pytest.param({"spec": {"patch": "key: nvidia.com/gpu"}}, id="a toleration in text"),
+        pytest.param({"spec": {"patch": "amd.com/gpu: 1\nnvidia.com/mofed: 1"}}, id="no GPU of NVIDIA's in text"),
+        pytest.param({"spec": {"sparkConf": {"spark.executor.resource.gpu.amount": "0"}}}, id="Spark without GPUs"),
+        pytest.param({"status": {"spec": CONTAINERS}}, id="what the cluster has made"),
+        pytest.param({"metadata": {"annotations": CONTAINERS}}, id="an annotation"),
+        pytest.param({"spec": {"template": {"metadata": {"managedFields": [CONTAINERS]}}}}, id="who wrote which field"),
+    ],
+)
+def test_nothing_is_found_where_no_pod_is_described(manifest: dict[str, Any]) -> None:
+    found = search(manifest)
+    assert not found
+    assert (found.resources, found.requests, found.templates, found.complete) == ((), (), (), True)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "path"),
+    [
+        ({"spec": {"template": {"spec": CONTAINERS}}}, "spec.template.spec.containers"),
+        ({"spec": {"workers": [{}, {"template": {"spec": CONTAINERS}}]}}, "spec.workers[1].template.spec.containers"),
+        ({"spec": {"replicaSpecs": {"a.b": CONTAINERS}}}, "spec.replicaSpecs[a.b].containers"),
+        ({"spec": {"containers": [{"image": "x"}]}}, "spec.containers"),  # Knative: the name may be left out
+        ({"spec": {"templates": [{"container": IMAGE}]}}, "spec.templates[0].container"),
+        ({"spec": {"templates": [{"script": {"image": "x", "source": "y"}}]}}, "spec.templates[0].script"),
+        ({"spec": {"steps": [IMAGE]}}, "spec.steps"),
+        ({"template": CONTAINERS}, "template.containers"),
+    ],
+)
+def test_containers_are_found_wherever_they_are(manifest: dict[str, Any], path: str) -> None:
+    found = search(manifest)
+    assert found
+    assert (found.templates, found.requests, found.counts) == ((path,), (), (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("manifest", "resource", "path"),
+    [
+        ({"spec": {"containers": [{"resources": GPUS}]}}, "nvidia.com/gpu", "spec.containers[0].resources.limits"),
+        (
+            {"spec": {"model": {"resources": {"requests": {"nvidia.com/mig-1g.5gb": "1"}}}}},
+            "nvidia.com/mig-1g.5gb",
+            "spec.model.resources.requests",
+        ),
+        (
+            {"spec": {"resources": {"limits": {"nvidia.com/gpu": 2}, "requests": {"nvidia.com/gpu": 2}}}},
+            "nvidia.com/gpu",
+            "spec.resources.limits",
+        ),
+        ({"spec": {"steps": [{"computeResources": GPUS}]}}, "nvidia.com/gpu", "spec.steps[0].computeResources.limits"),
+        (
+            {"spec": {"resources": {"limits": {"nvidia.com/gpu": "{{inputs.parameters.gpus}}"}}}},
+            "nvidia.com/gpu",
+            "spec.resources.limits",
+        ),
+        ({"spec": {"resources": {"limits": {"nvidia.com/GPU": 1}}}}, "nvidia.com/GPU", "spec.resources.limits"),
+        (
+            {"spec": {"services": {"a": {"resources": {"limits": {"gpu": "1"}}}}}},
+            "gpu",
+            "spec.services.a.resources.limits",
+        ),
+        ({"spec": {"resources": {"cpu": 1, "gpu": "1"}}}, "gpu", "spec.resources"),
+        (
+            {"spec": {"executor": {"gpu": {"name": "nvidia.com/gpu", "quantity": 1}}}},
+            "nvidia.com/gpu",
+            "spec.executor.gpu",
+        ),
+        (
+            {"spec": {"sparkConf": {"spark.executor.resource.gpu.amount": "1"}}},
+            "gpu",
+            "spec.sparkConf[spark.executor.resource.gpu.amount]",
+        ),
+        ({"spec": {"podSpecPatch": '{"limits": {"nvidia.com/gpu": 1}}'}}, "nvidia.com/gpu", "spec.podSpecPatch"),
+        ({"patches": [{"patch": "limits:\n  nvidia.com/gpu: 1"}]}, "nvidia.com/gpu", "patches[0].patch"),
+    ],
+)
+def test_a_gpu_request_is_found_in_and_outside_of_containers(
+    manifest: dict[str, Any], resource: str, path: str
+) -> None:
+    found = search(manifest)
+    assert found
+    assert (found.resources, found.requests, found.counts) == ((resource,), (path,), (1, 0))
+
+
+def test_each_place_is_found_in_the_order_in_which_it_is_written() -> None:
+    found = search({"spec": {"b": {"resources": GPUS}, "a": [{"resources": {"gpu": 1}}, {"resources": GPUS}]}})
+    assert found.requests == ("spec.b.resources.limits", "spec.a[0].resources", "spec.a[1].resources.limits")
+    assert found.resources == ("nvidia.com/gpu", "gpu")
+
+
+def test_of_very_many_places_the_first_are_kept_and_all_are_counted() -> None:
+    found = search({"spec": [{"resources": GPUS}] * 300})
+    assert (len(found.requests), found.counts) == (10, (300, 0))
+
+
+def test_an_object_without_end_is_not_searched_to_its_end_and_that_is_said() -> None:
+    assert search({"spec": list(range(50))}, most=51).complete
+    found = search({"spec": list(range(50))}, most=50)
+    assert (found.complete, bool(found)) == (False, True)
+
+
+def test_a_deep_object_takes_no_longer_than_a_flat_one_and_no_stack() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(100_000):
+        deep = {"resources": deep, "gpu": 1, "x" * 100: 1}
+    began = time.process_time()
+    found = search({"spec": deep})
+    assert time.process_time() - began < 10
+    assert found.requests
+    assert all(len(path) < 400 for path in found.requests)

@@ -1,0 +1,102 @@
+"""Objects of kinds that are not judged: their names, and what is said of them."""
+
+from typing import Any
+
+import pytest
+
+from webhook.application.unjudged import unjudged
+from webhook.application.workloads import identity, qualified
+
+TEMPLATE = {
+    "template": {"spec": {"containers": [{"name": "a", "image": "b", "resources": {"limits": {"nvidia.com/gpu": 1}}}]}}
+}
+
+
+def an_object(api_version: Any, kind: str, spec: Any = None) -> dict[str, Any]:
+    return {"apiVersion": api_version, "kind": kind, "spec": TEMPLATE if spec is None else spec}
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind"),
+    [
+        ("kyverno.io/v1", "ClusterPolicy"),
+        ("templates.gatekeeper.sh/v1", "ConstraintTemplate"),
+        ("policies.kubewarden.io/v1", "ClusterAdmissionPolicy"),
+        ("apps/v1", "ControllerRevision"),
+        ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+        ("v1", "ConfigMap"),
+    ],
+)
+def test_what_only_quotes_a_pod_makes_none(api_version: str, kind: str) -> None:
+    assert not unjudged(an_object(api_version, kind)).traces
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "name"),
+    [
+        ("ray.io/v1", "RayCluster", "RayCluster.ray.io"),
+        ("batch.volcano.sh/v1alpha1", "Job", "Job.batch.volcano.sh"),
+        ("serving.knative.dev/v1", "Service", "Service.serving.knative.dev"),
+        ("apps.kruise.io/v1beta1", "StatefulSet", "StatefulSet.apps.kruise.io"),
+        ("v1", "Deployment", "Deployment (v1)"),
+        ("apps", "Deployment", "Deployment (apps)"),
+        ("v1", "Widget", "Widget"),
+        (None, "Widget", "Widget"),
+        (3, "Widget", "Widget"),
+    ],
+)
+def test_a_kind_is_named_with_its_group(api_version: Any, kind: str, name: str) -> None:
+    found = unjudged(an_object(api_version, kind))
+    assert found.traces
+    assert found.message == (
+        f"{name}: requests nvidia.com/gpu at spec.template.spec.containers[0].resources.limits; gpuwarden judges the pods that "
+        "are made from it, not objects of this kind; check its pods, or run gpuwarden audit where they run"
+    )
+
+
+def test_the_message_names_the_first_places_and_counts_the_others() -> None:
+    containers = [{"resources": {"limits": {f"nvidia.com/mig-{n}g.5gb": 1}}} for n in (1, 2, 3)]
+    message = unjudged(an_object("ray.io/v1", "RayJob", {"containers": containers})).message
+    assert "requests nvidia.com/mig-1g.5gb, nvidia.com/mig-2g.5gb and nvidia.com/mig-3g.5gb at " in message
+    assert "spec.containers[0].resources.limits, spec.containers[1].resources.limits and 1 more place;" in message
+    four = unjudged(an_object("ray.io/v1", "RayJob", {"containers": [*containers, containers[0]]})).message
+    assert "and 2 more places;" in four
+
+
+def test_containers_without_a_request_are_told_as_such() -> None:
+    message = unjudged(an_object("argoproj.io/v1alpha1", "Rollout", {"containers": [{"image": "b"}]})).message
+    assert message.startswith(
+        "Rollout.argoproj.io: has containers at spec.containers, and no GPU request was found in it;"
+    )
+
+
+def test_where_nothing_was_found_nothing_more_is_said() -> None:
+    found = unjudged(an_object("kubeai.org/v1", "Model", {"resourceProfile": "nvidia-gpu-l4:1"}))
+    assert (bool(found.traces), found.built_in) == (False, False)
+    assert found.message == "Model.kubeai.org: neither a pod template nor a GPU request was found in it"
+
+
+def test_an_object_that_is_too_large_to_search_is_not_taken_for_one_without_pods() -> None:
+    found = unjudged(an_object("x.example/v1", "Huge", [None] * 200_001))
+    assert found.traces
+    assert "is too large to be searched for pods;" in found.message
+
+
+@pytest.mark.parametrize(
+    ("api_version", "is_built_in"),
+    [
+        ("v1", True),
+        ("apps/v1", True),
+        ("rbac.authorization.k8s.io/v1", True),
+        ("jobset.x-k8s.io/v1alpha2", False),
+        ("ray.io/v1", False),
+    ],
+)
+def test_kinds_of_kubernetes_own_are_known_by_their_group(api_version: str, *, is_built_in: bool) -> None:
+    assert unjudged(an_object(api_version, "Widget", {})).built_in is is_built_in
+
+
+def test_kinds_of_one_name_are_told_apart_whatever_their_version() -> None:
+    assert identity("batch/v1", "Job") == identity("batch/v1beta1", "Job") == "Job"
+    assert identity("batch.volcano.sh/v1alpha1", "Job") == "Job.batch.volcano.sh"
+    assert qualified("apps/v1", "Deployment") == "Deployment.apps"

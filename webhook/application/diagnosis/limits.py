@@ -1,0 +1,74 @@
+"""Checks of what limits GPUs by name: ResourceQuotas and LimitRanges, against the names that pods have after gpuwarden."""
+
+from collections.abc import Iterable, Iterator
+
+from webhook.application import limit_ranges as ranges
+from webhook.application.diagnosis.documents import Quota
+from webhook.application.diagnosis.facts import Facts, known
+from webhook.application.diagnosis.policies import policy_of
+from webhook.application.diagnosis.results import Verdict, listed, verdicts, warn
+from webhook.engine.resources import GpuResource, classify
+from webhook.engine.spelling import spell
+
+_QUOTA = "requests."  # the only prefix that quotas of extended resources have
+_LIMITS = "limits."
+
+
+def quotas(facts: Facts) -> list[Verdict]:
+    """Quotas on GPUs name the resources that pods are charged for: those that they have after gpuwarden."""
+    found = known(facts.quotas)
+    return verdicts((*_counting_nothing(found), *_uncounted(facts, found)), lambda: "no quota on GPUs is passed by")
+
+
+def _counting_nothing(quotas: Iterable[Quota]) -> Iterator[Verdict]:
+    """Keys that the API server stores and no evaluator counts (pkg/quota/v1/evaluator/core/pods.go: ``requests.`` alone)."""
+    for quota in quotas:
+        keys = [key for key in quota.spec.hard or {} if _is_gpu(key.removeprefix(_LIMITS))]
+        if keys:
+            instead = listed({f"{_QUOTA}{key.removeprefix(_LIMITS)}" for key in keys})
+            yield warn(
+                f"ResourceQuota {quota.metadata.name} in namespace {quota.metadata.namespace} sets {listed(keys)}",
+                "Kubernetes counts nothing under such a key: it limits no pod",
+                f"write {instead}",
+            )
+
+
+def _uncounted(facts: Facts, quotas: Iterable[Quota]) -> Iterator[Verdict]:
+    configuration = facts.usable_configuration()
+    namespaces = known(facts.namespaces)
+    limited: dict[str, set[str]] = {}
+    for quota in quotas:
+        keys = {key.removeprefix(_QUOTA) for key in quota.spec.hard or {} if key.startswith(_QUOTA)}
+        limited.setdefault(quota.metadata.namespace, set()).update(filter(_is_gpu, keys))
+    for name, resources in sorted(limited.items()):
+        policy = policy_of(configuration, namespaces, name)
+        becomes = {spell(form, configuration.plugin).resource for form in policy.forms}
+        lacking = becomes - resources
+        if resources and lacking:
+            yield warn(
+                f"namespace {name} has a quota on {listed(resources)}, and its policy is {policy.name}: "
+                f"pods have {listed(becomes)}",
+                f"quotas count what a pod has after gpuwarden: nothing limits {listed(lacking)} there",
+                f"add {listed(f'{_QUOTA}{resource}' for resource in lacking)} to the ResourceQuota",
+            )
+
+
+def _is_gpu(name: str) -> bool:
+    return isinstance(classify(name), GpuResource)
+
+
+def limit_ranges(facts: Facts) -> list[Verdict]:
+    """No LimitRange denies the pods of its namespace's policy, or gives GPUs to containers that ask for none."""
+    return verdicts(_harmful(facts), lambda: "no LimitRange on GPUs is in the way of a policy")
+
+
+def _harmful(facts: Facts) -> Iterator[Verdict]:
+    configuration = facts.usable_configuration()
+    namespaces = known(facts.namespaces)
+    found: dict[str, list[ranges.LimitRange]] = {}
+    for one in known(facts.limit_ranges):
+        found.setdefault(one.metadata.namespace, []).append(one)
+    for name, its in sorted(found.items()):
+        policy = policy_of(configuration, namespaces, name)
+        for effect in ranges.effects(its, policy, configuration.plugin):
+            yield warn(f"namespace {name}: {effect.seen}", effect.means, effect.fix)

@@ -1,0 +1,172 @@
+"""Structural search: the pods and GPU requests that an object of any kind describes, found by their shape.
+
+The shapes are those of the custom resources of some 30 projects (Ray, Kubeflow, KServe, Argo, Volcano, Spark, NIM and others):
+a list of containers with images, ``limits`` and ``requests`` in or outside of a container, the Spark operator's ``gpu``.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from webhook.engine.quantity import whole
+from webhook.engine.resources import classify
+
+MOST_VALUES = 200_000
+"""Values of one object that are looked at. etcd takes 1.5 MB an object, which is fewer."""
+
+_CONTAINER_LISTS = frozenset({"containers", "initContainers", "sidecars", "steps"})  # sidecars: Argo; steps: Tekton
+_CONTAINERS = frozenset({"container", "script", "mainContainer"})  # Argo, Argo, Dynamo
+_AMOUNTS = frozenset({"limits", "requests"})
+# Text that is a part of a manifest: Argo, Argo, Kustomize, Argo CD and HelmChart.
+_EMBEDDED = frozenset({"podSpecPatch", "manifest", "patch", "values", "valuesContent"})
+_NAME_IN_TEXT = re.compile(r"""(nvidia\.com/[A-Za-z0-9._-]+)["']?[ \t]*:""")
+_SPARK = re.compile(r"spark\.(?:driver|executor)\.resource\.gpu\.amount")
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_BARE = "gpu"  # Dynamo's and vLLM's own word for the resource
+# What the cluster has done, and who wrote which field: neither says what is to be made.
+_SKIPPED = frozenset({"status", "managedFields"})
+
+_MOST_PLACES = 10  # that are kept of one object
+_LONGEST_PLACE = 300  # characters
+
+_Path = tuple[Any, str | int] | None  # what is above, and the last step
+
+
+class Traces(msgspec.Struct, frozen=True):
+    """What was found in an object.
+
+    Attributes:
+        resources: the GPU resources that are requested, as they are written; each once.
+        requests: where they are, the first ten of these places; ``limits`` stand for the ``requests`` beside them.
+        templates: where containers are, likewise.
+        counts: how many places there are of the two.
+        complete: whether all of the object was looked at.
+    """
+
+    resources: tuple[str, ...] = ()
+    requests: tuple[str, ...] = ()
+    templates: tuple[str, ...] = ()
+    counts: tuple[int, int] = (0, 0)
+    complete: bool = True
+
+    def __bool__(self) -> bool:
+        """Whether the object may lead to pods."""
+        return bool(self.requests or self.templates) or not self.complete
+
+
+class _Places:
+    """Places in an object: the first of them, and how many there are."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._paths: list[_Path] = []
+
+    def add(self, path: _Path) -> None:
+        self.count += 1
+        if len(self._paths) < _MOST_PLACES:
+            self._paths.append(path)
+
+    def written(self) -> tuple[str, ...]:
+        return tuple(map(_written, self._paths))
+
+
+def search(manifest: Mapping[str, Any], *, most: int = MOST_VALUES) -> Traces:
+    """Look for pods and GPU requests in an object, in the order in which it is written.
+
+    Args:
+        manifest: the object, as plain data. It may be nested and large without bounds.
+        most: values to look at.
+    """
+    names: dict[str, None] = {}
+    requests, templates = _Places(), _Places()
+    root = {key: value for key, value in manifest.items() if key != "metadata"}
+    pending: list[tuple[Any, _Path, Any]] = [(root, None, None)]
+    left = most
+    while pending and left > 0:
+        value, path, parent = pending.pop()
+        left -= len(value)
+        for place, found in _requested(value, path, parent):
+            names.update(dict.fromkeys(found))
+            requests.add(place)
+        if _is_template(value, path):
+            templates.add(path)
+        pending += _inner(value, path)
+    counts = requests.count, templates.count
+    return Traces(tuple(names), requests.written(), templates.written(), counts, complete=left >= 0 and not pending)
+
+
+def _inner(value: Any, path: _Path) -> list[tuple[Any, _Path, Any]]:
+    """The maps and lists in a map or list, the last first, each with its path and what it is in."""
+    steps: list[tuple[str | int, Any]] = list(value.items() if isinstance(value, dict) else enumerate(value))
+    return [
+        (inner, (path, step), value)
+        for step, inner in reversed(steps)
+        if isinstance(inner, dict | list) and step not in _SKIPPED
+    ]
+
+
+def _requested(value: Any, path: _Path, parent: Any) -> Iterator[tuple[_Path, tuple[str, ...]]]:
+    """The GPU resources that a map requests by itself, without the maps in it, and where."""
+    if not isinstance(value, dict):
+        return
+    step, above = _last(path), _last(path[0]) if path else None
+    # spec.limits is what a node pool may grow to; requests only repeat the limits beside them.
+    is_amount = step in _AMOUNTS and above != "spec" and not (step == "requests" and _gpus(parent.get("limits")))
+    if (is_amount or (step == "resources" and above != "limits")) and (found := _gpus(value)):
+        yield path, found
+    name = value.get("name")
+    if step == "gpu" and "quantity" in value and isinstance(name, str) and classify(name):
+        yield path, (name,)
+    for key in sorted(_EMBEDDED & value.keys()):
+        text = value[key]
+        if isinstance(text, str) and (found := tuple(filter(classify, _NAME_IN_TEXT.findall(text)))):
+            yield (path, key), found
+    if step == "sparkConf":
+        yield from (((path, key), (_BARE,)) for key in value if _SPARK.fullmatch(key) and _is_request(value[key]))
+
+
+def _gpus(amounts: Any) -> tuple[str, ...]:
+    """The GPU resources of which a map requests any."""
+    if not isinstance(amounts, dict):
+        return ()
+    return tuple(name for name, amount in amounts.items() if _is_gpu(name) and _is_request(amount))
+
+
+def _is_gpu(name: object) -> bool:
+    return isinstance(name, str) and (name == _BARE or classify(name) is not None)
+
+
+def _is_request(amount: object) -> bool:
+    """Whether an amount is more than 0, or text that a template engine has yet to fill in."""
+    return isinstance(amount, str | int | float) and amount != "" and whole(amount) != 0
+
+
+def _is_template(value: Any, path: _Path) -> bool:
+    step = _last(path)
+    if step in _CONTAINER_LISTS:
+        return isinstance(value, list) and any(map(_has_image, value))
+    return step in _CONTAINERS and _has_image(value)
+
+
+def _has_image(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("image"), str)
+
+
+def _last(path: _Path) -> str | int | None:
+    return path[1] if path else None
+
+
+def _written(path: _Path) -> str:
+    """A path as Kubernetes writes it."""
+    steps: list[str] = []
+    while path:
+        path, step = path
+        steps.append(f"[{step}]" if isinstance(step, int) else _key(step))
+    text = "".join(reversed(steps)).removeprefix(".")
+    return text if len(text) <= _LONGEST_PLACE else f"{text[:_LONGEST_PLACE]}…"
+
+
+def _key(step: str) -> str:
+    return f".{step}" if _PLAIN_KEY.fullmatch(step) else f"[{step}]"

@@ -1,0 +1,108 @@
+"""What is wrong with labels and annotations: values that name no policy, mistyped keys, and keys in the wrong place."""
+
+import re
+from collections.abc import Iterator, Mapping
+from difflib import SequenceMatcher, get_close_matches
+from functools import lru_cache
+
+from webhook.engine.labels import AUDIT, DOMAIN, ENFORCE, WARN, NamespaceLabels
+from webhook.engine.policy import LabelProblem, PolicyBook
+
+Strings = Mapping[str, str] | None
+
+_OURS = {"enforce": ENFORCE, "warn": WARN, "audit": AUDIT}
+# A longer key is no valid one (apimachinery pkg/util/validation: a prefix of 253 characters and a name of 63).
+_LONGEST = 253 + 1 + 63
+# On the scale of difflib. Ours with one letter wrong is 0.91 like ours; garden.io and warden.io 0.84, kubewarden.io 0.78.
+_DOMAIN_ALIKE = 0.85
+_NAME_ALIKE = 0.7
+_SQUASHED_DOMAIN = "gpuwardenio"
+_PRODUCT = "gpuwarden"
+
+
+@lru_cache(maxsize=4096)
+def intended(key: str) -> str | None:
+    """The label that a key was probably meant to be.
+
+    Returns:
+        One of our three labels; an empty string for a key of our domain that is like none of them; ``None`` for a key of
+        somebody else's. ``pod-security.kubernetes.io/enforce`` and ``kubewarden.io/enforce`` are somebody else's.
+    """
+    if len(key) > _LONGEST:
+        return None
+    domain, slash, name = key.rpartition("/")
+    if not slash:  # gpuwarden-enforce, gpuwarden.io.enforce
+        squashed = _squashed(key)
+        return _alike(squashed.removeprefix(_PRODUCT).removeprefix("io")) if squashed.startswith(_PRODUCT) else None
+    if domain == DOMAIN:
+        return _alike(_squashed(name)) or ""
+    return _alike(_squashed(name)) if _is_near(_squashed(domain)) else None
+
+
+def of_namespace(book: PolicyBook, labels: Strings, annotations: Strings = None) -> tuple[LabelProblem, ...]:
+    """Everything that is wrong with the labels and annotations of a namespace.
+
+    Args:
+        book: the policies that a label may name.
+        labels: all labels of the namespace.
+        annotations: all of its annotations.
+    """
+    own = NamespaceLabels.of(labels)
+    written = {f"metadata.labels[{key}]" for key in _OURS.values() if key in (labels or {})}
+    unreadable = (problem for problem in book.select(own).problems if problem.path in written)
+    return (*unreadable, *ignored(labels, annotations))
+
+
+def relevant(entries: Strings) -> dict[str, str]:
+    """Those labels or annotations that are ours, or look like it."""
+    return {key: value for key, value in (entries or {}).items() if intended(key) is not None}
+
+
+def ignored(labels: Strings, annotations: Strings) -> Iterator[LabelProblem]:
+    """The labels and annotations of a namespace that look like ours and that gpuwarden does not read."""
+    for key, value in (labels or {}).items():
+        meant = None if key in _OURS.values() else intended(key)
+        if meant is not None:
+            remedy = f'did you mean "{meant}"?' if meant else f"it reads {', '.join(_OURS.values())}"
+            message = f"gpuwarden does not read this label, so it has no effect; {remedy}"
+            yield LabelProblem(f"metadata.labels[{key}]", value, message, ignored=True)
+    for key, value in (annotations or {}).items():
+        if meant := intended(key):
+            message = f'gpuwarden reads labels, not annotations, so it has no effect; set the label "{meant}"'
+            yield LabelProblem(f"metadata.annotations[{key}]", value, message, ignored=True)
+
+
+def misplaced(labels: Strings, annotations: Strings, kind: str, prefix: str = "") -> Iterator[LabelProblem]:
+    """The labels and annotations that belong on a namespace, of an object that is none.
+
+    Args:
+        labels: its labels, or those of its pod template.
+        annotations: the annotations there.
+        kind: the object's kind.
+        prefix: the path of what has them, with a dot at the end, such as ``spec.template.``.
+    """
+    for section, entries in (("labels", labels), ("annotations", annotations)):
+        for key, value in (entries or {}).items():
+            if meant := intended(key):
+                message = (
+                    f'it has no effect on a {kind}; gpuwarden reads the label "{meant}" of namespaces; set it there'
+                )
+                yield LabelProblem(f"{prefix}metadata.{section}[{key}]", value, message, ignored=True)
+
+
+def _squashed(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())
+
+
+def _alike(name: str) -> str | None:
+    """Our label whose name this is, but for a letter or two or something behind it."""
+    for mode, key in _OURS.items():
+        if name.startswith(mode):
+            return key
+    close = get_close_matches(name, _OURS, n=1, cutoff=_NAME_ALIKE)
+    return _OURS[close[0]] if close else None
+
+
+def _is_near(domain: str) -> bool:
+    """Whether a domain without its punctuation is ours by mistake: ``gpu-warden.io``, ``gpuwarden.k8s.io``, ``gpuwarder.io``."""
+    return _PRODUCT in domain or SequenceMatcher(None, domain, _SQUASHED_DOMAIN).ratio() >= _DOMAIN_ALIKE

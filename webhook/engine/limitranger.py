@@ -1,0 +1,94 @@
+"""LimitRanger: which GPU resources a LimitRange's defaults added to containers, as Kubernetes records it on the pod.
+
+Kubernetes' plugin (plugin/pkg/admission/limitranger/admission.go) runs before the mutating webhooks, and again before they are
+called again. It gives every container, sidecars and init containers too, each resource of the LimitRange's ``default`` and
+``defaultRequest`` that the container does not name. A ``max`` without a ``default`` is one (pkg/apis/core/v1/defaults.go). So it
+adds ``nvidia.com/gpu`` again to a container whose request was renamed.
+
+Anybody can write the annotation. Whoever does so only has a request of their own removed, as if they had not written it: every
+rule still judges what is left.
+"""
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from webhook.engine.edits import DropResource
+from webhook.engine.pods import Pod
+from webhook.engine.requests import Amount, Ask, asking_for
+
+ANNOTATION = "kubernetes.io/limit-ranger"
+_PREFIX = "LimitRanger plugin set: "
+_ENTRY = re.compile(r"(?P<names>\S+(?:, \S+)*) (?P<section>limit|request) for (?:init )?container (?P<container>\S+)")
+
+
+class Additions(msgspec.Struct, frozen=True):
+    """What the annotation says that LimitRanger set: the container, ``limit`` or ``request``, the resource."""
+
+    entries: frozenset[tuple[str, str, str]] = frozenset()
+
+    def include(self, ask: Ask, amount: Amount) -> bool:
+        """Whether LimitRanger set an amount wherever it appears, so that the pod's author did not ask for it."""
+        return all(self._has(ask, section, amount) for section in _sections(amount))
+
+    def touch(self, ask: Ask, amount: Amount) -> bool:
+        """Whether LimitRanger set an amount in limits or in requests."""
+        return any(self._has(ask, section, amount) for section in _sections(amount))
+
+    def _has(self, ask: Ask, section: str, amount: Amount) -> bool:
+        return (ask.container.name, section[:-1], amount.resource.name) in self.entries
+
+
+_NOTHING = Additions()
+
+
+def additions(pod: Pod) -> Additions:
+    """What the last LimitRange that changed a pod added to it: LimitRanger overwrites its annotation."""
+    written = pod.metadata.annotations if pod.metadata else None
+    text = written.get(ANNOTATION) if written else None
+    if not text or not text.startswith(_PREFIX):
+        return _NOTHING
+    entries = filter(None, map(_ENTRY.fullmatch, text[len(_PREFIX) :].split("; ")))
+    return Additions(
+        frozenset(
+            (entry["container"], entry["section"], name) for entry in entries for name in entry["names"].split(", ")
+        )
+    )
+
+
+class Dropped(msgspec.Struct, frozen=True):
+    """An amount that LimitRanger added to a container beside the request of its own.
+
+    Attributes:
+        ask: the container with its own request alone.
+        amount: what is removed.
+    """
+
+    ask: Ask
+    amount: Amount
+
+    @property
+    def edit(self) -> DropResource:
+        """The edit that removes it."""
+        return DropResource(self.ask.place, self.amount.resource.name, _sections(self.amount))
+
+
+def without(added: Additions, asks: Sequence[Ask]) -> tuple[list[Ask], list[Dropped]]:
+    """Requests without what LimitRanger added beside them.
+
+    It is told apart only where all but one of a container's GPU resources were added. Where it added the only one, or every one,
+    the LimitRange's default is the container's request: whoever wrote the LimitRange asked for it.
+    """
+    kept: list[Ask] = []
+    dropped: list[Dropped] = []
+    for ask in asks:
+        own = [amount for amount in ask.amounts if not added.include(ask, amount)] if len(ask.amounts) > 1 else []
+        alone = asking_for(ask, own[0]) if len(own) == 1 else ask
+        kept.append(alone)
+        dropped += [Dropped(alone, amount) for amount in ask.amounts if amount not in alone.amounts]
+    return kept, dropped
+
+
+def _sections(amount: Amount) -> tuple[str, ...]:
+    return (("limits",) if amount.in_limits else ()) + (("requests",) if amount.in_requests else ())

@@ -1,0 +1,53 @@
+"""What a LimitRange has to do with findings: a warning of what is removed again, and a sentence where its default is denied."""
+
+from collections.abc import Iterator, Sequence
+
+from msgspec.structs import replace
+
+from webhook.engine.findings import Finding, Rule, warn
+from webhook.engine.limitranger import Additions, Dropped
+from webhook.engine.requests import Ask
+
+
+def limit_range_default(dropped: Dropped) -> Finding:
+    """A LimitRange's default beside a container's own request: removed, but its max and min still demand the name.
+
+    admission.go maxConstraint, minConstraint: "No limit is specified", "No request is specified".
+    """
+    ask, name = dropped.ask, dropped.amount.resource.name
+    return warn(
+        Rule.LIMIT_RANGE_DEFAULT,
+        ask.field(dropped.amount),
+        f"{ask.name}: a LimitRange added {dropped.amount} beside {ask.amounts[0]}, and it is removed",
+        f"a max or min for {name} in the LimitRange denies the pod without it; {_fix(name)}",
+    )
+
+
+def naming_limit_ranges(findings: Sequence[Finding], asks: Sequence[Ask], added: Additions) -> list[Finding]:
+    """Findings, those that deny with a second sentence where they concern GPUs that a LimitRange added.
+
+    Args:
+        findings: what was found in requests.
+        asks: the containers that were judged.
+        added: what LimitRanger added.
+    """
+    by_field = {ask.place.field: [ask] for ask in asks}
+    named: list[Finding] = []
+    for finding in findings:
+        # What is wrong with the pod as a whole may come from any of its containers.
+        concerned = by_field.get(finding.path.partition(".resources.")[0], asks)
+        sentence = next(_sentences(concerned, added), "") if finding.denies else ""
+        named.append(replace(finding, detail=f"{finding.detail}{sentence}") if sentence else finding)
+    return named
+
+
+def _sentences(asks: Sequence[Ask], added: Additions) -> Iterator[str]:
+    for ask in asks:
+        for amount in ask.amounts:
+            if added.touch(ask, amount):
+                name = amount.resource.name
+                yield f". A LimitRange of the namespace, not the pod, set {name} for {ask.name}; {_fix(name)}"
+
+
+def _fix(name: str) -> str:
+    return f'limit GPUs by a ResourceQuota instead, or set its default for {name} to "0"'

@@ -1,0 +1,81 @@
+"""Updates of a pod that is there: an update is denied for what it makes worse, never for what the pod had before.
+
+Kubernetes lets few fields of a pod change that a decision reads (k8s.io/kubernetes pkg/apis/core/validation ValidatePodUpdate):
+while the pod has scheduling gates, nodeSelector and required node affinity may be narrowed; annotations may change always.
+"""
+
+import msgspec
+
+from webhook.engine.decision import Decision, decide
+from webhook.engine.findings import Finding
+from webhook.engine.pods import Pod, Term
+from webhook.engine.policy import ANY_POLICY, Policy
+from webhook.engine.rules import reaching
+from webhook.engine.rules.outstanding import stated_anew
+from webhook.engine.spelling import DevicePlugin
+
+
+def matters(after: Pod, before: Pod) -> bool:
+    """Whether an update changes anything that a decision reads and Kubernetes lets change: nothing else of it is judged.
+
+    A pod that is being deleted is left alone, so that nothing keeps its finalizers from being removed. The chart's
+    ``matchConditions`` of ``updates.gpuwarden.io`` say the same in CEL (tests/deploy/test_update_conditions.py).
+    """
+    if after.metadata and after.metadata.deletion_timestamp:
+        return False
+    return _nodes(after) != _nodes(before) or _device_annotations(after) != _device_annotations(before)
+
+
+def worsened(after: Pod, before: Pod, policy: Policy, plugin: DevicePlugin, *, rewrites: bool) -> Decision:
+    """What an update makes worse under one policy.
+
+    A finding counts if the pod had none of the same rule at the same field before: a pod that broke a rule already, because its
+    namespace got another label after it was created, can still be updated. A device annotation that is added or changed is
+    always judged, and so are the rules that hold under any policy. An update is never rewritten, so one by which the policy
+    would have to rewrite the pod is denied.
+
+    Args:
+        after: the pod as it is to be.
+        before: the pod as it is.
+        policy: one policy of its namespace.
+        plugin: the device plugin's settings.
+        rewrites: whether pods are rewritten as the policy says when they are created.
+
+    Returns:
+        A decision with the new findings, and never with edits. Nothing is raised.
+    """
+    before = _unchanged(before, after)
+    now, had = decide(after, policy, plugin), decide(before, policy, plugin)
+    new = _new(now, had)
+    if rewrites and not had.edits and (found := stated_anew(now.edits, policy)):
+        new = (found, *new)
+    if not new and had.denials:
+        # A form that the policy denied before hides the rules that hold whatever the policy.
+        new = _new(decide(after, ANY_POLICY, plugin), decide(before, ANY_POLICY, plugin))
+    return Decision((), new, now.asks) if new else Decision()
+
+
+def _new(now: Decision, had: Decision) -> tuple[Finding, ...]:
+    """The findings of one decision that the other has not."""
+    known = {(finding.rule, finding.path) for finding in had.findings}
+    return tuple(finding for finding in now.findings if (finding.rule, finding.path) not in known)
+
+
+def _nodes(pod: Pod) -> tuple[dict[str, str], list[Term]]:
+    """What the pod says about the nodes that it may get."""
+    return ((pod.spec.node_selector or {}), pod.spec.terms) if pod.spec else ({}, [])
+
+
+def _device_annotations(pod: Pod) -> dict[str, str]:
+    annotations = (pod.metadata and pod.metadata.annotations) or {}
+    return {key: value for key, value in annotations.items() if reaching.names_devices(key)}
+
+
+def _unchanged(before: Pod, after: Pod) -> Pod:
+    """The pod as it is, without the annotations that the update changes."""
+    if before.metadata is None or not before.metadata.annotations:
+        return before
+    to_be = (after.metadata and after.metadata.annotations) or {}
+    same = {key: value for key, value in before.metadata.annotations.items() if to_be.get(key) == value}
+    metadata = msgspec.structs.replace(before.metadata, annotations=same)
+    return msgspec.structs.replace(before, metadata=metadata)
