@@ -25,6 +25,7 @@ from webhook.engine.requests import Ask, read
 from webhook.engine.resources import GPU, PREFIX, GpuResource, classify, resource_name
 from webhook.engine.rules.container import mixed_gpu_resources
 from webhook.engine.rules.sharing import shared_request_above_one
+from webhook.engine.schedulers import DEFAULT, HAMI_RESOURCES
 from webhook.engine.spelling import (
     COMPUTE_SLICES,
     GKE_CLIENTS,
@@ -44,6 +45,8 @@ HEAD = "{{/* Written by `make manifests` from the engine's rules; edit hack/back
 _WRITTEN, _COUNT = "987654321000m", "987654321"
 _NAMES = ("nvidia.com/mig-8g.8888gb", "nvidia.com/mig-9g.9999gb")
 _SHARED, _STRATEGY = ".shared", ".sharing-strategy"
+CONTAINERS = """((has(object.spec.initContainers) ? object.spec.initContainers : []) +
+(has(object.spec.containers) ? object.spec.containers : []))"""
 _REQUIRED = "object.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution"
 
 
@@ -80,6 +83,14 @@ def shared_value_pattern() -> str:
 def _is_shared(value: str) -> bool:
     form = parse(value)
     return form is not None and form.shared
+
+
+def left_to_hami() -> str:
+    """Whether a pod's resources leave it to HAMi's scheduler, as CEL (webhook/engine/schedulers.py)."""
+    return f"""(!has(object.spec.schedulerName) || object.spec.schedulerName in ['', {quoted(DEFAULT)}]) &&
+{CONTAINERS}.exists(c, has(c.resources) && has(c.resources.limits) && c.resources.limits.exists(n,
+  n in {listed(sorted(HAMI_RESOURCES))} &&
+  quantity(string(c.resources.limits[n])).isGreaterThan(quantity('0'))))"""
 
 
 # --- sentences ------------------------------------------------------------------------------------------------------
@@ -149,8 +160,7 @@ def variables() -> Iterator[tuple[str, str, str]]:
     yield (
         "asks",
         "Each container that asks for GPUs. Kubernetes itself sees to it that requests say the same as limits.",
-        f"""((has(object.spec.initContainers) ? object.spec.initContainers : []) +
-(has(object.spec.containers) ? object.spec.containers : []))
+        f"""{CONTAINERS}
 .filter(c, has(c.resources) && has(c.resources.limits))
 .map(c, {{'name': dyn(c.name), 'limits': dyn(c.resources.limits), 'gpus': dyn(c.resources.limits.filter(n,
   n.matches(r'{resource_pattern()}') &&
@@ -271,6 +281,7 @@ def template() -> str:
     """The text of the chart's file."""
     lines = [HEAD]
     lines.append(f'{{{{- define "gpuwarden.sharedValue" -}}}}\n{shared_value_pattern()}\n{{{{- end -}}}}\n\n')
+    lines.append(f'{{{{- define "gpuwarden.leftToHami" -}}}}\n{left_to_hami()}\n{{{{- end -}}}}\n\n')
     lines.append('{{- define "gpuwarden.backstopVariables" -}}\n')
     for name, comment, cel in (*variables(), *of_updates()):
         lines.append(f"# {comment}\n- name: {name}\n  expression: |-\n{indent(cel, '    ')}\n")

@@ -4,7 +4,7 @@ Every example on the page is decided when the page is written: the table shows w
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -13,6 +13,7 @@ from webhook.application.rule_texts import RULE_TEXTS
 from webhook.engine.decision import decide
 from webhook.engine.edits import AddNeed, RenameResource
 from webhook.engine.findings import Rule
+from webhook.engine.gpu_names import GPUS, NOT_GPUS
 from webhook.engine.guard import RULES
 from webhook.engine.pods import Pod
 from webhook.engine.policy import PolicyBook
@@ -78,6 +79,33 @@ of its own gets the suffix of the slices on them, and nothing else.
 With `renameByDefault: true` (under `false`, each form gets a requirement on `nvidia.com/gpu.sharing-strategy` as well):
 """
 
+OTHER_NAMES = """
+## Other names for GPUs
+
+A resource that hands out GPUs and is none of the forms above is permitted by the policy `any` only. Under every other policy a
+pod that requests it is denied (`other-gpu-resource`), beside a permitted form too. These count as GPUs (`*` stands for any
+ending):
+
+{gpus}
+
+These do not:
+
+{not_gpus}
+
+Every name under `nvidia.com/` counts that is not known to be something else: KubeVirt's device plugin makes names from the PCI
+database, and a policy that lists forms should not be passed by one that nobody thought of. The price: a network whose resource
+has a name of your own is denied under such a policy until you list it. GPUs of other makers do not count unless you list them:
+the forms are NVIDIA's, and pods for AMD's or Intel's GPUs go on as before.
+
+```yaml
+resources:
+  gpus: [amd.com/gpu, example.com/h100-*]     # these hand out GPUs too, such as the extendedResourceName of a DeviceClass
+  notGPUs: [nvidia.com/my-network]            # these do not; nvidia.com/* lets through all that are not named above
+```
+
+A whole name decides before a beginning, a longer beginning before a shorter one, and of two that are equal the configured one.
+A pod that requests HAMi's resources is exempt where `hami-scheduler` is ([guard.md](guard.md#whom-it-trusts)).\
+"""
 TAIL = """
 ## GPUs without a request
 
@@ -99,6 +127,11 @@ def becomes(value: str, plugin: DevicePlugin) -> str:
     renamed = [edit.new for edit in decision.edits if isinstance(edit, RenameResource)]
     needs = [str(edit.need) for edit in decision.edits if isinstance(edit, AddNeed)]
     return "<br>".join(f"`{part}`" for part in (f"{(renamed or ['nvidia.com/gpu'])[0]}: 1", *needs))
+
+
+def names(patterns: Iterable[str]) -> str:
+    """Names of resources as a sentence has them."""
+    return ", ".join(f"`{pattern}`" for pattern in sorted(patterns))
 
 
 def page() -> Iterator[str]:
@@ -128,6 +161,7 @@ def page() -> Iterator[str]:
         text = RULE_TEXTS[rule.value]
         effect = "as `visibleDevices` says" if rule in RULES else text.severity
         yield f"| `{rule.value}` | {effect} | {text.title} | {text.help} |"
+    yield OTHER_NAMES.format(gpus=names(GPUS), not_gpus=names(NOT_GPUS))
     yield TAIL
 
 

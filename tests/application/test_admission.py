@@ -23,6 +23,7 @@ from webhook.application.admission import Admission
 from webhook.application.configuration import Configuration, Exemptions
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from webhook.application.review import ReviewError
+from webhook.engine.gpu_names import GpuNames
 from webhook.engine.labels import UNLABELLED, NamespaceLabels
 from webhook.engine.pods import Pod
 from webhook.engine.policy import Policy, PolicyBook
@@ -190,6 +191,98 @@ def test_the_exempt_are_left_alone_and_recorded_and_nobody_else_is(why: str) -> 
     assert webhook.notes == []
     others = Webhook("none", configuration=Configuration(exemptions=Exemptions()))
     assert not others.validate(exempt, **request).allowed
+
+
+HAMI_POD = a_pod(a_container("train", {"nvidia.com/gpu": "1", "nvidia.com/gpumem": "3000"}))
+
+
+def with_schedulers(*schedulers: str) -> Configuration:
+    return Configuration(exemptions=Exemptions(schedulers=frozenset(schedulers)))
+
+
+class TestHami:
+    """Pods that are left to HAMi by its resources, before its webhook has given them its scheduler."""
+
+    @pytest.mark.parametrize("policy", ["none", "mps", "sharde", "exclusive"])
+    @pytest.mark.parametrize("named", [None, "default-scheduler", "hami-scheduler"])
+    def test_they_are_exempt_where_its_scheduler_is(self, policy: str, named: str | None) -> None:
+        webhook = Webhook(policy, warn="none", audit="none")
+        pod = {**HAMI_POD, "spec": {**HAMI_POD["spec"], "schedulerName": named}}
+
+        for answered in (webhook.mutate(pod), webhook.validate(pod)):
+            assert answered.response == {"uid": UID, "allowed": True, "auditAnnotations": {"exempt": "scheduler"}}
+        assert webhook.notes == []
+
+    def test_so_is_a_pod_of_its_resources_alone(self) -> None:
+        webhook = Webhook("none")
+
+        assert webhook.validate(a_pod(a_container("train", {"nvidia.com/gpucores": "50"}))).annotations == {
+            "exempt": "scheduler"
+        }
+
+    @pytest.mark.parametrize("configuration", [with_schedulers(), with_schedulers("kai-scheduler")])
+    @pytest.mark.parametrize("policy", ["none", "exclusive"])
+    def test_where_its_scheduler_is_not_its_resources_are_gpus(self, configuration: Configuration, policy: str) -> None:
+        webhook = Webhook(policy, configuration=configuration)
+
+        assert "other-gpu-resource" in webhook.validate(HAMI_POD).rules
+
+    @pytest.mark.parametrize("spec", [{"nodeName": "n1"}, {"schedulerName": "volcano"}])
+    def test_a_pod_that_its_scheduler_never_sees_is_judged(self, spec: Json) -> None:
+        pod = {**HAMI_POD, "spec": {**HAMI_POD["spec"], **spec}}
+
+        assert "gpu-not-permitted" in Webhook("none").validate(pod).rules
+
+    def test_none_of_its_resources_says_nothing(self) -> None:
+        pod = a_pod(a_container("train", {"nvidia.com/gpu": "1", "nvidia.com/gpumem": "0"}))
+
+        assert Webhook("none").validate(pod).rules == ["gpu-not-permitted"]
+
+    def test_annotations_of_its_and_of_kais_exempt_nobody(self) -> None:
+        said = {"nvidia.com/use-gputype": "A100", "hami.io/gpu-scheduler-policy": "spread", "gpu-fraction": "0.5"}
+
+        assert Webhook("none").validate({**a_pod(), "metadata": {"annotations": said}}).rules == ["gpu-not-permitted"]
+
+
+class TestOtherNames:
+    """GPUs by names that no form has."""
+
+    POD = a_pod(a_container("vm", {"nvidia.com/GA102GL_A10": "1"}))
+
+    def test_they_are_denied_by_the_validating_side_and_told_by_the_mutating_one(self) -> None:
+        arriving = Webhook("none").mutate(self.POD)
+
+        assert (arriving.allowed, arriving.patch) == (True, None)
+        assert arriving.annotations["enforce-rules"] == "other-gpu-resource"
+        assert Webhook("none").validate(self.POD).rules == ["other-gpu-resource"]
+        assert Webhook("mps").validate(self.POD).rules == ["other-gpu-resource"]
+        assert Webhook("any").validate(self.POD).allowed
+
+    def test_the_warn_and_audit_policies_tell_of_them(self) -> None:
+        arriving = Webhook(warn="none", audit="mps").mutate(self.POD)
+
+        assert arriving.warnings == ['would be refused: container "vm": nvidia.com/GA102GL_A10: 1 counts as a GPU']
+        assert arriving.annotations["audit-rules"] == "other-gpu-resource"
+
+    def test_the_exempt_stay_exempt(self) -> None:
+        webhook = Webhook("none", configuration=Configuration(exemptions=Exemptions(namespaces=frozenset({TEAM}))))
+
+        assert webhook.validate(self.POD).annotations == {"exempt": "namespace"}
+
+    def test_the_configuration_says_what_is_a_gpu(self) -> None:
+        names = GpuNames(gpus=("amd.com/gpu",), not_gpus=("nvidia.com/GA102GL_A10",))
+        webhook = Webhook("none", configuration=Configuration(names=names))
+
+        assert webhook.validate(self.POD).response == {"uid": UID, "allowed": True}
+        assert webhook.validate(a_pod(a_container("train", {"amd.com/gpu": "1"}))).rules == ["other-gpu-resource"]
+        assert Webhook("none").validate(a_pod(a_container("train", {"amd.com/gpu": "1"}))).allowed
+
+    def test_without_the_namespaces_labels_they_are_not_let_through(self) -> None:
+        webhook = Webhook()
+        webhook.namespaces.unknown["gone"] = NamespaceUnavailable("gone", "no answer")
+
+        with pytest.raises(NamespaceUnavailable):
+            webhook.validate(self.POD, namespace="gone")
 
 
 def test_exemptions_are_exact_names() -> None:

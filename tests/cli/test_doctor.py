@@ -105,7 +105,7 @@ def install(cluster: Cluster, bundle: bytes, port: int) -> None:
         document = by_kind[f"{kind}WebhookConfiguration"]
         for webhook in document["webhooks"]:
             webhook["clientConfig"]["caBundle"] = base64.b64encode(bundle).decode()
-        cluster.store(f"{REGISTRATION}/{plural}webhookconfigurations/gpuwarden", document)
+        cluster.store(f"{REGISTRATION}/{plural}webhookconfigurations/{document['metadata']['name']}", document)
     cluster.lists(f"{REGISTRATION}/mutatingwebhookconfigurations", by_kind["MutatingWebhookConfiguration"])
     cluster.store(SERVICE, by_kind["Service"])
     endpoints = [{"addresses": ["127.0.0.1"], "conditions": {"ready": True}}]

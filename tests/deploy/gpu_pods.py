@@ -22,4 +22,6 @@ WITH_GPU = (
     a_spec({"nvidia.com/gpu": "1"}),
     a_spec({"cpu": "1", "nvidia.com/mig-1g.5gb": "1"}),
     a_spec({"cpu": "1"}, init={"nvidia.com/gpu.shared": "1"}),
+    a_spec({"nvidia.com/GA102GL_A10": "1"}),
+    a_spec({"cpu": "1"}, init={"volcano.sh/vgpu-number": "1"}),
 )

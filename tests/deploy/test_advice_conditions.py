@@ -1,6 +1,5 @@
 """The CEL of ``advise.gpuwarden.io``, evaluated: templates with NVIDIA resources wherever a kind has them, and no others."""
 
-import json
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from tests.deploy.chart import Json, Rendered
 from tests.deploy.conditions import Asks, conditions_of
 from tests.deploy.test_match_conditions import GPU, PLAIN, a_container, acts_on, specs
 from webhook.application.workloads import WORKLOADS
+from webhook.engine.gpu_names import GPUS, fits
 
 KINDS = sorted(set(WORKLOADS) - {"Pod"})
 
@@ -43,7 +43,13 @@ def test_a_template_of_every_kind_is_asked_about_for_its_gpus_alone(asks: Asks, 
 def test_no_template_that_the_engine_acts_on_is_ever_left_out(asks: Asks, kind: str, spec: Json) -> None:
     asked = asks(a_workload(kind, spec), None)
     assert asked or not acts_on(spec)
-    assert asked is ('"nvidia.com/' in json.dumps(spec))
+    listed = [
+        name
+        for container in (*spec["containers"], *spec.get("initContainers", ()))
+        for amounts in container.get("resources", {}).values()
+        for name in amounts
+    ]
+    assert asked is any(fits(pattern, name) for pattern in GPUS for name in listed)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from tests.deploy.chart import Chart, Json, Rendered
 from webhook.adapters.configuration.file import parse
 from webhook.adapters.configuration.model import ConfigurationFile, PolicySection, TolerationSection
 from webhook.application.configuration import Configuration, Mode
+from webhook.engine.gpu_names import GpuNames
 from webhook.engine.spelling import DevicePlugin, MigStrategy
 
 SCHEMA: Json = json.loads((CHART / "values.schema.json").read_text())
@@ -34,7 +35,14 @@ EMPTY = "apiVersion: gpuwarden.io/v1\nkind: Configuration\n"
 def parts(configuration: Configuration) -> list[Any]:
     """What a configuration consists of; a book of policies is not equal to another."""
     book = configuration.policies
-    return [configuration.mode, configuration.plugin, configuration.exemptions, book.configured, book.defaults]
+    return [
+        configuration.mode,
+        configuration.plugin,
+        configuration.exemptions,
+        configuration.names,
+        book.configured,
+        book.defaults,
+    ]
 
 
 def test_the_charts_defaults_are_gpuwardens(rendered: Rendered) -> None:
@@ -55,6 +63,7 @@ def test_every_field_of_a_policy_arrives_as_it_was_written(chart: Chart) -> None
             "defaults": {"enforce": "team"},
             "policies": {"team": EVERY_FIELD},
             "exemptions": {"schedulers": []},
+            "resources": {"gpus": ["amd.com/gpu"]},
         }
     }
     configuration = parse(chart.render(values).configuration_file)
@@ -65,6 +74,7 @@ def test_every_field_of_a_policy_arrives_as_it_was_written(chart: Chart) -> None
         rename_by_default=False, mig_strategy=MigStrategy.SINGLE, products=("NVIDIA-A30",), gke_autopilot=True
     )
     assert configuration.exemptions.schedulers == frozenset()
+    assert configuration.names == GpuNames(gpus=("amd.com/gpu",))
     assert configuration.exemptions.namespaces == Configuration().exemptions.namespaces
 
 
@@ -79,7 +89,7 @@ def properties(schema: Json) -> set[str]:
 def test_the_schema_of_the_values_has_the_files_fields() -> None:
     config = SCHEMA["properties"]["config"]
     assert properties(config) == fields(ConfigurationFile) - {"apiVersion", "kind", "mode"}
-    for name in ("devicePlugin", "gke", "defaults", "exemptions"):
+    for name in ("devicePlugin", "gke", "defaults", "exemptions", "resources"):
         section: Any = next(f.annotation for n, f in ConfigurationFile.model_fields.items() if (f.alias or n) == name)
         assert properties(config["properties"][name]) == fields(section)
     assert properties(SCHEMA["definitions"]["policy"]) == fields(PolicySection)

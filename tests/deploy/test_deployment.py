@@ -231,7 +231,9 @@ def test_what_users_expect_to_set_on_pods_is_set(chart: Chart) -> None:
 )
 def test_one_name_runs_through_all_objects(chart: Chart, release: str, values: Json, name: str) -> None:
     rendered = chart.render(values, release=release)
-    assert {o["metadata"]["name"] for o in rendered.objects} == {name, f"{name}-critical-pods"}
+    mutating = f"zz-{name}"  # after the webhooks that add GPUs
+    assert {o["metadata"]["name"] for o in rendered.objects} == {name, mutating, f"{name}-critical-pods"}
+    assert rendered.the("MutatingWebhookConfiguration")["metadata"]["name"] == mutating
     options = given(rendered)
     assert (options["--service"], options["--webhook-configuration"], options["--ca-secret"]) == (
         name, name, f"{name}-ca",

@@ -1,4 +1,4 @@
-"""The CEL of ``matchConditions``, evaluated: it lets through every pod that the engine acts on, and no pod without NVIDIA's."""
+"""The CEL of ``matchConditions``, evaluated: it lets through every pod that the engine acts on, and no pod without GPUs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,16 +9,32 @@ from cel_expr_python import cel  # type: ignore[import-untyped] # it has stubs, 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.deploy.chart import Json, Rendered
-from webhook.engine import requests
+from tests.deploy.chart import Chart, Json, RefusedError, Rendered
+from webhook.engine import gpu_names, requests
+from webhook.engine.gpu_names import BUILT_IN, GpuNames, fits
 from webhook.engine.pods import PodSpec
 
 Matches = Callable[[Json], bool]
+# What a configuration adds to the names of GPUs, and takes from them.
+GPUS, NOT_GPUS = (
+    ["amd.com/gpu", "example.com/accelerator-*", "gpu.intel.com/*"],
+    ["nvidia.com/*", "volcano.sh/vgpu-cores"],
+)
 
 
 @pytest.fixture(scope="session")
 def matches(rendered: Rendered) -> Matches:
     """Whether the API server would ask about a pod; an error fails the test, as it would refuse the pod."""
+    return matches_of(rendered)
+
+
+@pytest.fixture(scope="session")
+def configured(chart: Chart) -> Matches:
+    """The same, where the configuration says more of the names of GPUs."""
+    return matches_of(chart.render({"config": {"resources": {"gpus": GPUS, "notGPUs": NOT_GPUS}}}))
+
+
+def matches_of(rendered: Rendered) -> Matches:
     expressions = {
         condition["expression"]
         for name in ("mutate.gpuwarden.io", "validate.gpuwarden.io")
@@ -38,13 +54,18 @@ def matches(rendered: Rendered) -> Matches:
     return evaluate
 
 
-def acts_on(spec: Json) -> bool:
+def acts_on(spec: Json, names: GpuNames = BUILT_IN) -> bool:
     """Whether the engine finds anything in a pod that it would judge."""
-    return bool(requests.read(msgspec.convert(spec, PodSpec)))
+    return bool(requests.read(msgspec.convert(spec, PodSpec), names))
 
 
 def a_container(**resources: Any) -> Json:
     return {"name": "c", "image": "i", "resources": resources}
+
+
+def a_name_of(pattern: str) -> str:
+    """A resource that a pattern of the engine means."""
+    return f"{pattern[:-1]}x" if pattern.endswith("*") else pattern
 
 
 GPU = {"nvidia.com/gpu": "1"}
@@ -63,6 +84,12 @@ PLAIN: Json = {"name": "c", "image": "i"}
         {"containers": [a_container(limits={"nvidia.com/gpu-shared": "1"})]},
         {"containers": [a_container(limits={"nvidia.com/mig1g.5gb": "1"})]},
         {"containers": [a_container(limits={"nvidia.com/gpu": "0.5"})]},
+        {"containers": [a_container(limits={"nvidia.com/gpumem": "1000"})]},
+        *({"containers": [PLAIN, a_container(limits={a_name_of(pattern): "1"})]} for pattern in gpu_names.GPUS),
+        *(
+            {"containers": [PLAIN], "initContainers": [a_container(requests={a_name_of(p): "1"})]}
+            for p in gpu_names.GPUS
+        ),
     ],
 )
 def test_what_the_engine_acts_on_is_asked_about(matches: Matches, spec: Json) -> None:
@@ -83,6 +110,8 @@ def test_what_the_engine_acts_on_is_asked_about(matches: Matches, spec: Json) ->
         {"containers": [a_container(limits={"nvidia.com.example.com/gpu": "1"})]},
         {"containers": [PLAIN], "ephemeralContainers": [{"name": "debugger", "image": "busybox"}]},
         {"containers": [PLAIN], "resources": {"limits": {"cpu": "1"}}},
+        {"containers": [a_container(limits={"rdma/hca_shared_devices_a": "1", "vpc.amazonaws.com/pod-eni": "1"})]},
+        {"containers": [a_container(limits={"k8s.amazonaws.com/vgpu2": "1", "volcano.sh/x": "1"})]},
     ],
 )
 def test_other_pods_are_left_alone(matches: Matches, spec: Json) -> None:
@@ -94,7 +123,6 @@ def test_other_pods_are_left_alone(matches: Matches, spec: Json) -> None:
     "spec",
     [
         {"containers": [a_container(limits={"nvidia.com/gpu": "0"})]},
-        {"containers": [a_container(limits={"nvidia.com/gpumem": "1000"})]},  # HAMi's
         {"containers": [a_container(limits={"nvidia.com/hostdev": "1"})]},  # a network card's
     ],
 )
@@ -105,11 +133,40 @@ def test_it_asks_about_all_of_nvidias_resources_though_the_engine_leaves_some_al
     assert matches(spec)
 
 
+@pytest.mark.parametrize("name", [a_name_of(pattern) for pattern in GPUS])
+def test_what_the_configuration_declares_is_asked_about(matches: Matches, configured: Matches, name: str) -> None:
+    names = GpuNames(tuple(GPUS), tuple(NOT_GPUS))
+    for spec in (
+        {"containers": [a_container(limits={name: "1"})]},
+        {"containers": [a_container(requests={name: "1"})]},
+    ):
+        assert acts_on(spec, names)
+        assert configured(spec)
+        assert not matches(spec)
+
+
+def test_what_the_configuration_excepts_is_asked_about_all_the_same(configured: Matches) -> None:
+    """The exceptions are the engine's alone, so that the conditions stay short."""
+    spec = {"containers": [a_container(limits={"volcano.sh/vgpu-cores": "1"})]}
+    assert not acts_on(spec, GpuNames(tuple(GPUS), tuple(NOT_GPUS)))
+    assert configured(spec)
+
+
+def test_as_many_names_as_the_chart_takes_make_a_condition_that_works(chart: Chart) -> None:
+    """The API server limits what conditions may cost (2,500,000 units a webhook), and each name is compared with each pattern."""
+    names = [f"example-{number}.com/gpu-*" for number in range(101)]
+    matches = matches_of(chart.render({"config": {"resources": {"gpus": names[:100]}}}))
+    assert matches({"containers": [a_container(limits={"example-99.com/gpu-x": "1"})]})
+    with pytest.raises(RefusedError):
+        chart.render({"config": {"resources": {"gpus": names}}})
+
+
 # Names as the API server takes them: the part before the slash is a DNS name, in lower case.
 resource_names = st.one_of(
     st.sampled_from(
         ["cpu", "memory", "amd.com/gpu", "nvidia.com/gpu", "nvidia.com/gpu.shared", "nvidia.com/mig-1g.5gb"]
     ),
+    st.sampled_from([a_name_of(pattern) for pattern in (*gpu_names.GPUS, *gpu_names.NOT_GPUS, *GPUS)]),
     st.from_regex(r"nvidia\.com/[A-Za-z0-9]([-A-Za-z0-9_.]{0,20}[A-Za-z0-9])?", fullmatch=True),
     st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,10}[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]{0,10}[A-Za-z0-9])?", fullmatch=True),
 )
@@ -125,10 +182,15 @@ specs = st.fixed_dictionaries({"containers": containers}, optional={"initContain
 def test_no_pod_that_the_engine_acts_on_is_ever_left_out(matches: Matches, spec: Json) -> None:
     asked = matches(spec)
     assert asked or not acts_on(spec)
-    names = {
+    listed = {
         name
         for container in (*spec["containers"], *spec.get("initContainers", ()))
         for amounts in container.get("resources", {}).values()
         for name in amounts
     }
-    assert asked is any(name.startswith("nvidia.com/") for name in names)
+    assert asked is any(fits(pattern, name) for pattern in gpu_names.GPUS for name in listed)
+
+
+@given(spec=specs)
+def test_nor_one_that_it_acts_on_by_its_configuration(configured: Matches, spec: Json) -> None:
+    assert configured(spec) or not acts_on(spec, GpuNames(tuple(GPUS), tuple(NOT_GPUS)))

@@ -17,7 +17,7 @@ import pytest
 
 from hack.render_manifests import CHART, NAMESPACE, render
 from tests.deploy.chart import Chart, Json
-from tests.deploy.gpu_pods import WITH_GPU, WITHOUT_GPU
+from tests.deploy.gpu_pods import WITH_GPU, WITHOUT_GPU, a_spec
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.programs import NoControlPlaneError, find
 from tests.e2e.waiting import wait_for
@@ -27,6 +27,7 @@ pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).resolve().parents[2]
 REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
 CONFIGURATIONS = (f"{REGISTRATION}/validatingwebhookconfigurations", f"{REGISTRATION}/mutatingwebhookconfigurations")
+OURS = (f"{CONFIGURATIONS[0]}/gpuwarden", f"{CONFIGURATIONS[1]}/zz-gpuwarden")
 NAMESPACED = (
     f"/api/v1/namespaces/{NAMESPACE}/services",
     f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments",
@@ -78,22 +79,18 @@ def written_at_run_time(cluster: ControlPlane) -> None:
     """Do what a replica does: make the CA's Secret, and set every bundle."""
     secret = {"metadata": {"name": "gpuwarden-ca"}, "data": {"ca.crt": BUNDLE}}
     cluster.api.post(f"/api/v1/namespaces/{NAMESPACE}/secrets", json=secret).raise_for_status()
-    for path in CONFIGURATIONS:
+    for path in OURS:
         patch = [
             {"op": "add", "path": f"/webhooks/{number}/clientConfig/caBundle", "value": BUNDLE}
-            for number, _ in enumerate(cluster.get(f"{path}/gpuwarden")["webhooks"])
+            for number, _ in enumerate(cluster.get(path)["webhooks"])
         ]
         headers = {"Content-Type": "application/json-patch+json"}
-        cluster.api.patch(f"{path}/gpuwarden", json=patch, headers=headers).raise_for_status()
+        cluster.api.patch(path, json=patch, headers=headers).raise_for_status()
 
 
 def bundles(cluster: ControlPlane) -> set[str | None]:
     """What the webhooks trust: one and the same, where all is well."""
-    return {
-        webhook["clientConfig"].get("caBundle")
-        for path in CONFIGURATIONS
-        for webhook in cluster.get(f"{path}/gpuwarden")["webhooks"]
-    }
+    return {webhook["clientConfig"].get("caBundle") for path in OURS for webhook in cluster.get(path)["webhooks"]}
 
 
 def wait_for_pods(cluster: ControlPlane) -> None:
@@ -117,7 +114,7 @@ def order_of_deletion(cluster: ControlPlane, names: dict[str, int]) -> Iterator[
         for line in cluster.api.get(path, params=query).text.splitlines():
             event = json.loads(line)
             metadata = event["object"]["metadata"]
-            if event["type"] == "DELETED" and metadata["name"] in {"gpuwarden", "gpuwarden-ca"}:
+            if event["type"] == "DELETED" and metadata["name"] in {"gpuwarden", "zz-gpuwarden", "gpuwarden-ca"}:
                 names.setdefault(f"{path.rpartition('/')[2]}/{metadata['name']}", int(metadata["resourceVersion"]))
 
 
@@ -167,7 +164,7 @@ def test_helm_installs_upgrades_and_uninstalls_and_leaves_nothing(chart: Chart, 
     with pods_created_throughout(cluster) as refused:
         helm("install", "gpuwarden", str(CHART), "--values", "-", values=HARMLESS)
         assert ours(cluster, CLUSTER_WIDE) == {
-            "validatingwebhookconfigurations/gpuwarden", "mutatingwebhookconfigurations/gpuwarden",
+            "validatingwebhookconfigurations/gpuwarden", "mutatingwebhookconfigurations/zz-gpuwarden",
             "clusterroles/gpuwarden", "clusterrolebindings/gpuwarden",
         }  # fmt: skip
         assert bundles(cluster) == {None}
@@ -183,9 +180,35 @@ def test_helm_installs_upgrades_and_uninstalls_and_leaves_nothing(chart: Chart, 
     assert refused == []
     assert ours(cluster, (*NAMESPACED, *CLUSTER_WIDE)) == before == set()
     first = sorted(deleted, key=deleted.__getitem__)
-    assert first[:2] == ["validatingwebhookconfigurations/gpuwarden", "mutatingwebhookconfigurations/gpuwarden"]
+    assert first[:2] == ["validatingwebhookconfigurations/gpuwarden", "mutatingwebhookconfigurations/zz-gpuwarden"]
     # When it goes, no replica that still runs is allowed to make it anew.
     assert deleted["secrets/gpuwarden-ca"] > deleted["rolebindings/gpuwarden"] > deleted["deployments/gpuwarden"]
+
+
+def test_an_upgrade_from_the_mutating_configurations_former_name_removes_it_and_leaves_the_other_trusted(
+    chart: Chart, cluster: ControlPlane
+) -> None:
+    """Releases before it sorted last called both configurations by the release's name."""
+    former = {**HARMLESS, "webhooks": {"mutate": {"configurationName": "gpuwarden"}}}
+
+    def helm(*arguments: str, values: Json) -> None:
+        chart.helm(*arguments, "--namespace", NAMESPACE, values=values, kubeconfig=cluster.kubeconfig())
+
+    helm("install", "gpuwarden", str(CHART), "--values", "-", values=former)
+    try:
+        names = "validatingwebhookconfigurations/gpuwarden", "mutatingwebhookconfigurations/gpuwarden"
+        assert ours(cluster, CONFIGURATIONS) == {*names}
+        count = len(cluster.get(OURS[0])["webhooks"])
+        patch = [{"op": "add", "path": f"/webhooks/{n}/clientConfig/caBundle", "value": BUNDLE} for n in range(count)]
+        headers = {"Content-Type": "application/json-patch+json"}
+        cluster.api.patch(OURS[0], json=patch, headers=headers).raise_for_status()
+        helm("upgrade", "gpuwarden", str(CHART), "--values", "-", values=HARMLESS)
+        assert ours(cluster, CONFIGURATIONS) == {names[0], "mutatingwebhookconfigurations/zz-gpuwarden"}
+        bundles_of = [{w["clientConfig"].get("caBundle") for w in cluster.get(path)["webhooks"]} for path in OURS]
+        assert bundles_of == [{BUNDLE}, {None}]  # the other's is written by the first replica of the new release
+    finally:
+        helm("uninstall", "gpuwarden", values={})
+    assert ours(cluster, CONFIGURATIONS) == set()
 
 
 def test_a_pod_of_ours_may_be_created_whatever_answers_reviews(chart: Chart, cluster: ControlPlane) -> None:
@@ -230,6 +253,8 @@ def test_the_api_server_leaves_out_pods_without_gpus_where_it_can(chart: Chart, 
         assert [outcome(spec) for spec in WITH_GPU] == [500] * len(WITH_GPU)
         left_out = cluster.version >= (1, 28)
         assert [outcome(spec) for spec in WITHOUT_GPU] == [201 if left_out else 500] * len(WITHOUT_GPU)
+        if cluster.version >= (1, 34):  # before, a DeviceClass is not the name of a resource
+            assert outcome(a_spec({"deviceclass.resource.kubernetes.io/gpu.nvidia.com": "1"})) == 500
     finally:
         chart.helm("uninstall", "gpuwarden", "--namespace", NAMESPACE, kubeconfig=kubeconfig)
     assert [outcome(spec) for spec in (*WITH_GPU, *WITHOUT_GPU)] == [201] * (len(WITH_GPU) + len(WITHOUT_GPU))
@@ -251,6 +276,6 @@ def test_kubectl_applies_the_manifest_again_and_deletes_it(chart: Chart, cluster
     with order_of_deletion(cluster, deleted):
         kubectl("delete", "--wait=true")
     first = sorted(deleted, key=deleted.__getitem__)
-    assert first[:2] == ["validatingwebhookconfigurations/gpuwarden", "mutatingwebhookconfigurations/gpuwarden"]
+    assert first[:2] == ["validatingwebhookconfigurations/gpuwarden", "mutatingwebhookconfigurations/zz-gpuwarden"]
     assert ours(cluster, CLUSTER_WIDE) == set()
     wait_for("the namespace to go", lambda: cluster.api.get(f"/api/v1/namespaces/{NAMESPACE}").status_code == 404)

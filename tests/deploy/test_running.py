@@ -24,7 +24,7 @@ from webhook.application.workloads import WORKLOADS
 
 REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
 PATHS = {
-    "MutatingWebhookConfiguration": f"{REGISTRATION}/mutatingwebhookconfigurations/gpuwarden",
+    "MutatingWebhookConfiguration": f"{REGISTRATION}/mutatingwebhookconfigurations/zz-gpuwarden",
     "ValidatingWebhookConfiguration": f"{REGISTRATION}/validatingwebhookconfigurations/gpuwarden",
 }
 SERVICE = "gpuwarden.gpuwarden-system.svc"

@@ -17,6 +17,7 @@ def hook(document: Json) -> tuple[str, set[str]]:
 def test_the_webhook_configurations_are_removed_first_the_validating_one_before_the_other(chart: Chart) -> None:
     rendered = chart.render(more=A_CLUSTER)
     weights = []
+    assert rendered.the(KINDS[0])["metadata"]["name"] != rendered.the(KINDS[1])["metadata"]["name"]
     for kind in KINDS:
         (document,) = rendered.all(kind, hooks=True)
         assert hook(document) == ("pre-delete", DELETES)

@@ -110,4 +110,4 @@ def label_by_hand(control_plane: ControlPlane, namespace: str) -> None:
 
 def configuration_path(kind: str) -> str:
     """The path of one of our webhook configurations."""
-    return f"/apis/admissionregistration.k8s.io/v1/{kind}/{NAME}"
+    return f"/apis/admissionregistration.k8s.io/v1/{kind}/{f'zz-{NAME}' if kind == MUTATING else NAME}"

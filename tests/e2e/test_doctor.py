@@ -218,7 +218,7 @@ def test_a_webhook_configuration_that_is_gone_is_found(control_plane: ControlPla
         code, found = doctor(control_plane, "--probe-namespace", PROBE)
     wait_for("gpuwarden to act on pods", running.acts)
     assert (code, troubles(found)) == (1, {"webhooks": {"fail"}, "probe": {"fail"}})
-    assert "there is no MutatingWebhookConfiguration gpuwarden" in seen(found, "webhooks")
+    assert "there is no MutatingWebhookConfiguration zz-gpuwarden" in seen(found, "webhooks")
     assert "not rewritten as namespace policy" in seen(found, "probe")
 
 
@@ -250,7 +250,7 @@ def test_a_foreign_ca_and_a_right_that_is_missing_are_found(control_plane: Contr
     wait_for("the right to be back", lambda: troubles(doctor(control_plane)[1]) == {})
     assert (code, troubles(found)) == (1, {"trust": {"fail"}, "rights": {"fail"}, "probe": {"fail"}})
     assert "none of the 1 trusted certificates issued" in seen(found, "trust")
-    assert "may not patch mutatingwebhookconfigurations/gpuwarden" in seen(found, "rights")
+    assert "may not patch mutatingwebhookconfigurations/zz-gpuwarden" in seen(found, "rights")
     assert "x509" in seen(found, "probe")
 
 
@@ -318,7 +318,7 @@ def test_what_may_not_be_read_is_unknown_and_names_the_right(
     assert code == 0
     assert {status for statuses in troubles(found).values() for status in statuses} == {"unknown"}
     assert set(troubles(found)) == {check.id for check in CHECKS} - {"configuration", "probe"}
-    assert found["webhooks"][0]["mend"] == "the right that it takes: get mutatingwebhookconfigurations/gpuwarden"
+    assert found["webhooks"][0]["mend"] == "the right that it takes: get mutatingwebhookconfigurations/zz-gpuwarden"
     assert found["nodes"][0]["mend"] == "the right that it takes: list nodes"
     assert found["replicas"][0]["mend"].endswith(f"get deployments/gpuwarden -n {NAMESPACE}")
 

@@ -95,12 +95,14 @@ Later = Callable[..., AbstractContextManager[None]]
 
 @pytest.fixture
 def later(control_plane: ControlPlane, shared: str, tmp_path: Path) -> Later:
-    """Register a webhook that changes the pods of ``shared`` after gpuwarden has, by a function from pod to patch."""
+    """Register a webhook that changes the pods of ``shared`` after gpuwarden has, by a function from pod to patch.
+
+    Mutating webhooks are called in the order of their configurations' names: another ``name`` may come before gpuwarden's.
+    """
 
     @contextmanager
-    def register(make: Callable[[Json], Sequence[Json]], **more: str) -> Iterator[None]:
+    def register(make: Callable[[Json], Sequence[Json]], name: str = "zz-later", **more: str) -> Iterator[None]:
         authority = control_plane.authority
-        name = "zz-later"  # mutating webhooks are called in the order of these names
 
         def patch(found: Json) -> list[Json]:
             return [*marked(found), *([] if found["metadata"].get("name") == "mark" else make(found))]
@@ -204,6 +206,16 @@ def test_a_gpu_sidecar_added_to_a_pod_without_a_gpu_never_slips_through(
     else:
         assert refusal == ""
         assert [limits_of(one) for one in pods_in(control_plane, shared)] == [[{"cpu": "1"}, {SHARED: "1"}]]
+
+
+@pytest.mark.parametrize("name", ["vgpu-webhook", "spark-operator-webhook"])
+def test_a_gpu_that_a_webhook_of_a_usual_name_adds_is_rewritten(
+    control_plane: ControlPlane, shared: str, later: Later, name: str
+) -> None:
+    """HAMi's, the Spark operator's: they come before gpuwarden's, so that it is asked about what they added."""
+    with later(with_sidecar, name):
+        assert create_pod(control_plane, shared, resource="cpu") == ""
+    assert [limits_of(one) for one in pods_in(control_plane, shared)] == [[{"cpu": "1"}, {SHARED: "1"}]]
 
 
 def test_what_a_later_webhook_undoes_once_is_done_again(control_plane: ControlPlane, shared: str, later: Later) -> None:

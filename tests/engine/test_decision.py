@@ -63,6 +63,7 @@ def test_the_ids_of_the_rules_are_the_designs_in_the_designs_order() -> None:
         "gpu-outside-containers",
         "gpu-not-permitted",
         "form-not-permitted",
+        "other-gpu-resource",
         "shared-request-above-one",
         "selector-conflict",
         "per-container-limit",
@@ -79,6 +80,7 @@ def test_the_ids_of_the_rules_are_the_designs_in_the_designs_order() -> None:
         "gke-selectors-incomplete",
         "gke-mps-needs-host-ipc",
         "limit-range-default",
+        "mps-shm-mount",
         "unknown-gpu-resource",
     ]
 

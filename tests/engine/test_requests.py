@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from tests.builders import GPU, MIG, SHARED, Json, a_container, a_pod, a_policy, gpu, judge, messages, spec_of
+from webhook.engine.gpu_names import GpuNames
 from webhook.engine.pods import Place
-from webhook.engine.requests import pod_count, read
+from webhook.engine.requests import OtherAmount, pod_count, read
 from webhook.engine.resources import Unknown
 
 
@@ -88,6 +89,33 @@ def test_misspelt_names_are_kept_with_the_field_that_they_stand_in() -> None:
         ((Unknown("nvidia.com/mig1g.5gb"), "spec.initContainers[0].resources.requests[nvidia.com/mig1g.5gb]"),),
         ((Unknown("nvidia.com/gpu-shared"), "spec.containers[0].resources.limits[nvidia.com/gpu-shared]"),),
     ]
+
+
+def test_gpus_by_other_names_are_kept_with_quantity_and_field() -> None:
+    in_limits = a_container(limits={"nvidia.com/vgpu": "2", "nvidia.com/hostdev": 1, GPU: 1}, requests={GPU: 1})
+    in_requests = a_container(requests={"volcano.sh/vgpu-number": 1, "nvidia.com/pgpu": 0})
+    half = a_container(limits={"nvidia.com/vgpu": "0.5"})
+    asks = read(spec_of(a_pod(in_limits, half, initContainers=[in_requests])))
+
+    assert [(ask.others, len(ask.amounts)) for ask in asks] == [
+        (
+            (
+                OtherAmount(
+                    "volcano.sh/vgpu-number", 1, "spec.initContainers[0].resources.requests[volcano.sh/vgpu-number]"
+                ),
+            ),
+            0,
+        ),
+        ((OtherAmount("nvidia.com/vgpu", "2", "spec.containers[0].resources.limits[nvidia.com/vgpu]"),), 1),
+        ((OtherAmount("nvidia.com/vgpu", "0.5", "spec.containers[1].resources.limits[nvidia.com/vgpu]"),), 0),
+    ]
+
+
+def test_which_names_are_gpus_can_be_said() -> None:
+    spec = spec_of(a_pod(gpu(1, "amd.com/gpu")))
+
+    assert read(spec) == []
+    assert len(read(spec, GpuNames(gpus=("amd.com/gpu",)))) == 1
 
 
 def test_a_place_has_a_pointer_and_a_field() -> None:

@@ -169,9 +169,8 @@ class TestUnknownGpuResource:
             "amd.com/gpu",
         ],
     )
-    @pytest.mark.parametrize("policy", ["any", "shared", "none"])
-    def test_names_of_other_projects_raise_no_alarm(self, resource: str, policy: str) -> None:
-        assert judge(a_pod(gpu(1, resource)), policy).findings == ()
+    def test_names_of_other_projects_raise_no_alarm_where_every_form_is_permitted(self, resource: str) -> None:
+        assert judge(a_pod(gpu(1, resource)), "any").findings == ()
 
     def test_none_of_a_misspelt_resource_raises_no_alarm(self) -> None:
         assert judge(a_pod(gpu(0, "nvidia.com/gpu-shared")), "any").findings == ()

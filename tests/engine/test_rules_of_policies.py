@@ -15,10 +15,14 @@ from tests.builders import (
     gpu,
     judge,
     messages,
+    policy_of,
     rules,
+    view,
 )
+from webhook.engine.decision import UNTOUCHED, decide
+from webhook.engine.gpu_names import GpuNames
 from webhook.engine.labels import NamespaceLabels
-from webhook.engine.policy import PolicyBook
+from webhook.engine.policy import Mismatch, Policy, PolicyBook, VisibleDevices
 from webhook.engine.spelling import DevicePlugin
 
 
@@ -56,6 +60,104 @@ class TestGpuNotPermitted:
             'container "train": nvidia.com/gpu: 1 is not permitted in this namespace; '
             'no GPU is, while its label gpuwarden.io/enforce can\'t be read ("sharde" is not a policy; '
             'did you mean "shared"?); ask the namespace\'s owner to correct it'
+        )
+
+
+class TestOtherGpuResource:
+    """GPUs by names that no form has; which names these are stands with the names."""
+
+    UNREADABLE = PolicyBook().select(NamespaceLabels("sharde")).enforce
+    VGPU = "nvidia.com/vgpu"
+
+    @pytest.mark.parametrize(
+        "container",
+        [
+            gpu(1, "nvidia.com/hostdev"),
+            gpu(1, "rdma/hca_shared_devices_a"),
+            gpu(1, "amd.com/gpu"),
+            gpu(0, VGPU),
+            a_container(limits={VGPU: "0"}, requests={VGPU: 0}),
+            a_container(limits={"deviceclass.resource.kubernetes.io/dra.cpu": 2}),
+        ],
+    )
+    @pytest.mark.parametrize("policy", ["none", "mps", "exclusive"])
+    def test_what_is_no_gpu_or_not_requested_passes(self, container: Json, policy: str) -> None:
+        assert judge(a_pod(container), policy).findings == ()
+
+    @pytest.mark.parametrize("resource", [VGPU, "nvidia.com/GA102GL_A10", "volcano.sh/vgpu-number"])
+    def test_where_every_form_is_permitted_everything_passes(self, resource: str) -> None:
+        decision = judge(a_pod(gpu(1, resource)), "any")
+
+        assert (decision.findings, decision.edits) == ((), ())
+        assert [str(amount) for amount in decision.asks[0].requested] == [f"{resource}: 1"]
+
+    @pytest.mark.parametrize("policy", ["none", "mps", "exclusive", "shared", "mig-1g.5gb", "gke-exclusive"])
+    @pytest.mark.parametrize("resource", [VGPU, "deviceclass.resource.kubernetes.io/gpu.nvidia.com"])
+    def test_it_is_refused_everywhere_else(self, resource: str, policy: str) -> None:
+        assert rules(judge(a_pod(gpu(1, resource)), policy)) == ["other-gpu-resource"]
+        assert rules(judge(a_pod(a_container(requests={resource: 1})), policy)) == ["other-gpu-resource"]
+        assert rules(judge(a_pod(gpu(1, resource)), self.UNREADABLE)) == ["other-gpu-resource"]
+
+    def test_a_policy_that_rewrites_can_not_rewrite_it(self) -> None:
+        decision = judge(a_pod(gpu(1, self.VGPU)), a_policy("mps", mismatch=Mismatch.REWRITE))
+
+        assert rules(decision) == ["other-gpu-resource"]
+
+    def test_beside_a_permitted_form_it_is_refused_all_the_same(self) -> None:
+        together = judge(a_pod(a_container(limits={GPU: 1, self.VGPU: 1})), "exclusive")
+        apart = judge(a_pod(gpu(1), initContainers=[gpu(1, self.VGPU, name="load")]), "exclusive")
+
+        assert rules(together) == rules(apart) == ["other-gpu-resource"]
+        assert [str(amount) for amount in together.asks[0].requested] == ["nvidia.com/gpu: 1", "nvidia.com/vgpu: 1"]
+        assert [ask.container.name for ask in apart.asks] == ["load", "train"]
+
+    def test_under_none_both_are_refused_in_the_order_of_the_rules(self) -> None:
+        pod = a_pod(a_container(limits={GPU: 1, self.VGPU: 1}))
+
+        assert rules(judge(pod, "none")) == ["gpu-not-permitted", "other-gpu-resource"]
+
+    def test_the_message_under_none(self) -> None:
+        [finding] = judge(a_pod(gpu(2, self.VGPU)), "none").findings
+
+        assert finding.path == "spec.containers[0].resources.limits[nvidia.com/vgpu]"
+        assert finding.message == (
+            'container "train": nvidia.com/vgpu: 2 counts as a GPU; namespace policy "none" permits no GPU; remove it, or, if '
+            "it is not a GPU, have it added to resources.notGPUs in gpuwarden's configuration"
+        )
+
+    def test_the_message_where_forms_are_listed_and_several_names_are_requested(self) -> None:
+        sliced = {"nvidia.com/gpu.sliced": 1, "nvidia.com/gpu.sliced.memory-mib": 1000}
+        [finding] = judge(a_pod(a_container(requests=sliced)), a_policy("mps", "mig-1g.5gb")).findings
+
+        assert finding.path == "spec.containers[0].resources.requests[nvidia.com/gpu.sliced]"
+        assert finding.message == (
+            'container "train": nvidia.com/gpu.sliced: 1 and 1 more count as GPUs; namespace policy "team" permits only mps, '
+            "mig-1g.5gb; request nvidia.com/gpu in its place, or, if it is not a GPU, have it added to resources.notGPUs in "
+            "gpuwarden's configuration"
+        )
+
+    def test_the_message_under_a_label_that_cannot_be_read(self) -> None:
+        [finding] = judge(a_pod(gpu(1, self.VGPU)), self.UNREADABLE).findings
+
+        assert "counts as a GPU; no GPU is permitted while the namespace's label gpuwarden.io/enforce can't be" in (
+            finding.message
+        )
+
+    def test_what_the_configuration_says_of_names_counts(self) -> None:
+        names = GpuNames(gpus=("amd.com/gpu",), not_gpus=(self.VGPU,))
+        amd, vgpu = view(a_pod(gpu(1, "amd.com/gpu"))), view(a_pod(gpu(1, self.VGPU)))
+
+        assert rules(decide(amd, policy_of("none"), RENAMED, names=names)) == ["other-gpu-resource"]
+        assert decide(vgpu, policy_of("none"), RENAMED, names=names) == UNTOUCHED
+
+    def test_a_request_by_another_name_is_a_request_to_the_guard(self) -> None:
+        env = [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}]
+        policy = Policy("any", permits_any=True, visible_devices=VisibleDevices.WARN)
+        found = judge(a_pod(gpu(1, self.VGPU, env=env), runtimeClassName="nvidia"), policy)
+
+        [message] = messages(found)
+        assert message.startswith(
+            'container "train": env NVIDIA_VISIBLE_DEVICES=all overrides what nvidia.com/vgpu: 1 is'
         )
 
 

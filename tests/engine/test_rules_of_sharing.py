@@ -1,4 +1,6 @@
-"""The rules of what a device plugin does with a count."""
+"""The rules of what a device plugin does with a request."""
+
+from typing import ClassVar
 
 import pytest
 
@@ -13,6 +15,7 @@ from tests.builders import (
     SHARED,
     STRATEGY,
     Json,
+    a_container,
     a_pod,
     a_policy,
     affinity,
@@ -237,4 +240,64 @@ class TestGkeMpsNeedsHostIpc:
         assert finding.message == (
             'container "train": MPS on GKE needs hostIPC: true; '
             "that weakens the pod's isolation, so you must set it yourself"
+        )
+
+
+class TestMpsShmMount:
+    """A volume where the device plugin mounts the MPS daemon's shared memory."""
+
+    PATH = "/dev/shm"  # noqa: S108 - a name to compare with
+    SHM: ClassVar[list[Json]] = [{"name": "shm", "mountPath": PATH}]
+
+    @pytest.mark.parametrize(
+        ("policy", "mounts"),
+        [
+            ("mps", None),
+            ("mps", []),
+            ("mps", [{"name": "shm", "mountPath": f"{PATH}2"}]),
+            ("mps", [{"name": "shm", "mountPath": f"{PATH}/cache"}]),
+            ("mps", [{"name": "shm", "mountPath": "/mnt/dev/shm"}]),
+            ("mps", [{"name": "shm", "mountPath": "/dev"}]),
+            ("time-slicing", SHM),
+            ("shared", SHM),
+            ("exclusive", SHM),
+            ("any", SHM),
+            ("none", SHM),
+            ("gke-mps-4", SHM),
+        ],
+    )
+    def test_without_mps_of_the_device_plugin_or_another_path_nothing_is_said(
+        self, policy: str, mounts: list[Json] | None
+    ) -> None:
+        assert "mps-shm-mount" not in rules(judge(a_pod(gpu(1, volumeMounts=mounts)), policy))
+
+    @pytest.mark.parametrize("path", [PATH, f"{PATH}/", f"/{PATH}", "/dev/./shm", "/dev/x/../shm"])
+    @pytest.mark.parametrize("plugin", BOTH_SETTINGS)
+    def test_it_warns_and_the_pod_is_rewritten_all_the_same(self, path: str, plugin: DevicePlugin) -> None:
+        decision = judge(a_pod(gpu(1, volumeMounts=[{"name": "shm", "mountPath": path}])), "mps", plugin)
+
+        assert rules(decision) == ["mps-shm-mount"]
+        assert decision.denials == ()
+        assert decision.edits
+
+    def test_a_pod_that_states_mps_is_warned_where_every_form_is_permitted(self) -> None:
+        slot = gpu(1, SHARED, volumeMounts=self.SHM)
+
+        assert rules(judge(a_pod(slot, nodeSelector={STRATEGY: "mps"}), "any")) == ["mps-shm-mount"]
+        assert rules(judge(a_pod(slot), "any")) == []
+
+    def test_only_the_container_with_the_gpu_counts(self) -> None:
+        web = a_container("web", volumeMounts=self.SHM)
+
+        assert judge(a_pod(gpu(1), web), "mps").findings == ()
+
+    def test_the_message(self) -> None:
+        init = gpu(1, name="load", volumeMounts=[{"name": "a", "mountPath": "/a"}, *self.SHM])
+        [finding] = judge(a_pod(gpu(1), initContainers=[init]), "mps").findings
+
+        assert finding.path == "spec.initContainers[0].volumeMounts[1].mountPath"
+        assert finding.message == (
+            'container "load": mounts a volume at /dev/shm, where the device plugin mounts the shared memory of MPS; the volume '
+            "hides it, and CUDA can't reach the MPS daemon; remove the mount, or, if the 64 MiB there are too few, use a form "
+            "without MPS"
         )

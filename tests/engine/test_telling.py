@@ -1,5 +1,6 @@
 """What the engine tells of a decision: summaries for people, and the rule of the pod that should have been rewritten."""
 
+import msgspec
 import pytest
 
 from tests.builders import (
@@ -144,6 +145,16 @@ def test_what_would_change_is_told_in_the_conditional() -> None:
         'container "train": nvidia.com/gpu: 1 would become nvidia.com/gpu.shared: 1'
     ]
     assert told(a_pod(), a_policy("exclusive", env={"A": "1"}), would=True) == ["pod: would get env A"]
+
+
+def test_gpus_by_other_names_are_told_and_what_changes_is_not_about_them() -> None:
+    vgpu = a_container("vm", {"nvidia.com/vgpu": 1})
+    decision = judge(a_pod(gpu(1), vgpu), "any")
+    changed = judge(a_pod(gpu(1)), "mps")
+
+    assert asked(decision) == ["train: nvidia.com/gpu: 1", "vm: nvidia.com/vgpu: 1"]
+    both = msgspec.structs.replace(changed, asks=(*changed.asks, decision.asks[1]))
+    assert list(changes(both)) == list(changes(changed))
 
 
 def test_a_quantity_that_nobody_can_read_does_not_stop_the_telling() -> None:

@@ -125,7 +125,7 @@ class Admission:
         namespace = request.namespace or (pod.metadata and pod.metadata.namespace) or ""
         if not namespace:
             raise ReviewError("request.namespace", "is missing")
-        asks = requests.read(pod.spec) if pod.spec else []
+        asks = requests.read(pod.spec, configuration.names) if pod.spec else []
         if not asks and not (final and guard.sees(pod)):
             return review.allowed(request)
         if len(asks) > MOST_ASKING:

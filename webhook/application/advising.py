@@ -50,12 +50,12 @@ class Advising:
         if workload is None or not request.has_object:
             return review.allowed(request)
         pod = _template(request, workload)
-        if pod is None or pod.spec is None or not (requests.read(pod.spec) or guard.sees(pod)):
+        configuration = self._configuration()
+        if pod is None or pod.spec is None or not (requests.read(pod.spec, configuration.names) or guard.sees(pod)):
             return review.allowed(request)
         if not request.name:
             # A name that the API server is yet to make: what is recorded says at least how it begins.
             request.name = _generate_name(request)
-        configuration = self._configuration()
         exemptions = configuration.exemptions
         exempt = exemptions.of_request(request.namespace, request.user_info.username) or exemptions.of_pod(pod)
         if exempt:
@@ -87,7 +87,7 @@ class Advising:
         return review.allowed(case.request, warnings=telling.within_budget(warnings), annotations=annotations)
 
     def _decide(self, case: _Case, mode: str, policy: Policy) -> Decision:
-        decision = decide(case.pod, policy, case.configuration.plugin)
+        decision = decide(case.pod, policy, case.configuration.plugin, names=case.configuration.names)
         recorded = Recorded(mode, policy, decision, False, "advise", case.request, case.pod)  # noqa: FBT003 - acted: never
         self._recorder.decided(recorded)
         return decision

@@ -166,7 +166,7 @@ class Auditor:
         if workload is None or pod is None or pod.spec is None or pod.is_mirror:
             return None
         _forget(pod.spec, running=seen.running)
-        asks = bool(requests.read(pod.spec))
+        asks = bool(requests.read(pod.spec, self._configuration.names))
         if not asks and not guard.sees(pod):
             return None
         policy = self._configuration.policies.select(
@@ -229,15 +229,16 @@ def _forms(judgement: Judgement, spec: PodSpec, policy: Policy, plugin: DevicePl
     decision = judgement.decision
     nodes = NodeConstraints(spec)
     statements = Statements(nodes, plugin, policy.partitions)
-    before = [_stated(statements, ask.amounts[0].resource) for ask in decision.asks]
+    resources = [ask.amounts[0].resource for ask in decision.asks if ask.amounts]
+    before = [_stated(statements, resource) for resource in resources]
     if decision.denials:
         after = [REFUSED] * len(before)
     elif judgement.exempt or policy.permits_any or policy.unreadable:
         after = before
     else:
-        resources = dict.fromkeys(ask.amounts[0].resource for ask in decision.asks)
-        forms = {choice.resource: str(choice.form) for choice in choose(resources, policy, nodes, plugin)}
-        after = [forms[ask.amounts[0].resource] for ask in decision.asks]
+        distinct = dict.fromkeys(resources)
+        forms = {choice.resource: str(choice.form) for choice in choose(distinct, policy, nodes, plugin)}
+        after = [forms[resource] for resource in resources]
     return list(dict.fromkeys(zip(before, after, strict=True)))
 
 

@@ -98,7 +98,7 @@ class Checker:
         if pod.spec and not workload.steps and _map(manifest.get("metadata")).get("uid"):
             # A pod out of a cluster: it is its scheduler that has placed it.
             pod.spec.node_name = None
-        decision = decide(pod, known.policy, self._configuration.plugin)
+        decision = decide(pod, known.policy, self._configuration.plugin, names=self._configuration.names)
         exemptions = self._configuration.exemptions
         exempt = exemptions.of_request(known.namespace, "") or exemptions.of_pod(pod)
         if exempt:

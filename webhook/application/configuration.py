@@ -4,8 +4,10 @@ from enum import StrEnum
 
 import msgspec
 
+from webhook.engine.gpu_names import BUILT_IN, GpuNames
 from webhook.engine.pods import Pod
 from webhook.engine.policy import PolicyBook
+from webhook.engine.schedulers import scheduler_of
 from webhook.engine.spelling import DevicePlugin
 
 
@@ -37,8 +39,9 @@ class Exemptions(msgspec.Struct, frozen=True):
             return None
         if spec.runtime_class_name in self.runtime_classes:
             return "runtimeClass"
-        # A pod that names its node is placed by nobody: the scheduler that it names too never sees it.
-        return "scheduler" if spec.scheduler_name in self.schedulers and not spec.node_name else None
+        # A pod that names its node is placed by nobody: no scheduler sees it, and the kubelet ignores resources that the node
+        # does not have (pkg/kubelet/lifecycle/predicate.go removeMissingExtendedResources).
+        return "scheduler" if not spec.node_name and scheduler_of(spec) in self.schedulers else None
 
 
 DEFAULT_EXEMPTIONS = Exemptions(
@@ -55,3 +58,4 @@ class Configuration(msgspec.Struct, frozen=True):
     mode: Mode = Mode.ENFORCE
     plugin: DevicePlugin = DevicePlugin()
     exemptions: Exemptions = DEFAULT_EXEMPTIONS
+    names: GpuNames = BUILT_IN

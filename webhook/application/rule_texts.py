@@ -76,6 +76,13 @@ RULE_TEXTS = {
             "or refused. Ask for a form that the policy lists, or write a plain nvidia.com/gpu request to be given its first.",
         ),
         _deny(
+            Rule.OTHER_GPU_RESOURCE,
+            "A GPU by a name that is not a form of the policy",
+            "Under every policy but any, a resource that hands out GPUs by another name is denied: a vGPU, a KubeVirt device, a "
+            "DeviceClass, all of NVIDIA's names that are not known to be something else. Request a form that the policy lists. "
+            "If the resource is not a GPU, add it to resources.notGPUs in the configuration.",
+        ),
+        _deny(
             Rule.SHARED_REQUEST_ABOVE_ONE,
             "More than one slot of a shared GPU",
             "A shared GPU is access, not capacity: two slots are not twice the compute and may be the same GPU. The "
@@ -165,6 +172,12 @@ RULE_TEXTS = {
             "A LimitRange's default (or max without a default) is added to every container that does not name the resource, so "
             "a renamed request has two. The one that was added is removed; a max or min for its name still denies the pod. Set "
             'the default to "0", or use a ResourceQuota.',
+        ),
+        _warn(
+            Rule.MPS_SHM_MOUNT,
+            "A volume at /dev/shm beside MPS",
+            "The device plugin mounts the /dev/shm of the MPS daemon into the container, and CUDA reaches the daemon through it. "
+            "A volume of the pod hides it. Remove the mount, or use a form without MPS if 64 MiB are too few.",
         ),
         _warn(
             Rule.UNKNOWN_GPU_RESOURCE,

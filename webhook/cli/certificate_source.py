@@ -250,12 +250,15 @@ def _rotation_settings(options: Options) -> RotationSettings:
 
 
 def _store(options: Options, api: ApiServer, name: str) -> KubernetesCertificateStore:
-    kinds = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
+    names = {
+        "MutatingWebhookConfiguration": options.mutating_webhook_configuration or name,
+        "ValidatingWebhookConfiguration": name,
+    }
     return KubernetesCertificateStore(
         api,
         namespace=options.pod_namespace,
         secret=options.ca_secret,
-        configurations=[(kind, name) for kind in kinds],
+        configurations=list(names.items()),
         labels={"app.kubernetes.io/name": "gpuwarden", "app.kubernetes.io/managed-by": "gpuwarden"},
     )
 

@@ -37,7 +37,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         str, typer.Option("--namespace", "-n", help="Namespace that gpuwarden is installed in.")
     ] = NAMESPACE,
     name: Annotated[
-        str, typer.Option(help="Name of the Deployment, the webhook configurations and the ConfigMap.")
+        str, typer.Option(help="Name of the Deployment, the ConfigMap and the validating webhook configuration.")
     ] = "gpuwarden",
     probe_namespace: Annotated[
         str | None,

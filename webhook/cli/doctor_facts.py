@@ -22,7 +22,14 @@ from webhook.application.diagnosis.facts import (
     Target,
     Unread,
 )
-from webhook.application.diagnosis.ours import MUTATING, VALIDATING, readable_webhooks, services, targets
+from webhook.application.diagnosis.ours import (
+    MUTATING,
+    VALIDATING,
+    mutating_name,
+    readable_webhooks,
+    services,
+    targets,
+)
 from webhook.application.diagnosis.rights import account, needed
 
 DIAL_SECONDS = 3.0
@@ -56,7 +63,7 @@ def gather(
         namespace=namespace,
         name=name,
         version=version,
-        mutating=reader.webhook_configuration(MUTATING, name),
+        mutating=reader.webhook_configuration(MUTATING, mutating_name(name, deployment)),
         validating=reader.webhook_configuration(VALIDATING, name),
         all_mutating=reader.mutating_configurations(),
         services={},

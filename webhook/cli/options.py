@@ -29,6 +29,7 @@ class Options:
     service: str
     pod_namespace: str
     webhook_configuration: str | None
+    mutating_webhook_configuration: str | None
     ca_bundle_file: Path | None
     tls_name: tuple[str, ...]
     ca_lifetime: float

@@ -94,6 +94,13 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             help="Name of our Mutating- and ValidatingWebhookConfiguration: readiness asks whether they trust what is served.",
         ),
     ] = None,
+    mutating_webhook_configuration: Annotated[
+        str | None,
+        typer.Option(
+            envvar="GPUWARDEN_MUTATING_WEBHOOK_CONFIGURATION",
+            help="Name of our MutatingWebhookConfiguration, where it is not that of --webhook-configuration.",
+        ),
+    ] = None,
     ca_bundle_file: Annotated[
         Path | None,
         typer.Option(
@@ -241,6 +248,7 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         service=service,
         pod_namespace=pod_namespace,
         webhook_configuration=webhook_configuration,
+        mutating_webhook_configuration=mutating_webhook_configuration,
         ca_bundle_file=ca_bundle_file,
         tls_name=tuple(tls_name or ()),
         ca_lifetime=ca_lifetime,

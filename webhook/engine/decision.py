@@ -7,13 +7,14 @@ import msgspec
 from webhook.engine import guard, limitranger
 from webhook.engine.edits import Edit
 from webhook.engine.findings import Finding, Rule
+from webhook.engine.gpu_names import BUILT_IN, GpuNames
 from webhook.engine.judging import judge, refusal
 from webhook.engine.nodes import NodeConstraints, constraints
 from webhook.engine.plan import Plan, plan_for
 from webhook.engine.pods import Pod, PodSpec
 from webhook.engine.policy import Policy
 from webhook.engine.requests import Ask, read
-from webhook.engine.rules import container, limit_ranges, misplaced, permission
+from webhook.engine.rules import container, limit_ranges, misplaced, permission, sharing
 from webhook.engine.settings import annotations, settings
 from webhook.engine.spelling import LABELS_OF_FORMS, DevicePlugin
 
@@ -38,7 +39,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         edits: what changes; empty when anything denies.
         findings: what is wrong, in the order of the rules.
-        asks: the containers that ask for GPUs; empty for a pod that is none of our business.
+        asks: the containers that ask for GPUs, by whatever name; empty for a pod that is none of our business.
     """
 
     edits: tuple[Edit, ...] = ()
@@ -66,8 +67,14 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 UNTOUCHED = Decision()
 
 
-def decide(
-    pod: Pod, policy: Policy, plugin: DevicePlugin, *, guarded: bool = True, found: list[Ask] | None = None
+def decide(  # noqa: PLR0913 - everything that decides
+    pod: Pod,
+    policy: Policy,
+    plugin: DevicePlugin,
+    *,
+    names: GpuNames = BUILT_IN,
+    guarded: bool = True,
+    found: list[Ask] | None = None,
 ) -> Decision:
     """Judge a pod, or the template of one.
 
@@ -75,6 +82,7 @@ def decide(
         pod: the typed view of the pod as it came.
         policy: one policy of its namespace.
         plugin: the device plugin's settings, which change how forms are spelled.
+        names: which resources hand out GPUs besides those of forms.
         guarded: whether to look for GPUs that are reached without asking, which is only worth it on the final pod.
         found: what ``requests.read`` finds in the pod, where that is known: several policies judge one pod.
 
@@ -85,15 +93,16 @@ def decide(
     spec = pod.spec
     if spec is None or pod.is_mirror:
         return UNTOUCHED
-    every = read(spec) if found is None else found
-    asks = [ask for ask in every if ask.amounts]
+    every = read(spec, names) if found is None else found
+    asking = [ask for ask in every if ask.requested]
     added = limitranger.additions(pod)
     dropped: list[limitranger.Dropped] = []
     if added.entries and not policy.permits_any:
-        asks, dropped = limitranger.without(added, asks)
+        asking, dropped = limitranger.without(added, asking)
+    asks = [ask for ask in asking if ask.amounts]
     beside = [*misplaced.gpu_outside_containers(spec)]
     if guarded:
-        beside += guard.findings(pod, asks, policy)
+        beside += guard.findings(pod, asking, policy)
     if not every:
         return Decision((), _in_order(beside)) if beside else UNTOUCHED
     nodes = constraints(spec, LABELS_OF_FORMS)
@@ -103,16 +112,17 @@ def decide(
         findings = limit_ranges.naming_limit_ranges(findings, asks, added)
         findings += [limit_ranges.limit_range_default(one) for one in dropped]
     findings += container.unknown_gpu_resources(every)
+    findings += permission.other_gpu_resources(asking, policy)
     told = _in_order(findings + beside) if findings or beside else ()
     if told and any(finding.denies for finding in told):
-        return Decision((), told, tuple(asks))
+        return Decision((), told, tuple(asking))
     edits = plan.respelling.applied(spec, asks)
     respelled = bool(edits)
     edits += [one.edit for one in dropped]
     edits += settings(spec, asks, policy, plan.respelling, edits)
     if edits:
         edits += annotations(asks, policy, respelled=respelled)
-    return Decision(tuple(edits), told, tuple(asks))
+    return Decision(tuple(edits), told, tuple(asking))
 
 
 def _in_order(findings: list[Finding]) -> tuple[Finding, ...]:
@@ -128,6 +138,7 @@ def _found(asks: list[Ask], plan: Plan, policy: Policy, spec: PodSpec, nodes: No
         findings += filter(None, refused)
         wellformed = [ask for ask, finding in zip(asks, refused, strict=True) if not finding]
         findings += judge(wellformed, plan.choices, plan.respelling, policy, nodes, host_ipc=bool(spec.host_ipc))
+    findings += sharing.mps_shm_mounts(wellformed, plan.choices)
     if over := permission.per_pod_limit(spec, wellformed, policy):
         findings.append(over)
     return findings

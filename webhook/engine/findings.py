@@ -21,6 +21,7 @@ class Rule(StrEnum):
     GPU_OUTSIDE_CONTAINERS = "gpu-outside-containers"
     GPU_NOT_PERMITTED = "gpu-not-permitted"
     FORM_NOT_PERMITTED = "form-not-permitted"
+    OTHER_GPU_RESOURCE = "other-gpu-resource"
     SHARED_REQUEST_ABOVE_ONE = "shared-request-above-one"
     SELECTOR_CONFLICT = "selector-conflict"
     PER_CONTAINER_LIMIT = "per-container-limit"
@@ -37,6 +38,7 @@ class Rule(StrEnum):
     GKE_SELECTORS_INCOMPLETE = "gke-selectors-incomplete"
     GKE_MPS_NEEDS_HOST_IPC = "gke-mps-needs-host-ipc"
     LIMIT_RANGE_DEFAULT = "limit-range-default"
+    MPS_SHM_MOUNT = "mps-shm-mount"
     UNKNOWN_GPU_RESOURCE = "unknown-gpu-resource"
 
 

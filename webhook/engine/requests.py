@@ -3,6 +3,7 @@
 import msgspec
 from msgspec.structs import replace
 
+from webhook.engine.gpu_names import BUILT_IN, GpuNames
 from webhook.engine.pods import Container, Place, PodSpec, Resources
 from webhook.engine.quantity import Quantity, shown, whole
 from webhook.engine.resources import GpuResource, Unknown, classify
@@ -46,10 +47,24 @@ class Amount(msgspec.Struct, frozen=True, gc=False):
         return f"{self.resource.name}: {shown(self.written)}"
 
 
+class OtherAmount(msgspec.Struct, frozen=True, gc=False):
+    """What one container requests of a resource that hands out GPUs in no form: name, quantity and the quantity's path."""
+
+    name: str
+    written: Quantity
+    field: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {shown(self.written)}"
+
+
 class Ask(msgspec.Struct, frozen=True, gc=False):
     """A container that says anything about GPUs in its resources, other than that it wants none (0).
 
-    ``kind`` is what its amounts come to.
+    Attributes:
+        amounts: its requests for forms of GPUs; ``kind`` is what they come to.
+        unknown: names that look like GPU resources and are none, each with its path.
+        others: its requests for GPUs by other names.
     """
 
     place: Place
@@ -57,58 +72,74 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     amounts: tuple[Amount, ...]
     kind: Kind
     unknown: tuple[tuple[Unknown, str], ...] = ()
+    others: tuple[OtherAmount, ...] = ()
 
     @property
     def name(self) -> str:
         """The container, for people."""
         return f'container "{self.container.name}"'
 
+    @property
+    def requested(self) -> tuple[Amount | OtherAmount, ...]:
+        """Every request for a GPU, by whatever name."""
+        return self.amounts + self.others
+
     def field(self, amount: Amount) -> str:
         """The path of the amount's quantity, as Kubernetes writes paths."""
         return f"{self.place.field}.resources.{'limits' if amount.in_limits else 'requests'}[{amount.resource.name}]"
 
 
-def read(spec: PodSpec) -> list[Ask]:
-    """The containers that ask for GPUs, or for names that look like GPU resources, in start order."""
-    found = _read("containers", spec.containers) if spec.containers else []
-    return _read("initContainers", spec.init_containers) + found if spec.init_containers else found
+def read(spec: PodSpec, names: GpuNames = BUILT_IN) -> list[Ask]:
+    """The containers that ask for GPUs, or for names that look like GPU resources, in start order.
+
+    ``names`` says which resources hand out GPUs besides those of forms.
+    """
+    found = _read("containers", spec.containers, names) if spec.containers else []
+    return _read("initContainers", spec.init_containers, names) + found if spec.init_containers else found
 
 
-def _read(section: str, listed: list[Container]) -> list[Ask]:
+def _read(section: str, listed: list[Container], names: GpuNames) -> list[Ask]:
     found: list[Ask] = []
     for index, container in enumerate(listed):
-        if container.resources is not None and (ask := _ask(section, index, container, container.resources)):
+        if container.resources is not None and (ask := _ask(section, index, container, container.resources, names)):
             found.append(ask)
     return found
 
 
-def _ask(section: str, index: int, container: Container, resources: Resources) -> Ask | None:
+def _ask(section: str, index: int, container: Container, resources: Resources, names: GpuNames) -> Ask | None:
     limits, requests = resources.limits or _NONE, resources.requests or _NONE
     amounts: list[Amount] = []
     unknown: list[tuple[Unknown, str]] = []
+    others: list[OtherAmount] = []
     for name in {**limits, **requests} if limits and requests else limits or requests:
-        if name in _ORDINARY or (resource := classify(name)) is None:
+        if name in _ORDINARY:
+            continue
+        resource = classify(name)
+        is_other = type(resource) is not GpuResource and names.hand_out_gpus(name)
+        if resource is None and not is_other:
             continue
         limit, request = limits.get(name), requests.get(name)
         limit_count = whole(limit)
         request_count = limit_count if request == limit else whole(request)
         if limit_count == 0 and request_count == 0:
             continue
-        if type(resource) is Unknown:
-            section_of_name = "limits" if name in limits else "requests"
+        section_of_name, written = ("limits", limit) if name in limits else ("requests", request)
+        if resource is None or is_other:
+            others.append(OtherAmount(name, written, f"spec.{section}[{index}].resources.{section_of_name}[{name}]"))
+        elif type(resource) is Unknown:
             unknown.append((resource, f"spec.{section}[{index}].resources.{section_of_name}[{name}]"))
         else:
             amounts.append(
                 Amount(resource, limit, request, name in limits, name in requests, limit_count, request_count)
             )
-    if not amounts and not unknown:
+    if not amounts and not unknown and not others:
         return None
     if len(amounts) > 1:
         amounts.sort(key=lambda amount: amount.resource.name)
     kind: Kind = ()
     for amount in amounts[:2]:  # more than one resource is refused whichever they are, so two tell as much as many
         kind += (_in_numbers(amount),)
-    return Ask(Place(section, index), container, tuple(amounts), kind, tuple(unknown))
+    return Ask(Place(section, index), container, tuple(amounts), kind, tuple(unknown), tuple(others))
 
 
 def _in_numbers(amount: Amount) -> _InNumbers:

@@ -10,7 +10,7 @@ from webhook.engine.quantity import shown
 
 def asked(decision: Decision) -> list[str]:
     """What each container asks for: ``train: nvidia.com/gpu: 1``."""
-    return [f"{ask.container.name}: {' + '.join(map(str, ask.amounts))}" for ask in decision.asks]
+    return [f"{ask.container.name}: {' + '.join(map(str, ask.requested))}" for ask in decision.asks]
 
 
 def changes(decision: Decision, *, would: bool = False, nodes: bool = True) -> Iterator[str]:
@@ -37,7 +37,7 @@ def changes(decision: Decision, *, would: bool = False, nodes: bool = True) -> I
     told = bool(drops)
     for ask in decision.asks:
         rename = renames.get(ask.place)
-        if rename or on:
+        if ask.amounts and (rename or on):
             told = True
             amount = ask.amounts[0]
             done = f"{becomes} {rename.new}: {shown(amount.written)}" if rename else placed if needs else stays

@@ -3,6 +3,14 @@
 ^(shared|time-slicing|mps|mig-[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(?:\.me\.all|\.me|\.gfx|-me)?-shared|gke(-mig-[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(?:\.me\.all|\.me|\.gfx|-me)?)?-(time-sharing|mps)-[0-9]+)$
 {{- end -}}
 
+{{- define "gpuwarden.leftToHami" -}}
+(!has(object.spec.schedulerName) || object.spec.schedulerName in ['', 'default-scheduler']) &&
+((has(object.spec.initContainers) ? object.spec.initContainers : []) +
+(has(object.spec.containers) ? object.spec.containers : [])).exists(c, has(c.resources) && has(c.resources.limits) && c.resources.limits.exists(n,
+  n in ['nvidia.com/gpucores', 'nvidia.com/gpumem', 'nvidia.com/gpumem-percentage', 'nvidia.com/priority'] &&
+  quantity(string(c.resources.limits[n])).isGreaterThan(quantity('0'))))
+{{- end -}}
+
 {{- define "gpuwarden.backstopVariables" -}}
 # Each container that asks for GPUs. Kubernetes itself sees to it that requests say the same as limits.
 - name: asks

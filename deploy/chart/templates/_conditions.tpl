@@ -6,26 +6,43 @@ Whether the API server filters what it asks about ("true"), by conditions.
 {{- or (eq $setting "enabled") (and (eq $setting "auto") (semverCompare ">=1.28.0-0" .Capabilities.KubeVersion.Version)) -}}
 {{- end -}}
 
-{{/* CEL: whether a container of a pod's spec requests anything of nvidia.com. Takes the expression of the spec. */}}
-{{- define "gpuwarden.requestsNvidiaResources" -}}
-((has({{ . }}.containers) ? {{ . }}.containers : []) +
-(has({{ . }}.initContainers) ? {{ . }}.initContainers : [])).exists(container,
-has(container.resources) && (
-(has(container.resources.limits) &&
-container.resources.limits.exists(name, name.startsWith('nvidia.com/'))) ||
-(has(container.resources.requests) &&
-container.resources.requests.exists(name, name.startsWith('nvidia.com/')))))
+{{/*
+CEL: whether the resource `name` may hand out GPUs. It is wider than webhook/engine/gpu_names.py, never narrower
+(tests/deploy/test_match_conditions.py): what is excepted there is left to gpuwarden. What the configuration adds is added here;
+names have no quotes in them (values.schema.json). Takes the root.
+*/}}
+{{- define "gpuwarden.mayBeGpu" -}}
+{{- $known := list "nvidia.com/*" "deviceclass.resource.kubernetes.io/*" "k8s.amazonaws.com/vgpu" "volcano.sh/vgpu-*" "aliyun.com/gpu-*" "tencent.com/vcuda-*" "koordinator.sh/gpu*" "mig.das.com/*" -}}
+{{- $tests := list -}}
+{{- range concat $known (dig "resources" "gpus" list .Values.config | default list) | uniq -}}
+{{- if hasSuffix "*" . -}}
+{{- $tests = append $tests (printf "name.startsWith('%s')" (trimSuffix "*" .)) -}}
+{{- else -}}
+{{- $tests = append $tests (printf "name == '%s'" .) -}}
+{{- end -}}
+{{- end -}}
+{{- join " ||\n" $tests -}}
+{{- end -}}
+
+{{/* CEL: whether a container requests what may be a GPU. Takes (dict "root" $ "spec" "object.spec"), an expression of the spec. */}}
+{{- define "gpuwarden.requestsGpus" -}}
+((has({{ .spec }}.containers) ? {{ .spec }}.containers : []) +
+(has({{ .spec }}.initContainers) ? {{ .spec }}.initContainers : [])).exists(container,
+has(container.resources) &&
+[has(container.resources.limits) ? container.resources.limits : {},
+has(container.resources.requests) ? container.resources.requests : {}].exists(amounts, amounts.exists(name,
+{{ include "gpuwarden.mayBeGpu" .root }})))
 {{- end -}}
 
 {{/*
-Only workloads whose template requests anything of nvidia.com, or may reach GPUs otherwise, wherever their kind has it. What another workload made (the
+Only workloads whose template requests what may be a GPU, or may reach GPUs otherwise, wherever their kind has it. What another workload made (the
 ReplicaSet of a Deployment, the Job of a CronJob) is left out: its template is that one's, which was asked about when a
 person wrote it, and a controller has no use for advice but to log it.
 */}}
 {{- define "gpuwarden.onlyTemplatesWithGpus" -}}
 {{- if eq (include "gpuwarden.hasMatchConditions" .) "true" -}}
 matchConditions:
-  - name: template-requests-nvidia-resources
+  - name: template-requests-gpu-resources
     expression: >-
       [has(object.template) ? object.template :
       !has(object.spec) ? {} :
@@ -33,7 +50,7 @@ matchConditions:
       has(object.spec.jobTemplate) && has(object.spec.jobTemplate.spec) &&
       has(object.spec.jobTemplate.spec.template) ? object.spec.jobTemplate.spec.template : {}
       ].exists(template, has(template.spec) && ([template.spec].exists(spec,
-      {{- include "gpuwarden.requestsNvidiaResources" "spec" | nindent 6 }})
+      {{- include "gpuwarden.requestsGpus" (dict "root" . "spec" "spec") | nindent 6 }})
       {{- if .Values.webhooks.guard.enabled }} ||
       {{- include "gpuwarden.reachesGpus" (dict "root" . "pod" "template") | nindent 6 }}
       {{- end }}))

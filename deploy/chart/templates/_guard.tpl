@@ -56,9 +56,9 @@ container.volumeMounts.exists(mount, mount.mountPath.contains('nvidia-container-
       resources: [pods/ephemeralcontainers]
       scope: Namespaced
   matchConditions:
-    - name: requests-no-nvidia-resources
+    - name: requests-no-gpu-resources
       expression: >-
-        !has(object.spec) || !({{- include "gpuwarden.requestsNvidiaResources" "object.spec" | nindent 8 }})
+        !has(object.spec) || !({{- include "gpuwarden.requestsGpus" (dict "root" $ "spec" "object.spec") | nindent 8 }})
     - name: may-reach-gpus-otherwise
       expression: >-
         has(object.spec) && {{- include "gpuwarden.reachesGpus" (dict "root" $ "pod" "object") | nindent 8 }}
@@ -101,7 +101,7 @@ wait for gpuwarden.
     - name: nodes-or-devices-change
       expression: >-
         ({{- include "gpuwarden.nodesChange" . | nindent 8 }} &&
-        {{- include "gpuwarden.requestsNvidiaResources" "object.spec" | nindent 8 }})
+        {{- include "gpuwarden.requestsGpus" (dict "root" $ "spec" "object.spec") | nindent 8 }})
         {{- if .Values.webhooks.guard.enabled }} ||
         (has(object.metadata.annotations) &&
         [has(oldObject.metadata.annotations) ? oldObject.metadata.annotations : {}].exists(had,

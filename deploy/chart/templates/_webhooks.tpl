@@ -29,21 +29,29 @@ clientConfig:
 {{- end -}}
 
 {{/*
-Only pods in which a container requests anything of nvidia.com: the API server leaves all others alone, whether gpuwarden
+Only pods in which a container requests what may be a GPU: the API server leaves all others alone, whether gpuwarden
 answers or not. It is wider than what gpuwarden acts on, never narrower (tests/deploy/test_match_conditions.py).
 Ephemeral containers can't have resources.
 */}}
 {{- define "gpuwarden.onlyPodsWithGpus" -}}
 {{- if eq (include "gpuwarden.hasMatchConditions" .) "true" -}}
 matchConditions:
-  - name: requests-nvidia-resources
+  - name: requests-gpu-resources
     expression: >-
-      {{- include "gpuwarden.requestsNvidiaResources" "object.spec" | nindent 6 }}
+      {{- include "gpuwarden.requestsGpus" (dict "root" . "spec" "object.spec") | nindent 6 }}
 {{- end -}}
 {{- end -}}
 
+{{/*
+The API server calls mutating webhooks in the order of their configurations' names: ours after those that add GPUs to pods
+(HAMi's, the Spark operator's).
+*/}}
+{{- define "gpuwarden.mutatingName" -}}
+{{- .Values.webhooks.mutate.configurationName | default (printf "zz-%s" (include "gpuwarden.fullname" .)) -}}
+{{- end -}}
+
+{{/* Labels and annotations of a webhook configuration. */}}
 {{- define "gpuwarden.webhookMetadata" -}}
-name: {{ include "gpuwarden.fullname" . }}
 labels:
   {{- include "gpuwarden.labels" . | nindent 2 }}
 {{- $annotations := .Values.webhooks.annotations -}}

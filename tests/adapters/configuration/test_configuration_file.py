@@ -8,6 +8,7 @@ from tests.reviews import Json
 from webhook.adapters.configuration.file import parse
 from webhook.application.configuration import DEFAULT_EXEMPTIONS, Configuration, Exemptions, Mode
 from webhook.engine.forms import Form, Platform
+from webhook.engine.gpu_names import BUILT_IN, GpuNames
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.pods import Toleration
 from webhook.engine.policy import Mismatch, Policy
@@ -44,6 +45,7 @@ def said(configuration: Configuration) -> tuple[object, ...]:
         configuration.mode,
         configuration.plugin,
         configuration.exemptions,
+        configuration.names,
     )
 
 
@@ -72,6 +74,7 @@ def test_the_example_of_the_design_means_exactly_what_it_says() -> None:
             frozenset(),
             frozenset({"kai-scheduler", "hami-scheduler"}),
         ),
+        BUILT_IN,
     )
 
 
@@ -82,6 +85,7 @@ def test_a_file_of_head_alone_is_all_defaults() -> None:
         Mode.ENFORCE,
         DevicePlugin(rename_by_default=True),
         DEFAULT_EXEMPTIONS,
+        BUILT_IN,
     )
 
 
@@ -102,6 +106,7 @@ policies:
       - {operator: Exists}
     env: {A: "", B.c-d: "="}
 exemptions: {namespaces: [], usernames: ["system:admin"], runtimeClasses: [kata], schedulers: []}
+resources: {gpus: [amd.com/gpu, example.com/*], notGPUs: [nvidia.com/fpga-1*]}
 """
     )
 
@@ -116,6 +121,7 @@ exemptions: {namespaces: [], usernames: ["system:admin"], runtimeClasses: [kata]
     assert configuration.exemptions == Exemptions(
         frozenset(), frozenset({"system:admin"}), frozenset({"kata"}), frozenset()
     )
+    assert configuration.names == GpuNames(("amd.com/gpu", "example.com/*"), ("nvidia.com/fpga-1*",))
 
 
 @pytest.mark.parametrize(("form", "permits_any"), [("any", True), ("none", False)])

@@ -30,7 +30,17 @@ NO_PRODUCT = (
     "can't be the beginning of a label value; write the value of nvidia.com/gpu.product on nodes, without -MIG-…, of at "
     "most 37 characters"
 )
-ALL_FIELDS = "apiVersion, kind, mode, visibleDevices, devicePlugin, gke, defaults, policies, exemptions"
+ALL_FIELDS = "apiVersion, kind, mode, visibleDevices, devicePlugin, gke, defaults, policies, exemptions, resources"
+
+
+A_FORM = "is a form of GPU, which policies permit or not; remove it"
+
+
+def no_resource(name: str, example: str = "example.com/gpu") -> str:
+    return (
+        f'"{name}" is not the name of an extended resource; write <domain>/<name>, such as {example}, and * at the end for '
+        "every name that begins so"
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,6 +80,43 @@ ALL_FIELDS = "apiVersion, kind, mode, visibleDevices, devicePlugin, gke, default
             "exemptions: {namespaces: ['']}",
             "exemptions.namespaces[0]",
             "String should have at least 1 character, not ''",
+        ),
+        # Names of resources.
+        ("resources: {notGpus: []}", "resources.notGpus", 'is not known here; did you mean "notGPUs"?'),
+        ("resources: {GPUs: []}", "resources.GPUs", 'is not known here; did you mean "gpus"?'),
+        ("resources: {gpus: nvidia.com/a}", "resources.gpus", "Input should be a valid list, not 'nvidia.com/a'"),
+        ("resources: {gpus: [5]}", "resources.gpus[0]", f"{TEXT}, not 5"),
+        ("resources: {gpus: [vgpu]}", "resources.gpus[0]", no_resource("vgpu", "nvidia.com/vgpu")),
+        *(
+            (f"resources: {{notGPUs: ['{name}']}}", "resources.notGPUs[0]", no_resource(name))
+            for name in (
+                "",
+                "/gpu",
+                "a/b/c",
+                "A.com/gpu",
+                "*/gpu",
+                "a.com/*gpu",
+                "a.com/g*u",
+                "a.com/**",
+                "a.com/-",
+                "a.com/",
+            )
+        ),
+        ("resources: {gpus: ['*']}", "resources.gpus[0]", no_resource("*", "nvidia.com/*")),
+        *(
+            (f"resources: {{{key}: [{name}]}}", f"resources.{key}[0]", f'"{name}" {A_FORM}')
+            for key in ("gpus", "notGPUs")
+            for name in ("nvidia.com/gpu", "nvidia.com/mig-1g.5gb.shared")
+        ),
+        (
+            "resources: {gpus: [a.com/x, a.com/y*], notGPUs: [a.com/y*, a.com/z]}",
+            "resources",
+            "a.com/y*: in gpus and in notGPUs; remove it from one of them",
+        ),
+        (
+            "resources: {gpus: [a.com/x, a.com/x]}",
+            "resources.gpus",
+            '"a.com/x" stands more than once; remove the repetition',
         ),
         ("policies: []", "policies", "Input should be a valid dictionary"),
         ("policies: null", "policies", "Input should be a valid dictionary"),

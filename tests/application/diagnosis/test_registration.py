@@ -10,14 +10,18 @@ from tests.application.diagnosis.world import (
     Json,
     audit_mode,
     complete,
+    configured,
     healthy,
     mutating,
     results,
+    the,
     the_result,
     troubled,
     validating,
 )
+from webhook.application.diagnosis.documents import Deployment, Metadata
 from webhook.application.diagnosis.facts import Facts, Namespaces, Unread
+from webhook.application.diagnosis.ours import mutating_name
 from webhook.application.diagnosis.results import Status
 from webhook.application.diagnosis.webhooks import WebhookConfiguration
 
@@ -28,17 +32,25 @@ def service(path: str) -> Json:
     return {"service": {"name": "gpuwarden", "namespace": "gpuwarden-system", "path": path, "port": 443}}
 
 
-def config(name: str, rules: list[Json]) -> WebhookConfiguration:
-    hook = {"name": f"{name}.example", "clientConfig": {"url": "https://example"}, "rules": rules}
-    return msgspec.convert({"metadata": {"name": name}, "webhooks": [hook]}, WebhookConfiguration)
+def config(name: str, rules: list[Json], hook: str = "pods.example") -> WebhookConfiguration:
+    webhook = {"name": hook, "clientConfig": {"url": "https://example"}, "rules": rules}
+    return msgspec.convert({"metadata": {"name": name}, "webhooks": [webhook]}, WebhookConfiguration)
 
 
 def rule(**fields: Any) -> list[Json]:
     return [{**PODS, **fields}]
 
 
+def started_with(*options: str) -> Deployment:
+    """Our Deployment, its replicas started with no other options."""
+    deployment = the("Deployment", Deployment)
+    for container in deployment.spec.template.spec.containers or ():
+        container.args = ["serve", *options]
+    return deployment
+
+
 BROKEN = [
-    (healthy(mutating=None), "webhooks", Status.FAIL, "there is no MutatingWebhookConfiguration gpuwarden"),
+    (healthy(mutating=None), "webhooks", Status.FAIL, "there is no MutatingWebhookConfiguration zz-gpuwarden"),
     (healthy(validating=None), "webhooks", Status.FAIL, "there is no ValidatingWebhookConfiguration gpuwarden"),
     (mutating(healthy(), rules=[]), "rules", Status.FAIL, "do not cover CREATE of pods"),
     (mutating(healthy(), rules=rule(operations=["DELETE"])), "rules", Status.FAIL, "do not cover CREATE of pods"),
@@ -203,6 +215,27 @@ def test_in_audit_mode_everything_may_fail_open() -> None:
     assert troubled(validating(healthy(configuration=audit_mode()), None, failurePolicy="Ignore")) == {}
 
 
+GPUS_BY_HAND = "apiVersion: gpuwarden.io/v1\nkind: Configuration\nresources: {gpus: [%s]}\n"
+
+
+@pytest.mark.parametrize("names", ["", "nvidia.com/*", "volcano.sh/vgpu-*, k8s.amazonaws.com/vgpu"])
+def test_gpus_that_the_conditions_have_are_well(names: str) -> None:
+    assert the_result(healthy(configuration=configured(GPUS_BY_HAND % names)), "match-conditions").status is Status.OK
+
+
+def test_gpus_that_only_the_configuration_has_are_never_sent() -> None:
+    found = results(
+        healthy(configuration=configured(GPUS_BY_HAND % "nvidia.com/*, amd.com/gpu, a.com/x-*")), "match-conditions"
+    )
+    assert [(result.status, result.seen) for result in found] == [
+        (
+            Status.WARN,
+            f"the matchConditions of {webhook}.gpuwarden.io lack a.com/x-*, amd.com/gpu of the configuration's resources.gpus",
+        )
+        for webhook in ("mutate", "validate", "updates")
+    ]
+
+
 @pytest.mark.parametrize("version", [(1, 20), (1, 27)])
 def test_before_1_28_match_conditions_are_not_missed_but_what_that_means_is_said(version: tuple[int, int]) -> None:
     facts = validating(mutating(healthy(version=version), matchConditions=[]), None, matchConditions=[])
@@ -233,19 +266,83 @@ def test_a_selector_for_the_systems_namespace_alone_names_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("others", "says"),
+    "others",
     [
-        ([], "no mutating webhook for new pods comes after"),
-        ([config("a-first", [PODS])], "no mutating webhook for new pods comes after"),
-        ([config("istio", [{**PODS, "resources": ["deployments"]}])], "no mutating webhook for new pods comes after"),
-        ([config("istio", [PODS]), config("zz", [PODS])], "those of istio, zz"),
-        ([config("istio", [{**PODS, "resources": ["*"], "apiGroups": ["*"]}])], "those of istio"),
+        [],
+        [config("a-first", [PODS])],
+        [config("vgpu-webhook", [PODS]), config("spark-operator-webhook", [PODS]), config("zz-a", [PODS])],
+        [config("zzz", [{**PODS, "resources": ["deployments"]}])],
+        [config("zzz", [{**PODS, "operations": ["UPDATE"]}])],
     ],
 )
-def test_mutating_webhooks_that_come_later_are_a_note(others: list[WebhookConfiguration], says: str) -> None:
-    result = the_result(healthy(all_mutating=others), "other-webhooks")
+def test_mutating_webhooks_that_come_earlier_or_are_not_for_pods_are_well(others: list[WebhookConfiguration]) -> None:
+    ours = the("MutatingWebhookConfiguration", WebhookConfiguration)
+    result = the_result(healthy(all_mutating=[ours, *others]), "other-webhooks")
+    assert (result.status, result.seen) == (Status.OK, "no mutating webhook for new pods comes after gpuwarden's")
+
+
+def test_without_our_own_nothing_comes_after_it() -> None:
+    result = the_result(healthy(mutating=None, all_mutating=[config("zzz", [PODS])]), "other-webhooks")
     assert result.status is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("others", "says", "remedy"),
+    [
+        ([config("zz-istio", [PODS]), config("zzz", [PODS])], "come zz-istio, zzz", "zzzz-gpuwarden"),
+        ([config("zz-istio", [{**PODS, "resources": ["*"], "apiGroups": ["*"]}])], "come zz-istio", "zzz-gpuwarden"),
+        ([config("zz-hami.io", [PODS])], "zz-hami.io (HAMi adds nvidia.com/gpu and its scheduler)", "zzz-gpuwarden"),
+        (
+            [config("zzz-late", [PODS], hook="mutate--v1-pod.sparkoperator.k8s.io")],
+            "zzz-late (the Spark operator adds the GPUs of a SparkApplication)",
+            "zzzz-gpuwarden",
+        ),
+    ],
+)
+def test_mutating_webhooks_that_come_later_are_warned_of_by_name(
+    others: list[WebhookConfiguration], says: str, remedy: str
+) -> None:
+    result = the_result(healthy(all_mutating=others), "other-webhooks")
+    assert result.status is Status.WARN
+    assert result.seen.startswith("after gpuwarden's zz-gpuwarden come ")
     assert says in result.seen
+    assert result.mend == f"set webhooks.mutate.configurationName to a name that sorts last, such as {remedy}"
+    assert all(remedy > other.metadata.name for other in others)
+
+
+def test_an_installation_from_before_is_told_by_the_name_that_it_has() -> None:
+    others = [config("spark-operator-webhook", [PODS], hook="mutate--v1-pod.sparkoperator.k8s.io")]
+    before = started_with("--webhook-configuration=gpuwarden")
+    result = the_result(healthy(all_mutating=others, deployment=before), "other-webhooks")
+    assert result.seen == (
+        "after gpuwarden's gpuwarden come spark-operator-webhook (the Spark operator adds the GPUs of a SparkApplication)"
+    )
+    gone = the_result(healthy(mutating=None, deployment=before), "webhooks")
+    assert gone.seen == "there is no MutatingWebhookConfiguration gpuwarden"
+
+
+@pytest.mark.parametrize(
+    ("deployment", "name"),
+    [
+        (started_with("--webhook-configuration=a", "--mutating-webhook-configuration=b"), "b"),
+        (started_with("--webhook-configuration=a"), "a"),
+        (started_with(), "zz-gpuwarden"),
+        (None, "zz-gpuwarden"),
+        (Unread("get deployments", "GET: 403", forbidden=True), "zz-gpuwarden"),
+    ],
+)
+def test_the_mutating_configuration_is_the_one_that_the_replicas_are_told(deployment: Any, name: str) -> None:
+    assert mutating_name("gpuwarden", deployment) == name
+
+
+def test_a_configuration_that_an_older_release_left_is_warned_of() -> None:
+    facts = healthy()
+    assert isinstance(facts.mutating, WebhookConfiguration)
+    left = msgspec.structs.replace(facts.mutating, metadata=Metadata(name="gpuwarden"))
+    result = the_result(dataclasses.replace(facts, all_mutating=[left, facts.mutating]), "other-webhooks")
+    assert result.status is Status.WARN
+    assert result.seen == "MutatingWebhookConfiguration gpuwarden calls gpuwarden, besides zz-gpuwarden"
+    assert result.mend == "kubectl delete mutatingwebhookconfiguration gpuwarden"
 
 
 @pytest.mark.parametrize(("version", "status"), [((1, 21), Status.OK), ((1, 20), Status.UNKNOWN)])

@@ -143,7 +143,7 @@ def test_rights_that_are_lacking_fail_and_are_named_once_a_resource() -> None:
     assert user == "system:serviceaccount:gpuwarden-system:gpuwarden"
     assert [result.seen for result in found] == [
         f"{user} may not get namespaces, list namespaces, watch namespaces",
-        f"{user} may not patch mutatingwebhookconfigurations/gpuwarden",
+        f"{user} may not patch mutatingwebhookconfigurations/zz-gpuwarden",
         f"{user} may not patch validatingwebhookconfigurations/gpuwarden",
         f"{user} may not patch secrets/gpuwarden-ca -n gpuwarden-system",
     ]

@@ -2,14 +2,17 @@
 
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
 from hack.tools import ROOT
-from tests.builders import Json, a_pod, gpu
+from tests.builders import Json, a_container, a_pod, gpu, view
 from tests.deploy.backstop.evaluator import Backstop
 from tests.deploy.backstop.stored import stored
 from tests.deploy.chart import Chart, RefusedError, Rendered
+from webhook.application.configuration import Exemptions
+from webhook.engine.schedulers import HAMI_RESOURCES
 
 ON: Json = {"backstop": {"enabled": True}}
 KINDS = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
@@ -78,8 +81,42 @@ def test_whoever_is_exempt_from_gpuwarden_is_exempt_here(chart: Chart) -> None:
     assert not asked(user='o"brien')
     assert not asked(with_spec(runtimeClassName="kata"))
     assert not asked(with_spec(schedulerName="kai-scheduler"))
+    assert asked(with_spec(schedulerName="kai-scheduler", nodeName="n1"))
     assert not asked({**TWO_SLOTS, "metadata": {"annotations": {"kubernetes.io/config.mirror": "x"}}})
     assert asked({**TWO_SLOTS, "metadata": {"annotations": {"gpuwarden.io/policy": "any"}}})
+
+
+@pytest.mark.parametrize("schedulers", [["hami-scheduler"], ["kai-scheduler"], []], ids=str)
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {},
+        {"nodeName": "n1"},
+        {"schedulerName": "volcano"},
+        {"schedulerName": "hami-scheduler"},
+        {"schedulerName": "hami-scheduler", "nodeName": "n1"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("amount", ["0", "3000"])
+@pytest.mark.parametrize("resource", [*sorted(HAMI_RESOURCES), "nvidia.com/gpumemory"])
+def test_pods_that_are_left_to_hami_are_exempt_as_they_are_to_gpuwarden(
+    chart: Chart, schedulers: list[str], spec: Json, amount: str, resource: str
+) -> None:
+    backstop = with_schedulers(chart, *schedulers)
+    exemptions = Exemptions(schedulers=frozenset(schedulers))
+    limits = {"nvidia.com/gpu.shared": "2", resource: amount}
+    for pod in (
+        a_pod(a_container(limits=limits), **spec),
+        a_pod(gpu(2, "nvidia.com/gpu.shared"), initContainers=[a_container("load", limits={resource: amount})], **spec),
+    ):
+        taken = stored(pod) or {}
+        assert backstop.judge(taken).asked is (exemptions.of_pod(view(taken)) is None)
+
+
+@cache
+def with_schedulers(chart: Chart, *schedulers: str) -> Backstop:
+    return Backstop(chart.render({**ON, "config": {"exemptions": {"schedulers": list(schedulers)}}}))
 
 
 @pytest.mark.parametrize("empty", [None, []])

@@ -6,6 +6,7 @@ from tests.reviews import GPU, Json, a_container, a_gpu_container, a_pod
 SHARED = "nvidia.com/gpu.shared"
 MIG = "nvidia.com/mig-1g.5gb"
 STRATEGY = "nvidia.com/gpu.sharing-strategy"
+SHM = "/dev/shm"  # noqa: S108 - a name to compare with
 GKE_SHARING = "cloud.google.com/gke-gpu-sharing-strategy"
 GKE_CLIENTS = "cloud.google.com/gke-max-shared-clients-per-gpu"
 
@@ -15,6 +16,7 @@ def fill(rules: Table) -> None:
     _sharing(rules)
     _conflicts(rules)
     _advice(rules)
+    _shared_memory(rules)
 
 
 def _sharing(rules: Table) -> None:
@@ -115,6 +117,19 @@ def _advice(rules: Table) -> None:
         a_pod(a_container("train", {GPU: "1"})),
         "mps",
     )
+
+
+def _shared_memory(rules: Table) -> None:
+    rule = "mps-shm-mount"
+
+    def mounting(path: str) -> Json:
+        mounts = [{"name": "shm", "mountPath": path}]
+        volumes = [{"name": "shm", "emptyDir": {"medium": "Memory"}}]
+        return a_pod(a_gpu_container("1", volumeMounts=mounts), volumes=volumes)
+
+    rules.mutate(f"{rule}.fires.rewritten", "The volume hides what MPS needs.", mounting(f"{SHM}/"), "mps")
+    rules.mutate(f"{rule}.near-miss.elsewhere", "Another directory hides nothing.", mounting(f"{SHM}/cache"), "mps")
+    rules.mutate(f"{rule}.near-miss.shared", "Whether it is MPS is not known.", mounting(f"{SHM}/"), "shared")
 
 
 def _affinity(*alternatives: list[Json]) -> Json:

@@ -11,6 +11,7 @@ LIMITED: Json = {"policies": {"limited": {"forms": ["exclusive"], "maxPerContain
 def fill(rules: Table) -> None:
     """Add the cases."""
     _permission(rules)
+    _other_names(rules)
     _limits(rules)
     _final_pod(rules)
 
@@ -48,6 +49,49 @@ def _permission(rules: Table) -> None:
         slice_pod,
         "either",
         configuration={"policies": {"either": {"forms": ["shared", "mig-1g.5gb"]}}},
+    )
+
+
+def _other_names(rules: Table) -> None:
+    rule = "other-gpu-resource"
+    card, sliced = {"nvidia.com/GA102GL_A10": "1"}, {"nvidia.com/gpu.sliced": "1", "nvidia.com/gpu.sliced.units": "4"}
+    claimed = {"deviceclass.resource.kubernetes.io/gpu.nvidia.com": "1"}
+    rules.validate(f"{rule}.fires.none", "KubeVirt's card is a GPU.", a_pod(a_container("vm", card)), "none")
+    rules.validate(
+        f"{rule}.fires.unreadable-label", "A bad label loosens nothing.", a_pod(a_container("vm", card)), "mig-1g5gb"
+    )
+    rules.validate(
+        f"{rule}.fires.device-class",
+        "DRA by a class's name is no listed form.",
+        a_pod(a_container("a", claimed)),
+        "mps",
+    )
+    rules.validate(
+        f"{rule}.fires.beside-a-form",
+        "One more name is more than the policy permits; a family of names is told once.",
+        a_pod(a_container("train", {GPU: "1", **sliced})),
+        "exclusive",
+    )
+    rules.mutate(f"{rule}.fires.at-mutate", "Refusing is the other side's.", a_pod(a_container("vm", card)), "none")
+    rules.validate(
+        f"{rule}.fires.declared",
+        "The configuration names another.",
+        a_pod(a_container("train", {"amd.com/gpu": "1"})),
+        "none",
+        configuration={"resources": {"gpus": ["amd.com/*"]}},
+    )
+    rules.validate(f"{rule}.near-miss.any", "Policy any permits every GPU.", a_pod(a_container("vm", card)), "any")
+    rules.validate(
+        f"{rule}.near-miss.zero", "0 is not a request.", a_pod(a_container("vm", dict.fromkeys(card, "0"))), "none"
+    )
+    network = a_pod(a_container("train", {"nvidia.com/hostdev": "1", "rdma/hca_shared_devices_a": "1"}))
+    rules.validate(f"{rule}.near-miss.network", "NVIDIA's networks are no GPUs.", network, "none")
+    rules.validate(
+        f"{rule}.near-miss.excepted",
+        "The configuration excepts it.",
+        a_pod(a_container("vm", card)),
+        "none",
+        configuration={"resources": {"notGPUs": ["nvidia.com/GA102*"]}},
     )
 
 

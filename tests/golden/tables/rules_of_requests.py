@@ -99,7 +99,7 @@ def _names(rules: Table) -> None:
     )
     rules.mutate(
         f"{rule}.near-miss.names-of-other-projects",
-        "HAMi's and Kata's names begin alike and are none of our business.",
-        a_pod(a_container("train", {"nvidia.com/gpumem": "3000", "nvidia.com/pgpu": "1"})),
-        "none",
+        "nos' and Kata's names begin alike and are spelled right.",
+        a_pod(a_container("train", {"nvidia.com/gpu-10gb": "1", "nvidia.com/pgpu": "1"})),
+        "any",
     )

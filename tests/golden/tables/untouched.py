@@ -90,6 +90,8 @@ def _exemptions(untouched: Table) -> None:
     untouched.mutate(
         "exempt.scheduler", "Left alone, and recorded.", a_pod(two, schedulerName="kai-scheduler"), "none", **more
     )
+    hami = a_pod(a_container("train", {"nvidia.com/gpu": "2", "nvidia.com/gpumem": "3000"}))
+    untouched.mutate("exempt.hami", "HAMi's resources say its scheduler, which is exempt by default.", hami, "none")
     untouched.validate(
         "exempt.nobody",
         "The same pod, user, class and scheduler where others are exempt.",

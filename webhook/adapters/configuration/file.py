@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from webhook.adapters.configuration.model import ConfigurationFile
 from webhook.application.configuration import Configuration, Exemptions
+from webhook.engine.gpu_names import GpuNames
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import ANY_POLICY, PolicyBook, built_in
 from webhook.engine.spelling import ambiguous
@@ -58,6 +59,7 @@ def _configuration(file: ConfigurationFile) -> Configuration:
             frozenset(exemptions.runtime_classes),
             frozenset(exemptions.schedulers),
         ),
+        GpuNames(tuple(file.resources.gpus), tuple(file.resources.not_gpus)),
     )
 
 
@@ -133,8 +135,9 @@ def _ambiguous_forms(file: ConfigurationFile) -> Iterator[str]:
 def _repetitions(raw: dict[str, Any]) -> Iterator[str]:
     """Names that stand twice in a list where each stands for itself."""
     lists = {f"policies.{name}.forms": _under(policy, "forms") for name, policy in _items(raw.get("policies"))}
-    lists |= {f"exemptions.{name}": names for name, names in _items(raw.get("exemptions"))}
     lists["devicePlugin.products"] = _under(raw.get("devicePlugin"), "products")
+    for section in ("exemptions", "resources"):
+        lists |= {f"{section}.{name}": names for name, names in _items(raw.get(section))}
     for path, names in lists.items():
         texts = [str(name) for name in names] if isinstance(names, list) else []
         for text in dict.fromkeys(text for text in texts if texts.count(text) > 1):
@@ -181,7 +184,8 @@ def _nearest_key(location: Sequence[str | int]) -> str:
     for step in location[:-1]:
         section = _inside(section, step)
     fields = [field.alias or name for name, field in section.model_fields.items()]
-    close = get_close_matches(str(location[-1]), fields, n=1)
+    written = str(location[-1])
+    close = [name for name in fields if name.lower() == written.lower()] or get_close_matches(written, fields, n=1)
     return f'did you mean "{close[0]}"?' if close else f"known are {', '.join(fields)}"
 
 

@@ -28,6 +28,7 @@ from webhook.engine.policy import (
     built_in,
     refuses_more_than_one,
 )
+from webhook.engine.resources import GpuResource, classify
 from webhook.engine.spelling import DevicePlugin, MigStrategy, read_product
 
 _BUILT_IN = PolicyBook()
@@ -67,6 +68,24 @@ _LabelValue = Annotated[str, Field(pattern=rf"^({_NAME_PART})?$")]
 _EnvName = Annotated[str, Field(pattern=r"^[ -<>-~]+$")]  # printable ASCII but "="
 _VisibleDevices = Annotated[VisibleDevices, Field(strict=False)]
 _RuntimeClass = Annotated[str, Field(pattern=rf"^{_SUBDOMAIN}$", max_length=253)]
+
+
+def _resource_name(value: str) -> str:
+    if not _RESOURCE.fullmatch(value):
+        example = next(name for name in (f"nvidia.com/{value}", "example.com/gpu") if _RESOURCE.fullmatch(name))
+        raise ValueError(
+            f'"{value}" is not the name of an extended resource; write <domain>/<name>, such as {example}, and * at the end for '
+            "every name that begins so"
+        )
+    is_form = isinstance(classify(value), GpuResource)
+    if is_form:
+        raise ValueError(f'"{value}" is a form of GPU, which policies permit or not; remove it')
+    return value
+
+
+# A name, or the beginning of one with * at the end (k8s.io/apimachinery pkg/util/validation IsQualifiedName).
+_RESOURCE = re.compile(rf"(?=[^/]{{1,253}}/){_SUBDOMAIN}/({_NAME_PART}|([A-Za-z0-9][A-Za-z0-9._-]{{0,62}})?\*)")
+_ResourceName = Annotated[str, AfterValidator(_resource_name)]
 
 
 class _Section(BaseModel):
@@ -200,6 +219,19 @@ class ExemptionsSection(_Section):
     schedulers: _Names = sorted(DEFAULT_EXEMPTIONS.schedulers)
 
 
+class ResourcesSection(_Section):
+    """Which resources hand out GPUs, besides those that are known."""
+
+    gpus: list[_ResourceName] = []
+    not_gpus: Annotated[list[_ResourceName], Field(alias="notGPUs")] = []
+
+    @model_validator(mode="after")
+    def _agree(self) -> "ResourcesSection":
+        if both := sorted({*self.gpus} & {*self.not_gpus}):
+            raise ValueError(f"{', '.join(both)}: in gpus and in notGPUs; remove it from one of them")
+        return self
+
+
 class ConfigurationFile(_Section):
     """The file."""
 
@@ -212,6 +244,7 @@ class ConfigurationFile(_Section):
     defaults: DefaultsSection = DefaultsSection()
     policies: dict[_PolicyName, PolicySection] = {}
     exemptions: ExemptionsSection = ExemptionsSection()
+    resources: ResourcesSection = ResourcesSection()
 
     @property
     def plugin(self) -> DevicePlugin:

@@ -166,7 +166,7 @@ class Facts:
     Attributes:
         now: when it was looked at.
         namespace: where gpuwarden is installed.
-        name: of its Deployment, webhook configurations, ConfigMap.
+        name: of its Deployment, ConfigMap and validating webhook configuration.
         version: the API server's, such as ``(1, 28)``.
         mutating, validating: our webhook configurations.
         all_mutating: everybody's.

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from webhook.application.diagnosis.documents import Deployment
 from webhook.application.diagnosis.facts import Facts, Maybe, Target, Unread, known
 from webhook.application.diagnosis.webhooks import ServiceReference, Webhook, WebhookConfiguration
 
@@ -45,6 +46,22 @@ class Ours(NamedTuple):
     def closed(self) -> bool:
         """Whether it refuses where nobody answers."""
         return self.webhook.failure_policy == "Fail"
+
+
+def mutating_name(name: str, deployment: Maybe[Deployment | None]) -> str:
+    """The name of the mutating webhook configuration: as the replicas are told, or else as the chart has it by default.
+
+    An installation from before it had a name of its own tells the replicas one for both.
+    """
+    told = None
+    if deployment is not None and not isinstance(deployment, Unread):
+        told = deployment.option("--mutating-webhook-configuration") or deployment.option("--webhook-configuration")
+    return told or f"zz-{name}"
+
+
+def name_of(facts: Facts, kind: str) -> str:
+    """The name of our webhook configuration of a kind."""
+    return facts.name if kind == VALIDATING else mutating_name(facts.name, facts.deployment)
 
 
 def configurations(facts: Facts) -> list[tuple[str, Maybe[WebhookConfiguration | None]]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from webhook.application.configuration import Configuration
 from webhook.application.diagnosis.facts import Facts, known
 from webhook.application.diagnosis.ours import (
     ADVISE,
@@ -12,9 +13,11 @@ from webhook.application.diagnosis.ours import (
     VALIDATING,
     Ours,
     configurations,
+    name_of,
     our_webhooks,
 )
 from webhook.application.diagnosis.results import Verdict, fail, listed, ok, verdicts, warn
+from webhook.engine.gpu_names import ANY_SUFFIX
 
 MATCH_CONDITIONS_SINCE = (1, 28)
 # Of each path: the kind of configuration that it belongs to.
@@ -52,7 +55,7 @@ def _absent(facts: Facts) -> Iterator[Verdict]:
     for kind, configuration in configurations(facts):
         if known(configuration) is None:
             yield fail(
-                f"there is no {kind} {facts.name}",
+                f"there is no {kind} {name_of(facts, kind)}",
                 "the API server does not ask gpuwarden: no pod is rewritten (mutating) or refused (validating)",
                 f"{_REINSTALL}; if it has another name, give that with --name",
             )
@@ -61,7 +64,9 @@ def _absent(facts: Facts) -> Iterator[Verdict]:
         there = next(one for this, one in configurations(facts) if this == kind) is not None
         whole = (one for one in webhooks if not one.is_guard and not one.is_of_updates)
         if there and not any(one.path == path and one.kind == kind for one in whole):
-            yield fail(f"no webhook of {kind} {facts.name} calls {path}", "gpuwarden is not asked there", _REINSTALL)
+            yield fail(
+                f"no webhook of {kind} {name_of(facts, kind)} calls {path}", "gpuwarden is not asked there", _REINSTALL
+            )
     there = next(one for this, one in configurations(facts) if this == VALIDATING) is not None
     for path, (_, means) in _TOLD.items():
         if there and not any(one.path == path and one.kind == VALIDATING for one in webhooks):
@@ -181,7 +186,10 @@ def match_conditions(facts: Facts) -> list[Verdict]:
                 )
             )
         ]
-    return verdicts(_unconditional(webhooks), lambda: f"every webhook has them, on Kubernetes {shown}")
+    return verdicts(
+        [*_unconditional(webhooks), *_left_out(facts, webhooks)],
+        lambda: f"every webhook has them, on Kubernetes {shown}",
+    )
 
 
 def _unconditional(webhooks: list[Ours]) -> Iterator[Verdict]:
@@ -197,21 +205,18 @@ def _unconditional(webhooks: list[Ours]) -> Iterator[Verdict]:
             yield warn(f"{one} has no matchConditions", means, mend)
 
 
-def others(facts: Facts) -> list[Verdict]:
-    """Which mutating webhooks come after ours; a note."""
-    if known(facts.mutating) is None:
-        return [ok("gpuwarden's own mutating webhook is not there, so nothing comes after it")]
-    later = [
-        configuration.metadata.name
-        for configuration in known(facts.all_mutating)
-        if configuration.metadata.name > facts.name
-        and any(webhook.covers("CREATE", "pods") for webhook in configuration.webhooks or ())
-    ]
-    if not later:
-        return [ok("no mutating webhook for new pods comes after gpuwarden's")]
-    return [
-        ok(
-            f"after gpuwarden's come those of {listed(later)}: a pod that gets its first GPU from them is refused "
-            "(not-rewritten); if one does that, let gpuwarden's name come later (fullnameOverride=zz-gpuwarden)"
-        )
-    ]
+def _left_out(facts: Facts, webhooks: list[Ours]) -> Iterator[Verdict]:
+    """Names of GPUs in the configuration that the conditions, which the chart makes of its own values, do not have."""
+    if not isinstance(facts.configuration, Configuration):
+        return
+    for one in webhooks:
+        if one.path not in {VALIDATE, MUTATE} or one.is_guard or not one.webhook.match_conditions:
+            continue
+        said = " ".join(condition.expression for condition in one.webhook.match_conditions)
+        names = [name for name in facts.configuration.names.gpus if f"'{name.removesuffix(ANY_SUFFIX)}'" not in said]
+        if names:
+            yield warn(
+                f"the matchConditions of {one} lack {listed(names)} of the configuration's resources.gpus",
+                "pods that request them are never sent to gpuwarden, so nothing denies them",
+                "set config.resources.gpus in the chart's values and run helm upgrade, so that the conditions have them too",
+            )

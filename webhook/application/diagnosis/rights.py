@@ -32,7 +32,12 @@ def needed(deployment: Deployment, namespace: str) -> list[Right]:
     writes = manages or deployment.option("--ca-bundle-file") is not None
     if name := deployment.option("--webhook-configuration"):
         verbs = ("get", "patch") if writes else ("get",)
-        rights += [Right(verb, resource, _REGISTRATION, name=name) for resource in _CONFIGURATIONS for verb in verbs]
+        names = (deployment.option("--mutating-webhook-configuration") or name, name)
+        rights += [
+            Right(verb, resource, _REGISTRATION, name=named)
+            for resource, named in zip(_CONFIGURATIONS, names, strict=True)
+            for verb in verbs
+        ]
     if manages:
         secret = deployment.option("--ca-secret") or "gpuwarden-ca"
         rights += [Right(verb, "secrets", namespace=namespace, name=secret) for verb in ("get", "patch")]

@@ -1,12 +1,13 @@
 """Rules of the policy: whether a GPU, and which form of it, is permitted here, and how many."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from webhook.engine.findings import Finding, Rule, deny
 from webhook.engine.forms import Form
 from webhook.engine.pods import PodSpec
 from webhook.engine.policy import Policy
 from webhook.engine.requests import Amount, Ask, pod_count
+from webhook.engine.resources import GPU
 
 
 def gpu_not_permitted(ask: Ask, policy: Policy) -> Finding | None:
@@ -21,6 +22,28 @@ def gpu_not_permitted(ask: Ask, policy: Policy) -> Finding | None:
         return deny(Rule.GPU_NOT_PERMITTED, path, f"{reason} in this namespace", detail)
     detail = "remove the request, or use a namespace whose policy permits GPUs"
     return deny(Rule.GPU_NOT_PERMITTED, path, f'{reason} under namespace policy "{policy.name}"', detail)
+
+
+def other_gpu_resources(asks: Sequence[Ask], policy: Policy) -> Iterator[Finding]:
+    """GPUs by names that no form has: under every policy that does not permit all, one finding a container."""
+    if policy.permits_any:
+        return
+    if policy.unreadable:
+        why, instead = f"no GPU is permitted while the namespace's {policy.unreadable}", "remove it"
+    elif policy.forms:
+        permitted = ", ".join(str(form) for form in policy.forms)
+        why, instead = f'namespace policy "{policy.name}" permits only {permitted}', f"request {GPU} in its place"
+    else:
+        why, instead = f'namespace policy "{policy.name}" permits no GPU', "remove it"
+    detail = (
+        f"{why}; {instead}, or, if it is not a GPU, have it added to resources.notGPUs in gpuwarden's configuration"
+    )
+    for ask in asks:
+        if not ask.others:
+            continue
+        first, more = ask.others[0], len(ask.others) - 1
+        what = f"{first} and {more} more count as GPUs" if more else f"{first} counts as a GPU"
+        yield deny(Rule.OTHER_GPU_RESOURCE, first.field, f"{ask.name}: {what}", detail)
 
 
 def form_not_permitted(ask: Ask, amount: Amount, stated: tuple[Form, ...], policy: Policy) -> Finding:

@@ -50,7 +50,7 @@ def visible_devices_env(
         elif value in _NOTHING or value == policy.env.get(VISIBLE_DEVICES):
             continue
         elif ask:
-            fact = f"env {VISIBLE_DEVICES}={shown(value)} overrides what {ask.amounts[0]} is given"
+            fact = f"env {VISIBLE_DEVICES}={shown(value)} overrides what {ask.requested[0]} is given"
             detail = "remove it, the device plugin sets it"
         else:
             fact = f"env {VISIBLE_DEVICES}={shown(value)} reaches GPUs without a request"

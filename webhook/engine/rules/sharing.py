@@ -1,9 +1,15 @@
-"""Rules of what a device plugin does with a count: shared devices are had one at a time, MIG slices don't add up."""
+"""Rules of what a device plugin does with a request: shared devices are had one at a time, MIG slices don't add up."""
 
+from collections.abc import Iterator, Mapping, Sequence
+
+from webhook.engine.choice import Choice
 from webhook.engine.findings import Finding, Rule, deny, warn
 from webhook.engine.forms import Form, Platform, Sharing
+from webhook.engine.hostpaths import cleaned
 from webhook.engine.policy import Policy, refuses_more_than_one
 from webhook.engine.requests import Amount, Ask
+
+_SHM = "/dev/shm"  # noqa: S108 - a name to compare with
 
 
 def shared_request_above_one(ask: Ask, amount: Amount, form: Form, policy: Policy) -> Finding | None:
@@ -56,3 +62,29 @@ def gke_mps_needs_host_ipc(ask: Ask, form: Form, *, host_ipc: bool) -> Finding |
         f"{ask.name}: MPS on GKE needs hostIPC: true",
         "that weakens the pod's isolation, so you must set it yourself",
     )
+
+
+def mps_shm_mounts(wellformed: Sequence[Ask], choices: Mapping[str, Choice]) -> Iterator[Finding]:
+    """A volume at ``/dev/shm`` beside MPS of the device plugin, which mounts the daemon's own there, of 64 MiB.
+
+    k8s-device-plugin internal/plugin/mps.go updateReponse, cmd/mps-control-daemon/mount/mount-shm.go. The kubelet puts the
+    pod's volumes after a plugin's mounts (pkg/kubelet/kubelet_pods.go GenerateRunContainerOptions), so the volume hides the
+    daemon's. GKE's MPS has the host's IPC namespace instead. A form that is shared by whichever means says nothing of MPS.
+
+    Args:
+        wellformed: the requests that nothing refuses.
+        choices: the form that each gets, by the resource that it names.
+    """
+    for ask in wellformed:
+        form = choices[ask.amounts[0].resource.name].form
+        if form is None or form.sharing is not Sharing.MPS or form.platform is not Platform.DEVICE_PLUGIN:
+            continue
+        for index, mount in enumerate(ask.container.volume_mounts or ()):
+            if cleaned(mount.mount_path) == _SHM:
+                yield warn(
+                    Rule.MPS_SHM_MOUNT,
+                    f"{ask.place.field}.volumeMounts[{index}].mountPath",
+                    f"{ask.name}: mounts a volume at {_SHM}, where the device plugin mounts the shared memory of MPS",
+                    "the volume hides it, and CUDA can't reach the MPS daemon; remove the mount, or, if the 64 MiB there are too "
+                    "few, use a form without MPS",
+                )

@@ -1,0 +1,104 @@
+"""GPUs by other names, and pods that are left to HAMi: judged alike at admission, in advice, checks and audits."""
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from tests.reviews import (
+    TEAM,
+    UID,
+    Json,
+    KnownNamespaces,
+    Notes,
+    Webhook,
+    a_container,
+    a_pod,
+    a_review,
+    encode,
+    read_answer,
+)
+from webhook.application.advising import Advising
+from webhook.application.auditing import Auditor, Seen
+from webhook.application.checking import Checker
+from webhook.application.configuration import Configuration, Exemptions
+from webhook.engine.gpu_names import GpuNames
+from webhook.engine.labels import NamespaceLabels
+from webhook.engine.pods import Pod
+
+NONE = NamespaceLabels("none")
+WITHOUT_HAMI = Configuration(exemptions=Exemptions(schedulers=frozenset({"kai-scheduler"})))
+DECLARED = Configuration(names=GpuNames(gpus=("amd.com/gpu",), not_gpus=("nvidia.com/GA102GL_A10",)))
+# What became of a pod: the rules that deny it, or why it is exempt.
+Told = tuple[list[str], str | None]
+
+
+def at_admission(pod: Json, configuration: Configuration) -> Told:
+    answered = Webhook("none", configuration=configuration).validate(pod)
+    return answered.rules, answered.annotations.get("exempt")
+
+
+def in_advice(pod: Json, configuration: Configuration) -> Told:
+    deployment = {"kind": "Deployment", "metadata": {"name": "a"}, "spec": {"template": pod}}
+    review = a_review(deployment, kind={"group": "apps", "version": "v1", "kind": "Deployment"})
+    notes = Notes()
+    advising = Advising(lambda: configuration, KnownNamespaces({TEAM: NONE}), notes)
+    answered = read_answer(asyncio.run(advising.advise(encode(review))), UID)
+    told = [finding.rule.value for note in notes for finding in note.decision.denials]
+    assert bool(answered.warnings) is bool(told)
+    return told, answered.annotations.get("exempt")
+
+
+def in_a_check(pod: Json, configuration: Configuration) -> Told:
+    manifest = {"apiVersion": "v1", "kind": "Pod", **pod, "metadata": {"name": "a", "namespace": TEAM}}
+    judged = Checker(configuration, {TEAM: NONE}).judge(manifest)
+    return [finding.rule.value for finding in judged.findings], judged.exempt
+
+
+def in_an_audit(pod: Json, configuration: Configuration) -> Told:
+    seen = Seen("v1", "Pod", TEAM, "a", pod=msgspec.convert(pod, Pod))
+    verdict = Auditor(configuration, {TEAM: NONE}).verdict(seen)
+    if verdict is None:
+        return [], None
+    assert verdict.asks, "a pod that asks for GPUs by other names is not one without a request"
+    return [finding.rule.value for finding in verdict.findings], verdict.exempt
+
+
+EVERYWHERE = pytest.mark.parametrize("judge", [at_admission, in_advice, in_a_check, in_an_audit])
+Judge = Callable[[Json, Configuration], Told]
+
+CARD = a_pod(a_container("vm", {"nvidia.com/GA102GL_A10": "1"}))
+AMD = a_pod(a_container("train", {"amd.com/gpu": "1"}))
+HAMI = a_pod(a_container("train", {"nvidia.com/gpu": "1", "nvidia.com/gpumem": "3000"}))
+
+
+@EVERYWHERE
+def test_a_network_is_no_gpu(judge: Judge) -> None:
+    assert judge(a_pod(a_container("train", {"nvidia.com/hostdev": "1"})), Configuration()) == ([], None)
+
+
+@EVERYWHERE
+def test_another_name_is_denied(judge: Judge) -> None:
+    assert judge(CARD, Configuration()) == (["other-gpu-resource"], None)
+
+
+@EVERYWHERE
+def test_the_configuration_adds_and_excepts_names(judge: Judge) -> None:
+    assert judge(CARD, DECLARED) == ([], None)
+    assert judge(AMD, Configuration()) == ([], None)
+    assert judge(AMD, DECLARED) == (["other-gpu-resource"], None)
+
+
+@EVERYWHERE
+def test_what_is_left_to_hami_is_exempt_as_its_scheduler_is(judge: Judge) -> None:
+    assert judge(HAMI, Configuration()) == ([], "scheduler")
+    assert judge(HAMI, WITHOUT_HAMI) == (["gpu-not-permitted", "other-gpu-resource"], None)
+
+
+@EVERYWHERE
+def test_not_where_the_pod_names_its_node(judge: Judge) -> None:
+    rules, exempt = judge({**HAMI, "spec": {**HAMI["spec"], "nodeName": "n1"}}, Configuration())
+
+    assert exempt is None
+    assert "gpu-not-permitted" in rules

@@ -1,0 +1,167 @@
+"""Other names for GPUs: which resources hand them out, which do not, and what the configuration says of it."""
+
+import time
+
+import pytest
+
+from webhook.engine.gpu_names import BUILT_IN, GPUS, NOT_GPUS, GpuNames
+
+NOT_OTHER_GPUS = [
+    "cpu",
+    "memory",
+    "hugepages-2Mi",
+    "gpu",
+    "",
+    "nvidia.com",
+    "amd.com/gpu",
+    "gpu.intel.com/i915",
+    "habana.ai/gaudi",
+    "rdma/hca_shared_devices_a",
+    "openshift.io/sriov",
+    "vpc.amazonaws.com/pod-eni",
+    "devices.kubevirt.io/kvm",
+    "k8s.amazonaws.com/vgpu2",
+    "volcano.sh/memory",
+    "requests.nvidia.com/gpu",
+    "example.com/nvidia.com/vgpu",
+    # NVIDIA's, and no GPUs.
+    "nvidia.com/hostdev",
+    "nvidia.com/hostdev1",
+    "nvidia.com/rdma_shared_device_a",
+    "nvidia.com/rdma_vf",
+    "nvidia.com/roce_gpudirect",
+    "nvidia.com/sriov-rdma-vf",
+    "nvidia.com/sriov_rdma",
+    "nvidia.com/mlnxnics",
+    "nvidia.com/bf2_sf",
+    "nvidia.com/cx7_qsfp",
+    "nvidia.com/ib_pf",
+    "nvidia.com/rail_0_plane_1",
+    "nvidia.com/nvswitch",
+    "deviceclass.resource.kubernetes.io/dra.cpu",
+    "deviceclass.resource.kubernetes.io/dranet-ib",
+    "deviceclass.resource.kubernetes.io/compute-domain-default-channel.nvidia.com",
+    # Forms are judged as such.
+    "nvidia.com/gpu",
+    "nvidia.com/gpu.shared",
+    "nvidia.com/mig-1g.5gb",
+    "nvidia.com/mig-1g.5gb.shared",
+    # Misspelt, so that no node offers them.
+    "nvidia.com/gpu-shared",
+    "nvidia.com/mig1g.5gb",
+    "nvidia.com/gpus",
+    # No names in Kubernetes.
+    "nvidia.com/\uff47pu",
+]
+OTHER_GPUS = [
+    "deviceclass.resource.kubernetes.io/gpu.nvidia.com",
+    "deviceclass.resource.kubernetes.io/mig.nvidia.com",
+    "deviceclass.resource.kubernetes.io/vfio.gpu.nvidia.com",
+    "deviceclass.resource.kubernetes.io/h100",
+    "nvidia.com/gpu.sliced",
+    "nvidia.com/gpu.sliced.memory-mib",
+    "nvidia.com/gpu.partitioned",
+    "nvidia.com/gpu.partitioned.mig-1g.10gb",
+    "nvidia.com/vgpu",
+    "nvidia.com/vgpu-number",
+    "nvidia.com/pgpu",
+    "nvidia.com/gpu-10gb",
+    "nvidia.com/gpumem",
+    "nvidia.com/gpumem-percentage",
+    "nvidia.com/gpucores",
+    "nvidia.com/priority",
+    "nvidia.com/GA102GL_A10",
+    "nvidia.com/TU104GL_Tesla_T4",
+    "nvidia.com/GRID_T4-1Q",
+    "nvidia.com/NVIDIA_A10-4Q",
+    "nvidia.com/A100",
+    "k8s.amazonaws.com/vgpu",
+    "volcano.sh/vgpu-number",
+    "volcano.sh/vgpu-memory",
+    "aliyun.com/gpu-mem",
+    "tencent.com/vcuda-core",
+    "koordinator.sh/gpu",
+    "koordinator.sh/gpu-core",
+    "mig.das.com/1g.5gb",
+]
+
+
+@pytest.mark.parametrize("name", NOT_OTHER_GPUS)
+def test_what_is_no_gpu_or_is_a_form(name: str) -> None:
+    assert not BUILT_IN.hand_out_gpus(name)
+
+
+@pytest.mark.parametrize("name", OTHER_GPUS)
+def test_what_hands_out_gpus(name: str) -> None:
+    assert BUILT_IN.hand_out_gpus(name)
+
+
+def test_a_resource_of_any_name_can_be_declared() -> None:
+    names = GpuNames(gpus=("example.com/h100", "amd.com/gpu*"))
+
+    assert names.hand_out_gpus("example.com/h100")
+    assert names.hand_out_gpus("amd.com/gpu")
+    assert names.hand_out_gpus("amd.com/gpu-mi300")
+    assert not names.hand_out_gpus("example.com/h100-nic")
+    assert not names.hand_out_gpus("amd.com/dcgpu")
+    assert names.hand_out_gpus("nvidia.com/vgpu")
+
+
+def test_a_name_can_be_excepted() -> None:
+    names = GpuNames(not_gpus=("nvidia.com/A100", "deviceclass.resource.kubernetes.io/fpga*"))
+
+    assert not names.hand_out_gpus("nvidia.com/A100")
+    assert names.hand_out_gpus("nvidia.com/A100X")
+    assert not names.hand_out_gpus("deviceclass.resource.kubernetes.io/fpga-large")
+    assert names.hand_out_gpus("deviceclass.resource.kubernetes.io/gpu.nvidia.com")
+
+
+def test_names_that_nobody_knows_can_be_let_through_and_known_ones_stay_gpus() -> None:
+    names = GpuNames(not_gpus=("nvidia.com/*",))
+
+    assert not names.hand_out_gpus("nvidia.com/my-network")
+    assert names.hand_out_gpus("nvidia.com/vgpu")
+    assert names.hand_out_gpus("nvidia.com/gpu.sliced")
+    assert names.hand_out_gpus("nvidia.com/GRID_T4-1Q")
+
+
+@pytest.mark.parametrize(
+    ("gpus", "not_gpus", "is_gpu"),
+    [
+        (("example.com/*",), ("example.com/nic*",), False),
+        (("example.com/nic-gpu*",), ("example.com/nic*",), True),
+        (("example.com/*",), ("example.com/nic-gpu",), False),
+        (("example.com/nic-gpu",), ("example.com/nic-gpu*",), True),
+    ],
+)
+def test_the_more_specific_name_decides(gpus: tuple[str, ...], not_gpus: tuple[str, ...], *, is_gpu: bool) -> None:
+    assert GpuNames(gpus, not_gpus).hand_out_gpus("example.com/nic-gpu") is is_gpu
+
+
+def test_the_configuration_decides_before_a_built_in_name_that_is_as_specific() -> None:
+    assert GpuNames(gpus=("nvidia.com/hostdev*",)).hand_out_gpus("nvidia.com/hostdev")
+    assert not GpuNames(not_gpus=("k8s.amazonaws.com/vgpu",)).hand_out_gpus("k8s.amazonaws.com/vgpu")
+
+
+def test_a_misspelt_name_is_a_gpu_where_the_configuration_names_it() -> None:
+    assert GpuNames(gpus=("nvidia.com/gpus",)).hand_out_gpus("nvidia.com/gpus")
+    assert not GpuNames(gpus=("example.com/gpu",)).hand_out_gpus("nvidia.com/gpus")
+
+
+def test_a_form_is_never_another_name() -> None:
+    assert not GpuNames(gpus=("nvidia.com/gpu", "nvidia.com/*")).hand_out_gpus("nvidia.com/gpu")
+
+
+def test_every_exception_is_one() -> None:
+    """An exception that no name of a GPU begins like would be one for nothing."""
+    beginnings = [pattern.removesuffix("*") for pattern in GPUS]
+
+    assert not [pattern for pattern in NOT_GPUS if not pattern.startswith(tuple(beginnings))]
+
+
+def test_names_longer_than_kubernetes_takes_cost_nothing() -> None:
+    started = time.monotonic()
+    for number in range(50):
+        assert not BUILT_IN.hand_out_gpus("nvidia.com/" + "g" * 1_000_000 + str(number))
+
+    assert time.monotonic() - started < 2

@@ -1,0 +1,75 @@
+"""The check of other mutating webhooks: whether one comes after ours that may add GPUs, or is one that we left behind."""
+
+from collections.abc import Iterator
+
+from webhook.application.diagnosis.facts import Facts, known
+from webhook.application.diagnosis.ours import MUTATING, name_of, our_webhooks
+from webhook.application.diagnosis.results import Verdict, listed, ok, verdicts, warn
+from webhook.application.diagnosis.webhooks import WebhookConfiguration
+
+# Webhooks that give pods GPUs, or scheduler and meaning to their GPUs, by a part of the name of one of their webhooks.
+_ADD_GPUS = {
+    "hami.io": "HAMi adds nvidia.com/gpu and its scheduler",
+    "sparkoperator.k8s.io": "the Spark operator adds the GPUs of a SparkApplication",
+    "kai-admission": "KAI adds the variables and volumes of a GPU fraction",
+    "kai.scheduler": "KAI adds the variables and volumes of a GPU fraction",
+    "kai-resource-isolator": "it turns KAI's GPU fractions into memory limits",
+    "das-webhook": "the Dynamic Accelerator Slicer renames GPU resources",
+    "instaslice": "InstaSlice renames GPU resources",
+    "tensor-fusion": "TensorFusion replaces GPU resources",
+    "koordinator": "Koordinator replaces GPU resources",
+    "vgpu-manager": "vgpu-manager adds GPU resources",
+    "gpustack": "GPUStack adds GPU resources",
+}
+
+
+def others(facts: Facts) -> list[Verdict]:
+    """No mutating webhook for pods comes after ours, where one could add GPUs that nobody rewrites."""
+    if known(facts.mutating) is None:
+        return [ok("gpuwarden's own mutating webhook is not there, so nothing comes after it")]
+    return verdicts(_later(facts), lambda: "no mutating webhook for new pods comes after gpuwarden's")
+
+
+def _later(facts: Facts) -> Iterator[Verdict]:
+    name = name_of(facts, MUTATING)
+    of_pods = [
+        configuration
+        for configuration in known(facts.all_mutating)
+        if any(webhook.covers("CREATE", "pods") for webhook in configuration.webhooks or ())
+    ]
+    ours = {(ref.namespace, ref.name) for one in our_webhooks(facts) if (ref := one.webhook.client_config.service)}
+    former = [one.metadata.name for one in of_pods if one.metadata.name != name and _calls(one, ours)]
+    later = [one for one in of_pods if one.metadata.name > name and one.metadata.name not in former]
+    for left in former:
+        yield warn(
+            f"{MUTATING} {left} calls gpuwarden, besides {name}",
+            "pods are sent twice; once gpuwarden's CA changes, every pod with a GPU waits for a call that fails",
+            f"kubectl delete mutatingwebhookconfiguration {left}",
+        )
+    if later:
+        last = max(one.metadata.name for one in later)
+        yield warn(
+            f"after gpuwarden's {name} come {listed(map(_described, later))}",
+            "a pod that gets its first GPU from a webhook after gpuwarden's is refused (not-rewritten), and what another "
+            "scheduler is to read may be rewritten before it is there",
+            f"set webhooks.mutate.configurationName to a name that sorts last, such as {_after(last)}",
+        )
+
+
+def _calls(configuration: WebhookConfiguration, services: set[tuple[str, str]]) -> bool:
+    """Whether a webhook of a configuration calls one of these Services."""
+    called = (webhook.client_config.service for webhook in configuration.webhooks or ())
+    return any((ref.namespace, ref.name) in services for ref in called if ref)
+
+
+def _described(configuration: WebhookConfiguration) -> str:
+    """A configuration by its name, with what is known of it."""
+    names = " ".join([configuration.metadata.name, *(webhook.name for webhook in configuration.webhooks or ())])
+    found = next((does for part, does in _ADD_GPUS.items() if part in names), "")
+    return f"{configuration.metadata.name} ({found})" if found else configuration.metadata.name
+
+
+def _after(name: str) -> str:
+    """A name for gpuwarden's configuration that sorts after another one."""
+    letters = len(name) - len(name.lstrip("z"))
+    return f"{'z' * max(letters + 1, 3)}-gpuwarden"

@@ -1,0 +1,104 @@
+"""Other names for GPUs: extended resources that hand out GPUs and are not a form that a policy can list."""
+
+from functools import lru_cache
+
+import msgspec
+
+from webhook.engine.resources import GpuResource, Unknown, classify
+
+ANY_SUFFIX = "*"
+# A resource name is a DNS name of at most 253 characters, a slash, and at most 63 more; the API server refuses all others.
+_LONGEST = 253 + 1 + 63
+
+GPUS = (
+    # Every name of NVIDIA's that is not known to be something else. KubeVirt's device plugin takes names from the PCI database
+    # (nvidia.com/GA102GL_A10), so no list of them is ever complete.
+    "nvidia.com/*",
+    # Those that are known stay GPUs where the configuration says that the others are not: GPUStack's gpu.sliced and
+    # gpu.partitioned, nos' gpu-10gb, HAMi's gpumem and gpucores; vgpu; Kata's pgpu; KubeVirt's vGPU types.
+    *(f"nvidia.com/{name}*" for name in ("gpu", "vgpu", "pgpu", "mig-", "GRID", "NVIDIA")),
+    # DRA: a device of any DeviceClass by its name (Kubernetes 1.34, KEP-5004). A class may be named anything.
+    "deviceclass.resource.kubernetes.io/*",
+    "k8s.amazonaws.com/vgpu",  # aws-virtual-gpu-device-plugin
+    "volcano.sh/vgpu-*",  # volcano-vgpu-device-plugin
+    "aliyun.com/gpu-*",  # gpushare-device-plugin
+    "tencent.com/vcuda-*",  # gpu-manager
+    "koordinator.sh/gpu*",
+    "mig.das.com/*",  # the Dynamic Accelerator Slicer of OpenShift
+)
+"""Resources that hand out NVIDIA's GPUs; a ``*`` at the end stands for any ending."""
+
+NOT_GPUS = (
+    # The network operator's device plugins. Operators choose these names; the documentation has hostdev, sriov_rdma, rdma_vf,
+    # mlnxnics, bf2_sf, cx7_qsfp, ib_pf and rail_0.
+    *(f"nvidia.com/{name}*" for name in ("hostdev", "rdma", "roce", "sriov", "switchdev", "mlnx", "mellanox", "ofed")),
+    *(f"nvidia.com/{name}*" for name in ("nic", "net", "eth", "ib_", "ib-", "infiniband", "ipoib", "macvlan", "vdpa")),
+    *(
+        f"nvidia.com/{name}*"
+        for name in ("connectx", "cx4", "cx5", "cx6", "cx7", "cx8", "bf2", "bf3", "bf4", "bluefield")
+    ),
+    *(f"nvidia.com/{name}*" for name in ("dpu", "doca", "rail", "spectrum", "resib", "nvme")),
+    "nvidia.com/nvswitch*",  # the GPU operator's sandbox device plugin
+    # DeviceClasses of processors, networks and of NVIDIA's ComputeDomains, which are channels between GPUs.
+    *(
+        f"deviceclass.resource.kubernetes.io/{name}*"
+        for name in ("dra.cpu", "cpu", "dra.net", "dranet", "rdma", "sriov")
+    ),
+    "deviceclass.resource.kubernetes.io/compute-domain-*",
+)
+"""Exceptions from ``GPUS``."""
+
+
+class GpuNames(msgspec.Struct, frozen=True, cache_hash=True):
+    """Which resources hand out GPUs: those of ``GPUS``, and what the configuration says.
+
+    Attributes:
+        gpus, not_gpus: names, or their beginnings with ``*``, that are counted as GPUs and that are not.
+    """
+
+    gpus: tuple[str, ...] = ()
+    not_gpus: tuple[str, ...] = ()
+
+    def hand_out_gpus(self, name: str) -> bool:
+        """Whether a resource hands out GPUs, other than in a form that ``resources.classify`` knows.
+
+        A whole name decides before a beginning, a longer beginning before a shorter one, and of two that are equal the
+        configured one.
+        """
+        return "/" in name and len(name) <= _LONGEST and name.isascii() and _decided(self, name)
+
+
+BUILT_IN = GpuNames()
+
+
+# Names repeat in every pod, so a bounded memory of the answers is all the cost there is.
+@lru_cache(maxsize=4096)
+def _decided(names: GpuNames, name: str) -> bool:
+    found = classify(name)
+    if isinstance(found, GpuResource):
+        return False
+    if isinstance(found, Unknown):  # misspelt, so no node offers it, unless the configuration says otherwise
+        return any(fits(pattern, name) for pattern in names.gpus)
+    whole, beginnings, lengths = _tables(names)
+    if name in whole:
+        return whole[name]
+    return next((beginnings[name[:length]] for length in lengths if name[:length] in beginnings), False)
+
+
+@lru_cache(maxsize=16)
+def _tables(names: GpuNames) -> tuple[dict[str, bool], dict[str, bool], list[int]]:
+    """Whole names and beginnings, each with whether it is a GPU's, and the lengths of the beginnings, the longest first."""
+    whole: dict[str, bool] = {}
+    beginnings: dict[str, bool] = {}
+    for patterns, is_gpu in ((NOT_GPUS, False), (GPUS, True), (names.not_gpus, False), (names.gpus, True)):
+        for pattern in patterns:
+            if pattern.endswith(ANY_SUFFIX):
+                beginnings[pattern.removesuffix(ANY_SUFFIX)] = is_gpu
+            else:
+                whole[pattern] = is_gpu
+    return whole, beginnings, sorted({len(beginning) for beginning in beginnings}, reverse=True)
+
+
+def fits(pattern: str, name: str) -> bool:
+    """Whether a name is the one that a pattern says, or begins as it says."""
+    return name.startswith(pattern.removesuffix(ANY_SUFFIX)) if pattern.endswith(ANY_SUFFIX) else name == pattern

@@ -1,0 +1,33 @@
+"""Other schedulers: which of them a pod is left to, by its ``schedulerName`` or by resources that only one of them knows."""
+
+from webhook.engine.pods import PodSpec, containers
+from webhook.engine.quantity import whole
+
+DEFAULT = "default-scheduler"
+HAMI = "hami-scheduler"
+HAMI_RESOURCES = frozenset(
+    {"nvidia.com/gpumem", "nvidia.com/gpumem-percentage", "nvidia.com/gpucores", "nvidia.com/priority"}
+)
+"""HAMi's own resources, by the default names of its chart (templates/scheduler/device-configmap.yaml). No node offers them."""
+
+
+def scheduler_of(spec: PodSpec) -> str | None:
+    """The scheduler that a pod is left to; ``None`` where it leaves that open.
+
+    HAMi's webhook sets ``schedulerName`` of pods that leave it open (pkg/scheduler/webhook.go), later than templates are
+    judged. Its resources say the same: the default scheduler finds no node for them. Annotations (HAMi's
+    ``nvidia.com/use-gputype``, KAI's ``gpu-fraction``) say nothing, because a pod with them runs where nobody reads them.
+    """
+    if spec.scheduler_name and spec.scheduler_name != DEFAULT:
+        return spec.scheduler_name
+    return HAMI if _names_hami(spec) else spec.scheduler_name
+
+
+def _names_hami(spec: PodSpec) -> bool:
+    return any(
+        name in HAMI_RESOURCES and whole(quantity) != 0
+        for _, _, container in containers(spec)
+        if container.resources is not None
+        for amounts in (container.resources.limits, container.resources.requests)
+        for name, quantity in (amounts or {}).items()
+    )
