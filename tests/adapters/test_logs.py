@@ -97,6 +97,15 @@ def test_text_is_one_plain_line_where_there_is_no_terminal(written: Written) -> 
     assert "\x1b" not in line
 
 
+def test_text_from_a_review_commands_no_terminal_and_forges_no_line(written: Written) -> None:
+    target = written(LogFormat.TEXT, LogLevel.INFO)
+
+    structlog.get_logger("gpuwarden.test").info("refused", pod="\x1b[31m\n::error::x\u202e")
+
+    [line] = target.getvalue().splitlines()
+    assert r"\x1b[31m\n\x3a:error\x3a:x\u202e" in line
+
+
 def test_values_of_any_kind_are_written_as_json(logged: Logged) -> None:
     structlog.get_logger("gpuwarden.test").info("odd", value={1, 2}, text="é\n\u2028")
 

@@ -48,7 +48,7 @@ def test_it_writes_a_ca_and_a_serving_pair_that_openssl_accepts(tmp_path: Path) 
     ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(out / "tls.crt", out / "tls.key")
     leaf = pair_in(out).certificate
     assert why_untrusted(leaf, [ca_in(out)], datetime.now(UTC)) is None
-    assert all(covers(leaf, name) for name in ("localhost", "127.0.0.1", "::1", "gpuwarden.gpuwarden.svc"))
+    assert all(covers(leaf, name) for name in ("localhost", "127.0.0.1", "::1", "gpuwarden.gpuwarden-system.svc"))
     assert not covers(leaf, "example.com")
 
 
@@ -159,7 +159,7 @@ def test_a_failure_half_way_leaves_nothing_behind(tmp_path: Path, monkeypatch: p
     result = run("--out", tmp_path)
 
     assert result.exit_code == 2
-    assert "No space left on device" in result.stderr
+    assert "there is no space left on the device; give another --out" in result.stderr
     assert contents(tmp_path) == {}
 
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -135,7 +137,7 @@ class TestJson:
         assert [line["name"] for line in found["objects"]] == ["web"]
         broken, wrong = found["problems"]
         assert (broken["source"].endswith("a.yaml"), broken["line"]) == (True, 2)
-        assert wrong["line"] == 1
+        assert wrong["line"] == 3
         assert "spec.template.spec.containers" in wrong["message"]
 
 
@@ -168,6 +170,17 @@ class TestExitCode:
             (("check", "-", "--output", "xml"), "xml"),
             (("check", "-", "--config", "nowhere.yaml"), "nowhere.yaml"),
             (("check", "-", "--namespaces", "nowhere.yaml"), "nowhere.yaml"),
+            (("check", "-", "--config", "nowhere.yaml"), "--config nowhere.yaml: there is no such file or folder"),
+            (("check", "-", "--config", "/"), "--config /: it is a folder; name a file"),
+            (
+                ("check", "-", "--namespaces", "nowhere.yaml"),
+                "--namespaces nowhere.yaml: there is no such file or folder",
+            ),
+            (("check", "-", "--namespaces", sys.executable), "it is not UTF-8 text (byte 0x"),
+            (
+                ("audit", "-", "--kubeconfig", "x", "--context", "y"),
+                "--kubeconfig and --context: no cluster is read where files",
+            ),
         ],
     )
     def test_of_wrong_usage_is_2_and_names_what_is_wrong(self, arguments: tuple[str, ...], named: str) -> None:
@@ -182,6 +195,104 @@ class TestExitCode:
         assert ran.code == 2
         assert 'did you mean "mode"?' in ran.err
         assert 'did you mean "shared"?' in ran.err
+
+
+class TestLines:
+    """Findings are at the line of their field, in every format."""
+
+    TEXT = "# first\n" + deployment(gpu=2)
+    LINE = TEXT[: TEXT.index("nvidia.com/gpu")].count("\n") + 1
+
+    def test_of_a_refusal(self) -> None:
+        refused = ("check", "-", "--policy", "shared")
+        found = check("-", "--policy", "shared", stdin=self.TEXT)
+        assert [finding["line"] for finding in found["objects"][0]["findings"]] == [self.LINE]
+        table = " ".join(run(*refused, stdin=self.TEXT).out.split())
+        assert f"(line {self.LINE})" in table
+        assert run(*refused, "-o", "diff", stdin=self.TEXT).err.startswith(f"-:{self.LINE}: deny: ")
+        assert run("rewrite", "-", "--policy", "shared", stdin=self.TEXT).err.startswith(
+            f"-:{self.LINE}: Deployment/web is"
+        )
+        assert f' line="{self.LINE}"' in run(*refused, "-o", "junit", stdin=self.TEXT).out
+        assert f'"startLine": {self.LINE}' in run(*refused, "-o", "sarif", stdin=self.TEXT).out
+
+    def test_of_a_rewrite(self) -> None:
+        text = "# first\n" + deployment()
+        assert check("-", "--policy", "shared", stdin=text)["objects"][0]["patchLine"] == self.LINE
+
+    def test_of_an_audit_of_files(self) -> None:
+        ran = run("audit", "-", "--assume", "*=shared", "-o", "sarif", stdin=self.TEXT)
+        assert f'"startLine": {self.LINE}' in ran.out
+
+    def test_of_a_value_of_the_wrong_type(self) -> None:
+        text = self.TEXT.replace("      containers:", "      nodeSelector:\n        gpu-count: 8\n      containers:")
+        (problem,) = check("-", stdin=text)["problems"]
+        assert problem["line"] == text[: text.index("gpu-count")].count("\n") + 1
+        assert (
+            problem["message"] == "spec.template.spec.nodeSelector[gpu-count]: must be text, not the number 8; quote it"
+        )
+
+
+class TestNothingToJudge:
+    @pytest.mark.parametrize("text", ["", "\n", "# a comment\n", "---\n---\n", "null\n", "kind: List\nitems: []\n"])
+    @pytest.mark.parametrize("command", ["check", "audit"])
+    def test_is_told_and_no_success(self, command: str, text: str) -> None:
+        ran = run(command, "-", stdin=text)
+        assert ran.code == 2
+        assert "-: not read: it holds no Kubernetes object: nothing was judged" in ran.out
+
+    def test_is_an_empty_folder_too(self, tmp_path: Path) -> None:
+        assert run("check", tmp_path).code == 2
+
+    def test_is_no_empty_file_among_others(self, tmp_path: Path) -> None:
+        (tmp_path / "a.yaml").write_text("# later\n")
+        (tmp_path / "b.yaml").write_text(SERVICE)
+        assert run("check", tmp_path).code == 0
+
+
+class TestHostileText:
+    """Nothing in a manifest or in its name commands a terminal or a CI system, or forges a line."""
+
+    EVIL = "x\\e[31m\\n::error file=a::b\\r##vso[task.complete]\\u202e"
+
+    def evil(self, tmp_path: Path) -> Path:
+        path = tmp_path / "::error::a\n\x1b[31m##vso[b].yaml"
+        text = deployment(f'"{self.EVIL}"', 2, namespace=f'"{self.EVIL}"').replace(
+            "name: main ", f'name: "{self.EVIL}" '
+        )
+        broken = deployment().replace(
+            "spec:\n      cont", f'spec:\n      nodeSelector: {{"{self.EVIL}": 8}}\n      cont'
+        )
+        path.write_text(f"{text}---\n{broken}---\nkind: [\n---\n{deployment('rewritten')}      # ::error:: \u202e\n")
+        return path
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ("check", "--policy", "shared"),
+            ("check", "--policy", "shared", "-o", "diff"),
+            ("check", "--policy", "shared", "-o", "junit"),
+            ("check", "--policy", "shared", "-o", "sarif"),
+            ("audit", "--assume", "*=shared"),
+            ("audit", "--assume", "*=shared", "-o", "csv"),
+            ("audit", "-n", "y\n::error::\x1b[31m"),
+            ("rewrite", "--policy", "shared"),
+            ("rewrite", "-i", "--policy", "x\n::error::\x1b[31m"),
+        ],
+    )
+    def test_is_escaped(self, arguments: tuple[str, ...], tmp_path: Path) -> None:
+        ran = run(*arguments, self.evil(tmp_path))
+        told = ran.out.replace("\r\n", "\n") + ran.err
+        assert "\\x1b[31m" in told or "\\\\x1b[31m" in told
+        assert not re.search(r"[\x1b\r\u202e]|##vso|^\s*::", told, re.MULTILINE)
+
+    def test_makes_a_diff_say_that_it_does_not_apply(self) -> None:
+        plain = run("check", "-", "--policy", "shared", "-o", "diff", stdin=deployment())
+        assert plain.err == ""
+        text = deployment().replace("# please", "# \u202e please")
+        ran = run("check", "-", "--policy", "shared", "-o", "diff", stdin=text)
+        assert r"# \u202e please" in ran.out
+        assert "warning: the diff shows unsafe characters as escapes, and does not apply" in ran.err
 
 
 class TestTable:
@@ -231,6 +342,16 @@ class TestDiff:
         ran = run("check", "-", "--policy", "none", "-o", "diff", stdin=deployment())
         assert ran.out == ""
         assert "is not permitted" in ran.err
+
+    def test_keeps_tabs_and_line_ends_as_they_are(self, tmp_path: Path) -> None:
+        manifest = {"kind": "Pod", "metadata": {"name": "\u2028"}, "spec": {"containers": [{"name": "a"}]}}
+        manifest["spec"]["containers"][0]["resources"] = {"limits": {"nvidia.com/gpu": 1}}  # type: ignore[index]
+        path = tmp_path / "pod.json"
+        path.write_text(json.dumps(manifest, indent="\t", ensure_ascii=False))
+        out = run("check", path, "--policy", "shared", "-o", "diff").out
+        assert '-\t\t\t\t\t\t"nvidia.com/gpu": 1' in out.splitlines()
+        assert r"\u2028" in out
+        assert "No newline" not in out, "a separator of Unicode ends no line"
 
     def test_keeps_long_lines_whole(self) -> None:
         long = deployment().replace("registry.example/main:1", "registry.example/" + "x" * 400)

@@ -227,8 +227,9 @@ def test_a_right_that_is_missing_makes_its_checks_unknown_and_is_named(
     cluster: Cluster, tmp_path: Path, path: str, check: str, right: str
 ) -> None:
     cluster.forbidden.add(path)
-    code, document = report(cluster, "--strict", folder=tmp_path)
+    code, document = report(cluster, folder=tmp_path)
     assert code == 0
+    assert run(cluster, "--strict", folder=tmp_path).exit_code == 1
     assert (check, "unknown") in troubled(document)
     assert {state for _, state in troubled(document)} == {"unknown"}
     (line,) = (line for line in document["checks"] if line["id"] == check)
@@ -241,6 +242,20 @@ def test_annotations_that_restrict_pods_are_read(cluster: Cluster, tmp_path: Pat
     cluster.annotate_namespace("team", {"scheduler.alpha.kubernetes.io/tolerationsWhitelist": listed, "other": "x"})
     code, document = report(cluster, folder=tmp_path)
     assert (code, troubled(document)) == (0, {("namespace-restrictions", "warn")})
+
+
+def test_a_cluster_that_lets_nothing_be_checked_is_no_success(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.forbidden.update(cluster.objects, *(path for path, _, _ in FORBIDDEN))
+    cluster.forbidden.update({"/api/v1/namespaces", REVIEWS, f"{REGISTRATION}/mutatingwebhookconfigurations/gpuwarden"})
+    cluster.forbidden.add(f"{REGISTRATION}/validatingwebhookconfigurations/gpuwarden")
+    for options in ((), ("--strict",)):
+        result = run(cluster, *options, folder=tmp_path)
+        assert result.exit_code == 2
+        assert result.stderr == (
+            "error: nothing could be checked: run it as a user who has the rights that are named above\n"
+        )
+        assert " 0 ok" not in result.stdout
+        assert "not checked" in result.stdout.splitlines()[-1]
 
 
 def test_an_answer_that_is_none_makes_a_check_unknown(cluster: Cluster, tmp_path: Path) -> None:
@@ -310,7 +325,7 @@ def test_the_table_says_what_to_do_of_what_is_not_well(cluster: Cluster, tmp_pat
     assert lines[at] == "endpoints fail there is no Service gpuwarden-system/gpuwarden, which the webhooks name"
     assert lines[at + 1].startswith("the API server reaches nobody")
     assert any(line.startswith("→ install again") for line in lines)
-    assert lines[-1].startswith(f"gpuwarden gpuwarden in {NAMESPACE}, at {cluster.url}: 1 fail, 1 unknown")
+    assert lines[-1].startswith(f"gpuwarden gpuwarden in {NAMESPACE}, at {cluster.url}: 1 fail, 1 not checked")
 
 
 def test_text_of_others_cannot_command_the_terminal(cluster: Cluster, tmp_path: Path) -> None:

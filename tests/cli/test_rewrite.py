@@ -29,6 +29,24 @@ def test_prints_what_needs_no_change_as_it_came(text: str) -> None:
     assert (ran.code, ran.out) == (0, text)
 
 
+@pytest.mark.parametrize("before", ["---# as for kubectl\n", "---\n\ufeff", "--- # joined\r\n"])
+def test_what_is_before_a_document_stays(before: str) -> None:
+    ran = run("rewrite", "-", "--policy", "shared", stdin=SERVICE + before + deployment())
+    assert ran.code == 0
+    assert ran.out.startswith(SERVICE + before + "# The web tier.\n")
+    assert "nvidia.com/gpu.shared: 1 # please" in ran.out
+
+
+def test_braces_that_are_no_json_stay_braces() -> None:
+    text = '{"kind": Pod, spec: {containers: [{name: a, resources: {limits: {nvidia.com/gpu: 1}}}]}}\n'
+    ran = run("rewrite", "-", "--policy", "shared", stdin=text)
+    assert ran.code == 0
+    assert ran.out.startswith(
+        '{"kind": Pod, spec: {containers: [{name: a, resources: {limits: {nvidia.com/gpu.shared: 1}}}]'
+    )
+    assert "-:1: warning: kubectl reads a file that begins with" in ran.err
+
+
 def test_rewriting_again_changes_nothing_more() -> None:
     once = run("rewrite", "-", "--policy", "mps", stdin=deployment()).out
     assert run("rewrite", "-", "--policy", "mps", stdin=once).out == once

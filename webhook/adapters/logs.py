@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from webhook.adapters.absent import absent
+from webhook.adapters.reports.text import printable
 
 with absent("rich"):  # which it would use for tracebacks that are not written here: 5 MiB of the server
     import structlog
@@ -67,7 +68,7 @@ def configure(form: LogFormat, level: LogLevel, to: Lines | None = None) -> None
     else:
         plain = structlog.dev.plain_traceback
         colors = sys.stderr is not None and sys.stderr.isatty()  # there is none when the process was started without
-        renderers = [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
+        renderers = [_printable, structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
     handler: logging.Handler = logging.StreamHandler(to or sys.stderr)
     handler.setFormatter(
         _Formatter(
@@ -79,6 +80,11 @@ def configure(form: LogFormat, level: LogLevel, to: Lines | None = None) -> None
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.value.upper())
+
+
+def _printable(_logger: object, _method: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields with nothing in them that a terminal would obey: names come from reviews. JSON escapes by itself."""
+    return {key: printable(value) if isinstance(value, str) else value for key, value in fields.items()}
 
 
 _Several = Callable[[Sequence[bytes]], str]
@@ -107,6 +113,6 @@ def _json_lines(lines: Sequence[bytes]) -> str:
 def _text_lines(render: Callable[[Any, str, dict[str, Any]], str]) -> _Several:
     def text(line: bytes) -> str:
         fields = msgspec.json.decode(line)
-        return render(None, fields["level"], fields)
+        return render(None, fields["level"], _printable(None, "", fields))
 
     return lambda lines: "\n".join(map(text, lines))

@@ -1,11 +1,12 @@
 """Checking: what admission would make of objects in manifests, where there is neither a cluster nor a review."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from webhook.application.configuration import Configuration
+from webhook.application.misfits import misfit, what
 from webhook.application.unjudged import Unjudged, unjudged
 from webhook.application.workloads import Workload, workload_of
 from webhook.engine.decision import UNTOUCHED, Decision, decide
@@ -13,15 +14,17 @@ from webhook.engine.findings import Finding
 from webhook.engine.label_problems import misplaced, of_namespace
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import Operation, patch
-from webhook.engine.pods import Pod
+from webhook.engine.pods import Metadata, Pod
 from webhook.engine.policy import LabelProblem, Policy, PolicyBook
+
+T = TypeVar("T")
 
 
 class UnreadablePodError(Exception):
-    """An object's pod can't be read; ``field`` is the path of what is wrong in it."""
+    """An object's pod can't be read; ``field`` is the path, within the object, of what is wrong in it."""
 
     def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field}: {message}")
+        super().__init__(f"{field}: {message}" if field else message)
         self.field = field
 
 
@@ -164,11 +167,23 @@ def pod_of(workload: Workload, manifest: Mapping[str, Any]) -> Pod | None:
     """The pod, or template of one, in an object; ``None`` where it has none.
 
     Raises:
-        UnreadablePodError: what stands there is no pod.
+        UnreadablePodError: what is there is not a pod, or the object's own name, namespace or annotations are not text.
     """
+    above: Any = manifest
+    for number, step in enumerate(workload.steps):
+        if above is not None and not isinstance(above, Mapping):
+            raise UnreadablePodError(
+                ".".join(workload.steps[:number]), f"must be a map, not {what(above)}; write a map"
+            )
+        above = above.get(step) if above else None
+    if workload.steps:
+        _converted(manifest.get("metadata"), Metadata, ("metadata",))
+    return _converted(workload.pod(manifest), Pod, workload.steps)
+
+
+def _converted(data: Any, kind: type[T], steps: tuple[str, ...]) -> T | None:
     try:
-        return msgspec.convert(workload.pod(manifest), Pod | None)
+        return msgspec.convert(data, kind | None)
     except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at `$")
-        path = where.rstrip("`").lstrip(".")
-        raise UnreadablePodError(workload.field(path) if path else ".".join(workload.steps), what) from error
+        found = misfit(data, error)
+        raise UnreadablePodError(".".join(filter(None, (*steps, found.field))), found.message) from error

@@ -12,7 +12,7 @@ import typer
 
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.connect import connect
-from webhook.adapters.kubernetes.errors import ConfigurationError
+from webhook.adapters.kubernetes.errors import ConfigurationError, NoClusterError
 from webhook.adapters.kubernetes.patient import PatientApi
 from webhook.adapters.kubernetes.policyreports import ReportStore
 from webhook.adapters.kubernetes.workloads import ClusterReader
@@ -51,6 +51,7 @@ class Output(StrEnum):
 
 
 def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
+    ctx: typer.Context,
     paths: Annotated[
         list[str] | None,
         typer.Argument(
@@ -108,17 +109,14 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     are reported as not judged; those of a cluster are known by their running pods alone.
 
     Exit codes: 0 nothing denied; 1 something denied (with --strict: or rewritten, not judged, or a label without effect);
-    2 wrong usage, unreadable input, or a cluster that can't be read. With --write-reports the reports say what is denied:
-    0 they are written; 2 not.
+    2 wrong usage, a cluster or input that can't be read, files without any object, or output that can't be written. With
+    --write-reports the reports say what is denied: 0 they are written; 2 not.
     """
     now = datetime.now(UTC)
     configuration = load_configuration(config)
     names = list(dict.fromkeys(namespace or []))
     assumed = _assumptions(assume or [], configuration)
-    if write and (paths or assumed):
-        raise usage_error("--write-reports tells of the cluster as it is: leave out paths and --assume")
-    if namespaces and not paths:
-        raise usage_error("--namespaces goes with files; a cluster has its own")
+    _refuse_what_does_not_go_together(ctx, files=bool(paths), namespaces=namespaces, write=write, assumed=bool(assumed))
 
     def auditor(labels: Labels) -> Auditor:
         if not paths:
@@ -142,11 +140,31 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         raise typer.Exit(EXIT_REFUSED)
 
 
+def _refuse_what_does_not_go_together(
+    ctx: typer.Context, *, files: bool, namespaces: Path | None, write: bool, assumed: bool
+) -> None:
+    if write and (files or assumed):
+        raise usage_error("--write-reports tells of the cluster as it is: leave out paths and --assume")
+    beside = [f"--{name}" for name in ("kubeconfig", "context") if _given(ctx, name)]
+    if files and beside:
+        raise usage_error(
+            f"{' and '.join(beside)}: no cluster is read where files are named; leave out one or the other"
+        )
+    if namespaces and not files:
+        raise usage_error("--namespaces goes with files; a cluster has its own")
+
+
+def _given(ctx: typer.Context, name: str) -> bool:
+    """Whether an option is on the command line; one from the environment may be meant for other commands."""
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def _assumptions(texts: list[str], configuration: Configuration) -> tuple[Assumption, ...]:
     try:
         return assumptions.parse(texts, configuration.policies)
     except AssumptionError as error:
-        raise usage_error("\n".join(f"--assume {problem}" for problem in error.problems)) from error
+        raise usage_error(*(f"--assume {problem}" for problem in error.problems)) from error
 
 
 def _names_exist(assumed: Iterable[Assumption], labels: Labels, names: list[str]) -> None:
@@ -154,12 +172,14 @@ def _names_exist(assumed: Iterable[Assumption], labels: Labels, names: list[str]
     unknown = assumptions.unknown_names(assumed, labels)
     if unknown:
         among = " among those that -n names" if names else ""
-        raise usage_error("\n".join(f"--assume {problem}{among}" for problem in unknown))
+        raise usage_error(*(f"--assume {problem}{among}" for problem in unknown))
 
 
 def _cluster(kubeconfig: Path | None, context: str | None) -> PatientApi:
     try:
         return PatientApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
+    except NoClusterError as error:
+        raise usage_error(f"{error}, or name files to audit") from error
     except ConfigurationError as error:
         raise usage_error(str(error)) from error
 
@@ -182,8 +202,12 @@ def _report(gathered: Gathered, assumed: Iterable[Assumption], mode: Judged, now
         problems=[
             ProblemLine(source=p.source, line=p.line, message=p.message, fatal=p.fatal) for p in gathered.problems
         ],
-        others=[object_line(source, line, judgement, ()) for source, line, judgement in gathered.others],
+        others=[
+            object_line(source, line, judgement, (), gathered.places.get((source, line)))
+            for source, line, judgement in gathered.others
+        ],
         notes=gathered.notes,
+        lines_of=gathered.lines_of,
         is_cluster=gathered.origin != FILES,
     )
 

@@ -7,11 +7,12 @@ from typing import Any
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.workloads import ClusterReader, Unread
 from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
+from webhook.adapters.manifests.lines import Lines, ObjectLines
 from webhook.application.audit_rows import Row, rows
 from webhook.application.auditing import Auditor, Found, Owner, Seen
 from webhook.application.checking import Judgement, UnreadablePodError, pod_of
 from webhook.application.workloads import workload_of
-from webhook.cli.judging import KnownNamespaces, read_paths, usage_error
+from webhook.cli.judging import KnownNamespaces, nothing_found, read_paths, usage_error
 from webhook.engine.labels import NamespaceLabels
 
 Labels = Mapping[str, NamespaceLabels]
@@ -28,6 +29,7 @@ class Gathered:
     Attributes:
         labels: the namespaces' own labels, of those that were looked at.
         seen: how many objects of each kind were looked at.
+        places: the lines of the objects of files, by source and first line.
         others: objects that are not judged, and those with a label that names no policy or has no effect; with their places.
         complete: whether everything could be read.
     """
@@ -39,6 +41,11 @@ class Gathered:
     others: list[tuple[str | None, int | None, Judgement]] = field(default_factory=list)
     problems: list[ManifestProblem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    places: dict[tuple[str | None, int | None], ObjectLines | None] = field(default_factory=dict)
+
+    def lines_of(self, row: Row) -> ObjectLines | None:
+        """Where the fields of a row's object are written; ``None`` for one of a cluster, or where two begin on one line."""
+        return self.places.get((row.source, row.line))
 
     @property
     def complete(self) -> bool:
@@ -94,18 +101,22 @@ def from_files(paths: Sequence[str], known: KnownNamespaces, names: Sequence[str
     given = read_paths(paths)
     labels = {**known.labels, **given.namespaces()}
     auditor = auditor_of(labels)
-    gathered = Gathered(FILES, labels, [], {}, problems=given.problems)
+    problems = given.problems + nothing_found(given.sources, given.problems)
+    gathered = Gathered(FILES, labels, [], {}, problems=problems)
     default = names[0] if len(names) == 1 else "default"
     for item in known.objects:
         _note(item, auditor, default, names, gathered)
     seen = []
-    for _, items in given.sources:
+    for source, items in given.sources:
+        lines = Lines(source.text)
         for item in items:
+            place = item.source, item.line
+            gathered.places[place] = None if place in gathered.places else lines.of(item)
             _note(item, auditor, default, names, gathered)
             try:
                 one = _seen(item, default)
             except UnreadablePodError as error:
-                gathered.problems.append(ManifestProblem(item.source, item.line, str(error)))
+                gathered.problems.append(ManifestProblem(item.source, lines.of_field(item, error.field), str(error)))
                 continue
             if one is not None and _wanted(one, names):
                 seen.append(one)
@@ -113,6 +124,8 @@ def from_files(paths: Sequence[str], known: KnownNamespaces, names: Sequence[str
     # A file may hold anything in any order; pods come first, so that what links them to their controllers is known.
     seen.sort(key=lambda one: one.kind != "Pod")
     gathered.rows = rows(found for one in seen if (found := auditor.keep(one)))
+    missing = set(names) - {one.namespace for one in seen}
+    gathered.notes += [f"-n {name}: no workload of these files is in this namespace" for name in sorted(missing)]
     return gathered
 
 

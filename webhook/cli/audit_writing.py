@@ -5,14 +5,13 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-import typer
-
 from webhook.adapters.kubernetes.errors import ApiError
 from webhook.adapters.kubernetes.policyreports import ReportStore
 from webhook.adapters.reports import policyreport
 from webhook.application.report_api import ReportApi
 from webhook.cli.audit_input import Gathered
 from webhook.cli.judging import usage_error
+from webhook.cli.messages import say
 from webhook.engine.policy import LabelProblem
 
 Mislabelled = Mapping[str, Sequence[LabelProblem]]
@@ -49,9 +48,9 @@ def write_reports(
     except ApiError as error:
         raise usage_error(f"reports could not be written: {error.detail}") from error
     for problem in written.problems:
-        typer.echo(problem, err=True)
+        say(problem)
     counts = f"{written.created} created, {written.updated} updated, {written.unchanged} unchanged, {written.removed} removed"
-    typer.echo(f"{api.plural} and {api.cluster_plural} of {api.group}: {counts}", err=True)
+    say(f"{api.plural} and {api.cluster_plural} of {api.group}: {counts}")
 
 
 def _documents(api: ReportApi, gathered: Gathered, mislabelled: Mislabelled, now: datetime) -> Iterator[dict[str, Any]]:

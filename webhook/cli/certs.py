@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from webhook.adapters.file_errors import why
 from webhook.application.authority import self_signed_pair
 from webhook.application.certificates import CertificateError
+from webhook.cli.cluster_options import NAMESPACE
+from webhook.cli.messages import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-DEFAULT_DNS_NAMES = ("localhost", "gpuwarden.gpuwarden.svc")
+DEFAULT_DNS_NAMES = ("localhost", f"gpuwarden.{NAMESPACE}.svc")
 DEFAULT_IP_ADDRESSES = ("127.0.0.1", "::1")
 
 _EXIT_USAGE = 2
@@ -75,7 +78,7 @@ def self_signed(  # noqa: PLR0913, PLR0917 -- each is an option of the command l
         raise _failure(f"{error.filename} is there already; give --force to replace it, or another --out") from error
     except OSError as error:
         raise _failure(
-            f"cannot write to {error.filename or out}: {error.strerror or error}; give another --out"
+            f"cannot write to {error.filename or out}: {why(error.filename or out, error)}; give another --out"
         ) from error
     typer.echo(base64.b64encode(made.ca.certificate_pem).decode())
     written = ", ".join(file.path.name for file in files if file.content is not None)
@@ -88,7 +91,7 @@ def self_signed(  # noqa: PLR0913, PLR0917 -- each is an option of the command l
 
 
 def _failure(message: str) -> typer.Exit:
-    typer.echo(f"error: {message}", err=True)
+    say(f"error: {message}")
     return typer.Exit(_EXIT_USAGE)
 
 

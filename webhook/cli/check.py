@@ -20,8 +20,10 @@ from webhook.cli.judging import (
     Paths,
     PolicyOption,
     judge_paths,
+    nothing_found,
     without_collector,
 )
+from webhook.cli.messages import say
 from webhook.engine import summary
 
 
@@ -59,11 +61,15 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     kinds that request GPUs or hold containers are reported as not judged. A namespace label that names no policy is denied.
 
     Exit codes: 0 nothing denied; 1 something denied (with --strict: or rewritten, not judged, or a label without effect);
-    2 wrong usage or unreadable input.
+    2 wrong usage, input that can't be read or holds no object at all, or output that can't be written.
     """
     judged = judge_paths(paths, policy, namespace, namespaces, config)
+    judged.problems += nothing_found([(source.source, source.objects) for source in judged.sources], judged.problems)
+    # The table shows the lines of findings only; those of changes cost another look at each document.
+    places = output is not Output.TABLE
     rows = [
-        _row(found) for found in (*judged.mislabelled, *(one for source in judged.sources for one in source.objects))
+        _row(found, places=places)
+        for found in (*judged.mislabelled, *(one for source in judged.sources for one in source.objects))
     ]
     problems = [
         model.ProblemLine(source=p.source, line=p.line, message=p.message, fatal=p.fatal) for p in judged.problems
@@ -87,29 +93,31 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         raise typer.Exit(EXIT_REFUSED)
 
 
-def _row(found: Judged) -> table.Row:
+def _row(found: Judged, *, places: bool) -> table.Row:
     judgement = found.judgement
     asks = summary.asked(judgement.decision)
-    line = model.object_line(found.item.source, found.item.line, judgement, asks)
+    where = found.lines if places or judgement.findings or judgement.label_problems else None
+    line = model.object_line(found.item.source, found.item.line, judgement, asks, where)
     return table.Row(line, list(summary.changes(judgement.decision)))
 
 
 def _show_diffs(judged: JudgedInput, rows: Iterable[table.Row]) -> None:
     """The diffs on standard output; everything else on standard error, so that the output stays a patch."""
-    target, errors = table.console(), table.console(stderr=True)
+    target = table.console()
     for source in judged.sources:
         edits = source.edits()
         if edits:
             try:
-                diff.show(target, source.source.name, source.source.text, edit_text(source.source.text, edits))
+                edited = edit_text(source.source.text, edits)
+                if not diff.show(target, source.source.name, source.source.text, edited):
+                    message = "the diff shows unsafe characters as escapes, and does not apply; use gpuwarden rewrite"
+                    judged.problems.append(ManifestProblem(source.source.name, None, message, fatal=False))
             except EditError as error:
                 judged.problems.append(ManifestProblem(source.source.name, None, str(error)))
     for row in rows:
-        where = f"{row.line.source}:{row.line.line}"
         for finding in row.line.findings:
-            errors.print(f"{where}: {finding.severity}: {finding.message}", markup=False)
+            say(f"{row.line.source}:{finding.line or row.line.line}: {finding.severity}: {finding.message}")
         if row.line.not_judged:
-            errors.print(f"{where}: not judged: {row.line.not_judged}", markup=False)
+            say(f"{row.line.source}:{row.line.line}: not judged: {row.line.not_judged}")
     for problem in judged.problems:
-        where = problem.source if problem.line is None else f"{problem.source}:{problem.line}"
-        errors.print(f"{where}: not read: {problem.message}", markup=False)
+        say(str(problem))

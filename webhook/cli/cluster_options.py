@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+NAMESPACE = "gpuwarden-system"
+"""Where gpuwarden is installed, unless a command is told otherwise; the same as in the chart's documentation."""
+
 KubeconfigOption = Annotated[
     Path | None,
     typer.Option("--kubeconfig", envvar="GPUWARDEN_KUBECONFIG", help="Kubeconfig of the cluster; as in kubectl."),

@@ -18,7 +18,7 @@ from webhook.adapters.reports import table
 from webhook.adapters.reports.progress import ProgressBar
 from webhook.application.diagnosis.diagnose import diagnose
 from webhook.application.diagnosis.results import Status
-from webhook.cli.cluster_options import ContextOption, KubeconfigOption
+from webhook.cli.cluster_options import NAMESPACE, ContextOption, KubeconfigOption
 from webhook.cli.doctor_facts import gather
 from webhook.cli.judging import load_configuration, usage_error
 
@@ -35,7 +35,7 @@ class Output(StrEnum):
 def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     namespace: Annotated[
         str, typer.Option("--namespace", "-n", help="Namespace that gpuwarden is installed in.")
-    ] = "gpuwarden-system",
+    ] = NAMESPACE,
     name: Annotated[
         str, typer.Option(help="Name of the Deployment, the ConfigMap and the validating webhook configuration.")
     ] = "gpuwarden",
@@ -57,15 +57,16 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         Output, typer.Option("--output", "-o", help="table: for people; json: for programs.")
     ] = Output.TABLE,
     strict: Annotated[  # noqa: FBT002 - typer's way to say a flag
-        bool, typer.Option("--strict", help="Exit 1 also where there are warnings only.")
+        bool, typer.Option("--strict", help="Exit 1 also where there are warnings, or checks that could not be made.")
     ] = False,
 ) -> None:
     """Look at an installation in a cluster and tell what is wrong with it, what that means and how to mend it.
 
-    Nothing is changed. What can't be looked at, for lack of a right or from where this runs, is "unknown", and says what it
-    takes.
+    Nothing is changed. What can't be looked at, for lack of a right or from where this runs, is "not checked" ("unknown" in
+    JSON), and says what it takes.
 
-    Exit codes: 0 no check fails (with --strict: nor warns); 1 one does; 2 wrong usage, or a cluster that can't be asked.
+    Exit codes: 0 no check fails (with --strict: nor warns, and each was made); 1 one does; 2 wrong usage, a cluster that can't
+    be asked or that lets nothing be checked, or output that can't be written.
     """
     for option, value in (("--namespace", namespace), ("--name", name), ("--probe-namespace", probe_namespace)):
         if value is not None and not value.strip("."):
@@ -91,6 +92,8 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         typer.echo(told.model_dump_json(by_alias=True, indent=2))
     else:
         report.show(table.console(), told)
-    bad = {Status.FAIL, Status.WARN} if strict else {Status.FAIL}
+    bad = {Status.FAIL, Status.WARN, Status.UNKNOWN} if strict else {Status.FAIL}
+    if all(result.status is Status.UNKNOWN for result in results):
+        raise usage_error("nothing could be checked: run it as a user who has the rights that are named above")
     if any(result.status in bad for result in results):
         raise typer.Exit(EXIT_FAILURE)

@@ -12,12 +12,15 @@ import typer
 
 from webhook.adapters import namespace_file
 from webhook.adapters.configuration import file as configuration_file
+from webhook.adapters.file_errors import why
 from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
+from webhook.adapters.manifests.lines import Lines, ObjectLines
 from webhook.adapters.manifests.reading import read_text
 from webhook.adapters.manifests.sources import Source, open_sources
 from webhook.adapters.namespace_file import NamespaceFileError
 from webhook.application.checking import Checker, Judgement, UnreadablePodError, is_namespace
 from webhook.application.configuration import Configuration
+from webhook.cli.messages import say
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import Policy
 
@@ -46,10 +49,11 @@ ConfigOption = Annotated[Path | None, typer.Option("--config", envvar="GPUWARDEN
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One object and what becomes of it."""
+    """One object and what becomes of it; ``lines`` knows where its fields are written, for one of the manifests."""
 
     item: ManifestObject
     judgement: Judgement
+    lines: ObjectLines | None = None
 
 
 @dataclass(slots=True)
@@ -137,20 +141,20 @@ def judge_paths(
     named = (Judged(item, checker.identify(item.object)) for item in known.objects)
     judged = JudgedInput(problems=given.problems, mislabelled=[one for one in named if one.judgement.label_problems])
     for source, items in given.sources:
-        into = JudgedSource(source)
+        into, lines = JudgedSource(source), Lines(source.text)
         judged.sources.append(into)
         for item in items:
             try:
-                into.objects.append(Judged(item, checker.judge(item.object)))
+                into.objects.append(Judged(item, checker.judge(item.object), lines.of(item)))
             except UnreadablePodError as error:
-                judged.problems.append(ManifestProblem(item.source, item.line, str(error)))
+                judged.problems.append(ManifestProblem(item.source, lines.of_field(item, error.field), str(error)))
     return judged
 
 
 def read_paths(paths: Sequence[str]) -> GivenInput:
     """Read everything that paths name; ``-`` is standard input."""
     given = GivenInput()
-    for source in open_sources(paths, sys.stdin.buffer):
+    for source in open_sources(paths, sys.stdin and sys.stdin.buffer):
         if isinstance(source, ManifestProblem):
             given.problems.append(source)
             continue
@@ -164,10 +168,25 @@ def read_paths(paths: Sequence[str]) -> GivenInput:
     return given
 
 
-def usage_error(message: str) -> typer.Exit:
-    """Say what is wrong with how the command was called; the exit to raise."""
-    for line in message.splitlines():
-        typer.echo(f"error: {line}", err=True)
+def nothing_found(
+    sources: Iterable[tuple[Source, Sequence[object]]], problems: Iterable[ManifestProblem]
+) -> list[ManifestProblem]:
+    """That sources hold no object at all, a problem each; none where one does, or where something could not be read.
+
+    A success would say of a mistyped pipe or an empty template that everything in it is right.
+    """
+    found = list(sources)
+    if any(objects for _, objects in found) or any(problem.fatal for problem in problems):
+        return []
+    return [
+        ManifestProblem(source.name, None, "it holds no Kubernetes object: nothing was judged") for source, _ in found
+    ]
+
+
+def usage_error(*messages: str) -> typer.Exit:
+    """Say what is wrong with how the command was called, a line each; the exit to raise."""
+    for message in messages:
+        say(f"error: {message}")
     return typer.Exit(EXIT_USAGE)
 
 
@@ -182,9 +201,9 @@ def load_configuration(path: Path | None) -> Configuration:
     try:
         return configuration_file.parse(path.read_text(encoding="utf-8"))
     except configuration_file.ConfigurationError as error:
-        raise usage_error("\n".join(f"{path}: {problem}" for problem in error.problems)) from error
+        raise usage_error(*(f"{path}: {problem}" for problem in error.problems)) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise usage_error(f"--config {path}: {error}") from error
+        raise usage_error(f"--config {path}: {why(path, error)}") from error
 
 
 def _policy(value: str | None, configuration: Configuration) -> Policy | None:
@@ -208,8 +227,10 @@ def load_namespaces(path: Path | None) -> KnownNamespaces:
         text = path.read_text(encoding="utf-8")
         items = [item for item in read_text(text, str(path)) if isinstance(item, ManifestObject)]
         return KnownNamespaces(namespace_file.parse(text), [item for item in items if is_namespace(item.object)])
-    except (OSError, UnicodeDecodeError, NamespaceFileError) as error:
+    except NamespaceFileError as error:
         raise usage_error(f"--namespaces {path}: {error}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise usage_error(f"--namespaces {path}: {why(path, error)}") from error
 
 
 def _namespaces_among(objects: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, NamespaceLabels]]:

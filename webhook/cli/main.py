@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from webhook import __version__
+from webhook.cli.streams import guarded
 
 # Each is a module of this package that has, under the same name, a command's function or a group of commands.
 _COMMANDS = ("serve", "check", "audit", "rewrite", "doctor", "certs")
@@ -68,4 +69,4 @@ def gpuwarden(
 
 def run() -> None:
     """Run the command line."""
-    app()
+    guarded(app)

@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
+from webhook.adapters.file_errors import why
 from webhook.adapters.http.apps import Part
 from webhook.adapters.metrics import Metrics
 from webhook.adapters.watched_file import WatchedFile
@@ -34,6 +35,8 @@ class Reload(Generic[_T]):
         self._again = False
         try:
             use(self._file.read())
+        except (OSError, UnicodeDecodeError) as error:
+            raise StartError(f"{path}: {why(path, error)}") from error
         except Exception as error:  # every way in which a file can be bad ends the start, with its reason
             raise StartError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from error
         metrics.loaded(name)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from webhook.adapters.file_errors import why
 from webhook.adapters.manifests.editing import edit_text
 from webhook.adapters.manifests.items import EditError
 from webhook.adapters.manifests.writing import write_in_place
@@ -22,6 +23,7 @@ from webhook.cli.judging import (
     usage_error,
     without_collector,
 )
+from webhook.cli.messages import say
 
 
 @without_collector()
@@ -40,7 +42,7 @@ def rewrite(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     From - to standard output it is a Helm post-renderer (Helm 4: by the plugin in deploy/helm-plugin). Where anything is
     refused or can't be read, nothing is written.
 
-    Exit codes: 0 written; 1 something is refused; 2 wrong usage, unreadable input, or a file that can't be written.
+    Exit codes: 0 written; 1 something is refused; 2 wrong usage, unreadable input, or output that can't be written.
     """
     judged = judge_paths(paths, policy, namespace, namespaces, config)
     _stop_on_trouble(judged)
@@ -57,8 +59,7 @@ def rewrite(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 def _stop_on_trouble(judged: JudgedInput) -> None:
     """Say what is refused or can't be read, and end before anything is written."""
     for problem in judged.problems:
-        where = problem.source if problem.line is None else f"{problem.source}:{problem.line}"
-        typer.echo(f"{where}: {problem.message}", err=True)
+        say(str(problem))
     objects = [*judged.mislabelled, *(found for source in judged.sources for found in source.objects)]
     refused = 0
     for found in objects:
@@ -67,16 +68,17 @@ def _stop_on_trouble(judged: JudgedInput) -> None:
         told = [f"{problem.path}: {problem.message}" for problem in found.judgement.label_problems]
         if found.judgement.not_judged:
             told.append(f"not judged: {found.judgement.not_judged}")
-        for line in told:
-            typer.echo(f"{found.item.source}:{found.item.line}: {line}", err=True)
+        for sentence in told:
+            say(f"{found.item.source}:{found.item.line}: {sentence}")
         for finding in denials:
             what = f"{found.judgement.kind}/{found.judgement.name}"
-            typer.echo(f"{found.item.source}:{found.item.line}: {what} is refused: {finding.message}", err=True)
+            line = found.lines.of_field(finding.path) if found.lines else found.item.line
+            say(f"{found.item.source}:{line}: {what} is refused: {finding.message}")
     if any(problem.fatal for problem in judged.problems):
-        typer.echo("nothing was written: some of the input can't be read", err=True)
+        say("nothing was written: some of the input can't be read")
         raise typer.Exit(EXIT_USAGE)
     if refused:
-        typer.echo(f"nothing was written: {refused} {'object is' if refused == 1 else 'objects are'} refused", err=True)
+        say(f"nothing was written: {refused} {'object is' if refused == 1 else 'objects are'} refused")
         raise typer.Exit(EXIT_REFUSED)
 
 
@@ -95,8 +97,8 @@ def _write(texts: list[tuple[JudgedSource, str]]) -> None:
         try:
             write_in_place(path, text)
         except OSError as error:
-            raise usage_error(f"{path}: can't be written: {error.strerror or error}") from error
-        typer.echo(f"rewritten: {path}", err=True)
+            raise usage_error(f"{path}: can't be written: {why(path, error)}") from error
+        say(f"rewritten: {path}")
 
 
 def _stream(texts: list[str]) -> str:

@@ -8,6 +8,8 @@ import typer
 from webhook.adapters.http.limits import MAX_LAG_SECONDS, MIB, Limits
 from webhook.adapters.logs import LogFormat, LogLevel
 from webhook.application.rotation_observation import RotationSettings
+from webhook.cli.cluster_options import NAMESPACE
+from webhook.cli.messages import say
 from webhook.cli.options import Options, StartError
 
 # Seldom needed: a cluster whose clocks or API servers are further apart, or a trial that wants to see a rotation.
@@ -91,7 +93,7 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     ] = "gpuwarden",
     pod_namespace: Annotated[
         str, typer.Option(envvar="GPUWARDEN_POD_NAMESPACE", help="The namespace of the Secret and the Service.")
-    ] = "gpuwarden",
+    ] = NAMESPACE,
     webhook_configuration: Annotated[
         str | None,
         typer.Option(
@@ -276,5 +278,5 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         run(options)
     except StartError as error:
         for line in str(error).splitlines():
-            typer.echo(f"error: {line}", err=True)
+            say(f"error: {line}")
         raise typer.Exit(2) from error

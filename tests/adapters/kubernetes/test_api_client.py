@@ -143,7 +143,7 @@ def test_nobody_at_home_is_unreachable(apiserver: StandIn, api: ApiServer) -> No
     apiserver.close()
     error = fault_of_call(api)
     assert error.fault is Fault.UNREACHABLE
-    assert "Connection refused" in error.detail
+    assert ": connection refused" in error.detail
 
 
 def test_a_get_is_tried_again_when_its_connection_breaks_and_a_write_is_not(apiserver: StandIn, api: ApiServer) -> None:

@@ -97,7 +97,7 @@ class TestChoice:
 class TestProblems:
     def test_a_file_that_is_asked_for_and_not_there(self, tmp_path: Path) -> None:
         assert problem(tmp_path / "none") == f"--kubeconfig {tmp_path}/none: there is no such file"
-        assert problem(tmp_path) == f"--kubeconfig {tmp_path}: there is no such file"
+        assert problem(tmp_path) == f"--kubeconfig {tmp_path}: it is a folder; name a file"
 
     def test_a_context_that_is_not_there(self, write: Write) -> None:
         file = write("config", "prod", "dev", current="prod")
@@ -173,7 +173,7 @@ class TestProblems:
     def test_nothing_at_all(self, tmp_path: Path, write: Write) -> None:
         assert problem(None) == (
             "no cluster: no KUBECONFIG and no HOME, and this is not a pod (KUBERNETES_SERVICE_HOST is not set); "
-            "pass --kubeconfig, or --namespaces FILE to do without a cluster"
+            "name a kubeconfig with --kubeconfig"
         )
         assert f"{tmp_path}/.kube/config does not exist" in problem(None, environ={"HOME": str(tmp_path)})
         assert "none of the files of KUBECONFIG exists (/gone)" in problem(None, environ={"KUBECONFIG": "/gone"})
@@ -268,7 +268,21 @@ class TestLoggingIn:
     def test_a_program_that_is_not_there(self, apiserver: StandIn, tmp_path: Path) -> None:
         plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "/no/such/program"}
         text = problem(write_kubeconfig(tmp_path / "config", apiserver.url, exec=plugin))
-        assert "No such file or directory: '/no/such/program'" in text
+        assert text.endswith(
+            'the login program "/no/such/program" is not installed, or not on PATH; '
+            "install it, or correct exec.command of the user"
+        )
+
+    def test_a_program_that_is_not_there_comes_with_the_kubeconfig_s_own_advice(
+        self, apiserver: StandIn, tmp_path: Path
+    ) -> None:
+        plugin = {
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "command": "no-such-program",
+            "installHint": "Get it with:\n\n  cloud components install login\n",
+        }
+        text = problem(write_kubeconfig(tmp_path / "config", apiserver.url, exec=plugin))
+        assert text.endswith("is not installed, or not on PATH; Get it with: cloud components install login")
 
     def test_the_wrong_token_is_refused(self, apiserver: StandIn, tmp_path: Path) -> None:
         apiserver.authorize = lambda header: header == "Bearer right"

@@ -50,7 +50,11 @@ def test_a_source_is_cut_into_its_documents(text: str, pieces: list[str]) -> Non
         ("{}", True),
         ('\ufeff{"a": 1}', True),
         ('---\n{"a": 1}', True),
-        ('{"a": x}', True),  # meant as JSON, and to be blamed as JSON
+        ('{"a": x}', False),  # YAML in braces
+        ('{"a": 1,}', False),
+        ('{"a": ]}', True),  # neither, so it is meant as JSON and told what is wrong in it
+        ('{"a": 1, // one\n "b": 2}', True),  # YAML would take the comment for a part of the key
+        ('{"a": /* one */ "b"}', True),
         ('---\n{"a": x}', False),
         ("{a: 1}", False),
         ("{{ a }}", False),

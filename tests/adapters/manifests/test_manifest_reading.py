@@ -56,16 +56,92 @@ def test_every_document_of_a_stream_is_read_in_order() -> None:
         POD.format("a").replace("\n", "\r\n"),
         "\ufeff" + POD.format("a"),
         '{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}',
-        "{apiVersion: v1, kind: Pod, metadata: {name: a}}",
         '---\n{"apiVersion": "v1", kind: Pod, metadata: {"name": a}}',
         "%YAML 1.1\n---\n" + POD.format("a"),
-        "--- !!map\n" + POD.format("a"),
+        "---# as for kubectl\n" + POD.format("a"),
+        "---\n\ufeff" + POD.format("a"),
+        "--- # joined\r\n# files\n\ufeff" + POD.format("a"),
         POD.format("!!str a"),
         POD.format("a # comment").rstrip(),
     ],
 )
 def test_the_same_object_is_read_from_any_way_to_write_it(text: str) -> None:
     assert [found.object for found in objects(text)] == [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        pytest.param(
+            "{apiVersion: v1, kind: Pod, metadata: {name: a}}",
+            1,
+            'kubectl reads a file that begins with "{" as JSON, and rejects this one (invalid JSON: "apiVersion" is not JSON, '
+            "on line 1): begin it with ---, or correct it",
+            id="braces",
+        ),
+        pytest.param(
+            '{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"},\n}',
+            1,
+            'kubectl reads a file that begins with "{" as JSON, and rejects this one (invalid JSON: a "," stands before the '
+            'closing "}", on line 2): begin it with ---, or correct it',
+            id="a trailing comma",
+        ),
+        pytest.param(
+            "--- {apiVersion: v1, kind: Pod, metadata: {name: a}}",
+            1,
+            "text follows --- on the same line, which kubectl rejects: put it on a line of its own",
+            id="behind the marker",
+        ),
+        pytest.param(
+            "--- !!map\n" + POD.format("a"),
+            1,
+            "text follows --- on the same line, which kubectl rejects: put it on a line of its own",
+            id="a tag behind the marker",
+        ),
+        pytest.param(
+            "---\n...\n" + POD.format("a"),
+            3,
+            'kubectl ignores what follows "...": begin it with a line of ---',
+            id="behind an end",
+        ),
+    ],
+)
+def test_what_kubectl_would_not_read_alike_is_read_and_said(text: str, line: int, message: str) -> None:
+    told, found = read(text)
+
+    assert told == ManifestProblem("f.yaml", line, message, fatal=False)
+    assert isinstance(found, ManifestObject)
+    assert found.object == {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}
+
+
+@pytest.mark.parametrize("marker", ["---apiVersion: v1", "---- x", "-----BEGIN CERTIFICATE-----"])
+def test_a_marker_with_text_right_behind_it_loses_nothing_silently(marker: str) -> None:
+    found = problem(f"{POD.format('a')}{marker}\nkind: Pod\nmetadata:\n  name: b\n---\n")
+
+    assert (found.line, found.fatal) == (5, True)
+    assert found.message.startswith(f'"{marker}" begins with --- and is no document separator, which kubectl rejects')
+
+
+def test_a_line_of_text_that_only_looks_like_a_marker_is_text() -> None:
+    (found,) = objects("kind: ConfigMap\ndata:\n  a: |\n    ---b\n    --- c\n")
+
+    assert found.object["data"] == {"a": "---b\n--- c\n"}
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("kind: List\n", 1, "the document is a List and has no items: write its objects as a list under items"),
+        ("kind: List\nitems: {a: b}\n", 1, "the document is a List and has items that are a map: write its objects"),
+        ("{kind: Pod}\n{kind: Job}\n", 2, "a second document begins without a line of ---"),
+        ("kind: Pod\n\ufeffkind: Job\n", 2, "a byte order mark (U+FEFF) is in the middle of the text"),
+    ],
+)
+def test_what_would_be_lost_is_a_problem(text: str, line: int, message: str) -> None:
+    found = problem(text)
+
+    assert (found.line, found.fatal) == (line, True)
+    assert found.message.startswith(message)
 
 
 def test_a_block_scalar_at_the_end_without_a_line_break_has_one_as_in_kubectl() -> None:
@@ -143,8 +219,14 @@ def test_an_item_that_is_no_object_leaves_the_others_alone() -> None:
     assert [(item.line, getattr(item, "message", "")) for item in found] == [
         (3, ""),
         (4, "the item at /items/1 is a number, not a map with apiVersion and kind"),
-        (5, "the item at /items/2 has no kind: not a Kubernetes object"),
-        (6, "the item at /items/3 is empty, not a map with apiVersion and kind"),
+        (
+            5,
+            (
+                "the item at /items/2 has no kind: not a Kubernetes object; leave it out, or render what it belongs to first "
+                "(helm template, kubectl kustomize)"
+            ),
+        ),
+        (6, "the item at /items/3 is empty, not a map with apiVersion and kind: remove it"),
         (7, ""),
     ]
 
@@ -197,7 +279,10 @@ def test_a_key_that_stands_twice_is_told_and_the_object_follows() -> None:
 
     assert read(text) == [
         ManifestProblem(
-            "f.yaml", 5, '"a" stands twice in one map, on lines 4 and 5: only the last counts; keep one', fatal=False
+            "f.yaml",
+            5,
+            '"a" is defined twice in one map, on lines 4 and 5: kubectl uses the last and drops the first; remove one',
+            fatal=False,
         ),
         ManifestObject("f.yaml", 2, {"kind": "Pod", "spec": {"a": 2}}, 0, ""),
     ]

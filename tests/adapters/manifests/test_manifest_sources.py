@@ -143,10 +143,10 @@ def test_links_in_a_circle_are_told(tmp_path: Path) -> None:
 def test_a_file_or_folder_without_permission_is_told(tmp_path: Path) -> None:
     path = write(tmp_path / "x" / "a.yaml")
     path.chmod(0)
-    assert message(path) == "the file cannot be read: permission denied"
+    assert message(path) == "the file cannot be read: permission denied; it must be readable by this user"
     path.parent.chmod(0)
     try:
-        assert message(path.parent) == "the folder cannot be read: permission denied"
+        assert message(path.parent) == "the folder cannot be read: permission denied; it must be readable by this user"
     finally:
         path.parent.chmod(0o700)
 
@@ -158,9 +158,9 @@ def test_what_the_system_refuses_is_told_in_words(tmp_path: Path, monkeypatch: p
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "open", refuse)
-    assert message(path) == "the file cannot be read: permission denied"
+    assert message(path) == "the file cannot be read: permission denied; it must be readable by this user"
     monkeypatch.setattr(os, "scandir", refuse)
-    assert message(tmp_path) == "the folder cannot be read: permission denied"
+    assert message(tmp_path) == "the folder cannot be read: permission denied; it must be readable by this user"
 
 
 def test_a_name_that_no_system_takes_is_told() -> None:
@@ -171,7 +171,11 @@ def test_a_name_that_no_system_takes_is_told() -> None:
     ("content", "line", "message"),
     [
         (b"kind: Pod\nname: caf\xe9\n", 2, "the byte 0xe9 is no UTF-8: save the file as UTF-8"),
-        (b"kind: Pod\n\x00\x01\x02", 2, "the file holds NUL bytes: it is no text"),
+        (
+            b"kind: Pod\n\x00\x01\x02",
+            2,
+            "the file holds NUL bytes: it is not text, or text in UTF-16; save it as UTF-8",
+        ),
         ("kind: Pod".encode("utf-16"), 1, "the file is UTF-16, not UTF-8: convert it, with: iconv -f UTF-16 -t UTF-8"),
         ("kind: Pod".encode("utf-32"), 1, "the file is UTF-32, not UTF-8: convert it, with: iconv -f UTF-32 -t UTF-8"),
         (b"\x7fELF\xff\xfe", 1, "the byte 0xff is no UTF-8: save the file as UTF-8"),

@@ -43,7 +43,7 @@ spec:
     "Prometheus alerts": "kind: PrometheusRule\nmetadata: {name: a}\nspec:\n  summary: on {{ $labels.instance }}\n",
     "Argo's parameters": "kind: Workflow\nmetadata: {generateName: a-}\nspec:\n  image: '{{inputs.parameters.image}}'\n",
     "Kyverno's variables": "kind: Policy\nmetadata: {name: a}\nspec:\n  name: '{{request.object.metadata.name}}'\n",
-    "braces within braces": "{kind: Pod, a: {b: {c: 1}}}\n",
+    "braces within braces": "---\n{kind: Pod, a: {b: {c: 1}}}\n",
 }
 
 

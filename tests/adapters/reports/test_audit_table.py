@@ -88,7 +88,7 @@ def test_problems_and_notes_are_told() -> None:
     ]
     text = shown(reported(three(), problems=problems, notes=["namespace x: a note"]))
     assert "pods: not read: GET /api/v1/pods: 403" in text
-    assert "a.yaml:3: beware: stands twice" in text
+    assert "a.yaml:3: warning: stands twice" in text
     assert "namespace x: a note" in text
     assert "1 not read" in text
 

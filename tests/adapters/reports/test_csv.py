@@ -69,8 +69,8 @@ def test_a_formula_is_text(formula: str) -> None:
         assert line[column].startswith("'"), column
 
 
-def test_separators_quotes_and_line_ends_in_text_stay_in_their_cell() -> None:
+def test_separators_and_quotes_in_text_stay_in_their_cell_and_line_ends_are_escaped() -> None:
     made = judged([seen(a_pod(gpu(1)), name='a,"b"\nc')], labelled(team_a="shared"))
     (line,) = table(reported(made))
-    assert line["name"] == 'a,"b"\nc'
+    assert line["name"] == 'a,"b"\\nc'
     assert line["policy"] == "shared"

@@ -81,6 +81,42 @@ def test_an_object_of_a_cluster_has_none() -> None:
     assert a_case(lines(a_pod(gpu(2)))).get("file") is None
 
 
+def test_names_are_unique_however_alike_objects_are() -> None:
+    alike = [
+        *lines(a_pod(gpu(2)), source="base/web.yaml", line=1),
+        *lines(a_pod(gpu(2)), source="base/web.yaml", line=30),
+        *lines(a_pod(gpu(2)), source="overlay/web.yaml", line=1),
+        *lines(a_pod(gpu(2)), source="-", line=1),
+        *lines(a_pod(gpu(2))),
+        *lines(a_pod(gpu(2))),
+    ]
+    unread = [ProblemLine(source="a.yaml", line=None, message=message) for message in ("one", "two")]
+    root = parsed(alike, *unread)
+    assert [case.get("name") for case in root.iter("testcase")] == [
+        "Deployment/w0 in base/web.yaml",
+        "Deployment/w0 in base/web.yaml #2",
+        "Deployment/w0 in overlay/web.yaml",
+        "Deployment/w0 in stdin",
+        "Deployment/w0",
+        "Deployment/w0 #2",
+        "a.yaml",
+        "a.yaml #2",
+    ]
+    assert root.get("failures") == "6"
+
+
+def test_a_name_does_not_change_with_the_line() -> None:
+    one, other = (a_case(lines(a_pod(gpu(2)), source="web.yaml", line=line)).get("name") for line in (1, 99))
+    assert one == other
+
+
+def test_a_line_in_a_name_forges_none() -> None:
+    objects = lines(a_pod(gpu(2, name="c\n::error::x")))
+    text = parsed(objects).findtext("testsuite/testcase/failure")
+    assert text is not None
+    assert len(text.splitlines()) == 1
+
+
 def test_what_could_not_be_read_is_an_error_and_what_is_only_odd_is_not() -> None:
     root = parsed(
         [],

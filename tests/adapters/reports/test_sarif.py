@@ -89,6 +89,16 @@ def test_a_refusal_is_an_error_at_its_line() -> None:
     assert result["properties"]["field"] == "spec.template.spec.containers[0].resources.limits[nvidia.com/gpu]"
 
 
+def test_a_result_has_the_line_of_its_field_and_a_rewrite_that_of_its_first_change() -> None:
+    (denied,) = in_a_file(a_pod(gpu(2)))
+    (rewritten,) = in_a_file(a_pod(gpu(1)))
+    denied = denied.model_copy(update={"findings": [denied.findings[0].model_copy(update={"line": 14})]})
+    rewritten = rewritten.model_copy(update={"patch_line": 15})
+    results = run_of([denied, rewritten])["results"]
+    places = [result["locations"][0]["physicalLocation"]["region"]["startLine"] for result in results]
+    assert places == [14, 15]
+
+
 def test_every_result_names_the_rule_that_stands_at_its_index() -> None:
     run = run_of(list(reported(many(200, 20)).objects))
     rules = run["tool"]["driver"]["rules"]
@@ -119,12 +129,23 @@ def test_an_object_of_a_cluster_has_a_logical_place_and_no_file() -> None:
 
 def test_a_fingerprint_stays_when_lines_move_and_differs_for_every_object_rule_and_field() -> None:
     def prints(objects: list[ObjectLine]) -> list[str]:
-        return [result["partialFingerprints"]["gpuwardenObject/v1"] for result in run_of(objects)["results"]]
+        return [result["partialFingerprints"]["gpuwardenObject/v2"] for result in run_of(objects)["results"]]
 
     two = a_pod(gpu(2), gpu(2, name="other"))
-    assert prints(in_a_file(two, line=7)) == prints(in_a_file(two, "moved.yaml", 99))
-    found = [*prints(in_a_file(two)), *prints(in_a_file(two, name="b")), *prints(in_a_file(two, kind="StatefulSet"))]
-    assert len(set(found)) == len(found) == 6
+    assert prints(in_a_file(two, line=7)) == prints(in_a_file(two, line=99))
+    found = [
+        *prints(in_a_file(two)),
+        *prints(in_a_file(two, name="b")),
+        *prints(in_a_file(two, kind="StatefulSet")),
+        *prints(in_a_file(two, "overlay/web.yaml")),
+    ]
+    assert len(set(found)) == len(found) == 8
+
+
+def test_an_object_that_a_file_holds_twice_has_a_fingerprint_for_each() -> None:
+    twice = in_a_file(a_pod(gpu(2)), line=7) + in_a_file(a_pod(gpu(2)), line=30)
+    found = [result["partialFingerprints"]["gpuwardenObject/v2"] for result in run_of(twice)["results"]]
+    assert found == [found[0], f"{found[0]}:2"]
 
 
 @pytest.mark.parametrize(

@@ -57,3 +57,7 @@ class ApiError(Exception):
 
 class ConfigurationError(Exception):
     """The API server can't be addressed at all: no kubeconfig, a bad one, or a context that isn't there."""
+
+
+class NoClusterError(ConfigurationError):
+    """No cluster is named anywhere. Where a command can do without one, it adds how."""

@@ -13,16 +13,21 @@ from pathlib import Path
 
 import msgspec
 
+from webhook.adapters.file_errors import why
 from webhook.adapters.kubernetes.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The files that are read together, the context that is meant, and whether its user logs in by a program."""
+    """The files that are read together, the context that is meant, and the program that its user logs in by, if so.
+
+    ``exec_hint`` is the kubeconfig's own advice on how to install that program (client-go, ``ExecConfig.InstallHint``).
+    """
 
     files: tuple[Path, ...]
     context: str
     exec_command: str | None
+    exec_hint: str = ""
 
     def paths(self) -> str:
         """Join the files as the official client wants them."""
@@ -38,8 +43,9 @@ class _Cluster(msgspec.Struct):
     cluster: _ClusterBody
 
 
-class _Exec(msgspec.Struct):
+class _Exec(msgspec.Struct, rename="camel"):
     command: str
+    install_hint: str | None = None
 
 
 class _UserBody(msgspec.Struct):
@@ -78,7 +84,8 @@ def find_files(kubeconfig: Path | None, environ: Mapping[str, str]) -> tuple[Pat
     """
     if kubeconfig is not None:
         if not kubeconfig.is_file():
-            raise ConfigurationError(f"--kubeconfig {kubeconfig}: there is no such file")
+            fault = "it is a folder; name a file" if kubeconfig.is_dir() else "there is no such file"
+            raise ConfigurationError(f"--kubeconfig {kubeconfig}: {fault}")
         return (kubeconfig,)
     if listed := environ.get("KUBECONFIG"):
         named = [Path(entry) for entry in listed.split(os.pathsep) if entry]
@@ -117,13 +124,16 @@ def choose(files: tuple[Path, ...], context: str | None) -> Choice:
     if chosen.user and chosen.user not in users:
         raise ConfigurationError(f'{where}: context "{name}" names the user "{chosen.user}", who is not there')
     user = users.get(chosen.user)
-    return Choice(files, name, user.exec.command if user and user.exec else None)
+    program = user.exec if user else None
+    return Choice(
+        files, name, program.command if program else None, " ".join(((program and program.install_hint) or "").split())
+    )
 
 
 def _read(file: Path) -> _Kubeconfig:
     try:
         return msgspec.yaml.decode(file.read_bytes(), type=_Kubeconfig)
     except OSError as error:
-        raise ConfigurationError(f"{file}: can't be read: {error.strerror}") from error
+        raise ConfigurationError(f"{file}: can't be read: {why(file, error)}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file}: is not a kubeconfig: {error}") from error
+        raise ConfigurationError(f"{file}: is not a kubeconfig: {' '.join(str(error).split())}") from error

@@ -1,6 +1,8 @@
 """Who we are to which API server: the official client's configuration, from a kubeconfig or from inside a pod."""
 
 import logging
+import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +13,8 @@ from kubernetes.client.rest import RESTClientObject
 from kubernetes.config import ConfigException, load_kube_config
 from kubernetes.config.incluster_config import InClusterConfigLoader
 
-from webhook.adapters.kubernetes.errors import ConfigurationError
+from webhook.adapters.file_errors import why
+from webhook.adapters.kubernetes.errors import ConfigurationError, NoClusterError
 from webhook.adapters.kubernetes.kubeconfig import Choice, choose, find_files
 from webhook.adapters.kubernetes.transport import Login
 
@@ -47,9 +50,9 @@ class Cluster:
             # Asked for a context, kubectl doesn't fall back on the pod's own account either.
             raise ConfigurationError(f'--context "{self.context}": there is no kubeconfig; {self._looked()}')
         if "KUBERNETES_SERVICE_HOST" not in self.environ:
-            raise ConfigurationError(
+            raise NoClusterError(
                 f"no cluster: {self._looked()}, and this is not a pod (KUBERNETES_SERVICE_HOST is not set); "
-                "pass --kubeconfig, or --namespaces FILE to do without a cluster"
+                "name a kubeconfig with --kubeconfig"
             )
         return _login(_from_pod(self.environ, self.service_account))
 
@@ -71,14 +74,27 @@ def _from_kubeconfig(choice: Choice) -> Configuration:
                 client_configuration=configuration,
                 persist_config=False,  # a server has no business writing to someone's kubeconfig
             )
-        except (ConfigException, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except OSError as error:
+            what = f"{error.filename}: {why(error.filename, error)}" if error.filename else str(error)
+            raise ConfigurationError(f"{where}: {what}") from error
+        except (ConfigException, ValueError, TypeError, KeyError, AttributeError) as error:
             # The loader checks little of what it reads, so that a wrong value may end in any of these.
             raise ConfigurationError(f"{where}: {error}") from error
     if choice.exec_command and "BearerToken" not in configuration.api_key and configuration.cert_file is None:
         # The client logs a plugin's failure and goes on as nobody.
-        reason = "; ".join(said) or "it gave neither a token nor a certificate"
-        raise ConfigurationError(f'{where}: the login program "{choice.exec_command}" failed: {reason}')
+        raise ConfigurationError(f'{where}: the login program "{choice.exec_command}" {_why_no_login(choice, said)}')
     return configuration
+
+
+def _why_no_login(choice: Choice, said: list[str]) -> str:
+    command = choice.exec_command or ""
+    beside_the_file = os.sep in command and not Path(command).is_absolute()  # relative to the kubeconfig
+    if not beside_the_file and shutil.which(command) is None:
+        return (
+            f"is not installed, or not on PATH; {choice.exec_hint or 'install it, or correct exec.command of the user'}"
+        )
+    reason = "; ".join(said) or "it gave neither a token nor a certificate"
+    return f"failed: {reason}; run it by hand to see what it needs"
 
 
 def _from_pod(environ: Mapping[str, str], service_account: Path) -> Configuration:

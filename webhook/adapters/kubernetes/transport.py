@@ -46,7 +46,7 @@ def send(login: Login, request: Request, timeout: urllib3.Timeout) -> urllib3.Ba
     if (authorization := _authorization(login, request)) is not None:
         headers["Authorization"] = authorization
     query = f"?{urlencode(request.query)}" if request.query else ""
-    with faults(request):
+    with faults(request, login.host):
         return login.connections.request(
             request.method,
             f"{login.host}{request.path}{query}",
@@ -123,8 +123,8 @@ def _chunk(response: urllib3.BaseHTTPResponse, request: Request) -> bytes:
 
 
 @contextmanager
-def faults(request: Request) -> Iterator[None]:
-    """Name urllib3's exceptions as faults.
+def faults(request: Request, host: str = "") -> Iterator[None]:
+    """Name urllib3's exceptions as faults; ``host`` is whom a connection was meant for.
 
     Raises:
         ApiError: in place of each of them.
@@ -135,10 +135,20 @@ def faults(request: Request) -> Iterator[None]:
         raise ApiError(Fault.SILENT, f"{request}: no answer in time ({error})") from error
     except (exceptions.ConnectTimeoutError, exceptions.ProxyError, exceptions.LocationValueError) as error:
         # NewConnectionError (refused, no route, no such host) is a ConnectTimeoutError to urllib3.
-        raise ApiError(Fault.UNREACHABLE, f"{request}: no connection: {error}") from error
+        raise ApiError(Fault.UNREACHABLE, f"{request}: no connection to {host}: {_reason(error)}") from error
     except (exceptions.SSLError, ssl.SSLError) as error:
         raise ApiError(Fault.UNREACHABLE, f"{request}: TLS: {error}") from error
     except (exceptions.ProtocolError, OSError) as error:
         raise ApiError(Fault.CUT, f"{request}: the connection broke: {error}") from error
     except exceptions.HTTPError as error:
         raise ApiError(Fault.GARBAGE, f"{request}: not an answer over HTTP: {error}") from error
+
+
+def _reason(error: BaseException) -> str:
+    """The system's own words ("connection refused") where they are behind urllib3's, which name its objects."""
+    behind: BaseException | None = error
+    while behind is not None:
+        if isinstance(behind, OSError) and behind.strerror:
+            return behind.strerror.lower()
+        behind = behind.__cause__ or behind.__context__
+    return str(error)

@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-def read_manifests(paths: Iterable[str], stdin: BinaryIO | TextIO) -> Iterator[ManifestObject | ManifestProblem]:
+def read_manifests(paths: Iterable[str], stdin: BinaryIO | TextIO | None) -> Iterator[ManifestObject | ManifestProblem]:
     """Everything that the paths name, read; see ``open_sources`` and ``read_text``, which it joins."""
     for source in open_sources(paths, stdin):
         if isinstance(source, ManifestProblem):

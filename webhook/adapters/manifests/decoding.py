@@ -23,7 +23,9 @@ def decode(content: bytes) -> str:
             raise UnreadableError(1, f"the file is {name}, not UTF-8: convert it, with: iconv -f {name} -t UTF-8")
     nul = content.find(b"\0")
     if nul >= 0:
-        raise UnreadableError(_line(content, nul), "the file holds NUL bytes: it is no text")
+        raise UnreadableError(
+            _line(content, nul), "the file holds NUL bytes: it is not text, or text in UTF-16; save it as UTF-8"
+        )
     try:
         return content.decode()
     except UnicodeDecodeError as error:

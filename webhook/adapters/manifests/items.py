@@ -40,6 +40,11 @@ class ManifestProblem:
     message: str
     fatal: bool = True
 
+    def __str__(self) -> str:
+        """Place, what kind of problem it is, and the message."""
+        where = self.source if self.line is None else f"{self.source}:{self.line}"
+        return f"{where}: {'not read' if self.fatal else 'warning'}: {self.message}"
+
 
 class UnreadableError(ValueError):
     """A document, or a part of one, that says nothing we could decide on.

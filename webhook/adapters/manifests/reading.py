@@ -1,15 +1,20 @@
 """Reads a source's text into Kubernetes objects, and a problem for each part that is none."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from webhook.adapters.manifests import helm
 from webhook.adapters.manifests.items import ManifestObject, ManifestProblem, UnreadableError
-from webhook.adapters.manifests.tree.documents import Document, documents
+from webhook.adapters.manifests.tree.documents import BYTE_ORDER_MARK, Document, documents
+from webhook.adapters.manifests.tree.from_json import parse_json
 from webhook.adapters.manifests.tree.nodes import Alias, Mapping, Node, Scalar, Sequence
 from webhook.adapters.manifests.tree.values import Repeated, data_of
+from webhook.application.misfits import what
 
 _MISSING = object()
+_RENDER = "; leave it out, or render what it belongs to first (helm template, kubectl kustomize)"
+_MARKED = re.compile(r"(?:[ \t]*(?:[#%].*)?\r?\n)*---")
 
 
 def read_text(text: str, source: str) -> Iterator[ManifestObject | ManifestProblem]:
@@ -59,11 +64,40 @@ def _objects(document: Document, source: str) -> Iterator[ManifestObject | Manif
     for key in dict.fromkeys(repeated):
         yield ManifestProblem(source, key.second, _twice(key), fatal=False)
     if data is not None:
+        yield from _rejected(document, source, root)
         yield from _flattened(document, source, "", root, data)
 
 
+def _rejected(document: Document, source: str, root: Node) -> Iterator[ManifestProblem]:
+    """What YAML permits here, and kubectl does not read alike: it is read, and said."""
+    if document.json:
+        return
+    text = document.text.lstrip(f"{BYTE_ORDER_MARK} \t\r\n")
+    if document.index == 0 and text.startswith("{"):
+        fault = _no_json(document)
+    elif text.startswith("---") and (behind := text[3:].split("\n", 1)[0].strip()) and not behind.startswith("#"):
+        fault = "text follows --- on the same line, which kubectl rejects: put it on a line of its own"
+    elif document.index and not _MARKED.match(text):
+        fault = 'kubectl ignores what follows "...": begin it with a line of ---'
+    else:
+        return
+    yield ManifestProblem(source, root.line, fault, fatal=False)
+
+
+def _no_json(document: Document) -> str:
+    fault = "invalid JSON"
+    try:
+        parse_json(document.text, document.line)
+    except UnreadableError as error:
+        fault = f"{error}, on line {error.line}"
+    return f'kubectl reads a file that begins with "{{" as JSON, and rejects this one ({fault}): begin it with ---, or correct it'
+
+
 def _twice(key: Repeated) -> str:
-    return f'"{key.key}" stands twice in one map, on lines {key.first} and {key.second}: only the last counts; keep one'
+    return (
+        f'"{key.key}" is defined twice in one map, on lines {key.first} and {key.second}: kubectl uses the last and drops the '
+        "first; remove one"
+    )
 
 
 def _flattened(
@@ -72,21 +106,40 @@ def _flattened(
     """The object at a place, or the items of the list at that place."""
     place = f"the item at {pointer}" if pointer else "the document"
     if not isinstance(data, dict):
-        yield ManifestProblem(source, node.line, f"{place} is {_what(data)}, not a map with apiVersion and kind")
+        yield ManifestProblem(source, node.line, _no_map(place, data))
         return
     kind = data.get("kind")
     if not isinstance(kind, str) or not kind:
-        fault = "has no kind" if kind in (None, "") else f"has a kind that is {_what(kind)}"
-        yield ManifestProblem(source, node.line, f"{place} {fault}: not a Kubernetes object")
+        fault = "has no kind" if kind in (None, "") else f"has a kind that is {what(kind)}"
+        yield ManifestProblem(source, node.line, f"{place} {fault}: not a Kubernetes object{_RENDER}")
+        return
+    version = data.get("apiVersion")
+    if version is not None and not isinstance(version, str):
+        yield ManifestProblem(
+            source, node.line, f"{place} has an apiVersion that is {what(version)}: write text, or quote it"
+        )
         return
     items = data.get("items", _MISSING)
     if items is None:
         items = []
+    if kind == "List" and not isinstance(items, list):
+        fault = "has no items" if items is _MISSING else f"has items that are {what(items)}"
+        yield ManifestProblem(
+            source, node.line, f"{place} is a List and {fault}: write its objects as a list under items"
+        )
+        return
     if not kind.endswith("List") or not isinstance(items, list):
         yield ManifestObject(source, _first_key(node).line, data, document.index, pointer)
         return
     for index, (item, at) in enumerate(zip(items, _item_nodes(node, len(items)), strict=True)):
         yield from _flattened(document, source, f"{pointer}/items/{index}", at, _with_kind(item, data, kind))
+
+
+def _no_map(place: str, data: Any) -> str:
+    fault = f"{place} is {what(data)}, not a map with apiVersion and kind"
+    if isinstance(data, list):
+        return f"{fault}: write its objects as documents of their own, or under items of a List"
+    return f"{fault}: remove it" if data is None else fault
 
 
 def _with_kind(item: Any, data: dict[str, Any], kind: str) -> Any:
@@ -120,10 +173,3 @@ def _resolved(node: Node) -> Node:
 def _first_key(node: Node) -> Node:
     """Where an object begins to the eye: at its first key, not at an anchor or a brace above it."""
     return node.entries[0][0] if isinstance(node, Mapping) and node.entries and not node.flow else node
-
-
-def _what(value: Any) -> str:
-    if value is None:
-        return "empty"
-    names = {dict: "a map", list: "a list", str: "text", bool: "a boolean"}
-    return names.get(type(value), "a number")

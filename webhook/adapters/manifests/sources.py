@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
+from webhook.adapters.file_errors import shown, why
 from webhook.adapters.manifests.decoding import decode
 from webhook.adapters.manifests.items import ManifestProblem, UnreadableError
 
@@ -33,7 +34,7 @@ class Source:
     path: Path | None
 
 
-def open_sources(paths: Iterable[str], stdin: BinaryIO | TextIO) -> Iterator[Source | ManifestProblem]:
+def open_sources(paths: Iterable[str], stdin: BinaryIO | TextIO | None) -> Iterator[Source | ManifestProblem]:
     """Read what the paths name, one after the other.
 
     A folder is searched recursively, in sorted order, for ``*.yaml``, ``*.yml`` and ``*.json``. Hidden files and folders are left
@@ -42,7 +43,7 @@ def open_sources(paths: Iterable[str], stdin: BinaryIO | TextIO) -> Iterator[Sou
 
     Args:
         paths: files, folders, and ``-`` for standard input.
-        stdin: standard input, of bytes or of text.
+        stdin: standard input, of bytes or of text; ``None`` where the program was started without.
 
     Yields:
         Each source, or a problem where one cannot be read; never an exception of the file system.
@@ -66,7 +67,7 @@ def _folder(root: str) -> Iterator[Source | ManifestProblem]:
                 visible = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
         except OSError as error:
             found = True
-            yield ManifestProblem(_shown(folder), None, f"the folder cannot be read: {_why(folder, error)}")
+            yield ManifestProblem(shown(folder), None, f"the folder cannot be read: {why(folder, error)}")
             continue
         pending.extend(entry.path for entry in reversed(visible) if entry.is_dir(follow_symlinks=False))
         for entry in visible:
@@ -74,18 +75,22 @@ def _folder(root: str) -> Iterator[Source | ManifestProblem]:
                 found = True
                 yield _file(entry.path, named=False)
     if not found:
-        yield ManifestProblem(_shown(root), None, f"the folder holds no file that ends in {', '.join(SUFFIXES)}")
+        yield ManifestProblem(shown(root), None, f"the folder holds no file that ends in {', '.join(SUFFIXES)}")
 
 
 def _file(path: str, *, named: bool) -> Source | ManifestProblem:
     try:
         content, regular = _content(path, named=named)
     except (OSError, ValueError) as error:
-        return ManifestProblem(_shown(path), None, f"the file cannot be read: {_why(path, error)}")
-    return _source(_shown(path), content, Path(path) if regular else None)
+        return ManifestProblem(shown(path), None, f"the file cannot be read: {why(path, error)}")
+    return _source(shown(path), content, Path(path) if regular else None)
 
 
-def _stream(stdin: BinaryIO | TextIO) -> Source | ManifestProblem:
+def _stream(stdin: BinaryIO | TextIO | None) -> Source | ManifestProblem:
+    if stdin is None:
+        return ManifestProblem(
+            STANDARD_INPUT, None, "standard input is closed: pipe manifests into gpuwarden, or name files"
+        )
     try:
         content = stdin.read(LARGEST + 1)
     except (OSError, ValueError) as error:
@@ -126,21 +131,3 @@ def _content(path: str, *, named: bool) -> tuple[bytes, bool]:
         if stat.S_ISFIFO(mode) and not chunks:
             raise OSError(errno.EPIPE, "it is a pipe that nothing writes to; pipe into gpuwarden, and name -")
         return b"".join(chunks), regular
-
-
-def _why(path: str, error: OSError | ValueError) -> str:
-    number = error.errno if isinstance(error, OSError) else None
-    if number == errno.ENOENT and os.path.islink(path):  # noqa: PTH114 - for symmetry with readlink
-        return f"it is a link to {_shown(os.readlink(path))}, which does not exist"  # noqa: PTH115 - as text
-    words = {
-        errno.ENOENT: "there is no such file or folder",
-        errno.EACCES: "permission denied",
-        errno.ELOOP: "its links lead round in a circle",
-        errno.ENXIO: "it is a socket or a device that nothing answers",
-    }
-    return words.get(number or 0) or (isinstance(error, OSError) and error.strerror) or str(error)
-
-
-def _shown(path: str) -> str:
-    """A path that can be printed: names of files may hold any bytes."""
-    return os.fsencode(path).decode(errors="backslashreplace")

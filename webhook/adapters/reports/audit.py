@@ -1,12 +1,12 @@
 """The document of an audit: what ``gpuwarden audit -o json`` prints, and what its other formats are made from."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import Field
 
-from webhook.adapters.reports.model import ObjectLine, Part, ProblemLine, finding_lines
+from webhook.adapters.reports.model import Lines, ObjectLine, Part, ProblemLine, finding_lines, patch_line
 from webhook.application.audit_rows import Row
 from webhook.application.audit_totals import Tally, Totals
 from webhook.application.auditing import Verdict
@@ -156,9 +156,10 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
     others: Sequence[ObjectLine] = (),
     problems: Sequence[ProblemLine] = (),
     notes: Iterable[str] = (),
+    lines_of: Callable[[Row], Lines | None] = lambda _row: None,
     is_cluster: bool = True,
 ) -> AuditReport:
-    """The document of rows and their totals."""
+    """The document of rows and their totals; ``lines_of`` knows where the fields of a row's object are written, if they are."""
     policies = {row.namespace: row.verdict.policy for row in rows}
     namespaces = [
         NamespaceLine(name=name, policy=policies[name], workloads=_outcomes(tally))
@@ -184,7 +185,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
             forms=flows,
             not_judged=sum(line.decision == NOT_JUDGED for line in others),
         ),
-        objects=[_line(row, shared) for row in rows],
+        objects=[_line(row, shared, lines_of(row)) for row in rows],
         others=list(others),
         problems=list(problems),
         scope=_scope(rows) if is_cluster else "",
@@ -210,7 +211,7 @@ def _notes(line: ObjectLine) -> Iterator[str]:
         yield f"{where}{what}: {finding.message}"
 
 
-def _line(row: Row, shared: dict[Verdict, dict[str, Any]]) -> WorkloadLine:
+def _line(row: Row, shared: dict[Verdict, dict[str, Any]], lines: Lines | None) -> WorkloadLine:
     """A row's line. Built without validation, which would copy what thousands of lines share."""
     verdict = row.verdict
     if verdict not in shared:
@@ -239,8 +240,17 @@ def _line(row: Row, shared: dict[Verdict, dict[str, Any]]) -> WorkloadLine:
             denied=row.running(Outcome.DENIED),
             exempt=sum(number for of_pods, number in row.pods.items() if of_pods.exempt),
         ),
-        **shared[verdict],
+        **shared[verdict] | _placed(verdict, lines),
     )
+
+
+def _placed(verdict: Verdict, lines: Lines | None) -> dict[str, Any]:
+    if lines is None:
+        return {}
+    return {
+        "findings": finding_lines(verdict.findings, lines),
+        "patch_line": patch_line(verdict.operations, lines),
+    }
 
 
 def _outcomes(tally: Tally) -> Outcomes:

@@ -50,7 +50,7 @@ def show(target: Console, report: AuditReport, *, everything: bool = False) -> N
         )
     for problem in report.problems:
         where = Text(f"{printable(problem.where)}: ", style="bold")
-        said = ("not read: ", "red") if problem.fatal else ("beware: ", "yellow")
+        said = (f"{problem.label}: ", "red" if problem.fatal else "yellow")
         target.print(Text.assemble(where, said, printable(problem.message)))
     for note in report.notes:
         target.print(Text(printable(note), style="yellow"))
@@ -71,13 +71,13 @@ def _workloads(lines: Sequence[WorkloadLine]) -> Table:
         column.ratio, column.min_width = ratio, width
     table.padding = (0, 2, 1, 0)
     for line in lines:
-        what = Text.assemble((printable(f"{line.kind} {line.name}"), "bold"), printable(f"\nin {line.namespace}"))
+        what = Text.assemble((printable(f"{line.kind} {line.name}"), "bold"), f"\nin {printable(line.namespace)}")
         if line.source is not None:
             what.append(f"\n{printable(line.source)}:{line.line}", style="dim")
         table.add_row(
             what,
             Text(printable(line.policy)),
-            Text(printable("\n".join(line.asks))),
+            Text("\n".join(map(printable, line.asks))),
             Text(line.outcome, style=STYLES[line.outcome]),
             _pods(line.pods),
             _reasons(line),
@@ -91,7 +91,9 @@ def _reasons(line: WorkloadLine) -> Group:
     told = [Text(printable(sentence)) for sentence in line.becomes]
     told += [
         Text.assemble(
-            (f"{finding.rule}: ", "red" if finding.severity == "deny" else "yellow"), printable(finding.message)
+            (f"{finding.rule}: ", "red" if finding.severity == "deny" else "yellow"),
+            printable(finding.message),
+            (f" (line {finding.line})" if finding.line else "", "dim"),
         )
         for finding in line.findings
     ]

@@ -1,18 +1,36 @@
 """The unified diff that ``gpuwarden check -o diff`` prints: what a rewrite would change in a manifest."""
 
 from difflib import unified_diff
+from io import StringIO
 
 from rich.console import Console
-from rich.text import Text
+from rich.segment import Segment, Segments
+
+from webhook.adapters.reports.text import printable, printable_line
 
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
-def show(target: Console, source: str, before: str, after: str) -> None:
-    """Print the difference between a manifest's text as it is and as it would be, in a form that ``patch`` takes."""
-    name = "stdin" if source == "-" else source
-    lines = unified_diff(before.splitlines(keepends=True), after.splitlines(keepends=True), f"a/{name}", f"b/{name}")
+def show(target: Console, source: str, before: str, after: str) -> bool:
+    """Print the difference between a manifest's text as it is and as it would be, in a form that ``patch`` takes.
+
+    Returns:
+        Whether it is to the byte: characters that a terminal or a CI system would obey are shown as escapes.
+    """
+    exact = True
+    name = "stdin" if source == "-" else printable(source)
+    lines = unified_diff(_lines(before), _lines(after), f"a/{name}", f"b/{name}")
     for line in lines:
         text, end = line.rstrip("\r\n"), line[len(line.rstrip("\r\n")) :]
-        style = "bold" if line.startswith(("---", "+++")) else _STYLES.get(line[:1], "")
-        target.print(Text(text, style=style), end=end or "\n\\ No newline at end of file\n", soft_wrap=True)
+        safe = printable_line(text)
+        exact = exact and safe == text
+        style = "bold" if line.startswith(("---", "+++")) else _STYLES.get(line[:1], "none")
+        # Segments, because rich's Text turns tabs into blanks, which patch would not find in the file.
+        ending = Segment(end or "\n\\ No newline at end of file\n")
+        target.print(Segments([Segment(safe, target.get_style(style)), ending]), crop=False, end="")
+    return exact
+
+
+def _lines(text: str) -> list[str]:
+    """The lines as patch counts them: only a line feed ends one, no other separator of Unicode."""
+    return list(StringIO(text, newline="\n"))

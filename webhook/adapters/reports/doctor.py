@@ -12,6 +12,7 @@ from webhook.adapters.reports.text import printable
 from webhook.application.diagnosis.results import Result, Status, worst
 
 _STYLES = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red", Status.UNKNOWN: "cyan"}
+_WORDS = {Status.UNKNOWN: "not checked"}  # for people; programs read "unknown"
 
 
 class CheckLine(Part):
@@ -63,8 +64,8 @@ def show(target: Console, report: DoctorReport) -> None:
             told.append(f"\n{printable(line.means)}", style=style)
             if line.mend:
                 told.append(f"\n→ {printable(line.mend)}", style="bold")
-        table.add_row(line.id, Text(line.status, style=style), told)
+        table.add_row(line.id, Text(_WORDS.get(line.status, line.status), style=style), told)
     target.print(table)
-    counted = ", ".join(f"{number} {status}" for status, number in report.totals.items() if number)
+    counted = ", ".join(f"{number} {_WORDS.get(status, status)}" for status, number in report.totals.items() if number)
     where = f"gpuwarden {report.name} in {report.namespace}, at {report.cluster}"
     target.print(Text(printable(f"{where}: {counted}")))

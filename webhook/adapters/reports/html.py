@@ -74,7 +74,7 @@ def html(report: AuditReport) -> str:
 
 def _printed(value: object) -> object:
     """What is put into the page: never a character that turns the reading order round or that nobody sees."""
-    return printable(value) if type(value) is str else value
+    return "\n".join(map(printable, value.split("\n"))) if type(value) is str else value
 
 
 def _own(environment: Environment, name: str) -> Markup:

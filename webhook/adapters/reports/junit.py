@@ -1,5 +1,11 @@
-"""JUnit XML, as CI systems read it: one test case an object, in a suite for its namespace; refused is failed."""
+"""JUnit XML, as CI systems read it: one test case an object, in a suite for its namespace; refused is failed.
 
+CI systems know a test case by its class name and name, and keep one of those that are alike: GitLab shows neither the other
+failures nor their number. So an object of a file carries the file in its name, and what is still alike is numbered. Lines are no
+part of names, which would otherwise change with every edit above them.
+"""
+
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
@@ -18,18 +24,21 @@ def junit(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine], *, str
         strict: whether what would be rewritten or is not judged has failed too, as ``--strict`` has it.
     """
     root = Element("testsuites", name="gpuwarden")
+    names = _Names()
     suites: dict[str, list[ObjectLine]] = {}
     for line in objects:
         suites.setdefault(line.namespace, []).append(line)
     for namespace, lines in suites.items():
         suite = SubElement(root, "testsuite", name=printable(namespace) or "-")
         for line in lines:
-            _case(suite, line, strict=strict)
+            _case(suite, names, line, strict=strict)
     unread = [problem for problem in problems if problem.fatal]
     if unread:
         suite = SubElement(root, "testsuite", name="not read")
         for problem in unread:
-            case = SubElement(suite, "testcase", name=printable(problem.where), classname="not read")
+            case = SubElement(
+                suite, "testcase", name=names.unique("not read", printable(problem.where)), classname="not read"
+            )
             SubElement(case, "error", message=printable(problem.message), type="not-read")
     for suite in root:
         _count(suite, list(suite))
@@ -38,15 +47,32 @@ def junit(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine], *, str
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
 
 
-def _case(suite: Element, line: ObjectLine, *, strict: bool) -> None:
-    case = SubElement(
-        suite, "testcase", name=printable(f"{line.kind}/{line.name}"), classname=printable(line.namespace) or "-"
-    )
+class _Names:
+    """The names of test cases that are taken, by class name."""
+
+    def __init__(self) -> None:
+        self._counts = Counter[tuple[str, str]]()
+
+    def unique(self, classname: str, name: str) -> str:
+        """A name that no other test case of the class has: the name itself, or with a number behind it."""
+        self._counts[classname, name] += 1
+        number = self._counts[classname, name]
+        return name if number == 1 else self.unique(classname, f"{name} #{number}")
+
+
+def _case(suite: Element, names: _Names, line: ObjectLine, *, strict: bool) -> None:
+    classname = printable(line.namespace) or "-"
+    where = "" if line.source is None else f" in {'stdin' if line.source == '-' else line.source}"
+    name = names.unique(classname, printable(f"{line.kind}/{line.name}{where}"))
+    case = SubElement(suite, "testcase", name=name, classname=classname)
     if line.source is not None:
         case.set("file", printable(line.source))
-        if line.line:
-            case.set("line", str(line.line))
-    told = [f"{finding.rule}: {finding.message} ({finding.path})" for finding in line.findings]
+        if number := _line(line):
+            case.set("line", str(number))
+    told = [
+        f"{finding.rule}: {finding.message} ({finding.path}{f', line {finding.line}' if finding.line else ''})"
+        for finding in line.findings
+    ]
     failure = None if line.exempt else _failed(line, strict=strict)
     if line.decision == Outcome.REWRITTEN and not line.exempt:
         told.insert(0, _rewritten(line))
@@ -55,7 +81,13 @@ def _case(suite: Element, line: ObjectLine, *, strict: bool) -> None:
     elif skipped := _skipped(line):
         SubElement(case, "skipped", message=printable(skipped))
     if told and not failure:
-        SubElement(case, "system-out").text = printable("\n".join(told))
+        SubElement(case, "system-out").text = "\n".join(map(printable, told))
+
+
+def _line(line: ObjectLine) -> int | None:
+    """Where to look: at the first finding that denies, or what would be rewritten, or the object."""
+    denied = next((finding.line for finding in line.findings if finding.severity == "deny"), None)
+    return denied or line.patch_line or line.line
 
 
 def _failed(line: ObjectLine, *, strict: bool) -> tuple[str, str] | None:
@@ -87,7 +119,7 @@ def _rewritten(line: ObjectLine) -> str:
 
 
 def _failure(case: Element, message: str, rule: str, told: list[str]) -> None:
-    SubElement(case, "failure", message=printable(message), type=rule).text = printable("\n".join(told))
+    SubElement(case, "failure", message=printable(message), type=rule).text = "\n".join(map(printable, told))
 
 
 def _count(element: Element, cases: Sequence[Element]) -> None:

@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from webhook.application.checking import Judgement
@@ -12,6 +12,7 @@ from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, UNREAD
 from webhook.application.unjudged import Unjudged
 from webhook.engine.decision import Outcome
 from webhook.engine.findings import Finding, Severity
+from webhook.engine.patch import Operation
 from webhook.engine.policy import LabelProblem
 
 
@@ -21,13 +22,26 @@ class Part(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
 
 
+class Lines(Protocol):
+    """Where the fields of an object are written; the lines of manifests, from 1."""
+
+    def of_field(self, path: str) -> int:
+        """The line of a field, as findings name it."""
+        ...
+
+    def of_pointer(self, pointer: str) -> int:
+        """The line of a JSON pointer, as patches have it."""
+        ...
+
+
 class FindingLine(Part):
-    """One finding; ``path`` is a field of the object."""
+    """One finding; ``path`` is a field of the object, ``line`` where that field is written (nowhere, in a cluster)."""
 
     rule: str
     severity: str
     path: str
     message: str
+    line: int | None = None
 
 
 class ObjectLine(Part):
@@ -49,6 +63,7 @@ class ObjectLine(Part):
     exempt: str | None
     patch: list[dict[str, Any]]
     findings: list[FindingLine]
+    patch_line: int | None = Field(default=None, description="The line of the first field that the patch changes.")
     not_judged: str | None = None
     unknown_kind: bool = False
 
@@ -65,6 +80,11 @@ class ProblemLine(Part):
     def where(self) -> str:
         """Its place, for people."""
         return self.source if self.line is None else f"{self.source}:{self.line}"
+
+    @property
+    def label(self) -> str:
+        """What kind of problem it is, for people."""
+        return "not read" if self.fatal else "warning"
 
 
 class Totals(Part):
@@ -100,7 +120,9 @@ class Report(Part):
     totals: Totals
 
 
-def object_line(source: str | None, line: int | None, judgement: Judgement, asks: Sequence[str]) -> ObjectLine:
+def object_line(
+    source: str | None, line: int | None, judgement: Judgement, asks: Sequence[str], lines: Lines | None = None
+) -> ObjectLine:
     """One object's line."""
     return ObjectLine(
         source=source,
@@ -114,7 +136,8 @@ def object_line(source: str | None, line: int | None, judgement: Judgement, asks
         decision=_decision(judgement),
         exempt=judgement.exempt,
         patch=list(judgement.operations),
-        findings=[*finding_lines(judgement.findings), *label_lines(judgement.label_problems)],
+        findings=[*finding_lines(judgement.findings, lines), *label_lines(judgement.label_problems, lines)],
+        patch_line=patch_line(judgement.operations, lines),
         not_judged=judgement.not_judged,
         unknown_kind=_is_unknown(judgement.unjudged),
     )
@@ -130,12 +153,29 @@ def _is_unknown(unjudged: Unjudged | None) -> bool:
     return unjudged is not None and not unjudged.built_in and not unjudged.traces
 
 
-def finding_lines(findings: Iterable[Finding]) -> list[FindingLine]:
+def finding_lines(findings: Iterable[Finding], lines: Lines | None = None) -> list[FindingLine]:
     """Findings as lines."""
-    return [FindingLine(rule=f.rule.value, severity=f.severity.value, path=f.path, message=f.message) for f in findings]
+    return [
+        FindingLine(
+            rule=f.rule.value,
+            severity=f.severity.value,
+            path=f.path,
+            message=f.message,
+            line=lines.of_field(f.path) if lines else None,
+        )
+        for f in findings
+    ]
 
 
-def label_lines(problems: Iterable[LabelProblem]) -> list[FindingLine]:
+def patch_line(operations: Sequence[Operation], lines: Lines | None) -> int | None:
+    """The line of the first field that a patch changes."""
+    if not operations or lines is None:
+        return None
+    first = operations[0]
+    return lines.of_pointer(first["from"] if "from" in first else first["path"])
+
+
+def label_lines(problems: Iterable[LabelProblem], lines: Lines | None = None) -> list[FindingLine]:
     """Problems with labels as lines."""
     return [
         FindingLine(
@@ -143,6 +183,7 @@ def label_lines(problems: Iterable[LabelProblem]) -> list[FindingLine]:
             severity=(Severity.WARN if problem.ignored else Severity.DENY).value,
             path=problem.path,
             message=f"{problem.path}: {problem.message}",
+            line=lines.of_field(problem.path) if lines else None,
         )
         for problem in problems
     ]

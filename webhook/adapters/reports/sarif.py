@@ -1,6 +1,7 @@
 """SARIF 2.1.0: findings for code scanning and editors (OASIS, "Static Analysis Results Interchange Format", errata 01)."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -17,6 +18,7 @@ from webhook.engine.findings import Severity
 Json = dict[str, Any]
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_FINGERPRINT = "gpuwardenObject/v2"  # v1 left the file out, so that one object in several files was one alert
 _LEVELS = {Severity.DENY: "error", Severity.WARN: "warning", None: "note"}
 _RULES = list(RULE_TEXTS.values())
 _INDEX = {text.id: number for number, text in enumerate(_RULES)}
@@ -46,7 +48,7 @@ def sarif(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine], *, fil
                 "toolExecutionNotifications": [_notification(problem, files=files) for problem in problems],
             }
         ],
-        "results": [result for line in objects for result in _results(line)],
+        "results": _told_apart(result for line in objects for result in _results(line)),
     }
     return msgspec.json.format(msgspec.json.encode({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})).decode()
 
@@ -63,35 +65,53 @@ def _rule(text: RuleText) -> Json:
     }
 
 
+def _told_apart(results: Iterable[Json]) -> list[Json]:
+    """The results, with numbers behind fingerprints that are alike: those of an object that one file holds twice."""
+    counts = Counter[str]()
+    numbered = []
+    for result in results:
+        fingerprint = result["partialFingerprints"][_FINGERPRINT]
+        counts[fingerprint] += 1
+        if counts[fingerprint] > 1:
+            result["partialFingerprints"][_FINGERPRINT] = f"{fingerprint}:{counts[fingerprint]}"
+        numbered.append(result)
+    return numbered
+
+
 def _results(line: ObjectLine) -> Iterator[Json]:
     what = f"{line.kind} {line.namespace}/{line.name}"
     for finding in line.findings:
         yield _result(
-            line, finding.rule, _LEVELS[Severity(finding.severity)], f"{what}: {finding.message}", finding.path
+            line,
+            (finding.rule, finding.path, finding.line),
+            _LEVELS[Severity(finding.severity)],
+            f"{what}: {finding.message}",
         )
     if line.not_judged:
-        yield _result(line, NOT_JUDGED, _LEVELS[None], f"{what} is not judged: {line.not_judged}", "")
+        yield _result(line, (NOT_JUDGED, "", None), _LEVELS[None], f"{what} is not judged: {line.not_judged}")
     if line.decision == REWRITTEN:
         asks = "; ".join(line.asks)
         message = f'{what}: {asks}: would be rewritten by policy "{line.policy}"'
-        yield _result(line, REWRITTEN, _LEVELS[None], message, "") | {
+        yield _result(line, (REWRITTEN, "", line.patch_line), _LEVELS[None], message) | {
             "properties": {"policy": line.policy, "patch": line.patch}
         }
 
 
-def _result(line: ObjectLine, rule: str, level: str, message: str, field: str) -> Json:
+def _result(line: ObjectLine, what: tuple[str, str, int | None], level: str, message: str) -> Json:
+    """The result of a rule at a field and the line of that field."""
+    rule, field, number = what
     return {
         "ruleId": rule,
         "ruleIndex": _INDEX[rule],
         "level": level,
         "message": {"text": printable(message)},
-        "locations": [_location(line)],
-        "partialFingerprints": {"gpuwardenObject/v1": _fingerprint(line, rule, field)},
+        "locations": [_location(line, number or line.line)],
+        "partialFingerprints": {_FINGERPRINT: _fingerprint(line, rule, field)},
         "properties": {"policy": line.policy, "field": printable(field)},
     }
 
 
-def _location(line: ObjectLine) -> Json:
+def _location(line: ObjectLine, number: int | None) -> Json:
     logical = {
         "name": printable(line.name),
         "fullyQualifiedName": printable(f"{line.namespace}/{line.kind}/{line.name}"),
@@ -99,7 +119,7 @@ def _location(line: ObjectLine) -> Json:
     }
     location: Json = {"logicalLocations": [logical]}
     if line.source is not None:
-        location["physicalLocation"] = _physical(line.source, line.line)
+        location["physicalLocation"] = _physical(line.source, number)
     return location
 
 
@@ -120,8 +140,8 @@ def _uri(source: str) -> str:
 
 
 def _fingerprint(line: ObjectLine, rule: str, field: str) -> str:
-    """What stays the same while lines move about: the object, the rule and the field."""
-    parts = [line.kind, line.namespace, line.name, rule, field]
+    """What stays the same while lines move about: the file, the object, the rule and the field."""
+    parts = [line.source or "", line.kind, line.namespace, line.name, rule, field]
     return hashlib.sha256("\0".join(map(printable, parts)).encode()).hexdigest()[:32]
 
 

@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.text import Text
 
 from webhook.adapters.reports.grid import Grid
-from webhook.adapters.reports.model import ObjectLine, Report, Totals
+from webhook.adapters.reports.model import ObjectLine, Report
+from webhook.adapters.reports.text import printable
 from webhook.application.rule_texts import NOT_JUDGED
 
 _STYLES = {"unchanged": "green", "rewritten": "yellow", "denied": "bold red", "exempt": "dim", NOT_JUDGED: "magenta"}
@@ -34,9 +35,9 @@ def show(target: Console, rows: Sequence[Row], report: Report) -> None:
     if shown:
         target.print(_grid(shown), crop=False)
     for problem in report.problems:
-        where = problem.source if problem.line is None else f"{problem.source}:{problem.line}"
-        target.print(Text.assemble((f"{where}: ", "bold"), ("not read: ", "red"), problem.message))
-    target.print(_summary(report.totals))
+        label = (f"{problem.label}: ", "red" if problem.fatal else "yellow")
+        target.print(Text.assemble((f"{printable(problem.where)}: ", "bold"), label, printable(problem.message)))
+    target.print(_summary(report))
 
 
 def _grid(rows: Sequence[Row]) -> Grid:
@@ -48,26 +49,36 @@ def _cells(row: Row) -> tuple[Text, ...]:
     line = row.line
     decision = "exempt" if line.exempt else line.decision
     what = Text.assemble(
-        (f"{line.kind} {line.name}", "bold"), f"\nin {line.namespace}\n", (f"{line.source}:{line.line}", "dim")
+        (printable(f"{line.kind} {line.name}"), "bold"),
+        f"\nin {printable(line.namespace)}\n",
+        (printable(f"{line.source}:{line.line}"), "dim"),
     )
-    asks = Text("\n".join(line.asks))
-    return what, Text(line.policy), asks, Text(decision.replace("-", " "), style=_STYLES[decision]), _reasons(row)
+    asks = Text("\n".join(map(printable, line.asks)))
+    shown = Text(decision.replace("-", " "), style=_STYLES[decision])
+    return what, Text(printable(line.policy)), asks, shown, _reasons(row)
 
 
 def _reasons(row: Row) -> Text:
     line = row.line
     if line.exempt:
         return Text(f"left alone: its {line.exempt} is exempt", style="dim")
-    told = [Text(sentence) for sentence in (*([line.not_judged] if line.not_judged else ()), *row.becomes)]
+    sentences = (*([line.not_judged] if line.not_judged else ()), *row.becomes)
+    told = [Text(printable(sentence)) for sentence in sentences]
     told += [
-        Text.assemble((f"{finding.rule}: ", "red" if finding.severity == "deny" else "yellow"), finding.message)
+        Text.assemble(
+            (f"{finding.rule}: ", "red" if finding.severity == "deny" else "yellow"),
+            printable(finding.message),
+            (f" (line {finding.line})" if finding.line else "", "dim"),
+        )
         for finding in line.findings
     ]
     return Text("\n").join(told) if told else Text("as the policy has it", style="dim")
 
 
-def _summary(totals: Totals) -> Text:
+def _summary(report: Report) -> Text:
+    totals = report.totals
     others = totals.objects - totals.asking - totals.not_judged - totals.unknown_kind
+    unread = sum(problem.fatal for problem in report.problems)
     parts = [
         (f"{totals.denied} refused", _STYLES["denied"] if totals.denied else "dim"),
         (f"{totals.rewritten} rewritten", _STYLES["rewritten"] if totals.rewritten else "dim"),
@@ -78,7 +89,7 @@ def _summary(totals: Totals) -> Text:
         parts.append((f"{totals.not_judged} not judged", _STYLES[NOT_JUDGED]))
     if totals.unknown_kind:
         parts.append((f"{totals.unknown_kind} of other kinds in which no pods were found", "dim"))
-    parts.append((f"{totals.problems} not read", "red" if totals.problems else "dim"))
+    parts.append((f"{unread} not read", "red" if unread else "dim"))
     objects = "object" if totals.objects == 1 else "objects"
     summary = Text(f"{totals.objects} {objects}: ")
     for number, (words, style) in enumerate(parts):

@@ -1,22 +1,47 @@
-"""Text that came from elsewhere, made safe for where it goes: a terminal, XML, a spreadsheet."""
+"""Text from elsewhere (manifests, file names, the cluster), made safe for a terminal, a CI log, XML or a spreadsheet."""
 
 import re
 
-# C0 and C1 controls, the separators that some programs take for line ends, and what turns the reading order round.
-_UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+# Controls (C0, C1), invisible format characters, separators that some programs take for line ends, characters that change
+# the reading order (CVE-2021-42574, "Trojan Source"), tag characters, and what XML 1.0 forbids.
+_UNPRINTABLE = (
+    "\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\ufffe\uffff\U000e0000-\U000e007f"
 )
-_REPLACEMENT = "\ufffd"
+# What a CI system takes for a command when it reads a log: "::error::" (GitHub Actions, at the beginning of a line, where
+# wrapping may put any text; no IPv6 address has such a group), "##[", "##vso[" (GitHub, Azure) and "##teamcity[" anywhere.
+_COMMAND = r":(?=:[A-Za-z]*[G-Zg-z_-])|#(?=#(?i:vso|teamcity)?\[)"
+_UNSAFE = re.compile(f"[{_UNPRINTABLE}]|{_COMMAND}")
+_UNSAFE_IN_LINES = re.compile(f"(?![\t\ufeff])[{_UNPRINTABLE}]|{_COMMAND}")
+_SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 # What spreadsheets take for the beginning of a formula (OWASP, "CSV injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def printable(text: str) -> str:
-    """The text without anything that a terminal would obey or XML 1.0 forbids; tabs and line feeds stay."""
-    return _UNPRINTABLE.sub(_REPLACEMENT, text)
+    r"""The text on one line, without anything that a terminal, a CI system or a reader would take for something else.
+
+    Each unsafe character becomes its escape, as in Python and Go: ``\n``, ``\x1b``, ``\u202e``.
+    """
+    return _UNSAFE.sub(_escape, text)
+
+
+def printable_line(line: str) -> str:
+    """A line of a file as ``printable`` has it, but for tabs and byte order marks, which stay: both are safe."""
+    return _UNSAFE_IN_LINES.sub(_escape, line)
 
 
 def cell(text: str) -> str:
     """The text as a spreadsheet shows it, and never computes it."""
     safe = printable(text)
     return f"'{safe}" if text.startswith(_FORMULA) else safe
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match[0]
+    number = ord(character)
+    if character in _SHORT:
+        return _SHORT[character]
+    if number <= 0xFF:  # noqa: PLR2004 - what two digits hold
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"  # noqa: PLR2004 - what four digits hold

@@ -7,7 +7,7 @@ import msgspec
 
 
 class Status(StrEnum):
-    """How a check ended. ``unknown`` is neither good nor bad: it could not be looked at from here."""
+    """How a check ended. ``unknown`` is neither good nor bad: it was not checked, because it could not be looked at from here."""
 
     OK = "ok"
     WARN = "warn"

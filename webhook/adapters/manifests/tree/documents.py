@@ -5,15 +5,23 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from webhook.adapters.manifests.items import UnreadableError
 from webhook.adapters.manifests.tree.from_json import parse_json
 from webhook.adapters.manifests.tree.from_yaml import parse_yaml
-from webhook.adapters.manifests.tree.nodes import Node
+from webhook.adapters.manifests.tree.nodes import Node, Scalar, walk
 
 BYTE_ORDER_MARK = "\ufeff"
 # No scalar of any style may hold such a line (YAML 1.2, "c-forbidden"), so cutting there is always safe.
-_MARKER = re.compile(r"^\ufeff?(?:(---)|\.\.\.)(?=[ \t\r\n]|\Z)", re.MULTILINE)
+_MARKER = re.compile(r"^\ufeff?(?:(---)(?=[ \t\r\n#]|\Z)|\.\.\.(?=[ \t\r\n]|\Z))", re.MULTILINE)
+# "---" with text right behind it. YAML reads it as part of a plain text, and merges two objects into one.
+_GLUED = re.compile(r"^---(?![ \t\r\n#]|\Z).*", re.MULTILINE)
+_COMMENT_BEHIND = re.compile(r"---(?=#)")  # which kubectl takes for a marker and a comment, and YAML for text
+# A byte order mark behind the marker's line: that of a file which was joined to others ("cat a.yaml b.yaml").
+_JOINED = re.compile(r"---[ \t]*(?:#.*)?\r?\n(?:[ \t]*(?:#.*)?\r?\n)*\ufeff")
 _DIRECTIVES = re.compile(r"\ufeff?(?:[ \t]*(?:#.*)?\r?\n)*(?:%.*\n(?:[ \t]*(?:#.*)?\r?\n)*)+")
 _BEFORE_JSON = re.compile(r"""(?:---[ \t]*(?:#.*)?\r?\n)?[ \t\r\n]*(?=\{[ \t\r\n]*["}])""")
+_COMMENTED = re.compile(r'"|(?:^|\s)/[/*]')
+_QUOTED = 40  # characters of a line that a message quotes
 _BLANK = re.compile(r"[ \t\r\n]*")
 
 
@@ -41,7 +49,23 @@ class Document:
         Raises:
             UnreadableError: with the line and what is wrong there.
         """
-        return parse_json(self.text, self.line) if self.json else parse_yaml(self.text, self.line)
+        if self.json:
+            return parse_json(self.text, self.line)
+        if glued := _GLUED.search(self.text):
+            # As kubectl has it (apimachinery, util/yaml, YAMLReader): "invalid Yaml document separator".
+            raise UnreadableError(
+                self.line + self.text.count("\n", 0, glued.start()),
+                f'"{glued[0].rstrip()[:_QUOTED]}" begins with --- and is no document separator, which kubectl rejects: '
+                "put a line break behind ---, or indent the line",
+            )
+        readable = _COMMENT_BEHIND.sub("   ", self.text, count=1) if self.text.startswith("---#") else self.text
+        return parse_yaml(_JOINED.sub(_blanked, readable, count=1), self.line)
+
+
+def _blanked(match: re.Match[str]) -> str:
+    """As many characters and lines, of which only the last line break counts: what follows begins a line of its own."""
+    breaks = match[0].count("\n")
+    return " " * (len(match[0]) - breaks) + "\n" * breaks
 
 
 def documents(text: str) -> Iterator[Document]:
@@ -80,14 +104,10 @@ def _cuts(text: str) -> Iterator[int]:
 
 
 def _values(text: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
-    """The JSON values of one YAML document's text, or the document itself.
-
-    A source that begins as JSON is meant as JSON, and what is wrong with it is told in JSON's terms; behind ``---`` the same
-    text may be YAML in braces.
-    """
+    """The JSON values of one YAML document's text, or the document itself: what begins as JSON may be YAML in braces."""
     first = _BEFORE_JSON.match(text, start, end)
     behind = _json_end(text, first.end(), end) if first else None
-    if not first or (behind is None and text[: first.end()].strip(f"{BYTE_ORDER_MARK} \t\r\n")):
+    if not first or (behind is None and _is_yaml(text[start:end])):
         yield start, end, False
         return
     start = first.end()
@@ -96,6 +116,17 @@ def _values(text: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
         start = behind
         behind = _json_end(text, start, end)
     yield start, end, True  # whole, or with what is wrong in it
+
+
+def _is_yaml(text: str) -> bool:
+    """Whether braces that are no JSON are YAML; JSON with comments is not, although YAML takes them for text."""
+    try:
+        root = parse_yaml(text)
+    except UnreadableError:
+        return False
+    return root is not None and not any(
+        isinstance(node, Scalar) and not node.quote and _COMMENTED.search(node.text) for node in walk(root)
+    )
 
 
 def _json_end(text: str, start: int, end: int) -> int | None:

@@ -19,6 +19,7 @@ _WORDS = {
     "did not find expected node content": "nothing stands where a value should",
     "block sequence entries are not allowed in this context": 'a "- " stands where none may: put the list on lines of its own',
     "found unexpected end of stream": "the document ends inside a quoted text: a closing quote is missing",
+    "did not find expected <document start>": "a second document begins without a line of ---",
     "found undefined tag handle": "a tag's prefix is not defined",
 }
 
@@ -137,7 +138,11 @@ def _in_words(text: str, error: yaml.MarkedYAMLError, first_line: int) -> Unread
     line = min(line, len(lines) - 1)  # an error at the end has the line behind the last
     here = lines[line]
     problem = str(error.problem or "cannot be parsed")
-    if re.match(r" *\t", here):
+    if "\ufeff" in here:
+        words = (
+            "a byte order mark (U+FEFF) is in the middle of the text, as of a file that was joined to others: remove it"
+        )
+    elif re.match(r" *\t", here):
         words = "the line is indented with a tab: YAML takes only spaces"
     elif problem == "found character that cannot start any token" and column < len(here):
         words = f'a value may not begin with "{here[column]}": quote it'

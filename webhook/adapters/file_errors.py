@@ -1,0 +1,40 @@
+"""Why a file can't be used, in words instead of an errno, each with what to do where there is something to do."""
+
+import errno
+import os
+
+_WORDS = {
+    errno.ENOENT: "there is no such file or folder",
+    errno.EACCES: "permission denied; it must be readable by this user",
+    errno.EPERM: "permission denied; it must be readable by this user",
+    errno.EISDIR: "it is a folder; name a file",
+    errno.ENOTDIR: "part of its path is a file, not a folder",
+    errno.ELOOP: "its links lead round in a circle",
+    errno.ENAMETOOLONG: "its name is too long",
+    errno.ENXIO: "it is a socket or a device that nothing answers",
+    errno.EMFILE: "this process has too many open files; raise the limit (ulimit -n)",
+    errno.ENOSPC: "there is no space left on the device",
+    errno.EROFS: "the file system is read-only",
+}
+
+
+def why(path: str | os.PathLike[str], error: OSError | ValueError) -> str:
+    """Why a path can't be used.
+
+    Args:
+        path: what was to be used.
+        error: what Python raised: of the file system, or ``ValueError`` for a name with a NUL or a text that is not UTF-8.
+    """
+    if isinstance(error, UnicodeDecodeError):
+        return (
+            f"it is not UTF-8 text (byte 0x{error.object[error.start]:02x} at offset {error.start}); save it as UTF-8"
+        )
+    number = error.errno if isinstance(error, OSError) else None
+    if number == errno.ENOENT and os.path.islink(path):  # noqa: PTH114 - a path may hold any bytes
+        return f"it is a link to {shown(os.readlink(path))}, which does not exist"  # noqa: PTH115 - as text
+    return _WORDS.get(number or 0) or (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """A path as text: names of files may hold any bytes."""
+    return os.fsencode(path).decode(errors="backslashreplace")

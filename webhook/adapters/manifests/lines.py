@@ -1,0 +1,97 @@
+"""The lines on which the fields of a source's objects are written, for messages that name a field."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from webhook.adapters.manifests.items import ManifestObject
+from webhook.adapters.manifests.tree.documents import Document, documents
+from webhook.adapters.manifests.tree.nodes import Alias, Mapping, Node, Sequence, is_merge
+from webhook.adapters.manifests.tree.values import key_text
+
+_STEP = re.compile(r"\.?([^.\[\]]+)|\[([^\]]*)\]")
+
+
+class Lines:
+    """The lines of one source. A document is parsed again when a line in it is asked for, and kept until the next one is."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._documents: list[Document] = []
+        self._parsed: tuple[int, Node | None] = -1, None
+
+    def of(self, item: ManifestObject) -> "ObjectLines":
+        """Those of one object of this source."""
+        return ObjectLines(self, item)
+
+    def of_field(self, item: ManifestObject, path: str) -> int:
+        """The line of a field, or where that is not written down, of the nearest one around it.
+
+        Args:
+            item: an object of this source.
+            path: from the object, as Kubernetes writes field paths: ``spec.containers[0].resources.limits[nvidia.com/gpu]``.
+        """
+        return self._line(item, [key or bracketed for key, bracketed in _STEP.findall(path)])
+
+    def of_pointer(self, item: ManifestObject, pointer: str) -> int:
+        """The same for a JSON pointer (RFC 6901) from the object."""
+        return self._line(item, _steps(pointer))
+
+    def _line(self, item: ManifestObject, steps: list[str]) -> int:
+        node: Node | None = self._root(item.document)
+        for step in _steps(item.pointer):
+            found = _member(node, step)
+            node = found[1] if found else None
+        line = item.line
+        for step in steps:
+            found = _member(node, step)
+            if found is None:
+                break
+            line, node = found[0].line, found[1]
+        return line
+
+    def _root(self, document: int) -> Node | None:
+        if self._parsed[0] != document:
+            self._documents = self._documents or list(documents(self._text))
+            self._parsed = document, self._documents[document].parse()
+        return self._parsed[1]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectLines:
+    """The lines of one object's fields; see ``Lines``."""
+
+    lines: Lines
+    item: ManifestObject
+
+    def of_field(self, path: str) -> int:
+        """The line of a field."""
+        return self.lines.of_field(self.item, path)
+
+    def of_pointer(self, pointer: str) -> int:
+        """The line of what a JSON pointer leads to."""
+        return self.lines.of_pointer(self.item, pointer)
+
+
+def _steps(pointer: str) -> list[str]:
+    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+
+
+def _member(node: Node | None, step: str) -> tuple[Node, Node] | None:
+    """What a key or an index leads to: the node that shows the place, and the value; of equal keys the one that counts."""
+    if isinstance(node, Alias):
+        node = node.target
+    if isinstance(node, Sequence):
+        index = int(step) if step.isdecimal() else len(node.items)
+        return (node.items[index], node.items[index]) if index < len(node.items) else None
+    if not isinstance(node, Mapping):
+        return None
+    own = ((key, value) for key, value in reversed(node.entries) if not is_merge(key) and key_text(key) == step)
+    return next(own, None) or next(filter(None, (_member(one, step) for one in _merged(node))), None)
+
+
+def _merged(node: Mapping) -> Iterator[Node]:
+    """The maps that a map is filled from, those that count first."""
+    for key, value in reversed(node.entries):
+        if is_merge(key):
+            yield from value.items if isinstance(value, Sequence) else [value]

@@ -1,0 +1,92 @@
+"""The standard streams of a command: output that can't be written never passes for a success."""
+
+import errno
+import io
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, TextIO
+
+EXIT_UNWRITTEN = 2
+EXIT_PIPE = 128 + 13
+"""What a shell reports of a program that SIGPIPE ended (``cat file | head -1``); no command here uses it for anything else."""
+
+
+class _Descriptor(io.FileIO):
+    """A descriptor that is written to; it remembers the first failure, and a quiet one raises none."""
+
+    def __init__(self, number: int, *, quiet: bool) -> None:
+        super().__init__(number, "wb", closefd=False)
+        self._quiet = quiet
+        self.failure: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data) or 0
+        except OSError as error:
+            self.failure = self.failure or error
+            if not self._quiet:
+                raise
+            return memoryview(data).nbytes
+
+
+def guarded(command: Callable[[], None]) -> None:
+    """Run a command that ends by ``SystemExit``, and see its output out.
+
+    Standard output that is closed, full or broken ends the command with a line on standard error and code 2, whatever its own
+    code was: the report is not complete. Where the reader of a pipe has had enough (``| head``), nothing is said, and the code
+    is 141, as for any program that SIGPIPE ends. What can't be written to standard error is lost, and the code stays.
+
+    Raises:
+        SystemExit: the command's, or one of the two above.
+    """
+    out = _open(sys.stdout, quiet=False)
+    errors = _open(sys.stderr, quiet=True)
+    sys.stdout, sys.stderr = _text(out, sys.stdout), _text(errors, sys.stderr)
+    try:
+        command()
+    except OSError as error:
+        if error is not out.failure:
+            raise
+    except SystemExit:
+        if _written(out):
+            raise
+    if not _written(out):
+        raise SystemExit(_lost(out))
+
+
+def _open(stream: TextIO | None, *, quiet: bool) -> _Descriptor:
+    if stream is not None:
+        return _Descriptor(stream.fileno(), quiet=quiet)
+    # Closed before the start (">&-"). Something must hold its number, or the next file to be opened would get it; to write to
+    # what is open for reading fails as it would to a closed descriptor (EBADF).
+    return _Descriptor(os.open(os.devnull, os.O_RDONLY), quiet=quiet)
+
+
+def _text(descriptor: _Descriptor, like: TextIO | None) -> TextIO:
+    buffered = io.BufferedWriter(descriptor)
+    if like is None:
+        return io.TextIOWrapper(buffered, "utf-8", "backslashreplace")
+    return io.TextIOWrapper(buffered, like.encoding, like.errors, line_buffering=getattr(like, "line_buffering", False))
+
+
+def _written(out: _Descriptor) -> bool:
+    """Whether everything that was printed is out."""
+    if out.failure is None:
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            out.failure = error
+    return out.failure is None
+
+
+def _lost(out: _Descriptor) -> int:
+    # What is still in the buffer goes nowhere, or the interpreter would complain of it on its way out.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+    failure = out.failure
+    if failure is None or failure.errno == errno.EPIPE:
+        return EXIT_PIPE
+    reason = "it is closed" if failure.errno == errno.EBADF else (failure.strerror or str(failure)).lower()
+    sys.stderr.write(f"error: standard output can't be written: {reason}; what was printed is not complete\n")
+    sys.stderr.flush()
+    return EXIT_UNWRITTEN
