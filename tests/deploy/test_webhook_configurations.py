@@ -18,7 +18,8 @@ from tests.deploy.chart import (
 from webhook.application.workloads import WORKLOADS
 
 MUTATE, VALIDATE = "mutate.gpuwarden.io", "validate.gpuwarden.io"
-GUARD, ADVISE, NAMESPACES = "guard.gpuwarden.io", "advise.gpuwarden.io", "validate-namespace.gpuwarden.io"
+RESTORE, GUARD = "restore.gpuwarden.io", "guard.gpuwarden.io"
+ADVISE, NAMESPACES = "advise.gpuwarden.io", "validate-namespace.gpuwarden.io"
 
 
 def test_pods_are_rewritten_and_then_validated_and_nothing_else_is_asked_about(rendered: Rendered) -> None:
@@ -33,6 +34,7 @@ def test_pods_are_rewritten_and_then_validated_and_nothing_else_is_asked_about(r
     both = ["CREATE", "UPDATE"]
     assert {name: asked(webhook) for name, webhook in rendered.webhooks.items()} == {
         MUTATE: [created],
+        RESTORE: [([""], ["v1"], ["UPDATE"], ["pods"], "Namespaced")],
         VALIDATE: [created, debugged],
         GUARD: [created, debugged],
         ADVISE: [
@@ -60,6 +62,14 @@ def test_the_mutator_fails_open_and_is_asked_again(rendered: Rendered) -> None:
     webhook = rendered.webhooks[MUTATE]
     assert (webhook["failurePolicy"], webhook["reinvocationPolicy"]) == ("Ignore", "IfNeeded")
     assert webhook["clientConfig"]["service"]["path"] == "/mutate"
+
+
+def test_an_update_never_depends_on_gpuwarden(chart: Chart) -> None:
+    webhook = chart.render().webhooks[RESTORE]
+    assert webhook["failurePolicy"] == "Ignore"
+    assert webhook["clientConfig"]["service"]["path"] == "/mutate"
+    for kubernetes in BEFORE_MATCH_CONDITIONS:  # without conditions every update of every pod would be sent
+        assert RESTORE not in chart.render(kubernetes=kubernetes).webhooks
 
 
 @pytest.mark.parametrize(("mode", "policy"), [("enforce", "Fail"), ("audit", "Ignore")])

@@ -1,4 +1,7 @@
-"""Admission: a review in, a review out. ``/mutate`` and ``/validate`` are two views of one decision."""
+"""Admission: a review in, a review out. ``/mutate`` and ``/validate`` are two views of one decision.
+
+A pod that was rewritten is updated in one case only: a manifest is applied to it again (``webhook.engine.reapplied``).
+"""
 
 import msgspec
 
@@ -14,6 +17,7 @@ from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import patch
 from webhook.engine.pods import Pod
 from webhook.engine.policy import ANY_POLICY, NamespacePolicies, Policy
+from webhook.engine.reapplied import restored
 from webhook.engine.requests import Ask
 from webhook.engine.rules.outstanding import not_rewritten
 
@@ -58,7 +62,7 @@ class _Case(msgspec.Struct, gc=False):
     final: bool
     """Whether the pod is what all webhooks have made of it together."""
     before: Pod | None = None
-    """The pod as it is, where only its ephemeral containers change."""
+    """The pod as it is, where an update changes it or gives it ephemeral containers."""
     policies: NamespacePolicies = _NOT_YET
     """Those of its namespace, once they are known."""
 
@@ -90,7 +94,8 @@ class Admission:
     def mutate(self, body: bytes) -> Answering:
         """The patch of the enforce policy, and what the warn and audit policies say of the pod as it arrives.
 
-        Never refuses: that is ``validate``'s, on the pod that all webhooks have made together.
+        Never refuses: that is ``validate``'s, on the pod that all webhooks have made together. An update of a pod gets a
+        patch only where that makes its requests what they are.
         """
         return self._answer(body, final=False)
 
@@ -108,7 +113,7 @@ class Admission:
         if exempt := exemptions.of_request(request.namespace, request.user_info.username):
             return review.allowed(request, annotations={"exempt": exempt})
         pod = _pod(request)
-        before = _before(request, pod) if request.sub_resource else None
+        before = _before(request, pod) if request.operation == "UPDATE" else None
         namespace = request.namespace or (pod.metadata and pod.metadata.namespace) or ""
         if not namespace:
             raise ReviewError("request.namespace", "is missing")
@@ -135,7 +140,19 @@ class Admission:
 
     def _judge(self, case: _Case, labels: NamespaceLabels) -> bytes:
         case.policies = case.configuration.policies.select(labels)
-        return self._validate(case) if case.final else self._mutate(case)
+        if case.final:
+            return self._validate(case)
+        return self._mutate(case) if case.before is None else self._restore(case, case.before)
+
+    def _restore(self, case: _Case, before: Pod) -> bytes:
+        """The patch that keeps a rewritten pod as it is when its manifest is applied again."""
+        policy = case.policies.enforce
+        acts = case.configuration.mode is Mode.ENFORCE
+        operations = restored(case.pod, before, policy, case.configuration.plugin) if acts else []
+        if not operations:
+            return review.allowed(case.request)
+        patched = review.to_json(operations).encode()
+        return review.allowed(case.request, patched, annotations={"restored-by-policy": policy.name})
 
     def _mutate(self, case: _Case) -> bytes:
         policies = case.policies
@@ -245,16 +262,19 @@ def _reached(decision: Decision) -> Decision:
 
 
 def _is_judged(request: Envelope, *, final: bool) -> bool:
-    """Whether a request makes a pod, or (which only matters for what the pod is in the end) gives it ephemeral containers."""
+    """Whether a request makes a pod, changes one that may have been rewritten, or gives one ephemeral containers.
+
+    Ephemeral containers only matter for what the pod is in the end, and other changes only before that.
+    """
     if request.sub_resource:
         # Before Kubernetes 1.22 the subresource had a kind of its own, behind a gate that was off.
         is_pod = request.kind is not None and request.kind.kind == "Pod"
         return final and is_pod and (request.operation, request.sub_resource) == ("UPDATE", "ephemeralcontainers")
-    return request.operation == "CREATE"
+    return request.operation == "CREATE" or (request.operation == "UPDATE" and request.has_old_object and not final)
 
 
 def _before(request: Envelope, pod: Pod) -> Pod:
-    """The pod as it is, before it gets an ephemeral container. Its scheduler has placed it, and that is no choice of the user's.
+    """The pod as it is, before the update. Its scheduler has placed it, and that is no choice of the user's.
 
     Raises:
         ReviewError: it can't be read.

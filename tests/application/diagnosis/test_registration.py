@@ -47,6 +47,7 @@ BROKEN = [
     (mutating(healthy(), rules=rule(scope="Cluster")), "rules", Status.FAIL, "do not cover CREATE of pods"),
     (mutating(healthy(), rules=rule(operations=["CREATE", "UPDATE"])), "rules", Status.FAIL, "cover UPDATE of pods"),
     (mutating(healthy(), rules=rule(operations=["*"])), "rules", Status.FAIL, "cover UPDATE of pods"),
+    (mutating(healthy(), "restore", rules=rule()), "rules", Status.WARN, "of restore.gpuwarden.io do not cover UPDATE"),
     (validating(healthy(), objectSelector={"matchLabels": {"gpu": "yes"}}), "rules", Status.WARN, "an objectSelector"),
     (mutating(healthy(), sideEffects="Some"), "calls", Status.FAIL, "sideEffects of mutate.gpuwarden.io is Some"),
     (mutating(healthy(), admissionReviewVersions=["v1beta1"]), "calls", Status.FAIL, "is v1beta1"),

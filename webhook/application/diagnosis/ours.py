@@ -11,6 +11,8 @@ MUTATING, VALIDATING = "MutatingWebhookConfiguration", "ValidatingWebhookConfigu
 MUTATE, VALIDATE, ADVISE, VALIDATE_NAMESPACE = "/mutate", "/validate", "/advise", "/validate-namespace"
 GUARD = "guard.gpuwarden.io"
 """The webhook that calls the validating path for pods that ask for no GPU and may reach one; open or closed as operators like."""
+RESTORE = "restore.gpuwarden.io"
+"""The webhook that calls the mutating path where a manifest is applied again to a pod that was rewritten."""
 _HTTPS = 443
 
 
@@ -33,6 +35,11 @@ class Ours(NamedTuple):
     def is_guard(self) -> bool:
         """Whether it is asked only about pods that ask for no GPU."""
         return self.webhook.name == GUARD
+
+    @property
+    def is_restore(self) -> bool:
+        """Whether it is asked only about updates of pods that were rewritten."""
+        return self.webhook.name == RESTORE
 
     @property
     def closed(self) -> bool:
