@@ -5,6 +5,7 @@ from typing import Any
 
 import jsonpatch
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from tests.builders import (
     GKE_CLIENTS,
@@ -23,13 +24,18 @@ from tests.builders import (
     a_pod,
     a_policy,
     affinity,
+    applied,
+    judge,
     policy_of,
     rewritten,
+    spec_of,
     view,
 )
+from tests.engine.strategies import plugins, pods, policies
 from webhook.engine.pods import Pod, Toleration
 from webhook.engine.policy import Mismatch, Policy
 from webhook.engine.reapplied import restored
+from webhook.engine.requests import Kind, read
 from webhook.engine.spelling import DevicePlugin
 
 ZONE = {"topology.kubernetes.io/zone": "a"}
@@ -47,14 +53,18 @@ def merged(manifest: Json, live: Json) -> Json:
 
     nodeSelector is replaced too, as server-side apply does (``+mapType=atomic``); kubectl's own patch would keep its keys.
     """
-    result = {**live, **{key: value for key, value in manifest.items() if key != "containers"}}
-    kept = live["containers"]
-    return {**result, "containers": [deep(one, there) for one, there in zip(manifest["containers"], kept, strict=True)]}
+    lists = {
+        name: [deep(one, there) for one, there in zip(manifest[name], live[name], strict=True)]
+        for name in ("containers", "initContainers")
+        if live.get(name)
+    }
+    return {**live, **manifest, **lists}
 
 
 def deep(new: Mapping[str, Any], old: Mapping[str, Any]) -> Json:
-    both = {key: deep(new[key], old[key]) for key in new if isinstance(new[key], dict) and key in old}
-    return {**old, **new, **both}
+    both = {key: deep(new[key], old[key]) for key in new if isinstance(new[key], dict) and old.get(key)}
+    named = {"env": old["env"]} if "env" in old else {}  # by name, as containers; none is ever removed
+    return {**old, **new, **both, **named}
 
 
 def applied_again(manifest: Json, live: Json, policy: str | Policy, plugin: DevicePlugin = RENAMED) -> Json:
@@ -210,3 +220,17 @@ def test_a_toleration_alone_is_restored() -> None:
 def test_a_pod_without_a_spec_is_left_alone(missing: tuple[str, ...]) -> None:
     pods = {name: Pod() if name in missing else view(a_pod(asking(SHARED))) for name in ("pod", "before")}
     assert restored(pods["pod"], pods["before"], policy_of("shared"), RENAMED) == []
+
+
+def kinds(pod: Json) -> list[tuple[Any, Kind]]:
+    return [(ask.place, ask.kind) for ask in read(spec_of(pod))]
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@given(pods, policies, plugins)
+def test_whatever_is_restored_requests_what_it_requested(pod: Json, policy: Policy, plugin: DevicePlugin) -> None:
+    live = applied(pod, judge(pod, policy, plugin))
+    assert restored(view(live), view(live), policy, plugin) == []
+    again = {**live, "spec": merged(pod["spec"], live["spec"])}
+    if operations := restored(view(again), view(live), policy, plugin):
+        assert kinds(jsonpatch.apply_patch(again, operations)) == kinds(live)
