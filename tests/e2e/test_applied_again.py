@@ -1,13 +1,17 @@
 """A bare pod that was rewritten, and its manifest applied again in the ways of people and of GitOps tools."""
 
+import copy
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonpatch
 import pytest
+import yaml
 
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.fleet import MERGE_PATCH
@@ -208,6 +212,37 @@ def test_a_manifest_that_gpuwarden_rewrote_is_applied_again_on_every_version(
     assert last.returncode == 0, last.stderr
     assert made(control_plane, shared)["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
     assert control_plane.kubectl("diff", *command[1:], "-n", shared, "-f", str(file)).returncode == 0
+
+
+def ignored_by_argo_cd() -> list[str]:
+    """The JSON pointers that the operations page tells Argo CD to ignore."""
+    page = (Path(__file__).parents[2] / "docs/operations.md").read_text()
+    (example,) = [block for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "ignoreDifferences" in block]
+    (ignored,) = yaml.safe_load(example)["spec"]["ignoreDifferences"]
+    pointers: list[str] = ignored["jsonPointers"]
+    return pointers
+
+
+@pytest.mark.parametrize("spec", [PLAIN, PARTICULAR], ids=["plain", "particular"])
+def test_what_argo_cd_compares_is_the_same_without_the_fields_that_the_documentation_lists(
+    control_plane: ControlPlane, shared: str, kubectl: Kubectl, spec: Json
+) -> None:
+    """Argo CD's own comparison is a strategic merge of the manifest into the pod; the API server makes it here."""
+    assert kubectl(shared, ["apply"], pod(spec)).returncode == 0
+    first = made(control_plane, shared)
+    sent = copy.deepcopy(pod(spec))
+    for pointer in ignored_by_argo_cd():
+        try:
+            sent = jsonpatch.apply_patch(sent, [{"op": "remove", "path": pointer}])
+        except jsonpatch.JsonPatchConflict:
+            assert spec is PLAIN, f"{pointer} is not in the manifest"
+    path, headers = (
+        f"/api/v1/namespaces/{shared}/pods/train",
+        {"Content-Type": "application/strategic-merge-patch+json"},
+    )
+    answer = control_plane.api.patch(path, params={"dryRun": "All"}, content=json.dumps(sent), headers=headers)
+    assert answer.status_code == httpx.codes.OK, answer.text
+    assert same_pod(answer.json(), first)
 
 
 def test_other_updates_of_a_rewritten_pod_never_reach_gpuwarden(
