@@ -200,7 +200,7 @@ def test_a_manifest_that_gpuwarden_rewrote_is_applied_again_on_every_version(
 ) -> None:
     file = tmp_path / "pod.yaml"
     file.write_text(json.dumps(pod(spec)))
-    rewrite = [PROGRAM, "rewrite", "--in-place", "--policy=shared", file]
+    rewrite = [str(PROGRAM), "rewrite", "--in-place", "--policy=shared", str(file)]
     done = subprocess.run(rewrite, check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "nvidia.com/gpu.shared" in file.read_text()
