@@ -46,7 +46,7 @@ tools: setup ## Put helm and kubectl, pinned, into .cache/tools
 	@$(BIN)/python -m hack.tools
 
 .PHONY: control-plane
-control-plane: ## Put etcd and a Kubernetes control plane into .cache (or set KUBEBUILDER_ASSETS)
+control-plane: ## Download or build etcd and a Kubernetes control plane into .cache (or set KUBEBUILDER_ASSETS)
 	@$(PYTHON) hack/control_plane.py
 
 .PHONY: e2e

@@ -17,7 +17,7 @@ from tests.deploy.chart import (
 from webhook.application.workloads import WORKLOADS
 
 MUTATE, VALIDATE = "mutate.gpuwarden.io", "validate.gpuwarden.io"
-GUARD, UPDATES = "guard.gpuwarden.io", "updates.gpuwarden.io"
+GUARD, UPDATES, RESTORE = "guard.gpuwarden.io", "updates.gpuwarden.io", "restore.gpuwarden.io"
 ADVISE, NAMESPACES = "advise.gpuwarden.io", "validate-namespace.gpuwarden.io"
 
 
@@ -33,6 +33,7 @@ def test_pods_are_rewritten_and_then_validated_and_nothing_else_is_asked_about(r
     both = ["CREATE", "UPDATE"]
     assert {name: asked(webhook) for name, webhook in rendered.webhooks.items()} == {
         MUTATE: [created],
+        RESTORE: [([""], ["v1"], ["UPDATE"], ["pods"], "Namespaced")],
         VALIDATE: [created, debugged],
         GUARD: [created, debugged],
         UPDATES: [([""], ["v1"], ["UPDATE"], ["pods"], "Namespaced")],
@@ -64,6 +65,14 @@ def test_the_mutator_fails_open_and_is_asked_again(rendered: Rendered) -> None:
     webhook = rendered.webhooks[MUTATE]
     assert (webhook["failurePolicy"], webhook["reinvocationPolicy"]) == ("Ignore", "IfNeeded")
     assert webhook["clientConfig"]["service"]["path"] == "/mutate"
+
+
+def test_an_update_never_depends_on_gpuwarden(chart: Chart) -> None:
+    webhook = chart.render().webhooks[RESTORE]
+    assert webhook["failurePolicy"] == "Ignore"
+    assert webhook["clientConfig"]["service"]["path"] == "/mutate"
+    for kubernetes in BEFORE_MATCH_CONDITIONS:  # without conditions every update of every pod would be sent
+        assert RESTORE not in chart.render(kubernetes=kubernetes).webhooks
 
 
 @pytest.mark.parametrize(("mode", "policy"), [("enforce", "Fail"), ("audit", "Ignore")])

@@ -36,7 +36,7 @@ def find(environment: Mapping[str, str], repository: Path) -> Programs:
         NoControlPlaneError: some are missing.
     """
     assets = environment.get("KUBEBUILDER_ASSETS")
-    cache = Path(environment.get("GPUWARDEN_CACHE") or repository / ".cache") / "control-plane"
+    cache = Path(environment.get("GPUWARDEN_CACHE") or repository / ".cache") / "control-plane/current"
     directory = Path(assets) if assets else cache
     found = {name: directory / name for name in NAMES if os.access(directory / name, os.X_OK)}
     if "kubectl" not in found and (kubectl := shutil.which("kubectl", path=environment.get("PATH"))):

@@ -146,7 +146,7 @@ def test_without_reinvocation_the_denial_says_what_a_limit_range_added(control_p
     """The chart's configuration is ``IfNeeded``: nothing else here asks for the second call."""
     namespace = team("shared", {"default": {GPU: "4"}})
     found = control_plane.get(configuration_path(MUTATING))
-    assert [webhook["reinvocationPolicy"] for webhook in found["webhooks"]] == ["IfNeeded"]
+    assert [webhook["reinvocationPolicy"] for webhook in found["webhooks"]] == ["IfNeeded", "IfNeeded"]
     set_reinvocation(control_plane, "Never")
     try:
         said = wait_for("a denial", lambda: denial(control_plane, namespace))

@@ -17,13 +17,13 @@ def fill(directory: Path, *names: str) -> Path:
 
 def test_the_assets_directory_comes_before_the_cache(tmp_path: Path) -> None:
     assets = fill(tmp_path / "assets", *NAMES)
-    cache = fill(tmp_path / ".cache/control-plane", *NAMES)
+    cache = fill(tmp_path / ".cache/control-plane/current", *NAMES)
     assert find({"KUBEBUILDER_ASSETS": str(assets)}, tmp_path).etcd == assets / "etcd"
     assert find({}, tmp_path).etcd == cache / "etcd"
 
 
 def test_the_cache_may_be_elsewhere(tmp_path: Path) -> None:
-    cache = fill(tmp_path / "elsewhere/control-plane", *NAMES)
+    cache = fill(tmp_path / "elsewhere/control-plane/current", *NAMES)
     assert find({"GPUWARDEN_CACHE": str(tmp_path / "elsewhere")}, tmp_path).kubectl == cache / "kubectl"
 
 
@@ -37,7 +37,7 @@ def test_only_kubectl_is_taken_from_the_path(tmp_path: Path) -> None:
 
 def test_incomplete_assets_are_named_and_never_completed_from_the_cache(tmp_path: Path) -> None:
     assets = fill(tmp_path / "assets", "etcd", "kube-apiserver", "kubectl")  # what envtest ships
-    fill(tmp_path / ".cache/control-plane", *NAMES)
+    fill(tmp_path / ".cache/control-plane/current", *NAMES)
     message = r"^no control plane: KUBEBUILDER_ASSETS lacks kube-controller-manager, kube-scheduler$"
     with pytest.raises(NoControlPlaneError, match=message):
         find({"KUBEBUILDER_ASSETS": str(assets), "PATH": ""}, tmp_path)

@@ -88,12 +88,14 @@ class TestAGatedPod:
         assert BY_US in patch(slices, change)
         assert the_pod(control_plane, slices) == before
 
-    def test_nor_by_node_affinity(self, slices: str, patch: Patch) -> None:
-        expression = {"key": SHARING, "operator": "In", "values": ["time-sharing"]}
+    def test_nor_by_node_affinity(self, control_plane: ControlPlane, slices: str, patch: Patch) -> None:
+        """Kubernetes lets requirements be added to the terms that are there."""
         required = "requiredDuringSchedulingIgnoredDuringExecution"
-        new = {"nodeAffinity": {required: {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}}}
+        (term,) = the_pod(control_plane, slices)["spec"]["affinity"]["nodeAffinity"][required]["nodeSelectorTerms"]
+        added = {"key": SHARING, "operator": "In", "values": ["time-sharing"]}
+        new = {required: {"nodeSelectorTerms": [{"matchExpressions": [*term["matchExpressions"], added]}]}}
 
-        assert BY_US in patch(slices, {"spec": {"affinity": new}})
+        assert BY_US in patch(slices, {"spec": {"affinity": {"nodeAffinity": new}}})
 
     def test_its_queue_may_place_it_and_let_it_go(self, control_plane: ControlPlane, slices: str, patch: Patch) -> None:
         assert patch(slices, {"spec": {"nodeSelector": {"pool": "a"}}}) == ""

@@ -5,6 +5,7 @@ import importlib.util
 import io
 import os
 import platform
+import re
 import subprocess
 import sys
 import tarfile
@@ -89,14 +90,21 @@ def fill(tmp_path: Path, server: str) -> Fill:
 
 
 def found(tmp_path: Path) -> set[str]:
-    cache = tmp_path / "cache/control-plane"
-    return {file.name for file in cache.iterdir() if os.access(file, os.X_OK) and file.is_file()}
+    """The programs that the cache offers to the tests, under whatever version."""
+    programs = (tmp_path / "cache/control-plane").glob("*/*")
+    return {file.name for file in programs if os.access(file, os.X_OK) and file.is_file()}
+
+
+def source(tmp_path: Path) -> str:
+    """Where the programs are from that the tests would start."""
+    return (tmp_path / "cache/control-plane/current/SOURCE").read_text()
 
 
 def test_the_official_releases_fill_the_cache_and_a_second_run_fetches_nothing(tmp_path: Path, fill: Fill) -> None:
     first = fill()
     assert first.returncode == 0, first.stdout + first.stderr
     assert found(tmp_path) == {"etcd", *KUBERNETES}
+    assert {"etcd", *KUBERNETES} < {file.name for file in (tmp_path / "cache/control-plane/current").iterdir()}
     assert "done in 0 s: Kubernetes v1.99.0, official release; etcd v3.99.0, official release" in first.stdout
     assert not (tmp_path / "cache/control-plane/build").exists()
     second = fill(KUBERNETES_RELEASES="http://127.0.0.1:1")
@@ -106,9 +114,37 @@ def test_the_official_releases_fill_the_cache_and_a_second_run_fetches_nothing(t
 
 def test_a_program_that_was_removed_is_fetched_again(tmp_path: Path, fill: Fill) -> None:
     fill()
-    (tmp_path / "cache/control-plane/kubectl").unlink()
+    (tmp_path / "cache/control-plane/current/kubectl").unlink()
     assert fill().returncode == 0
     assert "kubectl" in found(tmp_path)
+
+
+def test_each_version_is_kept_and_the_one_asked_for_is_current(tmp_path: Path, releases: Path, fill: Fill) -> None:
+    (releases / "v1.98.0").symlink_to(releases / "v1.99.0")
+    assert fill().returncode == 0
+    assert fill(KUBERNETES_VERSION="v1.98.0").returncode == 0
+    assert source(tmp_path).startswith("Kubernetes v1.98.0")
+    back = fill(KUBERNETES_RELEASES="http://127.0.0.1:1")
+    assert back.stdout.startswith("control-plane: already there: Kubernetes v1.99.0")
+    assert source(tmp_path).startswith("Kubernetes v1.99.0")
+
+
+def test_a_version_that_cannot_be_had_leaves_the_current_one(tmp_path: Path, fill: Fill) -> None:
+    fill()
+    assert fill(KUBERNETES_VERSION="v1.97.0").returncode == 1
+    assert source(tmp_path).startswith("Kubernetes v1.99.0")
+
+
+def test_debians_version_that_is_there_is_used_where_nothing_newer_can_be_had(tmp_path: Path, fill: Fill) -> None:
+    debian = tmp_path / "cache/control-plane/debian"
+    debian.mkdir(parents=True)
+    for name in ("etcd", *KUBERNETES):
+        (debian / name).touch(mode=0o755)
+    (debian / "SOURCE").write_text("Debian's kubernetes 1.20.2\n")
+    assert fill(KUBERNETES_RELEASES="http://127.0.0.1:1").returncode == 0
+    assert source(tmp_path) == "Debian's kubernetes 1.20.2\n"
+    assert fill().returncode == 0  # and no longer than that
+    assert source(tmp_path).startswith("Kubernetes v1.99.0")
 
 
 def test_a_program_whose_sum_differs_is_not_used(tmp_path: Path, releases: Path, fill: Fill) -> None:
@@ -132,9 +168,109 @@ def test_without_network_and_without_apt_it_says_what_would_help(tmp_path: Path,
     refused = fill(KUBERNETES_RELEASES="http://127.0.0.1:1")
     assert refused.returncode == 1
     assert "can't be downloaded from here" in refused.stdout
+    assert "go: hack/control-plane/go.mod pins Kubernetes v1." in refused.stdout
     assert "apt-get install dpkg-dev make patch" in refused.stdout
     assert "set KUBEBUILDER_ASSETS to a directory with etcd, kube-apiserver" in refused.stdout
     assert found(tmp_path) == set()
+
+
+# What the script asks of Go: its version, its caches, the modules and a build. A build writes each package's program.
+GO = """#!/bin/sh
+echo "$@" >> {log}
+case "$1 $2" in
+  "env GOVERSION") echo {version} ;;
+  "env "*) echo {caches} ;;
+  "mod download") {download} ;;
+  "build "*)
+    while [ "$1" != -o ]; do shift; done
+    directory=$2; shift 2
+    for package; do name=${{package##*/}}; [ "$name" = v3 ] && name=server; echo "$package" > "$directory/$name"; done ;;
+esac
+"""
+
+
+@pytest.fixture
+def build(tmp_path: Path, fill: Fill) -> Fill:
+    """Run the script where nothing can be downloaded and Go is in the place of a real one."""
+
+    def run(
+        *arguments: str, version: str = "go1.99.0", download: str = ":", **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        directory = tmp_path / "bin"
+        directory.mkdir(exist_ok=True)
+        go = directory / "go"
+        go.write_text(GO.format(log=tmp_path / "log", version=version, caches=tmp_path, download=download))
+        go.chmod(0o755)
+        settings = {
+            "KUBERNETES_RELEASES": "http://127.0.0.1:1",
+            "KUBERNETES_VERSION": "",
+            "ETCD_VERSION": "",
+            "PATH": f"{directory}:/usr/bin:/bin",
+        }
+        return fill(*arguments, **settings | environment)
+
+    return run
+
+
+def test_what_cannot_be_downloaded_is_built_from_go_modules_and_a_second_run_builds_nothing(
+    tmp_path: Path, build: Fill
+) -> None:
+    first = build()
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert re.search(r"Kubernetes v1\.\S+ and etcd v3\.\S+, built here from Go modules; in ", first.stdout)
+    programs = tmp_path / "cache/control-plane/current"
+    assert (programs / "etcd").read_text() == "go.etcd.io/etcd/server/v3\n"
+    for name in KUBERNETES:
+        assert (programs / name).read_text() == f"k8s.io/kubernetes/cmd/{name}\n"
+        assert os.access(programs / name, os.X_OK)
+    asked = (tmp_path / "log").read_text()
+    assert build().stdout.startswith("control-plane: already there: Kubernetes v1.")
+    assert (tmp_path / "log").read_text() == asked
+
+
+def test_what_is_built_reports_the_version_that_is_pinned(tmp_path: Path, build: Fill, script: ModuleType) -> None:
+    build("go")
+    version = script.pinned("k8s.io/kubernetes")
+    (command,) = [line for line in (tmp_path / "log").read_text().splitlines() if line.startswith("build")]
+    for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version"):
+        assert f"-X={package}.gitVersion={version} " in command
+        assert f"-X={package}.gitMinor={version.split('.')[1]} " in command
+
+
+@pytest.mark.parametrize("version", ["go1.19.8", "go1.9"])
+def test_a_go_that_is_too_old_is_refused_by_name(tmp_path: Path, build: Fill, version: str) -> None:
+    refused = build("go", version=version)
+    assert refused.returncode == 1
+    assert re.search(rf"go: Go 1\.\d+\.\d+ or newer is needed, and the one on the PATH is {version}\n", refused.stdout)
+    assert "build" not in (tmp_path / "log").read_text()
+
+
+def test_without_go_it_says_which_is_needed(build: Fill) -> None:
+    refused = build("go", PATH="")
+    assert refused.returncode == 1
+    assert re.search(r"go: Go 1\.\d+\.\d+ or newer is needed, and there is no go on the PATH\n", refused.stdout)
+
+
+def test_a_module_that_is_refused_is_named_and_the_next_run_builds(tmp_path: Path, build: Fill) -> None:
+    refused = build("go", download="echo k8s.io/api@v0.36.9: 404 Not Found >&2; exit 1")
+    assert refused.returncode == 1
+    assert "k8s.io/api@v0.36.9: 404 Not Found" in refused.stdout
+    assert found(tmp_path) == set()
+    assert build("go").returncode == 0
+
+
+def test_a_version_that_is_not_pinned_is_not_built(build: Fill, script: ModuleType) -> None:
+    refused = build("go", KUBERNETES_VERSION="v1.97.0")
+    assert refused.returncode == 1
+    pinned = f"pins Kubernetes {script.pinned('k8s.io/kubernetes')} and etcd {script.pinned(script.ETCD_PACKAGE)};"
+    assert pinned in refused.stdout
+
+
+def test_every_module_of_kubernetes_is_of_the_release_that_is_built(script: ModuleType) -> None:
+    replaced = re.findall(r"(?m)^\t(k8s\.io/\S+) => (\S+) (\S+)$", (script.MODULE / "go.mod").read_text())
+    release = script.pinned("k8s.io/kubernetes").replace("v1.", "v0.")
+    assert len(replaced) > 25
+    assert replaced == [(name, name, release) for name, _, _ in replaced]
 
 
 def test_complete_assets_leave_nothing_to_do_and_incomplete_ones_are_named(tmp_path: Path, fill: Fill) -> None:

@@ -1,4 +1,7 @@
-"""Admission: a review in, a review out. ``/mutate`` and ``/validate`` are two views of one decision."""
+"""Admission: a review in, a review out. ``/mutate`` and ``/validate`` are two views of one decision.
+
+A pod that was rewritten is updated in one case only: a manifest is applied to it again (``webhook.engine.reapplied``).
+"""
 
 import msgspec
 
@@ -14,6 +17,7 @@ from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import patch
 from webhook.engine.pods import Pod
 from webhook.engine.policy import ANY_POLICY, NamespacePolicies, Policy
+from webhook.engine.reapplied import restored
 from webhook.engine.requests import Ask
 from webhook.engine.rules.outstanding import not_rewritten
 
@@ -58,7 +62,7 @@ class _Case(msgspec.Struct, gc=False):
     final: bool
     """Whether the pod is what all webhooks have made of it together."""
     before: Pod | None = None
-    """The pod as it is, where it is there already."""
+    """The pod as it is, where an update changes it or gives it ephemeral containers."""
     policies: NamespacePolicies = _NOT_YET
     """Those of its namespace, once they are known."""
 
@@ -77,7 +81,9 @@ class _Case(msgspec.Struct, gc=False):
             return decide(self.pod, policy, self.configuration.plugin, found=self.asks)
         if self.debugs:
             return Decision((), tuple(guard.of_new_ephemeral_containers(self.pod, self.before, policy)))
-        return updates.worsened(self.pod, self.before, policy, self.configuration.plugin, rewrites=acts)
+        return updates.worsened(
+            self.pod, self.before, policy, self.configuration.plugin, self.configuration.names, rewrites=acts
+        )
 
     def unheard(self, decision: Decision) -> Decision:
         """The part of a decision that ``mutate`` has not told: an update is never asked about there."""
@@ -101,7 +107,8 @@ class Admission:
     def mutate(self, body: bytes) -> Answering:
         """The patch of the enforce policy, and what the warn and audit policies say of the pod as it arrives.
 
-        Never refuses: that is ``validate``'s, on the pod that all webhooks have made together.
+        Never refuses: that is ``validate``'s, on the pod that all webhooks have made together. An update of a pod gets a
+        patch only where that makes its requests what they are.
         """
         return self._answer(body, final=False)
 
@@ -120,7 +127,7 @@ class Admission:
             return review.allowed(request, annotations={"exempt": exempt})
         pod = _pod(request)
         before = _before(request, pod) if request.operation == "UPDATE" else None
-        if before is not None and not request.sub_resource and not updates.matters(pod, before):
+        if before is not None and final and not request.sub_resource and not updates.matters(pod, before):
             return review.allowed(request)
         namespace = request.namespace or (pod.metadata and pod.metadata.namespace) or ""
         if not namespace:
@@ -148,7 +155,21 @@ class Admission:
 
     def _judge(self, case: _Case, labels: NamespaceLabels) -> bytes:
         case.policies = case.configuration.policies.select(labels)
-        return self._validate(case) if case.final else self._mutate(case)
+        if case.final:
+            return self._validate(case)
+        return self._mutate(case) if case.before is None else self._restore(case, case.before)
+
+    def _restore(self, case: _Case, before: Pod) -> bytes:
+        """The patch that keeps a rewritten pod as it is when its manifest is applied again."""
+        policy = case.policies.enforce
+        acts = case.configuration.mode is Mode.ENFORCE
+        operations = (
+            restored(case.pod, before, policy, case.configuration.plugin, case.configuration.names) if acts else []
+        )
+        if not operations:
+            return review.allowed(case.request)
+        patched = review.to_json(operations).encode()
+        return review.allowed(case.request, patched, annotations={"restored-by-policy": policy.name})
 
     def _mutate(self, case: _Case) -> bytes:
         policies = case.policies
@@ -246,9 +267,10 @@ def _without_labels(case: _Case, error: Exception) -> bytes:
     Raises:
         NamespaceUnavailable, NamespaceNotFound: ``error``, where they matter.
     """
-    if (case.asks and not case.debugs) or case.configuration.policies.denies_reaching:
+    restores = case.before is not None and not case.final
+    if (case.asks and not (case.debugs or restores)) or (case.configuration.policies.denies_reaching and not restores):
         raise error
-    # There would be no more than a warning, and for that a pod without GPUs need not wait.
+    # There would be no more than a warning, or what the API server decides by itself, and for that nobody need wait.
     return review.allowed(case.request, annotations={"error": str(error)})
 
 
@@ -258,16 +280,18 @@ def _reached(decision: Decision) -> Decision:
 
 
 def _is_judged(request: Envelope, *, final: bool) -> bool:
-    """Whether a request makes a pod, or (which only matters for what the pod is in the end) changes one."""
+    """Whether a request makes a pod or changes one; ephemeral containers only matter for what the pod is in the end."""
     if request.operation == "CREATE":
         return not request.sub_resource
     # Before Kubernetes 1.22 the subresource had a kind of its own, behind a gate that was off.
     is_pod = request.kind is not None and request.kind.kind == "Pod"
-    return final and is_pod and request.operation == "UPDATE" and request.sub_resource in ("", "ephemeralcontainers")
+    changes = request.sub_resource == "" and (final or request.has_old_object)
+    debugs = request.sub_resource == "ephemeralcontainers" and final
+    return is_pod and request.operation == "UPDATE" and (changes or debugs)
 
 
 def _before(request: Envelope, pod: Pod) -> Pod:
-    """The pod as it is, before it is changed. In both, the node that the scheduler has chosen since is no choice of the user's.
+    """The pod as it is, before the update. In both, the node that the scheduler has chosen since is no choice of the user's.
 
     Raises:
         ReviewError: it can't be read.

@@ -8,6 +8,7 @@ import msgspec
 
 from webhook.engine.decision import Decision, decide
 from webhook.engine.findings import Finding
+from webhook.engine.gpu_names import BUILT_IN, GpuNames
 from webhook.engine.pods import Pod, Term
 from webhook.engine.policy import ANY_POLICY, Policy
 from webhook.engine.rules import reaching
@@ -26,7 +27,9 @@ def matters(after: Pod, before: Pod) -> bool:
     return _nodes(after) != _nodes(before) or _device_annotations(after) != _device_annotations(before)
 
 
-def worsened(after: Pod, before: Pod, policy: Policy, plugin: DevicePlugin, *, rewrites: bool) -> Decision:
+def worsened(  # noqa: PLR0913 - everything that decides
+    after: Pod, before: Pod, policy: Policy, plugin: DevicePlugin, names: GpuNames = BUILT_IN, *, rewrites: bool
+) -> Decision:
     """What an update makes worse under one policy.
 
     A finding counts if the pod had none of the same rule at the same field before: a pod that broke a rule already, because its
@@ -39,13 +42,14 @@ def worsened(after: Pod, before: Pod, policy: Policy, plugin: DevicePlugin, *, r
         before: the pod as it is.
         policy: one policy of its namespace.
         plugin: the device plugin's settings.
+        names: which resources hand out GPUs besides those of forms.
         rewrites: whether pods are rewritten as the policy says when they are created.
 
     Returns:
         A decision with the new findings, and never with edits. Nothing is raised.
     """
     before = _unchanged(before, after)
-    now, had = decide(after, policy, plugin), decide(before, policy, plugin)
+    now, had = decide(after, policy, plugin, names=names), decide(before, policy, plugin, names=names)
     new = _new(now, had)
     if rewrites and not had.edits and (found := stated_anew(now.edits, policy)):
         new = (found, *new)

@@ -138,7 +138,7 @@ def test_a_label_on_an_exempt_namespace_or_one_that_webhooks_leave_out_has_no_ef
     assert "is labelled and exempt" in the_result(facts, "label-effects").seen
     selector = {"matchExpressions": [{"key": NAME_LABEL, "operator": "In", "values": ["team-b"]}]}
     facts = healthy(namespaces=namespaces(team_a="any", team_b="any"))
-    facts = validating(mutating(facts, namespaceSelector=selector), None, namespaceSelector=selector)
+    facts = validating(mutating(facts, None, namespaceSelector=selector), None, namespaceSelector=selector)
     (result,) = results(facts, "label-effects")
     assert result.status is Status.WARN
     assert "team-a is labelled, and the webhooks' namespaceSelector leaves it out" in result.seen

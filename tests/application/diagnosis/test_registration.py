@@ -59,6 +59,7 @@ BROKEN = [
     (mutating(healthy(), rules=rule(scope="Cluster")), "rules", Status.FAIL, "do not cover CREATE of pods"),
     (mutating(healthy(), rules=rule(operations=["CREATE", "UPDATE"])), "rules", Status.FAIL, "cover UPDATE of pods"),
     (mutating(healthy(), rules=rule(operations=["*"])), "rules", Status.FAIL, "cover UPDATE of pods"),
+    (mutating(healthy(), "restore", rules=rule()), "rules", Status.WARN, "of restore.gpuwarden.io do not cover UPDATE"),
     (validating(healthy(), objectSelector={"matchLabels": {"gpu": "yes"}}), "rules", Status.WARN, "an objectSelector"),
     (mutating(healthy(), sideEffects="Some"), "calls", Status.FAIL, "sideEffects of mutate.gpuwarden.io is Some"),
     (mutating(healthy(), admissionReviewVersions=["v1beta1"]), "calls", Status.FAIL, "is v1beta1"),
@@ -232,7 +233,7 @@ def test_gpus_that_only_the_configuration_has_are_never_sent() -> None:
             Status.WARN,
             f"the matchConditions of {webhook}.gpuwarden.io lack a.com/x-*, amd.com/gpu of the configuration's resources.gpus",
         )
-        for webhook in ("mutate", "validate", "updates")
+        for webhook in ("mutate", "restore", "validate", "updates")
     ]
 
 

@@ -80,7 +80,7 @@ def test_every_ready_endpoint_is_dialled_under_the_services_name() -> None:
     found = targets(healthy())
     assert {target.address for target in found} == {(address, 8443) for address in ADDRESSES}
     assert {target.name for target in found} == {HOST}
-    assert len(found) == len(ADDRESSES) * 6  # by the bundle of each webhook
+    assert len(found) == len(ADDRESSES) * 7  # by the bundle of each webhook
 
 
 def test_where_endpoints_cannot_be_read_the_service_itself_is_dialled() -> None:
@@ -92,7 +92,7 @@ def test_where_endpoints_cannot_be_read_the_service_itself_is_dialled() -> None:
     ("url", "address"), [("https://gpu.example:8443/x", ("gpu.example", 8443)), ("https://[::1]/x", ("::1", 443))]
 )
 def test_a_url_is_dialled_as_it_is(url: str, address: tuple[str, int]) -> None:
-    facts = validating(mutating(healthy(), clientConfig={"url": url}), None, clientConfig={"url": url})
+    facts = validating(mutating(healthy(), None, clientConfig={"url": url}), None, clientConfig={"url": url})
     assert {(target.address, target.name) for target in targets(facts)} == {(address, address[0])}
     assert "by URL" in the_result(facts, "endpoints").seen
 

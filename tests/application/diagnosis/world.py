@@ -102,11 +102,13 @@ def each_webhook(configuration: Any, change: Callable[[Webhook], Webhook]) -> We
     return msgspec.structs.replace(configuration, webhooks=changed)
 
 
-def mutating(facts: Facts, **fields: Any) -> Facts:
-    """Facts whose mutating webhook has other fields, by the API's names."""
-    return dataclasses.replace(
-        facts, mutating=each_webhook(facts.mutating, lambda webhook: with_fields(webhook, fields))
-    )
+def mutating(facts: Facts, webhook: str | None = "mutate", **fields: Any) -> Facts:
+    """Facts in which one mutating webhook (``None``: each) has other fields, by the API's names."""
+
+    def change(one: Webhook) -> Webhook:
+        return with_fields(one, fields) if webhook is None or one.name == f"{webhook}.gpuwarden.io" else one
+
+    return dataclasses.replace(facts, mutating=each_webhook(facts.mutating, change))
 
 
 def validating(facts: Facts, webhook: str | None = "validate", **fields: Any) -> Facts:

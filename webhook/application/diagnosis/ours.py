@@ -14,6 +14,8 @@ GUARD = "guard.gpuwarden.io"
 """The webhook that calls the validating path for pods that ask for no GPU and may reach one; open or closed as operators like."""
 UPDATES = "updates.gpuwarden.io"
 """The webhook that calls the validating path for updates of pods that may change what was decided."""
+RESTORE = "restore.gpuwarden.io"
+"""The webhook that calls the mutating path where a manifest is applied again to a pod that was rewritten."""
 _HTTPS = 443
 
 
@@ -39,8 +41,13 @@ class Ours(NamedTuple):
 
     @property
     def is_of_updates(self) -> bool:
-        """Whether it is asked only about pods that are there already."""
+        """Whether it is asked only about updates that may change what was decided."""
         return self.webhook.name == UPDATES
+
+    @property
+    def is_restore(self) -> bool:
+        """Whether it is asked only about updates of pods that were rewritten."""
+        return self.webhook.name == RESTORE
 
     @property
     def closed(self) -> bool:

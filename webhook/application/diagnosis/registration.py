@@ -62,7 +62,7 @@ def _absent(facts: Facts) -> Iterator[Verdict]:
     webhooks = our_webhooks(facts)
     for path, kind in _EXPECTED.items():
         there = next(one for this, one in configurations(facts) if this == kind) is not None
-        whole = (one for one in webhooks if not one.is_guard and not one.is_of_updates)
+        whole = (one for one in webhooks if not (one.is_guard or one.is_of_updates or one.is_restore))
         if there and not any(one.path == path and one.kind == kind for one in whole):
             yield fail(
                 f"no webhook of {kind} {name_of(facts, kind)} calls {path}", "gpuwarden is not asked there", _REINSTALL
@@ -81,7 +81,7 @@ def _absent(facts: Facts) -> Iterator[Verdict]:
 
 
 def rules(facts: Facts) -> list[Verdict]:
-    """The creation of pods is sent to both, and nothing else to the mutating one."""
+    """The creation of pods is sent to both, and updates only to the webhook that restores rewritten pods."""
     return verdicts(_wrong_rules(facts), lambda: "the creation of pods is sent to gpuwarden, and no update is mutated")
 
 
@@ -90,11 +90,15 @@ def _wrong_rules(facts: Facts) -> Iterator[Verdict]:
     yield from _updates_not_judged(webhooks)
     for one in webhooks:
         webhook = one.webhook
-        if one.path in _EXPECTED and not one.is_of_updates and not webhook.covers("CREATE", "pods"):
+        if one.is_restore:
+            if not webhook.covers("UPDATE", "pods"):
+                means = "kubectl apply of a bare pod's manifest is denied once the pod was rewritten"
+                yield warn(f"the rules of {one} do not cover UPDATE of pods (v1)", means, _REINSTALL)
+        elif one.path in _EXPECTED and not one.is_of_updates and not webhook.covers("CREATE", "pods"):
             yield fail(f"the rules of {one} do not cover CREATE of pods (v1)", "new pods are not judged", _REINSTALL)
         if one.path in _TOLD and (lacking := _not_covered(one)):
             yield warn(f"the rules of {one} do not cover {', '.join(lacking)}", _TOLD[one.path][1], _REINSTALL)
-        if one.kind == MUTATING and webhook.covers("UPDATE", "pods"):
+        if one.kind == MUTATING and not one.is_restore and webhook.covers("UPDATE", "pods"):
             yield fail(
                 f"the rules of {one} cover UPDATE of pods",
                 "a pod's resources can't change: mutating updates keeps finalizers from being removed and pods from ending",

@@ -1,0 +1,116 @@
+"""Manifests applied again: an update that would give a rewritten pod its original requests back, which cannot change."""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec.structs import replace
+
+from webhook.engine.decision import decide
+from webhook.engine.edits import Annotate, Edit, RenameResource
+from webhook.engine.gpu_names import BUILT_IN, GpuNames
+from webhook.engine.patch import Operation, escape, patch
+from webhook.engine.pods import Container, Place, Pod, PodSpec, Resources
+from webhook.engine.policy import Policy
+from webhook.engine.quantity import Quantity
+from webhook.engine.requests import Ask, read
+from webhook.engine.spelling import DevicePlugin
+
+_Amounts = dict[tuple[Place, str], tuple[Quantity, Quantity]]
+
+
+def restored(
+    pod: Pod, before: Pod, policy: Policy, plugin: DevicePlugin, names: GpuNames = BUILT_IN
+) -> list[Operation]:
+    """Return the JSON Patch that makes a manifest applied again what the pod already is.
+
+    An apply merges the manifest into the pod: ``nvidia.com/gpu`` appears beside the name that it was rewritten to, and
+    lists such as ``tolerations`` lose what was added. The API server denies that, for a pod's resources and selectors
+    cannot change. What the API server's own admission plugins set when a pod is created, they keep in the same way
+    (plugin/pkg/admission/priority/admission.go).
+
+    Args:
+        pod: the pod as the update would leave it.
+        before: the pod as it is.
+        policy: the enforce policy of its namespace.
+        plugin: the device plugin's settings.
+        names: which resources hand out GPUs besides those of forms.
+
+    Returns:
+        Operations on ``pod``, none unless its requests become exactly those of ``before``. So an update that asks for
+        something else is never hidden: the API server denies it as it would have. None for a pod that is being deleted.
+    """
+    if pod.spec is None or before.spec is None or (pod.metadata and pod.metadata.deletion_timestamp):
+        return []
+    current = decide(before, policy, plugin, names=names, guarded=False)
+    if current.edits or current.denials:
+        return []  # the policy has changed since, and the pod is not what it would become now
+    stale = _stale(read(pod.spec, names), read(before.spec, names))
+    manifest = replace(pod, spec=_without(pod.spec, stale)) if stale else pod
+    decision = decide(manifest, policy, plugin, names=names, guarded=False)
+    edits = [edit for edit in decision.edits if not isinstance(edit, Annotate)]
+    if not edits or _amounts(decision.asks, edits) != _amounts(current.asks, ()):
+        return []
+    return [*_removals(pod.spec, stale), *patch(manifest, edits)]
+
+
+def _stale(asks: Sequence[Ask], before: Sequence[Ask]) -> dict[Place, set[str]]:
+    """Return the GPU resources that containers have kept beside one that the update adds."""
+    had = {ask.place: _names(ask) for ask in before}
+    stale: dict[Place, set[str]] = {}
+    for ask in asks:
+        names, old = _names(ask), had.get(ask.place, set())
+        if names - old and names & old:
+            stale[ask.place] = names & old
+    return stale
+
+
+def _names(ask: Ask) -> set[str]:
+    return {amount.resource.name for amount in ask.amounts}
+
+
+def _without(spec: PodSpec, stale: Mapping[Place, set[str]]) -> PodSpec:
+    """Return the spec without these resources: as the manifest has it."""
+
+    def section(name: str, listed: list[Container] | None) -> list[Container] | None:
+        return listed and [_pruned(one, stale.get(Place(name, index), set())) for index, one in enumerate(listed)]
+
+    return replace(
+        spec,
+        containers=section("containers", spec.containers),
+        init_containers=section("initContainers", spec.init_containers),
+    )
+
+
+def _pruned(container: Container, names: set[str]) -> Container:
+    if not names or container.resources is None:
+        return container
+    resources = Resources(
+        *(
+            quantities and {name: quantity for name, quantity in quantities.items() if name not in names}
+            for quantities in (container.resources.limits, container.resources.requests)
+        )
+    )
+    return replace(container, resources=resources)
+
+
+def _removals(spec: PodSpec, stale: Mapping[Place, set[str]]) -> list[Operation]:
+    return [
+        {"op": "remove", "path": f"{ask.place.pointer}/resources/{section}/{escape(amount.resource.name)}"}
+        for ask in read(spec)
+        for amount in ask.amounts
+        if amount.resource.name in stale.get(ask.place, ())
+        for section, there in (("limits", amount.in_limits), ("requests", amount.in_requests))
+        if there
+    ]
+
+
+def _amounts(asks: Sequence[Ask], edits: Sequence[Edit]) -> _Amounts:
+    """Return what containers request once the edits are made."""
+    renames = {(edit.place, edit.old): edit.new for edit in edits if isinstance(edit, RenameResource)}
+    return {
+        (ask.place, renames.get((ask.place, amount.resource.name), amount.resource.name)): (
+            amount.limit,
+            amount.request,
+        )
+        for ask in asks
+        for amount in ask.amounts
+    }
