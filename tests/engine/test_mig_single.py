@@ -266,7 +266,7 @@ class TestAmbiguous:
 
         assert book.resolve("mig-1g.5gb.me") is None
         assert book.nearest("mig-1g.5gb.me") == (
-            '"mig-1g.5gb.me" needs devicePlugin.products under migStrategy single: only product names tell slices of '
+            '"mig-1g.5gb.me" needs devicePlugin.products under migStrategy single: only product names distinguish slices of '
             "1g.5gb.me from those of 1g.5gb"
         )
 

@@ -195,7 +195,7 @@ def ambiguous(form: Form, plugin: DevicePlugin) -> str | None:
     if not suffix:
         return None
     return (
-        f'"{form}" needs devicePlugin.products under migStrategy single: only product names tell slices '
+        f'"{form}" needs devicePlugin.products under migStrategy single: only product names distinguish slices '
         f"of {form.partition} from those of {form.partition.removesuffix(suffix)}"
     )
 

@@ -23,7 +23,7 @@ NO_LABEL = (
 )
 ALONE = "any and none stand alone: remove the other forms, or any and none"
 AMBIGUOUS = (
-    '"mig-1g.6gb.me" needs devicePlugin.products under migStrategy single: only product names tell slices of 1g.6gb.me '
+    '"mig-1g.6gb.me" needs devicePlugin.products under migStrategy single: only product names distinguish slices of 1g.6gb.me '
     "from those of 1g.6gb"
 )
 NO_PRODUCT = (

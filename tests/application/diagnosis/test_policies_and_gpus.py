@@ -251,19 +251,24 @@ PLUGIN = "devicePlugin: {migStrategy: single, products: [%s]}"
 @pytest.mark.parametrize(
     ("file", "nodes", "status", "says"),
     [
-        ("", [], Status.OK, "no node is labelled"),
-        ("", [WHOLE, GKE], Status.OK, "no node is labelled"),
+        ("", [], Status.OK, "no node has a MIG strategy label or MIG slices"),
+        ("", [WHOLE, GKE], Status.OK, "no node has a MIG strategy label or MIG slices"),
         ("", [MIG, READY_FOR_MIXED], Status.OK, "migStrategy is mixed, as on the nodes (2)"),
-        ("", [SLICED], Status.FAIL, "migStrategy is mixed, and node single advertises MIG otherwise"),
-        ("", [READY_FOR_SINGLE], Status.FAIL, "node ready advertises"),
-        ("", [MIG, SLICED], Status.FAIL, "node single advertises"),
+        ("", [SLICED], Status.FAIL, "migStrategy is mixed in the configuration, and single on node single"),
+        ("", [READY_FOR_SINGLE], Status.FAIL, "single on node ready"),
+        ("", [MIG, SLICED], Status.FAIL, "single on node single"),
         (PLUGIN % "", [SLICED], Status.OK, f"to select them by model set config.devicePlugin.products to [{MODEL}]"),
         (PLUGIN % "", [READY_FOR_SINGLE], Status.OK, "no node has MIG on at present"),
         (PLUGIN % MODEL, [SLICED, READY_FOR_SINGLE], Status.OK, f"products are [{MODEL}]"),
         (PLUGIN % "NVIDIA-A30", [SLICED], Status.WARN, f"devicePlugin.products lacks {MODEL}"),
-        (PLUGIN % "", [MIG], Status.FAIL, "migStrategy is single, and node g advertises MIG otherwise"),
-        (PLUGIN % "", [READY_FOR_MIXED], Status.FAIL, "node mixed advertises"),
-        (PLUGIN % "", [a_node("odd", {GPU: 1}, **{STRATEGY_LABEL: "none"})], Status.OK, "no node is labelled"),
+        (PLUGIN % "", [MIG], Status.FAIL, "migStrategy is single in the configuration, and mixed on node g"),
+        (PLUGIN % "", [READY_FOR_MIXED], Status.FAIL, "mixed on node mixed"),
+        (
+            PLUGIN % "",
+            [a_node("odd", {GPU: 1}, **{STRATEGY_LABEL: "none"})],
+            Status.OK,
+            "no node has a MIG strategy label or MIG slices",
+        ),
     ],
 )
 def test_the_mig_strategy_must_be_the_nodes(file: str, nodes: list[Node], status: Status, says: str) -> None:

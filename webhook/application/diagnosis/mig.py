@@ -20,7 +20,7 @@ def strategy(facts: Facts) -> list[Verdict]:
     models = sorted({model for node in nodes if (model := _mig_model(node))})
     otherwise = [name for name, found in by_node.items() if found != plugin.mig_strategy]
     if not by_node:
-        return [ok(f"migStrategy is {plugin.mig_strategy}; no node is labelled with a MIG strategy or has MIG slices")]
+        return [ok(f"migStrategy is {plugin.mig_strategy}; no node has a MIG strategy label or MIG slices")]
     if otherwise:
         return [_other_strategy(plugin, otherwise, models)]
     if not plugin.single:
@@ -39,27 +39,27 @@ def strategy(facts: Facts) -> list[Verdict]:
 
 
 def _without_products(models: Sequence[str]) -> str:
-    """What tells slices where the configuration names no models."""
+    """How slices are selected where the configuration names no models."""
     if not models:
         return "no node has MIG on at present"
     return f"slices are selected by size; to select them by model set config.devicePlugin.products to [{', '.join(models)}]"
 
 
 def _other_strategy(plugin: DevicePlugin, nodes: Sequence[str], models: Sequence[str]) -> Verdict:
-    """The nodes advertise MIG slices otherwise than the configuration says."""
+    """The nodes use the other strategy."""
     if plugin.single:
-        means = (
-            "requests for MIG slices become nvidia.com/gpu with labels that no node has, and their pods stay Pending"
-        )
+        means = "requests for MIG slices become nvidia.com/gpu with labels that no node has, so their pods stay Pending"
         fix = "set config.devicePlugin.migStrategy to mixed, as the device plugin has it"
     else:
         means = (
-            "requests for MIG slices become nvidia.com/mig-…, which no node offers, and their pods stay Pending; requests for "
+            "requests for MIG slices become nvidia.com/mig-…, which no node offers, so their pods stay Pending; requests for "
             "whole GPUs may get a slice"
         )
         products = f" and config.devicePlugin.products to [{', '.join(models)}]" if models else ""
         fix = f"set config.devicePlugin.migStrategy to single{products}"
-    return fail(f"migStrategy is {plugin.mig_strategy}, and node {listed(nodes)} advertises MIG otherwise", means, fix)
+    other = MigStrategy.MIXED if plugin.single else MigStrategy.SINGLE
+    seen = f"migStrategy is {plugin.mig_strategy} in the configuration, and {other} on node {listed(nodes)}"
+    return fail(seen, means, fix)
 
 
 def _mig_strategy(node: Node) -> str | None:
