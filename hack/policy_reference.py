@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from webhook.application.rule_texts import RULE_TEXTS
+from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, REWRITTEN, RULE_TEXTS, UNREADABLE_LABEL
 from webhook.engine.decision import decide
 from webhook.engine.edits import AddNeed, RenameResource
 from webhook.engine.findings import Rule
@@ -62,29 +62,37 @@ What becomes of a container's `nvidia.com/gpu: 1`. `1g.5gb` stands for any MIG p
 
 SINGLE = """
 On GKE Autopilot (`gke.autopilot: true` in the configuration) only the node selectors are written, because Autopilot permits node
-affinity on few labels. A pod for slices then also fits nodes that share slices, where the kubelet fails a request above 1, and a
-pod for shared GPUs fits nodes with shared slices.
+affinity on few labels. A pod for slices can then also be scheduled to nodes that share slices, where the kubelet fails a request above
+1, and a pod for shared GPUs to nodes with shared slices.
 
 ### MIG strategy single
 
 Where the NVIDIA device plugin's MIG strategy is *single*, which is the GPU operator's default, MIG slices are called
-`nvidia.com/gpu` as whole GPUs are, and `nvidia.com/mig-<profile>` does not exist. `devicePlugin.migStrategy: single` in the
-configuration says so; `gpuwarden doctor` fails where it differs from the nodes' label `nvidia.com/mig.strategy`. Then only node
-labels select slices. `devicePlugin.products` lists the GPU models with MIG, and slices are selected by the product name that
-their nodes carry. Without it they are selected by size: as many parts of the GPU, and memory between that of the neighbouring
-profiles. Profiles with a suffix (`.me`, `.gfx`) have the size of those without, so they need `products`; profiles of different
-models whose memory overlaps, such as `1g.23gb` and `1g.24gb`, can be told apart by `products` only. A pod that selects products
-of its own gets the suffix of the slices on them, and nothing else.
+`nvidia.com/gpu`, as whole GPUs are, and `nvidia.com/mig-<profile>` does not exist. Set `devicePlugin.migStrategy: single` in
+the configuration then. `gpuwarden doctor` fails if it differs from the nodes' label `nvidia.com/mig.strategy`.
+
+Under *single* only node labels select slices:
+
+- With `devicePlugin.products`, the list of GPU models that have MIG, slices are selected by the product name of their nodes.
+- Without it, they are selected by size: the number of GPU and compute instance slices, and a range of memory around the
+  profile's. Profiles with a suffix (`.me`, `.gfx`) are as large as those without one, and the memory of profiles of different
+  models can overlap (`1g.23gb` and `1g.24gb`). Only `products` distinguishes these.
+- A pod that selects products itself only gets the slices' suffix added to them.
 
 With `renameByDefault: true` (under `false`, each form gets a requirement on `nvidia.com/gpu.sharing-strategy` as well):
 """
 
+REPORTED = """
+### Only in reports
+
+`check`, `audit` and their reports also use these ids, which are not rules for pods.
+"""
 OTHER_NAMES = """
 ## Other names for GPUs
 
-A resource that hands out GPUs and is none of the forms above is permitted by the policy `any` only. Under every other policy a
-pod that requests it is denied (`other-gpu-resource`), beside a permitted form too. These count as GPUs (`*` stands for any
-ending):
+Only the policy `any` permits a resource that hands out GPUs and is not one of the forms above. Under every other policy a pod
+that requests it is denied (`other-gpu-resource`), even if it also requests a permitted form. These count as GPUs (`*` stands
+for any ending):
 
 {gpus}
 
@@ -92,18 +100,18 @@ These do not:
 
 {not_gpus}
 
-Every name under `nvidia.com/` counts that is not known to be something else: KubeVirt's device plugin makes names from the PCI
-database, and a policy that lists forms should not be passed by one that nobody thought of. The price: a network whose resource
-has a name of your own is denied under such a policy until you list it. GPUs of other makers do not count unless you list them:
-the forms are NVIDIA's, and pods for AMD's or Intel's GPUs go on as before.
+Every name under `nvidia.com/` counts as a GPU unless it is known to be something else. KubeVirt's device plugin takes names from
+the PCI database, so no list of GPU names is complete. The drawback: a network resource with a name of your own under
+`nvidia.com/` is denied under such a policy until you add it to `notGPUs`. GPUs of other vendors do not count unless you add them
+to `gpus`, so pods for AMD's or Intel's GPUs are not affected.
 
 ```yaml
 resources:
   gpus: [amd.com/gpu, example.com/h100-*]     # these hand out GPUs too, such as the extendedResourceName of a DeviceClass
-  notGPUs: [nvidia.com/my-network]            # these do not; nvidia.com/* lets through all that are not named above
+  notGPUs: [nvidia.com/my-network]            # these do not; nvidia.com/* permits all that are not listed above
 ```
 
-A whole name decides before a beginning, a longer beginning before a shorter one, and of two that are equal the configured one.
+A whole name takes precedence over a prefix, a longer prefix over a shorter one, and the configuration over the lists above.
 A pod that requests HAMi's resources is exempt where `hami-scheduler` is ([guard.md](guard.md#whom-it-trusts)).\
 """
 TAIL = """
@@ -111,7 +119,7 @@ TAIL = """
 
 `visibleDevices: ignore`, `warn` or `deny`, at the top of the configuration file for all policies and in a policy for that one,
 says what becomes of a pod that reaches GPUs without asking for them. Unset, it is `warn`, and `ignore` where the policy is `any`.
-[guard.md](guard.md) tells what is seen, and what can't be.\
+[guard.md](guard.md) lists what is detected, and what can't be.\
 """
 
 
@@ -161,6 +169,12 @@ def page() -> Iterator[str]:
         text = RULE_TEXTS[rule.value]
         effect = "as `visibleDevices` says" if rule in RULES else text.severity
         yield f"| `{rule.value}` | {effect} | {text.title} | {text.help} |"
+    yield REPORTED
+    yield "| id | severity | when | why, and what to do |"
+    yield "|---|---|---|---|"
+    for of_reports in (UNREADABLE_LABEL, INEFFECTIVE_LABEL, NOT_JUDGED, REWRITTEN):
+        text = RULE_TEXTS[of_reports]
+        yield f"| `{text.id}` | {text.severity or 'none'} | {text.title} | {text.help} |"
     yield OTHER_NAMES.format(gpus=names(GPUS), not_gpus=names(NOT_GPUS))
     yield TAIL
 

@@ -79,7 +79,7 @@ RULE_TEXTS = {
             Rule.OTHER_GPU_RESOURCE,
             "A GPU by a name that is not a form of the policy",
             "Under every policy but any, a resource that hands out GPUs by another name is denied: a vGPU, a KubeVirt device, a "
-            "DeviceClass, all of NVIDIA's names that are not known to be something else. Request a form that the policy lists. "
+            "DeviceClass, any name under nvidia.com/ that is not known to be something else. Request a form that the policy lists. "
             "If the resource is not a GPU, add it to resources.notGPUs in the configuration.",
         ),
         _deny(
@@ -187,9 +187,9 @@ RULE_TEXTS = {
         RuleText(
             REWRITTEN,
             None,
-            "The request would be spelled as the policy has it",
-            "A plain request becomes the policy's first form, and an explicit one gets what its form needs. Nothing is to be "
-            "done; the patch says what would change.",
+            "The request would be rewritten as the policy requires",
+            "A plain request becomes the policy's first form, and an explicit one gets what its form needs. No action is "
+            "needed; the patch shows what would change.",
         ),
         RuleText(
             UNREADABLE_LABEL,
@@ -202,15 +202,15 @@ RULE_TEXTS = {
             INEFFECTIVE_LABEL,
             Severity.WARN,
             "A label that gpuwarden does not read",
-            "The key is mistyped, or it is set as an annotation or on something other than a namespace, so no policy follows "
-            "from it. Set the label that the message names, on the namespace.",
+            "The key is mistyped, or it is set as an annotation or on something other than a namespace, so it has no effect. "
+            "Set the label that the message names, on the namespace.",
         ),
         RuleText(
             NOT_JUDGED,
             None,
             "The object is of a kind that gpuwarden does not judge",
             "It requests GPUs or holds containers, and its pods are judged when they are created. Check those pods, or run "
-            "gpuwarden audit where they run.",
+            "gpuwarden audit in their cluster.",
         ),
     )
 }
