@@ -22,7 +22,7 @@ def test_each_says_what_is_wrong(tmp_path: Path) -> None:
     assert of_reading(tmp_path) == "it is a folder; name a file"
     assert of_reading(tmp_path / "binary" / "x") == "part of its path is a file, not a folder"
     assert of_reading(tmp_path / "link") == "it is a link to nowhere, which does not exist"
-    assert of_reading(tmp_path / "loop") == "its links lead round in a circle"
+    assert of_reading(tmp_path / "loop") == "it is a loop of symbolic links"
     assert of_reading(tmp_path / ("x" * 300)) == "its name is too long"
     assert of_reading(tmp_path / "binary") == "it is not UTF-8 text (byte 0xff at offset 2); save it as UTF-8"
 

@@ -50,7 +50,7 @@ def test_a_kind_is_named_with_its_group(api_version: Any, kind: str, name: str) 
     assert found.traces
     assert found.message == (
         f"{name}: requests nvidia.com/gpu at spec.template.spec.containers[0].resources.limits; gpuwarden judges the pods that "
-        "are made from it, not objects of this kind; check its pods, or run gpuwarden audit where they run"
+        "are created from it, not objects of this kind; check its pods, or run gpuwarden audit in their cluster"
     )
 
 

@@ -171,10 +171,10 @@ class TestCluster:
             return text
 
         assert scope().startswith(
-            "looked at: Pod, PodTemplate, ReplicationController, Deployment, ReplicaSet, DaemonSet, "
+            "checked: Pod, PodTemplate, ReplicationController, Deployment, ReplicaSet, DaemonSet, "
         )
-        assert scope().endswith("; objects of other kinds were not looked at: a RayCluster or a Workflow, say, is known by "
-                                "its running pods alone")  # fmt: skip
+        assert scope().endswith("; of objects of other kinds, such as a RayCluster or a Workflow, only the running pods "
+                                "were checked")  # fmt: skip
         of_ray = pod("ray-0")
         reference = {"apiVersion": "ray.io/v1", "kind": "RayCluster", "name": "ray", "uid": "u", "controller": True}
         of_ray["metadata"]["ownerReferences"] = [reference]

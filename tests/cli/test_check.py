@@ -459,6 +459,11 @@ class TestLabels:
         assert (finding["rule"], finding["severity"]) == ("unreadable-label", "deny")
         assert finding["path"] == "metadata.labels[gpuwarden.io/enforce]"
 
+    def test_of_a_namespace_are_not_shown_as_in_it(self) -> None:
+        out = run("check", "-", stdin=namespace("team-a", enforce="sharde")).out
+        assert "Namespace team-a" in out
+        assert "in team-a" not in out
+
     @pytest.mark.parametrize("output", ["table", "diff", "json", "junit", "sarif"])
     def test_that_are_mistyped_are_warned_of_and_fail_when_strict(self, output: str) -> None:
         ran = run("check", "-", "-o", output, stdin=MISTYPED)

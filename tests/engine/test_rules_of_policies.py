@@ -122,7 +122,7 @@ class TestOtherGpuResource:
         assert finding.path == "spec.containers[0].resources.limits[nvidia.com/vgpu]"
         assert finding.message == (
             'container "train": nvidia.com/vgpu: 2 counts as a GPU; namespace policy "none" permits no GPU; remove it, or, if '
-            "it is not a GPU, have it added to resources.notGPUs in gpuwarden's configuration"
+            "it is not a GPU, ask an administrator to add it to resources.notGPUs in gpuwarden's configuration"
         )
 
     def test_the_message_where_forms_are_listed_and_several_names_are_requested(self) -> None:
@@ -132,8 +132,8 @@ class TestOtherGpuResource:
         assert finding.path == "spec.containers[0].resources.requests[nvidia.com/gpu.sliced]"
         assert finding.message == (
             'container "train": nvidia.com/gpu.sliced: 1 and 1 more count as GPUs; namespace policy "team" permits only mps, '
-            "mig-1g.5gb; request nvidia.com/gpu in its place, or, if it is not a GPU, have it added to resources.notGPUs in "
-            "gpuwarden's configuration"
+            "mig-1g.5gb; request nvidia.com/gpu instead, or, if it is not a GPU, ask an administrator to add it to "
+            "resources.notGPUs in gpuwarden's configuration"
         )
 
     def test_the_message_under_a_label_that_cannot_be_read(self) -> None:

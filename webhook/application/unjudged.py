@@ -44,8 +44,8 @@ class Unjudged(msgspec.Struct, frozen=True):
         else:
             return f"{self.kind}: neither a pod template nor a GPU request was found in it"
         return (
-            f"{self.kind}: {fact}; gpuwarden judges the pods that are made from it, not objects of this kind; "
-            "check its pods, or run gpuwarden audit where they run"
+            f"{self.kind}: {fact}; gpuwarden judges the pods that are created from it, not objects of this kind; "
+            "check its pods, or run gpuwarden audit in their cluster"
         )
 
 

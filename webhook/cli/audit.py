@@ -144,7 +144,7 @@ def _refuse_what_does_not_go_together(
     ctx: typer.Context, *, files: bool, namespaces: Path | None, write: bool, assumed: bool
 ) -> None:
     if write and (files or assumed):
-        raise usage_error("--write-reports tells of the cluster as it is: leave out paths and --assume")
+        raise usage_error("--write-reports reports on the cluster as it is: leave out paths and --assume")
     beside = [f"--{name}" for name in ("kubeconfig", "context") if _given(ctx, name)]
     if files and beside:
         raise usage_error(

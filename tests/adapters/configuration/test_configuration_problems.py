@@ -38,8 +38,8 @@ A_FORM = "is a form of GPU, which policies permit or not; remove it"
 
 def no_resource(name: str, example: str = "example.com/gpu") -> str:
     return (
-        f'"{name}" is not the name of an extended resource; write <domain>/<name>, such as {example}, and * at the end for '
-        "every name that begins so"
+        f'"{name}" is not the name of an extended resource; write <domain>/<name>, such as {example}, or a '
+        "prefix that ends in *"
     )
 
 

@@ -101,7 +101,7 @@ def test_the_same_object_is_read_from_any_way_to_write_it(text: str) -> None:
         pytest.param(
             "---\n...\n" + POD.format("a"),
             3,
-            'kubectl ignores what follows "...": begin it with a line of ---',
+            'kubectl ignores what follows "...": put --- on a line of its own before it',
             id="behind an end",
         ),
     ],
@@ -119,7 +119,9 @@ def test_a_marker_with_text_right_behind_it_loses_nothing_silently(marker: str) 
     found = problem(f"{POD.format('a')}{marker}\nkind: Pod\nmetadata:\n  name: b\n---\n")
 
     assert (found.line, found.fatal) == (5, True)
-    assert found.message.startswith(f'"{marker}" begins with --- and is no document separator, which kubectl rejects')
+    assert found.message.startswith(
+        f'"{marker}" begins with --- and is not a document separator, which kubectl rejects'
+    )
 
 
 def test_a_line_of_text_that_only_looks_like_a_marker_is_text() -> None:
@@ -133,7 +135,7 @@ def test_a_line_of_text_that_only_looks_like_a_marker_is_text() -> None:
     [
         ("kind: List\n", 1, "the document is a List and has no items: write its objects as a list under items"),
         ("kind: List\nitems: {a: b}\n", 1, "the document is a List and has items that are a map: write its objects"),
-        ("{kind: Pod}\n{kind: Job}\n", 2, "a second document begins without a line of ---"),
+        ("{kind: Pod}\n{kind: Job}\n", 2, "a second document begins without a line of --- before it"),
         ("kind: Pod\n\ufeffkind: Job\n", 2, "a byte order mark (U+FEFF) is in the middle of the text"),
     ],
 )

@@ -135,7 +135,7 @@ def test_links_in_a_circle_are_told(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").symlink_to("a.yaml")
 
     assert [item.message for item in opened(tmp_path) if isinstance(item, ManifestProblem)] == [
-        "the file cannot be read: its links lead round in a circle"
+        "the file cannot be read: it is a loop of symbolic links"
     ] * 2
 
 
@@ -256,7 +256,7 @@ def test_a_socket_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("a.yaml")
 
-        assert message("a.yaml") == "the file cannot be read: it is a socket or a device that nothing answers"
+        assert message("a.yaml") == "the file cannot be read: it is a socket, or a device without a driver"
 
 
 def test_a_name_that_is_no_text_can_be_printed(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_a_mistyped_key_is_warned_of(labels: dict[str, str], annotations: dict[s
     (result,) = results(healthy(namespaces=found), "labels")
     assert (result.status, result.mend) == (Status.WARN, mend)
     assert says in result.seen
-    assert result.means == "the namespace is judged as if it were not there"
+    assert result.means == "it has no effect on the namespace's policy"
 
 
 def test_hundreds_of_mistyped_keys_are_counted_after_the_first_as_warnings() -> None:

@@ -74,8 +74,8 @@ def _resource_name(value: str) -> str:
     if not _RESOURCE.fullmatch(value):
         example = next(name for name in (f"nvidia.com/{value}", "example.com/gpu") if _RESOURCE.fullmatch(name))
         raise ValueError(
-            f'"{value}" is not the name of an extended resource; write <domain>/<name>, such as {example}, and * at the end for '
-            "every name that begins so"
+            f'"{value}" is not the name of an extended resource; write <domain>/<name>, such as {example}, or a '
+            "prefix that ends in *"
         )
     is_form = isinstance(classify(value), GpuResource)
     if is_form:

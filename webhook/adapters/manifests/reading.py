@@ -78,7 +78,7 @@ def _rejected(document: Document, source: str, root: Node) -> Iterator[ManifestP
     elif text.startswith("---") and (behind := text[3:].split("\n", 1)[0].strip()) and not behind.startswith("#"):
         fault = "text follows --- on the same line, which kubectl rejects: put it on a line of its own"
     elif document.index and not _MARKED.match(text):
-        fault = 'kubectl ignores what follows "...": begin it with a line of ---'
+        fault = 'kubectl ignores what follows "...": put --- on a line of its own before it'
     else:
         return
     yield ManifestProblem(source, root.line, fault, fatal=False)

@@ -198,8 +198,8 @@ def _scope(rows: Sequence[Row]) -> str:
     others = dict.fromkeys(qualified(row.api_version, row.kind) for row in rows if row.kind_is_unread)
     by_pods = f" (here: {', '.join(others)})" if others else ""
     return (
-        f"looked at: {', '.join(WORKLOADS)}; objects of other kinds were not looked at: a RayCluster or a Workflow, say, is "
-        f"known by its running pods alone{by_pods}"
+        f"checked: {', '.join(WORKLOADS)}; of objects of other kinds, such as a RayCluster or a Workflow, only the running pods "
+        f"were checked{by_pods}"
     )
 
 

@@ -50,7 +50,7 @@ def _cells(row: Row) -> tuple[Text, ...]:
     decision = "exempt" if line.exempt else line.decision
     what = Text.assemble(
         (printable(f"{line.kind} {line.name}"), "bold"),
-        f"\nin {printable(line.namespace)}\n",
+        "\n" if line.kind == "Namespace" else f"\nin {printable(line.namespace)}\n",
         (printable(f"{line.source}:{line.line}"), "dim"),
     )
     asks = Text("\n".join(map(printable, line.asks)))

@@ -49,10 +49,10 @@ def _wrong_policies(webhooks: list[Ours], configuration: Configuration) -> Itera
 def _wrong_for_updates(one: Ours, seen: str) -> Iterator[Verdict]:
     """Closed, and only with matchConditions; without them closed would keep finalizers from being removed."""
     if not one.closed:
-        means = "while no replica answers a pod with scheduling gates can be moved to GPUs that its namespace's policy denies"
+        means = "while no replica answers, a pod with scheduling gates can be moved to GPUs that its namespace's policy denies"
         yield warn(seen, means, _REINSTALL)
     elif not one.webhook.match_conditions:
-        means = "while no replica answers no pod can be updated, so that its finalizers stay and it never goes"
+        means = "while no replica answers, no pod can be updated: finalizers can't be removed, and deleted pods stay"
         yield fail(f"{seen}, without matchConditions", means, _REINSTALL)
 
 

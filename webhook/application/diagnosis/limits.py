@@ -17,7 +17,9 @@ _LIMITS = "limits."
 def quotas(facts: Facts) -> list[Verdict]:
     """Quotas on GPUs name the resources that pods are charged for: those that they have after gpuwarden."""
     found = known(facts.quotas)
-    return verdicts((*_counting_nothing(found), *_uncounted(facts, found)), lambda: "no quota on GPUs is passed by")
+    return verdicts(
+        (*_counting_nothing(found), *_uncounted(facts, found)), lambda: "every quota on GPUs counts rewritten pods"
+    )
 
 
 def _counting_nothing(quotas: Iterable[Quota]) -> Iterator[Verdict]:
@@ -59,7 +61,7 @@ def _is_gpu(name: str) -> bool:
 
 def limit_ranges(facts: Facts) -> list[Verdict]:
     """No LimitRange denies the pods of its namespace's policy, or gives GPUs to containers that ask for none."""
-    return verdicts(_harmful(facts), lambda: "no LimitRange on GPUs is in the way of a policy")
+    return verdicts(_harmful(facts), lambda: "no LimitRange on GPUs conflicts with a policy")
 
 
 def _harmful(facts: Facts) -> Iterator[Verdict]:

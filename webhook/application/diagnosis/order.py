@@ -50,8 +50,8 @@ def _later(facts: Facts) -> Iterator[Verdict]:
         last = max(one.metadata.name for one in later)
         yield warn(
             f"after gpuwarden's {name} come {listed(map(_described, later))}",
-            "a pod that gets its first GPU from a webhook after gpuwarden's is refused (not-rewritten), and what another "
-            "scheduler is to read may be rewritten before it is there",
+            "a pod that gets its first GPU from a webhook after gpuwarden's is denied (not-rewritten), and a request that "
+            "another scheduler interprets may be rewritten before that scheduler is set",
             f"set webhooks.mutate.configurationName to a name that sorts last, such as {_after(last)}",
         )
 

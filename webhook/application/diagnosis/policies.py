@@ -62,13 +62,13 @@ def _mislabelled(found: Configuration, namespaces: Namespaces) -> Iterator[Verdi
         if problem.ignored:
             verb = "annotate" if problem.path.startswith("metadata.annotations") else "label"
             mend = f"kubectl {verb} namespace {name} {key}-, and set the label that is meant"
-            yield warn(seen, "the namespace is judged as if it were not there", mend)
+            yield warn(seen, "it has no effect on the namespace's policy", mend)
             continue
         mend = f"kubectl label --overwrite namespace {name} {key}=POLICY"
         if key == ENFORCE:
-            yield fail(seen, "every pod of it that asks for a GPU is refused", mend)
+            yield fail(seen, "every pod there that requests a GPU is denied", mend)
         else:
-            yield warn(seen, "the label counts as any: nobody is told anything", mend)
+            yield warn(seen, "the label counts as any: nothing is reported", mend)
 
 
 def effects(facts: Facts) -> list[Verdict]:

@@ -119,7 +119,7 @@ def _updates_not_judged(webhooks: list[Ours]) -> Iterator[Verdict]:
     if filtered and not any(webhook.covers("UPDATE", "pods") for webhook in validating):
         yield warn(
             "no webhook is sent updates of pods",
-            "a pod with scheduling gates can be moved to other GPUs after it was judged, and an annotation can add devices",
+            "a pod with scheduling gates can be moved to other GPUs after it was checked, and an annotation can add devices",
             _REINSTALL,
         )
 

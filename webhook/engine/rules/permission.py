@@ -32,11 +32,12 @@ def other_gpu_resources(asks: Sequence[Ask], policy: Policy) -> Iterator[Finding
         why, instead = f"no GPU is permitted while the namespace's {policy.unreadable}", "remove it"
     elif policy.forms:
         permitted = ", ".join(str(form) for form in policy.forms)
-        why, instead = f'namespace policy "{policy.name}" permits only {permitted}', f"request {GPU} in its place"
+        why, instead = f'namespace policy "{policy.name}" permits only {permitted}', f"request {GPU} instead"
     else:
         why, instead = f'namespace policy "{policy.name}" permits no GPU', "remove it"
     detail = (
-        f"{why}; {instead}, or, if it is not a GPU, have it added to resources.notGPUs in gpuwarden's configuration"
+        f"{why}; {instead}, or, if it is not a GPU, ask an administrator to add it to resources.notGPUs in "
+        "gpuwarden's configuration"
     )
     for ask in asks:
         if not ask.others:

@@ -55,8 +55,8 @@ class Document:
             # As kubectl has it (apimachinery, util/yaml, YAMLReader): "invalid Yaml document separator".
             raise UnreadableError(
                 self.line + self.text.count("\n", 0, glued.start()),
-                f'"{glued[0].rstrip()[:_QUOTED]}" begins with --- and is no document separator, which kubectl rejects: '
-                "put a line break behind ---, or indent the line",
+                f'"{glued[0].rstrip()[:_QUOTED]}" begins with --- and is not a document separator, which kubectl rejects: '
+                "put a line break after ---, or indent the line",
             )
         readable = _COMMENT_BEHIND.sub("   ", self.text, count=1) if self.text.startswith("---#") else self.text
         return parse_yaml(_JOINED.sub(_blanked, readable, count=1), self.line)

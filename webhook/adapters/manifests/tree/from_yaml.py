@@ -19,7 +19,7 @@ _WORDS = {
     "did not find expected node content": "nothing stands where a value should",
     "block sequence entries are not allowed in this context": 'a "- " stands where none may: put the list on lines of its own',
     "found unexpected end of stream": "the document ends inside a quoted text: a closing quote is missing",
-    "did not find expected <document start>": "a second document begins without a line of ---",
+    "did not find expected <document start>": "a second document begins without a line of --- before it",
     "found undefined tag handle": "a tag's prefix is not defined",
 }
 
@@ -94,7 +94,7 @@ def _compose(text: str, first_line: int) -> Node | None:  # noqa: C901, PLR0912 
             continue
         if not stack:
             if root is not None:
-                raise UnreadableError(node.line, "a second document begins without a line of ---")
+                raise UnreadableError(node.line, "a second document begins without a line of --- before it")
             root = node
             continue
         parent = stack[-1]
@@ -140,7 +140,7 @@ def _in_words(text: str, error: yaml.MarkedYAMLError, first_line: int) -> Unread
     problem = str(error.problem or "cannot be parsed")
     if "\ufeff" in here:
         words = (
-            "a byte order mark (U+FEFF) is in the middle of the text, as of a file that was joined to others: remove it"
+            "a byte order mark (U+FEFF) is in the middle of the text, as happens when files are concatenated: remove it"
         )
     elif re.match(r" *\t", here):
         words = "the line is indented with a tab: YAML takes only spaces"
