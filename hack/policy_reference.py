@@ -62,8 +62,8 @@ What becomes of a container's `nvidia.com/gpu: 1`. `1g.5gb` stands for any MIG p
 
 SINGLE = """
 On GKE Autopilot (`gke.autopilot: true` in the configuration) only the node selectors are written, because Autopilot permits node
-affinity on few labels. A pod for slices can then also be scheduled to nodes that share slices, where the kubelet fails a request above
-1, and a pod for shared GPUs to nodes with shared slices.
+affinity on few labels. A pod for slices can then also be scheduled to nodes that share slices, where the kubelet fails a request
+above 1, and a pod for shared GPUs to nodes with shared slices.
 
 ### MIG strategy single
 
