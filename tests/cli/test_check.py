@@ -464,6 +464,15 @@ class TestLabels:
         assert "Namespace team-a" in out
         assert "in team-a" not in out
 
+    def test_may_name_a_policy_of_the_configuration_which_is_said_where_none_is_given(self, tmp_path: Path) -> None:
+        file = tmp_path / "configuration.yaml"
+        file.write_text("apiVersion: gpuwarden.io/v1\nkind: Configuration\npolicies: {house: {forms: [mps]}}\n")
+        named = namespace("team-a", enforce="house")
+
+        assert "--config" in run("check", "-", stdin=named).err
+        assert "--config" not in run("check", "-", "--config", str(file), stdin=named).err
+        assert "--config" not in run("check", "-", stdin=namespace("team-a", enforce="mps")).err
+
     @pytest.mark.parametrize("output", ["table", "diff", "json", "junit", "sarif"])
     def test_that_are_mistyped_are_warned_of_and_fail_when_strict(self, output: str) -> None:
         ran = run("check", "-", "-o", output, stdin=MISTYPED)

@@ -25,6 +25,7 @@ from webhook.cli.judging import (
 )
 from webhook.cli.messages import say
 from webhook.engine import summary
+from webhook.engine.decision import DENIED
 
 
 class Output(StrEnum):
@@ -86,6 +87,8 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             _show_diffs(judged, rows)
         case Output.TABLE:
             table.show(table.console(), rows, report)
+    if config is None and any(row.line.kind == "Namespace" and row.line.decision == DENIED for row in rows):
+        say("note: a namespace label may name a policy of the configuration file; give the file with --config")
     totals = report.totals
     if any(problem.fatal for problem in judged.problems):
         raise typer.Exit(EXIT_USAGE)
