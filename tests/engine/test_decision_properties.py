@@ -169,9 +169,7 @@ def asked_of(container: Json, place: str) -> list[str]:
 def test_a_pod_without_gpu_names_gets_an_empty_decision(pod: Json, policy: Policy, plugin: DevicePlugin) -> None:
     for container in [*(pod["spec"]["initContainers"] or []), *pod["spec"]["containers"]]:
         for amounts in (container["resources"] or {}).values():
-            for name in [
-                name for name in amounts or {} if name.startswith("nvidia.com/") and name != "nvidia.com/gpumem"
-            ]:
+            for name in [name for name in amounts or {} if name.startswith("nvidia.com/")]:
                 del amounts[name]
 
     assert judge(pod, policy, plugin) == Decision()

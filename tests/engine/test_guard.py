@@ -188,6 +188,10 @@ class TestCdiAnnotation:
             ("devices.nri.io/container.train", '- path: "/dev/nvidia0"\n  type: c\n  major: 195\n'),
             ("devices.noderesource.dev/pod", "- path: /dev//nvidia0\n"),
             ("mounts.nri.io/pod", "- source: /run\n  destination: /host\n"),
+            ("devices.nri.io/pod", "[{path: /dev/dri}]"),
+            ("mounts.nri.io/pod", "- {destination: /host, source: /dev}"),
+            ("devices.nri.io/pod", '- path: "\\x2fdev/nvidia0"'),
+            ("cdi-devices.nri.io/pod", '- "nvidia\\x2ecom/gpu=0"'),
         ],
     )
     def test_so_are_device_nodes_by_their_paths(self, key: str, value: str) -> None:

@@ -245,6 +245,15 @@ class TestOtherForms:
         }
         assert spec_after(pod, a_policy("shared", mismatch=Mismatch.REWRITE))["nodeSelector"] == {PRODUCT: A100}
 
+    def test_an_alternative_that_the_old_form_contradicted_gets_what_the_new_one_needs(self) -> None:
+        terms = affinity([(STRATEGY, "In", "none")], [(PRODUCT, "In", A100)])
+        pod = a_pod(nodeSelector={STRATEGY: "time-slicing"}, affinity=terms)
+
+        spec = spec_after(pod, a_policy("exclusive", mismatch=Mismatch.REWRITE))
+
+        assert spec["nodeSelector"] == {}
+        assert spec["affinity"] == affinity([WHOLE], [(PRODUCT, "In", A100), WHOLE])
+
     def test_slices_by_size_become_gkes(self) -> None:
         spec = spec_after(selecting(*SLICE), "gke-mig-1g.5gb")
 

@@ -1,5 +1,6 @@
 """Paths of a node that lead to its GPUs, whoever asks for them."""
 
+import re
 from collections.abc import Iterator
 
 _ROOT = "/"
@@ -88,6 +89,7 @@ _LINKS: dict[tuple[str, ...], list[str]] = {
     ("proc", "thread-self"): ["proc", "self"],
 }
 _LINK = 2  # names of a link above
+_BETWEEN_WORDS = re.compile(r"""[\s:,"'{}\[\]]+""")
 _LINKS_OF_A_PROCESS = ("root", "cwd", "fd", "map_files", "task")
 
 
@@ -140,7 +142,10 @@ def _is_link_of_a_process(names: list[str]) -> bool:
 
 
 def leading_words(text: str) -> Iterator[str]:
-    """The paths in a text, such as ``/dev/nvidia0:/dev/nvidia0:rwm``, that lead to GPUs."""
-    for word in text.replace(":", " ").replace(",", " ").replace('"', " ").replace("'", " ").split():
-        if word.startswith(_ROOT) and leads_to(word):
+    """The words of a text that are paths to GPUs, or that hide a path by an escape.
+
+    Words are parted as in ``/dev/nvidia0:/dev/nvidia0:rwm`` and in YAML (``[{path: /dev/nvidia0}]``).
+    """
+    for word in _BETWEEN_WORDS.split(text):
+        if "\\" in word or (word.startswith(_ROOT) and leads_to(word)):
             yield word

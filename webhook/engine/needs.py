@@ -1,6 +1,7 @@
 """Needs: the node labels that a form needs, held against what a pod says about nodes."""
 
 from collections.abc import Iterable, Sequence
+from math import inf
 
 import msgspec
 
@@ -72,22 +73,29 @@ def possible(needs: Iterable[Need], nodes: NodeConstraints) -> bool:
         needed.setdefault(need.key, []).append(need)
     in_question = [key for key, together in needed.items() if len(together) > 1 or nodes.mentions(key)]
     return any(
-        all(_fits(needed[key], label) for key, label in zip(in_question, labels, strict=True))
+        all(fits(needed[key], label) for key, label in zip(in_question, labels, strict=True))
         for labels in nodes.alternatives(in_question)
     )
 
 
-def _fits(needs: Sequence[Need], label: Label) -> bool:
+def fits(needs: Sequence[Need], label: Label) -> bool:
     """Whether some value of a label is let through and will do for all that is needed of it."""
+    if label.bounded and not label.reaches(
+        max((need.bound for need in needs if need.operator == "Gt"), default=-inf),
+        min((need.bound for need in needs if need.operator == "Lt"), default=inf),
+    ):
+        return False  # told without a look at any value
     return any(label.admits(value) and all(need.admits(value) for need in needs) for value in _cases(label, *needs))
 
 
 def _cases(label: Label, *needs: Need) -> list[str | None]:
     """The values that tell constraints apart: those that someone writes down, one that stands for all others, and none.
 
-    Where the label is bounded, numbers next to the bounds stand for all others.
+    Where the label is bounded, numbers next to the bounds stand for all others. Of one that is listed no others are let through.
     """
-    cases = dict.fromkeys([ABSENT, *(label.listed or ()), *(value for need in needs for value in need.values)])
+    if label.listed is not None:
+        return [*label.listed]
+    cases = dict.fromkeys([ABSENT, *(value for need in needs for value in need.values)])
     bounds = [need.bound for need in needs if need.operator in _BOUNDS]
     if not label.bounded:
         cases[OTHER] = None

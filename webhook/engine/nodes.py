@@ -57,6 +57,10 @@ class Label:
         """Whether ``Gt`` or ``Lt`` restricts it to numbers."""
         return self._above > -inf or self._below < inf
 
+    def reaches(self, above: float, below: float) -> bool:
+        """Whether its own bounds leave a number between two others."""
+        return max(self._above, above) + 1 < min(self._below, below)
+
     def numbers(self, bounds: Iterable[int], written: Collection[str | None]) -> Iterator[str]:
         """Numbers that tell its own bounds and others apart.
 

@@ -1,6 +1,6 @@
 """Rewriting: what spells the requests of a pod the way their forms are spelled, decided for the pod as a whole."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -104,7 +104,8 @@ class Respelling(msgspec.Struct, frozen=True):
 
 def respell(choices: Sequence[Choice], nodes: NodeConstraints, plugin: DevicePlugin) -> Respelling:
     """What spells every request as its form is spelled: a pod runs on one node."""
-    chosen = [(choice, choice.form, spell(choice.form, plugin).beside(nodes)) for choice in choices if choice.form]
+    forms = [(choice, choice.form) for choice in choices if choice.form]
+    chosen = _spelled(forms, nodes, plugin)
     if not chosen:
         return Respelling()
     if pairs := _forms_apart(chosen, plugin):
@@ -117,11 +118,13 @@ def respell(choices: Sequence[Choice], nodes: NodeConstraints, plugin: DevicePlu
         if choice.resource.name != spelling.resource
     }
     edits: list[Edit] = []
-    spelled = Respelling(spellings=tuple(dict.fromkeys(spelling for _, _, spelling in chosen)))
-    dropped = _no_longer_said(chosen, spelled.needs, nodes, plugin)
+    dropped = _no_longer_said(chosen, _together(chosen).needs, nodes, plugin)
     if dropped:
         edits += [DropKey(key) for key in dropped]
         nodes = nodes.without(dropped)
+        # An alternative that they contradicted, and that selects no product, is one again.
+        chosen = _spelled(forms, nodes, plugin)
+    spelled = _together(chosen)
     if nodes.mentions(PRODUCT):
         edits += [ReplaceProduct(old, new) for old in nodes.values(PRODUCT) if (new := spelled.product(old)) != old]
     conflict = _conflict(chosen, nodes)
@@ -130,6 +133,14 @@ def respell(choices: Sequence[Choice], nodes: NodeConstraints, plugin: DevicePlu
     needed = dict.fromkeys(need for spelling in spelled.spellings for need in spelling.needs)
     edits += [AddNeed(need) for need in needed if not need.is_met_by(nodes)]
     return Respelling(renames, tuple(edits), spelled.spellings)
+
+
+def _spelled(forms: Iterable[tuple[Choice, Form]], nodes: NodeConstraints, plugin: DevicePlugin) -> list[_Chosen]:
+    return [(choice, form, spell(form, plugin).beside(nodes)) for choice, form in forms]
+
+
+def _together(chosen: Iterable[_Chosen]) -> Respelling:
+    return Respelling(spellings=tuple(dict.fromkeys(spelling for _, _, spelling in chosen)))
 
 
 def _forms_apart(chosen: list[_Chosen], plugin: DevicePlugin) -> frozenset[tuple[Form, Form]]:

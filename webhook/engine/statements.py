@@ -1,7 +1,9 @@
 """Statements: which form a request names, by its resource and by the pod's selectors; a plain request names none."""
 
+from collections.abc import Iterable
+
 from webhook.engine.forms import Form, Platform, Sharing, meet_sharing
-from webhook.engine.needs import possible
+from webhook.engine.needs import Need, fits
 from webhook.engine.nodes import ABSENT, OTHER, NodeConstraints
 from webhook.engine.profiles import DOCUMENTED
 from webhook.engine.resources import GPU, GpuResource
@@ -14,6 +16,7 @@ from webhook.engine.spelling import (
     GKE_STRATEGIES,
     GPU_SLICES,
     PRODUCT,
+    SLICE_LABELS,
     STRATEGY,
     DevicePlugin,
     read_product,
@@ -100,7 +103,22 @@ def _slices(nodes: NodeConstraints, known: tuple[str, ...]) -> tuple[str | None,
     if nodes.permits(GPU_SLICES, ABSENT) and nodes.permits(COMPUTE_SLICES, ABSENT):
         return None if nodes.permits(GPU_SLICES, OTHER) or nodes.values(GPU_SLICES) else (None,)
     named = tuple(profile for profile in known if all(need.is_met_by(nodes) for need in slice_labels(profile)))
-    return named or tuple(p for p in dict.fromkeys((*known, *DOCUMENTED)) if possible(slice_labels(p), nodes)) or None
+    return named or _let_through(nodes, dict.fromkeys((*known, *DOCUMENTED))) or None
+
+
+def _let_through(nodes: NodeConstraints, profiles: Iterable[str]) -> tuple[str, ...]:
+    """Those profiles of whose slices some alternative lets a node through. Each of the alternatives is read once."""
+    of_slices: dict[str, dict[tuple[Need, ...], list[str]]] = {}
+    for profile in profiles:
+        (slices,), memory = slice_labels(profile)[0].values, slice_labels(profile)[2:]
+        of_slices.setdefault(slices, {}).setdefault(memory, []).append(profile)
+    found: set[str] = set()
+    for gpu_slices, compute_slices, memory_label in nodes.alternatives(SLICE_LABELS):
+        for slices, left in of_slices.items():
+            if gpu_slices.admits(slices) and compute_slices.admits(slices):
+                for memory in [memory for memory in left if fits(memory, memory_label)]:
+                    found.update(left.pop(memory))
+    return tuple(profile for profile in profiles if profile in found)
 
 
 def _combined(named: Sharing | None, strategy: Sharing | None) -> Sharing:
