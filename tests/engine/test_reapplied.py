@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.builders import (
+    AUTOPILOT,
     GKE_CLIENTS,
     GKE_SHARING,
     GPU,
@@ -18,6 +19,8 @@ from tests.builders import (
     PRODUCT,
     RENAMED,
     SHARED,
+    SINGLE,
+    SINGLE_BY_PRODUCT,
     STRATEGY,
     Json,
     a_container,
@@ -113,7 +116,13 @@ TEAM = a_policy(
         pytest.param(a_pod(asking(), nodeSelector=ZONE), "mps", RENAMED, id="a node selector, lost by the merge"),
         pytest.param(a_pod(asking(), tolerations=[SPOT]), "shared", RENAMED, id="a toleration, lost by the merge"),
         pytest.param(a_pod(asking(), nodeSelector=ZONE, tolerations=[SPOT]), TEAM, RENAMED, id="a policy's additions"),
-        pytest.param(a_pod(asking(), nodeSelector=ZONE), "gke-time-sharing-4", RENAMED, id="selectors alone"),
+        *(
+            pytest.param(a_pod(asking(), **placed), policy, plugin, id=f"{policy}, {name}, {setting}")
+            for plugin, setting in ((SINGLE, "single"), (SINGLE_BY_PRODUCT, "single by product"))
+            for policy in ("shared", "mig-1g.5gb-shared")
+            for name, placed in (("anywhere", {}), ("in a zone", {"nodeSelector": ZONE}))
+        ),
+        pytest.param(a_pod(asking(), nodeSelector=ZONE), "gke-time-sharing-4", AUTOPILOT, id="selectors alone"),
         pytest.param(
             a_pod(asking(), affinity=affinity([("zone", "In", "a")])), "shared", NOT_RENAMED, id="node affinity alone"
         ),

@@ -15,8 +15,8 @@ from tests.adapters.kubernetes.support import write_kubeconfig
 from tests.cli.serving import Served
 from tests.reviews import Json
 
-SERVICE = "gpuwarden.gpuwarden.svc"
-SECRET = "/api/v1/namespaces/gpuwarden/secrets/gpuwarden-ca"  # noqa: S105 - a path
+SERVICE = "gpuwarden.gpuwarden-system.svc"
+SECRET = "/api/v1/namespaces/gpuwarden-system/secrets/gpuwarden-ca"  # noqa: S105 - a path
 CONFIGURATIONS = {
     kind: f"/apis/admissionregistration.k8s.io/v1/{kind.lower()}s/gpuwarden"
     for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")

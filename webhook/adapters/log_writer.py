@@ -2,13 +2,13 @@
 
 import os
 import select
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable
 
 # Bytes that may wait. Some ten thousand lines; what comes on top is dropped and counted.
 MOST_WAITING = 4 << 20
+_STDERR = 2
 _LAST_WORDS = 2.0  # seconds for what waits when the process ends
 
 
@@ -90,10 +90,11 @@ def standard_error() -> int | None:
     What is missing of the three standard descriptors is opened on nothing: else the next thing that is opened would have its
     number, a listener say, and libuv ends a process that closes such a one.
     """
-    there = sys.stderr is not None
+    missing = set()
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
+            missing.add(number)
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
-    return os.dup(2) if there else None
+    return None if _STDERR in missing else os.dup(_STDERR)

@@ -5,15 +5,26 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from webhook.engine.decision import decide
-from webhook.engine.edits import Annotate, Edit, RenameResource
+from webhook.engine.edits import AddNeed, AddNodeSelector, Annotate, DropKey, Edit, RenameResource, ReplaceProduct
 from webhook.engine.gpu_names import BUILT_IN, GpuNames
 from webhook.engine.patch import Operation, escape, patch
-from webhook.engine.pods import Container, Place, Pod, PodSpec, Resources
+from webhook.engine.pods import (
+    Affinity,
+    Container,
+    NodeAffinity,
+    Place,
+    Pod,
+    PodSpec,
+    Required,
+    Resources,
+    Term,
+)
 from webhook.engine.policy import Policy
 from webhook.engine.quantity import Quantity
 from webhook.engine.requests import Ask, read
-from webhook.engine.spelling import DevicePlugin
+from webhook.engine.spelling import LABELS_OF_FORMS, DevicePlugin
 
+_OF_NODES = (AddNeed, AddNodeSelector, DropKey, ReplaceProduct)
 _Amounts = dict[tuple[Place, str], tuple[Quantity, Quantity]]
 
 
@@ -45,11 +56,33 @@ def restored(
         return []  # the policy has changed since, and the pod is not what it would become now
     stale = _stale(read(pod.spec, names), read(before.spec, names))
     manifest = replace(pod, spec=_without(pod.spec, stale)) if stale else pod
-    decision = decide(manifest, policy, plugin, names=names, guarded=False)
-    edits = [edit for edit in decision.edits if not isinstance(edit, Annotate)]
-    if not edits or _amounts(decision.asks, edits) != _amounts(current.asks, ()):
-        return []
-    return [*_removals(pod.spec, stale), *patch(manifest, edits)]
+    candidates: list[tuple[Pod, tuple[type, ...]]] = [(manifest, (Annotate,))]
+    if _placement(pod.spec) == _placement(before.spec) and manifest.spec:
+        # An apply keeps the node labels that were added, and they may name another form beside the original request.
+        candidates.append((replace(manifest, spec=_without_labels(manifest.spec)), (Annotate, *_OF_NODES)))
+    for candidate, ignored in candidates:
+        decision = decide(candidate, policy, plugin, names=names, guarded=False)
+        edits = [edit for edit in decision.edits if not isinstance(edit, ignored)]
+        if edits and _amounts(decision.asks, edits) == _amounts(current.asks, ()):
+            return [*_removals(pod.spec, stale), *patch(manifest, edits)]
+    return []
+
+
+def _placement(spec: PodSpec) -> tuple[dict[str, str], list[Term]]:
+    """Return what the pod says about nodes."""
+    return spec.node_selector or {}, spec.terms
+
+
+def _without_labels(spec: PodSpec) -> PodSpec:
+    """Return the spec without the node labels of forms: as it was before they were added, if all of them were."""
+    selector = {key: value for key, value in (spec.node_selector or {}).items() if not key.startswith(LABELS_OF_FORMS)}
+    terms = [
+        Term([e for e in term.match_expressions or () if not e.key.startswith(LABELS_OF_FORMS)], term.match_fields)
+        for term in spec.terms
+    ]
+    kept = [term for term in terms if not term.matches_nothing]
+    affinity = Affinity(NodeAffinity(Required(kept))) if kept else None
+    return replace(spec, node_selector=selector, affinity=affinity)
 
 
 def _stale(asks: Sequence[Ask], before: Sequence[Ask]) -> dict[Place, set[str]]:
