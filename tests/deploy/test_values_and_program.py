@@ -156,9 +156,15 @@ def chart_takes(configuration: Json) -> bool:
     """The schema, and what templates/_checks.tpl does beyond it."""
     known = [*configuration.get("policies", {})]
     named = configuration.get("defaults", {}).values()
-    return takes(at("config"), configuration) and all(
-        value in known or takes(SCHEMA["definitions"]["policyValue"], value) for value in named
+    return (
+        takes(at("config"), configuration)
+        and all(value in known or takes(SCHEMA["definitions"]["policyValue"], value) for value in named)
+        and not any(takes(SCHEMA["definitions"]["policyValue"], name) for name in known)
     )
+
+
+def _single(*products: str) -> Json:
+    return {"devicePlugin": {"migStrategy": "single", "products": [*products]}}
 
 
 @settings(max_examples=500, deadline=None)
@@ -176,13 +182,40 @@ def test_a_configuration_is_one_to_both(configuration: Json) -> None:
         ({"policies": {"t": {"forms": ["gke-mps-49"]}}}, "config/policies/t/forms/0"),
         ({"policies": {"t": {"forms": ["mps", "mps"]}}}, "config/policies/t/forms"),
         ({"policies": {"t": {"forms": ["mps", "any"]}}}, "config/policies/t/forms"),
-        ({"policies": {"mps": {"forms": ["shared"]}}}, "(invalid propertyName 'mps'|Property name of \"mps\")"),
+        ({"policies": {"mps": {"forms": ["shared"]}}}, r'config\.policies\.mps: "mps" is a built-in value; choose another'),
+        ({"devicePlugin": {"products": ["A100"]}}, r"config\.devicePlugin\.products: used with migStrategy: single only"),
+        (_single("A-SHARED"), r'config\.devicePlugin\.products\[0\]: "A-SHARED" names one form'),
+        (_single("A", "A-MIG-1g.24gb.me.all"), r'config\.devicePlugin\.products\[1\]: "A-MIG-1g\.24gb\.me\.all" names one form'),
+        (
+            {**_single(), "policies": {"t": {"forms": ["mps", "mig-1g.5gb.me"]}}},
+            r'config\.policies\.t\.forms\[1\]: "mig-1g\.5gb\.me" needs config\.devicePlugin\.products',
+        ),
+        ({**_single(), "defaults": {"audit": "mig-1g.5gb-me-shared"}}, r"config\.defaults\.audit: .* needs config\.devicePlugin"),
+        ({"resources": {"gpus": ["nvidia.com/mig-1g.5gb.shared"]}}, r"config\.resources\.gpus\[0\]: .* is a form"),
+        ({"resources": {"notGPUs": ["a.com/x", "nvidia.com/gpu"]}}, r"config\.resources\.notGPUs\[1\]: .* is a form"),
+        ({"resources": {"gpus": ["a.com/x"], "notGPUs": ["a.com/x"]}}, r"config\.resources: a\.com/x is in both"),
         ({"policies": {"t": {"forms": ["mps"]}}, "defaults": {"warn": "u"}}, r"or a name from config\.policies \(t\)"),
     ],
 )
 def test_helm_denies_what_the_program_would(chart: Chart, config: Json, said: str) -> None:
+    assert not program_takes(config)
     with pytest.raises(RefusedError, match=said.replace("/", "[/.]")):
         chart.render({"config": config})
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {**_single(), "policies": {"t": {"forms": ["mig-1g.5gb", "gke-mig-1g.5gb.me", "mig-1g.5gb-shared"]}}},
+        {**_single("A100"), "policies": {"t": {"forms": ["mig-1g.5gb.me"]}}, "defaults": {"warn": "mig-1g.5gb-me"}},
+        {**_single(), "policies": {"mig-a.me": {"forms": ["mps"]}}, "defaults": {"warn": "mig-a.me"}},
+        {"policies": {"t": {"forms": ["mig-1g.5gb.me"]}}},
+        {"resources": {"gpus": ["nvidia.com/mig-x", "nvidia.com/gpu*"], "notGPUs": ["nvidia.com/*"]}},
+    ],
+)
+def test_helm_takes_what_the_program_does(chart: Chart, config: Json) -> None:
+    assert program_takes(config)
+    assert chart.render({"config": config}).objects
 
 
 def test_a_configured_policy_may_be_a_default(chart: Chart) -> None:

@@ -21,6 +21,48 @@ prints nothing.
 {{- end -}}
 {{- $policies := .Values.config.policies -}}
 {{- $builtIn := include "gpuwarden.policyValue" . -}}
+{{- range $name := keys $policies | sortAlpha -}}
+{{- if regexMatch $builtIn $name -}}
+{{- fail (printf "config.policies.%s: %q is a built-in value; choose another name" $name $name) -}}
+{{- end -}}
+{{- end -}}
+{{- $plugin := .Values.config.devicePlugin -}}
+{{- $single := eq $plugin.migStrategy "single" -}}
+{{- if and $plugin.products (not $single) -}}
+{{- fail "config.devicePlugin.products: used with migStrategy: single only; remove it, or set config.devicePlugin.migStrategy as on the nodes" -}}
+{{- end -}}
+{{- range $i, $product := $plugin.products -}}
+{{- if regexMatch "^.+(-MIG-[1-9][0-9]?g[.][1-9][0-9]{0,3}gb([.]me[.]all|[.]me|[.]gfx|-me)?|-SHARED)$" $product -}}
+{{- fail (printf "config.devicePlugin.products[%d]: %q names one form of a model; write the model alone, without -MIG-… and -SHARED" $i $product) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $single (not $plugin.products) -}}
+{{- $named := dict -}}
+{{- range $mode, $value := .Values.config.defaults -}}
+{{- $_ := set $named (printf "defaults.%s" $mode) $value -}}
+{{- end -}}
+{{- range $name, $policy := $policies -}}
+{{- range $i, $form := $policy.forms -}}
+{{- $_ := set $named (printf "policies.%s.forms[%d]" $name $i) $form -}}
+{{- end -}}
+{{- end -}}
+{{- range $where, $form := $named -}}
+{{- if and (regexMatch "^mig-.*gb(-me|[.])" $form) (regexMatch $builtIn $form) -}}
+{{- fail (printf "config.%s: %q needs config.devicePlugin.products with migStrategy: single; only product names tell these slices from others of their size" $where $form) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $resources := .Values.config.resources -}}
+{{- range $list := list "gpus" "notGPUs" -}}
+{{- range $i, $name := get $resources $list -}}
+{{- if regexMatch "^nvidia[.]com/(gpu|mig-[1-9][0-9]?g[.][1-9][0-9]{0,3}gb([.]me[.]all|[.]me|[.]gfx|-me)?)([.]shared)?$" $name -}}
+{{- fail (printf "config.resources.%s[%d]: %q is a form, which policies permit or not; remove it" $list $i $name) -}}
+{{- end -}}
+{{- if and (eq $list "gpus") (has $name (get $resources "notGPUs")) -}}
+{{- fail (printf "config.resources: %s is in both gpus and notGPUs; remove it from one of them" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- range $mode, $value := .Values.config.defaults -}}
 {{- if not (or (hasKey $policies $value) (regexMatch $builtIn $value)) -}}
 {{- fail (printf "config.defaults.%s: %q is not a policy; write a built-in value (docs/policies.md) or a name from config.policies%s" $mode $value (empty $policies | ternary "" (printf " (%s)" (keys $policies | sortAlpha | join ", ")))) -}}
