@@ -182,15 +182,27 @@ def test_a_configuration_is_one_to_both(configuration: Json) -> None:
         ({"policies": {"t": {"forms": ["gke-mps-49"]}}}, "config/policies/t/forms/0"),
         ({"policies": {"t": {"forms": ["mps", "mps"]}}}, "config/policies/t/forms"),
         ({"policies": {"t": {"forms": ["mps", "any"]}}}, "config/policies/t/forms"),
-        ({"policies": {"mps": {"forms": ["shared"]}}}, r'config\.policies\.mps: "mps" is a built-in value; choose another'),
-        ({"devicePlugin": {"products": ["A100"]}}, r"config\.devicePlugin\.products: used with migStrategy: single only"),
+        (
+            {"policies": {"mps": {"forms": ["shared"]}}},
+            r'config\.policies\.mps: "mps" is a built-in value; choose another',
+        ),
+        (
+            {"devicePlugin": {"products": ["A100"]}},
+            r"config\.devicePlugin\.products: used with migStrategy: single only",
+        ),
         (_single("A-SHARED"), r'config\.devicePlugin\.products\[0\]: "A-SHARED" names one form'),
-        (_single("A", "A-MIG-1g.24gb.me.all"), r'config\.devicePlugin\.products\[1\]: "A-MIG-1g\.24gb\.me\.all" names one form'),
+        (
+            _single("A", "A-MIG-1g.24gb.me.all"),
+            r'config\.devicePlugin\.products\[1\]: "A-MIG-1g\.24gb\.me\.all" names one form',
+        ),
         (
             {**_single(), "policies": {"t": {"forms": ["mps", "mig-1g.5gb.me"]}}},
             r'config\.policies\.t\.forms\[1\]: "mig-1g\.5gb\.me" needs config\.devicePlugin\.products',
         ),
-        ({**_single(), "defaults": {"audit": "mig-1g.5gb-me-shared"}}, r"config\.defaults\.audit: .* needs config\.devicePlugin"),
+        (
+            {**_single(), "defaults": {"audit": "mig-1g.5gb-me-shared"}},
+            r"config\.defaults\.audit: .* needs config\.devicePlugin",
+        ),
         ({"resources": {"gpus": ["nvidia.com/mig-1g.5gb.shared"]}}, r"config\.resources\.gpus\[0\]: .* is a form"),
         ({"resources": {"notGPUs": ["a.com/x", "nvidia.com/gpu"]}}, r"config\.resources\.notGPUs\[1\]: .* is a form"),
         ({"resources": {"gpus": ["a.com/x"], "notGPUs": ["a.com/x"]}}, r"config\.resources: a\.com/x is in both"),

@@ -1,5 +1,6 @@
 """Namespaces from a file, where there is no cluster: what ``kubectl get namespaces -o yaml`` prints."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -50,7 +51,7 @@ def parse(text: str) -> dict[str, NamespaceLabels]:
     for where, item in _items(documents):
         name, found = _namespace(item, where)
         if name in labels:
-            raise NamespaceFileError(f"{where}: namespace {name} stands twice; remove one")
+            raise NamespaceFileError(f"{where}: namespace {name} is defined twice; remove one")
         labels[name] = found
     return labels
 
@@ -91,6 +92,15 @@ def _items(documents: list[Any]) -> Iterator[tuple[str, Any]]:
             yield f"document {number}", document
 
 
+def _as_written(value: Any) -> str:
+    """A YAML value for a message, with the word for a mapping or a list."""
+    return (
+        f"a {'list' if isinstance(value, list) else 'mapping'}"
+        if isinstance(value, dict | list)
+        else json.dumps(value, default=str)
+    )
+
+
 def _is_list(kind: Any) -> bool:
     return isinstance(kind, str) and kind.endswith("List")
 
@@ -100,8 +110,10 @@ def _namespace(item: Any, where: str) -> tuple[str, NamespaceLabels]:
         raise NamespaceFileError(f"{where}: is not a Namespace; write what kubectl get namespaces -o yaml prints")
     metadata = item.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
-    if not isinstance(metadata, dict) or not isinstance(name, str):
+    if not isinstance(metadata, dict) or name is None:
         raise NamespaceFileError(f"{where}: metadata.name is missing")
+    if not isinstance(name, str):  # YAML reads no, 1 and the like as something else
+        raise NamespaceFileError(f"{where}: metadata.name must be text, not {_as_written(name)}; quote it")
     labels = metadata.get("labels")
     if labels is not None and not isinstance(labels, dict):
         raise NamespaceFileError(f"{where}: metadata.labels of {name} is not a mapping")
