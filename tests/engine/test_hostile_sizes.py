@@ -106,10 +106,10 @@ def test_a_hostile_pod_is_decided_in_time(name: str, policy: Policy) -> None:
 def test_terms_that_select_slices_are_not_held_against_each_documented_profile(
     requirements: list[tuple[str, ...]],
 ) -> None:
-    """Under MIG strategy single. Four seconds and more where they were, a fifth of one where they are not; coverage takes four times as long."""
+    """Under MIG strategy single. Four seconds and more where they were, a fifth of one where they are not (more with coverage)."""
     pod = view(a_pod(affinity=affinity(*([*requirements, ("pool", "In", f"p{number}")] for number in range(MANY)))))
     started = time.process_time()
 
     decide(pod, a_policy("mig-1g.5gb", "exclusive"), SINGLE)
 
-    assert time.process_time() - started < SECONDS / 2
+    assert time.process_time() - started < SECONDS / 3
