@@ -100,8 +100,8 @@ These do not:
 
 {not_gpus}
 
-A name that looks like a misspelt form, such as `nvidia.com/gpus`, is warned of (`unknown-gpu-resource`) and not denied: list it in
-`resources.gpus` if a DeviceClass hands out GPUs under it.
+A name that looks like a misspelt form, such as `nvidia.com/gpus`, is warned of (`unknown-gpu-resource`) and not denied: list it
+in `resources.gpus` if a DeviceClass hands out GPUs under it.
 
 Every name under `nvidia.com/` counts as a GPU unless it is known to be something else. KubeVirt's device plugin takes names from
 the PCI database, so no list of GPU names is complete. The drawback: a network resource with a name of your own under
