@@ -29,8 +29,8 @@ def test_a_server_without_a_cluster_loads_nothing_that_only_others_need() -> Non
     program = """
 import sys
 from webhook.cli import main, serve, server
-from webhook.adapters.http.apps import operations_app
-operations_app(list, bytes)
+from webhook.adapters.http.apps import application
+application(list, bytes)
 print(*sys.modules)
 """
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)

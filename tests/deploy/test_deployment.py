@@ -9,7 +9,7 @@ from kubernetes.utils.quantity import parse_quantity
 from typer.core import TyperOption
 
 from tests.deploy.chart import MODES, Chart, Json, Rendered, merged
-from webhook.adapters.http.apps import operations_app
+from webhook.adapters.http.apps import application
 from webhook.adapters.http.listeners import GRACE_SECONDS
 from webhook.cli.serve import serve
 
@@ -66,7 +66,7 @@ def test_other_ports_are_the_same_everywhere(chart: Chart) -> None:
 
 
 def test_the_probes_ask_what_the_operations_port_answers(rendered: Rendered) -> None:
-    answered = {route.path for route in operations_app(list, bytes).routes}  # type: ignore[attr-defined] # all of ours have one
+    answered = {route.path for route in application(list, bytes).routes}  # type: ignore[attr-defined] # all of ours have one
     for probe, path in (("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
         assert rendered.container[probe]["httpGet"] == {"path": path, "port": "ops"}
         assert path in answered

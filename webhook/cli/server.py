@@ -6,7 +6,6 @@ import asyncio
 import gc
 import os
 import signal
-import ssl
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -20,12 +19,12 @@ from webhook import __version__
 from webhook.adapters import logs
 from webhook.adapters.configuration import file as configuration_file
 from webhook.adapters.decision_log import DecisionLog
-from webhook.adapters.http.apps import AdmissionApp, Part, operations_app
+from webhook.adapters.http.apps import Part, application
+from webhook.adapters.http.connection import Port
 from webhook.adapters.http.endpoint import Endpoint
-from webhook.adapters.http.listeners import Listener, serve_all
-from webhook.adapters.http.pace import Pace
-from webhook.adapters.http.prompt import Prompt
+from webhook.adapters.http.listeners import AdmissionListener, Listener, OperationsListener, serve_all
 from webhook.adapters.http.timed import TimedEndpoint
+from webhook.adapters.http.turns import Turns
 from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.errors import ConfigurationError
 from webhook.adapters.log_writer import LogWriter, standard_error
@@ -99,31 +98,26 @@ class Server:
         serving = self._certificates.serving
         self._clients = client_authorities(options, serving, self._metrics)
         crowd = admission_crowd(options, self._metrics)
-        self._pace = Pace(crowd.refusals, options.max_lag)
-        self._endpoints = [
-            Endpoint("/mutate", self._admission.mutate, self._metrics, self._pace),
-            Endpoint("/validate", self._admission.validate, self._metrics, self._pace),
-            Endpoint("/advise", advising.advise, self._metrics, self._pace),
-            TimedEndpoint("/validate-namespace", labelling.validate, self._metrics, self._pace),
-        ]
-        prompt = Prompt(self._endpoints[:2])
-        app = AdmissionApp({endpoint.path: endpoint for endpoint in self._endpoints})
-        operations = operations_app(self.readiness, self._exposition)
+        endpoints = (
+            Endpoint("/mutate", self._admission.mutate, self._metrics),
+            Endpoint("/validate", self._admission.validate, self._metrics),
+            Endpoint("/advise", advising.advise, self._metrics),
+            TimedEndpoint("/validate-namespace", labelling.validate, self._metrics),
+        )
+        by_path = {endpoint.path: endpoint for endpoint in endpoints}
+        self._port = Port(by_path.get, crowd, Turns(options.max_lag), callers(options))
+        operations = application(self.readiness, self._exposition)
         visitors = operations_crowd(self._metrics, crowd)
-
-        def tls() -> ssl.SSLContext:
-            return serving.ssl_context_factory(None, None)
-
-        self._listeners = [
+        self._listeners: list[Listener] = [
             _listener(
                 "--port",
                 options.port,
-                lambda: Listener(app, options.host, options.port, tls, crowd, callers(options), prompt),
+                lambda: AdmissionListener(self._port, options.host, options.port, serving.context),
             ),
             _listener(
                 "--ops-port",
                 options.ops_port,
-                lambda: Listener(operations, options.host, options.ops_port, None, visitors),
+                lambda: OperationsListener(operations, options.host, options.ops_port, visitors),
             ),
         ]
 
@@ -135,7 +129,6 @@ class Server:
         admission, operations = self._listeners
         _log.info("serving", version=__version__, port=admission.port, ops_port=operations.port)
         self._namespaces.start()
-        self._pace.start()
         try:
             async with asyncio.TaskGroup() as group:
                 polling = [
@@ -150,7 +143,6 @@ class Server:
                 for task in polling:
                     task.cancel()
         finally:
-            self._pace.stop()
             self._namespaces.stop()
             self._decision_log.close()
         _log.info("stopped")
@@ -169,8 +161,7 @@ class Server:
         """Lame duck: unready, answering with ``Connection: close``, until nobody sends anything new here."""
         self._draining = True
         _log.info("stopping", delay_seconds=self._options.shutdown_delay)
-        for endpoint in self._endpoints:
-            endpoint.drain()
+        self._port.draining = True
         await asyncio.sleep(self._options.shutdown_delay)
         for listener in self._listeners:
             listener.stop()

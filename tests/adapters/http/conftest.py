@@ -19,8 +19,8 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["prompt", "by uvicorn"])
-def serving(authority: trustme.CA, request: pytest.FixtureRequest) -> Iterator[Serving]:
+@pytest.fixture(scope="module")
+def serving(authority: trustme.CA) -> Iterator[Serving]:
     namespaces = KnownNamespaces({TEAM: NamespaceLabels("mps")})
     namespaces.unknown["dark"] = NamespaceUnavailable("dark", "the API server did not answer in 2 s")
     admission = Admission(Configuration(), namespaces, Notes())
@@ -34,5 +34,5 @@ def serving(authority: trustme.CA, request: pytest.FixtureRequest) -> Iterator[S
         "/validate": admission.validate,
         "/broken": broken,
     }
-    with running(authority, paths, prompt=request.param) as server:
+    with running(authority, paths) as server:
         yield server

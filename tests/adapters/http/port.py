@@ -1,20 +1,17 @@
 """A connection by itself, over a transport that is none: each read and each write of it can be seen."""
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
-
-import uvicorn
-from uvicorn.server import ServerState
 
 from tests.adapters.http.test_endpoint import Counted
-from webhook.adapters.http.connection import Connection
+from webhook.adapters.http import connection
 from webhook.adapters.http.crowd import Crowd
 from webhook.adapters.http.endpoint import Endpoint
 from webhook.adapters.http.limits import Limits
-from webhook.adapters.http.prompt import Prompt
 from webhook.adapters.http.refusals import Refusals
+from webhook.adapters.http.turns import Turns
 from webhook.application.review import Answering
 
 
@@ -24,6 +21,7 @@ class Client:
 
     written: list[bytes] = field(default_factory=list)
     closing: bool = False
+    read: bool = True
 
     def write(self, data: bytes) -> None:
         self.written.append(data)
@@ -40,9 +38,12 @@ class Client:
         return None
 
     def resume_reading(self) -> None:
-        """There is nothing that could be read."""
+        assert not self.read
+        self.read = True
 
-    pause_reading = resume_reading
+    def pause_reading(self) -> None:
+        assert self.read
+        self.read = False
 
 
 class Port:
@@ -52,26 +53,26 @@ class Port:
         self,
         answer: Callable[[bytes], Answering] = lambda body: body,
         limits: Limits | None = None,
+        turns: Turns | None = None,
     ) -> None:
-        self.asgi: list[str] = []
         self.refused: list[str] = []
         self.crowd = Crowd(limits or Limits(), Refusals("admission", lambda _port, reason: self.refused.append(reason)))
-        self.client = Client()
-        config = uvicorn.Config(
-            self._app, interface="asgi3", lifespan="off", ws="none", access_log=False, log_config=None
+        self.counted = Counted()
+        self.shared = connection.Port(
+            {"/mutate": Endpoint("/mutate", answer, self.counted)}.get, self.crowd, turns or Turns()
         )
-        prompt = Prompt([Endpoint("/mutate", answer, Counted())])
-        self.connection = Connection(self.crowd, None, prompt, config=config, server_state=ServerState(), app_state={})
-        self.connection.connection_made(self.client)
-
-    async def _app(self, scope: Any, receive: Any, send: Any) -> None:
-        self.asgi.append(f"{scope['method']} {scope['path']} {(await receive())['body'].decode()}")
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
-        await send({"type": "http.response.body", "body": b""})
+        self.client = Client()
+        self.connection = connection.Connection(self.shared)
+        self.connection.connection_made(self.client)  # type: ignore[arg-type]  # as much of one as is needed
 
     def sends(self, *pieces: bytes) -> None:
         for piece in pieces:
             self.connection.data_received(piece)
+
+    @property
+    def codes(self) -> list[int]:
+        """What was answered."""
+        return [int(code) for code in re.findall(rb"HTTP/1\.1 (\d{3}) ", b"".join(self.client.written))]
 
     @property
     def bodies(self) -> list[bytes]:

@@ -8,16 +8,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from queue import Queue
 
 import trustme
 import uvloop
 
 from tests.reviews import Answered, Json, a_pod, a_review, encode, read_answer
 from tests.wire import Reply, Wire, request
-from webhook.adapters.http.apps import AdmissionApp
+from webhook.adapters.http.connection import Port
+from webhook.adapters.http.crowd import Crowd
 from webhook.adapters.http.endpoint import Endpoint
-from webhook.adapters.http.listeners import Listener, serve_all
-from webhook.adapters.http.prompt import Prompt
+from webhook.adapters.http.limits import Limits
+from webhook.adapters.http.listeners import AdmissionListener, serve_all
+from webhook.adapters.http.refusals import Refusals
+from webhook.adapters.http.turns import Turns
 from webhook.adapters.tls.serving import ServingCertificate
 from webhook.application.certificates import CertificatePair
 from webhook.application.review import Answering
@@ -51,10 +55,15 @@ class Answers:
 class Serving:
     """A server and how to come to it."""
 
-    listener: Listener
+    listener: AdmissionListener
+    shared: Port
     authority: trustme.CA | None
-    endpoints: dict[str, Endpoint]
     answers: Answers
+    loop: asyncio.AbstractEventLoop
+
+    def stop(self) -> None:
+        """Let it begin to stop."""
+        self.loop.call_soon_threadsafe(self.listener.stop)
 
     @cached_property
     def _trusting(self) -> ssl.SSLContext | None:
@@ -100,44 +109,41 @@ def status_of(reply: Reply) -> Json:
 
 @contextmanager
 def running(
-    authority: trustme.CA | None, answers_of_paths: Mapping[str, Callable[[bytes], Answering]], *, prompt: bool = True
+    authority: trustme.CA | None, answers_of_paths: Mapping[str, Callable[[bytes], Answering]]
 ) -> Iterator[Serving]:
-    """Serve while a block runs, by TLS if there is an authority; when it ends, the server has ended without an error.
-
-    ``prompt`` is whether what waits for nothing is answered at once, as in production, or everything by uvicorn.
-    """
+    """Serve while a block runs, by TLS if there is an authority; when it ends, the server has ended without an error."""
     answers = Answers()
     endpoints = {path: Endpoint(path, answer, answers) for path, answer in answers_of_paths.items()}
-    listener = Listener(
-        AdmissionApp(endpoints),
-        "127.0.0.1",
-        0,
-        _context(authority) if authority else None,
-        prompt=Prompt(endpoints.values()) if prompt else None,
-    )
+    shared = Port(endpoints.get, Crowd(Limits(), Refusals("admission", lambda _port, _reason: None)), Turns())
+    listener = AdmissionListener(shared, "127.0.0.1", 0, _certificate(authority).context if authority else None)
     failed: list[BaseException] = []
-    thread = threading.Thread(target=_serve, args=(listener, failed))
+    loops: Queue[asyncio.AbstractEventLoop] = Queue()
+    thread = threading.Thread(target=_serve, args=(listener, failed, loops))
     thread.start()
+    serving = Serving(listener, shared, authority, answers, loops.get(timeout=30))
     try:
-        yield Serving(listener, authority, endpoints, answers)
+        yield serving
     finally:
-        listener.stop()
+        serving.stop()
         thread.join(30)
     assert not thread.is_alive()
     assert not failed
 
 
-def _context(authority: trustme.CA) -> Callable[[], ssl.SSLContext]:
+def _certificate(authority: trustme.CA) -> ServingCertificate:
     leaf = authority.issue_cert("localhost")
     chain = b"".join(pem.bytes() for pem in leaf.cert_chain_pems)
     certificate = ServingCertificate(lambda: datetime.now(UTC))
     certificate.replace(CertificatePair.from_pem(chain, leaf.private_key_pem.bytes()))
-    return lambda: certificate.ssl_context_factory(None, None)
+    return certificate
 
 
-def _serve(listener: Listener, failed: list[BaseException]) -> None:
+def _serve(
+    listener: AdmissionListener, failed: list[BaseException], loops: Queue[asyncio.AbstractEventLoop]
+) -> None:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            loops.put(runner.get_loop())
             runner.run(serve_all([listener]))
     except BaseException as error:  # noqa: BLE001 - the test's own thread asserts that there was none
         failed.append(error)

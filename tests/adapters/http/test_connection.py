@@ -1,205 +1,306 @@
-"""A connection: what it answers at once, what it leaves to uvicorn, and what it takes before it refuses."""
+"""A connection: what it answers and in which order, what it counts, and what it takes before it refuses."""
 
+import asyncio
 import gc
 import weakref
 from typing import Any
 
+import httptools
 import pytest
 
 from tests.adapters.http.port import Port, in_halves, turn
 from tests.adapters.http.support import GOOD
 from tests.logged import Logged
 from tests.wire import request
+from webhook.adapters.http.endpoint import MAXIMUM_BODY
+from webhook.adapters.http.failures import forbidden
 from webhook.adapters.http.limits import Limits
+from webhook.adapters.http.turns import Turns
 from webhook.application.review import Answering
+
+CHUNKED = b"POST %b HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+GET = request("/mutate", method="GET")
 
 
 def never(_body: bytes) -> bytes:
     raise AssertionError("it was read")
 
 
-async def test_a_request_is_answered_at_the_end_of_the_turn_without_uvicorn() -> None:
+def later(body: bytes) -> Answering:
+    """Answers at once, but for one that must be waited for."""
+
+    async def wait() -> bytes:
+        await asyncio.sleep(0)
+        return body
+
+    return wait() if body == b"wait" else body
+
+
+# --- answers ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_request_is_answered_at_the_end_of_the_turn_and_counted_until_then() -> None:
     port = Port()
     port.sends(*in_halves(request("/mutate?timeout=10s", b"one")))
     assert port.client.written == []
+    assert port.crowd.held > 3
     assert not port.connection.waits, "its turn will come; nobody may cut it off meanwhile"
     await turn()
 
-    assert (port.bodies, port.asgi) == ([b"one"], [])
+    assert port.bodies == [b"one"]
     assert len(port.client.written) == 1
     assert port.connection.waits
     assert port.crowd.held == 0
-    assert port.connection.server_state.total_requests == 1
 
 
 async def test_until_its_answer_is_sent_nobody_cuts_it_off() -> None:
     port = Port()
     port.sends(request("/mutate", b"one"))
-    port.connection.answer()
+    port.connection.answer(late=False)
     assert not port.connection.waits
-    port.connection.send_answers()
+    port.connection.send()
     assert port.connection.waits
 
 
-async def test_pipelined_requests_are_answered_one_by_one() -> None:
-    port = Port()
-    port.sends(request("/mutate", b"one") + request("/mutate", b"two") + request("/mutate", b"three"))
-    assert port.bodies == [b"one", b"two"], "so that a client that does not read is felt at once"
-    await turn()
-    assert port.bodies == [b"one", b"two", b"three"]
+async def test_pipelined_requests_are_answered_in_their_order_whatever_must_be_waited_for() -> None:
+    port = Port(later)
+    port.sends(request("/mutate", b"one") + request("/mutate", b"wait") + GET + request("/mutate", b"four"))
+    assert not port.client.read, "who sends one behind another waits until they are answered"
+    for _ in range(5):
+        await turn()
+    assert port.codes == [200, 200, 405, 200]
+    assert b"".join(port.client.written).index(b"wait") < b"".join(port.client.written).index(b"four")
+    assert port.client.read
+    assert port.crowd.held == 0
 
 
-async def test_who_hangs_up_half_gets_an_answer() -> None:
-    port = Port()
-    port.sends(request("/mutate", b"one"))
+async def test_who_hangs_up_half_gets_what_can_be_answered_at_once() -> None:
+    port = Port(later)
+    port.sends(request("/mutate", b"one") + request("/mutate", b"two") + request("/mutate", b"wait"))
     port.connection.eof_received()
-    assert port.bodies == [b"one"]
-
-
-async def test_what_must_be_waited_for_goes_to_uvicorn_as_it_came_whatever_comes_behind_it() -> None:
-    async def waiting(body: bytes) -> bytes:
-        return body
-
-    def answer(body: bytes) -> Answering:
-        return waiting(body) if body == b"wait" else body
-
-    port = Port(answer)
-    port.sends(request("/mutate", b"one") + request("/mutate", b"wait") + request("/mutate", method="GET"))
+    assert port.bodies == [b"one", b"two"]
+    port.connection.connection_lost(None)
     await turn()
 
-    assert port.bodies[0] == b"one"
-    assert port.asgi == ["POST /mutate wait", "GET /mutate "]
+
+async def test_who_is_gone_when_the_answer_is_there_is_no_error() -> None:
+    port = Port(later)
+    port.sends(request("/mutate", b"wait"))
+    await asyncio.sleep(0)
+    port.client.closing = True
+    port.connection.connection_lost(None)
+    await turn()
+    assert port.client.written == []
+    assert len(asyncio.all_tasks()) == 1, "what is waited for for nobody is waited for no more"
 
 
-async def test_to_a_client_that_does_not_read_uvicorn_answers_and_waits() -> None:
+async def test_to_a_client_that_does_not_read_one_answer_is_held_and_counted_and_no_more_is_read() -> None:
     port = Port()
+    large = b"x" * 1_000_000
+    port.sends(request("/mutate", large) + GET)
     port.connection.pause_writing()
-    port.sends(request("/mutate", b"one"))
     await turn()
+    assert port.client.written == []
+    assert not port.client.read
+    assert port.connection.waits, "it may be cut off"
+    assert port.crowd.held > 1_000_000
 
-    assert (port.asgi, port.client.written) == (["POST /mutate one"], [])
     port.connection.resume_writing()
     await turn()
-    assert port.bodies == [b""]
+    assert port.codes == [200, 405]
+    assert max(map(len, port.client.written)) <= 65_536, "so that what is not read is felt"
+    assert port.client.read
+    assert port.crowd.held == 0
 
 
-async def test_who_has_gone_is_not_answered() -> None:
-    port = Port(never)
-    port.sends(request("/mutate", b"one"))
-    port.client.closing = True
+async def test_who_stops_reading_in_the_middle_of_an_answer_gets_the_rest_later() -> None:
+    port = Port()
+    written = port.client.write
+
+    def one_piece(data: bytes) -> None:
+        written(data)
+        port.connection.pause_writing()
+
+    port.client.write = one_piece  # type: ignore[method-assign]
+    port.sends(request("/mutate", b"x" * 150_000))
     await turn()
-    assert port.client.written == []
+    assert len(port.client.written) == 1
+    port.connection.resume_writing()
+    port.connection.resume_writing()
+    assert port.bodies == [b"x" * 150_000]
+
+
+async def test_who_is_late_is_told_so_unread() -> None:
+    clock = iter(range(1000))
+    port = Port(never, turns=Turns(0.5, lambda: float(next(clock))))
+    port.sends(request("/mutate", b"one"))
+    await turn()
+    assert (port.codes, port.refused, port.counted.codes) == ([503], ["overload"], [503])
+    assert not port.client.closing
+
+
+# --- the end of a connection -----------------------------------------------------------------------------------------
+
+
+async def test_a_server_that_stops_answers_what_is_here_and_what_is_coming_and_hangs_up() -> None:
+    for pieces in ([request("/mutate", b"one")], in_halves(request("/mutate", b"one"))):
+        first, *rest = pieces
+        port = Port()
+        port.sends(first)
+        port.shared.stopping = True
+        port.connection.shutdown()
+        assert not port.client.closing
+        port.sends(*rest)
+        await turn()
+        assert (port.bodies, port.client.closing) == ([b"one"], True)
+        assert b"connection: close" in port.client.written[0]
 
     port = Port()
-    port.sends(request("/mutate", b"one"))
-    port.connection.answer()
-    port.client.closing = True
-    port.connection.send_answers()
-    assert port.client.written == []
-
-
-async def test_a_server_that_stops_answers_what_is_here_and_lets_uvicorn_answer_what_is_coming() -> None:
-    port = Port()
-    port.sends(request("/mutate", b"one"))
     port.connection.shutdown()
+    assert port.client.closing
+
+
+@pytest.mark.parametrize("header", [b"Proxy-Connection: close", b"Connection: close", b"Connection: keep-alive, close"])
+async def test_who_asks_for_the_end_of_its_connection_gets_it(header: bytes) -> None:
+    port = Port()
+    port.sends(request("/mutate", b"one").replace(b"\r\n\r\n", b"\r\n" + header + b"\r\n\r\n", 1))
+    await turn()
     assert (port.bodies, port.client.closing) == ([b"one"], True)
 
+
+async def test_who_asks_for_it_in_a_trailer_is_not_left_without_an_answer() -> None:
     port = Port()
-    first, rest = in_halves(request("/mutate", b"halves"))
-    port.sends(first)
-    port.connection.shutdown()
-    assert not port.client.closing
-    port.sends(rest)
+    port.sends(CHUNKED % b"/mutate" + b"3\r\none\r\n0\r\nConnection: close\r\n\r\n")
     await turn()
-    assert (port.asgi, port.client.closing) == (["POST /mutate halves"], True)
+    assert port.bodies == [b"one"]
+    port.sends(request("/mutate", b"two"))
+    await turn()
+    assert port.client.closing or port.bodies == [b"one", b"two"]
 
 
-async def test_a_body_that_stops_coming_is_a_request_that_takes_too_long() -> None:
-    port = Port(limits=Limits(head_seconds=1, request_seconds=10, idle_seconds=100))
-    port.sends(request("/mutate", GOOD)[:-5])
-
-    assert port.connection.waits
-    assert port.connection.overdue(port.connection.since + 9) == ""
-    assert port.connection.overdue(port.connection.since + 11) == "request-timeout"
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (b"POST /mutate HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nContent-Length: 3\r\n\r\none", 400),
+        (b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (CHUNKED.replace(b": chunked", b": gzip, chunked") % b"/mutate" + b"3\r\none\r\n0\r\n\r\n", 501),
+        (CHUNKED.replace(b": chunked", b": gzip\r\nTransfer-Encoding: chunked") % b"/mutate" + b"0\r\n\r\n", 501),
+    ],
+)  # fmt: skip
+async def test_what_is_not_understood_is_refused_and_nothing_behind_it_is_taken_for_a_request(
+    sent: bytes, code: int
+) -> None:
+    port = Port(never)
+    port.sends(sent + request("/mutate", b"smuggled"))
+    port.sends(request("/mutate", b"smuggled"))
+    await turn()
+    assert (port.codes, port.client.closing) == ([code], True)
 
 
 async def test_noise_right_behind_a_request_does_not_cost_it_its_answer() -> None:
     port = Port()
     port.sends(request("/mutate", b"one") + b"\0noise\r\n\r\n")
+    for _ in range(2):
+        await turn()
+    assert (port.codes, port.bodies[0][:3], port.client.closing) == ([200, 400], b"one", True)
+    assert port.refused == ["malformed"]
 
-    assert port.client.written[0].endswith(b"\r\n\r\none")
-    assert port.client.written[1].startswith(b"HTTP/1.1 400 ")
-    assert port.client.closing
+
+async def test_a_caller_that_may_not_call_is_told_so_and_hung_up_on() -> None:
+    port = Port(never)
+    port.connection._unwelcome = forbidden("no")
+    port.sends(request("/mutate", b"x" * 200_000))
+    await turn()
+    assert (port.codes, port.client.closing, port.crowd.held) == ([403], True, 0)
+
+
+# --- limits ----------------------------------------------------------------------------------------------------------
+
+
+async def test_who_is_too_slow_is_told_apart() -> None:
+    limits = Limits(head_seconds=1, request_seconds=10, idle_seconds=100)
+    for sent, after, reason in (
+        (b"", 100.1, "idle"),
+        (request("/mutate")[:20], 1.1, "head-timeout"),
+        (request("/mutate", GOOD)[:-5], 10.1, "request-timeout"),
+    ):
+        port = Port(limits=limits)
+        port.sends(sent)
+        assert port.connection.waits
+        assert port.connection.overdue(port.connection.since + after - 0.2) == ""
+        assert port.connection.overdue(port.connection.since + after) == reason
 
 
 async def test_a_body_without_room_is_refused_and_what_was_asked_before_is_answered() -> None:
-    port = Port(limits=Limits(memory=100))
-    port.sends(request("/mutate", b"one") + request("/mutate", content_length="300") + b" " * 200)
-    await turn()
+    port = Port(limits=Limits(memory=1000))
+    port.sends(request("/mutate", b"one") + request("/mutate", content_length="3000") + b" " * 2000)
+    for _ in range(2):
+        await turn()
+    assert port.codes == [200, 503]
+    assert port.crowd.held < 1000
+    assert port.refused == ["memory"]
 
-    assert port.client.written[0].startswith(b"HTTP/1.1 200 ")
-    assert port.client.written[1].startswith(b"HTTP/1.1 503 ")
-    assert port.client.closing
+
+async def test_what_comes_after_a_refusal_is_thrown_away() -> None:
+    port = Port(limits=Limits(memory=1000))
+    port.sends(request("/mutate", content_length="3000000") + b" " * 2000, *[b" " * 60_000] * 10)
+    await turn()
+    assert (port.codes, port.crowd.held) == ([503], 0)
+    assert not port.client.closing, "it is given the time to read why"
+
+
+async def test_a_body_that_is_refused_unread_is_not_kept() -> None:
+    port = Port(never)
+    port.sends(request("/nothing", content_length="3000000") + b" " * 60_000)
+    assert port.crowd.held == 0
+    port.sends(*[b" " * 60_000] * 49)
+    await turn()
+    assert port.codes == [404]
+    port.sends(request("/mutate", method="PUT", content_length="9000000"), *[b" " * 60_000] * 140)
+    await turn()
+    assert port.codes == [404, 405], "nor is it taken without end"
+
+
+async def test_a_head_is_counted_as_it_comes_and_with_all_that_it_costs() -> None:
+    port = Port()
+    head = b"POST /mutate HTTP/1.1\r\n" + b"a:b\r\n" * 2000
+    port.sends(head)
+    assert port.crowd.held == len(head), "of headers that are not needed nothing is kept but what may not be complete"
+    port.sends(b"\r\n")
+    await turn()
+    assert port.codes == [415]
     assert port.crowd.held == 0
 
 
-async def test_a_request_that_has_half_come_behind_another_waits_for_its_end() -> None:
-    port = Port()
-    first, rest = in_halves(request("/mutate", b"0123456789"))
-    port.sends(request("/mutate", b"one") + first)
-    await turn()
-    assert port.bodies == [b"one"]
-    port.sends(rest)
-    await turn()
-    assert port.bodies == [b"one", b"0123456789"]
-
-
-async def test_who_reads_again_is_still_counted_with_what_it_sends() -> None:
-    port = Port()
-    port.connection.pause_writing()
-    port.sends(request("/mutate", content_length="5000000") + b" " * 60_000)
-    port.connection.resume_writing()
-    assert port.crowd.held == 60_000
-
-
-@pytest.mark.parametrize(
-    ("limits", "refused"),
-    [
-        (Limits(memory=100), request("/mutate", content_length="3000000") + b" " * 60_000),
-        (Limits(head_bytes=100), request("/mutate", GOOD, x="y" * 200)),
-        (Limits(pipelined=1), request("/mutate", method="GET") * 5),
-    ],
-    ids=["memory", "head", "pipelined"],
-)
-async def test_who_was_refused_is_forgotten(limits: Limits, refused: bytes) -> None:
-    def refuse() -> weakref.ref[Any]:
-        port = Port(limits=limits)
-        port.sends(refused)
+async def test_a_head_that_is_too_large_is_refused_also_behind_a_large_request() -> None:
+    for before in (b"", request("/mutate", b"x" * 200_000)):
+        port = Port()
+        port.sends(before + request("/mutate", b"two", x="y" * 100_000))
+        for _ in range(2):
+            await turn()
+        assert port.codes[-1] == 431
         assert port.client.closing
-        port.connection.connection_lost(None)
-        return weakref.ref(port.connection)
 
-    refusals = [refuse() for _ in range(3)]
-    await turn()
-    gc.collect()
-    assert [one() for one in refusals] == [None] * 3
-
-
-CHUNKED = b"POST %b HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    port = Port()
+    head, rest = in_halves(request("/mutate", b"two", x="y" * 40_000))
+    port.sends(request("/mutate", b"x" * 200_000) + head)
+    port.sends(rest)
+    for _ in range(2):
+        await turn()
+    assert [len(body) for body in port.bodies] == [200_000, 3]
 
 
 async def test_trailers_are_not_kept_and_are_limited_like_a_head() -> None:
     port = Port()
-    port.sends(CHUNKED % b"/mutate" + b"3\r\none\r\n0\r\n", b"x: y\r\n" * 1000, b"x: z\r\n\r\n")
-    assert list(port.connection.headers) == []
+    port.sends(CHUNKED % b"/mutate" + b"3\r\none\r\n0\r\n", b"x: y\r\n" * 1000, b"content-type: text/plain\r\n\r\n")
     await turn()
-    assert (port.asgi, port.client.closing) == (["POST /mutate one"], False)
+    assert (port.bodies, port.client.closing) == ([b"one"], False)
 
     for endless in (b"x: y\r\n" * 5000, b"y" * 30_000):
         port = Port()
         port.sends(CHUNKED % b"/mutate" + b"0\r\nx: ", *[endless] * 4)
-        assert port.client.closing
-        assert port.client.written[0].startswith(b"HTTP/1.1 431 ")
+        await turn()
+        assert (port.codes, port.client.closing) == ([431], True)
 
 
 async def test_a_large_body_in_chunks_is_no_trailer() -> None:
@@ -207,69 +308,65 @@ async def test_a_large_body_in_chunks_is_no_trailer() -> None:
     chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
     port.sends(CHUNKED % b"/mutate", *[chunk[:7], chunk[7:30_000], chunk[30_000:]] * 3, b"0\r\n\r\n")
     await turn()
-    assert (len(port.asgi), port.client.closing) == (1, False)
-
-
-@pytest.mark.parametrize("header", [b"Proxy-Connection: close", b"Connection: close"])
-async def test_who_asks_for_the_end_of_its_connection_gets_it(header: bytes) -> None:
-    port = Port()
-    port.sends(request("/mutate", b"one").replace(b"\r\n\r\n", b"\r\n" + header + b"\r\n\r\n", 1))
-    await turn()
-    assert (port.asgi, port.client.closing) == (["POST /mutate one"], True)
-
-
-async def test_a_head_behind_a_large_request_is_counted_by_itself() -> None:
-    port = Port()
-    head, rest = in_halves(request("/mutate", b"two"))
-    port.sends(request("/mutate", b"x" * 200_000) + head)
-    assert not port.client.closing
-    port.sends(rest)
-    await turn()
-    assert [len(body) for body in port.bodies] == [200_000, 3]
-
-    port = Port()
-    port.sends(request("/mutate", b"x" * 200_000) + request("/mutate", b"two", x="y" * 70_000))
-    assert port.client.closing, "but a large one is refused there too"
+    assert (port.codes, port.client.closing) == ([200], False)
 
 
 async def test_a_body_in_very_many_pieces_is_as_large_as_it_says() -> None:
     port = Port()
     sent = request("/mutate", bytes(range(256)) * 20)
     port.sends(*(sent[at : at + 2] for at in range(0, len(sent), 2)))
-    assert isinstance(port.connection._body, bytearray)
     await turn()
     assert port.bodies == [bytes(range(256)) * 20]
 
 
-async def test_of_a_request_that_was_answered_unread_nothing_is_kept() -> None:
-    async def unread(_scope: Any, _receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 503, "headers": [(b"content-length", b"0")]})
-        await send({"type": "http.response.body", "body": b""})
-
-    port = Port(never)
-    port.connection.app = unread
-    port.connection.pause_writing()
-    port.sends(request("/mutate", b" " * 60_000))
+async def test_very_many_requests_at_once_are_hung_up_on() -> None:
+    port = Port(limits=Limits(pipelined=3))
+    port.sends(request("/mutate", b"x") * 10)
+    assert port.client.closing
+    assert port.refused == ["pipelined"]
     await turn()
-    assert port.crowd.held == 60_000
-    port.connection.resume_writing()
-    await turn()
-    assert port.connection.cycle is not None
-    assert port.connection.cycle.response_complete
-    assert (len(port.connection.cycle.body), port.crowd.held) == (0, 0)
 
 
-async def test_a_bug_in_handing_one_request_over_costs_others_nothing(
+@pytest.mark.parametrize("length", [0, MAXIMUM_BODY])
+async def test_who_asks_first_is_told_to_go_on(length: int) -> None:
+    port = Port()
+    port.sends(request("/mutate", content_length=str(length), expect="100-continue"))
+    assert port.codes == [100]
+
+
+@pytest.mark.parametrize(
+    ("limits", "refused"),
+    [
+        (Limits(memory=100), request("/mutate", content_length="3000000") + b" " * 60_000),
+        (Limits(head_bytes=100), request("/mutate", GOOD, x="y" * 40_000)),
+        (Limits(pipelined=1), GET * 5),
+    ],
+    ids=["memory", "head", "pipelined"],
+)
+async def test_who_was_refused_is_forgotten(limits: Limits, refused: bytes) -> None:
+    async def refuse() -> weakref.ref[Any]:
+        port = Port(limits=limits)
+        port.sends(refused)
+        await turn()
+        assert port.refused
+        port.connection.connection_lost(None)
+        return weakref.ref(port.connection)
+
+    refusals = [await refuse() for _ in range(3)]
+    await asyncio.sleep(1.2)  # the time that the refused are given to read why
+    gc.collect()
+    assert [one() for one in refusals] == [None] * 3
+
+
+async def test_a_bug_in_reading_one_request_costs_others_nothing(
     logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port, other = Port(), Port()
-    other.connection._prompt = port.connection._prompt
 
-    def fail() -> None:
+    def fail(_path: str) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(port.connection, "_leave_to_uvicorn", fail)
-    port.connection.pause_writing()
+    monkeypatch.setattr(port.shared, "find", fail)
     port.sends(request("/mutate", b"one"))
     other.sends(request("/mutate", b"two"))
     await turn()
@@ -278,3 +375,15 @@ async def test_a_bug_in_handing_one_request_over_costs_others_nothing(
     assert other.bodies == [b"two"]
     assert any("a bug" in str(line) for line in logged())
     assert port.refused == ["failed"]
+
+
+def test_httptools_tells_a_bug_of_ours_from_what_is_no_http() -> None:
+    """What ``Connection`` relies on: an exception of a callback is the context of its own error."""
+
+    class Failing:
+        def on_message_begin(self) -> None:
+            raise ZeroDivisionError
+
+    with pytest.raises(httptools.HttpParserCallbackError) as caught:
+        httptools.HttpRequestParser(Failing()).feed_data(GET)
+    assert isinstance(caught.value.__context__, ZeroDivisionError)

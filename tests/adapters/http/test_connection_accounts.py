@@ -45,9 +45,8 @@ either = pytest.mark.parametrize("answer", [at_once, after_a_while])
 
 def left(server: Serving) -> tuple[int, int, int]:
     """Connections, bytes that they hold, and tasks."""
-    inner = server.listener._server
-    loop = inner.servers[0]._loop  # type: ignore[attr-defined]  # ours
-    return len(inner._crowd), inner._crowd.held, len(asyncio.all_tasks(loop))
+    crowd = server.shared.crowd
+    return len(crowd), crowd.held, len(asyncio.all_tasks(server.loop))
 
 
 def wait_until_nothing_is_left(server: Serving, tasks: int) -> None:

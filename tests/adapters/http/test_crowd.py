@@ -26,6 +26,9 @@ class Someone:
     def drop(self) -> None:
         self.dropped = True
 
+    def shutdown(self) -> None:
+        raise AssertionError("nothing ends")
+
 
 @dataclass
 class House:
@@ -40,7 +43,6 @@ class House:
     def with_guests(self, *guests: Guest) -> None:
         for guest in guests:
             self.crowd.add(guest)
-            self.crowd.held += guest.held
 
 
 @pytest.fixture
@@ -82,32 +84,38 @@ def test_when_all_are_being_answered_nobody_is_let_in(house: House) -> None:
 
 
 def test_for_memory_the_one_goes_that_holds_some_and_has_waited_longest(house: House) -> None:
-    idle, slow, asking = Someone(1.0), Someone(2.0, held=6), Someone(3.0, held=6)
+    idle, slow, asking = Someone(1.0), Someone(2.0), Someone(3.0)
     house.with_guests(idle, slow, asking)
 
-    assert house.crowd.has_memory(asking)
+    assert house.crowd.hold(slow, 6)
+    assert house.crowd.hold(asking, 6)
     assert (idle.dropped, slow.dropped, asking.dropped) == (False, True, False)
     assert house.noted == ["memory"]
     assert house.crowd.held == 6
 
 
 def test_nobody_is_cut_off_for_who_alone_asks_for_too_much(house: House) -> None:
-    busy, asking = Someone(1.0, held=1, waits=False), Someone(2.0, held=10)
+    busy, asking = Someone(1.0, waits=False), Someone(2.0)
     house.with_guests(busy, asking)
 
-    assert not house.crowd.has_memory(asking)
+    assert house.crowd.hold(busy, 1)
+    assert house.crowd.hold(asking, 9)
+    assert not house.crowd.hold(asking, 10)
     assert not busy.dropped
+    assert house.crowd.hold(asking, 9), "to hold less is always right"
 
 
-def test_what_is_released_is_released_once(house: House) -> None:
-    guest = Someone(held=6)
+def test_what_is_held_goes_with_the_guest_and_is_not_counted_afterwards(house: House) -> None:
+    guest = Someone()
     house.with_guests(guest)
 
-    house.crowd.release(guest)
+    assert house.crowd.hold(guest, 6)
+    assert house.crowd.held == 6
     house.crowd.discard(guest)
     house.crowd.discard(guest)
+    assert house.crowd.hold(guest, 60)
 
-    assert house.crowd.held == 0
+    assert (house.crowd.held, guest.held) == (0, 0)
 
 
 def test_who_waited_too_long_is_swept_out_and_told_apart_from_who_was_merely_idle(house: House) -> None:

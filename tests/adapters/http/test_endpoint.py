@@ -1,13 +1,17 @@
-"""The endpoint by itself, as ASGI: what a real server never or hardly sends, and may."""
+"""The endpoint by itself: how it fails, what it counts, and what it refuses unread."""
 
-import json
-from collections.abc import Callable
 from typing import Any
 
-from webhook.adapters.http.endpoint import MAXIMUM_BODY, Endpoint, Message
-from webhook.application.review import Answering
+import pytest
 
-SCOPE = {"type": "http", "method": "POST", "headers": [(b"content-type", b"application/json")]}
+from webhook.adapters.http import failures
+from webhook.adapters.http.endpoint import MAXIMUM_BODY, Endpoint, refusal
+from webhook.adapters.http.responses import Answer
+from webhook.application.namespaces import NamespaceUnavailable
+from webhook.application.review import ReviewError
+
+BODY = b'{"kind":"AdmissionReview"}'
+JSON = b"application/json"
 
 
 class Counted:
@@ -18,76 +22,71 @@ class Counted:
         self.codes.append(code)
 
 
-async def echo(body: bytes) -> bytes:
-    return body
+def raising(error: Exception) -> Any:
+    def answer(_body: bytes) -> bytes:
+        raise error
+
+    return answer
 
 
-async def exchange(
-    *received: Message, answer: Callable[[bytes], Answering] = echo, drained: bool = False
-) -> tuple[list[Message], list[int], list[Message]]:
-    """Send messages to an endpoint: what it sends, what it counts, and what it left unread."""
-    sent: list[Message] = []
-    unread = list(received)
+def raising_later(error: Exception) -> Any:
+    async def answer(_body: bytes) -> bytes:
+        raise error
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        (ReviewError("kind", "is odd"), failures.bad_request("kind", "is odd")),
+        (NamespaceUnavailable("dark", "no"), failures.unavailable(str(NamespaceUnavailable("dark", "no")))),
+        (ValueError("a bug"), failures.internal_error()),
+    ],
+)
+@pytest.mark.parametrize("later", [False, True])
+async def test_a_failure_is_answered_and_counted_once(
+    error: Exception, failure: failures.Failure, *, later: bool
+) -> None:
     counted = Counted()
-    endpoint = Endpoint("/mutate", answer, counted)
-    if drained:
-        endpoint.drain()
+    answer = Endpoint("/mutate", (raising_later if later else raising)(error), counted).answer(BODY)
 
-    async def receive() -> Message:
-        return unread.pop(0)
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    await endpoint(SCOPE, receive, send)
-    return sent, counted.codes, unread
+    assert (answer if isinstance(answer, Answer) else await answer) == failure.answer()
+    assert counted.codes == [failure.code]
 
 
-def body(text: bytes, *, more: bool = False) -> dict[str, Any]:
-    return {"type": "http.request", "body": text, "more_body": more}
+async def test_what_must_be_waited_for_is_counted_when_it_is_there() -> None:
+    async def waiting(body: bytes) -> bytes:
+        return body
+
+    counted = Counted()
+    answer = Endpoint("/mutate", waiting, counted).answer(BODY)
+    assert counted.codes == []
+    assert not isinstance(answer, Answer)
+    assert await answer == Answer(200, BODY)
+    assert counted.codes == [200]
 
 
-GONE: dict[str, Any] = {"type": "http.disconnect"}
+def test_what_is_refused_unread_is_counted() -> None:
+    counted = Counted()
+    assert Endpoint("/mutate", raising(AssertionError("it was read")), counted).refuse(failures.overloaded()).code == 503
+    assert counted.codes == [503]
 
 
-async def test_a_body_may_come_in_any_number_of_pieces() -> None:
-    for pieces in ([body(b"ab")], [body(b"a", more=True), body(b""), GONE], [body(b"", more=True), body(b"ab")]):
-        sent, codes, _ = await exchange(*pieces)
-
-        assert codes == [200]
-        assert sent[0]["status"] == 200
-        assert (b"content-length", b"%d" % len(sent[1]["body"])) in sent[0]["headers"]
-
-
-async def test_a_body_that_comes_whole_and_too_large_is_refused() -> None:
-    sent, codes, _ = await exchange(body(b" " * (MAXIMUM_BODY + 1)), GONE)
-
-    assert codes == [413]
-    assert json.loads(sent[1]["body"])["code"] == 413
-    assert (await exchange(body(b" " * MAXIMUM_BODY)))[1] == [200]
-
-
-async def test_what_is_still_coming_of_a_refused_body_is_thrown_away_before_the_answer_ends() -> None:
-    piece = body(b" " * MAXIMUM_BODY, more=True)
-
-    sent, codes, unread = await exchange(piece, piece, piece, piece, body(b""), body(b"the next request's"))
-
-    assert codes == [413]
-    assert [message.get("more_body", False) for message in sent] == [False, True, False]
-    assert sent[2]["body"] == b""
-    assert len(unread) == 1
-
-
-async def test_who_hangs_up_before_the_body_has_come_gets_no_answer_and_is_not_counted() -> None:
-    for messages in ([GONE], [body(b"{", more=True), GONE]):
-        assert (await exchange(*messages))[:2] == ([], [])
-
-
-async def test_while_draining_failures_ask_for_another_connection_too() -> None:
-    async def fail(_: bytes) -> bytes:
-        raise ValueError("a bug")
-
-    sent, codes, _ = await exchange(body(b"{}"), answer=fail, drained=True)
-
-    assert codes == [500]
-    assert (b"connection", b"close") in sent[0]["headers"]
+@pytest.mark.parametrize(
+    ("method", "kind", "encoding", "length", "code"),
+    [
+        ("POST", JSON, b"", 2, None),
+        ("POST", b"Application/JSON ; charset=utf-8", b"Identity", MAXIMUM_BODY, None),
+        ("GET", JSON, b"", 0, 405),
+        ("POST", JSON, b"", MAXIMUM_BODY + 1, 413),
+        ("POST", JSON, b"gzip", 2, 415),
+        ("POST", b"text/plain", b"", 2, 415),
+        ("POST", b"", b"", 2, 415),
+    ],
+)
+def test_what_is_no_review_is_refused_by_its_head(
+    method: str, kind: bytes, encoding: bytes, length: int, code: int | None
+) -> None:
+    failure = refusal(method, kind, encoding, length)
+    assert (failure.code if failure else None) == code

@@ -3,22 +3,39 @@
 import asyncio
 import socket
 import threading
+from collections.abc import Callable
 
 import pytest
 import trustme
 
 from tests.adapters.http.support import GOOD, Serving, answer_of, running
 from tests.wire import request
-from webhook.adapters.http.listeners import Listener, serve_all
+from webhook.adapters.http.connection import Port
+from webhook.adapters.http.crowd import Crowd
+from webhook.adapters.http.limits import Limits
+from webhook.adapters.http.listeners import AdmissionListener, Listener, OperationsListener, serve_all
+from webhook.adapters.http.refusals import Refusals
+from webhook.adapters.http.turns import Turns
 
 
-async def answer(scope: object, receive: object, send: object) -> None:
+async def app(scope: object, receive: object, send: object) -> None:
     raise AssertionError("nobody asks")
 
 
-@pytest.fixture
-def listener() -> Listener:
-    return Listener(answer, "127.0.0.1", 0)
+def crowd(connections: int = 3) -> Crowd:
+    return Crowd(Limits(connections=connections), Refusals("test", lambda _port, _reason: None))
+
+
+def admission(host: str, port: int) -> Listener:
+    return AdmissionListener(Port(lambda _path: None, crowd(), Turns()), host, port)
+
+
+def operations(host: str, port: int) -> Listener:
+    return OperationsListener(app, host, port, crowd())
+
+
+Make = Callable[[str, int], Listener]
+either = pytest.mark.parametrize("make", [admission, operations])
 
 
 async def ended(listener: Listener) -> None:
@@ -27,24 +44,26 @@ async def ended(listener: Listener) -> None:
     await listener.serve()
 
 
-async def test_connections_are_kept_longer_than_the_api_server_keeps_them(listener: Listener) -> None:
+def test_connections_are_kept_longer_than_the_api_server_keeps_them() -> None:
     """net/http DefaultTransport keeps idle connections for 90 s; who closes first loses a POST."""
-    assert listener._server.config.timeout_keep_alive >= 120
-    await ended(listener)
+    assert Limits().idle_seconds >= 120
 
 
-async def test_port_0_takes_a_free_one_and_a_port_that_is_taken_is_known_at_once(listener: Listener) -> None:
+@either
+async def test_port_0_takes_a_free_one_and_a_port_that_is_taken_is_known_at_once(make: Make) -> None:
+    listener = make("127.0.0.1", 0)
     assert listener.port > 0
     with pytest.raises(OSError, match="in use"):
-        Listener(answer, "127.0.0.1", listener.port)
+        make("127.0.0.1", listener.port)
     await ended(listener)
 
 
+@either
 @pytest.mark.parametrize(
     ("host", "reached"), [("", ["127.0.0.1", "::1"]), ("127.0.0.1", ["127.0.0.1"]), ("::1", ["::1"])]
 )
-async def test_it_listens_on_the_address_it_is_given_or_on_all(host: str, reached: list[str]) -> None:
-    listener = Listener(answer, host, 0)
+async def test_it_listens_on_the_address_it_is_given_or_on_all(make: Make, host: str, reached: list[str]) -> None:
+    listener = make(host, 0)
 
     for address in reached:
         socket.create_connection((address, listener.port), timeout=5).close()
@@ -55,8 +74,8 @@ async def test_it_listens_on_the_address_it_is_given_or_on_all(host: str, reache
 
 
 async def test_when_one_listener_fails_the_others_stop() -> None:
-    good, bad = Listener(answer, "127.0.0.1", 0), Listener(answer, "127.0.0.1", 0)
-    bad.socket.close()
+    good, bad = operations("127.0.0.1", 0), admission("127.0.0.1", 0)
+    socket.close(bad._socket.fileno())  # type: ignore[attr-defined]  # the kernel takes it away
 
     async with asyncio.timeout(20):
         with pytest.raises(ExceptionGroup):
@@ -76,7 +95,7 @@ def test_what_is_under_way_is_answered_before_the_end_and_idle_connections_are_c
     with running(authority, {"/slow": slow}) as server, server.connect() as idle, server.connect() as busy:
         busy.send(request("/slow", GOOD))
         assert asked.wait(20)
-        server.listener.stop()
+        server.stop()
         assert idle.ended()
         go_on.set()
 
@@ -95,7 +114,7 @@ def test_what_has_begun_to_come_is_answered_before_the_end(authority: trustme.CA
         sent = request("/mutate", GOOD)
         wire.send(sent[:-10])
         server.ask(request("/mutate", GOOD))  # by now the piece has been read
-        server.listener.stop()
+        server.stop()
         assert idle.ended()
         wire.send(sent[-10:])
 
@@ -110,8 +129,9 @@ def test_while_draining_answers_are_given_and_ask_for_another_connection(
     def answered(body: bytes) -> bytes:
         return b"{}"
 
-    with running(authority, {"/drained": answered, "/other": answered}) as server:
-        server.endpoints["/drained"].drain()
+    with running(authority, {"/drained": answered}) as server:
+        assert "connection" not in server.ask(request("/drained", GOOD)).headers
+        server.shared.draining = True
 
         for sent, code in ((request("/drained", GOOD), 200), (request("/drained", method="GET"), 405)):
             with server.connect() as wire:
@@ -119,5 +139,4 @@ def test_while_draining_answers_are_given_and_ask_for_another_connection(
                 reply = wire.reply()
                 assert (reply.code, reply.headers["connection"]) == (code, "close")
                 assert wire.ended()
-        assert "connection" not in server.ask(request("/other", GOOD)).headers
     answer_of(serving.ask(request("/mutate", GOOD)))

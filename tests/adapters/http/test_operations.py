@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from httpx import ASGITransport, AsyncClient
 
-from webhook.adapters.http.apps import Part, operations_app
+from webhook.adapters.http.apps import Part, application
 
 
 class State:
@@ -20,7 +20,7 @@ def state() -> State:
 
 @pytest.fixture
 async def client(state: State) -> AsyncIterator[AsyncClient]:
-    app = operations_app(lambda: state.parts, lambda: b"# HELP up\nup 1\n")
+    app = application(lambda: state.parts, lambda: b"# HELP up\nup 1\n")
     async with AsyncClient(transport=ASGITransport(app), base_url="http://ops") as client:
         yield client
 

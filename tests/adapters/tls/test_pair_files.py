@@ -197,4 +197,4 @@ def test_a_bad_version_leaves_the_old_certificate_served_until_a_good_one_comes(
     serving.replace(candidate)
 
     assert serving.pair == new
-    assert isinstance(serving.ssl_context_factory(None, None), ssl.SSLContext)
+    assert isinstance(serving.context(), ssl.SSLContext)

@@ -40,7 +40,8 @@ class Replica:
         """
         client = ssl.create_default_context(cadata=bundle.decode())
         to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-        context = self.serving.ssl_context_factory(None, None)
+        context = self.serving.context()
+        assert context
         near = client.wrap_bio(to_client, to_server, server_hostname=name)
         far = context.wrap_bio(to_server, to_client, server_side=True)
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""The serving certificate under a real uvicorn, on both event loops: replaced, refused, and never broken."""
+"""The serving certificate on a real port, on both event loops: replaced, refused, and never broken."""
 
 import asyncio
 import contextlib
@@ -9,12 +9,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import uvicorn
 import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from tests.adapters.http.test_endpoint import Counted
+from tests.wire import request
+from webhook.adapters.http.connection import Port
+from webhook.adapters.http.crowd import Crowd
+from webhook.adapters.http.endpoint import Endpoint
+from webhook.adapters.http.limits import Limits
+from webhook.adapters.http.listeners import AdmissionListener
+from webhook.adapters.http.refusals import Refusals
+from webhook.adapters.http.turns import Turns
 from webhook.adapters.tls import serving as module
 from webhook.adapters.tls.context import server_context
 from webhook.adapters.tls.probe import probe
@@ -67,7 +75,7 @@ class Connection:
         self.presented = self.writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
 
     async def get(self) -> bytes:
-        self.writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self.writer.write(request("/"))
         await self.writer.drain()
         return await self.reader.readuntil(b"pong")
 
@@ -79,7 +87,7 @@ class Connection:
 
 @dataclass
 class Server:
-    """A uvicorn that serves one word, on a free port."""
+    """A port that serves one word."""
 
     port: int
 
@@ -98,43 +106,18 @@ class Server:
         return connection.presented
 
 
-async def pong(scope: dict[str, Any], _receive: Any, send: Any) -> None:
-    assert scope["type"] == "http"
-    headers = [(b"content-length", b"4")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": b"pong"})
-
-
-class Uvicorn(uvicorn.Server):
-    """Says when it listens."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.up = asyncio.Event()
-
-    async def startup(self, sockets: Any = None) -> None:
-        await super().startup(sockets)
-        self.up.set()
-
-
 @contextlib.asynccontextmanager
 async def served(certificate: ServingCertificate) -> AsyncIterator[Server]:
-    config = uvicorn.Config(
-        pong,
-        port=0,
-        host="127.0.0.1",
-        lifespan="off",
-        log_level="critical",
-        ssl_context_factory=certificate.ssl_context_factory,
-        timeout_graceful_shutdown=1,
-    )
-    server = Uvicorn(config)
-    task = asyncio.ensure_future(server.serve())
+    endpoint = Endpoint("/", lambda _body: b"pong", Counted())
+    crowd = Crowd(Limits(), Refusals("test", lambda _port, _reason: None))
+    listener = AdmissionListener(Port(lambda _path: endpoint, crowd, Turns()), "127.0.0.1", 0, certificate.context)
+    task = asyncio.ensure_future(listener.serve())
     try:
-        await server.up.wait()
-        yield Server(server.servers[0].sockets[0].getsockname()[1])
+        while not listener.started:
+            await asyncio.sleep(0)
+        yield Server(listener.port)
     finally:
-        server.should_exit = True
+        listener.stop()
         await task
 
 

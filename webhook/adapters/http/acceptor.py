@@ -7,7 +7,6 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 
-from webhook.adapters.http.connection import Connection
 from webhook.adapters.http.crowd import Crowd, address
 
 _BACKLOG = 2048
@@ -36,6 +35,9 @@ class _Handshake:
     def overdue(self, now: float) -> str:  # noqa: ARG002 - uvloop has a timer for it
         return ""
 
+    def shutdown(self) -> None:
+        self.drop()
+
     def drop(self) -> None:
         if self.task:
             self.task.cancel()
@@ -46,20 +48,27 @@ class Acceptor:
     """The accepting side of a port, in place of an ``asyncio.Server``."""
 
     def __init__(
-        self, listening: socket.socket, connection: Callable[[], Connection], tls: ssl.SSLContext | None, crowd: Crowd
+        self,
+        listening: socket.socket,
+        connection: Callable[[], asyncio.Protocol],
+        tls: Callable[[], ssl.SSLContext | None] | None,
+        crowd: Crowd,
+        tick: Callable[[], None],
     ) -> None:
         """Accept from a bound socket, once started.
 
         Args:
             listening: the socket.
             connection: makes the protocol of a connection.
-            tls: the context; without one connections are plain.
+            tls: gives the context of a new connection, ``None`` when there is none yet; without it connections are plain.
             crowd: who is counted and who must go.
+            tick: called at least once a second.
         """
         self._socket = listening
         self._connection = connection
         self._tls = tls
         self._crowd = crowd
+        self._tick = tick
         self._loop = asyncio.get_running_loop()
         self._handshakes: set[asyncio.Task[None]] = set()
         self._timers: list[asyncio.TimerHandle] = []
@@ -77,20 +86,22 @@ class Acceptor:
         self._resume()
         self._sweep()
 
-    def close(self) -> None:
-        """Accept no more; connections stay."""
-        if not self._open:
-            return
-        self._open = False
-        self._loop.remove_reader(self._socket.fileno())
-        for timer in self._timers:
-            timer.cancel()
+    async def close(self) -> None:
+        """Accept no more, and give up the handshakes that are under way; connections stay."""
+        if self._open:
+            self._open = False
+            self._loop.remove_reader(self._socket.fileno())
         for task in self._handshakes:
             task.cancel()
-
-    async def wait_closed(self) -> None:
-        """Wait until nothing is under way."""
         await asyncio.gather(*self._handshakes, return_exceptions=True)
+
+    def cancel(self) -> None:
+        """Do nothing more at all."""
+        if self._open:
+            self._open = False
+            self._loop.remove_reader(self._socket.fileno())
+        for timer in self._timers:
+            timer.cancel()
 
     def _resume(self) -> None:
         if self._open:
@@ -121,12 +132,15 @@ class Acceptor:
         handshake_seconds = self._crowd.limits.head_seconds if self._tls else None
         goodbye_seconds = _GOODBYE_SECONDS if self._tls else None
         try:
+            context = self._tls() if self._tls else None
+            if self._tls and context is None:
+                raise ConnectionRefusedError("there is no certificate yet")  # noqa: TRY301 - as all the others
             with suppress(OSError):  # gone already
                 accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await self._loop.connect_accepted_socket(
                 self._connection,
                 accepted,
-                ssl=self._tls,
+                ssl=context,
                 ssl_handshake_timeout=handshake_seconds,
                 ssl_shutdown_timeout=goodbye_seconds,
             )
@@ -143,7 +157,7 @@ class Acceptor:
         self._later(_PAUSE_SECONDS, self._resume)
 
     def _sweep(self) -> None:
-        self._crowd.sweep()
+        self._tick()
         self._later(min(1.0, self._crowd.limits.head_seconds / _SWEEPS), self._sweep)
 
     def _later(self, seconds: float, what: Callable[[], None]) -> None:

@@ -1,38 +1,20 @@
-"""The two FastAPI applications: admission on the TLS port, operations on the plain one."""
+"""The FastAPI application: every endpoint, for the operations port, for whoever embeds gpuwarden, and as a description."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
+from starlette.routing import Route
 
 from webhook import __version__
+from webhook.adapters.http.asgi import AsgiEndpoint
 from webhook.adapters.http.endpoint import Endpoint
 
 # The exposition format that every Prometheus reads; prometheus_client writes it.
 _EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
-
-
-class AdmissionApp(FastAPI):
-    """FastAPI with the admission endpoints in front of it.
-
-    FastAPI's middleware around a route costs several times what a decision does, so the hot paths are looked up before it.
-    """
-
-    def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
-        """Serve each endpoint under its path."""
-        super().__init__(title="gpuwarden", version=__version__, openapi_url=None)
-        self._endpoints = dict(endpoints)
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one request (ASGI)."""
-        endpoint = self._endpoints.get(scope.get("path", ""))
-        if endpoint is not None and scope["type"] == "http":
-            await endpoint(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
 
 
 class Part(BaseModel):
@@ -50,31 +32,67 @@ class Readiness(BaseModel):
     parts: list[Part]
 
 
+def _json(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
 _READINESS: dict[int | str, dict[str, Any]] = {
-    code: {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Readiness"}}}, "description": said}
-    for code, said in ((200, "Ready"), (503, "Not ready"))
+    code: _json(said, {"$ref": "#/components/schemas/Readiness"}) for code, said in ((200, "Ready"), (503, "Not ready"))
+}
+# Described by its name alone: a model in the path of every review would cost more than the decision.
+_REVIEW = {"type": "object", "title": "AdmissionReview", "description": "admission.k8s.io/v1"}
+_STATUS = {"type": "object", "title": "Status", "description": "metav1.Status"}
+_REFUSALS = {
+    "400": "The review can't be read; the Status names the field",
+    "413": "The body is too large",
+    "415": "The body is no JSON",
+    "500": "A bug of gpuwarden; its log says which",
+    "503": "Not now; ask again after Retry-After seconds",
 }
 
 
-class _OperationsApp(FastAPI):
+class _App(FastAPI):
     """Routes without response models, for which FastAPI would load all of pydantic's version 1 (4 MiB) at start."""
 
+    def __init__(self, admission: Iterable[Endpoint]) -> None:
+        super().__init__(title="gpuwarden", version=__version__)
+        self._admission = [endpoint.path for endpoint in admission]
+        self.router.routes += [Route(endpoint.path, AsgiEndpoint(endpoint)) for endpoint in admission]
+
     def openapi(self) -> dict[str, Any]:
-        """The document, with the models that the routes only refer to."""
+        """The document, with the models and the paths that FastAPI does not know of."""
         document = super().openapi()
         _, models = models_json_schema([(Readiness, "serialization")], ref_template="#/components/schemas/{model}")
         document["components"] = {"schemas": models["$defs"]}
+        for path in self._admission:
+            document["paths"][path] = {"post": _described(path)}
         return document
 
 
-def operations_app(readiness: Callable[[], list[Part]], metrics: Callable[[], bytes]) -> FastAPI:
-    """The application of the plain port.
+def _described(path: str) -> dict[str, Any]:
+    return {
+        "operationId": path.strip("/"),
+        "summary": f"Answer an AdmissionReview ({path.strip('/')})",
+        "requestBody": {"required": True, "content": {"application/json": {"schema": _REVIEW}}},
+        "responses": {"200": _json("The answer", _REVIEW)}
+        | {code: _json(description, _STATUS) for code, description in _REFUSALS.items()},
+    }
+
+
+def application(
+    readiness: Callable[[], list[Part]], metrics: Callable[[], bytes], admission: Iterable[Endpoint] = ()
+) -> FastAPI:
+    """The application.
+
+    ``gpuwarden serve`` serves it on the plain port without the admission endpoints, which have a port and a protocol of their
+    own (``webhook.adapters.http.connection``). Whoever mounts it elsewhere gives them, and whatever limits they need.
 
     Args:
         readiness: what readiness consists of now.
         metrics: the metrics now, in the exposition format.
+        admission: the admission endpoints.
     """
-    app = _OperationsApp(title="gpuwarden operations", version=__version__)
+    app = _App(tuple(admission))
 
     @app.get("/healthz", response_model=None, response_class=PlainTextResponse)
     async def healthz() -> Response:

@@ -1,325 +1,425 @@
-"""One HTTP connection: uvicorn's protocol with the limits that it lacks, and answers at once where nothing is waited for."""
+"""One connection of the admission port: HTTP/1.1 for small POSTs, answered in order, with a limit on all that may be sent."""
 
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
 from typing import Any
+from urllib.parse import unquote
 
 import httptools
 import structlog
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from webhook.adapters.http import failures
 from webhook.adapters.http.callers import Callers
 from webhook.adapters.http.crowd import Crowd, address
-from webhook.adapters.http.endpoint import Endpoint, plain
+from webhook.adapters.http.endpoint import MAXIMUM_BODY, Endpoint, refusal
 from webhook.adapters.http.failures import Failure
-from webhook.adapters.http.prompt import Prompt, as_bytes
+from webhook.adapters.http.responses import CONTINUE, Answer, as_bytes, http_date
+from webhook.adapters.http.turns import Turns
+
+# What is parsed at once, and so how exactly a head is counted.
+_PIECE = 16 * 1024
+# What is written at once: so much of an answer that nobody reads may lie in buffers that can't be looked into.
+_WRITTEN_AT_ONCE = 64 * 1024
+# What uvloop's TLS may have read and decrypted of a connection that is not read from.
+_UNREAD = 320 * 1024
+# What a request is counted with besides its body.
+_REQUEST = 512
+# What still comes after a refusal is thrown away for so long, so that the client can read why: closing a socket with unread
+# data resets the connection, and the answer is lost with it.
+_LINGER_SECONDS = 1.0
 
 _log = structlog.get_logger("gpuwarden.http")
-# What uvloop's TLS reads at once it keeps room for as long as the connection lives; so much is no matter.
-_READ_BYTES = 64 * 1024
 
 
-class _Refused(httptools.HttpParserError):
-    """Raised in a callback, it stops the parser. uvicorn then calls send_400_response, which sees that all is said.
+class _Refused(Exception):  # noqa: N818 - stops the parser; all has been said
+    pass
 
-    Each time a new one: its traceback holds the connection.
+
+class Port:
+    """What the connections of a port share.
+
+    Attributes:
+        date: the time, for answers; ``tick`` renews it.
+        draining: whether clients are asked to take their next request to another connection.
+        stopping: whether connections end as soon as nothing is under way.
     """
 
+    def __init__(
+        self, find: Callable[[str], Endpoint | None], crowd: Crowd, turns: Turns, callers: Callers | None = None
+    ) -> None:
+        """Begin.
 
-class _Trailers(list[tuple[bytes, bytes]]):
-    """What uvicorn takes for headers once the head is complete: nobody asks for them, so they are not kept."""
+        Args:
+            find: the endpoint of a URL's path.
+            crowd: the connections, and their limits.
+            turns: who is answered when.
+            callers: who may call by the name in a client certificate; without it nobody is asked.
+        """
+        self.find = find
+        self.crowd = crowd
+        self.turns = turns
+        self.callers = callers
+        self.date = http_date()
+        self.draining = False
+        self.stopping = False
 
-    def append(self, _: object) -> None:
-        """Keep nothing."""
+    def tick(self) -> None:
+        """Look at the clock: cut off who is late. Called about every second."""
+        self.date = http_date()
+        self.crowd.sweep()
 
 
-class Connection(HttpToolsProtocol):
+class _Request:
+    """A request, as far as it is here: what is needed of its head, and its body."""
+
+    __slots__ = ("body", "closes", "codings", "encoding", "endpoint", "expects", "failure", "head_only", "kind", "length", "query")  # fmt: skip
+
+    def __init__(self, failure: Failure | None = None) -> None:
+        self.failure = failure
+        self.endpoint: Endpoint | None = None
+        self.query = b""
+        self.kind = self.encoding = self.codings = b""
+        self.length = 0
+        self.expects = False
+        self.head_only = False
+        self.closes = failure is not None
+        self.body: bytes | bytearray = b""
+
+
+class Connection(asyncio.Protocol):
     """A connection that its crowd may cut off.
-
-    An ordinary request to a prompt endpoint is answered as soon as it is here, without the scope, the cycle and the task that
-    uvicorn makes for each; every other request, and one whose answer must be waited for, is left to uvicorn.
 
     Attributes:
         since: when it became whose turn it is now: connected, first byte of a request, answered.
         held: bytes that it is counted with.
+        client: its address.
     """
 
-    cycle: RequestResponseCycle | None  # type: ignore[assignment]  # uvicorn begins with None, and says otherwise
+    _transport: asyncio.Transport
 
-    def __init__(
-        self, crowd: Crowd, callers: Callers | None = None, prompt: Prompt | None = None, **uvicorns: Any
-    ) -> None:
-        super().__init__(**uvicorns)
+    def __init__(self, port: Port) -> None:
         self.since = 0.0
         self.held = 0
-        self._crowd = crowd
-        self._clock = crowd.clock
-        self._callers = callers
-        self._limits = crowd.limits
+        self.client: tuple[str, int] | None = None
+        self._port = port
+        self._crowd = port.crowd
+        self._limits = port.crowd.limits
+        self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
+        self._unwelcome: Failure | None = None
+        # What comes: a request, whether its head or its trailers are not complete, bytes of these, bytes of its body.
+        self._coming: _Request | None = None
+        self._target = b""
         self._in_head = self._in_trailers = False
-        self._begun = False  # within what is being read
-        self._head_fed = self._feeding = 0
-        self._widest = _READ_BYTES
-        self._prompt = prompt or Prompt()
-        # A request to a prompt endpoint, what is here of its body, whether that is all, and answers that are not sent yet.
-        self._endpoint: Endpoint | None = None
-        self._body: bytes | bytearray = b""
-        self._complete = False
-        self._unsent = b""
+        self._head = self._read = 0
+        # What goes: requests that wait for their answers, the one that is being answered elsewhere, answers not yet written.
+        self._requests: deque[_Request] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._unsent = bytearray()
+        self._in_line = self._blocked = self._paused = False
+        # Whether all that comes is thrown away, and whether more of a body may come.
+        self._deaf = self._lingers = False
 
     @property
     def waits(self) -> bool:
-        """Whether it is the client's turn."""
-        return (
-            not (self._answering or self._complete or self._unsent)
-            or self.flow.write_paused
-            or self.transport.is_closing()
-        )
-
-    @property
-    def _answering(self) -> bool:
-        """Whether a request is here in full and its answer is not given."""
-        return self._under_way and not self.cycle.more_body  # type: ignore[union-attr]  # there is one, then
-
-    @property
-    def _under_way(self) -> bool:
-        """Whether uvicorn has a request that is not answered."""
-        return self.cycle is not None and not self.cycle.response_complete
+        """Whether it is the client's turn: to send, to read, or to hang up."""
+        return self._blocked or not (self._requests or self._unsent)
 
     def overdue(self, now: float) -> str:
-        """Why it has waited too long."""
+        """Why it has waited too long; empty when it has not."""
         waited = now - self.since
-        if waited < min(self._limits.head_seconds, self._limits.request_seconds):
-            return ""
-        if self._endpoint or self._under_way or self.flow.write_paused or self.transport.is_closing():
-            return "request-timeout" if waited > self._limits.request_seconds else ""
-        if self._in_head:
+        if self._in_head and not self._requests:
             return "head-timeout" if waited > self._limits.head_seconds else ""
+        if self._coming or self._requests or self._unsent or self._deaf:
+            return "request-timeout" if waited > self._limits.request_seconds else ""
         return "idle" if waited > self._limits.idle_seconds else ""
 
     def drop(self) -> None:
         """Cut it off."""
-        self.transport.abort()
+        self._transport.abort()
 
-    # --- uvicorn's protocol, where limits come in -----------------------------------------------------------------
+    def shutdown(self) -> None:
+        """End, once what has begun is answered."""
+        if not (self._coming or self._requests or self._unsent):
+            self._transport.close()
 
-    def connection_made(self, transport: Any) -> None:
+    # --- asyncio.Protocol -----------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of a socket, it is one
         """Come in; a caller that may not is told so by every answer, and asked once."""
-        super().connection_made(transport)
-        self.since = self._clock()
+        self._transport = transport
+        self.since = self._crowd.clock()
+        self.client = transport.get_extra_info("peername")
         self._crowd.add(self)
-        if self._callers and (refusal := self._callers.refusal(transport.get_extra_info("peercert"))):
-            self._crowd.refusals.note("common-name", address(self.client), refusal.message)
-            self.app = failures.answering(refusal)
-            self._prompt = Prompt()
-
-    def eof_received(self) -> None:
-        """The client sends no more; it may still read."""
-        self._settle()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Go."""
-        self._crowd.discard(self)
-        super().connection_lost(exc)
+        callers = self._port.callers
+        if callers and (unwelcome := callers.refusal(transport.get_extra_info("peercert"))):
+            self._crowd.refusals.note("common-name", address(self.client), unwelcome.message)
+            self._unwelcome = unwelcome
 
     def data_received(self, data: bytes) -> None:
-        """Read, and count what does not bring the end of a head or of trailers."""
-        width = self._feeding = len(data)
-        self._begun, in_trailers = False, self._in_trailers
-        if width > self._widest:
-            more, self._widest = width - self._widest, width
-            if not self._hold(more):
+        """Read."""
+        for start in range(0, len(data), _PIECE):
+            if self._deaf:
                 return
-        super().data_received(data)
-        if self._in_head or (in_trailers and self._in_trailers):
-            most = self._limits.head_bytes
-            # With a beginning, the end of the request before it may have come.
-            self._head_fed += 0 if self._begun else width
-            if self._head_fed > most or (self._in_head and self._head_size() > most):
-                self._refuse("head-size", failures.head_too_large(most))
+            self._parse(data if len(data) <= _PIECE else data[start : start + _PIECE])
+        self._count()
+
+    def eof_received(self) -> None:
+        """The client sends no more; it may still read what can be answered at once."""
+        while self._requests and not (self._task or self._blocked or self._transport.is_closing()):
+            self.answer(late=False)
+        self.send()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
+        """Go."""
+        self._crowd.discard(self)
+        self._deaf = True
+        self._requests.clear()
+        self._coming = self._parser = None  # which refers to this
+        if self._task:  # once it has begun: a coroutine that has not is one that somebody forgot to await
+            asyncio.get_running_loop().call_soon(self._task.cancel)
+
+    def pause_writing(self) -> None:
+        """The client does not read."""
+        self._blocked = True
+        self._count()
+
+    def resume_writing(self) -> None:
+        """The client has read."""
+        self._blocked = False
+        self.send()
+
+    # --- what comes -----------------------------------------------------------------------------------------------
+
+    def _parse(self, piece: bytes) -> None:
+        assert self._parser
+        loose = self._in_head or self._in_trailers
+        try:
+            self._parser.feed_data(piece)
+        except httptools.HttpParserUpgrade:
+            self._deaf = True  # the request itself is refused
+        except httptools.HttpParserCallbackError as error:
+            if not isinstance(error.__context__, _Refused):  # a bug: cut off, so that failurePolicy decides
+                _log.exception("a request could not be read")
+                self._crowd.refusals.note("failed", address(self.client))
+                self.drop()
+        except httptools.HttpParserError as error:
+            self._refuse("malformed", failures.not_http(f"this is no HTTP/1.1 request: {error}"))
+        if (self._in_head or (loose and self._in_trailers)) and not self._deaf:
+            self._head += len(piece)
+            if self._head > self._limits.head_bytes:
+                self._refuse("head-size", failures.head_too_large(self._limits.head_bytes))
 
     def on_message_begin(self) -> None:
-        """A request begins. Whoever sends one behind another gets each answer by itself, and so feels when to stop."""
-        if self._complete:
-            self._settle()
-        super().on_message_begin()
-        self._in_head = self._begun = True
-        self._head_fed = 0
-        if not self._under_way:
-            self.since = self._clock()
-
-    def on_headers_complete(self) -> None:
-        """A head is complete."""
-        self._in_head = False
-        most = self._limits.head_bytes
-        # What came in one read of fewer bytes need not be counted.
-        if (not self._begun or self._feeding > most) and self._head_size() > most:
-            self._refuse("head-size", failures.head_too_large(most))
-            raise _Refused
-        endpoint = self._prompt.find(self.url)
-        if endpoint is not None and not self._under_way and self._is_plain():
-            self._endpoint = endpoint
-        else:
-            self._leave_to_uvicorn()
-
-    def _head_size(self) -> int:
-        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-
-    def _is_plain(self) -> bool:
-        parser = self.parser
-        if parser.get_method() != b"POST" or parser.get_http_version() != "1.1" or not parser.should_keep_alive():
-            return False
-        return plain(self.headers)
-
-    def _leave_to_uvicorn(self) -> None:
-        """Let uvicorn have the request, with what is here of it."""
-        if len(self.pipeline) >= self._limits.pipelined:
+        """A request begins."""
+        if len(self._requests) > self._limits.pipelined:
             self._refuse("pipelined", None)
             raise _Refused
-        body, self._body, self._endpoint = self._body, b"", None
-        super().on_headers_complete()
-        self.headers = _Trailers()
-        if body:
-            super().on_body(bytes(body))
+        self._coming = _Request(self._unwelcome)
+        self._target = b""
+        self._in_head = True
+        self._head = self._read = 0
+        if not self._requests:
+            self.since = self._crowd.clock()
+
+    def on_url(self, target: bytes) -> None:
+        """A part of the target."""
+        self._target += target
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; what is not needed, and all of trailers, is not kept."""
+        request = self._coming
+        if request is None or not self._in_head:
+            return
+        match name.lower():
+            case b"content-type":
+                request.kind = value
+            case b"content-encoding":
+                request.encoding = value
+            case b"content-length":
+                request.length = int(value)
+            case b"transfer-encoding":
+                request.codings += value.strip().lower()
+            case b"expect":
+                request.expects = value.lower() == b"100-continue"
+
+    def on_headers_complete(self) -> None:
+        """A head is complete: whether its request is refused is known now."""
+        parser, request = self._parser, self._coming
+        assert parser
+        assert request
+        self._in_head = False
+        self._head = 0
+        method = parser.get_method()
+        request.head_only = method == b"HEAD"
+        path, _, request.query = self._target.partition(b"?")
+        request.endpoint = self._port.find(_path(path))
+        if request.failure:
+            pass
+        elif parser.should_upgrade():
+            request.failure = failures.not_http("HTTP/1.1 is spoken here, and nothing that it could be upgraded to")
+        elif request.codings not in (b"", b"chunked"):
+            request.failure = failures.unknown_coding()
+        elif request.endpoint is None:
+            request.failure = failures.not_found()
+        else:
+            request.failure = refusal(method.decode(), request.kind, request.encoding, request.length)
+        if request.failure and (request.length > MAXIMUM_BODY or request.expects):
+            self._cut_short(request.failure, lingers=True)
+            raise _Refused
+        elif request.expects and not self._requests:
+            self._unsent += CONTINUE
+            self.send()
+
+    def on_body(self, piece: bytes) -> None:
+        """A part of a body; of a request that is refused it is thrown away."""
+        request = self._coming
+        assert request
+        self._in_trailers = False
+        self._read += len(piece)
+        if self._read > MAXIMUM_BODY:
+            self._cut_short(request.failure or failures.too_large(MAXIMUM_BODY), lingers=True)
+            raise _Refused
+        if request.failure:
+            return
+        if not request.body:
+            request.body = piece
+        elif isinstance(request.body, bytearray):
+            request.body += piece
+        else:
+            request.body = bytearray(request.body + piece)
 
     def on_chunk_header(self) -> None:
         """A chunk comes, or trailers."""
         self._in_trailers = True
-        self._head_fed = 0
-
-    def on_body(self, body: bytes) -> None:
-        """A piece of a body; of a request that is answered already it is thrown away."""
-        if self._endpoint:
-            if not self._hold(len(body)):
-                raise _Refused
-            if isinstance(self._body, bytearray):
-                self._body += body
-            else:
-                self._body = bytearray(self._body + body) if self._body else body
-            return
-        self._in_trailers = False
-        if self.cycle is None or self.cycle.response_complete or self.transport.is_closing():
-            return
-        # Once the answer has begun, what comes is read to be thrown away (endpoint._discard), and held by nobody.
-        if not self.cycle.response_started and not self._hold(len(body)):
-            raise _Refused
-        super().on_body(body)
+        self._head = 0
 
     def on_message_complete(self) -> None:
-        """A request is complete: its answer is made with those of others, or by uvicorn."""
+        """A request is complete."""
+        parser, request = self._parser, self._coming
+        assert parser
+        assert request
+        self._coming = None
         self._in_trailers = False
-        if self._endpoint:
-            self._complete = True
-            self._prompt.add(self)
+        request.closes |= not parser.should_keep_alive() or parser.get_http_version() != "1.1"
+        self._requests.append(request)
+        if len(self._requests) == 1:
+            self._next()
+
+    # --- what goes ------------------------------------------------------------------------------------------------
+
+    def _next(self) -> None:
+        """Let the next request wait for its turn."""
+        if self._requests and not (self._in_line or self._task or self._blocked or self._unsent):
+            self._in_line = True
+            self._port.turns.add(self, len(self._requests[0].body))
+
+    def answer(self, *, late: bool) -> None:
+        """Answer the first request that waits. Raises nothing: there are others to answer."""
+        self._in_line = False
+        if not self._requests or self._task or self._transport.is_closing():
+            return
+        request = self._requests[0]
+        failure, endpoint = request.failure, request.endpoint
+        if late and failure is None:
+            self._crowd.refusals.note("overload", address(self.client))
+            failure = failures.overloaded()
+        if failure:
+            request.closes |= failure.closes
+            self._answered(endpoint.refuse(failure) if endpoint else failure.answer())
+            return
+        assert endpoint
+        made = endpoint.answer(bytes(request.body), request.query)
+        if isinstance(made, Answer):
+            self._answered(made)
         else:
-            super().on_message_complete()
+            self._task = asyncio.get_running_loop().create_task(self._wait(made))
 
-    # --- answers at once (see ``prompt``) -------------------------------------------------------------------------
+    async def _wait(self, answer: Coroutine[Any, Any, Answer]) -> None:
+        """Answer, and go on, when what must be waited for is here."""
+        made = await answer
+        self._task = None
+        if self._requests:  # still connected
+            self._answered(made)
+            self.send()
 
-    def answer(self) -> None:
-        """Answer the request that is complete, or leave it to uvicorn; if that has not happened already."""
-        endpoint, complete, self._complete = self._endpoint, self._complete, False
-        if endpoint is None or not complete or self.transport.is_closing():
+    def _answered(self, answer: Answer) -> None:
+        request = self._requests.popleft()
+        last = self._port.stopping and not (self._requests or self._coming)
+        closes = request.closes or self._port.draining or last
+        self._unsent += as_bytes(answer, self._port.date, close=closes, head_only=request.head_only)
+        self.since = self._crowd.clock()
+        if closes:
+            self._deaf = True
+            self._requests.clear()
+
+    def send(self) -> None:
+        """Send what is answered, as far as the client reads; then go on, or end."""
+        while self._unsent and not self._blocked and not self._transport.is_closing():
+            piece = bytes(self._unsent[:_WRITTEN_AT_ONCE])
+            del self._unsent[:_WRITTEN_AT_ONCE]
+            self._transport.write(piece)
+        self._count()
+        if self._unsent or self._task:
             return
-        answer = None if self.flow.write_paused else endpoint.at_once(bytes(self._body))
-        if answer is None:
-            self._hand_over()
-            return
-        self._endpoint, self._body = None, b""
-        self._unsent += as_bytes(answer, self.server_state.default_headers)
-        self.server_state.total_requests += 1
-        self.since = self._clock()
-        if self.held:
-            self._let_go()
+        if self._requests:
+            self._next()
+        elif self._deaf:
+            self._end()
 
-    def _hand_over(self) -> None:
-        """Leave a complete request to uvicorn. Here no parser catches what is raised."""
-        try:
-            self._leave_to_uvicorn()
-            super().on_message_complete()
-        except Exception:  # noqa: BLE001 - a bug: cut off, so that failurePolicy decides; logged, and counted as refused
-            _log.exception("a request could not be handed over")
-            self._crowd.refusals.note("failed", address(self.client))
-            self.drop()
-
-    def send_answers(self) -> None:
-        """Send what is answered."""
-        unsent, self._unsent = self._unsent, b""
-        if unsent and not self.transport.is_closing():
-            self.transport.write(unsent)
-
-    def _settle(self) -> None:
-        """Answer and send now, before something else happens on this connection."""
-        if self._complete:
-            self.answer()
-        self.send_answers()
-
-    # --- uvicorn's protocol again ---------------------------------------------------------------------------------
-
-    def shutdown(self) -> None:
-        """Answer what has begun, and end."""
-        self._settle()
-        if self._endpoint:
-            self._leave_to_uvicorn()
-        super().shutdown()
-
-    def on_response_complete(self) -> None:
-        """Answered: the next request, or the client's turn. No timer is set, as uvicorn would: the crowd sweeps."""
-        self.since = self._clock()
-        if self.transport.is_closing():
-            return
-        self.flow.resume_reading()
-        if self.pipeline:
-            cycle, app = self.pipeline.pop()
-            self._start_asgi_task(cycle, app)
-        elif self.held and not self.flow.write_paused:
-            self._let_go()
-
-    def resume_writing(self) -> None:
-        """The client has read what it was sent."""
-        super().resume_writing()
-        if not self._endpoint and not self._under_way:
-            self._let_go()
-
-    def send_400_response(self, msg: str) -> None:
-        """What is no HTTP, or what a limit has refused already."""
-        if self.transport.is_closing():
-            return
-        self._crowd.refusals.note("malformed", address(self.client), msg)
-        self._settle()
-        super().send_400_response(msg)
+    def _end(self) -> None:
+        """Hang up: at once where nothing more comes, and otherwise when the client has had time to read why."""
+        if self._lingers:
+            asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._transport.close)
+        else:
+            self._transport.close()
 
     # --- limits ---------------------------------------------------------------------------------------------------
 
-    def _hold(self, size: int) -> bool:
-        """Hold more; whether there is room for it."""
-        self.held += size
-        self._crowd.held += size
-        if self._crowd.held <= self._limits.memory or self._crowd.has_memory(self):
-            return True
-        self._refuse("memory", failures.no_memory())
-        return False
+    def _count(self) -> None:
+        """Count what is held, and read no more where answers are due already."""
+        coming = len(self._coming.body) if self._coming else 0
+        waiting = sum(_REQUEST + len(request.body) for request in self._requests) if self._requests else 0
+        self._pause(self._blocked or len(self._requests) > 1)
+        held = self._head + coming + waiting + len(self._unsent) + self._paused * _UNREAD
+        if not self._crowd.hold(self, held) and not self._deaf:
+            self._refuse("memory", failures.no_memory(), lingers=True)
 
-    def _let_go(self) -> None:
-        """Hold no more than what TLS keeps."""
-        if self.cycle is not None and self.cycle.response_complete:
-            self.cycle.body = bytearray()  # what was not asked for, of a request that was shed
-        self._crowd.release(self)
-        kept = self._widest - _READ_BYTES
-        self.held += kept
-        self._crowd.held += kept
+    def _pause(self, pause: bool) -> None:  # noqa: FBT001 - it says which
+        if pause is not self._paused and not self._transport.is_closing():
+            self._paused = pause
+            if pause:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
 
-    def _refuse(self, reason: str, failure: Failure | None) -> None:
-        """Answer if nothing else is being answered, hang up, and let nobody wait for more."""
-        self._crowd.refusals.note(reason, address(self.client))
-        self._crowd.release(self)
-        self._settle()
-        self._endpoint = None
-        self._body = b""
-        cycle = self.cycle if self._under_way else None
-        if failure and not (cycle and cycle.response_started) and not self.pipeline:
-            self.transport.write(failures.as_bytes(failure))
-        if cycle:
-            cycle.disconnected = True
-            cycle.message_event.set()
-        self.pipeline.clear()
-        self.transport.close()
+    def _refuse(self, reason: str, failure: Failure | None, *, lingers: bool = False) -> None:
+        """Read no more. Answer, if that is not what is refused, and hang up."""
+        self._crowd.refusals.note(reason, address(self.client), failure.message if failure else "")
+        if failure:
+            self._cut_short(failure, lingers=lingers)
+        else:
+            self._deaf = True
+            self._requests.clear()
+            self._transport.close()
+
+    def _cut_short(self, failure: Failure, *, lingers: bool) -> None:
+        """Answer the request that comes by a failure, behind those that are due, and throw away what still comes."""
+        request = self._coming or _Request()
+        request.failure, request.body, request.closes = failure, b"", True
+        self._deaf, self._lingers = True, lingers
+        self._coming = None
+        self._in_head = self._in_trailers = False
+        self._head = 0
+        self._requests.append(request)
+        self._next()
+
+
+def _path(target: bytes) -> str:
+    """The path of a target, which may be a whole URL (RFC 9112, 3.2.2)."""
+    if not target.startswith(b"/"):
+        try:
+            target = httptools.parse_url(target).path or b""
+        except httptools.HttpParserInvalidURLError:
+            return ""
+    return unquote(target.decode("latin-1"))

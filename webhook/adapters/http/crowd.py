@@ -1,6 +1,6 @@
 """All connections of a port: how many there are, what they hold, and who goes when there is no more room."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Protocol
 
@@ -24,6 +24,9 @@ class Guest(Protocol):
 
     def drop(self) -> None:
         """Cut it off, at once."""
+
+    def shutdown(self) -> None:
+        """End, once what has begun is answered."""
 
 
 class Crowd:
@@ -61,26 +64,32 @@ class Crowd:
     def __len__(self) -> int:
         return len(self._guests)
 
+    def __iter__(self) -> Iterator[Guest]:
+        return iter(tuple(self._guests))
+
     def add(self, guest: Guest) -> None:
         """Let one in."""
         self._guests.add(guest)
 
     def discard(self, guest: Guest) -> None:
         """Forget one, with what it held."""
+        self.hold(guest, 0)
         self._guests.discard(guest)
-        self.release(guest)
 
-    def release(self, guest: Guest) -> None:
-        """Count what one held as free."""
-        self.held -= guest.held
-        guest.held = 0
+    def hold(self, guest: Guest, size: int) -> bool:
+        """Count one as holding so many bytes; whether there is memory for it, after others were cut off if need be."""
+        if guest not in self._guests:
+            return True
+        grows = size > guest.held
+        self.held += size - guest.held
+        guest.held = size
+        return not grows or self.held <= self.limits.memory or self._has_memory(guest)
 
     def has_room(self) -> bool:
         """Whether one more may come in, after somebody was asked to go if need be."""
         return len(self._guests) < self.limits.connections or self.make_room("connections")
 
-    def has_memory(self, asking: Guest) -> bool:
-        """Whether ``asking`` may keep what it holds, after others that hold something were cut off if need be."""
+    def _has_memory(self, asking: Guest) -> bool:
         while self.held > self.limits.memory:
             others = (guest for guest in self._guests if guest.held and guest.waits and guest is not asking)
             oldest = min(others, key=lambda guest: guest.since, default=None)
@@ -105,7 +114,7 @@ class Crowd:
     def sweep(self) -> None:
         """Cut off who has waited too long. Called about every second; requests need no timers of their own."""
         now = self.clock()
-        for guest in list(self._guests):
+        for guest in self:
             if reason := guest.overdue(now):
                 self._drop(guest, reason)
 

@@ -1,4 +1,4 @@
-"""The listeners: uvicorn on both ports, in one event loop, stopped together."""
+"""The two listeners, admission and operations, in one event loop, stopped together."""
 
 import asyncio
 import contextlib
@@ -6,102 +6,163 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from webhook.adapters.http.acceptor import Acceptor
-from webhook.adapters.http.callers import Callers
-from webhook.adapters.http.connection import Connection
+from webhook.adapters.http.connection import Connection, Port
 from webhook.adapters.http.crowd import Crowd
-from webhook.adapters.http.limits import KEEP_ALIVE_SECONDS, Limits
-from webhook.adapters.http.prompt import Prompt
-from webhook.adapters.http.refusals import Refusals
 
 GRACE_SECONDS = 10
+_LOOK_SECONDS = 0.05
+
+
+class Listener(Protocol):
+    """One of the two."""
+
+    port: int
+
+    @property
+    def started(self) -> bool:
+        """Whether connections are accepted."""
+
+    async def serve(self) -> None:
+        """Serve until stopped; answers under way are finished. When it is cancelled, it only stops listening."""
+
+    def stop(self) -> None:
+        """Begin to stop."""
+
+
+class AdmissionListener:
+    """The admission port, with our own protocol and TLS."""
+
+    def __init__(self, shared: Port, host: str, port: int, tls: Callable[[], ssl.SSLContext | None] | None = None) -> None:
+        """Bind the port now, so that a port that is taken is known at once.
+
+        Args:
+            shared: what its connections share.
+            host: the address to listen on; ``""`` is every address.
+            port: the port; 0 takes a free one.
+            tls: gives the TLS context for a new connection, ``None`` when there is none yet; without it the port is plain.
+
+        Raises:
+            OSError: the port can't be bound.
+        """
+        self._socket = _bind(host, port)
+        self.port: int = self._socket.getsockname()[1]
+        self.started = False
+        self._shared = shared
+        self._tls = tls
+        self._stopping = asyncio.Event()
+
+    async def serve(self) -> None:
+        """Serve until stopped; answers under way are finished. When it is cancelled, it only stops listening."""
+        acceptor = Acceptor(self._socket, lambda: Connection(self._shared), self._tls, self._shared.crowd, self._shared.tick)
+        try:
+            acceptor.start()
+            self.started = True
+            await self._stopping.wait()
+            await acceptor.close()
+            await self._finish()
+        finally:
+            acceptor.cancel()
+            self._socket.close()
+
+    def stop(self) -> None:
+        """Begin to stop."""
+        self._stopping.set()
+
+    async def _finish(self) -> None:
+        """Let connections end when what has begun on them is answered; those that take too long are cut off."""
+        crowd = self._shared.crowd
+        self._shared.stopping = True
+        for connection in crowd:
+            connection.shutdown()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GRACE_SECONDS):
+                while len(crowd):
+                    await asyncio.sleep(_LOOK_SECONDS)
+        for connection in crowd:
+            connection.drop()
+
+
+def visitors(crowd: Crowd) -> type[asyncio.Protocol]:
+    """uvicorn's protocol, with the bound on the number of connections that it lacks: for one too many the oldest goes."""
+
+    class Visitor(H11Protocol):
+        since = 0.0
+        held = 0
+        waits = True
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+            super().connection_made(transport)
+            crowd.has_room()
+            self.since = crowd.clock()
+            crowd.add(self)
+
+        def data_received(self, data: bytes) -> None:
+            self.since = crowd.clock()
+            super().data_received(data)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            crowd.discard(self)
+            super().connection_lost(exc)
+
+        def overdue(self, now: float) -> str:  # noqa: ARG002 - uvicorn has timers
+            return ""
+
+        def drop(self) -> None:
+            self.transport.abort()
+
+    return Visitor
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that leaves signals to whoever runs several, and accepts connections with limits."""
-
-    def __init__(
-        self,
-        config: uvicorn.Config,
-        listening: socket.socket,
-        crowd: Crowd,
-        callers: Callers | None,
-        prompt: Prompt | None,
-    ) -> None:
-        super().__init__(config)
-        self._listening = listening
-        self._crowd = crowd
-        self._callers = callers
-        self._prompt = prompt
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - the one that it has
-        """Accept connections. In place of uvicorn's, whose servers know no limits."""
-        acceptor = Acceptor(self._listening, self._connection, self.config.ssl, self._crowd)
-        self.servers = [acceptor]  # type: ignore[list-item]  # it does what uvicorn asks of them: close, wait_closed
-        acceptor.start()
-        self.started = True
-
-    def _connection(self) -> Connection:
-        uvicorns = {"config": self.config, "server_state": self.server_state, "app_state": {}}
-        return Connection(self._crowd, self._callers, self._prompt, **uvicorns)
+    """A uvicorn server that leaves signals to whoever runs several."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
 
-class Listener:
-    """One application on one port."""
+class OperationsListener:
+    """The operations port, without TLS: an ASGI application served by uvicorn."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what it serves, where, and to whom
-        self,
-        app: Any,
-        host: str,
-        port: int,
-        context: Callable[[], ssl.SSLContext] | None = None,
-        crowd: Crowd | None = None,
-        callers: Callers | None = None,
-        prompt: Prompt | None = None,
-    ) -> None:
-        """Bind the port now, so that a port that is taken is known at once.
+    # Those who ask are probes, Prometheus and people: a kilobyte or two, and cookies.
+    _HEAD_BYTES = 8 * 1024
+    # Longer than the time between two scrapes, so that Prometheus keeps its connection.
+    _KEEP_ALIVE_SECONDS = 65
+
+    def __init__(self, app: Any, host: str, port: int, crowd: Crowd) -> None:
+        """Bind the port now, as for admission.
 
         Args:
             app: the ASGI application.
-            host: the address to listen on; ``""`` is every address.
-            port: the port; 0 takes a free one.
-            context: gives the TLS context; without it the port is plain.
-            crowd: its connections, and their limits.
-            callers: who may call by the name in a client certificate; without it nobody is asked.
-            prompt: those endpoints of the application that answer at once.
+            host, port: as for admission.
+            crowd: its connections, and how many they may be.
 
         Raises:
             OSError: the port can't be bound.
         """
-        self.socket = _bind(host, port)
-        self.port: int = self.socket.getsockname()[1]
-        factory: Any = None if context is None else lambda _config, _default: context()
+        self._socket = _bind(host, port)
+        self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
             app,
-            ssl_context_factory=factory,
-            loop="uvloop",
-            http="httptools",
+            http=visitors(crowd),
+            h11_max_incomplete_event_size=self._HEAD_BYTES,
             ws="none",
             lifespan="off",
             access_log=False,
             server_header=False,
             log_config=None,
-            log_level=logging.ERROR,  # every request that is no HTTP would be a warning; crowd's refusals tell of them
+            log_level=logging.ERROR,  # every request that is no HTTP would be a warning
             proxy_headers=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_keep_alive=self._KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        if crowd is None:
-            crowd = Crowd(Limits(), Refusals("", lambda _port, _reason: None))
-        self._server = _Server(config, self.socket, crowd, callers, prompt)
+        self._server = _Server(config)
 
     @property
     def started(self) -> bool:
@@ -109,13 +170,11 @@ class Listener:
         return self._server.started
 
     async def serve(self) -> None:
-        """Serve until stopped; answers under way are finished. When it is cancelled, it only stops listening."""
+        """Serve until stopped."""
         try:
-            await self._server.serve([self.socket])
+            await self._server.serve([self._socket])
         finally:
-            for server in getattr(self._server, "servers", ()):  # none where it failed before it listened
-                server.close()
-            self.socket.close()
+            self._socket.close()
 
     def stop(self) -> None:
         """Begin to stop."""
@@ -132,13 +191,7 @@ async def serve_all(listeners: list[Listener]) -> None:
 def _bind(host: str, port: int) -> socket.socket:
     if host == "":
         # Both families on one socket, or IPv4 alone where the machine has no IPv6.
-        return (
-            socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
-            if _dual()
-            else socket.create_server(("", port))
-        )
+        if socket.has_dualstack_ipv6():
+            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+        return socket.create_server(("", port))
     return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-
-
-def _dual() -> bool:
-    return socket.has_dualstack_ipv6()

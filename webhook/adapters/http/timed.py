@@ -1,13 +1,11 @@
 """An endpoint whose answer depends on how long the API server waits for it; the hot paths have none of this."""
 
 import re
-from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
-from time import perf_counter
+from collections.abc import Callable
 from urllib.parse import parse_qs
 
-from webhook.adapters.http.endpoint import Endpoint, Observer, Receive, Scope, Send
-from webhook.adapters.http.pace import Pace
+from webhook.adapters.http.endpoint import Endpoint, Observer
+from webhook.application.review import Answering
 
 # What the API server waits where a configuration does not say (admissionregistration/v1 defaults: timeoutSeconds), and the
 # most that one can say. Whoever asks otherwise (curl) waits as long.
@@ -21,27 +19,13 @@ _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6,
 class TimedEndpoint(Endpoint):
     """Answers reviews by a function from bytes, and the seconds that are left for the answer, to bytes."""
 
-    def __init__(
-        self,
-        path: str,
-        answer: Callable[[bytes, float], Awaitable[bytes]],
-        observer: Observer,
-        pace: Pace | None = None,
-    ) -> None:
+    def __init__(self, path: str, answer: Callable[[bytes, float], Answering], observer: Observer) -> None:
         """Serve ``path``; otherwise as ``Endpoint``."""
-        # Set for each request in the task that answers it, so that Endpoint itself need not know of it.
-        until: ContextVar[float] = ContextVar("until")
-        self._until = until
+        super().__init__(path, lambda body: answer(body, DEFAULT_SECONDS), observer)
+        self._in_time = answer
 
-        async def in_time(body: bytes) -> bytes:
-            return await answer(body, max(0.0, until.get() - perf_counter()))
-
-        super().__init__(path, in_time, observer, pace)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request (ASGI)."""
-        self._until.set(perf_counter() + allowed_seconds(scope.get("query_string", b"")))
-        await super().__call__(scope, receive, send)
+    def _ask(self, body: bytes, query: bytes) -> Answering:
+        return self._in_time(body, allowed_seconds(query))
 
 
 def allowed_seconds(query: bytes) -> float:

@@ -1,10 +1,10 @@
 """The serving certificate, replaceable while connections are open and handshakes under way.
 
 ``SSLContext.load_cert_chain`` on a context in use is a trap: a mismatched pair raises *and leaves the context broken*,
-so that every later handshake fails. Here the context that the server holds never has a certificate of its own. Its
-server-name callback, which OpenSSL calls for every handshake with or without a server name, hands each new
-connection the current inner context; a replacement is built and tried aside and then takes over in one assignment.
-Open connections keep the context that they began with.
+so that every later handshake fails. Here each connection is given, when it is accepted, the context of that moment; a
+replacement is built and tried aside and then takes over in one assignment. Open connections keep the context that they
+began with. (A server-name callback could do the same, but Python calls it only for names in ASCII and writes a complaint
+about any other to standard error, which whoever connects could make it wait for.)
 """
 
 from __future__ import annotations
@@ -51,10 +51,7 @@ class ServingCertificate:
         self._served: _Served | None = None
         # The pair and the client authorities come from different threads, and each makes a context with the other.
         self._changing = Lock()
-        # OpenSSL takes protocol versions, ciphers and the demand for a client certificate from this outer context,
-        # the certificate and the client authorities from the inner one: both are made alike.
-        self._outer = server_context(None, client_ca)
-        self._outer.sni_callback = self._choose
+        server_context(None, client_ca)  # so that it is known now whether it can be read
 
     @property
     def pair(self) -> CertificatePair | None:
@@ -62,9 +59,10 @@ class ServingCertificate:
         served = self._served
         return served.pair if served else None
 
-    def ssl_context_factory(self, _config: object, _default: object) -> ssl.SSLContext:
-        """Uvicorn's ``ssl_context_factory``: the one context that listeners hold, for the whole life of the process."""
-        return self._outer
+    def context(self) -> ssl.SSLContext | None:
+        """The context of a new connection, or ``None`` before there is a pair."""
+        served = self._served
+        return served.context if served else None
 
     def replace(self, pair: CertificatePair) -> None:
         """Serve new connections with this pair from now on; when it is refused, nothing changes.
@@ -91,28 +89,19 @@ class ServingCertificate:
         Raises:
             CertificateError: When it cannot be read; nothing changes then.
         """
-        asking = server_context(None, client_ca).verify_mode
+        server_context(None, client_ca)
         with self._changing:
             if self._served:
                 self._serve(self._served.pair, client_ca)
             self._client_ca = client_ca
-            self._outer.verify_mode = asking
 
     def _serve(self, pair: CertificatePair, client_ca: str | None) -> None:
-        # That a client must show a certificate, OpenSSL has from the outer context. The inner one must not ask while it is
-        # probed, but afterwards: Python shows a peer's certificate only where its context has asked for it.
+        # While it is probed it must not ask for a client's certificate.
         context = server_context(pair, client_ca)
         asking, context.verify_mode = context.verify_mode, ssl.CERT_NONE
         probe(context, pair.certificate)
         context.verify_mode = asking
         self._served = _Served(pair, context)
-
-    def _choose(self, connection: ssl.SSLObject, _name: str | None, _outer: ssl.SSLContext) -> int | None:
-        served = self._served
-        if served is None:
-            return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR
-        connection.context = served.context
-        return None
 
     def _check(self, pair: CertificatePair) -> None:
         certificate, now = pair.certificate, self._clock()

@@ -1,0 +1,74 @@
+"""Whose request is answered next, and which are answered no more because they are too late."""
+
+import asyncio
+from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
+from time import perf_counter
+from typing import Protocol
+
+# What every request costs, in bytes of body that take as long to read and to decide.
+_BASE = 4096
+# Reading, deciding and sending each have code and data of their own, which push the others' out of the processor's caches, and
+# a write wakes the client's process. So each is done for many in a row (docs/performance.md), but nobody waits for many.
+_MOST_AT_ONCE = 16
+# After so long a turn ends, so that what has arrived meanwhile is read: it may be cheaper than what still waits.
+_TURN_SECONDS = 0.02
+
+
+class Asker(Protocol):
+    """A connection with a request that is complete."""
+
+    def answer(self, *, late: bool) -> None:
+        """Make the answer; ``late`` is by saying so instead. Raises nothing: there are others to answer."""
+
+    def send(self) -> None:
+        """Send it."""
+
+
+class Turns:
+    """The requests that wait for the event loop, in a fair order: self-clocked fair queueing (Golestani 1994).
+
+    Each connection has at most one request here. A request's turn comes once others that came before it, or are smaller by
+    what it is late, have had theirs: small ones do not wait for large ones, and a flood of tiny ones does not keep out the
+    rest for ever. A request that has waited too long is shed unread, which costs next to nothing; by this order that is a
+    large one before a small one.
+    """
+
+    def __init__(self, most: float = float("inf"), clock: Callable[[], float] = perf_counter) -> None:
+        """Begin with nobody.
+
+        Args:
+            most: seconds that a request may wait before it is shed.
+            clock: seconds.
+        """
+        self._most = most
+        self._clock = clock
+        self._waiting: list[tuple[int, int, float, Asker]] = []
+        self._number = count()
+        self._served = 0
+        """The place in the order of whoever was served last."""
+        self._called = False
+
+    def add(self, asker: Asker, size: int) -> None:
+        """Let a connection's request of so many bytes wait for its turn."""
+        heappush(self._waiting, (self._served + _BASE + size, next(self._number), self._clock(), asker))
+        self._call()
+
+    def _call(self) -> None:
+        if self._waiting and not self._called:
+            self._called = True
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._called = False
+        askers: list[Asker] = []
+        began = now = self._clock()
+        while self._waiting and len(askers) < _MOST_AT_ONCE and now - began < _TURN_SECONDS:
+            self._served, _, since, asker = heappop(self._waiting)
+            asker.answer(late=now - since > self._most)
+            askers.append(asker)
+            now = self._clock()
+        for asker in askers:
+            asker.send()
+        self._call()
