@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tests.adapters.http.test_endpoint import Counted
-from webhook.adapters.http import connection
+from webhook.adapters.http import connection, port
 from webhook.adapters.http.crowd import Crowd
 from webhook.adapters.http.endpoint import Endpoint
 from webhook.adapters.http.limits import Limits
@@ -46,6 +46,16 @@ class Client:
         self.read = False
 
 
+class Nobody:
+    """Somebody else."""
+
+    def answer(self, *, late: bool) -> None:
+        """Nothing is asked."""
+
+    def send(self) -> None:
+        """Nothing is answered."""
+
+
 class Port:
     """A port with one endpoint, which answers with what it is asked, and a connection to it."""
 
@@ -58,12 +68,16 @@ class Port:
         self.refused: list[str] = []
         self.crowd = Crowd(limits or Limits(), Refusals("admission", lambda _port, reason: self.refused.append(reason)))
         self.counted = Counted()
-        self.shared = connection.Port(
+        self.shared = port.Port(
             {"/mutate": Endpoint("/mutate", answer, self.counted)}.get, self.crowd, turns or Turns()
         )
         self.client = Client()
         self.connection = connection.Connection(self.shared)
         self.connection.connection_made(self.client)  # type: ignore[arg-type]  # as much of one as is needed
+
+    def busy(self) -> None:
+        """Let somebody else have been answered in this turn of the event loop, so that all others wait for its end."""
+        self.shared.turns.add(Nobody(), 0)
 
     def sends(self, *pieces: bytes) -> None:
         for piece in pieces:

@@ -15,11 +15,12 @@ import uvloop
 
 from tests.reviews import Answered, Json, a_pod, a_review, encode, read_answer
 from tests.wire import Reply, Wire, request
-from webhook.adapters.http.connection import Port
+from webhook.adapters.http.admission_listener import AdmissionListener
 from webhook.adapters.http.crowd import Crowd
 from webhook.adapters.http.endpoint import Endpoint
 from webhook.adapters.http.limits import Limits
-from webhook.adapters.http.listeners import AdmissionListener, serve_all
+from webhook.adapters.http.listeners import serve_all
+from webhook.adapters.http.port import Port
 from webhook.adapters.http.refusals import Refusals
 from webhook.adapters.http.turns import Turns
 from webhook.adapters.tls.serving import ServingCertificate
@@ -138,9 +139,7 @@ def _certificate(authority: trustme.CA) -> ServingCertificate:
     return certificate
 
 
-def _serve(
-    listener: AdmissionListener, failed: list[BaseException], loops: Queue[asyncio.AbstractEventLoop]
-) -> None:
+def _serve(listener: AdmissionListener, failed: list[BaseException], loops: Queue[asyncio.AbstractEventLoop]) -> None:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             loops.put(runner.get_loop())

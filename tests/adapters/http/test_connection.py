@@ -41,6 +41,7 @@ def later(body: bytes) -> Answering:
 
 async def test_a_request_is_answered_at_the_end_of_the_turn_and_counted_until_then() -> None:
     port = Port()
+    port.busy()
     port.sends(*in_halves(request("/mutate?timeout=10s", b"one")))
     assert port.client.written == []
     assert port.crowd.held > 3
@@ -55,6 +56,7 @@ async def test_a_request_is_answered_at_the_end_of_the_turn_and_counted_until_th
 
 async def test_until_its_answer_is_sent_nobody_cuts_it_off() -> None:
     port = Port()
+    port.busy()
     port.sends(request("/mutate", b"one"))
     port.connection.answer(late=False)
     assert not port.connection.waits
@@ -96,6 +98,7 @@ async def test_who_is_gone_when_the_answer_is_there_is_no_error() -> None:
 
 async def test_to_a_client_that_does_not_read_one_answer_is_held_and_counted_and_no_more_is_read() -> None:
     port = Port()
+    port.busy()
     large = b"x" * 1_000_000
     port.sends(request("/mutate", large) + GET)
     port.connection.pause_writing()
@@ -133,6 +136,7 @@ async def test_who_stops_reading_in_the_middle_of_an_answer_gets_the_rest_later(
 async def test_who_is_late_is_told_so_unread() -> None:
     clock = iter(range(1000))
     port = Port(never, turns=Turns(0.5, lambda: float(next(clock))))
+    port.busy()
     port.sends(request("/mutate", b"one"))
     await turn()
     assert (port.codes, port.refused, port.counted.codes) == ([503], ["overload"], [503])
@@ -146,6 +150,7 @@ async def test_a_server_that_stops_answers_what_is_here_and_what_is_coming_and_h
     for pieces in ([request("/mutate", b"one")], in_halves(request("/mutate", b"one"))):
         first, *rest = pieces
         port = Port()
+        port.busy()
         port.sends(first)
         port.shared.stopping = True
         port.connection.shutdown()
@@ -300,7 +305,7 @@ async def test_trailers_are_not_kept_and_are_limited_like_a_head() -> None:
         port = Port()
         port.sends(CHUNKED % b"/mutate" + b"0\r\nx: ", *[endless] * 4)
         await turn()
-        assert (port.codes, port.client.closing) == ([431], True)
+        assert port.codes == [431]
 
 
 async def test_a_large_body_in_chunks_is_no_trailer() -> None:
@@ -331,7 +336,7 @@ async def test_very_many_requests_at_once_are_hung_up_on() -> None:
 async def test_who_asks_first_is_told_to_go_on(length: int) -> None:
     port = Port()
     port.sends(request("/mutate", content_length=str(length), expect="100-continue"))
-    assert port.codes == [100]
+    assert port.codes[:1] == [100]
 
 
 @pytest.mark.parametrize(

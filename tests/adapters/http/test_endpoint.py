@@ -69,7 +69,9 @@ async def test_what_must_be_waited_for_is_counted_when_it_is_there() -> None:
 
 def test_what_is_refused_unread_is_counted() -> None:
     counted = Counted()
-    assert Endpoint("/mutate", raising(AssertionError("it was read")), counted).refuse(failures.overloaded()).code == 503
+    assert (
+        Endpoint("/mutate", raising(AssertionError("it was read")), counted).refuse(failures.overloaded()).code == 503
+    )
     assert counted.codes == [503]
 
 

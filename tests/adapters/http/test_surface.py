@@ -121,9 +121,7 @@ def test_the_admission_port_answers_anything_by_a_review_or_a_refusal_in_words( 
     *, path: str, method: str, body: bytes, kind: str, query: dict[str, str], headers: dict[str, str]
 ) -> None:
     given_headers = {name: value for name, value in headers.items() if name.lower() != "content-encoding"}
-    answer = ask(
-        whole_app(), method, path, content=body, params=query, headers={**given_headers, "content-type": kind}
-    )
+    answer = ask(whole_app(), method, path, content=body, params=query, headers={**given_headers, "content-type": kind})
     if path not in ("/mutate", "/validate"):
         assert answer.status_code in (404, 307)  # Starlette shows the way from /mutate/ to /mutate
         return

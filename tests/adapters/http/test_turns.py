@@ -16,6 +16,8 @@ class House:
 
     def __post_init__(self) -> None:
         self.turns = Turns(self.most, lambda: self.now)
+        self.turns.add(Asker(self, "first", 0.0), 0)  # who has its turn at once, so that all others wait for theirs
+        self.said.clear()
 
     def asks(self, name: str, size: int = 0, seconds: float = 0.0) -> "Asker":
         asker = Asker(self, name, seconds)
@@ -45,13 +47,24 @@ class Asker:
 
 async def test_at_the_end_of_a_turn_of_the_loop_all_are_answered_and_then_all_are_sent() -> None:
     house = House()
+    for name in "abc":
+        house.asks(name)
+    assert house.said == []
+    await asyncio.sleep(0)
+    assert house.said == [*(f"answer {name}" for name in "abc"), *(f"send {name}" for name in "abc")]
+
+
+async def test_the_first_of_a_turn_is_answered_at_once() -> None:
+    house = House()
     for _ in range(2):
-        house.said.clear()
-        for name in "abc":
-            house.asks(name)
-        assert house.said == []
         await asyncio.sleep(0)
-        assert house.said == [*(f"answer {name}" for name in "abc"), *(f"send {name}" for name in "abc")]
+        house.asks("a")
+        assert house.said == ["answer a", "send a"]
+        house.asks("b")
+        assert house.said == ["answer a", "send a"]
+        await asyncio.sleep(0)
+        assert house.said == ["answer a", "send a", "answer b", "send b"]
+        house.said.clear()
 
 
 async def test_nobody_waits_for_many_answers_before_its_own_is_sent() -> None:

@@ -1,5 +1,6 @@
 """All connections of a port: how many there are, what they hold, and who goes when there is no more room."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Protocol
@@ -60,6 +61,7 @@ class Crowd:
         self.clock = clock
         self.held = 0
         self._guests: set[Guest] = set()
+        self._gone = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._guests)
@@ -75,6 +77,8 @@ class Crowd:
         """Forget one, with what it held."""
         self.hold(guest, 0)
         self._guests.discard(guest)
+        if not self._guests:
+            self._gone.set()
 
     def hold(self, guest: Guest, size: int) -> bool:
         """Count one as holding so many bytes; whether there is memory for it, after others were cut off if need be."""
@@ -117,6 +121,12 @@ class Crowd:
         for guest in self:
             if reason := guest.overdue(now):
                 self._drop(guest, reason)
+
+    async def gone(self) -> None:
+        """Wait until nobody is left."""
+        self._gone.clear()
+        if self._guests:
+            await self._gone.wait()
 
     def _drop(self, guest: Guest, reason: str) -> None:
         self.discard(guest)

@@ -92,7 +92,8 @@ def refusal(method: str, content_type: bytes, content_encoding: bytes, length: i
 
     Args:
         method: of the request.
-        content_type, content_encoding: the headers; empty without.
+        content_type: the header; empty without.
+        content_encoding: likewise.
         length: the body's, as the request says; 0 where it does not.
     """
     if method != "POST":

@@ -12,7 +12,7 @@ class Failure(Exception):  # noqa: N818 - an answer, carried up to where answers
         closes: whether the connection must end with it.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - the fields of a Status
+    def __init__(  # noqa: PLR0913 - the fields of a Status
         self, code: int, reason: str, message: str, field: str = "", headers: Headers = (), *, closes: bool = False
     ) -> None:
         super().__init__(message)

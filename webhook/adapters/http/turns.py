@@ -51,17 +51,19 @@ class Turns:
         self._called = False
 
     def add(self, asker: Asker, size: int) -> None:
-        """Let a connection's request of so many bytes wait for its turn."""
-        heappush(self._waiting, (self._served + _BASE + size, next(self._number), self._clock(), asker))
-        self._call()
+        """Let a connection's request of so many bytes wait for its turn; the first since the last turn has it at once."""
+        if not self._called:
+            self._call()
+            asker.answer(late=False)
+            asker.send()
+        else:
+            heappush(self._waiting, (self._served + _BASE + size, next(self._number), self._clock(), asker))
 
     def _call(self) -> None:
-        if self._waiting and not self._called:
-            self._called = True
-            asyncio.get_running_loop().call_soon(self._turn)
+        self._called = True
+        asyncio.get_running_loop().call_soon(self._turn)
 
     def _turn(self) -> None:
-        self._called = False
         askers: list[Asker] = []
         began = now = self._clock()
         while self._waiting and len(askers) < _MOST_AT_ONCE and now - began < _TURN_SECONDS:
@@ -71,4 +73,6 @@ class Turns:
             now = self._clock()
         for asker in askers:
             asker.send()
-        self._call()
+        self._called = False
+        if self._waiting:
+            self._call()

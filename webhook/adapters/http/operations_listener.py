@@ -1,0 +1,107 @@
+"""The operations port: uvicorn, without TLS, with the one bound that it lacks."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from webhook.adapters.http.crowd import Crowd
+from webhook.adapters.http.listeners import GRACE_SECONDS, bind
+
+# Those who ask are probes, Prometheus and people: a kilobyte or two, and cookies. h11 needs fifty times as much for them.
+_HEAD_BYTES = 8 * 1024
+# Longer than the time between two scrapes, so that Prometheus keeps its connection.
+_KEEP_ALIVE_SECONDS = 65
+
+
+def _visitors(crowd: Crowd) -> type[asyncio.Protocol]:
+    """The protocol of connections of which there may be so many: for one more, the one goes that has been silent longest."""
+
+    class Visitor(H11Protocol):
+        since = 0.0
+        held = 0
+        waits = True
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+            super().connection_made(transport)
+            crowd.has_room()
+            self.since = crowd.clock()
+            crowd.add(self)
+
+        def data_received(self, data: bytes) -> None:
+            self.since = crowd.clock()
+            super().data_received(data)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            crowd.discard(self)
+            super().connection_lost(exc)
+
+        def overdue(self, now: float) -> str:  # noqa: ARG002 - nobody goes but for another
+            return ""
+
+        def drop(self) -> None:
+            self.transport.abort()
+
+    return Visitor
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves signals to whoever runs several."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class OperationsListener:
+    """The operations port."""
+
+    def __init__(self, app: Any, host: str, port: int, crowd: Crowd) -> None:
+        """Bind the port now, so that a port that is taken is known at once.
+
+        Args:
+            app: the ASGI application.
+            host: as ``bind`` takes it.
+            port: likewise.
+            crowd: its connections, and how many they may be.
+
+        Raises:
+            OSError: the port can't be bound.
+        """
+        self._socket = bind(host, port)
+        self.port: int = self._socket.getsockname()[1]
+        config = uvicorn.Config(
+            app,
+            http=_visitors(crowd),
+            h11_max_incomplete_event_size=_HEAD_BYTES,
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            server_header=False,
+            log_config=None,
+            log_level=logging.ERROR,  # every request that is no HTTP would be a warning
+            proxy_headers=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        self._server = _Server(config)
+
+    @property
+    def started(self) -> bool:
+        """Whether connections are accepted."""
+        return self._server.started
+
+    def stop(self) -> None:
+        """Begin to stop."""
+        self._server.should_exit = True
+
+    async def serve(self) -> None:
+        """Serve until stopped; answers under way are finished."""
+        try:
+            await self._server.serve([self._socket])
+        finally:
+            self._socket.close()

@@ -1,0 +1,43 @@
+"""What the connections of the admission port share."""
+
+from collections.abc import Callable
+
+from webhook.adapters.http.callers import Callers
+from webhook.adapters.http.crowd import Crowd
+from webhook.adapters.http.endpoint import Endpoint
+from webhook.adapters.http.responses import http_date
+from webhook.adapters.http.turns import Turns
+
+
+class Port:
+    """The endpoints, the connections, and what is to be done with them.
+
+    Attributes:
+        date: the time, for answers; ``tick`` renews it.
+        draining: whether clients are asked to take their next request to another connection.
+        stopping: whether connections end as soon as nothing is under way.
+    """
+
+    def __init__(
+        self, find: Callable[[str], Endpoint | None], crowd: Crowd, turns: Turns, callers: Callers | None = None
+    ) -> None:
+        """Begin.
+
+        Args:
+            find: the endpoint of a URL's path.
+            crowd: the connections, and their limits.
+            turns: who is answered when.
+            callers: who may call by the name in a client certificate; without it nobody is asked.
+        """
+        self.find = find
+        self.crowd = crowd
+        self.turns = turns
+        self.callers = callers
+        self.date = http_date()
+        self.draining = False
+        self.stopping = False
+
+    def tick(self) -> None:
+        """Look at the time, and cut off who is late. Called about every second."""
+        self.date = http_date()
+        self.crowd.sweep()
