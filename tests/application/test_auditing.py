@@ -149,10 +149,10 @@ class TestWhatCounts:
     def test_what_asks_for_no_gpu_does_not(self, kind: str) -> None:
         assert judged([seen(NO_GPU, kind=kind)], SHARED_TEAM) == []
 
-    def test_what_only_looks_like_a_gpu_request_does_for_its_warning(self) -> None:
+    def test_a_misspelt_gpu_resource_does(self) -> None:
         row = a_row(judged([seen(a_pod(gpu(1, "nvidia.com/gpus")))], SHARED_TEAM))
-        assert [finding.rule.value for finding in row.verdict.findings] == ["unknown-gpu-resource"]
-        assert row.verdict.asks == ()
+        assert [finding.rule.value for finding in row.verdict.findings] == ["other-gpu-resource"]
+        assert row.verdict.asks == ("train: nvidia.com/gpus: 1",)
 
     @pytest.mark.parametrize("kind", ["Pod", "Job"])
     def test_what_has_ended_does_not(self, kind: str) -> None:
