@@ -67,7 +67,7 @@ def test_nothing_is_found_where_no_pod_is_described(manifest: dict[str, Any]) ->
 def test_containers_are_found_wherever_they_are(manifest: dict[str, Any], path: str) -> None:
     found = search(manifest)
     assert found
-    assert (found.templates, found.requests, found.counts) == ((path,), (), (0, 1))
+    assert (found.templates, found.requests, found.counts) == ((path,), (), (0, 1, 0))
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,40 @@ def test_a_gpu_request_is_found_in_and_outside_of_containers(
 ) -> None:
     found = search(manifest)
     assert found
-    assert (found.resources, found.requests, found.counts) == ((resource,), (path,), (1, 0))
+    assert (found.resources, found.requests, found.counts) == ((resource,), (path,), (1, 0, 0))
+
+
+CLAIMS = [{"name": "gpu", "resourceClaimTemplateName": "one"}, {"name": "nic", "resourceClaimName": "two"}]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"resourceClaims": []},
+        {"resourceClaims": "gpu"},
+        {"resourceClaims": {"type": "array"}},
+        {"resources": ["resourceclaims"]},
+        {"patch": "remove: resourceClaims"},
+    ],
+)
+def test_what_claims_nothing_is_no_claim(spec: dict[str, Any]) -> None:
+    assert not search({"spec": spec})
+
+
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        ({"template": {"spec": {"resourceClaims": CLAIMS}}}, "spec.template.spec.resourceClaims"),
+        ({"draResources": CLAIMS}, "spec.draResources"),  # NIMService
+        ({"gpu": {"resourceClaimName": "one"}}, "spec.gpu"),
+        ({"podSpecPatch": '{"resourceClaims": [{"name": "gpu"}]}'}, "spec.podSpecPatch"),
+        ({"patch": "spec:\n  resourceClaims:\n  - name: gpu"}, "spec.patch"),
+    ],
+)
+def test_resource_claims_are_found_wherever_they_are(spec: dict[str, Any], path: str) -> None:
+    found = search({"spec": spec})
+    assert found
+    assert (found.claims, found.requests, found.templates, found.counts) == ((path,), (), (), (0, 0, 1))
 
 
 def test_each_place_is_found_in_the_order_in_which_it_is_written() -> None:
@@ -127,7 +160,7 @@ def test_each_place_is_found_in_the_order_in_which_it_is_written() -> None:
 
 def test_of_very_many_places_the_first_are_kept_and_all_are_counted() -> None:
     found = search({"spec": [{"resources": GPUS}] * 300})
-    assert (len(found.requests), found.counts) == (10, (300, 0))
+    assert (len(found.requests), found.counts) == (10, (300, 0, 0))
 
 
 def test_an_object_without_end_is_not_searched_to_its_end_and_that_is_said() -> None:

@@ -11,7 +11,7 @@ UNREADABLE_LABEL = "unreadable-label"
 INEFFECTIVE_LABEL = "ineffective-label"
 """Id in reports of a label that looks like one of gpuwarden's and has no effect."""
 NOT_JUDGED = "not-judged"
-"""Id in reports of an object of a kind that is not judged, in which something leads to pods."""
+"""Id in reports of what may request GPUs and is not judged: objects of other kinds that lead to pods, and resource claims."""
 
 
 class RuleText(msgspec.Struct, frozen=True):
@@ -209,9 +209,10 @@ RULE_TEXTS = {
         RuleText(
             NOT_JUDGED,
             None,
-            "The object is of a kind that gpuwarden does not judge",
-            "It requests GPUs or holds containers, and its pods are judged when they are created. Check those pods, or run "
-            "gpuwarden audit in their cluster.",
+            "An object of a kind that is not judged, or a resource claim",
+            "An object of another kind requests GPUs or holds containers, and its pods are judged when they are created: check "
+            "those pods, or run gpuwarden audit in their cluster. A resource claim (DRA) may be for GPUs, and gpuwarden judges "
+            "only requests by resource name: check the claim or its template yourself.",
         ),
     )
 }

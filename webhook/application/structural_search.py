@@ -1,7 +1,8 @@
 """Structural search: the pods and GPU requests that an object of any kind describes, found by their shape.
 
 The shapes are those of the custom resources of some 30 projects (Ray, Kubeflow, KServe, Argo, Volcano, Spark, NIM and others):
-a list of containers with images, ``limits`` and ``requests`` in or outside of a container, the Spark operator's ``gpu``.
+a list of containers with images, ``limits`` and ``requests`` in or outside of a container, the Spark operator's ``gpu``, and
+resource claims (DRA) of a pod or a container.
 """
 
 import re
@@ -24,6 +25,9 @@ _EMBEDDED = frozenset({"podSpecPatch", "manifest", "patch", "values", "valuesCon
 _NAME_IN_TEXT = re.compile(r"""(nvidia\.com/[A-Za-z0-9._-]+)["']?[ \t]*:""")
 _SPARK = re.compile(r"spark\.(?:driver|executor)\.resource\.gpu\.amount")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_CLAIM_LISTS = frozenset({"resourceClaims", "draResources"})  # Kubernetes, NIM
+_CLAIM_NAMES = frozenset({"resourceClaimName", "resourceClaimTemplateName"})
+_CLAIMS_IN_TEXT = re.compile(r"""\bresourceClaims["']?[ \t]*:""")
 _BARE = "gpu"  # Dynamo's and vLLM's own word for the resource
 # What the cluster has done, and who wrote which field: neither says what is to be made.
 _SKIPPED = frozenset({"status", "managedFields"})
@@ -41,19 +45,21 @@ class Traces(msgspec.Struct, frozen=True):
         resources: the GPU resources that are requested, as they are written; each once.
         requests: where they are, the first ten of these places; ``limits`` stand for the ``requests`` beside them.
         templates: where containers are, likewise.
-        counts: how many places there are of the two.
+        claims: where resource claims are, likewise.
+        counts: how many places there are of the three.
         complete: whether all of the object was looked at.
     """
 
     resources: tuple[str, ...] = ()
     requests: tuple[str, ...] = ()
     templates: tuple[str, ...] = ()
-    counts: tuple[int, int] = (0, 0)
+    claims: tuple[str, ...] = ()
+    counts: tuple[int, int, int] = (0, 0, 0)
     complete: bool = True
 
     def __bool__(self) -> bool:
         """Whether the object may lead to pods."""
-        return bool(self.requests or self.templates) or not self.complete
+        return bool(self.requests or self.templates or self.claims) or not self.complete
 
 
 class _Places:
@@ -80,7 +86,7 @@ def search(manifest: Mapping[str, Any], *, most: int = MOST_VALUES) -> Traces:
         most: values to look at.
     """
     names: dict[str, None] = {}
-    requests, templates = _Places(), _Places()
+    requests, templates, claims = _Places(), _Places(), _Places()
     root = {key: value for key, value in manifest.items() if key != "metadata"}
     pending: list[tuple[Any, _Path, Any]] = [(root, None, None)]
     left = most
@@ -92,9 +98,17 @@ def search(manifest: Mapping[str, Any], *, most: int = MOST_VALUES) -> Traces:
             requests.add(place)
         if _is_template(value, path):
             templates.add(path)
+        for place in _claimed(value, path):
+            claims.add(place)
         pending += _inner(value, path)
-    counts = requests.count, templates.count
-    return Traces(tuple(names), requests.written(), templates.written(), counts, complete=left >= 0 and not pending)
+    return Traces(
+        tuple(names),
+        requests.written(),
+        templates.written(),
+        claims.written(),
+        (requests.count, templates.count, claims.count),
+        complete=left >= 0 and not pending,
+    )
 
 
 def _inner(value: Any, path: _Path) -> list[tuple[Any, _Path, Any]]:
@@ -148,6 +162,18 @@ def _is_template(value: Any, path: _Path) -> bool:
     if step in _CONTAINER_LISTS:
         return isinstance(value, list) and any(map(_has_image, value))
     return step in _CONTAINERS and _has_image(value)
+
+
+def _claimed(value: Any, path: _Path) -> Iterator[_Path]:
+    """Where a map or list has resource claims, without the maps in it: a list of them is one place."""
+    if isinstance(value, list):
+        if value and _last(path) in _CLAIM_LISTS:
+            yield path
+        return
+    if _CLAIM_NAMES & value.keys() and _last(path[0] if path else None) not in _CLAIM_LISTS:
+        yield path
+    texts = ((key, value[key]) for key in sorted(_EMBEDDED & value.keys()))
+    yield from ((path, key) for key, text in texts if isinstance(text, str) and _CLAIMS_IN_TEXT.search(text))
 
 
 def _has_image(value: Any) -> bool:
