@@ -7,13 +7,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.builders import GPU, a_container, a_pod, gpu
+from tests.builders import GPU, Json, a_container, a_pod, gpu
 from tests.cli.commands import SERVICE, run
 
 CHECKED = ("table", "diff", "json", "junit", "sarif")
 AUDITED = ("table", "json", "junit", "sarif", "csv", "html")
 NOT_LOOKED_AT = "resource claim gpu not looked at; gpuwarden judges GPUs that are requested by resource name"
-CLAIMS = {"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "one-gpu"}]}
+CLAIMS: Json = {"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "one-gpu"}]}
 CLAIMING = a_container("train", resources={"claims": [{"name": "gpu"}]})
 
 TEMPLATES = [
