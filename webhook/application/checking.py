@@ -131,7 +131,7 @@ class Checker:
             name,
             self._policy_of(namespace),
             UNTOUCHED,
-            unjudged=None if is_judged else unjudged(manifest),
+            unjudged=None if is_judged else unjudged(manifest, self._configuration.names),
             label_problems=tuple(label_problems(manifest, self._configuration.policies)),
         )
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
+from webhook.engine.gpu_names import BUILT_IN, GpuNames
 from webhook.engine.quantity import whole
-from webhook.engine.resources import classify
+from webhook.engine.resources import PREFIX, classify
 
 MOST_VALUES = 200_000
 """Values of one object that are looked at. etcd takes 1.5 MB an object, which is fewer."""
@@ -22,7 +23,9 @@ _CONTAINERS = frozenset({"container", "script", "mainContainer"})  # Argo, Argo,
 _AMOUNTS = frozenset({"limits", "requests"})
 # Text that is a part of a manifest: Argo, Argo, Kustomize, Argo CD and HelmChart.
 _EMBEDDED = frozenset({"podSpecPatch", "manifest", "patch", "values", "valuesContent"})
-_NAME_IN_TEXT = re.compile(r"""(nvidia\.com/[A-Za-z0-9._-]+)["']?[ \t]*:""")
+_NAME_IN_TEXT = re.compile(
+    r"""(?<![\w.-])([A-Za-z0-9][A-Za-z0-9.-]{0,252}/[A-Za-z0-9._-]{1,63})["']?[ \t]*:""", re.ASCII
+)
 _SPARK = re.compile(r"spark\.(?:driver|executor)\.resource\.gpu\.amount")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _CLAIM_LISTS = frozenset({"resourceClaims", "draResources"})  # Kubernetes, NIM
@@ -78,11 +81,12 @@ class _Places:
         return tuple(map(_written, self._paths))
 
 
-def search(manifest: Mapping[str, Any], *, most: int = MOST_VALUES) -> Traces:
+def search(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN, *, most: int = MOST_VALUES) -> Traces:
     """Look for pods and GPU requests in an object, in the order in which it is written.
 
     Args:
         manifest: the object, as plain data. It may be nested and large without bounds.
+        gpu_names: which resources hand out GPUs besides those of forms.
         most: values to look at.
     """
     names: dict[str, None] = {}
@@ -93,7 +97,7 @@ def search(manifest: Mapping[str, Any], *, most: int = MOST_VALUES) -> Traces:
     while pending and left > 0:
         value, path, parent = pending.pop()
         left -= len(value)
-        for place, found in _requested(value, path, parent):
+        for place, found in _requested(value, path, parent, gpu_names):
             names.update(dict.fromkeys(found))
             requests.add(place)
         if _is_template(value, path):
@@ -121,35 +125,45 @@ def _inner(value: Any, path: _Path) -> list[tuple[Any, _Path, Any]]:
     ]
 
 
-def _requested(value: Any, path: _Path, parent: Any) -> Iterator[tuple[_Path, tuple[str, ...]]]:
+def _requested(value: Any, path: _Path, parent: Any, gpu_names: GpuNames) -> Iterator[tuple[_Path, tuple[str, ...]]]:
     """The GPU resources that a map requests by itself, without the maps in it, and where."""
     if not isinstance(value, dict):
         return
     step, above = _last(path), _last(path[0]) if path else None
     # spec.limits is what a node pool may grow to; requests only repeat the limits beside them.
-    is_amount = step in _AMOUNTS and above != "spec" and not (step == "requests" and _gpus(parent.get("limits")))
-    if (is_amount or (step == "resources" and above != "limits")) and (found := _gpus(value)):
+    is_amount = (
+        step in _AMOUNTS and above != "spec" and not (step == "requests" and _gpus(parent.get("limits"), gpu_names))
+    )
+    if (is_amount or (step == "resources" and above != "limits")) and (found := _gpus(value, gpu_names)):
         yield path, found
     name = value.get("name")
-    if step == "gpu" and "quantity" in value and isinstance(name, str) and classify(name):
+    if step == "gpu" and "quantity" in value and _is_gpu(name, gpu_names):
         yield path, (name,)
     for key in sorted(_EMBEDDED & value.keys()):
         text = value[key]
-        if isinstance(text, str) and (found := tuple(filter(classify, _NAME_IN_TEXT.findall(text)))):
+        named = _NAME_IN_TEXT.findall(text) if isinstance(text, str) else ()
+        if found := tuple(name for name in named if _is_gpu_in_text(name, gpu_names)):
             yield (path, key), found
     if step == "sparkConf":
         yield from (((path, key), (_BARE,)) for key in value if _SPARK.fullmatch(key) and _is_request(value[key]))
 
 
-def _gpus(amounts: Any) -> tuple[str, ...]:
+def _gpus(amounts: Any, gpu_names: GpuNames) -> tuple[str, ...]:
     """The GPU resources of which a map requests any."""
     if not isinstance(amounts, dict):
         return ()
-    return tuple(name for name, amount in amounts.items() if _is_gpu(name) and _is_request(amount))
+    return tuple(name for name, amount in amounts.items() if _is_gpu(name, gpu_names) and _is_request(amount))
 
 
-def _is_gpu(name: object) -> bool:
-    return isinstance(name, str) and (name == _BARE or classify(name) is not None)
+def _is_gpu(name: object, gpu_names: GpuNames) -> bool:
+    if not isinstance(name, str):
+        return False
+    return name == _BARE or classify(name) is not None or gpu_names.hand_out_gpus(name)
+
+
+def _is_gpu_in_text(name: str, gpu_names: GpuNames) -> bool:
+    """Of NVIDIA's names only those of forms: in text, ``nvidia.com/gpu.product`` is a node label."""
+    return classify(name) is not None or (not name.startswith(PREFIX) and gpu_names.hand_out_gpus(name))
 
 
 def _is_request(amount: object) -> bool:

@@ -8,6 +8,7 @@ import msgspec
 
 from webhook.application.structural_search import Traces, search
 from webhook.application.workloads import group_of, qualified
+from webhook.engine.gpu_names import BUILT_IN, GpuNames
 
 # Their objects quote pods and templates, as a pattern, a record or a schema, and make none.
 _QUOTING_GROUPS = ("kyverno.io", "gatekeeper.sh", "kubewarden.io")
@@ -63,13 +64,13 @@ class Unjudged(msgspec.Struct, frozen=True):
             yield "is too large to be searched for pods"
 
 
-def unjudged(manifest: Mapping[str, Any]) -> Unjudged:
-    """What is known of an object that ``workload_of`` does not know."""
+def unjudged(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN) -> Unjudged:
+    """What is known of an object that ``workload_of`` does not know; ``gpu_names`` says which resources hand out GPUs."""
     api_version, kind = manifest.get("apiVersion"), str(manifest.get("kind") or "")
     group = group_of(api_version)
     name = qualified(api_version, kind)
     quotes = name in _QUOTING_KINDS or any(group == one or group.endswith(f".{one}") for one in _QUOTING_GROUPS)
-    traces = Traces() if quotes else search(manifest)
+    traces = Traces() if quotes else search(manifest, gpu_names)
     if _CLAIMS.fullmatch(name):
         traces = Traces(claims=("spec",), counts=(0, 0, 1))
     return Unjudged(name, traces, built_in=_is_built_in(group))
