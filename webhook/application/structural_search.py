@@ -137,7 +137,7 @@ def _requested(value: Any, path: _Path, parent: Any, gpu_names: GpuNames) -> Ite
     if (is_amount or (step == "resources" and above != "limits")) and (found := _gpus(value, gpu_names)):
         yield path, found
     name = value.get("name")
-    if step == "gpu" and "quantity" in value and _is_gpu(name, gpu_names):
+    if step == "gpu" and "quantity" in value and isinstance(name, str) and _is_gpu(name, gpu_names):
         yield path, (name,)
     for key in sorted(_EMBEDDED & value.keys()):
         text = value[key]
