@@ -100,8 +100,9 @@ These do not:
 
 {not_gpus}
 
-A name that looks like a misspelt form, such as `nvidia.com/gpus`, is warned of (`unknown-gpu-resource`) and not denied: list it
-in `resources.gpus` if a DeviceClass hands out GPUs under it.
+A name that looks like a misspelt form, such as `nvidia.com/gpus` or `nvidia.com/gpu-shared`, is denied too, and the message names
+the nearest form. Under `any` it is warned of (`unknown-gpu-resource`), because no node offers it. List it in `resources.gpus` or
+`resources.notGPUs` if a device plugin or a DeviceClass does offer it.
 
 Every name under `nvidia.com/` counts as a GPU unless it is known to be something else. KubeVirt's device plugin takes names from
 the PCI database, so no list of GPU names is complete. The drawback: a network resource with a name of your own under

@@ -13,6 +13,7 @@ from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import PolicyBook
 
 SHARED_TEAM = labelled(team_a="shared")
+CLAIMING = a_pod(a_container("web"), resourceClaims=[{"name": "gpu", "resourceClaimName": "one"}])
 NO_GPU = a_pod(a_container("web", {"cpu": "1"}))
 
 
@@ -149,10 +150,33 @@ class TestWhatCounts:
     def test_what_asks_for_no_gpu_does_not(self, kind: str) -> None:
         assert judged([seen(NO_GPU, kind=kind)], SHARED_TEAM) == []
 
-    def test_what_only_looks_like_a_gpu_request_does_for_its_warning(self) -> None:
+    @pytest.mark.parametrize("kind", ["Pod", "Deployment"])
+    def test_resource_claims_do_as_not_judged(self, kind: str) -> None:
+        row = a_row(judged([seen(CLAIMING, kind=kind)], SHARED_TEAM))
+        assert (row.verdict.decision, row.verdict.claims, row.verdict.asks) == ("not-judged", ("gpu",), ())
+        assert totals([row]).workloads == Tally(not_judged=1)
+
+    def test_what_is_denied_or_rewritten_beside_them_counts_as_that(self) -> None:
+        both = a_pod(gpu(1), resourceClaims=[{"name": "gpu"}])
+        (row,) = judged([seen(both)], SHARED_TEAM)
+        assert (row.verdict.decision, row.verdict.not_judged is None) == ("rewritten", False)
+        (row,) = judged([seen(both)], labelled(team_a="none"))
+        assert (row.verdict.decision, row.verdict.not_judged is None) == ("denied", False)
+
+    def test_an_exempt_pod_with_claims_is_exempt(self) -> None:
+        exempt = a_pod(a_container("web"), schedulerName="kai-scheduler", resourceClaims=[{"name": "gpu"}])
+        row = a_row(judged([seen(exempt)], SHARED_TEAM))
+        assert totals([row]).workloads == Tally(exempt=1)
+
+    def test_running_pods_with_claims_are_counted_apart(self) -> None:
+        pods = [seen(CLAIMING, kind="Pod", name=f"t-{n}", owner=owned("StatefulSet", "t")) for n in range(3)]
+        row = a_row(judged(pods, SHARED_TEAM))
+        assert (row.running("not-judged"), row.running("unchanged")) == (3, 0)
+
+    def test_a_misspelt_gpu_resource_does(self) -> None:
         row = a_row(judged([seen(a_pod(gpu(1, "nvidia.com/gpus")))], SHARED_TEAM))
-        assert [finding.rule.value for finding in row.verdict.findings] == ["unknown-gpu-resource"]
-        assert row.verdict.asks == ()
+        assert [finding.rule.value for finding in row.verdict.findings] == ["other-gpu-resource"]
+        assert row.verdict.asks == ("train: nvidia.com/gpus: 1",)
 
     @pytest.mark.parametrize("kind", ["Pod", "Job"])
     def test_what_has_ended_does_not(self, kind: str) -> None:

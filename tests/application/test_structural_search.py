@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from webhook.application.structural_search import search
+from webhook.engine.gpu_names import GpuNames
 
 GPUS = {"limits": {"nvidia.com/gpu": 1}}
 IMAGE = {"name": "main", "image": "registry.example/main:1"}
@@ -37,6 +38,8 @@ CONTAINERS = {"containers": [IMAGE]}
         pytest.param({"spec": {"gpu": {"name": "nvidia.com/gpu"}}}, id="a GPU without a quantity"),
         pytest.param({"spec": {"gpu": {"name": 3, "quantity": 1}}}, id="a quantity of no GPU"),
         pytest.param({"spec": {"note": "nvidia.com/gpu: 1"}}, id="text that is no part of a manifest"),
+        pytest.param({"spec": {"resources": {"limits": {"nvidia.com/hostdev": 1}}}}, id="NVIDIA's network"),
+        pytest.param({"spec": {"patch": "nodeSelector:\n  nvidia.com/gpu.product: A10"}}, id="a node label in text"),
         pytest.param({"spec": {"patch": "key: nvidia.com/gpu"}}, id="a toleration in text"),
         pytest.param({"spec": {"patch": "amd.com/gpu: 1\nnvidia.com/mofed: 1"}}, id="no GPU of NVIDIA's in text"),
         pytest.param({"spec": {"sparkConf": {"spark.executor.resource.gpu.amount": "0"}}}, id="Spark without GPUs"),
@@ -67,7 +70,7 @@ def test_nothing_is_found_where_no_pod_is_described(manifest: dict[str, Any]) ->
 def test_containers_are_found_wherever_they_are(manifest: dict[str, Any], path: str) -> None:
     found = search(manifest)
     assert found
-    assert (found.templates, found.requests, found.counts) == ((path,), (), (0, 1))
+    assert (found.templates, found.requests, found.counts) == ((path,), (), (0, 1, 0))
 
 
 @pytest.mark.parametrize(
@@ -109,6 +112,13 @@ def test_containers_are_found_wherever_they_are(manifest: dict[str, Any], path: 
         ),
         ({"spec": {"podSpecPatch": '{"limits": {"nvidia.com/gpu": 1}}'}}, "nvidia.com/gpu", "spec.podSpecPatch"),
         ({"patches": [{"patch": "limits:\n  nvidia.com/gpu: 1"}]}, "nvidia.com/gpu", "patches[0].patch"),
+        # Other names for GPUs.
+        ({"spec": {"resources": {"limits": {"nvidia.com/vgpu": 1}}}}, "nvidia.com/vgpu", "spec.resources.limits"),
+        (
+            {"spec": {"podSpecPatch": '{"limits": {"deviceclass.resource.kubernetes.io/gpu.nvidia.com": 1}}'}},
+            "deviceclass.resource.kubernetes.io/gpu.nvidia.com",
+            "spec.podSpecPatch",
+        ),
     ],
 )
 def test_a_gpu_request_is_found_in_and_outside_of_containers(
@@ -116,7 +126,54 @@ def test_a_gpu_request_is_found_in_and_outside_of_containers(
 ) -> None:
     found = search(manifest)
     assert found
-    assert (found.resources, found.requests, found.counts) == ((resource,), (path,), (1, 0))
+    assert (found.resources, found.requests, found.counts) == ((resource,), (path,), (1, 0, 0))
+
+
+CLAIMS = [{"name": "gpu", "resourceClaimTemplateName": "one"}, {"name": "nic", "resourceClaimName": "two"}]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"resourceClaims": []},
+        {"resourceClaims": "gpu"},
+        {"resourceClaims": {"type": "array"}},
+        {"resources": ["resourceclaims"]},
+        {"patch": "remove: resourceClaims"},
+    ],
+)
+def test_what_claims_nothing_is_no_claim(spec: dict[str, Any]) -> None:
+    assert not search({"spec": spec})
+
+
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        ({"template": {"spec": {"resourceClaims": CLAIMS}}}, "spec.template.spec.resourceClaims"),
+        ({"draResources": CLAIMS}, "spec.draResources"),  # NIMService
+        ({"gpu": {"resourceClaimName": "one"}}, "spec.gpu"),
+        ({"podSpecPatch": '{"resourceClaims": [{"name": "gpu"}]}'}, "spec.podSpecPatch"),
+        ({"patch": "spec:\n  resourceClaims:\n  - name: gpu"}, "spec.patch"),
+    ],
+)
+def test_resource_claims_are_found_wherever_they_are(spec: dict[str, Any], path: str) -> None:
+    found = search({"spec": spec})
+    assert found
+    assert (found.claims, found.requests, found.templates, found.counts) == ((path,), (), (), (0, 0, 1))
+
+
+def test_the_configuration_says_which_resources_are_gpus() -> None:
+    amd, card = ({"spec": {"resources": {"limits": {name: 1}}}} for name in ("amd.com/gpu", "nvidia.com/A10"))
+    names = GpuNames(gpus=("amd.com/gpu",), not_gpus=("nvidia.com/A10",))
+    assert (bool(search(amd)), bool(search(card))) == (False, True)
+    assert (bool(search(amd, names)), bool(search(card, names))) == (True, False)
+
+
+def test_long_text_costs_no_more_than_its_length() -> None:
+    started = time.process_time()
+    for text in ("a" * 1_000_000, "a." * 500_000, "a/b " * 250_000, "-a" * 500_000, "a/b" + " " * 1_000_000):
+        assert not search({"patch": text})
+    assert time.process_time() - started < 3
 
 
 def test_each_place_is_found_in_the_order_in_which_it_is_written() -> None:
@@ -127,7 +184,7 @@ def test_each_place_is_found_in_the_order_in_which_it_is_written() -> None:
 
 def test_of_very_many_places_the_first_are_kept_and_all_are_counted() -> None:
     found = search({"spec": [{"resources": GPUS}] * 300})
-    assert (len(found.requests), found.counts) == (10, (300, 0))
+    assert (len(found.requests), found.counts) == (10, (300, 0, 0))
 
 
 def test_an_object_without_end_is_not_searched_to_its_end_and_that_is_said() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from webhook.application.unjudged import unjudged
+from webhook.application.unjudged import claims_not_judged, unjudged
 from webhook.application.workloads import identity, qualified
 
 TEMPLATE = {
@@ -68,6 +68,62 @@ def test_containers_without_a_request_are_told_as_such() -> None:
     assert message.startswith(
         "Rollout.argoproj.io: has containers at spec.containers, and no GPU request was found in it;"
     )
+
+
+CLAIMS = [{"name": "gpu", "resourceClaimTemplateName": "one"}]
+
+
+@pytest.mark.parametrize(
+    ("spec", "fact"),
+    [
+        ({"containers": [{"image": "b"}]}, "has containers at spec.containers, and has resource claims (DRA)"),
+        (
+            {"containers": [{"image": "b", "resources": {"limits": {"nvidia.com/gpu": 1}}}]},
+            "requests nvidia.com/gpu at spec.containers[0].resources.limits, and has resource claims (DRA)",
+        ),
+        ({}, "has resource claims (DRA)"),
+    ],
+)
+def test_resource_claims_are_told_beside_what_else_was_found(spec: dict[str, Any], fact: str) -> None:
+    message = unjudged(an_object("kubeflow.org/v2beta1", "MPIJob", {**spec, "resourceClaims": CLAIMS})).message
+    assert message.startswith(
+        f"MPIJob.kubeflow.org: {fact} at spec.resourceClaims, which were not looked at and may be for GPUs; "
+        "gpuwarden judges the pods"
+    )
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta1", "v1alpha2"])
+@pytest.mark.parametrize("kind", ["ResourceClaim", "ResourceClaimTemplate"])
+def test_a_resource_claim_is_not_judged(kind: str, version: str) -> None:
+    found = unjudged(an_object(f"resource.k8s.io/{version}", kind, {"devices": {"requests": [{"name": "gpu"}]}}))
+    assert found.traces
+    assert found.message.startswith(
+        f"{kind}.resource.k8s.io: not looked at; gpuwarden judges GPUs that are requested by"
+    )
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind"),
+    [
+        ("resource.k8s.io/v1", "DeviceClass"),
+        ("resource.k8s.io/v1", "ResourceSlice"),
+        ("example.com/v1", "ResourceClaim"),
+    ],
+)
+def test_other_kinds_of_dra_claim_nothing(api_version: str, kind: str) -> None:
+    assert not unjudged(an_object(api_version, kind, {"devices": {"requests": [{"name": "gpu"}]}})).traces
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (["gpu"], "resource claim gpu not looked at;"),
+        (["a", "b", "c"], "resource claims a, b, c not looked at;"),
+        (["a", "b", "c", "d", "e"], "resource claims a, b, c and 2 more not looked at;"),
+    ],
+)
+def test_the_claims_of_a_pod_are_named(names: list[str], shown: str) -> None:
+    assert claims_not_judged(names, "spec.resourceClaims").startswith(f"spec.resourceClaims: {shown} gpuwarden judges ")
 
 
 def test_where_nothing_was_found_nothing_more_is_said() -> None:

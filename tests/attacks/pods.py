@@ -115,6 +115,7 @@ REFUSED = [
         Verdict.REFUSED,
         "form-not-permitted",
     ),
+    _written("capitals in the name", a_pod(limits(**{"nvidia.com/GPU": "1"})), Verdict.REFUSED, "other-gpu-resource"),
     _twice("resources twice, slots last", _NONE, _SLOTS, Verdict.REFUSED, "form-not-permitted"),
     _written(
         "requests without limits",
@@ -246,9 +247,6 @@ UNTOUCHED = [
         Verdict.UNTOUCHED,
         "unknown-gpu-resource",
         invalid=True,
-    ),
-    _written(
-        "capitals in the name", a_pod(limits(**{"nvidia.com/GPU": "1"})), Verdict.UNTOUCHED, "unknown-gpu-resource"
     ),
     _written("capitals in a field", a_pod({"resources": {"Limits": {GPU: "1"}}}), Verdict.UNTOUCHED),
     _written(

@@ -88,11 +88,17 @@ class TestCluster:
             "team-b/StatefulSet/train": "unchanged",
         }
         web = report["objects"][1]
-        assert web["pods"] == {"unchanged": 0, "rewritten": 30, "denied": 0, "exempt": 0}
+        assert web["pods"] == {"unchanged": 0, "rewritten": 30, "denied": 0, "exempt": 0, "notJudged": 0}
         assert (web["judged"], web["uid"], web["source"]) == ("template", "uid-of-web", None)
         assert web["patch"][0]["path"].startswith("/spec/template/spec/containers/0")
         assert report["totals"]["seen"]["pods"] == 30
-        assert report["totals"]["workloads"] == {"unchanged": 1, "rewritten": 1, "denied": 1, "exempt": 0}
+        assert report["totals"]["workloads"] == {
+            "unchanged": 1,
+            "rewritten": 1,
+            "denied": 1,
+            "exempt": 0,
+            "notJudged": 0,
+        }
         assert report["origin"].startswith("http://127.0.0.1:")
 
     def test_of_one_namespace_looks_nowhere_else(self, kubeconfig: Path, cluster: WorkloadServer) -> None:

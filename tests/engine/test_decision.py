@@ -25,6 +25,7 @@ from webhook.engine.findings import Finding, Rule, Severity, deny, warn
 def test_rules_are_told_in_the_order_in_which_they_are_judged() -> None:
     """Whatever the order of the containers: here it is the other way round."""
     pod = a_pod(
+        gpu(1, "NVIDIA.com/gpu", name="h"),
         gpu(1, "nvidia.com/gpu-shared", name="g"),
         gpu(2, MIG, name="f"),
         gpu(5, name="e"),
@@ -41,6 +42,7 @@ def test_rules_are_told_in_the_order_in_which_they_are_judged() -> None:
         "limits-requests-differ",
         "mixed-gpu-resources",
         "form-not-permitted",
+        "other-gpu-resource",
         "per-container-limit",
         "per-pod-limit",
         "mig-count-above-one",

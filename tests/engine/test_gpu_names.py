@@ -46,10 +46,6 @@ NOT_OTHER_GPUS = [
     "nvidia.com/gpu.shared",
     "nvidia.com/mig-1g.5gb",
     "nvidia.com/mig-1g.5gb.shared",
-    # Misspelt, so that no node offers them.
-    "nvidia.com/gpu-shared",
-    "nvidia.com/mig1g.5gb",
-    "nvidia.com/gpus",
     # No names in Kubernetes.
     "nvidia.com/\uff47pu",
 ]
@@ -75,6 +71,13 @@ OTHER_GPUS = [
     "nvidia.com/GRID_T4-1Q",
     "nvidia.com/NVIDIA_A10-4Q",
     "nvidia.com/A100",
+    # Misspelt forms.
+    "nvidia.com/gpus",
+    "nvidia.com/GPU",
+    "nvidia.com/gpu-shared",
+    "nvidia.com/gpu.shared.x",
+    "nvidia.com/mig1g.5gb",
+    "nvidia.com/mig-1g.5gb.replicated",
     "k8s.amazonaws.com/vgpu",
     "volcano.sh/vgpu-number",
     "volcano.sh/vgpu-memory",
@@ -143,9 +146,21 @@ def test_the_configuration_decides_before_a_built_in_name_that_is_as_specific() 
     assert not GpuNames(not_gpus=("k8s.amazonaws.com/vgpu",)).hand_out_gpus("k8s.amazonaws.com/vgpu")
 
 
-def test_a_misspelt_name_is_a_gpu_where_the_configuration_names_it() -> None:
-    assert GpuNames(gpus=("nvidia.com/gpus",)).hand_out_gpus("nvidia.com/gpus")
-    assert not GpuNames(gpus=("example.com/gpu",)).hand_out_gpus("nvidia.com/gpus")
+@pytest.mark.parametrize("pattern", ["nvidia.com/gpus", "nvidia.com/gpus*", "nvidia.com/gpu*"])
+def test_a_misspelt_name_can_be_excepted(pattern: str) -> None:
+    names = GpuNames(not_gpus=(pattern,))
+
+    assert not names.hand_out_gpus("nvidia.com/gpus")
+    assert names.hand_out_gpus("nvidia.com/mig1g.5gb")
+
+
+def test_the_configuration_says_what_a_name_is_by_more_than_its_vendor() -> None:
+    assert GpuNames(gpus=("nvidia.com/gpus",)).configured("nvidia.com/gpus")
+    assert GpuNames(not_gpus=("nvidia.com/gpu*",)).configured("nvidia.com/gpus")
+    assert not GpuNames(gpus=("nvidia.com/*",), not_gpus=("nvidia.com/*", "nvidia.com/mig*")).configured(
+        "nvidia.com/gpus"
+    )
+    assert not BUILT_IN.configured("nvidia.com/gpus")
 
 
 def test_a_form_is_never_another_name() -> None:

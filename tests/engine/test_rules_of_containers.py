@@ -4,9 +4,26 @@ from typing import Any
 
 import pytest
 
-from tests.builders import GPU, MIG, SHARED, Json, a_container, a_pod, a_policy, gpu, judge, messages, rules
+from tests.builders import (
+    GPU,
+    MIG,
+    RENAMED,
+    SHARED,
+    Json,
+    a_container,
+    a_pod,
+    a_policy,
+    gpu,
+    judge,
+    messages,
+    policy_of,
+    rules,
+    view,
+)
 from tests.engine.spelled import TABLE
+from webhook.engine.decision import decide
 from webhook.engine.findings import Severity
+from webhook.engine.gpu_names import GpuNames
 
 EVERY_POLICY = [*TABLE, "any", "none"]
 
@@ -153,8 +170,18 @@ class TestMixedGpuResources:
         )
 
 
+MISSPELT = [
+    "nvidia.com/gpus",
+    "nvidia.com/GPU",
+    "nvidia.com/gpu-shared",
+    "nvidia.com/gpu.shared.x",
+    "nvidia.com/mig1g.5gb",
+    "nvidia.com/mig-1g.5gb.replicated",
+]
+
+
 class TestUnknownGpuResource:
-    """A name that looks like a GPU resource and is none warns, and never refuses."""
+    """A name that looks like a misspelt GPU resource: a warning where every form is permitted, and denied elsewhere."""
 
     @pytest.mark.parametrize(
         "resource",
@@ -175,15 +202,32 @@ class TestUnknownGpuResource:
     def test_none_of_a_misspelt_resource_raises_no_alarm(self) -> None:
         assert judge(a_pod(gpu(0, "nvidia.com/gpu-shared")), "any").findings == ()
 
-    @pytest.mark.parametrize("policy", EVERY_POLICY)
-    @pytest.mark.parametrize("resource", ["nvidia.com/mig1g.5gb", "nvidia.com/gpu-shared"])
-    def test_a_misspelt_name_warns_under_every_policy(self, resource: str, policy: str) -> None:
-        decision = judge(a_pod(gpu(1, resource)), policy)
+    @pytest.mark.parametrize("names", [GpuNames(gpus=("nvidia.com/gpus",)), GpuNames(not_gpus=("nvidia.com/gpu*",))])
+    def test_a_name_that_the_configuration_has_is_not_misspelt(self, names: GpuNames) -> None:
+        assert decide(view(a_pod(gpu(1, "nvidia.com/gpus"))), policy_of("any"), RENAMED, names=names).findings == ()
+
+    @pytest.mark.parametrize("resource", MISSPELT)
+    def test_a_misspelt_name_warns_where_every_form_is_permitted(self, resource: str) -> None:
+        decision = judge(a_pod(gpu(1, resource)), "any")
 
         assert rules(decision) == ["unknown-gpu-resource"]
         assert decision.denials == ()
         assert decision.edits == ()
-        assert decision.asks == ()
+        assert [str(amount) for amount in decision.asks[0].requested] == [f"{resource}: 1"]
+
+    @pytest.mark.parametrize("policy", [policy for policy in EVERY_POLICY if policy != "any"])
+    @pytest.mark.parametrize("resource", MISSPELT)
+    def test_it_is_denied_under_every_other_policy(self, resource: str, policy: str) -> None:
+        decision = judge(a_pod(gpu(1, resource)), policy)
+
+        assert rules(decision) == ["other-gpu-resource"]
+        assert decision.denials != ()
+        assert decision.edits == ()
+
+    @pytest.mark.parametrize("policy", ["any", "none", "mps"])
+    @pytest.mark.parametrize("resource", ["NVIDIA.com/gpu", "nvidia.com/gpu\u200b"])
+    def test_a_name_that_kubernetes_does_not_accept_warns_under_every_policy(self, resource: str, policy: str) -> None:
+        assert rules(judge(a_pod(gpu(1, resource)), policy)) == ["unknown-gpu-resource"]
 
     def test_the_message_names_the_nearest_real_one(self) -> None:
         [finding] = judge(a_pod(gpu(1, "nvidia.com/mig1g.5gb")), "any").findings
@@ -191,7 +235,7 @@ class TestUnknownGpuResource:
         assert finding.severity is Severity.WARN
         assert finding.path == "spec.containers[0].resources.limits[nvidia.com/mig1g.5gb]"
         assert finding.message == (
-            'container "train": nvidia.com/mig1g.5gb is no GPU resource; '
+            'container "train": nvidia.com/mig1g.5gb is not a GPU resource; '
             "no node offers it; did you mean nvidia.com/mig-1g.5gb?"
         )
 
@@ -200,11 +244,33 @@ class TestUnknownGpuResource:
 
         assert judge(a_pod(gpu(1, "nvidia.com/gpu-shared")), policy).edits == ()
 
-    def test_beside_a_real_request_it_warns_all_the_same(self) -> None:
+    def test_beside_a_permitted_request_it_is_denied_all_the_same(self) -> None:
         decision = judge(a_pod(a_container(limits={GPU: 1, "nvidia.com/gpu-shared": 1})), "shared")
 
+        assert rules(decision) == ["other-gpu-resource"]
+        assert decision.edits == ()
+
+    def test_names_that_are_not_gpus_by_configuration_still_warn_if_it_does_not_name_them(self) -> None:
+        names = GpuNames(not_gpus=("nvidia.com/*",))
+        decision = decide(view(a_pod(gpu(1, "nvidia.com/mig1g.5gb"))), policy_of("mps"), RENAMED, names=names)
+
         assert rules(decision) == ["unknown-gpu-resource"]
-        assert decision.edits != ()
+
+    def test_the_denial_names_the_nearest_real_one(self) -> None:
+        [finding] = judge(a_pod(gpu(1, "nvidia.com/gpu-shared")), "mps").findings
+
+        assert finding.path == "spec.containers[0].resources.limits[nvidia.com/gpu-shared]"
+        assert finding.message == (
+            'container "train": nvidia.com/gpu-shared: 1 counts as a GPU (did you mean nvidia.com/gpu.shared?); '
+            'namespace policy "mps" permits only mps; request nvidia.com/gpu instead, or, if it is not a GPU, '
+            "ask an administrator to add it to resources.notGPUs in gpuwarden's configuration"
+        )
+
+    def test_the_denials_of_the_first_ten_containers_name_it(self) -> None:
+        many = [gpu(1, f"nvidia.com/mig{number}gb", name=f"c{number}") for number in range(12)]
+        found = messages(judge(a_pod(*many), "none"))
+
+        assert ["did you mean" in message for message in found] == [True] * 10 + [False] * 2
 
     def test_the_first_ten_of_a_pod_are_enough(self) -> None:
         many = [gpu(1, f"nvidia.com/mig{number}gb", name=f"c{number}") for number in range(8)]

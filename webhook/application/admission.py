@@ -191,6 +191,7 @@ class Admission:
         self._audit(case, annotations)
         if policies.problems:
             warnings += [f"namespace {problem.path}: {problem.message}" for problem in policies.problems]
+        telling.annotate_claims(annotations, case.pod)
         made = encoded(case.pod, decision.edits) if acts else b""
         return review.allowed(case.request, made, telling.within_budget(warnings), annotations)
 
@@ -225,6 +226,7 @@ class Admission:
             self._record("validate", "enforce", policy, decision, case, acted=acts)
         if acts and decision.denials:
             telling.annotate(annotations, "enforce", policy, decision)
+            telling.annotate_claims(annotations, case.pod)
             return review.denied(case.request, decision.denials, annotations)
         unheard = case.unheard(decision)
         if unheard.findings:
@@ -236,6 +238,7 @@ class Admission:
             warnings = telling.would_be(unheard, policy)
             annotations |= {"mode": Mode.AUDIT.value} if unheard.findings else {}
         warnings += self._tell_unheard(case, annotations)
+        telling.annotate_claims(annotations, case.pod)
         return review.allowed(case.request, warnings=telling.within_budget(warnings), annotations=annotations)
 
     def _tell_unheard(self, case: _Case, annotations: dict[str, str]) -> list[str]:

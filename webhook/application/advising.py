@@ -83,6 +83,7 @@ class Advising:
             audited = self._decide(case, "audit", policies.audit)
             telling.annotate(annotations, "audit", policies.audit, audited)
             telling.annotate_patch(annotations, "audit", patch(case.pod, audited.edits, case.workload.pointer))
+        telling.annotate_claims(annotations, case.pod)
         warnings += [f"namespace {problem.path}: {problem.message}" for problem in policies.problems]
         return review.allowed(case.request, warnings=telling.within_budget(warnings), annotations=annotations)
 

@@ -6,7 +6,6 @@ import msgspec
 
 from webhook.application.auditing import BETWEEN, Found, Owner, Seen, Verdict
 from webhook.application.workloads import is_workload
-from webhook.engine.decision import Outcome
 
 
 class Row(msgspec.Struct):
@@ -14,8 +13,8 @@ class Row(msgspec.Struct):
 
     Attributes:
         template: what becomes of pods made from its template (or of the pod, for one in a manifest); ``None`` where it has
-            none, or one that asks for no GPU.
-        pods: the running pods that ask for GPUs, by the verdict on each.
+            none, or one that neither asks for GPUs nor has resource claims.
+        pods: the running pods that do, by the verdict on each.
     """
 
     api_version: str
@@ -38,9 +37,9 @@ class Row(msgspec.Struct):
         """What becomes of its next pod: the template's verdict, or where there is none the worst of its pods'."""
         return self.template or max(self.pods, key=lambda verdict: verdict.rank)
 
-    def running(self, outcome: Outcome) -> int:
-        """How many running pods would become this if they were created now; exempt ones are counted nowhere."""
-        return sum(n for verdict, n in self.pods.items() if verdict.outcome is outcome and not verdict.exempt)
+    def running(self, decision: str) -> int:
+        """How many running pods would get this decision if they were created now; exempt ones are counted nowhere."""
+        return sum(n for verdict, n in self.pods.items() if verdict.decision == decision and not verdict.exempt)
 
 
 def rows(found: Iterable[Found]) -> list[Row]:

@@ -20,6 +20,7 @@ class Tally(msgspec.Struct):
     rewritten: int = 0
     denied: int = 0
     exempt: int = 0
+    not_judged: int = 0
 
     def add(self, verdict: Verdict, number: int = 1) -> None:
         """Count so many of a verdict."""
@@ -29,13 +30,15 @@ class Tally(msgspec.Struct):
             self.denied += number
         elif verdict.outcome is Outcome.REWRITTEN:
             self.rewritten += number
+        elif verdict.not_judged:
+            self.not_judged += number
         else:
             self.unchanged += number
 
     @property
     def sum(self) -> int:
         """All of them."""
-        return self.unchanged + self.rewritten + self.denied + self.exempt
+        return self.unchanged + self.rewritten + self.denied + self.exempt + self.not_judged
 
 
 class Flow(msgspec.Struct):
@@ -79,7 +82,7 @@ def totals(rows: Iterable[Row]) -> Totals:
         rules.update({finding.rule.value for finding in verdict.findings})
         running = sum(row.pods.values())
         for before, after in verdict.forms:
-            flow = made.flows.setdefault((before, after, "exempt" if verdict.exempt else verdict.outcome.value), Flow())
+            flow = made.flows.setdefault((before, after, "exempt" if verdict.exempt else verdict.decision), Flow())
             flow.workloads += 1
             flow.pods += running
     made.rules = _ordered(rules)

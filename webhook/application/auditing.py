@@ -8,6 +8,7 @@ import msgspec
 
 from webhook.application.checking import Checker, Judgement
 from webhook.application.configuration import Configuration
+from webhook.application.rule_texts import NOT_JUDGED
 from webhook.application.workloads import WORKLOADS, Workload, identity, is_workload
 from webhook.engine import guard, requests, summary
 from webhook.engine.choice import choose
@@ -28,7 +29,12 @@ REFUSED = "refused"
 
 BETWEEN = frozenset({"ReplicaSet", "ReplicationController", "Job"})
 """Kinds that stand between a pod and what a person wrote: a pod of theirs is their controller's, where they have one."""
-_WORST = {Outcome.DENIED: 2, Outcome.REWRITTEN: 1, Outcome.UNCHANGED: 0}
+_WORST = {Outcome.DENIED.value: 3, Outcome.REWRITTEN.value: 2, NOT_JUDGED: 1, Outcome.UNCHANGED.value: 0}
+
+
+def decided(outcome: Outcome, not_judged: str | None) -> str:
+    """The decision in reports: the outcome, or ``not-judged`` where that would be "unchanged" and not everything was judged."""
+    return NOT_JUDGED if not_judged and outcome is Outcome.UNCHANGED else outcome.value
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -97,6 +103,8 @@ class Verdict(msgspec.Struct, frozen=True, eq=False):
         forms: each form that is asked for, with the one that results (or ``REFUSED``).
         findings: the findings, their paths within the object.
         operations: the JSON Patch of the object.
+        claims: the pod's names for its resource claims.
+        not_judged: why those are not judged.
     """
 
     policy: str
@@ -107,11 +115,18 @@ class Verdict(msgspec.Struct, frozen=True, eq=False):
     forms: tuple[tuple[str, str], ...]
     findings: tuple[Finding, ...]
     operations: tuple[Operation, ...]
+    claims: tuple[str, ...] = ()
+    not_judged: str | None = None
+
+    @property
+    def decision(self) -> str:
+        """What becomes of the pod, as reports have it."""
+        return decided(self.outcome, self.not_judged)
 
     @property
     def rank(self) -> tuple[bool, int, int]:
         """What tells the worse of two verdicts."""
-        return self.exempt is None, _WORST[self.outcome], len(self.findings)
+        return self.exempt is None, _WORST[self.decision], len(self.findings)
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -157,7 +172,7 @@ class Auditor:
         return Found(seen, verdict)
 
     def verdict(self, seen: Seen) -> Verdict | None:
-        """What becomes of a pod or template; ``None`` for one that says nothing about GPUs and reaches none.
+        """What becomes of a pod or template; ``None`` for one that says nothing about GPUs, claims nothing and reaches none.
 
         Pods of one controller are alike, so the answers are remembered by all that decides.
         """
@@ -166,7 +181,7 @@ class Auditor:
         if workload is None or pod is None or pod.spec is None or pod.is_mirror:
             return None
         _forget(pod.spec, running=seen.running)
-        asks = bool(requests.read(pod.spec, self._configuration.names))
+        asks = bool(requests.read(pod.spec, self._configuration.names) or pod.spec.resource_claims)
         if not asks and not guard.sees(pod):
             return None
         policy = self._configuration.policies.select(
@@ -221,6 +236,8 @@ def _verdict(judgement: Judgement, spec: PodSpec, policy: Policy, plugin: Device
         forms=tuple(_forms(judgement, spec, policy, plugin)),
         findings=judgement.findings,
         operations=judgement.operations,
+        claims=judgement.claims,
+        not_judged=judgement.not_judged,
     )
 
 

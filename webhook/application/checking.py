@@ -7,7 +7,7 @@ import msgspec
 
 from webhook.application.configuration import Configuration
 from webhook.application.misfits import misfit, what
-from webhook.application.unjudged import Unjudged, unjudged
+from webhook.application.unjudged import Unjudged, claims_not_judged, unjudged
 from webhook.application.workloads import Workload, workload_of
 from webhook.engine.decision import UNTOUCHED, Decision, decide
 from webhook.engine.findings import Finding
@@ -39,6 +39,8 @@ class Judgement(msgspec.Struct, frozen=True):
         findings: the findings, their paths within the object.
         exempt: why the object is left alone, if it is.
         unjudged: what is known of an object of a kind that is not judged; the decision then says nothing of its pods.
+        claims: its pod's names for their resource claims, of which the decision says nothing.
+        claims_field: where they are.
         label_problems: what is wrong with its labels and annotations.
     """
 
@@ -52,11 +54,15 @@ class Judgement(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...] = ()
     exempt: str | None = None
     unjudged: Unjudged | None = None
+    claims: tuple[str, ...] = ()
+    claims_field: str = ""
     label_problems: tuple[LabelProblem, ...] = ()
 
     @property
     def not_judged(self) -> str | None:
-        """Why nothing is known of the pods that the object leads to; ``None`` where it was judged or leads to none."""
+        """Why not everything that may request GPUs was judged; ``None`` where it was, or where the object is exempt."""
+        if self.claims and not self.exempt:
+            return claims_not_judged(self.claims, self.claims_field)
         return self.unjudged.message if self.unjudged and self.unjudged.traces else None
 
 
@@ -98,6 +104,10 @@ class Checker:
         if pod.spec and not workload.steps and _map(manifest.get("metadata")).get("uid"):
             # A pod out of a cluster: it is its scheduler that has placed it.
             pod.spec.node_name = None
+        claims = (pod.spec and pod.spec.resource_claims) or ()
+        if claims:
+            names, field = tuple(claim.name for claim in claims), workload.field("spec.resourceClaims")
+            known = msgspec.structs.replace(known, claims=names, claims_field=field)
         decision = decide(pod, known.policy, self._configuration.plugin, names=self._configuration.names)
         exemptions = self._configuration.exemptions
         exempt = exemptions.of_request(known.namespace, "") or exemptions.of_pod(pod)
@@ -121,7 +131,7 @@ class Checker:
             name,
             self._policy_of(namespace),
             UNTOUCHED,
-            unjudged=None if is_judged else unjudged(manifest),
+            unjudged=None if is_judged else unjudged(manifest, self._configuration.names),
             label_problems=tuple(label_problems(manifest, self._configuration.policies)),
         )
 

@@ -39,7 +39,7 @@ class Restarts:
         if seen.over or (owner and _is_spoken_for(seen, owner)):
             return
         verdict = self._auditor.verdict(seen)
-        if verdict is None:
+        if verdict is None or not (verdict.asks or verdict.findings):
             return
         key = owner.key if owner and _is_part(seen) else seen.key
         known = self._verdicts.get(key)

@@ -11,7 +11,7 @@ UNREADABLE_LABEL = "unreadable-label"
 INEFFECTIVE_LABEL = "ineffective-label"
 """Id in reports of a label that looks like one of gpuwarden's and has no effect."""
 NOT_JUDGED = "not-judged"
-"""Id in reports of an object of a kind that is not judged, in which something leads to pods."""
+"""Id in reports of what may request GPUs and is not judged: objects of other kinds that lead to pods, and resource claims."""
 
 
 class RuleText(msgspec.Struct, frozen=True):
@@ -79,8 +79,8 @@ RULE_TEXTS = {
             Rule.OTHER_GPU_RESOURCE,
             "A GPU by a name that is not a form of the policy",
             "Under every policy but any, a resource that hands out GPUs by another name is denied: a vGPU, a KubeVirt device, a "
-            "DeviceClass, any name under nvidia.com/ that is not known to be something else. Request a form that the policy "
-            "lists. If the resource is not a GPU, add it to resources.notGPUs in the configuration.",
+            "DeviceClass, a misspelt form, any name under nvidia.com/ that is not known to be something else. Request a form "
+            "that the policy lists. If the resource is not a GPU, add it to resources.notGPUs in the configuration.",
         ),
         _deny(
             Rule.SHARED_REQUEST_ABOVE_ONE,
@@ -181,8 +181,9 @@ RULE_TEXTS = {
         ),
         _warn(
             Rule.UNKNOWN_GPU_RESOURCE,
-            "A resource name that only looks like a GPU's",
-            "No node offers it, so the pod would stay Pending for ever. The message names the nearest real one.",
+            "A misspelt GPU resource where the policy is any",
+            "No node offers it, so the pod would stay Pending for ever. The message names the nearest real one. Every other "
+            "policy denies it (other-gpu-resource).",
         ),
         RuleText(
             REWRITTEN,
@@ -208,9 +209,10 @@ RULE_TEXTS = {
         RuleText(
             NOT_JUDGED,
             None,
-            "The object is of a kind that gpuwarden does not judge",
-            "It requests GPUs or holds containers, and its pods are judged when they are created. Check those pods, or run "
-            "gpuwarden audit in their cluster.",
+            "An object of a kind that is not judged, or a resource claim",
+            "An object of another kind requests GPUs or holds containers, and its pods are judged when they are created: check "
+            "those pods, or run gpuwarden audit in their cluster. A resource claim (DRA) may be for GPUs, and gpuwarden judges "
+            "only requests by resource name: check the claim or its template yourself.",
         ),
     )
 }

@@ -1,7 +1,8 @@
 """Structural search: the pods and GPU requests that an object of any kind describes, found by their shape.
 
 The shapes are those of the custom resources of some 30 projects (Ray, Kubeflow, KServe, Argo, Volcano, Spark, NIM and others):
-a list of containers with images, ``limits`` and ``requests`` in or outside of a container, the Spark operator's ``gpu``.
+a list of containers with images, ``limits`` and ``requests`` in or outside of a container, the Spark operator's ``gpu``, and
+resource claims (DRA) of a pod or a container.
 """
 
 import re
@@ -10,8 +11,9 @@ from typing import Any
 
 import msgspec
 
+from webhook.engine.gpu_names import BUILT_IN, GpuNames
 from webhook.engine.quantity import whole
-from webhook.engine.resources import classify
+from webhook.engine.resources import PREFIX, classify
 
 MOST_VALUES = 200_000
 """Values of one object that are looked at. etcd takes 1.5 MB an object, which is fewer."""
@@ -21,9 +23,14 @@ _CONTAINERS = frozenset({"container", "script", "mainContainer"})  # Argo, Argo,
 _AMOUNTS = frozenset({"limits", "requests"})
 # Text that is a part of a manifest: Argo, Argo, Kustomize, Argo CD and HelmChart.
 _EMBEDDED = frozenset({"podSpecPatch", "manifest", "patch", "values", "valuesContent"})
-_NAME_IN_TEXT = re.compile(r"""(nvidia\.com/[A-Za-z0-9._-]+)["']?[ \t]*:""")
+_NAME_IN_TEXT = re.compile(
+    r"""(?<![\w.-])([A-Za-z0-9][A-Za-z0-9.-]{0,252}/[A-Za-z0-9._-]{1,63})["']?[ \t]*:""", re.ASCII
+)
 _SPARK = re.compile(r"spark\.(?:driver|executor)\.resource\.gpu\.amount")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_CLAIM_LISTS = frozenset({"resourceClaims", "draResources"})  # Kubernetes, NIM
+_CLAIM_NAMES = frozenset({"resourceClaimName", "resourceClaimTemplateName"})
+_CLAIMS_IN_TEXT = re.compile(r"""\bresourceClaims["']?[ \t]*:""")
 _BARE = "gpu"  # Dynamo's and vLLM's own word for the resource
 # What the cluster has done, and who wrote which field: neither says what is to be made.
 _SKIPPED = frozenset({"status", "managedFields"})
@@ -41,19 +48,21 @@ class Traces(msgspec.Struct, frozen=True):
         resources: the GPU resources that are requested, as they are written; each once.
         requests: where they are, the first ten of these places; ``limits`` stand for the ``requests`` beside them.
         templates: where containers are, likewise.
-        counts: how many places there are of the two.
+        claims: where resource claims are, likewise.
+        counts: how many places there are of the three.
         complete: whether all of the object was looked at.
     """
 
     resources: tuple[str, ...] = ()
     requests: tuple[str, ...] = ()
     templates: tuple[str, ...] = ()
-    counts: tuple[int, int] = (0, 0)
+    claims: tuple[str, ...] = ()
+    counts: tuple[int, int, int] = (0, 0, 0)
     complete: bool = True
 
     def __bool__(self) -> bool:
         """Whether the object may lead to pods."""
-        return bool(self.requests or self.templates) or not self.complete
+        return bool(self.requests or self.templates or self.claims) or not self.complete
 
 
 class _Places:
@@ -72,29 +81,38 @@ class _Places:
         return tuple(map(_written, self._paths))
 
 
-def search(manifest: Mapping[str, Any], *, most: int = MOST_VALUES) -> Traces:
+def search(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN, *, most: int = MOST_VALUES) -> Traces:
     """Look for pods and GPU requests in an object, in the order in which it is written.
 
     Args:
         manifest: the object, as plain data. It may be nested and large without bounds.
+        gpu_names: which resources hand out GPUs besides those of forms.
         most: values to look at.
     """
     names: dict[str, None] = {}
-    requests, templates = _Places(), _Places()
+    requests, templates, claims = _Places(), _Places(), _Places()
     root = {key: value for key, value in manifest.items() if key != "metadata"}
     pending: list[tuple[Any, _Path, Any]] = [(root, None, None)]
     left = most
     while pending and left > 0:
         value, path, parent = pending.pop()
         left -= len(value)
-        for place, found in _requested(value, path, parent):
+        for place, found in _requested(value, path, parent, gpu_names):
             names.update(dict.fromkeys(found))
             requests.add(place)
         if _is_template(value, path):
             templates.add(path)
+        for place in _claimed(value, path):
+            claims.add(place)
         pending += _inner(value, path)
-    counts = requests.count, templates.count
-    return Traces(tuple(names), requests.written(), templates.written(), counts, complete=left >= 0 and not pending)
+    return Traces(
+        tuple(names),
+        requests.written(),
+        templates.written(),
+        claims.written(),
+        (requests.count, templates.count, claims.count),
+        complete=left >= 0 and not pending,
+    )
 
 
 def _inner(value: Any, path: _Path) -> list[tuple[Any, _Path, Any]]:
@@ -107,35 +125,45 @@ def _inner(value: Any, path: _Path) -> list[tuple[Any, _Path, Any]]:
     ]
 
 
-def _requested(value: Any, path: _Path, parent: Any) -> Iterator[tuple[_Path, tuple[str, ...]]]:
+def _requested(value: Any, path: _Path, parent: Any, gpu_names: GpuNames) -> Iterator[tuple[_Path, tuple[str, ...]]]:
     """The GPU resources that a map requests by itself, without the maps in it, and where."""
     if not isinstance(value, dict):
         return
     step, above = _last(path), _last(path[0]) if path else None
     # spec.limits is what a node pool may grow to; requests only repeat the limits beside them.
-    is_amount = step in _AMOUNTS and above != "spec" and not (step == "requests" and _gpus(parent.get("limits")))
-    if (is_amount or (step == "resources" and above != "limits")) and (found := _gpus(value)):
+    is_amount = (
+        step in _AMOUNTS and above != "spec" and not (step == "requests" and _gpus(parent.get("limits"), gpu_names))
+    )
+    if (is_amount or (step == "resources" and above != "limits")) and (found := _gpus(value, gpu_names)):
         yield path, found
     name = value.get("name")
-    if step == "gpu" and "quantity" in value and isinstance(name, str) and classify(name):
+    if step == "gpu" and "quantity" in value and isinstance(name, str) and _is_gpu(name, gpu_names):
         yield path, (name,)
     for key in sorted(_EMBEDDED & value.keys()):
         text = value[key]
-        if isinstance(text, str) and (found := tuple(filter(classify, _NAME_IN_TEXT.findall(text)))):
+        named = _NAME_IN_TEXT.findall(text) if isinstance(text, str) else ()
+        if found := tuple(name for name in named if _is_gpu_in_text(name, gpu_names)):
             yield (path, key), found
     if step == "sparkConf":
         yield from (((path, key), (_BARE,)) for key in value if _SPARK.fullmatch(key) and _is_request(value[key]))
 
 
-def _gpus(amounts: Any) -> tuple[str, ...]:
+def _gpus(amounts: Any, gpu_names: GpuNames) -> tuple[str, ...]:
     """The GPU resources of which a map requests any."""
     if not isinstance(amounts, dict):
         return ()
-    return tuple(name for name, amount in amounts.items() if _is_gpu(name) and _is_request(amount))
+    return tuple(name for name, amount in amounts.items() if _is_gpu(name, gpu_names) and _is_request(amount))
 
 
-def _is_gpu(name: object) -> bool:
-    return isinstance(name, str) and (name == _BARE or classify(name) is not None)
+def _is_gpu(name: object, gpu_names: GpuNames) -> bool:
+    if not isinstance(name, str):
+        return False
+    return name == _BARE or classify(name) is not None or gpu_names.hand_out_gpus(name)
+
+
+def _is_gpu_in_text(name: str, gpu_names: GpuNames) -> bool:
+    """Of NVIDIA's names only those of forms: in text, ``nvidia.com/gpu.product`` is a node label."""
+    return classify(name) is not None or (not name.startswith(PREFIX) and gpu_names.hand_out_gpus(name))
 
 
 def _is_request(amount: object) -> bool:
@@ -148,6 +176,18 @@ def _is_template(value: Any, path: _Path) -> bool:
     if step in _CONTAINER_LISTS:
         return isinstance(value, list) and any(map(_has_image, value))
     return step in _CONTAINERS and _has_image(value)
+
+
+def _claimed(value: Any, path: _Path) -> Iterator[_Path]:
+    """Where a map or list has resource claims, without the maps in it: a list of them is one place."""
+    if isinstance(value, list):
+        if value and _last(path) in _CLAIM_LISTS:
+            yield path
+        return
+    if _CLAIM_NAMES & value.keys() and _last(path[0] if path else None) not in _CLAIM_LISTS:
+        yield path
+    texts = ((key, value[key]) for key in sorted(_EMBEDDED & value.keys()))
+    yield from ((path, key) for key, text in texts if isinstance(text, str) and _CLAIMS_IN_TEXT.search(text))
 
 
 def _has_image(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from webhook.application.review import to_json
 from webhook.engine.decision import Decision, Outcome
 from webhook.engine.patch import Operation
+from webhook.engine.pods import Pod
 from webhook.engine.policy import Policy
 from webhook.engine.summary import changes
 
@@ -48,6 +49,12 @@ def annotate(annotations: dict[str, str], mode: str, policy: Policy, decision: D
     annotations[f"{mode}-outcome"] = str(decision.outcome)
     if decision.findings:
         annotations[f"{mode}-rules"] = ",".join(dict.fromkeys(finding.rule.value for finding in decision.findings))
+
+
+def annotate_claims(annotations: dict[str, str], pod: Pod) -> None:
+    """Add, beside what was decided, that the pod's resource claims (DRA) were not judged."""
+    if annotations and pod.spec is not None and pod.spec.resource_claims:
+        annotations["not-judged"] = "spec.resourceClaims"
 
 
 def annotate_patch(annotations: dict[str, str], mode: str, operations: list[Operation]) -> None:

@@ -1,19 +1,23 @@
-"""Objects that gpuwarden does not judge: of which kind they are, and what in them leads to pods."""
+"""What gpuwarden does not judge: objects of other kinds, with what in them leads to pods; resource claims (DRA)."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from webhook.application.structural_search import Traces, search
 from webhook.application.workloads import group_of, qualified
+from webhook.engine.gpu_names import BUILT_IN, GpuNames
 
 # Their objects quote pods and templates, as a pattern, a record or a schema, and make none.
 _QUOTING_GROUPS = ("kyverno.io", "gatekeeper.sh", "kubewarden.io")
 _QUOTING_KINDS = frozenset(
     {"ConfigMap", "Secret", "ControllerRevision.apps", "CustomResourceDefinition.apiextensions.k8s.io"}
 )
+_CLAIMS = re.compile(r"\w*ResourceClaim(?:Template)?\.resource\.k8s\.io")
 _PATHS_SHOWN = 2
+_NAMES_SHOWN = 3
 
 
 class Unjudged(msgspec.Struct, frozen=True):
@@ -21,7 +25,7 @@ class Unjudged(msgspec.Struct, frozen=True):
 
     Attributes:
         kind: the kind with its group, as in ``RayCluster.ray.io``.
-        traces: what in it leads to pods.
+        traces: what in it leads to pods, or claims devices.
         built_in: whether it is a kind of Kubernetes' own, of which no pod is made.
     """
 
@@ -32,31 +36,59 @@ class Unjudged(msgspec.Struct, frozen=True):
     @property
     def message(self) -> str:
         """Why it is not judged, for people."""
-        traces = self.traces
-        if traces.requests:
-            fact = f"requests {_listed(traces.resources)} at {_places(traces.requests, traces.counts[0])}"
-        elif traces.templates:
-            fact = (
-                f"has containers at {_places(traces.templates, traces.counts[1])}, and no GPU request was found in it"
+        if _CLAIMS.fullmatch(self.kind):
+            return (
+                f"{self.kind}: not looked at; gpuwarden judges GPUs that are requested by resource name, and a claim (DRA) may "
+                "be for GPUs too; check its devices yourself"
             )
-        elif not traces.complete:
-            fact = "is too large to be searched for pods"
-        else:
+        facts = list(self._facts())
+        if not facts:
             return f"{self.kind}: neither a pod template nor a GPU request was found in it"
         return (
-            f"{self.kind}: {fact}; gpuwarden judges the pods that are created from it, not objects of this kind; "
-            "check its pods, or run gpuwarden audit in their cluster"
+            f"{self.kind}: {', and '.join(facts)}; gpuwarden judges the pods that are created from it, not objects of this "
+            "kind; check its pods, or run gpuwarden audit in their cluster"
         )
 
+    def _facts(self) -> Iterator[str]:
+        traces = self.traces
+        has_claims = bool(traces.claims)
+        if traces.requests:
+            yield f"requests {_listed(traces.resources)} at {_places(traces.requests, traces.counts[0])}"
+        elif traces.templates:
+            templates = f"has containers at {_places(traces.templates, traces.counts[1])}"
+            yield templates if has_claims else f"{templates}, and no GPU request was found in it"
+        if has_claims:
+            places = _places(traces.claims, traces.counts[2])
+            yield f"has resource claims (DRA) at {places}, which were not looked at and may be for GPUs"
+        if not (traces.requests or traces.templates or has_claims or traces.complete):
+            yield "is too large to be searched for pods"
 
-def unjudged(manifest: Mapping[str, Any]) -> Unjudged:
-    """What is known of an object that ``workload_of`` does not know."""
+
+def unjudged(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN) -> Unjudged:
+    """What is known of an object that ``workload_of`` does not know; ``gpu_names`` says which resources hand out GPUs."""
     api_version, kind = manifest.get("apiVersion"), str(manifest.get("kind") or "")
     group = group_of(api_version)
     name = qualified(api_version, kind)
     quotes = name in _QUOTING_KINDS or any(group == one or group.endswith(f".{one}") for one in _QUOTING_GROUPS)
-    traces = Traces() if quotes else search(manifest)
+    traces = Traces() if quotes else search(manifest, gpu_names)
+    if _CLAIMS.fullmatch(name):
+        traces = Traces(claims=("spec",), counts=(0, 0, 1))
     return Unjudged(name, traces, built_in=_is_built_in(group))
+
+
+def claims_not_judged(names: Sequence[str], field: str) -> str:
+    """That a pod's resource claims are not judged, for people.
+
+    Args:
+        names: the pod's names for them, one at least.
+        field: where in the object they are.
+    """
+    more = len(names) - _NAMES_SHOWN
+    shown = ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return (
+        f"{field}: {'resource claim' if len(names) == 1 else 'resource claims'} {shown} not looked at; gpuwarden judges GPUs "
+        "that are requested by resource name, and a claim (DRA) may be for GPUs too; check the claim or its template yourself"
+    )
 
 
 def _is_built_in(group: str) -> bool:

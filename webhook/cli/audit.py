@@ -105,8 +105,9 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
     Reads a live cluster (nothing is changed there), or files. Running pods and the templates of their controllers are
     judged by their namespaces' policies, or by those that --assume names. A controller is one line: what becomes of its
-    next pod, and how many of its running pods would become what. Objects of other kinds that request GPUs or hold containers
-    are reported as not judged; those of a cluster are known by their running pods alone.
+    next pod, and how many of its running pods would become what. Objects of other kinds that request GPUs or hold
+    containers, and resource claims (DRA), are reported as not judged; objects of other kinds in a cluster are known by their
+    running pods alone.
 
     Exit codes: 0 nothing denied; 1 something denied (with --strict: or rewritten, not judged, or a label without effect);
     2 wrong usage, a cluster or input that can't be read, files without any object, or output that can't be written. With

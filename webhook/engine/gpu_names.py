@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import msgspec
 
-from webhook.engine.resources import GpuResource, Unknown, classify
+from webhook.engine.resources import PREFIX, GpuResource, classify
 
 ANY_SUFFIX = "*"
 # A resource name is a DNS name of at most 253 characters, a slash, and at most 63 more; the API server refuses all others.
@@ -67,6 +67,11 @@ class GpuNames(msgspec.Struct, frozen=True, cache_hash=True):
         """
         return "/" in name and len(name) <= _LONGEST and name.isascii() and _decided(self, name)
 
+    def configured(self, name: str) -> bool:
+        """Whether the configuration says what a resource is, by its name or a beginning longer than ``nvidia.com/``."""
+        every = (pattern for patterns in (self.gpus, self.not_gpus) for pattern in patterns)
+        return any(fits(pattern, name) for pattern in every if pattern != PREFIX + ANY_SUFFIX)
+
 
 BUILT_IN = GpuNames()
 
@@ -74,11 +79,8 @@ BUILT_IN = GpuNames()
 # Names repeat in every pod, so a bounded memory of the answers is all the cost there is.
 @lru_cache(maxsize=4096)
 def _decided(names: GpuNames, name: str) -> bool:
-    found = classify(name)
-    if isinstance(found, GpuResource):
+    if isinstance(classify(name), GpuResource):
         return False
-    if isinstance(found, Unknown):  # misspelt, so no node offers it, unless the configuration says otherwise
-        return any(fits(pattern, name) for pattern in names.gpus)
     whole, beginnings, lengths = _tables(names)
     if name in whole:
         return whole[name]

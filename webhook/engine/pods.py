@@ -124,6 +124,12 @@ class Toleration(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True
     toleration_seconds: int | None = None
 
 
+class PodResourceClaim(_Tree):
+    """One ``resourceClaims`` entry (DRA), by the name that the pod has for it."""
+
+    name: str = ""
+
+
 class PodSpec(_Tree, rename="camel"):
     """``spec`` of a pod or of a template."""
 
@@ -138,6 +144,7 @@ class PodSpec(_Tree, rename="camel"):
     scheduler_name: str | None = None
     tolerations: list[Toleration] | None = None
     runtime_class_name: str | None = None
+    resource_claims: list[PodResourceClaim] | None = None
     resources: Resources | None = None
 
     @property

@@ -63,8 +63,8 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         amounts: its requests for forms of GPUs; ``kind`` is what they come to.
-        unknown: names that look like GPU resources and are none, each with its path.
-        others: its requests for GPUs by other names.
+        unknown: names that look like misspelt GPU resources, each with its path.
+        others: its requests for GPUs by other names, misspelt ones included.
     """
 
     place: Place
@@ -124,14 +124,15 @@ def _ask(section: str, index: int, container: Container, resources: Resources, n
         if limit_count == 0 and request_count == 0:
             continue
         section_of_name, written = ("limits", limit) if name in limits else ("requests", request)
-        if resource is None or is_other:
-            others.append(OtherAmount(name, written, f"spec.{section}[{index}].resources.{section_of_name}[{name}]"))
-        elif type(resource) is Unknown:
-            unknown.append((resource, f"spec.{section}[{index}].resources.{section_of_name}[{name}]"))
-        else:
+        if isinstance(resource, GpuResource):
             amounts.append(
                 Amount(resource, limit, request, name in limits, name in requests, limit_count, request_count)
             )
+            continue
+        field = f"spec.{section}[{index}].resources.{section_of_name}[{name}]"
+        if is_other:
+            others.append(OtherAmount(name, written, field))
+        unknown += _misspelt(resource, field, names)
     if not amounts and not unknown and not others:
         return None
     if len(amounts) > 1:
@@ -140,6 +141,11 @@ def _ask(section: str, index: int, container: Container, resources: Resources, n
     for amount in amounts[:2]:  # more than one resource is refused whichever they are, so two tell as much as many
         kind += (_in_numbers(amount),)
     return Ask(Place(section, index), container, tuple(amounts), kind, tuple(unknown), tuple(others))
+
+
+def _misspelt(resource: Unknown | None, field: str, names: GpuNames) -> list[tuple[Unknown, str]]:
+    """A name with its path, if it looks misspelt and the configuration does not say what it is."""
+    return [(resource, field)] if resource is not None and not names.configured(resource.name) else []
 
 
 def _in_numbers(amount: Amount) -> _InNumbers:

@@ -12,6 +12,8 @@ from webhook.engine.profiles import DOCUMENTED, PROFILE
 GPU = "nvidia.com/gpu"
 PREFIX = "nvidia.com/"
 _SHARED = ".shared"
+MOST_NEAREST = 10
+"""Misspelt names of one pod whose nearest real name is looked up: each lookup is costly."""
 # The name of a label has at most 63 characters, and so has that of a resource; the API server refuses longer ones.
 _LONGEST = len(PREFIX) + 63
 _NAME = re.compile(rf"nvidia\.com/(?:gpu|mig-(?P<profile>{PROFILE}))(?P<shared>\.shared)?")
@@ -27,7 +29,7 @@ class GpuResource(msgspec.Struct, frozen=True, cache_hash=True):
 
 @final
 class Unknown(msgspec.Struct, frozen=True):
-    """A name that looks like a GPU resource and is none."""
+    """A name that looks like a misspelt GPU resource."""
 
     name: str
 

@@ -205,6 +205,13 @@ def selects_products(nodes: NodeConstraints) -> bool:
     return nodes.mentions(PRODUCT) and not nodes.permits(PRODUCT, OTHER) and not nodes.permits(PRODUCT, ABSENT)
 
 
+def shares(key: str, value: str) -> bool:
+    """Whether a node label is only on nodes that share their GPUs."""
+    if key == PRODUCT:
+        return read_product(value)[2]
+    return key in (GKE_SHARING, GKE_CLIENTS) or (key == STRATEGY and value in SHARED_STRATEGIES)
+
+
 def read_product(value: str) -> tuple[str, str | None, bool]:
     """What a ``nvidia.com/gpu.product`` value says: the product, the MIG profile and whether it is shared.
 

@@ -124,6 +124,19 @@ resources: {gpus: [amd.com/gpu, example.com/*], notGPUs: [nvidia.com/fpga-1*]}
     assert configuration.names == GpuNames(("amd.com/gpu", "example.com/*"), ("nvidia.com/fpga-1*",))
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "forms: [any], nodeSelector: {nvidia.com/gpu.product: NVIDIA-A10}",
+        "forms: [any], nodeSelector: {nvidia.com/gpu.sharing-strategy: mps}, maxPerContainer: 1",
+        "forms: [mps], nodeSelector: {nvidia.com/gpu.sharing-strategy: mps}",
+    ],
+)
+def test_a_policy_may_select_nodes_that_hold_what_it_permits(fields: str) -> None:
+    head = "apiVersion: gpuwarden.io/v1\nkind: Configuration\n"
+    assert parse(f"{head}policies: {{house: {{{fields}}}}}\n").policies.resolve("house")
+
+
 @pytest.mark.parametrize(("form", "permits_any"), [("any", True), ("none", False)])
 def test_a_policy_may_be_any_or_none_with_settings(form: str, permits_any: bool) -> None:  # noqa: FBT001 - a parameter of the table
     policy = parse(HEAD + f"policies: {{house: {{forms: [{form}], maxPerPod: 2}}}}").policies.configured["house"]

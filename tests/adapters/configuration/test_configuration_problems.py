@@ -21,6 +21,10 @@ NO_LABEL = (
     'can\'t be the value of a namespace label; use at most 63 letters, digits, ".", "_" and "-", '
     "beginning and ending with a letter or digit"
 )
+SHARES = (
+    "selects nodes that share GPUs, where a request above 1 is denied, and forms: [any] permits whole GPUs; list the shared form "
+    "in forms, remove the label, or set maxPerContainer"
+)
 ALONE = "any and none stand alone: remove the other forms, or any and none"
 AMBIGUOUS = (
     '"mig-1g.6gb.me" needs devicePlugin.products under migStrategy single: only product names distinguish slices of 1g.6gb.me '
@@ -217,6 +221,19 @@ def test_a_problem_is_told_with_its_path_and_remedy(text: str, path: str, proble
             "{forms: [gke-time-sharing-4], maxPerContainer: 2}",
             "",
             "maxPerContainer above 1 can't be had: GKE refuses more than 1 for time-sharing; remove it",
+        ),
+        *(
+            (
+                f"{{forms: [any], nodeSelector: {{{key}: {value}}}}}",
+                "",
+                f"nodeSelector[{key}] {SHARES}",
+            )
+            for key, value in (
+                ("nvidia.com/gpu.sharing-strategy", "mps"),
+                ("nvidia.com/gpu.product", "NVIDIA-A10-SHARED"),
+                ("cloud.google.com/gke-gpu-sharing-strategy", "time-sharing"),
+                ("cloud.google.com/gke-max-shared-clients-per-gpu", "'2'"),
+            )
         ),
         ("{forms: [mps], env: {A: 25}}", ".env.A", f"{TEXT}, not 25"),
         # What the API server would refuse in every pod of the policy.

@@ -30,6 +30,7 @@ def test_a_workload_is_a_line_with_everything_that_counts() -> None:
         "pods_rewritten": "2",
         "pods_denied": "0",
         "pods_exempt": "0",
+        "pods_not_judged": "0",
         "asks": "vllm: nvidia.com/gpu: 1",
         "form_before": "plain",
         "form_after": "mig-1g.5gb",

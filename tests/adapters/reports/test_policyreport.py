@@ -68,6 +68,14 @@ class TestResult:
     def test_of_what_is_as_it_should_be_is_pass(self) -> None:
         assert told(seen(a_pod(gpu(1, SHARED)))) == [("pass", "unchanged")]
 
+    def test_of_resource_claims_is_skip_beside_what_was_judged(self) -> None:
+        claims: Json = {"resourceClaims": [{"name": "gpu"}]}
+        skipped = ("skip", "not-judged")
+        assert told(seen(a_pod({"name": "c"}, **claims))) == [skipped]
+        assert told(seen(a_pod(gpu(1), **claims))) == [skipped, ("pass", "rewritten")]
+        assert told(seen(a_pod(gpu(1), **claims)), policy="exclusive") == [skipped]
+        assert told(seen(a_pod(gpu(1), **claims)), policy="none") == [("fail", "gpu-not-permitted"), skipped]
+
     def test_of_a_template_that_becomes_so_at_admission_is_pass_with_the_patch(self) -> None:
         (result,) = results(seen())
         assert (result["result"], result["rule"], result["severity"]) == ("pass", "rewritten", "info")

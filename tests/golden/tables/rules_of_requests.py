@@ -88,9 +88,8 @@ def _names(rules: Table) -> None:
     )
     rules.mutate(
         f"{rule}.fires.mig-without-dash",
-        "The nearest real name is told, also where no GPU may be requested.",
+        "The nearest real name is told.",
         a_pod(a_container("train", {"nvidia.com/mig1g.5gb": "1"})),
-        "none",
     )
     rules.validate(
         f"{rule}.fires.beside-a-real-one",

@@ -29,7 +29,7 @@ from webhook.engine.policy import (
     refuses_more_than_one,
 )
 from webhook.engine.resources import GpuResource, classify
-from webhook.engine.spelling import DevicePlugin, MigStrategy, read_product
+from webhook.engine.spelling import DevicePlugin, MigStrategy, read_product, shares
 
 _BUILT_IN = PolicyBook()
 # A name is selected by a label, so it has to be a label's value.
@@ -138,6 +138,12 @@ class PolicySection(_Section):
         if self.max_per_container and self.max_per_container > 1 and forms and all(map(refuses_more_than_one, forms)):
             raise ValueError(
                 "maxPerContainer above 1 can't be had: GKE refuses more than 1 for time-sharing; remove it"
+            )
+        sharing = [key for key, value in self.node_selector.items() if shares(key, value)]
+        if sharing and self.forms == [ANY] and self.max_per_container is None:
+            raise ValueError(
+                f"nodeSelector[{sharing[0]}] selects nodes that share GPUs, where a request above 1 is denied, and forms: [any] "
+                "permits whole GPUs; list the shared form in forms, remove the label, or set maxPerContainer"
             )
         return self
 

@@ -22,11 +22,17 @@ class Outcomes(Part):
     rewritten: int
     denied: int
     exempt: int
+    not_judged: int
 
     @property
     def sum(self) -> int:
         """All of them."""
-        return self.unchanged + self.rewritten + self.denied + self.exempt
+        return self.unchanged + self.rewritten + self.denied + self.exempt + self.not_judged
+
+    def number(self, outcome: str) -> int:
+        """How many have an outcome, by the word for it in ``WorkloadLine.outcome``."""
+        found: int = getattr(self, outcome.replace("-", "_"))
+        return found
 
 
 class Form(Part):
@@ -39,9 +45,9 @@ class Form(Part):
 class WorkloadLine(ObjectLine):
     """One workload: a controller, a pod without one, or an object in a file.
 
-    ``decision``, ``asks``, ``patch`` and ``findings`` are those of the pods made from it from now on: of its template, or of
-    its running pods where the template asks for no GPU or can't be seen. ``pods`` is what would become of its running
-    pods if they were made now.
+    ``decision``, ``asks``, ``patch``, ``claims`` and ``findings`` are those of the pods made from it from now on: of its
+    template, or of its running pods where the template has neither GPU requests nor resource claims, or can't be seen.
+    ``pods`` is what would become of its running pods if they were made now.
     """
 
     api_version: str
@@ -82,7 +88,10 @@ class FlowLine(Form):
 
 
 class AuditTotals(Part):
-    """Everything that is counted; ``seen`` is how many objects of each kind were looked at."""
+    """Everything that is counted.
+
+    ``seen`` is how many objects of each kind were looked at, ``not_judged`` how many workloads and other objects were not judged.
+    """
 
     workloads: Outcomes
     pods: Outcomes
@@ -129,7 +138,7 @@ class AuditReport(Part):
     @property
     def strictly_fine(self) -> bool:
         """Whether everything was judged and nothing is to be changed, as ``--strict`` has it."""
-        return not (self.denies or self.totals.workloads.rewritten or self.others)
+        return not (self.denies or self.totals.workloads.rewritten or self.totals.not_judged or self.others)
 
     @property
     def complete(self) -> bool:
@@ -138,10 +147,14 @@ class AuditReport(Part):
 
     @property
     def otherwise(self) -> str:
-        """What to add to "ask for GPUs" where some workloads are only told of for reaching GPUs without asking."""
-        if all(line.asks for line in self.objects):
-            return ""
-        return f", or {'reaches' if len(self.objects) == 1 else 'reach'} them otherwise"
+        """What to add to "ask for GPUs" where some workloads are only told of for reaching GPUs without asking, or for claims."""
+        is_one = len(self.objects) == 1
+        silent = [line for line in self.objects if not line.asks]
+        reach = ", or reaches them otherwise" if is_one else ", or reach them otherwise"
+        claim = ", or has resource claims" if is_one else ", or have resource claims"
+        return (reach if any(line.findings for line in silent) else "") + (
+            claim if any(line.claims for line in silent) else ""
+        )
 
 
 def audit_report(  # noqa: PLR0913 - the parts of one document
@@ -183,7 +196,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
             policies=[PolicyLine(name=name, workloads=_outcomes(tally)) for name, tally in counted.policies.items()],
             rules=counted.rules,
             forms=flows,
-            not_judged=sum(line.decision == NOT_JUDGED for line in others),
+            not_judged=counted.workloads.not_judged + sum(line.decision == NOT_JUDGED for line in others),
         ),
         objects=[_line(row, shared, lines_of(row)) for row in rows],
         others=list(others),
@@ -218,12 +231,14 @@ def _line(row: Row, shared: dict[Verdict, dict[str, Any]], lines: Lines | None) 
         shared[verdict] = {
             "policy": verdict.policy,
             "asks": list(verdict.asks),
-            "decision": verdict.outcome.value,
+            "decision": verdict.decision,
             "exempt": verdict.exempt,
             "becomes": list(verdict.becomes),
             "forms": [Form(before=before, after=after) for before, after in verdict.forms],
             "patch": list(verdict.operations),
             "findings": finding_lines(verdict.findings),
+            "not_judged": verdict.not_judged,
+            "claims": list(verdict.claims),
         }
     return WorkloadLine.model_construct(
         source=row.source,
@@ -239,6 +254,7 @@ def _line(row: Row, shared: dict[Verdict, dict[str, Any]], lines: Lines | None) 
             rewritten=row.running(Outcome.REWRITTEN),
             denied=row.running(Outcome.DENIED),
             exempt=sum(number for of_pods, number in row.pods.items() if of_pods.exempt),
+            not_judged=row.running(NOT_JUDGED),
         ),
         **shared[verdict] | _placed(verdict, lines),
     )
@@ -254,4 +270,10 @@ def _placed(verdict: Verdict, lines: Lines | None) -> dict[str, Any]:
 
 
 def _outcomes(tally: Tally) -> Outcomes:
-    return Outcomes(unchanged=tally.unchanged, rewritten=tally.rewritten, denied=tally.denied, exempt=tally.exempt)
+    return Outcomes(
+        unchanged=tally.unchanged,
+        rewritten=tally.rewritten,
+        denied=tally.denied,
+        exempt=tally.exempt,
+        not_judged=tally.not_judged,
+    )

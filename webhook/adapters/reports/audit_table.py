@@ -10,10 +10,17 @@ from rich.text import Text
 from webhook.adapters.reports.audit import AuditReport, FlowLine, Outcomes, WorkloadLine
 from webhook.adapters.reports.model import ObjectLine
 from webhook.adapters.reports.text import printable
+from webhook.application.rule_texts import NOT_JUDGED
 from webhook.engine.decision import Outcome
 
-STYLES = {"unchanged": "green", "rewritten": "yellow", "denied": "bold red", "exempt": "dim"}
-_FIRST = ("denied", "rewritten", "unchanged", "exempt")
+STYLES = {
+    "unchanged": "green",
+    "rewritten": "yellow",
+    "denied": "bold red",
+    "exempt": "dim",
+    NOT_JUDGED: "magenta",
+}
+_FIRST = ("denied", "rewritten", NOT_JUDGED, "unchanged", "exempt")
 # Of the columns of workloads: the share of what room there is, and the least.
 _WIDTHS = ((3, None), (None, 6), (2, None), (None, 9), (None, 11), (6, None))
 _MOST = 500  # workloads; nobody reads more of them in a terminal
@@ -78,7 +85,7 @@ def _workloads(lines: Sequence[WorkloadLine]) -> Table:
             what,
             Text(printable(line.policy)),
             Text("\n".join(map(printable, line.asks))),
-            Text(line.outcome, style=STYLES[line.outcome]),
+            Text(_word(line.outcome), style=STYLES[line.outcome]),
             _pods(line.pods),
             _reasons(line),
         )
@@ -88,7 +95,8 @@ def _workloads(lines: Sequence[WorkloadLine]) -> Table:
 def _reasons(line: WorkloadLine) -> Group:
     if line.exempt:
         return Group(Text(f"left alone: its {line.exempt} is exempt", style="dim"))
-    told = [Text(printable(sentence)) for sentence in line.becomes]
+    sentences = (*([line.not_judged] if line.not_judged else ()), *line.becomes)
+    told = [Text(printable(sentence)) for sentence in sentences]
     told += [
         Text.assemble(
             (f"{finding.rule}: ", "red" if finding.severity == "deny" else "yellow"),
@@ -101,15 +109,19 @@ def _reasons(line: WorkloadLine) -> Group:
 
 
 def _pods(pods: Outcomes) -> Text:
-    counted = [(name, getattr(pods, name)) for name in STYLES]
-    lines = [Text(f"{number} {name}", style=STYLES[name]) for name, number in counted if number]
+    counted = [(name, pods.number(name)) for name in STYLES]
+    lines = [Text(f"{number} {_word(name)}", style=STYLES[name]) for name, number in counted if number]
     return Text("\n").join(lines) if lines else Text("none", style="dim")
+
+
+def _word(outcome: str) -> str:
+    return outcome.replace("-", " ")
 
 
 def _totals(name: str, rows: Sequence[tuple[str, str | None, Outcomes]]) -> Table:
     """Workloads by name, the most refused and rewritten first."""
     has_policy = any(policy is not None for _, policy, _ in rows)
-    table = _table(name, *(["policy"] if has_policy else []), numbers=STYLES)
+    table = _table(name, *(["policy"] if has_policy else []), numbers=map(_word, STYLES))
     ordered = sorted(rows, key=lambda row: (-row[2].denied, -row[2].rewritten, row[0]))
     for label, policy, tally in ordered[:_LONGEST]:
         numbers = [Text(str(n), style=style if n else "dim") for n, style in _numbers(tally)]
@@ -120,13 +132,13 @@ def _totals(name: str, rows: Sequence[tuple[str, str | None, Outcomes]]) -> Tabl
 
 
 def _numbers(tally: Outcomes) -> Iterable[tuple[int, str]]:
-    return ((getattr(tally, name), style) for name, style in STYLES.items())
+    return ((tally.number(name), style) for name, style in STYLES.items())
 
 
 def _forms(flows: Sequence[FlowLine]) -> Table:
     table = _table("form asked for", "becomes", "decision", numbers=("workloads", "running pods"))
     for flow in sorted(flows, key=lambda flow: -flow.workloads)[:_LONGEST]:
-        outcome = Text(flow.outcome, style=STYLES[flow.outcome])
+        outcome = Text(_word(flow.outcome), style=STYLES[flow.outcome])
         forms = (Text(printable(form)) for form in (flow.before, flow.after))
         table.add_row(*forms, outcome, str(flow.workloads), str(flow.pods))
     return table

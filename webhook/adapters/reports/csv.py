@@ -15,6 +15,7 @@ COLUMNS = (
     *(
         "pods_denied",
         "pods_exempt",
+        "pods_not_judged",
         "asks",
         "form_before",
         "form_after",
@@ -56,6 +57,7 @@ def _values(line: WorkloadLine) -> tuple[str | int, ...]:
         pods.rewritten,
         pods.denied,
         pods.exempt,
+        pods.not_judged,
         _joined(line.asks),
         _joined(form.before for form in line.forms),
         _joined(form.after for form in line.forms),
@@ -65,7 +67,7 @@ def _values(line: WorkloadLine) -> tuple[str | int, ...]:
 
 
 def _other_values(line: ObjectLine) -> tuple[str | int, ...]:
-    return (line.namespace, line.kind, line.name, line.policy, line.decision, "", *(0,) * 5, *("",) * 4, *_told(line))
+    return (line.namespace, line.kind, line.name, line.policy, line.decision, "", *(0,) * 6, *("",) * 4, *_told(line))
 
 
 def _told(line: ObjectLine) -> tuple[str | int, ...]:

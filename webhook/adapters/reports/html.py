@@ -17,13 +17,19 @@ from webhook.adapters.reports.audit import AuditReport, NamespaceLine, Outcomes,
 from webhook.adapters.reports.audit_table import place
 from webhook.adapters.reports.fleet import draw
 from webhook.adapters.reports.text import printable
-from webhook.application.rule_texts import RULE_TEXTS
+from webhook.application.rule_texts import NOT_JUDGED, RULE_TEXTS
 from webhook.engine.findings import Severity
 
 MOST_ROWS = 10_000
 """Workloads that a page shows, those that matter most first: a browser gets slow with more."""
 
-OUTCOMES = {"denied": "refused", "rewritten": "rewritten", "unchanged": "unchanged", "exempt": "exempt"}
+OUTCOMES = {
+    "denied": "refused",
+    "rewritten": "rewritten",
+    NOT_JUDGED: "not judged",
+    "unchanged": "unchanged",
+    "exempt": "exempt",
+}
 """Outcomes in the order in which they matter, with the word for people."""
 _RANK = {outcome: number for number, outcome in enumerate(OUTCOMES)}
 
@@ -52,7 +58,7 @@ def html(report: AuditReport) -> str:
         outcomes=OUTCOMES,
         rank=_RANK,
         tiles=[
-            (outcome, word, getattr(report.totals.workloads, outcome), getattr(report.totals.pods, outcome))
+            (outcome, word, report.totals.workloads.number(outcome), report.totals.pods.number(outcome))
             for outcome, word in OUTCOMES.items()
         ],
         troubles=[

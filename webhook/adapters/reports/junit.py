@@ -76,6 +76,8 @@ def _case(suite: Element, names: _Names, line: ObjectLine, *, strict: bool) -> N
     failure = None if line.exempt else _failed(line, strict=strict)
     if line.decision == Outcome.REWRITTEN and not line.exempt:
         told.insert(0, _rewritten(line))
+    if line.not_judged and line.decision != NOT_JUDGED:
+        told.append(f"{NOT_JUDGED}: {line.not_judged}")
     if failure:
         _failure(case, *failure, told)
     elif skipped := _skipped(line):

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from webhook.application.auditing import decided
 from webhook.application.checking import Judgement
 from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, UNREADABLE_LABEL
 from webhook.application.unjudged import Unjudged
@@ -47,7 +48,8 @@ class FindingLine(Part):
 class ObjectLine(Part):
     """One object: where it stands (nowhere, if it was found in a cluster), what it is, what becomes of it.
 
-    ``decision`` is ``unchanged``, ``rewritten``, ``denied`` or ``not-judged``; ``not_judged`` says why not. ``unknown_kind`` is
+    ``decision`` is ``unchanged``, ``rewritten``, ``denied`` or ``not-judged``. ``not_judged`` says what was not judged and why:
+    the whole object, or the resource claims of its pod, which one that is rewritten or denied may have too. ``unknown_kind`` is
     whether nothing is known of the kind and nothing in the object leads to pods.
     """
 
@@ -65,6 +67,7 @@ class ObjectLine(Part):
     findings: list[FindingLine]
     patch_line: int | None = Field(default=None, description="The line of the first field that the patch changes.")
     not_judged: str | None = None
+    claims: list[str] = Field(default=[], description="The pod's names for its resource claims, which are not judged.")
     unknown_kind: bool = False
 
 
@@ -139,6 +142,7 @@ def object_line(
         findings=[*finding_lines(judgement.findings, lines), *label_lines(judgement.label_problems, lines)],
         patch_line=patch_line(judgement.operations, lines),
         not_judged=judgement.not_judged,
+        claims=list(judgement.claims),
         unknown_kind=_is_unknown(judgement.unjudged),
     )
 
@@ -146,7 +150,7 @@ def object_line(
 def _decision(judgement: Judgement) -> str:
     if not all(problem.ignored for problem in judgement.label_problems):
         return Outcome.DENIED.value  # as the webhook denies a namespace whose label names no policy
-    return NOT_JUDGED if judgement.not_judged else judgement.decision.outcome.value
+    return decided(judgement.decision.outcome, judgement.not_judged)
 
 
 def _is_unknown(unjudged: Unjudged | None) -> bool:

@@ -2,7 +2,7 @@
 
 One report a namespace, one result a workload and rule: what is refused ``fail``, what a rule only warns of and running pods
 that are not spelled as the policy has it ``warn``, what is as it should be or becomes so at admission ``pass``, what is
-exempt ``skip``.
+exempt or not judged ``skip``.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ import msgspec
 from webhook.application.audit_rows import Row
 from webhook.application.auditing import Verdict
 from webhook.application.report_api import CONTENT, LABEL, LABEL_VALUE, NAME, OMITTED, ReportApi
-from webhook.application.rule_texts import INEFFECTIVE_LABEL, REWRITTEN, UNREADABLE_LABEL
+from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, REWRITTEN, UNREADABLE_LABEL
 from webhook.engine.decision import Outcome
 from webhook.engine.findings import Finding, Rule
 from webhook.engine.policy import LabelProblem
@@ -69,9 +69,11 @@ def _results(row: Row) -> Iterator[Json]:
     if verdict.exempt:
         yield _result("skip", "exempt", f"left alone: its {verdict.exempt} is exempt", subject, about)
         return
+    if verdict.not_judged:
+        yield _result("skip", NOT_JUDGED, verdict.not_judged, subject, about)
     for finding in verdict.findings:
         yield _of_finding(finding, subject, about)
-    if verdict.outcome is Outcome.UNCHANGED and not verdict.findings:
+    if verdict.decision == Outcome.UNCHANGED and not verdict.findings:
         yield _result("pass", "unchanged", "as the policy has it", subject, about)
     elif verdict.outcome is Outcome.REWRITTEN and row.template:
         yield _result("pass", REWRITTEN, _becomes(verdict), subject, about | _patch(verdict))

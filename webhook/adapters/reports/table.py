@@ -10,6 +10,7 @@ from webhook.adapters.reports.grid import Grid
 from webhook.adapters.reports.model import ObjectLine, Report
 from webhook.adapters.reports.text import printable
 from webhook.application.rule_texts import NOT_JUDGED
+from webhook.engine.decision import Outcome
 
 _STYLES = {"unchanged": "green", "rewritten": "yellow", "denied": "bold red", "exempt": "dim", NOT_JUDGED: "magenta"}
 # Wide enough for any sentence to stand on few lines where the output is a file or a pipe.
@@ -31,7 +32,7 @@ def console(*, stderr: bool = False) -> Console:
 
 def show(target: Console, rows: Sequence[Row], report: Report) -> None:
     """Print the objects that ask for GPUs, have findings or are not judged, the problems, and the totals."""
-    shown = [row for row in rows if row.line.asks or row.line.findings or row.line.not_judged]
+    shown = [row for row in rows if row.line.asks or row.line.findings or row.line.not_judged or row.line.claims]
     if shown:
         target.print(_grid(shown), crop=False)
     for problem in report.problems:
@@ -77,13 +78,14 @@ def _reasons(row: Row) -> Text:
 
 def _summary(report: Report) -> Text:
     totals = report.totals
-    others = totals.objects - totals.asking - totals.not_judged - totals.unknown_kind
+    unchanged = [line for line in report.objects if line.decision == Outcome.UNCHANGED and not line.unknown_kind]
+    asking = sum(bool(line.asks or line.claims) for line in unchanged)
     unread = sum(problem.fatal for problem in report.problems)
     parts = [
         (f"{totals.denied} refused", _STYLES["denied"] if totals.denied else "dim"),
         (f"{totals.rewritten} rewritten", _STYLES["rewritten"] if totals.rewritten else "dim"),
-        (f"{totals.asking - totals.denied - totals.rewritten} unchanged", "green"),
-        (f"{others} without a GPU request", "dim"),
+        (f"{asking} unchanged", "green"),
+        (f"{len(unchanged) - asking} without a GPU request", "dim"),
     ]
     if totals.not_judged:
         parts.append((f"{totals.not_judged} not judged", _STYLES[NOT_JUDGED]))

@@ -4,11 +4,10 @@ from collections.abc import Iterable
 from itertools import islice
 
 from webhook.engine.findings import Finding, Rule, deny, warn
+from webhook.engine.policy import Policy
 from webhook.engine.quantity import shown
 from webhook.engine.requests import Ask
-
-# The nearest real name is costly to find.
-_MOST_UNKNOWN = 10
+from webhook.engine.resources import MOST_NEAREST
 
 
 def malformed(ask: Ask) -> Finding | None:
@@ -65,18 +64,22 @@ def mixed_gpu_resources(ask: Ask) -> Finding | None:
     )
 
 
-def unknown_gpu_resources(asks: Iterable[Ask]) -> list[Finding]:
-    """Names that look like GPU resources and are none, the first few of a pod: no node ever has them."""
+def unknown_gpu_resources(asks: Iterable[Ask], policy: Policy) -> list[Finding]:
+    """Names that look like misspelt GPU resources, the first few of a pod: no node ever has them.
+
+    Those that count as GPUs are denied by ``other-gpu-resource`` where the policy does not permit all, with the same hint.
+    """
     strange = [ask for ask in asks if ask.unknown]
     if not strange:
         return []
-    every = ((ask, unknown, field) for ask in strange for unknown, field in ask.unknown)
+    denied = set() if policy.permits_any else {other.field for ask in strange for other in ask.others}
+    every = ((ask, unknown, field) for ask in strange for unknown, field in ask.unknown if field not in denied)
     return [
         warn(
             Rule.UNKNOWN_GPU_RESOURCE,
             field,
-            f"{ask.name}: {unknown.name} is no GPU resource",
+            f"{ask.name}: {unknown.name} is not a GPU resource",
             f"no node offers it; did you mean {unknown.nearest}?",
         )
-        for ask, unknown, field in islice(every, _MOST_UNKNOWN)
+        for ask, unknown, field in islice(every, MOST_NEAREST)
     ]

@@ -7,7 +7,7 @@ from webhook.engine.forms import Form
 from webhook.engine.pods import PodSpec
 from webhook.engine.policy import Policy
 from webhook.engine.requests import Amount, Ask, pod_count
-from webhook.engine.resources import GPU
+from webhook.engine.resources import GPU, MOST_NEAREST
 
 
 def gpu_not_permitted(ask: Ask, policy: Policy) -> Finding | None:
@@ -39,11 +39,11 @@ def other_gpu_resources(asks: Sequence[Ask], policy: Policy) -> Iterator[Finding
         f"{why}; {instead}, or, if it is not a GPU, ask an administrator to add it to resources.notGPUs in "
         "gpuwarden's configuration"
     )
-    for ask in asks:
-        if not ask.others:
-            continue
+    for number, ask in enumerate(ask for ask in asks if ask.others):
         first, more = ask.others[0], len(ask.others) - 1
         what = f"{first} and {more} more count as GPUs" if more else f"{first} counts as a GPU"
+        if number < MOST_NEAREST:
+            what += "".join(f" (did you mean {one.nearest}?)" for one, field in ask.unknown if field == first.field)
         yield deny(Rule.OTHER_GPU_RESOURCE, first.field, f"{ask.name}: {what}", detail)
 
 
