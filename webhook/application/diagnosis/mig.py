@@ -6,8 +6,9 @@ from webhook.application.diagnosis.documents import Node
 from webhook.application.diagnosis.facts import Facts, known
 from webhook.application.diagnosis.gpus import amount
 from webhook.application.diagnosis.results import Verdict, fail, listed, ok, warn
+from webhook.engine.products import PRODUCT, Product, read_product
 from webhook.engine.resources import GpuResource, classify
-from webhook.engine.spelling import GPU_SLICES, PRODUCT, DevicePlugin, MigStrategy, read_product
+from webhook.engine.spelling import GPU_SLICES, DevicePlugin, MigStrategy
 
 _LABEL = "nvidia.com/mig.strategy"
 
@@ -68,7 +69,7 @@ def _mig_strategy(node: Node) -> str | None:
     NVIDIA/k8s-device-plugin internal/lm/mig-strategy.go. Under *single* the label is there whether MIG is on or not.
     """
     labels = node.metadata.labels or {}
-    if GPU_SLICES in labels or read_product(labels.get(PRODUCT, ""))[1]:
+    if GPU_SLICES in labels or _has_mig(_product(node)):
         return MigStrategy.SINGLE
     resources = (classify(name) for name in node.status.allocatable or {} if amount(node, name))
     if any(isinstance(found, GpuResource) and found.partition for found in resources):
@@ -79,5 +80,14 @@ def _mig_strategy(node: Node) -> str | None:
 
 def _mig_model(node: Node) -> str | None:
     """The model of a node with MIG on under strategy *single*, as ``devicePlugin.products`` names it."""
-    model, partition, _ = read_product((node.metadata.labels or {}).get(PRODUCT, ""))
-    return model if partition else None
+    product = _product(node)
+    return product.model if _has_mig(product) else None
+
+
+def _product(node: Node) -> Product:
+    return read_product((node.metadata.labels or {}).get(PRODUCT, ""))
+
+
+def _has_mig(product: Product) -> bool:
+    """Whether the product is of a node with MIG on under strategy *single*."""
+    return product.invalid or product.partition is not None
