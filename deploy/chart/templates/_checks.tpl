@@ -56,7 +56,7 @@ prints nothing.
 {{- range $name, $policy := $policies -}}
 {{- $product := get ($policy.nodeSelector | default dict) "nvidia.com/gpu.product" -}}
 {{- $model := regexReplaceAll "(-MIG-([1-9][0-9]?g[.][1-9][0-9]{0,3}gb([.]me[.]all|[.]me|[.]gfx|-me)?|INVALID))?(-SHARED)?$" $product "" -}}
-{{- range $form := $product | empty | ternary list $policy.forms | without "any" "none" -}}
+{{- range $form := without (empty $product | ternary (list) $policy.forms) "any" "none" -}}
 {{- $slices := hasPrefix "mig-" $form -}}
 {{- $of := and $single $slices -}}
 {{- $partition := $of | ternary ($form | trimPrefix "mig-" | trimSuffix "-shared" | printf "-MIG-%s") "" -}}

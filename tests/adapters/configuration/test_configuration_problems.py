@@ -28,7 +28,7 @@ AMBIGUOUS = (
 )
 NO_PRODUCT = (
     "can't be the beginning of a label value; write the value of nvidia.com/gpu.product on nodes, without -MIG-…, of at "
-    "most 37 characters"
+    "most 52 characters"
 )
 ALL_FIELDS = "apiVersion, kind, mode, visibleDevices, devicePlugin, gke, defaults, policies, exemptions, resources"
 
@@ -136,13 +136,42 @@ def no_resource(name: str, example: str = "example.com/gpu") -> str:
             "devicePlugin.products[0]",
             '"NVIDIA-A30-MIG-1g.6gb" names one form of a model; write the model alone: NVIDIA-A30',
         ),
+        (
+            "devicePlugin: {migStrategy: single, products: [NVIDIA-A30-MIG-INVALID]}",
+            "devicePlugin.products[0]",
+            '"NVIDIA-A30-MIG-INVALID" names one form of a model; write the model alone: NVIDIA-A30',
+        ),
+        (
+            "devicePlugin: {migStrategy: single, products: [NVIDIA-A30-mig-1g.6gb]}",
+            "devicePlugin.products[0]",
+            '"NVIDIA-A30-mig-1g.6gb" names one form of a model; write the model alone',
+        ),
+        # A policy's own product.
+        *(
+            (
+                f"devicePlugin: {{migStrategy: single, products: [{products}]}}\n"
+                f"policies: {{media: {{forms: [exclusive, mig-1g.6gb], nodeSelector: {{nvidia.com/gpu.product: {product}}}}}}}",
+                "policies.media.nodeSelector[nvidia.com/gpu.product]",
+                f'"{product}" is not a product of nodes with form "mig-1g.6gb": devicePlugin.products does not list Tesla-T4; '
+                "if nodes of this model have MIG, ask an administrator to add it there, in gpuwarden's configuration, or remove "
+                "it",
+            )
+            for products in ("", "NVIDIA-A30")
+            for product in ("Tesla-T4", "Tesla-T4-MIG-1g.6gb")
+        ),
+        (
+            "policies: {media: {forms: [shared], nodeSelector: {nvidia.com/gpu.product: NVIDIA-A30-MIG-INVALID}}}",
+            "policies.media.nodeSelector[nvidia.com/gpu.product]",
+            '"NVIDIA-A30-MIG-INVALID" is not a product of nodes with form "shared": nodes have this label while their MIG '
+            "configuration is invalid under MIG strategy single, and offer no GPU; select NVIDIA-A30, or remove it",
+        ),
         *(
             (
                 f"devicePlugin: {{migStrategy: single, products: ['{product}']}}",
                 "devicePlugin.products[0]",
                 f'"{product}" {NO_PRODUCT}',
             )
-            for product in ("NVIDIA A30", "x" * 38, "")
+            for product in ("NVIDIA A30", "x" * 53, "")
         ),
         (
             "devicePlugin: {migStrategy: single, products: [NVIDIA-A30, NVIDIA-A30]}",

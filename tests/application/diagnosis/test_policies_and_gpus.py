@@ -244,6 +244,7 @@ SLICED = a_node(
     },
 )
 READY_FOR_SINGLE = a_node("ready", {GPU: 8}, **{"nvidia.com/gpu.product": MODEL, STRATEGY_LABEL: "single"})
+UNUSABLE = a_node("unusable", {GPU: 0}, **{"nvidia.com/gpu.product": f"{MODEL}-MIG-INVALID"})
 READY_FOR_MIXED = a_node("mixed", {GPU: 8}, **{STRATEGY_LABEL: "mixed"})
 PLUGIN = "devicePlugin: {migStrategy: single, products: [%s]}"
 
@@ -259,6 +260,8 @@ PLUGIN = "devicePlugin: {migStrategy: single, products: [%s]}"
         ("", [MIG, SLICED], Status.FAIL, "single on node single"),
         (PLUGIN % "", [SLICED], Status.OK, f"to select them by model set config.devicePlugin.products to [{MODEL}]"),
         (PLUGIN % "", [READY_FOR_SINGLE], Status.OK, "no node has MIG on at present"),
+        ("", [UNUSABLE], Status.FAIL, "migStrategy is mixed in the configuration, and single on node unusable"),
+        (PLUGIN % MODEL, [SLICED, UNUSABLE], Status.WARN, "the MIG configuration of node unusable is invalid under single"),
         (PLUGIN % MODEL, [SLICED, READY_FOR_SINGLE], Status.OK, f"products are [{MODEL}]"),
         (PLUGIN % "NVIDIA-A30", [SLICED], Status.WARN, f"devicePlugin.products lacks {MODEL}"),
         (PLUGIN % "", [MIG], Status.FAIL, "migStrategy is single in the configuration, and mixed on node g"),

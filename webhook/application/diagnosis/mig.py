@@ -1,6 +1,6 @@
 """The check of the MIG strategy: the configuration's must be the nodes'."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from webhook.application.diagnosis.documents import Node
 from webhook.application.diagnosis.facts import Facts, known
@@ -26,24 +26,36 @@ def strategy(facts: Facts) -> list[Verdict]:
         return [_other_strategy(plugin, otherwise, models)]
     if not plugin.single:
         return [ok(f"migStrategy is mixed, as on the nodes ({len(by_node)})")]
+    return [*_problems(plugin, models, nodes)] or [_as_on_nodes(plugin, len(by_node), models)]
+
+
+def _problems(plugin: DevicePlugin, models: Sequence[str], nodes: Sequence[Node]) -> Iterator[Verdict]:
+    """Nodes that offer no GPU, or that no rewritten pod selects."""
     unlisted = [model for model in models if model not in plugin.products] if plugin.products else []
     if unlisted:
-        return [
-            warn(
-                f"devicePlugin.products lacks {listed(unlisted)}, which nodes have with MIG",
-                "pods that are rewritten to MIG forms never run on those nodes",
-                f"set config.devicePlugin.products to [{', '.join(sorted({*plugin.products, *models}))}]",
-            )
-        ]
+        yield warn(
+            f"devicePlugin.products lacks {listed(unlisted)}, which nodes have with MIG",
+            "pods that are rewritten to MIG forms never run on those nodes",
+            f"set config.devicePlugin.products to [{', '.join(sorted({*plugin.products, *models}))}]",
+        )
+    if invalid := [node.metadata.name for node in nodes if _product(node).invalid]:
+        yield warn(
+            f"the MIG configuration of node {listed(invalid)} is invalid under single (product …-MIG-INVALID)",
+            "the device plugin offers no GPU there",
+            "cut all GPUs of such a node into slices of one profile, or disable MIG on all of them",
+        )
+
+
+def _as_on_nodes(plugin: DevicePlugin, nodes: int, models: Sequence[str]) -> Verdict:
     exact = f"products are [{', '.join(plugin.products)}]" if plugin.products else _without_products(models)
-    return [ok(f"migStrategy is single, as on the nodes ({len(by_node)}); {exact}")]
+    return ok(f"migStrategy is single, as on the nodes ({nodes}); {exact}")
 
 
 def _without_products(models: Sequence[str]) -> str:
     """How slices are selected where the configuration names no models."""
     if not models:
         return "no node has MIG on at present"
-    return f"slices are selected by size; to select them by model set config.devicePlugin.products to [{', '.join(models)}]"
+    return f"slices are selected by size, and pods that select a model are denied; to select them by model set config.devicePlugin.products to [{', '.join(models)}]"
 
 
 def _other_strategy(plugin: DevicePlugin, nodes: Sequence[str], models: Sequence[str]) -> Verdict:
