@@ -85,7 +85,9 @@ class TestUntouched:
             pytest.param(a_pod(nodeSelector={PRODUCT: SLICES}), id="slices"),
             pytest.param(a_pod(nodeSelector={PRODUCT: "NVIDIA-H200-MIG-1g.5gb"}), id="slices of an unlisted model"),
             pytest.param(selecting((PRODUCT, "In", SLICES, INVALID)), id="slices, or nodes without any"),
-            pytest.param(selecting((PRODUCT, "In", SLICES), (PRODUCT, "NotIn", f"{H100}-SHARED")), id="not shared ones"),
+            pytest.param(
+                selecting((PRODUCT, "In", SLICES), (PRODUCT, "NotIn", f"{H100}-SHARED")), id="not shared ones"
+            ),
         ],
     )
     def test_slices(self, pod: Json, plugin: DevicePlugin) -> None:
@@ -113,13 +115,13 @@ class TestConflicts:
     def test_nodes_with_an_invalid_mig_configuration_offer_no_gpu(self, form: str, plugin: DevicePlugin) -> None:
         decision = judge(a_pod(nodeSelector={PRODUCT: INVALID}), form, plugin)
 
-        assert messages(decision) == [
-            f'container "train": form "{form}" is not on nodes with {PRODUCT}: {INVALID}, which the pod selects; nodes have '
-            f"this label while their MIG configuration is invalid under MIG strategy single, and offer no GPU; select {A100}, "
-            f"or remove {PRODUCT} from the pod"
-        ]
-        assert rules(decision) == ["selector-conflict"]
-        assert decision.findings[0].path == f"spec.nodeSelector[{PRODUCT}]"
+        [finding] = decision.findings
+        assert finding.reason == (
+            f'container "train": form "{form}" is not on nodes with {PRODUCT}: {INVALID}, which the pod selects'
+        )
+        assert "their MIG configuration is invalid under MIG strategy single, and offer no GPU" in finding.detail
+        assert finding.detail.endswith(f"; select {A100}, or remove {PRODUCT} from the pod")
+        assert (finding.rule, finding.path) == ("selector-conflict", f"spec.nodeSelector[{PRODUCT}]")
 
     @pytest.mark.parametrize("plugin", [SINGLE, SINGLE_NOT_RENAMED, SINGLE_BY_PRODUCT, SINGLE_BY_PRODUCT_NOT_RENAMED])
     @pytest.mark.parametrize(
@@ -238,8 +240,7 @@ class TestExcluded:
         needed = (PRODUCT, "In", *(f"{model}-MIG-1g.5gb" for model in MODELS))
         assert spec["affinity"] == affinity([(PRODUCT, "NotIn", SLICES, T4, INVALID), needed])
         shared = rewritten(selecting((PRODUCT, "NotIn", A100, f"{H100}-SHARED")), "time-slicing", NOT_RENAMED)["spec"]
-        [term] = shared["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
-        assert term["matchExpressions"][0]["values"] == [f"{A100}-SHARED", f"{H100}-SHARED"]
+        assert shared["affinity"] == affinity([(PRODUCT, "NotIn", f"{A100}-SHARED", f"{H100}-SHARED")])
 
     def test_a_suffix_stays(self) -> None:
         pod = selecting((PRODUCT, "NotIn", f"{A100}-SHARED", SLICES))
@@ -322,7 +323,9 @@ _PLUGINS = plugins | st.builds(
 def values_of(pod: Json) -> set[str]:
     """Every product that a pod writes down."""
     spec = pod["spec"]
-    required = (spec.get("affinity") or {}).get("nodeAffinity", {}).get("requiredDuringSchedulingIgnoredDuringExecution")
+    required = (
+        (spec.get("affinity") or {}).get("nodeAffinity", {}).get("requiredDuringSchedulingIgnoredDuringExecution")
+    )
     terms = required["nodeSelectorTerms"] if required else []
     listed = [e.get("values", ()) for term in terms for e in term["matchExpressions"] if e["key"] == PRODUCT]
     return {value for values in listed for value in values} | (
@@ -342,7 +345,7 @@ def test_every_product_that_is_written_is_one_that_nodes_can_have(
     own = {policy.node_selector.get(PRODUCT, "")}
     models = {*MODELS, T4, A100.lower(), RTX, MAX_Q, "x" * 57}
 
-    assert all(len(value) <= 63 for value in written - own)  # noqa: PLR2004 - a label value's limit
+    assert all(len(value) <= 63 for value in written - own)
     assert written - own <= of_slices | models | {f"{model}-SHARED" for model in models}
     assert not any("INVALID" in value for value in written)
 

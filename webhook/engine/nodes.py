@@ -138,7 +138,9 @@ class NodeConstraints:
 
     def replacing(self, key: str, replaced: Callable[[str, str], str]) -> "NodeConstraints":
         """The same pod's, with other values of a label, each found by the operator and the value that the pod has."""
-        selector = {name: replaced("In", v) if name == key else v for name, v in (self._spec.node_selector or {}).items()}
+        selector = {
+            name: replaced("In", v) if name == key else v for name, v in (self._spec.node_selector or {}).items()
+        }
         terms = [Term([*_replacing(term, key, replaced)], term.match_fields) for term in self._spec.terms]
         required = Affinity(NodeAffinity(Required(terms))) if terms else None
         return NodeConstraints(PodSpec(node_selector=selector, affinity=required), without=self._ignored)

@@ -93,8 +93,8 @@ class Names(msgspec.Struct, frozen=True, cache_hash=True):
             )
         if product.is_unreadable and (written != value or "-MIG-" in product.model):
             return (
-                "GPU feature discovery writes -MIG-<profile>, such as -MIG-1g.5gb, and -SHARED after a model, and no other suffix; "
-                "select the model alone"
+                "GPU feature discovery writes -MIG-<profile>, such as -MIG-1g.5gb, and -SHARED after a model, and no other "
+                "suffix; select the model alone"
             )
         if written == value:
             return None

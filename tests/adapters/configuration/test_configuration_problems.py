@@ -30,6 +30,15 @@ NO_PRODUCT = (
     "can't be the beginning of a label value; write the value of nvidia.com/gpu.product on nodes, without -MIG-…, of at "
     "most 52 characters"
 )
+OF_PRODUCT = "policies: {media: {forms: [exclusive, %s], nodeSelector: {nvidia.com/gpu.product: %s}}}"
+NO_SLICES = (
+    'is not a product of nodes with form "mig-1g.6gb": devicePlugin.products does not list Tesla-T4; if nodes of this model '
+    "have MIG, ask an administrator to add it there, in gpuwarden's configuration, or remove it"
+)
+NO_GPU = (
+    'is not a product of nodes with form "exclusive": nodes have this label while their MIG configuration is invalid under '
+    "MIG strategy single, and offer no GPU; select NVIDIA-A30, or remove it"
+)
 ALL_FIELDS = "apiVersion, kind, mode, visibleDevices, devicePlugin, gke, defaults, policies, exemptions, resources"
 
 
@@ -150,20 +159,17 @@ def no_resource(name: str, example: str = "example.com/gpu") -> str:
         *(
             (
                 f"devicePlugin: {{migStrategy: single, products: [{products}]}}\n"
-                f"policies: {{media: {{forms: [exclusive, mig-1g.6gb], nodeSelector: {{nvidia.com/gpu.product: {product}}}}}}}",
+                + OF_PRODUCT % ("mig-1g.6gb", product),
                 "policies.media.nodeSelector[nvidia.com/gpu.product]",
-                f'"{product}" is not a product of nodes with form "mig-1g.6gb": devicePlugin.products does not list Tesla-T4; '
-                "if nodes of this model have MIG, ask an administrator to add it there, in gpuwarden's configuration, or remove "
-                "it",
+                f'"{product}" {NO_SLICES}',
             )
             for products in ("", "NVIDIA-A30")
             for product in ("Tesla-T4", "Tesla-T4-MIG-1g.6gb")
         ),
         (
-            "policies: {media: {forms: [shared], nodeSelector: {nvidia.com/gpu.product: NVIDIA-A30-MIG-INVALID}}}",
+            OF_PRODUCT % ("shared", "NVIDIA-A30-MIG-INVALID"),
             "policies.media.nodeSelector[nvidia.com/gpu.product]",
-            '"NVIDIA-A30-MIG-INVALID" is not a product of nodes with form "shared": nodes have this label while their MIG '
-            "configuration is invalid under MIG strategy single, and offer no GPU; select NVIDIA-A30, or remove it",
+            f'"NVIDIA-A30-MIG-INVALID" {NO_GPU}',
         ),
         *(
             (

@@ -55,7 +55,10 @@ def _without_products(models: Sequence[str]) -> str:
     """How slices are selected where the configuration names no models."""
     if not models:
         return "no node has MIG on at present"
-    return f"slices are selected by size, and pods that select a model are denied; to select them by model set config.devicePlugin.products to [{', '.join(models)}]"
+    return (
+        "slices are selected by size, and pods that select a GPU model are denied MIG forms; to select slices by model set "
+        f"config.devicePlugin.products to [{', '.join(models)}]"
+    )
 
 
 def _other_strategy(plugin: DevicePlugin, nodes: Sequence[str], models: Sequence[str]) -> Verdict:
