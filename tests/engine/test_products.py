@@ -44,6 +44,7 @@ SLICES = f"{A100}-MIG-1g.5gb"
 # As long as a model can be, and one that is longer than any label of its slices could be.
 RTX = "NVIDIA-RTX-PRO-6000-Blackwell-Server-Edition"
 MAX_Q = "NVIDIA-RTX-PRO-6000-Blackwell-Max-Q-Workstation-Edition"
+OR_REMOVE = f", or remove {PRODUCT} from the pod"
 SUFFIXES = (
     *("", "-SHARED", "-MIG-1g.5gb", "-MIG-2g.10gb", "-MIG-1g.5gb-SHARED", "-MIG-2g.10gb-SHARED", "-MIG-INVALID"),
     *("-shared", "-mig-1g.5gb", "-MIG-1c.2g.10gb", "-SHARED-MIG-1g.5gb", "-MIG-INVALID-SHARED"),
@@ -120,7 +121,7 @@ class TestConflicts:
             f'container "train": form "{form}" is not on nodes with {PRODUCT}: {INVALID}, which the pod selects'
         )
         assert "their MIG configuration is invalid under MIG strategy single, and offer no GPU" in finding.detail
-        assert finding.detail.endswith(f"; select {A100}, or remove {PRODUCT} from the pod")
+        assert finding.detail.endswith(f"; select {A100}{OR_REMOVE}")
         assert (finding.rule, finding.path) == ("selector-conflict", f"spec.nodeSelector[{PRODUCT}]")
 
     @pytest.mark.parametrize("plugin", [SINGLE, SINGLE_NOT_RENAMED, SINGLE_BY_PRODUCT, SINGLE_BY_PRODUCT_NOT_RENAMED])

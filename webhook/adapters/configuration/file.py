@@ -136,7 +136,7 @@ def _ambiguous_forms(file: ConfigurationFile) -> Iterator[str]:
 def _unknown_products(file: ConfigurationFile) -> Iterator[str]:
     """Products in a policy's nodeSelector that no node of one of its forms is known to have: such pods would never run."""
     for name, section in file.policies.items():
-        product = section.node_selector.get(PRODUCT)
+        product = section.node_selector.get(PRODUCT, "")
         for form in section.parsed if product else ():
             names = spell(form, file.plugin).products
             # A pod may select slices of a model that is not listed; a policy's product must agree with what its forms need.
