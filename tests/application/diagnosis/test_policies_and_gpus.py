@@ -294,6 +294,8 @@ def test_the_fix_of_another_mig_strategy_is_what_to_set() -> None:
     )
     result = the_result(healthy(configuration=configured(HEADER + PLUGIN % ""), nodes=[MIG]), "mig-strategy")
     assert result.mend == "set config.devicePlugin.migStrategy to mixed, as the device plugin has it"
+    result = the_result(healthy(configuration=configured(HEADER + PLUGIN % MODEL), nodes=[MIG]), "mig-strategy")
+    assert result.mend.endswith("as the device plugin has it, and remove config.devicePlugin.products")
     result = the_result(healthy(configuration=configured(HEADER + PLUGIN % "B, A"), nodes=[SLICED]), "mig-strategy")
     assert result.mend == f"set config.devicePlugin.products to [A, B, {MODEL}]"
 

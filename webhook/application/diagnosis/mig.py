@@ -65,7 +65,8 @@ def _other_strategy(plugin: DevicePlugin, nodes: Sequence[str], models: Sequence
     """The nodes use the other strategy."""
     if plugin.single:
         means = "requests for MIG slices become nvidia.com/gpu with labels that no node has, so their pods stay Pending"
-        fix = "set config.devicePlugin.migStrategy to mixed, as the device plugin has it"
+        without = ", and remove config.devicePlugin.products" if plugin.products else ""
+        fix = f"set config.devicePlugin.migStrategy to mixed, as the device plugin has it{without}"
     else:
         means = (
             "requests for MIG slices become nvidia.com/mig-…, which no node offers, so their pods stay Pending; requests for "
