@@ -20,6 +20,7 @@ from webhook.engine.findings import Finding, Rule
 from webhook.engine.forms import Form, Platform, Sharing, parse
 from webhook.engine.pods import PodSpec
 from webhook.engine.policy import ANY, ANY_POLICY, Policy
+from webhook.engine.products import PRODUCT, read_product
 from webhook.engine.profiles import PROFILE
 from webhook.engine.requests import Ask, read
 from webhook.engine.resources import GPU, PREFIX, GpuResource, classify, resource_name
@@ -33,9 +34,7 @@ from webhook.engine.spelling import (
     GKE_SHARING,
     GKE_STRATEGIES,
     GPU_SLICES,
-    PRODUCT,
     SHARED_STRATEGIES,
-    read_product,
     strategy_label,
 )
 
@@ -155,7 +154,7 @@ def variables() -> Iterator[tuple[str, str, str]]:
     gpu, sharing, clients, product = quoted(GPU), quoted(GKE_SHARING), quoted(GKE_CLIENTS), quoted(PRODUCT)
     gke_values = [GKE_STRATEGIES[means] for means in (Sharing.TIME_SLICING, Sharing.MPS)]
     time_sharing, mps = (quoted(value) for value in gke_values)
-    if read_product("A-SHARED")[2] is not True or read_product("-SHARED")[2] is not False:
+    if not read_product("A-SHARED").shared or read_product("-SHARED").shared:
         raise SystemExit("shared products are no longer named as the CEL reads them")
     yield (
         "asks",

@@ -77,7 +77,12 @@ Under *single* only node labels select slices:
 - Without it, they are selected by size: the number of GPU and compute instance slices, and a range of memory around the
   profile's. Profiles with a suffix (`.me`, `.gfx`) are as large as those without one, and the memory of profiles of different
   models can overlap (`1g.23gb` and `1g.24gb`). Only `products` distinguishes these.
-- A pod that selects products itself only gets the slices' suffix added to them.
+- A pod that selects listed products itself only gets the slices' suffix added to them, in `NotIn` as in `In`. A product that
+  already has the suffix stays as it is.
+- A pod that selects only products of models that `products` does not list is denied (`selector-conflict`), because nodes with
+  such slices are not known. So is one that selects only `…-MIG-INVALID`, the label of nodes whose MIG configuration is invalid,
+  and one whose product would have more than 63 characters with the suffix. Beside other products, these are left as they are.
+- A `nodeSelector` of a policy on `nvidia.com/gpu.product` must name a listed model too. Otherwise the configuration is invalid.
 
 With `renameByDefault: true` (under `false`, each form gets a requirement on `nvidia.com/gpu.sharing-strategy` as well):
 """

@@ -167,6 +167,10 @@ def _single(*products: str) -> Json:
     return {"devicePlugin": {"migStrategy": "single", "products": [*products]}}
 
 
+def _of_product(product: str, *forms: str) -> Json:
+    return {"policies": {"t": {"forms": [*forms], "nodeSelector": {"nvidia.com/gpu.product": product}}}}
+
+
 @settings(max_examples=500, deadline=None)
 @given(CONFIGURATIONS)
 def test_a_configuration_is_one_to_both(configuration: Json) -> None:
@@ -203,6 +207,24 @@ def test_a_configuration_is_one_to_both(configuration: Json) -> None:
             {**_single(), "defaults": {"audit": "mig-1g.5gb-me-shared"}},
             r"config\.defaults\.audit: .* needs config\.devicePlugin",
         ),
+        (_single("A-mig-1g.5gb"), r'config\.devicePlugin\.products\[0\]: "A-mig-1g\.5gb" names one form'),
+        (_single("A-MIG-INVALID"), r'config\.devicePlugin\.products\[0\]: "A-MIG-INVALID" names one form'),
+        (_single("x" * 53), "config/devicePlugin/products/0"),
+        *(
+            ({**_single(*products), **_of_product(product, *forms)}, rf"config\.policies\.t\.nodeSelector.*{said}")
+            for products, product, forms, said in (
+                ((), "T4", ["mig-1g.5gb"], r"config\.devicePlugin\.products does not list T4"),
+                (("A",), "T4-MIG-1g.5gb", ["exclusive", "mig-1g.5gb"], r"products does not list T4"),
+                (("A",), "A-MIG-INVALID", ["exclusive"], "offer no GPU"),
+                (("A",), "A-MIG-1c.2g.10gb", ["exclusive"], "write the model alone"),
+                (("A",), "A-mig-1g.5gb", ["mig-1g.5gb"], "write the model alone"),
+                (("A", "x" * 52), "x" * 52, ["mig-1g.5gb", "mig-1g.24gb"], "at most 63 characters"),
+            )
+        ),
+        (
+            {"devicePlugin": {"renameByDefault": False}, **_of_product("x" * 57, "exclusive", "shared")},
+            r"config\.policies\.t\.nodeSelector.*at most 63 characters",
+        ),
         ({"resources": {"gpus": ["nvidia.com/mig-1g.5gb.shared"]}}, r"config\.resources\.gpus\[0\]: .* is a form"),
         ({"resources": {"notGPUs": ["a.com/x", "nvidia.com/gpu"]}}, r"config\.resources\.notGPUs\[1\]: .* is a form"),
         ({"resources": {"gpus": ["a.com/x"], "notGPUs": ["a.com/x"]}}, r"config\.resources: a\.com/x is in both"),
@@ -222,6 +244,11 @@ def test_helm_denies_what_the_program_would(chart: Chart, config: Json, said: st
         {**_single("A100"), "policies": {"t": {"forms": ["mig-1g.5gb.me"]}}, "defaults": {"warn": "mig-1g.5gb-me"}},
         {**_single(), "policies": {"mig-a.me": {"forms": ["mps"]}}, "defaults": {"warn": "mig-a.me"}},
         {"policies": {"t": {"forms": ["mig-1g.5gb.me"]}}},
+        {**_single("x" * 52), **_of_product("x" * 52, "mig-1g.5gb", "mig-1g.5gb-shared", "gke-mig-1g.24gb")},
+        {**_single("A"), **_of_product("A-MIG-1g.5gb", "mig-2g.10gb-shared")},
+        {**_single(), **_of_product("T4-shared", "exclusive", "shared", "gke-mig-1g.5gb")},
+        {"devicePlugin": {"renameByDefault": False}, **_of_product("x" * 56, "mps", "mig-1g.5gb-shared")},
+        _of_product("A-MIG-INVALID", "any"),
         {"resources": {"gpus": ["nvidia.com/mig-x", "nvidia.com/gpu*"], "notGPUs": ["nvidia.com/*"]}},
     ],
 )

@@ -38,8 +38,9 @@ _STRATEGIES = ("none", "time-slicing", "mps", "other")
 VALUES = {
     STRATEGY: _STRATEGIES,
     MIG_STRATEGY: ("none", "time-slicing", "other"),
-    PRODUCT: tuple(
-        f"{name}{suffix}" for name in PRODUCTS for suffix in ("", "-SHARED", "-MIG-1g.5gb", "-MIG-2g.10gb-SHARED")
+    PRODUCT: (
+        *(f"{name}{suffix}" for name in PRODUCTS for suffix in ("", "-SHARED", "-MIG-1g.5gb", "-MIG-2g.10gb-SHARED")),
+        f"{PRODUCTS[0]}-MIG-INVALID",
     ),
     GKE_SHARING: ("time-sharing", "mps", "other"),
     GKE_CLIENTS: ("2", "4", "8", "4", "x"),

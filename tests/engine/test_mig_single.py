@@ -20,6 +20,7 @@ from tests.builders import (
     SHARED,
     SINGLE,
     SINGLE_BY_PRODUCT,
+    SINGLE_BY_PRODUCT_NOT_RENAMED,
     SINGLE_NOT_RENAMED,
     STRATEGY,
     Json,
@@ -102,14 +103,13 @@ class TestPlain:
         )
 
     def test_a_product_gets_the_suffix_of_the_slices_and_nothing_else_is_needed(self) -> None:
-        for plugin in (SINGLE, SINGLE_BY_PRODUCT):
-            spec = spec_after(a_pod(nodeSelector={PRODUCT: A100}), "mig-1g.5gb", plugin)
+        spec = spec_after(a_pod(nodeSelector={PRODUCT: A100}), "mig-1g.5gb", SINGLE_BY_PRODUCT)
 
-            assert spec["nodeSelector"] == {PRODUCT: f"{A100}-MIG-1g.5gb"}
-            assert "affinity" not in spec
+        assert spec["nodeSelector"] == {PRODUCT: f"{A100}-MIG-1g.5gb"}
+        assert "affinity" not in spec
 
     def test_products_of_an_affinity_get_it_too(self) -> None:
-        spec = spec_after(selecting((PRODUCT, "In", *MODELS)), "mig-1g.5gb-shared", SINGLE_NOT_RENAMED)
+        spec = spec_after(selecting((PRODUCT, "In", *MODELS)), "mig-1g.5gb-shared", SINGLE_BY_PRODUCT_NOT_RENAMED)
 
         assert spec["affinity"] == affinity([(PRODUCT, "In", *(f"{m}-MIG-1g.5gb-SHARED" for m in MODELS)), IS_SHARED])
 
@@ -130,7 +130,7 @@ class TestPlain:
     def test_the_policys_own_product_gets_the_suffix(self) -> None:
         policy = a_policy("mig-1g.5gb", node_selector={PRODUCT: A100})
 
-        assert spec_after(a_pod(), policy)["nodeSelector"] == {PRODUCT: f"{A100}-MIG-1g.5gb"}
+        assert spec_after(a_pod(), policy, SINGLE_BY_PRODUCT)["nodeSelector"] == {PRODUCT: f"{A100}-MIG-1g.5gb"}
 
 
 class TestStatements:
@@ -240,9 +240,8 @@ class TestOtherForms:
     def test_slices_by_product_become_others(self) -> None:
         pod = a_pod(nodeSelector={PRODUCT: f"{A100}-MIG-1g.5gb"})
 
-        assert spec_after(pod, a_policy("mig-2g.10gb", mismatch=Mismatch.REWRITE))["nodeSelector"] == {
-            PRODUCT: f"{A100}-MIG-2g.10gb"
-        }
+        others = a_policy("mig-2g.10gb", mismatch=Mismatch.REWRITE)
+        assert spec_after(pod, others, SINGLE_BY_PRODUCT)["nodeSelector"] == {PRODUCT: f"{A100}-MIG-2g.10gb"}
         assert spec_after(pod, a_policy("shared", mismatch=Mismatch.REWRITE))["nodeSelector"] == {PRODUCT: A100}
 
     def test_an_alternative_that_the_old_form_contradicted_gets_what_the_new_one_needs(self) -> None:

@@ -26,7 +26,7 @@ from tests.engine.spelled import EVERY_FORM, SHARED_BY, SLICE, TABLE, Requiremen
 from webhook.engine.needs import Need, possible
 from webhook.engine.nodes import NodeConstraints
 from webhook.engine.pods import Expression
-from webhook.engine.spelling import DevicePlugin, read_product, spell, strategy_label
+from webhook.engine.spelling import DevicePlugin, spell, strategy_label
 
 
 @pytest.mark.parametrize(("form", "plugin"), EVERY_FORM)
@@ -100,7 +100,7 @@ def test_a_node_affinity_on_gkes_labels_is_never_written_on_autopilot() -> None:
 
 def test_products_of_shared_whole_gpus_have_a_suffix_where_sharing_does_not_rename() -> None:
     suffixes = {
-        (form, plugin.rename_by_default): spell(a_form(form), plugin).product_suffix
+        (form, plugin.rename_by_default): spell(a_form(form), plugin).products.suffix
         for form in TABLE
         for plugin in (RENAMED, NOT_RENAMED)
     }
@@ -111,26 +111,6 @@ def test_products_of_shared_whole_gpus_have_a_suffix_where_sharing_does_not_rena
         ("mps", False),
     }
     assert set(suffixes.values()) == {"", "-SHARED"}
-
-
-@pytest.mark.parametrize(
-    ("value", "read"),
-    [
-        ("A100-SXM4-40GB", ("A100-SXM4-40GB", None, False)),
-        ("A100-SXM4-40GB-SHARED", ("A100-SXM4-40GB", None, True)),
-        ("A100-SXM4-40GB-MIG-1g.5gb", ("A100-SXM4-40GB", "1g.5gb", False)),
-        ("A100-SXM4-40GB-MIG-1g.5gb-SHARED", ("A100-SXM4-40GB", "1g.5gb", True)),
-        ("A100-MIG-1g.24gb.me.all", ("A100", "1g.24gb.me.all", False)),
-        ("A100-MIG-INVALID", ("A100-MIG-INVALID", None, False)),
-        ("A100-SHARED-MIG-1g.5gb", ("A100-SHARED", "1g.5gb", False)),
-        ("A100-shared", ("A100-shared", None, False)),
-        ("-SHARED", ("-SHARED", None, False)),
-        ("", ("", None, False)),
-        ("A\n100-SHARED", ("A\n100-SHARED", None, False)),
-    ],
-)
-def test_a_product_says_its_partition_and_sharing_by_its_end(value: str, read: tuple[str, str | None, bool]) -> None:
-    assert read_product(value) == read
 
 
 def test_the_strategy_label_is_the_resources_own() -> None:

@@ -10,7 +10,7 @@ from webhook.engine.forms import Form
 from webhook.engine.nodes import NodeConstraints
 from webhook.engine.policy import Policy
 from webhook.engine.requests import Amount, Ask
-from webhook.engine.rewriting import Respelling
+from webhook.engine.rewriting import Conflict, ProductConflict, Respelling
 from webhook.engine.rules import container, permission, placement, sharing
 
 
@@ -52,10 +52,16 @@ def judge(  # noqa: PLR0913 - everything that the rules look at
         findings += _forms_apart(requests, respelling.forms_apart, policy)
     if conflict := respelling.conflict:
         first = next(request for request in requests if request.choice is conflict.choice)
-        findings.append(placement.selector_conflict(first.ask, conflict.form, conflict.need, conflict.nodes))
+        findings.append(_conflict(first.ask, conflict, nodes))
     findings += _on_requests(requests, policy)
     findings += _advice(requests, nodes, respelling, host_ipc=host_ipc)
     return findings
+
+
+def _conflict(ask: Ask, conflict: Conflict | ProductConflict, nodes: NodeConstraints) -> Finding:
+    if isinstance(conflict, ProductConflict):
+        return placement.product_conflict(ask, conflict.form, conflict.product, conflict.why, nodes)
+    return placement.selector_conflict(ask, conflict.form, conflict.need, conflict.nodes)
 
 
 def _forms_apart(requests: list[Request], pairs: frozenset[tuple[Form, Form]], policy: Policy) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """What a pod says about the nodes it may run on: nodeSelector and required node affinity, read as one."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import lru_cache
 from math import inf
 
@@ -26,7 +26,7 @@ class Label:
         """Take every requirement on the label."""
         self.listed: dict[str, None] | None = None
         self._absent = self._present = True
-        self._excluded: set[str] = set()
+        self.excluded: dict[str, None] = {}
         self._above, self._below = -inf, inf
         for expression in expressions:
             self._narrow(expression.operator, expression.values or [])
@@ -35,7 +35,7 @@ class Label:
         bound = integer(values[0]) if operator in ("Gt", "Lt") and values else None
         match operator:
             case "NotIn":
-                self._excluded.update(values)
+                self.excluded.update(dict.fromkeys(values))
                 return
             case "DoesNotExist":
                 self._present = False
@@ -70,7 +70,7 @@ class Label:
         for bound in {*bounds, *map(int, own)}:
             for step in (1, -1):
                 number = bound + step
-                while str(number) in self._excluded or str(number) in written:
+                while str(number) in self.excluded or str(number) in written:
                     yield str(number)
                     number += step
                 yield str(number)
@@ -84,7 +84,7 @@ class Label:
         """Whether a node with this value of the label (``ABSENT``: without it; ``OTHER``: with some other) can be chosen."""
         if value is ABSENT:
             return self._absent
-        if not self._present or value in self._excluded or (self.listed is not None and value not in self.listed):
+        if not self._present or value in self.excluded or (self.listed is not None and value not in self.listed):
             return False
         if value == OTHER or (self._above == -inf and self._below == inf):
             return True
@@ -110,7 +110,7 @@ class NodeConstraints:
     def __init__(self, spec: PodSpec, *, without: Iterable[str] = ()) -> None:
         """Read a spec, as if the keys in ``without`` stood nowhere in it."""
         self._spec = spec
-        ignored = frozenset(without)
+        self._ignored = ignored = frozenset(without)
         self.selector = {key: value for key, value in (spec.node_selector or {}).items() if key not in ignored}
         terms = [term for term in spec.terms if not term.matches_nothing]
         self.nowhere = bool(spec.terms) and not terms
@@ -136,6 +136,15 @@ class NodeConstraints:
         """The same pod's, as if the keys stood nowhere in it."""
         return NodeConstraints(self._spec, without=keys)
 
+    def replacing(self, key: str, replaced: Callable[[str, str], str]) -> "NodeConstraints":
+        """The same pod's, with other values of a label, each found by the operator and the value that the pod has."""
+        selector = {
+            name: replaced("In", v) if name == key else v for name, v in (self._spec.node_selector or {}).items()
+        }
+        terms = [Term([*_replacing(term, key, replaced)], term.match_fields) for term in self._spec.terms]
+        required = Affinity(NodeAffinity(Required(terms))) if terms else None
+        return NodeConstraints(PodSpec(node_selector=selector, affinity=required), without=self._ignored)
+
     def mentions(self, key: str) -> bool:
         """Whether the pod says anything about this label."""
         return key in self.selector or key in self._said
@@ -156,9 +165,19 @@ class NodeConstraints:
         asked = (value for label in self.labels(key) for value in label.listed or () if label.admits(value))
         return list(dict.fromkeys(asked))
 
+    def excluded(self, key: str) -> list[str]:
+        """The values of this label that the pod excludes by ``NotIn``."""
+        return list(dict.fromkeys(value for label in self.labels(key) for value in label.excluded))
+
     def permits(self, key: str, value: str | None) -> bool:
         """Whether a node with this value of the label (or ``ABSENT``, ``OTHER``) can be chosen, as far as it decides."""
         return any(label.admits(value) for label in self.labels(key))
+
+
+def _replacing(term: Term, key: str, replaced: Callable[[str, str], str]) -> Iterator[Expression]:
+    for each in term.match_expressions or ():
+        values = [replaced(each.operator, value) for value in each.values or ()] if each.key == key else each.values
+        yield Expression(each.key, each.operator, values)
 
 
 class _Shared(NodeConstraints):

@@ -19,7 +19,7 @@ from webhook.engine.edits import (
     SetRuntimeClass,
 )
 from webhook.engine.pods import Container, Expression, Place, Pod, PodSpec, Term
-from webhook.engine.spelling import PRODUCT
+from webhook.engine.products import PRODUCT, replaced
 
 Operation = dict[str, Any]
 _AFFINITY = "/spec/affinity"
@@ -159,14 +159,10 @@ def _affinity(spec: PodSpec, edits: _ByKind) -> Iterator[Operation]:
     for path, term in terms:
         expressions = list(enumerate(term.match_expressions or ()))
         for i, expression in expressions:
-            if products and expression.key == PRODUCT and expression.operator == "In":
+            if products and expression.key == PRODUCT:
                 for j, value in enumerate(expression.values or ()):
-                    if value in products:
-                        yield {
-                            "op": "replace",
-                            "path": f"{path}/matchExpressions/{i}/values/{j}",
-                            "value": products[value],
-                        }
+                    if (new := replaced(expression.operator, value, products)) != value:
+                        yield {"op": "replace", "path": f"{path}/matchExpressions/{i}/values/{j}", "value": new}
         for i, expression in reversed(expressions):
             if expression.key in dropped:
                 yield {"op": "remove", "path": f"{path}/matchExpressions/{i}"}

@@ -10,16 +10,16 @@ from webhook.engine.forms import Form
 from webhook.engine.needs import Need, possible
 from webhook.engine.nodes import NodeConstraints
 from webhook.engine.pods import PodSpec, Toleration
+from webhook.engine.products import PRODUCT, Names, read_product, replaced
 from webhook.engine.requests import Ask
 from webhook.engine.resources import GPU
 from webhook.engine.rules.placement import apart
 from webhook.engine.spelling import (
-    PRODUCT,
     SLICE_LABELS,
     STRATEGY,
     DevicePlugin,
     Spelling,
-    read_product,
+    selects_products,
     spell,
     strategy_label,
 )
@@ -40,6 +40,15 @@ class Conflict(msgspec.Struct, frozen=True):
     nodes: NodeConstraints
 
 
+class ProductConflict(msgspec.Struct, frozen=True):
+    """A product that the pod selects, and that no node with the form is known to have, nor any other that it selects."""
+
+    choice: Choice
+    form: Form
+    product: str
+    why: str
+
+
 class Respelling(msgspec.Struct, frozen=True):
     """What spells a pod's requests anew, or what keeps them from being spelled.
 
@@ -48,14 +57,14 @@ class Respelling(msgspec.Struct, frozen=True):
         edits: what changes of the pod as a whole.
         spellings: how the forms of its requests are spelled.
         forms_apart: those of its forms that are never on one node, in pairs.
-        conflict: a node label that a form needs is excluded.
+        conflict: a node label that a form needs is excluded, or the products that the pod selects don't have it.
     """
 
     renames: Mapping[str, str] = {}
     edits: tuple[Edit, ...] = ()
     spellings: tuple[Spelling, ...] = ()
     forms_apart: frozenset[tuple[Form, Form]] = frozenset()
-    conflict: Conflict | None = None
+    conflict: Conflict | ProductConflict | None = None
 
     @property
     def needs(self) -> list[Need]:
@@ -77,13 +86,9 @@ class Respelling(msgspec.Struct, frozen=True):
         """The node labels that the edits take away."""
         return frozenset(edit.key for edit in self.edits if isinstance(edit, DropKey))
 
-    def product(self, value: str) -> str:
-        """A product as the nodes of the forms call it: the label names the form by its suffix."""
-        if not self.spellings:
-            return value
-        # Slices have none beside whole GPUs (MIG strategy mixed), and no two others are on one node.
-        suffix = next((spelling.product_suffix for spelling in self.spellings if spelling.product_suffix), "")
-        return read_product(value)[0] + suffix
+    def product(self, value: str) -> str | None:
+        """A product as the nodes of the forms have it, or ``None`` if none is known to."""
+        return _names(self.spellings).of(value) if self.spellings else value
 
     def applied(self, spec: PodSpec, asks: Sequence[Ask]) -> list[Edit]:
         """The edits that spell every request of a pod."""
@@ -124,12 +129,17 @@ def respell(choices: Sequence[Choice], nodes: NodeConstraints, plugin: DevicePlu
         nodes = nodes.without(dropped)
         # An alternative that they contradicted, and that selects no product, is one again.
         chosen = _spelled(forms, nodes, plugin)
-    spelled = _together(chosen)
-    if nodes.mentions(PRODUCT):
-        edits += [ReplaceProduct(old, new) for old in nodes.values(PRODUCT) if (new := spelled.product(old)) != old]
-    conflict = _conflict(chosen, nodes)
+    products = _products(chosen, nodes)
+    if isinstance(products, ProductConflict):
+        return Respelling(conflict=products)
+    edits += [ReplaceProduct(old, new) for old, new in products.items()]
+    before = nodes
+    if products:
+        nodes = nodes.replacing(PRODUCT, lambda operator, value: replaced(operator, value, products))
+    conflict = _excluded_product(chosen, before, nodes) or _conflict(chosen, nodes)
     if conflict:
         return Respelling(conflict=conflict)
+    spelled = _together(chosen)
     needed = dict.fromkeys(need for spelling in spelled.spellings for need in spelling.needs)
     edits += [AddNeed(need) for need in needed if not need.is_met_by(nodes)]
     return Respelling(renames, tuple(edits), spelled.spellings)
@@ -141,6 +151,41 @@ def _spelled(forms: Iterable[tuple[Choice, Form]], nodes: NodeConstraints, plugi
 
 def _together(chosen: Iterable[_Chosen]) -> Respelling:
     return Respelling(spellings=tuple(dict.fromkeys(spelling for _, _, spelling in chosen)))
+
+
+def _names(spellings: Iterable[Spelling]) -> Names:
+    """The products of nodes with all of some forms, which are on one node."""
+    # Slices have no suffix beside whole GPUs (MIG strategy mixed), and no two others are on one node.
+    names = [spelling.products for spelling in spellings]
+    return next((each for each in names if each.suffix), names[0])
+
+
+def _products(chosen: list[_Chosen], nodes: NodeConstraints) -> dict[str, str] | ProductConflict:
+    """The products that the pod selects or excludes and the nodes of the forms call otherwise, each with what they call it.
+
+    A product that no such node is known to have stays as it is beside others: the needs of the forms exclude it.
+    """
+    if not nodes.mentions(PRODUCT):
+        return {}
+    names = _names(spelling for _, _, spelling in chosen)
+    selected = nodes.values(PRODUCT)
+    excluded = [value for value in nodes.excluded(PRODUCT) if read_product(value).is_model]
+    found = {value: names.of(value) for value in (*selected, *excluded)}
+    if selected and selects_products(nodes) and not any(found[value] for value in selected):
+        choice, form, _ = chosen[0]
+        return ProductConflict(choice, form, selected[0], names.why_not(selected[0]) or "")
+    return {old: new for old, new in found.items() if new and new != old}
+
+
+def _excluded_product(chosen: list[_Chosen], before: NodeConstraints, after: NodeConstraints) -> Conflict | None:
+    """The product that the pod selects, where it excludes what the nodes of the forms call it."""
+    selected = before.values(PRODUCT) if before is not after and selects_products(before) else []
+    if not selected or after.values(PRODUCT):
+        return None
+    choice, form, _ = chosen[0]
+    names = _names(spelling for _, _, spelling in chosen)
+    called = tuple(dict.fromkeys(filter(None, map(names.of, selected))))
+    return Conflict(choice, form, Need(PRODUCT, "In", called), after)
 
 
 def _forms_apart(chosen: list[_Chosen], plugin: DevicePlugin) -> frozenset[tuple[Form, Form]]:
@@ -162,7 +207,8 @@ def _no_longer_said(
     meant = [strategy_label(partition) for partition in by_name]
     excluded: list[str] = []
     if replaced:
-        excluded += [need.key for need in needs if not possible([need], nodes)]
+        # The product is the pod's own choice of a model, whatever suffix it has.
+        excluded += [need.key for need in needs if need.key != PRODUCT and not possible([need], nodes)]
         meant += [strategy_label(form.partition) for choice in replaced for form in choice.stated]
         sliced = plugin.single and any(form.partition for choice in replaced for form in choice.stated)
         meant += [*SLICE_LABELS, STRATEGY] if sliced else []

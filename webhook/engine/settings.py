@@ -18,10 +18,10 @@ from webhook.engine.needs import Need, possible
 from webhook.engine.nodes import NodeConstraints
 from webhook.engine.pods import PodSpec
 from webhook.engine.policy import Policy
+from webhook.engine.products import PRODUCT
 from webhook.engine.quantity import shown
 from webhook.engine.requests import Ask
 from webhook.engine.rewriting import Respelling, tolerated
-from webhook.engine.spelling import PRODUCT
 
 ORIGINAL_REQUEST = f"{DOMAIN}/original-request"
 POLICY = f"{DOMAIN}/policy"
@@ -59,6 +59,8 @@ def _node_selectors(spec: PodSpec, policy: Policy, respelling: Respelling) -> It
     needs = respelling.needs
     for key, written in policy.node_selector.items():
         value = respelling.product(written) if key == PRODUCT else written
+        if value is None:  # the configuration is checked for it: adapters/configuration/file.py
+            continue
         needs.append(Need(key, "In", (value,)))
         if key in said or (key == PRODUCT and nodes.mentions(key)) or not possible(needs, nodes):
             needs.pop()

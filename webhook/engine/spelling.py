@@ -1,6 +1,5 @@
 """Spellings: what a form looks like in a pod, under the settings of the device plugins."""
 
-import re
 from enum import StrEnum
 from functools import lru_cache
 
@@ -10,12 +9,12 @@ from msgspec.structs import replace
 from webhook.engine.forms import Form, Platform, Sharing
 from webhook.engine.needs import Need
 from webhook.engine.nodes import ABSENT, OTHER, NodeConstraints
-from webhook.engine.profiles import PROFILE, memory_bounds, read_profile
+from webhook.engine.products import LONGEST_VALUE, PRODUCT, SHARED_SUFFIX, Names, read_product
+from webhook.engine.profiles import memory_bounds, read_profile
 from webhook.engine.resources import GPU, PREFIX, resource_name
 
 # NVIDIA GPU feature discovery, docs/gpu-feature-discovery/README.md
 STRATEGY = "nvidia.com/gpu.sharing-strategy"
-PRODUCT = "nvidia.com/gpu.product"
 # Only nodes with MIG on have these, under MIG strategy single; of GPU instances and compute instances, in slices.
 GPU_SLICES = "nvidia.com/gpu.slices.gi"
 COMPUTE_SLICES = "nvidia.com/gpu.slices.ci"
@@ -31,8 +30,6 @@ GKE_KEYS = (GKE_SHARING, GKE_CLIENTS, GKE_PARTITION)
 # Every label that tells forms apart begins with one of these.
 LABELS_OF_FORMS = (PREFIX, "cloud.google.com/gke-")
 GKE_STRATEGIES = {Sharing.TIME_SLICING: "time-sharing", Sharing.MPS: "mps"}
-
-_PRODUCT = re.compile(rf"(?P<base>.+?)(?:-MIG-(?P<partition>{PROFILE}))?(?P<shared>-SHARED)?")
 
 
 class MigStrategy(StrEnum):
@@ -86,26 +83,31 @@ class Spelling(msgspec.Struct, frozen=True, cache_hash=True):
     """A form's resource name, the node labels it needs, and the node labels it merely goes with.
 
     ``needs`` are written into the pod. ``implies`` are never written: they are true of every node that has the form, so a
-    pod that excludes them can never run. ``product_suffix`` is what the label ``nvidia.com/gpu.product`` of such nodes ends in.
+    pod that excludes them can never run. ``products`` are the values of the label ``nvidia.com/gpu.product`` of such nodes.
     """
 
     resource: str
     needs: tuple[Need, ...] = ()
     implies: tuple[Need, ...] = ()
-    product_suffix: str = ""
+    products: Names = Names()
 
     def beside(self, nodes: NodeConstraints) -> "Spelling":
         """The same in a pod with these constraints.
 
-        A pod that selects products selects those with the suffix of the form, or gets it: nothing else need tell its slices.
+        A pod that selects products selects those of the form, or gets them: nothing else need tell its slices. If it permits a
+        product that is not known to have the form, the needs exclude that.
         """
-        if not selects_products(nodes):
+        if not selects_products(nodes) or not all(map(self._tells, nodes.values(PRODUCT))):
             return self
         told = [need for need in self.needs if need.key in _TOLD_BY_PRODUCT]
         if not told:
             return self
         needs = tuple(need for need in self.needs if need.key not in _TOLD_BY_PRODUCT)
         return replace(self, needs=needs, implies=(*self.implies, *(need for need in told if need.key != PRODUCT)))
+
+    def _tells(self, product: str) -> bool:
+        """Whether GPUs of a product are those of the form, or there are none."""
+        return read_product(product).invalid or self.products.of(product) is not None
 
 
 _TOLD_BY_PRODUCT = frozenset({PRODUCT, *SLICE_LABELS})
@@ -148,7 +150,8 @@ def _device_plugin(form: Form, plugin: DevicePlugin) -> Spelling:
     means = SHARED_STRATEGIES if form.sharing is Sharing.ANY else (form.sharing.value,)
     of_sharing = Need(strategy, "In", means) if form.shared else Need(strategy, "NotIn", SHARED_STRATEGIES)
     named_by_resource = plugin.rename_by_default and form.sharing in (Sharing.NONE, Sharing.ANY)
-    suffix = "-SHARED" if form.shared and not plugin.rename_by_default else ""
+    suffix = SHARED_SUFFIX if form.shared and not plugin.rename_by_default else ""
+    models = None
     needs = [] if named_by_resource else [of_sharing]
     implies = [of_sharing] if named_by_resource else []
     if form.partition and form.shared:
@@ -160,16 +163,13 @@ def _device_plugin(form: Form, plugin: DevicePlugin) -> Spelling:
     elif form.partition is None:
         needs.append(Need(GPU_SLICES, "DoesNotExist"))
     else:
-        suffix = f"-MIG-{form.partition}{suffix}"
+        suffix, models = f"-MIG-{form.partition}{suffix}", plugin.products
         labels = slice_labels(form.partition)
-        needs += [_products(plugin.products, suffix)] if plugin.products else labels
-        implies += labels if plugin.products else ()
+        named = Names(suffix, models).values
+        needs += [Need(PRODUCT, "In", named, in_affinity=True)] if named else labels
+        implies += labels if named else ()
     implies += [Need(key, "DoesNotExist") for key in GKE_KEYS]
-    return Spelling(plugin.resource(form), tuple(needs), tuple(implies), suffix)
-
-
-def _products(models: tuple[str, ...], suffix: str) -> Need:
-    return Need(PRODUCT, "In", tuple(f"{model}{suffix}" for model in models), in_affinity=True)
+    return Spelling(plugin.resource(form), tuple(needs), tuple(implies), Names(suffix, models))
 
 
 @lru_cache(maxsize=1024)
@@ -189,11 +189,16 @@ def slice_labels(partition: str) -> tuple[Need, ...]:
 
 def ambiguous(form: Form, plugin: DevicePlugin) -> str | None:
     """Why the nodes of a form can't be told from others under the device plugin's settings, or ``None``."""
-    if not plugin.single or plugin.products or form.partition is None or form.platform is Platform.GKE:
+    if not plugin.single or form.partition is None or form.platform is Platform.GKE:
         return None
     suffix = read_profile(form.partition).suffix
-    if not suffix:
+    if not suffix or any(need.key == PRODUCT for need in spell(form, plugin).needs):
         return None
+    if plugin.products:
+        return (
+            f'"{form}" has no nodes under migStrategy single: with its suffix, every label value of devicePlugin.products would '
+            f"have more than {LONGEST_VALUE} characters; use a form without {suffix}"
+        )
     return (
         f'"{form}" needs devicePlugin.products under migStrategy single: only product names distinguish slices '
         f"of {form.partition} from those of {form.partition.removesuffix(suffix)}"
@@ -208,15 +213,5 @@ def selects_products(nodes: NodeConstraints) -> bool:
 def shares(key: str, value: str) -> bool:
     """Whether a node label is only on nodes that share their GPUs."""
     if key == PRODUCT:
-        return read_product(value)[2]
+        return read_product(value).shared
     return key in (GKE_SHARING, GKE_CLIENTS) or (key == STRATEGY and value in SHARED_STRATEGIES)
-
-
-def read_product(value: str) -> tuple[str, str | None, bool]:
-    """What a ``nvidia.com/gpu.product`` value says: the product, the MIG profile and whether it is shared.
-
-    GPU feature discovery appends ``-MIG-<profile>`` under MIG strategy *single* and ``-SHARED`` where sharing does not
-    rename the resource (internal/lm/resource.go).
-    """
-    match = _PRODUCT.fullmatch(value)
-    return (match["base"], match["partition"], match["shared"] is not None) if match else (value, None, False)

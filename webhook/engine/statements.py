@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from webhook.engine.forms import Form, Platform, Sharing, meet_sharing
 from webhook.engine.needs import Need, fits
 from webhook.engine.nodes import ABSENT, OTHER, NodeConstraints
+from webhook.engine.products import PRODUCT, read_product
 from webhook.engine.profiles import DOCUMENTED
 from webhook.engine.resources import GPU, GpuResource
 from webhook.engine.spelling import (
@@ -15,11 +16,9 @@ from webhook.engine.spelling import (
     GKE_SHARING,
     GKE_STRATEGIES,
     GPU_SLICES,
-    PRODUCT,
     SLICE_LABELS,
     STRATEGY,
     DevicePlugin,
-    read_product,
     selects_products,
     slice_labels,
     strategy_label,
@@ -145,10 +144,14 @@ def _sharing(nodes: NodeConstraints, key: str, time_slicing: str, none: str | No
 
 
 def _products(nodes: NodeConstraints) -> tuple[tuple[str | None, bool], ...]:
-    """The partitions and sharing that the product selector's suffixes name; empty when any permitted product has none."""
+    """The partitions and sharing that the product selector's suffixes name; empty when any permitted product has none.
+
+    Nodes with an invalid MIG configuration offer no GPU, so their product names nothing.
+    """
     if not selects_products(nodes):
         return ()
-    said = [read_product(value)[1:] for value in nodes.values(PRODUCT)]
+    every = [read_product(value) for value in nodes.values(PRODUCT)]
+    said = [(product.partition, product.shared) for product in every if not product.invalid]
     return () if any(partition is None and not shared for partition, shared in said) else tuple(dict.fromkeys(said))
 
 

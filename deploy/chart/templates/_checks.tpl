@@ -32,7 +32,7 @@ prints nothing.
 {{- fail "config.devicePlugin.products: used with migStrategy: single only; remove it, or set config.devicePlugin.migStrategy as on the nodes" -}}
 {{- end -}}
 {{- range $i, $product := $plugin.products -}}
-{{- if regexMatch "^.+(-MIG-[1-9][0-9]?g[.][1-9][0-9]{0,3}gb([.]me[.]all|[.]me|[.]gfx|-me)?|-SHARED)$" $product -}}
+{{- if regexMatch "(?i)-mig-|-shared$" $product -}}
 {{- fail (printf "config.devicePlugin.products[%d]: %q names one form of a model; write the model alone, without -MIG-… and -SHARED" $i $product) -}}
 {{- end -}}
 {{- end -}}
@@ -49,6 +49,31 @@ prints nothing.
 {{- range $where, $form := $named -}}
 {{- if and (regexMatch "^mig-.*gb(-me|[.])" $form) (regexMatch $builtIn $form) -}}
 {{- fail (printf "config.%s: %q needs config.devicePlugin.products with migStrategy: single; only product names tell these slices from others of their size" $where $form) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- /* As webhook/engine/products.py Names.why_not: no node of the form is known to have the product. */ -}}
+{{- range $name, $policy := $policies -}}
+{{- $product := get ($policy.nodeSelector | default dict) "nvidia.com/gpu.product" -}}
+{{- $model := regexReplaceAll "(-MIG-([1-9][0-9]?g[.][1-9][0-9]{0,3}gb([.]me[.]all|[.]me|[.]gfx|-me)?|INVALID))?(-SHARED)?$" $product "" -}}
+{{- range $form := without (empty $product | ternary (list) $policy.forms) "any" "none" -}}
+{{- $slices := hasPrefix "mig-" $form -}}
+{{- $of := and $single $slices -}}
+{{- $partition := $of | ternary ($form | trimPrefix "mig-" | trimSuffix "-shared" | printf "-MIG-%s") "" -}}
+{{- $shares := and (not $plugin.renameByDefault) (or (has $form (list "shared" "time-slicing" "mps")) (and $of (hasSuffix "-shared" $form))) -}}
+{{- $written := printf "%s%s%s" $model $partition ($shares | ternary "-SHARED" "") -}}
+{{- $why := "" -}}
+{{- if regexMatch "-MIG-INVALID(-SHARED)?$" $product -}}
+{{- $why = "nodes with an invalid MIG configuration have it, and offer no GPU; write the model alone" -}}
+{{- else if or (contains "-MIG-" $model) (and (regexMatch "(?i)-mig-|-shared$" $model) (ne $written $product)) -}}
+{{- $why = "only -MIG-<profile> and -SHARED may follow a model; write the model alone" -}}
+{{- else if and $of (not (has $model $plugin.products)) -}}
+{{- $why = printf "config.devicePlugin.products does not list %s; add it if nodes of this model have MIG" $model -}}
+{{- else if gt (len $written) 63 -}}
+{{- $why = printf "the label of such nodes would be %s, and a label value has at most 63 characters; write another product" $written -}}
+{{- end -}}
+{{- if $why -}}
+{{- fail (printf "config.policies.%s.nodeSelector[nvidia.com/gpu.product]: %q is not a product of nodes with form %q: %s, or remove it" $name $product $form $why) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -32,7 +32,16 @@ AMBIGUOUS = (
 )
 NO_PRODUCT = (
     "can't be the beginning of a label value; write the value of nvidia.com/gpu.product on nodes, without -MIG-…, of at "
-    "most 37 characters"
+    "most 52 characters"
+)
+OF_PRODUCT = "policies: {media: {forms: [exclusive, %s], nodeSelector: {nvidia.com/gpu.product: %s}}}"
+NO_SLICES = (
+    'is not a product of nodes with form "mig-1g.6gb": devicePlugin.products does not list Tesla-T4; if nodes of this model '
+    "have MIG, ask an administrator to add it there, in gpuwarden's configuration, or remove it"
+)
+NO_GPU = (
+    'is not a product of nodes with form "exclusive": nodes have this label while their MIG configuration is invalid under '
+    "MIG strategy single, and offer no GPU; select NVIDIA-A30, or remove it"
 )
 ALL_FIELDS = "apiVersion, kind, mode, visibleDevices, devicePlugin, gke, defaults, policies, exemptions, resources"
 
@@ -140,13 +149,39 @@ def no_resource(name: str, example: str = "example.com/gpu") -> str:
             "devicePlugin.products[0]",
             '"NVIDIA-A30-MIG-1g.6gb" names one form of a model; write the model alone: NVIDIA-A30',
         ),
+        (
+            "devicePlugin: {migStrategy: single, products: [NVIDIA-A30-MIG-INVALID]}",
+            "devicePlugin.products[0]",
+            '"NVIDIA-A30-MIG-INVALID" names one form of a model; write the model alone: NVIDIA-A30',
+        ),
+        (
+            "devicePlugin: {migStrategy: single, products: [NVIDIA-A30-mig-1g.6gb]}",
+            "devicePlugin.products[0]",
+            '"NVIDIA-A30-mig-1g.6gb" names one form of a model; write the model alone',
+        ),
+        # A policy's own product.
+        *(
+            (
+                f"devicePlugin: {{migStrategy: single, products: [{products}]}}\n"
+                + OF_PRODUCT % ("mig-1g.6gb", product),
+                "policies.media.nodeSelector[nvidia.com/gpu.product]",
+                f'"{product}" {NO_SLICES}',
+            )
+            for products in ("", "NVIDIA-A30")
+            for product in ("Tesla-T4", "Tesla-T4-MIG-1g.6gb")
+        ),
+        (
+            OF_PRODUCT % ("shared", "NVIDIA-A30-MIG-INVALID"),
+            "policies.media.nodeSelector[nvidia.com/gpu.product]",
+            f'"NVIDIA-A30-MIG-INVALID" {NO_GPU}',
+        ),
         *(
             (
                 f"devicePlugin: {{migStrategy: single, products: ['{product}']}}",
                 "devicePlugin.products[0]",
                 f'"{product}" {NO_PRODUCT}',
             )
-            for product in ("NVIDIA A30", "x" * 38, "")
+            for product in ("NVIDIA A30", "x" * 53, "")
         ),
         (
             "devicePlugin: {migStrategy: single, products: [NVIDIA-A30, NVIDIA-A30]}",

@@ -244,6 +244,7 @@ SLICED = a_node(
     },
 )
 READY_FOR_SINGLE = a_node("ready", {GPU: 8}, **{"nvidia.com/gpu.product": MODEL, STRATEGY_LABEL: "single"})
+UNUSABLE = a_node("unusable", {GPU: 0}, **{"nvidia.com/gpu.product": f"{MODEL}-MIG-INVALID"})
 READY_FOR_MIXED = a_node("mixed", {GPU: 8}, **{STRATEGY_LABEL: "mixed"})
 PLUGIN = "devicePlugin: {migStrategy: single, products: [%s]}"
 
@@ -257,8 +258,15 @@ PLUGIN = "devicePlugin: {migStrategy: single, products: [%s]}"
         ("", [SLICED], Status.FAIL, "migStrategy is mixed in the configuration, and single on node single"),
         ("", [READY_FOR_SINGLE], Status.FAIL, "single on node ready"),
         ("", [MIG, SLICED], Status.FAIL, "single on node single"),
-        (PLUGIN % "", [SLICED], Status.OK, f"to select them by model set config.devicePlugin.products to [{MODEL}]"),
+        (PLUGIN % "", [SLICED], Status.OK, f"to select slices by model set config.devicePlugin.products to [{MODEL}]"),
         (PLUGIN % "", [READY_FOR_SINGLE], Status.OK, "no node has MIG on at present"),
+        ("", [UNUSABLE], Status.FAIL, "migStrategy is mixed in the configuration, and single on node unusable"),
+        (
+            PLUGIN % MODEL,
+            [SLICED, UNUSABLE],
+            Status.WARN,
+            "the MIG configuration of node unusable is invalid under single",
+        ),
         (PLUGIN % MODEL, [SLICED, READY_FOR_SINGLE], Status.OK, f"products are [{MODEL}]"),
         (PLUGIN % "NVIDIA-A30", [SLICED], Status.WARN, f"devicePlugin.products lacks {MODEL}"),
         (PLUGIN % "", [MIG], Status.FAIL, "migStrategy is single in the configuration, and mixed on node g"),
@@ -286,6 +294,8 @@ def test_the_fix_of_another_mig_strategy_is_what_to_set() -> None:
     )
     result = the_result(healthy(configuration=configured(HEADER + PLUGIN % ""), nodes=[MIG]), "mig-strategy")
     assert result.mend == "set config.devicePlugin.migStrategy to mixed, as the device plugin has it"
+    result = the_result(healthy(configuration=configured(HEADER + PLUGIN % MODEL), nodes=[MIG]), "mig-strategy")
+    assert result.mend.endswith("as the device plugin has it, and remove config.devicePlugin.products")
     result = the_result(healthy(configuration=configured(HEADER + PLUGIN % "B, A"), nodes=[SLICED]), "mig-strategy")
     assert result.mend == f"set config.devicePlugin.products to [A, B, {MODEL}]"
 

@@ -13,7 +13,8 @@ from webhook.application.configuration import Configuration, Exemptions
 from webhook.engine.gpu_names import GpuNames
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import ANY_POLICY, PolicyBook, built_in
-from webhook.engine.spelling import ambiguous
+from webhook.engine.products import PRODUCT, read_product
+from webhook.engine.spelling import ambiguous, spell
 
 
 class ConfigurationError(Exception):
@@ -39,7 +40,7 @@ def parse(text: str) -> Configuration:
         file = ConfigurationFile.model_validate(raw)
     except ValidationError as error:
         raise ConfigurationError([*map(_problem, error.errors()), *problems]) from error
-    problems += _ambiguous_forms(file)
+    problems += [*_ambiguous_forms(file), *_unknown_products(file)]
     if problems:
         raise ConfigurationError(problems)
     return _configuration(file)
@@ -130,6 +131,21 @@ def _ambiguous_forms(file: ConfigurationFile) -> Iterator[str]:
         for form in policy.forms if policy else ():
             if why := ambiguous(form, file.plugin):
                 yield f"{path}: {why}"
+
+
+def _unknown_products(file: ConfigurationFile) -> Iterator[str]:
+    """Products in a policy's nodeSelector that no node of one of its forms is known to have: such pods would never run."""
+    for name, section in file.policies.items():
+        product = section.node_selector.get(PRODUCT, "")
+        for form in section.parsed if product else ():
+            names = spell(form, file.plugin).products
+            # A pod may select slices of a model that is not listed; a policy's product must agree with what its forms need.
+            if why := names.why_not(product) or names.why_not(read_product(product).model):
+                yield (
+                    f'policies.{name}.nodeSelector[{PRODUCT}]: "{product}" is not a product of nodes with form "{form}": '
+                    f"{why}, or remove it"
+                )
+                break
 
 
 def _repetitions(raw: dict[str, Any]) -> Iterator[str]:

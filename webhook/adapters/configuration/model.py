@@ -28,8 +28,9 @@ from webhook.engine.policy import (
     built_in,
     refuses_more_than_one,
 )
+from webhook.engine.products import LONGEST_VALUE, read_product
 from webhook.engine.resources import GpuResource, classify
-from webhook.engine.spelling import DevicePlugin, MigStrategy, read_product, shares
+from webhook.engine.spelling import DevicePlugin, MigStrategy, shares
 
 _BUILT_IN = PolicyBook()
 # A name is selected by a label, so it has to be a label's value.
@@ -178,14 +179,15 @@ class DefaultsSection(_Section):
     audit: str = ANY
 
 
-# A label's value has at most 63 characters, and this is the longest suffix of a product.
-_LONGEST_PRODUCT = 63 - len("-MIG-1g.24gb.me.all-SHARED")
+# With the shortest suffix of slices it must fit into a label value.
+_LONGEST_PRODUCT = LONGEST_VALUE - len("-MIG-1g.5gb")
 
 
 def _product(value: str) -> str:
-    base, partition, shared = read_product(value)
-    if partition or shared:
-        raise ValueError(f'"{value}" names one form of a model; write the model alone: {base}')
+    product = read_product(value)
+    if re.fullmatch(_NAME_PART, value) and not product.is_model:
+        model = "" if product.is_unreadable else f": {product.model}"
+        raise ValueError(f'"{value}" names one form of a model; write the model alone{model}')
     if not re.fullmatch(_NAME_PART, value) or len(value) > _LONGEST_PRODUCT:
         raise ValueError(
             f'"{value}" can\'t be the beginning of a label value; write the value of nvidia.com/gpu.product on nodes, '

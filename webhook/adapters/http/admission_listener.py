@@ -113,7 +113,7 @@ class AdmissionListener:
             self._loop.add_reader(self._socket, self._accept)
 
     def _accept(self) -> None:
-        """Accept one connection; the next in the next turn of the loop, for a handshake costs a thousand times what an answer does."""
+        """Accept one connection in a turn of the loop: a handshake costs a thousand times what an answer does."""
         try:
             accepted, client = self._socket.accept()
         except OSError as error:

@@ -7,9 +7,10 @@ from webhook.application.diagnosis.facts import Facts, known
 from webhook.application.diagnosis.policies import enforced
 from webhook.application.diagnosis.results import Verdict, fail, listed, ok, verdicts, warn
 from webhook.engine.policy import Policy
+from webhook.engine.products import PRODUCT, read_product
 from webhook.engine.quantity import whole
 from webhook.engine.resources import PREFIX, GpuResource, classify, resource_name
-from webhook.engine.spelling import PRODUCT, SHARED_STRATEGIES, Spelling, read_product, spell
+from webhook.engine.spelling import SHARED_STRATEGIES, Spelling, spell
 
 _STRATEGY = ".sharing-strategy"
 
@@ -96,7 +97,7 @@ def _renames(node: Node) -> bool | None:
         return True
     labels = node.metadata.labels or {}
     shared = {key for key, value in labels.items() if key.endswith(_STRATEGY) and value in SHARED_STRATEGIES}
-    _, _, product_shared = read_product(labels.get(PRODUCT, ""))
+    product_shared = read_product(labels.get(PRODUCT, "")).shared
     names = {key.removesuffix(_STRATEGY) for key in shared} | (
         {resource_name(None, shared=False)} if product_shared else set()
     )

@@ -1,13 +1,14 @@
 """The check of the MIG strategy: the configuration's must be the nodes'."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from webhook.application.diagnosis.documents import Node
 from webhook.application.diagnosis.facts import Facts, known
 from webhook.application.diagnosis.gpus import amount
 from webhook.application.diagnosis.results import Verdict, fail, listed, ok, warn
+from webhook.engine.products import PRODUCT, Product, read_product
 from webhook.engine.resources import GpuResource, classify
-from webhook.engine.spelling import GPU_SLICES, PRODUCT, DevicePlugin, MigStrategy, read_product
+from webhook.engine.spelling import GPU_SLICES, DevicePlugin, MigStrategy
 
 _LABEL = "nvidia.com/mig.strategy"
 
@@ -25,31 +26,47 @@ def strategy(facts: Facts) -> list[Verdict]:
         return [_other_strategy(plugin, otherwise, models)]
     if not plugin.single:
         return [ok(f"migStrategy is mixed, as on the nodes ({len(by_node)})")]
+    return [*_problems(plugin, models, nodes)] or [_as_on_nodes(plugin, len(by_node), models)]
+
+
+def _problems(plugin: DevicePlugin, models: Sequence[str], nodes: Sequence[Node]) -> Iterator[Verdict]:
+    """Nodes that offer no GPU, or that no rewritten pod selects."""
     unlisted = [model for model in models if model not in plugin.products] if plugin.products else []
     if unlisted:
-        return [
-            warn(
-                f"devicePlugin.products lacks {listed(unlisted)}, which nodes have with MIG",
-                "pods that are rewritten to MIG forms never run on those nodes",
-                f"set config.devicePlugin.products to [{', '.join(sorted({*plugin.products, *models}))}]",
-            )
-        ]
+        yield warn(
+            f"devicePlugin.products lacks {listed(unlisted)}, which nodes have with MIG",
+            "pods that are rewritten to MIG forms never run on those nodes",
+            f"set config.devicePlugin.products to [{', '.join(sorted({*plugin.products, *models}))}]",
+        )
+    if invalid := [node.metadata.name for node in nodes if _product(node).invalid]:
+        yield warn(
+            f"the MIG configuration of node {listed(invalid)} is invalid under single (product …-MIG-INVALID)",
+            "the device plugin offers no GPU there",
+            "cut all GPUs of such a node into slices of one profile, or disable MIG on all of them",
+        )
+
+
+def _as_on_nodes(plugin: DevicePlugin, nodes: int, models: Sequence[str]) -> Verdict:
     exact = f"products are [{', '.join(plugin.products)}]" if plugin.products else _without_products(models)
-    return [ok(f"migStrategy is single, as on the nodes ({len(by_node)}); {exact}")]
+    return ok(f"migStrategy is single, as on the nodes ({nodes}); {exact}")
 
 
 def _without_products(models: Sequence[str]) -> str:
     """How slices are selected where the configuration names no models."""
     if not models:
         return "no node has MIG on at present"
-    return f"slices are selected by size; to select them by model set config.devicePlugin.products to [{', '.join(models)}]"
+    return (
+        "slices are selected by size, and pods that select a GPU model are denied MIG forms; to select slices by model set "
+        f"config.devicePlugin.products to [{', '.join(models)}]"
+    )
 
 
 def _other_strategy(plugin: DevicePlugin, nodes: Sequence[str], models: Sequence[str]) -> Verdict:
     """The nodes use the other strategy."""
     if plugin.single:
         means = "requests for MIG slices become nvidia.com/gpu with labels that no node has, so their pods stay Pending"
-        fix = "set config.devicePlugin.migStrategy to mixed, as the device plugin has it"
+        without = ", and remove config.devicePlugin.products" if plugin.products else ""
+        fix = f"set config.devicePlugin.migStrategy to mixed, as the device plugin has it{without}"
     else:
         means = (
             "requests for MIG slices become nvidia.com/mig-…, which no node offers, so their pods stay Pending; requests for "
@@ -68,7 +85,7 @@ def _mig_strategy(node: Node) -> str | None:
     NVIDIA/k8s-device-plugin internal/lm/mig-strategy.go. Under *single* the label is there whether MIG is on or not.
     """
     labels = node.metadata.labels or {}
-    if GPU_SLICES in labels or read_product(labels.get(PRODUCT, ""))[1]:
+    if GPU_SLICES in labels or _has_mig(_product(node)):
         return MigStrategy.SINGLE
     resources = (classify(name) for name in node.status.allocatable or {} if amount(node, name))
     if any(isinstance(found, GpuResource) and found.partition for found in resources):
@@ -79,5 +96,14 @@ def _mig_strategy(node: Node) -> str | None:
 
 def _mig_model(node: Node) -> str | None:
     """The model of a node with MIG on under strategy *single*, as ``devicePlugin.products`` names it."""
-    model, partition, _ = read_product((node.metadata.labels or {}).get(PRODUCT, ""))
-    return model if partition else None
+    product = _product(node)
+    return product.model if _has_mig(product) else None
+
+
+def _product(node: Node) -> Product:
+    return read_product((node.metadata.labels or {}).get(PRODUCT, ""))
+
+
+def _has_mig(product: Product) -> bool:
+    """Whether the product is of a node with MIG on under strategy *single*."""
+    return product.invalid or product.partition is not None

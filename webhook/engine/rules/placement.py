@@ -5,6 +5,7 @@ from webhook.engine.forms import Form, Platform
 from webhook.engine.needs import Need
 from webhook.engine.nodes import ABSENT, NodeConstraints
 from webhook.engine.policy import Policy
+from webhook.engine.products import PRODUCT
 from webhook.engine.requests import Ask
 from webhook.engine.spelling import GKE_CLIENTS, GKE_SHARING, DevicePlugin
 
@@ -20,6 +21,17 @@ def selector_conflict(ask: Ask, form: Form, need: Need, nodes: NodeConstraints) 
         path,
         f'{ask.name}: form "{form}" is on nodes with {need}, and the pod {says}',
         f"no node is both; remove {need.key} from the pod, or request another form",
+    )
+
+
+def product_conflict(ask: Ask, form: Form, product: str, why: str, nodes: NodeConstraints) -> Finding:
+    """The pod selects products, and no node with the form is known to have any of them; ``product`` is the first."""
+    path = f"spec.nodeSelector[{PRODUCT}]" if PRODUCT in nodes.selector else "spec.affinity.nodeAffinity"
+    return deny(
+        Rule.SELECTOR_CONFLICT,
+        path,
+        f'{ask.name}: form "{form}" is not on nodes with {PRODUCT}: {product}, which the pod selects',
+        f"{why}, or remove {PRODUCT} from the pod",
     )
 
 

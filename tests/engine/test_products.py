@@ -1,0 +1,367 @@
+"""Products: what the values of nvidia.com/gpu.product say, and which values the engine writes."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.builders import (
+    GPU,
+    GPU_SLICES,
+    MODELS,
+    NOT_RENAMED,
+    PRODUCT,
+    RENAMED,
+    SINGLE,
+    SINGLE_BY_PRODUCT,
+    SINGLE_BY_PRODUCT_NOT_RENAMED,
+    SINGLE_NOT_RENAMED,
+    Json,
+    a_form,
+    a_pod,
+    a_policy,
+    affinity,
+    applied,
+    gpu,
+    judge,
+    messages,
+    rewritten,
+    rules,
+    selecting,
+)
+from tests.engine.cluster import PROFILES
+from tests.engine.spelled import SLICE, WHOLE
+from tests.engine.strategies import listed_forms, plugins
+from tests.engine.test_decision_properties import PROPERTY
+from webhook.engine.forms import Platform
+from webhook.engine.policy import Mismatch, Policy, PolicyBook
+from webhook.engine.products import Names, Product, read_product
+from webhook.engine.spelling import DevicePlugin, MigStrategy, spell
+
+A100, H100 = MODELS
+T4 = "Tesla-T4"
+INVALID = f"{A100}-MIG-INVALID"
+SLICES = f"{A100}-MIG-1g.5gb"
+# As long as a model can be, and one that is longer than any label of its slices could be.
+RTX = "NVIDIA-RTX-PRO-6000-Blackwell-Server-Edition"
+MAX_Q = "NVIDIA-RTX-PRO-6000-Blackwell-Max-Q-Workstation-Edition"
+OR_REMOVE = f", or remove {PRODUCT} from the pod"
+SUFFIXES = (
+    *("", "-SHARED", "-MIG-1g.5gb", "-MIG-2g.10gb", "-MIG-1g.5gb-SHARED", "-MIG-2g.10gb-SHARED", "-MIG-INVALID"),
+    *("-shared", "-mig-1g.5gb", "-MIG-1c.2g.10gb", "-SHARED-MIG-1g.5gb", "-MIG-INVALID-SHARED"),
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (A100, Product(A100)),
+        (f"{A100}-SHARED", Product(A100, shared=True)),
+        (SLICES, Product(A100, "1g.5gb")),
+        (f"{SLICES}-SHARED", Product(A100, "1g.5gb", shared=True)),
+        ("A100-MIG-1g.24gb.me.all", Product("A100", "1g.24gb.me.all")),
+        (INVALID, Product(A100, invalid=True)),
+        ("A100-SHARED-MIG-1g.5gb", Product("A100-SHARED", "1g.5gb")),
+        ("A100-MIG-1c.2g.10gb", Product("A100-MIG-1c.2g.10gb")),
+        ("A100-shared", Product("A100-shared")),
+        ("-SHARED", Product("-SHARED")),
+        ("", Product("")),
+        ("A\n100-SHARED", Product("A\n100-SHARED")),
+    ],
+)
+def test_a_product_says_its_form_by_its_end(value: str, read: Product) -> None:
+    assert read_product(value) == read
+
+
+def test_only_a_model_is_one() -> None:
+    assert [suffix for suffix in SUFFIXES if read_product(A100 + suffix).is_model] == [""]
+
+
+class TestUntouched:
+    """What a pod selects as the nodes of its form have it, and what says nothing of models."""
+
+    @pytest.mark.parametrize("plugin", [SINGLE, SINGLE_BY_PRODUCT])
+    @pytest.mark.parametrize(
+        "pod",
+        [
+            pytest.param(a_pod(nodeSelector={PRODUCT: SLICES}), id="slices"),
+            pytest.param(a_pod(nodeSelector={PRODUCT: "NVIDIA-H200-MIG-1g.5gb"}), id="slices of an unlisted model"),
+            pytest.param(selecting((PRODUCT, "In", SLICES, INVALID)), id="slices, or nodes without any"),
+            pytest.param(
+                selecting((PRODUCT, "In", SLICES), (PRODUCT, "NotIn", f"{H100}-SHARED")), id="not shared ones"
+            ),
+        ],
+    )
+    def test_slices(self, pod: Json, plugin: DevicePlugin) -> None:
+        decision = judge(pod, "mig-1g.5gb", plugin)
+
+        assert (decision.edits, decision.findings) == ((), ())
+
+    @pytest.mark.parametrize("plugin", [RENAMED, NOT_RENAMED, SINGLE, SINGLE_BY_PRODUCT])
+    @pytest.mark.parametrize("product", [A100, T4, "a100", "a100-shared", "x" * 63])
+    def test_whole_gpus_of_any_model(self, product: str, plugin: DevicePlugin) -> None:
+        pod = a_pod(nodeSelector={PRODUCT: product})
+        result = rewritten(pod, "exclusive", plugin)
+
+        assert result["spec"]["nodeSelector"] == {PRODUCT: product}
+
+    def test_any_form(self) -> None:
+        assert judge(a_pod(nodeSelector={PRODUCT: INVALID}), "any", SINGLE).edits == ()
+
+
+class TestConflicts:
+    """Products that no node with the form is known to have."""
+
+    @pytest.mark.parametrize("plugin", [RENAMED, NOT_RENAMED, SINGLE, SINGLE_BY_PRODUCT, SINGLE_BY_PRODUCT_NOT_RENAMED])
+    @pytest.mark.parametrize("form", ["exclusive", "shared", "mig-1g.5gb", "mig-1g.5gb-shared", "gke-mig-1g.5gb"])
+    def test_nodes_with_an_invalid_mig_configuration_offer_no_gpu(self, form: str, plugin: DevicePlugin) -> None:
+        decision = judge(a_pod(nodeSelector={PRODUCT: INVALID}), form, plugin)
+
+        [finding] = decision.findings
+        assert finding.reason == (
+            f'container "train": form "{form}" is not on nodes with {PRODUCT}: {INVALID}, which the pod selects'
+        )
+        assert "their MIG configuration is invalid under MIG strategy single, and offer no GPU" in finding.detail
+        assert finding.detail.endswith(f"; select {A100}{OR_REMOVE}")
+        assert (finding.rule, finding.path) == ("selector-conflict", f"spec.nodeSelector[{PRODUCT}]")
+
+    @pytest.mark.parametrize("plugin", [SINGLE, SINGLE_NOT_RENAMED, SINGLE_BY_PRODUCT, SINGLE_BY_PRODUCT_NOT_RENAMED])
+    @pytest.mark.parametrize(
+        ("pod", "path"),
+        [
+            (a_pod(nodeSelector={PRODUCT: T4}), f"spec.nodeSelector[{PRODUCT}]"),
+            (selecting((PRODUCT, "In", T4, "Tesla-V100")), "spec.affinity.nodeAffinity"),
+            (
+                a_pod(affinity=affinity([(PRODUCT, "In", T4)], [(PRODUCT, "In", "Tesla-V100")])),
+                "spec.affinity.nodeAffinity",
+            ),
+        ],
+    )
+    def test_a_model_that_is_not_listed_has_no_known_slices(self, pod: Json, path: str, plugin: DevicePlugin) -> None:
+        [finding] = judge(pod, "mig-1g.5gb", plugin).findings
+
+        assert finding.message == (
+            f'container "train": form "mig-1g.5gb" is not on nodes with {PRODUCT}: {T4}, which the pod selects; '
+            f"devicePlugin.products does not list {T4}; if nodes of this model have MIG, ask an administrator to add it there, "
+            f"in gpuwarden's configuration, or remove {PRODUCT} from the pod"
+        )
+        assert (finding.rule, finding.path) == ("selector-conflict", path)
+
+    def test_a_listed_model_in_another_case(self) -> None:
+        [message] = messages(judge(a_pod(nodeSelector={PRODUCT: A100.lower()}), "mig-1g.5gb", SINGLE_BY_PRODUCT))
+
+        assert f"lists {A100}, and label values are case-sensitive; select {A100}, or remove" in message
+
+    @pytest.mark.parametrize(
+        ("product", "form", "plugin"),
+        [
+            (f"{A100}-MIG-1c.2g.10gb", "exclusive", SINGLE),
+            (f"{A100}-MIG-1c.2g.10gb", "mig-1g.5gb", SINGLE_BY_PRODUCT),
+            (f"{A100}-mig-1g.5gb", "mig-1g.5gb", SINGLE_BY_PRODUCT),
+            (f"{A100}-shared", "shared", NOT_RENAMED),
+            (f"{A100}-SHARED-SHARED", "exclusive", NOT_RENAMED),
+        ],
+    )
+    def test_a_suffix_that_feature_discovery_does_not_write_gets_no_other(
+        self, product: str, form: str, plugin: DevicePlugin
+    ) -> None:
+        decision = judge(a_pod(nodeSelector={PRODUCT: product}), a_policy(form, mismatch=Mismatch.REWRITE), plugin)
+
+        assert rules(decision) == ["selector-conflict"]
+        assert "no other suffix; select the model alone, or remove" in messages(decision)[0]
+
+    @pytest.mark.parametrize(
+        ("model", "form", "plugin", "suffix"),
+        [
+            ("x" * 57, "shared", NOT_RENAMED, "-SHARED"),
+            (MAX_Q, "mig-1g.24gb", DevicePlugin(True, MigStrategy.SINGLE, (MAX_Q, A100)), "-MIG-1g.24gb"),  # noqa: FBT003
+        ],
+    )
+    def test_no_label_value_has_more_than_63_characters(
+        self, model: str, form: str, plugin: DevicePlugin, suffix: str
+    ) -> None:
+        [message] = messages(judge(a_pod(nodeSelector={PRODUCT: model}), form, plugin))
+
+        assert (
+            f"the label of such nodes would be {model}{suffix}, and a label value has at most 63 characters; select another "
+            "product"
+        ) in message
+
+    def test_a_product_that_its_new_name_contradicts(self) -> None:
+        pod = selecting((PRODUCT, "In", f"{A100}-SHARED"), (PRODUCT, "NotIn", A100))
+        [message] = messages(judge(pod, a_policy("exclusive", mismatch=Mismatch.REWRITE), NOT_RENAMED))
+
+        assert f"is on nodes with {PRODUCT}: {A100}, and the pod excludes that in its node affinity" in message
+
+
+class TestSeveral:
+    """Alternatives: those with the form get its suffix, the needs of the form exclude the others."""
+
+    def test_products_of_one_list(self) -> None:
+        pod = selecting((PRODUCT, "In", T4, INVALID, A100))
+        spec = rewritten(pod, "mig-1g.5gb", SINGLE_BY_PRODUCT)["spec"]
+
+        needed = (PRODUCT, "In", *(f"{model}-MIG-1g.5gb" for model in MODELS))
+        assert spec["affinity"] == affinity([(PRODUCT, "In", T4, INVALID, SLICES), needed])
+
+    def test_nodes_without_gpus_need_not_be_excluded(self) -> None:
+        spec = rewritten(selecting((PRODUCT, "In", INVALID, A100)), "mig-1g.5gb", SINGLE_BY_PRODUCT)["spec"]
+
+        assert spec["affinity"] == affinity([(PRODUCT, "In", INVALID, SLICES)])
+
+    def test_slices_beside_a_model_without_products(self) -> None:
+        spec = rewritten(selecting((PRODUCT, "In", SLICES, T4)), "mig-1g.5gb", SINGLE)["spec"]
+
+        assert spec["affinity"] == affinity([(PRODUCT, "In", SLICES, T4), *SLICE])
+
+    def test_an_alternative_of_another_model(self) -> None:
+        pod = a_pod(affinity=affinity([(PRODUCT, "In", T4)], [("zone", "In", "a")]))
+        spec = rewritten(pod, "mig-1g.5gb", SINGLE)["spec"]
+
+        assert spec["affinity"] == affinity([(PRODUCT, "In", T4), *SLICE], [("zone", "In", "a"), *SLICE])
+
+    def test_slices_and_nodes_without_gpus_state_slices(self) -> None:
+        pod = selecting((PRODUCT, "In", INVALID, SLICES))
+
+        assert rules(judge(pod, "exclusive", SINGLE)) == ["form-not-permitted"]
+
+    def test_a_model_of_which_another_form_is_selected_stays_the_pods_choice(self) -> None:
+        pod = selecting((PRODUCT, "In", f"{T4}-MIG-1g.5gb", SLICES))
+        spec = rewritten(pod, a_policy("mig-2g.10gb", mismatch=Mismatch.REWRITE), SINGLE_BY_PRODUCT)["spec"]
+
+        needed = (PRODUCT, "In", *(f"{model}-MIG-2g.10gb" for model in MODELS))
+        assert spec["affinity"] == affinity([(PRODUCT, "In", f"{T4}-MIG-1g.5gb", f"{A100}-MIG-2g.10gb"), needed])
+
+
+class TestExcluded:
+    """A model in NotIn means its nodes whatever their form, as it does in In."""
+
+    def test_a_model_gets_the_suffix(self) -> None:
+        spec = rewritten(selecting((PRODUCT, "NotIn", A100, T4, INVALID)), "mig-1g.5gb", SINGLE_BY_PRODUCT)["spec"]
+
+        needed = (PRODUCT, "In", *(f"{model}-MIG-1g.5gb" for model in MODELS))
+        assert spec["affinity"] == affinity([(PRODUCT, "NotIn", SLICES, T4, INVALID), needed])
+        shared = rewritten(selecting((PRODUCT, "NotIn", A100, f"{H100}-SHARED")), "time-slicing", NOT_RENAMED)["spec"]
+        assert shared["affinity"] == affinity([(PRODUCT, "NotIn", f"{A100}-SHARED", f"{H100}-SHARED")])
+
+    def test_a_suffix_stays(self) -> None:
+        pod = selecting((PRODUCT, "NotIn", f"{A100}-SHARED", SLICES))
+        spec = rewritten(pod, "exclusive", SINGLE)["spec"]
+
+        assert spec["affinity"] == affinity([(PRODUCT, "NotIn", f"{A100}-SHARED", SLICES), WHOLE])
+
+    def test_every_listed_model_is_a_conflict(self) -> None:
+        [message] = messages(judge(selecting((PRODUCT, "NotIn", *MODELS)), "mig-1g.5gb", SINGLE_BY_PRODUCT))
+
+        assert f"{A100}-MIG-1g.5gb" in message
+        assert f"the pod excludes that in its node affinity on {PRODUCT}" in message
+
+
+class TestNames:
+    """The values that nodes of a form have."""
+
+    def test_a_form_is_selected_by_labels_that_fit(self) -> None:
+        plugin = DevicePlugin(True, MigStrategy.SINGLE, (MAX_Q, RTX))  # noqa: FBT003 - named by its name
+
+        assert spell(a_form("mig-1g.24gb.me.all"), plugin).needs[0].values == (f"{RTX}-MIG-1g.24gb.me.all",)
+
+    def test_no_policy_has_labels_none_of_which_fits(self) -> None:
+        plugin = DevicePlugin(False, MigStrategy.SINGLE, (RTX,))  # noqa: FBT003 - named by its name
+        book = PolicyBook(plugin=plugin)
+
+        assert book.resolve("mig-1g.24gb.me.all")
+        assert book.resolve("mig-1g.24gb.me.all-shared") is None
+        assert book.nearest("mig-1g.24gb.me.all-shared") == (
+            '"mig-1g.24gb.me.all-shared" has no nodes under migStrategy single: with its suffix, every label value of '
+            "devicePlugin.products would have more than 63 characters; use a form without .me.all"
+        )
+
+    def test_slices_are_selected_by_size_where_no_label_fits(self) -> None:
+        plugin = DevicePlugin(True, MigStrategy.SINGLE, (MAX_Q,))  # noqa: FBT003 - named by its name
+
+        assert spell(a_form("mig-1g.24gb"), plugin).needs[0].key == GPU_SLICES
+
+    def test_a_policys_own_product_is_never_made_up(self) -> None:
+        for product in (T4, INVALID, f"{A100}-mig-1g.5gb"):
+            policy = a_policy("mig-1g.5gb", node_selector={PRODUCT: product})
+            spec = rewritten(a_pod(), policy, SINGLE_BY_PRODUCT)["spec"]
+
+            assert "nodeSelector" not in spec
+
+
+_VALUES = st.builds(
+    lambda model, suffix: model + suffix,
+    st.sampled_from([*MODELS, T4, A100.lower(), RTX, MAX_Q, "x" * 57]),
+    st.sampled_from(SUFFIXES),
+)
+_EXPRESSIONS = st.builds(
+    lambda operator, values: (PRODUCT, operator, *values),
+    st.sampled_from(["In", "In", "NotIn"]),
+    st.lists(_VALUES, min_size=1, max_size=3, unique=True),
+)
+_PODS = st.one_of(
+    st.builds(lambda value: a_pod(nodeSelector={PRODUCT: value}), _VALUES),
+    st.builds(
+        lambda terms: a_pod(affinity=affinity(*terms)),
+        st.lists(st.lists(_EXPRESSIONS, min_size=1, max_size=2), min_size=1, max_size=2),
+    ),
+    st.just(a_pod(gpu(1, GPU))),
+)
+_POLICIES = st.builds(
+    lambda forms, product, mismatch: Policy(
+        "team", tuple(forms), mismatch=mismatch, node_selector={PRODUCT: product} if product else {}
+    ),
+    st.lists(listed_forms((Platform.DEVICE_PLUGIN,)), min_size=1, max_size=2, unique=True),
+    st.none() | _VALUES,
+    st.sampled_from(Mismatch),
+)
+_PLUGINS = plugins | st.builds(
+    lambda renames, products: DevicePlugin(renames, MigStrategy.SINGLE, products),
+    st.booleans(),
+    st.sampled_from([(), (A100, RTX), (MAX_Q, H100)]),
+)
+
+
+def values_of(pod: Json) -> set[str]:
+    """Every product that a pod writes down."""
+    spec = pod["spec"]
+    required = (
+        (spec.get("affinity") or {}).get("nodeAffinity", {}).get("requiredDuringSchedulingIgnoredDuringExecution")
+    )
+    terms = required["nodeSelectorTerms"] if required else []
+    listed = [e.get("values", ()) for term in terms for e in term["matchExpressions"] if e["key"] == PRODUCT]
+    return {value for values in listed for value in values} | (
+        {spec["nodeSelector"][PRODUCT]} if PRODUCT in spec.get("nodeSelector", {}) else set()
+    )
+
+
+@PROPERTY
+@given(_PODS, _POLICIES, _PLUGINS)
+def test_every_product_that_is_written_is_one_that_nodes_can_have(
+    pod: Json, policy: Policy, plugin: DevicePlugin
+) -> None:
+    """Of a listed model with a suffix of slices, or of any model as whole GPUs have it, in at most 63 characters."""
+    written = values_of(applied(pod, judge(pod, policy, plugin))) - values_of(pod)
+    sliced = {f"-MIG-{profile}{shared}" for profile in PROFILES for shared in ("", "-SHARED")}
+    of_slices = {model + suffix for model in plugin.products for suffix in sliced} if plugin.single else set()
+    own = {policy.node_selector.get(PRODUCT, "")}
+    models = {*MODELS, T4, A100.lower(), RTX, MAX_Q, "x" * 57}
+
+    assert all(len(value) <= 63 for value in written - own)
+    assert written - own <= of_slices | models | {f"{model}-SHARED" for model in models}
+    assert not any("INVALID" in value for value in written)
+
+
+@PROPERTY
+@given(_PODS, _POLICIES, _PLUGINS)
+def test_a_pod_that_was_rewritten_is_as_it_should_be(pod: Json, policy: Policy, plugin: DevicePlugin) -> None:
+    decision = judge(pod, policy, plugin)
+    again = judge(applied(pod, decision), policy, plugin)
+
+    assert again.edits == ()
+    assert bool(again.denials) == bool(decision.denials)
+
+
+def test_names_of_nodes_of_any_model() -> None:
+    assert Names().of(T4) == T4
+    assert Names("-SHARED").of(T4) == f"{T4}-SHARED"
+    assert Names().values == ()

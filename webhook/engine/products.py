@@ -1,0 +1,128 @@
+"""Products: what values of the label ``nvidia.com/gpu.product`` say, and which value nodes of a form have."""
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from webhook.engine.profiles import PROFILE
+
+# NVIDIA GPU feature discovery, docs/gpu-feature-discovery/README.md
+PRODUCT = "nvidia.com/gpu.product"
+SHARED_SUFFIX = "-SHARED"
+# A label value's limit. GPU feature discovery does not shorten what it writes (internal/lm/resource.go getProductName).
+LONGEST_VALUE = 63
+
+_PRODUCT = re.compile(
+    rf"(?P<model>.+?)(?:-MIG-(?:(?P<partition>{PROFILE})|(?P<invalid>INVALID)))?(?P<shared>{SHARED_SUFFIX})?"
+)
+# What is left of a suffix in a model: one that is not written as GPU feature discovery writes it.
+_UNREADABLE = re.compile(r"-MIG-|-SHARED\Z", re.IGNORECASE)
+
+
+class Product(msgspec.Struct, frozen=True):
+    """A value of the label, taken apart.
+
+    Attributes:
+        model: the GPU model.
+        partition: the MIG profile of the node's slices, under MIG strategy *single*.
+        invalid: the node's MIG configuration is invalid under MIG strategy *single*, so it offers no GPU.
+        shared: the node shares its GPUs or slices under the name that they have unshared.
+    """
+
+    model: str
+    partition: str | None = None
+    invalid: bool = False
+    shared: bool = False
+
+    @property
+    def is_model(self) -> bool:
+        """Whether it names a model and nothing else."""
+        return not (self.partition or self.invalid or self.shared or self.is_unreadable)
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether it has a suffix that GPU feature discovery does not write (``-shared``, ``-MIG-1c.2g.10gb``)."""
+        return _UNREADABLE.search(self.model) is not None
+
+
+def read_product(value: str) -> Product:
+    """Take a value apart; one without a known suffix is a model.
+
+    GPU feature discovery appends ``-MIG-<profile>`` or ``-MIG-INVALID`` under MIG strategy *single*, and ``-SHARED`` where
+    sharing does not rename the resource (internal/lm/resource.go, internal/lm/mig-strategy.go).
+    """
+    match = _PRODUCT.fullmatch(value)
+    if match is None:
+        return Product(value)
+    return Product(match["model"], match["partition"], match["invalid"] is not None, match["shared"] is not None)
+
+
+class Names(msgspec.Struct, frozen=True, cache_hash=True):
+    """The products of the nodes that have a form.
+
+    Attributes:
+        suffix: what their values end in.
+        models: their models; ``None`` if nodes of any model can have the form.
+    """
+
+    suffix: str = ""
+    models: tuple[str, ...] | None = None
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """Those of the models. One that is too long for a label value is on no node."""
+        values = (model + self.suffix for model in self.models or ())
+        return tuple(value for value in values if len(value) <= LONGEST_VALUE)
+
+    def of(self, value: str) -> str | None:
+        """The product of the same model as nodes of the form have it, or ``None`` if no node is known to have it."""
+        return None if self.why_not(value) else read_product(value).model + self.suffix
+
+    def why_not(self, value: str) -> str | None:
+        """Why no node of the form is known to have the product, and what to do; ``None`` if one is.
+
+        A value that already ends in the form's suffix is taken as it is: someone saw it on a node.
+        """
+        product = read_product(value)
+        written = product.model + self.suffix
+        if product.invalid:
+            return (
+                "nodes have this label while their MIG configuration is invalid under MIG strategy single, and offer no GPU; "
+                f"select {product.model}"
+            )
+        if product.is_unreadable and (written != value or "-MIG-" in product.model):
+            return (
+                "GPU feature discovery writes -MIG-<profile>, such as -MIG-1g.5gb, and -SHARED after a model, and no other "
+                "suffix; select the model alone"
+            )
+        if written == value:
+            return None
+        if self.models is not None and product.model not in self.models:
+            return self._unlisted(product.model, self.models)
+        if len(written) > LONGEST_VALUE:
+            return (
+                f"the label of such nodes would be {written}, and a label value has at most {LONGEST_VALUE} characters; "
+                "select another product"
+            )
+        return None
+
+    @staticmethod
+    def _unlisted(model: str, models: tuple[str, ...]) -> str:
+        alike = next((each for each in models if each.lower() == model.lower()), None)
+        if alike:
+            return f"devicePlugin.products lists {alike}, and label values are case-sensitive; select {alike}"
+        return (
+            f"devicePlugin.products does not list {model}; if nodes of this model have MIG, ask an administrator to add it "
+            "there, in gpuwarden's configuration"
+        )
+
+
+def replaced(operator: str, value: str, products: Mapping[str, str]) -> str:
+    """A value of a node selector requirement on the label, once products are replaced.
+
+    What a pod excludes is replaced where it is a model, which means nodes of that model whatever their form.
+    """
+    if operator == "In" or (operator == "NotIn" and read_product(value).is_model):
+        return products.get(value, value)
+    return value
