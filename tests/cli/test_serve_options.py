@@ -141,13 +141,13 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, option: str) -> Non
     noise.write_bytes(b"\xff\xfe")
 
     for path in (tmp_path / "nowhere", tmp_path, noise):
-        assert failures(start(*TRIAL, option, path))[0].startswith(f"{path}: ")
+        assert failures(start(*TRIAL, option, path))[0].startswith(f"{option} {path}: ")
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
 def test_client_authorities_that_cannot_be_used_are_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "ca.crt"
-    assert failures(start(*TRIAL, "--client-ca-file", path))[0].startswith(f"{path}: ")
+    assert failures(start(*TRIAL, "--client-ca-file", path))[0].startswith(f"--client-ca-file {path}: ")
     path.write_text(text)
     [told] = failures(start(*TRIAL, "--client-ca-file", path))
     assert told.startswith(f"{path}: the client CA file cannot be used")

@@ -31,7 +31,6 @@ class Reload(Generic[_T]):
         Raises:
             StartError: it can't be used; a line a reason.
         """
-        option = _OPTIONS[name]
         self._name = name
         self._file = WatchedFile(path, parse)
         self._use = use
@@ -41,9 +40,9 @@ class Reload(Generic[_T]):
         try:
             use(self._file.read())
         except (OSError, UnicodeDecodeError) as error:
-            raise StartError(f"{option} {path}: {why(path, error)}") from error
+            raise StartError(f"{_OPTIONS[name]} {path}: {why(path, error)}") from error
         except Exception as error:  # every way in which a file can be bad ends the start, with its reason
-            raise StartError("\n".join(f"{option} {path}: {line}" for line in str(error).splitlines())) from error
+            raise StartError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from error
         metrics.loaded(name)
 
     def poll(self) -> None:

@@ -29,7 +29,7 @@ def strategy(facts: Facts) -> list[Verdict]:
     if unlisted:
         return [
             warn(
-                f"devicePlugin.products lacks {listed(unlisted)}, which nodes have with MIG",
+                f"devicePlugin.products does not list {listed(unlisted)}, which nodes offer with MIG",
                 "pods that are rewritten to MIG forms never run on those nodes",
                 f"set config.devicePlugin.products to [{', '.join(sorted({*plugin.products, *models}))}]",
             )
@@ -41,7 +41,7 @@ def strategy(facts: Facts) -> list[Verdict]:
 def _without_products(models: Sequence[str]) -> str:
     """How slices are selected where the configuration names no models."""
     if not models:
-        return "no node has MIG on at present"
+        return "no node has MIG enabled now"
     return f"slices are selected by size; to select them by model set config.devicePlugin.products to [{', '.join(models)}]"
 
 
@@ -49,7 +49,7 @@ def _other_strategy(plugin: DevicePlugin, nodes: Sequence[str], models: Sequence
     """The nodes use the other strategy."""
     if plugin.single:
         means = "requests for MIG slices become nvidia.com/gpu with labels that no node has, so their pods stay Pending"
-        fix = "set config.devicePlugin.migStrategy to mixed, as the device plugin has it"
+        fix = "set config.devicePlugin.migStrategy to mixed, as in the device plugin's configuration"
     else:
         means = (
             "requests for MIG slices become nvidia.com/mig-…, which no node offers, so their pods stay Pending; requests for "
