@@ -24,7 +24,7 @@ from webhook.cli.messages import say
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import Policy
 
-EXIT_REFUSED = 1
+EXIT_DENIED = 1
 EXIT_USAGE = 2
 
 Paths = Annotated[

@@ -23,7 +23,7 @@ from webhook.engine.findings import Severity
 MOST_ROWS = 10_000
 """Workloads that a page shows, those that matter most first: a browser gets slow with more."""
 
-OUTCOMES = {"denied": "refused", "rewritten": "rewritten", "unchanged": "unchanged", "exempt": "exempt"}
+OUTCOMES = {"denied": "denied", "rewritten": "rewritten", "unchanged": "unchanged", "exempt": "exempt"}
 """Outcomes in the order in which they matter, with the word for people."""
 _RANK = {outcome: number for number, outcome in enumerate(OUTCOMES)}
 

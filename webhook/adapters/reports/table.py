@@ -80,7 +80,7 @@ def _summary(report: Report) -> Text:
     others = totals.objects - totals.asking - totals.not_judged - totals.unknown_kind
     unread = sum(problem.fatal for problem in report.problems)
     parts = [
-        (f"{totals.denied} refused", _STYLES["denied"] if totals.denied else "dim"),
+        (f"{totals.denied} denied", _STYLES["denied"] if totals.denied else "dim"),
         (f"{totals.rewritten} rewritten", _STYLES["rewritten"] if totals.rewritten else "dim"),
         (f"{totals.asking - totals.denied - totals.rewritten} unchanged", "green"),
         (f"{others} without a GPU request", "dim"),
