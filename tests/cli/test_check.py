@@ -368,9 +368,7 @@ class TestWhatIsNotJudged:
         out = " ".join(run("check", "-", stdin=RAY + "---\n" + SERVICE).out.split())
         assert "not judged RayCluster.ray.io: requests nvidia.com/gpu at" in out
         assert "spec.workerGroupSpecs[0].template.spec.containers[0].resources.limits" in out
-        assert (
-            "2 objects: 0 denied, 0 rewritten, 0 unchanged, 1 without a GPU request, 1 not judged, 0 not read" in out
-        )
+        assert "2 objects: 0 denied, 0 rewritten, 0 unchanged, 1 without a GPU request, 1 not judged, 0 not read" in out
 
     def test_is_in_json_with_the_reason(self) -> None:
         found = check("-", "--policy", "none", stdin=RAY)

@@ -23,7 +23,7 @@ from webhook.engine.findings import Severity
 MOST_ROWS = 10_000
 """Workloads that a page shows, those that matter most first: a browser gets slow with more."""
 
-OUTCOMES = {"denied": "denied", "rewritten": "rewritten", "unchanged": "unchanged", "exempt": "exempt"}
+OUTCOMES = ("denied", "rewritten", "unchanged", "exempt")
 """Outcomes in the order in which they matter, with the word for people."""
 _RANK = {outcome: number for number, outcome in enumerate(OUTCOMES)}
 
@@ -52,8 +52,8 @@ def html(report: AuditReport) -> str:
         outcomes=OUTCOMES,
         rank=_RANK,
         tiles=[
-            (outcome, word, getattr(report.totals.workloads, outcome), getattr(report.totals.pods, outcome))
-            for outcome, word in OUTCOMES.items()
+            (outcome, getattr(report.totals.workloads, outcome), getattr(report.totals.pods, outcome))
+            for outcome in OUTCOMES
         ],
         troubles=[
             *(f"{problem.where}: {problem.message}" for problem in report.problems),
