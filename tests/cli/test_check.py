@@ -136,7 +136,7 @@ class TestJson:
         found = check(tmp_path)
         assert [line["name"] for line in found["objects"]] == ["web"]
         broken, wrong = found["problems"]
-        assert (broken["source"].endswith("a.yaml"), broken["line"]) == (True, 2)
+        assert (broken["source"].endswith("a.yaml"), broken["line"]) == (True, 1)
         assert wrong["line"] == 3
         assert "spec.template.spec.containers" in wrong["message"]
 

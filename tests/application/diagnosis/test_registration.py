@@ -234,8 +234,10 @@ def test_gpus_that_only_the_configuration_has_are_never_sent() -> None:
     assert [(result.status, result.seen) for result in found] == [
         (
             Status.WARN,
-            f"the matchConditions of {webhook}.gpuwarden.io do not name a.com/x-*, amd.com/gpu, which resources.gpus in the "
-            "configuration lists",
+            (
+                f"the matchConditions of {webhook}.gpuwarden.io do not name a.com/x-*, amd.com/gpu, which resources.gpus in the "
+                "configuration lists"
+            ),
         )
         for webhook in ("mutate", "restore", "validate", "updates")
     ]
@@ -320,7 +322,8 @@ def test_an_installation_from_before_is_told_by_the_name_that_it_has() -> None:
     before = started_with("--webhook-configuration=gpuwarden")
     result = the_result(healthy(all_mutating=others, deployment=before), "other-webhooks")
     assert result.seen == (
-        "these mutating webhooks come after gpuwarden's gpuwarden: spark-operator-webhook (the Spark operator adds the GPUs of a SparkApplication)"
+        "these mutating webhooks come after gpuwarden's gpuwarden: spark-operator-webhook "
+        "(the Spark operator adds the GPUs of a SparkApplication)"
     )
     gone = the_result(healthy(mutating=None, deployment=before), "webhooks")
     assert gone.seen == "there is no MutatingWebhookConfiguration gpuwarden"
