@@ -21,11 +21,11 @@ Every replica answers `/metrics` on its plain port (8080), in Prometheus' text f
 write into namespaces' labels, the number of series stays. [operations.md](operations.md) tells which of them page and why; the
 chart brings a ServiceMonitor, alert rules and a dashboard (`monitoring` in its values).
 """
-TAIL = """`path` is where it was decided: `mutate` counts rewrites, `validate` refusals, `advise` templates of workloads. `acted`
+TAIL = """`path` is where it was decided: `mutate` counts rewrites, `validate` denials, `advise` templates of workloads. `acted`
 is `true` where an enforce policy decides outside of a dry run. So
 
 - pods rewritten are `path="mutate",outcome="rewritten",acted="true"`,
-- pods refused are `path="validate",outcome="denied",acted="true"`,
+- pods denied are `path="validate",outcome="denied",acted="true"`,
 - what a dry run (`install.mode: audit`) would do is `path="mutate",mode="enforce",acted="false"`; of pods that reach GPUs without
   asking for them only `path="validate"` knows."""
 _MODES = ("enforce", "warn", "audit")
@@ -61,7 +61,7 @@ TEXTS: Mapping[tuple[str, str], str] = {
         "policy",
     ): "the first 100 policies that decide, `other`, or `unreadable` (a label names none)",
     ("gpuwarden_request_duration_seconds", "path"): "the paths that the port serves, such as `/mutate`",
-    ("gpuwarden_request_duration_seconds", "code"): "HTTP status: 200 for every verdict, a refusal too",
+    ("gpuwarden_request_duration_seconds", "code"): "HTTP status: 200 for every verdict, a denial too",
     ("gpuwarden_refused", "reason"): "which limit or check, in a word",
     (
         "gpuwarden_ready",

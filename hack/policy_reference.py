@@ -43,12 +43,12 @@ HEAD = """<!-- Written by `make docs` from the code; edit hack/policy_reference.
 
 | label on a namespace | what it does |
 |---|---|
-| `gpuwarden.io/enforce: <policy>` | what happens to pods: rewritten, or refused |
+| `gpuwarden.io/enforce: <policy>` | what happens to pods: rewritten, or denied |
 | `gpuwarden.io/warn: <policy>` | what the user is told would happen |
 | `gpuwarden.io/audit: <policy>` | what is recorded: audit annotations, metrics, log |
 
 A policy is one of the values below, or a name from the configuration file. A missing label takes the configuration's default,
-which is `any`. A label that can't be read never loosens anything: a bad `enforce` refuses every pod that asks for a GPU, a bad
+which is `any`. A label that can't be read never loosens anything: a bad `enforce` denies every pod that asks for a GPU, a bad
 `warn` or `audit` counts as `any`. Where only `enforce` is set, the templates of workloads are warned by it.
 
 A mistyped key (`gpuwarden.io/enfroce`, `gpu-warden.io/enforce`), an annotation instead of a label, and a label on anything other
@@ -133,14 +133,14 @@ says what becomes of a pod that reaches GPUs without asking for them. Unset, it 
 
 
 def becomes(value: str, plugin: DevicePlugin) -> str:
-    """What a plain request becomes under a policy value: resource and node labels, or the rule that refuses it."""
+    """What a plain request becomes under a policy value: resource and node labels, or the rule that denies it."""
     policy = PolicyBook().resolve(value)
     if policy is None:
         raise SystemExit(f"{value} is no policy")
     manifest = {"metadata": {}, "spec": {"containers": [{"name": "c", "resources": {"limits": {"nvidia.com/gpu": 1}}}]}}
     decision = decide(msgspec.convert(manifest, Pod), policy, plugin)
     if decision.denials:
-        return f"refused: `{decision.denials[0].rule}`"
+        return f"denied: `{decision.denials[0].rule}`"
     renamed = [edit.new for edit in decision.edits if isinstance(edit, RenameResource)]
     needs = [str(edit.need) for edit in decision.edits if isinstance(edit, AddNeed)]
     return "<br>".join(f"`{part}`" for part in (f"{(renamed or ['nvidia.com/gpu'])[0]}: 1", *needs))

@@ -25,7 +25,7 @@ HEADER = """\
 #   kubectl delete -f deploy/gpuwarden.yaml
 # For Kubernetes 1.28 or newer; deploy/README.md says what to do on an older one, and how to choose other values.
 # The webhook configurations stand first because `kubectl delete` goes from top to bottom, and must not leave them to
-# refuse pods with GPUs while what answers them is being removed.
+# deny pods with GPUs while what answers them is being removed.
 """
 FIRST = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "Namespace")
 

@@ -1,4 +1,4 @@
-"""The decision log: a line for each rewrite and refusal, never the object, and never in a request's way."""
+"""The decision log: a line for each rewrite and denial, never the object, and never in a request's way."""
 
 from typing import Any
 
@@ -72,8 +72,8 @@ def test_an_update_is_told_as_one(logged: Logged) -> None:
 @pytest.mark.parametrize(
     ("mode", "told"),
     [
-        (Mode.ENFORCE, [("rewritten", "mutate"), ("refused", "validate")]),
-        (Mode.AUDIT, [("would be rewritten", "mutate"), ("would be refused", "mutate")]),
+        (Mode.ENFORCE, [("rewritten", "mutate"), ("denied", "validate")]),
+        (Mode.AUDIT, [("would be rewritten", "mutate"), ("would be denied", "mutate")]),
     ],
 )
 def test_an_outcome_that_both_paths_come_to_is_one_line(
@@ -92,13 +92,13 @@ def test_a_refusal_names_its_rules(logged: Logged) -> None:
     webhook = Webhook("shared")
     webhook.validate(a_pod(a_gpu_container("2")))
     (line,) = lines(logged, webhook)
-    assert (line["event"], line["rules"]) == ("refused", ["shared-request-above-one"])
+    assert (line["event"], line["rules"]) == ("denied", ["shared-request-above-one"])
 
 
 def test_what_did_not_act_is_said_to_be_a_would_be(logged: Logged) -> None:
     webhook = Webhook("shared", warn="none", configuration=Configuration(mode=Mode.AUDIT))
     webhook.mutate(a_pod())
-    assert [line["event"] for line in lines(logged, webhook)] == ["would be rewritten", "would be refused"]
+    assert [line["event"] for line in lines(logged, webhook)] == ["would be rewritten", "would be denied"]
 
 
 def test_what_changes_nothing_makes_no_line(logged: Logged) -> None:
@@ -136,7 +136,7 @@ def test_what_only_validate_sees_is_told_there_in_a_dry_run_too(logged: Logged) 
     webhook.mutate(pod)
     webhook.validate(pod)
     assert [(line["event"], line["path"], line["rules"]) for line in lines(logged, webhook)] == [
-        ("would be refused", "validate", ["visible-devices-env"])
+        ("would be denied", "validate", ["visible-devices-env"])
     ]
 
 

@@ -261,7 +261,7 @@ class TestOtherNames:
     def test_the_warn_and_audit_policies_tell_of_them(self) -> None:
         arriving = Webhook(warn="none", audit="mps").mutate(self.POD)
 
-        assert arriving.warnings == ['would be refused: container "vm": nvidia.com/GA102GL_A10: 1 counts as a GPU']
+        assert arriving.warnings == ['would be denied: container "vm": nvidia.com/GA102GL_A10: 1 counts as a GPU']
         assert arriving.annotations["audit-rules"] == "other-gpu-resource"
 
     def test_the_exempt_stay_exempt(self) -> None:

@@ -1,4 +1,4 @@
-"""Admission on anything at all: an answer or a ``ReviewError``, and a mutated pod that validates or is refused with reason."""
+"""Admission on anything at all: an answer or a ``ReviewError``, and a mutated pod that validates or is denied with reason."""
 
 import json
 from typing import Any
@@ -246,7 +246,7 @@ def test_the_dry_run_tells_what_would_have_happened(pod: Json, policy: Policy) -
         assert told.warnings
     if outcome == "denied":
         assert told.annotations["enforce-rules"] == acted.annotations["enforce-rules"]
-        assert all(warning.startswith("would be refused: ") for warning in told.warnings)
+        assert all(warning.startswith("would be denied: ") for warning in told.warnings)
     assert told.annotations.get("enforce-outcome", "unchanged") == outcome
     _fits(told)
 

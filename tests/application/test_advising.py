@@ -1,4 +1,4 @@
-"""``/advise``: what will become of a workload's pods, said when its template is applied; never a change, never a refusal."""
+"""``/advise``: what will become of a workload's pods, said when its template is applied; never a change, never a denial."""
 
 import asyncio
 import json
@@ -61,7 +61,7 @@ def advise(  # noqa: PLR0913 - each is one thing that decides
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_template_whose_pods_will_be_refused_says_so(kind: str) -> None:
     (warning,) = advise(NamespaceLabels(enforce="shared"), of=kind).warnings
-    assert warning.startswith("would be refused: ")
+    assert warning.startswith("would be denied: ")
     assert "nvidia.com/gpu: 2 cannot be shared" in warning
 
 

@@ -273,13 +273,13 @@ class TestForms:
             (a_pod(gpu()), "shared", (("plain", "shared"),)),
             (a_pod(gpu()), "exclusive", (("plain", "exclusive"),)),
             (a_pod(gpu()), "any", (("plain", "plain"),)),
-            (a_pod(gpu(2)), "shared", (("plain", "refused"),)),
-            (a_pod(gpu("0.5")), "shared", (("plain", "refused"),)),
+            (a_pod(gpu(2)), "shared", (("plain", "denied"),)),
+            (a_pod(gpu("0.5")), "shared", (("plain", "denied"),)),
             (a_pod(gpu(1, MIG)), "gke-mig-1g.5gb", (("mig-1g.5gb", "gke-mig-1g.5gb"),)),
             (a_pod(gpu(1, SHARED)), "mps", (("shared", "mps"),)),
             (a_pod(gpu(), gpu(1, name="other")), "shared", (("plain", "shared"),)),
             (a_pod(gpu(), gpu(1, SHARED, name="other")), "shared", (("plain", "shared"), ("shared", "shared"))),
-            (a_pod(gpu()), "shred", (("plain", "refused"),)),
+            (a_pod(gpu()), "shred", (("plain", "denied"),)),
         ],
     )
     def test_are_what_is_asked_for_and_what_results(
@@ -361,7 +361,7 @@ class TestTotals:
         assert counted.rules == {"shared-request-above-one": 1}
         assert counted.flows == {
             ("plain", "mig-1g.5gb", "rewritten"): Flow(1, 2),
-            ("plain", "refused", "denied"): Flow(1, 0),
+            ("plain", "denied", "denied"): Flow(1, 0),
             ("plain", "exclusive", "unchanged"): Flow(1, 0),
         }
 

@@ -95,7 +95,7 @@ class TestOtherLabels:
         answered = webhook.validate(a_pod(REACHING))
 
         assert answered.allowed
-        assert answered.warnings == [f"would be refused: {ENV} reaches GPUs without a request"]
+        assert answered.warnings == [f"would be denied: {ENV} reaches GPUs without a request"]
         assert [(note.mode, note.acted) for note in webhook.notes] == [("warn", False)]
 
     def test_the_audit_policy_records_it(self) -> None:
@@ -119,7 +119,7 @@ class TestDryRun:
         answered = webhook.validate(a_pod(REACHING))
 
         assert answered.allowed
-        assert answered.warnings == [f"would be refused: {ENV} reaches GPUs without a request"]
+        assert answered.warnings == [f"would be denied: {ENV} reaches GPUs without a request"]
         assert answered.annotations["mode"] == "audit"
         assert answered.annotations["enforce-rules"] == RULE
         assert [(note.decision.outcome.value, note.acted) for note in webhook.notes] == [("denied", False)]
@@ -260,7 +260,7 @@ class TestTemplates:
     def test_that_its_pods_would_be_refused_is_told_in_a_namespace_without_labels_too(self) -> None:
         webhook = Webhook(configuration=configured())
 
-        assert self.advise(webhook, a_pod(REACHING)) == [f"would be refused: {ENV} reaches GPUs without a request"]
+        assert self.advise(webhook, a_pod(REACHING)) == [f"would be denied: {ENV} reaches GPUs without a request"]
         assert self.advise(Webhook(), a_pod(REACHING)) == []
 
 

@@ -1,4 +1,4 @@
-"""Pods too large to judge: refused by an error, so that each webhook's failurePolicy decides, and where that begins."""
+"""Pods too large to judge: denied by an error, so that each webhook's failurePolicy decides, and where that begins."""
 
 import pytest
 

@@ -1,5 +1,6 @@
 """Fields of the wrong type: named by path, with what they are and what to write."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -79,4 +80,53 @@ def test_what_does_not_is_named_with_the_remedy(kind: str, manifest: dict[str, A
     with pytest.raises(UnreadablePodError) as caught:
         pod_of(WORKLOADS[kind], manifest)
     assert str(caught.value) == message
-    assert message.startswith(f"{caught.value.field}: ")
+    ((field, _),) = caught.value.misfits
+    assert message.startswith(f"{field}: ")
+
+
+def fields_of(kind: str, manifest: dict[str, Any]) -> list[str]:
+    """The fields that are reported, in order; the manifest is left as it was."""
+    before = copy.deepcopy(manifest)
+    with pytest.raises(UnreadablePodError) as caught:
+        pod_of(WORKLOADS[kind], manifest)
+    assert manifest == before
+    return [field for field, _ in caught.value.misfits]
+
+
+def test_each_field_of_a_wrong_type_is_reported() -> None:
+    spec = {
+        "containers": [{"name": 8, "resources": {"limits": 3, "requests": {"a": True, "b": "1", "c": []}}}, "a"],
+        "nodeSelector": [],
+        "tolerations": [{"tolerationSeconds": "8"}, {"key": 1, "effect": 2}],
+    }
+    expected = [
+        *("containers[0].name", "containers[0].resources.limits", "containers[0].resources.requests[a]"),
+        *("containers[0].resources.requests[c]", "containers[1]", "nodeSelector"),
+        *("tolerations[0].tolerationSeconds", "tolerations[1].key", "tolerations[1].effect"),
+    ]
+    assert fields_of("Pod", {"metadata": {"name": 1}, "spec": spec}) == [
+        "metadata.name",
+        *(f"spec.{field}" for field in expected),
+    ]
+    assert fields_of("Deployment", {"metadata": {"name": 1}, "spec": {"template": {"spec": spec}}}) == [
+        "metadata.name",
+        *(f"spec.template.spec.{field}" for field in expected),
+    ]
+
+
+def test_what_is_wrong_above_the_template_and_in_the_metadata_is_reported_together() -> None:
+    assert fields_of("Deployment", {"metadata": {"name": 1}, "spec": []}) == ["metadata.name", "spec"]
+
+
+def test_very_many_are_reported_up_to_a_bound_which_is_said() -> None:
+    manifest = {"metadata": {"annotations": {f"a{number}": number for number in range(10_000)}}}
+    with pytest.raises(UnreadablePodError) as caught:
+        pod_of(WORKLOADS["Pod"], manifest)
+    *first, last = caught.value.misfits
+    assert [field for field, _ in first] == [f"metadata.annotations[a{number}]" for number in range(50)]
+    assert last == ("", "other fields are checked once these are fixed")
+
+
+def test_what_has_no_words_here_is_reported_as_it_is() -> None:
+    with pytest.raises(UnreadablePodError, match="Expected `str`, got `int` - at `key`"):
+        pod_of(WORKLOADS["Pod"], {"spec": {"nodeSelector": {8: "a"}}})

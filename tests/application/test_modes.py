@@ -23,7 +23,7 @@ def test_a_warn_label_changes_and_refuses_nothing_and_tells_the_user() -> None:
     told = 'container "train": nvidia.com/gpu: 1 would become nvidia.com/mig-1g.5gb: 1 by policy "mig-1g.5gb"'
     assert rewritten.warnings == [told]
     assert refused.warnings == [
-        'would be refused: container "train": nvidia.com/gpu: 2 is not permitted under namespace policy "none"'
+        'would be denied: container "train": nvidia.com/gpu: 2 is not permitted under namespace policy "none"'
     ]
     assert (rewritten.annotations, refused.annotations) == ({}, {})
     assert Webhook(warn="none").validate(REFUSED).response.keys() == {"uid", "allowed"}
@@ -103,7 +103,7 @@ def test_the_dry_run_refuses_nothing_and_records_and_warns_what_would_be_refused
 
     answered = webhook.mutate(pod)
 
-    assert answered.warnings[0].startswith('would be refused: container "train": nvidia.com/gpu: ')
+    assert answered.warnings[0].startswith('would be denied: container "train": nvidia.com/gpu: ')
     assert answered.annotations["enforce-outcome"] == "denied"
     assert answered.annotations["enforce-rules"] == rule
     assert webhook.validate(pod).response.keys() == {"uid", "allowed"}

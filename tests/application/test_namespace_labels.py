@@ -1,4 +1,4 @@
-"""``/validate-namespace``: labels that can't be read are refused when they are written, and block nothing else."""
+"""``/validate-namespace``: labels that can't be read are denied when they are written, and block nothing else."""
 
 import asyncio
 import json

@@ -48,7 +48,7 @@ def test_refused_and_rewritten_are_counted_and_a_few_are_named_with_their_rules(
     denied = f'Deployment "big" ({above_one}), Deployment "trainer" (not-a-whole-number), Job "sweep" ({above_one})'
     changed = 'Deployment "a", Deployment "b", Deployment "c" and 2 more'
     assert warnings(*objects) == [
-        f'namespace "team-a": 3 of 8 workloads with GPUs would be refused at the next restart: {denied}',
+        f'namespace "team-a": 3 of 8 workloads with GPUs would be denied at the next restart: {denied}',
         f'namespace "team-a": 5 of 8 workloads with GPUs would be rewritten at the next restart: {changed}',
     ]
 
@@ -92,7 +92,7 @@ def test_pods_of_a_controller_whose_template_nobody_knows_are_one_workload_by_th
     ray = owned("RayCluster", "ray", "ray.io/v1")
     objects = [rewritten("head", "Pod", owner=ray), *(refused(f"worker-{n}", "Pod", owner=ray) for n in range(5))]
     what = 'RayCluster.ray.io "ray" (shared-request-above-one)'
-    expected = f'namespace "team-a": 1 workload with GPUs would be refused at the next restart: {what}'
+    expected = f'namespace "team-a": 1 workload with GPUs would be denied at the next restart: {what}'
     assert warnings(*objects) == [expected]
     assert warnings(*reversed(objects)) == [expected]
 
@@ -103,7 +103,7 @@ def test_pods_of_a_controller_that_shares_its_kind_s_name_with_one_that_is_read_
 ) -> None:
     pod = refused("x-0", "Pod", owner=owned(kind, "x", f"{group}/v1"))
     (told,) = warnings(rewritten("x", kind), pod)[:1]
-    assert f'1 of 2 workloads with GPUs would be refused at the next restart: {kind}.{group} "x"' in told
+    assert f'1 of 2 workloads with GPUs would be denied at the next restart: {kind}.{group} "x"' in told
 
 
 def test_old_revisions_of_a_controller_of_others_do_not_count() -> None:
@@ -147,4 +147,4 @@ def test_what_was_not_seen_is_said_with_the_command_that_sees_it() -> None:
 
 def test_in_audit_mode_nothing_would_be_refused_yet() -> None:
     (told,) = warnings(refused("x"), configuration=Configuration(mode=Mode.AUDIT))
-    assert told.startswith('namespace "team-a", if mode were enforce: 1 workload with GPUs would be refused')
+    assert told.startswith('namespace "team-a", if mode were enforce: 1 workload with GPUs would be denied')

@@ -147,7 +147,7 @@ class TestOtherLabels:
         answered = update(webhook, after(TWO_SLICES, nodeSelector=TIME_SHARED), TWO_SLICES)
 
         assert answered.allowed
-        assert all(warning.startswith("would be refused: ") for warning in answered.warnings)
+        assert all(warning.startswith("would be denied: ") for warning in answered.warnings)
         assert answered.warnings
         assert (answered.annotations["mode"], answered.annotations["enforce-outcome"]) == ("audit", "denied")
         assert [note.acted for note in webhook.notes] == [False]

@@ -198,6 +198,7 @@ REFUSED = [
         for path in (
             *("/proc/1/root", "/proc/self/root/", "/proc//thread-self/root", "/proc/1/cwd", "/proc"),
             *("/run/cri-dockerd.sock", "/var/run/nri/nri.sock", "/run/podman", "/run/k0s/containerd.sock"),
+            *("/run/user", "/run/user/1000", "/var/run/user/1000/podman"),
             *("/var/snap/microk8s/common/run/containerd.sock", "/var/lib/kubelet/plugins_registry"),
             *("/etc/kubernetes/manifests", "/dev/dri", "/dev/char/195:0"),
         )

@@ -310,7 +310,7 @@ class TestOutput:
         assert "Deployment web" in out
         assert "30 rewritten" in out
         assert "StatefulSet train" not in out
-        assert "3 workloads ask for GPUs, with 30 running pods: 1 refused, 1 rewritten, 1 unchanged" in out
+        assert "3 workloads ask for GPUs, with 30 running pods: 1 denied, 1 rewritten, 1 unchanged" in out
         assert "StatefulSet train" in run("audit", "--kubeconfig", kubeconfig, "--all").out
 
     def test_in_every_format_names_the_same_workloads(self, kubeconfig: Path) -> None:
@@ -439,7 +439,7 @@ class TestWriteReports:
     ) -> None:
         ran = run("audit", "--kubeconfig", kubeconfig, "--write-reports")
 
-        assert (ran.code, ran.out) == (0, ""), "what is refused stands in the reports; a CronJob has not failed"
+        assert (ran.code, ran.out) == (0, ""), "what is denied stands in the reports; a CronJob has not failed"
         assert (
             ran.err
             == "policyreports and clusterpolicyreports of wgpolicyk8s.io: 3 created, 0 updated, 0 unchanged, 0 removed\n"

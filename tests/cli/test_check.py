@@ -136,7 +136,7 @@ class TestJson:
         found = check(tmp_path)
         assert [line["name"] for line in found["objects"]] == ["web"]
         broken, wrong = found["problems"]
-        assert (broken["source"].endswith("a.yaml"), broken["line"]) == (True, 2)
+        assert (broken["source"].endswith("a.yaml"), broken["line"]) == (True, 1)
         assert wrong["line"] == 3
         assert "spec.template.spec.containers" in wrong["message"]
 
@@ -149,10 +149,10 @@ class TestExitCode:
             pytest.param(deployment(), "exclusive", ("--strict",), 0, id="nothing changes, strictly"),
             pytest.param(deployment(), "shared", (), 0, id="rewritten"),
             pytest.param(deployment(), "shared", ("--strict",), 1, id="rewritten, strictly"),
-            pytest.param(deployment(), "none", (), 1, id="refused"),
+            pytest.param(deployment(), "none", (), 1, id="denied"),
             pytest.param(deployment(gpu=2), "mig-1g.5gb", (), 0, id="warned"),
             pytest.param("kind: [", "none", (), 2, id="unreadable"),
-            pytest.param(deployment() + "---\nkind: [\n", "none", (), 2, id="refused and unreadable"),
+            pytest.param(deployment() + "---\nkind: [\n", "none", (), 2, id="denied and unreadable"),
             pytest.param("image: {{ .Values.image }}\n", "any", (), 2, id="a template"),
         ],
     )
@@ -303,12 +303,12 @@ class TestTable:
         assert "main: nvidia.com/gpu: 1" in out
         assert "nvidia.com/gpu.shared: 1" in flat
         assert "shared-request-above-one" in out
-        assert "2 objects: 1 refused, 1 rewritten, 0 unchanged, 0 without a GPU request, 0 not read" in out
+        assert "2 objects: 1 denied, 1 rewritten, 0 unchanged, 0 without a GPU request, 0 not read" in out
 
     def test_leaves_out_objects_that_ask_for_nothing(self) -> None:
         out = run("check", "-", "--policy", "shared", stdin=SERVICE).out
         assert "Service" not in out
-        assert "1 object: 0 refused, 0 rewritten, 0 unchanged, 1 without a GPU request, 0 not read" in out
+        assert "1 object: 0 denied, 0 rewritten, 0 unchanged, 1 without a GPU request, 0 not read" in out
 
     def test_names_a_helm_template_and_how_to_render_it(self) -> None:
         out = " ".join(run("check", "-", stdin="kind: Pod\nmetadata:\n  name: {{ .Release.Name }}\n").out.split())
@@ -368,9 +368,7 @@ class TestWhatIsNotJudged:
         out = " ".join(run("check", "-", stdin=RAY + "---\n" + SERVICE).out.split())
         assert "not judged RayCluster.ray.io: requests nvidia.com/gpu at" in out
         assert "spec.workerGroupSpecs[0].template.spec.containers[0].resources.limits" in out
-        assert (
-            "2 objects: 0 refused, 0 rewritten, 0 unchanged, 1 without a GPU request, 1 not judged, 0 not read" in out
-        )
+        assert "2 objects: 0 denied, 0 rewritten, 0 unchanged, 1 without a GPU request, 1 not judged, 0 not read" in out
 
     def test_is_in_json_with_the_reason(self) -> None:
         found = check("-", "--policy", "none", stdin=RAY)

@@ -233,7 +233,7 @@ def test_a_right_that_is_missing_makes_its_checks_unknown_and_is_named(
     assert (check, "unknown") in troubled(document)
     assert {state for _, state in troubled(document)} == {"unknown"}
     (line,) = (line for line in document["checks"] if line["id"] == check)
-    assert line["mend"] == f"the right that it takes: {right}"
+    assert line["mend"] == f"grant the user who runs doctor the permission: {right}"
     assert "is forbidden" in line["seen"]
 
 
@@ -323,8 +323,8 @@ def test_the_table_says_what_to_do_of_what_is_not_well(cluster: Cluster, tmp_pat
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     at = next(number for number, line in enumerate(lines) if line.startswith("endpoints fail"))
     assert lines[at] == "endpoints fail there is no Service gpuwarden-system/gpuwarden, which the webhooks name"
-    assert lines[at + 1].startswith("the API server reaches nobody")
-    assert any(line.startswith("→ install again") for line in lines)
+    assert lines[at + 1].startswith("the API server reaches no replica")
+    assert any(line.startswith("→ reinstall") for line in lines)
     assert lines[-1].startswith(f"gpuwarden gpuwarden in {NAMESPACE}, at {cluster.url}: 1 fail, 1 not checked")
 
 

@@ -62,7 +62,7 @@ def test_a_refused_object_stops_it_with_nothing_written(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text(deployment("batch", 2))
     ran = run("rewrite", "-i", tmp_path, "--policy", "shared")
     assert (ran.code, ran.out) == (1, "")
-    assert "Deployment/batch is refused" in ran.err
+    assert "Deployment/batch is denied" in ran.err
     assert "nothing was written" in ran.err
     assert (tmp_path / "a.yaml").read_text() == deployment()
 

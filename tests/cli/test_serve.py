@@ -136,7 +136,7 @@ def test_no_answer_puts_what_a_pod_holds_into_the_log(server: Served) -> None:
     codes = [server.post(path, a_review(pod)).code for pod in pods for path in ("/mutate", "/validate")]
 
     assert codes == [200, 200, 200, 200, 400, 400]
-    server.wait_for("refused", since, path="validate")
+    server.wait_for("denied", since, path="validate")
     assert not [line for line in server.log if secret in json.dumps(line) or "PASSWORD" in json.dumps(line)]
 
 

@@ -39,7 +39,7 @@ def test_every_one_does_what_is_expected_of_it(promtool: Promtool, beside: Path)
     [
         ("> 0.01", "> 0.1", "GpuwardenErrors"),
         ("== 1", "== 2", "GpuwardenReloadFailing"),
-        ('path="validate",outcome="denied",acted="true"', 'path="validate",outcome="denied"', "GpuwardenManyRefusals"),
+        ('path="validate",outcome="denied",acted="true"', 'path="validate",outcome="denied"', "GpuwardenManyDenials"),
     ],
 )
 def test_one_that_does_something_else_is_found(

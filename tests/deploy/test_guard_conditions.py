@@ -134,6 +134,7 @@ def test_a_pod_with_a_request_is_asked_about_once_by_the_webhook_that_fails_clos
 
 PATHS = [
     *("/proc/1/root", "/proc", "/dev/dri", "/run/nri/nri.sock", "/etc/kubernetes/manifests", "/proc/sys"),
+    *("/run/user", "/run/user/1000", "/var/run/user/1000", "/run/user/1000/pulse", "/mnt/var/lib/kubelet"),
     "/",
     "/dev",
     "//dev/../dev/nvidia0",

@@ -64,6 +64,10 @@ def test_each_label_is_asked_about_when_it_comes_goes_or_changes(asks: Asks, key
         ),
         (a_namespace({"gpuwarden.example.com/owner": "a", "enforce": "a"}), None),
         (
+            a_namespace({"enforce.kubewarden.io": "a", "audit.gpu-worker.example.com": "a", "guard.gpuwarden.io": "a"}),
+            None,
+        ),
+        (
             a_namespace({}, annotations={"kubectl.kubernetes.io/last-applied-configuration": "gpuwarden.io/enforce"}),
             None,
         ),
@@ -91,7 +95,9 @@ def test_nothing_else_of_a_namespace_is_asked_about(asks: Asks, new: Json, old: 
             "gpuwraden.io/warn",
             "GPUWarden.io/audit",
         ),
-        *("gpuwarden-enforce", "gpuwarden.com/enforce"),
+        *("gpuwarden-enforce", "gpuwarden.com/enforce", "mygpuwarden.io/enforce"),
+        *("enforce.gpuwarden.io", "enfroce.gpuwarden.io", "audit-gpu-warden.io", "enforce/gpuwarden.io"),
+        *("warn.gpuwarder.io", "enforce.gpuwarden.io/policy", "Enforce.GPUWarden.io"),
     ],
 )
 def test_a_mistyped_key_is_asked_about_when_it_comes_or_changes(asks: Asks, section: str, key: str) -> None:

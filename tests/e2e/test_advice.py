@@ -1,4 +1,4 @@
-"""Scenario: `kubectl apply` of a workload whose pods would be refused later says so at once, and is not refused itself."""
+"""Scenario: `kubectl apply` of a workload whose pods would be denied later says so at once, and is not denied itself."""
 
 from collections.abc import Callable, Iterator
 
@@ -12,7 +12,7 @@ from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 
-REFUSED = "would be refused: "
+REFUSED = "would be denied: "
 BECAUSE = f'container "train": {GPU}: 2 cannot be shared under namespace policy "shared"'
 
 

@@ -55,7 +55,7 @@ def test_a_pod_that_would_be_refused_is_created_with_a_warning(
     namespace = make_namespace({ENFORCE: "shared"})
     created = attempt(control_plane, namespace, 2)
     assert created.status_code == httpx.codes.CREATED, created.text
-    assert "would be refused" in created.headers["Warning"]
+    assert "would be denied" in created.headers["Warning"]
 
 
 def test_without_the_label_nothing_is_said(

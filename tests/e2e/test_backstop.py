@@ -47,7 +47,7 @@ def create(control_plane: ControlPlane, namespace: str, pod: Json) -> httpx.Resp
 
 
 def said(answer: httpx.Response) -> str:
-    """The sentence of a refusal by the policy; empty when the pod was let through."""
+    """The sentence of a denial by the policy; empty when the pod was let through."""
     if answer.status_code == httpx.codes.CREATED:
         return ""
     assert answer.status_code == httpx.codes.FORBIDDEN, answer.text
@@ -212,7 +212,7 @@ def test_the_audit_log_says_which_rule_refused(backstop: ControlPlane, unlabelle
 
     def told() -> set[str | None]:
         events = [event for event in backstop.audit_events() if event["objectRef"].get("namespace") == unlabelled]
-        return {event.get("annotations", {}).get("gpuwarden/refused-by") for event in events}
+        return {event.get("annotations", {}).get("gpuwarden/denied-by") for event in events}
 
     wait_for("the audit log", lambda: "shared-request-above-one" in told())
 
@@ -233,4 +233,4 @@ def test_in_audit_mode_it_only_warns(backstop: ControlPlane, unlabelled: str) ->
         assert "Warning" not in create(backstop, unlabelled, a_pod(gpu("1"))).headers
     finally:
         bind("Deny")
-        wait_for("the refusal", lambda: said(create(backstop, unlabelled, REFUSED)))
+        wait_for("the denial", lambda: said(create(backstop, unlabelled, REFUSED)))

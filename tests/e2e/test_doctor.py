@@ -160,7 +160,7 @@ def test_all_is_well_with_a_new_installation(control_plane: ControlPlane, runnin
     assert (code, troubles(found)) == (0, {})
     assert all(found.values()), "every check says something"
     assert "nvidia.com/gpu: 1 in e2e-probe is rewritten" in seen(found, "probe")
-    assert "is refused by validate.gpuwarden.io" in seen(found, "probe")
+    assert "is denied by validate.gpuwarden.io" in seen(found, "probe")
 
 
 def test_looking_leaves_nothing_behind(control_plane: ControlPlane, running: Installation) -> None:
@@ -250,7 +250,7 @@ def test_a_foreign_ca_and_a_right_that_is_missing_are_found(control_plane: Contr
     wait_for("the right to be back", lambda: troubles(doctor(control_plane)[1]) == {})
     assert (code, troubles(found)) == (1, {"trust": {"fail"}, "rights": {"fail"}, "probe": {"fail"}})
     assert "none of the 1 trusted certificates issued" in seen(found, "trust")
-    assert "may not patch mutatingwebhookconfigurations/zz-gpuwarden" in seen(found, "rights")
+    assert "cannot patch mutatingwebhookconfigurations/zz-gpuwarden" in seen(found, "rights")
     assert "x509" in seen(found, "probe")
 
 
@@ -304,7 +304,7 @@ def test_labels_quotas_and_nodes_that_do_not_fit_are_found(
     assert "nvidia.com/mig-7g.80gb" in seen(found, "nodes")
     assert far in found["nodes"][0]["means"]
     assert [one["mend"] for one in found["quotas"]] == [
-        "write requests.nvidia.com/gpu",
+        "set requests.nvidia.com/gpu instead",
         "add requests.nvidia.com/gpu.shared to the ResourceQuota",
     ]
     assert "sets max, default, defaultRequest for nvidia.com/gpu" in seen(found, "limitranges")
@@ -318,8 +318,11 @@ def test_what_may_not_be_read_is_unknown_and_names_the_right(
     assert code == 0
     assert {status for statuses in troubles(found).values() for status in statuses} == {"unknown"}
     assert set(troubles(found)) == {check.id for check in CHECKS} - {"configuration", "probe"}
-    assert found["webhooks"][0]["mend"] == "the right that it takes: get mutatingwebhookconfigurations/zz-gpuwarden"
-    assert found["nodes"][0]["mend"] == "the right that it takes: list nodes"
+    assert (
+        found["webhooks"][0]["mend"]
+        == "grant the user who runs doctor the permission: get mutatingwebhookconfigurations/zz-gpuwarden"
+    )
+    assert found["nodes"][0]["mend"] == "grant the user who runs doctor the permission: list nodes"
     assert found["replicas"][0]["mend"].endswith(f"get deployments/gpuwarden -n {NAMESPACE}")
 
 

@@ -246,7 +246,16 @@ class TestHostPath:
             *("/etc/kubernetes/pki", "/etc/kubernetes/azure.json", "/etc/kubernetes/manifests-old", "/etc/os-release"),
             *("/etc/containerd/certs.d", "/etc/cni/net.d", "/opt/cni/bin", "/etc/cdi.bak", "/etc/docker/certs.d"),
             *("/home/kubernetes/bin/nvidia", "/usr/local/nvidia/lib64", "/run/containerd/s", "/run/podman/x"),
-            *("/run/user/1000", "/var/lib/rancher/k3s/storage", "/var/snap/microk8s/common/default-storage"),
+            *("/run/user/1000/pulse", "/run/user/1000/podman-x", "/run/user/x", "/run/users", "/run/user/1000/bus"),
+            *(
+                "/usr/bin/kubelet",
+                "/etc/kubernetes/kubelet",
+                "/data/run",
+                "/data/containerd",
+                "/mnt",
+                "/home/u/.docker",
+            ),
+            *("/var/lib/rancher/k3s/storage", "/var/snap/microk8s/common/default-storage"),
         ],
     )
     def test_other_paths_are_no_way(self, path: str) -> None:
@@ -270,6 +279,12 @@ class TestHostPath:
             *("/dev/nvidia-caps", "/dev/nvhost-gpu", "/dev/nvmap", "/dev/dxg", "/var/run/../run/docker.sock"),
             *("/run/cri-dockerd.sock", "/var/run/cri-dockerd.sock", "/run/podman/podman.sock", "/run/podman"),
             *("/run/user/1000/podman/podman.sock", "/run/user/1000/docker.sock", "/run/k0s/containerd.sock"),
+            # Every directory above the socket of a rootless runtime, for any user.
+            *("/run/user", "/run/user/", "/var/run/user", "/run/user/0", "/run/user/1000", "/var/run/user/1000/"),
+            *("/run/user/4294967294/podman", "/run/user/1000/docker", "/run/user/1000/docker/containerd"),
+            *("/run/user/1000/containerd", "/run/user/1000/crio", "/run/user/1000/../1001", "/x/../run//user/."),
+            *("/mnt/stateful_partition/var/lib/kubelet", "/mnt/var/lib/kubelet/plugins", "/rootfs/run/containerd"),
+            "/data/run/crio",
             *("/run/k0s", "/run/k3s", "/run/k3s/containerd/containerd.sock", "/run/nri", "/var/run/nri/nri.sock"),
             *("/var/snap/microk8s/common/run/containerd.sock", "/var/snap", "/run/containerd/containerd.sock.ttrpc"),
             *("/var/snap/microk8s/common/run", "/run/crio/crio.sock", "/run/crio", "/opt/nri/plugins", "/etc/nri"),
@@ -311,6 +326,9 @@ class TestHostPath:
             ("/etc/cdi", "GPUs through the container runtime's configuration"),
             ("/run/cri-dockerd.sock", "GPUs through the container runtime's socket"),
             ("/run/user/1000/docker.sock", "GPUs through the container runtime's socket"),
+            ("/run/user", "/run/user/<uid>/podman/podman.sock of the node"),
+            ("/run/user/1000", "/run/user/<uid>/podman/podman.sock of the node"),
+            ("/mnt/var/lib/kubelet", "GPUs through the kubelet's device plugins"),
         ],
     )
     def test_the_sentence_says_what_is_exposed(self, path: str, exposed: str) -> None:

@@ -1,4 +1,4 @@
-"""The decision log: a line for each rewrite, refusal and would-be one, written by a thread so that no request waits for it."""
+"""The decision log: a line for each rewrite, denial and would-be one, written by a thread so that no request waits for it."""
 
 import logging
 import threading
@@ -45,11 +45,11 @@ class _Line(msgspec.Struct, gc=False):
 
 
 class DecisionLog:
-    """Writes decisions that change, refuse, or would.
+    """Writes decisions that change, deny, or would.
 
     What a line says: the request's uid, operation, namespace, kind, name (or generateName, which ends in "-") and user, the
     policy, the mode, the outcome and the rules. Never the object: environments hold secrets. Each outcome is one line: an
-    enforced refusal is told where it is made, by ``/validate``, and what a dry run would do where the pod arrives, at
+    enforced denial is told where it is made, by ``/validate``, and what a dry run would do where the pod arrives, at
     ``/mutate``. When lines come faster than they can be written, the newest are dropped and counted: an admission never waits
     for a log.
     """
@@ -109,7 +109,7 @@ def _is_told_elsewhere(recorded: Recorded, outcome: Outcome) -> bool:
 def _line(recorded: Recorded, outcome: Outcome) -> _Line:
     """The fields only: what is queued must not keep the request's body in memory."""
     request, metadata = recorded.request, recorded.pod.metadata
-    verb = "rewritten" if outcome is REWRITTEN else "refused"
+    verb = "rewritten" if outcome is REWRITTEN else "denied"
     findings = recorded.decision.findings
     return _Line(
         event=verb if recorded.acted else f"would be {verb}",

@@ -107,13 +107,13 @@ class Admission:
     def mutate(self, body: bytes) -> Answering:
         """The patch of the enforce policy, and what the warn and audit policies say of the pod as it arrives.
 
-        Never refuses: that is ``validate``'s, on the pod that all webhooks have made together. An update of a pod gets a
+        Never denies: that is ``validate``'s, on the pod that all webhooks have made together. An update of a pod gets a
         patch only where that makes its requests what they are.
         """
         return self._answer(body, final=False)
 
     def validate(self, body: bytes) -> Answering:
-        """Refuses what the enforce policy refuses, and what it would still have to rewrite; of an update, what it makes worse."""
+        """Denies what the enforce policy denies, and what it would still have to rewrite; of an update, what it makes worse."""
         return self._answer(body, final=True)
 
     def _answer(self, body: bytes, *, final: bool) -> Answering:
@@ -122,7 +122,7 @@ class Admission:
         if not _is_judged(request, final=final):
             return review.allowed(request)
         exemptions = configuration.exemptions
-        # Before the pod is read: where everything is exempt, not even a pod that can't be read is refused.
+        # Before the pod is read: where everything is exempt, not even a pod that can't be read is denied.
         if exempt := exemptions.of_request(request.namespace, request.user_info.username):
             return review.allowed(request, annotations={"exempt": exempt})
         pod = _pod(request)

@@ -1,4 +1,4 @@
-"""Advising: what will become of a workload's pods, said when its template is applied. Never a change, never a refusal."""
+"""Advising: what will become of a workload's pods, said when its template is applied. Never a change, never a denial."""
 
 from collections.abc import Callable
 

@@ -119,7 +119,7 @@ class AssumedLabels(Mapping[str, NamespaceLabels]):
         if self._judged is Judged.ENFORCE:
             return labels
         value = getattr(labels, self._judged) or getattr(self._policies.defaults, self._judged)
-        # A label of these that can't be read counts as "any" (PolicyBook.select), where a bad enforce label refuses.
+        # A label of these that can't be read counts as "any" (PolicyBook.select), where a bad enforce label denies.
         return NamespaceLabels(value if value and self._policies.resolve(value) else ANY)
 
     def __iter__(self) -> Iterator[str]:

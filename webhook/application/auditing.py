@@ -24,8 +24,8 @@ from webhook.engine.statements import Statements
 
 PLAIN = "plain"
 """The form of a request that names none: "a GPU, you choose"."""
-REFUSED = "refused"
-"""In place of the form that a refused request gets."""
+DENIED = "denied"
+"""In place of the form that a denied request gets."""
 
 BETWEEN = frozenset({"ReplicaSet", "ReplicationController", "Job"})
 """Kinds that stand between a pod and what a person wrote: a pod of theirs is their controller's, where they have one."""
@@ -100,7 +100,7 @@ class Verdict(msgspec.Struct, frozen=True, eq=False):
         exempt: why it is left alone, if it is.
         asks: what each container asks for.
         becomes: what becomes of it, in sentences.
-        forms: each form that is asked for, with the one that results (or ``REFUSED``).
+        forms: each form that is asked for, with the one that results (or ``DENIED``).
         findings: the findings, their paths within the object.
         operations: the JSON Patch of the object.
         claims: the pod's names for its resource claims.
@@ -249,7 +249,7 @@ def _forms(judgement: Judgement, spec: PodSpec, policy: Policy, plugin: DevicePl
     resources = [ask.amounts[0].resource for ask in decision.asks if ask.amounts]
     before = [_stated(statements, resource) for resource in resources]
     if decision.denials:
-        after = [REFUSED] * len(before)
+        after = [DENIED] * len(before)
     elif judgement.exempt or policy.permits_any or policy.unreadable:
         after = before
     else:

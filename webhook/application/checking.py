@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from webhook.application.configuration import Configuration
-from webhook.application.misfits import misfit, what
+from webhook.application.misfits import Misfit, MisfitsError, convert, what
 from webhook.application.unjudged import Unjudged, claims_not_judged, unjudged
 from webhook.application.workloads import Workload, workload_of
 from webhook.engine.decision import UNTOUCHED, Decision, decide
@@ -20,12 +20,8 @@ from webhook.engine.policy import LabelProblem, Policy, PolicyBook
 T = TypeVar("T")
 
 
-class UnreadablePodError(Exception):
-    """An object's pod can't be read; ``field`` is the path, within the object, of what is wrong in it."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field}: {message}" if field else message)
-        self.field = field
+class UnreadablePodError(MisfitsError):
+    """An object's pod can't be read; ``misfits`` says which fields are wrong, by their paths within the object."""
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -179,21 +175,25 @@ def pod_of(workload: Workload, manifest: Mapping[str, Any]) -> Pod | None:
     Raises:
         UnreadablePodError: what is there is not a pod, or the object's own name, namespace or annotations are not text.
     """
+    wrong: list[Misfit] = []
+    if workload.steps:
+        _converted(manifest.get("metadata"), Metadata, ("metadata",), wrong)
     above: Any = manifest
     for number, step in enumerate(workload.steps):
         if above is not None and not isinstance(above, Mapping):
-            raise UnreadablePodError(
-                ".".join(workload.steps[:number]), f"must be a map, not {what(above)}; write a map"
-            )
+            wrong.append(Misfit(".".join(workload.steps[:number]), f"must be a map, not {what(above)}; write a map"))
+            raise UnreadablePodError(wrong)
         above = above.get(step) if above else None
-    if workload.steps:
-        _converted(manifest.get("metadata"), Metadata, ("metadata",))
-    return _converted(workload.pod(manifest), Pod, workload.steps)
+    pod = _converted(workload.pod(manifest), Pod, workload.steps, wrong)
+    if wrong:
+        raise UnreadablePodError(wrong)
+    return pod
 
 
-def _converted(data: Any, kind: type[T], steps: tuple[str, ...]) -> T | None:
+def _converted(data: Any, kind: type[T], steps: tuple[str, ...], wrong: list[Misfit]) -> T | None:
+    """The data as a type; where they do not fit, ``None``, and what is wrong is added."""
     try:
-        return msgspec.convert(data, kind | None)
-    except msgspec.ValidationError as error:
-        found = misfit(data, error)
-        raise UnreadablePodError(".".join(filter(None, (*steps, found.field))), found.message) from error
+        return convert(data, kind) if data is not None else None
+    except MisfitsError as error:
+        wrong += [Misfit(".".join(filter(None, (*steps, field))), message) for field, message in error.misfits]
+        return None

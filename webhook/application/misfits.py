@@ -1,10 +1,12 @@
-"""Fields of another type than Kubernetes has there: which one it is, what it is, and what to write instead."""
+"""Fields of another type than Kubernetes has there: each with its path, what it is, and what to write instead."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
+
+T = TypeVar("T")
 
 _MESSAGE = re.compile(r"Expected `(?P<expected>[^`]*)`, got `(?P<got>[^`]*)`(?: - at `\$(?P<path>.*)`)?", re.DOTALL)
 _STEP = re.compile(r"\.(?P<key>[^.\[]+)|\[(?P<index>\d+)\]|(?P<any>\[\.\.\.\])")
@@ -16,6 +18,8 @@ _WORDS = {
     "object": "a map",
     "array": "a list",
 }
+_EMPTY: dict[str, Any] = {"null": None, "str": "", "int": 0, "float": 0.0, "bool": False, "object": {}, "array": []}
+_MOST = 50  # each takes another conversion
 
 
 class Misfit(NamedTuple):
@@ -25,20 +29,63 @@ class Misfit(NamedTuple):
     message: str
 
 
-def misfit(data: Any, error: msgspec.ValidationError) -> Misfit:
-    """What msgspec says of a field, in words; of a map's values, whose key msgspec leaves out, the first that is meant.
+class MisfitsError(Exception):
+    """Some data do not fit a type; ``misfits`` says where, at least once."""
 
-    Args:
-        data: what was converted.
-        error: what came of it.
+    def __init__(self, misfits: Sequence[Misfit]) -> None:
+        super().__init__("; ".join(f"{field}: {message}" if field else message for field, message in misfits))
+        self.misfits = misfits
+
+
+class _Place(NamedTuple):
+    """A place in some data: the field's path, the keys and indices that lead there, and what is there."""
+
+    field: str
+    keys: tuple[str | int, ...]
+    value: Any
+
+
+def convert(data: Any, kind: type[T]) -> T:
+    """Convert data to a type.
+
+    msgspec stops at the first field that does not fit. That field gets an empty value in a copy, and the copy is converted,
+    until everything fits.
+
+    Raises:
+        MisfitsError: with every field that does not fit (the first 50 of very many).
     """
-    match = _MESSAGE.fullmatch(str(error))
-    if match is None:
-        return Misfit("", str(error))
-    got, expected = match["got"], [name for name in match["expected"].split(" | ") if name != "null"]
-    path = list(_STEP.finditer(match["path"] or ""))
-    field, value = next(_places(data, path, "", got), ("", data))
-    return Misfit(field, f"must be {_wanted(expected)}, not {_value(value)}; {_remedy(value, expected)}")
+    found: list[Misfit] = []
+    fitting = data
+    while len(found) < _MOST:
+        try:
+            converted = msgspec.convert(fitting, kind)
+        except msgspec.ValidationError as error:
+            match = _MESSAGE.fullmatch(str(error))
+            place = match and next(_places(fitting, list(_STEP.finditer(match["path"] or "")), match["got"]), None)
+            if not match or not place:
+                raise MisfitsError([*found, Misfit("", str(error))]) from error
+            expected = match["expected"].split(" | ")
+            found.append(_misfit(place, [name for name in expected if name != "null"]))
+            fitting = _replaced(fitting, place.keys, _EMPTY["null" if "null" in expected else expected[0]])
+        else:
+            if found:
+                raise MisfitsError(found)
+            return converted
+    raise MisfitsError([*found, Misfit("", "other fields are checked once these are fixed")])
+
+
+def _misfit(place: _Place, expected: Sequence[str]) -> Misfit:
+    message = f"must be {_wanted(expected)}, not {_value(place.value)}; {_remedy(place.value, expected)}"
+    return Misfit(place.field, message)
+
+
+def _replaced(data: Any, keys: Sequence[str | int], value: Any) -> Any:
+    """A copy with another value at a place; everything off the way there is shared with the original."""
+    if not keys:
+        return value
+    copy = data.copy()
+    copy[keys[0]] = _replaced(data[keys[0]], keys[1:], value)
+    return copy
 
 
 def what(value: Any) -> str:
@@ -48,20 +95,23 @@ def what(value: Any) -> str:
     return _WORDS[_name(value)]
 
 
-def _places(data: Any, path: Sequence[re.Match[str]], field: str, got: str) -> Iterator[tuple[str, Any]]:
-    """The places that a path with wildcards leads to, and that hold what was got."""
+def _places(
+    data: Any, path: Sequence[re.Match[str]], got: str, field: str = "", keys: tuple[str | int, ...] = ()
+) -> Iterator[_Place]:
+    """The places that a path with wildcards (msgspec leaves a map's keys out) leads to, and that hold what was got."""
     if not path:
         if _name(data) == got:
-            yield field, data
+            yield _Place(field, keys, data)
         return
     step, rest = path[0], path[1:]
     if step["index"] is not None:
-        if isinstance(data, list) and int(step["index"]) < len(data):
-            yield from _places(data[int(step["index"])], rest, f"{field}[{step['index']}]", got)
+        index = int(step["index"])
+        if isinstance(data, list) and index < len(data):
+            yield from _places(data[index], rest, got, f"{field}[{index}]", (*keys, index))
     elif isinstance(data, Mapping):
         for key in data if step["any"] else [step["key"]]:
             at = f"{field}[{key}]" if step["any"] else f"{field}.{key}" if field else key
-            yield from _places(data.get(key), rest, at, got)
+            yield from _places(data.get(key), rest, got, at, (*keys, key))
 
 
 def _name(value: Any) -> str:

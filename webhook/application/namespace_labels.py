@@ -1,4 +1,4 @@
-"""Namespaces: labels that can't be read are refused when they are written, and a change tells what it will do."""
+"""Namespaces: labels that can't be read are denied when they are written, and a change tells what it will do."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -35,7 +35,7 @@ class Preview(Protocol):
     """Who can tell what a policy would do to the workloads of a namespace."""
 
     async def preview(self, namespace: str, policy: Policy, seconds: float) -> list[str]:
-        """Warnings: what would change or be refused at the next restart, and what could not be looked at in time.
+        """Warnings: what would change or be denied at the next restart, and what could not be looked at in time.
 
         Never raises: what can't be had is said as a warning.
         """

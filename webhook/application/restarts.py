@@ -54,7 +54,7 @@ class Restarts:
         """
         verdicts = list(self._verdicts.items())
         told = []
-        for outcome, becomes in ((Outcome.DENIED, "refused"), (Outcome.REWRITTEN, "rewritten")):
+        for outcome, becomes in ((Outcome.DENIED, "denied"), (Outcome.REWRITTEN, "rewritten")):
             found = [(key, verdict) for key, verdict in verdicts if verdict.outcome is outcome and not verdict.exempt]
             if found:
                 many = f"{len(found)} of {len(verdicts)} workloads" if len(verdicts) > 1 else "1 workload"

@@ -138,7 +138,7 @@ def decode_json(decoder: msgspec.json.Decoder[_T], body: bytes | msgspec.Raw, ro
 
 
 class Cause(msgspec.Struct, gc=False):
-    """One cause of a refusal, as ``metav1.StatusCause``."""
+    """One cause of a denial, as ``metav1.StatusCause``."""
 
     reason: str
     message: str
@@ -152,7 +152,7 @@ class Details(msgspec.Struct, gc=False):
 
 
 class Status(msgspec.Struct, gc=False):
-    """``status`` of a refusal, as ``metav1.Status``."""
+    """``status`` of a denial, as ``metav1.Status``."""
 
     message: str
     details: Details
@@ -196,7 +196,7 @@ def allowed(
 
 
 def denied(request: Envelope, findings: tuple[Finding, ...], annotations: dict[str, str] | None = None) -> bytes:
-    """A review that refuses the object for findings. kubectl shows the message; each finding is a cause with its field.
+    """A review that denies the object for findings. kubectl shows the message; each finding is a cause with its field.
 
     Of very many findings the first are told, in the order of the rules, and how many more there are.
     """
@@ -208,7 +208,7 @@ def denied(request: Envelope, findings: tuple[Finding, ...], annotations: dict[s
 
 
 def invalid(request: Envelope, message: str, problems: Sequence[LabelProblem]) -> bytes:
-    """A review that refuses an object whose fields can't be read, as the API server refuses an invalid one (422)."""
+    """A review that denies an object whose fields can't be read, as the API server rejects an invalid one (422)."""
     causes = [Cause("FieldValueInvalid", problem.message, problem.path) for problem in problems]
     status = Status(message, Details(causes), "Invalid", 422)
     return _encode(Response(request.uid, False, status))  # noqa: FBT003 - as above

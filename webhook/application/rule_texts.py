@@ -73,7 +73,7 @@ RULE_TEXTS = {
             Rule.FORM_NOT_PERMITTED,
             "The policy does not permit the form that is asked for",
             "An explicit request is taken at its word: it is permitted, translated to the same form on the other platform, "
-            "or refused. Ask for a form that the policy lists, or write a plain nvidia.com/gpu request to be given its first.",
+            "or denied. Ask for a form that the policy lists, or write a plain nvidia.com/gpu request to be given its first.",
         ),
         _deny(
             Rule.OTHER_GPU_RESOURCE,
@@ -196,7 +196,7 @@ RULE_TEXTS = {
             UNREADABLE_LABEL,
             Severity.DENY,
             "The namespace's label names no policy",
-            "A bad enforce label refuses every pod that asks for a GPU; a bad warn or audit label counts as any. Write the "
+            "A bad enforce label denies every pod that asks for a GPU; a bad warn or audit label counts as any. Write the "
             "value that the message names.",
         ),
         RuleText(

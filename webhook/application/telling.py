@@ -15,7 +15,7 @@ _PATCH_BUDGET = 8192
 def would_be(decision: Decision, policy: Policy) -> list[str]:
     """What a policy that does not act would do, a sentence a container, for the user."""
     if decision.outcome is Outcome.DENIED:
-        told = [f"would be refused: {finding.reason}" for finding in decision.denials]
+        told = [f"would be denied: {finding.reason}" for finding in decision.denials]
     elif decision.outcome is Outcome.REWRITTEN:
         told = [f'{change} by policy "{policy.name}"' for change in changes(decision, would=True, nodes=False)]
     else:

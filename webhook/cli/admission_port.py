@@ -26,7 +26,9 @@ def client_authorities(options: Options, serving: ServingCertificate, metrics: M
     """
     if options.client_ca_file is None:
         if options.allowed_cn:
-            raise StartError("--allowed-cn: nobody vouches for a name; give --client-ca-file as well")
+            raise StartError(
+                "--allowed-cn: client certificates are not verified, so names prove nothing; set --client-ca-file too"
+            )
         return None
     return Reload("client-ca", options.client_ca_file, str, serving.trust_clients, metrics)
 

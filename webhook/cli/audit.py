@@ -30,7 +30,7 @@ from webhook.cli.audit_input import FILES, Gathered, Labels, from_cluster, from_
 from webhook.cli.audit_writing import Mislabelled, write_reports
 from webhook.cli.cluster_options import ContextOption, KubeconfigOption
 from webhook.cli.judging import (
-    EXIT_REFUSED,
+    EXIT_DENIED,
     EXIT_USAGE,
     ConfigOption,
     load_configuration,
@@ -138,7 +138,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     if not gathered.complete:
         raise typer.Exit(EXIT_USAGE)
     if not write and (report.denies or (strict and not report.strictly_fine)):
-        raise typer.Exit(EXIT_REFUSED)
+        raise typer.Exit(EXIT_DENIED)
 
 
 def _refuse_what_does_not_go_together(

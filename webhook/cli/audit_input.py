@@ -12,7 +12,7 @@ from webhook.application.audit_rows import Row, rows
 from webhook.application.auditing import Auditor, Found, Owner, Seen
 from webhook.application.checking import Judgement, UnreadablePodError, pod_of
 from webhook.application.workloads import workload_of
-from webhook.cli.judging import KnownNamespaces, nothing_found, read_paths, usage_error
+from webhook.cli.judging import KnownNamespaces, misfit_problems, nothing_found, read_paths, usage_error
 from webhook.engine.labels import NamespaceLabels
 
 Labels = Mapping[str, NamespaceLabels]
@@ -116,7 +116,7 @@ def from_files(paths: Sequence[str], known: KnownNamespaces, names: Sequence[str
             try:
                 one = _seen(item, default)
             except UnreadablePodError as error:
-                gathered.problems.append(ManifestProblem(item.source, lines.of_field(item, error.field), str(error)))
+                gathered.problems += misfit_problems(item, lines, error)
                 continue
             if one is not None and _wanted(one, names):
                 seen.append(one)

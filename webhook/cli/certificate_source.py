@@ -102,7 +102,7 @@ class FileSource(_Source):
         try:
             self.serving.replace(files.read())
         except CertificateError as error:
-            raise StartError(str(error)) from error
+            raise StartError(f"--tls-cert-file, --tls-private-key-file: {error}") from error
         metrics.loaded("certificate")
 
     def poll(self) -> None:
@@ -194,11 +194,14 @@ def certificate_source(
     """
     cert_file, key_file = options.tls_cert_file, options.tls_private_key_file
     ways = [bool(cert_file or key_file), options.tls_self_signed, options.manage_certificates]
-    if sum(ways) != 1 or bool(cert_file) != bool(key_file):
+    if sum(ways) != 1:
+        fault = "more than one certificate source is set" if any(ways) else "no certificate source is set"
         raise StartError(
-            "give one of: --tls-cert-file with --tls-private-key-file; --manage-certificates in a cluster; "
-            "--tls-self-signed for a trial"
+            f"{fault}; set one of: --tls-cert-file with --tls-private-key-file; --manage-certificates (in a cluster); "
+            "--tls-self-signed (for a trial)"
         )
+    if bool(cert_file) != bool(key_file):
+        raise StartError("--tls-cert-file, --tls-private-key-file: only one of them is set; set both")
     if options.manage_certificates:
         return _managed(options, api(), metrics, clock)
     if cert_file is None or key_file is None:

@@ -10,7 +10,7 @@ from webhook.adapters.manifests.editing import edit_text
 from webhook.adapters.manifests.items import EditError, ManifestProblem
 from webhook.adapters.reports import diff, junit, model, sarif, table
 from webhook.cli.judging import (
-    EXIT_REFUSED,
+    EXIT_DENIED,
     EXIT_USAGE,
     ConfigOption,
     Judged,
@@ -94,7 +94,7 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     if any(problem.fatal for problem in judged.problems):
         raise typer.Exit(EXIT_USAGE)
     if totals.denied or (strict and not totals.strictly_fine):
-        raise typer.Exit(EXIT_REFUSED)
+        raise typer.Exit(EXIT_DENIED)
 
 
 def _row(found: Judged, *, places: bool) -> table.Row:

@@ -43,13 +43,13 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         str | None,
         typer.Option(
             metavar="NAMESPACE",
-            help="Have the API server try pods with GPUs in this namespace, as dry runs: proves the whole way, creates nothing.",
+            help="Also test end to end: create pods with GPUs in this namespace, as server-side dry runs.",
         ),
     ] = None,
     config: Annotated[
         # Not from the environment, as elsewhere: what is installed is to be judged by what is installed.
         Path | None,
-        typer.Option(help="Configuration file, instead of the installed one (which a ConfigMap holds)."),
+        typer.Option(help="Configuration file to use instead of the one in the installed ConfigMap."),
     ] = None,
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = None,
@@ -57,7 +57,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         Output, typer.Option("--output", "-o", help="table: for people; json: for programs.")
     ] = Output.TABLE,
     strict: Annotated[  # noqa: FBT002 - typer's way to say a flag
-        bool, typer.Option("--strict", help="Exit 1 also where there are warnings, or checks that could not be made.")
+        bool, typer.Option("--strict", help="Exit 1 also where there are warnings, or checks whose result is unknown.")
     ] = False,
 ) -> None:
     """Look at an installation in a cluster and tell what is wrong with it, what that means and how to mend it.

@@ -24,7 +24,7 @@ from webhook.cli.messages import say
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import Policy
 
-EXIT_REFUSED = 1
+EXIT_DENIED = 1
 EXIT_USAGE = 2
 
 Paths = Annotated[
@@ -147,8 +147,16 @@ def judge_paths(
             try:
                 into.objects.append(Judged(item, checker.judge(item.object), lines.of(item)))
             except UnreadablePodError as error:
-                judged.problems.append(ManifestProblem(item.source, lines.of_field(item, error.field), str(error)))
+                judged.problems += misfit_problems(item, lines, error)
     return judged
+
+
+def misfit_problems(item: ManifestObject, lines: Lines, error: UnreadablePodError) -> list[ManifestProblem]:
+    """A problem for each field of an object that has the wrong type, with the line of the field."""
+    return [
+        ManifestProblem(item.source, lines.of_field(item, field), f"{field}: {message}" if field else message)
+        for field, message in error.misfits
+    ]
 
 
 def read_paths(paths: Sequence[str]) -> GivenInput:

@@ -16,6 +16,10 @@ _T = TypeVar("_T")
 _log = structlog.get_logger("gpuwarden.files")
 
 
+# By what is read: the option that names the file.
+_OPTIONS = {"configuration": "--config", "namespaces": "--namespaces", "client-ca": "--client-ca-file"}
+
+
 class Reload(Generic[_T]):
     """One file and what is done with its content."""
 
@@ -36,7 +40,7 @@ class Reload(Generic[_T]):
         try:
             use(self._file.read())
         except (OSError, UnicodeDecodeError) as error:
-            raise StartError(f"{path}: {why(path, error)}") from error
+            raise StartError(f"{_OPTIONS[name]} {path}: {why(path, error)}") from error
         except Exception as error:  # every way in which a file can be bad ends the start, with its reason
             raise StartError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from error
         metrics.loaded(name)

@@ -10,7 +10,7 @@ from webhook.adapters.manifests.editing import edit_text
 from webhook.adapters.manifests.items import EditError
 from webhook.adapters.manifests.writing import write_in_place
 from webhook.cli.judging import (
-    EXIT_REFUSED,
+    EXIT_DENIED,
     EXIT_USAGE,
     ConfigOption,
     JudgedInput,
@@ -40,9 +40,9 @@ def rewrite(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     """Print the manifests in their new form, or edit them in place with -i.
 
     From - to standard output it is a Helm post-renderer (Helm 4: by the plugin in deploy/helm-plugin). Where anything is
-    refused or can't be read, nothing is written.
+    denied or can't be read, nothing is written.
 
-    Exit codes: 0 written; 1 something is refused; 2 wrong usage, unreadable input, or output that can't be written.
+    Exit codes: 0 written; 1 something is denied; 2 wrong usage, unreadable input, or output that can't be written.
     """
     judged = judge_paths(paths, policy, namespace, namespaces, config)
     _stop_on_trouble(judged)
@@ -57,14 +57,14 @@ def rewrite(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
 
 def _stop_on_trouble(judged: JudgedInput) -> None:
-    """Say what is refused or can't be read, and end before anything is written."""
+    """Say what is denied or can't be read, and end before anything is written."""
     for problem in judged.problems:
         say(str(problem))
     objects = [*judged.mislabelled, *(found for source in judged.sources for found in source.objects)]
-    refused = 0
+    denied = 0
     for found in objects:
         denials = [finding for finding in found.judgement.findings if finding.denies]
-        refused += bool(denials)
+        denied += bool(denials)
         told = [f"{problem.path}: {problem.message}" for problem in found.judgement.label_problems]
         if found.judgement.not_judged:
             told.append(f"not judged: {found.judgement.not_judged}")
@@ -73,13 +73,13 @@ def _stop_on_trouble(judged: JudgedInput) -> None:
         for finding in denials:
             what = f"{found.judgement.kind}/{found.judgement.name}"
             line = found.lines.of_field(finding.path) if found.lines else found.item.line
-            say(f"{found.item.source}:{line}: {what} is refused: {finding.message}")
+            say(f"{found.item.source}:{line}: {what} is denied: {finding.message}")
     if any(problem.fatal for problem in judged.problems):
         say("nothing was written: some of the input can't be read")
         raise typer.Exit(EXIT_USAGE)
-    if refused:
-        say(f"nothing was written: {refused} {'object is' if refused == 1 else 'objects are'} refused")
-        raise typer.Exit(EXIT_REFUSED)
+    if denied:
+        say(f"nothing was written: {denied} {'object is' if denied == 1 else 'objects are'} denied")
+        raise typer.Exit(EXIT_DENIED)
 
 
 def _rewritten(source: JudgedSource) -> str:

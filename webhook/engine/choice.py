@@ -76,7 +76,7 @@ def _explicit(stated: tuple[Form, ...], policy: Policy) -> tuple[Form | None, Ho
     """The form that an explicit request gets, and how.
 
     It is a statement: taken as it is where a listed form covers it, narrowed to a listed form that is more specific, or
-    translated to the same form on the other platform; otherwise refused, unless the policy rewrites.
+    translated to the same form on the other platform; otherwise denied, unless the policy rewrites.
     """
     if policy.permits_any:
         return next((form for form in stated if form.shared), stated[0]), How.STATED

@@ -1,4 +1,4 @@
-"""The decision: what one pod's GPU requests become under one policy, or why it is refused."""
+"""The decision: what one pod's GPU requests become under one policy, or why it is denied."""
 
 from enum import StrEnum
 
@@ -48,7 +48,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def denials(self) -> tuple[Finding, ...]:
-        """The findings that refuse the pod."""
+        """The findings that deny the pod."""
         return tuple(finding for finding in self.findings if finding.denies)
 
     @property

@@ -47,7 +47,7 @@ class Finding(msgspec.Struct, frozen=True):
 
     Attributes:
         rule: the rule's id.
-        severity: whether it refuses the pod.
+        severity: whether it denies the pod.
         path: the field, as Kubernetes writes paths, from the pod's root (``spec.containers[0].resources.limits[…]``).
         reason: whose fault lies where: ``container "train": nvidia.com/gpu: 2 …``.
         detail: why it is wrong and what to do.
@@ -66,12 +66,12 @@ class Finding(msgspec.Struct, frozen=True):
 
     @property
     def denies(self) -> bool:
-        """Whether the finding refuses the pod."""
+        """Whether the finding denies the pod."""
         return self.severity is Severity.DENY
 
 
 def deny(rule: Rule, path: str, reason: str, detail: str) -> Finding:
-    """A finding that refuses the pod."""
+    """A finding that denies the pod."""
     return Finding(rule, Severity.DENY, path, reason, detail)
 
 

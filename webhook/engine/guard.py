@@ -66,7 +66,7 @@ def findings(pod: Pod, asks: Sequence[Ask], policy: Policy) -> Iterator[Finding]
     Args:
         pod: the pod, or the template of one.
         asks: its containers that ask for GPUs.
-        policy: its ``guard`` says whether a finding refuses or warns.
+        policy: its ``guard`` says whether a finding denies or warns.
     """
     severity = _severity(policy)
     if severity is None or pod.spec is None or not sees(pod):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 _ROOT = "/"
+_UID = "<uid>"
 DEVICE_MOUNTS = "/run/nvidia-container-devices"
 """Where the toolkit takes mounts for requests, if it is told to (accept-nvidia-visible-devices-as-volume-mounts)."""
 
@@ -74,14 +75,23 @@ _KNOWN: tuple[tuple[str, tuple[str, ...]], ...] = (
             *("/system/run/containerd/containerd.sock*", "/var/snap/microk8s/common/run/containerd.sock*"),
             *("/run/crio/crio.sock", "/run/docker.sock", "/run/dockershim.sock", "/run/cri-dockerd*"),
             *("/run/isulad.sock", "/run/podman/podman.sock"),
+            # Rootless runtimes have theirs in the directory of a user ($XDG_RUNTIME_DIR).
+            *(f"/run/user/{_UID}/podman/podman.sock", f"/run/user/{_UID}/docker.sock*"),
+            *(f"/run/user/{_UID}/docker/containerd/containerd.sock*", f"/run/user/{_UID}/crio/crio.sock"),
+            f"/run/user/{_UID}/containerd/containerd.sock*",
         ),
     ),
 )
-# Some distributions keep these elsewhere, and rootless runtimes have sockets in a user's directory.
-_ANYWHERE = {
-    _PLUGINS: tuple(f"/kubelet{part}" for part in _OF_KUBELET),
-    _SOCKETS: ("/containerd.sock", "/crio.sock", "/docker.sock", "/nri.sock", "/podman.sock"),
-}
+# Some distributions keep these elsewhere. By what a path leads to: parts of a path, and ends of one (directories above).
+_ANYWHERE = (
+    (_PLUGINS, tuple(f"/kubelet{part}" for part in _OF_KUBELET), ("/lib/kubelet", "/lib/kubelet/plugins")),
+    (
+        _SOCKETS,
+        ("/containerd.sock", "/crio.sock", "/docker.sock", "/nri.sock", "/podman.sock"),
+        ("/run/containerd", "/run/crio", "/run/podman", "/run/nri"),
+    ),
+)
+_USER = re.compile(r"^/run/user/\d+(?=/|$)")
 # The second is /run on every distribution with systemd; the others are of Linux itself (proc(5)).
 _LINKS: dict[tuple[str, ...], list[str]] = {
     ("dev", "fd"): ["proc", "self", "fd"],
@@ -113,7 +123,7 @@ def cleaned(path: str) -> str:
 
 def leads_to(path: str) -> str | None:
     """What a ``hostPath`` exposes, as a sentence goes on after "leads to"; ``None`` where that is no GPU."""
-    clean = cleaned(path)
+    clean = _USER.sub(f"/run/user/{_UID}", cleaned(path))
     below = clean if clean == _ROOT else f"{clean}/"
     for exposed, listed in _KNOWN:
         for known in listed:
@@ -124,7 +134,10 @@ def leads_to(path: str) -> str | None:
     names = clean.split("/")[1:]
     if _is_a_process(names) or _is_link_of_a_process(names):
         return _ROOT_OF_NODE
-    return next((exposed for exposed, parts in _ANYWHERE.items() if any(part in clean for part in parts)), None)
+    return next(
+        (exposed for exposed, parts, ends in _ANYWHERE if clean.endswith(ends) or any(part in clean for part in parts)),
+        None,
+    )
 
 
 def _is_a_process(names: list[str]) -> bool:

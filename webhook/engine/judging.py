@@ -23,7 +23,7 @@ class Request(msgspec.Struct, frozen=True):
 
 
 def refusal(ask: Ask, policy: Policy) -> Finding | None:
-    """What refuses a request before its form is looked at."""
+    """What denies a request before its form is looked at."""
     return container.malformed(ask) or permission.gpu_not_permitted(ask, policy)
 
 
@@ -39,7 +39,7 @@ def judge(  # noqa: PLR0913 - everything that the rules look at
     """What the rules find in well-formed requests.
 
     Args:
-        wellformed: the requests that nothing refuses already.
+        wellformed: the requests that nothing denies already.
         choices: the form that each gets, by the resource that it names.
         respelling: what spells them.
         policy: the policy.
@@ -78,7 +78,7 @@ def _forms_apart(requests: list[Request], pairs: frozenset[tuple[Form, Form]], p
 
 
 def _on_requests(requests: list[Request], policy: Policy) -> Iterator[Finding]:
-    """The rules that refuse one request for its form or its count."""
+    """The rules that deny one request for its form or its count."""
     for request in requests:
         ask, amount, form = request.ask, request.amount, request.choice.form
         if form is None:

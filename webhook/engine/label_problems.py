@@ -18,6 +18,7 @@ _DOMAIN_ALIKE = 0.85
 _NAME_ALIKE = 0.7
 _SQUASHED_DOMAIN = "gpuwardenio"
 _PRODUCT = "gpuwarden"
+_SEPARATOR = re.compile(r"[./_-]")
 
 
 @lru_cache(maxsize=4096)
@@ -31,12 +32,15 @@ def intended(key: str) -> str | None:
     if len(key) > _LONGEST:
         return None
     domain, slash, name = key.rpartition("/")
-    if not slash:  # gpuwarden-enforce, gpuwarden.io.enforce
-        squashed = _squashed(key)
-        return _alike(squashed.removeprefix(_PRODUCT).removeprefix("io")) if squashed.startswith(_PRODUCT) else None
     if domain == DOMAIN:
         return _alike(_squashed(name)) or ""
-    return _alike(_squashed(name)) if _is_near(_squashed(domain)) else None
+    if slash and _is_near(_squashed(domain)) and (meant := _alike(_squashed(name))):
+        return meant
+    if not slash and (squashed := _squashed(key)).startswith(_PRODUCT):  # gpuwarden-enforce, gpuwarden.io.enforce
+        return _alike(squashed.removeprefix(_PRODUCT).removeprefix("io"))
+    # enforce.gpuwarden.io, enforce/gpuwarden.io, enforce.gpuwarden.io/policy
+    mode, _, rest = _SEPARATOR.sub("/", key, count=1).partition("/")
+    return _alike(_squashed(mode)) if _is_near(_squashed(rest)) else None
 
 
 def of_namespace(book: PolicyBook, labels: Strings, annotations: Strings = None) -> tuple[LabelProblem, ...]:

@@ -47,7 +47,7 @@ class Policy(msgspec.Struct, frozen=True):
         node_selector, tolerations, runtime_class_name, env: added to pods that ask for GPUs, never over what the pod sets.
         visible_devices: what becomes of pods that reach GPUs another way; ``None`` is ``warn``, and ``ignore`` where any
             form is permitted.
-        unreadable: why the label could not be read, for the policy that stands in for it and refuses every GPU.
+        unreadable: why the label could not be read, for the policy that stands in for it and denies every GPU.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Policy(msgspec.Struct, frozen=True):
         """How many slots of a shared form one container may ask for: 1, or what the policy raises it to.
 
         Only a policy of nothing but shared forms says with ``maxPerContainer`` that it means slots, and GKE time-sharing
-        refuses more than one whatever a policy says.
+        denies more than one whatever a policy says.
         """
         raises = self.forms and all(listed.shared for listed in self.forms) and not refuses_more_than_one(form)
         return max(1, self.max_per_container or 1) if raises else 1
@@ -183,7 +183,7 @@ class PolicyBook:
     def _select(self, labels: NamespaceLabels) -> NamespacePolicies:
         """The policies that a namespace's labels select.
 
-        A label that can't be read never loosens anything: ``enforce`` then refuses every GPU, ``warn`` and ``audit`` count
+        A label that can't be read never loosens anything: ``enforce`` then denies every GPU, ``warn`` and ``audit`` count
         as ``any``. Mirrors k8s.io/pod-security-admission/api PolicyToEvaluate.
         """
         problems: list[LabelProblem] = []
@@ -208,7 +208,7 @@ class PolicyBook:
 
     @property
     def denies_reaching(self) -> bool:
-        """Whether any policy refuses pods that reach GPUs without asking for them."""
+        """Whether any policy denies pods that reach GPUs without asking for them."""
         said = (self._visible_devices, *(policy.visible_devices for policy in self.configured.values()))
         return VisibleDevices.DENY in said
 

@@ -20,7 +20,7 @@ _LARGEST_EXPONENT = 64
 _SHORT = 18
 # Nearly every count is one of these, written so.
 _USUAL = {str(count): count for count in range(17)}
-# Quantity caps larger values at the largest int64 instead of refusing them.
+# Quantity caps larger values at the largest int64 instead of denying them.
 _MAXIMUM = 2**63 - 1
 
 Quantity = str | int | float | None

@@ -40,7 +40,7 @@ class Amount(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def count(self) -> int:
-        """The quantity as a number; 0 where a rule has yet to refuse it for being none."""
+        """The quantity as a number; 0 where a rule has yet to deny it for being none."""
         return (self.limit_count if self.in_limits else self.request_count) or 0
 
     def __str__(self) -> str:
@@ -138,7 +138,7 @@ def _ask(section: str, index: int, container: Container, resources: Resources, n
     if len(amounts) > 1:
         amounts.sort(key=lambda amount: amount.resource.name)
     kind: Kind = ()
-    for amount in amounts[:2]:  # more than one resource is refused whichever they are, so two tell as much as many
+    for amount in amounts[:2]:  # more than one resource is denied whichever they are, so two tell as much as many
         kind += (_in_numbers(amount),)
     return Ask(Place(section, index), container, tuple(amounts), kind, tuple(unknown), tuple(others))
 

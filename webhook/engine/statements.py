@@ -121,7 +121,7 @@ def _let_through(nodes: NodeConstraints, profiles: Iterable[str]) -> tuple[str, 
 
 
 def _combined(named: Sharing | None, strategy: Sharing | None) -> Sharing:
-    """The sharing that name and label say together; where they contradict each other the name stands, and a rule refuses it."""
+    """The sharing that name and label say together; where they contradict each other the name stands, and a rule denies it."""
     if named is None or strategy is None:
         return named or strategy or Sharing.NONE
     return meet_sharing(named, strategy) or named

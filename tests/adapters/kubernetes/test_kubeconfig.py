@@ -101,19 +101,19 @@ class TestProblems:
 
     def test_a_context_that_is_not_there(self, write: Write) -> None:
         file = write("config", "prod", "dev", current="prod")
-        assert problem(file, "staging") == f'{file}: --context "staging" is not there (contexts: "dev", "prod")'
+        assert problem(file, "staging") == f'{file}: context "staging" is not defined (contexts: "dev", "prod")'
 
     def test_a_context_that_is_in_none_of_several_files(self, write: Write) -> None:
         one, other = write("a", "prod"), write("b", "dev")
-        expected = f'{one}, {other}: --context "staging" is not there (contexts: "dev", "prod")'
+        expected = f'{one}, {other}: context "staging" is not defined (contexts: "dev", "prod")'
         assert problem(None, "staging", {"KUBECONFIG": f"{one}:{other}"}) == expected
 
     def test_a_current_context_that_is_not_there(self, write: Write) -> None:
         file = write("config", "dev", current="gone")
-        assert problem(file) == f'{file}: the current-context "gone" is not there (contexts: "dev")'
+        assert problem(file) == f'{file}: current-context "gone" is not defined (contexts: "dev")'
 
     def test_no_current_context(self, write: Write) -> None:
-        expected = 'no current-context is set; choose one with --context (contexts: "dev")'
+        expected = 'current-context is not set; name a context with --context (contexts: "dev")'
         for current in (None, ""):
             file = write("config", "dev", current=current)
             assert problem(file) == f"{file}: {expected}"
@@ -124,11 +124,11 @@ class TestProblems:
 
     def test_a_context_that_leads_nowhere(self, write: Write) -> None:
         file = write("config", "dev", current="dev", clusters=[])
-        assert problem(file) == f'{file}: context "dev" names the cluster "dev", which is not there'
+        assert problem(file) == f'{file}: context "dev" names cluster "dev", which is not defined'
         file = write("config", "dev", current="dev", users=[])
-        assert problem(file) == f'{file}: context "dev" names the user "dev", who is not there'
+        assert problem(file) == f'{file}: context "dev" names user "dev", which is not defined'
         file = write("config", "dev", current="dev", clusters=[{"name": "dev", "cluster": {}}])
-        assert problem(file) == f'{file}: cluster "dev" of context "dev" names no server'
+        assert problem(file) == f'{file}: cluster "dev" of context "dev" has no server; set clusters[].cluster.server'
 
     @pytest.mark.parametrize(
         ("content", "reason"),
@@ -140,14 +140,14 @@ class TestProblems:
             ),
             pytest.param(b"contexts: [{context: {}}]", "missing required field `name`", id="a context without a name"),
             pytest.param(b"a: [", "while parsing a flow", id="no YAML"),
-            pytest.param(b"\xff\xfe\x00", "is not a kubeconfig", id="no text"),
+            pytest.param(b"\xff\xfe\x00", "not a kubeconfig", id="no text"),
         ],
     )
     def test_a_file_that_is_no_kubeconfig(self, tmp_path: Path, content: bytes, reason: str) -> None:
         file = tmp_path / "config"
         file.write_bytes(content)
         text = problem(file)
-        assert text.startswith(f"{file}: is not a kubeconfig: ")
+        assert text.startswith(f"{file}: not a kubeconfig: ")
         assert reason in text
 
     def test_a_certificate_that_is_not_there(self, write: Write) -> None:

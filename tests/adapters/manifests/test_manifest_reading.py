@@ -75,15 +75,15 @@ def test_the_same_object_is_read_from_any_way_to_write_it(text: str) -> None:
         pytest.param(
             "{apiVersion: v1, kind: Pod, metadata: {name: a}}",
             1,
-            'kubectl reads a file that begins with "{" as JSON, and rejects this one (invalid JSON: "apiVersion" is not JSON, '
+            'kubectl reads a file that begins with "{" as JSON, and rejects this one (invalid JSON: unexpected "apiVersion", '
             "on line 1): begin it with ---, or correct it",
             id="braces",
         ),
         pytest.param(
             '{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"},\n}',
             1,
-            'kubectl reads a file that begins with "{" as JSON, and rejects this one (invalid JSON: a "," stands before the '
-            'closing "}", on line 2): begin it with ---, or correct it',
+            'kubectl reads a file that begins with "{" as JSON, and rejects this one (invalid JSON: unexpected "," before '
+            '"}", on line 2): begin it with ---, or correct it',
             id="a trailing comma",
         ),
         pytest.param(
@@ -135,7 +135,7 @@ def test_a_line_of_text_that_only_looks_like_a_marker_is_text() -> None:
     [
         ("kind: List\n", 1, "the document is a List and has no items: write its objects as a list under items"),
         ("kind: List\nitems: {a: b}\n", 1, "the document is a List and has items that are a map: write its objects"),
-        ("{kind: Pod}\n{kind: Job}\n", 2, "a second document begins without a line of --- before it"),
+        ("{kind: Pod}\n{kind: Job}\n", 2, 'a second document begins here; put a line "---" before it'),
         ("kind: Pod\n\ufeffkind: Job\n", 2, "a byte order mark (U+FEFF) is in the middle of the text"),
     ],
 )
@@ -266,14 +266,14 @@ def test_items_behind_an_alias_or_a_merge_are_found() -> None:
 def test_a_document_that_cannot_be_parsed_leaves_the_others_alone() -> None:
     text = POD.format("a") + "---\na: b: c\n---\n" + POD.format("b") + "---\n- [\n---\n" + POD.format("c")
 
-    assert names(read(text)) == ["a", 6, "b", 14, "c"]
+    assert names(read(text)) == ["a", 6, "b", 13, "c"]
 
 
 def test_a_json_value_that_cannot_be_parsed_comes_after_those_before_it() -> None:
     found = read('{"kind": "Pod"}\n{"kind": "Job",}')
 
     assert isinstance(found[0], ManifestObject)
-    assert found[1:] == [ManifestProblem("f.yaml", 2, 'invalid JSON: a "," stands before the closing "}"')]
+    assert found[1:] == [ManifestProblem("f.yaml", 2, 'invalid JSON: unexpected "," before "}"')]
 
 
 def test_a_key_that_stands_twice_is_told_and_the_object_follows() -> None:

@@ -97,7 +97,7 @@ def test_a_broken_manifest_that_holds_templates_as_data_is_called_broken(text: s
     (found,) = read(text)
 
     assert isinstance(found, ManifestProblem)
-    assert 'a ": " stands where none may' in found.message
+    assert 'unexpected ": "' in found.message
 
 
 def test_a_list_is_a_list_whatever_it_holds() -> None:

@@ -83,7 +83,7 @@ def reported(made: list[Row], **fields: Any) -> AuditReport:
 
 
 def three() -> list[Row]:
-    """One that is refused, one that is rewritten (with two pods of before), one that stays as it is."""
+    """One that is denied, one that is rewritten (with two pods of before), one that stays as it is."""
     labels = labelled(notebooks="shared", training="exclusive", inference="mig-1g.5gb")
     pod: dict[str, Any] = {"kind": "Pod", "namespace": "inference", "owner": owned("StatefulSet", "llm")}
     objects = [

@@ -31,7 +31,7 @@ def test_what_changes_has_a_line_with_its_reason_and_its_pods() -> None:
     assert "shared-request-above-one: container" in text
     assert 'container "vllm": nvidia.com/gpu: 1 would become nvidia.com/mig-1g.5gb: 1' in text
     assert "2 rewritten" in text
-    assert "3 workloads ask for GPUs, with 2 running pods: 1 refused, 1 rewritten, 1 unchanged, 0 exempt" in text
+    assert "3 workloads ask for GPUs, with 2 running pods: 1 denied, 1 rewritten, 1 unchanged, 0 exempt" in text
 
 
 def test_workloads_that_only_reach_gpus_are_not_said_to_ask_for_them() -> None:
@@ -58,7 +58,7 @@ def test_totals_are_by_namespace_policy_form_and_rule() -> None:
     for line in (
         r"notebooks +shared +0 +0 +1 +0",
         r"mig-1g.5gb +0 +1 +0 +0",
-        r"plain +refused +denied +1 +0",
+        r"plain +denied +denied +1 +0",
         r"shared-request-above-one +1",
     ):
         assert re.search(line, text), line
@@ -66,7 +66,7 @@ def test_totals_are_by_namespace_policy_form_and_rule() -> None:
 
 def test_one_is_one() -> None:
     text = shown(reported(judged([seen()], labelled(team_a="shared")), seen={"deployments": 1}))
-    assert "1 workload asks for GPUs, with 0 running pods: 0 refused, 1 rewritten" in text
+    assert "1 workload asks for GPUs, with 0 running pods: 0 denied, 1 rewritten" in text
     assert "1 object looked at" in text
 
 

@@ -53,12 +53,12 @@ def test_labels_have_room_and_bars_stand_in_the_middle_of_it() -> None:
 
 
 def test_what_is_refused_stands_last_and_the_rest_by_size() -> None:
-    drawing = drawn(flow("plain", "refused", 90, "denied"), flow("plain", "a", 1), flow("plain", "b", 9))
-    assert [node.form for node in drawing.after] == ["b", "a", "refused"]
+    drawing = drawn(flow("plain", "denied", 90, "denied"), flow("plain", "a", 1), flow("plain", "b", 9))
+    assert [node.form for node in drawing.after] == ["b", "a", "denied"]
 
 
 def test_ribbons_fill_the_bars_of_both_sides() -> None:
-    flows = [flow("plain", "shared", 30), flow("mig-1g.5gb", "shared", 10), flow("plain", "refused", 5, "denied")]
+    flows = [flow("plain", "shared", 30), flow("mig-1g.5gb", "shared", 10), flow("plain", "denied", 5, "denied")]
     drawing = drawn(*flows)
     for node in (*drawing.before, *drawing.after):
         assert node.joined == pytest.approx(node.bar_height)
@@ -72,12 +72,12 @@ def test_a_form_that_stays_for_some_and_is_a_rewrite_for_others_has_two_ribbons(
 
 def test_more_forms_than_anyone_tells_apart_are_one() -> None:
     flows = [
-        flow(f"gke-mps-{number}", "refused" if number == 2 else f"to-{number}", 50 - number) for number in range(2, 40)
+        flow(f"gke-mps-{number}", "denied" if number == 2 else f"to-{number}", 50 - number) for number in range(2, 40)
     ]
     drawing = drawn(*flows)
     assert len(drawing.before) <= MOST
     assert len(drawing.after) <= MOST
-    assert [node.form for node in drawing.after][-2:] == [OTHERS, "refused"]
+    assert [node.form for node in drawing.after][-2:] == [OTHERS, "denied"]
     for nodes in (drawing.before, drawing.after):
         assert sum(node.workloads for node in nodes) == sum(one.workloads for one in flows)
 

@@ -1,4 +1,4 @@
-"""JUnit XML: one test case an object, refused is failed, and counts that CI systems add up."""
+"""JUnit XML: one test case an object, denied is failed, and counts that CI systems add up."""
 
 from typing import Any
 from xml.etree import ElementTree as ET

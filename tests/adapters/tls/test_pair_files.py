@@ -123,7 +123,7 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
     files = write(tmp_path, a_pair())
     (tmp_path / name).unlink()
 
-    with pytest.raises(CertificateError, match=rf"{name}: No such file or directory; it must be a file"):
+    with pytest.raises(CertificateError, match=rf"{name}: there is no such file or folder"):
         files.read()
 
 

@@ -37,7 +37,7 @@ def test_what_failed_for_another_reason_than_rights_names_no_right() -> None:
         r for r in diagnose(healthy(nodes=Unread("list nodes", "GET: 500", forbidden=False))) if r.check == "nodes"
     ]
     # Without labelled namespaces nothing is asked of nodes, and nothing is unknown for lack of them.
-    assert (result.status, result.mend) == (Status.UNKNOWN, "see what the API server says, and try again")
+    assert (result.status, result.mend) == (Status.UNKNOWN, "fix what the API server reports, and run doctor again")
 
 
 def test_ids_are_unique_and_every_check_says_what_it_is_about() -> None:

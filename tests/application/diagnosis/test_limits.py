@@ -157,7 +157,10 @@ def test_without_renaming_a_limit_range_counts_what_it_did() -> None:
 
 def test_limit_ranges_that_cannot_be_read_are_unknown() -> None:
     (result,) = results(healthy(limit_ranges=Unread("list limitranges", "no", forbidden=True)), "limitranges")
-    assert (result.status, result.mend) == (Status.UNKNOWN, "the right that it takes: list limitranges")
+    assert (result.status, result.mend) == (
+        Status.UNKNOWN,
+        "grant the user who runs doctor the permission: list limitranges",
+    )
 
 
 @pytest.mark.parametrize(
@@ -174,7 +177,7 @@ def test_a_quota_key_that_counts_nothing_is_told_in_every_namespace(
 ) -> None:
     facts = healthy(namespaces=namespaces(team_a=policy), quotas=[a_quota("team-a", **hard)])
     result = the_result(facts, "quotas")
-    assert (result.status, result.mend) == (Status.WARN, f"write {instead}")
+    assert (result.status, result.mend) == (Status.WARN, f"set {instead} instead")
     assert result.seen == f"ResourceQuota q in namespace team-a sets {', '.join(sorted(hard))}"
 
 

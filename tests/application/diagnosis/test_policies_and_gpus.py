@@ -89,13 +89,13 @@ def test_a_label_that_names_no_policy_is_found_with_the_nearest(
             {"gpuwarden.io/enfroce": "mps"},
             {},
             'did you mean "gpuwarden.io/enforce"?',
-            "kubectl label namespace team-a gpuwarden.io/enfroce-, and set the label that is meant",
+            "kubectl label namespace team-a gpuwarden.io/enfroce-, and set the label that you meant",
         ),
         (
             {},
             {"gpuwarden.io/enforce": "mps"},
             "reads labels, not annotations",
-            "kubectl annotate namespace team-a gpuwarden.io/enforce-, and set the label that is meant",
+            "kubectl annotate namespace team-a gpuwarden.io/enforce-, and set the label that you meant",
         ),
     ],
 )
@@ -111,7 +111,7 @@ def test_hundreds_of_mistyped_keys_are_counted_after_the_first_as_warnings() -> 
     there = {f"t{number}": {"gpuwarden.io/enfroce": "mps"} for number in range(300)}
     found = results(healthy(namespaces=Namespaces(300, there)), "labels")
     assert {result.status for result in found} == {Status.WARN}
-    assert found[-1].seen == "280 more labels can't be read or have no effect"
+    assert found[-1].seen == "280 more labels name no policy or have no effect"
 
 
 def test_labels_that_cannot_be_read_come_before_mistyped_keys() -> None:
@@ -128,20 +128,20 @@ def test_each_bad_label_of_a_namespace_is_found() -> None:
 def test_hundreds_of_bad_labels_are_counted_after_the_first() -> None:
     found = results(healthy(namespaces=namespaces(**{f"t{n}": "mpss" for n in range(300)})), "labels")
     assert len(found) == 21
-    assert found[-1].seen == "280 more labels can't be read or have no effect"
+    assert found[-1].seen == "280 more labels name no policy or have no effect"
     assert {result.status for result in found} == {Status.FAIL}
 
 
 def test_a_label_on_an_exempt_namespace_or_one_that_webhooks_leave_out_has_no_effect() -> None:
     facts = healthy(namespaces=namespaces(gpu_operator="mps"))
     assert the_result(facts, "label-effects").status is Status.WARN
-    assert "is labelled and exempt" in the_result(facts, "label-effects").seen
+    assert "is labelled, but exempt" in the_result(facts, "label-effects").seen
     selector = {"matchExpressions": [{"key": NAME_LABEL, "operator": "In", "values": ["team-b"]}]}
     facts = healthy(namespaces=namespaces(team_a="any", team_b="any"))
     facts = validating(mutating(facts, None, namespaceSelector=selector), None, namespaceSelector=selector)
     (result,) = results(facts, "label-effects")
     assert result.status is Status.WARN
-    assert "team-a is labelled, and the webhooks' namespaceSelector leaves it out" in result.seen
+    assert "team-a is labelled, but the webhooks' namespaceSelector excludes it" in result.seen
 
 
 SHARING = a_node("s", {GPU: 0, SHARED: 8}, **{STRATEGY: "time-slicing"})
@@ -181,7 +181,7 @@ def test_some_node_must_offer_what_plain_requests_become(policy: str, fits: set[
 
 def test_the_warning_names_the_namespaces_the_resource_and_the_labels() -> None:
     result = the_result(healthy(namespaces=namespaces(team_a="mps", team_b="mps"), nodes=[SHARING]), "nodes")
-    assert result.seen == f'no node offers what policy "mps" asks for: {SHARED}; {STRATEGY}: mps'
+    assert result.seen == f'no node offers what policy "mps" requests: {SHARED}; {STRATEGY}: mps'
     assert "namespaces team-a, team-b" in result.means
 
 
@@ -198,7 +198,7 @@ def test_a_configured_policys_own_selector_counts_but_not_what_its_form_contradi
 def test_the_default_policy_is_in_use_by_every_namespace_without_a_label() -> None:
     facts = healthy(configuration=configured(HEADER + "defaults: {enforce: mps}\n"))
     result = the_result(facts, "nodes")
-    assert (result.status, "every namespace without a label" in result.means) == (Status.WARN, True)
+    assert (result.status, "every unlabelled namespace" in result.means) == (Status.WARN, True)
 
 
 def test_exempt_namespaces_and_unreadable_labels_ask_for_no_node() -> None:
@@ -259,7 +259,7 @@ PLUGIN = "devicePlugin: {migStrategy: single, products: [%s]}"
         ("", [READY_FOR_SINGLE], Status.FAIL, "single on node ready"),
         ("", [MIG, SLICED], Status.FAIL, "single on node single"),
         (PLUGIN % "", [SLICED], Status.OK, f"to select slices by model set config.devicePlugin.products to [{MODEL}]"),
-        (PLUGIN % "", [READY_FOR_SINGLE], Status.OK, "no node has MIG on at present"),
+        (PLUGIN % "", [READY_FOR_SINGLE], Status.OK, "no node has MIG enabled now"),
         ("", [UNUSABLE], Status.FAIL, "migStrategy is mixed in the configuration, and single on node unusable"),
         (
             PLUGIN % MODEL,
@@ -268,7 +268,7 @@ PLUGIN = "devicePlugin: {migStrategy: single, products: [%s]}"
             "the MIG configuration of node unusable is invalid under single",
         ),
         (PLUGIN % MODEL, [SLICED, READY_FOR_SINGLE], Status.OK, f"products are [{MODEL}]"),
-        (PLUGIN % "NVIDIA-A30", [SLICED], Status.WARN, f"devicePlugin.products lacks {MODEL}"),
+        (PLUGIN % "NVIDIA-A30", [SLICED], Status.WARN, f"devicePlugin.products does not list {MODEL}"),
         (PLUGIN % "", [MIG], Status.FAIL, "migStrategy is single in the configuration, and mixed on node g"),
         (PLUGIN % "", [READY_FOR_MIXED], Status.FAIL, "mixed on node mixed"),
         (
@@ -293,9 +293,9 @@ def test_the_fix_of_another_mig_strategy_is_what_to_set() -> None:
         f"set config.devicePlugin.migStrategy to single and config.devicePlugin.products to [{MODEL}]"
     )
     result = the_result(healthy(configuration=configured(HEADER + PLUGIN % ""), nodes=[MIG]), "mig-strategy")
-    assert result.mend == "set config.devicePlugin.migStrategy to mixed, as the device plugin has it"
+    assert result.mend == "set config.devicePlugin.migStrategy to mixed, as in the device plugin's configuration"
     result = the_result(healthy(configuration=configured(HEADER + PLUGIN % MODEL), nodes=[MIG]), "mig-strategy")
-    assert result.mend.endswith("as the device plugin has it, and remove config.devicePlugin.products")
+    assert result.mend.endswith("as in the device plugin's configuration, and remove config.devicePlugin.products")
     result = the_result(healthy(configuration=configured(HEADER + PLUGIN % "B, A"), nodes=[SLICED]), "mig-strategy")
     assert result.mend == f"set config.devicePlugin.products to [A, B, {MODEL}]"
 

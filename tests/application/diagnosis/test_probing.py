@@ -51,12 +51,12 @@ def test_answers_that_the_policy_gives_are_well(enforce: str | None, plain: Atte
 @pytest.mark.parametrize(
     ("enforce", "plain", "says"),
     [
-        ("shared", AS_IT_IS, 'is created as it is, though policy "shared" rewrites it'),
-        ("shared", rewritten("mps"), 'is created as it is, though policy "shared" rewrites it'),
+        ("shared", AS_IT_IS, 'is created unchanged, although policy "shared" rewrites it'),
+        ("shared", rewritten("mps"), 'is created unchanged, although policy "shared" rewrites it'),
         ("shared", DENIED, 'denied the request: container "probe"'),
         ("any", DENIED, 'denied the request: container "probe"'),
-        (None, rewritten("shared"), 'is rewritten by policy "shared", though "any" leaves it as it is'),
-        ("none", AS_IT_IS, 'is created, though policy "none" refuses it'),
+        (None, rewritten("shared"), 'is rewritten by policy "shared", although policy "any" leaves it unchanged'),
+        ("none", AS_IT_IS, 'is created, although policy "none" denies it'),
         ("shared", Attempt(None, '500 failed calling webhook "validate.gpuwarden.io": x509: …'), "x509"),
     ],
 )

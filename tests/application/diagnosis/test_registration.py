@@ -102,7 +102,10 @@ def without(facts: Facts, name: str) -> Facts:
     return dataclasses.replace(facts, validating=msgspec.structs.replace(facts.validating, webhooks=left))
 
 
-@pytest.mark.parametrize(("name", "means"), [(ADVISE, "kubectl apply of a workload"), (NAMESPACES, "a mistyped label")])
+@pytest.mark.parametrize(
+    ("name", "means"),
+    [(ADVISE, "kubectl apply of a workload"), (NAMESPACES, "a label that names no policy is accepted")],
+)
 def test_a_webhook_that_only_tells_is_missed_and_what_is_lost_is_said(name: str, means: str) -> None:
     facts = without(healthy(), name)
     result = the_result(facts, "webhooks")
@@ -162,7 +165,7 @@ def test_a_webhook_of_namespaces_fails_closed_with_match_conditions_and_open_wit
     facts = without(facts, "updates")
     found = results(facts, "failure-policies")
     assert [(r.status, r.means) for r in found] == [
-        (Status.FAIL, "while no replica answers no namespace can be created or changed, kube-system included")
+        (Status.FAIL, "while no replica answers, no namespace can be created or changed, not even kube-system")
     ]
     assert troubled(validating(facts, NAMESPACES, failurePolicy="Ignore")) == {}
 
@@ -231,7 +234,10 @@ def test_gpus_that_only_the_configuration_has_are_never_sent() -> None:
     assert [(result.status, result.seen) for result in found] == [
         (
             Status.WARN,
-            f"the matchConditions of {webhook}.gpuwarden.io lack a.com/x-*, amd.com/gpu of the configuration's resources.gpus",
+            (
+                f"the matchConditions of {webhook}.gpuwarden.io do not name a.com/x-*, amd.com/gpu, which resources.gpus in the "
+                "configuration lists"
+            ),
         )
         for webhook in ("mutate", "restore", "validate", "updates")
     ]
@@ -242,9 +248,9 @@ def test_before_1_28_match_conditions_are_not_missed_but_what_that_means_is_said
     facts = validating(mutating(healthy(version=version), matchConditions=[]), None, matchConditions=[])
     result = the_result(facts, "match-conditions")
     assert result.status is Status.OK
-    assert "while no replica answers no pod is created" in result.seen
+    assert "while no replica answers, no pod can be created" in result.seen
     open_ = the_result(validating(facts, failurePolicy="Ignore"), "match-conditions")
-    assert "no pod is created" not in open_.seen
+    assert "no pod can be created" not in open_.seen
 
 
 def test_a_namespace_without_its_name_as_a_label_is_not_left_out_and_the_label_is_the_remedy() -> None:
@@ -279,7 +285,7 @@ def test_a_selector_for_the_systems_namespace_alone_names_it() -> None:
 def test_mutating_webhooks_that_come_earlier_or_are_not_for_pods_are_well(others: list[WebhookConfiguration]) -> None:
     ours = the("MutatingWebhookConfiguration", WebhookConfiguration)
     result = the_result(healthy(all_mutating=[ours, *others]), "other-webhooks")
-    assert (result.status, result.seen) == (Status.OK, "no mutating webhook for new pods comes after gpuwarden's")
+    assert (result.status, result.seen) == (Status.OK, "no other mutating webhook for new pods comes after gpuwarden's")
 
 
 def test_without_our_own_nothing_comes_after_it() -> None:
@@ -290,8 +296,8 @@ def test_without_our_own_nothing_comes_after_it() -> None:
 @pytest.mark.parametrize(
     ("others", "says", "remedy"),
     [
-        ([config("zz-istio", [PODS]), config("zzz", [PODS])], "come zz-istio, zzz", "zzzz-gpuwarden"),
-        ([config("zz-istio", [{**PODS, "resources": ["*"], "apiGroups": ["*"]}])], "come zz-istio", "zzz-gpuwarden"),
+        ([config("zz-istio", [PODS]), config("zzz", [PODS])], ": zz-istio, zzz", "zzzz-gpuwarden"),
+        ([config("zz-istio", [{**PODS, "resources": ["*"], "apiGroups": ["*"]}])], ": zz-istio", "zzz-gpuwarden"),
         ([config("zz-hami.io", [PODS])], "zz-hami.io (HAMi adds nvidia.com/gpu and its scheduler)", "zzz-gpuwarden"),
         (
             [config("zzz-late", [PODS], hook="mutate--v1-pod.sparkoperator.k8s.io")],
@@ -305,7 +311,7 @@ def test_mutating_webhooks_that_come_later_are_warned_of_by_name(
 ) -> None:
     result = the_result(healthy(all_mutating=others), "other-webhooks")
     assert result.status is Status.WARN
-    assert result.seen.startswith("after gpuwarden's zz-gpuwarden come ")
+    assert result.seen.startswith("these mutating webhooks come after gpuwarden's zz-gpuwarden: ")
     assert says in result.seen
     assert result.mend == f"set webhooks.mutate.configurationName to a name that sorts last, such as {remedy}"
     assert all(remedy > other.metadata.name for other in others)
@@ -316,7 +322,8 @@ def test_an_installation_from_before_is_told_by_the_name_that_it_has() -> None:
     before = started_with("--webhook-configuration=gpuwarden")
     result = the_result(healthy(all_mutating=others, deployment=before), "other-webhooks")
     assert result.seen == (
-        "after gpuwarden's gpuwarden come spark-operator-webhook (the Spark operator adds the GPUs of a SparkApplication)"
+        "these mutating webhooks come after gpuwarden's gpuwarden: spark-operator-webhook "
+        "(the Spark operator adds the GPUs of a SparkApplication)"
     )
     gone = the_result(healthy(mutating=None, deployment=before), "webhooks")
     assert gone.seen == "there is no MutatingWebhookConfiguration gpuwarden"
@@ -342,7 +349,7 @@ def test_a_configuration_that_an_older_release_left_is_warned_of() -> None:
     left = msgspec.structs.replace(facts.mutating, metadata=Metadata(name="gpuwarden"))
     result = the_result(dataclasses.replace(facts, all_mutating=[left, facts.mutating]), "other-webhooks")
     assert result.status is Status.WARN
-    assert result.seen == "MutatingWebhookConfiguration gpuwarden calls gpuwarden, besides zz-gpuwarden"
+    assert result.seen == "MutatingWebhookConfiguration gpuwarden calls gpuwarden too, in addition to zz-gpuwarden"
     assert result.mend == "kubectl delete mutatingwebhookconfiguration gpuwarden"
 
 

@@ -142,10 +142,10 @@ def test_rights_that_are_lacking_fail_and_are_named_once_a_resource() -> None:
     user = account(deployment, NAMESPACE)
     assert user == "system:serviceaccount:gpuwarden-system:gpuwarden"
     assert [result.seen for result in found] == [
-        f"{user} may not get namespaces, list namespaces, watch namespaces",
-        f"{user} may not patch mutatingwebhookconfigurations/zz-gpuwarden",
-        f"{user} may not patch validatingwebhookconfigurations/gpuwarden",
-        f"{user} may not patch secrets/gpuwarden-ca -n gpuwarden-system",
+        f"{user} cannot get namespaces, list namespaces, watch namespaces",
+        f"{user} cannot patch mutatingwebhookconfigurations/zz-gpuwarden",
+        f"{user} cannot patch validatingwebhookconfigurations/gpuwarden",
+        f"{user} cannot patch secrets/gpuwarden-ca -n gpuwarden-system",
     ]
     assert complete(found)
 
@@ -154,7 +154,7 @@ def test_a_secret_that_would_stay_after_an_uninstall_is_warned_of() -> None:
     deployment = the("Deployment", Deployment)
     rights = {right: right.resource != "roles" for right in needed(deployment, NAMESPACE)}
     (result,) = results(healthy(rights=rights), "rights")
-    assert (result.status, result.seen.split(" may not ")[1]) == (
+    assert (result.status, result.seen.split(" cannot ")[1]) == (
         Status.WARN,
         "get roles/gpuwarden -n gpuwarden-system",
     )
@@ -167,7 +167,7 @@ def test_rights_that_only_the_preview_of_a_label_needs_are_warned_of() -> None:
     previewed = {"pods", "deployments", "cronjobs"}
     rights = {right: right.resource not in previewed for right in needed(deployment, NAMESPACE)}
     (result,) = results(healthy(rights=rights), "rights")
-    assert (result.status, result.seen.split(" may not ")[1]) == (
+    assert (result.status, result.seen.split(" cannot ")[1]) == (
         Status.WARN,
         "list pods, list deployments, list cronjobs",
     )

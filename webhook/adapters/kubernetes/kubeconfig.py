@@ -112,17 +112,21 @@ def choose(files: tuple[Path, ...], context: str | None) -> Choice:
 
     name = context or next((config.current_context for config in configs if config.current_context), None)
     if name is None:
-        raise ConfigurationError(f"{where}: no current-context is set; choose one with --context (contexts: {there})")
+        raise ConfigurationError(
+            f"{where}: current-context is not set; name a context with --context (contexts: {there})"
+        )
     if name not in contexts:
-        asked = f'--context "{name}"' if context else f'the current-context "{name}"'
-        raise ConfigurationError(f"{where}: {asked} is not there (contexts: {there})")
+        asked = f'context "{name}"' if context else f'current-context "{name}"'
+        raise ConfigurationError(f"{where}: {asked} is not defined (contexts: {there})")
     chosen = contexts[name]
     if chosen.cluster not in clusters:
-        raise ConfigurationError(f'{where}: context "{name}" names the cluster "{chosen.cluster}", which is not there')
+        raise ConfigurationError(f'{where}: context "{name}" names cluster "{chosen.cluster}", which is not defined')
     if not clusters[chosen.cluster].server:
-        raise ConfigurationError(f'{where}: cluster "{chosen.cluster}" of context "{name}" names no server')
+        raise ConfigurationError(
+            f'{where}: cluster "{chosen.cluster}" of context "{name}" has no server; set clusters[].cluster.server'
+        )
     if chosen.user and chosen.user not in users:
-        raise ConfigurationError(f'{where}: context "{name}" names the user "{chosen.user}", who is not there')
+        raise ConfigurationError(f'{where}: context "{name}" names user "{chosen.user}", which is not defined')
     user = users.get(chosen.user)
     program = user.exec if user else None
     return Choice(
@@ -136,4 +140,4 @@ def _read(file: Path) -> _Kubeconfig:
     except OSError as error:
         raise ConfigurationError(f"{file}: can't be read: {why(file, error)}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file}: is not a kubeconfig: {' '.join(str(error).split())}") from error
+        raise ConfigurationError(f"{file}: not a kubeconfig: {' '.join(str(error).split())}") from error

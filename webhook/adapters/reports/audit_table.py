@@ -119,7 +119,7 @@ def _word(outcome: str) -> str:
 
 
 def _totals(name: str, rows: Sequence[tuple[str, str | None, Outcomes]]) -> Table:
-    """Workloads by name, the most refused and rewritten first."""
+    """Workloads by name, the most denied and rewritten first."""
     has_policy = any(policy is not None for _, policy, _ in rows)
     table = _table(name, *(["policy"] if has_policy else []), numbers=map(_word, STYLES))
     ordered = sorted(rows, key=lambda row: (-row[2].denied, -row[2].rewritten, row[0]))
@@ -165,7 +165,7 @@ def _summary(report: AuditReport) -> Text:
     unread = sum(problem.fatal for problem in report.problems)
     unreadable = sum(line.decision == Outcome.DENIED for line in report.others)
     parts = [
-        (f"{tally.denied} refused", STYLES["denied"] if tally.denied else "dim"),
+        (f"{tally.denied} denied", STYLES["denied"] if tally.denied else "dim"),
         (f"{tally.rewritten} rewritten", STYLES["rewritten"] if tally.rewritten else "dim"),
         (f"{tally.unchanged} unchanged", STYLES["unchanged"]),
         (f"{tally.exempt} exempt", "dim"),

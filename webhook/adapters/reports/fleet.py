@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from webhook.adapters.reports.audit import FlowLine
-from webhook.application.auditing import REFUSED
+from webhook.application.auditing import DENIED
 
 BARS = 240.0  # all bars of one side together
 SLOT = 56.0  # room for a label of three lines
@@ -74,21 +74,21 @@ def draw(flows: Sequence[FlowLine]) -> Drawing | None:
 
 
 def _side(flows: Iterable[tuple[str, FlowLine]]) -> tuple[list[Node], dict[str, str]]:
-    """The nodes of a side, the largest first and what is refused last, and the node that each form is part of."""
+    """The nodes of a side, the largest first and what is denied last, and the node that each form is part of."""
     nodes: dict[str, Node] = {}
     for form, flow in flows:
         node = nodes.setdefault(form, Node(form, 0, 0))
         node.workloads += flow.workloads
         node.pods += flow.pods
-    ordered = sorted(nodes.values(), key=lambda node: (node.form == REFUSED, -node.workloads, node.form))
+    ordered = sorted(nodes.values(), key=lambda node: (node.form == DENIED, -node.workloads, node.form))
     belongs = {form: form for form in nodes}
     if len(ordered) > MOST:
-        kept = [node for node in ordered[: MOST - 2] if node.form != REFUSED]
-        refused = [node for node in ordered if node.form == REFUSED]
-        rest = [node for node in ordered if node not in kept and node not in refused]
+        kept = [node for node in ordered[: MOST - 2] if node.form != DENIED]
+        denied = [node for node in ordered if node.form == DENIED]
+        rest = [node for node in ordered if node not in kept and node not in denied]
         others = Node(OTHERS, sum(node.workloads for node in rest), sum(node.pods for node in rest))
         belongs |= {node.form: OTHERS for node in rest}
-        ordered = [*kept, others, *refused]
+        ordered = [*kept, others, *denied]
     return ordered, belongs
 
 

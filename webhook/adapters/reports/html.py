@@ -24,7 +24,7 @@ MOST_ROWS = 10_000
 """Workloads that a page shows, those that matter most first: a browser gets slow with more."""
 
 OUTCOMES = {
-    "denied": "refused",
+    "denied": "denied",
     "rewritten": "rewritten",
     NOT_JUDGED: "not judged",
     "unchanged": "unchanged",

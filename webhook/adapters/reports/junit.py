@@ -1,4 +1,4 @@
-"""JUnit XML, as CI systems read it: one test case an object, in a suite for its namespace; refused is failed.
+"""JUnit XML, as CI systems read it: one test case an object, in a suite for its namespace; denied is failed.
 
 CI systems know a test case by its class name and name, and keep one of those that are alike: GitLab shows neither the other
 failures nor their number. So an object of a file carries the file in its name, and what is still alike is numbered. Lines are no

@@ -91,7 +91,7 @@ class ProblemLine(Part):
 
 
 class Totals(Part):
-    """How many objects there are, of each outcome; ``asking`` are those that ask for GPUs, or are refused.
+    """How many objects there are, of each outcome; ``asking`` are those that ask for GPUs, or are denied.
 
     ``unknown_kind`` are those among the unchanged of whose kind nothing is known, and in which nothing leads to pods.
     """

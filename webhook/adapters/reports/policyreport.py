@@ -1,6 +1,6 @@
 """Reports for the cluster itself (PolicyReport and its successor Report), as dashboards for Kyverno's read them.
 
-One report a namespace, one result a workload and rule: what is refused ``fail``, what a rule only warns of and running pods
+One report a namespace, one result a workload and rule: what is denied ``fail``, what a rule only warns of and running pods
 that are not spelled as the policy has it ``warn``, what is as it should be or becomes so at admission ``pass``, what is
 exempt or not judged ``skip``.
 """
@@ -93,7 +93,7 @@ def _of_pods(row: Row, subject: Json, about: Mapping[str, str]) -> Iterator[Json
         elif verdict.outcome is Outcome.DENIED and row.template:
             for finding in verdict.findings:
                 if finding.denies:
-                    message = f"{pods} as the policy would refuse now: {finding.message}"
+                    message = f"{pods} as the policy would deny now: {finding.message}"
                     yield _result("warn", finding.rule.value, message, subject, {**about, "field": finding.path})
 
 

@@ -82,7 +82,7 @@ def _summary(report: Report) -> Text:
     asking = sum(bool(line.asks or line.claims) for line in unchanged)
     unread = sum(problem.fatal for problem in report.problems)
     parts = [
-        (f"{totals.denied} refused", _STYLES["denied"] if totals.denied else "dim"),
+        (f"{totals.denied} denied", _STYLES["denied"] if totals.denied else "dim"),
         (f"{totals.rewritten} rewritten", _STYLES["rewritten"] if totals.rewritten else "dim"),
         (f"{asking} unchanged", "green"),
         (f"{len(unchanged) - asking} without a GPU request", "dim"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+from webhook.adapters.file_errors import why
 from webhook.application.certificates import CertificateError, CertificatePair
 
 _SWAPS = 2  # a read may meet one swap of the folder, hardly another at once, never a third: they are a minute apart
@@ -77,6 +78,4 @@ def _content(path: Path, named: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise CertificateError(
-            f"{named}: {error.strerror or error}; it must be a file that this user can read"
-        ) from error
+        raise CertificateError(f"{named}: {why(named, error)}") from error

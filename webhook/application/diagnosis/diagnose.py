@@ -17,13 +17,13 @@ from webhook.application.diagnosis import (
     rights,
     serving,
 )
-from webhook.application.diagnosis.facts import Facts, Unread, UnreadError
+from webhook.application.diagnosis.facts import KUBE_SYSTEM, Facts, Unread, UnreadError
 from webhook.application.diagnosis.results import Result, Verdict, unknown
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check: its id, what its being well means, and how it judges the facts."""
+    """A check: its id, the fact that holds where all is well, and how it judges the facts."""
 
     id: str
     about: str
@@ -31,39 +31,47 @@ class Check:
 
 
 CHECKS = (
-    Check("webhooks", "the API server asks gpuwarden about pods", registration.present),
-    Check("rules", "new pods are sent to gpuwarden, and nothing that must not be changed", registration.rules),
-    Check("calls", "calls are short, without side effects, and repeated when others change a pod", registration.calls),
+    Check("webhooks", "the API server calls gpuwarden for pods", registration.present),
+    Check("rules", "new pods are sent to gpuwarden, and nothing that it must not change", registration.rules),
+    Check(
+        "calls",
+        "calls are short, have no side effects, and are repeated when another webhook changes the pod",
+        registration.calls,
+    ),
     Check(
         "failure-policies",
-        "while no replica answers, what should be refused is, and nothing else",
+        "the failure policies deny what they should while no replica answers, and nothing else",
         failing.failure_policies,
     ),
-    Check("exclusions", "gpuwarden and the cluster itself can start while gpuwarden is down", failing.exclusions),
+    Check(
+        "exclusions",
+        f"pods of gpuwarden and of {KUBE_SYSTEM} can be created while gpuwarden is down",
+        failing.exclusions,
+    ),
     Check("match-conditions", "pods without GPUs never depend on gpuwarden", registration.match_conditions),
-    Check("other-webhooks", "what other webhooks do to pods afterwards", order.others),
-    Check("endpoints", "the API server's calls arrive at a replica", serving.service),
-    Check("ca-bundles", "the API server knows whom to trust", serving.bundles),
-    Check("trust", "the API server trusts what is served, under the name that it calls", serving.trust),
+    Check("other-webhooks", "no other webhook changes pods after gpuwarden", order.others),
+    Check("endpoints", "the API server's calls reach a replica", serving.service),
+    Check("ca-bundles", "every webhook has a valid CA in its caBundle", serving.bundles),
+    Check("trust", "the API server trusts the serving certificate, for the name that it calls", serving.trust),
     Check("expiry", "certificates are renewed in time", serving.expiry),
-    Check("replicas", "somebody answers while one replica restarts", replicas.deployed),
-    Check("spread", "the failure of one node does not take gpuwarden down", replicas.spread),
-    Check("disruption-budget", "draining nodes does not take gpuwarden down", replicas.budget),
-    Check("rights", "gpuwarden may do what it has to", rights.granted),
-    Check("configuration", "the configuration says what is meant", policies.configuration),
-    Check("labels", "every label names a policy, and none is mistyped", policies.labels),
-    Check("label-effects", "every label has an effect", policies.effects),
-    Check("nodes", "rewritten pods find a node", gpus.offered),
-    Check("rename-by-default", "GPUs are called as the nodes call them", gpus.renaming),
-    Check("mig-strategy", "MIG slices are requested as the nodes advertise them", mig.strategy),
-    Check("quotas", "quotas on GPUs count rewritten pods", limits.quotas),
-    Check("limitranges", "LimitRanges let rewritten pods through, and add no GPU to others", limits.limit_ranges),
+    Check("replicas", "a replica answers while another one restarts", replicas.deployed),
+    Check("spread", "gpuwarden keeps answering when one node fails", replicas.spread),
+    Check("disruption-budget", "gpuwarden keeps answering while nodes are drained", replicas.budget),
+    Check("rights", "gpuwarden's ServiceAccount has the permissions that it needs", rights.granted),
+    Check("configuration", "the configuration is valid", policies.configuration),
+    Check("labels", "every policy label names a policy, and none is mistyped", policies.labels),
+    Check("label-effects", "every policy label has an effect", policies.effects),
+    Check("nodes", "nodes offer what rewritten pods request", gpus.offered),
+    Check("rename-by-default", "renameByDefault matches the nodes", gpus.renaming),
+    Check("mig-strategy", "migStrategy matches the nodes", mig.strategy),
+    Check("quotas", "ResourceQuotas on GPUs count rewritten pods", limits.quotas),
+    Check("limitranges", "LimitRanges admit rewritten pods, and add no GPU to other pods", limits.limit_ranges),
     Check(
         "namespace-restrictions",
-        "namespaces let through what gpuwarden adds to pods",
+        "namespace annotations permit what gpuwarden adds to pods",
         restrictions.restrictions,
     ),
-    Check("probe", "a pod that is created now becomes what its namespace's policy says", probing.judge),
+    Check("probe", "a new pod is handled as its namespace's policy says", probing.judge),
 )
 
 
@@ -85,12 +93,12 @@ def _verdicts(check: Check, facts: Facts) -> list[Verdict]:
 
 
 def _unread(check: Check, unread: Unread) -> Verdict:
-    means = f"it can't be told whether {check.about}"
+    means = f"doctor can't tell whether {check.about}"
     mend = (
-        f"the right that it takes: {unread.right}"
+        f"grant the user who runs doctor the permission: {unread.right}"
         if unread.forbidden
-        else "see what the API server says, and try again"
+        else "fix what the API server reports, and run doctor again"
     )
     if not unread.right:
-        mend = "mend that check first, or give the file with --config"
+        mend = "fix check configuration first, or name the file with --config"
     return unknown(unread.detail, means, mend)

@@ -7,9 +7,7 @@ from webhook.application.diagnosis.facts import KUBE_SYSTEM, NAME_LABEL, Facts, 
 from webhook.application.diagnosis.ours import MUTATING, VALIDATE, VALIDATE_NAMESPACE, Ours, our_webhooks
 from webhook.application.diagnosis.results import Verdict, fail, verdicts, warn
 
-_REINSTALL = (
-    "install again with the install.mode that is meant (helm upgrade, or kubectl apply -f deploy/gpuwarden.yaml)"
-)
+_REINSTALL = "reinstall with the install.mode that you want (helm upgrade, or kubectl apply -f deploy/gpuwarden.yaml)"
 _NAMED_SINCE = (1, 21)  # from here on the API server itself labels namespaces with their names
 
 
@@ -30,17 +28,21 @@ def _wrong_policies(webhooks: list[Ours], configuration: Configuration) -> Itera
         seen = f"mode {configuration.mode}: failurePolicy of {one} is {one.webhook.failure_policy}"
         if configuration.mode is Mode.AUDIT:
             if one.closed:
-                yield fail(seen, "audit mode refuses nothing, but while no replica answers this does", _REINSTALL)
+                yield fail(
+                    seen,
+                    "audit mode denies nothing, but this webhook denies requests while no replica answers",
+                    _REINSTALL,
+                )
         elif one.is_guard:
             continue
         elif one.is_of_updates:
             yield from _wrong_for_updates(one, seen)
         elif one.kind == MUTATING or one.path not in {VALIDATE, VALIDATE_NAMESPACE}:
             if one.closed:
-                means = "while no replica answers this refuses what the validating webhook alone should judge"
+                means = "while no replica answers, this denies requests, which only the validating webhook for pods should do"
                 yield warn(seen, means, _REINSTALL)
         elif not one.closed and one.path == VALIDATE:
-            means = "while no replica answers pods are created whatever their namespaces' policies say"
+            means = "while no replica answers, pods are created without any check of their namespaces' policies"
             yield fail(seen, means, _REINSTALL)
         elif one.path == VALIDATE_NAMESPACE:
             yield from _wrong_for_namespaces(one, seen)
@@ -52,7 +54,7 @@ def _wrong_for_updates(one: Ours, seen: str) -> Iterator[Verdict]:
         means = "while no replica answers, a pod with scheduling gates can be moved to GPUs that its namespace's policy denies"
         yield warn(seen, means, _REINSTALL)
     elif not one.webhook.match_conditions:
-        means = "while no replica answers, no pod can be updated: finalizers can't be removed, and deleted pods stay"
+        means = "while no replica answers, no pod can be updated: finalizers stay, and so do deleted pods"
         yield fail(f"{seen}, without matchConditions", means, _REINSTALL)
 
 
@@ -60,23 +62,23 @@ def _wrong_for_namespaces(one: Ours, seen: str) -> Iterator[Verdict]:
     """Closed with matchConditions; without them open, for closed no namespace could be changed at all."""
     conditional = bool(one.webhook.match_conditions)
     if conditional and not one.closed:
-        yield warn(seen, "while no replica answers labels that can't be read are not refused", _REINSTALL)
+        yield warn(seen, "while no replica answers, labels that name no policy are accepted", _REINSTALL)
     if one.closed and not conditional:
-        means = "while no replica answers no namespace can be created or changed, kube-system included"
+        means = "while no replica answers, no namespace can be created or changed, not even kube-system"
         yield fail(f"{seen}, without matchConditions", means, _REINSTALL)
 
 
 def exclusions(facts: Facts) -> list[Verdict]:
     """Our own namespace and kube-system never depend on us."""
     return verdicts(
-        _included(facts), lambda: f"{facts.namespace} and {KUBE_SYSTEM} are left out by every webhook for pods"
+        _included(facts), lambda: f"{facts.namespace} and {KUBE_SYSTEM} are excluded from every webhook for pods"
     )
 
 
 def _included(facts: Facts) -> Iterator[Verdict]:
     why = {
-        facts.namespace: "gpuwarden's own pods wait for gpuwarden: once it is down it may not come up again",
-        KUBE_SYSTEM: "the cluster's own pods depend on gpuwarden: while it is down the cluster can't mend itself",
+        facts.namespace: "gpuwarden's own pods depend on gpuwarden: once all replicas are down, none may start again",
+        KUBE_SYSTEM: "the cluster's own pods depend on gpuwarden: while it is down, the cluster may not recover",
     }
     webhooks = our_webhooks(facts)
     for namespace, means in why.items():
@@ -86,10 +88,10 @@ def _included(facts: Facts) -> Iterator[Verdict]:
             seen = f"the namespaceSelector of {one} selects {namespace} (failurePolicy {one.webhook.failure_policy})"
             if labels.get(NAME_LABEL) != namespace:
                 label = f"{NAME_LABEL}={namespace}"
-                seen += f", which lacks the label {label}"
+                seen += f", which has no label {label}"
                 mend = f"kubectl label namespace {namespace} {label}"
             else:
-                mend = f"leave it out by {NAME_LABEL} NotIn, as the chart does; {_REINSTALL}"
+                mend = f"exclude {namespace} by {NAME_LABEL} NotIn, as the chart does; {_REINSTALL}"
             yield (fail if one.closed else warn)(seen, means, mend)
 
 

@@ -21,7 +21,7 @@ def offered(facts: Facts) -> list[Verdict]:
     nodes = known(facts.nodes)
     used = {v: pair for v, pair in enforced(configuration, known(facts.namespaces)).items() if pair[0].forms}
     if not used:
-        return [ok("no policy in use asks for a form of GPU")]
+        return [ok("no policy in use rewrites requests")]
 
     def missing() -> Iterator[Verdict]:
         for policy, namespaces in used.values():
@@ -29,7 +29,7 @@ def offered(facts: Facts) -> list[Verdict]:
             if not any(_offers(node, policy, spelling) for node in nodes):
                 yield _missing(policy, namespaces, spelling)
 
-    return verdicts(missing(), lambda: f"some node offers what each of {listed(used)} asks for")
+    return verdicts(missing(), lambda: f"nodes offer what these policies request: {listed(used)}")
 
 
 def _offers(node: Node, policy: Policy, spelling: Spelling) -> bool:
@@ -49,11 +49,11 @@ def _missing(policy: Policy, namespaces: Sequence[str], spelling: Spelling) -> V
     asks = "; ".join(
         [spelling.resource, *map(str, spelling.needs), *(f"{k}: {v}" for k, v in policy.node_selector.items())]
     )
-    where = f"namespaces {listed(namespaces)}" if namespaces else "every namespace without a label"
+    where = f"namespaces {listed(namespaces)}" if namespaces else "every unlabelled namespace"
     return warn(
-        f'no node offers what policy "{policy.name}" asks for: {asks}',
-        f"pods that ask for a GPU in {where} stay Pending, unless an autoscaler adds such nodes",
-        "set the device plugin up on nodes so (sharing, MIG), or name another policy",
+        f'no node offers what policy "{policy.name}" requests: {asks}',
+        f"pods that request a GPU in {where} stay Pending, unless an autoscaler adds such nodes",
+        "configure the device plugin on some nodes accordingly (sharing, MIG), or label the namespaces with another policy",
     )
 
 
@@ -67,22 +67,24 @@ def renaming(facts: Facts) -> list[Verdict]:
     said = facts.usable_configuration().plugin.rename_by_default
     by_node = {node.metadata.name: renamed for node in known(facts.nodes) if (renamed := _renames(node)) is not None}
     if not by_node:
-        return [ok(f"renameByDefault is {str(said).lower()}; no node shares GPUs by the device plugin")]
+        return [ok(f"renameByDefault is {str(said).lower()}; no node shares GPUs through the device plugin")]
     otherwise = [name for name, renamed in by_node.items() if renamed is not said]
     if not otherwise:
         return [ok(f"renameByDefault is {str(said).lower()}, as on the nodes that share GPUs ({len(by_node)})")]
     how = "under the name nvidia.com/….shared" if not said else "under the name nvidia.com/gpu (no ….shared)"
     seen = f"renameByDefault is {str(said).lower()}, and node {listed(otherwise)} offers shared GPUs {how}"
     means = (
-        "requests for shared GPUs become nvidia.com/….shared there is none of, and their pods stay Pending; requests for "
-        "whole GPUs get shared ones"
+        "requests for shared GPUs become nvidia.com/….shared, which no node offers, so their pods stay Pending; requests for "
+        "whole GPUs may get shared ones"
         if said
-        else "requests for shared GPUs keep the name nvidia.com/gpu, and never get one of those"
+        else "requests for shared GPUs keep the name nvidia.com/gpu, and never get these GPUs"
     )
-    mend = f"set config.devicePlugin.renameByDefault to {str(not said).lower()}, as the device plugin has it"
+    mend = (
+        f"set config.devicePlugin.renameByDefault to {str(not said).lower()}, as in the device plugin's configuration"
+    )
     if len(otherwise) < len(by_node):
-        seen += f"; {len(by_node) - len(otherwise)} others do it as configured"
-        mend = "let the device plugin do it alike on every node"
+        seen += f"; {len(by_node) - len(otherwise)} others match"
+        mend = "use the same renameByDefault in the device plugin's configuration on every node"
     return [(fail if len(otherwise) == len(by_node) else warn)(seen, means, mend)]
 
 

@@ -30,8 +30,8 @@ def _counting_nothing(quotas: Iterable[Quota]) -> Iterator[Verdict]:
             instead = listed({f"{_QUOTA}{key.removeprefix(_LIMITS)}" for key in keys})
             yield warn(
                 f"ResourceQuota {quota.metadata.name} in namespace {quota.metadata.namespace} sets {listed(keys)}",
-                "Kubernetes counts nothing under such a key: it limits no pod",
-                f"write {instead}",
+                "Kubernetes ignores such a key for GPUs: it limits no pod",
+                f"set {instead} instead",
             )
 
 
@@ -49,8 +49,8 @@ def _uncounted(facts: Facts, quotas: Iterable[Quota]) -> Iterator[Verdict]:
         if resources and lacking:
             yield warn(
                 f"namespace {name} has a quota on {listed(resources)}, and its policy is {policy.name}: "
-                f"pods have {listed(becomes)}",
-                f"quotas count what a pod has after gpuwarden: nothing limits {listed(lacking)} there",
+                f"its pods request {listed(becomes)}",
+                f"a quota counts pods as gpuwarden has rewritten them: nothing limits {listed(lacking)} there",
                 f"add {listed(f'{_QUOTA}{resource}' for resource in lacking)} to the ResourceQuota",
             )
 

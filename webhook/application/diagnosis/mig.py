@@ -34,7 +34,7 @@ def _problems(plugin: DevicePlugin, models: Sequence[str], nodes: Sequence[Node]
     unlisted = [model for model in models if model not in plugin.products] if plugin.products else []
     if unlisted:
         yield warn(
-            f"devicePlugin.products lacks {listed(unlisted)}, which nodes have with MIG",
+            f"devicePlugin.products does not list {listed(unlisted)}, which nodes offer with MIG",
             "pods that are rewritten to MIG forms never run on those nodes",
             f"set config.devicePlugin.products to [{', '.join(sorted({*plugin.products, *models}))}]",
         )
@@ -54,7 +54,7 @@ def _as_on_nodes(plugin: DevicePlugin, nodes: int, models: Sequence[str]) -> Ver
 def _without_products(models: Sequence[str]) -> str:
     """How slices are selected where the configuration names no models."""
     if not models:
-        return "no node has MIG on at present"
+        return "no node has MIG enabled now"
     return (
         "slices are selected by size, and pods that select a GPU model are denied MIG forms; to select slices by model set "
         f"config.devicePlugin.products to [{', '.join(models)}]"
@@ -66,7 +66,7 @@ def _other_strategy(plugin: DevicePlugin, nodes: Sequence[str], models: Sequence
     if plugin.single:
         means = "requests for MIG slices become nvidia.com/gpu with labels that no node has, so their pods stay Pending"
         without = ", and remove config.devicePlugin.products" if plugin.products else ""
-        fix = f"set config.devicePlugin.migStrategy to mixed, as the device plugin has it{without}"
+        fix = f"set config.devicePlugin.migStrategy to mixed, as in the device plugin's configuration{without}"
     else:
         means = (
             "requests for MIG slices become nvidia.com/mig-…, which no node offers, so their pods stay Pending; requests for "

@@ -13,7 +13,7 @@ _ADD_GPUS = {
     "sparkoperator.k8s.io": "the Spark operator adds the GPUs of a SparkApplication",
     "kai-admission": "KAI adds the variables and volumes of a GPU fraction",
     "kai.scheduler": "KAI adds the variables and volumes of a GPU fraction",
-    "kai-resource-isolator": "it turns KAI's GPU fractions into memory limits",
+    "kai-resource-isolator": "KAI's resource isolator turns GPU fractions into memory limits",
     "das-webhook": "the Dynamic Accelerator Slicer renames GPU resources",
     "instaslice": "InstaSlice renames GPU resources",
     "tensor-fusion": "TensorFusion replaces GPU resources",
@@ -26,8 +26,8 @@ _ADD_GPUS = {
 def others(facts: Facts) -> list[Verdict]:
     """No mutating webhook for pods comes after ours, where one could add GPUs that nobody rewrites."""
     if known(facts.mutating) is None:
-        return [ok("gpuwarden's own mutating webhook is not there, so nothing comes after it")]
-    return verdicts(_later(facts), lambda: "no mutating webhook for new pods comes after gpuwarden's")
+        return [ok("gpuwarden's own mutating webhook is missing (see check webhooks), so no other one comes after it")]
+    return verdicts(_later(facts), lambda: "no other mutating webhook for new pods comes after gpuwarden's")
 
 
 def _later(facts: Facts) -> Iterator[Verdict]:
@@ -42,14 +42,14 @@ def _later(facts: Facts) -> Iterator[Verdict]:
     later = [one for one in of_pods if one.metadata.name > name and one.metadata.name not in former]
     for left in former:
         yield warn(
-            f"{MUTATING} {left} calls gpuwarden, besides {name}",
-            "pods are sent twice; once gpuwarden's CA changes, every pod with a GPU waits for a call that fails",
+            f"{MUTATING} {left} calls gpuwarden too, in addition to {name}",
+            "pods are sent twice, and once gpuwarden's CA changes, every pod with a GPU waits for a call that fails",
             f"kubectl delete mutatingwebhookconfiguration {left}",
         )
     if later:
         last = max(one.metadata.name for one in later)
         yield warn(
-            f"after gpuwarden's {name} come {listed(map(_described, later))}",
+            f"these mutating webhooks come after gpuwarden's {name}: {listed(map(_described, later))}",
             "a pod that gets its first GPU from a webhook after gpuwarden's is denied (not-rewritten), and a request that "
             "another scheduler interprets may be rewritten before that scheduler is set",
             f"set webhooks.mutate.configurationName to a name that sorts last, such as {_after(last)}",

@@ -51,7 +51,7 @@ class Ours(NamedTuple):
 
     @property
     def closed(self) -> bool:
-        """Whether it refuses where nobody answers."""
+        """Whether it denies where nobody answers."""
         return self.webhook.failure_policy == "Fail"
 
 

@@ -21,12 +21,12 @@ def configuration(facts: Facts) -> list[Verdict]:
 def _unusable(facts: Facts) -> Iterator[Verdict]:
     found = known(facts.configuration)
     if found is None:
-        means = "gpuwarden's pods wait for it and never start"
-        mend = "install again, or give the file with --config"
+        means = "gpuwarden's pods need it, and can't start"
+        mend = "reinstall, or name the file with --config"
         yield fail(f"there is no ConfigMap {facts.namespace}/{facts.name} with config.yaml", means, mend)
     elif isinstance(found, BadConfiguration):
-        means = "running replicas keep the configuration that they had; one that starts now does not come up"
-        yield fail("; ".join(found.problems), means, "correct the file (chart: config)")
+        means = "running replicas keep their last valid configuration; a replica that starts now fails"
+        yield fail("; ".join(found.problems), means, "fix the file (in the chart: config)")
 
 
 def _told(found: Configuration) -> str:
@@ -36,16 +36,19 @@ def _told(found: Configuration) -> str:
 
 
 def labels(facts: Facts) -> list[Verdict]:
-    """Every policy label of a namespace can be read, and none is mistyped."""
+    """Every policy label of a namespace names a policy, and none is mistyped."""
     namespaces = known(facts.namespaces)
     problems = list(_mislabelled(facts.usable_configuration(), namespaces))
     if len(problems) > _SHOWN:
         left = problems[_SHOWN:]
         say = fail if any(one.status is Status.FAIL for one in left) else warn
-        seen = f"{len(left)} more labels can't be read or have no effect"
-        problems[_SHOWN:] = [say(seen, "as above", "gpuwarden audit lists the namespaces of them all")]
+        seen = f"{len(left)} more labels name no policy or have no effect"
+        problems[_SHOWN:] = [say(seen, "as above", "run gpuwarden audit: it lists every such label")]
     return verdicts(
-        problems, lambda: f"{len(namespaces.ours())} of {namespaces.count} namespaces carry labels, and all can be read"
+        problems,
+        lambda: (
+            f"{len(namespaces.ours())} of {namespaces.count} namespaces have policy labels, and every label names a policy"
+        ),
     )
 
 
@@ -61,35 +64,35 @@ def _mislabelled(found: Configuration, namespaces: Namespaces) -> Iterator[Verdi
         key = problem.path.partition("[")[2].removesuffix("]")
         if problem.ignored:
             verb = "annotate" if problem.path.startswith("metadata.annotations") else "label"
-            mend = f"kubectl {verb} namespace {name} {key}-, and set the label that is meant"
+            mend = f"kubectl {verb} namespace {name} {key}-, and set the label that you meant"
             yield warn(seen, "it has no effect on the namespace's policy", mend)
             continue
         mend = f"kubectl label --overwrite namespace {name} {key}=POLICY"
         if key == ENFORCE:
             yield fail(seen, "every pod there that requests a GPU is denied", mend)
         else:
-            yield warn(seen, "the label counts as any: nothing is reported", mend)
+            yield warn(seen, "the label counts as any: gpuwarden reports nothing there", mend)
 
 
 def effects(facts: Facts) -> list[Verdict]:
-    """No label stands where it has no effect."""
+    """Every policy label has an effect."""
     namespaces = known(facts.namespaces)
     return verdicts(
         _without_effect(facts.usable_configuration(), namespaces, readable_webhooks(facts)),
-        lambda: f"each of the {len(namespaces.ours())} labelled namespaces is judged",
+        lambda: f"each of the {len(namespaces.ours())} labelled namespaces is checked",
     )
 
 
 def _without_effect(found: Configuration, namespaces: Namespaces, webhooks: list[Ours]) -> Iterator[Verdict]:
-    means = "whoever set the label expects a policy, and none holds there"
+    means = "the label has no effect: no policy applies there"
     asked = [one for one in webhooks if one.webhook.covers("CREATE", "pods")]
     for name in sorted(namespaces.ours()):
         if name in found.exemptions.namespaces:
-            mend = "remove the label, or the namespace from the configuration's exemptions.namespaces"
-            yield warn(f"namespace {name} is labelled and exempt", means, mend)
+            mend = "remove the label, or remove the namespace from exemptions.namespaces in the configuration"
+            yield warn(f"namespace {name} is labelled, but exempt", means, mend)
         elif asked and not any(one.webhook.selects(namespaces.labels[name]) for one in asked):
-            mend = "remove the label, or the namespace from webhooks.excludedNamespaces"
-            yield warn(f"namespace {name} is labelled, and the webhooks' namespaceSelector leaves it out", means, mend)
+            mend = "remove the label, or remove the namespace from webhooks.excludedNamespaces in the chart's values"
+            yield warn(f"namespace {name} is labelled, but the webhooks' namespaceSelector excludes it", means, mend)
 
 
 def enforced(found: Configuration, namespaces: Namespaces) -> dict[str, tuple[Policy, list[str]]]:

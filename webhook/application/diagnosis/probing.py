@@ -49,14 +49,14 @@ def judge(facts: Facts) -> list[Verdict]:
     configuration = facts.usable_configuration()
     labels = known(probe.labels)
     if configuration.mode is Mode.AUDIT:
-        means = "in audit mode gpuwarden changes and refuses nothing, so that an answer shows nothing of it"
-        mend = f"kubectl create --dry-run=server in {probe.namespace} shows a warning where a policy would act"
+        means = "in audit mode gpuwarden changes and denies nothing, so a dry run shows nothing"
+        mend = f"run kubectl create --dry-run=server in {probe.namespace}: a warning appears where a policy would act"
         return [unknown(f"namespace {probe.namespace}, mode audit", means, mend)]
     if probe.namespace in configuration.exemptions.namespaces or not any(
         one.webhook.covers("CREATE", "pods") and one.webhook.selects(labels) for one in our_webhooks(facts)
     ):
-        seen = f"namespace {probe.namespace} is exempt, or the webhooks leave it out"
-        return [unknown(seen, "gpuwarden does not judge its pods", "name another namespace")]
+        seen = f"namespace {probe.namespace} is exempt, or the webhooks exclude it"
+        return [unknown(seen, "gpuwarden does not check its pods", "name another namespace with --probe-namespace")]
     return [
         _judged(facts, probe, configuration, labels, attempt, asks)
         for attempt, asks in ((probe.plain, PLAIN), (probe.two_shared, TWO_SHARED))
@@ -81,16 +81,18 @@ def _judged(  # noqa: PLR0913, PLR0917 - what was asked, where, by what it is ju
     if unanswered := _UNANSWERED.search(attempt.refusal):
         means = f"the API server got no usable answer from {unanswered['webhook']}"
         if unanswered["webhook"] not in ours:
-            return unknown(f"{what}: {attempt.refusal}", means, "that webhook is not gpuwarden's; mend it first")
+            return unknown(f"{what}: {attempt.refusal}", means, "that webhook is not gpuwarden's; fix it first")
         return fail(f"{what}: {attempt.refusal}", means, mend)
     denied = _DENIED.search(attempt.refusal)
     if attempt.refusal and (denied is None or denied["webhook"] not in ours):
-        means = "something else refuses the pod, so that nothing is seen of gpuwarden"
+        means = "something else denies the pod before gpuwarden's answer can be seen"
         return unknown(
-            f"{what}: {attempt.refusal}", means, "name another namespace, or be somebody who may create pods there"
+            f"{what}: {attempt.refusal}",
+            means,
+            "name another namespace with --probe-namespace, or run doctor as a user who may create pods there",
         )
     if denied and expected is Outcome.DENIED:
-        return ok(f"{what} is refused by {denied['webhook']}, as its policy says")
+        return ok(f"{what} is denied by {denied['webhook']}, as its policy says")
     if denied:
         means = f'under policy "{judgement.policy.name}" it should be {expected}'
         return fail(f"{what}: {attempt.refusal}", means, mend)
@@ -101,14 +103,16 @@ def _created(what: str, policy: str, expected: Outcome, attempt: Attempt, mend: 
     annotations = (attempt.pod.metadata.annotations if attempt.pod else None) or {}
     acted = annotations.get(POLICY)
     if expected is Outcome.DENIED:
-        return fail(f'{what} is created, though policy "{policy}" refuses it', "nobody judges the pods there", mend)
-    if expected is Outcome.REWRITTEN and acted != policy:
-        means = (
-            "the mutating webhook is not asked or does not answer (a user that the configuration exempts is not judged)"
+        return fail(
+            f'{what} is created, although policy "{policy}" denies it', "gpuwarden does not check the pods there", mend
         )
-        return fail(f'{what} is created as it is, though policy "{policy}" rewrites it', means, mend)
+    if expected is Outcome.REWRITTEN and acted != policy:
+        means = "the mutating webhook is not called or does not answer, or the configuration exempts the user who runs doctor"
+        return fail(f'{what} is created unchanged, although policy "{policy}" rewrites it', means, mend)
     if expected is Outcome.UNCHANGED and acted:
-        means = "gpuwarden judges by another policy than the namespace's: its labels or configuration are older"
-        return fail(f'{what} is rewritten by policy "{acted}", though "{policy}" leaves it as it is', means, mend)
-    done = "rewritten" if acted else "created as it is"
+        means = "gpuwarden applies another policy than the namespace's: it has older labels or an older configuration"
+        return fail(
+            f'{what} is rewritten by policy "{acted}", although policy "{policy}" leaves it unchanged', means, mend
+        )
+    done = "rewritten" if acted else "created unchanged"
     return ok(f'{what} is {done}, as policy "{policy}" says')

@@ -30,15 +30,15 @@ _TOLD: dict[str, tuple[dict[str, tuple[str, ...]], str]] = {
             "batch": ("jobs", "cronjobs"),
             "": ("replicationcontrollers", "podtemplates"),
         },
-        "kubectl apply of a workload does not say that its pods will be refused",
+        "kubectl apply of a workload does not warn that its pods will be denied",
     ),
     VALIDATE_NAMESPACE: (
         {"": ("namespaces", "namespaces/status", "namespaces/finalize")},
-        "a mistyped label is not refused when it is written, and nobody is told what a label will do to what runs",
+        "a label that names no policy is accepted, and a changed label does not warn what it will do to workloads",
     ),
 }
 _PATHS = {*_EXPECTED, *_TOLD}
-_REINSTALL = "install again (helm upgrade, or kubectl apply -f deploy/gpuwarden.yaml)"
+_REINSTALL = "reinstall (helm upgrade, or kubectl apply -f deploy/gpuwarden.yaml)"
 _SLOW = 10  # seconds; several webhooks that take so long exceed the 34 s that a request may take
 # Every pod in a 1-second-or-less timeout fails over any hiccup; the chart has 2 and 3.
 _HASTY = 1
@@ -56,8 +56,8 @@ def _absent(facts: Facts) -> Iterator[Verdict]:
         if known(configuration) is None:
             yield fail(
                 f"there is no {kind} {name_of(facts, kind)}",
-                "the API server does not ask gpuwarden: no pod is rewritten (mutating) or refused (validating)",
-                f"{_REINSTALL}; if it has another name, give that with --name",
+                "the API server does not call gpuwarden: no pod is rewritten (mutating) or denied (validating)",
+                f"{_REINSTALL}; if the installation has another name, set --name",
             )
     webhooks = our_webhooks(facts)
     for path, kind in _EXPECTED.items():
@@ -65,7 +65,9 @@ def _absent(facts: Facts) -> Iterator[Verdict]:
         whole = (one for one in webhooks if not (one.is_guard or one.is_of_updates or one.is_restore))
         if there and not any(one.path == path and one.kind == kind for one in whole):
             yield fail(
-                f"no webhook of {kind} {name_of(facts, kind)} calls {path}", "gpuwarden is not asked there", _REINSTALL
+                f"no webhook of {kind} {name_of(facts, kind)} calls {path}",
+                "no pod is rewritten" if path == MUTATE else "no pod is denied",
+                _REINSTALL,
             )
     there = next(one for this, one in configurations(facts) if this == VALIDATING) is not None
     for path, (_, means) in _TOLD.items():
@@ -75,14 +77,14 @@ def _absent(facts: Facts) -> Iterator[Verdict]:
         if one.path not in _PATHS or _EXPECTED.get(one.path, VALIDATING) != one.kind:
             yield fail(
                 f"webhook {one} of the {one.kind} calls {one.webhook.client_config.path or 'no path'}",
-                "gpuwarden answers such a call with an error, or with an answer that the API server can't use",
+                "gpuwarden does not serve that path to this kind of webhook: the calls fail",
                 _REINSTALL,
             )
 
 
 def rules(facts: Facts) -> list[Verdict]:
-    """The creation of pods is sent to both, and updates only to the webhook that restores rewritten pods."""
-    return verdicts(_wrong_rules(facts), lambda: "the creation of pods is sent to gpuwarden, and no update is mutated")
+    """CREATE of pods is sent to both, and UPDATE only to the webhook that restores rewritten pods."""
+    return verdicts(_wrong_rules(facts), lambda: "CREATE of pods is sent to gpuwarden, and updates are not mutated")
 
 
 def _wrong_rules(facts: Facts) -> Iterator[Verdict]:
@@ -95,19 +97,23 @@ def _wrong_rules(facts: Facts) -> Iterator[Verdict]:
                 means = "kubectl apply of a bare pod's manifest is denied once the pod was rewritten"
                 yield warn(f"the rules of {one} do not cover UPDATE of pods (v1)", means, _REINSTALL)
         elif one.path in _EXPECTED and not one.is_of_updates and not webhook.covers("CREATE", "pods"):
-            yield fail(f"the rules of {one} do not cover CREATE of pods (v1)", "new pods are not judged", _REINSTALL)
+            yield fail(
+                f"the rules of {one} do not cover CREATE of pods (v1)",
+                "new pods are neither rewritten nor denied",
+                _REINSTALL,
+            )
         if one.path in _TOLD and (lacking := _not_covered(one)):
             yield warn(f"the rules of {one} do not cover {', '.join(lacking)}", _TOLD[one.path][1], _REINSTALL)
         if one.kind == MUTATING and not one.is_restore and webhook.covers("UPDATE", "pods"):
             yield fail(
                 f"the rules of {one} cover UPDATE of pods",
-                "a pod's resources can't change: mutating updates keeps finalizers from being removed and pods from ending",
+                "a pod's resources are immutable, so a mutated update fails: finalizers can't be removed, and deleted pods stay",
                 _REINSTALL,
             )
         if webhook.object_selector and not webhook.object_selector.is_empty:
             yield warn(
                 f"{one} has an objectSelector",
-                "whoever labels a pod decides whether gpuwarden sees it",
+                "users can bypass gpuwarden by the labels of their pods",
                 f"remove the objectSelector; {_REINSTALL}",
             )
 
@@ -149,26 +155,28 @@ def _wrong_calls(facts: Facts) -> Iterator[Verdict]:
         if webhook.side_effects not in {"None", "NoneOnDryRun"}:
             seen = f"sideEffects of {one} is {webhook.side_effects}"
             yield fail(
-                seen, "the API server refuses every dry run of a pod (kubectl diff, --dry-run=server)", _REINSTALL
+                seen, "the API server rejects every dry run of a pod (kubectl diff, --dry-run=server)", _REINSTALL
             )
         if "v1" not in (webhook.admission_review_versions or ()):
             seen = (
                 f"admissionReviewVersions of {one} is {', '.join(webhook.admission_review_versions or ()) or 'empty'}"
             )
-            yield fail(seen, "gpuwarden speaks admission.k8s.io/v1 only and refuses any other review", _REINSTALL)
+            yield fail(seen, "gpuwarden supports admission.k8s.io/v1 only, so the calls fail", _REINSTALL)
         if webhook.match_policy != "Equivalent":
             seen = f"matchPolicy of {one} is {webhook.match_policy}"
-            yield warn(seen, "an object that is sent by another version of its API is not judged", _REINSTALL)
+            yield warn(seen, "objects written through another version of their API are not checked", _REINSTALL)
         if one.kind == MUTATING and webhook.reinvocation_policy != "IfNeeded":
             seen = f"reinvocationPolicy of {one} is {webhook.reinvocation_policy}"
-            means = "a GPU container that another webhook adds later is not rewritten, and its pod is refused (not-rewritten)"
+            means = (
+                "a GPU container that another webhook adds later is not rewritten, so its pod is denied (not-rewritten)"
+            )
             yield warn(seen, means, _REINSTALL)
         if not _HASTY < webhook.timeout_seconds <= _SLOW:
             seen = f"timeoutSeconds of {one} is {webhook.timeout_seconds}"
             means = (
-                "one slow moment of gpuwarden already counts as no answer"
+                "a short delay of gpuwarden already counts as no answer"
                 if webhook.timeout_seconds <= _HASTY
-                else "while gpuwarden hangs, every pod waits so long, and the API server gives up on a request after 34 s"
+                else "while gpuwarden hangs, every pod waits that long, and the API server fails a request after 34 s"
             )
             yield warn(seen, means, "set 2 to 5 s (chart: webhooks.*.timeoutSeconds)")
 
@@ -182,9 +190,9 @@ def match_conditions(facts: Facts) -> list[Verdict]:
         closed = any(one.closed for one in webhooks if one.webhook.covers("CREATE", "pods"))
         return [
             ok(
-                f"Kubernetes {shown} has no matchConditions (1.28 and newer have); every pod is sent to gpuwarden"
+                f"Kubernetes {shown} has no matchConditions (1.28 and later have), so every pod is sent to gpuwarden"
                 + (
-                    ", and while no replica answers no pod is created outside of the excluded namespaces"
+                    ", and while no replica answers, no pod can be created outside the excluded namespaces"
                     if closed
                     else ""
                 )
@@ -192,7 +200,7 @@ def match_conditions(facts: Facts) -> list[Verdict]:
         ]
     return verdicts(
         [*_unconditional(webhooks), *_left_out(facts, webhooks)],
-        lambda: f"every webhook has them, on Kubernetes {shown}",
+        lambda: f"every webhook has matchConditions (Kubernetes {shown})",
     )
 
 
@@ -200,10 +208,9 @@ def _unconditional(webhooks: list[Ours]) -> Iterator[Verdict]:
     for one in webhooks:
         if not one.webhook.match_conditions:
             means = (
-                "the API server asks about objects that are none of gpuwarden's business, and refuses them while no "
-                "replica answers"
+                "the API server also sends objects that do not concern gpuwarden, and denies them while no replica answers"
                 if one.closed
-                else "the API server asks about objects that are none of gpuwarden's business, and waits for the answer"
+                else "the API server also sends objects that do not concern gpuwarden, and waits for the answer"
             )
             mend = f"set webhooks.matchConditions to auto or enabled; {_REINSTALL}, rendered for this version of Kubernetes"
             yield warn(f"{one} has no matchConditions", means, mend)
@@ -220,7 +227,7 @@ def _left_out(facts: Facts, webhooks: list[Ours]) -> Iterator[Verdict]:
         names = [name for name in facts.configuration.names.gpus if f"'{name.removesuffix(ANY_SUFFIX)}'" not in said]
         if names:
             yield warn(
-                f"the matchConditions of {one} lack {listed(names)} of the configuration's resources.gpus",
+                f"the matchConditions of {one} do not name {listed(names)}, which resources.gpus in the configuration lists",
                 "pods that request them are never sent to gpuwarden, so nothing denies them",
-                "set config.resources.gpus in the chart's values and run helm upgrade, so that the conditions have them too",
+                "set config.resources.gpus in the chart's values and run helm upgrade, so that the conditions name them too",
             )

@@ -37,7 +37,7 @@ def restrictions(facts: Facts) -> list[Verdict]:
             for verdict in _against(name, annotations, policy, configuration)
         ),
         lambda: (
-            f"no namespace restricts tolerations or nodes against its policy ({len(namespaces.restricting)} restrict any)"
+            f"no annotation conflicts with a policy ({len(namespaces.restricting)} namespaces restrict tolerations or nodes)"
         ),
     )
 
@@ -59,7 +59,9 @@ def _tolerations(name: str, text: str, added: list[Toleration], policy: Policy) 
         permitted = msgspec.json.decode(text or "[]", type=list[Toleration])
     except msgspec.DecodeError:
         seen = f"namespace {name}: annotation {TOLERATIONS} is not a list of tolerations in JSON"
-        yield warn(seen, "with PodTolerationRestriction, every pod of it is denied", "correct or remove the annotation")
+        yield warn(
+            seen, "with PodTolerationRestriction, the API server denies every pod there", "fix or remove the annotation"
+        )
         return
     # An empty list permits everything (pkg/util/tolerations VerifyAgainstWhitelist).
     denied = [one for one in added if permitted and not any(_covers(other, one) for other in permitted)]
@@ -96,6 +98,6 @@ def _nodes(name: str, text: str, needs: list[Need], policy: Policy) -> Iterator[
             yield warn(
                 f"namespace {name}: annotation {NODE_SELECTOR} selects {need.key}={selected[need.key]}, and policy "
                 f'"{policy.name}" needs {need}',
-                "with PodNodeSelector, no node is left for pods that gpuwarden rewrites there: they are denied",
+                "with PodNodeSelector, the API server denies every pod that gpuwarden rewrites there",
                 f"remove {need.key} from the annotation, or label the namespace with another policy",
             )

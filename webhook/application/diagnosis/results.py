@@ -1,4 +1,4 @@
-"""What a check says: a status, what was seen, what that means and how to mend it."""
+"""What a check says: a status, what was observed, what that means and how to fix it."""
 
 from collections.abc import Callable, Iterable
 from enum import StrEnum

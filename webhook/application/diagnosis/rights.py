@@ -48,10 +48,10 @@ def needed(deployment: Deployment, namespace: str) -> list[Right]:
 
 
 _EFFECTS = {
-    "namespaces": "it can't read the labels of namespaces: it never becomes ready, or judges by old labels",
-    "mutatingwebhookconfigurations": "it can't see whether it is trusted, or keep the caBundle right: it does not become ready",
-    "validatingwebhookconfigurations": "it can't see whether it is trusted, or keep the caBundle right: it does not become ready",
-    "secrets": "it can't keep its CA: no certificate, or none when the present one ends",
+    "namespaces": "gpuwarden can't read the labels of namespaces: it never becomes ready, or applies outdated labels",
+    "mutatingwebhookconfigurations": "gpuwarden can't read or update the caBundle: it does not become ready",
+    "validatingwebhookconfigurations": "gpuwarden can't read or update the caBundle: it does not become ready",
+    "secrets": "gpuwarden can't store its CA: it has no certificate, or none once the present one expires",
 }
 
 
@@ -59,12 +59,12 @@ def granted(facts: Facts) -> list[Verdict]:
     """The ServiceAccount may do all that the command line needs."""
     deployment = known(facts.deployment)
     if deployment is None:
-        return [ok("there is no Deployment whose rights could be too few")]
+        return [ok("there is no Deployment (see check replicas), so no ServiceAccount to check")]
     rights = known(facts.rights)
     user = account(deployment, facts.namespace)
     lacking = [right for right, given in rights.items() if not given]
     if not lacking:
-        return [ok(f"{user} has the {len(rights)} rights that it needs")]
+        return [ok(f"{user} has the {len(rights)} permissions that it needs")]
     found = [
         fail(*_told(user, of_resource, effect))
         for resource, effect in _EFFECTS.items()
@@ -72,18 +72,16 @@ def granted(facts: Facts) -> list[Verdict]:
     ]
     previewed = [right for right in lacking if right.resource in _PREVIEWED.get(right.group, ())]
     if previewed:
-        effect = (
-            "a change of a namespace's label can't tell what it will do to the workloads there; nothing else is lost"
-        )
+        effect = "a changed namespace label does not warn what it will do to the workloads there; everything else works"
         found.append(warn(*_told(user, previewed, effect)))
     if owner := [right for right in lacking if right.resource == "roles"]:
-        effect = "a CA Secret that it creates is not deleted when gpuwarden is uninstalled; nothing else is lost"
+        effect = "the CA's Secret is not deleted when gpuwarden is uninstalled; everything else works"
         found.append(warn(*_told(user, owner, effect)))
     return found
 
 
 def _told(user: str, lacking: list[Right], effect: str) -> tuple[str, str, str]:
-    """What is seen of rights that are lacking, what it means, and how to mend it."""
+    """What is missing, what that means, and how to fix it."""
     see = f"kubectl auth can-i {lacking[0]} --as={user}"
-    mend = f"install again with its roles and bindings (chart: templates/rbac.yaml); to see: {see}"
-    return f"{user} may not {', '.join(map(str, lacking))}", effect, mend
+    mend = f"reinstall with its roles and bindings (chart: templates/rbac.yaml), and verify with: {see}"
+    return f"{user} cannot {', '.join(map(str, lacking))}", effect, mend

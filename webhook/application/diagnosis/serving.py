@@ -21,23 +21,27 @@ def service(facts: Facts) -> list[Verdict]:
     references = services(webhooks)
     if not references:
         urls = {one.webhook.client_config.url or "" for one in webhooks}
-        return [ok(f"the webhooks are called by URL: {listed(urls)}" if urls else "there are no webhooks to call")]
+        return [
+            ok(
+                f"the webhooks are called by URL: {listed(urls)}"
+                if urls
+                else "there are no webhooks to call (see check webhooks)"
+            )
+        ]
     found: list[Verdict] = []
     for reference in references:
         where = f"Service {reference.namespace}/{reference.name}"
         there = known(facts.services[reference.namespace, reference.name])
         ports = {port.port for port in there.spec.ports or ()} if there else set()
-        means = (
-            "the API server reaches nobody: GPU pods are refused (or pass unjudged, where the failurePolicy is Ignore)"
-        )
+        means = "the API server reaches no replica: GPU pods are denied, or admitted unchecked where the failurePolicy is Ignore"
         if there is None:
-            mend = "install again into the namespace that the webhook configurations name (helm upgrade, kubectl apply)"
+            mend = "reinstall into the namespace that the webhook configurations name (helm upgrade, or kubectl apply)"
             found.append(fail(f"there is no {where}, which the webhooks name", means, mend))
         elif reference.port not in ports:
-            mend = f"let the Service have port {reference.port} (the chart's does), or install again"
+            mend = f"add port {reference.port} to the Service, as in the chart, or reinstall"
             found.append(fail(f"{where} has no port {reference.port}, which the webhooks name", means, mend))
         elif not (ready := ready_endpoints(facts, reference)):
-            mend = f"look at the replicas (check replicas): kubectl -n {reference.namespace} get pods,endpointslices"
+            mend = f"see check replicas, and kubectl -n {reference.namespace} get pods,endpointslices"
             found.append(fail(f"{where} has no ready endpoint", means, mend))
         else:
             found.append(ok(f"{where}: {len(ready)} ready endpoint{'s' if len(ready) > 1 else ''}"))
@@ -60,19 +64,27 @@ def _bundle(facts: Facts, one: Ours) -> Iterator[Verdict]:
     if not pem.strip():
         if one.webhook.client_config.url:
             seen = f"{one} has no caBundle"
-            yield unknown(seen, "the API server judges by the CAs of its own machine", "look there, or set a caBundle")
+            yield unknown(
+                seen,
+                "the API server verifies it with its host's CAs, which doctor can't see",
+                "check them there, or set a caBundle",
+            )
             return
-        mend = f"some seconds after a replica has started it is written; if not, look into its log: {_logs(facts)}"
+        mend = f"a replica writes it within seconds of its start; if it does not, see {_logs(facts)}"
         yield fail(f"the caBundle of {one} is empty", means, mend)
     elif not bundle.certificates:
-        mend = f"delete it, gpuwarden writes it anew; if not, look into the log: {_logs(facts)}"
+        mend = f"clear it, and gpuwarden writes it again; if it does not, see {_logs(facts)}"
         yield fail(f"the caBundle of {one} can't be read: {bundle.damage}", means, mend)
     elif all(why_invalid(certificate, facts.now) for certificate in bundle.certificates):
         reasons = "; ".join(why_invalid(certificate, facts.now) or "" for certificate in bundle.certificates)
         yield fail(f"no CA in the caBundle of {one} is valid: {reasons}", means, f"see {_logs(facts)}")
     elif bundle.damage:
-        means = "the API server leaves out what it can't read; somebody besides gpuwarden has written it"
-        yield warn(f"the caBundle of {one}: {bundle.damage}", means, "find out who: --show-managed-fields")
+        means = "the API server ignores what it can't read; something other than gpuwarden has written it"
+        yield warn(
+            f"the caBundle of {one}: {bundle.damage}",
+            means,
+            f"find the writer: kubectl get {one.kind.lower()} -o yaml --show-managed-fields",
+        )
 
 
 def trust(facts: Facts) -> list[Verdict]:
@@ -86,11 +98,11 @@ def trust(facts: Facts) -> list[Verdict]:
         target = contact.target
         seen = f"{target.where}, for {target.webhook}"
         if not contact.connected:
-            means = "part of the API server's calls may fail there; others of gpuwarden's endpoints could be reached from here"
-            mend = f"see whether that replica runs, and which NetworkPolicies hold: kubectl -n {facts.namespace} get pods -o wide"
+            means = "the API server's calls to this endpoint may fail; other endpoints of gpuwarden could be reached from here"
+            mend = f"check that this replica runs and which NetworkPolicies apply: kubectl -n {facts.namespace} get pods -o wide"
             found.append(fail(f"{seen}: no connection ({contact.silence})", means, mend))
         elif contact.leaf is None:
-            means = "the API server's calls fail there"
+            means = "the API server's calls to this endpoint fail"
             found.append(fail(f"{seen}: no TLS ({contact.silence})", means, f"see {_logs(facts)}"))
         elif contact.refusal:
             found.append(_distrusted(facts, contact, contact.leaf))
@@ -105,11 +117,9 @@ def _distrusted(facts: Facts, contact: Contact, leaf: x509.Certificate) -> Verdi
     reason = why_untrusted(leaf, trusted, facts.now) or contact.refusal
     if not covers(leaf, target.name):
         reason = f"{describe(leaf)} is not for {target.name}"
-    means = (
-        "the API server refuses to talk to it (x509): GPU pods are refused, or pass unjudged where the policy is Ignore"
-    )
+    means = "the API server's calls fail (x509): GPU pods are denied, or admitted unchecked where the failurePolicy is Ignore"
     mend = (
-        f"self-managed certificates heal within 30 s: see {_logs(facts)}; otherwise issue the certificate for "
+        f"self-managed certificates recover within 30 s; if not, see {_logs(facts)}; otherwise issue the certificate for "
         f"{target.name} and put its CA into the caBundle (deploy/README.md, Certificates)"
     )
     return fail(f"{target.where}, for {target.webhook}: not trusted: {reason}", means, mend)
@@ -118,13 +128,13 @@ def _distrusted(facts: Facts, contact: Contact, leaf: x509.Certificate) -> Verdi
 def _out_of_reach(facts: Facts) -> Verdict:
     tried = {f"{contact.target.where} ({contact.silence})" for contact in facts.contacts}
     mend = (
-        f"run it in the cluster: kubectl -n {facts.namespace} exec deploy/{facts.name} -- gpuwarden doctor; or let the API "
-        "server try: --probe-namespace NAMESPACE"
+        f"run doctor in the cluster: kubectl -n {facts.namespace} exec deploy/{facts.name} -- gpuwarden doctor; or test through "
+        "the API server: --probe-namespace NAMESPACE"
     )
-    means = (
-        "whether the live caBundle trusts what is served can't be seen from here; a replica is Ready only if it does"
+    means = "doctor can't tell whether the caBundle trusts the serving certificate; a replica is Ready only if it does"
+    return unknown(
+        f"not reachable from here: {listed(tried, 4)}" if tried else "there is no endpoint to connect to", means, mend
     )
-    return unknown(f"not reachable from here: {listed(tried, 4)}" if tried else "nothing to dial", means, mend)
 
 
 def expiry(facts: Facts) -> list[Verdict]:
@@ -137,27 +147,31 @@ def expiry(facts: Facts) -> list[Verdict]:
     }
     if not leaves and not authorities:
         return [
-            unknown("no certificate could be seen", "nothing says when they end", "see checks ca-bundles and trust")
+            unknown(
+                "no certificate could be read", "doctor can't tell when they expire", "see checks ca-bundles and trust"
+            )
         ]
     ends = {**authorities, **{leaf: f"the certificate served at {where}" for leaf, where in leaves.items()}}
 
     def all_well() -> str:
         first = min(ends, key=lambda certificate: certificate.not_valid_after_utc)
-        more = "" if leaves else "; what is served could not be seen"
-        return f"{ends[first]} ends first, at {show(first.not_valid_after_utc)}{more}"
+        more = "" if leaves else "; the serving certificate could not be read"
+        return f"{ends[first]} expires first, at {show(first.not_valid_after_utc)}{more}"
 
     return verdicts((v for c, what in ends.items() for v in _ends(facts, c, what)), all_well)
 
 
 def _ends(facts: Facts, certificate: x509.Certificate, what: str) -> Iterator[Verdict]:
     end = certificate.not_valid_after_utc
-    mend = f"see {_logs(facts)}, and gpuwarden's or cert-manager's metrics; a provided Secret is renewed by whoever provides it"
+    mend = f"see {_logs(facts)}, and gpuwarden's or cert-manager's metrics; renew a Secret that you provide yourself"
     if why_invalid(certificate, facts.now):
         reason = why_invalid(certificate, facts.now)
         yield fail(f"{what}: {reason}", "the API server's calls fail with x509 errors", mend)
     elif _left(certificate, facts.now) < _FORGOTTEN:
-        means = "it should have been renewed at two thirds of its life; when it ends, the API server's calls fail"
-        yield warn(f"{what} ends at {show(end)}, with less than a quarter of its life left", means, mend)
+        means = (
+            "it should have been renewed after two thirds of its lifetime; when it expires, the API server's calls fail"
+        )
+        yield warn(f"{what} expires at {show(end)}, with less than a quarter of its lifetime left", means, mend)
 
 
 def _left(certificate: x509.Certificate, now: datetime) -> float:

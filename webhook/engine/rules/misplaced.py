@@ -1,4 +1,4 @@
-"""The rule of GPU resources in places where Kubernetes takes none: there they are refused, or silently dropped."""
+"""The rule of GPU resources in places where Kubernetes takes none: there they are denied, or silently dropped."""
 
 from collections.abc import Iterator
 

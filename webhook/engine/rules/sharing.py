@@ -72,7 +72,7 @@ def mps_shm_mounts(wellformed: Sequence[Ask], choices: Mapping[str, Choice]) -> 
     daemon's. GKE's MPS has the host's IPC namespace instead. A form that is shared by whichever means says nothing of MPS.
 
     Args:
-        wellformed: the requests that nothing refuses.
+        wellformed: the requests that nothing denies.
         choices: the form that each gets, by the resource that it names.
     """
     for ask in wellformed:

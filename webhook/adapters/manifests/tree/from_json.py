@@ -30,7 +30,7 @@ def parse_json(text: str, first_line: int = 1) -> Node:
     parser = _Parser(text, first_line)
     root = parser.value(parser.take())
     if parser.take()[0] != "end":
-        raise parser.error("text follows the end of the JSON value")
+        raise parser.error("unexpected text after the end of the JSON value")
     return root
 
 
@@ -39,7 +39,7 @@ class _Parser:
         self.text = text
         self.start = 0  # of the token taken last
         self.end = 0
-        self.line = first_line
+        self.first_line = self.line = first_line
         self.depth = 0
 
     def take(self) -> tuple[str, str]:
@@ -48,7 +48,7 @@ class _Parser:
         if match is None:
             blank = re.compile(r"[ \t\r\n]*").match(self.text, self.end)
             self._move(blank.end() if blank else self.end)
-            raise self.error(f"{_shown(self.text[self.start :])} is not JSON")
+            raise self.error(f"unexpected {_shown(self.text[self.start :])}")
         kind = match.lastgroup or ""
         self._move(match.start(kind))
         self.end = match.end()
@@ -59,7 +59,8 @@ class _Parser:
         self.start = start
 
     def error(self, message: str) -> UnreadableError:
-        return UnreadableError(self.line, f"invalid JSON: {message}")
+        last = self.first_line + self.text.rstrip().count("\n")  # the end itself may be on an empty line behind it
+        return UnreadableError(min(self.line, last), f"invalid JSON: {message}")
 
     def value(self, token: tuple[str, str]) -> Node:
         kind, text = token
@@ -68,7 +69,7 @@ class _Parser:
         if kind == "text":
             return Scalar(self.start, self.end, self.line, _unescaped(text), '"')
         if text not in ("{", "["):
-            raise self.error(f"a value is missing before {_shown(text)}")
+            raise self.error(f"expected a value, found {_shown(text)}")
         if self.depth >= DEEPEST:
             raise UnreadableError(self.line, TOO_DEEP)
         self.depth += 1
@@ -81,10 +82,11 @@ class _Parser:
         token = self.take()
         while token[1] != "}":
             if token[0] != "text":
-                raise self.error(f"a key in quotes is missing before {_shown(token[1])}")
+                raise self.error(f"expected a key in double quotes, found {_shown(token[1])}")
             key = self.value(token)
-            if self.take()[1] != ":":
-                raise self.error('a ":" is missing behind the key')
+            colon = self.take()[1]
+            if colon != ":":
+                raise self.error(f'expected ":" after the key, found {_shown(colon)}')
             node.entries.append((key, self.value(self.take())))
             token = self._next("}")
         node.end = self.end
@@ -105,10 +107,10 @@ class _Parser:
         if token[1] == closing:
             return token
         if token[1] != ",":
-            raise self.error(f'a "," or the closing "{closing}" is missing before {_shown(token[1])}')
+            raise self.error(f'expected "," or "{closing}", found {_shown(token[1])}')
         token = self.take()
         if token[1] == closing:
-            raise self.error(f'a "," stands before the closing "{closing}"')
+            raise self.error(f'unexpected "," before "{closing}"')
         return token
 
 
@@ -123,4 +125,6 @@ def _unescaped(text: str) -> str:
 def _shown(text: str) -> str:
     """What a message quotes of the text: the beginning, on one line."""
     line = text.split("\n", maxsplit=1)[0]
-    return f'"{line[:10]}"' if line else "the end"
+    if not line:
+        return "the end of the text"
+    return line[:12] if line.startswith('"') else f'"{line[:10]}"'

@@ -9,18 +9,34 @@ import yaml
 from webhook.adapters.manifests.items import UnreadableError
 from webhook.adapters.manifests.tree.nodes import DEEPEST, TOO_DEEP, Alias, Mapping, Node, Scalar, Sequence
 
+_INDENTATION = "check the quotes and the indentation of this line and the line above"
+_NO_COLON = "could not find expected ':'"
+_NO_VALUE = "did not find expected node content"
+# libyaml's problems (src/scanner.c, src/parser.c) in the words of people who write YAML.
 _WORDS = {
-    "mapping values are not allowed in this context": 'a ": " stands where none may: quote the text, or check the indentation',
-    "did not find expected key": "no key stands where one should: check the indentation of this line and the one above",
-    "did not find expected '-' indicator": 'no "-" stands where one should: check the indentation of this line and the one above',
-    "could not find expected ':'": 'a ":" is missing behind the key',
-    "did not find expected ',' or ']'": 'a "," or the closing "]" is missing',
-    "did not find expected ',' or '}'": 'a "," or the closing "}" is missing',
-    "did not find expected node content": "nothing stands where a value should",
-    "block sequence entries are not allowed in this context": 'a "- " stands where none may: put the list on lines of its own',
-    "found unexpected end of stream": "the document ends inside a quoted text: a closing quote is missing",
-    "did not find expected <document start>": "a second document begins without a line of --- before it",
-    "found undefined tag handle": "a tag's prefix is not defined",
+    "mapping values are not allowed in this context": 'unexpected ": "; quote the text, or check the indentation',
+    "did not find expected key": f"expected a key; {_INDENTATION}",
+    "did not find expected '-' indicator": f'expected "- "; {_INDENTATION}',
+    _NO_COLON: 'expected ":" after the key',
+    "did not find expected ',' or ']'": 'expected "," or "]"',
+    "did not find expected ',' or '}'": 'expected "," or "}"',
+    _NO_VALUE: "expected a value",
+    "block sequence entries are not allowed in this context": 'unexpected "- "; begin the list on a line of its own',
+    "found unexpected end of stream": "the closing quote is missing",
+    "did not find expected <document start>": 'a second document begins here; put a line "---" before it',
+    "did not find expected alphabetic or numeric character": 'expected a name after "*" or "&"; quote the text if it is one',
+    "found undefined tag handle": "the tag's prefix is not defined; remove the tag, or quote the text",
+    "found unknown escape character": r"unknown escape sequence in double quotes; write \\ for a backslash, or use single quotes",
+    "did not find expected comment or line break": 'expected the end of the line after "|" or ">"',
+    "found incompatible YAML document": "the %YAML directive names a version other than 1.1 and 1.2; remove it",
+}
+# ... and what it was reading.
+_CONTEXTS = {
+    "while parsing a flow sequence": "the list",
+    "while parsing a flow mapping": "the map",
+    "while parsing a block mapping": "the map",
+    "while parsing a block collection": "the list",
+    "while scanning a quoted scalar": "the quoted text",
 }
 
 
@@ -44,10 +60,10 @@ def parse_yaml(text: str, first_line: int = 1) -> Node | None:
         raise _in_words(text, error, first_line) from error
     except UnicodeEncodeError as error:  # half a surrogate pair, which no decoded file holds
         line = text.count("\n", 0, error.start) + first_line
-        raise UnreadableError(line, "the text holds a character that is no Unicode; remove it") from error
+        raise UnreadableError(line, "the text has a character that is not valid Unicode; remove it") from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + first_line
-        raise UnreadableError(line, f"the character U+{_code(error):04X} may not stand in YAML; remove it") from error
+        raise UnreadableError(line, f"the character U+{_code(error):04X} is not allowed in YAML; remove it") from error
 
 
 def _compose(text: str, first_line: int) -> Node | None:  # noqa: C901, PLR0912 - one loop over a handful of events, and the hot path
@@ -94,7 +110,7 @@ def _compose(text: str, first_line: int) -> Node | None:  # noqa: C901, PLR0912 
             continue
         if not stack:
             if root is not None:
-                raise UnreadableError(node.line, "a second document begins without a line of --- before it")
+                raise UnreadableError(node.line, _WORDS["did not find expected <document start>"])
             root = node
             continue
         parent = stack[-1]
@@ -132,23 +148,28 @@ def _code(error: yaml.reader.ReaderError) -> int:
 
 
 def _in_words(text: str, error: yaml.MarkedYAMLError, first_line: int) -> UnreadableError:
-    mark = error.problem_mark or error.context_mark
+    problem, begun = str(error.problem or "cannot be parsed"), error.context_mark
+    # A key without ":" is noticed behind it, on the next line.
+    mark = begun if problem == _NO_COLON and begun else error.problem_mark or begun
+    lines = text.rstrip().split("\n")
     line, column = (mark.line, mark.column) if mark else (0, 0)
-    lines = text.split("\n")
-    line = min(line, len(lines) - 1)  # an error at the end has the line behind the last
+    at_end = line >= len(lines)  # libyaml has the end behind the last line
+    line = min(line, len(lines) - 1)
     here = lines[line]
-    problem = str(error.problem or "cannot be parsed")
     if "\ufeff" in here:
         words = (
             "a byte order mark (U+FEFF) is in the middle of the text, as happens when files are concatenated: remove it"
         )
     elif re.match(r" *\t", here):
-        words = "the line is indented with a tab: YAML takes only spaces"
+        words = "the line is indented with a tab; use spaces"
     elif problem == "found character that cannot start any token" and column < len(here):
-        words = f'a value may not begin with "{here[column]}": quote it'
+        words = f'a value can\'t begin with "{here[column]}"; quote it'
     else:
         words = _WORDS.get(problem, problem)
-    begun = error.context_mark
-    if begun and error.context and begun.line != line:
-        words += f" ({error.context.removeprefix('while ')} that begins on line {begun.line + first_line})"
+        if at_end:
+            words += ", found the end of the document"
+        elif problem == _NO_VALUE and column < len(here):
+            words += f', found "{here[column]}"'
+    if begun and error.context and begun.line < line:
+        words += f" ({_CONTEXTS.get(error.context, error.context)} that begins on line {begun.line + first_line})"
     return UnreadableError(line + first_line, words)
