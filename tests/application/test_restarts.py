@@ -56,7 +56,7 @@ def test_refused_and_rewritten_are_counted_and_a_few_are_named_with_their_rules(
 def test_a_workload_of_resource_claims_alone_counts_nowhere() -> None:
     claiming = seen(a_pod({"name": "c"}, resourceClaims=[{"name": "gpu"}]), name="claiming")
     (warning,) = warnings(claiming, refused("b"))
-    assert "1 workload with GPUs would be refused" in warning
+    assert "1 workload with GPUs would be denied" in warning
 
 
 def test_the_only_workload_is_one() -> None:
