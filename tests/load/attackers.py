@@ -79,12 +79,12 @@ def post(path: str, body: bytes, *headers: str, length: int | None = None) -> by
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def review(of: bytes, kind: str = "Pod", **request: Any) -> bytes:
-    """A review of an object that is JSON already."""
+def review(of: bytes, named: str = "Pod", **request: Any) -> bytes:
+    """A review of an object that is JSON already, of a kind."""
     fields = {
         "uid": _UID,
-        "kind": {"group": "", "version": "v1", "kind": kind},
-        "resource": {"group": "", "version": "v1", "resource": f"{kind.lower()}s"},
+        "kind": {"group": "", "version": "v1", "kind": named},
+        "resource": {"group": "", "version": "v1", "resource": f"{named.lower()}s"},
         "name": "train-0",
         "namespace": "team",
         "operation": "CREATE",
@@ -261,7 +261,7 @@ def head(of: int, header: bytes = b"a:\r\n") -> bytes:
 
 async def heads(target: Target) -> None:
     """Heads of many short headers that stop just before their end; most of them in one piece, which begins a request."""
-    said = [head(117 * 1024), head(64 * 1024 - 100), head(30 * 1024), head(117 * 1024, b"a:b\r\n")]
+    said = [head(117 * 1024, b"a:b\r\n"), head(117 * 1024), head(150 * 1024, b"A:b\r\n"), head(63 * 1024, b"ab:cd\r\n")]
     await crowd(40, lambda number: holding(target, said[number % 4]))
 
 
@@ -272,7 +272,7 @@ async def heads_of_many(target: Target) -> None:
 
 
 async def heads_on_the_operations_port(target: Target) -> None:
-    await crowd(60, lambda number: holding(target, head((117, 63, 250)[number % 3] * 1024), plain=True))
+    await crowd(60, lambda number: holding(target, head((117, 63, 150)[number % 3] * 1024, b"a:b\r\n"), plain=True))
 
 
 async def refused_heads(target: Target) -> None:

@@ -108,3 +108,21 @@ def wait_until_descriptors(server: Served, most: int) -> None:
     while descriptors(server) > most:
         assert time.monotonic() < until, f"{descriptors(server)} descriptors are open"
         time.sleep(0.05)
+
+
+def peak_mib(server: Served) -> float:
+    """The most memory that it has had since ``reset_peak``."""
+    return int(_status(server, "VmHWM").split()[0]) / 1024
+
+
+def reset_peak(server: Served) -> None:
+    """Count the most memory from now on (proc_pid_clear_refs(5))."""
+    Path(f"/proc/{server.pid}/clear_refs").write_text("5")
+
+
+def waited_for_processor(server: Served) -> float:
+    """Seconds in which its event loop could have run, and others had the processors (kernel sched-stats; 0 without them)."""
+    try:
+        return int(Path(f"/proc/{server.pid}/task/{server.pid}/schedstat").read_text().split()[1]) / 1e9
+    except OSError:  # a kernel without it, or the process has ended
+        return 0.0
