@@ -12,7 +12,7 @@ import socket
 import ssl
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,10 +27,11 @@ _GPU = b'{"name":"train","resources":{"limits":{"nvidia.com/gpu":"1"},"requests"
 
 @dataclass
 class Target:
-    """The server, and what was done to it."""
+    """The server, for how long to attack it once everything is prepared, and what was done to it."""
 
     port: int
     ops_port: int
+    seconds: float
     did: Counter[str] = field(default_factory=Counter)
 
     @asynccontextmanager
@@ -52,7 +53,7 @@ class Target:
                 sock=raw,
                 ssl=None if plain else trusting_anybody(),
                 server_hostname=None if plain else "localhost",
-                limit=_PIECE if not window else window,
+                limit=window or _PIECE,
             )
             self.did["connected"] += 1
             yield reader, writer
@@ -114,7 +115,10 @@ _ONE = b'"containers":[' + _GPU + b"]"
 
 def trees() -> dict[str, Callable[[], bytes]]:
     """Bodies that are small on the wire and large when they are decoded, by what they are made of."""
-    terms = b'"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[%s]}}},' + _ONE
+    terms = (
+        b'"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[%s]}}},'
+        + _ONE
+    )
     in_a_container = b'"containers":[' + _GPU + b',{"name":"b",%s}]'
     return {
         "containers": lambda: pod(b'"containers":[%s]' % _list_of(b"{}")),
@@ -145,8 +149,8 @@ def _chunked(body: bytes, size: int = 16) -> bytes:
 # --- how it is sent -----------------------------------------------------------------------------------------------
 
 
-async def crowd(count: int, client: Callable[[int], Awaitable[None]]) -> None:
-    """So many clients at once, each of which begins again when it has ended or was cut off."""
+async def crowd(target: Target, count: int, client: Callable[[int], Awaitable[None]]) -> None:
+    """So many clients at once, each of which begins again when it has ended or was cut off, until time is up."""
 
     async def again_and_again(number: int) -> None:
         while True:
@@ -154,7 +158,9 @@ async def crowd(count: int, client: Callable[[int], Awaitable[None]]) -> None:
                 await client(number)
             await asyncio.sleep(0.01)
 
-    await asyncio.gather(*map(again_and_again, range(count)))
+    with suppress(TimeoutError):
+        async with asyncio.timeout(target.seconds):
+            await asyncio.gather(*map(again_and_again, range(count)))
 
 
 async def send(target: Target, writer: asyncio.StreamWriter, said: bytes) -> None:
@@ -214,7 +220,7 @@ async def unread_echoes(target: Target) -> None:
         post("/advise", review(small).replace(b"AdmissionReview", long.encode(), 1)),
         post("/validate", review(small, kind={"group": "", "version": "v1", "kind": long})),
     ]
-    await crowd(20, lambda number: unread(target, itertools.cycle(asked[number % 5 :] + asked[: number % 5])))
+    await crowd(target, 20, lambda number: unread(target, itertools.cycle(asked[number % 5 :] + asked[: number % 5])))
 
 
 async def unread_denials(target: Target) -> None:
@@ -222,14 +228,14 @@ async def unread_denials(target: Target) -> None:
     bad = b'{"name":"%s","resources":{"limits":{"nvidia.com/gpu":"0.5"}}}'
     containers = b",".join(bad % (b"%02d" % number + b"x" * (BODY // 20 - 100)) for number in range(20))
     asked = post("/validate", review(pod(b'"containers":[%s]' % containers)))
-    await crowd(20, lambda _: unread(target, itertools.repeat(asked)))
+    await crowd(target, 20, lambda _: unread(target, itertools.repeat(asked)))
 
 
 async def unread_patches(target: Target) -> None:
     """Patches of as many GPU containers as are taken, of a pod that is legal and not large."""
     containers = b",".join(_GPU.replace(b"train", b"c%d" % number) for number in range(900))
     asked = post("/mutate", review(pod(b'"containers":[%s]' % containers)))
-    await crowd(20, lambda _: unread(target, itertools.repeat(asked)))
+    await crowd(target, 20, lambda _: unread(target, itertools.repeat(asked)))
 
 
 def namespace(entries: bytes, section: bytes = b"labels") -> bytes:
@@ -245,13 +251,13 @@ async def label_values(target: Target) -> None:
         while True:
             yield namespace(b'"gpuwarden.io/enforce":"%d%s"' % (next(numbers), b"v" * BODY))
 
-    await crowd(4, lambda _: asking(target, labelled()))
+    await crowd(target, 4, lambda _: asking(target, labelled()))
 
 
 async def label_keys(target: Target) -> None:
     """Namespaces with many labels that are nearly ours, each another."""
     asked = [namespace(_map_of(b'""', key)) for key in (b"gpuwardem.io/enforc%d", b"gpuwarden.io/x%d", b"%d")]
-    await crowd(3, lambda number: asking(target, itertools.repeat(asked[number])))
+    await crowd(target, 3, lambda number: asking(target, itertools.repeat(asked[number])))
 
 
 def head(of: int, header: bytes = b"a:\r\n") -> bytes:
@@ -262,67 +268,70 @@ def head(of: int, header: bytes = b"a:\r\n") -> bytes:
 async def heads(target: Target) -> None:
     """Heads of many short headers that stop just before their end; most of them in one piece, which begins a request."""
     said = [head(117 * 1024, b"a:b\r\n"), head(117 * 1024), head(150 * 1024, b"A:b\r\n"), head(63 * 1024, b"ab:cd\r\n")]
-    await crowd(40, lambda number: holding(target, said[number % 4]))
+    await crowd(target, 40, lambda number: holding(target, said[number % 4]))
 
 
 async def heads_of_many(target: Target) -> None:
     """The same from 400 connections."""
     said = [head(60 * 1024), head(117 * 1024, b"a:b\r\n")]
-    await crowd(400, lambda number: holding(target, said[number % 2]))
+    await crowd(target, 400, lambda number: holding(target, said[number % 2]))
 
 
 async def heads_on_the_operations_port(target: Target) -> None:
-    await crowd(60, lambda number: holding(target, head((117, 63, 150)[number % 3] * 1024, b"a:b\r\n"), plain=True))
+    await crowd(
+        target, 60, lambda number: holding(target, head((117, 63, 150)[number % 3] * 1024, b"a:b\r\n"), plain=True)
+    )
 
 
 async def refused_heads(target: Target) -> None:
     """Heads that are too large, from clients that neither read the refusal nor hang up."""
-    await crowd(200, lambda number: holding(target, head(200 * 1024) + b"\r\n", window=4096))
+    await crowd(target, 200, lambda number: holding(target, head(200 * 1024) + b"\r\n", window=4096))
 
 
 async def decoding(target: Target, connections: int, *kinds: str) -> None:
     """Large trees, again and again, to every endpoint."""
-    paths = ("/mutate", "/validate", "/mutate", "/validate", "/advise")
-    made = [trees()[kind]() for kind in kinds or trees()]
-    asked = [post(path, review(of)) for path, of in zip(itertools.cycle(paths), made, strict=False)]
-    await crowd(connections, lambda number: asking(target, itertools.cycle(asked[number % len(asked) :] + asked)))
+    paths = itertools.cycle(("/mutate", "/validate", "/mutate", "/validate", "/advise"))
+    asked = [post(next(paths), review(trees()[kind]())) for kind in kinds]
+    await crowd(
+        target, connections, lambda number: asking(target, itertools.cycle(asked[number % len(asked) :] + asked))
+    )
 
 
 async def old_objects(target: Target) -> None:
     """Updates whose both objects are trees of half the size."""
     half = pod(b'"tolerations":[%s],' % (b"{}," * (BODY // 6) + b"{}") + _ONE)
     asked = post("/validate", review(half, operation="UPDATE", oldObject="~").replace(b'"~"', half))
-    await crowd(6, lambda _: asking(target, itertools.repeat(asked)))
+    await crowd(target, 6, lambda _: asking(target, itertools.repeat(asked)))
 
 
 async def in_small_chunks(target: Target) -> None:
     body = _chunked(review(trees()["containers"]())[: BODY // 4] + b"]}}}}")
     asked = post("/mutate", body, "transfer-encoding: chunked")
-    await crowd(6, lambda _: asking(target, itertools.repeat(asked)))
+    await crowd(target, 6, lambda _: asking(target, itertools.repeat(asked)))
 
 
 async def pipelined(target: Target) -> None:
     """Many large trees in one go on each connection."""
     asked = [post("/mutate", review(trees()[kind]())) for kind in ("containers", "env")]
-    await crowd(4, lambda _: asking(target, itertools.cycle(asked), ahead=6))
+    await crowd(target, 4, lambda _: asking(target, itertools.cycle(asked), ahead=6))
 
 
 async def half_bodies(target: Target) -> None:
     """Bodies that begin and do not end."""
     said = post("/mutate", b" " * 1_000_000, length=7_000_000)
-    await crowd(300, lambda _: holding(target, said))
+    await crowd(target, 300, lambda _: holding(target, said))
 
 
 async def dripping_bodies(target: Target) -> None:
     """Bodies whose every byte is a chunk of its own, and that do not end."""
     said = post("/mutate", b"1\r\n \r\n" * 150_000, "transfer-encoding: chunked")
-    await crowd(60, lambda _: holding(target, said))
+    await crowd(target, 60, lambda _: holding(target, said))
 
 
 async def large_bodies(target: Target) -> None:
     """A hundred bodies of 7 MiB at the same time; nothing in them is large to decode."""
     asked = post("/mutate", review(pod(_ONE)) + b" " * BODY)
-    await crowd(100, lambda _: asking(target, itertools.repeat(asked)))
+    await crowd(target, 100, lambda _: asking(target, itertools.repeat(asked)))
 
 
 async def user_names(target: Target) -> None:
@@ -332,7 +341,7 @@ async def user_names(target: Target) -> None:
         post(path, review(of, userInfo={"username": "u" * 6_600_000}))
         for path, of in (("/mutate", pod(_ONE)), ("/validate", refused))
     ]
-    await crowd(32, lambda number: asking(target, itertools.cycle(asked[number % 2 :] + asked)))
+    await crowd(target, 32, lambda number: asking(target, itertools.cycle(asked[number % 2 :] + asked)))
 
 
 async def names_in_the_log(target: Target) -> None:
@@ -341,7 +350,7 @@ async def names_in_the_log(target: Target) -> None:
     refused = pod(b'"containers":[%s]' % _GPU.replace(b'"1"', b'"0.5"'))
     kind = {"group": "", "version": "v1", "kind": "Pod"}
     asked = post("/validate", review(refused, name=long, namespace=long, uid=long, kind=kind))
-    await crowd(16, lambda _: asking(target, itertools.repeat(asked)))
+    await crowd(target, 16, lambda _: asking(target, itertools.repeat(asked)))
 
 
 def hello(name: bytes) -> bytes:
@@ -356,7 +365,9 @@ def hello(name: bytes) -> bytes:
 
 async def server_names(target: Target) -> None:
     """Server names that are not ASCII, not UTF-8, not names."""
-    hellos = [hello(name) for name in (b"\xff" * 40, "bücher.example".encode(), b"\x80\xfe.example", b"nul\x00.example.com")]
+    hellos = [
+        hello(name) for name in (b"\xff" * 40, "bücher.example".encode(), b"\x80\xfe.example", b"nul\x00.example.com")
+    ]
 
     async def greet(number: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", target.port)
@@ -368,18 +379,18 @@ async def server_names(target: Target) -> None:
         finally:
             writer.transport.abort()
 
-    await crowd(20, greet)
+    await crowd(target, 20, greet)
 
 
 async def small_requests(target: Target) -> None:
     asked = [post(path, review(pod(_ONE))) for path in ("/mutate", "/validate", "/advise")]
-    await crowd(150, lambda number: asking(target, itertools.repeat(asked[number % 3])))
+    await crowd(target, 150, lambda number: asking(target, itertools.repeat(asked[number % 3])))
 
 
 async def small_requests_ahead(target: Target) -> None:
     """The same, sixty before an answer is read."""
     asked = post("/mutate", review(pod(_ONE)))
-    await crowd(50, lambda _: asking(target, itertools.repeat(asked), ahead=60))
+    await crowd(target, 50, lambda _: asking(target, itertools.repeat(asked), ahead=60))
 
 
 async def handshakes(target: Target) -> None:
@@ -387,7 +398,7 @@ async def handshakes(target: Target) -> None:
         async with target.connection():
             target.did["sent"] += 1
 
-    await crowd(100, greet)
+    await crowd(target, 100, greet)
 
 
 async def slow_readers(target: Target) -> None:
@@ -398,10 +409,11 @@ async def slow_readers(target: Target) -> None:
     async def sip(_: int) -> None:
         async with target.connection(window=4096) as (reader, writer):
             await send(target, writer, asked)
-            while await reader.read(100):
+            for _ in range(1000):
+                await reader.readexactly(100)
                 await asyncio.sleep(0.2)
 
-    await crowd(200, sip)
+    await crowd(target, 200, sip)
 
 
 async def operations_port(target: Target) -> None:
@@ -416,14 +428,16 @@ async def operations_port(target: Target) -> None:
         else:
             await unread(target, itertools.repeat(metrics * 50), plain=True)
 
-    await crowd(200, one)
+    await crowd(target, 200, one)
 
 
 async def bodies_on_the_operations_port(target: Target) -> None:
     """What nobody reads, sent where nothing is read."""
     said = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000000\r\n\r\n" + b" " * 3_000_000
-    chunks = b"POST /nothing HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * 300_000
-    await crowd(60, lambda number: holding(target, (said, chunks)[number % 2], plain=True))
+    chunks = (
+        b"POST /nothing HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * 300_000
+    )
+    await crowd(target, 60, lambda number: holding(target, (said, chunks)[number % 2], plain=True))
 
 
 async def paths(target: Target) -> None:
@@ -433,17 +447,20 @@ async def paths(target: Target) -> None:
         post("/validate-namespace?" + "timeout=1s&" * 5_000, review(pod(_ONE))),
         post("/nothing", b" " * BODY),
     ]
-    await crowd(12, lambda number: asking(target, itertools.repeat(asked[number % 3]), ahead=3))
+    await crowd(target, 12, lambda number: asking(target, itertools.repeat(asked[number % 3]), ahead=3))
 
 
 @dataclass(frozen=True)
 class Attack:
     """How an attack is made."""
 
-    clients: Callable[[Target], Awaitable[None]]
+    clients: Callable[[Target], Coroutine[Any, Any, None]]
     processes: int = 1
     unread_log: bool = False
     """Whether the reader of the server's log stalls meanwhile."""
+
+
+_MIXED = ("containers", "env", "tolerations", "terms", "limits")
 
 
 def _trees_of(*kinds: str) -> Attack:
@@ -465,8 +482,8 @@ ATTACKS: dict[str, Attack] = {
     "trees in containers": _trees_of("env", "env values", "volumeMounts"),
     "trees of map entries": _trees_of("limits", "nodeSelector", "annotations"),
     "trees of affinity": _trees_of("terms", "expressions", "values", "matchFields"),
-    "trees from 2": Attack(lambda target: decoding(target, 2)),
-    "trees from 32": Attack(lambda target: decoding(target, 32)),
+    "trees from 2": Attack(lambda target: decoding(target, 2, *_MIXED)),
+    "trees from 32": Attack(lambda target: decoding(target, 32, *_MIXED)),
     "trees in updates": Attack(old_objects),
     "trees in small chunks": Attack(in_small_chunks),
     "trees pipelined": Attack(pipelined),
@@ -486,16 +503,10 @@ ATTACKS: dict[str, Attack] = {
 }
 
 
-async def _run(name: str, target: Target, seconds: float) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await ATTACKS[name].clients(target)
-
-
 def main(name: str, port: str, ops_port: str, seconds: str) -> None:
     os.nice(_NICENESS)
-    target = Target(int(port), int(ops_port))
-    asyncio.run(_run(name, target, float(seconds)))
+    target = Target(int(port), int(ops_port), float(seconds))
+    asyncio.run(ATTACKS[name].clients(target))
     sys.stdout.write(json.dumps(target.did))
 
 

@@ -99,7 +99,7 @@ def wait_until_resident_below(server: Served, mib: float) -> None:
 
 def _status(server: Served, field: str) -> str:
     lines = Path(f"/proc/{server.pid}/status").read_text().splitlines()
-    return next(line.partition(":")[2].strip() for line in lines if line.startswith(f"{field}:"))
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(f"{field}:")), "0 kB")
 
 
 def wait_until_descriptors(server: Served, most: int) -> None:
