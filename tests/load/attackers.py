@@ -12,7 +12,7 @@ import socket
 import ssl
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,32 +35,91 @@ class Target:
     did: Counter[str] = field(default_factory=Counter)
 
     @asynccontextmanager
-    async def connection(self, *, plain: bool = False, window: int = 0) -> Any:
+    async def connection(self, *, plain: bool = False, window: int = 0) -> AsyncIterator["Connection"]:
         """A connection: to the admission port by TLS, or to the operations port.
 
         Args:
             plain: to the operations port.
             window: the receive buffer, which bounds what the server can send to a client that does not read.
         """
-        raw = socket.socket()
-        raw.setblocking(False)  # noqa: FBT003 - the standard library's
-        if window:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
-        writer = None
-        try:
+        with socket.socket() as raw:
+            raw.setblocking(False)  # noqa: FBT003 - the standard library's
+            if window:
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
             await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", self.ops_port if plain else self.port))
-            reader, writer = await asyncio.open_connection(
-                sock=raw,
-                ssl=None if plain else trusting_anybody(),
-                server_hostname=None if plain else "localhost",
-                limit=window or _PIECE,
-            )
+            connection = Connection(raw, tls=not plain)
+            await connection.shake_hands()
             self.did["connected"] += 1
-            yield reader, writer
-        finally:
-            if writer is not None:
-                writer.transport.abort()
-            raw.close()
+            yield connection
+
+
+class Connection:
+    """A connection that reads only when it is asked to: asyncio's own reads ahead, and answers a goodbye by itself."""
+
+    def __init__(self, raw: socket.socket, *, tls: bool) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._raw = raw
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = _CLIENT.wrap_bio(self._incoming, self._outgoing, server_hostname="localhost") if tls else None
+        self._unread = bytearray()
+
+    async def shake_hands(self) -> None:
+        while self._tls:
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                await self._loop.sock_sendall(self._raw, self._outgoing.read())
+                self._incoming.write(await self._received())
+            else:
+                await self._loop.sock_sendall(self._raw, self._outgoing.read())
+                return
+
+    async def write(self, said: bytes) -> None:
+        view = memoryview(said)
+        for at in range(0, len(said), _PIECE):
+            piece = view[at : at + _PIECE]
+            if self._tls:
+                self._tls.write(piece)
+            await self._loop.sock_sendall(self._raw, self._outgoing.read() if self._tls else piece)
+
+    async def read_until(self, end: bytes) -> bytes:
+        while (at := self._unread.find(end)) < 0:
+            self._unread += await self._read_some()
+        return await self.read(at + len(end))
+
+    async def read(self, size: int) -> bytes:
+        """Exactly so many bytes.
+
+        Raises:
+            EOFError: the server has hung up before.
+        """
+        while len(self._unread) < size:
+            self._unread += await self._read_some()
+        read = bytes(self._unread[:size])
+        del self._unread[:size]
+        return read
+
+    async def hung_up(self) -> None:
+        """Wait until the server has; what it says until then is thrown away."""
+        with suppress(EOFError):
+            while await self._read_some():
+                pass
+
+    async def _read_some(self) -> bytes:
+        while self._tls:
+            try:
+                if read := self._tls.read(_PIECE):
+                    return read
+            except ssl.SSLWantReadError:
+                self._incoming.write(await self._received())
+            else:
+                raise EOFError
+        return await self._received()
+
+    async def _received(self) -> bytes:
+        if received := await self._loop.sock_recv(self._raw, _PIECE):
+            return received
+        raise EOFError
 
 
 def trusting_anybody() -> ssl.SSLContext:
@@ -68,6 +127,9 @@ def trusting_anybody() -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
+
+
+_CLIENT = trusting_anybody()
 
 
 # --- what is sent -------------------------------------------------------------------------------------------------
@@ -163,48 +225,44 @@ async def crowd(target: Target, count: int, client: Callable[[int], Awaitable[No
             await asyncio.gather(*map(again_and_again, range(count)))
 
 
-async def send(target: Target, writer: asyncio.StreamWriter, said: bytes) -> None:
-    view = memoryview(said)
-    for at in range(0, len(said), _PIECE):
-        writer.write(view[at : at + _PIECE])
-        await writer.drain()
+async def send(target: Target, connection: Connection, said: bytes) -> None:
+    await connection.write(said)
     target.did["sent"] += 1
 
 
-async def read(target: Target, reader: asyncio.StreamReader) -> None:
-    head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    await reader.readexactly(int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0]))
+async def read(target: Target, connection: Connection) -> None:
+    head = (await connection.read_until(b"\r\n\r\n")).lower()
+    await connection.read(int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0]))
     target.did[head[9:12].decode()] += 1
 
 
 async def asking(target: Target, requests: Iterable[bytes], *, plain: bool = False, ahead: int = 1) -> None:
     """A client that asks and reads; ``ahead`` is how many it sends before it reads."""
     asked = iter(requests)
-    async with target.connection(plain=plain) as (reader, writer):
+    async with target.connection(plain=plain) as connection:
         while some := list(itertools.islice(asked, ahead)):
-            sending = asyncio.ensure_future(send(target, writer, b"".join(some)))
+            sending = asyncio.ensure_future(send(target, connection, b"".join(some)))
             try:
                 for _ in some:
-                    await read(target, reader)
+                    await read(target, connection)
+                await sending
             finally:
                 sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)
 
 
 async def unread(target: Target, requests: Iterable[bytes], *, plain: bool = False) -> None:
     """A client that asks, as long as it is let, and never reads."""
-    async with target.connection(plain=plain, window=4096) as (_, writer):
+    async with target.connection(plain=plain, window=4096) as connection:
         for one in requests:
-            await send(target, writer, one)
-        await asyncio.sleep(60)
+            await send(target, connection, one)
 
 
 async def holding(target: Target, said: bytes, *, plain: bool = False, window: int = 0) -> None:
-    """A client that says something and then nothing, until it is hung up on."""
-    async with target.connection(plain=plain, window=window) as (reader, writer):
-        await send(target, writer, said)
-        while not window and await reader.read(_PIECE):
-            pass
-        await asyncio.sleep(60 if window else 0)
+    """A client that says something and then nothing, until it is hung up on; with a small window it does not even notice."""
+    async with target.connection(plain=plain, window=window) as connection:
+        await send(target, connection, said)
+        await (asyncio.sleep(60) if window else connection.hung_up())
 
 
 # --- the attacks --------------------------------------------------------------------------------------------------
@@ -370,14 +428,11 @@ async def server_names(target: Target) -> None:
     ]
 
     async def greet(number: int) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", target.port)
-        try:
-            await send(target, writer, hellos[number % len(hellos)])
-            await asyncio.wait_for(reader.read(1), 0.3)
-        except TimeoutError:
-            target.did["mute"] += 1
-        finally:
-            writer.transport.abort()
+        with socket.create_connection(("127.0.0.1", target.port)) as raw:
+            raw.setblocking(False)  # noqa: FBT003 - the standard library's
+            connection = Connection(raw, tls=False)
+            await send(target, connection, hellos[number % len(hellos)])
+            await asyncio.wait_for(connection.hung_up(), 0.3)
 
     await crowd(target, 20, greet)
 
@@ -407,10 +462,10 @@ async def slow_readers(target: Target) -> None:
     asked = post("/mutate", review(pod(b'"containers":[%s]' % containers)))
 
     async def sip(_: int) -> None:
-        async with target.connection(window=4096) as (reader, writer):
-            await send(target, writer, asked)
+        async with target.connection(window=4096) as connection:
+            await send(target, connection, asked)
             for _ in range(1000):
-                await reader.readexactly(100)
+                await connection.read(100)
                 await asyncio.sleep(0.2)
 
     await crowd(target, 200, sip)

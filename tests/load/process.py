@@ -120,9 +120,9 @@ def reset_peak(server: Served) -> None:
     Path(f"/proc/{server.pid}/clear_refs").write_text("5")
 
 
-def waited_for_processor(server: Served) -> float:
-    """Seconds in which its event loop could have run, and others had the processors (kernel sched-stats; 0 without them)."""
+def waited_for_processor(pid: int) -> float:
+    """Seconds in which a process's main thread could have run, and others had the processors (sched-stats; 0 without them)."""
     try:
-        return int(Path(f"/proc/{server.pid}/task/{server.pid}/schedstat").read_text().split()[1]) / 1e9
+        return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[1]) / 1e9
     except OSError:  # a kernel without it, or the process has ended
         return 0.0

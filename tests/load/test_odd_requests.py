@@ -35,7 +35,7 @@ PIECES = b"".join(chunked(FIRST))
 UPGRADE: Any = {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c", "http2_settings": "AAMAAABkAAQAAP__"}
 
 
-def in_pieces(end: bytes = b"0\r\n\r\n", **headers: str) -> bytes:
+def in_pieces(end: bytes = b"0\r\n\r\n", **headers: Any) -> bytes:
     """The first review in chunks, with headers, and another end."""
     headers = {"content_length": "", "transfer_encoding": "chunked"} | headers
     return request("/mutate", **headers) + PIECES.removesuffix(b"0\r\n\r\n") + end
