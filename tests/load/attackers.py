@@ -505,6 +505,61 @@ async def paths(target: Target) -> None:
     await crowd(target, 12, lambda number: asking(target, itertools.repeat(asked[number % 3]), ahead=3))
 
 
+async def long_names(target: Target) -> None:
+    """Names of all sorts of 6.5 MB, each another: nothing may remember them."""
+    numbers = itertools.count()
+    shapes = (
+        b'"containers":[{"name":"c","resources":{"limits":{"nvidia.com/%s":"1","nvidia.com/gpu":"1"}}}]',
+        b'"containers":[{"name":"c","resources":{"limits":{"nvidia.com/mig-%s":"1"}}}]',
+        b'"containers":[{"name":"c","resources":{"limits":{"nvidia.com/gpu":"%s"}}}]',
+        b'"nodeSelector":{"nvidia.com/gpu.product":"%s"},' + _ONE,
+        b'"nodeSelector":{"nvidia.com/%s":"a"},' + _ONE,
+        b'"runtimeClassName":"%s",' + _ONE,
+        b'"containers":[{"name":"c","env":[{"name":"NVIDIA_VISIBLE_DEVICES","value":"%s"}]}]',
+        b'"volumes":[{"name":"v","hostPath":{"path":"/dev/%s"}}],"containers":[{"name":"c"}]',
+    )
+
+    def named() -> Iterator[bytes]:
+        while True:
+            number = next(numbers)
+            name = b"%d" % (10**9 + number) + b"1" * 6_500_000
+            yield post(("/mutate", "/validate")[number // 8 % 2], review(pod(shapes[number % 8].replace(b"%s", name))))
+
+    await crowd(target, 4, lambda _: asking(target, named()))
+
+
+async def wide_strings(target: Target) -> None:
+    """Texts of which one character makes the interpreter keep four bytes for each of all the others, unread."""
+    long = "x" * BODY + "\U0001f600"
+    wide = json.dumps(long, ensure_ascii=False).encode()
+    asked = [
+        post("/validate", review(pod(_ONE), uid="~").replace(b'"~"', wide)),
+        post("/mutate", review(pod(_ONE), operation="~").replace(b'"~"', wide)),
+        post("/validate", review(pod(_ONE.replace(b'"1"', b'"0.5"').replace(b'"train"', wide)))),
+        namespace(b'"gpuwarden.io/enforce":' + wide),
+    ]
+    await crowd(target, 20, lambda number: unread(target, itertools.cycle(asked[number % 4 :] + asked)))
+
+
+async def raw_connections(target: Target) -> None:
+    """Connections that never shake hands, from more than there is room for, again as soon as they are hung up on."""
+
+    async def silent(_: int) -> None:
+        with socket.socket() as raw:
+            raw.setblocking(False)  # noqa: FBT003 - the standard library's
+            await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", target.port))
+            target.did["sent"] += 1
+            await Connection(raw, tls=False).hung_up()
+
+    await crowd(target, 400, silent)
+
+
+async def metrics(target: Target) -> None:
+    """Everything that the operations port has, ten times in one go, by as many as may connect."""
+    asked = [b"GET /%s HTTP/1.1\r\nhost: localhost\r\n\r\n" % path for path in (b"metrics", b"readyz", b"openapi.json")]
+    await crowd(target, 60, lambda number: asking(target, itertools.repeat(asked[number % 3]), plain=True, ahead=10))
+
+
 @dataclass(frozen=True)
 class Attack:
     """How an attack is made."""
@@ -555,6 +610,10 @@ ATTACKS: dict[str, Attack] = {
     "operations port": Attack(operations_port),
     "bodies on the operations port": Attack(bodies_on_the_operations_port),
     "paths": Attack(paths),
+    "long names": Attack(long_names),
+    "wide strings": Attack(wide_strings),
+    "raw connections": Attack(raw_connections, processes=2),
+    "metrics": Attack(metrics),
 }
 
 
