@@ -14,12 +14,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Self
 
+from tests.adapters.kubernetes.apiserver import StandIn
+from tests.adapters.kubernetes.support import eventually, write_kubeconfig
 from tests.cli.serving import COMMAND, Served
 from tests.load.attackers import ATTACKS
 from tests.load.kernel_memory import socket_bytes
@@ -44,7 +46,7 @@ It must end as the server itself (``exec``), so that the process that is watched
 
 _CONFIGURATION = "apiVersion: gpuwarden.io/v1\nkind: Configuration\ndefaults: {enforce: mps}\n"
 _PAUSE = 0.05
-_GIVES_UP = 5.0
+_GIVES_UP = 15.0
 _NEW_CONNECTION_EVERY = 20
 _RECOVERY = 8.0
 _ROOT = Path(__file__).parents[2]
@@ -121,7 +123,7 @@ class Attackers:
 
     def __init__(self, server: Served, names: Iterable[str], seconds: float) -> None:
         ports = str(server.said["port"]), str(server.said["ops_port"])
-        self._until = time.monotonic() + seconds + 15
+        self._until = time.monotonic() + 3 * seconds + 15
         self._processes = [
             subprocess.Popen(
                 [sys.executable, "-m", "tests.load.attackers", name, *ports, str(seconds)],
@@ -248,12 +250,21 @@ HEADINGS = (
 
 def withstand(name: str, attacks: Sequence[str], seconds: float = SECONDS) -> Measured:
     """Attack a fresh server for some seconds, and see what it comes to."""
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder, "config.yaml")
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        config = folder / "config.yaml"
         config.write_text(_CONFIGURATION)
-        options = ("--tls-self-signed", "--config", config)
-        with Served(*options, command=[*WITHIN, *COMMAND]) as server:
-            return _withstand(server, name, attacks, seconds)
+        options: list[str | Path] = ["--tls-self-signed", "--config", config]
+        cluster = None
+        if any(ATTACKS[attack].silent_cluster for attack in attacks):
+            cluster = stack.enter_context(StandIn())
+            cluster.set_namespace("team", enforce="mps")
+            options += ["--kubeconfig", write_kubeconfig(folder / "kubeconfig", cluster.url)]
+        server = stack.enter_context(Served(*options, command=[*WITHIN, *COMMAND]))
+        if cluster:
+            eventually(lambda: server.ops("/readyz").code == 200, "ready")
+            cluster.freeze()
+        return _withstand(server, name, attacks, seconds)
 
 
 def _withstand(server: Served, name: str, attacks: Sequence[str], seconds: float) -> Measured:
