@@ -1,7 +1,8 @@
-"""Clients that attack a server, in a process of their own: ``python -m tests.load.attackers NAME PORT OPS_PORT SECONDS``.
+"""Clients that attack a server, in a process of their own: ``python -m tests.load.attackers NAME PORT OPS_PORT SECONDS NICE``.
 
 They import nothing of the project, so that they start at once, and run at a low priority: a real attacker has a machine of its
-own and takes no processor from the server or from the caller beside it. At the end they print what they did, as JSON.
+own and takes no processor from the server or from the caller beside it. They print "ready" when they are prepared, begin with
+a line on standard input, and at the end print what they did, as JSON.
 """
 
 import asyncio
@@ -20,7 +21,6 @@ from typing import Any
 BODY = 6_900_000
 """Bytes that fill a body nearly to its limit of 7 MiB."""
 _PIECE = 1 << 18
-_NICENESS = 5
 _UID = "705ab4f5-6393-11e8-b7cc-42010a800002"
 _GPU = b'{"name":"train","resources":{"limits":{"nvidia.com/gpu":"1"},"requests":{"nvidia.com/gpu":"1"}}}'
 
@@ -220,6 +220,9 @@ async def crowd(target: Target, count: int, client: Callable[[int], Awaitable[No
                 await client(number)
             await asyncio.sleep(0.01)
 
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
     clients = asyncio.gather(*map(again_and_again, range(count)))
     await asyncio.sleep(target.seconds)
     for _ in range(30):  # on a busy machine an attack takes longer to be one
@@ -643,9 +646,28 @@ ATTACKS: dict[str, Attack] = {
     "metrics": Attack(metrics),
 }
 
+TOGETHER = (
+    "unread echoes",
+    "unread denials",
+    "label values",
+    "heads of many",
+    "heads on the operations port",
+    "trees of containers",
+    "trees of affinity",
+    "half bodies",
+    "large bodies",
+    "user names",
+    "server names",
+    "small requests",
+    "handshakes",
+    "slow readers",
+    "long names",
+)
+"""The worst of each kind, for all at once."""
 
-def main(name: str, port: str, ops_port: str, seconds: str) -> None:
-    os.nice(_NICENESS)
+
+def main(name: str, port: str, ops_port: str, seconds: str, nice: str) -> None:
+    os.nice(int(nice))
     target = Target(int(port), int(ops_port), float(seconds))
     asyncio.run(ATTACKS[name].clients(target))
     sys.stdout.write(json.dumps(target.did))
