@@ -3,10 +3,14 @@
 ``pytest -s`` prints a row for each attack, ``make attack`` the whole table.
 """
 
+import math
+from pathlib import Path
+
 import pytest
 
+from tests.cli.serving import COMMAND, Served
 from tests.load.attackers import ATTACKS, TOGETHER
-from tests.load.under_attack import HEADINGS, SECONDS, Measured, withstand
+from tests.load.under_attack import HEADINGS, MOST_MIB, SECONDS, WITHIN, Measured, withstand
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -16,6 +20,27 @@ def test_an_attack_is_withstood(attack: str) -> None:
 
 def test_all_attacks_together_are_withstood() -> None:
     judge(withstand("together", TOGETHER, 2 * SECONDS))
+
+
+def test_the_limit_of_memory_is_real() -> None:
+    """Where the machine can start a process within a memory cgroup, the attacks above run in one of this size."""
+    if not WITHIN:
+        pytest.skip(
+            "nothing names a way to start a process in a memory cgroup: set GPUWARDEN_ATTACK_WITHIN (CONTRIBUTING.md)"
+        )
+    with Served("--tls-self-signed", command=[*WITHIN, *COMMAND]) as server:
+        assert memory_limit(server) <= MOST_MIB * (1 << 20)
+
+
+def memory_limit(server: Served) -> float:
+    """What the server's memory cgroup allows, in bytes (cgroups(7): version 1, or 2)."""
+    for line in Path(f"/proc/{server.pid}/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "memory":
+            return int(Path(f"/sys/fs/cgroup/memory{path}/memory.limit_in_bytes").read_text())
+        if controllers == "" and (limit := Path(f"/sys/fs/cgroup{path}/memory.max")).exists():
+            return float(limit.read_text().replace("max", "inf"))
+    return math.inf
 
 
 def judge(measured: Measured) -> None:
