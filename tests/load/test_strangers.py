@@ -4,13 +4,16 @@
 """
 
 import math
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.cli.serving import COMMAND, Served
 from tests.load.attackers import ATTACKS, TOGETHER
-from tests.load.under_attack import HEADINGS, MOST_MIB, SECONDS, WITHIN, Measured, withstand
+from tests.load.under_attack import HEADINGS, MOST_MIB, SECONDS, WITHIN, Attackers, Measured, complaints, withstand
+
+HOLDING_ON = ("unread patches", "half bodies", "refused heads", "slow readers", "operations port")
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -20,6 +23,18 @@ def test_an_attack_is_withstood(attack: str) -> None:
 
 def test_all_attacks_together_are_withstood() -> None:
     judge(withstand("together", TOGETHER, 2 * SECONDS))
+
+
+def test_it_ends_in_time_however_many_hold_on() -> None:
+    """The kubelet kills what has not ended 30 s after SIGTERM, and then nobody is answered in full."""
+    with Served("--tls-self-signed") as server, Attackers(server, HOLDING_ON, SECONDS) as attackers:
+        attackers.begin(SECONDS)
+        time.sleep(SECONDS / 2)
+        began = time.monotonic()
+        server.terminate()
+        assert server.wait() == 0
+        assert time.monotonic() - began < 15
+        assert not complaints(server.log)
 
 
 def test_the_limit_of_memory_is_real() -> None:

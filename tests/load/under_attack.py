@@ -26,7 +26,7 @@ from tests.cli.serving import COMMAND, Served
 from tests.load.attackers import ATTACKS, TOGETHER
 from tests.load.kernel_memory import socket_bytes
 from tests.load.process import descriptors, peak_mib, reset_peak, resident_mib, waited_for_processor
-from tests.reviews import a_gpu_container, a_pod, a_review, encode, read_answer
+from tests.reviews import Json, a_gpu_container, a_pod, a_review, encode, read_answer
 from tests.wire import Wire, request
 
 MOST_MIB = 256.0
@@ -312,7 +312,6 @@ def _withstand(server: Served, name: str, attacks: Sequence[str], seconds: float
     if alive:
         after.ask()
     after.close()
-    complaints = [str(line) for line in server.log[lines:] if line.get("raw") or line["level"] in ("error", "critical")]
     return Measured(
         name=name,
         did=did,
@@ -322,9 +321,14 @@ def _withstand(server: Served, name: str, attacks: Sequence[str], seconds: float
         left_mib=resident_mib(server) - before if alive else float("nan"),
         files_left=max(0, descriptors(server) - files - 1) if alive else 0,  # one: of the caller just now
         answers=after.outcomes["answered"] == 1,
-        complaints=complaints,
+        complaints=complaints(server.log[lines:]),
         alive=alive,
     )
+
+
+def complaints(log: list[Json]) -> list[str]:
+    """Lines that tell of a bug: errors, and whatever bypassed the log."""
+    return [str(line) for line in log if line.get("raw") or line["level"] in ("error", "critical")]
 
 
 def _wait_until_recovered(server: Served, mib: float, files: int) -> None:
