@@ -371,8 +371,9 @@ async def old_objects(target: Target) -> None:
 
 
 async def in_small_chunks(target: Target) -> None:
-    body = _chunked(review(trees()["containers"]())[: BODY // 4] + b"]}}}}")
-    asked = post("/mutate", body, "transfer-encoding: chunked")
+    """A tree of a third of the size, in chunks of sixteen bytes."""
+    tree = pod(b'"containers":[%s]' % (b"{}," * (BODY // 15) + b"{}"))
+    asked = post("/mutate", _chunked(review(tree)), "transfer-encoding: chunked")
     await crowd(target, 6, lambda _: asking(target, itertools.repeat(asked)))
 
 
