@@ -297,7 +297,7 @@ async def unread_denials(target: Target) -> None:
     await crowd(target, 20, lambda _: unread(target, itertools.repeat(asked)))
 
 
-async def unread_patches(target: Target, connections: int) -> None:
+async def unread_patches(target: Target) -> None:
     """Patches of as many GPU containers as are taken, of a pod that is legal and not large."""
     containers = b",".join(_GPU.replace(b"train", b"c%d" % number) for number in range(900))
     asked = post("/mutate", review(pod(b'"containers":[%s]' % containers)))
@@ -609,8 +609,7 @@ def _trees_of(*kinds: str) -> Attack:
 ATTACKS: dict[str, Attack] = {
     "unread echoes": Attack(unread_echoes),
     "unread denials": Attack(unread_denials),
-    "unread patches": Attack(lambda target: unread_patches(target, 20)),
-    "unread patches of many": Attack(lambda target: unread_patches(target, 300)),
+    "unread patches": Attack(unread_patches),
     "label values": Attack(label_values),
     "label keys": Attack(label_keys),
     "heads": Attack(heads),

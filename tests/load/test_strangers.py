@@ -4,15 +4,31 @@
 """
 
 import math
+import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.cli.serving import COMMAND, Served
 from tests.load.attackers import ATTACKS, TOGETHER
-from tests.load.under_attack import HEADINGS, MOST_MIB, SECONDS, WITHIN, Attackers, Measured, complaints, withstand
+from tests.load.kernel_memory import socket_bytes
+from tests.load.under_attack import (
+    CONFIGURATION,
+    HEADINGS,
+    MOST_MIB,
+    SECONDS,
+    WITHIN,
+    Attackers,
+    Measured,
+    complaints,
+    withstand,
+)
+from tests.reviews import a_gpu_container, a_pod, a_review, encode
+from tests.wire import request
 
+MOST_IN_THE_KERNEL = 1 << 20
 HOLDING_ON = ("unread patches", "half bodies", "refused heads", "slow readers", "operations port")
 
 
@@ -23,6 +39,24 @@ def test_an_attack_is_withstood(attack: str) -> None:
 
 def test_all_attacks_together_are_withstood() -> None:
     judge(withstand("together", TOGETHER, 2 * SECONDS))
+
+
+def test_the_kernel_holds_little_for_a_client_that_does_not_read(tmp_path: Path) -> None:
+    """It would hold megabytes by itself, and the memory cgroup counts them: 500 such clients, and the pod is killed."""
+    config = tmp_path / "config.yaml"
+    config.write_text(CONFIGURATION)
+    pod = a_pod(*(a_gpu_container(name=f"c{number}") for number in range(400)))
+    asked = request("/mutate", encode(a_review(pod)))
+    with Served("--tls-self-signed", "--config", config) as server, socket.socket() as plain:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        plain.connect(("127.0.0.1", server.said["port"]))
+        with server.context.wrap_socket(plain, server_hostname="localhost") as connection:
+            connection.settimeout(1.0)
+            with suppress(TimeoutError):
+                for _ in range(200):
+                    connection.sendall(asked)
+            held = socket_bytes(server.said["port"])
+        assert 0 < held < MOST_IN_THE_KERNEL
 
 
 def test_it_ends_in_time_however_many_hold_on() -> None:

@@ -43,7 +43,7 @@ WITHIN = shlex.split(os.environ.get("GPUWARDEN_ATTACK_WITHIN", ""))
 It must end as the server itself (``exec``), so that the process that is watched is the server.
 """
 
-_CONFIGURATION = "apiVersion: gpuwarden.io/v1\nkind: Configuration\ndefaults: {enforce: mps}\n"
+CONFIGURATION = "apiVersion: gpuwarden.io/v1\nkind: Configuration\ndefaults: {enforce: mps}\n"
 _PAUSE = 0.05
 _GIVES_UP = 15.0
 _NEW_CONNECTION_EVERY = 20
@@ -269,7 +269,7 @@ def withstand(name: str, attacks: Sequence[str], seconds: float = SECONDS) -> Me
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         config = folder / "config.yaml"
-        config.write_text(_CONFIGURATION)
+        config.write_text(CONFIGURATION)
         options: list[str | Path] = ["--tls-self-signed", "--config", config]
         cluster = None
         if any(ATTACKS[attack].silent_cluster for attack in attacks):
