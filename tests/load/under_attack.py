@@ -35,7 +35,7 @@ MOST_SECONDS = 1.0
 """Until an honest caller has its verdict."""
 MOST_LEFT_MIB = 40.0
 """What may remain of an attack's memory when it is over: what the allocator keeps."""
-SECONDS = 2.5
+SECONDS = 2.0
 
 WITHIN = shlex.split(os.environ.get("GPUWARDEN_ATTACK_WITHIN", ""))
 """What starts the server within a limit of memory, such as ``systemd-run --user --scope -p MemoryMax=256M -p MemorySwapMax=0``.
