@@ -62,6 +62,10 @@ faults: setup ## The long fault tests: 200 kills, readiness' bounds, faked clock
 	@GPUWARDEN_FAULTS=long GPUWARDEN_FAKETIME=$(firstword $(wildcard /usr/lib/*/faketime/libfaketimeMT.so.1)) \
 		$(BIN)/pytest tests/faults tests/application/test_certificate_crashes.py
 
+.PHONY: attack
+attack: setup ## Attack a server in every way of tests/load/attackers.py, and print what it needed (five minutes)
+	@$(BIN)/python -m tests.load.under_attack
+
 .PHONY: lint
 lint: setup ## Style, types, layers, Dockerfile
 	@$(BIN)/ruff check .

@@ -30,9 +30,11 @@ class Reply:
 class Wire:
     """One connection."""
 
-    def __init__(self, port: int, context: ssl.SSLContext | None = None, name: str = "localhost") -> None:
-        """Connect to a port of this machine, by TLS if there is a context."""
-        self._socket: socket.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+    def __init__(
+        self, port: int, context: ssl.SSLContext | None = None, name: str = "localhost", patience: float = PATIENCE
+    ) -> None:
+        """Connect to a port of this machine, by TLS if there is a context; ``patience`` is for each read and write."""
+        self._socket: socket.socket = socket.create_connection(("127.0.0.1", port), timeout=patience)
         if context is not None:
             try:
                 self._socket = context.wrap_socket(self._socket, server_hostname=name)

@@ -1,6 +1,7 @@
 """A real ``gpuwarden serve``: a process with its options, its log as values, and the way to both of its ports."""
 
 import base64
+import fcntl
 import json
 import os
 import signal
@@ -56,6 +57,8 @@ class Served:
         )
         self._lines: list[Json] = []
         self._heard = threading.Condition()
+        self._reading = threading.Event()
+        self._reading.set()
         self._ended = False
         self._listener = threading.Thread(target=self._listen)
         self._listener.start()
@@ -78,6 +81,11 @@ class Served:
         return self._process.pid
 
     @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process.poll() is None
+
+    @property
     def context(self) -> ssl.SSLContext:
         """A client's, which trusts the server."""
         return self._context
@@ -92,6 +100,16 @@ class Served:
         """Keep no lines from before: a test that asks for a million things need not remember what was said of each."""
         with self._heard:
             self._lines.clear()
+
+    def stall_log(self) -> None:
+        """Read no more of what it writes to standard error, from the next line on; the pipe then takes one page."""
+        assert self._process.stderr is not None
+        fcntl.fcntl(self._process.stderr, fcntl.F_SETPIPE_SZ, 4096)
+        self._reading.clear()
+
+    def read_log(self) -> None:
+        """Go on reading."""
+        self._reading.set()
 
     def wait_for(self, event: str, since: int = 0, **fields: Any) -> Json:
         """The first line with this event and these fields, once it is written; ``since`` skips so many lines."""
@@ -152,12 +170,14 @@ class Served:
     def kill(self) -> None:
         """End it, however it stands."""
         self._process.kill()
+        self.read_log()
         self.wait()
 
     def _listen(self) -> None:
         assert self._process.stderr is not None
         with self._process.stderr as lines:
             for line in lines:
+                self._reading.wait()
                 with self._heard:
                     try:
                         self._lines.append(json.loads(line))

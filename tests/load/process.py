@@ -99,7 +99,7 @@ def wait_until_resident_below(server: Served, mib: float) -> None:
 
 def _status(server: Served, field: str) -> str:
     lines = Path(f"/proc/{server.pid}/status").read_text().splitlines()
-    return next(line.partition(":")[2].strip() for line in lines if line.startswith(f"{field}:"))
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(f"{field}:")), "0 kB")
 
 
 def wait_until_descriptors(server: Served, most: int) -> None:
@@ -108,3 +108,21 @@ def wait_until_descriptors(server: Served, most: int) -> None:
     while descriptors(server) > most:
         assert time.monotonic() < until, f"{descriptors(server)} descriptors are open"
         time.sleep(0.05)
+
+
+def peak_mib(server: Served) -> float:
+    """The most memory that it has had since ``reset_peak``."""
+    return int(_status(server, "VmHWM").split()[0]) / 1024
+
+
+def reset_peak(server: Served) -> None:
+    """Count the most memory from now on (proc_pid_clear_refs(5))."""
+    Path(f"/proc/{server.pid}/clear_refs").write_text("5")
+
+
+def waited_for_processor(pid: int) -> float:
+    """Seconds in which a process's main thread could have run, and others had the processors (sched-stats; 0 without them)."""
+    try:
+        return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except OSError:  # a kernel without it, or the process has ended
+        return 0.0

@@ -1,0 +1,95 @@
+"""Strangers attack: memory stays within the limit, honest callers are answered in time, and afterwards nothing is left of it.
+
+``pytest -s`` prints a row for each attack, ``make attack`` the whole table.
+"""
+
+import math
+import socket
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.cli.serving import COMMAND, Served
+from tests.load.attackers import ATTACKS, TOGETHER
+from tests.load.kernel_memory import socket_bytes
+from tests.load.under_attack import (
+    CONFIGURATION,
+    HEADINGS,
+    MOST_MIB,
+    SECONDS,
+    WITHIN,
+    Attackers,
+    Measured,
+    complaints,
+    withstand,
+)
+from tests.reviews import a_gpu_container, a_pod, a_review, encode
+from tests.wire import request
+
+MOST_IN_THE_KERNEL = 1 << 20
+HOLDING_ON = ("unread patches", "half bodies", "refused heads", "slow readers", "operations port")
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_an_attack_is_withstood(attack: str) -> None:
+    judge(withstand(attack, [attack]))
+
+
+def test_all_attacks_together_are_withstood() -> None:
+    judge(withstand("together", TOGETHER, 2 * SECONDS))
+
+
+def test_the_kernel_holds_little_for_a_client_that_does_not_read(tmp_path: Path) -> None:
+    """It would hold megabytes by itself, and the memory cgroup counts them: 500 such clients, and the pod is killed."""
+    config = tmp_path / "config.yaml"
+    config.write_text(CONFIGURATION)
+    pod = a_pod(*(a_gpu_container(name=f"c{number}") for number in range(400)))
+    asked = request("/mutate", encode(a_review(pod)))
+    with Served("--tls-self-signed", "--config", config) as server, socket.socket() as plain:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        plain.connect(("127.0.0.1", server.said["port"]))
+        with server.context.wrap_socket(plain, server_hostname="localhost") as connection:
+            connection.settimeout(1.0)
+            with suppress(TimeoutError):
+                for _ in range(200):
+                    connection.sendall(asked)
+            held = socket_bytes(server.said["port"])
+        assert 0 < held < MOST_IN_THE_KERNEL
+
+
+def test_it_ends_in_time_however_many_hold_on() -> None:
+    """The kubelet kills what has not ended 30 s after SIGTERM, and then nobody is answered in full."""
+    with Served("--tls-self-signed") as server, Attackers(server, HOLDING_ON, SECONDS) as attackers:
+        attackers.begin(SECONDS)
+        time.sleep(SECONDS / 2)
+        server.terminate()
+        assert server.wait() == 0  # within 20 s
+        assert not complaints(server.log)
+
+
+def test_the_limit_of_memory_is_real() -> None:
+    """Where the machine can start a process within a memory cgroup, the attacks above run in one of this size."""
+    if not WITHIN:
+        pytest.skip(
+            "nothing names a way to start a process in a memory cgroup: set GPUWARDEN_ATTACK_WITHIN (CONTRIBUTING.md)"
+        )
+    with Served("--tls-self-signed", command=[*WITHIN, *COMMAND]) as server:
+        assert memory_limit(server) <= MOST_MIB * (1 << 20)
+
+
+def memory_limit(server: Served) -> float:
+    """What the server's memory cgroup allows, in bytes (cgroups(7): version 1, or 2)."""
+    for line in Path(f"/proc/{server.pid}/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "memory":
+            return int(Path(f"/sys/fs/cgroup/memory{path}/memory.limit_in_bytes").read_text())
+        if controllers == "" and (limit := Path(f"/sys/fs/cgroup{path}/memory.max")).exists():
+            return float(limit.read_text().replace("max", "inf"))
+    return math.inf
+
+
+def judge(measured: Measured) -> None:
+    print(f"\n{HEADINGS}\n{measured.row()}")  # noqa: T201 - the numbers, for whoever compares
+    assert measured.shortcomings() == []
