@@ -69,6 +69,7 @@ class NamespaceLabelling:
             raise ReviewError("request.kind", f'must be "Namespace", not "{request.kind.kind}"')
         if not request.has_object:
             raise ReviewError("request.object", "is missing; a CREATE or UPDATE carries the object")
+        review.bound(body)
         metadata = _metadata(request.object, "request.object")
         before = _metadata(request.old_object, "request.oldObject") if request.has_old_object else _Metadata()
         if metadata.deletion_timestamp is not None:
