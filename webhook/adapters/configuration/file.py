@@ -67,9 +67,9 @@ def _configuration(file: ConfigurationFile) -> Configuration:
 def _load(text: str) -> tuple[dict[str, Any], list[str]]:
     """The document as plain data, and the keys that stand in it more than once."""
     try:
-        yaml_guard.check(text)
-        node = yaml.compose(text, Loader=yaml.CSafeLoader)
-        raw = yaml.load(text, Loader=yaml.CSafeLoader)
+        yaml_guard.check(text, yaml.SafeLoader)
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        raw = yaml.load(text, Loader=yaml.SafeLoader)
         duplicates = list(_duplicates(node, ""))
     except yaml_guard.YamlBombError as error:
         raise ConfigurationError([str(error)]) from error
