@@ -27,6 +27,7 @@ from webhook.application.admission import Admission
 from webhook.application.advising import Advising
 from webhook.application.configuration import Configuration
 from webhook.application.namespace_labels import NamespaceLabelling
+from webhook.application.recorder import Recorded
 from webhook.application.review import MOST_ELEMENTS, Answering, ReviewError
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import Policy, PolicyBook, VisibleDevices
@@ -52,8 +53,15 @@ async def _awaited(answered: Any) -> bytes:
     return bytes(await answered)
 
 
+class Forgetful:
+    """A recorder that keeps nothing."""
+
+    def decided(self, recorded: Recorded) -> None:
+        pass
+
+
 def guarded(policy: str = "mps") -> Admission:
-    return Admission(GUARDED, KnownNamespaces({TEAM: NamespaceLabels(policy, "none", "none")}), Notes())
+    return Admission(GUARDED, KnownNamespaces({TEAM: NamespaceLabels(policy, "none", "none")}), Forgetful())
 
 
 LONG = "x" * LARGE
@@ -329,7 +337,7 @@ def labelled(number: int, size: int) -> Json:
 def test_what_is_remembered_is_bounded_in_bytes(size: int) -> None:
     admission = guarded()
     labelling = NamespaceLabelling(lambda: GUARDED, None)
-    count = 100 if size > LONGEST_NAME else 2000
+    count = 50 if size > LONGEST_NAME else 600
 
     def ask() -> None:
         for number in range(count):
