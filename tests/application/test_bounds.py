@@ -153,7 +153,7 @@ def test_names_as_long_as_kubernetes_permits_are_quoted_whole() -> None:
 
 
 def test_a_body_of_too_many_elements_is_refused_with_how_many_it_has() -> None:
-    env = [{}] * MOST_ELEMENTS
+    env: list[Json] = [{}] * MOST_ELEMENTS
     review = a_review(a_pod(a_gpu_container(env=env)))
 
     for ask in (guarded().mutate, guarded().validate):
@@ -174,7 +174,7 @@ def test_a_template_or_a_namespace_of_too_many_elements_is_refused_too() -> None
 
 
 def test_where_everything_is_exempt_a_body_of_any_number_of_elements_passes() -> None:
-    env = [{}] * MOST_ELEMENTS
+    env: list[Json] = [{}] * MOST_ELEMENTS
 
     answered = read_answer(answer(guarded().validate, a_review(a_pod(a_container(env=env)), namespace="kube-system")))
 

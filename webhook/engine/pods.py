@@ -11,8 +11,8 @@ from webhook.engine.text import Name
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 
 # Every field may be null or missing in JSON that people write, and means the same then.
-Strings = dict[Name, str] | None
-Labels = dict[Name, Name] | None
+Strings = dict[str, str] | None
+Labels = dict[str, Name] | None
 
 
 class _Tree(msgspec.Struct, gc=False):
@@ -26,8 +26,8 @@ class _Tree(msgspec.Struct, gc=False):
 class Resources(_Tree):
     """``resources`` of a container."""
 
-    limits: dict[Name, Quantity] | None = None
-    requests: dict[Name, Quantity] | None = None
+    limits: dict[str, Quantity] | None = None
+    requests: dict[str, Quantity] | None = None
 
 
 class Present(_Tree):

@@ -12,19 +12,25 @@ _ORDINARY = frozenset({"cpu", "memory", "ephemeral-storage"})
 
 def too_much(spec: PodSpec) -> tuple[str, str] | None:
     """What a pod has too much of to be judged: the field below ``spec``, and a sentence. ``None`` for every real pod."""
-    names: set[str] = set()
-    for _, _, container in containers(spec):
-        if container.resources is not None:
-            names.update(container.resources.limits or ())
-            names.update(container.resources.requests or ())
-    if (count := len(names - _ORDINARY)) > MOST_RESOURCES:
+    if (count := _resources(spec)) > MOST_RESOURCES:
         return "containers", f"name {count} different resources; at most {MOST_RESOURCES} are judged"
-    expressions = [expression for term in spec.terms for expression in term.match_expressions or ()]
-    count = len(spec.node_selector or ()) + len(spec.terms) + len(expressions)
-    count += sum(len(expression.values or ()) for expression in expressions)
-    if count > MOST_SELECTED:
+    if (count := len(spec.node_selector or ()) + (_stated(spec) if spec.affinity else 0)) > MOST_SELECTED:
         return "affinity", (
             f"nodeSelector and required node affinity have {count} entries, terms, expressions and values; "
             f"at most {MOST_SELECTED} are judged"
         )
     return None
+
+
+def _resources(spec: PodSpec) -> int:
+    """How many different resources the containers name, or at most name."""
+    every = [container.resources for _, _, container in containers(spec) if container.resources is not None]
+    listed = [amounts for resources in every for amounts in (resources.limits, resources.requests) if amounts]
+    most = sum(map(len, listed))
+    return len(set().union(*listed) - _ORDINARY) if most > MOST_RESOURCES else most
+
+
+def _stated(spec: PodSpec) -> int:
+    """The terms, expressions and values of the required node affinity."""
+    expressions = [expression for term in spec.terms for expression in term.match_expressions or ()]
+    return len(spec.terms) + len(expressions) + sum(len(expression.values or ()) for expression in expressions)
