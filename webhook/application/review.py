@@ -263,7 +263,9 @@ def _cause(reason: str, message: str, path: str) -> Cause:
 
 def _recorded(annotations: dict[str, str] | None) -> dict[str, str] | None:
     """Audit annotations as the answer has them."""
-    return {key: cut(value, _LONGEST_ANNOTATION) for key, value in annotations.items()} if annotations else None
+    if not annotations or sum(map(len, annotations.values())) <= _LONGEST_ANNOTATION:
+        return annotations or None
+    return {key: cut(value, _LONGEST_ANNOTATION) for key, value in annotations.items()}
 
 
 def _encode(response: Response) -> bytes:

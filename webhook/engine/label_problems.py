@@ -109,4 +109,6 @@ def _alike(name: str) -> str | None:
 
 def _is_near(domain: str) -> bool:
     """Whether a domain without its punctuation is ours by mistake: ``gpu-warden.io``, ``gpuwarden.k8s.io``, ``gpuwarder.io``."""
-    return _PRODUCT in domain or SequenceMatcher(None, domain, _SQUASHED_DOMAIN).ratio() >= _DOMAIN_ALIKE
+    if _PRODUCT in domain or len(domain) > 2 * len(_SQUASHED_DOMAIN):
+        return _PRODUCT in domain
+    return SequenceMatcher(None, domain, _SQUASHED_DOMAIN).ratio() >= _DOMAIN_ALIKE

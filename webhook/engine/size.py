@@ -24,10 +24,18 @@ def too_much(spec: PodSpec) -> tuple[str, str] | None:
 
 def _resources(spec: PodSpec) -> int:
     """How many different resources the containers name, or at most name."""
-    every = [container.resources for _, _, container in containers(spec) if container.resources is not None]
-    listed = [amounts for resources in every for amounts in (resources.limits, resources.requests) if amounts]
-    most = sum(map(len, listed))
-    return len(set().union(*listed) - _ORDINARY) if most > MOST_RESOURCES else most
+    most = 0
+    for listed in (spec.containers, spec.init_containers):
+        for container in listed or ():
+            if (resources := container.resources) is not None:
+                most += len(resources.limits or ()) + len(resources.requests or ())
+    if most <= MOST_RESOURCES:
+        return most
+    names: set[str] = set()
+    for _, _, container in containers(spec):
+        if container.resources is not None:
+            names.update(container.resources.limits or (), container.resources.requests or ())
+    return len(names - _ORDINARY)
 
 
 def _stated(spec: PodSpec) -> int:
