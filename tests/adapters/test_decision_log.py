@@ -1,5 +1,6 @@
 """The decision log: a line for each rewrite and denial, never the object, and never in a request's way."""
 
+import time
 from typing import Any
 
 import msgspec
@@ -7,6 +8,7 @@ import pytest
 
 from tests.logged import Logged
 from tests.reviews import TEAM, UID, Webhook, a_container, a_gpu_container, a_pod
+from webhook.adapters import decision_log
 from webhook.adapters.decision_log import DecisionLog
 from webhook.application.configuration import Configuration, Mode
 from webhook.application.review import GroupVersionKind
@@ -152,3 +154,43 @@ def test_lines_that_are_written_together_all_come_and_in_order(logged: Logged) -
     written = lines(logged, webhook)
     assert [line["name"] for line in written] == names
     assert all(line["timestamp"].endswith("Z") and line["level"] == "info" for line in written)
+
+
+def test_a_line_holds_the_beginning_of_a_long_name(logged: Logged) -> None:
+    webhook = Webhook("shared")
+    webhook.mutate(a_pod(), userInfo={"username": "u" * 1_000_000})
+
+    [line] = lines(logged, webhook)
+
+    assert line["user"] == "u" * 256 + "…"
+
+
+def test_so_many_bytes_wait_and_the_rest_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As lines, a few thousand names of 256 characters that take six bytes each would be much more."""
+    webhook = Webhook("shared")
+    webhook.mutate(a_pod(), userInfo={"username": "\x01" * 300})
+    dropped: list[None] = []
+    monkeypatch.setattr(decision_log, "_GATHERING", 60.0)
+    log = DecisionLog(lambda: dropped.append(None))
+    for _ in range(4000):
+        log.decided(webhook.notes[0])
+    held = sum(map(len, log._waiting))
+    log.close()
+
+    assert (3 << 20) < held <= (4 << 20)
+    assert len(dropped) > 1000
+
+
+def test_what_was_written_makes_room(logged: Logged) -> None:
+    webhook = Webhook("shared")
+    webhook.mutate(a_pod(), userInfo={"username": "\x01" * 300})
+    log = DecisionLog(lambda: pytest.fail("there was room"))
+    for _ in range(3):
+        for _ in range(1500):
+            log.decided(webhook.notes[0])
+        until = time.monotonic() + 10
+        while log._waiting and time.monotonic() < until:
+            time.sleep(0.01)
+    log.close()
+
+    assert len(logged()) == 4500

@@ -146,3 +146,36 @@ def test_several_lines_are_json_with_the_fields_of_every_line(logged: Logged) ->
     assert logged() == [
         {"event": "one", "timestamp": "2026-01-02T00:00:00Z", "level": "info", "logger": "gpuwarden.several"}
     ]
+
+
+@pytest.mark.parametrize("form", LogFormat)
+def test_no_value_makes_a_line_long_however_it_comes(written: Written, form: LogFormat) -> None:
+    target = written(form, LogLevel.INFO)
+    long = "x" * 1_000_000
+
+    structlog.get_logger("t").info(
+        "event", text=long, deep={"a": [long, (long,)]}, odd={long}, raw=long.encode(), key=0
+    )
+    logging.getLogger("library").warning("of %s", long)
+
+    lines = target.getvalue().splitlines()
+    assert len(lines) == 2
+    assert "event" in lines[0]
+    assert "key" in lines[0]
+    assert all(len(line) < 30_000 for line in lines)
+
+
+@pytest.mark.parametrize("form", LogFormat)
+def test_an_exception_with_a_long_message_is_logged_with_its_beginning(written: Written, form: LogFormat) -> None:
+    target = written(form, LogLevel.INFO)
+    structlog.get_logger("t").error("failed", exc_info=ValueError("x" * 1_000_000))
+
+    assert "ValueError" in target.getvalue()
+    assert len(target.getvalue()) < 30_000
+
+
+def test_an_ordinary_line_is_not_cut(logged: Logged) -> None:
+    structlog.get_logger("t").info("event", text="x" * 4096, several=list(range(250)))
+
+    [line] = logged()
+    assert (line["text"], line["several"]) == ("x" * 4096, list(range(250)))

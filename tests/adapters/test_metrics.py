@@ -177,3 +177,27 @@ def test_the_first_of_what_alerts_ask_an_increase_of_is_one() -> None:
         'gpuwarden_namespace_cache_misses_total{outcome="unavailable"} 0.0',
     ):
         assert zero in beginning
+
+
+def test_no_text_of_a_review_makes_a_series() -> None:
+    """Whatever a stranger writes anywhere in a review, the metrics have as many lines as before."""
+    metrics = Metrics()
+
+    def ask(number: int) -> int:
+        webhook = Webhook("mps", warn="none", audit=f"unreadable-{number}")
+        text = f"text-{number}"
+        pod = a_pod(
+            a_gpu_container(text, name=text), a_gpu_container(name="b"), nodeName=text, nodeSelector={text: text}
+        )
+        request = {"name": text, "uid": text, "userInfo": {"username": text}, "kind": {"kind": "Pod", "version": text}}
+        for answer in (webhook.mutate, webhook.validate):
+            answer(pod, **request)
+            answer(a_pod(), **request)
+        for recorded in webhook.notes:
+            wrote = msgspec.structs.replace(recorded.request, operation=text, sub_resource=text, namespace=text)
+            metrics.decided(msgspec.structs.replace(recorded, request=wrote))
+        exposed = metrics.exposition().decode()
+        assert text not in exposed
+        return len(exposed.splitlines())
+
+    assert len({ask(number) for number in range(20)}) == 1

@@ -30,6 +30,6 @@ def test_one_more_is_judged_by_nobody(policy: str) -> None:
 
 
 def test_any_number_of_containers_without_gpus_passes() -> None:
-    pod = a_pod(*(a_container(f"c{number}") for number in range(20_000)))
+    pod = a_pod(*(a_container(f"c{number}") for number in range(5_000)))
 
     assert Webhook("mps").validate(pod).allowed

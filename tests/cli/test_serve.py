@@ -10,6 +10,7 @@ import pytest
 import trustme
 import yaml
 
+from tests.adapters.test_yaml_guard import NESTED_ALIASES
 from tests.cli.serving import Served, pair_options, write_pair
 from tests.reviews import UID, Answered, Json, a_gpu_container, a_pod, a_review, encode, read_answer
 from tests.wire import Wire, request
@@ -272,3 +273,18 @@ def test_without_a_source_of_namespaces_the_default_decides_for_all(tmp_path: Pa
 
     with Served("--tls-self-signed", "--config", config) as server:
         assert server.ask("/validate", REVIEW).rules == ["gpu-not-permitted"]
+
+
+def test_a_configuration_whose_aliases_multiply_is_refused_and_the_server_still_ends_when_told(tmp_path: Path) -> None:
+    """444 bytes such as these kept the reload busy for ever, unseen, and SIGTERM with it."""
+    file = tmp_path / "configuration.yaml"
+    file.write_text(CONFIGURATION % "mps", encoding="utf-8")
+    with Served("--tls-self-signed", "--config", file) as served:
+        file.write_text(CONFIGURATION % "mps" + NESTED_ALIASES, encoding="utf-8")
+        told = served.wait_for("file not reloaded, the old content stays", file="configuration")
+        assert "aliases repeat more than" in told["reason"]
+        assert served.metric('gpuwarden_reload_failing{file="configuration"}') == 1
+        assert served.ask("/mutate", REVIEW).allowed
+
+        served.terminate()
+        assert served.wait() == 0

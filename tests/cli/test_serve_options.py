@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperOption
 from typer.testing import CliRunner, Result
 
+from tests.adapters.test_yaml_guard import NESTED_ALIASES
 from tests.cli.serving import write_pair
 from tests.logged import logging_put_back
 from webhook.cli import server
@@ -223,3 +224,14 @@ def test_a_variable_with_a_bad_value_is_named_by_its_option() -> None:
 
     assert result.exit_code == 2
     assert "--port" in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--config", "--namespaces", "--kubeconfig"])
+def test_a_file_whose_aliases_multiply_is_refused_at_the_start(option: str, tmp_path: Path) -> None:
+    file = tmp_path / "file.yaml"
+    file.write_text(f"{HEAD}{NESTED_ALIASES}", encoding="utf-8")
+
+    [failure] = failures(start(*TRIAL, option, file))
+
+    assert failure.startswith(str(file))
+    assert "aliases repeat more than 10000 values" in failure

@@ -41,7 +41,7 @@ SHAPES = [
     pytest.param(a_pod(gpu(1)), id="limits only"),
     pytest.param(a_pod(a_container(limits={GPU: 1}, requests={"nvidia.com/gpu.shared": 0})), id="a zero to remove"),
     pytest.param(a_pod(*[BOTH] * 20), id="many containers"),
-    pytest.param(a_pod({**BOTH, "name": "x" * 3000}), id="a long annotation"),
+    pytest.param(a_pod(*[{**BOTH, "name": "x" * 300}] * 2), id="a long annotation"),
     pytest.param(a_pod(BOTH, nodeSelector={PRODUCT: "A100"}), id="a selector"),
 ]
 

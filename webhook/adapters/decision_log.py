@@ -11,9 +11,13 @@ import msgspec
 from webhook.application.recorder import Recorded
 from webhook.engine import guard
 from webhook.engine.decision import DENIED, REWRITTEN, UNCHANGED, Outcome
+from webhook.engine.text import cut
 
 _LOGGER = "gpuwarden.decisions"
-_MOST_WAITING = 10_000
+# Lines that wait, in bytes: some ten thousand.
+_MOST_WAITING = 4 << 20
+# Characters of a field. A user's name may have any number, and everything else that is longer is nobody's.
+_LONGEST = 256
 # Seconds in which lines gather. Waking a thread for each would cost a request more than its decision does, and so would a
 # thread that makes the lines: with each turn that two threads take, the interpreter changes hands.
 _GATHERING = 0.1
@@ -58,6 +62,8 @@ class DecisionLog:
         """Begin; ``dropped`` is told of each line that there was no room for."""
         self._dropped = dropped
         self._waiting: deque[bytes] = deque()
+        # Each is written by one thread alone, the loop's and ours; their difference is what waits.
+        self._queued = self._taken = 0
         self._some = threading.Event()
         self._closing = threading.Event()
         self._log = logging.getLogger(_LOGGER)
@@ -69,10 +75,12 @@ class DecisionLog:
         outcome = recorded.decision.outcome
         if outcome is UNCHANGED or _is_told_elsewhere(recorded, outcome):
             return
-        if len(self._waiting) >= _MOST_WAITING:
+        line = _encode(_line(recorded, outcome))
+        if self._queued - self._taken + len(line) > _MOST_WAITING:
             self._dropped()
             return
-        self._waiting.append(_encode(_line(recorded, outcome)))
+        self._queued += len(line)
+        self._waiting.append(line)
         if not self._some.is_set():
             self._some.set()
 
@@ -94,6 +102,7 @@ class DecisionLog:
         """Write all lines that wait, as records of several lines (see ``logs``)."""
         while self._waiting:
             lines = [self._waiting.popleft() for _ in range(min(len(self._waiting), _AT_ONCE))]
+            self._taken += sum(map(len, lines))
             self._log.info("decisions", extra={"lines": lines})
 
 
@@ -106,6 +115,10 @@ def _is_told_elsewhere(recorded: Recorded, outcome: Outcome) -> bool:
     return recorded.path == "mutate" and recorded.acted and outcome is DENIED
 
 
+def _cut(text: str) -> str:
+    return cut(text, _LONGEST)
+
+
 def _line(recorded: Recorded, outcome: Outcome) -> _Line:
     """The fields only: what is queued must not keep the request's body in memory."""
     request, metadata = recorded.request, recorded.pod.metadata
@@ -113,14 +126,14 @@ def _line(recorded: Recorded, outcome: Outcome) -> _Line:
     findings = recorded.decision.findings
     return _Line(
         event=verb if recorded.acted else f"would be {verb}",
-        uid=request.uid,
-        operation=request.operation,
-        namespace=request.namespace or (metadata and metadata.namespace) or "",
-        kind=request.kind.kind if request.kind else "Pod",
-        name=request.name or (metadata and (metadata.name or metadata.generate_name)) or "",
-        user=request.user_info.username,
+        uid=_cut(request.uid),
+        operation=_cut(request.operation),
+        namespace=_cut(request.namespace or (metadata and metadata.namespace) or ""),
+        kind=_cut(request.kind.kind if request.kind else "Pod"),
+        name=_cut(request.name or (metadata and (metadata.name or metadata.generate_name)) or ""),
+        user=_cut(request.user_info.username),
         mode=recorded.mode,
-        policy=recorded.policy.name,
+        policy=_cut(recorded.policy.name),
         path=recorded.path,
         rules=list(dict.fromkeys(finding.rule.value for finding in findings)) if findings else [],
         dry_run=bool(request.dry_run),

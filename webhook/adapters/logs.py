@@ -1,18 +1,26 @@
 """Logging: structlog for our lines and for the libraries', one JSON object a line, or plain text on a terminal."""
 
+import io
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Protocol
+from itertools import islice
+from typing import Any, Protocol, TextIO
 
 import msgspec
 
 from webhook.adapters.absent import absent
 from webhook.adapters.reports.text import printable
+from webhook.engine.text import cut
 
 with absent("rich"):  # which it would use for tracebacks that are not written here: 5 MiB of the server
     import structlog
+
+
+# Characters of a text in a line, and items of a list in it. Our longest lines name every problem of a configuration.
+_LONGEST = 4096
+_MOST = 250
 
 
 class LogFormat(StrEnum):
@@ -64,11 +72,10 @@ def configure(form: LogFormat, level: LogLevel, to: Lines | None = None) -> None
     renderers: list[Any]
     if form is LogFormat.JSON:
         tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-        renderers = [structlog.processors.ExceptionRenderer(tracebacks), structlog.processors.JSONRenderer()]
+        renderers = [structlog.processors.ExceptionRenderer(tracebacks), _bounded, structlog.processors.JSONRenderer()]
     else:
-        plain = structlog.dev.plain_traceback
         colors = sys.stderr is not None and sys.stderr.isatty()  # there is none when the process was started without
-        renderers = [_printable, structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
+        renderers = [_bounded, _printable, structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=_traceback)]
     handler: logging.Handler = logging.StreamHandler(to or sys.stderr)
     handler.setFormatter(
         _Formatter(
@@ -80,6 +87,33 @@ def configure(form: LogFormat, level: LogLevel, to: Lines | None = None) -> None
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.value.upper())
+
+
+def _bounded(_logger: object, _method: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields with every text cut, however deep, and everything that is no plain value as its text."""
+    return {cut(key, _LONGEST): _cut(value) if key != "exc_info" else value for key, value in fields.items()}
+
+
+def _cut(value: Any) -> Any:
+    match value:
+        case str():
+            return cut(value, _LONGEST)
+        case None | bool() | int() | float():
+            return value
+        case Mapping():
+            return {cut(str(key), _LONGEST): _cut(inner) for key, inner in islice(value.items(), _MOST)}
+        case list() | tuple() | set() | frozenset():
+            return [_cut(inner) for inner in islice(value, _MOST)]
+        case _:
+            return cut(repr(value), _LONGEST)
+
+
+def _traceback(to: TextIO, exception: Any) -> None:
+    """An exception as text, the end of a long one: what was raised is on its last line."""
+    written = io.StringIO()
+    structlog.dev.plain_traceback(written, exception)
+    lines = [cut(line, _LONGEST) for line in written.getvalue().splitlines()]
+    to.write("\n".join(lines[-_MOST:]))
 
 
 def _printable(_logger: object, _method: str, fields: dict[str, Any]) -> dict[str, Any]:

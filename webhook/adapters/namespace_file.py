@@ -6,9 +6,8 @@ from typing import Any
 
 import yaml
 
+from webhook.adapters import yaml_guard
 from webhook.engine.labels import UNLABELLED, NamespaceLabels
-
-_DEEPEST = 100  # levels; a Namespace as kubectl prints it has nine, managedFields included
 
 
 class NamespaceFileError(Exception):
@@ -41,8 +40,10 @@ def parse(text: str) -> dict[str, NamespaceLabels]:
             to it, it must not mean that no namespace has labels.
     """
     try:
-        _refuse_bombs(text)
+        yaml_guard.check(text)
         documents = [d for d in yaml.load_all(text, Loader=yaml.CSafeLoader) if d is not None]
+    except yaml_guard.YamlBombError as error:
+        raise NamespaceFileError(str(error)) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise NamespaceFileError(f"is not valid YAML: {' '.join(str(error).split())}") from error
     if not documents:
@@ -54,30 +55,6 @@ def parse(text: str) -> dict[str, NamespaceLabels]:
             raise NamespaceFileError(f"{where}: namespace {name} is defined twice; remove one")
         labels[name] = found
     return labels
-
-
-def _refuse_bombs(text: str) -> None:
-    """Refuse what would end the process or fill its memory, before anything is built.
-
-    libyaml's loader recurses in C, whose stack ends without an exception; its parser, which is asked here, does not. Merge
-    keys are refused because each may stand for all of the one before it, many times; nothing that kubectl prints has them.
-    """
-    depth = 0
-    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > _DEEPEST:
-                raise NamespaceFileError(
-                    f"line {_line(event)}: is nested deeper than {_DEEPEST} levels, as no namespace is"
-                )
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        elif isinstance(event, yaml.ScalarEvent) and event.value == "<<" and not event.style:
-            raise NamespaceFileError(f"line {_line(event)}: << is not read here; write what it stands for")
-
-
-def _line(event: yaml.Event) -> int:
-    return event.start_mark.line + 1 if event.start_mark else 1
 
 
 def _items(documents: list[Any]) -> Iterator[tuple[str, Any]]:

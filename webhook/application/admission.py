@@ -7,7 +7,8 @@ import msgspec
 
 from webhook.application import review, telling
 from webhook.application.configuration import Configuration, Mode
-from webhook.application.namespaces import NamespaceNotFound, Namespaces, NamespaceUnavailable
+from webhook.application.label_wait import Labels, Wanted, answered
+from webhook.application.namespaces import Namespaces
 from webhook.application.recorder import Recorded, Recorder
 from webhook.application.review import Answering, Envelope, Request, ReviewError
 from webhook.engine import guard, requests, updates
@@ -20,6 +21,7 @@ from webhook.engine.policy import ANY_POLICY, NamespacePolicies, Policy
 from webhook.engine.reapplied import restored
 from webhook.engine.requests import Ask
 from webhook.engine.rules.outstanding import not_rewritten
+from webhook.engine.text import Name
 
 MOST_ASKING = 1000
 """Containers with GPUs in a pod that is judged: more than a node can have GPUs or slots for (16 GPUs with 48 clients each).
@@ -30,7 +32,7 @@ It bounds for how long one review keeps all others waiting."""
 class _PodObject(Pod):
     """The object of a request, which may name its kind."""
 
-    kind: str = "Pod"
+    kind: Name = "Pod"
 
 
 class _PodRequest(Envelope, rename="camel"):
@@ -42,8 +44,8 @@ class _PodRequest(Envelope, rename="camel"):
 class _PodReview(msgspec.Struct, rename="camel", gc=False):
     """A review with the pod read."""
 
-    api_version: str = ""
-    kind: str = ""
+    api_version: Name = ""
+    kind: Name = ""
     request: _PodRequest | None = None
 
 
@@ -118,6 +120,12 @@ class Admission:
 
     def _answer(self, body: bytes, *, final: bool) -> Answering:
         configuration = self.configuration
+        return answered(self._namespaces, lambda labels: self._answer_with(body, configuration, labels, final=final))
+
+    def _answer_with(
+        self, body: bytes, configuration: Configuration, labels: Labels | None, *, final: bool
+    ) -> bytes | Wanted:
+        """The answer by the labels that are given, or else by those that are cached; or whose labels it needs."""
         request = _decoded(body)
         if not _is_judged(request, final=final):
             return review.allowed(request)
@@ -125,7 +133,7 @@ class Admission:
         # Before the pod is read: where everything is exempt, not even a pod that can't be read is denied.
         if exempt := exemptions.of_request(request.namespace, request.user_info.username):
             return review.allowed(request, annotations={"exempt": exempt})
-        pod = _pod(request)
+        pod = _pod(request, body)
         before = _before(request, pod) if request.operation == "UPDATE" else None
         if before is not None and final and not request.sub_resource and not updates.matters(pod, before):
             return review.allowed(request)
@@ -143,17 +151,12 @@ class Admission:
         if exempt := exemptions.of_request(namespace, request.user_info.username) or exemptions.of_pod(pod):
             return review.allowed(request, annotations={"exempt": exempt})
         case = _Case(request, pod, asks, configuration, final, before)
-        labels = self._namespaces.cached(namespace)
-        return self._fetch(namespace, case) if labels is None else self._judge(case, labels)
+        labels = labels or self._namespaces.cached(namespace)
+        return Wanted(namespace) if labels is None else self._judge(case, labels)
 
-    async def _fetch(self, namespace: str, case: _Case) -> bytes:
-        try:
-            labels = await self._namespaces.fetch(namespace)
-        except (NamespaceUnavailable, NamespaceNotFound) as error:
-            return _without_labels(case, error)
-        return self._judge(case, labels)
-
-    def _judge(self, case: _Case, labels: NamespaceLabels) -> bytes:
+    def _judge(self, case: _Case, labels: Labels) -> bytes:
+        if not isinstance(labels, NamespaceLabels):
+            return _without_labels(case, labels)
         case.policies = case.configuration.policies.select(labels)
         if case.final:
             return self._validate(case)
@@ -303,17 +306,19 @@ def _before(request: Envelope, pod: Pod) -> Pod:
     for each in (pod, before):
         if each.spec is not None:
             each.spec.node_name = None
-    return before
+    return review.sized(before, "request.oldObject")
 
 
 def _decoded(body: bytes) -> Request | _PodRequest:
     """The request, with its pod where that can be read: reading a review in one pass takes two thirds of the time.
 
-    Where it can't, the envelope says whether that matters: the pod of an exempt namespace may be anything.
+    Where it can't, or is not to be, the envelope says whether that matters: the pod of an exempt namespace may be anything.
 
     Raises:
         ReviewError: the envelope can't be read.
     """
+    if review.elements(body) > review.MOST_ELEMENTS:
+        return review.decode(body)
     try:
         read = _POD_REVIEW.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -321,7 +326,7 @@ def _decoded(body: bytes) -> Request | _PodRequest:
     return review.checked(read.api_version, read.kind, read.request)
 
 
-def _pod(request: Request | _PodRequest) -> Pod:
+def _pod(request: Request | _PodRequest, body: bytes) -> Pod:
     """The pod that is made or changed.
 
     Raises:
@@ -331,6 +336,7 @@ def _pod(request: Request | _PodRequest) -> Pod:
         raise ReviewError("request.kind", f'must be a core "Pod", not "{request.kind.group}/{request.kind.kind}"')
     if isinstance(request, Request):
         # It could not be read, and this says why; or there is none.
+        review.bound(body)
         pod = review.decode_json(_POD, request.object, "request.object") if request.has_object else None
     else:
         pod = request.object
@@ -338,4 +344,4 @@ def _pod(request: Request | _PodRequest) -> Pod:
         raise ReviewError("request.object", "is missing; a review carries the object that is created or changed")
     if pod.kind != "Pod":
         raise ReviewError("request.object.kind", f'must be "Pod", not "{pod.kind}"')
-    return pod
+    return review.sized(pod, "request.object")

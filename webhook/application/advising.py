@@ -6,15 +6,17 @@ import msgspec
 
 from webhook.application import review, telling
 from webhook.application.configuration import Configuration, Mode
-from webhook.application.namespaces import NamespaceNotFound, Namespaces, NamespaceUnavailable
+from webhook.application.label_wait import Labels, Wanted, answered
+from webhook.application.namespaces import Namespaces
 from webhook.application.recorder import Recorded, Recorder
 from webhook.application.review import Request
 from webhook.application.workloads import Workload, workload_of
 from webhook.engine import guard, requests
 from webhook.engine.decision import Decision, Outcome, decide
+from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import patch
 from webhook.engine.pods import Metadata, Pod
-from webhook.engine.policy import ANY_POLICY, NamespacePolicies, Policy
+from webhook.engine.policy import ANY_POLICY, Policy
 
 
 class _Case(msgspec.Struct):
@@ -23,7 +25,6 @@ class _Case(msgspec.Struct):
     request: Request
     workload: Workload
     pod: Pod
-    policies: NamespacePolicies
     configuration: Configuration
 
 
@@ -42,6 +43,12 @@ class Advising:
 
     async def advise(self, body: bytes) -> bytes:
         """Warnings by the policy that advises, audit annotations by the audit policy."""
+        configuration = self._configuration()
+        answer = answered(self._namespaces, lambda labels: self._answer_with(body, configuration, labels))
+        return answer if isinstance(answer, bytes) else await answer
+
+    def _answer_with(self, body: bytes, configuration: Configuration, labels: Labels | None) -> bytes | Wanted:
+        """The answer by the labels that are given, or else by those that are cached; or whose labels it needs."""
         request = review.decode(body)
         if request.operation not in ("CREATE", "UPDATE") or request.sub_resource or request.kind is None:
             return review.allowed(request)
@@ -49,8 +56,7 @@ class Advising:
         workload = workload_of(f"{kind.group}/{kind.version}" if kind.group else kind.version, kind.kind)
         if workload is None or not request.has_object:
             return review.allowed(request)
-        pod = _template(request, workload)
-        configuration = self._configuration()
+        pod = _template(request, workload, body)
         if pod is None or pod.spec is None or not (requests.read(pod.spec, configuration.names) or guard.sees(pod)):
             return review.allowed(request)
         if not request.name:
@@ -60,16 +66,17 @@ class Advising:
         exempt = exemptions.of_request(request.namespace, request.user_info.username) or exemptions.of_pod(pod)
         if exempt:
             return review.allowed(request, annotations={"exempt": exempt})
-        try:
-            labels = self._namespaces.cached(request.namespace)
-            if labels is None:
-                labels = await self._namespaces.fetch(request.namespace)
-        except (NamespaceUnavailable, NamespaceNotFound) as error:
-            return review.allowed(request, annotations={"error": str(error)})
-        return self._advice(_Case(request, workload, pod, configuration.policies.select(labels), configuration))
+        labels = labels or self._namespaces.cached(request.namespace)
+        return (
+            Wanted(request.namespace)
+            if labels is None
+            else self._advice(_Case(request, workload, pod, configuration), labels)
+        )
 
-    def _advice(self, case: _Case) -> bytes:
-        policies = case.policies
+    def _advice(self, case: _Case, labels: Labels) -> bytes:
+        if not isinstance(labels, NamespaceLabels):
+            return review.allowed(case.request, annotations={"error": str(labels)})
+        policies = case.configuration.policies.select(labels)
         annotations: dict[str, str] = {}
         dry_run = case.configuration.mode is Mode.AUDIT
         policy = policies.enforce if dry_run and policies.advise is ANY_POLICY else policies.advise
@@ -133,12 +140,18 @@ def _generate_name(request: Request) -> str:
     return (metadata and metadata.generate_name) or ""
 
 
-def _template(request: Request, workload: Workload) -> Pod | None:
+def _template(request: Request, workload: Workload, body: bytes) -> Pod | None:
     """The template within a workload, decoded no further than needed.
 
     Raises:
-        ReviewError: it can't be read as one.
+        ReviewError: it can't be read as one, or is too large to be judged.
     """
+    review.bound(body)
+    pod = _decoded(request, workload)
+    return pod and review.sized(pod, ".".join(("request.object", *workload.steps)))
+
+
+def _decoded(request: Request, workload: Workload) -> Pod | None:
     match workload.kind:
         case "Pod":
             return review.decode_json(_POD, request.object, "request.object")

@@ -7,10 +7,11 @@ import msgspec
 
 from webhook.application import review, telling
 from webhook.application.configuration import Configuration
-from webhook.application.review import Request, ReviewError
+from webhook.application.review import Envelope, ReviewError
 from webhook.engine.label_problems import ignored
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import LabelProblem, Policy
+from webhook.engine.text import Name
 
 _SUB_RESOURCES = frozenset({"", "status", "finalize"})
 """What labels can be written through: an update of a namespace's status or finalizers writes all of its metadata
@@ -18,7 +19,7 @@ _SUB_RESOURCES = frozenset({"", "status", "finalize"})
 
 
 class _Metadata(msgspec.Struct, rename="camel"):
-    name: str = ""
+    name: Name = ""
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
     deletion_timestamp: str | None = None
@@ -62,49 +63,67 @@ class NamespaceLabelling:
             body: the review.
             seconds: how long the API server will still wait for the answer.
         """
-        request = review.decode(body)
-        if request.operation not in ("CREATE", "UPDATE") or request.sub_resource not in _SUB_RESOURCES:
-            return review.allowed(request)
-        if request.kind and request.kind.kind != "Namespace":
-            raise ReviewError("request.kind", f'must be "Namespace", not "{request.kind.kind}"')
-        if not request.has_object:
-            raise ReviewError("request.object", "is missing; a CREATE or UPDATE carries the object")
-        metadata = _metadata(request.object, "request.object")
-        before = _metadata(request.old_object, "request.oldObject") if request.has_old_object else _Metadata()
-        if metadata.deletion_timestamp is not None:
-            return review.allowed(request)
-        told_before = set(ignored(before.labels, before.annotations))
-        mistyped = [one for one in ignored(metadata.labels, metadata.annotations) if one not in told_before]
-        warnings = [f"{problem.path}: {problem.message}" for problem in mistyped]
-        old, new = NamespaceLabels.of(before.labels), NamespaceLabels.of(metadata.labels)
-        if new == old and request.has_old_object:
-            return review.allowed(request, warnings=telling.within_budget(warnings))
-        return await self._judge(request, metadata.name or request.name, old, new, warnings, seconds)
+        change = _read(body)
+        return change if isinstance(change, bytes) else await self._judge(change, seconds)
 
-    async def _judge(  # noqa: PLR0913, PLR0917 - a change, what is said of it already, and the time for more
-        self,
-        request: Request,
-        name: str,
-        old: NamespaceLabels,
-        new: NamespaceLabels,
-        warnings: list[str],
-        seconds: float,
-    ) -> bytes:
+    async def _judge(self, change: "_Change", seconds: float) -> bytes:
         configuration = self._configuration()
-        policies, before = configuration.policies.select(new), configuration.policies.select(old)
+        request, name, warnings = change.request, change.name, change.warnings
+        policies, before = configuration.policies.select(change.new), configuration.policies.select(change.old)
         # A bad label that stood there before must not keep anybody from mending another.
         problems = [problem for problem in policies.problems if problem not in before.problems]
         if problems:
             # In audit mode too: that is about pods, and a mistyped label is easiest to mend by whoever has just written it.
             return review.invalid(request, _message(problems), problems)
         if name in configuration.exemptions.namespaces:
-            if new != NamespaceLabels():
+            if change.new != NamespaceLabels():
                 warnings.append(f'namespace "{name}" is exempt from gpuwarden: its labels have no effect')
             return review.allowed(request, warnings=telling.within_budget(warnings))
-        if self._preview and request.has_old_object and policies.enforce != before.enforce:
+        if self._preview and change.of_old and policies.enforce != before.enforce:
             # Half of the time is left for the way back and for what else the API server has to do.
             warnings += await self._preview.preview(name, policies.enforce, seconds / 2)
         return review.allowed(request, warnings=telling.within_budget(warnings))
+
+
+class _Change(msgspec.Struct, gc=False):
+    """What changes in a namespace: all that is kept of a review while its workloads are looked at.
+
+    Attributes:
+        request: its uid alone.
+        of_old: whether there was a namespace before.
+        warnings: of labels and annotations that gpuwarden does not read.
+    """
+
+    request: Envelope
+    name: str
+    old: NamespaceLabels
+    new: NamespaceLabels
+    of_old: bool
+    warnings: list[str]
+
+
+def _read(body: bytes) -> bytes | _Change:
+    """The change that a review asks about, or the answer where nothing is to be judged."""
+    request = review.decode(body)
+    if request.operation not in ("CREATE", "UPDATE") or request.sub_resource not in _SUB_RESOURCES:
+        return review.allowed(request)
+    if request.kind and request.kind.kind != "Namespace":
+        raise ReviewError("request.kind", f'must be "Namespace", not "{request.kind.kind}"')
+    if not request.has_object:
+        raise ReviewError("request.object", "is missing; a CREATE or UPDATE carries the object")
+    review.bound(body)
+    metadata = _metadata(request.object, "request.object")
+    before = _metadata(request.old_object, "request.oldObject") if request.has_old_object else _Metadata()
+    if metadata.deletion_timestamp is not None:
+        return review.allowed(request)
+    told_before = set(ignored(before.labels, before.annotations))
+    mistyped = [one for one in ignored(metadata.labels, metadata.annotations) if one not in told_before]
+    warnings = [f"{problem.path}: {problem.message}" for problem in mistyped]
+    old, new = NamespaceLabels.of(before.labels), NamespaceLabels.of(metadata.labels)
+    if new == old and request.has_old_object:
+        return review.allowed(request, warnings=telling.within_budget(warnings))
+    name = metadata.name or request.name
+    return _Change(Envelope(request.uid), name, old, new, request.has_old_object, warnings)
 
 
 def _message(problems: list[LabelProblem]) -> str:

@@ -3,6 +3,9 @@
 from typing import Protocol
 
 from webhook.engine.labels import NamespaceLabels
+from webhook.engine.text import cut
+
+_LONGEST_REASON = 1024
 
 
 class NamespaceNotFound(Exception):  # noqa: N818 - named after what happened, as the HTTP status is
@@ -20,9 +23,9 @@ class NamespaceUnavailable(Exception):  # noqa: N818 - named after what happened
     """
 
     def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f'the labels of namespace "{name}" could not be read: {reason}')
         self.name = name
-        self.reason = reason
+        self.reason = cut(reason, _LONGEST_REASON)
+        super().__init__(f'the labels of namespace "{name}" could not be read: {self.reason}')
 
 
 class Namespaces(Protocol):

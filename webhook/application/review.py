@@ -1,18 +1,30 @@
 """AdmissionReview v1: the envelope as it comes in, and the only place that makes the one that goes out."""
 
 from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from webhook.engine import size
 from webhook.engine.findings import Finding
+from webhook.engine.pods import Pod
 from webhook.engine.policy import LabelProblem
+from webhook.engine.text import Name, cut
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
 _UNSET = (msgspec.Raw(), msgspec.Raw(b"null"))
 # A pod may have thousands of containers, each with a sentence; nobody reads past the first few.
 _MOST_TOLD = 20
+# Characters. Our longest sentence has a few names, and so has the longest path; a name has at most LONGEST_NAME. Other texts
+# (policies' lists of forms, an API server's errors) are as long as their author likes.
+LONGEST_MESSAGE = 2048
+_LONGEST_PATH = 512
+_LONGEST_ANNOTATION = 8200  # what ``telling.annotate_patch`` keeps to
+_LONGEST_UID = 128
+MOST_ELEMENTS = 50_000
+"""Commas, opening braces and brackets in a body: at least as many as it has members and items, each of which takes up to 300
+bytes when it is decoded. docs/security.md has the largest real objects, which have a hundredth."""
 _OPERATIONS = ("CREATE", "UPDATE", "DELETE", "CONNECT")
 _T = TypeVar("_T")
 
@@ -24,6 +36,7 @@ class ReviewError(Exception):
     """The bytes are no review that can be answered. The caller's mistake: HTTP 400, so that failurePolicy decides."""
 
     def __init__(self, field: str, message: str) -> None:
+        field, message = cut(field, _LONGEST_PATH), cut(message, LONGEST_MESSAGE)
         super().__init__(f"{field}: {message}" if field else message)
         self.field = field
         self.message = message
@@ -32,9 +45,9 @@ class ReviewError(Exception):
 class GroupVersionKind(msgspec.Struct, gc=False):
     """``request.kind``."""
 
-    group: str = ""
-    version: str = ""
-    kind: str = ""
+    group: Name = ""
+    version: Name = ""
+    kind: Name = ""
 
 
 class UserInfo(msgspec.Struct, gc=False):
@@ -46,12 +59,12 @@ class UserInfo(msgspec.Struct, gc=False):
 class Envelope(msgspec.Struct, rename="camel", gc=False):
     """``request``: what is asked about which object, by whom; all but the object itself."""
 
-    uid: str = ""
-    operation: str = ""
+    uid: Annotated[str, msgspec.Meta(max_length=_LONGEST_UID)] = ""  # the API server's is a UUID of 36 characters
+    operation: Name = ""
     kind: GroupVersionKind | None = None
-    namespace: str = ""
-    name: str = ""
-    sub_resource: str = ""
+    namespace: Name = ""
+    name: Name = ""
+    sub_resource: Name = ""
     dry_run: bool | None = None
     user_info: UserInfo = msgspec.field(default_factory=UserInfo)
     old_object: msgspec.Raw = msgspec.Raw()
@@ -81,8 +94,8 @@ def _is_set(raw: msgspec.Raw) -> bool:
 class Review(msgspec.Struct, rename="camel", gc=False):
     """The envelope."""
 
-    api_version: str = ""
-    kind: str = ""
+    api_version: Name = ""
+    kind: Name = ""
     request: Request | None = None
 
 
@@ -91,7 +104,7 @@ _E = TypeVar("_E", bound=Envelope)
 
 
 def decode(body: bytes) -> Request:
-    """Read a review.
+    """Read a review, its objects undecoded.
 
     Args:
         body: the HTTP body.
@@ -101,6 +114,36 @@ def decode(body: bytes) -> Request:
     """
     review = decode_json(_REVIEW, body)
     return checked(review.api_version, review.kind, review.request)
+
+
+def elements(body: bytes) -> int:
+    """An upper bound of the members and items in a body; ``0`` for one too short to have too many."""
+    return 0 if len(body) <= MOST_ELEMENTS else len(body) - len(body.translate(None, b",{["))
+
+
+def bound(body: bytes) -> None:
+    """Refuse a body whose objects would take far more time and memory than its bytes when they are decoded.
+
+    Raises:
+        ReviewError: it has more elements than ``MOST_ELEMENTS``.
+    """
+    if (count := elements(body)) > MOST_ELEMENTS:
+        raise ReviewError(
+            "request",
+            f"has {count} elements (commas, opening braces and brackets); objects of at most {MOST_ELEMENTS} are read",
+        )
+
+
+def sized(pod: Pod, root: str) -> Pod:
+    """The pod at the path ``root``, if it is not too large to be judged.
+
+    Raises:
+        ReviewError: naming what it has too much of.
+    """
+    if pod.spec is not None and (found := size.too_much(pod.spec)):
+        field, what = found
+        raise ReviewError(f"{root}.spec.{field}", what)
+    return pod
 
 
 def checked(api_version: str, kind: str, request: _E | None) -> _E:
@@ -188,7 +231,7 @@ def allowed(
     annotations: dict[str, str] | None = None,
 ) -> bytes:
     """A review that lets the object through, changed by ``patch`` (operations as JSON) if there is one."""
-    response = Response(request.uid, True, warnings=warnings or None, audit_annotations=annotations or None)  # noqa: FBT003 - the field is what it is
+    response = Response(request.uid, True, warnings=warnings or None, audit_annotations=_recorded(annotations))  # noqa: FBT003 - the field is what it is
     if patch:
         response.patch_type = "JSONPatch"
         response.patch = patch
@@ -202,16 +245,27 @@ def denied(request: Envelope, findings: tuple[Finding, ...], annotations: dict[s
     """
     told = findings[:_MOST_TOLD]
     more = [f"{len(findings) - _MOST_TOLD} more like these"] if len(findings) > _MOST_TOLD else []
-    causes = [Cause(finding.rule.value, finding.message, finding.path) for finding in told]
-    status = Status("; and ".join([*(finding.message for finding in told), *more]), Details(causes))
-    return _encode(Response(request.uid, False, status, audit_annotations=annotations or None))  # noqa: FBT003 - as above
+    causes = [_cause(finding.rule.value, finding.message, finding.path) for finding in told]
+    status = Status("; and ".join([*(cause.message for cause in causes), *more]), Details(causes))
+    return _encode(Response(request.uid, False, status, audit_annotations=_recorded(annotations)))  # noqa: FBT003 - as above
 
 
 def invalid(request: Envelope, message: str, problems: Sequence[LabelProblem]) -> bytes:
     """A review that denies an object whose fields can't be read, as the API server rejects an invalid one (422)."""
-    causes = [Cause("FieldValueInvalid", problem.message, problem.path) for problem in problems]
-    status = Status(message, Details(causes), "Invalid", 422)
+    causes = [_cause("FieldValueInvalid", problem.message, problem.path) for problem in problems[:_MOST_TOLD]]
+    status = Status(cut(message, LONGEST_MESSAGE), Details(causes), "Invalid", 422)
     return _encode(Response(request.uid, False, status))  # noqa: FBT003 - as above
+
+
+def _cause(reason: str, message: str, path: str) -> Cause:
+    return Cause(reason, cut(message, LONGEST_MESSAGE), cut(path, _LONGEST_PATH))
+
+
+def _recorded(annotations: dict[str, str] | None) -> dict[str, str] | None:
+    """Audit annotations as the answer has them."""
+    if not annotations or sum(map(len, annotations.values())) <= _LONGEST_ANNOTATION:
+        return annotations or None
+    return {key: cut(value, _LONGEST_ANNOTATION) for key, value in annotations.items()}
 
 
 def _encode(response: Response) -> bytes:

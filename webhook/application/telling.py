@@ -1,11 +1,12 @@
 """Telling: a decision in the words of warnings (for the user) and audit annotations (for the audit log)."""
 
-from webhook.application.review import to_json
+from webhook.application.review import LONGEST_MESSAGE, to_json
 from webhook.engine.decision import Decision, Outcome
 from webhook.engine.patch import Operation
 from webhook.engine.pods import Pod
 from webhook.engine.policy import Policy
 from webhook.engine.summary import changes
+from webhook.engine.text import cut
 
 # The API server cuts warnings once a response's sum passes 4096 characters; three quarters leave room for other webhooks.
 _WARNINGS_BUDGET = 3072
@@ -34,7 +35,7 @@ def within_budget(warnings: list[str]) -> list[str] | None:
     """The warnings without repetition, as many as a response can carry whole; the last says how many there is no room for."""
     if not warnings:
         return None
-    distinct = list(dict.fromkeys(warnings))
+    distinct = list(dict.fromkeys(cut(warning, LONGEST_MESSAGE) for warning in warnings))
     total = 0
     for number, warning in enumerate(distinct):
         total += len(warning)

@@ -31,6 +31,7 @@ from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.errors import ConfigurationError
 from webhook.adapters.log_writer import LogWriter, standard_error
 from webhook.adapters.metrics import Metrics
+from webhook.adapters.standard_error import logged_standard_error
 from webhook.application.admission import Admission
 from webhook.application.advising import Advising
 from webhook.application.clock import WitnessedClock
@@ -60,12 +61,13 @@ def run(options: Options) -> None:
     lines = LogWriter(standard_error(), metrics.log_line_dropped)
     logs.configure(options.log_format, options.log_level, lines)
     try:
-        server = Server(options, metrics)
-        # What start-up made lives as long as the process; the collector need not look at it in the middle of a request.
-        gc.collect()
-        gc.freeze()
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(server.serve())
+        with logged_standard_error(lines, options.log_format):
+            server = Server(options, metrics)
+            # What start-up made lives as long as the process; the collector need not look at it in the middle of a request.
+            gc.collect()
+            gc.freeze()
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(server.serve())
     finally:
         lines.close()
 

@@ -11,7 +11,7 @@ from webhook.engine.pods import Metadata, Pod, PodSpec
 _encode = msgspec.json.Encoder().encode
 # Longer lists and texts are not remembered, so that what is remembered stays small.
 _MOST_EDITS = 16
-_LONGEST = 2048
+_LONGEST = 512
 
 
 def encoded(pod: Pod, edits: tuple[Edit, ...]) -> bytes:

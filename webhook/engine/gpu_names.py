@@ -5,10 +5,9 @@ from functools import lru_cache
 import msgspec
 
 from webhook.engine.resources import PREFIX, GpuResource, classify
+from webhook.engine.text import LONGEST_NAME
 
 ANY_SUFFIX = "*"
-# A resource name is a DNS name of at most 253 characters, a slash, and at most 63 more; the API server refuses all others.
-_LONGEST = 253 + 1 + 63
 
 GPUS = (
     # Every name of NVIDIA's that is not known to be something else. KubeVirt's device plugin takes names from the PCI database
@@ -65,7 +64,7 @@ class GpuNames(msgspec.Struct, frozen=True, cache_hash=True):
         A whole name decides before a beginning, a longer beginning before a shorter one, and of two that are equal the
         configured one.
         """
-        return "/" in name and len(name) <= _LONGEST and name.isascii() and _decided(self, name)
+        return "/" in name and len(name) <= LONGEST_NAME and name.isascii() and _decided(self, name)
 
     def configured(self, name: str) -> bool:
         """Whether the configuration says what a resource is, by its name or a beginning longer than ``nvidia.com/``."""

@@ -4,10 +4,14 @@ from collections.abc import Mapping
 
 import msgspec
 
+from webhook.engine.text import cut
+
 DOMAIN = "gpuwarden.io"
 ENFORCE = f"{DOMAIN}/enforce"
 WARN = f"{DOMAIN}/warn"
 AUDIT = f"{DOMAIN}/audit"
+
+_LONGEST = 63  # apimachinery pkg/util/validation LabelValueMaxLength
 
 
 class NamespaceLabels(msgspec.Struct, frozen=True, cache_hash=True):
@@ -19,13 +23,20 @@ class NamespaceLabels(msgspec.Struct, frozen=True, cache_hash=True):
 
     @classmethod
     def of(cls, labels: Mapping[str, str] | None) -> "NamespaceLabels":
-        """Pick ours out of all labels of a namespace (``None`` is a namespace without labels)."""
+        """Pick ours out of all labels of a namespace (``None`` is a namespace without labels).
+
+        What is longer than a label's value can be is kept as its beginning and an ellipsis, so that it still names no policy.
+        """
         if not labels:
             return UNLABELLED
-        enforce, warn, audit = labels.get(ENFORCE), labels.get(WARN), labels.get(AUDIT)
+        enforce, warn, audit = (_cut(labels.get(key)) for key in (ENFORCE, WARN, AUDIT))
         if enforce is warn is audit is None:
             return UNLABELLED
         return cls(enforce, warn, audit)
+
+
+def _cut(value: str | None) -> str | None:
+    return value and cut(value, _LONGEST)
 
 
 UNLABELLED = NamespaceLabels()

@@ -19,6 +19,7 @@ from webhook.engine.pods import Pod
 from webhook.engine.requests import Amount, Ask, asking_for
 
 ANNOTATION = "kubernetes.io/limit-ranger"
+_LONGEST = 256 * 1024  # apimachinery pkg/api/validation TotalAnnotationSizeLimitB: all annotations of an object
 _PREFIX = "LimitRanger plugin set: "
 _ENTRY = re.compile(r"(?P<names>\S+(?:, \S+)*) (?P<section>limit|request) for (?:init )?container (?P<container>\S+)")
 
@@ -47,7 +48,7 @@ def additions(pod: Pod) -> Additions:
     """What the last LimitRange that changed a pod added to it: LimitRanger overwrites its annotation."""
     written = pod.metadata.annotations if pod.metadata else None
     text = written.get(ANNOTATION) if written else None
-    if not text or not text.startswith(_PREFIX):
+    if not text or not text.startswith(_PREFIX) or len(text) > _LONGEST:
         return _NOTHING
     entries = filter(None, map(_ENTRY.fullmatch, text[len(_PREFIX) :].split("; ")))
     return Additions(

@@ -189,12 +189,11 @@ class _Shared(NodeConstraints):
 NOTHING_SAID: NodeConstraints = _Shared(PodSpec())
 """What a pod says that leaves every node open."""
 
-# What is longer is not remembered, so that what is remembered stays small: whatever is in a valid label has at most as many
-# characters as its key, a domain of 253 and a name of 63.
+# What is more or longer is not remembered, so that what is remembered stays small: texts, and their characters together.
 _MOST_KEYS = 4
 _MOST_EXPRESSIONS = 12
-_MOST_VALUES = 16
-_LONGEST = 253 + 1 + 63
+_MOST_TEXTS = 48
+_LONGEST_TOGETHER = 1024
 # The requirements of a term of the node affinity, and whether it selects by fields too.
 _TermKey = tuple[tuple[tuple[str, str, tuple[str, ...]], ...], bool]
 
@@ -226,12 +225,10 @@ def _is_small(selector: dict[str, str], terms: list[Term]) -> bool:
     expressions = [e for term in terms for e in term.match_expressions or ()]
     if len(selector) > _MOST_KEYS or max(len(terms), len(expressions)) > _MOST_EXPRESSIONS:
         return False
-    if any(len(e.values or ()) > _MOST_VALUES for e in expressions):
-        return False
     texts = [*selector, *selector.values()]
     for expression in expressions:
         texts += [expression.key, expression.operator, *(expression.values or ())]
-    return all(len(text) <= _LONGEST for text in texts)
+    return len(texts) <= _MOST_TEXTS and sum(map(len, texts)) <= _LONGEST_TOGETHER
 
 
 def _key(terms: list[Term]) -> tuple[_TermKey, ...]:

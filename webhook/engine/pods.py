@@ -6,11 +6,13 @@ from typing import Any
 import msgspec
 
 from webhook.engine.quantity import Quantity
+from webhook.engine.text import Name
 
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 
 # Every field may be null or missing in JSON that people write, and means the same then.
 Strings = dict[str, str] | None
+Labels = dict[str, Name] | None
 
 
 class _Tree(msgspec.Struct, gc=False):
@@ -55,10 +57,10 @@ class VolumeMount(_Tree, rename="camel"):
 class Container(_Tree, rename="camel"):
     """A container, an init container, a sidecar or an ephemeral container."""
 
-    name: str = ""
+    name: Name = ""
     env: list[EnvVar] | None = None
     resources: Resources | None = None
-    restart_policy: str | None = None
+    restart_policy: Name | None = None
     volume_mounts: list[VolumeMount] | None = None
     security_context: SecurityContext | None = None
 
@@ -72,15 +74,15 @@ class HostPath(_Tree):
 class Volume(_Tree, rename="camel"):
     """One ``volumes`` entry."""
 
-    name: str = ""
+    name: Name = ""
     host_path: HostPath | None = None
 
 
 class Expression(_Tree):
     """One node selector requirement."""
 
-    key: str = ""
-    operator: str = ""
+    key: Name = ""
+    operator: Name = ""
     values: list[str] | None = None
 
 
@@ -117,10 +119,10 @@ class Affinity(_Tree, rename="camel"):
 class Toleration(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True, gc=False):
     """A toleration, as pods and policies write it."""
 
-    key: str | None = None
-    operator: str | None = None
-    value: str | None = None
-    effect: str | None = None
+    key: Name | None = None
+    operator: Name | None = None
+    value: Name | None = None
+    effect: Name | None = None
     toleration_seconds: int | None = None
 
 
@@ -137,13 +139,13 @@ class PodSpec(_Tree, rename="camel"):
     init_containers: list[Container] | None = None
     containers: list[Container] | None = None
     ephemeral_containers: list[Container] | None = None
-    node_selector: Strings = None
-    node_name: str | None = None
+    node_selector: Labels = None
+    node_name: Name | None = None
     host_ipc: bool | None = msgspec.field(name="hostIPC", default=None)
     affinity: Affinity | None = None
     scheduler_name: str | None = None
     tolerations: list[Toleration] | None = None
-    runtime_class_name: str | None = None
+    runtime_class_name: Name | None = None
     resource_claims: list[PodResourceClaim] | None = None
     resources: Resources | None = None
 
@@ -158,10 +160,10 @@ class PodSpec(_Tree, rename="camel"):
 class Metadata(_Tree, rename="camel"):
     """``metadata`` of a pod or of a template."""
 
-    name: str | None = None
-    generate_name: str | None = None
-    namespace: str | None = None
-    deletion_timestamp: str | None = None
+    name: Name | None = None
+    generate_name: Name | None = None
+    namespace: Name | None = None
+    deletion_timestamp: Name | None = None
     annotations: Strings = None
 
 

@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from webhook.adapters import yaml_guard
 from webhook.adapters.configuration.model import ConfigurationFile
 from webhook.application.configuration import Configuration, Exemptions
 from webhook.engine.gpu_names import GpuNames
@@ -67,12 +68,12 @@ def _configuration(file: ConfigurationFile) -> Configuration:
 def _load(text: str) -> tuple[dict[str, Any], list[str]]:
     """The document as plain data, and the keys that stand in it more than once."""
     try:
-        # Not the C loader: it answers to thousands of levels by ending the process, and the file is small.
+        yaml_guard.check(text, yaml.SafeLoader)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         raw = yaml.load(text, Loader=yaml.SafeLoader)
         duplicates = list(_duplicates(node, ""))
-    except RecursionError as error:
-        raise ConfigurationError(["the file is nested too deeply, or an alias in it contains itself"]) from error
+    except yaml_guard.YamlBombError as error:
+        raise ConfigurationError([str(error)]) from error
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigurationError([f"line {_line(error)}: is not valid YAML: {_what(error)}"]) from error
     if not isinstance(raw, dict):

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import yaml
 
+from webhook.adapters import yaml_guard
 from webhook.adapters.file_errors import why
 from webhook.adapters.kubernetes.errors import ConfigurationError
 
@@ -136,8 +138,10 @@ def choose(files: tuple[Path, ...], context: str | None) -> Choice:
 
 def _read(file: Path) -> _Kubeconfig:
     try:
-        return msgspec.yaml.decode(file.read_bytes(), type=_Kubeconfig)
+        text = file.read_text(encoding="utf-8")
+        yaml_guard.check(text)
+        return msgspec.yaml.decode(text, type=_Kubeconfig)
     except OSError as error:
         raise ConfigurationError(f"{file}: can't be read: {why(file, error)}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, yaml.YAMLError, ValueError) as error:
         raise ConfigurationError(f"{file}: not a kubeconfig: {' '.join(str(error).split())}") from error

@@ -1,0 +1,85 @@
+"""Standard error while the server serves: what anybody writes there becomes log lines, and whoever writes never waits.
+
+The interpreter and the standard library write there by themselves, and a full pipe would hold up the event loop: exceptions in
+``__del__`` and in callbacks of C code (``sys.unraisablehook``; the server name of a ClientHello leads there), warnings, threads
+that end by an exception, and ``logging`` when it fails itself.
+"""
+
+import io
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from webhook.adapters.logs import Lines, LogFormat
+from webhook.adapters.reports.text import printable
+from webhook.engine.text import cut
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
+_LONGEST = 4096  # characters of a line
+_log = structlog.get_logger("gpuwarden")
+
+
+@contextmanager
+def logged_standard_error(to: Lines, form: LogFormat) -> Iterator[None]:
+    """Have everything that is written to ``sys.stderr`` meanwhile go out as lines of the log, and no exception get past it.
+
+    Args:
+        to: takes whole lines, and never blocks.
+        form: how lines are written.
+    """
+    stream, hook = sys.stderr, sys.unraisablehook
+    sys.stderr, sys.unraisablehook = _LineStream(to, form), _log_unraisable
+    try:
+        yield
+    finally:
+        sys.stderr, sys.unraisablehook = stream, hook
+
+
+class _LineStream(io.TextIOBase):
+    """A text stream whose lines are written as lines of the log.
+
+    Not through ``logging``: that writes here when it fails.
+    """
+
+    def __init__(self, to: Lines, form: LogFormat) -> None:
+        self._to = to
+        self._form = form
+        self._begun = ""
+        self._lock = threading.RLock()  # of one thread several times: what is written here may raise in a ``__del__``
+
+    def writable(self) -> bool:
+        """Whether it can be written to."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Take text; a line goes out when it ends, or is longer than anybody reads."""
+        with self._lock:
+            *lines, self._begun = (self._begun + text[: _LONGEST * 64]).split("\n")
+            if len(self._begun) > _LONGEST:
+                lines.append(self._begun)
+                self._begun = ""
+        for line in lines:
+            if line.strip():
+                self._to.write(self._formatted(cut(line, _LONGEST)) + "\n")
+        return len(text)
+
+    def _formatted(self, line: str) -> str:
+        if self._form is LogFormat.TEXT:
+            return printable(line)
+        fields = {"event": line, "level": "error", "logger": "stderr", "timestamp": datetime.now(UTC)}
+        return msgspec.json.encode(fields).decode()
+
+
+def _log_unraisable(unraisable: "UnraisableHookArgs") -> None:
+    """Log an exception that nobody can catch. Neither it nor the object where it was raised is kept."""
+    raised = (unraisable.exc_type, unraisable.exc_value, unraisable.exc_traceback)
+    where = unraisable.err_msg or "Exception ignored in"
+    _log.error("exception ignored", where=where, of=type(unraisable.object).__qualname__, exc_info=raised)

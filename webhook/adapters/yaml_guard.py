@@ -1,0 +1,60 @@
+"""What YAML can do to whoever loads it, refused before anything is built: nesting without end, and aliases that multiply."""
+
+import yaml
+
+_DEEPEST = 100  # levels; a Namespace as kubectl prints it has nine, managedFields included
+_MOST_REPEATED = 10_000  # values that a file says by aliases; nobody reads that many of one's own
+
+
+class YamlBombError(ValueError):
+    """The document would end the process, or take its memory or its time. Says the line."""
+
+
+Loader = type[yaml.SafeLoader] | type[yaml.CSafeLoader]
+
+
+def check(text: str, loader: Loader = yaml.CSafeLoader) -> None:
+    """Refuse what is nested too deeply, and aliases that stand for very many values, ``<<`` included.
+
+    libyaml's loader recurses in C, whose stack ends without an exception; its parser, which is asked here, does not. An alias
+    costs the loader nothing, and whoever walks what was loaded everything: each may stand for many of the one before it.
+
+    Args:
+        text: YAML documents, or JSON.
+        loader: whose parser is asked: libyaml's is fast, Python's names the better line where something is not YAML.
+
+    Raises:
+        YamlBombError: as said.
+        yaml.YAMLError: it is not YAML.
+    """
+    sizes: dict[str | None, int] = {}  # values under each anchor, aliases counted as what they stand for
+    begun: list[tuple[str | None, int]] = []
+    values = repeated = 0
+    for event in yaml.parse(text, Loader=loader):
+        match event:
+            case yaml.AliasEvent():
+                if any(anchor == event.anchor for anchor, _ in begun):
+                    raise YamlBombError(f"line {_line(event)}: *{event.anchor} contains itself")
+                size = sizes.get(event.anchor, 0)  # none where it is not defined, which the loader says better
+                values += size
+                repeated += size
+            case yaml.ScalarEvent():
+                values += 1
+                sizes[event.anchor] = 1
+            case yaml.CollectionStartEvent():
+                begun.append((event.anchor, values))
+                sizes.pop(event.anchor, None)
+                values += 1
+            case yaml.CollectionEndEvent():
+                anchor, before = begun.pop()
+                sizes[anchor] = values - before
+        if len(begun) > _DEEPEST:
+            raise YamlBombError(f"line {_line(event)}: is nested deeper than {_DEEPEST} levels")
+        if repeated > _MOST_REPEATED:
+            raise YamlBombError(
+                f"line {_line(event)}: aliases repeat more than {_MOST_REPEATED} values; write what they stand for"
+            )
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 1
