@@ -30,6 +30,7 @@ from webhook.adapters.http.turns import Turns
 from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.errors import ConfigurationError
 from webhook.adapters.log_writer import LogWriter, standard_error
+from webhook.adapters.memory import give_back_what_is_large
 from webhook.adapters.metrics import Metrics
 from webhook.adapters.standard_error import logged_standard_error
 from webhook.application.admission import Admission

@@ -43,7 +43,7 @@ class _Request:
         self.endpoint: Endpoint | None = None
         self.target = self.query = b""
         self.content_type = self.content_encoding = self.transfer_encoding = b""
-        self.length = 0
+        self.length = self.headers = self.chunks = 0
         self.expects = self.closes = self.head_only = False
         self.body: bytes | bytearray = b""
 
@@ -193,6 +193,10 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header. What is not needed is not kept, nor is anything of trailers."""
         request = self._coming
+        request.headers += 1
+        if request.headers > self._limits.headers:
+            self._refuse("head-size", failures.too_many_headers(self._limits.headers))
+            raise _Refused
         if not self._in_head:
             return
         match name.lower():
@@ -251,6 +255,10 @@ class Connection(asyncio.Protocol):
         """A chunk comes, or trailers."""
         self._in_trailers = True
         self._loose = 0
+        self._coming.chunks += 1
+        if self._coming.chunks > self._limits.chunks:
+            self._refuse("malformed", failures.not_http(f"the body comes in more than {self._limits.chunks} chunks"))
+            raise _Refused
 
     def on_message_complete(self) -> None:
         """A request is complete."""

@@ -79,6 +79,11 @@ def head_too_large(limit: int) -> Failure:
     return Failure(431, "RequestHeaderFieldsTooLarge", f"the headers are larger than {limit} bytes", closes=True)
 
 
+def too_many_headers(most: int) -> Failure:
+    """431: refused while they come."""
+    return Failure(431, "RequestHeaderFieldsTooLarge", f"there are more than {most} headers", closes=True)
+
+
 def internal_error() -> Failure:
     """500: our own fault. What it was stands in the log, not in the answer."""
     return Failure(500, "InternalError", "gpuwarden failed on this request; its log says why")

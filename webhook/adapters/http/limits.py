@@ -24,6 +24,8 @@ class Limits:
             no webhook longer than 30 s.
         idle_seconds: between requests.
         head_bytes: of a request's line and headers, and of its trailers.
+        headers: how many there may be, trailers among them. The API server sends eight.
+        chunks: in how many a body may come: 7 MiB in the smallest that are usual, 4 KiB. The API server sends a length.
         pipelined: how many requests may wait behind one that is being answered. The API server sends none.
     """
 
@@ -33,4 +35,6 @@ class Limits:
     request_seconds: float = 30.0
     idle_seconds: float = KEEP_ALIVE_SECONDS
     head_bytes: int = 64 * 1024
+    headers: int = 100
+    chunks: int = 2048
     pipelined: int = 64

@@ -6,6 +6,9 @@ from typing import Protocol
 
 GRACE_SECONDS = 10
 """How long answers under way may take when a listener stops."""
+# What the kernel keeps for a connection in each direction. By itself it would keep up to several MiB, which count as the
+# memory of the container (cgroup v2).
+_KERNEL_BUFFER = 64 * 1024
 
 
 class Listener(Protocol):
@@ -36,7 +39,7 @@ async def serve_all(listeners: list[Listener]) -> None:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket that is bound.
+    """A socket that is bound, and whose connections take little of the kernel's memory.
 
     Args:
         host: the address to listen on; ``""`` is every address, of both families where the machine has both.
@@ -45,8 +48,12 @@ def bind(host: str, port: int) -> socket.socket:
     Raises:
         OSError: the port can't be bound.
     """
-    if host == "":
-        if socket.has_dualstack_ipv6():
-            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
-        return socket.create_server(("", port))
-    return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    if host != "":
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    elif socket.has_dualstack_ipv6():
+        listening = socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    else:
+        listening = socket.create_server(("", port))
+    for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+        listening.setsockopt(socket.SOL_SOCKET, buffer, _KERNEL_BUFFER)
+    return listening

@@ -11,6 +11,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from webhook.adapters.http.crowd import Crowd
 from webhook.adapters.http.listeners import GRACE_SECONDS, bind
+from webhook.adapters.http.responses import CLOSE
 
 # Those who ask are probes, Prometheus and people: a kilobyte or two, and cookies. h11 needs fifty times as much for them.
 _HEAD_BYTES = 8 * 1024
@@ -49,6 +50,22 @@ def _visitors(crowd: Crowd) -> type[asyncio.Protocol]:
     return Visitor
 
 
+def _without_bodies(app: Any) -> Any:
+    """The application; whoever sends a body, which nobody reads, is answered and hung up on."""
+
+    async def served(scope: Any, receive: Any, send: Any) -> None:
+        names = {name for name, _ in scope["headers"]}
+
+        async def closing(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], CLOSE]
+            await send(message)
+
+        await app(scope, receive, closing if names & {b"content-length", b"transfer-encoding"} else send)
+
+    return served
+
+
 class _Server(uvicorn.Server):
     """A uvicorn server that leaves signals to whoever runs several."""
 
@@ -75,7 +92,7 @@ class OperationsListener:
         self._socket = bind(host, port)
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
-            app,
+            _without_bodies(app),
             http=_visitors(crowd),
             h11_max_incomplete_event_size=_HEAD_BYTES,
             ws="none",
