@@ -160,3 +160,10 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
         "metadata.labels[gpuwarden.io/enfroce]",
         "metadata.annotations[gpuwarden.io/warn]",
     ]
+
+
+def test_a_label_value_longer_than_kubernetes_keeps_is_kept_as_its_beginning_and_names_no_policy() -> None:
+    labels = NamespaceLabels.of({ENFORCE: "x" * 1000, WARN: "x" * 63})
+
+    assert labels == NamespaceLabels("x" * 63 + "…", "x" * 63)
+    assert PolicyBook().select(labels).enforce.unreadable

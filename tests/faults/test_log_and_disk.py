@@ -23,7 +23,9 @@ from tests.wire import Wire, request
 PATIENCE = 30.0
 REFUSED = a_review(a_pod(a_gpu_container("0.5")), namespace="team")
 # A long line each: the log's buffers are full after hundreds of refusals instead of ten thousand.
-LOUD = a_review(a_pod(a_gpu_container("0.5")), namespace="team", userInfo={"username": "u" * 12_000})
+# Every field of a line is cut at 256 characters, and each of these takes six bytes in JSON.
+_LONG = "\x01" * 300
+LOUD = a_review(a_pod(a_gpu_container("0.5")), namespace="team", name=_LONG, userInfo={"username": _LONG})
 DROPPED = "gpuwarden_log_lines_dropped_total"
 
 
@@ -101,7 +103,7 @@ def test_while_the_logs_reader_stalls_everything_goes_on_and_what_is_dropped_is_
     reading, writing = os.pipe()
     with mute(tmp_path, apiserver, writing) as running:
         os.close(writing)
-        refuse(running, 600, LOUD)  # 7 MB of lines, into a pipe of 64 KiB and a buffer of 4 MiB
+        refuse(running, 2200, LOUD)  # 7 MB of lines, into a pipe of 64 KiB and a buffer of 4 MiB
         within(PATIENCE, lambda: running.dropped() > 0, "lines dropped")
         assert max(refuse(running, 20)) < 2
         # Nor do the threads wait that follow the cluster: what they would like to log is dropped too.
@@ -116,7 +118,7 @@ def test_while_the_logs_reader_stalls_everything_goes_on_and_what_is_dropped_is_
         refuse(running, 1)
         within(PATIENCE, lambda: b'"rules":["not-a-whole-number"]' in read_all(reading), "a new line")
         assert running.dropped() == before
-        refuse(running, 600, LOUD)  # and stalls again, while it is told to end
+        refuse(running, 2200, LOUD)  # and stalls again, while it is told to end
         end(running)
     os.close(reading)
 

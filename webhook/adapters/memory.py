@@ -3,7 +3,7 @@
 import ctypes
 
 _M_MMAP_THRESHOLD = -3  # malloc.h
-_LARGE = 64 * 1024
+_LARGE = 256 * 1024
 
 
 def give_back_what_is_large() -> None:

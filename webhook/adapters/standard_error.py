@@ -80,6 +80,7 @@ class _LineStream(io.TextIOBase):
 
 def _log_unraisable(unraisable: "UnraisableHookArgs") -> None:
     """Log an exception that nobody can catch. Neither it nor the object where it was raised is kept."""
-    raised = (unraisable.exc_type, unraisable.exc_value, unraisable.exc_traceback)
+    value = unraisable.exc_value or unraisable.exc_type()  # C code may have raised a type alone
+    raised = (unraisable.exc_type, value, unraisable.exc_traceback)
     where = unraisable.err_msg or "Exception ignored in"
     _log.error("exception ignored", where=where, of=type(unraisable.object).__qualname__, exc_info=raised)

@@ -12,7 +12,7 @@ from webhook.cli.options import Options, StartError
 from webhook.cli.reloading import Reload
 
 # Probes, a Prometheus or two, and a person.
-_OPERATIONS_CONNECTIONS = 64
+_OPERATIONS_CONNECTIONS = 32
 # For files, the API server, the log, and the event loop's own.
 _OTHER_DESCRIPTORS = 64
 _LEAST_CONNECTIONS = 32

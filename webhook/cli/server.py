@@ -59,6 +59,7 @@ def run(options: Options) -> None:
         StartError: something that the options name can't be used.
     """
     metrics = Metrics()
+    give_back_what_is_large()
     lines = LogWriter(standard_error(), metrics.log_line_dropped)
     logs.configure(options.log_format, options.log_level, lines)
     try:

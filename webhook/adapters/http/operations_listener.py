@@ -35,7 +35,10 @@ def _visitors(crowd: Crowd) -> type[asyncio.Protocol]:
 
         def data_received(self, data: bytes) -> None:
             self.since = crowd.clock()
-            super().data_received(data)
+            if len(data) > _HEAD_BYTES:  # no head; and a body in small chunks would take h11 long
+                self.transport.abort()
+            else:
+                super().data_received(data)
 
         def connection_lost(self, exc: Exception | None) -> None:
             crowd.discard(self)
