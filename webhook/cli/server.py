@@ -35,6 +35,7 @@ from webhook.application.advising import Advising
 from webhook.application.clock import WitnessedClock
 from webhook.application.configuration import Configuration
 from webhook.application.namespace_labels import NamespaceLabelling
+from webhook.application.path_tokens import ADVISE, MUTATE, PATHS, VALIDATE, VALIDATE_NAMESPACE, PathTokens
 from webhook.application.recorder import Recorded, Recorder
 from webhook.cli.admission_port import admission_crowd, callers, client_authorities, operations_crowd
 from webhook.cli.certificate_source import certificate_source, now
@@ -83,7 +84,9 @@ class Server:
         self._draining = False
         clock = WitnessedClock(now, time.monotonic, timedelta(seconds=options.clock_skew))
         api = cache(lambda: _connect(options, clock))
-        self._certificates = certificate_source(options, api, self._metrics, clock)
+        # Where the paths may carry tokens, nothing is admitted before it is known which.
+        self._doors = PathTokens(PATHS.values(), plain=not options.manage_certificates)
+        self._certificates = certificate_source(options, api, self._metrics, clock, self._doors)
         self._namespaces = _namespace_source(options, api, self._metrics)
         self._decision_log = DecisionLog(self._metrics.log_line_dropped)
         recorder = _Recorders(self._metrics, self._decision_log)
@@ -101,13 +104,13 @@ class Server:
         crowd = admission_crowd(options, self._metrics)
         self._pace = Pace(crowd.refusals, options.max_lag)
         self._endpoints = [
-            Endpoint("/mutate", self._admission.mutate, self._metrics, self._pace),
-            Endpoint("/validate", self._admission.validate, self._metrics, self._pace),
-            Endpoint("/advise", advising.advise, self._metrics, self._pace),
-            TimedEndpoint("/validate-namespace", labelling.validate, self._metrics, self._pace),
+            Endpoint(MUTATE, self._admission.mutate, self._metrics, self._pace),
+            Endpoint(VALIDATE, self._admission.validate, self._metrics, self._pace),
+            Endpoint(ADVISE, advising.advise, self._metrics, self._pace),
+            TimedEndpoint(VALIDATE_NAMESPACE, labelling.validate, self._metrics, self._pace),
         ]
-        prompt = Prompt(self._endpoints[:2])
-        app = AdmissionApp({endpoint.path: endpoint for endpoint in self._endpoints})
+        prompt = Prompt(self._endpoints[:2], self._doors)
+        app = AdmissionApp({endpoint.path: endpoint for endpoint in self._endpoints}, self._doors)
         operations = operations_app(self.readiness, self._exposition)
         visitors = operations_crowd(self._metrics, crowd)
 

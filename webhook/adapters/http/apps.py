@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from webhook import __version__
 from webhook.adapters.http.endpoint import Endpoint
+from webhook.application.path_tokens import PathTokens
 
 # The exposition format that every Prometheus reads; prometheus_client writes it.
 _EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
@@ -21,14 +22,16 @@ class AdmissionApp(FastAPI):
     FastAPI's middleware around a route costs several times what a decision does, so the hot paths are looked up before it.
     """
 
-    def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
-        """Serve each endpoint under its path."""
+    def __init__(self, endpoints: Mapping[str, Endpoint], doors: PathTokens | None = None) -> None:
+        """Serve each endpoint under its path, where that is admitted."""
         super().__init__(title="gpuwarden", version=__version__, openapi_url=None)
         self._endpoints = dict(endpoints)
+        self._doors = doors or PathTokens(self._endpoints)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request (ASGI)."""
-        endpoint = self._endpoints.get(scope.get("path", ""))
+        path = self._doors.admits(scope.get("path", ""))
+        endpoint = self._endpoints.get(path) if path else None
         if endpoint is not None and scope["type"] == "http":
             await endpoint(scope, receive, send)
         else:

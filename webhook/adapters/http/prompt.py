@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from webhook.adapters.http.endpoint import Answer, Endpoint
 from webhook.adapters.http.failures import Headers
+from webhook.application.path_tokens import PathTokens
 
 # Those who asked first wait for those who asked last, and nobody should wait for many.
 _MOST_AT_ONCE = 16
@@ -31,14 +32,16 @@ class Asker(Protocol):
 class Prompt:
     """The endpoints of a port that answer at once, and the connections that wait for that."""
 
-    def __init__(self, endpoints: Iterable[Endpoint] = ()) -> None:
-        """Know endpoints by their path."""
-        self._endpoints = {endpoint.path.encode(): endpoint for endpoint in endpoints}
+    def __init__(self, endpoints: Iterable[Endpoint] = (), doors: PathTokens | None = None) -> None:
+        """Know endpoints by their path, and which paths are admitted."""
+        self._endpoints = {endpoint.path: endpoint for endpoint in endpoints}
+        self._doors = doors or PathTokens(self._endpoints)
         self._askers: list[Asker] = []
 
     def find(self, target: bytes) -> Endpoint | None:
         """The endpoint of a request's target, whatever its query; ``None`` where it is another's, or written oddly."""
-        return self._endpoints.get(target.partition(b"?")[0])
+        path = self._doors.admits(target.partition(b"?")[0].decode("latin-1"))
+        return self._endpoints.get(path) if path else None
 
     def add(self, asker: Asker) -> None:
         """Answer a connection when all have been read that can be, or as soon as there are many."""
