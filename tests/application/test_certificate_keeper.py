@@ -170,7 +170,7 @@ def test_no_replica_turns_to_the_new_ca_before_every_bundle_has_carried_it_for_t
     for _ in range(10):
         world.now += PROPAGATION
         report = replica.tick()
-        assert f"{VALIDATING} (webhook pods), {VALIDATING} (webhook namespaces) carry" in report.waiting[-1]
+        assert f"{VALIDATING} (webhook {VALIDATE}), {VALIDATING} (webhook {NAMESPACES}) carry" in report.waiting[-1]
         assert report.failures == (f"{report.failures[0]}",)
         assert "forbidden" in report.failures[0]
         assert world.authorities.current == old
