@@ -56,7 +56,7 @@ def release(bare: ControlPlane, chart: Chart, running: Running, tmp_path: Path) 
     """The release; gone after the test, however it ends."""
     home = tmp_path / "helm-home"
     home.mkdir()
-    release = Release(tools.find("helm", os.environ), home, bare.kubeconfig(), running.urls)
+    release = Release(tools.find("helm", os.environ), home, bare.kubeconfig(), running.ports)
     yield release
     bare.kubectl("delete", "mutatingwebhookconfiguration,validatingwebhookconfiguration", "--all")
 
