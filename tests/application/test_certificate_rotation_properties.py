@@ -149,7 +149,9 @@ class Cluster(RuleBasedStateMachine):
 
     @rule(
         configuration=st.integers(0, 1),
-        path=st.sampled_from(["", "/mutate", "/validate", f"/validate/{'0' * 32}", f"/mutate/{'1' * 32}", "/elsewhere"]),
+        path=st.sampled_from(
+            ["", "/mutate", "/validate", f"/validate/{'0' * 32}", f"/mutate/{'1' * 32}", "/elsewhere"]
+        ),
     )
     def damage_a_path(self, configuration: int, path: str) -> None:
         name = list(self.world.targets)[configuration]

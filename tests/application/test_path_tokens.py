@@ -133,7 +133,9 @@ def test_only_the_path_is_changed_and_a_second_time_nothing(target: str, wanted:
 
 
 def test_what_people_are_shown_has_no_token() -> None:
-    said = f'Post "https://gpuwarden.x.svc:443/validate/{ONE}?timeout=3s": EOF; /validate-namespace/{TWO}, /mutate {TWO}'
+    said = (
+        f'Post "https://gpuwarden.x.svc:443/validate/{ONE}?timeout=3s": EOF; /validate-namespace/{TWO}, /mutate {TWO}'
+    )
     assert masked(said) == (
         f'Post "https://gpuwarden.x.svc:443/validate/<token>?timeout=3s": EOF; /validate-namespace/<token>, /mutate {TWO}'
     )

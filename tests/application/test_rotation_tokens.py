@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -120,7 +121,7 @@ def test_a_rotation_renews_the_token_and_no_replica_turns_away_what_is_called_me
     assert {last} != first
     assert world.authorities.current
     assert last == world.authorities.signer_tokens[0]
-    changes = [found for before, found in zip(seen, seen[1:], strict=False) if before != found]
+    changes = [found for before, found in pairwise(seen) if before != found]
     assert changes[-1] == {last}
     assert world.authorities.tokens == (last,), "the first one is forgotten"
     assert all(replica.doors.admits(f"/mutate/{token}") is None for replica in replicas for token in first)
@@ -145,7 +146,9 @@ def test_a_new_token_is_not_written_while_a_replica_may_not_know_it() -> None:
     assert carried(world).isdisjoint(first), "the control: it is renewed after all"
 
 
-@pytest.mark.parametrize("path", ["", "/mutate", "/validate", "/elsewhere", f"/validate/{STRANGE}", f"/mutate/{STRANGE}"])
+@pytest.mark.parametrize(
+    "path", ["", "/mutate", "/validate", "/elsewhere", f"/validate/{STRANGE}", f"/mutate/{STRANGE}"]
+)
 @pytest.mark.parametrize("configuration", [MUTATING, VALIDATING])
 def test_a_path_that_is_set_by_hand_is_right_after_one_tick_of_any_replica(path: str, configuration: str) -> None:
     world, replicas = a_world()
@@ -180,7 +183,7 @@ def test_a_token_that_every_path_is_given_by_hand_is_taken_over_and_replaced_in_
     "damage",
     [
         pytest.param(lambda _: None, id="deleted"),
-        pytest.param(lambda data: {key: b"garbage" for key in data}, id="garbage"),
+        pytest.param(lambda data: dict.fromkeys(data, b"garbage"), id="garbage"),
         pytest.param(lambda data: {key: value for key, value in data.items() if key != "ca.key"}, id="without the key"),
     ],
 )

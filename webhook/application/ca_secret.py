@@ -3,7 +3,7 @@
 - ``ca.crt``, ``ca.key``: the authority that signs serving certificates;
 - ``next.crt``, ``next.key``: its successor, published and not signing before every bundle carries it;
 - ``previous.crt``: authorities that sign no more but may still be needed by a serving certificate in use; no keys;
-- ``previous-path-tokens``: the tokens of paths that belong to their keys, one a line, for the webhook configurations may carry one;
+- ``previous-path-tokens``: the path tokens that belong to their keys, one a line: the webhook configurations may carry one;
 - ``previous-until``: when the last of those serving certificates has expired, RFC 3339.
 
 Reading never fails: what cannot be used is left out and said, and a certificate whose key is lost is kept among the

@@ -1,7 +1,7 @@
 """Tokens in the paths of webhooks: which path belongs to which webhook, what a token is, and which paths are admitted.
 
 Where gpuwarden keeps the certificates, it also sets the path of each webhook, and ends it in a token that only the API
-server and the replicas know: ``/mutate/0123…``. Somebody who can reach the port and does not know the token gets 404. The token is
+server and the replicas know: ``/mutate/0123…``. Somebody who can reach the port and does not know the token gets 404. It is
 derived from the private key of the CA, so every replica that can read the CA Secret knows it, and a new CA brings a new one.
 """
 
@@ -23,18 +23,20 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
 
 MUTATE, VALIDATE, ADVISE, VALIDATE_NAMESPACE = "/mutate", "/validate", "/advise", "/validate-namespace"
-PATHS: Mapping[str, str] = MappingProxyType({
-    "mutate.gpuwarden.io": MUTATE,
-    "restore.gpuwarden.io": MUTATE,
-    "validate.gpuwarden.io": VALIDATE,
-    "guard.gpuwarden.io": VALIDATE,
-    "updates.gpuwarden.io": VALIDATE,
-    "advise.gpuwarden.io": ADVISE,
-    "validate-namespace.gpuwarden.io": VALIDATE_NAMESPACE,
-})
+PATHS: Mapping[str, str] = MappingProxyType(
+    {
+        "mutate.gpuwarden.io": MUTATE,
+        "restore.gpuwarden.io": MUTATE,
+        "validate.gpuwarden.io": VALIDATE,
+        "guard.gpuwarden.io": VALIDATE,
+        "updates.gpuwarden.io": VALIDATE,
+        "advise.gpuwarden.io": ADVISE,
+        "validate-namespace.gpuwarden.io": VALIDATE_NAMESPACE,
+    }
+)
 """The path of each webhook by its name. The chart renders the same where it renders paths (tests/deploy)."""
 ANNOTATION = "gpuwarden.io/path-token"
-"""Of a webhook configuration: ``"true"`` has gpuwarden set its paths. It is removed together with what made it true, in one write."""
+"""Of a webhook configuration: ``"true"`` has gpuwarden set its paths. Whoever sets plain paths changes it in the same write."""
 
 _BYTES = 16
 _INFO = b"gpuwarden webhook path token"
@@ -140,7 +142,8 @@ class PathTokens:
         else:
             plain, _, last = path.rpartition("/")
             token = last.encode(errors="backslashreplace")
-            known = any([hmac.compare_digest(token, each) for each in admitted.tokens]) and plain in self._paths
+            same = sum(hmac.compare_digest(token, each) for each in admitted.tokens)  # each is compared
+            known = same > 0 and plain in self._paths
         if not known:
             self._turned_away = True
         return plain if known else None

@@ -1,9 +1,9 @@
 """What follows from one observation for the tokens in paths: which are accepted, which the configurations should carry.
 
 A token is written only when every replica accepts it already. The configurations carry the token of the *oldest* CA that
-is still trusted; when the last serving certificate of that CA has expired, whoever serves has a certificate of a later one, so has
-read the Secret that holds it, and knows its token. Then they are given the token of the current CA, and the older one is
-accepted until no configuration has carried it for the propagation time.
+is still trusted. When the last serving certificate of that CA has expired, every replica that serves has one of a later CA,
+so it has read the Secret that holds that CA, and knows its token. Then they get the token of the current CA, and the older one
+is accepted until no configuration has carried it for the propagation time.
 """
 
 from __future__ import annotations

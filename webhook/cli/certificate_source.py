@@ -128,7 +128,7 @@ class FileSource(_Source):
 class TrustedSource:
     """A source whose trust in the cluster is kept or at least watched: what a keeper does at every tick."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what is watched, by whom, and how often
         self,
         inner: _Source,
         tick: Callable[[], TickReport],

@@ -8,7 +8,9 @@ from webhook.application.diagnosis.ours import Ours, configurations, our_webhook
 from webhook.application.diagnosis.results import Verdict, fail, listed, ok, unknown, verdicts, warn
 from webhook.application.path_tokens import ANNOTATION, PATHS, token_of
 
-_UNANSWERED = "the API server's calls get 404 there: GPU pods are denied, or pass unjudged where the failurePolicy is Ignore"
+_UNANSWERED = (
+    "the API server's calls get 404 there: GPU pods are denied, or pass unjudged where the failurePolicy is Ignore"
+)
 
 
 def tokens(facts: Facts) -> list[Verdict]:
@@ -54,7 +56,9 @@ def _not_admitted(facts: Facts) -> Iterator[Verdict]:
 
 def _seen(facts: Facts) -> str:
     admitting = {contact.target.where for contact in facts.contacts if contact.status == HTTPStatus.METHOD_NOT_ALLOWED}
-    return f"{listed(admitting)} admits it" if admitting else "whether the replicas admit it could not be seen from here"
+    return (
+        f"{listed(admitting)} admits it" if admitting else "whether the replicas admit it could not be seen from here"
+    )
 
 
 def _find_out(facts: Facts) -> str:
@@ -71,7 +75,8 @@ def strangers(facts: Facts) -> list[Verdict]:
     open_to = {
         contact.target.where
         for contact in facts.contacts
-        if contact.plain_status == HTTPStatus.METHOD_NOT_ALLOWED and token_of(contact.target.webhook, contact.target.path)
+        if contact.plain_status == HTTPStatus.METHOD_NOT_ALLOWED
+        and token_of(contact.target.webhook, contact.target.path)
     }
     if open_to:
         seen = f"{listed(open_to)} also answers paths without a token"
