@@ -19,6 +19,7 @@ from tests.application.certificate_world import (
     ticks,
 )
 from webhook.application.path_tokens import token_of
+from webhook.application.rotation import Phase
 
 HOUR = timedelta(hours=1)
 PROPAGATION = SETTINGS.propagation
@@ -229,3 +230,26 @@ def test_no_token_is_said_or_shown() -> None:
     assert done.done
     for shown in (failed, done, world.read_configurations(), world.authorities):
         assert token not in repr(shown)
+
+
+def test_a_token_that_strangers_know_is_renewed_at_once_in_the_way_that_the_documentation_tells() -> None:
+    """docs/security.md: delete the Secret, wait a minute, and say that the previous CA may go."""
+    world, replicas = a_world()
+    known = carried(world)
+    world.put_secret(None)
+    for second in range(60):
+        world.now += timedelta(seconds=1)
+        ticks(*replicas)
+        assert all(not replica.turned_away(world.now - PROPAGATION) for replica in replicas), second
+    assert carried(world) == known
+    assert [replica.report.phase for replica in replicas] == [Phase.RETIRING] * 2
+    world.put_secret({**(world.secret or {}), "previous-until": b"2000-01-01T00:00:00Z"})
+    for second in range(60):
+        world.now += timedelta(seconds=1)
+        ticks(*replicas)
+        for replica in replicas:
+            assert not replica.turned_away(world.now - PROPAGATION), second
+            assert replica.pair
+            assert world.why_refused(replica.pair.certificate, world.now - PROPAGATION) is None
+    assert carried(world).isdisjoint(known)
+    assert all(replica.doors.admits(f"/mutate/{token}") is None for replica in replicas for token in known)

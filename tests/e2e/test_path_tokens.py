@@ -7,10 +7,11 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from tests.deploy.chart import Chart, Rendered
 from tests.e2e.certificates import bundles, current_ca, stranger_status, targets, tokens
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.gpuwarden import Replica
-from tests.e2e.installation import CONFIGURATION_KINDS, configuration_path
+from tests.e2e.installation import CONFIGURATION_KINDS, configuration_path, render
 from tests.e2e.objects import ENFORCE, MIG
 from tests.e2e.release import Release
 from tests.e2e.running import Running
@@ -31,17 +32,18 @@ def is_closed(replica: Replica) -> bool:
     return {stranger_status(replica.port, path) for path in PATHS.values()} == {httpx.codes.NOT_FOUND}
 
 
-def start(release: Release, relayed: Running, values: dict[str, object], *options: str) -> None:
+def start(release: Release, relayed: Running, rendered: Rendered, values: dict[str, object], *options: str) -> None:
     """Install, and start two replicas."""
     release.install(values)
+    relayed.reconfigure(rendered)
     relayed.wait_until_serving(relayed.start_replica(*options), relayed.start_replica(*options))
     wait_for("gpuwarden to act", relayed.acts)
 
 
 def test_the_api_server_is_answered_and_strangers_are_not(
-    bare: ControlPlane, relayed: Running, release: Release, make_namespace: Callable[..., str]
+    bare: ControlPlane, chart: Chart, relayed: Running, release: Release, make_namespace: Callable[..., str]
 ) -> None:
-    start(release, relayed, ENFORCED)
+    start(release, relayed, render(bare, chart, ENFORCED), ENFORCED)
     (secret,) = tokens(bare)
     assert re.fullmatch("[0-9a-f]{32}", secret)
     assert targets(bare) == {name: f"{path}/{secret}" for name, path in PATHS.items() if name in targets(bare)}
@@ -82,9 +84,9 @@ def test_the_api_server_is_answered_and_strangers_are_not(
 
 
 def test_tokens_come_with_the_second_of_two_upgrades_and_go_with_a_rollback(
-    bare: ControlPlane, relayed: Running, release: Release, make_namespace: Callable[..., str]
+    bare: ControlPlane, chart: Chart, relayed: Running, release: Release, make_namespace: Callable[..., str]
 ) -> None:
-    start(release, relayed, PLAIN, "--propagation=2")
+    start(release, relayed, render(bare, chart, PLAIN), PLAIN, "--propagation=2")
     assert targets(bare) == {name: PATHS[name] for name in targets(bare)}
     assert not any(is_closed(replica) for replica in relayed.replicas), "the control"
     trusted = bundles(bare)
