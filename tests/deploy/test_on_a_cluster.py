@@ -227,7 +227,7 @@ def test_an_upgrade_from_the_mutating_configurations_former_name_removes_it_and_
 
 def test_paths_change_hands_in_two_upgrades_and_a_rollback_gives_them_back(chart: Chart, cluster: ControlPlane) -> None:
     kubeconfig, there = cluster.kubeconfig(), ("--namespace", NAMESPACE)
-    plain: Json = {"pathToken": {"enabled": False}}
+    plain, tokens = ({"pathToken": {"enabled": enabled}} for enabled in (False, True))
 
     def upgrade(values: Json) -> None:
         chart.helm("upgrade", "gpuwarden", str(CHART), *there, "--values", "-", values=values, kubeconfig=kubeconfig)
@@ -249,13 +249,13 @@ def test_paths_change_hands_in_two_upgrades_and_a_rollback_gives_them_back(chart
             headers = {"Content-Type": "application/merge-patch+json"}
             cluster.api.patch(path, json=patch, headers=headers).raise_for_status()
         with pytest.raises(RefusedError, match=r"pathToken\.enabled: the replicas that run now know no tokens"):
-            upgrade({})
+            upgrade(tokens)
         upgrade(HARMLESS | plain)  # the negative control: what differs is the setting
         upgrade(plain)
         assert [(said, paths == {name: PATHS[name] for name in paths}) for said, paths in registered()] == [
             ("false", True)
         ] * 2
-        upgrade({})
+        upgrade(tokens)
         assert [(said, set(paths.values())) for said, paths in registered()] == [("true", {""})] * 2
         chart.helm("rollback", "gpuwarden", *there, kubeconfig=kubeconfig)
         assert [(said, paths == {name: PATHS[name] for name in paths}) for said, paths in registered()] == [
