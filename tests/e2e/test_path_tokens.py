@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.deploy.chart import Chart, Rendered
-from tests.e2e.certificates import bundles, current_ca, stranger_status, targets, tokens
+from tests.e2e.certificates import bundles, stranger_status, targets, tokens
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.gpuwarden import Replica
 from tests.e2e.installation import CONFIGURATION_KINDS, configuration_path, render
@@ -122,4 +122,3 @@ def test_tokens_come_with_the_second_of_two_upgrades_and_go_with_a_rollback(
     annotations = [bare.get(configuration_path(kind))["metadata"]["annotations"] for kind in CONFIGURATION_KINDS]
     assert [found[ANNOTATION] for found in annotations] == ["false", "false"]
     assert bundles(bare) == trusted
-    assert current_ca(bare)

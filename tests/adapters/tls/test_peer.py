@@ -124,8 +124,8 @@ def test_a_token_is_shown_to_a_server_that_is_trusted_and_to_no_other(tmp_path: 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
     with StandIn(context) as server:
-        for bundle, asked in ((made().ca.certificate_pem, []), (pairs.ca.certificate_pem, [called, "/validate"])):
+        nothing: list[str] = []
+        for bundle, asked in ((made().ca.certificate_pem, nothing), (pairs.ca.certificate_pem, [called, "/validate"])):
             contact = dial(Target("validate.gpuwarden.io", ("127.0.0.1", server.port), HOST, bundle, called), SECONDS)
             assert [request.path for request in server.requests] == asked
-            assert bool(contact.status) is bool(contact.plain_status) is bool(asked)
-    assert (contact.status, contact.plain_status) == (404, 404)
+            assert {contact.status, contact.plain_status} == ({404} if asked else {0})

@@ -87,7 +87,9 @@ def test_an_installation_without_tokens_has_none_to_check_and_is_open_as_far_as_
 def test_client_certificates_close_the_port_too() -> None:
     facts = plain()
     assert isinstance(facts.deployment, Deployment)
-    (container, *_) = facts.deployment.spec.template.spec.containers or ()
+    containers = facts.deployment.spec.template.spec.containers
+    assert containers
+    container = containers[0]
     container.args = [*(container.args or ()), "--client-ca-file=/etc/ca.crt"]
     result = the_result(facts, STRANGERS)
     assert (result.status, result.seen) == (
