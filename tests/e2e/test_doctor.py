@@ -13,10 +13,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
 from hack.render_manifests import NAMESPACE
+from tests.e2e.certificates import stranger_status
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.fleet import MERGE_PATCH, Fleet
 from tests.e2e.gpuwarden import ACCOUNT, PROGRAM
@@ -72,6 +74,8 @@ def running(control_plane: ControlPlane, fleet: Fleet, installation: Installatio
     # Where another test has just restarted the API server, the controllers look again only after a back-off of up to 30 s.
     wait_for("the disruption budget", lambda: budgeted(control_plane, path), 90)
     wait_for("the Deployment", lambda: available(control_plane), 90)
+    (replica,) = installation.replicas
+    wait_for("plain paths to be closed", lambda: stranger_status(replica.port, "/validate") == httpx.codes.NOT_FOUND)
     return installation
 
 
