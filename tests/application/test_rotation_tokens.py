@@ -16,8 +16,10 @@ from tests.application.certificate_world import (
     Replica,
     World,
     live_through,
+    next_key,
     ticks,
 )
+from webhook.application.authority import issue_ca
 from webhook.application.path_tokens import token_of
 from webhook.application.rotation import Phase
 
@@ -207,6 +209,35 @@ def test_a_token_whose_key_is_lost_stays_in_use_until_every_replica_knows_anothe
             assert not each.turned_away(world.now)
     assert carried(world) == {world.authorities.signer_tokens[0]}
     assert carried(world) != first
+
+
+def test_a_ca_that_is_put_in_by_hand_does_not_take_its_token_into_the_paths_before_all_know_it() -> None:
+    world, [replica, other] = a_world()
+    first = carried(world)
+    ca = issue_ca(key=next_key(), at=world.now, lifetime=SETTINGS.ca_lifetime, backdate=SETTINGS.clock_skew)
+    world.put_secret({"ca.crt": ca.certificate_pem, "ca.key": ca.key_pem})
+    while not replica.step():
+        assert not other.turned_away()
+    assert carried(world) == first
+    for _ in range(20):
+        world.now += timedelta(minutes=6)
+        ticks(replica, other)
+        assert not other.turned_away(world.now)
+    assert carried(world) == {world.authorities.signer_tokens[0]}
+
+
+def test_a_secret_that_is_lost_while_paths_differ_takes_no_token_away() -> None:
+    world, replicas = a_world()
+    live_through(world, replicas, 17 * HOUR, pause=timedelta(minutes=12))
+    new, old = world.authorities.tokens
+    world.put_targets(MUTATING, {MUTATE: f"/mutate/{old}"})
+    world.put_targets(VALIDATING, {VALIDATE: f"/validate/{new}", NAMESPACES: f"/validate-namespace/{old}"})
+    world.put_secret(None)
+    for _ in range(3):
+        for replica in replicas:
+            replica.tick()
+            assert all(not each.turned_away(world.now) for each in replicas)
+    assert {old, new} >= carried(world)
 
 
 def test_a_look_that_fails_changes_nothing() -> None:
