@@ -96,6 +96,8 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
     with StandIn(context) as replica, Cluster() as there:
+        for path in PATHS.values():
+            replica.store(f"{path}/{TOKEN}", {"metadata": {}})  # what it admits
         install(there, pairs.ca.certificate_pem, replica.port)
         yield there
 
