@@ -376,7 +376,7 @@ def test_one_wrong_webhook_of_several_is_seen() -> None:
     world, replicas = a_world()
     world.put_bundle(VALIDATING, world.bundles[VALIDATING] | {NAMESPACES: b""})
 
-    assert "webhook namespaces, lacks the CA" in replicas[0].tick().done[0]
+    assert f"webhook {NAMESPACES}, lacks the CA" in replicas[0].tick().done[0]
 
     assert_healed(world, *replicas)
 
