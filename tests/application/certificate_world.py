@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import count
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from webhook.application.ca_secret import Authorities, read_authorities
 from webhook.application.certificate_keeper import CertificateKeeper, ConflictError, StoreError, TickReport
 from webhook.application.certificates import CertificateError, read_bundle
+from webhook.application.path_tokens import PATHS, PathTokens
 from webhook.application.rotation_observation import RotationSettings, StoredSecret, WebhookConfiguration
 from webhook.application.serving_names import ServingNames
 from webhook.application.trust import why_untrusted
@@ -36,6 +38,7 @@ SETTINGS = RotationSettings(
     clock_skew=timedelta(minutes=2),
     propagation=timedelta(seconds=10),
 )
+MUTATE, VALIDATE, NAMESPACES = "mutate.gpuwarden.io", "validate.gpuwarden.io", "validate-namespace.gpuwarden.io"
 MUTATING, VALIDATING = "MutatingWebhookConfiguration/gpuwarden", "ValidatingWebhookConfiguration/gpuwarden"
 
 _keys = count(1)
@@ -64,6 +67,7 @@ class Version:
 
     since: datetime
     bundles: dict[str, dict[str, bytes]]
+    targets: dict[str, dict[str, str]]
 
 
 @dataclass
@@ -74,8 +78,12 @@ class World:
     now: datetime = START
     secret: dict[str, bytes] | None = None
     bundles: dict[str, dict[str, bytes]] = field(
-        default_factory=lambda: {MUTATING: {"pods": b""}, VALIDATING: {"pods": b"", "namespaces": b""}}
+        default_factory=lambda: {MUTATING: {MUTATE: b""}, VALIDATING: {VALIDATE: b"", NAMESPACES: b""}}
     )
+    targets: dict[str, dict[str, str]] = field(  # what is called: the path of a Service
+        default_factory=lambda: {MUTATING: {MUTATE: ""}, VALIDATING: {VALIDATE: "", NAMESPACES: ""}}
+    )
+    tokened: bool = True  # whether the configurations say so
     failing: set[str] = field(default_factory=set)  # operations of the store that fail
     writes: list[str] = field(default_factory=list)
     history: list[Version] = field(default_factory=list)
@@ -104,7 +112,19 @@ class World:
         self._revision += 1
         self._versions[configuration] = self._revision
         self.bundles = self.bundles | {configuration: bundles}
-        self.history.append(Version(self.now, self.bundles))
+        self.history.append(Version(self.now, self.bundles, self.targets))
+
+    def put_targets(self, configuration: str, targets: Mapping[str, str]) -> None:
+        """Write what the webhooks of a configuration call, as anybody may by hand."""
+        self.targets = self.targets | {configuration: {**self.targets.get(configuration, {}), **targets}}
+        self.put_bundle(configuration, self.bundles[configuration])
+
+    def damage_targets(self, configuration: str, targets: Mapping[str, str]) -> None:
+        """The same, in a way that leads to nobody."""
+        self.damages += 1
+        self.unhealed.add(configuration)
+        self.touched_at = self.now
+        self.put_targets(configuration, targets)
 
     def damage_bundle(self, configuration: str, bundles: dict[str, bytes]) -> None:
         """The same, in a way that takes the trust away."""
@@ -130,6 +150,15 @@ class World:
                 yield from bundles.values()
             if self.history[index].since <= since:
                 return
+
+    def called(self, since: datetime | None = None) -> set[str]:
+        """Every path that API servers call that may lag since then; those that are set now."""
+        found = {target for targets in self.targets.values() for target in targets.values()}
+        for index in range(len(self.history) - 1 if since else -1, -1, -1):
+            found |= {target for targets in self.history[index].targets.values() for target in targets.values()}
+            if since and self.history[index].since <= since:
+                break
+        return found
 
     def why_refused(self, leaf: x509.Certificate, since: datetime | None = None) -> str | None:
         """Why some API server, by some clock and some bundle in force since then, refuses the leaf; or ``None``."""
@@ -158,7 +187,14 @@ class World:
     def read_configurations(self) -> tuple[WebhookConfiguration, ...]:
         self._may_fail("read_configurations")
         return tuple(
-            WebhookConfiguration(kind, short, str(self._versions.get(f"{kind}/{short}", 0)), dict(bundles))
+            WebhookConfiguration(
+                kind,
+                short,
+                str(self._versions.get(f"{kind}/{short}", 0)),
+                dict(bundles),
+                dict(self.targets.get(f"{kind}/{short}", {})),
+                self.tokened,
+            )
             for (kind, _, short), bundles in ((name.partition("/"), bundles) for name, bundles in self.bundles.items())
         )
 
@@ -174,12 +210,15 @@ class World:
         self.writes.append("Secret")
         self._store_secret(data)
 
-    def write_bundle(self, configuration: WebhookConfiguration, bundle: bytes) -> None:
+    def write_bundle(
+        self, configuration: WebhookConfiguration, bundle: bytes, targets: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._may_fail(f"write {configuration}")
         name = str(configuration)
         if name not in self.bundles or str(self._versions.get(name, 0)) != configuration.resource_version:
             raise ConflictError(f"{configuration} has changed")
         self.writes.append(name)
+        self.targets = self.targets | {name: {**self.targets.get(name, {}), **targets}}
         self.put_bundle(name, dict.fromkeys(self.bundles[name], bundle))
         if name in self.unhealed:
             self.unhealed.remove(name)
@@ -203,6 +242,7 @@ class Replica:
         self._began = world.now
         self._damages = 0
         self.report = TickReport()
+        self.doors = PathTokens(PATHS.values(), plain=False)
         self._steps: Generator[None, None, TickReport] | None = None
         self.keeper = CertificateKeeper(
             store=world,
@@ -212,7 +252,12 @@ class Replica:
             clock=lambda: world.now + clock_error,
             monotonic=lambda: world.seconds,
             new_key=next_key,
+            doors=self.doors,
         )
+
+    def turned_away(self, since: datetime | None = None) -> set[str]:
+        """The paths that are called, and not admitted here."""
+        return {path for path in self.world.called(since) if path and not self.doors.admits(path)}
 
     def replace(self, pair: CertificatePair) -> None:
         """CertificateHolder."""

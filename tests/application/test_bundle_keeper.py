@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 import pytest
 
@@ -37,7 +38,10 @@ class Store:
     def write_secret(self, data: Mapping[str, bytes], resource_version: str | None) -> None:
         raise AssertionError("there is no Secret to write here")
 
-    def write_bundle(self, configuration: WebhookConfiguration, bundle: bytes) -> None:
+    def write_bundle(
+        self, configuration: WebhookConfiguration, bundle: bytes, targets: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        assert not targets, "there is no CA to derive tokens from"
         if self.refuses:
             raise self.refuses
         self.writes += 1

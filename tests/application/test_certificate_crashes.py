@@ -8,6 +8,8 @@ import pytest
 from tests.application.certificate_world import SETTINGS as USUAL
 from tests.application.certificate_world import Replica, World
 from tests.faults.long import LONG
+from webhook.application.ca_secret import signing_key
+from webhook.application.path_tokens import path_token
 from webhook.application.rotation import Phase
 
 SETTINGS = replace(USUAL, ca_lifetime=timedelta(hours=3))
@@ -71,6 +73,7 @@ class Story:
             if other.pair is not None and other.sure_since is not None:
                 lagging = max(self.world.now - SETTINGS.propagation, self.world.healed_at)
                 assert self.world.why_refused(other.pair.certificate, lagging) is None, self.crash
+                assert not other.turned_away(lagging), self.crash
 
     def assert_at_rest(self) -> None:
         """Two quiet ticks later, as after a crash at the very end."""
@@ -83,6 +86,9 @@ class Story:
             assert each.report.phase in {Phase.STEADY, Phase.RETIRING}, (self.crash, each.report)
             assert each.pair is not None
             assert self.world.why_refused(each.pair.certificate) is None, self.crash
+            assert not each.turned_away(), self.crash
+        current = path_token(signing_key(self.world.authorities.signers[0]))
+        assert {path.rpartition("/")[2] for path in self.world.called()} == {current}, self.crash
         assert self.world.carried() == {frozenset(self.world.authorities.certificates)}, self.crash
 
 

@@ -12,8 +12,10 @@ from cryptography.hazmat.primitives import serialization
 from tests.application.certificate_world import (
     MUTATING,
     NAMES,
+    NAMESPACES,
     SETTINGS,
     START,
+    VALIDATE,
     VALIDATING,
     Replica,
     World,
@@ -168,7 +170,7 @@ def test_no_replica_turns_to_the_new_ca_before_every_bundle_has_carried_it_for_t
     for _ in range(10):
         world.now += PROPAGATION
         report = replica.tick()
-        assert f"{VALIDATING} (webhook pods), {VALIDATING} (webhook namespaces) carry" in report.waiting[-1]
+        assert f"{VALIDATING} (webhook {VALIDATE}), {VALIDATING} (webhook {NAMESPACES}) carry" in report.waiting[-1]
         assert report.failures == (f"{report.failures[0]}",)
         assert "forbidden" in report.failures[0]
         assert world.authorities.current == old
@@ -372,16 +374,16 @@ def test_a_foreign_certificate_beside_ours_is_removed() -> None:
 
 def test_one_wrong_webhook_of_several_is_seen() -> None:
     world, replicas = a_world()
-    world.put_bundle(VALIDATING, world.bundles[VALIDATING] | {"namespaces": b""})
+    world.put_bundle(VALIDATING, world.bundles[VALIDATING] | {NAMESPACES: b""})
 
-    assert "webhook namespaces, lacks the CA" in replicas[0].tick().done[0]
+    assert f"webhook {NAMESPACES}, lacks the CA" in replicas[0].tick().done[0]
 
     assert_healed(world, *replicas)
 
 
 def test_a_configuration_that_appears_later_gets_its_bundle() -> None:
     world, replicas = a_world()
-    world.put_bundle("ValidatingWebhookConfiguration/late", {"pods": b""})
+    world.put_bundle("ValidatingWebhookConfiguration/late", {VALIDATE: b""})
 
     replicas[0].tick()
 
@@ -525,7 +527,7 @@ def test_a_replica_suspended_before_signing_signs_as_of_its_reading() -> None:
 
 def test_a_replica_suspended_before_writing_a_bundle_cannot_take_back_what_came_since() -> None:
     world, [sleeper, other] = a_world()
-    world.put_bundle(VALIDATING, world.bundles[VALIDATING] | {"namespaces": b""})
+    world.put_bundle(VALIDATING, world.bundles[VALIDATING] | {NAMESPACES: b""})
     for _ in range(3):
         sleeper.step()
     world.now += 17 * HOUR

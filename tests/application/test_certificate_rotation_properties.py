@@ -23,6 +23,7 @@ from hypothesis.stateful import (
 from tests.application.certificate_world import SETTINGS as USUAL
 from tests.application.certificate_world import Replica, World, live_through, next_key
 from webhook.application.authority import issue_ca
+from webhook.application.path_tokens import token_of
 from webhook.application.rotation import Phase
 
 FOREIGN = trustme.CA().cert_pem.bytes()
@@ -31,7 +32,7 @@ PAUSE = timedelta(minutes=12)
 HALF_SKEW = SETTINGS.clock_skew / 2
 CLOCK_ERRORS = st.sampled_from([timedelta(), HALF_SKEW, -HALF_SKEW])
 WHICH = st.integers(0, 5)
-SECRET_KEYS = ["ca.crt", "ca.key", "next.crt", "next.key", "previous.crt", "previous-until"]
+SECRET_KEYS = ["ca.crt", "ca.key", "next.crt", "next.key", "previous.crt", "previous-until", "previous-path-tokens"]
 
 
 class Cluster(RuleBasedStateMachine):
@@ -146,6 +147,18 @@ class Cluster(RuleBasedStateMachine):
         for replica in self.replicas:
             replica.sure_since = None
 
+    @rule(
+        configuration=st.integers(0, 1),
+        path=st.sampled_from(
+            ["", "/mutate", "/validate", f"/validate/{'0' * 32}", f"/mutate/{'1' * 32}", "/elsewhere"]
+        ),
+    )
+    def damage_a_path(self, configuration: int, path: str) -> None:
+        name = list(self.world.targets)[configuration]
+        self.world.damage_targets(name, {list(self.world.targets[name])[-1]: path})
+        for replica in self.replicas:
+            replica.sure_since = None
+
     @rule(which=WHICH)
     def and_anybody_heals_it(self, which: int) -> None:
         """Whatever was done to bundles, one whole tick makes every bundle trust what that replica serves."""
@@ -169,6 +182,7 @@ class Cluster(RuleBasedStateMachine):
             # What damage did is not held against anybody.
             lagging = max(self.world.now - SETTINGS.propagation, self.world.healed_at)
             assert self.world.why_refused(replica.pair.certificate, lagging) is None
+            assert not replica.turned_away(lagging)
 
     def has_expired(self, replica: Replica) -> bool:
         """Served beyond its end, because the process is frozen, or because hands keep the authority from settling.
@@ -197,6 +211,8 @@ class Cluster(RuleBasedStateMachine):
             assert not replica.report.failures
             assert replica.pair
             assert world.why_refused(replica.pair.certificate) is None
+            assert not replica.turned_away()
+        assert all(token_of(name, target) for each in world.targets.values() for name, target in each.items())
         assert world.carried() == {frozenset(authorities.certificates)}
         assert not authorities.damage
         before = len(world.writes)

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webhook.application.authority import issue_ca, issue_leaf, new_key
-from webhook.application.ca_secret import Authorities, write_authorities
+from webhook.application.ca_secret import Authorities, signing_key, write_authorities
 from webhook.application.certificates import CertificatePair, bundle_pem, fingerprint, read_bundle
+from webhook.application.path_tokens import path_token
 from webhook.application.rotation import Phase, Plan, SetBundle, SignLeaf, Wait, WriteSecret, plan
 from webhook.application.rotation_observation import (
     Observation,
@@ -89,13 +90,14 @@ def certificates(*cas: CertificatePair) -> set[object]:
 def test_where_everything_is_right_nothing_is_planned() -> None:
     found = planned(carrying(ONE), stored=Authorities(ONE), leaf=a_leaf(ONE))
 
-    assert found == Plan((), Phase.STEADY, trusted=True)
+    assert (found.actions, found.phase, found.trusted) == ((), Phase.STEADY, True)
 
 
 def test_the_order_of_a_bundle_does_not_matter() -> None:
     stored = Authorities(ONE, None, (TWO.certificate,), NOW + DAY)
 
-    assert planned(carrying(TWO, ONE), stored=stored, leaf=a_leaf(ONE)) == Plan((), Phase.RETIRING, trusted=True)
+    found = planned(carrying(TWO, ONE), stored=stored, leaf=a_leaf(ONE))
+    assert (found.actions, found.phase, found.trusted) == ((), Phase.RETIRING, True)
 
 
 # --- bundles ----------------------------------------------------------------------------------------------------------
@@ -293,7 +295,8 @@ def test_a_successor_is_promoted_only_when_every_bundle_has_settled_on_it() -> N
     write = written(settled)
     assert write
     until = NOW + SETTINGS.retention + timedelta(seconds=1)
-    assert write.authorities == Authorities(ONE, None, (AGED.certificate,), until)
+    token = path_token(signing_key(AGED))
+    assert write.authorities == Authorities(ONE, None, (AGED.certificate,), until, previous_tokens=(token,))
     assert not write.add_next
     assert (written(fresh), written(lacking)) == (None, None)
     assert (fresh.phase, lacking.phase) == (Phase.PROPAGATING, Phase.PUBLISHING)

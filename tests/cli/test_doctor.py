@@ -19,10 +19,12 @@ from tests.adapters.kubernetes.support import write_kubeconfig
 from tests.e2e.processes import free_port
 from webhook.application.authority import self_signed_pair
 from webhook.application.diagnosis.diagnose import CHECKS
+from webhook.application.path_tokens import PATHS
 from webhook.cli.main import app
 
 Json = dict[str, Any]
 
+TOKEN = "0123456789abcdef" * 2
 MANIFEST = Path(__file__).parents[2] / "deploy" / "gpuwarden.yaml"
 NAMESPACE = "gpuwarden-system"
 HOST = "gpuwarden.gpuwarden-system.svc"
@@ -94,6 +96,8 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
     with StandIn(context) as replica, Cluster() as there:
+        for path in PATHS.values():
+            replica.store(f"{path}/{TOKEN}", {"metadata": {}})  # what it admits
         install(there, pairs.ca.certificate_pem, replica.port)
         yield there
 
@@ -105,6 +109,7 @@ def install(cluster: Cluster, bundle: bytes, port: int) -> None:
         document = by_kind[f"{kind}WebhookConfiguration"]
         for webhook in document["webhooks"]:
             webhook["clientConfig"]["caBundle"] = base64.b64encode(bundle).decode()
+            webhook["clientConfig"]["service"]["path"] = f"{PATHS[webhook['name']]}/{TOKEN}"
         cluster.store(f"{REGISTRATION}/{plural}webhookconfigurations/{document['metadata']['name']}", document)
     cluster.lists(f"{REGISTRATION}/mutatingwebhookconfigurations", by_kind["MutatingWebhookConfiguration"])
     cluster.store(SERVICE, by_kind["Service"])

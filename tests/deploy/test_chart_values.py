@@ -145,4 +145,6 @@ def test_no_template_makes_certificates_or_asks_the_cluster() -> None:
     forbidden = re.compile(r"\b(genCA|genSelfSigned|genSigned|genPrivateKey|lookup|rand[A-Z]\w+|now|uuidv4)\b")
     for template in sorted((CHART / "templates").iterdir()):
         actions = re.findall(r"{{.*?}}", re.sub(r"(?s){{-?\s*/\*.*?\*/\s*-?}}", "", template.read_text()))
-        assert not [action for action in actions if forbidden.search(action)], template.name
+        # _checks.tpl renders nothing: it may refuse an upgrade by what there is.
+        allowed = {"lookup"} if template.name == "_checks.tpl" else set[str]()
+        assert {found for action in actions for found in forbidden.findall(action)} <= allowed, template.name

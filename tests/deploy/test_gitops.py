@@ -143,10 +143,12 @@ def test_the_replay_finds_what_went_wrong_once() -> None:
 
 
 def test_nothing_that_is_written_at_run_time_is_rendered(in_each_mode: dict[str, Rendered], mode: str) -> None:
-    """The caBundle and the CA's Secret: a rendered value would be put back by self-healing, and shown as a difference."""
+    """The caBundle, paths, the CA's Secret: a rendered value would be put back by self-healing, and shown as a difference."""
     rendered = in_each_mode[mode]
     assert rendered.all("Secret") == []
     assert not [path for document in rendered.objects for path, _ in leaves(document) if "caBundle" in path]
+    webhooks = rendered.webhooks.values()
+    assert {"path" in webhook["clientConfig"]["service"] for webhook in webhooks} == {mode != "self-managed"}
 
 
 def test_two_renderings_are_one_and_the_same(chart: Chart, mode: str) -> None:

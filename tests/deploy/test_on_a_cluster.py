@@ -18,11 +18,12 @@ import pytest
 
 from hack.render_manifests import CHART, NAMESPACE, render
 from tests.deploy.argo import api_versions, application
-from tests.deploy.chart import Chart, Json, merged
+from tests.deploy.chart import Chart, Json, RefusedError, merged
 from tests.deploy.gpu_pods import WITH_GPU, WITHOUT_GPU, a_spec
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.programs import NoControlPlaneError, find
 from tests.e2e.waiting import wait_for
+from webhook.application.path_tokens import ANNOTATION, PATHS
 
 pytestmark = pytest.mark.e2e
 
@@ -46,6 +47,7 @@ CLUSTER_WIDE = (
     "/apis/rbac.authorization.k8s.io/v1/clusterroles",
     "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
 )
+TOKEN = "0123456789abcdef" * 2
 BUNDLE = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t"
 # GPU or not, pods are asked about where there are no matchConditions, and nobody answers here.
 HARMLESS: Json = {"install": {"mode": "audit"}}
@@ -78,23 +80,28 @@ def ours(cluster: ControlPlane, paths: tuple[str, ...]) -> set[str]:
 
 
 def written_at_run_time(cluster: ControlPlane) -> None:
-    """Do what a replica does: make the CA's Secret, and set every bundle."""
+    """Do what a replica does: make the CA's Secret, and set every bundle and path."""
     role = cluster.get(f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/roles/gpuwarden")
     owner = {"apiVersion": role["apiVersion"], "kind": "Role", "name": "gpuwarden", "uid": role["metadata"]["uid"]}
     secret = {"metadata": {"name": "gpuwarden-ca", "ownerReferences": [owner]}, "data": {"ca.crt": BUNDLE}}
     cluster.api.post(f"/api/v1/namespaces/{NAMESPACE}/secrets", json=secret).raise_for_status()
     for path in OURS:
         patch = [
-            {"op": "add", "path": f"/webhooks/{number}/clientConfig/caBundle", "value": BUNDLE}
-            for number, _ in enumerate(cluster.get(path)["webhooks"])
+            {"op": "add", "path": f"/webhooks/{number}/clientConfig/{field}", "value": value}
+            for number, webhook in enumerate(cluster.get(path)["webhooks"])
+            for field, value in (("caBundle", BUNDLE), ("service/path", f"{PATHS[webhook['name']]}/{TOKEN}"))
         ]
         headers = {"Content-Type": "application/json-patch+json"}
         cluster.api.patch(path, json=patch, headers=headers).raise_for_status()
 
 
 def bundles(cluster: ControlPlane) -> set[str | None]:
-    """What the webhooks trust: one and the same, where all is well."""
-    return {webhook["clientConfig"].get("caBundle") for path in OURS for webhook in cluster.get(path)["webhooks"]}
+    """What the webhooks trust: one and the same, where all is well, and so are the paths that a replica has written."""
+    webhooks = [webhook for path in OURS for webhook in cluster.get(path)["webhooks"]]
+    for webhook in webhooks:
+        written = f"{PATHS[webhook['name']]}/{TOKEN}" if "caBundle" in webhook["clientConfig"] else None
+        assert webhook["clientConfig"]["service"].get("path") == written
+    return {webhook["clientConfig"].get("caBundle") for webhook in webhooks}
 
 
 def wait_for_pods(cluster: ControlPlane) -> None:
@@ -216,6 +223,47 @@ def test_an_upgrade_from_the_mutating_configurations_former_name_removes_it_and_
     finally:
         helm("uninstall", "gpuwarden", values={})
     assert ours(cluster, CONFIGURATIONS) == set()
+
+
+def test_paths_change_hands_in_two_upgrades_and_a_rollback_gives_them_back(chart: Chart, cluster: ControlPlane) -> None:
+    kubeconfig, there = cluster.kubeconfig(), ("--namespace", NAMESPACE)
+    plain, tokens = ({"pathToken": {"enabled": enabled}} for enabled in (False, True))
+
+    def upgrade(values: Json) -> None:
+        chart.helm("upgrade", "gpuwarden", str(CHART), *there, "--values", "-", values=values, kubeconfig=kubeconfig)
+
+    def registered() -> list[tuple[str, dict[str, str]]]:
+        found = [cluster.get(path) for path in OURS]
+        return [
+            (
+                one["metadata"]["annotations"].get(ANNOTATION),
+                {w["name"]: w["clientConfig"]["service"].get("path", "") for w in one["webhooks"]},
+            )
+            for one in found
+        ]
+
+    chart.helm("install", "gpuwarden", str(CHART), *there, "--values", "-", values=plain, kubeconfig=kubeconfig)
+    try:
+        for path in OURS:  # as charts from before it left them
+            patch = {"metadata": {"annotations": {ANNOTATION: None}}}
+            headers = {"Content-Type": "application/merge-patch+json"}
+            cluster.api.patch(path, json=patch, headers=headers).raise_for_status()
+        with pytest.raises(RefusedError, match=r"pathToken\.enabled: the replicas that are running know no tokens"):
+            upgrade(tokens)
+        upgrade(HARMLESS | plain)  # the negative control: what differs is the setting
+        upgrade(plain)
+        assert [(said, paths == {name: PATHS[name] for name in paths}) for said, paths in registered()] == [
+            ("false", True)
+        ] * 2
+        upgrade(tokens)
+        assert [(said, set(paths.values())) for said, paths in registered()] == [("true", {""})] * 2
+        chart.helm("rollback", "gpuwarden", *there, kubeconfig=kubeconfig)
+        assert [(said, paths == {name: PATHS[name] for name in paths}) for said, paths in registered()] == [
+            ("false", True)
+        ] * 2
+    finally:
+        chart.helm("uninstall", "gpuwarden", *there, kubeconfig=kubeconfig)
+    wait_for("everything to go", lambda: ours(cluster, (*NAMESPACED, *CLUSTER_WIDE)) == set())
 
 
 @pytest.mark.parametrize("reuse", ["--reuse-values", "--reset-then-reuse-values"])

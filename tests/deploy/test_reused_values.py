@@ -16,6 +16,7 @@ from hack.chart_defaults import TEMPLATE, text
 from hack.render_manifests import CHART, KUBERNETES, NAMESPACE
 from tests.deploy.chart import MODES, Chart, Json, RefusedError, Rendered, merged
 from tests.deploy.test_gitops import FEATURES
+from webhook.application.path_tokens import ANNOTATION
 
 VALUES: Json = yaml.safe_load((CHART / "values.yaml").read_text())
 OLDER = sorted((Path(__file__).parent / "older_values").glob("*.yaml"))
@@ -141,7 +142,7 @@ def test_null_still_removes_what_users_fill_themselves(chart: Chart) -> None:
     assert "nodeSelector" not in rendered.pod
     assert "runAsUser" not in rendered.pod["securityContext"]
     assert rendered.pod["securityContext"]["runAsNonRoot"] is True
-    assert "annotations" not in rendered.the("MutatingWebhookConfiguration")["metadata"]
+    assert rendered.the("MutatingWebhookConfiguration")["metadata"]["annotations"] == {ANNOTATION: "true"}
 
 
 def test_a_value_that_no_chart_had_is_still_denied(reusing: Reusing) -> None:

@@ -20,6 +20,7 @@ from tests.deploy.chart import Json, Rendered
 from tests.deploy.replica import replica, wait_until_ready
 from tests.reviews import a_pod, a_review, encode
 from webhook.application.authority import SelfSigned, self_signed_pair
+from webhook.application.path_tokens import without_token
 from webhook.application.workloads import WORKLOADS
 
 REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
@@ -82,16 +83,25 @@ def test_a_replica_runs_as_the_chart_starts_it_and_asks_for_what_it_is_granted(
         pods_are_judged = {"/mutate", "/validate"}
         for webhook in rendered.webhooks.values():
             trusted = trust(apiserver, webhook["name"])
-            path = webhook["clientConfig"]["service"]["path"]
+            called = path_of(apiserver, webhook["name"])
+            path = without_token(called)
+            assert (path != called) is (mode == "self-managed")
             for request in requests_of(webhook):
-                answer = running.review(path, encode(request), trusted, SERVICE)
+                answer = running.review(called, encode(request), trusted, SERVICE)
                 assert answer.status_code == 200, (path, answer.text)
             if path in pods_are_judged:
-                assert running.review(path, unknown, trusted, SERVICE).status_code >= 500
+                assert running.review(called, unknown, trusted, SERVICE).status_code >= 500
             with pytest.raises(httpx.ConnectError, match="Hostname mismatch"):
-                running.review(path, unknown, trusted, "gpuwarden.elsewhere.svc")
+                running.review(called, unknown, trusted, "gpuwarden.elsewhere.svc")
     asked = {asked_for(seen) for seen in apiserver.requests}
     assert asked == granted(rendered)
+
+
+def path_of(apiserver: WorkloadServer, name: str) -> str:
+    """What the API server calls for a webhook now."""
+    (found,) = (w for path in PATHS.values() for w in apiserver.objects[path]["webhooks"] if w["name"] == name)
+    called: str = found["clientConfig"]["service"]["path"]
+    return called
 
 
 def trust(apiserver: WorkloadServer, name: str) -> str:

@@ -14,6 +14,7 @@ from tests.deploy.chart import (
     Rendered,
     merged,
 )
+from webhook.application.path_tokens import ANNOTATION, PATHS
 from webhook.application.workloads import WORKLOADS
 
 MUTATE, VALIDATE = "mutate.gpuwarden.io", "validate.gpuwarden.io"
@@ -58,19 +59,16 @@ def test_every_kind_that_holds_a_template_is_advised(rendered: Rendered) -> None
 def test_advice_never_refuses(chart: Chart, mode: str) -> None:
     webhook = chart.render({"install": {"mode": mode}}).webhooks[ADVISE]
     assert webhook["failurePolicy"] == "Ignore"
-    assert webhook["clientConfig"]["service"]["path"] == "/advise"
 
 
 def test_the_mutator_fails_open_and_is_asked_again(rendered: Rendered) -> None:
     webhook = rendered.webhooks[MUTATE]
     assert (webhook["failurePolicy"], webhook["reinvocationPolicy"]) == ("Ignore", "IfNeeded")
-    assert webhook["clientConfig"]["service"]["path"] == "/mutate"
 
 
 def test_an_update_never_depends_on_gpuwarden(chart: Chart) -> None:
     webhook = chart.render().webhooks[RESTORE]
     assert webhook["failurePolicy"] == "Ignore"
-    assert webhook["clientConfig"]["service"]["path"] == "/mutate"
     for kubernetes in BEFORE_MATCH_CONDITIONS:  # without conditions every update of every pod would be sent
         assert RESTORE not in chart.render(kubernetes=kubernetes).webhooks
 
@@ -80,7 +78,32 @@ def test_the_validator_fails_closed_unless_nothing_is_enforced(chart: Chart, mod
     webhooks = chart.render({"install": {"mode": mode}}).webhooks
     assert webhooks[VALIDATE]["failurePolicy"] == policy
     assert webhooks[MUTATE]["failurePolicy"] == "Ignore"
-    assert webhooks[VALIDATE]["clientConfig"]["service"]["path"] == "/validate"
+
+
+PLAIN: Json = {"pathToken": {"enabled": False}}
+
+
+@pytest.mark.parametrize(
+    "values", [MODES["cert-manager"], MODES["provided"], PLAIN], ids=["cert-manager", "provided", "off"]
+)
+def test_the_chart_renders_the_paths_that_the_program_knows_where_gpuwarden_writes_none(
+    chart: Chart, values: Json
+) -> None:
+    rendered = chart.render(merged(values, {"pathToken": {"enabled": values is not PLAIN}}))
+    called = {name: webhook["clientConfig"]["service"]["path"] for name, webhook in rendered.webhooks.items()}
+    assert called == dict(PATHS)
+    for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"):
+        annotations = rendered.the(kind)["metadata"]["annotations"]
+        assert annotations.get(ANNOTATION) == ("false" if values is PLAIN else None)
+
+
+def test_a_path_that_gpuwarden_writes_is_not_rendered_and_the_configurations_say_whose_it_is(chart: Chart) -> None:
+    for values in ({}, {"webhooks": {"annotations": {ANNOTATION: "false", "example.com/team": "gpu"}}}):
+        rendered = chart.render(values)
+        for webhook in rendered.webhooks.values():
+            assert "path" not in webhook["clientConfig"]["service"]
+        for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"):
+            assert rendered.the(kind)["metadata"]["annotations"][ANNOTATION] == "true"
 
 
 def test_what_all_webhooks_have_in_common(in_each_mode: dict[str, Rendered], mode: str) -> None:

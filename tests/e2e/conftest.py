@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 from hack import tools
+from hack.render_manifests import NAMESPACE
 from tests.deploy.chart import Chart
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.fleet import Fleet
-from tests.e2e.installation import Installation
+from tests.e2e.installation import Installation, label_by_hand, render
 from tests.e2e.namespaces import Namespaces
 from tests.e2e.programs import NoControlPlaneError, Programs, find
-from tests.e2e.running import Running
+from tests.e2e.release import Release
+from tests.e2e.running import Running, prepare_probe
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -88,6 +90,32 @@ def make_namespace(control_plane: ControlPlane) -> Iterator[Callable[..., str]]:
 def namespace(make_namespace: Callable[..., str]) -> str:
     """A namespace without labels."""
     return make_namespace()
+
+
+@pytest.fixture
+def bare(control_plane: ControlPlane) -> ControlPlane:
+    """A control plane without the namespace of gpuwarden's that other tests have left."""
+    control_plane.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=60s", seconds=90)
+    prepare_probe(control_plane)
+    label_by_hand(control_plane, "kube-system")
+    return control_plane
+
+
+@pytest.fixture
+def relayed(bare: ControlPlane, chart: Chart, tmp_path: Path) -> Iterator[Running]:
+    """Relays; the replicas behind them are started by the tests, as a Deployment would."""
+    with Running(bare, render(bare, chart, {"install": {"mode": "audit"}}), tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+def release(bare: ControlPlane, relayed: Running, chart: Chart, tmp_path: Path) -> Iterator[Release]:
+    """The release; gone after the test, however it ends."""
+    home = tmp_path / "helm-home"
+    home.mkdir()
+    made = Release(tools.find("helm", os.environ), home, bare.kubeconfig(), relayed.ports)
+    yield made
+    bare.kubectl("delete", "mutatingwebhookconfiguration,validatingwebhookconfiguration", "--all")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -57,7 +57,7 @@ class Installation(Running):
         """
         rendered = render(control_plane, chart, {**VALUES, **(values or {})})
         super().__init__(control_plane, rendered, directory, options=options, kubeconfig=kubeconfig)
-        self.objects = with_urls(rendered.objects, self.urls)
+        self.objects = with_urls(rendered.objects, self.ports)
         self._count = replicas
 
     def __enter__(self) -> Self:

@@ -13,25 +13,25 @@ from tests.deploy.chart import Chart
 from tests.e2e.gpuwarden import NAME
 from tests.e2e.post_render import __file__ as post_renderer
 
-PLUGIN = "to-urls"
+PLUGIN = "to-loopback"
 
 
 class Release:
-    """One release. Webhooks are reached by URL, which a post-renderer puts where the chart has a Service."""
+    """One release. Its Service leads to loopback, which a post-renderer sees to."""
 
-    def __init__(self, helm: Path, home: Path, kubeconfig: Path, urls: Mapping[str, str]) -> None:
+    def __init__(self, helm: Path, home: Path, kubeconfig: Path, ports: Mapping[str, int]) -> None:
         """Prepare to install.
 
         Args:
             helm: the program, version 3 or 4.
             home: an empty directory, which becomes helm's home.
             kubeconfig: of whoever installs.
-            urls: where the API server reaches each path.
+            ports: where the API server reaches each webhook on loopback, by its name.
         """
         self._chart = Chart(helm, home)
         self._kubeconfig = kubeconfig
         self.helm_3 = self._chart.helm("version", "--short").startswith("v3")
-        self._post_render = self._post_renderer(home, urls)
+        self._post_render = self._post_renderer(home, ports)
 
     def install(self, values: Mapping[str, Any]) -> str:
         """``helm install``; what it says."""
@@ -40,6 +40,11 @@ class Release:
     def upgrade(self, values: Mapping[str, Any]) -> str:
         """``helm upgrade``; what it says."""
         return self._run("upgrade", NAME, str(CHART), *self._post_render, values=values)
+
+    def rollback(self) -> str:
+        """``helm rollback`` to the revision before; what it says."""
+        more = () if self.helm_3 else ("--force-conflicts",)
+        return self._run("rollback", NAME, *more)
 
     def uninstall(self) -> str:
         """``helm uninstall``; what it says."""
@@ -51,9 +56,9 @@ class Release:
             *arguments, *more, "--namespace", NAMESPACE, values=dict(values or {}), kubeconfig=self._kubeconfig
         )
 
-    def _post_renderer(self, home: Path, urls: Mapping[str, str]) -> list[str]:
+    def _post_renderer(self, home: Path, ports: Mapping[str, int]) -> list[str]:
         """The options by which this version of helm runs our post-renderer: 3 a program, 4 a plugin."""
-        command, argument = sys.executable, json.dumps(dict(urls))
+        command, argument = sys.executable, json.dumps(dict(ports))
         if self.helm_3:
             script = home / PLUGIN
             script.write_text(f"#!/bin/sh\nexec {command} {post_renderer} '{argument}'\n")

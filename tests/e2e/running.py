@@ -13,6 +13,7 @@ from tests.e2e.gpuwarden import ACCOUNT, Replica, arguments_of, environment_of
 from tests.e2e.objects import ENFORCE, GPU, SHARED, limits_of, pod_spec
 from tests.e2e.relay import Relay
 from tests.e2e.waiting import wait_for
+from webhook.application.path_tokens import PATHS
 
 PROBE = "e2e-probe"  # a labelled namespace that shows whether gpuwarden acts
 
@@ -44,7 +45,7 @@ class Running:
             kubeconfig: how they reach the API server, if not directly.
         """
         self.rendered = rendered
-        paths = {webhook["clientConfig"]["service"]["path"] for webhook in rendered.webhooks.values()}
+        paths = {PATHS[name] for name in rendered.webhooks}
         self.relays = {path: Relay() for path in sorted(paths)}
         self.replicas: list[Replica] = []
         self._control_plane = control_plane
@@ -54,9 +55,9 @@ class Running:
         self._started = 0
 
     @property
-    def urls(self) -> dict[str, str]:
-        """Where the API server reaches each path."""
-        return {path: f"https://127.0.0.1:{relay.port}{path}" for path, relay in self.relays.items()}
+    def ports(self) -> dict[str, int]:
+        """Where the API server reaches each webhook on loopback, by its name."""
+        return {name: self.relays[path].port for name, path in PATHS.items() if path in self.relays}
 
     def __enter__(self) -> Self:
         """Let the relays listen; replicas are started one by one."""

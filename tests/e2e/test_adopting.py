@@ -92,7 +92,9 @@ def test_what_audit_says_is_what_happens(
 
     # Enforced, namespace by namespace.
     enforced = render(control_plane, chart, {"shutdownDelaySeconds": 1, "namespace": {"create": True}})
-    manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": with_urls(enforced.objects, installation.urls)})
+    manifest = json.dumps(
+        {"apiVersion": "v1", "kind": "List", "items": with_urls(enforced.objects, installation.ports)}
+    )
     assert control_plane.kubectl("apply", "-f", "-", stdin=manifest).returncode == 0
     installation.reconfigure(enforced)
     wait_for("gpuwarden to enforce", lambda: limits_of(probe(control_plane).json()) == [{SHARED: "1"}])

@@ -13,10 +13,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
 from hack.render_manifests import NAMESPACE
+from tests.e2e.certificates import stranger_status
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.fleet import MERGE_PATCH, Fleet
 from tests.e2e.gpuwarden import ACCOUNT, PROGRAM
@@ -72,6 +74,8 @@ def running(control_plane: ControlPlane, fleet: Fleet, installation: Installatio
     # Where another test has just restarted the API server, the controllers look again only after a back-off of up to 30 s.
     wait_for("the disruption budget", lambda: budgeted(control_plane, path), 90)
     wait_for("the Deployment", lambda: available(control_plane), 90)
+    (replica,) = installation.replicas
+    wait_for("plain paths to be closed", lambda: stranger_status(replica.port, "/validate") == httpx.codes.NOT_FOUND)
     return installation
 
 
@@ -230,6 +234,19 @@ def test_nobody_answering_is_found(control_plane: ControlPlane, running: Install
     assert "no TLS" in seen(found, "trust")
 
 
+@contextmanager
+def reachable_though_not_ready(running: Installation) -> Iterator[None]:
+    """Let the relays lead to the replica whatever it says of itself, for it may notice before it is dialled."""
+    (replica,) = running.replicas
+    for relay in running.relays.values():
+        relay.add(replica.port)
+    try:
+        yield
+    finally:
+        for relay in running.relays.values():
+            relay.add(replica.port, replica.ops_port)
+
+
 def test_a_foreign_ca_and_a_right_that_is_missing_are_found(control_plane: ControlPlane, running: Installation) -> None:
     """Without the right gpuwarden can't put its own CA back, or it would within seconds."""
     foreign = self_signed_pair(["elsewhere.example"], [], datetime.now(UTC), timedelta(days=1)).ca.certificate_pem
@@ -245,13 +262,45 @@ def test_a_foreign_ca_and_a_right_that_is_missing_are_found(control_plane: Contr
 
     with changed(control_plane, role, read_only):
         wait_for("the right to be gone", lambda: "rights" in troubles(doctor(control_plane)[1]))
-        with changed(control_plane, configuration_path(VALIDATING), distrust):
+        with reachable_though_not_ready(running), changed(control_plane, configuration_path(VALIDATING), distrust):
             code, found = doctor(control_plane, "--probe-namespace", PROBE)
     wait_for("the right to be back", lambda: troubles(doctor(control_plane)[1]) == {})
     assert (code, troubles(found)) == (1, {"trust": {"fail"}, "rights": {"fail"}, "probe": {"fail"}})
     assert "none of the 1 trusted certificates issued" in seen(found, "trust")
     assert "cannot patch mutatingwebhookconfigurations/zz-gpuwarden" in seen(found, "rights")
     assert "x509" in seen(found, "probe")
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("/validate", "the path of validate.gpuwarden.io carries no token"),
+        (f"/validate/{'0' * 32}", "does not admit the path of validate.gpuwarden.io"),
+    ],
+    ids=["plain", "another token"],
+)
+def test_a_path_that_is_not_admitted_is_found(
+    control_plane: ControlPlane, running: Installation, path: str, says: str
+) -> None:
+    role = "/apis/rbac.authorization.k8s.io/v1/clusterroles/gpuwarden"
+
+    def read_only(found: Json) -> None:
+        for rule in found["rules"]:
+            rule["verbs"] = [verb for verb in rule["verbs"] if verb != "patch"]
+
+    def mislead(configuration: Json) -> None:
+        (client,) = (w["clientConfig"] for w in configuration["webhooks"] if w["name"] == "validate.gpuwarden.io")
+        client["url"] = client["url"].partition("/validate")[0] + path
+
+    with changed(control_plane, role, read_only):
+        wait_for("the right to be gone", lambda: "rights" in troubles(doctor(control_plane)[1]))
+        with changed(control_plane, configuration_path(VALIDATING), mislead):
+            code, found = doctor(control_plane)
+    wait_for("all to be well again", lambda: troubles(doctor(control_plane)[1]) == {})
+    assert code == 1
+    assert "fail" in troubles(found)["path-tokens"]
+    assert says in seen(found, "path-tokens")
+    assert "0" * 32 not in str(found)
 
 
 def test_a_configuration_that_cannot_be_read_is_found(control_plane: ControlPlane, running: Installation) -> None:

@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 import trustme
 
-from tests.e2e.certificates import bundles, current_ca, issuer_of_what_is_served
+from tests.e2e.certificates import bundles, current_ca, issuer_of_what_is_served, stranger_status, targets, tokens
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.installation import MUTATING, SECRET, VALIDATING, Installation, configuration_path
 from tests.e2e.objects import ENFORCE, SHARED
@@ -69,10 +70,38 @@ def test_damaged_bundles_are_mended(
     assert {attempt.asks for attempt in stream.attempts if attempt.began > mended} == {SHARED}
 
 
+@pytest.mark.parametrize("path", ["/validate", "/elsewhere", f"/validate/{'0' * 32}"])
+def test_a_path_that_is_set_by_hand_is_set_back(
+    control_plane: ControlPlane, installation: Installation, stream: PodStream, path: str
+) -> None:
+    whole = targets(control_plane)
+    called = [webhook["name"] for webhook in control_plane.get(configuration_path(VALIDATING))["webhooks"]]
+    host = whole["validate.gpuwarden.io"].partition("/validate")[0]
+    operation = {
+        "op": "add",
+        "path": f"/webhooks/{called.index('validate.gpuwarden.io')}/clientConfig/url",
+        "value": f"{host}{path}",
+    }
+    replica = installation.replicas[0]
+    wait_for("plain paths to be closed", lambda: stranger_status(replica.port, "/validate") == httpx.codes.NOT_FOUND)
+    with stream:
+        stream.wait_for_more(20)
+        patch = control_plane.api.patch(configuration_path(VALIDATING), json=[operation], headers=JSON_PATCH)
+        patch.raise_for_status()
+        took = seconds_until("the path to be set back", lambda: targets(control_plane) == whole)
+        wait_for("gpuwarden to act again", installation.acts)
+        mended = time.monotonic()
+        stream.wait_for_more(50)
+    # The control: meanwhile pods are refused, for that path leads nowhere; the first of them has the replica look.
+    assert stream.failures or took < 1
+    assert took < 5
+    assert {attempt.asks for attempt in stream.attempts if attempt.began > mended} == {SHARED}
+
+
 def test_a_deleted_secret_is_made_anew_and_no_admission_fails(
     control_plane: ControlPlane, installation: Installation, stream: PodStream
 ) -> None:
-    before = current_ca(control_plane)
+    before, carried = current_ca(control_plane), tokens(control_plane)
     with stream:
         control_plane.api.delete(SECRET).raise_for_status()
         seconds_until("another CA in the Secret", lambda: current_ca(control_plane) != before)
@@ -82,3 +111,4 @@ def test_a_deleted_secret_is_made_anew_and_no_admission_fails(
         stream.wait_for_more(50)
     assert stream.failures == [], stream.report()
     assert {attempt.asks for attempt in stream.attempts} == {SHARED}
+    assert tokens(control_plane) == carried, "which the replicas took over"

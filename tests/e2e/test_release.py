@@ -1,15 +1,12 @@
 """Scenario 9: install, upgrade and uninstall by Helm, while pods are created all the time."""
 
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 
 import httpx
 import pytest
 
-from hack import tools
 from hack.render_manifests import NAMESPACE
 from tests.deploy.chart import Chart
 from tests.e2e.certificates import bundles
@@ -17,7 +14,7 @@ from tests.e2e.cluster import ControlPlane
 from tests.e2e.installation import MUTATING, SECRET, configuration_path, label_by_hand, render
 from tests.e2e.objects import ENFORCE, GPU, MIG
 from tests.e2e.release import Release
-from tests.e2e.running import PROBE, Running, is_forgotten, prepare_probe
+from tests.e2e.running import PROBE, Running, is_forgotten
 from tests.e2e.stream import PodStream
 from tests.e2e.telling import tell
 from tests.e2e.waiting import wait_for
@@ -33,32 +30,6 @@ ENFORCED = {
 }
 # What comes and goes by itself, or is this file's own.
 PASSING = ("events", "events.events.k8s.io", "leases.coordination.k8s.io", "pods", "namespaces")
-
-
-@pytest.fixture
-def bare(control_plane: ControlPlane) -> ControlPlane:
-    """A control plane without the namespace of gpuwarden's that other tests have left."""
-    control_plane.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=60s", seconds=90)
-    prepare_probe(control_plane)
-    label_by_hand(control_plane, "kube-system")
-    return control_plane
-
-
-@pytest.fixture
-def running(bare: ControlPlane, chart: Chart, tmp_path: Path) -> Iterator[Running]:
-    """Relays; the replicas behind them are started by the tests, as a Deployment would."""
-    with Running(bare, render(bare, chart, AUDIT), tmp_path) as started:
-        yield started
-
-
-@pytest.fixture
-def release(bare: ControlPlane, chart: Chart, running: Running, tmp_path: Path) -> Iterator[Release]:
-    """The release; gone after the test, however it ends."""
-    home = tmp_path / "helm-home"
-    home.mkdir()
-    release = Release(tools.find("helm", os.environ), home, bare.kubeconfig(), running.urls)
-    yield release
-    bare.kubectl("delete", "mutatingwebhookconfiguration,validatingwebhookconfiguration", "--all")
 
 
 def everything(control_plane: ControlPlane) -> set[str]:
@@ -93,7 +64,7 @@ def nothing_is_left(control_plane: ControlPlane, before: set[str]) -> None:
 
 
 def test_pods_are_created_through_install_upgrade_and_uninstall_and_nothing_of_ours_is_left(
-    bare: ControlPlane, chart: Chart, running: Running, release: Release, make_namespace: Callable[..., str]
+    bare: ControlPlane, chart: Chart, relayed: Running, release: Release, make_namespace: Callable[..., str]
 ) -> None:
     before = everything(bare)
     unlabelled, labelled = make_namespace(), make_namespace({ENFORCE: "inference"})
@@ -104,8 +75,8 @@ def test_pods_are_created_through_install_upgrade_and_uninstall_and_nothing_of_o
         # As the chart advises: audit mode first, in which nobody depends on gpuwarden while it starts.
         release.install(AUDIT)
         label_by_hand(bare, NAMESPACE)
-        running.wait_until_serving(running.start_replica(), running.start_replica())
-        wait_for("gpuwarden to warn", running.acts)
+        relayed.wait_until_serving(relayed.start_replica(), relayed.start_replica())
+        wait_for("gpuwarden to warn", relayed.acts)
 
         trusted = bundles(bare)
         release.upgrade(ENFORCED)
@@ -113,7 +84,7 @@ def test_pods_are_created_through_install_upgrade_and_uninstall_and_nothing_of_o
         changed = bare.get(configuration_path(MUTATING))["webhooks"][0]
         assert changed["timeoutSeconds"] == 4
         assert bare.get(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/gpuwarden")["spec"]["replicas"] == 3
-        running.reconfigure(render(bare, chart, ENFORCED))
+        relayed.reconfigure(render(bare, chart, ENFORCED))
         # Each replica reads its file when it has changed, not all in the same moment. Between them, a pod may meet two
         # policies and be refused as not rewritten; its controller then tries again.
         with PodStream(bare, labelled, connections=2) as settling:
@@ -139,7 +110,7 @@ def test_pods_are_created_through_install_upgrade_and_uninstall_and_nothing_of_o
     assert {attempt.asks for attempt in rewritten.attempts[-4:]} == {GPU}
     nothing_is_left(bare, before)
     # The replicas, which have not been stopped yet, may not bring their Secret back.
-    for replica in running.replicas:
+    for replica in relayed.replicas:
         wait_for("a tick", lambda replica=replica: replica.metric("gpuwarden_certificate_failures_total") > 0)  # type: ignore[misc]  # mypy can't infer a lambda's default
     assert bare.api.get(SECRET).status_code == httpx.codes.NOT_FOUND
     nothing_is_left(bare, before)

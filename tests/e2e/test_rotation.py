@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable
 
+import httpx
 import pytest
 from cryptography import x509
 
 from tests.deploy.chart import Chart
-from tests.e2e.certificates import bundles, current_ca, issuer_of_what_is_served
+from tests.e2e.certificates import bundles, current_ca, issuer_of_what_is_served, stranger_status, tokens
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.installation import Installation
 from tests.e2e.objects import ENFORCE, SHARED
@@ -56,6 +57,7 @@ def test_the_ca_is_rotated_three_times_while_replicas_restart_and_no_admission_f
         Installation(control_plane, chart, directory, replicas=2, options=QUICK) as installation,
         PodStream(control_plane, namespace) as stream,
     ):
+        first = tokens(control_plane)
         seen = rotations(control_plane, installation, stream, ROTATIONS)
         stream.wait_for_more(100)
         tell(stream.report())
@@ -67,3 +69,12 @@ def test_the_ca_is_rotated_three_times_while_replicas_restart_and_no_admission_f
             assert issuer_of_what_is_served(replica.port) in later
         for bundle in bundles(control_plane):
             assert seen[0] not in x509.load_pem_x509_certificates(bundle)
+        # So does the token in the paths, which strangers may have got hold of.
+        assert len(first) == 1
+        assert tokens(control_plane).isdisjoint(first)
+        (old,) = first
+        for replica in installation.replicas:
+            assert stranger_status(replica.port, f"/mutate/{old}") == httpx.codes.NOT_FOUND
+            assert httpx.codes.OK in {
+                stranger_status(replica.port, f"/mutate/{token}") for token in tokens(control_plane)
+            }, "the control"

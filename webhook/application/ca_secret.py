@@ -3,6 +3,7 @@
 - ``ca.crt``, ``ca.key``: the authority that signs serving certificates;
 - ``next.crt``, ``next.key``: its successor, published and not signing before every bundle carries it;
 - ``previous.crt``: authorities that sign no more but may still be needed by a serving certificate in use; no keys;
+- ``previous-path-tokens``: the path tokens that belong to their keys, one a line: the webhook configurations may carry one;
 - ``previous-until``: when the last of those serving certificates has expired, RFC 3339.
 
 Reading never fails: what cannot be used is left out and said, and a certificate whose key is lost is kept among the
@@ -11,7 +12,7 @@ previous ones, for serving certificates that it has signed may be in use.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from webhook.application.certificates import (
     read_key,
     show,
 )
+from webhook.application.path_tokens import is_token, path_token
 from webhook.application.trust import is_authority
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 CURRENT, NEXT = "ca", "next"
 PREVIOUS, PREVIOUS_UNTIL = "previous.crt", "previous-until"
+PREVIOUS_TOKENS = "previous-path-tokens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Authorities:
         current: The one that signs.
         next: The one that will.
         previous: Those that are only trusted, newest first; never one of the two above.
+        previous_tokens: The tokens of their keys that are still accepted in paths, newest first.
         previous_until: When ``previous`` may go; ``None`` when there are none, or when it is not known.
         damage: What could not be used, one sentence each; not part of the value.
     """
@@ -54,6 +58,7 @@ class Authorities:
     previous: tuple[x509.Certificate, ...] = ()
     previous_until: datetime | None = None
     damage: tuple[str, ...] = ()
+    previous_tokens: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def signers(self) -> tuple[CertificatePair, ...]:
@@ -64,6 +69,16 @@ class Authorities:
     def certificates(self) -> tuple[x509.Certificate, ...]:
         """Every certificate, in the order in which bundles carry them."""
         return (*(pair.certificate for pair in self.signers), *self.previous)
+
+    @property
+    def signer_tokens(self) -> tuple[str, ...]:
+        """The tokens of those that can sign, the current one's first."""
+        return tuple(path_token(signing_key(pair)) for pair in self.signers)
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """Every token that is accepted."""
+        return (*self.signer_tokens, *self.previous_tokens)
 
 
 def read_authorities(data: Mapping[str, bytes]) -> Authorities:
@@ -83,10 +98,11 @@ def read_authorities(data: Mapping[str, bytes]) -> Authorities:
     if stray := [certificate for certificate in previous if not is_authority(certificate)]:
         damage.append(f"{PREVIOUS}: {len(stray)} of its certificates are no authorities")
         previous = tuple(certificate for certificate in previous if certificate not in stray)
+    tokens = _read_tokens(data.get(PREVIOUS_TOKENS, b""), damage)
     until = _read_time(data.get(PREVIOUS_UNTIL, b""))
-    if previous and until is None:
+    if (previous or tokens) and until is None:
         damage.append(f"{PREVIOUS_UNTIL} is missing or not an RFC 3339 time")
-    return Authorities(current, following, previous, until if previous else None, tuple(damage))
+    return Authorities(current, following, previous, until if previous or tokens else None, tuple(damage), tokens)
 
 
 def write_authorities(authorities: Authorities) -> dict[str, bytes]:
@@ -97,7 +113,9 @@ def write_authorities(authorities: Authorities) -> dict[str, bytes]:
             data |= {f"{name}.crt": bundle_pem([pair.certificate]), f"{name}.key": pair.key_pem}
     if authorities.previous:
         data[PREVIOUS] = bundle_pem(authorities.previous)
-    if authorities.previous and authorities.previous_until:
+    if authorities.previous_tokens:
+        data[PREVIOUS_TOKENS] = "\n".join(authorities.previous_tokens).encode()
+    if (authorities.previous or authorities.previous_tokens) and authorities.previous_until:
         data[PREVIOUS_UNTIL] = show(authorities.previous_until).encode()
     return data
 
@@ -122,10 +140,28 @@ def _signer(certificates: tuple[x509.Certificate, ...], key_pem: bytes) -> Certi
         raise CertificateError("there is no readable certificate")
     if not is_authority(certificates[0]):
         raise CertificateError(f"{describe(certificates[0])} is not a certificate authority")
-    key = read_key(key_pem)
-    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+    pair = CertificatePair(certificates[0], read_key(key_pem))
+    signing_key(pair)
+    return pair
+
+
+def signing_key(pair: CertificatePair) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey:
+    """The key of a CA.
+
+    Raises:
+        CertificateError: not every client can verify what it signs.
+    """
+    if not isinstance(pair.key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
         raise CertificateError("the key is neither ECDSA nor RSA, which every client can verify")
-    return CertificatePair(certificates[0], key)
+    return pair.key
+
+
+def _read_tokens(text: bytes, damage: list[str]) -> tuple[str, ...]:
+    found = dict.fromkeys(text.decode("ascii", "replace").split())
+    tokens = tuple(filter(is_token, found))
+    if len(tokens) < len(found):
+        damage.append(f"{PREVIOUS_TOKENS}: {len(found) - len(tokens)} of its lines are not tokens")
+    return tokens
 
 
 def _read_time(text: bytes) -> datetime | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from webhook.application.authority import issue_ca, issue_leaf
@@ -18,10 +19,11 @@ from webhook.application.rotation_observation import (
     StoredSecret,
     WebhookConfiguration,
 )
+from webhook.application.rotation_tokens import signs
 from webhook.application.trust import why_invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
     from webhook.application.rotation import Action, Plan
     from webhook.application.serving_names import ServingNames
@@ -66,12 +68,22 @@ class CertificateStore(Protocol):
         """
         ...
 
-    def write_bundle(self, configuration: WebhookConfiguration, bundle: bytes) -> None:
-        """Set the ``caBundle`` of every webhook of this configuration to these PEM bytes.
+    def write_bundle(
+        self, configuration: WebhookConfiguration, bundle: bytes, targets: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Set the ``caBundle`` of every webhook of this configuration to these PEM bytes, and what some webhooks call.
 
         Raises:
             ConflictError: When the configuration has another resourceVersion than this reading, or is gone.
         """
+        ...
+
+
+class Doors(Protocol):
+    """Where requests come in."""
+
+    def replace(self, tokens: Iterable[str], *, plain: bool) -> None:
+        """Admit paths with one of these tokens from now on, and paths without one or not."""
         ...
 
 
@@ -123,6 +135,7 @@ class CertificateKeeper:
         new_key: Makes a private key.
         doubt: Why the clock is in doubt, or empty. While it is, this replica signs what it serves, and leaves the Secret
             and the bundles, on which the others rely, to those whose clocks are not.
+        doors: Where requests come in.
     """
 
     def __init__(  # noqa: PLR0913 -- keyword-only, and each is one thing from outside
@@ -136,6 +149,7 @@ class CertificateKeeper:
         monotonic: Callable[[], float],
         new_key: Callable[[], PrivateKey],
         doubt: Callable[[], str] = lambda: "",
+        doors: Doors | None = None,
     ) -> None:
         self._store = store
         self._holder = holder
@@ -145,6 +159,8 @@ class CertificateKeeper:
         self._monotonic = monotonic
         self._new_key = new_key
         self._doubt = doubt
+        self._doors = doors
+        self._accepted: tuple[str, ...] = ()
         self._leaf: ServedLeaf | None = None
         self._carried_since: dict[str, float] = {}
         self._trusted = False
@@ -181,6 +197,7 @@ class CertificateKeeper:
                 continue  # what was read has changed what time it is: look again, by the right one
             planned = plan(observation, self._settings)
             self._remember(trusted=planned.trusted)
+            self._admit(planned)  # before anything is done: what is written is accepted here by then
             waiting, actions = _sorted(planned, doubt)
             for action in actions:
                 yield
@@ -216,10 +233,16 @@ class CertificateKeeper:
             raise
         after = self._monotonic()
         carried = {fingerprint(c) for c in Carried.of(configurations, {}).everywhere}
+        carried |= {*signs(configurations, self._accepted)}
         self._carried_since = {name: self._carried_since.get(name, after) for name in carried}
         trusted_for = {name: timedelta(seconds=before - since) for name, since in self._carried_since.items()}
         yield
-        return Observation(now, configurations, self._store.read_secret(), self._leaf, trusted_for)
+        return Observation(now, configurations, self._store.read_secret(), self._leaf, trusted_for, self._accepted)
+
+    def _admit(self, planned: Plan) -> None:
+        self._accepted = planned.tokens
+        if self._doors:
+            self._doors.replace(planned.tokens, plain=planned.plain)
 
     def _remember(self, *, trusted: bool) -> None:
         """For the next look; and for one that fails, which says nothing of trust.
@@ -235,8 +258,8 @@ class CertificateKeeper:
 
     def _apply(self, action: Action, now: datetime) -> None:
         match action:
-            case SetBundle(configuration, bundle):
-                self._store.write_bundle(configuration, bundle)
+            case SetBundle(configuration, bundle, targets=targets):
+                self._store.write_bundle(configuration, bundle, targets)
             case SignLeaf(authority):
                 self._sign(authority, now)
             case WriteSecret(authorities, add_next, version):

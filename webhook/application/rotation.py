@@ -18,11 +18,15 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
+from webhook.application.ca_secret import signing_key
 from webhook.application.certificates import bundle_pem, describe, read_bundle
+from webhook.application.path_tokens import path_token
 from webhook.application.rotation_facts import Facts
 from webhook.application.trust import needs_renewal, why_invalid
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cryptography import x509
 
     from webhook.application.ca_secret import Authorities
@@ -44,11 +48,19 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SetBundle:
-    """Set the ``caBundle`` of every webhook in this configuration, if it is unchanged since it was read."""
+    """Set the ``caBundle`` of every webhook in this configuration, and what is called, if it is unchanged since it was read.
+
+    Attributes:
+        configuration: Which, as it was read.
+        bundle: PEM.
+        reason: Why.
+        targets: By the names of webhooks, the URL or path that is to be called from now on; of the others nothing changes.
+    """
 
     configuration: WebhookConfiguration
     bundle: bytes
     reason: str
+    targets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +106,15 @@ class Plan:
         actions: The actions.
         phase: Where the rotation stands before them.
         trusted: Whether every webhook configuration trusts what this replica serves.
+        tokens: The tokens that are accepted in paths, before and while these actions are taken.
+        plain: Whether paths without a token are admitted too.
     """
 
     actions: tuple[Action, ...]
     phase: Phase
     trusted: bool
+    tokens: tuple[str, ...] = field(default=(), repr=False)
+    plain: bool = True
 
 
 def plan(observation: Observation, settings: RotationSettings) -> Plan:
@@ -106,11 +122,12 @@ def plan(observation: Observation, settings: RotationSettings) -> Plan:
     facts = Facts(observation, settings)
     bundles = [action for each in observation.configurations for action in _bundle_actions(facts, each)]
     actions = (*bundles, *_leaf_actions(facts, observation, settings), *_secret_actions(facts, observation, settings))
-    return Plan(actions, _phase(facts, observation, healing=bool(bundles)), facts.is_trusted)
+    phase = _phase(facts, observation, healing=bool(bundles))
+    return Plan(actions, phase, facts.is_trusted, facts.paths.accepted, facts.paths.admits_plain_paths)
 
 
 def _bundle_actions(facts: Facts, configuration: WebhookConfiguration) -> list[Action]:
-    """Every webhook's bundle holds what is required, may hold what is about to go, and nothing else."""
+    """Every webhook's bundle holds what is required, may hold what is about to go, and nothing else; its path has the token."""
     required = dict.fromkeys(filter(facts.is_required, facts.stored.certificates))
     if facts.live:
         required[facts.live.issuer] = None
@@ -118,7 +135,10 @@ def _bundle_actions(facts: Facts, configuration: WebhookConfiguration) -> list[A
     bundles = {name: read_bundle(pem) for name, pem in configuration.bundles.items()}
     found = dict.fromkeys(c for bundle in bundles.values() for c in bundle.certificates if c in allowed)
     wanted = tuple(required | found)
-    for name, bundle in bundles.items() if wanted else ():
+    if not wanted:
+        return []
+    targets = facts.paths.corrections(configuration)
+    for name, bundle in bundles.items():
         faults = [
             *([f"is damaged: {bundle.damage}"] if bundle.damage else []),
             *(f"lacks the CA {describe(c)}" for c in wanted if c not in bundle.certificates),
@@ -126,7 +146,10 @@ def _bundle_actions(facts: Facts, configuration: WebhookConfiguration) -> list[A
         ]
         if faults:
             reason = f"the caBundle of {configuration}, webhook {name}, {'; '.join(faults)}"
-            return [SetBundle(configuration, bundle_pem(wanted), reason)]
+            return [SetBundle(configuration, bundle_pem(wanted), reason, targets)]
+    if targets:
+        reason = f"the path of {configuration}, webhook {next(iter(targets))}, does not carry the present token"
+        return [SetBundle(configuration, bundle_pem(wanted), reason, targets)]
     return []
 
 
@@ -195,13 +218,20 @@ def _with_previous_mended(facts: Facts, settings: RotationSettings, reasons: lis
     if facts.unknown:
         reasons += [f"it lacks the CA {describe(c)}, on which a bundle or replica relies" for c in facts.unknown]
         state = replace(state, previous=(*state.previous, *facts.unknown))
-    if facts.unknown or (state.previous and not state.previous_until):
+    if lost := facts.paths.unknown:
+        reasons.append("it lacks the path token that the webhook configurations carry")
+        state = replace(state, previous_tokens=(*lost, *state.previous_tokens))
+    if facts.unknown or lost or ((state.previous or state.previous_tokens) and not state.previous_until):
         state = _retaining(state, facts, settings)
+    elif facts.paths.may_be_forgotten:
+        reasons.append("no webhook configuration carries an earlier path token any longer")
+        state = replace(state, previous_tokens=())
     # From the bundles first, from here last: what a bundle carries would be taken for unknown and come back.
     gone = [c for c in facts.stored.previous if facts.is_gone(c) and c not in facts.carried.anywhere]
     reasons += [f"nothing can need the CA {describe(c)} any longer" for c in gone]
     previous = tuple(c for c in state.previous if c not in gone)
-    return replace(state, previous=previous, previous_until=state.previous_until if previous else None)
+    until = state.previous_until if previous or state.previous_tokens else None
+    return replace(state, previous=previous, previous_until=until)
 
 
 def _retaining(state: Authorities, facts: Facts, settings: RotationSettings) -> Authorities:
@@ -221,7 +251,9 @@ def _promoted(state: Authorities, facts: Facts, settings: RotationSettings) -> A
     if state.current is None:
         return replace(state, current=state.next, next=None)
     previous = (state.current.certificate, *state.previous)
-    return _retaining(replace(state, current=state.next, next=None, previous=previous), facts, settings)
+    tokens = (path_token(signing_key(state.current)), *state.previous_tokens)
+    promoted = replace(state, current=state.next, next=None, previous=previous, previous_tokens=tokens)
+    return _retaining(promoted, facts, settings)
 
 
 def _why_publish(state: Authorities, facts: Facts) -> str | None:
@@ -245,4 +277,4 @@ def _phase(facts: Facts, observation: Observation, *, healing: bool) -> Phase:
         return Phase.PROPAGATING
     if live is None or stored.current is None or live.issuer != stored.current.certificate:
         return Phase.SWITCHING
-    return Phase.RETIRING if stored.previous else Phase.STEADY
+    return Phase.RETIRING if stored.previous or stored.previous_tokens else Phase.STEADY

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from webhook.application.authority import is_ours
 from webhook.application.ca_secret import Authorities, read_authorities
 from webhook.application.certificates import describe, fingerprint, read_bundle
+from webhook.application.rotation_tokens import TokenFacts
 from webhook.application.trust import why_invalid
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Facts:
         now: The time of the observation.
         stored: What the CA Secret holds; nothing when it does not exist.
         carried: What the bundles carry.
+        paths: What concerns the tokens in paths.
     """
 
     def __init__(self, observation: Observation, settings: RotationSettings) -> None:
@@ -85,6 +87,7 @@ class Facts:
         self.now = observation.now
         self.stored = read_authorities(observation.secret.data) if observation.secret else Authorities()
         self.carried = Carried.of(observation.configurations, observation.trusted_for)
+        self.paths = TokenFacts(observation, self.stored, settings)
 
     @cached_property
     def live(self) -> ServedLeaf | None:

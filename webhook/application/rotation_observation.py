@@ -68,12 +68,16 @@ class WebhookConfiguration:
         name: Its name.
         resource_version: Of this reading.
         bundles: Of every webhook in it, by the webhook's name, the ``caBundle`` decoded from base64 (empty when unset).
+        targets: Of every webhook, what the API server calls: the URL, or the path of the Service (empty when unset).
+        tokened: Whether its paths are to carry a token (`path_tokens.ANNOTATION`).
     """
 
     kind: str
     name: str
     resource_version: str
     bundles: Mapping[str, bytes]
+    targets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    tokened: bool = False
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"
@@ -107,11 +111,14 @@ class Observation:
             replaced, under its resourceVersion, on the strength of a Secret older than the bundle.
         secret: The CA Secret, or ``None`` when there is none.
         leaf: What this replica serves, or ``None``.
-        trusted_for: By fingerprint, for how long this replica has seen every bundle carry the certificate.
+        trusted_for: By fingerprint, for how long this replica has seen every bundle carry the certificate; and for how long
+            `rotation_tokens.signs` have been true.
+        accepted: The tokens that this replica accepts.
     """
 
     now: datetime
     configurations: tuple[WebhookConfiguration, ...]
     secret: StoredSecret | None
     leaf: ServedLeaf | None = None
-    trusted_for: Mapping[str, timedelta] = field(default_factory=dict)
+    trusted_for: Mapping[str, timedelta] = field(default_factory=dict, repr=False)
+    accepted: tuple[str, ...] = field(default=(), repr=False)

@@ -20,6 +20,7 @@ from webhook.application.bundle_keeper import BundleKeeper
 from webhook.application.certificate_keeper import CertificateKeeper, TickReport
 from webhook.application.certificates import CertificateError
 from webhook.application.clock import WitnessedClock
+from webhook.application.path_tokens import PathTokens
 from webhook.application.rotation_observation import RotationSettings
 from webhook.application.serving_names import ServingNames
 from webhook.cli.options import Options, StartError
@@ -127,20 +128,22 @@ class FileSource(_Source):
 class TrustedSource:
     """A source whose trust in the cluster is kept or at least watched: what a keeper does at every tick."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what is watched, by whom, and how often
         self,
         inner: _Source,
         tick: Callable[[], TickReport],
         metrics: Metrics,
         clock: WitnessedClock,
         steady: float = _STEADY_SECONDS,
+        hurry: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Tick every ``steady`` seconds while all is well."""
+        """Tick every ``steady`` seconds while all is well, and at once where there is reason to hurry."""
         self._inner = inner
         self._clock = clock
         self._tick = tick
         self._metrics = metrics
         self._steady = steady
+        self._hurry = hurry
         self._report = TickReport()
         self._doubted = False
         self._due = 0.0
@@ -149,7 +152,7 @@ class TrustedSource:
     def poll(self) -> None:
         """Tick when one is due."""
         self._inner.poll()
-        if time.monotonic() < self._due:
+        if time.monotonic() < self._due and not self._hurry():
             return
         report = self._tick()
         calm = report.trusted and not report.failures and not report.waiting
@@ -185,9 +188,9 @@ class TrustedSource:
 
 
 def certificate_source(
-    options: Options, api: Callable[[], ApiServer], metrics: Metrics, clock: WitnessedClock
+    options: Options, api: Callable[[], ApiServer], metrics: Metrics, clock: WitnessedClock, doors: PathTokens
 ) -> CertificateSource:
-    """The source that the options choose.
+    """The source that the options choose; where it keeps a CA, it says which paths are admitted.
 
     Raises:
         StartError: they choose none, more than one, or one that can't be had.
@@ -203,7 +206,7 @@ def certificate_source(
     if bool(cert_file) != bool(key_file):
         raise StartError("--tls-cert-file, --tls-private-key-file: only one of them is set; set both")
     if options.manage_certificates:
-        return _managed(options, api(), metrics, clock)
+        return _managed(options, api(), metrics, clock, doors)
     if cert_file is None or key_file is None:
         return TrialSource(metrics)
     source = FileSource(PairFiles(cert_file, key_file), metrics, clock)
@@ -215,7 +218,9 @@ def certificate_source(
     return TrustedSource(source, keeper.tick, metrics, clock)
 
 
-def _managed(options: Options, api: ApiServer, metrics: Metrics, clock: WitnessedClock) -> TrustedSource:
+def _managed(
+    options: Options, api: ApiServer, metrics: Metrics, clock: WitnessedClock, doors: PathTokens
+) -> TrustedSource:
     source = _Source(metrics, clock)
     name = options.webhook_configuration or options.service
     service = f"{options.service}.{options.pod_namespace}.svc"
@@ -235,9 +240,10 @@ def _managed(options: Options, api: ApiServer, metrics: Metrics, clock: Witnesse
         doubt=clock.doubt,
         monotonic=time.monotonic,
         new_key=new_key,
+        doors=doors,
     )
     steady = min(_STEADY_SECONDS, settings.leaf_lifetime.total_seconds() / _TICKS_PER_LEAF)
-    return TrustedSource(source, keeper.tick, metrics, clock, steady)
+    return TrustedSource(source, keeper.tick, metrics, clock, steady, doors.turned_away)
 
 
 def _rotation_settings(options: Options) -> RotationSettings:

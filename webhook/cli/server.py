@@ -38,6 +38,7 @@ from webhook.application.advising import Advising
 from webhook.application.clock import WitnessedClock
 from webhook.application.configuration import Configuration
 from webhook.application.namespace_labels import NamespaceLabelling
+from webhook.application.path_tokens import ADVISE, MUTATE, PATHS, VALIDATE, VALIDATE_NAMESPACE, PathTokens
 from webhook.application.recorder import Recorded, Recorder
 from webhook.cli.admission_port import admission_crowd, callers, client_authorities, operations_crowd
 from webhook.cli.certificate_source import certificate_source, now
@@ -88,7 +89,9 @@ class Server:
         self._draining = False
         clock = WitnessedClock(now, time.monotonic, timedelta(seconds=options.clock_skew))
         api = cache(lambda: _connect(options, clock))
-        self._certificates = certificate_source(options, api, self._metrics, clock)
+        # Where the paths may carry tokens, nothing is admitted before it is known which.
+        self._doors = PathTokens(PATHS.values(), plain=not options.manage_certificates)
+        self._certificates = certificate_source(options, api, self._metrics, clock, self._doors)
         self._namespaces = _namespace_source(options, api, self._metrics)
         self._decision_log = DecisionLog(self._metrics.log_line_dropped)
         recorder = _Recorders(self._metrics, self._decision_log)
@@ -105,13 +108,15 @@ class Server:
         self._clients = client_authorities(options, serving, self._metrics)
         crowd = admission_crowd(options, self._metrics)
         endpoints = (
-            Endpoint("/mutate", self._admission.mutate, self._metrics),
-            Endpoint("/validate", self._admission.validate, self._metrics),
-            Endpoint("/advise", advising.advise, self._metrics),
-            TimedEndpoint("/validate-namespace", labelling.validate, self._metrics),
+            Endpoint(MUTATE, self._admission.mutate, self._metrics),
+            Endpoint(VALIDATE, self._admission.validate, self._metrics),
+            Endpoint(ADVISE, advising.advise, self._metrics),
+            TimedEndpoint(VALIDATE_NAMESPACE, labelling.validate, self._metrics),
         )
         by_path = {endpoint.path: endpoint for endpoint in endpoints}
-        self._port = Port(by_path.get, crowd, Turns(options.max_lag), callers(options))
+        self._port = Port(
+            lambda path: by_path.get(self._doors.admits(path) or ""), crowd, Turns(options.max_lag), callers(options)
+        )
         operations = application(self.readiness, self._exposition)
         visitors = operations_crowd(self._metrics, crowd)
         self._listeners: list[Listener] = [

@@ -19,6 +19,12 @@ prints nothing.
 {{- if and .Values.audit.report.enabled .Values.serviceAccount.create (eq (include "gpuwarden.serviceAccountName" .) (include "gpuwarden.auditName" .)) -}}
 {{- fail (printf "serviceAccount.name: %s is the name of the audit's own ServiceAccount (audit.report.enabled); choose another" .Values.serviceAccount.name) -}}
 {{- end -}}
+{{- if and .Release.IsUpgrade (ne .Values.install.mode "audit") (eq (include "gpuwarden.pathToken" .) "true") -}}
+{{- $live := lookup "admissionregistration.k8s.io/v1" "ValidatingWebhookConfiguration" "" (include "gpuwarden.fullname" .) -}}
+{{- if and $live (not (hasKey ($live.metadata.annotations | default dict) "gpuwarden.io/path-token")) -}}
+{{- fail "pathToken.enabled: the replicas that are running know no tokens, and would answer 404 until the last of them is gone; upgrade with pathToken.enabled=false first, wait for the rollout, then upgrade once more without it (deploy/README.md, Upgrade)" -}}
+{{- end -}}
+{{- end -}}
 {{- $policies := .Values.config.policies -}}
 {{- $builtIn := include "gpuwarden.policyValue" . -}}
 {{- range $name := keys $policies | sortAlpha -}}

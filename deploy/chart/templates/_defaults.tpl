@@ -85,6 +85,8 @@ certificates:
 clientAuth:
   caSecret: ''
   allowedCNs: []
+pathToken:
+  enabled: true
 webhooks:
   mutate:
     timeoutSeconds: 2

@@ -12,7 +12,8 @@ namespaceSelector:
 
 {{/*
 What every webhook has in common. `caBundle` is not here and must never be: what writes it at run time (gpuwarden, or
-cert-manager) is its only owner, and a rendered value would be put back at every upgrade and by every GitOps tool.
+cert-manager) is its only owner, and a rendered value would be put back at every upgrade and by every GitOps tool. The same
+holds of the path where gpuwarden writes it, with its token; webhook/application/path_tokens.py has the same paths by name.
 Takes (dict "root" $ "path" "/mutate").
 */}}
 {{- define "gpuwarden.webhook" -}}
@@ -24,8 +25,15 @@ clientConfig:
     name: {{ include "gpuwarden.fullname" .root }}
     namespace: {{ .root.Release.Namespace }}
     port: 443
+    {{- if ne (include "gpuwarden.pathToken" .root) "true" }}
     path: {{ .path }}
+    {{- end }}
 {{ include "gpuwarden.namespaceSelector" .root }}
+{{- end -}}
+
+{{/* Whether gpuwarden writes the paths ("true"): only where it has a CA to derive tokens from. */}}
+{{- define "gpuwarden.pathToken" -}}
+{{- and (eq .Values.certificates.mode "self-managed") .Values.pathToken.enabled -}}
 {{- end -}}
 
 {{/*
@@ -61,6 +69,10 @@ labels:
 {{- if eq .Values.certificates.mode "cert-manager" -}}
 {{- $certificate := printf "%s/%s" .Release.Namespace (include "gpuwarden.fullname" .) -}}
 {{- $annotations = merge (dict "cert-manager.io/inject-ca-from" $certificate) $annotations -}}
+{{- end }}
+{{- if eq .Values.certificates.mode "self-managed" -}}
+{{- /* Read by gpuwarden. Not an option of its command line: this way it changes in one write with the paths. */ -}}
+{{- $annotations = merge (dict "gpuwarden.io/path-token" (include "gpuwarden.pathToken" .)) $annotations -}}
 {{- end }}
 {{- with $annotations }}
 annotations:

@@ -190,9 +190,14 @@ class TestBundles:
                 "gpuwarden",
                 first,
                 {"mutate.gpuwarden.io": PEM, "advise.gpuwarden.io": b""},
+                {"mutate.gpuwarden.io": "/mutate.gpuwarden.io", "advise.gpuwarden.io": "/advise.gpuwarden.io"},
             ),
             WebhookConfiguration(
-                "ValidatingWebhookConfiguration", "gpuwarden", apiserver.revision, {"validate.gpuwarden.io": b""}
+                "ValidatingWebhookConfiguration",
+                "gpuwarden",
+                apiserver.revision,
+                {"validate.gpuwarden.io": b""},
+                {"validate.gpuwarden.io": "/validate.gpuwarden.io"},
             ),
         )
 
@@ -219,6 +224,36 @@ class TestBundles:
             "resourceVersion",
             "caBundle",
         }
+
+    def test_what_is_called_is_read_and_changed_with_the_bundle(
+        self, apiserver: StandIn, store: "CertificateStore"
+    ) -> None:
+        by_url, by_path, without = webhook("a.gpuwarden.io"), webhook("b.gpuwarden.io"), webhook("c.gpuwarden.io")
+        by_url["clientConfig"] = {"url": "https://x.example/validate"}
+        by_path["clientConfig"]["service"]["path"] = "/advise"
+        without["clientConfig"]["service"].pop("path", None)
+        document = configuration(by_url, by_path, without)
+        document["metadata"]["annotations"] = {"gpuwarden.io/path-token": "true"}
+        apiserver.store(MUTATING, document)
+        (read,) = store.read_configurations()
+        assert read.tokened
+        assert list(read.targets.values()) == ["https://x.example/validate", "/advise", ""]
+        new = {"a.gpuwarden.io": "https://x.example/validate/t", "c.gpuwarden.io": "/validate/t"}
+        store.write_bundle(read, PEM, new)
+        (after,) = store.read_configurations()
+        assert list(after.targets.values()) == ["https://x.example/validate/t", "/advise", "/validate/t"]
+        assert set(after.bundles.values()) == {PEM}
+        assert "url" not in apiserver.objects[MUTATING]["webhooks"][2]["clientConfig"]
+
+    @pytest.mark.parametrize("annotations", [None, {}, {"gpuwarden.io/path-token": "false"}])
+    def test_paths_are_ours_only_where_the_annotation_says_so(
+        self, apiserver: StandIn, store: "CertificateStore", annotations: dict[str, str] | None
+    ) -> None:
+        document = configuration(webhook("a.gpuwarden.io"))
+        document["metadata"]["annotations"] = annotations
+        apiserver.store(MUTATING, document)
+        (read,) = store.read_configurations()
+        assert not read.tokened
 
     @pytest.mark.parametrize(
         "meanwhile",

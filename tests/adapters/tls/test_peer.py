@@ -114,3 +114,18 @@ def test_somebody_who_says_nothing_is_waited_for_so_long_and_no_longer() -> None
         contact = dial(Target("w", server.getsockname()[:2], HOST, b""), 0.2)
     assert (contact.connected, contact.leaf) == (True, None)
     assert "timed out" in contact.silence
+
+
+def test_a_token_is_shown_to_a_server_that_is_trusted_and_to_no_other(tmp_path: Path) -> None:
+    pairs = made()
+    called = f"/validate/{'0123456789abcdef' * 2}"
+    (tmp_path / "tls.crt").write_bytes(pairs.leaf.certificate_pem)
+    (tmp_path / "tls.key").write_bytes(pairs.leaf.key_pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
+    with StandIn(context) as server:
+        nothing: list[str] = []
+        for bundle, asked in ((made().ca.certificate_pem, nothing), (pairs.ca.certificate_pem, [called, "/validate"])):
+            contact = dial(Target("validate.gpuwarden.io", ("127.0.0.1", server.port), HOST, bundle, called), SECONDS)
+            assert [request.path for request in server.requests] == asked
+            assert {contact.status, contact.plain_status} == ({404} if asked else {0})

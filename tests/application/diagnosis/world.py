@@ -20,6 +20,7 @@ from webhook.application.diagnosis.results import Result, Status
 from webhook.application.diagnosis.rights import needed
 from webhook.application.diagnosis.webhooks import Webhook, WebhookConfiguration
 from webhook.application.limit_ranges import LimitRange
+from webhook.application.path_tokens import PATHS
 from webhook.engine.labels import DOMAIN
 from webhook.engine.policy import Policy, PolicyBook
 from webhook.engine.spelling import DevicePlugin
@@ -36,6 +37,7 @@ GPU, SHARED = "nvidia.com/gpu", "nvidia.com/gpu.shared"
 NAME_LABEL = "kubernetes.io/metadata.name"
 STRATEGY = "nvidia.com/gpu.sharing-strategy"
 ADDRESSES = ("10.0.0.1", "10.0.0.2")
+TOKEN = "0123456789abcdef" * 2
 
 
 @cache
@@ -86,8 +88,19 @@ def healthy(**changes: Any) -> Facts:
 
 
 def trusting(configuration: WebhookConfiguration) -> WebhookConfiguration:
-    """The configuration as gpuwarden makes it: with its CA."""
-    return each_webhook(configuration, lambda webhook: with_bundle(webhook, certificates().ca.certificate_pem))
+    """The configuration as gpuwarden makes it: with its CA, and a token in every path."""
+
+    def made(webhook: Webhook) -> Webhook:
+        return with_path(with_bundle(webhook, certificates().ca.certificate_pem), f"{PATHS[webhook.name]}/{TOKEN}")
+
+    return each_webhook(configuration, made)
+
+
+def with_path(webhook: Webhook, path: str) -> Webhook:
+    client = webhook.client_config
+    assert client.service
+    client = msgspec.structs.replace(client, service=msgspec.structs.replace(client.service, path=path))
+    return msgspec.structs.replace(webhook, client_config=client)
 
 
 def with_bundle(webhook: Webhook, bundle: bytes) -> Webhook:

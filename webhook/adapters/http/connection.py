@@ -227,6 +227,7 @@ class Connection(asyncio.Protocol):
         elif request.transfer_encoding not in (b"", b"chunked"):
             request.failure = failures.unknown_coding()
         elif request.endpoint is None:
+            self._crowd.refusals.note("path", address(self.client))  # which path is not told: it may hold a token
             request.failure = failures.not_found()
         else:
             request.failure = refusal(method.decode(), request.content_type, request.content_encoding, length)

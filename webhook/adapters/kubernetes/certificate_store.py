@@ -1,10 +1,11 @@
-"""The cluster as certificates see it: one Secret, and the ``caBundle`` of our webhook configurations.
+"""The cluster as certificates see it: one Secret, and the ``caBundle`` and paths of our webhook configurations.
 
 Every write is refused by the API server when the object is not the one that was read: a JSON Patch that sets
 ``metadata.resourceVersion`` is an update with that precondition (store.go: ``OptimisticLockErrorMsg``, status 409).
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -13,6 +14,7 @@ from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.request import Request, path_of
 from webhook.application.certificate_keeper import ConflictError, StoreError
+from webhook.application.path_tokens import ANNOTATION, masked
 from webhook.application.rotation_observation import StoredSecret, WebhookConfiguration
 
 if TYPE_CHECKING:
@@ -48,8 +50,18 @@ class _Secret(msgspec.Struct):
     data: dict[str, bytes | None] | None = None  # bytes are base64 in JSON, to msgspec as to Go
 
 
+class _Service(msgspec.Struct):
+    path: str | None = None
+
+
 class _ClientConfig(msgspec.Struct, rename="camel"):
+    url: str | None = None
+    service: _Service | None = None
     ca_bundle: bytes | None = None
+
+    @property
+    def target(self) -> str:
+        return self.url or (self.service and self.service.path) or ""
 
 
 class _Webhook(msgspec.Struct, rename="camel"):
@@ -57,8 +69,12 @@ class _Webhook(msgspec.Struct, rename="camel"):
     client_config: _ClientConfig
 
 
+class _Annotated(_Metadata):
+    annotations: dict[str, str] | None = None
+
+
 class _Configuration(msgspec.Struct):
-    metadata: _Metadata
+    metadata: _Annotated
     webhooks: list[_Webhook] | None = None
 
 
@@ -154,12 +170,15 @@ class KubernetesCertificateStore:
         owner = {"apiVersion": f"{_RBAC}/v1", "kind": "Role", "name": self._owner, "uid": role.metadata.uid}
         return {"ownerReferences": [owner]}
 
-    def write_bundle(self, configuration: WebhookConfiguration, bundle: bytes) -> None:
-        """Set the ``caBundle`` of every webhook of a configuration, and touch nothing else of it.
+    def write_bundle(
+        self, configuration: WebhookConfiguration, bundle: bytes, targets: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Set the ``caBundle`` of every webhook of a configuration, and what some call; touch nothing else of it.
 
         Args:
             configuration: as it was read.
             bundle: PEM.
+            targets: by the names of webhooks, the URL, or the path of the Service, that is to be called from now on.
 
         Raises:
             ConflictError: it has changed since, or is gone.
@@ -173,6 +192,9 @@ class KubernetesCertificateStore:
                 {"op": "test", "path": f"/webhooks/{index}/name", "value": name},
                 {"op": "add", "path": f"/webhooks/{index}/clientConfig/caBundle", "value": bundle},
             ]
+            if target := targets.get(name):
+                field = "url" if "://" in target else "service/path"
+                operations.append({"op": "add", "path": f"/webhooks/{index}/clientConfig/{field}", "value": target})
         path = _path(configuration.kind, configuration.name)
         try:
             self._patch(path, configuration.resource_version, operations)
@@ -191,7 +213,9 @@ class KubernetesCertificateStore:
             return None
         # In their order, which is their place in the list.
         bundles = {webhook.name: webhook.client_config.ca_bundle or b"" for webhook in found.webhooks or []}
-        return WebhookConfiguration(kind, name, found.metadata.resource_version, bundles)
+        targets = {webhook.name: webhook.client_config.target for webhook in found.webhooks or []}
+        tokened = (found.metadata.annotations or {}).get(ANNOTATION) == "true"
+        return WebhookConfiguration(kind, name, found.metadata.resource_version, bundles, targets, tokened)
 
     def _read(self, path: str, kind: type[T]) -> T | None:
         try:
@@ -212,7 +236,8 @@ class KubernetesCertificateStore:
         try:
             self._api.call(request, timeout=self._timeout)
         except ApiError as error:
-            raise (ConflictError if error.fault in conflicts else StoreError)(error.detail) from error
+            # What is refused may be quoted, and a token is a part of what we write.
+            raise (ConflictError if error.fault in conflicts else StoreError)(masked(error.detail)) from error
 
 
 def _path(kind: str, name: str) -> str:

@@ -1,5 +1,6 @@
 """What a server presents over TLS, and whether a client that trusts a bundle accepts it, as the API server would."""
 
+import re
 import socket
 import ssl
 from contextlib import closing
@@ -8,6 +9,10 @@ from cryptography import x509
 
 from webhook.application.certificates import bundle_pem, read_bundle
 from webhook.application.diagnosis.facts import Contact, Target
+from webhook.application.path_tokens import without_token
+
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})\b")
+_STATUS_BYTES = 256
 
 
 def dial(target: Target, timeout: float) -> Contact:
@@ -25,7 +30,8 @@ def dial(target: Target, timeout: float) -> Contact:
         leaf = _presented(connection, target.name)
     except OSError as error:  # ssl's errors are some too
         return Contact(target, silence=_words(error))
-    return Contact(target, leaf, refusal=_refusal(target, timeout))
+    refusal, statuses = _as_a_client(target, timeout)
+    return Contact(target, leaf, refusal, status=statuses[0], plain_status=statuses[1])
 
 
 def _presented(connection: socket.socket, name: str) -> x509.Certificate:
@@ -43,23 +49,42 @@ def _presented(connection: socket.socket, name: str) -> x509.Certificate:
         raise ssl.SSLError(f"the certificate that was presented can't be read: {error}") from error
 
 
-def _refusal(target: Target, timeout: float) -> str:
-    """Why a client refuses the server; empty when it does not."""
+def _as_a_client(target: Target, timeout: float) -> tuple[str, tuple[int, int]]:
+    """Why a client refuses the server; if it does not, the statuses of the path that is called, and of it without a token."""
     trusted = read_bundle(target.bundle).certificates
     if not trusted:
-        return "the caBundle holds no certificate"
+        return "the caBundle holds no certificate", (0, 0)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # As in Go: any certificate of the bundle ends the path, and what Python 3.13 adds (strictness) is not asked.
     context.verify_flags = ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN | ssl.VerifyFlags.VERIFY_X509_TRUSTED_FIRST
     context.load_verify_locations(cadata=bundle_pem(trusted).decode())
     try:
-        with (
-            socket.create_connection(target.address, timeout) as connection,
-            context.wrap_socket(connection, server_hostname=target.name),
-        ):
-            return ""
+        # A token goes to nobody who is not trusted.
+        paths = (target.path, without_token(target.path))
+        status, plain_status = (_status(target, context, path, timeout) for path in paths)
     except OSError as error:
-        return _words(error)
+        return _words(error), (0, 0)
+    return "", (status, plain_status)
+
+
+def _status(target: Target, context: ssl.SSLContext, path: str, timeout: float) -> int:
+    """The HTTP status of a GET, which gpuwarden answers with 405 where it admits the path; 0 if there is no path or answer.
+
+    Raises:
+        OSError: there is no connection, or the server is refused.
+    """
+    with (
+        socket.create_connection(target.address, timeout) as connection,
+        context.wrap_socket(connection, server_hostname=target.name) as shaken,
+    ):
+        if not path:
+            return 0
+        try:
+            shaken.sendall(f"GET {path} HTTP/1.1\r\nHost: {target.name}\r\nConnection: close\r\n\r\n".encode())
+            found = _STATUS_LINE.match(shaken.recv(_STATUS_BYTES))
+        except OSError:  # a server that demands a certificate may end the connection after the handshake
+            return 0
+    return int(found[1]) if found else 0
 
 
 def _words(error: OSError) -> str:

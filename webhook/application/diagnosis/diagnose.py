@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from webhook.application.diagnosis import (
+    callers,
     failing,
     gpus,
     limits,
@@ -19,6 +20,7 @@ from webhook.application.diagnosis import (
 )
 from webhook.application.diagnosis.facts import KUBE_SYSTEM, Facts, Unread, UnreadError
 from webhook.application.diagnosis.results import Result, Verdict, unknown
+from webhook.application.path_tokens import masked
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ CHECKS = (
     Check("ca-bundles", "every webhook has a valid CA in its caBundle", serving.bundles),
     Check("trust", "the API server trusts the serving certificate, for the name that it calls", serving.trust),
     Check("expiry", "certificates are renewed in time", serving.expiry),
+    Check("path-tokens", "the replicas admit the paths that the webhooks call", callers.tokens),
+    Check("callers", "a stranger who only reaches the port gets no answer", callers.strangers),
     Check("replicas", "a replica answers while another one restarts", replicas.deployed),
     Check("spread", "gpuwarden keeps answering when one node fails", replicas.spread),
     Check("disruption-budget", "gpuwarden keeps answering while nodes are drained", replicas.budget),
@@ -82,7 +86,8 @@ def diagnose(facts: Facts) -> list[Result]:
 
 def _results(check: Check, facts: Facts) -> Iterator[Result]:
     for one in _verdicts(check, facts):
-        yield Result(check.id, one.status, one.seen, one.means or check.about, one.mend)
+        # Paths are named here and there, and the API server quotes the URLs of calls that failed.
+        yield Result(check.id, one.status, masked(one.seen), masked(one.means or check.about), masked(one.mend))
 
 
 def _verdicts(check: Check, facts: Facts) -> list[Verdict]:

@@ -87,12 +87,14 @@ class Target:
         address: host and port.
         name: what the certificate must be for.
         bundle: the PEM that it is judged by.
+        path: what is called there.
     """
 
     webhook: str
     address: tuple[str, int]
     name: str
     bundle: bytes = field(repr=False)
+    path: str = field(default="", repr=False)
 
     @property
     def where(self) -> str:
@@ -111,6 +113,8 @@ class Contact:
         refusal: why a TLS client that trusts the bundle and expects the name refuses it; empty when it does not.
         silence: why nothing was presented; empty when something was.
         connected: whether anybody took the connection.
+        status: the HTTP status of a GET of the target's path; 0 where it was not tried, or not answered.
+        plain_status: the same of the path without its token.
     """
 
     target: Target
@@ -118,6 +122,8 @@ class Contact:
     refusal: str = ""
     silence: str = ""
     connected: bool = True
+    status: int = 0
+    plain_status: int = 0
 
 
 @dataclass(frozen=True, slots=True)

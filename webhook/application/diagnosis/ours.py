@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 from webhook.application.diagnosis.documents import Deployment
 from webhook.application.diagnosis.facts import Facts, Maybe, Target, Unread, known
 from webhook.application.diagnosis.webhooks import ServiceReference, Webhook, WebhookConfiguration
+from webhook.application.path_tokens import token_of, without_token
 
 MUTATING, VALIDATING = "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"
-MUTATE, VALIDATE, ADVISE, VALIDATE_NAMESPACE = "/mutate", "/validate", "/advise", "/validate-namespace"
 GUARD = "guard.gpuwarden.io"
 """The webhook that calls the validating path for pods that ask for no GPU and may reach one; open or closed as operators like."""
 UPDATES = "updates.gpuwarden.io"
@@ -30,9 +30,15 @@ class Ours(NamedTuple):
 
     @property
     def path(self) -> str:
-        """The path that is called, without what a proxy of the user's own may put in front."""
-        path = self.webhook.client_config.path
+        """The path that is called, without a token, and without what a proxy of the user's own may put in front."""
+        path = without_token(self.webhook.client_config.path)
         return f"/{path.rpartition('/')[2]}"
+
+    @property
+    def token(self) -> str:
+        """The token in the path; empty where it has none."""
+        config = self.webhook.client_config
+        return token_of(self.webhook.name, config.path if config.service else config.url or "")
 
     @property
     def is_guard(self) -> bool:
@@ -112,11 +118,11 @@ def _targets(facts: Facts, webhook: Webhook) -> Iterator[Target]:
     if config.service:
         name = config.service.host
         for address in _endpoints(facts, config.service) or [(name, config.service.port)]:
-            yield Target(webhook.name, address, name, bundle)
+            yield Target(webhook.name, address, name, bundle, config.path)
     elif config.url:
         url = urlsplit(config.url)
         if url.hostname:
-            yield Target(webhook.name, (url.hostname, url.port or _HTTPS), url.hostname, bundle)
+            yield Target(webhook.name, (url.hostname, url.port or _HTTPS), url.hostname, bundle, config.path)
 
 
 def _endpoints(facts: Facts, reference: ServiceReference) -> list[tuple[str, int]]:
