@@ -21,7 +21,7 @@ GUARD, VALIDATE, ADVISE = "guard.gpuwarden.io", "validate.gpuwarden.io", "advise
 CLASS = "our-gpus"
 POLICY = a_policy("exclusive", runtime_class_name=CLASS, visible_devices=VisibleDevices.DENY)
 VALUES: Json = {"config": {"policies": {"team": {"forms": ["exclusive"], "runtimeClassName": CLASS}}}}
-Asks = Callable[[str, Json], bool]
+Asks = Callable[..., bool]
 
 
 @pytest.fixture(scope="session")
@@ -35,8 +35,9 @@ def asks(chart: Chart) -> Asks:
         if name in (GUARD, VALIDATE, ADVISE)
     }
 
-    def evaluate(webhook: str, of: Json) -> bool:
-        values = [compiled.eval(data={"object": of, "oldObject": None}) for compiled in conditions[webhook]]
+    def evaluate(webhook: str, of: Json, operation: str = "CREATE") -> bool:
+        data = {"object": of, "oldObject": None, "request": {"operation": operation}}
+        values = [compiled.eval(data=data) for compiled in conditions[webhook]]
         assert all(value.type() == cel.Type.BOOL for value in values), [value.value() for value in values]
         return all(value.value() for value in values)
 

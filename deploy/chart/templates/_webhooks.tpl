@@ -13,7 +13,7 @@ namespaceSelector:
 {{/*
 What every webhook has in common. `caBundle` is not here and must never be: what writes it at run time (gpuwarden, or
 cert-manager) is its only owner, and a rendered value would be put back at every upgrade and by every GitOps tool.
-Takes (dict "root" $ "path" "/mutate").
+Takes (dict "root" $ "path" "/mutate"), and "namespaces" where further requirements select them.
 */}}
 {{- define "gpuwarden.webhook" -}}
 admissionReviewVersions: [v1]
@@ -26,6 +26,9 @@ clientConfig:
     port: 443
     path: {{ .path }}
 {{ include "gpuwarden.namespaceSelector" .root }}
+{{- with .namespaces }}
+    {{- toYaml . | nindent 4 }}
+{{- end }}
 {{- end -}}
 
 {{/*
