@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import a_policy, view
-from tests.deploy.chart import BEFORE_MATCH_CONDITIONS, WITH_MATCH_CONDITIONS, Chart, Json, Rendered
+from tests.deploy.chart import BEFORE_MATCH_CONDITIONS, Chart, Json, Rendered
 from webhook.engine.decision import decide
 from webhook.engine.policy import VisibleDevices
 from webhook.engine.rules import reaching
@@ -216,18 +216,6 @@ def test_no_pod_that_a_rule_minds_is_ever_left_out(asks: Asks, spec: Json, annot
 
     assert guarded or validated or not minds(pod)
     assert not (guarded and validated)
-
-
-@pytest.mark.parametrize("version", WITH_MATCH_CONDITIONS)
-def test_it_fails_open_unless_told_otherwise(chart: Chart, version: str) -> None:
-    def policy(**values: Any) -> str:
-        found: str = chart.render(values, kubernetes=version).webhooks[GUARD]["failurePolicy"]
-        return found
-
-    closed = {"guard": {"failurePolicy": "Fail"}}
-    assert policy() == "Ignore"
-    assert policy(webhooks=closed) == "Fail"
-    assert policy(webhooks=closed, install={"mode": "audit"}) == "Ignore"
 
 
 @pytest.mark.parametrize("version", BEFORE_MATCH_CONDITIONS)
