@@ -40,7 +40,11 @@ CHECKS = (
         "while no replica answers, what should be refused is, and nothing else",
         failing.failure_policies,
     ),
-    Check("guard", "pods that reach GPUs without requesting them are denied whether gpuwarden answers or not", guarding.guard),
+    Check(
+        "guard",
+        "pods that reach GPUs without requesting them are denied whether gpuwarden answers or not",
+        guarding.guard,
+    ),
     Check("exclusions", "gpuwarden and the cluster itself can start while gpuwarden is down", failing.exclusions),
     Check("match-conditions", "pods without GPUs never depend on gpuwarden", registration.match_conditions),
     Check("other-webhooks", "what other webhooks do to pods afterwards", order.others),

@@ -87,7 +87,9 @@ def _open(denying: list[_Group], webhooks: list[Ours]) -> Iterator[Verdict]:
             "set webhooks.guard.enabled to true and run helm upgrade",
         )
     closed = [one for one in webhooks if one.closed]
-    left = [one for one in denying if one not in unasked and not any(each.webhook.selects(one.labels) for each in closed)]
+    left = [
+        one for one in denying if one not in unasked and not any(each.webhook.selects(one.labels) for each in closed)
+    ]
     if left:
         guards = sorted({str(each) for one in left for each in webhooks if each.webhook.selects(one.labels)})
         yield warn(
