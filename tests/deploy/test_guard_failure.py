@@ -157,7 +157,7 @@ def is_asked(webhook: Webhook, pod: Json, request: Json) -> bool:
     ],
 )
 def test_a_running_pod_can_be_debugged_unless_the_debugger_itself_reaches_gpus(
-    chart: Chart, container: Json, asked: bool
+    chart: Chart, container: Json, *, asked: bool
 ) -> None:
     """The pod has a node by then, and may be privileged."""
     webhook = the_guard_of(chart.render({"config": {"visibleDevices": "deny"}}), "team-a", None)

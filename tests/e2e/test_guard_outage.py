@@ -44,11 +44,15 @@ def installation(
 
 
 @pytest.fixture(scope="module")
-def exempt(control_plane: ControlPlane) -> None:
+def exempt(control_plane: ControlPlane) -> Iterator[None]:
     """Namespaces that are exempt, and whose network must not wait for gpuwarden, by the chart's defaults."""
-    for name in ("gpu-operator", "kube-flannel"):
+    names = ("gpu-operator", "kube-flannel")
+    for name in names:
         made = control_plane.api.post("/api/v1/namespaces", json={"metadata": {"name": name}})
         assert made.status_code in {httpx.codes.CREATED, httpx.codes.CONFLICT}, made.text
+    yield
+    for name in names:
+        control_plane.api.delete(f"/api/v1/namespaces/{name}")
 
 
 @pytest.fixture
@@ -155,3 +159,5 @@ def test_a_running_pod_is_debugged_but_not_by_a_privileged_container(
         assert privileged.status_code == httpx.codes.OK
     else:
         assert UNANSWERED in privileged.json()["message"]
+    # No kubelet ends a pod of a node that is not there.
+    control_plane.api.request("DELETE", path, json={"gracePeriodSeconds": 0}).raise_for_status()

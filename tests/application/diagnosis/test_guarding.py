@@ -34,7 +34,8 @@ OPEN = ["gpu-operator", "rook-ceph"]
 def guards(facts: Facts, *parts: tuple[str, list[Json]]) -> Facts:
     """The guard as webhooks of its own for parts of the namespaces: each with its failurePolicy and its requirements."""
     validating = facts.validating
-    assert validating is not None and not isinstance(validating, Unread)
+    assert validating is not None
+    assert not isinstance(validating, Unread)
     (guard,) = (one for one in validating.webhooks or () if one.name == "guard.gpuwarden.io")
 
     def part(number: int, policy: str, requirements: list[Json]) -> Webhook:

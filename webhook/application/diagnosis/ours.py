@@ -12,7 +12,7 @@ from webhook.application.diagnosis.webhooks import ServiceReference, Webhook, We
 MUTATING, VALIDATING = "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"
 MUTATE, VALIDATE, ADVISE, VALIDATE_NAMESPACE = "/mutate", "/validate", "/advise", "/validate-namespace"
 GUARDS = re.compile(r"guard(-[a-z]+)?\.gpuwarden\.io")
-"""The webhooks that call the validating path for pods that request no GPU and may reach one: each for its part of the namespaces."""
+"""The webhooks for pods that request no GPU and may reach one: each for its part of the namespaces."""
 UPDATES = "updates.gpuwarden.io"
 """The webhook that calls the validating path for updates of pods that may change what was decided."""
 RESTORE = "restore.gpuwarden.io"
