@@ -8,11 +8,15 @@ import pytest
 from cel_expr_python import cel  # type: ignore[import-untyped] # it has stubs, without the marker that says so
 
 from hack.render_manifests import CHART, NAMESPACE
+from tests.application.diagnosis.world import healthy
 from tests.builders import view
 from tests.deploy.chart import WITH_MATCH_CONDITIONS, Chart, Json, Rendered
 from webhook.adapters.configuration import file as configuration_file
+from webhook.application.diagnosis import guarding
+from webhook.application.diagnosis.facts import Facts
 from webhook.application.diagnosis.ours import GUARDS
-from webhook.application.diagnosis.webhooks import Webhook
+from webhook.application.diagnosis.results import Status
+from webhook.application.diagnosis.webhooks import Webhook, WebhookConfiguration
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import VisibleDevices
 
@@ -60,6 +64,14 @@ def test_each_namespace_has_one_guard_that_is_closed_where_its_policy_denies(cha
             continue
         closed = namespace == "team-a" and denies.guard is VisibleDevices.DENY
         assert the_guard_of(rendered, namespace, label).failure_policy == ("Fail" if closed else "Ignore"), label
+    (verdict,) = guarding.guard(installed(rendered))
+    assert verdict.status is Status.OK, verdict
+
+
+def installed(rendered: Rendered) -> Facts:
+    """What `gpuwarden doctor` sees of an installation from the chart."""
+    found = msgspec.convert(rendered.the("ValidatingWebhookConfiguration"), WebhookConfiguration)
+    return healthy(validating=found, configuration=configuration_file.parse(rendered.configuration_file))
 
 
 @pytest.mark.parametrize("config", configurations(), ids=str)

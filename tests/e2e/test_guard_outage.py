@@ -8,12 +8,14 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 from hack.render_manifests import NAMESPACE
 from tests.deploy.chart import Chart, Json
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.installation import Installation
 from tests.e2e.objects import ENFORCE, create, pod
+from webhook.cli.main import app
 
 pytestmark = pytest.mark.e2e
 
@@ -117,6 +119,14 @@ def test_a_namespace_without_a_label_depends_on_it_only_where_it_is_denied_there
     control_plane: ControlPlane, values: Json, namespace: str, dead: None
 ) -> None:
     assert (UNANSWERED in refusal(control_plane, namespace)) is (values is EVERYWHERE)
+
+
+def test_doctor_says_whether_it_holds(control_plane: ControlPlane, values: Json, installation: Installation) -> None:
+    kubeconfig = str(control_plane.kubeconfig())
+    result = CliRunner().invoke(app, ["doctor", "-o", "json", "--kubeconfig", kubeconfig])
+    (found,) = (check for check in json.loads(result.stdout)["checks"] if check["id"] == "guard")
+    assert found["status"] == ("warn" if values is OPEN else "ok"), found
+    assert 'namespaces with policy "strict"' in found["seen"] or values is EVERYWHERE
 
 
 @pytest.mark.parametrize("name", ["kube-system", NAMESPACE, "gpu-operator", "kube-flannel"])

@@ -28,6 +28,7 @@ EVERYWHERE = configured(f"{FILE}visibleDevices: deny\n")
 EXCEPT = configured(f"{FILE}visibleDevices: deny\npolicies:\n  lab: {{forms: [exclusive], visibleDevices: warn}}\n")
 ENFORCE, NAME = "gpuwarden.io/enforce", "kubernetes.io/metadata.name"
 OURS = {"key": NAME, "operator": "NotIn", "values": ["gpuwarden-system", "kube-system"]}
+ALL = "namespaces with a built-in policy, namespaces without a label"
 OPEN = ["gpu-operator", "rook-ceph"]
 
 
@@ -103,10 +104,10 @@ def test_in_audit_mode_nothing_is_denied() -> None:
     [
         (healthy(configuration=TEAM), 'namespaces with policy "team"'),
         (healthy(configuration=TEAM, namespaces=namespaces(vision="team")), 'namespaces with policy "team"'),
-        (healthy(configuration=EVERYWHERE), "namespaces without a label"),
-        (healthy(configuration=EVERYWHERE, namespaces=namespaces(a="mps")), "namespace a, namespaces without a label"),
+        (healthy(configuration=EVERYWHERE), ALL),
+        (healthy(configuration=EVERYWHERE, namespaces=namespaces(a="mps")), ALL),
         # The ConfigMap was edited by hand: the webhooks have the policies of the chart's values.
-        (guards(healthy(configuration=EVERYWHERE), *CLOSED_FOR_TEAM), "namespaces without a label"),
+        (guards(healthy(configuration=EVERYWHERE), *CLOSED_FOR_TEAM), ALL),
         # A namespace whose network or storage is not to wait for gpuwarden has a policy that denies.
         (
             guards(healthy(configuration=TEAM, namespaces=namespaces(rook_ceph="team")), *CLOSED_FOR_TEAM),

@@ -8,9 +8,10 @@ from webhook.application.diagnosis.facts import KUBE_SYSTEM, NAME_LABEL, Facts, 
 from webhook.application.diagnosis.ours import VALIDATE, Ours, our_webhooks
 from webhook.application.diagnosis.results import Verdict, fail, listed, verdicts, warn
 from webhook.engine.labels import ENFORCE, UNLABELLED, NamespaceLabels
-from webhook.engine.policy import VisibleDevices
+from webhook.engine.policy import ANY, VisibleDevices, built_in
 
 _DENY = VisibleDevices.DENY
+_BUILT_IN = NamespaceLabels(enforce=ANY)
 _UPGRADE = "run helm upgrade with the policies in the chart's values (config)"
 
 
@@ -20,7 +21,7 @@ class _Group(NamedTuple):
     Attributes:
         name: how they are called.
         labels: what their labels have in common.
-        policy: the value of their label; empty where they have none.
+        policy: the value of their label; ``any`` for every built-in policy, and empty where they have no label.
         one: whether it is one namespace of the cluster; otherwise all that have the policy.
     """
 
@@ -69,12 +70,15 @@ def _denying(facts: Facts, found: Configuration) -> list[_Group]:
     ]
     if policies.select(UNLABELLED).enforce.guard is _DENY:
         groups.append(_Group("namespaces without a label", {}))
+    if policies.select(_BUILT_IN).enforce.guard is _DENY:
+        groups.append(_Group("namespaces with a built-in policy", {ENFORCE: ANY}, ANY))
     labels = {} if isinstance(facts.namespaces, Unread) else facts.namespaces.labels
     for name, has in sorted(labels.items()):
         left_out = {facts.namespace, KUBE_SYSTEM, *found.exemptions.namespaces}
         if name in left_out or policies.select(NamespaceLabels.of(has)).enforce.guard is not _DENY:
             continue
-        groups.append(_Group(f"namespace {name}", has, has.get(ENFORCE, ""), one=True))
+        value = has.get(ENFORCE, "")
+        groups.append(_Group(f"namespace {name}", has, ANY if built_in(value) else value, one=True))
     return groups
 
 
