@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import a_policy, view
-from tests.deploy.chart import BEFORE_MATCH_CONDITIONS, WITH_MATCH_CONDITIONS, Chart, Json, Rendered
+from tests.deploy.chart import BEFORE_MATCH_CONDITIONS, Chart, Json, Rendered
 from webhook.engine.decision import decide
 from webhook.engine.policy import VisibleDevices
 from webhook.engine.rules import reaching
@@ -21,7 +21,7 @@ GUARD, VALIDATE, ADVISE = "guard.gpuwarden.io", "validate.gpuwarden.io", "advise
 CLASS = "our-gpus"
 POLICY = a_policy("exclusive", runtime_class_name=CLASS, visible_devices=VisibleDevices.DENY)
 VALUES: Json = {"config": {"policies": {"team": {"forms": ["exclusive"], "runtimeClassName": CLASS}}}}
-Asks = Callable[[str, Json], bool]
+Asks = Callable[..., bool]
 
 
 @pytest.fixture(scope="session")
@@ -35,8 +35,9 @@ def asks(chart: Chart) -> Asks:
         if name in (GUARD, VALIDATE, ADVISE)
     }
 
-    def evaluate(webhook: str, of: Json) -> bool:
-        values = [compiled.eval(data={"object": of, "oldObject": None}) for compiled in conditions[webhook]]
+    def evaluate(webhook: str, of: Json, operation: str = "CREATE") -> bool:
+        data = {"object": of, "oldObject": None, "request": {"operation": operation}}
+        values = [compiled.eval(data=data) for compiled in conditions[webhook]]
         assert all(value.type() == cel.Type.BOOL for value in values), [value.value() for value in values]
         return all(value.value() for value in values)
 
@@ -216,18 +217,6 @@ def test_no_pod_that_a_rule_minds_is_ever_left_out(asks: Asks, spec: Json, annot
 
     assert guarded or validated or not minds(pod)
     assert not (guarded and validated)
-
-
-@pytest.mark.parametrize("version", WITH_MATCH_CONDITIONS)
-def test_it_fails_open_unless_told_otherwise(chart: Chart, version: str) -> None:
-    def policy(**values: Any) -> str:
-        found: str = chart.render(values, kubernetes=version).webhooks[GUARD]["failurePolicy"]
-        return found
-
-    closed = {"guard": {"failurePolicy": "Fail"}}
-    assert policy() == "Ignore"
-    assert policy(webhooks=closed) == "Fail"
-    assert policy(webhooks=closed, install={"mode": "audit"}) == "Ignore"
 
 
 @pytest.mark.parametrize("version", BEFORE_MATCH_CONDITIONS)

@@ -88,3 +88,20 @@ matchConditions:
     expression: "!has(object.metadata.deletionTimestamp)"
 {{- end -}}
 {{- end -}}
+
+{{/*
+matchConditions without exempt users, runtime classes and schedulers, as Exemptions of webhook/application/configuration.py has
+them, and without mirror pods of static pods, which run already. A pod that exists has the node that the scheduler chose.
+*/}}
+{{- define "gpuwarden.notExempt" -}}
+{{- $exempt := .Values.config.exemptions -}}
+- name: not-exempt
+  expression: >-
+    !(request.userInfo.username in {{ $exempt.usernames | default list | toJson }}) &&
+    !(has(object.spec.runtimeClassName) && object.spec.runtimeClassName in {{ $exempt.runtimeClasses | default list | toJson }}) &&
+    ((request.operation == 'CREATE' && has(object.spec.nodeName) && object.spec.nodeName != '') ||
+    !(has(object.spec.schedulerName) && object.spec.schedulerName in {{ $exempt.schedulers | default list | toJson }}))
+- name: not-a-mirror-pod
+  expression: >-
+    !(has(object.metadata.annotations) && 'kubernetes.io/config.mirror' in object.metadata.annotations)
+{{- end -}}

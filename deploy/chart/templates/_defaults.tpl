@@ -95,7 +95,19 @@ webhooks:
     timeoutSeconds: 3
   guard:
     enabled: true
-    failurePolicy: Ignore
+    failurePolicy: ''
+    openNamespaces:
+    - calico-system
+    - cilium
+    - kube-flannel
+    - longhorn-system
+    - metallb-system
+    - openshift-cluster-csi-drivers
+    - openshift-dns
+    - openshift-multus
+    - openshift-ovn-kubernetes
+    - rook-ceph
+    - tigera-operator
     timeoutSeconds: 2
   advise:
     timeoutSeconds: 2

@@ -26,24 +26,33 @@ is left to gpuwarden. Takes (dict "root" $ "pod" "object"), the pod being an exp
 size({{ $pod }}.metadata.annotations) > 1000 ||
 {{ $pod }}.metadata.annotations.exists(key, {{ include "gpuwarden.namesDevices" "key" }}))) ||
 (has({{ $spec }}.volumes) && {{ $spec }}.volumes.exists(volume, has(volume.hostPath))) ||
-((has({{ $spec }}.containers) ? {{ $spec }}.containers : []) +
-(has({{ $spec }}.initContainers) ? {{ $spec }}.initContainers : []) +
-(has({{ $spec }}.ephemeralContainers) ? {{ $spec }}.ephemeralContainers : [])).exists(container,
-(has(container.securityContext) && has(container.securityContext.privileged) &&
-container.securityContext.privileged) ||
-(has(container.env) &&
-container.env.exists(variable, variable.name in ['NVIDIA_VISIBLE_DEVICES', 'CUDA_VERSION'])) ||
-(has(container.volumeMounts) &&
-container.volumeMounts.exists(mount, mount.mountPath.contains('nvidia-container-devices')))) ||
+{{ include "gpuwarden.containersReachGpus" (printf "(has(%[1]s.containers) ? %[1]s.containers : []) +\n(has(%[1]s.initContainers) ? %[1]s.initContainers : []) +\n(has(%[1]s.ephemeralContainers) ? %[1]s.ephemeralContainers : [])" $spec) }} ||
 [{{ $spec }}].map(spec, has(spec.resources), spec.resources).exists(resources,
 (has(resources.limits) && resources.limits.exists(name, name.startsWith('nvidia.com/'))) ||
 (has(resources.requests) && resources.requests.exists(name, name.startsWith('nvidia.com/')))))
 {{- end -}}
 
-{{/* The webhook that is asked about such pods where validate.gpuwarden.io, which fails closed, is asked about GPU requests only. */}}
+{{/*
+CEL: whether containers, a list, may reach GPUs without asking for them.
+*/}}
+{{- define "gpuwarden.containersReachGpus" -}}
+({{ . }}).exists(container,
+(has(container.securityContext) && has(container.securityContext.privileged) &&
+container.securityContext.privileged) ||
+(has(container.env) &&
+container.env.exists(variable, variable.name in ['NVIDIA_VISIBLE_DEVICES', 'CUDA_VERSION'])) ||
+(has(container.volumeMounts) &&
+container.volumeMounts.exists(mount, mount.mountPath.contains('nvidia-container-devices'))))
+{{- end -}}
+
+{{/*
+The webhooks that are asked about such pods where validate.gpuwarden.io, which fails closed, is asked about GPU requests only.
+Of a pod that gets ephemeral containers only these count, so that most can be debugged while no replica answers.
+*/}}
 {{- define "gpuwarden.guard" -}}
-- name: guard.gpuwarden.io
-  {{- include "gpuwarden.webhook" (dict "root" $ "path" "/validate") | nindent 2 }}
+{{- range (include "gpuwarden.guardParts" . | fromJson).webhooks }}
+- name: {{ .name }}.gpuwarden.io
+  {{- include "gpuwarden.webhook" (dict "root" $ "path" "/validate" "namespaces" .namespaces) | nindent 2 }}
   rules:
     - apiGroups: [""]
       apiVersions: [v1]
@@ -61,9 +70,15 @@ container.volumeMounts.exists(mount, mount.mountPath.contains('nvidia-container-
         !has(object.spec) || !({{- include "gpuwarden.requestsGpus" (dict "root" $ "spec" "object.spec") | nindent 8 }})
     - name: may-reach-gpus-otherwise
       expression: >-
-        has(object.spec) && {{- include "gpuwarden.reachesGpus" (dict "root" $ "pod" "object") | nindent 8 }}
-  failurePolicy: {{ eq .Values.install.mode "audit" | ternary "Ignore" .Values.webhooks.guard.failurePolicy }}
-  timeoutSeconds: {{ .Values.webhooks.guard.timeoutSeconds }}
+        has(object.spec) && (request.operation == 'UPDATE' ?
+        {{- include "gpuwarden.containersReachGpus" "has(object.spec.ephemeralContainers) ? object.spec.ephemeralContainers : []" | nindent 8 }} :
+        {{- include "gpuwarden.reachesGpus" (dict "root" $ "pod" "object") | nindent 8 }})
+    {{- if eq .failurePolicy "Fail" }}
+    {{- include "gpuwarden.notExempt" $ | nindent 4 }}
+    {{- end }}
+  failurePolicy: {{ .failurePolicy }}
+  timeoutSeconds: {{ $.Values.webhooks.guard.timeoutSeconds }}
+{{- end }}
 {{- end -}}
 
 {{/*

@@ -30,6 +30,7 @@ from webhook.engine.policy import Policy
 
 HEADER = "apiVersion: gpuwarden.io/v1\nkind: Configuration\n"
 NEEDS_CONFIGURATION = {
+    "guard",
     "failure-policies",
     "labels",
     "label-effects",

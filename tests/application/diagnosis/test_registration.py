@@ -170,11 +170,6 @@ def test_a_webhook_of_namespaces_fails_closed_with_match_conditions_and_open_wit
     assert troubled(validating(facts, NAMESPACES, failurePolicy="Ignore")) == {}
 
 
-@pytest.mark.parametrize("policy", ["Ignore", "Fail"])
-def test_the_guard_fails_open_or_closed_as_the_operator_likes(policy: str) -> None:
-    assert troubled(validating(healthy(), "guard", failurePolicy=policy)) == {}
-
-
 def test_the_guard_alone_does_not_stand_for_the_validating_webhook() -> None:
     missing = the_result(without(healthy(), "validate"), "webhooks")
 

@@ -1,5 +1,6 @@
 """Our webhooks among the API server's, and the addresses that it calls for them."""
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -10,8 +11,8 @@ from webhook.application.diagnosis.webhooks import ServiceReference, Webhook, We
 from webhook.application.path_tokens import token_of, without_token
 
 MUTATING, VALIDATING = "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"
-GUARD = "guard.gpuwarden.io"
-"""The webhook that calls the validating path for pods that ask for no GPU and may reach one; open or closed as operators like."""
+GUARDS = re.compile(r"guard(-[a-z]+)?\.gpuwarden\.io")
+"""The webhooks for pods that request no GPU and may reach one: each for its part of the namespaces."""
 UPDATES = "updates.gpuwarden.io"
 """The webhook that calls the validating path for updates of pods that may change what was decided."""
 RESTORE = "restore.gpuwarden.io"
@@ -43,7 +44,7 @@ class Ours(NamedTuple):
     @property
     def is_guard(self) -> bool:
         """Whether it is asked only about pods that ask for no GPU."""
-        return self.webhook.name == GUARD
+        return GUARDS.fullmatch(self.webhook.name) is not None
 
     @property
     def is_of_updates(self) -> bool:

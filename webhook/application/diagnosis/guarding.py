@@ -1,0 +1,128 @@
+"""Check of the guard: whether ``visibleDevices: deny`` also holds while no replica answers, and costs nobody else anything."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from webhook.application.configuration import Configuration, Mode
+from webhook.application.diagnosis.facts import KUBE_SYSTEM, NAME_LABEL, Facts, Unread
+from webhook.application.diagnosis.ours import Ours, our_webhooks
+from webhook.application.diagnosis.results import Verdict, fail, listed, verdicts, warn
+from webhook.application.path_tokens import VALIDATE
+from webhook.engine.labels import ENFORCE, UNLABELLED, NamespaceLabels
+from webhook.engine.policy import ANY, VisibleDevices, built_in
+
+_DENY = VisibleDevices.DENY
+_BUILT_IN = NamespaceLabels(enforce=ANY)
+_UPGRADE = "run helm upgrade with the policies in the chart's values (config)"
+
+
+class _Group(NamedTuple):
+    """Namespaces whose policy denies.
+
+    Attributes:
+        name: how they are called.
+        labels: what their labels have in common.
+        policy: the value of their label; ``any`` for every built-in policy, and empty where they have no label.
+        one: whether it is one namespace of the cluster; otherwise all that have the policy.
+    """
+
+    name: str
+    labels: Mapping[str, str]
+    policy: str = ""
+    one: bool = False
+
+
+def _names(groups: list[_Group]) -> str:
+    """Their names, without namespaces of a policy that is named."""
+    policies = {group.policy for group in groups if not group.one}
+    return listed(group.name for group in groups if not (group.one and group.policy in policies))
+
+
+def guard(facts: Facts) -> list[Verdict]:
+    """The webhooks' failure policies compared with what the configuration says of pods that reach GPUs without a request."""
+    configuration = facts.usable_configuration()
+    webhooks = [one for one in our_webhooks(facts) if _is_asked(one)]
+    if configuration.mode is Mode.AUDIT:
+        return verdicts([], lambda: "mode audit: nothing is denied")  # failure-policies sees to it that all are open
+    denying = _denying(facts, configuration)
+    return verdicts(
+        [*_open(denying, webhooks), *_closed(facts, configuration, denying, webhooks)],
+        lambda: (
+            f"denied, also while no replica answers, in {_names(denying)}"
+            if denying
+            else "no policy denies pods that reach GPUs without requesting them"
+        ),
+    )
+
+
+def _is_asked(one: Ours) -> bool:
+    """Whether it is asked about the creation of pods that request no GPU."""
+    every = one.path == VALIDATE and not one.is_of_updates and not one.webhook.match_conditions
+    return one.webhook.covers("CREATE", "pods") and (one.is_guard or every)
+
+
+def _denying(facts: Facts, found: Configuration) -> list[_Group]:
+    """The namespaces whose policy denies: by policy, and those of the cluster whose label is none of these policies."""
+    policies = found.policies
+    groups = [
+        _Group(f'namespaces with policy "{name}"', {ENFORCE: name}, name)
+        for name, policy in sorted(policies.configured.items())
+        if policy.guard is _DENY
+    ]
+    if policies.select(UNLABELLED).enforce.guard is _DENY:
+        groups.append(_Group("namespaces without a label", {}))
+    if policies.select(_BUILT_IN).enforce.guard is _DENY:
+        groups.append(_Group("namespaces with a built-in policy", {ENFORCE: ANY}, ANY))
+    labels = {} if isinstance(facts.namespaces, Unread) else facts.namespaces.labels
+    for name, has in sorted(labels.items()):
+        left_out = {facts.namespace, KUBE_SYSTEM, *found.exemptions.namespaces}
+        if name in left_out or policies.select(NamespaceLabels.of(has)).enforce.guard is not _DENY:
+            continue
+        value = has.get(ENFORCE, "")
+        groups.append(_Group(f"namespace {name}", has, ANY if built_in(value) else value, one=True))
+    return groups
+
+
+def _open(denying: list[_Group], webhooks: list[Ours]) -> Iterator[Verdict]:
+    unasked = [one for one in denying if not any(each.webhook.selects(one.labels) for each in webhooks)]
+    if any(not one.one for one in unasked):  # a namespace that is left out by its name: check label-effects
+        yield fail(
+            f"visibleDevices is deny in {_names(unasked)}, and no webhook is sent these pods",
+            "privileged pods and others that reach GPUs without requesting them are created",
+            "set webhooks.guard.enabled to true and run helm upgrade",
+        )
+    closed = [one for one in webhooks if one.closed]
+    left = [
+        one for one in denying if one not in unasked and not any(each.webhook.selects(one.labels) for each in closed)
+    ]
+    if left:
+        guards = sorted({str(each) for one in left for each in webhooks if each.webhook.selects(one.labels)})
+        yield warn(
+            f"visibleDevices is deny in {_names(left)}, and failurePolicy of {', '.join(guards)} is Ignore",
+            "while no replica answers, or replicas shed load, privileged pods and others that reach GPUs are created there",
+            f'set webhooks.guard.failurePolicy to "" and take these namespaces out of webhooks.guard.openNamespaces; {_UPGRADE}',
+        )
+
+
+def _closed(facts: Facts, found: Configuration, denying: list[_Group], webhooks: list[Ours]) -> Iterator[Verdict]:
+    """What depends on gpuwarden and need not: exempt namespaces, and all where nothing is denied."""
+    guards = [one for one in webhooks if one.closed and one.is_guard]
+    names = ", ".join(map(str, guards))
+    if guards and not denying:
+        yield warn(
+            f"failurePolicy of {names} is Fail, and no policy denies pods that reach GPUs without requesting them",
+            "while no replica answers, pods are refused that gpuwarden would only warn of, the cluster's own among them",
+            f'set webhooks.guard.failurePolicy to ""; {_UPGRADE}',
+        )
+    known = {} if isinstance(facts.namespaces, Unread) else facts.namespaces.labels
+    exempt = [
+        name
+        for name in sorted(found.exemptions.namespaces - {facts.namespace, KUBE_SYSTEM})
+        if any(one.webhook.selects({NAME_LABEL: name, **known.get(name, {})}) for one in guards)
+    ]
+    if exempt and denying:
+        yield warn(
+            f"{names}, whose failurePolicy is Fail, is sent pods of exempt namespaces: {listed(exempt)}",
+            "while no replica answers, privileged pods and pods with a hostPath are refused there",
+            f"set config.exemptions.namespaces in the chart's values, not in the ConfigMap alone; {_UPGRADE}",
+        )
