@@ -186,7 +186,7 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             envvar="GPUWARDEN_MAX_MEMORY",
             min=8,
             rich_help_panel=_LIMITS,
-            help="MiB that all connections together may hold of requests that are read and not answered.",
+            help="MiB that all connections together may hold of requests and of answers that are not read.",
         ),
     ] = _MOST.memory // MIB,
     head_timeout: Annotated[
@@ -213,7 +213,7 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             envvar="GPUWARDEN_MAX_LAG",
             min=0.1,
             rich_help_panel=_LIMITS,
-            help="Seconds that answers may be behind; beyond it requests get 503 and Retry-After.",
+            help="Seconds that a request may wait for its turn; beyond it, it gets 503 and Retry-After.",
         ),
     ] = MAX_LAG_SECONDS,
     shutdown_delay: Annotated[

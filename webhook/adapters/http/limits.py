@@ -8,7 +8,7 @@ from dataclasses import dataclass
 KEEP_ALIVE_SECONDS = 130
 MIB = 1024 * 1024
 MAX_LAG_SECONDS = 0.5
-"""How long a turn of the event loop may last before requests are shed (see ``pace``)."""
+"""How long a request may wait for its turn before it is shed (see ``turns``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +17,8 @@ class Limits:
 
     Attributes:
         connections: how many connections may be open; beyond it the one that has waited longest for its client goes.
-        memory: how many bytes all connections together may hold of what they read and have not answered.
+        memory: how many bytes all connections together may hold of what has come and is not answered, and of answers that
+            are not read.
         head_seconds: from a connection to the end of its TLS handshake, and from the first byte of a request to the end
             of its head. The API server gives up on a handshake after 10 s (net/http TLSHandshakeTimeout).
         request_seconds: from the first byte of a request until its answer is with the client. The API server waits for
