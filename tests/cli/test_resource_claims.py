@@ -89,7 +89,7 @@ def test_the_summary_never_counts_it_among_those_without_a_request() -> None:
     items = ",".join(manifest(*each) for each in TEMPLATES)
     stdin = f'{{"apiVersion": "v1", "kind": "List", "items": [{items}]}}\n---\n{SERVICE}---\n{CLAIM}'
     out = said("check", "table", stdin=stdin)
-    assert "6 objects: 0 refused, 0 rewritten, 0 unchanged, 1 without a GPU request, 5 not judged, 0 not read" in out
+    assert "6 objects: 0 denied, 0 rewritten, 0 unchanged, 1 without a GPU request, 5 not judged, 0 not read" in out
 
 
 def test_what_else_the_pod_requests_is_judged_and_told() -> None:
@@ -111,9 +111,9 @@ def test_what_else_the_pod_requests_is_judged_and_told() -> None:
 def test_each_object_counts_once() -> None:
     both = manifest(**a_pod(gpu(1), **CLAIMS))
     out = said("check", "table", "--policy", "none", stdin=f"{both}\n---\n{manifest()}")
-    assert "2 objects: 1 refused, 0 rewritten, 0 unchanged, 0 without a GPU request, 1 not judged, 0 not read" in out
+    assert "2 objects: 1 denied, 0 rewritten, 0 unchanged, 0 without a GPU request, 1 not judged, 0 not read" in out
     out = said("check", "table", "--policy", "exclusive", stdin=f"{both}\n---\n{manifest(**a_pod(gpu(1)))}")
-    assert "2 objects: 0 refused, 0 rewritten, 1 unchanged, 0 without a GPU request, 1 not judged, 0 not read" in out
+    assert "2 objects: 0 denied, 0 rewritten, 1 unchanged, 0 without a GPU request, 1 not judged, 0 not read" in out
 
 
 def test_an_exempt_pod_is_left_alone_and_not_counted_as_without_a_request() -> None:

@@ -91,7 +91,8 @@ def test_the_chart_renders_the_paths_that_the_program_knows_where_gpuwarden_writ
 ) -> None:
     rendered = chart.render(merged(values, {"pathToken": {"enabled": values is not PLAIN}}))
     called = {name: webhook["clientConfig"]["service"]["path"] for name, webhook in rendered.webhooks.items()}
-    assert called == dict(PATHS)
+    # The guard's other webhooks are there where some policies deny (tests/deploy/test_guard_failure.py).
+    assert called == {name: path for name, path in PATHS.items() if not name.startswith("guard-")}
     for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"):
         annotations = rendered.the(kind)["metadata"]["annotations"]
         assert annotations.get(ANNOTATION) == ("false" if values is PLAIN else None)

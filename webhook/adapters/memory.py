@@ -2,8 +2,10 @@
 
 import ctypes
 
-_M_MMAP_THRESHOLD = -3  # malloc.h
-_LARGE = 256 * 1024
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+# Above what is needed for every read (uvloop reads up to 256 KiB of TLS at once).
+_LARGE = 512 * 1024
+_KEPT = 4 * 1024 * 1024
 
 
 def give_back_what_is_large() -> None:
@@ -15,3 +17,4 @@ def give_back_what_is_large() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _LARGE)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT)

@@ -268,7 +268,7 @@ async def test_a_body_that_is_refused_unread_is_not_kept() -> None:
 
 async def test_a_head_is_counted_as_it_comes_and_with_all_that_it_costs() -> None:
     port = Port()
-    head = b"POST /mutate HTTP/1.1\r\n" + b"a:b\r\n" * 2000
+    head = b"POST /mutate HTTP/1.1\r\n" + b"a:" + b"b" * 9000 + b"\r\n"
     port.sends(head)
     assert port.crowd.held == len(head), "of headers that are not needed nothing is kept but what may not be complete"
     port.sends(b"\r\n")
@@ -297,15 +297,28 @@ async def test_a_head_that_is_too_large_is_refused_also_behind_a_large_request()
 
 async def test_trailers_are_not_kept_and_are_limited_like_a_head() -> None:
     port = Port()
-    port.sends(CHUNKED % b"/mutate" + b"3\r\none\r\n0\r\n", b"x: y\r\n" * 1000, b"content-type: text/plain\r\n\r\n")
+    port.sends(CHUNKED % b"/mutate" + b"3\r\none\r\n0\r\n", b"x: y\r\n" * 90, b"content-type: text/plain\r\n\r\n")
     await turn()
     assert (port.bodies, port.client.closing) == ([b"one"], False)
 
-    for endless in (b"x: y\r\n" * 5000, b"y" * 30_000):
+    for endless in (b"x: y\r\n" * 101, b"y" * 30_000):
         port = Port()
         port.sends(CHUNKED % b"/mutate" + b"0\r\nx: ", *[endless] * 4)
         await turn()
         assert port.codes == [431]
+
+
+async def test_headers_and_chunks_are_counted_because_each_takes_its_time() -> None:
+    port = Port()
+    port.sends(b"POST /mutate HTTP/1.1\r\n" + b"a:b\r\n" * 102)
+    await turn()
+    assert (port.codes, port.client.closing, port.refused) == ([431], True, ["head-size"])
+
+    for chunks, code in ((2000, 200), (2100, 400)):
+        port = Port()
+        port.sends(CHUNKED % b"/mutate" + b"1\r\nx\r\n" * chunks + b"0\r\n\r\n")
+        await turn()
+        assert port.codes == [code]
 
 
 async def test_a_large_body_in_chunks_is_no_trailer() -> None:
