@@ -17,6 +17,7 @@ from webhook.application.diagnosis.facts import Facts
 from webhook.application.diagnosis.ours import GUARDS
 from webhook.application.diagnosis.results import Status
 from webhook.application.diagnosis.webhooks import Webhook, WebhookConfiguration
+from webhook.application.path_tokens import PATHS
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import VisibleDevices
 
@@ -57,6 +58,7 @@ def test_each_namespace_has_one_guard_that_is_closed_where_its_policy_denies(cha
     more = {"exemptions": {"namespaces": ["gpu-operator", "kube-system", "exempt"]}}
     rendered = chart.render({"config": {**config, **more}})
     book = configuration_file.parse(rendered.configuration_file).policies
+    assert {one.name for one in guards(rendered)} <= PATHS.keys(), "else gpuwarden would write no path to one"
 
     for namespace, label in product(NAMESPACES, LABELS):
         denies = book.select(NamespaceLabels(enforce=label)).enforce

@@ -101,7 +101,9 @@ def test_every_alert_has_its_heading_in_the_runbook_and_every_heading_its_alert(
 
 def headings(text: str) -> set[str]:
     """The anchors of a document."""
-    return {re.sub(r"[^\w -]", "", line).strip(" ").replace(" ", "-").lower() for line in re.findall(r"(?m)^#+ (.+)$", text)}
+    return {
+        re.sub(r"[^\w -]", "", line).strip(" ").replace(" ", "-").lower() for line in re.findall(r"(?m)^#+ (.+)$", text)
+    }
 
 
 def test_every_link_of_the_runbook_leads_somewhere_and_every_metric_in_it_exists() -> None:

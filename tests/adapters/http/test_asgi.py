@@ -54,7 +54,9 @@ async def test_it_answers_under_httpx_by_itself_and_mounted(mounted_at: str) -> 
 
 @contextmanager
 def by_uvicorn(app: Any) -> Iterator[int]:
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="off"))
+    server = uvicorn.Server(
+        uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="off")
+    )
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
