@@ -3,8 +3,8 @@
 import ctypes
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
-# Above what is needed for every read (uvloop reads up to 256 KiB of TLS at once).
-_LARGE = 512 * 1024
+# Nothing is as large that is needed for each request, but what uvloop's TLS reads into is (256 KiB a connection).
+_LARGE = 128 * 1024
 _KEPT = 4 * 1024 * 1024
 
 

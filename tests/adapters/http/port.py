@@ -81,7 +81,12 @@ class Port:
 
     def sends(self, *pieces: bytes) -> None:
         for piece in pieces:
-            self.connection.data_received(piece)
+            rest = piece
+            while rest:
+                buffer = self.connection.get_buffer(-1)
+                count = min(len(buffer), len(rest))
+                buffer[:count], rest = rest[:count], rest[count:]
+                self.connection.buffer_updated(count)
 
     @property
     def codes(self) -> list[int]:

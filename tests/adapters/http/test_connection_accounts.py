@@ -1,6 +1,7 @@
 """What connections are counted with: when all have gone, however they went, nothing is left of them."""
 
 import asyncio
+import gc
 import socket
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import trustme
 
 from tests.adapters.http.support import GOOD, Serving, running
 from tests.wire import PATIENCE, request
+from webhook.adapters.http.connection import Connection
 from webhook.application.review import Answering
 
 Answer = Callable[[bytes], Answering]
@@ -87,3 +89,24 @@ def test_what_is_under_way_is_counted(authority: trustme.CA, answer: Answer) -> 
         connections, held, _ = left(server)
         assert connections == 1
         assert held < 200_000, "no more than TLS keeps room for"
+
+
+def test_of_connections_that_are_gone_no_object_is_left(authority: trustme.CA) -> None:
+    """Without the help of the collector, which does not see what uvloop holds."""
+
+    def connections() -> int:
+        return sum(isinstance(one, Connection) for one in gc.get_objects())
+
+    before = connections()
+    with running(authority, {"/mutate": after_a_while}) as server:
+        gc.disable()
+        try:
+            for sent in (*WAYS.values(), request("/mutate", GOOD)):
+                with server.connect() as wire, suppress(OSError):
+                    wire.send(sent)
+            until = time.monotonic() + PATIENCE
+            while connections() > before:
+                assert time.monotonic() < until, connections()
+                time.sleep(0.1)
+        finally:
+            gc.enable()

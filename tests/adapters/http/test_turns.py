@@ -96,6 +96,15 @@ async def test_small_ones_do_not_wait_for_large_ones_that_came_before() -> None:
     assert await house.ends() == ["small", "medium", "large", "larger"]
 
 
+async def test_nor_for_large_ones_that_wait_when_they_come() -> None:
+    house = House()
+    for number in range(10):
+        house.asks(f"large {number}", 100_000, seconds=1.0)
+    await asyncio.sleep(0)
+    house.asks("small")
+    assert (await house.ends())[:3] == ["large 0", "small", "large 1"]
+
+
 async def test_a_flood_of_tiny_ones_keeps_nobody_out() -> None:
     """A hundred connections that ask again as soon as they are answered, and one that asks for something larger."""
     house = House()

@@ -13,6 +13,8 @@ from webhook.adapters.http.listeners import GRACE_SECONDS, bind
 from webhook.adapters.http.port import Port
 
 _BACKLOG = 2048
+# A handshake costs some ten times what an answer does: those who are connected are served between.
+_ACCEPTED_AT_ONCE = 32
 # A client that is hung up on has so long to say goodbye (TLS close_notify), which also lets it read why.
 _GOODBYE_SECONDS = 5.0
 _PAUSE_SECONDS = 0.02
@@ -113,24 +115,28 @@ class AdmissionListener:
             self._loop.add_reader(self._socket, self._accept)
 
     def _accept(self) -> None:
-        """Accept one connection in a turn of the loop: a handshake costs a thousand times what an answer does."""
-        try:
-            accepted, client = self._socket.accept()
-        except OSError as error:
-            if error.errno in _NOT_NOW:
-                self._crowd.refusals.note("descriptors", detail=str(error))
-                self._crowd.free_descriptor()
-                self._loop.remove_reader(self._socket)
-                self._loop.call_later(_PAUSE_SECONDS, self._accept_from_now_on)
-            return  # or whoever came has gone
-        if not self._crowd.has_room():
-            self._crowd.refusals.note("connections", address(client), "nobody could be asked to go")
-            accepted.close()
-            return
-        handshake = _Handshake(accepted, client, self._crowd.clock())
-        self._crowd.add(handshake)
-        handshake.task = self._loop.create_task(self._take(handshake))
-        handshake.task.add_done_callback(lambda _: self._crowd.discard(handshake))
+        """Accept who waits, but not too many in a turn of the loop."""
+        for _ in range(_ACCEPTED_AT_ONCE):
+            try:
+                accepted, client = self._socket.accept()
+            except OSError as error:
+                if error.errno in _NOT_NOW:
+                    self._crowd.refusals.note("descriptors", detail=str(error))
+                    self._crowd.free_descriptor()
+                    self._loop.remove_reader(self._socket)
+                    self._loop.call_later(_PAUSE_SECONDS, self._accept_from_now_on)
+                return  # nobody waits, or whoever came has gone
+            if not self._crowd.has_room():
+                self._crowd.refusals.note("connections", address(client), "nobody could be asked to go")
+                accepted.close()
+                continue
+            handshake = _Handshake(accepted, client, self._crowd.clock())
+            self._crowd.add(handshake)
+            handshake.task = self._loop.create_task(self._take(handshake))
+            handshake.task.add_done_callback(self._forget(handshake))
+
+    def _forget(self, handshake: _Handshake) -> Callable[[object], None]:
+        return lambda _: self._crowd.discard(handshake)
 
     async def _take(self, handshake: _Handshake) -> None:
         """Make a connection of what was accepted."""

@@ -10,12 +10,18 @@ import httptools
 import structlog
 
 from webhook.adapters.http import failures
+from webhook.adapters.http.body import Body
 from webhook.adapters.http.crowd import address
 from webhook.adapters.http.endpoint import MAXIMUM_BODY, Endpoint, refusal
 from webhook.adapters.http.failures import Failure
 from webhook.adapters.http.port import Port
 from webhook.adapters.http.responses import CONTINUE, Answer, as_bytes
 
+# The headers that are needed, and where they are kept.
+_FIELDS = {
+    name.encode(): name.replace("-", "_")
+    for name in ("content-type", "content-encoding", "content-length", "transfer-encoding", "expect")
+}
 # What is parsed at once, and so how exactly a head is counted.
 _PIECE = 16 * 1024
 # What is written at once: so much of an answer that nobody reads may lie in buffers that can't be looked into.
@@ -35,20 +41,30 @@ class _Refused(Exception):  # noqa: N818 - stops the parser; all has been said
     pass
 
 
+class _Gone(asyncio.Transport):
+    """The transport of a connection that is lost."""
+
+    def is_closing(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        """Nothing is left to be closed."""
+
+
 class _Request:
     """A request, as far as it is here: what is needed of its head, and its body."""
 
+    endpoint: Endpoint | None = None
+    target = query = content_type = content_encoding = content_length = transfer_encoding = expect = b""
+    headers = chunks = read = 0
+    closes = head_only = False
+
     def __init__(self, failure: Failure | None = None) -> None:
         self.failure = failure
-        self.endpoint: Endpoint | None = None
-        self.target = self.query = b""
-        self.content_type = self.content_encoding = self.transfer_encoding = b""
-        self.length = self.headers = self.chunks = 0
-        self.expects = self.closes = self.head_only = False
-        self.body: bytes | bytearray = b""
+        self.body = Body()
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """A connection that its crowd may cut off.
 
     Attributes:
@@ -71,11 +87,11 @@ class Connection(asyncio.Protocol):
         # What comes: a request, how far it has come, and bytes of a head or trailers that are not complete.
         self._coming = _Request()
         self._begun = self._in_head = self._in_trailers = False
-        self._loose = 0
+        self._loose = self._widest = 0
         # What goes: requests that wait for their answers, what one of them is waiting for, and answers that are not written.
         self._requests: deque[_Request] = deque()
         self._task: asyncio.Task[Answer] | None = None
-        self._unsent = bytearray()
+        self._unsent = b""
         self._in_line = self._blocked = self._paused = False
         # Whether all that comes is thrown away, and whether more of a body may come.
         self._deaf = self._lingers = False
@@ -103,7 +119,7 @@ class Connection(asyncio.Protocol):
         if not (self._begun or self._requests or self._unsent):
             self._transport.close()
 
-    # --- asyncio.Protocol -----------------------------------------------------------------------------------------
+    # --- asyncio.BufferedProtocol -----------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of a socket, it is one
         """Come in; a caller that may not is told so by every answer, and asked once."""
@@ -116,12 +132,18 @@ class Connection(asyncio.Protocol):
             self._crowd.refusals.note("common-name", address(self.client), unwelcome.message)
             self._unwelcome = unwelcome
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's
+        """Where to read to: a buffer that all connections share, for what is read is parsed before another one reads."""
+        return self._port.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Read."""
-        for start in range(0, len(data), _PIECE):
+        if nbytes > _PIECE:
+            self._widest = max(self._widest, nbytes)
+        for start in range(0, nbytes, _PIECE):
             if self._deaf:
                 return
-            self._parse(data if len(data) <= _PIECE else data[start : start + _PIECE])
+            self._parse(self._port.buffer[start : min(start + _PIECE, nbytes)])
         self._count()
 
     def eof_received(self) -> None:
@@ -134,8 +156,12 @@ class Connection(asyncio.Protocol):
         """Go."""
         self._crowd.discard(self)
         self._deaf = True
+        # What is held goes now. The parser and the transport refer to this, and of uvloop's transport no collector knows.
+        self._transport = _Gone()
+        self._coming = _Request()
         self._requests.clear()
-        del self._parser  # which refers to this
+        self._unsent = b""
+        del self._parser
         if self._task:  # once it has begun: a coroutine that has not is one that somebody forgot to await
             asyncio.get_running_loop().call_soon(self._task.cancel)
 
@@ -151,7 +177,7 @@ class Connection(asyncio.Protocol):
 
     # --- what comes -----------------------------------------------------------------------------------------------
 
-    def _parse(self, piece: bytes) -> None:
+    def _parse(self, piece: memoryview) -> None:
         loose = self._in_head or self._in_trailers
         try:
             self._parser.feed_data(piece)
@@ -191,35 +217,25 @@ class Connection(asyncio.Protocol):
         self._coming.target += target
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header. What is not needed is not kept, nor is anything of trailers."""
+        """A header. What is not needed is not kept, nor is anything of trailers; what comes twice is what neither would be."""
         request = self._coming
         request.headers += 1
         if request.headers > self._limits.headers:
             self._refuse("head-size", failures.too_many_headers(self._limits.headers))
             raise _Refused
-        if not self._in_head:
-            return
-        match name.lower():
-            case b"content-type":
-                request.content_type = value.strip()
-            case b"content-encoding":
-                request.content_encoding = value.strip()
-            case b"content-length":
-                request.length = int(value)
-            case b"transfer-encoding":
-                request.transfer_encoding += value.strip().lower()
-            case b"expect":
-                request.expects = value.strip().lower() == b"100-continue"
+        field = _FIELDS.get(name.lower())
+        if field and self._in_head:
+            setattr(request, field, getattr(request, field) + value.strip().lower())
 
     def on_headers_complete(self) -> None:
         """A head is complete: now it is known whether the request is refused unread."""
         request, method = self._coming, self._parser.get_method()
-        length, request.length = request.length, 0
         self._in_head = False
         self._loose = 0
         path, _, request.query = request.target.partition(b"?")
         request.endpoint = self._port.find(_path(path))
         request.head_only = method == b"HEAD"
+        length, expects = int(request.content_length or 0), request.expect == b"100-continue"
         if request.failure:
             pass
         elif self._parser.should_upgrade():
@@ -231,10 +247,10 @@ class Connection(asyncio.Protocol):
             request.failure = failures.not_found()
         else:
             request.failure = refusal(method.decode(), request.content_type, request.content_encoding, length)
-        if request.failure and (length > MAXIMUM_BODY or request.expects):
+        if request.failure and (length > MAXIMUM_BODY or expects):
             self._cut_short(request.failure, lingers=True)
             raise _Refused
-        if request.expects and not self._requests:
+        if expects and not self._requests:
             self._unsent += CONTINUE
             self.send()
 
@@ -242,15 +258,12 @@ class Connection(asyncio.Protocol):
         """A part of a body; that of a request that is refused is thrown away."""
         request = self._coming
         self._in_trailers = False
-        request.length += len(piece)
-        if request.length > MAXIMUM_BODY:
+        request.read += len(piece)
+        if request.read > MAXIMUM_BODY:
             self._cut_short(request.failure or failures.too_large(MAXIMUM_BODY), lingers=True)
             raise _Refused
         if not request.failure:
-            if isinstance(request.body, bytearray):
-                request.body += piece
-            else:
-                request.body = bytearray(request.body + piece) if request.body else piece
+            request.body.append(piece)
 
     def on_chunk_header(self) -> None:
         """A chunk comes, or trailers."""
@@ -292,7 +305,7 @@ class Connection(asyncio.Protocol):
             request.closes |= failure.closes
             self._answered(endpoint.refuse(failure) if endpoint else failure.answer())
             return
-        answer = endpoint.answer(bytes(request.body), request.query)
+        answer = endpoint.answer(request.body.whole(), request.query)
         if isinstance(answer, Answer):
             self._answered(answer)
         else:
@@ -319,8 +332,7 @@ class Connection(asyncio.Protocol):
     def send(self) -> None:
         """Send what is answered, as far as the client reads; then go on, or hang up."""
         while self._unsent and not self._blocked and not self._transport.is_closing():
-            piece = bytes(self._unsent[:_WRITTEN_AT_ONCE])
-            del self._unsent[:_WRITTEN_AT_ONCE]
+            piece, self._unsent = self._unsent[:_WRITTEN_AT_ONCE], self._unsent[_WRITTEN_AT_ONCE:]
             self._transport.write(piece)
         self._count()
         if self._requests:
@@ -338,7 +350,8 @@ class Connection(asyncio.Protocol):
         if pause is not self._paused and not self._transport.is_closing():
             self._paused = pause
             (self._transport.pause_reading if pause else self._transport.resume_reading)()
-        held = self._loose + len(self._unsent) + self._paused * _UNREAD
+        # uvloop's TLS keeps the room that it needed for what it read at once: as much again as came of it.
+        held = self._loose + 2 * self._widest + len(self._unsent) + self._paused * _UNREAD
         held += len(coming.body) if coming else 0
         held += sum(_REQUEST + len(request.body) for request in waiting) if waiting else 0
         if not self._crowd.hold(self, held) and not self._deaf:
@@ -352,7 +365,7 @@ class Connection(asyncio.Protocol):
     def _cut_short(self, failure: Failure, *, lingers: bool) -> None:
         """Answer what comes by a failure, behind the answers that are due, and throw away what comes after it."""
         request = self._coming if self._begun else _Request()
-        request.failure, request.body, request.closes = failure, b"", True
+        request.failure, request.body, request.closes = failure, Body(), True
         self._deaf, self._lingers = True, lingers
         self._begun = self._in_head = self._in_trailers = False
         self._loose = 0
@@ -367,4 +380,5 @@ def _path(target: bytes) -> str:
             target = httptools.parse_url(target).path or b""
         except httptools.HttpParserInvalidURLError:
             return ""
-    return unquote(target.decode("latin-1"))
+    path = target.decode("latin-1")
+    return unquote(path) if "%" in path else path

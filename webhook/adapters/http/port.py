@@ -8,6 +8,9 @@ from webhook.adapters.http.endpoint import Endpoint
 from webhook.adapters.http.responses import http_date
 from webhook.adapters.http.turns import Turns
 
+# Of one connection, before another one's turn.
+_READ_AT_ONCE = 64 * 1024
+
 
 class Port:
     """The endpoints, the connections, and what is to be done with them.
@@ -16,6 +19,7 @@ class Port:
         date: the time, for answers; ``tick`` renews it.
         draining: whether clients are asked to take their next request to another connection.
         stopping: whether connections end as soon as nothing is under way.
+        buffer: what every connection reads into.
     """
 
     def __init__(
@@ -36,6 +40,7 @@ class Port:
         self.date = http_date()
         self.draining = False
         self.stopping = False
+        self.buffer = memoryview(bytearray(_READ_AT_ONCE))
 
     def tick(self) -> None:
         """Look at the time, and cut off who is late. Called about every second."""

@@ -27,12 +27,12 @@ class Asker(Protocol):
 
 
 class Turns:
-    """The requests that wait for the event loop, in a fair order: self-clocked fair queueing (Golestani 1994).
+    """The requests that wait for the event loop, in a fair order: weighted fair queueing (Demers, Keshav and Shenker 1989).
 
-    Each connection has at most one request here. A request's turn comes once others that came before it, or are smaller by
-    what it is late, have had theirs: small ones do not wait for large ones, and a flood of tiny ones does not keep out the
-    rest for ever. A request that has waited too long is shed unread, which costs next to nothing; by this order that is a
-    large one before a small one.
+    Each connection has at most one request here. They are answered in the order in which they would be done if all were
+    worked on at the same time, a byte of each in turn: small ones do not wait for large ones that came before, and a flood of
+    tiny ones does not keep out the rest. A request that has waited too long is shed unread, which costs next to nothing; by this
+    order that is a large one before a small one.
     """
 
     def __init__(self, most: float = float("inf"), clock: Callable[[], float] = perf_counter) -> None:
@@ -44,10 +44,10 @@ class Turns:
         """
         self._most = most
         self._clock = clock
-        self._waiting: list[tuple[int, int, float, Asker]] = []
+        self._waiting: list[tuple[float, int, float, int, Asker]] = []
         self._number = count()
-        self._served = 0
-        """The place in the order of whoever was served last."""
+        self._progress = 0.0
+        """How many bytes would be done of each by now."""
         self._called = False
 
     def add(self, asker: Asker, size: int) -> None:
@@ -57,7 +57,8 @@ class Turns:
             asker.answer(late=False)
             asker.send()
         else:
-            heappush(self._waiting, (self._served + _BASE + size, next(self._number), self._clock(), asker))
+            cost = _BASE + size
+            heappush(self._waiting, (self._progress + cost, next(self._number), self._clock(), cost, asker))
 
     def _call(self) -> None:
         self._called = True
@@ -67,7 +68,8 @@ class Turns:
         askers: list[Asker] = []
         began = now = self._clock()
         while self._waiting and len(askers) < _MOST_AT_ONCE and now - began < _TURN_SECONDS:
-            self._served, _, since, asker = heappop(self._waiting)
+            self._progress += self._waiting[0][3] / len(self._waiting)
+            _, _, since, _, asker = heappop(self._waiting)
             asker.answer(late=now - since > self._most)
             askers.append(asker)
             now = self._clock()

@@ -1,0 +1,34 @@
+"""A body while it comes: as it was sent, in however many pieces, and out of memory when it goes."""
+
+from pathlib import Path
+
+import pytest
+
+from webhook.adapters.http.body import Body
+from webhook.adapters.http.endpoint import MAXIMUM_BODY
+
+
+@pytest.mark.parametrize(
+    "pieces", [[], [b"abc"], [b"a", b"bc"], [b"a" * 5000, b"b", b"c" * 70_000], [b"x" * (MAXIMUM_BODY - 1), b"y"]]
+)
+def test_it_is_what_was_sent(pieces: list[bytes]) -> None:
+    body = Body()
+    for piece in pieces:
+        body.append(piece)
+    assert body.whole() == b"".join(pieces)
+    assert len(body) == len(body.whole())
+
+
+def resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+def test_it_takes_the_memory_that_it_needs_and_gives_it_back() -> None:
+    before = resident()
+    bodies = [Body() for _ in range(50)]
+    for _ in range(16):
+        for index in range(50):
+            bodies[index].append(b"x" * 64 * 1024)
+    assert 50 << 20 <= resident() - before < 60 << 20
+    bodies.clear()
+    assert resident() - before < 5 << 20
