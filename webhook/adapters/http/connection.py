@@ -354,7 +354,7 @@ class Connection(asyncio.BufferedProtocol):
         held = self._loose + 2 * self._widest + len(self._unsent) + self._paused * _UNREAD
         held += len(coming.body) if coming else 0
         held += sum(_REQUEST + len(request.body) for request in waiting) if waiting else 0
-        if not self._crowd.hold(self, held) and not self._deaf:
+        if held != self.held and not self._crowd.hold(self, held) and not self._deaf:
             self._refuse("memory", failures.no_memory())
 
     def _refuse(self, reason: str, failure: Failure) -> None:
