@@ -33,7 +33,7 @@ MOST_MIB = 256.0
 """A replica's memory, by the chart's limit."""
 MOST_SECONDS = 1.0
 """Until an honest caller has its verdict."""
-MOST_LEFT_MIB = 40.0
+MOST_LEFT_MIB = 64.0
 """What may remain of an attack's memory when it is over: what the allocator keeps."""
 SECONDS = 2.0
 

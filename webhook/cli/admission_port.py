@@ -53,10 +53,10 @@ def admission_crowd(options: Options, metrics: Metrics) -> Crowd:
     return Crowd(limits, Refusals("admission", metrics.refused))
 
 
-def operations_crowd(metrics: Metrics, admission: Crowd) -> Crowd:
+def operations_crowd(metrics: Metrics) -> Crowd:
     """The connections of the plain port: its own, so that the health of a server that is under attack can be seen."""
     limits = Limits(connections=_OPERATIONS_CONNECTIONS, memory=MIB, idle_seconds=60)
-    return Crowd(limits, Refusals("operations", metrics.refused), neighbour=admission)
+    return Crowd(limits, Refusals("operations", metrics.refused))
 
 
 def _affordable() -> int:

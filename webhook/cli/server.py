@@ -118,7 +118,7 @@ class Server:
             lambda path: by_path.get(self._doors.admits(path) or ""), crowd, Turns(options.max_lag), callers(options)
         )
         operations = application(self.readiness, self._exposition)
-        visitors = operations_crowd(self._metrics, crowd)
+        visitors = operations_crowd(self._metrics)
         self._listeners: list[Listener] = [
             _listener(
                 "--port",

@@ -18,7 +18,8 @@ from tests.reviews import TEAM, KnownNamespaces, Notes
 from tests.wire import PATIENCE, Reply, Wire, chunked, request
 from webhook.adapters.http.apps import application
 from webhook.adapters.http.asgi import AsgiEndpoint, Message
-from webhook.adapters.http.endpoint import MAXIMUM_BODY, Endpoint
+from webhook.adapters.http.endpoint import Endpoint
+from webhook.adapters.http.limits import MAXIMUM_BODY
 from webhook.application.admission import Admission
 from webhook.application.configuration import Configuration
 from webhook.application.namespaces import NamespaceUnavailable

@@ -12,9 +12,8 @@ from tests.adapters.http.port import Port, in_halves, turn
 from tests.adapters.http.support import GOOD
 from tests.logged import Logged
 from tests.wire import request
-from webhook.adapters.http.endpoint import MAXIMUM_BODY
 from webhook.adapters.http.failures import forbidden
-from webhook.adapters.http.limits import Limits
+from webhook.adapters.http.limits import MAXIMUM_BODY, Limits
 from webhook.adapters.http.turns import Turns
 from webhook.application.review import Answering
 

@@ -128,15 +128,19 @@ def test_who_waited_too_long_is_swept_out_and_told_apart_from_who_was_merely_idl
     assert house.noted == ["head-timeout"], "that an idle connection ends is nobody's fault"
 
 
-def test_without_descriptors_somebody_of_the_larger_crowd_goes_first() -> None:
-    large, small = House(), House()
-    small.crowd = Crowd(small.crowd.limits, small.crowd.refusals, neighbour=large.crowd)
-    there, here = Someone(), Someone()
-    large.with_guests(there)
-    small.with_guests(here)
+def test_without_descriptors_some_go_and_fewer_are_let_in_from_then_on() -> None:
+    refusals = Refusals("test", lambda _port, _reason: None)
+    crowd = Crowd(Limits(connections=100), refusals, lambda: 100.0)
+    guests = [Someone(float(number)) for number in range(20)]
+    for guest in guests:
+        crowd.add(guest)
 
-    small.crowd.free_descriptor()
-    assert (there.dropped, here.dropped) == (True, False)
-    small.crowd.free_descriptor()
-    assert here.dropped
-    small.crowd.free_descriptor()
+    crowd.free_descriptors()
+    assert [guest.dropped for guest in guests] == [True] * 8 + [False] * 12
+    assert crowd.has_room()
+    assert guests[8].dropped, "for one more, one goes"
+
+    busy = Crowd(Limits(connections=100), refusals, lambda: 100.0)
+    busy.add(Someone(waits=False))
+    busy.free_descriptors()
+    assert len(busy) == 1

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from webhook.adapters.http import failures
-from webhook.adapters.http.endpoint import MAXIMUM_BODY, Endpoint, refusal
+from webhook.adapters.http.endpoint import Endpoint, refusal
+from webhook.adapters.http.limits import MAXIMUM_BODY
 from webhook.adapters.http.responses import Answer
 from webhook.application.namespaces import NamespaceUnavailable
 from webhook.application.review import ReviewError
@@ -41,7 +42,7 @@ def raising_later(error: Exception) -> Any:
     [
         (ReviewError("kind", "is odd"), failures.bad_request("kind", "is odd")),
         (NamespaceUnavailable("dark", "no"), failures.unavailable(str(NamespaceUnavailable("dark", "no")))),
-        (ValueError("a bug"), failures.internal_error()),
+        (ValueError("a bug"), failures.INTERNAL_ERROR),
     ],
 )
 @pytest.mark.parametrize("later", [False, True])
@@ -69,9 +70,7 @@ async def test_what_must_be_waited_for_is_counted_when_it_is_there() -> None:
 
 def test_what_is_refused_unread_is_counted() -> None:
     counted = Counted()
-    assert (
-        Endpoint("/mutate", raising(AssertionError("it was read")), counted).refuse(failures.overloaded()).code == 503
-    )
+    assert Endpoint("/mutate", raising(AssertionError("it was read")), counted).refuse(failures.OVERLOADED).code == 503
     assert counted.codes == [503]
 
 

@@ -8,7 +8,7 @@ from tests.adapters.http.support import GOOD, Serving, answer_of, running, statu
 from tests.logged import Logged
 from tests.reviews import Json, a_container, a_gpu_container, a_pod, a_review, encode
 from tests.wire import chunked, request
-from webhook.adapters.http.endpoint import MAXIMUM_BODY
+from webhook.adapters.http.limits import MAXIMUM_BODY
 
 SECRET = "hunter2-is-in-the-environment"  # noqa: S105 - what must never be logged
 

@@ -122,7 +122,7 @@ class AdmissionListener:
             except OSError as error:
                 if error.errno in _NOT_NOW:
                     self._crowd.refusals.note("descriptors", detail=str(error))
-                    self._crowd.free_descriptor()
+                    self._crowd.free_descriptors()
                     self._loop.remove_reader(self._socket)
                     self._loop.call_later(_PAUSE_SECONDS, self._accept_from_now_on)
                 return  # nobody waits, or whoever came has gone

@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from webhook.adapters.http import failures
-from webhook.adapters.http.endpoint import MAXIMUM_BODY, Endpoint, refusal
+from webhook.adapters.http.endpoint import Endpoint, refusal
 from webhook.adapters.http.failures import Failure
+from webhook.adapters.http.limits import MAXIMUM_BODY
 from webhook.adapters.http.responses import CLOSE, JSON, Answer
 
 Scope = MutableMapping[str, Any]
@@ -23,14 +24,13 @@ class AsgiEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
-        closes = False
-        try:
-            body = await _read(scope, receive)
-        except Failure as failure:
-            answer, closes = self._endpoint.refuse(failure), failure.closes
+        body = await _read(scope, receive)
+        if body is None:
+            return
+        closes = isinstance(body, Failure) and body.closes
+        if isinstance(body, Failure):
+            answer = self._endpoint.refuse(body)
         else:
-            if body is None:
-                return
             made = self._endpoint.answer(body, scope.get("query_string", b""))
             answer = made if isinstance(made, Answer) else await made
         headers = [JSON, *answer.headers, (b"content-length", b"%d" % len(answer.body)), *([CLOSE] if closes else [])]
@@ -38,16 +38,12 @@ class AsgiEndpoint:
         await send({"type": "http.response.body", "body": answer.body})
 
 
-async def _read(scope: Scope, receive: Receive) -> bytes | None:
-    """The body; ``None`` when the client hangs up before it is complete.
-
-    Raises:
-        Failure: the request is refused.
-    """
+async def _read(scope: Scope, receive: Receive) -> bytes | Failure | None:
+    """The body, or why it is refused; ``None`` when the client hangs up before it is complete."""
     headers = {name.lower(): value for name, value in scope["headers"]}
     kind, encoding = headers.get(b"content-type", b""), headers.get(b"content-encoding", b"")
     if failure := refusal(scope["method"], kind.strip(), encoding, int(headers.get(b"content-length", b"0"))):
-        raise failure
+        return failure
     body = bytearray()
     while True:
         message = await receive()
@@ -55,6 +51,6 @@ async def _read(scope: Scope, receive: Receive) -> bytes | None:
             return None
         body += message.get("body", b"")
         if len(body) > MAXIMUM_BODY:
-            raise failures.too_large(MAXIMUM_BODY)
+            return failures.TOO_LARGE
         if not message.get("more_body"):
             return bytes(body)

@@ -2,7 +2,7 @@
 
 from mmap import mmap
 
-from webhook.adapters.http.endpoint import MAXIMUM_BODY
+from webhook.adapters.http.limits import MAXIMUM_BODY
 
 
 class Body:

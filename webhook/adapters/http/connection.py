@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 from urllib.parse import unquote
 
@@ -12,8 +12,9 @@ import structlog
 from webhook.adapters.http import failures
 from webhook.adapters.http.body import Body
 from webhook.adapters.http.crowd import address
-from webhook.adapters.http.endpoint import MAXIMUM_BODY, Endpoint, refusal
+from webhook.adapters.http.endpoint import Endpoint, refusal
 from webhook.adapters.http.failures import Failure
+from webhook.adapters.http.limits import MAXIMUM_BODY
 from webhook.adapters.http.port import Port
 from webhook.adapters.http.responses import CONTINUE, Answer, as_bytes
 
@@ -194,7 +195,9 @@ class Connection(asyncio.BufferedProtocol):
         if self._in_head or (loose and self._in_trailers):
             self._loose += len(piece)
             if self._loose > self._limits.head_bytes:
-                self._refuse("head-size", failures.head_too_large(self._limits.head_bytes))
+                self._refuse(
+                    "head-size", failures.head_too_large(f"the headers are larger than {self._limits.head_bytes} bytes")
+                )
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -221,7 +224,7 @@ class Connection(asyncio.BufferedProtocol):
         request = self._coming
         request.headers += 1
         if request.headers > self._limits.headers:
-            self._refuse("head-size", failures.too_many_headers(self._limits.headers))
+            self._refuse("head-size", failures.head_too_large(f"there are more than {self._limits.headers} headers"))
             raise _Refused
         field = _FIELDS.get(name.lower())
         if field and self._in_head:
@@ -241,10 +244,10 @@ class Connection(asyncio.BufferedProtocol):
         elif self._parser.should_upgrade():
             request.failure = failures.not_http("HTTP/1.1 is spoken here, and nothing that it could be upgraded to")
         elif request.transfer_encoding not in (b"", b"chunked"):
-            request.failure = failures.unknown_coding()
+            request.failure = failures.UNKNOWN_CODING
         elif request.endpoint is None:
             self._crowd.refusals.note("path", address(self.client))  # which path is not told: it may hold a token
-            request.failure = failures.not_found()
+            request.failure = failures.NOT_FOUND
         else:
             request.failure = refusal(method.decode(), request.content_type, request.content_encoding, length)
         if request.failure and (length > MAXIMUM_BODY or expects):
@@ -260,7 +263,7 @@ class Connection(asyncio.BufferedProtocol):
         self._in_trailers = False
         request.read += len(piece)
         if request.read > MAXIMUM_BODY:
-            self._cut_short(request.failure or failures.too_large(MAXIMUM_BODY), lingers=True)
+            self._cut_short(request.failure or failures.TOO_LARGE, lingers=True)
             raise _Refused
         if not request.failure:
             request.body.append(piece)
@@ -299,13 +302,13 @@ class Connection(asyncio.BufferedProtocol):
         failure, endpoint = request.failure, request.endpoint
         if late and not failure:
             self._crowd.refusals.note("overload", address(self.client))
-            failure = failures.overloaded()
+            failure = failures.OVERLOADED
         if failure or not endpoint:
-            failure = failure or failures.not_found()
+            failure = failure or failures.NOT_FOUND
             request.closes |= failure.closes
-            self._answered(endpoint.refuse(failure) if endpoint else failure.answer())
-            return
-        answer = endpoint.answer(request.body.whole(), request.query)
+            answer: Answer | Coroutine[Any, Any, Answer] = endpoint.refuse(failure) if endpoint else failure.answer()
+        else:
+            answer = endpoint.answer(request.body.whole(), request.query)
         if isinstance(answer, Answer):
             self._answered(answer)
         else:
@@ -355,7 +358,7 @@ class Connection(asyncio.BufferedProtocol):
         held += len(coming.body) if coming else 0
         held += sum(_REQUEST + len(request.body) for request in waiting) if waiting else 0
         if held != self.held and not self._crowd.hold(self, held) and not self._deaf:
-            self._refuse("memory", failures.no_memory())
+            self._refuse("memory", failures.NO_MEMORY)
 
     def _refuse(self, reason: str, failure: Failure) -> None:
         """Refuse what comes, and take note of it."""

@@ -8,6 +8,8 @@ from typing import Protocol
 from webhook.adapters.http.limits import Limits
 from webhook.adapters.http.refusals import Refusals
 
+_SPARE_DESCRIPTORS = 8
+
 
 class Guest(Protocol):
     """A connection, or one that shakes hands."""
@@ -40,28 +42,21 @@ class Crowd:
         held: bytes that all of them hold.
     """
 
-    def __init__(
-        self,
-        limits: Limits,
-        refusals: Refusals,
-        clock: Callable[[], float] = monotonic,
-        neighbour: "Crowd | None" = None,
-    ) -> None:
+    def __init__(self, limits: Limits, refusals: Refusals, clock: Callable[[], float] = monotonic) -> None:
         """Begin with nobody.
 
         Args:
             limits: of this port.
             refusals: who is told who had to go.
             clock: seconds.
-            neighbour: a larger crowd of the same process, of which somebody goes first when descriptors run out.
         """
-        self._neighbour = neighbour
         self.limits = limits
         self.refusals = refusals
         self.clock = clock
         self.held = 0
         self._guests: set[Guest] = set()
         self._gone = asyncio.Event()
+        self._most = limits.connections
 
     def __len__(self) -> int:
         return len(self._guests)
@@ -91,7 +86,7 @@ class Crowd:
 
     def has_room(self) -> bool:
         """Whether one more may come in, after somebody was asked to go if need be."""
-        return len(self._guests) < self.limits.connections or self.make_room("connections")
+        return len(self._guests) < self._most or self._make_room("connections")
 
     def _has_memory(self, asking: Guest) -> bool:
         while self.held > self.limits.memory:
@@ -102,7 +97,7 @@ class Crowd:
             self._drop(oldest, "memory")
         return True
 
-    def make_room(self, reason: str) -> bool:
+    def _make_room(self, reason: str) -> bool:
         """Cut off whoever has waited longest for its client; whether there was one."""
         waiting = (guest for guest in self._guests if guest.waits)
         oldest = min(waiting, key=lambda guest: guest.since, default=None)
@@ -110,10 +105,11 @@ class Crowd:
             self._drop(oldest, reason)
         return oldest is not None
 
-    def free_descriptor(self) -> None:
-        """Cut somebody off, because this process may open no more files."""
-        if not (self._neighbour and self._neighbour.make_room("descriptors")):
-            self.make_room("descriptors")
+    def free_descriptors(self) -> None:
+        """Have fewer guests from now on: this process may open no more files, and needs some for others (probes, the log)."""
+        self._most = max(1, len(self._guests) - _SPARE_DESCRIPTORS)
+        while len(self._guests) > self._most and self._make_room("descriptors"):
+            pass
 
     def sweep(self) -> None:
         """Cut off who has waited too long. Called about every second; requests need no timers of their own."""

@@ -8,13 +8,10 @@ import structlog
 
 from webhook.adapters.http import failures
 from webhook.adapters.http.failures import Failure
+from webhook.adapters.http.limits import MAXIMUM_BODY
 from webhook.adapters.http.responses import Answer
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from webhook.application.review import Answering, ReviewError
-
-# A review carries at most two objects, each at most etcd's and the API server's 3 MiB, and 1 MiB of envelope
-# (controller-runtime pkg/webhook/admission/http.go derives the same).
-MAXIMUM_BODY = 7 * 1024 * 1024
 
 _log = structlog.get_logger("gpuwarden.http")
 
@@ -84,7 +81,7 @@ class Endpoint:
                 return failures.unavailable(str(error)).answer()
         # The traceback names code, not data: the review may hold secrets and is never logged.
         _log.error("request failed", path=self.path, exc_info=error)
-        return failures.internal_error().answer()
+        return failures.INTERNAL_ERROR.answer()
 
 
 def refusal(method: str, content_type: bytes, content_encoding: bytes, length: int) -> Failure | None:
@@ -99,7 +96,7 @@ def refusal(method: str, content_type: bytes, content_encoding: bytes, length: i
     if method != "POST":
         return failures.method_not_allowed(method)
     if length > MAXIMUM_BODY:
-        return failures.too_large(MAXIMUM_BODY)
+        return failures.TOO_LARGE
     if content_encoding and content_encoding.lower() != b"identity":
         return failures.unsupported_media_type("Content-Encoding is not supported; send plain JSON")
     if content_type != b"application/json" and content_type.partition(b";")[0].strip().lower() != b"application/json":

@@ -10,6 +10,7 @@ JSON = (b"content-type", b"application/json")
 CLOSE = (b"connection", b"close")
 # kube-apiserver retries an answer with Retry-After within the webhook's timeout (client-go rest/with_retry.go).
 RETRY = (b"retry-after", b"1")
+ALLOW_POST = (b"allow", b"POST")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
