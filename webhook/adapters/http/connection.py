@@ -120,7 +120,7 @@ class Connection(asyncio.BufferedProtocol):
         if not (self._begun or self._requests or self._unsent):
             self._transport.close()
 
-    # --- asyncio.BufferedProtocol -----------------------------------------------------------------------------------------
+    # --- asyncio.BufferedProtocol ---------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of a socket, it is one
         """Come in; a caller that may not is told so by every answer, and asked once."""
@@ -187,6 +187,7 @@ class Connection(asyncio.BufferedProtocol):
         except httptools.HttpParserCallbackError as error:
             if not isinstance(error.__context__, _Refused):  # a bug: cut off, so that failurePolicy decides
                 _log.exception("a request could not be read")
+                self._deaf = True
                 self._crowd.refusals.note("failed", address(self.client))
                 self.drop()
         except httptools.HttpParserError as error:
