@@ -115,7 +115,7 @@ def test_without_descriptors_it_lets_others_go_and_recovers() -> None:
         usual = descriptors(server)
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (usual + 20, usual + 20))
         crowd = [stack.enter_context(raw(server)) for _ in range(60)]
-        answers(server)  # by now it knows, and has some to spare; whoever asks on the operations port in this moment is reset
+        answers(server)  # by now it knows, and has some to spare; until then the operations port resets whoever comes
         wait_until_refused(server, "descriptors")
         for _ in range(3):
             answers(server)
