@@ -151,7 +151,9 @@ def test_pods_that_cannot_reach_gpus_do_not_depend_on_it(control_plane: ControlP
 def test_a_running_pod_is_debugged_but_not_by_a_privileged_container(
     control_plane: ControlPlane, values: Json, strict: str, request: pytest.FixtureRequest
 ) -> None:
-    create(control_plane, strict, pod({"containers": [HARMLESS], "automountServiceAccountToken": False}))
+    # Another test may have left a scheduler running, which must not be faster.
+    spec = {"containers": [HARMLESS], "automountServiceAccountToken": False, "schedulerName": "by-hand"}
+    create(control_plane, strict, pod(spec))
     binding = {"metadata": {"name": "train"}, "target": {"kind": "Node", "name": "n"}}
     path = f"/api/v1/namespaces/{strict}/pods/train"
     control_plane.api.post(f"{path}/binding", json=binding).raise_for_status()
