@@ -217,16 +217,21 @@ class Measured:
     answers: bool
     complaints: list[str]
     alive: bool
+    may_fail: int = 0
+    """Of the attackers; where there are many, some do not get to it on a small machine."""
+    most_seconds: float = MOST_SECONDS
+    """That an honest caller may wait; where many attack, they take the processor from it and from the server."""
 
     def shortcomings(self) -> list[str]:
         """Everything that must not be; empty when the server withstood it."""
         outcomes, served = self.honest.outcomes, self.honest.slowest_served
         found = {
-            f"the attack did not take place: {dict(self.did)}": not self.did["sent"] or bool(self.did["failed"]),
+            f"the attack did not take place: {dict(self.did)}": not self.did["sent"]
+            or self.did["failed"] > self.may_fail,
             "the server ended": not self.alive,
             f"the server needed {self.peak_mib:.0f} MiB": self.peak_mib > MOST_MIB,
             f"the server and its sockets needed {self.memory.total_mib:.0f} MiB": self.memory.total_mib > MOST_MIB,
-            f"an honest caller waited for {served:.2f} s": served > MOST_SECONDS,
+            f"an honest caller waited for {served:.2f} s": served > self.most_seconds,
             f"an honest caller got {self._unanswered()}": bool(self._unanswered()),
             "no honest caller was answered": not outcomes["answered"],
             f"{self.left_mib:.0f} MiB were not given back": self.left_mib > MOST_LEFT_MIB,
@@ -323,6 +328,8 @@ def _withstand(server: Served, name: str, attacks: Sequence[str], seconds: float
         answers=after.outcomes["answered"] == 1,
         complaints=complaints(server.log[lines:]),
         alive=alive,
+        may_fail=len(attacks) // 4,
+        most_seconds=MOST_SECONDS if len(attacks) == 1 else 2 * MOST_SECONDS,
     )
 
 
