@@ -29,6 +29,8 @@ _PIECE = 16 * 1024
 _WRITTEN_AT_ONCE = 64 * 1024
 # What uvloop's TLS may have read and decrypted of a connection that is not read from.
 _UNREAD = 320 * 1024
+# uvloop's TLS and OpenSSL each keep the room that they needed for what was read at once, which may be twice what came of it.
+_KEPT_OF_A_READ = 4
 # What a request is counted with besides its body.
 _REQUEST = 512
 # What still comes of a body that was refused is thrown away for so long, so that the client can read why: closing a socket
@@ -354,8 +356,7 @@ class Connection(asyncio.BufferedProtocol):
         if pause is not self._paused and not self._transport.is_closing():
             self._paused = pause
             (self._transport.pause_reading if pause else self._transport.resume_reading)()
-        # uvloop's TLS keeps the room that it needed for what it read at once: as much again as came of it.
-        held = self._loose + 2 * self._widest + len(self._unsent) + self._paused * _UNREAD
+        held = self._loose + _KEPT_OF_A_READ * self._widest + len(self._unsent) + self._paused * _UNREAD
         held += len(coming.body) if coming else 0
         held += sum(_REQUEST + len(request.body) for request in waiting) if waiting else 0
         if held != self.held and not self._crowd.hold(self, held) and not self._deaf:

@@ -6,9 +6,9 @@ from typing import Protocol
 
 GRACE_SECONDS = 10
 """How long answers under way may take when a listener stops."""
-# What the kernel keeps for a connection in each direction. By itself it would keep up to several MiB, which count as the
-# memory of the container (cgroup v2).
-_KERNEL_BUFFER = 64 * 1024
+# What the kernel keeps for a connection (twice as much, in fact). By itself it would keep up to several MiB, which count as
+# the memory of the container (cgroup v2). What it has received is read at once, and TLS keeps room for as much.
+_KERNEL_BUFFERS = {socket.SO_RCVBUF: 32 * 1024, socket.SO_SNDBUF: 64 * 1024}
 
 
 class Listener(Protocol):
@@ -54,6 +54,6 @@ def bind(host: str, port: int) -> socket.socket:
         listening = socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
     else:
         listening = socket.create_server(("", port))
-    for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-        listening.setsockopt(socket.SOL_SOCKET, buffer, _KERNEL_BUFFER)
+    for buffer, size in _KERNEL_BUFFERS.items():
+        listening.setsockopt(socket.SOL_SOCKET, buffer, size)
     return listening
