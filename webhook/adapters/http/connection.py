@@ -115,6 +115,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def drop(self) -> None:
         """Cut it off."""
+        self._forget()
         self._transport.abort()
 
     def shutdown(self) -> None:
@@ -158,15 +159,19 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
         """Go."""
         self._crowd.discard(self)
-        self._deaf = True
-        # What is held goes now. The parser and the transport refer to this, and of uvloop's transport no collector knows.
+        self._forget()
+        # Both refer to this, and of uvloop's transport no collector knows.
         self._transport = _Gone()
-        self._coming = _Request()
-        self._requests.clear()
-        self._unsent = b""
         del self._parser
         if self._task:  # once it has begun: a coroutine that has not is one that somebody forgot to await
             asyncio.get_running_loop().call_soon(self._task.cancel)
+
+    def _forget(self) -> None:
+        """Let go of everything that is held."""
+        self._deaf, self._begun = True, False
+        self._coming = _Request()
+        self._requests.clear()
+        self._unsent = b""
 
     def pause_writing(self) -> None:
         """The client does not read."""
@@ -189,7 +194,6 @@ class Connection(asyncio.BufferedProtocol):
         except httptools.HttpParserCallbackError as error:
             if not isinstance(error.__context__, _Refused):  # a bug: cut off, so that failurePolicy decides
                 _log.exception("a request could not be read")
-                self._deaf = True
                 self._crowd.refusals.note("failed", address(self.client))
                 self.drop()
         except httptools.HttpParserError as error:
