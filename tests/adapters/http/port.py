@@ -41,6 +41,9 @@ class Client:
         assert not self.read
         self.read = True
 
+    def set_write_buffer_limits(self, high: int) -> None:
+        assert high <= 1 << 17, "what is in there is not counted"
+
     def pause_reading(self) -> None:
         assert self.read
         self.read = False

@@ -109,7 +109,7 @@ class Connection(asyncio.BufferedProtocol):
         waited = now - self.since
         if self._in_head and not self._requests:
             return "head-timeout" if waited > self._limits.head_seconds else ""
-        if self._begun or self._requests or self._unsent or self._deaf:
+        if self._begun or self._requests or self._unsent or self._blocked or self._deaf:
             return "request-timeout" if waited > self._limits.request_seconds else ""
         return "idle" if waited > self._limits.idle_seconds else ""
 
@@ -128,6 +128,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of a socket, it is one
         """Come in; a caller that may not is told so by every answer, and asked once."""
         self._transport = transport
+        transport.set_write_buffer_limits(high=_WRITTEN_AT_ONCE)
         self.since = self._crowd.clock()
         self.client = transport.get_extra_info("peername")
         self._crowd.add(self)
