@@ -34,7 +34,7 @@ class Limits:
     """
 
     connections: int = 500
-    memory: int = 32 * MIB
+    memory: int = 64 * MIB
     head_seconds: float = 10.0
     request_seconds: float = 30.0
     idle_seconds: float = KEEP_ALIVE_SECONDS
