@@ -6,6 +6,7 @@
 import math
 import socket
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,7 +22,6 @@ from tests.load.under_attack import (
     SECONDS,
     WITHIN,
     Attackers,
-    Measured,
     complaints,
     withstand,
 )
@@ -34,11 +34,11 @@ HOLDING_ON = ("unread patches", "half bodies", "refused heads", "slow readers", 
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_an_attack_is_withstood(attack: str) -> None:
-    judge(withstand(attack, [attack]))
+    judge(attack, [attack])
 
 
 def test_all_attacks_together_are_withstood() -> None:
-    judge(withstand("together", TOGETHER, 2 * SECONDS))
+    judge("together", TOGETHER, 2 * SECONDS)
 
 
 def test_the_kernel_holds_little_for_a_client_that_does_not_read(tmp_path: Path) -> None:
@@ -90,6 +90,11 @@ def memory_limit(server: Served) -> float:
     return math.inf
 
 
-def judge(measured: Measured) -> None:
+def judge(name: str, attacks: Sequence[str], seconds: float = SECONDS) -> None:
+    """Attack; once more where something was amiss, for the machine may have been busy with something else. Never a third time."""
+    measured = withstand(name, attacks, seconds)
     print(f"\n{HEADINGS}\n{measured.row()}")  # noqa: T201 - the numbers, for whoever compares
+    if measured.shortcomings():
+        measured = withstand(name, attacks, seconds)
+        print(measured.row())  # noqa: T201 - likewise
     assert measured.shortcomings() == []
