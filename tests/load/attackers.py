@@ -234,8 +234,9 @@ async def crowd(target: Target, count: int, client: Callable[[int], Awaitable[No
 
 
 async def send(target: Target, connection: Connection, said: bytes) -> None:
-    await connection.write(said)
+    """Send it, as far as the server takes it: it counts as soon as it has begun, for the server may cut it off."""
     target.did["sent"] += 1
+    await connection.write(said)
 
 
 async def read(target: Target, connection: Connection) -> None:
@@ -508,10 +509,18 @@ async def paths(target: Target) -> None:
     """Long paths, unknown ones, and queries, which FastAPI would route."""
     asked = [
         post("/" + "a/" * 30_000, b"{}"),
+        post("/" + "%" * 1_000, b"{}"),
         post("/validate-namespace?" + "timeout=1s&" * 5_000, review(pod(_ONE))),
         post("/nothing", b" " * BODY),
     ]
-    await crowd(target, 12, lambda number: asking(target, itertools.repeat(asked[number % 3]), ahead=3))
+    await crowd(target, 12, lambda number: asking(target, itertools.repeat(asked[number % len(asked)]), ahead=3))
+
+
+async def durations(target: Target) -> None:
+    """Times that the caller says it waits, long and short ones that are nearly readable."""
+    said = [b"1" * 900, b"1." * 400, b"9" * 12_000, b"1m" * 450]
+    asked = [post(f"/validate-namespace?timeout={each.decode()}", review(pod(_ONE))) for each in said]
+    await crowd(target, 40, lambda number: asking(target, itertools.repeat(asked[number % len(asked)])))
 
 
 async def long_names(target: Target) -> None:
@@ -639,6 +648,7 @@ ATTACKS: dict[str, Attack] = {
     "operations port": Attack(operations_port),
     "bodies on the operations port": Attack(bodies_on_the_operations_port),
     "paths": Attack(paths),
+    "durations": Attack(durations),
     "long names": Attack(long_names),
     "wide strings": Attack(wide_strings),
     "unknown namespaces": Attack(unknown_namespaces, silent_cluster=True),

@@ -65,7 +65,7 @@ STRANGE = {
     "CONNECT": (b"CONNECT localhost:443 HTTP/1.1\r\nHost: a\r\n\r\n", {400, 404, 405}),
     "path of noise": (b"POST /%ff%00%0d%0a HTTP/1.1\r\nHost: a\r\n\r\n", {404}),
     "path out of the root": (b"GET /../../etc/passwd HTTP/1.1\r\nHost: a\r\n\r\n", {404}),
-    "long path": (b"POST /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", {404}),
+    "long path": (b"POST /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", {414}),
     "no host": (b"POST /mutate HTTP/1.1\r\n\r\n", {415, 400}),
     "a thousand headers": (lines(*(b"X-%d: y" % n for n in range(1000)), b"Content-Length: 0"), {431}),
     "large header": (lines(b"X: " + b"y" * 200_000, b"Content-Length: 0"), {400, 431}),

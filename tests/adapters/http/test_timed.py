@@ -1,5 +1,7 @@
 """The endpoint whose answer is told how long the API server waits."""
 
+import time
+
 import pytest
 
 from tests.adapters.http.test_endpoint import Counted
@@ -25,12 +27,21 @@ from webhook.adapters.http.timed import DEFAULT_SECONDS, MOST_SECONDS, TimedEndp
         (b"timeout=5", DEFAULT_SECONDS),
         (b"timeout=-5s", DEFAULT_SECONDS),
         (b"timeout=5s later", DEFAULT_SECONDS),
+        (b"timeout=2562047h47m16.854775807s", MOST_SECONDS),  # the longest that Go writes
+        (b"timeout=" + b"1" * 65 + b"s", DEFAULT_SECONDS),
     ],
 )
 def test_the_time_is_a_go_duration_and_otherwise_what_the_api_server_waits_by_default(
     query: bytes, seconds: float
 ) -> None:
     assert allowed_seconds(query) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("said", [b"1", b"1.1", b"1h", b"."])
+def test_what_a_stranger_says_of_the_time_is_read_in_no_time(said: bytes) -> None:
+    began = time.process_time()
+    allowed_seconds(b"timeout=" + said * 20_000)
+    assert time.process_time() - began < 0.5  # 14 s and more when every beginning of it was tried
 
 
 async def test_each_request_is_answered_in_its_own_time() -> None:

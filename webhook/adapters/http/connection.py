@@ -226,6 +226,10 @@ class Connection(asyncio.BufferedProtocol):
     def on_url(self, target: bytes) -> None:
         """A part of the target."""
         self._coming.target += target
+        if len(self._coming.target) > self._limits.target_bytes:
+            longest = self._limits.target_bytes
+            self._refuse("head-size", failures.target_too_long(f"the request target is longer than {longest} bytes"))
+            raise _Refused
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header. What is not needed is not kept, nor is anything of trailers; what comes twice is what neither would be."""

@@ -68,6 +68,11 @@ def unsupported_media_type(what: str) -> Failure:
     return Failure(415, "UnsupportedMediaType", what, closes=True)
 
 
+def target_too_long(what: str) -> Failure:
+    """Refused while it comes."""
+    return Failure(414, "RequestURITooLong", what, closes=True)
+
+
 def head_too_large(what: str) -> Failure:
     """Refused while it comes."""
     return Failure(431, "RequestHeaderFieldsTooLarge", what, closes=True)

@@ -28,6 +28,8 @@ class Limits:
             no webhook longer than 30 s.
         idle_seconds: between requests.
         head_bytes: of a request's line and headers, and of its trailers.
+        target_bytes: of a request's target, which is a path and a query. The API server's is the path that a webhook
+            configuration has, and ``?timeout=10s``.
         headers: how many there may be, trailers among them. The API server sends eight.
         chunks: in how many a body may come: 7 MiB in the smallest that are usual, 4 KiB. The API server sends a length.
         pipelined: how many requests may wait behind one that is being answered. The API server sends none.
@@ -39,6 +41,7 @@ class Limits:
     request_seconds: float = 30.0
     idle_seconds: float = KEEP_ALIVE_SECONDS
     head_bytes: int = 64 * 1024
+    target_bytes: int = 1024
     headers: int = 100
     chunks: int = 2048
     pipelined: int = 64
