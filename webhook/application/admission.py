@@ -13,7 +13,6 @@ from webhook.application.recorder import Recorded, Recorder
 from webhook.application.review import Answering, Envelope, Request, ReviewError
 from webhook.engine import guard, requests, updates
 from webhook.engine.decision import DENIED, UNCHANGED, Decision, decide
-from webhook.engine.encoding import encoded
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import patch
 from webhook.engine.pods import Pod
@@ -195,7 +194,7 @@ class Admission:
         if policies.problems:
             warnings += [f"namespace {problem.path}: {problem.message}" for problem in policies.problems]
         telling.annotate_claims(annotations, case.pod)
-        made = encoded(case.pod, decision.edits) if acts else b""
+        made = review.to_json(patch(case.pod, decision.edits)).encode() if acts and decision.edits else b""
         return review.allowed(case.request, made, telling.within_budget(warnings), annotations)
 
     def _warn(self, case: _Case) -> list[str]:

@@ -11,7 +11,6 @@ from webhook.application.configuration import Configuration
 from webhook.application.rule_texts import NOT_JUDGED
 from webhook.application.workloads import WORKLOADS, Workload, identity, is_workload
 from webhook.engine import guard, requests, summary
-from webhook.engine.choice import choose
 from webhook.engine.decision import Outcome
 from webhook.engine.findings import Finding
 from webhook.engine.labels import DOMAIN, NamespaceLabels
@@ -244,8 +243,7 @@ def _verdict(judgement: Judgement, spec: PodSpec, policy: Policy, plugin: Device
 def _forms(judgement: Judgement, spec: PodSpec, policy: Policy, plugin: DevicePlugin) -> list[tuple[str, str]]:
     """Each form that the pod's containers ask for, with the one that they get."""
     decision = judgement.decision
-    nodes = NodeConstraints(spec)
-    statements = Statements(nodes, plugin, policy.partitions)
+    statements = Statements(NodeConstraints(spec), plugin, policy.partitions)
     resources = [ask.amounts[0].resource for ask in decision.asks if ask.amounts]
     before = [_stated(statements, resource) for resource in resources]
     if decision.denials:
@@ -253,9 +251,7 @@ def _forms(judgement: Judgement, spec: PodSpec, policy: Policy, plugin: DevicePl
     elif judgement.exempt or policy.permits_any or policy.unreadable:
         after = before
     else:
-        distinct = dict.fromkeys(resources)
-        forms = {choice.resource: str(choice.form) for choice in choose(distinct, policy, nodes, plugin)}
-        after = [forms[resource] for resource in resources]
+        after = [str(decision.choices[resource.name].form) for resource in resources]
     return list(dict.fromkeys(zip(before, after, strict=True)))
 
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from webhook.engine.forms import Form, Sharing
 from webhook.engine.nodes import NodeConstraints
 from webhook.engine.policy import Mismatch, Policy
+from webhook.engine.requests import Amount, Ask
 from webhook.engine.resources import GpuResource
 from webhook.engine.rules.placement import apart
 from webhook.engine.spelling import DevicePlugin
@@ -37,6 +38,14 @@ class Choice(msgspec.Struct, frozen=True):
     def replaces_spelling(self) -> bool:
         """Whether the requests stated another form or platform, whose selectors have to go."""
         return self.how in (How.TRANSLATED, How.MISMATCHED)
+
+
+class Request(msgspec.Struct, frozen=True, gc=False):
+    """A well-formed request of one container, and the form that it gets."""
+
+    ask: Ask
+    amount: Amount
+    choice: Choice
 
 
 def choose(

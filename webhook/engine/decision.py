@@ -1,20 +1,22 @@
 """The decision: what one pod's GPU requests become under one policy, or why it is denied."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
 
 from webhook.engine import guard, limitranger
+from webhook.engine.choice import Choice
 from webhook.engine.edits import Edit
 from webhook.engine.findings import Finding, Rule
 from webhook.engine.gpu_names import BUILT_IN, GpuNames
-from webhook.engine.judging import judge, refusal
-from webhook.engine.nodes import NodeConstraints, constraints
-from webhook.engine.plan import Plan, plan_for
-from webhook.engine.pods import Pod, PodSpec
+from webhook.engine.judging import chosen, judge, refusal
+from webhook.engine.nodes import constraints
+from webhook.engine.pods import Pod
 from webhook.engine.policy import Policy
 from webhook.engine.requests import Ask, read
-from webhook.engine.rules import container, limit_ranges, misplaced, permission, sharing
+from webhook.engine.rewriting import respelling
+from webhook.engine.rules import container, limit_ranges, misplaced, permission
 from webhook.engine.settings import annotations, settings
 from webhook.engine.spelling import LABELS_OF_FORMS, DevicePlugin
 
@@ -40,11 +42,13 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
         edits: what changes; empty when anything denies.
         findings: what is wrong, in the order of the rules.
         asks: the containers that ask for GPUs, by whatever name; empty for a pod that is none of our business.
+        choices: the form that each well-formed request gets, by the resource that it names.
     """
 
     edits: tuple[Edit, ...] = ()
     findings: tuple[Finding, ...] = ()
     asks: tuple[Ask, ...] = ()
+    choices: Mapping[str, Choice] = {}
 
     @property
     def denials(self) -> tuple[Finding, ...]:
@@ -106,8 +110,11 @@ def decide(  # noqa: PLR0913 - everything that decides
     if not every:
         return Decision((), _in_order(beside)) if beside else UNTOUCHED
     nodes = constraints(spec, LABELS_OF_FORMS)
-    plan = plan_for(asks, policy, plugin, nodes, host_ipc=bool(spec.host_ipc))
-    findings = _found(asks, plan, policy, spec, nodes)
+    refused = [refusal(ask, policy) for ask in asks]
+    wellformed = [ask for ask, finding in zip(asks, refused, strict=True) if not finding]
+    spelled = respelling((ask.amounts[0].resource for ask in wellformed), policy, nodes, plugin)
+    findings = [finding for finding in refused if finding]
+    findings += judge(chosen(wellformed, spelled.choices), spelled, spec, policy, nodes)
     if added.entries:
         findings = limit_ranges.naming_limit_ranges(findings, asks, added)
         findings += [limit_ranges.limit_range_default(one) for one in dropped]
@@ -115,30 +122,15 @@ def decide(  # noqa: PLR0913 - everything that decides
     findings += permission.other_gpu_resources(asking, policy)
     told = _in_order(findings + beside) if findings or beside else ()
     if told and any(finding.denies for finding in told):
-        return Decision((), told, tuple(asking))
-    edits = plan.respelling.applied(spec, asks)
+        return Decision((), told, tuple(asking), spelled.choices)
+    edits = spelled.applied(spec, asks)
     respelled = bool(edits)
     edits += [one.edit for one in dropped]
-    edits += settings(spec, asks, policy, plan.respelling, edits)
+    edits += settings(spec, asks, policy, spelled, edits)
     if edits:
         edits += annotations(asks, policy, respelled=respelled)
-    return Decision(tuple(edits), told, tuple(asking))
+    return Decision(tuple(edits), told, tuple(asking), spelled.choices)
 
 
 def _in_order(findings: list[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda finding: _ORDER[finding.rule]))
-
-
-def _found(asks: list[Ask], plan: Plan, policy: Policy, spec: PodSpec, nodes: NodeConstraints) -> list[Finding]:
-    """What the rules find in the requests of a pod."""
-    findings: list[Finding] = []
-    wellformed = asks
-    if not plan.quiet:
-        refused = [refusal(ask, policy) for ask in asks]
-        findings += filter(None, refused)
-        wellformed = [ask for ask, finding in zip(asks, refused, strict=True) if not finding]
-        findings += judge(wellformed, plan.choices, plan.respelling, policy, nodes, host_ipc=bool(spec.host_ipc))
-    findings += sharing.mps_shm_mounts(wellformed, plan.choices)
-    if over := permission.per_pod_limit(spec, wellformed, policy):
-        findings.append(over)
-    return findings

@@ -1,25 +1,16 @@
-"""Judging: what the rules find in a pod's requests, one by one and together, given the form that each gets."""
+"""Judging: what the rules find in the GPU requests of a pod, given the form that each gets."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import msgspec
-
-from webhook.engine.choice import Choice
+from webhook.engine.choice import Choice, Request
 from webhook.engine.findings import Finding
 from webhook.engine.forms import Form
 from webhook.engine.nodes import NodeConstraints
+from webhook.engine.pods import PodSpec
 from webhook.engine.policy import Policy
-from webhook.engine.requests import Amount, Ask
-from webhook.engine.rewriting import Conflict, ProductConflict, Respelling
+from webhook.engine.requests import Ask
+from webhook.engine.rewriting import ProductConflict, Respelling
 from webhook.engine.rules import container, permission, placement, sharing
-
-
-class Request(msgspec.Struct, frozen=True):
-    """A well-formed request, and the form that it gets."""
-
-    ask: Ask
-    amount: Amount
-    choice: Choice
 
 
 def refusal(ask: Ask, policy: Policy) -> Finding | None:
@@ -27,44 +18,52 @@ def refusal(ask: Ask, policy: Policy) -> Finding | None:
     return container.malformed(ask) or permission.gpu_not_permitted(ask, policy)
 
 
-def judge(  # noqa: PLR0913 - everything that the rules look at
-    wellformed: Sequence[Ask],
-    choices: Mapping[str, Choice],
-    respelling: Respelling,
-    policy: Policy,
-    nodes: NodeConstraints,
-    *,
-    host_ipc: bool,
+def chosen(wellformed: Sequence[Ask], choices: Mapping[str, Choice]) -> list[Request]:
+    """The requests that nothing denies already, with the forms that they get by the resources that they name."""
+    return [Request(ask, ask.amounts[0], choices[ask.amounts[0].resource.name]) for ask in wellformed]
+
+
+def judge(
+    requests: Sequence[Request], respelling: Respelling, spec: PodSpec, policy: Policy, nodes: NodeConstraints
 ) -> list[Finding]:
     """What the rules find in well-formed requests.
 
     Args:
-        wellformed: the requests that nothing denies already.
-        choices: the form that each gets, by the resource that it names.
+        requests: them, with their forms.
         respelling: what spells them.
+        spec: the pod.
         policy: the policy.
         nodes: what the pod says about nodes.
-        host_ipc: whether the pod has the host's IPC namespace.
     """
-    requests = [Request(ask, ask.amounts[0], choices[ask.amounts[0].resource.name]) for ask in wellformed]
-    findings: list[Finding] = []
-    if respelling.forms_apart:
-        findings += _forms_apart(requests, respelling.forms_apart, policy)
-    if conflict := respelling.conflict:
-        first = next(request for request in requests if request.choice is conflict.choice)
-        findings.append(_conflict(first.ask, conflict, nodes))
-    findings += _on_requests(requests, policy)
-    findings += _advice(requests, nodes, respelling, host_ipc=host_ipc)
+    findings = [*_on_nodes(requests, respelling, policy, nodes)]
+    for request in requests:
+        findings += _on_request(request, policy)
+    if not spec.host_ipc:
+        findings += sharing.gke_mps_needs_host_ipc(requests)
+    if requests and (over := permission.per_pod_limit(spec, [request.ask for request in requests], policy)):
+        findings.append(over)
     return findings
 
 
-def _conflict(ask: Ask, conflict: Conflict | ProductConflict, nodes: NodeConstraints) -> Finding:
-    if isinstance(conflict, ProductConflict):
-        return placement.product_conflict(ask, conflict.form, conflict.product, conflict.why, nodes)
-    return placement.selector_conflict(ask, conflict.form, conflict.need, conflict.nodes)
+def _on_nodes(
+    requests: Sequence[Request], respelling: Respelling, policy: Policy, nodes: NodeConstraints
+) -> Iterator[Finding]:
+    """The rules of the node that all of them run on."""
+    if respelling.forms_apart:
+        yield from _forms_apart(requests, respelling.forms_apart, policy)
+    if conflict := respelling.conflict:
+        ask = next(request.ask for request in requests if request.choice is conflict.choice)
+        if isinstance(conflict, ProductConflict):
+            yield placement.product_conflict(ask, conflict.form, conflict.product, conflict.why, nodes)
+        else:
+            yield placement.selector_conflict(ask, conflict.form, conflict.need, conflict.nodes)
+    if any(request.choice.form for request in requests):
+        remaining = nodes.without(respelling.dropped_keys) if respelling.dropped_keys else nodes
+        if found := placement.gke_selectors_incomplete(remaining, respelling.added_keys):
+            yield found
 
 
-def _forms_apart(requests: list[Request], pairs: frozenset[tuple[Form, Form]], policy: Policy) -> Iterator[Finding]:
+def _forms_apart(requests: Sequence[Request], pairs: frozenset[tuple[Form, Form]], policy: Policy) -> Iterator[Finding]:
     """Each request whose form is on no node with that of a request before it."""
     first_of: dict[Form, Request] = {}
     for request in requests:
@@ -77,32 +76,16 @@ def _forms_apart(requests: list[Request], pairs: frozenset[tuple[Form, Form]], p
         first_of.setdefault(form, request)
 
 
-def _on_requests(requests: list[Request], policy: Policy) -> Iterator[Finding]:
-    """The rules that deny one request for its form or its count."""
-    for request in requests:
-        ask, amount, form = request.ask, request.amount, request.choice.form
-        if form is None:
-            yield permission.form_not_permitted(ask, amount, request.choice.stated, policy)
-            continue
-        found = sharing.shared_request_above_one(ask, amount, form, policy)
-        found = found or permission.per_container_limit(ask, amount, policy)
-        if found:
-            yield found
-
-
-def _advice(
-    requests: list[Request], nodes: NodeConstraints, respelling: Respelling, *, host_ipc: bool
-) -> Iterator[Finding]:
-    """The rules that only warn, judged on the forms that result."""
-    forms = [(request, request.choice.form) for request in requests if request.choice.form]
-    for request, form in forms:
-        if found := sharing.mig_count_above_one(request.ask, request.amount, form):
-            yield found
-    if not forms:
+def _on_request(request: Request, policy: Policy) -> Iterator[Finding]:
+    """The rules of one request, of its form and its count."""
+    ask, amount, form = request.ask, request.amount, request.choice.form
+    if form is None:
+        yield permission.form_not_permitted(ask, amount, request.choice.stated, policy)
         return
-    remaining = nodes.without(respelling.dropped_keys) if respelling.dropped_keys else nodes
-    if found := placement.gke_selectors_incomplete(remaining, respelling.added_keys):
+    if found := sharing.shared_request_above_one(ask, amount, form, policy) or permission.per_container_limit(
+        ask, amount, policy
+    ):
         yield found
-    told = (sharing.gke_mps_needs_host_ipc(request.ask, form, host_ipc=host_ipc) for request, form in forms)
-    if found := next(filter(None, told), None):
+    if found := sharing.mig_count_above_one(ask, amount, form):
         yield found
+    yield from sharing.mps_shm_mounts(ask, form)

@@ -11,10 +11,6 @@ from webhook.engine.resources import GpuResource, Unknown, classify
 _NONE: dict[str, Quantity] = {}
 # What nearly every container asks for, and is no GPU.
 _ORDINARY = frozenset({"cpu", "memory", "ephemeral-storage"})
-# What an amount says in numbers: the resource, the count in limits and in requests, and whether each is there.
-_InNumbers = tuple[GpuResource, int | None, int | None, bool, bool]
-Kind = tuple[_InNumbers, ...]
-"""What a container asks for in numbers. Containers of one kind ask alike, whatever they are called and wherever they stand."""
 
 
 class Amount(msgspec.Struct, frozen=True, gc=False):
@@ -62,7 +58,7 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     """A container that says anything about GPUs in its resources, other than that it wants none (0).
 
     Attributes:
-        amounts: its requests for forms of GPUs; ``kind`` is what they come to.
+        amounts: its requests for forms of GPUs.
         unknown: names that look like misspelt GPU resources, each with its path.
         others: its requests for GPUs by other names, misspelt ones included.
     """
@@ -70,7 +66,6 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     place: Place
     container: Container
     amounts: tuple[Amount, ...]
-    kind: Kind
     unknown: tuple[tuple[Unknown, str], ...] = ()
     others: tuple[OtherAmount, ...] = ()
 
@@ -137,10 +132,7 @@ def _ask(section: str, index: int, container: Container, resources: Resources, n
         return None
     if len(amounts) > 1:
         amounts.sort(key=lambda amount: amount.resource.name)
-    kind: Kind = ()
-    for amount in amounts[:2]:  # more than one resource is denied whichever they are, so two tell as much as many
-        kind += (_in_numbers(amount),)
-    return Ask(Place(section, index), container, tuple(amounts), kind, tuple(unknown), tuple(others))
+    return Ask(Place(section, index), container, tuple(amounts), tuple(unknown), tuple(others))
 
 
 def _misspelt(resource: Unknown | None, field: str, names: GpuNames) -> list[tuple[Unknown, str]]:
@@ -148,22 +140,9 @@ def _misspelt(resource: Unknown | None, field: str, names: GpuNames) -> list[tup
     return [(resource, field)] if resource is not None and not names.configured(resource.name) else []
 
 
-def _in_numbers(amount: Amount) -> _InNumbers:
-    return amount.resource, amount.limit_count, amount.request_count, amount.in_limits, amount.in_requests
-
-
 def asking_for(ask: Ask, amount: Amount) -> Ask:
     """The same container, as if it asked for one of its amounts alone."""
-    return replace(ask, amounts=(amount,), kind=(_in_numbers(amount),))
-
-
-def one_of(kind: Kind) -> Ask:
-    """A nameless container that asks for this, in the place of all that do."""
-    amounts = [
-        Amount(resource, limit, request, in_limits, in_requests, limit, request)
-        for resource, limit, request, in_limits, in_requests in kind
-    ]
-    return Ask(Place("containers", 0), Container(), tuple(amounts), kind)
+    return replace(ask, amounts=(amount,))
 
 
 def pod_count(spec: PodSpec, counts: dict[Place, int]) -> int:

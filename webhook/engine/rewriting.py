@@ -1,18 +1,21 @@
 """Rewriting: what spells the requests of a pod the way their forms are spelled, decided for the pod as a whole."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
+from msgspec.structs import replace
 
-from webhook.engine.choice import Choice
+from webhook.engine.choice import Choice, choose
 from webhook.engine.edits import AddNeed, AddToleration, DropKey, Edit, RenameResource, ReplaceProduct
 from webhook.engine.forms import Form
 from webhook.engine.needs import Need, possible
 from webhook.engine.nodes import NodeConstraints
 from webhook.engine.pods import PodSpec, Toleration
+from webhook.engine.policy import Policy
 from webhook.engine.products import PRODUCT, Names, read_product, replaced
 from webhook.engine.requests import Ask
-from webhook.engine.resources import GPU
+from webhook.engine.resources import GPU, GpuResource
 from webhook.engine.rules.placement import apart
 from webhook.engine.spelling import (
     SLICE_LABELS,
@@ -28,6 +31,8 @@ _Chosen = tuple[Choice, Form, Spelling]
 
 # Nodes are tainted under the name that their GPUs had before renaming, by users and by GKE alike.
 GPU_TOLERATION = Toleration(key=GPU, operator="Exists", effect="NoSchedule")
+# Pods that name more resources are not remembered, so that what is remembered stays small.
+_MOST_RESOURCES = 4
 _SECTIONS = {(True, True): ("limits", "requests"), (True, False): ("limits",), (False, True): ("requests",)}
 
 
@@ -50,9 +55,10 @@ class ProductConflict(msgspec.Struct, frozen=True):
 
 
 class Respelling(msgspec.Struct, frozen=True):
-    """What spells a pod's requests anew, or what keeps them from being spelled.
+    """The forms that a pod's requests get and what spells them anew, or what keeps them from being spelled.
 
     Attributes:
+        choices: the form of its well-formed requests, by the resource that they name.
         renames: the resources that get another name.
         edits: what changes of the pod as a whole.
         spellings: how the forms of its requests are spelled.
@@ -60,6 +66,7 @@ class Respelling(msgspec.Struct, frozen=True):
         conflict: a node label that a form needs is excluded, or the products that the pod selects don't have it.
     """
 
+    choices: Mapping[str, Choice] = {}
     renames: Mapping[str, str] = {}
     edits: tuple[Edit, ...] = ()
     spellings: tuple[Spelling, ...] = ()
@@ -107,6 +114,32 @@ class Respelling(msgspec.Struct, frozen=True):
         return edits
 
 
+def respelling(
+    resources: Iterable[GpuResource], policy: Policy, nodes: NodeConstraints, plugin: DevicePlugin
+) -> Respelling:
+    """The forms that requests get under a policy, and what spells them.
+
+    Args:
+        resources: what the pod's well-formed requests name.
+        policy: the policy.
+        nodes: what the pod says about the nodes of forms. Most pods say what one before them said, so that is remembered.
+        plugin: the device plugin's settings.
+    """
+    named = tuple(dict.fromkeys(resources))
+    if nodes.shared and len(named) <= _MOST_RESOURCES:
+        return _remembered(named, policy, nodes, plugin)
+    return _made(named, policy, nodes, plugin)
+
+
+def _made(resources: Sequence[GpuResource], policy: Policy, nodes: NodeConstraints, plugin: DevicePlugin) -> Respelling:
+    choices = choose(resources, policy, nodes, plugin)
+    made = Respelling() if policy.permits_any else respell(choices, nodes, plugin)
+    return replace(made, choices={choice.resource.name: choice for choice in choices})
+
+
+_remembered = lru_cache(maxsize=1024)(_made)
+
+
 def respell(choices: Sequence[Choice], nodes: NodeConstraints, plugin: DevicePlugin) -> Respelling:
     """What spells every request as its form is spelled: a pod runs on one node."""
     forms = [(choice, choice.form) for choice in choices if choice.form]
@@ -142,7 +175,7 @@ def respell(choices: Sequence[Choice], nodes: NodeConstraints, plugin: DevicePlu
     spelled = _together(chosen)
     needed = dict.fromkeys(need for spelling in spelled.spellings for need in spelling.needs)
     edits += [AddNeed(need) for need in needed if not need.is_met_by(nodes)]
-    return Respelling(renames, tuple(edits), spelled.spellings)
+    return Respelling(renames=renames, edits=tuple(edits), spellings=spelled.spellings)
 
 
 def _spelled(forms: Iterable[tuple[Choice, Form]], nodes: NodeConstraints, plugin: DevicePlugin) -> list[_Chosen]:

@@ -1,8 +1,8 @@
 """Rules of what a device plugin does with a request: shared devices are had one at a time, MIG slices don't add up."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from webhook.engine.choice import Choice
+from webhook.engine.choice import Request
 from webhook.engine.findings import Finding, Rule, deny, warn
 from webhook.engine.forms import Form, Platform, Sharing
 from webhook.engine.hostpaths import cleaned
@@ -52,39 +52,38 @@ def mig_count_above_one(ask: Ask, amount: Amount, form: Form) -> Finding | None:
     )
 
 
-def gke_mps_needs_host_ipc(ask: Ask, form: Form, *, host_ipc: bool) -> Finding | None:
-    """GKE's MPS clients reach the control daemon through the host's IPC namespace; setting it is the user's choice."""
-    if form.platform is not Platform.GKE or form.sharing is not Sharing.MPS or host_ipc:
-        return None
-    return warn(
-        Rule.GKE_MPS_NEEDS_HOST_IPC,
-        "spec.hostIPC",
-        f"{ask.name}: MPS on GKE needs hostIPC: true",
-        "that weakens the pod's isolation, so you must set it yourself",
-    )
+def gke_mps_needs_host_ipc(requests: Sequence[Request]) -> Iterator[Finding]:
+    """GKE's MPS clients reach the control daemon through the host's IPC namespace; setting it is the user's choice.
+
+    Of a pod without it, the first container whose form needs it is told.
+    """
+    for request in requests:
+        form = request.choice.form
+        if form is not None and form.platform is Platform.GKE and form.sharing is Sharing.MPS:
+            yield warn(
+                Rule.GKE_MPS_NEEDS_HOST_IPC,
+                "spec.hostIPC",
+                f"{request.ask.name}: MPS on GKE needs hostIPC: true",
+                "that weakens the pod's isolation, so you must set it yourself",
+            )
+            return
 
 
-def mps_shm_mounts(wellformed: Sequence[Ask], choices: Mapping[str, Choice]) -> Iterator[Finding]:
+def mps_shm_mounts(ask: Ask, form: Form) -> Iterator[Finding]:
     """A volume at ``/dev/shm`` beside MPS of the device plugin, which mounts the daemon's own there, of 64 MiB.
 
     k8s-device-plugin internal/plugin/mps.go updateReponse, cmd/mps-control-daemon/mount/mount-shm.go. The kubelet puts the
     pod's volumes after a plugin's mounts (pkg/kubelet/kubelet_pods.go GenerateRunContainerOptions), so the volume hides the
     daemon's. GKE's MPS has the host's IPC namespace instead. A form that is shared by whichever means says nothing of MPS.
-
-    Args:
-        wellformed: the requests that nothing denies.
-        choices: the form that each gets, by the resource that it names.
     """
-    for ask in wellformed:
-        form = choices[ask.amounts[0].resource.name].form
-        if form is None or form.sharing is not Sharing.MPS or form.platform is not Platform.DEVICE_PLUGIN:
-            continue
-        for index, mount in enumerate(ask.container.volume_mounts or ()):
-            if cleaned(mount.mount_path) == _SHM:
-                yield warn(
-                    Rule.MPS_SHM_MOUNT,
-                    f"{ask.place.field}.volumeMounts[{index}].mountPath",
-                    f"{ask.name}: mounts a volume at {_SHM}, where the device plugin mounts the shared memory of MPS",
-                    "the volume hides it, and CUDA can't reach the MPS daemon; remove the mount, or, if the 64 MiB there are too "
-                    "few, use a form without MPS",
-                )
+    if form.sharing is not Sharing.MPS or form.platform is not Platform.DEVICE_PLUGIN:
+        return
+    for index, mount in enumerate(ask.container.volume_mounts or ()):
+        if cleaned(mount.mount_path) == _SHM:
+            yield warn(
+                Rule.MPS_SHM_MOUNT,
+                f"{ask.place.field}.volumeMounts[{index}].mountPath",
+                f"{ask.name}: mounts a volume at {_SHM}, where the device plugin mounts the shared memory of MPS",
+                "the volume hides it, and CUDA can't reach the MPS daemon; remove the mount, or, if the 64 MiB there are too "
+                "few, use a form without MPS",
+            )

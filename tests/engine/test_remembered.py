@@ -1,4 +1,4 @@
-"""Plans: what is remembered of pods that ask alike is what would be decided for each anew."""
+"""What is remembered of pods that name the same resources is what would be found for each anew."""
 
 from typing import Any
 from unittest.mock import patch as replaced
@@ -9,37 +9,27 @@ from hypothesis import given
 from tests.builders import GPU, SHARED, Json, a_container, a_pod, a_policy, affinity, expression, gpu, spec_of, view
 from tests.engine.strategies import plugins, pods, policies
 from tests.engine.test_decision_properties import PROPERTY
-from webhook.engine import decision, plan
+from webhook.engine import decision
 from webhook.engine.decision import Decision, decide
 from webhook.engine.forms import Form, Platform, Sharing
 from webhook.engine.nodes import NOTHING_SAID, NodeConstraints, constraints
-from webhook.engine.plan import plan_for
 from webhook.engine.policy import Policy
 from webhook.engine.requests import read
+from webhook.engine.rewriting import Respelling, respelling
 from webhook.engine.spelling import LABELS_OF_FORMS, DevicePlugin, spell
 
 PLUGIN = DevicePlugin()
 
 
 def decided_anew(pod: Json, policy: Policy, plugin: DevicePlugin) -> Decision:
-    """The decision where nothing is remembered, nothing of the pod's selectors is passed over and every rule is asked."""
-
-    def every_time(*args: object, **kwargs: object) -> object:
-        made = plan_for(*args, **kwargs)  # type: ignore[arg-type]  # handed on as they come
-        return plan.Plan(made.choices, made.respelling, quiet=False)
-
-    with (
-        replaced.object(decision, "constraints", lambda spec, _: NodeConstraints(spec)),
-        replaced.object(decision, "plan_for", every_time),
-    ):
+    """The decision where nothing is remembered, and nothing of the pod's selectors is passed over."""
+    with replaced.object(decision, "constraints", lambda spec, _: NodeConstraints(spec)):
         return decide(view(pod), policy, plugin)
 
 
 @PROPERTY
 @given(pods, policies, plugins)
-def test_a_remembered_plan_decides_as_if_nothing_were_remembered(
-    pod: Json, policy: Policy, plugin: DevicePlugin
-) -> None:
+def test_what_is_remembered_decides_as_if_nothing_were(pod: Json, policy: Policy, plugin: DevicePlugin) -> None:
     assert decide(view(pod), policy, plugin) == decided_anew(pod, policy, plugin)
 
 
@@ -108,28 +98,27 @@ def test_every_label_of_a_form_begins_as_labels_of_forms_do(
     assert all(need.key.startswith(LABELS_OF_FORMS) for need in spelling.needs + spelling.implies)
 
 
-def the_plan(*containers: Json, **spec: Any) -> plan.Plan:
+def spelled(*containers: Json, **spec: Any) -> Respelling:
     read_spec = spec_of(a_pod(*containers, **spec))
-    nodes = constraints(read_spec, LABELS_OF_FORMS)
-    return plan_for(read(read_spec), a_policy("shared"), PLUGIN, nodes, host_ipc=False)
+    resources = [ask.amounts[0].resource for ask in read(read_spec)]
+    return respelling(resources, a_policy("shared"), constraints(read_spec, LABELS_OF_FORMS), PLUGIN)
 
 
-def test_pods_that_ask_alike_share_a_plan_whatever_else_they_are() -> None:
-    one = the_plan(gpu(1, name="a"))
+def test_pods_that_name_the_same_resources_share_a_respelling_whatever_else_they_are() -> None:
+    one = spelled(gpu(1, name="a"))
 
-    assert the_plan(gpu("1", name="b"), gpu("1000m"), nodeSelector=ELSEWHERE) is one
-    assert the_plan(gpu(2)) is not one
-    assert the_plan(a_container(requests={GPU: 1})) is not one
+    assert spelled(gpu("1", name="b"), gpu(2), nodeSelector=ELSEWHERE) is one
+    assert spelled(a_container(limits={SHARED: 1})) is not one
 
 
-def test_pods_share_a_plan_where_they_select_alike() -> None:
+def test_pods_share_a_respelling_where_they_select_alike() -> None:
     selecting = {"nvidia.com/gpu.product": "A100"}
     terms = affinity([("nvidia.com/gpu.count", "Exists")])
 
-    assert the_plan(gpu(), nodeSelector=selecting) is the_plan(gpu(), nodeSelector=selecting)
-    assert the_plan(gpu(), nodeSelector=selecting) is not the_plan(gpu(), nodeSelector={"nvidia.com/gpu.product": "L4"})
-    assert the_plan(gpu(), affinity=terms) is the_plan(gpu(), affinity=terms)
-    assert the_plan(gpu(), affinity=terms, nodeSelector=ELSEWHERE) is not the_plan(gpu(), affinity=terms)
+    assert spelled(gpu(), nodeSelector=selecting) is spelled(gpu(), nodeSelector=selecting)
+    assert spelled(gpu(), nodeSelector=selecting) is not spelled(gpu(), nodeSelector={"nvidia.com/gpu.product": "L4"})
+    assert spelled(gpu(), affinity=terms) is spelled(gpu(), affinity=terms)
+    assert spelled(gpu(), affinity=terms, nodeSelector=ELSEWHERE) is not spelled(gpu(), affinity=terms)
 
 
 @pytest.mark.parametrize(
@@ -157,27 +146,19 @@ def test_what_is_remembered_of_terms_says_what_they_say(terms: list[Json]) -> No
     assert remembered.nowhere == read_whole.nowhere
 
 
-def test_a_pod_that_asks_in_many_ways_is_not_remembered() -> None:
+def test_a_pod_that_names_many_resources_is_not_remembered() -> None:
     """Whoever may create pods could fill the memory otherwise."""
-    few, many = ([gpu(count) for count in range(1, most)] for most in (5, 6))
+    profiles = ("1g.5gb", "1g.10gb", "2g.10gb", "3g.20gb", "7g.40gb")
+    few, many = ([a_container(limits={f"nvidia.com/mig-{p}": 1}) for p in profiles[:most]] for most in (4, 5))
 
-    assert the_plan(*few) is the_plan(*few)
-    assert the_plan(*many) is not the_plan(*many)
-
-
-def test_more_resources_than_two_in_a_container_make_no_kind_of_its_own() -> None:
-    names = [GPU, SHARED, "nvidia.com/mig-1g.5gb", "nvidia.com/mig-2g.10gb"]
-    (three,) = read(spec_of(a_pod(a_container(limits=dict.fromkeys(names[:3], 1)))))
-    (four,) = read(spec_of(a_pod(a_container(limits=dict.fromkeys(names, 1)))))
-
-    assert len(four.amounts) == 4
-    assert four.kind == three.kind
+    assert spelled(*few) is spelled(*few)
+    assert spelled(*many) is not spelled(*many)
 
 
-def test_policies_that_differ_never_share_a_plan_though_they_have_one_name() -> None:
-    asks = read(spec_of(a_pod()))
+def test_policies_that_differ_never_share_a_respelling_though_they_have_one_name() -> None:
+    resources = [ask.amounts[0].resource for ask in read(spec_of(a_pod()))]
     one, other = a_policy("shared"), a_policy("exclusive")
-    plans = [plan_for(asks, policy, PLUGIN, NOTHING_SAID, host_ipc=False) for policy in (one, other)]
+    made = [respelling(resources, policy, NOTHING_SAID, PLUGIN) for policy in (one, other)]
 
     assert hash(one) == hash(other)
-    assert [dict(each.respelling.renames) for each in plans] == [{GPU: SHARED}, {}]
+    assert [dict(each.renames) for each in made] == [{GPU: SHARED}, {}]
