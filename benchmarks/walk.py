@@ -96,9 +96,9 @@ async def walks() -> tuple[Walk, Walk]:
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     cold, warm = Walk(), Walk()
     for walk, body in zip((cold, warm), reviews.bodies(reviews.ONE), strict=False):
-        head = f"POST /mutate?timeout=2s HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        lines = ["POST /mutate?timeout=2s HTTP/1.1", "content-type: application/json", f"content-length: {len(body)}"]
         with walk.watched():
-            writer.write(head.encode() + body)
+            writer.write("\r\n".join([*lines, "", ""]).encode() + body)
             answer = await reader.readuntil(b"\r\n\r\n")
         if not answer.startswith(b"HTTP/1.1 200 "):
             raise ValueError(answer.decode())
@@ -110,12 +110,11 @@ async def walks() -> tuple[Walk, Walk]:
 
 
 def main(arguments: list[str]) -> None:
+    """Print both walks: their files, or with ``--moves`` every call."""
     for name, walk in zip(("cold", "warm"), asyncio.run(walks()), strict=True):
-        print(f"{name}: {len(walk.files)} files, {len(walk.calls)} calls, {walk.moves} moves from file to file")
-        if "--moves" in arguments:
-            print("".join(f"    {file}: {function}\n" for file, function in walk.calls), end="")
-        else:
-            print("".join(f"    {file}\n" for file in walk.files), end="")
+        lines = [f"{name}: {len(walk.files)} files, {len(walk.calls)} calls, {walk.moves} moves from file to file"]
+        passed = [f"{file}: {function}" for file, function in walk.calls] if "--moves" in arguments else walk.files
+        sys.stdout.write("\n    ".join([*lines, *passed]) + "\n")
 
 
 if __name__ == "__main__":
