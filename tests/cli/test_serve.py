@@ -1,8 +1,10 @@
 """``gpuwarden serve`` as a process: what it takes, what it reads again while it runs, and how it ends."""
 
 import json
+import os
 import signal
 import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -288,3 +290,17 @@ def test_a_configuration_whose_aliases_multiply_is_refused_and_the_server_still_
 
         served.terminate()
         assert served.wait() == 0
+
+
+def test_a_poll_that_never_returns_does_not_keep_the_process_alive(tmp_path: Path) -> None:
+    file = tmp_path / "configuration.yaml"
+    file.write_text(CONFIGURATION % "mps", encoding="utf-8")
+    with Served("--tls-self-signed", "--config", file, "--shutdown-delay", "0.1") as served:
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        pipe.rename(file)  # whoever opens it waits for a writer
+        time.sleep(1.5)
+
+        served.terminate()
+        assert served.wait() == 0
+        assert served.log[-1]["event"] == "stopped"

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -87,6 +88,7 @@ class Server:
         self._options = options
         self._metrics = metrics
         self._draining = False
+        self._stopped = threading.Event()
         clock = WitnessedClock(now, time.monotonic, timedelta(seconds=options.clock_skew))
         api = cache(lambda: _connect(options, clock))
         # Where the paths may carry tokens, nothing is admitted before it is known which.
@@ -140,20 +142,18 @@ class Server:
         admission, operations = self._listeners
         _log.info("serving", version=__version__, port=admission.port, ops_port=operations.port)
         self._namespaces.start()
+        for poll in (self._namespaces.poll, self._certificates.poll, self._poll_files):
+            # One that waits for an API server keeps neither the others waiting nor, as a daemon, the process alive.
+            threading.Thread(target=self._poll_forever, args=(poll,), name="poll", daemon=True).start()
         try:
             async with asyncio.TaskGroup() as group:
-                polling = [
-                    group.create_task(self._poll_forever(poll))
-                    for poll in (self._namespaces.poll, self._certificates.poll, self._poll_files)
-                ]
                 serving = group.create_task(serve_all(self._listeners))
                 waiting = group.create_task(stopping.wait())
                 await asyncio.wait((waiting, serving), return_when=asyncio.FIRST_COMPLETED)
                 waiting.cancel()
                 await self._drain()
-                for task in polling:
-                    task.cancel()
         finally:
+            self._stopped.set()
             self._namespaces.stop()
             self._decision_log.close()
         _log.info("stopped")
@@ -193,15 +193,15 @@ class Server:
             if file:
                 file.poll()
 
-    async def _poll_forever(self, poll: Callable[[], None]) -> None:
-        """Poll in a thread, about once a second. What a poll raises is a bug: it is logged, and the next poll tries again."""
-        while True:
+    def _poll_forever(self, poll: Callable[[], None]) -> None:
+        """Poll about once a second. What a poll raises is a bug: it is logged, and the next poll tries again."""
+        while not self._stopped.is_set():
             try:
-                await asyncio.to_thread(poll)
+                poll()
             except Exception:  # noqa: BLE001 - a bug must not end the server; counted and logged
                 self._metrics.poll_failed()
                 _log.exception("a periodic task failed")
-            await asyncio.sleep(_POLL_SECONDS)
+            self._stopped.wait(_POLL_SECONDS)
 
 
 class _Recorders:
