@@ -13,7 +13,7 @@ from webhook.engine.findings import Rule
 
 CASES = every_case()
 UPDATE = os.environ.get("UPDATE_GOLDEN") == "1"
-# DESIGN 2, a pattern a row of the table.
+# A pattern for each way to name a form.
 ROWS = (
     "exclusive",
     "shared",

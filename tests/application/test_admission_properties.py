@@ -256,7 +256,7 @@ def _fits(answered: Answered) -> None:
 
 
 def _same_but_for_what_we_name(before: Json, after: Json) -> bool:
-    """Nothing differs but the fields that DESIGN 4 names."""
+    """Nothing differs but the fields that a decision may change."""
     return _without_ours(before) == _without_ours(after)
 
 

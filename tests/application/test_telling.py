@@ -11,7 +11,7 @@ from webhook.engine.policy import Policy, PolicyBook
 
 # k8s.io/apiserver/pkg/endpoints/filters/warning.go: beyond this sum it cuts each warning to 256 and drops the rest.
 API_SERVER_BUDGET = 4096
-# DESIGN 6; clients show warnings on one line.
+# Clients show warnings on one line.
 READABLE = 120
 
 

@@ -1,4 +1,4 @@
-"""The webhook configurations: what is asked about, where, and what happens without an answer (DESIGN 5)."""
+"""The webhook configurations: what is asked about, where, and what happens without an answer."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Every row of the design's table of forms, written out: what a form looks like in a pod."""
+"""Every form written out: what it looks like in a pod."""
 
 from dataclasses import dataclass, field
 from typing import Any

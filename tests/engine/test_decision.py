@@ -57,7 +57,7 @@ def test_a_count_is_told_before_a_conflict() -> None:
     assert rules(judge(pod, "shared")) == ["shared-request-above-one", "selector-conflict"]
 
 
-def test_the_ids_of_the_rules_are_the_designs_in_the_designs_order() -> None:
+def test_the_ids_of_the_rules_are_stable_and_in_the_order_in_which_they_are_told() -> None:
     assert [rule.value for rule in Rule] == [
         "not-a-whole-number",
         "limits-requests-differ",

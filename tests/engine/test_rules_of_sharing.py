@@ -83,7 +83,7 @@ class TestSharedRequestAboveOne:
             'container "load": nvidia.com/gpu.shared: 2 is more than one slot'
         )
 
-    def test_the_message_is_the_designs_example(self) -> None:
+    def test_the_message_names_the_container_the_count_and_the_remedy(self) -> None:
         [finding] = judge(a_pod(gpu(2)), "shared").findings
 
         assert finding.path == "spec.containers[0].resources.limits[nvidia.com/gpu]"

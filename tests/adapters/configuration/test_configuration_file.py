@@ -15,7 +15,7 @@ from webhook.engine.policy import Mismatch, Policy
 from webhook.engine.spelling import DevicePlugin
 
 HEAD = "apiVersion: gpuwarden.io/v1\nkind: Configuration\n"
-# DESIGN 7, word for word.
+# As the documentation has it.
 EXAMPLE = """\
 apiVersion: gpuwarden.io/v1
 kind: Configuration

@@ -3,7 +3,7 @@
 from tests.golden.cases import Table
 from tests.reviews import Json, a_container, a_gpu_container, a_pod
 
-# Every row of DESIGN 2, with a profile or a client count of its own where it takes one.
+# Every form, with a profile or a client count of its own where it takes one.
 VALUES = (
     "exclusive",
     "shared",

@@ -3,7 +3,7 @@
 from tests.golden.cases import Table
 from tests.reviews import Json, a_container, a_gpu_container, a_pod
 
-# The example of DESIGN 7, with something in every field.
+# A configuration with something in every field.
 CONFIGURATION: Json = {
     "policies": {
         "inference": {
