@@ -54,8 +54,8 @@ e2e: setup control-plane tools ## The tests on a real control plane; they fail w
 	@GPUWARDEN_REQUIRE_E2E=1 $(BIN)/pytest tests/e2e
 
 .PHONY: bench
-bench: setup ## Measure everything, write docs/performance.*; fails where a bar is missed (needs wrk and an idle machine)
-	@$(BIN)/python -m benchmarks --json docs/performance.json --svg docs/performance.svg --page docs/performance.md
+bench: setup ## Measure everything, write docs/performance.* and benchmarks/README.md; fails where a bar is missed (needs wrk and an idle machine)
+	@$(BIN)/python -m benchmarks --json docs/performance.json --svg docs/performance.svg --bars docs/performance.md --tables benchmarks/README.md
 
 .PHONY: faults
 faults: setup ## The long fault tests: 200 kills, readiness' bounds, faked clocks where libfaketime is (15 minutes)

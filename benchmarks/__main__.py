@@ -43,8 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.json.write_bytes(results.encode(found))
     if options.svg:
         options.svg.write_text(plot.svg(found), encoding="utf-8")
-    if options.page:
-        report.write_page(options.page, found)
+    if options.bars:
+        report.write_bars(options.bars, found)
+    if options.tables:
+        report.write_tables(options.tables, found)
     bars = found.bars()
     report.show(console, bars)
     if isinstance(found.cluster, str):
@@ -58,7 +60,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", choices=_PARTS, action="append", help="measure this part only; repeatable")
     parser.add_argument("--json", type=Path, help="write the results here")
     parser.add_argument("--svg", type=Path, help="write the plot here")
-    parser.add_argument("--page", type=Path, help="put the numbers between the marks of this page")
+    parser.add_argument("--bars", type=Path, help="put the bars between the marks of this page")
+    parser.add_argument("--tables", type=Path, help="put all other numbers between the marks of this page")
     return parser.parse_args(arguments)
 
 

@@ -1,4 +1,4 @@
-"""The tables: for the terminal, and in Markdown for docs/performance.md."""
+"""The tables: for the terminal, and in Markdown: the bars for docs/performance.md, everything else for benchmarks/README.md."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -28,24 +28,36 @@ def show(console: Console, bars: Sequence[Bar]) -> None:
     console.print(table)
 
 
-def write_page(page: Path, results: Results) -> None:
-    """Put the numbers of a run between the marks of a page; the prose around them stays.
+def write_bars(page: Path, results: Results) -> None:
+    """Put the bars of a run between the marks of a page; the prose around them stays.
 
     Raises:
         ValueError: the page has no marks.
     """
+    bars = [_bar(bar) for bar in results.bars()]
+    _write(page, [_machine(results.machine), "", *_markdown(("bar", "measured", "wanted", ""), bars)])
+
+
+def write_tables(page: Path, results: Results) -> None:
+    """Put all other numbers of a run between the marks of a page; the prose around them stays.
+
+    Raises:
+        ValueError: the page has no marks.
+    """
+    _write(page, list(_tables(results)))
+
+
+def _write(page: Path, lines: Sequence[str]) -> None:
     text = page.read_text(encoding="utf-8")
     between = re.compile(f"{re.escape(BEGIN)}\n.*?{re.escape(END)}", re.DOTALL)
     if not between.search(text):
         raise ValueError(f"{page} lacks the lines {BEGIN} and {END}")
-    numbers = "\n".join(_lines(results))
+    numbers = "\n".join(lines)
     page.write_text(between.sub(lambda _: f"{BEGIN}\n{numbers}\n{END}", text), encoding="utf-8")
 
 
-def _lines(results: Results) -> Iterator[str]:
+def _tables(results: Results) -> Iterator[str]:
     yield _machine(results.machine)
-    yield ""
-    yield from _markdown(("bar", "measured", "wanted", ""), [_bar(bar) for bar in results.bars()])
     if results.wire:
         yield from _heading("On the wire")
         yield from _wire(results.wire)

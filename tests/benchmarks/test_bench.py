@@ -26,10 +26,16 @@ needs_wrk = pytest.mark.skipif(
 
 @needs_wrk
 def test_a_quick_run_measures_everything_but_a_cluster_and_writes_it_down(tmp_path: Path) -> None:
-    page = tmp_path / "performance.md"
-    page.write_text(f"# Before\n\n{report.BEGIN}\nold\n{report.END}\n\nBehind.\n")
+    pages = tmp_path / "performance.md", tmp_path / "README.md"
+    for page in pages:
+        page.write_text(f"# Before\n\n{report.BEGIN}\nold\n{report.END}\n\nBehind.\n")
     parts = [f"--only={part}" for part in ("wire", "engine", "start", "check")]
-    written = [f"--json={tmp_path / 'found.json'}", f"--svg={tmp_path / 'plot.svg'}", f"--page={page}"]
+    written = [
+        f"--json={tmp_path / 'found.json'}",
+        f"--svg={tmp_path / 'plot.svg'}",
+        f"--bars={pages[0]}",
+        f"--tables={pages[1]}",
+    ]
     assert command.main(["--quick", *parts, *written]) == 0
 
     found = json.loads((tmp_path / "found.json").read_text())
@@ -41,11 +47,12 @@ def test_a_quick_run_measures_everything_but_a_cluster_and_writes_it_down(tmp_pa
     assert found["start"]["idle"] > 10
     assert found["check"]["a_second"]["table"]["median"] > 0
     assert len(found["bars"]) == 13
-    text = page.read_text()
-    assert text.startswith("# Before\n\n")
-    assert text.endswith("\n\nBehind.\n")
-    assert "old" not in text
-    assert "### The engine alone" in text
+    for page, telling in zip(pages, ("| throughput, 1 container", "### The engine alone"), strict=True):
+        text = page.read_text()
+        assert text.startswith("# Before\n\n")
+        assert text.endswith("\n\nBehind.\n")
+        assert "old" not in text
+        assert telling in text
     assert ET.parse(tmp_path / "plot.svg").getroot().tag.endswith("svg")  # noqa: S314 - we wrote it
 
 
@@ -102,7 +109,7 @@ class TestWriting:
         page = tmp_path / "page.md"
         page.write_text("no marks")
         with pytest.raises(ValueError, match="lacks the lines"):
-            report.write_page(page, a_run(0.9))
+            report.write_bars(page, a_run(0.9))
         assert page.read_text() == "no marks"
 
     def test_the_plot_has_a_bar_for_every_server_and_follows_the_readers_colours(self) -> None:

@@ -109,7 +109,7 @@ class KnownNamespaces:
 def without_collector() -> Iterator[None]:
     """Keep the garbage collector from looking, again and again, at the trees of thousands of documents.
 
-    They hold no cycles, so it finds nothing, and takes a third of the time (docs/performance.md).
+    They hold no cycles, so it finds nothing, and takes a third of the time (benchmarks/README.md).
     """
     was = gc.isenabled()
     gc.disable()

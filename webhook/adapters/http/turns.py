@@ -10,7 +10,7 @@ from typing import Protocol
 # What every request costs, in bytes of body that take as long to read and to decide.
 _BASE = 4096
 # Reading, deciding and sending each have code and data of their own, which push the others' out of the processor's caches, and
-# a write wakes the client's process. So each is done for many in a row (docs/performance.md), but nobody waits for many.
+# a write wakes the client's process. So each is done for many in a row (benchmarks/README.md), but nobody waits for many.
 _MOST_AT_ONCE = 16
 # After so long a turn ends, so that what has arrived meanwhile is read: it may be cheaper than what still waits.
 _TURN_SECONDS = 0.02
