@@ -137,3 +137,19 @@ async def test_one_that_takes_long_costs_nobody_an_answer() -> None:
     await asyncio.sleep(0)
     house.asks("other")
     assert await house.ends() == ["dear", "other"]
+
+
+async def test_whatever_fails_the_rest_have_their_turn() -> None:
+    """An answer raises nothing; but if one did, nobody would ever be answered again."""
+    house = House()
+
+    class Failing(Asker):
+        def answer(self, *, late: bool) -> None:
+            raise MemoryError
+
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    house.turns.add(Failing(house, "failing", 0.0), 0)
+    house.asks("other")
+    assert await house.ends() == ["other"]
+    house.asks("later")
+    assert await house.ends() == ["other", "later"]

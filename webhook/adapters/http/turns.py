@@ -67,14 +67,16 @@ class Turns:
     def _turn(self) -> None:
         askers: list[Asker] = []
         began = now = self._clock()
-        while self._waiting and len(askers) < _MOST_AT_ONCE and now - began < _TURN_SECONDS:
-            self._progress += self._waiting[0][3] / len(self._waiting)
-            _, _, since, _, asker = heappop(self._waiting)
-            asker.answer(late=now - since > self._most)
-            askers.append(asker)
-            now = self._clock()
-        for asker in askers:
-            asker.send()
-        self._called = False
-        if self._waiting:
-            self._call()
+        try:
+            while self._waiting and len(askers) < _MOST_AT_ONCE and now - began < _TURN_SECONDS:
+                self._progress += self._waiting[0][3] / len(self._waiting)
+                _, _, since, _, asker = heappop(self._waiting)
+                asker.answer(late=now - since > self._most)
+                askers.append(asker)
+                now = self._clock()
+            for asker in askers:
+                asker.send()
+        finally:  # or whoever waits would wait for ever
+            self._called = False
+            if self._waiting:
+                self._call()
