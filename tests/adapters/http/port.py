@@ -83,7 +83,7 @@ class Port:
 
     def busy(self) -> None:
         """Let somebody else have been answered in this turn of the event loop, so that all others wait for its end."""
-        self.shared.turns.add(Nobody(), 0)
+        self.shared.turns.add(Nobody(), int)
 
     def sends(self, *pieces: bytes) -> None:
         for piece in pieces:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import httptools
@@ -15,7 +16,7 @@ from tests.wire import request
 from webhook.adapters.http import connection
 from webhook.adapters.http.failures import forbidden
 from webhook.adapters.http.limits import MAXIMUM_BODY, Limits
-from webhook.adapters.http.turns import Turns
+from webhook.adapters.http.turns import Asker, Turns
 from webhook.application.review import Answering
 
 CHUNKED = b"POST %b HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -151,6 +152,20 @@ async def test_who_is_late_is_told_so_unread() -> None:
     await turn()
     assert (port.codes, port.refused, port.counted.codes) == ([503], ["overload"], [503])
     assert not port.client.closing
+
+
+async def test_its_turn_comes_by_the_weight_of_its_body() -> None:
+    weights = []
+
+    class Weighing(Turns):
+        def add(self, asker: Asker, weight: Callable[[], int]) -> None:
+            weights.append(weight())
+            super().add(asker, weight)
+
+    port = Port(turns=Weighing())
+    port.sends(request("/mutate", b"xxxx"), request("/mutate", b"[,,]"))
+    await turn()
+    assert weights == [4, 4 + 3 * 150]
 
 
 # --- the end of a connection -----------------------------------------------------------------------------------------

@@ -302,7 +302,7 @@ class Connection(asyncio.BufferedProtocol):
         """Let the next request wait for its turn."""
         if self._requests and not (self._in_line or self._task or self._blocked or self._unsent):
             self._in_line = True
-            self._port.turns.add(self, len(self._requests[0].body))
+            self._port.turns.add(self, self._requests[0].body.weight)
 
     def answer(self, *, late: bool) -> None:
         """Answer the first request that waits. Raises nothing: there are others to answer."""
