@@ -457,7 +457,7 @@ async def long_hellos(target: Target) -> None:
     body = post("/mutate", b" " * 6_800_000, length=7_000_000)
 
     async def greet(number: int) -> None:
-        if number < 9:  # noqa: PLR2004 - as many as there is memory for
+        if number < 9:
             await holding(target, body)
         with socket.socket() as raw:
             raw.setblocking(False)  # noqa: FBT003 - the standard library's

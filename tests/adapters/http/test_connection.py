@@ -431,7 +431,7 @@ async def test_who_was_refused_is_forgotten(limits: Limits, refused: bytes) -> N
 
 
 async def test_who_is_refused_is_cut_off_and_only_who_is_known_is_bid_farewell() -> None:
-    """uvloop decrypts what comes after a close; of records of one byte a second's worth is minutes."""
+    """Uvloop decrypts what comes after a close; of records of one byte a second's worth is minutes."""
     for known in (False, True):
         port = Port()
         ends: list[str] = []
