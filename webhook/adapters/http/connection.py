@@ -53,11 +53,6 @@ class _Gone(asyncio.Transport):
     def is_closing(self) -> bool:
         return True
 
-    def close(self) -> None:
-        """Nothing is left to be closed."""
-
-    abort = close
-
 
 class _Request:
     """A request, as far as it is here: what is needed of its head, and its body."""
@@ -201,12 +196,12 @@ class Connection(asyncio.BufferedProtocol):
                 self.drop()
         except httptools.HttpParserError as error:
             if not self._deaf:
-                self._refuse("malformed", failures.not_http(f"this is no HTTP/1.1 request: {error}"))
+                self._refuse(failures.not_http(f"this is no HTTP/1.1 request: {error}"), "malformed")
         if self._begun and (self._in_head or self._bare):
             self._loose += len(piece)
             if self._loose > (most := self._limits.head_bytes):
                 what = "headers" if self._in_head else "trailers or chunk extensions"
-                self._refuse("head-size", failures.head_too_large(f"the {what} are larger than {most} bytes"))
+                self._refuse(failures.head_too_large(f"the {what} are larger than {most} bytes"), "head-size")
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -227,7 +222,7 @@ class Connection(asyncio.BufferedProtocol):
         self._coming.target += target
         if len(self._coming.target) > self._limits.target_bytes:
             longest = self._limits.target_bytes
-            self._refuse("head-size", failures.target_too_long(f"the request target is longer than {longest} bytes"))
+            self._refuse(failures.target_too_long(f"the request target is longer than {longest} bytes"), "head-size")
             raise _Refused
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -235,7 +230,7 @@ class Connection(asyncio.BufferedProtocol):
         request = self._coming
         request.headers += 1
         if request.headers > self._limits.headers:
-            self._refuse("head-size", failures.head_too_large(f"there are more than {self._limits.headers} headers"))
+            self._refuse(failures.head_too_large(f"there are more than {self._limits.headers} headers"), "head-size")
             raise _Refused
         field = _FIELDS.get(name.lower())
         if field and self._in_head:
@@ -263,7 +258,7 @@ class Connection(asyncio.BufferedProtocol):
         else:
             request.failure = refusal(method.decode(), request.content_type, request.content_encoding, length)
         if request.failure and (length > MAXIMUM_BODY or expects):
-            self._cut_short(request.failure)
+            self._refuse(request.failure)
             raise _Refused
         if expects and not self._requests:
             self._unsent += CONTINUE
@@ -276,7 +271,7 @@ class Connection(asyncio.BufferedProtocol):
         self._loose = 0
         request.read += len(piece)
         if request.read > MAXIMUM_BODY:
-            self._cut_short(request.failure or failures.TOO_LARGE)
+            self._refuse(request.failure or failures.TOO_LARGE)
             raise _Refused
         if not request.failure:
             request.body.append(piece)
@@ -285,7 +280,7 @@ class Connection(asyncio.BufferedProtocol):
         """A chunk comes, or trailers."""
         self._coming.chunks += 1
         if self._coming.chunks > self._limits.chunks:
-            self._refuse("malformed", failures.not_http(f"the body comes in more than {self._limits.chunks} chunks"))
+            self._refuse(failures.not_http(f"the body comes in more than {self._limits.chunks} chunks"), "malformed")
             raise _Refused
 
     def on_message_complete(self) -> None:
@@ -355,11 +350,8 @@ class Connection(asyncio.BufferedProtocol):
         self._count()
         if self._requests:
             self._next()
-        elif self._deaf and not self._unsent:
-            if self.known:
-                self._transport.close()
-            else:
-                asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._transport.abort)
+        elif self._deaf and not (self._unsent or self._transport.is_closing()):
+            asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._transport.abort)
 
     # --- limits ---------------------------------------------------------------------------------------------------
 
@@ -374,15 +366,12 @@ class Connection(asyncio.BufferedProtocol):
         held += self._loose + len(coming.body) if coming else 0
         held += sum(_REQUEST + len(request.body) for request in waiting) if waiting else 0
         if held != self.held and not self._crowd.hold(self, held) and not self._deaf:
-            self._refuse("memory", failures.NO_MEMORY)
+            self._refuse(failures.NO_MEMORY, "memory")
 
-    def _refuse(self, reason: str, failure: Failure) -> None:
-        """Refuse what comes, and take note of it."""
-        self._crowd.refusals.note(reason, address(self.client), failure.message)
-        self._cut_short(failure)
-
-    def _cut_short(self, failure: Failure) -> None:
+    def _refuse(self, failure: Failure, reason: str = "") -> None:
         """Answer what comes by a failure, behind the answers that are due, and throw away what comes after it."""
+        if reason:  # other failures are counted by their code
+            self._crowd.refusals.note(reason, address(self.client), failure.message)
         request = self._coming if self._begun else _Request()
         request.failure, request.body, request.closes = failure, Body(), True
         self._deaf = True
