@@ -483,6 +483,19 @@ async def farewells(target: Target) -> None:
     await crowd(target, 100, part)
 
 
+async def small_records(target: Target) -> None:
+    """Bodies in records of a byte each, from as many as may connect."""
+    begun = post("/mutate", b"", length=100_000)
+
+    async def drip(_: int) -> None:
+        async with target.connection() as connection:
+            await send(target, connection, begun)
+            await connection.write_apart(b" " * 4000)
+            await connection.hung_up()
+
+    await crowd(target, 480, drip)
+
+
 async def half_closed(target: Target) -> None:
     """Pods that take long to decide, of all clients at once, each of which says that it sends no more."""
     containers = b",".join(_GPU.replace(b"train", b"c%d" % number) for number in range(900))
@@ -712,6 +725,7 @@ ATTACKS: dict[str, Attack] = {
     "long hellos": Attack(long_hellos),
     "farewells": Attack(farewells),
     "half closed": Attack(half_closed),
+    "small records": Attack(small_records),
     "small requests": Attack(small_requests, processes=2),
     "small requests ahead": Attack(small_requests_ahead),
     "handshakes": Attack(handshakes, processes=2),

@@ -442,6 +442,24 @@ async def test_who_does_not_hang_up_after_its_last_answer_is_cut_off() -> None:
         assert ends == ["abort"]
 
 
+async def test_a_stranger_whose_records_take_long_to_decrypt_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(connection, "thread_time", lambda: now)
+    for known, seconds, size, dropped in (
+        (False, 0.49e-3, 10, False),
+        (False, 0.52e-3, 10, True),
+        (False, 0.52e-3, 10_000, False),
+        (True, 1.0, 10, False),
+    ):
+        port = Port()
+        port.connection.known = known
+        port.sends(request("/mutate", content_length="90000"))
+        port.connection.get_buffer(-1)
+        now += seconds
+        port.connection.buffer_updated(size)
+        assert (port.client.closing, port.refused) == (dropped, ["records"] * dropped)
+
+
 async def test_who_was_answered_a_review_is_known_and_may_send_much_at_once() -> None:
     port = Port()
     widened = port.client.get_extra_info("socket").setsockopt
