@@ -12,6 +12,7 @@ import os
 import socket
 import ssl
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -81,6 +82,20 @@ class Connection:
             if self._tls:
                 self._tls.write(piece)
             await self._loop.sock_sendall(self._raw, self._outgoing.read() if self._tls else piece)
+
+    async def write_apart(self, said: bytes) -> None:
+        """Each byte in a record of its own, all in one go."""
+        assert self._tls is not None
+        for byte in said:
+            self._tls.write(bytes([byte]))
+        await self._loop.sock_sendall(self._raw, self._outgoing.read())
+
+    async def say_goodbye(self) -> None:
+        """Say that nothing more comes."""
+        assert self._tls is not None
+        with suppress(ssl.SSLError):
+            self._tls.unwrap()
+        await self._loop.sock_sendall(self._raw, self._outgoing.read())
 
     async def read_until(self, end: bytes) -> bytes:
         while (at := self._unread.find(end)) < 0:
@@ -431,6 +446,72 @@ def hello(name: bytes) -> bytes:
     return written.read().replace(wanted.encode(), name)
 
 
+async def long_hellos(target: Target) -> None:
+    """ClientHellos as long as OpenSSL takes them, that lack their end; and bodies in what memory there is beside them."""
+    size = 131_000
+    said = b"\x01" + size.to_bytes(3, "big") + b"\x03\x03" + b"r" * 32 + b"\x00\x00\x02\x13\x01\x01\x00"
+    said += bytes(size - len(said))
+    record = 1 << 14
+    pieces = (said[at : at + record] for at in range(0, size, record))
+    records = b"".join(b"\x16\x03\x01" + len(piece).to_bytes(2, "big") + piece for piece in pieces)
+    body = post("/mutate", b" " * 6_800_000, length=7_000_000)
+
+    async def greet(number: int) -> None:
+        if number < 9:
+            await holding(target, body)
+        with socket.socket() as raw:
+            raw.setblocking(False)  # noqa: FBT003 - the standard library's
+            await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", target.port))
+            connection = Connection(raw, tls=False)
+            await send(target, connection, records)
+            await connection.hung_up()
+
+    await crowd(target, 490, greet)
+
+
+async def farewells(target: Target) -> None:
+    """Records of a byte each behind what the server hangs up on."""
+    behind = b"POST /nothing HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+    async def part(_: int) -> None:
+        async with target.connection() as connection:
+            await send(target, connection, behind)
+            await asyncio.sleep(0.3)
+            await connection.write_apart(b"x" * 3000)
+            await connection.hung_up()
+
+    await crowd(target, 100, part)
+
+
+async def small_records(target: Target) -> None:
+    """Bodies in records of a byte each, from as many as may connect."""
+    begun = post("/mutate", b"", length=100_000)
+
+    async def drip(_: int) -> None:
+        async with target.connection() as connection:
+            await send(target, connection, begun)
+            await connection.write_apart(b" " * 4000)
+            await connection.hung_up()
+
+    await crowd(target, 480, drip)
+
+
+async def half_closed(target: Target) -> None:
+    """Pods that take long to decide, of all clients at once, each of which says that it sends no more."""
+    containers = b",".join(_GPU.replace(b"train", b"c%d" % number) for number in range(900))
+    asked = post("/mutate", review(pod(b'"containers":[%s]' % containers)))
+
+    async def ask(_: int) -> None:
+        async with target.connection() as connection:
+            await connection.write(asked[:-1])
+            await asyncio.sleep(1 - time.time() % 1)
+            await send(target, connection, asked[-1:])
+            await connection.say_goodbye()
+            await connection.hung_up()
+
+    await crowd(target, 100, ask)
+
+
 async def server_names(target: Target) -> None:
     """Server names that are not ASCII, not UTF-8, not names."""
     hellos = [
@@ -641,6 +722,10 @@ ATTACKS: dict[str, Attack] = {
     "user names": Attack(user_names, unread_log=True),
     "names in the log": Attack(names_in_the_log, unread_log=True),
     "server names": Attack(server_names, unread_log=True),
+    "long hellos": Attack(long_hellos),
+    "farewells": Attack(farewells),
+    "half closed": Attack(half_closed),
+    "small records": Attack(small_records),
     "small requests": Attack(small_requests, processes=2),
     "small requests ahead": Attack(small_requests_ahead),
     "handshakes": Attack(handshakes, processes=2),
@@ -669,6 +754,9 @@ TOGETHER = (
     "large bodies",
     "user names",
     "server names",
+    "long hellos",
+    "farewells",
+    "half closed",
     "small requests",
     "handshakes",
     "slow readers",

@@ -4,6 +4,8 @@ import asyncio
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
+from unittest.mock import Mock
 
 from tests.adapters.http.test_endpoint import Counted
 from webhook.adapters.http import connection, port
@@ -22,6 +24,7 @@ class Client:
     written: list[bytes] = field(default_factory=list)
     closing: bool = False
     read: bool = True
+    socket: Mock = field(default_factory=Mock)
 
     def write(self, data: bytes) -> None:
         self.written.append(data)
@@ -34,8 +37,8 @@ class Client:
     def is_closing(self) -> bool:
         return self.closing
 
-    def get_extra_info(self, _name: str) -> None:
-        return None
+    def get_extra_info(self, name: str) -> Any:
+        return self.socket if name == "socket" else None
 
     def resume_reading(self) -> None:
         assert not self.read
@@ -80,7 +83,7 @@ class Port:
 
     def busy(self) -> None:
         """Let somebody else have been answered in this turn of the event loop, so that all others wait for its end."""
-        self.shared.turns.add(Nobody(), 0)
+        self.shared.turns.add(Nobody(), int)
 
     def sends(self, *pieces: bytes) -> None:
         for piece in pieces:

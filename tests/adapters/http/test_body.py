@@ -19,6 +19,24 @@ def test_it_is_what_was_sent(pieces: list[bytes]) -> None:
     assert len(body) == len(body.whole())
 
 
+@pytest.mark.parametrize(
+    ("body", "weight"),
+    [
+        (b"", 0),
+        (b"x" * 1000, 1000),
+        (b'{"a":[],"b":{}}', 15 + 4 * 150),
+        (b"{}," * 10_000, 30_000 + 20_000 * 150),
+        (b"x" * (1 << 20), (1 << 20) + 50_000 * 150),
+    ],
+    ids=["nothing", "text", "elements", "very many", "so large that they are not counted"],
+)
+def test_it_weighs_what_its_elements_do(body: bytes, weight: int) -> None:
+    """150 KB of containers take as long as 3 MB of annotations, and must not be read before them."""
+    whole = Body()
+    whole.append(body)
+    assert whole.weight() == weight
+
+
 def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import httptools
@@ -12,9 +13,10 @@ from tests.adapters.http.port import Port, in_halves, turn
 from tests.adapters.http.support import GOOD
 from tests.logged import Logged
 from tests.wire import request
+from webhook.adapters.http import connection
 from webhook.adapters.http.failures import forbidden
 from webhook.adapters.http.limits import MAXIMUM_BODY, Limits
-from webhook.adapters.http.turns import Turns
+from webhook.adapters.http.turns import Asker, Turns
 from webhook.application.review import Answering
 
 CHUNKED = b"POST %b HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -33,6 +35,12 @@ def later(body: bytes) -> Answering:
         return body
 
     return wait() if body == b"wait" else body
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is given the time to hang up by itself."""
+    monkeypatch.setattr(connection, "_LINGER_SECONDS", 0.0)
 
 
 # --- answers ---------------------------------------------------------------------------------------------------------
@@ -75,13 +83,17 @@ async def test_pipelined_requests_are_answered_in_their_order_whatever_must_be_w
     assert port.crowd.held == 0
 
 
-async def test_who_hangs_up_half_gets_what_can_be_answered_at_once() -> None:
+async def test_who_hangs_up_half_is_answered_no_sooner_than_others() -> None:
+    """All who do it at once would else be answered in one go, whatever it costs and however late it gets for the rest."""
     port = Port(later)
-    port.sends(request("/mutate", b"one") + request("/mutate", b"two") + request("/mutate", b"wait"))
-    port.connection.eof_received()
-    assert port.bodies == [b"one", b"two"]
-    port.connection.connection_lost(None)
+    port.busy()
+    port.sends(request("/mutate", b"one") + request("/mutate", b"two"))
+    assert not port.connection.eof_received()
+    port.client.closing = True
     await turn()
+    assert port.bodies == []
+    port.connection.connection_lost(None)
+    assert port.crowd.held == 0
 
 
 async def test_who_is_gone_when_the_answer_is_there_is_no_error() -> None:
@@ -140,6 +152,20 @@ async def test_who_is_late_is_told_so_unread() -> None:
     await turn()
     assert (port.codes, port.refused, port.counted.codes) == ([503], ["overload"], [503])
     assert not port.client.closing
+
+
+async def test_its_turn_comes_by_the_weight_of_its_body() -> None:
+    weights = []
+
+    class Weighing(Turns):
+        def add(self, asker: Asker, weight: Callable[[], int]) -> None:
+            weights.append(weight())
+            super().add(asker, weight)
+
+    port = Port(turns=Weighing())
+    port.sends(request("/mutate", b"xxxx"), request("/mutate", b"[,,]"))
+    await turn()
+    assert weights == [4, 4 + 3 * 150]
 
 
 # --- the end of a connection -----------------------------------------------------------------------------------------
@@ -245,7 +271,8 @@ async def test_a_body_without_room_is_refused_and_what_was_asked_before_is_answe
     assert port.refused == ["memory"]
 
 
-async def test_what_comes_after_a_refusal_is_thrown_away() -> None:
+async def test_what_comes_after_a_refusal_is_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "_LINGER_SECONDS", 1.0)
     port = Port(limits=Limits(memory=1000))
     port.sends(request("/mutate", content_length="3000000") + b" " * 2000, *[b" " * 60_000] * 10)
     await turn()
@@ -293,6 +320,24 @@ async def test_a_head_that_is_too_large_is_refused_also_behind_a_large_request()
     for _ in range(2):
         await turn()
     assert [len(body) for body in port.bodies] == [200_000, 3]
+
+
+async def test_zeros_before_a_length_are_no_bug_of_ours(logged: Logged) -> None:
+    """Python reads no number of more than 4,300 digits; each such request was a traceback in the log."""
+    port = Port()
+    port.sends(request("/mutate", b"one", content_length="0" * 5000 + "3") + request("/mutate", b"two"))
+    await turn()
+    assert (port.bodies, port.refused) == ([b"one", b"two"], [])
+    assert not [line for line in logged() if line["level"] == "error"]
+
+
+async def test_between_chunks_there_is_little_but_trailers() -> None:
+    for endless in (b"3;" + b"x" * 30_000, b"0" * 30_000):
+        port = Port()
+        port.sends(CHUNKED % b"/mutate" + b"3\r\none\r\n", *[endless[:1], endless[1:], *[endless[2:]] * 3])
+        assert port.crowd.held <= 4 * 65_536 + 100_000
+        await turn()
+        assert (port.codes, port.client.closing) == ([431], True)
 
 
 async def test_trailers_are_not_kept_and_are_limited_like_a_head() -> None:
@@ -383,6 +428,46 @@ async def test_who_was_refused_is_forgotten(limits: Limits, refused: bytes) -> N
     await asyncio.sleep(1.2)  # the time that the refused are given to read why
     gc.collect()
     assert [one() for one in refusals] == [None] * 3
+
+
+async def test_who_does_not_hang_up_after_its_last_answer_is_cut_off() -> None:
+    """By a close, uvloop decrypts what comes after it; of records of one byte each a second's worth is minutes."""
+    for sent in (b"noise\r\n\r\n", request("/mutate", b"one", connection="close")):
+        port = Port()
+        ends: list[str] = []
+        port.client.close = lambda ends=ends: ends.append("close")  # type: ignore[method-assign, misc]
+        port.client.abort = lambda ends=ends: ends.append("abort")  # type: ignore[method-assign, misc]
+        port.sends(sent)
+        await turn()
+        assert ends == ["abort"]
+
+
+async def test_a_stranger_whose_records_take_long_to_decrypt_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(connection, "thread_time", lambda: now)
+    for known, seconds, size, dropped in (
+        (False, 0.49e-3, 10, False),
+        (False, 0.52e-3, 10, True),
+        (False, 0.52e-3, 10_000, False),
+        (True, 1.0, 10, False),
+    ):
+        port = Port()
+        port.connection.known = known
+        port.sends(request("/mutate", content_length="90000"))
+        port.connection.get_buffer(-1)
+        now += seconds
+        port.connection.buffer_updated(size)
+        assert (port.client.closing, port.refused) == (dropped, ["records"] * dropped)
+
+
+async def test_who_was_answered_a_review_is_known_and_may_send_much_at_once() -> None:
+    port = Port()
+    widened = port.client.get_extra_info("socket").setsockopt
+    for sent, known in ((request("/nothing"), False), (GET, False), (request("/mutate", b"one"), True), (GET, True)):
+        port.sends(sent)
+        await turn()
+        assert (port.connection.known, widened.called) == (known, known)
+    assert widened.call_count <= 2, "once is enough"
 
 
 async def test_a_bug_in_reading_one_request_costs_others_nothing(

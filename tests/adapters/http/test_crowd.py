@@ -15,6 +15,7 @@ class Someone:
 
     since: float = 0.0
     held: int = 0
+    known: bool = False
     waits: bool = True
     late: str = ""
     client: tuple[str, int] | None = None
@@ -103,6 +104,39 @@ def test_nobody_is_cut_off_for_who_alone_asks_for_too_much(house: House) -> None
     assert not house.crowd.hold(asking, 10)
     assert not busy.dropped
     assert house.crowd.hold(asking, 9), "to hold less is always right"
+
+
+def test_a_small_part_is_everybodys_own_whoever_holds_the_rest() -> None:
+    """Or whoever has large reviews decided could keep out all small ones."""
+    refusals = Refusals("test", lambda _port, _reason: None)
+    crowd = Crowd(Limits(connections=10, memory=8000), refusals, lambda: 100.0)
+    busy, asking = Someone(1.0, waits=False), Someone(2.0)
+    crowd.add(busy)
+    crowd.add(asking)
+
+    assert crowd.hold(busy, 8000)
+    assert crowd.hold(asking, 100)
+    assert not crowd.hold(asking, 101)
+
+
+def test_strangers_go_before_who_is_known(house: House) -> None:
+    known, stranger, newer = Someone(1.0, known=True), Someone(2.0), Someone(3.0)
+    house.with_guests(known, stranger, newer)
+
+    assert house.crowd.has_room()
+    assert [guest.dropped for guest in (known, stranger, newer)] == [False, True, False]
+    assert house.crowd.hold(known, 6)
+    assert house.crowd.hold(newer, 6)
+    assert known.dropped, "unless there is nobody else"
+
+
+def test_but_who_is_known_has_no_more_than_half_of_the_room(house: House) -> None:
+    """Or whoever is known could keep out all others: what is left would be too little to be answered on."""
+    first, stranger, second = Someone(1.0, known=True), Someone(0.0), Someone(2.0, known=True)
+    house.with_guests(first, stranger, second)
+
+    assert house.crowd.has_room()
+    assert [guest.dropped for guest in (first, stranger, second)] == [True, False, False]
 
 
 def test_what_is_held_goes_with_the_guest_and_is_not_counted_afterwards(house: House) -> None:

@@ -18,6 +18,8 @@ _ACCEPTED_AT_ONCE = 32
 # A client that is hung up on has so long to say goodbye (TLS close_notify), which also lets it read why.
 _GOODBYE_SECONDS = 5.0
 _PAUSE_SECONDS = 0.02
+# The longest that OpenSSL takes, and so keeps.
+_HELLO = 128 * 1024
 # No descriptor, no memory: the connection stays in the queue, and the socket readable.
 _NOT_NOW = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -26,6 +28,7 @@ class _Handshake:
     """A connection whose TLS is not yet established; the event loop has a timer for it."""
 
     waits = True
+    known = False
     held = 0
 
     def __init__(self, accepted: socket.socket, client: tuple[str, int], since: float) -> None:
@@ -132,6 +135,7 @@ class AdmissionListener:
                 continue
             handshake = _Handshake(accepted, client, self._crowd.clock())
             self._crowd.add(handshake)
+            self._crowd.hold(handshake, _HELLO)
             handshake.task = self._loop.create_task(self._take(handshake))
             handshake.task.add_done_callback(self._forget(handshake))
 

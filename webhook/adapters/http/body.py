@@ -3,6 +3,13 @@
 from mmap import mmap
 
 from webhook.adapters.http.limits import MAXIMUM_BODY
+from webhook.application.review import MOST_ELEMENTS
+
+# An element of JSON takes as long to read and to decide as so many bytes of a text: measured with a large annotation (10 ns a
+# byte) and with containers that each have a finding (1.7 microseconds an element).
+_ELEMENT = 150
+# Of more, the elements are not counted, which takes a millisecond a MiB, but taken for as many as there may be.
+_COUNTED = 512 * 1024
 
 
 class Body:
@@ -32,6 +39,13 @@ class Body:
             self._all[:start] = self._first
             self._first = b""
         self._all[start : self._size] = piece
+
+    def weight(self) -> int:
+        """How long it takes to answer, in bytes of a text."""
+        elements = MOST_ELEMENTS
+        if self._size <= _COUNTED:
+            elements = self._size - len(self.whole().translate(None, b",{["))
+        return self._size + _ELEMENT * elements
 
     def whole(self) -> bytes:
         """All of it."""

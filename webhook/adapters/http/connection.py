@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
+from time import thread_time
 from typing import Any
 from urllib.parse import unquote
 
@@ -15,6 +16,7 @@ from webhook.adapters.http.crowd import address
 from webhook.adapters.http.endpoint import Endpoint, refusal
 from webhook.adapters.http.failures import Failure
 from webhook.adapters.http.limits import MAXIMUM_BODY
+from webhook.adapters.http.listeners import widen
 from webhook.adapters.http.port import Port
 from webhook.adapters.http.responses import CONTINUE, Answer, as_bytes
 
@@ -31,10 +33,15 @@ _WRITTEN_AT_ONCE = 64 * 1024
 _UNREAD = 320 * 1024
 # uvloop's TLS and OpenSSL each keep the room that they needed for what was read at once, which may be twice what came of it.
 _KEPT_OF_A_READ = 4
+# So much of the processor's time may a read of a stranger take, while all others wait. To decrypt takes a nanosecond or two a
+# byte, but 2.6 microseconds a TLS record, of which there may be one a byte.
+_SECONDS_A_READ, _SECONDS_A_BYTE = 0.5e-3, 20e-9
+_OK = 200
 # What a request is counted with besides its body.
 _REQUEST = 512
-# What still comes of a body that was refused is thrown away for so long, so that the client can read why: closing a socket
-# with unread data resets the connection, and the answer is lost with it.
+# A client has so long to read its last answer and to hang up; what still comes is thrown away, for closing a socket with
+# unread data resets the connection, and the answer is lost with it. Then it is cut off: uvloop's way to close decrypts what
+# comes after it, and takes 15 microseconds for each record, of which there may be one a byte.
 _LINGER_SECONDS = 1.0
 
 _log = structlog.get_logger("gpuwarden.http")
@@ -49,9 +56,6 @@ class _Gone(asyncio.Transport):
 
     def is_closing(self) -> bool:
         return True
-
-    def close(self) -> None:
-        """Nothing is left to be closed."""
 
 
 class _Request:
@@ -73,6 +77,7 @@ class Connection(asyncio.BufferedProtocol):
     Attributes:
         since: when it became whose turn it is now: connected, first byte of a request, answered.
         held: bytes that it is counted with.
+        known: whether it was answered a review: with tokens in the paths, no stranger's is.
         client: its address.
     """
 
@@ -81,23 +86,26 @@ class Connection(asyncio.BufferedProtocol):
     def __init__(self, port: Port) -> None:
         self.since = 0.0
         self.held = 0
+        self.known = False
         self.client: tuple[str, int] | None = None
         self._port = port
         self._crowd = port.crowd
         self._limits = port.crowd.limits
         self._parser = httptools.HttpRequestParser(self)
         self._unwelcome: Failure | None = None
-        # What comes: a request, how far it has come, and bytes of a head or trailers that are not complete.
+        # What comes: a request, how far it has come, whether the last piece was no body, and bytes of a head, of trailers, or
+        # between chunks.
         self._coming = _Request()
-        self._begun = self._in_head = self._in_trailers = False
+        self._begun = self._in_head = self._bare = False
         self._loose = self._widest = 0
+        self._began = 0.0
         # What goes: requests that wait for their answers, what one of them is waiting for, and answers that are not written.
         self._requests: deque[_Request] = deque()
         self._task: asyncio.Task[Answer] | None = None
         self._unsent = b""
         self._in_line = self._blocked = self._paused = False
-        # Whether all that comes is thrown away, and whether more of a body may come.
-        self._deaf = self._lingers = False
+        # Whether all that comes is thrown away.
+        self._deaf = False
 
     @property
     def waits(self) -> bool:
@@ -139,10 +147,14 @@ class Connection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's
         """Where to read to: a buffer that all connections share, for what is read is parsed before another one reads."""
+        self._began = 0.0 if self.known else thread_time()  # and now TLS decrypts
         return self._port.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         """Read."""
+        if not self.known and thread_time() - self._began > _SECONDS_A_READ + _SECONDS_A_BYTE * nbytes:
+            self._crowd.refusals.note("records", address(self.client))
+            self.drop()
         if nbytes > _PIECE:
             self._widest = max(self._widest, nbytes)
         for start in range(0, nbytes, _PIECE):
@@ -150,12 +162,6 @@ class Connection(asyncio.BufferedProtocol):
                 return
             self._parse(self._port.buffer[start : min(start + _PIECE, nbytes)])
         self._count()
-
-    def eof_received(self) -> None:
-        """The client sends no more; it may still read what can be answered at once."""
-        while self._requests and not (self._task or self._blocked or self._transport.is_closing()):
-            self.answer(late=False)
-        self.send()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
         """Go."""
@@ -187,7 +193,7 @@ class Connection(asyncio.BufferedProtocol):
     # --- what comes -----------------------------------------------------------------------------------------------
 
     def _parse(self, piece: memoryview) -> None:
-        loose = self._in_head or self._in_trailers
+        self._bare = True
         try:
             self._parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
@@ -199,13 +205,12 @@ class Connection(asyncio.BufferedProtocol):
                 self.drop()
         except httptools.HttpParserError as error:
             if not self._deaf:
-                self._refuse("malformed", failures.not_http(f"this is no HTTP/1.1 request: {error}"))
-        if self._in_head or (loose and self._in_trailers):
+                self._refuse(failures.not_http(f"this is no HTTP/1.1 request: {error}"), "malformed")
+        if self._begun and (self._in_head or self._bare):
             self._loose += len(piece)
-            if self._loose > self._limits.head_bytes:
-                self._refuse(
-                    "head-size", failures.head_too_large(f"the headers are larger than {self._limits.head_bytes} bytes")
-                )
+            if self._loose > (most := self._limits.head_bytes):
+                what = "headers" if self._in_head else "trailers or chunk extensions"
+                self._refuse(failures.head_too_large(f"the {what} are larger than {most} bytes"), "head-size")
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -213,9 +218,7 @@ class Connection(asyncio.BufferedProtocol):
             raise _Refused
         if len(self._requests) > self._limits.pipelined:
             self._crowd.refusals.note("pipelined", address(self.client))
-            self._requests.clear()
-            self._deaf = True
-            self._transport.close()
+            self.drop()
             raise _Refused
         self._coming = _Request(self._unwelcome)
         self._begun = self._in_head = True
@@ -228,7 +231,7 @@ class Connection(asyncio.BufferedProtocol):
         self._coming.target += target
         if len(self._coming.target) > self._limits.target_bytes:
             longest = self._limits.target_bytes
-            self._refuse("head-size", failures.target_too_long(f"the request target is longer than {longest} bytes"))
+            self._refuse(failures.target_too_long(f"the request target is longer than {longest} bytes"), "head-size")
             raise _Refused
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -236,7 +239,7 @@ class Connection(asyncio.BufferedProtocol):
         request = self._coming
         request.headers += 1
         if request.headers > self._limits.headers:
-            self._refuse("head-size", failures.head_too_large(f"there are more than {self._limits.headers} headers"))
+            self._refuse(failures.head_too_large(f"there are more than {self._limits.headers} headers"), "head-size")
             raise _Refused
         field = _FIELDS.get(name.lower())
         if field and self._in_head:
@@ -250,7 +253,8 @@ class Connection(asyncio.BufferedProtocol):
         path, _, request.query = request.target.partition(b"?")
         request.endpoint = self._port.find(_path(path))
         request.head_only = method == b"HEAD"
-        length, expects = int(request.content_length or 0), request.expect == b"100-continue"
+        # The parser takes zeros without end before a number of at most 20 digits.
+        length, expects = int(request.content_length[-20:] or 0), request.expect == b"100-continue"
         if request.failure:
             pass
         elif self._parser.should_upgrade():
@@ -263,7 +267,7 @@ class Connection(asyncio.BufferedProtocol):
         else:
             request.failure = refusal(method.decode(), request.content_type, request.content_encoding, length)
         if request.failure and (length > MAXIMUM_BODY or expects):
-            self._cut_short(request.failure, lingers=True)
+            self._refuse(request.failure)
             raise _Refused
         if expects and not self._requests:
             self._unsent += CONTINUE
@@ -272,27 +276,26 @@ class Connection(asyncio.BufferedProtocol):
     def on_body(self, piece: bytes) -> None:
         """A part of a body; that of a request that is refused is thrown away."""
         request = self._coming
-        self._in_trailers = False
+        self._bare = False
+        self._loose = 0
         request.read += len(piece)
         if request.read > MAXIMUM_BODY:
-            self._cut_short(request.failure or failures.TOO_LARGE, lingers=True)
+            self._refuse(request.failure or failures.TOO_LARGE)
             raise _Refused
         if not request.failure:
             request.body.append(piece)
 
     def on_chunk_header(self) -> None:
         """A chunk comes, or trailers."""
-        self._in_trailers = True
-        self._loose = 0
         self._coming.chunks += 1
         if self._coming.chunks > self._limits.chunks:
-            self._refuse("malformed", failures.not_http(f"the body comes in more than {self._limits.chunks} chunks"))
+            self._refuse(failures.not_http(f"the body comes in more than {self._limits.chunks} chunks"), "malformed")
             raise _Refused
 
     def on_message_complete(self) -> None:
         """A request is complete."""
         request = self._coming
-        self._begun = self._in_trailers = False
+        self._begun = False
         request.closes = not self._parser.should_keep_alive() or self._parser.get_http_version() != "1.1"
         self._requests.append(request)
         self._next()
@@ -303,7 +306,7 @@ class Connection(asyncio.BufferedProtocol):
         """Let the next request wait for its turn."""
         if self._requests and not (self._in_line or self._task or self._blocked or self._unsent):
             self._in_line = True
-            self._port.turns.add(self, len(self._requests[0].body))
+            self._port.turns.add(self, self._requests[0].body.weight)
 
     def answer(self, *, late: bool) -> None:
         """Answer the first request that waits. Raises nothing: there are others to answer."""
@@ -340,6 +343,10 @@ class Connection(asyncio.BufferedProtocol):
         closes = request.closes or self._port.draining or last
         self._unsent += as_bytes(answer, self._port.date, close=closes, head_only=request.head_only)
         self.since = self._crowd.clock()
+        if answer.code == _OK and not self.known:
+            self.known = True
+            if connected := self._transport.get_extra_info("socket"):
+                widen(connected)
         if closes:
             self._deaf = True
             self._requests.clear()
@@ -352,9 +359,8 @@ class Connection(asyncio.BufferedProtocol):
         self._count()
         if self._requests:
             self._next()
-        elif self._deaf and not self._unsent:
-            hang_up: Callable[[], Any] = self._transport.close
-            asyncio.get_running_loop().call_later(_LINGER_SECONDS, hang_up) if self._lingers else hang_up()
+        elif self._deaf and not (self._unsent or self._transport.is_closing()):
+            asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._transport.abort)
 
     # --- limits ---------------------------------------------------------------------------------------------------
 
@@ -365,24 +371,20 @@ class Connection(asyncio.BufferedProtocol):
         if pause is not self._paused and not self._transport.is_closing():
             self._paused = pause
             (self._transport.pause_reading if pause else self._transport.resume_reading)()
-        held = self._loose + _KEPT_OF_A_READ * self._widest + len(self._unsent) + self._paused * _UNREAD
-        held += len(coming.body) if coming else 0
+        held = _KEPT_OF_A_READ * self._widest + len(self._unsent) + self._paused * _UNREAD
+        held += self._loose + len(coming.body) if coming else 0
         held += sum(_REQUEST + len(request.body) for request in waiting) if waiting else 0
         if held != self.held and not self._crowd.hold(self, held) and not self._deaf:
-            self._refuse("memory", failures.NO_MEMORY)
+            self._refuse(failures.NO_MEMORY, "memory")
 
-    def _refuse(self, reason: str, failure: Failure) -> None:
-        """Refuse what comes, and take note of it."""
-        self._crowd.refusals.note(reason, address(self.client), failure.message)
-        self._cut_short(failure, lingers=self._begun and not self._in_head)
-
-    def _cut_short(self, failure: Failure, *, lingers: bool) -> None:
+    def _refuse(self, failure: Failure, reason: str = "") -> None:
         """Answer what comes by a failure, behind the answers that are due, and throw away what comes after it."""
+        if reason:  # other failures are counted by their code
+            self._crowd.refusals.note(reason, address(self.client), failure.message)
         request = self._coming if self._begun else _Request()
         request.failure, request.body, request.closes = failure, Body(), True
-        self._deaf, self._lingers = True, lingers
-        self._begun = self._in_head = self._in_trailers = False
-        self._loose = 0
+        self._deaf = True
+        self._begun = self._in_head = False
         self._requests.append(request)
         self._next()
 

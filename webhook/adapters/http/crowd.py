@@ -1,7 +1,7 @@
 """All connections of a port: how many there are, what they hold, and who goes when there is no more room."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from time import monotonic
 from typing import Protocol
 
@@ -9,6 +9,8 @@ from webhook.adapters.http.limits import Limits
 from webhook.adapters.http.refusals import Refusals
 
 _SPARE_DESCRIPTORS = 8
+# Of what there is for all, a connection has this part of its own share for itself, whoever holds the rest: 16 KiB by default.
+_OWN = 8
 
 
 class Guest(Protocol):
@@ -16,6 +18,7 @@ class Guest(Protocol):
 
     since: float
     held: int
+    known: bool
     client: tuple[str, int] | None
 
     @property
@@ -35,8 +38,8 @@ class Guest(Protocol):
 class Crowd:
     """The guests. Where there is no room for one more, the one goes that has waited longest for its client.
 
-    The API server's connections are busy or were just now, so they are the last to go: whoever opens connections to
-    keep others out only pushes out its own.
+    Those that were answered a review are the last to go, as long as they are no more than half of the room: whoever opens
+    connections to keep the API server out only pushes out its own, and by answered ones can't keep out the rest.
 
     Attributes:
         held: bytes that all of them hold.
@@ -57,6 +60,7 @@ class Crowd:
         self._guests: set[Guest] = set()
         self._gone = asyncio.Event()
         self._most = limits.connections
+        self._own = limits.memory // limits.connections // _OWN
 
     def __len__(self) -> int:
         return len(self._guests)
@@ -82,25 +86,23 @@ class Crowd:
         grows = size > guest.held
         self.held += size - guest.held
         guest.held = size
-        return not grows or self.held <= self.limits.memory or self._has_memory(guest)
+        return not grows or self.held <= self.limits.memory or self._has_memory(guest) or size <= self._own
 
     def has_room(self) -> bool:
         """Whether one more may come in, after somebody was asked to go if need be."""
-        return len(self._guests) < self._most or self._make_room("connections")
+        return len(self._guests) < self._most or self._make_room("connections", self._guests)
 
     def _has_memory(self, asking: Guest) -> bool:
         while self.held > self.limits.memory:
-            others = (guest for guest in self._guests if guest.held and guest.waits and guest is not asking)
-            oldest = min(others, key=lambda guest: guest.since, default=None)
-            if oldest is None:
+            if not self._make_room("memory", [guest for guest in self._guests if guest.held and guest is not asking]):
                 return False
-            self._drop(oldest, "memory")
         return True
 
-    def _make_room(self, reason: str) -> bool:
+    def _make_room(self, reason: str, among: Collection[Guest]) -> bool:
         """Cut off whoever has waited longest for its client; whether there was one."""
-        waiting = (guest for guest in self._guests if guest.waits)
-        oldest = min(waiting, key=lambda guest: guest.since, default=None)
+        waiting = [guest for guest in among if guest.waits]
+        first = sum(guest.known for guest in waiting) > self._most / 2
+        oldest = min(waiting, key=lambda guest: (guest.known is not first, guest.since), default=None)
         if oldest is not None:
             self._drop(oldest, reason)
         return oldest is not None
@@ -108,7 +110,7 @@ class Crowd:
     def free_descriptors(self) -> None:
         """Have fewer guests from now on: this process may open no more files, and needs some for others (probes, the log)."""
         self._most = max(1, len(self._guests) - _SPARE_DESCRIPTORS)
-        while len(self._guests) > self._most and self._make_room("descriptors"):
+        while len(self._guests) > self._most and self._make_room("descriptors", self._guests):
             pass
 
     def sweep(self) -> None:

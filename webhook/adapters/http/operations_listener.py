@@ -26,6 +26,7 @@ def _visitors(crowd: Crowd) -> type[asyncio.Protocol]:
         since = 0.0
         held = 0
         waits = True
+        known = False
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
             super().connection_made(transport)

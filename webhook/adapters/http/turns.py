@@ -7,7 +7,7 @@ from itertools import count
 from time import perf_counter
 from typing import Protocol
 
-# What every request costs, in bytes of body that take as long to read and to decide.
+# What every request costs, in bytes of a text in its body that take as long to read.
 _BASE = 4096
 # Reading, deciding and sending each have code and data of their own, which push the others' out of the processor's caches, and
 # a write wakes the client's process. So each is done for many in a row (benchmarks/README.md), but nobody waits for many.
@@ -30,9 +30,9 @@ class Turns:
     """The requests that wait for the event loop, in a fair order: weighted fair queueing (Demers, Keshav and Shenker 1989).
 
     Each connection has at most one request here. They are answered in the order in which they would be done if all were
-    worked on at the same time, a byte of each in turn: small ones do not wait for large ones that came before, and a flood of
+    worked on at the same time, a byte of each in turn: cheap ones do not wait for dear ones that came before, and a flood of
     tiny ones does not keep out the rest. A request that has waited too long is shed unread, which costs next to nothing; by this
-    order that is a large one before a small one.
+    order that is a dear one before a cheap one.
     """
 
     def __init__(self, most: float = float("inf"), clock: Callable[[], float] = perf_counter) -> None:
@@ -50,14 +50,14 @@ class Turns:
         """How many bytes would be done of each by now."""
         self._called = False
 
-    def add(self, asker: Asker, size: int) -> None:
-        """Let a connection's request of so many bytes wait for its turn; the first since the last turn has it at once."""
+    def add(self, asker: Asker, weight: Callable[[], int]) -> None:
+        """Let a connection's request of some weight wait for its turn; the first since the last turn has it at once."""
         if not self._called:
             self._call()
             asker.answer(late=False)
             asker.send()
         else:
-            cost = _BASE + size
+            cost = _BASE + weight()
             heappush(self._waiting, (self._progress + cost, next(self._number), self._clock(), cost, asker))
 
     def _call(self) -> None:
@@ -67,14 +67,16 @@ class Turns:
     def _turn(self) -> None:
         askers: list[Asker] = []
         began = now = self._clock()
-        while self._waiting and len(askers) < _MOST_AT_ONCE and now - began < _TURN_SECONDS:
-            self._progress += self._waiting[0][3] / len(self._waiting)
-            _, _, since, _, asker = heappop(self._waiting)
-            asker.answer(late=now - since > self._most)
-            askers.append(asker)
-            now = self._clock()
-        for asker in askers:
-            asker.send()
-        self._called = False
-        if self._waiting:
-            self._call()
+        try:
+            while self._waiting and len(askers) < _MOST_AT_ONCE and now - began < _TURN_SECONDS:
+                self._progress += self._waiting[0][3] / len(self._waiting)
+                _, _, since, _, asker = heappop(self._waiting)
+                asker.answer(late=now - since > self._most)
+                askers.append(asker)
+                now = self._clock()
+            for asker in askers:
+                asker.send()
+        finally:  # or whoever waits would wait for ever
+            self._called = False
+            if self._waiting:
+                self._call()
