@@ -1,6 +1,6 @@
 """Auditing: what a policy would make of the pods and templates that there are, object by object."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -8,6 +8,7 @@ import msgspec
 
 from webhook.application.checking import Checker, Judgement
 from webhook.application.configuration import Configuration
+from webhook.application.misfits import Misfit
 from webhook.application.rule_texts import NOT_JUDGED
 from webhook.application.workloads import WORKLOADS, Workload, identity, is_workload
 from webhook.engine import guard, requests, summary
@@ -35,6 +36,9 @@ _WORST = {Outcome.DENIED.value: 3, Outcome.REWRITTEN.value: 2, NOT_JUDGED: 1, Ou
 def decided(outcome: Outcome, not_judged: str | None) -> str:
     """The decision in reports: the outcome, or ``not-judged`` where that would be "unchanged" and not everything was judged."""
     return NOT_JUDGED if not_judged and outcome is Outcome.UNCHANGED else outcome.value
+
+BARE_POD = "only if somebody creates it again"
+"""What is true of a pod without a controller: nothing else ever does."""
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -152,6 +156,10 @@ class Auditor:
     def identify(self, manifest: Mapping[str, Any]) -> Judgement:
         """What is known of an object without its pods: whether its kind is judged, and what its labels say."""
         return self._checker.identify(manifest)
+
+    def unreadable(self, manifest: Mapping[str, Any], misfits: Sequence[Misfit]) -> Judgement:
+        """What is known of an object with fields of the wrong type."""
+        return self._checker.unreadable(manifest, misfits)
 
     def keep(self, seen: Seen) -> Found | None:
         """What is to be remembered of an object; ``None`` if nothing comes of it.

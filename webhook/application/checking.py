@@ -1,6 +1,6 @@
 """Checking: what admission would make of objects in manifests, where there is neither a cluster nor a review."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -38,6 +38,7 @@ class Judgement(msgspec.Struct, frozen=True):
         claims: its pod's names for their resource claims, of which the decision says nothing.
         claims_field: where they are.
         label_problems: what is wrong with its labels and annotations.
+        misfits: fields of the wrong type; where there are any, nothing else is known of the object.
     """
 
     api_version: str
@@ -53,6 +54,7 @@ class Judgement(msgspec.Struct, frozen=True):
     claims: tuple[str, ...] = ()
     claims_field: str = ""
     label_problems: tuple[LabelProblem, ...] = ()
+    misfits: tuple[Misfit, ...] = ()
 
     @property
     def not_judged(self) -> str | None:
@@ -112,6 +114,11 @@ class Checker:
         findings = tuple(msgspec.structs.replace(f, path=workload.field(f.path)) for f in decision.findings)
         operations = tuple(patch(pod, decision.edits, workload.pointer))
         return msgspec.structs.replace(known, decision=decision, operations=operations, findings=findings)
+
+    def unreadable(self, manifest: Mapping[str, Any], misfits: Sequence[Misfit]) -> Judgement:
+        """What is known of an object with fields of the wrong type: its name."""
+        known = self.identify(manifest)
+        return msgspec.structs.replace(known, unjudged=None, label_problems=(), misfits=tuple(misfits))
 
     def identify(self, manifest: Mapping[str, Any]) -> Judgement:
         """What is known of an object without looking at its pod: also whether it is judged, and what its labels say."""

@@ -69,11 +69,15 @@ def unjudged(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN) -> Unj
     api_version, kind = manifest.get("apiVersion"), str(manifest.get("kind") or "")
     group = group_of(api_version)
     name = qualified(api_version, kind)
-    quotes = name in _QUOTING_KINDS or any(group == one or group.endswith(f".{one}") for one in _QUOTING_GROUPS)
-    traces = Traces() if quotes else search(manifest, gpu_names)
+    traces = Traces() if quotes(group, name) else search(manifest, gpu_names)
     if _CLAIMS.fullmatch(name):
         traces = Traces(claims=("spec",), counts=(0, 0, 1))
     return Unjudged(name, traces, built_in=_is_built_in(group))
+
+
+def quotes(group: str, name: str) -> bool:
+    """Whether objects of a kind, by its group and its qualified name, quote pods and make none."""
+    return name in _QUOTING_KINDS or any(group == one or group.endswith(f".{one}") for one in _QUOTING_GROUPS)
 
 
 def claims_not_judged(names: Sequence[str], field: str) -> str:
