@@ -61,7 +61,7 @@ class Judgement(msgspec.Struct, frozen=True):
         """Why not everything that may request GPUs was judged; ``None`` where it was, or where the object is exempt."""
         if self.claims and not self.exempt:
             return claims_not_judged(self.claims, self.claims_field)
-        return self.unjudged.message if self.unjudged and self.unjudged.traces else None
+        return self.unjudged.message if self.unjudged else None
 
 
 class Checker:
@@ -159,8 +159,8 @@ def label_problems(manifest: Mapping[str, Any], book: PolicyBook) -> Iterator[La
 
 
 def is_namespace(manifest: Mapping[str, Any]) -> bool:
-    """Whether an object is a Namespace."""
-    return manifest.get("kind") == "Namespace" and manifest.get("apiVersion") == "v1"
+    """Whether an object is a Namespace; one without an apiVersion, which kubectl rejects, is meant to be one."""
+    return manifest.get("kind") == "Namespace" and manifest.get("apiVersion") in {"v1", None}
 
 
 def _labels_and_annotations(manifest: object) -> tuple[dict[str, str], dict[str, str]]:

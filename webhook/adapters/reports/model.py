@@ -178,7 +178,7 @@ def _decision(judgement: Judgement) -> str:
 
 
 def _is_unknown(unjudged: Unjudged | None) -> bool:
-    return unjudged is not None and not unjudged.built_in and not unjudged.traces
+    return unjudged is not None and not unjudged.built_in and not unjudged
 
 
 def finding_lines(findings: Iterable[Finding], lines: Lines | None = None) -> list[FindingLine]:
