@@ -15,12 +15,14 @@ from webhook.engine import guard, requests, summary
 from webhook.engine.choice import choose
 from webhook.engine.decision import Outcome
 from webhook.engine.findings import Finding
+from webhook.engine.forms import Form
 from webhook.engine.labels import DOMAIN, NamespaceLabels
 from webhook.engine.nodes import NodeConstraints
 from webhook.engine.patch import Operation
 from webhook.engine.pods import Pod, PodSpec
 from webhook.engine.policy import Policy
 from webhook.engine.spelling import DevicePlugin
+from webhook.engine.stated import named, written
 from webhook.engine.statements import Statements
 
 PLAIN = "plain"
@@ -255,7 +257,7 @@ def _forms(judgement: Judgement, spec: PodSpec, policy: Policy, plugin: DevicePl
     nodes = NodeConstraints(spec)
     statements = Statements(nodes, plugin, policy.partitions)
     resources = [ask.amounts[0].resource for ask in decision.asks if ask.amounts]
-    before = [_stated(statements, resource) for resource in resources]
+    before = [_stated(statements.of(resource), nodes) for resource in resources]
     if decision.denials:
         after = [DENIED] * len(before)
     elif judgement.exempt or policy.permits_any or policy.unreadable:
@@ -267,5 +269,5 @@ def _forms(judgement: Judgement, spec: PodSpec, policy: Policy, plugin: DevicePl
     return list(dict.fromkeys(zip(before, after, strict=True)))
 
 
-def _stated(statements: Statements, resource: Any) -> str:
-    return " or ".join(map(str, statements.of(resource))) or PLAIN
+def _stated(stated: Sequence[Form], nodes: NodeConstraints) -> str:
+    return (named(stated, nodes) if stated else None) or written(stated, nodes) or PLAIN

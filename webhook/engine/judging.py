@@ -53,7 +53,7 @@ def judge(  # noqa: PLR0913 - everything that the rules look at
     if conflict := respelling.conflict:
         first = next(request for request in requests if request.choice is conflict.choice)
         findings.append(_conflict(first.ask, conflict, nodes))
-    findings += _on_requests(requests, policy)
+    findings += _on_requests(requests, nodes, policy)
     findings += _advice(requests, nodes, respelling, host_ipc=host_ipc)
     return findings
 
@@ -77,12 +77,12 @@ def _forms_apart(requests: list[Request], pairs: frozenset[tuple[Form, Form]], p
         first_of.setdefault(form, request)
 
 
-def _on_requests(requests: list[Request], policy: Policy) -> Iterator[Finding]:
+def _on_requests(requests: list[Request], nodes: NodeConstraints, policy: Policy) -> Iterator[Finding]:
     """The rules that deny one request for its form or its count."""
     for request in requests:
         ask, amount, form = request.ask, request.amount, request.choice.form
         if form is None:
-            yield permission.form_not_permitted(ask, amount, request.choice.stated, policy)
+            yield permission.form_not_permitted(ask, amount, request.choice.stated, nodes, policy)
             continue
         found = sharing.shared_request_above_one(ask, amount, form, policy)
         found = found or permission.per_container_limit(ask, amount, policy)
