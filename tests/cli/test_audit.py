@@ -13,7 +13,7 @@ import pytest
 
 from tests.adapters.kubernetes.faults import refusal
 from tests.adapters.kubernetes.support import write_kubeconfig
-from tests.adapters.kubernetes.workload_server import WorkloadServer
+from tests.adapters.kubernetes.workload_server import DEFINITIONS, WorkloadServer
 from tests.builders import SHARED, Json, a_pod, gpu
 from tests.cli.commands import RAY, SERVICE, Ran, deployment, namespace, run
 
@@ -193,6 +193,66 @@ class TestCluster:
             assert "(here: RayCluster.ray.io)" in " ".join(
                 run("audit", "--kubeconfig", kubeconfig, "-o", output).out.split()
             )
+
+    def test_reports_kinds_that_are_not_looked_at_in_every_format_and_counts_them_apart(
+        self, kubeconfig: Path, cluster: WorkloadServer
+    ) -> None:
+        cluster.define("RayCluster", "rayclusters", *[{"metadata": {"name": "x", "namespace": "team-a"}}] * 2)
+        report = audited("--kubeconfig", kubeconfig)
+        (line,) = report["kinds"]
+        assert (line["apiVersion"], line["kind"], line["name"], line["decision"]) == (
+            "ray.io/v1",
+            "RayCluster",
+            "*",
+            "not-judged",
+        )
+        totals = report["totals"]
+        assert (totals["kinds"], totals["others"]["notJudged"], totals["notJudged"]) == (1, 0, 1)
+        for output in OUTPUTS:
+            out = run("audit", "--kubeconfig", kubeconfig, "-o", output).out
+            assert "RayCluster.ray.io: 2 objects were not looked at" in " ".join(out.split()), output
+        out = " ".join(run("audit", "--kubeconfig", kubeconfig).out.split())
+        assert "RayCluster: not judged: RayCluster.ray.io: 2 objects" in out
+        assert "1 unchanged, 0 exempt, 0 not judged; 1 kind of objects not judged; " in out
+
+    @pytest.mark.parametrize("denied", [False, True], ids=["objects", "unknown kinds"])
+    def test_with_kinds_that_are_not_looked_at_fails_when_strict(
+        self, kubeconfig: Path, cluster: WorkloadServer, *, denied: bool
+    ) -> None:
+        arguments = ("audit", "--kubeconfig", kubeconfig, "--assume", "*=any", "-n", "team-b")
+        assert run(*arguments, "--strict").code == 0
+        if denied:
+            cluster.refused[DEFINITIONS] = 403
+        else:
+            cluster.define("RayCluster", "rayclusters", {"metadata": {"name": "x", "namespace": "team-b"}})
+        assert run(*arguments).code == 0
+        strictly = run(*arguments, "--strict")
+        assert strictly.code == 1
+        told = " ".join(strictly.out.split())
+        assert ("grant list on customresourcedefinitions" in told) == denied
+
+    def test_says_of_a_pod_without_a_controller_what_makes_it_anew(
+        self, kubeconfig: Path, cluster: WorkloadServer
+    ) -> None:
+        cluster.add(pod("notebook"), pod("waiting") | {"status": {"phase": "Pending"}})
+        told = {line["name"]: line["becomes"] for line in audited("--kubeconfig", kubeconfig)["objects"]}
+        for name in ("notebook", "waiting"):
+            assert told[name][-1] == "this pod has no controller: only if somebody creates it again"
+        assert "controller" not in " ".join(told["web"])
+        out = " ".join(run("audit", "--kubeconfig", kubeconfig).out.split())
+        assert "with 32 pods: " in out
+        assert "running" not in out
+
+    def test_has_a_label_of_a_workload_with_the_workload(self, kubeconfig: Path, cluster: WorkloadServer) -> None:
+        mislabelled = thing("Deployment", "mine", "team-b")
+        mislabelled["metadata"]["labels"] = {"gpuwarden.io/enforce": "shared"}
+        cluster.add(mislabelled)
+        report = audited("--kubeconfig", kubeconfig, "-n", "team-b")
+        mine = next(line for line in report["objects"] if line["name"] == "mine")
+        assert [finding["rule"] for finding in mine["findings"]] == ["ineffective-label"]
+        assert report["others"] == []
+        assert len(report["notes"]) == 1
+        assert run("audit", "--kubeconfig", kubeconfig, "-n", "team-b", "--strict").code == 1
 
     def test_writes_nothing(self, kubeconfig: Path, cluster: WorkloadServer) -> None:
         run("audit", "--kubeconfig", kubeconfig)

@@ -147,6 +147,62 @@ class TestJson:
         assert "spec.template.spec.containers" in wrong["message"]
 
 
+class TestNamespacesOfTheWrongType:
+    @pytest.mark.parametrize(
+        ("metadata", "line", "message"),
+        [
+            ("  name: 123\n", 4, "metadata.name: must be text, not the number 123; quote it"),
+            ("  name: a\n  labels: [a]\n", 5, "metadata.labels: must be a map, not a list; write a map"),
+            (
+                "  name: a\n  labels:\n    gpuwarden.io/enforce: off\n",
+                6,
+                "metadata.labels[gpuwarden.io/enforce]: must be text, not the boolean false; quote it",
+            ),
+            (
+                "  name: a\n  labels:\n    gpuwarden.io/enforce:\n",
+                6,
+                "metadata.labels[gpuwarden.io/enforce]: must be text, not empty; write text",
+            ),
+            ("  name: a\n  labels:\n    team: 7\n", 6, "metadata.labels[team]: must be text, not the number 7; quote it"),
+        ],
+    )
+    @pytest.mark.parametrize("command", ["check", "audit"])
+    @pytest.mark.parametrize("head", ["apiVersion: v1\nkind: Namespace\n", "# no version\nkind: Namespace\n"])
+    def test_are_named_with_line_field_value_and_fix(
+        self, head: str, command: str, metadata: str, line: int, message: str, tmp_path: Path
+    ) -> None:
+        known, manifest = tmp_path / "known.txt", tmp_path / "m.yaml"
+        manifest.write_text(deployment())
+        known.write_text(f"{head}metadata:\n{metadata}")
+        ran = run(command, manifest, "--namespaces", known)
+        assert (ran.code, ran.out) == (2, "")
+        assert f"--namespaces {known}:{line}: {message}" in ran.err
+        ran = run(command, known)
+        assert ran.code == 2
+        assert f"{known}:{line}: not read: {message}" in " ".join(ran.out.split())
+
+
+class TestKindOrVersion:
+    def test_that_is_wrong_is_told_with_the_right_one(self) -> None:
+        text = deployment().replace("apps/v1", "v1") + "---\n" + namespace("a", enforce="none").replace("Namesp", "namesp")
+        ran = run("check", "-", "--strict", stdin=text)
+        told = " ".join(ran.out.split())
+        assert ran.code == 1
+        assert "apiVersion: v1 has no kind: Deployment; write apiVersion: apps/v1" in told
+        assert "kind: namespace of apiVersion: v1 is not a kind of Kubernetes; did you mean kind: Namespace" in told
+
+
+class TestExemption:
+    def test_for_resources_says_so(self) -> None:
+        text = deployment().replace("nvidia.com/gpu: 1", "nvidia.com/gpumem: 3000")
+        for command in ("check", "audit"):
+            (line,) = json.loads(run(command, "-", "-o", "json", stdin=text).out)["objects"]
+            assert (line["decision"], line["exempt"]) == ("exempt", "resources")
+        out = " ".join(run("check", "-", stdin=text).out.split())
+        assert "left alone: it requests HAMi's resources (nvidia.com/gpucores, nvidia.com/gpumem, " in out
+        assert "its scheduler is exempt" not in out
+
+
 class TestExitCode:
     @pytest.mark.parametrize(
         ("manifest", "policy", "options", "code"),
