@@ -114,10 +114,16 @@ def test_a_file_that_is_cut_off_is_never_read_as_fewer_namespaces() -> None:
         ("kind: Namespace\nmetadata: {name: 2026-01-01}", 'metadata.name must be text, not "2026-01-01"; quote it'),
         ("kind: Namespace\nmetadata: {name: [a]}", "document 1: metadata.name must be text, not a list"),
         ("kind: Namespace\nmetadata: {name: }", "document 1: metadata.name is missing"),
-        ("kind: Namespace\nmetadata: {name: a, labels: [b]}", "document 1: metadata.labels of a must be a map, not a list; write a map"),
+        (
+            "kind: Namespace\nmetadata: {name: a, labels: [b]}",
+            "document 1: metadata.labels of a must be a map, not a list; write a map",
+        ),
         (yaml.safe_dump(a_list(TEAM, BARE, TEAM)), r"document 1, items\[2\]: namespace team is defined twice"),
         ("--- &a\nkind: List\nitems: *a", r"line 3: \*a contains itself"),
-        ("kind: Namespace\nmetadata: {name: a, labels: {b: []}}", "document 1: metadata.labels.b. of a must be text, not a list"),
+        (
+            "kind: Namespace\nmetadata: {name: a, labels: {b: []}}",
+            "document 1: metadata.labels.b. of a must be text, not a list",
+        ),
         ("kind: []", "document 1: is not a Namespace"),
     ],
 )

@@ -7,9 +7,7 @@ import pytest
 from webhook.application.field_types import wrong_types
 
 QUOTE_IT = "must be text, not the number 1; quote it"
-BOOLEAN = (
-    "must be text, not the boolean false; quote it (yes, no, on, off, true and false are booleans unless they are quoted)"
-)
+BOOLEAN = "must be text, not the boolean false; quote it (yes, no, on, off, true and false are booleans unless they are quoted)"
 
 
 def an_object(kind: str = "Service", api_version: str = "v1", **fields: Any) -> dict[str, Any]:
@@ -26,9 +24,13 @@ def a_pod(**fields: Any) -> dict[str, Any]:
         {},
         an_object(metadata=None),
         an_object(metadata={"name": "a", "labels": {"a": "1", "b": None}, "annotations": {}}),
-        an_object("Pod", metadata={"labels": {"a": "1"}}, spec={"containers": [{"env": [{"name": "A", "value": None}]}]}),
+        an_object(
+            "Pod", metadata={"labels": {"a": "1"}}, spec={"containers": [{"env": [{"name": "A", "value": None}]}]}
+        ),
         an_object("Namespace", metadata={"name": "a", "labels": {"gpuwarden.io/enforce": "none", "team": None}}),
-        an_object("Deployment", "apps/v1", spec={"selector": {"matchLabels": {"a": "1"}}, "template": a_pod(args=["1"])}),
+        an_object(
+            "Deployment", "apps/v1", spec={"selector": {"matchLabels": {"a": "1"}}, "template": a_pod(args=["1"])}
+        ),
         # Not Kubernetes' own: nothing is known of its fields but the metadata.
         an_object("Deployment", "example.com/v1", spec={"selector": {"matchLabels": {"a": 1}}, "template": 3}),
         an_object("ConfigMap", data={"a": 1}),
@@ -83,7 +85,11 @@ def test_what_the_api_server_takes_is_not_named(manifest: dict[str, Any]) -> Non
             QUOTE_IT,
         ),
         (an_object("ReplicationController", spec={"selector": {"a": 1}}), "spec.selector[a]", QUOTE_IT),
-        (an_object("PodTemplate", template={"metadata": {"labels": {"a": 1}}}), "template.metadata.labels[a]", QUOTE_IT),
+        (
+            an_object("PodTemplate", template={"metadata": {"labels": {"a": 1}}}),
+            "template.metadata.labels[a]",
+            QUOTE_IT,
+        ),
         # What only the view of pods reads.
         (
             an_object("Pod", spec={"hostIPC": "true"}),

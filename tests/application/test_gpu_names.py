@@ -98,7 +98,10 @@ def test_what_requests_hami_s_resources_is_exempt_for_them(judge: Judge) -> None
 
 @EVERYWHERE
 def test_what_names_hami_s_scheduler_is_exempt_for_that(judge: Judge) -> None:
-    assert judge({**HAMI, "spec": {**HAMI["spec"], "schedulerName": "hami-scheduler"}}, Configuration()) == ([], "scheduler")
+    assert judge({**HAMI, "spec": {**HAMI["spec"], "schedulerName": "hami-scheduler"}}, Configuration()) == (
+        [],
+        "scheduler",
+    )
 
 
 @EVERYWHERE

@@ -64,8 +64,10 @@ def test_a_kind_is_named_with_its_group(api_version: Any, kind: str, name: str) 
             (
                 api_version,
                 kind,
-                f"kind: {kind} of apiVersion: {api_version} is not a kind of Kubernetes; did you mean kind: {right} of apiVersion: "
-                f"{version}?",
+                (
+                    f"kind: {kind} of apiVersion: {api_version} is not a kind of Kubernetes; did you mean kind: {right} "
+                    f"of apiVersion: {version}?"
+                ),
             )
             for api_version, kind, right, version in (
                 ("v1", "pod", "Pod", "v1"),

@@ -103,7 +103,9 @@ class TestCluster:
 
     def test_of_one_namespace_looks_nowhere_else(self, kubeconfig: Path, cluster: WorkloadServer) -> None:
         assert list(outcomes(audited("--kubeconfig", kubeconfig, "-n", "team-b"))) == ["team-b/StatefulSet/train"]
-        of_objects = [seen.path for seen in cluster.requests if seen.path.startswith(("/api/v1/", "/apis/apps/", "/apis/batch/"))]
+        of_objects = [
+            seen.path for seen in cluster.requests if seen.path.startswith(("/api/v1/", "/apis/apps/", "/apis/batch/"))
+        ]
         assert all("/namespaces/team-b" in path for path in of_objects)
 
     def test_of_several_namespaces_looks_at_each(self, kubeconfig: Path) -> None:
@@ -148,8 +150,9 @@ class TestCluster:
             ("team-d", "unchanged", ["ineffective-label"]),
             ("team-e", "unchanged", ["ineffective-label"]),
         ]
-        assert "0 exempt, 0 not judged; 1 namespace with a label that names no policy; 2 other objects with a label without effect; " in " ".join(
-            run("audit", "--kubeconfig", kubeconfig).out.split()
+        assert (
+            "0 exempt, 0 not judged; 1 namespace with a label that names no policy; 2 other objects with a label without effect; "
+            in " ".join(run("audit", "--kubeconfig", kubeconfig).out.split())
         )
         assert [note.partition(": ")[0] for note in report["notes"]] == [f"namespace team-{one}" for one in "cde"]
         assert "team-d: metadata.labels[gpuwarden.io/enfroce]: gpuwarden does not read this label" in " ".join(
@@ -328,7 +331,9 @@ class TestFiles:
             out = run("audit", tmp_path, "-o", output).out
             assert "RayCluster.ray.io: requests nvidia.com/gpu at" in " ".join(out.split()), output
         assert "1 workload asks for GPUs, with 0 pods: " in run("audit", tmp_path).out
-        assert "0 exempt, 0 not judged; 1 other object not judged; 3 objects looked at" in " ".join(run("audit", tmp_path).out.split())
+        assert "0 exempt, 0 not judged; 1 other object not judged; 3 objects looked at" in " ".join(
+            run("audit", tmp_path).out.split()
+        )
 
     def test_that_are_not_judged_count_in_their_namespace_only(self, tmp_path: Path) -> None:
         (tmp_path / "m.yaml").write_text(RAY)

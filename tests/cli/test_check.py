@@ -163,12 +163,16 @@ class TestNamespacesOfTheWrongType:
                 6,
                 "metadata.labels[gpuwarden.io/enforce]: must be text, not empty; write text",
             ),
-            ("  name: a\n  labels:\n    team: 7\n", 6, "metadata.labels[team]: must be text, not the number 7; quote it"),
+            (
+                "  name: a\n  labels:\n    team: 7\n",
+                6,
+                "metadata.labels[team]: must be text, not the number 7; quote it",
+            ),
         ],
     )
     @pytest.mark.parametrize("command", ["check", "audit"])
     @pytest.mark.parametrize("head", ["apiVersion: v1\nkind: Namespace\n", "# no version\nkind: Namespace\n"])
-    def test_are_named_with_line_field_value_and_fix(
+    def test_are_named_with_line_field_value_and_fix(  # noqa: PLR0913, PLR0917 - a table of three dimensions
         self, head: str, command: str, metadata: str, line: int, message: str, tmp_path: Path
     ) -> None:
         known, manifest = tmp_path / "known.txt", tmp_path / "m.yaml"
@@ -184,7 +188,9 @@ class TestNamespacesOfTheWrongType:
 
 class TestKindOrVersion:
     def test_that_is_wrong_is_told_with_the_right_one(self) -> None:
-        text = deployment().replace("apps/v1", "v1") + "---\n" + namespace("a", enforce="none").replace("Namesp", "namesp")
+        text = (
+            deployment().replace("apps/v1", "v1") + "---\n" + namespace("a", enforce="none").replace("Namesp", "namesp")
+        )
         ran = run("check", "-", "--strict", stdin=text)
         told = " ".join(ran.out.split())
         assert ran.code == 1
@@ -370,7 +376,10 @@ class TestTable:
     def test_leaves_out_objects_that_ask_for_nothing(self) -> None:
         out = run("check", "-", "--policy", "shared", stdin=SERVICE).out
         assert "Service" not in out
-        assert "1 object: 0 denied, 0 rewritten, 1 unchanged (1 without a GPU request), 0 exempt, 0 not judged, 0 not read" in out
+        assert (
+            "1 object: 0 denied, 0 rewritten, 1 unchanged (1 without a GPU request), 0 exempt, 0 not judged, 0 not read"
+            in out
+        )
 
     def test_names_a_helm_template_and_how_to_render_it(self) -> None:
         out = " ".join(run("check", "-", stdin="kind: Pod\nmetadata:\n  name: {{ .Release.Name }}\n").out.split())

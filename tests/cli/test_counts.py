@@ -30,11 +30,15 @@ DOCUMENTS: dict[str, str | None] = {
     POD.replace("LIMITS", "{nvidia.com/gpu.shared: 1}"): "unchanged",
     POD.replace("LIMITS", "{nvidia.com/gpu: 1, nvidia.com/gpumem: 3000}"): "exempt",
     POD.replace("LIMITS", "{nvidia.com/gpu: [1]}"): "not-read",
-    POD.replace("LIMITS", "{nvidia.com/gpu: 1}").replace("name: c,", "name: 1, env: [{name: A, value: 1}],"): "not-read",
+    POD.replace("LIMITS", "{nvidia.com/gpu: 1}").replace(
+        "name: c,", "name: 1, env: [{name: A, value: 1}],"
+    ): "not-read",
     POD.replace("LIMITS", "{}").replace("kind: Pod", "kind: pod"): "not-judged",
     POD.replace("LIMITS", "{}"): "unchanged",
     POD.replace("LIMITS", "{}").replace("namespace: team-a", "labels: {gpuwarden.io/enforce: mps}"): "unchanged",
-    POD.replace("LIMITS", "{nvidia.com/gpu: 1}").replace("namespace: team-a", "labels: {gpuwarden.io/warn: mps}"): "rewritten",
+    POD.replace("LIMITS", "{nvidia.com/gpu: 1}").replace(
+        "namespace: team-a", "labels: {gpuwarden.io/warn: mps}"
+    ): "rewritten",
     CLAIMING.replace("LIMITS", "{}"): "not-judged",
     CLAIMING.replace("LIMITS", "{nvidia.com/gpu: 1}"): "rewritten",
     RAY: "not-judged",
@@ -137,7 +141,9 @@ OUTPUTS = (*OUTPUTS_OF_CHECK, "csv")
 
 @pytest.mark.parametrize("output", OUTPUTS_OF_CHECK)
 def test_an_object_with_many_wrong_fields_is_one(output: str) -> None:
-    text = POD.replace("LIMITS", "{}").replace("name: c,", "name: 1, env: [{name: A, value: 1}, {name: B, value: off}],")
+    text = POD.replace("LIMITS", "{}").replace(
+        "name: c,", "name: 1, env: [{name: A, value: 1}, {name: B, value: off}],"
+    )
     out = run("check", "-", "-o", output, stdin=text).out
     if output == "json":
         report = json.loads(out)

@@ -171,7 +171,8 @@ def test_a_relabel_tells_which_workloads_would_be_refused_and_which_rewritten(
     tell(said)
     assert code == 0
     refused = 'denied when their pods are next created: Deployment "pair" (shared-request-above-one)'
-    rewritten = 'rewritten when their pods are next created: Pod "notebook" (only if somebody creates it again), StatefulSet "single"'
+    pods = 'Pod "notebook" (only if somebody creates it again), StatefulSet "single"'
+    rewritten = f"rewritten when their pods are next created: {pods}"
     assert said.splitlines() == [
         f'Warning: namespace "{team}": 1 of 3 workloads with GPUs would be {refused}',
         f'Warning: namespace "{team}": 2 of 3 workloads with GPUs would be {rewritten}',
@@ -192,7 +193,10 @@ def test_all_namespaces_can_be_tried_at_once_as_a_dry_run(control_plane: Control
     assert f"namespace/{team} labeled" in out
     assert said == [], "nobody would be changed by what they have already"
     out, said = label_all(control_plane, f"{ENFORCE}=none")
-    assert f'namespace "{team}": 3 of 3 workloads with GPUs would be denied when their pods are next created: ' in "\n".join(said)
+    assert (
+        f'namespace "{team}": 3 of 3 workloads with GPUs would be denied when their pods are next created: '
+        in "\n".join(said)
+    )
     assert not [line for line in said if "not looked at" in line]
     assert ENFORCE not in labels_of(control_plane, team)
 

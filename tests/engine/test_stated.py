@@ -32,7 +32,9 @@ from webhook.engine.stated import named, written
 from webhook.engine.statements import Statements
 
 
-def read(pod: Json, plugin: DevicePlugin, resource: str = GPU, known: tuple[str, ...] = ()) -> tuple[Any, NodeConstraints]:
+def read(
+    pod: Json, plugin: DevicePlugin, resource: str = GPU, known: tuple[str, ...] = ()
+) -> tuple[Any, NodeConstraints]:
     """The forms that a request states, and what its pod says about nodes."""
     nodes = NodeConstraints(spec_of(pod))
     classified = classify(resource)

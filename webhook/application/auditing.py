@@ -39,6 +39,7 @@ def decided(outcome: Outcome, not_judged: str | None) -> str:
     """The decision in reports: the outcome, or ``not-judged`` where that would be "unchanged" and not everything was judged."""
     return NOT_JUDGED if not_judged and outcome is Outcome.UNCHANGED else outcome.value
 
+
 BARE_POD = "only if somebody creates it again"
 """What is true of a pod without a controller: nothing else ever does."""
 

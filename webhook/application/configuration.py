@@ -33,7 +33,7 @@ class Exemptions(msgspec.Struct, frozen=True):
         return "user" if username in self.usernames else None
 
     def of_pod(self, pod: Pod) -> str | None:
-        """Why a pod is exempt: ``runtimeClass``, ``scheduler``, ``resources`` (which only an exempt scheduler knows) or ``None``."""
+        """Why a pod is exempt, or ``None``: ``runtimeClass``, ``scheduler``, ``resources`` (an exempt scheduler's own)."""
         spec = pod.spec
         if spec is None:
             return None

@@ -15,7 +15,10 @@ from webhook.adapters.kubernetes.other_kinds import UnknownKindsError, other_kin
 from webhook.adapters.kubernetes.patient import PatientApi
 from webhook.application.other_kinds import OtherKind
 
-NO_PODS: Json = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"size": {"type": "string"}}}}}
+NO_PODS: Json = {
+    "type": "object",
+    "properties": {"spec": {"type": "object", "properties": {"size": {"type": "string"}}}},
+}
 
 
 @pytest.fixture

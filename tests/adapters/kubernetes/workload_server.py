@@ -55,12 +55,19 @@ class WorkloadServer(StandIn):
                 self.lists[path].append(encoded)
                 self.lists.setdefault(_within(path, document["metadata"]["namespace"]), []).append(encoded)
 
-    def define(self, kind: str, plural: str, *objects: Json, schema: Json | None = None, scope: str = "Namespaced") -> str:
+    def define(
+        self, kind: str, plural: str, *objects: Json, schema: Json | None = None, scope: str = "Namespaced"
+    ) -> str:
         """Have a custom resource of ``ray.io/v1`` with objects, one in each namespace that they name; the path of its list."""
         path = f"/apis/ray.io/v1/{plural}"
         versions = [
             {"name": "v1alpha1", "served": False, "storage": False},
-            {"name": "v1", "served": True, "storage": True, **({"schema": {"openAPIV3Schema": schema}} if schema else {})},
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                **({"schema": {"openAPIV3Schema": schema}} if schema else {}),
+            },
         ]
         spec = {"group": "ray.io", "scope": scope, "names": {"kind": kind, "plural": plural}, "versions": versions}
         with self.changed:

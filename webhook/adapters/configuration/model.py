@@ -90,7 +90,9 @@ def _runtime_class_name(value: str) -> str:
 
 def _exact_name(value: str) -> str:
     if "*" in value or value != value.strip():
-        raise ValueError(f'"{value}" would match no name: names are matched exactly; write each without * and spaces around it')
+        raise ValueError(
+            f'"{value}" would match no name: names are matched exactly; write each without * and spaces around it'
+        )
     return value
 
 

@@ -169,7 +169,9 @@ def _summary(report: AuditReport) -> Text:
     tally = totals.workloads
     workloads = "workload asks" if tally.sum == 1 else "workloads ask"
     summary = Text(f"{tally.sum} {workloads} for GPUs{report.otherwise}, with {_counted(totals.pods.sum, 'pod')}: ")
-    parts = [(f"{tally.number(name)} {_word(name)}", STYLES[name] if tally.number(name) else "dim") for name in _COUNTED]
+    parts = [
+        (f"{tally.number(name)} {_word(name)}", STYLES[name] if tally.number(name) else "dim") for name in _COUNTED
+    ]
     summary.append_text(Text(", ").join(Text(words, style=style) for words, style in parts))
     others = totals.others
     for number, words, style in (

@@ -65,7 +65,11 @@ def html(report: AuditReport) -> str:
         troubles=[
             *(f"{problem.where}: {problem.message}" for problem in report.problems),
             *report.notes,
-            *(f"{place(line)}: not judged: {line.not_judged}" for line in (*report.others, *report.kinds) if line.not_judged),
+            *(
+                f"{place(line)}: not judged: {line.not_judged}"
+                for line in (*report.others, *report.kinds)
+                if line.not_judged
+            ),
         ],
         drawing=draw(report.totals.forms),
         rules=sorted(

@@ -11,7 +11,14 @@ from webhook.adapters.reports.model import ObjectLine, Report
 from webhook.adapters.reports.text import printable
 from webhook.application.rule_texts import EXEMPT, NOT_JUDGED, NOT_READ, left_alone
 
-_STYLES = {"unchanged": "green", "rewritten": "yellow", "denied": "bold red", EXEMPT: "dim", NOT_JUDGED: "magenta", NOT_READ: "red"}
+_STYLES = {
+    "unchanged": "green",
+    "rewritten": "yellow",
+    "denied": "bold red",
+    EXEMPT: "dim",
+    NOT_JUDGED: "magenta",
+    NOT_READ: "red",
+}
 # Wide enough for any sentence to stand on few lines where the output is a file or a pipe.
 _FILE_WIDTH = 160
 

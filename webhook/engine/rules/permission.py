@@ -55,10 +55,7 @@ def form_not_permitted(
     """An explicit request for a form that the policy doesn't list, on any platform."""
     permitted = ", ".join(str(form) for form in policy.forms)
     form = named(stated, nodes)
-    if form:
-        asks = f'asks for form "{form}", which'
-    else:
-        asks = f"with {written(stated, nodes)} asks for a form that"
+    asks = f'asks for form "{form}", which' if form else f"with {written(stated, nodes)} asks for a form that"
     return deny(
         Rule.FORM_NOT_PERMITTED,
         ask.field(amount),
