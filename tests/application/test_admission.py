@@ -218,7 +218,7 @@ class TestHami:
         webhook = Webhook("none")
 
         assert webhook.validate(a_pod(a_container("train", {"nvidia.com/gpucores": "50"}))).annotations == {
-            "exempt": "scheduler"
+            "exempt": "resources"
         }
 
     @pytest.mark.parametrize("configuration", [with_schedulers(), with_schedulers("kai-scheduler")])

@@ -130,7 +130,8 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     else:
         api = _cluster(kubeconfig, context)
         with ProgressBar(table.console(stderr=True)) as progress:
-            kinds = other_kinds(api, progress, names)
+            # Reports in the cluster are about workloads: there is no room for kinds in them.
+            kinds = () if write and output is None else other_kinds(api, progress, names)
             gathered = from_cluster(ClusterReader(api, progress), api.host, names, auditor, kinds)
             if write:
                 write_reports(ReportStore(api, progress), gathered, _mislabelled(gathered), names, now)
