@@ -308,6 +308,19 @@ class TestFiles:
         (line,) = json.loads(ran.out)["objects"]
         assert (line["kind"], line["name"], line["pods"]["rewritten"]) == ("Deployment", "web", 3)
 
+    def test_of_a_dump_count_once_whatever_their_labels_are(self) -> None:
+        items = [
+            pod("web-1-0", owner=("ReplicaSet", "web-1")),
+            thing("ReplicaSet", "web-1", owner=("Deployment", "web")),
+            thing("Deployment", "web"),
+        ]
+        for item in items:
+            item["metadata"]["labels"] = {"gpuwarden.io/enforce": "shared"}
+        dump = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+        report = json.loads(run("audit", "-", "--assume", "*=shared", "-o", "json", stdin=dump).out)
+        assert [line["name"] for line in (*report["objects"], *report["others"])] == ["web"]
+        assert report["totals"]["pods"]["rewritten"] == 1
+
     def test_pods_in_manifests_are_not_running(self, tmp_path: Path) -> None:
         manifest = pod("notebook")
         del manifest["status"]

@@ -174,7 +174,9 @@ def _note(  # noqa: PLR0913, PLR0917 - where an object is, what it is, and what 
     placed = {**item.object, "metadata": {**metadata, "namespace": metadata.get("namespace") or default}}
     known = auditor.unreadable(placed, misfits) if misfits else auditor.identify(placed)
     is_wanted = _wanted(known, names)
-    if is_wanted and (known.not_judged or known.label_problems or misfits):
+    # What a controller has made has the labels of its template, and is counted with the controller.
+    mislabelled = known.label_problems and not _owner(metadata)
+    if is_wanted and (known.not_judged or mislabelled or misfits):
         into.others.append((item.source, item.line, known))
     return is_wanted
 
