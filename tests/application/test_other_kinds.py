@@ -63,7 +63,7 @@ def test_what_holds_none_does_not(schema: dict[str, Any]) -> None:
     assert not leads_to_pods("example.com", "Widget", schema)
 
 
-@pytest.mark.parametrize("group", ["kyverno.io", "templates.gatekeeper.sh"])
+@pytest.mark.parametrize("group", ["kyverno.io", "templates.gatekeeper.sh", "wgpolicyk8s.io", "openreports.io"])
 def test_what_only_quotes_pods_does_not(group: str) -> None:
     assert not leads_to_pods(group, "Policy", None)
 

@@ -11,7 +11,7 @@ from webhook.application.workloads import correction, group_of, qualified
 from webhook.engine.gpu_names import BUILT_IN, GpuNames
 
 # Their objects quote pods and templates, as a pattern, a record or a schema, and make none.
-_QUOTING_GROUPS = ("kyverno.io", "gatekeeper.sh", "kubewarden.io")
+_QUOTING_GROUPS = ("kyverno.io", "gatekeeper.sh", "kubewarden.io", "wgpolicyk8s.io", "openreports.io")
 _QUOTING_KINDS = frozenset(
     {"ConfigMap", "Secret", "ControllerRevision.apps", "CustomResourceDefinition.apiextensions.k8s.io"}
 )
