@@ -55,10 +55,24 @@ def test_a_namespace_may_have_no_labels_at_all() -> None:
     assert parse(text) == {"a": UNLABELLED, "b": UNLABELLED}
 
 
-def test_a_label_that_yaml_reads_as_something_else_stays_unreadable_text() -> None:
-    labels = parse(yaml.safe_dump(a_namespace("odd", enforce=True, warn=None, audit=1.5)))["odd"]
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (True, "must be text, not true; quote it"),
+        (1.5, "must be text, not 1.5; quote it"),
+        (None, "must be text, not empty; write text"),
+        ({"a": "b"}, "must be text, not a map; write text"),
+    ],
+)
+def test_a_label_that_yaml_reads_as_something_else_is_named(value: Any, problem: str) -> None:
+    with pytest.raises(NamespaceFileError) as caught:
+        parse(yaml.safe_dump(a_namespace("odd", enforce=value)))
 
-    assert labels == NamespaceLabels("True", "None", "1.5")
+    assert str(caught.value) == f"document 1: metadata.labels[gpuwarden.io/enforce] of odd {problem}"
+
+
+def test_another_label_without_a_value_is_the_empty_text_as_the_api_server_has_it() -> None:
+    assert parse("kind: Namespace\nmetadata: {name: a, labels: {team: }}\n") == {"a": UNLABELLED}
 
 
 def test_a_list_of_nothing_is_no_namespaces() -> None:
@@ -100,10 +114,16 @@ def test_a_file_that_is_cut_off_is_never_read_as_fewer_namespaces() -> None:
         ("kind: Namespace\nmetadata: {name: 2026-01-01}", 'metadata.name must be text, not "2026-01-01"; quote it'),
         ("kind: Namespace\nmetadata: {name: [a]}", "document 1: metadata.name must be text, not a list"),
         ("kind: Namespace\nmetadata: {name: }", "document 1: metadata.name is missing"),
-        ("kind: Namespace\nmetadata: {name: a, labels: [b]}", "document 1: metadata.labels of a is not a mapping"),
+        (
+            "kind: Namespace\nmetadata: {name: a, labels: [b]}",
+            "document 1: metadata.labels of a must be a map, not a list; write a map",
+        ),
         (yaml.safe_dump(a_list(TEAM, BARE, TEAM)), r"document 1, items\[2\]: namespace team is defined twice"),
         ("--- &a\nkind: List\nitems: *a", r"line 3: \*a contains itself"),
-        ("kind: Namespace\nmetadata: {name: a, labels: {b: []}}", "document 1: a label of a is not text"),
+        (
+            "kind: Namespace\nmetadata: {name: a, labels: {b: []}}",
+            "document 1: metadata.labels.b. of a must be text, not a list",
+        ),
         ("kind: []", "document 1: is not a Namespace"),
     ],
 )

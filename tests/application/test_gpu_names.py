@@ -91,9 +91,17 @@ def test_the_configuration_adds_and_excepts_names(judge: Judge) -> None:
 
 
 @EVERYWHERE
-def test_what_is_left_to_hami_is_exempt_as_its_scheduler_is(judge: Judge) -> None:
-    assert judge(HAMI, Configuration()) == ([], "scheduler")
+def test_what_requests_hami_s_resources_is_exempt_for_them(judge: Judge) -> None:
+    assert judge(HAMI, Configuration()) == ([], "resources")
     assert judge(HAMI, WITHOUT_HAMI) == (["gpu-not-permitted", "other-gpu-resource"], None)
+
+
+@EVERYWHERE
+def test_what_names_hami_s_scheduler_is_exempt_for_that(judge: Judge) -> None:
+    assert judge({**HAMI, "spec": {**HAMI["spec"], "schedulerName": "hami-scheduler"}}, Configuration()) == (
+        [],
+        "scheduler",
+    )
 
 
 @EVERYWHERE

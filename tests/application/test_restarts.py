@@ -48,8 +48,8 @@ def test_refused_and_rewritten_are_counted_and_a_few_are_named_with_their_rules(
     denied = f'Deployment "big" ({above_one}), Deployment "trainer" (not-a-whole-number), Job "sweep" ({above_one})'
     changed = 'Deployment "a", Deployment "b", Deployment "c" and 2 more'
     assert warnings(*objects) == [
-        f'namespace "team-a": 3 of 8 workloads with GPUs would be denied at the next restart: {denied}',
-        f'namespace "team-a": 5 of 8 workloads with GPUs would be rewritten at the next restart: {changed}',
+        f'namespace "team-a": 3 of 8 workloads with GPUs would be denied when their pods are next created: {denied}',
+        f'namespace "team-a": 5 of 8 workloads with GPUs would be rewritten when their pods are next created: {changed}',
     ]
 
 
@@ -61,7 +61,7 @@ def test_a_workload_of_resource_claims_alone_counts_nowhere() -> None:
 
 def test_the_only_workload_is_one() -> None:
     assert warnings(rewritten("a")) == [
-        'namespace "team-a": 1 workload with GPUs would be rewritten at the next restart: Deployment "a"'
+        'namespace "team-a": 1 workload with GPUs would be rewritten when their pods are next created: Deployment "a"'
     ]
 
 
@@ -85,14 +85,14 @@ def test_the_template_of_a_controller_speaks_for_its_pods() -> None:
 
 def test_a_pod_without_a_controller_speaks_for_itself() -> None:
     (told,) = warnings(refused("notebook", "Pod"))
-    assert 'Pod "notebook" (shared-request-above-one)' in told
+    assert 'Pod "notebook" (shared-request-above-one, only if somebody creates it again)' in told
 
 
 def test_pods_of_a_controller_whose_template_nobody_knows_are_one_workload_by_the_worst_of_them() -> None:
     ray = owned("RayCluster", "ray", "ray.io/v1")
     objects = [rewritten("head", "Pod", owner=ray), *(refused(f"worker-{n}", "Pod", owner=ray) for n in range(5))]
     what = 'RayCluster.ray.io "ray" (shared-request-above-one)'
-    expected = f'namespace "team-a": 1 workload with GPUs would be denied at the next restart: {what}'
+    expected = f'namespace "team-a": 1 workload with GPUs would be denied when their pods are next created: {what}'
     assert warnings(*objects) == [expected]
     assert warnings(*reversed(objects)) == [expected]
 
@@ -103,7 +103,7 @@ def test_pods_of_a_controller_that_shares_its_kind_s_name_with_one_that_is_read_
 ) -> None:
     pod = refused("x-0", "Pod", owner=owned(kind, "x", f"{group}/v1"))
     (told,) = warnings(rewritten("x", kind), pod)[:1]
-    assert f'1 of 2 workloads with GPUs would be denied at the next restart: {kind}.{group} "x"' in told
+    assert f'1 of 2 workloads with GPUs would be denied when their pods are next created: {kind}.{group} "x"' in told
 
 
 def test_old_revisions_of_a_controller_of_others_do_not_count() -> None:
@@ -113,7 +113,7 @@ def test_old_revisions_of_a_controller_of_others_do_not_count() -> None:
         rewritten("web-2", "ReplicaSet", owner=rollout),
     ]
     (told,) = warnings(*objects)
-    assert told.endswith('would be rewritten at the next restart: Rollout.argoproj.io "web"')
+    assert told.endswith('would be rewritten when their pods are next created: Rollout.argoproj.io "web"')
 
 
 @pytest.mark.parametrize("kind", ["Pod", "Job", "Deployment"])

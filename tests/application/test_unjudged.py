@@ -38,8 +38,6 @@ def test_what_only_quotes_a_pod_makes_none(api_version: str, kind: str) -> None:
         ("batch.volcano.sh/v1alpha1", "Job", "Job.batch.volcano.sh"),
         ("serving.knative.dev/v1", "Service", "Service.serving.knative.dev"),
         ("apps.kruise.io/v1beta1", "StatefulSet", "StatefulSet.apps.kruise.io"),
-        ("v1", "Deployment", "Deployment (v1)"),
-        ("apps", "Deployment", "Deployment (apps)"),
         ("v1", "Widget", "Widget"),
         (None, "Widget", "Widget"),
         (3, "Widget", "Widget"),
@@ -52,6 +50,56 @@ def test_a_kind_is_named_with_its_group(api_version: Any, kind: str, name: str) 
         f"{name}: requests nvidia.com/gpu at spec.template.spec.containers[0].resources.limits; gpuwarden judges the pods that "
         "are created from it, not objects of this kind; check its pods, or run gpuwarden audit in their cluster"
     )
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "message"),
+    [
+        ("v1", "Deployment", "apiVersion: v1 has no kind: Deployment; write apiVersion: apps/v1"),
+        ("apps", "Deployment", "apiVersion: apps has no kind: Deployment; write apiVersion: apps/v1"),
+        ("apps/v1", "Pod", "apiVersion: apps/v1 has no kind: Pod; write apiVersion: v1"),
+        ("batch.k8s.io/v1", "Job", "apiVersion: batch.k8s.io/v1 has no kind: Job; write apiVersion: batch/v1"),
+        ("apps/v1", "Namespace", "apiVersion: apps/v1 has no kind: Namespace; write apiVersion: v1"),
+        *(
+            (
+                api_version,
+                kind,
+                (
+                    f"kind: {kind} of apiVersion: {api_version} is not a kind of Kubernetes; did you mean kind: {right} "
+                    f"of apiVersion: {version}?"
+                ),
+            )
+            for api_version, kind, right, version in (
+                ("v1", "pod", "Pod", "v1"),
+                ("v1", "Pods", "Pod", "v1"),
+                ("apps/v1", "Deploymnet", "Deployment", "apps/v1"),
+                ("batch/v1", "Cronjob", "CronJob", "batch/v1"),
+                ("v1", "namespace", "Namespace", "v1"),
+            )
+        ),
+    ],
+)
+def test_a_wrong_kind_or_version_is_named_with_the_right_one(api_version: str, kind: str, message: str) -> None:
+    found = unjudged(an_object(api_version, kind))
+    assert (bool(found), found.message) == (True, message)
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind"),
+    [
+        ("v1", "Service"),
+        ("v1", "Node"),
+        ("v1", "Namespace"),
+        ("policy/v1", "PodDisruptionBudget"),
+        ("apps/v1", "ControllerRevision"),
+        ("batch.volcano.sh/v1alpha1", "Job"),
+        ("jobset.x-k8s.io/v1alpha2", "JobSet"),
+        ("extensions/v1beta1", "Deployment"),
+        (None, "Pod"),
+    ],
+)
+def test_no_kind_of_another_name_or_api_is_corrected(api_version: Any, kind: str) -> None:
+    assert unjudged({"apiVersion": api_version, "kind": kind}).correction is None
 
 
 def test_the_message_names_the_first_places_and_counts_the_others() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.adapters.kubernetes.faults import refusal
 from tests.adapters.kubernetes.support import write_kubeconfig
-from tests.adapters.kubernetes.workload_server import WorkloadServer
+from tests.adapters.kubernetes.workload_server import DEFINITIONS, WorkloadServer
 from tests.builders import SHARED, Json, a_pod, gpu
 from tests.cli.commands import RAY, SERVICE, Ran, deployment, namespace, run
 
@@ -103,7 +103,10 @@ class TestCluster:
 
     def test_of_one_namespace_looks_nowhere_else(self, kubeconfig: Path, cluster: WorkloadServer) -> None:
         assert list(outcomes(audited("--kubeconfig", kubeconfig, "-n", "team-b"))) == ["team-b/StatefulSet/train"]
-        assert all("/namespaces/team-b" in seen.path for seen in cluster.requests)
+        of_objects = [
+            seen.path for seen in cluster.requests if seen.path.startswith(("/api/v1/", "/apis/apps/", "/apis/batch/"))
+        ]
+        assert all("/namespaces/team-b" in path for path in of_objects)
 
     def test_of_several_namespaces_looks_at_each(self, kubeconfig: Path) -> None:
         report = audited("--kubeconfig", kubeconfig, "-n", "team-b", "-n", "team-a", "-n", "team-b")
@@ -147,8 +150,9 @@ class TestCluster:
             ("team-d", "unchanged", ["ineffective-label"]),
             ("team-e", "unchanged", ["ineffective-label"]),
         ]
-        assert "0 exempt, 1 namespace with a label that names no policy, 0 not read" in " ".join(
-            run("audit", "--kubeconfig", kubeconfig).out.split()
+        assert (
+            "0 exempt, 0 not judged; 1 namespace with a label that names no policy; 2 other objects with a label without effect; "
+            in " ".join(run("audit", "--kubeconfig", kubeconfig).out.split())
         )
         assert [note.partition(": ")[0] for note in report["notes"]] == [f"namespace team-{one}" for one in "cde"]
         assert "team-d: metadata.labels[gpuwarden.io/enfroce]: gpuwarden does not read this label" in " ".join(
@@ -179,7 +183,7 @@ class TestCluster:
         assert scope().startswith(
             "checked: Pod, PodTemplate, ReplicationController, Deployment, ReplicaSet, DaemonSet, "
         )
-        assert scope().endswith("; of objects of other kinds, such as a RayCluster or a Workflow, only the running pods "
+        assert scope().endswith("; of objects of other kinds, such as a RayCluster or a Workflow, only the pods "
                                 "were checked")  # fmt: skip
         of_ray = pod("ray-0")
         reference = {"apiVersion": "ray.io/v1", "kind": "RayCluster", "name": "ray", "uid": "u", "controller": True}
@@ -192,6 +196,66 @@ class TestCluster:
             assert "(here: RayCluster.ray.io)" in " ".join(
                 run("audit", "--kubeconfig", kubeconfig, "-o", output).out.split()
             )
+
+    def test_reports_kinds_that_are_not_looked_at_in_every_format_and_counts_them_apart(
+        self, kubeconfig: Path, cluster: WorkloadServer
+    ) -> None:
+        cluster.define("RayCluster", "rayclusters", *[{"metadata": {"name": "x", "namespace": "team-a"}}] * 2)
+        report = audited("--kubeconfig", kubeconfig)
+        (line,) = report["kinds"]
+        assert (line["apiVersion"], line["kind"], line["name"], line["decision"]) == (
+            "ray.io/v1",
+            "RayCluster",
+            "*",
+            "not-judged",
+        )
+        totals = report["totals"]
+        assert (totals["kinds"], totals["others"]["notJudged"], totals["notJudged"]) == (1, 0, 1)
+        for output in OUTPUTS:
+            out = run("audit", "--kubeconfig", kubeconfig, "-o", output).out
+            assert "RayCluster.ray.io: 2 objects were not looked at" in " ".join(out.split()), output
+        out = " ".join(run("audit", "--kubeconfig", kubeconfig).out.split())
+        assert "RayCluster: not judged: RayCluster.ray.io: 2 objects" in out
+        assert "1 unchanged, 0 exempt, 0 not judged; 1 kind of objects not judged; " in out
+
+    @pytest.mark.parametrize("denied", [False, True], ids=["objects", "unknown kinds"])
+    def test_with_kinds_that_are_not_looked_at_fails_when_strict(
+        self, kubeconfig: Path, cluster: WorkloadServer, *, denied: bool
+    ) -> None:
+        arguments = ("audit", "--kubeconfig", kubeconfig, "--assume", "*=any", "-n", "team-b")
+        assert run(*arguments, "--strict").code == 0
+        if denied:
+            cluster.refused[DEFINITIONS] = 403
+        else:
+            cluster.define("RayCluster", "rayclusters", {"metadata": {"name": "x", "namespace": "team-b"}})
+        assert run(*arguments).code == 0
+        strictly = run(*arguments, "--strict")
+        assert strictly.code == 1
+        told = " ".join(strictly.out.split())
+        assert ("grant list on customresourcedefinitions" in told) == denied
+
+    def test_says_of_a_pod_without_a_controller_what_makes_it_anew(
+        self, kubeconfig: Path, cluster: WorkloadServer
+    ) -> None:
+        cluster.add(pod("notebook"), pod("waiting") | {"status": {"phase": "Pending"}})
+        told = {line["name"]: line["becomes"] for line in audited("--kubeconfig", kubeconfig)["objects"]}
+        for name in ("notebook", "waiting"):
+            assert told[name][-1] == "this pod has no controller: only if somebody creates it again"
+        assert "controller" not in " ".join(told["web"])
+        out = " ".join(run("audit", "--kubeconfig", kubeconfig).out.split())
+        assert "with 32 pods: " in out
+        assert "running" not in out
+
+    def test_has_a_label_of_a_workload_with_the_workload(self, kubeconfig: Path, cluster: WorkloadServer) -> None:
+        mislabelled = thing("Deployment", "mine", "team-b")
+        mislabelled["metadata"]["labels"] = {"gpuwarden.io/enforce": "shared"}
+        cluster.add(mislabelled)
+        report = audited("--kubeconfig", kubeconfig, "-n", "team-b")
+        mine = next(line for line in report["objects"] if line["name"] == "mine")
+        assert [finding["rule"] for finding in mine["findings"]] == ["ineffective-label"]
+        assert report["others"] == []
+        assert len(report["notes"]) == 1
+        assert run("audit", "--kubeconfig", kubeconfig, "-n", "team-b", "--strict").code == 1
 
     def test_writes_nothing(self, kubeconfig: Path, cluster: WorkloadServer) -> None:
         run("audit", "--kubeconfig", kubeconfig)
@@ -244,6 +308,19 @@ class TestFiles:
         (line,) = json.loads(ran.out)["objects"]
         assert (line["kind"], line["name"], line["pods"]["rewritten"]) == ("Deployment", "web", 3)
 
+    def test_of_a_dump_count_once_whatever_their_labels_are(self) -> None:
+        items = [
+            pod("web-1-0", owner=("ReplicaSet", "web-1")),
+            thing("ReplicaSet", "web-1", owner=("Deployment", "web")),
+            thing("Deployment", "web"),
+        ]
+        for item in items:
+            item["metadata"]["labels"] = {"gpuwarden.io/enforce": "shared"}
+        dump = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+        report = json.loads(run("audit", "-", "--assume", "*=shared", "-o", "json", stdin=dump).out)
+        assert [line["name"] for line in (*report["objects"], *report["others"])] == ["web"]
+        assert report["totals"]["pods"]["rewritten"] == 1
+
     def test_pods_in_manifests_are_not_running(self, tmp_path: Path) -> None:
         manifest = pod("notebook")
         del manifest["status"]
@@ -266,8 +343,10 @@ class TestFiles:
         for output in OUTPUTS:
             out = run("audit", tmp_path, "-o", output).out
             assert "RayCluster.ray.io: requests nvidia.com/gpu at" in " ".join(out.split()), output
-        assert "1 workload asks for GPUs, with 0 running pods: " in run("audit", tmp_path).out
-        assert "0 exempt, 1 not judged, 0 not read" in " ".join(run("audit", tmp_path).out.split())
+        assert "1 workload asks for GPUs, with 0 pods: " in run("audit", tmp_path).out
+        assert "0 exempt, 0 not judged; 1 other object not judged; 3 objects looked at" in " ".join(
+            run("audit", tmp_path).out.split()
+        )
 
     def test_that_are_not_judged_count_in_their_namespace_only(self, tmp_path: Path) -> None:
         (tmp_path / "m.yaml").write_text(RAY)
@@ -310,7 +389,7 @@ class TestOutput:
         assert "Deployment web" in out
         assert "30 rewritten" in out
         assert "StatefulSet train" not in out
-        assert "3 workloads ask for GPUs, with 30 running pods: 1 denied, 1 rewritten, 1 unchanged" in out
+        assert "3 workloads ask for GPUs, with 30 pods: 1 denied, 1 rewritten, 1 unchanged" in out
         assert "StatefulSet train" in run("audit", "--kubeconfig", kubeconfig, "--all").out
 
     def test_in_every_format_names_the_same_workloads(self, kubeconfig: Path) -> None:
@@ -430,7 +509,7 @@ class TestExitCode:
         ran = run("audit", "-", stdin=deployment().replace("  name: web", "  name: web\n  name: site"))
         assert ran.code == 0
         assert '-:6: warning: "name" is defined twice' in ran.out
-        assert "0 not read" in ran.out
+        assert "not read" not in ran.out
 
 
 class TestWriteReports:

@@ -104,13 +104,16 @@ class TestJson:
         assert finding["message"].startswith('container "main": nvidia.com/gpu: 2 cannot be shared')
         assert found["totals"] == {
             "objects": 2,
-            "asking": 1,
             "unchanged": 1,
             "rewritten": 0,
             "denied": 1,
-            "notJudged": 0,
-            "unknownKind": 0,
             "exempt": 0,
+            "notJudged": 0,
+            "notRead": 0,
+            "asking": 1,
+            "withoutRequest": 1,
+            "unknownKind": 0,
+            "unreadParts": 0,
             "problems": 0,
             "rules": {"shared-request-above-one": 1},
         }
@@ -125,7 +128,7 @@ class TestJson:
 
     def test_says_why_an_object_is_left_alone(self) -> None:
         line = check("-", "--policy", "none", stdin=deployment(namespace="kube-system"))["objects"][0]
-        assert (line["decision"], line["exempt"], line["findings"]) == ("unchanged", "namespace", [])
+        assert (line["decision"], line["exempt"], line["findings"]) == ("exempt", "namespace", [])
 
     def test_goes_on_after_what_cannot_be_read(self, tmp_path: Path) -> None:
         (tmp_path / "a.yaml").write_text("kind: [\n")
@@ -134,11 +137,76 @@ class TestJson:
             "apiVersion: apps/v1\nkind: Deployment\nspec: {template: {spec: {containers: 3}}}\n"
         )
         found = check(tmp_path)
-        assert [line["name"] for line in found["objects"]] == ["web"]
+        assert [(line["name"], line["decision"]) for line in found["objects"]] == [
+            ("web", "unchanged"),
+            ("", "not-read"),
+        ]
         broken, wrong = found["problems"]
         assert (broken["source"].endswith("a.yaml"), broken["line"]) == (True, 1)
         assert wrong["line"] == 3
         assert "spec.template.spec.containers" in wrong["message"]
+
+
+class TestNamespacesOfTheWrongType:
+    @pytest.mark.parametrize(
+        ("metadata", "line", "message"),
+        [
+            ("  name: 123\n", 4, "metadata.name: must be text, not the number 123; quote it"),
+            ("  name: a\n  labels: [a]\n", 5, "metadata.labels: must be a map, not a list; write a map"),
+            (
+                "  name: a\n  labels:\n    gpuwarden.io/enforce: off\n",
+                6,
+                "metadata.labels[gpuwarden.io/enforce]: must be text, not the boolean false; quote it",
+            ),
+            (
+                "  name: a\n  labels:\n    gpuwarden.io/enforce:\n",
+                6,
+                "metadata.labels[gpuwarden.io/enforce]: must be text, not empty; write text",
+            ),
+            (
+                "  name: a\n  labels:\n    team: 7\n",
+                6,
+                "metadata.labels[team]: must be text, not the number 7; quote it",
+            ),
+        ],
+    )
+    @pytest.mark.parametrize("command", ["check", "audit"])
+    @pytest.mark.parametrize("head", ["apiVersion: v1\nkind: Namespace\n", "# no version\nkind: Namespace\n"])
+    def test_are_named_with_line_field_value_and_fix(  # noqa: PLR0913, PLR0917 - a table of three dimensions
+        self, head: str, command: str, metadata: str, line: int, message: str, tmp_path: Path
+    ) -> None:
+        known, manifest = tmp_path / "known.txt", tmp_path / "m.yaml"
+        manifest.write_text(deployment())
+        known.write_text(f"{head}metadata:\n{metadata}")
+        ran = run(command, manifest, "--namespaces", known)
+        assert (ran.code, ran.out) == (2, "")
+        assert f"--namespaces {known}:{line}: {message}" in ran.err
+        ran = run(command, known)
+        assert ran.code == 2
+        assert f"{known}:{line}: not read: {message}" in " ".join(ran.out.split())
+
+
+class TestKindOrVersion:
+    def test_that_is_wrong_is_told_with_the_right_one(self) -> None:
+        text = (
+            deployment().replace("apps/v1", "v1") + "---\n" + namespace("a", enforce="none").replace("Namesp", "namesp")
+        )
+        ran = run("check", "-", "--strict", stdin=text)
+        told = " ".join(ran.out.split())
+        assert ran.code == 1
+        assert "apiVersion: v1 has no kind: Deployment; write apiVersion: apps/v1" in told
+        assert "kind: namespace of apiVersion: v1 is not a kind of Kubernetes; did you mean kind: Namespace" in told
+
+
+class TestExemption:
+    def test_for_resources_says_so(self) -> None:
+        text = deployment().replace("nvidia.com/gpu: 1", "nvidia.com/gpumem: 3000")
+        for command in ("check", "audit"):
+            (line,) = json.loads(run(command, "-", "-o", "json", stdin=text).out)["objects"]
+            assert (line["decision"], line["exempt"]) == ("exempt", "resources")
+        out = " ".join(run("check", "-", stdin=text).out.split())
+        assert "left alone: it requests HAMi's resources (nvidia.com/gpucores, nvidia.com/gpumem, " in out
+        assert "its scheduler is exempt" not in out
 
 
 class TestExitCode:
@@ -303,12 +371,15 @@ class TestTable:
         assert "main: nvidia.com/gpu: 1" in out
         assert "nvidia.com/gpu.shared: 1" in flat
         assert "shared-request-above-one" in out
-        assert "2 objects: 1 denied, 1 rewritten, 0 unchanged, 0 without a GPU request, 0 not read" in out
+        assert "2 objects: 1 denied, 1 rewritten, 0 unchanged, 0 exempt, 0 not judged, 0 not read" in out
 
     def test_leaves_out_objects_that_ask_for_nothing(self) -> None:
         out = run("check", "-", "--policy", "shared", stdin=SERVICE).out
         assert "Service" not in out
-        assert "1 object: 0 denied, 0 rewritten, 0 unchanged, 1 without a GPU request, 0 not read" in out
+        assert (
+            "1 object: 0 denied, 0 rewritten, 1 unchanged (1 without a GPU request), 0 exempt, 0 not judged, 0 not read"
+            in out
+        )
 
     def test_names_a_helm_template_and_how_to_render_it(self) -> None:
         out = " ".join(run("check", "-", stdin="kind: Pod\nmetadata:\n  name: {{ .Release.Name }}\n").out.split())
@@ -368,7 +439,7 @@ class TestWhatIsNotJudged:
         out = " ".join(run("check", "-", stdin=RAY + "---\n" + SERVICE).out.split())
         assert "not judged RayCluster.ray.io: requests nvidia.com/gpu at" in out
         assert "spec.workerGroupSpecs[0].template.spec.containers[0].resources.limits" in out
-        assert "2 objects: 0 denied, 0 rewritten, 0 unchanged, 1 without a GPU request, 1 not judged, 0 not read" in out
+        assert "1 unchanged (1 without a GPU request), 0 exempt, 1 not judged, 0 not read" in out
 
     def test_is_in_json_with_the_reason(self) -> None:
         found = check("-", "--policy", "none", stdin=RAY)
@@ -425,7 +496,7 @@ class TestWhatIsNotJudged:
         model = "apiVersion: kubeai.org/v1\nkind: Model\nmetadata: {name: m}\nspec: {resourceProfile: 'l4:1'}\n"
         ran = run("check", "-", "--strict", stdin=model)
         assert ran.code == 0
-        assert "0 without a GPU request, 1 of other kinds in which no pods were found, 0 not read" in ran.out
+        assert "1 unchanged (1 of other kinds in which no pods were found), 0 exempt" in ran.out
         (line,) = check("-", stdin=model)["objects"]
         assert (line["decision"], line["notJudged"], line["unknownKind"]) == ("unchanged", None, True)
         case = ET.fromstring(run("check", "-", "-o", "junit", stdin=model).out).find(".//skipped")  # noqa: S314 - our own document

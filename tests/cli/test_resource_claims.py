@@ -89,7 +89,7 @@ def test_the_summary_never_counts_it_among_those_without_a_request() -> None:
     items = ",".join(manifest(*each) for each in TEMPLATES)
     stdin = f'{{"apiVersion": "v1", "kind": "List", "items": [{items}]}}\n---\n{SERVICE}---\n{CLAIM}'
     out = said("check", "table", stdin=stdin)
-    assert "6 objects: 0 denied, 0 rewritten, 0 unchanged, 1 without a GPU request, 5 not judged, 0 not read" in out
+    assert "0 rewritten, 1 unchanged (1 without a GPU request), 0 exempt, 5 not judged, 0 not read" in out
 
 
 def test_what_else_the_pod_requests_is_judged_and_told() -> None:
@@ -111,9 +111,9 @@ def test_what_else_the_pod_requests_is_judged_and_told() -> None:
 def test_each_object_counts_once() -> None:
     both = manifest(**a_pod(gpu(1), **CLAIMS))
     out = said("check", "table", "--policy", "none", stdin=f"{both}\n---\n{manifest()}")
-    assert "2 objects: 1 denied, 0 rewritten, 0 unchanged, 0 without a GPU request, 1 not judged, 0 not read" in out
+    assert "2 objects: 1 denied, 0 rewritten, 0 unchanged, 0 exempt, 1 not judged" in out
     out = said("check", "table", "--policy", "exclusive", stdin=f"{both}\n---\n{manifest(**a_pod(gpu(1)))}")
-    assert "2 objects: 0 denied, 0 rewritten, 1 unchanged, 0 without a GPU request, 1 not judged, 0 not read" in out
+    assert "2 objects: 0 denied, 0 rewritten, 1 unchanged, 0 exempt, 1 not judged, 0 not read" in out
 
 
 def test_an_exempt_pod_is_left_alone_and_not_counted_as_without_a_request() -> None:
@@ -121,13 +121,13 @@ def test_an_exempt_pod_is_left_alone_and_not_counted_as_without_a_request() -> N
     (line,) = document("check", "--strict", stdin=exempt)["objects"]
     assert (line["exempt"], line["decision"], line["notJudged"], line["claims"]) == (
         "scheduler",
-        "unchanged",
+        "exempt",
         None,
         ["gpu"],
     )
     out = said("check", "table", stdin=exempt)
     assert "exempt left alone: its scheduler is exempt" in out
-    assert "1 unchanged, 0 without a GPU request" in out
+    assert "0 unchanged, 1 exempt, 0 not judged" in out
 
 
 def test_a_junit_case_is_skipped_unless_strict() -> None:
@@ -156,8 +156,8 @@ def test_an_audit_counts_it_apart() -> None:
     assert found["totals"]["notJudged"] == 3
     assert [flow["outcome"] for flow in found["totals"]["forms"]] == ["not-judged"]
     out = said("audit", "table", stdin=manifest())
-    assert "1 workload asks for GPUs, or has resource claims, with 0 running pods: " in out
-    assert "0 unchanged, 0 exempt, 1 not judged, 0 not read" in out
+    assert "1 workload asks for GPUs, or has resource claims, with 0 pods: " in out
+    assert "0 unchanged, 0 exempt, 1 not judged" in out
 
 
 def test_rewrite_says_it_and_writes(tmp_path: Path) -> None:

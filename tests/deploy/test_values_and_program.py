@@ -128,7 +128,19 @@ POLICIES = st.fixed_dictionaries(
         "shared": st.just(1),
     },
 )  # fmt: skip
-LISTS = st.lists(st.sampled_from(["a", "b", ""]), max_size=2)
+EXEMPT = (
+    "a",
+    "b",
+    "",
+    "Foo_",
+    "kube-*",
+    " a",
+    "a.b",
+    "system:serviceaccount:a:b.c",
+    "system:serviceaccount:a",
+    "x" * 64,
+)
+LISTS = st.lists(st.sampled_from(EXEMPT), max_size=2)
 CONFIGURATIONS = st.fixed_dictionaries(
     {},
     optional={

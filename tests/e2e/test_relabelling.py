@@ -170,8 +170,9 @@ def test_a_relabel_tells_which_workloads_would_be_refused_and_which_rewritten(
     code, _, said = label(control_plane, team, f"{ENFORCE}=shared")
     tell(said)
     assert code == 0
-    refused = 'denied at the next restart: Deployment "pair" (shared-request-above-one)'
-    rewritten = 'rewritten at the next restart: Pod "notebook", StatefulSet "single"'
+    refused = 'denied when their pods are next created: Deployment "pair" (shared-request-above-one)'
+    pods = 'Pod "notebook" (only if somebody creates it again), StatefulSet "single"'
+    rewritten = f"rewritten when their pods are next created: {pods}"
     assert said.splitlines() == [
         f'Warning: namespace "{team}": 1 of 3 workloads with GPUs would be {refused}',
         f'Warning: namespace "{team}": 2 of 3 workloads with GPUs would be {rewritten}',
@@ -192,7 +193,10 @@ def test_all_namespaces_can_be_tried_at_once_as_a_dry_run(control_plane: Control
     assert f"namespace/{team} labeled" in out
     assert said == [], "nobody would be changed by what they have already"
     out, said = label_all(control_plane, f"{ENFORCE}=none")
-    assert f'namespace "{team}": 3 of 3 workloads with GPUs would be denied at the next restart: ' in "\n".join(said)
+    assert (
+        f'namespace "{team}": 3 of 3 workloads with GPUs would be denied when their pods are next created: '
+        in "\n".join(said)
+    )
     assert not [line for line in said if "not looked at" in line]
     assert ENFORCE not in labels_of(control_plane, team)
 

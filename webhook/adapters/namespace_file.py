@@ -7,7 +7,8 @@ from typing import Any
 import yaml
 
 from webhook.adapters import yaml_guard
-from webhook.engine.labels import UNLABELLED, NamespaceLabels
+from webhook.application.misfits import what
+from webhook.engine.labels import NAMES, UNLABELLED, NamespaceLabels
 
 
 class NamespaceFileError(Exception):
@@ -70,12 +71,10 @@ def _items(documents: list[Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _as_written(value: Any) -> str:
-    """A YAML value for a message, with the word for a mapping or a list."""
-    return (
-        f"a {'list' if isinstance(value, list) else 'mapping'}"
-        if isinstance(value, dict | list)
-        else json.dumps(value, default=str)
-    )
+    """A YAML value for a message, with the word for a map, a list or nothing."""
+    if value is None:
+        return "empty"
+    return what(value) if isinstance(value, dict | list) else json.dumps(value, default=str)
 
 
 def _is_list(kind: Any) -> bool:
@@ -90,11 +89,21 @@ def _namespace(item: Any, where: str) -> tuple[str, NamespaceLabels]:
     if not isinstance(metadata, dict) or name is None:
         raise NamespaceFileError(f"{where}: metadata.name is missing")
     if not isinstance(name, str):  # YAML reads no, 1 and the like as something else
-        raise NamespaceFileError(f"{where}: metadata.name must be text, not {_as_written(name)}; quote it")
+        raise NamespaceFileError(_not_text(where, "metadata.name", name))
     labels = metadata.get("labels")
     if labels is not None and not isinstance(labels, dict):
-        raise NamespaceFileError(f"{where}: metadata.labels of {name} is not a mapping")
-    for value in (labels or {}).values():
-        if isinstance(value, dict | list):  # besides, an alias may make the text of one endless
-            raise NamespaceFileError(f"{where}: a label of {name} is not text")
-    return name, NamespaceLabels.of({str(k): str(v) for k, v in (labels or {}).items()})
+        raise NamespaceFileError(
+            f"{where}: metadata.labels of {name} must be a map, not {_as_written(labels)}; write a map"
+        )
+    texts = {}
+    for key, value in (labels or {}).items():
+        # The API server stores null as the empty text, which names no policy.
+        if not isinstance(value, str) and not (value is None and key not in NAMES):
+            raise NamespaceFileError(_not_text(where, f"metadata.labels[{key}] of {name}", value))
+        texts[str(key)] = value or ""
+    return name, NamespaceLabels.of(texts)
+
+
+def _not_text(where: str, field: str, value: Any) -> str:
+    remedy = "write text" if value is None or isinstance(value, dict | list) else "quote it"
+    return f"{where}: {field} must be text, not {_as_written(value)}; {remedy}"

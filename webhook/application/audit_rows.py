@@ -14,7 +14,7 @@ class Row(msgspec.Struct):
     Attributes:
         template: what becomes of pods made from its template (or of the pod, for one in a manifest); ``None`` where it has
             none, or one that neither asks for GPUs nor has resource claims.
-        pods: the running pods that do, by the verdict on each.
+        pods: the pods that do, running or pending, by the verdict on each.
     """
 
     api_version: str
@@ -38,7 +38,7 @@ class Row(msgspec.Struct):
         return self.template or max(self.pods, key=lambda verdict: verdict.rank)
 
     def running(self, decision: str) -> int:
-        """How many running pods would get this decision if they were created now; exempt ones are counted nowhere."""
+        """How many pods would get this decision if they were created now; exempt ones are counted nowhere."""
         return sum(n for verdict, n in self.pods.items() if verdict.decision == decision and not verdict.exempt)
 
 

@@ -53,10 +53,10 @@ class Totals(msgspec.Struct):
 
     Attributes:
         workloads: by what becomes of the next pod of each.
-        pods: running pods, by what would become of each if it were made now.
+        pods: pods that have not ended, by what would become of each if it were made now.
         namespaces, policies: workloads, by name.
         rules: workloads with a finding of each rule.
-        flows: workloads and their running pods, by the form that is asked for, the one that results, and the outcome. A
+        flows: workloads and their pods, by the form that is asked for, the one that results, and the outcome. A
             workload that asks for several forms counts for each.
     """
 

@@ -1,6 +1,6 @@
 """Auditing: what a policy would make of the pods and templates that there are, object by object."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -8,17 +8,20 @@ import msgspec
 
 from webhook.application.checking import Checker, Judgement
 from webhook.application.configuration import Configuration
+from webhook.application.misfits import Misfit
 from webhook.application.rule_texts import NOT_JUDGED
 from webhook.application.workloads import WORKLOADS, Workload, identity, is_workload
 from webhook.engine import guard, requests, summary
 from webhook.engine.decision import Outcome
 from webhook.engine.findings import Finding
+from webhook.engine.forms import Form
 from webhook.engine.labels import DOMAIN, NamespaceLabels
 from webhook.engine.nodes import NodeConstraints
 from webhook.engine.patch import Operation
 from webhook.engine.pods import Pod, PodSpec
 from webhook.engine.policy import Policy
 from webhook.engine.spelling import DevicePlugin
+from webhook.engine.stated import named, written
 from webhook.engine.statements import Statements
 
 PLAIN = "plain"
@@ -34,6 +37,10 @@ _WORST = {Outcome.DENIED.value: 3, Outcome.REWRITTEN.value: 2, NOT_JUDGED: 1, Ou
 def decided(outcome: Outcome, not_judged: str | None) -> str:
     """The decision in reports: the outcome, or ``not-judged`` where that would be "unchanged" and not everything was judged."""
     return NOT_JUDGED if not_judged and outcome is Outcome.UNCHANGED else outcome.value
+
+
+BARE_POD = "only if somebody creates it again"
+"""What is true of a pod without a controller: nothing else ever does."""
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -152,6 +159,10 @@ class Auditor:
         """What is known of an object without its pods: whether its kind is judged, and what its labels say."""
         return self._checker.identify(manifest)
 
+    def unreadable(self, manifest: Mapping[str, Any], misfits: Sequence[Misfit]) -> Judgement:
+        """What is known of an object with fields of the wrong type."""
+        return self._checker.unreadable(manifest, misfits)
+
     def keep(self, seen: Seen) -> Found | None:
         """What is to be remembered of an object; ``None`` if nothing comes of it.
 
@@ -243,9 +254,10 @@ def _verdict(judgement: Judgement, spec: PodSpec, policy: Policy, plugin: Device
 def _forms(judgement: Judgement, spec: PodSpec, policy: Policy, plugin: DevicePlugin) -> list[tuple[str, str]]:
     """Each form that the pod's containers ask for, with the one that they get."""
     decision = judgement.decision
-    statements = Statements(NodeConstraints(spec), plugin, policy.partitions)
+    nodes = NodeConstraints(spec)
+    statements = Statements(nodes, plugin, policy.partitions)
     resources = [ask.amounts[0].resource for ask in decision.asks if ask.amounts]
-    before = [_stated(statements, resource) for resource in resources]
+    before = [_stated(statements.of(resource), nodes) for resource in resources]
     if decision.denials:
         after = [DENIED] * len(before)
     elif judgement.exempt or policy.permits_any or policy.unreadable:
@@ -255,5 +267,5 @@ def _forms(judgement: Judgement, spec: PodSpec, policy: Policy, plugin: DevicePl
     return list(dict.fromkeys(zip(before, after, strict=True)))
 
 
-def _stated(statements: Statements, resource: Any) -> str:
-    return " or ".join(map(str, statements.of(resource))) or PLAIN
+def _stated(stated: Sequence[Form], nodes: NodeConstraints) -> str:
+    return (named(stated, nodes) if stated else None) or written(stated, nodes) or PLAIN

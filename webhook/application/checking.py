@@ -1,6 +1,6 @@
 """Checking: what admission would make of objects in manifests, where there is neither a cluster nor a review."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -38,6 +38,7 @@ class Judgement(msgspec.Struct, frozen=True):
         claims: its pod's names for their resource claims, of which the decision says nothing.
         claims_field: where they are.
         label_problems: what is wrong with its labels and annotations.
+        misfits: fields of the wrong type; where there are any, nothing else is known of the object.
     """
 
     api_version: str
@@ -53,13 +54,14 @@ class Judgement(msgspec.Struct, frozen=True):
     claims: tuple[str, ...] = ()
     claims_field: str = ""
     label_problems: tuple[LabelProblem, ...] = ()
+    misfits: tuple[Misfit, ...] = ()
 
     @property
     def not_judged(self) -> str | None:
         """Why not everything that may request GPUs was judged; ``None`` where it was, or where the object is exempt."""
         if self.claims and not self.exempt:
             return claims_not_judged(self.claims, self.claims_field)
-        return self.unjudged.message if self.unjudged and self.unjudged.traces else None
+        return self.unjudged.message if self.unjudged else None
 
 
 class Checker:
@@ -113,6 +115,11 @@ class Checker:
         operations = tuple(patch(pod, decision.edits, workload.pointer))
         return msgspec.structs.replace(known, decision=decision, operations=operations, findings=findings)
 
+    def unreadable(self, manifest: Mapping[str, Any], misfits: Sequence[Misfit]) -> Judgement:
+        """What is known of an object with fields of the wrong type: its name."""
+        known = self.identify(manifest)
+        return msgspec.structs.replace(known, unjudged=None, label_problems=(), misfits=tuple(misfits))
+
     def identify(self, manifest: Mapping[str, Any]) -> Judgement:
         """What is known of an object without looking at its pod: also whether it is judged, and what its labels say."""
         metadata = _map(manifest.get("metadata"))
@@ -152,8 +159,8 @@ def label_problems(manifest: Mapping[str, Any], book: PolicyBook) -> Iterator[La
 
 
 def is_namespace(manifest: Mapping[str, Any]) -> bool:
-    """Whether an object is a Namespace."""
-    return manifest.get("kind") == "Namespace" and manifest.get("apiVersion") == "v1"
+    """Whether an object is a Namespace; one without an apiVersion, which kubectl rejects, is meant to be one."""
+    return manifest.get("kind") == "Namespace" and manifest.get("apiVersion") in {"v1", None}
 
 
 def _labels_and_annotations(manifest: object) -> tuple[dict[str, str], dict[str, str]]:

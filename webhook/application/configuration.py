@@ -33,7 +33,7 @@ class Exemptions(msgspec.Struct, frozen=True):
         return "user" if username in self.usernames else None
 
     def of_pod(self, pod: Pod) -> str | None:
-        """Why a pod is exempt: ``runtimeClass``, ``scheduler`` or ``None``."""
+        """Why a pod is exempt, or ``None``: ``runtimeClass``, ``scheduler``, ``resources`` (an exempt scheduler's own)."""
         spec = pod.spec
         if spec is None:
             return None
@@ -41,7 +41,10 @@ class Exemptions(msgspec.Struct, frozen=True):
             return "runtimeClass"
         # A pod that names its node is placed by nobody: no scheduler sees it, and the kubelet ignores resources that the node
         # does not have (pkg/kubelet/lifecycle/predicate.go removeMissingExtendedResources).
-        return "scheduler" if not spec.node_name and scheduler_of(spec) in self.schedulers else None
+        scheduler = None if spec.node_name else scheduler_of(spec)
+        if scheduler not in self.schedulers:
+            return None
+        return "scheduler" if spec.scheduler_name == scheduler else "resources"
 
 
 DEFAULT_EXEMPTIONS = Exemptions(

@@ -36,7 +36,7 @@ class Preview(Protocol):
     """Who can tell what a policy would do to the workloads of a namespace."""
 
     async def preview(self, namespace: str, policy: Policy, seconds: float) -> list[str]:
-        """Warnings: what would change or be denied at the next restart, and what could not be looked at in time.
+        """Warnings: what would change or be denied when pods are next created, and what could not be looked at in time.
 
         Never raises: what can't be had is said as a warning.
         """

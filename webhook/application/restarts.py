@@ -1,10 +1,10 @@
-"""Restarts: what another policy would make of a namespace's workloads when they start anew, judged and told in few words."""
+"""Restarts: what another policy would make of a namespace's workloads when their pods are next created, in few words."""
 
 from collections.abc import Sequence
 from heapq import nsmallest
 
 from webhook.application import limit_ranges
-from webhook.application.auditing import BETWEEN, Auditor, Owner, Seen, Verdict
+from webhook.application.auditing import BARE_POD, BETWEEN, Auditor, Owner, Seen, Verdict
 from webhook.application.configuration import Configuration, Mode
 from webhook.application.limit_ranges import LimitRange
 from webhook.engine.decision import Outcome
@@ -61,7 +61,8 @@ class Restarts:
                 names = [_named(*key, verdict) for key, verdict in nsmallest(_NAMED, found, key=lambda one: one[0])]
                 more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
                 told.append(
-                    f"{self._subject}: {many} with GPUs would be {becomes} at the next restart: {', '.join(names)}{more}"
+                    f"{self._subject}: {many} with GPUs would be {becomes} when their pods are next created: "
+                    f"{', '.join(names)}{more}"
                 )
         if missing:
             told.append(f"{self._subject}: not every workload was looked at ({missing}); {self._audit} tells of all")
@@ -105,5 +106,7 @@ def _is_spoken_for(seen: Seen, owner: Owner) -> bool:
 
 
 def _named(kind: str, name: str, verdict: Verdict) -> str:
-    denials = list(dict.fromkeys(finding.rule.value for finding in verdict.findings if finding.denies))
-    return f'{kind} "{name}"' + (f" ({', '.join(denials)})" if denials else "")
+    about = list(dict.fromkeys(finding.rule.value for finding in verdict.findings if finding.denies))
+    if kind == "Pod":  # one that a controller made is known by the controller
+        about.append(BARE_POD)
+    return f'{kind} "{name}"' + (f" ({', '.join(about)})" if about else "")

@@ -3,6 +3,7 @@
 import msgspec
 
 from webhook.engine.findings import Rule, Severity
+from webhook.engine.schedulers import HAMI, HAMI_RESOURCES
 
 REWRITTEN = "rewritten"
 """Id in reports, beside the rules', of what is no finding: the pod would be rewritten."""
@@ -11,7 +12,23 @@ UNREADABLE_LABEL = "unreadable-label"
 INEFFECTIVE_LABEL = "ineffective-label"
 """Id in reports of a label that looks like one of gpuwarden's and has no effect."""
 NOT_JUDGED = "not-judged"
-"""Id in reports of what may request GPUs and is not judged: objects of other kinds that lead to pods, and resource claims."""
+"""Decision and id in reports of what may request GPUs and is not judged: other kinds that lead to pods, and resource claims."""
+EXEMPT = "exempt"
+"""Decision in reports on what an exemption leaves alone."""
+NOT_READ = "not-read"
+"""Decision in reports on an object with fields of the wrong type: the API server rejects it."""
+
+
+def left_alone(exempt: str) -> str:
+    """That an object is left alone, and why, for people.
+
+    Args:
+        exempt: why, as ``Exemptions`` says it.
+    """
+    if exempt == "resources":
+        names = ", ".join(sorted(HAMI_RESOURCES))
+        return f"left alone: it requests HAMi's resources ({names}), and {HAMI} is exempt"
+    return f"left alone: its {exempt} is exempt"
 
 
 class RuleText(msgspec.Struct, frozen=True):

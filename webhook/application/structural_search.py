@@ -35,6 +35,11 @@ _BARE = "gpu"  # Dynamo's and vLLM's own word for the resource
 # What the cluster has done, and who wrote which field: neither says what is to be made.
 _SKIPPED = frozenset({"status", "managedFields"})
 
+POD_KEYS = _CONTAINER_LISTS | _CONTAINERS
+"""Keys under which an object has containers."""
+CLAIM_KEYS = _CLAIM_LISTS | _CLAIM_NAMES
+"""Keys under which an object has resource claims."""
+
 _MOST_PLACES = 10  # that are kept of one object
 _LONGEST_PLACE = 300  # characters
 

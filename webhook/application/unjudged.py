@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 
 from webhook.application.structural_search import Traces, search
-from webhook.application.workloads import group_of, qualified
+from webhook.application.workloads import correction, group_of, qualified
 from webhook.engine.gpu_names import BUILT_IN, GpuNames
 
 # Their objects quote pods and templates, as a pattern, a record or a schema, and make none.
-_QUOTING_GROUPS = ("kyverno.io", "gatekeeper.sh", "kubewarden.io")
+_QUOTING_GROUPS = ("kyverno.io", "gatekeeper.sh", "kubewarden.io", "wgpolicyk8s.io", "openreports.io")
 _QUOTING_KINDS = frozenset(
     {"ConfigMap", "Secret", "ControllerRevision.apps", "CustomResourceDefinition.apiextensions.k8s.io"}
 )
@@ -27,15 +27,23 @@ class Unjudged(msgspec.Struct, frozen=True):
         kind: the kind with its group, as in ``RayCluster.ray.io``.
         traces: what in it leads to pods, or claims devices.
         built_in: whether it is a kind of Kubernetes' own, of which no pod is made.
+        correction: what is wrong with its kind or apiVersion, and what is right; ``None`` if nothing is known to be.
     """
 
     kind: str
     traces: Traces
     built_in: bool
+    correction: str | None = None
+
+    def __bool__(self) -> bool:
+        """Whether the object may lead to pods, or says what they become."""
+        return bool(self.traces or self.correction)
 
     @property
     def message(self) -> str:
         """Why it is not judged, for people."""
+        if self.correction:
+            return self.correction
         if _CLAIMS.fullmatch(self.kind):
             return (
                 f"{self.kind}: not looked at; gpuwarden judges GPUs that are requested by resource name, and a claim (DRA) may "
@@ -69,11 +77,15 @@ def unjudged(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN) -> Unj
     api_version, kind = manifest.get("apiVersion"), str(manifest.get("kind") or "")
     group = group_of(api_version)
     name = qualified(api_version, kind)
-    quotes = name in _QUOTING_KINDS or any(group == one or group.endswith(f".{one}") for one in _QUOTING_GROUPS)
-    traces = Traces() if quotes else search(manifest, gpu_names)
+    traces = Traces() if quotes(group, name) else search(manifest, gpu_names)
     if _CLAIMS.fullmatch(name):
         traces = Traces(claims=("spec",), counts=(0, 0, 1))
-    return Unjudged(name, traces, built_in=_is_built_in(group))
+    return Unjudged(name, traces, _is_built_in(group), correction(api_version, kind))
+
+
+def quotes(group: str, name: str) -> bool:
+    """Whether objects of a kind, by its group and its qualified name, quote pods and make none."""
+    return name in _QUOTING_KINDS or any(group == one or group.endswith(f".{one}") for one in _QUOTING_GROUPS)
 
 
 def claims_not_judged(names: Sequence[str], field: str) -> str:

@@ -1,6 +1,7 @@
 """Workloads: the kinds that hold a pod or the template of one, and where in them it stands."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 import msgspec
@@ -48,6 +49,11 @@ WORKLOADS = {
     )
 }
 
+_VERSIONS = {kind: f"{workload.groups[0]}/v1".lstrip("/") for kind, workload in WORKLOADS.items()} | {"Namespace": "v1"}
+# On the scale of difflib: "pods" is 0.86 like "pod"; no kind of Kubernetes' own is like another of these.
+_ALIKE = 0.85
+_LONGEST_KIND = 63
+
 
 def workload_of(api_version: object, kind: object) -> Workload | None:
     """The workload that a kind of an API version is, or ``None`` for every other kind."""
@@ -55,6 +61,35 @@ def workload_of(api_version: object, kind: object) -> Workload | None:
     if workload is None or not isinstance(api_version, str):
         return workload if api_version is None else None
     return workload if group_of(api_version) in workload.groups else None
+
+
+def correction(api_version: object, kind: str) -> str | None:
+    """What is wrong with the kind or apiVersion of an object that is meant to be a workload or a Namespace, and what is right.
+
+    Returns:
+        ``None`` for every object that is one, and for kinds of other APIs: a custom resource may be called Job, and its group
+        has a dot (k8s.io/apiextensions-apiserver validation).
+    """
+    group = group_of(api_version)
+    of_kubernetes = "." not in group or (group.endswith(".k8s.io") and not group.endswith(".x-k8s.io"))
+    if not of_kubernetes or not isinstance(api_version, str) or workload_of(api_version, kind):
+        return None
+    right = kind if kind in _VERSIONS else _meant(kind)
+    if right is None or (kind, api_version) == ("Namespace", "v1"):
+        return None
+    if right == kind:
+        return f"apiVersion: {api_version} has no kind: {kind}; write apiVersion: {_VERSIONS[right]}"
+    return (
+        f"kind: {kind} of apiVersion: {api_version} is not a kind of Kubernetes; did you mean kind: {right} of "
+        f"apiVersion: {_VERSIONS[right]}?"
+    )
+
+
+def _meant(kind: str) -> str | None:
+    """The kind whose name this is, but for capital letters, a plural's s or a letter or two."""
+    known = {name.lower(): name for name in _VERSIONS}
+    close = get_close_matches(kind[:_LONGEST_KIND].lower(), known, n=1, cutoff=_ALIKE)
+    return known[close[0]] if close else None
 
 
 def group_of(api_version: object) -> str:

@@ -13,6 +13,7 @@ import typer
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.errors import ConfigurationError, NoClusterError
+from webhook.adapters.kubernetes.other_kinds import other_kinds
 from webhook.adapters.kubernetes.patient import PatientApi
 from webhook.adapters.kubernetes.policyreports import ReportStore
 from webhook.adapters.kubernetes.workloads import ClusterReader
@@ -105,9 +106,9 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
     Reads a live cluster (nothing is changed there), or files. Running pods and the templates of their controllers are
     judged by their namespaces' policies, or by those that --assume names. A controller is one line: what becomes of its
-    next pod, and how many of its running pods would become what. Objects of other kinds that request GPUs or hold
-    containers, and resource claims (DRA), are reported as not judged; objects of other kinds in a cluster are known by their
-    running pods alone.
+    next pod, and how many of its pods would become what (pods that have ended are left out). Objects of other kinds in
+    files that request GPUs or hold containers, and resource claims (DRA), are reported as not judged. Of other kinds in a
+    cluster only the pods are judged; the kinds are reported as not judged.
 
     Exit codes: 0 nothing denied; 1 something denied (with --strict: or rewritten, not judged, or a label without effect);
     2 wrong usage, a cluster or input that can't be read, files without any object, or output that can't be written. With
@@ -129,7 +130,9 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     else:
         api = _cluster(kubeconfig, context)
         with ProgressBar(table.console(stderr=True)) as progress:
-            gathered = from_cluster(ClusterReader(api, progress), api.host, names, auditor)
+            # Reports in the cluster are about workloads: there is no room for kinds in them.
+            kinds = () if write and output is None else other_kinds(api, progress, names)
+            gathered = from_cluster(ClusterReader(api, progress), api.host, names, auditor, kinds)
             if write:
                 write_reports(ReportStore(api, progress), gathered, _mislabelled(gathered), names, now)
     report = _report(gathered, assumed, mode, now)
@@ -201,12 +204,15 @@ def _report(gathered: Gathered, assumed: Iterable[Assumption], mode: Judged, now
         assumptions=map(str, assumed),
         seen=gathered.seen,
         problems=[
-            ProblemLine(source=p.source, line=p.line, message=p.message, fatal=p.fatal) for p in gathered.problems
+            ProblemLine(source=p.source, line=p.line, message=p.message, fatal=p.fatal, of_object=p.of_object)
+            for p in gathered.problems
         ],
         others=[
             object_line(source, line, judgement, (), gathered.places.get((source, line)))
             for source, line, judgement in gathered.others
         ],
+        kinds=gathered.kinds,
+        kinds_unknown=gathered.kinds_unknown,
         notes=gathered.notes,
         lines_of=gathered.lines_of,
         is_cluster=gathered.origin != FILES,
@@ -220,12 +226,12 @@ def _show(report: AuditReport, output: Output, *, strict: bool, everything: bool
         case Output.JSON:
             typer.get_binary_stream("stdout").writelines(audit_json.pieces(report))
         case Output.JUNIT:
-            typer.echo(junit.junit([*report.objects, *report.others], report.problems, strict=strict), nl=False)
+            typer.echo(junit.junit(report.everything, report.problems, strict=strict), nl=False)
         case Output.SARIF:
             files = report.origin == FILES
-            typer.echo(sarif.sarif([*report.objects, *report.others], report.problems, files=files))
+            typer.echo(sarif.sarif(report.everything, report.problems, files=files))
         case Output.CSV:
-            typer.echo(csv(report.objects, report.others), nl=False)
+            typer.echo(csv(report.objects, [*report.others, *report.kinds]), nl=False)
         case Output.HTML:
             from webhook.adapters.reports.html import html  # noqa: PLC0415 - the template engine, for those who want a page
 

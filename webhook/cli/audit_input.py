@@ -1,17 +1,21 @@
 """Where an audit gets what it judges: from a cluster's API server, or from files."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from webhook.adapters.kubernetes.errors import ApiError, Fault
+from webhook.adapters.kubernetes.other_kinds import UnknownKindsError
 from webhook.adapters.kubernetes.workloads import ClusterReader, Unread
 from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
 from webhook.adapters.manifests.lines import Lines, ObjectLines
 from webhook.application.audit_rows import Row, rows
 from webhook.application.auditing import Auditor, Found, Owner, Seen
-from webhook.application.checking import Judgement, UnreadablePodError, pod_of
-from webhook.application.workloads import workload_of
+from webhook.application.checking import Judgement, pod_of
+from webhook.application.field_types import wrong_types
+from webhook.application.misfits import Misfit
+from webhook.application.other_kinds import OtherKind
+from webhook.application.workloads import qualified, workload_of
 from webhook.cli.judging import KnownNamespaces, misfit_problems, nothing_found, read_paths, usage_error
 from webhook.engine.labels import NamespaceLabels
 
@@ -31,6 +35,8 @@ class Gathered:
         seen: how many objects of each kind were looked at.
         places: the lines of the objects of files, by source and first line.
         others: objects that are not judged, and those with a label that names no policy or has no effect; with their places.
+        kinds: the kinds of which a cluster has objects that are not looked at.
+        kinds_unknown: why there may be more of them, or nothing.
         complete: whether everything could be read.
     """
 
@@ -41,6 +47,8 @@ class Gathered:
     others: list[tuple[str | None, int | None, Judgement]] = field(default_factory=list)
     problems: list[ManifestProblem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    kinds: list[OtherKind] = field(default_factory=list)
+    kinds_unknown: str = ""
     places: dict[tuple[str | None, int | None], ObjectLines | None] = field(default_factory=dict)
 
     def lines_of(self, row: Row) -> ObjectLines | None:
@@ -53,8 +61,21 @@ class Gathered:
         return not any(problem.fatal for problem in self.problems)
 
 
-def from_cluster(reader: ClusterReader, host: str, names: Sequence[str], auditor_of: NewAuditor) -> Gathered:
+def from_cluster(
+    reader: ClusterReader,
+    host: str,
+    names: Sequence[str],
+    auditor_of: NewAuditor,
+    kinds: Iterable[OtherKind] = (),
+) -> Gathered:
     """Judge what is in a cluster, in these namespaces or (if none is named) in all.
+
+    Args:
+        reader: the cluster.
+        host: what to call it.
+        names: the namespaces.
+        auditor_of: makes the auditor.
+        kinds: finds the kinds that are not looked at, as they are asked for.
 
     Raises:
         typer.Exit: 2, after saying why, where the cluster can't be read.
@@ -69,12 +90,20 @@ def from_cluster(reader: ClusterReader, host: str, names: Sequence[str], auditor
                 found.append(one)
             else:
                 _unread(one, gathered)
+        _take_kinds(kinds, gathered)
     except ApiError as error:
         raise usage_error(_unreadable(error, names)) from error
     gathered.rows = rows(found)
     known = map(auditor.identify, (*reader.namespace_manifests, *reader.mislabelled.values()))
     gathered.others = [(None, None, one) for one in known if one.label_problems]
     return gathered
+
+
+def _take_kinds(kinds: Iterable[OtherKind], into: Gathered) -> None:
+    try:
+        into.kinds.extend(kinds)
+    except UnknownKindsError as error:
+        into.kinds_unknown = str(error)
 
 
 def _unread(unread: Unread, into: Gathered) -> None:
@@ -105,22 +134,21 @@ def from_files(paths: Sequence[str], known: KnownNamespaces, names: Sequence[str
     gathered = Gathered(FILES, labels, [], {}, problems=problems)
     default = names[0] if len(names) == 1 else "default"
     for item in known.objects:
-        _note(item, auditor, default, names, gathered)
+        _note(item, auditor, default, names, (), gathered)
     seen = []
     for source, items in given.sources:
         lines = Lines(source.text)
         for item in items:
             place = item.source, item.line
             gathered.places[place] = None if place in gathered.places else lines.of(item)
-            _note(item, auditor, default, names, gathered)
-            try:
-                one = _seen(item, default)
-            except UnreadablePodError as error:
-                gathered.problems += misfit_problems(item, lines, error)
+            misfits = wrong_types(item.object)
+            gathered.problems += misfit_problems(item, lines, misfits)
+            if not _note(item, auditor, default, names, misfits, gathered) or misfits:
                 continue
-            if one is not None and _wanted(one, names):
+            kind = qualified(item.object.get("apiVersion"), item.object["kind"])
+            gathered.seen[kind] = gathered.seen.get(kind, 0) + 1
+            if (one := _seen(item, default)) is not None:
                 seen.append(one)
-                gathered.seen[one.kind] = gathered.seen.get(one.kind, 0) + 1
     # A file may hold anything in any order; pods come first, so that what links them to their controllers is known.
     seen.sort(key=lambda one: one.kind != "Pod")
     gathered.rows = rows(found for one in seen if (found := auditor.keep(one)))
@@ -129,14 +157,28 @@ def from_files(paths: Sequence[str], known: KnownNamespaces, names: Sequence[str
     return gathered
 
 
-def _note(item: ManifestObject, auditor: Auditor, default: str, names: Collection[str], into: Gathered) -> None:
-    """Take an object that is not judged, or whose labels are not as they should be."""
+def _note(  # noqa: PLR0913, PLR0917 - where an object is, what it is, and what is wanted
+    item: ManifestObject,
+    auditor: Auditor,
+    default: str,
+    names: Collection[str],
+    misfits: Sequence[Misfit],
+    into: Gathered,
+) -> bool:
+    """Take an object that is not judged or can't be read, or whose labels are not as they should be.
+
+    Returns:
+        Whether it is in a namespace that is looked at.
+    """
     metadata = _map(item.object.get("metadata"))
-    known = auditor.identify(
-        {**item.object, "metadata": {**metadata, "namespace": metadata.get("namespace") or default}}
-    )
-    if (known.not_judged or known.label_problems) and _wanted(known, names):
+    placed = {**item.object, "metadata": {**metadata, "namespace": metadata.get("namespace") or default}}
+    known = auditor.unreadable(placed, misfits) if misfits else auditor.identify(placed)
+    is_wanted = _wanted(known, names)
+    # What a controller has made has the labels of its template, and is counted with the controller.
+    mislabelled = known.label_problems and not _owner(metadata)
+    if is_wanted and (known.not_judged or mislabelled or misfits):
         into.others.append((item.source, item.line, known))
+    return is_wanted
 
 
 def _wanted(found: Seen | Judgement, names: Collection[str]) -> bool:

@@ -74,7 +74,8 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         for found in (*judged.mislabelled, *(one for source in judged.sources for one in source.objects))
     ]
     problems = [
-        model.ProblemLine(source=p.source, line=p.line, message=p.message, fatal=p.fatal) for p in judged.problems
+        model.ProblemLine(source=p.source, line=p.line, message=p.message, fatal=p.fatal, of_object=p.of_object)
+        for p in judged.problems
     ]
     report = model.report([row.line for row in rows], problems)
     match output:

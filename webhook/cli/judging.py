@@ -18,8 +18,10 @@ from webhook.adapters.manifests.lines import Lines, ObjectLines
 from webhook.adapters.manifests.reading import read_text
 from webhook.adapters.manifests.sources import Source, open_sources
 from webhook.adapters.namespace_file import NamespaceFileError
-from webhook.application.checking import Checker, Judgement, UnreadablePodError, is_namespace
+from webhook.application.checking import Checker, Judgement, is_namespace
 from webhook.application.configuration import Configuration
+from webhook.application.field_types import wrong_types
+from webhook.application.misfits import Misfit
 from webhook.cli.messages import say
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import Policy
@@ -144,18 +146,20 @@ def judge_paths(
         into, lines = JudgedSource(source), Lines(source.text)
         judged.sources.append(into)
         for item in items:
-            try:
-                into.objects.append(Judged(item, checker.judge(item.object), lines.of(item)))
-            except UnreadablePodError as error:
-                judged.problems += misfit_problems(item, lines, error)
+            misfits = wrong_types(item.object)
+            judgement = checker.unreadable(item.object, misfits) if misfits else checker.judge(item.object)
+            into.objects.append(Judged(item, judgement, lines.of(item)))
+            judged.problems += misfit_problems(item, lines, misfits)
     return judged
 
 
-def misfit_problems(item: ManifestObject, lines: Lines, error: UnreadablePodError) -> list[ManifestProblem]:
+def misfit_problems(item: ManifestObject, lines: Lines, misfits: Iterable[Misfit]) -> list[ManifestProblem]:
     """A problem for each field of an object that has the wrong type, with the line of the field."""
     return [
-        ManifestProblem(item.source, lines.of_field(item, field), f"{field}: {message}" if field else message)
-        for field, message in error.misfits
+        ManifestProblem(
+            item.source, lines.of_field(item, field), f"{field}: {message}" if field else message, of_object=True
+        )
+        for field, message in misfits
     ]
 
 
@@ -234,7 +238,17 @@ def load_namespaces(path: Path | None) -> KnownNamespaces:
     try:
         text = path.read_text(encoding="utf-8")
         items = [item for item in read_text(text, str(path)) if isinstance(item, ManifestObject)]
-        return KnownNamespaces(namespace_file.parse(text), [item for item in items if is_namespace(item.object)])
+        namespaces = [item for item in items if is_namespace(item.object)]
+        lines = Lines(text)
+        problems = [
+            one
+            for item in items
+            if item.object["kind"] == "Namespace"
+            for one in misfit_problems(item, lines, wrong_types({**item.object, "apiVersion": "v1"}))
+        ]
+        if problems:
+            raise usage_error(*(f"--namespaces {one.source}:{one.line}: {one.message}" for one in problems))
+        return KnownNamespaces(namespace_file.parse(text), namespaces)
     except NamespaceFileError as error:
         raise usage_error(f"--namespaces {path}: {error}") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -243,8 +257,7 @@ def load_namespaces(path: Path | None) -> KnownNamespaces:
 
 def _namespaces_among(objects: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, NamespaceLabels]]:
     for found in objects:
-        metadata = found.get("metadata")
-        if is_namespace(found) and isinstance(metadata, Mapping):
-            labels = metadata.get("labels")
-            texts = {str(k): str(v) for k, v in labels.items()} if isinstance(labels, Mapping) else None
-            yield str(metadata.get("name", "")), NamespaceLabels.of(texts)
+        if is_namespace(found) and not wrong_types(found):
+            metadata = found.get("metadata") or {}
+            labels = metadata.get("labels") or {}
+            yield metadata.get("name") or "", NamespaceLabels.of({key: text or "" for key, text in labels.items()})

@@ -37,7 +37,7 @@ def judge(
     """
     findings = [*_on_nodes(requests, respelling, policy, nodes)]
     for request in requests:
-        findings += _on_request(request, policy)
+        findings += _on_request(request, nodes, policy)
     if not spec.host_ipc:
         findings += sharing.gke_mps_needs_host_ipc(requests)
     if requests and (over := permission.per_pod_limit(spec, [request.ask for request in requests], policy)):
@@ -76,11 +76,11 @@ def _forms_apart(requests: Sequence[Request], pairs: frozenset[tuple[Form, Form]
         first_of.setdefault(form, request)
 
 
-def _on_request(request: Request, policy: Policy) -> Iterator[Finding]:
+def _on_request(request: Request, nodes: NodeConstraints, policy: Policy) -> Iterator[Finding]:
     """The rules of one request, of its form and its count."""
     ask, amount, form = request.ask, request.amount, request.choice.form
     if form is None:
-        yield permission.form_not_permitted(ask, amount, request.choice.stated, policy)
+        yield permission.form_not_permitted(ask, amount, request.choice.stated, nodes, policy)
         return
     if found := sharing.shared_request_above_one(ask, amount, form, policy) or permission.per_container_limit(
         ask, amount, policy

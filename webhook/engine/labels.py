@@ -10,6 +10,8 @@ DOMAIN = "gpuwarden.io"
 ENFORCE = f"{DOMAIN}/enforce"
 WARN = f"{DOMAIN}/warn"
 AUDIT = f"{DOMAIN}/audit"
+NAMES = (ENFORCE, WARN, AUDIT)
+"""All three."""
 
 _LONGEST = 63  # apimachinery pkg/util/validation LabelValueMaxLength
 

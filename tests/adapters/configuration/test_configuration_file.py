@@ -144,6 +144,17 @@ def test_a_policy_may_be_any_or_none_with_settings(form: str, permits_any: bool)
     assert (policy.forms, policy.permits_any, policy.max_per_pod) == ((), permits_any, 2)
 
 
+def test_exemptions_may_be_any_name_that_there_can_be() -> None:
+    text = (
+        "exemptions: {namespaces: [a-1, '5'], usernames: ['system:serviceaccount:ci:runner.x', 'system:admin', 'bob smith@x.y'], "
+        "runtimeClasses: [kata.v2], schedulers: [My_Scheduler]}"
+    )
+    exemptions = parse(HEAD + text).exemptions
+
+    assert exemptions.usernames == {"system:serviceaccount:ci:runner.x", "system:admin", "bob smith@x.y"}
+    assert exemptions.schedulers == {"My_Scheduler"}
+
+
 def test_exemptions_that_are_written_replace_the_default_ones_list_by_list() -> None:
     exemptions = parse(HEAD + "exemptions: {namespaces: [mine]}").exemptions
 

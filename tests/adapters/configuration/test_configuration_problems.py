@@ -94,6 +94,38 @@ def no_resource(name: str, example: str = "example.com/gpu") -> str:
             "exemptions.namespaces[0]",
             "String should have at least 1 character, not ''",
         ),
+        (
+            "exemptions: {namespaces: [Foo_]}",
+            "exemptions.namespaces[0]",
+            (
+                '"Foo_" can\'t be the name of a namespace, and names are matched exactly; use at most 63 lowercase letters, '
+                'digits and "-", beginning and ending with a letter or digit'
+            ),
+        ),
+        (
+            "exemptions: {runtimeClasses: [Kata]}",
+            "exemptions.runtimeClasses[0]",
+            (
+                '"Kata" can\'t be the name of a runtime class, and names are matched exactly; use at most 253 lowercase letters, '
+                'digits, "-" and ".", each part beginning and ending with a letter or digit'
+            ),
+        ),
+        (
+            'exemptions: {usernames: ["system:serviceaccount:*:builder"]}',
+            "exemptions.usernames[0]",
+            (
+                '"system:serviceaccount:*:builder" can\'t be a service account, and names are matched exactly; write '
+                "system:serviceaccount:<namespace>:<name>"
+            ),
+        ),
+        *(
+            (
+                f'exemptions: {{{key}: ["{value}"]}}',
+                f"exemptions.{key}[0]",
+                f'"{value}" would match no name: names are matched exactly; write each without * and spaces around it',
+            )
+            for key, value in (("usernames", "ci-*"), ("usernames", " bob"), ("schedulers", "kai-*"))
+        ),
         # Names of resources.
         ("resources: {notGpus: []}", "resources.notGpus", 'is not known here; did you mean "notGPUs"?'),
         ("resources: {GPUs: []}", "resources.GPUs", 'is not known here; did you mean "gpus"?'),

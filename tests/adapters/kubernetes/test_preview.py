@@ -64,8 +64,11 @@ async def test_every_kind_is_read_in_this_namespace_alone_and_templates_come_fir
     )
     denied = 'Deployment "mine" (shared-request-above-one)'
     assert await preview.preview("team-a", SHARED, LONG) == [
-        f'namespace "team-a": 1 of 2 workloads with GPUs would be denied at the next restart: {denied}',
-        'namespace "team-a": 1 of 2 workloads with GPUs would be rewritten at the next restart: Pod "bare"',
+        f'namespace "team-a": 1 of 2 workloads with GPUs would be denied when their pods are next created: {denied}',
+        (
+            'namespace "team-a": 1 of 2 workloads with GPUs would be rewritten when their pods are next created: Pod "bare" '
+            "(only if somebody creates it again)"
+        ),
     ]
     assert paths(cluster) == [
         "limitranges",

@@ -23,6 +23,7 @@ _PLURALS = {
     "Job": "jobs",
     "CronJob": "cronjobs",
 }
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 REPORTS = {
     "wgpolicyk8s.io/v1alpha2": ("policyreports", "clusterpolicyreports"),
     "openreports.io/v1alpha1": ("reports", "clusterreports"),
@@ -30,7 +31,10 @@ REPORTS = {
 
 
 class WorkloadServer(StandIn):
-    """Workloads by ``add``; reports of the APIs that ``serves`` names."""
+    """Workloads by ``add``, custom resources by ``define``; reports of the APIs that ``serves`` names.
+
+    ``refused`` are paths that are answered with a status.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,6 +42,7 @@ class WorkloadServer(StandIn):
         self.lists: dict[str, list[bytes]] = {f"{_ROOTS[root]}/{plural}": [] for root, plural in _served()}
         self.serves: set[str] = set()
         self.terminating: set[str] = set()
+        self.refused: dict[str, int] = {}
         self.tells_remaining = True
         self._uids = 0
 
@@ -49,6 +54,31 @@ class WorkloadServer(StandIn):
             with self.changed:
                 self.lists[path].append(encoded)
                 self.lists.setdefault(_within(path, document["metadata"]["namespace"]), []).append(encoded)
+
+    def define(
+        self, kind: str, plural: str, *objects: Json, schema: Json | None = None, scope: str = "Namespaced"
+    ) -> str:
+        """Have a custom resource of ``ray.io/v1`` with objects, one in each namespace that they name; the path of its list."""
+        path = f"/apis/ray.io/v1/{plural}"
+        versions = [
+            {"name": "v1alpha1", "served": False, "storage": False},
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                **({"schema": {"openAPIV3Schema": schema}} if schema else {}),
+            },
+        ]
+        spec = {"group": "ray.io", "scope": scope, "names": {"kind": kind, "plural": plural}, "versions": versions}
+        with self.changed:
+            self.lists.setdefault(DEFINITIONS, []).append(json.dumps({"spec": spec}).encode())
+            self.lists[path] = []
+            for one in objects:
+                encoded = json.dumps(one).encode()
+                self.lists[path].append(encoded)
+                if namespace := one["metadata"].get("namespace"):
+                    self.lists.setdefault(_within(path, namespace), []).append(encoded)
+        return path
 
     def listed(self, path: str, query: Mapping[str, str]) -> bytes | None:
         """A page of a list; ``None`` when the token is too old."""
@@ -91,6 +121,8 @@ class WorkloadHandler(Handler):
     def _object(self, path: str, seen: Seen) -> None:  # noqa: PLR0911 - one for each answer
         server = self.server.stand_in
         assert isinstance(server, WorkloadServer)
+        if code := server.refused.get(path):
+            return self.say(code, status(code, f"{path} is refused"))
         if seen.method == "GET" and (path in server.lists or _namespaced(path) in server.lists):
             page = server.listed(path, seen.query)
             return self.say(*((410, status(410, "token too old")) if page is None else (200, page)))

@@ -25,7 +25,7 @@ def test_a_workload_is_a_line_with_everything_that_counts() -> None:
         "policy": "mig-1g.5gb",
         "outcome": "rewritten",
         "judged": "template",
-        "running_pods": "2",
+        "pods": "2",
         "pods_unchanged": "0",
         "pods_rewritten": "2",
         "pods_denied": "0",

@@ -54,7 +54,7 @@ class TestResult:
             "properties": {
                 "policy": "shared",
                 "asks": "train: nvidia.com/gpu: 2",
-                "runningPods": "0",
+                "pods": "0",
                 "field": "spec.template.spec.containers[0].resources.limits[nvidia.com/gpu]",
             },
             "timestamp": {"seconds": 1772368215, "nanos": 0},
@@ -87,8 +87,8 @@ class TestResult:
         objects = [*pods_of("Deployment", 2, a_pod()), seen()]
         warned, passed = results(*objects)
         assert (warned["result"], warned["rule"]) == ("warn", "not-rewritten")
-        assert warned["message"].startswith("2 running pods are not spelled as the policy has it: ")
-        assert warned["properties"]["runningPods"] == "2"
+        assert warned["message"].startswith("2 pods are not spelled as the policy has it: ")
+        assert warned["properties"]["pods"] == "2"
         assert passed["rule"] == "rewritten"
 
     def test_of_running_pods_that_are_is_nothing_more(self) -> None:
@@ -96,7 +96,7 @@ class TestResult:
 
     def test_of_one_running_pod_is_said_of_one(self) -> None:
         message = results(*pods_of("Deployment", 1, a_pod()), seen())[0]["message"]
-        assert message.startswith("1 running pod is not spelled")
+        assert message.startswith("1 pod is not spelled")
 
     def test_of_running_pods_that_would_be_refused_now_while_their_template_is_right_is_warn(self) -> None:
         found = results(*pods_of("Deployment", 1, a_pod(gpu(2))), seen(a_pod(gpu(1, SHARED))))

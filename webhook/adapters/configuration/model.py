@@ -61,7 +61,6 @@ def _policy_name(value: str) -> str:
 
 _FormName = Annotated[str, BeforeValidator(_listed_form)]
 _PolicyName = Annotated[str, AfterValidator(_policy_name)]
-_Names = list[Annotated[str, Field(min_length=1)]]
 # What the API server takes (k8s.io/apimachinery pkg/util/validation): what it refuses would refuse every GPU pod of a policy.
 _SUBDOMAIN = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
 _LabelKey = Annotated[str, Field(pattern=rf"^({_SUBDOMAIN}/)?{_NAME_PART}$")]
@@ -69,6 +68,55 @@ _LabelValue = Annotated[str, Field(pattern=rf"^({_NAME_PART})?$")]
 _EnvName = Annotated[str, Field(pattern=r"^[ -<>-~]+$")]  # printable ASCII but "="
 _VisibleDevices = Annotated[VisibleDevices, Field(strict=False)]
 _RuntimeClass = Annotated[str, Field(pattern=rf"^{_SUBDOMAIN}$", max_length=253)]
+
+
+def _namespace_name(value: str) -> str:
+    if not _LABEL.fullmatch(value):
+        raise ValueError(
+            f'"{value}" can\'t be the name of a namespace, and names are matched exactly; use at most 63 lowercase letters, '
+            'digits and "-", beginning and ending with a letter or digit'
+        )
+    return value
+
+
+def _runtime_class_name(value: str) -> str:
+    if not re.fullmatch(_SUBDOMAIN, value) or len(value) > _LONGEST_SUBDOMAIN:
+        raise ValueError(
+            f'"{value}" can\'t be the name of a runtime class, and names are matched exactly; use at most '
+            f'{_LONGEST_SUBDOMAIN} lowercase letters, digits, "-" and ".", each part beginning and ending with a letter or digit'
+        )
+    return value
+
+
+def _exact_name(value: str) -> str:
+    if "*" in value or value != value.strip():
+        raise ValueError(
+            f'"{value}" would match no name: names are matched exactly; write each without * and spaces around it'
+        )
+    return value
+
+
+def _user_name(value: str) -> str:
+    account = value.removeprefix(_SERVICE_ACCOUNT)
+    namespace, colon, name = account.partition(":")
+    is_account = colon and _LABEL.fullmatch(namespace) and re.fullmatch(_SUBDOMAIN, name)
+    if account != value and not is_account:
+        raise ValueError(
+            f'"{value}" can\'t be a service account, and names are matched exactly; write {_SERVICE_ACCOUNT}<namespace>:<name>'
+        )
+    return _exact_name(value)
+
+
+# k8s.io/apimachinery pkg/util/validation IsDNS1123Label; k8s.io/apiserver pkg/authentication/serviceaccount MakeUsername.
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_SERVICE_ACCOUNT = "system:serviceaccount:"
+_LONGEST_SUBDOMAIN = 253
+_NonEmpty = Annotated[str, Field(min_length=1)]
+_NamespaceName = Annotated[_NonEmpty, AfterValidator(_namespace_name)]
+_RuntimeClassName = Annotated[_NonEmpty, AfterValidator(_runtime_class_name)]
+_UserName = Annotated[_NonEmpty, AfterValidator(_user_name)]
+# Nothing checks schedulerName of a pod, so no name is impossible but one that was meant as a pattern.
+_ExactName = Annotated[_NonEmpty, AfterValidator(_exact_name)]
 
 
 def _resource_name(value: str) -> str:
@@ -221,10 +269,10 @@ class GkeSection(_Section):
 class ExemptionsSection(_Section):
     """Who is left alone."""
 
-    namespaces: _Names = sorted(DEFAULT_EXEMPTIONS.namespaces)
-    usernames: _Names = []
-    runtime_classes: _Names = []
-    schedulers: _Names = sorted(DEFAULT_EXEMPTIONS.schedulers)
+    namespaces: list[_NamespaceName] = sorted(DEFAULT_EXEMPTIONS.namespaces)
+    usernames: list[_UserName] = []
+    runtime_classes: list[_RuntimeClassName] = []
+    schedulers: list[_ExactName] = sorted(DEFAULT_EXEMPTIONS.schedulers)
 
 
 class ResourcesSection(_Section):

@@ -67,7 +67,7 @@ class WorkloadPreview:
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="preview")
 
     async def preview(self, namespace: str, policy: Policy, seconds: float) -> list[str]:
-        """Warnings: what would change or be denied at the next restart, and what could not be looked at in time.
+        """Warnings: what would change or be denied when pods are next created, and what could not be looked at in time.
 
         Never raises, and answers within ``seconds`` whatever the API server does.
         """

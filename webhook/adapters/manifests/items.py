@@ -33,12 +33,14 @@ class ManifestProblem:
         message: what is wrong, and the remedy where there is one.
         fatal: whether something went unread because of it. Not so for a key that is written twice: the object follows, with
             the last of the two, as kubectl would send it.
+        of_object: whether it concerns an object that was read and is reported by itself.
     """
 
     source: str
     line: int | None
     message: str
     fatal: bool = True
+    of_object: bool = False
 
     def __str__(self) -> str:
         """Place, what kind of problem it is, and the message."""

@@ -1,5 +1,6 @@
 """The document of an audit: what ``gpuwarden audit -o json`` prints, and what its other formats are made from."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -9,10 +10,14 @@ from pydantic import Field
 from webhook.adapters.reports.model import Lines, ObjectLine, Part, ProblemLine, finding_lines, patch_line
 from webhook.application.audit_rows import Row
 from webhook.application.audit_totals import Tally, Totals
-from webhook.application.auditing import Verdict
-from webhook.application.rule_texts import NOT_JUDGED
+from webhook.application.auditing import BARE_POD, Verdict
+from webhook.application.other_kinds import OtherKind, unknown_kinds
+from webhook.application.rule_texts import EXEMPT, INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ
 from webhook.application.workloads import WORKLOADS, qualified
 from webhook.engine.decision import Outcome
+
+ALL = "*"
+"""The name of a line that is about all objects of a kind."""
 
 
 class Outcomes(Part):
@@ -46,8 +51,8 @@ class WorkloadLine(ObjectLine):
     """One workload: a controller, a pod without one, or an object in a file.
 
     ``decision``, ``asks``, ``patch``, ``claims`` and ``findings`` are those of the pods made from it from now on: of its
-    template, or of its running pods where the template has neither GPU requests nor resource claims, or can't be seen.
-    ``pods`` is what would become of its running pods if they were made now.
+    template, or of its pods where the template has neither GPU requests nor resource claims, or can't be seen.
+    ``pods`` is what would become of its pods, running or pending, if they were made now; those that have ended are left out.
     """
 
     api_version: str
@@ -59,8 +64,8 @@ class WorkloadLine(ObjectLine):
 
     @property
     def outcome(self) -> str:
-        """The decision, or ``exempt``."""
-        return "exempt" if self.exempt else self.decision
+        """The decision."""
+        return self.decision
 
 
 class NamespaceLine(Part):
@@ -79,7 +84,7 @@ class PolicyLine(Part):
 
 
 class FlowLine(Form):
-    """How many workloads, and running pods of theirs, ask for one form and get another, with one outcome."""
+    """How many workloads, and pods of theirs, ask for one form and get another, with one outcome."""
 
     outcome: str
 
@@ -87,13 +92,28 @@ class FlowLine(Form):
     pods: int
 
 
+class OtherTotals(Part):
+    """How many other objects have which decision; each has exactly one."""
+
+    unchanged: int
+    denied: int
+    not_judged: int
+    not_read: int
+
+
 class AuditTotals(Part):
     """Everything that is counted.
 
-    ``seen`` is how many objects of each kind were looked at, ``not_judged`` how many workloads and other objects were not judged.
+    ``workloads`` are the report's objects, by decision; ``others`` its other objects, likewise; ``kinds`` are the kinds that were
+    not looked at. ``pods`` are those of the workloads that have not ended, by what would become of each. ``seen`` is how many
+    objects of each kind were looked at. ``not_judged`` is the sum of workloads, other objects and kinds that were not judged.
+    ``unread_parts`` are the lists, files and documents that could not be read, so that their objects are not known.
     """
 
     workloads: Outcomes
+    others: OtherTotals
+    kinds: int
+    unread_parts: int
     pods: Outcomes
     seen: dict[str, int]
     namespaces: list[NamespaceLine]
@@ -113,6 +133,8 @@ class AuditReport(Part):
         problems: what is wrong with the input; where one is fatal, something is missing from the report.
         scope: which kinds were looked at, of a cluster; and what that leaves out.
         notes: what a person should know besides.
+
+    Each object is one of ``objects`` (or of the pods that these count) or one of ``others``, never both.
     """
 
     api_version: str = "gpuwarden.io/v1"
@@ -124,7 +146,11 @@ class AuditReport(Part):
     totals: AuditTotals
     objects: list[WorkloadLine] = Field(description="One a workload, by namespace, kind and name.")
     others: list[ObjectLine] = Field(
-        description="Objects that are not judged, and those with a label that names no policy or has no effect."
+        description="Objects without a GPU request that are not judged or can't be read, or with a label that names no policy "
+        "or has no effect."
+    )
+    kinds: list[ObjectLine] = Field(
+        description="Kinds of which the cluster has objects that were not looked at, as objects named *."
     )
     problems: list[ProblemLine]
     scope: str
@@ -138,7 +164,15 @@ class AuditReport(Part):
     @property
     def strictly_fine(self) -> bool:
         """Whether everything was judged and nothing is to be changed, as ``--strict`` has it."""
-        return not (self.denies or self.totals.workloads.rewritten or self.totals.not_judged or self.others)
+        mislabelled = any(finding.rule == INEFFECTIVE_LABEL for line in self.objects for finding in line.findings)
+        return not (
+            self.denies or self.totals.workloads.rewritten or self.totals.not_judged or self.others or mislabelled
+        )
+
+    @property
+    def everything(self) -> list[ObjectLine]:
+        """The workloads, other objects and kinds."""
+        return [*self.objects, *self.others, *self.kinds]
 
     @property
     def complete(self) -> bool:
@@ -167,6 +201,8 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
     assumptions: Iterable[str] = (),
     seen: dict[str, int],
     others: Sequence[ObjectLine] = (),
+    kinds: Iterable[OtherKind] = (),
+    kinds_unknown: str = "",
     problems: Sequence[ProblemLine] = (),
     notes: Iterable[str] = (),
     lines_of: Callable[[Row], Lines | None] = lambda _row: None,
@@ -183,6 +219,11 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
         for (before, after, outcome), flow in sorted(counted.flows.items())
     ]
     shared: dict[Verdict, dict[str, Any]] = {}
+    objects, apart = _once([_line(row, shared, lines_of(row)) for row in rows], others)
+    decisions = Counter(line.decision for line in apart)
+    unseen = [_kind_line(kind.api_version, kind.kind, kind.message) for kind in kinds]
+    if kinds_unknown:
+        unseen.append(_kind_line("", "custom resources", unknown_kinds(kinds_unknown)))
     return AuditReport(
         generated_at=now.astimezone(UTC).replace(microsecond=0),
         origin=origin,
@@ -190,19 +231,65 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
         assumptions=list(assumptions),
         totals=AuditTotals(
             workloads=_outcomes(counted.workloads),
+            others=OtherTotals(
+                unchanged=decisions[Outcome.UNCHANGED.value],
+                denied=decisions[Outcome.DENIED.value],
+                not_judged=decisions[NOT_JUDGED],
+                not_read=decisions[NOT_READ],
+            ),
+            kinds=len(unseen),
+            unread_parts=sum(problem.is_unread_part for problem in problems),
             pods=_outcomes(counted.pods),
             seen=seen,
             namespaces=namespaces,
             policies=[PolicyLine(name=name, workloads=_outcomes(tally)) for name, tally in counted.policies.items()],
             rules=counted.rules,
             forms=flows,
-            not_judged=counted.workloads.not_judged + sum(line.decision == NOT_JUDGED for line in others),
+            not_judged=counted.workloads.not_judged + decisions[NOT_JUDGED] + len(unseen),
         ),
-        objects=[_line(row, shared, lines_of(row)) for row in rows],
-        others=list(others),
+        objects=objects,
+        others=apart,
+        kinds=unseen,
         problems=list(problems),
         scope=_scope(rows) if is_cluster else "",
         notes=[*notes, *(note for line in others for note in _notes(line))],
+    )
+
+
+def _once(lines: list[WorkloadLine], others: Sequence[ObjectLine]) -> tuple[list[WorkloadLine], list[ObjectLine]]:
+    """The lines and the other objects, those that are workloads with a line left out: what is said of them goes to that line."""
+    numbers = {_identity(line): number for number, line in enumerate(lines)}
+    apart = []
+    for other in others:
+        number = numbers.get(_identity(other))
+        if number is None:
+            apart.append(other)
+        else:
+            line = lines[number]
+            lines[number] = line.model_copy(update={"findings": [*line.findings, *other.findings]})
+    return lines, apart
+
+
+def _identity(line: ObjectLine) -> tuple[str | None, int | None, str, str, str]:
+    return line.source, line.line, qualified(line.api_version, line.kind), line.namespace, line.name
+
+
+def _kind_line(api_version: str, kind: str, message: str) -> ObjectLine:
+    """A kind whose objects were not looked at, as a line."""
+    return ObjectLine(
+        source=None,
+        line=None,
+        api_version=api_version,
+        kind=kind,
+        namespace="",
+        name=ALL,
+        policy="",
+        asks=[],
+        decision=NOT_JUDGED,
+        exempt=None,
+        patch=[],
+        findings=[],
+        not_judged=message,
     )
 
 
@@ -211,7 +298,7 @@ def _scope(rows: Sequence[Row]) -> str:
     others = dict.fromkeys(qualified(row.api_version, row.kind) for row in rows if row.kind_is_unread)
     by_pods = f" (here: {', '.join(others)})" if others else ""
     return (
-        f"checked: {', '.join(WORKLOADS)}; of objects of other kinds, such as a RayCluster or a Workflow, only the running pods "
+        f"checked: {', '.join(WORKLOADS)}; of objects of other kinds, such as a RayCluster or a Workflow, only the pods "
         f"were checked{by_pods}"
     )
 
@@ -231,7 +318,7 @@ def _line(row: Row, shared: dict[Verdict, dict[str, Any]], lines: Lines | None) 
         shared[verdict] = {
             "policy": verdict.policy,
             "asks": list(verdict.asks),
-            "decision": verdict.decision,
+            "decision": EXEMPT if verdict.exempt else verdict.decision,
             "exempt": verdict.exempt,
             "becomes": list(verdict.becomes),
             "forms": [Form(before=before, after=after) for before, after in verdict.forms],
@@ -256,8 +343,16 @@ def _line(row: Row, shared: dict[Verdict, dict[str, Any]], lines: Lines | None) 
             exempt=sum(number for of_pods, number in row.pods.items() if of_pods.exempt),
             not_judged=row.running(NOT_JUDGED),
         ),
-        **shared[verdict] | _placed(verdict, lines),
+        **shared[verdict] | _if_bare(row) | _placed(verdict, lines),
     )
+
+
+def _if_bare(row: Row) -> dict[str, Any]:
+    """What becomes of a pod that exists and has no controller, if anything: nothing by itself."""
+    verdict = row.verdict
+    if row.kind != "Pod" or not row.pods or verdict.exempt or verdict.outcome is Outcome.UNCHANGED:
+        return {}
+    return {"becomes": [*verdict.becomes, f"this pod has no controller: {BARE_POD}"]}
 
 
 def _placed(verdict: Verdict, lines: Lines | None) -> dict[str, Any]:

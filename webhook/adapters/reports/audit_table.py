@@ -7,11 +7,10 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from webhook.adapters.reports.audit import AuditReport, FlowLine, Outcomes, WorkloadLine
+from webhook.adapters.reports.audit import ALL, AuditReport, FlowLine, Outcomes, WorkloadLine
 from webhook.adapters.reports.model import ObjectLine
 from webhook.adapters.reports.text import printable
-from webhook.application.rule_texts import NOT_JUDGED
-from webhook.engine.decision import Outcome
+from webhook.application.rule_texts import NOT_JUDGED, left_alone
 
 STYLES = {
     "unchanged": "green",
@@ -20,7 +19,9 @@ STYLES = {
     "exempt": "dim",
     NOT_JUDGED: "magenta",
 }
+_AS_IT_IS = ("unchanged", "exempt")
 _FIRST = ("denied", "rewritten", NOT_JUDGED, "unchanged", "exempt")
+_COUNTED = ("denied", "rewritten", "unchanged", "exempt", NOT_JUDGED)
 # Of the columns of workloads: the share of what room there is, and the least.
 _WIDTHS = ((3, None), (None, 6), (2, None), (None, 9), (None, 11), (6, None))
 _MOST = 500  # workloads; nobody reads more of them in a terminal
@@ -35,7 +36,7 @@ def show(target: Console, report: AuditReport, *, everything: bool = False) -> N
         report: what.
         everything: whether workloads that stay as they are get a line too.
     """
-    shown = [line for line in report.objects if everything or line.decision != "unchanged" or line.findings]
+    shown = [line for line in report.objects if everything or line.decision not in _AS_IT_IS or line.findings]
     shown.sort(key=lambda line: _FIRST.index(line.outcome))
     if shown:
         target.print(_workloads(shown[:_MOST]))
@@ -49,7 +50,7 @@ def show(target: Console, report: AuditReport, *, everything: bool = False) -> N
         target.print(_forms(report.totals.forms))
     if report.totals.rules:
         target.print(_rules(report.totals.rules))
-    for line in [line for line in report.others if line.not_judged][:_MOST]:
+    for line in [line for line in (*report.others, *report.kinds) if line.not_judged][:_MOST]:
         target.print(
             Text.assemble(
                 (f"{printable(place(line))}: ", "bold"), ("not judged: ", "magenta"), printable(line.not_judged or "")
@@ -68,12 +69,14 @@ def show(target: Console, report: AuditReport, *, everything: bool = False) -> N
 
 def place(line: ObjectLine) -> str:
     """Where an object is, for people."""
+    if line.name == ALL:
+        return line.kind
     named = f"{line.kind} {line.namespace}/{line.name}"
     return named if line.source is None else f"{line.source}:{line.line}: {named}"
 
 
 def _workloads(lines: Sequence[WorkloadLine]) -> Table:
-    table = _table("workload", "policy", "asks", "decision", "running pods", "what and why")
+    table = _table("workload", "policy", "asks", "decision", "pods", "what and why")
     for column, (ratio, width) in zip(table.columns, _WIDTHS, strict=True):
         column.ratio, column.min_width = ratio, width
     table.padding = (0, 2, 1, 0)
@@ -94,7 +97,7 @@ def _workloads(lines: Sequence[WorkloadLine]) -> Table:
 
 def _reasons(line: WorkloadLine) -> Group:
     if line.exempt:
-        return Group(Text(f"left alone: its {line.exempt} is exempt", style="dim"))
+        return Group(Text(left_alone(line.exempt), style="dim"))
     sentences = (*([line.not_judged] if line.not_judged else ()), *line.becomes)
     told = [Text(printable(sentence)) for sentence in sentences]
     told += [
@@ -136,7 +139,7 @@ def _numbers(tally: Outcomes) -> Iterable[tuple[int, str]]:
 
 
 def _forms(flows: Sequence[FlowLine]) -> Table:
-    table = _table("form asked for", "becomes", "decision", numbers=("workloads", "running pods"))
+    table = _table("form asked for", "becomes", "decision", numbers=("workloads", "pods"))
     for flow in sorted(flows, key=lambda flow: -flow.workloads)[:_LONGEST]:
         outcome = Text(_word(flow.outcome), style=STYLES[flow.outcome])
         forms = (Text(printable(form)) for form in (flow.before, flow.after))
@@ -161,30 +164,34 @@ def _table(*names: str, numbers: Iterable[str] = ()) -> Table:
 
 
 def _summary(report: AuditReport) -> Text:
-    tally, pods = report.totals.workloads, report.totals.pods
-    unread = sum(problem.fatal for problem in report.problems)
-    unreadable = sum(line.decision == Outcome.DENIED for line in report.others)
-    parts = [
-        (f"{tally.denied} denied", STYLES["denied"] if tally.denied else "dim"),
-        (f"{tally.rewritten} rewritten", STYLES["rewritten"] if tally.rewritten else "dim"),
-        (f"{tally.unchanged} unchanged", STYLES["unchanged"]),
-        (f"{tally.exempt} exempt", "dim"),
-        *([(f"{report.totals.not_judged} not judged", "magenta")] if report.totals.not_judged else []),
-        *(
-            [
-                (
-                    f"{unreadable} {'namespace' if unreadable == 1 else 'namespaces'} with a label that names no policy",
-                    STYLES["denied"],
-                )
-            ]
-            if unreadable
-            else []
-        ),
-        (f"{unread} not read", "red" if unread else "dim"),
-    ]
+    """The workloads by decision, which add up; and then whatever is no workload that was looked at."""
+    totals = report.totals
+    tally = totals.workloads
     workloads = "workload asks" if tally.sum == 1 else "workloads ask"
-    running = "running pod" if pods.sum == 1 else "running pods"
-    summary = Text(f"{tally.sum} {workloads} for GPUs{report.otherwise}, with {pods.sum} {running}: ")
+    summary = Text(f"{tally.sum} {workloads} for GPUs{report.otherwise}, with {_counted(totals.pods.sum, 'pod')}: ")
+    parts = [
+        (f"{tally.number(name)} {_word(name)}", STYLES[name] if tally.number(name) else "dim") for name in _COUNTED
+    ]
     summary.append_text(Text(", ").join(Text(words, style=style) for words, style in parts))
-    looked_at = sum(report.totals.seen.values())
-    return summary.append(f"; {looked_at} {'object' if looked_at == 1 else 'objects'} looked at", style="dim")
+    others = totals.others
+    for number, words, style in (
+        (others.not_judged, f"{_counted(others.not_judged, 'other object')} not judged", STYLES[NOT_JUDGED]),
+        (totals.kinds, f"{_counted(totals.kinds, 'kind')} of objects not judged", STYLES[NOT_JUDGED]),
+        (others.denied, f"{_counted(others.denied, 'namespace')} with a label that names no policy", STYLES["denied"]),
+        (others.unchanged, f"{_counted(others.unchanged, 'other object')} with a label without effect", "yellow"),
+        (others.not_read, f"{_counted(others.not_read, 'object')} not read", "red"),
+        (totals.unread_parts, f"{_counted(totals.unread_parts, _part(report))} not read", "red"),
+    ):
+        if number:
+            summary.append("; ").append(words, style=style)
+    return summary.append(f"; {_counted(sum(totals.seen.values()), 'object')} looked at", style="dim")
+
+
+def _part(report: AuditReport) -> str:
+    return "list" if report.scope else "file or document"
+
+
+def _counted(number: int, word: str) -> str:
+    if number == 1:
+        return f"1 {word}"
+    return f"{number} {' or '.join(f'{one}s' for one in word.split(' or '))}"

@@ -11,7 +11,7 @@ from webhook.adapters.reports.text import cell
 from webhook.application.rule_texts import NOT_JUDGED
 
 COLUMNS = (
-    *("namespace", "kind", "name", "policy", "outcome", "judged", "running_pods", "pods_unchanged", "pods_rewritten"),
+    *("namespace", "kind", "name", "policy", "outcome", "judged", "pods", "pods_unchanged", "pods_rewritten"),
     *(
         "pods_denied",
         "pods_exempt",

@@ -17,7 +17,7 @@ from webhook.adapters.reports.audit import AuditReport, NamespaceLine, Outcomes,
 from webhook.adapters.reports.audit_table import place
 from webhook.adapters.reports.fleet import draw
 from webhook.adapters.reports.text import printable
-from webhook.application.rule_texts import NOT_JUDGED, RULE_TEXTS
+from webhook.application.rule_texts import NOT_JUDGED, RULE_TEXTS, left_alone
 from webhook.engine.findings import Severity
 
 MOST_ROWS = 10_000
@@ -46,6 +46,7 @@ def html(report: AuditReport) -> str:
     )
     environment.filters["count"] = "{:,}".format
     environment.filters["patch"] = _patch
+    environment.filters["left_alone"] = left_alone
     style, script = (_own(environment, name) for name in ("audit.css", "audit.js"))
     rows = _ordered(report.objects)
     return environment.get_template("audit.html.j2").render(
@@ -64,7 +65,11 @@ def html(report: AuditReport) -> str:
         troubles=[
             *(f"{problem.where}: {problem.message}" for problem in report.problems),
             *report.notes,
-            *(f"{place(line)}: not judged: {line.not_judged}" for line in report.others if line.not_judged),
+            *(
+                f"{place(line)}: not judged: {line.not_judged}"
+                for line in (*report.others, *report.kinds)
+                if line.not_judged
+            ),
         ],
         drawing=draw(report.totals.forms),
         rules=sorted(

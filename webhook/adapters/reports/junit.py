@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from webhook.adapters.reports.model import ObjectLine, ProblemLine
 from webhook.adapters.reports.text import printable
-from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED
+from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ, left_alone
 from webhook.engine.decision import Outcome
 
 
@@ -19,8 +19,9 @@ def junit(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine], *, str
     """The document.
 
     Args:
-        objects: what was judged.
-        problems: what is wrong with the input; what could not be read is a test case with an error, in a suite of its own.
+        objects: what was judged. Each is one test case; the properties of its suite say how many have which decision.
+        problems: what is wrong with the input; a file or document that could not be read is a test case with an error, in a
+            suite of its own.
         strict: whether what would be rewritten or is not judged has failed too, as ``--strict`` has it.
     """
     root = Element("testsuites", name="gpuwarden")
@@ -30,19 +31,22 @@ def junit(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine], *, str
         suites.setdefault(line.namespace, []).append(line)
     for namespace, lines in suites.items():
         suite = SubElement(root, "testsuite", name=printable(namespace) or "-")
+        properties = SubElement(suite, "properties")
+        for decision, number in Counter(line.decision for line in lines).items():
+            SubElement(properties, "property", name=decision, value=str(number))
         for line in lines:
             _case(suite, names, line, strict=strict)
-    unread = [problem for problem in problems if problem.fatal]
+    unread = [problem for problem in problems if problem.is_unread_part]
     if unread:
         suite = SubElement(root, "testsuite", name="not read")
         for problem in unread:
             case = SubElement(
                 suite, "testcase", name=names.unique("not read", printable(problem.where)), classname="not read"
             )
-            SubElement(case, "error", message=printable(problem.message), type="not-read")
+            SubElement(case, "error", message=printable(problem.message), type=NOT_READ)
     for suite in root:
-        _count(suite, list(suite))
-    _count(root, [case for suite in root for case in suite])
+        _count(suite, suite.findall("testcase"))
+    _count(root, root.findall("testsuite/testcase"))
     indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
 
@@ -73,12 +77,14 @@ def _case(suite: Element, names: _Names, line: ObjectLine, *, strict: bool) -> N
         f"{finding.rule}: {finding.message} ({finding.path}{f', line {finding.line}' if finding.line else ''})"
         for finding in line.findings
     ]
-    failure = None if line.exempt else _failed(line, strict=strict)
-    if line.decision == Outcome.REWRITTEN and not line.exempt:
+    failure = _failed(line, strict=strict)
+    if line.decision == Outcome.REWRITTEN:
         told.insert(0, _rewritten(line))
     if line.not_judged and line.decision != NOT_JUDGED:
         told.append(f"{NOT_JUDGED}: {line.not_judged}")
-    if failure:
+    if line.not_read:
+        SubElement(case, "error", message=printable(line.not_read), type=NOT_READ)
+    elif failure:
         _failure(case, *failure, told)
     elif skipped := _skipped(line):
         SubElement(case, "skipped", message=printable(skipped))
@@ -96,7 +102,7 @@ def _failed(line: ObjectLine, *, strict: bool) -> tuple[str, str] | None:
     """Why a case has failed, and by which rule."""
     if line.decision == Outcome.DENIED:
         return next((finding.message, finding.rule) for finding in line.findings if finding.severity == "deny")
-    if not strict:
+    if not strict or line.exempt:
         return None
     if line.decision == Outcome.REWRITTEN:
         return _rewritten(line), Outcome.REWRITTEN.value
@@ -110,7 +116,7 @@ def _failed(line: ObjectLine, *, strict: bool) -> tuple[str, str] | None:
 def _skipped(line: ObjectLine) -> str | None:
     """Why a case says nothing of its object: a case that has passed was judged."""
     if line.exempt:
-        return f"left alone: its {line.exempt} is exempt"
+        return left_alone(line.exempt)
     if line.not_judged:
         return f"not judged: {line.not_judged}"
     return "of a kind that gpuwarden does not know, and no pods were found in it" if line.unknown_kind else None

@@ -9,7 +9,8 @@ from pydantic.alias_generators import to_camel
 
 from webhook.application.auditing import decided
 from webhook.application.checking import Judgement
-from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, UNREADABLE_LABEL
+from webhook.application.misfits import MisfitsError
+from webhook.application.rule_texts import EXEMPT, INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ, UNREADABLE_LABEL
 from webhook.application.unjudged import Unjudged
 from webhook.engine.decision import Outcome
 from webhook.engine.findings import Finding, Severity
@@ -48,9 +49,10 @@ class FindingLine(Part):
 class ObjectLine(Part):
     """One object: where it stands (nowhere, if it was found in a cluster), what it is, what becomes of it.
 
-    ``decision`` is ``unchanged``, ``rewritten``, ``denied`` or ``not-judged``. ``not_judged`` says what was not judged and why:
-    the whole object, or the resource claims of its pod, which one that is rewritten or denied may have too. ``unknown_kind`` is
-    whether nothing is known of the kind and nothing in the object leads to pods.
+    ``decision`` is exactly one of ``unchanged``, ``rewritten``, ``denied``, ``exempt``, ``not-judged`` and ``not-read``.
+    ``not_judged`` says what was not judged and why: the whole object, or the resource claims of its pod, which one that is
+    rewritten or denied may have too. ``not_read`` says which fields keep it from being read. ``unknown_kind`` is whether nothing
+    is known of the kind and nothing in the object leads to pods.
     """
 
     source: str | None
@@ -67,17 +69,27 @@ class ObjectLine(Part):
     findings: list[FindingLine]
     patch_line: int | None = Field(default=None, description="The line of the first field that the patch changes.")
     not_judged: str | None = None
+    not_read: str | None = None
     claims: list[str] = Field(default=[], description="The pod's names for its resource claims, which are not judged.")
     unknown_kind: bool = False
 
 
 class ProblemLine(Part):
-    """Something wrong with the input; ``fatal`` is whether anything could not be read because of it."""
+    """Something wrong with the input.
+
+    ``fatal`` is whether anything could not be read because of it; ``of_object`` whether that is an object among the report's.
+    """
 
     source: str
     line: int | None
     message: str
     fatal: bool = True
+    of_object: bool = False
+
+    @property
+    def is_unread_part(self) -> bool:
+        """Whether it is about a file, a document or a list that could not be read, so that its objects are not known."""
+        return self.fatal and not self.of_object
 
     @property
     def where(self) -> str:
@@ -91,19 +103,24 @@ class ProblemLine(Part):
 
 
 class Totals(Part):
-    """How many objects there are, of each outcome; ``asking`` are those that ask for GPUs, or are denied.
+    """How many objects there are, of each decision: each has exactly one, so that the six add up to ``objects``.
 
-    ``unknown_kind`` are those among the unchanged of whose kind nothing is known, and in which nothing leads to pods.
+    Among the unchanged, ``without_request`` are those without a GPU request, and ``unknown_kind`` those of whose kind nothing is
+    known and in which nothing leads to pods. ``asking`` are those that ask for GPUs, or are denied. ``unread_parts`` are the
+    files and documents that could not be read, so that their objects are not known; ``problems`` is the number of messages.
     """
 
     objects: int
-    asking: int
     unchanged: int
     rewritten: int
     denied: int
-    not_judged: int
-    unknown_kind: int
     exempt: int
+    not_judged: int
+    not_read: int
+    asking: int
+    without_request: int
+    unknown_kind: int
+    unread_parts: int
     problems: int
     rules: dict[str, int]
 
@@ -111,6 +128,10 @@ class Totals(Part):
     def strictly_fine(self) -> bool:
         """Whether everything was judged and nothing is to be changed, as ``--strict`` has it."""
         return not (self.denied or self.rewritten or self.not_judged or INEFFECTIVE_LABEL in self.rules)
+
+
+DECISIONS = (*(outcome.value for outcome in Outcome), EXEMPT, NOT_JUDGED, NOT_READ)
+"""Every decision that an object's line may have."""
 
 
 class Report(Part):
@@ -142,19 +163,22 @@ def object_line(
         findings=[*finding_lines(judgement.findings, lines), *label_lines(judgement.label_problems, lines)],
         patch_line=patch_line(judgement.operations, lines),
         not_judged=judgement.not_judged,
+        not_read=str(MisfitsError(judgement.misfits)) if judgement.misfits else None,
         claims=list(judgement.claims),
         unknown_kind=_is_unknown(judgement.unjudged),
     )
 
 
 def _decision(judgement: Judgement) -> str:
+    if judgement.misfits:
+        return NOT_READ
     if not all(problem.ignored for problem in judgement.label_problems):
         return Outcome.DENIED.value  # as the webhook denies a namespace whose label names no policy
-    return decided(judgement.decision.outcome, judgement.not_judged)
+    return EXEMPT if judgement.exempt else decided(judgement.decision.outcome, judgement.not_judged)
 
 
 def _is_unknown(unjudged: Unjudged | None) -> bool:
-    return unjudged is not None and not unjudged.built_in and not unjudged.traces
+    return unjudged is not None and not unjudged.built_in and not unjudged
 
 
 def finding_lines(findings: Iterable[Finding], lines: Lines | None = None) -> list[FindingLine]:
@@ -195,17 +219,21 @@ def label_lines(problems: Iterable[LabelProblem], lines: Lines | None = None) ->
 
 def report(objects: list[ObjectLine], problems: list[ProblemLine]) -> Report:
     """The lines with their totals."""
-    outcomes = Counter(line.decision for line in objects)
+    decisions = Counter(line.decision for line in objects)
+    unchanged = [line for line in objects if line.decision == Outcome.UNCHANGED]
     rules = Counter(finding.rule for line in objects for finding in line.findings)
     totals = Totals(
         objects=len(objects),
+        unchanged=len(unchanged),
+        rewritten=decisions[Outcome.REWRITTEN.value],
+        denied=decisions[Outcome.DENIED.value],
+        exempt=decisions[EXEMPT],
+        not_judged=decisions[NOT_JUDGED],
+        not_read=decisions[NOT_READ],
         asking=sum(bool(line.asks) or line.decision == Outcome.DENIED.value for line in objects),
-        unchanged=outcomes[Outcome.UNCHANGED.value],
-        rewritten=outcomes[Outcome.REWRITTEN.value],
-        denied=outcomes[Outcome.DENIED.value],
-        not_judged=outcomes[NOT_JUDGED],
-        unknown_kind=sum(line.unknown_kind for line in objects),
-        exempt=sum(line.exempt is not None for line in objects),
+        without_request=sum(not (line.asks or line.claims or line.unknown_kind) for line in unchanged),
+        unknown_kind=sum(line.unknown_kind for line in unchanged),
+        unread_parts=sum(problem.is_unread_part for problem in problems),
         problems=len(problems),
         rules=dict(sorted(rules.items())),
     )

@@ -1,6 +1,6 @@
 """Reports for the cluster itself (PolicyReport and its successor Report), as dashboards for Kyverno's read them.
 
-One report a namespace, one result a workload and rule: what is denied ``fail``, what a rule only warns of and running pods
+One report a namespace, one result a workload and rule: what is denied ``fail``, what a rule only warns of and pods
 that are not spelled as the policy has it ``warn``, what is as it should be or becomes so at admission ``pass``, what is
 exempt or not judged ``skip``.
 """
@@ -16,7 +16,7 @@ import msgspec
 from webhook.application.audit_rows import Row
 from webhook.application.auditing import Verdict
 from webhook.application.report_api import CONTENT, LABEL, LABEL_VALUE, NAME, OMITTED, ReportApi
-from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, REWRITTEN, UNREADABLE_LABEL
+from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, REWRITTEN, UNREADABLE_LABEL, left_alone
 from webhook.engine.decision import Outcome
 from webhook.engine.findings import Finding, Rule
 from webhook.engine.policy import LabelProblem
@@ -65,9 +65,9 @@ def _results(row: Row) -> Iterator[Json]:
     subject = {"apiVersion": row.api_version, "kind": row.kind, "namespace": row.namespace, "name": row.name}
     subject |= {"uid": row.uid} if row.uid else {}
     running = sum(row.pods.values())
-    about = {"policy": verdict.policy, "asks": "; ".join(verdict.asks), "runningPods": str(running)}
+    about = {"policy": verdict.policy, "asks": "; ".join(verdict.asks), "pods": str(running)}
     if verdict.exempt:
-        yield _result("skip", "exempt", f"left alone: its {verdict.exempt} is exempt", subject, about)
+        yield _result("skip", "exempt", left_alone(verdict.exempt), subject, about)
         return
     if verdict.not_judged:
         yield _result("skip", NOT_JUDGED, verdict.not_judged, subject, about)
@@ -82,11 +82,11 @@ def _results(row: Row) -> Iterator[Json]:
 
 
 def _of_pods(row: Row, subject: Json, about: Mapping[str, str]) -> Iterator[Json]:
-    """Running pods that are not as they would be if they were made now."""
+    """Pods that are not as they would be if they were made now."""
     for verdict, number in row.pods.items():
         if verdict.exempt:
             continue
-        pods = f"{number} running {'pod is' if number == 1 else 'pods are'}"
+        pods = f"{number} {'pod is' if number == 1 else 'pods are'}"
         if verdict.outcome is Outcome.REWRITTEN:
             message = f"{pods} not spelled as the policy has it: {_becomes(verdict)}"
             yield _result("warn", Rule.NOT_REWRITTEN.value, message, subject, {**about, **_patch(verdict)})

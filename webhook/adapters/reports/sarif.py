@@ -27,12 +27,15 @@ _INDEX = {text.id: number for number, text in enumerate(_RULES)}
 def sarif(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine], *, files: bool = True) -> str:
     """A log of one run: a result for each finding, and a note for each object that would be rewritten or is not judged.
 
+    The run's properties say how many objects there are, and how many have which decision.
+
     Args:
         objects: what was judged; an object of a cluster has a logical location (``team-a/Deployment/trainer``), one in a
             file its line too.
         problems: what is wrong with the input: notifications of the run.
         files: whether problems are with files, and so have a place.
     """
+    every = list(objects)
     run = {
         "tool": {
             "driver": {
@@ -42,13 +45,14 @@ def sarif(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine], *, fil
             }
         },
         "columnKind": "unicodeCodePoints",
+        "properties": {"objects": len(every), "decisions": dict(Counter(line.decision for line in every))},
         "invocations": [
             {
                 "executionSuccessful": not any(problem.fatal for problem in problems),
                 "toolExecutionNotifications": [_notification(problem, files=files) for problem in problems],
             }
         ],
-        "results": _told_apart(result for line in objects for result in _results(line)),
+        "results": _told_apart(result for line in every for result in _results(line)),
     }
     return msgspec.json.format(msgspec.json.encode({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})).decode()
 

@@ -9,10 +9,16 @@ from rich.text import Text
 from webhook.adapters.reports.grid import Grid
 from webhook.adapters.reports.model import ObjectLine, Report
 from webhook.adapters.reports.text import printable
-from webhook.application.rule_texts import NOT_JUDGED
-from webhook.engine.decision import Outcome
+from webhook.application.rule_texts import EXEMPT, NOT_JUDGED, NOT_READ, left_alone
 
-_STYLES = {"unchanged": "green", "rewritten": "yellow", "denied": "bold red", "exempt": "dim", NOT_JUDGED: "magenta"}
+_STYLES = {
+    "unchanged": "green",
+    "rewritten": "yellow",
+    "denied": "bold red",
+    EXEMPT: "dim",
+    NOT_JUDGED: "magenta",
+    NOT_READ: "red",
+}
 # Wide enough for any sentence to stand on few lines where the output is a file or a pipe.
 _FILE_WIDTH = 160
 
@@ -48,21 +54,20 @@ def _grid(rows: Sequence[Row]) -> Grid:
 
 def _cells(row: Row) -> tuple[Text, ...]:
     line = row.line
-    decision = "exempt" if line.exempt else line.decision
     what = Text.assemble(
         (printable(f"{line.kind} {line.name}"), "bold"),
         "\n" if line.kind == "Namespace" else f"\nin {printable(line.namespace)}\n",
         (printable(f"{line.source}:{line.line}"), "dim"),
     )
     asks = Text("\n".join(map(printable, line.asks)))
-    shown = Text(decision.replace("-", " "), style=_STYLES[decision])
+    shown = Text(line.decision.replace("-", " "), style=_STYLES[line.decision])
     return what, Text(printable(line.policy)), asks, shown, _reasons(row)
 
 
 def _reasons(row: Row) -> Text:
     line = row.line
     if line.exempt:
-        return Text(f"left alone: its {line.exempt} is exempt", style="dim")
+        return Text(left_alone(line.exempt), style="dim")
     sentences = (*([line.not_judged] if line.not_judged else ()), *row.becomes)
     told = [Text(printable(sentence)) for sentence in sentences]
     told += [
@@ -78,22 +83,24 @@ def _reasons(row: Row) -> Text:
 
 def _summary(report: Report) -> Text:
     totals = report.totals
-    unchanged = [line for line in report.objects if line.decision == Outcome.UNCHANGED and not line.unknown_kind]
-    asking = sum(bool(line.asks or line.claims) for line in unchanged)
-    unread = sum(problem.fatal for problem in report.problems)
+    among = []
+    if totals.without_request:
+        among.append(f"{totals.without_request} without a GPU request")
+    if totals.unknown_kind:
+        among.append(f"{totals.unknown_kind} of other kinds in which no pods were found")
     parts = [
         (f"{totals.denied} denied", _STYLES["denied"] if totals.denied else "dim"),
         (f"{totals.rewritten} rewritten", _STYLES["rewritten"] if totals.rewritten else "dim"),
-        (f"{asking} unchanged", "green"),
-        (f"{len(unchanged) - asking} without a GPU request", "dim"),
+        (f"{totals.unchanged} unchanged" + (f" ({', '.join(among)})" if among else ""), "green"),
+        (f"{totals.exempt} exempt", "dim"),
+        (f"{totals.not_judged} not judged", _STYLES[NOT_JUDGED] if totals.not_judged else "dim"),
+        (f"{totals.not_read} not read", _STYLES[NOT_READ] if totals.not_read else "dim"),
     ]
-    if totals.not_judged:
-        parts.append((f"{totals.not_judged} not judged", _STYLES[NOT_JUDGED]))
-    if totals.unknown_kind:
-        parts.append((f"{totals.unknown_kind} of other kinds in which no pods were found", "dim"))
-    parts.append((f"{unread} not read", "red" if unread else "dim"))
     objects = "object" if totals.objects == 1 else "objects"
     summary = Text(f"{totals.objects} {objects}: ")
     for number, (words, style) in enumerate(parts):
         summary.append(", " if number else "").append(words, style=style)
+    if totals.unread_parts:
+        parts_of = "file or document" if totals.unread_parts == 1 else "files or documents"
+        summary.append(f"; besides, {totals.unread_parts} {parts_of} not read", style="red")
     return summary

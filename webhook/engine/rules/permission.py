@@ -4,10 +4,12 @@ from collections.abc import Iterator, Sequence
 
 from webhook.engine.findings import Finding, Rule, deny
 from webhook.engine.forms import Form
+from webhook.engine.nodes import NodeConstraints
 from webhook.engine.pods import PodSpec
 from webhook.engine.policy import Policy
 from webhook.engine.requests import Amount, Ask, pod_count
 from webhook.engine.resources import GPU, MOST_NEAREST
+from webhook.engine.stated import named, written
 
 
 def gpu_not_permitted(ask: Ask, policy: Policy) -> Finding | None:
@@ -47,13 +49,17 @@ def other_gpu_resources(asks: Sequence[Ask], policy: Policy) -> Iterator[Finding
         yield deny(Rule.OTHER_GPU_RESOURCE, first.field, f"{ask.name}: {what}", detail)
 
 
-def form_not_permitted(ask: Ask, amount: Amount, stated: tuple[Form, ...], policy: Policy) -> Finding:
+def form_not_permitted(
+    ask: Ask, amount: Amount, stated: tuple[Form, ...], nodes: NodeConstraints, policy: Policy
+) -> Finding:
     """An explicit request for a form that the policy doesn't list, on any platform."""
     permitted = ", ".join(str(form) for form in policy.forms)
+    form = named(stated, nodes)
+    asks = f'asks for form "{form}", which' if form else f"with {written(stated, nodes)} asks for a form that"
     return deny(
         Rule.FORM_NOT_PERMITTED,
         ask.field(amount),
-        f'{ask.name}: {amount} asks for form "{stated[0]}", which namespace policy "{policy.name}" does not permit',
+        f'{ask.name}: {amount} {asks} namespace policy "{policy.name}" does not permit',
         f"it permits {permitted}; ask for that, or for nvidia.com/gpu without selectors, which becomes {policy.forms[0]}",
     )
 

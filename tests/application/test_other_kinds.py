@@ -1,0 +1,86 @@
+"""Other kinds: which custom resources may lead to pods, by their schemas, and what is said of them."""
+
+from typing import Any
+
+import pytest
+
+from webhook.application.other_kinds import OtherKind, leads_to_pods, unknown_kinds
+
+TEXT = {"type": "string"}
+OPEN = {"x-kubernetes-preserve-unknown-fields": True}
+
+
+def an_object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties}
+
+
+def a_list(item: Any) -> dict[str, Any]:
+    return {"type": "array", "items": item}
+
+
+CONTAINERS = a_list(an_object(name=TEXT, image=TEXT))
+POD = an_object(spec=an_object(containers=CONTAINERS))
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        an_object(spec=an_object(template=POD)),
+        an_object(spec=an_object(workers=a_list(an_object(template=POD)))),
+        an_object(spec=an_object(roles={"type": "object", "additionalProperties": an_object(template=POD)})),
+        an_object(spec=an_object(template=OPEN)),
+        an_object(spec=an_object(containers=a_list(OPEN))),
+        an_object(spec=an_object(mainContainer=an_object(image=TEXT))),
+        an_object(spec=an_object(resources=an_object(limits=an_object()))),
+        an_object(spec=an_object(resourceClaims=a_list(an_object()))),
+        an_object(spec=an_object(devices=an_object(resourceClaimTemplateName=TEXT))),
+        an_object(spec={"type": "object", **OPEN}),
+        {"type": "object", **OPEN},
+        None,
+    ],
+)
+def test_what_holds_containers_or_claims_or_may_hold_anything_leads_to_pods(schema: dict[str, Any] | None) -> None:
+    assert leads_to_pods("ray.io", "RayCluster", schema)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {},
+        an_object(spec=an_object(replicas=TEXT)),
+        an_object(spec=an_object(template=an_object(metadata=an_object()))),
+        an_object(spec=an_object(values=OPEN)),
+        an_object(spec=an_object(containers=TEXT)),
+        an_object(spec=an_object(steps=a_list(an_object(weight=TEXT)))),
+        # The size of a disk.
+        an_object(spec=an_object(volumeClaimTemplate=an_object(resources=an_object(requests=an_object())))),
+        # What there is, not what is to be made.
+        an_object(status=an_object(template=POD)),
+        an_object(spec="unreadable"),
+    ],
+)
+def test_what_holds_none_does_not(schema: dict[str, Any]) -> None:
+    assert not leads_to_pods("example.com", "Widget", schema)
+
+
+@pytest.mark.parametrize("group", ["kyverno.io", "templates.gatekeeper.sh", "wgpolicyk8s.io", "openreports.io"])
+def test_what_only_quotes_pods_does_not(group: str) -> None:
+    assert not leads_to_pods(group, "Policy", None)
+
+
+def test_kinds_are_named_with_their_number_and_what_to_run() -> None:
+    assert OtherKind("ray.io/v1", "RayCluster", "rayclusters", 2).message == (
+        "RayCluster.ray.io: 2 objects were not looked at; pods that exist were judged, pods that are yet to be created were not; "
+        "run kubectl get rayclusters.ray.io -A -o yaml | gpuwarden check -"
+    )
+    assert "RayCluster.ray.io: 1 object was not looked at; " in OtherKind("ray.io/v1", "RayCluster", "rays", 1).message
+    assert (
+        "a claim (DRA) may be for GPUs too"
+        in OtherKind("resource.k8s.io/v1", "ResourceClaim", "resourceclaims", 1).message
+    )
+
+
+def test_what_is_not_known_is_said_with_the_reason() -> None:
+    message = OtherKind("ray.io/v1", "RayCluster", "rayclusters", None, "403").message
+    assert "its objects were not looked at, and how many there are is not known (403); " in message
+    assert "is not known (403); grant list on customresourcedefinitions" in unknown_kinds("403")

@@ -1,0 +1,48 @@
+"""Stated forms in words: the policy value that names a form where exactly that is stated, otherwise what the pod says."""
+
+from collections.abc import Sequence
+
+from webhook.engine.forms import Form, Platform, parse
+from webhook.engine.nodes import ABSENT, NodeConstraints
+from webhook.engine.products import PRODUCT
+from webhook.engine.spelling import COMPUTE_SLICES, GKE_KEYS, GPU_SLICES, SLICE_LABELS, STRATEGY, strategy_label
+
+_MOST_NAMED = 2
+
+
+def named(stated: Sequence[Form], nodes: NodeConstraints) -> str | None:
+    """The policy values that name what is stated, as in ``mig-1g.5gb`` or ``mig-1g.5gb or mig-2g.10gb``.
+
+    Args:
+        stated: the forms that a request states, one at least.
+        nodes: what the pod says about nodes.
+
+    Returns:
+        ``None`` where labels leave open which form it is: a client count without a strategy, a number of slices that many
+        profiles have, a value that no node has.
+    """
+    values = [str(form) for form in stated]
+    if len(values) <= _MOST_NAMED and all(map(parse, values)):
+        return " or ".join(values)
+    # Where no label says anything, the resource's name says the first.
+    return None if written(stated, nodes) else values[0]
+
+
+def written(stated: Sequence[Form], nodes: NodeConstraints) -> str:
+    """The labels that say which form it is, as the pod has them; empty where none does.
+
+    Args:
+        stated: the forms that a request states; with none, the labels that could name one and don't.
+        nodes: what the pod says about nodes.
+    """
+    if not stated:
+        keys = [key for key in (*GKE_KEYS, STRATEGY, GPU_SLICES, COMPUTE_SLICES) if not nodes.permits(key, ABSENT)]
+    elif stated[0].platform is Platform.GKE:
+        keys = [*GKE_KEYS]
+    else:
+        keys = list(dict.fromkeys((strategy_label(stated[0].partition), STRATEGY, PRODUCT, *SLICE_LABELS)))
+    return ", ".join(
+        f"{key}: {nodes.selector[key]}" if key in nodes.selector else f"node affinity on {key}"
+        for key in keys
+        if nodes.mentions(key)
+    )
