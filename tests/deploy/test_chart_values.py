@@ -40,7 +40,7 @@ def test_lint_has_nothing_to_say_in_any_mode(chart: Chart, mode: str) -> None:
         ({"config": {"resources": {"gpus": ["vgpu"]}}}, "gpus"),
         ({"config": {"resources": {"notGPUs": ["a.com/x'y"]}}}, "notGPUs"),
         ({"config": {"resources": {"notGPUs": ["a.com/*x"]}}}, "notGPUs"),
-        ({"webhooks": {"matchConditions": True}}, "matchConditions"),
+        ({"webhooks": {"matchConditions": "disabled"}}, "matchConditions"),
         ({"webhooks": {"excludedNamespaces": ["Team_A"]}}, "excludedNamespaces"),
         ({"certificates": {"mode": "generated"}}, "certificates/mode"),
         ({"certificates": {"mode": "provided"}}, "secretName"),
