@@ -83,10 +83,12 @@ def test_the_schema_knows_exactly_the_values_that_there_are() -> None:
     assert set(settings(values, SCHEMA)) == set(settings_of(SCHEMA)) - OPTIONAL
 
 
-# Settings that values.yaml shows in a comment only: a default would be one more thing to merge with.
+# Settings that values.yaml shows in a comment only: a default would be one more thing to merge with. The last one is of older
+# charts, whose values are still taken.
 OPTIONAL = {
     "global",
     *(f"certificates.certManager.issuerRef.{field}" for field in ("name", "kind", "group")),
+    "webhooks.matchConditions",
 }
 
 
