@@ -38,7 +38,6 @@ WITHOUT, WITH, MUTATE_ONLY, UNCHANGED, EXCLUDED, POLICY = (
     "excluded by matchConditions",
     "MutatingAdmissionPolicy",
 )
-_SINCE_MATCH_CONDITIONS = (1, 28)
 # Ways for pods without GPUs.
 _WITHOUT_GPU = (UNCHANGED, EXCLUDED)
 _REGISTRATION = "/apis/admissionregistration.k8s.io"
@@ -130,18 +129,15 @@ def _ways(world: _World, namespaces: Namespaces, skipped: list[str]) -> Iterator
     yield MUTATE_ONLY, namespace("mutate")
     register(world, "unchanged", ("mutate",))
     yield UNCHANGED, namespace("unchanged")
-    version = world.control_plane.version
-    if version >= _SINCE_MATCH_CONDITIONS:
-        register(world, "excluded", ("mutate", "validate"), only_with_gpus())
-        yield EXCLUDED, namespace("excluded")
-    else:
-        skipped.append(f"{EXCLUDED}: Kubernetes {version[0]}.{version[1]} has none, they came in 1.28")
+    register(world, "excluded", ("mutate", "validate"), only_with_gpus())
+    yield EXCLUDED, namespace("excluded")
     served = in_tree_version(world.control_plane)
     if served:
         in_tree(world.control_plane, served, "policy")
         yield POLICY, namespace("policy")
     else:
-        skipped.append(f"{POLICY}: Kubernetes {version[0]}.{version[1]} does not serve the kind")
+        major, minor = world.control_plane.version
+        skipped.append(f"{POLICY}: Kubernetes {major}.{minor} does not serve the kind")
 
 
 def register(world: _World, selected: str, paths: Sequence[str], conditions: Sequence[Json] = ()) -> None:

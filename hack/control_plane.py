@@ -1,17 +1,14 @@
 #!/usr/bin/env python3
 """Fills the cache of control plane programs that the end-to-end tests start: etcd, kube-apiserver and the others.
 
-Three ways, tried in this order:
+Two ways, tried in this order:
 
 download
     the official releases, each file checked against its published SHA-256 sum;
 go
-    built here from the Go modules that ``hack/control-plane/go.mod`` pins, each checked against ``go.sum``. It needs the
-    Go that this file names, or a newer one. Modules and compiled packages stay in Go's own caches;
-debian
-    the last resort, and an old Kubernetes: Debian's source package ``kubernetes`` (1.20.2, complete and vendored), found
-    through apt's own configuration and built with Debian's Go, and etcd from Debian's package ``etcd-server``. Packages
-    are unpacked inside the cache: nothing is installed, no service is started, and root is not needed.
+    built here from the Go modules that ``hack/control-plane/go.mod`` pins, each checked against ``go.sum``. Any Go will do:
+    an older one than that file names fetches the one that it names, through the module proxy. Modules and compiled packages
+    stay in Go's own caches, and nothing is installed.
 
 Each version has a directory of its own in the cache, and the link ``current`` points to the one that the tests start.
 Running it again is cheap: what is there is kept, and a build that was cut off goes on where it stopped. Only the standard
@@ -22,6 +19,7 @@ import argparse
 import fcntl
 import hashlib
 import http.client
+import json
 import os
 import platform
 import re
@@ -34,7 +32,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 KUBERNETES_PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
@@ -43,19 +41,16 @@ PROGRAMS = ("etcd", *KUBERNETES_PROGRAMS)
 # What is built from Go modules. Its go.mod names the versions for the downloads too.
 MODULE = Path(__file__).resolve().parent / "control-plane"
 ETCD_PACKAGE = "go.etcd.io/etcd/server/v3"
-MODULE_BUILD_MEBIBYTES = 5120  # modules 0.9 GiB, compiled packages 3 GiB, programs 0.4 GiB twice
+PACKAGES = {"etcd": ETCD_PACKAGE} | {program: f"k8s.io/kubernetes/cmd/{program}" for program in KUBERNETES_PROGRAMS}
+BUILD_MEBIBYTES = 5120  # modules 0.9 GiB, compiled packages 3 GiB, programs 0.4 GiB twice
 
-# Of Debian's way: Kubernetes 1.20 asks for Go 1.15 or later; 1.19 is the newest that Debian's release with that source carries.
-GO = "1.19"
-BUILD_TOOLS = ("apt-get", "apt-config", "bash", "dpkg-deb", "dpkg-parsechangelog", "dpkg-source", "make", "patch")
-BUILD_MEBIBYTES = 4096
 PROBE_SECONDS = 5.0  # to find out that there is no network
 TRANSFER_SECONDS = 60.0  # for each silence in the middle of a download
 BROKEN = (OSError, http.client.HTTPException)  # what a download can end with
 
 
 class UnavailableError(Exception):
-    """This way can't fill the cache; the message says why and what would mend it."""
+    """This way can't fill the cache; the message says why and what would fix it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,17 +155,17 @@ def keep(settings: Settings, program: str, file: Path) -> None:
     new.rename(settings.into / program)
 
 
-def need_room(directory: Path, mebibytes: int, remedy: str) -> None:
+def need_room(directory: Path, remedy: str) -> None:
     """Refuse a build that would fill the disk.
 
     Raises:
-        UnavailableError: the file system of ``directory`` has less than ``mebibytes`` free.
+        UnavailableError: the file system of ``directory`` has less than :data:`BUILD_MEBIBYTES` free.
     """
     while not directory.exists():
         directory = directory.parent
     free = shutil.disk_usage(directory).free >> 20
-    if free < mebibytes:
-        raise UnavailableError(f"the build needs {mebibytes} MiB in {directory} and {free} MiB are free; {remedy}")
+    if free < BUILD_MEBIBYTES:
+        raise UnavailableError(f"a build needs {BUILD_MEBIBYTES} MiB in {directory}; {free} MiB are free; {remedy}")
 
 
 # --- the official releases -------------------------------------------------------------------------------------------
@@ -225,7 +220,7 @@ def download(settings: Settings) -> str:
 
 
 def download_etcd(settings: Settings) -> str:
-    """Take etcd from its official release, or from Debian where only Kubernetes' own host is reached."""
+    """Take etcd from its official release, or build it where only Kubernetes' own host is reached."""
     name = f"etcd-{settings.etcd}-linux-{architecture()}"
     base = f"{settings.etcd_releases}/{settings.etcd}"
     try:
@@ -237,35 +232,42 @@ def download_etcd(settings: Settings) -> str:
                 content.extract(f"{name}/etcd", settings.build, filter="data")
             keep(settings, "etcd", settings.build / name / "etcd")
     except BROKEN as error:
-        say(f"etcd {settings.etcd} can't be downloaded from here ({error}); taking Debian's")
-        return debian_etcd(settings)
+        say(f"etcd {settings.etcd} can't be downloaded from here ({error}); building it")
+        return build_modules(settings, "etcd")
     return f"etcd {settings.etcd}, official release"
 
 
 # --- Go modules ------------------------------------------------------------------------------------------------------
 
 
-def go_environment() -> dict[str, str]:
-    """The user's own settings of Go (proxy, caches), for programs of this machine without C."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("GOOS", "GOARCH")}
-    return environment | {"GOWORK": "off", "CGO_ENABLED": "0"}
+def go_environment(settings: Settings) -> dict[str, str]:
+    """Find a Go that builds the module: the one on the PATH, or the one that go.mod names, which it fetches.
 
-
-def need_go(settings: Settings) -> None:
-    """Refuse a machine without Go, or with one that is older than go.mod asks for.
-
-    A Go that may switch to a newer toolchain (``GOTOOLCHAIN=auto``) does so here.
+    Returns:
+        The environment of its commands: the user's own settings (proxy, caches), for programs of this machine without C.
 
     Raises:
-        UnavailableError: there is none that builds the module.
+        UnavailableError: there is no Go at all, or the one that go.mod names can't be had.
     """
     wanted = pinned("go")
-    needed = f"Go {wanted} or newer is needed"
     if shutil.which("go") is None:
-        raise UnavailableError(f"{needed}, and there is no go on the PATH")
-    found = run(settings, "go", "env", "GOVERSION", cwd=MODULE, env=go_environment()).strip()
-    if numbers(found.removeprefix("go")) < numbers(wanted):
-        raise UnavailableError(f"{needed}, and the one on the PATH is {found}")
+        raise UnavailableError(
+            f"there is no go on the PATH; install Go {wanted} (https://go.dev/dl), or any older Go, which can fetch it"
+            " (on Debian: apt-get install golang-go)"
+        )
+    environment = {name: value for name, value in os.environ.items() if name not in ("GOOS", "GOARCH")}
+    environment |= {"GOWORK": "off", "CGO_ENABLED": "0"}
+    found = run(settings, "go", "env", "GOVERSION", env=environment | {"GOTOOLCHAIN": "local"}).strip()
+    if numbers(found.removeprefix("go")) >= numbers(wanted):
+        return environment
+    # By name, which Go before 1.21 can do too, and whatever GOTOOLCHAIN is set to: Debian sets it to `local`.
+    toolchain = f"golang.org/toolchain@v0.0.1-go{wanted}.linux-{architecture()}"
+    with step(f"{found} is older than the Go {wanted} that go.mod needs; download that"):
+        said = run(settings, "go", "mod", "download", "-json", toolchain, env=environment | {"GOTOOLCHAIN": "local"})
+    fetched = Path(json.loads(said)["Dir"])
+    for program in (*fetched.glob("bin/*"), *fetched.glob("pkg/tool/*/*")):
+        program.chmod(0o755)  # a module's files are not executable
+    return environment | {"PATH": f"{fetched}/bin:{os.environ['PATH']}", "GOROOT": str(fetched), "GOTOOLCHAIN": "local"}
 
 
 def numbers(version: str) -> tuple[int, ...]:
@@ -274,19 +276,19 @@ def numbers(version: str) -> tuple[int, ...]:
     return tuple(map(int, match[0].split("."))) if match else ()
 
 
-def build_modules(settings: Settings) -> str:
-    """Fill the cache from the pinned Go modules; answer where the programs are from."""
+def build_modules(settings: Settings, *programs: str) -> str:
+    """Build programs (all, if none are named) from the pinned Go modules into the cache; answer where they are from."""
+    programs = programs or PROGRAMS
     known = (pinned("k8s.io/kubernetes"), pinned(ETCD_PACKAGE))
     if (settings.kubernetes, settings.etcd) != known:
         raise UnavailableError(
             f"hack/control-plane/go.mod pins Kubernetes {known[0]} and etcd {known[1]};"
             " unset KUBERNETES_VERSION and ETCD_VERSION to build these"
         )
-    need_go(settings)
-    environment = go_environment()
+    environment = go_environment(settings)
     for variable in ("GOMODCACHE", "GOCACHE"):
         directory = Path(run(settings, "go", "env", variable, cwd=MODULE, env=environment).strip())
-        need_room(directory, MODULE_BUILD_MEBIBYTES, f"set {variable} to a directory with more room")
+        need_room(directory, f"set {variable} to a directory with more room")
     with step(f"download the Go modules of Kubernetes {settings.kubernetes} and etcd {settings.etcd}"):
         run(settings, "go", "mod", "download", cwd=MODULE, env=environment)
     # Without these a server reports v0.0.0-master, and kubectl and charts that look at the version go wrong.
@@ -295,191 +297,24 @@ def build_modules(settings: Settings) -> str:
     flags = ["-s", "-w"]
     for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version"):
         flags += [f"-X={package}.{name}={value}" for name, value in said.items()]
-    packages = [f"k8s.io/kubernetes/cmd/{program}" for program in KUBERNETES_PROGRAMS]
     built = settings.build / "go"
     built.mkdir(exist_ok=True)
-    say(f"building {', '.join(PROGRAMS)}: 7 to 15 minutes on 2 cores, seconds where Go has compiled them before")
-    with step(f"build Kubernetes {settings.kubernetes} and etcd {settings.etcd}"):
+    say(f"building {', '.join(programs)}: up to 15 minutes on 2 cores, or seconds if Go has compiled them before")
+    with step(f"build {', '.join(programs)}"):
         run(
             settings, "nice", "-n", "10", "go", "build", "-mod=readonly", "-trimpath", "-ldflags", " ".join(flags),
-            "-o", f"{built}/", ETCD_PACKAGE, *packages, cwd=MODULE, env=environment,
+            "-o", f"{built}/", *(PACKAGES[program] for program in programs), cwd=MODULE, env=environment,
         )  # fmt: skip
     (built / "server").rename(built / "etcd")
-    for program in PROGRAMS:
+    for program in programs:
         keep(settings, program, built / program)
-    return f"Kubernetes {settings.kubernetes} and etcd {settings.etcd}, built here from Go modules"
-
-
-# --- Debian's packages -----------------------------------------------------------------------------------------------
-
-
-def with_sources(name: str, content: str) -> str:
-    """Turn one of apt's lists into one that has the source packages too.
-
-    ``name`` tells the format: ``.sources`` is deb822 (a ``Types:`` field), anything else has one source a line.
-    """
-    if name.endswith(".sources"):
-        return re.sub(r"(?mi)^Types:.*$", "Types: deb deb-src", content)
-    lines = [line for line in content.splitlines() if re.match(r"\s*deb\s", line)]
-    return "".join(f"{line}\n{line.replace('deb', 'deb-src', 1)}\n" for line in lines)
-
-
-def apt(settings: Settings, tool: str, *arguments: str, cwd: Path | None = None) -> str:
-    """Run an apt tool over the configured archives, with lists, state and cache of our own."""
-    directory = settings.build / "apt"
-    options = {
-        "Dir::Etc::sourcelist": "/dev/null",
-        "Dir::Etc::sourceparts": f"{directory}/sources",
-        "Dir::State::lists": f"{directory}/lists",
-        "Dir::Cache": f"{directory}/cache",
-        "APT::Sandbox::User": "",  # the private directories need not be open to apt's own user
-    }
-    flags = [word for option, value in options.items() for word in ("-o", f"{option}={value}")]
-    return run(settings, tool, *flags, *arguments, cwd=cwd)
-
-
-def read_package_lists(settings: Settings) -> None:
-    """Read the lists of the configured archives, source packages included, into the scratch directory."""
-    directory = settings.build / "apt"
-    if (directory / "done").exists():
-        return
-    shell = run(settings, "apt-config", "shell", "list", "Dir::Etc::sourcelist/f", "parts", "Dir::Etc::sourceparts/d")
-    configured = dict(re.findall(r"(\w+)='([^']*)'", shell))
-    shutil.rmtree(directory, ignore_errors=True)
-    for folder in ("sources", "lists/partial", "cache/archives/partial"):
-        (directory / folder).mkdir(parents=True)
-    parts = Path(configured["parts"])
-    for file in (Path(configured["list"]), *sorted(parts.glob("*.list")), *sorted(parts.glob("*.sources"))):
-        if file.is_file():
-            (directory / "sources" / file.name).write_text(with_sources(file.name, file.read_text()))
-    try:
-        with step("read the package lists of the archives that apt is configured for"):
-            apt(settings, "apt-get", "update")
-    except (
-        UnavailableError
-    ) as error:  # one broken archive of a third party decides nothing: what counts is what is found
-        say(f"going on with what could be read: {error}")
-    (directory / "done").touch()
-
-
-def unpack(settings: Settings, into: str, *packages: str) -> Path:
-    """Download binary packages, checked by apt, and unpack them into a folder of the scratch directory, once."""
-    folder, done = settings.build / into, settings.build / f"{into}.done"
-    if not done.exists():
-        packed = settings.build / f"{into}.debs"
-        for directory in (folder, packed):
-            shutil.rmtree(directory, ignore_errors=True)
-            directory.mkdir()
-        apt(settings, "apt-get", "download", *packages, cwd=packed)
-        for package in packed.glob("*.deb"):
-            run(settings, "dpkg-deb", "-x", package, folder)
-        shutil.rmtree(packed)
-        done.touch()
-    return folder
-
-
-def need_build_tools() -> None:
-    """Refuse at once, by name, what would otherwise be missing in the middle of the work."""
-    absent = [tool for tool in BUILD_TOOLS if shutil.which(tool) is None]
-    if absent:
-        raise UnavailableError(
-            f"Debian's packages need the commands {', '.join(absent)} (on Debian: apt-get install dpkg-dev make patch)"
-        )
-
-
-def debian_etcd(settings: Settings) -> str:
-    """Take etcd from Debian's package, unpacked and not installed; answer where it is from."""
-    if not (settings.into / "etcd").exists():
-        need_build_tools()
-        read_package_lists(settings)
-        with step("unpack etcd from Debian's etcd-server"):
-            keep(settings, "etcd", unpack(settings, "etcd", "etcd-server") / "usr/bin/etcd")
-    return "etcd of Debian's etcd-server"
-
-
-def unpack_kubernetes(settings: Settings) -> Path:
-    """Download Debian's source package, checked by apt, and unpack it once, with Debian's patches."""
-    tree, done = settings.build / "kubernetes", settings.build / "kubernetes.done"
-    if not done.exists():
-        source = settings.build / "source"
-        for directory in (source, tree):
-            shutil.rmtree(directory, ignore_errors=True)
-        source.mkdir()
-        apt(settings, "apt-get", "source", "--download-only", "kubernetes", cwd=source)
-        # apt has checked the sums that the archive's key signs; the packager's own key need not be installed.
-        run(settings, "dpkg-source", "--no-check", "-x", next(source.glob("*.dsc")), tree)
-        shutil.rmtree(source)
-        done.touch()
-    if not (tree / "vendor/github.com").is_dir() or not (tree / "hack/make-rules/build.sh").is_file():
-        raise UnavailableError(
-            "this Debian release's source package kubernetes is no complete, vendored tree (bookworm's is)"
-        )
-    return tree
-
-
-def mend_reflect2(settings: Settings, tree: Path) -> None:
-    """Put Debian's reflect2 1.0.2 in the place of the 1.0.1 that Kubernetes 1.20 carries.
-
-    1.0.1 calls the runtime's ``mapiterinit`` as it was before Go 1.18, with one argument less. The runtime then writes
-    where a left-over register points whenever a map becomes JSON, and the API server dies of it: not often, but surely
-    when a mutating webhook answers with a patch (reflect2's go_above_118.go is the mending).
-    """
-    package = unpack(settings, "reflect2", "golang-github-modern-go-reflect2-dev")
-    mended = package / "usr/share/gocode/src/github.com/modern-go/reflect2"
-    carried = tree / "vendor/github.com/modern-go/reflect2"
-    if not (mended / "go_above_118.go").is_file() or not (carried / "unsafe_map.go").is_file():
-        raise UnavailableError(
-            "reflect2 is not where it was in Debian's packages: a build without it would not be sound"
-        )
-    for file in (*carried.glob("*.go"), *carried.glob("*.s")):
-        file.unlink()
-    for file in (*mended.glob("*.go"), *mended.glob("*.s")):
-        if not file.stem.endswith("_test"):
-            shutil.copy(file, carried)
-
-
-def build_kubernetes(settings: Settings, tree: Path, go: Path) -> None:
-    """Build the programs by Kubernetes' own make: a plain ``go build`` lacks the OpenAPI code that it generates."""
-    tools = settings.build / "tools"
-    tools.mkdir(exist_ok=True)
-    # The build calls rsync for one thing, to copy each finished program: `rsync -pc FROM DIRECTORY`.
-    (tools / "rsync").write_text('#!/bin/sh\nexec cp -p "$2" "$3"\n')
-    (tools / "rsync").chmod(0o755)
-    unwanted = ("GO", "KUBE", "MAKE", "MFLAGS", "CDPATH", "BASH_ENV")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
-    environment |= {
-        "PATH": f"{tools}:{go}/bin:{environment['PATH']}",
-        "GOROOT": str(go),
-        "GOCACHE": str(settings.build / "go-cache"),
-        "CGO_ENABLED": "0",  # as in Debian's own build; no C compiler is needed
-    }
-    targets = " ".join(f"cmd/{program}" for program in KUBERNETES_PROGRAMS)
-    run(settings, "nice", "-n", "10", "make", f"WHAT={targets}", cwd=tree, env=environment)
-
-
-def debian(settings: Settings) -> str:
-    """Fill the cache from Debian's packages; answer where the programs are from."""
-    need_build_tools()
-    need_room(settings.cache, BUILD_MEBIBYTES, "set GPUWARDEN_CACHE to a directory with more room")
-    read_package_lists(settings)
-    etcd = debian_etcd(settings)
-    with step(f"unpack Go {GO} from Debian's packages"):
-        go = unpack(settings, "go", f"golang-{GO}-go", f"golang-{GO}-src") / f"usr/lib/go-{GO}"
-    with step("unpack Debian's source package kubernetes"):
-        tree = unpack_kubernetes(settings)
-        mend_reflect2(settings, tree)
-    version = run(settings, "dpkg-parsechangelog", "-l", tree / "debian/changelog", "-S", "Version").strip()
-    say(f"building {', '.join(KUBERNETES_PROGRAMS)}: 5 to 10 minutes on 2 cores")
-    with step(f"build kubernetes {version}"):
-        build_kubernetes(settings, tree, go)
-    for program in KUBERNETES_PROGRAMS:
-        keep(settings, program, tree / "_output/bin" / program)
-    return f"Debian's kubernetes {version} with reflect2 1.0.2, built here; {etcd}"
+    kubernetes = "" if programs == ("etcd",) else f"Kubernetes {settings.kubernetes} and "
+    return f"{kubernetes}etcd {settings.etcd}, built here from Go modules"
 
 
 # --- which way -------------------------------------------------------------------------------------------------------
 
-WAYS = {"download": download, "go": build_modules, "debian": debian}
+WAYS = {"download": download, "go": build_modules}
 
 
 def fill(settings: Settings, way: str) -> Path:
@@ -488,24 +323,22 @@ def fill(settings: Settings, way: str) -> Path:
     Raises:
         UnavailableError: no way that was tried worked; each one's reason has been said.
     """
+    source = settings.into / "SOURCE"
+    if source.exists() and not missing(settings.into):
+        say(f"already there: {source.read_text().strip()}")
+        return settings.into
+    settings.into.mkdir(exist_ok=True)
     for name in WAYS if way == "auto" else (way,):
-        # Debian's version is what its archive has; the other ways lead to the version that was asked for.
-        chosen = replace(settings, into=settings.cache / "debian") if name == "debian" else settings
-        source = chosen.into / "SOURCE"
-        if source.exists() and not missing(chosen.into):
-            say(f"already there: {source.read_text().strip()}")
-            return chosen.into
-        chosen.into.mkdir(exist_ok=True)
         began = time.monotonic()
         try:
-            source.write_text(WAYS[name](chosen) + "\n")
+            source.write_text(WAYS[name](settings) + "\n")
         except UnavailableError as error:
             say(f"{name}: {error}")
         else:
-            say(f"done in {time.monotonic() - began:.0f} s: {source.read_text().strip()}; in {chosen.into}")
-            return chosen.into
+            say(f"done in {time.monotonic() - began:.0f} s: {source.read_text().strip()}; in {settings.into}")
+            return settings.into
     raise UnavailableError(
-        f"no control plane. Mend what is named above and run this again,"
+        f"no control plane. Fix what is named above and run this again,"
         f" or set KUBEBUILDER_ASSETS to a directory with {', '.join(PROGRAMS)}"
     )
 
@@ -532,7 +365,7 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
         nargs="?",
         default="auto",
         choices=("auto", *WAYS),
-        help="the official releases, a build from Go modules, Debian's packages, or the first that works (default)",
+        help="the official releases, a build from Go modules, or the first that works (default)",
     )
     way: str = parser.parse_args(arguments).way
     assets = environment.get("KUBEBUILDER_ASSETS")

@@ -15,28 +15,28 @@ from hack.tools import ROOT, UnavailableError, find
 CHART = ROOT / "deploy/chart"
 MANIFEST = ROOT / "deploy/gpuwarden.yaml"
 NAMESPACE = "gpuwarden-system"
-# `helm template` knows no cluster, and every version of Helm assumes another one. This one has all that the chart uses:
-# matchConditions (1.28) and the eviction policy of disruption budgets (1.27).
+# `helm template` knows no cluster, and every version of Helm assumes another one. The chart renders the same for all that it
+# supports (tests/deploy/test_manifest.py); this is the oldest.
 KUBERNETES = "1.30.0"
 RENDER = ("template", "gpuwarden", str(CHART), "--namespace", NAMESPACE, "--set", "namespace.create=true")
 HEADER = """\
 # gpuwarden with the chart's defaults. Rendered from deploy/chart by `make manifests`: change that, not this.
 #   kubectl apply -f deploy/gpuwarden.yaml
 #   kubectl delete -f deploy/gpuwarden.yaml
-# For Kubernetes 1.28 or newer; deploy/README.md says what to do on an older one, and how to choose other values.
+# For Kubernetes 1.30 or newer; deploy/README.md says how to choose other values.
 # The webhook configurations stand first because `kubectl delete` goes from top to bottom, and must not leave them to
 # deny pods with GPUs while what answers them is being removed.
 """
 FIRST = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "Namespace")
 
 
-def render(helm: Path, kubernetes: str = KUBERNETES) -> str:
-    """Render the manifest, for a version of Kubernetes.
+def render(helm: Path) -> str:
+    """Render the manifest.
 
     Raises:
         UnavailableError: helm refused.
     """
-    done = subprocess.run([helm, *RENDER, "--kube-version", kubernetes], capture_output=True, text=True, check=False)
+    done = subprocess.run([helm, *RENDER, "--kube-version", KUBERNETES], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise UnavailableError(f"helm: {done.stderr.strip()}")
     # Versions of Helm differ in the blank lines between documents.

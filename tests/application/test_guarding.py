@@ -204,8 +204,6 @@ class TestEphemeralContainers:
             {"operation": "CONNECT"},
             {"subResource": "status"},
             {"subResource": "resize"},
-            {"kind": {"group": "", "version": "v1", "kind": "EphemeralContainers"}},
-            {"kind": None},
         ],
     )
     def test_other_requests_are_none_of_our_business(self, request_: Json) -> None:

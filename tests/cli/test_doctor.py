@@ -223,7 +223,7 @@ FORBIDDEN = [
     ("/api/v1/limitranges", "limitranges", "list limitranges"),
     ("/api/v1/namespaces", "labels", "list namespaces"),
     (REVIEWS, "rights", "create subjectaccessreviews.authorization.k8s.io"),
-    ("/version", "match-conditions", "get /version"),
+    ("/version", "kubernetes", "get /version"),
 ]
 
 
@@ -270,12 +270,10 @@ def test_an_answer_that_is_none_makes_a_check_unknown(cluster: Cluster, tmp_path
     assert troubled(document) == {(check, "unknown") for check in ("nodes", "rename-by-default", "mig-strategy")}
 
 
-def test_a_cluster_before_1_21_is_asked_for_its_older_apis(cluster: Cluster, tmp_path: Path) -> None:
-    cluster.store("/version", {"gitVersion": "v1.20.2"})
-    report(cluster, folder=tmp_path)
-    asked = {seen.path for seen in cluster.requests}
-    assert f"/apis/policy/v1beta1/{WITHIN}/poddisruptionbudgets" in asked
-    assert f"/apis/discovery.k8s.io/v1beta1/{WITHIN}/endpointslices" in asked
+def test_a_cluster_that_is_too_old_fails(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.store("/version", {"gitVersion": "v1.29.14-eks-1"})
+    code, document = report(cluster, folder=tmp_path)
+    assert (code, troubled(document)) == (1, {("kubernetes", "fail")})
 
 
 def test_an_installation_that_is_not_there_fails(cluster: Cluster, tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from hack.render_manifests import CHART, KUBERNETES, NAMESPACE
 
 Json = dict[str, Any]
 
-# The last before matchConditions, and the first: real servers add their own words to the version.
-BEFORE_MATCH_CONDITIONS = ("1.20.2", "1.27.16", "v1.27.9-eks-f5e5bb2", "v1.27.11-gke.1062000")
-WITH_MATCH_CONDITIONS = ("1.28.0", "v1.28.3-gke.1286000", "v1.30.0+k3s1", "1.36.0", "1.37.1")
+# Real servers add their own words to the version.
+TOO_OLD = ("1.20.2", "1.29.15", "v1.29.9-eks-f5e5bb2", "v1.29.14-gke.1062000")
+SUPPORTED = ("1.30.0", "v1.30.0+k3s1", "v1.30.1-gke.1286000", "v1.30.9-eks-f5e5bb2", "1.36.0", "1.37.1", "v1.36.0-rc.1")
 
 MODES: Mapping[str, Json] = {
     "self-managed": {"certificates": {"mode": "self-managed"}},

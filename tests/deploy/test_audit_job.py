@@ -87,11 +87,6 @@ def test_nothing_that_selects_the_webhooks_pods_selects_its_pods(chart: Chart) -
     assert "ingress" not in own  # nothing comes in; an empty list is not stored, and would be a difference for ever
 
 
-@pytest.mark.parametrize(("kubernetes", "version"), [("1.20.2", "batch/v1beta1"), ("1.21.0", "batch/v1")])
-def test_the_cron_job_is_of_the_version_that_there_is(chart: Chart, kubernetes: str, version: str) -> None:
-    assert chart.render(ENABLED, kubernetes=kubernetes).the("CronJob")["apiVersion"] == version
-
-
 def test_a_long_name_is_cut_to_what_a_cron_job_may_have(chart: Chart) -> None:
     name = chart.render(merged(ENABLED, {"fullnameOverride": "g" * 60})).the("CronJob")["metadata"]["name"]
     assert name.endswith("-audit")

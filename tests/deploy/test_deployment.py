@@ -95,18 +95,6 @@ def test_a_disruption_budget_keeps_one_replica_and_never_blocks_the_only_one(cha
     assert chart.render({"replicas": 1}).all("PodDisruptionBudget") == []
 
 
-@pytest.mark.parametrize(
-    ("kubernetes", "version", "policy"),
-    [("1.20.2", "policy/v1beta1", False), ("1.21.0", "policy/v1", False), ("1.27.0", "policy/v1", True)],
-)
-def test_an_older_cluster_gets_a_budget_that_it_understands(
-    chart: Chart, kubernetes: str, version: str, *, policy: bool
-) -> None:
-    budget = chart.render(kubernetes=kubernetes).the("PodDisruptionBudget")
-    assert budget["apiVersion"] == version
-    assert ("unhealthyPodEvictionPolicy" in budget["spec"]) is policy
-
-
 def test_everything_that_selects_pods_selects_these(in_each_mode: dict[str, Rendered], mode: str) -> None:
     rendered = in_each_mode[mode]
     labels = rendered.the("Deployment")["spec"]["template"]["metadata"]["labels"]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hack.render_manifests import NAMESPACE
 from tests.deploy.argo import OPENSHIFT, api_versions, application, key
-from tests.deploy.chart import MODES, Chart, Json, RefusedError, Rendered, leaves, merged
+from tests.deploy.chart import MODES, SUPPORTED, Chart, Json, RefusedError, Rendered, leaves, merged
 
 ON = {"create": True}
 # Everything that adds or removes objects, or changes how they are rendered.
@@ -33,7 +33,6 @@ FEATURES: dict[str, Json] = {
     "no quota": {"criticalPodsQuota": {"create": False}},
     "no policy": {"networkPolicy": {"create": False}},
     "no guard": {"webhooks": {"guard": {"enabled": False}}},
-    "no conditions": {"webhooks": {"matchConditions": "disabled"}},
     "named": {"fullnameOverride": "zz-gpuwarden"},
     "labelled": {"commonLabels": {"team": "gpu"}},
 }
@@ -88,7 +87,7 @@ def _named(document: Json) -> Iterator[tuple[str, str]]:
 @given(
     mode=st.sampled_from(sorted(MODES)),
     chosen=st.sets(st.sampled_from(sorted(FEATURES))),
-    kubernetes=st.sampled_from(["1.30.0", "v1.33.4-gke.1172000", "1.36.0"]),
+    kubernetes=st.sampled_from(SUPPORTED),
     openshift=st.booleans(),
 )
 def test_argo_cd_installs_everything_and_nothing_twice(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import a_policy, view
-from tests.deploy.chart import BEFORE_MATCH_CONDITIONS, Chart, Json, Rendered
+from tests.deploy.chart import Chart, Json, Rendered
 from webhook.engine.decision import decide
 from webhook.engine.policy import VisibleDevices
 from webhook.engine.rules import reaching
@@ -217,11 +217,6 @@ def test_no_pod_that_a_rule_minds_is_ever_left_out(asks: Asks, spec: Json, annot
 
     assert guarded or validated or not minds(pod)
     assert not (guarded and validated)
-
-
-@pytest.mark.parametrize("version", BEFORE_MATCH_CONDITIONS)
-def test_without_match_conditions_it_would_ask_about_every_pod_and_is_left_out(chart: Chart, version: str) -> None:
-    assert GUARD not in chart.render({}, kubernetes=version).webhooks
 
 
 def test_it_can_be_left_out(chart: Chart) -> None:

@@ -4,9 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hack.render_manifests import MANIFEST, NAMESPACE, render
+import pytest
+import yaml
+
+from hack.render_manifests import CHART, MANIFEST, NAMESPACE, render
 from hack.tools import ROOT
-from tests.deploy.chart import Chart, Rendered, is_hook
+from tests.deploy.chart import SUPPORTED, TOO_OLD, Chart, RefusedError, Rendered, is_hook
+from webhook.application.diagnosis.server import OLDEST
 
 
 def test_it_is_what_the_chart_renders(chart: Chart) -> None:
@@ -36,7 +40,24 @@ def test_the_webhook_configurations_go_first_and_the_namespace_comes_before_what
 def test_it_makes_its_namespace_which_holds_pods_to_the_restricted_standard() -> None:
     labels = Rendered.of(MANIFEST.read_text()).the("Namespace", NAMESPACE)["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
-    assert labels["kubernetes.io/metadata.name"] == NAMESPACE
+
+
+@pytest.mark.parametrize("kubernetes", SUPPORTED)
+def test_it_is_the_same_for_every_kubernetes_that_is_supported(chart: Chart, kubernetes: str) -> None:
+    everything = {"backstop": {"enabled": True}, "audit": {"report": {"enabled": True}}}
+    assert chart.render(everything, kubernetes=kubernetes) == chart.render(everything)
+
+
+@pytest.mark.parametrize("kubernetes", TOO_OLD)
+def test_an_older_kubernetes_is_refused_by_name(chart: Chart, kubernetes: str) -> None:
+    with pytest.raises(RefusedError, match=r"kubeVersion: >=1\.30\.0-0 .*incompatible with Kubernetes v?1\.2"):
+        chart.render(kubernetes=kubernetes)
+
+
+def test_doctor_and_the_chart_have_the_same_oldest_version() -> None:
+    oldest = ".".join(map(str, OLDEST))
+    assert yaml.safe_load((CHART / "Chart.yaml").read_text())["kubeVersion"] == f">={oldest}.0-0"
+    assert f"# For Kubernetes {oldest} or newer" in MANIFEST.read_text()
 
 
 def test_it_has_match_conditions_and_nothing_that_only_helm_understands() -> None:

@@ -60,6 +60,6 @@ def test_every_namespaced_object_is_in_the_releases_namespace(in_each_mode: dict
 
 
 def test_lists_that_are_merged_by_key_have_all_of_their_keys(rendered: Rendered) -> None:
-    """Server-side apply, which Helm 4 uses, refuses a port without its protocol on older API servers."""
+    """Server-side apply, which Helm 4 uses, tells ports apart by number and protocol."""
     ports = [*rendered.the("Service")["spec"]["ports"], *rendered.container["ports"]]
     assert all(port["protocol"] == "TCP" for port in ports)

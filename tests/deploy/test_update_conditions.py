@@ -18,7 +18,7 @@ from tests.builders import (
     gpu,
     view,
 )
-from tests.deploy.chart import BEFORE_MATCH_CONDITIONS, WITH_MATCH_CONDITIONS, Chart, Json, Rendered
+from tests.deploy.chart import Chart, Json, Rendered
 from tests.deploy.conditions import Asks, conditions_of
 from webhook.engine.policy import ANY_POLICY, VisibleDevices
 from webhook.engine.spelling import DevicePlugin
@@ -137,12 +137,6 @@ def test_it_fails_closed_unless_nothing_is_refused_anyway(chart: Chart) -> None:
 
     assert policy() == "Fail"
     assert policy(install={"mode": "audit"}) == "Ignore"
-
-
-@pytest.mark.parametrize("version", [*BEFORE_MATCH_CONDITIONS, *WITH_MATCH_CONDITIONS])
-def test_it_is_there_only_where_the_api_server_filters(chart: Chart, version: str) -> None:
-    assert (UPDATES in chart.render({}, kubernetes=version).webhooks) is (version in WITH_MATCH_CONDITIONS)
-    assert UPDATES not in chart.render({"webhooks": {"matchConditions": "disabled"}}, kubernetes=version).webhooks
 
 
 def test_without_the_guard_only_nodes_are_judged(chart: Chart) -> None:

@@ -5,15 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.chart import (
-    BEFORE_MATCH_CONDITIONS,
-    MODES,
-    WITH_MATCH_CONDITIONS,
-    Chart,
-    Json,
-    Rendered,
-    merged,
-)
+from tests.deploy.chart import MODES, Chart, Json, Rendered, merged
 from webhook.application.path_tokens import ANNOTATION, PATHS
 from webhook.application.workloads import WORKLOADS
 
@@ -40,7 +32,7 @@ def test_pods_are_rewritten_and_then_validated_and_nothing_else_is_asked_about(r
         UPDATES: [([""], ["v1"], ["UPDATE"], ["pods"], "Namespaced")],
         ADVISE: [
             (["apps"], ["v1"], both, ["deployments", "statefulsets", "daemonsets", "replicasets"], "Namespaced"),
-            (["batch"], ["v1", "v1beta1"], both, ["jobs", "cronjobs"], "Namespaced"),
+            (["batch"], ["v1"], both, ["jobs", "cronjobs"], "Namespaced"),
             ([""], ["v1"], both, ["replicationcontrollers", "podtemplates"], "Namespaced"),
         ],
         NAMESPACES: [
@@ -66,11 +58,8 @@ def test_the_mutator_fails_open_and_is_asked_again(rendered: Rendered) -> None:
     assert (webhook["failurePolicy"], webhook["reinvocationPolicy"]) == ("Ignore", "IfNeeded")
 
 
-def test_an_update_never_depends_on_gpuwarden(chart: Chart) -> None:
-    webhook = chart.render().webhooks[RESTORE]
-    assert webhook["failurePolicy"] == "Ignore"
-    for kubernetes in BEFORE_MATCH_CONDITIONS:  # without conditions every update of every pod would be sent
-        assert RESTORE not in chart.render(kubernetes=kubernetes).webhooks
+def test_an_update_never_depends_on_gpuwarden(rendered: Rendered) -> None:
+    assert rendered.webhooks[RESTORE]["failurePolicy"] == "Ignore"
 
 
 @pytest.mark.parametrize(("mode", "policy"), [("enforce", "Fail"), ("audit", "Ignore")])
@@ -184,20 +173,5 @@ def test_cert_manager_is_kept_out_where_gpuwarden_writes_the_bundle(
         assert not [name for name in annotations if name.startswith("cert-manager.io/")]
 
 
-@pytest.mark.parametrize(
-    ("kubernetes", "there"),
-    [*((v, False) for v in BEFORE_MATCH_CONDITIONS), *((v, True) for v in WITH_MATCH_CONDITIONS)],
-)
-def test_match_conditions_come_with_the_first_version_that_has_them(
-    chart: Chart, kubernetes: str, *, there: bool
-) -> None:
-    for webhook in chart.render(kubernetes=kubernetes).webhooks.values():
-        assert ("matchConditions" in webhook) is there
-
-
-@pytest.mark.parametrize(
-    ("setting", "kubernetes", "there"), [("enabled", "1.20.2", True), ("disabled", "1.36.0", False)]
-)
-def test_match_conditions_can_be_forced_on_and_off(chart: Chart, setting: str, kubernetes: str, *, there: bool) -> None:
-    rendered = chart.render({"webhooks": {"matchConditions": setting}}, kubernetes=kubernetes)
-    assert all(("matchConditions" in webhook) is there for webhook in rendered.webhooks.values())
+def test_the_api_server_filters_what_every_webhook_is_asked_about(in_each_mode: dict[str, Rendered], mode: str) -> None:
+    assert all(webhook["matchConditions"] for webhook in in_each_mode[mode].webhooks.values())

@@ -63,7 +63,7 @@ def _adapted(document: Json, suffix: str) -> Json:
     for key in _FOREIGN:
         spec.pop(key, None)
     if document["kind"] == "Job":
-        # A deleted pod counts as failed (since Kubernetes 1.26), and every pod here is deleted once.
+        # A deleted pod counts as failed, and every pod here is deleted once.
         document["spec"]["backoffLimit"] = 6
         document["spec"].pop("suspend", None)  # there is no Kueue here that would let it run
     if document["kind"] == "DaemonSet":

@@ -18,7 +18,7 @@ import trustme
 from tests.e2e import credentials, flags
 from tests.e2e.credentials import ADMIN
 from tests.e2e.processes import Process, free_port
-from tests.e2e.programs import Programs, parse_version, version_of
+from tests.e2e.programs import Programs, parse_version
 from tests.e2e.waiting import wait_for
 
 START_SECONDS = 120.0  # 3 to 10 are usual; a machine that builds something else at the same time is slow
@@ -52,7 +52,7 @@ class ControlPlane:
     Attributes:
         files: where its files are: ``files.ca``, ``files.log("etcd")``, ``files.audit_log``.
         server: the API server's URL.
-        version: what the API server says it is, such as ``(1, 20)``. Known once started.
+        version: what the API server says it is, such as ``(1, 36)``. Known once started.
         authority: signs the certificates of servers and users.
         api: an HTTP client as the administrator, for paths such as ``/api/v1/namespaces``.
     """
@@ -163,7 +163,7 @@ class ControlPlane:
         """End the API server, by SIGKILL after ``grace`` seconds (0: at once), start it anew and wait for it.
 
         Its address, its certificates and its data stay. Controllers and scheduler are started anew too, where they run:
-        those of 1.20 wait for up to a minute after some failed watches, and the next test would find them blind.
+        after some failed watches they wait for up to half a minute, and the next test would find them blind.
         """
         self.stop_apiserver(grace=grace)
         self.start_apiserver()
@@ -233,10 +233,10 @@ class ControlPlane:
         files, ports = self.files, self._ports
         if name == "kube-scheduler":
             program, port = self._programs.kube_scheduler, ports.scheduler
-            arguments = flags.scheduler(files, ports, version_of(program))
+            arguments = flags.scheduler(files, ports)
         else:
             program, port = self._programs.kube_controller_manager, ports.controller_manager
-            arguments = flags.controller_manager(files, ports, version_of(program))
+            arguments = flags.controller_manager(files, ports)
         self._run(name, program, arguments)
         self._wait(name, f"https://127.0.0.1:{port}/healthz")
 

@@ -11,7 +11,7 @@ from hack.render_manifests import NAMESPACE
 from tests.deploy.chart import Chart
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.fleet import Fleet
-from tests.e2e.installation import Installation, label_by_hand, render
+from tests.e2e.installation import Installation, render
 from tests.e2e.namespaces import Namespaces
 from tests.e2e.programs import NoControlPlaneError, Programs, find
 from tests.e2e.release import Release
@@ -97,7 +97,6 @@ def bare(control_plane: ControlPlane) -> ControlPlane:
     """A control plane without the namespace of gpuwarden's that other tests have left."""
     control_plane.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=60s", seconds=90)
     prepare_probe(control_plane)
-    label_by_hand(control_plane, "kube-system")
     return control_plane
 
 

@@ -1,12 +1,7 @@
-"""The command line of each component, for every Kubernetes version from 1.20 to today: pure functions.
-
-Everything listens on 127.0.0.1 only. Flags that some version lacks stand behind a comparison, with the reason.
-"""
+"""The command line of each component: pure functions. Everything listens on 127.0.0.1 only."""
 
 from dataclasses import dataclass
 from pathlib import Path
-
-Version = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +105,10 @@ def apiserver(files: Files, ports: Ports) -> list[str]:
     ]
 
 
-def controller_manager(files: Files, ports: Ports, version: Version) -> list[str]:
+def controller_manager(files: Files, ports: Ports) -> list[str]:
     """The flags of kube-controller-manager: all its controllers, each as its own service account, as in a cluster."""
     return [
-        *_component(files, ports.controller_manager, version),
+        *_component(files, ports.controller_manager),
         f"--kubeconfig={files.kubeconfig('system:kube-controller-manager')}",
         f"--root-ca-file={files.ca}",
         f"--service-account-private-key-file={files.service_account_key}",
@@ -125,23 +120,19 @@ def controller_manager(files: Files, ports: Ports, version: Version) -> list[str
     ]
 
 
-def scheduler(files: Files, ports: Ports, version: Version) -> list[str]:
+def scheduler(files: Files, ports: Ports) -> list[str]:
     """The flags of kube-scheduler, with its default profile."""
     return [
-        *_component(files, ports.scheduler, version),
+        *_component(files, ports.scheduler),
         f"--kubeconfig={files.kubeconfig('system:kube-scheduler')}",
     ]
 
 
-def _component(files: Files, port: int, version: Version) -> list[str]:
-    flags = [
+def _component(files: Files, port: int) -> list[str]:
+    return [
         "--bind-address=127.0.0.1",
         f"--secure-port={port}",
         f"--tls-cert-file={files.serving_certificate}",
         f"--tls-private-key-file={files.serving_key}",
         "--leader-elect=false",
     ]
-    if version < (1, 24):
-        # The plain HTTP port, on every address by default, was there until 1.22; the flag went in 1.24.
-        flags.append("--port=0")
-    return flags

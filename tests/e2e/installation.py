@@ -82,7 +82,6 @@ class Installation(Running):
 
     def _install(self) -> None:
         prepare_probe(self._control_plane)
-        label_by_hand(self._control_plane, "kube-system")
         done = self._kubectl("apply", objects=self.objects)
         assert done == "", done
         self.wait_until_serving(*[self.start_replica() for _ in range(self._count)])
@@ -98,14 +97,6 @@ class Installation(Running):
 def render(control_plane: ControlPlane, chart: Chart, values: Mapping[str, Any]) -> Rendered:
     """Render the chart for the control plane's version."""
     return chart.render(dict(values), kubernetes=control_plane.get("/version")["gitVersion"])
-
-
-def label_by_hand(control_plane: ControlPlane, namespace: str) -> None:
-    """Do what the chart's notes ask for before 1.21, when the API server did not label namespaces with their names."""
-    if control_plane.version < (1, 21):
-        label = f"kubernetes.io/metadata.name={namespace}"
-        done = control_plane.kubectl("label", "--overwrite", "namespace", namespace, label)
-        assert done.returncode == 0, done.stderr
 
 
 def configuration_path(kind: str) -> str:

@@ -18,7 +18,7 @@ ENFORCE = "gpuwarden.io/enforce"
 
 
 def container(resource: str, count: int = 1, name: str = "train") -> Json:
-    """A container that asks for a resource by its limit; a string, for server-side apply of 1.20 takes no number."""
+    """A container that asks for a resource by its limit."""
     return {"name": name, "image": "example.test/train", "resources": {"limits": {resource: str(count)}}}
 
 
@@ -60,27 +60,21 @@ def job(spec: Json, name: str = "train") -> Json:
     return _workload("batch/v1", "Job", name, {**spec, "restartPolicy": "Never"})
 
 
-def cron_job(spec: Json, version: tuple[int, int], name: str = "train") -> Json:
+def cron_job(spec: Json, name: str = "train") -> Json:
     """A CronJob that runs every minute; see :func:`make_due` for not waiting that long."""
     made = job(spec, name)
     schedule = {"schedule": "* * * * *", "concurrencyPolicy": "Forbid", "jobTemplate": {"spec": made["spec"]}}
-    api = f"batch/{_cron_job_version(version)}"
-    return {"apiVersion": api, "kind": "CronJob", "metadata": {"name": name}, "spec": schedule}
+    return {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": name}, "spec": schedule}
 
 
 def make_due(control_plane: ControlPlane, namespace: str, name: str = "train") -> None:
     """Let a CronJob's last run be so long ago that its controller starts the next one now."""
-    version = _cron_job_version(control_plane.version)
     last = (datetime.now(UTC) - timedelta(seconds=90)).strftime("%Y-%m-%dT%H:%M:%SZ")
     control_plane.api.patch(
-        f"/apis/batch/{version}/namespaces/{namespace}/cronjobs/{name}/status",
+        f"/apis/batch/v1/namespaces/{namespace}/cronjobs/{name}/status",
         json={"status": {"lastScheduleTime": last}},
         headers=MERGE_PATCH,
     ).raise_for_status()
-
-
-def _cron_job_version(version: tuple[int, int]) -> str:
-    return "v1" if version >= (1, 21) else "v1beta1"
 
 
 def _workload(api: str, kind: str, name: str, spec: Json, **more: Any) -> Json:

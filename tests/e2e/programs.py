@@ -50,10 +50,10 @@ def find(environment: Mapping[str, str], repository: Path) -> Programs:
 
 
 def parse_version(text: str) -> tuple[int, int]:
-    """Read the first ``v1.20...`` or ``1.20+`` in a program's or a server's own words.
+    """Read the first ``v1.36...`` or ``1.36+`` in a program's or a server's own words.
 
-    >>> parse_version("Kubernetes v1.20.2")
-    (1, 20)
+    >>> parse_version("Kubernetes v1.36.2")
+    (1, 36)
     """
     match = re.search(r"\bv?(\d+)\.(\d+)", text)
     if match is None:

@@ -46,13 +46,13 @@ def replica_set(spec: Json, kind: str, version: str) -> Json:
     return {**of_deployment, "apiVersion": version, "kind": kind}
 
 
-def of_every_kind(spec: Json, version: tuple[int, int]) -> list[Json]:
+def of_every_kind(spec: Json) -> list[Json]:
     return [
         deployment(spec),
         stateful_set(spec),
         daemon_set(spec),
         job(spec),
-        cron_job(spec, version),
+        cron_job(spec),
         pod_template(spec),
         replica_set(spec, "ReplicaSet", "apps/v1"),
         replica_set(spec, "ReplicationController", "v1"),
@@ -62,13 +62,13 @@ def of_every_kind(spec: Json, version: tuple[int, int]) -> list[Json]:
 def test_a_workload_of_every_kind_that_would_be_refused_later_says_so_when_it_is_applied(
     control_plane: ControlPlane, shared: str
 ) -> None:
-    for manifest in of_every_kind(pod_spec(GPU, count=2), control_plane.version):
+    for manifest in of_every_kind(pod_spec(GPU, count=2)):
         (warning,) = apply(control_plane, shared, manifest)
         assert warning.startswith(f"Warning: {REFUSED}{BECAUSE}"), (manifest["kind"], warning)
 
 
 def test_a_workload_that_will_run_says_nothing(control_plane: ControlPlane, shared: str) -> None:
-    assert apply(control_plane, shared, *of_every_kind(pod_spec(GPU), control_plane.version)) == []
+    assert apply(control_plane, shared, *of_every_kind(pod_spec(GPU))) == []
     assert apply(control_plane, shared, deployment(pod_spec("cpu"), "web")) == []
 
 
@@ -90,8 +90,6 @@ def test_while_nobody_advises_workloads_are_made_all_the_same(
 def test_controllers_are_not_told_what_was_said_to_whoever_wrote_the_workload(
     control_plane: ControlPlane, installation: Installation, shared: str
 ) -> None:
-    if control_plane.version < (1, 28):
-        pytest.skip("the API server has no matchConditions")
     (replica,) = installation.replicas
 
     def asked() -> float:

@@ -25,7 +25,6 @@ pytestmark = pytest.mark.e2e
 Json = dict[str, Any]
 Kubectl = Callable[..., subprocess.CompletedProcess[str]]
 
-MATCH_CONDITIONS = (1, 28)  # without them gpuwarden is not asked about updates
 IMMUTABLE = "pod updates may not change fields other than"
 SERVER_SIDE = ["apply", "--server-side"]
 # GitOps tools apply under a name of their own, and take fields over.
@@ -42,13 +41,6 @@ PARTICULAR = {
     "nodeSelector": {"topology.kubernetes.io/zone": "a"},
     "tolerations": [{"key": "spot", "operator": "Exists", "effect": "NoSchedule"}],
 }
-
-
-@pytest.fixture
-def restoring(control_plane: ControlPlane) -> None:
-    """Skip where gpuwarden is not asked about updates."""
-    if control_plane.version < MATCH_CONDITIONS:
-        pytest.skip("no match conditions before 1.28")
 
 
 @pytest.fixture
@@ -80,7 +72,7 @@ def as_written(found: Json) -> tuple[str, Json]:
     return found["metadata"]["uid"], {**found["spec"], "nodeName": None}
 
 
-@pytest.mark.usefixtures("restoring", "installation")
+@pytest.mark.usefixtures("installation")
 @pytest.mark.parametrize("spec", [PLAIN, PARTICULAR], ids=["plain", "particular"])
 @pytest.mark.parametrize("command", WAYS)
 def test_a_manifest_that_is_applied_again_changes_nothing_and_shows_no_difference(
@@ -101,19 +93,6 @@ def test_a_manifest_that_is_applied_again_changes_nothing_and_shows_no_differenc
     assert (difference.returncode, difference.stdout) == (0, ""), difference.stderr
 
 
-@pytest.mark.parametrize("command", WAYS)
-def test_without_match_conditions_it_is_denied_by_the_api_server(
-    control_plane: ControlPlane, shared: str, kubectl: Kubectl, command: list[str]
-) -> None:
-    if control_plane.version >= MATCH_CONDITIONS:
-        pytest.skip("gpuwarden is asked about updates from 1.28 on")
-    assert kubectl(shared, command, pod(PLAIN)).returncode == 0
-    again = kubectl(shared, command, pod(PLAIN))
-    assert again.returncode == 1
-    assert IMMUTABLE in again.stderr
-
-
-@pytest.mark.usefixtures("restoring")
 @pytest.mark.parametrize("command", WAYS)
 def test_what_may_change_of_a_pod_is_changed(
     control_plane: ControlPlane, shared: str, kubectl: Kubectl, command: list[str]
@@ -146,7 +125,6 @@ def test_what_may_not_change_is_denied_by_the_api_server(
     assert same_pod(made(control_plane, shared), first)
 
 
-@pytest.mark.usefixtures("restoring")
 def test_under_another_policy_it_is_denied_until_the_pod_is_made_again(
     control_plane: ControlPlane, shared: str, kubectl: Kubectl
 ) -> None:
@@ -183,7 +161,6 @@ def test_a_pod_is_replaced_by_force_only_with_gpuwarden_as_without(
     assert limits_of(second) == [{SHARED if policy else GPU: "1"}]
 
 
-@pytest.mark.usefixtures("restoring")
 def test_another_field_manager_has_to_take_the_fields_over(
     control_plane: ControlPlane, shared: str, kubectl: Kubectl
 ) -> None:
@@ -275,7 +252,6 @@ def test_other_updates_of_a_rewritten_pod_never_reach_gpuwarden(
     assert asked() == before
 
 
-@pytest.mark.usefixtures("restoring")
 def test_without_an_answer_the_api_server_denies_it_as_it_would_without_gpuwarden(
     control_plane: ControlPlane, installation: Installation, shared: str, kubectl: Kubectl
 ) -> None:

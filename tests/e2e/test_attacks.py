@@ -96,8 +96,6 @@ def test_a_forged_mirror_pod_is_left_alone_and_must_name_a_node_which_never_runs
 def test_an_ephemeral_container_is_judged_and_what_was_there_before_is_not(
     control_plane: ControlPlane, team: str
 ) -> None:
-    if control_plane.version < (1, 25):
-        pytest.skip("ephemeral containers are on from Kubernetes 1.23, and stable from 1.25")
     path = f"/api/v1/namespaces/{team}/pods"
     control_plane.api.post(path, json=a_pod({}, {"name": "debugged"})).raise_for_status()
 

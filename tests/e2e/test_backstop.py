@@ -1,8 +1,4 @@
-"""The chart's ValidatingAdmissionPolicy on a real API server, alone: no replica of gpuwarden runs and no webhook is asked.
-
-It needs Kubernetes 1.30; on the older control plane these tests are skipped, and tests/deploy/backstop/ evaluates the same
-expressions elsewhere.
-"""
+"""The chart's ValidatingAdmissionPolicy on a real API server, alone: no replica of gpuwarden runs and no webhook is asked."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -17,7 +13,7 @@ from tests.deploy.backstop.test_verdicts import ABOVE_ONE, MIXED, UNTOUCHED
 from tests.deploy.chart import Chart
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.fleet import MERGE_PATCH
-from tests.e2e.installation import VALUES, label_by_hand, render
+from tests.e2e.installation import VALUES, render
 from tests.e2e.namespaces import Namespaces
 from tests.e2e.objects import ENFORCE, Json
 from tests.e2e.waiting import wait_for
@@ -59,13 +55,10 @@ def said(answer: httpx.Response) -> str:
 @pytest.fixture(scope="module")
 def backstop(control_plane: ControlPlane, chart: Chart, module_namespaces: Namespaces) -> Iterator[ControlPlane]:
     """The policy and its binding, applied; the API server acts by them when this returns."""
-    if control_plane.version < (1, 30):
-        pytest.skip("ValidatingAdmissionPolicy v1 came with Kubernetes 1.30")
     values = {**VALUES, "backstop": {"enabled": True}, "config": {"policies": CONFIGURED}}
     rendered = render(control_plane, chart, values)
     objects = [o for o in rendered.objects if o["kind"] in KINDS]
     manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-    label_by_hand(control_plane, "kube-system")
     applied = control_plane.kubectl("apply", "-f", "-", stdin=manifest)
     assert applied.returncode == 0, applied.stderr
     try:

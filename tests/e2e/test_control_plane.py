@@ -23,6 +23,7 @@ from tests.e2e.objects import (
     pods_in,
 )
 from tests.e2e.waiting import wait_for
+from webhook.application.diagnosis.server import OLDEST
 
 pytestmark = pytest.mark.e2e
 
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.e2e
 def test_the_version_is_what_the_server_reports(control_plane: ControlPlane) -> None:
     reported = control_plane.get("/version")
     assert control_plane.version == (int(reported["major"]), int(reported["minor"].rstrip("+")))
-    assert control_plane.version >= (1, 20)
+    assert control_plane.version >= OLDEST
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,8 @@ pytestmark = pytest.mark.e2e
 
 Json = dict[str, Any]
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
+BUDGET = f"/apis/policy/v1/namespaces/{NAMESPACE}/poddisruptionbudgets/gpuwarden"
 DEPLOYMENT = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/gpuwarden"
-MATCH_CONDITIONS = (1, 28)
 
 
 def doctor(control_plane: ControlPlane, *options: str, user: str = "admin") -> tuple[int, dict[str, list[Json]]]:
@@ -70,7 +70,7 @@ def running(control_plane: ControlPlane, fleet: Fleet, installation: Installatio
             json={"status": {"phase": "Running", "conditions": conditions}},
             headers=MERGE_PATCH,
         ).raise_for_status()
-    path = budget_path(control_plane)
+    path = BUDGET
     # Where another test has just restarted the API server, the controllers look again only after a back-off of up to 30 s.
     wait_for("the disruption budget", lambda: budgeted(control_plane, path), 90)
     wait_for("the Deployment", lambda: available(control_plane), 90)
@@ -113,11 +113,6 @@ def spread_out(control_plane: ControlPlane, fleet: Fleet) -> None:
         with fleet.cordoned(first):
             control_plane.api.delete(f"{PODS}/{replicas(control_plane)[0]['metadata']['name']}").raise_for_status()
             wait_for("them to be apart", lambda: len({p["spec"]["nodeName"] for p in replicas(control_plane)}) == 2)
-
-
-def budget_path(control_plane: ControlPlane) -> str:
-    version = "v1" if control_plane.version >= (1, 21) else "v1beta1"
-    return f"/apis/policy/{version}/namespaces/{NAMESPACE}/poddisruptionbudgets/gpuwarden"
 
 
 @contextmanager
@@ -201,19 +196,15 @@ def test_a_changed_webhook_configuration_is_found(  # noqa: PLR0913, PLR0917 - f
     assert says in seen(found, check)
 
 
-def test_webhooks_without_match_conditions_are_warned_of_where_the_server_has_them(
-    control_plane: ControlPlane, running: Installation
-) -> None:
+def test_webhooks_without_match_conditions_are_warned_of(control_plane: ControlPlane, running: Installation) -> None:
     def change(configuration: Json) -> None:
         for webhook in configuration["webhooks"]:
             webhook.pop("matchConditions", None)
 
     with changed(control_plane, configuration_path(VALIDATING), change):
         code, found = doctor(control_plane)
-    # The webhook for namespaces, which fails closed where there are conditions, must not do so without.
-    found_there = {"match-conditions": {"warn"}, "failure-policies": {"fail"}}
-    has_them = control_plane.version >= MATCH_CONDITIONS
-    assert (code, troubles(found)) == ((1, found_there) if has_them else (0, {}))
+    # The webhook for namespaces fails closed, and must not do so without conditions.
+    assert (code, troubles(found)) == (1, {"match-conditions": {"warn"}, "failure-policies": {"fail"}})
 
 
 def test_a_webhook_configuration_that_is_gone_is_found(control_plane: ControlPlane, running: Installation) -> None:
@@ -315,11 +306,11 @@ def test_a_configuration_that_cannot_be_read_is_found(control_plane: ControlPlan
 
 
 def test_one_replica_without_a_budget_is_warned_of(control_plane: ControlPlane, running: Installation) -> None:
-    with gone(control_plane, budget_path(control_plane)):
+    with gone(control_plane, BUDGET):
         code, found = doctor(control_plane)
     assert (code, troubles(found)) == (0, {"disruption-budget": {"warn"}})
     assert doctor(control_plane, "--strict")[0] == 0
-    wait_for("the disruption budget", lambda: control_plane.get(budget_path(control_plane)).get("status"))
+    wait_for("the disruption budget", lambda: control_plane.get(BUDGET).get("status"))
 
 
 def unchecked_labels(control_plane: ControlPlane) -> AbstractContextManager[None]:

@@ -65,8 +65,6 @@ def test_it_is_updated_finalized_and_deleted(control_plane: ControlPlane, old: s
 
 
 def test_it_is_debugged_with_an_ephemeral_container(control_plane: ControlPlane, old: str) -> None:
-    if control_plane.version < (1, 23):
-        pytest.skip("ephemeral containers are off before 1.23")
     debugger = {"spec": {"ephemeralContainers": [{"name": "debugger", "image": "example.test/debug"}]}}
     headers = {"Content-Type": "application/strategic-merge-patch+json"}
     answer = control_plane.api.patch(f"{old}/ephemeralcontainers", content=json.dumps(debugger), headers=headers)
@@ -75,10 +73,9 @@ def test_it_is_debugged_with_an_ephemeral_container(control_plane: ControlPlane,
 
 
 def test_it_is_evicted(control_plane: ControlPlane, old: str) -> None:
-    version = "v1" if control_plane.version >= (1, 22) else "v1beta1"
     namespace, name = old.split("/")[4], old.split("/")[6]
     eviction = {
-        "apiVersion": f"policy/{version}",
+        "apiVersion": "policy/v1",
         "kind": "Eviction",
         "metadata": {"name": name, "namespace": namespace},
     }

@@ -39,8 +39,6 @@ def values(request: pytest.FixtureRequest) -> Json:
 def installation(
     control_plane: ControlPlane, chart: Chart, values: Json, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
-    if control_plane.version < (1, 28):
-        pytest.skip("the API server has no matchConditions")
     with Installation(control_plane, chart, tmp_path_factory.mktemp("gpuwarden"), values=values) as running:
         yield running
 

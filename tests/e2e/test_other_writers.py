@@ -200,12 +200,8 @@ def test_a_gpu_sidecar_added_to_a_pod_without_a_gpu_never_slips_through(
     """Where matchConditions left gpuwarden out at first, the API server does not call it for the first time later."""
     with later(with_sidecar):
         refusal = create_pod(control_plane, shared, resource="cpu")
-    if control_plane.version >= (1, 28):
-        assert NOT_REWRITTEN.format(number=1) in refusal
-        assert pods_in(control_plane, shared) == []
-    else:
-        assert refusal == ""
-        assert [limits_of(one) for one in pods_in(control_plane, shared)] == [[{"cpu": "1"}, {SHARED: "1"}]]
+    assert NOT_REWRITTEN.format(number=1) in refusal
+    assert pods_in(control_plane, shared) == []
 
 
 @pytest.mark.parametrize("name", ["vgpu-webhook", "spark-operator-webhook"])

@@ -1,8 +1,6 @@
 """Scenario 6: who is affected while the mutating webhook, or all of gpuwarden, does not answer, and who never is.
 
-From Kubernetes 1.28 on, matchConditions keep pods without a GPU from depending on gpuwarden at all. Before, the API server
-asks about every pod, so that nobody answering refuses every pod outside of the excluded namespaces. That is a property of
-those versions that this file writes down; the chart's notes and README say it too.
+matchConditions keep pods without a GPU from depending on gpuwarden at all.
 """
 
 from collections.abc import Callable, Iterator
@@ -33,7 +31,6 @@ from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 
-MATCH_CONDITIONS = (1, 28)
 NO_GPU = pod_spec("cpu")
 PLAIN = pod_spec(GPU)
 SPELLED = pod_spec(SHARED, tolerated=True)
@@ -103,11 +100,7 @@ def test_while_nobody_answers_only_pods_with_gpus_are_refused(
     for name in (labelled, namespace):  # in every namespace: a shared request above one is refused in all of them
         for spec in (PLAIN, SPELLED):
             assert 'failed calling webhook "validate.gpuwarden.io"' in refusal(control_plane, name, spec)
-        without = refusal(control_plane, name, NO_GPU)
-        if control_plane.version >= MATCH_CONDITIONS:
-            assert without == ""
-        else:
-            assert 'failed calling webhook "validate.gpuwarden.io"' in without
+        assert refusal(control_plane, name, NO_GPU) == ""
 
 
 def test_while_nobody_answers_kube_system_gets_every_pod(control_plane: ControlPlane, dead: None) -> None:

@@ -52,7 +52,7 @@ def test_without_any_the_message_is_one_line_that_says_what_to_do(tmp_path: Path
 @pytest.mark.parametrize(
     ("text", "version"),
     [
-        ("Kubernetes v1.20.2\n", (1, 20)),
+        ("Kubernetes v1.30.2\n", (1, 30)),
         ("Kubernetes v1.36.2", (1, 36)),
         ("v1.36.0-rc.1+a1b2c3", (1, 36)),
         ("v1.31.4-gke.1256000", (1, 31)),
@@ -67,13 +67,9 @@ def test_a_text_without_a_version_is_refused() -> None:
         parse_version("kubectl")
 
 
-@pytest.mark.parametrize("version", [(1, 20), (1, 23), (1, 24), (1, 36)])
-def test_every_listener_is_on_loopback_and_the_plain_port_is_closed_where_there_is_one(
-    version: flags.Version, tmp_path: Path
-) -> None:
+def test_every_listener_is_on_loopback(tmp_path: Path) -> None:
     files, ports = flags.Files(tmp_path), flags.Ports(1, 2, 3, 4, 5)
-    for command in (flags.controller_manager(files, ports, version), flags.scheduler(files, ports, version)):
+    for command in (flags.controller_manager(files, ports), flags.scheduler(files, ports)):
         assert "--bind-address=127.0.0.1" in command
-        assert ("--port=0" in command) == (version < (1, 24))
     assert "--bind-address=127.0.0.1" in flags.apiserver(files, ports)
     assert all("127.0.0.1" in flag for flag in flags.etcd(files, ports) if "-urls=" in flag)

@@ -11,7 +11,7 @@ from hack.render_manifests import NAMESPACE
 from tests.deploy.chart import Chart
 from tests.e2e.certificates import bundles
 from tests.e2e.cluster import ControlPlane
-from tests.e2e.installation import MUTATING, SECRET, configuration_path, label_by_hand, render
+from tests.e2e.installation import MUTATING, SECRET, configuration_path, render
 from tests.e2e.objects import ENFORCE, GPU, MIG
 from tests.e2e.release import Release
 from tests.e2e.running import PROBE, Running, is_forgotten
@@ -40,15 +40,9 @@ def everything(control_plane: ControlPlane) -> set[str]:
     listed = control_plane.kubectl("get", ",".join(kinds), "-A", "-o", f"jsonpath={template}")
     assert listed.returncode == 0, listed.stderr
     names = set(listed.stdout.split())
-    # What Kubernetes itself puts into a namespace, it has put into the probe's too; until 1.23 with a name of its own.
+    # What Kubernetes itself puts into a namespace, it has put into the probe's too.
     given = {name.removeprefix(f"{PROBE}/") for name in names if name.startswith(f"{PROBE}/")}
-    return {
-        name
-        for name in names
-        if not name.startswith("e2e-")
-        and name.removeprefix(f"{NAMESPACE}/") not in given
-        and not name.startswith(f"{NAMESPACE}/Secret/default-token-")
-    }
+    return {name for name in names if not name.startswith("e2e-") and name.removeprefix(f"{NAMESPACE}/") not in given}
 
 
 def nothing_is_left(control_plane: ControlPlane, before: set[str]) -> None:
@@ -74,7 +68,6 @@ def test_pods_are_created_through_install_upgrade_and_uninstall_and_nothing_of_o
 
         # As the chart advises: audit mode first, in which nobody depends on gpuwarden while it starts.
         release.install(AUDIT)
-        label_by_hand(bare, NAMESPACE)
         relayed.wait_until_serving(relayed.start_replica(), relayed.start_replica())
         wait_for("gpuwarden to warn", relayed.acts)
 
@@ -121,12 +114,9 @@ def test_a_release_whose_replicas_never_ran_is_uninstalled_and_leaves_nothing_fa
 ) -> None:
     before = everything(bare)
     with PodStream(bare, namespace, resource="cpu", connections=2) as without_gpu:
-        if bare.version >= (1, 28):  # before, the API server asks about every pod, and nobody answers
-            release.install(ENFORCED)
-            without_gpu.wait_for_more(50)
-            assert without_gpu.failures == [], without_gpu.report()
-        else:
-            release.install(ENFORCED)
+        release.install(ENFORCED)
+        without_gpu.wait_for_more(50)
+        assert without_gpu.failures == [], without_gpu.report()
         with PodStream(bare, namespace, connections=1) as refused:
             wait_for("pods with a GPU to be refused", lambda: refused.failures)
             release.uninstall()

@@ -19,7 +19,7 @@ from hack.render_manifests import NAMESPACE
 from tests.deploy.chart import Chart, Rendered
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.gpuwarden import PROGRAM
-from tests.e2e.installation import label_by_hand, render
+from tests.e2e.installation import render
 from tests.e2e.objects import ENFORCE, GPU, deployment, pod, pod_spec
 from tests.e2e.report_definitions import installed
 from tests.e2e.waiting import wait_for
@@ -69,7 +69,6 @@ class Audit:
 def audit(control_plane: ControlPlane, chart: Chart, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Audit]:
     """The chart's account with the chart's rights; the CronJob itself is accepted by the API server, and not made."""
     rendered = render(control_plane, chart, VALUES)
-    label_by_hand(control_plane, "kube-system")
     objects = [o for o in rendered.objects if o["kind"] in KINDS]
     manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
     done = control_plane.kubectl("apply", "-f", "-", stdin=manifest)

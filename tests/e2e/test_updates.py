@@ -1,7 +1,4 @@
-"""Updates of pods on a cluster: a gated pod is not moved to other GPUs, no device is added, and nothing else is held up.
-
-Scheduling gates need Kubernetes 1.27, and the webhook matchConditions (1.28): on an older control plane the tests are skipped.
-"""
+"""Updates of pods on a cluster: a gated pod is not moved to other GPUs, no device is added, and nothing else is held up."""
 
 import json
 import subprocess
@@ -31,8 +28,6 @@ BY_US = 'admission webhook "updates.gpuwarden.io" denied the request: '
 def installation(
     control_plane: ControlPlane, chart: Chart, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
-    if control_plane.version < (1, 28):
-        pytest.skip("the API server has no matchConditions")
     values = {"config": {"visibleDevices": "deny"}}
     with Installation(control_plane, chart, tmp_path_factory.mktemp("gpuwarden"), values=values) as running:
         yield running

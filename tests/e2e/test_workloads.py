@@ -89,7 +89,7 @@ def labels(policy: str) -> dict[str, str]:
     return {} if policy == UNLABELLED else {ENFORCE: policy}
 
 
-def workloads(version: tuple[int, int], *, tolerated: bool, daemons_tolerate: bool) -> list[dict[str, Any]]:
+def workloads(*, tolerated: bool, daemons_tolerate: bool) -> list[dict[str, Any]]:
     """One workload of each kind, named after it."""
     spec = pod_spec(GPU, tolerated=tolerated)
     return [
@@ -99,7 +99,7 @@ def workloads(version: tuple[int, int], *, tolerated: bool, daemons_tolerate: bo
         # nodes says so there.
         daemon_set(pod_spec(GPU, tolerated=daemons_tolerate), "daemonset"),
         job(spec, "job"),
-        cron_job(spec, version, "cronjob"),
+        cron_job(spec, "cronjob"),
     ]
 
 
@@ -121,9 +121,7 @@ def created(
     for policy, namespace in namespaces.items():
         tolerated = CASES[policy].tolerated
         daemons = tolerated or CASES[policy].resource != GPU
-        create(
-            control_plane, namespace, *workloads(control_plane.version, tolerated=tolerated, daemons_tolerate=daemons)
-        )
+        create(control_plane, namespace, *workloads(tolerated=tolerated, daemons_tolerate=daemons))
         make_due(control_plane, namespace, "cronjob")
     return namespaces
 
@@ -200,7 +198,7 @@ def test_under_the_policy_none_no_controller_gets_a_pod_and_each_says_why(
     control_plane: ControlPlane, installation: Installation, make_namespace: Callable[..., str]
 ) -> None:
     namespace = make_namespace({ENFORCE: "none"})
-    create(control_plane, namespace, *workloads(control_plane.version, tolerated=False, daemons_tolerate=False))
+    create(control_plane, namespace, *workloads(tolerated=False, daemons_tolerate=False))
     make_due(control_plane, namespace, "cronjob")
 
     def refused() -> set[str]:

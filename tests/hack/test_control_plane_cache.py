@@ -66,7 +66,7 @@ def server(releases: Path) -> Iterator[str]:
 
 @pytest.fixture
 def fill(tmp_path: Path, server: str) -> Fill:
-    """Run the script against ``server``, on a machine without apt."""
+    """Run the script against ``server``, on a machine without Go."""
 
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         settings = {
@@ -135,18 +135,6 @@ def test_a_version_that_cannot_be_had_leaves_the_current_one(tmp_path: Path, fil
     assert source(tmp_path).startswith("Kubernetes v1.99.0")
 
 
-def test_debians_version_that_is_there_is_used_where_nothing_newer_can_be_had(tmp_path: Path, fill: Fill) -> None:
-    debian = tmp_path / "cache/control-plane/debian"
-    debian.mkdir(parents=True)
-    for name in ("etcd", *KUBERNETES):
-        (debian / name).touch(mode=0o755)
-    (debian / "SOURCE").write_text("Debian's kubernetes 1.20.2\n")
-    assert fill(KUBERNETES_RELEASES="http://127.0.0.1:1").returncode == 0
-    assert source(tmp_path) == "Debian's kubernetes 1.20.2\n"
-    assert fill().returncode == 0  # and no longer than that
-    assert source(tmp_path).startswith("Kubernetes v1.99.0")
-
-
 def test_a_program_whose_sum_differs_is_not_used(tmp_path: Path, releases: Path, fill: Fill) -> None:
     with next(releases.rglob("kube-scheduler")).open("ab") as program:
         program.write(b"and more")
@@ -164,23 +152,29 @@ def test_an_etcd_archive_without_a_published_sum_is_not_used(tmp_path: Path, rel
     assert "etcd" not in found(tmp_path)
 
 
-def test_without_network_and_without_apt_it_says_what_would_help(tmp_path: Path, fill: Fill) -> None:
+def test_without_network_and_without_the_pinned_versions_it_says_what_would_help(tmp_path: Path, fill: Fill) -> None:
     refused = fill(KUBERNETES_RELEASES="http://127.0.0.1:1")
     assert refused.returncode == 1
     assert "can't be downloaded from here" in refused.stdout
     assert "go: hack/control-plane/go.mod pins Kubernetes v1." in refused.stdout
-    assert "apt-get install dpkg-dev make patch" in refused.stdout
     assert "set KUBEBUILDER_ASSETS to a directory with etcd, kube-apiserver" in refused.stdout
     assert found(tmp_path) == set()
 
 
 # What the script asks of Go: its version, its caches, the modules and a build. A build writes each package's program.
+# A toolchain that is fetched is the same program again, not executable as a module's files are, and logs as "new".
 GO = """#!/bin/sh
-echo "$@" >> {log}
+case $0 in */toolchain/*) who=new ;; *) who=old ;; esac
+echo "$who: $@" >> {log}
 case "$1 $2" in
   "env GOVERSION") echo {version} ;;
   "env "*) echo {caches} ;;
-  "mod download") {download} ;;
+  "mod download")
+    {download}
+    [ "$3" = -json ] || exit 0
+    mkdir -p {caches}/toolchain/bin
+    cat "$0" > {caches}/toolchain/bin/go
+    echo '{{"Dir": "{caches}/toolchain"}}' ;;
   "build "*)
     while [ "$1" != -o ]; do shift; done
     directory=$2; shift 2
@@ -231,24 +225,54 @@ def test_what_cannot_be_downloaded_is_built_from_go_modules_and_a_second_run_bui
 def test_what_is_built_reports_the_version_that_is_pinned(tmp_path: Path, build: Fill, script: ModuleType) -> None:
     build("go")
     version = script.pinned("k8s.io/kubernetes")
-    (command,) = [line for line in (tmp_path / "log").read_text().splitlines() if line.startswith("build")]
+    (command,) = [line for line in (tmp_path / "log").read_text().splitlines() if " build " in line]
     for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version"):
         assert f"-X={package}.gitVersion={version} " in command
         assert f"-X={package}.gitMinor={version.split('.')[1]} " in command
 
 
-@pytest.mark.parametrize("version", ["go1.19.8", "go1.9"])
-def test_a_go_that_is_too_old_is_refused_by_name(tmp_path: Path, build: Fill, version: str) -> None:
-    refused = build("go", version=version)
+@pytest.mark.parametrize("version", ["go1.19.8", "go1.9", "go1.26rc1"])
+def test_a_go_that_is_too_old_fetches_the_one_that_builds(tmp_path: Path, build: Fill, version: str) -> None:
+    done = build("go", version=version)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(rf"{version} is older than the Go 1\.\d+\.\d+ that go\.mod needs; download that: ", done.stdout)
+    said = (tmp_path / "log").read_text()
+    assert re.search(r"(?m)^old: mod download -json golang.org/toolchain@v0\.0\.1-go1\.\d+\.\d+\.linux-", said)
+    assert re.search(r"(?m)^new: build ", said)
+    assert "old: build" not in said
+
+
+def test_a_go_that_is_new_enough_fetches_no_other(tmp_path: Path, build: Fill) -> None:
+    assert build("go").returncode == 0
+    assert "toolchain" not in (tmp_path / "log").read_text()
+
+
+def test_a_toolchain_that_cannot_be_had_is_named(tmp_path: Path, build: Fill) -> None:
+    refused = build("go", version="go1.19.8", download="echo golang.org/toolchain: 404 Not Found >&2; exit 1")
     assert refused.returncode == 1
-    assert re.search(rf"go: Go 1\.\d+\.\d+ or newer is needed, and the one on the PATH is {version}\n", refused.stdout)
+    assert "golang.org/toolchain: 404 Not Found" in refused.stdout
     assert "build" not in (tmp_path / "log").read_text()
 
 
-def test_without_go_it_says_which_is_needed(build: Fill) -> None:
+def test_without_go_it_says_what_to_install(build: Fill) -> None:
     refused = build("go", PATH="")
     assert refused.returncode == 1
-    assert re.search(r"go: Go 1\.\d+\.\d+ or newer is needed, and there is no go on the PATH\n", refused.stdout)
+    assert re.search(
+        r"go: there is no go on the PATH; install Go 1\.\d+\.\d+ .*apt-get install golang-go", refused.stdout
+    )
+
+
+def test_etcd_alone_is_built_where_only_kubernetes_can_be_downloaded(
+    tmp_path: Path, releases: Path, build: Fill, server: str, script: ModuleType
+) -> None:
+    (releases / script.pinned("k8s.io/kubernetes")).symlink_to(releases / "v1.99.0")
+    done = build(KUBERNETES_RELEASES=server, ETCD_RELEASES="http://127.0.0.1:1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.match(
+        r"Kubernetes v1\.\S+, official release; etcd v3\.\S+, built here from Go modules\n", source(tmp_path)
+    )
+    (command,) = [line for line in (tmp_path / "log").read_text().splitlines() if " build " in line]
+    assert command.endswith(" go.etcd.io/etcd/server/v3")
 
 
 def test_a_module_that_is_refused_is_named_and_the_next_run_builds(tmp_path: Path, build: Fill) -> None:
@@ -295,28 +319,3 @@ def script() -> ModuleType:
     sys.modules[specification.name] = module  # dataclasses look their module up
     specification.loader.exec_module(module)
     return module
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "expected"),
-    [
-        pytest.param(
-            "debian.sources",
-            "Types: deb\n# a comment\nURIs: http://archive.test/debian\nSuites: bookworm\n\nTypes: deb deb-src\nURIs: x\n",
-            "Types: deb deb-src\n# a comment\nURIs: http://archive.test/debian\nSuites: bookworm\n\n"
-            "Types: deb deb-src\nURIs: x\n",
-            id="deb822",
-        ),
-        pytest.param(
-            "sources.list",
-            "# deb http://archive.test/old x main\ndeb [signed-by=/k] http://archive.test/debian bookworm main\n"
-            "deb-src http://archive.test/debian bookworm main\n",
-            "deb [signed-by=/k] http://archive.test/debian bookworm main\n"
-            "deb-src [signed-by=/k] http://archive.test/debian bookworm main\n",
-            id="one line each",
-        ),
-        pytest.param("empty.list", "", "", id="empty"),
-    ],
-)
-def test_apts_own_sources_get_their_source_packages(script: ModuleType, name: str, content: str, expected: str) -> None:
-    assert script.with_sources(name, content) == expected

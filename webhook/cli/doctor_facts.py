@@ -70,7 +70,7 @@ def gather(
         slices={},
         deployment=deployment,
         pods=reader.pods(namespace),
-        budgets=reader.budgets(namespace, version),
+        budgets=reader.budgets(namespace),
         configuration=configuration or _installed(reader.configuration_text(namespace, name)),
         namespaces=reader.namespaces((namespace, KUBE_SYSTEM)),
         quotas=reader.quotas(),
@@ -83,7 +83,7 @@ def gather(
     facts = dataclasses.replace(
         facts,
         services={key: reader.service(*key) for key in called},
-        slices={key: reader.slices(*key, version) for key in called},
+        slices={key: reader.slices(*key) for key in called},
     )
     return dataclasses.replace(facts, contacts=_dial(targets(facts)))
 

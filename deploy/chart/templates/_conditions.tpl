@@ -1,12 +1,4 @@
 {{/*
-Whether the API server filters what it asks about ("true"), by conditions.
-*/}}
-{{- define "gpuwarden.hasMatchConditions" -}}
-{{- $setting := .Values.webhooks.matchConditions -}}
-{{- or (eq $setting "enabled") (and (eq $setting "auto") (semverCompare ">=1.28.0-0" .Capabilities.KubeVersion.Version)) -}}
-{{- end -}}
-
-{{/*
 CEL: whether the resource `name` may hand out GPUs. It is wider than webhook/engine/gpu_names.py, never narrower
 (tests/deploy/test_match_conditions.py): what is excepted there is left to gpuwarden. What the configuration adds is added here;
 names have no quotes in them (values.schema.json). Takes the root.
@@ -40,7 +32,6 @@ ReplicaSet of a Deployment, the Job of a CronJob) is left out: its template is t
 person wrote it, and a controller has no use for advice but to log it.
 */}}
 {{- define "gpuwarden.onlyTemplatesWithGpus" -}}
-{{- if eq (include "gpuwarden.hasMatchConditions" .) "true" -}}
 matchConditions:
   - name: template-requests-gpu-resources
     expression: >-
@@ -59,7 +50,6 @@ matchConditions:
       !has(object.metadata.ownerReferences) || !object.metadata.ownerReferences.exists(owner,
       has(owner.controller) && owner.controller && owner.kind in ['Deployment', 'CronJob'])
 {{- end -}}
-{{- end -}}
 
 {{/* CEL: whether a namespace gets a label or an annotation of ours, or one that looks like it, or another value in it. */}}
 {{- define "gpuwarden.mistypedChange" -}}
@@ -74,7 +64,6 @@ Only namespaces whose labels of ours change, by presence or by value, or that ge
 where it has one. Every other change of a namespace never waits for gpuwarden nor depends on it, and neither does its deletion.
 */}}
 {{- define "gpuwarden.onlyOurLabels" -}}
-{{- if eq (include "gpuwarden.hasMatchConditions" .) "true" -}}
 matchConditions:
   - name: gpuwarden-labels-change
     expression: >-
@@ -86,7 +75,6 @@ matchConditions:
       {{- include "gpuwarden.mistypedChange" "annotations" | nindent 6 }}
   - name: not-being-deleted
     expression: "!has(object.metadata.deletionTimestamp)"
-{{- end -}}
 {{- end -}}
 
 {{/*

@@ -114,7 +114,6 @@ webhooks:
   validateNamespace:
     timeoutSeconds: 5
   excludedNamespaces: []
-  matchConditions: auto
   annotations: {}
   labels: {}
 backstop:

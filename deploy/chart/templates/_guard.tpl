@@ -46,7 +46,7 @@ container.volumeMounts.exists(mount, mount.mountPath.contains('nvidia-container-
 {{- end -}}
 
 {{/*
-The webhooks that are asked about such pods where validate.gpuwarden.io, which fails closed, is asked about GPU requests only.
+The webhooks that are asked about such pods, of which validate.gpuwarden.io, which fails closed, is never asked.
 Of a pod that gets ephemeral containers only these count, so that most can be debugged while no replica answers.
 */}}
 {{- define "gpuwarden.guard" -}}

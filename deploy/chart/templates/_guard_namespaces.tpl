@@ -58,11 +58,10 @@ replica answers; Ignore where the guard warns at most, in exempt namespaces, and
 {{- dict "webhooks" $parts | toJson -}}
 {{- end -}}
 
-{{/* What the notes say of `deny` in enforce mode: what fails closed and for whom, or that it does not. Before matchConditions all does. */}}
+{{/* What the notes say of `deny` in enforce mode: what fails closed and for whom, or that it does not. */}}
 {{- define "gpuwarden.guardNotes" -}}
 {{- $guard := .Values.webhooks.guard -}}
-{{- $conditions := eq (include "gpuwarden.hasMatchConditions" .) "true" -}}
-{{- if and $conditions (include "gpuwarden.guardDenies" . | fromJson).any }}
+{{- if (include "gpuwarden.guardDenies" . | fromJson).any }}
 {{- if not $guard.enabled }}
 
 WARNING: the policies deny pods that reach GPUs without requesting them (visibleDevices: deny), but webhooks.guard.enabled is false:

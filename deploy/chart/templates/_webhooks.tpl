@@ -2,7 +2,7 @@
 {{- define "gpuwarden.namespaceSelector" -}}
 namespaceSelector:
   matchExpressions:
-    # The name as a label is set by the API server (from 1.21 on) and can't be changed, so nobody can opt out by it.
+    # The name as a label is set by the API server and can't be changed, so nobody can opt out by it.
     # Without gpuwarden's own namespace, it could not start while it is down; without kube-system, nor could the cluster.
     - key: kubernetes.io/metadata.name
       operator: NotIn
@@ -45,12 +45,10 @@ answers or not. It is wider than what gpuwarden acts on, never narrower (tests/d
 Ephemeral containers can't have resources.
 */}}
 {{- define "gpuwarden.onlyPodsWithGpus" -}}
-{{- if eq (include "gpuwarden.hasMatchConditions" .) "true" -}}
 matchConditions:
   - name: requests-gpu-resources
     expression: >-
       {{- include "gpuwarden.requestsGpus" (dict "root" . "spec" "object.spec") | nindent 6 }}
-{{- end -}}
 {{- end -}}
 
 {{/*

@@ -378,16 +378,6 @@ class TestUnread:
         unread = [one for one in reader.workloads((), lambda one: one) if isinstance(one, Unread)]
         assert [(one.what, one.served) for one in unread] == [("jobs", False)]
 
-    def test_is_not_a_cron_job_of_a_server_that_has_the_former_version_only(
-        self, cluster: WorkloadServer, reader: ClusterReader
-    ) -> None:
-        encoded = json.dumps(document("CronJob", spec={"jobTemplate": {"spec": TEMPLATE}})).encode()
-        del cluster.lists["/apis/batch/v1/cronjobs"]
-        cluster.lists["/apis/batch/v1beta1/cronjobs"] = [encoded]
-        (one,) = reader.workloads((), lambda one: one)
-        assert isinstance(one, Seen)
-        assert (one.api_version, one.kind, one.pod is not None) == ("batch/v1beta1", "CronJob", True)
-
     def test_names_the_namespace(self, cluster: WorkloadServer, reader: ClusterReader) -> None:
         cluster.script("object", refusal(403))
         unread = next(iter(reader.workloads(["team-a"], lambda one: one)))

@@ -27,7 +27,6 @@ def test_a_fact_that_cannot_be_read_makes_checks_unknown_and_never_fails(fact: s
     assert {result.status for result in found} <= {Status.OK, Status.UNKNOWN}
     assert complete(found)
     unsure = [result for result in found if result.status is Status.UNKNOWN]
-    # The version alone is asked for by one check; where it is lacking, the newer of two ways is taken.
     assert unsure
     assert all("list secrets of kings" in r.mend or "--config" in r.mend for r in unsure), unsure
 

@@ -85,7 +85,7 @@ CLOSED_EXCEPT = [
         guards(healthy(configuration=TEAM, namespaces=Unread("list namespaces", "403", forbidden=True)), *CLOSED_FOR_TEAM),
         guards(healthy(configuration=EVERYWHERE, namespaces=namespaces(vision="mps")), *CLOSED_EVERYWHERE),
         guards(healthy(configuration=EXCEPT, namespaces=namespaces(vision="mps", lab="lab")), *CLOSED_EXCEPT),
-        # Before Kubernetes 1.28 validate.gpuwarden.io is asked about every pod.
+        # Without matchConditions validate.gpuwarden.io is asked about every pod.
         guards(validating(healthy(configuration=EVERYWHERE), "validate", matchConditions=[])),
     ],
 )  # fmt: skip

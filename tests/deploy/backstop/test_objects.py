@@ -10,7 +10,7 @@ from hack.tools import ROOT
 from tests.builders import Json, a_container, a_pod, gpu, view
 from tests.deploy.backstop.evaluator import Backstop
 from tests.deploy.backstop.stored import stored
-from tests.deploy.chart import Chart, RefusedError, Rendered
+from tests.deploy.chart import Chart, Rendered
 from webhook.application.configuration import Exemptions
 from webhook.engine.schedulers import HAMI_RESOURCES
 
@@ -22,19 +22,6 @@ TWO_SLOTS = stored(a_pod(gpu(2, "nvidia.com/gpu.shared"))) or {}
 def test_it_is_off_unless_it_is_switched_on(rendered: Rendered, chart: Chart) -> None:
     assert [rendered.all(kind) for kind in KINDS] == [[], []]
     assert [len(chart.render(ON).all(kind)) for kind in KINDS] == [1, 1]
-
-
-@pytest.mark.parametrize("kubernetes", ["1.28.0", "v1.29.9-gke.1", "1.20.2"])
-def test_an_older_kubernetes_is_refused_with_the_reason(chart: Chart, kubernetes: str) -> None:
-    with pytest.raises(
-        RefusedError, match=r"backstop\.enabled: Kubernetes .* has no ValidatingAdmissionPolicy in .* 1\.30"
-    ):
-        chart.render(ON, kubernetes=kubernetes)
-
-
-@pytest.mark.parametrize("kubernetes", ["1.30.0", "v1.30.1-gke.1", "1.36.2"])
-def test_every_version_that_has_it_is_taken(chart: Chart, kubernetes: str) -> None:
-    assert chart.render(ON, kubernetes=kubernetes).the(KINDS[0])["apiVersion"] == "admissionregistration.k8s.io/v1"
 
 
 @pytest.mark.parametrize(

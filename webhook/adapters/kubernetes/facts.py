@@ -36,7 +36,6 @@ T = TypeVar("T")
 
 _REGISTRATION = "admissionregistration.k8s.io"
 _PLURALS = {MUTATING: "mutatingwebhookconfigurations", VALIDATING: "validatingwebhookconfigurations"}
-_GENERALLY_AVAILABLE = (1, 21)  # policy/v1 and discovery/v1; before, v1beta1 has the same fields
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 
 
@@ -102,12 +101,10 @@ class FactReader:
         """A Service."""
         return self._get(Service, "", "v1", "services", name, namespace)
 
-    def slices(self, namespace: str, service: str, version: Maybe[tuple[int, int]]) -> Maybe[list[EndpointSlice]]:
+    def slices(self, namespace: str, service: str) -> Maybe[list[EndpointSlice]]:
         """The EndpointSlices of a Service."""
         selector = {"labelSelector": f"kubernetes.io/service-name={service}"}
-        return self._list(
-            Page[EndpointSlice], "discovery.k8s.io", _beta_before(version), "endpointslices", namespace, selector
-        )
+        return self._list(Page[EndpointSlice], "discovery.k8s.io", "v1", "endpointslices", namespace, selector)
 
     def deployment(self, namespace: str, name: str) -> Maybe[Deployment | None]:
         """A Deployment."""
@@ -117,9 +114,9 @@ class FactReader:
         """The pods of a namespace."""
         return self._list(Page[Pod], "", "v1", "pods", namespace)
 
-    def budgets(self, namespace: str, version: Maybe[tuple[int, int]]) -> Maybe[list[Budget]]:
+    def budgets(self, namespace: str) -> Maybe[list[Budget]]:
         """The PodDisruptionBudgets of a namespace."""
-        return self._list(Page[Budget], "policy", _beta_before(version), "poddisruptionbudgets", namespace)
+        return self._list(Page[Budget], "policy", "v1", "poddisruptionbudgets", namespace)
 
     def quotas(self) -> Maybe[list[Quota]]:
         """Every ResourceQuota."""
@@ -241,10 +238,6 @@ def _path(group: str, version: str, plural: str, namespace: str, name: str = "")
     root = ("apis", group, version) if group else ("api", version)
     within = ("namespaces", namespace) if namespace else ()
     return path_of(*root, *within, plural, *((name,) if name else ()))
-
-
-def _beta_before(version: Maybe[tuple[int, int]]) -> str:
-    return "v1beta1" if not isinstance(version, Unread) and version < _GENERALLY_AVAILABLE else "v1"
 
 
 def _unread(right: str, error: ApiError) -> Unread:

@@ -162,16 +162,12 @@ class CronJobItem(WorkloadItem):
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """A kind of workload, where the API server lists it, and what its objects are.
-
-    ``former`` is the version that it had before, with the same fields, where servers of today may have only that.
-    """
+    """A kind of workload, where the API server lists it, and what its objects are."""
 
     name: str
     api_version: str
     plural: str
     item: type[WorkloadItem] = ControllerItem
-    former: str = ""
 
     def path(self, namespace: str | None) -> str:
         """The list's path, in one namespace or in all."""
@@ -215,7 +211,7 @@ KINDS = (
     Kind("ReplicaSet", "apps/v1", "replicasets"),
     Kind("ReplicationController", "v1", "replicationcontrollers"),
     Kind("Job", "batch/v1", "jobs"),
-    Kind("CronJob", "batch/v1", "cronjobs", CronJobItem, "batch/v1beta1"),  # v1 since Kubernetes 1.21
+    Kind("CronJob", "batch/v1", "cronjobs", CronJobItem),
     Kind("Deployment", "apps/v1", "deployments"),
     Kind("StatefulSet", "apps/v1", "statefulsets"),
     Kind("DaemonSet", "apps/v1", "daemonsets"),

@@ -89,21 +89,12 @@ class ClusterReader:
         for kind in kinds:
             for namespace in namespaces or (None,):
                 try:
-                    yield from self._served(kind, namespace, keep)
+                    yield from self._list(kind, namespace, keep)
                 except ApiError as error:
                     if error.fault not in {Fault.FORBIDDEN, Fault.NOT_FOUND}:
                         raise
                     what = f"{kind.plural} in {namespace}" if namespace else kind.plural
                     yield Unread(what, error.detail, served=error.fault is Fault.FORBIDDEN)
-
-    def _served(self, kind: Kind, namespace: str | None, keep: Callable[[Seen], T | None]) -> list[T]:
-        """The list in the version that the server has."""
-        try:
-            return self._list(kind, namespace, keep)
-        except ApiError as error:
-            if error.fault is not Fault.NOT_FOUND or not kind.former:
-                raise
-        return self._list(msgspec.structs.replace(kind, api_version=kind.former), namespace, keep)
 
     def _list(self, kind: Kind, namespace: str | None, keep: Callable[[Seen], T | None]) -> list[T]:
         def look(item: WorkloadItem) -> T | None:

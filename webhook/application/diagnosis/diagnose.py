@@ -17,6 +17,7 @@ from webhook.application.diagnosis import (
     replicas,
     restrictions,
     rights,
+    server,
     serving,
 )
 from webhook.application.diagnosis.facts import KUBE_SYSTEM, Facts, Unread, UnreadError
@@ -34,6 +35,7 @@ class Check:
 
 
 CHECKS = (
+    Check("kubernetes", "the API server has all that gpuwarden uses", server.version),
     Check("webhooks", "the API server calls gpuwarden for pods", registration.present),
     Check("rules", "new pods are sent to gpuwarden, and nothing that it must not change", registration.rules),
     Check(

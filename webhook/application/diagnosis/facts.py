@@ -175,7 +175,7 @@ class Facts:
         now: when it was looked at.
         namespace: where gpuwarden is installed.
         name: of its Deployment, ConfigMap and validating webhook configuration.
-        version: the API server's, such as ``(1, 28)``.
+        version: the API server's, such as ``(1, 36)``.
         mutating, validating: our webhook configurations.
         all_mutating: everybody's.
         services: those that our webhooks name, by namespace and name.

@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Mapping
 
 from webhook.application.configuration import Configuration, Mode
-from webhook.application.diagnosis.facts import KUBE_SYSTEM, NAME_LABEL, Facts, Unread, known
+from webhook.application.diagnosis.facts import KUBE_SYSTEM, NAME_LABEL, Facts, Unread
 from webhook.application.diagnosis.ours import MUTATING, Ours, our_webhooks
 from webhook.application.diagnosis.results import Verdict, fail, verdicts, warn
 from webhook.application.path_tokens import VALIDATE, VALIDATE_NAMESPACE
 
 _REINSTALL = "reinstall with the install.mode that you want (helm upgrade, or kubectl apply -f deploy/gpuwarden.yaml)"
-_NAMED_SINCE = (1, 21)  # from here on the API server itself labels namespaces with their names
 
 
 def failure_policies(facts: Facts) -> list[Verdict]:
@@ -60,11 +59,10 @@ def _wrong_for_updates(one: Ours, seen: str) -> Iterator[Verdict]:
 
 
 def _wrong_for_namespaces(one: Ours, seen: str) -> Iterator[Verdict]:
-    """Closed with matchConditions; without them open, for closed no namespace could be changed at all."""
-    conditional = bool(one.webhook.match_conditions)
-    if conditional and not one.closed:
+    """Closed, and only with matchConditions; without them no namespace could be changed at all."""
+    if not one.closed:
         yield warn(seen, "while no replica answers, labels that name no policy are accepted", _REINSTALL)
-    if one.closed and not conditional:
+    elif not one.webhook.match_conditions:
         means = "while no replica answers, no namespace can be created or changed, not even kube-system"
         yield fail(f"{seen}, without matchConditions", means, _REINSTALL)
 
@@ -87,21 +85,12 @@ def _included(facts: Facts) -> Iterator[Verdict]:
         asked = [one for one in webhooks if one.webhook.covers("CREATE", "pods") and one.webhook.selects(labels)]
         for one in asked:
             seen = f"the namespaceSelector of {one} selects {namespace} (failurePolicy {one.webhook.failure_policy})"
-            if labels.get(NAME_LABEL) != namespace:
-                label = f"{NAME_LABEL}={namespace}"
-                seen += f", which has no label {label}"
-                mend = f"kubectl label namespace {namespace} {label}"
-            else:
-                mend = f"exclude {namespace} by {NAME_LABEL} NotIn, as the chart does; {_REINSTALL}"
+            mend = f"exclude {namespace} by {NAME_LABEL} NotIn, as the chart does; {_REINSTALL}"
             yield (fail if one.closed else warn)(seen, means, mend)
 
 
 def _labels(facts: Facts, namespace: str) -> Mapping[str, str]:
-    """The labels of a namespace; those that it would have where it isn't there or can't be read.
-
-    Raises:
-        UnreadError: they can't be read and the version does not say them.
-    """
-    if isinstance(facts.namespaces, Unread) and known(facts.version) >= _NAMED_SINCE:
+    """The labels of a namespace; those that the API server would set where it isn't there or can't be read."""
+    if isinstance(facts.namespaces, Unread):
         return {NAME_LABEL: namespace}
-    return known(facts.namespaces).labels.get(namespace, {NAME_LABEL: namespace})
+    return facts.namespaces.labels.get(namespace, {NAME_LABEL: namespace})

@@ -12,11 +12,10 @@ from webhook.application.diagnosis.ours import (
     name_of,
     our_webhooks,
 )
-from webhook.application.diagnosis.results import Verdict, fail, listed, ok, verdicts, warn
+from webhook.application.diagnosis.results import Verdict, fail, listed, verdicts, warn
 from webhook.application.path_tokens import ADVISE, MUTATE, VALIDATE, VALIDATE_NAMESPACE
 from webhook.engine.gpu_names import ANY_SUFFIX
 
-MATCH_CONDITIONS_SINCE = (1, 28)
 # Of each path: the kind of configuration that it belongs to.
 _EXPECTED = {MUTATE: MUTATING, VALIDATE: VALIDATING}
 # Of each path that only tells or keeps labels readable: what it should be sent, by API group, and what is lost without it.
@@ -116,10 +115,9 @@ def _wrong_rules(facts: Facts) -> Iterator[Verdict]:
 
 
 def _updates_not_judged(webhooks: list[Ours]) -> Iterator[Verdict]:
-    """Where the API server filters what it sends, updates of pods are sent too, as far as they may change a decision."""
+    """Updates of pods are sent too, as far as they may change a decision."""
     validating = [one.webhook for one in webhooks if one.path == VALIDATE]
-    filtered = any(webhook.match_conditions for webhook in validating)
-    if filtered and not any(webhook.covers("UPDATE", "pods") for webhook in validating):
+    if validating and not any(webhook.covers("UPDATE", "pods") for webhook in validating):
         yield warn(
             "no webhook is sent updates of pods",
             "a pod with scheduling gates can be moved to other GPUs after it was checked, and an annotation can add devices",
@@ -179,25 +177,10 @@ def _wrong_calls(facts: Facts) -> Iterator[Verdict]:
 
 
 def match_conditions(facts: Facts) -> list[Verdict]:
-    """From Kubernetes 1.28 on, pods without GPUs never depend on gpuwarden."""
-    version = known(facts.version)
+    """Pods without GPUs never depend on gpuwarden."""
     webhooks = our_webhooks(facts)
-    shown = ".".join(map(str, version))
-    if version < MATCH_CONDITIONS_SINCE:
-        closed = any(one.closed for one in webhooks if one.webhook.covers("CREATE", "pods"))
-        return [
-            ok(
-                f"Kubernetes {shown} has no matchConditions (1.28 and later have), so every pod is sent to gpuwarden"
-                + (
-                    ", and while no replica answers, no pod can be created outside the excluded namespaces"
-                    if closed
-                    else ""
-                )
-            )
-        ]
     return verdicts(
-        [*_unconditional(webhooks), *_left_out(facts, webhooks)],
-        lambda: f"every webhook has matchConditions (Kubernetes {shown})",
+        [*_unconditional(webhooks), *_left_out(facts, webhooks)], lambda: "every webhook has matchConditions"
     )
 
 
@@ -209,8 +192,7 @@ def _unconditional(webhooks: list[Ours]) -> Iterator[Verdict]:
                 if one.closed
                 else "the API server also sends objects that do not concern gpuwarden, and waits for the answer"
             )
-            mend = f"set webhooks.matchConditions to auto or enabled; {_REINSTALL}, rendered for this version of Kubernetes"
-            yield warn(f"{one} has no matchConditions", means, mend)
+            yield warn(f"{one} has no matchConditions", means, _REINSTALL)
 
 
 def _left_out(facts: Facts, webhooks: list[Ours]) -> Iterator[Verdict]:

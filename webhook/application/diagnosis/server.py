@@ -1,0 +1,24 @@
+"""Check of the API server itself: whether its version is supported."""
+
+from webhook.application.diagnosis.facts import Facts, known
+from webhook.application.diagnosis.results import Verdict, fail, ok
+
+# matchConditions and ValidatingAdmissionPolicy are stable from here on. The chart's kubeVersion is the same.
+OLDEST = (1, 30)
+
+
+def version(facts: Facts) -> list[Verdict]:
+    """The API server has all that the chart uses."""
+    found = known(facts.version)
+    seen = f"the API server is Kubernetes {_shown(found)}"
+    if found >= OLDEST:
+        return [ok(seen)]
+    means = (
+        f"gpuwarden supports Kubernetes {_shown(OLDEST)} and later: an older API server may drop matchConditions,"
+        " and then denies pods without GPUs too while no replica answers"
+    )
+    return [fail(seen, means, f"upgrade the cluster to Kubernetes {_shown(OLDEST)} or later")]
+
+
+def _shown(version: tuple[int, int]) -> str:
+    return ".".join(map(str, version))
