@@ -39,6 +39,7 @@ from webhook.engine.spelling import DevicePlugin, MigStrategy, spell
 
 A100, H100 = MODELS
 T4 = "Tesla-T4"
+UNLISTED = "NVIDIA-A800-40GB-Active"
 INVALID = f"{A100}-MIG-INVALID"
 SLICES = f"{A100}-MIG-1g.5gb"
 # As long as a model can be, and one that is longer than any label of its slices could be.
@@ -84,7 +85,7 @@ class TestUntouched:
         "pod",
         [
             pytest.param(a_pod(nodeSelector={PRODUCT: SLICES}), id="slices"),
-            pytest.param(a_pod(nodeSelector={PRODUCT: "NVIDIA-H200-MIG-1g.5gb"}), id="slices of an unlisted model"),
+            pytest.param(a_pod(nodeSelector={PRODUCT: f"{UNLISTED}-MIG-1g.5gb"}), id="slices of an unlisted model"),
             pytest.param(selecting((PRODUCT, "In", SLICES, INVALID)), id="slices, or nodes without any"),
             pytest.param(
                 selecting((PRODUCT, "In", SLICES), (PRODUCT, "NotIn", f"{H100}-SHARED")), id="not shared ones"
@@ -128,10 +129,10 @@ class TestConflicts:
     @pytest.mark.parametrize(
         ("pod", "path"),
         [
-            (a_pod(nodeSelector={PRODUCT: T4}), f"spec.nodeSelector[{PRODUCT}]"),
-            (selecting((PRODUCT, "In", T4, "Tesla-V100")), "spec.affinity.nodeAffinity"),
+            (a_pod(nodeSelector={PRODUCT: UNLISTED}), f"spec.nodeSelector[{PRODUCT}]"),
+            (selecting((PRODUCT, "In", UNLISTED, "NVIDIA-X1")), "spec.affinity.nodeAffinity"),
             (
-                a_pod(affinity=affinity([(PRODUCT, "In", T4)], [(PRODUCT, "In", "Tesla-V100")])),
+                a_pod(affinity=affinity([(PRODUCT, "In", UNLISTED)], [(PRODUCT, "In", "NVIDIA-X1")])),
                 "spec.affinity.nodeAffinity",
             ),
         ],
@@ -140,8 +141,8 @@ class TestConflicts:
         [finding] = judge(pod, "mig-1g.5gb", plugin).findings
 
         assert finding.message == (
-            f'container "train": form "mig-1g.5gb" is not on nodes with {PRODUCT}: {T4}, which the pod selects; '
-            f"devicePlugin.products does not list {T4}; if nodes of this model have MIG, ask an administrator to add it there, "
+            f'container "train": form "mig-1g.5gb" is not on nodes with {PRODUCT}: {UNLISTED}, which the pod selects; '
+            f"devicePlugin.products does not list {UNLISTED}; if nodes of this model have MIG, ask an administrator to add it there, "
             f"in gpuwarden's configuration, or remove {PRODUCT} from the pod"
         )
         assert (finding.rule, finding.path) == ("selector-conflict", path)
@@ -200,8 +201,7 @@ class TestSeveral:
         pod = selecting((PRODUCT, "In", T4, INVALID, A100))
         spec = rewritten(pod, "mig-1g.5gb", SINGLE_BY_PRODUCT)["spec"]
 
-        needed = (PRODUCT, "In", *(f"{model}-MIG-1g.5gb" for model in MODELS))
-        assert spec["affinity"] == affinity([(PRODUCT, "In", T4, INVALID, SLICES), needed])
+        assert spec["affinity"] == affinity([(PRODUCT, "In", T4, INVALID, SLICES), (PRODUCT, "In", SLICES)])
 
     def test_nodes_without_gpus_need_not_be_excluded(self) -> None:
         spec = rewritten(selecting((PRODUCT, "In", INVALID, A100)), "mig-1g.5gb", SINGLE_BY_PRODUCT)["spec"]
@@ -211,7 +211,7 @@ class TestSeveral:
     def test_slices_beside_a_model_without_products(self) -> None:
         spec = rewritten(selecting((PRODUCT, "In", SLICES, T4)), "mig-1g.5gb", SINGLE)["spec"]
 
-        assert spec["affinity"] == affinity([(PRODUCT, "In", SLICES, T4), *SLICE])
+        assert spec["affinity"] == affinity([(PRODUCT, "In", SLICES, T4), (PRODUCT, "In", SLICES)])
 
     def test_an_alternative_of_another_model(self) -> None:
         pod = a_pod(affinity=affinity([(PRODUCT, "In", T4)], [("zone", "In", "a")]))
@@ -228,8 +228,8 @@ class TestSeveral:
         pod = selecting((PRODUCT, "In", f"{T4}-MIG-1g.5gb", SLICES))
         spec = rewritten(pod, a_policy("mig-2g.10gb", mismatch=Mismatch.REWRITE), SINGLE_BY_PRODUCT)["spec"]
 
-        needed = (PRODUCT, "In", *(f"{model}-MIG-2g.10gb" for model in MODELS))
-        assert spec["affinity"] == affinity([(PRODUCT, "In", f"{T4}-MIG-1g.5gb", f"{A100}-MIG-2g.10gb"), needed])
+        other = f"{A100}-MIG-2g.10gb"
+        assert spec["affinity"] == affinity([(PRODUCT, "In", f"{T4}-MIG-1g.5gb", other), (PRODUCT, "In", other)])
 
 
 class TestExcluded:
@@ -239,7 +239,7 @@ class TestExcluded:
         spec = rewritten(selecting((PRODUCT, "NotIn", A100, T4, INVALID)), "mig-1g.5gb", SINGLE_BY_PRODUCT)["spec"]
 
         needed = (PRODUCT, "In", *(f"{model}-MIG-1g.5gb" for model in MODELS))
-        assert spec["affinity"] == affinity([(PRODUCT, "NotIn", SLICES, T4, INVALID), needed])
+        assert spec["affinity"] == affinity([(PRODUCT, "NotIn", SLICES, f"{T4}-MIG-1g.5gb", INVALID), needed])
         shared = rewritten(selecting((PRODUCT, "NotIn", A100, f"{H100}-SHARED")), "time-slicing", NOT_RENAMED)["spec"]
         assert shared["affinity"] == affinity([(PRODUCT, "NotIn", f"{A100}-SHARED", f"{H100}-SHARED")])
 

@@ -12,6 +12,7 @@ from webhook.engine.policy import Policy
 from webhook.engine.requests import Amount, Ask
 from webhook.engine.rewriting import Conflict, ProductConflict, Respelling
 from webhook.engine.rules import container, permission, placement, sharing
+from webhook.engine.spelling import LABELS_OF_FORMS
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -50,11 +51,14 @@ def judge(  # noqa: PLR0913 - everything that the rules look at
     findings: list[Finding] = []
     if respelling.forms_apart:
         findings += _forms_apart(requests, respelling.forms_apart, policy)
+    remaining = nodes.without(respelling.dropped_keys) if respelling.dropped_keys else nodes
     if conflict := respelling.conflict:
         first = next(request for request in requests if request.choice is conflict.choice)
         findings.append(_conflict(first.ask, conflict, nodes))
+    elif requests and (key := remaining.contradiction(LABELS_OF_FORMS)):
+        findings.append(placement.contradiction(requests[0].ask, key, remaining))
     findings += _on_requests(requests, policy)
-    findings += _advice(requests, nodes, respelling, host_ipc=host_ipc)
+    findings += _advice(requests, remaining, respelling, host_ipc=host_ipc)
     return findings
 
 
@@ -100,8 +104,7 @@ def _advice(
             yield found
     if not forms:
         return
-    remaining = nodes.without(respelling.dropped_keys) if respelling.dropped_keys else nodes
-    if found := placement.gke_selectors_incomplete(remaining, respelling.added_keys):
+    if found := placement.gke_selectors_incomplete(nodes, respelling.added_keys):
         yield found
     told = (sharing.gke_mps_needs_host_ipc(request.ask, form, host_ipc=host_ipc) for request, form in forms)
     if found := next(filter(None, told), None):
