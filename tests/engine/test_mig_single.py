@@ -65,7 +65,10 @@ class TestUntouched:
         "pod",
         [
             pytest.param(a_pod(nodeSelector={PRODUCT: f"{A100}-MIG-1g.5gb"}), id="by product"),
-            pytest.param(a_pod(nodeSelector={PRODUCT: "NVIDIA-A800-40GB-Active-MIG-1g.5gb"}), id="by a product that nobody listed"),
+            pytest.param(
+                a_pod(nodeSelector={PRODUCT: "NVIDIA-A800-40GB-Active-MIG-1g.5gb"}),
+                id="by an unlisted product",
+            ),
             pytest.param(selecting((PRODUCT, "In", *(f"{m}-MIG-1g.5gb" for m in MODELS))), id="by products"),
             pytest.param(selecting(*SLICE), id="by size"),
             pytest.param(

@@ -102,20 +102,8 @@ class Names(msgspec.Struct, frozen=True, cache_hash=True):
         """
         product = read_product(value)
         written = product.model + self.suffix
-        if product.invalid:
-            return (
-                "nodes have this label while their MIG configuration is invalid under MIG strategy single, and offer no GPU; "
-                f"select {product.model}"
-            )
-        if product.is_unreadable and (written != value or "-MIG-" in product.model):
-            return (
-                "GPU feature discovery writes -MIG-<profile>, such as -MIG-1g.5gb, and -SHARED after a model, and no other "
-                "suffix; select the model alone"
-            )
-        if self._names_another_form(product):
-            return f"it is the label of nodes with another form; select {product.model} alone"
-        if self.partition and lacks(product.model, self.partition):
-            return lacking(product.model, self.partition) + "; select another product"
+        if why := self._why_never(product, has_suffix=written == value):
+            return why
         if written == value:
             return None
         if self.models is not None and product.model not in self.models:
@@ -125,6 +113,24 @@ class Names(msgspec.Struct, frozen=True, cache_hash=True):
                 f"the label of such nodes would be {written}, and a label value has at most {LONGEST_VALUE} characters; "
                 "select another product"
             )
+        return None
+
+    def _why_never(self, product: Product, *, has_suffix: bool) -> str | None:
+        """Why no node of the form has a product, whatever nodes there are."""
+        if product.invalid:
+            return (
+                "nodes have this label while their MIG configuration is invalid under MIG strategy single, and offer no GPU; "
+                f"select {product.model}"
+            )
+        if product.is_unreadable and (not has_suffix or "-MIG-" in product.model):
+            return (
+                "GPU feature discovery writes -MIG-<profile>, such as -MIG-1g.5gb, and -SHARED after a model, and no other "
+                "suffix; select the model alone"
+            )
+        if self._names_another_form(product):
+            return f"it is the label of nodes with another form; select {product.model} alone"
+        if self.partition and lacks(product.model, self.partition):
+            return lacking(product.model, self.partition) + "; select another product"
         return None
 
     def _names_another_form(self, product: Product) -> bool:
