@@ -5,8 +5,9 @@ from functools import lru_cache
 
 from webhook.engine.profiles import read_profile
 
-# Profiles without the suffixes of their engines. Models whose memory differs between boards have the profiles of all of them.
-_SIZES = {
+# By the names of models as a regular expression: profiles without the suffixes of their engines. Models whose memory differs
+# between boards have the profiles of all of them. The chart has the same table (templates/_forms.tpl).
+PROFILES_OF_MODELS = {
     "A30X?(-.*)?": "1g.6gb 2g.12gb 4g.24gb",
     "A[18]00-.*40GB.*": "1g.5gb 1g.10gb 2g.10gb 3g.20gb 4g.20gb 7g.40gb",
     "[AH][18]00-.*80GB.*|A100X|H[18]00-PCIe": "1g.10gb 1g.20gb 2g.20gb 3g.40gb 4g.40gb 7g.80gb",
@@ -25,7 +26,7 @@ _SIZES = {
     # NVIDIA MIG user guide, "Supported GPUs", lists none of these.
     "Tesla-.*|(GeForce|Quadro|TITAN)-.*|L(2|4|20|40|40S|40G)|A(2|10|10G|10M|16|40)": "",
 }
-_MODELS = [(re.compile(names), tuple(sizes.split())) for names, sizes in _SIZES.items()]
+_MODELS = [(re.compile(names), tuple(sizes.split())) for names, sizes in PROFILES_OF_MODELS.items()]
 
 
 @lru_cache(maxsize=1024)

@@ -153,7 +153,8 @@ def _gke(form: Form, plugin: DevicePlugin) -> Spelling:
     lacking = [Need(key, "DoesNotExist") for key in GKE_KEYS if key not in selected]
     written = [need for need in lacking if need.key != GKE_CLIENTS and not plugin.gke_autopilot]
     implied = [need for need in lacking if need not in written]
-    return Spelling(GPU, (*selectors, *written), (*implied, Need(STRATEGY, "DoesNotExist")))
+    products = Names(partition=form.partition, shared=form.shared)
+    return Spelling(GPU, (*selectors, *written), (*implied, Need(STRATEGY, "DoesNotExist")), products)
 
 
 def _device_plugin(form: Form, plugin: DevicePlugin) -> Spelling:
