@@ -77,12 +77,23 @@ Under *single* only node labels select slices:
 - Without it, they are selected by size: the number of GPU and compute instance slices, and a range of memory around the
   profile's. Profiles with a suffix (`.me`, `.gfx`) are as large as those without one, and the memory of profiles of different
   models can overlap (`1g.23gb` and `1g.24gb`). Only `products` distinguishes these.
-- A pod that selects listed products itself only gets the slices' suffix added to them, in `NotIn` as in `In`. A product that
-  already has the suffix stays as it is.
-- A pod that selects only products of models that `products` does not list is denied (`selector-conflict`), because nodes with
-  such slices are not known. So is one that selects only `…-MIG-INVALID`, the label of nodes whose MIG configuration is invalid,
-  and one whose product would have more than 63 characters with the suffix. Beside other products, these are left as they are.
-- A `nodeSelector` of a policy on `nvidia.com/gpu.product` must name a listed model too. Otherwise the configuration is invalid.
+- If a pod selects listed products itself, they get the slices' suffix, and nothing else is added. A model in `NotIn` gets the
+  suffix too, whether it is listed or not, so that its slices are excluded.
+- A product that already has a suffix names a form and is never changed to another form, unless the policy has
+  `mismatch: rewrite`. If a pod selects several products, it is narrowed to those that nodes of the form have. For example, a pod
+  with `In [A100-SXM4-40GB-MIG-2g.10gb, Tesla-T4]` gets a requirement `In [A100-SXM4-40GB-MIG-2g.10gb]` under `mig-2g.10gb` and
+  `In [Tesla-T4]` under `exclusive`. Under `mig-1g.5gb` it is denied (`form-not-permitted`).
+- A pod is denied (`selector-conflict`) if it selects only products that nodes of the form do not have: models that `products`
+  does not list, `…-MIG-INVALID` (the label of nodes whose MIG configuration is invalid), and products that would have more than
+  63 characters with the suffix. Beside other products, these are left as they are, and the added requirement excludes them.
+- A MIG profile that a model does not have is never written for it (`1g.5gb` for an H100 with 80 GB). A policy value whose profile
+  no listed model has is not a policy. A pod that selects such a model is denied under *mixed* as well. The profiles are those of
+  NVIDIA's MIG user guide. A model that gpuwarden does not know may have any profile.
+
+The configuration is invalid if a `nodeSelector` of a policy contradicts one of the policy's forms, under any MIG strategy: a
+product that nodes of the form do not have, or another value of a label by which the form is selected or known, such as
+`nvidia.com/gpu.sharing-strategy`, `nvidia.com/gpu.memory`, `nvidia.com/gpu.slices.gi`, `nvidia.com/mig.strategy` and the
+`cloud.google.com/gke-…` labels in the table above.
 
 With `renameByDefault: true` (under `false`, each form gets a requirement on `nvidia.com/gpu.sharing-strategy` as well):
 """

@@ -35,7 +35,7 @@ RENAMED = DevicePlugin(rename_by_default=True)
 NOT_RENAMED = DevicePlugin(rename_by_default=False)
 BOTH_SETTINGS = [pytest.param(RENAMED, id="renamed"), pytest.param(NOT_RENAMED, id="not renamed")]
 # MIG strategy single, with and without the models by name.
-MODELS = ("A100-SXM4-40GB", "H100-80GB-HBM3")
+MODELS = ("A100-SXM4-40GB", "A100-PCIE-40GB")
 SINGLE = DevicePlugin(mig_strategy=MigStrategy.SINGLE)
 SINGLE_NOT_RENAMED = DevicePlugin(rename_by_default=False, mig_strategy=MigStrategy.SINGLE)
 SINGLE_BY_PRODUCT = DevicePlugin(mig_strategy=MigStrategy.SINGLE, products=MODELS)

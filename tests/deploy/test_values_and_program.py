@@ -22,6 +22,7 @@ from webhook.adapters.logs import LogFormat, LogLevel
 from webhook.application.assumptions import Judged
 from webhook.application.configuration import Mode
 from webhook.engine.forms import MAXIMUM_CLIENTS, MINIMUM_CLIENTS
+from webhook.engine.gpu_models import PROFILES_OF_MODELS
 from webhook.engine.policy import Mismatch, VisibleDevices, built_in
 from webhook.engine.profiles import DOCUMENTED, PROFILE
 
@@ -183,6 +184,37 @@ def _of_product(product: str, *forms: str) -> Json:
     return {"policies": {"t": {"forms": [*forms], "nodeSelector": {"nvidia.com/gpu.product": product}}}}
 
 
+GKE = "cloud.google.com/gke-"
+SHARING, MIXED_SHARING = "nvidia.com/gpu.sharing-strategy", "nvidia.com/mig-1g.5gb.sharing-strategy"
+MIXED: Json = {}
+CONTRADICTED: list[tuple[Json, list[str], str, str]] = [
+    (MIXED, ["mps"], SHARING, "time-slicing"),
+    (MIXED, ["mps"], "nvidia.com/mps.capable", "false"),
+    (MIXED, ["shared", "exclusive"], SHARING, "mps"),
+    (MIXED, ["mig-1g.5gb-shared"], MIXED_SHARING, "mps"),
+    (MIXED, ["exclusive"], "nvidia.com/gpu.slices.gi", "1"),
+    (MIXED, ["mig-1g.5gb"], "nvidia.com/mig.strategy", "single"),
+    (MIXED, ["mig-1g.5gb"], "nvidia.com/mig.capable", "false"),
+    (MIXED, ["exclusive"], f"{GKE}gpu-partition-size", "1g.5gb"),
+    (MIXED, ["gke-mig-1g.5gb"], f"{GKE}gpu-partition-size", "2g.10gb"),
+    (MIXED, ["gke-mig-1g.5gb"], f"{GKE}gpu-sharing-strategy", "mps"),
+    (MIXED, ["gke-time-sharing-4"], f"{GKE}max-shared-clients-per-gpu", "8"),
+    (MIXED, ["gke-exclusive"], SHARING, "none"),
+    (_single(), ["mig-1g.5gb"], "nvidia.com/gpu.slices.gi", "2"),
+    (_single("A"), ["mig-1g.5gb"], "nvidia.com/gpu.slices.ci", "2"),
+    (_single(), ["mig-1g.5gb-shared"], SHARING, "none"),
+    (_single(), ["mig-1g.5gb"], "nvidia.com/mig.strategy", "mixed"),
+    (_single(), ["mig-1g.5gb"], "nvidia.com/mig-1g.5gb.count", "7"),
+]
+
+
+def test_the_chart_has_the_same_table_of_models() -> None:
+    text = (CHART / "templates/_forms.tpl").read_text()
+    table = text.partition('define "gpuwarden.profilesOfModels" -}}')[2].partition("{{- end")[0]
+
+    assert yaml.safe_load(table) == PROFILES_OF_MODELS
+
+
 @settings(max_examples=500, deadline=None)
 @given(CONFIGURATIONS)
 def test_a_configuration_is_one_to_both(configuration: Json) -> None:
@@ -226,7 +258,11 @@ def test_a_configuration_is_one_to_both(configuration: Json) -> None:
             ({**_single(*products), **_of_product(product, *forms)}, rf"config\.policies\.t\.nodeSelector.*{said}")
             for products, product, forms, said in (
                 ((), "T4", ["mig-1g.5gb"], r"config\.devicePlugin\.products does not list T4"),
-                (("A",), "T4-MIG-1g.5gb", ["exclusive", "mig-1g.5gb"], r"products does not list T4"),
+                (("A",), "T4-MIG-1g.5gb", ["mig-1g.5gb"], r"products does not list T4"),
+                (("A",), "A-MIG-1g.5gb", ["mig-1g.5gb", "exclusive"], "the label of nodes with another form"),
+                (("A",), "A-MIG-1g.5gb", ["mig-2g.10gb-shared"], "the label of nodes with another form"),
+                (("A",), "A-SHARED", ["gke-exclusive"], "the label of nodes with another form"),
+                (("A",), "Tesla-T4", ["mig-1g.5gb"], r"Tesla-T4 has no MIG profile 1g\.5gb \(it has none\)"),
                 (("A",), "A-MIG-INVALID", ["exclusive"], "offer no GPU"),
                 (("A",), "A-MIG-1c.2g.10gb", ["exclusive"], "write the model alone"),
                 (("A",), "A-mig-1g.5gb", ["mig-1g.5gb"], "write the model alone"),
@@ -236,6 +272,26 @@ def test_a_configuration_is_one_to_both(configuration: Json) -> None:
         (
             {"devicePlugin": {"renameByDefault": False}, **_of_product("x" * 57, "exclusive", "shared")},
             r"config\.policies\.t\.nodeSelector.*at most 63 characters",
+        ),
+        (
+            {"devicePlugin": {"renameByDefault": False}, **_of_product("A-SHARED", "shared", "exclusive")},
+            "the label of nodes with another form",
+        ),
+        (
+            _of_product("NVIDIA-A30", "mig-1g.5gb"),
+            r"NVIDIA-A30 has no MIG profile 1g\.5gb \(it has 1g\.6gb 2g\.12gb 4g\.24gb\)",
+        ),
+        (
+            {**_single("NVIDIA-A30", "H100-PCIe"), "policies": {"t": {"forms": ["mig-1g.6gb", "mig-1g.5gb"]}}},
+            r'config\.policies\.t\.forms\[1\]: "mig-1g\.5gb" has no nodes',
+        ),
+        ({**_single("NVIDIA-A30"), "defaults": {"warn": "mig-1g.5gb.me"}}, r"config\.defaults\.warn: .* has no nodes"),
+        *(
+            (
+                {**plugin, "policies": {"t": {"forms": [*forms], "nodeSelector": {key: value}}}},
+                rf'config\.policies\.t\.nodeSelector.{key}.: "{value}" is not on nodes with form "{forms[-1]}"',
+            )
+            for plugin, forms, key, value in CONTRADICTED
         ),
         ({"resources": {"gpus": ["nvidia.com/mig-1g.5gb.shared"]}}, r"config\.resources\.gpus\[0\]: .* is a form"),
         ({"resources": {"notGPUs": ["a.com/x", "nvidia.com/gpu"]}}, r"config\.resources\.notGPUs\[1\]: .* is a form"),
@@ -257,7 +313,19 @@ def test_helm_denies_what_the_program_would(chart: Chart, config: Json, said: st
         {**_single(), "policies": {"mig-a.me": {"forms": ["mps"]}}, "defaults": {"warn": "mig-a.me"}},
         {"policies": {"t": {"forms": ["mig-1g.5gb.me"]}}},
         {**_single("x" * 52), **_of_product("x" * 52, "mig-1g.5gb", "mig-1g.5gb-shared", "gke-mig-1g.24gb")},
-        {**_single("A"), **_of_product("A-MIG-1g.5gb", "mig-2g.10gb-shared")},
+        {**_single("A"), **_of_product("A-MIG-1g.5gb", "mig-1g.5gb-shared", "gke-mig-1g.5gb")},
+        {**_single("NVIDIA-A30", "A"), **_of_product("A", "mig-1g.5gb", "exclusive")},
+        _of_product("A100-SXM4-40GB", "mig-1g.5gb", "gke-mig-1g.5gb.me"),
+        *(
+            {**plugin, "policies": {"t": {"forms": [*forms], "nodeSelector": labels}}}
+            for plugin, forms, labels in (
+                (MIXED, ["shared", "mps"], {SHARING: "mps", "nvidia.com/mig.capable": "false", "pool": "gpu"}),
+                (MIXED, ["mig-1g.5gb"], {MIXED_SHARING: "none", "nvidia.com/mig.strategy": "mixed", SHARING: "mps"}),
+                (MIXED, ["gke-mps-4"], {f"{GKE}gpu-sharing-strategy": "mps", f"{GKE}max-shared-clients-per-gpu": "4"}),
+                (_single(), ["mig-1g.5gb-shared"], {SHARING: "time-slicing", "nvidia.com/gpu.slices.gi": "1"}),
+                (_single("A"), ["exclusive"], {SHARING: "none", "nvidia.com/mig.strategy": "single"}),
+            )
+        ),
         {**_single(), **_of_product("T4-shared", "exclusive", "shared", "gke-mig-1g.5gb")},
         {"devicePlugin": {"renameByDefault": False}, **_of_product("x" * 56, "mps", "mig-1g.5gb-shared")},
         _of_product("A-MIG-INVALID", "any"),

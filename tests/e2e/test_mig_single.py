@@ -137,7 +137,7 @@ def test_a_pod_that_selected_its_slices_by_product_stays_as_it_is(
 
 @pytest.mark.parametrize(
     ("product", "why"),
-    [("Tesla-T4", "devicePlugin.products does not list Tesla-T4"), (INVALID, f"offer no GPU; select {MODEL}")],
+    [("Tesla-T4", "Tesla-T4 has no MIG profile 1g.5gb (it has no MIG)"), (INVALID, f"offer no GPU; select {MODEL}")],
 )
 def test_a_product_of_no_node_with_slices_is_denied(
     control_plane: ControlPlane, installation: Installation, make_namespace: Callable[..., str], product: str, why: str

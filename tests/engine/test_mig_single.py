@@ -65,7 +65,10 @@ class TestUntouched:
         "pod",
         [
             pytest.param(a_pod(nodeSelector={PRODUCT: f"{A100}-MIG-1g.5gb"}), id="by product"),
-            pytest.param(a_pod(nodeSelector={PRODUCT: "NVIDIA-H200-MIG-1g.5gb"}), id="by a product that nobody listed"),
+            pytest.param(
+                a_pod(nodeSelector={PRODUCT: "NVIDIA-A800-40GB-Active-MIG-1g.5gb"}),
+                id="by an unlisted product",
+            ),
             pytest.param(selecting((PRODUCT, "In", *(f"{m}-MIG-1g.5gb" for m in MODELS))), id="by products"),
             pytest.param(selecting(*SLICE), id="by size"),
             pytest.param(
@@ -116,7 +119,7 @@ class TestPlain:
     def test_a_product_that_may_be_any_other_tells_no_slices(self) -> None:
         spec = spec_after(selecting((PRODUCT, "NotIn", A100)), "mig-1g.5gb")
 
-        assert spec["affinity"] == affinity([(PRODUCT, "NotIn", A100), *SLICE])
+        assert spec["affinity"] == affinity([(PRODUCT, "NotIn", f"{A100}-MIG-1g.5gb"), *SLICE])
 
     def test_several_slices_are_one_too_many_for_cuda(self) -> None:
         decision = judge(a_pod(gpu(2)), "mig-1g.5gb", SINGLE)

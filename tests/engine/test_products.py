@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import (
+    GKE_PARTITION,
     GPU,
     GPU_SLICES,
     MODELS,
@@ -21,6 +22,7 @@ from tests.builders import (
     a_policy,
     affinity,
     applied,
+    expression,
     gpu,
     judge,
     messages,
@@ -29,7 +31,7 @@ from tests.builders import (
     selecting,
 )
 from tests.engine.cluster import PROFILES
-from tests.engine.spelled import SLICE, WHOLE
+from tests.engine.spelled import IS_SHARED, NOT_SHARED, SLICE, WHOLE
 from tests.engine.strategies import listed_forms, plugins
 from tests.engine.test_decision_properties import PROPERTY
 from webhook.engine.forms import Platform
@@ -37,8 +39,9 @@ from webhook.engine.policy import Mismatch, Policy, PolicyBook
 from webhook.engine.products import Names, Product, read_product
 from webhook.engine.spelling import DevicePlugin, MigStrategy, spell
 
-A100, H100 = MODELS
+A100, PCIE = MODELS
 T4 = "Tesla-T4"
+UNLISTED = "NVIDIA-A800-40GB-Active"
 INVALID = f"{A100}-MIG-INVALID"
 SLICES = f"{A100}-MIG-1g.5gb"
 # As long as a model can be, and one that is longer than any label of its slices could be.
@@ -84,10 +87,10 @@ class TestUntouched:
         "pod",
         [
             pytest.param(a_pod(nodeSelector={PRODUCT: SLICES}), id="slices"),
-            pytest.param(a_pod(nodeSelector={PRODUCT: "NVIDIA-H200-MIG-1g.5gb"}), id="slices of an unlisted model"),
+            pytest.param(a_pod(nodeSelector={PRODUCT: f"{UNLISTED}-MIG-1g.5gb"}), id="slices of an unlisted model"),
             pytest.param(selecting((PRODUCT, "In", SLICES, INVALID)), id="slices, or nodes without any"),
             pytest.param(
-                selecting((PRODUCT, "In", SLICES), (PRODUCT, "NotIn", f"{H100}-SHARED")), id="not shared ones"
+                selecting((PRODUCT, "In", SLICES), (PRODUCT, "NotIn", f"{PCIE}-SHARED")), id="not shared ones"
             ),
         ],
     )
@@ -128,10 +131,10 @@ class TestConflicts:
     @pytest.mark.parametrize(
         ("pod", "path"),
         [
-            (a_pod(nodeSelector={PRODUCT: T4}), f"spec.nodeSelector[{PRODUCT}]"),
-            (selecting((PRODUCT, "In", T4, "Tesla-V100")), "spec.affinity.nodeAffinity"),
+            (a_pod(nodeSelector={PRODUCT: UNLISTED}), f"spec.nodeSelector[{PRODUCT}]"),
+            (selecting((PRODUCT, "In", UNLISTED, "NVIDIA-X1")), "spec.affinity.nodeAffinity"),
             (
-                a_pod(affinity=affinity([(PRODUCT, "In", T4)], [(PRODUCT, "In", "Tesla-V100")])),
+                a_pod(affinity=affinity([(PRODUCT, "In", UNLISTED)], [(PRODUCT, "In", "NVIDIA-X1")])),
                 "spec.affinity.nodeAffinity",
             ),
         ],
@@ -140,9 +143,9 @@ class TestConflicts:
         [finding] = judge(pod, "mig-1g.5gb", plugin).findings
 
         assert finding.message == (
-            f'container "train": form "mig-1g.5gb" is not on nodes with {PRODUCT}: {T4}, which the pod selects; '
-            f"devicePlugin.products does not list {T4}; if nodes of this model have MIG, ask an administrator to add it there, "
-            f"in gpuwarden's configuration, or remove {PRODUCT} from the pod"
+            f'container "train": form "mig-1g.5gb" is not on nodes with {PRODUCT}: {UNLISTED}, which the pod selects; '
+            f"devicePlugin.products does not list {UNLISTED}; if nodes of this model have MIG, ask an administrator to add it "
+            f"there, in gpuwarden's configuration, or remove {PRODUCT} from the pod"
         )
         assert (finding.rule, finding.path) == ("selector-conflict", path)
 
@@ -200,8 +203,7 @@ class TestSeveral:
         pod = selecting((PRODUCT, "In", T4, INVALID, A100))
         spec = rewritten(pod, "mig-1g.5gb", SINGLE_BY_PRODUCT)["spec"]
 
-        needed = (PRODUCT, "In", *(f"{model}-MIG-1g.5gb" for model in MODELS))
-        assert spec["affinity"] == affinity([(PRODUCT, "In", T4, INVALID, SLICES), needed])
+        assert spec["affinity"] == affinity([(PRODUCT, "In", T4, INVALID, SLICES), (PRODUCT, "In", SLICES)])
 
     def test_nodes_without_gpus_need_not_be_excluded(self) -> None:
         spec = rewritten(selecting((PRODUCT, "In", INVALID, A100)), "mig-1g.5gb", SINGLE_BY_PRODUCT)["spec"]
@@ -211,7 +213,7 @@ class TestSeveral:
     def test_slices_beside_a_model_without_products(self) -> None:
         spec = rewritten(selecting((PRODUCT, "In", SLICES, T4)), "mig-1g.5gb", SINGLE)["spec"]
 
-        assert spec["affinity"] == affinity([(PRODUCT, "In", SLICES, T4), *SLICE])
+        assert spec["affinity"] == affinity([(PRODUCT, "In", SLICES, T4), (PRODUCT, "In", SLICES)])
 
     def test_an_alternative_of_another_model(self) -> None:
         pod = a_pod(affinity=affinity([(PRODUCT, "In", T4)], [("zone", "In", "a")]))
@@ -228,8 +230,154 @@ class TestSeveral:
         pod = selecting((PRODUCT, "In", f"{T4}-MIG-1g.5gb", SLICES))
         spec = rewritten(pod, a_policy("mig-2g.10gb", mismatch=Mismatch.REWRITE), SINGLE_BY_PRODUCT)["spec"]
 
-        needed = (PRODUCT, "In", *(f"{model}-MIG-2g.10gb" for model in MODELS))
-        assert spec["affinity"] == affinity([(PRODUCT, "In", f"{T4}-MIG-1g.5gb", f"{A100}-MIG-2g.10gb"), needed])
+        other = f"{A100}-MIG-2g.10gb"
+        assert spec["affinity"] == affinity([(PRODUCT, "In", f"{T4}-MIG-1g.5gb", other), (PRODUCT, "In", other)])
+
+
+class TestOfOtherForms:
+    """Products that name a form, beside products that name none: nobody gets what such a product does not name."""
+
+    SLICES_2G = f"{A100}-MIG-2g.10gb"
+    MIXED = selecting((PRODUCT, "In", SLICES_2G, T4))
+    ALTERNATIVES = a_pod(affinity=affinity([(PRODUCT, "In", SLICES_2G)], [(PRODUCT, "In", T4)]))
+
+    @pytest.mark.parametrize("plugin", [RENAMED, NOT_RENAMED, SINGLE, SINGLE_BY_PRODUCT])
+    def test_where_every_form_is_permitted_nothing_changes(self, plugin: DevicePlugin) -> None:
+        for pod in (self.MIXED, self.ALTERNATIVES, selecting((PRODUCT, "In", f"{A100}-SHARED", T4))):
+            assert judge(pod, "any", plugin).edits == ()
+            assert judge(pod, "any", plugin).findings == ()
+
+    @pytest.mark.parametrize("plugin", [SINGLE, SINGLE_BY_PRODUCT])
+    def test_slices_of_the_policy_are_kept(self, plugin: DevicePlugin) -> None:
+        kept = (PRODUCT, "In", self.SLICES_2G)
+        for policy in ("mig-2g.10gb", a_policy("mig-1g.5gb", "mig-2g.10gb")):
+            spec = rewritten(self.MIXED, policy, plugin)["spec"]
+
+            assert spec["affinity"] == affinity([(PRODUCT, "In", self.SLICES_2G, T4), kept])
+
+        spec = rewritten(self.ALTERNATIVES, "mig-2g.10gb", plugin)["spec"]
+        assert spec["affinity"] == affinity([kept, kept], [(PRODUCT, "In", T4), kept])
+
+    @pytest.mark.parametrize("plugin", [SINGLE, SINGLE_BY_PRODUCT])
+    def test_whole_gpus_of_the_policy_are_kept(self, plugin: DevicePlugin) -> None:
+        spec = rewritten(self.MIXED, "exclusive", plugin)["spec"]
+
+        assert spec["affinity"] == affinity([(PRODUCT, "In", self.SLICES_2G, T4), (PRODUCT, "In", T4)])
+
+    @pytest.mark.parametrize("plugin", [SINGLE, SINGLE_NOT_RENAMED, SINGLE_BY_PRODUCT, SINGLE_BY_PRODUCT_NOT_RENAMED])
+    @pytest.mark.parametrize("pod", [MIXED, ALTERNATIVES])
+    def test_neither_slices_nor_a_model_of_the_policy_are_not_permitted(self, pod: Json, plugin: DevicePlugin) -> None:
+        for form in ("mig-1g.5gb", "mig-1g.5gb-shared", "mig-3g.20gb"):
+            decision = judge(pod, form, plugin)
+
+            assert rules(decision) == ["form-not-permitted"]
+            assert 'asks for form "mig-2g.10gb"' in messages(decision)[0]
+
+    def test_a_listed_model_gets_the_suffix_and_the_other_form_is_excluded(self) -> None:
+        spec = rewritten(selecting((PRODUCT, "In", self.SLICES_2G, A100)), "mig-1g.5gb", SINGLE_BY_PRODUCT)["spec"]
+
+        assert spec["affinity"] == affinity([(PRODUCT, "In", self.SLICES_2G, SLICES), (PRODUCT, "In", SLICES)])
+
+    def test_slices_of_two_profiles_are_narrowed_to_one(self) -> None:
+        pod = selecting((PRODUCT, "In", self.SLICES_2G, SLICES))
+        for plugin in (SINGLE, SINGLE_BY_PRODUCT):
+            spec = rewritten(pod, "mig-1g.5gb", plugin)["spec"]
+
+            assert spec["affinity"] == affinity([(PRODUCT, "In", self.SLICES_2G, SLICES), (PRODUCT, "In", SLICES)])
+
+    def test_slices_that_only_a_suffix_distinguishes_are_narrowed_too(self) -> None:
+        media = f"{SLICES}.me"
+        spec = rewritten(selecting((PRODUCT, "In", media, SLICES)), "mig-1g.5gb", SINGLE)["spec"]
+
+        assert spec["affinity"] == affinity([(PRODUCT, "In", media, SLICES), (PRODUCT, "In", SLICES)])
+
+    def test_shared_gpus_beside_a_model(self) -> None:
+        pod = selecting((PRODUCT, "In", f"{A100}-SHARED", T4))
+
+        whole = rewritten(pod, "exclusive", NOT_RENAMED)["spec"]
+        assert whole["affinity"] == affinity([(PRODUCT, "In", f"{A100}-SHARED", T4), NOT_SHARED])
+        shared = rewritten(pod, "shared", NOT_RENAMED)["spec"]
+        assert shared["affinity"] == affinity([(PRODUCT, "In", f"{A100}-SHARED", f"{T4}-SHARED"), IS_SHARED])
+
+    def test_on_gke(self) -> None:
+        spec = rewritten(self.MIXED, "gke-mig-2g.10gb")["spec"]
+
+        assert spec["nodeSelector"] == {GKE_PARTITION: "2g.10gb"}
+        assert f"'{A100}', '{T4}'" in str(spec["affinity"])
+
+    def test_a_policy_that_rewrites_gives_its_first_form(self) -> None:
+        policy = a_policy("mig-1g.5gb", mismatch=Mismatch.REWRITE)
+        spec = rewritten(self.MIXED, policy, SINGLE_BY_PRODUCT)["spec"]
+
+        assert spec["affinity"] == affinity([(PRODUCT, "In", SLICES, T4), (PRODUCT, "In", SLICES)])
+
+    @pytest.mark.parametrize("plugin", [SINGLE, SINGLE_BY_PRODUCT])
+    def test_a_name_and_a_product_that_contradict_each_other(self, plugin: DevicePlugin) -> None:
+        pod = a_pod(gpu(1, "nvidia.com/mig-1g.5gb"), nodeSelector={PRODUCT: self.SLICES_2G})
+        [finding] = judge(pod, "mig-1g.5gb", plugin).findings
+
+        assert (finding.rule, finding.path) == ("selector-conflict", f"spec.nodeSelector[{PRODUCT}]")
+        assert f"it is the label of nodes with another form; select {A100} alone{OR_REMOVE}" in finding.message
+
+    def test_labels_of_slices_decide_before_products(self) -> None:
+        pod = selecting((PRODUCT, "In", self.SLICES_2G, T4), WHOLE)
+        spec = rewritten(pod, a_policy("mig-2g.10gb", "exclusive"), SINGLE)["spec"]
+
+        assert spec["affinity"] == affinity([(PRODUCT, "In", self.SLICES_2G, T4), WHOLE, (PRODUCT, "In", T4)])
+
+
+class TestProfilesOfModels:
+    """A known model has no other profiles than those that NVIDIA documents; an unknown one may have any."""
+
+    H100 = "NVIDIA-H100-80GB-HBM3"
+    BOTH = DevicePlugin(mig_strategy=MigStrategy.SINGLE, products=(H100, A100))
+    UNKNOWN = DevicePlugin(mig_strategy=MigStrategy.SINGLE, products=(H100, "NVIDIA-X1"))
+    ONLY = DevicePlugin(mig_strategy=MigStrategy.SINGLE, products=(H100, "NVIDIA-A30"))
+
+    @pytest.mark.parametrize(
+        ("plugin", "form"), [(BOTH, "mig-3g.40gb"), (UNKNOWN, "mig-1g.5gb"), (ONLY, "mig-1g.10gb")]
+    )
+    def test_a_profile_of_some_model_is_a_policy(self, plugin: DevicePlugin, form: str) -> None:
+        assert PolicyBook(plugin=plugin).resolve(form)
+
+    def test_a_model_that_lacks_the_profile_is_not_written(self) -> None:
+        assert spell(a_form("mig-1g.5gb"), self.BOTH).needs[0].values == (SLICES,)
+        assert spell(a_form("mig-1g.10gb"), self.BOTH).needs[0].values == (
+            f"{self.H100}-MIG-1g.10gb",
+            f"{A100}-MIG-1g.10gb",
+        )
+        assert spell(a_form("mig-1g.5gb"), self.UNKNOWN).needs[0].values == ("NVIDIA-X1-MIG-1g.5gb",)
+
+    def test_a_profile_that_every_listed_model_lacks_is_not_a_policy(self) -> None:
+        book = PolicyBook(plugin=self.ONLY)
+
+        assert book.resolve("mig-1g.5gb") is book.resolve("mig-1g.5gb-shared") is None
+        assert book.resolve("gke-mig-1g.5gb")
+        assert book.nearest("mig-1g.5gb").startswith(
+            f'"mig-1g.5gb" has no nodes under migStrategy single: {self.H100} has no MIG profile 1g.5gb (its profiles are 1g.10gb'
+        )
+
+    @pytest.mark.parametrize("plugin", [RENAMED, NOT_RENAMED, SINGLE, BOTH])
+    @pytest.mark.parametrize("suffix", ["", "-MIG-1g.5gb"])
+    def test_a_pod_that_selects_one_that_lacks_the_profile(self, suffix: str, plugin: DevicePlugin) -> None:
+        [finding] = judge(a_pod(nodeSelector={PRODUCT: self.H100 + suffix}), "mig-1g.5gb", plugin).findings
+
+        assert finding.rule == "selector-conflict"
+        assert (
+            f"{self.H100} has no MIG profile 1g.5gb (its profiles are 1g.10gb, 1g.20gb, 2g.20gb, 3g.40gb, 4g.40gb, 7g.80gb); "
+            f"select another product{OR_REMOVE}"
+        ) in finding.message
+
+    def test_a_pod_that_selects_one_that_has_it_too(self) -> None:
+        spec = rewritten(selecting((PRODUCT, "In", self.H100, A100)), "mig-1g.5gb", self.BOTH)["spec"]
+
+        assert spec["affinity"] == affinity([(PRODUCT, "In", self.H100, SLICES), (PRODUCT, "In", SLICES)])
+
+    @pytest.mark.parametrize("plugin", [RENAMED, SINGLE])
+    def test_a_model_without_mig(self, plugin: DevicePlugin) -> None:
+        [message] = messages(judge(a_pod(nodeSelector={PRODUCT: T4}), "mig-1g.5gb", plugin))
+
+        assert f"{T4} has no MIG profile 1g.5gb (it has no MIG); select another product{OR_REMOVE}" in message
 
 
 class TestExcluded:
@@ -239,9 +387,27 @@ class TestExcluded:
         spec = rewritten(selecting((PRODUCT, "NotIn", A100, T4, INVALID)), "mig-1g.5gb", SINGLE_BY_PRODUCT)["spec"]
 
         needed = (PRODUCT, "In", *(f"{model}-MIG-1g.5gb" for model in MODELS))
-        assert spec["affinity"] == affinity([(PRODUCT, "NotIn", SLICES, T4, INVALID), needed])
-        shared = rewritten(selecting((PRODUCT, "NotIn", A100, f"{H100}-SHARED")), "time-slicing", NOT_RENAMED)["spec"]
-        assert shared["affinity"] == affinity([(PRODUCT, "NotIn", f"{A100}-SHARED", f"{H100}-SHARED")])
+        assert spec["affinity"] == affinity([(PRODUCT, "NotIn", SLICES, f"{T4}-MIG-1g.5gb", INVALID), needed])
+        shared = rewritten(selecting((PRODUCT, "NotIn", A100, f"{PCIE}-SHARED")), "time-slicing", NOT_RENAMED)["spec"]
+        assert shared["affinity"] == affinity([(PRODUCT, "NotIn", f"{A100}-SHARED", f"{PCIE}-SHARED")])
+
+    @pytest.mark.parametrize("plugin", [SINGLE, SINGLE_BY_PRODUCT])
+    def test_a_model_that_is_not_listed_gets_it_too(self, plugin: DevicePlugin) -> None:
+        pod = selecting((PRODUCT, "NotIn", UNLISTED, "x" * 60))
+        [excluded, *_] = rewritten(pod, "mig-1g.5gb", plugin)["spec"]["affinity"]["nodeAffinity"][
+            "requiredDuringSchedulingIgnoredDuringExecution"
+        ]["nodeSelectorTerms"][0]["matchExpressions"]
+
+        assert excluded == expression(PRODUCT, "NotIn", f"{UNLISTED}-MIG-1g.5gb", "x" * 60)
+
+    @pytest.mark.parametrize("plugin", [SINGLE, SINGLE_BY_PRODUCT])
+    def test_beside_slices_that_are_selected_whole_gpus_of_their_model_stay_excluded(
+        self, plugin: DevicePlugin
+    ) -> None:
+        pod = selecting((PRODUCT, "In", SLICES), (PRODUCT, "NotIn", A100))
+
+        assert judge(pod, "mig-1g.5gb", plugin).edits == ()
+        assert judge(pod, "mig-1g.5gb", plugin).findings == ()
 
     def test_a_suffix_stays(self) -> None:
         pod = selecting((PRODUCT, "NotIn", f"{A100}-SHARED", SLICES))
@@ -317,7 +483,7 @@ _POLICIES = st.builds(
 _PLUGINS = plugins | st.builds(
     lambda renames, products: DevicePlugin(renames, MigStrategy.SINGLE, products),
     st.booleans(),
-    st.sampled_from([(), (A100, RTX), (MAX_Q, H100)]),
+    st.sampled_from([(), (A100, RTX), (MAX_Q, PCIE)]),
 )
 
 

@@ -12,9 +12,11 @@ from tests.builders import (
     MIG,
     MIG_SHARED,
     MIG_STRATEGY,
+    PRODUCT,
     RENAMED,
     SHARED,
     SINGLE,
+    SINGLE_BY_PRODUCT,
     STRATEGY,
     Json,
     a_form,
@@ -25,10 +27,14 @@ from tests.builders import (
     judge,
     messages,
     rules,
+    selecting,
 )
 from webhook.engine.findings import Severity
 from webhook.engine.rules.placement import apart
 from webhook.engine.spelling import DevicePlugin
+
+CAPABLE, STRATEGY_OF_MIG = "nvidia.com/mig.capable", "nvidia.com/mig.strategy"
+FAMILY, ACCELERATOR = "nvidia.com/gpu.family", "cloud.google.com/gke-accelerator"
 
 
 class TestSelectorConflict:
@@ -176,6 +182,123 @@ class TestSelectorConflict:
         pod = a_pod(nodeSelector={GKE_PARTITION: "x", GKE_CLIENTS: "4"}, affinity=affinity([(STRATEGY, "Exists")]))
 
         assert rules(judge(pod, a_policy("gke-exclusive", "exclusive"))).count("selector-conflict") <= 1
+
+
+class TestContradictions:
+    """nodeSelector and node affinity that leave no value of a label of GPU nodes: the pod is Pending for ever."""
+
+    EVERY_POLICY = ("any", "exclusive", "shared", "mig-1g.5gb", "gke-exclusive")
+
+    @pytest.mark.parametrize("policy", EVERY_POLICY)
+    @pytest.mark.parametrize(
+        "pod",
+        [
+            a_pod(nodeSelector={"zone": "a"}, affinity=affinity([("zone", "In", "b")])),
+            a_pod(nodeSelector={"nvidia.com/gpu.family": "ampere"}, affinity=affinity([("zone", "In", "b")])),
+            a_pod(
+                nodeSelector={"nvidia.com/x": "a"},
+                affinity=affinity([("nvidia.com/x", "In", "b")], [("zone", "Exists")]),
+            ),
+            a_pod(nodeSelector={"nvidia.com/x": "a"}, affinity=affinity([("nvidia.com/x", "In", "a", "b")])),
+            a_pod(affinity=affinity([("nvidia.com/gpu.count", "Gt", "1"), ("nvidia.com/gpu.count", "Lt", "3")])),
+            a_pod(gpu(0), nodeSelector={"nvidia.com/x": "a"}, affinity=affinity([("nvidia.com/x", "In", "b")])),
+        ],
+    )
+    def test_what_some_node_can_match_and_what_is_not_about_gpus_passes(self, pod: Json, policy: str) -> None:
+        assert "selector-conflict" not in rules(judge(pod, policy))
+
+    @pytest.mark.parametrize("plugin", [RENAMED, SINGLE])
+    @pytest.mark.parametrize("policy", EVERY_POLICY)
+    @pytest.mark.parametrize(
+        ("selector", "terms"),
+        [
+            ({PRODUCT: "NVIDIA-X1"}, [[(PRODUCT, "In", "NVIDIA-X2")]]),
+            ({PRODUCT: "NVIDIA-X1"}, [[(PRODUCT, "NotIn", "NVIDIA-X1")]]),
+            ({}, [[(PRODUCT, "In", "NVIDIA-X1"), (PRODUCT, "DoesNotExist")]]),
+            ({FAMILY: "ampere"}, [[(FAMILY, "In", "hopper")], [(PRODUCT, "In"), ("zone", "In")]]),
+            ({}, [[("nvidia.com/gpu.count", "Gt", "2"), ("nvidia.com/gpu.count", "Lt", "3")]]),
+            ({ACCELERATOR: "a"}, [[(ACCELERATOR, "In", "b"), ("zone", "In", "a")]]),
+        ],
+    )
+    def test_what_no_node_can_match_is_denied_under_every_policy(
+        self, selector: dict[str, str], terms: list[list[tuple[str, ...]]], policy: str, plugin: DevicePlugin
+    ) -> None:
+        decision = judge(a_pod(nodeSelector=selector, affinity=affinity(*terms)), policy, plugin)
+
+        assert rules(decision) == ["selector-conflict"]
+
+    def test_the_message_names_both(self) -> None:
+        pod = a_pod(nodeSelector={PRODUCT: "A"}, affinity=affinity([(PRODUCT, "In", "B")]))
+        [finding] = judge(pod, "exclusive").findings
+
+        assert finding.path == "spec.affinity.nodeAffinity"
+        assert finding.message == (
+            f'container "train": the pod has nodeSelector {PRODUCT}: A, and its node affinity excludes that; no node matches '
+            f"both, so the pod would stay Pending; remove one of the requirements on {PRODUCT}"
+        )
+
+    def test_the_message_of_an_affinity_alone(self) -> None:
+        [message] = messages(judge(selecting((PRODUCT, "In", "A"), (PRODUCT, "In", "B")), "any"))
+
+        assert f"the pod has a node affinity whose requirements on {PRODUCT} exclude each other; no node" in message
+
+    def test_a_label_that_a_rewrite_drops_contradicts_nothing(self) -> None:
+        pod = a_pod(gpu(1, MIG), nodeSelector={STRATEGY: "mps"}, affinity=affinity([(STRATEGY, "In", "time-slicing")]))
+
+        assert rules(judge(pod, "mig-1g.5gb")) == ["selector-conflict"]
+        assert rules(judge(pod, "gke-mig-1g.5gb")) == []
+
+
+class TestMigLabels:
+    """What GPU feature discovery says of MIG on a node, against the form and the strategy."""
+
+    @pytest.mark.parametrize(
+        ("resource", "form", "plugin", "labels"),
+        [
+            (GPU, "mig-1g.5gb", SINGLE, {CAPABLE: "true", STRATEGY_OF_MIG: "single"}),
+            (GPU, "exclusive", SINGLE, {CAPABLE: "false", STRATEGY_OF_MIG: "mixed"}),
+            (GPU, "shared", RENAMED, {CAPABLE: "false", STRATEGY_OF_MIG: "single"}),
+            (MIG, "mig-1g.5gb", RENAMED, {CAPABLE: "true", STRATEGY_OF_MIG: "mixed", f"{MIG}.count": "7"}),
+            (GPU, "mps", RENAMED, {"nvidia.com/mps.capable": "true"}),
+            (GPU, "time-slicing", RENAMED, {"nvidia.com/mps.capable": "false"}),
+            (GPU, "gke-mig-1g.5gb", RENAMED, {CAPABLE: "false"}),
+        ],
+    )
+    def test_labels_that_nodes_of_the_form_have_pass(
+        self, resource: str, form: str, plugin: DevicePlugin, labels: dict[str, str]
+    ) -> None:
+        assert rules(judge(a_pod(gpu(1, resource), nodeSelector=labels), form, plugin)) == ([])
+
+    @pytest.mark.parametrize(
+        ("resource", "form", "plugin", "key", "value"),
+        [
+            *(
+                (resource, "mig-1g.5gb", plugin, key, value)
+                for resource in (GPU, MIG)
+                for plugin in (SINGLE, SINGLE_BY_PRODUCT)
+                for key, value in ((CAPABLE, "false"), (STRATEGY_OF_MIG, "mixed"), (STRATEGY_OF_MIG, "none"))
+            ),
+            (GPU, "mig-1g.5gb", SINGLE, f"{MIG}.count", "7"),
+            (GPU, "mig-1g.5gb", SINGLE, f"{MIG}.memory", "4864"),
+            *(
+                (resource, form, RENAMED, key, value)
+                for resource, form in ((GPU, "mig-1g.5gb"), (MIG, "mig-1g.5gb"), (MIG_SHARED, "mig-1g.5gb-shared"))
+                for key, value in ((CAPABLE, "false"), (STRATEGY_OF_MIG, "single"))
+            ),
+            (GPU, "mps", RENAMED, "nvidia.com/mps.capable", "false"),
+        ],
+    )
+    def test_labels_that_none_has_are_a_conflict(
+        self, resource: str, form: str, plugin: DevicePlugin, key: str, value: str
+    ) -> None:
+        for pod, path in (
+            (a_pod(gpu(1, resource), nodeSelector={key: value}), f"spec.nodeSelector[{key}]"),
+            (a_pod(gpu(1, resource), affinity=affinity([(key, "In", value)])), "spec.affinity.nodeAffinity"),
+        ):
+            [finding] = judge(pod, form, plugin).findings
+
+            assert (finding.rule, finding.path) == ("selector-conflict", path)
+            assert f"is on nodes with {key}" in finding.message
 
 
 class TestFormsApart:

@@ -47,23 +47,29 @@ NO_GKE: list[Requirement] = [
 ]
 # Under MIG strategy mixed no node has the labels of slices; under single the nodes of slices alone.
 NO_SLICE: Requirement = (GPU_SLICES, "DoesNotExist")
+UNDER_MIXED = [("nvidia.com/mig.capable", "NotIn", "false"), ("nvidia.com/mig.strategy", "NotIn", "single", "none")]
+UNDER_SINGLE = [
+    ("nvidia.com/mig.capable", "In", "true"),
+    ("nvidia.com/mig.strategy", "In", "single"),
+    *((f"nvidia.com/mig-1g.5gb.{label}", "DoesNotExist") for label in ("count", "memory", "product", "replicas")),
+]
 IMPLIED: list[tuple[str, DevicePlugin, list[Requirement]]] = [
     ("exclusive", RENAMED, [(STRATEGY, "NotIn", *SHARED_BY), NO_SLICE, *NO_GKE]),
     ("shared", RENAMED, [(STRATEGY, "In", *SHARED_BY), NO_SLICE, *NO_GKE]),
-    ("mig-1g.5gb", RENAMED, [(MIG_STRATEGY, "NotIn", *SHARED_BY), NO_SLICE, *NO_GKE]),
+    ("mig-1g.5gb", RENAMED, [(MIG_STRATEGY, "NotIn", *SHARED_BY), NO_SLICE, *NO_GKE, *UNDER_MIXED]),
     (
         "mig-1g.5gb-shared",
         RENAMED,
-        [(MIG_STRATEGY, "In", *SHARED_BY), (MIG_STRATEGY, "NotIn", "mps"), NO_SLICE, *NO_GKE],
+        [(MIG_STRATEGY, "In", *SHARED_BY), (MIG_STRATEGY, "NotIn", "mps"), NO_SLICE, *NO_GKE, *UNDER_MIXED],
     ),
-    ("mps", RENAMED, [NO_SLICE, *NO_GKE]),
+    ("mps", RENAMED, [NO_SLICE, *NO_GKE, ("nvidia.com/mps.capable", "NotIn", "false")]),
     ("exclusive", NOT_RENAMED, [NO_SLICE, *NO_GKE]),
     ("shared", NOT_RENAMED, [NO_SLICE, *NO_GKE]),
     ("exclusive", SINGLE, [(STRATEGY, "NotIn", *SHARED_BY), *NO_GKE]),
-    ("mig-1g.5gb", SINGLE, [(STRATEGY, "NotIn", *SHARED_BY), *NO_GKE]),
-    ("mig-1g.5gb", SINGLE_NOT_RENAMED, NO_GKE),
-    ("mig-1g.5gb-shared", SINGLE, [(STRATEGY, "In", *SHARED_BY), (STRATEGY, "NotIn", "mps"), *NO_GKE]),
-    ("mig-1g.5gb", SINGLE_BY_PRODUCT, [(STRATEGY, "NotIn", *SHARED_BY), *SLICE, *NO_GKE]),
+    ("mig-1g.5gb", SINGLE, [(STRATEGY, "NotIn", *SHARED_BY), *NO_GKE, *UNDER_SINGLE]),
+    ("mig-1g.5gb", SINGLE_NOT_RENAMED, [*NO_GKE, *UNDER_SINGLE]),
+    ("mig-1g.5gb-shared", SINGLE, [(STRATEGY, "In", *SHARED_BY), (STRATEGY, "NotIn", "mps"), *NO_GKE, *UNDER_SINGLE]),
+    ("mig-1g.5gb", SINGLE_BY_PRODUCT, [(STRATEGY, "NotIn", *SHARED_BY), *SLICE, *NO_GKE, *UNDER_SINGLE]),
     ("gke-exclusive", RENAMED, [(GKE_CLIENTS, "DoesNotExist"), (STRATEGY, "DoesNotExist")]),
     ("gke-mps-48", RENAMED, [(STRATEGY, "DoesNotExist")]),
     ("gke-mig-1g.5gb", RENAMED, [(GKE_CLIENTS, "DoesNotExist"), (STRATEGY, "DoesNotExist")]),

@@ -109,8 +109,9 @@ RULE_TEXTS = {
         _deny(
             Rule.SELECTOR_CONFLICT,
             "The pod selects nodes that never have the form",
-            "The form stands on nodes with a label that the pod's nodeSelector or node affinity excludes, so the pod would "
-            "stay Pending for ever. Remove that constraint, or ask for another form.",
+            "Nodes with the form have a label that the pod's nodeSelector or node affinity excludes, or these two contradict "
+            "each other on a label of GPU nodes, so the pod would stay Pending for ever. Remove that constraint, or request "
+            "another form.",
         ),
         _deny(
             Rule.PER_CONTAINER_LIMIT,

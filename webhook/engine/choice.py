@@ -12,7 +12,7 @@ from webhook.engine.policy import Mismatch, Policy
 from webhook.engine.requests import Amount, Ask
 from webhook.engine.resources import GpuResource
 from webhook.engine.rules.placement import apart
-from webhook.engine.spelling import DevicePlugin
+from webhook.engine.spelling import DevicePlugin, spell
 from webhook.engine.statements import Statements
 
 
@@ -71,13 +71,28 @@ def _answer(resource: GpuResource, statements: Statements, policy: Policy, plugi
     """What requests for a resource state, the form that they get for that, and how."""
     stated = statements.of(resource)
     if not stated:
-        return Choice(resource, (), None, How.PLAIN)
+        in_part = () if policy.permits_any else statements.in_part(resource)
+        if not in_part:
+            return Choice(resource, (), None, How.PLAIN)
+        return _in_part(resource, in_part, statements.models, policy, plugin)
     form, how = _explicit(stated, policy)
     if how is How.MISMATCHED and not plugin.rename_by_default and statements.names_only_a_partition(resource):
         # Shared slices have the same name as whole ones then, so the name alone is no statement against sharing.
         shared, narrowed = _explicit(tuple(replace(form, sharing=Sharing.ANY) for form in stated), policy)
         if narrowed is not How.MISMATCHED:
             return Choice(resource, stated, shared, narrowed)
+    return Choice(resource, stated, form, how)
+
+
+def _in_part(
+    resource: GpuResource, stated: tuple[Form, ...], models: tuple[str, ...], policy: Policy, plugin: DevicePlugin
+) -> Choice:
+    """What a request gets for products that name forms, or else for one of the models beside them."""
+    form, how = _explicit(stated, policy)
+    if how is How.MISMATCHED:
+        for listed in policy.forms:
+            if any(map(spell(listed, plugin).products.of, models)):
+                return Choice(resource, stated, listed, How.NARROWED)
     return Choice(resource, stated, form, how)
 
 

@@ -11,6 +11,7 @@ from webhook.engine.policy import Policy
 from webhook.engine.requests import Ask
 from webhook.engine.rewriting import ProductConflict, Respelling
 from webhook.engine.rules import container, permission, placement, sharing
+from webhook.engine.spelling import LABELS_OF_FORMS
 
 
 def refusal(ask: Ask, policy: Policy) -> Finding | None:
@@ -51,16 +52,18 @@ def _on_nodes(
     """The rules of the node that all of them run on."""
     if respelling.forms_apart:
         yield from _forms_apart(requests, respelling.forms_apart, policy)
+    remaining = nodes.without(respelling.dropped_keys) if respelling.dropped_keys else nodes
     if conflict := respelling.conflict:
         ask = next(request.ask for request in requests if request.choice is conflict.choice)
         if isinstance(conflict, ProductConflict):
             yield placement.product_conflict(ask, conflict.form, conflict.product, conflict.why, nodes)
         else:
             yield placement.selector_conflict(ask, conflict.form, conflict.need, conflict.nodes)
-    if any(request.choice.form for request in requests):
-        remaining = nodes.without(respelling.dropped_keys) if respelling.dropped_keys else nodes
-        if found := placement.gke_selectors_incomplete(remaining, respelling.added_keys):
-            yield found
+    elif requests and (key := remaining.contradiction(LABELS_OF_FORMS)):
+        yield placement.contradiction(requests[0].ask, key, remaining)
+    found = placement.gke_selectors_incomplete(remaining, respelling.added_keys)
+    if found and any(request.choice.form for request in requests):
+        yield found
 
 
 def _forms_apart(requests: Sequence[Request], pairs: frozenset[tuple[Form, Form]], policy: Policy) -> Iterator[Finding]:

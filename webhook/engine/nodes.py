@@ -78,6 +78,8 @@ class Label:
     @property
     def admits_nothing(self) -> bool:
         """Whether its requirements contradict each other."""
+        if self.bounded and not self.reaches(-inf, inf):
+            return True
         return not any(self.admits(value) for value in (ABSENT, OTHER, *(self.listed or ())))
 
     def admits(self, value: str | None) -> bool:
@@ -116,6 +118,7 @@ class NodeConstraints:
         self.nowhere = bool(spec.terms) and not terms
         every = [self._read(term, ignored) for term in terms]
         possible = [said for said in every if not any(label.admits_nothing for label in said.values())]
+        self._satisfiable = bool(possible) or not every
         self._alternatives = possible or every or [{}]
         self._said: dict[str, list[Label]] = {}
         for said in self._alternatives:
@@ -144,6 +147,13 @@ class NodeConstraints:
         terms = [Term([*_replacing(term, key, replaced)], term.match_fields) for term in self._spec.terms]
         required = Affinity(NodeAffinity(Required(terms))) if terms else None
         return NodeConstraints(PodSpec(node_selector=selector, affinity=required), without=self._ignored)
+
+    def contradiction(self, prefixes: tuple[str, ...]) -> str | None:
+        """The first label with one of some prefixes that the pod contradicts itself on, if it does in every alternative."""
+        if self._satisfiable:
+            return None
+        contradicted = (key for said in self._alternatives for key, label in said.items() if label.admits_nothing)
+        return next((key for key in contradicted if key.startswith(prefixes)), None)
 
     def mentions(self, key: str) -> bool:
         """Whether the pod says anything about this label."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from webhook.engine.gpu_models import lacks, sizes_of
 from webhook.engine.profiles import PROFILE
 
 # NVIDIA GPU feature discovery, docs/gpu-feature-discovery/README.md
@@ -64,20 +65,35 @@ class Names(msgspec.Struct, frozen=True, cache_hash=True):
     Attributes:
         suffix: what their values end in.
         models: their models; ``None`` if nodes of any model can have the form.
+        partition: the form's MIG profile.
+        shared: whether the form is shared.
+        replaces: whether a product that names another form is replaced: the request for that form is.
     """
 
     suffix: str = ""
     models: tuple[str, ...] | None = None
+    partition: str | None = None
+    shared: bool = False
+    replaces: bool = False
 
     @property
     def values(self) -> tuple[str, ...]:
-        """Those of the models. One that is too long for a label value is on no node."""
-        values = (model + self.suffix for model in self.models or ())
+        """Those of the models. One that is too long for a label value, or of a model without the profile, is on no node."""
+        having = (each for each in self.models or () if not (self.partition and lacks(each, self.partition)))
+        values = (model + self.suffix for model in having)
         return tuple(value for value in values if len(value) <= LONGEST_VALUE)
 
     def of(self, value: str) -> str | None:
         """The product of the same model as nodes of the form have it, or ``None`` if no node is known to have it."""
         return None if self.why_not(value) else read_product(value).model + self.suffix
+
+    def excluding(self, value: str) -> str | None:
+        """The product that excludes nodes of the form as a model in ``NotIn`` means it, whether the model is listed or not.
+
+        ``None`` if no node has it, or if the value is not a model.
+        """
+        written = value + self.suffix
+        return written if read_product(value).is_model and len(written) <= LONGEST_VALUE else None
 
     def why_not(self, value: str) -> str | None:
         """Why no node of the form is known to have the product, and what to do; ``None`` if one is.
@@ -86,16 +102,8 @@ class Names(msgspec.Struct, frozen=True, cache_hash=True):
         """
         product = read_product(value)
         written = product.model + self.suffix
-        if product.invalid:
-            return (
-                "nodes have this label while their MIG configuration is invalid under MIG strategy single, and offer no GPU; "
-                f"select {product.model}"
-            )
-        if product.is_unreadable and (written != value or "-MIG-" in product.model):
-            return (
-                "GPU feature discovery writes -MIG-<profile>, such as -MIG-1g.5gb, and -SHARED after a model, and no other "
-                "suffix; select the model alone"
-            )
+        if why := self._why_never(product, has_suffix=written == value):
+            return why
         if written == value:
             return None
         if self.models is not None and product.model not in self.models:
@@ -107,6 +115,34 @@ class Names(msgspec.Struct, frozen=True, cache_hash=True):
             )
         return None
 
+    def _why_never(self, product: Product, *, has_suffix: bool) -> str | None:
+        """Why no node of the form has a product, whatever nodes there are."""
+        if product.invalid:
+            return (
+                "nodes have this label while their MIG configuration is invalid under MIG strategy single, and offer no GPU; "
+                f"select {product.model}"
+            )
+        if product.is_unreadable and (not has_suffix or "-MIG-" in product.model):
+            return (
+                "GPU feature discovery writes -MIG-<profile>, such as -MIG-1g.5gb, and -SHARED after a model, and no other "
+                "suffix; select the model alone"
+            )
+        if self._names_another_form(product):
+            return f"it is the label of nodes with another form; select {product.model} alone"
+        if self.partition and lacks(product.model, self.partition):
+            return lacking(product.model, self.partition) + "; select another product"
+        return None
+
+    def _names_another_form(self, product: Product) -> bool:
+        """Whether a product's own suffix is of another form than this one.
+
+        Where sharing renames the resource, nodes that share have no ``-SHARED``, so that its absence says nothing.
+        """
+        if self.replaces or product.is_model or product.is_unreadable:
+            return False
+        unshared = self.suffix.endswith(SHARED_SUFFIX) and not product.shared
+        return product.partition != self.partition or (product.shared and not self.shared) or unshared
+
     @staticmethod
     def _unlisted(model: str, models: tuple[str, ...]) -> str:
         alike = next((each for each in models if each.lower() == model.lower()), None)
@@ -116,6 +152,12 @@ class Names(msgspec.Struct, frozen=True, cache_hash=True):
             f"devicePlugin.products does not list {model}; if nodes of this model have MIG, ask an administrator to add it "
             "there, in gpuwarden's configuration"
         )
+
+
+def lacking(model: str, partition: str) -> str:
+    """A clause that says that a known model lacks a MIG profile, and which it has."""
+    has = f"its profiles are {', '.join(sizes)}" if (sizes := sizes_of(model)) else "it has no MIG"
+    return f"{model} has no MIG profile {partition} ({has})"
 
 
 def replaced(operator: str, value: str, products: Mapping[str, str]) -> str:

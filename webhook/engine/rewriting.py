@@ -13,7 +13,7 @@ from webhook.engine.needs import Need, possible
 from webhook.engine.nodes import NodeConstraints
 from webhook.engine.pods import PodSpec, Toleration
 from webhook.engine.policy import Policy
-from webhook.engine.products import PRODUCT, Names, read_product, replaced
+from webhook.engine.products import PRODUCT, Names, replaced
 from webhook.engine.requests import Ask
 from webhook.engine.resources import GPU, GpuResource
 from webhook.engine.rules.placement import apart
@@ -94,8 +94,8 @@ class Respelling(msgspec.Struct, frozen=True):
         return frozenset(edit.key for edit in self.edits if isinstance(edit, DropKey))
 
     def product(self, value: str) -> str | None:
-        """A product as the nodes of the forms have it, or ``None`` if none is known to."""
-        return _names(self.spellings).of(value) if self.spellings else value
+        """A policy's product as the nodes of the forms have it, or ``None`` if none is known to."""
+        return _names(spelling.replacing() for spelling in self.spellings).of(value) if self.spellings else value
 
     def applied(self, spec: PodSpec, asks: Sequence[Ask]) -> list[Edit]:
         """The edits that spell every request of a pod."""
@@ -179,7 +179,11 @@ def respell(choices: Sequence[Choice], nodes: NodeConstraints, plugin: DevicePlu
 
 
 def _spelled(forms: Iterable[tuple[Choice, Form]], nodes: NodeConstraints, plugin: DevicePlugin) -> list[_Chosen]:
-    return [(choice, form, spell(form, plugin).beside(nodes)) for choice, form in forms]
+    def spelling(choice: Choice, form: Form) -> Spelling:
+        found = spell(form, plugin)
+        return (found.replacing() if choice.replaces_spelling else found).beside(nodes)
+
+    return [(choice, form, spelling(choice, form)) for choice, form in forms]
 
 
 def _together(chosen: Iterable[_Chosen]) -> Respelling:
@@ -202,11 +206,13 @@ def _products(chosen: list[_Chosen], nodes: NodeConstraints) -> dict[str, str] |
         return {}
     names = _names(spelling for _, _, spelling in chosen)
     selected = nodes.values(PRODUCT)
-    excluded = [value for value in nodes.excluded(PRODUCT) if read_product(value).is_model]
-    found = {value: names.of(value) for value in (*selected, *excluded)}
-    if selected and selects_products(nodes) and not any(found[value] for value in selected):
-        choice, form, _ = chosen[0]
-        return ProductConflict(choice, form, selected[0], names.why_not(selected[0]) or "")
+    found = {value: names.of(value) for value in selected}
+    if selects_products(nodes):
+        if selected and not any(found.values()):
+            choice, form, _ = chosen[0]
+            return ProductConflict(choice, form, selected[0], names.why_not(selected[0]) or "")
+    else:
+        found |= {value: names.excluding(value) for value in nodes.excluded(PRODUCT)}
     return {old: new for old, new in found.items() if new and new != old}
 
 

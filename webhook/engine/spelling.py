@@ -7,9 +7,10 @@ import msgspec
 from msgspec.structs import replace
 
 from webhook.engine.forms import Form, Platform, Sharing
+from webhook.engine.gpu_models import lacks
 from webhook.engine.needs import Need
 from webhook.engine.nodes import ABSENT, OTHER, NodeConstraints
-from webhook.engine.products import LONGEST_VALUE, PRODUCT, SHARED_SUFFIX, Names, read_product
+from webhook.engine.products import LONGEST_VALUE, PRODUCT, SHARED_SUFFIX, Names, lacking, read_product
 from webhook.engine.profiles import memory_bounds, read_profile
 from webhook.engine.resources import GPU, PREFIX, resource_name
 
@@ -21,6 +22,11 @@ COMPUTE_SLICES = "nvidia.com/gpu.slices.ci"
 # MiB of one GPU, or of one slice under MIG strategy single.
 MEMORY = "nvidia.com/gpu.memory"
 SLICE_LABELS = (GPU_SLICES, COMPUTE_SLICES, MEMORY)
+MIG_CAPABLE = "nvidia.com/mig.capable"
+MIG_STRATEGY = "nvidia.com/mig.strategy"
+MPS_CAPABLE = "nvidia.com/mps.capable"
+# Labels of slices that only MIG strategy mixed has, under nvidia.com/mig-<profile>.
+_LABELS_BY_NAME = ("count", "memory", "product", "replicas")
 SHARED_STRATEGIES = (Sharing.TIME_SLICING.value, Sharing.MPS.value)
 # https://cloud.google.com/kubernetes-engine/docs/concepts/timesharing-gpus
 GKE_SHARING = "cloud.google.com/gke-gpu-sharing-strategy"
@@ -94,20 +100,25 @@ class Spelling(msgspec.Struct, frozen=True, cache_hash=True):
     def beside(self, nodes: NodeConstraints) -> "Spelling":
         """The same in a pod with these constraints.
 
-        A pod that selects products selects those of the form, or gets them: nothing else need tell its slices. If it permits a
-        product that is not known to have the form, the needs exclude that.
+        A pod that selects products selects those of the form, or gets them: nothing else need tell its slices. If it permits
+        other products too, it is narrowed to those of the form.
         """
-        if not selects_products(nodes) or not all(map(self._tells, nodes.values(PRODUCT))):
-            return self
         told = [need for need in self.needs if need.key in _TOLD_BY_PRODUCT]
-        if not told:
+        if not told or not selects_products(nodes):
             return self
-        needs = tuple(need for need in self.needs if need.key not in _TOLD_BY_PRODUCT)
-        return replace(self, needs=needs, implies=(*self.implies, *(need for need in told if need.key != PRODUCT)))
+        selected = [value for value in nodes.values(PRODUCT) if not read_product(value).invalid]  # those offer no GPU
+        fitting = tuple(dict.fromkeys(filter(None, map(self.products.of, selected))))
+        if selected and not fitting:
+            return self
+        needs = [need for need in self.needs if need.key not in _TOLD_BY_PRODUCT]
+        if not all(map(self.products.of, selected)):
+            needs.append(Need(PRODUCT, "In", fitting, in_affinity=True))
+        implies = (*self.implies, *(need for need in told if need.key != PRODUCT))
+        return replace(self, needs=tuple(needs), implies=implies)
 
-    def _tells(self, product: str) -> bool:
-        """Whether GPUs of a product are those of the form, or there are none."""
-        return read_product(product).invalid or self.products.of(product) is not None
+    def replacing(self) -> "Spelling":
+        """The same for a request that stated another form: the products that it selects are replaced."""
+        return replace(self, products=replace(self.products, replaces=True))
 
 
 _TOLD_BY_PRODUCT = frozenset({PRODUCT, *SLICE_LABELS})
@@ -142,7 +153,8 @@ def _gke(form: Form, plugin: DevicePlugin) -> Spelling:
     lacking = [Need(key, "DoesNotExist") for key in GKE_KEYS if key not in selected]
     written = [need for need in lacking if need.key != GKE_CLIENTS and not plugin.gke_autopilot]
     implied = [need for need in lacking if need not in written]
-    return Spelling(GPU, (*selectors, *written), (*implied, Need(STRATEGY, "DoesNotExist")))
+    products = Names(partition=form.partition, shared=form.shared)
+    return Spelling(GPU, (*selectors, *written), (*implied, Need(STRATEGY, "DoesNotExist")), products)
 
 
 def _device_plugin(form: Form, plugin: DevicePlugin) -> Spelling:
@@ -165,11 +177,26 @@ def _device_plugin(form: Form, plugin: DevicePlugin) -> Spelling:
     else:
         suffix, models = f"-MIG-{form.partition}{suffix}", plugin.products
         labels = slice_labels(form.partition)
-        named = Names(suffix, models).values
+        named = Names(suffix, models, form.partition).values
         needs += [Need(PRODUCT, "In", named, in_affinity=True)] if named else labels
         implies += labels if named else ()
     implies += [Need(key, "DoesNotExist") for key in GKE_KEYS]
-    return Spelling(plugin.resource(form), tuple(needs), tuple(implies), Names(suffix, models))
+    implies += _capabilities(form, plugin)
+    products = Names(suffix, models, form.partition, form.shared)
+    return Spelling(plugin.resource(form), tuple(needs), tuple(implies), products)
+
+
+def _capabilities(form: Form, plugin: DevicePlugin) -> list[Need]:
+    """What GPU feature discovery says of the nodes of a form beside its own labels (internal/lm/mig-strategy.go, nvml.go).
+
+    Slices can be had by name, under strategy *mixed*, from nodes without feature discovery.
+    """
+    if form.partition is None:
+        return [Need(MPS_CAPABLE, "NotIn", ("false",))] if form.sharing is Sharing.MPS else []
+    if not plugin.single:
+        return [Need(MIG_CAPABLE, "NotIn", ("false",)), Need(MIG_STRATEGY, "NotIn", (MigStrategy.SINGLE.value, "none"))]
+    by_name = [Need(f"{PREFIX}mig-{form.partition}.{label}", "DoesNotExist") for label in _LABELS_BY_NAME]
+    return [Need(MIG_CAPABLE, "In", ("true",)), Need(MIG_STRATEGY, "In", (MigStrategy.SINGLE.value,)), *by_name]
 
 
 @lru_cache(maxsize=1024)
@@ -188,9 +215,15 @@ def slice_labels(partition: str) -> tuple[Need, ...]:
 
 
 def ambiguous(form: Form, plugin: DevicePlugin) -> str | None:
-    """Why the nodes of a form can't be told from others under the device plugin's settings, or ``None``."""
+    """Why no nodes of a form are known, or can be told from others, under the device plugin's settings, or ``None``."""
     if not plugin.single or form.partition is None or form.platform is Platform.GKE:
         return None
+    if plugin.products and all(lacks(model, form.partition) for model in plugin.products):
+        return (
+            f'"{form}" has no nodes under migStrategy single: {lacking(plugin.products[0], form.partition)}, nor has any other '
+            "model that devicePlugin.products lists; use a profile of a listed model, or add the model that has it to "
+            "devicePlugin.products"
+        )
     suffix = read_profile(form.partition).suffix
     if not suffix or any(need.key == PRODUCT for need in spell(form, plugin).needs):
         return None

@@ -40,6 +40,7 @@ class Statements:
         self._known = known if plugin.single else ()
         self._slices = _slices(nodes, self._known) if plugin.single else None
         self._gke = {form.partition: form for form in _gke(nodes)}
+        self._named, self.models = _products(nodes)
 
     def of(self, resource: GpuResource) -> tuple[Form, ...]:
         """The forms that a request states; none for a plain request ("a GPU, you choose").
@@ -58,12 +59,19 @@ class Statements:
         )
         return tuple(form for form in agreed if form) or by_name
 
+    def in_part(self, resource: GpuResource) -> tuple[Form, ...]:
+        """The forms that some of the pod's products name, where it permits models as well (``In [A100-MIG-2g.10gb, Tesla-T4]``).
+
+        Such a request is for one of these forms, or for any form of one of the ``models``. Asked where it states nothing else.
+        """
+        return self._of_products(resource, None) if resource.name == GPU and self.models else ()
+
     def names_only_a_partition(self, resource: GpuResource) -> bool:
         """Whether a request names a MIG profile, and nothing anywhere says whether its slices are shared."""
         if resource.shared:
             return False
         if resource.partition is None:
-            named = bool(self._slices) and self._slices != (None,) and not _products(self._nodes)
+            named = bool(self._slices) and self._slices != (None,) and not self._products
             return named and _sharing(self._nodes, STRATEGY, "time-slicing", "none") is None
         if resource.partition in self._gke:
             return False
@@ -75,14 +83,25 @@ class Statements:
         Under MIG strategy *single* a request that only says that it shares leaves open what: a GPU, or a slice of it.
         """
         strategy = _sharing(self._nodes, STRATEGY, "time-slicing", "none")
-        products = _products(self._nodes)
+        products = self._products
         if not resource.shared and strategy is None and not products and self._slices is None:
             return ()
+        if products:
+            return self._of_products(resource, strategy)
         slices = () if strategy is Sharing.MPS else self._known  # the device plugin has no MPS on slices
         partitions = (None, *slices) if self._slices is None else self._slices
+        sharing = _combined(Sharing.ANY if resource.shared else None, strategy)
+        return tuple(Form(partition, sharing) for partition in partitions)
+
+    @property
+    def _products(self) -> tuple[tuple[str | None, bool], ...]:
+        """What products name, where all of them name a form."""
+        return () if self.models else self._named
+
+    def _of_products(self, resource: GpuResource, strategy: Sharing | None) -> tuple[Form, ...]:
         return tuple(
             Form(partition, _combined(Sharing.ANY if resource.shared or shared else None, strategy))
-            for partition, shared in products or [(partition, False) for partition in partitions]
+            for partition, shared in self._named
         )
 
 
@@ -143,16 +162,17 @@ def _sharing(nodes: NodeConstraints, key: str, time_slicing: str, none: str | No
     }[permitted]
 
 
-def _products(nodes: NodeConstraints) -> tuple[tuple[str | None, bool], ...]:
-    """The partitions and sharing that the product selector's suffixes name; empty when any permitted product has none.
+def _products(nodes: NodeConstraints) -> tuple[tuple[tuple[str | None, bool], ...], tuple[str, ...]]:
+    """The partitions and sharing that the product selector's suffixes name, and the permitted products without a suffix.
 
     Nodes with an invalid MIG configuration offer no GPU, so their product names nothing.
     """
     if not selects_products(nodes):
-        return ()
-    every = [read_product(value) for value in nodes.values(PRODUCT)]
-    said = [(product.partition, product.shared) for product in every if not product.invalid]
-    return () if any(partition is None and not shared for partition, shared in said) else tuple(dict.fromkeys(said))
+        return (), ()
+    every = [(value, read_product(value)) for value in nodes.values(PRODUCT)]
+    offering = [(value, product) for value, product in every if not product.invalid]
+    named = [(product.partition, product.shared) for _, product in offering if product.partition or product.shared]
+    return tuple(dict.fromkeys(named)), tuple(v for v, product in offering if not (product.partition or product.shared))
 
 
 def _gke(nodes: NodeConstraints) -> tuple[Form, ...]:

@@ -42,7 +42,7 @@ prints nothing.
 {{- fail (printf "config.devicePlugin.products[%d]: %q names one form of a model; write the model alone, without -MIG-… and -SHARED" $i $product) -}}
 {{- end -}}
 {{- end -}}
-{{- if and $single (not $plugin.products) -}}
+{{- if $single -}}
 {{- $named := dict -}}
 {{- range $mode, $value := .Values.config.defaults -}}
 {{- $_ := set $named (printf "defaults.%s" $mode) $value -}}
@@ -53,8 +53,30 @@ prints nothing.
 {{- end -}}
 {{- end -}}
 {{- range $where, $form := $named -}}
-{{- if and (regexMatch "^mig-.*gb(-me|[.])" $form) (regexMatch $builtIn $form) -}}
+{{- $profile := regexMatch $builtIn $form | ternary (regexFind "^mig-[0-9]+g[.][0-9]+gb" $form | trimPrefix "mig-") "" -}}
+{{- $having := list -}}
+{{- range $product := $plugin.products -}}
+{{- if not (include "gpuwarden.lacks" (list $product $profile)) -}}
+{{- $having = append $having $product -}}
+{{- end -}}
+{{- end -}}
+{{- if and $profile $plugin.products (empty $having) -}}
+{{- fail (printf "config.%s: %q has no nodes with migStrategy: single: no model in config.devicePlugin.products has MIG profile %s; use a profile of a listed model, or add the model that has it" $where $form $profile) -}}
+{{- end -}}
+{{- if and (not $plugin.products) (regexMatch "^mig-.*gb(-me|[.])" $form) $profile -}}
 {{- fail (printf "config.%s: %q needs config.devicePlugin.products with migStrategy: single; only product names tell these slices from others of their size" $where $form) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- /* As webhook/adapters/configuration/file.py: no node of the form has the label's value. */ -}}
+{{- range $name, $policy := $policies -}}
+{{- range $form := without $policy.forms "any" "none" -}}
+{{- $labels := include "gpuwarden.labelsOfForm" (list $form $plugin) | fromJson -}}
+{{- range $key, $value := $policy.nodeSelector | default dict -}}
+{{- $known := get $labels $key | default dict -}}
+{{- if or (and (hasKey $known "in") (not (has $value $known.in))) (has $value ($known.not | default list)) -}}
+{{- fail (printf "config.policies.%s.nodeSelector[%s]: %q is not on nodes with form %q; remove it, or list only forms that have it" $name $key $value $form) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -63,8 +85,12 @@ prints nothing.
 {{- $product := get ($policy.nodeSelector | default dict) "nvidia.com/gpu.product" -}}
 {{- $model := regexReplaceAll "(-MIG-([1-9][0-9]?g[.][1-9][0-9]{0,3}gb([.]me[.]all|[.]me|[.]gfx|-me)?|INVALID))?(-SHARED)?$" $product "" -}}
 {{- range $form := without (empty $product | ternary (list) $policy.forms) "any" "none" -}}
-{{- $slices := hasPrefix "mig-" $form -}}
-{{- $of := and $single $slices -}}
+{{- $profile := regexFind "mig-[1-9][0-9]?g[.][1-9][0-9]{0,3}gb([.]me[.]all|[.]me|[.]gfx|-me)?" $form | trimPrefix "mig-" -}}
+{{- $of := and $single (hasPrefix "mig-" $form) -}}
+{{- $isShared := regexMatch "(shared|time-slicing|mps|time-sharing-[0-9]+|mps-[0-9]+)$" $form -}}
+{{- $suffix := trimPrefix $model $product -}}
+{{- $named := $suffix | trimPrefix "-MIG-" | trimSuffix "-SHARED" -}}
+{{- $names := hasSuffix "-SHARED" $suffix -}}
 {{- $partition := $of | ternary ($form | trimPrefix "mig-" | trimSuffix "-shared" | printf "-MIG-%s") "" -}}
 {{- $shares := and (not $plugin.renameByDefault) (or (has $form (list "shared" "time-slicing" "mps")) (and $of (hasSuffix "-shared" $form))) -}}
 {{- $written := printf "%s%s%s" $model $partition ($shares | ternary "-SHARED" "") -}}
@@ -73,6 +99,10 @@ prints nothing.
 {{- $why = "nodes with an invalid MIG configuration have it, and offer no GPU; write the model alone" -}}
 {{- else if or (contains "-MIG-" $model) (and (regexMatch "(?i)-mig-|-shared$" $model) (ne $written $product)) -}}
 {{- $why = "only -MIG-<profile> and -SHARED may follow a model; write the model alone" -}}
+{{- else if and $suffix (or (ne $named $profile) (and $names (not $isShared)) (and $shares (not $names))) -}}
+{{- $why = "it is the label of nodes with another form; write the model alone" -}}
+{{- else if include "gpuwarden.lacks" (list $model $profile) -}}
+{{- $why = printf "%s has no MIG profile %s (it has %s); write another product" $model $profile (include "gpuwarden.lacks" (list $model $profile)) -}}
 {{- else if and $of (not (has $model $plugin.products)) -}}
 {{- $why = printf "config.devicePlugin.products does not list %s; add it if nodes of this model have MIG" $model -}}
 {{- else if gt (len $written) 63 -}}

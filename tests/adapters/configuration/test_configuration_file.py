@@ -130,6 +130,10 @@ resources: {gpus: [amd.com/gpu, example.com/*], notGPUs: [nvidia.com/fpga-1*]}
         "forms: [any], nodeSelector: {nvidia.com/gpu.product: NVIDIA-A10}",
         "forms: [any], nodeSelector: {nvidia.com/gpu.sharing-strategy: mps}, maxPerContainer: 1",
         "forms: [mps], nodeSelector: {nvidia.com/gpu.sharing-strategy: mps}",
+        "forms: [shared], nodeSelector: {nvidia.com/gpu.sharing-strategy: mps, nvidia.com/mig.capable: 'false'}",
+        "forms: [gke-mps-4, gke-mps-8], nodeSelector: {cloud.google.com/gke-gpu-sharing-strategy: mps}",
+        "forms: [mig-1g.5gb], nodeSelector: {nvidia.com/mig.capable: 'true', nvidia.com/mig.strategy: mixed}",
+        "forms: [exclusive], nodeSelector: {nvidia.com/gpu.memory: '40536', nvidia.com/mig.strategy: mixed, pool: gpu}",
     ],
 )
 def test_a_policy_may_select_nodes_that_hold_what_it_permits(fields: str) -> None:

@@ -36,9 +36,24 @@ NO_PRODUCT = (
 )
 OF_PRODUCT = "policies: {media: {forms: [exclusive, %s], nodeSelector: {nvidia.com/gpu.product: %s}}}"
 NO_SLICES = (
-    'is not a product of nodes with form "mig-1g.6gb": devicePlugin.products does not list Tesla-T4; if nodes of this model '
+    'is not a product of nodes with form "mig-1g.6gb": devicePlugin.products does not list NVIDIA-X1; if nodes of this model '
     "have MIG, ask an administrator to add it there, in gpuwarden's configuration, or remove it"
 )
+NO_MIG = (
+    '"Tesla-T4" is not a product of nodes with form "mig-1g.6gb": Tesla-T4 has no MIG profile 1g.6gb (it has no MIG); select '
+    "another product, or remove it"
+)
+LACKING = (
+    '"mig-1g.6gb" has no nodes under migStrategy single: NVIDIA-H100-PCIe has no MIG profile 1g.6gb (its profiles are 1g.10gb, '
+    "1g.20gb, 2g.20gb, 3g.40gb, 4g.40gb, 7g.80gb), nor has any other model that devicePlugin.products lists; use a profile of "
+    "a listed model, or add the model that has it to devicePlugin.products"
+)
+H100_AND_A100 = "devicePlugin: {migStrategy: single, products: [NVIDIA-H100-PCIe, NVIDIA-A100-SXM4-40GB]}"
+ANOTHER_FORM = (
+    'is not a product of nodes with form "exclusive": it is the label of nodes with another form; select NVIDIA-A30 alone, or '
+    "remove it"
+)
+REMOVE_IT = "remove it, or list only forms that have it"
 NO_GPU = (
     'is not a product of nodes with form "exclusive": nodes have this label while their MIG configuration is invalid under '
     "MIG strategy single, and offer no GPU; select NVIDIA-A30, or remove it"
@@ -195,12 +210,128 @@ def no_resource(name: str, example: str = "example.com/gpu") -> str:
         *(
             (
                 f"devicePlugin: {{migStrategy: single, products: [{products}]}}\n"
-                + OF_PRODUCT % ("mig-1g.6gb", product),
+                + OF_PRODUCT.replace("exclusive, ", "") % ("mig-1g.6gb", product),
                 "policies.media.nodeSelector[nvidia.com/gpu.product]",
                 f'"{product}" {NO_SLICES}',
             )
             for products in ("", "NVIDIA-A30")
-            for product in ("Tesla-T4", "Tesla-T4-MIG-1g.6gb")
+            for product in ("NVIDIA-X1", "NVIDIA-X1-MIG-1g.6gb")
+        ),
+        (
+            "devicePlugin: {migStrategy: single, products: [NVIDIA-A30]}\n" + OF_PRODUCT % ("mig-1g.6gb", "Tesla-T4"),
+            "policies.media.nodeSelector[nvidia.com/gpu.product]",
+            NO_MIG,
+        ),
+        *(
+            (
+                f"devicePlugin: {{migStrategy: {strategy}}}\n" + OF_PRODUCT % ("shared", f"NVIDIA-A30{suffix}"),
+                "policies.media.nodeSelector[nvidia.com/gpu.product]",
+                f'"NVIDIA-A30{suffix}" {ANOTHER_FORM}',
+            )
+            for strategy in ("single", "mixed")
+            for suffix in ("-SHARED", "-MIG-1g.6gb", "-MIG-1g.6gb-SHARED")
+        ),
+        # A form whose profile no listed model has.
+        (
+            f"{H100_AND_A100}\npolicies: {{media: {{forms: [mig-1g.5gb, mig-1g.6gb]}}}}",
+            "policies.media.forms[1]",
+            LACKING,
+        ),
+        (
+            "devicePlugin: {migStrategy: single, products: [NVIDIA-H100-PCIe]}\ndefaults: {enforce: mig-1g.6gb}",
+            "defaults.enforce",
+            LACKING,
+        ),
+        # A policy's own labels against its forms.
+        *(
+            (
+                f"devicePlugin: {{{plugin}}}\npolicies: {{media: {{forms: [{forms}], nodeSelector: {{{key}: '{value}'}}}}}}",
+                f"policies.media.nodeSelector[{key}]",
+                f'"{value}" is not on nodes with form "{form}" ({has}); {REMOVE_IT}',
+            )
+            for plugin, forms, key, value, form, has in (
+                (
+                    "",
+                    "mps",
+                    "nvidia.com/gpu.sharing-strategy",
+                    "time-slicing",
+                    "mps",
+                    "nvidia.com/gpu.sharing-strategy: mps",
+                ),
+                (
+                    "",
+                    "shared, exclusive",
+                    "nvidia.com/gpu.sharing-strategy",
+                    "mps",
+                    "exclusive",
+                    "nvidia.com/gpu.sharing-strategy NotIn [time-slicing, mps]",
+                ),
+                (
+                    "",
+                    "exclusive",
+                    "cloud.google.com/gke-gpu-partition-size",
+                    "1g.5gb",
+                    "exclusive",
+                    "cloud.google.com/gke-gpu-partition-size DoesNotExist",
+                ),
+                (
+                    "",
+                    "gke-mps-4",
+                    "cloud.google.com/gke-max-shared-clients-per-gpu",
+                    "8",
+                    "gke-mps-4",
+                    "cloud.google.com/gke-max-shared-clients-per-gpu: 4",
+                ),
+                ("", "mps", "nvidia.com/mps.capable", "false", "mps", "nvidia.com/mps.capable NotIn [false]"),
+                (
+                    "",
+                    "mig-1g.5gb",
+                    "nvidia.com/mig.strategy",
+                    "single",
+                    "mig-1g.5gb",
+                    "nvidia.com/mig.strategy NotIn [single, none]",
+                ),
+                (
+                    "migStrategy: single",
+                    "mig-1g.5gb",
+                    "nvidia.com/mig.strategy",
+                    "mixed",
+                    "mig-1g.5gb",
+                    "nvidia.com/mig.strategy: single",
+                ),
+                (
+                    "migStrategy: single",
+                    "mig-1g.5gb",
+                    "nvidia.com/mig.capable",
+                    "false",
+                    "mig-1g.5gb",
+                    "nvidia.com/mig.capable: true",
+                ),
+                (
+                    "migStrategy: single",
+                    "mig-1g.5gb",
+                    "nvidia.com/gpu.memory",
+                    "40536",
+                    "mig-1g.5gb",
+                    "nvidia.com/gpu.memory Lt [5350]",
+                ),
+                (
+                    "migStrategy: single, products: [NVIDIA-A100-SXM4-40GB]",
+                    "mig-1g.5gb",
+                    "nvidia.com/gpu.slices.gi",
+                    "2",
+                    "mig-1g.5gb",
+                    "nvidia.com/gpu.slices.gi In [1]",
+                ),
+                (
+                    "migStrategy: single",
+                    "exclusive",
+                    "nvidia.com/gpu.slices.gi",
+                    "1",
+                    "exclusive",
+                    "nvidia.com/gpu.slices.gi DoesNotExist",
+                ),
+            )
         ),
         (
             OF_PRODUCT % ("shared", "NVIDIA-A30-MIG-INVALID"),

@@ -41,7 +41,7 @@ def parse(text: str) -> Configuration:
         file = ConfigurationFile.model_validate(raw)
     except ValidationError as error:
         raise ConfigurationError([*map(_problem, error.errors()), *problems]) from error
-    problems += [*_ambiguous_forms(file), *_unknown_products(file)]
+    problems += [*_ambiguous_forms(file), *_unknown_products(file), *_contradicted_forms(file)]
     if problems:
         raise ConfigurationError(problems)
     return _configuration(file)
@@ -147,6 +147,23 @@ def _unknown_products(file: ConfigurationFile) -> Iterator[str]:
                     f"{why}, or remove it"
                 )
                 break
+
+
+def _contradicted_forms(file: ConfigurationFile) -> Iterator[str]:
+    """Other labels in a policy's nodeSelector that no node of one of its forms has: they would never be added for that form."""
+    for name, section in file.policies.items():
+        for key, value in section.node_selector.items():
+            spellings = {form: spell(form, file.plugin) for form in section.parsed if key != PRODUCT}
+            for form, spelling in spellings.items():
+                against = [
+                    each for each in spelling.needs + spelling.implies if each.key == key and not each.admits(value)
+                ]
+                if against:
+                    yield (
+                        f'policies.{name}.nodeSelector[{key}]: "{value}" is not on nodes with form "{form}" '
+                        f"({against[0]}); remove it, or list only forms that have it"
+                    )
+                    break
 
 
 def _repetitions(raw: dict[str, Any]) -> Iterator[str]:

@@ -24,6 +24,20 @@ def selector_conflict(ask: Ask, form: Form, need: Need, nodes: NodeConstraints) 
     )
 
 
+def contradiction(ask: Ask, key: str, nodes: NodeConstraints) -> Finding:
+    """The pod's nodeSelector and required node affinity leave no value of a label of GPU nodes, whatever form it gets."""
+    if key in nodes.selector:
+        says = f"nodeSelector {key}: {nodes.selector[key]}, and its node affinity excludes that"
+    else:
+        says = f"a node affinity whose requirements on {key} exclude each other"
+    return deny(
+        Rule.SELECTOR_CONFLICT,
+        "spec.affinity.nodeAffinity",
+        f"{ask.name}: the pod has {says}",
+        f"no node matches both, so the pod would stay Pending; remove one of the requirements on {key}",
+    )
+
+
 def product_conflict(ask: Ask, form: Form, product: str, why: str, nodes: NodeConstraints) -> Finding:
     """The pod selects products, and no node with the form is known to have any of them; ``product`` is the first."""
     path = f"spec.nodeSelector[{PRODUCT}]" if PRODUCT in nodes.selector else "spec.affinity.nodeAffinity"
