@@ -9,7 +9,7 @@ from tests.builders import a_container, a_pod, gpu
 from webhook.application.auditing import Seen
 from webhook.application.configuration import Configuration, Exemptions, Mode
 from webhook.application.restarts import Restarts
-from webhook.engine.policy import Policy, PolicyBook
+from webhook.engine.policy import ANY_POLICY, Policy, PolicyBook
 
 SHARED = Policy("shared")
 AUDIT = "gpuwarden audit -n team-a --assume 'team-a=shared'"
@@ -53,10 +53,39 @@ def test_refused_and_rewritten_are_counted_and_a_few_are_named_with_their_rules(
     ]
 
 
-def test_a_workload_of_resource_claims_alone_counts_nowhere() -> None:
-    claiming = seen(a_pod({"name": "c"}, resourceClaims=[{"name": "gpu"}]), name="claiming")
-    (warning,) = warnings(claiming, refused("b"))
-    assert "1 workload with GPUs would be denied" in warning
+def claiming(name: str, kind: str = "Deployment", **fields: Any) -> Seen:
+    return seen(a_pod({"name": "c"}, resourceClaims=[{"name": "gpu"}]), kind=kind, name=name, **fields)
+
+
+def test_workloads_with_resource_claims_are_not_counted_among_those_with_gpus_and_are_named() -> None:
+    with_gpu, of_claims = warnings(claiming("claiming"), refused("b"))
+    assert "1 workload with GPUs would be denied" in with_gpu
+    assert of_claims == (
+        'namespace "team-a": 1 workload has resource claims (DRA), which may be for GPUs and which no policy judges: '
+        'Deployment "claiming"'
+    )
+
+
+def test_a_few_of_them_are_named_and_pods_by_their_controller() -> None:
+    pods = [claiming(f"p-{n}", "Pod", owner=owned("RayCluster", "ray")) for n in range(3)]
+    (told,) = warnings(*(claiming(name) for name in "edcba"), *pods)
+    assert "6 workloads have resource claims (DRA)" in told
+    assert told.endswith('judges: Deployment "a", Deployment "b", Deployment "c" and 3 more')
+
+
+def test_claims_beside_a_request_are_named_too() -> None:
+    both = seen(a_pod(gpu(1), resourceClaims=[{"name": "gpu"}]), name="both")
+    with_gpu, of_claims = warnings(both)
+    assert "rewritten" in with_gpu
+    assert of_claims.endswith('"both"')
+
+
+def test_of_claims_nothing_is_said_where_nothing_is_judged() -> None:
+    under_any = Restarts(Configuration(), "team-a", ANY_POLICY)
+    under_any.look(claiming("a"))
+    assert under_any.warnings() == []
+    exempt = Configuration(exemptions=Exemptions(namespaces=frozenset({"team-a"})))
+    assert warnings(claiming("a"), configuration=exempt) == []
 
 
 def test_the_only_workload_is_one() -> None:

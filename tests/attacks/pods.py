@@ -115,7 +115,7 @@ REFUSED = [
         Verdict.REFUSED,
         "form-not-permitted",
     ),
-    _written("capitals in the name", a_pod(limits(**{"nvidia.com/GPU": "1"})), Verdict.REFUSED, "other-gpu-resource"),
+    _written("capitals in the name", a_pod(limits(**{"nvidia.com/GPU": "1"})), Verdict.REFUSED, "unknown-gpu-resource"),
     _twice("resources twice, slots last", _NONE, _SLOTS, Verdict.REFUSED, "form-not-permitted"),
     _written(
         "requests without limits",
@@ -233,7 +233,13 @@ REFUSED = [
 ]
 UNTOUCHED = [
     # No device plugin offers these, and no runtime reads them: such a pod has no GPU, or never starts.
-    _written("Cyrillic letters", a_pod(limits(**{"nvidi\u0430.com/gpu": "1"})), Verdict.UNTOUCHED, invalid=True),
+    _written(
+        "Cyrillic letters",
+        a_pod(limits(**{"nvidi\u0430.com/gpu": "1"})),
+        Verdict.UNTOUCHED,
+        "unknown-gpu-resource",
+        invalid=True,
+    ),
     _written(
         "a width of nothing",
         a_pod(limits(**{"nvidia.com/gpu\u200b": "1"})),

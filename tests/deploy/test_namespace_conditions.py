@@ -98,6 +98,8 @@ def test_nothing_else_of_a_namespace_is_asked_about(asks: Asks, new: Json, old: 
         *("gpuwarden-enforce", "gpuwarden.com/enforce", "mygpuwarden.io/enforce"),
         *("enforce.gpuwarden.io", "enfroce.gpuwarden.io", "audit-gpu-warden.io", "enforce/gpuwarden.io"),
         *("warn.gpuwarder.io", "enforce.gpuwarden.io/policy", "Enforce.GPUWarden.io"),
+        *("enforcegpuwarden.io", "nvidia.com/gpuwarden.enforce", "kubernetes.io/gpuwarden-audit", "gpuwarden.io"),
+        *("gpuwarden.ioenforce", "gpuwarden.io/enforce/v1", "gpwarden.io/enforce", "gpuwardn.io.enforce"),
     ],
 )
 def test_a_mistyped_key_is_asked_about_when_it_comes_or_changes(asks: Asks, section: str, key: str) -> None:

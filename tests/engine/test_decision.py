@@ -26,7 +26,7 @@ def test_rules_are_told_in_the_order_in_which_they_are_judged() -> None:
     """Whatever the order of the containers: here it is the other way round."""
     pod = a_pod(
         gpu(1, "NVIDIA.com/gpu", name="h"),
-        gpu(1, "nvidia.com/gpu-shared", name="g"),
+        gpu(1, "nvidia.com/vgpu", name="g"),
         gpu(2, MIG, name="f"),
         gpu(5, name="e"),
         gpu(1, "nvidia.com/mig-2g.10gb", name="d"),

@@ -43,7 +43,11 @@ NONE_OF_OURS = [
     pytest.param("hugepages-2Mi", id="huge pages"),
     pytest.param("amd.com/gpu", id="another vendor's GPU"),
     pytest.param("gpu.intel.com/i915", id="yet another vendor's GPU"),
-    pytest.param("gpu", id="a name without a domain"),
+    pytest.param("deviceclass.resource.kubernetes.io/gpu", id="a DeviceClass that is called gpu"),
+    pytest.param("example.com/nvidia-gpu", id="a name of somebody's own"),
+    pytest.param("nvidia.com.example.org/gpu", id="NVIDIA's domain at the start of another"),
+    pytest.param("habana.ai/gaudi", id="an accelerator"),
+    pytest.param("limits.nvidia.com/gpu", id="a key that quotas do not have"),
     pytest.param("example.com/nvidia.com/gpu", id="our name further in"),
     pytest.param("requests.nvidia.com/gpu", id="a quota's key"),
     pytest.param("nvidia.com/gpumem", id="HAMi's GPU memory"),
@@ -62,7 +66,6 @@ NONE_OF_OURS = [
     pytest.param("nvidia.com/rdma_shared_device_a", id="an RDMA device of NVIDIA's"),
     pytest.param("nvidia.com/sriov-rdma-vf", id="a virtual function"),
     pytest.param("nvidia.com/mig.config", id="the label of the MIG layout"),
-    pytest.param("nvidia.com/mig-", id="the start of a slice's name"),
     pytest.param("nvidia.com/", id="a domain alone"),
     pytest.param("nvidia.com", id="a domain without a slash"),
     pytest.param("", id="nothing"),
@@ -97,6 +100,26 @@ MISSPELT = [
     ("nvidia.com/GPU", "nvidia.com/gpu"),
     ("NVIDIA.com/gpu", "nvidia.com/gpu"),
     ("nvidia.com/gpu.", "nvidia.com/gpu"),
+    ("nvidia.com/gup", "nvidia.com/gpu"),
+    ("nvidia.com/1g.5gb", "nvidia.com/mig-1g.5gb"),
+    ("nvidia.com/mgi-1g.5gb", "nvidia.com/mig-1g.5gb"),
+    ("nvidia.com/migg-2g.10gb", "nvidia.com/mig-2g.10gb"),
+    ("nvidia.com/mig-g.5gb", "nvidia.com/mig-1g.5gb"),
+    ("nvidia.com/gpu-1g.5gb", "nvidia.com/mig-1g.5gb"),
+    # The vendor's name, or none.
+    ("nvida.com/gpu", "nvidia.com/gpu"),
+    ("nvidai.com/gpu", "nvidia.com/gpu"),
+    ("nividia.com/gpus", "nvidia.com/gpu"),
+    ("nvidia.co/gpu", "nvidia.com/gpu"),
+    ("nvidia.org/gpu", "nvidia.com/gpu"),
+    ("nvidia/gpu.shared", "nvidia.com/gpu.shared"),
+    ("nvdia.com/mig-1g.5gb", "nvidia.com/mig-1g.5gb"),
+    ("gpu.nvidia.com/gpu", "nvidia.com/gpu"),
+    ("gpu", "nvidia.com/gpu"),
+    ("gpus", "nvidia.com/gpu"),
+    ("nvidia.com.gpu", "nvidia.com/gpu"),
+    ("nvidia-gpu", "nvidia.com/gpu"),
+    ("alpha.kubernetes.io/nvidia-gpu", "nvidia.com/gpu"),
 ]
 
 
@@ -107,6 +130,11 @@ def test_a_misspelt_name_is_unknown_and_the_nearest_real_one_is_known(name: str,
     assert isinstance(found, Unknown)
     assert found.name == name
     assert found.nearest == meant
+
+
+def test_slices_without_a_profile_are_misspelt() -> None:
+    assert isinstance(classify("nvidia.com/mig"), Unknown)
+    assert isinstance(classify("nvidia.com/mig-"), Unknown)
 
 
 def test_the_longest_name_that_kubernetes_takes_is_looked_at_and_no_longer_one() -> None:

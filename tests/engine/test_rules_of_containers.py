@@ -7,6 +7,7 @@ import pytest
 from tests.builders import (
     GPU,
     MIG,
+    MIG_SHARED,
     RENAMED,
     SHARED,
     Json,
@@ -22,8 +23,9 @@ from tests.builders import (
 )
 from tests.engine.spelled import TABLE
 from webhook.engine.decision import decide
-from webhook.engine.findings import Severity
+from webhook.engine.findings import Rule, Severity
 from webhook.engine.gpu_names import GpuNames
+from webhook.engine.spelling import DevicePlugin, MigStrategy
 
 EVERY_POLICY = [*TABLE, "any", "none"]
 
@@ -181,7 +183,7 @@ MISSPELT = [
 
 
 class TestUnknownGpuResource:
-    """A name that looks like a misspelt GPU resource: a warning where every form is permitted, and denied elsewhere."""
+    """A name that looks like a misspelt GPU resource: a warning where every form is permitted, and a denial elsewhere."""
 
     @pytest.mark.parametrize(
         "resource",
@@ -219,15 +221,34 @@ class TestUnknownGpuResource:
     @pytest.mark.parametrize("resource", MISSPELT)
     def test_it_is_denied_under_every_other_policy(self, resource: str, policy: str) -> None:
         decision = judge(a_pod(gpu(1, resource)), policy)
+        [under_any] = judge(a_pod(gpu(1, resource)), "any").findings
 
-        assert rules(decision) == ["other-gpu-resource"]
-        assert decision.denials != ()
+        [finding] = decision.findings
+        assert (finding.rule, finding.path, finding.reason) == (under_any.rule, under_any.path, under_any.reason)
+        assert finding.detail.startswith(under_any.detail)
+        assert finding.denies
         assert decision.edits == ()
 
     @pytest.mark.parametrize("policy", ["any", "none", "mps"])
-    @pytest.mark.parametrize("resource", ["NVIDIA.com/gpu", "nvidia.com/gpu\u200b"])
-    def test_a_name_that_kubernetes_does_not_accept_warns_under_every_policy(self, resource: str, policy: str) -> None:
-        assert rules(judge(a_pod(gpu(1, resource)), policy)) == ["unknown-gpu-resource"]
+    @pytest.mark.parametrize("resource", ["NVIDIA.com/gpu", "nvidia.com/gpu\u200b", "nvida.com/gpu", "gpu"])
+    def test_a_name_that_no_gpu_can_have_warns_under_every_policy(self, resource: str, policy: str) -> None:
+        decision = judge(a_pod(gpu(1, resource)), policy)
+
+        assert rules(decision) == ["unknown-gpu-resource"]
+        assert decision.denials == ()
+
+    def test_what_denies_comes_before_the_ten_that_are_reported(self) -> None:
+        many = [gpu(1, f"nvidia{number}.com/gpu", name=f"c{number}") for number in range(10)]
+        decision = judge(a_pod(*many, gpu(1, "nvidia.com/gpus")), "mps")
+
+        assert rules(decision) == ["unknown-gpu-resource"] * 10
+        assert [finding.denies for finding in decision.findings] == [True] + [False] * 9
+
+    def test_beside_a_gpu_by_another_name_each_has_its_own_finding(self) -> None:
+        decision = judge(a_pod(a_container(limits={"nvidia.com/gpus": 1, "nvidia.com/vgpu": 1})), "mps")
+
+        assert rules(decision) == ["other-gpu-resource", "unknown-gpu-resource"]
+        assert "nvidia.com/vgpu: 1 counts as a GPU;" in decision.denials[0].message
 
     def test_the_message_names_the_nearest_real_one(self) -> None:
         [finding] = judge(a_pod(gpu(1, "nvidia.com/mig1g.5gb")), "any").findings
@@ -247,7 +268,8 @@ class TestUnknownGpuResource:
     def test_beside_a_permitted_request_it_is_denied_all_the_same(self) -> None:
         decision = judge(a_pod(a_container(limits={GPU: 1, "nvidia.com/gpu-shared": 1})), "shared")
 
-        assert rules(decision) == ["other-gpu-resource"]
+        assert rules(decision) == ["unknown-gpu-resource"]
+        assert decision.denials != ()
         assert decision.edits == ()
 
     def test_names_that_are_not_gpus_by_configuration_still_warn_if_it_does_not_name_them(self) -> None:
@@ -261,16 +283,9 @@ class TestUnknownGpuResource:
 
         assert finding.path == "spec.containers[0].resources.limits[nvidia.com/gpu-shared]"
         assert finding.message == (
-            'container "train": nvidia.com/gpu-shared: 1 counts as a GPU (did you mean nvidia.com/gpu.shared?); '
-            'namespace policy "mps" permits only mps; request nvidia.com/gpu instead, or, if it is not a GPU, '
-            "ask an administrator to add it to resources.notGPUs in gpuwarden's configuration"
+            'container "train": nvidia.com/gpu-shared is not a GPU resource; no node offers it; did you mean '
+            "nvidia.com/gpu.shared? If a node does, an administrator can list it under resources in gpuwarden's configuration"
         )
-
-    def test_the_denials_of_the_first_ten_containers_name_it(self) -> None:
-        many = [gpu(1, f"nvidia.com/mig{number}gb", name=f"c{number}") for number in range(12)]
-        found = messages(judge(a_pod(*many), "none"))
-
-        assert ["did you mean" in message for message in found] == [True] * 10 + [False] * 2
 
     def test_the_first_ten_of_a_pod_are_enough(self) -> None:
         many = [gpu(1, f"nvidia.com/mig{number}gb", name=f"c{number}") for number in range(8)]
@@ -279,6 +294,52 @@ class TestUnknownGpuResource:
 
         assert rules(decision) == ["unknown-gpu-resource"] * 10
         assert messages(decision)[0].startswith('container "c0"')
+
+
+MIXED, SINGLE, NOT_RENAMED = (
+    DevicePlugin(),
+    DevicePlugin(mig_strategy=MigStrategy.SINGLE),
+    DevicePlugin(rename_by_default=False),
+)
+
+
+class TestAbsentGpuResource:
+    """A GPU resource that no node offers under the device plugin's settings, where the policy leaves it as it is."""
+
+    @pytest.mark.parametrize(
+        ("plugin", "resource"),
+        [(MIXED, GPU), (MIXED, SHARED), (MIXED, MIG), (MIXED, MIG_SHARED), (SINGLE, GPU), (SINGLE, SHARED)],
+    )
+    def test_what_nodes_may_offer_raises_no_alarm(self, plugin: DevicePlugin, resource: str) -> None:
+        assert judge(a_pod(gpu(1, resource)), "any", plugin).findings == ()
+
+    @pytest.mark.parametrize(
+        ("plugin", "resource", "setting", "instead"),
+        [
+            (SINGLE, MIG, "migStrategy: single", GPU),
+            (SINGLE, MIG_SHARED, "migStrategy: single", SHARED),
+            (NOT_RENAMED, SHARED, "renameByDefault: false", GPU),
+            (NOT_RENAMED, MIG_SHARED, "renameByDefault: false", MIG),
+        ],
+    )
+    def test_the_warning_names_the_setting_and_what_nodes_offer(
+        self, plugin: DevicePlugin, resource: str, setting: str, instead: str
+    ) -> None:
+        decision = judge(a_pod(gpu(1, resource)), "any", plugin)
+
+        [finding] = decision.findings
+        assert (finding.rule, finding.denies) == (Rule.UNKNOWN_GPU_RESOURCE, False)
+        assert finding.path == f"spec.containers[0].resources.limits[{resource}]"
+        assert finding.message.startswith(
+            f'container "train": no node offers {resource}; gpuwarden\'s configuration says devicePlugin.{setting}, which '
+        )
+        assert finding.message.endswith(f"; request {instead}")
+
+    def test_a_policy_that_rewrites_it_needs_no_warning(self) -> None:
+        decision = judge(a_pod(gpu(1, MIG)), "mig-1g.5gb", SINGLE)
+
+        assert decision.findings == ()
+        assert decision.edits != ()
 
 
 def test_a_container_breaks_one_of_these_rules_at_a_time() -> None:

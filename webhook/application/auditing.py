@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from webhook.application import beside
 from webhook.application.checking import Checker, Judgement
 from webhook.application.configuration import Configuration
 from webhook.application.misfits import Misfit
@@ -191,7 +192,11 @@ class Auditor:
         if workload is None or pod is None or pod.spec is None or pod.is_mirror:
             return None
         _forget(pod.spec, running=seen.running)
-        asks = bool(requests.read(pod.spec, self._configuration.names) or pod.spec.resource_claims)
+        names = self._configuration.names
+        shares = beside.shares(pod, {})
+        asks = bool(
+            requests.read(pod.spec, names) or pod.spec.resource_claims or shares or beside.other_vendors(pod, names)
+        )
         if not asks and not guard.sees(pod):
             return None
         policy = self._configuration.policies.select(
@@ -201,7 +206,7 @@ class Auditor:
         # What the patch depends on: whether there are annotations, and which of ours.
         ours = None if annotations is None else sorted(key for key in annotations if key.startswith(DOMAIN))
         exempt = seen.namespace in self._configuration.exemptions.namespaces
-        key = self._digest((seen.kind, policy.name, exempt, ours, pod.spec))
+        key = self._digest((seen.kind, policy.name, exempt, ours, shares, pod.spec))
         known = self._by_pod.get(key)
         if known is None:
             judgement = self._checker.judge(_manifest(workload, seen, pod))
@@ -241,7 +246,7 @@ def _verdict(judgement: Judgement, spec: PodSpec, policy: Policy, plugin: Device
         policy=judgement.policy.name,
         outcome=decision.outcome,
         exempt=judgement.exempt,
-        asks=tuple(summary.asked(decision)),
+        asks=(*summary.asked(decision), *judgement.asked),
         becomes=tuple(summary.changes(decision, would=True)),
         forms=tuple(_forms(judgement, spec, policy, plugin)),
         findings=judgement.findings,

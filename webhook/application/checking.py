@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from webhook.application import beside
 from webhook.application.configuration import Configuration
 from webhook.application.misfits import Misfit, MisfitsError, convert, what
 from webhook.application.unjudged import Unjudged, claims_not_judged, unjudged
@@ -37,6 +38,8 @@ class Judgement(msgspec.Struct, frozen=True):
         unjudged: what is known of an object of a kind that is not judged; the decision then says nothing of its pods.
         claims: its pod's names for their resource claims, of which the decision says nothing.
         claims_field: where they are.
+        beside: what else of its pod is not judged, a sentence each.
+        asked: what its pod asks for besides the decision's requests: KAI's shares, and names that are misspelt.
         label_problems: what is wrong with its labels and annotations.
         misfits: fields of the wrong type; where there are any, nothing else is known of the object.
     """
@@ -53,14 +56,19 @@ class Judgement(msgspec.Struct, frozen=True):
     unjudged: Unjudged | None = None
     claims: tuple[str, ...] = ()
     claims_field: str = ""
+    beside: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
     label_problems: tuple[LabelProblem, ...] = ()
     misfits: tuple[Misfit, ...] = ()
 
     @property
     def not_judged(self) -> str | None:
         """Why not everything that may request GPUs was judged; ``None`` where it was, or where the object is exempt."""
-        if self.claims and not self.exempt:
-            return claims_not_judged(self.claims, self.claims_field)
+        if self.exempt:
+            return None
+        of_claims = [claims_not_judged(self.claims, self.claims_field)] if self.claims else []
+        if of_claims or self.beside:
+            return "; ".join([*of_claims, *self.beside])
         return self.unjudged.message if self.unjudged else None
 
 
@@ -106,6 +114,7 @@ class Checker:
         if claims:
             names, field = tuple(claim.name for claim in claims), workload.field("spec.resourceClaims")
             known = msgspec.structs.replace(known, claims=names, claims_field=field)
+        known = self._with_beside(known, workload, pod, manifest)
         decision = decide(pod, known.policy, self._configuration.plugin, names=self._configuration.names)
         exemptions = self._configuration.exemptions
         exempt = exemptions.of_request(known.namespace, "") or exemptions.of_pod(pod)
@@ -120,13 +129,22 @@ class Checker:
         known = self.identify(manifest)
         return msgspec.structs.replace(known, unjudged=None, label_problems=(), misfits=tuple(misfits))
 
+    def _with_beside(self, known: Judgement, workload: Workload, pod: Pod, manifest: Mapping[str, Any]) -> Judgement:
+        labels, _ = _labels_and_annotations(workload.pod(manifest))
+        names = self._configuration.names
+        shares = beside.shares(pod, labels)
+        told = (*beside.sentences(workload, beside.other_vendors(pod, names), shares), *known.beside)
+        of_kai = (f"{section.removesuffix('s')} {key}: {value}" for section, key, value in shares)
+        return msgspec.structs.replace(known, beside=told, asked=(*of_kai, *beside.misspelt(pod, names)))
+
     def identify(self, manifest: Mapping[str, Any]) -> Judgement:
         """What is known of an object without looking at its pod: also whether it is judged, and what its labels say."""
         metadata = _map(manifest.get("metadata"))
         api_version, kind = str(manifest.get("apiVersion") or ""), str(manifest.get("kind", ""))
         name = str(metadata.get("name") or metadata.get("generateName") or "")
         namespace = name if is_namespace(manifest) else str(metadata.get("namespace") or self._namespace)
-        is_judged = workload_of(manifest.get("apiVersion"), manifest.get("kind")) is not None
+        workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"))
+        elsewhere = beside.misplaced(workload, manifest, self._configuration.names) if workload else ""
         return Judgement(
             api_version,
             kind,
@@ -134,7 +152,8 @@ class Checker:
             name,
             self._policy_of(namespace),
             UNTOUCHED,
-            unjudged=None if is_judged else unjudged(manifest, self._configuration.names),
+            unjudged=None if workload else unjudged(manifest, self._configuration.names),
+            beside=(elsewhere,) if elsewhere else (),
             label_problems=tuple(label_problems(manifest, self._configuration.policies)),
         )
 

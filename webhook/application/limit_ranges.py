@@ -33,6 +33,7 @@ class Item(msgspec.Struct, rename="camel"):
     min: _Amounts = None
     default: _Amounts = None
     default_request: _Amounts = None
+    max_limit_request_ratio: _Amounts = None
 
     @property
     def adds(self) -> dict[str, Quantity]:
@@ -90,13 +91,16 @@ def effects(ranges: Sequence[LimitRange], policy: Policy, plugin: DevicePlugin) 
     given = {spell(form, plugin).resource for form in policy.forms}
     # Where a container's default is 0, no container lacks the name.
     named = {name for one in ranges for item in one.items for name, count in item.adds.items() if whole(count) == 0}
-    return [
-        Effect(_seen(one, item, name, policy, given), means, _fix(item, name, given))
-        for one in ranges
-        for item in one.items
-        for name in _names(item)
-        if (means := _means(item, name, policy, given, plugin, named))
-    ]
+    most = {name: _most(policy, plugin, name) for name in given}
+    found: list[Effect] = []
+    for one in ranges:
+        for item in one.items:
+            for name in _names(item):
+                if bound := _bound(item, name, most):
+                    found.append(Effect(_seen(one, item, name, policy, given), *bound))
+                elif means := _means(item, name, policy, given, plugin, named):
+                    found.append(Effect(_seen(one, item, name, policy, given), means, _fix(item, name, given)))
+    return found
 
 
 def warnings(subject: str, found: Sequence[Effect]) -> Iterator[str]:
@@ -109,8 +113,38 @@ def warnings(subject: str, found: Sequence[Effect]) -> Iterator[str]:
 
 def _names(item: Item) -> list[str]:
     """The GPU resources that an item names."""
-    every = {**item.requests, **(item.max or {}), **(item.min or {})}
+    every = {**item.requests, **(item.max or {}), **(item.min or {}), **(item.max_limit_request_ratio or {})}
     return sorted(name for name in every if isinstance(classify(name), GpuResource))
+
+
+def _most(policy: Policy, plugin: DevicePlugin, name: str) -> dict[str, int | None]:
+    """The most that a container, and a pod with one such container, may have of a resource; ``None`` where nothing says."""
+    shared = all(form.shared for form in policy.forms if spell(form, plugin).resource == name)
+    of_container = policy.max_per_container or (1 if shared else None)
+    return {"Container": of_container, "Pod": policy.max_per_pod or of_container}
+
+
+def _bound(item: Item, name: str, most: dict[str, dict[str, int | None]]) -> tuple[str, str] | None:
+    """What an item does to pods of the policy that have its name, and the fix, where no amount that they may have is in bounds.
+
+    admission.go maxConstraint, minConstraint.
+    """
+    if name not in most:
+        return None
+    highest, lowest, possible = (item.max or {}).get(name), (item.min or {}).get(name), most[name][item.type]
+    if highest is not None and whole(highest) == 0:
+        return (
+            f'pods with {name} are denied: "maximum {name} usage per {item.type} is {shown(highest)}, but limit is 1"',
+            f"set its max for {name} to 1 or more, or permit no GPU by policy none",
+        )
+    if lowest is not None and possible is not None and (whole(lowest) or 0) > possible:
+        each = " with one container" if item.type == "Pod" else ""
+        return (
+            f'pods{each} that have {name} are denied: "minimum {name} usage per {item.type} is {shown(lowest)}, but request '
+            f'is {possible}"',
+            f"set its min for {name} to {possible} or less",
+        )
+    return None
 
 
 def _means(  # noqa: PLR0913, PLR0917 - what it depends on
@@ -142,11 +176,17 @@ def _demand(item: Item, name: str) -> str:
         return f"maximum {name} usage per {item.type} is {shown((item.max or {})[name])}.  No limit is specified"
     if name in (item.min or {}):
         return f"minimum {name} usage per {item.type} is {shown((item.min or {})[name])}.  No request is specified"
+    if name in (ratios := item.max_limit_request_ratio or {}):
+        return (
+            f"{name} max limit to request ratio per {item.type} is {shown(ratios[name])}, but no request is specified or "
+            "request is 0"
+        )
     return ""
 
 
 def _least(item: Item, name: str) -> bool:
-    return whole((item.min or {}).get(name)) != 0
+    """Whether an item demands more than nothing, so that a default of 0 does not meet it."""
+    return whole((item.min or {}).get(name)) != 0 or name in (item.max_limit_request_ratio or {})
 
 
 def _seen(one: LimitRange, item: Item, name: str, policy: Policy, given: set[str]) -> str:
@@ -157,6 +197,7 @@ def _seen(one: LimitRange, item: Item, name: str, policy: Policy, given: set[str
             ("min", item.min),
             ("default", item.default),
             ("defaultRequest", item.default_request),
+            ("maxLimitRequestRatio", item.max_limit_request_ratio),
         )
         if name in (amounts or {})
     ]

@@ -1,6 +1,6 @@
 """Restarts: what another policy would make of a namespace's workloads when their pods are next created, in few words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from heapq import nsmallest
 
 from webhook.application import limit_ranges
@@ -28,6 +28,7 @@ class Restarts:
         self._dry = configuration.mode is Mode.AUDIT
         self._auditor = Auditor(configuration, {namespace: NamespaceLabels(enforce=policy.name)})
         self._verdicts: dict[tuple[str, str], Verdict] = {}
+        self._claiming: set[tuple[str, str]] = set()  # workloads with resource claims
 
     def look(self, seen: Seen) -> None:
         """Judge an object, unless another one speaks for it or nothing will come of it.
@@ -39,15 +40,19 @@ class Restarts:
         if seen.over or (owner and _is_spoken_for(seen, owner)):
             return
         verdict = self._auditor.verdict(seen)
-        if verdict is None or not (verdict.asks or verdict.findings):
+        if verdict is None:
             return
         key = owner.key if owner and _is_part(seen) else seen.key
+        if verdict.claims and not verdict.exempt:
+            self._claiming.add(key)
+        if not (verdict.asks or verdict.findings):
+            return
         known = self._verdicts.get(key)
         if known is None or verdict.rank > known.rank:
             self._verdicts[key] = verdict
 
     def warnings(self, missing: str = "") -> list[str]:
-        """What is to be said of a change to the policy: nothing where nothing would change.
+        """What is to be said of a change to the policy: nothing where nothing would change and everything is judged.
 
         Args:
             missing: why not everything was looked at, if so.
@@ -59,14 +64,25 @@ class Restarts:
             if found:
                 many = f"{len(found)} of {len(verdicts)} workloads" if len(verdicts) > 1 else "1 workload"
                 names = [_named(*key, verdict) for key, verdict in nsmallest(_NAMED, found, key=lambda one: one[0])]
-                more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
                 told.append(
                     f"{self._subject}: {many} with GPUs would be {becomes} when their pods are next created: "
-                    f"{', '.join(names)}{more}"
+                    f"{_some(names, len(found))}"
                 )
+        told += self._claims()
         if missing:
             told.append(f"{self._subject}: not every workload was looked at ({missing}); {self._audit} tells of all")
         return told
+
+    def _claims(self) -> Iterator[str]:
+        """What is to be said of workloads with resource claims, where a policy may be thought to apply to them."""
+        count = len(self._claiming)
+        if count and not self._policy.permits_any:
+            names = [f'{kind} "{name}"' for kind, name in nsmallest(_NAMED, self._claiming)]
+            has = "1 workload has" if count == 1 else f"{count} workloads have"
+            yield (
+                f"{self._subject}: {has} resource claims (DRA), which may be for GPUs and which no policy judges: "
+                f"{_some(names, count)}"
+            )
 
     def unseen(self, why: str) -> list[str]:
         """What is to be said where nothing was looked at."""
@@ -103,6 +119,11 @@ def _is_part(seen: Seen) -> bool:
 def _is_spoken_for(seen: Seen, owner: Owner) -> bool:
     """Whether its controller's template is looked at in its place, or it is an old revision."""
     return _is_part(seen) and (owner.is_workload or seen.idle)
+
+
+def _some(names: Sequence[str], count: int) -> str:
+    """The first names, and how many more there are of ``count``."""
+    return ", ".join(names) + (f" and {count - len(names)} more" if count > len(names) else "")
 
 
 def _named(kind: str, name: str, verdict: Verdict) -> str:

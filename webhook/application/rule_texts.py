@@ -96,8 +96,8 @@ RULE_TEXTS = {
             Rule.OTHER_GPU_RESOURCE,
             "A GPU by a name that is not a form of the policy",
             "Under every policy but any, a resource that hands out GPUs by another name is denied: a vGPU, a KubeVirt device, a "
-            "DeviceClass, a misspelt form, any name under nvidia.com/ that is not known to be something else. Request a form "
-            "that the policy lists. If the resource is not a GPU, add it to resources.notGPUs in the configuration.",
+            "DeviceClass, any name under nvidia.com/ that is not known to be something else. Request a form that the policy "
+            "lists. If the resource is not a GPU, add it to resources.notGPUs in the configuration.",
         ),
         _deny(
             Rule.SHARED_REQUEST_ABOVE_ONE,
@@ -199,9 +199,10 @@ RULE_TEXTS = {
         ),
         _warn(
             Rule.UNKNOWN_GPU_RESOURCE,
-            "A misspelt GPU resource where the policy is any",
-            "No node offers it, so the pod would stay Pending for ever. The message names the nearest real one. Every other "
-            "policy denies it (other-gpu-resource).",
+            "A GPU resource that no node offers",
+            "The name is misspelt, or the device plugin's settings rule it out (nvidia.com/mig-… under MIG strategy single), so "
+            "the pod would stay Pending for ever. The message names the right one. Under every policy but any, a misspelt name "
+            "that counts as a GPU denies the pod.",
         ),
         RuleText(
             REWRITTEN,

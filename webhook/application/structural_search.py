@@ -1,8 +1,9 @@
 """Structural search: the pods and GPU requests that an object of any kind describes, found by their shape.
 
 The shapes are those of the custom resources of some 30 projects (Ray, Kubeflow, KServe, Argo, Volcano, Spark, NIM and others):
-a list of containers with images, ``limits`` and ``requests`` in or outside of a container, the Spark operator's ``gpu``, and
-resource claims (DRA) of a pod or a container.
+a list of containers with images, ``limits`` and ``requests`` in or outside of a container, the Spark operator's ``gpu``, KubeVirt's
+``deviceName``, fields that count GPUs (``gpuCount``, Ray's ``num-gpus``), KAI's annotations, and resource claims (DRA) of a pod or a
+container.
 """
 
 import re
@@ -14,6 +15,7 @@ import msgspec
 from webhook.engine.gpu_names import BUILT_IN, GpuNames
 from webhook.engine.quantity import whole
 from webhook.engine.resources import PREFIX, classify
+from webhook.engine.schedulers import KAI_KEYS
 
 MOST_VALUES = 200_000
 """Values of one object that are looked at. etcd takes 1.5 MB an object, which is fewer."""
@@ -21,6 +23,7 @@ MOST_VALUES = 200_000
 _CONTAINER_LISTS = frozenset({"containers", "initContainers", "sidecars", "steps"})  # sidecars: Argo; steps: Tekton
 _CONTAINERS = frozenset({"container", "script", "mainContainer"})  # Argo, Argo, Dynamo
 _AMOUNTS = frozenset({"limits", "requests"})
+_AMOUNTS_OR_ABOVE = _AMOUNTS | {"resources"}
 # Text that is a part of a manifest: Argo, Argo, Kustomize, Argo CD and HelmChart.
 _EMBEDDED = frozenset({"podSpecPatch", "manifest", "patch", "values", "valuesContent"})
 _NAME_IN_TEXT = re.compile(
@@ -32,6 +35,20 @@ _CLAIM_LISTS = frozenset({"resourceClaims", "draResources"})  # Kubernetes, NIM
 _CLAIM_NAMES = frozenset({"resourceClaimName", "resourceClaimTemplateName"})
 _CLAIMS_IN_TEXT = re.compile(r"""\bresourceClaims["']?[ \t]*:""")
 _BARE = "gpu"  # Dynamo's and vLLM's own word for the resource
+# gpus, gpuCount, num-gpus, numGPUs, entrypointNumGpus (Ray), gpusPerNode, requestGPU (vLLM), external-resource.gpu.amount (Flink);
+# not gpuMemory, nor maxGPUs, which is a quota's word.
+_COUNT = re.compile(
+    r"(?:num|number|numberof|n|requested|request|requests|limit|desired|worker|driver|executor|entrypointnum|externalresource)?"
+    r"v?gpus?(?:count|nums?|number|quantity|amount|requests?|limits?|per(?:node|worker|replica|pod|task|executor|instance))?"
+    r"|accelerator(?:count|spernode|sperpod)"
+)
+_COUNT_IN_TEXT = re.compile(r"""\bnum_gpus["']?[ \t]*:[ \t]*["']?[0-9.]*[1-9]""", re.ASCII)
+_TEXTS_WITH_COUNTS = frozenset({"serveConfigV2"})  # RayService
+_LONGEST_COUNT = 40  # characters of a key
+_DEVICES = frozenset({"gpus", "hostDevices"})  # KubeVirt
+# A map of labels has GPU names as keys, and requests none.
+_LABELS = frozenset({"labels", "annotations", "nodeSelector", "matchLabels", "selector"})
+_NUMBER = re.compile(r"[0-9]*[1-9.][0-9.]*[kmKMG]?|.*(?:\{\{|\$\().*", re.ASCII | re.DOTALL)
 # What the cluster has done, and who wrote which field: neither says what is to be made.
 _SKIPPED = frozenset({"status", "managedFields"})
 
@@ -120,6 +137,41 @@ def search(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN, *, most:
     )
 
 
+def gpu_maps(
+    manifest: Mapping[str, Any], gpu_names: GpuNames, *, most: int = MOST_VALUES
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Every map outside of labels that has GPU resources as keys with amounts: its path, and the resources.
+
+    Args:
+        manifest: an object, or a part of one, as plain data.
+        gpu_names: which resources hand out GPUs besides those of forms.
+        most: values to look at.
+    """
+    pending: list[tuple[Any, _Path, Any]] = [(manifest, None, None)]
+    left = most
+    while pending and left > 0:
+        value, path, _ = pending.pop()
+        left -= len(value)
+        if isinstance(value, dict):
+            step = _last(path)
+            if step in _LABELS:
+                continue
+            is_amount = isinstance(step, str) and step.lower() in _AMOUNTS_OR_ABOVE
+            found = tuple(
+                name
+                for name, amount in value.items()
+                if isinstance(name, str)
+                and ("/" in name or is_amount)
+                and isinstance(amount, str | int | float)
+                and not isinstance(amount, bool)
+                and _is_gpu(name, gpu_names)
+                and _is_number(amount)
+            )
+            if found:
+                yield _written(path), found
+        pending += _inner(value, path)
+
+
 def _inner(value: Any, path: _Path) -> list[tuple[Any, _Path, Any]]:
     """The maps and lists in a map or list, the last first, each with its path and what it is in."""
     steps: list[tuple[str | int, Any]] = list(value.items() if isinstance(value, dict) else enumerate(value))
@@ -151,6 +203,42 @@ def _requested(value: Any, path: _Path, parent: Any, gpu_names: GpuNames) -> Ite
             yield (path, key), found
     if step == "sparkConf":
         yield from (((path, key), (_BARE,)) for key in value if _SPARK.fullmatch(key) and _is_request(value[key]))
+    yield from _of_operators(value, path, gpu_names)
+
+
+def _of_operators(value: dict[Any, Any], path: _Path, gpu_names: GpuNames) -> Iterator[tuple[_Path, tuple[str, ...]]]:
+    """GPUs that a map requests by a field of an operator's own: a device's name, a number, KAI's annotations."""
+    step, above = _last(path), _last(path[0]) if path else None
+    device = value.get("deviceName")
+    if isinstance(device, str) and isinstance(step, int) and (above == "gpus" or _is_device(above, device, gpu_names)):
+        yield (path, "deviceName"), (device,)
+    if step == "annotations":
+        yield from (((path, key), (key,)) for key in KAI_KEYS if key in value)
+    elif step not in _AMOUNTS and step not in _LABELS and step != "resources":
+        yield from (((path, key), (_BARE,)) for key, amount in value.items() if _counts(key, amount))
+
+
+def _is_device(above: str | int | None, name: str, gpu_names: GpuNames) -> bool:
+    return above in _DEVICES and _is_gpu(name, gpu_names)
+
+
+def _counts(key: object, amount: object) -> bool:
+    """Whether a field says how many GPUs there are to be."""
+    if not isinstance(key, str) or not isinstance(amount, str | int | float) or isinstance(amount, bool):
+        return False
+    if key in _TEXTS_WITH_COUNTS:
+        return isinstance(amount, str) and _COUNT_IN_TEXT.search(amount) is not None
+    if len(key) > _LONGEST_COUNT:
+        return False
+    squashed = key.lower()
+    if "gpu" not in squashed and "accelerator" not in squashed:
+        return False
+    return bool(_COUNT.fullmatch(re.sub(r"[._-]", "", squashed))) and _is_number(amount)
+
+
+def _is_number(amount: str | float) -> bool:
+    """Whether a value is a number above 0, or text that a template engine has yet to fill in."""
+    return _NUMBER.fullmatch(amount) is not None if isinstance(amount, str) else amount > 0
 
 
 def _gpus(amounts: Any, gpu_names: GpuNames) -> tuple[str, ...]:
@@ -163,7 +251,7 @@ def _gpus(amounts: Any, gpu_names: GpuNames) -> tuple[str, ...]:
 def _is_gpu(name: object, gpu_names: GpuNames) -> bool:
     if not isinstance(name, str):
         return False
-    return name == _BARE or classify(name) is not None or gpu_names.hand_out_gpus(name)
+    return classify(name) is not None or gpu_names.hand_out_gpus(name) or gpu_names.of_another_vendor(name)
 
 
 def _is_gpu_in_text(name: str, gpu_names: GpuNames) -> bool:

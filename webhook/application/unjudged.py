@@ -9,13 +9,15 @@ import msgspec
 from webhook.application.structural_search import Traces, search
 from webhook.application.workloads import correction, group_of, qualified
 from webhook.engine.gpu_names import BUILT_IN, GpuNames
+from webhook.engine.resources import GpuResource, classify
+from webhook.engine.text import LONGEST_NAME, cut
 
 # Their objects quote pods and templates, as a pattern, a record or a schema, and make none.
 _QUOTING_GROUPS = ("kyverno.io", "gatekeeper.sh", "kubewarden.io", "wgpolicyk8s.io", "openreports.io")
-_QUOTING_KINDS = frozenset(
-    {"ConfigMap", "Secret", "ControllerRevision.apps", "CustomResourceDefinition.apiextensions.k8s.io"}
-)
+_QUOTING_KINDS = frozenset({"ConfigMap", "Secret", "CustomResourceDefinition.apiextensions.k8s.io"})
 _CLAIMS = re.compile(r"\w*ResourceClaim(?:Template)?\.resource\.k8s\.io")
+_DRA = "resource.k8s.io"
+_CLASS = f"DeviceClass.{_DRA}"
 _PATHS_SHOWN = 2
 _NAMES_SHOWN = 3
 
@@ -26,14 +28,16 @@ class Unjudged(msgspec.Struct, frozen=True):
     Attributes:
         kind: the kind with its group, as in ``RayCluster.ray.io``.
         traces: what in it leads to pods, or claims devices.
-        built_in: whether it is a kind of Kubernetes' own, of which no pod is made.
+        built_in: whether it is a kind of Kubernetes' own, of which no pod is made and which says nothing of devices.
         correction: what is wrong with its kind or apiVersion, and what is right; ``None`` if nothing is known to be.
+        offers: the resource name by which a DeviceClass gives its devices to pods, if gpuwarden does not count it as a GPU.
     """
 
     kind: str
     traces: Traces
     built_in: bool
     correction: str | None = None
+    offers: str = ""
 
     def __bool__(self) -> bool:
         """Whether the object may lead to pods, or says what they become."""
@@ -48,6 +52,12 @@ class Unjudged(msgspec.Struct, frozen=True):
             return (
                 f"{self.kind}: not looked at; gpuwarden judges GPUs that are requested by resource name, and a claim (DRA) may "
                 "be for GPUs too; check its devices yourself"
+            )
+        if self.offers:
+            return (
+                f"{self.kind}: pods that request {cut(self.offers, LONGEST_NAME)} get its devices by spec.extendedResourceName, "
+                "and gpuwarden does not count that name as a GPU; add it to resources.gpus in the configuration if they are GPUs, "
+                "or to resources.notGPUs if they are not"
             )
         facts = list(self._facts())
         if not facts:
@@ -80,12 +90,24 @@ def unjudged(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN) -> Unj
     traces = Traces() if quotes(group, name) else search(manifest, gpu_names)
     if _CLAIMS.fullmatch(name):
         traces = Traces(claims=("spec",), counts=(0, 0, 1))
-    return Unjudged(name, traces, _is_built_in(group), correction(api_version, kind))
+    offers = _offered(manifest, gpu_names) if name == _CLASS else ""
+    if offers:
+        traces = Traces(claims=("spec.extendedResourceName",), counts=(0, 0, 1))
+    return Unjudged(name, traces, _is_built_in(group), correction(api_version, kind), offers)
 
 
 def quotes(group: str, name: str) -> bool:
     """Whether objects of a kind, by its group and its qualified name, quote pods and make none."""
     return name in _QUOTING_KINDS or any(group == one or group.endswith(f".{one}") for one in _QUOTING_GROUPS)
+
+
+def _offered(manifest: Mapping[str, Any], gpu_names: GpuNames) -> str:
+    """The resource name of a DeviceClass, unless it is known what it is."""
+    spec = manifest.get("spec")
+    name = spec.get("extendedResourceName") if isinstance(spec, Mapping) else None
+    if not isinstance(name, str) or isinstance(classify(name), GpuResource):
+        return ""
+    return "" if gpu_names.hand_out_gpus(name) or gpu_names.configured(name) else name
 
 
 def claims_not_judged(names: Sequence[str], field: str) -> str:
@@ -104,8 +126,8 @@ def claims_not_judged(names: Sequence[str], field: str) -> str:
 
 
 def _is_built_in(group: str) -> bool:
-    """Whether a group is Kubernetes' own: ``apps``, ``rbac.authorization.k8s.io``; not ``jobset.x-k8s.io``."""
-    return "." not in group or group.endswith(".k8s.io")
+    """Whether a group is Kubernetes' own: ``apps``, ``rbac.authorization.k8s.io``; not ``jobset.x-k8s.io``, and not DRA's."""
+    return group != _DRA and ("." not in group or group.endswith(".k8s.io"))
 
 
 def _places(paths: Sequence[str], count: int) -> str:

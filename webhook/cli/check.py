@@ -100,7 +100,7 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
 def _row(found: Judged, *, places: bool) -> table.Row:
     judgement = found.judgement
-    asks = summary.asked(judgement.decision)
+    asks = [*summary.asked(judgement.decision), *judgement.asked]
     where = found.lines if places or judgement.findings or judgement.label_problems else None
     line = model.object_line(found.item.source, found.item.line, judgement, asks, where)
     return table.Row(line, list(summary.changes(judgement.decision)))

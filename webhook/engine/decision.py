@@ -119,6 +119,7 @@ def decide(  # noqa: PLR0913 - everything that decides
         findings = limit_ranges.naming_limit_ranges(findings, asks, added)
         findings += [limit_ranges.limit_range_default(one) for one in dropped]
     findings += container.unknown_gpu_resources(every, policy)
+    findings += container.absent_gpu_resources(asks, policy, plugin)
     findings += permission.other_gpu_resources(asking, policy)
     told = _in_order(findings + beside) if findings or beside else ()
     if told and any(finding.denies for finding in told):

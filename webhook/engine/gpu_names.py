@@ -8,6 +8,7 @@ from webhook.engine.resources import PREFIX, GpuResource, classify
 from webhook.engine.text import LONGEST_NAME
 
 ANY_SUFFIX = "*"
+_JUDGED = (PREFIX, "deviceclass.resource.kubernetes.io/")
 
 GPUS = (
     # Every name of NVIDIA's that is not known to be something else. KubeVirt's device plugin takes names from the PCI database
@@ -47,6 +48,31 @@ NOT_GPUS = (
 )
 """Exceptions from ``GPUS``."""
 
+OTHER_VENDORS = (
+    "amd.com/*",
+    "gpu.intel.com/*",
+    "npu.intel.com/*",
+    "habana.ai/*",
+    "aws.amazon.com/neuron*",
+    "google.com/tpu*",
+    "cloud-tpus.google.com/*",
+    "huawei.com/Ascend*",
+    "huawei.com/npu*",
+    "cambricon.com/*",
+    "hygon.com/*",
+    "enflame.com/*",
+    "iluvatar.com/*",
+    "iluvatar.ai/*",
+    "metax-tech.com/*",
+    "mthreads.com/*",
+    "kunlunxin.com/*",
+    "furiosa.ai/*",
+    "rebellions.ai/*",
+    "tenstorrent.com/*",
+    "qualcomm.com/qaic*",
+)
+"""Accelerators of other vendors, by the names of their device plugins; a ``*`` at the end stands for any ending."""
+
 
 class GpuNames(msgspec.Struct, frozen=True, cache_hash=True):
     """Which resources hand out GPUs: those of ``GPUS``, and what the configuration says.
@@ -66,6 +92,13 @@ class GpuNames(msgspec.Struct, frozen=True, cache_hash=True):
         """
         return "/" in name and len(name) <= LONGEST_NAME and name.isascii() and _decided(self, name)
 
+    def of_another_vendor(self, name: str) -> bool:
+        """Whether a resource is an accelerator that is not counted as a GPU: of another vendor, or one with ``gpu`` in its name.
+
+        What the configuration names is known, and is not.
+        """
+        return "/" in name and len(name) <= LONGEST_NAME and name.isascii() and _of_another_vendor(self, name)
+
     def configured(self, name: str) -> bool:
         """Whether the configuration says what a resource is, by its name or a beginning longer than ``nvidia.com/``."""
         every = (pattern for patterns in (self.gpus, self.not_gpus) for pattern in patterns)
@@ -84,6 +117,15 @@ def _decided(names: GpuNames, name: str) -> bool:
     if name in whole:
         return whole[name]
     return next((beginnings[name[:length]] for length in lengths if name[:length] in beginnings), False)
+
+
+@lru_cache(maxsize=4096)
+def _of_another_vendor(names: GpuNames, name: str) -> bool:
+    if classify(name) is not None or names.hand_out_gpus(name) or names.configured(name):
+        return False
+    # Of names that begin so, NOT_GPUS says which are something else.
+    named = "gpu" in name.partition("/")[2].lower() and not name.startswith(_JUDGED)
+    return named or any(fits(pattern, name) for pattern in OTHER_VENDORS)
 
 
 @lru_cache(maxsize=16)

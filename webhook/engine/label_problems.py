@@ -19,7 +19,11 @@ _MOST = 500
 _DOMAIN_ALIKE = 0.85
 _NAME_ALIKE = 0.7
 _SQUASHED_DOMAIN = "gpuwardenio"
+# What is shorter or longer is less alike whatever its letters: of n and m, difflib counts 2 * min(n, m) / (n + m) at most.
+_DOMAIN_LENGTHS = range(9, 15)
+_LONGEST_ALIKE = 13
 _PRODUCT = "gpuwarden"
+_PUNCTUATION = bytes(code for code in range(128) if not chr(code).isalnum())
 _SEPARATOR = re.compile(r"[./_-]")
 
 
@@ -35,16 +39,35 @@ def intended(key: str) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _intended(key: str) -> str | None:
-    domain, slash, name = key.rpartition("/")
+    domain, _, name = key.rpartition("/")
     if domain == DOMAIN:
         return _alike(_squashed(name)) or ""
-    if slash and _is_near(_squashed(domain)) and (meant := _alike(_squashed(name))):
+    squashed = _squashed(key)
+    if squashed == _SQUASHED_DOMAIN:  # gpuwarden.io
+        return ""
+    # enforcegpuwarden.io, nvidia.com/gpuwarden.enforce, gpuwardn.io.enforce
+    whole = (label for mode, label in _OURS.items() if mode in squashed and _is_near(squashed.replace(mode, "", 1)))
+    if meant := next(whole, None):
         return meant
-    if not slash and (squashed := _squashed(key)).startswith(_PRODUCT):  # gpuwarden-enforce, gpuwarden.io.enforce
-        return _alike(squashed.removeprefix(_PRODUCT).removeprefix("io"))
-    # enforce.gpuwarden.io, enforce/gpuwarden.io, enforce.gpuwarden.io/policy
-    mode, _, rest = _SEPARATOR.sub("/", key, count=1).partition("/")
-    return _alike(_squashed(mode)) if _is_near(_squashed(rest)) else None
+    if squashed.startswith(_PRODUCT) and "/" not in key and (meant := _alike(_rest(squashed))):
+        return meant  # gpuwardenenfroce, gpuwarden.io.enfroce
+    return next(
+        filter(None, (_alike(_squashed(mode)) for near, mode in _halves(key) if _is_near(_squashed(near)))), None
+    )
+
+
+def _rest(squashed: str) -> str:
+    return squashed.removeprefix(_PRODUCT).removeprefix("io")
+
+
+def _halves(key: str) -> Iterator[tuple[str, str]]:
+    """A key in two at its slash, its first and its last separator, each either way round: ``enfroce.gpuwarden.io``."""
+    separators = [found.start() for found in _SEPARATOR.finditer(key)]
+    for at in dict.fromkeys([*separators[:1], *separators[-1:], key.rfind("/")]):
+        if at >= 0:
+            left, right = key[:at], key[at + 1 :]
+            yield left, right
+            yield right, left
 
 
 def of_namespace(book: PolicyBook, labels: Strings, annotations: Strings = None) -> tuple[LabelProblem, ...]:
@@ -99,7 +122,7 @@ def misplaced(labels: Strings, annotations: Strings, kind: str, prefix: str = ""
 
 
 def _squashed(text: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", text.lower())
+    return text.lower().encode("ascii", "ignore").translate(None, _PUNCTUATION).decode()
 
 
 def _alike(name: str) -> str | None:
@@ -107,12 +130,14 @@ def _alike(name: str) -> str | None:
     for mode, key in _OURS.items():
         if name.startswith(mode):
             return key
+    if len(name) > _LONGEST_ALIKE:
+        return None
     close = get_close_matches(name, _OURS, n=1, cutoff=_NAME_ALIKE)
     return _OURS[close[0]] if close else None
 
 
 def _is_near(domain: str) -> bool:
     """Whether a domain without its punctuation is ours by mistake: ``gpu-warden.io``, ``gpuwarden.k8s.io``, ``gpuwarder.io``."""
-    if _PRODUCT in domain or len(domain) > 2 * len(_SQUASHED_DOMAIN):
+    if _PRODUCT in domain or len(domain) not in _DOMAIN_LENGTHS:
         return _PRODUCT in domain
     return SequenceMatcher(None, domain, _SQUASHED_DOMAIN).ratio() >= _DOMAIN_ALIKE

@@ -1,7 +1,7 @@
 """GPU resource names: which extended resources are GPUs, and which only look like one."""
 
 import re
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from functools import lru_cache
 from typing import final
 
@@ -11,7 +11,14 @@ from webhook.engine.profiles import DOCUMENTED, PROFILE
 
 GPU = "nvidia.com/gpu"
 PREFIX = "nvidia.com/"
+_DOMAIN = "nvidia.com"
 _SHARED = ".shared"
+# On the scale of difflib: nvidia and nvidia.org are 0.8 and 0.78 like nvidia.com, intel.com 0.47, amd.com 0.53.
+_DOMAIN_ALIKE = 0.75
+_FORMER = "alpha.kubernetes.io"  # alpha.kubernetes.io/nvidia-gpu, until Kubernetes 1.10
+_OURS = frozenset({_DOMAIN, _FORMER, ""})
+# mig1g.5gb, mig, mig-g.5gb, mgi-1g.5gb, 1g.5gb; not KubeVirt's NVIDIA_A100-1-5C, nor nos' gpu-10gb.
+_PROFILE_ALIKE = re.compile(r"mig(?:$|.*[0-9])|[a-z]{0,5}[0-9]{1,2}g[0-9]{1,4}g?b?(?:me|all|gfx|shared)*$")
 MOST_NEAREST = 10
 """Misspelt names of one pod whose nearest real name is looked up: each lookup is costly."""
 # The name of a label has at most 63 characters, and so has that of a resource; the API server refuses longer ones.
@@ -36,7 +43,7 @@ class Unknown(msgspec.Struct, frozen=True):
     @property
     def nearest(self) -> str:
         """The real name that was probably meant."""
-        squashed = _squashed(self.name[len(PREFIX) :])
+        squashed = _split(self.name)[1]
         return _alike(squashed) or _REAL[get_close_matches(squashed, _REAL, n=1, cutoff=0.0)[0]]
 
 
@@ -60,10 +67,32 @@ def _classify(name: str) -> GpuResource | Unknown | None:
     match = _NAME.fullmatch(name)
     if match:
         return GpuResource(name, match["profile"], match["shared"] is not None)
-    if not name.lower().startswith(PREFIX):
-        return None
-    squashed = _squashed(name[len(PREFIX) :])
-    return Unknown(name) if _alike(squashed) or re.match(r"mig[0-9]", squashed) else None
+    domain, squashed = _split(name)
+    is_alike = bool(_alike(squashed) or _PROFILE_ALIKE.match(squashed))
+    return Unknown(name) if is_alike and (domain in _OURS or _is_near(domain)) else None
+
+
+def _split(name: str) -> tuple[str, str]:
+    """The domain of a name in lower case, and the rest of it squashed; ``gpu`` and ``nvidia.com.gpu`` have no domain."""
+    domain, slash, rest = name.lower().partition("/")
+    if not slash:
+        domain, rest = "", domain
+    squashed = _squashed(rest)
+    if domain in {"", _FORMER}:
+        squashed = squashed.removeprefix("nvidia").removeprefix("com")
+    return domain, squashed
+
+
+def _is_near(domain: str) -> bool:
+    """Whether a domain is NVIDIA's by mistake: ``nvida.com``, ``nvidia.co``, ``nvidia``, ``gpu.nvidia.com``.
+
+    The keys of a ResourceQuota begin with ``requests.`` or ``limits.``, and are no resources.
+    """
+    if domain.endswith(f".{_DOMAIN}"):
+        return not domain.startswith(("requests.", "limits."))
+    squashed = _squashed(domain)
+    # No domain that is much longer is as near.
+    return len(squashed) <= 2 * len(_DOMAIN) and SequenceMatcher(None, squashed, "nvidiacom").ratio() >= _DOMAIN_ALIKE
 
 
 def _squashed(name: str) -> str:
@@ -83,6 +112,8 @@ def _alike(squashed: str) -> str | None:
     """
     if squashed in _REAL:
         return _REAL[squashed]
+    if sorted(squashed) == ["g", "p", "u"]:  # gup, pgu
+        return GPU
     if not squashed.startswith("gpu"):
         return None
     return next((_REAL[real] for real in ("gpu", "gpushared") if _one_letter_apart(squashed, real)), None)

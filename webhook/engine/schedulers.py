@@ -1,4 +1,6 @@
-"""Other schedulers: which of them a pod is left to, by its ``schedulerName`` or by resources that only one of them knows."""
+"""Other schedulers: which of them a pod is left to, and what it asks of one of them alone."""
+
+from collections.abc import Mapping
 
 from webhook.engine.pods import PodSpec, containers
 from webhook.engine.quantity import whole
@@ -9,6 +11,14 @@ HAMI_RESOURCES = frozenset(
     {"nvidia.com/gpumem", "nvidia.com/gpumem-percentage", "nvidia.com/gpucores", "nvidia.com/priority"}
 )
 """HAMi's own resources, by the default names of its chart (templates/scheduler/device-configmap.yaml). No node offers them."""
+
+KAI_KEYS = ("gpu-fraction", "gpu-memory", "gpu-fraction-num-devices")
+"""KAI Scheduler's annotations for a part of a GPU (docs/gpu-sharing; pkg/common/constants), without any resource."""
+
+
+def kai_shares(annotations: Mapping[str, str] | None) -> list[tuple[str, str]]:
+    """What annotations ask of KAI Scheduler: each key with its value. It reads them in pods with its ``schedulerName`` only."""
+    return [(key, annotations[key]) for key in KAI_KEYS if key in annotations] if annotations else []
 
 
 def scheduler_of(spec: PodSpec) -> str | None:

@@ -54,7 +54,7 @@ matchConditions:
 {{/* CEL: whether a namespace gets a label or an annotation of ours, or one that looks like it, or another value in it. */}}
 {{- define "gpuwarden.mistypedChange" -}}
 (has(object.metadata.{{ . }}) && object.metadata.{{ . }}.exists(key,
-key.matches('^gpuwarden[.]io/|(?i:^([^/]*[.])?[a-z]*gpu.?w[arden]{4,6}[^/]*[-/._](e[a-z]?f|warn|wran|aud)|^(e[a-z]?f|warn|wran|aud)[a-z]*[-/._][^/]*gpu.?w[arden]{4,6})') &&
+key.matches('^gpuwarden[.]io(/|$)|(?i:g[pu]{1,2}.?w[arden]{4,6}.*(e[a-z]?f|warn|wran|aud)|(e[a-z]?f|warn|wran|aud).*g[pu]{1,2}.?w[arden]{4,6})') &&
 !(oldObject != null && has(oldObject.metadata.{{ . }}) && key in oldObject.metadata.{{ . }} &&
 oldObject.metadata.{{ . }}[key] == object.metadata.{{ . }}[key])))
 {{- end -}}

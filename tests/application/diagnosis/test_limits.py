@@ -20,6 +20,8 @@ from tests.application.diagnosis.world import (
 from webhook.application.diagnosis.facts import Unread
 from webhook.application.diagnosis.results import Result, Status
 from webhook.application.limit_ranges import LimitRange
+from webhook.engine.forms import Form
+from webhook.engine.policy import Policy
 
 MIG = "nvidia.com/mig-1g.5gb"
 TOO = "sidecars and init containers too"
@@ -53,6 +55,10 @@ def found(policy: str, *ranges: LimitRange, **changes: Any) -> list[Result]:
         ("shared", [container(max={GPU: "0"})]),
         ("shared", [container(max={GPU: "4"}, default={GPU: "0"}), pod(max={GPU: "8"}, min={GPU: "0"})]),
         ("none", [container(max={GPU: "0"}), pod(max={GPU: "0"})]),
+        ("shared", [container(min={SHARED: "0"}, max={SHARED: "1"}), pod(min={SHARED: "1"}, max={SHARED: "1"})]),
+        ("exclusive", [pod(min={GPU: "2"})]),
+        ("exclusive", [container(maxLimitRequestRatio={GPU: "1"})]),
+        ("any", [pod(max={GPU: "0"}), container(maxLimitRequestRatio={GPU: "1"})]),
     ],
 )
 def test_these_are_in_nobodys_way(policy: str, items: list[Json]) -> None:
@@ -82,6 +88,38 @@ def test_these_are_in_nobodys_way(policy: str, items: list[Json]) -> None:
             "shared",
             container(min={GPU: "1"}, defaultRequest={GPU: "1"}),
             f'pods with {SHARED} are denied: "minimum {GPU} usage per Container is 1.  No request is specified"',
+        ),
+        # Bounds of the name that pods have.
+        (
+            "shared",
+            pod(max={SHARED: "0"}),
+            f'pods with {SHARED} are denied: "maximum {SHARED} usage per Pod is 0, but limit is 1"',
+        ),
+        (
+            "mig-1g.5gb",
+            pod(max={MIG: "0"}),
+            f'pods with {MIG} are denied: "maximum {MIG} usage per Pod is 0, but limit is 1"',
+        ),
+        (
+            "exclusive",
+            container(max={GPU: "0"}),
+            f'pods with {GPU} are denied: "maximum {GPU} usage per Container is 0, but limit is 1"',
+        ),
+        (
+            "shared",
+            pod(min={SHARED: "2"}),
+            f'pods with one container that have {SHARED} are denied: "minimum {SHARED} usage per Pod is 2, but request is 1"',
+        ),
+        (
+            "mps",
+            container(min={SHARED: "2"}),
+            f'pods that have {SHARED} are denied: "minimum {SHARED} usage per Container is 2, but request is 1"',
+        ),
+        (
+            "shared",
+            pod(maxLimitRequestRatio={GPU: "1"}),
+            f'pods with {SHARED} are denied: "{GPU} max limit to request ratio per Pod is 1, but no request is specified or '
+            'request is 0"',
         ),
         ("shared", container(default={GPU: "1"}), f"a container without a GPU request gets {GPU}: 1, {TOO}"),
         (
@@ -126,6 +164,37 @@ def test_the_fields_the_names_and_a_way_out_are_told() -> None:
         f"remove {GPU} from it and limit GPUs by a ResourceQuota on requests.{SHARED}, "
         f'or set its Container default for {GPU} to "0"'
     )
+
+
+@pytest.mark.parametrize(
+    ("item", "mend"),
+    [
+        (pod(max={SHARED: "0"}), f"set its max for {SHARED} to 1 or more, or permit no GPU by policy none"),
+        (pod(min={SHARED: "2"}), f"set its min for {SHARED} to 1 or less"),
+    ],
+)
+def test_a_bound_that_no_pod_is_within_comes_with_the_one_that_pods_are_within(item: Json, mend: str) -> None:
+    (result,) = found("shared", a_limit_range("team-a", item))
+    assert result.mend == mend
+
+
+def test_a_ratio_is_not_met_by_a_default_of_nothing() -> None:
+    item = container(default={GPU: "0"}, maxLimitRequestRatio={GPU: "1"})
+    (result,) = found("shared", a_limit_range("team-a", item))
+    assert result.status is Status.WARN
+    assert "maxLimitRequestRatio for nvidia.com/gpu" in result.seen
+    assert "default" not in result.mend
+
+
+@pytest.mark.parametrize(("limit", "status"), [(2, Status.OK), (1, Status.WARN)])
+def test_what_the_policy_permits_is_what_a_minimum_is_held_against(limit: int, status: Status) -> None:
+    facts = healthy(
+        configuration=configured(policies={"team": Policy("team", forms=(Form(),), max_per_pod=limit)}),
+        namespaces=namespaces(team_a="team"),
+        limit_ranges=(a_limit_range("team-a", pod(min={GPU: "2"})),),
+    )
+    (result,) = results(facts, "limitranges")
+    assert result.status is status
 
 
 def test_a_default_of_nothing_is_no_way_out_of_a_minimum() -> None:

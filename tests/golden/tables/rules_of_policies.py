@@ -73,8 +73,9 @@ def _other_names(rules: Table) -> None:
         "exclusive",
     )
     misspelt = a_pod(a_container("train", {"nvidia.com/gpu-shared": "1"}))
-    rules.validate(f"{rule}.fires.misspelt", "The denial names the nearest real name.", misspelt, "none")
-    rules.validate(f"{rule}.fires.misspelt-form", "The policy permits the form, not this name.", misspelt, "shared")
+    unknown = "unknown-gpu-resource"
+    rules.validate(f"{unknown}.fires.denied", "The denial names the nearest real name.", misspelt, "none")
+    rules.validate(f"{unknown}.fires.denied-form", "The policy permits the form, not this name.", misspelt, "shared")
     rules.mutate(f"{rule}.fires.at-mutate", "Refusing is the other side's.", a_pod(a_container("vm", card)), "none")
     rules.validate(
         f"{rule}.fires.declared",

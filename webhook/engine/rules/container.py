@@ -1,13 +1,16 @@
 """Rules that one container's resources break by themselves, whatever the policy."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from webhook.engine.findings import Finding, Rule, deny, warn
 from webhook.engine.policy import Policy
 from webhook.engine.quantity import shown
 from webhook.engine.requests import Ask
-from webhook.engine.resources import MOST_NEAREST
+from webhook.engine.resources import MOST_NEAREST, GpuResource, resource_name
+from webhook.engine.spelling import DevicePlugin
+
+_CONFIGURE = " If a node does, an administrator can list it under resources in gpuwarden's configuration"
 
 
 def malformed(ask: Ask) -> Finding | None:
@@ -67,19 +70,49 @@ def mixed_gpu_resources(ask: Ask) -> Finding | None:
 def unknown_gpu_resources(asks: Iterable[Ask], policy: Policy) -> list[Finding]:
     """Names that look like misspelt GPU resources, the first few of a pod: no node ever has them.
 
-    Those that count as GPUs are denied by ``other-gpu-resource`` where the policy does not permit all, with the same hint.
+    Those that count as GPUs deny the pod where the policy does not permit all; they come first, so that none is left out.
     """
-    strange = [ask for ask in asks if ask.unknown]
-    if not strange:
+    every = [(ask, *named) for ask in asks for named in ask.unknown]
+    if not every:
         return []
-    denied = set() if policy.permits_any else {other.field for ask in strange for other in ask.others}
-    every = ((ask, unknown, field) for ask in strange for unknown, field in ask.unknown if field not in denied)
+    denied = set() if policy.permits_any else {other.field for ask, *_ in every for other in ask.others}
+    every.sort(key=lambda one: one[2] not in denied)
     return [
-        warn(
+        (deny if field in denied else warn)(
             Rule.UNKNOWN_GPU_RESOURCE,
             field,
             f"{ask.name}: {unknown.name} is not a GPU resource",
-            f"no node offers it; did you mean {unknown.nearest}?",
+            f"no node offers it; did you mean {unknown.nearest}?{_CONFIGURE if field in denied else ''}",
         )
         for ask, unknown, field in islice(every, MOST_NEAREST)
     ]
+
+
+def absent_gpu_resources(asks: Iterable[Ask], policy: Policy, plugin: DevicePlugin) -> Iterator[Finding]:
+    """Forms that the device plugin advertises by another name, where the policy permits all: no node has these names.
+
+    Under every other policy a request is rewritten to the name that nodes offer, or denied.
+    """
+    if not policy.permits_any:
+        return
+    for ask in asks:
+        for amount in ask.amounts:
+            resource = amount.resource
+            if why := _absent(resource, plugin):
+                partition = None if plugin.single else resource.partition
+                offered = resource_name(partition, shared=resource.shared and plugin.rename_by_default)
+                yield warn(
+                    Rule.UNKNOWN_GPU_RESOURCE,
+                    ask.field(amount),
+                    f"{ask.name}: no node offers {resource.name}",
+                    f"gpuwarden's configuration says {why}; request {offered}",
+                )
+
+
+def _absent(resource: GpuResource, plugin: DevicePlugin) -> str:
+    """The setting of the device plugins that keeps nodes from offering a resource; empty where they may offer it."""
+    if resource.partition and plugin.single:
+        return "devicePlugin.migStrategy: single, which calls a MIG slice nvidia.com/gpu"
+    if resource.shared and not plugin.rename_by_default:
+        return "devicePlugin.renameByDefault: false, which gives shared GPUs no name of their own"
+    return ""

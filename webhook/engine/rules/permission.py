@@ -8,7 +8,7 @@ from webhook.engine.nodes import NodeConstraints
 from webhook.engine.pods import PodSpec
 from webhook.engine.policy import Policy
 from webhook.engine.requests import Amount, Ask, pod_count
-from webhook.engine.resources import GPU, MOST_NEAREST
+from webhook.engine.resources import GPU
 from webhook.engine.stated import named, written
 
 
@@ -27,7 +27,10 @@ def gpu_not_permitted(ask: Ask, policy: Policy) -> Finding | None:
 
 
 def other_gpu_resources(asks: Sequence[Ask], policy: Policy) -> Iterator[Finding]:
-    """GPUs by names that no form has: under every policy that does not permit all, one finding a container."""
+    """GPUs by names that no form has: under every policy that does not permit all, one finding a container.
+
+    Misspelt names have a rule of their own (``container.unknown_gpu_resources``).
+    """
     if policy.permits_any:
         return
     if policy.unreadable:
@@ -41,11 +44,13 @@ def other_gpu_resources(asks: Sequence[Ask], policy: Policy) -> Iterator[Finding
         f"{why}; {instead}, or, if it is not a GPU, ask an administrator to add it to resources.notGPUs in "
         "gpuwarden's configuration"
     )
-    for number, ask in enumerate(ask for ask in asks if ask.others):
-        first, more = ask.others[0], len(ask.others) - 1
+    for ask in asks:
+        misspelt = {field for _, field in ask.unknown}
+        others = [other for other in ask.others if other.field not in misspelt]
+        if not others:
+            continue
+        first, more = others[0], len(others) - 1
         what = f"{first} and {more} more count as GPUs" if more else f"{first} counts as a GPU"
-        if number < MOST_NEAREST:
-            what += "".join(f" (did you mean {one.nearest}?)" for one, field in ask.unknown if field == first.field)
         yield deny(Rule.OTHER_GPU_RESOURCE, first.field, f"{ask.name}: {what}", detail)
 
 

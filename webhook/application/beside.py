@@ -1,0 +1,132 @@
+"""What an object of a judged kind asks for that no rule judges: other vendors' devices, KAI's shares, GPUs in the wrong place."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from webhook.application.structural_search import gpu_maps
+from webhook.application.workloads import Workload
+from webhook.engine import requests
+from webhook.engine.gpu_names import GpuNames
+from webhook.engine.pods import Pod, containers
+from webhook.engine.quantity import whole
+from webhook.engine.resources import GpuResource, classify
+from webhook.engine.schedulers import kai_shares
+
+_SHOWN = 2
+_JUDGED_LISTS = ("containers", "initContainers")
+
+
+def other_vendors(pod: Pod, names: GpuNames) -> list[str]:
+    """Requests for accelerators that are not counted as GPUs, by their paths within the pod."""
+    if pod.spec is None:
+        return []
+    return [
+        f"spec.{section}[{index}].resources.{field}[{name}]"
+        for section, index, container in containers(pod.spec)
+        if container.resources is not None
+        for field, name in _first(container.resources.limits, container.resources.requests)
+        if names.of_another_vendor(name)
+    ]
+
+
+def misspelt(pod: Pod, names: GpuNames) -> list[str]:
+    """Requests by misspelt names that count as no GPU, container by container."""
+    if pod.spec is None:
+        return []
+    asks = requests.read(pod.spec, names)
+    return [f"{ask.container.name}: {one.name}" for ask in asks if not ask.requested for one, _ in ask.unknown]
+
+
+def _first(limits: Mapping[str, Any] | None, wanted: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+    """Each resource that is requested, once: in limits, or else in requests."""
+    for name, amount in (limits or {}).items():
+        if whole(amount) != 0:
+            yield "limits", name
+    for name, amount in (wanted or {}).items():
+        if name not in (limits or {}) and whole(amount) != 0:
+            yield "requests", name
+
+
+def shares(pod: Pod, labels: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """What a pod asks of KAI Scheduler: the section of the metadata, the key and the value. In labels it is a mistake."""
+    annotations = pod.metadata.annotations if pod.metadata else None
+    return [
+        (section, key, value)
+        for section, entries in (("annotations", annotations), ("labels", labels))
+        for key, value in kai_shares(entries)
+    ]
+
+
+def misplaced(workload: Workload, manifest: Mapping[str, Any], names: GpuNames) -> str:
+    """That GPUs are set outside of the resources that Kubernetes reads, for people; empty where none are.
+
+    ``limits`` directly in a container, ``resources`` of a template or of a Deployment's spec, a pod's spec without its template.
+    The API server denies such an object, or drops the field, as ``fieldValidation`` says: no GPU is requested.
+    """
+    found = list(gpu_maps(_without_judged(manifest, workload.steps), names))
+    if not found:
+        return ""
+    return (
+        f"{_listed([path for path, _ in found])}: {found[0][1][0]} is set where Kubernetes reads no resources, so it requests no "
+        "GPU and is not judged; move it to resources.limits of a container"
+    )
+
+
+def _without_judged(above: Any, steps: Sequence[str]) -> Any:
+    """An object without what the rules judge in its pod."""
+    if not isinstance(above, dict):
+        return above
+    if steps:
+        return {**above, steps[0]: _without_judged(above.get(steps[0]), steps[1:])}
+    spec = above.get("spec")
+    if not isinstance(spec, dict):
+        return above
+    lists = {key: [_emptied(one, every=True) for one in spec[key]] for key in _JUDGED_LISTS if _is_list(spec.get(key))}
+    if _is_list(spec.get("ephemeralContainers")):
+        lists["ephemeralContainers"] = [_emptied(one, every=False) for one in spec["ephemeralContainers"]]
+    return {**above, "spec": {**_emptied(spec, every=False), **lists}}
+
+
+def _emptied(owner: Any, *, every: bool) -> Any:
+    """A container or a pod's spec without the resources that are judged: every one, or the forms of GPUs alone."""
+    resources = owner.get("resources") if isinstance(owner, dict) else None
+    if not isinstance(resources, dict):
+        return owner
+    kept = {
+        key: _left(value, every=every) if key in {"limits", "requests"} else value for key, value in resources.items()
+    }
+    return {**owner, "resources": kept}
+
+
+def _left(amounts: Any, *, every: bool) -> Any:
+    if not isinstance(amounts, dict):
+        return amounts
+    return {} if every else {name: amount for name, amount in amounts.items() if not _is_form(name)}
+
+
+def _is_form(name: object) -> bool:
+    return isinstance(name, str) and isinstance(classify(name), GpuResource)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list)
+
+
+def sentences(workload: Workload, vendors: Sequence[str], shared: Sequence[tuple[str, str, str]]) -> Iterator[str]:
+    """What of all this is not judged, and what to do, for people; paths within the pod become paths within the object."""
+    if vendors:
+        yield (
+            f"{_listed([workload.field(path) for path in vendors])}: not NVIDIA's GPUs by any name that gpuwarden knows, so not "
+            "judged; add the name to resources.gpus or resources.notGPUs in the configuration to decide"
+        )
+    if shared:
+        paths = [workload.field(f"metadata.{section}[{key}]") for section, key, _ in shared]
+        yield (
+            f"{_listed(paths)}: part of a GPU, which KAI Scheduler alone hands out, so not judged; it reads annotations of pods "
+            "with schedulerName kai-scheduler"
+        )
+
+
+def _listed(paths: Sequence[str]) -> str:
+    more = len(paths) - _SHOWN
+    return ", ".join(paths[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
