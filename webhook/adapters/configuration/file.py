@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from webhook.adapters import yaml_guard
 from webhook.adapters.configuration.model import ConfigurationFile
 from webhook.adapters.configuration.sentences import problem
-from webhook.adapters.configuration.shown import shown
+from webhook.adapters.shown import shown
 from webhook.application.configuration import Configuration, Exemptions
 from webhook.engine.gpu_names import GpuNames
 from webhook.engine.labels import NamespaceLabels

@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from webhook.adapters.configuration.shown import shown
+from webhook.adapters.shown import shown
 from webhook.application.configuration import DEFAULT_EXEMPTIONS, Mode
 from webhook.engine.forms import Form
 from webhook.engine.pods import Toleration

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from webhook.adapters.configuration.model import ConfigurationFile
-from webhook.adapters.configuration.shown import shown
+from webhook.adapters.shown import shown
 
 _MISSING = {
     "apiVersion": "apiVersion: gpuwarden.io/v1",

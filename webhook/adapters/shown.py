@@ -1,4 +1,4 @@
-"""A value of the configuration file, as its problems repeat it."""
+"""A value of a file that a person wrote, as messages repeat it."""
 
 import json
 
