@@ -231,7 +231,7 @@ class TestProblems:
             (
                 {},
                 {"client-key": "a.key"},
-                'user "dev": client-key is set without client-certificate; set client-certificate or client-certificate-data',  # noqa: E501
+                'user "dev": client-key is set without client-certificate; set client-certificate or client-certificate-data',
             ),
             ({}, {"exec": {"args": []}}, 'user "dev": exec.command is missing; name the program that logs in'),
             (
@@ -245,7 +245,10 @@ class TestProblems:
             (
                 {"certificate-authority-data": BROKEN},
                 {},
-                'context "dev": certificate-authority cannot be used (not PEM); set PEM files that belong together, or their -data',
+                (
+                    'context "dev": certificate-authority cannot be used (not PEM); set PEM files that belong together, '
+                    "or their -data"
+                ),
             ),
         ],
     )
