@@ -136,9 +136,9 @@ def test_what_is_no_namespace_is_named(document: str, problem: str) -> None:
 _MERGED = "\n".join(f"a{n + 1}: &a{n + 1} {{<<: [{', '.join([f'*a{n}'] * 9)}]}}" for n in range(12))
 # Each would end the process that loads it, or take its memory: hence the child.
 BOMBS = {
-    "[" * 200_000: "line 1: is nested deeper than 100 levels",
-    "{a: " * 200_000: "line 1: is nested deeper than 100 levels",
-    "- " * 200_000: "line 1: is nested deeper than 100 levels",
+    "[" * 200_000: "line 1: is nested deeper than 100 levels; write it with fewer levels",
+    "{a: " * 200_000: "line 1: is nested deeper than 100 levels; write it with fewer levels",
+    "- " * 200_000: "line 1: is nested deeper than 100 levels; write it with fewer levels",
     f"a0: &a0 {{k: v}}\n{_MERGED}": "line 5: aliases repeat more than 10000 values",
 }
 _CHILD = """

@@ -33,9 +33,9 @@ def test_what_people_write_passes(text: str) -> None:
         (NESTED_ALIASES, "line 5: aliases repeat more than 10000 values"),
         (NESTED_ALIASES.replace("[x]", "{k: v}").replace("[*", "{<<: [*").replace("]", "]}"), "aliases"),
         (f"a: &x [{', '.join(['1'] * 99)}]\nb: [{', '.join(['*x'] * 101)}]", "line 2: aliases repeat"),
-        ("a: &x [*x]", "line 1: *x contains itself"),
-        ("a:\n  &x b: {c: [1, *x]}\n&y d: &z {e: *z}", "line 3: *z contains itself"),
-        ("[" * 101, "line 1: is nested deeper than 100 levels"),
+        ("a: &x [*x]", "line 1: *x contains itself; write out its values instead"),
+        ("a:\n  &x b: {c: [1, *x]}\n&y d: &z {e: *z}", "line 3: *z contains itself; write out its values instead"),
+        ("[" * 101, "line 1: is nested deeper than 100 levels; write it with fewer levels"),
     ],
 )
 @pytest.mark.parametrize("loader", [yaml.SafeLoader, yaml.CSafeLoader])

@@ -73,6 +73,51 @@ def test_a_wrong_value_is_refused_by_its_name(chart: Chart, values: Json, named:
     assert re.search(named.replace("/", "[/.]"), str(refused.value)), refused.value
 
 
+LABEL_KEY = "is not a key of labels or annotations; write <name> or <domain>/<name>, such as example.com/team"
+SCHEDULE = 'is not a schedule of cron; write five fields, such as "17 3 * * *", or @hourly, @daily, @weekly or @monthly'
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"audit": {"report": {"schedule": "hourly"}}}, f'audit.report.schedule: "hourly" {SCHEDULE}'),
+        (
+            {"podLabels": {"app.kubernetes.io/name": "x"}},
+            'podLabels: "app.kubernetes.io/name" is a label that the chart sets itself; remove it',
+        ),
+        (
+            {"commonLabels": {"helm.sh/chart": "x"}},
+            'commonLabels: "helm.sh/chart" is a label that the chart sets itself',
+        ),
+        *(
+            ({outer: {"a b": "c"}}, f'{outer}: "a b" {LABEL_KEY}')
+            for outer in ("commonLabels", "podLabels", "podAnnotations", "nodeSelector")
+        ),
+        ({"webhooks": {"annotations": {"a b": "c"}}}, f'webhooks.annotations: "a b" {LABEL_KEY}'),
+        ({"service": {"annotations": {"-": "c"}}}, f'service.annotations: "-" {LABEL_KEY}'),
+        (
+            {"config": {"policies": {"team": {"forms": ["mps"], "nodeSelector": {"a b": "c"}}}}},
+            f'config.policies.team.nodeSelector: "a b" {LABEL_KEY}',
+        ),
+        (
+            {"config": {"policies": {"team": {"forms": ["mps"], "env": {"A=B": "c"}}}}},
+            'config.policies.team.env: "A=B" is not the name of an environment variable; use ASCII characters other than "="',
+        ),
+        (
+            {"config": {"policies": {"-team": {"forms": ["mps"]}}}},
+            'config.policies: "-team" can\'t be the value of a namespace label; use at most 63 letters, digits, ".", "_" and "-"',
+        ),
+    ],
+)
+def test_a_wrong_value_is_answered_by_a_sentence_and_not_by_a_pattern(
+    chart: Chart, values: Json, sentence: str
+) -> None:
+    with pytest.raises(RefusedError) as refused:
+        chart.render(values)
+    assert sentence in str(refused.value)
+    assert "does not match pattern" not in str(refused.value)
+
+
 def test_lint_refuses_them_too(chart: Chart) -> None:
     with pytest.raises(RefusedError, match="replica"):
         chart.helm("lint", "--strict", str(CHART), "--values", "-", values={"replica": 3})

@@ -166,14 +166,27 @@ def program_takes(configuration: Json) -> bool:
 
 
 def chart_takes(configuration: Json) -> bool:
-    """The schema, and what templates/_checks.tpl does beyond it."""
-    known = [*configuration.get("policies", {})]
+    """The schema, and what templates/_checks.tpl and _syntax.tpl do beyond it."""
+    policies = configuration.get("policies", {})
+    known = [*policies]
+    keys = [
+        *(("policyName", name) for name in known),
+        *(("labelKey", key) for policy in policies.values() for key in policy.get("nodeSelector", {})),
+        *(("envName", key) for policy in policies.values() for key in policy.get("env", {})),
+    ]
     named = configuration.get("defaults", {}).values()
     return (
         takes(at("config"), configuration)
         and all(value in known or takes(SCHEMA["definitions"]["policyValue"], value) for value in named)
         and not any(takes(SCHEMA["definitions"]["policyValue"], name) for name in known)
+        and all(takes(SCHEMA["definitions"][kind], key) for kind, key in keys)
     )
+
+
+@pytest.mark.parametrize("kind", ["policyName", "labelKey", "envName"])
+def test_the_keys_of_mappings_are_checked_by_the_schemas_own_patterns(kind: str) -> None:
+    template = (CHART / "templates" / "_syntax.tpl").read_text()
+    assert f"`{SCHEMA['definitions'][kind]['pattern']}`" in template
 
 
 def _single(*products: str) -> Json:

@@ -117,14 +117,14 @@ CHANGES = [
             tolerations=(Toleration(operator="Exists"),),
         ),
         RENAMED,
-        ["pod: gets node selector pool: gpu, toleration *, runtime class nvidia, env A, env B"],
+        ["pod: gets node selector pool: gpu, toleration of every taint, runtime class nvidia, env A, env B"],
         id="settings alone",
     ),
     pytest.param(
         a_pod(gpu(1, SHARED), nodeSelector={"nvidia.com/gpu.product": "A100-SHARED"}),
         "shared",
         RENAMED,
-        ["pod: gets product A100-SHARED becomes A100"],
+        ['pod: node selector nvidia.com/gpu.product: "A100-SHARED" becomes "A100"'],
         id="a product alone",
     ),
 ]

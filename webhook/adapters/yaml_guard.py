@@ -34,7 +34,9 @@ def check(text: str, loader: Loader = yaml.CSafeLoader) -> None:
         match event:
             case yaml.AliasEvent():
                 if any(anchor == event.anchor for anchor, _ in begun):
-                    raise YamlBombError(f"line {_line(event)}: *{event.anchor} contains itself")
+                    raise YamlBombError(
+                        f"line {_line(event)}: *{event.anchor} contains itself; write out its values instead"
+                    )
                 size = sizes.get(event.anchor, 0)  # none where it is not defined, which the loader says better
                 values += size
                 repeated += size
@@ -49,7 +51,9 @@ def check(text: str, loader: Loader = yaml.CSafeLoader) -> None:
                 anchor, before = begun.pop()
                 sizes[anchor] = values - before
         if len(begun) > _DEEPEST:
-            raise YamlBombError(f"line {_line(event)}: is nested deeper than {_DEEPEST} levels")
+            raise YamlBombError(
+                f"line {_line(event)}: is nested deeper than {_DEEPEST} levels; write it with fewer levels"
+            )
         if repeated > _MOST_REPEATED:
             raise YamlBombError(
                 f"line {_line(event)}: aliases repeat more than {_MOST_REPEATED} values; write what they stand for"

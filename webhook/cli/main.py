@@ -43,6 +43,16 @@ class _OnDemand(TyperGroup):
         super().__init__(**attributes)
         self.commands = _Modules()  # type: ignore[assignment]  # the base only reads it, once it is made
 
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # typer's context is the one it is called with
+        """Run a subcommand; a wrong value of an option is explained in plain words."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            from webhook.cli.option_problems import explain  # noqa: PLC0415 - start-up time: only for a mistake
+
+            explain(error)
+            raise
+
 
 app = typer.Typer(
     name="gpuwarden",

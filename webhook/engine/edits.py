@@ -54,7 +54,7 @@ class ReplaceProduct(msgspec.Struct, frozen=True, gc=False):
     new: str
 
     def __str__(self) -> str:
-        return f"product {self.old} becomes {self.new}"
+        return f'product "{self.old}" becomes "{self.new}"'
 
 
 class AddNodeSelector(msgspec.Struct, frozen=True, gc=False):
@@ -73,7 +73,7 @@ class AddToleration(msgspec.Struct, frozen=True, gc=False):
     toleration: Toleration
 
     def __str__(self) -> str:
-        return f"toleration {self.toleration.key or '*'} {self.toleration.effect or ''}".rstrip()
+        return f"toleration {self.toleration.key or 'of every taint'} {self.toleration.effect or ''}".rstrip()
 
 
 class AddEnv(msgspec.Struct, frozen=True, gc=False):

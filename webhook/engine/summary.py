@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from webhook.engine.decision import Decision
-from webhook.engine.edits import AddEnv, AddNeed, Annotate, DropKey, DropResource, RenameResource
+from webhook.engine.edits import AddEnv, AddNeed, Annotate, DropKey, DropResource, RenameResource, ReplaceProduct
 from webhook.engine.pods import Place
+from webhook.engine.products import PRODUCT
 from webhook.engine.quantity import shown
 
 
@@ -45,7 +46,11 @@ def changes(decision: Decision, *, would: bool = False, nodes: bool = True) -> I
         for drop in drops.get(ask.place, ()):
             yield f"{ask.name}: {drop.name}, which a LimitRange added, {removed}"
     if not told:
-        rest = [str(edit) for edit in decision.edits if not isinstance(edit, Annotate | AddEnv)]
+        replaced = [edit for edit in decision.edits if isinstance(edit, ReplaceProduct)]
+        yield from (f'pod: node selector {PRODUCT}: "{edit.old}" {becomes} "{edit.new}"' for edit in replaced)
+        yield from (f"pod: node selector {key} {removed}" for key in dropped)
+        apart = Annotate | AddEnv | ReplaceProduct | DropKey
+        rest = [str(edit) for edit in decision.edits if not isinstance(edit, apart)]
         rest += sorted({f"env {edit.name}" for edit in decision.edits if isinstance(edit, AddEnv)})
         if rest:
             yield f"pod: {'would get' if would else 'gets'} {', '.join(rest)}"

@@ -65,7 +65,8 @@ def test_a_status_that_is_no_success_is_a_fault_with_the_servers_own_words(
     apiserver.always("object", faults.refusal(status, "because"))
     error = fault_of_call(api)
     assert error.fault is fault
-    assert error.detail == f"GET /api/v1/namespaces/a/secrets/b: {status} because"
+    advice = "; log in again, or renew the credentials" if status == 401 else ""
+    assert error.detail == f"GET /api/v1/namespaces/a/secrets/b: {status} because{advice}"
     assert error.retry_after is None
 
 
@@ -231,7 +232,7 @@ class TestRefusedLogin:
         self, apiserver: StandIn, renewing: ApiServer, tokens: list[str]
     ) -> None:
         error = fault_of_call(renewing)
-        assert error.detail.endswith("401 Unauthorized")
+        assert error.detail.endswith("401 Unauthorized; log in again, or renew the credentials")
         apiserver.authorize = lambda header: header == "old"
         renewing.call(GET, timeout=5)
 

@@ -1,15 +1,15 @@
 """Reading the configuration file: everything that is wrong with it, at once, each with its path and a remedy."""
 
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
 from webhook.adapters import yaml_guard
 from webhook.adapters.configuration.model import ConfigurationFile
+from webhook.adapters.configuration.sentences import problem
+from webhook.adapters.shown import shown
 from webhook.application.configuration import Configuration, Exemptions
 from webhook.engine.gpu_names import GpuNames
 from webhook.engine.labels import NamespaceLabels
@@ -40,7 +40,7 @@ def parse(text: str) -> Configuration:
     try:
         file = ConfigurationFile.model_validate(raw)
     except ValidationError as error:
-        raise ConfigurationError([*map(_problem, error.errors()), *problems]) from error
+        raise ConfigurationError([*map(problem, error.errors()), *problems]) from error
     problems += [*_ambiguous_forms(file), *_unknown_products(file), *_contradicted_forms(file)]
     if problems:
         raise ConfigurationError(problems)
@@ -66,7 +66,7 @@ def _configuration(file: ConfigurationFile) -> Configuration:
 
 
 def _load(text: str) -> tuple[dict[str, Any], list[str]]:
-    """The document as plain data, and the keys that stand in it more than once."""
+    """The document as plain data, and the keys that are defined more than once."""
     try:
         yaml_guard.check(text, yaml.SafeLoader)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -77,7 +77,7 @@ def _load(text: str) -> tuple[dict[str, Any], list[str]]:
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigurationError([f"line {_line(error)}: is not valid YAML: {_what(error)}"]) from error
     if not isinstance(raw, dict):
-        what = "is empty" if raw is None else f"holds {type(raw).__name__}, not a mapping"
+        what = "is empty" if raw is None else f"holds {shown(raw)}, not a mapping"
         raise ConfigurationError(
             [f"the file {what}; write apiVersion: gpuwarden.io/v1 and kind: Configuration at least"]
         )
@@ -90,9 +90,25 @@ def _line(error: Exception) -> int:
 
 
 def _what(error: Exception) -> str:
-    """What is wrong, on one line."""
+    """What is wrong, and what usually fixes it, on one line."""
     said = [getattr(error, "context", None), getattr(error, "problem", None)]
-    return ", ".join(filter(None, said)) or " ".join(str(error).split())
+    what = ", ".join(filter(None, said)) or " ".join(str(error).split())
+    fix = next(
+        (fix for part, fix in _YAML_FIXES.items() if part in what), "check quotes, brackets and indentation there"
+    )
+    return f"{what}; {fix}"
+
+
+_YAML_FIXES = {
+    r"'\t'": "indent with spaces, not with tabs",
+    "mapping values are not allowed": 'put a value that contains ": " in quotes, or correct the indentation',
+    "cannot start any token": "put the value in quotes",
+    "could not determine a constructor": "remove the tag, which begins with !",
+    "undefined alias": "put the value in quotes, or define the anchor",
+    "expected a single document": "keep one document, and remove the line ---",
+    "unacceptable character": "remove control characters, and save the file as UTF-8",
+    "unhashable key": "use text as the key",
+}
 
 
 def _duplicates(node: yaml.Node | None, path: str) -> Iterator[str]:
@@ -107,7 +123,7 @@ def _duplicates(node: yaml.Node | None, path: str) -> Iterator[str]:
         name, line = str(key.value), key.start_mark.line + 1
         inner = f"{path}.{name}" if path else name
         if name in lines:
-            yield f"{inner}: stands twice, in lines {lines[name]} and {line}; remove one"
+            yield f"{inner}: is defined twice, in lines {lines[name]} and {line}; remove one"
         lines[name] = line
         yield from _duplicates(value, inner)
 
@@ -167,7 +183,7 @@ def _contradicted_forms(file: ConfigurationFile) -> Iterator[str]:
 
 
 def _repetitions(raw: dict[str, Any]) -> Iterator[str]:
-    """Names that stand twice in a list where each stands for itself."""
+    """Names that are listed twice where each counts once."""
     lists = {f"policies.{name}.forms": _under(policy, "forms") for name, policy in _items(raw.get("policies"))}
     lists["devicePlugin.products"] = _under(raw.get("devicePlugin"), "products")
     for section in ("exemptions", "resources"):
@@ -175,7 +191,7 @@ def _repetitions(raw: dict[str, Any]) -> Iterator[str]:
     for path, names in lists.items():
         texts = [str(name) for name in names] if isinstance(names, list) else []
         for text in dict.fromkeys(text for text in texts if texts.count(text) > 1):
-            yield f'{path}: "{text}" stands more than once; remove the repetition'
+            yield f'{path}: "{text}" is listed more than once; remove the repetition'
 
 
 def _items(value: Any) -> list[tuple[Any, Any]]:
@@ -184,49 +200,3 @@ def _items(value: Any) -> list[tuple[Any, Any]]:
 
 def _under(value: Any, key: str) -> Any:
     return value.get(key) if isinstance(value, dict) else None
-
-
-def _problem(detail: ErrorDetails) -> str:
-    location, kind = detail["loc"], detail["type"]
-    if location and location[-1] == "[key]":
-        location = (*location[:-2], location[-2])
-    path = _path(location)
-    if kind == "extra_forbidden":
-        return f"{path}: is not known here; {_nearest_key(location)}"
-    if kind == "missing":
-        return f"{path}: is missing"
-    if kind == "string_pattern_mismatch":
-        return f"{path}: {detail['input']!r} is nothing that Kubernetes takes here"
-    return f"{path}: {detail['msg'].removeprefix('Value error, ')}{_given(detail)}"
-
-
-def _given(detail: ErrorDetails) -> str:
-    value = detail["input"]
-    shown = detail["type"] != "value_error" and isinstance(value, str | int | float)
-    return f", not {value!r}" if shown else ""
-
-
-def _path(location: Sequence[str | int]) -> str:
-    path = ""
-    for step in location:
-        path += f"[{step}]" if isinstance(step, int) else f".{step}"
-    return path.lstrip(".")
-
-
-def _nearest_key(location: Sequence[str | int]) -> str:
-    section: Any = ConfigurationFile
-    for step in location[:-1]:
-        section = _inside(section, step)
-    fields = [field.alias or name for name, field in section.model_fields.items()]
-    written = str(location[-1])
-    close = [name for name in fields if name.lower() == written.lower()] or get_close_matches(written, fields, n=1)
-    return f'did you mean "{close[0]}"?' if close else f"known are {', '.join(fields)}"
-
-
-def _inside(annotation: Any, step: str | int) -> Any:
-    """What stands under a step of a location: a section's field, or the items of a list or mapping."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return next(
-            field.annotation for name, field in annotation.model_fields.items() if (field.alias or name) == step
-        )
-    return get_args(annotation)[-1]

@@ -15,6 +15,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from webhook.adapters.shown import shown
 from webhook.application.configuration import DEFAULT_EXEMPTIONS, Mode
 from webhook.engine.forms import Form
 from webhook.engine.pods import Toleration
@@ -40,7 +41,7 @@ _NAME = re.compile(_NAME_PART)
 
 def _listed_form(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not a form; write one as text, such as mig-1g.5gb")  # noqa: TRY004 - pydantic collects ValueError
+        raise ValueError(f"{shown(value)} is not a form; write one as text, such as mig-1g.5gb")  # noqa: TRY004 - pydantic collects ValueError
     if built_in(value) is None:
         raise ValueError(_BUILT_IN.nearest(value))
     return value
@@ -61,13 +62,44 @@ def _policy_name(value: str) -> str:
 
 _FormName = Annotated[str, BeforeValidator(_listed_form)]
 _PolicyName = Annotated[str, AfterValidator(_policy_name)]
-# What the API server takes (k8s.io/apimachinery pkg/util/validation): what it refuses would refuse every GPU pod of a policy.
+
+
+def _matching(pattern: str, what: str, fix: str) -> AfterValidator:
+    """Text that Kubernetes accepts as ``what``; else the API server would deny every GPU pod of a policy."""
+    valid = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not valid.fullmatch(value):
+            raise ValueError(f"{shown(value)} is not {what}; {fix}")
+        return value
+
+    return AfterValidator(check)
+
+
+# As k8s.io/apimachinery pkg/util/validation.
 _SUBDOMAIN = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
-_LabelKey = Annotated[str, Field(pattern=rf"^({_SUBDOMAIN}/)?{_NAME_PART}$")]
-_LabelValue = Annotated[str, Field(pattern=rf"^({_NAME_PART})?$")]
-_EnvName = Annotated[str, Field(pattern=r"^[ -<>-~]+$")]  # printable ASCII but "="
+_LABEL_WORDS = 'at most 63 letters, digits, ".", "_" and "-", beginning and ending with a letter or digit'
+_LabelKey = Annotated[
+    str,
+    _matching(
+        rf"((?=[^/]{{1,253}}/){_SUBDOMAIN}/)?{_NAME_PART}",
+        "a key of labels",
+        f"write <name> or <domain>/<name>, such as example.com/team; the name has {_LABEL_WORDS}",
+    ),
+]
+_LabelValue = Annotated[str, _matching(rf"({_NAME_PART})?", "a value of labels", f"use {_LABEL_WORDS}")]
+_EnvName = Annotated[
+    str, _matching(r"[ -<>-~]+", "the name of an environment variable", 'use ASCII characters other than "="')
+]
 _VisibleDevices = Annotated[VisibleDevices, Field(strict=False)]
-_RuntimeClass = Annotated[str, Field(pattern=rf"^{_SUBDOMAIN}$", max_length=253)]
+_RuntimeClass = Annotated[
+    str,
+    _matching(
+        rf"(?=.{{1,253}}\Z){_SUBDOMAIN}",
+        "the name of a RuntimeClass",
+        'use at most 253 lower-case letters, digits, "-" and ".", such as nvidia',
+    ),
+]
 
 
 def _namespace_name(value: str) -> str:
@@ -128,7 +160,7 @@ def _resource_name(value: str) -> str:
         )
     is_form = isinstance(classify(value), GpuResource)
     if is_form:
-        raise ValueError(f'"{value}" is a form of GPU, which policies permit or not; remove it')
+        raise ValueError(f'"{value}" is a GPU form, which policies permit or deny; remove it')
     return value
 
 
@@ -154,11 +186,18 @@ class TolerationSection(_Section):
     def _is_one(self) -> "TolerationSection":
         """As k8s.io/kubernetes pkg/apis/core/validation ValidateTolerations."""
         if self.operator != "Exists" and not self.key:
-            raise ValueError("a toleration without a key is for every taint; write operator: Exists with it")
+            raise ValueError(
+                "key is missing; name the key of a taint, or write operator: Exists to tolerate every taint"
+            )
         if self.operator == "Exists" and self.value:
-            raise ValueError("value goes with operator: Equal only; remove one of them")
+            raise ValueError(
+                f"value: {shown(self.value)} needs operator: Equal, but operator is Exists; remove one of them"
+            )
         if self.toleration_seconds is not None and self.effect != "NoExecute":
-            raise ValueError("tolerationSeconds goes with effect: NoExecute only; remove one of them")
+            raise ValueError(
+                f"tolerationSeconds: {self.toleration_seconds} needs effect: NoExecute; remove tolerationSeconds, or write "
+                "effect: NoExecute"
+            )
         return self
 
     def toleration(self) -> Toleration:
@@ -182,11 +221,12 @@ class PolicySection(_Section):
     @model_validator(mode="after")
     def _means_something(self) -> "PolicySection":
         if len(self.forms) > 1 and {ANY, NONE} & set(self.forms):
-            raise ValueError("any and none stand alone: remove the other forms, or any and none")
+            raise ValueError(f"forms: [{', '.join(self.forms)}] mixes any or none with other forms; remove one of them")
         forms = self.parsed
         if self.max_per_container and self.max_per_container > 1 and forms and all(map(refuses_more_than_one, forms)):
             raise ValueError(
-                "maxPerContainer above 1 can't be had: GKE refuses more than 1 for time-sharing; remove it"
+                f"maxPerContainer: {self.max_per_container} cannot be met, because GKE denies more than 1 GPU per container for "
+                "time-sharing; remove it"
             )
         sharing = [key for key, value in self.node_selector.items() if shares(key, value)]
         if sharing and self.forms == [ANY] and self.max_per_container is None:
@@ -255,7 +295,7 @@ class DevicePluginSection(_Section):
     def _goes_together(self) -> "DevicePluginSection":
         if self.products and self.mig_strategy is not MigStrategy.SINGLE:
             raise ValueError(
-                "products is read under migStrategy: single only; remove it, or set migStrategy as on the nodes"
+                "products is set, but is read with migStrategy: single only; remove products, or set migStrategy as on the nodes"
             )
         return self
 
@@ -284,7 +324,8 @@ class ResourcesSection(_Section):
     @model_validator(mode="after")
     def _agree(self) -> "ResourcesSection":
         if both := sorted({*self.gpus} & {*self.not_gpus}):
-            raise ValueError(f"{', '.join(both)}: in gpus and in notGPUs; remove it from one of them")
+            names = ", ".join(map(shown, both))
+            raise ValueError(f"{names} is listed in gpus and in notGPUs; remove it from one of them")
         return self
 
 

@@ -133,7 +133,8 @@ class ApiServer:
         retry_after = response.headers.get("Retry-After", "")
         return ApiError(
             fault_of(response.status),
-            f"{request}: {response.status} {message}".rstrip(),
+            f"{request}: {response.status} {message}".rstrip()
+            + ("; log in again, or renew the credentials" if response.status == _UNAUTHORIZED else ""),
             retry_after=float(retry_after) if retry_after.isdecimal() else None,  # the API server sends no dates
         )
 

@@ -10,13 +10,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import msgspec
 import yaml
 
 from webhook.adapters import yaml_guard
 from webhook.adapters.file_errors import why
 from webhook.adapters.kubernetes.errors import ConfigurationError
+from webhook.adapters.kubernetes.kubeconfig_fields import check_cluster, check_types, check_user
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,46 +37,6 @@ class Choice:
         return os.pathsep.join(str(file) for file in self.files)
 
 
-class _ClusterBody(msgspec.Struct):
-    server: str = ""
-
-
-class _Cluster(msgspec.Struct):
-    name: str
-    cluster: _ClusterBody
-
-
-class _Exec(msgspec.Struct, rename="camel"):
-    command: str
-    install_hint: str | None = None
-
-
-class _UserBody(msgspec.Struct):
-    exec: _Exec | None = None
-
-
-class _User(msgspec.Struct):
-    name: str
-    user: _UserBody | None = None
-
-
-class _ContextBody(msgspec.Struct):
-    cluster: str = ""
-    user: str = ""
-
-
-class _Context(msgspec.Struct):
-    name: str
-    context: _ContextBody
-
-
-class _Kubeconfig(msgspec.Struct, rename="kebab"):
-    clusters: list[_Cluster] | None = None
-    contexts: list[_Context] | None = None
-    users: list[_User] | None = None
-    current_context: str | None = None
-
-
 def find_files(kubeconfig: Path | None, environ: Mapping[str, str]) -> tuple[Path, ...]:
     """List the kubeconfig files that kubectl would read: the one asked for, or $KUBECONFIG's, or ``~/.kube/config``.
 
@@ -86,7 +47,9 @@ def find_files(kubeconfig: Path | None, environ: Mapping[str, str]) -> tuple[Pat
     """
     if kubeconfig is not None:
         if not kubeconfig.is_file():
-            fault = "it is a folder; name a file" if kubeconfig.is_dir() else "there is no such file"
+            fault = (
+                "it is a folder; name a file" if kubeconfig.is_dir() else "there is no such file; name one that exists"
+            )
             raise ConfigurationError(f"--kubeconfig {kubeconfig}: {fault}")
         return (kubeconfig,)
     if listed := environ.get("KUBECONFIG"):
@@ -106,42 +69,54 @@ def choose(files: tuple[Path, ...], context: str | None) -> Choice:
     """
     configs = [_read(file) for file in files]
     where = ", ".join(str(file) for file in files)
-    # Of two entries with one name the first counts: reversed, so that it is written last.
-    contexts = {entry.name: entry.context for config in reversed(configs) for entry in reversed(config.contexts or [])}
-    clusters = {entry.name: entry.cluster for config in reversed(configs) for entry in reversed(config.clusters or [])}
-    users = {entry.name: entry.user for config in reversed(configs) for entry in reversed(config.users or [])}
+    contexts, clusters, users = (_entries(configs, kind) for kind in ("context", "cluster", "user"))
     there = ", ".join(f'"{name}"' for name in sorted(contexts)) or "none"
 
-    name = context or next((config.current_context for config in configs if config.current_context), None)
+    name = context or next((current for config in configs if (current := config.get("current-context"))), None)
     if name is None:
         raise ConfigurationError(
             f"{where}: current-context is not set; name a context with --context (contexts: {there})"
         )
     if name not in contexts:
         asked = f'context "{name}"' if context else f'current-context "{name}"'
-        raise ConfigurationError(f"{where}: {asked} is not defined (contexts: {there})")
-    chosen = contexts[name]
-    if chosen.cluster not in clusters:
-        raise ConfigurationError(f'{where}: context "{name}" names cluster "{chosen.cluster}", which is not defined')
-    if not clusters[chosen.cluster].server:
+        raise ConfigurationError(f"{where}: {asked} is not defined; name another with --context (contexts: {there})")
+    cluster, user = contexts[name].get("cluster") or "", contexts[name].get("user") or ""
+    for kind, entry, defined in (("cluster", cluster, clusters), ("user", user, users)):
+        if entry not in defined and (entry or kind == "cluster"):
+            others = ", ".join(f'"{other}"' for other in sorted(defined)) or "none"
+            raise ConfigurationError(
+                f'{where}: context "{name}" names {kind} "{entry}", which is not defined; define it, or name another '
+                f"({kind}s: {others})"
+            )
+    if not clusters[cluster].get("server"):
         raise ConfigurationError(
-            f'{where}: cluster "{chosen.cluster}" of context "{name}" has no server; set clusters[].cluster.server'
+            f'{where}: cluster "{cluster}" of context "{name}" has no server; set clusters[].cluster.server'
         )
-    if chosen.user and chosen.user not in users:
-        raise ConfigurationError(f'{where}: context "{name}" names user "{chosen.user}", which is not defined')
-    user = users.get(chosen.user)
-    program = user.exec if user else None
-    return Choice(
-        files, name, program.command if program else None, " ".join(((program and program.install_hint) or "").split())
-    )
+    check_cluster(where, cluster, clusters[cluster])
+    check_user(where, user, users.get(user, {}))
+    program = users.get(user, {}).get("exec") or {}
+    return Choice(files, name, program.get("command"), " ".join((program.get("installHint") or "").split()))
 
 
-def _read(file: Path) -> _Kubeconfig:
+def _entries(configs: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
+    """The bodies of all entries of a kind by their names: of two with one name the first counts."""
+    entries = [entry for config in configs for entry in config.get(f"{kind}s") or []]
+    return {entry["name"]: entry.get(kind) or {} for entry in reversed(entries)}
+
+
+def _read(file: Path) -> dict[str, Any]:
     try:
         text = file.read_text(encoding="utf-8")
         yaml_guard.check(text)
-        return msgspec.yaml.decode(text, type=_Kubeconfig)
-    except OSError as error:
+        document = yaml.load(text, Loader=yaml.CSafeLoader)
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file}: can't be read: {why(file, error)}") from error
-    except (msgspec.DecodeError, yaml.YAMLError, ValueError) as error:
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigurationError(
+            f"{file}: line {line} is not valid YAML ({error.problem}); check quotes, brackets and indentation there"
+        ) from error
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigurationError(f"{file}: not a kubeconfig: {' '.join(str(error).split())}") from error
+    check_types(str(file), document)
+    return document  # type: ignore[no-any-return]  # a mapping, as was checked

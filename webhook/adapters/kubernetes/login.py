@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -76,14 +77,45 @@ def _from_kubeconfig(choice: Choice) -> Configuration:
             )
         except OSError as error:
             what = f"{error.filename}: {why(error.filename, error)}" if error.filename else str(error)
+            raise ConfigurationError(f"{where}: {what}; name a file that can be read") from error
+        except ConfigException as error:
+            missing = str(error).removeprefix("File does not exist: ")
+            what = (
+                f"{missing}: there is no such file; name one that exists" if missing != str(error) else _unusable(error)
+            )
             raise ConfigurationError(f"{where}: {what}") from error
-        except (ConfigException, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             # The loader checks little of what it reads, so that a wrong value may end in any of these.
-            raise ConfigurationError(f"{where}: {error}") from error
+            raise ConfigurationError(f"{where}: {_unusable(error)}") from error
+    _check_files(where, configuration)
     if choice.exec_command and "BearerToken" not in configuration.api_key and configuration.cert_file is None:
         # The client logs a plugin's failure and goes on as nobody.
         raise ConfigurationError(f'{where}: the login program "{choice.exec_command}" {_why_no_login(choice, said)}')
     return configuration
+
+
+def _unusable(error: Exception) -> str:
+    return f"cannot be used ({error}); compare its fields with those that kubectl config view prints"
+
+
+def _check_files(where: str, configuration: Configuration) -> None:
+    """See that TLS can use the certificates: the connection would only fail at the first request, in OpenSSL's words."""
+    context = ssl.create_default_context()
+    try:
+        if configuration.ssl_ca_cert:
+            field, file = "certificate-authority", configuration.ssl_ca_cert
+            context.load_verify_locations(file)
+        if configuration.cert_file:
+            field, file = "client-certificate and client-key", configuration.cert_file
+            context.load_cert_chain(file, configuration.key_file)
+    except ssl.SSLError as error:
+        raise ConfigurationError(
+            f"{where}: {field} cannot be used ({error.reason or 'not PEM'}); set PEM files that belong together, or their -data"
+        ) from error
+    except OSError as error:
+        raise ConfigurationError(
+            f"{where}: {field}: {file}: {why(file, error)}; name a file that can be read"
+        ) from error
 
 
 def _why_no_login(choice: Choice, said: list[str]) -> str:

@@ -171,7 +171,7 @@ def node_name_set(name: str, severity: Severity) -> Finding:
         Rule.NODE_NAME_SET,
         severity,
         "spec.nodeName",
-        f'pod: nodeName "{shown(name)}" bypasses the scheduler, so neither GPUs nor taints are minded',
+        f'pod: nodeName "{shown(name)}" bypasses the scheduler, so free GPUs and taints are not checked',
         "use a nodeSelector",
     )
 

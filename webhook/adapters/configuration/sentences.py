@@ -1,0 +1,169 @@
+"""What pydantic finds in the configuration file, in our words: each names the field, the value and the fix."""
+
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from webhook.adapters.configuration.model import ConfigurationFile
+from webhook.adapters.shown import shown
+
+_MISSING = {
+    "apiVersion": "apiVersion: gpuwarden.io/v1",
+    "kind": "kind: Configuration",
+    "forms": "the forms that the policy permits, such as forms: [shared]",
+}
+
+
+def problem(detail: ErrorDetails) -> str:
+    """Say what is wrong with one field as ``<path>: <fact>; <what to do>``.
+
+    Args:
+        detail: one error of ``ValidationError.errors()``. A type that is not known here gets a sentence without
+            pydantic's words: they are written for programmers.
+    """
+    location = detail["loc"]
+    if location and location[-1] == "[key]":
+        location = (*location[:-2], location[-2])
+    if detail["type"] == "extra_forbidden":
+        return f"{path_of(location)}: is not known here; {_nearest_key(location)}"
+    if detail["type"] == "invalid_key":
+        location = location[:-1]
+    sentence = _SENTENCES.get(detail["type"], _unknown)
+    return f"{path_of(location) or 'the file'}: {sentence(detail, location)}"
+
+
+def path_of(location: Sequence[str | int]) -> str:
+    """Write a location as in the documentation: ``policies.team.forms[0]``."""
+    path = ""
+    for step in location:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return path.lstrip(".")
+
+
+_Location = tuple[str | int, ...]
+
+
+def _text(detail: ErrorDetails, _location: _Location) -> str:
+    value = detail["input"]
+    if value is None or isinstance(value, dict | list):
+        return f"{shown(value)} is not text; write text{_or_nothing(value)}"
+    return f'{shown(value)} is not text; put it in quotes: "{shown(value)}"'
+
+
+def _boolean(detail: ErrorDetails, _location: _Location) -> str:
+    value = detail["input"]
+    return f"{shown(value)} is neither true nor false; write true or false, without quotes{_or_nothing(value)}"
+
+
+def _integer(detail: ErrorDetails, _location: _Location) -> str:
+    value = detail["input"]
+    return f"{shown(value)} is not a whole number; write one without quotes, such as 4{_or_nothing(value)}"
+
+
+def _list(detail: ErrorDetails, _location: _Location) -> str:
+    value = detail["input"]
+    if value is None or isinstance(value, dict):
+        return f"{shown(value)} is not a list; write one, such as [a, b]{_or_nothing(value)}"
+    return f"{shown(value)} is not a list; write [{shown(value)}]"
+
+
+def _mapping(detail: ErrorDetails, location: _Location) -> str:
+    value, section = detail["input"], _at(location)
+    fields = f"its fields: {', '.join(_fields(section))}" if _is_section(section) else "names with values"
+    return f"{shown(value)} is not a mapping; write {fields}{_or_nothing(value)}"
+
+
+def _choice(detail: ErrorDetails, _location: _Location) -> str:
+    expected = str(detail.get("ctx", {}).get("expected", "another")).replace("'", '"')
+    return f"{shown(detail['input'])} is not valid; write {expected}{_or_nothing(detail['input'])}"
+
+
+def _at_least(detail: ErrorDetails, _location: _Location) -> str:
+    context = detail.get("ctx", {})
+    least = context.get("ge", context.get("gt", 0) + 1)
+    return f"{shown(detail['input'])} is less than {least}; write {least} or more"
+
+
+def _missing(_detail: ErrorDetails, location: _Location) -> str:
+    field = str(location[-1]) if location else ""
+    return f"is missing; write {_MISSING.get(field, field)}"
+
+
+def _empty(detail: ErrorDetails, _location: _Location) -> str:
+    if isinstance(detail["input"], list):
+        return "the list is empty; name at least one, such as [shared]"
+    return f"{shown(detail['input'])} is empty; write a name, or remove it"
+
+
+def _too_long(detail: ErrorDetails, _location: _Location) -> str:
+    value, most = detail["input"], detail.get("ctx", {}).get("max_length")
+    return f"{shown(value)} has {len(value)} characters; use at most {most}"
+
+
+def _key(detail: ErrorDetails, location: _Location) -> str:
+    return f"the key {_text(detail, location)}"
+
+
+def _of_ours(detail: ErrorDetails, _location: _Location) -> str:
+    return detail["msg"].removeprefix("Value error, ")
+
+
+def _unknown(detail: ErrorDetails, _location: _Location) -> str:
+    return f"{shown(detail['input'])} is not valid here; write a value as in docs/policies.md, or remove it"
+
+
+_SENTENCES: dict[str, Callable[[ErrorDetails, _Location], str]] = {
+    "string_type": _text,
+    "bool_type": _boolean,
+    "int_type": _integer,
+    "int_from_float": _integer,
+    "list_type": _list,
+    "dict_type": _mapping,
+    "model_type": _mapping,
+    "literal_error": _choice,
+    "enum": _choice,
+    "greater_than": _at_least,
+    "greater_than_equal": _at_least,
+    "missing": _missing,
+    "too_short": _empty,
+    "string_too_short": _empty,
+    "string_too_long": _too_long,
+    "invalid_key": _key,
+    "value_error": _of_ours,
+}
+
+
+def _or_nothing(value: object) -> str:
+    """An empty field is null in YAML: it may be meant to be absent."""
+    return ", or remove the field" if value is None else ""
+
+
+def _nearest_key(location: _Location) -> str:
+    fields = _fields(_at(location[:-1]))
+    written = str(location[-1])
+    close = [name for name in fields if name.lower() == written.lower()] or get_close_matches(written, fields, n=1)
+    return f'did you mean "{close[0]}"?' if close else f"remove it, or write one of {', '.join(fields)}"
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _fields(section: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in section.model_fields.items()]
+
+
+def _at(location: Sequence[str | int]) -> Any:
+    """What the model has at a location: a section, or the annotation of a field."""
+    found: Any = ConfigurationFile
+    for step in location:
+        if _is_section(found):
+            found = next(
+                field.annotation for name, field in found.model_fields.items() if (field.alias or name) == step
+            )
+        else:
+            found = get_args(found)[-1]
+    return found
