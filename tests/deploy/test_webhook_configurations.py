@@ -14,7 +14,7 @@ from tests.deploy.chart import (
     Rendered,
     merged,
 )
-from webhook.application.path_tokens import ANNOTATION, PATHS
+from webhook.application.certificates.tokens import ANNOTATION, PATHS
 from webhook.application.workloads import WORKLOADS
 
 MUTATE, VALIDATE = "mutate.gpuwarden.io", "validate.gpuwarden.io"

@@ -13,9 +13,8 @@ import msgspec
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.request import Request, path_of
-from webhook.application.certificate_keeper import ConflictError, StoreError
-from webhook.application.path_tokens import ANNOTATION, masked
-from webhook.application.rotation_observation import StoredSecret, WebhookConfiguration
+from webhook.application.certificates.store import ConflictError, StoredSecret, StoreError, WebhookConfiguration
+from webhook.application.certificates.tokens import ANNOTATION, masked
 
 if TYPE_CHECKING:
     from webhook.adapters.kubernetes.client import ApiServer
@@ -79,7 +78,7 @@ class _Configuration(msgspec.Struct):
 
 
 class KubernetesCertificateStore:
-    """A ``webhook.application.certificate_keeper.CertificateStore`` in the API server. Blocks; it belongs in a thread.
+    """A ``webhook.application.certificates.store.CertificateStore`` in the API server. Blocks; it belongs in a thread.
 
     Args:
         api: the API server.

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webhook.application.certificates import CertificateError, CertificatePair, describe
+from webhook.application.certificates.pem import CertificateError, CertificatePair, describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

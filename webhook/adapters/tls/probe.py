@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives import serialization
 
-from webhook.application.certificates import CertificateError, describe
+from webhook.application.certificates.pem import CertificateError, describe
 
 if TYPE_CHECKING:
     from cryptography import x509
