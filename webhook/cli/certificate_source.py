@@ -6,7 +6,7 @@ import base64
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -42,20 +42,8 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-class CertificateSource(Protocol):
-    """A source with its share of the server's life."""
-
-    serving: ServingCertificate
-
-    def poll(self) -> None:
-        """Do what is due, about once a second, in a thread."""
-
-    def parts(self) -> list[Part]:
-        """What ``/readyz`` says of it."""
-
-
 class _Source:
-    """What all sources share: the certificate that is served, and when it ends."""
+    """A source of certificates: what is served, when it ends, and what is due about once a second, in a thread."""
 
     def __init__(self, metrics: Metrics, clock: Callable[[], datetime] = now) -> None:
         self.serving = ServingCertificate(clock)
@@ -63,7 +51,7 @@ class _Source:
         self._clock = clock
 
     def poll(self) -> None:
-        """Tell when the certificate ends."""
+        """Report when the certificate ends."""
         if pair := self.serving.pair:
             self._metrics.certificate_expires("leaf", pair.certificate.not_valid_after_utc)
 
@@ -188,7 +176,7 @@ class TrustedSource:
 
 def certificate_source(
     options: Options, api: Callable[[], ApiServer], metrics: Metrics, clock: WitnessedClock, paths: PathTokens
-) -> CertificateSource:
+) -> _Source | TrustedSource:
     """The source that the options choose; where it keeps a CA, it says which paths are admitted.
 
     Raises:

@@ -24,8 +24,7 @@ from webhook.adapters.http.port import Port
 from webhook.adapters.http.refusals import Refusals
 from webhook.adapters.http.turns import Turns
 from webhook.adapters.tls import serving as module
-from webhook.adapters.tls.context import server_context
-from webhook.adapters.tls.probe import probe
+from webhook.adapters.tls.context import probe, server_context
 from webhook.adapters.tls.serving import ServingCertificate
 from webhook.application.certificates.issue import BACKDATE, ServingNames, issue_ca, issue_leaf, new_key
 from webhook.application.certificates.pem import CertificateError, CertificatePair

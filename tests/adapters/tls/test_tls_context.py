@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from webhook.adapters.tls.context import server_context
-from webhook.adapters.tls.probe import probe
+from webhook.adapters.tls.context import probe, server_context
 from webhook.application.certificates.issue import ServingNames, issue_ca, issue_leaf, new_key, self_signed_pair
 from webhook.application.certificates.pem import CertificateError, CertificatePair
 
@@ -204,8 +203,7 @@ def test_without_memory_files_a_private_folder_is_used_and_removed(
 def test_it_works_where_no_folder_can_be_written() -> None:
     program = (
         "import os, sys, tempfile; from datetime import *\n"
-        "from webhook.adapters.tls.context import server_context\n"
-        "from webhook.adapters.tls.probe import probe\n"
+        "from webhook.adapters.tls.context import probe, server_context\n"
         "from webhook.application.certificates.issue import self_signed_pair\n"
         "pair = self_signed_pair(['localhost'], [], datetime.now(UTC), timedelta(days=1)).leaf\n"
         "tempfile.tempdir = '/nonexistent'\n"

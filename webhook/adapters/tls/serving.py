@@ -13,8 +13,7 @@ import ssl
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
-from webhook.adapters.tls.context import server_context
-from webhook.adapters.tls.probe import probe
+from webhook.adapters.tls.context import probe, server_context
 from webhook.application.certificates.issue import BACKDATE
 from webhook.application.certificates.pem import CertificateError, CertificatePair, describe, show
 from webhook.application.certificates.trust import covers, why_not_a_server
