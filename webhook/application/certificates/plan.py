@@ -158,9 +158,9 @@ def _leaf_actions(facts: Facts) -> list[Action]:
     """What this replica serves: signed the first time, renewed when it ages, and by another authority when it must."""
     if facts.live is None:
         return _first_leaf(facts)
-    for ca in facts.usable:
-        if ca.certificate == facts.live.issuer:
-            return _renewed_leaf(facts, facts.live, ca)
+    for signer in facts.usable:
+        if signer.certificate == facts.live.issuer:
+            return _renewed_leaf(facts, facts.live, signer)
     issuer, ca = describe(facts.live.issuer), facts.stored.current
     if ca is None or ca not in facts.usable:
         return [Wait(f"serving under the CA {issuer} until there is another that signs")]
@@ -199,13 +199,12 @@ def _secret_actions(facts: Facts) -> list[Action]:
     if state.next and (why := needs_renewal(state.next.certificate, facts.now)):
         reasons.append(f"the next CA was never put to use: {why}")
         state = _retaining(facts, replace(state, next=None, previous=(state.next.certificate, *state.previous)))
-    if state.next:
-        name = describe(state.next.certificate)
-        if _may_promote(facts, state, state.next):
-            reasons.append(f"every bundle carries the next CA {name}; it signs from now on")
+    if following := state.next:
+        if _may_promote(facts, state, following):
+            reasons.append(f"every bundle carries the next CA {describe(following.certificate)}; it signs from now on")
             state = _promoted(facts, state)
         else:
-            waits.append(Wait(f"the next CA does not sign until {facts.what_is_missing(state.next.certificate)}"))
+            waits.append(Wait(f"the next CA does not sign until {facts.what_is_missing(following.certificate)}"))
     if why := _why_publish(facts, state):
         reasons.append(why)
     if not reasons:
