@@ -60,7 +60,7 @@ bench: setup ## Measure everything, write docs/performance.* and benchmarks/READ
 .PHONY: faults
 faults: setup ## The long fault tests: 200 kills, readiness' bounds, faked clocks where libfaketime is (15 minutes)
 	@GPUWARDEN_FAULTS=long GPUWARDEN_FAKETIME=$(firstword $(wildcard /usr/lib/*/faketime/libfaketimeMT.so.1)) \
-		$(BIN)/pytest tests/faults tests/application/test_certificate_crashes.py
+		$(BIN)/pytest tests/faults tests/application/certificates/test_crashes.py
 
 .PHONY: attack
 attack: setup ## Attack a server in every way of tests/load/attackers.py, and print what it needed (five minutes)

@@ -27,7 +27,7 @@ from webhook.adapters.http.turns import Turns
 from webhook.adapters.metrics import Metrics
 from webhook.adapters.namespace_file import FileNamespaces
 from webhook.application.admission import Admission
-from webhook.application.path_tokens import PATHS, PathTokens
+from webhook.application.certificates.tokens import PATHS, PathTokens
 from webhook.application.recorder import Recorded
 
 _PACKAGE = Path(__file__).resolve().parent.parent / "webhook"
@@ -82,9 +82,9 @@ def _port(metrics: Metrics, log: DecisionLog) -> Port:
         configuration_file.parse(json.dumps(reviews.configuration(5))), namespaces, _Recorders(metrics, log)
     )
     endpoint = Endpoint("/mutate", admission.mutate, metrics)
-    doors = PathTokens(PATHS.values())
+    paths = PathTokens(PATHS.values())
     crowd = Crowd(Limits(), Refusals("admission", lambda *_: None))
-    return Port(lambda path: endpoint if doors.admits(path) == endpoint.path else None, crowd, Turns())
+    return Port(lambda path: endpoint if paths.admits(path) == endpoint.path else None, crowd, Turns())
 
 
 async def walks() -> tuple[Walk, Walk]:

@@ -9,7 +9,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from webhook.adapters.kubernetes.errors import Fault
 from webhook.adapters.metrics import Metrics
-from webhook.application.rotation import Phase
+from webhook.application.certificates.plan import Phase
 from webhook.engine.decision import Outcome
 from webhook.engine.findings import Rule, Severity
 

@@ -11,8 +11,8 @@ import pytest
 from cryptography import x509
 from typer.testing import CliRunner, Result
 
-from webhook.application.certificates import CertificatePair
-from webhook.application.trust import covers, why_untrusted
+from webhook.application.certificates.pem import CertificatePair
+from webhook.application.certificates.trust import covers, why_untrusted
 from webhook.cli.certs import certs_app
 
 

@@ -17,9 +17,9 @@ from tests.adapters.kubernetes.documents import status
 from tests.adapters.kubernetes.http_side import Handler, Seen
 from tests.adapters.kubernetes.support import write_kubeconfig
 from tests.e2e.processes import free_port
-from webhook.application.authority import self_signed_pair
+from webhook.application.certificates.issue import self_signed_pair
+from webhook.application.certificates.tokens import PATHS
 from webhook.application.diagnosis.diagnose import CHECKS
-from webhook.application.path_tokens import PATHS
 from webhook.cli.main import app
 
 Json = dict[str, Any]

@@ -12,12 +12,12 @@ from tests.application.diagnosis.world import healthy
 from tests.builders import view
 from tests.deploy.chart import Chart, Json, Rendered
 from webhook.adapters.configuration import file as configuration_file
+from webhook.application.certificates.tokens import PATHS
 from webhook.application.diagnosis import guarding
 from webhook.application.diagnosis.facts import Facts
 from webhook.application.diagnosis.ours import GUARDS
 from webhook.application.diagnosis.results import Status
 from webhook.application.diagnosis.webhooks import Webhook, WebhookConfiguration
-from webhook.application.path_tokens import PATHS
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import VisibleDevices
 

@@ -23,7 +23,7 @@ from tests.deploy.gpu_pods import WITH_GPU, WITHOUT_GPU, a_spec
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.programs import NoControlPlaneError, find
 from tests.e2e.waiting import wait_for
-from webhook.application.path_tokens import ANNOTATION, PATHS
+from webhook.application.certificates.tokens import ANNOTATION, PATHS
 
 pytestmark = pytest.mark.e2e
 

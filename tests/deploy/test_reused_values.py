@@ -16,7 +16,7 @@ from hack.chart_defaults import TEMPLATE, text
 from hack.render_manifests import CHART, KUBERNETES, NAMESPACE
 from tests.deploy.chart import MODES, Chart, Json, RefusedError, Rendered, merged
 from tests.deploy.test_gitops import FEATURES
-from webhook.application.path_tokens import ANNOTATION
+from webhook.application.certificates.tokens import ANNOTATION
 
 VALUES: Json = yaml.safe_load((CHART / "values.yaml").read_text())
 OLDER = sorted((Path(__file__).parent / "older_values").glob("*.yaml"))

@@ -19,8 +19,8 @@ from tests.adapters.kubernetes.workload_server import WorkloadServer
 from tests.deploy.chart import Json, Rendered
 from tests.deploy.replica import replica, wait_until_ready
 from tests.reviews import a_pod, a_review, encode
-from webhook.application.authority import SelfSigned, self_signed_pair
-from webhook.application.path_tokens import without_token
+from webhook.application.certificates.issue import SelfSigned, self_signed_pair
+from webhook.application.certificates.tokens import without_token
 from webhook.application.workloads import WORKLOADS
 
 REGISTRATION = "/apis/admissionregistration.k8s.io/v1"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.deploy.chart import MODES, Chart, Json, Rendered, merged
-from webhook.application.path_tokens import ANNOTATION, PATHS
+from webhook.application.certificates.tokens import ANNOTATION, PATHS
 from webhook.application.workloads import WORKLOADS
 
 MUTATE, VALIDATE = "mutate.gpuwarden.io", "validate.gpuwarden.io"

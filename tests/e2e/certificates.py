@@ -9,7 +9,7 @@ from cryptography import x509
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.installation import CONFIGURATION_KINDS, SECRET, configuration_path
 from tests.reviews import a_pod, a_review, encode
-from webhook.application.path_tokens import token_of
+from webhook.application.certificates.tokens import token_of
 
 
 def current_ca(control_plane: ControlPlane) -> x509.Certificate:

@@ -13,7 +13,7 @@ from tests.e2e.gpuwarden import ACCOUNT, Replica, arguments_of, environment_of
 from tests.e2e.objects import ENFORCE, GPU, SHARED, limits_of, pod_spec
 from tests.e2e.relay import Relay
 from tests.e2e.waiting import wait_for
-from webhook.application.path_tokens import PATHS
+from webhook.application.certificates.tokens import PATHS
 
 PROBE = "e2e-probe"  # a labelled namespace that shows whether gpuwarden acts
 

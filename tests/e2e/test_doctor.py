@@ -26,7 +26,7 @@ from tests.e2e.installation import MUTATING, VALIDATING, Installation, configura
 from tests.e2e.objects import ENFORCE
 from tests.e2e.running import PROBE
 from tests.e2e.waiting import wait_for
-from webhook.application.authority import self_signed_pair
+from webhook.application.certificates.issue import self_signed_pair
 from webhook.application.diagnosis.diagnose import CHECKS
 from webhook.cli.main import app
 

@@ -19,7 +19,7 @@ from tests.e2e.stream import PodStream
 from tests.e2e.telling import tell
 from tests.e2e.test_doctor import doctor
 from tests.e2e.waiting import wait_for
-from webhook.application.path_tokens import ANNOTATION, PATHS
+from webhook.application.certificates.tokens import ANNOTATION, PATHS
 
 pytestmark = pytest.mark.e2e
 

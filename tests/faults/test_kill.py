@@ -13,8 +13,8 @@ import pytest
 from tests.faults.cluster import CONFIGURATIONS, SECRET, bundles, refusals, register, within
 from tests.faults.killing import LIFETIMES, Caller, DangerousStandIn, Killer, Replica
 from tests.faults.long import LONG
-from webhook.application.authority import issue_ca, new_key
-from webhook.application.ca_secret import Authorities, read_authorities, write_authorities
+from webhook.application.certificates.issue import issue_ca, new_key
+from webhook.application.certificates.secret import Authorities, read_authorities, write_authorities
 
 KILLS = 200 if LONG else 12
 REPLICAS = 3 if LONG else 2

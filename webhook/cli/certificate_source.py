@@ -6,7 +6,7 @@ import base64
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -15,14 +15,13 @@ from webhook.adapters.kubernetes.certificate_store import KubernetesCertificateS
 from webhook.adapters.metrics import Metrics
 from webhook.adapters.tls.files import PairFiles
 from webhook.adapters.tls.serving import ServingCertificate
-from webhook.application.authority import new_key, self_signed_pair
-from webhook.application.bundle_keeper import BundleKeeper
-from webhook.application.certificate_keeper import CertificateKeeper, TickReport
-from webhook.application.certificates import CertificateError
+from webhook.application.certificates.bundles import BundleReconciler
+from webhook.application.certificates.issue import ServingNames, new_key, self_signed_pair
+from webhook.application.certificates.pem import CertificateError
+from webhook.application.certificates.reconcile import CertificateReconciler, TickReport
+from webhook.application.certificates.settings import RotationSettings
+from webhook.application.certificates.tokens import PathTokens
 from webhook.application.clock import WitnessedClock
-from webhook.application.path_tokens import PathTokens
-from webhook.application.rotation_observation import RotationSettings
-from webhook.application.serving_names import ServingNames
 from webhook.cli.options import Options, StartError
 
 if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a cluster
@@ -43,20 +42,8 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-class CertificateSource(Protocol):
-    """A source with its share of the server's life."""
-
-    serving: ServingCertificate
-
-    def poll(self) -> None:
-        """Do what is due, about once a second, in a thread."""
-
-    def parts(self) -> list[Part]:
-        """What ``/readyz`` says of it."""
-
-
 class _Source:
-    """What all sources share: the certificate that is served, and when it ends."""
+    """A source of certificates: what is served, when it ends, and what is due about once a second, in a thread."""
 
     def __init__(self, metrics: Metrics, clock: Callable[[], datetime] = now) -> None:
         self.serving = ServingCertificate(clock)
@@ -64,7 +51,7 @@ class _Source:
         self._clock = clock
 
     def poll(self) -> None:
-        """Tell when the certificate ends."""
+        """Report when the certificate ends."""
         if pair := self.serving.pair:
             self._metrics.certificate_expires("leaf", pair.certificate.not_valid_after_utc)
 
@@ -126,7 +113,7 @@ class FileSource(_Source):
 
 
 class TrustedSource:
-    """A source whose trust in the cluster is kept or at least watched: what a keeper does at every tick."""
+    """A source whose trust in the cluster is kept or at least watched: what a reconciler does at every tick."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - what is watched, by whom, and how often
         self,
@@ -188,8 +175,8 @@ class TrustedSource:
 
 
 def certificate_source(
-    options: Options, api: Callable[[], ApiServer], metrics: Metrics, clock: WitnessedClock, doors: PathTokens
-) -> CertificateSource:
+    options: Options, api: Callable[[], ApiServer], metrics: Metrics, clock: WitnessedClock, paths: PathTokens
+) -> _Source | TrustedSource:
     """The source that the options choose; where it keeps a CA, it says which paths are admitted.
 
     Raises:
@@ -206,7 +193,7 @@ def certificate_source(
     if bool(cert_file) != bool(key_file):
         raise StartError("--tls-cert-file, --tls-private-key-file: only one of them is set; set both")
     if options.manage_certificates:
-        return _managed(options, api(), metrics, clock, doors)
+        return _managed(options, api(), metrics, clock, paths)
     if cert_file is None or key_file is None:
         return TrialSource(metrics)
     source = FileSource(PairFiles(cert_file, key_file), metrics, clock)
@@ -214,12 +201,12 @@ def certificate_source(
         return source
     store = _store(options, api(), options.webhook_configuration)
     bundle = options.ca_bundle_file
-    keeper = BundleKeeper(store, lambda: source.serving.pair, bundle.read_bytes if bundle else None, clock)
-    return TrustedSource(source, keeper.tick, metrics, clock)
+    reconciler = BundleReconciler(store, lambda: source.serving.pair, bundle.read_bytes if bundle else None, clock)
+    return TrustedSource(source, reconciler.tick, metrics, clock)
 
 
 def _managed(
-    options: Options, api: ApiServer, metrics: Metrics, clock: WitnessedClock, doors: PathTokens
+    options: Options, api: ApiServer, metrics: Metrics, clock: WitnessedClock, paths: PathTokens
 ) -> TrustedSource:
     source = _Source(metrics, clock)
     name = options.webhook_configuration or options.service
@@ -231,7 +218,7 @@ def _managed(
     except CertificateError as error:
         raise StartError(f"--service, --pod-namespace, --tls-name: {error}") from error
     settings = _rotation_settings(options)
-    keeper = CertificateKeeper(
+    reconciler = CertificateReconciler(
         store=_store(options, api, name),
         holder=source.serving,
         names=names,
@@ -240,10 +227,10 @@ def _managed(
         doubt=clock.doubt,
         monotonic=time.monotonic,
         new_key=new_key,
-        doors=doors,
+        paths=paths,
     )
     steady = min(_STEADY_SECONDS, settings.leaf_lifetime.total_seconds() / _TICKS_PER_LEAF)
-    return TrustedSource(source, keeper.tick, metrics, clock, steady, doors.turned_away)
+    return TrustedSource(source, reconciler.tick, metrics, clock, steady, paths.turned_away)
 
 
 def _rotation_settings(options: Options) -> RotationSettings:

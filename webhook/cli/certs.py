@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from webhook.adapters.file_errors import why
-from webhook.application.authority import self_signed_pair
-from webhook.application.certificates import CertificateError
+from webhook.application.certificates.issue import self_signed_pair
+from webhook.application.certificates.pem import CertificateError
 from webhook.cli.cluster_options import NAMESPACE
 from webhook.cli.messages import say
 

@@ -7,7 +7,7 @@ import typer
 
 from webhook.adapters.http.limits import MAX_LAG_SECONDS, MIB, Limits
 from webhook.adapters.logs import LogFormat, LogLevel
-from webhook.application.rotation_observation import RotationSettings
+from webhook.application.certificates.settings import RotationSettings
 from webhook.cli.cluster_options import NAMESPACE
 from webhook.cli.messages import say
 from webhook.cli.options import Options, StartError

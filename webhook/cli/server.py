@@ -36,10 +36,10 @@ from webhook.adapters.metrics import Metrics
 from webhook.adapters.standard_error import logged_standard_error
 from webhook.application.admission import Admission
 from webhook.application.advising import Advising
+from webhook.application.certificates.tokens import ADVISE, MUTATE, PATHS, VALIDATE, VALIDATE_NAMESPACE, PathTokens
 from webhook.application.clock import WitnessedClock
 from webhook.application.configuration import Configuration
 from webhook.application.namespace_labels import NamespaceLabelling
-from webhook.application.path_tokens import ADVISE, MUTATE, PATHS, VALIDATE, VALIDATE_NAMESPACE, PathTokens
 from webhook.application.recorder import Recorded, Recorder
 from webhook.cli.admission_port import admission_crowd, callers, client_authorities, operations_crowd
 from webhook.cli.certificate_source import certificate_source, now
@@ -92,8 +92,8 @@ class Server:
         clock = WitnessedClock(now, time.monotonic, timedelta(seconds=options.clock_skew))
         api = cache(lambda: _connect(options, clock))
         # Where the paths may carry tokens, nothing is admitted before it is known which.
-        self._doors = PathTokens(PATHS.values(), plain=not options.manage_certificates)
-        self._certificates = certificate_source(options, api, self._metrics, clock, self._doors)
+        self._paths = PathTokens(PATHS.values(), plain=not options.manage_certificates)
+        self._certificates = certificate_source(options, api, self._metrics, clock, self._paths)
         self._namespaces = _namespace_source(options, api, self._metrics)
         self._decision_log = DecisionLog(self._metrics.log_line_dropped)
         recorder = _Recorders(self._metrics, self._decision_log)
@@ -117,7 +117,7 @@ class Server:
         )
         by_path = {endpoint.path: endpoint for endpoint in endpoints}
         self._port = Port(
-            lambda path: by_path.get(self._doors.admits(path) or ""), crowd, Turns(options.max_lag), callers(options)
+            lambda path: by_path.get(self._paths.admits(path) or ""), crowd, Turns(options.max_lag), callers(options)
         )
         operations = application(self.readiness, self._exposition)
         visitors = operations_crowd(self._metrics)

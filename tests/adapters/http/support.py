@@ -24,7 +24,7 @@ from webhook.adapters.http.port import Port
 from webhook.adapters.http.refusals import Refusals
 from webhook.adapters.http.turns import Turns
 from webhook.adapters.tls.serving import ServingCertificate
-from webhook.application.certificates import CertificatePair
+from webhook.application.certificates.pem import CertificatePair
 from webhook.application.review import Answering
 
 GOOD = encode(a_review(a_pod()))

@@ -13,11 +13,10 @@ from tests.adapters.kubernetes.apiserver import StandIn
 from tests.adapters.kubernetes.http_side import Behaviour
 from webhook.adapters.kubernetes.certificate_store import KubernetesCertificateStore
 from webhook.adapters.kubernetes.client import ApiServer
-from webhook.application.certificate_keeper import ConflictError, StoreError
-from webhook.application.rotation_observation import StoredSecret, WebhookConfiguration
+from webhook.application.certificates.store import ConflictError, StoredSecret, StoreError, WebhookConfiguration
 
 if TYPE_CHECKING:
-    from webhook.application.certificate_keeper import CertificateStore
+    from webhook.application.certificates.store import CertificateStore
 
 NAME = "gpuwarden-ca"
 STORED = f"/api/v1/namespaces/gpu-system/secrets/{NAME}"

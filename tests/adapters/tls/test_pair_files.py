@@ -9,8 +9,8 @@ import pytest
 
 from webhook.adapters.tls.files import PairFiles
 from webhook.adapters.tls.serving import ServingCertificate
-from webhook.application.authority import self_signed_pair
-from webhook.application.certificates import CertificateError, CertificatePair
+from webhook.application.certificates.issue import self_signed_pair
+from webhook.application.certificates.pem import CertificateError, CertificatePair
 
 
 def a_pair() -> CertificatePair:

@@ -12,8 +12,8 @@ import trustme
 from tests.adapters.kubernetes.apiserver import StandIn
 from tests.e2e.processes import free_port
 from webhook.adapters.tls.peer import dial
-from webhook.application.authority import SelfSigned, self_signed_pair
-from webhook.application.certificates import CertificatePair
+from webhook.application.certificates.issue import SelfSigned, self_signed_pair
+from webhook.application.certificates.pem import CertificatePair
 from webhook.application.diagnosis.facts import Contact, Target
 
 HOST = "gpuwarden.gpuwarden-system.svc"

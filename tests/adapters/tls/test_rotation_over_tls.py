@@ -1,4 +1,4 @@
-"""Keeper and serving certificate together, judged by OpenSSL: a client that trusts the caBundle is served throughout."""
+"""Reconciler and serving certificate together, judged by OpenSSL: a client that trusts the caBundle is served throughout."""
 
 import contextlib
 import ssl
@@ -6,23 +6,22 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.application.certificate_world import SETTINGS, VALIDATING, World
+from tests.application.certificates.world import SETTINGS, VALIDATING, World
 from webhook.adapters.tls.serving import ServingCertificate
-from webhook.application.authority import issue_ca, new_key
-from webhook.application.certificate_keeper import CertificateKeeper
-from webhook.application.rotation import Phase
-from webhook.application.serving_names import ServingNames
+from webhook.application.certificates.issue import ServingNames, issue_ca, new_key
+from webhook.application.certificates.plan import Phase
+from webhook.application.certificates.reconcile import CertificateReconciler
 
 NAME = "gpuwarden.gpuwarden.svc"
 SECOND = timedelta(seconds=1)
 
 
 class Replica:
-    """A keeper whose certificate is really served."""
+    """A reconciler whose certificate is really served."""
 
     def __init__(self, world: World) -> None:
         self.serving = ServingCertificate(lambda: datetime.now(UTC), names=[NAME])
-        self.keeper = CertificateKeeper(
+        self.reconciler = CertificateReconciler(
             store=world,
             holder=self.serving,
             names=ServingNames.parse([NAME], []),
@@ -59,7 +58,7 @@ def test_a_client_that_trusts_the_bundle_is_served_through_three_new_authorities
     replicas = [Replica(world), Replica(world)]
     authorities = []
     for replica in replicas:
-        assert replica.keeper.tick().trusted
+        assert replica.reconciler.tick().trusted
     for _ in range(3):
         current = world.authorities.current
         assert current
@@ -68,12 +67,12 @@ def test_a_client_that_trusts_the_bundle_is_served_through_three_new_authorities
         for _ in range(6):
             world.now += 3 * SECOND
             for replica in replicas:
-                replica.keeper.tick()
+                replica.reconciler.tick()
                 for each in replicas:
                     each.shake_hands(bundle_in(world))
-        assert replicas[0].keeper.tick().phase is Phase.RETIRING
-        assert replicas[0].keeper.leaf
-        assert replicas[0].keeper.leaf.issuer == world.authorities.certificates[0]
+        assert replicas[0].reconciler.tick().phase is Phase.RETIRING
+        assert replicas[0].reconciler.leaf
+        assert replicas[0].reconciler.leaf.issuer == world.authorities.certificates[0]
 
     assert world.authorities.current not in authorities
     assert len({ca.certificate for ca in authorities}) == 3
@@ -82,7 +81,7 @@ def test_a_client_that_trusts_the_bundle_is_served_through_three_new_authorities
 def test_a_client_with_another_bundle_or_for_another_name_is_not() -> None:
     world = World(now=datetime.now(UTC))
     replica = Replica(world)
-    replica.keeper.tick()
+    replica.reconciler.tick()
     stranger = issue_ca(key=new_key(), at=world.now, lifetime=timedelta(days=1))
 
     replica.shake_hands(bundle_in(world))

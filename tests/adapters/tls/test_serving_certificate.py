@@ -24,12 +24,10 @@ from webhook.adapters.http.port import Port
 from webhook.adapters.http.refusals import Refusals
 from webhook.adapters.http.turns import Turns
 from webhook.adapters.tls import serving as module
-from webhook.adapters.tls.context import server_context
-from webhook.adapters.tls.probe import probe
+from webhook.adapters.tls.context import probe, server_context
 from webhook.adapters.tls.serving import ServingCertificate
-from webhook.application.authority import BACKDATE, issue_ca, issue_leaf, new_key
-from webhook.application.certificates import CertificateError, CertificatePair
-from webhook.application.serving_names import ServingNames
+from webhook.application.certificates.issue import BACKDATE, ServingNames, issue_ca, issue_leaf, new_key
+from webhook.application.certificates.pem import CertificateError, CertificatePair
 
 DAY = timedelta(days=1)
 NAMES = ServingNames.parse(["localhost"], ["127.0.0.1"])
@@ -183,7 +181,7 @@ def test_certificates_are_replaced_under_a_stream_of_new_connections_without_one
 
             streams = [asyncio.ensure_future(connect_again_and_again()) for _ in range(4)]
             for pair in pairs:
-                # From a thread, as the certificate keeper does it.
+                # From a thread, as the reconciler does it.
                 await asyncio.to_thread(certificate.replace, pair)
                 while der(pair) not in seen:
                     news.clear()

@@ -12,11 +12,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from webhook.adapters.tls.context import server_context
-from webhook.adapters.tls.probe import probe
-from webhook.application.authority import issue_ca, issue_leaf, new_key, self_signed_pair
-from webhook.application.certificates import CertificateError, CertificatePair
-from webhook.application.serving_names import ServingNames
+from webhook.adapters.tls.context import probe, server_context
+from webhook.application.certificates.issue import ServingNames, issue_ca, issue_leaf, new_key, self_signed_pair
+from webhook.application.certificates.pem import CertificateError, CertificatePair
 
 DAY = timedelta(days=1)
 RSA_KEY = rsa.generate_private_key(65537, 2048)
@@ -205,9 +203,8 @@ def test_without_memory_files_a_private_folder_is_used_and_removed(
 def test_it_works_where_no_folder_can_be_written() -> None:
     program = (
         "import os, sys, tempfile; from datetime import *\n"
-        "from webhook.adapters.tls.context import server_context\n"
-        "from webhook.adapters.tls.probe import probe\n"
-        "from webhook.application.authority import self_signed_pair\n"
+        "from webhook.adapters.tls.context import probe, server_context\n"
+        "from webhook.application.certificates.issue import self_signed_pair\n"
         "pair = self_signed_pair(['localhost'], [], datetime.now(UTC), timedelta(days=1)).leaf\n"
         "tempfile.tempdir = '/nonexistent'\n"
         "try: tempfile.TemporaryFile()\n"

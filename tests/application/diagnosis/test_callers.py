@@ -20,12 +20,12 @@ from tests.application.diagnosis.world import (
     validating,
     with_path,
 )
+from webhook.application.certificates.tokens import ANNOTATION, PATHS
 from webhook.application.diagnosis.diagnose import diagnose
 from webhook.application.diagnosis.documents import Deployment
 from webhook.application.diagnosis.facts import Attempt, Contact, Facts, Probe
 from webhook.application.diagnosis.results import Status
 from webhook.application.diagnosis.webhooks import Webhook, WebhookConfiguration
-from webhook.application.path_tokens import ANNOTATION, PATHS
 
 OTHER = "fedcba9876543210" * 2
 TOKENS, STRANGERS = "path-tokens", "callers"

@@ -26,8 +26,8 @@ from tests.application.diagnosis.world import (
     validating,
     with_bundle,
 )
-from webhook.application.authority import self_signed_pair
-from webhook.application.certificates import bundle_pem
+from webhook.application.certificates.issue import self_signed_pair
+from webhook.application.certificates.pem import bundle_pem
 from webhook.application.diagnosis.documents import Service
 from webhook.application.diagnosis.facts import Contact, Facts, Unread
 from webhook.application.diagnosis.ours import targets

@@ -11,7 +11,8 @@ import msgspec
 import yaml
 
 from webhook.adapters.configuration import file as configuration_file
-from webhook.application.authority import SelfSigned, self_signed_pair
+from webhook.application.certificates.issue import SelfSigned, self_signed_pair
+from webhook.application.certificates.tokens import PATHS
 from webhook.application.configuration import Configuration
 from webhook.application.diagnosis.diagnose import diagnose
 from webhook.application.diagnosis.documents import Budget, Deployment, EndpointSlice, Node, Pod, Quota, Service
@@ -20,7 +21,6 @@ from webhook.application.diagnosis.results import Result, Status
 from webhook.application.diagnosis.rights import needed
 from webhook.application.diagnosis.webhooks import Webhook, WebhookConfiguration
 from webhook.application.limit_ranges import LimitRange
-from webhook.application.path_tokens import PATHS
 from webhook.engine.labels import DOMAIN
 from webhook.engine.policy import Policy, PolicyBook
 from webhook.engine.spelling import DevicePlugin

@@ -13,9 +13,8 @@ import msgspec
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.request import Request, path_of
-from webhook.application.certificate_keeper import ConflictError, StoreError
-from webhook.application.path_tokens import ANNOTATION, masked
-from webhook.application.rotation_observation import StoredSecret, WebhookConfiguration
+from webhook.application.certificates.store import ConflictError, StoredSecret, StoreError, WebhookConfiguration
+from webhook.application.certificates.tokens import ANNOTATION, masked
 
 if TYPE_CHECKING:
     from webhook.adapters.kubernetes.client import ApiServer
@@ -35,6 +34,7 @@ _RESOURCES = {
 
 class _Metadata(msgspec.Struct, rename="camel"):
     resource_version: str
+    annotations: dict[str, str] | None = None
 
 
 class _Identity(msgspec.Struct):
@@ -69,17 +69,13 @@ class _Webhook(msgspec.Struct, rename="camel"):
     client_config: _ClientConfig
 
 
-class _Annotated(_Metadata):
-    annotations: dict[str, str] | None = None
-
-
 class _Configuration(msgspec.Struct):
-    metadata: _Annotated
+    metadata: _Metadata
     webhooks: list[_Webhook] | None = None
 
 
 class KubernetesCertificateStore:
-    """A ``webhook.application.certificate_keeper.CertificateStore`` in the API server. Blocks; it belongs in a thread.
+    """A ``webhook.application.certificates.store.CertificateStore`` in the API server. Blocks; it belongs in a thread.
 
     Args:
         api: the API server.
@@ -109,24 +105,16 @@ class KubernetesCertificateStore:
         self._metadata = {"name": secret, "namespace": namespace, "labels": dict(labels or {})}
         self._owner = owner
         self._namespace = namespace
-        self._configurations = [(kind, name, _path(kind, name)) for kind, name in configurations]
+        self._configurations = tuple(configurations)
         self._timeout = timeout
 
     def read_configurations(self) -> tuple[WebhookConfiguration, ...]:
-        """Read our webhook configurations; one that does not exist is left out.
-
-        Raises:
-            StoreError: one of them could not be read.
-        """
-        found = (self._read_configuration(kind, name, path) for kind, name, path in self._configurations)
+        """Read our webhook configurations, see `CertificateStore.read_configurations`."""
+        found = (self._read_configuration(kind, name) for kind, name in self._configurations)
         return tuple(configuration for configuration in found if configuration is not None)
 
     def read_secret(self) -> StoredSecret | None:
-        """Read the Secret; ``None`` when it does not exist.
-
-        Raises:
-            StoreError: it could not be read.
-        """
+        """Read the Secret, see `CertificateStore.read_secret`."""
         secret = self._read(self._secret, _Secret)
         if secret is None:
             return None
@@ -134,16 +122,7 @@ class KubernetesCertificateStore:
         return StoredSecret(data, secret.metadata.resource_version)
 
     def write_secret(self, data: Mapping[str, bytes], resource_version: str | None) -> None:
-        """Make the Secret's data exactly this and leave everything else of it alone; create it if told to.
-
-        Args:
-            data: the whole data, not yet in base64.
-            resource_version: what it must still have; ``None``: it must not exist.
-
-        Raises:
-            ConflictError: it has another one, is gone, or is there already.
-            StoreError: it could not be written.
-        """
+        """Write or create the Secret, see `CertificateStore.write_secret`."""
         if resource_version is None:
             metadata = {**self._metadata, **self._owned()}
             secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": data}
@@ -173,17 +152,7 @@ class KubernetesCertificateStore:
     def write_bundle(
         self, configuration: WebhookConfiguration, bundle: bytes, targets: Mapping[str, str] = MappingProxyType({})
     ) -> None:
-        """Set the ``caBundle`` of every webhook of a configuration, and what some call; touch nothing else of it.
-
-        Args:
-            configuration: as it was read.
-            bundle: PEM.
-            targets: by the names of webhooks, the URL, or the path of the Service, that is to be called from now on.
-
-        Raises:
-            ConflictError: it has changed since, or is gone.
-            StoreError: it could not be written.
-        """
+        """Write a configuration's bundles and targets, see `CertificateStore.write_bundle`."""
         operations: list[Mapping[str, object]] = []
         for index, name in enumerate(configuration.bundles):
             # The place of a webhook in the list can't have changed while the resource version has not; if our own
@@ -195,20 +164,19 @@ class KubernetesCertificateStore:
             if target := targets.get(name):
                 field = "url" if "://" in target else "service/path"
                 operations.append({"op": "add", "path": f"/webhooks/{index}/clientConfig/{field}", "value": target})
-        path = _path(configuration.kind, configuration.name)
         try:
-            self._patch(path, configuration.resource_version, operations)
+            self._patch(_path(configuration.kind, configuration.name), configuration.resource_version, operations)
         except ConflictError:
             raise
         except StoreError:
             # A test that fails because someone was faster is a conflict too, but comes as 422, like other mistakes.
-            now = self._read_configuration(configuration.kind, configuration.name, path)
+            now = self._read_configuration(configuration.kind, configuration.name)
             if now is None or now.resource_version != configuration.resource_version:
                 raise ConflictError(f"{configuration} has changed since it was read") from None
             raise
 
-    def _read_configuration(self, kind: str, name: str, path: str) -> WebhookConfiguration | None:
-        found = self._read(path, _Configuration)
+    def _read_configuration(self, kind: str, name: str) -> WebhookConfiguration | None:
+        found = self._read(_path(kind, name), _Configuration)
         if found is None:
             return None
         # In their order, which is their place in the list.

@@ -1,4 +1,4 @@
-"""Builds the ``ssl.SSLContext`` that the admission port is served with."""
+"""Builds the ``ssl.SSLContext`` that the admission port is served with, and proves that it serves a certificate."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webhook.application.certificates import CertificateError, CertificatePair, describe
+from cryptography.hazmat.primitives import serialization
+
+from webhook.application.certificates.pem import CertificateError, CertificatePair, describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cryptography import x509
+
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2: forward secrecy and authenticated encryption only. TLS 1.3 has no others and ignores this list."""
 
+_ROUNDS = 8  # a TLS 1.2 handshake takes two round trips, TLS 1.3 one; more means it does not end
 _MFD_NOEXEC_SEAL = 0x0008  # linux/memfd.h, since 6.3; kernels with vm.memfd_noexec=2 insist on it
 
 
@@ -53,6 +58,40 @@ def server_context(pair: CertificatePair | None, client_ca: str | None = None) -
             except ssl.SSLError as error:
                 raise CertificateError(f"OpenSSL refuses {describe(pair.certificate)}: {error}") from error
     return context
+
+
+def probe(server: ssl.SSLContext, certificate: x509.Certificate) -> None:
+    """Shake hands with the context, as a client does, and see that it presents exactly this certificate.
+
+    Dates and names are not judged here: they are asked of the certificate itself, by a clock that is given.
+
+    Raises:
+        CertificateError: When the handshake fails or shows another certificate.
+    """
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.verify_mode = ssl.CERT_NONE
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [
+        client.wrap_bio(to_client, to_server, server_side=False),
+        server.wrap_bio(to_server, to_client, server_side=True),
+    ]
+    waiting = list(ends)
+    try:
+        for _ in range(_ROUNDS):
+            waiting = [end for end in waiting if not _shaken(end)]
+    except ssl.SSLError as error:
+        raise CertificateError(f"a handshake with {describe(certificate)} fails: {error}") from error
+    if waiting or ends[0].getpeercert(binary_form=True) != certificate.public_bytes(serialization.Encoding.DER):
+        raise CertificateError(f"a handshake does not end in {describe(certificate)} being presented")
+
+
+def _shaken(end: ssl.SSLObject) -> bool:
+    try:
+        end.do_handshake()
+    except ssl.SSLWantReadError:
+        return False
+    return True
 
 
 @contextmanager

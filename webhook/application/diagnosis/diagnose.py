@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from webhook.application.certificates.tokens import masked
 from webhook.application.diagnosis import (
     callers,
     failing,
@@ -22,7 +23,6 @@ from webhook.application.diagnosis import (
 )
 from webhook.application.diagnosis.facts import KUBE_SYSTEM, Facts, Unread, UnreadError
 from webhook.application.diagnosis.results import Result, Verdict, unknown
-from webhook.application.path_tokens import masked
 
 
 @dataclass(frozen=True, slots=True)

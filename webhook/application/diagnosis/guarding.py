@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from webhook.application.certificates.tokens import VALIDATE
 from webhook.application.configuration import Configuration, Mode
 from webhook.application.diagnosis.facts import KUBE_SYSTEM, NAME_LABEL, Facts, Unread
 from webhook.application.diagnosis.ours import Ours, our_webhooks
 from webhook.application.diagnosis.results import Verdict, fail, listed, verdicts, warn
-from webhook.application.path_tokens import VALIDATE
 from webhook.engine.labels import ENFORCE, UNLABELLED, NamespaceLabels
 from webhook.engine.policy import ANY, VisibleDevices, built_in
 

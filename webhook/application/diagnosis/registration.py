@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from webhook.application.certificates.tokens import ADVISE, MUTATE, VALIDATE, VALIDATE_NAMESPACE
 from webhook.application.configuration import Configuration
 from webhook.application.diagnosis.facts import Facts, known
 from webhook.application.diagnosis.ours import (
@@ -13,7 +14,6 @@ from webhook.application.diagnosis.ours import (
     our_webhooks,
 )
 from webhook.application.diagnosis.results import Verdict, fail, listed, verdicts, warn
-from webhook.application.path_tokens import ADVISE, MUTATE, VALIDATE, VALIDATE_NAMESPACE
 from webhook.engine.gpu_names import ANY_SUFFIX
 
 # Of each path: the kind of configuration that it belongs to.

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from tests.application.certificate_world import SETTINGS as USUAL
-from tests.application.certificate_world import Replica, World
+from tests.application.certificates.world import SETTINGS as USUAL
+from tests.application.certificates.world import Replica, World
 from tests.faults.long import LONG
-from webhook.application.ca_secret import signing_key
-from webhook.application.path_tokens import path_token
-from webhook.application.rotation import Phase
+from webhook.application.certificates.plan import Phase
+from webhook.application.certificates.secret import signing_key
+from webhook.application.certificates.tokens import path_token
 
 SETTINGS = replace(USUAL, ca_lifetime=timedelta(hours=3))
 PAUSES = (timedelta(minutes=12), SETTINGS.propagation)

@@ -12,9 +12,16 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from webhook.application.authority import BACKDATE, is_ours, issue_ca, issue_leaf, new_key, self_signed_pair
-from webhook.application.certificates import CertificateError, CertificatePair, PrivateKey
-from webhook.application.serving_names import ServingNames
+from webhook.application.certificates.issue import (
+    BACKDATE,
+    ServingNames,
+    is_ours,
+    issue_ca,
+    issue_leaf,
+    new_key,
+    self_signed_pair,
+)
+from webhook.application.certificates.pem import CertificateError, CertificatePair, PrivateKey
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 DAY = timedelta(days=1)

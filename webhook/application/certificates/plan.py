@@ -3,12 +3,12 @@
 A new authority is published beside the old one; a replica turns to it only when the bundle of every webhook
 configuration carries it, and has for the propagation time; the old one goes when no serving certificate that it signed
 can still be valid. There is no leader and no memory of a step begun: every replica compares everything at every tick and
-does what is missing. Whoever loses a race for a resourceVersion looks again. So a crash between two steps,
+does what is missing. A replica that loses a race for a resourceVersion reads again. So a crash between two steps,
 a damaged Secret and an emptied bundle are all the same thing: a difference that the next tick sees.
 
 What is never done: an empty bundle is never written (API servers would fall back to the system's roots); an authority
 that a bundle trusts and that looks like ours is not dropped because the Secret has lost it, but taken over among the
-previous ones, since some replica's serving certificate may hang on it.
+previous ones, since some replica's serving certificate may depend on it.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
-from webhook.application.ca_secret import signing_key
-from webhook.application.certificates import bundle_pem, describe, read_bundle
-from webhook.application.path_tokens import path_token
-from webhook.application.rotation_facts import Facts
-from webhook.application.trust import needs_renewal, why_invalid
+from webhook.application.certificates.observation import Facts
+from webhook.application.certificates.pem import bundle_pem, describe, read_bundle
+from webhook.application.certificates.trust import needs_renewal, why_invalid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cryptography import x509
 
-    from webhook.application.ca_secret import Authorities
-    from webhook.application.certificates import CertificatePair
-    from webhook.application.rotation_observation import Observation, RotationSettings, ServedLeaf, WebhookConfiguration
+    from webhook.application.certificates.observation import Observation, ServedLeaf
+    from webhook.application.certificates.pem import Bundle, CertificatePair
+    from webhook.application.certificates.secret import Authorities
+    from webhook.application.certificates.settings import RotationSettings
+    from webhook.application.certificates.store import WebhookConfiguration
 
 
 class Phase(StrEnum):
@@ -121,9 +121,9 @@ def plan(observation: Observation, settings: RotationSettings) -> Plan:
     """Make the plan."""
     facts = Facts(observation, settings)
     bundles = [action for each in observation.configurations for action in _bundle_actions(facts, each)]
-    actions = (*bundles, *_leaf_actions(facts, observation, settings), *_secret_actions(facts, observation, settings))
-    phase = _phase(facts, observation, healing=bool(bundles))
-    return Plan(actions, phase, facts.is_trusted, facts.paths.accepted, facts.paths.admits_plain_paths)
+    actions = (*bundles, *_leaf_actions(facts), *_secret_actions(facts))
+    phase = _phase(facts, healing=bool(bundles))
+    return Plan(actions, phase, facts.is_trusted, facts.tokens.accepted, facts.tokens.admits_plain_paths)
 
 
 def _bundle_actions(facts: Facts, configuration: WebhookConfiguration) -> list[Action]:
@@ -137,126 +137,127 @@ def _bundle_actions(facts: Facts, configuration: WebhookConfiguration) -> list[A
     wanted = tuple(required | found)
     if not wanted:
         return []
-    targets = facts.paths.corrections(configuration)
-    for name, bundle in bundles.items():
-        faults = [
-            *([f"is damaged: {bundle.damage}"] if bundle.damage else []),
-            *(f"lacks the CA {describe(c)}" for c in wanted if c not in bundle.certificates),
-            *(f"carries {describe(c)}, which is not to be trusted" for c in bundle.certificates if c not in wanted),
-        ]
-        if faults:
-            reason = f"the caBundle of {configuration}, webhook {name}, {'; '.join(faults)}"
-            return [SetBundle(configuration, bundle_pem(wanted), reason, targets)]
-    if targets:
-        reason = f"the path of {configuration}, webhook {next(iter(targets))}, does not carry the present token"
-        return [SetBundle(configuration, bundle_pem(wanted), reason, targets)]
-    return []
+    targets = facts.tokens.corrections(configuration)
+    reasons = [
+        f"the caBundle of {configuration}, webhook {name}, {faults}"
+        for name, bundle in bundles.items()
+        if (faults := _faults(bundle, wanted))
+    ]
+    reasons += [f"the path of {configuration}, webhook {name}, does not carry the present token" for name in targets]
+    return [SetBundle(configuration, bundle_pem(wanted), reasons[0], targets)] if reasons else []
 
 
-def _leaf_actions(facts: Facts, observation: Observation, settings: RotationSettings) -> list[Action]:
-    """What this replica serves: signed the first time, anew when it ages, and by another authority when it must."""
+def _faults(bundle: Bundle, wanted: tuple[x509.Certificate, ...]) -> str:
+    faults = [f"is damaged: {bundle.damage}"] if bundle.damage else []
+    faults += [f"lacks the CA {describe(c)}" for c in wanted if c not in bundle.certificates]
+    faults += [f"carries {describe(c)}, which is not to be trusted" for c in bundle.certificates if c not in wanted]
+    return "; ".join(faults)
+
+
+def _leaf_actions(facts: Facts) -> list[Action]:
+    """What this replica serves: signed the first time, renewed when it ages, and by another authority when it must."""
     if facts.live is None:
-        return _first_leaf(facts, observation)
-    for ca in facts.usable:
-        if ca.certificate == facts.live.issuer:
-            return _renewed_leaf(facts.live, ca, facts, settings)
-    issuer = describe(facts.live.issuer)
-    if facts.stored.current not in facts.usable or facts.stored.current is None:
+        return _first_leaf(facts)
+    for signer in facts.usable:
+        if signer.certificate == facts.live.issuer:
+            return _renewed_leaf(facts, facts.live, signer)
+    issuer, ca = describe(facts.live.issuer), facts.stored.current
+    if ca is None or ca not in facts.usable:
         return [Wait(f"serving under the CA {issuer} until there is another that signs")]
     # From a certificate that works to one of another authority: only when everybody trusts that one.
-    ca = facts.stored.current
     if facts.is_settled(ca.certificate):
         return [SignLeaf(ca, f"the CA {issuer} signs no more, and every bundle carries {describe(ca.certificate)}")]
     return [Wait(f"serving under the CA {issuer} until {facts.what_is_missing(ca.certificate)}")]
 
 
-def _first_leaf(facts: Facts, observation: Observation) -> list[Action]:
-    """Nothing valid is served, so nothing can be lost: an authority that only some entries carry will do."""
+def _first_leaf(facts: Facts) -> list[Action]:
+    """Nothing valid is served, so nothing can be lost: an authority that only some bundles carry will do."""
     if not facts.usable:
         return [Wait("there is no CA to sign a serving certificate yet")]
-    best = max(facts.usable, key=lambda ca: facts.carried.count(ca.certificate))  # of equals the first: the current
-    if facts.carried.entries and not facts.carried.count(best.certificate):
+    best = max(facts.usable, key=lambda ca: facts.count(ca.certificate))  # of equals the first: the current
+    if facts.bundles and not facts.count(best.certificate):
         return [Wait(f"no webhook configuration carries the CA {describe(best.certificate)} yet")]
-    why = why_invalid(observation.leaf.pair.certificate, facts.now) if observation.leaf else None
+    leaf = facts.observation.leaf
+    why = why_invalid(leaf.pair.certificate, facts.now) if leaf else None
     return [SignLeaf(best, why or "this replica has no serving certificate yet")]
 
 
-def _renewed_leaf(leaf: ServedLeaf, ca: CertificatePair, facts: Facts, settings: RotationSettings) -> list[Action]:
+def _renewed_leaf(facts: Facts, leaf: ServedLeaf, ca: CertificatePair) -> list[Action]:
     reason = needs_renewal(leaf.pair.certificate, facts.now)
-    end = min(facts.now + settings.leaf_lifetime, ca.certificate.not_valid_after_utc)
+    end = min(facts.now + facts.settings.leaf_lifetime, ca.certificate.not_valid_after_utc)
     gained = end - leaf.pair.certificate.not_valid_after_utc
     return [SignLeaf(ca, reason)] if reason and gained >= timedelta(seconds=1) else []
 
 
-def _secret_actions(facts: Facts, observation: Observation, settings: RotationSettings) -> list[Action]:
+def _secret_actions(facts: Facts) -> list[Action]:
     """At most one write that brings the Secret from what it holds to what it should hold."""
-    reasons = [] if observation.secret else ["the CA Secret does not exist"]
+    secret = facts.observation.secret
+    reasons = [] if secret else ["the CA Secret does not exist"]
     reasons += [f"the CA Secret is damaged: {damage}" for damage in facts.stored.damage]
     waits: list[Action] = []
-    state = _with_previous_mended(facts, settings, reasons)
+    state = _with_previous_repaired(facts, reasons)
     if state.next and (why := needs_renewal(state.next.certificate, facts.now)):
         reasons.append(f"the next CA was never put to use: {why}")
-        previous = (state.next.certificate, *state.previous)
-        state = _retaining(replace(state, next=None, previous=previous), facts, settings)
+        state = _retaining(facts, replace(state, next=None, previous=(state.next.certificate, *state.previous)))
     if following := state.next:
-        if _may_promote(state, following.certificate, facts, settings):
+        if _may_promote(facts, state, following):
             reasons.append(f"every bundle carries the next CA {describe(following.certificate)}; it signs from now on")
-            state = _promoted(state, facts, settings)
+            state = _promoted(facts, state)
         else:
             waits.append(Wait(f"the next CA does not sign until {facts.what_is_missing(following.certificate)}"))
-    if why := _why_publish(state, facts):
+    if why := _why_publish(facts, state):
         reasons.append(why)
     if not reasons:
         return waits
-    version = observation.secret.resource_version if observation.secret else None
+    version = secret.resource_version if secret else None
     return [*waits, WriteSecret(replace(state, damage=()), bool(why), version, "; ".join(reasons))]
 
 
-def _with_previous_mended(facts: Facts, settings: RotationSettings, reasons: list[str]) -> Authorities:
-    """The stored authorities, with unknown ones taken over among the previous and those let go that may."""
+def _with_previous_repaired(facts: Facts, reasons: list[str]) -> Authorities:
+    """The stored authorities, with unknown ones taken over among the previous and those dropped that may be."""
     state = facts.stored
     if facts.unknown:
         reasons += [f"it lacks the CA {describe(c)}, on which a bundle or replica relies" for c in facts.unknown]
         state = replace(state, previous=(*state.previous, *facts.unknown))
-    if lost := facts.paths.unknown:
+    if lost := facts.tokens.unknown:
         reasons.append("it lacks the path token that the webhook configurations carry")
         state = replace(state, previous_tokens=(*lost, *state.previous_tokens))
     if facts.unknown or lost or ((state.previous or state.previous_tokens) and not state.previous_until):
-        state = _retaining(state, facts, settings)
-    elif facts.paths.may_be_forgotten:
+        state = _retaining(facts, state)
+    elif facts.tokens.may_be_forgotten:
         reasons.append("no webhook configuration carries an earlier path token any longer")
         state = replace(state, previous_tokens=())
     # From the bundles first, from here last: what a bundle carries would be taken for unknown and come back.
-    gone = [c for c in facts.stored.previous if facts.is_gone(c) and c not in facts.carried.anywhere]
+    gone = [c for c in facts.stored.previous if facts.is_gone(c) and c not in facts.carried_anywhere]
     reasons += [f"nothing can need the CA {describe(c)} any longer" for c in gone]
     previous = tuple(c for c in state.previous if c not in gone)
     until = state.previous_until if previous or state.previous_tokens else None
     return replace(state, previous=previous, previous_until=until)
 
 
-def _retaining(state: Authorities, facts: Facts, settings: RotationSettings) -> Authorities:
+def _retaining(facts: Facts, state: Authorities) -> Authorities:
     """With the previous authorities kept for a full retention from now, or longer where that was said before."""
-    until = (facts.now + settings.retention).replace(microsecond=0) + timedelta(seconds=1)
+    until = (facts.now + facts.settings.retention).replace(microsecond=0) + timedelta(seconds=1)
     return replace(state, previous_until=max(until, state.previous_until or until))
 
 
-def _may_promote(state: Authorities, following: x509.Certificate, facts: Facts, settings: RotationSettings) -> bool:
+def _may_promote(facts: Facts, state: Authorities, following: CertificatePair) -> bool:
     relied_on = (*((state.current.certificate,) if state.current else ()), *state.previous)
-    if all(c.not_valid_after_utc + settings.clock_skew < facts.now for c in relied_on):
-        return facts.carried.by_all(following)  # nothing valid can be served by anybody, so nothing can be lost
-    return facts.is_settled(following)
+    if all(c.not_valid_after_utc + facts.settings.clock_skew < facts.now for c in relied_on):
+        return facts.is_carried(following.certificate)  # nothing valid can be served by anybody, so nothing can be lost
+    return facts.is_settled(following.certificate)
 
 
-def _promoted(state: Authorities, facts: Facts, settings: RotationSettings) -> Authorities:
+def _promoted(facts: Facts, state: Authorities) -> Authorities:
     if state.current is None:
         return replace(state, current=state.next, next=None)
     previous = (state.current.certificate, *state.previous)
-    tokens = (path_token(signing_key(state.current)), *state.previous_tokens)
-    promoted = replace(state, current=state.next, next=None, previous=previous, previous_tokens=tokens)
-    return _retaining(promoted, facts, settings)
+    tokens = (state.signer_tokens[0], *state.previous_tokens)
+    state = replace(state, current=state.next, next=None, previous=previous, previous_tokens=tokens)
+    return _retaining(facts, state)
 
 
-def _why_publish(state: Authorities, facts: Facts) -> str | None:
+def _why_publish(facts: Facts, state: Authorities) -> str | None:
     if state.next:
         return None
     if state.current is None:
@@ -265,13 +266,13 @@ def _why_publish(state: Authorities, facts: Facts) -> str | None:
     return f"{why}; its successor is published" if why else None
 
 
-def _phase(facts: Facts, observation: Observation, *, healing: bool) -> Phase:
+def _phase(facts: Facts, *, healing: bool) -> Phase:
     stored, live = facts.stored, facts.live
     if live is None and stored.current is None:
         return Phase.BOOTSTRAP
-    if stored.next and not facts.carried.by_all(stored.next.certificate):
+    if stored.next and not facts.is_carried(stored.next.certificate):
         return Phase.PUBLISHING
-    if healing or stored.damage or facts.unknown or observation.secret is None:
+    if healing or stored.damage or facts.unknown or facts.observation.secret is None:
         return Phase.HEALING
     if stored.next:
         return Phase.PROPAGATING

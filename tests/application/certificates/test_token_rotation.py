@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.application.certificate_world import (
+from tests.application.certificates.world import (
     MUTATE,
     MUTATING,
     NAMESPACES,
@@ -19,9 +19,9 @@ from tests.application.certificate_world import (
     next_key,
     ticks,
 )
-from webhook.application.authority import issue_ca
-from webhook.application.path_tokens import token_of
-from webhook.application.rotation import Phase
+from webhook.application.certificates.issue import issue_ca
+from webhook.application.certificates.plan import Phase
+from webhook.application.certificates.tokens import token_of
 
 HOUR = timedelta(hours=1)
 PROPAGATION = SETTINGS.propagation
@@ -49,7 +49,7 @@ def test_paths_are_left_alone_and_admitted_where_the_configuration_does_not_ask_
     world, replicas = a_world(tokened=False)
     assert world.targets == PLAIN
     for replica in replicas:
-        assert replica.doors.admits("/mutate") == "/mutate"
+        assert replica.paths.admits("/mutate") == "/mutate"
         assert not replica.turned_away()
 
 
@@ -61,7 +61,7 @@ def test_webhooks_of_other_names_are_left_alone_and_keep_the_plain_paths_open() 
         ticks(*replicas)
         world.now += PROPAGATION
     assert world.targets[VALIDATING]["somebody.elses"] == "/validate"
-    assert all(replica.doors.admits("/validate") for replica in replicas)
+    assert all(replica.paths.admits("/validate") for replica in replicas)
 
 
 def test_every_path_gets_the_token_of_the_ca_and_the_plain_ones_are_closed() -> None:
@@ -69,7 +69,7 @@ def test_every_path_gets_the_token_of_the_ca_and_the_plain_ones_are_closed() -> 
     assert carried(world) == {*world.authorities.signer_tokens}
     for replica in replicas:
         assert not replica.turned_away()
-        assert [replica.doors.admits(path) for path in ("/mutate", "/validate", "/validate-namespace")] == [None] * 3
+        assert [replica.paths.admits(path) for path in ("/mutate", "/validate", "/validate-namespace")] == [None] * 3
 
 
 def test_the_first_token_is_written_with_the_first_bundle() -> None:
@@ -88,7 +88,7 @@ def test_plain_paths_stay_open_until_every_api_server_has_noticed_the_tokens() -
     replica.tick()
     written = world.now
     assert "" not in carried(world)
-    while replica.doors.admits("/mutate"):
+    while replica.paths.admits("/mutate"):
         world.now += timedelta(seconds=1)
         replica.tick()
         assert not replica.turned_away(written)
@@ -101,10 +101,10 @@ def test_paths_that_are_plain_again_are_admitted_at_the_next_look_and_left_alone
     world.tokened = False
     for configuration, targets in PLAIN.items():
         world.put_targets(configuration, targets)
-    assert replica.doors.admits("/mutate") is None
-    assert replica.doors.turned_away(), "which has it look at once"
+    assert replica.paths.admits("/mutate") is None
+    assert replica.paths.turned_away(), "which has it look at once"
     ticks(replica, other)
-    assert replica.doors.admits("/mutate") == "/mutate"
+    assert replica.paths.admits("/mutate") == "/mutate"
     assert world.targets == PLAIN
 
 
@@ -127,7 +127,7 @@ def test_a_rotation_renews_the_token_and_no_replica_turns_away_what_is_called_me
     changes = [found for before, found in pairwise(seen) if before != found]
     assert changes[-1] == {last}
     assert world.authorities.tokens == (last,), "the first one is forgotten"
-    assert all(replica.doors.admits(f"/mutate/{token}") is None for replica in replicas for token in first)
+    assert all(replica.paths.admits(f"/mutate/{token}") is None for replica in replicas for token in first)
 
 
 def test_a_new_token_is_not_written_while_a_replica_may_not_know_it() -> None:
@@ -179,7 +179,7 @@ def test_a_token_that_every_path_is_given_by_hand_is_taken_over_and_replaced_in_
         ticks(*replicas)
         assert all(not replica.turned_away(world.now) for replica in replicas)
     assert carried(world) == before
-    assert all(replica.doors.admits(f"/mutate/{STRANGE}") is None for replica in replicas)
+    assert all(replica.paths.admits(f"/mutate/{STRANGE}") is None for replica in replicas)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_a_look_that_fails_changes_nothing() -> None:
         world.failing = {failing}
         replica.tick()
         assert not replica.turned_away()
-        assert replica.doors.admits("/mutate") is None
+        assert replica.paths.admits("/mutate") is None
 
 
 def test_no_token_is_said_or_shown() -> None:
@@ -283,4 +283,4 @@ def test_a_token_that_strangers_know_is_renewed_at_once_in_the_way_that_the_docu
             assert replica.pair
             assert world.why_refused(replica.pair.certificate, world.now - PROPAGATION) is None
     assert carried(world).isdisjoint(known)
-    assert all(replica.doors.admits(f"/mutate/{token}") is None for replica in replicas for token in known)
+    assert all(replica.paths.admits(f"/mutate/{token}") is None for replica in replicas for token in known)

@@ -7,9 +7,9 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from webhook.application.authority import issue_ca, new_key, self_signed_pair
-from webhook.application.ca_secret import Authorities, read_authorities, write_authorities
-from webhook.application.certificates import CertificatePair, bundle_pem
+from webhook.application.certificates.issue import issue_ca, new_key, self_signed_pair
+from webhook.application.certificates.pem import CertificatePair, bundle_pem
+from webhook.application.certificates.secret import Authorities, read_authorities, write_authorities
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 

@@ -6,11 +6,9 @@ from types import MappingProxyType
 
 import pytest
 
-from webhook.application.authority import issue_leaf, new_key, self_signed_pair
-from webhook.application.bundle_keeper import BundleKeeper
-from webhook.application.certificate_keeper import ConflictError, StoreError
-from webhook.application.rotation_observation import StoredSecret, WebhookConfiguration
-from webhook.application.serving_names import ServingNames
+from webhook.application.certificates.bundles import BundleReconciler
+from webhook.application.certificates.issue import ServingNames, issue_leaf, new_key, self_signed_pair
+from webhook.application.certificates.store import ConflictError, StoredSecret, StoreError, WebhookConfiguration
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 OURS = self_signed_pair(["gpuwarden.gpuwarden.svc"], [], NOW, timedelta(days=30))
@@ -48,14 +46,14 @@ class Store:
         self.bundles[configuration.kind] = dict.fromkeys(configuration.bundles, bundle)
 
 
-def keeper(store: Store, bundle: bytes | None = RIGHT) -> BundleKeeper:
-    return BundleKeeper(store, lambda: OURS.leaf, None if bundle is None else lambda: bundle, lambda: NOW)
+def reconciler(store: Store, bundle: bytes | None = RIGHT) -> BundleReconciler:
+    return BundleReconciler(store, lambda: OURS.leaf, None if bundle is None else lambda: bundle, lambda: NOW)
 
 
 @pytest.mark.parametrize("before", [b"", WRONG, b"rubbish", RIGHT + WRONG])
 def test_a_bundle_that_differs_is_set_and_then_trusts_what_is_served(before: bytes) -> None:
     store = Store(before)
-    report = keeper(store).tick()
+    report = reconciler(store).tick()
     assert report.trusted
     assert len(report.done) == store.writes == 2
     assert {bundle for bundles in store.bundles.values() for bundle in bundles.values()} == {RIGHT}
@@ -63,14 +61,14 @@ def test_a_bundle_that_differs_is_set_and_then_trusts_what_is_served(before: byt
 
 def test_a_bundle_that_is_right_is_left_alone() -> None:
     store = Store(RIGHT)
-    report = keeper(store).tick()
+    report = reconciler(store).tick()
     assert report.trusted
     assert store.writes == 0
 
 
 def test_one_wrong_bundle_among_right_ones_is_mended_at_the_next_tick() -> None:
     store = Store(RIGHT)
-    watched = keeper(store)
+    watched = reconciler(store)
     watched.tick()
     store.bundles["Validating"]["b"] = b""
     assert watched.tick().done
@@ -79,20 +77,20 @@ def test_one_wrong_bundle_among_right_ones_is_mended_at_the_next_tick() -> None:
 
 def test_without_a_bundle_of_ours_nothing_is_written_and_distrust_is_told() -> None:
     store = Store(WRONG)
-    report = keeper(store, bundle=None).tick()
+    report = reconciler(store, bundle=None).tick()
     assert store.writes == 0
     assert not report.trusted
     assert "does not trust what is served" in report.waiting[0]
 
 
 def test_without_a_bundle_of_ours_the_right_one_is_trusted() -> None:
-    assert keeper(Store(RIGHT), bundle=None).tick().trusted
+    assert reconciler(Store(RIGHT), bundle=None).tick().trusted
 
 
 @pytest.mark.parametrize("bundle", [b"", b"no certificate in here"])
 def test_a_file_without_a_certificate_is_never_written(bundle: bytes) -> None:
     store = Store(RIGHT)
-    report = keeper(store, bundle).tick()
+    report = reconciler(store, bundle).tick()
     assert store.writes == 0
     assert "holds no certificate" in report.failures[0]
 
@@ -102,14 +100,14 @@ def test_an_unreadable_file_is_told_and_writes_nothing() -> None:
         raise FileNotFoundError(2, "No such file or directory", "/etc/gpuwarden/tls/ca.crt")
 
     store = Store(RIGHT)
-    report = BundleKeeper(store, lambda: OURS.leaf, gone, lambda: NOW).tick()
+    report = BundleReconciler(store, lambda: OURS.leaf, gone, lambda: NOW).tick()
     assert store.writes == 0
     assert "ca.crt" in report.failures[0]
 
 
 def test_a_failed_read_keeps_what_was_known() -> None:
     store = Store(RIGHT)
-    watched = keeper(store)
+    watched = reconciler(store)
     store.unreadable = True
     assert not watched.tick().trusted
     store.unreadable = False
@@ -123,7 +121,7 @@ def test_a_failed_read_keeps_what_was_known() -> None:
 def test_a_lost_race_is_no_failure() -> None:
     store = Store(WRONG)
     store.refuses = ConflictError("it has changed")
-    report = keeper(store).tick()
+    report = reconciler(store).tick()
     assert report.failures == ()
     assert not report.trusted
 
@@ -131,19 +129,19 @@ def test_a_lost_race_is_no_failure() -> None:
 def test_a_refused_write_is_a_failure() -> None:
     store = Store(WRONG)
     store.refuses = StoreError("forbidden")
-    assert keeper(store).tick().failures == ("forbidden", "forbidden")
+    assert reconciler(store).tick().failures == ("forbidden", "forbidden")
 
 
 def test_no_configurations_is_no_trust() -> None:
     store = Store()
     store.bundles = {}
-    report = keeper(store).tick()
+    report = reconciler(store).tick()
     assert not report.trusted
     assert report.waiting == ("no webhook configuration is there yet",)
 
 
 def test_nothing_served_is_no_trust() -> None:
-    report = BundleKeeper(Store(RIGHT), lambda: None, lambda: RIGHT, lambda: NOW).tick()
+    report = BundleReconciler(Store(RIGHT), lambda: None, lambda: RIGHT, lambda: NOW).tick()
     assert not report.trusted
 
 
@@ -151,4 +149,4 @@ def test_an_expired_leaf_is_not_trusted() -> None:
     names = ServingNames.parse(["gpuwarden.gpuwarden.svc"], [])
     old = issue_leaf(OURS.ca, key=new_key(), names=names, at=NOW, lifetime=timedelta(hours=1))
     late = NOW + timedelta(hours=2)
-    assert not BundleKeeper(Store(RIGHT), lambda: old, lambda: RIGHT, lambda: late).tick().trusted
+    assert not BundleReconciler(Store(RIGHT), lambda: old, lambda: RIGHT, lambda: late).tick().trusted

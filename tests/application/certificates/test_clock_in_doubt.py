@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.application.certificate_world import SETTINGS, Replica, World, live_through, ticks
+from tests.application.certificates.world import SETTINGS, Replica, World, live_through, ticks
 from webhook.application.clock import WitnessedClock
 
 WRONG = [timedelta(days=2), -timedelta(days=2)]  # beyond the end of the CA, and before its beginning
@@ -25,7 +25,7 @@ class Doubting(Replica):
             return read()
 
         world.read_configurations = witnessed  # type: ignore[method-assign,assignment]  # every answer is dated
-        self.keeper._clock, self.keeper._doubt = clock, clock.doubt
+        self.reconciler._clock, self.reconciler._doubt = clock, clock.doubt
 
 
 def state(world: World) -> object:

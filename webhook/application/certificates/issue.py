@@ -1,4 +1,4 @@
-"""The certificate authority: issues CA certificates and short-lived serving certificates.
+"""Issues CA certificates, short-lived serving certificates, and the names that these are valid for.
 
 Pure but for the signature's own randomness: keys and times are arguments. The profile is RFC 5280's for a private
 authority of one level: a CA may sign leaves only (path length 0), a leaf may only serve.
@@ -7,17 +7,19 @@ authority of one level: a CA may sign leaves only (path length 0), a leaf may on
 from __future__ import annotations
 
 import hashlib
+import ipaddress
+import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from webhook.application.certificates import CertificateError, CertificatePair, PrivateKey, describe, show
-from webhook.application.serving_names import ServingNames
-from webhook.application.trust import is_authority, issued_by
+from webhook.application.certificates.pem import CertificateError, CertificatePair, PrivateKey, describe, show
+from webhook.application.certificates.trust import is_authority, issued_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,6 +28,40 @@ BACKDATE = timedelta(minutes=10)
 """How far before its issue a certificate becomes valid: a client whose clock is behind ours must accept it at once."""
 
 _ORGANIZATION = "gpuwarden"
+_MAX_DNS_NAME = 253  # RFC 1035, 2.3.4, without the dots of the wire form
+_LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_DNS_NAME = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
+
+IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class ServingNames:
+    """The names a serving certificate is issued for.
+
+    Attributes:
+        dns: DNS names, lower case; ``*.`` may stand for one leftmost label.
+        ips: IP addresses.
+
+    Raises:
+        CertificateError: From `parse`, when a name is neither, or there is none at all.
+    """
+
+    dns: tuple[str, ...]
+    ips: tuple[IPAddress, ...]
+
+    @classmethod
+    def parse(cls, dns: Iterable[str], ips: Iterable[str]) -> ServingNames:
+        """Check names as a person writes them; each is kept once, in order."""
+        names = cls(tuple(dict.fromkeys(map(_dns_name, dns))), tuple(dict.fromkeys(map(_ip_address, ips))))
+        if not names.dns and not names.ips:
+            raise CertificateError("a serving certificate needs at least one DNS name or IP address; name one")
+        return names
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Every name as text."""
+        return (*self.dns, *map(str, self.ips))
 
 
 class SelfSigned(NamedTuple):
@@ -199,3 +235,19 @@ def _authority_identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifi
 def _hash_for(key: PrivateKey) -> hashes.SHA256 | None:
     """Edwards curves hash by themselves; everything else signs SHA-256."""
     return None if isinstance(key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey) else hashes.SHA256()
+
+
+def _dns_name(text: str) -> str:
+    name = text.strip().rstrip(".").lower()
+    if len(name) > _MAX_DNS_NAME or not _DNS_NAME.fullmatch(name):
+        raise CertificateError(
+            f'"{text}" is not a DNS name; use letters, digits, "-" and ".", and the xn-- form for other alphabets'
+        )
+    return name
+
+
+def _ip_address(text: str) -> IPAddress:
+    try:
+        return ipaddress.ip_address(text.strip())
+    except ValueError as error:
+        raise CertificateError(f'"{text}" is not an IP address; write one such as 127.0.0.1 or ::1') from error

@@ -1,90 +1,31 @@
-"""Keeps the certificates: observes, plans and applies, one tick at a time, against the store and the server."""
+"""The reconciler of a CA that replicas share: observes, plans and applies, one tick at a time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
-from webhook.application.authority import issue_ca, issue_leaf
-from webhook.application.ca_secret import Authorities, read_authorities, write_authorities
-from webhook.application.certificates import CertificateError, CertificatePair, PrivateKey, fingerprint
-from webhook.application.rotation import Phase, SetBundle, SignLeaf, Wait, WriteSecret, plan
-from webhook.application.rotation_facts import Carried
-from webhook.application.rotation_observation import (
-    Observation,
-    RotationSettings,
-    ServedLeaf,
-    StoredSecret,
-    WebhookConfiguration,
-)
-from webhook.application.rotation_tokens import signs
-from webhook.application.trust import why_invalid
+from webhook.application.certificates.issue import issue_ca, issue_leaf
+from webhook.application.certificates.observation import Observation, ServedLeaf, carried
+from webhook.application.certificates.pem import CertificateError, CertificatePair, fingerprint
+from webhook.application.certificates.plan import Phase, SetBundle, SignLeaf, Wait, WriteSecret, plan
+from webhook.application.certificates.secret import write_authorities
+from webhook.application.certificates.store import ConflictError, StoreError
+from webhook.application.certificates.token_rotation import signs
+from webhook.application.certificates.trust import why_invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping
+    from collections.abc import Callable, Generator, Mapping
 
-    from webhook.application.rotation import Action, Plan
-    from webhook.application.serving_names import ServingNames
+    from webhook.application.certificates.issue import ServingNames
+    from webhook.application.certificates.pem import PrivateKey
+    from webhook.application.certificates.plan import Plan
+    from webhook.application.certificates.settings import RotationSettings
+    from webhook.application.certificates.store import CertificateStore
+    from webhook.application.certificates.tokens import PathTokens
 
-_ROUNDS = (
-    8  # from nothing to steady takes four; more means that others write at the same time, and the next tick goes on
-)
-
-
-class StoreError(Exception):
-    """The store could not be read or written; the message says what and why."""
-
-
-class ConflictError(StoreError):
-    """What was to be written has changed since it was read, or been made or deleted: nothing was written."""
-
-
-class CertificateStore(Protocol):
-    """The cluster, as far as certificates are concerned. Every method may raise `StoreError`.
-
-    Reads are live ones (no cache, no ``resourceVersion=0``): the safety of the plan rests on a write being refused
-    when anything has changed since.
-    """
-
-    def read_configurations(self) -> tuple[WebhookConfiguration, ...]:
-        """Our webhook configurations; one that does not exist is left out."""
-        ...
-
-    def read_secret(self) -> StoredSecret | None:
-        """The CA Secret, or ``None`` when it does not exist."""
-        ...
-
-    def write_secret(self, data: Mapping[str, bytes], resource_version: str | None) -> None:
-        """Make the Secret's data exactly this, leaving its labels and annotations alone.
-
-        Args:
-            data: The whole data, not yet in base64; keys that are not in it are removed.
-            resource_version: What it must still have; ``None``: create it.
-
-        Raises:
-            ConflictError: When it has another resourceVersion, is gone, or is there already.
-        """
-        ...
-
-    def write_bundle(
-        self, configuration: WebhookConfiguration, bundle: bytes, targets: Mapping[str, str] = MappingProxyType({})
-    ) -> None:
-        """Set the ``caBundle`` of every webhook of this configuration to these PEM bytes, and what some webhooks call.
-
-        Raises:
-            ConflictError: When the configuration has another resourceVersion than this reading, or is gone.
-        """
-        ...
-
-
-class Doors(Protocol):
-    """Where requests come in."""
-
-    def replace(self, tokens: Iterable[str], *, plain: bool) -> None:
-        """Admit paths with one of these tokens from now on, and paths without one or not."""
-        ...
+_ROUNDS = 8  # from nothing to steady takes four; more means that others write too, and the next tick goes on
 
 
 class CertificateHolder(Protocol):
@@ -119,7 +60,7 @@ class TickReport:
     doubt: str = ""
 
 
-class CertificateKeeper:
+class CertificateReconciler:
     """Brings the cluster's and this replica's certificates where they should be, tick by tick.
 
     Ticks must not overlap; they block on the store, so they belong in a thread. An exception that is not a
@@ -135,7 +76,7 @@ class CertificateKeeper:
         new_key: Makes a private key.
         doubt: Why the clock is in doubt, or empty. While it is, this replica signs what it serves, and leaves the Secret
             and the bundles, on which the others rely, to those whose clocks are not.
-        doors: Where requests come in.
+        paths: Which paths requests may come in by.
     """
 
     def __init__(  # noqa: PLR0913 -- keyword-only, and each is one thing from outside
@@ -149,7 +90,7 @@ class CertificateKeeper:
         monotonic: Callable[[], float],
         new_key: Callable[[], PrivateKey],
         doubt: Callable[[], str] = lambda: "",
-        doors: Doors | None = None,
+        paths: PathTokens | None = None,
     ) -> None:
         self._store = store
         self._holder = holder
@@ -159,7 +100,7 @@ class CertificateKeeper:
         self._monotonic = monotonic
         self._new_key = new_key
         self._doubt = doubt
-        self._doors = doors
+        self._paths = paths
         self._accepted: tuple[str, ...] = ()
         self._leaf: ServedLeaf | None = None
         self._carried_since: dict[str, float] = {}
@@ -184,39 +125,38 @@ class CertificateKeeper:
         """One tick, pausing before every reading and every action: the places where it may be cut off."""
         done: list[str] = []
         failures: list[str] = []
-        report = TickReport(trusted=self._trusted and self._leaf_is_valid())
+        report = TickReport(trusted=self._still_trusted())
         for _ in range(_ROUNDS):
             doubted = bool(self._doubt())
             try:
                 observation = yield from self._observe()
             except StoreError as error:
-                trusted = self._trusted and self._leaf_is_valid()
-                return replace(report, trusted=trusted, done=tuple(done), failures=(*failures, str(error)))
+                failures.append(str(error))
+                return replace(report, trusted=self._still_trusted(), done=tuple(done), failures=tuple(failures))
             doubt = self._doubt()
             if bool(doubt) is not doubted:
                 continue  # what was read has changed what time it is: look again, by the right one
             planned = plan(observation, self._settings)
-            self._remember(trusted=planned.trusted)
-            self._admit(planned)  # before anything is done: what is written is accepted here by then
+            self._take_over(planned)  # before anything is done: what is written is accepted here by then
             waiting, actions = _sorted(planned, doubt)
             for action in actions:
                 yield
                 try:
                     self._apply(action, observation.now)
                 except ConflictError:
-                    pass  # somebody else was faster: look again
+                    pass  # another replica was faster: look again
                 except (StoreError, CertificateError) as error:
                     failures.append(f"{action.reason}: {error}")
                 else:
                     done.append(action.reason)
             report = TickReport(
-                phase=planned.phase,
-                trusted=planned.trusted,
-                done=tuple(done),
-                waiting=waiting,
-                failures=tuple(failures),
-                expiries=self._expiries(observation.secret),
-                doubt=doubt,
+                planned.phase,
+                planned.trusted,
+                tuple(done),
+                waiting,
+                tuple(failures),
+                self._expiries(observation),
+                doubt,
             )
             if failures or not actions:
                 break
@@ -232,31 +172,33 @@ class CertificateKeeper:
             self._carried_since = {}  # what has been between the last look and the next is not known
             raise
         after = self._monotonic()
-        carried = {fingerprint(c) for c in Carried.of(configurations, {}).everywhere}
-        carried |= {*signs(configurations, self._accepted)}
-        self._carried_since = {name: self._carried_since.get(name, after) for name in carried}
+        bundles = carried(configurations)
+        everywhere = frozenset.intersection(*bundles) if bundles else ()
+        true_now = {*map(fingerprint, everywhere), *signs(configurations, self._accepted)}
+        self._carried_since = {name: self._carried_since.get(name, after) for name in true_now}
         trusted_for = {name: timedelta(seconds=before - since) for name, since in self._carried_since.items()}
         yield
         return Observation(now, configurations, self._store.read_secret(), self._leaf, trusted_for, self._accepted)
 
-    def _admit(self, planned: Plan) -> None:
+    def _take_over(self, planned: Plan) -> None:
+        """Admit the plan's paths; and remember its trust for the next look, and for one that fails."""
         self._accepted = planned.tokens
-        if self._doors:
-            self._doors.replace(planned.tokens, plain=planned.plain)
-
-    def _remember(self, *, trusted: bool) -> None:
-        """For the next look; and for one that fails, which says nothing of trust.
-
-        Were trust taken away then, one hiccup of an API server would make every replica unready at once.
-        """
-        self._trusted = trusted
-        if self._leaf and trusted:
+        if self._paths:
+            self._paths.replace(planned.tokens, plain=planned.plain)
+        self._trusted = planned.trusted
+        if self._leaf and planned.trusted:
             self._leaf = replace(self._leaf, was_trusted=True)
 
-    def _leaf_is_valid(self) -> bool:
-        return self._leaf is not None and why_invalid(self._leaf.pair.certificate, self._clock()) is None
+    def _still_trusted(self) -> bool:
+        """Whether what is served was trusted when that was known last, and is valid.
 
-    def _apply(self, action: Action, now: datetime) -> None:
+        A look that fails says nothing of trust. Were trust taken away then, one hiccup of an API server would make every
+        replica unready at once.
+        """
+        return self._trusted and self._leaf is not None and not why_invalid(self._leaf.pair.certificate, self._clock())
+
+    def _apply(self, action: SetBundle | SignLeaf | WriteSecret, now: datetime) -> None:
+        """Do it as of the observation's time, see `Observation.now`."""
         match action:
             case SetBundle(configuration, bundle, targets=targets):
                 self._store.write_bundle(configuration, bundle, targets)
@@ -264,17 +206,12 @@ class CertificateKeeper:
                 self._sign(authority, now)
             case WriteSecret(authorities, add_next, version):
                 if add_next:
-                    ca = issue_ca(
-                        key=self._new_key(),
-                        at=now,
-                        lifetime=self._settings.ca_lifetime,
-                        backdate=self._settings.clock_skew,
-                    )
+                    lifetime, backdate = self._settings.ca_lifetime, self._settings.clock_skew
+                    ca = issue_ca(key=self._new_key(), at=now, lifetime=lifetime, backdate=backdate)
                     authorities = replace(authorities, next=ca)
                 self._store.write_secret(write_authorities(authorities), version)
 
     def _sign(self, authority: CertificatePair, now: datetime) -> None:
-        """Sign as of the observation's time, see `Observation.now`."""
         pair = issue_leaf(
             authority,
             key=self._new_key(),
@@ -287,8 +224,8 @@ class CertificateKeeper:
         before, issuer = self._leaf, authority.certificate
         self._leaf = ServedLeaf(pair, issuer, before is not None and before.was_trusted and before.issuer == issuer)
 
-    def _expiries(self, secret: StoredSecret | None) -> dict[str, datetime]:
-        stored = read_authorities(secret.data) if secret else Authorities()
+    def _expiries(self, observation: Observation) -> dict[str, datetime]:
+        stored = observation.stored
         pairs = {"leaf": self._leaf.pair if self._leaf else None, "ca": stored.current, "next-ca": stored.next}
         return {name: pair.certificate.not_valid_after_utc for name, pair in pairs.items() if pair}
 

@@ -1,22 +1,23 @@
-"""Keeps the webhook configurations' trust right where somebody else makes the certificates (cert-manager, a Secret)."""
+"""The reconciler where somebody else makes the certificates (cert-manager, a Secret): every ``caBundle`` trusts them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from webhook.application.certificate_keeper import CertificateStore, ConflictError, StoreError, TickReport
-from webhook.application.certificates import CertificateError, CertificatePair, read_bundle
-from webhook.application.trust import why_untrusted
+from webhook.application.certificates.pem import CertificateError, CertificatePair, read_bundle
+from webhook.application.certificates.reconcile import TickReport
+from webhook.application.certificates.store import CertificateStore, ConflictError, StoreError
+from webhook.application.certificates.trust import why_untrusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from webhook.application.rotation_observation import WebhookConfiguration
+    from webhook.application.certificates.store import WebhookConfiguration
 
 
-class BundleKeeper:
-    """Compares at every tick, not only when something changed, and tells readiness whether what is served is trusted.
+class BundleReconciler:
+    """Compares at every tick, not only when something changed, and reports whether what is served is trusted.
 
     Args:
         store: The webhook configurations.
@@ -39,10 +40,9 @@ class BundleKeeper:
         self._trusted = False
 
     def tick(self) -> TickReport:
-        """Look, write what differs, and look whether the served certificate is trusted everywhere."""
+        """Read, write what differs, and check whether the served certificate is trusted everywhere."""
         done: list[str] = []
         failures: list[str] = []
-        waiting: list[str] = []
         try:
             wanted = self._wanted()
             configurations = self._store.read_configurations()
@@ -54,16 +54,11 @@ class BundleKeeper:
         except (StoreError, CertificateError, OSError) as error:
             # What could not be looked at is taken to be as it was: one failed read must not make every replica unready.
             return TickReport(trusted=self._trusted, failures=(*failures, str(error)), done=tuple(done))
-        distrust = [reason for c in configurations if (reason := self._distrust(c))]
+        waiting = [reason for c in configurations if (reason := self._why_untrusted(c))]
         if not configurations:
-            waiting.append("no webhook configuration is there yet")
-        self._trusted = bool(configurations) and not distrust
-        return TickReport(
-            trusted=self._trusted,
-            done=tuple(done),
-            waiting=(*waiting, *distrust),
-            failures=tuple(failures),
-        )
+            waiting = ["no webhook configuration is there yet"]
+        self._trusted = not waiting
+        return TickReport(trusted=self._trusted, done=tuple(done), waiting=tuple(waiting), failures=tuple(failures))
 
     def _wanted(self) -> bytes | None:
         """The bundle that should be everywhere; one that holds no certificate is never written.
@@ -83,13 +78,13 @@ class BundleKeeper:
         try:
             self._store.write_bundle(configuration, wanted)
         except ConflictError:
-            pass  # somebody else was faster: the next tick looks again
+            pass  # another replica was faster: the next tick looks again
         except StoreError as error:
             failures.append(str(error))
         else:
             done.append(f"the caBundle of {configuration} was not that of the CA bundle file, and now is")
 
-    def _distrust(self, configuration: WebhookConfiguration) -> str | None:
+    def _why_untrusted(self, configuration: WebhookConfiguration) -> str | None:
         pair = self._served()
         if pair is None:
             return "nothing is served yet"

@@ -8,8 +8,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa, x25519
 
-from webhook.application.authority import is_ours, issue_ca, new_key, self_signed_pair
-from webhook.application.certificates import (
+from webhook.application.certificates.issue import is_ours, issue_ca, new_key, self_signed_pair
+from webhook.application.certificates.pem import (
     CertificateError,
     CertificatePair,
     bundle_pem,
@@ -19,7 +19,7 @@ from webhook.application.certificates import (
     read_key,
     show,
 )
-from webhook.application.trust import issued_by
+from webhook.application.certificates.trust import issued_by
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 

@@ -15,20 +15,21 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from webhook.application.ca_secret import Authorities, read_authorities
-from webhook.application.certificate_keeper import CertificateKeeper, ConflictError, StoreError, TickReport
-from webhook.application.certificates import CertificateError, read_bundle
-from webhook.application.path_tokens import PATHS, PathTokens
-from webhook.application.rotation_observation import RotationSettings, StoredSecret, WebhookConfiguration
-from webhook.application.serving_names import ServingNames
-from webhook.application.trust import why_untrusted
+from webhook.application.certificates.issue import ServingNames
+from webhook.application.certificates.pem import CertificateError, read_bundle
+from webhook.application.certificates.reconcile import CertificateReconciler, TickReport
+from webhook.application.certificates.secret import Authorities, read_authorities
+from webhook.application.certificates.settings import RotationSettings
+from webhook.application.certificates.store import ConflictError, StoredSecret, StoreError, WebhookConfiguration
+from webhook.application.certificates.tokens import PATHS, PathTokens
+from webhook.application.certificates.trust import why_untrusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
 
     from cryptography import x509
 
-    from webhook.application.certificates import CertificatePair
+    from webhook.application.certificates.pem import CertificatePair
 
 START = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 NAMES = ServingNames.parse(["gpuwarden.gpuwarden.svc"], [])
@@ -230,7 +231,7 @@ class World:
 
 
 class Replica:
-    """One process: a keeper, what it serves, and a tick that may be half done."""
+    """One process: a reconciler, what it serves, and a tick that may be half done."""
 
     def __init__(self, world: World, clock_error: timedelta = timedelta()) -> None:
         self.world = world
@@ -242,9 +243,9 @@ class Replica:
         self._began = world.now
         self._damages = 0
         self.report = TickReport()
-        self.doors = PathTokens(PATHS.values(), plain=False)
+        self.paths = PathTokens(PATHS.values(), plain=False)
         self._steps: Generator[None, None, TickReport] | None = None
-        self.keeper = CertificateKeeper(
+        self.reconciler = CertificateReconciler(
             store=world,
             holder=self,
             names=NAMES,
@@ -252,12 +253,12 @@ class Replica:
             clock=lambda: world.now + clock_error,
             monotonic=lambda: world.seconds,
             new_key=next_key,
-            doors=self.doors,
+            paths=self.paths,
         )
 
     def turned_away(self, since: datetime | None = None) -> set[str]:
         """The paths that are called, and not admitted here."""
-        return {path for path in self.world.called(since) if path and not self.doors.admits(path)}
+        return {path for path in self.world.called(since) if path and not self.paths.admits(path)}
 
     def replace(self, pair: CertificatePair) -> None:
         """CertificateHolder."""
@@ -268,7 +269,7 @@ class Replica:
     def step(self) -> bool:
         """Go on with the tick that is half done, or begin one; say whether it has ended."""
         if self._steps is None:
-            self._steps = self.keeper.steps()
+            self._steps = self.reconciler.steps()
             self._began, self._damages = self.world.now, self.world.damages
         try:
             next(self._steps)

@@ -7,19 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.application.authority import issue_ca, issue_leaf, new_key
-from webhook.application.ca_secret import Authorities, signing_key, write_authorities
-from webhook.application.certificates import CertificatePair, bundle_pem, fingerprint, read_bundle
-from webhook.application.path_tokens import path_token
-from webhook.application.rotation import Phase, Plan, SetBundle, SignLeaf, Wait, WriteSecret, plan
-from webhook.application.rotation_observation import (
-    Observation,
-    RotationSettings,
-    ServedLeaf,
-    StoredSecret,
-    WebhookConfiguration,
-)
-from webhook.application.serving_names import ServingNames
+from webhook.application.certificates.issue import ServingNames, issue_ca, issue_leaf, new_key
+from webhook.application.certificates.observation import Observation, ServedLeaf
+from webhook.application.certificates.pem import CertificatePair, bundle_pem, fingerprint, read_bundle
+from webhook.application.certificates.plan import Phase, Plan, SetBundle, SignLeaf, Wait, WriteSecret, plan
+from webhook.application.certificates.secret import Authorities, signing_key, write_authorities
+from webhook.application.certificates.settings import RotationSettings
+from webhook.application.certificates.store import StoredSecret, WebhookConfiguration
+from webhook.application.certificates.tokens import path_token
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 SETTINGS = RotationSettings()

@@ -8,10 +8,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from webhook.application.authority import issue_ca, issue_leaf, new_key
-from webhook.application.certificates import CertificatePair
-from webhook.application.serving_names import ServingNames
-from webhook.application.trust import (
+from webhook.application.certificates.issue import ServingNames, issue_ca, issue_leaf, new_key
+from webhook.application.certificates.pem import CertificatePair
+from webhook.application.certificates.trust import (
     covers,
     is_authority,
     issued_by,

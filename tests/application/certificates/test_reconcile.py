@@ -1,4 +1,4 @@
-"""The keeper against a world in memory: bootstrap, rotation, and each thing that hands can do to Secret and bundles."""
+"""The reconciler against a world in memory: bootstrap, rotation, and each thing that hands can do to Secret and bundles."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -9,7 +9,7 @@ import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from tests.application.certificate_world import (
+from tests.application.certificates.world import (
     MUTATING,
     NAMES,
     NAMESPACES,
@@ -23,13 +23,12 @@ from tests.application.certificate_world import (
     next_key,
     ticks,
 )
-from webhook.application.authority import issue_ca
-from webhook.application.ca_secret import Authorities, write_authorities
-from webhook.application.certificate_keeper import ConflictError
-from webhook.application.certificates import CertificatePair, fingerprint
-from webhook.application.rotation import Phase
-from webhook.application.rotation_observation import WebhookConfiguration
-from webhook.application.trust import covers
+from webhook.application.certificates.issue import issue_ca
+from webhook.application.certificates.pem import CertificatePair, fingerprint
+from webhook.application.certificates.plan import Phase
+from webhook.application.certificates.secret import Authorities, write_authorities
+from webhook.application.certificates.store import ConflictError, WebhookConfiguration
+from webhook.application.certificates.trust import covers
 
 FOREIGN = trustme.CA().cert_pem.bytes()
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -494,8 +493,8 @@ def test_a_leaf_that_the_server_refuses_is_tried_again_and_the_old_one_stays() -
 
     assert "the probe failed" in report.failures[0]
     assert replica.pair == old
-    assert replica.keeper.leaf
-    assert replica.keeper.leaf.pair == old
+    assert replica.reconciler.leaf
+    assert replica.reconciler.leaf.pair == old
     replica.refusing = False
     replica.tick()
     assert replica.pair != old

@@ -5,7 +5,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.application.path_tokens import (
+from webhook.application.certificates.tokens import (
     PATHS,
     PathTokens,
     is_token,
@@ -45,33 +45,33 @@ VALIDATE = "validate.gpuwarden.io"
     ],
 )
 def test_no_other_path_is_admitted_than_one_with_a_token(path: str) -> None:
-    doors = PathTokens(PATHS.values())
-    doors.replace([ONE], plain=False)
-    assert doors.admits(path) is None
-    assert doors.turned_away()
-    assert not doors.turned_away(), "asked once"
+    paths = PathTokens(PATHS.values())
+    paths.replace([ONE], plain=False)
+    assert paths.admits(path) is None
+    assert paths.turned_away()
+    assert not paths.turned_away(), "asked once"
 
 
 @pytest.mark.parametrize("plain", sorted({*PATHS.values()}))
 def test_a_path_with_any_of_the_tokens_leads_to_its_endpoint(plain: str) -> None:
-    doors = PathTokens(PATHS.values())
-    doors.replace([ONE, TWO], plain=False)
-    assert [doors.admits(f"{plain}/{token}") for token in (ONE, TWO)] == [plain, plain]
-    assert not doors.turned_away()
-    doors.replace([TWO], plain=False)
-    assert doors.admits(f"{plain}/{ONE}") is None
+    paths = PathTokens(PATHS.values())
+    paths.replace([ONE, TWO], plain=False)
+    assert [paths.admits(f"{plain}/{token}") for token in (ONE, TWO)] == [plain, plain]
+    assert not paths.turned_away()
+    paths.replace([TWO], plain=False)
+    assert paths.admits(f"{plain}/{ONE}") is None
 
 
 def test_plain_paths_are_admitted_while_they_may_be_called() -> None:
-    doors = PathTokens(PATHS.values())
-    assert (doors.admits("/mutate"), doors.admits(f"/mutate/{ONE}"), doors.admits("/readyz")) == ("/mutate", None, None)
-    doors.replace([ONE], plain=True)
-    assert (doors.admits("/mutate"), doors.admits(f"/mutate/{ONE}")) == ("/mutate", "/mutate")
+    paths = PathTokens(PATHS.values())
+    assert (paths.admits("/mutate"), paths.admits(f"/mutate/{ONE}"), paths.admits("/readyz")) == ("/mutate", None, None)
+    paths.replace([ONE], plain=True)
+    assert (paths.admits("/mutate"), paths.admits(f"/mutate/{ONE}")) == ("/mutate", "/mutate")
 
 
 def test_nothing_is_admitted_until_it_is_known_what_may_be() -> None:
-    doors = PathTokens(PATHS.values(), plain=False)
-    assert [doors.admits(path) for path in ("/mutate", "/mutate/", f"/mutate/{ONE}")] == [None] * 3
+    paths = PathTokens(PATHS.values(), plain=False)
+    assert [paths.admits(path) for path in ("/mutate", "/mutate/", f"/mutate/{ONE}")] == [None] * 3
 
 
 @given(st.integers(1, 2**255), st.integers(1, 2**255))

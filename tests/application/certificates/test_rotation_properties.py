@@ -20,11 +20,11 @@ from hypothesis.stateful import (
     rule,
 )
 
-from tests.application.certificate_world import SETTINGS as USUAL
-from tests.application.certificate_world import Replica, World, live_through, next_key
-from webhook.application.authority import issue_ca
-from webhook.application.path_tokens import token_of
-from webhook.application.rotation import Phase
+from tests.application.certificates.world import SETTINGS as USUAL
+from tests.application.certificates.world import Replica, World, live_through, next_key
+from webhook.application.certificates.issue import issue_ca
+from webhook.application.certificates.plan import Phase
+from webhook.application.certificates.tokens import token_of
 
 FOREIGN = trustme.CA().cert_pem.bytes()
 SETTINGS = replace(USUAL, ca_lifetime=timedelta(hours=6))  # rotations come often

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from webhook.application.certificates import describe, show
+from webhook.application.certificates.pem import describe, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,8 +4,8 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from webhook.application.certificates import CertificateError
-from webhook.application.serving_names import ServingNames
+from webhook.application.certificates.issue import ServingNames
+from webhook.application.certificates.pem import CertificateError
 
 
 def test_names_are_kept_once_in_order_and_in_lower_case() -> None:

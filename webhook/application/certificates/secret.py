@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from webhook.application.certificates import (
+from webhook.application.certificates.pem import (
     CertificateError,
     CertificatePair,
     bundle_pem,
@@ -27,8 +27,8 @@ from webhook.application.certificates import (
     read_key,
     show,
 )
-from webhook.application.path_tokens import is_token, path_token
-from webhook.application.trust import is_authority
+from webhook.application.certificates.tokens import is_token, path_token
+from webhook.application.certificates.trust import is_authority
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,0 +1,48 @@
+"""The lifetimes of certificates, and the margins of their rotation."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class RotationSettings:
+    """How long things live, and how far apart clocks and copies may be.
+
+    Attributes:
+        ca_lifetime: Of an authority; its successor is published at two thirds of it.
+        leaf_lifetime: Of a serving certificate; it is renewed at two thirds of it.
+        clock_skew: The most by which the clocks of any two machines differ. Certificates are backdated by it, and
+            twice as much is waited before an old authority is dropped.
+        propagation: How long every bundle must have carried an authority before a replica turns to it: every API
+            server follows the webhook configurations by a watch, a moment behind what is stored.
+
+    Raises:
+        ValueError: When the lifetimes leave no room for a rotation.
+    """
+
+    ca_lifetime: timedelta = timedelta(days=365)
+    leaf_lifetime: timedelta = timedelta(days=7)
+    clock_skew: timedelta = timedelta(minutes=10)
+    propagation: timedelta = timedelta(seconds=10)
+
+    def __post_init__(self) -> None:
+        if min(self.clock_skew, self.propagation) < timedelta():
+            raise ValueError("the clock skew and the propagation time cannot be negative")
+        if self.leaf_lifetime <= timedelta() or self.leaf_lifetime < 4 * max(self.clock_skew, self.propagation):
+            raise ValueError(
+                f"a leaf lifetime of {self.leaf_lifetime} is too short; give at least four times the clock skew "
+                f"({self.clock_skew}) and the propagation time ({self.propagation})"
+            )
+        if self.ca_lifetime < 3 * self.leaf_lifetime:
+            raise ValueError(
+                f"a CA lifetime of {self.ca_lifetime} is too short; give at least three times the leaf lifetime "
+                f"({self.leaf_lifetime})"
+            )
+
+    @property
+    def retention(self) -> timedelta:
+        """How long an authority stays trusted after it signed last: a leaf's life, and what clocks may be wrong by.
+
+        A leaf ends by its signer's clock, which may be ahead; its clients' may be behind. Hence twice.
+        """
+        return self.leaf_lifetime + 2 * self.clock_skew

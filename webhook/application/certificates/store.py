@@ -1,0 +1,93 @@
+"""The cluster as far as certificates are concerned: what the reconcilers read from it and write to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class StoreError(Exception):
+    """The store could not be read or written; the message says what and why."""
+
+
+class ConflictError(StoreError):
+    """The object has changed since it was read, or was created or deleted: nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSecret:
+    """The CA Secret: its data, decoded from base64, and the resourceVersion of this reading."""
+
+    data: Mapping[str, bytes] = field(repr=False)
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookConfiguration:
+    """One webhook configuration, as far as it concerns certificates.
+
+    Attributes:
+        kind: ``MutatingWebhookConfiguration`` or ``ValidatingWebhookConfiguration``.
+        name: Its name.
+        resource_version: Of this reading.
+        bundles: Of every webhook in it, by the webhook's name, the ``caBundle`` decoded from base64 (empty when unset).
+        targets: Of every webhook, what the API server calls: the URL, or the path of the Service (empty when unset).
+        tokened: Whether its paths are to carry a token (`tokens.ANNOTATION`).
+    """
+
+    kind: str
+    name: str
+    resource_version: str
+    bundles: Mapping[str, bytes]
+    targets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    tokened: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+
+class CertificateStore(Protocol):
+    """The cluster, as far as certificates are concerned. Every method may raise `StoreError`.
+
+    Reads are live ones (no cache, no ``resourceVersion=0``): the plan is safe because a write is rejected when the
+    object has changed since it was read.
+    """
+
+    def read_configurations(self) -> tuple[WebhookConfiguration, ...]:
+        """Our webhook configurations; one that does not exist is left out."""
+        ...
+
+    def read_secret(self) -> StoredSecret | None:
+        """The CA Secret, or ``None`` when it does not exist."""
+        ...
+
+    def write_secret(self, data: Mapping[str, bytes], resource_version: str | None) -> None:
+        """Make the Secret's data exactly this, leaving its labels and annotations alone.
+
+        Args:
+            data: The whole data, not yet in base64; keys that are not in it are removed.
+            resource_version: What it must still have; ``None``: create it.
+
+        Raises:
+            ConflictError: When it has another resourceVersion, does not exist, or exists already.
+        """
+        ...
+
+    def write_bundle(
+        self, configuration: WebhookConfiguration, bundle: bytes, targets: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Set the ``caBundle`` of every webhook of this configuration, and what some of them call; change nothing else.
+
+        Args:
+            configuration: As it was read.
+            bundle: PEM.
+            targets: By the names of webhooks, the URL, or the path of the Service, to be called from now on.
+
+        Raises:
+            ConflictError: When the configuration has another resourceVersion, or does not exist.
+        """
+        ...
