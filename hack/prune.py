@@ -11,7 +11,9 @@ from pathlib import Path
 
 # Only for kubernetes.aio.
 PACKAGES = ("aiohappyeyeballs", "aiohttp", "aiohttp-retry", "aiosignal", "frozenlist", "multidict", "propcache", "yarl")
-FOLDERS = ("kubernetes/aio", "kubernetes/client/api", "kubernetes/client/apis", "kubernetes/client/models")
+FOLDERS = ("kubernetes/aio", "kubernetes/client/apis")
+# Their __init__.py is imported, and loads a module only when it is used.
+LAZY = ("kubernetes/client/api", "kubernetes/client/models")
 # Tests, and what a compiler would need.
 PATTERNS = ("*_test.py", "test_*.py", "test", "tests", "*.c", "*.h", "*.pxd", "*.pyx")
 PROGRAMS = ("gpuwarden", "python", "python3", "python3.*")
@@ -46,6 +48,10 @@ def prune(environment: Path) -> None:
             remove(packages / top)
     for folder in FOLDERS:
         remove(packages / folder)
+    for folder in LAZY:
+        for path in (packages / folder).iterdir():
+            if path.name != "__init__.py":
+                remove(path)
     for pattern in PATTERNS:
         for path in list(packages.rglob(pattern)):
             remove(path)
@@ -53,6 +59,7 @@ def prune(environment: Path) -> None:
     for path in programs.iterdir():
         if not any(path.match(pattern) for pattern in PROGRAMS):
             remove(path)
+    Path(environment, ".lock").unlink(missing_ok=True)  # uv's, writable by everyone
 
 
 if __name__ == "__main__":
