@@ -111,9 +111,19 @@ fuzz: setup ## Fuzz what reads bytes, ten minutes in all (or FUZZ_SECONDS=60)
 	@nice $(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS)
 
 .PHONY: sbom
-sbom: setup ## Write dist/gpuwarden.cdx.json: what is installed with gpuwarden, with hashes (CycloneDX)
+sbom: setup ## Write dist/gpuwarden.cdx.json, and dist/gpuwarden-image.cdx.json of the image if it was built (CycloneDX)
 	@mkdir -p dist
 	@$(UV) export --format cyclonedx1.5 --frozen --no-default-groups --quiet > dist/gpuwarden.cdx.json
+	@$(BIN)/python -m hack.image_bill
+
+# It needs docker, podman, or buildah (as root); IMAGE_OPTIONS='--base IMAGE' builds on another base.
+.PHONY: image
+image: ## Build the image, and unpack it for tests/image
+	@$(PYTHON) hack/image.py $(IMAGE_OPTIONS)
+
+.PHONY: test-pythons
+test-pythons: $(UV) ## Run the unit tests on the other Python that is supported (3.13 in a chroot; needs root and debootstrap)
+	@$(PYTHON) hack/pythons.py
 
 # Not in lint: the list of vulnerabilities is asked for over the network.
 .PHONY: audit-dependencies
