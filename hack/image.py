@@ -131,7 +131,7 @@ def engines(cache: Path) -> tuple[Engine, ...]:
     """Every engine, in the order in which they are tried."""
     storage = ("--storage-driver", "vfs", "--root", f"{cache}/storage", "--runroot", f"{cache}/run")
     return (
-        Engine(("docker",), ("buildx", "build", "--load")),
+        Engine(("docker",), ("build",)),
         Engine(("podman",), ("build",)),
         Engine(("buildah", *storage), ("bud", "--isolation", "chroot", "--layers=false")),
     )
@@ -159,7 +159,9 @@ def debian(engine: Engine, environment: Mapping[str, str]) -> str:
     made = trixie.make(environment)
     with TemporaryDirectory(dir=made.parent) as scratch:
         subprocess.run(["tar", "-c", "-C", made, "-f", f"{scratch}/base.tar", "."], check=True)
-        Path(scratch, "Dockerfile").write_text("FROM scratch\nADD base.tar /\nENV PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin\n")
+        Path(scratch, "Dockerfile").write_text(
+            "FROM scratch\nADD base.tar /\nENV PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin\n"
+        )
         engine.run(*engine.build, "--tag", DEBIAN, scratch)
     return DEBIAN
 
@@ -172,7 +174,9 @@ def base(engine: Engine, wanted: str | None, environment: Mapping[str, str]) -> 
     try:
         engine.run("pull", *(("docker.io/library/" + default,) if engine.name == "buildah" else (default,)))
     except BuildError as error:
-        say(f"{default} can't be pulled, so the base is Debian 13 by debootstrap: {str(error).splitlines()[-1].strip()}")
+        say(
+            f"{default} can't be pulled, so the base is Debian 13 by debootstrap: {str(error).splitlines()[-1].strip()}"
+        )
         return debian(engine, environment)
     return default
 
@@ -208,7 +212,9 @@ def build(wanted: str | None, environment: Mapping[str, str]) -> None:
 def main() -> int:
     """Build; 0 when it is built, 1 when not."""
     parser = argparse.ArgumentParser(description="Build the image and unpack it for its tests.")
-    parser.add_argument("--base", help="an image with Python, or debootstrap; by default the Dockerfile's, if it can be pulled")
+    parser.add_argument(
+        "--base", help="an image with Python, or debootstrap; by default the Dockerfile's, if it can be pulled"
+    )
     try:
         build(parser.parse_args().base, os.environ)
     except (BuildError, trixie.UnavailableError, OSError, subprocess.CalledProcessError) as error:

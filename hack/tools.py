@@ -154,7 +154,9 @@ def download(tools: Path, environment: Mapping[str, str]) -> None:
     if platform.system() != "Linux" or platform.machine() not in machines:
         raise UnavailableError(f"which release is for {platform.system()} on {platform.machine()} is not known here")
     machine = machines[platform.machine()]
-    kubectl = f"{environment.get('KUBERNETES_RELEASES', 'https://dl.k8s.io/release')}/{KUBECTL}/bin/linux/{machine}/kubectl"
+    kubectl = (
+        f"{environment.get('KUBERNETES_RELEASES', 'https://dl.k8s.io/release')}/{KUBECTL}/bin/linux/{machine}/kubectl"
+    )
     helm = f"{environment.get('HELM_RELEASES', 'https://get.helm.sh')}/helm-{HELM}-linux-{machine}.tar.gz"
     put(tools, "kubectl", checked(kubectl, f"{kubectl}.sha256"))
     with tarfile.open(fileobj=io.BytesIO(checked(helm, f"{helm}.sha256sum"))) as archive:

@@ -16,7 +16,15 @@ ROOT = Path(__file__).resolve().parent.parent
 SUITE = "trixie"
 PACKAGES = ("ca-certificates", "python3")
 # What no program reads; apt's lists are fetched again by whoever installs something.
-UNNEEDED = ("usr/share/doc", "usr/share/info", "usr/share/man", "usr/share/locale", "var/cache/apt", "var/lib/apt/lists", "var/log")
+UNNEEDED = (
+    "usr/share/doc",
+    "usr/share/info",
+    "usr/share/man",
+    "usr/share/locale",
+    "var/cache/apt",
+    "var/lib/apt/lists",
+    "var/log",
+)
 
 
 class UnavailableError(Exception):
@@ -56,12 +64,16 @@ def _run(*command: str | Path) -> str:
 
 def _sources() -> list[str]:
     system = platform.freedesktop_os_release()
-    release = system.get("VERSION_CODENAME", "")
     if system["ID"] != "debian":
-        raise UnavailableError(f"this machine runs {system['NAME']}; debootstrap takes the archive from the apt of a Debian")
-    lines = sources(_run("apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME) $(COMPONENT)", "Created-By: Packages"), release)
+        raise UnavailableError(f"this machine runs {system['NAME']}; the archive is taken from the apt of a Debian")
+    targets = ("apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME) $(COMPONENT)", "Created-By: Packages")
+    release = system["VERSION_CODENAME"]
+    lines = sources(_run(*targets), release)
     if not lines:
-        raise UnavailableError(f"apt has no index of {release} here; run apt-get update")
+        _run("apt-get", "update", "-qq")  # before the first one, apt knows no code names
+        lines = sources(_run(*targets), release)
+    if not lines:
+        raise UnavailableError(f"apt has no index of {release} here, so where {SUITE} is fetched from is not known")
     return lines
 
 
@@ -91,6 +103,8 @@ def make(environment: Mapping[str, str]) -> Path:
         for name in UNNEEDED:
             shutil.rmtree(new / name, ignore_errors=True)
             Path(new, name).mkdir()
+        Path(new, "etc/resolv.conf").write_text("")  # debootstrap copies this machine's
+        Path(new, "etc/hostname").write_text("")
         new.rename(wanted)
     return wanted
 

@@ -41,7 +41,11 @@ HELM_URL = f"https://helm.test/helm-{tools.HELM}-linux-amd64.tar.gz"
 
 def mirrors(cache: Path) -> dict[str, str]:
     """An environment that names mirrors of the releases."""
-    return {"GPUWARDEN_CACHE": str(cache), "KUBERNETES_RELEASES": "https://k8s.test", "HELM_RELEASES": "https://helm.test"}
+    return {
+        "GPUWARDEN_CACHE": str(cache),
+        "KUBERNETES_RELEASES": "https://k8s.test",
+        "HELM_RELEASES": "https://helm.test",
+    }
 
 
 def a_helm_archive(content: bytes = b"official helm", name: str = "linux-amd64/helm") -> bytes:
@@ -189,7 +193,11 @@ def test_the_hosts_are_the_projects_own_unless_mirrors_are_named(
 
 @pytest.mark.parametrize("program", tools.PROGRAMS)
 def test_a_release_with_another_sum_is_not_used(
-    tmp_path: Path, releases: Releases, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], program: str
+    tmp_path: Path,
+    releases: Releases,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    program: str,
 ) -> None:
     releases.put(KUBECTL_URL, b"official kubectl", ".sha256", b"other" if program == "kubectl" else None)
     releases.put(HELM_URL, a_helm_archive(), ".sha256sum", b"other" if program == "helm" else None)

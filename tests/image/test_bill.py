@@ -48,4 +48,6 @@ def test_it_lists_every_debian_package(image: Image) -> None:
 
 def test_what_depends_on_what_names_only_what_is_there(image: Image) -> None:
     there = {component["bom-ref"] for component in of(image)["components"]}
-    assert {name for entry in of(image)["dependencies"] for name in (entry["ref"], *entry.get("dependsOn", []))} <= there
+    assert {
+        name for entry in of(image)["dependencies"] for name in (entry["ref"], *entry.get("dependsOn", []))
+    } <= there

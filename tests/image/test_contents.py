@@ -18,7 +18,23 @@ MEGABYTE = 1_000_000
 # What an installer writes about its own work. uv's environments start with two files of virtualenv's.
 WRITTEN_BY_UV = {"INSTALLER", "RECORD", "REQUESTED", "direct_url.json", "uv_build.json", "uv_cache.json"}
 VIRTUALENV = {"_virtualenv.pth", "_virtualenv.py"}
-COMPILERS = {"as", "c++", "c89", "c99", "cc", "cc1", "cc1plus", "clang", "g++", "gcc", "ld", "make", "rustc", "cargo", "go"}
+COMPILERS = {
+    "as",
+    "c++",
+    "c89",
+    "c99",
+    "cc",
+    "cc1",
+    "cc1plus",
+    "clang",
+    "g++",
+    "gcc",
+    "ld",
+    "make",
+    "rustc",
+    "cargo",
+    "go",
+}
 INSTALLERS = {"conda", "easy_install", "pip", "pip3", "pipx", "uv", "uvx", "poetry"}
 # Prints how many sources there are, and those without compiled code of theirs. The hash is of the image's own Python.
 COMPILED = """
