@@ -170,7 +170,7 @@ def base(engine: Engine, wanted: str | None, environment: Mapping[str, str]) -> 
     """Return the base image: the wanted one, or the Dockerfile's if it can be pulled, or Debian 13 by debootstrap."""
     if wanted:
         return debian(engine, environment) if wanted == "debootstrap" else wanted
-    [default] = re.findall(r"(?m)^ARG PYTHON_IMAGE=(\S+)$", (ROOT / "Dockerfile").read_text())
+    default = str(re.findall(r"(?m)^ARG PYTHON_IMAGE=(\S+)$", (ROOT / "Dockerfile").read_text())[0])
     try:
         engine.run("pull", *(("docker.io/library/" + default,) if engine.name == "buildah" else (default,)))
     except BuildError as error:

@@ -7,6 +7,7 @@ classes, nor its asynchronous copy, which alone needs aiohttp.
 import csv
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 # Only for kubernetes.aio.
@@ -38,28 +39,28 @@ def prune(environment: Path) -> None:
         FileNotFoundError: something that is listed here is not installed.
     """
     [packages] = environment.glob("lib/python3*/site-packages")
-    for name in PACKAGES:
-        installed = list(packages.glob(f"{name.replace('-', '_')}-*.dist-info"))
-        if len(installed) != 1:
-            raise FileNotFoundError(f"{name} is not installed; take it out of PACKAGES in hack/prune.py")
-        with Path(installed[0], "RECORD").open(newline="") as record:
-            tops = {Path(row[0]).parts[0] for row in csv.reader(record) if not row[0].startswith("..")}
-        for top in tops:
-            remove(packages / top)
-    for folder in FOLDERS:
-        remove(packages / folder)
-    for folder in LAZY:
-        for path in (packages / folder).iterdir():
-            if path.name != "__init__.py":
-                remove(path)
+    for path in list(listed(packages)):
+        remove(path)
     for pattern in PATTERNS:
         for path in list(packages.rglob(pattern)):
             remove(path)
-    programs = environment / "bin"
-    for path in programs.iterdir():
+    for path in Path(environment, "bin").iterdir():
         if not any(path.match(pattern) for pattern in PROGRAMS):
             remove(path)
     Path(environment, ".lock").unlink(missing_ok=True)  # uv's, writable by everyone
+
+
+def listed(packages: Path) -> Iterator[Path]:
+    """What PACKAGES, FOLDERS and LAZY name, below site-packages."""
+    for name in PACKAGES:
+        metadata = list(packages.glob(f"{name.replace('-', '_')}-*.dist-info"))
+        if len(metadata) != 1:
+            raise FileNotFoundError(f"{name} is not installed; remove it from PACKAGES in hack/prune.py")
+        with Path(metadata[0], "RECORD").open(newline="") as record:
+            yield from {packages / Path(row[0]).parts[0] for row in csv.reader(record) if not row[0].startswith("..")}
+    yield from (packages / folder for folder in FOLDERS)
+    for folder in LAZY:
+        yield from (path for path in (packages / folder).iterdir() if path.name != "__init__.py")
 
 
 if __name__ == "__main__":
