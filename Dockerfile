@@ -33,7 +33,7 @@ LABEL org.opencontainers.image.title="gpuwarden" \
       org.opencontainers.image.licenses="Apache-2.0"
 # Nothing here installs anything at run time.
 RUN if python3 -m pip --version >/dev/null 2>&1; then python3 -m pip uninstall --yes --no-cache-dir --root-user-action=ignore pip; fi && \
-    cd "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" && rm -rf ensurepip test /root/.cache
+    stdlib="$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" && rm -rf "$stdlib/ensurepip" "$stdlib/test" /root/.cache
 COPY --from=build /opt/gpuwarden /opt/gpuwarden
 ENV PATH=/opt/gpuwarden/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 # A number, so that runAsNonRoot can check it.

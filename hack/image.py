@@ -198,7 +198,7 @@ def build(wanted: str | None, environment: Mapping[str, str]) -> None:
     (cache / "config.json").unlink(missing_ok=True)
     engine = choose(engines(cache))
     python = base(engine, wanted, environment)
-    say(f"{engine.name} builds {NAME} on {python}")
+    say(f"{engine.run('--version').strip()} builds {NAME} on {python}")
     with TemporaryDirectory() as scratch:
         given = secrets(environment, Path(scratch))
         engine.run(*engine.build, "--build-arg", f"PYTHON_IMAGE={python}", *given, "--tag", NAME, ROOT, show=True)
@@ -206,7 +206,9 @@ def build(wanted: str | None, environment: Mapping[str, str]) -> None:
         engine.unpack(image, cache / name)
     # Written last: where it is, the rest is whole.
     (cache / "config.json").write_text(json.dumps(engine.configuration(NAME) | {"base": python}, indent=1) + "\n")
-    say(f"{NAME} is built, and unpacked in {cache / 'rootfs'}")
+    [settings] = (cache / "rootfs/opt/gpuwarden").glob("pyvenv.cfg")
+    version = re.findall(r"(?m)^version_info = (\S+)$", settings.read_text())
+    say(f"{NAME} is built with Python {', '.join(version)}, and unpacked in {cache / 'rootfs'}")
 
 
 def main() -> int:
