@@ -5,9 +5,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-# The first Python on PATH that is new enough and really runs.
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+# The first Python on PATH that is supported and really runs.
+PYTHON ?= $(shell for p in python3 python3.13 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 13)))' 2>/dev/null && { echo $$p; break; }; done)
 UV_VERSION := 0.13.9
 PIP_AUDIT_VERSION := 2.10.1
 UV := .cache/uv/bin/uv
@@ -23,7 +23,7 @@ help: ## List the targets
 setup: .venv/.synced ## Make .venv with the locked dependencies
 
 $(UV):
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; install it or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.13 is needed; install it or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) -m venv .cache/uv || { echo "python3 -m venv does not work; on Debian: apt-get install python3-venv" >&2; rm -rf .cache/uv; exit 1; }
 	@.cache/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
@@ -111,9 +111,19 @@ fuzz: setup ## Fuzz what reads bytes, ten minutes in all (or FUZZ_SECONDS=60)
 	@nice $(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS)
 
 .PHONY: sbom
-sbom: setup ## Write dist/gpuwarden.cdx.json: what is installed with gpuwarden, with hashes (CycloneDX)
+sbom: setup ## Write dist/gpuwarden.cdx.json, and dist/gpuwarden-image.cdx.json of the image if it was built (CycloneDX)
 	@mkdir -p dist
 	@$(UV) export --format cyclonedx1.5 --frozen --no-default-groups --quiet > dist/gpuwarden.cdx.json
+	@$(BIN)/python -m hack.image_bill
+
+# It needs docker, podman, or buildah (as root); IMAGE_OPTIONS='--base IMAGE' builds on another base.
+.PHONY: image
+image: ## Build the image, and unpack it for tests/image
+	@$(PYTHON) hack/image.py $(IMAGE_OPTIONS)
+
+.PHONY: test-pythons
+test-pythons: $(UV) ## Run the unit tests on the other Python that is supported (3.13 in a chroot; needs root and debootstrap)
+	@$(PYTHON) hack/pythons.py
 
 # Not in lint: the list of vulnerabilities is asked for over the network.
 .PHONY: audit-dependencies

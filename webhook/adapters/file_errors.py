@@ -29,6 +29,8 @@ def why(path: str | os.PathLike[str], error: OSError | ValueError) -> str:
         return (
             f"it is not UTF-8 text (byte 0x{error.object[error.start]:02x} at offset {error.start}); save it as UTF-8"
         )
+    if isinstance(error, ValueError) and "\0" in os.fsdecode(path):
+        return "its name contains a null byte"  # Python's own words differ between its versions
     number = error.errno if isinstance(error, OSError) else None
     if number == errno.ENOENT and os.path.islink(path):  # noqa: PTH114 - a path may hold any bytes
         return f"it is a link to {shown(os.readlink(path))}, which does not exist"  # noqa: PTH115 - as text
