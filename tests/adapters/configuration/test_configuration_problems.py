@@ -622,7 +622,7 @@ policies:
 exemptions: {namespaces: [a], usernames: [a], runtimeClasses: [a], schedulers: [a]}
 resources: {gpus: [a.com/b], notGPUs: [a.com/c]}
 """
-WRONG = (None, True, -1, 1.5, "no such value", [[]], {"x": {}}, {5: 5}, dt.date(2026, 1, 1))
+WRONG: tuple[object, ...] = (None, True, -1, 1.5, "no such value", [[]], {"x": {}}, {5: 5}, dt.date(2026, 1, 1))
 # Words for programmers, of pydantic and of Python.
 JARGON = re.compile(
     r"Input|should|valid (string|list|dict|int)|String|List |Field|dictionary|instance|Extra|\bstr\b|\bint\b|None|Keys"

@@ -101,6 +101,7 @@ def _unusable(error: Exception) -> str:
 def _check_files(where: str, configuration: Configuration) -> None:
     """See that TLS can use the certificates: the connection would only fail at the first request, in OpenSSL's words."""
     context = ssl.create_default_context()
+    field = file = ""
     try:
         if configuration.ssl_ca_cert:
             field, file = "certificate-authority", configuration.ssl_ca_cert
