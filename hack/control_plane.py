@@ -32,10 +32,11 @@ import sys
 import tarfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 KUBERNETES_PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
 PROGRAMS = ("etcd", *KUBERNETES_PROGRAMS)
@@ -100,15 +101,29 @@ class Settings:
         )
 
 
-def pinned(name: str) -> str:
-    """The version of a Go module, or of ``go`` itself, that ``hack/control-plane/go.mod`` requires."""
-    (version,) = re.findall(rf"(?m)^\s*{re.escape(name)} (v?[\d.]\S+)", (MODULE / "go.mod").read_text())
+class Place(Protocol):
+    """Where a build works (``build``), and the directory that it fills (``into``)."""
+
+    @property
+    def build(self) -> Path:
+        """The scratch directory."""
+        ...
+
+    @property
+    def into(self) -> Path:
+        """The directory of the finished programs."""
+        ...
+
+
+def pinned(name: str, module: Path = MODULE) -> str:
+    """The version of a Go module, or of ``go`` itself, that the go.mod of ``module`` requires."""
+    (version,) = re.findall(rf"(?m)^\s*{re.escape(name)} (v?[\d.]\S+)", (module / "go.mod").read_text())
     return str(version)
 
 
 def say(sentence: str) -> None:
     """Print one line of progress at once."""
-    print(f"control-plane: {sentence}", flush=True)  # noqa: T201  a script speaks on standard output
+    print(f"{Path(sys.argv[0]).stem.replace('_', '-')}: {sentence}", flush=True)  # noqa: T201  a script speaks on standard output
 
 
 @contextmanager
@@ -123,7 +138,7 @@ def step(sentence: str) -> Iterator[None]:
     say(f"{sentence}: {time.monotonic() - began:.0f} s")
 
 
-def run(settings: Settings, *command: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
+def run(settings: Place, *command: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
     """Run a command and return its standard output.
 
     Raises:
@@ -152,7 +167,7 @@ def missing(directory: Path) -> list[str]:
     return [program for program in PROGRAMS if not os.access(directory / program, os.X_OK)]
 
 
-def keep(settings: Settings, program: str, file: Path) -> None:
+def keep(settings: Place, program: str, file: Path) -> None:
     """Put a finished program into the cache in one move, so that a half-written one is never found there."""
     new = settings.into / f".{program}.new"
     shutil.copyfile(file, new)
@@ -251,19 +266,19 @@ def go_environment() -> dict[str, str]:
     return environment | {"GOWORK": "off", "CGO_ENABLED": "0"}
 
 
-def need_go(settings: Settings) -> None:
-    """Refuse a machine without Go, or with one that is older than go.mod asks for.
+def need_go(settings: Place, module: Path) -> None:
+    """Refuse a machine without Go, or with one that is older than the go.mod of ``module`` asks for.
 
     A Go that may switch to a newer toolchain (``GOTOOLCHAIN=auto``) does so here.
 
     Raises:
         UnavailableError: there is none that builds the module.
     """
-    wanted = pinned("go")
+    wanted = pinned("go", module)
     needed = f"Go {wanted} or newer is needed"
     if shutil.which("go") is None:
         raise UnavailableError(f"{needed}, and there is no go on the PATH")
-    found = run(settings, "go", "env", "GOVERSION", cwd=MODULE, env=go_environment()).strip()
+    found = run(settings, "go", "env", "GOVERSION", cwd=module, env=go_environment()).strip()
     if numbers(found.removeprefix("go")) < numbers(wanted):
         raise UnavailableError(f"{needed}, and the one on the PATH is {found}")
 
@@ -274,6 +289,35 @@ def numbers(version: str) -> tuple[int, ...]:
     return tuple(map(int, match[0].split("."))) if match else ()
 
 
+def go_build(settings: Place, module: Path, packages: Sequence[str], flags: Sequence[str], mebibytes: int) -> Path:
+    """Download the Go modules of ``module`` and build programs from them; answer the directory of the programs.
+
+    Args:
+        settings: where to build.
+        module: the directory of the go.mod and go.sum that pin everything.
+        packages: what to build.
+        flags: the linker's.
+        mebibytes: how much room modules and compiled packages take.
+
+    Raises:
+        UnavailableError: there is no Go, no room, no proxy, or it does not compile.
+    """
+    need_go(settings, module)
+    environment = go_environment()
+    for variable in ("GOMODCACHE", "GOCACHE"):
+        directory = Path(run(settings, "go", "env", variable, cwd=module, env=environment).strip())
+        need_room(directory, mebibytes, f"set {variable} to a directory with more room")
+    with step("download the Go modules"):
+        run(settings, "go", "mod", "download", cwd=module, env=environment)
+    built = settings.build / "go"
+    built.mkdir(exist_ok=True)
+    run(
+        settings, "nice", "-n", "10", "go", "build", "-mod=readonly", "-trimpath", "-ldflags", " ".join(flags),
+        "-o", f"{built}/", *packages, cwd=module, env=environment,
+    )  # fmt: skip
+    return built
+
+
 def build_modules(settings: Settings) -> str:
     """Fill the cache from the pinned Go modules; answer where the programs are from."""
     known = (pinned("k8s.io/kubernetes"), pinned(ETCD_PACKAGE))
@@ -282,28 +326,16 @@ def build_modules(settings: Settings) -> str:
             f"hack/control-plane/go.mod pins Kubernetes {known[0]} and etcd {known[1]};"
             " unset KUBERNETES_VERSION and ETCD_VERSION to build these"
         )
-    need_go(settings)
-    environment = go_environment()
-    for variable in ("GOMODCACHE", "GOCACHE"):
-        directory = Path(run(settings, "go", "env", variable, cwd=MODULE, env=environment).strip())
-        need_room(directory, MODULE_BUILD_MEBIBYTES, f"set {variable} to a directory with more room")
-    with step(f"download the Go modules of Kubernetes {settings.kubernetes} and etcd {settings.etcd}"):
-        run(settings, "go", "mod", "download", cwd=MODULE, env=environment)
     # Without these a server reports v0.0.0-master, and kubectl and charts that look at the version go wrong.
     major, minor = settings.kubernetes.removeprefix("v").split(".")[:2]
     said = {"gitVersion": settings.kubernetes, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
     flags = ["-s", "-w"]
     for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version"):
         flags += [f"-X={package}.{name}={value}" for name, value in said.items()]
-    packages = [f"k8s.io/kubernetes/cmd/{program}" for program in KUBERNETES_PROGRAMS]
-    built = settings.build / "go"
-    built.mkdir(exist_ok=True)
+    packages = [ETCD_PACKAGE, *(f"k8s.io/kubernetes/cmd/{program}" for program in KUBERNETES_PROGRAMS)]
     say(f"building {', '.join(PROGRAMS)}: 7 to 15 minutes on 2 cores, seconds where Go has compiled them before")
     with step(f"build Kubernetes {settings.kubernetes} and etcd {settings.etcd}"):
-        run(
-            settings, "nice", "-n", "10", "go", "build", "-mod=readonly", "-trimpath", "-ldflags", " ".join(flags),
-            "-o", f"{built}/", ETCD_PACKAGE, *packages, cwd=MODULE, env=environment,
-        )  # fmt: skip
+        built = go_build(settings, MODULE, packages, flags, MODULE_BUILD_MEBIBYTES)
     (built / "server").rename(built / "etcd")
     for program in PROGRAMS:
         keep(settings, program, built / program)
