@@ -27,11 +27,11 @@ PACKAGES = {
 }
 """What is built: a program's name, and its package."""
 MANIFESTS = {
-    "cert-manager": ("github.com/cert-manager/cert-manager", ("deploy/crds",)),
-    "jobset": ("sigs.k8s.io/jobset", ("config/components/crd/bases", "config/components/webhook")),
-    "kueue": ("sigs.k8s.io/kueue", ("config/components/crd/bases", "config/components/webhook")),
+    "cert-manager": ("github.com/cert-manager/cert-manager", "deploy/crds"),
+    "jobset": ("sigs.k8s.io/jobset", "config"),
+    "kueue": ("sigs.k8s.io/kueue", "config"),
 }
-"""What is copied: a neighbour's name, its module, and folders of that."""
+"""What is copied: a neighbour's name, its module, and the folder of that module that has what its users apply."""
 BUILD_MEBIBYTES = 3072
 
 
@@ -69,16 +69,18 @@ def fill(place: Place) -> None:
         built = go_build(place, MODULE, list(PACKAGES.values()), ["-s", "-w"], BUILD_MEBIBYTES)
     for program in PACKAGES:
         keep(place, program, built / program)
-    for name, (module, folders) in MANIFESTS.items():
+    for name, (module, folder) in MANIFESTS.items():
         said = run(
             place, "go", "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", module, cwd=MODULE, env=go_environment()
         )
         target = place.into / "manifests" / name
         shutil.rmtree(target, ignore_errors=True)
-        target.mkdir(parents=True)
-        for file in (f for folder in folders for f in sorted((Path(said.strip()) / folder).glob("*.yaml"))):
-            if not file.name.startswith("kustom"):
-                shutil.copyfile(file, target / file.name)
+        shutil.copytree(Path(said.strip()) / folder, target, copy_function=shutil.copyfile)
+        for made in (
+            target,
+            *target.rglob("*/"),
+        ):  # folders of Go's module cache are read-only, and would stay for ever
+            made.chmod(0o755)
 
 
 def main(environment: Mapping[str, str]) -> int:

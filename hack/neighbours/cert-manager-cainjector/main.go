@@ -5,10 +5,12 @@
 package main
 
 import (
+	"flag"
 	"log"
 
 	cmscheme "github.com/cert-manager/cert-manager/pkg/client/clientset/versioned/scheme"
 	"github.com/cert-manager/cert-manager/pkg/controller/cainjector"
+	"github.com/cert-manager/cert-manager/pkg/util"
 	corev1 "k8s.io/api/core/v1"
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -22,6 +24,7 @@ import (
 )
 
 func main() {
+	flag.Parse() // --kubeconfig, which controller-runtime declares and reads
 	ctrl.SetLogger(klog.Background())
 	if err := run(); err != nil {
 		log.Fatal(err)
@@ -37,11 +40,11 @@ func run() error {
 			return err
 		}
 	}
-	// GetConfig reads the flag --kubeconfig, which controller-runtime declares.
 	config, err := ctrl.GetConfig()
 	if err != nil {
 		return err
 	}
+	config = util.RestConfigWithUserAgent(config, "cainjector") // the field manager too
 	manager, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:  scheme,
 		Cache:   cache.Options{ReaderFailOnMissingInformer: true},

@@ -1,7 +1,5 @@
-"""cert-manager: its CRDs, its controller and its cainjector, and a kubelet's part in what they make."""
+"""cert-manager: its CRDs, its controller and its cainjector, and gpuwarden with certificates of theirs."""
 
-import base64
-import threading
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,7 +8,8 @@ from tests.deploy.chart import Chart
 from tests.e2e.cluster import ControlPlane
 from tests.e2e.gpuwarden import NAME, Replica
 from tests.e2e.installation import Installation
-from tests.e2e.neighbours.programs import built, manifests
+from tests.e2e.neighbours.mount import Mount
+from tests.e2e.neighbours.programs import built, crds
 from tests.e2e.objects import as_list
 from tests.e2e.post_render import with_local_services
 from tests.e2e.processes import Process
@@ -32,15 +31,16 @@ class CertManager:
         self._control_plane = control_plane
         self._directory = directory
         self._programs = {name: built(name) for name in (CONTROLLER, CAINJECTOR)}
+        self._crds = crds("cert-manager")
+        self._crd_names = [crd["metadata"]["name"] for crd in self._crds]
         self._processes: dict[str, Process] = {}
 
     def __enter__(self) -> Self:
         """Install the CRDs."""
-        crds = tuple(manifests("cert-manager"))
-        done = self._control_plane.kubectl("apply", "--server-side", "-f", "-", stdin=as_list(crds))
+        done = self._control_plane.kubectl("apply", "--server-side", "-f", "-", stdin=as_list(tuple(self._crds)))
         assert done.returncode == 0, done.stderr
-        names = [crd["metadata"]["name"] for crd in crds]
-        waited = self._control_plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", *names)
+        established = ("--for=condition=Established", "--timeout=60s")
+        waited = self._control_plane.kubectl("wait", *established, "crd", *self._crd_names)
         assert waited.returncode == 0, waited.stderr
         return self
 
@@ -48,8 +48,7 @@ class CertManager:
         """End the programs, and remove the CRDs with all objects."""
         for process in self._processes.values():
             process.kill()
-        names = [crd["metadata"]["name"] for crd in manifests("cert-manager")]
-        self._control_plane.kubectl("delete", "--ignore-not-found", "crd", *names)
+        self._control_plane.kubectl("delete", "--ignore-not-found", "crd", *self._crd_names)
 
     def start(self, name: str) -> None:
         """Start one of its programs."""
@@ -67,58 +66,6 @@ class CertManager:
         return "\n".join(f"{process.name}:\n{process.tail()}" for process in self._processes.values())
 
 
-class Mount:
-    """The Secret of a Certificate as a kubelet mounts it: files that are replaced when it changes.
-
-    All files of one version are behind one link, ``..data``, which is moved in one step (Kubernetes,
-    ``pkg/volume/util/atomic_writer.go``). A kubelet takes up to a minute, this one half a second.
-    """
-
-    def __init__(self, control_plane: ControlPlane, directory: Path) -> None:
-        self.certificate = directory / "tls.crt"
-        self.key = directory / "tls.key"
-        self._control_plane = control_plane
-        self._directory = directory
-        self._versions = 0
-        self._mounted: Json = {}
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="mount", daemon=True)
-
-    def follow(self) -> None:
-        """Wait for the Secret, mount it, and follow it from then on; nothing is done the second time."""
-        if self._thread.is_alive():
-            return
-        secret = wait_for("cert-manager to issue", lambda: self._control_plane.get(TLS_SECRET))
-        self._write(secret["data"])
-        for file in (self.certificate, self.key):
-            file.symlink_to(f"..data/{file.name}")
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Follow it no more."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _run(self) -> None:
-        with self._control_plane.client() as api:
-            while not self._stopping.wait(0.5):
-                self._write(api.get(TLS_SECRET).raise_for_status().json()["data"])
-
-    def _write(self, data: Json) -> None:
-        if data == self._mounted:
-            return
-        self._versions += 1
-        version = self._directory / f"..{self._versions}"
-        version.mkdir()
-        for name, content in data.items():
-            (version / name).write_bytes(base64.b64decode(content))
-        link = self._directory / "..data_tmp"
-        link.symlink_to(version.name)
-        link.rename(self._directory / "..data")
-        self._mounted = data
-
-
 class CertManagerInstallation(Installation):
     """gpuwarden with ``certificates.mode: cert-manager``. Its Service leads to loopback: its name is in the certificates."""
 
@@ -127,11 +74,13 @@ class CertManagerInstallation(Installation):
         values = {"certificates": {"mode": "cert-manager", "certManager": settings}}
         super().__init__(control_plane, chart, directory, values=values, replicas=2)
         self.objects = with_local_services(self.rendered.objects, self.ports)
-        self._mount = Mount(control_plane, directory)
+        self._mount = Mount(control_plane, TLS_SECRET, directory)
 
     def start_replica(self, *options: str) -> Replica:
         """Start one more replica as a kubelet does: when its certificate is mounted."""
-        self._mount.follow()
+        if not self.replicas:
+            self._mount.follow()
+        wait_for("cert-manager to issue", self._mount.certificate.exists)
         files = (f"--tls-cert-file={self._mount.certificate}", f"--tls-private-key-file={self._mount.key}")
         return super().start_replica(*files, *options)
 

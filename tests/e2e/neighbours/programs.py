@@ -25,11 +25,15 @@ def installed(name: str) -> Path:
     return Path(found) if found else _missing(name, f"on Debian: apt-get install {name}")
 
 
-def manifests(neighbour: str) -> list[Json]:
-    """The objects that ``make neighbours`` copied from a neighbour's module."""
+def crds(neighbour: str) -> list[Json]:
+    """The CRDs of a neighbour that ships them as plain files."""
     files = sorted((directory(os.environ) / "current/manifests" / neighbour).glob("*.yaml"))
-    documents = [document for file in files for document in yaml.load_all(file.read_text(), yaml.CSafeLoader)]
-    return [document for document in documents if document]
+    return [yaml.load(file.read_text(), yaml.CSafeLoader) for file in files]
+
+
+def configuration(neighbour: str) -> Path:
+    """The folder that a neighbour has its users pass to ``kubectl apply --kustomize``."""
+    return directory(os.environ) / "current/manifests" / neighbour / "default"
 
 
 def _missing(name: str, remedy: str) -> Path:

@@ -112,6 +112,5 @@ def test_without_cainjector_the_replicas_are_not_ready_and_say_why_and_pods_with
     wait_for("cainjector to mend it", lambda: all(bundles(control_plane)))
     wait_for("gpuwarden to act again", installation.acts)
     assert control_plane.api.post(path, json=with_gpu).is_success
-    assert [
-        limits_of(found) for found in pods_in(control_plane, namespace) if found["metadata"]["name"] == "train"
-    ] == [[{SHARED: "1"}]]
+    (made,) = (found for found in pods_in(control_plane, namespace) if found["metadata"]["name"] == "train")
+    assert limits_of(made) == [{SHARED: "1"}]

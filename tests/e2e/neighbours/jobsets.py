@@ -1,0 +1,21 @@
+"""JobSets as users write them."""
+
+from collections.abc import Mapping
+
+from tests.e2e.objects import Json
+
+JOBSETS = "/apis/jobset.x-k8s.io/v1alpha2/namespaces/{}/jobsets"
+# JobSet's own rotation wants its certificates in a folder of /tmp that is written into its code.
+GIVEN_CERTIFICATES = {"internalCertManagement": {"enable": False}}
+
+
+def jobset(spec: Json, labels: Mapping[str, str] | None = None) -> Json:
+    """A JobSet of one Job of two pods."""
+    template = {"spec": {**spec, "restartPolicy": "Never"}}
+    job = {"parallelism": 2, "completions": 2, "backoffLimit": 0, "template": template}
+    return {
+        "apiVersion": "jobset.x-k8s.io/v1alpha2",
+        "kind": "JobSet",
+        "metadata": {"name": "train", "labels": dict(labels or {})},
+        "spec": {"replicatedJobs": [{"name": "workers", "replicas": 1, "template": {"spec": job}}]},
+    }
