@@ -9,7 +9,14 @@ from tests.e2e.gpuwarden import PROGRAM
 
 def audit(control_plane: ControlPlane, namespace: str) -> dict[str, str]:
     """The decision on each object that requests a GPU, as ``Kind/name``; pods that belong to one are not listed."""
-    command = [PROGRAM, "audit", "-o", "json", f"--kubeconfig={control_plane.kubeconfig()}", f"--namespace={namespace}"]
+    command = [
+        str(PROGRAM),
+        "audit",
+        "-o",
+        "json",
+        f"--kubeconfig={control_plane.kubeconfig()}",
+        f"--namespace={namespace}",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode in {0, 1}, done.stderr
     lines = json.loads(done.stdout)["objects"]

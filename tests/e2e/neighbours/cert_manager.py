@@ -53,7 +53,7 @@ class CertManager:
     def start(self, name: str) -> None:
         """Start one of its programs."""
         kubeconfig = self._control_plane.kubeconfig("cert-manager", "system:masters")
-        command = [self._programs[name], f"--kubeconfig={kubeconfig}"]
+        command = [str(self._programs[name]), f"--kubeconfig={kubeconfig}"]
         environment = {"HOME": str(self._directory)}
         self._processes[name] = Process(name, command, self._directory / f"{name}.log", environment)
 

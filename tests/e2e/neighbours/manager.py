@@ -90,7 +90,7 @@ class Manager:
         file = self._directory / "configuration.yaml"
         file.write_text(yaml.safe_dump(self._configuration(certificates)))
         account = f"system:serviceaccount:{namespace}:{self._name}-controller-manager"
-        command = [self._program, f"--config={file}", f"--kubeconfig={self._control_plane.kubeconfig(account)}"]
+        command = [str(self._program), f"--config={file}", f"--kubeconfig={self._control_plane.kubeconfig(account)}"]
         log = self._directory / "log"
         self.process = Process(self._name, command, log, {"HOME": str(self._directory), "PATH": ""})
         url = f"http://127.0.0.1:{self._health}/readyz"
@@ -113,7 +113,8 @@ class Manager:
             "webhook": {"port": self._webhook, "certDir": str(certificates)},
             "leaderElection": {"leaderElect": False},
         }
-        return yaml.safe_load(text) | ours | dict(self._settings)
+        content: Json = yaml.safe_load(text)
+        return content | ours | dict(self._settings)
 
 
 def _on_loopback(objects: Sequence[Json], port: int, ca: str) -> list[Json]:

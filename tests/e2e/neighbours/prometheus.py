@@ -52,7 +52,7 @@ class Prometheus:
     def __enter__(self) -> Self:
         """Start it, and wait until it has scraped everything and evaluated every rule."""
         command = [
-            self._program,
+            str(self._program),
             f"--config.file={self._configuration}",
             f"--storage.tsdb.path={self._directory / 'data'}",
             f"--web.listen-address=127.0.0.1:{self._port}",
