@@ -49,6 +49,10 @@ tools: setup ## Put helm and kubectl, pinned, into .cache/tools
 control-plane: ## Download or build etcd and a Kubernetes control plane into .cache (or set KUBEBUILDER_ASSETS)
 	@$(PYTHON) hack/control_plane.py
 
+.PHONY: neighbours
+neighbours: setup ## Build cert-manager, JobSet and Kueue into .cache, for the end-to-end tests beside them (needs Go)
+	@$(BIN)/python -m hack.neighbours
+
 .PHONY: e2e
 e2e: setup control-plane tools ## The tests on a real control plane; they fail where there is none
 	@GPUWARDEN_REQUIRE_E2E=1 $(BIN)/pytest tests/e2e

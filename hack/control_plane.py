@@ -30,10 +30,11 @@ import sys
 import tarfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 KUBERNETES_PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
 PROGRAMS = ("etcd", *KUBERNETES_PROGRAMS)
@@ -95,9 +96,23 @@ class Settings:
         )
 
 
-def pinned(name: str) -> str:
-    """The version of a Go module, or of ``go`` itself, that ``hack/control-plane/go.mod`` requires."""
-    (version,) = re.findall(rf"(?m)^\s*{re.escape(name)} (v?[\d.]\S+)", (MODULE / "go.mod").read_text())
+class Place(Protocol):
+    """Where a build works (``build``), and the directory that it fills (``into``)."""
+
+    @property
+    def build(self) -> Path:
+        """The scratch directory."""
+        ...
+
+    @property
+    def into(self) -> Path:
+        """The directory of the finished programs."""
+        ...
+
+
+def pinned(name: str, module: Path = MODULE) -> str:
+    """The version of a Go module, or of ``go`` itself, that the go.mod of ``module`` requires."""
+    (version,) = re.findall(rf"(?m)^\s*{re.escape(name)} (v?[\d.]\S+)", (module / "go.mod").read_text())
     return str(version)
 
 
@@ -118,7 +133,7 @@ def step(sentence: str) -> Iterator[None]:
     say(f"{sentence}: {time.monotonic() - began:.0f} s")
 
 
-def run(settings: Settings, *command: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
+def run(settings: Place, *command: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
     """Run a command and return its standard output.
 
     Raises:
@@ -147,7 +162,7 @@ def missing(directory: Path) -> list[str]:
     return [program for program in PROGRAMS if not os.access(directory / program, os.X_OK)]
 
 
-def keep(settings: Settings, program: str, file: Path) -> None:
+def keep(settings: Place, program: str, file: Path) -> None:
     """Put a finished program into the cache in one move, so that a half-written one is never found there."""
     new = settings.into / f".{program}.new"
     shutil.copyfile(file, new)
@@ -155,17 +170,17 @@ def keep(settings: Settings, program: str, file: Path) -> None:
     new.rename(settings.into / program)
 
 
-def need_room(directory: Path, remedy: str) -> None:
+def need_room(directory: Path, mebibytes: int, remedy: str) -> None:
     """Refuse a build that would fill the disk.
 
     Raises:
-        UnavailableError: the file system of ``directory`` has less than :data:`BUILD_MEBIBYTES` free.
+        UnavailableError: the file system of ``directory`` has less than ``mebibytes`` free.
     """
     while not directory.exists():
         directory = directory.parent
     free = shutil.disk_usage(directory).free >> 20
-    if free < BUILD_MEBIBYTES:
-        raise UnavailableError(f"a build needs {BUILD_MEBIBYTES} MiB in {directory}; {free} MiB are free; {remedy}")
+    if free < mebibytes:
+        raise UnavailableError(f"a build needs {mebibytes} MiB in {directory}; {free} MiB are free; {remedy}")
 
 
 # --- the official releases -------------------------------------------------------------------------------------------
@@ -240,8 +255,8 @@ def download_etcd(settings: Settings) -> str:
 # --- Go modules ------------------------------------------------------------------------------------------------------
 
 
-def go_environment(settings: Settings) -> dict[str, str]:
-    """Find a Go that builds the module: the one on the PATH, or the one that go.mod names, which it fetches.
+def go_environment(settings: Place, module: Path = MODULE) -> dict[str, str]:
+    """Find a Go that builds a module: the one on the PATH, or the one that go.mod names, which it fetches.
 
     Returns:
         The environment of its commands: the user's own settings (proxy, caches), for programs of this machine without C.
@@ -249,7 +264,7 @@ def go_environment(settings: Settings) -> dict[str, str]:
     Raises:
         UnavailableError: there is no Go at all, or the one that go.mod names can't be had.
     """
-    wanted = pinned("go")
+    wanted = pinned("go", module)
     if shutil.which("go") is None:
         raise UnavailableError(
             f"there is no go on the PATH; install Go {wanted} (https://go.dev/dl), or any older Go, which can fetch it"
@@ -276,6 +291,34 @@ def numbers(version: str) -> tuple[int, ...]:
     return tuple(map(int, match[0].split("."))) if match else ()
 
 
+def go_build(settings: Place, module: Path, packages: Sequence[str], flags: Sequence[str], mebibytes: int) -> Path:
+    """Download the Go modules of ``module`` and build programs from them; answer the directory of the programs.
+
+    Args:
+        settings: where to work.
+        module: the directory with the go.mod.
+        packages: what to build.
+        flags: of the linker.
+        mebibytes: the room that modules and compiled packages may need, each.
+
+    Raises:
+        UnavailableError: Go, a module or room is missing, or something does not compile.
+    """
+    environment = go_environment(settings, module)
+    for variable in ("GOMODCACHE", "GOCACHE"):
+        directory = Path(run(settings, "go", "env", variable, cwd=module, env=environment).strip())
+        need_room(directory, mebibytes, f"set {variable} to a directory with more room")
+    with step("download the Go modules"):
+        run(settings, "go", "mod", "download", cwd=module, env=environment)
+    built = settings.build / "go"
+    built.mkdir(exist_ok=True)
+    run(
+        settings, "nice", "-n", "10", "go", "build", "-mod=readonly", "-trimpath", "-ldflags", " ".join(flags),
+        "-o", f"{built}/", *packages, cwd=module, env=environment,
+    )  # fmt: skip
+    return built
+
+
 def build_modules(settings: Settings, *programs: str) -> str:
     """Build programs (all, if none are named) from the pinned Go modules into the cache; answer where they are from."""
     programs = programs or PROGRAMS
@@ -285,26 +328,15 @@ def build_modules(settings: Settings, *programs: str) -> str:
             f"hack/control-plane/go.mod pins Kubernetes {known[0]} and etcd {known[1]};"
             " unset KUBERNETES_VERSION and ETCD_VERSION to build these"
         )
-    environment = go_environment(settings)
-    for variable in ("GOMODCACHE", "GOCACHE"):
-        directory = Path(run(settings, "go", "env", variable, cwd=MODULE, env=environment).strip())
-        need_room(directory, f"set {variable} to a directory with more room")
-    with step(f"download the Go modules of Kubernetes {settings.kubernetes} and etcd {settings.etcd}"):
-        run(settings, "go", "mod", "download", cwd=MODULE, env=environment)
     # Without these a server reports v0.0.0-master, and kubectl and charts that look at the version go wrong.
     major, minor = settings.kubernetes.removeprefix("v").split(".")[:2]
     said = {"gitVersion": settings.kubernetes, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
     flags = ["-s", "-w"]
     for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version"):
         flags += [f"-X={package}.{name}={value}" for name, value in said.items()]
-    built = settings.build / "go"
-    built.mkdir(exist_ok=True)
     say(f"building {', '.join(programs)}: up to 15 minutes on 2 cores, or seconds if Go has compiled them before")
     with step(f"build {', '.join(programs)}"):
-        run(
-            settings, "nice", "-n", "10", "go", "build", "-mod=readonly", "-trimpath", "-ldflags", " ".join(flags),
-            "-o", f"{built}/", *(PACKAGES[program] for program in programs), cwd=MODULE, env=environment,
-        )  # fmt: skip
+        built = go_build(settings, MODULE, [PACKAGES[program] for program in programs], flags, BUILD_MEBIBYTES)
     (built / "server").rename(built / "etcd")
     for program in programs:
         keep(settings, program, built / program)
