@@ -48,7 +48,7 @@ _LONGEST_COUNT = 40  # characters of a key
 _DEVICES = frozenset({"gpus", "hostDevices"})  # KubeVirt
 # A map of labels has GPU names as keys, and requests none.
 _LABELS = frozenset({"labels", "annotations", "nodeSelector", "matchLabels", "selector"})
-_NUMBER = re.compile(r"[0-9]*[1-9.][0-9.]*[kmKMG]?|.*(?:\{\{|\$\().*", re.ASCII | re.DOTALL)
+_NUMBER = re.compile(r"[0-9.]{0,9}[1-9][0-9.]{0,9}[kM]?", re.ASCII)
 # What the cluster has done, and who wrote which field: neither says what is to be made.
 _SKIPPED = frozenset({"status", "managedFields"})
 
@@ -233,7 +233,9 @@ def _counts(key: object, amount: object) -> bool:
 
 def _is_number(amount: str | int | float) -> bool:
     """Whether a value is a number above 0, or text that a template engine has yet to fill in."""
-    return _NUMBER.fullmatch(amount) is not None if isinstance(amount, str) else amount > 0
+    if isinstance(amount, str):
+        return _NUMBER.fullmatch(amount) is not None or "{{" in amount or "$(" in amount
+    return amount > 0
 
 
 def _gpus(amounts: Any, gpu_names: GpuNames) -> tuple[str, ...]:
