@@ -120,11 +120,20 @@ def test_a_misspelt_vendor_is_what_the_pod_asks_for() -> None:
         (a_pod(a_container(), resources={"limits": {"nvidia.com/vgpu": 1}}), "spec.resources.limits"),
         (a_pod(a_container()) | LIMITS, "resources.limits"),
         (a_deployment(a_template(a_container()) | LIMITS), "spec.resources.limits"),
-        (a_deployment({"template": {**a_template(a_container())["template"], **LIMITS}}), "spec.template.resources.limits"),
+        (
+            a_deployment({"template": {**a_template(a_container())["template"], **LIMITS}}),
+            "spec.template.resources.limits",
+        ),
         (a_deployment({"containers": [a_container(**LIMITS)]}), "spec.containers[0].resources.limits"),
-        (a_deployment({"spec": a_template(a_container(**LIMITS))}), "spec.spec.template.spec.containers[0].resources.limits"),
+        (
+            a_deployment({"spec": a_template(a_container(**LIMITS))}),
+            "spec.spec.template.spec.containers[0].resources.limits",
+        ),
         (a_deployment(None, **a_template(a_container(**LIMITS))), "template.spec.containers[0].resources.limits"),
-        (a_deployment({"template": {"containers": [a_container(**LIMITS)]}}), "spec.template.containers[0].resources.limits"),
+        (
+            a_deployment({"template": {"containers": [a_container(**LIMITS)]}}),
+            "spec.template.containers[0].resources.limits",
+        ),
         (
             {"apiVersion": "batch/v1", "kind": "CronJob", "spec": a_template(a_container(**LIMITS))},
             "spec.template.spec.containers[0].resources.limits",
@@ -138,7 +147,9 @@ def test_gpus_where_kubernetes_reads_none_are_not_silent(manifest: Json, path: s
         " is set where Kubernetes reads no resources, so it requests no GPU and is not judged; move it to resources.limits of a "
         "container"
     )
-    assert Checker(Configuration(), {}).identify(manifest).not_judged == found.not_judged, "an audit of files looks no further"
+    assert Checker(Configuration(), {}).identify(manifest).not_judged == found.not_judged, (
+        "an audit of files looks no further"
+    )
 
 
 def test_everything_that_is_not_judged_is_said_together() -> None:
@@ -146,4 +157,6 @@ def test_everything_that_is_not_judged_is_said_together() -> None:
         a_container(limits=GPU, resources={"limits": {"amd.com/gpu": 1}}), resourceClaims=[{"name": "claim"}]
     )
     told = judge(manifest).not_judged or ""
-    assert [part in told for part in ("resource claim claim", "[amd.com/gpu]: ", "spec.containers[0].limits: ")] == [True] * 3
+    assert [part in told for part in ("resource claim claim", "[amd.com/gpu]: ", "spec.containers[0].limits: ")] == [
+        True
+    ] * 3

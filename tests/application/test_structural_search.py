@@ -37,7 +37,9 @@ CONTAINERS = {"containers": [IMAGE]}
         pytest.param({"spec": {"devices": {"hostDevices": [{"deviceName": "intel.com/qat"}]}}}, id="another device"),
         pytest.param({"spec": {"disks": [{"deviceName": "nvidia.com/GA102GL_A10"}]}}, id="devices of another list"),
         pytest.param({"spec": {"gpus": {"deviceName": "a"}, "deviceName": "b"}}, id="no list of devices"),
-        pytest.param({"spec": {"template": {"metadata": {"labels": {"gpu-fraction": "0.5"}}}}}, id="a label like KAI's"),
+        pytest.param(
+            {"spec": {"template": {"metadata": {"labels": {"gpu-fraction": "0.5"}}}}}, id="a label like KAI's"
+        ),
         pytest.param({"spec": {"resources": {"limits": {"nvidia.com/gpu": 0}}}}, id="none"),
         pytest.param({"spec": {"resources": {"limits": {"nvidia.com/gpu": ""}}}}, id="an empty quantity"),
         pytest.param({"spec": {"resources": {"limits": {"nvidia.com/gpu": None}}}}, id="null"),

@@ -185,7 +185,16 @@ def test_names_longer_than_kubernetes_takes_cost_nothing() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("cpu", "hugepages-2Mi", "gpu", "", "rdma/hca", "openshift.io/sriov", "github.com/fuse", "devices.kubevirt.io/kvm"),
+        *(
+            "cpu",
+            "hugepages-2Mi",
+            "gpu",
+            "",
+            "rdma/hca",
+            "openshift.io/sriov",
+            "github.com/fuse",
+            "devices.kubevirt.io/kvm",
+        ),
         # Judged.
         *("nvidia.com/gpu", "nvidia.com/gpus", "nvida.com/gpu", "nvidia.com/vgpu", "volcano.sh/vgpu-number"),
         # Known to be something else.

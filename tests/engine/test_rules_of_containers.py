@@ -303,7 +303,6 @@ MIXED, SINGLE, NOT_RENAMED = (
 )
 
 
-
 class TestAbsentGpuResource:
     """A GPU resource that no node offers under the device plugin's settings, where the policy leaves it as it is."""
 

@@ -184,7 +184,9 @@ class Auditor:
         _forget(pod.spec, running=seen.running)
         names = self._configuration.names
         shares = beside.shares(pod, {})
-        asks = bool(requests.read(pod.spec, names) or pod.spec.resource_claims or shares or beside.other_vendors(pod, names))
+        asks = bool(
+            requests.read(pod.spec, names) or pod.spec.resource_claims or shares or beside.other_vendors(pod, names)
+        )
         if not asks and not guard.sees(pod):
             return None
         policy = self._configuration.policies.select(

@@ -92,7 +92,9 @@ def _emptied(owner: Any, *, every: bool) -> Any:
     resources = owner.get("resources") if isinstance(owner, dict) else None
     if not isinstance(resources, dict):
         return owner
-    kept = {key: _left(value, every=every) if key in {"limits", "requests"} else value for key, value in resources.items()}
+    kept = {
+        key: _left(value, every=every) if key in {"limits", "requests"} else value for key, value in resources.items()
+    }
     return {**owner, "resources": kept}
 
 

@@ -122,9 +122,7 @@ class Checker:
         operations = tuple(patch(pod, decision.edits, workload.pointer))
         return msgspec.structs.replace(known, decision=decision, operations=operations, findings=findings)
 
-    def _with_beside(
-        self, known: Judgement, workload: Workload, pod: Pod, manifest: Mapping[str, Any]
-    ) -> Judgement:
+    def _with_beside(self, known: Judgement, workload: Workload, pod: Pod, manifest: Mapping[str, Any]) -> Judgement:
         labels, _ = _labels_and_annotations(workload.pod(manifest))
         names = self._configuration.names
         shares = beside.shares(pod, labels)

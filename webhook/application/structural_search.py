@@ -1,9 +1,9 @@
 """Structural search: the pods and GPU requests that an object of any kind describes, found by their shape.
 
 The shapes are those of the custom resources of some 30 projects (Ray, Kubeflow, KServe, Argo, Volcano, Spark, NIM and others):
-a list of containers with images, ``limits`` and ``requests`` in or outside of a container, the Spark operator's ``gpu``, KubeVirt's
-``deviceName``, fields that count GPUs (``gpuCount``, Ray's ``num-gpus``), KAI's annotations, and resource claims (DRA) of a pod or a
-container.
+a list of containers with images, ``limits`` and ``requests`` in or outside of a container, the Spark operator's ``gpu``,
+KubeVirt's ``deviceName``, fields that count GPUs (``gpuCount``, Ray's ``num-gpus``), KAI's annotations, and resource claims (DRA)
+of a pod or a container.
 """
 
 import re
@@ -35,8 +35,8 @@ _CLAIM_LISTS = frozenset({"resourceClaims", "draResources"})  # Kubernetes, NIM
 _CLAIM_NAMES = frozenset({"resourceClaimName", "resourceClaimTemplateName"})
 _CLAIMS_IN_TEXT = re.compile(r"""\bresourceClaims["']?[ \t]*:""")
 _BARE = "gpu"  # Dynamo's and vLLM's own word for the resource
-# gpus, gpuCount, num-gpus, numGPUs, entrypointNumGpus (Ray), gpusPerNode, requestGPU (vLLM), external-resource.gpu.amount (Flink);
-# not gpuMemory, nor maxGPUs, which is a quota's word.
+# Fields that count GPUs: gpuCount and numGPUs of many, Ray's num-gpus and entrypointNumGpus, vLLM's requestGPU, Flink's
+# external-resource.gpu.amount. It is not gpuMemory, nor maxGPUs, which is a quota's word.
 _COUNT = re.compile(
     r"(?:num|number|numberof|n|requested|request|requests|limit|desired|worker|driver|executor|entrypointnum|externalresource)?"
     r"v?gpus?(?:count|nums?|number|quantity|amount|requests?|limits?|per(?:node|worker|replica|pod|task|executor|instance))?"
@@ -231,7 +231,7 @@ def _counts(key: object, amount: object) -> bool:
     return bool(_COUNT.fullmatch(re.sub(r"[._-]", "", squashed))) and _is_number(amount)
 
 
-def _is_number(amount: str | int | float) -> bool:
+def _is_number(amount: str | float) -> bool:
     """Whether a value is a number above 0, or text that a template engine has yet to fill in."""
     if isinstance(amount, str):
         return _NUMBER.fullmatch(amount) is not None or "{{" in amount or "$(" in amount

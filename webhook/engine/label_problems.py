@@ -51,7 +51,9 @@ def _intended(key: str) -> str | None:
         return meant
     if squashed.startswith(_PRODUCT) and "/" not in key and (meant := _alike(_rest(squashed))):
         return meant  # gpuwardenenfroce, gpuwarden.io.enfroce
-    return next(filter(None, (_alike(_squashed(mode)) for near, mode in _halves(key) if _is_near(_squashed(near)))), None)
+    return next(
+        filter(None, (_alike(_squashed(mode)) for near, mode in _halves(key) if _is_near(_squashed(near)))), None
+    )
 
 
 def _rest(squashed: str) -> str:
