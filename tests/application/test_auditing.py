@@ -175,8 +175,25 @@ class TestWhatCounts:
 
     def test_a_misspelt_gpu_resource_does(self) -> None:
         row = a_row(judged([seen(a_pod(gpu(1, "nvidia.com/gpus")))], SHARED_TEAM))
-        assert [finding.rule.value for finding in row.verdict.findings] == ["other-gpu-resource"]
+        assert [finding.rule.value for finding in row.verdict.findings] == ["unknown-gpu-resource"]
         assert row.verdict.asks == ("train: nvidia.com/gpus: 1",)
+
+    def test_a_misspelt_vendor_does(self) -> None:
+        row = a_row(judged([seen(a_pod(gpu(1, "nvida.com/gpu")))], SHARED_TEAM))
+        assert [finding.rule.value for finding in row.verdict.findings] == ["unknown-gpu-resource"]
+        assert row.verdict.asks == ("train: nvida.com/gpu",)
+
+    def test_a_device_of_another_vendor_does_and_is_not_judged(self) -> None:
+        row = a_row(judged([seen(a_pod(gpu(1, "amd.com/gpu")))], SHARED_TEAM))
+        assert (row.verdict.decision, row.verdict.findings) == ("not-judged", ())
+        assert "containers[0].resources.limits[amd.com/gpu]: not NVIDIA's" in (row.verdict.not_judged or "")
+
+    def test_a_share_of_kais_does(self) -> None:
+        pod = {**a_pod({"name": "c"}), "metadata": {"annotations": {"gpu-fraction": "0.5"}}}
+        other = {**a_pod({"name": "c"}), "metadata": {"annotations": {"gpu-memory": "2000"}}}
+        first, second = judged([seen(pod, name="a"), seen(other, name="b")], SHARED_TEAM)
+        assert (first.verdict.decision, first.verdict.asks) == ("not-judged", ("annotation gpu-fraction: 0.5",))
+        assert second.verdict.asks == ("annotation gpu-memory: 2000",)
 
     @pytest.mark.parametrize("kind", ["Pod", "Job"])
     def test_what_has_ended_does_not(self, kind: str) -> None:

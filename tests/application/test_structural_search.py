@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from webhook.application.structural_search import search
-from webhook.engine.gpu_names import GpuNames
+from webhook.application.structural_search import gpu_maps, search
+from webhook.engine.gpu_names import BUILT_IN, GpuNames
 
 GPUS = {"limits": {"nvidia.com/gpu": 1}}
 IMAGE = {"name": "main", "image": "registry.example/main:1"}
@@ -24,7 +24,22 @@ CONTAINERS = {"containers": [IMAGE]}
         pytest.param({"spec": {"containers": {"main": IMAGE}}}, id="containers that are no list"),
         pytest.param({"spec": {"container": "main"}}, id="a container's name"),
         pytest.param({"spec": {"resources": {"requests": {"storage": "1Gi"}}}}, id="a volume claim"),
-        pytest.param({"spec": {"resources": {"limits": {"cpu": 1, "amd.com/gpu": 1}}}}, id="no GPU of NVIDIA's"),
+        pytest.param({"spec": {"resources": {"limits": {"cpu": 1, "example.com/nic": 1}}}}, id="no accelerator"),
+        pytest.param({"spec": {"gpuCount": 0, "num-gpus": "0", "gpus": "", "gpuNum": None}}, id="no GPUs in numbers"),
+        pytest.param({"spec": {"gpu": True, "gpus": "all", "numGpus": "a", "gpuCount": -1}}, id="no numbers of GPUs"),
+        pytest.param({"spec": {"gpus": [1, 2], "gpuCount": {"min": 1}}}, id="no numbers either"),
+        pytest.param({"spec": {"gpuMemory": 4, "gpu_memory_utilization": 0.9, "gpuIndex": 1}}, id="what GPUs have"),
+        pytest.param({"spec": {"maxGPUs": 8, "nodeSelector": {"gpus": "8"}}}, id="bounds and labels"),
+        pytest.param({"spec": {"num-gpus" + "s" * 1000: 1}}, id="a long key"),
+        pytest.param({"spec": {"acceleratorType": "a100"}}, id="a model"),
+        pytest.param({"spec": {"serveConfigV2": "num_gpus: 0\nnum_cpus: 1"}}, id="Ray Serve without GPUs"),
+        pytest.param({"spec": {"serveConfigV2": 1}}, id="Ray Serve without text"),
+        pytest.param({"spec": {"devices": {"hostDevices": [{"deviceName": "intel.com/qat"}]}}}, id="another device"),
+        pytest.param({"spec": {"disks": [{"deviceName": "nvidia.com/GA102GL_A10"}]}}, id="devices of another list"),
+        pytest.param({"spec": {"gpus": {"deviceName": "a"}, "deviceName": "b"}}, id="no list of devices"),
+        pytest.param(
+            {"spec": {"template": {"metadata": {"labels": {"gpu-fraction": "0.5"}}}}}, id="a label like KAI's"
+        ),
         pytest.param({"spec": {"resources": {"limits": {"nvidia.com/gpu": 0}}}}, id="none"),
         pytest.param({"spec": {"resources": {"limits": {"nvidia.com/gpu": ""}}}}, id="an empty quantity"),
         pytest.param({"spec": {"resources": {"limits": {"nvidia.com/gpu": None}}}}, id="null"),
@@ -112,6 +127,39 @@ def test_containers_are_found_wherever_they_are(manifest: dict[str, Any], path: 
         ),
         ({"spec": {"podSpecPatch": '{"limits": {"nvidia.com/gpu": 1}}'}}, "nvidia.com/gpu", "spec.podSpecPatch"),
         ({"patches": [{"patch": "limits:\n  nvidia.com/gpu: 1"}]}, "nvidia.com/gpu", "patches[0].patch"),
+        # Operators' own fields.
+        (
+            {"spec": {"domain": {"devices": {"gpus": [{"name": "a", "deviceName": "nvidia.com/GA102GL_A10"}]}}}},
+            "nvidia.com/GA102GL_A10",
+            "spec.domain.devices.gpus[0].deviceName",
+        ),
+        ({"spec": {"gpus": [{"deviceName": "example.com/a"}]}}, "example.com/a", "spec.gpus[0].deviceName"),
+        (
+            {"spec": {"devices": {"hostDevices": [{"deviceName": "nvidia.com/TU104GL"}]}}},
+            "nvidia.com/TU104GL",
+            "spec.devices.hostDevices[0].deviceName",
+        ),
+        *(
+            ({"spec": {key: amount}}, "gpu", f"spec.{key}")
+            for key, amount in (
+                *(("gpuCount", 1), ("num-gpus", "1"), ("numGPUs", 2.0), ("num_gpus", 0.5), ("entrypointNumGpus", 1)),
+                *(("gpus", "8"), ("gpu", 1), ("gpusPerNode", 8), ("requestGPU", "1"), ("gpuNum", "{{gpus}}")),
+                *(("nGPUs", 1), ("vgpuNumber", 1), ("acceleratorCount", 1), ("gpu_per_worker", "$(params.gpus)")),
+            )
+        ),
+        (
+            {"spec": {"flinkConfiguration": {"external-resource.gpu.amount": "1"}}},
+            "gpu",
+            "spec.flinkConfiguration[external-resource.gpu.amount]",
+        ),
+        ({"spec": {"serveConfigV2": "options:\n  num_gpus: 0.5\n"}}, "gpu", "spec.serveConfigV2"),
+        (
+            {"spec": {"template": {"metadata": {"annotations": {"gpu-fraction": "0.5"}}}}},
+            "gpu-fraction",
+            "spec.template.metadata.annotations.gpu-fraction",
+        ),
+        # Other vendors.
+        ({"spec": {"resources": {"limits": {"amd.com/gpu": 1}}}}, "amd.com/gpu", "spec.resources.limits"),
         # Other names for GPUs.
         ({"spec": {"resources": {"limits": {"nvidia.com/vgpu": 1}}}}, "nvidia.com/vgpu", "spec.resources.limits"),
         (
@@ -163,14 +211,26 @@ def test_resource_claims_are_found_wherever_they_are(spec: dict[str, Any], path:
 
 
 def test_the_configuration_says_which_resources_are_gpus() -> None:
-    amd, card = ({"spec": {"resources": {"limits": {name: 1}}}} for name in ("amd.com/gpu", "nvidia.com/A10"))
-    names = GpuNames(gpus=("amd.com/gpu",), not_gpus=("nvidia.com/A10",))
-    assert (bool(search(amd)), bool(search(card))) == (False, True)
-    assert (bool(search(amd, names)), bool(search(card, names))) == (True, False)
+    own, card, amd = (
+        {"spec": {"resources": {"limits": {name: 1}}}} for name in ("example.com/a", "nvidia.com/A10", "amd.com/gpu")
+    )
+    names = GpuNames(gpus=("example.com/a",), not_gpus=("nvidia.com/A10", "amd.com/*"))
+    assert (bool(search(own)), bool(search(card)), bool(search(amd))) == (False, True, True)
+    assert (bool(search(own, names)), bool(search(card, names)), bool(search(amd, names))) == (True, False, False)
+
+
+def test_values_that_are_not_looked_at_hold_no_maps_of_gpus() -> None:
+    manifest = {"a": {"b": {"nvidia.com/gpu": 1}}}
+    assert [*gpu_maps(manifest, BUILT_IN)] == [("a.b", ("nvidia.com/gpu",))]
+    assert [*gpu_maps(manifest, BUILT_IN, most=1)] == []
 
 
 def test_long_text_costs_no_more_than_its_length() -> None:
     started = time.process_time()
+    for text in ("num_gpus: " + "0" * 1_000_000, "num_gpus" * 100_000, "num_gpus:" + " " * 1_000_000):
+        assert not search({"serveConfigV2": text})
+    for number in ("0" * 1_000_000, "{ " * 500_000, "1" * 1_000_000 + "x", "." * 1_000_000 + "x"):
+        assert not search({"gpus": number})
     for text in ("a" * 1_000_000, "a." * 500_000, "a/b " * 250_000, "-a" * 500_000, "a/b" + " " * 1_000_000):
         assert not search({"patch": text})
     assert time.process_time() - started < 3

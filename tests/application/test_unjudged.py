@@ -6,6 +6,7 @@ import pytest
 
 from webhook.application.unjudged import claims_not_judged, unjudged
 from webhook.application.workloads import identity, qualified
+from webhook.engine.gpu_names import GpuNames
 
 TEMPLATE = {
     "template": {"spec": {"containers": [{"name": "a", "image": "b", "resources": {"limits": {"nvidia.com/gpu": 1}}}]}}
@@ -22,7 +23,6 @@ def an_object(api_version: Any, kind: str, spec: Any = None) -> dict[str, Any]:
         ("kyverno.io/v1", "ClusterPolicy"),
         ("templates.gatekeeper.sh/v1", "ConstraintTemplate"),
         ("policies.kubewarden.io/v1", "ClusterAdmissionPolicy"),
-        ("apps/v1", "ControllerRevision"),
         ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
         ("v1", "ConfigMap"),
     ],
@@ -160,6 +160,33 @@ def test_a_resource_claim_is_not_judged(kind: str, version: str) -> None:
 )
 def test_other_kinds_of_dra_claim_nothing(api_version: str, kind: str) -> None:
     assert not unjudged(an_object(api_version, kind, {"devices": {"requests": [{"name": "gpu"}]}})).traces
+
+
+@pytest.mark.parametrize("kind", ["DeviceClass", "ResourceSlice"])
+def test_what_offers_devices_is_not_one_of_kubernetes_kinds_without_gpus(kind: str) -> None:
+    assert not unjudged(an_object("resource.k8s.io/v1", kind, {"selectors": []})).built_in
+
+
+@pytest.mark.parametrize("name", ["nvidia.com/gpu", "nvidia.com/vgpu", None, 3, ""])
+def test_a_device_class_whose_name_is_judged_or_that_has_none_is_not_reported(name: Any) -> None:
+    assert not unjudged(an_object("resource.k8s.io/v1", "DeviceClass", {"extendedResourceName": name})).traces
+
+
+def test_a_device_class_by_another_name_is_reported_until_the_configuration_has_it() -> None:
+    device_class = an_object("resource.k8s.io/v1", "DeviceClass", {"extendedResourceName": "example.com/gpu"})
+    found = unjudged(device_class)
+    assert found.traces
+    assert found.message.startswith(
+        "DeviceClass.resource.k8s.io: pods that request example.com/gpu get its devices by spec.extendedResourceName, and"
+    )
+    assert not unjudged(device_class, GpuNames(gpus=("example.com/gpu",))).traces
+    assert not unjudged(device_class, GpuNames(not_gpus=("example.com/gpu",))).traces
+    assert not unjudged({**device_class, "spec": None}).traces
+
+
+def test_a_revision_of_a_workload_holds_its_template() -> None:
+    revision = {"apiVersion": "apps/v1", "kind": "ControllerRevision", "data": {"spec": TEMPLATE}}
+    assert "at data.spec.template.spec.containers[0].resources.limits;" in unjudged(revision).message
 
 
 @pytest.mark.parametrize(

@@ -180,3 +180,41 @@ def test_names_longer_than_kubernetes_takes_cost_nothing() -> None:
         assert not BUILT_IN.hand_out_gpus("nvidia.com/" + "g" * 1_000_000 + str(number))
 
     assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "cpu",
+            "hugepages-2Mi",
+            "gpu",
+            "",
+            "rdma/hca",
+            "openshift.io/sriov",
+            "github.com/fuse",
+            "devices.kubevirt.io/kvm",
+        ),
+        # Judged.
+        *("nvidia.com/gpu", "nvidia.com/gpus", "nvida.com/gpu", "nvidia.com/vgpu", "volcano.sh/vgpu-number"),
+        # Known to be something else.
+        *("nvidia.com/hostdev", "nvidia.com/hostdev_gpu", "deviceclass.resource.kubernetes.io/rdma-gpu"),
+        *("example.com/gpu\u200b", "example.com/gpu" + "s" * 400),
+    ],
+)
+def test_these_are_no_accelerators_of_another_vendor(name: str) -> None:
+    assert not BUILT_IN.of_another_vendor(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("amd.com/gpu", "gpu.intel.com/i915", "gpu.intel.com/xe", "habana.ai/gaudi", "google.com/tpu"),
+        *("aws.amazon.com/neuron", "aws.amazon.com/neuroncore", "huawei.com/Ascend910", "example.com/gpu-a100"),
+        "example.com/GPU",
+    ],
+)
+def test_these_are_unless_the_configuration_has_them(name: str) -> None:
+    assert BUILT_IN.of_another_vendor(name)
+    assert not GpuNames(gpus=(name,)).of_another_vendor(name)
+    assert not GpuNames(not_gpus=(name,)).of_another_vendor(name)

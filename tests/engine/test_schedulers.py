@@ -3,7 +3,7 @@
 import pytest
 
 from tests.builders import GPU, Json, a_container, a_pod, gpu, spec_of
-from webhook.engine.schedulers import HAMI_RESOURCES, scheduler_of
+from webhook.engine.schedulers import HAMI_RESOURCES, kai_shares, scheduler_of
 
 MEMORY = "nvidia.com/gpumem"
 
@@ -42,3 +42,13 @@ def test_hamis_resources_say_hami(resource: str, named: str | None) -> None:
 def test_a_scheduler_that_is_named_stays() -> None:
     assert scheduler_of(spec_of(a_pod(gpu(1, MEMORY), schedulerName="volcano"))) == "volcano"
     assert scheduler_of(spec_of(a_pod(schedulerName="kai-scheduler"))) == "kai-scheduler"
+
+
+@pytest.mark.parametrize("annotations", [None, {}, {"gpu-fractions": "1", "gpu": "1"}])
+def test_annotations_of_others_are_no_shares_of_kais(annotations: dict[str, str] | None) -> None:
+    assert kai_shares(annotations) == []
+
+
+def test_kais_annotations_are_its_shares() -> None:
+    annotations = {"gpu-memory": "2000", "a": "b", "gpu-fraction": "0.5"}
+    assert kai_shares(annotations) == [("gpu-fraction", "0.5"), ("gpu-memory", "2000")]

@@ -140,8 +140,10 @@ def _bound(item: Item, name: str, most: dict[str, dict[str, int | None]]) -> tup
     if lowest is not None and possible is not None and (whole(lowest) or 0) > possible:
         each = " with one container" if item.type == "Pod" else ""
         return (
-            f'pods{each} that have {name} are denied: "minimum {name} usage per {item.type} is {shown(lowest)}, but request '
-            f'is {possible}"',
+            (
+                f'pods{each} that have {name} are denied: "minimum {name} usage per {item.type} is {shown(lowest)}, but request '
+                f'is {possible}"'
+            ),
             f"set its min for {name} to {possible} or less",
         )
     return None

@@ -1,9 +1,9 @@
 """Structural search: the pods and GPU requests that an object of any kind describes, found by their shape.
 
 The shapes are those of the custom resources of some 30 projects (Ray, Kubeflow, KServe, Argo, Volcano, Spark, NIM and others):
-a list of containers with images, ``limits`` and ``requests`` in or outside of a container, the Spark operator's ``gpu``, KubeVirt's
-``deviceName``, fields that count GPUs (``gpuCount``, Ray's ``num-gpus``), KAI's annotations, and resource claims (DRA) of a pod or a
-container.
+a list of containers with images, ``limits`` and ``requests`` in or outside of a container, the Spark operator's ``gpu``,
+KubeVirt's ``deviceName``, fields that count GPUs (``gpuCount``, Ray's ``num-gpus``), KAI's annotations, and resource claims (DRA)
+of a pod or a container.
 """
 
 import re
@@ -35,8 +35,8 @@ _CLAIM_LISTS = frozenset({"resourceClaims", "draResources"})  # Kubernetes, NIM
 _CLAIM_NAMES = frozenset({"resourceClaimName", "resourceClaimTemplateName"})
 _CLAIMS_IN_TEXT = re.compile(r"""\bresourceClaims["']?[ \t]*:""")
 _BARE = "gpu"  # Dynamo's and vLLM's own word for the resource
-# gpus, gpuCount, num-gpus, numGPUs, entrypointNumGpus (Ray), gpusPerNode, requestGPU (vLLM), external-resource.gpu.amount (Flink);
-# not gpuMemory, nor maxGPUs, which is a quota's word.
+# Fields that count GPUs: gpuCount and numGPUs of many, Ray's num-gpus and entrypointNumGpus, vLLM's requestGPU, Flink's
+# external-resource.gpu.amount. It is not gpuMemory, nor maxGPUs, which is a quota's word.
 _COUNT = re.compile(
     r"(?:num|number|numberof|n|requested|request|requests|limit|desired|worker|driver|executor|entrypointnum|externalresource)?"
     r"v?gpus?(?:count|nums?|number|quantity|amount|requests?|limits?|per(?:node|worker|replica|pod|task|executor|instance))?"
@@ -48,7 +48,7 @@ _LONGEST_COUNT = 40  # characters of a key
 _DEVICES = frozenset({"gpus", "hostDevices"})  # KubeVirt
 # A map of labels has GPU names as keys, and requests none.
 _LABELS = frozenset({"labels", "annotations", "nodeSelector", "matchLabels", "selector"})
-_NUMBER = re.compile(r"[0-9]*[1-9.][0-9.]*[kmKMG]?|.*(?:\{\{|\$\().*", re.ASCII | re.DOTALL)
+_NUMBER = re.compile(r"[0-9.]{0,9}[1-9][0-9.]{0,9}[kM]?", re.ASCII)
 # What the cluster has done, and who wrote which field: neither says what is to be made.
 _SKIPPED = frozenset({"status", "managedFields"})
 
@@ -238,7 +238,9 @@ def _counts(key: object, amount: object) -> bool:
 
 def _is_number(amount: str | float) -> bool:
     """Whether a value is a number above 0, or text that a template engine has yet to fill in."""
-    return _NUMBER.fullmatch(amount) is not None if isinstance(amount, str) else amount > 0
+    if isinstance(amount, str):
+        return _NUMBER.fullmatch(amount) is not None or "{{" in amount or "$(" in amount
+    return amount > 0
 
 
 def _gpus(amounts: Any, gpu_names: GpuNames) -> tuple[str, ...]:

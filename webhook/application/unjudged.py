@@ -56,8 +56,8 @@ class Unjudged(msgspec.Struct, frozen=True):
         if self.offers:
             return (
                 f"{self.kind}: pods that request {cut(self.offers, LONGEST_NAME)} get its devices by spec.extendedResourceName, "
-                "and gpuwarden does not count that name as a GPU; add it to resources.gpus in the configuration if they are GPUs, "
-                "or to resources.notGPUs if they are not"
+                "and gpuwarden does not count that name as a GPU; add it to resources.gpus in the configuration if they are "
+                "GPUs, or to resources.notGPUs if they are not"
             )
         facts = list(self._facts())
         if not facts:

@@ -118,8 +118,10 @@ def test_these_are_in_nobodys_way(policy: str, items: list[Json]) -> None:
         (
             "shared",
             pod(maxLimitRequestRatio={GPU: "1"}),
-            f'pods with {SHARED} are denied: "{GPU} max limit to request ratio per Pod is 1, but no request is specified or '
-            'request is 0"',
+            (
+                f'pods with {SHARED} are denied: "{GPU} max limit to request ratio per Pod is 1, but no request is specified or '
+                'request is 0"'
+            ),
         ),
         ("shared", container(default={GPU: "1"}), f"a container without a GPU request gets {GPU}: 1, {TOO}"),
         (
