@@ -18,6 +18,7 @@ from webhook.adapters.kubernetes.errors import ConfigurationError, NoClusterErro
 from webhook.adapters.kubernetes.kubeconfig import Choice, choose, find_files
 from webhook.adapters.kubernetes.transport import Login
 
+_INLINE = "certificates and keys inside a kubeconfig need a temporary file; make /tmp writable, or name files instead of …-data"
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -75,7 +76,10 @@ def _from_kubeconfig(choice: Choice) -> Configuration:
                 persist_config=False,  # a server has no business writing to someone's kubeconfig
             )
         except OSError as error:
-            what = f"{error.filename}: {why(error.filename, error)}" if error.filename else str(error)
+            # The only error without a file's name is tempfile's: the client writes what is inside a kubeconfig to files.
+            what = (
+                f"{error.filename}: {why(error.filename, error)}" if error.filename else f"{error.strerror}; {_INLINE}"
+            )
             raise ConfigurationError(f"{where}: {what}") from error
         except (ConfigException, ValueError, TypeError, KeyError, AttributeError) as error:
             # The loader checks little of what it reads, so that a wrong value may end in any of these.
