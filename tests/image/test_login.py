@@ -1,5 +1,6 @@
 """Every way to log in to an API server works in the image, where most of the official client has been removed."""
 
+import base64
 import json
 import ssl
 from collections.abc import Iterator
@@ -101,3 +102,16 @@ def test_without_a_cluster_it_says_so(image: Image) -> None:
     assert ran.code == 2
     assert "no cluster" in ran.err
     assert "Traceback" not in ran.err
+
+
+def test_certificates_inside_a_kubeconfig_need_a_folder_and_it_says_so(
+    image: Image, secure: StandIn, mounted: Path
+) -> None:
+    kubeconfig = write_kubeconfig(mounted / "kubeconfig", secure.url, token="s3cret")  # noqa: S106 - a test's own
+    content = json.loads(kubeconfig.read_text())
+    authority = base64.b64encode(AUTHORITY.cert_pem.bytes()).decode()
+    content["clusters"][0]["cluster"]["certificate-authority-data"] = authority
+    kubeconfig.write_text(json.dumps(content))
+    ran = image.run(image.entrypoint("doctor", "--kubeconfig", f"{HERE}/kubeconfig"), mounts={mounted: HERE})
+    assert ran.code == 2
+    assert "make /tmp writable" in " ".join(ran.err.split())

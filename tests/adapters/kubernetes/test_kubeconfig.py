@@ -1,12 +1,15 @@
 """--kubeconfig, --context and $KUBECONFIG mean what they mean to kubectl, and what is wrong is said by name."""
 
 import base64
+import errno
 import json
 import stat
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+import trustme
 
 from tests.adapters.kubernetes.apiserver import StandIn
 from tests.adapters.kubernetes.support import write_kubeconfig
@@ -394,3 +397,19 @@ class TestLoggingIn:
         with pytest.raises(ApiError) as caught:
             self.sent(apiserver, tmp_path, token="wrong")  # noqa: S106 - a test's own
         assert caught.value.fault is Fault.UNAUTHORIZED
+
+
+def test_a_root_without_any_writable_folder_is_reported(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client writes certificates that are inside a kubeconfig to temporary files."""
+    pem = trustme.CA().cert_pem.bytes()
+    authority = {"server": "https://a", "certificate-authority-data": base64.b64encode(pem).decode()}
+    file = write("config", "a", current="a", clusters=[{"name": "a", "cluster": authority}])
+    monkeypatch.setattr(tempfile, "mkstemp", no_folder)
+    assert problem(file) == (
+        f"{file}: context \"a\": No usable temporary directory found in ['/tmp']; certificates and keys inside a kubeconfig "
+        "need a temporary file; make /tmp writable, or name files instead of …-data"
+    )
+
+
+def no_folder(*_: object, **__: object) -> tuple[int, str]:
+    raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")

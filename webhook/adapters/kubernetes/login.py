@@ -19,6 +19,7 @@ from webhook.adapters.kubernetes.errors import ConfigurationError, NoClusterErro
 from webhook.adapters.kubernetes.kubeconfig import Choice, choose, find_files
 from webhook.adapters.kubernetes.transport import Login
 
+_INLINE = "certificates and keys inside a kubeconfig need a temporary file; make /tmp writable, or name files instead of …-data"
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -76,8 +77,12 @@ def _from_kubeconfig(choice: Choice) -> Configuration:
                 persist_config=False,  # a server has no business writing to someone's kubeconfig
             )
         except OSError as error:
-            what = f"{error.filename}: {why(error.filename, error)}" if error.filename else str(error)
-            raise ConfigurationError(f"{where}: {what}; name a file that can be read") from error
+            # The only error without a file's name is tempfile's: the client writes what is inside a kubeconfig to files.
+            file = error.filename
+            what = (
+                f"{file}: {why(file, error)}; name a file that can be read" if file else f"{error.strerror}; {_INLINE}"
+            )
+            raise ConfigurationError(f"{where}: {what}") from error
         except ConfigException as error:
             missing = str(error).removeprefix("File does not exist: ")
             what = (
