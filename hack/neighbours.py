@@ -1,4 +1,4 @@
-"""Builds what runs beside gpuwarden in the end-to-end tests, from the Go modules that ``hack/neighbours/go.mod`` pins.
+"""Builds what runs beside gpuwarden in the end-to-end tests, from the Go modules that ``hack/neighbours`` pins.
 
 cert-manager's controller and cainjector, JobSet's and Kueue's managers, and the manifests that the tests install with them:
 CRDs, roles and webhook configurations, copied from the same modules. They go to ``.cache/neighbours``, into a directory named
@@ -18,20 +18,23 @@ from pathlib import Path
 
 from hack.control_plane import UnavailableError, go_build, go_environment, keep, point, run, say, step
 
-MODULE = Path(__file__).resolve().parent / "neighbours"
-PACKAGES = {
-    "cert-manager-controller": "./cert-manager-controller",
-    "cert-manager-cainjector": "./cert-manager-cainjector",
-    "jobset": "sigs.k8s.io/jobset",
-    "kueue": "sigs.k8s.io/kueue/cmd/kueue",
+MODULES = Path(__file__).resolve().parent / "neighbours"
+PACKAGES: Mapping[str, Mapping[str, str]] = {
+    ".": {
+        "cert-manager-controller": "./cert-manager-controller",
+        "cert-manager-cainjector": "./cert-manager-cainjector",
+        "jobset": "sigs.k8s.io/jobset",
+    },
+    # Not with the others: it compiles with older Kubernetes libraries only than they do.
+    "kueue": {"kueue": "sigs.k8s.io/kueue/cmd/kueue"},
 }
-"""What is built: a program's name, and its package."""
+"""What is built: by the folder of a go.mod, a program's name and its package."""
 MANIFESTS = {
-    "cert-manager": ("github.com/cert-manager/cert-manager", "deploy/crds"),
-    "jobset": ("sigs.k8s.io/jobset", "config"),
-    "kueue": ("sigs.k8s.io/kueue", "config"),
+    "cert-manager": (".", "github.com/cert-manager/cert-manager", "deploy/crds"),
+    "jobset": (".", "sigs.k8s.io/jobset", "config"),
+    "kueue": ("kueue", "sigs.k8s.io/kueue", "config"),
 }
-"""What is copied: a neighbour's name, its module, and the folder of that module that has what its users apply."""
+"""What is copied: a neighbour's name, the folder of a go.mod, a module of its, and the folder of what users apply."""
 BUILD_MEBIBYTES = 3072
 
 
@@ -52,7 +55,7 @@ def directory(environment: Mapping[str, str]) -> Path:
 def key() -> str:
     """Name what ``hack/neighbours`` pins: the start of the SHA-256 of its files."""
     content = hashlib.sha256(Path(__file__).read_bytes())
-    for file in sorted(MODULE.rglob("*")):
+    for file in sorted(MODULES.rglob("*")):
         if file.is_file():
             content.update(file.read_bytes())
     return content.hexdigest()[:16]
@@ -64,31 +67,19 @@ def fill(place: Place) -> None:
     Raises:
         UnavailableError: Go, a module or room is missing, or something does not compile.
     """
-    say(f"building {', '.join(PACKAGES)}")
-    with step("build the neighbours"):
-        built = go_build(place, MODULE, list(PACKAGES.values()), ["-s", "-w"], BUILD_MEBIBYTES)
-    for program in PACKAGES:
-        keep(place, program, built / program)
-    for name, (module, folder) in MANIFESTS.items():
-        said = run(
-            place,
-            "go",
-            "list",
-            "-mod=readonly",
-            "-m",
-            "-f",
-            "{{.Dir}}",
-            module,
-            cwd=MODULE,
-            env=go_environment(place, MODULE),
-        )
+    for folder, packages in PACKAGES.items():
+        with step(f"build {', '.join(packages)}"):
+            built = go_build(place, MODULES / folder, list(packages.values()), ["-s", "-w"], BUILD_MEBIBYTES)
+        for program in packages:
+            keep(place, program, built / program)
+    for name, (pinned, module, folder) in MANIFESTS.items():
+        listing = ("go", "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", module)
+        said = run(place, *listing, cwd=MODULES / pinned, env=go_environment(place, MODULES / pinned))
         target = place.into / "manifests" / name
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(Path(said.strip()) / folder, target, copy_function=shutil.copyfile)
-        for made in (
-            target,
-            *target.rglob("*/"),
-        ):  # folders of Go's module cache are read-only, and would stay for ever
+        # Folders of Go's module cache are read-only; a copy of one that is could not be removed again.
+        for made in (target, *target.rglob("*/")):
             made.chmod(0o755)
 
 
@@ -110,7 +101,7 @@ def main(environment: Mapping[str, str]) -> int:
             complete.touch()
             shutil.rmtree(place.build)
         point(cache / "current", place.into)
-    say(f"{', '.join(PACKAGES)} are in {place.into}")
+    say(f"all there: {place.into}")
     return 0
 
 

@@ -1,7 +1,8 @@
 """A neighbour's manager: its objects as it ships them, and its program beside the cluster in the name of its account."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -41,6 +42,7 @@ class Manager:
         self._control_plane = control_plane
         self._name = name
         self._directory = directory
+        self._certificates = directory / "certificates"
         self._webhook, self._health = free_port(), free_port()
         shipped = control_plane.kubectl("kustomize", str(configuration(name)))
         assert shipped.returncode == 0, shipped.stderr
@@ -73,23 +75,36 @@ class Manager:
             "delete", "--ignore-not-found", "--wait=false", "-f", "-", stdin=as_list(tuple(self._objects))
         )
 
+    @contextmanager
+    def configured(self, settings: Mapping[str, Any]) -> Iterator[None]:
+        """Run it with further settings for the body of a ``with``."""
+        self.process.stop()
+        self._run({**self._settings, **settings})
+        try:
+            yield
+        finally:
+            self.process.stop()
+            self._run(self._settings)
+
     def _start(self) -> None:
         done = self._control_plane.kubectl("apply", "--server-side", "-f", "-", stdin=as_list(tuple(self._objects)))
         assert done.returncode == 0, done.stderr
         namespace = f"{self._name}-system"
-        certificates = self._directory / "certificates"
-        certificates.mkdir()
+        self._certificates.mkdir()
         if self._ca:
             leaf = self._control_plane.authority.issue_cert(f"{self._name}-webhook-service.{namespace}.svc")
-            (certificates / "tls.crt").write_bytes(leaf.cert_chain_pems[0].bytes())
-            (certificates / "tls.key").write_bytes(leaf.private_key_pem.bytes())
+            (self._certificates / "tls.crt").write_bytes(leaf.cert_chain_pems[0].bytes())
+            (self._certificates / "tls.key").write_bytes(leaf.private_key_pem.bytes())
         else:  # what the manager makes and rotates, mounted into its pod
             secret = f"/api/v1/namespaces/{namespace}/secrets/{self._name}-webhook-server-cert"
-            self._mount = Mount(self._control_plane, secret, certificates)
+            self._mount = Mount(self._control_plane, secret, self._certificates)
             self._mount.follow()
+        self._run(self._settings)
+
+    def _run(self, settings: Mapping[str, Any]) -> None:
         file = self._directory / "configuration.yaml"
-        file.write_text(yaml.safe_dump(self._configuration(certificates)))
-        account = f"system:serviceaccount:{namespace}:{self._name}-controller-manager"
+        file.write_text(yaml.safe_dump(self._configuration(settings)))
+        account = f"system:serviceaccount:{self._name}-system:{self._name}-controller-manager"
         command = [str(self._program), f"--config={file}", f"--kubeconfig={self._control_plane.kubeconfig(account)}"]
         log = self._directory / "log"
         self.process = Process(self._name, command, log, {"HOME": str(self._directory), "PATH": ""})
@@ -104,17 +119,17 @@ class Manager:
             raise RuntimeError(f"{error}; the end of its log:\n{self.process.tail()}") from error
         assert self.process.exit_code is None, self.process.tail()
 
-    def _configuration(self, certificates: Path) -> Json:
+    def _configuration(self, settings: Mapping[str, Any]) -> Json:
         (shipped,) = (o for o in self._objects if o["kind"] == "ConfigMap")
         (text,) = shipped["data"].values()
         ours = {
             "health": {"healthProbeBindAddress": f"127.0.0.1:{self._health}"},
             "metrics": {"bindAddress": "0"},
-            "webhook": {"port": self._webhook, "certDir": str(certificates)},
+            "webhook": {"port": self._webhook, "certDir": str(self._certificates)},
             "leaderElection": {"leaderElect": False},
         }
         content: Json = yaml.safe_load(text)
-        return content | ours | dict(self._settings)
+        return content | ours | dict(settings)
 
 
 def _on_loopback(objects: Sequence[Json], port: int, ca: str) -> list[Json]:

@@ -100,9 +100,15 @@ def test_without_cainjector_the_replicas_are_not_ready_and_say_why_and_pods_with
 
     path = f"/api/v1/namespaces/{namespace}/pods"
     with_gpu, without = pod(pod_spec(GPU)), pod(pod_spec("cpu"), "web")
-    answer = control_plane.api.post(path, json=with_gpu)
-    tell(answer.text)
-    assert "x509: certificate signed by unknown authority" in answer.json()["message"]
+
+    def denial() -> str:
+        answer = control_plane.api.post(path, params={"dryRun": "All"}, json=with_gpu)
+        return str(answer.json()["message"]) if answer.is_error else ""
+
+    # "x509: certificate signed by unknown authority", until the replicas are no longer ready; then nobody answers.
+    message = wait_for("a denial", denial)
+    tell(message)
+    assert 'failed calling webhook "validate.gpuwarden.io"' in message
     for replica in installation.replicas:
         (reason,) = wait_for("replicas to notice", lambda replica=replica: set(replica.readiness().values()))  # type: ignore[misc]  # mypy can't infer a lambda's default
         tell(reason)

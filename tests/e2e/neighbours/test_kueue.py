@@ -1,7 +1,6 @@
 """Kueue beside gpuwarden: which requests a ClusterQueue counts, what the pods become, and what is said of it before."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +47,7 @@ class Queues:
     """What the tests ask Kueue."""
 
     control_plane: ControlPlane
+    manager: Manager
 
     def requests(self, namespace: str) -> dict[str, Json | None]:
         """What Kueue counted for each Workload: the total of its only pod set, by the name of its owner."""
@@ -75,15 +75,14 @@ class Queues:
         return items
 
 
-@pytest.fixture(scope="module", params=[SETTINGS], ids=["as-shipped"])
-def kueue(
-    control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[Queues]:
-    with ExitStack() as stack:
-        jobsets, own = tmp_path_factory.mktemp("jobset"), tmp_path_factory.mktemp("kueue")
-        stack.enter_context(Manager(control_plane, "jobset", jobsets, GIVEN_CERTIFICATES))
-        stack.enter_context(Manager(control_plane, "kueue", own, request.param))
-        yield Queues(control_plane)
+@pytest.fixture(scope="module")
+def kueue(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Queues]:
+    jobsets, own = tmp_path_factory.mktemp("jobset"), tmp_path_factory.mktemp("kueue")
+    with (
+        Manager(control_plane, "jobset", jobsets, GIVEN_CERTIFICATES),
+        Manager(control_plane, "kueue", own, SETTINGS) as manager,
+    ):
+        yield Queues(control_plane, manager)
 
 
 @pytest.fixture
@@ -184,6 +183,16 @@ def test_a_quota_of_the_policys_resource_admits_no_job_that_is_written_plainly_a
     apply(control_plane, namespace, named)
     wait_for("its pod", lambda: requests_of_pods(control_plane, namespace) == [[{SHARED: "1"}]], 60)
     wait_for("the queue to count it", lambda: kueue.used(namespace) == {SHARED: "1"})
+
+
+def test_kueue_can_be_told_to_count_in_the_policys_resource(
+    control_plane: ControlPlane, fleet: Fleet, installation: Installation, kueue: Queues, make_queue: MakeQueue
+) -> None:
+    with kueue.manager.configured(TRANSFORMED):
+        namespace = make_queue(SHARED, {ENFORCE: "shared"})
+        apply(control_plane, namespace, queued_job())
+        wait_for("its pod", lambda: requests_of_pods(control_plane, namespace) == [[{SHARED: "1"}]], 60)
+        assert kueue.requests(namespace) == {"Job/train": {SHARED: "1"}}
 
 
 def test_a_job_whose_pods_are_denied_holds_its_quota_and_advise_and_audit_say_so(
