@@ -72,10 +72,11 @@ def unknown_gpu_resources(asks: Iterable[Ask], policy: Policy) -> list[Finding]:
 
     Those that count as GPUs deny the pod where the policy does not permit all; they come first, so that none is left out.
     """
-    every = [(ask, *named) for ask in asks for named in ask.unknown]
-    if not every:
+    strange = [ask for ask in asks if ask.unknown]
+    if not strange:
         return []
-    denied = set() if policy.permits_any else {other.field for ask, *_ in every for other in ask.others}
+    every = [(ask, *named) for ask in strange for named in ask.unknown]
+    denied = set() if policy.permits_any else {other.field for ask in strange for other in ask.others}
     every.sort(key=lambda one: one[2] not in denied)
     return [
         (deny if field in denied else warn)(
