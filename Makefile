@@ -141,4 +141,4 @@ lock: $(UV) ## Lock the newest versions that pyproject.toml allows
 
 .PHONY: clean
 clean: ## Remove what these targets made, but for the control plane (minutes to build)
-	@rm -rf .venv .cache/uv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov dist
+	@rm -rf .venv .cache/uv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov dist .cache/image .cache/trixie* .cache/python3.13

@@ -204,6 +204,8 @@ def build(wanted: str | None, environment: Mapping[str, str]) -> None:
         engine.run(*engine.build, "--build-arg", f"PYTHON_IMAGE={python}", *given, "--tag", NAME, ROOT, show=True)
     for image, name in ((python, "base"), (NAME, "rootfs")):
         engine.unpack(image, cache / name)
+    if engine.name == "buildah":
+        engine.run("rmi", "--prune")  # earlier builds: each is a whole copy in this project's own storage
     # Written last: where it is, the rest is whole.
     (cache / "config.json").write_text(json.dumps(engine.configuration(NAME) | {"base": python}, indent=1) + "\n")
     [settings] = (cache / "rootfs/opt/gpuwarden").glob("pyvenv.cfg")
