@@ -24,8 +24,8 @@ from webhook.engine.products import PRODUCT, read_product
 from webhook.engine.profiles import PROFILE
 from webhook.engine.requests import Ask, read
 from webhook.engine.resources import GPU, PREFIX, GpuResource, classify, resource_name
-from webhook.engine.rules.container import mixed_gpu_resources
-from webhook.engine.rules.sharing import shared_request_above_one
+from webhook.engine.rules.container import MIXED_GPU_RESOURCES, mixed_gpu_resources
+from webhook.engine.rules.sharing import SHARED_REQUEST_ABOVE_ONE, shared_request_above_one
 from webhook.engine.schedulers import DEFAULT, HAMI_RESOURCES
 from webhook.engine.spelling import (
     COMPUTE_SLICES,
@@ -102,7 +102,7 @@ def sentence(finding: Finding | None, values: Mapping[str, str]) -> str:
     parts = re.split(f"({'|'.join(map(re.escape, values))})", finding.message)
     missing = [marker for marker in values if marker not in parts]
     if missing:
-        raise SystemExit(f"{finding.rule}: the sentence lacks {missing}")
+        raise SystemExit(f"{finding.rule.id}: the sentence lacks {missing}")
     return " + ".join(values.get(part, quoted(part)) for part in parts if part)
 
 
@@ -168,7 +168,7 @@ def variables() -> Iterator[tuple[str, str, str]]:
     )
     yield (
         "mixed",
-        f"Rule {Rule.MIXED_GPU_RESOURCES}. No update changes what a pod requests.",
+        f"Rule {MIXED_GPU_RESOURCES.id}. No update changes what a pod requests.",
         "request.operation == 'CREATE' ? variables.asks.filter(ask, size(ask.gpus) > 1) : []",
     )
     yield (
@@ -232,7 +232,7 @@ def variables() -> Iterator[tuple[str, str, str]]:
     )
     yield (
         "slots",
-        f"Rule {Rule.SHARED_REQUEST_ABOVE_ONE}: by the policy, by the resource's name, or by the nodes that are selected.",
+        f"Rule {SHARED_REQUEST_ABOVE_ONE.id}: by the policy, by the resource's name, or by the nodes that are selected.",
         f"""variables.asks.filter(ask, size(ask.gpus) == 1 &&
   quantity(string(ask.limits[ask.gpus[0]])).isGreaterThan(quantity('1')) && (
   variables.lifted ? ask.gpus[0] == {gpu} && variables.saysGke && variables.gkeTimeSharing :
@@ -272,8 +272,8 @@ def _of_before(name: str) -> str:
 
 def validations() -> Iterator[tuple[Rule, str, str]]:
     """Rule, CEL and the CEL of the sentence of each validation, in the order of the rules."""
-    yield Rule.MIXED_GPU_RESOURCES, "size(variables.mixed) == 0", mixed_sentence()
-    yield Rule.SHARED_REQUEST_ABOVE_ONE, "size(variables.aboveOne) == 0", shared_sentence()
+    yield MIXED_GPU_RESOURCES, "size(variables.mixed) == 0", mixed_sentence()
+    yield SHARED_REQUEST_ABOVE_ONE, "size(variables.aboveOne) == 0", shared_sentence()
 
 
 def template() -> str:
@@ -287,7 +287,7 @@ def template() -> str:
     lines.append('{{- end -}}\n\n{{- define "gpuwarden.backstopValidations" -}}\n')
     for rule, cel, message in validations():
         lines.append(
-            f"# {rule}\n- expression: {cel}\n  reason: Forbidden\n  messageExpression: |-\n{indent(message, '    ')}\n"
+            f"# {rule.id}\n- expression: {cel}\n  reason: Forbidden\n  messageExpression: |-\n{indent(message, '    ')}\n"
         )
     lines.append("{{- end -}}\n")
     return "".join(lines)

@@ -11,7 +11,8 @@ from webhook.adapters.kubernetes.errors import Fault
 from webhook.adapters.metrics import Metrics
 from webhook.application.certificates.plan import Phase
 from webhook.engine.decision import Outcome
-from webhook.engine.findings import Rule, Severity
+from webhook.engine.findings import Severity
+from webhook.engine.rules.catalog import RULES
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "metrics.md"
 HEAD = """<!-- Written by `make docs` from the code; edit hack/metrics_reference.py, not this page. -->
@@ -38,7 +39,7 @@ VALUES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("gpuwarden_decisions", "path"): ("mutate", "validate", "advise"),
     ("gpuwarden_decisions", "operation"): ("CREATE", "UPDATE", "other"),
     ("gpuwarden_decisions", "acted"): _BOOLEAN,
-    ("gpuwarden_findings", "rule"): tuple(rule.value for rule in Rule),
+    ("gpuwarden_findings", "rule"): tuple(rule.id for rule in RULES),
     ("gpuwarden_findings", "severity"): tuple(severity.value for severity in Severity),
     ("gpuwarden_findings", "mode"): _MODES,
     ("gpuwarden_findings", "path"): ("mutate", "validate", "advise"),

@@ -12,11 +12,10 @@ import msgspec
 from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, REWRITTEN, RULE_TEXTS, UNREADABLE_LABEL
 from webhook.engine.decision import decide
 from webhook.engine.edits import AddNeed, RenameResource
-from webhook.engine.findings import Rule
 from webhook.engine.gpu_names import GPUS, NOT_GPUS
-from webhook.engine.guard import RULES
 from webhook.engine.pods import Pod
 from webhook.engine.policy import PolicyBook
+from webhook.engine.rules.catalog import RULES
 from webhook.engine.spelling import DevicePlugin, MigStrategy
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "policies.md"
@@ -151,7 +150,7 @@ def becomes(value: str, plugin: DevicePlugin) -> str:
     manifest = {"metadata": {}, "spec": {"containers": [{"name": "c", "resources": {"limits": {"nvidia.com/gpu": 1}}}]}}
     decision = decide(msgspec.convert(manifest, Pod), policy, plugin)
     if decision.denials:
-        return f"denied: `{decision.denials[0].rule}`"
+        return f"denied: `{decision.denials[0].rule.id}`"
     renamed = [edit.new for edit in decision.edits if isinstance(edit, RenameResource)]
     needs = [str(edit.need) for edit in decision.edits if isinstance(edit, AddNeed)]
     return "<br>".join(f"`{part}`" for part in (f"{(renamed or ['nvidia.com/gpu'])[0]}: 1", *needs))
@@ -185,10 +184,10 @@ def page() -> Iterator[str]:
     yield ""
     yield "| rule | under enforce | when | why, and what to do |"
     yield "|---|---|---|---|"
-    for rule in Rule:
-        text = RULE_TEXTS[rule.value]
-        effect = "as `visibleDevices` says" if rule in RULES else text.severity
-        yield f"| `{rule.value}` | {effect} | {text.title} | {text.help} |"
+    for rule in RULES:
+        text = RULE_TEXTS[rule.id]
+        effect = "as `visibleDevices` says" if rule.access else text.severity
+        yield f"| `{rule.id}` | {effect} | {text.title} | {text.help} |"
     yield REPORTED
     yield "| id | severity | when | why, and what to do |"
     yield "|---|---|---|---|"

@@ -152,7 +152,7 @@ def rewritten(pod: Mapping[str, Any], policy: str | Policy, plugin: DevicePlugin
 
 def rules(decision: Decision) -> list[str]:
     """The ids of a decision's findings, in order."""
-    return [finding.rule.value for finding in decision.findings]
+    return [finding.rule.id for finding in decision.findings]
 
 
 def messages(decision: Decision) -> list[str]:

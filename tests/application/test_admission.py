@@ -376,7 +376,7 @@ def test_each_decision_is_told_to_the_recorder_with_what_became_of_it() -> None:
         ("mutate", "audit", "none", "denied", False),
         ("validate", "enforce", "shared", "denied", True),
     ]
-    assert [finding.rule.value for finding in webhook.notes[-1].decision.findings] == ["not-rewritten"]
+    assert [finding.rule.id for finding in webhook.notes[-1].decision.findings] == ["not-rewritten"]
     assert webhook.notes[0].request.uid == UID
 
 

@@ -25,11 +25,11 @@ from webhook.application.admission import Admission
 from webhook.application.configuration import Configuration, Mode
 from webhook.application.namespaces import NamespaceNotFound
 from webhook.application.review import ReviewError
-from webhook.engine.findings import Rule
 from webhook.engine.forms import parse
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.pods import Toleration
 from webhook.engine.policy import Mismatch, Policy, PolicyBook
+from webhook.engine.rules.outstanding import NOT_REWRITTEN
 from webhook.engine.spelling import DevicePlugin
 
 SHARED = f"{GPU}.shared"
@@ -219,7 +219,7 @@ def test_a_mutated_pod_passes_validation_or_is_refused_for_what_was_found_on_arr
     final = arriving.applied_to(pod)
     validated = webhook.validate(final)
 
-    assert Rule.NOT_REWRITTEN.value not in validated.rules
+    assert NOT_REWRITTEN.id not in validated.rules
     assert webhook.mutate(final).patch is None
     if arriving.annotations.get("enforce-outcome") == "denied":
         assert arriving.patch is None

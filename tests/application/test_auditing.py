@@ -175,12 +175,12 @@ class TestWhatCounts:
 
     def test_a_misspelt_gpu_resource_does(self) -> None:
         row = a_row(judged([seen(a_pod(gpu(1, "nvidia.com/gpus")))], SHARED_TEAM))
-        assert [finding.rule.value for finding in row.verdict.findings] == ["unknown-gpu-resource"]
+        assert [finding.rule.id for finding in row.verdict.findings] == ["unknown-gpu-resource"]
         assert row.verdict.asks == ("train: nvidia.com/gpus: 1",)
 
     def test_a_misspelt_vendor_does(self) -> None:
         row = a_row(judged([seen(a_pod(gpu(1, "nvida.com/gpu")))], SHARED_TEAM))
-        assert [finding.rule.value for finding in row.verdict.findings] == ["unknown-gpu-resource"]
+        assert [finding.rule.id for finding in row.verdict.findings] == ["unknown-gpu-resource"]
         assert row.verdict.asks == ("train: nvida.com/gpu",)
 
     def test_a_device_of_another_vendor_does_and_is_not_judged(self) -> None:
@@ -273,7 +273,7 @@ class TestWhatBecomesOfIt:
 
     def test_refuses_every_gpu_where_the_label_names_no_policy(self) -> None:
         row = a_row(judged([seen()], labelled(team_a="shred")))
-        assert [finding.rule.value for finding in row.verdict.findings] == ["gpu-not-permitted"]
+        assert [finding.rule.id for finding in row.verdict.findings] == ["gpu-not-permitted"]
         assert row.verdict.policy == "shred"
 
     def test_patches_annotations_that_are_there_and_those_that_are_not(self) -> None:

@@ -104,7 +104,7 @@ def test_where_kai_schedules_the_pod_it_is_exempt_and_what_it_asks_for_is_said()
 def test_a_misspelt_vendor_is_what_the_pod_asks_for() -> None:
     found = judge(a_pod(a_container(resources={"limits": {"nvida.com/gpu": 1}}), a_container(**LIMITS)))
     assert found.asked == ("c: nvida.com/gpu",)
-    assert [finding.rule.value for finding in found.findings] == ["unknown-gpu-resource"]
+    assert [finding.rule.id for finding in found.findings] == ["unknown-gpu-resource"]
 
 
 @pytest.mark.parametrize(

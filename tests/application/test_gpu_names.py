@@ -45,7 +45,7 @@ def in_advice(pod: Json, configuration: Configuration) -> Told:
     notes = Notes()
     advising = Advising(lambda: configuration, KnownNamespaces({TEAM: NONE}), notes)
     answered = read_answer(asyncio.run(advising.advise(encode(review))), UID)
-    told = [finding.rule.value for note in notes for finding in note.decision.denials]
+    told = [finding.rule.id for note in notes for finding in note.decision.denials]
     assert bool(answered.warnings) is bool(told)
     return told, answered.annotations.get("exempt")
 
@@ -53,7 +53,7 @@ def in_advice(pod: Json, configuration: Configuration) -> Told:
 def in_a_check(pod: Json, configuration: Configuration) -> Told:
     manifest = {"apiVersion": "v1", "kind": "Pod", **pod, "metadata": {"name": "a", "namespace": TEAM}}
     judged = Checker(configuration, {TEAM: NONE}).judge(manifest)
-    return [finding.rule.value for finding in judged.findings], judged.exempt
+    return [finding.rule.id for finding in judged.findings], judged.exempt
 
 
 def in_an_audit(pod: Json, configuration: Configuration) -> Told:
@@ -62,7 +62,7 @@ def in_an_audit(pod: Json, configuration: Configuration) -> Told:
     if verdict is None:
         return [], None
     assert verdict.asks or verdict.not_judged, "a pod that asks for GPUs by other names is not one without a request"
-    return [finding.rule.value for finding in verdict.findings], verdict.exempt
+    return [finding.rule.id for finding in verdict.findings], verdict.exempt
 
 
 EVERYWHERE = pytest.mark.parametrize("judge", [at_admission, in_advice, in_a_check, in_an_audit])

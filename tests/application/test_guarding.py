@@ -272,7 +272,7 @@ class TestAuditing:
         verdict = Auditor(configured(), {}).verdict(self.seen(a_pod(REACHING)))
 
         assert verdict is not None
-        assert [finding.rule.value for finding in verdict.findings] == [RULE]
+        assert [finding.rule.id for finding in verdict.findings] == [RULE]
         assert (verdict.outcome.value, verdict.asks, verdict.forms) == ("denied", (), ())
 
     @pytest.mark.parametrize("namespace", [TEAM, "kube-system"])
@@ -287,7 +287,7 @@ class TestAuditing:
         pod = a_pod(REACHING, nodeName="n")
         verdicts = [Auditor(configured(), {}).verdict(self.seen(pod, running=running)) for running in (True, False)]
 
-        told = [[finding.rule.value for finding in verdict.findings] for verdict in verdicts if verdict]
+        told = [[finding.rule.id for finding in verdict.findings] for verdict in verdicts if verdict]
         assert told == [[RULE], [RULE, "node-name-set"]]
 
     def test_pods_that_differ_by_node_and_token_only_share_a_verdict(self) -> None:
@@ -304,4 +304,4 @@ class TestAuditing:
         pod = a_pod(a_container(), nodeName="n")
         pod["metadata"] |= uid
 
-        assert [finding.rule.value for finding in Checker(configured(), {}).judge(pod).findings] == rules
+        assert [finding.rule.id for finding in Checker(configured(), {}).judge(pod).findings] == rules

@@ -9,8 +9,9 @@ import pytest
 from tests.reviews import UID, Json, a_pod, a_review, encode, read_answer
 from webhook.application import review
 from webhook.application.review import Request, ReviewError
-from webhook.engine.findings import Rule, deny
 from webhook.engine.policy import LabelProblem
+from webhook.engine.rules.container import NOT_A_WHOLE_NUMBER
+from webhook.engine.rules.permission import PER_POD_LIMIT
 
 REQUEST = Request(UID)
 
@@ -133,8 +134,8 @@ def test_without_operations_there_is_neither_patch_nor_type() -> None:
 
 
 def test_a_refusal_tells_all_findings_in_one_message_and_each_as_a_cause() -> None:
-    one = deny(Rule.NOT_A_WHOLE_NUMBER, "spec.containers[0]", "a", "b")
-    other = deny(Rule.PER_POD_LIMIT, "spec", "c", "d")
+    one = NOT_A_WHOLE_NUMBER.found("spec.containers[0]", "a", "b")
+    other = PER_POD_LIMIT.found("spec", "c", "d")
 
     answered = read_answer(review.denied(REQUEST, (one, other), {"enforce-outcome": "denied"}))
 
@@ -158,7 +159,7 @@ def test_a_refusal_tells_all_findings_in_one_message_and_each_as_a_cause() -> No
     [(20, 20, "a19; b"), (21, 20, "; and 1 more like these"), (9000, 20, "8980 more like these")],
 )
 def test_of_very_many_findings_the_first_are_told_and_how_many_more_there_are(count: int, told: int, end: str) -> None:
-    findings = tuple(deny(Rule.NOT_A_WHOLE_NUMBER, f"spec.containers[{n}]", f"a{n}", "b") for n in range(count))
+    findings = tuple(NOT_A_WHOLE_NUMBER.found(f"spec.containers[{n}]", f"a{n}", "b") for n in range(count))
 
     answered = read_answer(review.denied(REQUEST, findings))
 

@@ -3,11 +3,11 @@
 import pytest
 
 from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, REWRITTEN, RULE_TEXTS, UNREADABLE_LABEL
-from webhook.engine.findings import Rule
+from webhook.engine.rules.catalog import RULES
 
 
 def test_every_rule_has_a_text_and_no_text_is_of_a_rule_that_is_gone() -> None:
-    assert set(RULE_TEXTS) == {rule.value for rule in Rule} | {
+    assert set(RULE_TEXTS) == {rule.id for rule in RULES} | {
         REWRITTEN,
         UNREADABLE_LABEL,
         INEFFECTIVE_LABEL,

@@ -132,7 +132,7 @@ def test_the_namespaces_policy_is_heard(
         if said(create(backstop, namespace, pod)):
             assert decision.denials or decision.edits, pod
         else:
-            assert "shared-request-above-one" not in [finding.rule.value for finding in decision.denials], pod
+            assert "shared-request-above-one" not in [finding.rule.id for finding in decision.denials], pod
 
 
 def test_an_exempt_pod_is_left_alone(backstop: ControlPlane, unlabelled: str) -> None:

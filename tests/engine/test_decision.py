@@ -19,7 +19,10 @@ from tests.builders import (
     rules,
 )
 from webhook.engine.decision import Outcome
-from webhook.engine.findings import Finding, Rule, Severity, deny, warn
+from webhook.engine.findings import Finding, Severity
+from webhook.engine.rules.catalog import RULES
+from webhook.engine.rules.permission import PER_POD_LIMIT
+from webhook.engine.rules.sharing import MIG_COUNT_ABOVE_ONE
 
 
 def test_rules_are_told_in_the_order_in_which_they_are_judged() -> None:
@@ -48,7 +51,7 @@ def test_rules_are_told_in_the_order_in_which_they_are_judged() -> None:
         "mig-count-above-one",
         "unknown-gpu-resource",
     ]
-    assert told == [rule.value for rule in Rule if rule.value in told]
+    assert told == [rule.id for rule in RULES if rule.id in told]
 
 
 def test_a_count_is_told_before_a_conflict() -> None:
@@ -58,7 +61,7 @@ def test_a_count_is_told_before_a_conflict() -> None:
 
 
 def test_the_ids_of_the_rules_are_stable_and_in_the_order_in_which_they_are_told() -> None:
-    assert [rule.value for rule in Rule] == [
+    assert [rule.id for rule in RULES] == [
         "not-a-whole-number",
         "limits-requests-differ",
         "mixed-gpu-resources",
@@ -89,11 +92,11 @@ def test_the_ids_of_the_rules_are_stable_and_in_the_order_in_which_they_are_told
 
 def test_a_finding_is_a_sentence_that_denies_or_warns() -> None:
     refusal, advice = (
-        deny(Rule.PER_POD_LIMIT, "spec", "too many", "ask for less"),
-        warn(Rule.PER_POD_LIMIT, "spec", "a", "b"),
+        PER_POD_LIMIT.found("spec", "too many", "ask for less"),
+        PER_POD_LIMIT.found_as(Severity.WARN, "spec", "a", "b"),
     )
 
-    assert refusal == Finding(Rule.PER_POD_LIMIT, Severity.DENY, "spec", "too many", "ask for less")
+    assert refusal == Finding(PER_POD_LIMIT, Severity.DENY, "spec", "too many", "ask for less")
     assert (refusal.denies, refusal.message) == (True, "too many; ask for less")
     assert (advice.denies, advice.message) == (False, "a; b")
 
@@ -121,8 +124,8 @@ def test_outcomes_and_severities_have_the_names_that_reports_and_metrics_use() -
 def test_denials_and_warnings_are_told_apart() -> None:
     decision = judge(a_pod(gpu(2, name="a"), gpu(2, MIG, name="b")), a_policy("mig-1g.5gb", max_per_pod=3))
 
-    assert [finding.rule for finding in decision.denials] == [Rule.PER_POD_LIMIT]
-    assert [finding.rule for finding in decision.warnings] == [Rule.MIG_COUNT_ABOVE_ONE] * 2
+    assert [finding.rule for finding in decision.denials] == [PER_POD_LIMIT]
+    assert [finding.rule for finding in decision.warnings] == [MIG_COUNT_ABOVE_ONE] * 2
     assert decision.findings == (*decision.denials, *decision.warnings)
 
 

@@ -207,7 +207,7 @@ class TestStatements:
         for labels in ({GPU_SLICES: "6"}, {GPU_SLICES: "x"}):
             [finding] = judge(a_pod(nodeSelector=labels), "mig-1g.5gb", SINGLE).findings
 
-            assert finding.rule == "selector-conflict"
+            assert finding.rule.id == "selector-conflict"
             assert finding.path == f"spec.nodeSelector[{GPU_SLICES}]"
 
     def test_memory_alone_chooses_a_gpu_and_states_no_slice(self) -> None:

@@ -125,7 +125,7 @@ class TestConflicts:
         )
         assert "their MIG configuration is invalid under MIG strategy single, and offer no GPU" in finding.detail
         assert finding.detail.endswith(f"; select {A100}{OR_REMOVE}")
-        assert (finding.rule, finding.path) == ("selector-conflict", f"spec.nodeSelector[{PRODUCT}]")
+        assert (finding.rule.id, finding.path) == ("selector-conflict", f"spec.nodeSelector[{PRODUCT}]")
 
     @pytest.mark.parametrize("plugin", [SINGLE, SINGLE_NOT_RENAMED, SINGLE_BY_PRODUCT, SINGLE_BY_PRODUCT_NOT_RENAMED])
     @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ class TestConflicts:
             f"devicePlugin.products does not list {UNLISTED}; if nodes of this model have MIG, ask an administrator to add it "
             f"there, in gpuwarden's configuration, or remove {PRODUCT} from the pod"
         )
-        assert (finding.rule, finding.path) == ("selector-conflict", path)
+        assert (finding.rule.id, finding.path) == ("selector-conflict", path)
 
     def test_a_listed_model_in_another_case(self) -> None:
         [message] = messages(judge(a_pod(nodeSelector={PRODUCT: A100.lower()}), "mig-1g.5gb", SINGLE_BY_PRODUCT))
@@ -316,7 +316,7 @@ class TestOfOtherForms:
         pod = a_pod(gpu(1, "nvidia.com/mig-1g.5gb"), nodeSelector={PRODUCT: self.SLICES_2G})
         [finding] = judge(pod, "mig-1g.5gb", plugin).findings
 
-        assert (finding.rule, finding.path) == ("selector-conflict", f"spec.nodeSelector[{PRODUCT}]")
+        assert (finding.rule.id, finding.path) == ("selector-conflict", f"spec.nodeSelector[{PRODUCT}]")
         assert f"it is the label of nodes with another form; select {A100} alone{OR_REMOVE}" in finding.message
 
     def test_labels_of_slices_decide_before_products(self) -> None:
@@ -362,7 +362,7 @@ class TestProfilesOfModels:
     def test_a_pod_that_selects_one_that_lacks_the_profile(self, suffix: str, plugin: DevicePlugin) -> None:
         [finding] = judge(a_pod(nodeSelector={PRODUCT: self.H100 + suffix}), "mig-1g.5gb", plugin).findings
 
-        assert finding.rule == "selector-conflict"
+        assert finding.rule.id == "selector-conflict"
         assert (
             f"{self.H100} has no MIG profile 1g.5gb (its profiles are 1g.10gb, 1g.20gb, 2g.20gb, 3g.40gb, 4g.40gb, 7g.80gb); "
             f"select another product{OR_REMOVE}"

@@ -23,8 +23,9 @@ from tests.builders import (
 )
 from tests.engine.spelled import TABLE
 from webhook.engine.decision import decide
-from webhook.engine.findings import Rule, Severity
+from webhook.engine.findings import Severity
 from webhook.engine.gpu_names import GpuNames
+from webhook.engine.rules.container import UNKNOWN_GPU_RESOURCE
 from webhook.engine.spelling import DevicePlugin, MigStrategy
 
 EVERY_POLICY = [*TABLE, "any", "none"]
@@ -328,7 +329,7 @@ class TestAbsentGpuResource:
         decision = judge(a_pod(gpu(1, resource)), "any", plugin)
 
         [finding] = decision.findings
-        assert (finding.rule, finding.denies) == (Rule.UNKNOWN_GPU_RESOURCE, False)
+        assert (finding.rule, finding.denies) == (UNKNOWN_GPU_RESOURCE, False)
         assert finding.path == f"spec.containers[0].resources.limits[{resource}]"
         assert finding.message.startswith(
             f'container "train": no node offers {resource}; gpuwarden\'s configuration says devicePlugin.{setting}, which '

@@ -220,12 +220,13 @@ class TestContradictions:
             ({ACCELERATOR: "a"}, [[(ACCELERATOR, "In", "b"), ("zone", "In", "a")]]),
         ],
     )
-    def test_what_no_node_can_match_is_denied_under_every_policy(
+    def test_what_no_node_can_match_is_told_under_every_policy_and_denied_but_under_any(
         self, selector: dict[str, str], terms: list[list[tuple[str, ...]]], policy: str, plugin: DevicePlugin
     ) -> None:
         decision = judge(a_pod(nodeSelector=selector, affinity=affinity(*terms)), policy, plugin)
 
         assert rules(decision) == ["selector-conflict"]
+        assert bool(decision.denials) is (policy != "any")
 
     def test_the_message_names_both(self) -> None:
         pod = a_pod(nodeSelector={PRODUCT: "A"}, affinity=affinity([(PRODUCT, "In", "B")]))
@@ -297,7 +298,7 @@ class TestMigLabels:
         ):
             [finding] = judge(pod, form, plugin).findings
 
-            assert (finding.rule, finding.path) == ("selector-conflict", path)
+            assert (finding.rule.id, finding.path) == ("selector-conflict", path)
             assert f"is on nodes with {key}" in finding.message
 
 

@@ -22,10 +22,9 @@ from tests.builders import (
     policy_of,
     rewritten,
 )
-from webhook.engine.findings import Rule
 from webhook.engine.pods import Toleration
 from webhook.engine.policy import Mismatch, Policy
-from webhook.engine.rules.outstanding import not_rewritten
+from webhook.engine.rules.outstanding import NOT_REWRITTEN, not_rewritten
 from webhook.engine.spelling import DevicePlugin
 from webhook.engine.summary import asked, changes
 
@@ -184,7 +183,7 @@ class TestNotRewritten:
 
         assert finding is not None
         assert finding.denies
-        assert (finding.rule, finding.path) == (Rule.NOT_REWRITTEN, "spec")
+        assert (finding.rule, finding.path) == (NOT_REWRITTEN, "spec")
         assert finding.message == (
             'pod: not rewritten as namespace policy "shared" asks (spec.containers[0]: nvidia.com/gpu becomes '
             "nvidia.com/gpu.shared; toleration nvidia.com/gpu NoSchedule); gpuwarden's mutating webhook did not answer or "

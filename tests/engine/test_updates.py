@@ -51,7 +51,7 @@ def named(policy: Policy | str) -> Policy:
 def worse(before: Json, after: Json, policy: Policy | str, *, rewrites: bool = True) -> list[str]:
     decision = worsened(view(after), view(before), named(policy), DevicePlugin(), rewrites=rewrites)
     assert decision.edits == ()
-    return [finding.rule.value for finding in decision.denials]
+    return [finding.rule.id for finding in decision.denials]
 
 
 GATED = a_pod(gpu(), schedulingGates=[{"name": "team.example/wait"}])
@@ -165,7 +165,7 @@ class TestWhatIsDenied:
             rewrites=True,
         )
 
-        assert [finding.rule.value for finding in decision.warnings] == ["cdi-annotation"]
+        assert [finding.rule.id for finding in decision.warnings] == ["cdi-annotation"]
 
 
 class TestMatters:

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 import msgspec
 
 from webhook.application.recorder import Recorded
-from webhook.engine import guard
 from webhook.engine.decision import DENIED, REWRITTEN, UNCHANGED, Outcome
 from webhook.engine.text import cut
 
@@ -111,7 +110,7 @@ def _is_told_elsewhere(recorded: Recorded, outcome: Outcome) -> bool:
     if recorded.path == "validate":
         # Only here is it seen who reaches GPUs without asking for them.
         findings = recorded.decision.findings
-        return not recorded.acted and not any(finding.denies and finding.rule in guard.RULES for finding in findings)
+        return not recorded.acted and not any(finding.denies and finding.rule.access for finding in findings)
     return recorded.path == "mutate" and recorded.acted and outcome is DENIED
 
 
@@ -135,7 +134,7 @@ def _line(recorded: Recorded, outcome: Outcome) -> _Line:
         mode=recorded.mode,
         policy=_cut(recorded.policy.name),
         path=recorded.path,
-        rules=list(dict.fromkeys(finding.rule.value for finding in findings)) if findings else [],
+        rules=list(dict.fromkeys(finding.rule.id for finding in findings)) if findings else [],
         dry_run=bool(request.dry_run),
         timestamp=datetime.now(UTC),
     )

@@ -12,7 +12,8 @@ from prometheus_client.process_collector import ProcessCollector
 from webhook import __version__
 from webhook.application.recorder import Recorded
 from webhook.engine.decision import Outcome
-from webhook.engine.findings import Rule, Severity
+from webhook.engine.findings import Severity
+from webhook.engine.rules.outstanding import NOT_REWRITTEN
 
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 # Namespace labels are written by people: a label value of a metric must not grow with them.
@@ -144,7 +145,7 @@ class Metrics:
         operation = operation if operation in _OPERATIONS else _OTHER
         self._decision(recorded.mode, policy, outcome, recorded.path, operation, acted).inc()
         for finding in recorded.decision.findings:
-            self._finding(finding.rule.value, finding.severity.value, recorded.mode, recorded.path, acted).inc()
+            self._finding(finding.rule.id, finding.severity.value, recorded.mode, recorded.path, acted).inc()
 
     def answered(self, path: str, code: int, seconds: float) -> None:
         """Observe an answer."""
@@ -216,7 +217,7 @@ class Metrics:
 
     def _begin_at_zero(self) -> None:
         """Have the series that alerts ask for an increase of: one that begins at 1 has not increased (PromQL)."""
-        self._finding(Rule.NOT_REWRITTEN.value, Severity.DENY.value, "enforce", "validate", "true")
+        self._finding(NOT_REWRITTEN.id, Severity.DENY.value, "enforce", "validate", "true")
         self._decision("enforce", _UNREADABLE, Outcome.DENIED.value, "validate", "CREATE", "true")
         self._misses.labels("unavailable")
 

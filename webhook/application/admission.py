@@ -281,7 +281,7 @@ def _without_labels(case: _Case, error: Exception) -> bytes:
 
 def _reached(decision: Decision) -> Decision:
     """What a decision says of GPUs that are reached without asking."""
-    return Decision((), tuple(finding for finding in decision.findings if finding.rule in guard.RULES), decision.asks)
+    return Decision((), tuple(finding for finding in decision.findings if finding.rule.access), decision.asks)
 
 
 def _is_judged(request: Envelope, *, final: bool) -> bool:

@@ -79,7 +79,7 @@ def totals(rows: Iterable[Row]) -> Totals:
             made.pods.add(of_pods, number)
         made.namespaces.setdefault(row.namespace, Tally()).add(verdict)
         made.policies.setdefault(verdict.policy, Tally()).add(verdict)
-        rules.update({finding.rule.value for finding in verdict.findings})
+        rules.update({finding.rule.id for finding in verdict.findings})
         running = sum(row.pods.values())
         for before, after in verdict.forms:
             flow = made.flows.setdefault((before, after, "exempt" if verdict.exempt else verdict.decision), Flow())

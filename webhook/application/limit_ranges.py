@@ -168,7 +168,7 @@ def _means(  # noqa: PLR0913, PLR0917 - what it depends on
     resources = Resources({name: added}, {name: requested})
     pod = Pod(spec=PodSpec(containers=[Container("default", resources=resources)]))
     if denials := decide(pod, policy, plugin, guarded=False).denials:
-        return f"{gets}, and is denied ({denials[0].rule.value})"
+        return f"{gets}, and is denied ({denials[0].rule.id})"
     return gets if others else ""
 
 

@@ -127,7 +127,7 @@ def _some(names: Sequence[str], count: int) -> str:
 
 
 def _named(kind: str, name: str, verdict: Verdict) -> str:
-    about = list(dict.fromkeys(finding.rule.value for finding in verdict.findings if finding.denies))
+    about = list(dict.fromkeys(finding.rule.id for finding in verdict.findings if finding.denies))
     if kind == "Pod":  # one that a controller made is known by the controller
         about.append(BARE_POD)
     return f'{kind} "{name}"' + (f" ({', '.join(about)})" if about else "")

@@ -245,7 +245,7 @@ def denied(request: Envelope, findings: tuple[Finding, ...], annotations: dict[s
     """
     told = findings[:_MOST_TOLD]
     more = [f"{len(findings) - _MOST_TOLD} more like these"] if len(findings) > _MOST_TOLD else []
-    causes = [_cause(finding.rule.value, finding.message, finding.path) for finding in told]
+    causes = [_cause(finding.rule.id, finding.message, finding.path) for finding in told]
     status = Status("; and ".join([*(cause.message for cause in causes), *more]), Details(causes))
     return _encode(Response(request.uid, False, status, audit_annotations=_recorded(annotations)))  # noqa: FBT003 - as above
 

@@ -49,7 +49,7 @@ def annotate(annotations: dict[str, str], mode: str, policy: Policy, decision: D
     annotations[f"{mode}-policy"] = policy.name
     annotations[f"{mode}-outcome"] = str(decision.outcome)
     if decision.findings:
-        annotations[f"{mode}-rules"] = ",".join(dict.fromkeys(finding.rule.value for finding in decision.findings))
+        annotations[f"{mode}-rules"] = ",".join(dict.fromkeys(finding.rule.id for finding in decision.findings))
 
 
 def annotate_claims(annotations: dict[str, str], pod: Pod) -> None:

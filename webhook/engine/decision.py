@@ -8,7 +8,7 @@ import msgspec
 from webhook.engine import guard, limitranger
 from webhook.engine.choice import Choice
 from webhook.engine.edits import Edit
-from webhook.engine.findings import Finding, Rule
+from webhook.engine.findings import Finding
 from webhook.engine.gpu_names import BUILT_IN, GpuNames
 from webhook.engine.judging import chosen, judge, refusal
 from webhook.engine.nodes import constraints
@@ -17,10 +17,11 @@ from webhook.engine.policy import Policy
 from webhook.engine.requests import Ask, read
 from webhook.engine.rewriting import respelling
 from webhook.engine.rules import container, limit_ranges, misplaced, permission
+from webhook.engine.rules.catalog import RULES
 from webhook.engine.settings import annotations, settings
 from webhook.engine.spelling import LABELS_OF_FORMS, DevicePlugin
 
-_ORDER = {rule: number for number, rule in enumerate(Rule)}
+_ORDER = {rule.id: number for number, rule in enumerate(RULES)}
 
 
 class Outcome(StrEnum):
@@ -134,4 +135,4 @@ def decide(  # noqa: PLR0913 - everything that decides
 
 
 def _in_order(findings: list[Finding]) -> tuple[Finding, ...]:
-    return tuple(sorted(findings, key=lambda finding: _ORDER[finding.rule]))
+    return tuple(sorted(findings, key=lambda finding: _ORDER[finding.rule.id]))

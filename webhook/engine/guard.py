@@ -3,24 +3,11 @@
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from webhook.engine.findings import Finding, Rule, Severity
+from webhook.engine.findings import Finding, Severity
 from webhook.engine.pods import Container, Place, Pod, PodSpec, containers
 from webhook.engine.policy import Policy, VisibleDevices
 from webhook.engine.requests import Ask
 from webhook.engine.rules import misplaced, reaching
-
-RULES = frozenset(
-    {
-        Rule.VISIBLE_DEVICES_ENV,
-        Rule.VISIBLE_DEVICES_MOUNT,
-        Rule.CDI_ANNOTATION,
-        Rule.NVIDIA_RUNTIME_CLASS,
-        Rule.GPU_HOST_PATH,
-        Rule.PRIVILEGED_CONTAINER,
-        Rule.NODE_NAME_SET,
-    }
-)
-"""The rules whose effect is the policy's ``visibleDevices``."""
 
 _VARIABLES = frozenset({reaching.VISIBLE_DEVICES, reaching.CUDA_VERSION})
 _SEVERITIES = {VisibleDevices.WARN: Severity.WARN, VisibleDevices.DENY: Severity.DENY}

@@ -60,7 +60,7 @@ def _on_nodes(
         else:
             yield placement.selector_conflict(ask, conflict.form, conflict.need, conflict.nodes)
     elif requests and (key := remaining.contradiction(LABELS_OF_FORMS)):
-        yield placement.contradiction(requests[0].ask, key, remaining)
+        yield placement.contradiction(requests[0].ask, key, remaining, policy)
     found = placement.gke_selectors_incomplete(remaining, respelling.added_keys)
     if found and any(request.choice.form for request in requests):
         yield found

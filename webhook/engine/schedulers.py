@@ -34,10 +34,10 @@ def scheduler_of(spec: PodSpec) -> str | None:
 
 
 def _names_hami(spec: PodSpec) -> bool:
-    return any(
-        name in HAMI_RESOURCES and whole(quantity) != 0
-        for _, _, container in containers(spec)
-        if container.resources is not None
-        for amounts in (container.resources.limits, container.resources.requests)
-        for name, quantity in (amounts or {}).items()
-    )
+    for _, _, container in containers(spec):
+        if (resources := container.resources) is None:
+            continue
+        for amounts in (resources.limits, resources.requests):
+            if amounts and any(whole(amounts[name]) != 0 for name in HAMI_RESOURCES & amounts.keys()):
+                return True
+    return False

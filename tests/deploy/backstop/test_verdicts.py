@@ -31,12 +31,13 @@ from tests.deploy.backstop.stored import stored
 from tests.engine.strategies import plugins, pods, sound_pods
 from tests.engine.test_rules_of_sharing import SLOTS
 from webhook.application.configuration import DEFAULT_EXEMPTIONS
-from webhook.engine.findings import Rule
 from webhook.engine.labels import ENFORCE
 from webhook.engine.policy import Policy
+from webhook.engine.rules.container import MIXED_GPU_RESOURCES
+from webhook.engine.rules.sharing import SHARED_REQUEST_ABOVE_ONE
 from webhook.engine.spelling import GKE_KEYS, DevicePlugin
 
-HARD = {Rule.MIXED_GPU_RESOURCES.value, Rule.SHARED_REQUEST_ABOVE_ONE.value}
+HARD = {MIXED_GPU_RESOURCES.id, SHARED_REQUEST_ABOVE_ONE.id}
 BUILT_IN = (
     "any", "exclusive", "shared", "time-slicing", "mps", "mig-1g.5gb", "mig-1g.5gb-shared", "gke-exclusive",
     "gke-time-sharing-4", "gke-mps-4", "gke-mig-1g.5gb", "gke-mig-1g.5gb-mps-4", "none",
@@ -193,7 +194,7 @@ def test_where_every_form_is_permitted_the_verdict_is_the_engines(
         assert bool(verdict.messages) is bool(decision.denials)
     else:
         assert set(verdict.rules) <= set(hard)
-    assert (Rule.MIXED_GPU_RESOURCES in verdict.rules) is (Rule.MIXED_GPU_RESOURCES in hard)
+    assert (MIXED_GPU_RESOURCES.id in verdict.rules) is (MIXED_GPU_RESOURCES.id in hard)
 
 
 @settings(max_examples=300, deadline=None)

@@ -185,7 +185,7 @@ def finding_lines(findings: Iterable[Finding], lines: Lines | None = None) -> li
     """Findings as lines."""
     return [
         FindingLine(
-            rule=f.rule.value,
+            rule=f.rule.id,
             severity=f.severity.value,
             path=f.path,
             message=f.message,

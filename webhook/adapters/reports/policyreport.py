@@ -18,8 +18,9 @@ from webhook.application.auditing import Verdict
 from webhook.application.report_api import CONTENT, LABEL, LABEL_VALUE, NAME, OMITTED, ReportApi
 from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, REWRITTEN, UNREADABLE_LABEL, left_alone
 from webhook.engine.decision import Outcome
-from webhook.engine.findings import Finding, Rule
+from webhook.engine.findings import Finding
 from webhook.engine.policy import LabelProblem
+from webhook.engine.rules.outstanding import NOT_REWRITTEN
 
 Json = dict[str, Any]
 
@@ -89,17 +90,17 @@ def _of_pods(row: Row, subject: Json, about: Mapping[str, str]) -> Iterator[Json
         pods = f"{number} {'pod is' if number == 1 else 'pods are'}"
         if verdict.outcome is Outcome.REWRITTEN:
             message = f"{pods} not spelled as the policy has it: {_becomes(verdict)}"
-            yield _result("warn", Rule.NOT_REWRITTEN.value, message, subject, {**about, **_patch(verdict)})
+            yield _result("warn", NOT_REWRITTEN.id, message, subject, {**about, **_patch(verdict)})
         elif verdict.outcome is Outcome.DENIED and row.template:
             for finding in verdict.findings:
                 if finding.denies:
                     message = f"{pods} as the policy would deny now: {finding.message}"
-                    yield _result("warn", finding.rule.value, message, subject, {**about, "field": finding.path})
+                    yield _result("warn", finding.rule.id, message, subject, {**about, "field": finding.path})
 
 
 def _of_finding(finding: Finding, subject: Json, about: Mapping[str, str]) -> Json:
     result = "fail" if finding.denies else "warn"
-    return _result(result, finding.rule.value, finding.message, subject, {**about, "field": finding.path})
+    return _result(result, finding.rule.id, finding.message, subject, {**about, "field": finding.path})
 
 
 def _becomes(verdict: Verdict) -> str:

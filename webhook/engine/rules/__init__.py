@@ -1,1 +1,1 @@
-"""The rules: each one function, with its id, its sentence and nothing else."""
+"""Rules: what can be wrong with a pod, each declared beside the check that finds it."""

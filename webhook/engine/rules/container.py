@@ -3,12 +3,43 @@
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from webhook.engine.findings import Finding, Rule, deny, warn
+from webhook.engine.findings import Finding, Rule, Severity
 from webhook.engine.policy import Policy
 from webhook.engine.quantity import shown
 from webhook.engine.requests import Ask
 from webhook.engine.resources import MOST_NEAREST, GpuResource, resource_name
 from webhook.engine.spelling import DevicePlugin
+
+NOT_A_WHOLE_NUMBER = Rule(
+    "not-a-whole-number",
+    Severity.DENY,
+    "The quantity is not a whole number",
+    "GPUs are counted, not divided: 0.5 or 1500m is no count. Write an integer, and choose a shared form or a MIG "
+    "profile for a part of a GPU.",
+)
+
+LIMITS_REQUESTS_DIFFER = Rule(
+    "limits-requests-differ",
+    Severity.DENY,
+    "Limits and requests differ, or only requests is set",
+    "Kubernetes takes an extended resource from limits and wants requests to be the same. Write it in limits only.",
+)
+
+MIXED_GPU_RESOURCES = Rule(
+    "mixed-gpu-resources",
+    Severity.DENY,
+    "One container asks for two GPU resources",
+    "The container would be charged for both and see only one. Keep one of them, or use a container for each.",
+)
+
+UNKNOWN_GPU_RESOURCE = Rule(
+    "unknown-gpu-resource",
+    Severity.WARN,
+    "A GPU resource that no node offers",
+    "The name is misspelt, or the device plugin's settings rule it out (nvidia.com/mig-… under MIG strategy single), so"
+    " the pod would stay Pending for ever. The message names the right one. Under every policy but any, a misspelt name"
+    " that counts as a GPU denies the pod.",
+)
 
 _CONFIGURE = " If a node does, an administrator can list it under resources in gpuwarden's configuration"
 
@@ -24,8 +55,7 @@ def not_a_whole_number(ask: Ask) -> Finding | None:
         if amount.limit_count is None or amount.request_count is None:
             section, quantity = ("limits", amount.limit) if amount.limit_count is None else ("requests", amount.request)
             name = amount.resource.name
-            return deny(
-                Rule.NOT_A_WHOLE_NUMBER,
+            return NOT_A_WHOLE_NUMBER.found(
                 f"{ask.place.field}.resources.{section}[{name}]",
                 f"{ask.name}: {name}: {shown(quantity)} is not a whole number",
                 "GPUs are counted, not divided; write an integer such as 1",
@@ -38,15 +68,13 @@ def limits_requests_differ(ask: Ask) -> Finding | None:
     for amount in ask.amounts:
         name = amount.resource.name
         if not amount.in_limits:
-            return deny(
-                Rule.LIMITS_REQUESTS_DIFFER,
+            return LIMITS_REQUESTS_DIFFER.found(
                 ask.field(amount),
                 f"{ask.name}: {name}: {shown(amount.request)} stands only in requests",
                 "Kubernetes takes an extended resource from limits; move it there",
             )
         if amount.in_requests and amount.limit_count != amount.request_count:
-            return deny(
-                Rule.LIMITS_REQUESTS_DIFFER,
+            return LIMITS_REQUESTS_DIFFER.found(
                 ask.field(amount),
                 f"{ask.name}: limits say {name}: {shown(amount.limit)} and requests say {shown(amount.request)}",
                 "Kubernetes wants both the same for an extended resource; write it in limits only",
@@ -59,8 +87,7 @@ def mixed_gpu_resources(ask: Ask) -> Finding | None:
     if len(ask.amounts) < 2:  # noqa: PLR2004 - two is what the rule is about
         return None
     names = " and ".join(amount.resource.name for amount in ask.amounts)
-    return deny(
-        Rule.MIXED_GPU_RESOURCES,
+    return MIXED_GPU_RESOURCES.found(
         ask.field(ask.amounts[1]),
         f"{ask.name}: asks for {names}",
         "the container would be charged for all and see only one; keep one of them, or use a container for each",
@@ -79,8 +106,8 @@ def unknown_gpu_resources(asks: Iterable[Ask], policy: Policy) -> list[Finding]:
     denied = set() if policy.permits_any else {other.field for ask in strange for other in ask.others}
     every.sort(key=lambda one: one[2] not in denied)
     return [
-        (deny if field in denied else warn)(
-            Rule.UNKNOWN_GPU_RESOURCE,
+        UNKNOWN_GPU_RESOURCE.found_as(
+            Severity.DENY if field in denied else Severity.WARN,
             field,
             f"{ask.name}: {unknown.name} is not a GPU resource",
             f"no node offers it; did you mean {unknown.nearest}?{_CONFIGURE if field in denied else ''}",
@@ -102,8 +129,7 @@ def absent_gpu_resources(asks: Iterable[Ask], policy: Policy, plugin: DevicePlug
             if why := _absent(resource, plugin):
                 partition = None if plugin.single else resource.partition
                 offered = resource_name(partition, shared=resource.shared and plugin.rename_by_default)
-                yield warn(
-                    Rule.UNKNOWN_GPU_RESOURCE,
+                yield UNKNOWN_GPU_RESOURCE.found(
                     ask.field(amount),
                     f"{ask.name}: no node offers {resource.name}",
                     f"gpuwarden's configuration says {why}; request {offered}",

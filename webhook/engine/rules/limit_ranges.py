@@ -4,9 +4,18 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from webhook.engine.findings import Finding, Rule, warn
+from webhook.engine.findings import Finding, Rule, Severity
 from webhook.engine.limitranger import Additions, Dropped
 from webhook.engine.requests import Ask
+
+LIMIT_RANGE_DEFAULT = Rule(
+    "limit-range-default",
+    Severity.WARN,
+    "A LimitRange adds another GPU resource",
+    "A LimitRange's default (or max without a default) is added to every container that does not name the resource, so "
+    "a renamed request has two. The one that was added is removed; a max or min for its name still denies the pod. Set "
+    'the default to "0", or use a ResourceQuota.',
+)
 
 
 def limit_range_default(dropped: Dropped) -> Finding:
@@ -15,8 +24,7 @@ def limit_range_default(dropped: Dropped) -> Finding:
     admission.go maxConstraint, minConstraint: "No limit is specified", "No request is specified".
     """
     ask, name = dropped.ask, dropped.amount.resource.name
-    return warn(
-        Rule.LIMIT_RANGE_DEFAULT,
+    return LIMIT_RANGE_DEFAULT.found(
         ask.field(dropped.amount),
         f"{ask.name}: a LimitRange added {dropped.amount} beside {ask.amounts[0]}, and it is removed",
         f"a max or min for {name} in the LimitRange denies the pod without it; {_fix(name)}",

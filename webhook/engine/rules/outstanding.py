@@ -3,8 +3,16 @@
 from collections.abc import Sequence
 
 from webhook.engine.edits import Annotate, Edit
-from webhook.engine.findings import Finding, Rule, deny
+from webhook.engine.findings import Finding, Rule, Severity
 from webhook.engine.policy import Policy
+
+NOT_REWRITTEN = Rule(
+    "not-rewritten",
+    Severity.DENY,
+    "The pod is not spelled as the policy has it",
+    "It was created before the policy, while the mutating webhook did not answer, or another webhook undid the change. "
+    "Create the pod again. An update that would need a rewrite is denied too, because resources can't change later.",
+)
 
 _SHOWN = 3
 
@@ -13,8 +21,7 @@ def not_rewritten(edits: Sequence[Edit], policy: Policy) -> Finding | None:
     """Edits still outstanding on the final pod: the mutating webhook was skipped, or another one undid its work."""
     if not (missing := _missing(edits)):
         return None
-    return deny(
-        Rule.NOT_REWRITTEN,
+    return NOT_REWRITTEN.found(
         "spec",
         f'pod: not rewritten as namespace policy "{policy.name}" asks ({missing})',
         "gpuwarden's mutating webhook did not answer or another webhook undid its change; create the pod again, "
@@ -26,8 +33,7 @@ def stated_anew(edits: Sequence[Edit], policy: Policy) -> Finding | None:
     """Edits that an update of a pod calls for: its nodeSelector or node affinity states another form than its resources."""
     if not (missing := _missing(edits)):
         return None
-    return deny(
-        Rule.NOT_REWRITTEN,
+    return NOT_REWRITTEN.found(
         "spec",
         f'pod: this update would have to be rewritten under namespace policy "{policy.name}" ({missing})',
         "the resources of a pod can't change once it is created; leave its nodeSelector and node affinity as they are, or "

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from webhook.engine.findings import Finding, Rule, deny
+from webhook.engine.findings import Finding, Rule, Severity
 from webhook.engine.forms import Form
 from webhook.engine.nodes import NodeConstraints
 from webhook.engine.pods import PodSpec
@@ -10,6 +10,45 @@ from webhook.engine.policy import Policy
 from webhook.engine.requests import Amount, Ask, pod_count
 from webhook.engine.resources import GPU
 from webhook.engine.stated import named, written
+
+GPU_NOT_PERMITTED = Rule(
+    "gpu-not-permitted",
+    Severity.DENY,
+    "The namespace's policy permits no GPU",
+    "The policy is \"none\", or the namespace's label can't be read, which never loosens anything. Remove the request, "
+    "use another namespace, or mend the label.",
+)
+
+FORM_NOT_PERMITTED = Rule(
+    "form-not-permitted",
+    Severity.DENY,
+    "The policy does not permit the form that is asked for",
+    "An explicit request is taken at its word: it is permitted, translated to the same form on the other platform, or "
+    "denied. Ask for a form that the policy lists, or write a plain nvidia.com/gpu request to be given its first.",
+)
+
+OTHER_GPU_RESOURCE = Rule(
+    "other-gpu-resource",
+    Severity.DENY,
+    "A GPU by a name that is not a form of the policy",
+    "Under every policy but any, a resource that hands out GPUs by another name is denied: a vGPU, a KubeVirt device, a"
+    " DeviceClass, any name under nvidia.com/ that is not known to be something else. Request a form that the policy "
+    "lists. If the resource is not a GPU, add it to resources.notGPUs in the configuration.",
+)
+
+PER_CONTAINER_LIMIT = Rule(
+    "per-container-limit",
+    Severity.DENY,
+    "A container asks for more than the policy's maxPerContainer",
+    "Request fewer, or ask the cluster's operators for a namespace with a wider policy.",
+)
+
+PER_POD_LIMIT = Rule(
+    "per-pod-limit",
+    Severity.DENY,
+    "A pod asks for more than the policy's maxPerPod",
+    "What counts is what the pod's containers hold at once. Request fewer, or use several pods.",
+)
 
 
 def gpu_not_permitted(ask: Ask, policy: Policy) -> Finding | None:
@@ -21,9 +60,9 @@ def gpu_not_permitted(ask: Ask, policy: Policy) -> Finding | None:
     reason = f"{ask.name}: {amount} is not permitted"
     if policy.unreadable:
         detail = f"no GPU is, while its {policy.unreadable}; ask the namespace's owner to correct it"
-        return deny(Rule.GPU_NOT_PERMITTED, path, f"{reason} in this namespace", detail)
+        return GPU_NOT_PERMITTED.found(path, f"{reason} in this namespace", detail)
     detail = "remove the request, or use a namespace whose policy permits GPUs"
-    return deny(Rule.GPU_NOT_PERMITTED, path, f'{reason} under namespace policy "{policy.name}"', detail)
+    return GPU_NOT_PERMITTED.found(path, f'{reason} under namespace policy "{policy.name}"', detail)
 
 
 def other_gpu_resources(asks: Sequence[Ask], policy: Policy) -> Iterator[Finding]:
@@ -31,7 +70,7 @@ def other_gpu_resources(asks: Sequence[Ask], policy: Policy) -> Iterator[Finding
 
     Misspelt names have a rule of their own (``container.unknown_gpu_resources``).
     """
-    if policy.permits_any:
+    if policy.permits_any or not any(ask.others for ask in asks):
         return
     if policy.unreadable:
         why, instead = f"no GPU is permitted while the namespace's {policy.unreadable}", "remove it"
@@ -51,7 +90,7 @@ def other_gpu_resources(asks: Sequence[Ask], policy: Policy) -> Iterator[Finding
             continue
         first, more = others[0], len(others) - 1
         what = f"{first} and {more} more count as GPUs" if more else f"{first} counts as a GPU"
-        yield deny(Rule.OTHER_GPU_RESOURCE, first.field, f"{ask.name}: {what}", detail)
+        yield OTHER_GPU_RESOURCE.found(first.field, f"{ask.name}: {what}", detail)
 
 
 def form_not_permitted(
@@ -61,8 +100,7 @@ def form_not_permitted(
     permitted = ", ".join(str(form) for form in policy.forms)
     form = named(stated, nodes)
     asks = f'asks for form "{form}", which' if form else f"with {written(stated, nodes)} asks for a form that"
-    return deny(
-        Rule.FORM_NOT_PERMITTED,
+    return FORM_NOT_PERMITTED.found(
         ask.field(amount),
         f'{ask.name}: {amount} {asks} namespace policy "{policy.name}" does not permit',
         f"it permits {permitted}; ask for that, or for nvidia.com/gpu without selectors, which becomes {policy.forms[0]}",
@@ -74,8 +112,7 @@ def per_container_limit(ask: Ask, amount: Amount, policy: Policy) -> Finding | N
     limit = policy.max_per_container
     if limit is None or amount.count <= limit:
         return None
-    return deny(
-        Rule.PER_CONTAINER_LIMIT,
+    return PER_CONTAINER_LIMIT.found(
         ask.field(amount),
         f"{ask.name}: {amount} is more than a container may have",
         f'namespace policy "{policy.name}" permits {limit} per container; request {_at_most(limit)}',
@@ -90,8 +127,7 @@ def per_pod_limit(spec: PodSpec, asks: Sequence[Ask], policy: Policy) -> Finding
     count = pod_count(spec, {ask.place: ask.amounts[0].count for ask in asks})
     if count <= limit:
         return None
-    return deny(
-        Rule.PER_POD_LIMIT,
+    return PER_POD_LIMIT.found(
         "spec",
         f"pod: its containers ask for {count} {'GPU' if count == 1 else 'GPUs'} at once",
         f'namespace policy "{policy.name}" permits {limit} per pod; request {_at_most(limit)}',

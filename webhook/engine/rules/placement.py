@@ -1,6 +1,6 @@
 """Rules of the node that a pod needs: selectors that contradict a form, or say only half of it."""
 
-from webhook.engine.findings import Finding, Rule, deny, warn
+from webhook.engine.findings import Finding, Rule, Severity
 from webhook.engine.forms import Form, Platform
 from webhook.engine.needs import Need
 from webhook.engine.nodes import ABSENT, NodeConstraints
@@ -9,6 +9,22 @@ from webhook.engine.products import PRODUCT
 from webhook.engine.requests import Ask
 from webhook.engine.spelling import GKE_CLIENTS, GKE_SHARING, DevicePlugin
 
+SELECTOR_CONFLICT = Rule(
+    "selector-conflict",
+    Severity.DENY,
+    "The pod selects nodes that never have the form",
+    "Nodes with the form have a label that the pod's nodeSelector or node affinity excludes, or these two contradict "
+    "each other on a label of GPU nodes, so the pod would stay Pending for ever. Remove that constraint, or request "
+    "another form.",
+)
+
+GKE_SELECTORS_INCOMPLETE = Rule(
+    "gke-selectors-incomplete",
+    Severity.WARN,
+    "Only one of GKE's two sharing selectors",
+    "GKE Autopilot refuses the sharing strategy without the client count, and the other way round. Add the other.",
+)
+
 
 def selector_conflict(ask: Ask, form: Form, need: Need, nodes: NodeConstraints) -> Finding:
     """The form needs a node label that the pod excludes, in nodeSelector or in required node affinity."""
@@ -16,22 +32,24 @@ def selector_conflict(ask: Ask, form: Form, need: Need, nodes: NodeConstraints) 
         path, says = f"spec.nodeSelector[{need.key}]", f"selects {need.key}: {nodes.selector[need.key]}"
     else:
         path, says = "spec.affinity.nodeAffinity", f"excludes that in its node affinity on {need.key}"
-    return deny(
-        Rule.SELECTOR_CONFLICT,
+    return SELECTOR_CONFLICT.found(
         path,
         f'{ask.name}: form "{form}" is on nodes with {need}, and the pod {says}',
         f"no node is both; remove {need.key} from the pod, or request another form",
     )
 
 
-def contradiction(ask: Ask, key: str, nodes: NodeConstraints) -> Finding:
-    """The pod's nodeSelector and required node affinity leave no value of a label of GPU nodes, whatever form it gets."""
+def contradiction(ask: Ask, key: str, nodes: NodeConstraints, policy: Policy) -> Finding:
+    """The pod's nodeSelector and required node affinity leave no value of a label of GPU nodes, whatever form it gets.
+
+    A policy that permits all forms denies only what a kubelet would fail, so there it is a warning.
+    """
     if key in nodes.selector:
         says = f"nodeSelector {key}: {nodes.selector[key]}, and its node affinity excludes that"
     else:
         says = f"a node affinity whose requirements on {key} exclude each other"
-    return deny(
-        Rule.SELECTOR_CONFLICT,
+    return SELECTOR_CONFLICT.found_as(
+        Severity.WARN if policy.permits_any else Severity.DENY,
         "spec.affinity.nodeAffinity",
         f"{ask.name}: the pod has {says}",
         f"no node matches both, so the pod would stay Pending; remove one of the requirements on {key}",
@@ -41,8 +59,7 @@ def contradiction(ask: Ask, key: str, nodes: NodeConstraints) -> Finding:
 def product_conflict(ask: Ask, form: Form, product: str, why: str, nodes: NodeConstraints) -> Finding:
     """The pod selects products, and no node with the form is known to have any of them; ``product`` is the first."""
     path = f"spec.nodeSelector[{PRODUCT}]" if PRODUCT in nodes.selector else "spec.affinity.nodeAffinity"
-    return deny(
-        Rule.SELECTOR_CONFLICT,
+    return SELECTOR_CONFLICT.found(
         path,
         f'{ask.name}: form "{form}" is not on nodes with {PRODUCT}: {product}, which the pod selects',
         f"{why}, or remove {PRODUCT} from the pod",
@@ -51,8 +68,7 @@ def product_conflict(ask: Ask, form: Form, product: str, why: str, nodes: NodeCo
 
 def forms_apart(ask: Ask, form: Form, other_ask: Ask, other: Form, policy: Policy) -> Finding:
     """Two containers' forms that no one node hands out."""
-    return deny(
-        Rule.SELECTOR_CONFLICT,
+    return SELECTOR_CONFLICT.found(
         ask.place.field,
         f'{ask.name}: form "{form}" is never on the same node as form "{other}" of {other_ask.name}',
         f'a pod runs on one node; give both one form that namespace policy "{policy.name}" permits, or use two pods',
@@ -86,8 +102,7 @@ def gke_selectors_incomplete(nodes: NodeConstraints, added: frozenset[str]) -> F
     present, missing = (GKE_SHARING, GKE_CLIENTS) if says(GKE_SHARING) else (GKE_CLIENTS, GKE_SHARING)
     if not says(present) or says(missing) or missing in added:
         return None
-    return warn(
-        Rule.GKE_SELECTORS_INCOMPLETE,
+    return GKE_SELECTORS_INCOMPLETE.found(
         "spec.nodeSelector",
         f"pod: node selector {_short(present)} without {_short(missing)}",
         "GKE Autopilot refuses one alone; add the other",

@@ -13,6 +13,67 @@ from webhook.engine.policy import Policy
 from webhook.engine.quantity import shown
 from webhook.engine.requests import Ask
 
+VISIBLE_DEVICES_ENV = Rule(
+    "visible-devices-env",
+    Severity.WARN,
+    "NVIDIA_VISIBLE_DEVICES without a GPU request, or beyond it",
+    "NVIDIA's container toolkit shows a container the GPUs that the variable names, and it wins over what the device "
+    "plugin sets for a request. Remove it and request nvidia.com/gpu, or write void. CUDA_VERSION alone shows all.",
+    access=True,
+)
+
+VISIBLE_DEVICES_MOUNT = Rule(
+    "visible-devices-mount",
+    Severity.WARN,
+    "A mount under /var/run/nvidia-container-devices",
+    "NVIDIA's container toolkit can be told to read such mounts as the names of GPUs. Remove it and request "
+    "nvidia.com/gpu.",
+    access=True,
+)
+
+CDI_ANNOTATION = Rule(
+    "cdi-annotation",
+    Severity.WARN,
+    "A device annotation that names NVIDIA devices",
+    "Container runtimes and their plugins give a container the devices that an annotation of cdi.k8s.io, NRI or CRI-O "
+    "names, requested or not. Remove it and request nvidia.com/gpu.",
+    access=True,
+)
+
+NVIDIA_RUNTIME_CLASS = Rule(
+    "nvidia-runtime-class",
+    Severity.WARN,
+    "An NVIDIA runtime class without a GPU request",
+    "Under that runtime an image's own variables name GPUs, and CUDA images name all. Request nvidia.com/gpu, or remove"
+    " runtimeClassName.",
+    access=True,
+)
+
+GPU_HOST_PATH = Rule(
+    "gpu-host-path",
+    Severity.WARN,
+    "A hostPath that leads to GPUs",
+    "It exposes GPU device nodes, sockets or directories of what hands out GPUs, the node's root by way of /proc, or a "
+    "directory above one of them. Mount less of the node, or use a namespace that is exempt.",
+    access=True,
+)
+
+PRIVILEGED_CONTAINER = Rule(
+    "privileged-container",
+    Severity.WARN,
+    "A privileged container",
+    "It has every device of its node, so every GPU. Remove privileged: true, or use a namespace that is exempt.",
+    access=True,
+)
+
+NODE_NAME_SET = Rule(
+    "node-name-set",
+    Severity.WARN,
+    "A nodeName set by the pod's author",
+    "The scheduler never sees such a pod: it counts no GPU for it, and taints keep nothing away. Use a nodeSelector.",
+    access=True,
+)
+
 VISIBLE_DEVICES = "NVIDIA_VISIBLE_DEVICES"
 CUDA_VERSION = "CUDA_VERSION"
 CUDA_REQUIREMENT = "NVIDIA_REQUIRE_CUDA"
@@ -55,8 +116,8 @@ def visible_devices_env(
         else:
             fact = f"env {VISIBLE_DEVICES}={shown(value)} reaches GPUs without a request"
             detail = f"remove it, or {_ASK}"
-        yield Finding(
-            Rule.VISIBLE_DEVICES_ENV, severity, f"{place.field}.env[{index}]", f"{_name(container)}: {fact}", detail
+        yield VISIBLE_DEVICES_ENV.found_as(
+            severity, f"{place.field}.env[{index}]", f"{_name(container)}: {fact}", detail
         )
     if not ask and (found := _legacy(place, container, severity)):
         yield found
@@ -74,8 +135,7 @@ def _legacy(place: Place, container: Container, severity: Severity) -> Finding |
     requirement = said.get(CUDA_REQUIREMENT)
     if requirement is not None and requirement.value:
         return None
-    return Finding(
-        Rule.VISIBLE_DEVICES_ENV,
+    return VISIBLE_DEVICES_ENV.found_as(
         severity,
         f"{place.field}.env",
         f"{_name(container)}: env {CUDA_VERSION} without {CUDA_REQUIREMENT} makes NVIDIA's toolkit show it every GPU",
@@ -87,8 +147,7 @@ def visible_devices_mount(place: Place, container: Container, severity: Severity
     """Mounts at the place where the toolkit reads them as device names (accept-nvidia-visible-devices-as-volume-mounts)."""
     for index, mount in enumerate(container.volume_mounts or ()):
         if cleaned(mount.mount_path).startswith(DEVICE_MOUNTS):
-            yield Finding(
-                Rule.VISIBLE_DEVICES_MOUNT,
+            yield VISIBLE_DEVICES_MOUNT.found_as(
                 severity,
                 f"{place.field}.volumeMounts[{index}].mountPath",
                 f"{_name(container)}: mount {shown(mount.mount_path)} names a GPU to NVIDIA's toolkit",
@@ -100,8 +159,7 @@ def privileged_container(place: Place, container: Container, severity: Severity)
     """A privileged container has every device of its node, whatever it asks for."""
     if not (container.security_context and container.security_context.privileged):
         return None
-    return Finding(
-        Rule.PRIVILEGED_CONTAINER,
+    return PRIVILEGED_CONTAINER.found_as(
         severity,
         f"{place.field}.securityContext.privileged",
         f"{_name(container)}: is privileged, so it has every GPU of its node",
@@ -119,8 +177,7 @@ def cdi_annotation(annotations: dict[str, str], severity: Severity) -> Iterator[
     """Annotations by which a runtime gives a container devices of NVIDIA's, by their CDI names or by their paths."""
     for key, value in annotations.items():
         if names_devices(key) and (_NVIDIA_DEVICE.search(value) or any(leading_words(value))):
-            yield Finding(
-                Rule.CDI_ANNOTATION,
+            yield CDI_ANNOTATION.found_as(
                 severity,
                 f"metadata.annotations[{shown(key)}]",
                 f"pod: annotation {shown(key)} names {shown(value)} to the container runtime",
@@ -136,8 +193,7 @@ def nvidia_runtime_class(name: str, policy: Policy, severity: Severity) -> Findi
     """
     if name != "nvidia" and not name.startswith("nvidia-") and name != policy.runtime_class_name:
         return None
-    return Finding(
-        Rule.NVIDIA_RUNTIME_CLASS,
+    return NVIDIA_RUNTIME_CLASS.found_as(
         severity,
         "spec.runtimeClassName",
         f'pod: runtimeClassName "{shown(name)}" without a GPU request lets an image name GPUs for itself',
@@ -153,8 +209,7 @@ def gpu_host_path(index: int, volume: Volume, severity: Severity) -> Finding | N
     exposed = leads_to(path)
     if exposed is None:
         return None
-    return Finding(
-        Rule.GPU_HOST_PATH,
+    return GPU_HOST_PATH.found_as(
         severity,
         f"spec.volumes[{index}].hostPath.path",
         f"pod: hostPath {shown(path)} leads to {exposed}",
@@ -167,8 +222,7 @@ def node_name_set(name: str, severity: Severity) -> Finding:
 
     The scheduler itself sets ``nodeName`` by the binding subresource, later; DaemonSets place pods by node affinity.
     """
-    return Finding(
-        Rule.NODE_NAME_SET,
+    return NODE_NAME_SET.found_as(
         severity,
         "spec.nodeName",
         f'pod: nodeName "{shown(name)}" bypasses the scheduler, so free GPUs and taints are not checked',

@@ -3,11 +3,42 @@
 from collections.abc import Iterator, Sequence
 
 from webhook.engine.choice import Request
-from webhook.engine.findings import Finding, Rule, deny, warn
+from webhook.engine.findings import Finding, Rule, Severity
 from webhook.engine.forms import Form, Platform, Sharing
 from webhook.engine.hostpaths import cleaned
 from webhook.engine.policy import Policy, refuses_more_than_one
 from webhook.engine.requests import Amount, Ask
+
+SHARED_REQUEST_ABOVE_ONE = Rule(
+    "shared-request-above-one",
+    Severity.DENY,
+    "More than one slot of a shared GPU",
+    "A shared GPU is access, not capacity: two slots are not twice the compute and may be the same GPU. The kubelet "
+    'would fail the pod ("maximum request size for shared resources is 1"), and its controller would make another. '
+    "Request 1, or use a namespace whose policy permits whole GPUs.",
+)
+
+MIG_COUNT_ABOVE_ONE = Rule(
+    "mig-count-above-one",
+    Severity.WARN,
+    "Several MIG slices in one container",
+    "A CUDA process uses one MIG slice. Ask for one larger slice, or for 1.",
+)
+
+GKE_MPS_NEEDS_HOST_IPC = Rule(
+    "gke-mps-needs-host-ipc",
+    Severity.WARN,
+    "MPS on GKE without hostIPC",
+    "MPS on GKE needs hostIPC: true. That weakens the pod's isolation, so it is never set for the user.",
+)
+
+MPS_SHM_MOUNT = Rule(
+    "mps-shm-mount",
+    Severity.WARN,
+    "A volume at /dev/shm beside MPS",
+    "The device plugin mounts the /dev/shm of the MPS daemon into the container, and CUDA reaches the daemon through "
+    "it. A volume of the pod hides it. Remove the mount, or use a form without MPS if 64 MiB are too few.",
+)
 
 _SHM = "/dev/shm"  # noqa: S108 - a name to compare with
 
@@ -23,8 +54,7 @@ def shared_request_above_one(ask: Ask, amount: Amount, form: Form, policy: Polic
         reason = f"{ask.name}: {amount} is more than one slot of a shared GPU"
     else:
         reason = f'{ask.name}: {amount} cannot be shared under namespace policy "{policy.name}"'
-    return deny(
-        Rule.SHARED_REQUEST_ABOVE_ONE,
+    return SHARED_REQUEST_ABOVE_ONE.found(
         ask.field(amount),
         reason,
         f'a shared GPU is access, not capacity, and the kubelet would refuse it ("{_kubelet(form, amount)}"); '
@@ -44,8 +74,7 @@ def mig_count_above_one(ask: Ask, amount: Amount, form: Form) -> Finding | None:
     """Several MIG slices in one container: a CUDA process uses one of them (k8s-device-plugin#728)."""
     if not form.partition or form.shared or amount.count <= 1:
         return None
-    return warn(
-        Rule.MIG_COUNT_ABOVE_ONE,
+    return MIG_COUNT_ABOVE_ONE.found(
         ask.field(amount),
         f"{ask.name}: {amount.count} MIG slices of {form.partition}",
         "a CUDA process uses one; ask for one larger slice, or 1",
@@ -60,8 +89,7 @@ def gke_mps_needs_host_ipc(requests: Sequence[Request]) -> Iterator[Finding]:
     for request in requests:
         form = request.choice.form
         if form is not None and form.platform is Platform.GKE and form.sharing is Sharing.MPS:
-            yield warn(
-                Rule.GKE_MPS_NEEDS_HOST_IPC,
+            yield GKE_MPS_NEEDS_HOST_IPC.found(
                 "spec.hostIPC",
                 f"{request.ask.name}: MPS on GKE needs hostIPC: true",
                 "that weakens the pod's isolation, so you must set it yourself",
@@ -80,8 +108,7 @@ def mps_shm_mounts(ask: Ask, form: Form) -> Iterator[Finding]:
         return
     for index, mount in enumerate(ask.container.volume_mounts or ()):
         if cleaned(mount.mount_path) == _SHM:
-            yield warn(
-                Rule.MPS_SHM_MOUNT,
+            yield MPS_SHM_MOUNT.found(
                 f"{ask.place.field}.volumeMounts[{index}].mountPath",
                 f"{ask.name}: mounts a volume at {_SHM}, where the device plugin mounts the shared memory of MPS",
                 "the volume hides it, and CUDA can't reach the MPS daemon; remove the mount, or, if the 64 MiB there are too "

@@ -1,0 +1,42 @@
+"""The rules, in the order in which their findings are told. Each is declared in the file of its subject, beside its check."""
+
+from webhook.engine.findings import Rule
+from webhook.engine.rules import (
+    container,
+    limit_ranges,
+    misplaced,
+    outstanding,
+    permission,
+    placement,
+    reaching,
+    sharing,
+)
+
+RULES: tuple[Rule, ...] = (
+    container.NOT_A_WHOLE_NUMBER,
+    container.LIMITS_REQUESTS_DIFFER,
+    container.MIXED_GPU_RESOURCES,
+    misplaced.GPU_OUTSIDE_CONTAINERS,
+    permission.GPU_NOT_PERMITTED,
+    permission.FORM_NOT_PERMITTED,
+    permission.OTHER_GPU_RESOURCE,
+    sharing.SHARED_REQUEST_ABOVE_ONE,
+    placement.SELECTOR_CONFLICT,
+    permission.PER_CONTAINER_LIMIT,
+    permission.PER_POD_LIMIT,
+    outstanding.NOT_REWRITTEN,
+    reaching.VISIBLE_DEVICES_ENV,
+    reaching.VISIBLE_DEVICES_MOUNT,
+    reaching.CDI_ANNOTATION,
+    reaching.NVIDIA_RUNTIME_CLASS,
+    reaching.GPU_HOST_PATH,
+    reaching.PRIVILEGED_CONTAINER,
+    reaching.NODE_NAME_SET,
+    sharing.MIG_COUNT_ABOVE_ONE,
+    placement.GKE_SELECTORS_INCOMPLETE,
+    sharing.GKE_MPS_NEEDS_HOST_IPC,
+    limit_ranges.LIMIT_RANGE_DEFAULT,
+    sharing.MPS_SHM_MOUNT,
+    container.UNKNOWN_GPU_RESOURCE,
+)
+BY_ID = {rule.id: rule for rule in RULES}
