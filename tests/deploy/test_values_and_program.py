@@ -175,6 +175,7 @@ def chart_takes(configuration: Json) -> bool:
         *(("envName", key) for policy in policies.values() for key in policy.get("env", {})),
     ]
     named = configuration.get("defaults", {}).values()
+    keys += [("policyValue", form) for policy in policies.values() for form in policy.get("forms", ())]
     return (
         takes(at("config"), configuration)
         and all(value in known or takes(SCHEMA["definitions"]["policyValue"], value) for value in named)
@@ -240,8 +241,14 @@ def test_a_configuration_is_one_to_both(configuration: Json) -> None:
     [
         ({"defaults": {"enforce": "sharde"}}, r'config\.defaults\.enforce: "sharde" is not a policy'),
         ({"defaults": {"audit": "a b"}}, "config/defaults/audit"),
-        ({"policies": {"t": {"forms": ["mpss"]}}}, "config/policies/t/forms/0"),
-        ({"policies": {"t": {"forms": ["gke-mps-49"]}}}, "config/policies/t/forms/0"),
+        (
+            {"policies": {"t": {"forms": ["mpss"]}}},
+            r'config\.policies\.t\.forms\[0\]: "mpss" is not a form; write one of',
+        ),
+        (
+            {"policies": {"t": {"forms": ["gke-mps-49"]}}},
+            r'config\.policies\.t\.forms\[0\]: "gke-mps-49" is not a form',
+        ),
         ({"policies": {"t": {"forms": ["mps", "mps"]}}}, "config/policies/t/forms"),
         ({"policies": {"t": {"forms": ["mps", "any"]}}}, "config/policies/t/forms"),
         (

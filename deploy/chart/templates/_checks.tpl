@@ -31,6 +31,11 @@ prints nothing.
 {{- if regexMatch $builtIn $name -}}
 {{- fail (printf "config.policies.%s: %q is a built-in value; choose another name" $name $name) -}}
 {{- end -}}
+{{- range $i, $form := (get $policies $name).forms -}}
+{{- if not (regexMatch $builtIn $form) -}}
+{{- fail (printf "config.policies.%s.forms[%d]: %q is not a form; write one of docs/policies.md, such as exclusive, mps or mig-1g.5gb" $name $i $form) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- $plugin := .Values.config.devicePlugin -}}
 {{- $single := eq $plugin.migStrategy "single" -}}
