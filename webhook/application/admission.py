@@ -288,9 +288,10 @@ def _is_judged(request: Envelope, *, final: bool) -> bool:
     """Whether a request makes a pod or changes one; ephemeral containers only matter for what the pod is in the end."""
     if request.operation == "CREATE":
         return not request.sub_resource
+    is_pod = request.kind is not None and request.kind.kind == "Pod"
     changes = request.sub_resource == "" and (final or request.has_old_object)
     debugs = request.sub_resource == "ephemeralcontainers" and final
-    return request.operation == "UPDATE" and (changes or debugs)
+    return is_pod and request.operation == "UPDATE" and (changes or debugs)
 
 
 def _before(request: Envelope, pod: Pod) -> Pod:

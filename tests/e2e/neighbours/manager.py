@@ -87,9 +87,15 @@ class Manager:
             self._run(self._settings)
 
     def _start(self) -> None:
+        namespace = f"{self._name}-system"
+
+        def gone() -> bool:
+            found = self._control_plane.kubectl("get", "namespace", namespace, "-o", "jsonpath={.status.phase}")
+            return found.stdout != "Terminating"
+
+        wait_for(f"what was removed before of {self._name} to be gone", gone, 120)
         done = self._control_plane.kubectl("apply", "--server-side", "-f", "-", stdin=as_list(tuple(self._objects)))
         assert done.returncode == 0, done.stderr
-        namespace = f"{self._name}-system"
         self._certificates.mkdir()
         if self._ca:
             leaf = self._control_plane.authority.issue_cert(f"{self._name}-webhook-service.{namespace}.svc")
