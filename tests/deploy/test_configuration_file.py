@@ -58,7 +58,7 @@ def test_audit_mode_is_the_files_mode(chart: Chart) -> None:
 def test_every_field_of_a_policy_arrives_as_it_was_written(chart: Chart) -> None:
     values = {
         "config": {
-            "devicePlugin": {"renameByDefault": False, "migStrategy": "single", "products": ["NVIDIA-A30"]},
+            "devicePlugin": {"renameByDefault": False, "migStrategy": "single", "products": ["NVIDIA-A100-SXM4-40GB"]},
             "gke": {"autopilot": True},
             "defaults": {"enforce": "team"},
             "policies": {"team": EVERY_FIELD},
@@ -71,7 +71,10 @@ def test_every_field_of_a_policy_arrives_as_it_was_written(chart: Chart) -> None
     assert configuration.policies.configured["team"] == expected
     assert configuration.policies.defaults.enforce == "team"
     assert configuration.plugin == DevicePlugin(
-        rename_by_default=False, mig_strategy=MigStrategy.SINGLE, products=("NVIDIA-A30",), gke_autopilot=True
+        rename_by_default=False,
+        mig_strategy=MigStrategy.SINGLE,
+        products=("NVIDIA-A100-SXM4-40GB",),
+        gke_autopilot=True,
     )
     assert configuration.exemptions.schedulers == frozenset()
     assert configuration.names == GpuNames(gpus=("amd.com/gpu",))
