@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SUITE = "trixie"
 PACKAGES = ("ca-certificates", "python3")
-# What no program reads; apt's lists are fetched again by whoever installs something.
+# What no program reads; installing a package fetches apt's lists again.
 UNNEEDED = (
     "usr/share/doc",
     "usr/share/info",

@@ -298,7 +298,7 @@ def test_a_poll_that_never_returns_does_not_keep_the_process_alive(tmp_path: Pat
     with Served("--tls-self-signed", "--config", file, "--shutdown-delay", "0.1") as served:
         pipe = tmp_path / "pipe"
         os.mkfifo(pipe)
-        pipe.rename(file)  # whoever opens it waits for a writer
+        pipe.rename(file)  # opening it waits for a writer
         time.sleep(1.5)
 
         served.terminate()

@@ -107,7 +107,7 @@ def test_nobody_is_cut_off_for_who_alone_asks_for_too_much(house: House) -> None
 
 
 def test_a_small_part_is_everybodys_own_whoever_holds_the_rest() -> None:
-    """Or whoever has large reviews decided could keep out all small ones."""
+    """Otherwise clients with large reviews could keep out all small ones."""
     refusals = Refusals("test", lambda _port, _reason: None)
     crowd = Crowd(Limits(connections=10, memory=8000), refusals, lambda: 100.0)
     busy, asking = Someone(1.0, waits=False), Someone(2.0)
@@ -131,7 +131,7 @@ def test_strangers_go_before_who_is_known(house: House) -> None:
 
 
 def test_but_who_is_known_has_no_more_than_half_of_the_room(house: House) -> None:
-    """Or whoever is known could keep out all others: what is left would be too little to be answered on."""
+    """Otherwise known clients could keep out all others: too little would be left for an answer."""
     first, stranger, second = Someone(1.0, known=True), Someone(0.0), Someone(2.0, known=True)
     house.with_guests(first, stranger, second)
 
