@@ -117,13 +117,22 @@ class Manager:
         url = f"http://127.0.0.1:{self._health}/readyz"
 
         def ready() -> bool:
-            return self.process.exit_code is not None or httpx.get(url, trust_env=False).status_code == httpx.codes.OK
+            return self.process.exit_code is not None or (
+                httpx.get(url, trust_env=False).status_code == httpx.codes.OK and self._webhooks_are_served()
+            )
 
         try:
             wait_for(f"{self._name} to be ready", ready, 120)
         except TimeoutError as error:
             raise RuntimeError(f"{error}; the end of its log:\n{self.process.tail()}") from error
         assert self.process.exit_code is None, self.process.tail()
+
+    def _webhooks_are_served(self) -> bool:
+        """Whether each path is there: the managers are ready when they listen, and add their handlers after that."""
+        webhooks = [webhook for o in self._objects for webhook in o.get("webhooks", [])]
+        paths = {webhook["clientConfig"]["service"]["path"] for webhook in webhooks}
+        with httpx.Client(base_url=f"https://127.0.0.1:{self._webhook}", verify=False, trust_env=False) as client:  # noqa: S501 -- no secret is sent
+            return all(client.post(path, json={}).status_code != httpx.codes.NOT_FOUND for path in paths)
 
     def _configuration(self, settings: Mapping[str, Any]) -> Json:
         (shipped,) = (o for o in self._objects if o["kind"] == "ConfigMap")
