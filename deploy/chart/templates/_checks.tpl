@@ -33,7 +33,7 @@ prints nothing.
 {{- end -}}
 {{- range $i, $form := (get $policies $name).forms -}}
 {{- if not (regexMatch $builtIn $form) -}}
-{{- fail (printf "config.policies.%s.forms[%d]: %q is not a form; write one of docs/policies.md, such as exclusive, mps or mig-1g.5gb" $name $i $form) -}}
+{{- fail (printf "config.policies.%s.forms[%d]: %q is not a form; write one of docs/reference/policies.md, such as exclusive, mps or mig-1g.5gb" $name $i $form) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -131,7 +131,7 @@ prints nothing.
 {{- end -}}
 {{- range $mode, $value := .Values.config.defaults -}}
 {{- if not (or (hasKey $policies $value) (regexMatch $builtIn $value)) -}}
-{{- fail (printf "config.defaults.%s: %q is not a policy; write a built-in value (docs/policies.md) or a name from config.policies%s" $mode $value (empty $policies | ternary "" (printf " (%s)" (keys $policies | sortAlpha | join ", ")))) -}}
+{{- fail (printf "config.defaults.%s: %q is not a policy; write a built-in value (docs/reference/policies.md) or a name from config.policies%s" $mode $value (empty $policies | ternary "" (printf " (%s)" (keys $policies | sortAlpha | join ", ")))) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
