@@ -22,7 +22,7 @@ prints nothing.
 {{- if and .Release.IsUpgrade (ne .Values.install.mode "audit") (eq (include "gpuwarden.pathToken" .) "true") -}}
 {{- $live := lookup "admissionregistration.k8s.io/v1" "ValidatingWebhookConfiguration" "" (include "gpuwarden.fullname" .) -}}
 {{- if and $live (not (hasKey ($live.metadata.annotations | default dict) "gpuwarden.io/path-token")) -}}
-{{- fail "pathToken.enabled: the replicas that are running know no tokens, and would answer 404 until the last of them is gone; upgrade with pathToken.enabled=false first, wait for the rollout, then upgrade once more without it (deploy/README.md, Upgrade)" -}}
+{{- fail "pathToken.enabled: the replicas that are running know no tokens, and would answer 404 until the last of them is gone; upgrade with pathToken.enabled=false first, wait for the rollout, then upgrade once more without it (docs/how-to/upgrade.md)" -}}
 {{- end -}}
 {{- end -}}
 {{- $policies := .Values.config.policies -}}
