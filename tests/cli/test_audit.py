@@ -11,8 +11,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from testing.stand_in.kubeconfig import write_kubeconfig
 from tests.adapters.kubernetes.faults import refusal
-from tests.adapters.kubernetes.support import write_kubeconfig
 from tests.adapters.kubernetes.workload_server import DEFINITIONS, WorkloadServer
 from tests.builders import SHARED, Json, a_pod, gpu
 from tests.cli.commands import RAY, SERVICE, Ran, deployment, namespace, run

@@ -13,12 +13,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.adapters.kubernetes.http_side import Seen
-from tests.adapters.kubernetes.support import write_kubeconfig
+from testing.reviews import a_pod, a_review, encode
+from testing.stand_in.http_side import Seen
+from testing.stand_in.kubeconfig import write_kubeconfig
 from tests.adapters.kubernetes.workload_server import WorkloadServer
 from tests.deploy.chart import Json, Rendered
 from tests.deploy.replica import replica, wait_until_ready
-from tests.reviews import a_pod, a_review, encode
 from webhook.application.certificates.issue import SelfSigned, self_signed_pair
 from webhook.application.certificates.tokens import without_token
 from webhook.application.workloads import WORKLOADS

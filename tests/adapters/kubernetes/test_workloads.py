@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from testing.stand_in.kubeconfig import write_kubeconfig
 from tests.adapters.kubernetes.big_cluster import BigCluster
 from tests.adapters.kubernetes.faults import answer, cut_off, refusal
-from tests.adapters.kubernetes.support import reached, write_kubeconfig
+from tests.adapters.kubernetes.support import reached
 from tests.adapters.kubernetes.workload_server import WorkloadServer
 from tests.builders import Json, a_pod
 from webhook.adapters.kubernetes import lists
