@@ -13,12 +13,12 @@ import jsonpatch
 import pytest
 import yaml
 
-from tests.e2e.cluster import ControlPlane
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
 from tests.e2e.fleet import MERGE_PATCH
 from tests.e2e.gpuwarden import PROGRAM
 from tests.e2e.installation import Installation
 from tests.e2e.objects import ENFORCE, GPU, SHARED, container, limits_of, pod
-from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 

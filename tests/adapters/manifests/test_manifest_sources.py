@@ -5,7 +5,9 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from webhook.adapters.manifests import ManifestObject, ManifestProblem, Source, open_sources, read_manifests, sources
 
 NOTHING = io.BytesIO()
+NOBODY = 65534  # a user who owns nothing
 
 
 def opened(*paths: str | Path) -> list[Source | ManifestProblem]:
@@ -139,9 +142,23 @@ def test_links_in_a_circle_are_told(tmp_path: Path) -> None:
     ] * 2
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_or_folder_without_permission_is_told(tmp_path: Path) -> None:
-    path = write(tmp_path / "x" / "a.yaml")
+@pytest.fixture
+def unprivileged_path() -> Iterator[Path]:
+    """A folder for a test that runs as a user who may not read everything: as nobody where the tests run as root."""
+    user = os.geteuid()
+    with tempfile.TemporaryDirectory() as made:  # the folders of tmp_path are root's alone
+        path = Path(made)
+        if user == 0:
+            os.chown(path, NOBODY, -1)
+            os.seteuid(NOBODY)
+        try:
+            yield path
+        finally:
+            os.seteuid(user)
+
+
+def test_a_file_or_folder_without_permission_is_told(unprivileged_path: Path) -> None:
+    path = write(unprivileged_path / "x" / "a.yaml")
     path.chmod(0)
     assert message(path) == "the file cannot be read: permission denied; it must be readable by this user"
     path.parent.chmod(0)
