@@ -131,7 +131,7 @@ resources:
 ```
 
 A whole name takes precedence over a prefix, a longer prefix over a shorter one, and the configuration over the lists above.
-A pod that requests HAMi's resources is exempt where `hami-scheduler` is ([guard.md](guard.md#whom-it-trusts)).\
+A pod that requests HAMi's resources is exempt where `hami-scheduler` is ([guard.md](guard.md#trust)).\
 """
 TAIL = """
 ## GPUs without a request

@@ -1,4 +1,4 @@
-"""Writes docs/workload-kinds.md from the table of workload kinds: `make docs`.
+"""Writes docs/reference/workload-kinds.md from the table of workload kinds: `make docs`.
 
 Run it as `python -m hack.workload_reference`; with `--check` it writes nothing and fails when the page differs.
 """
@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from hack.tools import ROOT
 from webhook.application.workload_kinds import BUILT_IN, WorkloadKind
 
-PAGE = ROOT / "docs/workload-kinds.md"
+PAGE = ROOT / "docs/reference/workload-kinds.md"
 HEAD = """<!-- Written by `make docs` from webhook/application/workload_kinds.py; edit that, not this page. -->
 # Workload kinds
 
-A workload kind is a kind whose objects are pods, or describe them. `check`, `rewrite` and `audit` judge the pods of these
+A workload kind is a kind whose objects are pods, or describe them. `check`, `rewrite` and `audit` check the pods of these
 kinds, `kubectl apply` shows warnings for them, and a changed namespace label is previewed on them.
 
 In a path, `[*]` is every item of a list and `{*}` every value of a map. The number of pods is the product of the
