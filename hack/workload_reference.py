@@ -1,4 +1,4 @@
-"""Writes docs/workload-kinds.md from the table of workload kinds: `make docs`.
+"""Writes docs/reference/workload-kinds.md from the table of workload kinds: `make docs`.
 
 Run it as `python -m hack.workload_reference`; with `--check` it writes nothing and fails when the page differs.
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from hack.tools import ROOT
 from webhook.application.workload_kinds import BUILT_IN, WorkloadKind
 
-PAGE = ROOT / "docs/workload-kinds.md"
+PAGE = ROOT / "docs/reference/workload-kinds.md"
 HEAD = """<!-- Written by `make docs` from webhook/application/workload_kinds.py; edit that, not this page. -->
 # Workload kinds
 

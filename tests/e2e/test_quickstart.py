@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.programs import Programs
+from testing.control_plane.waiting import wait_for
 from tests.deploy.chart import Chart
-from tests.e2e.cluster import ControlPlane
 from tests.e2e.fleet import Fleet, Node
 from tests.e2e.installation import Installation
-from tests.e2e.programs import Programs
-from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 

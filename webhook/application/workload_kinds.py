@@ -2,7 +2,7 @@
 
 Everything else that depends on a kind derives from its row: the readers of manifests (``check``, ``rewrite``, ``audit``) and of
 a cluster (``audit``, the warnings for a changed namespace label), ``/advise``, the chart's rules, conditions and RBAC
-(hack/workload_rules.py), what ``doctor`` expects of them, and docs/workload-kinds.md.
+(hack/workload_rules.py), what ``doctor`` expects of them, and docs/reference/workload-kinds.md.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
