@@ -95,8 +95,7 @@ class Metric:
 def metrics() -> list[Metric]:
     """Every metric of ours, in the order in which they are made."""
     made = [one for one in vars(Metrics()).values() if isinstance(one, MetricWrapperBase)]
-    return [Metric(one._name, str(one._type), tuple(one._labelnames), one._documentation) for one in made]  # noqa: SLF001 - the
-    library shows labels on samples only, and there are none yet
+    return [Metric(one._name, str(one._type), tuple(one._labelnames), one._documentation) for one in made]  # noqa: SLF001 - the library shows labels on samples only, and there are none yet
 
 
 def page() -> Iterator[str]:
