@@ -61,7 +61,7 @@ def test_workloads_with_resource_claims_are_not_counted_among_those_with_gpus_an
     with_gpu, of_claims = warnings(claiming("claiming"), refused("b"))
     assert "1 workload with GPUs would be denied" in with_gpu
     assert of_claims == (
-        'namespace "team-a": 1 workload has resource claims (DRA), which may be for GPUs and which no policy judges: '
+        'namespace "team-a": 1 workload has resource claims (DRA), which may be for GPUs and which no policy covers: '
         'Deployment "claiming"'
     )
 
@@ -70,7 +70,7 @@ def test_a_few_of_them_are_named_and_pods_by_their_controller() -> None:
     pods = [claiming(f"p-{n}", "Pod", owner=owned("RayCluster", "ray")) for n in range(3)]
     (told,) = warnings(*(claiming(name) for name in "edcba"), *pods)
     assert "6 workloads have resource claims (DRA)" in told
-    assert told.endswith('judges: Deployment "a", Deployment "b", Deployment "c" and 3 more')
+    assert told.endswith('covers: Deployment "a", Deployment "b", Deployment "c" and 3 more')
 
 
 def test_claims_beside_a_request_are_named_too() -> None:
@@ -166,11 +166,11 @@ def test_a_configured_policy_decides_as_it_is_configured() -> None:
 
 def test_what_was_not_seen_is_said_with_the_command_that_sees_it() -> None:
     assert restarts().warnings("out of time") == [
-        f'namespace "team-a": not every workload was looked at (out of time); {AUDIT} tells of all'
+        f'namespace "team-a": not every workload was checked (out of time); {AUDIT} reports all'
     ]
     assert restarts(refused("x")).warnings("out of time")[1:] == restarts().warnings("out of time")
     assert restarts().unseen("too many") == [
-        f'namespace "team-a": its workloads were not looked at (too many); {AUDIT} tells what would change'
+        f'namespace "team-a": its workloads were not checked (too many); {AUDIT} reports what would change'
     ]
 
 

@@ -47,7 +47,7 @@ def test_a_kind_is_named_with_its_group(api_version: Any, kind: str, name: str) 
     found = unjudged(an_object(api_version, kind))
     assert found.traces
     assert found.message == (
-        f"{name}: requests nvidia.com/gpu at spec.template.spec.containers[0].resources.limits; gpuwarden judges the pods that "
+        f"{name}: requests nvidia.com/gpu at spec.template.spec.containers[0].resources.limits; gpuwarden checks the pods that "
         "are created from it, not objects of this kind; check its pods, or run gpuwarden audit in their cluster"
     )
 
@@ -135,8 +135,8 @@ CLAIMS = [{"name": "gpu", "resourceClaimTemplateName": "one"}]
 def test_resource_claims_are_told_beside_what_else_was_found(spec: dict[str, Any], fact: str) -> None:
     message = unjudged(an_object("kubeflow.org/v2beta1", "MPIJob", {**spec, "resourceClaims": CLAIMS})).message
     assert message.startswith(
-        f"MPIJob.kubeflow.org: {fact} at spec.resourceClaims, which were not looked at and may be for GPUs; "
-        "gpuwarden judges the pods"
+        f"MPIJob.kubeflow.org: {fact} at spec.resourceClaims, which were not checked and may be for GPUs; "
+        "gpuwarden checks the pods"
     )
 
 
@@ -145,9 +145,7 @@ def test_resource_claims_are_told_beside_what_else_was_found(spec: dict[str, Any
 def test_a_resource_claim_is_not_judged(kind: str, version: str) -> None:
     found = unjudged(an_object(f"resource.k8s.io/{version}", kind, {"devices": {"requests": [{"name": "gpu"}]}}))
     assert found.traces
-    assert found.message.startswith(
-        f"{kind}.resource.k8s.io: not looked at; gpuwarden judges GPUs that are requested by"
-    )
+    assert found.message.startswith(f"{kind}.resource.k8s.io: not checked; gpuwarden checks GPU requests by")
 
 
 @pytest.mark.parametrize(
@@ -192,13 +190,13 @@ def test_a_revision_of_a_workload_holds_its_template() -> None:
 @pytest.mark.parametrize(
     ("names", "shown"),
     [
-        (["gpu"], "resource claim gpu not looked at;"),
-        (["a", "b", "c"], "resource claims a, b, c not looked at;"),
-        (["a", "b", "c", "d", "e"], "resource claims a, b, c and 2 more not looked at;"),
+        (["gpu"], "resource claim gpu not checked;"),
+        (["a", "b", "c"], "resource claims a, b, c not checked;"),
+        (["a", "b", "c", "d", "e"], "resource claims a, b, c and 2 more not checked;"),
     ],
 )
 def test_the_claims_of_a_pod_are_named(names: list[str], shown: str) -> None:
-    assert claims_not_judged(names, "spec.resourceClaims").startswith(f"spec.resourceClaims: {shown} gpuwarden judges ")
+    assert claims_not_judged(names, "spec.resourceClaims").startswith(f"spec.resourceClaims: {shown} gpuwarden checks ")
 
 
 def test_where_nothing_was_found_nothing_more_is_said() -> None:

@@ -205,7 +205,7 @@ class TestExemption:
             (line,) = json.loads(run(command, "-", "-o", "json", stdin=text).out)["objects"]
             assert (line["decision"], line["exempt"]) == ("exempt", "resources")
         out = " ".join(run("check", "-", stdin=text).out.split())
-        assert "left alone: it requests HAMi's resources (nvidia.com/gpucores, nvidia.com/gpumem, " in out
+        assert "skipped: it requests HAMi's resources (nvidia.com/gpucores, nvidia.com/gpumem, " in out
         assert "its scheduler is exempt" not in out
 
 
@@ -307,7 +307,7 @@ class TestNothingToJudge:
     def test_is_told_and_no_success(self, command: str, text: str) -> None:
         ran = run(command, "-", stdin=text)
         assert ran.code == 2
-        assert "-: not read: it holds no Kubernetes object: nothing was judged" in ran.out
+        assert "-: not read: it contains no Kubernetes object: nothing was checked" in ran.out
 
     def test_is_an_empty_folder_too(self, tmp_path: Path) -> None:
         assert run("check", tmp_path).code == 2

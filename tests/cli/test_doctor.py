@@ -257,7 +257,7 @@ def test_a_cluster_that_lets_nothing_be_checked_is_no_success(cluster: Cluster, 
         result = run(cluster, *options, folder=tmp_path)
         assert result.exit_code == 2
         assert result.stderr == (
-            "error: nothing could be checked: run it as a user who has the rights that are named above\n"
+            "error: nothing could be checked: run it as a user with the permissions listed above\n"
         )
         assert " 0 ok" not in result.stdout
         assert "not checked" in result.stdout.splitlines()[-1]
@@ -357,7 +357,7 @@ def test_a_configuration_file_that_cannot_be_read_ends_with_2(cluster: Cluster, 
 def test_a_cluster_that_does_not_answer_ends_with_2_and_says_which(tmp_path: Path) -> None:
     result = run(None, folder=tmp_path)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith("error: the cluster can't be asked: GET /version:")
+    assert result.stderr.startswith("error: the cluster can't be read: GET /version:")
 
 
 def test_a_cluster_that_does_not_know_us_ends_with_2(cluster: Cluster, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from tests.cli.commands import SERVICE, run
 
 CHECKED = ("table", "diff", "json", "junit", "sarif")
 AUDITED = ("table", "json", "junit", "sarif", "csv", "html")
-NOT_LOOKED_AT = "resource claim gpu not looked at; gpuwarden judges GPUs that are requested by resource name"
+NOT_LOOKED_AT = "resource claim gpu not checked; gpuwarden checks GPU requests by resource name"
 CLAIMS: Json = {"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "one-gpu"}]}
 CLAIMING = a_container("train", resources={"claims": [{"name": "gpu"}]})
 
@@ -71,7 +71,7 @@ def test_a_pod_with_claims_is_not_judged(version: str, kind: str, steps: tuple[s
 @pytest.mark.parametrize("stdin", [manifest(), CLAIM])
 def test_check_says_it_in_every_format_and_fails_when_strict(output: str, stdin: str) -> None:
     out = said("check", output, stdin=stdin)
-    assert words_in("not looked at; gpuwarden judges GPUs that are requested by resource name", out)
+    assert words_in("not checked; gpuwarden checks GPU requests by resource name", out)
     assert run("check", "-", "-o", output, stdin=stdin).code == 0
     assert run("check", "-", "-o", output, "--strict", stdin=stdin).code == 1
 
@@ -80,7 +80,7 @@ def test_check_says_it_in_every_format_and_fails_when_strict(output: str, stdin:
 @pytest.mark.parametrize("stdin", [manifest(), CLAIM])
 def test_audit_says_it_in_every_format_and_fails_when_strict(output: str, stdin: str) -> None:
     out = said("audit", output, stdin=stdin)
-    assert words_in("not looked at; gpuwarden judges GPUs that are requested by resource name", out)
+    assert words_in("not checked; gpuwarden checks GPU requests by resource name", out)
     assert run("audit", "-", "-o", output, stdin=stdin).code == 0
     assert run("audit", "-", "-o", output, "--strict", stdin=stdin).code == 1
 
@@ -126,7 +126,7 @@ def test_an_exempt_pod_is_left_alone_and_not_counted_as_without_a_request() -> N
         ["gpu"],
     )
     out = said("check", "table", stdin=exempt)
-    assert "exempt left alone: its scheduler is exempt" in out
+    assert "exempt skipped: its scheduler is exempt" in out
     assert "0 unchanged, 1 exempt, 0 not judged" in out
 
 
@@ -156,7 +156,7 @@ def test_an_audit_counts_it_apart() -> None:
     assert found["totals"]["notJudged"] == 3
     assert [flow["outcome"] for flow in found["totals"]["forms"]] == ["not-judged"]
     out = said("audit", "table", stdin=manifest())
-    assert "1 workload asks for GPUs, or has resource claims, with 0 pods: " in out
+    assert "1 workload requests GPUs, or has resource claims, with 0 pods: " in out
     assert "0 unchanged, 0 exempt, 1 not judged" in out
 
 

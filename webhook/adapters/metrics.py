@@ -34,51 +34,51 @@ class Metrics:
         GCCollector(registry=self.registry)
         self._decisions = Counter(
             "gpuwarden_decisions_total",
-            "Decisions on pods that ask for GPUs.",
+            "Decisions on pods that request GPUs.",
             ["mode", "policy", "outcome", "path", "operation", "acted"],
             registry=self.registry,
         )
         self._findings = Counter(
             "gpuwarden_findings_total",
-            "What was wrong with requests, by rule.",
+            "Findings, by rule.",
             ["rule", "severity", "mode", "path", "acted"],
             registry=self.registry,
         )
         self._requests = Histogram(
             "gpuwarden_request_duration_seconds",
-            "Time from a request that is here to its answer on the way.",
+            "Request latency, from the received request to the sent answer.",
             ["path", "code"],
             buckets=_SECONDS,
             registry=self.registry,
         )
         self._refused = Counter(
             "gpuwarden_refused_total",
-            "Connections and requests that a limit or a check of the caller turned away, by port and reason.",
+            "Connections and requests rejected by a limit or a client check, by port and reason.",
             ["port", "reason"],
             registry=self.registry,
         )
         self._reloads = Counter(
             "gpuwarden_reloads_total",
-            "Files read again because they changed.",
+            "Reloads of changed files.",
             ["file", "result"],
             registry=self.registry,
         )
         self._reload_failing = Gauge(
             "gpuwarden_reload_failing",
-            "1 while a file on disk can't be used and its last good content is.",
+            "1 if the file is invalid and the last valid version is in use.",
             ["file"],
             registry=self.registry,
         )
         self._reloaded_at = Gauge(
             "gpuwarden_reload_success_timestamp_seconds",
-            "When a file was last read for good.",
+            "Time of the last successful reload.",
             ["file"],
             registry=self.registry,
         )
-        self._namespaces = Gauge("gpuwarden_namespaces", "Namespaces at the last list.", registry=self.registry)
+        self._namespaces = Gauge("gpuwarden_namespaces", "Namespaces in the last list.", registry=self.registry)
         self._watch_age = Gauge(
             "gpuwarden_namespace_watch_age_seconds",
-            "Since the API server last gave a sign of life; NaN before the first.",
+            "Seconds since the API server last sent anything on the watch; NaN before the first time.",
             registry=self.registry,
         )
         self._watch_failures = Counter(
@@ -86,41 +86,43 @@ class Metrics:
         )
         self._misses = Counter(
             "gpuwarden_namespace_cache_misses_total",
-            "Namespaces that were read live, because the watch had not brought them yet.",
+            "Namespaces read live, because the watch had not delivered them yet.",
             ["outcome"],
             registry=self.registry,
         )
         self._expiry = Gauge(
             "gpuwarden_certificate_expiry_timestamp_seconds",
-            "When a certificate expires: leaf (served here), ca, next-ca.",
+            "Expiry time of a certificate: leaf (the serving certificate), ca, next-ca.",
             ["certificate"],
             registry=self.registry,
         )
         self._clock_offset = Gauge(
             "gpuwarden_clock_offset_seconds",
-            "By how much, at the least, this machine's clock is ahead of the API server's; negative when behind.",
+            "Minimum by which this machine's clock is ahead of the API server's; negative if behind.",
             registry=self.registry,
         )
         self._phase = Gauge(
             "gpuwarden_certificate_rotation_phase",
-            "1 for the phase of the rotation.",
+            "1 for the current phase of the certificate rotation.",
             ["phase"],
             registry=self.registry,
         )
         self._rotation_failures = Counter(
-            "gpuwarden_certificate_failures_total", "Things that went wrong with certificates.", registry=self.registry
+            "gpuwarden_certificate_failures_total", "Failures of certificate management.", registry=self.registry
         )
         self._poll_failures = Counter(
-            "gpuwarden_periodic_task_failures_total", "Periodic tasks that failed by a bug.", registry=self.registry
+            "gpuwarden_periodic_task_failures_total",
+            "Failures of periodic tasks because of a bug.",
+            registry=self.registry,
         )
         self._log_lines_dropped = Counter(
             "gpuwarden_log_lines_dropped_total",
-            "Log lines that were not written: the log's reader stalls, its disk is full, or it is closed.",
+            "Dropped log lines: the log's reader stalls, its disk is full, or it is closed.",
             registry=self.registry,
         )
         self._ready = Gauge(
             "gpuwarden_ready",
-            "1 for each part of /readyz that is ready, 0 for others.",
+            "1 if the part of /readyz is ready, otherwise 0.",
             ["part"],
             registry=self.registry,
         )

@@ -70,7 +70,7 @@ class Restarts:
                 )
         told += self._claims()
         if missing:
-            told.append(f"{self._subject}: not every workload was looked at ({missing}); {self._audit} tells of all")
+            told.append(f"{self._subject}: not every workload was checked ({missing}); {self._audit} reports all")
         return told
 
     def _claims(self) -> Iterator[str]:
@@ -80,13 +80,13 @@ class Restarts:
             names = [f'{kind} "{name}"' for kind, name in nsmallest(_NAMED, self._claiming)]
             has = "1 workload has" if count == 1 else f"{count} workloads have"
             yield (
-                f"{self._subject}: {has} resource claims (DRA), which may be for GPUs and which no policy judges: "
+                f"{self._subject}: {has} resource claims (DRA), which may be for GPUs and which no policy covers: "
                 f"{_some(names, count)}"
             )
 
     def unseen(self, why: str) -> list[str]:
         """What is to be said where nothing was looked at."""
-        return [f"{self._subject}: its workloads were not looked at ({why}); {self._audit} tells what would change"]
+        return [f"{self._subject}: its workloads were not checked ({why}); {self._audit} reports what would change"]
 
     @property
     def meets_limits(self) -> bool:

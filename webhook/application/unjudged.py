@@ -50,7 +50,7 @@ class Unjudged(msgspec.Struct, frozen=True):
             return self.correction
         if _CLAIMS.fullmatch(self.kind):
             return (
-                f"{self.kind}: not looked at; gpuwarden judges GPUs that are requested by resource name, and a claim (DRA) may "
+                f"{self.kind}: not checked; gpuwarden checks GPU requests by resource name, and a claim (DRA) may "
                 "be for GPUs too; check its devices yourself"
             )
         if self.offers:
@@ -63,7 +63,7 @@ class Unjudged(msgspec.Struct, frozen=True):
         if not facts:
             return f"{self.kind}: neither a pod template nor a GPU request was found in it"
         return (
-            f"{self.kind}: {', and '.join(facts)}; gpuwarden judges the pods that are created from it, not objects of this "
+            f"{self.kind}: {', and '.join(facts)}; gpuwarden checks the pods that are created from it, not objects of this "
             "kind; check its pods, or run gpuwarden audit in their cluster"
         )
 
@@ -77,7 +77,7 @@ class Unjudged(msgspec.Struct, frozen=True):
             yield templates if has_claims else f"{templates}, and no GPU request was found in it"
         if has_claims:
             places = _places(traces.claims, traces.counts[2])
-            yield f"has resource claims (DRA) at {places}, which were not looked at and may be for GPUs"
+            yield f"has resource claims (DRA) at {places}, which were not checked and may be for GPUs"
         if not (traces.requests or traces.templates or has_claims or traces.complete):
             yield "is too large to be searched for pods"
 
@@ -120,8 +120,8 @@ def claims_not_judged(names: Sequence[str], field: str) -> str:
     more = len(names) - _NAMES_SHOWN
     shown = ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
     return (
-        f"{field}: {'resource claim' if len(names) == 1 else 'resource claims'} {shown} not looked at; gpuwarden judges GPUs "
-        "that are requested by resource name, and a claim (DRA) may be for GPUs too; check the claim or its template yourself"
+        f"{field}: {'resource claim' if len(names) == 1 else 'resource claims'} {shown} not checked; gpuwarden checks GPU "
+        "requests by resource name, and a claim (DRA) may be for GPUs too; check the claim or its template yourself"
     )
 
 

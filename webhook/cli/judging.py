@@ -191,7 +191,8 @@ def nothing_found(
     if any(objects for _, objects in found) or any(problem.fatal for problem in problems):
         return []
     return [
-        ManifestProblem(source.name, None, "it holds no Kubernetes object: nothing was judged") for source, _ in found
+        ManifestProblem(source.name, None, "it contains no Kubernetes object: nothing was checked")
+        for source, _ in found
     ]
 
 

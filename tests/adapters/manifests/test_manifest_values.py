@@ -51,9 +51,9 @@ def test_what_an_alias_repeats_is_a_copy() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ("a: 1\n~: 2", 2, "a key is no text"),
-        ("a: 1\n? [b]\n: 2", 2, "a key is no text"),
-        ("a: 1\n? {b: 1}\n: 2", 2, "a key is no text"),
+        ("a: 1\n~: 2", 2, "a key is not text"),
+        ("a: 1\n? [b]\n: 2", 2, "a key is not text"),
+        ("a: 1\n? {b: 1}\n: 2", 2, "a key is not text"),
         ("a: 1\n<<: 3", 2, "<< takes a map"),
         ("a: 1\n<<: ", 2, "<< takes a map"),
         ("a: &x [{}]\n<<: *x", 2, "<< takes a map"),

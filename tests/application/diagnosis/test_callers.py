@@ -64,7 +64,7 @@ def test_where_all_is_well_it_says_by_what() -> None:
         "the path of every webhook carries the same token; 10.0.0.1:8443 admits it"
     )
     assert the_result(facts, STRANGERS).seen == (
-        "the port is closed to strangers by the token in the paths; NetworkPolicies are not judged"
+        "the port is closed to strangers by the token in the paths; NetworkPolicies are not checked"
     )
     assert not troubled(facts)
 

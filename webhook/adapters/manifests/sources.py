@@ -121,7 +121,7 @@ def _content(path: str, *, named: bool) -> tuple[bytes, bool]:
         mode = os.fstat(descriptor).st_mode
         regular = stat.S_ISREG(mode)
         if not regular and not named:
-            raise OSError(errno.EINVAL, "it is no regular file")
+            raise OSError(errno.EINVAL, "it is not a regular file")
         os.set_blocking(descriptor, True)
         chunks: list[bytes] = []
         room = LARGEST + 1

@@ -56,7 +56,7 @@ def show(target: Console, report: DoctorReport) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_lines=False, padding=(0, 2, 0, 0))
     table.add_column("check", no_wrap=True)
     table.add_column("status")
-    table.add_column("what was seen, what it means and how to mend it", overflow="fold")
+    table.add_column("what was found, what it means and how to fix it", overflow="fold")
     for line in report.checks:
         style = _STYLES[line.status]
         told = Text(printable(line.seen))

@@ -112,4 +112,4 @@ def _binary(scalar: Scalar) -> str:
     try:
         return base64.b64decode("".join(scalar.text.split()), validate=True).decode(errors="replace")
     except binascii.Error as error:
-        raise UnreadableError(scalar.line, f"!!binary holds no base64 ({error})") from error
+        raise UnreadableError(scalar.line, f"!!binary is not valid base64 ({error})") from error

@@ -43,7 +43,9 @@ def key_text(key: Node) -> str:
     node = key.target if isinstance(key, Alias) else key
     text = key_of(value_of(node)) if isinstance(node, Scalar) else None
     if text is None:
-        raise UnreadableError(key.line, "a key is no text: Kubernetes takes neither null nor a list nor a map as a key")
+        raise UnreadableError(
+            key.line, "a key is not text: Kubernetes permits neither null nor a list nor a map as a key"
+        )
     return text
 
 
