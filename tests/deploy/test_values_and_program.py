@@ -208,6 +208,8 @@ CONTRADICTED: list[tuple[Json, list[str], str, str]] = [
     (MIXED, ["shared", "exclusive"], SHARING, "mps"),
     (MIXED, ["mig-1g.5gb-shared"], MIXED_SHARING, "mps"),
     (MIXED, ["exclusive"], "nvidia.com/gpu.slices.gi", "1"),
+    (MIXED, ["mig-1g.5gb"], "nvidia.com/gpu.slices.ci", "1"),
+    (_single(), ["exclusive"], "nvidia.com/gpu.slices.ci", "1"),
     (MIXED, ["mig-1g.5gb"], "nvidia.com/mig.strategy", "single"),
     (MIXED, ["mig-1g.5gb"], "nvidia.com/mig.capable", "false"),
     (MIXED, ["exclusive"], f"{GKE}gpu-partition-size", "1g.5gb"),
@@ -336,6 +338,8 @@ def test_helm_denies_what_the_program_would(chart: Chart, config: Json, said: st
         {**_single("x" * 52), **_of_product("x" * 52, "mig-1g.5gb", "mig-1g.5gb-shared", "gke-mig-1g.24gb")},
         {**_single("A"), **_of_product("A-MIG-1g.5gb", "mig-1g.5gb-shared", "gke-mig-1g.5gb")},
         {**_single("NVIDIA-A30", "A"), **_of_product("A", "mig-1g.5gb", "exclusive")},
+        {**_single("B"), **_of_product("A-MIG-1g.5gb", "mig-1g.5gb", "mig-1g.5gb-shared")},
+        {**_single("B"), **_of_product("A-MIG-1g.5gb-SHARED", "mig-1g.5gb-shared")},
         _of_product("A100-SXM4-40GB", "mig-1g.5gb", "gke-mig-1g.5gb.me"),
         *(
             {**plugin, "policies": {"t": {"forms": [*forms], "nodeSelector": labels}}}
