@@ -81,6 +81,7 @@ lint: setup ## Style, types, layers, Dockerfile
 	@$(BIN)/python hack/metrics_reference.py --check
 	@$(BIN)/python -m hack.backstop --check
 	@$(BIN)/python -m hack.chart_defaults --check
+	@$(BIN)/python -m hack.chart_tables --check
 	@$(BIN)/python hack/licences.py --check
 
 .PHONY: fmt
@@ -106,6 +107,7 @@ docs: setup ## Write the pages that come from the code
 manifests: tools ## Write the chart's generated templates, and deploy/gpuwarden.yaml from the chart
 	@$(BIN)/python -m hack.backstop
 	@$(BIN)/python -m hack.chart_defaults
+	@$(BIN)/python -m hack.chart_tables
 	@$(BIN)/python -m hack.render_manifests
 
 FUZZ_SECONDS ?= 600
