@@ -23,7 +23,6 @@ from webhook.adapters.logs import LogFormat, LogLevel
 from webhook.application.assumptions import Judged
 from webhook.application.configuration import Mode
 from webhook.engine.forms import MAXIMUM_CLIENTS, MINIMUM_CLIENTS
-from webhook.engine.gpu_models import PROFILES_OF_MODELS
 from webhook.engine.policy import Mismatch, VisibleDevices, built_in
 from webhook.engine.profiles import DOCUMENTED, PROFILE
 
