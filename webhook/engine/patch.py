@@ -59,7 +59,9 @@ def patch(pod: Pod, edits: Sequence[Edit], prefix: str = "") -> list[Operation]:
         selectors = {need.key: need.values[0] for need in needs if need.is_selector}
         operations += _node_selector(spec, by_kind, selectors)
         if spec.affinity is not None or len(selectors) < len(needs):
-            operations += _affinity(spec, by_kind, [_as_json(need.expression) for need in needs if not need.is_selector])
+            operations += _affinity(
+                spec, by_kind, [_as_json(need.expression) for need in needs if not need.is_selector]
+            )
     if AddToleration in by_kind:
         operations += _tolerations(spec, by_kind[AddToleration])
     if SetRuntimeClass in by_kind:
