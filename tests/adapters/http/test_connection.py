@@ -15,7 +15,7 @@ from tests.logged import Logged
 from tests.wire import request
 from webhook.adapters.http import connection
 from webhook.adapters.http.callers import Callers
-from webhook.adapters.http.failures import forbidden
+from webhook.adapters.http.failures import Failure
 from webhook.adapters.http.limits import MAXIMUM_BODY, Limits
 from webhook.adapters.http.turns import Asker, Turns
 from webhook.application.review import Answering
@@ -239,7 +239,7 @@ async def test_noise_right_behind_a_request_does_not_cost_it_its_answer() -> Non
 
 async def test_a_caller_that_may_not_call_is_told_so_and_hung_up_on() -> None:
     port = Port(never)
-    port.connection._unwelcome = forbidden("no")
+    port.connection._unwelcome = Failure(403, "no", closes=True)
     port.sends(request("/mutate", b"x" * 200_000))
     await turn()
     assert (port.codes, port.client.closing, port.crowd.held) == ([403], True, 4 * 65_536)

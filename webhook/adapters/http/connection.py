@@ -11,7 +11,7 @@ import structlog
 
 from webhook.adapters.http import failures
 from webhook.adapters.http.body import Body
-from webhook.adapters.http.crowd import address
+from webhook.adapters.http.crowd import Guest
 from webhook.adapters.http.failures import Failure
 from webhook.adapters.http.limits import MAXIMUM_BODY
 from webhook.adapters.http.listeners import widen
@@ -52,23 +52,12 @@ class _Gone(asyncio.Transport):
         return True
 
 
-class Connection(asyncio.BufferedProtocol):
-    """A connection that its crowd may cut off.
-
-    Attributes:
-        since: when it became whose turn it is now: connected, first byte of a request, answered.
-        held: bytes that it is counted with.
-        known: whether it was answered a review. A stranger's may be, where the paths have no tokens.
-        client: its address.
-    """
+class Connection(Guest, asyncio.BufferedProtocol):
+    """A connection that its crowd may cut off."""
 
     _transport: asyncio.Transport
 
     def __init__(self, port: Port) -> None:
-        self.since = 0.0
-        self.held = 0
-        self.known = False
-        self.client: tuple[str, int] | None = None
         self._port = port
         self._crowd = port.crowd
         self._limits = port.crowd.limits
@@ -128,7 +117,7 @@ class Connection(asyncio.BufferedProtocol):
         self._proven = bool(certificate)
         if callers and (unwelcome := callers.refusal(certificate)):
             self._proven = False
-            self._crowd.refusals.note("common-name", address(self.client), unwelcome.message)
+            self._note("common-name", unwelcome.message)
             self._unwelcome = unwelcome
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's
@@ -139,7 +128,7 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Read."""
         if not self._proven and thread_time() - self._began > _SECONDS_A_READ + _SECONDS_A_BYTE * nbytes:
-            self._crowd.refusals.note("records", address(self.client))
+            self._note("records")
             self.drop()
         if nbytes > _PIECE:
             self._widest = max(self._widest, nbytes)
@@ -187,7 +176,7 @@ class Connection(asyncio.BufferedProtocol):
         except httptools.HttpParserCallbackError as error:
             if not isinstance(error.__context__, _Refused):  # a bug: cut off, so that failurePolicy decides
                 _log.exception("a request could not be read")
-                self._crowd.refusals.note("failed", address(self.client))
+                self._note("failed")
                 self.drop()
         except httptools.HttpParserError as error:
             if not self._deaf:
@@ -196,14 +185,14 @@ class Connection(asyncio.BufferedProtocol):
             self._loose += len(piece)
             if self._loose > (most := self._limits.head_bytes):
                 what = "headers" if self._in_head else "trailers or chunk extensions"
-                self._refuse(failures.head_too_large(f"the {what} are larger than {most} bytes"), "head-size")
+                self._refuse(Failure(431, f"the {what} are larger than {most} bytes", closes=True), "head-size")
 
     def on_message_begin(self) -> None:
         """A request begins."""
         if self._deaf:
             raise _Refused
         if len(self._requests) > self._limits.pipelined:
-            self._crowd.refusals.note("pipelined", address(self.client))
+            self._note("pipelined")
             self.drop()
             raise _Refused
         self._coming = Request(self._unwelcome)
@@ -217,7 +206,7 @@ class Connection(asyncio.BufferedProtocol):
         self._coming.target += target
         if len(self._coming.target) > self._limits.target_bytes:
             longest = self._limits.target_bytes
-            self._refuse(failures.target_too_long(f"the request target is longer than {longest} bytes"), "head-size")
+            self._refuse(Failure(414, f"the request target is longer than {longest} bytes", closes=True), "head-size")
             raise _Refused
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -225,7 +214,7 @@ class Connection(asyncio.BufferedProtocol):
         request = self._coming
         request.headers += 1
         if request.headers > self._limits.headers:
-            self._refuse(failures.head_too_large(f"there are more than {self._limits.headers} headers"), "head-size")
+            self._refuse(Failure(431, f"there are more than {self._limits.headers} headers", closes=True), "head-size")
             raise _Refused
         if self._in_head:
             request.keep(name, value)
@@ -238,7 +227,7 @@ class Connection(asyncio.BufferedProtocol):
         request.head_is_complete(parser.get_method(), self._port.find, upgrades=parser.should_upgrade())
         self._proven = self._proven or request.has_token
         if request.failure is failures.NOT_FOUND:
-            self._crowd.refusals.note("path", address(self.client))  # which path is not told: it may hold a token
+            self._note("path")  # which path is not told: it may hold a token
         expects = request.expect == b"100-continue"
         if request.failure and (request.length > MAXIMUM_BODY or expects):
             self._refuse(request.failure)
@@ -290,7 +279,7 @@ class Connection(asyncio.BufferedProtocol):
         request = self._requests[0]
         failure, endpoint = request.failure, request.endpoint
         if late and not failure:
-            self._crowd.refusals.note("overload", address(self.client))
+            self._note("overload")
             failure = failures.OVERLOADED
         if failure or not endpoint:
             failure = failure or failures.NOT_FOUND
@@ -336,6 +325,9 @@ class Connection(asyncio.BufferedProtocol):
         elif self._deaf and not (self._unsent or self._transport.is_closing()):
             asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._transport.abort)
 
+    def _note(self, reason: str, detail: str = "") -> None:
+        self._crowd.refusals.note(reason, self.client, detail)
+
     # --- limits ---------------------------------------------------------------------------------------------------
 
     def _count(self) -> None:
@@ -356,7 +348,7 @@ class Connection(asyncio.BufferedProtocol):
     def _refuse(self, failure: Failure, reason: str = "") -> None:
         """Answer what comes by a failure, behind the answers that are due, and throw away what comes after it."""
         if reason:  # other failures are counted by their code
-            self._crowd.refusals.note(reason, address(self.client), failure.message)
+            self._note(reason, failure.message)
         request = self._coming if self._begun else Request()
         request.failure, request.body, request.closes = failure, Body(), True
         self._deaf = True
