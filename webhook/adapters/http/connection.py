@@ -13,10 +13,9 @@ from webhook.adapters.http import failures
 from webhook.adapters.http.body import Body
 from webhook.adapters.http.crowd import Guest
 from webhook.adapters.http.failures import Failure
-from webhook.adapters.http.limits import MAXIMUM_BODY
 from webhook.adapters.http.listeners import widen
 from webhook.adapters.http.port import Port
-from webhook.adapters.http.request import Request
+from webhook.adapters.http.request import Refused, Request
 from webhook.adapters.http.responses import CONTINUE, Answer, as_bytes
 
 # What is parsed at once, and so how exactly a head is counted.
@@ -41,10 +40,6 @@ _LINGER_SECONDS = 1.0
 _log = structlog.get_logger("gpuwarden.http")
 
 
-class _Refused(Exception):  # noqa: N818 - stops the parser; all has been said
-    pass
-
-
 class _Gone(asyncio.Transport):
     """The transport of a connection that is lost."""
 
@@ -67,7 +62,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
         self._proven = False
         # What comes: a request, how far it has come, whether the last piece was no body, and bytes of a head, of trailers, or
         # between chunks.
-        self._coming = Request()
+        self._coming = Request(self._limits)
         self._begun = self._in_head = self._bare = False
         self._loose = self._widest = 0
         self._began = 0.0
@@ -151,7 +146,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
     def _forget(self) -> None:
         """Let go of everything that is held."""
         self._deaf, self._begun = True, False
-        self._coming = Request()
+        self._coming = Request(self._limits)
         self._requests.clear()
         self._unsent = b""
 
@@ -174,7 +169,10 @@ class Connection(Guest, asyncio.BufferedProtocol):
         except httptools.HttpParserUpgrade:
             self._deaf = True  # the request itself is refused
         except httptools.HttpParserCallbackError as error:
-            if not isinstance(error.__context__, _Refused):  # a bug: cut off, so that failurePolicy decides
+            if isinstance(refused := error.__context__, Refused):
+                if refused.failure:
+                    self._refuse(refused.failure, refused.reason)
+            else:  # a bug: cut off, so that failurePolicy decides
                 _log.exception("a request could not be read")
                 self._note("failed")
                 self.drop()
@@ -190,12 +188,12 @@ class Connection(Guest, asyncio.BufferedProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         if self._deaf:
-            raise _Refused
+            raise Refused
         if len(self._requests) > self._limits.pipelined:
             self._note("pipelined")
             self.drop()
-            raise _Refused
-        self._coming = Request(self._unwelcome)
+            raise Refused
+        self._coming = Request(self._limits, self._unwelcome)
         self._begun = self._in_head = True
         self._loose = 0
         if not self._requests:
@@ -203,57 +201,36 @@ class Connection(Guest, asyncio.BufferedProtocol):
 
     def on_url(self, target: bytes) -> None:
         """A part of the target."""
-        self._coming.target += target
-        if len(self._coming.target) > self._limits.target_bytes:
-            longest = self._limits.target_bytes
-            self._refuse(Failure(414, f"the request target is longer than {longest} bytes", closes=True), "head-size")
-            raise _Refused
+        self._coming.add_target(target)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header. Nothing of trailers is kept."""
-        request = self._coming
-        request.headers += 1
-        if request.headers > self._limits.headers:
-            self._refuse(Failure(431, f"there are more than {self._limits.headers} headers", closes=True), "head-size")
-            raise _Refused
-        if self._in_head:
-            request.keep(name, value)
+        """A header."""
+        self._coming.add_header(name, value, in_head=self._in_head)
 
     def on_headers_complete(self) -> None:
         """A head is complete: now it is known whether the request is refused unread."""
         request, parser = self._coming, self._parser
         self._in_head = False
         self._loose = 0
-        request.head_is_complete(parser.get_method(), self._port.find, upgrades=parser.should_upgrade())
+        request.end_head(parser.get_method(), self._port.find, upgrades=parser.should_upgrade())
         self._proven = self._proven or request.has_token
         if request.failure is failures.NOT_FOUND:
             self._note("path")  # which path is not told: it may hold a token
-        expects = request.expect == b"100-continue"
-        if request.failure and (request.length > MAXIMUM_BODY or expects):
-            self._refuse(request.failure)
-            raise _Refused
-        if expects and not self._requests:
+        if request.ends_unread:
+            raise Refused(request.failure)
+        if request.expects and not self._requests:
             self._unsent += CONTINUE
             self.send()
 
     def on_body(self, piece: bytes) -> None:
-        """A part of a body; that of a request that is refused is thrown away."""
-        request = self._coming
+        """A part of a body."""
         self._bare = False
         self._loose = 0
-        request.read += len(piece)
-        if request.read > MAXIMUM_BODY:
-            self._refuse(request.failure or failures.TOO_LARGE)
-            raise _Refused
-        if not request.failure:
-            request.body.append(piece)
+        self._coming.add_body(piece)
 
     def on_chunk_header(self) -> None:
         """A chunk comes, or trailers."""
-        self._coming.chunks += 1
-        if self._coming.chunks > self._limits.chunks:
-            self._refuse(failures.not_http(f"the body comes in more than {self._limits.chunks} chunks"), "malformed")
-            raise _Refused
+        self._coming.add_chunk()
 
     def on_message_complete(self) -> None:
         """A request is complete."""
@@ -349,7 +326,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
         """Answer what comes by a failure, behind the answers that are due, and throw away what comes after it."""
         if reason:  # other failures are counted by their code
             self._note(reason, failure.message)
-        request = self._coming if self._begun else Request()
+        request = self._coming if self._begun else Request(self._limits)
         request.failure, request.body, request.closes = failure, Body(), True
         self._deaf = True
         self._begun = self._in_head = False
