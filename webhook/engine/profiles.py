@@ -7,7 +7,6 @@ import msgspec
 
 # go-nvlib mig_profile.go as the device plugin spells it in resource names: "+me" becomes ".me", "-me" stays.
 PROFILE = r"[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(?:\.me\.all|\.me|\.gfx|-me)?"
-_PROFILE = re.compile(PROFILE)
 _PARTS = re.compile(r"(?P<slices>[0-9]+)g\.(?P<gigabytes>[0-9]+)gb(?P<suffix>.*)")
 
 # NVIDIA MIG user guide, "Supported MIG Profiles", and mig-parted config-default.yaml. A profile missing here is still
@@ -105,8 +104,3 @@ def memory_bounds(text: str) -> tuple[int | None, int | None]:
         None if below is None else (below + least) // 2,
         None if above is None else (most + above) // 2,
     )
-
-
-def is_profile(text: str) -> bool:
-    """Whether the text is a MIG profile as resource names and policies write it (``1g.5gb``, ``1g.24gb.me.all``)."""
-    return _PROFILE.fullmatch(text) is not None

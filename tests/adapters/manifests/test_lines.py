@@ -2,8 +2,9 @@
 
 import pytest
 
-from webhook.adapters.manifests import ManifestObject, read_text
+from webhook.adapters.manifests.items import ManifestObject
 from webhook.adapters.manifests.lines import Lines
+from webhook.adapters.manifests.reading import read_text
 
 TEXT = """\
 # A comment.
