@@ -25,7 +25,7 @@ HEADER = """\
 # gpuwarden with the chart's defaults. Rendered from deploy/chart by `make manifests`: change that, not this.
 #   kubectl apply -f deploy/gpuwarden.yaml
 #   kubectl delete -f deploy/gpuwarden.yaml
-# For Kubernetes 1.30 or newer; deploy/README.md says how to choose other values.
+# For Kubernetes 1.30 or newer; docs/how-to/install.md says how to choose other values.
 # The webhook configurations stand first because `kubectl delete` goes from top to bottom, and must not leave them to
 # deny pods with GPUs while what answers them is being removed.
 """

@@ -180,9 +180,7 @@ class TestCluster:
             assert isinstance(text, str)
             return text
 
-        assert scope().startswith(
-            "checked: Pod, PodTemplate, ReplicationController, Deployment, ReplicaSet, DaemonSet, "
-        )
+        assert scope().startswith("checked: Pod, ReplicaSet, Job, ReplicationController, CronJob, DaemonSet, ")
         assert scope().endswith("; of objects of other kinds, such as a RayCluster or a Workflow, only the pods "
                                 "were checked")  # fmt: skip
         of_ray = pod("ray-0")

@@ -1,4 +1,4 @@
-"""The story of docs/adopting.md, walked: what audit says before anything changes is what happens when the labels are set.
+"""The story of docs/how-to/adopt.md, walked: what audit says before anything changes is what happens when the labels are set.
 
 ``GPUWARDEN_E2E_MANIFESTS`` names a folder of real manifests to walk it with instead of our own, then with 200 workloads in
 20 namespaces.

@@ -23,7 +23,7 @@ CLIENTS = trustme.CA()
 
 
 def write_admission_configuration(folder: Path) -> Path:
-    """What docs/security.md tells operators to write: the file of the API server, and the kubeconfig that it names."""
+    """The files of docs/how-to/client-certificates.md: the API server's configuration, and the kubeconfig that it names."""
     leaf = CLIENTS.issue_cert("client.invalid", common_name=API_SERVER)
     kubeconfig = {
         "apiVersion": "v1",
