@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
+from testing.control_plane.cluster import ControlPlane
 from tests.deploy.chart import Chart, Json
-from tests.e2e.cluster import ControlPlane
 from tests.e2e.installation import Installation
 from tests.e2e.objects import ENFORCE, GPU, SHARED, pod, pod_spec
 from tests.load.attackers import ATTACKS, TOGETHER
