@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.builders import policy_of
 from webhook.application.checking import Checker, Judgement
 from webhook.application.configuration import Configuration
-from webhook.application.field_paths import ITEMS, VALUES, parse
+from webhook.application.field_paths import ITEMS, VALUES, find, parse
 from webhook.application.operator_kinds import OPERATORS
 from webhook.application.workload_kinds import Template, WorkloadKind
 from webhook.application.workloads import workload_of
@@ -118,3 +120,36 @@ def test_kinds_of_one_name_are_told_apart_by_their_group() -> None:
     ):
         found = [workload_of(f"{group}/v1", kind) for group in groups]
         assert {one.group for one in found if one} == groups
+
+
+keys = st.text("abcdefg", min_size=1, max_size=6).map(lambda text: f"x{text}")
+steps = st.lists(st.one_of(keys, st.integers(0, 3)), max_size=6)
+
+
+@given(steps=steps, inline=st.booleans())
+def test_a_pod_is_found_by_its_shape_however_deep_it_is(steps: list[str | int], *, inline: bool) -> None:
+    value: Any = SPEC if inline else {"spec": SPEC}
+    for step in reversed(steps):
+        value = {step: value} if isinstance(step, str) else [*[{}] * step, value]
+    kind = WorkloadKind("example.com", ("v1",), "Fleet", "fleets", ())
+    found = judged(kind, {"spec": {"deep": value}})
+    assert (found.outcome, found.not_judged) == (Outcome.REWRITTEN, None)
+    (pod,) = found.pods
+    assert [data for _, data in find({"spec": {"deep": value}}, pod.where.place)] == [
+        SPEC if inline else {"spec": SPEC}
+    ]
+
+
+@given(steps=steps)
+def test_what_requests_gpus_and_has_no_shape_is_never_called_without_a_request(steps: list[str | int]) -> None:
+    value: Any = {"resources": GPU}
+    for step in reversed(steps):
+        value = {step: value} if isinstance(step, str) else [*[{}] * step, value]
+    kind = WorkloadKind("example.com", ("v1",), "Fleet", "fleets", ())
+    assert "requests nvidia.com/gpu at spec.deep" in (judged(kind, {"spec": {"deep": value}}).not_judged or "")
+
+
+@pytest.mark.parametrize("skipped", ["status", "metadata"])
+def test_what_only_records_a_pod_is_not_judged_as_one(skipped: str) -> None:
+    kind = WorkloadKind("example.com", ("v1",), "Fleet", "fleets", ())
+    assert judged(kind, {skipped: {"name": "x", "annotations": {}, "template": {"spec": SPEC}}}).pods == ()
