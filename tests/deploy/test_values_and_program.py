@@ -208,6 +208,8 @@ CONTRADICTED: list[tuple[Json, list[str], str, str]] = [
     (MIXED, ["shared", "exclusive"], SHARING, "mps"),
     (MIXED, ["mig-1g.5gb-shared"], MIXED_SHARING, "mps"),
     (MIXED, ["exclusive"], "nvidia.com/gpu.slices.gi", "1"),
+    (MIXED, ["mig-1g.5gb"], "nvidia.com/gpu.slices.ci", "1"),
+    (_single(), ["exclusive"], "nvidia.com/gpu.slices.ci", "1"),
     (MIXED, ["mig-1g.5gb"], "nvidia.com/mig.strategy", "single"),
     (MIXED, ["mig-1g.5gb"], "nvidia.com/mig.capable", "false"),
     (MIXED, ["exclusive"], f"{GKE}gpu-partition-size", "1g.5gb"),

@@ -71,6 +71,7 @@ The node labels of a form, each with the values that it may have ("in"; none if 
 {{- end -}}
 {{- else -}}
 {{- $_ := set $labels "nvidia.com/gpu.slices.gi" $absent -}}
+{{- $_ := set $labels "nvidia.com/gpu.slices.ci" $absent -}}
 {{- end -}}
 {{- if $byName -}}
 {{- $_ := set $labels "nvidia.com/mig.capable" (dict "not" (list "false")) -}}
