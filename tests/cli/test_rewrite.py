@@ -122,3 +122,14 @@ def test_what_is_not_judged_and_labels_without_effect_are_told_and_written_as_th
         "-:1: not judged: RayCluster.ray.io: requests nvidia.com/gpu at spec.workerGroupSpecs[0]"
     )
     assert label.startswith("-:9: metadata.labels[gpuwarden.io/enfroce]: gpuwarden does not read this label")
+
+
+def test_nothing_is_edited_in_place_where_one_of_the_sources_cannot_be(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(deployment())
+
+    ran = run("rewrite", "-i", "--policy", "mps", file, "-", stdin=SERVICE)
+
+    assert ran.code == 2
+    assert "- can't be edited in place; leave out -i to print it; nothing was written" in ran.err
+    assert file.read_text() == deployment()

@@ -17,12 +17,12 @@ _WORDS = {
     "mapping values are not allowed in this context": 'unexpected ": "; quote the text, or check the indentation',
     "did not find expected key": f"expected a key; {_INDENTATION}",
     "did not find expected '-' indicator": f'expected "- "; {_INDENTATION}',
-    _NO_COLON: 'expected ":" after the key',
+    _NO_COLON: 'expected ":" after the key; write it, or correct the indentation',
     "did not find expected ',' or ']'": 'expected "," or "]"',
     "did not find expected ',' or '}'": 'expected "," or "}"',
     _NO_VALUE: "expected a value",
     "block sequence entries are not allowed in this context": 'unexpected "- "; begin the list on a line of its own',
-    "found unexpected end of stream": "the closing quote is missing",
+    "found unexpected end of stream": "the closing quote is missing; write it",
     "did not find expected <document start>": 'a second document begins here; put a line "---" before it',
     "did not find expected alphabetic or numeric character": 'expected a name after "*" or "&"; quote the text if it is one',
     "found undefined tag handle": "the tag's prefix is not defined; remove the tag, or quote the text",
@@ -136,10 +136,12 @@ def _alias(event: Any, anchors: dict[str, Scalar | Sequence | Mapping], first_li
     target = anchors.get(event.anchor)
     if target is None:
         raise UnreadableError(
-            line, f"*{event.anchor} refers to &{event.anchor}, which no earlier line of the document defines"
+            line,
+            f"*{event.anchor} refers to &{event.anchor}, which no earlier line of the document defines; "
+            "define it, or quote the text",
         )
     if target.end < 0:
-        raise UnreadableError(line, f"&{event.anchor} contains itself")
+        raise UnreadableError(line, f"&{event.anchor} contains itself; write out its values instead of *{event.anchor}")
     return Alias(event.start_mark.index, event.end_mark.index, line, target)
 
 
