@@ -474,7 +474,9 @@ class TestExitCode:
         ran = run("audit", "--kubeconfig", write_kubeconfig(tmp_path / "config", "http://127.0.0.1:1"))
         assert (ran.code, ran.out) == (2, "")
         assert "the cluster can't be read: GET /api/v1/namespaces: no connection to http://127.0.0.1:1: " in ran.err
-        assert ran.err.endswith("; check the address of the server and its certificate authority in the kubeconfig, and the network\n")
+        assert ran.err.endswith(
+            "; check the address of the server and its certificate authority in the kubeconfig, and the network\n"
+        )
 
     def test_of_a_cluster_that_forbids_namespaces_is_2_with_the_way_out(
         self, kubeconfig: Path, cluster: WorkloadServer

@@ -81,7 +81,9 @@ class TestChoice:
         assert host(None, "dev", environ) == "https://dev"
         assert host(None, "test", environ) == "https://test"
 
-    def test_of_several_files_an_empty_one_counts_for_nothing_as_with_kubectl(self, write: Write, tmp_path: Path) -> None:
+    def test_of_several_files_an_empty_one_counts_for_nothing_as_with_kubectl(
+        self, write: Write, tmp_path: Path
+    ) -> None:
         (tmp_path / "empty").touch()
         environ = {"KUBECONFIG": f"{tmp_path}/empty:{write('b', 'prod', current='prod')}:{tmp_path}/empty"}
         assert host(None, environ=environ) == "https://prod"
@@ -127,7 +129,9 @@ class TestProblems:
 
     def test_a_user_of_null(self, write: Write) -> None:
         file = write("config", "prod", current="prod", users=[{"name": "prod", "user": None}])
-        assert problem(file) == f'{file}: user "prod" has no credentials (user: null); write user: {{}} if it needs none'
+        assert (
+            problem(file) == f'{file}: user "prod" has no credentials (user: null); write user: {{}} if it needs none'
+        )
         file = write("config", "prod", current="prod", users=[{"name": "prod", "user": {}}])
         assert host(file) == "https://prod"
 

@@ -102,7 +102,9 @@ def choose(files: tuple[Path, ...], context: str | None) -> Choice:
             f'{where}: cluster "{cluster}" of context "{name}" has no server; set clusters[].cluster.server'
         )
     if user in users and users[user] is None:  # which the official client can't read
-        raise ConfigurationError(f'{where}: user "{user}" has no credentials (user: null); write user: {{}} if it needs none')
+        raise ConfigurationError(
+            f'{where}: user "{user}" has no credentials (user: null); write user: {{}} if it needs none'
+        )
     check_cluster(where, cluster, clusters[cluster])
     credentials = users.get(user) or {}
     check_user(where, user, credentials)
