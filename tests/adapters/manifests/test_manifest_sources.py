@@ -249,7 +249,7 @@ def test_a_pipe_that_nothing_writes_to_is_told_and_not_waited_for(tmp_path: Path
     assert message(pipe) == (
         "the file cannot be read: it is a pipe that nothing writes to; pipe into gpuwarden, and name -"
     )
-    assert message(tmp_path) == "the file cannot be read: it is no regular file"
+    assert message(tmp_path) == "the file cannot be read: it is not a regular file; name one"
 
 
 def test_a_socket_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
