@@ -257,7 +257,7 @@ def test_a_socket_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("a.yaml")
 
-        assert message("a.yaml") == "the file cannot be read: it is a socket, or a device without a driver"
+        assert message("a.yaml") == "the file cannot be read: it is a socket, or a device without a driver; name a file"
 
 
 def test_a_name_that_is_no_text_can_be_printed(tmp_path: Path) -> None:
