@@ -479,7 +479,10 @@ class TestExitCode:
     def test_of_a_cluster_that_is_not_there_is_2(self, tmp_path: Path) -> None:
         ran = run("audit", "--kubeconfig", write_kubeconfig(tmp_path / "config", "http://127.0.0.1:1"))
         assert (ran.code, ran.out) == (2, "")
-        assert "the cluster can't be read" in ran.err
+        assert "the cluster can't be read: GET /api/v1/namespaces: no connection to http://127.0.0.1:1: " in ran.err
+        assert ran.err.endswith(
+            "; check the address of the server and its certificate authority in the kubeconfig, and the network\n"
+        )
 
     def test_of_a_cluster_that_forbids_namespaces_is_2_with_the_way_out(
         self, kubeconfig: Path, cluster: WorkloadServer

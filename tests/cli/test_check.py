@@ -238,12 +238,20 @@ class TestExitCode:
             (("check", "-", "--output", "xml"), "xml"),
             (("check", "-", "--config", "nowhere.yaml"), "nowhere.yaml"),
             (("check", "-", "--namespaces", "nowhere.yaml"), "nowhere.yaml"),
-            (("check", "-", "--config", "nowhere.yaml"), "--config nowhere.yaml: there is no such file or folder"),
+            (
+                ("check", "-", "--config", "nowhere.yaml"),
+                "--config nowhere.yaml: there is no such file or folder; name one that exists",
+            ),
             (("check", "-", "--config", "/"), "--config /: it is a folder; name a file"),
             (
                 ("check", "-", "--namespaces", "nowhere.yaml"),
-                "--namespaces nowhere.yaml: there is no such file or folder",
+                "--namespaces nowhere.yaml: there is no such file or folder; name one that exists",
             ),
+            (
+                ("check", "-", "--namespace", "Team A"),
+                '--namespace: "Team A" is not the name of a namespace; use at most 63',
+            ),
+            (("rewrite", "-", "-n", ""), '--namespace: "" is not the name of a namespace'),
             (("check", "-", "--namespaces", sys.executable), "it is not UTF-8 text (byte 0x"),
             (
                 ("audit", "-", "--kubeconfig", "x", "--context", "y"),
@@ -307,7 +315,7 @@ class TestNothingToJudge:
     def test_is_told_and_no_success(self, command: str, text: str) -> None:
         ran = run(command, "-", stdin=text)
         assert ran.code == 2
-        assert "-: not read: it holds no Kubernetes object: nothing was judged" in ran.out
+        assert "-: not read: it holds no Kubernetes object, so nothing was judged: name files with" in ran.out
 
     def test_is_an_empty_folder_too(self, tmp_path: Path) -> None:
         assert run("check", tmp_path).code == 2

@@ -130,3 +130,14 @@ def test_an_operators_kind_is_written_as_it_is_and_that_is_said() -> None:
     assert ran.err.startswith(
         "-:1: left as it is: RayCluster is an operator's kind, of which only the pods are rewritten"
     )
+
+
+def test_nothing_is_edited_in_place_where_one_of_the_sources_cannot_be(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(deployment())
+
+    ran = run("rewrite", "-i", "--policy", "mps", file, "-", stdin=SERVICE)
+
+    assert ran.code == 2
+    assert "- can't be edited in place; leave out -i to print it; nothing was written" in ran.err
+    assert file.read_text() == deployment()

@@ -116,7 +116,7 @@ CHANGES = [
             tolerations=(Toleration(operator="Exists"),),
         ),
         RENAMED,
-        ["pod: gets node selector pool: gpu, toleration of every taint, runtime class nvidia, env A, env B"],
+        ['pod: gets node selector pool: gpu, toleration of every taint, runtime class "nvidia", env A, env B'],
         id="settings alone",
     ),
     pytest.param(

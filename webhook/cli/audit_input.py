@@ -17,6 +17,7 @@ from webhook.application.misfits import Misfit
 from webhook.application.other_kinds import OtherKind
 from webhook.application.workload_kinds import WorkloadKind, is_idle
 from webhook.application.workloads import qualified, workload_of
+from webhook.cli.cluster_options import unreadable
 from webhook.cli.judging import KnownNamespaces, misfit_problems, nothing_found, read_paths, usage_error
 from webhook.engine.labels import NamespaceLabels
 
@@ -117,10 +118,8 @@ def _unread(unread: Unread, into: Gathered) -> None:
 def _unreadable(error: ApiError, names: Sequence[str]) -> str:
     if error.fault is Fault.NOT_FOUND and names:
         return f"--namespace: {error.detail}"
-    message = f"the cluster can't be read: {error.detail}"
-    if error.fault is Fault.FORBIDDEN and not names:
-        message += "; name the namespaces that you may read with -n"
-    return message
+    narrower = error.fault is Fault.FORBIDDEN and not names
+    return unreadable(error, "name the namespaces that you may read with -n" if narrower else "")
 
 
 def from_files(paths: Sequence[str], known: KnownNamespaces, names: Sequence[str], auditor_of: NewAuditor) -> Gathered:

@@ -74,7 +74,7 @@ def self_signed(  # noqa: PLR0913, PLR0917 -- each is an option of the command l
         raise _failure(f"{error.filename} is there already; give --force to replace it, or another --out") from error
     except OSError as error:
         raise _failure(
-            f"cannot write to {error.filename or out}: {why(error.filename or out, error)}; give another --out"
+            f"cannot write to {error.filename or out}: {why(error.filename or out, error)}, or give another --out"
         ) from error
     typer.echo(base64.b64encode(made.ca.certificate_pem).decode())
     written = ", ".join(file.path.name for file in files if file.content is not None)

@@ -1,6 +1,7 @@
 """What ``check`` and ``rewrite`` share: from paths and options to judged objects, source by source."""
 
 import gc
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from webhook.adapters import namespace_file
+from webhook.adapters import named_file, namespace_file
 from webhook.adapters.configuration import file as configuration_file
 from webhook.adapters.file_errors import why
 from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
@@ -28,6 +29,7 @@ from webhook.engine.policy import Policy
 
 EXIT_DENIED = 1
 EXIT_USAGE = 2
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # apimachinery pkg/util/validation IsDNS1123Label
 
 Paths = Annotated[
     list[str], typer.Argument(metavar="PATH...", help="Files, folders (searched recursively), or - for standard input.")
@@ -134,6 +136,11 @@ def judge_paths(
     Raises:
         typer.Exit: 2, after saying why, where an option's value can't be used.
     """
+    if namespace is not None and not _NAMESPACE.fullmatch(namespace):
+        raise usage_error(
+            f'--namespace: "{namespace}" is not the name of a namespace; use at most 63 lowercase letters, digits and "-", '
+            "beginning and ending with a letter or digit"
+        )
     configuration = load_configuration(config)
     chosen = _policy(policy, configuration)
     known = load_namespaces(namespaces)
@@ -191,7 +198,12 @@ def nothing_found(
     if any(objects for _, objects in found) or any(problem.fatal for problem in problems):
         return []
     return [
-        ManifestProblem(source.name, None, "it holds no Kubernetes object: nothing was judged") for source, _ in found
+        ManifestProblem(
+            source.name,
+            None,
+            "it holds no Kubernetes object, so nothing was judged: name files with manifests",
+        )
+        for source, _ in found
     ]
 
 
@@ -211,7 +223,7 @@ def load_configuration(path: Path | None) -> Configuration:
     if path is None:
         return Configuration()
     try:
-        return configuration_file.parse(path.read_text(encoding="utf-8"))
+        return configuration_file.parse(named_file.text(path))
     except configuration_file.ConfigurationError as error:
         raise usage_error(*(f"{path}: {problem}" for problem in error.problems)) from error
     except (OSError, UnicodeDecodeError) as error:
@@ -236,7 +248,7 @@ def load_namespaces(path: Path | None) -> KnownNamespaces:
     if path is None:
         return KnownNamespaces()
     try:
-        text = path.read_text(encoding="utf-8")
+        text = named_file.text(path)
         items = [item for item in read_text(text, str(path)) if isinstance(item, ManifestObject)]
         namespaces = [item for item in items if is_namespace(item.object)]
         lines = Lines(text)

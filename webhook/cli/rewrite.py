@@ -93,12 +93,13 @@ def _rewritten(source: JudgedSource) -> str:
 
 
 def _write(texts: list[tuple[JudgedSource, str]]) -> None:
+    streams = [source.source.name for source, _ in texts if source.source.path is None]
+    if streams:
+        raise usage_error(f"{streams[0]} can't be edited in place; leave out -i to print it; nothing was written")
     for source, text in texts:
         path = source.source.path
-        if text == source.source.text:
+        if path is None or text == source.source.text:
             continue
-        if path is None:
-            raise usage_error(f"{source.source.name} can't be edited in place; leave out -i to print it")
         try:
             write_in_place(path, text)
         except OSError as error:

@@ -159,8 +159,17 @@ def fingerprint(certificate: x509.Certificate) -> str:
 
 
 def describe(certificate: x509.Certificate) -> str:
-    """A certificate in a log line: its subject and the first 12 digits of its fingerprint."""
-    return f'"{certificate.subject.rfc4514_string()}" ({fingerprint(certificate)[:12]})'
+    """A certificate in a log line: its subject (else its DNS names, as cert-manager's) and 12 digits of its fingerprint."""
+    subject = certificate.subject.rfc4514_string()
+    try:
+        name = subject or ", ".join(
+            certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(
+                x509.DNSName
+            )
+        )
+    except (x509.ExtensionNotFound, *_UNREADABLE):
+        name = ""
+    return f'"{name or "no subject"}" ({fingerprint(certificate)[:12]})'
 
 
 def show(moment: datetime) -> str:
