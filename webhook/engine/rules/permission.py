@@ -123,10 +123,7 @@ def per_container_limit(ask: Ask, amount: Amount, policy: Policy) -> Finding | N
 def per_pod_limit(spec: PodSpec, asks: Sequence[Ask], policy: Policy) -> Finding | None:
     """The policy's ``maxPerPod``, over what the pod needs at once for its well-formed requests."""
     limit = policy.max_per_pod
-    if limit is None:
-        return None
-    count = pod_count(spec, {ask.place: ask.amounts[0].count for ask in asks})
-    if count <= limit:
+    if limit is None or (count := pod_count(spec, {ask.place: ask.amounts[0].count for ask in asks})) <= limit:
         return None
     return PER_POD_LIMIT.found(
         "spec",
