@@ -35,7 +35,7 @@ $(UV):
 demo: setup ## Show decisions on examples/, then one real AdmissionReview over TLS
 	@$(BIN)/python hack/demo.py
 
-# What runs under coverage. The others measure time, which coverage would change, or run programs as processes, which it does not see.
+# What runs under coverage. The other tests measure time, which coverage changes, or run a whole cluster.
 UNIT := tests/engine tests/application tests/adapters tests/cli tests/deploy tests/test_golden.py
 FLOOR := 90
 
