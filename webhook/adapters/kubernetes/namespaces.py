@@ -99,10 +99,6 @@ class WatchedNamespaces:
         self._observer.missed("found")
         return self._cache.remember(namespace)
 
-    def synced(self) -> bool:
-        """Whether all namespaces have been listed once."""
-        return self._cache.synced()
-
     def age(self) -> float | None:
         """Seconds since the API server last gave a sign of life (an event, a bookmark, a list, a new watch)."""
         return self._cache.age()

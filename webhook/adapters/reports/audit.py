@@ -18,6 +18,8 @@ from webhook.application.workload_kinds import BUILT_IN
 from webhook.application.workloads import qualified
 from webhook.engine.decision import Outcome
 
+OUTCOMES = ("denied", "rewritten", NOT_JUDGED, "unchanged", "exempt")
+"""Decisions on workloads, in the order in which they matter."""
 ALL = "*"
 """The name of a line that is about all objects of a kind."""
 

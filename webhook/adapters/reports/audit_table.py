@@ -7,14 +7,13 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from webhook.adapters.reports.audit import ALL, AuditReport, FlowLine, Outcomes, WorkloadLine
+from webhook.adapters.reports.audit import ALL, OUTCOMES, AuditReport, FlowLine, Outcomes, WorkloadLine
 from webhook.adapters.reports.model import ObjectLine
 from webhook.adapters.reports.table import STYLES, reasons, show_problems
 from webhook.adapters.reports.text import printable
 from webhook.application.rule_texts import NOT_JUDGED
 
 _AS_IT_IS = ("unchanged", "exempt")
-_FIRST = ("denied", "rewritten", NOT_JUDGED, "unchanged", "exempt")
 _COLUMNS = ("unchanged", "rewritten", "denied", "exempt", NOT_JUDGED)
 _COUNTED = ("denied", "rewritten", "unchanged", "exempt", NOT_JUDGED)
 # Of the columns of workloads: the share of what room there is, and the least.
@@ -32,7 +31,7 @@ def show(target: Console, report: AuditReport, *, everything: bool = False) -> N
         everything: whether workloads that stay as they are get a line too.
     """
     shown = [line for line in report.objects if everything or line.decision not in _AS_IT_IS or line.findings]
-    shown.sort(key=lambda line: _FIRST.index(line.decision))
+    shown.sort(key=lambda line: OUTCOMES.index(line.decision))
     if shown:
         target.print(_workloads(shown[:_MOST]))
     if len(shown) > _MOST:
