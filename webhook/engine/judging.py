@@ -45,7 +45,8 @@ def judge(
     if not spec.host_ipc:
         findings += sharing.gke_mps_needs_host_ipc(requests)
     if requests and policy.max_per_pod is not None:
-        findings += permission.per_pod_limit(spec, [request.ask for request in requests], policy)
+        asks = [request.ask for request in requests]
+        findings += permission.per_pod_limit(spec, asks, policy, policy.max_per_pod)
     return findings
 
 

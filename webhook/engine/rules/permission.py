@@ -120,11 +120,8 @@ def per_container_limit(ask: Ask, amount: Amount, policy: Policy) -> Finding | N
     )
 
 
-def per_pod_limit(spec: PodSpec, asks: Sequence[Ask], policy: Policy) -> Iterator[Finding]:
+def per_pod_limit(spec: PodSpec, asks: Sequence[Ask], policy: Policy, limit: int) -> Iterator[Finding]:
     """The policy's ``maxPerPod``, over what the pod needs at once for its well-formed requests."""
-    limit = policy.max_per_pod
-    if limit is None:
-        return
     count = pod_count(spec, {ask.place: ask.amounts[0].count for ask in asks})
     if count > limit:
         yield PER_POD_LIMIT.found(
