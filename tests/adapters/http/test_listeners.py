@@ -119,7 +119,7 @@ async def test_on_the_operations_port_what_is_under_way_is_answered_before_the_e
 
     listener = OperationsListener(slow, "127.0.0.1", 0, crowd())
     serving = asyncio.create_task(listener.serve())
-    while not listener.started:
+    while not listener.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.01)
     reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
     writer.write(b"GET /metrics HTTP/1.1\r\nhost: here\r\n\r\n")
