@@ -101,39 +101,39 @@ def installation(
 def test_users_get_their_verdicts_and_deny_holds(
     control_plane: ControlPlane, installation: Installation, make_namespace: Callable[..., str], name: str
 ) -> None:
-    """Once more where something took too long, for the machine may have been busy; what is wrong is wrong the first time."""
-    tries = [attacked(control_plane, installation, make_namespace({ENFORCE: "strict"}), name)]
-    if tries[0] > MOST_SECONDS:
-        tries.append(attacked(control_plane, installation, make_namespace({ENFORCE: "strict"}), name))
-    assert min(tries) <= MOST_SECONDS
+    """Once more where a verdict was late or missing, for the machine may be busy; that a pod was created is never excused."""
+    if attacked(control_plane, installation, make_namespace({ENFORCE: "strict"}), name):
+        assert attacked(control_plane, installation, make_namespace({ENFORCE: "strict"}), name) == []
 
 
-def attacked(control_plane: ControlPlane, installation: Installation, namespace: str, name: str) -> float:
-    """Attack while users create pods; the seconds that the slowest of them waited."""
+def attacked(control_plane: ControlPlane, installation: Installation, namespace: str, name: str) -> list[str]:
+    """Attack while users create pods; which verdicts were late, or no verdicts of gpuwarden's."""
     (replica,) = installation.replicas
     path = f"/api/v1/namespaces/{namespace}/pods"
+    highest = 0
     with control_plane.client() as one, control_plane.client() as other:
         honest = User(one, f"{path}?dryRun=All", PLAIN, rewritten)
         sly = User(other, path, PRIVILEGED, denied)
         over = threading.Event()
         threads = [threading.Thread(target=user.create_until, args=(over,)) for user in (honest, sly)]
-        names = CASES.get(name, TOGETHER)
-        with Attackers(replica.port, replica.ops_port, names, SECONDS) as attackers:
+        with Attackers(replica.port, replica.ops_port, CASES.get(name, TOGETHER), SECONDS) as attackers:
             attackers.begin(SECONDS)
             for thread in threads:
                 thread.start()
             while attackers.at_work():
+                highest = max(highest, replica.resident_bytes)
                 time.sleep(0.1)
             over.set()
             for thread in threads:
                 thread.join()
             did = attackers.did()
-    resident = replica.resident_bytes / (1 << 20)
-    print(f"\n{name}: GPU pods {honest.row}; privileged pods {sly.row}; {resident:.0f} MiB; the attackers: {dict(did)}")  # noqa: T201 - the numbers, for whoever compares
-    assert (did["failed"], bool(did["connected"])) == (0, True)
-    assert set(honest.became) == {"rewritten"}
-    assert set(sly.became) == {"denied"}
-    assert control_plane.get(path)["items"] == [], "a privileged pod was created"
+    mebibytes = highest / (1 << 20)
+    print(f"\n{name}: GPU pods {honest.row}; privileged pods {sly.row}; {mebibytes:.0f} MiB; attackers {dict(did)}")  # noqa: T201 - the numbers, for whoever compares
+    assert did["sent"], "the attack did not take place"
+    assert "created" not in sly.became
+    assert control_plane.get(path)["items"] == []
     assert replica.process.exit_code is None
-    assert resident < MOST_MIB
-    return max(honest.seconds + sly.seconds)
+    assert mebibytes < MOST_MIB
+    most = MOST_SECONDS * (1.0 if name in CASES else 1.5)
+    others = [what for what in (*honest.became, *sly.became) if what not in ("rewritten", "denied")]
+    return others + [user.row for user in (honest, sly) if max(user.seconds) > most]

@@ -1,6 +1,7 @@
 """What is recorded of a request once its answer is on its way: metrics, and the decision log."""
 
 import asyncio
+from functools import cached_property
 
 from webhook.adapters.http.endpoint import Observer
 from webhook.application.recorder import Recorded, Recorder
@@ -17,12 +18,15 @@ class Afterwards:
         self._observer = observer
         self._recorders = recorders
 
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()  # until Python 3.12 each time a system call
+
     def decided(self, recorded: Recorded) -> None:
         """Record a decision."""
-        loop = asyncio.get_running_loop()
         for recorder in self._recorders:
-            loop.call_soon(recorder.decided, recorded)
+            self._loop.call_soon(recorder.decided, recorded)
 
     def answered(self, path: str, code: int, seconds: float) -> None:
         """Observe an answer."""
-        asyncio.get_running_loop().call_soon(self._observer.answered, path, code, seconds)
+        self._loop.call_soon(self._observer.answered, path, code, seconds)

@@ -32,7 +32,7 @@ from webhook.adapters.http.turns import Turns
 from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.errors import ConfigurationError
 from webhook.adapters.log_writer import LogWriter, standard_error
-from webhook.adapters.memory import give_back_what_is_large
+from webhook.adapters.memory import give_back_what_is_free, give_back_what_is_large
 from webhook.adapters.metrics import Metrics
 from webhook.adapters.standard_error import logged_standard_error
 from webhook.application.admission import Admission
@@ -142,7 +142,7 @@ class Server:
         admission, operations = self._listeners
         _log.info("serving", version=__version__, port=admission.port, ops_port=operations.port)
         self._namespaces.start()
-        for poll in (self._namespaces.poll, self._certificates.poll, self._poll_files):
+        for poll in (self._namespaces.poll, self._certificates.poll, self._poll_files, give_back_what_is_free):
             # One that waits for an API server keeps neither the others waiting nor, as a daemon, the process alive.
             threading.Thread(target=self._poll_forever, args=(poll,), name="poll", daemon=True).start()
         try:

@@ -1,5 +1,6 @@
 """The JSON Patch (RFC 6902) of a decision's edits, against the pod as it came."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
@@ -47,9 +48,9 @@ def patch(pod: Pod, edits: Sequence[Edit], prefix: str = "") -> list[Operation]:
     spec = pod.spec
     if spec is None or not edits:
         return []
-    by_kind: _ByKind = {}
+    by_kind: _ByKind = defaultdict(list)
     for edit in edits:
-        by_kind.setdefault(type(edit), []).append(edit)
+        by_kind[type(edit)].append(edit)
     drops = by_kind.get(DropResource, ())
     operations = _drops(drops)
     if RenameResource in by_kind:

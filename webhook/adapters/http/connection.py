@@ -169,13 +169,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
         except httptools.HttpParserUpgrade:
             self._deaf = True  # the request itself is refused
         except httptools.HttpParserCallbackError as error:
-            if isinstance(refused := error.__context__, Refused):
-                if refused.failure:
-                    self._refuse(refused.failure, refused.reason)
-            else:  # a bug: cut off, so that failurePolicy decides
-                _log.exception("a request could not be read")
-                self._note("failed")
-                self.drop()
+            self._stop(error.__context__)
         except httptools.HttpParserError as error:
             if not self._deaf:
                 self._refuse(failures.not_http(f"this is no HTTP/1.1 request: {error}"), "malformed")
@@ -184,6 +178,16 @@ class Connection(Guest, asyncio.BufferedProtocol):
             if self._loose > (most := self._limits.head_bytes):
                 what = "headers" if self._in_head else "trailers or chunk extensions"
                 self._refuse(Failure(431, f"the {what} are larger than {most} bytes", closes=True), "head-size")
+
+    def _stop(self, why: BaseException | None) -> None:
+        """Stop reading. In a variable of the caller ``why`` would refer to itself by its traceback, and keep all of this."""
+        if isinstance(why, Refused):
+            if why.failure:
+                self._refuse(why.failure, why.reason)
+        else:  # a bug: cut off, so that failurePolicy decides
+            _log.exception("a request could not be read")
+            self._note("failed")
+            self.drop()
 
     def on_message_begin(self) -> None:
         """A request begins."""

@@ -22,7 +22,7 @@ _KEEP_ALIVE_SECONDS = 65
 def _visitors(crowd: Crowd) -> type[asyncio.Protocol]:
     """The protocol of connections of which there may be so many: for one more, the one goes that has been silent longest."""
 
-    class Visitor(Guest, H11Protocol):
+    class Visitor(H11Protocol, Guest):  # its way to end is uvicorn's
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
             super().connection_made(transport)
             crowd.has_room()
