@@ -6,10 +6,13 @@ from typing import Any, TypeVar
 import msgspec
 
 from webhook.application import beside
+from webhook.application.claims import KnownClaims, claims_of, described, not_looked_up
 from webhook.application.configuration import Configuration
 from webhook.application.misfits import Misfit, MisfitsError, convert, what
-from webhook.application.unjudged import Unjudged, claims_not_judged, unjudged
+from webhook.application.unjudged import Unjudged, unjudged
 from webhook.application.workloads import Workload, workload_of
+from webhook.engine import requests
+from webhook.engine.claims import NO_CLAIMS, Claims, references
 from webhook.engine.decision import UNTOUCHED, Decision, decide
 from webhook.engine.findings import Finding
 from webhook.engine.label_problems import misplaced, of_namespace
@@ -17,6 +20,7 @@ from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import Operation, patch
 from webhook.engine.pods import Metadata, Pod
 from webhook.engine.policy import LabelProblem, Policy, PolicyBook
+from webhook.engine.requests import Ask
 
 T = TypeVar("T")
 
@@ -36,8 +40,8 @@ class Judgement(msgspec.Struct, frozen=True):
         findings: the findings, their paths within the object.
         exempt: why the object is left alone, if it is.
         unjudged: what is known of an object of a kind that is not judged; the decision then says nothing of its pods.
-        claims: its pod's names for their resource claims, of which the decision says nothing.
-        claims_field: where they are.
+        claims: its pod's names for their resource claims.
+        claims_unknown: why some of these are not judged, for people; empty where all are.
         beside: what else of its pod is not judged, a sentence each.
         asked: what its pod asks for besides the decision's requests: KAI's shares, and names that are misspelt.
         label_problems: what is wrong with its labels and annotations.
@@ -55,7 +59,7 @@ class Judgement(msgspec.Struct, frozen=True):
     exempt: str | None = None
     unjudged: Unjudged | None = None
     claims: tuple[str, ...] = ()
-    claims_field: str = ""
+    claims_unknown: str = ""
     beside: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()
     label_problems: tuple[LabelProblem, ...] = ()
@@ -66,9 +70,8 @@ class Judgement(msgspec.Struct, frozen=True):
         """Why not everything that may request GPUs was judged; ``None`` where it was, or where the object is exempt."""
         if self.exempt:
             return None
-        of_claims = [claims_not_judged(self.claims, self.claims_field)] if self.claims else []
-        if of_claims or self.beside:
-            return "; ".join([*of_claims, *self.beside])
+        if self.claims_unknown or self.beside:
+            return "; ".join(filter(None, (self.claims_unknown, *self.beside)))
         return self.unjudged.message if self.unjudged else None
 
 
@@ -82,6 +85,7 @@ class Checker:
         *,
         namespace: str | None = None,
         policy: Policy | None = None,
+        claims: KnownClaims | None = None,
     ) -> None:
         """Take what decides.
 
@@ -90,11 +94,13 @@ class Checker:
             namespaces: the labels of the namespaces that are known; others have none.
             namespace: the namespace of objects that name none (``default`` if not given), as kubectl's ``--namespace``.
             policy: one policy for every object, instead of its namespace's.
+            claims: the resource claims and their templates that are known; others are not judged.
         """
         self._configuration = configuration
         self._namespaces = namespaces
         self._namespace = namespace or "default"
         self._policy = policy
+        self._claims = claims or {}
 
     def judge(self, manifest: Mapping[str, Any]) -> Judgement:
         """Judge an object.
@@ -110,12 +116,10 @@ class Checker:
         if pod.spec and not workload.steps and _map(manifest.get("metadata")).get("uid"):
             # A pod out of a cluster: it is its scheduler that has placed it.
             pod.spec.node_name = None
-        claims = (pod.spec and pod.spec.resource_claims) or ()
-        if claims:
-            names, field = tuple(claim.name for claim in claims), workload.field("spec.resourceClaims")
-            known = msgspec.structs.replace(known, claims=names, claims_field=field)
         known = self._with_beside(known, workload, pod, manifest)
-        decision = decide(pod, known.policy, self._configuration.plugin, names=self._configuration.names)
+        asks = requests.read(pod.spec, self._configuration.names) if pod.spec else []
+        claims, known = self._with_claims(known, workload, pod, asks)
+        decision = decide(pod, known.policy, self._configuration.plugin, found=asks, claims=claims)
         exemptions = self._configuration.exemptions
         exempt = exemptions.of_request(known.namespace, "") or exemptions.of_pod(pod)
         if exempt:
@@ -128,6 +132,21 @@ class Checker:
         """What is known of an object with fields of the wrong type: its name."""
         known = self.identify(manifest)
         return msgspec.structs.replace(known, unjudged=None, label_problems=(), misfits=tuple(misfits))
+
+    def _with_claims(
+        self, known: Judgement, workload: Workload, pod: Pod, asks: Sequence[Ask]
+    ) -> tuple[Claims, Judgement]:
+        if pod.spec is None:
+            return NO_CLAIMS, known
+        named = {one: (known.namespace, one) for one in references(pod.spec)}
+        resolved = {one: self._claims[key] for one, key in named.items() if key in self._claims}
+        claims = claims_of(pod.spec, asks, resolved, self._configuration)
+        return claims, msgspec.structs.replace(
+            known,
+            claims=tuple(claim.name for claim in pod.spec.resource_claims or ()),
+            claims_unknown=not_looked_up(claims.unknown, workload.field(""), known.namespace),
+            asked=(*known.asked, *described(claims)),
+        )
 
     def _with_beside(self, known: Judgement, workload: Workload, pod: Pod, manifest: Mapping[str, Any]) -> Judgement:
         labels, _ = _labels_and_annotations(workload.pod(manifest))

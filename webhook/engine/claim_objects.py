@@ -65,11 +65,21 @@ class ClaimObject(_Tree):
 
     spec: ClaimSpec | None = None
 
+    @property
+    def claimed(self) -> ClaimSpec | None:
+        """What it claims."""
+        return self.spec
+
 
 class ClaimTemplateObject(_Tree):
     """A ResourceClaimTemplate."""
 
     spec: ClaimObject | None = None
+
+    @property
+    def claimed(self) -> ClaimSpec | None:
+        """What the claims that are made from it claim."""
+        return self.spec.spec if self.spec else None
 
 
 class Device(msgspec.Struct, frozen=True):
