@@ -318,7 +318,10 @@ def test_a_configuration_is_one_to_both(configuration: Json) -> None:
         ({"resources": {"notGPUs": ["a.com/x", "nvidia.com/gpu"]}}, r"config\.resources\.notGPUs\[1\]: .* is a form"),
         ({"resources": {"gpus": ["a.com/x"], "notGPUs": ["a.com/x"]}}, r"config\.resources: a\.com/x is in both"),
         *(
-            ({"claims": {"deviceClasses": {"a.com": form}}}, rf'config\.claims\.deviceClasses\.a\.com: "{form}" is not a form')
+            (
+                {"claims": {"deviceClasses": {"a.com": form}}},
+                rf'config\.claims\.deviceClasses\.a\.com: "{form}" is not a form',
+            )
             for form in ("any", "none", "mig-1g", "Mig", "gke-mps-1")
         ),
         ({"policies": {"t": {"forms": ["mps"]}}, "defaults": {"warn": "u"}}, r"or a name from config\.policies \(t\)"),

@@ -75,7 +75,9 @@ NO_GPU = (
     'is not a product of nodes with form "exclusive": nodes have this label while their MIG configuration is invalid under '
     "MIG strategy single, and offer no GPU; select NVIDIA-A30, or remove it"
 )
-ALL_FIELDS = "apiVersion, kind, mode, visibleDevices, devicePlugin, gke, defaults, policies, exemptions, resources, claims"
+ALL_FIELDS = (
+    "apiVersion, kind, mode, visibleDevices, devicePlugin, gke, defaults, policies, exemptions, resources, claims"
+)
 
 
 A_FORM = "is a GPU form, which policies permit or deny; remove it"
@@ -207,8 +209,10 @@ def no_resource(name: str, example: str = "example.com/gpu") -> str:
             (
                 f"claims: {{deviceClasses: {{a: '{form}'}}}}",
                 "claims.deviceClasses.a",
-                f'"{form}" is not a form; write one such as exclusive or mig-1g.5gb, or "mig" for MIG slices whose profile the '
-                "selectors of a claim name",
+                (
+                    f'"{form}" is not a form; write one such as exclusive or mig-1g.5gb, or "mig" for MIG slices whose profile the '
+                    "selectors of a claim name"
+                ),
             )
             for form in ("any", "none", "", "mig-1g", "Exclusive")
         ),
