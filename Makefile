@@ -81,6 +81,8 @@ lint: setup ## Style, types, layers, Dockerfile
 	@$(BIN)/python hack/metrics_reference.py --check
 	@$(BIN)/python -m hack.backstop --check
 	@$(BIN)/python -m hack.chart_defaults --check
+	@$(BIN)/python -m hack.workload_rules --check
+	@$(BIN)/python -m hack.workload_reference --check
 	@$(BIN)/python hack/licences.py --check
 
 .PHONY: fmt
@@ -100,12 +102,14 @@ golden: setup ## Write the golden AdmissionReviews anew (then read the diff)
 docs: setup ## Write the pages that come from the code
 	@$(BIN)/python hack/policy_reference.py
 	@$(BIN)/python hack/metrics_reference.py
+	@$(BIN)/python -m hack.workload_reference
 	@$(BIN)/python hack/licences.py
 
 .PHONY: manifests
 manifests: tools ## Write the chart's generated templates, and deploy/gpuwarden.yaml from the chart
 	@$(BIN)/python -m hack.backstop
 	@$(BIN)/python -m hack.chart_defaults
+	@$(BIN)/python -m hack.workload_rules
 	@$(BIN)/python -m hack.render_manifests
 
 FUZZ_SECONDS ?= 600

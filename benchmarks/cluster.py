@@ -21,11 +21,11 @@ from benchmarks import reviews
 from benchmarks.processes import Cores
 from benchmarks.samples import Spread
 from benchmarks.servers import GPUWARDEN, Files, gpuwarden
-from tests.e2e.cluster import ControlPlane
-from tests.e2e.gpuwarden import ACCOUNT
-from tests.e2e.namespaces import Namespaces
-from tests.e2e.programs import NoControlPlaneError, find, version_of
-from tests.e2e.waiting import wait_for
+from hack.render_manifests import ACCOUNT
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.namespaces import Namespaces
+from testing.control_plane.programs import NoControlPlaneError, find, version_of
+from testing.control_plane.waiting import wait_for
 
 Json = dict[str, Any]
 

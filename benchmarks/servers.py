@@ -11,7 +11,7 @@ import trustme
 
 from benchmarks import reviews
 from benchmarks.processes import Cores, Running, get, listens
-from tests.e2e.processes import free_port
+from testing.control_plane.processes import free_port
 
 POLICIES = 20
 NAMESPACES = 200

@@ -12,8 +12,8 @@ from benchmarks.reviews import ONE
 from benchmarks.samples import Spread
 from benchmarks.servers import GPUWARDEN, Files, Gpuwarden, gpuwarden
 from benchmarks.wrk import Wrk
-from tests.adapters.kubernetes.apiserver import StandIn
-from tests.adapters.kubernetes.support import write_kubeconfig
+from testing.stand_in.apiserver import StandIn
+from testing.stand_in.kubeconfig import write_kubeconfig
 
 NAMESPACES = 20_000
 WARM_UP, REVIEWS = 50_000, 300_000

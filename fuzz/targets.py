@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tests.reviews import TEAM, KnownNamespaces, Notes, a_review, encode, finish, read_answer
+from testing.reviews import TEAM, KnownNamespaces, Notes, a_review, encode, finish, read_answer
 from webhook.adapters.configuration.file import ConfigurationError
 from webhook.adapters.configuration.file import parse as parse_configuration
 from webhook.adapters.manifests.decoding import decode

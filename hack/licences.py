@@ -1,4 +1,4 @@
-"""Writes docs/licences.md: the licence of everything that is installed with gpuwarden, from the packages' own metadata.
+"""Writes docs/reference/licences.md: the licence of everything that is installed with gpuwarden, from the packages' own metadata.
 
 `make docs` writes it. With `--check` nothing is written, and it is an error when a package's row differs, or its licence is none
 of those that are permitted here. Which packages there are depends a little on Python and on the platform: a row of a package that
@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "licences.md"
+PAGE = ROOT / "docs/reference/licences.md"
 LOCK = ROOT / "uv.lock"
 # All of them let a program under Apache-2.0 be distributed with the library unchanged.
 PERMITTED = frozenset(
@@ -104,9 +104,11 @@ def problems(page: str, here: Mapping[str, str], locked: frozenset[str]) -> Iter
         if not is_permitted(expression):
             yield f"{package} is under {expression}, which is not permitted here: see hack/licences.py"
         if written.get(package) != expression:
-            yield f"{package}: docs/licences.md says {written.get(package, 'nothing')}, its metadata {expression}; run make docs"
+            listed = written.get(package, "nothing")
+            yield f"{package}: docs/reference/licences.md says {listed}, its metadata {expression}; run make docs"
     yield from (
-        f"{package} is on docs/licences.md and not locked; run make docs" for package in sorted(set(written) - locked)
+        f"{package} is on docs/reference/licences.md and not locked; run make docs"
+        for package in sorted(set(written) - locked)
     )
 
 

@@ -1,4 +1,4 @@
-"""Writes docs/metrics.md from the registry of the running program, so that the page and the code can't drift apart."""
+"""Writes docs/reference/metrics.md from the registry of the running program, so that the page and the code can't drift apart."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,13 +14,13 @@ from webhook.engine.decision import Outcome
 from webhook.engine.findings import Severity
 from webhook.engine.rules.catalog import RULES
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "metrics.md"
+PAGE = Path(__file__).resolve().parent.parent / "docs/reference/metrics.md"
 HEAD = """<!-- Written by `make docs` from the code; edit hack/metrics_reference.py, not this page. -->
 # Metrics
 
 Every replica answers `/metrics` on its plain port (8080), in Prometheus' text format. All labels are bounded: whatever people
-write into namespaces' labels, the number of series stays. [operations.md](operations.md) tells which of them page and why; the
-chart brings a ServiceMonitor, alert rules and a dashboard (`monitoring` in its values).
+write into namespaces' labels, the number of series stays. The [runbook](../operations/runbook.md) has the alerts. The
+chart has a ServiceMonitor, alert rules and a dashboard (`monitoring` in its values).
 """
 TAIL = """`path` is where it was decided: `mutate` counts rewrites, `validate` denials, `advise` templates of workloads. `acted`
 is `true` where an enforce policy decides outside of a dry run. So
@@ -132,7 +132,7 @@ def main() -> None:
     text = "\n".join(page()) + "\n"
     if "--check" in sys.argv[1:]:
         if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
-            raise SystemExit("docs/metrics.md is not what the code says; run make docs")
+            raise SystemExit("docs/reference/metrics.md is not what the code says; run make docs")
         return
     PAGE.write_text(text, encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Writes docs/policies.md from the code that decides, so that the page and the code can't drift apart.
+"""Writes docs/reference/policies.md from the code that decides, so that the page and the code can't drift apart.
 
 Every example on the page is decided when the page is written: the table shows what the engine really does.
 """
@@ -18,7 +18,7 @@ from webhook.engine.policy import PolicyBook
 from webhook.engine.rules.catalog import RULES
 from webhook.engine.spelling import DevicePlugin, MigStrategy
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "policies.md"
+PAGE = Path(__file__).resolve().parent.parent / "docs/reference/policies.md"
 VALUES = (
     "exclusive",
     "shared",
@@ -203,7 +203,7 @@ def main() -> None:
     text = "\n".join(page()) + "\n"
     if "--check" in sys.argv[1:]:
         if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
-            raise SystemExit("docs/policies.md is not what the code says; run make docs")
+            raise SystemExit("docs/reference/policies.md is not what the code says; run make docs")
         return
     PAGE.write_text(text, encoding="utf-8")
 

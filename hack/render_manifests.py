@@ -14,16 +14,18 @@ from hack.tools import ROOT, UnavailableError, find
 
 CHART = ROOT / "deploy/chart"
 MANIFEST = ROOT / "deploy/gpuwarden.yaml"
+NAME = "gpuwarden"  # of the release, and so of its objects
 NAMESPACE = "gpuwarden-system"
+ACCOUNT = f"system:serviceaccount:{NAMESPACE}:{NAME}"
 # `helm template` knows no cluster, and every version of Helm assumes another one. The chart renders the same for all that it
 # supports (tests/deploy/test_manifest.py); this is the oldest.
 KUBERNETES = "1.30.0"
-RENDER = ("template", "gpuwarden", str(CHART), "--namespace", NAMESPACE, "--set", "namespace.create=true")
+RENDER = ("template", NAME, str(CHART), "--namespace", NAMESPACE, "--set", "namespace.create=true")
 HEADER = """\
 # gpuwarden with the chart's defaults. Rendered from deploy/chart by `make manifests`: change that, not this.
 #   kubectl apply -f deploy/gpuwarden.yaml
 #   kubectl delete -f deploy/gpuwarden.yaml
-# For Kubernetes 1.30 or newer; deploy/README.md says how to choose other values.
+# For Kubernetes 1.30 or newer; docs/how-to/install.md says how to choose other values.
 # The webhook configurations stand first because `kubectl delete` goes from top to bottom, and must not leave them to
 # deny pods with GPUs while what answers them is being removed.
 """

@@ -6,9 +6,9 @@ import re
 import pytest
 import yaml
 
+from testing.reviews import Json, a_review
 from tests.golden.cases import MUTATE, VALIDATE, Case
 from tests.golden.files import FOLDER, ask, every_case, path_of, written
-from tests.reviews import Json, a_review
 from webhook.engine.findings import Rule
 from webhook.engine.rules.catalog import RULES
 from webhook.engine.rules.outstanding import NOT_REWRITTEN

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from testing.reviews import TEAM, UID, Webhook, a_container, a_gpu_container, a_pod
 from tests.logged import Logged
-from tests.reviews import TEAM, UID, Webhook, a_container, a_gpu_container, a_pod
 from webhook.adapters import decision_log
 from webhook.adapters.decision_log import DecisionLog
 from webhook.application.configuration import Configuration, Mode

@@ -7,7 +7,7 @@ import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from tests.reviews import Webhook, a_gpu_container, a_pod
+from testing.reviews import Webhook, a_gpu_container, a_pod
 from webhook import __version__
 from webhook.adapters.metrics import Metrics
 from webhook.application.recorder import Recorded

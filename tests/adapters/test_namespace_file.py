@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.reviews import Json
+from testing.reviews import Json
 from webhook.adapters.namespace_file import FileNamespaces, NamespaceFileError, parse
 from webhook.engine.labels import UNLABELLED, NamespaceLabels
 

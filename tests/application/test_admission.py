@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from tests.reviews import (
+from testing.reviews import (
     TEAM,
     UID,
     Json,

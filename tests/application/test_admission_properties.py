@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.reviews import (
+from testing.reviews import (
     GPU,
     TEAM,
     UID,

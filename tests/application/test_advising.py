@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.reviews import TEAM, UID, Answered, KnownNamespaces, Notes, a_gpu_container, a_pod, a_review, read_answer
+from testing.reviews import TEAM, UID, Answered, KnownNamespaces, Notes, a_gpu_container, a_pod, a_review, read_answer
 from webhook.application.advising import Advising
 from webhook.application.configuration import Configuration, Exemptions, Mode
 from webhook.application.namespaces import NamespaceUnavailable

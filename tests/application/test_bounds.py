@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.reviews import (
+from testing.reviews import (
     GPU,
     TEAM,
     UID,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from tests.reviews import (
+from testing.reviews import (
     TEAM,
     UID,
     Json,

@@ -5,8 +5,7 @@ from typing import ClassVar
 import msgspec
 import pytest
 
-from tests.builders import a_policy
-from tests.reviews import (
+from testing.reviews import (
     TEAM,
     Json,
     Webhook,
@@ -18,6 +17,7 @@ from tests.reviews import (
     finish,
     read_answer,
 )
+from tests.builders import a_policy
 from webhook.application.advising import Advising
 from webhook.application.auditing import Auditor, Seen
 from webhook.application.checking import Checker

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.reviews import Webhook, a_container, a_gpu_container, a_pod
+from testing.reviews import Webhook, a_container, a_gpu_container, a_pod
 from webhook.application.admission import MOST_ASKING
 from webhook.application.review import ReviewError
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.reviews import Webhook, a_container, a_gpu_container, a_pod
+from testing.reviews import Webhook, a_container, a_gpu_container, a_pod
 from webhook.application.configuration import Configuration, Mode
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import PolicyBook

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.reviews import UID, Answered, a_review, read_answer
+from testing.reviews import UID, Answered, a_review, read_answer
 from webhook.application.configuration import Configuration, Exemptions, Mode
 from webhook.application.namespace_labels import NamespaceLabelling
 from webhook.application.review import ReviewError

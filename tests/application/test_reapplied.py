@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.reviews import Json, Webhook, a_container, a_gpu_container, a_pod
+from testing.reviews import Json, Webhook, a_container, a_gpu_container, a_pod
 from webhook.application.configuration import Configuration, Exemptions, Mode
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from webhook.application.review import ReviewError

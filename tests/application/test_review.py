@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.reviews import UID, Json, a_pod, a_review, encode, read_answer
+from testing.reviews import UID, Json, a_pod, a_review, encode, read_answer
 from webhook.application import review
 from webhook.application.review import Request, ReviewError
 from webhook.engine.policy import LabelProblem

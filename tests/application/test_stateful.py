@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.reviews import GPU, Notes, a_container, a_gpu_container, a_pod, a_review, encode, finish, read_answer
+from testing.reviews import GPU, Notes, a_container, a_gpu_container, a_pod, a_review, encode, finish, read_answer
 from webhook.adapters.configuration import file as configuration_file
 from webhook.adapters.kubernetes.cache import NamespaceCache
 from webhook.adapters.kubernetes.documents import Labels, Metadata, Namespace

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.reviews import GPU, Json, Webhook, a_container, a_gpu_container, a_pod
+from testing.reviews import GPU, Json, Webhook, a_container, a_gpu_container, a_pod
 from webhook.application import telling
 from webhook.application.configuration import Configuration
 from webhook.engine.policy import Policy, PolicyBook

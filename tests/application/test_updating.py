@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 import pytest
 
+from testing.reviews import TEAM, UID, Answered, Json, Webhook, a_container, a_gpu_container, a_pod
 from tests.builders import a_policy
-from tests.reviews import TEAM, UID, Answered, Json, Webhook, a_container, a_gpu_container, a_pod
 from webhook.application.configuration import Configuration, Exemptions, Mode
 from webhook.application.namespaces import NamespaceUnavailable
 from webhook.application.review import ReviewError

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from webhook.application.workload_kinds import places
 from webhook.application.workloads import workload_of
 
 PLACES = {
@@ -25,11 +26,11 @@ PLACES = {
 def test_a_workload_holds_its_pod_at_its_place(api_version: str, kind: str) -> None:
     workload = workload_of(api_version, kind)
     assert workload is not None
-    assert workload.pointer == PLACES[api_version, kind]
-    manifest: Any = "the pod"
-    for step in reversed(workload.steps):
+    manifest: Any = {"spec": {}}
+    for step in reversed(PLACES[api_version, kind].split("/")[1:]):
         manifest = {step: manifest}
-    assert workload.pod(manifest) == "the pod"
+    ((where, pod),) = places(workload, manifest)
+    assert (where.pointer, pod) == (PLACES[api_version, kind], {"spec": {}})
 
 
 @pytest.mark.parametrize(
@@ -52,11 +53,12 @@ def test_what_only_has_the_name_of_a_workload_is_none(api_version: object, kind:
 def test_a_manifest_without_an_api_version_goes_by_its_kind() -> None:
     workload = workload_of(None, "Deployment")
     assert workload is not None
-    assert workload.field("spec.containers[0]") == "spec.template.spec.containers[0]"
+    ((where, _),) = places(workload, {"spec": {"template": {}}})
+    assert where.field("spec.containers[0]") == "spec.template.spec.containers[0]"
 
 
 @pytest.mark.parametrize("manifest", [{}, {"spec": None}, {"spec": []}, {"spec": {"jobTemplate": "x"}}])
 def test_a_workload_without_its_pod_has_none(manifest: dict[str, Any]) -> None:
     workload = workload_of("batch/v1", "CronJob")
     assert workload is not None
-    assert workload.pod(manifest) is None
+    assert not list(places(workload, manifest))

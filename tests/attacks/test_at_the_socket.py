@@ -7,9 +7,9 @@ from typing import Any
 import jsonpatch
 import pytest
 
+from testing.reviews import TEAM, Answered, KnownNamespaces, Notes, a_review
 from tests.adapters.http.support import Serving, answer_of, running, status_of
 from tests.attacks.pods import ATTACKS, CONFIGURATION, GPU, MIG, POLICY, SHARED, Attack, Verdict, a_pod, limits
-from tests.reviews import TEAM, Answered, KnownNamespaces, Notes, a_review
 from tests.wire import request
 from webhook.adapters.configuration import file
 from webhook.application.admission import Admission

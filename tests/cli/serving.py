@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import trustme
 
-from tests.reviews import Answered, Json, encode, read_answer
+from testing.reviews import Answered, Json, encode, read_answer
 from tests.wire import PATIENCE, Reply, Wire, request
 
 COMMAND = (sys.executable, "-m", "webhook", "serve")

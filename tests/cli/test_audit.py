@@ -11,8 +11,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from testing.stand_in.kubeconfig import write_kubeconfig
 from tests.adapters.kubernetes.faults import refusal
-from tests.adapters.kubernetes.support import write_kubeconfig
 from tests.adapters.kubernetes.workload_server import DEFINITIONS, WorkloadServer
 from tests.builders import SHARED, Json, a_pod, gpu
 from tests.cli.commands import RAY, SERVICE, Ran, deployment, namespace, run
@@ -180,9 +180,7 @@ class TestCluster:
             assert isinstance(text, str)
             return text
 
-        assert scope().startswith(
-            "checked: Pod, PodTemplate, ReplicationController, Deployment, ReplicaSet, DaemonSet, "
-        )
+        assert scope().startswith("checked: Pod, ReplicaSet, Job, ReplicationController, CronJob, DaemonSet, ")
         assert scope().endswith("; of objects of other kinds, such as a RayCluster or a Workflow, only the pods "
                                 "were checked")  # fmt: skip
         of_ray = pod("ray-0")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import trustme
 
+from testing.reviews import a_pod, a_review, encode
 from tests.cli.serving import Served
 from tests.load.process import refused, wait_until_refused
-from tests.reviews import a_pod, a_review, encode
 from tests.wire import Reply, Wire, request
 
 API_SERVER = "kube-apiserver"

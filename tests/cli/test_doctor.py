@@ -12,11 +12,11 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from tests.adapters.kubernetes.apiserver import StandIn
-from tests.adapters.kubernetes.documents import status
-from tests.adapters.kubernetes.http_side import Handler, Seen
-from tests.adapters.kubernetes.support import write_kubeconfig
-from tests.e2e.processes import free_port
+from testing.control_plane.processes import free_port
+from testing.stand_in.apiserver import StandIn
+from testing.stand_in.documents import status
+from testing.stand_in.http_side import Handler, Seen
+from testing.stand_in.kubeconfig import write_kubeconfig
 from webhook.application.certificates.issue import self_signed_pair
 from webhook.application.certificates.tokens import PATHS
 from webhook.application.diagnosis.diagnose import CHECKS

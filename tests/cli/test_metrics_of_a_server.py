@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from testing.reviews import TEAM, a_gpu_container, a_pod, a_review
 from tests.cli.serving import Served
 from tests.promtool import Promtool
-from tests.reviews import TEAM, a_gpu_container, a_pod, a_review
 from tests.wire import request
 
 CONFIGURATION = (

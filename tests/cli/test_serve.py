@@ -12,9 +12,9 @@ import pytest
 import trustme
 import yaml
 
+from testing.reviews import UID, Answered, Json, a_gpu_container, a_pod, a_review, encode, read_answer
 from tests.adapters.test_yaml_guard import NESTED_ALIASES
 from tests.cli.serving import Served, pair_options, write_pair
-from tests.reviews import UID, Answered, Json, a_gpu_container, a_pod, a_review, encode, read_answer
 from tests.wire import Wire, request
 
 CONFIGURATION = "apiVersion: gpuwarden.io/v1\nkind: Configuration\npolicies: {house: {forms: [%s]}}\n"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import httpx
 
+from testing.control_plane.processes import Process, free_port
+from testing.control_plane.waiting import wait_for
 from tests.deploy.chart import Rendered
-from tests.e2e.processes import Process, free_port
-from tests.e2e.waiting import wait_for
 
 GPUWARDEN = (sys.executable, "-m", "webhook")
 MOUNTS = "/etc/gpuwarden"

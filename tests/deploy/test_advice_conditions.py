@@ -8,10 +8,10 @@ from hypothesis import given
 from tests.deploy.chart import Json, Rendered
 from tests.deploy.conditions import Asks, conditions_of
 from tests.deploy.test_match_conditions import GPU, PLAIN, a_container, acts_on, specs
-from webhook.application.workloads import WORKLOADS
+from webhook.application.workload_kinds import BUILT_IN
 from webhook.engine.gpu_names import GPUS, fits
 
-KINDS = sorted(set(WORKLOADS) - {"Pod"})
+KINDS = {row.kind: row for row in BUILT_IN if row.kind != "Pod"}
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +22,7 @@ def asks(rendered: Rendered) -> Asks:
 def a_workload(kind: str, spec: Json, owner: Json | None = None, metadata: Json | None = None) -> Json:
     """An object of a kind whose template has this spec, as the API server has it at admission."""
     inner: Any = {"metadata": {"creationTimestamp": None}, "spec": spec}
-    for step in reversed(WORKLOADS[kind].steps):
+    for step in reversed(KINDS[kind].pods[0]):
         inner = {step: inner, **({"replicas": 1} if step == "template" and kind == "Deployment" else {})}
     owners = {"ownerReferences": [owner]} if owner else {}
     return {"kind": kind, "metadata": {"name": "x", **owners, **(metadata or {})}, **inner, "status": {}}

@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.core import TyperOption
 
-from tests.adapters.kubernetes.support import write_kubeconfig
+from testing.stand_in.kubeconfig import write_kubeconfig
 from tests.adapters.kubernetes.workload_server import WorkloadServer
 from tests.deploy.chart import Chart, Json, Rendered, merged
 from webhook.application.report_api import REPORT_APIS

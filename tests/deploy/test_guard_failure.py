@@ -62,7 +62,7 @@ def test_each_namespace_has_one_guard_that_is_closed_where_its_policy_denies(cha
 
     for namespace, label in product(NAMESPACES, LABELS):
         denies = book.select(NamespaceLabels(enforce=label)).enforce
-        if denies.unreadable:  # refused by /validate-namespace; see docs/guard.md
+        if denies.unreadable:  # refused by /validate-namespace; see docs/reference/guard.md
             continue
         closed = namespace == "team-a" and denies.guard is VisibleDevices.DENY
         assert the_guard_of(rendered, namespace, label).failure_policy == ("Fail" if closed else "Ignore"), label

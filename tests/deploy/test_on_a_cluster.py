@@ -17,12 +17,12 @@ from uuid import uuid4
 import pytest
 
 from hack.render_manifests import CHART, NAMESPACE, render
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.programs import NoControlPlaneError, find
+from testing.control_plane.waiting import wait_for
 from tests.deploy.argo import api_versions, application
 from tests.deploy.chart import Chart, Json, RefusedError, merged
 from tests.deploy.gpu_pods import WITH_GPU, WITHOUT_GPU, a_spec
-from tests.e2e.cluster import ControlPlane
-from tests.e2e.programs import NoControlPlaneError, find
-from tests.e2e.waiting import wait_for
 from webhook.application.certificates.tokens import ANNOTATION, PATHS
 
 pytestmark = pytest.mark.e2e

@@ -13,15 +13,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.adapters.kubernetes.http_side import Seen
-from tests.adapters.kubernetes.support import write_kubeconfig
+from testing.reviews import a_pod, a_review, encode
+from testing.stand_in.http_side import Seen
+from testing.stand_in.kubeconfig import write_kubeconfig
 from tests.adapters.kubernetes.workload_server import WorkloadServer
 from tests.deploy.chart import Json, Rendered
 from tests.deploy.replica import replica, wait_until_ready
-from tests.reviews import a_pod, a_review, encode
 from webhook.application.certificates.issue import SelfSigned, self_signed_pair
 from webhook.application.certificates.tokens import without_token
-from webhook.application.workloads import WORKLOADS
+from webhook.application.workload_kinds import BUILT_IN, WorkloadKind
 
 REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
 PATHS = {
@@ -29,7 +29,7 @@ PATHS = {
     "ValidatingWebhookConfiguration": f"{REGISTRATION}/validatingwebhookconfigurations/gpuwarden",
 }
 SERVICE = "gpuwarden.gpuwarden-system.svc"
-KINDS = {f"{kind.lower()}s": kind for kind in (*WORKLOADS, "Namespace")}
+KINDS = {row.plural: row for row in BUILT_IN}
 
 # Who may what: verb, API group, resource, namespace (None: all, or none), name (None: any).
 Right = tuple[str, str, str, str | None, str | None]
@@ -116,11 +116,12 @@ def requests_of(webhook: Json) -> Iterator[Json]:
         for operation in rule["operations"]:
             for resource in rule["resources"]:
                 plural, _, sub_resource = resource.partition("/")
-                kind = KINDS[plural]
+                workload = KINDS.get(plural)
+                kind = workload.kind if workload else "Namespace"
                 version = {"group": rule["apiGroups"][0], "version": rule["apiVersions"][0], "kind": kind}
                 more = {"kind": version, "operation": operation, "subResource": sub_resource or None}
-                if kind != "Namespace":
-                    yield a_review(an_object(kind), **more)
+                if workload:
+                    yield a_review(an_object(workload), **more)
                     continue
                 # A change of its label, which makes gpuwarden look at what runs there.
                 labels = {"gpuwarden.io/enforce": "shared"}
@@ -128,10 +129,10 @@ def requests_of(webhook: Json) -> Iterator[Json]:
                 yield a_review({"metadata": {"name": "team", "labels": labels}}, oldObject=old, **more)
 
 
-def an_object(kind: str) -> Json:
+def an_object(workload: WorkloadKind) -> Json:
     """A workload of a kind."""
     found: Json = a_pod()
-    for step in reversed(WORKLOADS[kind].steps):
+    for step in reversed(workload.pods[0]):
         found = {step: found}
     return found
 

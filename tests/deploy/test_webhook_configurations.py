@@ -7,7 +7,7 @@ import pytest
 
 from tests.deploy.chart import MODES, Chart, Json, Rendered, merged
 from webhook.application.certificates.tokens import ANNOTATION, PATHS
-from webhook.application.workloads import WORKLOADS
+from webhook.application.workload_kinds import BUILT_IN
 
 MUTATE, VALIDATE = "mutate.gpuwarden.io", "validate.gpuwarden.io"
 GUARD, UPDATES, RESTORE = "guard.gpuwarden.io", "updates.gpuwarden.io", "restore.gpuwarden.io"
@@ -32,7 +32,7 @@ def test_pods_are_rewritten_and_then_validated_and_nothing_else_is_asked_about(r
         UPDATES: [([""], ["v1"], ["UPDATE"], ["pods"], "Namespaced")],
         ADVISE: [
             (["apps"], ["v1"], both, ["deployments", "statefulsets", "daemonsets", "replicasets"], "Namespaced"),
-            (["batch"], ["v1"], both, ["jobs", "cronjobs"], "Namespaced"),
+            (["batch"], ["v1"], both, ["cronjobs", "jobs"], "Namespaced"),
             ([""], ["v1"], both, ["replicationcontrollers", "podtemplates"], "Namespaced"),
         ],
         NAMESPACES: [
@@ -44,7 +44,7 @@ def test_pods_are_rewritten_and_then_validated_and_nothing_else_is_asked_about(r
 
 def test_every_kind_that_holds_a_template_is_advised(rendered: Rendered) -> None:
     asked = {resource for rule in rendered.webhooks[ADVISE]["rules"] for resource in rule["resources"]}
-    assert asked == {f"{kind.lower()}s" for kind in WORKLOADS if kind != "Pod"}
+    assert asked == {row.plural for row in BUILT_IN if row.kind != "Pod"}
 
 
 @pytest.mark.parametrize("mode", ["enforce", "audit"])

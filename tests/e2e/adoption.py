@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import yaml
 
-from tests.e2e.cluster import ControlPlane
+from testing.control_plane.cluster import ControlPlane
 from tests.e2e.objects import GPU, MIG, SHARED, daemon_set, deployment, job, pod, pod_spec, stateful_set
 from webhook.engine.settings import POLICY
 

@@ -6,9 +6,9 @@ import ssl
 import httpx
 from cryptography import x509
 
-from tests.e2e.cluster import ControlPlane
+from testing.control_plane.cluster import ControlPlane
+from testing.reviews import a_pod, a_review, encode
 from tests.e2e.installation import CONFIGURATION_KINDS, SECRET, configuration_path
-from tests.reviews import a_pod, a_review, encode
 from webhook.application.certificates.tokens import token_of
 
 

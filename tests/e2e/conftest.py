@@ -8,12 +8,12 @@ import pytest
 
 from hack import tools
 from hack.render_manifests import NAMESPACE
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.namespaces import Namespaces
+from testing.control_plane.programs import NoControlPlaneError, Programs, find
 from tests.deploy.chart import Chart
-from tests.e2e.cluster import ControlPlane
 from tests.e2e.fleet import Fleet
 from tests.e2e.installation import Installation, render
-from tests.e2e.namespaces import Namespaces
-from tests.e2e.programs import NoControlPlaneError, Programs, find
 from tests.e2e.release import Release
 from tests.e2e.running import Running, prepare_probe
 

@@ -28,9 +28,9 @@ from typing import Any, Self
 
 import httpx
 
-from tests.e2e.cluster import ControlPlane
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
 from tests.e2e.kubelets import Kubelets
-from tests.e2e.waiting import wait_for
 
 TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
 TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}

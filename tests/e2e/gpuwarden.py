@@ -8,12 +8,9 @@ from typing import Any
 import httpx
 
 from hack.render_manifests import NAMESPACE
-from tests.e2e.processes import Process, free_port
-from tests.e2e.waiting import wait_for
+from testing.control_plane.processes import Process, free_port
+from testing.control_plane.waiting import wait_for
 
-# The chart's names for a release called "gpuwarden".
-NAME = "gpuwarden"
-ACCOUNT = f"system:serviceaccount:{NAMESPACE}:{NAME}"
 PROGRAM = Path(sys.executable).with_name("gpuwarden")
 
 

@@ -10,13 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from hack.render_manifests import NAMESPACE
+from hack.render_manifests import NAME, NAMESPACE
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
 from tests.deploy.chart import Chart, Rendered
-from tests.e2e.cluster import ControlPlane
-from tests.e2e.gpuwarden import NAME
 from tests.e2e.post_render import KINDS, with_urls
 from tests.e2e.running import Running, is_forgotten, prepare_probe
-from tests.e2e.waiting import wait_for
 
 CONFIGURATION_KINDS = MUTATING, VALIDATING = "mutatingwebhookconfigurations", "validatingwebhookconfigurations"
 SECRET = f"/api/v1/namespaces/{NAMESPACE}/secrets/{NAME}-ca"

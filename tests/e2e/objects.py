@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.e2e.cluster import ControlPlane
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
 from tests.e2e.fleet import MERGE_PATCH, TOLERATION
-from tests.e2e.waiting import wait_for
 
 Json = dict[str, Any]
 

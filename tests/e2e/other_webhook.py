@@ -13,7 +13,7 @@ from typing import Any
 
 import trustme
 
-from tests.e2e.cluster import ControlPlane
+from testing.control_plane.cluster import ControlPlane
 
 Json = dict[str, Any]
 Answer = Callable[[Json], Json]

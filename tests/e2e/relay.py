@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from tests.e2e.processes import free_port
+from testing.control_plane.processes import free_port
 
 T = TypeVar("T")
 

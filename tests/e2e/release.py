@@ -8,9 +8,8 @@ from typing import Any
 
 import yaml
 
-from hack.render_manifests import CHART, NAMESPACE
+from hack.render_manifests import CHART, NAME, NAMESPACE
 from tests.deploy.chart import Chart
-from tests.e2e.gpuwarden import NAME
 from tests.e2e.post_render import __file__ as post_renderer
 
 PLUGIN = "to-loopback"

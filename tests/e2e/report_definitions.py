@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 
-from tests.e2e.cluster import ControlPlane
-from tests.e2e.waiting import wait_for
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
 from webhook.application.report_api import ReportApi
 
 Json = dict[str, Any]

@@ -7,12 +7,13 @@ from typing import Any, Self
 
 import httpx
 
+from hack.render_manifests import ACCOUNT
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
 from tests.deploy.chart import Rendered
-from tests.e2e.cluster import ControlPlane
-from tests.e2e.gpuwarden import ACCOUNT, Replica, arguments_of, environment_of
+from tests.e2e.gpuwarden import Replica, arguments_of, environment_of
 from tests.e2e.objects import ENFORCE, GPU, SHARED, limits_of, pod_spec
 from tests.e2e.relay import Relay
-from tests.e2e.waiting import wait_for
 from webhook.application.certificates.tokens import PATHS
 
 PROBE = "e2e-probe"  # a labelled namespace that shows whether gpuwarden acts

@@ -10,9 +10,9 @@ from typing import Any, Self
 
 import httpx
 
-from tests.e2e.cluster import ControlPlane
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
 from tests.e2e.objects import GPU, limits_of, pod, pod_spec
-from tests.e2e.waiting import wait_for
 
 CREATED = httpx.codes.CREATED
 

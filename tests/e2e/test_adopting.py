@@ -1,4 +1,4 @@
-"""The story of docs/adopting.md, walked: what audit says before anything changes is what happens when the labels are set.
+"""The story of docs/how-to/adopt.md, walked: what audit says before anything changes is what happens when the labels are set.
 
 ``GPUWARDEN_E2E_MANIFESTS`` names a folder of real manifests to walk it with instead of our own, then with 200 workloads in
 20 namespaces.
@@ -14,18 +14,18 @@ from pathlib import Path
 
 import pytest
 
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.namespaces import Namespaces
+from testing.control_plane.waiting import wait_for
 from tests.deploy.chart import Chart
 from tests.e2e.adoption import Cluster, Team, asks_for_gpu, deploy, manifests_in, own_manifests
-from tests.e2e.cluster import ControlPlane
 from tests.e2e.fleet import Fleet
 from tests.e2e.gpuwarden import PROGRAM
 from tests.e2e.installation import Installation, render
-from tests.e2e.namespaces import Namespaces
 from tests.e2e.objects import GPU, SHARED, deployment, limits_of, pod_spec
 from tests.e2e.post_render import with_urls
 from tests.e2e.running import probe
 from tests.e2e.telling import tell
-from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.e2e.cluster import ControlPlane
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
 from tests.e2e.installation import Installation
 from tests.e2e.objects import ENFORCE, GPU, Json, as_list, cron_job, daemon_set, deployment, job, pod_spec, stateful_set
 from tests.e2e.telling import tell
-from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 

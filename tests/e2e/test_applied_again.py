@@ -13,12 +13,12 @@ import jsonpatch
 import pytest
 import yaml
 
-from tests.e2e.cluster import ControlPlane
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
 from tests.e2e.fleet import MERGE_PATCH
 from tests.e2e.gpuwarden import PROGRAM
 from tests.e2e.installation import Installation
 from tests.e2e.objects import ENFORCE, GPU, SHARED, container, limits_of, pod
-from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -197,8 +197,8 @@ def test_a_manifest_that_gpuwarden_rewrote_is_applied_again_on_every_version(
 
 
 def ignored_by_argo_cd() -> list[str]:
-    """The JSON pointers that the operations page tells Argo CD to ignore."""
-    page = (Path(__file__).parents[2] / "docs/operations.md").read_text()
+    """The JSON pointers that the page tells Argo CD to ignore."""
+    page = (Path(__file__).parents[2] / "docs/how-to/bare-pods.md").read_text()
     (example,) = [block for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "ignoreDifferences" in block]
     (ignored,) = yaml.safe_load(example)["spec"]["ignoreDifferences"]
     pointers: list[str] = ignored["jsonPointers"]

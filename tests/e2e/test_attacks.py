@@ -7,11 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.namespaces import Namespaces
 from tests.attacks.pods import ATTACKS, CONFIGURATION, MIG, POLICY, SHARED, Attack, Verdict, a_pod, limits
 from tests.deploy.chart import Chart
-from tests.e2e.cluster import ControlPlane
 from tests.e2e.installation import Installation
-from tests.e2e.namespaces import Namespaces
 from tests.e2e.objects import ENFORCE
 
 pytestmark = pytest.mark.e2e

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
+from testing.control_plane.cluster import ControlPlane
 from tests.deploy.chart import Chart
-from tests.e2e.cluster import ControlPlane
 from tests.e2e.installation import Installation
 from tests.e2e.objects import ENFORCE, GPU, limits_of, pod, pod_spec
 

@@ -7,16 +7,16 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.namespaces import Namespaces
+from testing.control_plane.waiting import wait_for
 from tests.builders import GKE_CLIENTS, GKE_SHARING, STRATEGY, a_pod, affinity, gpu, judge, messages
 from tests.deploy.backstop.conftest import CONFIGURED, configured
 from tests.deploy.backstop.test_verdicts import ABOVE_ONE, MIXED, UNTOUCHED
 from tests.deploy.chart import Chart
-from tests.e2e.cluster import ControlPlane
 from tests.e2e.fleet import MERGE_PATCH
 from tests.e2e.installation import VALUES, render
-from tests.e2e.namespaces import Namespaces
 from tests.e2e.objects import ENFORCE, Json
-from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 

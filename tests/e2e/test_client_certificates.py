@@ -9,12 +9,12 @@ import httpx
 import pytest
 import trustme
 
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.programs import Programs
+from testing.control_plane.waiting import wait_for
 from tests.deploy.chart import Chart
-from tests.e2e.cluster import ControlPlane
 from tests.e2e.installation import Installation
 from tests.e2e.objects import ENFORCE, GPU, SHARED, limits_of, pod, pod_spec
-from tests.e2e.programs import Programs
-from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -23,7 +23,7 @@ CLIENTS = trustme.CA()
 
 
 def write_admission_configuration(folder: Path) -> Path:
-    """What docs/security.md tells operators to write: the file of the API server, and the kubeconfig that it names."""
+    """The files of docs/how-to/client-certificates.md: the API server's configuration, and the kubeconfig that it names."""
     leaf = CLIENTS.issue_cert("client.invalid", common_name=API_SERVER)
     kubeconfig = {
         "apiVersion": "v1",

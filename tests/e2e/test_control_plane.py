@@ -9,8 +9,9 @@ import httpx
 import pytest
 import trustme
 
-from tests.e2e import credentials
-from tests.e2e.cluster import ControlPlane
+from testing.control_plane import credentials
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
 from tests.e2e.fleet import FLEET, Fleet
 from tests.e2e.objects import (
     create,
@@ -22,7 +23,6 @@ from tests.e2e.objects import (
     pod_spec,
     pods_in,
 )
-from tests.e2e.waiting import wait_for
 from webhook.application.diagnosis.server import OLDEST
 
 pytestmark = pytest.mark.e2e

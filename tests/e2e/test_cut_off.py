@@ -7,13 +7,13 @@ from typing import Any
 import httpx
 import pytest
 
+from hack.render_manifests import ACCOUNT
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
 from tests.deploy.chart import Chart
-from tests.e2e.cluster import ControlPlane
-from tests.e2e.gpuwarden import ACCOUNT
 from tests.e2e.installation import Installation
 from tests.e2e.objects import ENFORCE, GPU, SHARED, limits_of, pod, pod_spec
 from tests.e2e.relay import Relay
-from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 

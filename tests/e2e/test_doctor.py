@@ -17,15 +17,15 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from hack.render_manifests import NAMESPACE
+from hack.render_manifests import ACCOUNT, NAMESPACE
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
 from tests.e2e.certificates import stranger_status
-from tests.e2e.cluster import ControlPlane
 from tests.e2e.fleet import MERGE_PATCH, Fleet
-from tests.e2e.gpuwarden import ACCOUNT, PROGRAM
+from tests.e2e.gpuwarden import PROGRAM
 from tests.e2e.installation import MUTATING, VALIDATING, Installation, configuration_path
 from tests.e2e.objects import ENFORCE
 from tests.e2e.running import PROBE
-from tests.e2e.waiting import wait_for
 from webhook.application.certificates.issue import self_signed_pair
 from webhook.application.diagnosis.diagnose import CHECKS
 from webhook.cli.main import app

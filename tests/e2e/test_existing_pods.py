@@ -6,11 +6,11 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from tests.e2e.cluster import ControlPlane
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
 from tests.e2e.fleet import MERGE_PATCH, Fleet
 from tests.e2e.installation import Installation
 from tests.e2e.objects import ENFORCE, GPU, create, limits_of, node_of_the_only_pod, pod, pod_spec
-from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from hack.render_manifests import NAMESPACE
+from testing.control_plane.cluster import ControlPlane
 from tests.deploy.chart import Chart, Json
-from tests.e2e.cluster import ControlPlane
 from tests.e2e.installation import Installation
 from tests.e2e.objects import ENFORCE, create, pod
 from webhook.cli.main import app

@@ -9,13 +9,13 @@ import httpx
 import pytest
 import trustme
 
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
 from tests.e2e.certificates import bundles, current_ca, issuer_of_what_is_served, stranger_status, targets, tokens
-from tests.e2e.cluster import ControlPlane
 from tests.e2e.installation import MUTATING, SECRET, VALIDATING, Installation, configuration_path
 from tests.e2e.objects import ENFORCE, SHARED
 from tests.e2e.stream import PodStream
 from tests.e2e.telling import tell
-from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 

@@ -6,11 +6,11 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.cluster import ControlPlane
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
 from tests.e2e.installation import MUTATING, Installation, configuration_path
 from tests.e2e.objects import ENFORCE, GPU, MIG, SHARED, container, limits_of, pod, pod_spec
 from tests.e2e.telling import tell
-from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from testing.control_plane.cluster import ControlPlane
 from tests.deploy.chart import Chart
-from tests.e2e.cluster import ControlPlane
 from tests.e2e.fleet import Fleet, Node
 from tests.e2e.installation import Installation
 from tests.e2e.objects import ENFORCE, GPU, MIG, create, node_of_the_only_pod, pod, pod_spec

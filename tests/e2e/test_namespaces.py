@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.cluster import ControlPlane
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.namespaces import Namespaces
 from tests.e2e.fleet import MERGE_PATCH
 from tests.e2e.installation import Installation
-from tests.e2e.namespaces import Namespaces
 from tests.e2e.objects import ENFORCE, GPU, MIG, SHARED, limits_of, pod, pod_spec
 from tests.e2e.stream import CREATED, Attempt, PodStream
 from tests.e2e.telling import tell

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.cluster import ControlPlane
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.namespaces import Namespaces
+from testing.control_plane.waiting import wait_for
 from tests.e2e.gpuwarden import PROGRAM
-from tests.e2e.namespaces import Namespaces
-from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
 from tests.e2e import other_webhook
-from tests.e2e.cluster import ControlPlane
 from tests.e2e.installation import MUTATING, Installation, configuration_path
 from tests.e2e.objects import ENFORCE, GPU, SHARED, container, deployment, limits_of, pod, pod_spec, pods_in
 from tests.e2e.other_webhook import patching, serving
-from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from hack.render_manifests import NAMESPACE
-from tests.e2e.cluster import ControlPlane
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
 from tests.e2e.fleet import Fleet
 from tests.e2e.installation import MUTATING, VALIDATING, Installation, configuration_path
 from tests.e2e.objects import (
@@ -27,7 +28,6 @@ from tests.e2e.objects import (
     pod_spec,
     pods_in,
 )
-from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 

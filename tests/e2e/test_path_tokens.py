@@ -7,9 +7,10 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
 from tests.deploy.chart import Chart, Rendered
 from tests.e2e.certificates import bundles, stranger_status, targets, tokens
-from tests.e2e.cluster import ControlPlane
 from tests.e2e.gpuwarden import Replica
 from tests.e2e.installation import CONFIGURATION_KINDS, configuration_path, render
 from tests.e2e.objects import ENFORCE, MIG
@@ -18,7 +19,6 @@ from tests.e2e.running import Running
 from tests.e2e.stream import PodStream
 from tests.e2e.telling import tell
 from tests.e2e.test_doctor import doctor
-from tests.e2e.waiting import wait_for
 from webhook.application.certificates.tokens import ANNOTATION, PATHS
 
 pytestmark = pytest.mark.e2e

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import Process
-from tests.e2e.waiting import wait_for
+from testing.control_plane.processes import Process
+from testing.control_plane.waiting import wait_for
 
 SLEEP = ["/bin/sleep", "600"]
 
@@ -31,7 +31,7 @@ def pid_in(file: Path) -> int:
 def test_a_program_dies_with_tests_that_are_killed_outright(tmp_path: Path) -> None:
     script = f"""
         import pathlib, time
-        from tests.e2e.processes import Process
+        from testing.control_plane.processes import Process
         child = Process("sleep", ["/bin/sleep", "600"], pathlib.Path({str(tmp_path / "log")!r}))
         pathlib.Path({str(tmp_path / "pid")!r}).write_text(str(child.pid))
         time.sleep(600)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import flags
-from tests.e2e.programs import NAMES, NoControlPlaneError, find, parse_version
+from testing.control_plane import flags
+from testing.control_plane.programs import NAMES, NoControlPlaneError, find, parse_version
 
 
 def fill(directory: Path, *names: str) -> Path:

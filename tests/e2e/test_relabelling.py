@@ -8,13 +8,13 @@ from functools import partial
 import httpx
 import pytest
 
-from tests.e2e.cluster import ControlPlane
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.namespaces import Namespaces
+from testing.control_plane.waiting import wait_for
 from tests.e2e.fleet import MERGE_PATCH
 from tests.e2e.installation import Installation
-from tests.e2e.namespaces import Namespaces
 from tests.e2e.objects import ENFORCE, GPU, create, deployment, pod, pod_spec, stateful_set
 from tests.e2e.telling import tell
-from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 

@@ -8,16 +8,16 @@ import httpx
 import pytest
 
 from hack.render_manifests import NAMESPACE
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
 from tests.deploy.chart import Chart
 from tests.e2e.certificates import bundles
-from tests.e2e.cluster import ControlPlane
 from tests.e2e.installation import MUTATING, SECRET, configuration_path, render
 from tests.e2e.objects import ENFORCE, GPU, MIG
 from tests.e2e.release import Release
 from tests.e2e.running import PROBE, Running, is_forgotten
 from tests.e2e.stream import PodStream
 from tests.e2e.telling import tell
-from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 

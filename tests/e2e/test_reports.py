@@ -16,13 +16,13 @@ import httpx
 import pytest
 
 from hack.render_manifests import NAMESPACE
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
 from tests.deploy.chart import Chart, Rendered
-from tests.e2e.cluster import ControlPlane
 from tests.e2e.gpuwarden import PROGRAM
 from tests.e2e.installation import render
 from tests.e2e.objects import ENFORCE, GPU, deployment, pod, pod_spec
 from tests.e2e.report_definitions import installed
-from tests.e2e.waiting import wait_for
 from webhook.application.report_api import LABEL, LABEL_VALUE, REPORT_APIS, ReportApi
 
 pytestmark = pytest.mark.e2e

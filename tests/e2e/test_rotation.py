@@ -7,9 +7,9 @@ import httpx
 import pytest
 from cryptography import x509
 
+from testing.control_plane.cluster import ControlPlane
 from tests.deploy.chart import Chart
 from tests.e2e.certificates import bundles, current_ca, issuer_of_what_is_served, stranger_status, tokens
-from tests.e2e.cluster import ControlPlane
 from tests.e2e.installation import Installation
 from tests.e2e.objects import ENFORCE, SHARED
 from tests.e2e.stream import PodStream

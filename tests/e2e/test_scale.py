@@ -16,16 +16,16 @@ from typing import Any
 import httpx
 import pytest
 
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.programs import Programs
+from testing.control_plane.waiting import wait_for
 from tests.deploy.chart import Chart
 from tests.e2e.certificates import bundles
-from tests.e2e.cluster import ControlPlane
 from tests.e2e.fleet import MERGE_PATCH
 from tests.e2e.gpuwarden import Replica
 from tests.e2e.installation import Installation
 from tests.e2e.objects import ENFORCE, GPU, pod, pod_spec
-from tests.e2e.programs import Programs
 from tests.e2e.telling import tell
-from tests.e2e.waiting import wait_for
 from webhook.adapters.kubernetes.namespaces import FRESHNESS_BOUND
 
 pytestmark = [

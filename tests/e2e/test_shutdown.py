@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from testing.control_plane.cluster import ControlPlane
 from tests.deploy.chart import Chart
-from tests.e2e.cluster import ControlPlane
 from tests.e2e.installation import Installation
 from tests.e2e.objects import ENFORCE, SHARED
 from tests.e2e.stream import PodStream

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import trustme
 
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
 from tests.e2e import other_webhook
-from tests.e2e.cluster import ControlPlane
 from tests.e2e.other_webhook import VALIDATING, refusing, serving
-from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.namespaces import Namespaces
+from testing.control_plane.waiting import wait_for
 from tests.deploy.chart import Chart
-from tests.e2e.cluster import ControlPlane
 from tests.e2e.fleet import TOLERATION, Fleet
 from tests.e2e.installation import MUTATING, VALIDATING, Installation
-from tests.e2e.namespaces import Namespaces
 from tests.e2e.objects import (
     ENFORCE,
     GPU,
@@ -34,7 +35,6 @@ from tests.e2e.objects import (
     pods_in,
     stateful_set,
 )
-from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import trustme
 
-from tests.adapters.kubernetes.apiserver import StandIn
-from tests.adapters.kubernetes.support import write_kubeconfig
+from testing.reviews import Json
+from testing.stand_in.apiserver import StandIn
+from testing.stand_in.kubeconfig import write_kubeconfig
 from tests.cli.serving import Served
-from tests.reviews import Json
 
 SERVICE = "gpuwarden.gpuwarden-system.svc"
 SECRET = "/api/v1/namespaces/gpuwarden-system/secrets/gpuwarden-ca"  # noqa: S105 - a path

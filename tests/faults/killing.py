@@ -12,11 +12,11 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import unquote
 
-from tests.adapters.kubernetes.apiserver import StandIn
+from testing.control_plane.processes import free_port
+from testing.stand_in.apiserver import StandIn
+from testing.stand_in.http_side import Behaviour, Handler, Seen
 from tests.adapters.kubernetes.faults import cut_off
-from tests.adapters.kubernetes.http_side import Behaviour, Handler, Seen
 from tests.cli.serving import COMMAND, environment
-from tests.e2e.processes import free_port
 from tests.faults.cluster import bundles, login, managed, why_refused
 from tests.wire import Wire, request
 

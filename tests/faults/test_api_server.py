@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from testing.reviews import Json, a_pod, a_review
+from testing.stand_in.apiserver import StandIn
+from testing.stand_in.documents import event
+from testing.stand_in.http_side import Behaviour
 from tests.adapters.kubernetes import faults
-from tests.adapters.kubernetes.apiserver import StandIn
-from tests.adapters.kubernetes.documents import event
-from tests.adapters.kubernetes.http_side import Behaviour
 from tests.cli.serving import Served
 from tests.faults.cluster import login, parts, within
 from tests.faults.long import LONG, only_long
-from tests.reviews import Json, a_pod, a_review
 
 REVIEW = a_review(a_pod(), namespace="team")
 DEPLOYMENT: Json = {

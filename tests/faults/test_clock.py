@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.adapters.kubernetes.apiserver import StandIn
+from testing.stand_in.apiserver import StandIn
 from tests.adapters.kubernetes.support import eventually
 from tests.cli.serving import COMMAND, Served
 from tests.faults.cluster import (

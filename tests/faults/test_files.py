@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from testing.reviews import a_pod, a_review
 from tests.cli.serving import COMMAND, Served
 from tests.faults.cluster import parts, within
 from tests.faults.long import LONG
-from tests.reviews import a_pod, a_review
 
 CONFIGURATION = "apiVersion: gpuwarden.io/v1\nkind: Configuration\ndefaults: {enforce: %s}\n"
 FAILING = 'gpuwarden_reload_failing{file="configuration"}'

@@ -12,12 +12,12 @@ from typing import IO, Any
 
 import pytest
 
-from tests.adapters.kubernetes.apiserver import StandIn
+from testing.control_plane.processes import free_port
+from testing.reviews import a_gpu_container, a_pod, a_review, encode, read_answer
+from testing.stand_in.apiserver import StandIn
 from tests.cli.serving import COMMAND, Served, environment
-from tests.e2e.processes import free_port
 from tests.faults.cluster import login, managed, ready, refusals, register, replica, within
 from tests.faults.long import LONG, only_long
-from tests.reviews import a_gpu_container, a_pod, a_review, encode, read_answer
 from tests.wire import Wire, request
 
 PATIENCE = 30.0

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.reviews import Json, a_review
+from testing.reviews import Json, a_review
 
 MUTATE = "/mutate"
 VALIDATE = "/validate"

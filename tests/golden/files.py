@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from testing.reviews import TEAM, UID, Answered, Json, KnownNamespaces, Notes, encode, finish, read_answer
 from tests.golden.cases import MUTATE, Case, Table
 from tests.golden.tables import (
     forms,
@@ -17,7 +18,6 @@ from tests.golden.tables import (
     statements,
     untouched,
 )
-from tests.reviews import TEAM, UID, Answered, Json, KnownNamespaces, Notes, encode, finish, read_answer
 from webhook.adapters.configuration import file as configuration_file
 from webhook.application.admission import Admission
 from webhook.application.configuration import Configuration

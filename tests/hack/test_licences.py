@@ -40,8 +40,8 @@ def test_a_page_that_is_behind_is_noticed() -> None:
     assert rows(page) == {"a": "MIT", "gone": "MIT", "b": "MIT"}
     said = list(problems(page, {"a": "MIT", "b": "BSD-3-Clause", "c": "GPL-3.0-only"}, frozenset("abc")))
     assert said == [
-        "b: docs/licences.md says MIT, its metadata BSD-3-Clause; run make docs",
+        "b: docs/reference/licences.md says MIT, its metadata BSD-3-Clause; run make docs",
         "c is under GPL-3.0-only, which is not permitted here: see hack/licences.py",
-        "c: docs/licences.md says nothing, its metadata GPL-3.0-only; run make docs",
-        "gone is on docs/licences.md and not locked; run make docs",
+        "c: docs/reference/licences.md says nothing, its metadata GPL-3.0-only; run make docs",
+        "gone is on docs/reference/licences.md and not locked; run make docs",
     ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hack import metrics_reference
 from hack.metrics_reference import TEXTS, VALUES, metrics
-from tests.reviews import Webhook, a_gpu_container, a_pod
+from testing.reviews import Webhook, a_gpu_container, a_pod
 from webhook.adapters.metrics import Metrics
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.adapters.kubernetes.apiserver import StandIn
-from tests.adapters.kubernetes.support import write_kubeconfig
+from testing.stand_in.apiserver import StandIn
+from testing.stand_in.kubeconfig import write_kubeconfig
 from tests.image.image import Image, Ran
 
 AUTHORITY = trustme.CA()

@@ -9,9 +9,9 @@ import trustme
 import yaml
 
 from hack.image import ROOT
+from testing.reviews import a_pod, a_review
 from tests.cli.serving import Served
 from tests.image.image import Image
-from tests.reviews import a_pod, a_review
 
 DEPLOYMENT = next(
     document

@@ -6,8 +6,8 @@ import ssl
 import time
 from pathlib import Path
 
+from testing.reviews import a_pod, a_review, encode, read_answer
 from tests.cli.serving import Served
-from tests.reviews import a_pod, a_review, encode, read_answer
 from tests.wire import PATIENCE, request
 
 GOOD = request("/mutate", encode(a_review(a_pod())))

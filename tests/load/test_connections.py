@@ -9,6 +9,7 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
+from testing.reviews import a_pod, a_review, encode
 from tests.cli.serving import COMMAND, Served, environment
 from tests.load.process import (
     GOOD,
@@ -23,7 +24,6 @@ from tests.load.process import (
     wait_until_refused,
     wait_until_resident_below,
 )
-from tests.reviews import a_pod, a_review, encode
 from tests.wire import request
 
 MOST = 40

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from testing.reviews import a_gpu_container, a_pod, a_review, encode, read_answer
 from tests.cli.serving import Served
 from tests.load.process import answers
-from tests.reviews import a_gpu_container, a_pod, a_review, encode, read_answer
 from tests.wire import Reply, Wire, chunked, request
 
 PATIENCE = 3.0

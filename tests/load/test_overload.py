@@ -5,9 +5,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from testing.reviews import UID, a_gpu_container, a_pod, a_review, encode, read_answer
 from tests.cli.serving import Served
 from tests.load.process import refused, resident_mib
-from tests.reviews import UID, a_gpu_container, a_pod, a_review, encode, read_answer
 from tests.wire import request
 
 CONFIGURATION = "apiVersion: gpuwarden.io/v1\nkind: Configuration\ndefaults: {enforce: mps}\n"

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from testing.reviews import a_gpu_container, a_pod, a_review, encode
 from tests.cli.serving import Served
 from tests.load.process import (
     GOOD,
@@ -20,7 +21,6 @@ from tests.load.process import (
     wait_until_descriptors,
     wait_until_refused,
 )
-from tests.reviews import a_gpu_container, a_pod, a_review, encode
 from tests.wire import Wire, request
 
 HEAD, REQUEST = 1.0, 1.5

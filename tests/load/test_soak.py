@@ -11,6 +11,7 @@ from contextlib import suppress
 from itertools import cycle, islice
 from pathlib import Path
 
+from testing.reviews import a_container, a_gpu_container, a_pod, a_review, encode
 from tests.cli.serving import Served
 from tests.load.process import (
     HALF_A_HELLO,
@@ -20,7 +21,6 @@ from tests.load.process import (
     threads,
     wait_until_descriptors,
 )
-from tests.reviews import a_container, a_gpu_container, a_pod, a_review, encode
 from tests.wire import Wire, request
 
 ASKED = int(os.environ.get("GPUWARDEN_SOAK", "4000"))

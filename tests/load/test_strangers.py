@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from testing.reviews import a_gpu_container, a_pod, a_review, encode
 from tests.cli.serving import COMMAND, Served
 from tests.load.attackers import ATTACKS, TOGETHER
 from tests.load.kernel_memory import socket_bytes
@@ -25,7 +26,6 @@ from tests.load.under_attack import (
     complaints,
     withstand,
 )
-from tests.reviews import a_gpu_container, a_pod, a_review, encode
 from tests.wire import request
 
 MOST_IN_THE_KERNEL = 1 << 20

@@ -20,13 +20,14 @@ from itertools import count
 from pathlib import Path
 from typing import Self
 
-from tests.adapters.kubernetes.apiserver import StandIn
-from tests.adapters.kubernetes.support import eventually, write_kubeconfig
+from testing.reviews import Json, a_gpu_container, a_pod, a_review, encode, read_answer
+from testing.stand_in.apiserver import StandIn
+from testing.stand_in.kubeconfig import write_kubeconfig
+from tests.adapters.kubernetes.support import eventually
 from tests.cli.serving import COMMAND, Served
 from tests.load.attackers import ATTACKS, TOGETHER
 from tests.load.kernel_memory import socket_bytes
 from tests.load.process import descriptors, peak_mib, reset_peak, resident_mib, waited_for_processor
-from tests.reviews import Json, a_gpu_container, a_pod, a_review, encode, read_answer
 from tests.wire import Wire, request
 
 MOST_MIB = 256.0

@@ -1,6 +1,7 @@
 """Advising: what will become of a workload's pods, said when its template is applied. Never a change, never a denial."""
 
 from collections.abc import Callable
+from functools import cache
 
 import msgspec
 
@@ -10,7 +11,9 @@ from webhook.application.label_wait import Labels, Wanted, answered
 from webhook.application.namespaces import Namespaces
 from webhook.application.recorder import Recorded, Recorder
 from webhook.application.review import Request
-from webhook.application.workloads import Workload, workload_of
+from webhook.application.workload_kinds import WorkloadKind, WorkloadPod
+from webhook.application.workload_views import pods, view
+from webhook.application.workloads import workload_of
 from webhook.engine import guard, requests
 from webhook.engine.decision import Decision, Outcome, decide
 from webhook.engine.labels import NamespaceLabels
@@ -23,7 +26,7 @@ class _Case(msgspec.Struct):
     """A request whose template asks for GPUs, or may reach them otherwise, and is not exempt, with everything that decides it."""
 
     request: Request
-    workload: Workload
+    where: WorkloadPod
     pod: Pod
     configuration: Configuration
 
@@ -56,12 +59,17 @@ class Advising:
         workload = workload_of(f"{kind.group}/{kind.version}" if kind.group else kind.version, kind.kind)
         if workload is None or not request.has_object:
             return review.allowed(request)
-        pod = _template(request, workload, body)
-        if pod is None or pod.spec is None or not (requests.read(pod.spec, configuration.names) or guard.sees(pod)):
+        review.bound(body)
+        read = review.decode_json(_decoder(workload), request.object, "request.object")
+        where, pod = next(pods(workload, read), (None, None))
+        if where is None or pod is None or pod.spec is None:
+            return review.allowed(request)
+        review.sized(pod, f"request.object.{where.field('')}".rstrip("."))
+        if not (requests.read(pod.spec, configuration.names) or guard.sees(pod)):
             return review.allowed(request)
         if not request.name:
             # A name that the API server is yet to make: what is recorded says at least how it begins.
-            request.name = _generate_name(request)
+            request.name = (read.metadata and read.metadata.generate_name) or ""
         exemptions = configuration.exemptions
         exempt = exemptions.of_request(request.namespace, request.user_info.username) or exemptions.of_pod(pod)
         if exempt:
@@ -70,7 +78,7 @@ class Advising:
         return (
             Wanted(request.namespace)
             if labels is None
-            else self._advice(_Case(request, workload, pod, configuration), labels)
+            else self._advice(_Case(request, where, pod, configuration), labels)
         )
 
     def _advice(self, case: _Case, labels: Labels) -> bytes:
@@ -89,7 +97,7 @@ class Advising:
         if policies.audit is not ANY_POLICY:
             audited = self._decide(case, "audit", policies.audit)
             telling.annotate(annotations, "audit", policies.audit, audited)
-            telling.annotate_patch(annotations, "audit", patch(case.pod, audited.edits, case.workload.pointer))
+            telling.annotate_patch(annotations, "audit", patch(case.pod, audited.edits, case.where.pointer))
         telling.annotate_claims(annotations, case.pod)
         warnings += [f"namespace {problem.path}: {problem.message}" for problem in policies.problems]
         return review.allowed(case.request, warnings=telling.within_budget(warnings), annotations=annotations)
@@ -101,65 +109,12 @@ class Advising:
         return decision
 
 
-class _Templated(msgspec.Struct):
-    """``spec`` of a Deployment and its like."""
+class _Workload(msgspec.Struct):
+    """What is read of objects of every kind; ``view`` adds what leads to their pods."""
 
-    template: Pod | None = None
-
-
-class _Spec(msgspec.Struct):
-    spec: _Templated | None = None
-
-
-class _JobTemplate(msgspec.Struct, rename="camel"):
-    job_template: _Spec | None = None
-
-
-class _CronJob(msgspec.Struct):
-    spec: _JobTemplate | None = None
-
-
-class _Named(msgspec.Struct):
     metadata: Metadata | None = None
 
 
-_NAMED = msgspec.json.Decoder(_Named)
-_IN_SPEC = msgspec.json.Decoder(_Spec)
-_AT_ROOT = msgspec.json.Decoder(_Templated)
-_IN_JOB = msgspec.json.Decoder(_CronJob)
-_POD = msgspec.json.Decoder(Pod)
-
-
-def _generate_name(request: Request) -> str:
-    """``metadata.generateName`` of a workload.
-
-    Raises:
-        ReviewError: it can't be read.
-    """
-    metadata = review.decode_json(_NAMED, request.object, "request.object").metadata
-    return (metadata and metadata.generate_name) or ""
-
-
-def _template(request: Request, workload: Workload, body: bytes) -> Pod | None:
-    """The template within a workload, decoded no further than needed.
-
-    Raises:
-        ReviewError: it can't be read as one, or is too large to be judged.
-    """
-    review.bound(body)
-    pod = _decoded(request, workload)
-    return pod and review.sized(pod, ".".join(("request.object", *workload.steps)))
-
-
-def _decoded(request: Request, workload: Workload) -> Pod | None:
-    match workload.kind:
-        case "Pod":
-            return review.decode_json(_POD, request.object, "request.object")
-        case "PodTemplate":
-            return review.decode_json(_AT_ROOT, request.object, "request.object").template
-        case "CronJob":
-            cron = review.decode_json(_IN_JOB, request.object, "request.object").spec
-            found = cron and cron.job_template
-        case _:
-            found = review.decode_json(_IN_SPEC, request.object, "request.object")
-    return found.spec.template if found and found.spec else None
+@cache
+def _decoder(kind: WorkloadKind) -> msgspec.json.Decoder[_Workload]:
+    return msgspec.json.Decoder(view(kind, _Workload))

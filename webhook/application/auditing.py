@@ -12,7 +12,8 @@ from webhook.application.claims import KnownClaims
 from webhook.application.configuration import Configuration
 from webhook.application.misfits import Misfit
 from webhook.application.rule_texts import NOT_JUDGED
-from webhook.application.workloads import WORKLOADS, Workload, identity, is_workload
+from webhook.application.workload_kinds import BUILT_IN, WorkloadKind
+from webhook.application.workloads import identity, is_workload, workload_of
 from webhook.engine import guard, requests, summary
 from webhook.engine.decision import Outcome
 from webhook.engine.findings import Finding
@@ -31,7 +32,7 @@ PLAIN = "plain"
 DENIED = "denied"
 """In place of the form that a denied request gets."""
 
-BETWEEN = frozenset({"ReplicaSet", "ReplicationController", "Job"})
+BETWEEN = frozenset(row.kind for row in BUILT_IN if row.intermediate)
 """Kinds that stand between a pod and what a person wrote: a pod of theirs is their controller's, where they have one."""
 _WORST = {Outcome.DENIED.value: 3, Outcome.REWRITTEN.value: 2, NOT_JUDGED: 1, Outcome.UNCHANGED.value: 0}
 
@@ -193,7 +194,7 @@ class Auditor:
 
         Pods of one controller are alike, so the answers are remembered by all that decides.
         """
-        workload = WORKLOADS.get(seen.kind)
+        workload = workload_of(seen.api_version, seen.kind)
         pod = seen.pod
         if workload is None or pod is None or pod.spec is None or pod.is_mirror:
             return None
@@ -235,14 +236,14 @@ def _forget(spec: PodSpec, *, running: bool) -> None:
             volume.name = ""  # as that of its token, which ends in noise
 
 
-def _manifest(workload: Workload, seen: Seen, pod: Pod) -> dict[str, Any]:
+def _manifest(workload: WorkloadKind, seen: Seen, pod: Pod) -> dict[str, Any]:
     """An object as ``Checker`` takes it, the pod's typed view in the place of the pod."""
     metadata: dict[str, Any] = {"name": seen.name, "namespace": seen.namespace}
-    if not workload.steps:
+    if workload.is_pod:
         annotations = pod.metadata.annotations if pod.metadata else None
         return {"kind": seen.kind, "metadata": metadata | {"annotations": annotations}, "spec": pod.spec}
     inner: Any = pod
-    for step in reversed(workload.steps):
+    for step in reversed(workload.pods[0]):
         inner = {step: inner}
     return {"kind": seen.kind, "metadata": metadata, **inner}
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from webhook.application.field_paths import Path
 from webhook.application.structural_search import gpu_maps
-from webhook.application.workloads import Workload
+from webhook.application.workload_kinds import WorkloadKind, WorkloadPod
 from webhook.engine import requests
 from webhook.engine.gpu_names import GpuNames
 from webhook.engine.pods import Pod, containers
@@ -57,13 +58,13 @@ def shares(pod: Pod, labels: Mapping[str, str]) -> list[tuple[str, str, str]]:
     ]
 
 
-def misplaced(workload: Workload, manifest: Mapping[str, Any], names: GpuNames) -> str:
+def misplaced(workload: WorkloadKind, manifest: Mapping[str, Any], names: GpuNames) -> str:
     """That GPUs are set outside of the resources that Kubernetes reads, for people; empty where none are.
 
     ``limits`` directly in a container, ``resources`` of a template or of a Deployment's spec, a pod's spec without its template.
     The API server denies such an object, or drops the field, as ``fieldValidation`` says: no GPU is requested.
     """
-    found = list(gpu_maps(_without_judged(manifest, workload.steps), names))
+    found = list(gpu_maps(_without_judged(manifest, workload.pods[0]), names))
     if not found:
         return ""
     return (
@@ -72,7 +73,7 @@ def misplaced(workload: Workload, manifest: Mapping[str, Any], names: GpuNames) 
     )
 
 
-def _without_judged(above: Any, steps: Sequence[str]) -> Any:
+def _without_judged(above: Any, steps: Path) -> Any:
     """An object without what the rules judge in its pod."""
     if not isinstance(above, dict):
         return above
@@ -112,15 +113,15 @@ def _is_list(value: object) -> bool:
     return isinstance(value, list)
 
 
-def sentences(workload: Workload, vendors: Sequence[str], shared: Sequence[tuple[str, str, str]]) -> Iterator[str]:
+def sentences(where: WorkloadPod, vendors: Sequence[str], shared: Sequence[tuple[str, str, str]]) -> Iterator[str]:
     """What of all this is not judged, and what to do, for people; paths within the pod become paths within the object."""
     if vendors:
         yield (
-            f"{_listed([workload.field(path) for path in vendors])}: not NVIDIA's GPUs by any name that gpuwarden knows, so not "
+            f"{_listed([where.field(path) for path in vendors])}: not NVIDIA's GPUs by any name that gpuwarden knows, so not "
             "judged; add the name to resources.gpus or resources.notGPUs in the configuration to decide"
         )
     if shared:
-        paths = [workload.field(f"metadata.{section}[{key}]") for section, key, _ in shared]
+        paths = [where.field(f"metadata.{section}[{key}]") for section, key, _ in shared]
         yield (
             f"{_listed(paths)}: part of a GPU, which KAI Scheduler alone hands out, so not judged; it reads annotations of pods "
             "with schedulerName kai-scheduler"

@@ -5,12 +5,14 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from webhook.application import beside
+from webhook.application import beside, field_paths
 from webhook.application.claims import KnownClaims, claims_of, described, not_looked_up
 from webhook.application.configuration import Configuration
-from webhook.application.misfits import Misfit, MisfitsError, convert, what
+from webhook.application.field_paths import Place
+from webhook.application.misfits import Misfit, MisfitsError, convert
 from webhook.application.unjudged import Unjudged, unjudged
-from webhook.application.workloads import Workload, workload_of
+from webhook.application.workload_kinds import WorkloadKind, WorkloadPod, places
+from webhook.application.workloads import workload_of
 from webhook.engine import requests
 from webhook.engine.claims import NO_CLAIMS, Claims, references
 from webhook.engine.decision import UNTOUCHED, Decision, decide
@@ -110,22 +112,23 @@ class Checker:
         """
         known = self.identify(manifest)
         workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"))
-        pod = pod_of(workload, manifest) if workload else None
-        if workload is None or pod is None:
+        found = next(pods_of(workload, manifest), None) if workload else None
+        if workload is None or found is None:
             return known
-        if pod.spec and not workload.steps and _map(manifest.get("metadata")).get("uid"):
+        where, pod = found
+        if pod.spec and workload.is_pod and _map(manifest.get("metadata")).get("uid"):
             # A pod out of a cluster: it is its scheduler that has placed it.
             pod.spec.node_name = None
-        known = self._with_beside(known, workload, pod, manifest)
+        known = self._with_beside(known, where, pod, next(field_paths.find(manifest, where.place))[1])
         asks = requests.read(pod.spec, self._configuration.names) if pod.spec else []
-        claims, known = self._with_claims(known, workload, pod, asks)
+        claims, known = self._with_claims(known, where, pod, asks)
         decision = decide(pod, known.policy, self._configuration.plugin, found=asks, claims=claims)
         exemptions = self._configuration.exemptions
         exempt = exemptions.of_request(known.namespace, "") or exemptions.of_pod(pod)
         if exempt:
             return msgspec.structs.replace(known, decision=Decision(asks=decision.asks), exempt=exempt)
-        findings = tuple(msgspec.structs.replace(f, path=workload.field(f.path)) for f in decision.findings)
-        operations = tuple(patch(pod, decision.edits, workload.pointer))
+        findings = tuple(msgspec.structs.replace(f, path=where.field(f.path)) for f in decision.findings)
+        operations = tuple(patch(pod, decision.edits, where.pointer))
         return msgspec.structs.replace(known, decision=decision, operations=operations, findings=findings)
 
     def unreadable(self, manifest: Mapping[str, Any], misfits: Sequence[Misfit]) -> Judgement:
@@ -134,7 +137,7 @@ class Checker:
         return msgspec.structs.replace(known, unjudged=None, label_problems=(), misfits=tuple(misfits))
 
     def _with_claims(
-        self, known: Judgement, workload: Workload, pod: Pod, asks: Sequence[Ask]
+        self, known: Judgement, where: WorkloadPod, pod: Pod, asks: Sequence[Ask]
     ) -> tuple[Claims, Judgement]:
         if pod.spec is None:
             return NO_CLAIMS, known
@@ -144,15 +147,15 @@ class Checker:
         return claims, msgspec.structs.replace(
             known,
             claims=tuple(claim.name for claim in pod.spec.resource_claims or ()),
-            claims_unknown=not_looked_up(claims.unknown, workload.field(""), known.namespace),
+            claims_unknown=not_looked_up(claims.unknown, where.field(""), known.namespace),
             asked=(*known.asked, *described(claims)),
         )
 
-    def _with_beside(self, known: Judgement, workload: Workload, pod: Pod, manifest: Mapping[str, Any]) -> Judgement:
-        labels, _ = _labels_and_annotations(workload.pod(manifest))
+    def _with_beside(self, known: Judgement, where: WorkloadPod, pod: Pod, template: Mapping[str, Any]) -> Judgement:
+        labels, _ = _labels_and_annotations(template)
         names = self._configuration.names
         shares = beside.shares(pod, labels)
-        told = (*beside.sentences(workload, beside.other_vendors(pod, names), shares), *known.beside)
+        told = (*beside.sentences(where, beside.other_vendors(pod, names), shares), *known.beside)
         of_kai = (f"{section.removesuffix('s')} {key}: {value}" for section, key, value in shares)
         return msgspec.structs.replace(known, beside=told, asked=(*of_kai, *beside.misspelt(pod, names)))
 
@@ -192,8 +195,8 @@ def label_problems(manifest: Mapping[str, Any], book: PolicyBook) -> Iterator[La
     kind = manifest.get("kind")
     workload = workload_of(manifest.get("apiVersion"), kind)
     yield from misplaced(labels, annotations, str(kind))
-    if workload and workload.steps:
-        yield from misplaced(*_labels_and_annotations(workload.pod(manifest)), str(kind), workload.field(""))
+    for where, template in places(workload, manifest) if workload and not workload.is_pod else ():
+        yield from misplaced(*_labels_and_annotations(template), str(kind), f"{where.field('')}.")
 
 
 def is_namespace(manifest: Mapping[str, Any]) -> bool:
@@ -214,31 +217,30 @@ def _map(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def pod_of(workload: Workload, manifest: Mapping[str, Any]) -> Pod | None:
-    """The pod, or template of one, in an object; ``None`` where it has none.
+def pods_of(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Iterator[tuple[WorkloadPod, Pod]]:
+    """Return the pods, or templates of pods, in an object.
 
     Raises:
         UnreadablePodError: what is there is not a pod, or the object's own name, namespace or annotations are not text.
     """
     wrong: list[Misfit] = []
-    if workload.steps:
+    if not workload.is_pod:
         _converted(manifest.get("metadata"), Metadata, ("metadata",), wrong)
-    above: Any = manifest
-    for number, step in enumerate(workload.steps):
-        if above is not None and not isinstance(above, Mapping):
-            wrong.append(Misfit(".".join(workload.steps[:number]), f"must be a map, not {what(above)}; write a map"))
-            raise UnreadablePodError(wrong)
-        above = above.get(step) if above else None
-    pod = _converted(workload.pod(manifest), Pod, workload.steps, wrong)
+    for path in workload.pods:
+        wrong += field_paths.misfits(manifest, path)
+    found = [
+        (where, pod) for where, data in places(workload, manifest) if (pod := _converted(data, Pod, where.place, wrong))
+    ]
     if wrong:
         raise UnreadablePodError(wrong)
-    return pod
+    yield from found
 
 
-def _converted(data: Any, kind: type[T], steps: tuple[str, ...], wrong: list[Misfit]) -> T | None:
+def _converted(data: Any, kind: type[T], place: Place, wrong: list[Misfit]) -> T | None:
     """The data as a type; where they do not fit, ``None``, and what is wrong is added."""
     try:
         return convert(data, kind) if data is not None else None
     except MisfitsError as error:
-        wrong += [Misfit(".".join(filter(None, (*steps, field))), message) for field, message in error.misfits]
+        above = field_paths.written(place)
+        wrong += [Misfit(".".join(filter(None, (above, field))), message) for field, message in error.misfits]
         return None

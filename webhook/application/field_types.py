@@ -4,12 +4,14 @@ k8s.io/apimachinery pkg/apis/meta/v1/types.go (ObjectMeta, LabelSelector) and k8
 EnvVar). Go reads null as the empty text, so null is accepted.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
-from webhook.application.checking import UnreadablePodError, is_namespace, pod_of
+from webhook.application import field_paths
+from webhook.application.checking import UnreadablePodError, is_namespace, pods_of
+from webhook.application.field_paths import Path, Place
 from webhook.application.misfits import Misfit, MisfitsError, convert
 from webhook.application.workloads import workload_of
 from webhook.engine.labels import NAMES
@@ -17,6 +19,7 @@ from webhook.engine.labels import NAMES
 _Text = str | None
 _Texts = list[_Text] | None
 _TextMap = dict[str, _Text] | None
+_LABELS = ("metadata", "labels")
 
 
 class _Metadata(msgspec.Struct, rename="camel"):
@@ -65,25 +68,22 @@ def wrong_types(manifest: Mapping[str, Any]) -> list[Misfit]:
     Args:
         manifest: an object of any kind: of all, the metadata are checked; of a workload, its pod or pod template too.
     """
-    found = list(_converted(manifest.get("metadata"), _Metadata, ("metadata",)))
+    found = _at(manifest, ("metadata",), _Metadata)
     if is_namespace(manifest):
-        found += _policies(_under(manifest, ("metadata", "labels")))
+        found += [one for _, labels in field_paths.find(manifest, _LABELS) for one in _policies(labels)]
     workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"))
     if workload:
         try:
-            pod_of(workload, manifest)
+            list(pods_of(workload, manifest))
         except UnreadablePodError as error:
             found += error.misfits
-        *above, _ = workload.steps or ("",)
+        *above, _ = workload.pods[0] or ("",)
         if above[:-1]:  # a CronJob's jobTemplate
-            path = (*above[:-1], "metadata")
-            found += _converted(_under(manifest, path), _Metadata, path)
+            found += _at(manifest, (*above[:-1], "metadata"), _Metadata)
         if above:
-            path = (*above, "selector")
             # A ReplicationController's is a map of labels itself.
-            kind: Any = _TextMap if "" in workload.groups else _LabelSelector
-            found += _converted(_under(manifest, path), kind, path)
-        found += _converted(workload.pod(manifest), _Pod, workload.steps)
+            found += _at(manifest, (*above, "selector"), _LabelSelector if workload.group else _TextMap)
+        found += _at(manifest, workload.pods[0], _Pod)
     return list({misfit.field: misfit for misfit in reversed(found)}.values())[::-1]
 
 
@@ -91,21 +91,18 @@ def _policies(labels: Any) -> Iterator[Misfit]:
     """Of a namespace's labels those that name policies: null, which is the empty text, names none."""
     if isinstance(labels, Mapping):
         ours = {key: labels[key] for key in NAMES if key in labels}
-        yield from _converted(ours, dict[str, str], ("metadata", "labels"))
+        yield from _converted(ours, dict[str, str], _LABELS)
 
 
-def _under(value: Any, steps: Sequence[str]) -> Any:
-    for step in steps:
-        value = value.get(step) if isinstance(value, Mapping) else None
-    return value
+def _at(manifest: Mapping[str, Any], path: Path, kind: Any) -> list[Misfit]:
+    return [misfit for place, data in field_paths.find(manifest, path) for misfit in _converted(data, kind, place)]
 
 
-def _converted(data: Any, kind: Any, steps: Sequence[str]) -> Iterator[Misfit]:
+def _converted(data: Any, kind: Any, place: Place) -> Iterator[Misfit]:
     try:
-        if data is not None:
-            convert(data, kind)
+        convert(data, kind)
     except MisfitsError as error:
-        path = ".".join(steps)
+        path = field_paths.written(place)
         for field, message in error.misfits:
             dot = "." if path and field and not field.startswith("[") else ""
             yield Misfit(f"{path}{dot}{field}", message)

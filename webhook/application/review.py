@@ -24,7 +24,7 @@ _LONGEST_ANNOTATION = 8200  # what ``telling.annotate_patch`` keeps to
 _LONGEST_UID = 128
 MOST_ELEMENTS = 50_000
 """Commas, opening braces and brackets in a body: at least as many as it has members and items, each of which takes up to 300
-bytes when it is decoded. docs/security.md has the largest real objects, which have a twentieth."""
+bytes when it is decoded. docs/reference/limits.md has the largest real objects, which have a twentieth."""
 _OPERATIONS = ("CREATE", "UPDATE", "DELETE", "CONNECT")
 _T = TypeVar("_T")
 

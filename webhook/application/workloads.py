@@ -1,66 +1,24 @@
-"""Workloads: the kinds that hold a pod or the template of one, and where in them it stands."""
+"""Workloads by name: which row of the table an object, an owner reference or a mistyped kind means."""
 
-from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any
 
-import msgspec
+from webhook.application.workload_kinds import BUILT_IN, KINDS, WorkloadKind
 
-
-class Workload(msgspec.Struct, frozen=True):
-    """A kind that holds a pod, by the steps that lead to it; none for a pod itself."""
-
-    kind: str
-    groups: tuple[str, ...]
-    steps: tuple[str, ...]
-
-    @property
-    def pointer(self) -> str:
-        """Where the pod stands, as a JSON pointer."""
-        return "".join(f"/{step}" for step in self.steps)
-
-    def field(self, path: str) -> str:
-        """A path within the pod as a path within the object."""
-        return ".".join((*self.steps, path))
-
-    def pod(self, manifest: Mapping[str, Any]) -> Any:
-        """The pod within an object, or ``None`` where the object has none."""
-        found: Any = manifest
-        for step in self.steps:
-            found = found.get(step) if isinstance(found, Mapping) else None
-        return found
-
-
-_TEMPLATE = ("spec", "template")
-_APPS = ("apps", "extensions")  # the group that these kinds had before Kubernetes 1.16, in many a manifest still
-
-WORKLOADS = {
-    workload.kind: workload
-    for workload in (
-        Workload("Pod", ("",), ()),
-        Workload("PodTemplate", ("",), ("template",)),
-        Workload("ReplicationController", ("",), _TEMPLATE),
-        Workload("Deployment", _APPS, _TEMPLATE),
-        Workload("ReplicaSet", _APPS, _TEMPLATE),
-        Workload("DaemonSet", _APPS, _TEMPLATE),
-        Workload("StatefulSet", _APPS, _TEMPLATE),
-        Workload("Job", ("batch",), _TEMPLATE),
-        Workload("CronJob", ("batch",), ("spec", "jobTemplate", *_TEMPLATE)),
-    )
-}
-
-_VERSIONS = {kind: f"{workload.groups[0]}/v1".lstrip("/") for kind, workload in WORKLOADS.items()} | {"Namespace": "v1"}
+_BY_KIND = {row.kind: row for row in BUILT_IN}
+_BY_GROUP = {**KINDS, **{(group, row.kind): row for row in BUILT_IN for group in row.former_groups}}
+_VERSIONS = {row.kind: row.api_version for row in BUILT_IN} | {"Namespace": "v1"}
 # On the scale of difflib: "pods" is 0.86 like "pod"; no kind of Kubernetes' own is like another of these.
 _ALIKE = 0.85
 _LONGEST_KIND = 63
 
 
-def workload_of(api_version: object, kind: object) -> Workload | None:
+def workload_of(api_version: object, kind: object) -> WorkloadKind | None:
     """The workload that a kind of an API version is, or ``None`` for every other kind."""
-    workload = WORKLOADS.get(kind) if isinstance(kind, str) else None
-    if workload is None or not isinstance(api_version, str):
-        return workload if api_version is None else None
-    return workload if group_of(api_version) in workload.groups else None
+    if not isinstance(kind, str):
+        return None
+    if isinstance(api_version, str):
+        return _BY_GROUP.get((group_of(api_version), kind))
+    return _BY_KIND.get(kind) if api_version is None else None
 
 
 def correction(api_version: object, kind: str) -> str | None:
@@ -102,7 +60,7 @@ def qualified(api_version: object, kind: str) -> str:
     if group := group_of(api_version):
         return f"{kind}.{group}"
     # "v1 Deployment" is a mistake that needs the version to be seen.
-    return f"{kind} ({api_version})" if api_version and kind in WORKLOADS else kind
+    return f"{kind} ({api_version})" if api_version and kind in _BY_KIND else kind
 
 
 def identity(api_version: str, kind: str) -> str:
@@ -115,4 +73,4 @@ def is_workload(api_version: str, kind: str) -> bool:
 
     Groups of custom resources have a dot (k8s.io/apiextensions-apiserver validation), those of workloads have none.
     """
-    return kind in WORKLOADS and "." not in group_of(api_version)
+    return kind in _BY_KIND and "." not in group_of(api_version)

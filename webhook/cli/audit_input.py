@@ -11,11 +11,12 @@ from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
 from webhook.adapters.manifests.lines import Lines, ObjectLines
 from webhook.application.audit_rows import Row, rows
 from webhook.application.auditing import Auditor, Found, Owner, Seen
-from webhook.application.checking import Judgement, pod_of
+from webhook.application.checking import Judgement, pods_of
 from webhook.application.claims import KnownClaims, known_claims
 from webhook.application.field_types import wrong_types
 from webhook.application.misfits import Misfit
 from webhook.application.other_kinds import OtherKind
+from webhook.application.workload_kinds import is_idle
 from webhook.application.workloads import qualified, workload_of
 from webhook.cli.judging import KnownNamespaces, misfit_problems, nothing_found, read_paths, usage_error
 from webhook.engine.labels import NamespaceLabels
@@ -201,10 +202,10 @@ def _seen(item: ManifestObject, default: str) -> Seen | None:
         name=str(metadata.get("name") or metadata.get("generateName") or ""),
         uid=str(metadata.get("uid") or ""),
         owner=_owner(metadata),
-        pod=pod_of(workload, manifest),
-        running=workload.kind == "Pod" and bool(status.get("phase")),  # in a dump of a cluster, not in a manifest
+        pod=next((pod for _, pod in pods_of(workload, manifest)), None),
+        running=workload.is_pod and bool(status.get("phase")),  # in a dump of a cluster, not in a manifest
         over="deletionTimestamp" in metadata or _ended(status),
-        idle=_map(manifest.get("spec")).get("replicas") == 0,
+        idle=is_idle(workload, manifest),
         source=item.source,
         line=item.line,
     )

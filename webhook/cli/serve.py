@@ -15,7 +15,7 @@ from webhook.cli.options import Options, StartError
 # Seldom needed: a cluster whose clocks or API servers are further apart, or a trial that wants to see a rotation.
 _ROTATION = "Rotation of managed certificates (all replicas alike)"
 _DEFAULTS = RotationSettings()
-_LIMITS = "Limits (docs/security.md tells what is answered beyond each)"
+_LIMITS = "Limits (docs/reference/limits.md tells what is answered beyond each)"
 _MOST = Limits()
 
 

@@ -103,13 +103,13 @@ def decide(  # noqa: PLR0913 - everything that decides
     if spec is None or pod.is_mirror:
         return UNTOUCHED
     every = read(spec, names) if found is None else found
-    asking = [ask for ask in every if ask.requested]
+    asking = [ask for ask in every if ask.amounts or ask.others]
     added = limitranger.additions(pod)
     dropped: list[limitranger.Dropped] = []
     if added.entries and not policy.permits_any:
         asking, dropped = limitranger.without(added, asking)
     asks = [ask for ask in asking if ask.amounts]
-    beside = [*misplaced.gpu_outside_containers(spec)]
+    beside = [*misplaced.gpu_outside_containers(spec)] if spec.resources or spec.ephemeral_containers else []
     if claims is not NO_CLAIMS:
         beside += claiming.findings(spec, claims, asking, policy)
     if guarded:
@@ -117,17 +117,19 @@ def decide(  # noqa: PLR0913 - everything that decides
     if not every:
         return Decision((), _in_order(beside)) if beside else UNTOUCHED
     nodes = constraints(spec, LABELS_OF_FORMS)
-    refused = [refusal(ask, policy) for ask in asks]
-    wellformed = [ask for ask, finding in zip(asks, refused, strict=True) if not finding]
+    refused = {ask.place: finding for ask in asks if (finding := refusal(ask, policy))}
+    wellformed = [ask for ask in asks if ask.place not in refused] if refused else asks
     spelled = respelling((ask.amounts[0].resource for ask in wellformed), policy, nodes, plugin)
-    findings = [finding for finding in refused if finding]
+    findings = [*refused.values()]
     findings += judge(chosen(wellformed, spelled.choices), spelled, spec, policy, nodes)
     if added.entries:
         findings = limit_ranges.naming_limit_ranges(findings, asks, added)
         findings += [limit_ranges.limit_range_default(one) for one in dropped]
     findings += container.unknown_gpu_resources(every, policy)
-    findings += container.absent_gpu_resources(asks, policy, plugin)
-    findings += permission.other_gpu_resources(asking, policy, claims.by_resource)
+    if policy.permits_any:
+        findings += container.absent_gpu_resources(asks, plugin)
+    else:
+        findings += permission.other_gpu_resources(asking, policy, claims.by_resource)
     told = _in_order(findings + beside) if findings or beside else ()
     if told and any(finding.denies for finding in told):
         return Decision((), told, tuple(asking), spelled.choices)

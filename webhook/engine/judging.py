@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from webhook.engine.choice import Choice, Request
 from webhook.engine.findings import Finding
-from webhook.engine.forms import Form
-from webhook.engine.nodes import NodeConstraints
+from webhook.engine.forms import Form, Sharing
+from webhook.engine.nodes import NOTHING_SAID, NodeConstraints
 from webhook.engine.pods import PodSpec
 from webhook.engine.policy import Policy
-from webhook.engine.requests import Ask
+from webhook.engine.requests import Amount, Ask
 from webhook.engine.rewriting import ProductConflict, Respelling
 from webhook.engine.rules import container, permission, placement, sharing
 from webhook.engine.spelling import LABELS_OF_FORMS
@@ -36,12 +36,19 @@ def judge(
         policy: the policy.
         nodes: what the pod says about nodes.
     """
-    findings = [*_on_nodes(requests, respelling, policy, nodes)]
+    findings: list[Finding] = []
+    # Most pods say nothing of the nodes of forms, and then only their forms can be apart from each other.
+    if nodes is not NOTHING_SAID or respelling.conflict or respelling.forms_apart:
+        findings += _on_nodes(requests, respelling, policy, nodes)
     for request in requests:
         findings += _on_request(request, nodes, policy)
     if not spec.host_ipc:
         findings += sharing.gke_mps_needs_host_ipc(requests)
-    if requests and (over := permission.per_pod_limit(spec, [request.ask for request in requests], policy)):
+    if (
+        requests
+        and policy.max_per_pod is not None
+        and (over := permission.per_pod_limit(spec, [request.ask for request in requests], policy))
+    ):
         findings.append(over)
     return findings
 
@@ -85,10 +92,17 @@ def _on_request(request: Request, nodes: NodeConstraints, policy: Policy) -> Ite
     if form is None:
         yield permission.form_not_permitted(ask, amount, request.choice.stated, nodes, policy)
         return
+    if amount.count > 1:
+        yield from _of_several(ask, amount, form, policy)
+    if form.sharing is Sharing.MPS:
+        yield from sharing.mps_shm_mounts(ask, form)
+
+
+def _of_several(ask: Ask, amount: Amount, form: Form, policy: Policy) -> Iterator[Finding]:
+    """The rules of a count above one, which every policy permits."""
     if found := sharing.shared_request_above_one(ask, amount, form, policy) or permission.per_container_limit(
         ask, amount, policy
     ):
         yield found
     if found := sharing.mig_count_above_one(ask, amount, form):
         yield found
-    yield from sharing.mps_shm_mounts(ask, form)

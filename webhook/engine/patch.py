@@ -51,10 +51,17 @@ def patch(pod: Pod, edits: Sequence[Edit], prefix: str = "") -> list[Operation]:
         by_kind.setdefault(type(edit), []).append(edit)
     drops = by_kind.get(DropResource, ())
     operations = _drops(drops)
-    operations += _renames(spec, by_kind.get(RenameResource, ()), gone={(edit.place, edit.name) for edit in drops})
+    if RenameResource in by_kind:
+        gone = {(edit.place, edit.name) for edit in drops}
+        operations += _renames(spec, by_kind[RenameResource], gone)
     if not _OF_NODES.isdisjoint(by_kind):
-        operations += _node_selector(spec, by_kind)
-        operations += _affinity(spec, by_kind)
+        needs = [edit.need for edit in by_kind.get(AddNeed, ())]
+        selectors = {need.key: need.values[0] for need in needs if need.is_selector}
+        operations += _node_selector(spec, by_kind, selectors)
+        if spec.affinity is not None or len(selectors) < len(needs):
+            operations += _affinity(
+                spec, by_kind, [_as_json(need.expression) for need in needs if not need.is_selector]
+            )
     if AddToleration in by_kind:
         operations += _tolerations(spec, by_kind[AddToleration])
     if SetRuntimeClass in by_kind:
@@ -129,10 +136,9 @@ def _list(path: str, existing: Sequence[object] | None, added: list[Any]) -> lis
     return [_add(f"{path}/-", value) for value in added]
 
 
-def _node_selector(spec: PodSpec, edits: _ByKind) -> Iterator[Operation]:
+def _node_selector(spec: PodSpec, edits: _ByKind, needed: dict[str, str]) -> Iterator[Operation]:
     existing = spec.node_selector
-    wanted = {edit.need.key: edit.need.values[0] for edit in edits.get(AddNeed, ()) if edit.need.is_selector}
-    wanted |= {edit.key: edit.value for edit in edits.get(AddNodeSelector, ())}
+    wanted = needed | {edit.key: edit.value for edit in edits.get(AddNodeSelector, ())}
     if existing:
         for product in edits.get(ReplaceProduct, ()):
             if existing.get(PRODUCT) == product.old:
@@ -143,9 +149,8 @@ def _node_selector(spec: PodSpec, edits: _ByKind) -> Iterator[Operation]:
     yield from _map("/spec/nodeSelector", existing, wanted)
 
 
-def _affinity(spec: PodSpec, edits: _ByKind) -> Iterator[Operation]:
+def _affinity(spec: PodSpec, edits: _ByKind, added: list[Operation]) -> Iterator[Operation]:
     """Changes to the required node affinity: each alternative gets what the form needs and loses what spelled another."""
-    added = [_as_json(edit.need.expression) for edit in edits.get(AddNeed, ()) if not edit.need.is_selector]
     dropped = {edit.key for edit in edits.get(DropKey, ())}
     terms = [(f"{_TERMS}/{i}", term) for i, term in enumerate(spec.terms) if not term.matches_nothing]
     if not terms:

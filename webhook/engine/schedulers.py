@@ -38,6 +38,8 @@ def _names_hami(spec: PodSpec) -> bool:
         if (resources := container.resources) is None:
             continue
         for amounts in (resources.limits, resources.requests):
-            if amounts and any(whole(amounts[name]) != 0 for name in HAMI_RESOURCES & amounts.keys()):
+            if not amounts or HAMI_RESOURCES.isdisjoint(amounts):
+                continue
+            if any(whole(amounts[name]) != 0 for name in HAMI_RESOURCES & amounts.keys()):
                 return True
     return False

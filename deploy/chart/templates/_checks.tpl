@@ -22,7 +22,7 @@ prints nothing.
 {{- if and .Release.IsUpgrade (ne .Values.install.mode "audit") (eq (include "gpuwarden.pathToken" .) "true") -}}
 {{- $live := lookup "admissionregistration.k8s.io/v1" "ValidatingWebhookConfiguration" "" (include "gpuwarden.fullname" .) -}}
 {{- if and $live (not (hasKey ($live.metadata.annotations | default dict) "gpuwarden.io/path-token")) -}}
-{{- fail "pathToken.enabled: the replicas that are running know no tokens, and would answer 404 until the last of them is gone; upgrade with pathToken.enabled=false first, wait for the rollout, then upgrade once more without it (deploy/README.md, Upgrade)" -}}
+{{- fail "pathToken.enabled: the replicas that are running know no tokens, and would answer 404 until the last of them is gone; upgrade with pathToken.enabled=false first, wait for the rollout, then upgrade once more without it (docs/how-to/upgrade.md)" -}}
 {{- end -}}
 {{- end -}}
 {{- $policies := .Values.config.policies -}}
@@ -33,7 +33,7 @@ prints nothing.
 {{- end -}}
 {{- range $i, $form := (get $policies $name).forms -}}
 {{- if not (regexMatch $builtIn $form) -}}
-{{- fail (printf "config.policies.%s.forms[%d]: %q is not a form; write one of docs/policies.md, such as exclusive, mps or mig-1g.5gb" $name $i $form) -}}
+{{- fail (printf "config.policies.%s.forms[%d]: %q is not a form; write one of docs/reference/policies.md, such as exclusive, mps or mig-1g.5gb" $name $i $form) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -136,7 +136,7 @@ prints nothing.
 {{- end -}}
 {{- range $mode, $value := .Values.config.defaults -}}
 {{- if not (or (hasKey $policies $value) (regexMatch $builtIn $value)) -}}
-{{- fail (printf "config.defaults.%s: %q is not a policy; write a built-in value (docs/policies.md) or a name from config.policies%s" $mode $value (empty $policies | ternary "" (printf " (%s)" (keys $policies | sortAlpha | join ", ")))) -}}
+{{- fail (printf "config.defaults.%s: %q is not a policy; write a built-in value (docs/reference/policies.md) or a name from config.policies%s" $mode $value (empty $policies | ternary "" (printf " (%s)" (keys $policies | sortAlpha | join ", ")))) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

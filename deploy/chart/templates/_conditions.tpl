@@ -35,12 +35,7 @@ person wrote it, and a controller has no use for advice but to log it.
 matchConditions:
   - name: template-requests-gpu-resources
     expression: >-
-      [has(object.template) ? object.template :
-      !has(object.spec) ? {} :
-      has(object.spec.template) ? object.spec.template :
-      has(object.spec.jobTemplate) && has(object.spec.jobTemplate.spec) &&
-      has(object.spec.jobTemplate.spec.template) ? object.spec.jobTemplate.spec.template : {}
-      ].exists(template, has(template.spec) && ([template.spec].exists(spec,
+      [{{ include "gpuwarden.template" . | nindent 6 | trim }}].exists(template, has(template.spec) && ([template.spec].exists(spec,
       {{- include "gpuwarden.requestsGpus" (dict "root" . "spec" "spec") | nindent 6 }})
       {{- if .Values.webhooks.guard.enabled }} ||
       {{- include "gpuwarden.reachesGpus" (dict "root" . "pod" "template") | nindent 6 }}
@@ -48,7 +43,7 @@ matchConditions:
   - name: not-of-another-workload
     expression: >-
       !has(object.metadata.ownerReferences) || !object.metadata.ownerReferences.exists(owner,
-      has(owner.controller) && owner.controller && owner.kind in ['Deployment', 'CronJob'])
+      has(owner.controller) && owner.controller && owner.kind in {{ include "gpuwarden.makers" . }})
 {{- end -}}
 
 {{/* CEL: whether a namespace gets a label or an annotation of ours, or one that looks like it, or another value in it. */}}

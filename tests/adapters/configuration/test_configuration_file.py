@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.reviews import Json
+from testing.reviews import Json
 from webhook.adapters.configuration.file import parse
 from webhook.application.configuration import DEFAULT_EXEMPTIONS, Configuration, Exemptions, Mode
 from webhook.engine.forms import Form, Platform, Sharing

@@ -210,8 +210,8 @@ def no_resource(name: str, example: str = "example.com/gpu") -> str:
                 f"claims: {{deviceClasses: {{a: '{form}'}}}}",
                 "claims.deviceClasses.a",
                 (
-                    f'"{form}" is not a form; write one such as exclusive or mig-1g.5gb, or "mig" for MIG slices whose profile the '
-                    "selectors of a claim name"
+                    f'"{form}" is not a form; write one such as exclusive or mig-1g.5gb, or "mig" for MIG slices whose profile '
+                    "the selectors of a claim name"
                 ),
             )
             for form in ("any", "none", "", "mig-1g", "Exclusive")

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 import pytest
 import trustme
 
+from testing.reviews import TEAM, KnownNamespaces, Notes
 from tests.adapters.http.support import Serving, running
-from tests.reviews import TEAM, KnownNamespaces, Notes
 from webhook.application.admission import Admission
 from webhook.application.configuration import Configuration
 from webhook.application.namespaces import NamespaceUnavailable

@@ -13,7 +13,7 @@ from queue import Queue
 import trustme
 import uvloop
 
-from tests.reviews import Answered, Json, a_pod, a_review, encode, read_answer
+from testing.reviews import Answered, Json, a_pod, a_review, encode, read_answer
 from tests.wire import Reply, Wire, request
 from webhook.adapters.http.admission_listener import AdmissionListener
 from webhook.adapters.http.crowd import Crowd

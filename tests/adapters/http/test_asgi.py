@@ -12,9 +12,9 @@ import uvicorn
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
 
+from testing.reviews import TEAM, KnownNamespaces, Notes
 from tests.adapters.http.support import GOOD, answer_of, status_of
 from tests.adapters.http.test_endpoint import Counted
-from tests.reviews import TEAM, KnownNamespaces, Notes
 from tests.wire import PATIENCE, Reply, Wire, chunked, request
 from webhook.adapters.http.apps import application
 from webhook.adapters.http.asgi import AsgiEndpoint, Message

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
+from testing.reviews import a_pod, a_review, encode, read_answer
 from tests.adapters.http.support import GOOD, Serving, answer_of
 from tests.logged import Logged
-from tests.reviews import a_pod, a_review, encode, read_answer
 from tests.wire import Wire, chunked, request
 
 HEAD = b"POST /mutate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"

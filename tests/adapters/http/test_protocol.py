@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from testing.reviews import Json, a_container, a_gpu_container, a_pod, a_review, encode
 from tests.adapters.http.support import GOOD, Serving, answer_of, running, status_of
 from tests.logged import Logged
-from tests.reviews import Json, a_container, a_gpu_container, a_pod, a_review, encode
 from tests.wire import chunked, request
 from webhook.adapters.http.limits import MAXIMUM_BODY
 

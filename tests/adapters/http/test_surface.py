@@ -10,8 +10,8 @@ from httpx import ASGITransport, AsyncClient, Response
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from testing.reviews import TEAM, KnownNamespaces, Notes, read_answer
 from tests.adapters.http.support import GOOD
-from tests.reviews import TEAM, KnownNamespaces, Notes, read_answer
 from webhook.adapters.http.apps import Part, application
 from webhook.adapters.http.endpoint import Endpoint
 from webhook.application.admission import Admission

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.adapters.kubernetes.apiserver import StandIn
-from tests.adapters.kubernetes.support import Clock, Noted, write_kubeconfig
+from testing.stand_in.apiserver import StandIn
+from testing.stand_in.kubeconfig import write_kubeconfig
+from tests.adapters.kubernetes.support import Clock, Noted
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.connect import connect

@@ -2,8 +2,8 @@
 
 import time
 
-from tests.adapters.kubernetes.documents import status
-from tests.adapters.kubernetes.http_side import Behaviour, Handler, reset
+from testing.stand_in.documents import status
+from testing.stand_in.http_side import Behaviour, Handler, reset
 
 
 def refusal(code: int, message: str = "no", retry_after: str | None = None) -> Behaviour:

@@ -1,6 +1,5 @@
-"""A clock that can be put forward, an observer that remembers, a kubeconfig, and patience."""
+"""A clock that can be put forward, an observer that remembers, and patience."""
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -8,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.adapters.kubernetes.http_side import PATIENCE
+from testing.stand_in.http_side import PATIENCE
+from testing.stand_in.kubeconfig import write_kubeconfig
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.errors import Fault
@@ -65,23 +65,6 @@ def eventually(holds: Callable[[], Any], what: str = "it") -> None:
     while not holds():
         assert time.monotonic() < until, f"{what} did not come about"
         time.sleep(0.002)
-
-
-def write_kubeconfig(path: Path, server: str, **user: object) -> Path:
-    """Write a kubeconfig of one context, ``here``."""
-    path.write_text(
-        json.dumps(
-            {
-                "apiVersion": "v1",
-                "kind": "Config",
-                "current-context": "here",
-                "clusters": [{"name": "c", "cluster": {"server": server}}],
-                "users": [{"name": "u", "user": user}],
-                "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
-            }
-        )
-    )
-    return path
 
 
 @contextmanager

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from testing.stand_in.apiserver import StandIn
+from testing.stand_in.http_side import Behaviour, Handler
+from testing.stand_in.kubeconfig import write_kubeconfig
 from tests.adapters.kubernetes import faults
-from tests.adapters.kubernetes.apiserver import StandIn
-from tests.adapters.kubernetes.http_side import Behaviour, Handler
-from tests.adapters.kubernetes.support import Clock, write_kubeconfig
+from tests.adapters.kubernetes.support import Clock
 from webhook.adapters.kubernetes import transport
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.connect import connect

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from testing.stand_in.apiserver import StandIn
+from testing.stand_in.http_side import Behaviour
 from tests.adapters.kubernetes import faults
-from tests.adapters.kubernetes.apiserver import StandIn
-from tests.adapters.kubernetes.http_side import Behaviour
 from webhook.adapters.kubernetes.certificate_store import KubernetesCertificateStore
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.application.certificates.store import ConflictError, StoredSecret, StoreError, WebhookConfiguration

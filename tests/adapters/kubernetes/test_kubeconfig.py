@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.adapters.kubernetes.apiserver import StandIn
-from tests.adapters.kubernetes.support import write_kubeconfig
+from testing.stand_in.apiserver import StandIn
+from testing.stand_in.kubeconfig import write_kubeconfig
 from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.errors import ApiError, ConfigurationError, Fault
 from webhook.adapters.kubernetes.request import Request

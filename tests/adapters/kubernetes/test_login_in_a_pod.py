@@ -11,7 +11,7 @@ import pytest
 import trustme
 from kubernetes.config import incluster_config
 
-from tests.adapters.kubernetes.apiserver import StandIn
+from testing.stand_in.apiserver import StandIn
 from tests.adapters.kubernetes.support import Noted, eventually
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.errors import ApiError, ConfigurationError, Fault

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from testing.stand_in.apiserver import StandIn
+from testing.stand_in.documents import namespace
+from testing.stand_in.http_side import Behaviour, Handler
 from tests.adapters.kubernetes import faults
-from tests.adapters.kubernetes.apiserver import StandIn
-from tests.adapters.kubernetes.documents import namespace
-from tests.adapters.kubernetes.http_side import Behaviour, Handler
 from tests.adapters.kubernetes.support import Clock, Noted, eventually
 from webhook.adapters.kubernetes.namespaces import WatchedNamespaces
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable

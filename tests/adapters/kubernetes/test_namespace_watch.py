@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from testing.stand_in.apiserver import StandIn
+from testing.stand_in.documents import event, namespace, status
+from testing.stand_in.http_side import Behaviour, Handler
 from tests.adapters.kubernetes import faults
-from tests.adapters.kubernetes.apiserver import StandIn
-from tests.adapters.kubernetes.documents import event, namespace, status
-from tests.adapters.kubernetes.http_side import Behaviour, Handler
 from tests.adapters.kubernetes.support import Clock, Noted, eventually
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.client import ApiServer

@@ -14,8 +14,9 @@ from tests.adapters.kubernetes.workload_server import Json, WorkloadServer
 from tests.builders import a_pod, gpu, policy_of
 from webhook.adapters.kubernetes import preview as module
 from webhook.adapters.kubernetes.client import ApiServer
-from webhook.adapters.kubernetes.preview import AT_ONCE, MOST, ORDER, PAGE, WorkloadPreview
+from webhook.adapters.kubernetes.preview import AT_ONCE, MOST, PAGE, WorkloadPreview
 from webhook.application.configuration import Configuration
+from webhook.application.workload_kinds import PREVIEWED
 from webhook.engine.policy import ANY_POLICY, Policy
 
 SHARED = Policy("shared")
@@ -75,7 +76,7 @@ async def test_every_kind_is_read_in_this_namespace_alone_and_templates_come_fir
         *("deployments", "statefulsets", "daemonsets", "cronjobs", "replicationcontrollers", "jobs", "replicasets"),
         "pods",
     ]
-    assert len(paths(cluster)) == len(ORDER) + 1
+    assert len(paths(cluster)) == len(PREVIEWED) + 1
     assert all("/namespaces/team-a/" in seen.path for seen in cluster.requests)
     assert {seen.query["limit"] for seen in cluster.requests} == {str(PAGE)}
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from testing.stand_in.kubeconfig import write_kubeconfig
 from tests.adapters.kubernetes.big_cluster import BigCluster
 from tests.adapters.kubernetes.faults import answer, cut_off, refusal
-from tests.adapters.kubernetes.support import reached, write_kubeconfig
+from tests.adapters.kubernetes.support import reached
 from tests.adapters.kubernetes.workload_server import WorkloadServer
 from tests.builders import Json, a_pod
 from webhook.adapters.kubernetes import lists
@@ -29,12 +30,12 @@ TEMPLATE = {"template": a_pod()}
 PATHS = [
     "/api/v1/pods",
     "/apis/apps/v1/replicasets",
-    "/api/v1/replicationcontrollers",
     "/apis/batch/v1/jobs",
+    "/api/v1/replicationcontrollers",
     "/apis/batch/v1/cronjobs",
-    "/apis/apps/v1/deployments",
-    "/apis/apps/v1/statefulsets",
     "/apis/apps/v1/daemonsets",
+    "/apis/apps/v1/statefulsets",
+    "/apis/apps/v1/deployments",
     "/api/v1/podtemplates",
 ]
 
@@ -139,8 +140,8 @@ class TestWorkloads:
         seen = found(reader)
 
         assert [one.kind for one in seen] == [
-            *("Pod", "ReplicaSet", "ReplicationController", "Job", "CronJob"),
-            *("Deployment", "StatefulSet", "DaemonSet", "PodTemplate"),
+            *("Pod", "ReplicaSet", "Job", "ReplicationController", "CronJob"),
+            *("DaemonSet", "StatefulSet", "Deployment", "PodTemplate"),
         ], "pods first, so that it is known which of the others lead to one"
         for one in seen:
             assert one.pod is not None, one.kind

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tests.adapters.kubernetes.apiserver import StandIn
-from tests.adapters.kubernetes.documents import status
-from tests.adapters.kubernetes.http_side import Handler, Seen
+from testing.stand_in.apiserver import StandIn
+from testing.stand_in.documents import status
+from testing.stand_in.http_side import Handler, Seen
 
 Json = dict[str, Any]
 

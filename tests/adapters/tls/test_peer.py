@@ -9,8 +9,8 @@ from pathlib import Path
 
 import trustme
 
-from tests.adapters.kubernetes.apiserver import StandIn
-from tests.e2e.processes import free_port
+from testing.control_plane.processes import free_port
+from testing.stand_in.apiserver import StandIn
 from webhook.adapters.tls.peer import dial
 from webhook.application.certificates.issue import SelfSigned, self_signed_pair
 from webhook.application.certificates.pem import CertificatePair

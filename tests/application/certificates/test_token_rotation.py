@@ -264,7 +264,7 @@ def test_no_token_is_said_or_shown() -> None:
 
 
 def test_a_token_that_strangers_know_is_renewed_at_once_in_the_way_that_the_documentation_tells() -> None:
-    """docs/security.md: delete the Secret, wait a minute, and say that the previous CA may go."""
+    """docs/reference/path-tokens.md: delete the Secret, wait a minute, and say that the previous CA may go."""
     world, replicas = a_world()
     known = carried(world)
     world.put_secret(None)

@@ -169,6 +169,6 @@ def test_rights_that_only_the_preview_of_a_label_needs_are_warned_of() -> None:
     (result,) = results(healthy(rights=rights), "rights")
     assert (result.status, result.seen.split(" cannot ")[1]) == (
         Status.WARN,
-        "list pods, list deployments, list cronjobs",
+        "list deployments, list cronjobs, list pods",
     )
     assert complete([result])

@@ -3,7 +3,7 @@
 import json
 import subprocess
 
-from tests.e2e.cluster import ControlPlane
+from testing.control_plane.cluster import ControlPlane
 from tests.e2e.gpuwarden import PROGRAM
 
 

@@ -3,17 +3,17 @@
 from pathlib import Path
 from typing import Any, Self
 
-from hack.render_manifests import NAMESPACE
+from hack.render_manifests import NAME, NAMESPACE
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.processes import Process
+from testing.control_plane.waiting import wait_for
 from tests.deploy.chart import Chart
-from tests.e2e.cluster import ControlPlane
-from tests.e2e.gpuwarden import NAME, Replica
+from tests.e2e.gpuwarden import Replica
 from tests.e2e.installation import Installation
 from tests.e2e.neighbours.mount import Mount
 from tests.e2e.neighbours.programs import built, crds
 from tests.e2e.objects import as_list
 from tests.e2e.post_render import with_local_services
-from tests.e2e.processes import Process
-from tests.e2e.waiting import wait_for
 
 CONTROLLER, CAINJECTOR = "cert-manager-controller", "cert-manager-cainjector"
 CERTIFICATES = f"/apis/cert-manager.io/v1/namespaces/{NAMESPACE}/certificates"

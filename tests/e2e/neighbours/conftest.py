@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.cluster import ControlPlane
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.programs import Programs
 from tests.e2e.fleet import Fleet
-from tests.e2e.programs import Programs
 
 
 @pytest.fixture(scope="session")

@@ -9,13 +9,13 @@ from typing import Any, Self
 import httpx
 import yaml
 
-from tests.e2e.cluster import ControlPlane
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.processes import Process, free_port
+from testing.control_plane.waiting import wait_for
 from tests.e2e.neighbours.mount import Mount
 from tests.e2e.neighbours.programs import built, configuration
 from tests.e2e.objects import as_list
 from tests.e2e.post_render import with_local_services
-from tests.e2e.processes import Process, free_port
-from tests.e2e.waiting import wait_for
 
 # Pods are not run here, and nobody calls Kueue's own aggregated API.
 LEFT_OUT = ("Deployment", "APIService")

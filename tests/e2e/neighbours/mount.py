@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from tests.e2e.cluster import ControlPlane
+from testing.control_plane.cluster import ControlPlane
 
 SECONDS = 0.5  # a kubelet takes up to a minute
 

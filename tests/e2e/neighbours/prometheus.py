@@ -9,9 +9,9 @@ import httpx
 import yaml
 
 from hack.render_manifests import NAMESPACE
+from testing.control_plane.processes import Process, free_port
+from testing.control_plane.waiting import wait_for
 from tests.deploy.chart import Rendered
-from tests.e2e.processes import Process, free_port
-from tests.e2e.waiting import wait_for
 
 SECONDS = "500ms"  # between two scrapes, and between two evaluations of the rules
 

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator
 import pytest
 from cryptography import x509
 
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
 from tests.deploy.chart import Chart
 from tests.e2e.certificates import bundles
-from tests.e2e.cluster import ControlPlane
 from tests.e2e.neighbours.cert_manager import CAINJECTOR, CERTIFICATES, CONTROLLER, CertManager, CertManagerInstallation
 from tests.e2e.objects import ENFORCE, GPU, SHARED, as_list, limits_of, pod, pod_spec, pods_in
 from tests.e2e.post_render import KINDS
 from tests.e2e.stream import PodStream
 from tests.e2e.telling import tell
-from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 

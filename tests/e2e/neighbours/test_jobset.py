@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.e2e.cluster import ControlPlane
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
 from tests.e2e.fleet import Fleet
 from tests.e2e.installation import Installation
 from tests.e2e.neighbours.audit import audit
@@ -22,7 +23,6 @@ from tests.e2e.objects import (
     pods_in,
 )
 from tests.e2e.telling import tell
-from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.cluster import ControlPlane
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
 from tests.e2e.fleet import Fleet
 from tests.e2e.installation import Installation
 from tests.e2e.neighbours.audit import audit
@@ -26,7 +27,6 @@ from tests.e2e.objects import (
     pods_in,
 )
 from tests.e2e.telling import tell
-from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 

@@ -5,8 +5,9 @@ from contextlib import ExitStack
 
 import pytest
 
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
 from tests.deploy.chart import Chart
-from tests.e2e.cluster import ControlPlane
 from tests.e2e.gpuwarden import Replica
 from tests.e2e.installation import Installation, render
 from tests.e2e.neighbours.programs import installed
@@ -14,7 +15,6 @@ from tests.e2e.neighbours.prometheus import Prometheus
 from tests.e2e.objects import ENFORCE, GPU, create, pod, pod_spec
 from tests.e2e.relay import Relay
 from tests.e2e.telling import tell
-from tests.e2e.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 

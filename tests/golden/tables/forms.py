@@ -1,7 +1,7 @@
 """Golden cases of the forms: a plain request under every kind of policy value."""
 
+from testing.reviews import Json, a_container, a_gpu_container, a_pod
 from tests.golden.cases import Table
-from tests.reviews import Json, a_container, a_gpu_container, a_pod
 
 # Every form, with a profile or a client count of its own where it takes one.
 VALUES = (

@@ -1,7 +1,7 @@
 """Golden cases of the three labels, of labels that can't be read, and of the dry run of the whole cluster."""
 
+from testing.reviews import Json, a_container, a_gpu_container, a_pod
 from tests.golden.cases import Table
-from tests.reviews import Json, a_container, a_gpu_container, a_pod
 
 MIG = "nvidia.com/mig-1g.5gb"
 DRY_RUN: Json = {"mode": "audit"}

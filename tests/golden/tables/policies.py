@@ -1,7 +1,7 @@
 """Golden cases of configured policies: what they add to a pod, and what they never overwrite."""
 
+from testing.reviews import Json, a_container, a_gpu_container, a_pod
 from tests.golden.cases import Table
-from tests.reviews import Json, a_container, a_gpu_container, a_pod
 
 # A configuration with something in every field.
 CONFIGURATION: Json = {

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from testing.reviews import GPU, Json, a_container, a_gpu_container, a_pod
 from tests.golden.cases import Table
-from tests.reviews import GPU, Json, a_container, a_gpu_container, a_pod
 
 DENY: Json = {"visibleDevices": "deny"}
 MOUNT = "/var/run/nvidia-container-devices/all"

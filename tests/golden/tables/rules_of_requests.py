@@ -1,7 +1,7 @@
 """Golden cases of the rules about quantities and names: each just misses one that fires."""
 
+from testing.reviews import GPU, a_container, a_gpu_container, a_pod
 from tests.golden.cases import Table
-from tests.reviews import GPU, a_container, a_gpu_container, a_pod
 
 SHARED = "nvidia.com/gpu.shared"
 MIG = "nvidia.com/mig-1g.5gb"

@@ -1,7 +1,7 @@
 """Golden cases of explicit requests: permitted, narrowed, translated, or rewritten where the policy says so."""
 
+from testing.reviews import GPU, Json, a_container, a_gpu_container, a_pod
 from tests.golden.cases import Table
-from tests.reviews import GPU, Json, a_container, a_gpu_container, a_pod
 
 SHARED = "nvidia.com/gpu.shared"
 MIG = "nvidia.com/mig-1g.5gb"

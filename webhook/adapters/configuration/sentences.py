@@ -112,7 +112,7 @@ def _of_ours(detail: ErrorDetails, _location: _Location) -> str:
 
 
 def _unknown(detail: ErrorDetails, _location: _Location) -> str:
-    return f"{shown(detail['input'])} is not valid here; write a value as in docs/policies.md, or remove it"
+    return f"{shown(detail['input'])} is not valid here; write a value as in docs/reference/policies.md, or remove it"
 
 
 _SENTENCES: dict[str, Callable[[ErrorDetails, _Location], str]] = {

@@ -16,12 +16,12 @@ import structlog
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.lists import Lister, Page
 from webhook.adapters.kubernetes.request import Request, path_of
-from webhook.adapters.kubernetes.workload_documents import KINDS, Kind
 from webhook.adapters.kubernetes.workloads import ClusterReader
 from webhook.application.auditing import Seen
 from webhook.application.configuration import Configuration
 from webhook.application.limit_ranges import LimitRange
 from webhook.application.restarts import Restarts
+from webhook.application.workload_kinds import PREVIEWED, WorkloadKind
 from webhook.engine.policy import Policy
 
 if TYPE_CHECKING:
@@ -33,10 +33,6 @@ PAGE = 100  # objects: some 600 kB of pods, decoded in 1 to 2 ms
 # Seconds of work, and of rest after it.
 BURST, REST = 0.001, 0.001
 OUT_OF_TIME = "out of time"
-
-# Templates first: each is what all pods of a controller are made from. No pod is made from a PodTemplate by itself.
-ORDER = ("Deployment", "StatefulSet", "DaemonSet", "CronJob", "ReplicationController", "Job", "ReplicaSet", "Pod")
-_KINDS = tuple(next(kind for kind in KINDS if kind.name == name) for name in ORDER)
 
 _log = structlog.get_logger("gpuwarden.preview")
 
@@ -128,7 +124,7 @@ class _Look:
         reader = ClusterReader(hurried, _Silent(), limit=PAGE)
         try:
             self._look_at_limits(Lister(hurried, _Silent(), limit=PAGE))
-            for kind in _KINDS:
+            for kind in PREVIEWED:
                 self._list(reader, kind)
         except _OutOfTimeError:
             self._missing.append(OUT_OF_TIME)
@@ -155,7 +151,7 @@ class _Look:
         else:
             self.limits = self._restarts.limits(found)
 
-    def _list(self, reader: ClusterReader, kind: Kind) -> None:
+    def _list(self, reader: ClusterReader, kind: WorkloadKind) -> None:
         self._count = 0
         self._burst = self._monotonic()
         try:

@@ -5,12 +5,14 @@ from typing import Any
 import msgspec
 
 from webhook.adapters.kubernetes.documents import Labels
+from webhook.adapters.kubernetes.lists import Page
 from webhook.adapters.kubernetes.request import path_of
 from webhook.application.auditing import Owner, Seen
+from webhook.application.workload_kinds import WorkloadKind, is_idle
+from webhook.application.workload_views import pods, view
 from webhook.engine.label_problems import relevant
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.pods import Metadata as PodMetadata
-from webhook.engine.pods import Pod, PodSpec
 
 
 class _NamespaceMetadata(msgspec.Struct, rename="camel"):
@@ -82,19 +84,10 @@ class _Status(msgspec.Struct):
 
 
 class WorkloadItem(msgspec.Struct):
-    """What all kinds have in common."""
+    """What objects of all kinds have in common; ``page_of`` adds what leads to their pods."""
 
     metadata: _Metadata
     status: _Status | None = None
-
-    def pod(self) -> Pod | None:
-        """The pod, or the template of one."""
-        raise NotImplementedError
-
-    @property
-    def idle(self) -> bool:
-        """Whether it is told to have no pods."""
-        return False
 
     @property
     def over(self) -> bool:
@@ -102,118 +95,46 @@ class WorkloadItem(msgspec.Struct):
         return self.metadata.deletion_timestamp is not None or (self.status is not None and self.status.ended)
 
 
-class PodItem(WorkloadItem):
-    """A pod."""
-
-    spec: PodSpec | None = None
-
-    def pod(self) -> Pod | None:
-        """The pod itself."""
-        return Pod(self.metadata, self.spec)
+def page_of(kind: WorkloadKind) -> type[Page[WorkloadItem]]:
+    """What a page of a list of this kind's objects is."""
+    item: Any = view(kind, WorkloadItem)
+    page: type[Page[WorkloadItem]] = Page[item]
+    return page
 
 
-class PodTemplateItem(WorkloadItem):
-    """A PodTemplate."""
-
-    template: Pod | None = None
-
-    def pod(self) -> Pod | None:
-        """Its template."""
-        return self.template
+def path(kind: WorkloadKind, namespace: str | None) -> str:
+    """The path of a kind's list, in one namespace or in all."""
+    root = ("apis", kind.group, kind.versions[0]) if kind.group else ("api", kind.versions[0])
+    return path_of(*root, *(("namespaces", namespace) if namespace else ()), kind.plural)
 
 
-class _Spec(msgspec.Struct):
-    template: Pod | None = None
-    replicas: int | None = None
+def mislabelled(kind: WorkloadKind, item: WorkloadItem) -> dict[str, Any] | None:
+    """An object with a label that belongs on a namespace, in as much as that says; ``None`` for any other.
+
+    What a controller has made is left out: it has the labels of its controller's template.
+    """
+    metadata = item.metadata
+    if metadata.labels is None or metadata.owner:
+        return None
+    labels = {key: value for key, value in metadata.labels.items() if value is not None}
+    if not labels:
+        return None
+    named = {"name": metadata.name or "", "namespace": metadata.namespace or "", "labels": labels}
+    return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": named}
 
 
-class ControllerItem(WorkloadItem):
-    """A Deployment and its like, or a Job."""
-
-    spec: _Spec | None = None
-
-    def pod(self) -> Pod | None:
-        """Its template."""
-        return self.spec.template if self.spec else None
-
-    @property
-    def idle(self) -> bool:
-        """Whether it is scaled to nothing."""
-        return self.spec is not None and self.spec.replicas == 0
-
-
-class _JobTemplate(msgspec.Struct):
-    spec: _Spec | None = None
-
-
-class _CronSpec(msgspec.Struct, rename="camel"):
-    job_template: _JobTemplate | None = None
-
-
-class CronJobItem(WorkloadItem):
-    """A CronJob."""
-
-    spec: _CronSpec | None = None
-
-    def pod(self) -> Pod | None:
-        """The template in its Jobs' template."""
-        job = self.spec.job_template if self.spec else None
-        return job.spec.template if job and job.spec else None
-
-
-class Kind(msgspec.Struct, frozen=True):
-    """A kind of workload, where the API server lists it, and what its objects are."""
-
-    name: str
-    api_version: str
-    plural: str
-    item: type[WorkloadItem] = ControllerItem
-
-    def path(self, namespace: str | None) -> str:
-        """The list's path, in one namespace or in all."""
-        root = ("api", "v1") if self.api_version == "v1" else ("apis", *self.api_version.split("/"))
-        return path_of(*root, *(("namespaces", namespace) if namespace else ()), self.plural)
-
-    def mislabelled(self, item: WorkloadItem) -> dict[str, Any] | None:
-        """An object with a label that belongs on a namespace, in as much as that says; ``None`` for any other.
-
-        What a controller has made is left out: it has the labels of its controller's template.
-        """
-        metadata = item.metadata
-        if metadata.labels is None or metadata.owner:
-            return None
-        labels = {key: value for key, value in metadata.labels.items() if value is not None}
-        if not labels:
-            return None
-        named = {"name": metadata.name or "", "namespace": metadata.namespace or "", "labels": labels}
-        return {"apiVersion": self.api_version, "kind": self.name, "metadata": named}
-
-    def seen(self, item: WorkloadItem) -> Seen:
-        """An object as an audit sees it."""
-        metadata = item.metadata
-        return Seen(
-            api_version=self.api_version,
-            kind=self.name,
-            namespace=metadata.namespace or "",
-            name=metadata.name or "",
-            uid=metadata.uid,
-            owner=metadata.owner,
-            pod=item.pod(),
-            running=isinstance(item, PodItem),
-            over=item.over,
-            idle=item.idle,
-        )
-
-
-KINDS = (
-    Kind("Pod", "v1", "pods", PodItem),
-    # After the pods: a ReplicaSet made meanwhile doesn't matter; one that a pod names and nobody saw would.
-    Kind("ReplicaSet", "apps/v1", "replicasets"),
-    Kind("ReplicationController", "v1", "replicationcontrollers"),
-    Kind("Job", "batch/v1", "jobs"),
-    Kind("CronJob", "batch/v1", "cronjobs", CronJobItem),
-    Kind("Deployment", "apps/v1", "deployments"),
-    Kind("StatefulSet", "apps/v1", "statefulsets"),
-    Kind("DaemonSet", "apps/v1", "daemonsets"),
-    Kind("PodTemplate", "v1", "podtemplates", PodTemplateItem),
-)
+def seen(kind: WorkloadKind, item: WorkloadItem) -> Seen:
+    """An object as an audit sees it."""
+    metadata = item.metadata
+    return Seen(
+        api_version=kind.api_version,
+        kind=kind.kind,
+        namespace=metadata.namespace or "",
+        name=metadata.name or "",
+        uid=metadata.uid,
+        owner=metadata.owner,
+        pod=next((pod for _, pod in pods(kind, item)), None),
+        running=kind.is_pod,
+        over=item.over,
+        idle=is_idle(kind, item),
+    )

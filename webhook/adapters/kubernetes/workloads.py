@@ -10,9 +10,11 @@ from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.lists import PAGE, Api, Lister, Page, Progress
 from webhook.adapters.kubernetes.request import Request, path_of
-from webhook.adapters.kubernetes.workload_documents import KINDS, Kind, NamespaceItem, WorkloadItem
+from webhook.adapters.kubernetes.workload_documents import NamespaceItem, WorkloadItem, mislabelled, page_of, seen
+from webhook.adapters.kubernetes.workload_documents import path as list_path
 from webhook.application.auditing import Seen
 from webhook.application.claims import GROUP, PLURALS
+from webhook.application.workload_kinds import BUILT_IN, WorkloadKind
 from webhook.engine.claim_objects import Claim
 from webhook.engine.claims import Reference
 from webhook.engine.labels import NamespaceLabels
@@ -116,7 +118,7 @@ class ClusterReader:
         return found
 
     def workloads(
-        self, namespaces: Sequence[str], keep: Callable[[Seen], T | None], kinds: Sequence[Kind] = KINDS
+        self, namespaces: Sequence[str], keep: Callable[[Seen], T | None], kinds: Sequence[WorkloadKind] = BUILT_IN
     ) -> Iterator[T | Unread]:
         """What ``keep`` makes of every pod and template, in these namespaces or (if none is named) in all.
 
@@ -141,13 +143,11 @@ class ClusterReader:
                     what = f"{kind.plural} in {namespace}" if namespace else kind.plural
                     yield Unread(what, error.detail, served=error.fault is Fault.FORBIDDEN)
 
-    def _list(self, kind: Kind, namespace: str | None, keep: Callable[[Seen], T | None]) -> list[T]:
+    def _list(self, kind: WorkloadKind, namespace: str | None, keep: Callable[[Seen], T | None]) -> list[T]:
         def look(item: WorkloadItem) -> T | None:
-            seen = kind.seen(item)
-            if manifest := kind.mislabelled(item):
-                self.mislabelled[seen.kind, seen.namespace, seen.name] = manifest
-            return keep(seen)
+            one = seen(kind, item)
+            if manifest := mislabelled(kind, item):
+                self.mislabelled[one.kind, one.namespace, one.name] = manifest
+            return keep(one)
 
-        # What the items of a page are is known at run time only.
-        page: type[Page[WorkloadItem]] = Page[kind.item]  # type: ignore[name-defined]
-        return self._lister.all(kind.plural, kind.path(namespace), page, look)
+        return self._lister.all(kind.plural, list_path(kind, namespace), page_of(kind), look)

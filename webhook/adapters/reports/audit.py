@@ -13,7 +13,8 @@ from webhook.application.audit_totals import Tally, Totals
 from webhook.application.auditing import BARE_POD, Verdict
 from webhook.application.other_kinds import OtherKind, unknown_kinds
 from webhook.application.rule_texts import EXEMPT, INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ
-from webhook.application.workloads import WORKLOADS, qualified
+from webhook.application.workload_kinds import BUILT_IN
+from webhook.application.workloads import qualified
 from webhook.engine.decision import Outcome
 
 ALL = "*"
@@ -296,9 +297,10 @@ def _kind_line(api_version: str, kind: str, message: str) -> ObjectLine:
 def _scope(rows: Sequence[Row]) -> str:
     """What an audit of a cluster looks at."""
     others = dict.fromkeys(qualified(row.api_version, row.kind) for row in rows if row.kind_is_unread)
+    checked = ", ".join(kind.kind for kind in BUILT_IN)
     by_pods = f" (here: {', '.join(others)})" if others else ""
     return (
-        f"checked: {', '.join(WORKLOADS)}; of objects of other kinds, such as a RayCluster or a Workflow, only the pods "
+        f"checked: {checked}; of objects of other kinds, such as a RayCluster or a Workflow, only the pods "
         f"were checked{by_pods}"
     )
 

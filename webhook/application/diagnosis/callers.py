@@ -87,6 +87,6 @@ def strangers(facts: Facts) -> list[Verdict]:
     seen = "neither client certificates nor tokens in the paths keep strangers out; NetworkPolicies can't be judged from here"
     fix = (
         "let gpuwarden write tokens (chart: certificates.mode self-managed and pathToken.enabled), have the API server show a "
-        "certificate (clientAuth), or close the port by a NetworkPolicy: docs/security.md"
+        "certificate (clientAuth), or close the port by a NetworkPolicy: docs/reference/limits.md"
     )
     return [unknown(seen, means, fix)]

@@ -14,22 +14,20 @@ from webhook.application.diagnosis.ours import (
     our_webhooks,
 )
 from webhook.application.diagnosis.results import Verdict, fail, listed, verdicts, warn
+from webhook.application.workload_kinds import ADVISED
 from webhook.engine.gpu_names import ANY_SUFFIX
 
 # Of each path: the kind of configuration that it belongs to.
 _EXPECTED = {MUTATE: MUTATING, VALIDATE: VALIDATING}
-# Of each path that only tells or keeps labels readable: what it should be sent, by API group, and what is lost without it.
-_TOLD: dict[str, tuple[dict[str, tuple[str, ...]], str]] = {
+# Of each path that only tells or keeps labels readable: what it should be sent, as API group and resource, and what is lost
+# without it.
+_TOLD: dict[str, tuple[list[tuple[str, str]], str]] = {
     ADVISE: (
-        {
-            "apps": ("deployments", "statefulsets", "daemonsets", "replicasets"),
-            "batch": ("jobs", "cronjobs"),
-            "": ("replicationcontrollers", "podtemplates"),
-        },
+        [(kind.group, kind.plural) for kind in ADVISED],
         "kubectl apply of a workload does not warn that its pods will be denied",
     ),
     VALIDATE_NAMESPACE: (
-        {"": ("namespaces", "namespaces/status", "namespaces/finalize")},
+        [("", "namespaces"), ("", "namespaces/status"), ("", "namespaces/finalize")],
         "a label that names no policy is accepted, and a changed label does not warn what it will do to workloads",
     ),
 }
@@ -129,8 +127,7 @@ def _not_covered(one: Ours) -> list[str]:
     """What a webhook that only tells should be sent, and is not: making it, or changing it."""
     return [
         f"{operation} of {resource}"
-        for group, resources in _TOLD[one.path][0].items()
-        for resource in resources
+        for group, resource in _TOLD[one.path][0]
         for operation in (("UPDATE",) if "/" in resource else ("CREATE", "UPDATE"))
         if not one.webhook.covers(operation, resource, group)
     ]

@@ -3,14 +3,11 @@
 from webhook.application.diagnosis.documents import Deployment
 from webhook.application.diagnosis.facts import Facts, Right, known
 from webhook.application.diagnosis.results import Verdict, fail, ok, warn
+from webhook.application.workload_kinds import PREVIEWED
 
 _REGISTRATION, _RBAC = "admissionregistration.k8s.io", "rbac.authorization.k8s.io"
-# What a change of a namespace's label makes it look at, by API group (webhook/adapters/kubernetes/preview.py).
-_PREVIEWED = {
-    "": ("limitranges", "pods", "replicationcontrollers"),
-    "apps": ("deployments", "statefulsets", "daemonsets", "replicasets"),
-    "batch": ("jobs", "cronjobs"),
-}
+# What a change of a namespace's label makes it look at, as API group and plural (webhook/adapters/kubernetes/preview.py).
+_PREVIEWED = (("", "limitranges"), *((kind.group, kind.plural) for kind in PREVIEWED))
 _CONFIGURATIONS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
 
 
@@ -27,7 +24,7 @@ def needed(deployment: Deployment, namespace: str) -> list[Right]:
     rights: list[Right] = []
     if deployment.option("--namespaces") is None:
         rights += [Right(verb, "namespaces") for verb in ("get", "list", "watch")]
-        rights += [Right("list", resource, group) for group, found in _PREVIEWED.items() for resource in found]
+        rights += [Right("list", resource, group) for group, resource in _PREVIEWED]
     manages = deployment.option("--manage-certificates") is not None
     writes = manages or deployment.option("--ca-bundle-file") is not None
     if name := deployment.option("--webhook-configuration"):
@@ -70,7 +67,7 @@ def granted(facts: Facts) -> list[Verdict]:
         for resource, effect in _EFFECTS.items()
         if (of_resource := [right for right in lacking if right.resource == resource])
     ]
-    previewed = [right for right in lacking if right.resource in _PREVIEWED.get(right.group, ())]
+    previewed = [right for right in lacking if (right.group, right.resource) in _PREVIEWED]
     if previewed:
         effect = "a changed namespace label does not warn what it will do to the workloads there; everything else works"
         found.append(warn(*_told(user, previewed, effect)))

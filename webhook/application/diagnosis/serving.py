@@ -120,7 +120,7 @@ def _distrusted(facts: Facts, contact: Contact, leaf: x509.Certificate) -> Verdi
     means = "the API server's calls fail (x509): GPU pods are denied, or admitted unchecked where the failurePolicy is Ignore"
     mend = (
         f"self-managed certificates recover within 30 s; if not, see {_logs(facts)}; otherwise issue the certificate for "
-        f"{target.name} and put its CA into the caBundle (deploy/README.md, Certificates)"
+        f"{target.name} and put its CA into the caBundle (docs/how-to/certificates.md)"
     )
     return fail(f"{target.where}, for {target.webhook}: not trusted: {reason}", means, mend)
 

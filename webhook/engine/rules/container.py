@@ -116,13 +116,11 @@ def unknown_gpu_resources(asks: Iterable[Ask], policy: Policy) -> list[Finding]:
     ]
 
 
-def absent_gpu_resources(asks: Iterable[Ask], policy: Policy, plugin: DevicePlugin) -> Iterator[Finding]:
-    """Forms that the device plugin advertises by another name, where the policy permits all: no node has these names.
+def absent_gpu_resources(asks: Iterable[Ask], plugin: DevicePlugin) -> Iterator[Finding]:
+    """Forms that the device plugin advertises by another name, under a policy that permits all: no node has these names.
 
     Under every other policy a request is rewritten to the name that nodes offer, or denied.
     """
-    if not policy.permits_any:
-        return
     for ask in asks:
         for amount in ask.amounts:
             resource = amount.resource

@@ -68,12 +68,13 @@ def gpu_not_permitted(ask: Ask, policy: Policy) -> Finding | None:
 def other_gpu_resources(
     asks: Sequence[Ask], policy: Policy, with_a_form: frozenset[str] = frozenset()
 ) -> Iterator[Finding]:
-    """GPUs by names that no form has: under every policy that does not permit all, one finding a container.
+    """GPUs by names that no form has: one finding a container, under a policy that does not permit all.
 
     Misspelt names have a rule of their own (``container.unknown_gpu_resources``), and DeviceClasses ``with_a_form``, by their
     paths, are judged as claims.
     """
-    if policy.permits_any or not any(ask.others for ask in asks):
+    asks = [ask for ask in asks if ask.others]
+    if not asks:
         return
     if policy.unreadable:
         why, instead = f"no GPU is permitted while the namespace's {policy.unreadable}", "remove it"

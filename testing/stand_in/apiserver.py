@@ -13,8 +13,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
-from tests.adapters.kubernetes.documents import namespace
-from tests.adapters.kubernetes.http_side import PATIENCE, Behaviour, Handler, Seen, Server
+from testing.stand_in.documents import namespace
+from testing.stand_in.http_side import PATIENCE, Behaviour, Handler, Seen, Server
 
 
 class StandIn:

@@ -16,10 +16,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import jsonpatch
 
-from tests.adapters.kubernetes.documents import event, status
+from testing.stand_in.documents import event, status
 
 if TYPE_CHECKING:
-    from tests.adapters.kubernetes.apiserver import StandIn
+    from testing.stand_in.apiserver import StandIn
 
 PATIENCE = 10.0  # seconds until a test that waits for something gives up
 
@@ -61,8 +61,8 @@ class Server(ThreadingHTTPServer):
             with self._lock:
                 self._open.pop(request, None)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        error = sys.exception() if hasattr(sys, "exception") else sys.exc_info()[1]
+    def handle_error(self, *_: object) -> None:
+        error = sys.exception()
         if not isinstance(error, OSError):  # a client that goes away is no error
             self.stand_in.errors.append(repr(error))
 

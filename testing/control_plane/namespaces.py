@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Self
 from uuid import uuid4
 
-from tests.e2e.cluster import ControlPlane
-from tests.e2e.waiting import wait_for
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
 
 
 class Namespaces:

@@ -15,11 +15,11 @@ from typing import Any, Self
 import httpx
 import trustme
 
-from tests.e2e import credentials, flags
-from tests.e2e.credentials import ADMIN
-from tests.e2e.processes import Process, free_port
-from tests.e2e.programs import Programs, parse_version
-from tests.e2e.waiting import wait_for
+from testing.control_plane import credentials, flags
+from testing.control_plane.credentials import ADMIN
+from testing.control_plane.processes import Process, free_port
+from testing.control_plane.programs import Programs, parse_version
+from testing.control_plane.waiting import wait_for
 
 START_SECONDS = 120.0  # 3 to 10 are usual; a machine that builds something else at the same time is slow
 

@@ -1,0 +1,1 @@
+"""A stand-in for an API server: real HTTP on loopback, and faults on demand."""

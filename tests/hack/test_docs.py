@@ -1,0 +1,88 @@
+"""Pages, and what names them: every relative link and anchor leads somewhere, and so does every page that code or chart names."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SKIPPED = {".venv", ".cache", ".git", "dist", "node_modules", "corpus"}
+PAGES = [page for page in sorted(ROOT.rglob("*.md")) if not SKIPPED & set(page.relative_to(ROOT).parts)]
+NAMED_IN = ["webhook", "deploy", "hack", "tests", "benchmarks", "examples", "fuzz", "Makefile", "pyproject.toml"]
+NOT_OURS = {
+    "docs/operations.md",  # the default of a chart value in older charts, which the chart still accepts
+    "docs/gpu-feature-discovery/README.md",  # of the NVIDIA device plugin
+}
+
+
+def prose(text: str) -> str:
+    """A page without its code, where brackets are no links and # starts a comment."""
+    return re.sub(r"`[^`\n]*`", lambda code: code[0][1:-1], re.sub(r"(?ms)^ *```.*?^ *```", "", text))
+
+
+@cache
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub makes of a page's headings: a heading that occurs again gets a number."""
+    found: list[str] = []
+    for heading in re.findall(r"(?m)^#+ (.+)$", prose(page.read_text())):
+        words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+        found.append(re.sub(r"[^\w -]", "", words).strip().replace(" ", "-").lower())
+    return {name + (f"-{n}" if n else "") for name in found for n in range(found.count(name))}
+
+
+def links(page: Path) -> list[str]:
+    """The targets of a page's links that stay in the repository."""
+    text = re.sub(r"(?ms)^ *```.*?^ *```", "", page.read_text())
+    found = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"(?m)^\[[^\]]+\]: (\S+)", text)
+    return [link for link in found if not re.match(r"[a-z]+:", link)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    broken = []
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+def test_the_pages_have_links_to_check() -> None:
+    assert sum(len(links(page)) for page in PAGES) > 140
+
+
+def test_every_page_of_docs_is_in_the_index() -> None:
+    index = ROOT / "docs/README.md"
+    listed = {(index.parent / link.partition("#")[0]).resolve() for link in links(index)}
+    assert sorted(page for page in PAGES if page.is_relative_to(ROOT / "docs") and page not in listed | {index}) == []
+
+
+def named() -> list[tuple[str, str, str]]:
+    """Every page of docs/ that a file outside of Markdown names: the file, the page, the anchor."""
+    found = []
+    for start in NAMED_IN:
+        for file in [ROOT / start] if (ROOT / start).is_file() else sorted((ROOT / start).rglob("*")):
+            if (
+                not file.is_file()
+                or file.suffix in {".md", ".pyc", ".tgz"}
+                or SKIPPED & set(file.relative_to(ROOT).parts)
+            ):
+                continue
+            text = file.read_text(errors="replace")
+            found += [
+                (str(file.relative_to(ROOT)), page, anchor)
+                for page, anchor in re.findall(r"(?<![\w/.-])((?:docs|deploy)/[\w/-]+\.md)(?:#([\w-]+))?", text)
+            ]
+    return found
+
+
+def test_every_page_that_code_or_the_chart_names_exists() -> None:
+    assert len(named()) > 60
+    broken = [
+        (file, page, anchor)
+        for file, page, anchor in named()
+        if page not in NOT_OURS and (not (ROOT / page).is_file() or (anchor and anchor not in anchors(ROOT / page)))
+    ]
+    assert broken == []

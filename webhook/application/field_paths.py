@@ -1,0 +1,92 @@
+"""Paths to fields of objects of one kind: ``spec.workers[*].template.spec``, ``spec.replicaSpecs{*}.replicas``.
+
+``[*]`` is every item of a list, ``{*}`` every value of a map. A *place* is one field that a path leads to in one object: its
+keys and indices.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from webhook.application.misfits import Misfit, what
+
+ITEMS, VALUES = "[*]", "{*}"
+"""The steps that lead to every item of a list and to every value of a map."""
+
+Path = tuple[str, ...]
+Place = tuple[str | int, ...]
+
+_STEP = re.compile(r"\.([A-Za-z][A-Za-z0-9]*)|(\[\*\]|\{\*\})")
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def parse(text: str) -> Path:
+    """Return the steps of a path.
+
+    Raises:
+        ValueError: it is not a path; the message says which part is not.
+    """
+    steps: list[str] = []
+    rest = f".{text}"
+    while rest:
+        match = _STEP.match(rest)
+        if match is None:
+            raise ValueError(
+                f'"{text}" is not a path: "{rest.removeprefix(".")}" is neither a field nor {ITEMS} nor {VALUES}; write it '
+                "as in spec.workers[*].template.spec"
+            )
+        steps.append(match[1] or match[2])
+        rest = rest[match.end() :]
+    return tuple(steps)
+
+
+def bound(path: Path, place: Place) -> Place:
+    """Return a path with its wildcards replaced by the keys and indices of a place that begins as the path does.
+
+    ``spec.workers[*].replicas`` at ``spec.workers[2].template`` is ``spec.workers[2].replicas``.
+    """
+    return tuple(place[number] if step in {ITEMS, VALUES} else step for number, step in enumerate(path))
+
+
+def find(data: Any, path: Place, place: Place = ()) -> Iterator[tuple[Place, Any]]:
+    """Return every value that a path leads to in plain data or in a typed view, with its place; nulls are left out."""
+    if data is None:
+        return
+    if not path:
+        yield place, data
+        return
+    step, rest = path[0], path[1:]
+    if step == ITEMS:
+        for index, item in enumerate(data if isinstance(data, list) else ()):
+            yield from find(item, rest, (*place, index))
+    elif step == VALUES:
+        for key, value in data.items() if isinstance(data, dict) else ():
+            yield from find(value, rest, (*place, key))
+    elif isinstance(step, int):
+        yield from find(data[step], rest, (*place, step))
+    else:
+        yield from find(data.get(step) if isinstance(data, dict) else getattr(data, step, None), rest, (*place, step))
+
+
+def misfits(data: Any, path: Path, place: Place = ()) -> Iterator[Misfit]:
+    """Return what is in the way on a path through plain data: text where the next step is a field, for example."""
+    if data is None or not path:
+        return
+    step, rest = path[0], path[1:]
+    a_kind = "a list" if step == ITEMS else "a map"
+    if what(data) != a_kind:
+        yield Misfit(written(place), f"must be {a_kind}, not {what(data)}; write {a_kind}")
+        return
+    inner = enumerate(data) if step == ITEMS else data.items() if step == VALUES else [(step, data.get(step))]
+    for key, value in inner:
+        yield from misfits(value, rest, (*place, key))
+
+
+def written(place: Place) -> str:
+    """Return a place as Kubernetes writes field paths."""
+    steps = (f"[{step}]" if isinstance(step, int) else _key(step) for step in place)
+    return "".join(steps).removeprefix(".")
+
+
+def _key(step: str) -> str:
+    return f".{step}" if _PLAIN_KEY.fullmatch(step) else f"[{step}]"

@@ -1,0 +1,217 @@
+"""The table of workload kinds: which kinds make pods, and where in their objects the pods are described.
+
+Everything else that depends on a kind derives from its row: the readers of manifests (``check``, ``rewrite``, ``audit``) and of
+a cluster (``audit``, the warnings for a changed namespace label), ``/advise``, the chart's rules, conditions and RBAC
+(hack/workload_rules.py), what ``doctor`` expects of them, and docs/reference/workload-kinds.md.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from webhook.application import field_paths
+from webhook.application.field_paths import ITEMS, VALUES, Path, Place
+
+_SPEC = "spec"
+
+
+class Template(msgspec.Struct, frozen=True):
+    """Where objects of a kind describe pods.
+
+    Attributes:
+        path: the path to the spec of the pods, as ``field_paths.parse`` reads it.
+        replicas: paths to counts; there are as many pods as their product says. A count that is not set is 1. What is before
+            a path's wildcards is the beginning of ``path``.
+    """
+
+    path: str
+    replicas: tuple[str, ...] = ()
+
+    @property
+    def steps(self) -> Path:
+        """The path to the spec, step by step."""
+        return field_paths.parse(self.path)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there is a pod or a pod template, with metadata, around the spec; without it the spec is all there is."""
+        return self.steps[-1] == _SPEC
+
+
+class WorkloadKind(msgspec.Struct, frozen=True, dict=True):
+    """A kind whose objects describe pods.
+
+    Attributes:
+        group: its API group, empty for the core group.
+        versions: those that are served, the preferred one first.
+        plural: its name in URLs, rules and RBAC.
+        templates: where its objects describe pods.
+        suspend: the path to the field that is true while the object has no pods.
+        former_groups: groups that it had before Kubernetes 1.16, which many a manifest still names.
+        intermediate: whether other kinds make its objects: what a person wrote is then their controller.
+        passive: whether no pod is made from its objects alone.
+        note: what is special about it, for people.
+    """
+
+    group: str
+    versions: tuple[str, ...]
+    kind: str
+    plural: str
+    templates: tuple[Template, ...]
+    suspend: str = ""
+    former_groups: tuple[str, ...] = ()
+    intermediate: bool = False
+    passive: bool = False
+    note: str = ""
+
+    @property
+    def api_version(self) -> str:
+        """Its apiVersion, in the preferred version."""
+        return f"{self.group}/{self.versions[0]}".lstrip("/")
+
+    @property
+    def is_pod(self) -> bool:
+        """Whether its objects are pods themselves."""
+        return self.templates[0].path == _SPEC
+
+    @cached_property
+    def pods(self) -> tuple[Path, ...]:
+        """The paths to the pods, or templates of pods; to their specs where those are all there is."""
+        return tuple(one.steps[:-1] if one.is_whole else one.steps for one in self.templates)
+
+
+class WorkloadPod(msgspec.Struct, frozen=True):
+    """One pod, or template of pods, in an object.
+
+    Attributes:
+        place: where it is; where its spec is, if that is all there is.
+        is_whole: whether it has metadata and a spec.
+    """
+
+    place: Place
+    is_whole: bool = True
+
+    @property
+    def pointer(self) -> str:
+        """Its place as a JSON pointer; only of one that is whole."""
+        return "".join(f"/{step}" for step in self.place)
+
+    def field(self, path: str) -> str:
+        """A path within the pod as a path within the object."""
+        if not self.is_whole:
+            path = path.removeprefix(_SPEC).removeprefix(".")
+        return ".".join(filter(None, (field_paths.written(self.place), path)))
+
+
+class TableError(ValueError):
+    """A row of the table is wrong; the message names it and says what is."""
+
+
+def table(rows: Iterable[WorkloadKind]) -> Mapping[tuple[str, str], WorkloadKind]:
+    """Return rows by group and kind.
+
+    Raises:
+        TableError: for a path that is none, a count that belongs to no template, or a kind that is there twice.
+    """
+    found: dict[tuple[str, str], WorkloadKind] = {}
+    for row in rows:
+        name = f"{row.kind}.{row.group}".rstrip(".")
+        if (row.group, row.kind) in found:
+            raise TableError(f"{name} is defined twice; remove one row")
+        if fault := next(_faults(row), None):
+            raise TableError(f"{name}: {fault}")
+        found[row.group, row.kind] = row
+    return found
+
+
+def _faults(row: WorkloadKind) -> Iterator[str]:
+    if not (row.kind and row.plural and row.versions and row.templates):
+        yield "a row needs a kind, a plural, a version and a template"
+    try:
+        for template in row.templates:
+            steps = template.steps
+            for count in template.replicas:
+                fixed = field_paths.parse(count)
+                last = max((number for number, step in enumerate(fixed) if step in {ITEMS, VALUES}), default=-1)
+                if fixed[: last + 1] != steps[: last + 1]:
+                    yield f"{count} counts no pods of {template.path}: up to its last wildcard both must be the same"
+        if row.suspend:
+            field_paths.parse(row.suspend)
+    except ValueError as error:
+        yield str(error)
+
+
+def places(kind: WorkloadKind, data: Any) -> Iterator[tuple[WorkloadPod, Any]]:
+    """Return every pod or template in an object, plain data or a typed view, with what is there."""
+    for template, path in zip(kind.templates, kind.pods, strict=True):
+        for place, found in field_paths.find(data, path):
+            yield WorkloadPod(place, template.is_whole), found
+
+
+def is_idle(kind: WorkloadKind, data: Any) -> bool:
+    """Whether an object, plain data or a typed view, is scaled to nothing: its pods are none."""
+    paths = [field_paths.parse(count) for template in kind.templates for count in template.replicas]
+    return any(count == 0 for path in paths for _, count in field_paths.find(data, path))
+
+
+_REPLICAS = (Template("spec.template.spec", ("spec.replicas",)),)
+_BEFORE_1_16 = ("extensions",)
+
+BUILT_IN = (
+    WorkloadKind("", ("v1",), "Pod", "pods", (Template("spec"),)),
+    # After the pods: a ReplicaSet made meanwhile doesn't matter; one that a pod names and nobody saw would.
+    WorkloadKind(
+        "apps", ("v1",), "ReplicaSet", "replicasets", _REPLICAS, former_groups=_BEFORE_1_16, intermediate=True
+    ),
+    WorkloadKind(
+        "batch",
+        ("v1",),
+        "Job",
+        "jobs",
+        (Template("spec.template.spec", ("spec.parallelism",)),),
+        suspend="spec.suspend",
+        intermediate=True,
+        note="Its template can't be changed once it is created.",
+    ),
+    WorkloadKind("", ("v1",), "ReplicationController", "replicationcontrollers", _REPLICAS, intermediate=True),
+    WorkloadKind(
+        "batch",
+        ("v1",),
+        "CronJob",
+        "cronjobs",
+        (Template("spec.jobTemplate.spec.template.spec", ("spec.jobTemplate.spec.parallelism",)),),
+        suspend="spec.suspend",
+    ),
+    WorkloadKind(
+        "apps",
+        ("v1",),
+        "DaemonSet",
+        "daemonsets",
+        (Template("spec.template.spec"),),
+        former_groups=_BEFORE_1_16,
+        note="A pod on each node that its template selects.",
+    ),
+    WorkloadKind("apps", ("v1",), "StatefulSet", "statefulsets", _REPLICAS, former_groups=_BEFORE_1_16),
+    WorkloadKind("apps", ("v1",), "Deployment", "deployments", _REPLICAS, former_groups=_BEFORE_1_16),
+    WorkloadKind(
+        "",
+        ("v1",),
+        "PodTemplate",
+        "podtemplates",
+        (Template("template.spec"),),
+        passive=True,
+        note="No pod is made from it alone.",
+    ),
+)
+"""Kubernetes' own kinds, in the order in which a cluster is read."""
+
+KINDS = table(BUILT_IN)
+"""Every kind, by group and name."""
+
+PREVIEWED = tuple(row for row in reversed(BUILT_IN) if not row.passive)
+"""What a change of a namespace's label is previewed on. Templates first: each is what all pods of a controller are made from."""
+
+ADVISED = (*(row for row in PREVIEWED if not row.is_pod), *(row for row in BUILT_IN if row.passive))
+"""What ``/advise`` is sent: every template."""
