@@ -32,27 +32,22 @@ class ClaimUnavailable(Exception):  # noqa: N818 - named after what happened, as
 class ClaimSource(Protocol):
     """Where admission looks up claims and templates."""
 
-    def cached(self, namespace: str, references: Iterable[Reference]) -> Resolved | None:
-        """Return what references lead to, without any I/O; ``None`` where one of them has to be fetched."""
-        ...
+    async def fetch(self, namespace: str, references: Sequence[Reference]) -> Resolved:
+        """Look references up, as they are now.
 
-    async def fetch(self, namespace: str, references: Iterable[Reference]) -> Resolved:
-        """Look references up. What can't be looked up at all (there is no API for it) is left out.
+        Returns:
+            What they lead to; nothing where the cluster does not serve claims.
 
         Raises:
-            ClaimUnavailable: one of them could not be read in time; nothing of this is remembered.
+            ClaimUnavailable: one of them could not be read in time.
         """
         ...
 
 
 class NoClaims:
-    """No source of claims: none is looked up, and none is judged."""
+    """No source of claims: what a pod claims is not judged."""
 
-    def cached(self, _namespace: str, _references: Iterable[Reference]) -> Resolved:
-        """Return nothing."""
-        return {}
-
-    async def fetch(self, _namespace: str, _references: Iterable[Reference]) -> Resolved:
+    async def fetch(self, _namespace: str, _references: Sequence[Reference]) -> Resolved:
         """Return nothing."""
         return {}
 

@@ -10,6 +10,7 @@ from webhook.adapters.http import failures
 from webhook.adapters.http.failures import Failure
 from webhook.adapters.http.limits import MAXIMUM_BODY
 from webhook.adapters.http.responses import Answer
+from webhook.application.claims import ClaimUnavailable
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from webhook.application.review import Answering, ReviewError
 
@@ -77,7 +78,7 @@ class Endpoint:
         match error:
             case ReviewError():
                 return failures.bad_request(error.field, error.message).answer()
-            case NamespaceUnavailable() | NamespaceNotFound():
+            case NamespaceUnavailable() | NamespaceNotFound() | ClaimUnavailable():
                 return failures.unavailable(str(error)).answer()
         # The traceback names code, not data: the review may hold secrets and is never logged.
         _log.error("request failed", path=self.path, exc_info=error)
