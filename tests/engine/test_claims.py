@@ -350,6 +350,15 @@ class TestGpuNotPermitted:
         request = first_of(exact("dra.cpu"), exact(NVIDIA))
         assert rules(decided(by_template(using()), "none", request)) == ["gpu-not-permitted"]
 
+    def test_a_class_that_may_be_no_gpu_is_denied_with_what_to_do(self) -> None:
+        message = one_finding(decided(by_template(using()), "none", wants(OTHER))).message
+        assert message.endswith(
+            "; if it is not for GPUs, deviceclass.resource.kubernetes.io/h100.example.com belongs in resources.notGPUs of "
+            "gpuwarden's configuration"
+        )
+        excepted = DeviceClasses(names=GpuNames(not_gpus=(f"{IMPLICIT}{OTHER}",)))
+        assert decided(by_template(using()), "none", wants(OTHER), classes=excepted) == UNTOUCHED
+
     def test_each_request_is_named(self) -> None:
         found = decided(by_template(using()), "none", wants(name="a"), wants("dra.cpu", name="b"), wants(name="c"))
         assert rules(found) == ["gpu-not-permitted"] * 2
@@ -439,7 +448,8 @@ class TestClaimNotPermitted:
         assert one_finding(decided(by_template(using()), "exclusive", wants(OTHER))).message == (
             'claim "gpu": ResourceClaimTemplate "one", request gpu: DeviceClass h100.example.com hands out GPUs in a form that '
             'is not known; namespace policy "exclusive" permits only exclusive; select a MIG slice by its profile alone, or '
-            "ask an administrator to set the form of the class in claims.deviceClasses of gpuwarden's configuration"
+            "ask an administrator to set the form of the class in claims.deviceClasses; if it is not for GPUs, "
+            "deviceclass.resource.kubernetes.io/h100.example.com belongs in resources.notGPUs of gpuwarden's configuration"
         )
         assert one_finding(decided(by_template(using()), "exclusive", wants(adminAccess=True))).message == (
             'claim "gpu": ResourceClaimTemplate "one", request gpu: DeviceClass gpu.nvidia.com with adminAccess is not '

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from webhook.engine.claims import Alternative, Claimed, Claims, Entry
+from webhook.engine.device_classes import IMPLICIT
 from webhook.engine.findings import Finding, Rule, Severity
 from webhook.engine.pods import Place, PodSpec, containers
 from webhook.engine.policy import Policy
@@ -88,6 +89,7 @@ def _alternative(claimed: Claimed, one: Alternative, policy: Policy) -> Finding 
     what = f"{claimed.subject}: {claimed.source}: DeviceClass {one.device.device_class}"
     under = f'namespace policy "{policy.name}"'
     forms = ", ".join(map(str, policy.forms))
+    excepted = f"if it is not for GPUs, {IMPLICIT}{one.device.device_class} belongs in resources.notGPUs of gpuwarden's configuration"
     if one.device.admin_access:
         rule, reason = CLAIM_NOT_PERMITTED, f"{what} with adminAccess is not permitted under {under}"
         detail = "it gives access to GPUs that others use; remove it, or use a policy with adminAccess: true"
@@ -97,11 +99,12 @@ def _alternative(claimed: Claimed, one: Alternative, policy: Policy) -> Finding 
     elif not policy.forms:
         rule, reason = GPU_NOT_PERMITTED, f"{what} is not permitted under {under}"
         detail = "remove the claim, or use a namespace whose policy permits GPUs"
+        detail += f"; {excepted}" if one.form is None else ""
     elif one.form is None:
         rule, reason = CLAIM_NOT_PERMITTED, f"{what} hands out GPUs in a form that is not known"
         detail = (
             f"{under} permits only {forms}; select a MIG slice by its profile alone, or ask an administrator to set the form "
-            "of the class in claims.deviceClasses of gpuwarden's configuration"
+            f"of the class in claims.deviceClasses; {excepted}"
         )
     else:
         rule, reason = FORM_NOT_PERMITTED, f'{what} is form "{one.form}", which {under} does not permit'
