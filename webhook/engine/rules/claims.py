@@ -89,7 +89,8 @@ def _alternative(claimed: Claimed, one: Alternative, policy: Policy) -> Finding 
     what = f"{claimed.subject}: {claimed.source}: DeviceClass {one.device.device_class}"
     under = f'namespace policy "{policy.name}"'
     forms = ", ".join(map(str, policy.forms))
-    excepted = f"if it is not for GPUs, {IMPLICIT}{one.device.device_class} belongs in resources.notGPUs of gpuwarden's configuration"
+    resource = IMPLICIT + one.device.device_class
+    excepted = f"if it is not for GPUs, {resource} belongs in resources.notGPUs of gpuwarden's configuration"
     if one.device.admin_access:
         rule, reason = CLAIM_NOT_PERMITTED, f"{what} with adminAccess is not permitted under {under}"
         detail = "it gives access to GPUs that others use; remove it, or use a policy with adminAccess: true"
