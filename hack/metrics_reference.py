@@ -1,4 +1,4 @@
-"""Writes docs/reference/metrics.md from the registry of the running program, so that the page and the code can't drift apart."""
+"""Write docs/reference/metrics.md from the program's registry, so that the page and the code can't drift apart."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,17 +18,17 @@ PAGE = Path(__file__).resolve().parent.parent / "docs/reference/metrics.md"
 HEAD = """<!-- Written by `make docs` from the code; edit hack/metrics_reference.py, not this page. -->
 # Metrics
 
-Every replica answers `/metrics` on its plain port (8080), in Prometheus' text format. All labels are bounded: whatever people
-write into namespaces' labels, the number of series stays. The [runbook](../operations/runbook.md) has the alerts. The
+Every replica answers `/metrics` on its plain port (8080), in Prometheus' text format. All label values are bounded: namespace
+labels can't increase the number of series. The [runbook](../operations/runbook.md) has the alerts. The
 chart has a ServiceMonitor, alert rules and a dashboard (`monitoring` in its values).
 """
-TAIL = """`path` is where it was decided: `mutate` counts rewrites, `validate` denials, `advise` templates of workloads. `acted`
-is `true` where an enforce policy decides outside of a dry run. So
+TAIL = """`path` is the webhook that decided: `mutate` counts rewrites, `validate` denials, `advise` templates of workloads.
+`acted` is `true` if an enforce policy decided outside of a dry run. Examples:
 
-- pods rewritten are `path="mutate",outcome="rewritten",acted="true"`,
-- pods denied are `path="validate",outcome="denied",acted="true"`,
-- what a dry run (`install.mode: audit`) would do is `path="mutate",mode="enforce",acted="false"`; of pods that reach GPUs without
-  asking for them only `path="validate"` knows."""
+- rewritten pods: `path="mutate",outcome="rewritten",acted="true"`
+- denied pods: `path="validate",outcome="denied",acted="true"`
+- what a dry run (`install.mode: audit`) would do: `path="mutate",mode="enforce",acted="false"`, and `path="validate"` for pods
+  that reach GPUs without requesting them"""
 _MODES = ("enforce", "warn", "audit")
 _BOOLEAN = ("true", "false")
 _FILES = ("configuration", "namespaces", "certificate", "client-ca")
@@ -60,17 +60,17 @@ TEXTS: Mapping[tuple[str, str], str] = {
     (
         "gpuwarden_decisions",
         "policy",
-    ): "the first 100 policies that decide, `other`, or `unreadable` (a label names none)",
+    ): "the first 100 policies that decide, `other`, or `unreadable` (an invalid label)",
     ("gpuwarden_request_duration_seconds", "path"): "the paths that the port serves, such as `/mutate`",
-    ("gpuwarden_request_duration_seconds", "code"): "HTTP status: 200 for every verdict, a denial too",
-    ("gpuwarden_refused", "reason"): "which limit or check, in a word",
+    ("gpuwarden_request_duration_seconds", "code"): "HTTP status; 200 for every decision, including denials",
+    ("gpuwarden_refused", "reason"): "the limit or check, see [Limits](limits.md#limits)",
     (
         "gpuwarden_ready",
         "part",
     ): "`serving`, `namespaces`, `certificate`; `configuration`, `trust`, `clock`, `client-ca` if used",
     ("gpuwarden_build_info", "version"): "the version",
 }
-"""What a label says, where its values are no list."""
+"""The meaning of labels without a fixed list of values."""
 
 
 @dataclass(frozen=True)
@@ -101,14 +101,14 @@ def metrics() -> list[Metric]:
 def page() -> Iterator[str]:
     """The page's lines."""
     yield HEAD
-    yield "| metric | type | labels | what it says |"
+    yield "| metric | type | labels | meaning |"
     yield "|---|---|---|---|"
     for metric in metrics():
         name = metric.samples[0] if metric.kind == "counter" else metric.name
         labels = ", ".join(f"`{label}`" for label in metric.labels) or "none"
         yield f"| `{name}` | {metric.kind} | {labels} | {metric.text} |"
     yield ""
-    yield "Besides, the `process_…` and `python_…` metrics of every Python program: memory, processor time, open files, start."
+    yield "The `process_…` and `python_…` metrics are those of every Python program: memory, CPU time, open files, start time."
     yield ""
     yield "## Labels"
     yield ""
@@ -128,11 +128,11 @@ def _values(metric: str, label: str) -> str:
 
 
 def main() -> None:
-    """Write the page, or with ``--check`` fail where it is not what would be written."""
+    """Write the page, or with ``--check`` fail if it is out of date."""
     text = "\n".join(page()) + "\n"
     if "--check" in sys.argv[1:]:
         if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
-            raise SystemExit("docs/reference/metrics.md is not what the code says; run make docs")
+            raise SystemExit("docs/reference/metrics.md is out of date; run make docs")
         return
     PAGE.write_text(text, encoding="utf-8")
 

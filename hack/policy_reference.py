@@ -1,6 +1,6 @@
-"""Writes docs/reference/policies.md from the code that decides, so that the page and the code can't drift apart.
+"""Write docs/reference/policies.md from the engine, so that the page and the code can't drift apart.
 
-Every example on the page is decided when the page is written: the table shows what the engine really does.
+The engine decides every example when the page is written.
 """
 
 import sys
@@ -36,27 +36,27 @@ VALUES = (
     "none",
 )
 HEAD = """<!-- Written by `make docs` from the code; edit hack/policy_reference.py, not this page. -->
-# Policy reference
+# Policies and rules
 
 ## Labels
 
-| label on a namespace | what it does |
+| label on a namespace | effect |
 |---|---|
-| `gpuwarden.io/enforce: <policy>` | what happens to pods: rewritten, or denied |
-| `gpuwarden.io/warn: <policy>` | what the user is told would happen |
-| `gpuwarden.io/audit: <policy>` | what is recorded: audit annotations, metrics, log |
+| `gpuwarden.io/enforce: <policy>` | pods are rewritten, or denied |
+| `gpuwarden.io/warn: <policy>` | warnings to the user: what would happen |
+| `gpuwarden.io/audit: <policy>` | audit annotations, metrics and log: what would happen |
 
 A policy is one of the values below, or a name from the configuration file. A missing label takes the configuration's default,
-which is `any`. A label that can't be read never loosens anything: a bad `enforce` denies every pod that asks for a GPU, a bad
-`warn` or `audit` counts as `any`. Where only `enforce` is set, the templates of workloads are warned by it.
+which is `any`. An invalid label never loosens anything: an invalid `enforce` denies every pod that requests a GPU, an invalid
+`warn` or `audit` counts as `any`. If only `enforce` is set, warnings about the templates of workloads use it too.
 
 A mistyped key (`gpuwarden.io/enfroce`, `gpu-warden.io/enforce`), an annotation instead of a label, and a label on anything other
 than a namespace have no effect. `kubectl label` shows a warning, and `check`, `audit` and `doctor` report them.
 
 ## Values
 
-What becomes of a container's `nvidia.com/gpu: 1`. `1g.5gb` stands for any MIG profile (`<N>g.<M>gb`, with `.me`, `.me.all`,
-`.gfx` or `-me` after it where NVIDIA has it), 4 for any number of clients from 2 to 48.
+The table shows what a container's `nvidia.com/gpu: 1` becomes. `1g.5gb` stands for any MIG profile (`<N>g.<M>gb`, with `.me`,
+`.me.all`, `.gfx` or `-me` after it if NVIDIA has it), 4 for any number of clients from 2 to 48.
 """
 
 SINGLE = """
@@ -66,9 +66,9 @@ above 1, and a pod for shared GPUs to nodes with shared slices.
 
 ### MIG strategy single
 
-Where the NVIDIA device plugin's MIG strategy is *single*, which is the GPU operator's default, MIG slices are called
-`nvidia.com/gpu`, as whole GPUs are, and `nvidia.com/mig-<profile>` does not exist. Set `devicePlugin.migStrategy: single` in
-the configuration then. `gpuwarden doctor` fails if it differs from the nodes' label `nvidia.com/mig.strategy`.
+If the NVIDIA device plugin's MIG strategy is *single*, the GPU operator's default, MIG slices are called
+`nvidia.com/gpu`, like whole GPUs, and `nvidia.com/mig-<profile>` does not exist. In this case, set `devicePlugin.migStrategy:
+single` in the configuration. `gpuwarden doctor` fails if it differs from the nodes' label `nvidia.com/mig.strategy`.
 
 Under *single* only node labels select slices:
 
@@ -84,9 +84,10 @@ Under *single* only node labels select slices:
   `In [Tesla-T4]` under `exclusive`. Under `mig-1g.5gb` it is denied (`form-not-permitted`).
 - A pod is denied (`selector-conflict`) if it selects only products that nodes of the form do not have: models that `products`
   does not list, `…-MIG-INVALID` (the label of nodes whose MIG configuration is invalid), and products that would have more than
-  63 characters with the suffix. Beside other products, these are left as they are, and the added requirement excludes them.
-- A MIG profile that a model does not have is never written for it (`1g.5gb` for an H100 with 80 GB). A policy value whose profile
-  no listed model has is not a policy. A pod that selects such a model is denied under *mixed* as well. The profiles are those of
+  63 characters with the suffix. If the pod also selects other products, these are left as they are, and the added requirement
+  excludes them.
+- A MIG profile that a model does not have is never written for it (`1g.5gb` for an H100 with 80 GB). A policy value is invalid if
+  no listed model has its profile. A pod that selects such a model is denied under *mixed* as well. The profiles are those of
   NVIDIA's MIG user guide. A model that gpuwarden does not know may have any profile.
 
 The configuration is invalid if a `nodeSelector` of a policy contradicts one of the policy's forms, under any MIG strategy: a
@@ -116,11 +117,11 @@ These do not:
 {not_gpus}
 
 A name that looks like a misspelt form, such as `nvidia.com/gpus` or `nvidia.com/gpu-shared`, is denied too, and the message names
-the nearest form. Under `any` it is warned of (`unknown-gpu-resource`), because no node offers it. List it in `resources.gpus` or
-`resources.notGPUs` if a device plugin or a DeviceClass does offer it.
+the nearest form. Under `any` it causes a warning (`unknown-gpu-resource`), because no node offers it. List it in
+`resources.gpus` or `resources.notGPUs` if a device plugin or a DeviceClass does offer it.
 
 Every name under `nvidia.com/` counts as a GPU unless it is known to be something else. KubeVirt's device plugin takes names from
-the PCI database, so no list of GPU names is complete. The drawback: a network resource with a name of your own under
+the PCI database, so no list of GPU names is complete. The drawback: a network resource with your own name under
 `nvidia.com/` is denied under such a policy until you add it to `notGPUs`. GPUs of other vendors do not count unless you add them
 to `gpus`, so pods for AMD's or Intel's GPUs are not affected.
 
@@ -131,22 +132,22 @@ resources:
 ```
 
 A whole name takes precedence over a prefix, a longer prefix over a shorter one, and the configuration over the lists above.
-A pod that requests HAMi's resources is exempt where `hami-scheduler` is ([guard.md](guard.md#whom-it-trusts)).\
+A pod that requests HAMi's resources is exempt if `hami-scheduler` is ([Trust](guard.md#trust)).\
 """
 TAIL = """
 ## GPUs without a request
 
-`visibleDevices: ignore`, `warn` or `deny`, at the top of the configuration file for all policies and in a policy for that one,
-says what becomes of a pod that reaches GPUs without asking for them. Unset, it is `warn`, and `ignore` where the policy is `any`.
-[guard.md](guard.md) lists what is detected, and what can't be.\
+`visibleDevices` decides about pods that reach GPUs without requesting them: `ignore`, `warn` or `deny`, at the top level of the
+configuration file for all policies, or in one policy. If unset, it is `ignore` under the policy `any` and `warn` under all
+others. [GPUs without a request](guard.md) lists what is detected, and what can't be.\
 """
 
 
 def becomes(value: str, plugin: DevicePlugin) -> str:
-    """What a plain request becomes under a policy value: resource and node labels, or the rule that denies it."""
+    """The resource and node labels of a plain request under a policy value, or the rule that denies it."""
     policy = PolicyBook().resolve(value)
     if policy is None:
-        raise SystemExit(f"{value} is no policy")
+        raise SystemExit(f"{value} is not a policy")
     manifest = {"metadata": {}, "spec": {"containers": [{"name": "c", "resources": {"limits": {"nvidia.com/gpu": 1}}}]}}
     decision = decide(msgspec.convert(manifest, Pod), policy, plugin)
     if decision.denials:
@@ -179,8 +180,8 @@ def page() -> Iterator[str]:
     yield ""
     yield "## Rules"
     yield ""
-    yield "In the order in which they are judged. Every rule that is not about the policy itself holds in every namespace that is"
-    yield "not exempt, `any` included."
+    yield "In the order of evaluation. Every rule that is not about the policy itself applies in every namespace that is"
+    yield "not exempt, even under `any`."
     yield ""
     yield "| rule | under enforce | when | why, and what to do |"
     yield "|---|---|---|---|"
@@ -199,11 +200,11 @@ def page() -> Iterator[str]:
 
 
 def main() -> None:
-    """Write the page, or with ``--check`` fail where it is not what would be written."""
+    """Write the page, or with ``--check`` fail if it is out of date."""
     text = "\n".join(page()) + "\n"
     if "--check" in sys.argv[1:]:
         if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
-            raise SystemExit("docs/reference/policies.md is not what the code says; run make docs")
+            raise SystemExit("docs/reference/policies.md is out of date; run make docs")
         return
     PAGE.write_text(text, encoding="utf-8")
 

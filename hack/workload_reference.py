@@ -13,8 +13,8 @@ PAGE = ROOT / "docs/reference/workload-kinds.md"
 HEAD = """<!-- Written by `make docs` from webhook/application/workload_kinds.py; edit that, not this page. -->
 # Workload kinds
 
-A workload kind is a kind whose objects are pods, or describe them. `check`, `rewrite` and `audit` judge the pods of these
-kinds, `kubectl apply` shows warnings for them, and a changed namespace label is previewed on them.
+The objects of a workload kind are pods, or have pod templates. gpuwarden checks these pods in manifests (`check`, `rewrite`)
+and in a cluster (`audit`), warns about them at `kubectl apply`, and lists those that a changed namespace label affects.
 
 In a path, `[*]` is every item of a list and `{*}` every value of a map. The number of pods is the product of the
 replicas. A count that is not set is 1.

@@ -1,14 +1,13 @@
 """``gpuwarden certs``: makes certificates for a trial, without a cluster."""
 
-from __future__ import annotations
-
 import base64
 import os
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -17,9 +16,6 @@ from webhook.application.certificates.issue import self_signed_pair
 from webhook.application.certificates.pem import CertificateError
 from webhook.cli.cluster_options import NAMESPACE
 from webhook.cli.messages import say
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 DEFAULT_DNS_NAMES = ("localhost", f"gpuwarden.{NAMESPACE}.svc")
 DEFAULT_IP_ADDRESSES = ("127.0.0.1", "::1")

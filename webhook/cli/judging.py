@@ -164,7 +164,7 @@ def misfit_problems(item: ManifestObject, lines: Lines, misfits: Iterable[Misfit
     """A problem for each field of an object that has the wrong type, with the line of the field."""
     return [
         ManifestProblem(
-            item.source, lines.of_field(item, field), f"{field}: {message}" if field else message, of_object=True
+            item.source, lines.of(item).of_field(field), f"{field}: {message}" if field else message, of_object=True
         )
         for field, message in misfits
     ]

@@ -44,12 +44,8 @@ def judge(
         findings += _on_request(request, nodes, policy)
     if not spec.host_ipc:
         findings += sharing.gke_mps_needs_host_ipc(requests)
-    if (
-        requests
-        and policy.max_per_pod is not None
-        and (over := permission.per_pod_limit(spec, [request.ask for request in requests], policy))
-    ):
-        findings.append(over)
+    if requests and policy.max_per_pod is not None:
+        findings += permission.per_pod_limit(spec, [request.ask for request in requests], policy)
     return findings
 
 

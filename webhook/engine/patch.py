@@ -1,6 +1,7 @@
 """The JSON Patch (RFC 6902) of a decision's edits, against the pod as it came."""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -81,6 +82,8 @@ def _below(prefix: str, operations: list[Operation]) -> list[Operation]:
     return operations
 
 
+# Keys are those of forms, policies and our own annotations: few, and each has a bound.
+@lru_cache(maxsize=1024)
 def escape(key: str) -> str:
     """A key as a JSON pointer writes it (RFC 6901): ``nvidia.com/gpu`` is ``nvidia.com~1gpu``."""
     return key.replace("~", "~0").replace("/", "~1")

@@ -4,7 +4,7 @@ CEL: whether the resource `name` may hand out GPUs. It is wider than webhook/eng
 names have no quotes in them (values.schema.json). Takes the root.
 */}}
 {{- define "gpuwarden.mayBeGpu" -}}
-{{- $known := list "nvidia.com/*" "deviceclass.resource.kubernetes.io/*" "k8s.amazonaws.com/vgpu" "volcano.sh/vgpu-*" "aliyun.com/gpu-*" "tencent.com/vcuda-*" "koordinator.sh/gpu*" "mig.das.com/*" -}}
+{{- $known := list "nvidia.com/*" "deviceclass.resource.kubernetes.io/*" "k8s.amazonaws.com/vgpu" "volcano.sh/vgpu-*" "volcano.sh/gpu-*" "aliyun.com/gpu-*" "tencent.com/vcuda-*" "koordinator.sh/gpu*" "mig.das.com/*" -}}
 {{- $tests := list -}}
 {{- range concat $known (dig "resources" "gpus" list .Values.config | default list) | uniq -}}
 {{- if hasSuffix "*" . -}}

@@ -7,15 +7,28 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO, TextIO
 
 import pytest
 
-from webhook.adapters.manifests import ManifestObject, ManifestProblem, Source, open_sources, read_manifests, sources
+from webhook.adapters.manifests import sources
+from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
+from webhook.adapters.manifests.reading import read_text
+from webhook.adapters.manifests.sources import Source, open_sources
 
 NOTHING = io.BytesIO()
 NOBODY = 65534  # a user who owns nothing
+
+
+def read_manifests(paths: Iterable[str], stdin: BinaryIO | TextIO | None) -> Iterator[ManifestObject | ManifestProblem]:
+    """Everything that the paths name, read, as the commands do."""
+    for source in open_sources(paths, stdin):
+        if isinstance(source, ManifestProblem):
+            yield source
+        else:
+            yield from read_text(source.text, source.name)
 
 
 def opened(*paths: str | Path) -> list[Source | ManifestProblem]:
@@ -246,7 +259,7 @@ def test_a_pipe_that_something_writes_to_is_read(tmp_path: Path) -> None:
 
 def test_a_pipe_that_the_shell_makes_is_read(tmp_path: Path) -> None:
     script = (
-        "import sys, io; from webhook.adapters.manifests import open_sources; "
+        "import sys, io; from webhook.adapters.manifests.sources import open_sources; "
         "print(next(open_sources(sys.argv[1:], io.BytesIO())).text)"
     )
     command = ["bash", "-c", f"{sys.executable} -c '{script}' <(echo 'kind: Pod')"]

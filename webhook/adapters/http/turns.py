@@ -36,12 +36,7 @@ class Turns:
     """
 
     def __init__(self, most: float = float("inf"), clock: Callable[[], float] = perf_counter) -> None:
-        """Begin with nobody.
-
-        Args:
-            most: seconds that a request may wait before it is shed.
-            clock: seconds.
-        """
+        """Begin with nobody; a request may wait so many seconds before it is shed."""
         self._most = most
         self._clock = clock
         self._waiting: list[tuple[float, int, float, int, Asker]] = []

@@ -117,14 +117,7 @@ def _count(api: Api, kind: _Kind, namespace: str | None) -> int:
     request = Request("GET", path_of("apis", *kind.api_version.split("/"), *within, kind.plural), {"limit": "1"})
     page = decode(api.call(request), Page[msgspec.Raw], str(request))
     if page.metadata.next_page and page.metadata.remaining is None:
-        lister = Lister(api, _Silent())
+        lister = Lister(api)
         lister.all(kind.plural, request.path, Page[msgspec.Raw], lambda _: None)
         return lister.counts[kind.plural]
     return len(page.items or ()) + (page.metadata.remaining or 0)
-
-
-class _Silent:
-    """Nobody watches."""
-
-    def read(self, what: str, done: int, total: int | None) -> None:
-        pass

@@ -58,11 +58,11 @@ class ClusterReader:
 
     Args:
         api: the API server.
-        progress: who is told how far a list is.
+        progress: who is told how far a list is, if anybody.
         limit: objects a page.
     """
 
-    def __init__(self, api: Api, progress: Progress, *, limit: int = PAGE) -> None:
+    def __init__(self, api: Api, progress: Progress | None = None, *, limit: int = PAGE) -> None:
         self._api = api
         self._lister = Lister(api, progress, limit=limit)
         self.namespace_manifests: list[dict[str, Any]] = []

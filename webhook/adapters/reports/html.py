@@ -107,7 +107,7 @@ def _patch(operations: Sequence[object]) -> str:
 
 def _ordered(lines: Sequence[WorkloadLine]) -> list[WorkloadLine]:
     """What matters most first, and then by name."""
-    return sorted(lines, key=lambda line: (_RANK[line.outcome], line.namespace, line.name, line.kind))
+    return sorted(lines, key=lambda line: (_RANK[line.decision], line.namespace, line.name, line.kind))
 
 
 def _worst_first(line: NamespaceLine) -> tuple[int, int, str]:

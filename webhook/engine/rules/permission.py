@@ -123,19 +123,18 @@ def per_container_limit(ask: Ask, amount: Amount, policy: Policy) -> Finding | N
     )
 
 
-def per_pod_limit(spec: PodSpec, asks: Sequence[Ask], policy: Policy) -> Finding | None:
+def per_pod_limit(spec: PodSpec, asks: Sequence[Ask], policy: Policy) -> Iterator[Finding]:
     """The policy's ``maxPerPod``, over what the pod needs at once for its well-formed requests."""
     limit = policy.max_per_pod
     if limit is None:
-        return None
+        return
     count = pod_count(spec, {ask.place: ask.amounts[0].count for ask in asks})
-    if count <= limit:
-        return None
-    return PER_POD_LIMIT.found(
-        "spec",
-        f"pod: its containers ask for {count} {'GPU' if count == 1 else 'GPUs'} at once",
-        f'namespace policy "{policy.name}" permits {limit} per pod; request {at_most(limit)}',
-    )
+    if count > limit:
+        yield PER_POD_LIMIT.found(
+            "spec",
+            f"pod: its containers ask for {count} {'GPU' if count == 1 else 'GPUs'} at once",
+            f'namespace policy "{policy.name}" permits {limit} per pod; request {at_most(limit)}',
+        )
 
 
 def at_most(limit: int) -> str:
