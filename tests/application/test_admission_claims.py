@@ -1,5 +1,7 @@
 """Claims (DRA) at admission: looked up when the pod is final, judged by every policy, and closed where they can't be read."""
 
+from collections.abc import Sequence
+
 import msgspec
 import pytest
 
@@ -33,7 +35,7 @@ class Source:
         self.found = found
         self.asked: list[tuple[str, tuple[Reference, ...]]] = []
 
-    async def fetch(self, namespace: str, references: tuple[Reference, ...]) -> Resolved:
+    async def fetch(self, namespace: str, references: Sequence[Reference]) -> Resolved:
         self.asked.append((namespace, tuple(references)))
         if isinstance(self.found, Exception):
             raise self.found

@@ -42,7 +42,7 @@ def claims(control_plane: ControlPlane, installation: Installation) -> Iterator[
 @pytest.fixture
 def of_policy(claims: ControlPlane, make_namespace: Callable[..., str]) -> Namespace:
     """Make a namespace with a policy."""
-    assert claims
+    assert claims.version
     return lambda policy: make_namespace({ENFORCE: policy})
 
 

@@ -50,6 +50,10 @@ class Api:
         return json.dumps(found).encode()
 
 
+def nobody(_sentence: str) -> None:
+    """Is told."""
+
+
 def fetched(
     api: Api, *references: Reference, timeout: float = 5.0, told: list[str] | None = None, times: int = 1
 ) -> dict[Reference, Claim | None]:
@@ -106,7 +110,8 @@ def test_a_name_that_no_object_has_is_not_asked_for(name: str) -> None:
 
 
 def test_a_cluster_without_the_api_is_told_of_once_and_nothing_is_known() -> None:
-    api, told = Api(served=False), []
+    told: list[str] = []
+    api = Api(served=False)
     assert fetched(api, ONE, BY_NAME, told=told, times=3) == {}
     assert told == ["the API server does not serve resource.k8s.io/v1: what pods claim (DRA) is not judged"]
 
@@ -114,7 +119,8 @@ def test_a_cluster_without_the_api_is_told_of_once_and_nothing_is_known() -> Non
 @pytest.mark.parametrize("path", [f"{ROOT}/namespaces/team/resourceclaimtemplates/one", ROOT])
 @pytest.mark.parametrize("fault", [Fault.FORBIDDEN, Fault.SERVER_ERROR, Fault.UNREACHABLE, Fault.GARBAGE])
 def test_a_failure_is_never_taken_for_nothing(path: str, fault: Fault) -> None:
-    api, told = Api(), []
+    told: list[str] = []
+    api = Api()
     api.documents[path] = ApiError(fault, "why")
     with pytest.raises(ClaimUnavailable, match='ResourceClaimTemplate "one" could not be read: why'):
         fetched(api, ONE, told=told)
@@ -142,7 +148,7 @@ def test_a_server_that_does_not_answer_keeps_nobody_longer_than_the_time() -> No
 
 def fetched_and(released: threading.Event, api: Api, references: list[Reference]) -> None:
     async def fetch() -> None:
-        claims = LiveClaims(cast("ApiServer", api), [].append, timeout=0.2)
+        claims = LiveClaims(cast("ApiServer", api), nobody, timeout=0.2)
         try:
             await claims.fetch("team", references)
         finally:
@@ -158,7 +164,7 @@ def test_pods_that_are_created_at_once_share_a_read() -> None:
     api.before = lambda: released.wait(5.0)
 
     async def fetch() -> list[dict[Reference, Claim | None]]:
-        claims = LiveClaims(cast("ApiServer", api), [].append, timeout=5.0)
+        claims = LiveClaims(cast("ApiServer", api), nobody, timeout=5.0)
         tasks = [asyncio.create_task(claims.fetch("team", [ONE])) for _ in range(50)]
         await asyncio.sleep(0.05)
         released.set()
