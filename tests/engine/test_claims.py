@@ -279,6 +279,10 @@ class TestReading:
     def test_a_class_by_its_resource_name_is_one_where_it_has_a_form(self) -> None:
         limits = {f"{IMPLICIT}{NVIDIA}": 2, f"{IMPLICIT}{SLICES}": 1, f"{IMPLICIT}{OTHER}": 1, "nvidia.com/vgpu": 1}
         [one] = claimed(a_pod(a_container(limits=limits))).gpus
+        beside = {**a_pod(a_container(limits=limits)), "metadata": {}}
+        beside["spec"] = {**beside["spec"], "resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "one"}]}
+        assert claimed(beside, a_claim(wants())).of_resources == Claims((one,))
+        assert claimed(by_template(using()), a_claim(wants())).of_resources is NO_CLAIMS
         assert (one.subject, one.source, one.count) == ('container "train"', f"{IMPLICIT}{NVIDIA}: 2", 2)
         assert claimed(a_pod(a_container(limits={f"{IMPLICIT}{NVIDIA}": "0.5"}))) is NO_CLAIMS
 

@@ -71,18 +71,15 @@ class _Case(msgspec.Struct, gc=False):
     """The pod as it is, where an update changes it or gives it ephemeral containers."""
     policies: NamespacePolicies = _NOT_YET
     """Those of its namespace, once they are known."""
+    names_claims: bool = False
+    """Whether it is a pod that is created, and names claims, which are judged when it is final."""
     claims: Claims = NO_CLAIMS
-    """What the pod claims. The claims that it names are looked up when it is final."""
+    """What the pod claims, as far as it was looked up."""
 
     def decide(self, policy: Policy) -> Decision:
         """The decision on the pod as it arrives, which others may still change: how it reaches GPUs is judged later."""
-        claims = Claims(by_name) if (by_name := tuple(one for one in self.claims.gpus if one.by_name)) else NO_CLAIMS
+        claims = self.claims if self.claims is NO_CLAIMS else self.claims.of_resources
         return decide(self.pod, policy, self.configuration.plugin, guarded=False, found=self.asks, claims=claims)
-
-    @property
-    def names_claims(self) -> bool:
-        """Whether a pod that is created names claims, which are judged when it is final."""
-        return self.final and self.before is None and bool(self.pod.spec and self.pod.spec.resource_claims)
 
     @property
     def debugs(self) -> bool:
@@ -103,10 +100,10 @@ class _Case(msgspec.Struct, gc=False):
         """The part of a decision by a policy that ``mutate`` has not told: an update is never asked about there."""
         if self.before is not None and not self.debugs:
             return decision
-        # What is found in claims is told here, with what is found beside them.
-        told = self.decide(policy).findings if self.names_claims else None
-        findings = (f for f in decision.findings if f.rule.access or (told is not None and f not in told))
-        return Decision((), tuple(findings), decision.asks)
+        if not self.names_claims:
+            return _reached(decision)
+        told = self.decide(policy).findings
+        return Decision((), tuple(f for f in decision.findings if f.rule.access or f not in told), decision.asks)
 
 
 class Admission:
@@ -165,8 +162,8 @@ class Admission:
         if not namespace:
             raise ReviewError("request.namespace", "is missing")
         asks = requests.read(pod.spec, configuration.names) if pod.spec else []
-        case = _Case(request, pod, asks, configuration, final, before)
-        if not asks and not case.names_claims and not (final and guard.sees(pod)):
+        names_claims = bool(final and before is None and pod.spec and pod.spec.resource_claims)
+        if not asks and not names_claims and not (final and guard.sees(pod)):
             return review.allowed(request)
         if len(asks) > MOST_ASKING:
             raise ReviewError(
@@ -175,6 +172,7 @@ class Admission:
             )
         if exempt := exemptions.of_request(namespace, request.user_info.username) or exemptions.of_pod(pod):
             return review.allowed(request, annotations={"exempt": exempt})
+        case = _Case(request, pod, asks, configuration, final, before, names_claims=names_claims)
         labels = given.labels or self._namespaces.cached(namespace)
         return Wanted(namespace) if labels is None else self._judge(case, namespace, labels, given)
 
@@ -309,6 +307,11 @@ def _without_labels(case: _Case, error: Exception) -> bytes:
         raise error
     # There would be no more than a warning, or what the API server decides by itself, and for that nobody need wait.
     return review.allowed(case.request, annotations={"error": str(error)})
+
+
+def _reached(decision: Decision) -> Decision:
+    """What a decision says of GPUs that are reached without asking."""
+    return Decision((), tuple(finding for finding in decision.findings if finding.rule.access), decision.asks)
 
 
 def _looked_up(case: _Case) -> tuple[Reference, ...]:

@@ -54,9 +54,12 @@ class NoClaims:
 
 def claims_of(spec: PodSpec, asks: Sequence[Ask], resolved: Resolved, configuration: Configuration) -> Claims:
     """Return what a pod claims. A pod that neither has claims nor names a resource of DRA costs nothing."""
-    if not spec.resource_claims and not any(ask.others for ask in asks):
-        return NO_CLAIMS
-    return claims.read(spec, asks, resolved, configuration.classes)
+    if spec.resource_claims:
+        return claims.read(spec, asks, resolved, configuration.classes)
+    for ask in asks:
+        if ask.others:
+            return claims.read(spec, asks, resolved, configuration.classes)
+    return NO_CLAIMS
 
 
 def known_claims(manifests: Iterable[Mapping[str, Any]], namespace: str) -> dict[tuple[str, Reference], Claim]:

@@ -101,6 +101,12 @@ class Claims(msgspec.Struct, frozen=True):
     unknown: tuple[Entry, ...] = ()
 
     @property
+    def of_resources(self) -> "Claims":
+        """What is claimed by resource names, without any object."""
+        by_name = tuple(one for one in self.gpus if one.by_name)
+        return Claims(by_name) if by_name else NO_CLAIMS
+
+    @property
     def by_resource(self) -> frozenset[str]:
         """The paths of resources that are judged here."""
         return frozenset(one.field for one in self.gpus if one.by_name)
