@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from testing.reviews import TEAM, Json, Webhook, a_gpu_container, a_pod, a_review, encode
+from webhook.adapters.configuration.file import parse
 from webhook.application.admission import MOST_CLAIMS, Admission
 from webhook.application.claims import ClaimSource, ClaimUnavailable, NoClaims
 from webhook.application.configuration import Configuration, Exemptions, Mode
@@ -122,6 +123,17 @@ class TestWhatIsDenied:
         assert asked.validate(pod).warnings == []
         [warning] = asked.mutate(pod).warnings
         assert 'which namespace policy "shared" does not permit' in warning
+
+    def test_more_than_a_limit_where_any_form_is_permitted(self) -> None:
+        configured = parse(
+            "apiVersion: gpuwarden.io/v1\nkind: Configuration\npolicies: {few: {forms: [any], maxPerPod: 1}}\n"
+        )
+        two = {ONE: Claim((*a_claim().requests, *a_claim().requests))}
+        assert webhook("few", Source(two), configuration=configured).validate(a_pod(CLAIMING, **CLAIMS)).rules == [
+            "per-pod-limit"
+        ]
+        with pytest.raises(ClaimUnavailable):
+            webhook("few", Source(UNAVAILABLE), configuration=configured).validate(a_pod(CLAIMING, **CLAIMS))
 
     def test_a_template_that_does_not_exist_yet(self) -> None:
         answered = webhook("exclusive", Source({ONE: None})).validate(a_pod(CLAIMING, **CLAIMS))

@@ -557,6 +557,18 @@ class TestLimits:
     def test_a_container_above_its_limit(self, listed: list[Json]) -> None:
         assert rules(decided(by_template(using()), self.PER_CONTAINER, *listed)) == ["per-container-limit"]
 
+    def test_limits_hold_where_any_form_is_permitted(self) -> None:
+        policy = a_policy(permits_any=True, max_per_container=2, max_per_pod=3)
+        assert rules(decided(by_name(using()), policy, wants(OTHER, count=2))) == []
+        assert rules(decided(by_name(using()), policy, wants(OTHER, count=3))) == ["per-container-limit"]
+        assert rules(
+            decided(
+                by_name(using("a", "a"), using("b", "b")), policy, wants(name="a", count=2), wants(name="b", count=2)
+            )
+        ) == ["per-pod-limit"]
+        pod = by_template(using())
+        assert rules(decide(view(pod), policy, RENAMED, claims=claimed(pod, None))) == ["claim-not-found"]
+
     def test_admin_access_takes_none(self) -> None:
         policy = a_policy("exclusive", max_per_container=1, max_per_pod=1, admin_access=True)
         assert rules(decided(by_template(using()), policy, wants(adminAccess=True, allocationMode="All"))) == []

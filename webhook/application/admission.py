@@ -321,7 +321,7 @@ def _looked_up(case: _Case) -> tuple[Reference, ...]:
         ReviewError: there are too many.
     """
     policies = case.policies
-    judged = any(not policy.permits_any for policy in (policies.enforce, policies.warn, policies.audit))
+    judged = any(policy.judges_claims for policy in (policies.enforce, policies.warn, policies.audit))
     if case.pod.spec is None or not (judged or case.asks):
         return ()
     found = tuple(references(case.pod.spec))
@@ -337,11 +337,11 @@ def _resolved(case: _Case, found: Resolved | ClaimUnavailable) -> Resolved:
     """What the claims are.
 
     Raises:
-        ClaimUnavailable: that can't be said, and the enforce policy does not permit all.
+        ClaimUnavailable: that can't be said, and it matters to the enforce policy.
     """
     if not isinstance(found, ClaimUnavailable):
         return found
-    if not case.policies.enforce.permits_any:
+    if case.policies.enforce.judges_claims:
         raise found
     return {}
 

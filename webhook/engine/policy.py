@@ -75,6 +75,11 @@ class Policy(msgspec.Struct, frozen=True):
         return tuple(dict.fromkeys(form.partition for form in self.forms if form.partition))
 
     @property
+    def judges_claims(self) -> bool:
+        """Whether it matters what a pod claims (DRA): it does not where any form and any number is permitted."""
+        return not self.permits_any or self.max_per_container is not None or self.max_per_pod is not None
+
+    @property
     def guard(self) -> VisibleDevices:
         """What ``visible_devices`` comes to."""
         return self.visible_devices or (VisibleDevices.IGNORE if self.permits_any else VisibleDevices.WARN)

@@ -46,10 +46,10 @@ def findings(spec: PodSpec, claims: Claims, asks: Sequence[Ask], policy: Policy)
         policy: the policy.
     """
     yield from _mixed(claims.gpus, asks)
-    if policy.permits_any:
+    if not policy.judges_claims:
         return
     yield from (_not_found(one, policy) for one in claims.missing)
-    judged = [(claimed, _not_permitted(claimed, policy)) for claimed in claims.gpus]
+    judged = [(claimed, None if policy.permits_any else _not_permitted(claimed, policy)) for claimed in claims.gpus]
     yield from (finding for _, finding in judged if finding)
     permitted = [claimed for claimed, finding in judged if not finding]
     yield from _per_container(spec, permitted, policy)
