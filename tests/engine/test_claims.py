@@ -8,7 +8,15 @@ import pytest
 
 from tests.builders import GPU, MIG, RENAMED, Json, a_container, a_pod, a_policy, gpu, judge, policy_of, rules, view
 from webhook.engine import requests
-from webhook.engine.claim_objects import Claim, ClaimSpec, Device, DeviceRequest, claim
+from webhook.engine.claim_objects import (
+    Claim,
+    ClaimObject,
+    ClaimSpec,
+    ClaimTemplateObject,
+    Device,
+    DeviceRequest,
+    claim,
+)
 from webhook.engine.claims import CLAIM, NO_CLAIMS, TEMPLATE, Claims, Reference, Resolved, read, references
 from webhook.engine.decision import UNTOUCHED, Decision, decide
 from webhook.engine.device_classes import DeviceClasses, mig_profile
@@ -204,6 +212,14 @@ class TestClaimObjects:
     def test_its_configuration_says_whether_mps_shares(self, config: Any, mps: list[bool]) -> None:
         found = a_claim(wants(name="a"), first_of(exact(NVIDIA), exact(SLICES), name="b"), config=config)
         assert [device.mps for request in found.requests for device in request.alternatives] == mps
+
+
+def test_a_template_claims_what_the_claims_made_from_it_do() -> None:
+    spec = {"devices": {"requests": [wants()]}}
+    by_claim = msgspec.convert({"spec": spec}, ClaimObject).claimed
+    by_template = msgspec.convert({"spec": {"spec": spec}}, ClaimTemplateObject).claimed
+    assert claim(by_claim) == claim(by_template) == a_claim(wants())
+    assert ClaimTemplateObject().claimed is ClaimObject().claimed is None
 
 
 class TestReading:
