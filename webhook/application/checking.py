@@ -147,7 +147,7 @@ class Checker:
         return claims, msgspec.structs.replace(
             known,
             claims=tuple(claim.name for claim in pod.spec.resource_claims or ()),
-            claims_unknown=not_looked_up(claims.unknown, where.field(""), known.namespace),
+            claims_unknown=not_looked_up(claims.unknown, where.field, known.namespace),
             asked=(*known.asked, *described(claims)),
         )
 

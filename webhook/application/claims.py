@@ -1,6 +1,6 @@
 """Resource claims (DRA): where their objects come from, and what a pod claims by them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from webhook.application.configuration import Configuration
@@ -95,12 +95,12 @@ def claim_in(manifest: Mapping[str, Any]) -> Claim | None:
         return None
 
 
-def not_looked_up(entries: Iterable[Entry], field: str, namespace: str) -> str:
+def not_looked_up(entries: Iterable[Entry], field: Callable[[str], str], namespace: str) -> str:
     """Say that claims of a pod are not judged, for people; nothing where there are none.
 
     Args:
         entries: the claims.
-        field: the path of the pod in its object, which begins the path of a claim.
+        field: gives the path in the object of a path in the pod.
         namespace: the namespace that their objects would be in.
     """
     listed = [*entries]
@@ -108,7 +108,7 @@ def not_looked_up(entries: Iterable[Entry], field: str, namespace: str) -> str:
         return ""
     first, others = listed[0], f" and {len(listed) - 1} more" if len(listed) > 1 else ""
     return (
-        f"{field}{first.field}: claim {first.name}{others} not judged; {first.reference} of namespace {namespace} was not found "
+        f"{field(first.field)}: claim {first.name}{others} not judged; {first.reference} of namespace {namespace} was not found "
         "and may be for GPUs (DRA); check it together with what uses it"
     )
 
