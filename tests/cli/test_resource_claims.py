@@ -282,3 +282,23 @@ def test_an_implicit_resource_is_told_once() -> None:
         "unchanged",
         ["train: deviceclass.resource.kubernetes.io/gpu.nvidia.com: 1"],
     )
+
+
+def test_the_claims_of_an_operators_pods_are_judged_too() -> None:
+    job = {
+        "apiVersion": "kubeflow.org/v1",
+        "kind": "PyTorchJob",
+        "metadata": {"name": "j"},
+        "spec": {"pytorchReplicaSpecs": {"Worker": {"replicas": 2, "template": a_pod(CLAIMING, **CLAIMS)}}},
+    }
+    path = "spec.pytorchReplicaSpecs.Worker.template.spec.resourceClaims[0]"
+    (line,) = document("check", "--policy", "none", stdin=json.dumps(job))["objects"]
+    assert (line["decision"], line["claims"]) == ("not-judged", ["gpu"])
+    assert line["notJudged"].startswith(f"{path}: {NOT_JUDGED}")
+    (line, _) = document("check", "--policy", "none", stdin=beside(json.dumps(job), TEMPLATE), code=1)["objects"]
+    assert (line["decision"], line["notJudged"]) == ("denied", None)
+    assert [(finding["rule"], finding["path"]) for finding in line["findings"]] == [("gpu-not-permitted", path)]
+    (line, _) = document("check", "--policy", "exclusive", "--strict", stdin=beside(json.dumps(job), TEMPLATE))[
+        "objects"
+    ]
+    assert line["decision"] == "unchanged"

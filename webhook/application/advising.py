@@ -57,7 +57,7 @@ class Advising:
             return review.allowed(request)
         kind = request.kind
         workload = workload_of(f"{kind.group}/{kind.version}" if kind.group else kind.version, kind.kind)
-        if workload is None or not request.has_object:
+        if workload is None or not workload.is_built_in or not request.has_object:
             return review.allowed(request)
         review.bound(body)
         read = review.decode_json(_decoder(workload), request.object, "request.object")

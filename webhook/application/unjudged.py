@@ -9,6 +9,7 @@ import msgspec
 from webhook.application.claims import claim_in
 from webhook.application.structural_search import Traces, search
 from webhook.application.workloads import correction, group_of, qualified
+from webhook.engine.decision import UNTOUCHED, Decision
 from webhook.engine.gpu_names import BUILT_IN, GpuNames
 from webhook.engine.resources import GpuResource, classify
 from webhook.engine.text import LONGEST_NAME, cut
@@ -30,6 +31,8 @@ class Unjudged(msgspec.Struct, frozen=True):
         traces: what in it leads to pods, or claims devices.
         built_in: whether it is a kind of Kubernetes' own, of which no pod is made and which says nothing of devices.
         correction: what is wrong with its kind or apiVersion, and what is right; ``None`` if nothing is known to be.
+        decision: what would become of a pod with these requests.
+        notes: what is special about its kind, for people.
         offers: the resource name by which a DeviceClass gives its devices to pods, if gpuwarden does not count it as a GPU.
     """
 
@@ -38,6 +41,8 @@ class Unjudged(msgspec.Struct, frozen=True):
     built_in: bool
     correction: str | None = None
     offers: str = ""
+    decision: Decision = UNTOUCHED
+    notes: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether the object may lead to pods, or says what they become."""
@@ -62,10 +67,16 @@ class Unjudged(msgspec.Struct, frozen=True):
         facts = list(self._facts())
         if not facts:
             return f"{self.kind}: neither a pod template nor a GPU request was found in it"
-        return (
-            f"{self.kind}: {', and '.join(facts)}; gpuwarden judges the pods that are created from it, not objects of this "
-            "kind; check its pods, or run gpuwarden audit in their cluster"
-        )
+        fact = f"{self.kind}: {', and '.join(facts)}"
+        if not self.decision.asks:
+            return (
+                f"{fact}; gpuwarden judges the pods that are created from it, not objects of this kind; check its pods, or run "
+                "gpuwarden audit in their cluster"
+            )
+        rules = ", ".join(dict.fromkeys(finding.rule.id for finding in self.decision.denials))
+        becomes = f"{self.decision.outcome}{f' ({rules})' if rules else ''}"
+        verdict = f"judged when its pods are created: a pod that requests this would be {becomes}"
+        return "; ".join([fact, verdict, *self.notes])
 
     def _facts(self) -> Iterator[str]:
         traces = self.traces

@@ -210,7 +210,7 @@ def _report(gathered: Gathered, assumed: Iterable[Assumption], mode: Judged, now
             for p in gathered.problems
         ],
         others=[
-            object_line(source, line, judgement, (), gathered.places.get((source, line)))
+            object_line(source, line, judgement, gathered.places.get((source, line)))
             for source, line, judgement in gathered.others
         ],
         kinds=gathered.kinds,

@@ -24,6 +24,7 @@ from webhook.cli.judging import (
     without_collector,
 )
 from webhook.cli.messages import say
+from webhook.engine.decision import Outcome
 
 
 @without_collector()
@@ -68,6 +69,10 @@ def _stop_on_trouble(judged: JudgedInput) -> None:
         told = [f"{problem.path}: {problem.message}" for problem in found.judgement.label_problems]
         if found.judgement.not_judged:
             told.append(f"not judged: {found.judgement.not_judged}")
+        if found.judgement.outcome is Outcome.REWRITTEN and not found.judgement.operations:
+            told.append(
+                f"left as it is: {found.judgement.kind} is an operator's kind, of which only the pods are rewritten, on admission"
+            )
         for sentence in told:
             say(f"{found.item.source}:{found.item.line}: {sentence}")
         for finding in denials:
