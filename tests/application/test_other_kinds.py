@@ -74,10 +74,6 @@ def test_kinds_are_named_with_their_number_and_what_to_run() -> None:
         "run kubectl get rayclusters.ray.io -A -o yaml | gpuwarden check -"
     )
     assert "RayCluster.ray.io: 1 object was not looked at; " in OtherKind("ray.io/v1", "RayCluster", "rays", 1).message
-    assert (
-        "a claim (DRA) may be for GPUs too"
-        in OtherKind("resource.k8s.io/v1", "ResourceClaim", "resourceclaims", 1).message
-    )
 
 
 def test_what_is_not_known_is_said_with_the_reason() -> None:

@@ -495,7 +495,7 @@ class TestExitCode:
     def test_of_a_cluster_that_forbids_a_kind_is_2_and_the_rest_is_told(
         self, kubeconfig: Path, cluster: WorkloadServer
     ) -> None:
-        cluster.script("object", refusal(403, "pods is forbidden"))
+        cluster.refused["/api/v1/pods"] = 403
         ran = run("audit", "--kubeconfig", kubeconfig, "-o", "json")
         report = json.loads(ran.out)
         assert ran.code == 2
@@ -590,7 +590,7 @@ class TestWriteReports:
     def test_where_something_could_not_be_read_writes_nothing(self, kubeconfig: Path, cluster: WorkloadServer) -> None:
         run("audit", "--kubeconfig", kubeconfig, "--write-reports")
         cluster.requests.clear()
-        cluster.script("object", refusal(403, "pods is forbidden"))
+        cluster.refused["/api/v1/pods"] = 403
         ran = run("audit", "--kubeconfig", kubeconfig, "--write-reports")
         assert ran.code == 2
         assert "no report was written, because not everything could be read: pods: " in ran.err

@@ -347,6 +347,13 @@ def test_a_configuration_is_one_to_both(configuration: Json) -> None:
         ({"resources": {"gpus": ["nvidia.com/mig-1g.5gb.shared"]}}, r"config\.resources\.gpus\[0\]: .* is a form"),
         ({"resources": {"notGPUs": ["a.com/x", "nvidia.com/gpu"]}}, r"config\.resources\.notGPUs\[1\]: .* is a form"),
         ({"resources": {"gpus": ["a.com/x"], "notGPUs": ["a.com/x"]}}, r"config\.resources: a\.com/x is in both"),
+        *(
+            (
+                {"claims": {"deviceClasses": {"a.com": form}}},
+                rf'config\.claims\.deviceClasses\.a\.com: "{form}" is not a form',
+            )
+            for form in ("any", "none", "mig-1g", "Mig", "gke-mps-1")
+        ),
         ({"policies": {"t": {"forms": ["mps"]}}, "defaults": {"warn": "u"}}, r"or a name from config\.policies \(t\)"),
     ],
 )
@@ -386,6 +393,7 @@ def test_helm_denies_what_the_program_would(chart: Chart, config: Json, said: st
         {"devicePlugin": {"renameByDefault": False}, **_of_product("x" * 56, "mps", "mig-1g.5gb-shared")},
         _of_product("A-MIG-INVALID", "any"),
         {"resources": {"gpus": ["nvidia.com/mig-x", "nvidia.com/gpu*"], "notGPUs": ["nvidia.com/*"]}},
+        {"claims": {"deviceClasses": {"a": "mig", "b.c": "gke-mps-4", "gpu.nvidia.com": "mig-1g.5gb.me"}}},
     ],
 )
 def test_helm_takes_what_the_program_does(chart: Chart, config: Json) -> None:

@@ -47,7 +47,7 @@ class Advising:
     async def advise(self, body: bytes) -> bytes:
         """Warnings by the policy that advises, audit annotations by the audit policy."""
         configuration = self._configuration()
-        answer = answered(self._namespaces, lambda labels: self._answer_with(body, configuration, labels))
+        answer = answered(self._namespaces, lambda given: self._answer_with(body, configuration, given.labels))
         return answer if isinstance(answer, bytes) else await answer
 
     def _answer_with(self, body: bytes, configuration: Configuration, labels: Labels | None) -> bytes | Wanted:

@@ -8,6 +8,7 @@ import msgspec
 
 from webhook.application import beside
 from webhook.application.checking import Checker, JudgedPod, Judgement
+from webhook.application.claims import KnownClaims
 from webhook.application.configuration import Configuration
 from webhook.application.misfits import Misfit
 from webhook.application.rule_texts import NOT_JUDGED
@@ -147,11 +148,16 @@ class Found(msgspec.Struct, frozen=True):
 class Auditor:
     """Judges objects one by one, remembering little of each."""
 
-    def __init__(self, configuration: Configuration, namespaces: Mapping[str, NamespaceLabels]) -> None:
-        """Take what decides: the configuration, and the labels of namespaces (``AssumedLabels`` for a what-if)."""
+    def __init__(
+        self,
+        configuration: Configuration,
+        namespaces: Mapping[str, NamespaceLabels],
+        claims: KnownClaims | None = None,
+    ) -> None:
+        """Take what decides: the configuration, the labels of namespaces (``AssumedLabels`` for a what-if), and claims."""
         self._configuration = configuration
         self._namespaces = namespaces
-        self._checker = Checker(configuration, namespaces)
+        self._checker = Checker(configuration, namespaces, claims=claims)
         self._encode = msgspec.msgpack.Encoder().encode
         self._by_pod: dict[bytes, Verdict] = {}
         self._by_content: dict[bytes, Verdict] = {}
@@ -213,7 +219,8 @@ class Auditor:
         # What the patch depends on: whether there are annotations, and which of ours.
         ours = None if annotations is None else sorted(key for key in annotations if key.startswith(DOMAIN))
         exempt = seen.namespace in self._configuration.exemptions.namespaces
-        key = self._digest((seen.kind, policy.name, exempt, ours, shares, pod.spec))
+        within = seen.namespace if pod.spec.resource_claims else ""  # where the objects are that its claims name
+        key = self._digest((seen.kind, policy.name, exempt, ours, shares, within, pod.spec))
         known = self._by_pod.get(key)
         if known is None:
             judgement = self._checker.judge(_manifest(workload, seen, pod))

@@ -6,13 +6,15 @@ from typing import Any, TypeVar
 import msgspec
 
 from webhook.application import beside, field_paths, operator_objects
+from webhook.application.claims import KnownClaims, claims_of, described, not_looked_up
 from webhook.application.configuration import Configuration
 from webhook.application.field_paths import Place
 from webhook.application.misfits import Misfit, MisfitsError, convert
-from webhook.application.unjudged import Unjudged, claims_not_judged, unjudged
+from webhook.application.unjudged import Unjudged, unjudged
 from webhook.application.workload_kinds import WorkloadKind, WorkloadPod, places
 from webhook.application.workloads import workload_of
-from webhook.engine import summary
+from webhook.engine import requests, summary
+from webhook.engine.claims import NO_CLAIMS, Claims, references
 from webhook.engine.decision import UNTOUCHED, Decision, Outcome, decide
 from webhook.engine.findings import Finding
 from webhook.engine.label_problems import misplaced, of_namespace
@@ -20,6 +22,7 @@ from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import Operation, patch
 from webhook.engine.pods import Metadata, Pod
 from webhook.engine.policy import LabelProblem, Policy, PolicyBook
+from webhook.engine.requests import Ask
 
 T = TypeVar("T")
 
@@ -58,8 +61,8 @@ class Judgement(msgspec.Struct, frozen=True):
         findings: the findings, their paths within the object.
         exempt: why the object is left alone, if it is.
         unjudged: what is known of an object of a kind that is not judged; the decision then says nothing of its pods.
-        claims: its pod's names for their resource claims, of which the decision says nothing.
-        claims_field: where they are.
+        claims: its pod's names for their resource claims.
+        claims_unknown: why some of these are not judged, for people; empty where all are.
         beside: what else of its pod is not judged, a sentence each.
         asked: what its pod asks for besides the decision's requests: KAI's shares, and names that are misspelt.
         label_problems: what is wrong with its labels and annotations.
@@ -78,7 +81,7 @@ class Judgement(msgspec.Struct, frozen=True):
     exempt: str | None = None
     unjudged: Unjudged | None = None
     claims: tuple[str, ...] = ()
-    claims_field: str = ""
+    claims_unknown: str = ""
     beside: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()
     label_problems: tuple[LabelProblem, ...] = ()
@@ -111,9 +114,8 @@ class Judgement(msgspec.Struct, frozen=True):
         """Why not everything that may request GPUs was judged; ``None`` where it was, or where the object is exempt."""
         if self.exempt:
             return None
-        of_claims = [claims_not_judged(self.claims, self.claims_field)] if self.claims else []
-        if of_claims or self.beside:
-            return "; ".join([*of_claims, *self.beside])
+        if self.claims_unknown or self.beside:
+            return "; ".join(filter(None, (self.claims_unknown, *self.beside)))
         return self.unjudged.message if self.unjudged else None
 
 
@@ -127,6 +129,7 @@ class Checker:
         *,
         namespace: str | None = None,
         policy: Policy | None = None,
+        claims: KnownClaims | None = None,
     ) -> None:
         """Take what decides.
 
@@ -135,11 +138,13 @@ class Checker:
             namespaces: the labels of the namespaces that are known; others have none.
             namespace: the namespace of objects that name none (``default`` if not given), as kubectl's ``--namespace``.
             policy: one policy for every object, instead of its namespace's.
+            claims: the resource claims and their templates that are known; others are not judged.
         """
         self._configuration = configuration
         self._namespaces = namespaces
         self._namespace = namespace or "default"
         self._policy = policy
+        self._claims = claims or {}
 
     def judge(self, manifest: Mapping[str, Any]) -> Judgement:
         """Judge an object.
@@ -158,12 +163,8 @@ class Checker:
         if pod.spec and workload.is_pod and _map(manifest.get("metadata")).get("uid"):
             # A pod out of a cluster: it is its scheduler that has placed it.
             pod.spec.node_name = None
-        claims = (pod.spec and pod.spec.resource_claims) or ()
-        if claims:
-            names, field = tuple(claim.name for claim in claims), where.field("spec.resourceClaims")
-            known = msgspec.structs.replace(known, claims=names, claims_field=field)
         known = self._with_beside(known, where, pod, next(field_paths.find(manifest, where.place))[1])
-        decision, exempt = self._decided(known, pod)
+        known, decision, exempt = self._decided(known, where, pod)
         known = msgspec.structs.replace(
             known, pods=(JudgedPod(where, pod, decision, is_exempt=bool(exempt)),), exempt=exempt
         )
@@ -173,13 +174,29 @@ class Checker:
         operations = tuple(patch(pod, decision.edits, where.pointer))
         return msgspec.structs.replace(known, operations=operations, findings=findings)
 
-    def _decided(self, known: Judgement, pod: Pod) -> tuple[Decision, str | None]:
-        """What becomes of a pod, or what an exempt one asks for and why it is exempt."""
+    def _decided(self, known: Judgement, where: WorkloadPod, pod: Pod) -> tuple[Judgement, Decision, str | None]:
+        """What is known with a pod's claims; what becomes of the pod, or what an exempt one asks for, and why it is exempt."""
         configuration = self._configuration
-        decision = decide(pod, known.policy, configuration.plugin, names=configuration.names)
+        asks = requests.read(pod.spec, configuration.names) if pod.spec else []
+        claims = self._claims_of(known.namespace, pod, asks)
+        decision = decide(pod, known.policy, configuration.plugin, found=asks, claims=claims)
         exemptions = configuration.exemptions
         exempt = exemptions.of_request(known.namespace, "") or exemptions.of_pod(pod)
-        return Decision(asks=decision.asks) if exempt else decision, exempt
+        unknown = "" if exempt else not_looked_up(claims.unknown, where.field, known.namespace)
+        known = msgspec.structs.replace(
+            known,
+            claims=(*known.claims, *(claim.name for claim in (pod.spec and pod.spec.resource_claims) or ())),
+            claims_unknown="; ".join(filter(None, (known.claims_unknown, unknown))),
+            asked=(*known.asked, *described(claims)),
+        )
+        return known, Decision(asks=decision.asks) if exempt else decision, exempt
+
+    def _claims_of(self, namespace: str, pod: Pod, asks: Sequence[Ask]) -> Claims:
+        if pod.spec is None:
+            return NO_CLAIMS
+        named = {one: (namespace, one) for one in references(pod.spec)}
+        resolved = {one: self._claims[key] for one, key in named.items() if key in self._claims}
+        return claims_of(pod.spec, asks, resolved, self._configuration)
 
     def _of_operator(self, known: Judgement, workload: WorkloadKind | None, manifest: Mapping[str, Any]) -> Judgement:
         """What becomes of the pods of an operator's kind: each template is judged as the pods made from it will be."""
@@ -188,7 +205,7 @@ class Checker:
         vendors: list[str] = []
         exempt = None
         for where, pod in operator_objects.pods_in(workload, manifest):
-            decision, why = self._decided(known, pod)
+            known, decision, why = self._decided(known, where, pod)
             exempt = exempt or why
             title = operator_objects.title(workload, manifest, where)
             pods.append(JudgedPod(where, pod, decision, title, is_exempt=bool(why)))
@@ -209,6 +226,7 @@ class Checker:
 
     def _left(self, workload: WorkloadKind | None, manifest: Mapping[str, Any], policy: Policy) -> Unjudged | None:
         """What is known of an object that is not of a built-in kind, beside the pods in it that are judged."""
+        # What their claims are is said with the pods.
         judged = [where for where, _ in operator_objects.pods_in(workload, manifest)]
         left = unjudged(operator_objects.without(manifest, judged), self._configuration.names)
         if workload is None:

@@ -16,7 +16,7 @@ from webhook.application.workloads import correction, group_of, qualified
 from webhook.engine.pods import Container, Pod, PodSpec, Resources, containers
 
 _SPEC = "spec"
-_LISTS = ("containers", "initContainers")
+_JUDGED = ("containers", "initContainers", "resourceClaims")
 _PARAMETERS = ("{{", "$(", "${")  # Argo; Tekton; envsubst and OpenShift
 
 
@@ -68,7 +68,7 @@ def _has_parameters(pod: Pod) -> bool:
 
 
 def without(manifest: Mapping[str, Any], judged: Iterable[WorkloadPod]) -> dict[str, Any]:
-    """Return a copy of an object without the containers of these pods; everything off the way to them is shared."""
+    """Return a copy of an object without the containers and claims of these pods; everything off the way to them is shared."""
     left: Any = manifest
     for where in judged:
         left = _replaced(left, (*where.place, _SPEC) if where.is_whole else where.place)
@@ -77,7 +77,7 @@ def without(manifest: Mapping[str, Any], judged: Iterable[WorkloadPod]) -> dict[
 
 def _replaced(data: Any, place: Place) -> Any:
     if not place:
-        return {key: value for key, value in data.items() if key not in _LISTS} if isinstance(data, dict) else data
+        return {key: value for key, value in data.items() if key not in _JUDGED} if isinstance(data, dict) else data
     step, rest = place[0], place[1:]
     if isinstance(data, dict):
         return {**data, step: _replaced(data[step], rest)} if step in data else data

@@ -1,4 +1,4 @@
-"""What gpuwarden does not judge: objects of other kinds, with what in them leads to pods; resource claims (DRA)."""
+"""What gpuwarden does not judge: objects of other kinds, with what in them leads to pods."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from webhook.application.claims import claim_in
 from webhook.application.structural_search import Traces, search
 from webhook.application.workloads import correction, group_of, qualified
 from webhook.engine.decision import UNTOUCHED, Decision
@@ -20,7 +21,6 @@ _CLAIMS = re.compile(r"\w*ResourceClaim(?:Template)?\.resource\.k8s\.io")
 _DRA = "resource.k8s.io"
 _CLASS = f"DeviceClass.{_DRA}"
 _PATHS_SHOWN = 2
-_NAMES_SHOWN = 3
 
 
 class Unjudged(msgspec.Struct, frozen=True):
@@ -55,8 +55,8 @@ class Unjudged(msgspec.Struct, frozen=True):
             return self.correction
         if _CLAIMS.fullmatch(self.kind):
             return (
-                f"{self.kind}: not looked at; gpuwarden judges GPUs that are requested by resource name, and a claim (DRA) may "
-                "be for GPUs too; check its devices yourself"
+                f"{self.kind}: can't be read, and a claim (DRA) may be for GPUs; gpuwarden reads resource.k8s.io/v1alpha3 to v1; "
+                "write one of these, or check its devices yourself"
             )
         if self.offers:
             return (
@@ -99,7 +99,7 @@ def unjudged(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN) -> Unj
     group = group_of(api_version)
     name = qualified(api_version, kind)
     traces = Traces() if quotes(group, name) else search(manifest, gpu_names)
-    if _CLAIMS.fullmatch(name):
+    if _CLAIMS.fullmatch(name) and claim_in(manifest) is None:
         traces = Traces(claims=("spec",), counts=(0, 0, 1))
     offers = _offered(manifest, gpu_names) if name == _CLASS else ""
     if offers:
@@ -119,21 +119,6 @@ def _offered(manifest: Mapping[str, Any], gpu_names: GpuNames) -> str:
     if not isinstance(name, str) or isinstance(classify(name), GpuResource):
         return ""
     return "" if gpu_names.hand_out_gpus(name) or gpu_names.configured(name) else name
-
-
-def claims_not_judged(names: Sequence[str], field: str) -> str:
-    """That a pod's resource claims are not judged, for people.
-
-    Args:
-        names: the pod's names for them, one at least.
-        field: where in the object they are.
-    """
-    more = len(names) - _NAMES_SHOWN
-    shown = ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
-    return (
-        f"{field}: {'resource claim' if len(names) == 1 else 'resource claims'} {shown} not looked at; gpuwarden judges GPUs "
-        "that are requested by resource name, and a claim (DRA) may be for GPUs too; check the claim or its template yourself"
-    )
 
 
 def _is_built_in(group: str) -> bool:

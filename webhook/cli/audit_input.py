@@ -12,6 +12,7 @@ from webhook.adapters.manifests.lines import Lines, ObjectLines
 from webhook.application.audit_rows import Row, rows
 from webhook.application.auditing import Auditor, Found, Owner, Seen
 from webhook.application.checking import Judgement, pods_of
+from webhook.application.claims import KnownClaims, known_claims
 from webhook.application.field_types import wrong_types
 from webhook.application.misfits import Misfit
 from webhook.application.other_kinds import OtherKind
@@ -24,8 +25,8 @@ from webhook.engine.labels import NamespaceLabels
 Labels = Mapping[str, NamespaceLabels]
 FILES = "files"
 """The origin of what stands in files."""
-NewAuditor = Callable[[Labels], Auditor]
-"""Makes the auditor when the namespaces' labels are known."""
+NewAuditor = Callable[[Labels, KnownClaims], Auditor]
+"""Makes the auditor when the namespaces' labels and the resource claims are known."""
 
 
 @dataclass(slots=True)
@@ -84,8 +85,9 @@ def from_cluster(
     """
     try:
         labels = reader.namespaces(names)
-        auditor = auditor_of(labels)
-        gathered = Gathered(host, labels, [], reader.counts)
+        claims = reader.claims(list(labels) if names else ())
+        auditor = auditor_of(labels, claims.known)
+        gathered = Gathered(host, labels, [], reader.counts, notes=claims.notes)
         found: list[Found] = []
         for one in reader.workloads(list(labels) if names else (), auditor.keep):
             if isinstance(one, Found):
@@ -129,10 +131,10 @@ def from_files(paths: Sequence[str], known: KnownNamespaces, names: Sequence[str
     """
     given = read_paths(paths)
     labels = {**known.labels, **given.namespaces()}
-    auditor = auditor_of(labels)
+    default = names[0] if len(names) == 1 else "default"
+    auditor = auditor_of(labels, known_claims(given.manifests, default))
     problems = given.problems + nothing_found(given.sources, given.problems)
     gathered = Gathered(FILES, labels, [], {}, problems=problems)
-    default = names[0] if len(names) == 1 else "default"
     for item in known.objects:
         _note(item, auditor, default, names, (), gathered)
     seen: list[Seen] = []

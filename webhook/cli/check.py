@@ -58,8 +58,8 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
     The policy is --policy, or that of the object's namespace: from Namespace objects among the input, from --namespaces,
     or the configuration's default. Templates of workloads, operators' kinds among them, are judged as the pods made from
-    them will be. GPU requests outside of pod templates and resource claims (DRA) are reported as not judged. A namespace label
-    that names no policy is denied.
+    them will be. GPU requests outside of pod templates are reported as not judged, and so are resource claims (DRA) whose
+    ResourceClaim or ResourceClaimTemplate is not among the input. A namespace label that names no policy is denied.
 
     Exit codes: 0 nothing denied; 1 something denied (with --strict: or rewritten, not judged, or a label without effect);
     2 wrong usage, input that can't be read or holds no object at all, or output that can't be written.

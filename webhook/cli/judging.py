@@ -20,6 +20,7 @@ from webhook.adapters.manifests.reading import read_text
 from webhook.adapters.manifests.sources import Source, open_sources
 from webhook.adapters.namespace_file import NamespaceFileError
 from webhook.application.checking import Checker, Judgement, is_namespace
+from webhook.application.claims import known_claims
 from webhook.application.configuration import Configuration
 from webhook.application.field_types import wrong_types
 from webhook.application.misfits import Misfit
@@ -96,9 +97,14 @@ class GivenInput:
     sources: list[tuple[Source, list[ManifestObject]]] = field(default_factory=list)
     problems: list[ManifestProblem] = field(default_factory=list)
 
+    @property
+    def manifests(self) -> Iterator[dict[str, Any]]:
+        """Every object."""
+        return (item.object for _, items in self.sources for item in items)
+
     def namespaces(self) -> dict[str, NamespaceLabels]:
         """The labels of the Namespace objects among the input."""
-        return dict(_namespaces_among(item.object for _, items in self.sources for item in items))
+        return dict(_namespaces_among(self.manifests))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +152,8 @@ def judge_paths(
     known = load_namespaces(namespaces)
     given = read_paths(paths)
     labels = known.labels | given.namespaces()
-    checker = Checker(configuration, labels, namespace=namespace, policy=chosen)
+    claims = known_claims(given.manifests, namespace or "default")
+    checker = Checker(configuration, labels, namespace=namespace, policy=chosen, claims=claims)
     named = (Judged(item, checker.identify(item.object)) for item in known.objects)
     judged = JudgedInput(problems=given.problems, mislabelled=[one for one in named if one.judgement.label_problems])
     for source, items in given.sources:

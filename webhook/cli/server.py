@@ -98,7 +98,7 @@ class Server:
         self._decision_log = DecisionLog(self._metrics.log_line_dropped)
         recorder = Afterwards(self._metrics, self._metrics, self._decision_log)
         namespaces = self._namespaces.namespaces
-        self._admission = Admission(Configuration(), namespaces, recorder)
+        self._admission = Admission(Configuration(), namespaces, recorder, self._namespaces.claims)
         advising = Advising(self._current, namespaces, recorder)
         labelling = NamespaceLabelling(self._current, self._namespaces.preview(self._current))
         self._configuration: Reload[Configuration] | None = None

@@ -170,6 +170,11 @@ prints nothing.
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- range $class, $form := .Values.config.claims.deviceClasses -}}
+{{- if or (has $form (list "any" "none")) (not (or (eq $form "mig") (regexMatch $builtIn $form))) -}}
+{{- fail (printf "config.claims.deviceClasses.%s: %q is not a form; write one such as exclusive or mig-1g.5gb, or mig for slices whose profile is in the claim" $class $form) -}}
+{{- end -}}
+{{- end -}}
 {{- range $mode, $value := .Values.config.defaults -}}
 {{- if not (or (hasKey $policies $value) (regexMatch $builtIn $value)) -}}
 {{- fail (printf "config.defaults.%s: %q is not a policy; write a built-in value (docs/reference/policies.md) or a name from config.policies%s" $mode $value (empty $policies | ternary "" (printf " (%s)" (keys $policies | sortAlpha | join ", ")))) -}}

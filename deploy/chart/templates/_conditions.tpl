@@ -27,6 +27,15 @@ has(container.resources.requests) ? container.resources.requests : {}].exists(am
 {{- end -}}
 
 {{/*
+CEL: whether a pod requests what may be a GPU or, as it is created, claims devices (DRA): what it claims is in objects that only
+gpuwarden reads, and can't change later. Takes the root.
+*/}}
+{{- define "gpuwarden.requestsOrClaims" -}}
+{{ include "gpuwarden.requestsGpus" (dict "root" . "spec" "object.spec") }} ||
+(request.operation == 'CREATE' && has(object.spec.resourceClaims) && size(object.spec.resourceClaims) > 0)
+{{- end -}}
+
+{{/*
 Only workloads whose template requests what may be a GPU, or may reach GPUs otherwise, wherever their kind has it. What another workload made (the
 ReplicaSet of a Deployment, the Job of a CronJob) is left out: its template is that one's, which was asked about when a
 person wrote it, and a controller has no use for advice but to log it.

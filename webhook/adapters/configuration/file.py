@@ -62,6 +62,7 @@ def _configuration(file: ConfigurationFile) -> Configuration:
             frozenset(exemptions.schedulers),
         ),
         GpuNames(tuple(file.resources.gpus), tuple(file.resources.not_gpus)),
+        file.claims.device_classes,
     )
 
 

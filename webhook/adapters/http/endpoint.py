@@ -10,6 +10,7 @@ from webhook.adapters.http import failures
 from webhook.adapters.http.failures import Failure
 from webhook.adapters.http.limits import MAXIMUM_BODY
 from webhook.adapters.http.responses import Answer
+from webhook.application.claims import ClaimUnavailable
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from webhook.application.review import Answering, ReviewError
 
@@ -66,7 +67,7 @@ class Endpoint:
         match error:
             case ReviewError():
                 return Failure(400, error.message, error.field).answer()
-            case NamespaceUnavailable() | NamespaceNotFound():
+            case NamespaceUnavailable() | NamespaceNotFound() | ClaimUnavailable():
                 return Failure(503, str(error)).answer()
         # The traceback names code, not data: the review may hold secrets and is never logged.
         _log.error("request failed", path=self.path, exc_info=error)

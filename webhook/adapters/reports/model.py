@@ -70,7 +70,7 @@ class ObjectLine(Part):
     patch_line: int | None = Field(default=None, description="The line of the first field that the patch changes.")
     not_judged: str | None = None
     not_read: str | None = None
-    claims: list[str] = Field(default=[], description="The pod's names for its resource claims, which are not judged.")
+    claims: list[str] = Field(default=[], description="The pod's names for its resource claims.")
     unknown_kind: bool = False
 
 
