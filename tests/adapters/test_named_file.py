@@ -19,7 +19,12 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 
 def test_a_pipe_that_is_written_to_is_read(tmp_path: Path) -> None:
     reading, writing = os.pipe()
-    threading.Timer(0.1, lambda: (os.write(writing, b"kind: x"), os.close(writing))).start()
+
+    def write() -> None:
+        os.write(writing, b"kind: x")
+        os.close(writing)
+
+    threading.Timer(0.1, write).start()
 
     assert named_file.text(Path(f"/dev/fd/{reading}")) == "kind: x"
 
