@@ -13,10 +13,9 @@ import shutil
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from hack.control_plane import UnavailableError, go_build, go_environment, keep, point, run, say, step
+from hack.go_programs import Place, UnavailableError, go_build, go_environment, keep, point, run, say, step
 
 MODULES = Path(__file__).resolve().parent / "neighbours"
 PACKAGES: Mapping[str, Mapping[str, str]] = {
@@ -36,14 +35,6 @@ MANIFESTS = {
 }
 """What is copied: a neighbour's name, the folder of a go.mod, a module of its, and the folder of what users apply."""
 BUILD_MEBIBYTES = 3072
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the build works, and the directory that it fills."""
-
-    build: Path
-    into: Path
 
 
 def directory(environment: Mapping[str, str]) -> Path:

@@ -4,21 +4,50 @@ Run it as `python -m hack.workload_reference`; with `--check` it writes nothing 
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from hack.tools import ROOT
+from webhook.application.operator_kinds import OPERATORS
 from webhook.application.workload_kinds import BUILT_IN, WorkloadKind
 
 PAGE = ROOT / "docs/reference/workload-kinds.md"
 HEAD = """<!-- Written by `make docs` from webhook/application/workload_kinds.py; edit that, not this page. -->
 # Workload kinds
 
-The objects of a workload kind are pods, or have pod templates. gpuwarden checks these pods in manifests (`check`, `rewrite`)
-and in a cluster (`audit`), warns about them at `kubectl apply`, and lists those that a changed namespace label affects.
+A workload kind is a kind whose objects are pods, or describe them. In a path, `[*]` is every item of a list and `{*}` every
+value of a map. The number of pods is the product of the replicas. A count that is not set is 1.
 
-In a path, `[*]` is every item of a list and `{*}` every value of a map. The number of pods is the product of the
-replicas. A count that is not set is 1.
+## Built-in kinds
 
+`check`, `rewrite` and `audit` judge the pods of these kinds, `kubectl apply` shows warnings for them, and a changed namespace
+label is previewed on them.
+"""
+OF_OPERATORS = """
+## Operators' kinds
+
+`check`, and `audit` of files, judge the pods of these kinds. gpuwarden rewrites their pods when they are created, and never the
+objects themselves: operators set their children's templates again and again, and some copy the number of GPUs from the template
+into something else than the pod. `rewrite` leaves the objects as they are. An audit of a cluster judges the pods that exist.
+
+Kinds of one name are told apart by their group.
+"""
+RESOURCES = """
+### Requests outside of pod templates
+
+These fields request GPUs, and the pods that get them are not known until they are created. `check` reports the object as not
+judged, with the decision on a pod that has the same request.
+
+| kind | API group | fields | note |
+|---|---|---|---|
+"""
+TAIL = """
+## Other kinds
+
+In a custom resource of any other kind, pods are found by their shape: a list `containers` whose items have a name and an image.
+The report says "by its shape". Requests elsewhere in the object, resource claims, and counts that a template engine has yet to
+fill in (`{{inputs.parameters.gpus}}`) are reported as not judged.
+"""
+COLUMNS = """
 | kind | API version | pod spec | replicas | suspended by | note |
 |---|---|---|---|---|---|
 """
@@ -26,7 +55,17 @@ replicas. A count that is not set is 1.
 
 def page() -> str:
     """The whole page."""
-    return HEAD + "".join(f"{line}\n" for kind in BUILT_IN for line in rows(kind))
+    of_resources = (
+        f"| `{kind.kind}` | `{kind.group}` | {', '.join(f'`{path}`' for path in kind.resources)} | {kind.note} |\n"
+        for kind in OPERATORS
+        if kind.resources
+    )
+    return "".join([HEAD, *_table(BUILT_IN), OF_OPERATORS, *_table(OPERATORS), RESOURCES, *of_resources, TAIL])
+
+
+def _table(kinds: Iterable[WorkloadKind]) -> Iterator[str]:
+    yield COLUMNS
+    yield from (f"{line}\n" for kind in kinds for line in rows(kind))
 
 
 def rows(kind: WorkloadKind) -> Iterator[str]:

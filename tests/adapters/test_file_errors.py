@@ -18,12 +18,12 @@ def test_each_says_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"ab\xff")
     (tmp_path / "link").symlink_to("nowhere")
     (tmp_path / "loop").symlink_to("loop")
-    assert of_reading(tmp_path / "none") == "there is no such file or folder"
+    assert of_reading(tmp_path / "none") == "there is no such file or folder; name one that exists"
     assert of_reading(tmp_path) == "it is a folder; name a file"
-    assert of_reading(tmp_path / "binary" / "x") == "part of its path is a file, not a folder"
-    assert of_reading(tmp_path / "link") == "it is a link to nowhere, which does not exist"
-    assert of_reading(tmp_path / "loop") == "it is a loop of symbolic links"
-    assert of_reading(tmp_path / ("x" * 300)) == "its name is too long"
+    assert of_reading(tmp_path / "binary" / "x") == "part of its path is a file, not a folder; correct the path"
+    assert of_reading(tmp_path / "link") == "it is a link to nowhere, which does not exist; correct the link"
+    assert of_reading(tmp_path / "loop") == "it is a loop of symbolic links; name a file"
+    assert of_reading(tmp_path / ("x" * 300)) == "its name is too long; name another"
     assert of_reading(tmp_path / "binary") == "it is not UTF-8 text (byte 0xff at offset 2); save it as UTF-8"
 
 
@@ -33,7 +33,7 @@ def test_what_has_no_words_of_ours_has_the_system_s() -> None:
 
 
 def test_a_null_byte_is_reported_in_the_same_words_on_every_python() -> None:
-    assert why("a\0b", ValueError("embedded null character in path")) == "its name contains a null byte"
+    assert why("a\0b", ValueError("embedded null character in path")) == "its name contains a null byte; remove it"
 
 
 def test_a_name_of_any_bytes_can_be_shown() -> None:

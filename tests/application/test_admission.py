@@ -1,7 +1,7 @@
 """Admission: which requests are judged, by whose labels, and what is answered where they can't be had."""
 
 import asyncio
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -378,30 +378,3 @@ def test_each_decision_is_told_to_the_recorder_with_what_became_of_it() -> None:
     ]
     assert [finding.rule.id for finding in webhook.notes[-1].decision.findings] == ["not-rewritten"]
     assert webhook.notes[0].request.uid == UID
-
-
-class TestResourceClaims:
-    """Claims (DRA) are not judged: a pod of claims alone passes without a word; what is recorded of others says so."""
-
-    CLAIMS: ClassVar[Json] = {"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "one"}]}
-
-    @pytest.mark.parametrize("policy", ["none", "mps", "any"])
-    def test_a_pod_of_claims_alone_passes_without_a_word(self, policy: str) -> None:
-        webhook = Webhook(policy, warn=policy, audit=policy)
-        for answered in (
-            webhook.mutate(a_pod({"name": "c"}, **self.CLAIMS)),
-            webhook.validate(a_pod({"name": "c"}, **self.CLAIMS)),
-        ):
-            assert (answered.allowed, answered.patch, answered.warnings, answered.annotations) == (True, None, [], {})
-
-    def test_what_is_recorded_of_the_rest_says_that_they_were_not_judged(self) -> None:
-        pod = a_pod(**self.CLAIMS)
-        arriving = Webhook("shared", audit="exclusive").mutate(pod)
-
-        assert arriving.annotations["not-judged"] == "spec.resourceClaims"
-        assert arriving.annotations["audit-outcome"] == "unchanged"
-        assert Webhook("none").validate(pod).annotations["not-judged"] == "spec.resourceClaims"
-
-    def test_nothing_is_recorded_where_nothing_else_is(self) -> None:
-        assert Webhook("exclusive").mutate(a_pod(**self.CLAIMS)).annotations == {}
-        assert "not-judged" not in Webhook("none").validate(a_pod()).annotations

@@ -95,7 +95,7 @@ def test_audit_records_policy_outcome_and_patch_of_the_workload() -> None:
 
 
 def test_audit_records_that_claims_were_not_judged() -> None:
-    claiming = a_pod(a_gpu_container("1"), resourceClaims=[{"name": "gpu"}])
+    claiming = a_pod(a_gpu_container("1"), resourceClaims=[{"name": "gpu", "resourceClaimTemplateName": "one"}])
     annotations = advise(NamespaceLabels(audit="exclusive"), pod=claiming).annotations
     assert (annotations["audit-outcome"], annotations["not-judged"]) == ("unchanged", "spec.resourceClaims")
 

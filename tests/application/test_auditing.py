@@ -157,14 +157,18 @@ class TestWhatCounts:
         assert totals([row]).workloads == Tally(not_judged=1)
 
     def test_what_is_denied_or_rewritten_beside_them_counts_as_that(self) -> None:
-        both = a_pod(gpu(1), resourceClaims=[{"name": "gpu"}])
+        both = a_pod(gpu(1), resourceClaims=[{"name": "gpu", "resourceClaimTemplateName": "one"}])
         (row,) = judged([seen(both)], SHARED_TEAM)
         assert (row.verdict.decision, row.verdict.not_judged is None) == ("rewritten", False)
         (row,) = judged([seen(both)], labelled(team_a="none"))
         assert (row.verdict.decision, row.verdict.not_judged is None) == ("denied", False)
 
     def test_an_exempt_pod_with_claims_is_exempt(self) -> None:
-        exempt = a_pod(a_container("web"), schedulerName="kai-scheduler", resourceClaims=[{"name": "gpu"}])
+        exempt = a_pod(
+            a_container("web"),
+            schedulerName="kai-scheduler",
+            resourceClaims=[{"name": "gpu", "resourceClaimTemplateName": "one"}],
+        )
         row = a_row(judged([seen(exempt)], SHARED_TEAM))
         assert totals([row]).workloads == Tally(exempt=1)
 

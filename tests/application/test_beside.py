@@ -154,9 +154,10 @@ def test_gpus_where_kubernetes_reads_none_are_not_silent(manifest: Json, path: s
 
 def test_everything_that_is_not_judged_is_said_together() -> None:
     manifest = a_pod(
-        a_container(limits=GPU, resources={"limits": {"amd.com/gpu": 1}}), resourceClaims=[{"name": "claim"}]
+        a_container(limits=GPU, resources={"limits": {"amd.com/gpu": 1}}),
+        resourceClaims=[{"name": "claim", "resourceClaimTemplateName": "one"}],
     )
     told = judge(manifest).not_judged or ""
-    assert [part in told for part in ("resource claim claim", "[amd.com/gpu]: ", "spec.containers[0].limits: ")] == [
+    assert [part in told for part in ("claim claim not judged", "[amd.com/gpu]: ", "spec.containers[0].limits: ")] == [
         True
     ] * 3

@@ -54,14 +54,19 @@ def test_refused_and_rewritten_are_counted_and_a_few_are_named_with_their_rules(
 
 
 def claiming(name: str, kind: str = "Deployment", **fields: Any) -> Seen:
-    return seen(a_pod({"name": "c"}, resourceClaims=[{"name": "gpu"}]), kind=kind, name=name, **fields)
+    return seen(
+        a_pod({"name": "c"}, resourceClaims=[{"name": "gpu", "resourceClaimTemplateName": "one"}]),
+        kind=kind,
+        name=name,
+        **fields,
+    )
 
 
 def test_workloads_with_resource_claims_are_not_counted_among_those_with_gpus_and_are_named() -> None:
     with_gpu, of_claims = warnings(claiming("claiming"), refused("b"))
     assert "1 workload with GPUs would be denied" in with_gpu
     assert of_claims == (
-        'namespace "team-a": 1 workload has resource claims (DRA), which may be for GPUs and which no policy covers: '
+        'namespace "team-a": 1 workload has resource claims (DRA), which are judged when their pods are next created: '
         'Deployment "claiming"'
     )
 
@@ -70,11 +75,11 @@ def test_a_few_of_them_are_named_and_pods_by_their_controller() -> None:
     pods = [claiming(f"p-{n}", "Pod", owner=owned("RayCluster", "ray")) for n in range(3)]
     (told,) = warnings(*(claiming(name) for name in "edcba"), *pods)
     assert "6 workloads have resource claims (DRA)" in told
-    assert told.endswith('covers: Deployment "a", Deployment "b", Deployment "c" and 3 more')
+    assert told.endswith('created: Deployment "a", Deployment "b", Deployment "c" and 3 more')
 
 
 def test_claims_beside_a_request_are_named_too() -> None:
-    both = seen(a_pod(gpu(1), resourceClaims=[{"name": "gpu"}]), name="both")
+    both = seen(a_pod(gpu(1), resourceClaims=[{"name": "gpu", "resourceClaimTemplateName": "one"}]), name="both")
     with_gpu, of_claims = warnings(both)
     assert "rewritten" in with_gpu
     assert of_claims.endswith('"both"')

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from webhook.application.unjudged import claims_not_judged, unjudged
+from webhook.application.unjudged import unjudged
 from webhook.application.workloads import identity, qualified
 from webhook.engine.gpu_names import GpuNames
 
@@ -140,12 +140,29 @@ def test_resource_claims_are_told_beside_what_else_was_found(spec: dict[str, Any
     )
 
 
-@pytest.mark.parametrize("version", ["v1", "v1beta1", "v1alpha2"])
-@pytest.mark.parametrize("kind", ["ResourceClaim", "ResourceClaimTemplate"])
-def test_a_resource_claim_is_not_judged(kind: str, version: str) -> None:
-    found = unjudged(an_object(f"resource.k8s.io/{version}", kind, {"devices": {"requests": [{"name": "gpu"}]}}))
+@pytest.mark.parametrize("version", ["v1", "v1beta2", "v1beta1", "v1alpha3"])
+def test_a_resource_claim_is_judged_with_the_pods_that_use_it(version: str) -> None:
+    spec = {"devices": {"requests": [{"name": "gpu"}]}}
+    assert not unjudged(an_object(f"resource.k8s.io/{version}", "ResourceClaim", spec)).traces
+    assert not unjudged(an_object(f"resource.k8s.io/{version}", "ResourceClaimTemplate", {"spec": spec})).traces
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        ("ResourceClaim", None),
+        ("ResourceClaim", {"resourceClassName": "gpu.nvidia.com"}),
+        ("ResourceClaim", {"devices": 5}),
+        ("ResourceClaimTemplate", None),
+        ("ResourceClaimTemplate", {}),
+        ("ResourceClaimTemplate", {"spec": {"resourceClassName": "gpu.nvidia.com"}}),
+        ("ResourceClaimTemplate", {"spec": {"devices": 5}}),
+    ],
+)
+def test_a_resource_claim_that_cannot_be_read_is_not_judged(kind: str, spec: Any) -> None:
+    found = unjudged(an_object("resource.k8s.io/v1alpha2", kind, spec))
     assert found.traces
-    assert found.message.startswith(f"{kind}.resource.k8s.io: not checked; gpuwarden checks GPU requests by")
+    assert found.message.startswith(f"{kind}.resource.k8s.io: can't be read, and a claim (DRA) may be for GPUs; ")
 
 
 @pytest.mark.parametrize(
@@ -185,18 +202,6 @@ def test_a_device_class_by_another_name_is_reported_until_the_configuration_has_
 def test_a_revision_of_a_workload_holds_its_template() -> None:
     revision = {"apiVersion": "apps/v1", "kind": "ControllerRevision", "data": {"spec": TEMPLATE}}
     assert "at data.spec.template.spec.containers[0].resources.limits;" in unjudged(revision).message
-
-
-@pytest.mark.parametrize(
-    ("names", "shown"),
-    [
-        (["gpu"], "resource claim gpu not checked;"),
-        (["a", "b", "c"], "resource claims a, b, c not checked;"),
-        (["a", "b", "c", "d", "e"], "resource claims a, b, c and 2 more not checked;"),
-    ],
-)
-def test_the_claims_of_a_pod_are_named(names: list[str], shown: str) -> None:
-    assert claims_not_judged(names, "spec.resourceClaims").startswith(f"spec.resourceClaims: {shown} gpuwarden checks ")
 
 
 def test_where_nothing_was_found_nothing_more_is_said() -> None:

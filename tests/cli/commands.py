@@ -61,6 +61,14 @@ def namespace(name: str, **labels: str) -> str:
     return f"apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n  labels:\n{written}"
 
 
+NIM = """\
+apiVersion: apps.nvidia.com/v1alpha1
+kind: NIMService
+metadata: {name: nim}
+spec:
+  resources: {limits: {nvidia.com/gpu: 1}}
+"""
+"""A workload that requests GPUs outside of any pod template, and is not judged."""
 RAY = """\
 apiVersion: ray.io/v1
 kind: RayCluster
@@ -68,6 +76,8 @@ metadata: {name: ray}
 spec:
   headGroupSpec: {template: {spec: {containers: [{name: head, image: ray}]}}}
   workerGroupSpecs:
-  - template: {spec: {containers: [{name: worker, image: ray, resources: {limits: {nvidia.com/gpu: 1}}}]}}
+  - replicas: 3
+    numOfHosts: 2
+    template: {spec: {containers: [{name: worker, image: ray, resources: {limits: {nvidia.com/gpu: 1}}}]}}
 """
-"""A workload of a kind that is not judged."""
+"""A workload of an operator's kind whose pods are judged."""

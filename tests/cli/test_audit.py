@@ -15,7 +15,7 @@ from testing.stand_in.kubeconfig import write_kubeconfig
 from tests.adapters.kubernetes.faults import refusal
 from tests.adapters.kubernetes.workload_server import DEFINITIONS, WorkloadServer
 from tests.builders import SHARED, Json, a_pod, gpu
-from tests.cli.commands import RAY, SERVICE, Ran, deployment, namespace, run
+from tests.cli.commands import NIM, RAY, SERVICE, Ran, deployment, namespace, run
 
 OUTPUTS = ("table", "json", "junit", "sarif", "csv", "html")
 
@@ -333,23 +333,31 @@ class TestFiles:
         assert [line["decision"] for line in report["objects"]] == ["rewritten", "denied"]
 
     def test_that_are_not_judged_are_told_in_every_format_and_counted_apart(self, tmp_path: Path) -> None:
-        (tmp_path / "m.yaml").write_text(f"{deployment()}---\n{RAY}---\n{SERVICE}")
+        (tmp_path / "m.yaml").write_text(f"{deployment()}---\n{NIM}---\n{SERVICE}")
         report = audited(tmp_path)
         (line,) = report["others"]
-        assert (line["kind"], line["name"], line["line"], line["decision"]) == ("RayCluster", "ray", 16, "not-judged")
+        assert (line["kind"], line["name"], line["line"], line["decision"]) == ("NIMService", "nim", 16, "not-judged")
         assert (report["totals"]["notJudged"], report["scope"]) == (1, "")
         for output in OUTPUTS:
             out = run("audit", tmp_path, "-o", output).out
-            assert "RayCluster.ray.io: requests nvidia.com/gpu at" in " ".join(out.split()), output
-        assert "1 workload requests GPUs, with 0 pods: " in run("audit", tmp_path).out
-        assert "0 exempt, 0 not judged; 1 other object not judged; 3 objects checked" in " ".join(
+            assert "NIMService.apps.nvidia.com: requests nvidia.com/gpu at" in " ".join(out.split()), output
+        assert "1 workload asks for GPUs, with 0 pods: " in run("audit", tmp_path).out
+        assert "0 exempt, 0 not judged; 1 other object not judged; 3 objects looked at" in " ".join(
             run("audit", tmp_path).out.split()
         )
 
+    def test_of_operators_kinds_are_rows(self, tmp_path: Path) -> None:
+        (tmp_path / "m.yaml").write_text(f"{RAY}---\n{NIM}")
+        report = audited(tmp_path, "--assume", "*=shared")
+        (line,) = report["objects"]
+        assert (line["kind"], line["name"], line["decision"], line["line"]) == ("RayCluster", "ray", "rewritten", 1)
+        assert line["asks"] == ["spec.workerGroupSpecs[0].template (6 pods): worker: nvidia.com/gpu: 1"]
+        assert [one["kind"] for one in report["others"]] == ["NIMService"], "what is judged is said once"
+
     def test_that_are_not_judged_count_in_their_namespace_only(self, tmp_path: Path) -> None:
-        (tmp_path / "m.yaml").write_text(RAY)
+        (tmp_path / "m.yaml").write_text(NIM)
         assert audited(tmp_path, "-n", "team-a")["others"][0]["namespace"] == "team-a"
-        (tmp_path / "m.yaml").write_text(RAY.replace("{name: ray}", "{name: ray, namespace: team-b}"))
+        (tmp_path / "m.yaml").write_text(NIM.replace("{name: nim}", "{name: nim, namespace: team-b}"))
         assert audited(tmp_path, "-n", "team-a")["others"] == []
 
     @pytest.mark.parametrize("output", OUTPUTS)
@@ -357,7 +365,7 @@ class TestFiles:
         ("manifest", "code", "strictly"),
         [
             (SERVICE, 0, 0),
-            (RAY, 0, 1),
+            (NIM, 0, 1),
             (namespace("team-a", enfroce="shared"), 0, 1),
             (namespace("team-a", enforce="sharde"), 1, 1),
         ],
@@ -471,7 +479,10 @@ class TestExitCode:
     def test_of_a_cluster_that_is_not_there_is_2(self, tmp_path: Path) -> None:
         ran = run("audit", "--kubeconfig", write_kubeconfig(tmp_path / "config", "http://127.0.0.1:1"))
         assert (ran.code, ran.out) == (2, "")
-        assert "the cluster can't be read" in ran.err
+        assert "the cluster can't be read: GET /api/v1/namespaces: no connection to http://127.0.0.1:1: " in ran.err
+        assert ran.err.endswith(
+            "; check the address of the server and its certificate authority in the kubeconfig, and the network\n"
+        )
 
     def test_of_a_cluster_that_forbids_namespaces_is_2_with_the_way_out(
         self, kubeconfig: Path, cluster: WorkloadServer
@@ -484,7 +495,7 @@ class TestExitCode:
     def test_of_a_cluster_that_forbids_a_kind_is_2_and_the_rest_is_told(
         self, kubeconfig: Path, cluster: WorkloadServer
     ) -> None:
-        cluster.script("object", refusal(403, "pods is forbidden"))
+        cluster.refused["/api/v1/pods"] = 403
         ran = run("audit", "--kubeconfig", kubeconfig, "-o", "json")
         report = json.loads(ran.out)
         assert ran.code == 2
@@ -579,7 +590,7 @@ class TestWriteReports:
     def test_where_something_could_not_be_read_writes_nothing(self, kubeconfig: Path, cluster: WorkloadServer) -> None:
         run("audit", "--kubeconfig", kubeconfig, "--write-reports")
         cluster.requests.clear()
-        cluster.script("object", refusal(403, "pods is forbidden"))
+        cluster.refused["/api/v1/pods"] = 403
         ran = run("audit", "--kubeconfig", kubeconfig, "--write-reports")
         assert ran.code == 2
         assert "no report was written, because not everything could be read: pods: " in ran.err

@@ -159,7 +159,7 @@ def test_a_failure_half_way_leaves_nothing_behind(tmp_path: Path, monkeypatch: p
     result = run("--out", tmp_path)
 
     assert result.exit_code == 2
-    assert "there is no space left on the device; give another --out" in result.stderr
+    assert "there is no space left on the device; free some, or give another --out" in result.stderr
     assert contents(tmp_path) == {}
 
 

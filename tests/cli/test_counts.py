@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.cli.commands import RAY, SERVICE, deployment, namespace, run
+from tests.cli.commands import NIM, SERVICE, deployment, namespace, run
 
 POD = """\
 apiVersion: v1
@@ -41,7 +41,7 @@ DOCUMENTS: dict[str, str | None] = {
     ): "rewritten",
     CLAIMING.replace("LIMITS", "{}"): "not-judged",
     CLAIMING.replace("LIMITS", "{nvidia.com/gpu: 1}"): "rewritten",
-    RAY: "not-judged",
+    NIM: "not-judged",
     SERVICE: "unchanged",
     "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w}\n": "unchanged",
     namespace("team-x", enforce="shred"): "denied",

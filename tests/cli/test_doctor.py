@@ -358,6 +358,7 @@ def test_a_cluster_that_does_not_answer_ends_with_2_and_says_which(tmp_path: Pat
     result = run(None, folder=tmp_path)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("error: the cluster can't be read: GET /version:")
+    assert "; check the address of the server and its certificate authority in the kubeconfig" in result.stderr
 
 
 def test_a_cluster_that_does_not_know_us_ends_with_2(cluster: Cluster, tmp_path: Path) -> None:
@@ -365,3 +366,4 @@ def test_a_cluster_that_does_not_know_us_ends_with_2(cluster: Cluster, tmp_path:
     result = run(cluster, folder=tmp_path)
     assert result.exit_code == 2
     assert "401" in result.stderr
+    assert "; log in again, or correct the credentials of the user in the kubeconfig" in result.stderr

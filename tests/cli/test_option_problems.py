@@ -34,3 +34,32 @@ def test_a_wrong_option_names_itself_its_value_and_the_fix(arguments: tuple[str,
     assert not [word for word in words if word not in said], said
     assert "Input should" not in said
     assert "Value error" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ("check",),
+            "Missing argument 'PATH...'. Write files, folders (searched recursively), or - for standard input.",
+        ),
+        (("check", "--diff", "-"), "No such option: --diff; see --help for what there is"),
+        (("check", "--polcy", "mps", "-"), "No such option: --polcy (Possible options: --policy)"),
+        (("--verbos",), "No such option: --verbos (Possible options: --version)"),
+        (("--xyz",), "No such option: --xyz; see --help for what there is"),
+        (("check", "--policy"), "Option '--policy' requires a value: write it after the option"),
+        (("doctor", "a"), "Got unexpected extra argument(s) (a); see --help for what there is"),
+        (("xyz",), "No such command 'xyz'; see --help for the commands"),
+        (("certs", "xyz"), "No such command 'xyz'; see --help for the commands"),
+    ],
+)
+def test_a_wrong_command_line_is_answered_with_the_fix(arguments: tuple[str, ...], sentence: str) -> None:
+    ran = run(*arguments)
+
+    assert ran.code == 2
+    assert sentence in " ".join(ran.err.replace("│", " ").split())
+
+
+def test_without_a_command_there_is_help() -> None:
+    assert "Usage: gpuwarden" in (ran := run()).out + ran.err
+    assert "see --help" not in ran.out + ran.err

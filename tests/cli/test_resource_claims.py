@@ -1,4 +1,4 @@
-"""Resource claims (DRA) in ``check``, ``audit`` and ``rewrite``: nothing reads them, and every report says so."""
+"""Resource claims (DRA) in ``check``, ``audit`` and ``rewrite``: judged by the objects among the input, or said not to be."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.cli.commands import SERVICE, run
 
 CHECKED = ("table", "diff", "json", "junit", "sarif")
 AUDITED = ("table", "json", "junit", "sarif", "csv", "html")
-NOT_LOOKED_AT = "resource claim gpu not checked; gpuwarden checks GPU requests by resource name"
+NOT_JUDGED = 'claim gpu not judged; ResourceClaimTemplate "one-gpu" of namespace default was not found'
 CLAIMS: Json = {"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "one-gpu"}]}
 CLAIMING = a_container("train", resources={"claims": [{"name": "gpu"}]})
 
@@ -22,7 +22,28 @@ TEMPLATES = [
     ("apps/v1", "Deployment", ("spec", "template")),
     ("batch/v1", "CronJob", ("spec", "jobTemplate", "spec", "template")),
 ]
-CLAIM = "apiVersion: resource.k8s.io/v1\nkind: ResourceClaim\nmetadata: {name: one}\nspec: {devices: {requests: []}}\n"
+# Before v1alpha3.
+UNREADABLE = (
+    "apiVersion: resource.k8s.io/v1alpha2\nkind: ResourceClaim\nmetadata: {name: one}\nspec: {resourceClassName: gpu}\n"
+)
+REQUEST = "{name: gpu, exactly: {deviceClassName: gpu.nvidia.com}}"
+TEMPLATE = """\
+apiVersion: resource.k8s.io/v1
+kind: ResourceClaimTemplate
+metadata: {name: one-gpu}
+spec: {spec: {devices: {requests: [REQUEST]}}}
+"""
+CLAIM = """\
+apiVersion: resource.k8s.io/v1
+kind: ResourceClaim
+metadata: {name: one}
+spec: {devices: {requests: [REQUEST]}}
+"""
+
+
+def beside(*manifests: str, request: str = REQUEST) -> str:
+    """Documents, with this request in their claims."""
+    return "\n---\n".join(manifests).replace("REQUEST", request)
 
 
 def manifest(version: str = "v1", kind: str = "Pod", steps: tuple[str, ...] = (), **pod: Any) -> str:
@@ -61,33 +82,35 @@ def test_a_pod_without_claims_is_judged(pod: dict[str, Any]) -> None:
 def test_a_pod_with_claims_is_not_judged(version: str, kind: str, steps: tuple[str, ...]) -> None:
     found = document("check", stdin=manifest(version, kind, steps))
     (line,) = found["objects"]
-    field = ".".join((*steps, "spec.resourceClaims"))
+    field = ".".join((*steps, "spec.resourceClaims[0]"))
     assert (line["decision"], line["claims"], line["asks"]) == ("not-judged", ["gpu"], [])
-    assert line["notJudged"].startswith(f"{field}: {NOT_LOOKED_AT}")
+    assert line["notJudged"].startswith(f"{field}: {NOT_JUDGED}")
     assert (found["totals"]["notJudged"], found["totals"]["unchanged"], found["totals"]["asking"]) == (1, 0, 0)
 
 
 @pytest.mark.parametrize("output", CHECKED)
-@pytest.mark.parametrize("stdin", [manifest(), CLAIM])
+@pytest.mark.parametrize("stdin", [manifest(), UNREADABLE])
 def test_check_says_it_in_every_format_and_fails_when_strict(output: str, stdin: str) -> None:
     out = said("check", output, stdin=stdin)
-    assert words_in("not checked; gpuwarden checks GPU requests by resource name", out)
+    assert words_in("may be for GPUs", out)
+    assert words_in("check", out)
     assert run("check", "-", "-o", output, stdin=stdin).code == 0
     assert run("check", "-", "-o", output, "--strict", stdin=stdin).code == 1
 
 
 @pytest.mark.parametrize("output", AUDITED)
-@pytest.mark.parametrize("stdin", [manifest(), CLAIM])
+@pytest.mark.parametrize("stdin", [manifest(), UNREADABLE])
 def test_audit_says_it_in_every_format_and_fails_when_strict(output: str, stdin: str) -> None:
     out = said("audit", output, stdin=stdin)
-    assert words_in("not checked; gpuwarden checks GPU requests by resource name", out)
+    assert words_in("may be for GPUs", out)
+    assert words_in("check", out)
     assert run("audit", "-", "-o", output, stdin=stdin).code == 0
     assert run("audit", "-", "-o", output, "--strict", stdin=stdin).code == 1
 
 
 def test_the_summary_never_counts_it_among_those_without_a_request() -> None:
     items = ",".join(manifest(*each) for each in TEMPLATES)
-    stdin = f'{{"apiVersion": "v1", "kind": "List", "items": [{items}]}}\n---\n{SERVICE}---\n{CLAIM}'
+    stdin = f'{{"apiVersion": "v1", "kind": "List", "items": [{items}]}}\n---\n{SERVICE}---\n{UNREADABLE}'
     out = said("check", "table", stdin=stdin)
     assert "0 rewritten, 1 unchanged (1 without a GPU request), 0 exempt, 5 not judged, 0 not read" in out
 
@@ -99,13 +122,14 @@ def test_what_else_the_pod_requests_is_judged_and_told() -> None:
     (unchanged,) = document("check", "--policy", "exclusive", stdin=both)["objects"]
     decisions = [line["decision"] for line in (rewritten, denied, unchanged)]
     assert decisions == ["rewritten", "denied", "not-judged"]
-    assert all(NOT_LOOKED_AT in line["notJudged"] for line in (rewritten, denied, unchanged))
+    assert all(NOT_JUDGED in line["notJudged"] for line in (rewritten, denied, unchanged))
     assert all(line["asks"] == [f"train: {GPU}: 1"] for line in (rewritten, denied, unchanged))
     assert rewritten["patch"]
     assert [finding["rule"] for finding in denied["findings"]] == ["gpu-not-permitted"]
     for output in CHECKED:
         for policy in ("shared", "none", "exclusive"):
-            assert words_in(NOT_LOOKED_AT, said("check", output, "--policy", policy, stdin=both)), (output, policy)
+            out = said("check", output, "--policy", policy, stdin=both)
+            assert words_in("claim gpu not judged; ResourceClaimTemplate was not found", out), (output, policy)
 
 
 def test_each_object_counts_once() -> None:
@@ -138,14 +162,14 @@ def test_a_junit_case_is_skipped_unless_strict() -> None:
 
     skipped, failed = case().find("skipped"), case("--strict").find("failure")
     assert skipped is not None
-    assert NOT_LOOKED_AT in (skipped.get("message") or "")
+    assert NOT_JUDGED in (skipped.get("message") or "")
     assert failed is not None
     assert failed.get("type") == "not-judged"
 
 
 def test_an_audit_counts_it_apart() -> None:
     both = manifest("apps/v1", "Deployment", ("spec", "template"), **a_pod(gpu(1), **CLAIMS))
-    found = document("audit", stdin=f"{manifest()}\n---\n{both}\n---\n{CLAIM}")
+    found = document("audit", stdin=f"{manifest()}\n---\n{both}\n---\n{UNREADABLE}")
     assert {line["kind"]: line["decision"] for line in found["objects"]} == {
         "Pod": "not-judged",
         "Deployment": "not-judged",
@@ -164,5 +188,117 @@ def test_rewrite_says_it_and_writes(tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text(manifest(**a_pod(gpu(1), **CLAIMS)))
     ran = run("rewrite", tmp_path / "p.json", "--policy", "shared")
     assert ran.code == 0
-    assert f"not judged: spec.resourceClaims: {NOT_LOOKED_AT}" in ran.err
+    assert f"not judged: spec.resourceClaims[0]: {NOT_JUDGED}" in ran.err
     assert "nvidia.com/gpu.shared" in ran.out
+
+
+@pytest.mark.parametrize("command", ["check", "audit"])
+@pytest.mark.parametrize(("version", "kind", "steps"), TEMPLATES)
+def test_a_claim_is_judged_by_its_template_among_the_input(
+    command: str, version: str, kind: str, steps: tuple[str, ...]
+) -> None:
+    namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: default, labels: {gpuwarden.io/enforce: POLICY}}\n"
+    stdin = beside(manifest(version, kind, steps), TEMPLATE, namespace)
+    (denied,) = [
+        line
+        for line in document(command, stdin=stdin.replace("POLICY", "none"), code=1)["objects"]
+        if line["kind"] == kind
+    ]
+    assert (denied["decision"], denied["notJudged"]) == ("denied", None)
+    (finding,) = denied["findings"]
+    assert (finding["rule"], finding["path"]) == ("gpu-not-permitted", ".".join((*steps, "spec.resourceClaims[0]")))
+    assert (denied["claims"], denied["asks"]) == (["gpu"], ["claim gpu: gpu.nvidia.com: 1"])
+    permitted = document(command, "--strict", stdin=stdin.replace("POLICY", "exclusive"))
+    (line,) = [line for line in permitted["objects"] if line["kind"] == kind]
+    assert (line["decision"], line["notJudged"]) == ("unchanged", None)
+
+
+def test_a_claim_by_name_is_one_that_pods_share() -> None:
+    pod = manifest(**a_pod(CLAIMING, resourceClaims=[{"name": "gpu", "resourceClaimName": "one"}]))
+    for policy, decision in (("shared", "unchanged"), ("exclusive", "denied"), ("none", "denied")):
+        found = document("check", "--policy", policy, stdin=beside(CLAIM, pod), code=int(decision == "denied"))
+        assert [line["decision"] for line in found["objects"]] == ["unchanged", decision]
+
+
+def test_a_template_of_another_namespace_is_not_the_pods() -> None:
+    elsewhere = TEMPLATE.replace("one-gpu}", "one-gpu, namespace: other}")
+    found = document("check", "--policy", "none", stdin=beside(elsewhere, manifest()))
+    assert [line["decision"] for line in found["objects"]] == ["unchanged", "not-judged"]
+    found = document("check", "--policy", "none", "-n", "other", stdin=beside(elsewhere, manifest()), code=1)
+    assert [line["decision"] for line in found["objects"]] == ["unchanged", "denied"]
+    found = document("audit", "-n", "other", "--assume", "other=none", stdin=beside(elsewhere, manifest()), code=1)
+    assert [line["decision"] for line in found["objects"]] == ["denied"]
+
+
+def test_an_audit_judges_pods_that_are_alike_by_the_templates_of_their_namespaces() -> None:
+    pods = [json.loads(manifest()) for _ in range(2)]
+    for pod, namespace in zip(pods, ("a", "b"), strict=True):
+        pod["metadata"]["namespace"] = namespace
+    templates = [TEMPLATE.replace("one-gpu}", f"one-gpu, namespace: {namespace}}}") for namespace in "ab"]
+    network = templates[1].replace("REQUEST", "{name: nic, exactly: {deviceClassName: dranet-ib}}")
+    stdin = beside(templates[0], network, *map(json.dumps, pods))
+    found = document("audit", "--assume", "*=none", stdin=stdin, code=1)
+    assert {line["namespace"]: line["decision"] for line in found["objects"]} == {"a": "denied", "b": "unchanged"}
+
+
+def test_what_is_known_is_judged_and_what_is_not_is_said_beside_it() -> None:
+    claims = [
+        {"name": "gpu", "resourceClaimTemplateName": "one-gpu"},
+        {"name": "x", "resourceClaimTemplateName": "x"},
+        {"name": "y", "resourceClaimName": "y"},
+    ]
+    stdin = beside(manifest(**a_pod(CLAIMING, resourceClaims=claims)), TEMPLATE)
+    said = 'spec.resourceClaims[1]: claim x and 1 more not judged; ResourceClaimTemplate "x" of namespace default was not found'
+    for policy, decision in (("exclusive", "not-judged"), ("shared", "denied")):
+        (line, _) = document("check", "--policy", policy, stdin=stdin, code=int(decision == "denied"))["objects"]
+        assert line["decision"] == decision
+        assert line["notJudged"].startswith(said)
+
+
+def test_a_class_of_the_configuration_has_its_form(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(
+        "apiVersion: gpuwarden.io/v1\nkind: Configuration\nclaims: {deviceClasses: {h100.example.com: mig-1g.10gb}}\n"
+    )
+    stdin = beside(manifest(), TEMPLATE, request="{name: gpu, exactly: {deviceClassName: h100.example.com, count: 2}}")
+    (line, _) = document("check", "--policy", "mig-1g.10gb", "--config", str(tmp_path / "c.yaml"), stdin=stdin)[
+        "objects"
+    ]
+    assert (line["decision"], line["asks"]) == ("unchanged", ["claim gpu: h100.example.com: 2"])
+    (line, _) = document("check", "--policy", "mig-1g.10gb", stdin=stdin, code=1)["objects"]
+    assert [finding["rule"] for finding in line["findings"]] == ["claim-not-permitted"]
+
+
+def test_alternatives_and_all_devices_are_named() -> None:
+    request = """{name: gpu, firstAvailable: [
+        {name: a, deviceClassName: gpu.nvidia.com, allocationMode: All}, {name: b, deviceClassName: mig.nvidia.com, count: 2}]}"""
+    (line, _) = document("check", stdin=beside(manifest(), TEMPLATE, request=request))["objects"]
+    assert line["asks"] == ["claim gpu: gpu.nvidia.com: all or mig.nvidia.com: 2"]
+
+
+def test_an_implicit_resource_is_told_once() -> None:
+    pod = manifest(**a_pod(gpu(1, "deviceclass.resource.kubernetes.io/gpu.nvidia.com")))
+    (line,) = document("check", "--policy", "exclusive", stdin=pod)["objects"]
+    assert (line["decision"], line["asks"]) == (
+        "unchanged",
+        ["train: deviceclass.resource.kubernetes.io/gpu.nvidia.com: 1"],
+    )
+
+
+def test_the_claims_of_an_operators_pods_are_judged_too() -> None:
+    job = {
+        "apiVersion": "kubeflow.org/v1",
+        "kind": "PyTorchJob",
+        "metadata": {"name": "j"},
+        "spec": {"pytorchReplicaSpecs": {"Worker": {"replicas": 2, "template": a_pod(CLAIMING, **CLAIMS)}}},
+    }
+    path = "spec.pytorchReplicaSpecs.Worker.template.spec.resourceClaims[0]"
+    (line,) = document("check", "--policy", "none", stdin=json.dumps(job))["objects"]
+    assert (line["decision"], line["claims"]) == ("not-judged", ["gpu"])
+    assert line["notJudged"].startswith(f"{path}: {NOT_JUDGED}")
+    (line, _) = document("check", "--policy", "none", stdin=beside(json.dumps(job), TEMPLATE), code=1)["objects"]
+    assert (line["decision"], line["notJudged"]) == ("denied", None)
+    assert [(finding["rule"], finding["path"]) for finding in line["findings"]] == [("gpu-not-permitted", path)]
+    (line, _) = document("check", "--policy", "exclusive", "--strict", stdin=beside(json.dumps(job), TEMPLATE))[
+        "objects"
+    ]
+    assert line["decision"] == "unchanged"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.cli.commands import RAY, SERVICE, deployment, namespace, run
+from tests.cli.commands import NIM, RAY, SERVICE, deployment, namespace, run
 
 REWRITTEN = deployment().replace("nvidia.com/gpu: 1 # please", "nvidia.com/gpu.shared: 1 # please")
 
@@ -115,10 +115,29 @@ def test_the_policy_is_that_of_the_namespace() -> None:
 
 def test_what_is_not_judged_and_labels_without_effect_are_told_and_written_as_they_are() -> None:
     mistyped = namespace("team-a", enfroce="shared")
-    ran = run("rewrite", "-", "--policy", "shared", stdin=RAY + "---\n" + mistyped)
-    assert (ran.code, ran.out) == (0, RAY + "---\n" + mistyped)
+    ran = run("rewrite", "-", "--policy", "shared", stdin=NIM + "---\n" + mistyped)
+    assert (ran.code, ran.out) == (0, NIM + "---\n" + mistyped)
     not_judged, label = ran.err.splitlines()
     assert not_judged.startswith(
-        "-:1: not judged: RayCluster.ray.io: requests nvidia.com/gpu at spec.workerGroupSpecs[0]"
+        "-:1: not judged: NIMService.apps.nvidia.com: requests nvidia.com/gpu at spec.resources.limits"
     )
-    assert label.startswith("-:9: metadata.labels[gpuwarden.io/enfroce]: gpuwarden does not read this label")
+    assert label.startswith("-:7: metadata.labels[gpuwarden.io/enfroce]: gpuwarden does not read this label")
+
+
+def test_an_operators_kind_is_written_as_it_is_and_that_is_said() -> None:
+    ran = run("rewrite", "-", "--policy", "shared", stdin=RAY)
+    assert (ran.code, ran.out) == (0, RAY)
+    assert ran.err.startswith(
+        "-:1: left as it is: RayCluster is an operator's kind, of which only the pods are rewritten"
+    )
+
+
+def test_nothing_is_edited_in_place_where_one_of_the_sources_cannot_be(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(deployment())
+
+    ran = run("rewrite", "-i", "--policy", "mps", file, "-", stdin=SERVICE)
+
+    assert ran.code == 2
+    assert "- can't be edited in place; leave out -i to print it; nothing was written" in ran.err
+    assert file.read_text() == deployment()

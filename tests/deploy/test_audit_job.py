@@ -97,6 +97,9 @@ class TestRights:
     @pytest.fixture
     def cluster(self) -> Iterator[WorkloadServer]:
         with WorkloadServer() as server:
+            server.objects["/apis/resource.k8s.io"] = {"preferredVersion": {"groupVersion": "resource.k8s.io/v1"}}
+            for plural in ("resourceclaims", "resourceclaimtemplates"):
+                server.lists[f"/apis/resource.k8s.io/v1/{plural}"] = []
             yield server
 
     def test_it_asks_for_what_it_is_granted_and_is_granted_what_it_asks_for(
@@ -130,7 +133,7 @@ class TestRights:
         found = set()
         for seen in cluster.requests:
             match = re.fullmatch(
-                r"/(?:api/v1|apis/(?P<group>[^/]+)/[^/]+)"
+                r"/(?:api/v1|apis/(?P<group>[^/]+)(?:/[^/]+)?)"
                 r"(?:/namespaces/[^/]+(?=/))?(?:/(?P<resource>[^/]+)(?P<name>/[^/]+)?)?",
                 seen.path,
             )

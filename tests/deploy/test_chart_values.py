@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from hack.chart_tables import checks
 from hack.render_manifests import CHART
 from hack.tools import ROOT
 from tests.deploy.chart import MODES, Chart, Json, RefusedError
@@ -73,14 +74,66 @@ def test_a_wrong_value_is_refused_by_its_name(chart: Chart, values: Json, named:
     assert re.search(named.replace("/", "[/.]"), str(refused.value)), refused.value
 
 
-LABEL_KEY = "is not a key of labels or annotations; write <name> or <domain>/<name>, such as example.com/team"
-SCHEDULE = 'is not a schedule of cron; write five fields, such as "17 3 * * *", or @hourly, @daily, @weekly or @monthly'
+TEXT_CHECKS = [*checks(SCHEMA, SCHEMA)]
+# Fits none of the patterns.
+WRONG = "é *"
+
+
+def written_at(path: str, text: str) -> Json:
+    """Values with a text at a place of the table of texts (templates/_tables.tpl), and what must be beside it."""
+
+    def below(steps: list[str], schema: Json) -> Any:
+        schema = resolved(schema)
+        beside = {"forms": ["mps"]} if schema.get("required") == ["forms"] else {}
+        match steps:
+            case []:
+                return text
+            case ["{}"]:
+                return {text: {"forms": ["mps"]} if path == "config.policies.{}" else "x"}
+            case ["*", *rest] if "items" in schema:
+                return [below(rest, schema["items"])]
+            case ["*", *rest]:
+                return {"x": below(rest, schema["additionalProperties"])}
+            case [step, *rest]:
+                return {**beside, step: below(rest, schema["properties"][step])}
+        raise AssertionError(path)
+
+    values: Json = below(path.split("."), SCHEMA)
+    for constraint in values.get("topologySpreadConstraints", ()):
+        constraint |= {"maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"}
+    return values
+
+
+@pytest.mark.parametrize(("path", "check"), TEXT_CHECKS, ids=[path for path, _ in TEXT_CHECKS])
+def test_a_wrong_text_is_answered_by_a_sentence_and_not_by_a_pattern(chart: Chart, path: str, check: Json) -> None:
+    text = check.get("of", "").removeprefix("^") + WRONG
+    assert "; write" in check["fault"] or "; use" in check["fault"]
+    with pytest.raises(RefusedError) as refused:
+        chart.render(written_at(path, text))
+    said = str(refused.value)
+    place = re.escape(path).replace(r"\.\{\}", "").replace(r"\.\*", r"(\[0\]|\.x)")
+    assert re.search(f'{place}: "{re.escape(text)}" {re.escape(check["fault"])}', said), said
+
+
+def test_no_text_is_left_to_a_pattern_of_the_schema() -> None:
+    """Helm would print the pattern, and not what to write. ``policyValue`` is of templates only."""
+    patterns = [path for path in places_of("pattern", SCHEMA) if "x-checks" not in path]
+    assert patterns == ["definitions.policyValue.pattern"]
+
+
+def places_of(key: str, schema: Any, path: str = "") -> Iterator[str]:
+    """Where a keyword is anywhere in the schema."""
+    parts = schema.items() if isinstance(schema, dict) else enumerate(schema) if isinstance(schema, list) else ()
+    for step, part in parts:
+        below = f"{path}.{step}" if path else str(step)
+        if step == key:
+            yield below
+        yield from places_of(key, part, below)
 
 
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"audit": {"report": {"schedule": "hourly"}}}, f'audit.report.schedule: "hourly" {SCHEDULE}'),
         (
             {"podLabels": {"app.kubernetes.io/name": "x"}},
             'podLabels: "app.kubernetes.io/name" is a label that the chart sets itself; remove it',
@@ -89,33 +142,53 @@ SCHEDULE = 'is not a schedule of cron; write five fields, such as "17 3 * * *", 
             {"commonLabels": {"helm.sh/chart": "x"}},
             'commonLabels: "helm.sh/chart" is a label that the chart sets itself',
         ),
-        *(
-            ({outer: {"a b": "c"}}, f'{outer}: "a b" {LABEL_KEY}')
-            for outer in ("commonLabels", "podLabels", "podAnnotations", "nodeSelector")
-        ),
-        ({"webhooks": {"annotations": {"a b": "c"}}}, f'webhooks.annotations: "a b" {LABEL_KEY}'),
-        ({"service": {"annotations": {"-": "c"}}}, f'service.annotations: "-" {LABEL_KEY}'),
         (
-            {"config": {"policies": {"team": {"forms": ["mps"], "nodeSelector": {"a b": "c"}}}}},
-            f'config.policies.team.nodeSelector: "a b" {LABEL_KEY}',
+            {"nodeSelector": {"example.com/pool": "a b"}},
+            'nodeSelector[example.com/pool]: "a b" is not the value of a label',
         ),
-        (
-            {"config": {"policies": {"team": {"forms": ["mps"], "env": {"A=B": "c"}}}}},
-            'config.policies.team.env: "A=B" is not the name of an environment variable; use ASCII characters other than "="',
-        ),
-        (
-            {"config": {"policies": {"-team": {"forms": ["mps"]}}}},
-            'config.policies: "-team" can\'t be the value of a namespace label; use at most 63 letters, digits, ".", "_" and "-"',
-        ),
+        ({"certificates": {"mode": "provided"}}, "certificates.provided.secretName: empty, and certificates.mode is"),
+        ({"clientAuth": {"allowedCNs": ["a"]}}, "clientAuth.caSecret: empty, and clientAuth.allowedCNs is set; name"),
+        ({"serviceAccount": {"create": False}}, "serviceAccount.name: empty, and serviceAccount.create is false; name"),
     ],
 )
-def test_a_wrong_value_is_answered_by_a_sentence_and_not_by_a_pattern(
-    chart: Chart, values: Json, sentence: str
-) -> None:
+def test_what_must_be_set_or_is_the_charts_own_is_said(chart: Chart, values: Json, sentence: str) -> None:
     with pytest.raises(RefusedError) as refused:
         chart.render(values)
     assert sentence in str(refused.value)
-    assert "does not match pattern" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("duration", "renew_before", "said"),
+    [
+        ("59m", "10m", "certificates.certManager.duration: cert-manager denies less than 1h, and it is 59m; set 1h"),
+        (
+            "2h",
+            "299s",
+            "certificates.certManager.renewBefore: cert-manager denies less than 5m, and it is 299s; set 5m",
+        ),
+        ("1h30m", "90m", "certificates.certManager.renewBefore: 90m is not less than duration, 1h30m"),
+    ],
+)
+def test_lifetimes_that_cert_manager_denies_are_denied(
+    chart: Chart, duration: str, renew_before: str, said: str
+) -> None:
+    values = {"mode": "cert-manager", "certManager": {"duration": duration, "renewBefore": renew_before}}
+    with pytest.raises(RefusedError, match=re.escape(said)):
+        chart.render({"certificates": values})
+    assert chart.render({"certificates": {**values, "mode": "self-managed"}}).objects
+
+
+def test_shorter_lifetimes_that_it_takes_are_taken(chart: Chart) -> None:
+    values = {"mode": "cert-manager", "certManager": {"duration": "1h", "renewBefore": "59m59s"}}
+    (certificate,) = [c for c in chart.render({"certificates": values}).all("Certificate") if "isCA" not in c["spec"]]
+    assert certificate["spec"]["renewBefore"] == "59m59s"
+
+
+@pytest.mark.parametrize("namespace", ["default", "kube-system"])
+def test_a_namespace_of_the_cluster_is_not_made_one_of_the_release(chart: Chart, namespace: str) -> None:
+    with pytest.raises(RefusedError, match=f'namespace.create: the namespace "{namespace}" is the cluster'):
+        chart.render({"namespace": {"create": True}}, namespace=namespace)
+    assert chart.render(namespace=namespace).all("Namespace") == []
 
 
 def test_lint_refuses_them_too(chart: Chart) -> None:

@@ -26,6 +26,7 @@ EVERY_FIELD: Json = {
     "runtimeClassName": "nvidia",
     "env": {"CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": "25"},
     "visibleDevices": "deny",
+    "adminAccess": True,
 }
 
 
@@ -40,6 +41,7 @@ def parts(configuration: Configuration) -> list[Any]:
         configuration.plugin,
         configuration.exemptions,
         configuration.names,
+        configuration.device_classes,
         book.configured,
         book.defaults,
     ]
@@ -64,6 +66,7 @@ def test_every_field_of_a_policy_arrives_as_it_was_written(chart: Chart) -> None
             "policies": {"team": EVERY_FIELD},
             "exemptions": {"schedulers": []},
             "resources": {"gpus": ["amd.com/gpu"]},
+            "claims": {"deviceClasses": {"gpu.nvidia.com": "time-slicing", "slices.example.com": "mig"}},
         }
     }
     configuration = parse(chart.render(values).configuration_file)
@@ -78,6 +81,7 @@ def test_every_field_of_a_policy_arrives_as_it_was_written(chart: Chart) -> None
     )
     assert configuration.exemptions.schedulers == frozenset()
     assert configuration.names == GpuNames(gpus=("amd.com/gpu",))
+    assert configuration.device_classes == {"gpu.nvidia.com": "time-slicing", "slices.example.com": "mig"}
     assert configuration.exemptions.namespaces == Configuration().exemptions.namespaces
 
 
@@ -92,7 +96,7 @@ def properties(schema: Json) -> set[str]:
 def test_the_schema_of_the_values_has_the_files_fields() -> None:
     config = SCHEMA["properties"]["config"]
     assert properties(config) == fields(ConfigurationFile) - {"apiVersion", "kind", "mode"}
-    for name in ("devicePlugin", "gke", "defaults", "exemptions", "resources"):
+    for name in ("devicePlugin", "gke", "defaults", "exemptions", "resources", "claims"):
         section: Any = next(f.annotation for n, f in ConfigurationFile.model_fields.items() if (f.alias or n) == name)
         assert properties(config["properties"][name]) == fields(section)
     assert properties(SCHEMA["definitions"]["policy"]) == fields(PolicySection)

@@ -37,10 +37,10 @@ def configured(chart: Chart) -> Matches:
 def matches_of(rendered: Rendered) -> Matches:
     expressions = {
         condition["expression"]
-        for name in ("mutate.gpuwarden.io", "validate.gpuwarden.io")
-        for condition in rendered.webhooks[name]["matchConditions"]
+        for name in ("mutate.gpuwarden.io", "restore.gpuwarden.io")
+        for condition in rendered.webhooks[name]["matchConditions"][:1]
     }
-    (expression,) = expressions  # both webhooks for pods that ask for GPUs have the same one
+    (expression,) = expressions  # both webhooks that change pods have the same one
     # The variables of matchConditions, untyped there too.
     variables = dict.fromkeys(("object", "oldObject", "request", "authorizer"), cel.Type.DYN)
     compiled = cel.NewEnv(variables=variables).compile(expression)
@@ -194,3 +194,35 @@ def test_no_pod_that_the_engine_acts_on_is_ever_left_out(matches: Matches, spec:
 @given(spec=specs)
 def test_nor_one_that_it_acts_on_by_its_configuration(configured: Matches, spec: Json) -> None:
     assert configured(spec) or not acts_on(spec, GpuNames(tuple(GPUS), tuple(NOT_GPUS)))
+
+
+CLAIMS = [{"name": "nic", "resourceClaimTemplateName": "nic"}]
+
+
+@pytest.mark.parametrize(
+    ("spec", "operation", "asks"),
+    [
+        ({"containers": [PLAIN]}, "CREATE", False),
+        ({"containers": [PLAIN], "resourceClaims": []}, "CREATE", False),
+        ({"containers": [PLAIN], "resourceClaims": CLAIMS}, "UPDATE", False),
+        ({"containers": [PLAIN], "resourceClaims": CLAIMS}, "CREATE", True),
+        ({"containers": [a_container(limits=GPU)]}, "CREATE", True),
+        ({"containers": [a_container(limits=GPU)]}, "UPDATE", True),
+        ({"containers": [a_container(limits=GPU)], "resourceClaims": CLAIMS}, "CREATE", True),
+    ],
+)
+def test_a_final_pod_with_claims_is_judged_once_as_it_is_created(
+    rendered: Rendered, spec: Json, operation: str, *, asks: bool
+) -> None:
+    (condition,) = rendered.webhooks["validate.gpuwarden.io"]["matchConditions"]
+    of_guard = rendered.webhooks["guard.gpuwarden.io"]["matchConditions"][0]
+    variables = dict.fromkeys(("object", "oldObject", "request", "authorizer"), cel.Type.DYN)
+    data = {
+        "object": {"apiVersion": "v1", "kind": "Pod", "metadata": {}, "spec": spec},
+        "request": {"operation": operation},
+    }
+    values = [
+        cel.NewEnv(variables=variables).compile(one["expression"]).eval(data=data).value()
+        for one in (condition, of_guard)
+    ]
+    assert values == [asks, not asks]

@@ -89,6 +89,9 @@ def test_a_replica_runs_as_the_chart_starts_it_and_asks_for_what_it_is_granted(
             for request in requests_of(webhook):
                 answer = running.review(called, encode(request), trusted, SERVICE)
                 assert answer.status_code == 200, (path, answer.text)
+            if webhook["name"] == "validate.gpuwarden.io":
+                denied = running.review(called, encode(a_review(claiming(apiserver))), trusted, SERVICE)
+                assert "form-not-permitted" in denied.text
             if path in pods_are_judged:
                 assert running.review(called, unknown, trusted, SERVICE).status_code >= 500
             with pytest.raises(httpx.ConnectError, match="Hostname mismatch"):
@@ -129,6 +132,16 @@ def requests_of(webhook: Json) -> Iterator[Json]:
                 yield a_review({"metadata": {"name": "team", "labels": labels}}, oldObject=old, **more)
 
 
+def claiming(apiserver: WorkloadServer) -> Json:
+    """A pod with a claim of each kind, whose objects there are."""
+    whole = {"devices": {"requests": [{"name": "gpu", "exactly": {"deviceClassName": "gpu.nvidia.com"}}]}}
+    for plural, spec in (("resourceclaims", whole), ("resourceclaimtemplates", {"spec": whole})):
+        path = f"/apis/resource.k8s.io/v1/namespaces/team/{plural}/one"
+        apiserver.objects[path] = {"metadata": {"name": "one"}, "spec": spec}
+    entries = [{"name": name, f"{name}Name": "one"} for name in ("resourceClaim", "resourceClaimTemplate")]
+    return a_pod({"name": "train"}, resourceClaims=entries)
+
+
 def an_object(workload: WorkloadKind) -> Json:
     """A workload of a kind."""
     found: Json = a_pod()
@@ -148,9 +161,10 @@ def asked_for(seen: Seen) -> Right:
     verb = {"POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}.get(seen.method)
     if verb is None:
         verb = "watch" if "watch" in seen.query else "get" if match["name"] else "list"
-    name = None if match["resource"] == "namespaces" else match["name"]
-    # What is looked at in whatever namespace gets another label needs the right in all.
-    namespace = None if verb == "list" else match["namespace"]
+    anywhere = match["resource"] in {"resourceclaims", "resourceclaimtemplates"}
+    name = None if match["resource"] == "namespaces" or anywhere else match["name"]
+    # What is looked at in whatever namespace gets another label, or pods with claims, needs the right in all.
+    namespace = None if verb == "list" or anywhere else match["namespace"]
     return (verb, match["group"] or "", match["resource"], namespace, name)
 
 

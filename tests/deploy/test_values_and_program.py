@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 from kubernetes.utils.quantity import parse_quantity
 
+from hack.chart_tables import TEMPLATE, text
 from hack.render_manifests import CHART
 from tests.deploy.chart import Chart, Json, RefusedError
 from webhook.adapters.configuration.file import ConfigurationError, parse
@@ -22,12 +23,27 @@ from webhook.adapters.logs import LogFormat, LogLevel
 from webhook.application.assumptions import Judged
 from webhook.application.configuration import Mode
 from webhook.engine.forms import MAXIMUM_CLIENTS, MINIMUM_CLIENTS
-from webhook.engine.gpu_models import PROFILES_OF_MODELS
 from webhook.engine.policy import Mismatch, VisibleDevices, built_in
 from webhook.engine.profiles import DOCUMENTED, PROFILE
 
+
+def with_text_checks(schema: Any) -> Any:
+    """The schema with what templates/_syntax.tpl checks of texts (hack/chart_tables.py) in the validator's own words."""
+    if isinstance(schema, list):
+        return [with_text_checks(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    checked = {key: with_text_checks(part) for key, part in schema.items() if key != "x-checks"}
+    if "x-checks" in schema:
+        checked["allOf"] = [
+            {"if": {"pattern": check.get("of", "")}, "then": {"pattern": check["pattern"]}}
+            for check in schema["x-checks"]
+        ]
+    return checked
+
+
 # Helm's validator is Go's, where $ is the end; to Python's it is also the place before a line's end.
-SCHEMA: Json = json.loads((CHART / "values.schema.json").read_text().replace('$"', r'\\Z"'))
+SCHEMA: Json = with_text_checks(json.loads((CHART / "values.schema.json").read_text().replace('$"', r'\\Z"')))
 
 
 def at(*path: str) -> Json:
@@ -166,29 +182,21 @@ def program_takes(configuration: Json) -> bool:
 
 
 def chart_takes(configuration: Json) -> bool:
-    """The schema, and what templates/_checks.tpl and _syntax.tpl do beyond it."""
+    """The schema, and what templates/_checks.tpl does beyond it."""
     policies = configuration.get("policies", {})
-    known = [*policies]
-    keys = [
-        *(("policyName", name) for name in known),
-        *(("labelKey", key) for policy in policies.values() for key in policy.get("nodeSelector", {})),
-        *(("envName", key) for policy in policies.values() for key in policy.get("env", {})),
-    ]
     named = configuration.get("defaults", {}).values()
-    keys += [("policyValue", form) for policy in policies.values() for form in policy.get("forms", ())]
+    forms = [policy.get("forms", []) for policy in policies.values()]
     return (
         takes(at("config"), configuration)
-        and all(value in known or takes(SCHEMA["definitions"]["policyValue"], value) for value in named)
-        and not any(takes(SCHEMA["definitions"]["policyValue"], name) for name in known)
-        and all(takes(SCHEMA["definitions"][kind], key) for kind, key in keys)
+        and all(value in policies or takes(SCHEMA["definitions"]["policyValue"], value) for value in named)
+        and not any(takes(SCHEMA["definitions"]["policyValue"], name) for name in policies)
+        and all(takes(SCHEMA["definitions"]["policyValue"], form) for several in forms for form in several)
+        and not any(len(several) > 1 and {"any", "none"} & {*several} for several in forms)
+        and not any(
+            policy.get("maxPerContainer", 0) > 1 and all("time-sharing" in form for form in policy["forms"])
+            for policy in policies.values()
+        )
     )
-
-
-@pytest.mark.parametrize("kind", ["policyName", "labelKey", "envName"])
-def test_the_keys_of_mappings_are_checked_by_the_schemas_own_patterns(kind: str) -> None:
-    template = (CHART / "templates" / "_syntax.tpl").read_text()
-    pattern = SCHEMA["definitions"][kind]["pattern"].removesuffix(r"\Z")
-    assert f"`{pattern.removesuffix('$')}$`" in template
 
 
 def _single(*products: str) -> Json:
@@ -208,6 +216,8 @@ CONTRADICTED: list[tuple[Json, list[str], str, str]] = [
     (MIXED, ["shared", "exclusive"], SHARING, "mps"),
     (MIXED, ["mig-1g.5gb-shared"], MIXED_SHARING, "mps"),
     (MIXED, ["exclusive"], "nvidia.com/gpu.slices.gi", "1"),
+    (MIXED, ["mig-1g.5gb"], "nvidia.com/gpu.slices.ci", "1"),
+    (_single(), ["exclusive"], "nvidia.com/gpu.slices.ci", "1"),
     (MIXED, ["mig-1g.5gb"], "nvidia.com/mig.strategy", "single"),
     (MIXED, ["mig-1g.5gb"], "nvidia.com/mig.capable", "false"),
     (MIXED, ["exclusive"], f"{GKE}gpu-partition-size", "1g.5gb"),
@@ -223,11 +233,8 @@ CONTRADICTED: list[tuple[Json, list[str], str, str]] = [
 ]
 
 
-def test_the_chart_has_the_same_table_of_models() -> None:
-    text = (CHART / "templates/_forms.tpl").read_text()
-    table = text.partition('define "gpuwarden.profilesOfModels" -}}')[2].partition("{{- end")[0]
-
-    assert yaml.safe_load(table) == PROFILES_OF_MODELS
+def test_the_charts_tables_are_what_the_schema_and_the_engine_say() -> None:
+    assert TEMPLATE.read_text() == text(), "run `make manifests`"
 
 
 @settings(max_examples=500, deadline=None)
@@ -240,7 +247,7 @@ def test_a_configuration_is_one_to_both(configuration: Json) -> None:
     ("config", "said"),
     [
         ({"defaults": {"enforce": "sharde"}}, r'config\.defaults\.enforce: "sharde" is not a policy'),
-        ({"defaults": {"audit": "a b"}}, "config/defaults/audit"),
+        ({"defaults": {"audit": "a b"}}, r'config\.defaults\.audit: "a b" is not a policy'),
         (
             {"policies": {"t": {"forms": ["mpss"]}}},
             r'config\.policies\.t\.forms\[0\]: "mpss" is not a form; write one of',
@@ -250,7 +257,30 @@ def test_a_configuration_is_one_to_both(configuration: Json) -> None:
             r'config\.policies\.t\.forms\[0\]: "gke-mps-49" is not a form',
         ),
         ({"policies": {"t": {"forms": ["mps", "mps"]}}}, "config/policies/t/forms"),
-        ({"policies": {"t": {"forms": ["mps", "any"]}}}, "config/policies/t/forms"),
+        (
+            {"policies": {"t": {"forms": ["mps", "any"]}}},
+            r'config\.policies\.t\.forms\[1\]: "any" can\'t be combined with other forms; remove it, or the others',
+        ),
+        (
+            {
+                "policies": {
+                    "t": {"forms": ["gke-mig-1g.5gb.me-time-sharing-4", "gke-time-sharing-2"], "maxPerContainer": 2}
+                }
+            },
+            r"config\.policies\.t\.maxPerContainer: GKE denies more than 1 GPU per container for time-sharing, and it is 2",
+        ),
+        *(
+            (
+                {"policies": {"t": {"forms": ["any"], "nodeSelector": {key: value}}}},
+                rf'config\.policies\.t\.nodeSelector.{key}.: "{value}" selects nodes that share GPUs',
+            )
+            for key, value in (
+                (SHARING, "mps"),
+                (f"{GKE}gpu-sharing-strategy", "time-sharing"),
+                (f"{GKE}max-shared-clients-per-gpu", "4"),
+                ("nvidia.com/gpu.product", "A-SHARED"),
+            )
+        ),
         (
             {"policies": {"mps": {"forms": ["shared"]}}},
             r'config\.policies\.mps: "mps" is a built-in value; choose another',
@@ -274,7 +304,7 @@ def test_a_configuration_is_one_to_both(configuration: Json) -> None:
         ),
         (_single("A-mig-1g.5gb"), r'config\.devicePlugin\.products\[0\]: "A-mig-1g\.5gb" names one form'),
         (_single("A-MIG-INVALID"), r'config\.devicePlugin\.products\[0\]: "A-MIG-INVALID" names one form'),
-        (_single("x" * 53), "config/devicePlugin/products/0"),
+        (_single("x" * 53), r'config\.devicePlugin\.products\[0\]: "x+" is not a GPU model; write one'),
         *(
             ({**_single(*products), **_of_product(product, *forms)}, rf"config\.policies\.t\.nodeSelector.*{said}")
             for products, product, forms, said in (
@@ -317,6 +347,13 @@ def test_a_configuration_is_one_to_both(configuration: Json) -> None:
         ({"resources": {"gpus": ["nvidia.com/mig-1g.5gb.shared"]}}, r"config\.resources\.gpus\[0\]: .* is a form"),
         ({"resources": {"notGPUs": ["a.com/x", "nvidia.com/gpu"]}}, r"config\.resources\.notGPUs\[1\]: .* is a form"),
         ({"resources": {"gpus": ["a.com/x"], "notGPUs": ["a.com/x"]}}, r"config\.resources: a\.com/x is in both"),
+        *(
+            (
+                {"claims": {"deviceClasses": {"a.com": form}}},
+                rf'config\.claims\.deviceClasses\.a\.com: "{form}" is not a form',
+            )
+            for form in ("any", "none", "mig-1g", "Mig", "gke-mps-1")
+        ),
         ({"policies": {"t": {"forms": ["mps"]}}, "defaults": {"warn": "u"}}, r"or a name from config\.policies \(t\)"),
     ],
 )
@@ -333,9 +370,14 @@ def test_helm_denies_what_the_program_would(chart: Chart, config: Json, said: st
         {**_single("A100"), "policies": {"t": {"forms": ["mig-1g.5gb.me"]}}, "defaults": {"warn": "mig-1g.5gb-me"}},
         {**_single(), "policies": {"mig-a.me": {"forms": ["mps"]}}, "defaults": {"warn": "mig-a.me"}},
         {"policies": {"t": {"forms": ["mig-1g.5gb.me"]}}},
+        {"policies": {"t": {"forms": ["gke-time-sharing-4", "gke-mps-4"], "maxPerContainer": 2}}},
+        {"policies": {"t": {"forms": ["any"], "nodeSelector": {SHARING: "none", "pool": "gpu"}}}},
+        {"policies": {"t": {"forms": ["any"], "nodeSelector": {SHARING: "mps"}, "maxPerContainer": 1}}},
         {**_single("x" * 52), **_of_product("x" * 52, "mig-1g.5gb", "mig-1g.5gb-shared", "gke-mig-1g.24gb")},
         {**_single("A"), **_of_product("A-MIG-1g.5gb", "mig-1g.5gb-shared", "gke-mig-1g.5gb")},
         {**_single("NVIDIA-A30", "A"), **_of_product("A", "mig-1g.5gb", "exclusive")},
+        {**_single("B"), **_of_product("A-MIG-1g.5gb", "mig-1g.5gb", "mig-1g.5gb-shared")},
+        {**_single("B"), **_of_product("A-MIG-1g.5gb-SHARED", "mig-1g.5gb-shared")},
         _of_product("A100-SXM4-40GB", "mig-1g.5gb", "gke-mig-1g.5gb.me"),
         *(
             {**plugin, "policies": {"t": {"forms": [*forms], "nodeSelector": labels}}}
@@ -351,6 +393,7 @@ def test_helm_denies_what_the_program_would(chart: Chart, config: Json, said: st
         {"devicePlugin": {"renameByDefault": False}, **_of_product("x" * 56, "mps", "mig-1g.5gb-shared")},
         _of_product("A-MIG-INVALID", "any"),
         {"resources": {"gpus": ["nvidia.com/mig-x", "nvidia.com/gpu*"], "notGPUs": ["nvidia.com/*"]}},
+        {"claims": {"deviceClasses": {"a": "mig", "b.c": "gke-mps-4", "gpu.nvidia.com": "mig-1g.5gb.me"}}},
     ],
 )
 def test_helm_takes_what_the_program_does(chart: Chart, config: Json) -> None:

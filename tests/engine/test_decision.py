@@ -69,6 +69,8 @@ def test_the_ids_of_the_rules_are_stable_and_in_the_order_in_which_they_are_told
         "gpu-not-permitted",
         "form-not-permitted",
         "other-gpu-resource",
+        "claim-not-permitted",
+        "claim-not-found",
         "shared-request-above-one",
         "selector-conflict",
         "per-container-limit",

@@ -1,5 +1,7 @@
 """Forms: the values that name them, and when two are one."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from tests.builders import a_form
 from tests.engine.strategies import listed_forms
 from webhook.engine.forms import Form, Platform, Sharing, meet_sharing, parse
-from webhook.engine.profiles import DOCUMENTED, is_profile
+from webhook.engine.profiles import DOCUMENTED, PROFILE
 
 GKE, PLUGIN = Platform.GKE, Platform.DEVICE_PLUGIN
 
@@ -107,13 +109,13 @@ def test_a_form_is_shared_unless_its_sharing_is_none() -> None:
 
 @pytest.mark.parametrize("profile", DOCUMENTED)
 def test_every_documented_profile_is_one(profile: str) -> None:
-    assert is_profile(profile)
+    assert re.fullmatch(PROFILE, profile)
     assert a_form(f"mig-{profile}").partition == profile
 
 
 @pytest.mark.parametrize("text", ["", "1g.5gb.shared", "1g.5gb+me", "x1g.5gb", "1g.5gb.me.gfx", "1g.5gb\n"])
 def test_other_text_is_no_profile(text: str) -> None:
-    assert not is_profile(text)
+    assert not re.fullmatch(PROFILE, text)
 
 
 MEETINGS = [

@@ -218,6 +218,19 @@ def test_a_denial_of_what_a_limit_range_added_names_it_and_not_the_user(pod: Jso
     )
 
 
+@pytest.mark.parametrize(
+    ("annotations", "told"),
+    [(set_by(*added("cpu")), True), (set_by(*added(name="other")), True), ({}, False), (None, False)],
+)
+def test_two_resources_may_come_from_a_limit_range_that_another_has_hidden(
+    annotations: Json | None, *, told: bool
+) -> None:
+    """LimitRanger overwrites its annotation: what it set before another LimitRange changed the pod is no longer there."""
+    decision = judge(a_pod(both({GPU: "1", SHARED: "1"}), annotations=annotations), "shared")
+    assert rules(decision) == ["mixed-gpu-resources"]
+    assert ("a LimitRange of the namespace set the other; limit GPUs by" in messages(decision)[0]) is told
+
+
 def test_a_denial_of_another_container_does_not_name_it() -> None:
     pod = a_pod(both({GPU: "1"}), both({GPU: "2"}, "greedy"), annotations=set_by(*added()))
     assert [("LimitRange" in said) for said in messages(judge(pod, "shared"))] == [False]

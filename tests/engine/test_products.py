@@ -149,6 +149,14 @@ class TestConflicts:
         )
         assert (finding.rule.id, finding.path) == ("selector-conflict", path)
 
+    @pytest.mark.parametrize("plugin", [SINGLE, SINGLE_BY_PRODUCT])
+    def test_slices_of_a_model_that_is_not_listed_are_known_where_they_are_selected(self, plugin: DevicePlugin) -> None:
+        """Where sharing renames the resource, the nodes of shared slices have no ``-SHARED``."""
+        pod = a_pod(nodeSelector={PRODUCT: f"{UNLISTED}-MIG-1g.5gb-SHARED"})
+        spec = rewritten(pod, "mig-1g.5gb-shared", plugin)["spec"]
+
+        assert spec["nodeSelector"] == {PRODUCT: f"{UNLISTED}-MIG-1g.5gb"}
+
     def test_a_listed_model_in_another_case(self) -> None:
         [message] = messages(judge(a_pod(nodeSelector={PRODUCT: A100.lower()}), "mig-1g.5gb", SINGLE_BY_PRODUCT))
 
@@ -387,7 +395,7 @@ class TestExcluded:
         spec = rewritten(selecting((PRODUCT, "NotIn", A100, T4, INVALID)), "mig-1g.5gb", SINGLE_BY_PRODUCT)["spec"]
 
         needed = (PRODUCT, "In", *(f"{model}-MIG-1g.5gb" for model in MODELS))
-        assert spec["affinity"] == affinity([(PRODUCT, "NotIn", SLICES, f"{T4}-MIG-1g.5gb", INVALID), needed])
+        assert spec["affinity"] == affinity([(PRODUCT, "NotIn", SLICES, T4, INVALID), needed]), "a T4 has no MIG"
         shared = rewritten(selecting((PRODUCT, "NotIn", A100, f"{PCIE}-SHARED")), "time-slicing", NOT_RENAMED)["spec"]
         assert shared["affinity"] == affinity([(PRODUCT, "NotIn", f"{A100}-SHARED", f"{PCIE}-SHARED")])
 

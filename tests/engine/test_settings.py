@@ -76,7 +76,7 @@ class TestEnv:
         decision = judge(a_pod(gpu(1, MIG)), a_policy("mig-1g.5gb", env={"A": "1"}))
 
         assert [str(edit) for edit in decision.edits] == [
-            "spec.containers[0]: env A=1",
+            'spec.containers[0]: env A="1"',
             "annotation gpuwarden.io/policy",
         ]
 
@@ -333,8 +333,8 @@ def test_the_edits_stand_in_one_order() -> None:
         "toleration nvidia.com/gpu NoSchedule",
         "node selector pool: gpu",
         "toleration team",
-        "runtime class nvidia",
-        "spec.containers[0]: env A=1",
+        'runtime class "nvidia"',
+        'spec.containers[0]: env A="1"',
         "annotation gpuwarden.io/original-request",
         "annotation gpuwarden.io/policy",
     ]

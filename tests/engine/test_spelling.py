@@ -4,6 +4,7 @@ import pytest
 
 from tests.builders import (
     AUTOPILOT,
+    COMPUTE_SLICES,
     GKE_CLIENTS,
     GKE_PARTITION,
     GKE_SHARING,
@@ -46,7 +47,8 @@ NO_GKE: list[Requirement] = [
     (GKE_PARTITION, "DoesNotExist"),
 ]
 # Under MIG strategy mixed no node has the labels of slices; under single the nodes of slices alone.
-NO_SLICE: Requirement = (GPU_SLICES, "DoesNotExist")
+NO_COMPUTE_SLICE: Requirement = (COMPUTE_SLICES, "DoesNotExist")
+NO_SLICES: list[Requirement] = [NO_COMPUTE_SLICE, (GPU_SLICES, "DoesNotExist")]
 UNDER_MIXED = [("nvidia.com/mig.capable", "NotIn", "false"), ("nvidia.com/mig.strategy", "NotIn", "single", "none")]
 UNDER_SINGLE = [
     ("nvidia.com/mig.capable", "In", "true"),
@@ -54,18 +56,18 @@ UNDER_SINGLE = [
     *((f"nvidia.com/mig-1g.5gb.{label}", "DoesNotExist") for label in ("count", "memory", "product", "replicas")),
 ]
 IMPLIED: list[tuple[str, DevicePlugin, list[Requirement]]] = [
-    ("exclusive", RENAMED, [(STRATEGY, "NotIn", *SHARED_BY), NO_SLICE, *NO_GKE]),
-    ("shared", RENAMED, [(STRATEGY, "In", *SHARED_BY), NO_SLICE, *NO_GKE]),
-    ("mig-1g.5gb", RENAMED, [(MIG_STRATEGY, "NotIn", *SHARED_BY), NO_SLICE, *NO_GKE, *UNDER_MIXED]),
+    ("exclusive", RENAMED, [(STRATEGY, "NotIn", *SHARED_BY), *NO_SLICES, *NO_GKE]),
+    ("shared", RENAMED, [(STRATEGY, "In", *SHARED_BY), *NO_SLICES, *NO_GKE]),
+    ("mig-1g.5gb", RENAMED, [(MIG_STRATEGY, "NotIn", *SHARED_BY), *NO_SLICES, *NO_GKE, *UNDER_MIXED]),
     (
         "mig-1g.5gb-shared",
         RENAMED,
-        [(MIG_STRATEGY, "In", *SHARED_BY), (MIG_STRATEGY, "NotIn", "mps"), NO_SLICE, *NO_GKE, *UNDER_MIXED],
+        [(MIG_STRATEGY, "In", *SHARED_BY), (MIG_STRATEGY, "NotIn", "mps"), *NO_SLICES, *NO_GKE, *UNDER_MIXED],
     ),
-    ("mps", RENAMED, [NO_SLICE, *NO_GKE, ("nvidia.com/mps.capable", "NotIn", "false")]),
-    ("exclusive", NOT_RENAMED, [NO_SLICE, *NO_GKE]),
-    ("shared", NOT_RENAMED, [NO_SLICE, *NO_GKE]),
-    ("exclusive", SINGLE, [(STRATEGY, "NotIn", *SHARED_BY), *NO_GKE]),
+    ("mps", RENAMED, [*NO_SLICES, *NO_GKE, ("nvidia.com/mps.capable", "NotIn", "false")]),
+    ("exclusive", NOT_RENAMED, [*NO_SLICES, *NO_GKE]),
+    ("shared", NOT_RENAMED, [*NO_SLICES, *NO_GKE]),
+    ("exclusive", SINGLE, [(STRATEGY, "NotIn", *SHARED_BY), NO_COMPUTE_SLICE, *NO_GKE]),
     ("mig-1g.5gb", SINGLE, [(STRATEGY, "NotIn", *SHARED_BY), *NO_GKE, *UNDER_SINGLE]),
     ("mig-1g.5gb", SINGLE_NOT_RENAMED, [*NO_GKE, *UNDER_SINGLE]),
     ("mig-1g.5gb-shared", SINGLE, [(STRATEGY, "In", *SHARED_BY), (STRATEGY, "NotIn", "mps"), *NO_GKE, *UNDER_SINGLE]),

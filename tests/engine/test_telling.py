@@ -24,6 +24,7 @@ from tests.builders import (
 )
 from webhook.engine.pods import Toleration
 from webhook.engine.policy import Mismatch, Policy
+from webhook.engine.products import PRODUCT
 from webhook.engine.rules.outstanding import NOT_REWRITTEN, not_rewritten
 from webhook.engine.spelling import DevicePlugin
 from webhook.engine.summary import asked, changes
@@ -116,7 +117,7 @@ CHANGES = [
             tolerations=(Toleration(operator="Exists"),),
         ),
         RENAMED,
-        ["pod: gets node selector pool: gpu, toleration of every taint, runtime class nvidia, env A, env B"],
+        ['pod: gets node selector pool: gpu, toleration of every taint, runtime class "nvidia", env A, env B'],
         id="settings alone",
     ),
     pytest.param(
@@ -196,6 +197,13 @@ class TestNotRewritten:
 
         assert finding
         assert f"without node selector {GKE_PARTITION}" in finding.reason
+
+    def test_a_product_that_should_have_its_suffix_is_told(self) -> None:
+        pod = a_pod(nodeSelector={PRODUCT: "Tesla-T4"})
+        finding = not_rewritten(judge(pod, "shared", NOT_RENAMED).edits, policy_of("shared"))
+
+        assert finding
+        assert 'product "Tesla-T4" becomes "Tesla-T4-SHARED"' in finding.reason
 
     def test_three_edits_are_shown_and_the_rest_counted(self) -> None:
         pod = a_pod(gpu(name="a"), gpu(name="b"), gpu(name="c"))

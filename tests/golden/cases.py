@@ -21,6 +21,7 @@ class Case:
         labels: the namespace's labels.
         configuration: the configuration file's content but for apiVersion and kind; ``None`` is no file.
         review: the AdmissionReview.
+        template: the requests of the ResourceClaimTemplate "one", the only one in the namespace; ``None`` for none.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Case:
     labels: Mapping[str, str]
     configuration: Json | None
     review: Json
+    template: list[Json] | None = None
 
     @property
     def pod(self) -> Json:
@@ -63,9 +65,10 @@ class Table:
         warn: str | None = None,
         audit: str | None = None,
         configuration: Json | None = None,
+        template: list[Json] | None = None,
         **request: Any,
     ) -> None:
         modes = {"enforce": enforce, "warn": warn, "audit": audit}
         labels = {f"gpuwarden.io/{mode}": value for mode, value in modes.items() if value is not None}
-        case = Case(f"{self.area}/{name}", about, path, labels, configuration, a_review(pod, **request))
+        case = Case(f"{self.area}/{name}", about, path, labels, configuration, a_review(pod, **request), template)
         self.cases.append(case)

@@ -1,8 +1,10 @@
 """Golden files: a case, its answer and the pod that results, as YAML that a person can check."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
 from testing.reviews import TEAM, UID, Answered, Json, KnownNamespaces, Notes, encode, finish, read_answer
@@ -21,6 +23,8 @@ from tests.golden.tables import (
 from webhook.adapters.configuration import file as configuration_file
 from webhook.application.admission import Admission
 from webhook.application.configuration import Configuration
+from webhook.engine.claim_objects import ClaimSpec, claim
+from webhook.engine.claims import TEMPLATE, Reference, Resolved
 from webhook.engine.labels import NamespaceLabels
 
 FOLDER = Path(__file__).parent
@@ -60,7 +64,19 @@ def admission_of(case: Case) -> Admission:
     if case.configuration is not None:
         head = {"apiVersion": "gpuwarden.io/v1", "kind": "Configuration"}
         configuration = configuration_file.parse(yaml.safe_dump(head | case.configuration))
-    return Admission(configuration, KnownNamespaces({TEAM: NamespaceLabels.of(case.labels)}), Notes())
+    namespaces = KnownNamespaces({TEAM: NamespaceLabels.of(case.labels)})
+    return Admission(configuration, namespaces, Notes(), Templates(case.template))
+
+
+class Templates:
+    """The ResourceClaimTemplates of a case."""
+
+    def __init__(self, requests: list[Json] | None) -> None:
+        spec = msgspec.convert({"devices": {"requests": requests}}, ClaimSpec) if requests is not None else None
+        self._known = {Reference(TEMPLATE, "one"): claim(spec)}
+
+    async def fetch(self, _namespace: str, references: Sequence[Reference]) -> Resolved:
+        return {one: self._known.get(one) for one in references}
 
 
 def ask(case: Case, path: str, review: Json) -> Answered:
@@ -78,6 +94,8 @@ def written(case: Case, answered: Answered) -> str:
     given: Json = {"labels": dict(case.labels)}
     if case.configuration is not None:
         given["configuration"] = case.configuration
+    if case.template is not None:
+        given["template"] = case.template
     document: Json = {
         "about": case.about,
         "given": given,

@@ -224,7 +224,7 @@ def test_what_cannot_be_downloaded_is_built_from_go_modules_and_a_second_run_bui
 
 def test_what_is_built_reports_the_version_that_is_pinned(tmp_path: Path, build: Fill, script: ModuleType) -> None:
     build("go")
-    version = script.pinned("k8s.io/kubernetes")
+    version = script.pinned("k8s.io/kubernetes", script.MODULE)
     (command,) = [line for line in (tmp_path / "log").read_text().splitlines() if " build " in line]
     for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version"):
         assert f"-X={package}.gitVersion={version} " in command
@@ -265,7 +265,7 @@ def test_without_go_it_says_what_to_install(build: Fill) -> None:
 def test_etcd_alone_is_built_where_only_kubernetes_can_be_downloaded(
     tmp_path: Path, releases: Path, build: Fill, server: str, script: ModuleType
 ) -> None:
-    (releases / script.pinned("k8s.io/kubernetes")).symlink_to(releases / "v1.99.0")
+    (releases / script.pinned("k8s.io/kubernetes", script.MODULE)).symlink_to(releases / "v1.99.0")
     done = build(KUBERNETES_RELEASES=server, ETCD_RELEASES="http://127.0.0.1:1")
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.match(
@@ -286,13 +286,14 @@ def test_a_module_that_is_refused_is_named_and_the_next_run_builds(tmp_path: Pat
 def test_a_version_that_is_not_pinned_is_not_built(build: Fill, script: ModuleType) -> None:
     refused = build("go", KUBERNETES_VERSION="v1.97.0")
     assert refused.returncode == 1
-    pinned = f"pins Kubernetes {script.pinned('k8s.io/kubernetes')} and etcd {script.pinned(script.ETCD_PACKAGE)};"
+    kubernetes, etcd = (script.pinned(name, script.MODULE) for name in ("k8s.io/kubernetes", script.ETCD_PACKAGE))
+    pinned = f"pins Kubernetes {kubernetes} and etcd {etcd};"
     assert pinned in refused.stdout
 
 
 def test_every_module_of_kubernetes_is_of_the_release_that_is_built(script: ModuleType) -> None:
     replaced = re.findall(r"(?m)^\t(k8s\.io/\S+) => (\S+) (\S+)$", (script.MODULE / "go.mod").read_text())
-    release = script.pinned("k8s.io/kubernetes").replace("v1.", "v0.")
+    release = script.pinned("k8s.io/kubernetes", script.MODULE).replace("v1.", "v0.")
     assert len(replaced) > 25
     assert replaced == [(name, name, release) for name, _, _ in replaced]
 

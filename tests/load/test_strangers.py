@@ -24,6 +24,7 @@ from tests.load.under_attack import (
     WITHIN,
     Attackers,
     complaints,
+    ports,
     withstand,
 )
 from tests.wire import request
@@ -61,7 +62,7 @@ def test_the_kernel_holds_little_for_a_client_that_does_not_read(tmp_path: Path)
 
 def test_it_ends_in_time_however_many_hold_on() -> None:
     """The kubelet kills what has not ended 30 s after SIGTERM, and then nobody is answered in full."""
-    with Served("--tls-self-signed") as server, Attackers(server, HOLDING_ON, SECONDS) as attackers:
+    with Served("--tls-self-signed") as server, Attackers(*ports(server), HOLDING_ON, SECONDS) as attackers:
         attackers.begin(SECONDS)
         time.sleep(SECONDS / 2)
         server.terminate()

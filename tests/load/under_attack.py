@@ -123,9 +123,9 @@ class Honest:
 class Attackers:
     """The processes of some attacks."""
 
-    def __init__(self, server: Served, names: Iterable[str], seconds: float) -> None:
+    def __init__(self, port: int, ops_port: int, names: Iterable[str], seconds: float) -> None:
         names = [name for name in names for _ in range(ATTACKS[name].processes)]
-        ports = str(server.said["port"]), str(server.said["ops_port"])
+        ports = str(port), str(ops_port)
         nice = min(_NICE + len(names), _NICEST)
         self._processes = [
             subprocess.Popen(
@@ -178,6 +178,11 @@ class Attackers:
                 total["failed"] += 1
                 sys.stderr.write(complaint.decode()[-2000:])
         return total
+
+
+def ports(server: Served) -> tuple[int, int]:
+    """What is attacked: the admission port, and the operations port."""
+    return server.said["port"], server.said["ops_port"]
 
 
 class Memory:
@@ -302,7 +307,7 @@ def _withstand(server: Served, name: str, attacks: Sequence[str], seconds: float
     if unread_log:
         server.stall_log()
     honest = Honest(server)
-    with Memory(server) as memory, Attackers(server, attacks, seconds) as attackers:
+    with Memory(server) as memory, Attackers(*ports(server), attacks, seconds) as attackers:
         attackers.begin(seconds)
         while attackers.at_work():
             due = time.monotonic() + _PAUSE

@@ -1,20 +1,20 @@
-"""Why a file can't be used, in words instead of an errno, each with what to do where there is something to do."""
+"""Why a file can't be used, in words instead of an errno, each with what to do."""
 
 import errno
 import os
 
 _WORDS = {
-    errno.ENOENT: "there is no such file or folder",
+    errno.ENOENT: "there is no such file or folder; name one that exists",
     errno.EACCES: "permission denied; it must be readable by this user",
     errno.EPERM: "permission denied; it must be readable by this user",
     errno.EISDIR: "it is a folder; name a file",
-    errno.ENOTDIR: "part of its path is a file, not a folder",
-    errno.ELOOP: "it is a loop of symbolic links",
-    errno.ENAMETOOLONG: "its name is too long",
-    errno.ENXIO: "it is a socket, or a device without a driver",
+    errno.ENOTDIR: "part of its path is a file, not a folder; correct the path",
+    errno.ELOOP: "it is a loop of symbolic links; name a file",
+    errno.ENAMETOOLONG: "its name is too long; name another",
+    errno.ENXIO: "it is a socket, or a device without a driver; name a file",
     errno.EMFILE: "this process has too many open files; raise the limit (ulimit -n)",
-    errno.ENOSPC: "there is no space left on the device",
-    errno.EROFS: "the file system is read-only",
+    errno.ENOSPC: "there is no space left on the device; free some",
+    errno.EROFS: "the file system is read-only; name a file elsewhere",
 }
 
 
@@ -30,10 +30,10 @@ def why(path: str | os.PathLike[str], error: OSError | ValueError) -> str:
             f"it is not UTF-8 text (byte 0x{error.object[error.start]:02x} at offset {error.start}); save it as UTF-8"
         )
     if isinstance(error, ValueError) and "\0" in os.fsdecode(path):
-        return "its name contains a null byte"  # Python's own words differ between its versions
+        return "its name contains a null byte; remove it"  # Python's own words differ between its versions
     number = error.errno if isinstance(error, OSError) else None
     if number == errno.ENOENT and os.path.islink(path):  # noqa: PTH114 - a path may hold any bytes
-        return f"it is a link to {shown(os.readlink(path))}, which does not exist"  # noqa: PTH115 - as text
+        return f"it is a link to {shown(os.readlink(path))}, which does not exist; correct the link"  # noqa: PTH115 - as text
     return _WORDS.get(number or 0) or (isinstance(error, OSError) and error.strerror) or str(error)
 
 

@@ -1,6 +1,6 @@
 """Prometheus metrics: what was decided, what was found, how long answers took, what is loaded."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -28,107 +28,79 @@ class Metrics:
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for every counter, which nothing here reads
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
-        GCCollector(registry=self.registry)
-        self._decisions = Counter(
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+
+        def counter(name: str, text: str, labels: Sequence[str] = ()) -> Counter:
+            return Counter(name, text, labels, registry=registry)
+
+        def gauge(name: str, text: str, labels: Sequence[str] = ()) -> Gauge:
+            return Gauge(name, text, labels, registry=registry)
+
+        self._decisions = counter(
             "gpuwarden_decisions_total",
             "Decisions on pods that request GPUs.",
             ["mode", "policy", "outcome", "path", "operation", "acted"],
-            registry=self.registry,
         )
-        self._findings = Counter(
+        self._findings = counter(
             "gpuwarden_findings_total",
             "Findings, by rule.",
             ["rule", "severity", "mode", "path", "acted"],
-            registry=self.registry,
         )
         self._requests = Histogram(
             "gpuwarden_request_duration_seconds",
-            "Request latency, from the received request to the sent answer.",
-            ["path", "code"],
+            "Time from a request that is here to its answer on the way.",
+            ("path", "code"),
             buckets=_SECONDS,
-            registry=self.registry,
+            registry=registry,
         )
-        self._refused = Counter(
+        self._refused = counter(
             "gpuwarden_refused_total",
             "Connections and requests rejected by a limit or a client check, by port and reason.",
             ["port", "reason"],
-            registry=self.registry,
         )
-        self._reloads = Counter(
-            "gpuwarden_reloads_total",
-            "Reloads of changed files.",
-            ["file", "result"],
-            registry=self.registry,
+        self._reloads = counter("gpuwarden_reloads_total", "Files read again because they changed.", ["file", "result"])
+        self._reload_failing = gauge(
+            "gpuwarden_reload_failing", "1 while a file on disk can't be used and its last good content is.", ["file"]
         )
-        self._reload_failing = Gauge(
-            "gpuwarden_reload_failing",
-            "1 if the file is invalid and the last valid version is in use.",
-            ["file"],
-            registry=self.registry,
+        self._reloaded_at = gauge(
+            "gpuwarden_reload_success_timestamp_seconds", "When a file was last read for good.", ["file"]
         )
-        self._reloaded_at = Gauge(
-            "gpuwarden_reload_success_timestamp_seconds",
-            "Time of the last successful reload.",
-            ["file"],
-            registry=self.registry,
-        )
-        self._namespaces = Gauge("gpuwarden_namespaces", "Namespaces in the last list.", registry=self.registry)
-        self._watch_age = Gauge(
+        self._namespaces = gauge("gpuwarden_namespaces", "Namespaces at the last list.")
+        self._watch_age = gauge(
             "gpuwarden_namespace_watch_age_seconds",
-            "Seconds since the API server last sent anything on the watch; NaN before the first time.",
-            registry=self.registry,
+            "Since the API server last gave a sign of life; NaN before the first.",
         )
-        self._watch_failures = Counter(
-            "gpuwarden_namespace_watch_failures_total", "Failed lists and watches.", ["fault"], registry=self.registry
+        self._watch_failures = counter(
+            "gpuwarden_namespace_watch_failures_total", "Failed lists and watches.", ["fault"]
         )
-        self._misses = Counter(
+        self._misses = counter(
             "gpuwarden_namespace_cache_misses_total",
             "Namespaces read live, because the watch had not delivered them yet.",
             ["outcome"],
-            registry=self.registry,
         )
-        self._expiry = Gauge(
+        self._expiry = gauge(
             "gpuwarden_certificate_expiry_timestamp_seconds",
             "Expiry time of a certificate: leaf (the serving certificate), ca, next-ca.",
             ["certificate"],
-            registry=self.registry,
         )
-        self._clock_offset = Gauge(
+        self._clock_offset = gauge(
             "gpuwarden_clock_offset_seconds",
-            "Minimum by which this machine's clock is ahead of the API server's; negative if behind.",
-            registry=self.registry,
+            "By how much, at the least, this machine's clock is ahead of the API server's; negative when behind.",
         )
-        self._phase = Gauge(
-            "gpuwarden_certificate_rotation_phase",
-            "1 for the current phase of the certificate rotation.",
-            ["phase"],
-            registry=self.registry,
+        self._phase = gauge("gpuwarden_certificate_rotation_phase", "1 for the phase of the rotation.", ["phase"])
+        self._rotation_failures = counter(
+            "gpuwarden_certificate_failures_total", "Things that went wrong with certificates."
         )
-        self._rotation_failures = Counter(
-            "gpuwarden_certificate_failures_total", "Failures of certificate management.", registry=self.registry
-        )
-        self._poll_failures = Counter(
-            "gpuwarden_periodic_task_failures_total",
-            "Failures of periodic tasks because of a bug.",
-            registry=self.registry,
-        )
-        self._log_lines_dropped = Counter(
+        self._poll_failures = counter("gpuwarden_periodic_task_failures_total", "Periodic tasks that failed by a bug.")
+        self._log_lines_dropped = counter(
             "gpuwarden_log_lines_dropped_total",
-            "Dropped log lines: the log's reader stalls, its disk is full, or it is closed.",
-            registry=self.registry,
+            "Log lines that were not written: the log's reader stalls, its disk is full, or it is closed.",
         )
-        self._ready = Gauge(
-            "gpuwarden_ready",
-            "1 if the part of /readyz is ready, otherwise 0.",
-            ["part"],
-            registry=self.registry,
-        )
-        self._info = Gauge(
-            "gpuwarden_build_info", "The running version; always 1.", ["version"], registry=self.registry
-        )
+        self._ready = gauge("gpuwarden_ready", "1 for each part of /readyz that is ready, 0 for others.", ["part"])
+        self._info = gauge("gpuwarden_build_info", "The running version; always 1.", ["version"])
         self._info.labels(__version__).set(1)
         self._policies: set[str] = set()
         # Looking up labels costs more than counting, so the children are remembered; all labels are bounded.

@@ -46,7 +46,7 @@ def parse(text: str) -> dict[str, NamespaceLabels]:
     except yaml_guard.YamlBombError as error:
         raise NamespaceFileError(str(error)) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise NamespaceFileError(f"is not valid YAML: {' '.join(str(error).split())}") from error
+        raise NamespaceFileError(yaml_guard.explain(error)) from error
     if not documents:
         raise NamespaceFileError("is empty; write what kubectl get namespaces -o yaml prints")
     labels: dict[str, NamespaceLabels] = {}
@@ -63,7 +63,9 @@ def _items(documents: list[Any]) -> Iterator[tuple[str, Any]]:
         if isinstance(document, dict) and _is_list(document.get("kind")):
             items = document.get("items") or []
             if not isinstance(items, list):
-                raise NamespaceFileError(f"document {number}: items is not a list")
+                raise NamespaceFileError(
+                    f"document {number}: items is not a list; write its Namespaces with - before each"
+                )
             for index, item in enumerate(items):
                 yield f"document {number}, items[{index}]", item
         else:
@@ -87,7 +89,7 @@ def _namespace(item: Any, where: str) -> tuple[str, NamespaceLabels]:
     metadata = item.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
     if not isinstance(metadata, dict) or name is None:
-        raise NamespaceFileError(f"{where}: metadata.name is missing")
+        raise NamespaceFileError(f"{where}: metadata.name is missing; set it")
     if not isinstance(name, str):  # YAML reads no, 1 and the like as something else
         raise NamespaceFileError(_not_text(where, "metadata.name", name))
     labels = metadata.get("labels")

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from webhook.adapters.file_errors import why
+
 _T = TypeVar("_T")
 _Mark = tuple[int, int, int, int, int]
 
@@ -43,7 +45,7 @@ class WatchedFile(Generic[_T]):
         try:
             os.stat(self.path)  # noqa: PTH116 - as below
         except OSError as error:
-            return error.strerror or str(error)
+            return why(self.path, error)
         return ""
 
     def _look(self) -> _Mark | None:

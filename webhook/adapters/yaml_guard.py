@@ -1,4 +1,4 @@
-"""What YAML can do to whoever loads it, refused before anything is built: nesting without end, and aliases that multiply."""
+"""What YAML can do to whoever loads it, denied before anything is built, and what is wrong with what is not YAML."""
 
 import yaml
 
@@ -58,6 +58,33 @@ def check(text: str, loader: Loader = yaml.CSafeLoader) -> None:
             raise YamlBombError(
                 f"line {_line(event)}: aliases repeat more than {_MOST_REPEATED} values; write what they stand for"
             )
+
+
+def explain(error: Exception) -> str:
+    """Where a text is not YAML, what is wrong there, and what usually fixes it, on one line.
+
+    Args:
+        error: of PyYAML, or the ``ValueError`` of a value that its tag does not fit.
+    """
+    mark = getattr(error, "problem_mark", None)
+    said = [getattr(error, "context", None), getattr(error, "problem", None)]
+    what = ", ".join(filter(None, said)) or " ".join(str(error).split())
+    fix = next((fix for part, fix in _FIXES.items() if part in what), "check quotes, brackets and indentation there")
+    return f"line {mark.line + 1 if mark else 1}: is not valid YAML: {what}; {fix}"
+
+
+_FIXES = {
+    r"'\t'": "indent with spaces, not with tabs",
+    "found a tab character": "indent with spaces, not with tabs",
+    "mapping values are not allowed": 'put a value that contains ": " in quotes, or correct the indentation',
+    "cannot start any token": "put the value in quotes, and indent with spaces",
+    "could not determine a constructor": "remove the tag, which begins with !",
+    "undefined alias": "put the value in quotes, or define the anchor",
+    "expected a single document": "keep one document, and remove the line ---",
+    "unacceptable character": "remove control characters, and save the file as UTF-8",
+    "control characters are not allowed": "remove control characters, and save the file as UTF-8",
+    "unhashable key": "use text as the key",
+}
 
 
 def _line(event: yaml.Event) -> int:

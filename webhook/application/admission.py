@@ -6,12 +6,14 @@ A pod that was rewritten is updated in one case only: a manifest is applied to i
 import msgspec
 
 from webhook.application import review, telling
+from webhook.application.claims import ClaimSource, ClaimUnavailable, NoClaims, claims_of
 from webhook.application.configuration import Configuration, Mode
-from webhook.application.label_wait import Labels, Wanted, answered
+from webhook.application.label_wait import Given, Labels, Wanted, answered
 from webhook.application.namespaces import Namespaces
 from webhook.application.recorder import Recorded, Recorder
 from webhook.application.review import Answering, Envelope, Request, ReviewError
 from webhook.engine import guard, requests, updates
+from webhook.engine.claims import NO_CLAIMS, Claims, Reference, Resolved, references
 from webhook.engine.decision import DENIED, UNCHANGED, Decision, decide
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import patch
@@ -26,6 +28,9 @@ MOST_ASKING = 1000
 """Containers with GPUs in a pod that is judged: more than a node can have GPUs or slots for (16 GPUs with 48 clients each).
 
 It bounds for how long one review keeps all others waiting."""
+
+MOST_CLAIMS = 128
+"""Claims of a pod that is judged: each is read from the API server."""
 
 
 class _PodObject(Pod):
@@ -66,10 +71,15 @@ class _Case(msgspec.Struct, gc=False):
     """The pod as it is, where an update changes it or gives it ephemeral containers."""
     policies: NamespacePolicies = _NOT_YET
     """Those of its namespace, once they are known."""
+    names_claims: bool = False
+    """Whether it is a pod that is created, and names claims, which are judged when it is final."""
+    claims: Claims = NO_CLAIMS
+    """What the pod claims, as far as it was looked up."""
 
     def decide(self, policy: Policy) -> Decision:
         """The decision on the pod as it arrives, which others may still change: how it reaches GPUs is judged later."""
-        return decide(self.pod, policy, self.configuration.plugin, guarded=False, found=self.asks)
+        claims = self.claims if self.claims is NO_CLAIMS else self.claims.of_resources
+        return decide(self.pod, policy, self.configuration.plugin, guarded=False, found=self.asks, claims=claims)
 
     @property
     def debugs(self) -> bool:
@@ -79,31 +89,43 @@ class _Case(msgspec.Struct, gc=False):
     def decide_finally(self, policy: Policy, *, acts: bool = False) -> Decision:
         """The decision on the final pod, on what an update changes in it, or on the ephemeral containers that it gets."""
         if self.before is None:
-            return decide(self.pod, policy, self.configuration.plugin, found=self.asks)
+            return decide(self.pod, policy, self.configuration.plugin, found=self.asks, claims=self.claims)
         if self.debugs:
             return Decision((), tuple(guard.of_new_ephemeral_containers(self.pod, self.before, policy)))
         return updates.worsened(
             self.pod, self.before, policy, self.configuration.plugin, self.configuration.names, rewrites=acts
         )
 
-    def unheard(self, decision: Decision) -> Decision:
-        """The part of a decision that ``mutate`` has not told: an update is never asked about there."""
-        return _reached(decision) if self.before is None or self.debugs else decision
+    def unheard(self, decision: Decision, policy: Policy) -> Decision:
+        """The part of a decision by a policy that ``mutate`` has not told: an update is never asked about there."""
+        if self.before is not None and not self.debugs:
+            return decision
+        if not self.names_claims:
+            return _reached(decision)
+        told = self.decide(policy).findings
+        return Decision((), tuple(f for f in decision.findings if f.rule.access or f not in told), decision.asks)
 
 
 class Admission:
     """The answers to admission reviews of pods.
 
-    Every method raises ``ReviewError`` for a review that can't be read, and ``NamespaceUnavailable`` or
-    ``NamespaceNotFound`` where the namespace's labels can't be had. The HTTP side answers these with HTTP errors, so that
-    the webhook's failurePolicy decides; a verdict is always a review.
+    Every method raises ``ReviewError`` for a review that can't be read, ``NamespaceUnavailable`` or
+    ``NamespaceNotFound`` where the namespace's labels can't be had, and ``ClaimUnavailable`` likewise for claims. The HTTP side
+    answers these with HTTP errors, so that the webhook's failurePolicy decides; a verdict is always a review.
     """
 
-    def __init__(self, configuration: Configuration, namespaces: Namespaces, recorder: Recorder) -> None:
-        """Decide by a configuration, which may be replaced whole at any time, and the labels of namespaces."""
+    def __init__(
+        self,
+        configuration: Configuration,
+        namespaces: Namespaces,
+        recorder: Recorder,
+        claims: ClaimSource = NoClaims(),  # noqa: B008 - it has no state
+    ) -> None:
+        """Decide by a configuration, which may be replaced whole at any time, the labels of namespaces, and claims."""
         self.configuration = configuration
         self._namespaces = namespaces
         self._recorder = recorder
+        self._claims = claims
 
     def mutate(self, body: bytes) -> Answering:
         """The patch of the enforce policy, and what the warn and audit policies say of the pod as it arrives.
@@ -119,12 +141,12 @@ class Admission:
 
     def _answer(self, body: bytes, *, final: bool) -> Answering:
         configuration = self.configuration
-        return answered(self._namespaces, lambda labels: self._answer_with(body, configuration, labels, final=final))
+        return answered(
+            self._namespaces, lambda given: self._answer_with(body, configuration, given, final=final), self._claims
+        )
 
-    def _answer_with(
-        self, body: bytes, configuration: Configuration, labels: Labels | None, *, final: bool
-    ) -> bytes | Wanted:
-        """The answer by the labels that are given, or else by those that are cached; or whose labels it needs."""
+    def _answer_with(self, body: bytes, configuration: Configuration, given: Given, *, final: bool) -> bytes | Wanted:
+        """The answer by what is given, or else by the labels that are cached; or what it needs."""
         request = _decoded(body)
         if not _is_judged(request, final=final):
             return review.allowed(request)
@@ -140,7 +162,8 @@ class Admission:
         if not namespace:
             raise ReviewError("request.namespace", "is missing")
         asks = requests.read(pod.spec, configuration.names) if pod.spec else []
-        if not asks and not (final and guard.sees(pod)):
+        names_claims = bool(final and before is None and pod.spec and pod.spec.resource_claims)
+        if not asks and not names_claims and not (final and guard.sees(pod)):
             return review.allowed(request)
         if len(asks) > MOST_ASKING:
             raise ReviewError(
@@ -149,14 +172,21 @@ class Admission:
             )
         if exempt := exemptions.of_request(namespace, request.user_info.username) or exemptions.of_pod(pod):
             return review.allowed(request, annotations={"exempt": exempt})
-        case = _Case(request, pod, asks, configuration, final, before)
-        labels = labels or self._namespaces.cached(namespace)
-        return Wanted(namespace) if labels is None else self._judge(case, labels)
+        case = _Case(request, pod, asks, configuration, final, before, names_claims=names_claims)
+        labels = given.labels or self._namespaces.cached(namespace)
+        return Wanted(namespace) if labels is None else self._judge(case, namespace, labels, given)
 
-    def _judge(self, case: _Case, labels: Labels) -> bytes:
+    def _judge(self, case: _Case, namespace: str, labels: Labels, given: Given) -> bytes | Wanted:
         if not isinstance(labels, NamespaceLabels):
             return _without_labels(case, labels)
         case.policies = case.configuration.policies.select(labels)
+        resolved: Resolved = {}
+        if case.names_claims and (wanted := _looked_up(case)):
+            if given.claims is None:
+                return Wanted(namespace, wanted)
+            resolved = _resolved(case, given.claims)
+        if case.pod.spec is not None and case.before is None:
+            case.claims = claims_of(case.pod.spec, case.asks, resolved, case.configuration)
         if case.final:
             return self._validate(case)
         return self._mutate(case) if case.before is None else self._restore(case, case.before)
@@ -193,7 +223,6 @@ class Admission:
         self._audit(case, annotations)
         if policies.problems:
             warnings += [f"namespace {problem.path}: {problem.message}" for problem in policies.problems]
-        telling.annotate_claims(annotations, case.pod)
         made = review.to_json(patch(case.pod, decision.edits)).encode() if acts and decision.edits else b""
         return review.allowed(case.request, made, telling.within_budget(warnings), annotations)
 
@@ -228,9 +257,9 @@ class Admission:
             self._record("validate", "enforce", policy, decision, case, acted=acts)
         if acts and decision.denials:
             telling.annotate(annotations, "enforce", policy, decision)
-            telling.annotate_claims(annotations, case.pod)
+            telling.annotate_claims(annotations, case.pod, case.claims)
             return review.denied(case.request, decision.denials, annotations)
-        unheard = case.unheard(decision)
+        unheard = case.unheard(decision, policy)
         if unheard.findings:
             telling.annotate(annotations, "enforce", policy, unheard)
         if acts:
@@ -240,7 +269,7 @@ class Admission:
             warnings = telling.would_be(unheard, policy)
             annotations |= {"mode": Mode.AUDIT.value} if unheard.findings else {}
         warnings += self._tell_unheard(case, annotations)
-        telling.annotate_claims(annotations, case.pod)
+        telling.annotate_claims(annotations, case.pod, case.claims)
         return review.allowed(case.request, warnings=telling.within_budget(warnings), annotations=annotations)
 
     def _tell_unheard(self, case: _Case, annotations: dict[str, str]) -> list[str]:
@@ -250,7 +279,7 @@ class Admission:
         for mode, policy in (("warn", policies.warn), ("audit", policies.audit)):
             if policy is ANY_POLICY or (mode == "warn" and policy == policies.enforce):
                 continue
-            unheard = case.unheard(case.decide_finally(policy))
+            unheard = case.unheard(case.decide_finally(policy), policy)
             if not unheard.findings:
                 continue
             self._record("validate", mode, policy, unheard, case, acted=False)
@@ -273,7 +302,8 @@ def _without_labels(case: _Case, error: Exception) -> bytes:
         NamespaceUnavailable, NamespaceNotFound: ``error``, where they matter.
     """
     restores = case.before is not None and not case.final
-    if (case.asks and not (case.debugs or restores)) or (case.configuration.policies.denies_reaching and not restores):
+    asks = (case.asks and not (case.debugs or restores)) or case.names_claims
+    if asks or (case.configuration.policies.denies_reaching and not restores):
         raise error
     # There would be no more than a warning, or what the API server decides by itself, and for that nobody need wait.
     return review.allowed(case.request, annotations={"error": str(error)})
@@ -282,6 +312,38 @@ def _without_labels(case: _Case, error: Exception) -> bytes:
 def _reached(decision: Decision) -> Decision:
     """What a decision says of GPUs that are reached without asking."""
     return Decision((), tuple(finding for finding in decision.findings if finding.rule.access), decision.asks)
+
+
+def _looked_up(case: _Case) -> tuple[Reference, ...]:
+    """The objects that a pod's claims name, where they matter: under ``any`` only beside a request by resource name.
+
+    Raises:
+        ReviewError: there are too many.
+    """
+    policies = case.policies
+    judged = any(policy.judges_claims for policy in (policies.enforce, policies.warn, policies.audit))
+    if case.pod.spec is None or not (judged or case.asks):
+        return ()
+    found = tuple(references(case.pod.spec))
+    if len(found) > MOST_CLAIMS:
+        raise ReviewError(
+            "request.object.spec.resourceClaims",
+            f"name {len(found)} claims and templates; more than {MOST_CLAIMS} are not judged",
+        )
+    return found
+
+
+def _resolved(case: _Case, found: Resolved | ClaimUnavailable) -> Resolved:
+    """What the claims are.
+
+    Raises:
+        ClaimUnavailable: that can't be said, and it matters to the enforce policy.
+    """
+    if not isinstance(found, ClaimUnavailable):
+        return found
+    if case.policies.enforce.judges_claims:
+        raise found
+    return {}
 
 
 def _is_judged(request: Envelope, *, final: bool) -> bool:

@@ -47,7 +47,7 @@ class Advising:
     async def advise(self, body: bytes) -> bytes:
         """Warnings by the policy that advises, audit annotations by the audit policy."""
         configuration = self._configuration()
-        answer = answered(self._namespaces, lambda labels: self._answer_with(body, configuration, labels))
+        answer = answered(self._namespaces, lambda given: self._answer_with(body, configuration, given.labels))
         return answer if isinstance(answer, bytes) else await answer
 
     def _answer_with(self, body: bytes, configuration: Configuration, labels: Labels | None) -> bytes | Wanted:
@@ -57,7 +57,7 @@ class Advising:
             return review.allowed(request)
         kind = request.kind
         workload = workload_of(f"{kind.group}/{kind.version}" if kind.group else kind.version, kind.kind)
-        if workload is None or not request.has_object:
+        if workload is None or not workload.is_built_in or not request.has_object:
             return review.allowed(request)
         review.bound(body)
         read = review.decode_json(_decoder(workload), request.object, "request.object")

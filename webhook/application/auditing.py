@@ -7,13 +7,14 @@ from typing import Any
 import msgspec
 
 from webhook.application import beside
-from webhook.application.checking import Checker, Judgement
+from webhook.application.checking import Checker, JudgedPod, Judgement
+from webhook.application.claims import KnownClaims
 from webhook.application.configuration import Configuration
 from webhook.application.misfits import Misfit
 from webhook.application.rule_texts import NOT_JUDGED
 from webhook.application.workload_kinds import BUILT_IN, WorkloadKind
 from webhook.application.workloads import identity, is_workload, workload_of
-from webhook.engine import guard, requests, summary
+from webhook.engine import guard, requests
 from webhook.engine.decision import Outcome
 from webhook.engine.findings import Finding
 from webhook.engine.forms import Form
@@ -147,19 +148,30 @@ class Found(msgspec.Struct, frozen=True):
 class Auditor:
     """Judges objects one by one, remembering little of each."""
 
-    def __init__(self, configuration: Configuration, namespaces: Mapping[str, NamespaceLabels]) -> None:
-        """Take what decides: the configuration, and the labels of namespaces (``AssumedLabels`` for a what-if)."""
+    def __init__(
+        self,
+        configuration: Configuration,
+        namespaces: Mapping[str, NamespaceLabels],
+        claims: KnownClaims | None = None,
+    ) -> None:
+        """Take what decides: the configuration, the labels of namespaces (``AssumedLabels`` for a what-if), and claims."""
         self._configuration = configuration
         self._namespaces = namespaces
-        self._checker = Checker(configuration, namespaces)
+        self._checker = Checker(configuration, namespaces, claims=claims)
         self._encode = msgspec.msgpack.Encoder().encode
         self._by_pod: dict[bytes, Verdict] = {}
         self._by_content: dict[bytes, Verdict] = {}
         self._links: set[tuple[str, str, str]] = set()
 
     def identify(self, manifest: Mapping[str, Any]) -> Judgement:
-        """What is known of an object without its pods: whether its kind is judged, and what its labels say."""
-        return self._checker.identify(manifest)
+        """What is known of an object: whether its kind is judged, and what its labels say; of an operator's, all of it."""
+        workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"))
+        is_built_in = workload is not None and workload.is_built_in
+        return self._checker.identify(manifest) if is_built_in else self._checker.judge(manifest)
+
+    def found(self, seen: Seen, judgement: Judgement) -> Found:
+        """An object of an operator's kind with what becomes of it."""
+        return Found(seen, _verdict(judgement, self._configuration.plugin))
 
     def unreadable(self, manifest: Mapping[str, Any], misfits: Sequence[Misfit]) -> Judgement:
         """What is known of an object with fields of the wrong type."""
@@ -207,11 +219,12 @@ class Auditor:
         # What the patch depends on: whether there are annotations, and which of ours.
         ours = None if annotations is None else sorted(key for key in annotations if key.startswith(DOMAIN))
         exempt = seen.namespace in self._configuration.exemptions.namespaces
-        key = self._digest((seen.kind, policy.name, exempt, ours, shares, pod.spec))
+        within = seen.namespace if pod.spec.resource_claims else ""  # where the objects are that its claims name
+        key = self._digest((seen.kind, policy.name, exempt, ours, shares, within, pod.spec))
         known = self._by_pod.get(key)
         if known is None:
             judgement = self._checker.judge(_manifest(workload, seen, pod))
-            made = _verdict(judgement, pod.spec, policy, self._configuration.plugin)
+            made = _verdict(judgement, self._configuration.plugin)
             # The pods of a DaemonSet each name their node; what becomes of them is the same all the same.
             known = self._by_pod[key] = self._by_content.setdefault(self._digest(made), made)
         return known if asks or known.findings else None
@@ -241,15 +254,21 @@ def _manifest(workload: WorkloadKind, seen: Seen, pod: Pod) -> dict[str, Any]:
     return {"kind": seen.kind, "metadata": metadata, **inner}
 
 
-def _verdict(judgement: Judgement, spec: PodSpec, policy: Policy, plugin: DevicePlugin) -> Verdict:
-    decision = judgement.decision
+def _verdict(judgement: Judgement, plugin: DevicePlugin) -> Verdict:
     return Verdict(
         policy=judgement.policy.name,
-        outcome=decision.outcome,
+        outcome=judgement.outcome,
         exempt=judgement.exempt,
-        asks=(*summary.asked(decision), *judgement.asked),
-        becomes=tuple(summary.changes(decision, would=True)),
-        forms=tuple(_forms(judgement, spec, policy, plugin)),
+        asks=judgement.asks,
+        becomes=judgement.changes(would=True),
+        forms=tuple(
+            dict.fromkeys(
+                form
+                for one in judgement.pods
+                if one.pod.spec
+                for form in _forms(one, one.pod.spec, judgement.policy, plugin)
+            )
+        ),
         findings=judgement.findings,
         operations=judgement.operations,
         claims=judgement.claims,
@@ -257,16 +276,16 @@ def _verdict(judgement: Judgement, spec: PodSpec, policy: Policy, plugin: Device
     )
 
 
-def _forms(judgement: Judgement, spec: PodSpec, policy: Policy, plugin: DevicePlugin) -> list[tuple[str, str]]:
+def _forms(judged: JudgedPod, spec: PodSpec, policy: Policy, plugin: DevicePlugin) -> list[tuple[str, str]]:
     """Each form that the pod's containers ask for, with the one that they get."""
-    decision = judgement.decision
+    decision = judged.decision
     nodes = NodeConstraints(spec)
     statements = Statements(nodes, plugin, policy.partitions)
     resources = [ask.amounts[0].resource for ask in decision.asks if ask.amounts]
     before = [_stated(statements.of(resource), nodes) for resource in resources]
     if decision.denials:
         after = [DENIED] * len(before)
-    elif judgement.exempt or policy.permits_any or policy.unreadable:
+    elif judged.is_exempt or policy.permits_any or policy.unreadable:
         after = before
     else:
         after = [str(decision.choices[resource.name].form) for resource in resources]

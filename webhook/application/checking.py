@@ -5,20 +5,24 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from webhook.application import beside, field_paths
+from webhook.application import beside, field_paths, operator_objects
+from webhook.application.claims import KnownClaims, claims_of, described, not_looked_up
 from webhook.application.configuration import Configuration
 from webhook.application.field_paths import Place
 from webhook.application.misfits import Misfit, MisfitsError, convert
-from webhook.application.unjudged import Unjudged, claims_not_judged, unjudged
+from webhook.application.unjudged import Unjudged, unjudged
 from webhook.application.workload_kinds import WorkloadKind, WorkloadPod, places
 from webhook.application.workloads import workload_of
-from webhook.engine.decision import UNTOUCHED, Decision, decide
+from webhook.engine import requests, summary
+from webhook.engine.claims import NO_CLAIMS, Claims, references
+from webhook.engine.decision import UNTOUCHED, Decision, Outcome, decide
 from webhook.engine.findings import Finding
 from webhook.engine.label_problems import misplaced, of_namespace
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import Operation, patch
 from webhook.engine.pods import Metadata, Pod
 from webhook.engine.policy import LabelProblem, Policy, PolicyBook
+from webhook.engine.requests import Ask
 
 T = TypeVar("T")
 
@@ -27,22 +31,42 @@ class UnreadablePodError(MisfitsError):
     """An object's pod can't be read; ``misfits`` says which fields are wrong, by their paths within the object."""
 
 
+_WORST = {Outcome.DENIED: 2, Outcome.REWRITTEN: 1, Outcome.UNCHANGED: 0}
+
+
+class JudgedPod(msgspec.Struct, frozen=True):
+    """A pod or template of an object, and what becomes of the pods.
+
+    Attributes:
+        decision: edits and findings, their paths within the pod.
+        title: what comes before each sentence on it, where an object may describe several.
+        is_exempt: whether its scheduler or runtime class leaves it alone; the decision then only says what it asks for.
+    """
+
+    where: WorkloadPod
+    pod: Pod
+    decision: Decision
+    title: str = ""
+    is_exempt: bool = False
+
+
 class Judgement(msgspec.Struct, frozen=True):
     """What becomes of one object.
 
     Attributes:
         kind, namespace, name: the object; ``namespace`` is the one whose policy counts.
         policy: the policy that decided.
-        decision: edits and findings, their paths within the pod.
-        operations: the JSON Patch of the object.
+        pods: its pods and templates, and what becomes of each.
+        operations: the JSON Patch of the object; empty for an operator's kind, of which only the pods are rewritten.
         findings: the findings, their paths within the object.
         exempt: why the object is left alone, if it is.
         unjudged: what is known of an object of a kind that is not judged; the decision then says nothing of its pods.
-        claims: its pod's names for their resource claims, of which the decision says nothing.
-        claims_field: where they are.
+        claims: its pod's names for their resource claims.
+        claims_unknown: why some of these are not judged, for people; empty where all are.
         beside: what else of its pod is not judged, a sentence each.
         asked: what its pod asks for besides the decision's requests: KAI's shares, and names that are misspelt.
         label_problems: what is wrong with its labels and annotations.
+        notes: what is special about its kind, and whether it is suspended, for people.
         misfits: fields of the wrong type; where there are any, nothing else is known of the object.
     """
 
@@ -51,26 +75,47 @@ class Judgement(msgspec.Struct, frozen=True):
     namespace: str
     name: str
     policy: Policy
-    decision: Decision
+    pods: tuple[JudgedPod, ...] = ()
     operations: tuple[Operation, ...] = ()
     findings: tuple[Finding, ...] = ()
     exempt: str | None = None
     unjudged: Unjudged | None = None
     claims: tuple[str, ...] = ()
-    claims_field: str = ""
+    claims_unknown: str = ""
     beside: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()
     label_problems: tuple[LabelProblem, ...] = ()
     misfits: tuple[Misfit, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def decision(self) -> Decision:
+        """What becomes of the pods of an object that describes them in one place."""
+        return self.pods[0].decision if self.pods else UNTOUCHED
+
+    @property
+    def outcome(self) -> Outcome:
+        """The worst that becomes of its pods."""
+        return max((one.decision.outcome for one in self.pods), key=_WORST.__getitem__, default=Outcome.UNCHANGED)
+
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """What each container asks for."""
+        found = (f"{one.title}{ask}" for one in self.pods for ask in summary.asked(one.decision))
+        return (*found, *self.asked)
+
+    def changes(self, *, would: bool = False) -> tuple[str, ...]:
+        """What becomes of its pods, in sentences without their end; ``would`` where nothing is done."""
+        found = (f"{one.title}{change}" for one in self.pods for change in summary.changes(one.decision, would=would))
+        return (*found, *self.notes)
 
     @property
     def not_judged(self) -> str | None:
         """Why not everything that may request GPUs was judged; ``None`` where it was, or where the object is exempt."""
         if self.exempt:
             return None
-        of_claims = [claims_not_judged(self.claims, self.claims_field)] if self.claims else []
-        if of_claims or self.beside:
-            return "; ".join([*of_claims, *self.beside])
+        if self.claims_unknown or self.beside:
+            return "; ".join(filter(None, (self.claims_unknown, *self.beside)))
         return self.unjudged.message if self.unjudged else None
 
 
@@ -84,6 +129,7 @@ class Checker:
         *,
         namespace: str | None = None,
         policy: Policy | None = None,
+        claims: KnownClaims | None = None,
     ) -> None:
         """Take what decides.
 
@@ -92,11 +138,13 @@ class Checker:
             namespaces: the labels of the namespaces that are known; others have none.
             namespace: the namespace of objects that name none (``default`` if not given), as kubectl's ``--namespace``.
             policy: one policy for every object, instead of its namespace's.
+            claims: the resource claims and their templates that are known; others are not judged.
         """
         self._configuration = configuration
         self._namespaces = namespaces
         self._namespace = namespace or "default"
         self._policy = policy
+        self._claims = claims or {}
 
     def judge(self, manifest: Mapping[str, Any]) -> Judgement:
         """Judge an object.
@@ -106,26 +154,87 @@ class Checker:
         """
         known = self.identify(manifest)
         workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"))
-        found = next(pods_of(workload, manifest), None) if workload else None
-        if workload is None or found is None:
+        if workload is None or not workload.is_built_in:
+            return self._of_operator(known, workload, manifest)
+        found = next(pods_of(workload, manifest), None)
+        if found is None:
             return known
         where, pod = found
         if pod.spec and workload.is_pod and _map(manifest.get("metadata")).get("uid"):
             # A pod out of a cluster: it is its scheduler that has placed it.
             pod.spec.node_name = None
-        claims = (pod.spec and pod.spec.resource_claims) or ()
-        if claims:
-            names, field = tuple(claim.name for claim in claims), where.field("spec.resourceClaims")
-            known = msgspec.structs.replace(known, claims=names, claims_field=field)
         known = self._with_beside(known, where, pod, next(field_paths.find(manifest, where.place))[1])
-        decision = decide(pod, known.policy, self._configuration.plugin, names=self._configuration.names)
-        exemptions = self._configuration.exemptions
-        exempt = exemptions.of_request(known.namespace, "") or exemptions.of_pod(pod)
+        known, decision, exempt = self._decided(known, where, pod)
+        known = msgspec.structs.replace(
+            known, pods=(JudgedPod(where, pod, decision, is_exempt=bool(exempt)),), exempt=exempt
+        )
         if exempt:
-            return msgspec.structs.replace(known, decision=Decision(asks=decision.asks), exempt=exempt)
+            return known
         findings = tuple(msgspec.structs.replace(f, path=where.field(f.path)) for f in decision.findings)
         operations = tuple(patch(pod, decision.edits, where.pointer))
-        return msgspec.structs.replace(known, decision=decision, operations=operations, findings=findings)
+        return msgspec.structs.replace(known, operations=operations, findings=findings)
+
+    def _decided(self, known: Judgement, where: WorkloadPod, pod: Pod) -> tuple[Judgement, Decision, str | None]:
+        """What is known with a pod's claims; what becomes of the pod, or what an exempt one asks for, and why it is exempt."""
+        configuration = self._configuration
+        asks = requests.read(pod.spec, configuration.names) if pod.spec else []
+        claims = self._claims_of(known.namespace, pod, asks)
+        decision = decide(pod, known.policy, configuration.plugin, found=asks, claims=claims)
+        exemptions = configuration.exemptions
+        exempt = exemptions.of_request(known.namespace, "") or exemptions.of_pod(pod)
+        unknown = "" if exempt else not_looked_up(claims.unknown, where.field, known.namespace)
+        known = msgspec.structs.replace(
+            known,
+            claims=(*known.claims, *(claim.name for claim in (pod.spec and pod.spec.resource_claims) or ())),
+            claims_unknown="; ".join(filter(None, (known.claims_unknown, unknown))),
+            asked=(*known.asked, *described(claims)),
+        )
+        return known, Decision(asks=decision.asks) if exempt else decision, exempt
+
+    def _claims_of(self, namespace: str, pod: Pod, asks: Sequence[Ask]) -> Claims:
+        if pod.spec is None:
+            return NO_CLAIMS
+        named = {one: (namespace, one) for one in references(pod.spec)}
+        resolved = {one: self._claims[key] for one, key in named.items() if key in self._claims}
+        return claims_of(pod.spec, asks, resolved, self._configuration)
+
+    def _of_operator(self, known: Judgement, workload: WorkloadKind | None, manifest: Mapping[str, Any]) -> Judgement:
+        """What becomes of the pods of an operator's kind: each template is judged as the pods made from it will be."""
+        pods: list[JudgedPod] = []
+        findings: list[Finding] = []
+        vendors: list[str] = []
+        exempt = None
+        for where, pod in operator_objects.pods_in(workload, manifest):
+            known, decision, why = self._decided(known, where, pod)
+            exempt = exempt or why
+            title = operator_objects.title(workload, manifest, where)
+            pods.append(JudgedPod(where, pod, decision, title, is_exempt=bool(why)))
+            vendors += beside.sentences(where, beside.other_vendors(pod, self._configuration.names), ())
+            findings += (
+                msgspec.structs.replace(f, path=where.field(f.path), reason=f"{where.field('')}: {f.reason}")
+                for f in decision.findings
+            )
+        asking = [one for one in pods if one.decision.asks]
+        return msgspec.structs.replace(
+            known,
+            pods=tuple(pods),
+            findings=tuple(findings),
+            beside=tuple(vendors),
+            exempt=exempt if all(one.is_exempt for one in asking) and not findings else None,
+            notes=tuple(operator_objects.notes(workload, manifest)) if workload and asking else (),
+        )
+
+    def _left(self, workload: WorkloadKind | None, manifest: Mapping[str, Any], policy: Policy) -> Unjudged | None:
+        """What is known of an object that is not of a built-in kind, beside the pods in it that are judged."""
+        # What their claims are is said with the pods.
+        judged = [where for where, _ in operator_objects.pods_in(workload, manifest)]
+        left = unjudged(operator_objects.without(manifest, judged), self._configuration.names)
+        if workload is None:
+            return left if left or not judged else None
+        pod = operator_objects.requesting(workload, manifest)
+        decision = decide(pod, policy, self._configuration.plugin, names=self._configuration.names)
+        notes = tuple(operator_objects.notes(workload, manifest))
+        return msgspec.structs.replace(left, decision=decision, notes=notes) if left else None
 
     def unreadable(self, manifest: Mapping[str, Any], misfits: Sequence[Misfit]) -> Judgement:
         """What is known of an object with fields of the wrong type: its name."""
@@ -147,15 +256,16 @@ class Checker:
         name = str(metadata.get("name") or metadata.get("generateName") or "")
         namespace = name if is_namespace(manifest) else str(metadata.get("namespace") or self._namespace)
         workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"))
-        elsewhere = beside.misplaced(workload, manifest, self._configuration.names) if workload else ""
+        is_built_in = workload is not None and workload.is_built_in
+        elsewhere = beside.misplaced(workload, manifest, self._configuration.names) if workload and is_built_in else ""
+        policy = self._policy_of(namespace)
         return Judgement(
             api_version,
             kind,
             namespace,
             name,
-            self._policy_of(namespace),
-            UNTOUCHED,
-            unjudged=None if workload else unjudged(manifest, self._configuration.names),
+            policy,
+            unjudged=None if is_built_in else self._left(workload, manifest, policy),
             beside=(elsewhere,) if elsewhere else (),
             label_problems=tuple(label_problems(manifest, self._configuration.policies)),
         )

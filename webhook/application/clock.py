@@ -1,13 +1,8 @@
 """What time it is, with the API server as witness against a machine whose clock is grossly wrong."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _RESOLUTION = timedelta(seconds=1)  # of a Date header, RFC 9110, 5.6.7
 

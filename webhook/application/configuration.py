@@ -1,9 +1,11 @@
 """The configuration as admission uses it: parsed, checked, and swapped whole when its file changes."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
 
+from webhook.engine.device_classes import DeviceClasses
 from webhook.engine.gpu_names import BUILT_IN, GpuNames
 from webhook.engine.pods import Pod
 from webhook.engine.policy import PolicyBook
@@ -62,3 +64,9 @@ class Configuration(msgspec.Struct, frozen=True):
     plugin: DevicePlugin = DevicePlugin()
     exemptions: Exemptions = DEFAULT_EXEMPTIONS
     names: GpuNames = BUILT_IN
+    device_classes: Mapping[str, str] = {}
+
+    @property
+    def classes(self) -> DeviceClasses:
+        """Which DeviceClasses hand out GPUs."""
+        return DeviceClasses(self.device_classes, self.names)

@@ -48,6 +48,13 @@ def bound(path: Path, place: Place) -> Place:
     return tuple(place[number] if step in {ITEMS, VALUES} else step for number, step in enumerate(path))
 
 
+def leads_to(path: Path, place: Place) -> bool:
+    """Return whether a place is one that a path may lead to."""
+    return len(path) == len(place) and all(
+        step in {ITEMS, VALUES} or step == at for step, at in zip(path, place, strict=True)
+    )
+
+
 def find(data: Any, path: Place, place: Place = ()) -> Iterator[tuple[Place, Any]]:
     """Return every value that a path leads to in plain data or in a typed view, with its place; nulls are left out."""
     if data is None:

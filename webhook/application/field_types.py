@@ -13,6 +13,7 @@ from webhook.application import field_paths
 from webhook.application.checking import UnreadablePodError, is_namespace, pods_of
 from webhook.application.field_paths import Path, Place
 from webhook.application.misfits import Misfit, MisfitsError, convert
+from webhook.application.workload_kinds import WorkloadKind
 from webhook.application.workloads import workload_of
 from webhook.engine.labels import NAMES
 
@@ -77,14 +78,20 @@ def wrong_types(manifest: Mapping[str, Any]) -> list[Misfit]:
             list(pods_of(workload, manifest))
         except UnreadablePodError as error:
             found += error.misfits
-        *above, _ = workload.pods[0] or ("",)
-        if above[:-1]:  # a CronJob's jobTemplate
-            found += _at(manifest, (*above[:-1], "metadata"), _Metadata)
-        if above:
-            # A ReplicationController's is a map of labels itself.
-            found += _at(manifest, (*above, "selector"), _LabelSelector if workload.group else _TextMap)
-        found += _at(manifest, workload.pods[0], _Pod)
+        found += _around(workload, manifest) if workload.is_built_in else ()
+        for template, path in zip(workload.templates, workload.pods, strict=True):
+            found += _at(manifest, path, _Pod if template.is_whole else _PodSpec)
     return list({misfit.field: misfit for misfit in reversed(found)}.values())[::-1]
+
+
+def _around(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Iterator[Misfit]:
+    """What is wrong beside the template of a built-in kind."""
+    *above, _ = workload.pods[0] or ("",)
+    if above[:-1]:  # a CronJob's jobTemplate
+        yield from _at(manifest, (*above[:-1], "metadata"), _Metadata)
+    if above:
+        # A ReplicationController's is a map of labels itself.
+        yield from _at(manifest, (*above, "selector"), _LabelSelector if workload.group else _TextMap)
 
 
 def _policies(labels: Any) -> Iterator[Misfit]:

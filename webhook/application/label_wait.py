@@ -1,15 +1,17 @@
-"""Waiting for the labels of a namespace that is not known yet, with nothing in memory but the body.
+"""Waiting for what an answer needs, the labels of a namespace or what a pod's claims are, with nothing in memory but the body.
 
-What is decoded of a body takes several times its size, and no limit counts it. So a review is read once to find out which
-namespace it needs, and once more when that is known.
+What is decoded of a body takes several times its size, and no limit counts it. So a review is read once to find out what it
+needs, and again when that is known.
 """
 
 from collections.abc import Callable
 
 import msgspec
 
+from webhook.application.claims import ClaimSource, ClaimUnavailable, NoClaims
 from webhook.application.namespaces import NamespaceNotFound, Namespaces, NamespaceUnavailable
 from webhook.application.review import Answering
+from webhook.engine.claims import Reference, Resolved
 from webhook.engine.labels import NamespaceLabels
 
 Labels = NamespaceLabels | NamespaceUnavailable | NamespaceNotFound
@@ -17,30 +19,58 @@ Labels = NamespaceLabels | NamespaceUnavailable | NamespaceNotFound
 
 
 class Wanted(msgspec.Struct, gc=False):
-    """What an answer needs: the labels of a namespace that is not cached."""
+    """What an answer needs: the labels of a namespace that is not cached, or what claims of pods in it are."""
 
     namespace: str
+    references: tuple[Reference, ...] = ()
 
 
-def answered(namespaces: Namespaces, answer: Callable[[Labels | None], bytes | Wanted]) -> Answering:
+class Given(msgspec.Struct, gc=False):
+    """What was fetched for an answer; ``None`` where it was not."""
+
+    labels: Labels | None = None
+    claims: Resolved | ClaimUnavailable | None = None
+
+
+NOTHING = Given()
+Answer = Callable[[Given], bytes | Wanted]
+"""Reads the body from its beginning, and answers by what it is given and what is cached. It keeps nothing of what it reads."""
+
+
+def answered(namespaces: Namespaces, answer: Answer, claims: ClaimSource = NoClaims()) -> Answering:  # noqa: B008 - it has no state
     """The answer to a review, at once where it can be had.
 
     Args:
         namespaces: where labels are fetched.
-        answer: reads the body from its beginning, and answers by the labels that it is given, or else by those that are cached.
-            It keeps nothing of what it reads.
+        answer: see ``Answer``.
+        claims: where claims are fetched.
     """
-    found = answer(None)
-    return found if isinstance(found, bytes) else _fetched(namespaces, found.namespace, answer)
+    found = answer(NOTHING)
+    return found if isinstance(found, bytes) else _fetched(namespaces, claims, found, answer)
 
 
-async def _fetched(namespaces: Namespaces, name: str, answer: Callable[[Labels | None], bytes | Wanted]) -> bytes:
-    labels: Labels
-    try:
-        labels = await namespaces.fetch(name)
-    except (NamespaceUnavailable, NamespaceNotFound) as error:
-        labels = error
-    found = answer(labels)
+async def _fetched(namespaces: Namespaces, claims: ClaimSource, wanted: Wanted, answer: Answer) -> bytes:
+    labels: Labels | None = None
+    found: bytes | Wanted = wanted
+    if not wanted.references:
+        labels = await _labels(namespaces, wanted.namespace)
+        found = answer(Given(labels))
+    if not isinstance(found, bytes) and found.references:
+        found = answer(Given(labels, await _claims(claims, found)))
     if not isinstance(found, bytes):
-        raise TypeError(f'"{name}" is wanted again')  # a bug: what is given is not asked for
+        raise TypeError(f'"{wanted.namespace}" is wanted again')  # a bug: what is given is not asked for
     return found
+
+
+async def _labels(namespaces: Namespaces, name: str) -> Labels:
+    try:
+        return await namespaces.fetch(name)
+    except (NamespaceUnavailable, NamespaceNotFound) as error:
+        return error
+
+
+async def _claims(claims: ClaimSource, wanted: Wanted) -> Resolved | ClaimUnavailable:
+    try:
+        return await claims.fetch(wanted.namespace, wanted.references)
+    except ClaimUnavailable as error:
+        return error

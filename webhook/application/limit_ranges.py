@@ -11,11 +11,16 @@ from webhook.engine.decision import decide
 from webhook.engine.pods import Container, Pod, PodSpec, Resources
 from webhook.engine.policy import Policy
 from webhook.engine.quantity import Quantity, shown, whole
-from webhook.engine.resources import GpuResource, classify
+from webhook.engine.resources import GPU, GpuResource, classify
 from webhook.engine.spelling import DevicePlugin, spell
 
 _Amounts = dict[str, Quantity] | None
 _SHOWN = 3
+_UNRECORDED = (
+    f"a container that requests {GPU} gets {{}} beside it, and its pod is denied (mixed-gpu-resources) where another LimitRange "
+    "of the namespace changes it too, because Kubernetes records the last one alone"
+)
+_FIX_UNRECORDED = "write all defaults of the namespace into one LimitRange, or limit GPUs by a ResourceQuota"
 
 
 class Metadata(msgspec.Struct):
@@ -100,7 +105,16 @@ def effects(ranges: Sequence[LimitRange], policy: Policy, plugin: DevicePlugin) 
                     found.append(Effect(_seen(one, item, name, policy, given), *bound))
                 elif means := _means(item, name, policy, given, plugin, named):
                     found.append(Effect(_seen(one, item, name, policy, given), means, _fix(item, name, given)))
+                elif name in given - {GPU} and whole(item.adds.get(name)) and _is_overwritten(one, ranges):
+                    found.append(
+                        Effect(_seen(one, item, name, policy, given), _UNRECORDED.format(name), _FIX_UNRECORDED)
+                    )
     return found
+
+
+def _is_overwritten(one: LimitRange, ranges: Sequence[LimitRange]) -> bool:
+    """Whether another LimitRange changes pods too, so that LimitRanger's annotation may name that one alone."""
+    return any(item.requests for other in ranges if other is not one for item in other.items)
 
 
 def warnings(subject: str, found: Sequence[Effect]) -> Iterator[str]:

@@ -43,19 +43,3 @@ class Namespaces(Protocol):
             NamespaceUnavailable: the question could not be answered in time; nothing of this is remembered.
         """
         ...
-
-
-class Freshness(Protocol):
-    """What readiness wants to know of a source of namespaces."""
-
-    def synced(self) -> bool:
-        """Whether all namespaces have been read at least once."""
-        ...
-
-    def age(self) -> float | None:
-        """Seconds since the source last gave a sign of life; ``None`` before the first one."""
-        ...
-
-    def freshness(self, bound: float) -> tuple[bool, str]:
-        """Whether the source is synced and younger than ``bound`` seconds, and a sentence that says so."""
-        ...

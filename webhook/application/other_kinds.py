@@ -9,10 +9,6 @@ from webhook.application.structural_search import CLAIM_KEYS, POD_KEYS
 from webhook.application.unjudged import quotes
 from webhook.application.workloads import qualified
 
-CLAIM_KINDS = {"ResourceClaim": "resourceclaims", "ResourceClaimTemplate": "resourceclaimtemplates"}
-"""Kubernetes' own kinds that may be for GPUs and hold no pod, with their plurals."""
-CLAIM_GROUP = "resource.k8s.io"
-
 _OPAQUE = "x-kubernetes-preserve-unknown-fields"
 # What pods are made from, in custom resources whose schemas leave it open.
 _TEMPLATES = frozenset({"template", "podTemplate", "podSpec", "podTemplateSpec"})
@@ -44,13 +40,12 @@ class OtherKind(msgspec.Struct, frozen=True):
         if self.objects is None:
             counted = f"its objects were not checked, and their number is unknown ({self.detail})"
         else:
-            counted = f"{self.objects} {'object was' if self.objects == 1 else 'objects were'} not checked"
-        if self.kind in CLAIM_KINDS and group == CLAIM_GROUP:
-            why = "gpuwarden checks GPU requests by resource name, and a claim (DRA) may be for GPUs too"
-        else:
-            why = "existing pods were checked, pods that are yet to be created were not"
+            counted = f"{self.objects} {'object was' if self.objects == 1 else 'objects were'} not looked at"
         plural = f"{self.plural}.{group}" if group else self.plural
-        return f"{name}: {counted}; {why}; run kubectl get {plural} -A -o yaml | gpuwarden check -"
+        return (
+            f"{name}: {counted}; pods that exist were judged, pods that are yet to be created were not; "
+            f"run kubectl get {plural} -A -o yaml | gpuwarden check -"
+        )
 
 
 def unknown_kinds(detail: str) -> str:

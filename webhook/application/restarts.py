@@ -80,7 +80,7 @@ class Restarts:
             names = [f'{kind} "{name}"' for kind, name in nsmallest(_NAMED, self._claiming)]
             has = "1 workload has" if count == 1 else f"{count} workloads have"
             yield (
-                f"{self._subject}: {has} resource claims (DRA), which may be for GPUs and which no policy covers: "
+                f"{self._subject}: {has} resource claims (DRA), which are judged when their pods are next created: "
                 f"{_some(names, count)}"
             )
 

@@ -75,8 +75,8 @@ _OF_REPORTS = (
         None,
         "Something that may request GPUs and is not judged",
         "An object of another kind requests GPUs or holds containers, and its pods are judged when they are created: check "
-        "those pods, or run gpuwarden audit in their cluster. A resource claim (DRA) may be for GPUs, and gpuwarden judges "
-        "only requests by resource name: check the claim or its template yourself. A pod requests another vendor's device, "
+        "those pods, or run gpuwarden audit in their cluster. A resource claim (DRA) names an object that was not found, "
+        "and may be for GPUs: check both together. A pod requests another vendor's device, "
         "or has GPUs where Kubernetes reads none: the message says what to do.",
     ),
 )

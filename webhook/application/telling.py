@@ -1,6 +1,7 @@
 """Telling: a decision in the words of warnings (for the user) and audit annotations (for the audit log)."""
 
 from webhook.application.review import LONGEST_MESSAGE, to_json
+from webhook.engine.claims import NO_CLAIMS, Claims
 from webhook.engine.decision import Decision, Outcome
 from webhook.engine.patch import Operation
 from webhook.engine.pods import Pod
@@ -52,9 +53,9 @@ def annotate(annotations: dict[str, str], mode: str, policy: Policy, decision: D
         annotations[f"{mode}-rules"] = ",".join(dict.fromkeys(finding.rule.id for finding in decision.findings))
 
 
-def annotate_claims(annotations: dict[str, str], pod: Pod) -> None:
-    """Add, beside what was decided, that the pod's resource claims (DRA) were not judged."""
-    if annotations and pod.spec is not None and pod.spec.resource_claims:
+def annotate_claims(annotations: dict[str, str], pod: Pod, claims: Claims = NO_CLAIMS) -> None:
+    """Add, beside what was decided, that some of the pod's resource claims (DRA) were not judged."""
+    if annotations and pod.spec is not None and pod.spec.resource_claims and (claims.unknown or claims is NO_CLAIMS):
         annotations["not-judged"] = "spec.resourceClaims"
 
 

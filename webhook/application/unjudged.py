@@ -1,4 +1,4 @@
-"""What gpuwarden does not judge: objects of other kinds, with what in them leads to pods; resource claims (DRA)."""
+"""What gpuwarden does not judge: objects of other kinds, with what in them leads to pods."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,8 +6,10 @@ from typing import Any
 
 import msgspec
 
+from webhook.application.claims import claim_in
 from webhook.application.structural_search import Traces, search
 from webhook.application.workloads import correction, group_of, qualified
+from webhook.engine.decision import UNTOUCHED, Decision
 from webhook.engine.gpu_names import BUILT_IN, GpuNames
 from webhook.engine.resources import GpuResource, classify
 from webhook.engine.text import LONGEST_NAME, cut
@@ -19,7 +21,6 @@ _CLAIMS = re.compile(r"\w*ResourceClaim(?:Template)?\.resource\.k8s\.io")
 _DRA = "resource.k8s.io"
 _CLASS = f"DeviceClass.{_DRA}"
 _PATHS_SHOWN = 2
-_NAMES_SHOWN = 3
 
 
 class Unjudged(msgspec.Struct, frozen=True):
@@ -30,6 +31,8 @@ class Unjudged(msgspec.Struct, frozen=True):
         traces: what in it leads to pods, or claims devices.
         built_in: whether it is a kind of Kubernetes' own, of which no pod is made and which says nothing of devices.
         correction: what is wrong with its kind or apiVersion, and what is right; ``None`` if nothing is known to be.
+        decision: what would become of a pod with these requests.
+        notes: what is special about its kind, for people.
         offers: the resource name by which a DeviceClass gives its devices to pods, if gpuwarden does not count it as a GPU.
     """
 
@@ -38,6 +41,8 @@ class Unjudged(msgspec.Struct, frozen=True):
     built_in: bool
     correction: str | None = None
     offers: str = ""
+    decision: Decision = UNTOUCHED
+    notes: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether the object may lead to pods, or says what they become."""
@@ -50,8 +55,8 @@ class Unjudged(msgspec.Struct, frozen=True):
             return self.correction
         if _CLAIMS.fullmatch(self.kind):
             return (
-                f"{self.kind}: not checked; gpuwarden checks GPU requests by resource name, and a claim (DRA) may "
-                "be for GPUs too; check its devices yourself"
+                f"{self.kind}: can't be read, and a claim (DRA) may be for GPUs; gpuwarden reads resource.k8s.io/v1alpha3 to v1; "
+                "write one of these, or check its devices yourself"
             )
         if self.offers:
             return (
@@ -62,10 +67,16 @@ class Unjudged(msgspec.Struct, frozen=True):
         facts = list(self._facts())
         if not facts:
             return f"{self.kind}: neither a pod template nor a GPU request was found in it"
-        return (
-            f"{self.kind}: {', and '.join(facts)}; gpuwarden checks the pods that are created from it, not objects of this "
-            "kind; check its pods, or run gpuwarden audit in their cluster"
-        )
+        fact = f"{self.kind}: {', and '.join(facts)}"
+        if not self.decision.asks:
+            return (
+                f"{fact}; gpuwarden judges the pods that are created from it, not objects of this kind; check its pods, or run "
+                "gpuwarden audit in their cluster"
+            )
+        rules = ", ".join(dict.fromkeys(finding.rule.id for finding in self.decision.denials))
+        becomes = f"{self.decision.outcome}{f' ({rules})' if rules else ''}"
+        verdict = f"judged when its pods are created: a pod that requests this would be {becomes}"
+        return "; ".join([fact, verdict, *self.notes])
 
     def _facts(self) -> Iterator[str]:
         traces = self.traces
@@ -88,7 +99,7 @@ def unjudged(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN) -> Unj
     group = group_of(api_version)
     name = qualified(api_version, kind)
     traces = Traces() if quotes(group, name) else search(manifest, gpu_names)
-    if _CLAIMS.fullmatch(name):
+    if _CLAIMS.fullmatch(name) and claim_in(manifest) is None:
         traces = Traces(claims=("spec",), counts=(0, 0, 1))
     offers = _offered(manifest, gpu_names) if name == _CLASS else ""
     if offers:
@@ -108,21 +119,6 @@ def _offered(manifest: Mapping[str, Any], gpu_names: GpuNames) -> str:
     if not isinstance(name, str) or isinstance(classify(name), GpuResource):
         return ""
     return "" if gpu_names.hand_out_gpus(name) or gpu_names.configured(name) else name
-
-
-def claims_not_judged(names: Sequence[str], field: str) -> str:
-    """That a pod's resource claims are not judged, for people.
-
-    Args:
-        names: the pod's names for them, one at least.
-        field: where in the object they are.
-    """
-    more = len(names) - _NAMES_SHOWN
-    shown = ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
-    return (
-        f"{field}: {'resource claim' if len(names) == 1 else 'resource claims'} {shown} not checked; gpuwarden checks GPU "
-        "requests by resource name, and a claim (DRA) may be for GPUs too; check the claim or its template yourself"
-    )
 
 
 def _is_built_in(group: str) -> bool:

@@ -48,10 +48,12 @@ class WorkloadKind(msgspec.Struct, frozen=True, dict=True):
         versions: those that are served, the preferred one first.
         plural: its name in URLs, rules and RBAC.
         templates: where its objects describe pods.
+        resources: paths to what its objects request outside of these: ``limits`` and ``requests``, or ``name`` and ``quantity``.
         suspend: the path to the field that is true while the object has no pods.
         former_groups: groups that it had before Kubernetes 1.16, which many a manifest still names.
         intermediate: whether other kinds make its objects: what a person wrote is then their controller.
         passive: whether no pod is made from its objects alone.
+        cluster_scoped: whether its objects are in no namespace.
         note: what is special about it, for people.
     """
 
@@ -60,10 +62,12 @@ class WorkloadKind(msgspec.Struct, frozen=True, dict=True):
     kind: str
     plural: str
     templates: tuple[Template, ...]
+    resources: tuple[str, ...] = ()
     suspend: str = ""
     former_groups: tuple[str, ...] = ()
     intermediate: bool = False
     passive: bool = False
+    cluster_scoped: bool = False
     note: str = ""
 
     @property
@@ -72,9 +76,14 @@ class WorkloadKind(msgspec.Struct, frozen=True, dict=True):
         return f"{self.group}/{self.versions[0]}".lstrip("/")
 
     @property
+    def is_built_in(self) -> bool:
+        """Whether it is Kubernetes' own: groups of custom resources have a dot, those of workloads have none."""
+        return "." not in self.group
+
+    @property
     def is_pod(self) -> bool:
         """Whether its objects are pods themselves."""
-        return self.templates[0].path == _SPEC
+        return not self.group and self.kind == "Pod"
 
     @cached_property
     def pods(self) -> tuple[Path, ...]:
@@ -127,8 +136,8 @@ def table(rows: Iterable[WorkloadKind]) -> Mapping[tuple[str, str], WorkloadKind
 
 
 def _faults(row: WorkloadKind) -> Iterator[str]:
-    if not (row.kind and row.plural and row.versions and row.templates):
-        yield "a row needs a kind, a plural, a version and a template"
+    if not (row.kind and row.plural and row.versions and (row.templates or row.resources)):
+        yield "a row needs a kind, a plural, a version, and templates or resources"
     try:
         for template in row.templates:
             steps = template.steps
@@ -137,8 +146,8 @@ def _faults(row: WorkloadKind) -> Iterator[str]:
                 last = max((number for number, step in enumerate(fixed) if step in {ITEMS, VALUES}), default=-1)
                 if fixed[: last + 1] != steps[: last + 1]:
                     yield f"{count} counts no pods of {template.path}: up to its last wildcard both must be the same"
-        if row.suspend:
-            field_paths.parse(row.suspend)
+        for path in filter(None, (*row.resources, row.suspend)):
+            field_paths.parse(path)
     except ValueError as error:
         yield str(error)
 
@@ -206,9 +215,6 @@ BUILT_IN = (
     ),
 )
 """Kubernetes' own kinds, in the order in which a cluster is read."""
-
-KINDS = table(BUILT_IN)
-"""Every kind, by group and name."""
 
 PREVIEWED = tuple(row for row in reversed(BUILT_IN) if not row.passive)
 """What a change of a namespace's label is previewed on. Templates first: each is what all pods of a controller are made from."""

@@ -2,7 +2,11 @@
 
 from difflib import get_close_matches
 
-from webhook.application.workload_kinds import BUILT_IN, KINDS, WorkloadKind
+from webhook.application.operator_kinds import OPERATORS
+from webhook.application.workload_kinds import BUILT_IN, WorkloadKind, table
+
+KINDS = table((*BUILT_IN, *OPERATORS))
+"""Every row, by group and kind."""
 
 _BY_KIND = {row.kind: row for row in BUILT_IN}
 _BY_GROUP = {**KINDS, **{(group, row.kind): row for row in BUILT_IN for group in row.former_groups}}

@@ -26,6 +26,7 @@ from webhook.application import assumptions
 from webhook.application.assumptions import AssumedLabels, Assumption, AssumptionError, Judged
 from webhook.application.audit_totals import totals
 from webhook.application.auditing import Auditor
+from webhook.application.claims import KnownClaims
 from webhook.application.configuration import Configuration
 from webhook.cli.audit_input import FILES, Gathered, Labels, from_cluster, from_files
 from webhook.cli.audit_writing import Mislabelled, write_reports
@@ -107,8 +108,9 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     Reads a live cluster (nothing is changed there), or files. Running pods and the templates of their controllers are
     judged by their namespaces' policies, or by those that --assume names. A controller is one line: what becomes of its
     next pod, and how many of its pods would become what (pods that have ended are left out). Objects of other kinds in
-    files that request GPUs or hold containers, and resource claims (DRA), are reported as not judged. Of other kinds in a
-    cluster only the pods are judged; the kinds are reported as not judged.
+    files that request GPUs or hold containers are reported as not judged, and so are resource claims (DRA) whose ResourceClaim or
+    ResourceClaimTemplate was not found. Of other kinds in a cluster only the pods are judged; the kinds are reported as not
+    judged.
 
     Exit codes: 0 nothing denied; 1 something denied (with --strict: or rewritten, not judged, or a label without effect);
     2 wrong usage, a cluster or input that can't be read, files without any object, or output that can't be written. With
@@ -120,10 +122,10 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     assumed = _assumptions(assume or [], configuration)
     _refuse_what_does_not_go_together(ctx, files=bool(paths), namespaces=namespaces, write=write, assumed=bool(assumed))
 
-    def auditor(labels: Labels) -> Auditor:
+    def auditor(labels: Labels, claims: KnownClaims) -> Auditor:
         if not paths:
             _names_exist(assumed, labels, names)
-        return Auditor(configuration, AssumedLabels(labels, configuration.policies, assumed, mode))
+        return Auditor(configuration, AssumedLabels(labels, configuration.policies, assumed, mode), claims)
 
     if paths:
         gathered = from_files(paths, load_namespaces(namespaces), names, auditor)
@@ -208,7 +210,7 @@ def _report(gathered: Gathered, assumed: Iterable[Assumption], mode: Judged, now
             for p in gathered.problems
         ],
         others=[
-            object_line(source, line, judgement, (), gathered.places.get((source, line)))
+            object_line(source, line, judgement, gathered.places.get((source, line)))
             for source, line, judgement in gathered.others
         ],
         kinds=gathered.kinds,

@@ -12,19 +12,21 @@ from webhook.adapters.manifests.lines import Lines, ObjectLines
 from webhook.application.audit_rows import Row, rows
 from webhook.application.auditing import Auditor, Found, Owner, Seen
 from webhook.application.checking import Judgement, pods_of
+from webhook.application.claims import KnownClaims, known_claims
 from webhook.application.field_types import wrong_types
 from webhook.application.misfits import Misfit
 from webhook.application.other_kinds import OtherKind
-from webhook.application.workload_kinds import is_idle
+from webhook.application.workload_kinds import WorkloadKind, is_idle
 from webhook.application.workloads import qualified, workload_of
+from webhook.cli.cluster_options import unreadable
 from webhook.cli.judging import KnownNamespaces, misfit_problems, nothing_found, read_paths, usage_error
 from webhook.engine.labels import NamespaceLabels
 
 Labels = Mapping[str, NamespaceLabels]
 FILES = "files"
 """The origin of what stands in files."""
-NewAuditor = Callable[[Labels], Auditor]
-"""Makes the auditor when the namespaces' labels are known."""
+NewAuditor = Callable[[Labels, KnownClaims], Auditor]
+"""Makes the auditor when the namespaces' labels and the resource claims are known."""
 
 
 @dataclass(slots=True)
@@ -83,8 +85,9 @@ def from_cluster(
     """
     try:
         labels = reader.namespaces(names)
-        auditor = auditor_of(labels)
-        gathered = Gathered(host, labels, [], reader.counts)
+        claims = reader.claims(list(labels) if names else ())
+        auditor = auditor_of(labels, claims.known)
+        gathered = Gathered(host, labels, [], reader.counts, notes=claims.notes)
         found: list[Found] = []
         for one in reader.workloads(list(labels) if names else (), auditor.keep):
             if isinstance(one, Found):
@@ -117,10 +120,8 @@ def _unread(unread: Unread, into: Gathered) -> None:
 def _unreadable(error: ApiError, names: Sequence[str]) -> str:
     if error.fault is Fault.NOT_FOUND and names:
         return f"--namespace: {error.detail}"
-    message = f"the cluster can't be read: {error.detail}"
-    if error.fault is Fault.FORBIDDEN and not names:
-        message += "; name the namespaces that you may read with -n"
-    return message
+    narrower = error.fault is Fault.FORBIDDEN and not names
+    return unreadable(error, "name the namespaces that you may read with -n" if narrower else "")
 
 
 def from_files(paths: Sequence[str], known: KnownNamespaces, names: Sequence[str], auditor_of: NewAuditor) -> Gathered:
@@ -130,13 +131,14 @@ def from_files(paths: Sequence[str], known: KnownNamespaces, names: Sequence[str
     """
     given = read_paths(paths)
     labels = {**known.labels, **given.namespaces()}
-    auditor = auditor_of(labels)
+    default = names[0] if len(names) == 1 else "default"
+    auditor = auditor_of(labels, known_claims(given.manifests, default))
     problems = given.problems + nothing_found(given.sources, given.problems)
     gathered = Gathered(FILES, labels, [], {}, problems=problems)
-    default = names[0] if len(names) == 1 else "default"
     for item in known.objects:
         _note(item, auditor, default, names, (), gathered)
-    seen = []
+    seen: list[Seen] = []
+    operators: list[Found] = []
     for source, items in given.sources:
         lines = Lines(source.text)
         for item in items:
@@ -144,16 +146,20 @@ def from_files(paths: Sequence[str], known: KnownNamespaces, names: Sequence[str
             gathered.places[place] = None if place in gathered.places else lines.of(item)
             misfits = wrong_types(item.object)
             gathered.problems += misfit_problems(item, lines, misfits)
-            if not _note(item, auditor, default, names, misfits, gathered) or misfits:
+            judged = _note(item, auditor, default, names, misfits, gathered)
+            if judged is None or misfits:
                 continue
             kind = qualified(item.object.get("apiVersion"), item.object["kind"])
             gathered.seen[kind] = gathered.seen.get(kind, 0) + 1
-            if (one := _seen(item, default)) is not None:
-                seen.append(one)
+            workload = workload_of(item.object.get("apiVersion"), item.object["kind"])
+            if workload and workload.is_built_in:
+                seen.append(_seen(item, workload, default))
+            elif _is_row(judged):
+                operators.append(auditor.found(_seen(item, workload, default), judged))
     # A file may hold anything in any order; pods come first, so that what links them to their controllers is known.
     seen.sort(key=lambda one: one.kind != "Pod")
-    gathered.rows = rows(found for one in seen if (found := auditor.keep(one)))
-    missing = set(names) - {one.namespace for one in seen}
+    gathered.rows = rows([*(found for one in seen if (found := auditor.keep(one))), *operators])
+    missing = set(names) - {one.namespace for one in seen} - {one.seen.namespace for one in operators}
     gathered.notes += [f"-n {name}: no workload of these files is in this namespace" for name in sorted(missing)]
     return gathered
 
@@ -165,45 +171,51 @@ def _note(  # noqa: PLR0913, PLR0917 - where an object is, what it is, and what 
     names: Collection[str],
     misfits: Sequence[Misfit],
     into: Gathered,
-) -> bool:
+) -> Judgement | None:
     """Take an object that is not judged or can't be read, or whose labels are not as they should be.
 
     Returns:
-        Whether it is in a namespace that is looked at.
+        What is known of it; ``None`` where it is in a namespace that is not looked at.
     """
     metadata = _map(item.object.get("metadata"))
     placed = {**item.object, "metadata": {**metadata, "namespace": metadata.get("namespace") or default}}
     known = auditor.unreadable(placed, misfits) if misfits else auditor.identify(placed)
-    is_wanted = _wanted(known, names)
+    if not _wanted(known, names):
+        return None
     # What a controller has made has the labels of its template, and is counted with the controller.
     mislabelled = known.label_problems and not _owner(metadata)
-    if is_wanted and (known.not_judged or mislabelled or misfits):
+    if (known.not_judged and not _is_row(known)) or mislabelled or misfits:
         into.others.append((item.source, item.line, known))
-    return is_wanted
+    return known
+
+
+def _is_row(known: Judgement) -> bool:
+    """Whether an object of an operator's kind has pods that count; what in it is not judged is then said in its row."""
+    return bool(known.pods and (known.asks or known.findings))
 
 
 def _wanted(found: Seen | Judgement, names: Collection[str]) -> bool:
     return not names or found.namespace in names
 
 
-def _seen(item: ManifestObject, default: str) -> Seen | None:
-    """An object of a file as an audit sees it; ``None`` for one that holds no pod."""
+def _seen(item: ManifestObject, workload: WorkloadKind | None, default: str) -> Seen:
+    """An object of a file as an audit sees it; the pod only of a built-in kind."""
     manifest = item.object
-    workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"))
-    if workload is None:
-        return None
+    is_built_in = workload is not None and workload.is_built_in
     metadata, status = _map(manifest.get("metadata")), _map(manifest.get("status"))
     return Seen(
         api_version=str(manifest.get("apiVersion") or ""),
-        kind=workload.kind,
+        kind=str(manifest["kind"]),
         namespace=str(metadata.get("namespace") or default),
         name=str(metadata.get("name") or metadata.get("generateName") or ""),
         uid=str(metadata.get("uid") or ""),
         owner=_owner(metadata),
-        pod=next((pod for _, pod in pods_of(workload, manifest)), None),
-        running=workload.is_pod and bool(status.get("phase")),  # in a dump of a cluster, not in a manifest
+        pod=next((pod for _, pod in pods_of(workload, manifest)), None) if workload and is_built_in else None,
+        running=workload is not None
+        and workload.is_pod
+        and bool(status.get("phase")),  # in a dump of a cluster, not in a manifest
         over="deletionTimestamp" in metadata or _ended(status),
-        idle=is_idle(workload, manifest),
+        idle=workload is not None and is_idle(workload, manifest),
         source=item.source,
         line=item.line,
     )

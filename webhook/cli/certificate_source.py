@@ -211,8 +211,8 @@ def _managed(
     source = _Source(metrics, clock)
     name = options.webhook_configuration or options.service
     service = f"{options.service}.{options.pod_namespace}.svc"
-    extra_ips = [n for n in options.tls_name if _is_address(n)]
-    extra_dns = [n for n in options.tls_name if n not in extra_ips]
+    extra_ips = [n for n in options.tls_name or () if _is_address(n)]
+    extra_dns = [n for n in options.tls_name or () if n not in extra_ips]
     try:
         names = ServingNames.parse([service, f"{options.service}.{options.pod_namespace}", *extra_dns], extra_ips)
     except CertificateError as error:

@@ -1,14 +1,13 @@
 """``gpuwarden certs``: makes certificates for a trial, without a cluster."""
 
-from __future__ import annotations
-
 import base64
 import os
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -17,9 +16,6 @@ from webhook.application.certificates.issue import self_signed_pair
 from webhook.application.certificates.pem import CertificateError
 from webhook.cli.cluster_options import NAMESPACE
 from webhook.cli.messages import say
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 DEFAULT_DNS_NAMES = ("localhost", f"gpuwarden.{NAMESPACE}.svc")
 DEFAULT_IP_ADDRESSES = ("127.0.0.1", "::1")
@@ -78,7 +74,7 @@ def self_signed(  # noqa: PLR0913, PLR0917 -- each is an option of the command l
         raise _failure(f"{error.filename} is there already; give --force to replace it, or another --out") from error
     except OSError as error:
         raise _failure(
-            f"cannot write to {error.filename or out}: {why(error.filename or out, error)}; give another --out"
+            f"cannot write to {error.filename or out}: {why(error.filename or out, error)}, or give another --out"
         ) from error
     typer.echo(base64.b64encode(made.ca.certificate_pem).decode())
     written = ", ".join(file.path.name for file in files if file.content is not None)

@@ -24,7 +24,6 @@ from webhook.cli.judging import (
     without_collector,
 )
 from webhook.cli.messages import say
-from webhook.engine import summary
 from webhook.engine.decision import DENIED
 
 
@@ -58,9 +57,9 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     """Report what would happen to each object: unchanged, rewritten, denied or not judged, and why.
 
     The policy is --policy, or that of the object's namespace: from Namespace objects among the input, from --namespaces,
-    or the configuration's default. Templates of workloads are judged as the pods made from them will be. Objects of other
-    kinds that request GPUs or hold containers, and resource claims (DRA), are reported as not judged. A namespace label that
-    names no policy is denied.
+    or the configuration's default. Templates of workloads, operators' kinds among them, are judged as the pods made from
+    them will be. GPU requests outside of pod templates are reported as not judged, and so are resource claims (DRA) whose
+    ResourceClaim or ResourceClaimTemplate is not among the input. A namespace label that names no policy is denied.
 
     Exit codes: 0 nothing denied; 1 something denied (with --strict: or rewritten, not judged, or a label without effect);
     2 wrong usage, input that can't be read or holds no object at all, or output that can't be written.
@@ -100,10 +99,9 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
 def _row(found: Judged, *, places: bool) -> table.Row:
     judgement = found.judgement
-    asks = [*summary.asked(judgement.decision), *judgement.asked]
     where = found.lines if places or judgement.findings or judgement.label_problems else None
-    line = model.object_line(found.item.source, found.item.line, judgement, asks, where)
-    return table.Row(line, list(summary.changes(judgement.decision)))
+    line = model.object_line(found.item.source, found.item.line, judgement, where)
+    return table.Row(line, list(judgement.changes()))
 
 
 def _show_diffs(judged: JudgedInput, rows: Iterable[table.Row]) -> None:

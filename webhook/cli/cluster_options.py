@@ -1,9 +1,11 @@
-"""The options of the commands that read a cluster: which one, as in kubectl."""
+"""The options of the commands that read a cluster: which one, as in kubectl; and what to do when it can't be read."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from webhook.adapters.kubernetes.errors import ApiError, Fault
 
 NAMESPACE = "gpuwarden-system"
 """Where gpuwarden is installed, unless a command is told otherwise; the same as in the chart's documentation."""
@@ -15,3 +17,17 @@ KubeconfigOption = Annotated[
 ContextOption = Annotated[
     str | None, typer.Option("--context", envvar="GPUWARDEN_CONTEXT", help="Context of the kubeconfig, as in kubectl.")
 ]
+
+
+_FIXES = {
+    Fault.UNREACHABLE: "check the address of the server and its certificate authority in the kubeconfig, and the network",
+    Fault.UNAUTHORIZED: "log in again, or correct the credentials of the user in the kubeconfig",
+    Fault.FORBIDDEN: "get the right to do this, or use another user",
+    Fault.NOT_FOUND: "check that the server in the kubeconfig is a Kubernetes API server",
+    Fault.GARBAGE: "check that the server in the kubeconfig is a Kubernetes API server",
+}
+
+
+def unreadable(error: ApiError, fix: str = "") -> str:
+    """Why a cluster can't be read, and what to do: what the caller knows better, or what such a failure calls for."""
+    return f"the cluster can't be read: {error.detail}; {fix or _FIXES.get(error.fault, 'try again later')}"

@@ -18,7 +18,7 @@ from webhook.adapters.reports import table
 from webhook.adapters.reports.progress import ProgressBar
 from webhook.application.diagnosis.diagnose import diagnose
 from webhook.application.diagnosis.results import Status
-from webhook.cli.cluster_options import NAMESPACE, ContextOption, KubeconfigOption
+from webhook.cli.cluster_options import NAMESPACE, ContextOption, KubeconfigOption, unreadable
 from webhook.cli.doctor_facts import gather
 from webhook.cli.judging import load_configuration, usage_error
 
@@ -85,7 +85,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     except ConfigurationError as error:
         raise usage_error(str(error)) from error
     except ApiError as error:
-        raise usage_error(f"the cluster can't be read: {error.detail}") from error
+        raise usage_error(unreadable(error)) from error
     results = diagnose(facts)
     told = report.doctor_report(results, cluster=api.host, namespace=namespace, name=name)
     if output is Output.JSON:

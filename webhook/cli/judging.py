@@ -1,6 +1,7 @@
 """What ``check`` and ``rewrite`` share: from paths and options to judged objects, source by source."""
 
 import gc
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from webhook.adapters import namespace_file
+from webhook.adapters import named_file, namespace_file
 from webhook.adapters.configuration import file as configuration_file
 from webhook.adapters.file_errors import why
 from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
@@ -19,6 +20,7 @@ from webhook.adapters.manifests.reading import read_text
 from webhook.adapters.manifests.sources import Source, open_sources
 from webhook.adapters.namespace_file import NamespaceFileError
 from webhook.application.checking import Checker, Judgement, is_namespace
+from webhook.application.claims import known_claims
 from webhook.application.configuration import Configuration
 from webhook.application.field_types import wrong_types
 from webhook.application.misfits import Misfit
@@ -28,6 +30,7 @@ from webhook.engine.policy import Policy
 
 EXIT_DENIED = 1
 EXIT_USAGE = 2
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # apimachinery pkg/util/validation IsDNS1123Label
 
 Paths = Annotated[
     list[str], typer.Argument(metavar="PATH...", help="Files, folders (searched recursively), or - for standard input.")
@@ -94,9 +97,14 @@ class GivenInput:
     sources: list[tuple[Source, list[ManifestObject]]] = field(default_factory=list)
     problems: list[ManifestProblem] = field(default_factory=list)
 
+    @property
+    def manifests(self) -> Iterator[dict[str, Any]]:
+        """Every object."""
+        return (item.object for _, items in self.sources for item in items)
+
     def namespaces(self) -> dict[str, NamespaceLabels]:
         """The labels of the Namespace objects among the input."""
-        return dict(_namespaces_among(item.object for _, items in self.sources for item in items))
+        return dict(_namespaces_among(self.manifests))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +142,18 @@ def judge_paths(
     Raises:
         typer.Exit: 2, after saying why, where an option's value can't be used.
     """
+    if namespace is not None and not _NAMESPACE.fullmatch(namespace):
+        raise usage_error(
+            f'--namespace: "{namespace}" is not the name of a namespace; use at most 63 lowercase letters, digits and "-", '
+            "beginning and ending with a letter or digit"
+        )
     configuration = load_configuration(config)
     chosen = _policy(policy, configuration)
     known = load_namespaces(namespaces)
     given = read_paths(paths)
     labels = known.labels | given.namespaces()
-    checker = Checker(configuration, labels, namespace=namespace, policy=chosen)
+    claims = known_claims(given.manifests, namespace or "default")
+    checker = Checker(configuration, labels, namespace=namespace, policy=chosen, claims=claims)
     named = (Judged(item, checker.identify(item.object)) for item in known.objects)
     judged = JudgedInput(problems=given.problems, mislabelled=[one for one in named if one.judgement.label_problems])
     for source, items in given.sources:
@@ -157,7 +171,7 @@ def misfit_problems(item: ManifestObject, lines: Lines, misfits: Iterable[Misfit
     """A problem for each field of an object that has the wrong type, with the line of the field."""
     return [
         ManifestProblem(
-            item.source, lines.of_field(item, field), f"{field}: {message}" if field else message, of_object=True
+            item.source, lines.of(item).of_field(field), f"{field}: {message}" if field else message, of_object=True
         )
         for field, message in misfits
     ]
@@ -191,7 +205,11 @@ def nothing_found(
     if any(objects for _, objects in found) or any(problem.fatal for problem in problems):
         return []
     return [
-        ManifestProblem(source.name, None, "it contains no Kubernetes object: nothing was checked")
+        ManifestProblem(
+            source.name,
+            None,
+            "it holds no Kubernetes object, so nothing was judged: name files with manifests",
+        )
         for source, _ in found
     ]
 
@@ -212,7 +230,7 @@ def load_configuration(path: Path | None) -> Configuration:
     if path is None:
         return Configuration()
     try:
-        return configuration_file.parse(path.read_text(encoding="utf-8"))
+        return configuration_file.parse(named_file.text(path))
     except configuration_file.ConfigurationError as error:
         raise usage_error(*(f"{path}: {problem}" for problem in error.problems)) from error
     except (OSError, UnicodeDecodeError) as error:
@@ -237,7 +255,7 @@ def load_namespaces(path: Path | None) -> KnownNamespaces:
     if path is None:
         return KnownNamespaces()
     try:
-        text = path.read_text(encoding="utf-8")
+        text = named_file.text(path)
         items = [item for item in read_text(text, str(path)) if isinstance(item, ManifestObject)]
         namespaces = [item for item in items if is_namespace(item.object)]
         lines = Lines(text)

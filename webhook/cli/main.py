@@ -1,6 +1,7 @@
 """The ``gpuwarden`` command: each subcommand is loaded when it is asked for, so that a server holds no report writers."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -43,15 +44,26 @@ class _OnDemand(TyperGroup):
         super().__init__(**attributes)
         self.commands = _Modules()  # type: ignore[assignment]  # the base only reads it, once it is made
 
-    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # typer's context is the one it is called with
-        """Run a subcommand; a wrong value of an option is explained in plain words."""
-        try:
-            return super().invoke(ctx)
-        except typer.BadParameter as error:
-            from webhook.cli.option_problems import explain  # noqa: PLC0415 - start-up time: only for a mistake
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        """Read the command line up to the subcommand; what is wrong with it is explained in plain words."""
+        with _explained():
+            return super().make_context(*arguments, **options)
 
-            explain(error)
-            raise
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # typer's context is the one it is called with
+        """Read the rest of the command line, and run the subcommand; mistakes are explained likewise."""
+        with _explained():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except typer.TyperException as error:
+        from webhook.cli.option_problems import explain  # noqa: PLC0415 - start-up time: only for a mistake
+
+        explain(error)
+        raise
 
 
 app = typer.Typer(

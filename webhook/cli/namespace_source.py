@@ -9,11 +9,13 @@ import structlog
 
 from webhook.adapters import namespace_file
 from webhook.adapters.http.apps import Part
+from webhook.adapters.kubernetes.claims import LiveClaims
 from webhook.adapters.kubernetes.errors import Fault
 from webhook.adapters.kubernetes.namespaces import FRESHNESS_BOUND, WatchedNamespaces
 from webhook.adapters.kubernetes.preview import WorkloadPreview
 from webhook.adapters.metrics import Metrics
 from webhook.adapters.namespace_file import FileNamespaces
+from webhook.application.claims import ClaimSource, NoClaims
 from webhook.application.configuration import Configuration
 from webhook.application.namespace_labels import Preview
 from webhook.application.namespaces import Namespaces
@@ -31,6 +33,7 @@ class NamespaceSource(Protocol):
     """A source with its share of the server's life."""
 
     namespaces: Namespaces
+    claims: ClaimSource
 
     def preview(self, configuration: Callable[[], Configuration]) -> Preview | None:
         """Who tells what a relabel would do to the workloads there, if there are any to look at."""
@@ -54,6 +57,7 @@ class FileSource:
     def __init__(self, options: Options, metrics: Metrics) -> None:
         self._file = FileNamespaces()
         self.namespaces: Namespaces = self._file
+        self.claims: ClaimSource = NoClaims()
         self._reload: Reload[dict[str, NamespaceLabels]] | None = None
         if options.namespaces:
             self._reload = Reload("namespaces", options.namespaces, namespace_file.parse, self._use, metrics)
@@ -92,6 +96,8 @@ class ClusterSource:
         self._metrics = metrics
         self._watched = WatchedNamespaces(api, _Telling(metrics))
         self.namespaces: Namespaces = self._watched
+        self._read = LiveClaims(api, _log.warning)
+        self.claims: ClaimSource = self._read
         self._previews: list[WorkloadPreview] = []
 
     def preview(self, configuration: Callable[[], Configuration]) -> WorkloadPreview:
@@ -113,6 +119,7 @@ class ClusterSource:
         for preview in self._previews:
             preview.close()
         self._watched.stop()
+        self._read.close()
 
     def part(self) -> Part:
         """Ready when all namespaces are known and the API server was heard of lately."""

@@ -1,4 +1,4 @@
-"""What is wrong with an option's value, with the value and the fix: typer prints pydantic's words for programmers."""
+"""What is wrong with the command line, with the value and the fix: typer prints pydantic's words, or no fix."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,10 +10,24 @@ from pydantic_core import ErrorDetails
 from webhook.adapters.shown import shown
 
 
-def explain(error: typer.BadParameter) -> None:
-    """Put a plain sentence in place of pydantic's; typer puts the option's name before it."""
+def explain(error: typer.TyperException) -> None:
+    """Put a plain sentence in place of pydantic's, before which typer puts the option's name, and a fix where typer has none.
+
+    Args:
+        error: what typer found wrong; its message is replaced.
+    """
+    said = error.message
     if isinstance(error.__cause__, ValidationError):
         error.message = "; ".join(map(_sentence, error.__cause__.errors()))
+    elif isinstance(error, typer.BadParameter) and not said:  # an argument is missing, which typer says
+        what = getattr(error.param, "help", None) or "A value; see --help"
+        error.message = f"Write {what[0].lower()}{what[1:]}"
+    elif said.endswith("requires an argument."):
+        error.message = said.replace("an argument.", "a value: write it after the option")
+    elif said.startswith("No such command") and "Did you mean" not in said:
+        error.message = f"{said.rstrip('.')}; see --help for the commands"
+    elif said.startswith(("No such option", "Got unexpected")) and not getattr(error, "possibilities", None):
+        error.message = f"{said}; see --help for what there is"
 
 
 def _sentence(detail: ErrorDetails) -> str:

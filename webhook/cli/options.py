@@ -1,9 +1,21 @@
-"""What ``gpuwarden serve`` was told."""
+"""The options of ``gpuwarden serve``, each also an environment variable."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from webhook.adapters.http.limits import MAX_LAG_SECONDS, MIB, Limits
 from webhook.adapters.logs import LogFormat, LogLevel
+from webhook.application.certificates.settings import RotationSettings
+from webhook.cli.cluster_options import NAMESPACE
+
+# Seldom needed: a cluster whose clocks or API servers are further apart, or a trial that wants to see a rotation.
+_ROTATION = "Rotation of managed certificates (all replicas alike)"
+_DEFAULTS = RotationSettings()
+_LIMITS = "Limits (docs/reference/limits.md tells what is answered beyond each)"
+_MOST = Limits()
 
 
 class StartError(Exception):
@@ -12,38 +24,214 @@ class StartError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Every option, by its own name; see ``gpuwarden serve --help``."""
+    """Every option, by its own name, as typer reads it."""
 
-    host: str
-    port: int
-    ops_port: int
-    config: Path | None
-    namespaces: Path | None
-    kubeconfig: Path | None
-    context: str | None
-    tls_cert_file: Path | None
-    tls_private_key_file: Path | None
-    tls_self_signed: bool
-    manage_certificates: bool
-    ca_secret: str
-    ca_secret_owner: str
-    service: str
-    pod_namespace: str
-    webhook_configuration: str | None
-    mutating_webhook_configuration: str | None
-    ca_bundle_file: Path | None
-    tls_name: tuple[str, ...]
-    ca_lifetime: float
-    leaf_lifetime: float
-    clock_skew: float
-    propagation: float
-    client_ca_file: Path | None
-    allowed_cn: tuple[str, ...]
-    max_connections: int
-    max_memory: int
-    head_timeout: float
-    request_timeout: float
-    max_lag: float
-    shutdown_delay: float
-    log_format: LogFormat
-    log_level: LogLevel
+    host: Annotated[
+        str, typer.Option(envvar="GPUWARDEN_HOST", help="Address to listen on; every address by default.")
+    ] = ""
+    port: Annotated[
+        int, typer.Option(envvar="GPUWARDEN_PORT", min=0, max=65535, help="Port of /mutate and /validate, over TLS.")
+    ] = 8443
+    ops_port: Annotated[
+        int,
+        typer.Option(
+            envvar="GPUWARDEN_OPS_PORT", min=0, max=65535, help="Port of /healthz, /readyz and /metrics, without TLS."
+        ),
+    ] = 8080
+    config: Annotated[
+        Path | None,
+        typer.Option(envvar="GPUWARDEN_CONFIG", help="Configuration file; read again when it changes."),
+    ] = None
+    namespaces: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="GPUWARDEN_NAMESPACES",
+            help="Namespaces and their labels, as printed by kubectl get namespaces -o yaml; read again when it changes.",
+        ),
+    ] = None
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="GPUWARDEN_KUBECONFIG", help="Watch the namespaces of this kubeconfig's cluster; in a pod, its own."
+        ),
+    ] = None
+    context: Annotated[
+        str | None, typer.Option(envvar="GPUWARDEN_CONTEXT", help="Context of the kubeconfig, as in kubectl.")
+    ] = None
+    tls_cert_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="GPUWARDEN_TLS_CERT_FILE", help="Serving certificate (PEM, leaf first); read again on change."
+        ),
+    ] = None
+    tls_private_key_file: Annotated[
+        Path | None, typer.Option(envvar="GPUWARDEN_TLS_PRIVATE_KEY_FILE", help="Its private key (PEM).")
+    ] = None
+    tls_self_signed: Annotated[
+        bool,
+        typer.Option(
+            "--tls-self-signed",
+            envvar="GPUWARDEN_TLS_SELF_SIGNED",
+            help="Make a certificate for localhost at start, for a trial; the caBundle is logged.",
+        ),
+    ] = False
+    manage_certificates: Annotated[
+        bool,
+        typer.Option(
+            "--manage-certificates",
+            envvar="GPUWARDEN_MANAGE_CERTIFICATES",
+            help="Keep a CA in a Secret together with the other replicas, sign our own certificate, keep every caBundle right.",
+        ),
+    ] = False
+    ca_secret: Annotated[
+        str, typer.Option(envvar="GPUWARDEN_CA_SECRET", help="The Secret of the CA, made when it is missing.")
+    ] = "gpuwarden-ca"  # noqa: S105 - the name of a Secret, not a secret
+    ca_secret_owner: Annotated[
+        str,
+        typer.Option(
+            envvar="GPUWARDEN_CA_SECRET_OWNER",
+            help="The Role in its namespace that owns the Secret we create: deleting the Role deletes the Secret.",
+        ),
+    ] = ""
+    service: Annotated[
+        str,
+        typer.Option(envvar="GPUWARDEN_SERVICE", help="The Service that the API server calls; names our certificate."),
+    ] = "gpuwarden"
+    pod_namespace: Annotated[
+        str, typer.Option(envvar="GPUWARDEN_POD_NAMESPACE", help="The namespace of the Secret and the Service.")
+    ] = NAMESPACE
+    webhook_configuration: Annotated[
+        str | None,
+        typer.Option(
+            envvar="GPUWARDEN_WEBHOOK_CONFIGURATION",
+            help="Name of our Mutating- and ValidatingWebhookConfiguration: readiness asks whether they trust what is served.",
+        ),
+    ] = None
+    mutating_webhook_configuration: Annotated[
+        str | None,
+        typer.Option(
+            envvar="GPUWARDEN_MUTATING_WEBHOOK_CONFIGURATION",
+            help="Name of our MutatingWebhookConfiguration, where it is not that of --webhook-configuration.",
+        ),
+    ] = None
+    ca_bundle_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="GPUWARDEN_CA_BUNDLE_FILE",
+            help="Write this CA (PEM) into their caBundles, for certificates from files.",
+        ),
+    ] = None
+    tls_name: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="GPUWARDEN_TLS_NAME", help="Another DNS name or IP address for the managed certificate; repeatable."
+        ),
+    ] = None
+    ca_lifetime: Annotated[
+        float,
+        typer.Option(
+            envvar="GPUWARDEN_CA_LIFETIME",
+            min=0,
+            rich_help_panel=_ROTATION,
+            help="Seconds that a managed CA lives; its successor is published at two thirds. At least three leaf lifetimes.",
+        ),
+    ] = _DEFAULTS.ca_lifetime.total_seconds()
+    leaf_lifetime: Annotated[
+        float,
+        typer.Option(
+            envvar="GPUWARDEN_LEAF_LIFETIME",
+            min=0,
+            rich_help_panel=_ROTATION,
+            help="Seconds that a serving certificate lives; signed anew at two thirds. At least four times the next two.",
+        ),
+    ] = _DEFAULTS.leaf_lifetime.total_seconds()
+    clock_skew: Annotated[
+        float,
+        typer.Option(
+            envvar="GPUWARDEN_CLOCK_SKEW",
+            min=0,
+            rich_help_panel=_ROTATION,
+            help="Seconds by which the clocks of any two machines may differ.",
+        ),
+    ] = _DEFAULTS.clock_skew.total_seconds()
+    propagation: Annotated[
+        float,
+        typer.Option(
+            envvar="GPUWARDEN_PROPAGATION",
+            min=0,
+            rich_help_panel=_ROTATION,
+            help="Seconds until every API server goes by a caBundle that was written.",
+        ),
+    ] = _DEFAULTS.propagation.total_seconds()
+    client_ca_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="GPUWARDEN_CLIENT_CA_FILE",
+            help="Take reviews only from clients with a certificate of these authorities (PEM); read again on change.",
+        ),
+    ] = None
+    allowed_cn: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="GPUWARDEN_ALLOWED_CN",
+            help="A common name that a client certificate may have; repeatable. Without it, any.",
+        ),
+    ] = None
+    max_connections: Annotated[
+        int,
+        typer.Option(
+            envvar="GPUWARDEN_MAX_CONNECTIONS",
+            min=1,
+            rich_help_panel=_LIMITS,
+            help="Open connections on --port; beyond it the longest idle one is closed.",
+        ),
+    ] = _MOST.connections
+    max_memory: Annotated[
+        int,
+        typer.Option(
+            envvar="GPUWARDEN_MAX_MEMORY",
+            min=8,
+            rich_help_panel=_LIMITS,
+            help="MiB that all connections together may hold of requests and of answers that are not read.",
+        ),
+    ] = _MOST.memory // MIB
+    head_timeout: Annotated[
+        float,
+        typer.Option(
+            envvar="GPUWARDEN_HEAD_TIMEOUT",
+            min=0.1,
+            rich_help_panel=_LIMITS,
+            help="Seconds for a TLS handshake, and for the head of a request from its first byte.",
+        ),
+    ] = _MOST.head_seconds
+    request_timeout: Annotated[
+        float,
+        typer.Option(
+            envvar="GPUWARDEN_REQUEST_TIMEOUT",
+            min=0.1,
+            rich_help_panel=_LIMITS,
+            help="Seconds from a request's first byte until its answer has been sent.",
+        ),
+    ] = _MOST.request_seconds
+    max_lag: Annotated[
+        float,
+        typer.Option(
+            envvar="GPUWARDEN_MAX_LAG",
+            min=0.1,
+            rich_help_panel=_LIMITS,
+            help="Seconds that a request may wait for its turn; beyond it, it gets 503 and Retry-After.",
+        ),
+    ] = MAX_LAG_SECONDS
+    shutdown_delay: Annotated[
+        float,
+        typer.Option(
+            envvar="GPUWARDEN_SHUTDOWN_DELAY",
+            min=0,
+            max=300,
+            help="Seconds to go on answering, not ready, after SIGTERM, while endpoints forget this replica.",
+        ),
+    ] = 0.0
+    log_format: Annotated[LogFormat, typer.Option(envvar="GPUWARDEN_LOG_FORMAT", help="json or text.")] = LogFormat.JSON
+    log_level: Annotated[LogLevel, typer.Option(envvar="GPUWARDEN_LOG_LEVEL", help="The least severe line.")] = (
+        LogLevel.INFO
+    )

@@ -24,6 +24,7 @@ from webhook.cli.judging import (
     without_collector,
 )
 from webhook.cli.messages import say
+from webhook.engine.decision import Outcome
 
 
 @without_collector()
@@ -68,6 +69,10 @@ def _stop_on_trouble(judged: JudgedInput) -> None:
         told = [f"{problem.path}: {problem.message}" for problem in found.judgement.label_problems]
         if found.judgement.not_judged:
             told.append(f"not judged: {found.judgement.not_judged}")
+        if found.judgement.outcome is Outcome.REWRITTEN and not found.judgement.operations:
+            told.append(
+                f"left as it is: {found.judgement.kind} is an operator's kind, of which only the pods are rewritten, on admission"
+            )
         for sentence in told:
             say(f"{found.item.source}:{found.item.line}: {sentence}")
         for finding in denials:
@@ -88,12 +93,13 @@ def _rewritten(source: JudgedSource) -> str:
 
 
 def _write(texts: list[tuple[JudgedSource, str]]) -> None:
+    streams = [source.source.name for source, _ in texts if source.source.path is None]
+    if streams:
+        raise usage_error(f"{streams[0]} can't be edited in place; leave out -i to print it; nothing was written")
     for source, text in texts:
         path = source.source.path
-        if text == source.source.text:
+        if path is None or text == source.source.text:
             continue
-        if path is None:
-            raise usage_error(f"{source.source.name} can't be edited in place; leave out -i to print it")
         try:
             write_in_place(path, text)
         except OSError as error:

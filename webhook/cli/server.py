@@ -18,6 +18,7 @@ import uvloop
 
 from webhook import __version__
 from webhook.adapters import logs
+from webhook.adapters.afterwards import Afterwards
 from webhook.adapters.configuration import file as configuration_file
 from webhook.adapters.decision_log import DecisionLog
 from webhook.adapters.http.admission_listener import AdmissionListener
@@ -31,7 +32,7 @@ from webhook.adapters.http.turns import Turns
 from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.errors import ConfigurationError
 from webhook.adapters.log_writer import LogWriter, standard_error
-from webhook.adapters.memory import give_back_what_is_large
+from webhook.adapters.memory import give_back_what_is_free, give_back_what_is_large
 from webhook.adapters.metrics import Metrics
 from webhook.adapters.standard_error import logged_standard_error
 from webhook.application.admission import Admission
@@ -40,7 +41,6 @@ from webhook.application.certificates.tokens import ADVISE, MUTATE, PATHS, VALID
 from webhook.application.clock import WitnessedClock
 from webhook.application.configuration import Configuration
 from webhook.application.namespace_labels import NamespaceLabelling
-from webhook.application.recorder import Recorded, Recorder
 from webhook.cli.admission_port import admission_crowd, callers, client_authorities, operations_crowd
 from webhook.cli.certificate_source import certificate_source, now
 from webhook.cli.namespace_source import ClusterSource, FileSource, NamespaceSource
@@ -96,9 +96,9 @@ class Server:
         self._certificates = certificate_source(options, api, self._metrics, clock, self._paths)
         self._namespaces = _namespace_source(options, api, self._metrics)
         self._decision_log = DecisionLog(self._metrics.log_line_dropped)
-        recorder = _Recorders(self._metrics, self._decision_log)
+        recorder = Afterwards(self._metrics, self._metrics, self._decision_log)
         namespaces = self._namespaces.namespaces
-        self._admission = Admission(Configuration(), namespaces, recorder)
+        self._admission = Admission(Configuration(), namespaces, recorder, self._namespaces.claims)
         advising = Advising(self._current, namespaces, recorder)
         labelling = NamespaceLabelling(self._current, self._namespaces.preview(self._current))
         self._configuration: Reload[Configuration] | None = None
@@ -110,10 +110,10 @@ class Server:
         self._clients = client_authorities(options, serving, self._metrics)
         crowd = admission_crowd(options, self._metrics)
         endpoints = (
-            Endpoint(MUTATE, self._admission.mutate, self._metrics),
-            Endpoint(VALIDATE, self._admission.validate, self._metrics),
-            Endpoint(ADVISE, advising.advise, self._metrics),
-            TimedEndpoint(VALIDATE_NAMESPACE, labelling.validate, self._metrics),
+            Endpoint(MUTATE, self._admission.mutate, recorder),
+            Endpoint(VALIDATE, self._admission.validate, recorder),
+            Endpoint(ADVISE, advising.advise, recorder),
+            TimedEndpoint(VALIDATE_NAMESPACE, labelling.validate, recorder),
         )
         by_path = {endpoint.path: endpoint for endpoint in endpoints}
         self._port = Port(
@@ -142,7 +142,7 @@ class Server:
         admission, operations = self._listeners
         _log.info("serving", version=__version__, port=admission.port, ops_port=operations.port)
         self._namespaces.start()
-        for poll in (self._namespaces.poll, self._certificates.poll, self._poll_files):
+        for poll in (self._namespaces.poll, self._certificates.poll, self._poll_files, give_back_what_is_free):
             # One that waits for an API server keeps neither the others waiting nor, as a daemon, the process alive.
             threading.Thread(target=self._poll_forever, args=(poll,), name="poll", daemon=True).start()
         try:
@@ -202,17 +202,6 @@ class Server:
                 self._metrics.poll_failed()
                 _log.exception("a periodic task failed")
             self._stopped.wait(_POLL_SECONDS)
-
-
-class _Recorders:
-    """Tells every decision to several."""
-
-    def __init__(self, *recorders: Recorder) -> None:
-        self._recorders = recorders
-
-    def decided(self, recorded: Recorded) -> None:
-        for recorder in self._recorders:
-            recorder.decided(recorded)
 
 
 def _namespace_source(options: Options, api: Callable[[], ApiServer], metrics: Metrics) -> NamespaceSource:

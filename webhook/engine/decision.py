@@ -7,6 +7,7 @@ import msgspec
 
 from webhook.engine import guard, limitranger
 from webhook.engine.choice import Choice
+from webhook.engine.claims import NO_CLAIMS, Claims
 from webhook.engine.edits import Edit
 from webhook.engine.findings import Finding
 from webhook.engine.gpu_names import BUILT_IN, GpuNames
@@ -16,6 +17,7 @@ from webhook.engine.pods import Pod
 from webhook.engine.policy import Policy
 from webhook.engine.requests import Ask, read
 from webhook.engine.rewriting import respelling
+from webhook.engine.rules import claims as claiming
 from webhook.engine.rules import container, limit_ranges, misplaced, permission
 from webhook.engine.rules.catalog import RULES
 from webhook.engine.settings import annotations, settings
@@ -80,6 +82,7 @@ def decide(  # noqa: PLR0913 - everything that decides
     names: GpuNames = BUILT_IN,
     guarded: bool = True,
     found: list[Ask] | None = None,
+    claims: Claims = NO_CLAIMS,
 ) -> Decision:
     """Judge a pod, or the template of one.
 
@@ -90,6 +93,7 @@ def decide(  # noqa: PLR0913 - everything that decides
         names: which resources hand out GPUs besides those of forms.
         guarded: whether to look for GPUs that are reached without asking, which is only worth it on the final pod.
         found: what ``requests.read`` finds in the pod, where that is known: several policies judge one pod.
+        claims: what ``claims.read`` finds in the pod, as far as it was looked up.
 
     Returns:
         The decision. Deciding again on the pod with the edits applied yields no edits. A pod that asks for no GPU and
@@ -106,6 +110,8 @@ def decide(  # noqa: PLR0913 - everything that decides
         asking, dropped = limitranger.without(added, asking)
     asks = [ask for ask in asking if ask.amounts]
     beside = [*misplaced.gpu_outside_containers(spec)] if spec.resources or spec.ephemeral_containers else []
+    if claims is not NO_CLAIMS:
+        beside += claiming.findings(spec, claims, asking, policy)
     if guarded:
         beside += guard.findings(pod, asking, policy)
     if not every:
@@ -123,7 +129,7 @@ def decide(  # noqa: PLR0913 - everything that decides
     if policy.permits_any:
         findings += container.absent_gpu_resources(asks, plugin)
     else:
-        findings += permission.other_gpu_resources(asking, policy)
+        findings += permission.other_gpu_resources(asking, policy, claims.by_resource)
     told = _in_order(findings + beside) if findings or beside else ()
     if told and any(finding.denies for finding in told):
         return Decision((), told, tuple(asking), spelled.choices)

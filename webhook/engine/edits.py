@@ -1,9 +1,13 @@
-"""Edits: the changes that a decision makes to a pod, each a value; the JSON Patch is derived from them."""
+"""Edits: the changes that a decision makes to a pod, each a value; the JSON Patch is derived from them.
+
+As text, resources and labels are written as in a manifest (``nvidia.com/gpu: 1``), other names and values in quotes.
+"""
 
 import msgspec
 
 from webhook.engine.needs import Need
 from webhook.engine.pods import Place, Toleration
+from webhook.engine.text import cut
 
 
 class RenameResource(msgspec.Struct, frozen=True, gc=False):
@@ -84,7 +88,7 @@ class AddEnv(msgspec.Struct, frozen=True, gc=False):
     value: str
 
     def __str__(self) -> str:
-        return f"{self.place.field}: env {self.name}={self.value}"
+        return f'{self.place.field}: env {self.name}="{cut(self.value, 80)}"'
 
 
 class SetRuntimeClass(msgspec.Struct, frozen=True, gc=False):
@@ -93,7 +97,7 @@ class SetRuntimeClass(msgspec.Struct, frozen=True, gc=False):
     name: str
 
     def __str__(self) -> str:
-        return f"runtime class {self.name}"
+        return f'runtime class "{self.name}"'
 
 
 class Annotate(msgspec.Struct, frozen=True, gc=False):

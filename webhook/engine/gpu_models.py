@@ -6,7 +6,7 @@ from functools import lru_cache
 from webhook.engine.profiles import read_profile
 
 # By the names of models as a regular expression: profiles without the suffixes of their engines. Models whose memory differs
-# between boards have the profiles of all of them. The chart has the same table (templates/_forms.tpl).
+# between boards have the profiles of all of them. hack/chart_tables.py writes it into the chart.
 PROFILES_OF_MODELS = {
     "A30X?(-.*)?": "1g.6gb 2g.12gb 4g.24gb",
     "A[18]00-.*40GB.*": "1g.5gb 1g.10gb 2g.10gb 3g.20gb 4g.20gb 7g.40gb",

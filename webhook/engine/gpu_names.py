@@ -21,6 +21,7 @@ GPUS = (
     "deviceclass.resource.kubernetes.io/*",
     "k8s.amazonaws.com/vgpu",  # aws-virtual-gpu-device-plugin
     "volcano.sh/vgpu-*",  # volcano-vgpu-device-plugin
+    "volcano.sh/gpu-*",  # volcano's first device plugin: gpu-number and gpu-memory
     "aliyun.com/gpu-*",  # gpushare-device-plugin
     "tencent.com/vcuda-*",  # gpu-manager
     "koordinator.sh/gpu*",
@@ -29,15 +30,16 @@ GPUS = (
 """Resources that hand out NVIDIA's GPUs; a ``*`` at the end stands for any ending."""
 
 NOT_GPUS = (
-    # The network operator's device plugins. Operators choose these names; the documentation has hostdev, sriov_rdma, rdma_vf,
-    # mlnxnics, bf2_sf, cx7_qsfp, ib_pf and rail_0.
-    *(f"nvidia.com/{name}*" for name in ("hostdev", "rdma", "roce", "sriov", "switchdev", "mlnx", "mellanox", "ofed")),
-    *(f"nvidia.com/{name}*" for name in ("nic", "net", "eth", "ib_", "ib-", "infiniband", "ipoib", "macvlan", "vdpa")),
+    # The network operator's device plugins. Operators choose these names; documentation and manifests have hostdev, sriov_rdma,
+    # rdma_vf, mlnxnics, bf_sf, cx7_qsfp, ib_pf, rail_0, asap2_vf, and names of interfaces (ibp24s0, ens2f0np0).
+    *(f"nvidia.com/{name}*" for name in ("hostdev", "rdma", "roce", "sriov", "switchdev", "mlnx", "mlx", "mellanox")),
+    *(f"nvidia.com/{name}*" for name in ("nic", "net", "eth", "ens", "enp", "eno", "ib", "infiniband")),
     *(
         f"nvidia.com/{name}*"
-        for name in ("connectx", "cx4", "cx5", "cx6", "cx7", "cx8", "bf2", "bf3", "bf4", "bluefield")
+        for name in ("ipoib", "macvlan", "vdpa", "ofed", "asap2", "connectx", "cx", "bf", "bluefield")
     ),
-    *(f"nvidia.com/{name}*" for name in ("dpu", "doca", "rail", "spectrum", "resib", "nvme")),
+    *(f"nvidia.com/{name}*" for name in ("dpu", "doca", "rail", "spectrum", "resib", "nvme", "gdrcopy", "gdrdrv")),
+    "nvidia.com/imex*",  # channels between GPUs, as ComputeDomains
     "nvidia.com/nvswitch*",  # the GPU operator's sandbox device plugin
     # DeviceClasses of processors, networks and of NVIDIA's ComputeDomains, which are channels between GPUs.
     *(

@@ -44,12 +44,9 @@ def judge(
         findings += _on_request(request, nodes, policy)
     if not spec.host_ipc:
         findings += sharing.gke_mps_needs_host_ipc(requests)
-    if (
-        requests
-        and policy.max_per_pod is not None
-        and (over := permission.per_pod_limit(spec, [request.ask for request in requests], policy))
-    ):
-        findings.append(over)
+    if requests and policy.max_per_pod is not None:
+        asks = [request.ask for request in requests]
+        findings += permission.per_pod_limit(spec, asks, policy, policy.max_per_pod)
     return findings
 
 

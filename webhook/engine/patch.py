@@ -1,6 +1,8 @@
 """The JSON Patch (RFC 6902) of a decision's edits, against the pod as it came."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -46,9 +48,9 @@ def patch(pod: Pod, edits: Sequence[Edit], prefix: str = "") -> list[Operation]:
     spec = pod.spec
     if spec is None or not edits:
         return []
-    by_kind: _ByKind = {}
+    by_kind: _ByKind = defaultdict(list)
     for edit in edits:
-        by_kind.setdefault(type(edit), []).append(edit)
+        by_kind[type(edit)].append(edit)
     drops = by_kind.get(DropResource, ())
     operations = _drops(drops)
     if RenameResource in by_kind:
@@ -81,6 +83,8 @@ def _below(prefix: str, operations: list[Operation]) -> list[Operation]:
     return operations
 
 
+# Keys are those of forms, policies and our own annotations: few, and each has a bound.
+@lru_cache(maxsize=1024)
 def escape(key: str) -> str:
     """A key as a JSON pointer writes it (RFC 6901): ``nvidia.com/gpu`` is ``nvidia.com~1gpu``."""
     return key.replace("~", "~0").replace("/", "~1")

@@ -23,11 +23,19 @@ class _Tree(msgspec.Struct, gc=False):
     """
 
 
+class ContainerClaim(_Tree):
+    """One entry of ``resources.claims``: a claim of the pod by the pod's name for it, and the one request of it that is used."""
+
+    name: Name = ""
+    request: Name | None = None
+
+
 class Resources(_Tree):
     """``resources`` of a container."""
 
     limits: dict[str, Quantity] | None = None
     requests: dict[str, Quantity] | None = None
+    claims: list[ContainerClaim] | None = None
 
 
 class Present(_Tree):
@@ -126,10 +134,12 @@ class Toleration(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True
     toleration_seconds: int | None = None
 
 
-class PodResourceClaim(_Tree):
-    """One ``resourceClaims`` entry (DRA), by the name that the pod has for it."""
+class PodResourceClaim(_Tree, rename="camel"):
+    """One ``resourceClaims`` entry (DRA): the name that the pod has for it, and the object that it names."""
 
-    name: str = ""
+    name: Name = ""
+    resource_claim_name: Name | None = None
+    resource_claim_template_name: Name | None = None
 
 
 class PodSpec(_Tree, rename="camel"):

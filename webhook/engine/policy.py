@@ -47,6 +47,7 @@ class Policy(msgspec.Struct, frozen=True):
         node_selector, tolerations, runtime_class_name, env: added to pods that ask for GPUs, never over what the pod sets.
         visible_devices: what becomes of pods that reach GPUs another way; ``None`` is ``warn``, and ``ignore`` where any
             form is permitted.
+        admin_access: whether claims (DRA) may have ``adminAccess``.
         unreadable: why the label could not be read, for the policy that stands in for it and denies every GPU.
     """
 
@@ -61,6 +62,7 @@ class Policy(msgspec.Struct, frozen=True):
     runtime_class_name: str | None = None
     env: Mapping[str, str] = msgspec.field(default_factory=dict)
     visible_devices: VisibleDevices | None = None
+    admin_access: bool = False
     unreadable: str | None = None
 
     def __hash__(self) -> int:
@@ -71,6 +73,11 @@ class Policy(msgspec.Struct, frozen=True):
     def partitions(self) -> tuple[str, ...]:
         """The MIG profiles of its forms, in order."""
         return tuple(dict.fromkeys(form.partition for form in self.forms if form.partition))
+
+    @property
+    def judges_claims(self) -> bool:
+        """Whether it matters what a pod claims (DRA): it does not where any form and any number is permitted."""
+        return not self.permits_any or self.max_per_container is not None or self.max_per_pod is not None
 
     @property
     def guard(self) -> VisibleDevices:

@@ -93,7 +93,8 @@ class Names(msgspec.Struct, frozen=True, cache_hash=True):
         ``None`` if no node has it, or if the value is not a model.
         """
         written = value + self.suffix
-        return written if read_product(value).is_model and len(written) <= LONGEST_VALUE else None
+        possible = len(written) <= LONGEST_VALUE and not (self.partition and lacks(value, self.partition))
+        return written if read_product(value).is_model and possible else None
 
     def why_not(self, value: str) -> str | None:
         """Why no node of the form is known to have the product, and what to do; ``None`` if one is.
@@ -106,7 +107,9 @@ class Names(msgspec.Struct, frozen=True, cache_hash=True):
             return why
         if written == value:
             return None
-        if self.models is not None and product.model not in self.models:
+        # Someone saw slices of the profile on a node of this model, whether it is listed or not.
+        seen = self.partition is not None and product.partition == self.partition
+        if self.models is not None and product.model not in self.models and not seen:
             return self._unlisted(product.model, self.models)
         if len(written) > LONGEST_VALUE:
             return (

@@ -116,13 +116,11 @@ def _without(spec: PodSpec, stale: Mapping[Place, set[str]]) -> PodSpec:
 def _pruned(container: Container, names: set[str]) -> Container:
     if not names or container.resources is None:
         return container
-    resources = Resources(
-        *(
-            quantities and {name: quantity for name, quantity in quantities.items() if name not in names}
-            for quantities in (container.resources.limits, container.resources.requests)
-        )
+    limits, requests = (
+        quantities and {name: quantity for name, quantity in quantities.items() if name not in names}
+        for quantities in (container.resources.limits, container.resources.requests)
     )
-    return replace(container, resources=resources)
+    return replace(container, resources=Resources(limits, requests))
 
 
 def _removals(spec: PodSpec, stale: Mapping[Place, set[str]]) -> list[Operation]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from webhook.engine.pods import PodSpec, containers
+from webhook.engine.pods import PodSpec
 from webhook.engine.quantity import whole
 
 DEFAULT = "default-scheduler"
@@ -34,7 +34,7 @@ def scheduler_of(spec: PodSpec) -> str | None:
 
 
 def _names_hami(spec: PodSpec) -> bool:
-    for _, _, container in containers(spec):
+    for container in (spec.init_containers or []) + (spec.containers or []):
         if (resources := container.resources) is None:
             continue
         for amounts in (resources.limits, resources.requests):

@@ -169,6 +169,8 @@ def _device_plugin(form: Form, plugin: DevicePlugin) -> Spelling:
     if form.partition and form.shared:
         # The device plugin has no MPS on slices (k8s-device-plugin internal/plugin/mps.go).
         implies.append(Need(strategy, "NotIn", (Sharing.MPS.value,)))
+    if not (plugin.single and form.partition):
+        implies.append(Need(COMPUTE_SLICES, "DoesNotExist"))
     if not plugin.single:
         implies.append(Need(GPU_SLICES, "DoesNotExist"))
         suffix = "" if form.partition else suffix

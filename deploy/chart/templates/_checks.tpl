@@ -1,5 +1,5 @@
 {{/*
-What values.schema.json can't say, because it concerns two values at once. Fails with the values' names and the remedy;
+What values.schema.json can't say, or only in words that don't help, because it concerns two values at once. Fails with the values' names and the remedy;
 prints nothing.
 */}}
 {{- define "gpuwarden.checks" -}}
@@ -14,6 +14,31 @@ prints nothing.
 {{- with get $taken $port -}}
 {{- fail (printf "ports.%s: with hostNetwork, %s is the %s's port on the node; choose one that is free on every node, such as %s" $name $port . (eq $name "webhook" | ternary "8443" "8080")) -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.namespace.create (has .Release.Namespace (list "default" "kube-public" "kube-node-lease" "kube-system")) -}}
+{{- fail (printf "namespace.create: the namespace %q is the cluster's, and would get labels of the chart; install into a namespace of its own (--namespace), or set namespace.create=false" .Release.Namespace) -}}
+{{- end -}}
+{{- if and (not .Values.serviceAccount.create) (not .Values.serviceAccount.name) -}}
+{{- fail "serviceAccount.name: empty, and serviceAccount.create is false; name the existing ServiceAccount, or set serviceAccount.create=true" -}}
+{{- end -}}
+{{- if and (eq .Values.certificates.mode "provided") (not .Values.certificates.provided.secretName) -}}
+{{- fail "certificates.provided.secretName: empty, and certificates.mode is provided; name the Secret that holds tls.crt, tls.key and ca.crt" -}}
+{{- end -}}
+{{- if and .Values.clientAuth.allowedCNs (not .Values.clientAuth.caSecret) -}}
+{{- fail "clientAuth.caSecret: empty, and clientAuth.allowedCNs is set; name the Secret whose ca.crt holds the authorities of client certificates" -}}
+{{- end -}}
+{{- if eq .Values.certificates.mode "cert-manager" -}}
+{{- $lifetimes := .Values.certificates.certManager -}}
+{{- $start := toDate "2006" "2000" -}}
+{{- $duration := sub (dateModify $lifetimes.duration $start | unixEpoch | int64) (unixEpoch $start | int64) -}}
+{{- $renewBefore := sub (dateModify $lifetimes.renewBefore $start | unixEpoch | int64) (unixEpoch $start | int64) -}}
+{{- if lt $duration 3600 -}}
+{{- fail (printf "certificates.certManager.duration: cert-manager denies less than 1h, and it is %s; set 1h or more" $lifetimes.duration) -}}
+{{- else if lt $renewBefore 300 -}}
+{{- fail (printf "certificates.certManager.renewBefore: cert-manager denies less than 5m, and it is %s; set 5m or more" $lifetimes.renewBefore) -}}
+{{- else if ge $renewBefore $duration -}}
+{{- fail (printf "certificates.certManager.renewBefore: %s is not less than duration, %s, so the certificate would be renewed all the time; set less" $lifetimes.renewBefore $lifetimes.duration) -}}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.audit.report.enabled .Values.serviceAccount.create (eq (include "gpuwarden.serviceAccountName" .) (include "gpuwarden.auditName" .)) -}}
@@ -31,9 +56,25 @@ prints nothing.
 {{- if regexMatch $builtIn $name -}}
 {{- fail (printf "config.policies.%s: %q is a built-in value; choose another name" $name $name) -}}
 {{- end -}}
-{{- range $i, $form := (get $policies $name).forms -}}
+{{- $policy := get $policies $name -}}
+{{- range $i, $form := $policy.forms -}}
 {{- if not (regexMatch $builtIn $form) -}}
 {{- fail (printf "config.policies.%s.forms[%d]: %q is not a form; write one of docs/reference/policies.md, such as exclusive, mps or mig-1g.5gb" $name $i $form) -}}
+{{- end -}}
+{{- if and (has $form (list "any" "none")) (gt (len $policy.forms) 1) -}}
+{{- fail (printf "config.policies.%s.forms[%d]: %q can't be combined with other forms; remove it, or the others" $name $i $form) -}}
+{{- end -}}
+{{- end -}}
+{{- if and (gt (int $policy.maxPerContainer) 1) (regexMatch "^(,gke-([a-z0-9.-]+-)?time-sharing-[0-9]+)+$" (printf ",%s" (join "," $policy.forms))) -}}
+{{- fail (printf "config.policies.%s.maxPerContainer: GKE denies more than 1 GPU per container for time-sharing, and it is %d; remove it" $name (int $policy.maxPerContainer)) -}}
+{{- end -}}
+{{- if and (eq (join "," $policy.forms) "any") (not $policy.maxPerContainer) -}}
+{{- range $key, $value := $policy.nodeSelector -}}
+{{- $strategy := and (eq $key "nvidia.com/gpu.sharing-strategy") (has $value (list "time-slicing" "mps")) -}}
+{{- $product := and (eq $key "nvidia.com/gpu.product") (hasSuffix "-SHARED" $value) -}}
+{{- if or $strategy $product (has $key (list "cloud.google.com/gke-gpu-sharing-strategy" "cloud.google.com/gke-max-shared-clients-per-gpu")) -}}
+{{- fail (printf "config.policies.%s.nodeSelector[%s]: %q selects nodes that share GPUs, where a request above 1 is denied, and forms: [any] permits whole GPUs; list the shared form in forms, remove the label, or set maxPerContainer" $name $key $value) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -108,7 +149,7 @@ prints nothing.
 {{- $why = "it is the label of nodes with another form; write the model alone" -}}
 {{- else if include "gpuwarden.lacks" (list $model $profile) -}}
 {{- $why = printf "%s has no MIG profile %s (it has %s); write another product" $model $profile (include "gpuwarden.lacks" (list $model $profile)) -}}
-{{- else if and $of (not (has $model $plugin.products)) -}}
+{{- else if and $of (ne $named $profile) (not (has $model $plugin.products)) -}}
 {{- $why = printf "config.devicePlugin.products does not list %s; add it if nodes of this model have MIG" $model -}}
 {{- else if gt (len $written) 63 -}}
 {{- $why = printf "the label of such nodes would be %s, and a label value has at most 63 characters; write another product" $written -}}
@@ -127,6 +168,11 @@ prints nothing.
 {{- if and (eq $list "gpus") (has $name (get $resources "notGPUs")) -}}
 {{- fail (printf "config.resources: %s is in both gpus and notGPUs; remove it from one of them" $name) -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $class, $form := .Values.config.claims.deviceClasses -}}
+{{- if or (has $form (list "any" "none")) (not (or (eq $form "mig") (regexMatch $builtIn $form))) -}}
+{{- fail (printf "config.claims.deviceClasses.%s: %q is not a form; write one such as exclusive or mig-1g.5gb, or mig for slices whose profile is in the claim" $class $form) -}}
 {{- end -}}
 {{- end -}}
 {{- range $mode, $value := .Values.config.defaults -}}

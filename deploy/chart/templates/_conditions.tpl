@@ -4,7 +4,7 @@ CEL: whether the resource `name` may hand out GPUs. It is wider than webhook/eng
 names have no quotes in them (values.schema.json). Takes the root.
 */}}
 {{- define "gpuwarden.mayBeGpu" -}}
-{{- $known := list "nvidia.com/*" "deviceclass.resource.kubernetes.io/*" "k8s.amazonaws.com/vgpu" "volcano.sh/vgpu-*" "aliyun.com/gpu-*" "tencent.com/vcuda-*" "koordinator.sh/gpu*" "mig.das.com/*" -}}
+{{- $known := list "nvidia.com/*" "deviceclass.resource.kubernetes.io/*" "k8s.amazonaws.com/vgpu" "volcano.sh/vgpu-*" "volcano.sh/gpu-*" "aliyun.com/gpu-*" "tencent.com/vcuda-*" "koordinator.sh/gpu*" "mig.das.com/*" -}}
 {{- $tests := list -}}
 {{- range concat $known (dig "resources" "gpus" list .Values.config | default list) | uniq -}}
 {{- if hasSuffix "*" . -}}
@@ -24,6 +24,15 @@ has(container.resources) &&
 [has(container.resources.limits) ? container.resources.limits : {},
 has(container.resources.requests) ? container.resources.requests : {}].exists(amounts, amounts.exists(name,
 {{ include "gpuwarden.mayBeGpu" .root }})))
+{{- end -}}
+
+{{/*
+CEL: whether a pod requests what may be a GPU or, as it is created, claims devices (DRA): what it claims is in objects that only
+gpuwarden reads, and can't change later. Takes the root.
+*/}}
+{{- define "gpuwarden.requestsOrClaims" -}}
+{{ include "gpuwarden.requestsGpus" (dict "root" . "spec" "object.spec") }} ||
+(request.operation == 'CREATE' && has(object.spec.resourceClaims) && size(object.spec.resourceClaims) > 0)
 {{- end -}}
 
 {{/*

@@ -74,6 +74,8 @@ config:
   resources:
     gpus: []
     notGPUs: []
+  claims:
+    deviceClasses: {}
 certificates:
   mode: self-managed
   certManager:

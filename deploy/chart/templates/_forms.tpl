@@ -1,19 +1,4 @@
-{{/* The node labels of forms and the MIG profiles of models, as webhook/engine/spelling.py and gpu_models.py know them. */}}
-
-{{/* MIG profiles by the names of GPU models, which are a regular expression. */}}
-{{- define "gpuwarden.profilesOfModels" -}}
-'A30X?(-.*)?': '1g.6gb 2g.12gb 4g.24gb'
-'A[18]00-.*40GB.*': '1g.5gb 1g.10gb 2g.10gb 3g.20gb 4g.20gb 7g.40gb'
-'[AH][18]00-.*80GB.*|A100X|H[18]00-PCIe': '1g.10gb 1g.20gb 2g.20gb 3g.40gb 4g.40gb 7g.80gb'
-'H[18]00-NVL': '1g.12gb 1g.24gb 2g.24gb 3g.47gb 4g.47gb 7g.94gb'
-'GH200-480GB': '1g.12gb 1g.24gb 2g.24gb 3g.48gb 4g.48gb 7g.96gb'
-'GH200-144G-HBM3e': '1g.18gb 1g.36gb 2g.36gb 3g.72gb 4g.72gb 7g.144gb'
-'H200(-NVL)?': '1g.18gb 1g.35gb 2g.35gb 3g.71gb 4g.71gb 7g.141gb'
-'G?B200(-.*)?': '1g.23gb 1g.24gb 1g.45gb 1g.47gb 2g.45gb 2g.47gb 3g.90gb 3g.93gb 3g.95gb 4g.90gb 4g.93gb 4g.95gb 7g.180gb 7g.186gb 7g.189gb'
-'G?B300(-.*)?': '1g.34gb 1g.35gb 1g.67gb 1g.70gb 2g.67gb 2g.70gb 3g.135gb 3g.139gb 4g.135gb 4g.139gb 7g.269gb 7g.278gb'
-'RTX-PRO-6000-Blackwell-.*': '1g.24gb 2g.48gb 4g.96gb'
-'Tesla-.*|(GeForce|Quadro|TITAN)-.*|L(2|4|20|40|40S|40G)|A(2|10|10G|10M|16|40)': ''
-{{- end -}}
+{{/* The node labels of forms, as webhook/engine/spelling.py knows them, and which models lack a MIG profile. */}}
 
 {{/* Prints the profiles of a known model that lacks a profile, or "none". Takes (list MODEL PROFILE). */}}
 {{- define "gpuwarden.lacks" -}}
@@ -71,6 +56,7 @@ The node labels of a form, each with the values that it may have ("in"; none if 
 {{- end -}}
 {{- else -}}
 {{- $_ := set $labels "nvidia.com/gpu.slices.gi" $absent -}}
+{{- $_ := set $labels "nvidia.com/gpu.slices.ci" $absent -}}
 {{- end -}}
 {{- if $byName -}}
 {{- $_ := set $labels "nvidia.com/mig.capable" (dict "not" (list "false")) -}}

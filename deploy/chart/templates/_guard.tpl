@@ -67,7 +67,7 @@ Of a pod that gets ephemeral containers only these count, so that most can be de
   matchConditions:
     - name: requests-no-gpu-resources
       expression: >-
-        !has(object.spec) || !({{- include "gpuwarden.requestsGpus" (dict "root" $ "spec" "object.spec") | nindent 8 }})
+        !has(object.spec) || !({{- include "gpuwarden.requestsOrClaims" $ | nindent 8 }})
     - name: may-reach-gpus-otherwise
       expression: >-
         has(object.spec) && (request.operation == 'UPDATE' ?

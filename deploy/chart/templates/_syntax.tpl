@@ -1,9 +1,13 @@
 {{/*
-What values.schema.json could say, but only by printing a pattern, and for the keys of a mapping even with the wrong path. Fails
-with the value's name, the value and the fix; prints nothing.
+What values.schema.json says of texts under "x-checks" (hack/chart_tables.py), and labels that are the chart's own. Fails with the
+value's name, the value and the fix; prints nothing.
 */}}
 {{- define "gpuwarden.syntax" -}}
-{{- $key := `^([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$` -}}
+{{- range $check := include "gpuwarden.textChecks" . | fromYamlArray -}}
+{{- range $at := $check.at -}}
+{{- include "gpuwarden.textsAt" (dict "check" $check "value" $.Values "steps" (splitList "." $at) "path" "") -}}
+{{- end -}}
+{{- end -}}
 {{- $ours := `^(app[.]kubernetes[.]io/(name|instance|version)|helm[.]sh/chart)$` -}}
 {{- range $path, $labels := dict "commonLabels" .Values.commonLabels "podLabels" .Values.podLabels "webhooks.labels" .Values.webhooks.labels "monitoring.serviceMonitor.labels" .Values.monitoring.serviceMonitor.labels "monitoring.prometheusRule.labels" .Values.monitoring.prometheusRule.labels "monitoring.dashboard.labels" .Values.monitoring.dashboard.labels -}}
 {{- range $name, $_ := $labels -}}
@@ -12,26 +16,32 @@ with the value's name, the value and the fix; prints nothing.
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- $keyed := dict "commonLabels" .Values.commonLabels "podLabels" .Values.podLabels "podAnnotations" .Values.podAnnotations "nodeSelector" .Values.nodeSelector "webhooks.labels" .Values.webhooks.labels "webhooks.annotations" .Values.webhooks.annotations "service.annotations" .Values.service.annotations "serviceAccount.annotations" .Values.serviceAccount.annotations "monitoring.serviceMonitor.labels" .Values.monitoring.serviceMonitor.labels "monitoring.prometheusRule.labels" .Values.monitoring.prometheusRule.labels "monitoring.dashboard.labels" .Values.monitoring.dashboard.labels "monitoring.dashboard.annotations" .Values.monitoring.dashboard.annotations -}}
-{{- range $name, $policy := .Values.config.policies -}}
-{{- if not (regexMatch `^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$` $name) -}}
-{{- fail (printf "config.policies: %q can't be the value of a namespace label; use at most 63 letters, digits, \".\", \"_\" and \"-\", beginning and ending with a letter or digit" $name) -}}
 {{- end -}}
-{{- range $variable, $_ := $policy.env -}}
-{{- if not (regexMatch `^[ -<>-~]+$` $variable) -}}
-{{- fail (printf "config.policies.%s.env: %q is not the name of an environment variable; use ASCII characters other than \"=\"" $name $variable) -}}
+
+{{/* Checks the texts below a value. Takes (dict "check" CHECK "value" ANY "steps" LIST "path" TEXT). */}}
+{{- define "gpuwarden.textsAt" -}}
+{{- $check := .check -}}
+{{- $path := .path -}}
+{{- $step := first .steps -}}
+{{- $steps := rest .steps -}}
+{{- if not $step -}}
+{{- if and (kindIs "string" .value) (regexMatch (default "" $check.of) .value) (not (regexMatch $check.pattern .value)) -}}
+{{- fail (printf "%s: %q %s" $path .value $check.fault) -}}
 {{- end -}}
+{{- else if and (eq $step "{}") (kindIs "map" .value) -}}
+{{- range $key := keys .value | sortAlpha -}}
+{{- include "gpuwarden.textsAt" (dict "check" $check "value" $key "steps" $steps "path" $path) -}}
 {{- end -}}
-{{- $_ := set $keyed (printf "config.policies.%s.nodeSelector" $name) $policy.nodeSelector -}}
+{{- else if and (eq $step "*") (kindIs "slice" .value) -}}
+{{- range $index, $item := .value -}}
+{{- include "gpuwarden.textsAt" (dict "check" $check "value" $item "steps" $steps "path" (printf "%s[%d]" $path $index)) -}}
 {{- end -}}
-{{- range $path, $mapping := $keyed -}}
-{{- range $name, $_ := $mapping -}}
-{{- if not (regexMatch $key $name) -}}
-{{- fail (printf "%s: %q is not a key of labels or annotations; write <name> or <domain>/<name>, such as example.com/team" $path $name) -}}
+{{- else if and (eq $step "*") (kindIs "map" .value) -}}
+{{- range $key, $item := .value -}}
+{{- $name := regexMatch `^[\w-]+$` $key | ternary (printf "%s.%s" $path $key) (printf "%s[%s]" $path $key) -}}
+{{- include "gpuwarden.textsAt" (dict "check" $check "value" $item "steps" $steps "path" $name) -}}
 {{- end -}}
-{{- end -}}
-{{- end -}}
-{{- if not (regexMatch `^(@(hourly|daily|midnight|weekly|monthly|yearly|annually)|(\*|\?|[0-5]?[0-9](-[0-5]?[0-9])?)(/[1-9][0-9]*)?(,(\*|\?|[0-5]?[0-9](-[0-5]?[0-9])?)(/[1-9][0-9]*)?)* +(\*|\?|([01]?[0-9]|2[0-3])(-([01]?[0-9]|2[0-3]))?)(/[1-9][0-9]*)?(,(\*|\?|([01]?[0-9]|2[0-3])(-([01]?[0-9]|2[0-3]))?)(/[1-9][0-9]*)?)* +(\*|\?|(0?[1-9]|[12][0-9]|3[01])(-(0?[1-9]|[12][0-9]|3[01]))?)(/[1-9][0-9]*)?(,(\*|\?|(0?[1-9]|[12][0-9]|3[01])(-(0?[1-9]|[12][0-9]|3[01]))?)(/[1-9][0-9]*)?)* +(\*|\?|(0?[1-9]|1[0-2]|[Jj][Aa][Nn]|[Ff][Ee][Bb]|[Mm][Aa][Rr]|[Aa][Pp][Rr]|[Mm][Aa][Yy]|[Jj][Uu][Nn]|[Jj][Uu][Ll]|[Aa][Uu][Gg]|[Ss][Ee][Pp]|[Oo][Cc][Tt]|[Nn][Oo][Vv]|[Dd][Ee][Cc])(-(0?[1-9]|1[0-2]|[Jj][Aa][Nn]|[Ff][Ee][Bb]|[Mm][Aa][Rr]|[Aa][Pp][Rr]|[Mm][Aa][Yy]|[Jj][Uu][Nn]|[Jj][Uu][Ll]|[Aa][Uu][Gg]|[Ss][Ee][Pp]|[Oo][Cc][Tt]|[Nn][Oo][Vv]|[Dd][Ee][Cc]))?)(/[1-9][0-9]*)?(,(\*|\?|(0?[1-9]|1[0-2]|[Jj][Aa][Nn]|[Ff][Ee][Bb]|[Mm][Aa][Rr]|[Aa][Pp][Rr]|[Mm][Aa][Yy]|[Jj][Uu][Nn]|[Jj][Uu][Ll]|[Aa][Uu][Gg]|[Ss][Ee][Pp]|[Oo][Cc][Tt]|[Nn][Oo][Vv]|[Dd][Ee][Cc])(-(0?[1-9]|1[0-2]|[Jj][Aa][Nn]|[Ff][Ee][Bb]|[Mm][Aa][Rr]|[Aa][Pp][Rr]|[Mm][Aa][Yy]|[Jj][Uu][Nn]|[Jj][Uu][Ll]|[Aa][Uu][Gg]|[Ss][Ee][Pp]|[Oo][Cc][Tt]|[Nn][Oo][Vv]|[Dd][Ee][Cc]))?)(/[1-9][0-9]*)?)* +(\*|\?|(0?[0-6]|[Ss][Uu][Nn]|[Mm][Oo][Nn]|[Tt][Uu][Ee]|[Ww][Ee][Dd]|[Tt][Hh][Uu]|[Ff][Rr][Ii]|[Ss][Aa][Tt])(-(0?[0-6]|[Ss][Uu][Nn]|[Mm][Oo][Nn]|[Tt][Uu][Ee]|[Ww][Ee][Dd]|[Tt][Hh][Uu]|[Ff][Rr][Ii]|[Ss][Aa][Tt]))?)(/[1-9][0-9]*)?(,(\*|\?|(0?[0-6]|[Ss][Uu][Nn]|[Mm][Oo][Nn]|[Tt][Uu][Ee]|[Ww][Ee][Dd]|[Tt][Hh][Uu]|[Ff][Rr][Ii]|[Ss][Aa][Tt])(-(0?[0-6]|[Ss][Uu][Nn]|[Mm][Oo][Nn]|[Tt][Uu][Ee]|[Ww][Ee][Dd]|[Tt][Hh][Uu]|[Ff][Rr][Ii]|[Ss][Aa][Tt]))?)(/[1-9][0-9]*)?)*)$` .Values.audit.report.schedule) -}}
-{{- fail (printf "audit.report.schedule: %q is not a schedule of cron; write five fields, such as \"17 3 * * *\", or @hourly, @daily, @weekly or @monthly" .Values.audit.report.schedule) -}}
+{{- else if and (kindIs "map" .value) (hasKey .value $step) -}}
+{{- include "gpuwarden.textsAt" (dict "check" $check "value" (get .value $step) "steps" $steps "path" (list $path $step | compact | join ".")) -}}
 {{- end -}}
 {{- end -}}

@@ -7,7 +7,7 @@ import pytest
 from testing.reviews import Json
 from webhook.adapters.configuration.file import parse
 from webhook.application.configuration import DEFAULT_EXEMPTIONS, Configuration, Exemptions, Mode
-from webhook.engine.forms import Form, Platform
+from webhook.engine.forms import Form, Platform, Sharing
 from webhook.engine.gpu_names import BUILT_IN, GpuNames
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.pods import Toleration
@@ -105,8 +105,10 @@ policies:
       - {key: a, operator: Equal, value: b, effect: NoExecute, tolerationSeconds: 30}
       - {operator: Exists}
     env: {A: "", B.c-d: "="}
+    adminAccess: true
 exemptions: {namespaces: [], usernames: ["system:admin"], runtimeClasses: [kata], schedulers: []}
 resources: {gpus: [amd.com/gpu, example.com/*], notGPUs: [nvidia.com/fpga-1*]}
+claims: {deviceClasses: {gpu.nvidia.com: time-slicing, slices.example.com: mig, a: gke-mig-1g.5gb}}
 """
     )
 
@@ -117,6 +119,14 @@ resources: {gpus: [amd.com/gpu, example.com/*], notGPUs: [nvidia.com/fpga-1*]}
     assert policy.mismatch is Mismatch.REWRITE
     assert policy.node_selector == {"cloud.google.com/gke-accelerator": "nvidia-l4", "empty": ""}
     assert policy.env == {"A": "", "B.c-d": "="}
+    assert policy.admin_access
+    assert configuration.device_classes == {
+        "gpu.nvidia.com": "time-slicing",
+        "slices.example.com": "mig",
+        "a": "gke-mig-1g.5gb",
+    }
+    assert configuration.classes.form("gpu.nvidia.com", None) == Form(sharing=Sharing.TIME_SLICING)
+    assert not configuration.classes.hands_out_gpus("dra.cpu")
     assert (policy.max_per_container, policy.max_per_pod, policy.runtime_class_name) == (None, None, None)
     assert configuration.exemptions == Exemptions(
         frozenset(), frozenset({"system:admin"}), frozenset({"kata"}), frozenset()

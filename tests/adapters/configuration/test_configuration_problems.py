@@ -75,7 +75,9 @@ NO_GPU = (
     'is not a product of nodes with form "exclusive": nodes have this label while their MIG configuration is invalid under '
     "MIG strategy single, and offer no GPU; select NVIDIA-A30, or remove it"
 )
-ALL_FIELDS = "apiVersion, kind, mode, visibleDevices, devicePlugin, gke, defaults, policies, exemptions, resources"
+ALL_FIELDS = (
+    "apiVersion, kind, mode, visibleDevices, devicePlugin, gke, defaults, policies, exemptions, resources, claims"
+)
 
 
 A_FORM = "is a GPU form, which policies permit or deny; remove it"
@@ -195,6 +197,26 @@ def no_resource(name: str, example: str = "example.com/gpu") -> str:
             "resources.gpus",
             '"a.com/x" is listed more than once; remove the repetition',
         ),
+        *(
+            (
+                f"claims: {{deviceClasses: {{'{name}': exclusive}}}}",
+                f"claims.deviceClasses.{name}",
+                f'"{name}" can\'t be the name of a DeviceClass, and names are matched exactly; write one such as gpu.nvidia.com',
+            )
+            for name in ("GPU.nvidia.com", "gpu*", "a/b", "a" * 254)
+        ),
+        *(
+            (
+                f"claims: {{deviceClasses: {{a: '{form}'}}}}",
+                "claims.deviceClasses.a",
+                (
+                    f'"{form}" is not a form; write one such as exclusive or mig-1g.5gb, or "mig" for MIG slices whose profile '
+                    "the selectors of a claim name"
+                ),
+            )
+            for form in ("any", "none", "", "mig-1g", "Exclusive")
+        ),
+        ("claims: {deviceClass: {}}", "claims.deviceClass", 'is not known here; did you mean "deviceClasses"?'),
         ("policies: []", "policies", "a list is not a mapping; write names with values"),
         ("policies: null", "policies", "null is not a mapping; write names with values, or remove the field"),
         # MIG strategy single, and the models that tell slices there.
@@ -497,7 +519,7 @@ def test_a_problem_is_told_with_its_path_and_remedy(text: str, path: str, proble
             "",
             (
                 '"mps" is not a mapping; write its fields: forms, mismatch, maxPerContainer, maxPerPod, nodeSelector, '
-                "tolerations, runtimeClassName, env, visibleDevices"
+                "tolerations, runtimeClassName, env, visibleDevices, adminAccess"
             ),
         ),
         (
@@ -619,8 +641,10 @@ policies:
     runtimeClassName: nvidia
     env: {A: b}
     visibleDevices: deny
+    adminAccess: true
 exemptions: {namespaces: [a], usernames: [a], runtimeClasses: [a], schedulers: [a]}
 resources: {gpus: [a.com/b], notGPUs: [a.com/c]}
+claims: {deviceClasses: {a: mig}}
 """
 WRONG: tuple[object, ...] = (None, True, -1, 1.5, "no such value", [[]], {"x": {}}, {5: 5}, dt.date(2026, 1, 1))
 # Words for programmers, of pydantic and of Python.

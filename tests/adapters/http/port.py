@@ -9,6 +9,7 @@ from unittest.mock import Mock
 
 from tests.adapters.http.test_endpoint import Counted
 from webhook.adapters.http import connection, port
+from webhook.adapters.http.callers import Callers
 from webhook.adapters.http.crowd import Crowd
 from webhook.adapters.http.endpoint import Endpoint
 from webhook.adapters.http.limits import Limits
@@ -25,6 +26,7 @@ class Client:
     closing: bool = False
     read: bool = True
     socket: Mock = field(default_factory=Mock)
+    certificate: dict[str, Any] | None = None
 
     def write(self, data: bytes) -> None:
         self.written.append(data)
@@ -38,7 +40,7 @@ class Client:
         return self.closing
 
     def get_extra_info(self, name: str) -> Any:
-        return self.socket if name == "socket" else None
+        return {"socket": self.socket, "peercert": self.certificate}.get(name)
 
     def resume_reading(self) -> None:
         assert not self.read
@@ -63,21 +65,28 @@ class Nobody:
 
 
 class Port:
-    """A port with one endpoint, which answers with what it is asked, and a connection to it."""
+    """A port with one endpoint, which answers with what it is asked, and a connection to it.
 
-    def __init__(
+    What ends in ``suffix`` leads to the endpoint too.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a port consists of
         self,
         answer: Callable[[bytes], Answering] = lambda body: body,
         limits: Limits | None = None,
         turns: Turns | None = None,
+        *,
+        suffix: str = "",
+        callers: Callers | None = None,
+        certificate: dict[str, Any] | None = None,
     ) -> None:
         self.refused: list[str] = []
         self.crowd = Crowd(limits or Limits(), Refusals("admission", lambda _port, reason: self.refused.append(reason)))
         self.counted = Counted()
-        self.shared = port.Port(
-            {"/mutate": Endpoint("/mutate", answer, self.counted)}.get, self.crowd, turns or Turns()
-        )
-        self.client = Client()
+        endpoint = Endpoint("/mutate", answer, self.counted)
+        paths = {"/mutate": endpoint, f"/mutate{suffix}": endpoint}
+        self.shared = port.Port(paths.get, self.crowd, turns or Turns(), callers)
+        self.client = Client(certificate=certificate)
         self.connection = connection.Connection(self.shared)
         self.connection.connection_made(self.client)  # type: ignore[arg-type]  # as much of one as is needed
 

@@ -4,7 +4,7 @@ import asyncio
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -125,7 +125,8 @@ def running(
     try:
         yield serving
     finally:
-        serving.stop()
+        with suppress(RuntimeError):  # it has ended already: the test has stopped it
+            serving.stop()
         thread.join(30)
     assert not thread.is_alive()
     assert not failed

@@ -14,7 +14,8 @@ from tests.adapters.http.support import GOOD
 from tests.logged import Logged
 from tests.wire import request
 from webhook.adapters.http import connection
-from webhook.adapters.http.failures import forbidden
+from webhook.adapters.http.callers import Callers
+from webhook.adapters.http.failures import Failure
 from webhook.adapters.http.limits import MAXIMUM_BODY, Limits
 from webhook.adapters.http.turns import Asker, Turns
 from webhook.application.review import Answering
@@ -238,7 +239,7 @@ async def test_noise_right_behind_a_request_does_not_cost_it_its_answer() -> Non
 
 async def test_a_caller_that_may_not_call_is_told_so_and_hung_up_on() -> None:
     port = Port(never)
-    port.connection._unwelcome = forbidden("no")
+    port.connection._unwelcome = Failure(403, "no", closes=True)
     port.sends(request("/mutate", b"x" * 200_000))
     await turn()
     assert (port.codes, port.client.closing, port.crowd.held) == ([403], True, 4 * 65_536)
@@ -442,22 +443,42 @@ async def test_who_does_not_hang_up_after_its_last_answer_is_cut_off() -> None:
         assert ends == ["abort"]
 
 
-async def test_a_stranger_whose_records_take_long_to_decrypt_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("target", "certificate", "stranger"),
+    [
+        ("/mutate/token", None, False),
+        ("/mutate", {"subject": ()}, False),
+        ("/mutate", None, True),
+        ("/%6dutate", None, True),
+        ("/nothing", None, True),
+    ],
+)
+async def test_a_stranger_whose_records_take_long_to_decrypt_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch, target: str, certificate: Any, *, stranger: bool
+) -> None:
+    """Whoever has shown neither a token nor a client certificate is one, a review that was answered notwithstanding."""
     now = 0.0
     monkeypatch.setattr(connection, "thread_time", lambda: now)
-    for known, seconds, size, dropped in (
-        (False, 0.49e-3, 10, False),
-        (False, 0.52e-3, 10, True),
-        (False, 0.52e-3, 10_000, False),
-        (True, 1.0, 10, False),
-    ):
-        port = Port()
-        port.connection.known = known
+    for seconds, size, slow in ((0.49e-3, 10, False), (0.52e-3, 10, True), (0.52e-3, 10_000, False), (1.0, 10, True)):
+        port = Port(certificate=certificate, suffix="/token")
+        port.sends(request(target, b"one"))
+        await turn()
         port.sends(request("/mutate", content_length="90000"))
         port.connection.get_buffer(-1)
         now += seconds
         port.connection.buffer_updated(size)
-        assert (port.client.closing, port.refused) == (dropped, ["records"] * dropped)
+        assert port.client.closing == (slow and stranger)
+        assert [reason for reason in port.refused if reason != "path"] == ["records"] * (slow and stranger)
+
+
+async def test_a_certificate_with_another_name_is_a_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(connection, "thread_time", lambda: now)
+    port = Port(certificate={"subject": ((("commonName", "somebody"),),)}, callers=Callers(["kube-apiserver"]))
+    port.connection.get_buffer(-1)
+    now = 1.0
+    port.connection.buffer_updated(10)
+    assert port.refused == ["common-name", "records"]
 
 
 async def test_who_was_answered_a_review_is_known_and_may_send_much_at_once() -> None:

@@ -10,7 +10,7 @@ from webhook.adapters.http.refusals import Refusals
 
 
 @dataclass(eq=False)
-class Someone:
+class Someone(Guest):
     """A guest who does as a test says."""
 
     since: float = 0.0

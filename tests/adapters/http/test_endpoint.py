@@ -40,8 +40,8 @@ def raising_later(error: Exception) -> Any:
 @pytest.mark.parametrize(
     ("error", "failure"),
     [
-        (ReviewError("kind", "is odd"), failures.bad_request("kind", "is odd")),
-        (NamespaceUnavailable("dark", "no"), failures.unavailable(str(NamespaceUnavailable("dark", "no")))),
+        (ReviewError("kind", "is odd"), failures.Failure(400, "is odd", "kind")),
+        (NamespaceUnavailable("dark", "no"), failures.Failure(503, str(NamespaceUnavailable("dark", "no")))),
         (ValueError("a bug"), failures.INTERNAL_ERROR),
     ],
 )

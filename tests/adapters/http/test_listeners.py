@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import trustme
@@ -105,6 +106,30 @@ def test_what_is_under_way_is_answered_before_the_end_and_idle_connections_are_c
         assert reply.code == 200
         assert reply.headers["connection"] == "close"
         assert busy.ended()
+
+
+async def test_on_the_operations_port_what_is_under_way_is_answered_before_the_end() -> None:
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    async def slow(_scope: object, _receive: object, send: Any) -> None:
+        begun.set()
+        await over.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    listener = OperationsListener(slow, "127.0.0.1", 0, crowd())
+    serving = asyncio.create_task(listener.serve())
+    while not listener.started:  # noqa: ASYNC110 - uvicorn has no event for it
+        await asyncio.sleep(0.01)
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    writer.write(b"GET /metrics HTTP/1.1\r\nhost: here\r\n\r\n")
+    await begun.wait()
+    listener.stop()
+    await asyncio.sleep(0.3)  # it looks for the end ten times a second
+    over.set()
+    assert (await reader.read()).endswith(b"\r\n\r\nok")
+    await serving
+    writer.close()
 
 
 def test_what_has_begun_to_come_is_answered_before_the_end(authority: trustme.CA) -> None:

@@ -25,9 +25,9 @@ def test_a_flood_is_one_line_now_and_one_later_with_what_came_between(hand: Hand
     refusals = Refusals("admission", lambda *args: counted.append(args), hand)
 
     for number in range(1000):
-        refusals.note("malformed", f"10.0.0.{number}", "no HTTP")
+        refusals.note("malformed", (f"10.0.0.{number}", 1), "no HTTP")
     hand.now += 60
-    refusals.note("malformed", "10.0.0.7")
+    refusals.note("malformed", ("10.0.0.7", 1))
 
     assert counted == [("admission", "malformed")] * 1001
     lines = [line for line in logged() if line["event"] == "refused"]

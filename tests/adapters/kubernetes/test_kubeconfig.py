@@ -3,6 +3,7 @@
 import base64
 import errno
 import json
+import os
 import stat
 import tempfile
 from collections.abc import Callable, Mapping
@@ -80,6 +81,15 @@ class TestChoice:
         assert host(None, "dev", environ) == "https://dev"
         assert host(None, "test", environ) == "https://test"
 
+    def test_of_several_files_an_empty_one_counts_for_nothing_as_with_kubectl(
+        self, write: Write, tmp_path: Path
+    ) -> None:
+        (tmp_path / "empty").touch()
+        environ = {"KUBECONFIG": f"{tmp_path}/empty:{write('b', 'prod', current='prod')}:{tmp_path}/empty"}
+        assert host(None, environ=environ) == "https://prod"
+        environ = {"KUBECONFIG": f"{tmp_path}/empty:{tmp_path}/empty"}
+        assert problem(None, environ=environ).startswith(f"{tmp_path}/empty: is empty, and is not a kubeconfig; write")
+
     def test_of_two_entries_with_one_name_the_first_counts(self, write: Write) -> None:
         one = write("a", "here", current="here")
         other = write("b", clusters=[{"name": "here", "cluster": {"server": "https://elsewhere"}}])
@@ -105,9 +115,25 @@ class TestChoice:
 class TestProblems:
     def test_a_file_that_is_asked_for_and_not_there(self, tmp_path: Path) -> None:
         assert (
-            problem(tmp_path / "none") == f"--kubeconfig {tmp_path}/none: there is no such file; name one that exists"
+            problem(tmp_path / "none")
+            == f"--kubeconfig {tmp_path}/none: there is no such file or folder; name one that exists"
         )
         assert problem(tmp_path) == f"--kubeconfig {tmp_path}: it is a folder; name a file"
+        (tmp_path / "link").symlink_to("gone")
+        assert (
+            problem(tmp_path / "link")
+            == f"--kubeconfig {tmp_path}/link: it is a link to gone, which does not exist; correct the link"
+        )
+        os.mkfifo(tmp_path / "pipe")
+        assert problem(tmp_path / "pipe") == f"--kubeconfig {tmp_path}/pipe: it is not a regular file; name one"
+
+    def test_a_user_of_null(self, write: Write) -> None:
+        file = write("config", "prod", current="prod", users=[{"name": "prod", "user": None}])
+        assert (
+            problem(file) == f'{file}: user "prod" has no credentials (user: null); write user: {{}} if it needs none'
+        )
+        file = write("config", "prod", current="prod", users=[{"name": "prod", "user": {}}])
+        assert host(file) == "https://prod"
 
     def test_a_context_that_is_not_there(self, write: Write) -> None:
         file = write("config", "prod", "dev", current="prod")
@@ -190,7 +216,8 @@ class TestProblems:
             ),
             pytest.param(
                 b"a: [",
-                "line 2 is not valid YAML (did not find expected node content); check quotes, brackets and indentation there",
+                "line 2: is not valid YAML: while parsing a flow node, did not find expected node content; check quotes, "
+                "brackets and indentation there",
                 id="no YAML",
             ),
             pytest.param(

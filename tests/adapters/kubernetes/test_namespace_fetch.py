@@ -63,7 +63,7 @@ async def test_an_answer_stands_in_for_a_moment_and_no_longer(
 async def test_what_is_cached_is_not_read(apiserver: StandIn, namespaces: WatchedNamespaces, noted: Noted) -> None:
     apiserver.set_namespace("a", enforce="mps")
     namespaces.start()
-    eventually(namespaces.synced)
+    eventually(lambda: namespaces.freshness()[0])
     assert await namespaces.fetch("a") == MPS
     assert apiserver.count("get") == 0
     assert noted.misses == []

@@ -34,7 +34,7 @@ namespaces = WatchedNamespaces(api, Nobody())
 gc.collect()
 before, began = resident(), time.perf_counter()
 namespaces.start()
-while not namespaces.synced():
+while not namespaces.freshness()[0]:
     time.sleep(0.002)
 took, peak = time.perf_counter() - began, resident()
 gc.collect()

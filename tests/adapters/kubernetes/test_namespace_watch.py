@@ -38,10 +38,10 @@ class TestListing:
     ) -> None:
         apiserver.set_namespace("a", enforce="mps", warn="mig-1g.5gb", audit="none")
         apiserver.set_namespace("b")
-        assert not namespaces.synced()
+        assert not namespaces.freshness()[0]
         assert namespaces.cached("a") is None
         start(namespaces, apiserver)
-        assert namespaces.synced()
+        assert namespaces.freshness()[0]
         assert namespaces.cached("a") == NamespaceLabels("mps", "mig-1g.5gb", "none")
         assert namespaces.cached("b") is UNLABELLED
         assert namespaces.cached("c") is None
@@ -63,7 +63,7 @@ class TestListing:
         apiserver.fill(501)
 
         def expire(handler: Handler) -> None:
-            assert not namespaces.synced()
+            assert not namespaces.freshness()[0]
             assert namespaces.cached("team-00000") is None
             handler.say(410, status(410, "The provided continue parameter is too old"))
 

@@ -1,6 +1,5 @@
 """Other kinds in a cluster: found by their definitions, counted without being read, and what is refused is said."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,13 +71,6 @@ def test_in_some_namespaces_only_what_is_in_these_counts(cluster: WorkloadServer
     assert [(kind.kind, kind.objects) for kind in found(api)] == [("RayJob", 3), ("RayPool", 1)]
 
 
-def test_claims_are_counted_too(cluster: WorkloadServer, api: PatientApi) -> None:
-    cluster.objects["/apis/resource.k8s.io"] = {"preferredVersion": {"groupVersion": "resource.k8s.io/v1"}}
-    cluster.lists["/apis/resource.k8s.io/v1/resourceclaims"] = [json.dumps(an_object()).encode()]
-    cluster.lists["/apis/resource.k8s.io/v1/resourceclaimtemplates"] = []
-    assert found(api) == [OtherKind("resource.k8s.io/v1", "ResourceClaim", "resourceclaims", 1)]
-
-
 def test_objects_that_can_not_be_listed_are_not_taken_for_none(cluster: WorkloadServer, api: PatientApi) -> None:
     path = cluster.define("RayJob", "rayjobs", an_object())
     cluster.refused[path] = 403
@@ -93,7 +85,7 @@ def test_definitions_that_can_not_be_listed_are_not_taken_for_none(cluster: Work
         found(api)
 
 
-@pytest.mark.parametrize("path", ["/apis/resource.k8s.io", DEFINITIONS, "/apis/ray.io/v1/rayjobs"])
+@pytest.mark.parametrize("path", [DEFINITIONS, "/apis/ray.io/v1/rayjobs"])
 def test_another_failure_is_the_cluster_s(cluster: WorkloadServer, api: PatientApi, path: str) -> None:
     cluster.define("RayJob", "rayjobs", an_object())
     cluster.refused[path] = 401

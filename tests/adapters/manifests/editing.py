@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from webhook.adapters.manifests import Operation, edit_text
+from webhook.adapters.manifests.editing import edit_text
+from webhook.adapters.manifests.splicing.operations import Operation
 
 
 def add(path: str, value: Any) -> Operation:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from webhook.adapters.manifests import ManifestObject, read_text
+from webhook.adapters.manifests.items import ManifestObject
 from webhook.adapters.manifests.lines import Lines
+from webhook.adapters.manifests.reading import read_text
 
 TEXT = """\
 # A comment.
@@ -64,7 +65,7 @@ GPU = "resources.limits[nvidia.com/gpu]"
     ],
 )
 def test_a_field_has_the_line_of_its_key(number: int, path: str, line: int) -> None:
-    assert Lines(TEXT).of_field(objects(TEXT)[number], path) == line
+    assert Lines(TEXT).of(objects(TEXT)[number]).of_field(path) == line
 
 
 def test_a_pointer_leads_to_the_same_line() -> None:
@@ -76,4 +77,4 @@ def test_a_pointer_leads_to_the_same_line() -> None:
 
 def test_objects_may_be_asked_about_in_any_order() -> None:
     lines, found = Lines(TEXT), objects(TEXT)
-    assert [lines.of_field(item, "spec") for item in (*found, *reversed(found))] == [6, 24, 28, 28, 24, 6]
+    assert [lines.of(item).of_field("spec") for item in (*found, *reversed(found))] == [6, 24, 28, 28, 24, 6]

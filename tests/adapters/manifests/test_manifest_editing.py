@@ -3,8 +3,11 @@
 import pytest
 
 from tests.adapters.manifests.editing import add, edited, move, remove, replace
-from webhook.adapters.manifests import EditError, Operation, edit_text, editing
+from webhook.adapters.manifests import editing
+from webhook.adapters.manifests.editing import edit_text
+from webhook.adapters.manifests.items import EditError
 from webhook.adapters.manifests.splicing.layout import Splice
+from webhook.adapters.manifests.splicing.operations import Operation
 
 POD = """\
 # A pod.  It has trailing spaces:  \n\

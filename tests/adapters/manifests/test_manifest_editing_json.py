@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from tests.adapters.manifests.editing import add, edited, move, remove, replace
-from webhook.adapters.manifests import Operation, edit_text
+from webhook.adapters.manifests.editing import edit_text
+from webhook.adapters.manifests.splicing.operations import Operation
 
 POD: dict[str, Any] = {
     "kind": "Pod",

@@ -12,7 +12,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.adapters.manifests.texts import KEYS, WORDS, Anchor, Scribe, Use, data
-from webhook.adapters.manifests import EditError, ManifestObject, Operation, edit_text, read_text
+from webhook.adapters.manifests.editing import edit_text
+from webhook.adapters.manifests.items import EditError, ManifestObject
+from webhook.adapters.manifests.reading import read_text
+from webhook.adapters.manifests.splicing.operations import Operation
 from webhook.adapters.manifests.tree.values import same
 
 Path = tuple[str | int, ...]

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from webhook.adapters.manifests import ManifestObject, ManifestProblem, read_text
+from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
+from webhook.adapters.manifests.reading import read_text
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {}\n"
 

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.adapters.manifests.editing import add, edited, move, remove, replace
-from webhook.adapters.manifests import EditError, Operation
+from webhook.adapters.manifests.items import EditError
+from webhook.adapters.manifests.splicing.operations import Operation
 
 ALIAS = "a: &x\n  b: 1 # one\nc: *x # shared\nd: [*x ]\n"
 MERGE = "a: &x\n  b: 1 # one\nc: # merged\n  <<: *x # all of it\n  e: 2\n"

@@ -7,15 +7,28 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO, TextIO
 
 import pytest
 
-from webhook.adapters.manifests import ManifestObject, ManifestProblem, Source, open_sources, read_manifests, sources
+from webhook.adapters import named_file
+from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
+from webhook.adapters.manifests.reading import read_text
+from webhook.adapters.manifests.sources import Source, open_sources
 
 NOTHING = io.BytesIO()
 NOBODY = 65534  # a user who owns nothing
+
+
+def read_manifests(paths: Iterable[str], stdin: BinaryIO | TextIO | None) -> Iterator[ManifestObject | ManifestProblem]:
+    """Everything that the paths name, read, as the commands do."""
+    for source in open_sources(paths, stdin):
+        if isinstance(source, ManifestProblem):
+            yield source
+        else:
+            yield from read_text(source.text, source.name)
 
 
 def opened(*paths: str | Path) -> list[Source | ManifestProblem]:
@@ -117,18 +130,18 @@ def test_a_folder_deeper_than_the_stack_is_searched(tmp_path: Path) -> None:
 def test_a_folder_without_manifests_is_told(tmp_path: Path) -> None:
     write(tmp_path / "notes.txt")
 
-    assert message(tmp_path) == "the folder holds no file that ends in .yaml, .yml, .json"
+    assert message(tmp_path) == "the folder holds no file that ends in .yaml, .yml, .json: name other folders or files"
 
 
 @pytest.mark.parametrize("name", ["nowhere", "nowhere.yaml", "a/b"])
 def test_a_path_that_does_not_exist_is_told(tmp_path: Path, name: str) -> None:
-    assert message(tmp_path / name) == "the file cannot be read: there is no such file or folder"
+    assert message(tmp_path / name) == "the file cannot be read: there is no such file or folder; name one that exists"
 
 
 def test_a_broken_link_is_told_with_where_it_leads(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").symlink_to("gone.yaml")
 
-    expected = "the file cannot be read: it is a link to gone.yaml, which does not exist"
+    expected = "the file cannot be read: it is a link to gone.yaml, which does not exist; correct the link"
     assert message(tmp_path) == expected
     assert message(tmp_path / "a.yaml") == expected
 
@@ -138,7 +151,7 @@ def test_links_in_a_circle_are_told(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").symlink_to("a.yaml")
 
     assert [item.message for item in opened(tmp_path) if isinstance(item, ManifestProblem)] == [
-        "the file cannot be read: it is a loop of symbolic links"
+        "the file cannot be read: it is a loop of symbolic links; name a file"
     ] * 2
 
 
@@ -181,7 +194,7 @@ def test_what_the_system_refuses_is_told_in_words(tmp_path: Path, monkeypatch: p
 
 
 def test_a_name_that_no_system_takes_is_told() -> None:
-    assert message("a\0b") == "the file cannot be read: its name contains a null byte"
+    assert message("a\0b") == "the file cannot be read: its name contains a null byte; remove it"
 
 
 @pytest.mark.parametrize(
@@ -209,7 +222,7 @@ def test_what_is_no_text_is_told_with_its_line(tmp_path: Path, content: bytes, l
 def test_a_huge_file_is_refused_and_one_of_the_largest_size_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "LARGEST", 1024 * 1024)
+    monkeypatch.setattr(named_file, "LARGEST", 1024 * 1024)
     path = write(tmp_path / "a.yaml", "#" * 1024 * 1024)
     assert isinstance(opened(path)[0], Source)
 
@@ -219,7 +232,7 @@ def test_a_huge_file_is_refused_and_one_of_the_largest_size_is_not(
 
 
 def test_an_endless_device_is_read_no_further_than_a_huge_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "LARGEST", 1024 * 1024)
+    monkeypatch.setattr(named_file, "LARGEST", 1024 * 1024)
 
     assert message("/dev/zero") == "the file is larger than 1 MiB: split it"
 
@@ -246,7 +259,7 @@ def test_a_pipe_that_something_writes_to_is_read(tmp_path: Path) -> None:
 
 def test_a_pipe_that_the_shell_makes_is_read(tmp_path: Path) -> None:
     script = (
-        "import sys, io; from webhook.adapters.manifests import open_sources; "
+        "import sys, io; from webhook.adapters.manifests.sources import open_sources; "
         "print(next(open_sources(sys.argv[1:], io.BytesIO())).text)"
     )
     command = ["bash", "-c", f"{sys.executable} -c '{script}' <(echo 'kind: Pod')"]
@@ -265,7 +278,7 @@ def test_a_pipe_that_nothing_writes_to_is_told_and_not_waited_for(tmp_path: Path
     assert message(pipe) == (
         "the file cannot be read: it is a pipe that nothing writes to; pipe into gpuwarden, and name -"
     )
-    assert message(tmp_path) == "the file cannot be read: it is not a regular file"
+    assert message(tmp_path) == "the file cannot be read: it is not a regular file; name one"
 
 
 def test_a_socket_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,7 +286,7 @@ def test_a_socket_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("a.yaml")
 
-        assert message("a.yaml") == "the file cannot be read: it is a socket, or a device without a driver"
+        assert message("a.yaml") == "the file cannot be read: it is a socket, or a device without a driver; name a file"
 
 
 def test_a_name_that_is_no_text_can_be_printed(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from webhook.adapters.manifests import ManifestObject, ManifestProblem, read_text
+from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
+from webhook.adapters.manifests.reading import read_text
 
 RENDER = "render it first, with: helm template <chart> | gpuwarden check -"
 

@@ -51,13 +51,13 @@ def test_what_an_alias_repeats_is_a_copy() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ("a: 1\n~: 2", 2, "a key is not text"),
-        ("a: 1\n? [b]\n: 2", 2, "a key is not text"),
-        ("a: 1\n? {b: 1}\n: 2", 2, "a key is not text"),
-        ("a: 1\n<<: 3", 2, "<< takes a map"),
-        ("a: 1\n<<: ", 2, "<< takes a map"),
-        ("a: &x [{}]\n<<: *x", 2, "<< takes a map"),
-        ("a: 1\n<<: [1]", 2, "<< takes a map"),
+        ("a: 1\n~: 2", 2, "a key is not text, which Kubernetes denies: write text as the key"),
+        ("a: 1\n? [b]\n: 2", 2, "a key is not text, which Kubernetes denies: write text as the key"),
+        ("a: 1\n? {b: 1}\n: 2", 2, "a key is not text, which Kubernetes denies: write text as the key"),
+        ("a: 1\n<<: 3", 2, "<< takes a map or a list of maps: name the anchor of a map"),
+        ("a: 1\n<<: ", 2, "<< takes a map or a list of maps: name the anchor of a map"),
+        ("a: &x [{}]\n<<: *x", 2, "<< takes a map or a list of maps: name the anchor of a map"),
+        ("a: 1\n<<: [1]", 2, "<< takes a map or a list of maps: name the anchor of a map"),
     ],
 )
 def test_what_kubernetes_cannot_read_is_refused_with_its_line(text: str, line: int, message: str) -> None:
@@ -97,7 +97,9 @@ def laughs(levels: int) -> str:
 
 
 def test_a_billion_laughs_are_refused_at_the_alias_that_goes_too_far() -> None:
-    with pytest.raises(UnreadableError, match=r"aliases .* beyond what Kubernetes decodes") as error:
+    with pytest.raises(
+        UnreadableError, match=r"aliases .* beyond what Kubernetes decodes: write out their values"
+    ) as error:
         read(laughs(9))
 
     assert 3 <= error.value.line <= 9

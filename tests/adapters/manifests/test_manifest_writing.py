@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from webhook.adapters.manifests import write_in_place
+from webhook.adapters.manifests.writing import write_in_place
 
 
 def test_the_content_is_replaced_and_nothing_is_left_behind(tmp_path: Path) -> None:

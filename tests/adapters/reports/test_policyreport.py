@@ -69,7 +69,7 @@ class TestResult:
         assert told(seen(a_pod(gpu(1, SHARED)))) == [("pass", "unchanged")]
 
     def test_of_resource_claims_is_skip_beside_what_was_judged(self) -> None:
-        claims: Json = {"resourceClaims": [{"name": "gpu"}]}
+        claims: Json = {"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "one"}]}
         skipped = ("skip", "not-judged")
         assert told(seen(a_pod({"name": "c"}, **claims))) == [skipped]
         assert told(seen(a_pod(gpu(1), **claims))) == [skipped, ("pass", "rewritten")]

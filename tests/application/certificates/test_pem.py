@@ -192,5 +192,24 @@ def test_a_certificate_is_called_by_its_subject_and_fingerprint() -> None:
     assert "gpuwarden CA" in describe(certificate)
 
 
+@pytest.mark.parametrize(
+    ("names", "called"),
+    [
+        ([x509.DNSName("a.svc"), x509.DNSName("b.svc"), x509.RFC822Name("c@d")], '"a.svc, b.svc"'),
+        ([x509.RFC822Name("c@d")], '"no subject"'),
+        ([], '"no subject"'),
+    ],
+    ids=["DNS names", "other names", "no names"],
+)
+def test_a_certificate_without_a_subject_is_called_by_its_names(names: list[x509.GeneralName], called: str) -> None:
+    key = new_key()
+    builder = x509.CertificateBuilder(x509.Name([]), x509.Name([]), key.public_key(), 1, NOW, NOW + timedelta(days=1))
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=True)
+    certificate = builder.sign(key, hashes.SHA256())
+
+    assert describe(certificate) == f"{called} ({fingerprint(certificate)[:12]})"
+
+
 def test_a_moment_is_shown_in_utc() -> None:
     assert show(datetime.fromisoformat("2026-03-04T05:06:07.9+02:00")) == "2026-03-04T03:06:07Z"

@@ -213,6 +213,31 @@ def test_a_default_of_nothing_in_one_limit_range_serves_the_others_but_for_a_min
     assert "minimum" in result.means
 
 
+CPU = container(default={"cpu": "1"})
+
+
+@pytest.mark.parametrize(
+    ("policy", "item", "other", "told"),
+    [
+        ("shared", container(default={SHARED: "1"}), CPU, True),
+        ("shared", container(max={SHARED: "1"}), container(min={"memory": "1Gi"}), True),
+        ("shared", container(default={SHARED: "0"}), CPU, False),
+        ("shared", container(default={SHARED: "1"}), pod(max={"cpu": "8"}), False),
+        ("shared", pod(max={SHARED: "1"}), CPU, False),
+        ("exclusive", container(default={GPU: "1"}), CPU, False),
+    ],
+)
+def test_a_default_of_the_policys_own_name_is_told_where_another_limit_range_hides_it(
+    policy: str, item: Json, other: Json, *, told: bool
+) -> None:
+    """LimitRanger records on the pod what the last of them set, so the default can't be told from a request of the user's."""
+    (result,) = found(policy, a_limit_range("team-a", item), a_limit_range("team-a", other, name="others"))
+    assert (result.status is not Status.OK) is told
+    if told:
+        assert f"a container that requests {GPU} gets {SHARED} beside it, and its pod is denied" in str(result)
+        assert "write all defaults of the namespace into one LimitRange" in result.mend
+
+
 def test_namespaces_are_judged_apart_and_exempt_ones_not_at_all() -> None:
     ranges = [a_limit_range(name, container(max={GPU: "4"})) for name in ("team-b", "team-a", "plain", "gpu-operator")]
     facts = healthy(

@@ -12,6 +12,7 @@ def fill(rules: Table) -> None:
     """Add the cases."""
     _permission(rules)
     _other_names(rules)
+    _claims(rules)
     _limits(rules)
     _final_pod(rules)
 
@@ -55,14 +56,14 @@ def _permission(rules: Table) -> None:
 def _other_names(rules: Table) -> None:
     rule = "other-gpu-resource"
     card, sliced = {"nvidia.com/GA102GL_A10": "1"}, {"nvidia.com/gpu.sliced": "1", "nvidia.com/gpu.sliced.units": "4"}
-    claimed = {"deviceclass.resource.kubernetes.io/gpu.nvidia.com": "1"}
+    claimed = {"deviceclass.resource.kubernetes.io/h100.example.com": "1"}
     rules.validate(f"{rule}.fires.none", "KubeVirt's card is a GPU.", a_pod(a_container("vm", card)), "none")
     rules.validate(
         f"{rule}.fires.unreadable-label", "A bad label loosens nothing.", a_pod(a_container("vm", card)), "mig-1g5gb"
     )
     rules.validate(
         f"{rule}.fires.device-class",
-        "DRA by a class's name is no listed form.",
+        "DRA by the name of a class without a form is no listed form.",
         a_pod(a_container("a", claimed)),
         "mps",
     )
@@ -96,6 +97,43 @@ def _other_names(rules: Table) -> None:
         a_pod(a_container("vm", card)),
         "none",
         configuration={"resources": {"notGPUs": ["nvidia.com/GA102*"]}},
+    )
+
+
+def _claims(rules: Table) -> None:
+    using = {"name": "train", "image": "registry.example/train:1", "resources": {"claims": [{"name": "gpu"}]}}
+    pod = a_pod(using, resourceClaims=[{"name": "gpu", "resourceClaimTemplateName": "one"}])
+    whole = [{"name": "gpu", "exactly": {"deviceClassName": "gpu.nvidia.com"}}]
+    strange = [{"name": "gpu", "exactly": {"deviceClassName": "h100.example.com"}}]
+    rules.validate("gpu-not-permitted.fires.claim", "A claim is a request too.", pod, "none", template=whole)
+    rules.validate("form-not-permitted.fires.claim", "A template gives a whole GPU.", pod, "shared", template=whole)
+    rule = "claim-not-permitted"
+    rules.validate(f"{rule}.fires.unknown-form", "The class may be any.", pod, "exclusive", template=strange)
+    rules.validate(
+        f"{rule}.fires.admin-access",
+        "It is access to GPUs of others.",
+        pod,
+        "exclusive",
+        template=[{"name": "gpu", "exactly": {"deviceClassName": "gpu.nvidia.com", "adminAccess": True}}],
+    )
+    rules.validate(f"{rule}.near-miss.form", "The policy permits whole GPUs.", pod, "exclusive", template=whole)
+    rules.validate(
+        f"{rule}.near-miss.configured",
+        "The configuration says what the class is.",
+        pod,
+        "exclusive",
+        configuration={"claims": {"deviceClasses": {"h100.example.com": "exclusive"}}},
+        template=strange,
+    )
+    rules.validate(f"{rule}.near-miss.any", "Policy any permits every GPU.", pod, "any", template=strange)
+    rule = "claim-not-found"
+    rules.validate(f"{rule}.fires.late", "The template may be made later, and be for GPUs.", pod, "none")
+    rules.validate(
+        f"{rule}.near-miss.network",
+        "It is there, and not for GPUs.",
+        pod,
+        "none",
+        template=[{"name": "nic", "exactly": {"deviceClassName": "dranet-ib"}}],
     )
 
 

@@ -62,6 +62,7 @@ def _configuration(file: ConfigurationFile) -> Configuration:
             frozenset(exemptions.schedulers),
         ),
         GpuNames(tuple(file.resources.gpus), tuple(file.resources.not_gpus)),
+        file.claims.device_classes,
     )
 
 
@@ -75,40 +76,13 @@ def _load(text: str) -> tuple[dict[str, Any], list[str]]:
     except yaml_guard.YamlBombError as error:
         raise ConfigurationError([str(error)]) from error
     except (yaml.YAMLError, ValueError) as error:
-        raise ConfigurationError([f"line {_line(error)}: is not valid YAML: {_what(error)}"]) from error
+        raise ConfigurationError([yaml_guard.explain(error)]) from error
     if not isinstance(raw, dict):
         what = "is empty" if raw is None else f"holds {shown(raw)}, not a mapping"
         raise ConfigurationError(
             [f"the file {what}; write apiVersion: gpuwarden.io/v1 and kind: Configuration at least"]
         )
     return raw, duplicates
-
-
-def _line(error: Exception) -> int:
-    mark = getattr(error, "problem_mark", None)
-    return mark.line + 1 if mark else 1
-
-
-def _what(error: Exception) -> str:
-    """What is wrong, and what usually fixes it, on one line."""
-    said = [getattr(error, "context", None), getattr(error, "problem", None)]
-    what = ", ".join(filter(None, said)) or " ".join(str(error).split())
-    fix = next(
-        (fix for part, fix in _YAML_FIXES.items() if part in what), "check quotes, brackets and indentation there"
-    )
-    return f"{what}; {fix}"
-
-
-_YAML_FIXES = {
-    r"'\t'": "indent with spaces, not with tabs",
-    "mapping values are not allowed": 'put a value that contains ": " in quotes, or correct the indentation',
-    "cannot start any token": "put the value in quotes",
-    "could not determine a constructor": "remove the tag, which begins with !",
-    "undefined alias": "put the value in quotes, or define the anchor",
-    "expected a single document": "keep one document, and remove the line ---",
-    "unacceptable character": "remove control characters, and save the file as UTF-8",
-    "unhashable key": "use text as the key",
-}
 
 
 def _duplicates(node: yaml.Node | None, path: str) -> Iterator[str]:

@@ -17,7 +17,8 @@ from pydantic.alias_generators import to_camel
 
 from webhook.adapters.shown import shown
 from webhook.application.configuration import DEFAULT_EXEMPTIONS, Mode
-from webhook.engine.forms import Form
+from webhook.engine.device_classes import BY_PROFILE
+from webhook.engine.forms import Form, parse
 from webhook.engine.pods import Toleration
 from webhook.engine.policy import (
     ANY,
@@ -217,6 +218,7 @@ class PolicySection(_Section):
     runtime_class_name: _RuntimeClass | None = None
     env: dict[_EnvName, str] = {}
     visible_devices: _VisibleDevices | None = None
+    admin_access: bool = False
 
     @model_validator(mode="after")
     def _means_something(self) -> "PolicySection":
@@ -256,6 +258,7 @@ class PolicySection(_Section):
             runtime_class_name=self.runtime_class_name,
             env=self.env,
             visible_devices=self.visible_devices,
+            admin_access=self.admin_access,
         )
 
 
@@ -329,6 +332,31 @@ class ResourcesSection(_Section):
         return self
 
 
+def _device_class(value: str) -> str:
+    if not re.fullmatch(_SUBDOMAIN, value) or len(value) > _LONGEST_SUBDOMAIN:
+        raise ValueError(
+            f'"{value}" can\'t be the name of a DeviceClass, and names are matched exactly; write one such as gpu.nvidia.com'
+        )
+    return value
+
+
+def _form_of_class(value: str) -> str:
+    if value != BY_PROFILE and parse(value) is None:
+        raise ValueError(
+            f'"{value}" is not a form; write one such as exclusive or mig-1g.5gb, or "{BY_PROFILE}" for MIG slices whose '
+            "profile the selectors of a claim name"
+        )
+    return value
+
+
+class ClaimsSection(_Section):
+    """Claims of devices (DRA): the form in which each DeviceClass hands out GPUs, besides NVIDIA's own."""
+
+    device_classes: dict[
+        Annotated[str, AfterValidator(_device_class)], Annotated[str, AfterValidator(_form_of_class)]
+    ] = {}
+
+
 class ConfigurationFile(_Section):
     """The file."""
 
@@ -342,6 +370,7 @@ class ConfigurationFile(_Section):
     policies: dict[_PolicyName, PolicySection] = {}
     exemptions: ExemptionsSection = ExemptionsSection()
     resources: ResourcesSection = ResourcesSection()
+    claims: ClaimsSection = ClaimsSection()
 
     @property
     def plugin(self) -> DevicePlugin:

@@ -6,11 +6,13 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from webhook.adapters.http.connection import Connection
-from webhook.adapters.http.crowd import address
+from webhook.adapters.http.crowd import Guest
 from webhook.adapters.http.listeners import GRACE_SECONDS, bind
 from webhook.adapters.http.port import Port
+from webhook.adapters.http.refusals import Client
 
 _BACKLOG = 2048
 # A handshake costs some ten times what an answer does: those who are connected are served between.
@@ -24,28 +26,18 @@ _HELLO = 128 * 1024
 _NOT_NOW = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-class _Handshake:
+class _Handshake(Guest):
     """A connection whose TLS is not yet established; the event loop has a timer for it."""
 
-    waits = True
-    known = False
-    held = 0
+    task: asyncio.Task[None] | None = None
 
-    def __init__(self, accepted: socket.socket, client: tuple[str, int], since: float) -> None:
-        self.accepted = accepted
-        self.client: tuple[str, int] | None = client
-        self.since = since
-        self.task: asyncio.Task[None] | None = None
-
-    def overdue(self, now: float) -> str:  # noqa: ARG002 - as said
-        return ""
+    def __init__(self, accepted: socket.socket, client: Client, since: float) -> None:
+        self.accepted, self.client, self.since = accepted, client, since
 
     def drop(self) -> None:
         if self.task:
             self.task.cancel()
         self.accepted.close()  # takes effect when the event loop, which may hold it, has let go
-
-    shutdown = drop
 
 
 class AdmissionListener:
@@ -54,16 +46,9 @@ class AdmissionListener:
     def __init__(
         self, shared: Port, host: str, port: int, tls: Callable[[], ssl.SSLContext | None] | None = None
     ) -> None:
-        """Bind the port now, so that a port that is taken is known at once.
+        """Bind the port now, so that a port that is taken is known at once (``OSError``).
 
-        Args:
-            shared: what its connections share.
-            host: as ``bind`` takes it.
-            port: likewise.
-            tls: gives the context of a new connection, ``None`` when there is none yet; without it connections are plain.
-
-        Raises:
-            OSError: the port can't be bound.
+        ``tls`` gives the context of a new connection, ``None`` when there is none yet; without it connections are plain.
         """
         self._socket = bind(host, port)
         self.port: int = self._socket.getsockname()[1]
@@ -130,17 +115,17 @@ class AdmissionListener:
                     self._loop.call_later(_PAUSE_SECONDS, self._accept_from_now_on)
                 return  # nobody waits, or whoever came has gone
             if not self._crowd.has_room():
-                self._crowd.refusals.note("connections", address(client), "nobody could be asked to go")
+                self._crowd.refusals.note("connections", client, "nobody could be asked to go")
                 accepted.close()
                 continue
             handshake = _Handshake(accepted, client, self._crowd.clock())
             self._crowd.add(handshake)
             self._crowd.hold(handshake, _HELLO)
             handshake.task = self._loop.create_task(self._take(handshake))
-            handshake.task.add_done_callback(self._forget(handshake))
+            handshake.task.add_done_callback(partial(self._forget, handshake))
 
-    def _forget(self, handshake: _Handshake) -> Callable[[object], None]:
-        return lambda _: self._crowd.discard(handshake)
+    def _forget(self, handshake: _Handshake, _task: object) -> None:
+        self._crowd.discard(handshake)
 
     async def _take(self, handshake: _Handshake) -> None:
         """Make a connection of what was accepted."""
@@ -157,7 +142,7 @@ class AdmissionListener:
                 ssl_shutdown_timeout=_GOODBYE_SECONDS if context else None,
             )
         except OSError as error:  # ssl's errors are some too
-            self._crowd.refusals.note(_reason(error), address(handshake.client), str(error))
+            self._crowd.refusals.note(_reason(error), handshake.client, str(error))
             handshake.accepted.close()
 
 

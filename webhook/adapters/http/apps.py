@@ -86,11 +86,6 @@ def application(
 
     ``gpuwarden serve`` serves it on the plain port without the admission endpoints, which have a port and a protocol of their
     own (``webhook.adapters.http.connection``). Whoever mounts it elsewhere gives them, and whatever limits they need.
-
-    Args:
-        readiness: what readiness consists of now.
-        metrics: the metrics now, in the exposition format.
-        admission: the admission endpoints.
     """
     app = _App(tuple(admission))
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from webhook.adapters.http import failures
 from webhook.adapters.http.failures import Failure
 
 
@@ -14,17 +13,12 @@ class Callers:
         self._names = frozenset(names)
 
     def refusal(self, certificate: Mapping[str, Any] | None) -> Failure | None:
-        """Why a caller is refused; ``None`` when it is not.
-
-        Args:
-            certificate: as ``ssl.SSLSocket.getpeercert`` gives it.
-        """
+        """Why a caller is refused by its certificate, as ``ssl.SSLSocket.getpeercert`` gives it; ``None`` when it is not."""
         subject = (certificate or {}).get("subject", ())
         names = [value for rdn in subject for key, value in rdn if key == "commonName"]
         # Of several names, some readers take the first and others the last: all must be allowed.
         if names and self._names.issuperset(names):
             return None
         shown = " and ".join(f'"{name}"' for name in names) or "none"
-        return failures.forbidden(
-            f"the client certificate's common name is {shown}, which may not call; --allowed-cn says which may"
-        )
+        message = f"the client certificate's common name is {shown}, which may not call; --allowed-cn says which may"
+        return Failure(403, message, closes=True)

@@ -5,26 +5,19 @@ from collections import deque
 from collections.abc import Coroutine
 from time import thread_time
 from typing import Any
-from urllib.parse import unquote
 
 import httptools
 import structlog
 
 from webhook.adapters.http import failures
 from webhook.adapters.http.body import Body
-from webhook.adapters.http.crowd import address
-from webhook.adapters.http.endpoint import Endpoint, refusal
+from webhook.adapters.http.crowd import Guest
 from webhook.adapters.http.failures import Failure
-from webhook.adapters.http.limits import MAXIMUM_BODY
 from webhook.adapters.http.listeners import widen
 from webhook.adapters.http.port import Port
+from webhook.adapters.http.request import Refused, Request
 from webhook.adapters.http.responses import CONTINUE, Answer, as_bytes
 
-# The headers that are needed, and where they are kept.
-_FIELDS = {
-    name.encode(): name.replace("-", "_")
-    for name in ("content-type", "content-encoding", "content-length", "transfer-encoding", "expect")
-}
 # What is parsed at once, and so how exactly a head is counted.
 _PIECE = 16 * 1024
 # What is written at once: so much of an answer that nobody reads may lie in buffers that can't be looked into.
@@ -47,10 +40,6 @@ _LINGER_SECONDS = 1.0
 _log = structlog.get_logger("gpuwarden.http")
 
 
-class _Refused(Exception):  # noqa: N818 - stops the parser; all has been said
-    pass
-
-
 class _Gone(asyncio.Transport):
     """The transport of a connection that is lost."""
 
@@ -58,49 +47,27 @@ class _Gone(asyncio.Transport):
         return True
 
 
-class _Request:
-    """A request, as far as it is here: what is needed of its head, and its body."""
-
-    endpoint: Endpoint | None = None
-    target = query = content_type = content_encoding = content_length = transfer_encoding = expect = b""
-    headers = chunks = read = 0
-    closes = head_only = False
-
-    def __init__(self, failure: Failure | None = None) -> None:
-        self.failure = failure
-        self.body = Body()
-
-
-class Connection(asyncio.BufferedProtocol):
-    """A connection that its crowd may cut off.
-
-    Attributes:
-        since: when it became whose turn it is now: connected, first byte of a request, answered.
-        held: bytes that it is counted with.
-        known: whether it was answered a review: with tokens in the paths, no stranger's is.
-        client: its address.
-    """
+class Connection(Guest, asyncio.BufferedProtocol):
+    """A connection that its crowd may cut off."""
 
     _transport: asyncio.Transport
 
     def __init__(self, port: Port) -> None:
-        self.since = 0.0
-        self.held = 0
-        self.known = False
-        self.client: tuple[str, int] | None = None
         self._port = port
         self._crowd = port.crowd
         self._limits = port.crowd.limits
         self._parser = httptools.HttpRequestParser(self)
         self._unwelcome: Failure | None = None
+        # Whether it has shown a client certificate or a token: then it is the API server's.
+        self._proven = False
         # What comes: a request, how far it has come, whether the last piece was no body, and bytes of a head, of trailers, or
         # between chunks.
-        self._coming = _Request()
+        self._coming = Request(self._limits)
         self._begun = self._in_head = self._bare = False
         self._loose = self._widest = 0
         self._began = 0.0
         # What goes: requests that wait for their answers, what one of them is waiting for, and answers that are not written.
-        self._requests: deque[_Request] = deque()
+        self._requests: deque[Request] = deque()
         self._task: asyncio.Task[Answer] | None = None
         self._unsent = b""
         self._in_line = self._blocked = self._paused = False
@@ -141,25 +108,28 @@ class Connection(asyncio.BufferedProtocol):
         self.client = transport.get_extra_info("peername")
         self._crowd.add(self)
         callers = self._port.callers
-        if callers and (unwelcome := callers.refusal(transport.get_extra_info("peercert"))):
-            self._crowd.refusals.note("common-name", address(self.client), unwelcome.message)
+        certificate = transport.get_extra_info("peercert")  # None but for one that was verified
+        self._proven = bool(certificate)
+        if callers and (unwelcome := callers.refusal(certificate)):
+            self._proven = False
+            self._note("common-name", unwelcome.message)
             self._unwelcome = unwelcome
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's
         """Where to read to: a buffer that all connections share, for what is read is parsed before another one reads."""
-        self._began = 0.0 if self.known else thread_time()  # and now TLS decrypts
+        self._began = 0.0 if self._proven else thread_time()  # and now TLS decrypts
         return self._port.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         """Read."""
-        if not self.known and thread_time() - self._began > _SECONDS_A_READ + _SECONDS_A_BYTE * nbytes:
-            self._crowd.refusals.note("records", address(self.client))
+        if not self._proven and thread_time() - self._began > _SECONDS_A_READ + _SECONDS_A_BYTE * nbytes:
+            self._note("records")
             self.drop()
         if nbytes > _PIECE:
             self._widest = max(self._widest, nbytes)
         for start in range(0, nbytes, _PIECE):
             if self._deaf:
-                return
+                break
             self._parse(self._port.buffer[start : min(start + _PIECE, nbytes)])
         self._count()
 
@@ -176,7 +146,7 @@ class Connection(asyncio.BufferedProtocol):
     def _forget(self) -> None:
         """Let go of everything that is held."""
         self._deaf, self._begun = True, False
-        self._coming = _Request()
+        self._coming = Request(self._limits)
         self._requests.clear()
         self._unsent = b""
 
@@ -199,10 +169,7 @@ class Connection(asyncio.BufferedProtocol):
         except httptools.HttpParserUpgrade:
             self._deaf = True  # the request itself is refused
         except httptools.HttpParserCallbackError as error:
-            if not isinstance(error.__context__, _Refused):  # a bug: cut off, so that failurePolicy decides
-                _log.exception("a request could not be read")
-                self._crowd.refusals.note("failed", address(self.client))
-                self.drop()
+            self._stop(error.__context__)
         except httptools.HttpParserError as error:
             if not self._deaf:
                 self._refuse(failures.not_http(f"this is no HTTP/1.1 request: {error}"), "malformed")
@@ -210,17 +177,27 @@ class Connection(asyncio.BufferedProtocol):
             self._loose += len(piece)
             if self._loose > (most := self._limits.head_bytes):
                 what = "headers" if self._in_head else "trailers or chunk extensions"
-                self._refuse(failures.head_too_large(f"the {what} are larger than {most} bytes"), "head-size")
+                self._refuse(Failure(431, f"the {what} are larger than {most} bytes", closes=True), "head-size")
+
+    def _stop(self, why: BaseException | None) -> None:
+        """Stop reading. In a variable of the caller ``why`` would refer to itself by its traceback, and keep all of this."""
+        if isinstance(why, Refused):
+            if why.failure:
+                self._refuse(why.failure, why.reason)
+        else:  # a bug: cut off, so that failurePolicy decides
+            _log.exception("a request could not be read")
+            self._note("failed")
+            self.drop()
 
     def on_message_begin(self) -> None:
         """A request begins."""
         if self._deaf:
-            raise _Refused
+            raise Refused
         if len(self._requests) > self._limits.pipelined:
-            self._crowd.refusals.note("pipelined", address(self.client))
+            self._note("pipelined")
             self.drop()
-            raise _Refused
-        self._coming = _Request(self._unwelcome)
+            raise Refused
+        self._coming = Request(self._limits, self._unwelcome)
         self._begun = self._in_head = True
         self._loose = 0
         if not self._requests:
@@ -228,69 +205,36 @@ class Connection(asyncio.BufferedProtocol):
 
     def on_url(self, target: bytes) -> None:
         """A part of the target."""
-        self._coming.target += target
-        if len(self._coming.target) > self._limits.target_bytes:
-            longest = self._limits.target_bytes
-            self._refuse(failures.target_too_long(f"the request target is longer than {longest} bytes"), "head-size")
-            raise _Refused
+        self._coming.add_target(target)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header. What is not needed is not kept, nor is anything of trailers; what comes twice is what neither would be."""
-        request = self._coming
-        request.headers += 1
-        if request.headers > self._limits.headers:
-            self._refuse(failures.head_too_large(f"there are more than {self._limits.headers} headers"), "head-size")
-            raise _Refused
-        field = _FIELDS.get(name.lower())
-        if field and self._in_head:
-            setattr(request, field, getattr(request, field) + value.strip().lower())
+        """A header."""
+        self._coming.add_header(name, value, in_head=self._in_head)
 
     def on_headers_complete(self) -> None:
         """A head is complete: now it is known whether the request is refused unread."""
-        request, method = self._coming, self._parser.get_method()
+        request, parser = self._coming, self._parser
         self._in_head = False
         self._loose = 0
-        path, _, request.query = request.target.partition(b"?")
-        request.endpoint = self._port.find(_path(path))
-        request.head_only = method == b"HEAD"
-        # The parser takes zeros without end before a number of at most 20 digits.
-        length, expects = int(request.content_length[-20:] or 0), request.expect == b"100-continue"
-        if request.failure:
-            pass
-        elif self._parser.should_upgrade():
-            request.failure = failures.not_http("HTTP/1.1 is spoken here, and nothing that it could be upgraded to")
-        elif request.transfer_encoding not in (b"", b"chunked"):
-            request.failure = failures.UNKNOWN_CODING
-        elif request.endpoint is None:
-            self._crowd.refusals.note("path", address(self.client))  # which path is not told: it may hold a token
-            request.failure = failures.NOT_FOUND
-        else:
-            request.failure = refusal(method.decode(), request.content_type, request.content_encoding, length)
-        if request.failure and (length > MAXIMUM_BODY or expects):
-            self._refuse(request.failure)
-            raise _Refused
-        if expects and not self._requests:
+        request.end_head(parser.get_method(), self._port.find, upgrades=parser.should_upgrade())
+        self._proven = self._proven or request.has_token
+        if request.failure is failures.NOT_FOUND:
+            self._note("path")  # which path is not told: it may hold a token
+        if request.ends_unread:
+            raise Refused(request.failure)
+        if request.expects and not self._requests:
             self._unsent += CONTINUE
             self.send()
 
     def on_body(self, piece: bytes) -> None:
-        """A part of a body; that of a request that is refused is thrown away."""
-        request = self._coming
+        """A part of a body."""
         self._bare = False
         self._loose = 0
-        request.read += len(piece)
-        if request.read > MAXIMUM_BODY:
-            self._refuse(request.failure or failures.TOO_LARGE)
-            raise _Refused
-        if not request.failure:
-            request.body.append(piece)
+        self._coming.add_body(piece)
 
     def on_chunk_header(self) -> None:
         """A chunk comes, or trailers."""
-        self._coming.chunks += 1
-        if self._coming.chunks > self._limits.chunks:
-            self._refuse(failures.not_http(f"the body comes in more than {self._limits.chunks} chunks"), "malformed")
-            raise _Refused
+        self._coming.add_chunk()
 
     def on_message_complete(self) -> None:
         """A request is complete."""
@@ -316,7 +260,7 @@ class Connection(asyncio.BufferedProtocol):
         request = self._requests[0]
         failure, endpoint = request.failure, request.endpoint
         if late and not failure:
-            self._crowd.refusals.note("overload", address(self.client))
+            self._note("overload")
             failure = failures.OVERLOADED
         if failure or not endpoint:
             failure = failure or failures.NOT_FOUND
@@ -362,10 +306,15 @@ class Connection(asyncio.BufferedProtocol):
         elif self._deaf and not (self._unsent or self._transport.is_closing()):
             asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._transport.abort)
 
+    def _note(self, reason: str, detail: str = "") -> None:
+        self._crowd.refusals.note(reason, self.client, detail)
+
     # --- limits ---------------------------------------------------------------------------------------------------
 
     def _count(self) -> None:
         """Count what is held, and read no more where answers are due already."""
+        if not (self._begun or self._requests or self._unsent or self._paused or self._blocked or self.held):
+            return
         coming, waiting = self._coming if self._begun else None, self._requests
         pause = self._blocked or len(waiting) > 1
         if pause is not self._paused and not self._transport.is_closing():
@@ -380,21 +329,10 @@ class Connection(asyncio.BufferedProtocol):
     def _refuse(self, failure: Failure, reason: str = "") -> None:
         """Answer what comes by a failure, behind the answers that are due, and throw away what comes after it."""
         if reason:  # other failures are counted by their code
-            self._crowd.refusals.note(reason, address(self.client), failure.message)
-        request = self._coming if self._begun else _Request()
+            self._note(reason, failure.message)
+        request = self._coming if self._begun else Request(self._limits)
         request.failure, request.body, request.closes = failure, Body(), True
         self._deaf = True
         self._begun = self._in_head = False
         self._requests.append(request)
         self._next()
-
-
-def _path(target: bytes) -> str:
-    """The path of a target, which may be a whole URL (RFC 9112, 3.2.2)."""
-    if not target.startswith(b"/"):
-        try:
-            target = httptools.parse_url(target).path or b""
-        except httptools.HttpParserInvalidURLError:
-            return ""
-    path = target.decode("latin-1")
-    return unquote(path) if "%" in path else path

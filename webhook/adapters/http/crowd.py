@@ -3,36 +3,45 @@
 import asyncio
 from collections.abc import Callable, Collection, Iterator
 from time import monotonic
-from typing import Protocol
 
 from webhook.adapters.http.limits import Limits
-from webhook.adapters.http.refusals import Refusals
+from webhook.adapters.http.refusals import Client, Refusals
 
 _SPARE_DESCRIPTORS = 8
 # Of what there is for all, a connection has this part of its own share for itself, whoever holds the rest: 16 KiB by default.
 _OWN = 8
 
 
-class Guest(Protocol):
-    """A connection, or one that shakes hands."""
+class Guest:
+    """A connection of which little is known: it waits for its client, and nothing of it is held.
 
-    since: float
-    held: int
-    known: bool
-    client: tuple[str, int] | None
+    Attributes:
+        since: when it became whose turn it is now: connected, first byte of a request, answered.
+        held: bytes that it is counted with.
+        known: whether it was answered a review. A stranger's may be, where the paths have no tokens.
+        client: its address.
+    """
+
+    since = 0.0
+    held = 0
+    known = False
+    client: Client = None
 
     @property
     def waits(self) -> bool:
         """Whether it is its client's turn: to shake hands, to send, to read, or to hang up."""
+        return True
 
-    def overdue(self, now: float) -> str:
+    def overdue(self, now: float) -> str:  # noqa: ARG002 - there is no limit
         """Why it has waited too long; empty when it has not."""
+        return ""
 
     def drop(self) -> None:
         """Cut it off, at once."""
 
     def shutdown(self) -> None:
         """End, once what has begun is answered."""
+        self.drop()
 
 
 class Crowd:
@@ -46,13 +55,7 @@ class Crowd:
     """
 
     def __init__(self, limits: Limits, refusals: Refusals, clock: Callable[[], float] = monotonic) -> None:
-        """Begin with nobody.
-
-        Args:
-            limits: of this port.
-            refusals: who is told who had to go.
-            clock: seconds.
-        """
+        """Begin with nobody; ``refusals`` is told who had to go."""
         self.limits = limits
         self.refusals = refusals
         self.clock = clock
@@ -130,9 +133,4 @@ class Crowd:
         self.discard(guest)
         guest.drop()
         if reason != "idle":  # as agreed with every client of HTTP/1.1
-            self.refusals.note(reason, address(guest.client))
-
-
-def address(client: tuple[str, int] | None) -> str:
-    """A client's address, for the log."""
-    return client[0] if client else ""
+            self.refusals.note(reason, guest.client)

@@ -10,6 +10,7 @@ from webhook.adapters.http import failures
 from webhook.adapters.http.failures import Failure
 from webhook.adapters.http.limits import MAXIMUM_BODY
 from webhook.adapters.http.responses import Answer
+from webhook.application.claims import ClaimUnavailable
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from webhook.application.review import Answering, ReviewError
 
@@ -28,24 +29,13 @@ class Endpoint:
     """Answers POSTed AdmissionReviews by a function from bytes to bytes, and everything else by a clear failure."""
 
     def __init__(self, path: str, answer: Callable[[bytes], Answering], observer: Observer) -> None:
-        """Serve ``path`` with an answer that raises ``ReviewError`` or a namespace's error, and nothing else on purpose.
-
-        Args:
-            path: of the URL.
-            answer: a review's bytes to its answer's.
-            observer: who is told.
-        """
+        """Serve ``path`` with an answer that raises ``ReviewError`` or a namespace's error, and nothing else on purpose."""
         self.path = path
         self._answer = answer
         self._observer = observer
 
     def answer(self, body: bytes, query: bytes = b"") -> Answer | Coroutine[Any, Any, Answer]:
-        """The answer to a POST that ``refusal`` has nothing against, or what must be waited for to have it.
-
-        Args:
-            body: of the request, at most ``MAXIMUM_BODY``.
-            query: the query string.
-        """
+        """The answer to a POST that ``refusal`` has nothing against, or what must be waited for to have it."""
         started = perf_counter()
         try:
             made = self._ask(body, query)
@@ -76,9 +66,9 @@ class Endpoint:
     def _failed(self, error: Exception) -> Answer:
         match error:
             case ReviewError():
-                return failures.bad_request(error.field, error.message).answer()
-            case NamespaceUnavailable() | NamespaceNotFound():
-                return failures.unavailable(str(error)).answer()
+                return Failure(400, error.message, error.field).answer()
+            case NamespaceUnavailable() | NamespaceNotFound() | ClaimUnavailable():
+                return Failure(503, str(error)).answer()
         # The traceback names code, not data: the review may hold secrets and is never logged.
         _log.error("request failed", path=self.path, exc_info=error)
         return failures.INTERNAL_ERROR.answer()
@@ -87,18 +77,14 @@ class Endpoint:
 def refusal(method: str, content_type: bytes, content_encoding: bytes, length: int) -> Failure | None:
     """Why a request is refused before its body is read; ``None`` when it is not.
 
-    Args:
-        method: of the request.
-        content_type: the header; empty without.
-        content_encoding: likewise.
-        length: the body's, as the request says; 0 where it does not.
+    Headers that it lacks are empty, or a length of 0.
     """
     if method != "POST":
-        return failures.method_not_allowed(method)
+        return Failure(405, f"{method} is not served here; POST an AdmissionReview")
     if length > MAXIMUM_BODY:
         return failures.TOO_LARGE
     if content_encoding and content_encoding.lower() != b"identity":
-        return failures.unsupported_media_type("Content-Encoding is not supported; send plain JSON")
+        return Failure(415, "Content-Encoding is not supported; send plain JSON", closes=True)
     if content_type != b"application/json" and content_type.partition(b";")[0].strip().lower() != b"application/json":
-        return failures.unsupported_media_type("Content-Type must be application/json")
+        return Failure(415, "Content-Type must be application/json", closes=True)
     return None

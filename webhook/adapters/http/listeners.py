@@ -45,9 +45,7 @@ async def serve_all(listeners: list[Listener]) -> None:
 def bind(host: str, port: int) -> socket.socket:
     """A socket that is bound, and whose connections take little of the kernel's memory.
 
-    Args:
-        host: the address to listen on; ``""`` is every address, of both families where the machine has both.
-        port: the port; 0 takes a free one.
+    Host ``""`` is every address, of both families where the machine has both; port 0 takes a free one.
 
     Raises:
         OSError: the port can't be bound.

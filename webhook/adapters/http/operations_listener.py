@@ -9,7 +9,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from webhook.adapters.http.crowd import Crowd
+from webhook.adapters.http.crowd import Crowd, Guest
 from webhook.adapters.http.listeners import GRACE_SECONDS, bind
 from webhook.adapters.http.responses import CLOSE
 
@@ -22,12 +22,7 @@ _KEEP_ALIVE_SECONDS = 65
 def _visitors(crowd: Crowd) -> type[asyncio.Protocol]:
     """The protocol of connections of which there may be so many: for one more, the one goes that has been silent longest."""
 
-    class Visitor(H11Protocol):
-        since = 0.0
-        held = 0
-        waits = True
-        known = False
-
+    class Visitor(H11Protocol, Guest):  # its way to end is uvicorn's
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
             super().connection_made(transport)
             crowd.has_room()
@@ -44,9 +39,6 @@ def _visitors(crowd: Crowd) -> type[asyncio.Protocol]:
         def connection_lost(self, exc: Exception | None) -> None:
             crowd.discard(self)
             super().connection_lost(exc)
-
-        def overdue(self, now: float) -> str:  # noqa: ARG002 - nobody goes but for another
-            return ""
 
         def drop(self) -> None:
             self.transport.abort()
@@ -82,17 +74,7 @@ class OperationsListener:
     """The operations port."""
 
     def __init__(self, app: Any, host: str, port: int, crowd: Crowd) -> None:
-        """Bind the port now, so that a port that is taken is known at once.
-
-        Args:
-            app: the ASGI application.
-            host: as ``bind`` takes it.
-            port: likewise.
-            crowd: its connections, and how many they may be.
-
-        Raises:
-            OSError: the port can't be bound.
-        """
+        """Bind the port now, so that a port that is taken is known at once (``OSError``)."""
         self._socket = bind(host, port)
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(

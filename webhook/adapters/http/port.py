@@ -25,14 +25,7 @@ class Port:
     def __init__(
         self, find: Callable[[str], Endpoint | None], crowd: Crowd, turns: Turns, callers: Callers | None = None
     ) -> None:
-        """Begin.
-
-        Args:
-            find: the endpoint of a URL's path.
-            crowd: the connections, and their limits.
-            turns: who is answered when.
-            callers: who may call by the name in a client certificate; without it nobody is asked.
-        """
+        """Begin, with the endpoint of each path. Without ``callers`` nobody is asked for a name."""
         self.find = find
         self.crowd = crowd
         self.turns = turns

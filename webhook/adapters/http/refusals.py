@@ -8,6 +8,7 @@ import structlog
 
 _SECONDS_BETWEEN_LINES = 30.0
 
+Client = tuple[str, int] | None
 _log = structlog.get_logger("gpuwarden.http")
 
 
@@ -22,14 +23,8 @@ class Refusals:
         self._due: dict[str, float] = {}
         self._unlogged: Counter[str] = Counter()
 
-    def note(self, reason: str, client: str = "", detail: str = "") -> None:
-        """Take note of one.
-
-        Args:
-            reason: one of a few words; the metric's label.
-            client: the address, as far as it is known.
-            detail: what exactly was wrong, for the log.
-        """
+    def note(self, reason: str, client: Client = None, detail: str = "") -> None:
+        """Take note of one: the reason is one of a few words, the metric's label; address and detail are for the log."""
         self._count(self._port, reason)
         self._unlogged[reason] += 1
         now = self._clock()
@@ -37,4 +32,6 @@ class Refusals:
             return
         self._due[reason] = now + _SECONDS_BETWEEN_LINES
         count = self._unlogged.pop(reason)
-        _log.warning("refused", port=self._port, reason=reason, count=count, client=client, detail=detail)
+        _log.warning(
+            "refused", port=self._port, reason=reason, count=count, client=client[0] if client else "", detail=detail
+        )

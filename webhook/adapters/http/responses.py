@@ -17,13 +17,7 @@ _STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.en
 
 
 class Answer(NamedTuple):
-    """An HTTP answer with a body of JSON.
-
-    Attributes:
-        code: the status code.
-        body: the body.
-        headers: those that not every answer has; nothing from a request is in them.
-    """
+    """An HTTP answer with a body of JSON, and the headers that not every answer has; nothing from a request is in these."""
 
     code: int
     body: bytes
@@ -33,11 +27,7 @@ class Answer(NamedTuple):
 def as_bytes(answer: Answer, date: bytes, *, close: bool = False, head_only: bool = False) -> bytes:
     """An answer as it goes over the wire.
 
-    Args:
-        answer: the answer.
-        date: as ``http_date`` gives it.
-        close: whether the connection ends with it.
-        head_only: whether the request was a HEAD, whose answer has a body's length and no body (RFC 9110, 9.3.2).
+    With ``close`` the connection ends. That to a HEAD has a body's length and no body (``head_only``; RFC 9110, 9.3.2).
     """
     lines = [_STATUS_LINES[answer.code], b"date: ", date, b"\r\ncontent-type: application/json\r\n"]
     for name, value in answer.headers:

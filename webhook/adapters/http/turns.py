@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import cached_property
 from heapq import heappop, heappush
 from itertools import count
 from time import perf_counter
@@ -36,12 +37,7 @@ class Turns:
     """
 
     def __init__(self, most: float = float("inf"), clock: Callable[[], float] = perf_counter) -> None:
-        """Begin with nobody.
-
-        Args:
-            most: seconds that a request may wait before it is shed.
-            clock: seconds.
-        """
+        """Begin with nobody; a request may wait so many seconds before it is shed."""
         self._most = most
         self._clock = clock
         self._waiting: list[tuple[float, int, float, int, Asker]] = []
@@ -60,9 +56,13 @@ class Turns:
             cost = _BASE + weight()
             heappush(self._waiting, (self._progress + cost, next(self._number), self._clock(), cost, asker))
 
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()  # until Python 3.12 each time a system call
+
     def _call(self) -> None:
         self._called = True
-        asyncio.get_running_loop().call_soon(self._turn)
+        self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
         askers: list[Asker] = []

@@ -6,6 +6,7 @@ them differently from kubectl: of several files, its *last* ``current-context`` 
 for by name may be missing; and what it says about a wrong file or context names neither the file nor the choices.
 """
 
+import errno
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,10 +48,10 @@ def find_files(kubeconfig: Path | None, environ: Mapping[str, str]) -> tuple[Pat
     """
     if kubeconfig is not None:
         if not kubeconfig.is_file():
-            fault = (
-                "it is a folder; name a file" if kubeconfig.is_dir() else "there is no such file; name one that exists"
-            )
-            raise ConfigurationError(f"--kubeconfig {kubeconfig}: {fault}")
+            code = errno.EISDIR if kubeconfig.is_dir() else errno.EINVAL if kubeconfig.exists() else errno.ENOENT
+            # It is read twice, here and by the official client, so a pipe or a device won't do.
+            fault = OSError(code, "it is not a regular file; name one")
+            raise ConfigurationError(f"--kubeconfig {kubeconfig}: {why(kubeconfig, fault)}")
         return (kubeconfig,)
     if listed := environ.get("KUBECONFIG"):
         named = [Path(entry) for entry in listed.split(os.pathsep) if entry]
@@ -67,9 +68,17 @@ def choose(files: tuple[Path, ...], context: str | None) -> Choice:
     Raises:
         ConfigurationError: a file can't be read, or the context, its cluster or its user is in none of them.
     """
-    configs = [_read(file) for file in files]
+    read = {file: _read(file) for file in files}
+    # Of several files kubectl passes over the empty ones, and the official client can't.
+    read = {file: document for file, document in read.items() if document is not None} or read
+    for file, document in read.items():
+        check_types(str(file), document)
+    files, configs = tuple(read), [*read.values()]
     where = ", ".join(str(file) for file in files)
-    contexts, clusters, users = (_entries(configs, kind) for kind in ("context", "cluster", "user"))
+    contexts, clusters = (
+        {name: body or {} for name, body in _entries(configs, kind).items()} for kind in ("context", "cluster")
+    )
+    users = _entries(configs, "user")
     there = ", ".join(f'"{name}"' for name in sorted(contexts)) or "none"
 
     name = context or next((current for config in configs if (current := config.get("current-context"))), None)
@@ -92,31 +101,32 @@ def choose(files: tuple[Path, ...], context: str | None) -> Choice:
         raise ConfigurationError(
             f'{where}: cluster "{cluster}" of context "{name}" has no server; set clusters[].cluster.server'
         )
+    if user in users and users[user] is None:  # which the official client can't read
+        raise ConfigurationError(
+            f'{where}: user "{user}" has no credentials (user: null); write user: {{}} if it needs none'
+        )
     check_cluster(where, cluster, clusters[cluster])
-    check_user(where, user, users.get(user, {}))
-    program = users.get(user, {}).get("exec") or {}
+    credentials = users.get(user) or {}
+    check_user(where, user, credentials)
+    program = credentials.get("exec") or {}
     return Choice(files, name, program.get("command"), " ".join((program.get("installHint") or "").split()))
 
 
-def _entries(configs: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
+def _entries(configs: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any] | None]:
     """The bodies of all entries of a kind by their names: of two with one name the first counts."""
     entries = [entry for config in configs for entry in config.get(f"{kind}s") or []]
-    return {entry["name"]: entry.get(kind) or {} for entry in reversed(entries)}
+    return {entry["name"]: entry.get(kind) for entry in reversed(entries)}
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path) -> Any:
     try:
         text = file.read_text(encoding="utf-8")
         yaml_guard.check(text)
         document = yaml.load(text, Loader=yaml.CSafeLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file}: can't be read: {why(file, error)}") from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigurationError(
-            f"{file}: line {line} is not valid YAML ({error.problem}); check quotes, brackets and indentation there"
-        ) from error
+    except yaml_guard.YamlBombError as error:
+        raise ConfigurationError(f"{file}: {error}") from error
     except (yaml.YAMLError, ValueError) as error:
-        raise ConfigurationError(f"{file}: not a kubeconfig: {' '.join(str(error).split())}") from error
-    check_types(str(file), document)
-    return document  # type: ignore[no-any-return]  # a mapping, as was checked
+        raise ConfigurationError(f"{file}: {yaml_guard.explain(error)}") from error
+    return document

@@ -63,11 +63,11 @@ class Lister:
 
     Args:
         api: the API server.
-        progress: who is told how far a list is.
+        progress: who is told how far a list is, if anybody.
         limit: objects a page.
     """
 
-    def __init__(self, api: Api, progress: Progress, *, limit: int = PAGE) -> None:
+    def __init__(self, api: Api, progress: Progress | None = None, *, limit: int = PAGE) -> None:
         self._api = api
         self._limit = limit
         self._progress = progress
@@ -121,7 +121,8 @@ class Lister:
             done += len(items)
             token = got.metadata.next_page
             remaining = got.metadata.remaining if token else 0
-            self._progress.read(what, done, None if remaining is None else done + remaining)
+            if self._progress:
+                self._progress.read(what, done, None if remaining is None else done + remaining)
             if not token:
                 self.counts[what] = self.counts.get(what, 0) + done
                 return kept

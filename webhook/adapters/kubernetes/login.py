@@ -79,9 +79,7 @@ def _from_kubeconfig(choice: Choice) -> Configuration:
         except OSError as error:
             # The only error without a file's name is tempfile's: the client writes what is inside a kubeconfig to files.
             file = error.filename
-            what = (
-                f"{file}: {why(file, error)}; name a file that can be read" if file else f"{error.strerror}; {_INLINE}"
-            )
+            what = f"{file}: {why(file, error)}" if file else f"{error.strerror}; {_INLINE}"
             raise ConfigurationError(f"{where}: {what}") from error
         except ConfigException as error:
             missing = str(error).removeprefix("File does not exist: ")
@@ -119,9 +117,7 @@ def _check_files(where: str, configuration: Configuration) -> None:
             f"{where}: {field} cannot be used ({error.reason or 'not PEM'}); set PEM files that belong together, or their -data"
         ) from error
     except OSError as error:
-        raise ConfigurationError(
-            f"{where}: {field}: {file}: {why(file, error)}; name a file that can be read"
-        ) from error
+        raise ConfigurationError(f"{where}: {field}: {file}: {why(file, error)}") from error
 
 
 def _why_no_login(choice: Choice, said: list[str]) -> str:

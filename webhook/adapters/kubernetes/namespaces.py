@@ -1,6 +1,7 @@
 """The namespaces' labels, watched: what admission and readiness see of it (``webhook.application.namespaces``)."""
 
 import random
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -8,7 +9,10 @@ from typing import TYPE_CHECKING
 
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.cache import NamespaceCache
+from webhook.adapters.kubernetes.documents import Namespace, decode
+from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.live import LiveReads
+from webhook.adapters.kubernetes.request import Request, path_of
 from webhook.adapters.kubernetes.watch import GRACE, WATCH_SECONDS, NamespaceWatch, Observer
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from webhook.engine.labels import NamespaceLabels
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 FRESHNESS_BOUND = 150.0
 FETCH_TIMEOUT = 1.0  # seconds for the live read of a namespace that is not cached
 _STOP_TIMEOUT = 2.0
+_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123 label: what a namespace's name is
 
 
 class WatchedNamespaces:
@@ -50,7 +55,9 @@ class WatchedNamespaces:
     ) -> None:
         self._observer = observer
         self._cache = NamespaceCache(monotonic)
-        self._reads = LiveReads(api, timeout=fetch_timeout)
+        self._api = api
+        self._fetch_timeout = fetch_timeout
+        self._reads = LiveReads(self._get, NamespaceUnavailable, timeout=fetch_timeout)
         self._watch = NamespaceWatch(
             api,
             self._cache,
@@ -99,9 +106,20 @@ class WatchedNamespaces:
         self._observer.missed("found")
         return self._cache.remember(namespace)
 
-    def synced(self) -> bool:
-        """Whether all namespaces have been listed once."""
-        return self._cache.synced()
+    def _get(self, name: str) -> Namespace:
+        if not _NAME.fullmatch(name):
+            raise NamespaceNotFound(name)  # nor can there be
+        request = Request("GET", path_of("api", "v1", "namespaces", name))
+        try:
+            body = self._api.call(request, timeout=self._fetch_timeout)
+        except ApiError as error:
+            if error.fault is Fault.NOT_FOUND:
+                raise NamespaceNotFound(name) from error
+            raise
+        namespace = decode(body, Namespace, f'namespace "{name}"')
+        if namespace.metadata.name != name:
+            raise ApiError(Fault.GARBAGE, f'{request} gave the namespace "{namespace.metadata.name}"')
+        return namespace
 
     def age(self) -> float | None:
         """Seconds since the API server last gave a sign of life (an event, a bookmark, a list, a new watch)."""

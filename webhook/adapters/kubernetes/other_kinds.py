@@ -1,4 +1,4 @@
-"""The kinds of which a cluster has objects that an audit does not look at: custom resources that may lead to pods, and claims."""
+"""The kinds of which a cluster has objects that an audit does not look at: custom resources that may lead to pods."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.lists import Api, Lister, Page, Progress
 from webhook.adapters.kubernetes.request import Request, path_of
-from webhook.application.other_kinds import CLAIM_GROUP, CLAIM_KINDS, OtherKind, leads_to_pods
+from webhook.application.other_kinds import OtherKind, leads_to_pods
 
 _PAGE = 20  # definitions; one may have a megabyte
 
@@ -41,14 +41,6 @@ class _Definition(msgspec.Struct):
     spec: _Spec
 
 
-class _Preferred(msgspec.Struct, rename="camel"):
-    group_version: str = ""
-
-
-class _Group(msgspec.Struct, rename="camel"):
-    preferred_version: _Preferred = msgspec.field(default_factory=_Preferred)
-
-
 class _Kind(msgspec.Struct, frozen=True):
     api_version: str
     kind: str
@@ -61,7 +53,7 @@ class UnknownKindsError(Exception):
 
 
 def other_kinds(api: Api, progress: Progress, namespaces: Sequence[str] = ()) -> Iterator[OtherKind]:
-    """Find the kinds of workloads and claims that have objects and are not looked at.
+    """Find the kinds of workloads that have objects and are not looked at.
 
     Args:
         api: the API server.
@@ -69,23 +61,10 @@ def other_kinds(api: Api, progress: Progress, namespaces: Sequence[str] = ()) ->
         namespaces: where objects count; everywhere, if none is named.
 
     Raises:
-        UnknownKindsError: after the claims, if custom resource definitions can't be listed.
+        UnknownKindsError: if custom resource definitions can't be listed.
         ApiError: the server could not be asked.
     """
-    yield from _with_objects(api, _claims(api), namespaces)
     yield from _with_objects(api, _custom(api, progress), namespaces)
-
-
-def _claims(api: Api) -> list[_Kind]:
-    try:
-        request = Request("GET", path_of("apis", CLAIM_GROUP))
-        group = decode(api.call(request), _Group, str(request))
-    except ApiError as error:
-        if error.fault not in {Fault.NOT_FOUND, Fault.FORBIDDEN}:
-            raise
-        return []
-    version = group.preferred_version.group_version
-    return [_Kind(version, kind, plural) for kind, plural in CLAIM_KINDS.items()] if version else []
 
 
 def _custom(api: Api, progress: Progress) -> list[_Kind]:
@@ -138,14 +117,7 @@ def _count(api: Api, kind: _Kind, namespace: str | None) -> int:
     request = Request("GET", path_of("apis", *kind.api_version.split("/"), *within, kind.plural), {"limit": "1"})
     page = decode(api.call(request), Page[msgspec.Raw], str(request))
     if page.metadata.next_page and page.metadata.remaining is None:
-        lister = Lister(api, _Silent())
+        lister = Lister(api)
         lister.all(kind.plural, request.path, Page[msgspec.Raw], lambda _: None)
         return lister.counts[kind.plural]
     return len(page.items or ()) + (page.metadata.remaining or 0)
-
-
-class _Silent:
-    """Nobody watches."""
-
-    def read(self, what: str, done: int, total: int | None) -> None:
-        pass

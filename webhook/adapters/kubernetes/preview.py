@@ -121,9 +121,9 @@ class _Look:
         """Look at LimitRanges and at every kind, as far as time and bounds allow, and say what was seen."""
         self.begun = True
         hurried = _Hurried(api, self._until, self._monotonic)
-        reader = ClusterReader(hurried, _Silent(), limit=PAGE)
+        reader = ClusterReader(hurried, limit=PAGE)
         try:
-            self._look_at_limits(Lister(hurried, _Silent(), limit=PAGE))
+            self._look_at_limits(Lister(hurried, limit=PAGE))
             for kind in PREVIEWED:
                 self._list(reader, kind)
         except _OutOfTimeError:
@@ -187,13 +187,6 @@ class _Hurried:
         if left <= 0:
             raise ApiError(Fault.SILENT, f"{request}: out of time")
         return self._api.call(request, timeout=left)
-
-
-class _Silent:
-    """Nobody watches."""
-
-    def read(self, what: str, done: int, total: int | None) -> None:
-        pass
 
 
 class _EnoughError(Exception):

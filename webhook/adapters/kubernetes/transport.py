@@ -66,7 +66,7 @@ def _authorization(login: Login, request: Request) -> str | None:
         raise ApiError(Fault.UNAUTHORIZED, f"{request}: no credentials: {error}") from error
     if value is not None and not (value.isascii() and value.isprintable()):
         # http.client would refuse the header too, and quote the token in its message.
-        raise ApiError(Fault.UNAUTHORIZED, f"{request}: no credentials: the token holds characters that no token has")
+        raise ApiError(Fault.UNAUTHORIZED, f"{request}: no credentials: the token holds a character that no token has")
     return value
 
 

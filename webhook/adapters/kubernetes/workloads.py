@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from webhook.adapters.kubernetes import claim_documents
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.lists import PAGE, Api, Lister, Page, Progress
@@ -12,7 +13,10 @@ from webhook.adapters.kubernetes.request import Request, path_of
 from webhook.adapters.kubernetes.workload_documents import NamespaceItem, WorkloadItem, mislabelled, page_of, seen
 from webhook.adapters.kubernetes.workload_documents import path as list_path
 from webhook.application.auditing import Seen
+from webhook.application.claims import GROUP, PLURALS
 from webhook.application.workload_kinds import BUILT_IN, WorkloadKind
+from webhook.engine.claim_objects import Claim
+from webhook.engine.claims import Reference
 from webhook.engine.labels import NamespaceLabels
 
 T = TypeVar("T")
@@ -34,16 +38,31 @@ class Unread(msgspec.Struct, frozen=True):
     served: bool
 
 
+class _Preferred(msgspec.Struct, rename="camel"):
+    group_version: str = ""
+
+
+class _Group(msgspec.Struct, rename="camel"):
+    preferred_version: _Preferred = msgspec.field(default_factory=_Preferred)
+
+
+class FoundClaims(msgspec.Struct):
+    """The resource claims and templates of a cluster, by namespace, and what is to be said of reading them."""
+
+    known: dict[tuple[str, Reference], Claim]
+    notes: list[str]
+
+
 class ClusterReader:
     """Reads a cluster.
 
     Args:
         api: the API server.
-        progress: who is told how far a list is.
+        progress: who is told how far a list is, if anybody.
         limit: objects a page.
     """
 
-    def __init__(self, api: Api, progress: Progress, *, limit: int = PAGE) -> None:
+    def __init__(self, api: Api, progress: Progress | None = None, *, limit: int = PAGE) -> None:
         self._api = api
         self._lister = Lister(api, progress, limit=limit)
         self.namespace_manifests: list[dict[str, Any]] = []
@@ -71,6 +90,32 @@ class ClusterReader:
             found = self._lister.all("namespaces", path, Page[NamespaceItem], _kept)
         self.namespace_manifests = [manifest for _, _, manifest in found]
         return {name: policies for name, policies, _ in found}
+
+    def claims(self, namespaces: Sequence[str] = ()) -> FoundClaims:
+        """Return the resource claims and their templates in these namespaces, or (if none is named) in all.
+
+        Without the API nothing is claimed. Where they may not be listed, a note says so, and pods that name them are not judged.
+
+        Raises:
+            ApiError: the server could not be asked.
+        """
+        found = FoundClaims({}, [])
+        try:
+            group = Request("GET", path_of("apis", GROUP))
+            version = decode(self._api.call(group), _Group, str(group)).preferred_version.group_version
+            for kind, plural in PLURALS.items():
+                item = claim_documents.ITEMS[kind]
+                page: type[Page[claim_documents.Item]] = Page[item]  # type: ignore[valid-type]
+                for namespace in namespaces or (None,):
+                    within = ("namespaces", namespace) if namespace else ()
+                    path = path_of("apis", *version.split("/"), *within, plural)
+                    found.known.update(self._lister.all(plural, path, page, lambda one: one.entry))
+        except ApiError as error:
+            if error.fault not in {Fault.FORBIDDEN, Fault.NOT_FOUND}:
+                raise
+            if error.fault is Fault.FORBIDDEN:
+                found.notes.append(f"resource claims: pods with claims (DRA) are not judged ({error.detail})")
+        return found
 
     def workloads(
         self, namespaces: Sequence[str], keep: Callable[[Seen], T | None], kinds: Sequence[WorkloadKind] = BUILT_IN

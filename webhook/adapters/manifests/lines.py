@@ -24,20 +24,8 @@ class Lines:
         """Those of one object of this source."""
         return ObjectLines(self, item)
 
-    def of_field(self, item: ManifestObject, path: str) -> int:
-        """The line of a field, or where that is not written down, of the nearest one around it.
-
-        Args:
-            item: an object of this source.
-            path: from the object, as Kubernetes writes field paths: ``spec.containers[0].resources.limits[nvidia.com/gpu]``.
-        """
-        return self._line(item, [key or bracketed for key, bracketed in _STEP.findall(path)])
-
-    def of_pointer(self, item: ManifestObject, pointer: str) -> int:
-        """The same for a JSON pointer (RFC 6901) from the object."""
-        return self._line(item, _steps(pointer))
-
-    def _line(self, item: ManifestObject, steps: list[str]) -> int:
+    def line(self, item: ManifestObject, steps: list[str]) -> int:
+        """The line that the steps from an object lead to, or of the nearest field around that is written down."""
         node: Node | None = self._root(item.document)
         for step in _steps(item.pointer):
             found = _member(node, step)
@@ -65,12 +53,15 @@ class ObjectLines:
     item: ManifestObject
 
     def of_field(self, path: str) -> int:
-        """The line of a field."""
-        return self.lines.of_field(self.item, path)
+        """The line of a field, or where that is not written down, of the nearest one around it.
+
+        ``path`` is as Kubernetes writes field paths: ``spec.containers[0].resources.limits[nvidia.com/gpu]``.
+        """
+        return self.lines.line(self.item, [key or bracketed for key, bracketed in _STEP.findall(path)])
 
     def of_pointer(self, pointer: str) -> int:
-        """The line of what a JSON pointer leads to."""
-        return self.lines.of_pointer(self.item, pointer)
+        """The same for a JSON pointer (RFC 6901) from the object."""
+        return self.lines.line(self.item, _steps(pointer))
 
 
 def _steps(pointer: str) -> list[str]:

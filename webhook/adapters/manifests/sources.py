@@ -1,22 +1,18 @@
 """Finds and reads the files that the user named; standard input comes in as a stream."""
 
-import errno
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
+from webhook.adapters import named_file
 from webhook.adapters.file_errors import shown, why
 from webhook.adapters.manifests.decoding import decode
 from webhook.adapters.manifests.items import ManifestProblem, UnreadableError
 
 SUFFIXES = (".yaml", ".yml", ".json")
 STANDARD_INPUT = "-"
-LARGEST = 64 * 1024 * 1024
-"""Bytes a source may have. etcd takes 1.5 MB an object; more than this is no manifest, and would need gigabytes as a tree."""
-_CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +71,18 @@ def _folder(root: str) -> Iterator[Source | ManifestProblem]:
                 found = True
                 yield _file(entry.path, named=False)
     if not found:
-        yield ManifestProblem(shown(root), None, f"the folder holds no file that ends in {', '.join(SUFFIXES)}")
+        yield ManifestProblem(
+            shown(root),
+            None,
+            f"the folder holds no file that ends in {', '.join(SUFFIXES)}: name other folders or files",
+        )
 
 
 def _file(path: str, *, named: bool) -> Source | ManifestProblem:
     try:
-        content, regular = _content(path, named=named)
+        content, regular = named_file.content(path, named=named)
     except (OSError, ValueError) as error:
-        return ManifestProblem(shown(path), None, f"the file cannot be read: {why(path, error)}")
+        return ManifestProblem(shown(path) or '""', None, f"the file cannot be read: {why(path, error)}")
     return _source(shown(path), content, Path(path) if regular else None)
 
 
@@ -92,7 +92,7 @@ def _stream(stdin: BinaryIO | TextIO | None) -> Source | ManifestProblem:
             STANDARD_INPUT, None, "standard input is closed: pipe manifests into gpuwarden, or name files"
         )
     try:
-        content = stdin.read(LARGEST + 1)
+        content = stdin.read(named_file.LARGEST + 1)
     except (OSError, ValueError) as error:
         return ManifestProblem(STANDARD_INPUT, None, f"standard input cannot be read: {error}")
     # A text stream may hide bytes that are no UTF-8 as half surrogates.
@@ -101,33 +101,9 @@ def _stream(stdin: BinaryIO | TextIO | None) -> Source | ManifestProblem:
 
 
 def _source(name: str, content: bytes, path: Path | None) -> Source | ManifestProblem:
-    if len(content) > LARGEST:
-        limit = f"{LARGEST // 1024 // 1024} MiB"
-        return ManifestProblem(name, None, f"the file is larger than {limit}: split it")
+    if len(content) > named_file.LARGEST:
+        return ManifestProblem(name, None, f"the file is larger than {named_file.limit()}: split it")
     try:
         return Source(name, decode(content), path)
     except UnreadableError as error:
         return ManifestProblem(name, error.line, str(error))
-
-
-def _content(path: str, *, named: bool) -> tuple[bytes, bool]:
-    """The bytes of a file, at most one more than the largest, and whether it is a regular file.
-
-    Opened without blocking: a pipe that nothing writes to would otherwise hold the program for ever. (A pipe that the shell
-    makes, ``<(helm template ...)``, has a writer from the start.)
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - there is a descriptor, no path
-        mode = os.fstat(descriptor).st_mode
-        regular = stat.S_ISREG(mode)
-        if not regular and not named:
-            raise OSError(errno.EINVAL, "it is not a regular file")
-        os.set_blocking(descriptor, True)
-        chunks: list[bytes] = []
-        room = LARGEST + 1
-        while room and (chunk := file.read(min(room, _CHUNK))):
-            chunks.append(chunk)
-            room -= len(chunk)
-        if stat.S_ISFIFO(mode) and not chunks:
-            raise OSError(errno.EPIPE, "it is a pipe that nothing writes to; pipe into gpuwarden, and name -")
-        return b"".join(chunks), regular

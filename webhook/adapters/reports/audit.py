@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from pydantic import Field
 
 from webhook.adapters.reports.model import Lines, ObjectLine, Part, ProblemLine, finding_lines, patch_line
@@ -17,6 +18,8 @@ from webhook.application.workload_kinds import BUILT_IN
 from webhook.application.workloads import qualified
 from webhook.engine.decision import Outcome
 
+OUTCOMES = ("denied", "rewritten", NOT_JUDGED, "unchanged", "exempt")
+"""Decisions on workloads, in the order in which they matter."""
 ALL = "*"
 """The name of a line that is about all objects of a kind."""
 
@@ -36,7 +39,7 @@ class Outcomes(Part):
         return self.unchanged + self.rewritten + self.denied + self.exempt + self.not_judged
 
     def number(self, outcome: str) -> int:
-        """How many have an outcome, by the word for it in ``WorkloadLine.outcome``."""
+        """How many have an outcome, by the word for it in ``ObjectLine.decision``."""
         found: int = getattr(self, outcome.replace("-", "_"))
         return found
 
@@ -62,11 +65,6 @@ class WorkloadLine(ObjectLine):
     becomes: list[str]
     forms: list[Form]
     pods: Outcomes
-
-    @property
-    def outcome(self) -> str:
-        """The decision."""
-        return self.decision
 
 
 class NamespaceLine(Part):
@@ -367,10 +365,4 @@ def _placed(verdict: Verdict, lines: Lines | None) -> dict[str, Any]:
 
 
 def _outcomes(tally: Tally) -> Outcomes:
-    return Outcomes(
-        unchanged=tally.unchanged,
-        rewritten=tally.rewritten,
-        denied=tally.denied,
-        exempt=tally.exempt,
-        not_judged=tally.not_judged,
-    )
+    return Outcomes(**msgspec.structs.asdict(tally))

@@ -7,20 +7,14 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from webhook.adapters.reports.audit import ALL, AuditReport, FlowLine, Outcomes, WorkloadLine
+from webhook.adapters.reports.audit import ALL, OUTCOMES, AuditReport, FlowLine, Outcomes, WorkloadLine
 from webhook.adapters.reports.model import ObjectLine
+from webhook.adapters.reports.table import STYLES, reasons, show_problems
 from webhook.adapters.reports.text import printable
-from webhook.application.rule_texts import NOT_JUDGED, left_alone
+from webhook.application.rule_texts import NOT_JUDGED
 
-STYLES = {
-    "unchanged": "green",
-    "rewritten": "yellow",
-    "denied": "bold red",
-    "exempt": "dim",
-    NOT_JUDGED: "magenta",
-}
 _AS_IT_IS = ("unchanged", "exempt")
-_FIRST = ("denied", "rewritten", NOT_JUDGED, "unchanged", "exempt")
+_COLUMNS = ("unchanged", "rewritten", "denied", "exempt", NOT_JUDGED)
 _COUNTED = ("denied", "rewritten", "unchanged", "exempt", NOT_JUDGED)
 # Of the columns of workloads: the share of what room there is, and the least.
 _WIDTHS = ((3, None), (None, 6), (2, None), (None, 9), (None, 11), (6, None))
@@ -37,7 +31,7 @@ def show(target: Console, report: AuditReport, *, everything: bool = False) -> N
         everything: whether workloads that stay as they are get a line too.
     """
     shown = [line for line in report.objects if everything or line.decision not in _AS_IT_IS or line.findings]
-    shown.sort(key=lambda line: _FIRST.index(line.outcome))
+    shown.sort(key=lambda line: OUTCOMES.index(line.decision))
     if shown:
         target.print(_workloads(shown[:_MOST]))
     if len(shown) > _MOST:
@@ -56,10 +50,7 @@ def show(target: Console, report: AuditReport, *, everything: bool = False) -> N
                 (f"{printable(place(line))}: ", "bold"), ("not judged: ", "magenta"), printable(line.not_judged or "")
             )
         )
-    for problem in report.problems:
-        where = Text(f"{printable(problem.where)}: ", style="bold")
-        said = (f"{problem.label}: ", "red" if problem.fatal else "yellow")
-        target.print(Text.assemble(where, said, printable(problem.message)))
+    show_problems(target, report.problems)
     for note in report.notes:
         target.print(Text(printable(note), style="yellow"))
     target.print(_summary(report))
@@ -88,31 +79,15 @@ def _workloads(lines: Sequence[WorkloadLine]) -> Table:
             what,
             Text(printable(line.policy)),
             Text("\n".join(map(printable, line.asks))),
-            Text(_word(line.outcome), style=STYLES[line.outcome]),
+            Text(_word(line.decision), style=STYLES[line.decision]),
             _pods(line.pods),
-            _reasons(line),
+            Group(*reasons(line, line.becomes)),
         )
     return table
 
 
-def _reasons(line: WorkloadLine) -> Group:
-    if line.exempt:
-        return Group(Text(left_alone(line.exempt), style="dim"))
-    sentences = (*([line.not_judged] if line.not_judged else ()), *line.becomes)
-    told = [Text(printable(sentence)) for sentence in sentences]
-    told += [
-        Text.assemble(
-            (f"{finding.rule}: ", "red" if finding.severity == "deny" else "yellow"),
-            printable(finding.message),
-            (f" (line {finding.line})" if finding.line else "", "dim"),
-        )
-        for finding in line.findings
-    ]
-    return Group(*(told or [Text("as the policy has it", style="dim")]))
-
-
 def _pods(pods: Outcomes) -> Text:
-    counted = [(name, pods.number(name)) for name in STYLES]
+    counted = [(name, pods.number(name)) for name in _COLUMNS]
     lines = [Text(f"{number} {_word(name)}", style=STYLES[name]) for name, number in counted if number]
     return Text("\n").join(lines) if lines else Text("none", style="dim")
 
@@ -124,18 +99,14 @@ def _word(outcome: str) -> str:
 def _totals(name: str, rows: Sequence[tuple[str, str | None, Outcomes]]) -> Table:
     """Workloads by name, the most denied and rewritten first."""
     has_policy = any(policy is not None for _, policy, _ in rows)
-    table = _table(name, *(["policy"] if has_policy else []), numbers=map(_word, STYLES))
+    table = _table(name, *(["policy"] if has_policy else []), numbers=map(_word, _COLUMNS))
     ordered = sorted(rows, key=lambda row: (-row[2].denied, -row[2].rewritten, row[0]))
     for label, policy, tally in ordered[:_LONGEST]:
-        numbers = [Text(str(n), style=style if n else "dim") for n, style in _numbers(tally)]
+        numbers = [Text(str(n), style=STYLES[name] if n else "dim") for name in _COLUMNS for n in (tally.number(name),)]
         table.add_row(Text(printable(label)), *((Text(printable(policy or "")),) if has_policy else ()), *numbers)
     if len(ordered) > _LONGEST:
         table.add_row(Text(f"and {len(ordered) - _LONGEST} more; -o json, csv or html has all", style="dim"))
     return table
-
-
-def _numbers(tally: Outcomes) -> Iterable[tuple[int, str]]:
-    return ((tally.number(name), style) for name, style in STYLES.items())
 
 
 def _forms(flows: Sequence[FlowLine]) -> Table:

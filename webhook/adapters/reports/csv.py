@@ -11,20 +11,9 @@ from webhook.adapters.reports.text import cell
 from webhook.application.rule_texts import NOT_JUDGED
 
 COLUMNS = (
-    *("namespace", "kind", "name", "policy", "outcome", "judged", "pods", "pods_unchanged", "pods_rewritten"),
-    *(
-        "pods_denied",
-        "pods_exempt",
-        "pods_not_judged",
-        "asks",
-        "form_before",
-        "form_after",
-        "becomes",
-        "rules",
-        "messages",
-        "source",
-        "line",
-    ),
+    *("namespace", "kind", "name", "policy", "outcome", "judged"),
+    *("pods", "pods_unchanged", "pods_rewritten", "pods_denied", "pods_exempt", "pods_not_judged"),
+    *("asks", "form_before", "form_after", "becomes", "rules", "messages", "source", "line"),
 )
 
 
@@ -46,18 +35,8 @@ def csv(objects: Iterable[WorkloadLine], others: Iterable[ObjectLine] = ()) -> s
 def _values(line: WorkloadLine) -> tuple[str | int, ...]:
     pods = line.pods
     return (
-        line.namespace,
-        line.kind,
-        line.name,
-        line.policy,
-        line.outcome,
-        line.judged,
-        pods.sum,
-        pods.unchanged,
-        pods.rewritten,
-        pods.denied,
-        pods.exempt,
-        pods.not_judged,
+        *(line.namespace, line.kind, line.name, line.policy, line.decision, line.judged),
+        *(pods.sum, pods.unchanged, pods.rewritten, pods.denied, pods.exempt, pods.not_judged),
         _joined(line.asks),
         _joined(form.before for form in line.forms),
         _joined(form.after for form in line.forms),

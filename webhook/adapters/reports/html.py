@@ -13,24 +13,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from webhook import __version__
-from webhook.adapters.reports.audit import AuditReport, NamespaceLine, Outcomes, WorkloadLine
+from webhook.adapters.reports.audit import OUTCOMES, AuditReport, NamespaceLine, Outcomes, WorkloadLine
 from webhook.adapters.reports.audit_table import place
 from webhook.adapters.reports.fleet import draw
 from webhook.adapters.reports.text import printable
-from webhook.application.rule_texts import NOT_JUDGED, RULE_TEXTS, left_alone
+from webhook.application.rule_texts import RULE_TEXTS, left_alone
 from webhook.engine.findings import Severity
 
 MOST_ROWS = 10_000
 """Workloads that a page shows, those that matter most first: a browser gets slow with more."""
 
-OUTCOMES = {
-    "denied": "denied",
-    "rewritten": "rewritten",
-    NOT_JUDGED: "not judged",
-    "unchanged": "unchanged",
-    "exempt": "exempt",
-}
-"""Outcomes in the order in which they matter, with the word for people."""
+# With the word for people.
+_WORDS = {outcome: outcome.replace("-", " ") for outcome in OUTCOMES}
 _RANK = {outcome: number for number, outcome in enumerate(OUTCOMES)}
 
 
@@ -56,11 +50,11 @@ def html(report: AuditReport) -> str:
         script=script,
         policy=f"default-src 'none'; style-src {_hash(style)}; style-src-attr 'unsafe-inline'; script-src {_hash(script)}; "
         "img-src data:; base-uri 'none'; form-action 'none'",
-        outcomes=OUTCOMES,
+        outcomes=_WORDS,
         rank=_RANK,
         tiles=[
             (outcome, word, report.totals.workloads.number(outcome), report.totals.pods.number(outcome))
-            for outcome, word in OUTCOMES.items()
+            for outcome, word in _WORDS.items()
         ],
         troubles=[
             *(f"{problem.where}: {problem.message}" for problem in report.problems),
@@ -107,7 +101,7 @@ def _patch(operations: Sequence[object]) -> str:
 
 def _ordered(lines: Sequence[WorkloadLine]) -> list[WorkloadLine]:
     """What matters most first, and then by name."""
-    return sorted(lines, key=lambda line: (_RANK[line.outcome], line.namespace, line.name, line.kind))
+    return sorted(lines, key=lambda line: (_RANK[line.decision], line.namespace, line.name, line.kind))
 
 
 def _worst_first(line: NamespaceLine) -> tuple[int, int, str]:

@@ -70,7 +70,7 @@ class ObjectLine(Part):
     patch_line: int | None = Field(default=None, description="The line of the first field that the patch changes.")
     not_judged: str | None = None
     not_read: str | None = None
-    claims: list[str] = Field(default=[], description="The pod's names for its resource claims, which are not judged.")
+    claims: list[str] = Field(default=[], description="The pod's names for its resource claims.")
     unknown_kind: bool = False
 
 
@@ -144,9 +144,7 @@ class Report(Part):
     totals: Totals
 
 
-def object_line(
-    source: str | None, line: int | None, judgement: Judgement, asks: Sequence[str], lines: Lines | None = None
-) -> ObjectLine:
+def object_line(source: str | None, line: int | None, judgement: Judgement, lines: Lines | None = None) -> ObjectLine:
     """One object's line."""
     return ObjectLine(
         source=source,
@@ -156,7 +154,7 @@ def object_line(
         namespace=judgement.namespace,
         name=judgement.name,
         policy=judgement.policy.name,
-        asks=list(asks),
+        asks=list(judgement.asks),
         decision=_decision(judgement),
         exempt=judgement.exempt,
         patch=list(judgement.operations),
@@ -174,7 +172,7 @@ def _decision(judgement: Judgement) -> str:
         return NOT_READ
     if not all(problem.ignored for problem in judgement.label_problems):
         return Outcome.DENIED.value  # as the webhook denies a namespace whose label names no policy
-    return EXEMPT if judgement.exempt else decided(judgement.decision.outcome, judgement.not_judged)
+    return EXEMPT if judgement.exempt else decided(judgement.outcome, judgement.not_judged)
 
 
 def _is_unknown(unjudged: Unjudged | None) -> bool:

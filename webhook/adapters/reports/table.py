@@ -1,17 +1,17 @@
 """The table that ``gpuwarden check`` prints for people: what each object asks, what becomes of it and why."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from rich.console import Console
 from rich.text import Text
 
 from webhook.adapters.reports.grid import Grid
-from webhook.adapters.reports.model import ObjectLine, Report
+from webhook.adapters.reports.model import ObjectLine, ProblemLine, Report
 from webhook.adapters.reports.text import printable
 from webhook.application.rule_texts import EXEMPT, NOT_JUDGED, NOT_READ, left_alone
 
-_STYLES = {
+STYLES = {
     "unchanged": "green",
     "rewritten": "yellow",
     "denied": "bold red",
@@ -41,10 +41,15 @@ def show(target: Console, rows: Sequence[Row], report: Report) -> None:
     shown = [row for row in rows if row.line.asks or row.line.findings or row.line.not_judged or row.line.claims]
     if shown:
         target.print(_grid(shown), crop=False)
-    for problem in report.problems:
+    show_problems(target, report.problems)
+    target.print(_summary(report))
+
+
+def show_problems(target: Console, problems: Iterable[ProblemLine]) -> None:
+    """Print what is wrong with the input."""
+    for problem in problems:
         label = (f"{problem.label}: ", "red" if problem.fatal else "yellow")
         target.print(Text.assemble((f"{printable(problem.where)}: ", "bold"), label, printable(problem.message)))
-    target.print(_summary(report))
 
 
 def _grid(rows: Sequence[Row]) -> Grid:
@@ -60,15 +65,15 @@ def _cells(row: Row) -> tuple[Text, ...]:
         (printable(f"{line.source}:{line.line}"), "dim"),
     )
     asks = Text("\n".join(map(printable, line.asks)))
-    shown = Text(line.decision.replace("-", " "), style=_STYLES[line.decision])
-    return what, Text(printable(line.policy)), asks, shown, _reasons(row)
+    shown = Text(line.decision.replace("-", " "), style=STYLES[line.decision])
+    return what, Text(printable(line.policy)), asks, shown, Text("\n").join(reasons(line, row.becomes))
 
 
-def _reasons(row: Row) -> Text:
-    line = row.line
+def reasons(line: ObjectLine, becomes: Sequence[str]) -> list[Text]:
+    """What becomes of an object and why, a text for each; at least one."""
     if line.exempt:
-        return Text(left_alone(line.exempt), style="dim")
-    sentences = (*([line.not_judged] if line.not_judged else ()), *row.becomes)
+        return [Text(left_alone(line.exempt), style="dim")]
+    sentences = (*([line.not_judged] if line.not_judged else ()), *becomes)
     told = [Text(printable(sentence)) for sentence in sentences]
     told += [
         Text.assemble(
@@ -78,7 +83,7 @@ def _reasons(row: Row) -> Text:
         )
         for finding in line.findings
     ]
-    return Text("\n").join(told) if told else Text("as the policy has it", style="dim")
+    return told or [Text("as the policy has it", style="dim")]
 
 
 def _summary(report: Report) -> Text:
@@ -89,12 +94,12 @@ def _summary(report: Report) -> Text:
     if totals.unknown_kind:
         among.append(f"{totals.unknown_kind} of other kinds in which no pods were found")
     parts = [
-        (f"{totals.denied} denied", _STYLES["denied"] if totals.denied else "dim"),
-        (f"{totals.rewritten} rewritten", _STYLES["rewritten"] if totals.rewritten else "dim"),
+        (f"{totals.denied} denied", STYLES["denied"] if totals.denied else "dim"),
+        (f"{totals.rewritten} rewritten", STYLES["rewritten"] if totals.rewritten else "dim"),
         (f"{totals.unchanged} unchanged" + (f" ({', '.join(among)})" if among else ""), "green"),
         (f"{totals.exempt} exempt", "dim"),
-        (f"{totals.not_judged} not judged", _STYLES[NOT_JUDGED] if totals.not_judged else "dim"),
-        (f"{totals.not_read} not read", _STYLES[NOT_READ] if totals.not_read else "dim"),
+        (f"{totals.not_judged} not judged", STYLES[NOT_JUDGED] if totals.not_judged else "dim"),
+        (f"{totals.not_read} not read", STYLES[NOT_READ] if totals.not_read else "dim"),
     ]
     objects = "object" if totals.objects == 1 else "objects"
     summary = Text(f"{totals.objects} {objects}: ")

@@ -1,7 +1,5 @@
 """A serving pair from two files, read again when their content changes (cert-manager, a provided Secret, a trial)."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from pathlib import Path
 

@@ -1,19 +1,12 @@
 """The reconciler where somebody else makes the certificates (cert-manager, a Secret): every ``caBundle`` trusts them."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from datetime import datetime
 
 from webhook.application.certificates.pem import CertificateError, CertificatePair, read_bundle
 from webhook.application.certificates.reconcile import TickReport
-from webhook.application.certificates.store import CertificateStore, ConflictError, StoreError
+from webhook.application.certificates.store import CertificateStore, ConflictError, StoreError, WebhookConfiguration
 from webhook.application.certificates.trust import why_untrusted
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
-    from webhook.application.certificates.store import WebhookConfiguration
 
 
 class BundleReconciler:

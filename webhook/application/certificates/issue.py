@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -20,9 +21,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from webhook.application.certificates.pem import CertificateError, CertificatePair, PrivateKey, describe, show
 from webhook.application.certificates.trust import is_authority, issued_by
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 BACKDATE = timedelta(minutes=10)
 """How far before its issue a certificate becomes valid: a client whose clock is behind ours must accept it at once."""

@@ -1,26 +1,19 @@
 """One observation of the cluster and of this replica, and what follows from it at once."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+
+from cryptography import x509
 
 from webhook.application.certificates.issue import is_ours
-from webhook.application.certificates.pem import describe, fingerprint, read_bundle
+from webhook.application.certificates.pem import CertificatePair, describe, fingerprint, read_bundle
 from webhook.application.certificates.secret import Authorities, read_authorities
+from webhook.application.certificates.settings import RotationSettings
+from webhook.application.certificates.store import StoredSecret, WebhookConfiguration
 from webhook.application.certificates.token_rotation import TokenFacts
 from webhook.application.certificates.trust import why_invalid
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from cryptography import x509
-
-    from webhook.application.certificates.pem import CertificatePair
-    from webhook.application.certificates.settings import RotationSettings
-    from webhook.application.certificates.store import StoredSecret, WebhookConfiguration
 
 _FOREVER = datetime.max.replace(tzinfo=UTC)
 

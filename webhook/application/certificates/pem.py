@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC
-from typing import TYPE_CHECKING, TypeAlias
+from datetime import UTC, datetime
+from typing import TypeAlias
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime
 
 PrivateKey: TypeAlias = (
     ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
@@ -162,8 +159,17 @@ def fingerprint(certificate: x509.Certificate) -> str:
 
 
 def describe(certificate: x509.Certificate) -> str:
-    """A certificate in a log line: its subject and the first 12 digits of its fingerprint."""
-    return f'"{certificate.subject.rfc4514_string()}" ({fingerprint(certificate)[:12]})'
+    """A certificate in a log line: its subject (else its DNS names, as cert-manager's) and 12 digits of its fingerprint."""
+    subject = certificate.subject.rfc4514_string()
+    try:
+        name = subject or ", ".join(
+            certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(
+                x509.DNSName
+            )
+        )
+    except (x509.ExtensionNotFound, *_UNREADABLE):
+        name = ""
+    return f'"{name or "no subject"}" ({fingerprint(certificate)[:12]})'
 
 
 def show(moment: datetime) -> str:

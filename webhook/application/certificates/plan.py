@@ -11,27 +11,20 @@ that a bundle trusts and that looks like ours is not dropped because the Secret 
 previous ones, since some replica's serving certificate may depend on it.
 """
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
-from webhook.application.certificates.observation import Facts
-from webhook.application.certificates.pem import bundle_pem, describe, read_bundle
+from cryptography import x509
+
+from webhook.application.certificates.observation import Facts, Observation, ServedLeaf
+from webhook.application.certificates.pem import Bundle, CertificatePair, bundle_pem, describe, read_bundle
+from webhook.application.certificates.secret import Authorities
+from webhook.application.certificates.settings import RotationSettings
+from webhook.application.certificates.store import WebhookConfiguration
 from webhook.application.certificates.trust import needs_renewal, why_invalid
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from cryptography import x509
-
-    from webhook.application.certificates.observation import Observation, ServedLeaf
-    from webhook.application.certificates.pem import Bundle, CertificatePair
-    from webhook.application.certificates.secret import Authorities
-    from webhook.application.certificates.settings import RotationSettings
-    from webhook.application.certificates.store import WebhookConfiguration
 
 
 class Phase(StrEnum):

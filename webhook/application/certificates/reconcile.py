@@ -1,29 +1,20 @@
 """The reconciler of a CA that replicas share: observes, plans and applies, one tick at a time."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from webhook.application.certificates.issue import issue_ca, issue_leaf
+from webhook.application.certificates.issue import ServingNames, issue_ca, issue_leaf
 from webhook.application.certificates.observation import Observation, ServedLeaf, carried
-from webhook.application.certificates.pem import CertificateError, CertificatePair, fingerprint
-from webhook.application.certificates.plan import Phase, SetBundle, SignLeaf, Wait, WriteSecret, plan
+from webhook.application.certificates.pem import CertificateError, CertificatePair, PrivateKey, fingerprint
+from webhook.application.certificates.plan import Phase, Plan, SetBundle, SignLeaf, Wait, WriteSecret, plan
 from webhook.application.certificates.secret import write_authorities
-from webhook.application.certificates.store import ConflictError, StoreError
+from webhook.application.certificates.settings import RotationSettings
+from webhook.application.certificates.store import CertificateStore, ConflictError, StoreError
 from webhook.application.certificates.token_rotation import signs
+from webhook.application.certificates.tokens import PathTokens
 from webhook.application.certificates.trust import why_invalid
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
-
-    from webhook.application.certificates.issue import ServingNames
-    from webhook.application.certificates.pem import PrivateKey
-    from webhook.application.certificates.plan import Plan
-    from webhook.application.certificates.settings import RotationSettings
-    from webhook.application.certificates.store import CertificateStore
-    from webhook.application.certificates.tokens import PathTokens
 
 _ROUNDS = 8  # from nothing to steady takes four; more means that others write too, and the next tick goes on
 

@@ -10,12 +10,11 @@ Reading never fails: what cannot be used is left out and said, and a certificate
 previous ones, for serving certificates that it has signed may be in use.
 """
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from webhook.application.certificates.pem import (
@@ -29,11 +28,6 @@ from webhook.application.certificates.pem import (
 )
 from webhook.application.certificates.tokens import is_token, path_token
 from webhook.application.certificates.trust import is_authority
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from cryptography import x509
 
 CURRENT, NEXT = "ca", "next"
 PREVIOUS, PREVIOUS_UNTIL = "previous.crt", "previous-until"

@@ -1,13 +1,9 @@
 """The cluster as far as certificates are concerned: what the reconcilers read from it and write to it."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Protocol
 
 
 class StoreError(Exception):

@@ -5,22 +5,16 @@ server and the replicas know: ``/mutate/0123…``. Somebody who can reach the po
 derived from the private key of the CA, so every replica that can read the CA Secret knows it, and a new CA brings a new one.
 """
 
-from __future__ import annotations
-
 import hmac
 import re
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from cryptography.hazmat.primitives.asymmetric import ec
 
 MUTATE, VALIDATE, ADVISE, VALIDATE_NAMESPACE = "/mutate", "/validate", "/advise", "/validate-namespace"
 PATHS: Mapping[str, str] = MappingProxyType(

@@ -4,20 +4,15 @@ Pure: every question that depends on the time takes it as ``at``, an aware datet
 sentences, for the log, or ``None`` when there is nothing to say.
 """
 
-from __future__ import annotations
-
 import ipaddress
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from webhook.application.certificates.pem import describe, show
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
 
 _MAX_CHAIN = 8  # a longer path is a loop or a mistake
 

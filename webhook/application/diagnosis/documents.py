@@ -8,8 +8,6 @@ Strings = dict[str, str] | None
 
 
 class Metadata(msgspec.Struct, rename="camel"):
-    """An object's metadata."""
-
     name: str = ""
     namespace: str = ""
     labels: Strings = None
@@ -25,37 +23,27 @@ class Container(msgspec.Struct):
 
 
 class PodSpec(msgspec.Struct, rename="camel"):
-    """The spec of a pod."""
-
     containers: list[Container] | None = None
     service_account_name: str = "default"
     node_name: str = ""
 
 
 class Template(msgspec.Struct):
-    """A pod template."""
-
     metadata: Metadata
     spec: PodSpec
 
 
 class DeploymentSpec(msgspec.Struct):
-    """The spec of a Deployment."""
-
     template: Template
     selector: Selector
     replicas: int = 1
 
 
 class DeploymentStatus(msgspec.Struct, rename="camel"):
-    """The status of a Deployment."""
-
     available_replicas: int = 0
 
 
 class Deployment(msgspec.Struct):
-    """A Deployment."""
-
     metadata: Metadata
     spec: DeploymentSpec
     status: DeploymentStatus = msgspec.field(default_factory=DeploymentStatus)
@@ -78,8 +66,6 @@ class Deployment(msgspec.Struct):
 
 
 class Condition(msgspec.Struct):
-    """A condition of a pod."""
-
     type: str
     status: str
 
@@ -91,29 +77,20 @@ class Waiting(msgspec.Struct):
 
 
 class ContainerState(msgspec.Struct):
-    """The state of a container."""
-
     waiting: Waiting | None = None
 
 
 class ContainerStatus(msgspec.Struct, rename="camel"):
-    """The status of a container."""
-
-    restart_count: int = 0
     state: ContainerState = msgspec.field(default_factory=ContainerState)
 
 
 class PodStatus(msgspec.Struct, rename="camel"):
-    """The status of a pod."""
-
     phase: str = ""
     conditions: list[Condition] | None = None
     container_statuses: list[ContainerStatus] | None = None
 
 
 class Pod(msgspec.Struct):
-    """A pod."""
-
     metadata: Metadata
     spec: PodSpec = msgspec.field(default_factory=PodSpec)
     status: PodStatus = msgspec.field(default_factory=PodStatus)
@@ -133,43 +110,31 @@ class Pod(msgspec.Struct):
 
 
 class BudgetSpec(msgspec.Struct, rename="camel"):
-    """The spec of a PodDisruptionBudget."""
-
     selector: Selector | None = None
 
 
 class BudgetStatus(msgspec.Struct, rename="camel"):
-    """The status of a PodDisruptionBudget."""
-
     disruptions_allowed: int = 0
     current_healthy: int = 0
     expected_pods: int = 0
 
 
 class Budget(msgspec.Struct):
-    """A PodDisruptionBudget."""
-
     metadata: Metadata
     spec: BudgetSpec = msgspec.field(default_factory=BudgetSpec)
     status: BudgetStatus = msgspec.field(default_factory=BudgetStatus)
 
 
 class ServicePort(msgspec.Struct):
-    """A port of a Service."""
-
     port: int
     name: str = ""
 
 
 class ServiceSpec(msgspec.Struct):
-    """The spec of a Service."""
-
     ports: list[ServicePort] | None = None
 
 
 class Service(msgspec.Struct):
-    """A Service."""
-
     metadata: Metadata
     spec: ServiceSpec
 
@@ -181,22 +146,16 @@ class EndpointConditions(msgspec.Struct):
 
 
 class Endpoint(msgspec.Struct):
-    """An endpoint of a slice."""
-
     addresses: list[str]
     conditions: EndpointConditions = msgspec.field(default_factory=EndpointConditions)
 
 
 class EndpointPort(msgspec.Struct):
-    """A port of a slice."""
-
     port: int | None = None
     name: str | None = None
 
 
 class EndpointSlice(msgspec.Struct):
-    """An EndpointSlice."""
-
     metadata: Metadata
     endpoints: list[Endpoint] | None = None
     ports: list[EndpointPort] | None = None
@@ -209,14 +168,10 @@ class EndpointSlice(msgspec.Struct):
 
 
 class QuotaSpec(msgspec.Struct):
-    """The spec of a ResourceQuota."""
-
     hard: Strings = None
 
 
 class Quota(msgspec.Struct):
-    """A ResourceQuota."""
-
     metadata: Metadata
     spec: QuotaSpec = msgspec.field(default_factory=QuotaSpec)
 

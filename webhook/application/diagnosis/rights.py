@@ -1,5 +1,6 @@
 """Checks of what gpuwarden's ServiceAccount may do: enough for the verbs that ``gpuwarden serve`` uses."""
 
+from webhook.application.claims import GROUP, PLURALS
 from webhook.application.diagnosis.documents import Deployment
 from webhook.application.diagnosis.facts import Facts, Right, known
 from webhook.application.diagnosis.results import Verdict, fail, ok, warn
@@ -24,6 +25,7 @@ def needed(deployment: Deployment, namespace: str) -> list[Right]:
     rights: list[Right] = []
     if deployment.option("--namespaces") is None:
         rights += [Right(verb, "namespaces") for verb in ("get", "list", "watch")]
+        rights += [Right("get", plural, GROUP) for plural in PLURALS.values()]
         rights += [Right("list", resource, group) for group, resource in _PREVIEWED]
     manages = deployment.option("--manage-certificates") is not None
     writes = manages or deployment.option("--ca-bundle-file") is not None
@@ -46,6 +48,8 @@ def needed(deployment: Deployment, namespace: str) -> list[Right]:
 
 _EFFECTS = {
     "namespaces": "gpuwarden can't read the labels of namespaces: it never becomes ready, or applies outdated labels",
+    "resourceclaims": "gpuwarden can't read what pods claim (DRA): those that name a ResourceClaim are denied where policies act",
+    "resourceclaimtemplates": "gpuwarden can't read what pods claim (DRA): those with a template are denied where policies act",
     "mutatingwebhookconfigurations": "gpuwarden can't read or update the caBundle: it does not become ready",
     "validatingwebhookconfigurations": "gpuwarden can't read or update the caBundle: it does not become ready",
     "secrets": "gpuwarden can't store its CA: it has no certificate, or none once the present one expires",

@@ -2,6 +2,7 @@
 
 from webhook.engine.findings import Rule
 from webhook.engine.rules import (
+    claims,
     container,
     limit_ranges,
     misplaced,
@@ -20,6 +21,8 @@ RULES: tuple[Rule, ...] = (
     permission.GPU_NOT_PERMITTED,
     permission.FORM_NOT_PERMITTED,
     permission.OTHER_GPU_RESOURCE,
+    claims.CLAIM_NOT_PERMITTED,
+    claims.CLAIM_NOT_FOUND,
     sharing.SHARED_REQUEST_ABOVE_ONE,
     placement.SELECTOR_CONFLICT,
     permission.PER_CONTAINER_LIMIT,

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from webhook.engine.findings import Finding, Rule, Severity
 from webhook.engine.limitranger import Additions, Dropped
 from webhook.engine.requests import Ask
+from webhook.engine.rules.container import MIXED_GPU_RESOURCES
 
 LIMIT_RANGE_DEFAULT = Rule(
     "limit-range-default",
@@ -15,6 +16,13 @@ LIMIT_RANGE_DEFAULT = Rule(
     "A LimitRange's default (or max without a default) is added to every container that does not name the resource, so "
     "a renamed request has two. The one that was added is removed; a max or min for its name still denies the pod. Set "
     'the default to "0", or use a ResourceQuota.',
+)
+
+
+# LimitRanger overwrites its annotation, so of two LimitRanges that changed a pod one is recorded.
+_UNRECORDED = (
+    ". If the pod names only one of these, a LimitRange of the namespace set the other; limit GPUs by a ResourceQuota instead, "
+    "or write all defaults of the namespace into one LimitRange"
 )
 
 
@@ -44,7 +52,8 @@ def naming_limit_ranges(findings: Sequence[Finding], asks: Sequence[Ask], added:
     for finding in findings:
         # What is wrong with the pod as a whole may come from any of its containers.
         concerned = by_field.get(finding.path.partition(".resources.")[0], asks)
-        sentence = next(_sentences(concerned, added), "") if finding.denies else ""
+        unrecorded = _UNRECORDED if finding.rule is MIXED_GPU_RESOURCES else ""
+        sentence = next(_sentences(concerned, added), unrecorded) if finding.denies else ""
         named.append(replace(finding, detail=f"{finding.detail}{sentence}") if sentence else finding)
     return named
 

@@ -65,10 +65,13 @@ def gpu_not_permitted(ask: Ask, policy: Policy) -> Finding | None:
     return GPU_NOT_PERMITTED.found(path, f'{reason} under namespace policy "{policy.name}"', detail)
 
 
-def other_gpu_resources(asks: Sequence[Ask], policy: Policy) -> Iterator[Finding]:
+def other_gpu_resources(
+    asks: Sequence[Ask], policy: Policy, with_a_form: frozenset[str] = frozenset()
+) -> Iterator[Finding]:
     """GPUs by names that no form has: one finding a container, under a policy that does not permit all.
 
-    Misspelt names have a rule of their own (``container.unknown_gpu_resources``).
+    Misspelt names have a rule of their own (``container.unknown_gpu_resources``), and DeviceClasses ``with_a_form``, by their
+    paths, are judged as claims.
     """
     asks = [ask for ask in asks if ask.others]
     if not asks:
@@ -85,8 +88,8 @@ def other_gpu_resources(asks: Sequence[Ask], policy: Policy) -> Iterator[Finding
         "gpuwarden's configuration"
     )
     for ask in asks:
-        misspelt = {field for _, field in ask.unknown}
-        others = [other for other in ask.others if other.field not in misspelt]
+        elsewhere = with_a_form.union(field for _, field in ask.unknown)
+        others = [other for other in ask.others if other.field not in elsewhere]
         if not others:
             continue
         first, more = others[0], len(others) - 1
@@ -116,24 +119,21 @@ def per_container_limit(ask: Ask, amount: Amount, policy: Policy) -> Finding | N
     return PER_CONTAINER_LIMIT.found(
         ask.field(amount),
         f"{ask.name}: {amount} is more than a container may have",
-        f'namespace policy "{policy.name}" permits {limit} per container; request {_at_most(limit)}',
+        f'namespace policy "{policy.name}" permits {limit} per container; request {at_most(limit)}',
     )
 
 
-def per_pod_limit(spec: PodSpec, asks: Sequence[Ask], policy: Policy) -> Finding | None:
+def per_pod_limit(spec: PodSpec, asks: Sequence[Ask], policy: Policy, limit: int) -> Iterator[Finding]:
     """The policy's ``maxPerPod``, over what the pod needs at once for its well-formed requests."""
-    limit = policy.max_per_pod
-    if limit is None:
-        return None
     count = pod_count(spec, {ask.place: ask.amounts[0].count for ask in asks})
-    if count <= limit:
-        return None
-    return PER_POD_LIMIT.found(
-        "spec",
-        f"pod: its containers request {count} {'GPU' if count == 1 else 'GPUs'} at once",
-        f'namespace policy "{policy.name}" permits {limit} per pod; request {_at_most(limit)}',
-    )
+    if count > limit:
+        yield PER_POD_LIMIT.found(
+            "spec",
+            f"pod: its containers ask for {count} {'GPU' if count == 1 else 'GPUs'} at once",
+            f'namespace policy "{policy.name}" permits {limit} per pod; request {at_most(limit)}',
+        )
 
 
-def _at_most(limit: int) -> str:
+def at_most(limit: int) -> str:
+    """A limit, for people."""
     return "at most " + str(limit) if limit > 1 else str(limit)

@@ -136,10 +136,12 @@ def _alias(event: Any, anchors: dict[str, Scalar | Sequence | Mapping], first_li
     target = anchors.get(event.anchor)
     if target is None:
         raise UnreadableError(
-            line, f"*{event.anchor} refers to &{event.anchor}, which no earlier line of the document defines"
+            line,
+            f"*{event.anchor} refers to &{event.anchor}, which no earlier line of the document defines; "
+            "define it, or quote the text",
         )
     if target.end < 0:
-        raise UnreadableError(line, f"&{event.anchor} contains itself")
+        raise UnreadableError(line, f"&{event.anchor} contains itself; write out its values instead of *{event.anchor}")
     return Alias(event.start_mark.index, event.end_mark.index, line, target)
 
 

@@ -7,7 +7,7 @@ from typing import TypeAlias
 DEEPEST = 200
 """How deep collections may nest. Kubernetes' own deepest (schemas in a CustomResourceDefinition) stay below 100; the limit
 keeps hostile input from exhausting the stack of whoever walks the data."""
-TOO_DEEP = f"the document is nested deeper than {DEEPEST} levels"
+TOO_DEEP = f"the document is nested deeper than {DEEPEST} levels: write it with fewer"
 BLOCK_SCALARS = ("|", ">")
 
 

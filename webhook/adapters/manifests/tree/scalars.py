@@ -54,7 +54,10 @@ def value_of(scalar: Scalar) -> Value:
         return scalar.text  # !!str, !!timestamp, and tags that go-yaml does not know
     value = plain(scalar.text, scalar.line)
     if not isinstance(value, _TYPES[tag]) or (isinstance(value, bool) and not tag.endswith("bool")):
-        raise UnreadableError(scalar.line, f'"{scalar.text}" is tagged !!{tag.removeprefix(_TAG)} and is none')
+        raise UnreadableError(
+            scalar.line,
+            f'"{scalar.text}" is tagged !!{tag.removeprefix(_TAG)} and is none: remove the tag, or correct the value',
+        )
     return value
 
 
@@ -112,4 +115,6 @@ def _binary(scalar: Scalar) -> str:
     try:
         return base64.b64decode("".join(scalar.text.split()), validate=True).decode(errors="replace")
     except binascii.Error as error:
-        raise UnreadableError(scalar.line, f"!!binary is not valid base64 ({error})") from error
+        raise UnreadableError(
+            scalar.line, f"!!binary is not base64 ({error}): correct it, or remove the tag"
+        ) from error

@@ -43,9 +43,7 @@ def key_text(key: Node) -> str:
     node = key.target if isinstance(key, Alias) else key
     text = key_of(value_of(node)) if isinstance(node, Scalar) else None
     if text is None:
-        raise UnreadableError(
-            key.line, "a key is not text: Kubernetes permits neither null nor a list nor a map as a key"
-        )
+        raise UnreadableError(key.line, "a key is not text, which Kubernetes denies: write text as the key")
     return text
 
 
@@ -57,7 +55,7 @@ def merged(sources: Node, data: Any, line: int) -> dict[str, Any]:
     """
     parts = data if isinstance(data, list) and not isinstance(sources, Alias) else [data]
     if not all(isinstance(part, dict) for part in parts):
-        raise UnreadableError(line, "<< takes a map or a list of maps")
+        raise UnreadableError(line, "<< takes a map or a list of maps: name the anchor of a map (<<: *name)")
     result: dict[str, Any] = {}
     for part in reversed(parts):
         result.update(part)
@@ -104,7 +102,8 @@ class _Decoder:
         excess = min(max(self.decoded - _FREE, 0) / (_ALL - _FREE), 1)
         if self.aliased / self.decoded > 0.99 - 0.89 * excess:
             raise UnreadableError(
-                self.alias_line, "aliases (*name) multiply the document beyond what Kubernetes decodes"
+                self.alias_line,
+                "aliases (*name) multiply the document beyond what Kubernetes decodes: write out their values",
             )
 
     def _mapping(self, node: Mapping) -> dict[str, Any]:

@@ -1,0 +1,154 @@
+{{/*
+Written by `make manifests` from values.schema.json and webhook/engine/gpu_models.py; edit those and hack/chart_tables.py, not
+this.
+*/}}
+
+{{/* MIG profiles by the names of GPU models, which are a regular expression. */}}
+{{- define "gpuwarden.profilesOfModels" -}}
+A30X?(-.*)?: 1g.6gb 2g.12gb 4g.24gb
+A[18]00-.*40GB.*: 1g.5gb 1g.10gb 2g.10gb 3g.20gb 4g.20gb 7g.40gb
+'[AH][18]00-.*80GB.*|A100X|H[18]00-PCIe': 1g.10gb 1g.20gb 2g.20gb 3g.40gb 4g.40gb 7g.80gb
+H[18]00-NVL: 1g.12gb 1g.24gb 2g.24gb 3g.47gb 4g.47gb 7g.94gb
+GH200-480GB: 1g.12gb 1g.24gb 2g.24gb 3g.48gb 4g.48gb 7g.96gb
+GH200-144G-HBM3e: 1g.18gb 1g.36gb 2g.36gb 3g.72gb 4g.72gb 7g.144gb
+H200(-NVL)?: 1g.18gb 1g.35gb 2g.35gb 3g.71gb 4g.71gb 7g.141gb
+G?B200(-.*)?: 1g.23gb 1g.24gb 1g.45gb 1g.47gb 2g.45gb 2g.47gb 3g.90gb 3g.93gb 3g.95gb 4g.90gb 4g.93gb 4g.95gb 7g.180gb 7g.186gb 7g.189gb
+G?B300(-.*)?: 1g.34gb 1g.35gb 1g.67gb 1g.70gb 2g.67gb 2g.70gb 3g.135gb 3g.139gb 4g.135gb 4g.139gb 7g.269gb 7g.278gb
+RTX-PRO-6000-Blackwell-.*: 1g.24gb 2g.48gb 4g.96gb
+Tesla-.*|(GeForce|Quadro|TITAN)-.*|L(2|4|20|40|40S|40G)|A(2|10|10G|10M|16|40): ''
+{{- end -}}
+
+{{/* What texts must match, and where they are: "*" is each item of a list or mapping, "{}" each key of a mapping. */}}
+{{- define "gpuwarden.textChecks" -}}
+- pattern: ^[A-Za-z0-9]([A-Za-z0-9._-]{0,50}[A-Za-z0-9])?$
+  fault: is not a GPU model; write one as the label nvidia.com/gpu.product has it, of at most 52 characters
+  at:
+  - config.devicePlugin.products.*
+- pattern: ^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$
+  fault: can't be the value of a namespace label; use at most 63 letters, digits, ".", "_" and "-", beginning and ending with a letter or digit
+  at:
+  - config.policies.{}
+- pattern: ^([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$
+  fault: is not a key of labels or annotations; write <name> or <domain>/<name>, such as example.com/team
+  at:
+  - config.policies.*.nodeSelector.{}
+  - config.policies.*.tolerations.*.key
+  - webhooks.annotations.{}
+  - webhooks.labels.{}
+  - service.annotations.{}
+  - serviceAccount.annotations.{}
+  - topologySpreadConstraints.*.topologyKey
+  - nodeSelector.{}
+  - tolerations.*.key
+  - monitoring.serviceMonitor.labels.{}
+  - monitoring.prometheusRule.labels.{}
+  - monitoring.dashboard.labels.{}
+  - monitoring.dashboard.annotations.{}
+  - commonLabels.{}
+  - podLabels.{}
+  - podAnnotations.{}
+- pattern: ^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$
+  fault: is not the value of a label; use at most 63 letters, digits, ".", "_" and "-", beginning and ending with a letter or digit
+  at:
+  - config.policies.*.nodeSelector.*
+  - webhooks.labels.*
+  - nodeSelector.*
+  - monitoring.serviceMonitor.labels.*
+  - monitoring.prometheusRule.labels.*
+  - monitoring.dashboard.labels.*
+  - commonLabels.*
+  - podLabels.*
+- pattern: ^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$
+  fault: is not the name of an object; use lowercase letters, digits, "-" and ".", beginning and ending with a letter or digit
+  at:
+  - config.policies.*.runtimeClassName
+  - config.exemptions.runtimeClasses.*
+  - certificates.certManager.issuerRef.name
+  - imagePullSecrets.*.name
+- pattern: ^[ -<>-~]+$
+  fault: is not the name of an environment variable; use ASCII characters other than "="
+  at:
+  - config.policies.*.env.{}
+  - extraEnv.*.name
+- pattern: ^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$
+  fault: is not the name of a namespace; use at most 63 lowercase letters, digits and "-", beginning and ending with a letter or digit
+  at:
+  - config.exemptions.namespaces.*
+  - webhooks.guard.openNamespaces.*
+  - webhooks.excludedNamespaces.*
+- of: '^system:serviceaccount:'
+  pattern: ^system:serviceaccount:[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?:[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$
+  fault: is not the user name of a service account; write system:serviceaccount:<namespace>:<name>
+  at:
+  - config.exemptions.usernames.*
+- pattern: ^[^*\s]([^*]*[^*\s])?$
+  fault: is not a user name; write the whole name, without * and without spaces around it
+  at:
+  - config.exemptions.usernames.*
+- pattern: ^[^*\s]([^*]*[^*\s])?$
+  fault: is not the name of a scheduler; write the whole name, without * and without spaces around it
+  at:
+  - config.exemptions.schedulers.*
+- pattern: ^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*/([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?|([A-Za-z0-9][A-Za-z0-9._-]{0,62})?\*)$
+  fault: is not the name of an extended resource; write <domain>/<name>, such as amd.com/gpu, or a prefix of it that ends in *
+  at:
+  - config.resources.gpus.*
+  - config.resources.notGPUs.*
+- pattern: ^([0-9]+(h|m|s))+$
+  fault: is not a duration; write hours, minutes and seconds, such as 2160h or 1h30m
+  at:
+  - certificates.certManager.duration
+  - certificates.certManager.renewBefore
+- pattern: ^([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*)?$
+  fault: is not the name of an object; use lowercase letters, digits, "-" and ".", beginning and ending with a letter or digit
+  at:
+  - certificates.provided.secretName
+  - clientAuth.caSecret
+  - webhooks.mutate.configurationName
+  - serviceAccount.name
+  - priorityClassName
+- pattern: ^([A-Za-z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$
+  fault: is not the repository of an image; write it without https://, tag and digest, such as registry.example.com/team/gpuwarden
+  at:
+  - image.repository
+- pattern: ^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$
+  fault: is not the tag of an image; use at most 128 letters, digits, ".", "_" and "-", and set image.digest for a digest
+  at:
+  - image.tag
+- pattern: ^(sha256:[0-9a-f]{64})?$
+  fault: 'is not the digest of an image; write sha256: and 64 digits of 0-9 and a-f'
+  at:
+  - image.digest
+- pattern: ^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$
+  fault: is not a quantity; write one such as 100m, 1.5 or 256Mi
+  at:
+  - resources.requests.*
+  - resources.limits.*
+  - audit.report.resources.requests.*
+  - audit.report.resources.limits.*
+- pattern: ^(@(hourly|daily|midnight|weekly|monthly|yearly|annually|every .+)|([*?]|[0-5]?[0-9])([-/,]([*?]|[0-5]?[0-9]))* +([*?]|[01]?[0-9]|2[0-3])([-/,]([*?]|[01]?[0-9]|2[0-3]))* +([*?]|0?[1-9]|[12][0-9]|3[01])([-/,]([*?]|0?[1-9]|[12][0-9]|3[01]))* +([*?]|0?[1-9]|1[0-2]|[A-Za-z]{3})([-/,]([*?]|0?[1-9]|1[0-2]|[A-Za-z]{3}))* +([*?]|0?[0-6]|[A-Za-z]{3})([-/,]([*?]|0?[0-6]|[A-Za-z]{3}))*)$
+  fault: is not a schedule of cron; write five fields, such as "17 3 * * *", or @hourly, @daily, @weekly or @monthly
+  at:
+  - audit.report.schedule
+- pattern: ^(0|(([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?))$
+  fault: is not a duration of Prometheus; write one such as 30s or 1m30s
+  at:
+  - monitoring.serviceMonitor.interval
+- pattern: ^Gpuwarden
+  fault: is not an alert of this chart; write a name of rules/gpuwarden.yaml, such as GpuwardenDown
+  at:
+  - monitoring.prometheusRule.disabled.*
+- pattern: ^([a-zA-Z_][a-zA-Z0-9_]*(=|=~|!=|!~)"[^"]*"(,|$))*$
+  fault: is not a list of label matchers; write them without braces, such as job="gpuwarden",cluster="a"
+  at:
+  - monitoring.prometheusRule.selector
+- pattern: ^(https?://[^\s#]+|docs/operations\.md)?$
+  fault: 'is not an absolute URL; write one such as https://git.example.com/gpuwarden/docs/operations.md, without #, or leave it empty'
+  at:
+  - monitoring.prometheusRule.runbookUrl
+- pattern: ^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$
+  fault: can't be part of the names of objects; use at most 63 lowercase letters, digits and "-", beginning and ending with a letter or digit
+  at:
+  - nameOverride
+  - fullnameOverride
+{{- end -}}

@@ -1,0 +1,80 @@
+"""Writes the chart's _tables.tpl: what its templates take from the engine and from values.schema.json. `make manifests`.
+
+Helm prints the schema's `pattern` where a value does not match it, and not what to write instead. So the schema has patterns of
+texts under `x-checks`, which Helm does not read, each with a sentence (`fault`) that follows the value in a message; `of`
+is a second pattern, for the texts that the check is about. templates/_syntax.tpl checks the values with this table.
+
+Run it as `python -m hack.chart_tables`; with `--check` it writes nothing and fails when the file differs.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from hack.chart_defaults import CHART, Json, resolved
+from hack.tools import ROOT
+from webhook.engine.gpu_models import PROFILES_OF_MODELS
+
+TEMPLATE = CHART / "templates/_tables.tpl"
+PAGE = """\
+{{/*
+Written by `make manifests` from values.schema.json and webhook/engine/gpu_models.py; edit those and hack/chart_tables.py, not
+this.
+*/}}
+
+{{/* MIG profiles by the names of GPU models, which are a regular expression. */}}
+{{- define "gpuwarden.profilesOfModels" -}}
+%s
+{{- end -}}
+
+{{/* What texts must match, and where they are: "*" is each item of a list or mapping, "{}" each key of a mapping. */}}
+{{- define "gpuwarden.textChecks" -}}
+%s
+{{- end -}}
+"""
+
+
+def checks(schema: Json, root: Json, path: str = "") -> Iterator[tuple[str, dict[str, str]]]:
+    """The checks of a part of the schema and all below it, each with where its texts are.
+
+    Args:
+        schema: the part.
+        root: the whole schema, with its definitions.
+        path: where the part's values are.
+    """
+    schema = resolved(schema, root)
+    yield from ((path, check) for check in schema.get("x-checks", ()))
+    inner: dict[str, Any] = {**schema.get("properties", {}), "{}": schema.get("propertyNames")}
+    inner["*"] = schema.get("items") or schema.get("additionalProperties")
+    for step, part in inner.items():
+        if isinstance(part, dict):
+            yield from checks(part, root, f"{path}.{step}" if path else step)
+
+
+def text() -> str:
+    """What the template should be."""
+    root: Json = json.loads((CHART / "values.schema.json").read_text())
+    table: dict[str, Json] = {}
+    for path, check in checks(root, root):
+        table.setdefault(json.dumps(check), {**check, "at": []})["at"].append(path)
+    parts = (PROFILES_OF_MODELS, [*table.values()])
+    return PAGE % tuple(yaml.safe_dump(part, sort_keys=False, width=10000).rstrip() for part in parts)
+
+
+def main(arguments: list[str]) -> int:
+    """Write the template, or with ``--check`` compare it; 0 when it is right now."""
+    wanted = text()
+    if arguments == ["--check"]:
+        if TEMPLATE.exists() and TEMPLATE.read_text() == wanted:
+            return 0
+        print(f"chart: {TEMPLATE.relative_to(ROOT)} is out of date: run `make manifests`")  # noqa: T201 - a script speaks
+        return 1
+    TEMPLATE.write_text(wanted)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,104 @@
+"""Resource claims and their templates, as an audit of a cluster reads them."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.adapters.kubernetes.support import reached
+from tests.adapters.kubernetes.workload_server import WorkloadServer
+from tests.builders import Json
+from webhook.adapters.kubernetes.client import ApiServer
+from webhook.adapters.kubernetes.errors import ApiError, Fault
+from webhook.adapters.kubernetes.workloads import ClusterReader
+from webhook.engine.claim_objects import Claim, Device, DeviceRequest
+from webhook.engine.claims import CLAIM, TEMPLATE, Reference
+
+GROUP = "/apis/resource.k8s.io"
+REQUEST: Json = {"name": "gpu", "exactly": {"deviceClassName": "gpu.nvidia.com", "count": 2}}
+GPUS = Claim((DeviceRequest("gpu", (Device("gpu.nvidia.com", 2),)),))
+
+
+@pytest.fixture
+def cluster() -> Iterator[WorkloadServer]:
+    with WorkloadServer() as server:
+        yield server
+
+
+@pytest.fixture
+def reader(cluster: WorkloadServer, tmp_path: Path) -> Iterator[ClusterReader]:
+    with reached(cluster.url, tmp_path) as server:
+        yield ClusterReader(Patient(server), Silent())
+
+
+class Patient:
+    """An API server that is asked once."""
+
+    def __init__(self, server: ApiServer) -> None:
+        self._server = server
+
+    def call(self, request: object) -> bytes:
+        return self._server.call(request, timeout=5.0)  # type: ignore[arg-type]
+
+
+class Silent:
+    def read(self, what: str, done: int, total: int | None) -> None: ...
+
+
+def serve(cluster: WorkloadServer, version: str, within: str = "", **kinds: list[Json]) -> None:
+    cluster.objects[GROUP] = {"preferredVersion": {"groupVersion": f"resource.k8s.io/{version}"}}
+    for plural in ("resourceclaims", "resourceclaimtemplates"):
+        cluster.lists[f"{GROUP}/{version}{within}/{plural}"] = [
+            json.dumps(one).encode() for one in kinds.get(plural, [])
+        ]
+
+
+def an_object(name: str, spec: Json) -> Json:
+    return {"metadata": {"name": name, "namespace": "team"}, "spec": spec}
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta2"])
+def test_both_kinds_are_read_in_the_servers_version(
+    cluster: WorkloadServer, reader: ClusterReader, version: str
+) -> None:
+    spec = {"devices": {"requests": [REQUEST]}}
+    serve(
+        cluster,
+        version,
+        resourceclaims=[an_object("one", spec), an_object("classic", {"resourceClassName": "gpu"})],
+        resourceclaimtemplates=[an_object("one", {"spec": spec})],
+    )
+    found = reader.claims()
+    assert found.known == {("team", Reference(CLAIM, "one")): GPUS, ("team", Reference(TEMPLATE, "one")): GPUS}
+    assert found.notes == []
+
+
+def test_in_the_namespaces_that_are_named(cluster: WorkloadServer, reader: ClusterReader) -> None:
+    serve(
+        cluster,
+        "v1",
+        "/namespaces/team",
+        resourceclaimtemplates=[an_object("one", {"spec": {"devices": {"requests": [REQUEST]}}})],
+    )
+    assert reader.claims(["team"]).known == {("team", Reference(TEMPLATE, "one")): GPUS}
+
+
+def test_a_cluster_without_the_api_has_none(reader: ClusterReader) -> None:
+    found = reader.claims()
+    assert (found.known, found.notes) == ({}, [])
+
+
+def test_what_may_not_be_listed_is_noted(cluster: WorkloadServer, reader: ClusterReader) -> None:
+    serve(cluster, "v1")
+    cluster.refused[f"{GROUP}/v1/resourceclaimtemplates"] = 403
+    found = reader.claims()
+    assert found.known == {}
+    assert found.notes[0].startswith("resource claims: pods with claims (DRA) are not judged (")
+
+
+def test_another_failure_is_the_clusters(cluster: WorkloadServer, reader: ClusterReader) -> None:
+    cluster.refused[GROUP] = 401
+    with pytest.raises(ApiError) as failed:
+        reader.claims()
+    assert failed.value.fault is not Fault.FORBIDDEN

@@ -1,0 +1,177 @@
+"""The claims of a pod, read live: each once, in time, and nothing is remembered."""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+
+from tests.builders import Json
+from webhook.adapters.kubernetes.claims import LiveClaims
+from webhook.adapters.kubernetes.client import ApiServer
+from webhook.adapters.kubernetes.errors import ApiError, Fault
+from webhook.adapters.kubernetes.request import Request
+from webhook.application.claims import ClaimUnavailable
+from webhook.engine.claim_objects import Claim, Device, DeviceRequest
+from webhook.engine.claims import CLAIM, TEMPLATE, Reference
+
+ROOT = "/apis/resource.k8s.io/v1"
+DEVICES: Json = {"devices": {"requests": [{"name": "gpu", "exactly": {"deviceClassName": "gpu.nvidia.com"}}]}}
+GPUS = Claim((DeviceRequest("gpu", (Device("gpu.nvidia.com"),)),))
+ONE, BY_NAME = Reference(TEMPLATE, "one"), Reference(CLAIM, "one")
+
+
+class Api:
+    """An API server that serves what it is given by path, and notes what it is asked."""
+
+    def __init__(self, *, served: bool = True) -> None:
+        self.documents: dict[str, Json | ApiError] = {ROOT: {}} if served else {}
+        self.asked: list[str] = []
+        self.before: Callable[[], object] = lambda: None
+
+    def template(self, name: str = "one", namespace: str = "team", **metadata: str) -> None:
+        path = f"{ROOT}/namespaces/{namespace}/resourceclaimtemplates/{name}"
+        self.documents[path] = {"metadata": {"name": name, **metadata}, "spec": {"spec": DEVICES}}
+
+    def claim(self, name: str = "one", namespace: str = "team") -> None:
+        path = f"{ROOT}/namespaces/{namespace}/resourceclaims/{name}"
+        self.documents[path] = {"metadata": {"name": name}, "spec": DEVICES, "status": {"allocation": {}}}
+
+    def call(self, request: Request, *, timeout: float) -> bytes:
+        assert timeout > 0
+        self.asked.append(request.path)
+        self.before()
+        found = self.documents.get(request.path) if request.path in self.documents else ApiError(Fault.NOT_FOUND, "404")
+        if isinstance(found, ApiError):
+            raise found
+        return json.dumps(found).encode()
+
+
+def nobody(_sentence: str) -> None:
+    """Is told."""
+
+
+def fetched(
+    api: Api, *references: Reference, timeout: float = 5.0, told: list[str] | None = None, times: int = 1
+) -> dict[Reference, Claim | None]:
+    """What is found for references in the namespace ``team``, the last of several times."""
+
+    async def fetch() -> dict[Reference, Claim | None]:
+        claims = LiveClaims(cast("ApiServer", api), (told if told is not None else []).append, timeout=timeout)
+        found: dict[Reference, Claim | None] = {}
+        try:
+            for _ in range(times):
+                found = await claims.fetch("team", references)
+        finally:
+            claims.close()
+        return found
+
+    return asyncio.run(fetch())
+
+
+def test_both_kinds_are_read_from_the_pods_namespace() -> None:
+    api = Api()
+    api.template()
+    api.claim()
+    assert fetched(api, ONE, BY_NAME) == {ONE: GPUS, BY_NAME: GPUS}
+    assert sorted(api.asked) == [
+        f"{ROOT}/namespaces/team/resourceclaims/one",
+        f"{ROOT}/namespaces/team/resourceclaimtemplates/one",
+    ]
+
+
+def test_one_of_another_namespace_is_not_the_pods() -> None:
+    api = Api()
+    api.template(namespace="other")
+    assert fetched(api, ONE) == {ONE: None}
+
+
+def test_one_that_is_not_there_is_nothing_and_is_asked_for_again() -> None:
+    api = Api()
+    assert fetched(api, ONE, times=2) == {ONE: None}
+    assert api.asked == [f"{ROOT}/namespaces/team/resourceclaimtemplates/one", ROOT] * 2
+
+
+def test_what_is_there_is_read_each_time() -> None:
+    api = Api()
+    api.template()
+    assert fetched(api, ONE, times=3) == {ONE: GPUS}
+    assert len(api.asked) == 3
+
+
+@pytest.mark.parametrize("name", ["../secrets/x", "Upper", "a..b", "a" * 254, "-a", "."])
+def test_a_name_that_no_object_has_is_not_asked_for(name: str) -> None:
+    api = Api()
+    assert fetched(api, Reference(TEMPLATE, name)) == {Reference(TEMPLATE, name): None}
+    assert api.asked == []
+
+
+def test_a_cluster_without_the_api_is_told_of_once_and_nothing_is_known() -> None:
+    told: list[str] = []
+    api = Api(served=False)
+    assert fetched(api, ONE, BY_NAME, told=told, times=3) == {}
+    assert told == ["the API server does not serve resource.k8s.io/v1: what pods claim (DRA) is not judged"]
+
+
+@pytest.mark.parametrize("path", [f"{ROOT}/namespaces/team/resourceclaimtemplates/one", ROOT])
+@pytest.mark.parametrize("fault", [Fault.FORBIDDEN, Fault.SERVER_ERROR, Fault.UNREACHABLE, Fault.GARBAGE])
+def test_a_failure_is_never_taken_for_nothing(path: str, fault: Fault) -> None:
+    told: list[str] = []
+    api = Api()
+    api.documents[path] = ApiError(fault, "why")
+    with pytest.raises(ClaimUnavailable, match='ResourceClaimTemplate "one" could not be read: why'):
+        fetched(api, ONE, told=told)
+    assert told == []
+
+
+def test_an_answer_that_is_another_object_is_none() -> None:
+    api = Api()
+    api.template()
+    path = f"{ROOT}/namespaces/team/resourceclaimtemplates/one"
+    api.documents[path] = {"metadata": {"name": "other"}, "spec": {"spec": DEVICES}}
+    with pytest.raises(ClaimUnavailable, match='gave "other"'):
+        fetched(api, ONE)
+
+
+def test_a_server_that_does_not_answer_keeps_nobody_longer_than_the_time() -> None:
+    api, released = Api(), threading.Event()
+    api.before = lambda: released.wait(5.0)
+    references = [Reference(TEMPLATE, f"t{n}") for n in range(32)]
+    started = time.monotonic()
+    with pytest.raises(ClaimUnavailable, match=r"did not answer within 0\.2 s"):
+        fetched_and(released, api, references)
+    assert time.monotonic() - started < 2.0
+
+
+def fetched_and(released: threading.Event, api: Api, references: list[Reference]) -> None:
+    async def fetch() -> None:
+        claims = LiveClaims(cast("ApiServer", api), nobody, timeout=0.2)
+        try:
+            await claims.fetch("team", references)
+        finally:
+            released.set()
+            claims.close()
+
+    asyncio.run(fetch())
+
+
+def test_pods_that_are_created_at_once_share_a_read() -> None:
+    api, released = Api(), threading.Event()
+    api.template()
+    api.before = lambda: released.wait(5.0)
+
+    async def fetch() -> list[dict[Reference, Claim | None]]:
+        claims = LiveClaims(cast("ApiServer", api), nobody, timeout=5.0)
+        tasks = [asyncio.create_task(claims.fetch("team", [ONE])) for _ in range(50)]
+        await asyncio.sleep(0.05)
+        released.set()
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            claims.close()
+
+    assert asyncio.run(fetch()) == [{ONE: GPUS}] * 50
+    assert len(api.asked) == 1

@@ -1,0 +1,45 @@
+"""What is recorded after an answer: nothing in its own turn, all of it in the next, and a bug of one costs no other."""
+
+import asyncio
+from typing import Any, cast
+
+from webhook.adapters.afterwards import Afterwards
+from webhook.application.recorder import Recorded
+
+ONE = cast("Recorded", object())
+
+
+class Notes:
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    def decided(self, recorded: Recorded) -> None:
+        self.seen.append(recorded)
+
+    def answered(self, path: str, code: int, seconds: float) -> None:
+        self.seen.append((path, code, seconds))
+
+
+class Broken:
+    def decided(self, _recorded: Recorded) -> None:
+        raise ZeroDivisionError
+
+
+async def test_what_is_recorded_waits_for_the_next_turn() -> None:
+    notes, log = Notes(), Notes()
+    afterwards = Afterwards(notes, notes, log)
+    afterwards.decided(ONE)
+    afterwards.answered("/mutate", 200, 0.1)
+    assert (notes.seen, log.seen) == ([], [])
+    await asyncio.sleep(0)
+    assert (notes.seen, log.seen) == ([ONE, ("/mutate", 200, 0.1)], [ONE])
+
+
+async def test_a_bug_in_recording_is_told_and_costs_no_other_record() -> None:
+    errors: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: errors.append(context))
+    notes = Notes()
+    Afterwards(notes, Broken(), notes).decided(ONE)
+    await asyncio.sleep(0)
+    assert notes.seen == [ONE]
+    assert [type(error["exception"]) for error in errors] == [ZeroDivisionError]

@@ -1,0 +1,32 @@
+"""What is recorded of a request once its answer is on its way: metrics, and the decision log."""
+
+import asyncio
+from functools import cached_property
+
+from webhook.adapters.http.endpoint import Observer
+from webhook.application.recorder import Recorded, Recorder
+
+
+class Afterwards:
+    """Passes on what it is told in the next turn of the event loop.
+
+    Until this one ends, the answers that are written in it wait (uvloop writes once all that has come is worked on). So what is
+    recorded costs the caller nothing, and a bug in recording does not cost it its answer.
+    """
+
+    def __init__(self, observer: Observer, *recorders: Recorder) -> None:
+        self._observer = observer
+        self._recorders = recorders
+
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()  # until Python 3.12 each time a system call
+
+    def decided(self, recorded: Recorded) -> None:
+        """Record a decision."""
+        for recorder in self._recorders:
+            self._loop.call_soon(recorder.decided, recorded)
+
+    def answered(self, path: str, code: int, seconds: float) -> None:
+        """Observe an answer."""
+        self._loop.call_soon(self._observer.answered, path, code, seconds)

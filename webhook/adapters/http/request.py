@@ -1,0 +1,119 @@
+"""A request while it comes: what is needed of its head, its body, and how much of each it may have."""
+
+from collections.abc import Callable
+from urllib.parse import unquote
+
+import httptools
+
+from webhook.adapters.http import failures
+from webhook.adapters.http.body import Body
+from webhook.adapters.http.endpoint import Endpoint, refusal
+from webhook.adapters.http.failures import Failure
+from webhook.adapters.http.limits import MAXIMUM_BODY, Limits
+
+# The headers that are needed, and where they are kept.
+_FIELDS = {
+    name.encode(): name.replace("-", "_")
+    for name in ("content-type", "content-encoding", "content-length", "transfer-encoding", "expect")
+}
+
+
+class Refused(Exception):  # noqa: N818 - nothing is wrong here
+    """Nothing more of what comes is read; ``reason`` is what it is counted by, where that is not the failure's code."""
+
+    def __init__(self, failure: Failure | None = None, reason: str = "") -> None:
+        super().__init__(reason)
+        self.failure, self.reason = failure, reason
+
+
+class Request:
+    """A request, as far as it is here. What comes is added; too much of it is ``Refused``.
+
+    Attributes:
+        endpoint: what answers it.
+        failure: why it is answered unread instead.
+        has_token: whether its path has the token that only the API server knows.
+        closes: whether the connection ends with its answer.
+    """
+
+    endpoint: Endpoint | None = None
+    target = query = content_type = content_encoding = content_length = transfer_encoding = expect = b""
+    closes = head_only = has_token = False
+    _headers = _chunks = _read = 0
+
+    def __init__(self, limits: Limits, failure: Failure | None = None) -> None:
+        self.failure = failure
+        self.body = Body()
+        self._limits = limits
+
+    def add_target(self, piece: bytes) -> None:
+        """A part of the target."""
+        self.target += piece
+        if len(self.target) > (longest := self._limits.target_bytes):
+            raise Refused(Failure(414, f"the request target is longer than {longest} bytes", closes=True), "head-size")
+
+    def add_header(self, name: bytes, value: bytes, *, in_head: bool) -> None:
+        """A header, or a trailer, which is not kept. A header that comes twice has a value that neither would be."""
+        self._headers += 1
+        if self._headers > (most := self._limits.headers):
+            raise Refused(Failure(431, f"there are more than {most} headers", closes=True), "head-size")
+        if in_head and (field := _FIELDS.get(name.lower())):
+            setattr(self, field, getattr(self, field) + value.strip().lower())
+
+    def add_chunk(self) -> None:
+        """The head of a chunk."""
+        self._chunks += 1
+        if self._chunks > (most := self._limits.chunks):
+            raise Refused(failures.not_http(f"the body comes in more than {most} chunks"), "malformed")
+
+    def add_body(self, piece: bytes) -> None:
+        """A part of the body; that of a request that is refused is thrown away."""
+        self._read += len(piece)
+        if self._read > MAXIMUM_BODY:
+            raise Refused(self.failure or failures.TOO_LARGE)
+        if not self.failure:
+            self.body.append(piece)
+
+    @property
+    def expects(self) -> bool:
+        """Whether the client waits to be told to go on (RFC 9110, 10.1.1)."""
+        return self.expect == b"100-continue"
+
+    @property
+    def ends_unread(self) -> bool:
+        """Whether it is refused, and its body not even awaited."""
+        return self.failure is not None and (self._length > MAXIMUM_BODY or self.expects)
+
+    @property
+    def _length(self) -> int:
+        """What it says that its body has. The parser takes zeros without end before a number of at most 20 digits."""
+        return int(self.content_length[-20:] or 0)
+
+    def end_head(self, method: bytes, find: Callable[[str], Endpoint | None], *, upgrades: bool) -> None:
+        """Find what answers it, or why it is answered unread."""
+        target, _, self.query = self.target.partition(b"?")
+        path = _path(target)
+        endpoint = self.endpoint = find(path)
+        self.has_token = endpoint is not None and path != endpoint.path
+        self.head_only = method == b"HEAD"
+        if self.failure:
+            return
+        if upgrades:
+            self.failure = failures.not_http("HTTP/1.1 is spoken here, and nothing that it could be upgraded to")
+        elif self.transfer_encoding not in (b"", b"chunked"):
+            self.failure = failures.UNKNOWN_CODING
+        elif endpoint is None:
+            self.failure = failures.NOT_FOUND
+        else:
+            self.failure = refusal(method.decode(), self.content_type, self.content_encoding, self._length)
+
+
+def _path(target: bytes) -> str:
+    """The path of a target, which may be a whole URL (RFC 9112, 3.2.2)."""
+    if not target.startswith(b"/"):
+        try:
+            target = httptools.parse_url(target).path or b""
+        except httptools.HttpParserInvalidURLError:
+            return ""
+    path = target.decode("latin-1")
+    return unquote(path) if "%" in path else path

@@ -1,0 +1,96 @@
+"""What pods claim (DRA), read from the API server when a pod is judged: nothing is remembered, so nothing is out of date."""
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from webhook.adapters.kubernetes.claim_documents import ITEMS, Item
+from webhook.adapters.kubernetes.documents import decode
+from webhook.adapters.kubernetes.errors import ApiError, Fault
+from webhook.adapters.kubernetes.live import LiveReads
+from webhook.adapters.kubernetes.request import Request, path_of
+from webhook.application.claims import GROUP, PLURALS, ClaimUnavailable
+from webhook.engine.claim_objects import Claim, claim
+from webhook.engine.claims import Reference
+
+if TYPE_CHECKING:
+    from webhook.adapters.kubernetes.client import ApiServer
+
+FETCH_TIMEOUT = 1.0  # seconds for all the claims of a pod
+_VERSION = "v1"  # since Kubernetes 1.34
+_NAME = re.compile(
+    r"(?=.{1,253}\Z)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*"
+)  # RFC 1123 subdomain
+
+
+class _NotServedError(Exception):
+    """The cluster has no API of claims in a version that is read."""
+
+
+class LiveClaims:
+    """Reads the claims and templates that pods name.
+
+    Args:
+        api: the API server.
+        not_served: called once, with a sentence, when the cluster has no API of claims.
+        timeout: seconds for all the claims of a pod.
+    """
+
+    def __init__(self, api: "ApiServer", not_served: Callable[[str], None], *, timeout: float = FETCH_TIMEOUT) -> None:
+        self._api = api
+        self._not_served = not_served
+        self._timeout = timeout
+        self._told = False
+        self._reads: LiveReads[tuple[str, Reference], Claim | None] = LiveReads(
+            self._get, lambda key, reason: ClaimUnavailable(key[1], reason), timeout=timeout
+        )
+
+    async def fetch(self, namespace: str, references: Sequence[Reference]) -> dict[Reference, Claim | None]:
+        """Read what references lead to; see ``ClaimSource``."""
+        read = await asyncio.gather(*(self._reads.read((namespace, one)) for one in references), return_exceptions=True)
+        found: dict[Reference, Claim | None] = {}
+        for reference, one in zip(references, read, strict=True):
+            if isinstance(one, _NotServedError):
+                self._tell_once()
+                return {}
+            if isinstance(one, BaseException):
+                raise one
+            found[reference] = one
+        return found
+
+    def close(self) -> None:
+        """Begin no more reads."""
+        self._reads.close()
+
+    def _tell_once(self) -> None:
+        if not self._told:
+            self._told = True
+            self._not_served(f"the API server does not serve {GROUP}/{_VERSION}: what pods claim (DRA) is not judged")
+
+    def _get(self, key: tuple[str, Reference]) -> Claim | None:
+        namespace, reference = key
+        if not _NAME.fullmatch(reference.name):
+            return None  # nor can there be
+        path = path_of("apis", GROUP, _VERSION, "namespaces", namespace, PLURALS[reference.kind], reference.name)
+        request = Request("GET", path)
+        try:
+            body = self._api.call(request, timeout=self._timeout)
+        except ApiError as error:
+            if error.fault is not Fault.NOT_FOUND:
+                raise
+            self._require_served()
+            return None
+        item: Item = decode(body, ITEMS[reference.kind], str(reference))
+        if item.metadata.name != reference.name:
+            raise ApiError(Fault.GARBAGE, f'{request} gave "{item.metadata.name}"')
+        return claim(item.claimed)
+
+    def _require_served(self) -> None:
+        """Tell an object that is not there from an API that is not there: the server answers 404 to both."""
+        try:
+            self._api.call(Request("GET", path_of("apis", GROUP, _VERSION)), timeout=self._timeout)
+        except ApiError as error:
+            if error.fault is Fault.NOT_FOUND:
+                raise _NotServedError from error
+            raise

@@ -1,0 +1,126 @@
+"""Resource claims (DRA): where their objects come from, and what a pod claims by them."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from webhook.application.configuration import Configuration
+from webhook.application.misfits import MisfitsError, convert
+from webhook.application.workloads import group_of
+from webhook.engine import claims
+from webhook.engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
+from webhook.engine.claims import CLAIM, NO_CLAIMS, TEMPLATE, Claims, Entry, Reference, Resolved
+from webhook.engine.pods import PodSpec
+from webhook.engine.requests import Ask
+from webhook.engine.text import cut
+
+GROUP = "resource.k8s.io"
+PLURALS = {CLAIM: "resourceclaims", TEMPLATE: "resourceclaimtemplates"}
+_LONGEST_REASON = 1024
+
+KnownClaims = Mapping[tuple[str, Reference], Claim]
+"""The claims and templates that are known, by namespace."""
+
+
+class ClaimUnavailable(Exception):  # noqa: N818 - named after what happened, as the HTTP status is
+    """The API server could not say what a reference leads to; that is never the same as "there is none"."""
+
+    def __init__(self, reference: Reference, reason: str) -> None:
+        self.reason = cut(reason, _LONGEST_REASON)
+        super().__init__(f"{reference} could not be read: {self.reason}")
+
+
+class ClaimSource(Protocol):
+    """Where admission looks up claims and templates."""
+
+    async def fetch(self, namespace: str, references: Sequence[Reference]) -> Resolved:
+        """Look references up, as they are now.
+
+        Returns:
+            What they lead to; nothing where the cluster does not serve claims.
+
+        Raises:
+            ClaimUnavailable: one of them could not be read in time.
+        """
+        ...
+
+
+class NoClaims:
+    """No source of claims: what a pod claims is not judged."""
+
+    async def fetch(self, _namespace: str, _references: Sequence[Reference]) -> Resolved:
+        """Return nothing."""
+        return {}
+
+
+def claims_of(spec: PodSpec, asks: Sequence[Ask], resolved: Resolved, configuration: Configuration) -> Claims:
+    """Return what a pod claims. A pod that neither has claims nor names a resource of DRA costs nothing."""
+    if spec.resource_claims:
+        return claims.read(spec, asks, resolved, configuration.classes)
+    for ask in asks:
+        if ask.others:
+            return claims.read(spec, asks, resolved, configuration.classes)
+    return NO_CLAIMS
+
+
+def known_claims(manifests: Iterable[Mapping[str, Any]], namespace: str) -> dict[tuple[str, Reference], Claim]:
+    """Return the claims and templates among objects; those that can't be read are left out.
+
+    Args:
+        manifests: objects of any kind.
+        namespace: the namespace of those that name none.
+    """
+    found: dict[tuple[str, Reference], Claim] = {}
+    for manifest in manifests:
+        kind, metadata = manifest.get("kind"), manifest.get("metadata")
+        kept = claim_in(manifest) if kind in PLURALS and isinstance(metadata, Mapping) else None
+        if kept is not None and isinstance(metadata, Mapping):
+            reference = Reference(str(kind), str(metadata.get("name")))
+            found[str(metadata.get("namespace") or namespace), reference] = kept
+    return found
+
+
+def claim_in(manifest: Mapping[str, Any]) -> Claim | None:
+    """Return what is kept of a claim or template; ``None`` for any other object, or where it can't be read."""
+    if group_of(manifest.get("apiVersion")) != GROUP:
+        return None
+    try:
+        match manifest.get("kind"):
+            case "ResourceClaim":
+                return claim(convert(manifest, ClaimObject).claimed)
+            case "ResourceClaimTemplate":
+                return claim(convert(manifest, ClaimTemplateObject).claimed)
+            case _:
+                return None
+    except MisfitsError:
+        return None
+
+
+def not_looked_up(entries: Iterable[Entry], field: Callable[[str], str], namespace: str) -> str:
+    """Say that claims of a pod are not judged, for people; nothing where there are none.
+
+    Args:
+        entries: the claims.
+        field: gives the path in the object of a path in the pod.
+        namespace: the namespace that their objects would be in.
+    """
+    listed = [*entries]
+    if not listed:
+        return ""
+    first, others = listed[0], f" and {len(listed) - 1} more" if len(listed) > 1 else ""
+    return (
+        f"{field(first.field)}: claim {first.name}{others} not judged; {first.reference} of namespace {namespace} was not found "
+        "and may be for GPUs (DRA); check it together with what uses it"
+    )
+
+
+def described(claimed: Claims) -> list[str]:
+    """Return each request for GPUs by claims, for reports: who requests, and which classes how often."""
+    return [
+        f"{one.subject.replace(chr(34), '')}: "
+        + " or ".join(
+            f"{way.device.device_class}: {'all' if way.device.count is None else way.device.count}"
+            for way in one.alternatives
+        )
+        for one in claimed.gpus
+        if not one.by_name
+    ]

@@ -1,0 +1,132 @@
+"""Objects of operators' kinds, and of kinds that are in no row: where they describe pods, how many, and what is left besides.
+
+A row says where. In an object of any other kind, pods are found by their shape (``structural_search.pod_specs``).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from webhook.application import field_paths
+from webhook.application.field_paths import Place
+from webhook.application.misfits import MisfitsError, convert
+from webhook.application.structural_search import pod_specs
+from webhook.application.unjudged import quotes
+from webhook.application.workload_kinds import WorkloadKind, WorkloadPod, places
+from webhook.application.workloads import correction, group_of, qualified
+from webhook.engine.pods import Container, Pod, PodSpec, Resources, containers
+
+_SPEC = "spec"
+_JUDGED = ("containers", "initContainers", "resourceClaims")
+_PARAMETERS = ("{{", "$(", "${")  # Argo; Tekton; envsubst and OpenShift
+
+
+def pods_in(workload: WorkloadKind | None, manifest: Mapping[str, Any]) -> list[tuple[WorkloadPod, Pod]]:
+    """Return the pods and templates in an object that can be judged.
+
+    Those with a GPU count that a template engine has yet to fill in are left out, and so is what only looks like a pod.
+
+    Args:
+        workload: the object's row; ``None`` for a kind that is in none.
+        manifest: the object. What a row's paths lead to fits the type of a pod (``checking.pods_of``).
+    """
+    if workload is None and not _may_describe_pods(manifest):
+        return []
+    found = places(workload, manifest) if workload else _by_shape(manifest)
+    return [(where, pod) for where, data in found if (pod := _pod(where, data)) and not _has_parameters(pod)]
+
+
+def _may_describe_pods(manifest: Mapping[str, Any]) -> bool:
+    """Whether an object is a custom resource, not one of Kubernetes' own that is mistyped, and not one that quotes pods."""
+    api_version, kind = manifest.get("apiVersion"), str(manifest.get("kind") or "")
+    group = group_of(api_version)
+    return "." in group and not correction(api_version, kind) and not quotes(group, qualified(api_version, kind))
+
+
+def _by_shape(manifest: Mapping[str, Any]) -> Iterator[tuple[WorkloadPod, Any]]:
+    for place in pod_specs(manifest):
+        is_whole = place[-1:] == (_SPEC,)
+        where = WorkloadPod(place[:-1] if is_whole else place, is_whole)
+        yield from ((where, data) for _, data in field_paths.find(manifest, where.place))
+
+
+def _pod(where: WorkloadPod, data: Any) -> Pod | None:
+    try:
+        return convert(data, Pod) if where.is_whole else Pod(None, convert(data, PodSpec))
+    except MisfitsError:
+        return None
+
+
+def _has_parameters(pod: Pod) -> bool:
+    amounts = (
+        amount
+        for _, _, container in (containers(pod.spec) if pod.spec else ())
+        if container.resources
+        for listed in (container.resources.limits, container.resources.requests)
+        for amount in (listed or {}).values()
+    )
+    return any(isinstance(amount, str) and mark in amount for amount in amounts for mark in _PARAMETERS)
+
+
+def without(manifest: Mapping[str, Any], judged: Iterable[WorkloadPod]) -> dict[str, Any]:
+    """Return a copy of an object without the containers and claims of these pods; everything off the way to them is shared."""
+    left: Any = manifest
+    for where in judged:
+        left = _replaced(left, (*where.place, _SPEC) if where.is_whole else where.place)
+    return dict(left)
+
+
+def _replaced(data: Any, place: Place) -> Any:
+    if not place:
+        return {key: value for key, value in data.items() if key not in _JUDGED} if isinstance(data, dict) else data
+    step, rest = place[0], place[1:]
+    if isinstance(data, dict):
+        return {**data, step: _replaced(data[step], rest)} if step in data else data
+    return [_replaced(item, rest) if index == step else item for index, item in enumerate(data)]
+
+
+def replicas(workload: WorkloadKind, manifest: Mapping[str, Any], where: WorkloadPod) -> int | None:
+    """Return how many pods are made from a template of an object; ``None`` where a count is not a number."""
+    number = 1
+    for template, path in zip(workload.templates, workload.pods, strict=True):
+        if not field_paths.leads_to(path, where.place):
+            continue
+        for count in template.replicas:
+            at = field_paths.bound(field_paths.parse(count), where.place)
+            for _, value in field_paths.find(manifest, at):
+                if not isinstance(value, int) or isinstance(value, bool):
+                    return None
+                number *= value
+    return number
+
+
+def title(workload: WorkloadKind | None, manifest: Mapping[str, Any], where: WorkloadPod) -> str:
+    """Return what comes before a sentence on a template: its place, how it was found, and how many pods there are of it."""
+    if workload is None:
+        return f"{where.field('')} (by its shape): "
+    number = None if workload.passive else replicas(workload, manifest, where)
+    counted = "" if number is None else f" ({number} {'pod' if number == 1 else 'pods'})"
+    return f"{where.field('')}{counted}: "
+
+
+def notes(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Return what is to be said of an object with GPUs: that it is suspended, and what is special about its kind."""
+    if workload.suspend and any(
+        value is True for _, value in field_paths.find(manifest, field_paths.parse(workload.suspend))
+    ):
+        yield f"suspended by {workload.suspend}: no pod is created until that is false"
+    if workload.note:
+        yield f"note: {workload.note}"
+
+
+def requesting(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Pod:
+    """Return a pod that requests what an object requests outside of pod templates, a container for each place."""
+    made: list[Container] = []
+    for path in workload.resources:
+        for place, data in field_paths.find(manifest, field_paths.parse(path)):
+            if isinstance(data, dict) and "quantity" in data:
+                data = {"limits": {str(data.get("name")): data["quantity"]}}  # noqa: PLW2901 - the Spark operator's spelling
+            try:
+                made.append(Container(field_paths.written(place), resources=convert(data, Resources)))
+            except MisfitsError:
+                continue
+    return Pod(None, PodSpec(containers=made))

@@ -1,0 +1,200 @@
+"""What a pod claims (DRA): the GPUs of its resource claims and of DeviceClasses that it requests by name."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from webhook.engine.claim_objects import Claim, Device
+from webhook.engine.device_classes import IMPLICIT, NVIDIA_CLASSES, DeviceClasses
+from webhook.engine.forms import Form, Sharing
+from webhook.engine.pods import Place, PodResourceClaim, PodSpec, containers
+from webhook.engine.quantity import whole
+from webhook.engine.requests import Ask, pod_count
+
+CLAIM = "ResourceClaim"
+TEMPLATE = "ResourceClaimTemplate"
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """The object that an entry of ``spec.resourceClaims`` names, in the pod's namespace."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f'{self.kind} "{self.name}"'
+
+
+Resolved = Mapping[Reference, Claim | None]
+"""What references lead to; ``None`` where there is no such object, or it can't be read. One that is not in it is unknown."""
+
+
+def reference(entry: PodResourceClaim) -> Reference | None:
+    """Return what an entry names; ``None`` for a source that gpuwarden does not know."""
+    if entry.resource_claim_template_name:
+        return Reference(TEMPLATE, entry.resource_claim_template_name)
+    return Reference(CLAIM, entry.resource_claim_name) if entry.resource_claim_name else None
+
+
+def references(spec: PodSpec) -> list[Reference]:
+    """Return the objects that a pod's claims name, each once."""
+    every = (reference(entry) for entry in spec.resource_claims or ())
+    return list(dict.fromkeys(one for one in every if one))
+
+
+class Alternative(msgspec.Struct, frozen=True):
+    """One way to meet a request for GPUs: the device, and the form that it is handed out in, where that is known."""
+
+    device: Device
+    form: Form | None
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """One request for GPUs.
+
+    Attributes:
+        subject: who requests, for people: ``claim "gpu"``, ``container "train"``.
+        source: what requests: an object, or a resource with its quantity.
+        field: its path in the pod.
+        alternatives: the ways to meet it that hand out GPUs.
+        users: the containers that use what it gets.
+        uses: the fields by which they do, in the same order.
+        by_name: it is a resource of the container, not a claim of the pod.
+        shareable: any number of pods can use it: a ResourceClaim. One that is made from a template is its pod's own.
+    """
+
+    subject: str
+    source: str
+    field: str
+    alternatives: tuple[Alternative, ...]
+    users: tuple[Place, ...]
+    uses: tuple[str, ...]
+    by_name: bool = False
+    shareable: bool = False
+
+    @property
+    def count(self) -> int | None:
+        """The most GPUs that it may get; ``None`` for no limit."""
+        counts = [one.device.count for one in self.alternatives if not one.device.admin_access]
+        return None if None in counts else max((count for count in counts if count), default=0)
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """An entry of ``spec.resourceClaims``: its name, what it names, and its path."""
+
+    name: str
+    reference: Reference | None
+    field: str
+
+
+class Claims(msgspec.Struct, frozen=True):
+    """Everything that a pod claims.
+
+    Attributes:
+        gpus: its requests for GPUs.
+        missing: entries without an object that can be judged.
+        unknown: entries whose objects were not looked up.
+    """
+
+    gpus: tuple[Claimed, ...] = ()
+    missing: tuple[Entry, ...] = ()
+    unknown: tuple[Entry, ...] = ()
+
+    @property
+    def of_resources(self) -> "Claims":
+        """What is claimed by resource names, without any object."""
+        by_name = tuple(one for one in self.gpus if one.by_name)
+        return Claims(by_name) if by_name else NO_CLAIMS
+
+    @property
+    def by_resource(self) -> frozenset[str]:
+        """The paths of resources that are judged here."""
+        return frozenset(one.field for one in self.gpus if one.by_name)
+
+
+NO_CLAIMS = Claims()
+
+
+def read(spec: PodSpec, asks: Sequence[Ask], resolved: Resolved, classes: DeviceClasses = NVIDIA_CLASSES) -> Claims:
+    """Return what a pod claims.
+
+    Args:
+        spec: the pod's.
+        asks: its containers that request GPUs by resource names.
+        resolved: what its references lead to.
+        classes: which DeviceClasses hand out GPUs.
+    """
+    gpus = [one for ask in asks if ask.others for one in _implicit(ask, classes)]
+    if not spec.resource_claims:
+        return Claims(tuple(gpus)) if gpus else NO_CLAIMS
+    missing: list[Entry] = []
+    unknown: list[Entry] = []
+    uses = _uses(spec)
+    for index, claim in enumerate(spec.resource_claims):
+        entry = Entry(claim.name, reference(claim), f"spec.resourceClaims[{index}]")
+        found = resolved.get(entry.reference) if entry.reference else None
+        if found:
+            gpus += _of_claim(entry, found, uses.get(claim.name, ()), spec, classes)
+        else:
+            (missing if entry.reference is None or entry.reference in resolved else unknown).append(entry)
+    return Claims(tuple(gpus), tuple(missing), tuple(unknown))
+
+
+class _Use(msgspec.Struct, frozen=True):
+    """That a container uses a claim, or one request of it; and the field that says so."""
+
+    request: str | None
+    place: Place
+    field: str
+
+
+def _uses(spec: PodSpec) -> dict[str, list[_Use]]:
+    """The uses of each claim, by the pod's name for it."""
+    found: dict[str, list[_Use]] = {}
+    for section, index, container in containers(spec):
+        for number, used in enumerate((container.resources and container.resources.claims) or ()):
+            place = Place(section, index)
+            field = f"{place.field}.resources.claims[{number}]"
+            found.setdefault(used.name, []).append(_Use(used.request or None, place, field))
+    return found
+
+
+def _of_claim(
+    entry: Entry, found: Claim, uses: Sequence[_Use], spec: PodSpec, classes: DeviceClasses
+) -> Iterator[Claimed]:
+    shareable = entry.reference is not None and entry.reference.kind == CLAIM
+    at_once: dict[tuple[Place, ...], int] = {}
+    for request in found.requests:
+        using = [use for use in uses if use.request in {None, request.name}]
+        users = tuple(use.place for use in using)
+        if users not in at_once:
+            at_once[users] = pod_count(spec, dict.fromkeys(users, 1))
+        alternatives = tuple(
+            Alternative(device, _form(device, classes, shared=shareable or at_once[users] > 1))
+            for device in request.alternatives
+            if classes.hands_out_gpus(device.device_class)
+        )
+        if alternatives:
+            source = f"{entry.reference}, request {request.name}"
+            fields = tuple(use.field for use in using)
+            yield Claimed(
+                f'claim "{entry.name}"', source, entry.field, alternatives, users, fields, shareable=shareable
+            )
+
+
+def _form(device: Device, classes: DeviceClasses, *, shared: bool) -> Form | None:
+    """The form of a device. A sharing strategy alone shares nothing: without other users the device is the pod's own."""
+    form = classes.form(device.device_class, device.profile)
+    if form is None or form.shared or not shared:
+        return form
+    return Form(form.partition, Sharing.MPS if device.mps else Sharing.TIME_SLICING, form.platform)
+
+
+def _implicit(ask: Ask, classes: DeviceClasses) -> Iterator[Claimed]:
+    """DeviceClasses with a form that a container requests by their resource names; others are judged by these names."""
+    for other in ask.others:
+        name = other.name.removeprefix(IMPLICIT)
+        form, count = classes.form(name, None) if name != other.name else None, whole(other.written)
+        if form and count is not None:
+            alternative = Alternative(Device(name, count), form)
+            yield Claimed(ask.name, str(other), other.field, (alternative,), (ask.place,), (other.field,), by_name=True)

@@ -1,0 +1,172 @@
+"""Rules of claims (DRA): the policy's forms and limits hold for them as for resources."""
+
+from collections.abc import Iterator, Sequence
+
+from webhook.engine.claims import Alternative, Claimed, Claims, Entry
+from webhook.engine.device_classes import IMPLICIT
+from webhook.engine.findings import Finding, Rule, Severity
+from webhook.engine.pods import Place, PodSpec, containers
+from webhook.engine.policy import Policy
+from webhook.engine.requests import Ask, pod_count
+from webhook.engine.rules.container import MIXED_GPU_RESOURCES
+from webhook.engine.rules.permission import (
+    FORM_NOT_PERMITTED,
+    GPU_NOT_PERMITTED,
+    PER_CONTAINER_LIMIT,
+    PER_POD_LIMIT,
+    at_most,
+)
+
+CLAIM_NOT_PERMITTED = Rule(
+    "claim-not-permitted",
+    Severity.DENY,
+    "A claim for GPUs whose form is not known, or with adminAccess",
+    "Under every policy but any, a claim (DRA) is denied if its DeviceClass hands out GPUs and nothing says in which form, "
+    "or if it has adminAccess and the policy does not permit that. Set the form of the class in claims.deviceClasses of the "
+    "configuration, or, if it is not for GPUs, add deviceclass.resource.kubernetes.io/<class> to resources.notGPUs. For a MIG "
+    "slice, name the profile in a selector of its own.",
+)
+
+CLAIM_NOT_FOUND = Rule(
+    "claim-not-found",
+    Severity.DENY,
+    "A claim or template that does not exist yet",
+    "What a pod claims is judged when the pod is created, so under every policy but any the ResourceClaim or "
+    "ResourceClaimTemplate that it names must exist by then. Create it first.",
+)
+
+
+def findings(spec: PodSpec, claims: Claims, asks: Sequence[Ask], policy: Policy) -> Iterator[Finding]:
+    """Return what the rules find in a pod's claims.
+
+    Args:
+        spec: the pod's.
+        claims: what it claims.
+        asks: its containers that request GPUs by resource names.
+        policy: the policy.
+    """
+    yield from _mixed(claims.gpus, asks)
+    if not policy.judges_claims:
+        return
+    yield from (_not_found(one, policy) for one in claims.missing)
+    judged = [(claimed, None if policy.permits_any else _not_permitted(claimed, policy)) for claimed in claims.gpus]
+    yield from (finding for _, finding in judged if finding)
+    permitted = [claimed for claimed, finding in judged if not finding]
+    yield from _per_container(spec, permitted, policy)
+    yield from _per_pod(spec, permitted, asks, policy)
+
+
+def _mixed(gpus: Sequence[Claimed], asks: Sequence[Ask]) -> Iterator[Finding]:
+    """A GPU resource and a claim in one container: two GPUs are taken, and it is undefined which one is visible."""
+    used = {place: path for one in reversed(gpus) for place, path in zip(one.users, one.uses, strict=True)}
+    for ask in asks:
+        if ask.amounts and ask.place in used:
+            yield MIXED_GPU_RESOURCES.found(
+                used[ask.place],
+                f"{ask.name}: requests {ask.amounts[0].resource.name} and claims GPUs too",
+                "the container would be charged for both; keep one of them, or use a container for each",
+            )
+
+
+def _not_found(missing: Entry, policy: Policy) -> Finding:
+    if missing.reference is None:
+        fact, fix = "names neither a ResourceClaim nor a ResourceClaimTemplate", "name one of them"
+    else:
+        fact, fix = f"{missing.reference} was not found", "create it, and then the pod"
+    return CLAIM_NOT_FOUND.found(
+        missing.field,
+        f'claim "{missing.name}": {fact}',
+        f'what the pod claims can\'t be judged under namespace policy "{policy.name}"; {fix}',
+    )
+
+
+def _not_permitted(claimed: Claimed, policy: Policy) -> Finding | None:
+    """The first of the alternatives that the policy does not permit: the scheduler may take any of them."""
+    return next(filter(None, (_alternative(claimed, one, policy) for one in claimed.alternatives)), None)
+
+
+def _alternative(claimed: Claimed, one: Alternative, policy: Policy) -> Finding | None:
+    what = f"{claimed.subject}: {claimed.source}: DeviceClass {one.device.device_class}"
+    under = f'namespace policy "{policy.name}"'
+    forms = ", ".join(map(str, policy.forms))
+    resource = IMPLICIT + one.device.device_class
+    excepted = f"if it is not for GPUs, {resource} belongs in resources.notGPUs of gpuwarden's configuration"
+    if one.device.admin_access:
+        rule, reason = CLAIM_NOT_PERMITTED, f"{what} with adminAccess is not permitted under {under}"
+        detail = "it gives access to GPUs that others use; remove it, or use a policy with adminAccess: true"
+    elif policy.unreadable:
+        rule, reason = GPU_NOT_PERMITTED, f"{what} is not permitted in this namespace"
+        detail = f"no GPU is, while its {policy.unreadable}; ask the namespace's owner to correct it"
+    elif not policy.forms:
+        rule, reason = GPU_NOT_PERMITTED, f"{what} is not permitted under {under}"
+        detail = "remove the claim, or use a namespace whose policy permits GPUs"
+        detail += f"; {excepted}" if one.form is None else ""
+    elif one.form is None:
+        rule, reason = CLAIM_NOT_PERMITTED, f"{what} hands out GPUs in a form that is not known"
+        detail = (
+            f"{under} permits only {forms}; select a MIG slice by its profile alone, or ask an administrator to set the form "
+            f"of the class in claims.deviceClasses; {excepted}"
+        )
+    else:
+        rule, reason = FORM_NOT_PERMITTED, f'{what} is form "{one.form}", which {under} does not permit'
+        own = (
+            "; pods can share a ResourceClaim, and a ResourceClaimTemplate gives each its own"
+            if claimed.shareable
+            else ""
+        )
+        detail = f"it permits {forms}; claim that{own}, or request nvidia.com/gpu, which becomes {policy.forms[0]}"
+    return None if _permitted(one, policy) else rule.found(claimed.field, reason, detail)
+
+
+def _permitted(one: Alternative, policy: Policy) -> bool:
+    """Whether a policy lists the form, on either platform, or a less specific one. A claim can't be narrowed."""
+    if one.device.admin_access:
+        return policy.admin_access
+    met = (one.form.meet(listed, across_platforms=True) for listed in policy.forms) if one.form else ()
+    return any(form is not None and form.sharing is one.form.sharing for form in met if one.form)
+
+
+def _per_container(spec: PodSpec, gpus: Sequence[Claimed], policy: Policy) -> Iterator[Finding]:
+    limit = policy.max_per_container
+    if limit is None:
+        return
+    used_by: dict[Place, list[Claimed]] = {}
+    for claimed in gpus:
+        for place in dict.fromkeys(claimed.users):
+            used_by.setdefault(place, []).append(claimed)
+    for section, index, container in containers(spec) if used_by else ():
+        used = used_by.get(Place(section, index), [])
+        count = _total(used)
+        if count is None or count > limit:
+            yield PER_CONTAINER_LIMIT.found(
+                used[0].field,
+                f'container "{container.name}": its claims are for {_counted(count)}',
+                f'namespace policy "{policy.name}" permits {limit} per container; claim {at_most(limit)}',
+            )
+
+
+def _per_pod(spec: PodSpec, gpus: Sequence[Claimed], asks: Sequence[Ask], policy: Policy) -> Iterator[Finding]:
+    """The policy's ``maxPerPod``, over claims and resources. Where resources alone exceed it, their own finding says so."""
+    limit = policy.max_per_pod
+    if limit is None or not gpus:
+        return
+    requested = pod_count(spec, {ask.place: ask.amounts[0].count for ask in asks if ask.amounts})
+    claimed = _total(gpus)
+    count = None if claimed is None else claimed + requested
+    if count is None or (count > limit and requested <= limit):
+        yield PER_POD_LIMIT.found(
+            "spec",
+            f"pod: its claims and containers are for {_counted(count)} at once",
+            f'namespace policy "{policy.name}" permits {limit} per pod; claim {at_most(limit)}',
+        )
+
+
+def _total(gpus: Sequence[Claimed]) -> int | None:
+    counts = [claimed.count for claimed in gpus]
+    return None if None in counts else sum(count for count in counts if count)
+
+
+def _counted(count: int | None) -> str:
+    if count is None:
+        return "every GPU of a class (allocationMode: All)"
+    return f"{count} {'GPU' if count == 1 else 'GPUs'}"
