@@ -73,7 +73,7 @@ def test_kinds_are_named_with_their_number_and_what_to_run() -> None:
         "RayCluster.ray.io: 2 objects were not checked; existing pods were checked, pods that are yet to be created were not; "
         "run kubectl get rayclusters.ray.io -A -o yaml | gpuwarden check -"
     )
-    assert "RayCluster.ray.io: 1 object was not looked at; " in OtherKind("ray.io/v1", "RayCluster", "rays", 1).message
+    assert "RayCluster.ray.io: 1 object was not checked; " in OtherKind("ray.io/v1", "RayCluster", "rays", 1).message
 
 
 def test_what_is_not_known_is_said_with_the_reason() -> None:

@@ -341,8 +341,8 @@ class TestFiles:
         for output in OUTPUTS:
             out = run("audit", tmp_path, "-o", output).out
             assert "NIMService.apps.nvidia.com: requests nvidia.com/gpu at" in " ".join(out.split()), output
-        assert "1 workload asks for GPUs, with 0 pods: " in run("audit", tmp_path).out
-        assert "0 exempt, 0 not judged; 1 other object not judged; 3 objects looked at" in " ".join(
+        assert "1 workload requests GPUs, with 0 pods: " in run("audit", tmp_path).out
+        assert "0 exempt, 0 not judged; 1 other object not judged; 3 objects checked" in " ".join(
             run("audit", tmp_path).out.split()
         )
 

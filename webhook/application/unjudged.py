@@ -70,7 +70,7 @@ class Unjudged(msgspec.Struct, frozen=True):
         fact = f"{self.kind}: {', and '.join(facts)}"
         if not self.decision.asks:
             return (
-                f"{fact}; gpuwarden judges the pods that are created from it, not objects of this kind; check its pods, or run "
+                f"{fact}; gpuwarden checks the pods that are created from it, not objects of this kind; check its pods, or run "
                 "gpuwarden audit in their cluster"
             )
         rules = ", ".join(dict.fromkeys(finding.rule.id for finding in self.decision.denials))

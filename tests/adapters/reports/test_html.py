@@ -152,7 +152,7 @@ def test_leaves_out_what_matters_least_where_a_browser_would_get_slow_and_says_s
 
 def test_of_no_workload_says_so() -> None:
     read = Read(html(reported([])))
-    assert "No workload asks for a GPU" in read.text
+    assert "No workload requests a GPU" in read.text
     assert read.count("table") == 0
 
 

@@ -235,7 +235,7 @@ def test_a_default_of_the_policys_own_name_is_told_where_another_limit_range_hid
     assert (result.status is not Status.OK) is told
     if told:
         assert f"a container that requests {GPU} gets {SHARED} beside it, and its pod is denied" in str(result)
-        assert "write all defaults of the namespace into one LimitRange" in result.mend
+        assert "write all defaults of the namespace into one LimitRange" in result.fix
 
 
 def test_namespaces_are_judged_apart_and_exempt_ones_not_at_all() -> None:

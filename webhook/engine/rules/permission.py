@@ -129,7 +129,7 @@ def per_pod_limit(spec: PodSpec, asks: Sequence[Ask], policy: Policy, limit: int
     if count > limit:
         yield PER_POD_LIMIT.found(
             "spec",
-            f"pod: its containers ask for {count} {'GPU' if count == 1 else 'GPUs'} at once",
+            f"pod: its containers request {count} {'GPU' if count == 1 else 'GPUs'} at once",
             f'namespace policy "{policy.name}" permits {limit} per pod; request {at_most(limit)}',
         )
 
