@@ -76,7 +76,7 @@ def test_what_is_advised_is_told_by_both_and_only_where_nothing_is_refused() -> 
     webhook = Webhook("mig-1g.5gb")
     slices = a_pod(a_container("train", {"nvidia.com/mig-1g.5gb": "2"}))
 
-    told = 'container "train": 2 MIG slices of 1g.5gb; a CUDA process uses one; ask for one larger slice, or 1'
+    told = 'container "train": 2 MIG slices of 1g.5gb; a CUDA process uses one; request one larger slice, or 1'
     assert webhook.mutate(slices).warnings == [told]
     assert webhook.validate(slices).warnings == [told]
     both_wrong = a_pod(a_container("train", {"nvidia.com/mig-1g.5gb": "2"}), a_gpu_container("0.5", "serve"))

@@ -66,8 +66,8 @@ def test_a_pattern_fits_whole_names_only() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("shared", '"shared" is no assumption; write NAMESPACE=POLICY'),
-        ("team-a=", '"team-a=" is no assumption'),
+        ("shared", '"shared" is not a valid assumption; write NAMESPACE=POLICY'),
+        ("team-a=", '"team-a=" is not a valid assumption'),
         ("team-a=shred", '"shred" is not a policy; did you mean "shared"?'),
         ("team-a=inferense", 'did you mean "inference"?'),
         ("Team=shared", '"Team" is neither a namespace\'s name nor a pattern of one'),

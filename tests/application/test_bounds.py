@@ -218,7 +218,7 @@ def test_as_much_as_is_judged_is_judged_and_more_is_an_error_that_names_the_fiel
 
     assert webhook.mutate(pod(most)).patch
     for ask in (webhook.mutate, webhook.validate):
-        with pytest.raises(ReviewError, match=f"{most + 1} .*at most {most} are judged") as refused:
+        with pytest.raises(ReviewError, match=f"{most + 1} .*at most {most} are supported") as refused:
             ask(pod(most + 1))
         assert refused.value.field == f"request.object.{field}"
     said = answer(advising.advise, a_review(template, kind=DEPLOYMENT)).decode()

@@ -60,7 +60,7 @@ def test_beyond_it_it_is_the_api_servers_and_the_doubt_says_by_how_much(machine:
     assert abs(machine.clock() - machine.right) <= timedelta(seconds=1)
     assert abs(machine.clock.offset() - wrong) <= timedelta(seconds=1)
     assert ("ahead of" in machine.clock.doubt()) is (wrong > timedelta())
-    assert "set the clocks right (NTP)" in machine.clock.doubt()
+    assert "correct the clocks (NTP)" in machine.clock.doubt()
     machine.wrong = timedelta()
     assert machine.clock.doubt() == ""
 
@@ -78,5 +78,5 @@ def test_the_doubt_is_rounded_to_seconds(machine: Machine) -> None:
     machine.wrong = timedelta(hours=5, seconds=1)
     assert machine.clock.doubt() == (
         "this machine's clock is 5:00:00 ahead of the API server's, more than the 0:10:00 that clocks may differ by; "
-        "set the clocks right (NTP)"
+        "correct the clocks (NTP)"
     )

@@ -23,7 +23,7 @@ def test_one_more_is_judged_by_nobody(policy: str) -> None:
     webhook = Webhook(policy)
 
     for judge in (webhook.mutate, webhook.validate):
-        with pytest.raises(ReviewError, match=f"{MOST_ASKING + 1} containers ask for GPUs") as refused:
+        with pytest.raises(ReviewError, match=f"{MOST_ASKING + 1} containers request GPUs") as refused:
             judge(with_gpus(MOST_ASKING + 1))
         assert refused.value.field == "request.object.spec"
     assert webhook.notes == []

@@ -70,13 +70,13 @@ def test_what_only_quotes_pods_does_not(group: str) -> None:
 
 def test_kinds_are_named_with_their_number_and_what_to_run() -> None:
     assert OtherKind("ray.io/v1", "RayCluster", "rayclusters", 2).message == (
-        "RayCluster.ray.io: 2 objects were not looked at; pods that exist were judged, pods that are yet to be created were not; "
+        "RayCluster.ray.io: 2 objects were not checked; existing pods were checked, pods that are yet to be created were not; "
         "run kubectl get rayclusters.ray.io -A -o yaml | gpuwarden check -"
     )
-    assert "RayCluster.ray.io: 1 object was not looked at; " in OtherKind("ray.io/v1", "RayCluster", "rays", 1).message
+    assert "RayCluster.ray.io: 1 object was not checked; " in OtherKind("ray.io/v1", "RayCluster", "rays", 1).message
 
 
 def test_what_is_not_known_is_said_with_the_reason() -> None:
     message = OtherKind("ray.io/v1", "RayCluster", "rayclusters", None, "403").message
-    assert "its objects were not looked at, and how many there are is not known (403); " in message
+    assert "its objects were not checked, and their number is unknown (403); " in message
     assert "is not known (403); grant list on customresourcedefinitions" in unknown_kinds("403")

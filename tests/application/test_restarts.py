@@ -171,11 +171,11 @@ def test_a_configured_policy_decides_as_it_is_configured() -> None:
 
 def test_what_was_not_seen_is_said_with_the_command_that_sees_it() -> None:
     assert restarts().warnings("out of time") == [
-        f'namespace "team-a": not every workload was looked at (out of time); {AUDIT} tells of all'
+        f'namespace "team-a": not every workload was checked (out of time); {AUDIT} reports all'
     ]
     assert restarts(refused("x")).warnings("out of time")[1:] == restarts().warnings("out of time")
     assert restarts().unseen("too many") == [
-        f'namespace "team-a": its workloads were not looked at (too many); {AUDIT} tells what would change'
+        f'namespace "team-a": its workloads were not checked (too many); {AUDIT} reports what would change'
     ]
 
 

@@ -47,7 +47,7 @@ def test_a_kind_is_named_with_its_group(api_version: Any, kind: str, name: str) 
     found = unjudged(an_object(api_version, kind))
     assert found.traces
     assert found.message == (
-        f"{name}: requests nvidia.com/gpu at spec.template.spec.containers[0].resources.limits; gpuwarden judges the pods that "
+        f"{name}: requests nvidia.com/gpu at spec.template.spec.containers[0].resources.limits; gpuwarden checks the pods that "
         "are created from it, not objects of this kind; check its pods, or run gpuwarden audit in their cluster"
     )
 
@@ -135,8 +135,8 @@ CLAIMS = [{"name": "gpu", "resourceClaimTemplateName": "one"}]
 def test_resource_claims_are_told_beside_what_else_was_found(spec: dict[str, Any], fact: str) -> None:
     message = unjudged(an_object("kubeflow.org/v2beta1", "MPIJob", {**spec, "resourceClaims": CLAIMS})).message
     assert message.startswith(
-        f"MPIJob.kubeflow.org: {fact} at spec.resourceClaims, which were not looked at and may be for GPUs; "
-        "gpuwarden judges the pods"
+        f"MPIJob.kubeflow.org: {fact} at spec.resourceClaims, which were not checked and may be for GPUs; "
+        "gpuwarden checks the pods"
     )
 
 

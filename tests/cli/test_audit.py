@@ -211,7 +211,7 @@ class TestCluster:
         assert (totals["kinds"], totals["others"]["notJudged"], totals["notJudged"]) == (1, 0, 1)
         for output in OUTPUTS:
             out = run("audit", "--kubeconfig", kubeconfig, "-o", output).out
-            assert "RayCluster.ray.io: 2 objects were not looked at" in " ".join(out.split()), output
+            assert "RayCluster.ray.io: 2 objects were not checked" in " ".join(out.split()), output
         out = " ".join(run("audit", "--kubeconfig", kubeconfig).out.split())
         assert "RayCluster: not judged: RayCluster.ray.io: 2 objects" in out
         assert "1 unchanged, 0 exempt, 0 not judged; 1 kind of objects not judged; " in out
@@ -341,8 +341,8 @@ class TestFiles:
         for output in OUTPUTS:
             out = run("audit", tmp_path, "-o", output).out
             assert "NIMService.apps.nvidia.com: requests nvidia.com/gpu at" in " ".join(out.split()), output
-        assert "1 workload asks for GPUs, with 0 pods: " in run("audit", tmp_path).out
-        assert "0 exempt, 0 not judged; 1 other object not judged; 3 objects looked at" in " ".join(
+        assert "1 workload requests GPUs, with 0 pods: " in run("audit", tmp_path).out
+        assert "0 exempt, 0 not judged; 1 other object not judged; 3 objects checked" in " ".join(
             run("audit", tmp_path).out.split()
         )
 
@@ -395,7 +395,7 @@ class TestOutput:
         assert "Deployment web" in out
         assert "30 rewritten" in out
         assert "StatefulSet train" not in out
-        assert "3 workloads ask for GPUs, with 30 pods: 1 denied, 1 rewritten, 1 unchanged" in out
+        assert "3 workloads request GPUs, with 30 pods: 1 denied, 1 rewritten, 1 unchanged" in out
         assert "StatefulSet train" in run("audit", "--kubeconfig", kubeconfig, "--all").out
 
     def test_in_every_format_names_the_same_workloads(self, kubeconfig: Path) -> None:
@@ -449,7 +449,7 @@ class TestExitCode:
         ("arguments", "said"),
         [
             (("--assume", "*=shred"), '--assume "*=shred": "shred" is not a policy; did you mean "shared"?'),
-            (("--assume", "shared"), 'error: --assume "shared" is no assumption'),
+            (("--assume", "shared"), 'error: --assume "shared" is not a valid assumption'),
             (("--kubeconfig", "nowhere"), "nowhere"),
             ((), "no cluster"),
             (("nowhere.yaml",), "nowhere.yaml"),

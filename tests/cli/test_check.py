@@ -205,7 +205,7 @@ class TestExemption:
             (line,) = json.loads(run(command, "-", "-o", "json", stdin=text).out)["objects"]
             assert (line["decision"], line["exempt"]) == ("exempt", "resources")
         out = " ".join(run("check", "-", stdin=text).out.split())
-        assert "left alone: it requests HAMi's resources (nvidia.com/gpucores, nvidia.com/gpumem, " in out
+        assert "skipped: it requests HAMi's resources (nvidia.com/gpucores, nvidia.com/gpumem, " in out
         assert "its scheduler is exempt" not in out
 
 

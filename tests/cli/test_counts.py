@@ -125,7 +125,7 @@ def test_of_an_audit_add_up_in_every_format(given_documents: list[str]) -> None:
     assert totals["notJudged"] == totals["workloads"]["notJudged"] + totals["others"]["notJudged"]
 
     summary = " ".join(ran["table"].split())
-    head = re.search(r"(\d+) workloads? asks? for GPUs.*?: ([^;]*)", summary)
+    head = re.search(r"(\d+) workloads? requests? GPUs.*?: ([^;]*)", summary)
     assert head is not None
     assert int(head[1]) == len(workloads) == sum(in_words(head[2]).values())
     assert in_words(head[2]) == totals["workloads"]

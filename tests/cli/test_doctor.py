@@ -166,7 +166,7 @@ def test_a_healthy_installation_is_well_in_every_check(cluster: Cluster, tmp_pat
         "name": "gpuwarden",
     }
     assert document["totals"] == {"fail": 0, "warn": 0, "unknown": 0, "ok": len(document["checks"])}
-    assert all(set(line) == {"id", "status", "seen", "means", "mend"} for line in document["checks"])
+    assert all(set(line) == {"id", "status", "seen", "means", "fix"} for line in document["checks"])
 
 
 def test_nothing_is_written(cluster: Cluster, tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_a_right_that_is_missing_makes_its_checks_unknown_and_is_named(
     assert (check, "unknown") in troubled(document)
     assert {state for _, state in troubled(document)} == {"unknown"}
     (line,) = (line for line in document["checks"] if line["id"] == check)
-    assert line["mend"] == f"grant the user who runs doctor the permission: {right}"
+    assert line["fix"] == f"grant the user who runs doctor the permission: {right}"
     assert "is forbidden" in line["seen"]
 
 
@@ -257,7 +257,7 @@ def test_a_cluster_that_lets_nothing_be_checked_is_no_success(cluster: Cluster, 
         result = run(cluster, *options, folder=tmp_path)
         assert result.exit_code == 2
         assert result.stderr == (
-            "error: nothing could be checked: run it as a user who has the rights that are named above\n"
+            "error: nothing could be checked: run it as a user with the permissions listed above\n"
         )
         assert " 0 ok" not in result.stdout
         assert "not checked" in result.stdout.splitlines()[-1]

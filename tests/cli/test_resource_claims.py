@@ -150,7 +150,7 @@ def test_an_exempt_pod_is_left_alone_and_not_counted_as_without_a_request() -> N
         ["gpu"],
     )
     out = said("check", "table", stdin=exempt)
-    assert "exempt left alone: its scheduler is exempt" in out
+    assert "exempt skipped: its scheduler is exempt" in out
     assert "0 unchanged, 1 exempt, 0 not judged" in out
 
 
@@ -180,7 +180,7 @@ def test_an_audit_counts_it_apart() -> None:
     assert found["totals"]["notJudged"] == 3
     assert [flow["outcome"] for flow in found["totals"]["forms"]] == ["not-judged"]
     out = said("audit", "table", stdin=manifest())
-    assert "1 workload asks for GPUs, or has resource claims, with 0 pods: " in out
+    assert "1 workload requests GPUs, or has resource claims, with 0 pods: " in out
     assert "0 unchanged, 0 exempt, 1 not judged" in out
 
 

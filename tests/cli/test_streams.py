@@ -9,8 +9,8 @@ import pytest
 from tests.cli.commands import deployment
 
 PROGRAM = f"{sys.executable} -m webhook"
-CLOSED = "error: standard output can't be written: it is closed; what was printed is not complete\n"
-FULL = "error: standard output can't be written: no space left on device; what was printed is not complete\n"
+CLOSED = "error: standard output can't be written: it is closed; the output is incomplete\n"
+FULL = "error: standard output can't be written: no space left on device; the output is incomplete\n"
 COMMANDS = [
     "check -o table",
     "check -o json",

@@ -343,7 +343,7 @@ def test_labels_quotas_and_nodes_that_do_not_fit_are_found(
     )
     assert "nvidia.com/mig-7g.80gb" in seen(found, "nodes")
     assert far in found["nodes"][0]["means"]
-    assert [one["mend"] for one in found["quotas"]] == [
+    assert [one["fix"] for one in found["quotas"]] == [
         "set requests.nvidia.com/gpu instead",
         "add requests.nvidia.com/gpu.shared to the ResourceQuota",
     ]
@@ -360,11 +360,11 @@ def test_what_may_not_be_read_is_unknown_and_names_the_right(
     # Kubernetes lets everybody read its version.
     assert set(troubles(found)) == {check.id for check in CHECKS} - {"kubernetes", "configuration", "probe"}
     assert (
-        found["webhooks"][0]["mend"]
+        found["webhooks"][0]["fix"]
         == "grant the user who runs doctor the permission: get mutatingwebhookconfigurations/zz-gpuwarden"
     )
-    assert found["nodes"][0]["mend"] == "grant the user who runs doctor the permission: list nodes"
-    assert found["replicas"][0]["mend"].endswith(f"get deployments/gpuwarden -n {NAMESPACE}")
+    assert found["nodes"][0]["fix"] == "grant the user who runs doctor the permission: list nodes"
+    assert found["replicas"][0]["fix"].endswith(f"get deployments/gpuwarden -n {NAMESPACE}")
 
 
 def test_gpuwardens_own_account_can_look_at_what_it_serves(control_plane: ControlPlane, running: Installation) -> None:

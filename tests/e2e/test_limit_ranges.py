@@ -129,7 +129,7 @@ def test_a_limit_of_pods_denies_the_renamed_pod(control_plane: ControlPlane, tea
     [
         ("shared", [container(GPU), IDLE], "proxy", "nvidia.com/gpu: 4 cannot be shared"),
         ("none", [IDLE], "proxy", "nvidia.com/gpu: 4 is not permitted"),
-        ("any", [container(SHARED)], "train", "asks for nvidia.com/gpu and nvidia.com/gpu.shared"),
+        ("any", [container(SHARED)], "train", "requests nvidia.com/gpu and nvidia.com/gpu.shared"),
     ],
 )
 def test_a_denial_of_a_default_names_the_limit_range(  # noqa: PLR0913, PLR0917 - fixtures and parameters

@@ -62,7 +62,7 @@ def test_objects_of_a_custom_kind_are_counted_as_not_judged(
             control_plane.api.post(path, json=made).raise_for_status()
         code, report = audited(control_plane, name)
         (line,) = report["kinds"]
-        assert line["notJudged"].startswith(f"Cluster.{GROUP}: 3 objects were not looked at; ")
+        assert line["notJudged"].startswith(f"Cluster.{GROUP}: 3 objects were not checked; ")
         assert (code, report["totals"]["kinds"]) == (1, 1)
     finally:
         control_plane.api.delete(f"{DEFINITIONS}/clusters.{GROUP}").raise_for_status()

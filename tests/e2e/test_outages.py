@@ -38,7 +38,7 @@ NOT_REWRITTEN = (
     'admission webhook "validate.gpuwarden.io" denied the request: pod: not rewritten as namespace policy "shared" asks '
     "(spec.containers[0]: nvidia.com/gpu becomes nvidia.com/gpu.shared; toleration nvidia.com/gpu NoSchedule); "
     "gpuwarden's mutating webhook did not answer or another webhook undid its change; create the pod again, "
-    "and if that fails tell the cluster's operators"
+    "and if that fails, contact the cluster's operators"
 )
 
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.e2e
 
 REFUSAL = (
     'admission webhook "validate.gpuwarden.io" denied the request: container "train": nvidia.com/gpu: 2 cannot be shared '
-    'under namespace policy "shared"; a shared GPU is access, not capacity, and the kubelet would refuse it '
+    'under namespace policy "shared"; a shared GPU is access, not capacity, and the kubelet would reject it '
     '("maximum request size for shared resources is 1; found 2"); request 1, or use a namespace whose policy permits '
     "whole GPUs"
 )

@@ -38,7 +38,7 @@ def serving(mistyped_before: str, installation: Installation) -> Installation:
 
 @pytest.fixture
 def team(control_plane: ControlPlane, serving: Installation, make_namespace: Callable[..., str]) -> str:
-    """A namespace without labels, in which three workloads ask for GPUs and one does not."""
+    """A namespace without labels, in which three workloads request GPUs and one does not."""
     assert serving.replicas
     namespace = make_namespace()
     none = pod_spec("cpu")
@@ -196,7 +196,7 @@ def test_all_namespaces_can_be_tried_at_once_as_a_dry_run(control_plane: Control
         f'namespace "{team}": 3 of 3 workloads with GPUs would be denied when their pods are next created: '
         in "\n".join(said)
     )
-    assert not [line for line in said if "not looked at" in line]
+    assert not [line for line in said if "not checked" in line]
     assert ENFORCE not in labels_of(control_plane, team)
 
 

@@ -197,8 +197,8 @@ def test_a_value_that_is_near_to_none_is_answered_with_what_there_is(value: str)
     assert answer.startswith(f'"{value}" is not a policy; ')
     if value in ("", "qqq", "12345", "x-4"):
         assert answer == (
-            f'"{value}" is not a policy; known are inference, exclusive, shared, time-slicing, mps, mig-<profile>, any, none '
-            "and the gke-… forms"
+            f'"{value}" is not a policy; use inference, exclusive, shared, time-slicing, mps, mig-<profile>, any, none '
+            "or a gke-… form"
         )
 
 

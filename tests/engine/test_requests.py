@@ -1,4 +1,4 @@
-"""Requests: which containers ask for GPUs, where that is written, and how many a pod needs at once."""
+"""Requests: which containers request GPUs, where that is written, and how many a pod needs at once."""
 
 from typing import Any
 
@@ -163,5 +163,5 @@ def test_counts_of_different_forms_add_up() -> None:
     pod = a_pod(gpu(2, MIG), gpu(1, "nvidia.com/mig-2g.10gb"))
 
     assert messages(judge(pod, a_policy("mig-1g.5gb", "mig-2g.10gb", max_per_pod=2)))[0] == (
-        'pod: its containers ask for 3 GPUs at once; namespace policy "team" permits 2 per pod; request at most 2'
+        'pod: its containers request 3 GPUs at once; namespace policy "team" permits 2 per pod; request at most 2'
     )

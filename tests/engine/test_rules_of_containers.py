@@ -123,7 +123,7 @@ class TestLimitsRequestsDiffer:
         assert finding.path == "spec.containers[0].resources.limits[nvidia.com/gpu]"
         assert finding.message == (
             'container "train": limits say nvidia.com/gpu: 1 and requests say null; '
-            "Kubernetes wants both the same for an extended resource; write it in limits only"
+            "Kubernetes requires both to be equal for an extended resource; set it in limits only"
         )
 
     def test_the_message_of_requests_alone(self) -> None:
@@ -132,8 +132,8 @@ class TestLimitsRequestsDiffer:
 
         assert finding.path == "spec.initContainers[0].resources.requests[nvidia.com/mig-1g.5gb]"
         assert finding.message == (
-            'container "load": nvidia.com/mig-1g.5gb: 2 stands only in requests; '
-            "Kubernetes takes an extended resource from limits; move it there"
+            'container "load": nvidia.com/mig-1g.5gb: 2 is set only in requests; '
+            "Kubernetes requires an extended resource in limits; move it there"
         )
 
 
@@ -168,7 +168,7 @@ class TestMixedGpuResources:
 
         assert finding.path == "spec.containers[0].resources.limits[nvidia.com/gpu.shared]"
         assert finding.message == (
-            'container "train": asks for nvidia.com/gpu and nvidia.com/gpu.shared; '
+            'container "train": requests nvidia.com/gpu and nvidia.com/gpu.shared; '
             "the container would be charged for all and see only one; keep one of them, or use a container for each"
         )
 
@@ -356,5 +356,5 @@ def test_every_container_is_judged() -> None:
     assert [finding.reason for finding in judge(pod, "any").findings] == [
         'container "c": nvidia.com/gpu: y is not a whole number',
         'container "a": nvidia.com/gpu: x is not a whole number',
-        'container "b": nvidia.com/gpu: 1 stands only in requests',
+        'container "b": nvidia.com/gpu: 1 is set only in requests',
     ]

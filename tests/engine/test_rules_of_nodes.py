@@ -465,7 +465,7 @@ class TestGkeSelectorsIncomplete:
         assert finding.path == "spec.nodeSelector"
         assert finding.message == (
             "pod: node selector gke-gpu-sharing-strategy without gke-max-shared-clients-per-gpu; "
-            "GKE Autopilot refuses one alone; add the other"
+            "GKE Autopilot rejects one alone; add the other"
         )
 
     def test_the_message_without_a_strategy(self) -> None:
@@ -473,7 +473,7 @@ class TestGkeSelectorsIncomplete:
 
         assert finding.message == (
             "pod: node selector gke-max-shared-clients-per-gpu without gke-gpu-sharing-strategy; "
-            "GKE Autopilot refuses one alone; add the other"
+            "GKE Autopilot rejects one alone; add the other"
         )
 
     def test_a_pod_without_a_request_is_not_warned(self) -> None:

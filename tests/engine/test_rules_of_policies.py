@@ -265,7 +265,7 @@ class TestPerPodLimit:
         decision = judge(pod, a_policy("exclusive", max_per_pod=2))
 
         assert messages(decision) == [
-            'pod: its containers ask for 3 GPUs at once; namespace policy "team" permits 2 per pod; request at most 2'
+            'pod: its containers request 3 GPUs at once; namespace policy "team" permits 2 per pod; request at most 2'
         ]
         assert rules(decision) == ["per-pod-limit"]
         assert decision.findings[0].path == "spec"
@@ -275,7 +275,7 @@ class TestPerPodLimit:
         nothing_at_all = judge(a_pod(gpu(1)), a_policy("exclusive", max_per_pod=0))
 
         assert messages(nothing_at_all) == [
-            'pod: its containers ask for 1 GPU at once; namespace policy "team" permits 0 per pod; request 0'
+            'pod: its containers request 1 GPU at once; namespace policy "team" permits 0 per pod; request 0'
         ]
 
     def test_a_container_that_cannot_be_understood_does_not_count(self) -> None:

@@ -89,7 +89,7 @@ class TestSharedRequestAboveOne:
         assert finding.path == "spec.containers[0].resources.limits[nvidia.com/gpu]"
         assert finding.message == (
             'container "train": nvidia.com/gpu: 2 cannot be shared under namespace policy "shared"; a shared GPU is access, '
-            'not capacity, and the kubelet would refuse it ("maximum request size for shared resources is 1; found 2"); '
+            'not capacity, and the kubelet would reject it ("maximum request size for shared resources is 1; found 2"); '
             "request 1, or use a namespace whose policy permits whole GPUs"
         )
 
@@ -98,7 +98,7 @@ class TestSharedRequestAboveOne:
 
         assert finding.message == (
             'container "train": nvidia.com/gpu.shared: 3 is more than one slot of a shared GPU; a shared GPU is access, '
-            'not capacity, and the kubelet would refuse it ("maximum request size for shared resources is 1; found 3"); '
+            'not capacity, and the kubelet would reject it ("maximum request size for shared resources is 1; found 3"); '
             "request 1, or use a namespace whose policy permits whole GPUs"
         )
 
@@ -114,7 +114,7 @@ class TestSharedRequestAboveOne:
     )
     def test_gkes_text_is_quoted_on_gke(self, policy: str, text: str) -> None:
         assert (
-            f'would refuse it ("invalid request for sharing GPU {text}");' in messages(judge(a_pod(gpu(2)), policy))[0]
+            f'would reject it ("invalid request for sharing GPU {text}");' in messages(judge(a_pod(gpu(2)), policy))[0]
         )
 
 
@@ -191,7 +191,7 @@ class TestMigCountAboveOne:
         assert finding.severity is Severity.WARN
         assert finding.path == "spec.containers[0].resources.limits[nvidia.com/mig-1g.5gb]"
         assert finding.message == (
-            'container "train": 3 MIG slices of 1g.5gb; a CUDA process uses one; ask for one larger slice, or 1'
+            'container "train": 3 MIG slices of 1g.5gb; a CUDA process uses one; request one larger slice, or 1'
         )
 
     def test_more_slots_of_a_slice_are_another_matter(self) -> None:

@@ -186,9 +186,9 @@ class TestNotRewritten:
         assert finding.denies
         assert (finding.rule, finding.path) == (NOT_REWRITTEN, "spec")
         assert finding.message == (
-            'pod: not rewritten as namespace policy "shared" asks (spec.containers[0]: nvidia.com/gpu becomes '
+            'pod: not rewritten as namespace policy "shared" requires (spec.containers[0]: nvidia.com/gpu becomes '
             "nvidia.com/gpu.shared; toleration nvidia.com/gpu NoSchedule); gpuwarden's mutating webhook did not answer or "
-            "another webhook undid its change; create the pod again, and if that fails tell the cluster's operators"
+            "another webhook undid its change; create the pod again, and if that fails, contact the cluster's operators"
         )
 
     def test_a_selector_that_should_have_gone_is_told(self) -> None:

@@ -107,7 +107,7 @@ def test_a_clock_that_jumps_costs_nobody_anything(apiserver: StandIn, tmp_path: 
             assert ("ahead of" in said) is (jump > 0), said
             assert ("behind" in said) is (jump < 0), said
         doubts = [line for line in served.log if line["event"].startswith("clock ")]
-        assert doubts[0]["event"] == "clock in doubt, nothing that other replicas rely on is written"
+        assert doubts[0]["event"] == "clock in doubt, shared state is not written"
         assert doubts[-1]["event"] == "clock agrees with the API server's again"
 
 
@@ -160,7 +160,7 @@ def test_alone_with_a_wrong_clock_nothing_is_begun_and_the_operator_is_told(apis
         assert re.search(
             "does not write it, because this machine's clock is (4:59:5|5:00:0).* ahead of the API server's", told
         )
-        assert "set the clocks right (NTP)" in told
+        assert "correct the clocks (NTP)" in told
         clock.set(0)
         within(30, lambda: ready(served), "ready")
         eventually(lambda: all(bundles(apiserver)))

@@ -41,65 +41,67 @@ class Metrics:
 
         self._decisions = counter(
             "gpuwarden_decisions_total",
-            "Decisions on pods that ask for GPUs.",
+            "Decisions on pods that request GPUs.",
             ["mode", "policy", "outcome", "path", "operation", "acted"],
         )
         self._findings = counter(
             "gpuwarden_findings_total",
-            "What was wrong with requests, by rule.",
+            "Findings, by rule.",
             ["rule", "severity", "mode", "path", "acted"],
         )
         self._requests = Histogram(
             "gpuwarden_request_duration_seconds",
-            "Time from a request that is here to its answer on the way.",
+            "Request latency, from the received request to the sent answer.",
             ("path", "code"),
             buckets=_SECONDS,
             registry=registry,
         )
         self._refused = counter(
             "gpuwarden_refused_total",
-            "Connections and requests that a limit or a check of the caller turned away, by port and reason.",
+            "Connections and requests rejected by a limit or a client check, by port and reason.",
             ["port", "reason"],
         )
-        self._reloads = counter("gpuwarden_reloads_total", "Files read again because they changed.", ["file", "result"])
+        self._reloads = counter("gpuwarden_reloads_total", "Reloads of changed files.", ["file", "result"])
         self._reload_failing = gauge(
-            "gpuwarden_reload_failing", "1 while a file on disk can't be used and its last good content is.", ["file"]
+            "gpuwarden_reload_failing", "1 if the file is invalid and the last valid version is in use.", ["file"]
         )
         self._reloaded_at = gauge(
-            "gpuwarden_reload_success_timestamp_seconds", "When a file was last read for good.", ["file"]
+            "gpuwarden_reload_success_timestamp_seconds", "Time of the last successful reload.", ["file"]
         )
-        self._namespaces = gauge("gpuwarden_namespaces", "Namespaces at the last list.")
+        self._namespaces = gauge("gpuwarden_namespaces", "Namespaces in the last list.")
         self._watch_age = gauge(
             "gpuwarden_namespace_watch_age_seconds",
-            "Since the API server last gave a sign of life; NaN before the first.",
+            "Seconds since the API server last sent anything on the watch; NaN before the first time.",
         )
         self._watch_failures = counter(
             "gpuwarden_namespace_watch_failures_total", "Failed lists and watches.", ["fault"]
         )
         self._misses = counter(
             "gpuwarden_namespace_cache_misses_total",
-            "Namespaces that were read live, because the watch had not brought them yet.",
+            "Namespaces read live, because the watch had not delivered them yet.",
             ["outcome"],
         )
         self._expiry = gauge(
             "gpuwarden_certificate_expiry_timestamp_seconds",
-            "When a certificate expires: leaf (served here), ca, next-ca.",
+            "Expiry time of a certificate: leaf (the serving certificate), ca, next-ca.",
             ["certificate"],
         )
         self._clock_offset = gauge(
             "gpuwarden_clock_offset_seconds",
-            "By how much, at the least, this machine's clock is ahead of the API server's; negative when behind.",
+            "Minimum by which this machine's clock is ahead of the API server's; negative if behind.",
         )
-        self._phase = gauge("gpuwarden_certificate_rotation_phase", "1 for the phase of the rotation.", ["phase"])
-        self._rotation_failures = counter(
-            "gpuwarden_certificate_failures_total", "Things that went wrong with certificates."
+        self._phase = gauge(
+            "gpuwarden_certificate_rotation_phase", "1 for the current phase of the certificate rotation.", ["phase"]
         )
-        self._poll_failures = counter("gpuwarden_periodic_task_failures_total", "Periodic tasks that failed by a bug.")
+        self._rotation_failures = counter("gpuwarden_certificate_failures_total", "Failures of certificate management.")
+        self._poll_failures = counter(
+            "gpuwarden_periodic_task_failures_total", "Failures of periodic tasks because of a bug."
+        )
         self._log_lines_dropped = counter(
             "gpuwarden_log_lines_dropped_total",
-            "Log lines that were not written: the log's reader stalls, its disk is full, or it is closed.",
+            "Dropped log lines: the log's reader stalls, its disk is full, or it is closed.",
         )
-        self._ready = gauge("gpuwarden_ready", "1 for each part of /readyz that is ready, 0 for others.", ["part"])
+        self._ready = gauge("gpuwarden_ready", "1 if the part of /readyz is ready, otherwise 0.", ["part"])
         self._info = gauge("gpuwarden_build_info", "The running version; always 1.", ["version"])
         self._info.labels(__version__).set(1)
         self._policies: set[str] = set()

@@ -168,7 +168,7 @@ class Admission:
         if len(asks) > MOST_ASKING:
             raise ReviewError(
                 "request.object.spec",
-                f"{len(asks)} containers ask for GPUs; more than {MOST_ASKING} are not judged, and no node has GPUs for them",
+                f"{len(asks)} containers request GPUs; more than {MOST_ASKING} are not supported, and no node has GPUs for them",
             )
         if exempt := exemptions.of_request(namespace, request.user_info.username) or exemptions.of_pod(pod):
             return review.allowed(request, annotations={"exempt": exempt})

@@ -65,7 +65,9 @@ def parse(texts: Iterable[str], policies: PolicyBook) -> tuple[Assumption, ...]:
     for text in texts:
         pattern, sign, value = (part.strip() for part in text.partition("="))
         if not sign or not value:
-            problems.append(f'"{text}" is no assumption; write NAMESPACE=POLICY, as in team-a=mig-1g.5gb or *=shared')
+            problems.append(
+                f'"{text}" is not a valid assumption; write NAMESPACE=POLICY, such as team-a=mig-1g.5gb or *=shared'
+            )
         elif not _PATTERN.fullmatch(pattern):
             problems.append(f'"{text}": "{pattern}" is neither a namespace\'s name nor a pattern of one, as team-*')
         elif policies.resolve(value) is None:

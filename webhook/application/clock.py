@@ -60,7 +60,7 @@ class WitnessedClock:
         size = timedelta(seconds=round(abs(off).total_seconds()))
         return (
             f"this machine's clock is {size} {'ahead of' if off > timedelta() else 'behind'} the API server's, "
-            f"more than the {self._tolerance} that clocks may differ by; set the clocks right (NTP)"
+            f"more than the {self._tolerance} that clocks may differ by; correct the clocks (NTP)"
         )
 
     def _off(self, own: datetime) -> timedelta:

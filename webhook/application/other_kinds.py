@@ -38,12 +38,12 @@ class OtherKind(msgspec.Struct, frozen=True):
         group = self.api_version.rpartition("/")[0]
         name = qualified(self.api_version, self.kind)
         if self.objects is None:
-            counted = f"its objects were not looked at, and how many there are is not known ({self.detail})"
+            counted = f"its objects were not checked, and their number is unknown ({self.detail})"
         else:
-            counted = f"{self.objects} {'object was' if self.objects == 1 else 'objects were'} not looked at"
+            counted = f"{self.objects} {'object was' if self.objects == 1 else 'objects were'} not checked"
         plural = f"{self.plural}.{group}" if group else self.plural
         return (
-            f"{name}: {counted}; pods that exist were judged, pods that are yet to be created were not; "
+            f"{name}: {counted}; existing pods were checked, pods that are yet to be created were not; "
             f"run kubectl get {plural} -A -o yaml | gpuwarden check -"
         )
 

@@ -70,7 +70,7 @@ class Restarts:
                 )
         told += self._claims()
         if missing:
-            told.append(f"{self._subject}: not every workload was looked at ({missing}); {self._audit} tells of all")
+            told.append(f"{self._subject}: not every workload was checked ({missing}); {self._audit} reports all")
         return told
 
     def _claims(self) -> Iterator[str]:
@@ -86,7 +86,7 @@ class Restarts:
 
     def unseen(self, why: str) -> list[str]:
         """What is to be said where nothing was looked at."""
-        return [f"{self._subject}: its workloads were not looked at ({why}); {self._audit} tells what would change"]
+        return [f"{self._subject}: its workloads were not checked ({why}); {self._audit} reports what would change"]
 
     @property
     def meets_limits(self) -> bool:

@@ -28,8 +28,8 @@ def left_alone(exempt: str) -> str:
     """
     if exempt == "resources":
         names = ", ".join(sorted(HAMI_RESOURCES))
-        return f"left alone: it requests HAMi's resources ({names}), and {HAMI} is exempt"
-    return f"left alone: its {exempt} is exempt"
+        return f"skipped: it requests HAMi's resources ({names}), and {HAMI} is exempt"
+    return f"skipped: its {exempt} is exempt"
 
 
 class RuleText(msgspec.Struct, frozen=True):
@@ -60,7 +60,7 @@ _OF_REPORTS = (
         UNREADABLE_LABEL,
         Severity.DENY,
         "The namespace's label names no policy",
-        "A bad enforce label denies every pod that asks for a GPU; a bad warn or audit label counts as any. Write the "
+        "An invalid enforce label denies every pod that requests a GPU; an invalid one of warn or audit counts as any. Set the "
         "value that the message names.",
     ),
     RuleText(

@@ -70,7 +70,7 @@ class Unjudged(msgspec.Struct, frozen=True):
         fact = f"{self.kind}: {', and '.join(facts)}"
         if not self.decision.asks:
             return (
-                f"{fact}; gpuwarden judges the pods that are created from it, not objects of this kind; check its pods, or run "
+                f"{fact}; gpuwarden checks the pods that are created from it, not objects of this kind; check its pods, or run "
                 "gpuwarden audit in their cluster"
             )
         rules = ", ".join(dict.fromkeys(finding.rule.id for finding in self.decision.denials))
@@ -88,7 +88,7 @@ class Unjudged(msgspec.Struct, frozen=True):
             yield templates if has_claims else f"{templates}, and no GPU request was found in it"
         if has_claims:
             places = _places(traces.claims, traces.counts[2])
-            yield f"has resource claims (DRA) at {places}, which were not looked at and may be for GPUs"
+            yield f"has resource claims (DRA) at {places}, which were not checked and may be for GPUs"
         if not (traces.requests or traces.templates or has_claims or traces.complete):
             yield "is too large to be searched for pods"
 

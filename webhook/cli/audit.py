@@ -61,7 +61,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         ),
     ] = None,
     namespace: Annotated[
-        list[str] | None, typer.Option("--namespace", "-n", help="Look at this namespace only; repeatable.")
+        list[str] | None, typer.Option("--namespace", "-n", help="Audit this namespace only; repeatable.")
     ] = None,
     assume: Annotated[
         list[str] | None,
@@ -73,7 +73,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         ),
     ] = None,
     mode: Annotated[
-        Judged, typer.Option("--mode", help="Judge by the policy of this label of the namespaces.")
+        Judged, typer.Option("--mode", help="The namespaces' label whose policy applies.")
     ] = Judged.ENFORCE,
     config: ConfigOption = None,
     namespaces: Annotated[
@@ -87,10 +87,10 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     context: ContextOption = None,
     output: Annotated[
         Output | None,
-        typer.Option("--output", "-o", help="table: for people; html: a page to look at; the others for programs."),
+        typer.Option("--output", "-o", help="table: for people; html: a page to read; the others for programs."),
     ] = None,
     everything: Annotated[  # noqa: FBT002 - typer's way to say a flag
-        bool, typer.Option("--all", "-a", help="In the table, list workloads that stay as they are too.")
+        bool, typer.Option("--all", "-a", help="List unchanged workloads in the table, too.")
     ] = False,
     strict: Annotated[  # noqa: FBT002 - likewise
         bool,
@@ -103,7 +103,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         typer.Option("--write-reports", help="Write PolicyReports (or OpenReports' Reports) into the cluster."),
     ] = False,
 ) -> None:
-    """Tell what would become of the workloads that ask for GPUs: unchanged, rewritten or denied, and why.
+    """Report what would happen to the workloads that request GPUs: unchanged, rewritten or denied, and why.
 
     Reads a live cluster (nothing is changed there), or files. Running pods and the templates of their controllers are
     judged by their namespaces' policies, or by those that --assume names. A controller is one line: what becomes of its

@@ -163,7 +163,7 @@ class TrustedSource:
         if bool(doubt := self._clock.doubt()) is not self._doubted:
             self._doubted = bool(doubt)
             if doubt:
-                _log.error("clock in doubt, nothing that other replicas rely on is written", reason=doubt)
+                _log.error("clock in doubt, shared state is not written", reason=doubt)
             else:
                 _log.info("clock agrees with the API server's again")
         self._metrics.rotation(report.phase.value if report.phase else None, failures=len(report.failures))

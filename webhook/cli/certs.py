@@ -41,7 +41,7 @@ def certs() -> None:
 
 @certs_app.command("self-signed")
 def self_signed(  # noqa: PLR0913, PLR0917 -- each is an option of the command line
-    out: Annotated[Path, typer.Option(help="Folder to write to; made when it is missing.")] = Path("certs"),
+    out: Annotated[Path, typer.Option(help="Folder to write to; created if missing.")] = Path("certs"),
     dns: Annotated[list[str], typer.Option(help="DNS name of the server; repeatable.")] = list(DEFAULT_DNS_NAMES),  # noqa: B006 -- typer reads the default, nothing changes it
     ip: Annotated[list[str], typer.Option(help="IP address of the server; repeatable.")] = list(DEFAULT_IP_ADDRESSES),  # noqa: B006 -- the same
     days: Annotated[int, typer.Option(min=1, max=3650, help="How long the certificates are valid.")] = 365,

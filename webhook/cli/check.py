@@ -54,7 +54,7 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         ),
     ] = False,
 ) -> None:
-    """Report what would become of each object: unchanged, rewritten, denied or not judged, and why.
+    """Report what would happen to each object: unchanged, rewritten, denied or not judged, and why.
 
     The policy is --policy, or that of the object's namespace: from Namespace objects among the input, from --namespaces,
     or the configuration's default. Templates of workloads, operators' kinds among them, are judged as the pods made from

@@ -60,7 +60,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         bool, typer.Option("--strict", help="Exit 1 also where there are warnings, or checks whose result is unknown.")
     ] = False,
 ) -> None:
-    """Look at an installation in a cluster and tell what is wrong with it, what that means and how to mend it.
+    """Check an installation in a cluster, and report what is wrong, what that means and how to fix it.
 
     Nothing is changed. What can't be looked at, for lack of a right or from where this runs, is "not checked" ("unknown" in
     JSON), and says what it takes.
@@ -70,7 +70,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     """
     for option, value in (("--namespace", namespace), ("--name", name), ("--probe-namespace", probe_namespace)):
         if value is not None and not value.strip("."):
-            raise usage_error(f'{option}: "{value}" is no name')
+            raise usage_error(f'{option}: "{value}" is not a valid name')
     configuration = load_configuration(config) if config else None
     try:
         api = PatientApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
@@ -94,6 +94,6 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         report.show(table.console(), told)
     bad = {Status.FAIL, Status.WARN, Status.UNKNOWN} if strict else {Status.FAIL}
     if all(result.status is Status.UNKNOWN for result in results):
-        raise usage_error("nothing could be checked: run it as a user who has the rights that are named above")
+        raise usage_error("nothing could be checked: run it as a user with the permissions listed above")
     if any(result.status in bad for result in results):
         raise typer.Exit(EXIT_FAILURE)

@@ -69,7 +69,7 @@ def _explained() -> Iterator[None]:
 app = typer.Typer(
     name="gpuwarden",
     cls=_OnDemand,
-    help="Spells GPU requests the way the cluster hands GPUs out, and denies what the kubelet would fail.",
+    help="Rewrites GPU requests to match what the nodes offer, and denies what the kubelet would fail.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -86,7 +86,7 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
 def gpuwarden(
     version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),  # noqa: FBT001, FBT003 - typer's way to say a flag
 ) -> None:
-    """Spells GPU requests the way the cluster hands GPUs out, and denies what the kubelet would fail."""
+    """Rewrites GPU requests to match what the nodes offer, and denies what the kubelet would fail."""
 
 
 def run() -> None:

@@ -62,7 +62,7 @@ class FileSource:
         if options.namespaces:
             self._reload = Reload("namespaces", options.namespaces, namespace_file.parse, self._use, metrics)
         else:
-            _log.warning("no source of namespaces: the configuration's defaults decide for all")
+            _log.warning("no source of namespaces: the configuration's defaults apply to all")
 
     def preview(self, configuration: Callable[[], Configuration]) -> None:
         """A file has no workloads."""
@@ -82,7 +82,7 @@ class FileSource:
         """Ready once it is read."""
         if self._reload:
             return self._reload.part()
-        return Part(name="namespaces", ready=True, message="no source: the configuration's defaults decide for all")
+        return Part(name="namespaces", ready=True, message="no source: the configuration's defaults apply to all")
 
     def _use(self, labels: Mapping[str, NamespaceLabels]) -> None:
         self._file.labels = labels

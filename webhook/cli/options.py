@@ -14,7 +14,7 @@ from webhook.cli.cluster_options import NAMESPACE
 # Seldom needed: a cluster whose clocks or API servers are further apart, or a trial that wants to see a rotation.
 _ROTATION = "Rotation of managed certificates (all replicas alike)"
 _DEFAULTS = RotationSettings()
-_LIMITS = "Limits (docs/reference/limits.md tells what is answered beyond each)"
+_LIMITS = "Limits (docs/reference/limits.md has the answer beyond each)"
 _MOST = Limits()
 
 
@@ -40,13 +40,13 @@ class Options:
     ] = 8080
     config: Annotated[
         Path | None,
-        typer.Option(envvar="GPUWARDEN_CONFIG", help="Configuration file; read again when it changes."),
+        typer.Option(envvar="GPUWARDEN_CONFIG", help="Configuration file; reloaded when it changes."),
     ] = None
     namespaces: Annotated[
         Path | None,
         typer.Option(
             envvar="GPUWARDEN_NAMESPACES",
-            help="Namespaces and their labels, as printed by kubectl get namespaces -o yaml; read again when it changes.",
+            help="Namespaces and their labels, as printed by kubectl get namespaces -o yaml; reloaded when it changes.",
         ),
     ] = None
     kubeconfig: Annotated[
@@ -61,7 +61,7 @@ class Options:
     tls_cert_file: Annotated[
         Path | None,
         typer.Option(
-            envvar="GPUWARDEN_TLS_CERT_FILE", help="Serving certificate (PEM, leaf first); read again on change."
+            envvar="GPUWARDEN_TLS_CERT_FILE", help="Serving certificate (PEM, leaf first); reloaded on change."
         ),
     ] = None
     tls_private_key_file: Annotated[
@@ -80,22 +80,24 @@ class Options:
         typer.Option(
             "--manage-certificates",
             envvar="GPUWARDEN_MANAGE_CERTIFICATES",
-            help="Keep a CA in a Secret together with the other replicas, sign our own certificate, keep every caBundle right.",
+            help="Share a CA in a Secret with the other replicas, sign the serving certificate, and write every caBundle.",
         ),
     ] = False
     ca_secret: Annotated[
-        str, typer.Option(envvar="GPUWARDEN_CA_SECRET", help="The Secret of the CA, made when it is missing.")
+        str, typer.Option(envvar="GPUWARDEN_CA_SECRET", help="The Secret of the CA, created if missing.")
     ] = "gpuwarden-ca"  # noqa: S105 - the name of a Secret, not a secret
     ca_secret_owner: Annotated[
         str,
         typer.Option(
             envvar="GPUWARDEN_CA_SECRET_OWNER",
-            help="The Role in its namespace that owns the Secret we create: deleting the Role deletes the Secret.",
+            help="The Role in its namespace that owns the created Secret: deleting the Role deletes the Secret.",
         ),
     ] = ""
     service: Annotated[
         str,
-        typer.Option(envvar="GPUWARDEN_SERVICE", help="The Service that the API server calls; names our certificate."),
+        typer.Option(
+            envvar="GPUWARDEN_SERVICE", help="The Service that the API server calls; the certificate is issued for it."
+        ),
     ] = "gpuwarden"
     pod_namespace: Annotated[
         str, typer.Option(envvar="GPUWARDEN_POD_NAMESPACE", help="The namespace of the Secret and the Service.")
@@ -104,14 +106,14 @@ class Options:
         str | None,
         typer.Option(
             envvar="GPUWARDEN_WEBHOOK_CONFIGURATION",
-            help="Name of our Mutating- and ValidatingWebhookConfiguration: readiness asks whether they trust what is served.",
+            help="Name of the webhook configurations; a replica is ready only if they trust its certificate.",
         ),
     ] = None
     mutating_webhook_configuration: Annotated[
         str | None,
         typer.Option(
             envvar="GPUWARDEN_MUTATING_WEBHOOK_CONFIGURATION",
-            help="Name of our MutatingWebhookConfiguration, where it is not that of --webhook-configuration.",
+            help="Name of the MutatingWebhookConfiguration, if it differs from --webhook-configuration.",
         ),
     ] = None
     ca_bundle_file: Annotated[
@@ -133,7 +135,7 @@ class Options:
             envvar="GPUWARDEN_CA_LIFETIME",
             min=0,
             rich_help_panel=_ROTATION,
-            help="Seconds that a managed CA lives; its successor is published at two thirds. At least three leaf lifetimes.",
+            help="Lifetime of a managed CA in seconds; its successor is published at two thirds. At least three leaf lifetimes.",
         ),
     ] = _DEFAULTS.ca_lifetime.total_seconds()
     leaf_lifetime: Annotated[
@@ -142,7 +144,7 @@ class Options:
             envvar="GPUWARDEN_LEAF_LIFETIME",
             min=0,
             rich_help_panel=_ROTATION,
-            help="Seconds that a serving certificate lives; signed anew at two thirds. At least four times the next two.",
+            help="Lifetime of a serving certificate in seconds; renewed at two thirds. At least four times the next two.",
         ),
     ] = _DEFAULTS.leaf_lifetime.total_seconds()
     clock_skew: Annotated[
@@ -160,14 +162,14 @@ class Options:
             envvar="GPUWARDEN_PROPAGATION",
             min=0,
             rich_help_panel=_ROTATION,
-            help="Seconds until every API server goes by a caBundle that was written.",
+            help="Seconds until every API server uses a new caBundle.",
         ),
     ] = _DEFAULTS.propagation.total_seconds()
     client_ca_file: Annotated[
         Path | None,
         typer.Option(
             envvar="GPUWARDEN_CLIENT_CA_FILE",
-            help="Take reviews only from clients with a certificate of these authorities (PEM); read again on change.",
+            help="Accept reviews only from clients with a certificate of these CAs (PEM); reloaded on change.",
         ),
     ] = None
     allowed_cn: Annotated[
@@ -192,7 +194,7 @@ class Options:
             envvar="GPUWARDEN_MAX_MEMORY",
             min=8,
             rich_help_panel=_LIMITS,
-            help="MiB that all connections together may hold of requests and of answers that are not read.",
+            help="MiB of buffered requests and unread answers of all connections together.",
         ),
     ] = _MOST.memory // MIB
     head_timeout: Annotated[
@@ -228,7 +230,7 @@ class Options:
             envvar="GPUWARDEN_SHUTDOWN_DELAY",
             min=0,
             max=300,
-            help="Seconds to go on answering, not ready, after SIGTERM, while endpoints forget this replica.",
+            help="Seconds to keep answering, not ready, after SIGTERM, until endpoints no longer list this replica.",
         ),
     ] = 0.0
     log_format: Annotated[LogFormat, typer.Option(envvar="GPUWARDEN_LOG_FORMAT", help="json or text.")] = LogFormat.JSON

@@ -70,7 +70,7 @@ class Reload(Generic[_T]):
 
     def _unread(self, reason: str) -> None:
         self._again = True
-        if (said := f"{reason}; put it back, readable for this user") != self._failure:
+        if (said := f"{reason}; restore it, readable for this user") != self._failure:
             self._failed(said)
 
     def _failed(self, reason: str) -> None:
@@ -81,6 +81,8 @@ class Reload(Generic[_T]):
     def part(self) -> Part:
         """Ready either way: the last good content decides."""
         message = (
-            f"the file on disk can't be used, its last good content is: {self._failure}" if self._failure else "loaded"
+            f"the file on disk is invalid, its last valid content is in use: {self._failure}"
+            if self._failure
+            else "loaded"
         )
         return Part(name=self._name, ready=True, message=message)

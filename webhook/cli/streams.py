@@ -87,6 +87,6 @@ def _lost(out: _Descriptor) -> int:
     if failure is None or failure.errno == errno.EPIPE:
         return EXIT_PIPE
     reason = "it is closed" if failure.errno == errno.EBADF else (failure.strerror or str(failure)).lower()
-    sys.stderr.write(f"error: standard output can't be written: {reason}; what was printed is not complete\n")
+    sys.stderr.write(f"error: standard output can't be written: {reason}; the output is incomplete\n")
     sys.stderr.flush()
     return EXIT_UNWRITTEN

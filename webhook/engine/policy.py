@@ -185,7 +185,7 @@ class PolicyBook:
         names = ", ".join(
             [*self.configured, "exclusive", "shared", "time-slicing", "mps", "mig-<profile>", "any", "none"]
         )
-        return f'"{value}" is not a policy; known are {names} and the gke-… forms'
+        return f'"{value}" is not a policy; use {names} or a gke-… form'
 
     def _select(self, labels: NamespaceLabels) -> NamespacePolicies:
         """The policies that a namespace's labels select.

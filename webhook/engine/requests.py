@@ -1,4 +1,4 @@
-"""Requests: which containers ask for GPUs, and how many."""
+"""Requests: which containers request GPUs, and how many."""
 
 import msgspec
 from msgspec.structs import replace

@@ -13,11 +13,11 @@ _ORDINARY = frozenset({"cpu", "memory", "ephemeral-storage"})
 def too_much(spec: PodSpec) -> tuple[str, str] | None:
     """What a pod has too much of to be judged: the field below ``spec``, and a sentence. ``None`` for every real pod."""
     if (count := _resources(spec)) > MOST_RESOURCES:
-        return "containers", f"name {count} different resources; at most {MOST_RESOURCES} are judged"
+        return "containers", f"name {count} different resources; at most {MOST_RESOURCES} are supported"
     if (count := len(spec.node_selector or ()) + (_stated(spec) if spec.affinity else 0)) > MOST_SELECTED:
         return "affinity", (
             f"nodeSelector and required node affinity have {count} entries, terms, expressions and values; "
-            f"at most {MOST_SELECTED} are judged"
+            f"at most {MOST_SELECTED} are supported"
         )
     return None
 

@@ -89,7 +89,7 @@ async def test_as_many_of_a_kind_are_looked_at_as_are_bearable_and_that_is_said(
     cluster.add(*(document("Pod", f"p-{number}") for number in range(7)))
     told = await preview.preview("team-a", SHARED, LONG)
     assert "257 of 257 workloads with GPUs would be rewritten" in told[0]
-    assert "not every workload was looked at (more than 250 deployments)" in told[1]
+    assert "not every workload was checked (more than 250 deployments)" in told[1]
     assert paths(cluster).count("deployments") == 3, "no page was read in vain"
 
 
@@ -112,7 +112,7 @@ async def test_an_api_server_that_says_nothing_costs_no_more_than_the_time_there
     assert time.monotonic() - began < 5
     assert len(told) == 2, told
     assert 'Deployment "seen"' in told[0], "what was seen in time is told"
-    assert "not every workload was looked at (out of time)" in told[1]
+    assert "not every workload was checked (out of time)" in told[1]
     assert "gpuwarden audit -n team-a --assume 'team-a=shared'" in told[1]
 
 
@@ -211,7 +211,7 @@ async def test_limit_ranges_are_told_also_where_the_time_is_over(
     cluster.add(limit_range())
     cluster.script("object", answered, silence)
     told = await preview.preview("team-a", SHARED_POLICY, 0.5)
-    assert "not every workload was looked at (out of time)" in told[0]
+    assert "not every workload was checked (out of time)" in told[0]
     assert "LimitRange gpus" in told[1]
 
 
@@ -248,7 +248,7 @@ async def test_a_few_namespaces_are_looked_at_at_once_and_who_gets_no_turn_is_to
         assert await asyncio.gather(*lucky) == [[]] * AT_ONCE
         assert slow.most == AT_ONCE
         for number, (told,) in enumerate(late):
-            assert told.startswith(f'namespace "late-{number}": its workloads were not looked at (other changes of')
+            assert told.startswith(f'namespace "late-{number}": its workloads were not checked (other changes of')
         assert await preview.preview("next", SHARED, LONG) == [], "those that gave up do not hold their place"
     finally:
         slow.go.set()
@@ -259,7 +259,7 @@ async def test_a_preview_after_the_end_says_that_nobody_looked(api: ApiServer) -
     preview = WorkloadPreview(api, Configuration)
     preview.close()
     (told,) = await preview.preview("team-a", SHARED, LONG)
-    assert "were not looked at" in told
+    assert "were not checked" in told
 
 
 async def test_a_bug_is_logged_and_told_and_blocks_nothing(

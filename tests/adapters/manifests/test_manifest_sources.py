@@ -200,7 +200,7 @@ def test_a_name_that_no_system_takes_is_told() -> None:
 @pytest.mark.parametrize(
     ("content", "line", "message"),
     [
-        (b"kind: Pod\nname: caf\xe9\n", 2, "the byte 0xe9 is no UTF-8: save the file as UTF-8"),
+        (b"kind: Pod\nname: caf\xe9\n", 2, "the byte 0xe9 is not UTF-8: save the file as UTF-8"),
         (
             b"kind: Pod\n\x00\x01\x02",
             2,
@@ -208,7 +208,7 @@ def test_a_name_that_no_system_takes_is_told() -> None:
         ),
         ("kind: Pod".encode("utf-16"), 1, "the file is UTF-16, not UTF-8: convert it, with: iconv -f UTF-16 -t UTF-8"),
         ("kind: Pod".encode("utf-32"), 1, "the file is UTF-32, not UTF-8: convert it, with: iconv -f UTF-32 -t UTF-8"),
-        (b"\x7fELF\xff\xfe", 1, "the byte 0xff is no UTF-8: save the file as UTF-8"),
+        (b"\x7fELF\xff\xfe", 1, "the byte 0xff is not UTF-8: save the file as UTF-8"),
     ],
 )
 def test_what_is_no_text_is_told_with_its_line(tmp_path: Path, content: bytes, line: int, message: str) -> None:

@@ -31,7 +31,7 @@ def test_what_changes_has_a_line_with_its_reason_and_its_pods() -> None:
     assert "shared-request-above-one: container" in text
     assert 'container "vllm": nvidia.com/gpu: 1 would become nvidia.com/mig-1g.5gb: 1' in text
     assert "2 rewritten" in text
-    assert "3 workloads ask for GPUs, with 2 pods: 1 denied, 1 rewritten, 1 unchanged, 0 exempt" in text
+    assert "3 workloads request GPUs, with 2 pods: 1 denied, 1 rewritten, 1 unchanged, 0 exempt" in text
 
 
 def test_workloads_that_only_reach_gpus_are_not_said_to_ask_for_them() -> None:
@@ -39,8 +39,8 @@ def test_workloads_that_only_reach_gpus_are_not_said_to_ask_for_them() -> None:
     made = judged([seen(pod, kind="DaemonSet", name="agent")], labelled(team_a="shared"))
 
     told = squeezed(shown(reported(made)))
-    assert "1 workload asks for GPUs, or reaches them otherwise, with 0 pods" in told
-    assert "4 workloads ask for GPUs, or reach them otherwise" in squeezed(shown(reported([*made, *three()])))
+    assert "1 workload requests GPUs, or reaches them otherwise, with 0 pods" in told
+    assert "4 workloads request GPUs, or reach them otherwise" in squeezed(shown(reported([*made, *three()])))
 
 
 def test_what_stays_has_a_line_only_when_asked_for() -> None:
@@ -66,12 +66,12 @@ def test_totals_are_by_namespace_policy_form_and_rule() -> None:
 
 def test_one_is_one() -> None:
     text = shown(reported(judged([seen()], labelled(team_a="shared")), seen={"deployments": 1}))
-    assert "1 workload asks for GPUs, with 0 pods: 0 denied, 1 rewritten" in text
-    assert "1 object looked at" in text
+    assert "1 workload requests GPUs, with 0 pods: 0 denied, 1 rewritten" in text
+    assert "1 object checked" in text
 
 
 def test_nothing_is_said_in_one_line() -> None:
-    assert shown(reported([], seen={})).startswith("0 workloads ask for GPUs")
+    assert shown(reported([], seen={})).startswith("0 workloads request GPUs")
 
 
 def test_a_fleet_is_cut_where_nobody_reads_on_and_says_how_much_more_there_is() -> None:
@@ -90,7 +90,7 @@ def test_problems_and_notes_are_told() -> None:
     assert "pods: not read: GET /api/v1/pods: 403" in text
     assert "a.yaml:3: warning: stands twice" in text
     assert "namespace x: a note" in text
-    assert "; 1 list not read; 9 objects looked at" in text
+    assert "; 1 list not read; 9 objects checked" in text
 
 
 def test_nothing_in_a_file_can_command_the_terminal() -> None:

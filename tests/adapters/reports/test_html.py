@@ -54,14 +54,14 @@ class Read(HTMLParser):
 def test_tells_everything_there_is_to_tell() -> None:
     read = Read(html(reported(three(), assumptions=["*=shared"], notes=["namespace x: a note"])))
     for words in (
-        "3 workloads ask for GPUs",
+        "3 workloads request GPUs",
         "https://10.0.0.1:6443",
         "2026-03-01 12:30 UTC",
         "*=shared",
         "namespace x: a note",
         "shared-request-above-one",
         'container "vllm": nvidia.com/gpu: 1 would become nvidia.com/mig-1g.5gb: 1',
-        "9 pods were looked at",
+        "9 pods were checked",
         '"path": "/spec/template/spec/containers/0/resources/limits/nvidia.com~1mig-1g.5gb"',
     ):
         assert words in read.text, words
@@ -147,12 +147,12 @@ def test_leaves_out_what_matters_least_where_a_browser_would_get_slow_and_says_s
     read = Read(html(reported(many(200, 20))))
     assert len(read.rows()) == 10
     assert "190 more workloads have no room on this page" in read.text
-    assert "200 workloads ask for GPUs" in read.text
+    assert "200 workloads request GPUs" in read.text
 
 
 def test_of_no_workload_says_so() -> None:
     read = Read(html(reported([])))
-    assert "No workload asks for a GPU" in read.text
+    assert "No workload requests a GPU" in read.text
     assert read.count("table") == 0
 
 

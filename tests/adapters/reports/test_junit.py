@@ -66,7 +66,7 @@ def test_what_would_be_rewritten_has_failed_when_strict() -> None:
 def test_what_is_exempt_is_skipped() -> None:
     skipped = a_case(lines(a_pod(gpu(2)), namespace="kube-system")).find("skipped")
     assert skipped is not None
-    assert skipped.get("message") == "left alone: its namespace is exempt"
+    assert skipped.get("message") == "skipped: its namespace is exempt"
 
 
 def test_a_warning_is_output_of_a_case_that_has_passed() -> None:

@@ -118,7 +118,7 @@ class TestResult:
     def test_of_what_is_exempt_is_skip(self) -> None:
         (result,) = results(seen(a_pod(gpu(2), schedulerName="kai-scheduler")))
         assert (result["result"], result["rule"]) == ("skip", "exempt")
-        assert result["message"] == "left alone: its scheduler is exempt"
+        assert result["message"] == "skipped: its scheduler is exempt"
 
     def test_names_the_object_by_its_uid_where_that_is_known(self) -> None:
         (result,) = results(seen(uid="u-1"))

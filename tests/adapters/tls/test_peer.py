@@ -66,8 +66,8 @@ def test_an_expired_certificate_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_empty_or_unreadable_bundle_refuses_everything(tmp_path: Path) -> None:
-    assert dialled(made().leaf, b"", tmp_path).refusal == "the caBundle holds no certificate"
-    assert dialled(made().leaf, b"rubbish", tmp_path).refusal == "the caBundle holds no certificate"
+    assert dialled(made().leaf, b"", tmp_path).refusal == "the caBundle contains no certificate"
+    assert dialled(made().leaf, b"rubbish", tmp_path).refusal == "the caBundle contains no certificate"
 
 
 def test_what_can_be_read_of_a_damaged_bundle_counts_as_for_the_api_server(tmp_path: Path) -> None:

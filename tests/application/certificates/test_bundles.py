@@ -92,7 +92,7 @@ def test_a_file_without_a_certificate_is_never_written(bundle: bytes) -> None:
     store = Store(RIGHT)
     report = reconciler(store, bundle).tick()
     assert store.writes == 0
-    assert "holds no certificate" in report.failures[0]
+    assert "contains no certificate" in report.failures[0]
 
 
 def test_an_unreadable_file_is_told_and_writes_nothing() -> None:

@@ -43,7 +43,7 @@ def test_it_signs_by_the_api_servers_time_and_touches_nothing(wrong: timedelta) 
     assert doubting.pair is not None
     assert world.why_refused(doubting.pair.certificate) is None
     assert report.trusted
-    assert "set the clocks right" in report.doubt
+    assert "correct the clocks" in report.doubt
     assert state(world) == before
 
 

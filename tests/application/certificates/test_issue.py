@@ -122,7 +122,7 @@ def test_an_expired_authority_signs_nothing() -> None:
 
 
 def test_a_leaf_signs_nothing() -> None:
-    with pytest.raises(CertificateError, match="is not a certificate authority"):
+    with pytest.raises(CertificateError, match="is not a CA certificate"):
         a_leaf(a_leaf(a_ca()))
 
 

@@ -89,7 +89,7 @@ DAMAGE: dict[str, tuple[dict[str, bytes], Callable[[Authorities], bool], str]] =
     "a leaf in the authority's place": (
         changed(ca_crt=LEAF.certificate_pem, ca_key=LEAF.key_pem),
         lambda read: read.current is None and read.previous == (THREE.certificate,),
-        "is not a certificate authority",
+        "is not a CA certificate",
     ),
     "a key that not every client can verify": (
         changed(ca_crt=EDWARDS.certificate_pem, ca_key=EDWARDS.key_pem),
@@ -109,7 +109,7 @@ DAMAGE: dict[str, tuple[dict[str, bytes], Callable[[Authorities], bool], str]] =
     "a leaf among the previous": (
         changed(previous_crt=bundle_pem([LEAF.certificate, THREE.certificate])),
         lambda read: read.previous == (THREE.certificate,),
-        "previous.crt: 1 of its certificates are no authorities",
+        "previous.crt: 1 of its certificates are not CA certificates",
     ),
     "no time": (
         changed(previous_until=None),

@@ -64,7 +64,7 @@ def test_where_all_is_well_it_says_by_what() -> None:
         "the path of every webhook carries the same token; 10.0.0.1:8443 admits it"
     )
     assert the_result(facts, STRANGERS).seen == (
-        "the port is closed to strangers by the token in the paths; NetworkPolicies are not judged"
+        "the port is closed to strangers by the token in the paths; NetworkPolicies are not checked"
     )
     assert not troubled(facts)
 
@@ -81,7 +81,7 @@ def test_an_installation_without_tokens_has_none_to_check_and_is_open_as_far_as_
     assert the_result(plain(), TOKENS).seen == "the paths carry no token"
     result = the_result(plain(), STRANGERS)
     assert result.status is Status.UNKNOWN
-    assert "pathToken.enabled" in result.mend
+    assert "pathToken.enabled" in result.fix
 
 
 def test_client_certificates_close_the_port_too() -> None:

@@ -28,7 +28,7 @@ def test_a_fact_that_cannot_be_read_makes_checks_unknown_and_never_fails(fact: s
     assert complete(found)
     unsure = [result for result in found if result.status is Status.UNKNOWN]
     assert unsure
-    assert all("list secrets of kings" in r.mend or "--config" in r.mend for r in unsure), unsure
+    assert all("list secrets of kings" in r.fix or "--config" in r.fix for r in unsure), unsure
 
 
 def test_what_failed_for_another_reason_than_rights_names_no_right() -> None:
@@ -36,7 +36,7 @@ def test_what_failed_for_another_reason_than_rights_names_no_right() -> None:
         r for r in diagnose(healthy(nodes=Unread("list nodes", "GET: 500", forbidden=False))) if r.check == "nodes"
     ]
     # Without labelled namespaces nothing is asked of nodes, and nothing is unknown for lack of them.
-    assert (result.status, result.mend) == (Status.UNKNOWN, "fix what the API server reports, and run doctor again")
+    assert (result.status, result.fix) == (Status.UNKNOWN, "fix what the API server reports, and run doctor again")
 
 
 def test_ids_are_unique_and_every_check_says_what_it_is_about() -> None:

@@ -120,7 +120,7 @@ def test_deny_that_does_not_hold_while_nobody_answers_is_warned_of_by_namespace(
     (result,) = found = results(facts, "guard")
     assert result.seen.startswith(f"visibleDevices is deny in {where}, and failurePolicy of guard")
     assert result.seen.endswith(".gpuwarden.io is Ignore")
-    assert 'webhooks.guard.failurePolicy to ""' in result.mend
+    assert 'webhooks.guard.failurePolicy to ""' in result.fix
     assert complete(found)
 
 

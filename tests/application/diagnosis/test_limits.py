@@ -162,22 +162,22 @@ def test_the_fields_the_names_and_a_way_out_are_told() -> None:
     stored = container(max={GPU: "4"}, default={GPU: "4"}, defaultRequest={GPU: "4"})
     (result,) = found("shared", a_limit_range("team-a", stored))
     assert f"sets max, default, defaultRequest for {GPU}, and pods of policy shared have {SHARED}" in result.seen
-    assert result.mend == (
+    assert result.fix == (
         f"remove {GPU} from it and limit GPUs by a ResourceQuota on requests.{SHARED}, "
         f'or set its Container default for {GPU} to "0"'
     )
 
 
 @pytest.mark.parametrize(
-    ("item", "mend"),
+    ("item", "fix"),
     [
         (pod(max={SHARED: "0"}), f"set its max for {SHARED} to 1 or more, or permit no GPU by policy none"),
         (pod(min={SHARED: "2"}), f"set its min for {SHARED} to 1 or less"),
     ],
 )
-def test_a_bound_that_no_pod_is_within_comes_with_the_one_that_pods_are_within(item: Json, mend: str) -> None:
+def test_a_bound_that_no_pod_is_within_comes_with_the_one_that_pods_are_within(item: Json, fix: str) -> None:
     (result,) = found("shared", a_limit_range("team-a", item))
-    assert result.mend == mend
+    assert result.fix == fix
 
 
 def test_a_ratio_is_not_met_by_a_default_of_nothing() -> None:
@@ -185,7 +185,7 @@ def test_a_ratio_is_not_met_by_a_default_of_nothing() -> None:
     (result,) = found("shared", a_limit_range("team-a", item))
     assert result.status is Status.WARN
     assert "maxLimitRequestRatio for nvidia.com/gpu" in result.seen
-    assert "default" not in result.mend
+    assert "default" not in result.fix
 
 
 @pytest.mark.parametrize(("limit", "status"), [(2, Status.OK), (1, Status.WARN)])
@@ -201,9 +201,9 @@ def test_what_the_policy_permits_is_what_a_minimum_is_held_against(limit: int, s
 
 def test_a_default_of_nothing_is_no_way_out_of_a_minimum() -> None:
     (result,) = found("shared", a_limit_range("team-a", pod(min={GPU: "1"})))
-    assert "default" not in result.mend
+    assert "default" not in result.fix
     (result,) = found("none", a_limit_range("team-a", container(default={GPU: "1"})))
-    assert f"ResourceQuota on requests.{GPU}, or" in result.mend
+    assert f"ResourceQuota on requests.{GPU}, or" in result.fix
 
 
 def test_a_default_of_nothing_in_one_limit_range_serves_the_others_but_for_a_minimum() -> None:
@@ -235,7 +235,7 @@ def test_a_default_of_the_policys_own_name_is_told_where_another_limit_range_hid
     assert (result.status is not Status.OK) is told
     if told:
         assert f"a container that requests {GPU} gets {SHARED} beside it, and its pod is denied" in str(result)
-        assert "write all defaults of the namespace into one LimitRange" in result.mend
+        assert "write all defaults of the namespace into one LimitRange" in result.fix
 
 
 def test_namespaces_are_judged_apart_and_exempt_ones_not_at_all() -> None:
@@ -253,7 +253,7 @@ def test_without_renaming_a_limit_range_counts_what_it_did() -> None:
 
 def test_limit_ranges_that_cannot_be_read_are_unknown() -> None:
     (result,) = results(healthy(limit_ranges=Unread("list limitranges", "no", forbidden=True)), "limitranges")
-    assert (result.status, result.mend) == (
+    assert (result.status, result.fix) == (
         Status.UNKNOWN,
         "grant the user who runs doctor the permission: list limitranges",
     )
@@ -273,7 +273,7 @@ def test_a_quota_key_that_counts_nothing_is_told_in_every_namespace(
 ) -> None:
     facts = healthy(namespaces=namespaces(team_a=policy), quotas=[a_quota("team-a", **hard)])
     result = the_result(facts, "quotas")
-    assert (result.status, result.mend) == (Status.WARN, f"set {instead} instead")
+    assert (result.status, result.fix) == (Status.WARN, f"set {instead} instead")
     assert result.seen == f"ResourceQuota q in namespace team-a sets {', '.join(sorted(hard))}"
 
 

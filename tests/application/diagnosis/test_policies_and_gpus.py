@@ -84,7 +84,7 @@ def test_a_label_that_names_no_policy_is_found_with_the_nearest(
 
 
 @pytest.mark.parametrize(
-    ("labels", "annotations", "says", "mend"),
+    ("labels", "annotations", "says", "fix"),
     [
         (
             {"gpuwarden.io/enfroce": "mps"},
@@ -100,10 +100,10 @@ def test_a_label_that_names_no_policy_is_found_with_the_nearest(
         ),
     ],
 )
-def test_a_mistyped_key_is_warned_of(labels: dict[str, str], annotations: dict[str, str], says: str, mend: str) -> None:
+def test_a_mistyped_key_is_warned_of(labels: dict[str, str], annotations: dict[str, str], says: str, fix: str) -> None:
     found = Namespaces(9, {**namespaces().labels, "team-a": labels}, {"team-a": annotations})
     (result,) = results(healthy(namespaces=found), "labels")
-    assert (result.status, result.mend) == (Status.WARN, mend)
+    assert (result.status, result.fix) == (Status.WARN, fix)
     assert says in result.seen
     assert result.means == "it has no effect on the namespace's policy"
 
@@ -228,7 +228,7 @@ def test_rename_by_default_must_be_the_device_plugins(renames: bool, nodes: list
     assert result.status is status, result
     assert complete([result])
     if status is Status.FAIL:
-        assert result.mend.startswith(f"set config.devicePlugin.renameByDefault to {str(not renames).lower()}")
+        assert result.fix.startswith(f"set config.devicePlugin.renameByDefault to {str(not renames).lower()}")
 
 
 MODEL = "NVIDIA-A100-SXM4-40GB"
@@ -290,15 +290,15 @@ def test_the_mig_strategy_must_be_the_nodes(file: str, nodes: list[Node], status
 
 def test_the_fix_of_another_mig_strategy_is_what_to_set() -> None:
     result = the_result(healthy(configuration=configured(HEADER), nodes=[SLICED]), "mig-strategy")
-    assert result.mend == (
+    assert result.fix == (
         f"set config.devicePlugin.migStrategy to single and config.devicePlugin.products to [{MODEL}]"
     )
     result = the_result(healthy(configuration=configured(HEADER + PLUGIN % ""), nodes=[MIG]), "mig-strategy")
-    assert result.mend == "set config.devicePlugin.migStrategy to mixed, as in the device plugin's configuration"
+    assert result.fix == "set config.devicePlugin.migStrategy to mixed, as in the device plugin's configuration"
     result = the_result(healthy(configuration=configured(HEADER + PLUGIN % MODEL), nodes=[MIG]), "mig-strategy")
-    assert result.mend.endswith("as in the device plugin's configuration, and remove config.devicePlugin.products")
+    assert result.fix.endswith("as in the device plugin's configuration, and remove config.devicePlugin.products")
     result = the_result(healthy(configuration=configured(HEADER + PLUGIN % "B, A"), nodes=[SLICED]), "mig-strategy")
-    assert result.mend == f"set config.devicePlugin.products to [A, B, {MODEL}]"
+    assert result.fix == f"set config.devicePlugin.products to [A, B, {MODEL}]"
 
 
 @pytest.mark.parametrize(
@@ -333,7 +333,7 @@ def test_a_quota_on_a_name_that_pods_no_longer_have_limits_nothing(
     if missing is None:
         assert result.status is Status.OK
     else:
-        assert (result.status, result.mend) == (Status.WARN, f"add {missing} to the ResourceQuota")
+        assert (result.status, result.fix) == (Status.WARN, f"add {missing} to the ResourceQuota")
 
 
 def test_two_quotas_of_a_namespace_count_together_and_those_of_exempt_ones_not() -> None:

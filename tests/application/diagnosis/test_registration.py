@@ -280,7 +280,7 @@ def test_mutating_webhooks_that_come_later_are_warned_of_by_name(
     assert result.status is Status.WARN
     assert result.seen.startswith("these mutating webhooks come after gpuwarden's zz-gpuwarden: ")
     assert says in result.seen
-    assert result.mend == f"set webhooks.mutate.configurationName to a name that sorts last, such as {remedy}"
+    assert result.fix == f"set webhooks.mutate.configurationName to a name that sorts last, such as {remedy}"
     assert all(remedy > other.metadata.name for other in others)
 
 
@@ -317,7 +317,7 @@ def test_a_configuration_that_an_older_release_left_is_warned_of() -> None:
     result = the_result(dataclasses.replace(facts, all_mutating=[left, facts.mutating]), "other-webhooks")
     assert result.status is Status.WARN
     assert result.seen == "MutatingWebhookConfiguration gpuwarden calls gpuwarden too, in addition to zz-gpuwarden"
-    assert result.mend == "kubectl delete mutatingwebhookconfiguration gpuwarden"
+    assert result.fix == "kubectl delete mutatingwebhookconfiguration gpuwarden"
 
 
 def test_where_namespaces_cannot_be_read_their_names_are_known_labels() -> None:

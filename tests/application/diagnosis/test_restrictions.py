@@ -61,7 +61,7 @@ def test_a_list_that_lacks_it_is_warned_of(permitted: list[Any]) -> None:
     (result,) = results(facts, CHECK)
     assert result.status is Status.WARN
     assert result.seen.startswith("namespace team: annotation scheduler.alpha.kubernetes.io/tolerationsWhitelist")
-    assert json.dumps(OURS, separators=(",", ":")) in result.mend
+    assert json.dumps(OURS, separators=(",", ":")) in result.fix
     assert complete([result])
 
 

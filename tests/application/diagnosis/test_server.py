@@ -19,7 +19,7 @@ def test_an_older_version_fails_in_plain_words(version: tuple[int, int]) -> None
     found = the_result(healthy(version=version), "kubernetes")
     assert found.seen == f"the API server is Kubernetes {version[0]}.{version[1]}"
     assert found.means.startswith("gpuwarden supports Kubernetes 1.30 and later: ")
-    assert found.mend == "upgrade the cluster to Kubernetes 1.30 or later"
+    assert found.fix == "upgrade the cluster to Kubernetes 1.30 or later"
 
 
 def test_a_version_that_cannot_be_read_is_unknown() -> None:

@@ -156,7 +156,7 @@ def test_nothing_in_reach_is_unknown_and_says_from_where_to_look() -> None:
     silent = Contact(a_target(), silence="timed out", connected=False)
     result = the_result(healthy(contacts=[silent]), "trust")
     assert result.status is Status.UNKNOWN
-    assert "kubectl -n gpuwarden-system exec deploy/gpuwarden -- gpuwarden doctor" in result.mend
+    assert "kubectl -n gpuwarden-system exec deploy/gpuwarden -- gpuwarden doctor" in result.fix
     assert "10.0.0.1:8443 (timed out)" in result.seen
 
 

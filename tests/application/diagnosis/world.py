@@ -224,5 +224,5 @@ def troubled(facts: Facts) -> dict[str, Status]:
 
 
 def complete(found: Sequence[Result]) -> bool:
-    """Whether each result says what was seen and what it means, and how to mend what isn't well."""
-    return all(r.seen and r.means and (r.mend or r.status is Status.OK) for r in found)
+    """Whether each result says what was seen and what it means, and how to fix what isn't well."""
+    return all(r.seen and r.means and (r.fix or r.status is Status.OK) for r in found)

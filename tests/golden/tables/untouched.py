@@ -1,4 +1,4 @@
-"""Golden cases of what is left alone: pods that are none of our business, exemptions, other operations."""
+"""Golden cases of what is skipped: pods that are none of our business, exemptions, other operations."""
 
 from testing.reviews import Json, a_container, a_gpu_container, a_pod
 from tests.golden.cases import Table

@@ -31,7 +31,7 @@ def decode(content: bytes) -> str:
     except UnicodeDecodeError as error:
         byte = content[error.start]
         raise UnreadableError(
-            _line(content, error.start), f"the byte 0x{byte:02x} is no UTF-8: save the file as UTF-8"
+            _line(content, error.start), f"the byte 0x{byte:02x} is not UTF-8: save the file as UTF-8"
         ) from error
 
 

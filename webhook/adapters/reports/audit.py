@@ -180,7 +180,7 @@ class AuditReport(Part):
 
     @property
     def otherwise(self) -> str:
-        """What to add to "ask for GPUs" where some workloads are only told of for reaching GPUs without asking, or for claims."""
+        """What to add to "request GPUs" if some workloads are only reported for reaching GPUs otherwise, or for claims."""
         is_one = len(self.objects) == 1
         silent = [line for line in self.objects if not line.asks]
         reach = ", or reaches them otherwise" if is_one else ", or reach them otherwise"
@@ -274,7 +274,7 @@ def _identity(line: ObjectLine) -> tuple[str | None, int | None, str, str, str]:
 
 
 def _kind_line(api_version: str, kind: str, message: str) -> ObjectLine:
-    """A kind whose objects were not looked at, as a line."""
+    """A kind whose objects were not checked, as a line."""
     return ObjectLine(
         source=None,
         line=None,

@@ -110,7 +110,7 @@ def _totals(name: str, rows: Sequence[tuple[str, str | None, Outcomes]]) -> Tabl
 
 
 def _forms(flows: Sequence[FlowLine]) -> Table:
-    table = _table("form asked for", "becomes", "decision", numbers=("workloads", "pods"))
+    table = _table("requested form", "becomes", "decision", numbers=("workloads", "pods"))
     for flow in sorted(flows, key=lambda flow: -flow.workloads)[:_LONGEST]:
         outcome = Text(_word(flow.outcome), style=STYLES[flow.outcome])
         forms = (Text(printable(form)) for form in (flow.before, flow.after))
@@ -138,8 +138,8 @@ def _summary(report: AuditReport) -> Text:
     """The workloads by decision, which add up; and then whatever is no workload that was looked at."""
     totals = report.totals
     tally = totals.workloads
-    workloads = "workload asks" if tally.sum == 1 else "workloads ask"
-    summary = Text(f"{tally.sum} {workloads} for GPUs{report.otherwise}, with {_counted(totals.pods.sum, 'pod')}: ")
+    workloads = "workload requests" if tally.sum == 1 else "workloads request"
+    summary = Text(f"{tally.sum} {workloads} GPUs{report.otherwise}, with {_counted(totals.pods.sum, 'pod')}: ")
     parts = [
         (f"{tally.number(name)} {_word(name)}", STYLES[name] if tally.number(name) else "dim") for name in _COUNTED
     ]
@@ -155,7 +155,7 @@ def _summary(report: AuditReport) -> Text:
     ):
         if number:
             summary.append("; ").append(words, style=style)
-    return summary.append(f"; {_counted(sum(totals.seen.values()), 'object')} looked at", style="dim")
+    return summary.append(f"; {_counted(sum(totals.seen.values()), 'object')} checked", style="dim")
 
 
 def _part(report: AuditReport) -> str:

@@ -16,13 +16,13 @@ _WORDS = {Status.UNKNOWN: "not checked"}  # for people; programs read "unknown"
 
 
 class CheckLine(Part):
-    """One result: of a check that is well, ``means`` says what it is about, and ``mend`` is empty."""
+    """One result: of a check that is well, ``means`` says what it is about, and ``fix`` is empty."""
 
     id: str
     status: Status
     seen: str
     means: str
-    mend: str
+    fix: str
 
 
 class DoctorReport(Part):
@@ -47,23 +47,23 @@ def doctor_report(results: Iterable[Result], *, cluster: str, namespace: str, na
         name: the installation's.
     """
     found = list(results)
-    lines = [CheckLine(id=r.check, status=r.status, seen=r.seen, means=r.means, mend=r.mend) for r in found]
+    lines = [CheckLine(id=r.check, status=r.status, seen=r.seen, means=r.means, fix=r.fix) for r in found]
     return DoctorReport(cluster=cluster, namespace=namespace, name=name, checks=lines, totals=worst(found))
 
 
 def show(target: Console, report: DoctorReport) -> None:
-    """Print a report as a table: what was seen; where it isn't well, what that means and how to mend it."""
+    """Print a report as a table: what was seen; where it isn't well, what that means and how to fix it."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_lines=False, padding=(0, 2, 0, 0))
     table.add_column("check", no_wrap=True)
     table.add_column("status")
-    table.add_column("what was seen, what it means and how to mend it", overflow="fold")
+    table.add_column("what was found, what it means and how to fix it", overflow="fold")
     for line in report.checks:
         style = _STYLES[line.status]
         told = Text(printable(line.seen))
         if line.status is not Status.OK:
             told.append(f"\n{printable(line.means)}", style=style)
-            if line.mend:
-                told.append(f"\n→ {printable(line.mend)}", style="bold")
+            if line.fix:
+                told.append(f"\n→ {printable(line.fix)}", style="bold")
         table.add_row(line.id, Text(_WORDS.get(line.status, line.status), style=style), told)
     target.print(table)
     counted = ", ".join(f"{number} {_WORDS.get(status, status)}" for status, number in report.totals.items() if number)

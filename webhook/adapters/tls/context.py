@@ -83,7 +83,7 @@ def probe(server: ssl.SSLContext, certificate: x509.Certificate) -> None:
     except ssl.SSLError as error:
         raise CertificateError(f"a handshake with {describe(certificate)} fails: {error}") from error
     if waiting or ends[0].getpeercert(binary_form=True) != certificate.public_bytes(serialization.Encoding.DER):
-        raise CertificateError(f"a handshake does not end in {describe(certificate)} being presented")
+        raise CertificateError(f"a handshake does not present {describe(certificate)}")
 
 
 def _shaken(end: ssl.SSLObject) -> bool:

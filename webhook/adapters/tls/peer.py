@@ -53,7 +53,7 @@ def _as_a_client(target: Target, timeout: float) -> tuple[str, tuple[int, int]]:
     """Why a client refuses the server; if it does not, the statuses of the path that is called, and of it without a token."""
     trusted = read_bundle(target.bundle).certificates
     if not trusted:
-        return "the caBundle holds no certificate", (0, 0)
+        return "the caBundle contains no certificate", (0, 0)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # As in Go: any certificate of the bundle ends the path, and what Python 3.13 adds (strictness) is not asked.
     context.verify_flags = ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN | ssl.VerifyFlags.VERIFY_X509_TRUSTED_FIRST

@@ -64,7 +64,7 @@ class BundleReconciler:
             return None
         pem = self._bundle()
         if not read_bundle(pem).certificates:
-            raise CertificateError("the CA bundle file holds no certificate; give the PEM of the CA")
+            raise CertificateError("the CA bundle file contains no certificate; give the PEM of the CA")
         return pem
 
     def _write(self, configuration: WebhookConfiguration, wanted: bytes, done: list[str], failures: list[str]) -> None:

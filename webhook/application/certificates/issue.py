@@ -121,10 +121,10 @@ def issue_leaf(  # noqa: PLR0913 -- keyword-only, and each is a fact of the cert
     """
     issuer = ca.certificate
     if not is_authority(issuer):
-        raise CertificateError(f"{describe(issuer)} is not a certificate authority; it cannot sign for a server")
+        raise CertificateError(f"{describe(issuer)} is not a CA certificate; it can't sign a serving certificate")
     if at >= issuer.not_valid_after_utc:
         raise CertificateError(
-            f"the authority {describe(issuer)} expired at {show(issuer.not_valid_after_utc)}; a new one is needed first"
+            f"the CA {describe(issuer)} expired at {show(issuer.not_valid_after_utc)}; a new one is needed first"
         )
     # The common name is for people's eyes only: verifiers read the alternative names, and it may not exceed 64.
     subject = _name(names.texts[0][:64])

@@ -136,7 +136,7 @@ def _bundle_actions(facts: Facts, configuration: WebhookConfiguration) -> list[A
         for name, bundle in bundles.items()
         if (faults := _faults(bundle, wanted))
     ]
-    reasons += [f"the path of {configuration}, webhook {name}, does not carry the present token" for name in targets]
+    reasons += [f"the path of {configuration}, webhook {name}, does not have the current token" for name in targets]
     return [SetBundle(configuration, bundle_pem(wanted), reasons[0], targets)] if reasons else []
 
 
@@ -190,7 +190,7 @@ def _secret_actions(facts: Facts) -> list[Action]:
     waits: list[Action] = []
     state = _with_previous_repaired(facts, reasons)
     if state.next and (why := needs_renewal(state.next.certificate, facts.now)):
-        reasons.append(f"the next CA was never put to use: {why}")
+        reasons.append(f"the next CA was never used: {why}")
         state = _retaining(facts, replace(state, next=None, previous=(state.next.certificate, *state.previous)))
     if following := state.next:
         if _may_promote(facts, state, following):
@@ -222,7 +222,7 @@ def _with_previous_repaired(facts: Facts, reasons: list[str]) -> Authorities:
         state = replace(state, previous_tokens=())
     # From the bundles first, from here last: what a bundle carries would be taken for unknown and come back.
     gone = [c for c in facts.stored.previous if facts.is_gone(c) and c not in facts.carried_anywhere]
-    reasons += [f"nothing can need the CA {describe(c)} any longer" for c in gone]
+    reasons += [f"the CA {describe(c)} is no longer needed" for c in gone]
     previous = tuple(c for c in state.previous if c not in gone)
     until = state.previous_until if previous or state.previous_tokens else None
     return replace(state, previous=previous, previous_until=until)

@@ -90,7 +90,7 @@ def read_authorities(data: Mapping[str, bytes]) -> Authorities:
     candidates = dict.fromkeys((*orphan, *next_orphan, *bundle.certificates))
     previous = tuple(certificate for certificate in candidates if certificate not in signing)
     if stray := [certificate for certificate in previous if not is_authority(certificate)]:
-        damage.append(f"{PREVIOUS}: {len(stray)} of its certificates are no authorities")
+        damage.append(f"{PREVIOUS}: {len(stray)} of its certificates are not CA certificates")
         previous = tuple(certificate for certificate in previous if certificate not in stray)
     tokens = _read_tokens(data.get(PREVIOUS_TOKENS, b""), damage)
     until = _read_time(data.get(PREVIOUS_UNTIL, b""))
@@ -133,7 +133,7 @@ def _signer(certificates: tuple[x509.Certificate, ...], key_pem: bytes) -> Certi
     if not certificates:
         raise CertificateError("there is no readable certificate")
     if not is_authority(certificates[0]):
-        raise CertificateError(f"{describe(certificates[0])} is not a certificate authority")
+        raise CertificateError(f"{describe(certificates[0])} is not a CA certificate")
     pair = CertificatePair(certificates[0], read_key(key_pem))
     signing_key(pair)
     return pair

@@ -83,8 +83,8 @@ def strangers(facts: Facts) -> list[Verdict]:
         fix = "wait: it stops some 10 s after every path carries a token (check path-tokens), or after it was started"
         return [warn(seen, means, fix)]
     if webhooks and all(one.token for one in webhooks):
-        return [ok("the port is closed to strangers by the token in the paths; NetworkPolicies are not judged")]
-    seen = "neither client certificates nor tokens in the paths keep strangers out; NetworkPolicies can't be judged from here"
+        return [ok("the port is closed to strangers by the token in the paths; NetworkPolicies are not checked")]
+    seen = "neither client certificates nor tokens in the paths keep strangers out; NetworkPolicies can't be checked from here"
     fix = (
         "let gpuwarden write tokens (chart: certificates.mode self-managed and pathToken.enabled), have the API server show a "
         "certificate (clientAuth), or close the port by a NetworkPolicy: docs/reference/limits.md"

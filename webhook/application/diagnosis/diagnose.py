@@ -95,7 +95,7 @@ def diagnose(facts: Facts) -> list[Result]:
 def _results(check: Check, facts: Facts) -> Iterator[Result]:
     for one in _verdicts(check, facts):
         # Paths are named here and there, and the API server quotes the URLs of calls that failed.
-        yield Result(check.id, one.status, masked(one.seen), masked(one.means or check.about), masked(one.mend))
+        yield Result(check.id, one.status, masked(one.seen), masked(one.means or check.about), masked(one.fix))
 
 
 def _verdicts(check: Check, facts: Facts) -> list[Verdict]:
@@ -107,11 +107,11 @@ def _verdicts(check: Check, facts: Facts) -> list[Verdict]:
 
 def _unread(check: Check, unread: Unread) -> Verdict:
     means = f"doctor can't tell whether {check.about}"
-    mend = (
+    fix = (
         f"grant the user who runs doctor the permission: {unread.right}"
         if unread.forbidden
         else "fix what the API server reports, and run doctor again"
     )
     if not unread.right:
-        mend = "fix check configuration first, or name the file with --config"
-    return unknown(unread.detail, means, mend)
+        fix = "fix check configuration first, or name the file with --config"
+    return unknown(unread.detail, means, fix)

@@ -85,8 +85,8 @@ def _included(facts: Facts) -> Iterator[Verdict]:
         asked = [one for one in webhooks if one.webhook.covers("CREATE", "pods") and one.webhook.selects(labels)]
         for one in asked:
             seen = f"the namespaceSelector of {one} selects {namespace} (failurePolicy {one.webhook.failure_policy})"
-            mend = f"exclude {namespace} by {NAME_LABEL} NotIn, as the chart does; {_REINSTALL}"
-            yield (fail if one.closed else warn)(seen, means, mend)
+            fix = f"exclude {namespace} by {NAME_LABEL} NotIn, as the chart does; {_REINSTALL}"
+            yield (fail if one.closed else warn)(seen, means, fix)
 
 
 def _labels(facts: Facts, namespace: str) -> Mapping[str, str]:

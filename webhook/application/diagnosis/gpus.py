@@ -79,13 +79,11 @@ def renaming(facts: Facts) -> list[Verdict]:
         if said
         else "requests for shared GPUs keep the name nvidia.com/gpu, and never get these GPUs"
     )
-    mend = (
-        f"set config.devicePlugin.renameByDefault to {str(not said).lower()}, as in the device plugin's configuration"
-    )
+    fix = f"set config.devicePlugin.renameByDefault to {str(not said).lower()}, as in the device plugin's configuration"
     if len(otherwise) < len(by_node):
         seen += f"; {len(by_node) - len(otherwise)} others match"
-        mend = "use the same renameByDefault in the device plugin's configuration on every node"
-    return [(fail if len(otherwise) == len(by_node) else warn)(seen, means, mend)]
+        fix = "use the same renameByDefault in the device plugin's configuration on every node"
+    return [(fail if len(otherwise) == len(by_node) else warn)(seen, means, fix)]
 
 
 def _renames(node: Node) -> bool | None:

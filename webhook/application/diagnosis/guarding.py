@@ -111,7 +111,7 @@ def _closed(facts: Facts, found: Configuration, denying: list[_Group], webhooks:
     if guards and not denying:
         yield warn(
             f"failurePolicy of {names} is Fail, and no policy denies pods that reach GPUs without requesting them",
-            "while no replica answers, pods are refused that gpuwarden would only warn of, the cluster's own among them",
+            "while no replica answers, pods are denied that gpuwarden would only warn about, including the cluster's own",
             f'set webhooks.guard.failurePolicy to ""; {_UPGRADE}',
         )
     known = {} if isinstance(facts.namespaces, Unread) else facts.namespaces.labels
@@ -123,6 +123,6 @@ def _closed(facts: Facts, found: Configuration, denying: list[_Group], webhooks:
     if exempt and denying:
         yield warn(
             f"{names}, whose failurePolicy is Fail, is sent pods of exempt namespaces: {listed(exempt)}",
-            "while no replica answers, privileged pods and pods with a hostPath are refused there",
+            "while no replica answers, privileged pods and pods with a hostPath are denied there",
             f"set config.exemptions.namespaces in the chart's values, not in the ConfigMap alone; {_UPGRADE}",
         )

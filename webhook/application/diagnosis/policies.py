@@ -22,8 +22,8 @@ def _unusable(facts: Facts) -> Iterator[Verdict]:
     found = known(facts.configuration)
     if found is None:
         means = "gpuwarden's pods need it, and can't start"
-        mend = "reinstall, or name the file with --config"
-        yield fail(f"there is no ConfigMap {facts.namespace}/{facts.name} with config.yaml", means, mend)
+        fix = "reinstall, or name the file with --config"
+        yield fail(f"there is no ConfigMap {facts.namespace}/{facts.name} with config.yaml", means, fix)
     elif isinstance(found, BadConfiguration):
         means = "running replicas keep their last valid configuration; a replica that starts now fails"
         yield fail("; ".join(found.problems), means, "fix the file (in the chart: config)")
@@ -64,14 +64,14 @@ def _mislabelled(found: Configuration, namespaces: Namespaces) -> Iterator[Verdi
         key = problem.path.partition("[")[2].removesuffix("]")
         if problem.ignored:
             verb = "annotate" if problem.path.startswith("metadata.annotations") else "label"
-            mend = f"kubectl {verb} namespace {name} {key}-, and set the label that you meant"
-            yield warn(seen, "it has no effect on the namespace's policy", mend)
+            fix = f"kubectl {verb} namespace {name} {key}-, and set the label that you meant"
+            yield warn(seen, "it has no effect on the namespace's policy", fix)
             continue
-        mend = f"kubectl label --overwrite namespace {name} {key}=POLICY"
+        fix = f"kubectl label --overwrite namespace {name} {key}=POLICY"
         if key == ENFORCE:
-            yield fail(seen, "every pod there that requests a GPU is denied", mend)
+            yield fail(seen, "every pod there that requests a GPU is denied", fix)
         else:
-            yield warn(seen, "the label counts as any: gpuwarden reports nothing there", mend)
+            yield warn(seen, "the label counts as any: gpuwarden reports nothing there", fix)
 
 
 def effects(facts: Facts) -> list[Verdict]:
@@ -88,11 +88,11 @@ def _without_effect(found: Configuration, namespaces: Namespaces, webhooks: list
     asked = [one for one in webhooks if one.webhook.covers("CREATE", "pods")]
     for name in sorted(namespaces.ours()):
         if name in found.exemptions.namespaces:
-            mend = "remove the label, or remove the namespace from exemptions.namespaces in the configuration"
-            yield warn(f"namespace {name} is labelled, but exempt", means, mend)
+            fix = "remove the label, or remove the namespace from exemptions.namespaces in the configuration"
+            yield warn(f"namespace {name} is labelled, but exempt", means, fix)
         elif asked and not any(one.webhook.selects(namespaces.labels[name]) for one in asked):
-            mend = "remove the label, or remove the namespace from webhooks.excludedNamespaces in the chart's values"
-            yield warn(f"namespace {name} is labelled, but the webhooks' namespaceSelector excludes it", means, mend)
+            fix = "remove the label, or remove the namespace from webhooks.excludedNamespaces in the chart's values"
+            yield warn(f"namespace {name} is labelled, but the webhooks' namespaceSelector excludes it", means, fix)
 
 
 def enforced(found: Configuration, namespaces: Namespaces) -> dict[str, tuple[Policy, list[str]]]:

@@ -50,8 +50,8 @@ def judge(facts: Facts) -> list[Verdict]:
     labels = known(probe.labels)
     if configuration.mode is Mode.AUDIT:
         means = "in audit mode gpuwarden changes and denies nothing, so a dry run shows nothing"
-        mend = f"run kubectl create --dry-run=server in {probe.namespace}: a warning appears where a policy would act"
-        return [unknown(f"namespace {probe.namespace}, mode audit", means, mend)]
+        fix = f"run kubectl create --dry-run=server in {probe.namespace}: a warning appears where a policy would act"
+        return [unknown(f"namespace {probe.namespace}, mode audit", means, fix)]
     if probe.namespace in configuration.exemptions.namespaces or not any(
         one.webhook.covers("CREATE", "pods") and one.webhook.selects(labels) for one in our_webhooks(facts)
     ):
@@ -77,12 +77,12 @@ def _judged(  # noqa: PLR0913, PLR0917 - what was asked, where, by what it is ju
     judgement = checker.judge(pod(*asks))
     expected = judgement.decision.outcome
     ours = {one.webhook.name for one in our_webhooks(facts)}
-    mend = f"see checks trust, endpoints and replicas, and kubectl -n {facts.namespace} logs deploy/{facts.name}"
+    fix = f"see checks trust, endpoints and replicas, and kubectl -n {facts.namespace} logs deploy/{facts.name}"
     if unanswered := _UNANSWERED.search(attempt.refusal):
         means = f"the API server got no usable answer from {unanswered['webhook']}"
         if unanswered["webhook"] not in ours:
             return unknown(f"{what}: {attempt.refusal}", means, "that webhook is not gpuwarden's; fix it first")
-        return fail(f"{what}: {attempt.refusal}", means, mend)
+        return fail(f"{what}: {attempt.refusal}", means, fix)
     denied = _DENIED.search(attempt.refusal)
     if attempt.refusal and (denied is None or denied["webhook"] not in ours):
         means = "something else denies the pod before gpuwarden's answer can be seen"
@@ -95,24 +95,24 @@ def _judged(  # noqa: PLR0913, PLR0917 - what was asked, where, by what it is ju
         return ok(f"{what} is denied by {denied['webhook']}, as its policy says")
     if denied:
         means = f'under policy "{judgement.policy.name}" it should be {expected}'
-        return fail(f"{what}: {attempt.refusal}", means, mend)
-    return _created(what, judgement.policy.name, expected, attempt, mend)
+        return fail(f"{what}: {attempt.refusal}", means, fix)
+    return _created(what, judgement.policy.name, expected, attempt, fix)
 
 
-def _created(what: str, policy: str, expected: Outcome, attempt: Attempt, mend: str) -> Verdict:
+def _created(what: str, policy: str, expected: Outcome, attempt: Attempt, fix: str) -> Verdict:
     annotations = (attempt.pod.metadata.annotations if attempt.pod else None) or {}
     acted = annotations.get(POLICY)
     if expected is Outcome.DENIED:
         return fail(
-            f'{what} is created, although policy "{policy}" denies it', "gpuwarden does not check the pods there", mend
+            f'{what} is created, although policy "{policy}" denies it', "gpuwarden does not check the pods there", fix
         )
     if expected is Outcome.REWRITTEN and acted != policy:
         means = "the mutating webhook is not called or does not answer, or the configuration exempts the user who runs doctor"
-        return fail(f'{what} is created unchanged, although policy "{policy}" rewrites it', means, mend)
+        return fail(f'{what} is created unchanged, although policy "{policy}" rewrites it', means, fix)
     if expected is Outcome.UNCHANGED and acted:
         means = "gpuwarden applies another policy than the namespace's: it has older labels or an older configuration"
         return fail(
-            f'{what} is rewritten by policy "{acted}", although policy "{policy}" leaves it unchanged', means, mend
+            f'{what} is rewritten by policy "{acted}", although policy "{policy}" leaves it unchanged', means, fix
         )
     done = "rewritten" if acted else "created unchanged"
     return ok(f'{what} is {done}, as policy "{policy}" says')

@@ -15,15 +15,15 @@ def deployed(facts: Facts) -> list[Verdict]:
     look = f"kubectl -n {facts.namespace} describe pods"
     if deployment is None:
         means = "gpuwarden does not run in this namespace, or has another name"
-        mend = "set its namespace and name with -n and --name, or install it"
-        return [fail(f"there is no Deployment {facts.namespace}/{facts.name}", means, mend)]
+        fix = "set its namespace and name with -n and --name, or install it"
+        return [fail(f"there is no Deployment {facts.namespace}/{facts.name}", means, fix)]
     wanted, available = deployment.spec.replicas, deployment.status.available_replicas
     seen = f"{available} of {wanted} replicas available{_troubles(facts, deployment)}"
     if available == 0:
         means = "no replica answers the API server: GPU pods are denied, or admitted unchecked where the failurePolicy is Ignore"
         raw = f"/api/v1/namespaces/{facts.namespace}/pods/http:POD:8080/proxy/readyz"
-        mend = f"{look}; for a pod that runs but is not ready, kubectl get --raw {raw} shows which part is not"
-        return [fail(seen, means, mend)]
+        fix = f"{look}; for a pod that runs but is not ready, kubectl get --raw {raw} shows which part is not"
+        return [fail(seen, means, fix)]
     if available < wanted:
         return [warn(seen, "fewer replicas than configured; an update may be in progress", look)]
     if available < ENOUGH:
@@ -56,8 +56,8 @@ def spread(facts: Facts) -> list[Verdict]:
     if len(nodes) > 1:
         return [ok(f"{len(ready)} ready replicas on {len(nodes)} nodes")]
     means = "when that node fails, nothing answers the API server"
-    mend = "add nodes that the replicas can run on (nodeSelector, tolerations); the chart spreads them where it can"
-    return [warn(f"all {len(ready)} ready replicas are on node {listed(nodes)}", means, mend)]
+    fix = "add nodes that the replicas can run on (nodeSelector, tolerations); the chart spreads them where it can"
+    return [warn(f"all {len(ready)} ready replicas are on node {listed(nodes)}", means, fix)]
 
 
 def budget(facts: Facts) -> list[Verdict]:

@@ -16,12 +16,12 @@ class Status(StrEnum):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """One thing that a check found; ``means`` and ``mend`` are empty where all is well."""
+    """One thing that a check found; ``means`` and ``fix`` are empty where all is well."""
 
     status: Status
     seen: str
     means: str = ""
-    mend: str = ""
+    fix: str = ""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -31,7 +31,7 @@ class Result(msgspec.Struct, frozen=True):
     status: Status
     seen: str
     means: str
-    mend: str
+    fix: str
 
 
 def ok(seen: str) -> Verdict:
@@ -39,19 +39,19 @@ def ok(seen: str) -> Verdict:
     return Verdict(Status.OK, seen)
 
 
-def warn(seen: str, means: str, mend: str) -> Verdict:
+def warn(seen: str, means: str, fix: str) -> Verdict:
     """Something will hurt some day, or hurts somebody already."""
-    return Verdict(Status.WARN, seen, means, mend)
+    return Verdict(Status.WARN, seen, means, fix)
 
 
-def fail(seen: str, means: str, mend: str) -> Verdict:
+def fail(seen: str, means: str, fix: str) -> Verdict:
     """Gpuwarden does not do what it is there for, or endangers the cluster."""
-    return Verdict(Status.FAIL, seen, means, mend)
+    return Verdict(Status.FAIL, seen, means, fix)
 
 
-def unknown(seen: str, means: str, mend: str) -> Verdict:
+def unknown(seen: str, means: str, fix: str) -> Verdict:
     """It could not be looked at."""
-    return Verdict(Status.UNKNOWN, seen, means, mend)
+    return Verdict(Status.UNKNOWN, seen, means, fix)
 
 
 def verdicts(problems: Iterable[Verdict], otherwise: Callable[[], str]) -> list[Verdict]:

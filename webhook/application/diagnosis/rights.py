@@ -84,5 +84,5 @@ def granted(facts: Facts) -> list[Verdict]:
 def _told(user: str, lacking: list[Right], effect: str) -> tuple[str, str, str]:
     """What is missing, what that means, and how to fix it."""
     see = f"kubectl auth can-i {lacking[0]} --as={user}"
-    mend = f"reinstall with its roles and bindings (chart: templates/rbac.yaml), and verify with: {see}"
-    return f"{user} cannot {', '.join(map(str, lacking))}", effect, mend
+    fix = f"reinstall with its roles and bindings (chart: templates/rbac.yaml), and verify with: {see}"
+    return f"{user} cannot {', '.join(map(str, lacking))}", effect, fix

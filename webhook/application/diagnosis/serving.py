@@ -35,14 +35,14 @@ def service(facts: Facts) -> list[Verdict]:
         ports = {port.port for port in there.spec.ports or ()} if there else set()
         means = "the API server reaches no replica: GPU pods are denied, or admitted unchecked where the failurePolicy is Ignore"
         if there is None:
-            mend = "reinstall into the namespace that the webhook configurations name (helm upgrade, or kubectl apply)"
-            found.append(fail(f"there is no {where}, which the webhooks name", means, mend))
+            fix = "reinstall into the namespace that the webhook configurations name (helm upgrade, or kubectl apply)"
+            found.append(fail(f"there is no {where}, which the webhooks name", means, fix))
         elif reference.port not in ports:
-            mend = f"add port {reference.port} to the Service, as in the chart, or reinstall"
-            found.append(fail(f"{where} has no port {reference.port}, which the webhooks name", means, mend))
+            fix = f"add port {reference.port} to the Service, as in the chart, or reinstall"
+            found.append(fail(f"{where} has no port {reference.port}, which the webhooks name", means, fix))
         elif not (ready := ready_endpoints(facts, reference)):
-            mend = f"see check replicas, and kubectl -n {reference.namespace} get pods,endpointslices"
-            found.append(fail(f"{where} has no ready endpoint", means, mend))
+            fix = f"see check replicas, and kubectl -n {reference.namespace} get pods,endpointslices"
+            found.append(fail(f"{where} has no ready endpoint", means, fix))
         else:
             found.append(ok(f"{where}: {len(ready)} ready endpoint{'s' if len(ready) > 1 else ''}"))
     return found
@@ -70,11 +70,11 @@ def _bundle(facts: Facts, one: Ours) -> Iterator[Verdict]:
                 "check them there, or set a caBundle",
             )
             return
-        mend = f"a replica writes it within seconds of its start; if it does not, see {_logs(facts)}"
-        yield fail(f"the caBundle of {one} is empty", means, mend)
+        fix = f"a replica writes it within seconds of its start; if it does not, see {_logs(facts)}"
+        yield fail(f"the caBundle of {one} is empty", means, fix)
     elif not bundle.certificates:
-        mend = f"clear it, and gpuwarden writes it again; if it does not, see {_logs(facts)}"
-        yield fail(f"the caBundle of {one} can't be read: {bundle.damage}", means, mend)
+        fix = f"clear it, and gpuwarden writes it again; if it does not, see {_logs(facts)}"
+        yield fail(f"the caBundle of {one} can't be read: {bundle.damage}", means, fix)
     elif all(why_invalid(certificate, facts.now) for certificate in bundle.certificates):
         reasons = "; ".join(why_invalid(certificate, facts.now) or "" for certificate in bundle.certificates)
         yield fail(f"no CA in the caBundle of {one} is valid: {reasons}", means, f"see {_logs(facts)}")
@@ -99,8 +99,8 @@ def trust(facts: Facts) -> list[Verdict]:
         seen = f"{target.where}, for {target.webhook}"
         if not contact.connected:
             means = "the API server's calls to this endpoint may fail; other endpoints of gpuwarden could be reached from here"
-            mend = f"check that this replica runs and which NetworkPolicies apply: kubectl -n {facts.namespace} get pods -o wide"
-            found.append(fail(f"{seen}: no connection ({contact.silence})", means, mend))
+            fix = f"check that this replica runs and which NetworkPolicies apply: kubectl -n {facts.namespace} get pods -o wide"
+            found.append(fail(f"{seen}: no connection ({contact.silence})", means, fix))
         elif contact.leaf is None:
             means = "the API server's calls to this endpoint fail"
             found.append(fail(f"{seen}: no TLS ({contact.silence})", means, f"see {_logs(facts)}"))
@@ -118,22 +118,22 @@ def _distrusted(facts: Facts, contact: Contact, leaf: x509.Certificate) -> Verdi
     if not covers(leaf, target.name):
         reason = f"{describe(leaf)} is not for {target.name}"
     means = "the API server's calls fail (x509): GPU pods are denied, or admitted unchecked where the failurePolicy is Ignore"
-    mend = (
+    fix = (
         f"self-managed certificates recover within 30 s; if not, see {_logs(facts)}; otherwise issue the certificate for "
         f"{target.name} and put its CA into the caBundle (docs/how-to/certificates.md)"
     )
-    return fail(f"{target.where}, for {target.webhook}: not trusted: {reason}", means, mend)
+    return fail(f"{target.where}, for {target.webhook}: not trusted: {reason}", means, fix)
 
 
 def _out_of_reach(facts: Facts) -> Verdict:
     tried = {f"{contact.target.where} ({contact.silence})" for contact in facts.contacts}
-    mend = (
+    fix = (
         f"run doctor in the cluster: kubectl -n {facts.namespace} exec deploy/{facts.name} -- gpuwarden doctor; or test through "
         "the API server: --probe-namespace NAMESPACE"
     )
     means = "doctor can't tell whether the caBundle trusts the serving certificate; a replica is Ready only if it does"
     return unknown(
-        f"not reachable from here: {listed(tried, 4)}" if tried else "there is no endpoint to connect to", means, mend
+        f"not reachable from here: {listed(tried, 4)}" if tried else "there is no endpoint to connect to", means, fix
     )
 
 
@@ -163,15 +163,15 @@ def expiry(facts: Facts) -> list[Verdict]:
 
 def _ends(facts: Facts, certificate: x509.Certificate, what: str) -> Iterator[Verdict]:
     end = certificate.not_valid_after_utc
-    mend = f"see {_logs(facts)}, and gpuwarden's or cert-manager's metrics; renew a Secret that you provide yourself"
+    fix = f"see {_logs(facts)}, and gpuwarden's or cert-manager's metrics; renew a Secret that you provide yourself"
     if why_invalid(certificate, facts.now):
         reason = why_invalid(certificate, facts.now)
-        yield fail(f"{what}: {reason}", "the API server's calls fail with x509 errors", mend)
+        yield fail(f"{what}: {reason}", "the API server's calls fail with x509 errors", fix)
     elif _left(certificate, facts.now) < _FORGOTTEN:
         means = (
             "it should have been renewed after two thirds of its lifetime; when it expires, the API server's calls fail"
         )
-        yield warn(f"{what} expires at {show(end)}, with less than a quarter of its lifetime left", means, mend)
+        yield warn(f"{what} expires at {show(end)}, with less than a quarter of its lifetime left", means, fix)
 
 
 def _left(certificate: x509.Certificate, now: datetime) -> float:

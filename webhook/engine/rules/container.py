@@ -14,7 +14,7 @@ NOT_A_WHOLE_NUMBER = Rule(
     "not-a-whole-number",
     Severity.DENY,
     "The quantity is not a whole number",
-    "GPUs are counted, not divided: 0.5 or 1500m is no count. Write an integer, and choose a shared form or a MIG "
+    "GPUs can't be divided: 0.5 and 1500m are not valid. Write an integer, and choose a shared form or a MIG "
     "profile for a part of a GPU.",
 )
 
@@ -22,13 +22,13 @@ LIMITS_REQUESTS_DIFFER = Rule(
     "limits-requests-differ",
     Severity.DENY,
     "Limits and requests differ, or only requests is set",
-    "Kubernetes takes an extended resource from limits and wants requests to be the same. Write it in limits only.",
+    "Kubernetes requires an extended resource in limits, and equal requests. Set it in limits only.",
 )
 
 MIXED_GPU_RESOURCES = Rule(
     "mixed-gpu-resources",
     Severity.DENY,
-    "One container asks for two GPU resources",
+    "One container requests two GPU resources",
     "The container would be charged for both and see only one. Keep one of them, or use a container for each.",
 )
 
@@ -70,14 +70,14 @@ def limits_requests_differ(ask: Ask) -> Finding | None:
         if not amount.in_limits:
             return LIMITS_REQUESTS_DIFFER.found(
                 ask.field(amount),
-                f"{ask.name}: {name}: {shown(amount.request)} stands only in requests",
-                "Kubernetes takes an extended resource from limits; move it there",
+                f"{ask.name}: {name}: {shown(amount.request)} is set only in requests",
+                "Kubernetes requires an extended resource in limits; move it there",
             )
         if amount.in_requests and amount.limit_count != amount.request_count:
             return LIMITS_REQUESTS_DIFFER.found(
                 ask.field(amount),
                 f"{ask.name}: limits say {name}: {shown(amount.limit)} and requests say {shown(amount.request)}",
-                "Kubernetes wants both the same for an extended resource; write it in limits only",
+                "Kubernetes requires both to be equal for an extended resource; set it in limits only",
             )
     return None
 
@@ -89,7 +89,7 @@ def mixed_gpu_resources(ask: Ask) -> Finding | None:
     names = " and ".join(amount.resource.name for amount in ask.amounts)
     return MIXED_GPU_RESOURCES.found(
         ask.field(ask.amounts[1]),
-        f"{ask.name}: asks for {names}",
+        f"{ask.name}: requests {names}",
         "the container would be charged for all and see only one; keep one of them, or use a container for each",
     )
 

@@ -9,12 +9,12 @@ from webhook.engine.resources import GpuResource, classify
 GPU_OUTSIDE_CONTAINERS = Rule(
     "gpu-outside-containers",
     Severity.DENY,
-    "A GPU resource where Kubernetes takes none",
-    "The resources of a pod as a whole and those of an ephemeral container can't hold a GPU: the API server refuses or "
+    "A GPU resource where Kubernetes supports none",
+    "The resources of a pod as a whole and those of an ephemeral container can't hold a GPU: the API server rejects or "
     "drops it. Write it in the resources of the container that uses it.",
 )
 
-_OF_POD = "Kubernetes takes no GPU for a pod as a whole; write it in the resources of the container that uses it"
+_OF_POD = "Kubernetes supports no GPU for a pod as a whole; write it in the resources of the container that uses it"
 _OF_EPHEMERAL = "Kubernetes gives an ephemeral container no resources; request it in a container of its own pod"
 
 
@@ -36,5 +36,5 @@ def _in(resources: Resources, path: str, who: str, what: str, detail: str) -> It
     for section, name in written:
         if isinstance(classify(name), GpuResource):
             field = f"{path}.resources.{section}[{name}]"
-            yield GPU_OUTSIDE_CONTAINERS.found(field, f"{who}: {name} stands in the resources of {what}", detail)
+            yield GPU_OUTSIDE_CONTAINERS.found(field, f"{who}: {name} is set in the resources of {what}", detail)
             return

@@ -9,7 +9,7 @@ from webhook.engine.policy import Policy
 NOT_REWRITTEN = Rule(
     "not-rewritten",
     Severity.DENY,
-    "The pod is not spelled as the policy has it",
+    "The pod does not have the form of its policy",
     "It was created before the policy, while the mutating webhook did not answer, or another webhook undid the change. "
     "Create the pod again. An update that would need a rewrite is denied too, because resources can't change later.",
 )
@@ -23,9 +23,9 @@ def not_rewritten(edits: Sequence[Edit], policy: Policy) -> Finding | None:
         return None
     return NOT_REWRITTEN.found(
         "spec",
-        f'pod: not rewritten as namespace policy "{policy.name}" asks ({missing})',
+        f'pod: not rewritten as namespace policy "{policy.name}" requires ({missing})',
         "gpuwarden's mutating webhook did not answer or another webhook undid its change; create the pod again, "
-        "and if that fails tell the cluster's operators",
+        "and if that fails, contact the cluster's operators",
     )
 
 

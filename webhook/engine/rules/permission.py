@@ -16,15 +16,15 @@ GPU_NOT_PERMITTED = Rule(
     Severity.DENY,
     "The namespace's policy permits no GPU",
     "The policy is \"none\", or the namespace's label can't be read, which never loosens anything. Remove the request, "
-    "use another namespace, or mend the label.",
+    "use another namespace, or fix the label.",
 )
 
 FORM_NOT_PERMITTED = Rule(
     "form-not-permitted",
     Severity.DENY,
-    "The policy does not permit the form that is asked for",
-    "An explicit request is taken at its word: it is permitted, translated to the same form on the other platform, or "
-    "denied. Ask for a form that the policy lists, or write a plain nvidia.com/gpu request to be given its first.",
+    "The policy does not permit the requested form",
+    "An explicit request is never downgraded: it is permitted, translated to the same form on the other platform, or "
+    "denied. Request a form that the policy lists, or plain nvidia.com/gpu, which becomes the policy's first form.",
 )
 
 OTHER_GPU_RESOURCE = Rule(
@@ -39,15 +39,15 @@ OTHER_GPU_RESOURCE = Rule(
 PER_CONTAINER_LIMIT = Rule(
     "per-container-limit",
     Severity.DENY,
-    "A container asks for more than the policy's maxPerContainer",
+    "A container requests more than the policy's maxPerContainer",
     "Request fewer, or ask the cluster's operators for a namespace with a wider policy.",
 )
 
 PER_POD_LIMIT = Rule(
     "per-pod-limit",
     Severity.DENY,
-    "A pod asks for more than the policy's maxPerPod",
-    "What counts is what the pod's containers hold at once. Request fewer, or use several pods.",
+    "A pod requests more than the policy's maxPerPod",
+    "GPUs that the pod's containers use at the same time count together. Request fewer, or use several pods.",
 )
 
 
@@ -129,7 +129,7 @@ def per_pod_limit(spec: PodSpec, asks: Sequence[Ask], policy: Policy, limit: int
     if count > limit:
         yield PER_POD_LIMIT.found(
             "spec",
-            f"pod: its containers ask for {count} {'GPU' if count == 1 else 'GPUs'} at once",
+            f"pod: its containers request {count} {'GPU' if count == 1 else 'GPUs'} at once",
             f'namespace policy "{policy.name}" permits {limit} per pod; request {at_most(limit)}',
         )
 

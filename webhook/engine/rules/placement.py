@@ -22,7 +22,7 @@ GKE_SELECTORS_INCOMPLETE = Rule(
     "gke-selectors-incomplete",
     Severity.WARN,
     "Only one of GKE's two sharing selectors",
-    "GKE Autopilot refuses the sharing strategy without the client count, and the other way round. Add the other.",
+    "GKE Autopilot rejects the sharing strategy without the client count, and the other way round. Add the other.",
 )
 
 
@@ -105,7 +105,7 @@ def gke_selectors_incomplete(nodes: NodeConstraints, added: frozenset[str]) -> F
     return GKE_SELECTORS_INCOMPLETE.found(
         "spec.nodeSelector",
         f"pod: node selector {_short(present)} without {_short(missing)}",
-        "GKE Autopilot refuses one alone; add the other",
+        "GKE Autopilot rejects one alone; add the other",
     )
 
 

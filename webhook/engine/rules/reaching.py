@@ -17,8 +17,8 @@ VISIBLE_DEVICES_ENV = Rule(
     "visible-devices-env",
     Severity.WARN,
     "NVIDIA_VISIBLE_DEVICES without a GPU request, or beyond it",
-    "NVIDIA's container toolkit shows a container the GPUs that the variable names, and it wins over what the device "
-    "plugin sets for a request. Remove it and request nvidia.com/gpu, or write void. CUDA_VERSION alone shows all.",
+    "NVIDIA's container toolkit exposes the GPUs that the variable names to the container, overriding what the device "
+    "plugin sets. Remove it and request nvidia.com/gpu, or set it to void. CUDA_VERSION alone exposes all GPUs.",
     access=True,
 )
 
@@ -44,7 +44,7 @@ NVIDIA_RUNTIME_CLASS = Rule(
     "nvidia-runtime-class",
     Severity.WARN,
     "An NVIDIA runtime class without a GPU request",
-    "Under that runtime an image's own variables name GPUs, and CUDA images name all. Request nvidia.com/gpu, or remove"
+    "With that runtime, variables of the image select GPUs, and CUDA images select all. Request nvidia.com/gpu, or remove"
     " runtimeClassName.",
     access=True,
 )
@@ -53,7 +53,7 @@ GPU_HOST_PATH = Rule(
     "gpu-host-path",
     Severity.WARN,
     "A hostPath that leads to GPUs",
-    "It exposes GPU device nodes, sockets or directories of what hands out GPUs, the node's root by way of /proc, or a "
+    "It exposes GPU device nodes, sockets or directories of programs that allocate GPUs, the node's root through /proc, or a "
     "directory above one of them. Mount less of the node, or use a namespace that is exempt.",
     access=True,
 )
@@ -70,7 +70,7 @@ NODE_NAME_SET = Rule(
     "node-name-set",
     Severity.WARN,
     "A nodeName set by the pod's author",
-    "The scheduler never sees such a pod: it counts no GPU for it, and taints keep nothing away. Use a nodeSelector.",
+    "The scheduler never sees such a pod: it counts no GPU for it, and taints have no effect. Use a nodeSelector.",
     access=True,
 )
 

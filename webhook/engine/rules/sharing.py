@@ -22,7 +22,7 @@ MIG_COUNT_ABOVE_ONE = Rule(
     "mig-count-above-one",
     Severity.WARN,
     "Several MIG slices in one container",
-    "A CUDA process uses one MIG slice. Ask for one larger slice, or for 1.",
+    "A CUDA process uses one MIG slice. Request one larger slice, or 1.",
 )
 
 GKE_MPS_NEEDS_HOST_IPC = Rule(
@@ -57,7 +57,7 @@ def shared_request_above_one(ask: Ask, amount: Amount, form: Form, policy: Polic
     return SHARED_REQUEST_ABOVE_ONE.found(
         ask.field(amount),
         reason,
-        f'a shared GPU is access, not capacity, and the kubelet would refuse it ("{_kubelet(form, amount)}"); '
+        f'a shared GPU is access, not capacity, and the kubelet would reject it ("{_kubelet(form, amount)}"); '
         "request 1, or use a namespace whose policy permits whole GPUs",
     )
 
@@ -77,7 +77,7 @@ def mig_count_above_one(ask: Ask, amount: Amount, form: Form) -> Finding | None:
     return MIG_COUNT_ABOVE_ONE.found(
         ask.field(amount),
         f"{ask.name}: {amount.count} MIG slices of {form.partition}",
-        "a CUDA process uses one; ask for one larger slice, or 1",
+        "a CUDA process uses one; request one larger slice, or 1",
     )
 
 

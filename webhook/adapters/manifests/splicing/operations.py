@@ -105,7 +105,7 @@ def _list(value: Any) -> list[Any]:
 
 def _index(digits: str, last: int) -> int:
     if not re.fullmatch("0|[1-9][0-9]{0,9}", digits) or int(digits) > last:
-        raise IndexError(f"{digits!r} is no index of a list whose last is {last}")
+        raise IndexError(f"{digits!r} is not an index of a list whose last is {last}")
     return int(digits)
 
 
