@@ -61,7 +61,10 @@ def test_the_leaf_is_for_the_name_that_the_api_server_dials(chart: Chart, releas
 
 def test_an_issuer_of_the_users_signs_instead(chart: Chart) -> None:
     issuer: Json = {"name": "our-ca", "kind": "ClusterIssuer", "group": "cert-manager.io"}
-    values = merged(MODES["cert-manager"], {"certificates": {"certManager": {"issuerRef": issuer, "duration": "48h"}}})
+    values = merged(
+        MODES["cert-manager"],
+        {"certificates": {"certManager": {"issuerRef": issuer, "duration": "48h", "renewBefore": "16h"}}},
+    )
     rendered = chart.render(values)
     assert rendered.all("Issuer") == []
     assert rendered.the("Certificate")["spec"]["issuerRef"] == issuer

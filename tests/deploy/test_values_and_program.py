@@ -376,8 +376,6 @@ def test_helm_denies_what_the_program_would(chart: Chart, config: Json, said: st
         {**_single("x" * 52), **_of_product("x" * 52, "mig-1g.5gb", "mig-1g.5gb-shared", "gke-mig-1g.24gb")},
         {**_single("A"), **_of_product("A-MIG-1g.5gb", "mig-1g.5gb-shared", "gke-mig-1g.5gb")},
         {**_single("NVIDIA-A30", "A"), **_of_product("A", "mig-1g.5gb", "exclusive")},
-        {**_single("B"), **_of_product("A-MIG-1g.5gb", "mig-1g.5gb", "mig-1g.5gb-shared")},
-        {**_single("B"), **_of_product("A-MIG-1g.5gb-SHARED", "mig-1g.5gb-shared")},
         _of_product("A100-SXM4-40GB", "mig-1g.5gb", "gke-mig-1g.5gb.me"),
         *(
             {**plugin, "policies": {"t": {"forms": [*forms], "nodeSelector": labels}}}

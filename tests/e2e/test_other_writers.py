@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 JSON_PATCH = {"Content-Type": "application/json-patch+json"}
 NOT_REWRITTEN = (
-    'pod: not rewritten as namespace policy "shared" asks '
+    'pod: not rewritten as namespace policy "shared" requires '
     "(spec.containers[{number}]: nvidia.com/gpu becomes nvidia.com/gpu.shared"
 )
 CREATING = (["create"], ["apply", "--server-side"])

@@ -35,7 +35,7 @@ NO_GPU = pod_spec("cpu")
 PLAIN = pod_spec(GPU)
 SPELLED = pod_spec(SHARED, tolerated=True)
 NOT_REWRITTEN = (
-    'admission webhook "validate.gpuwarden.io" denied the request: pod: not rewritten as namespace policy "shared" asks '
+    'admission webhook "validate.gpuwarden.io" denied the request: pod: not rewritten as namespace policy "shared" requires '
     "(spec.containers[0]: nvidia.com/gpu becomes nvidia.com/gpu.shared; toleration nvidia.com/gpu NoSchedule); "
     "gpuwarden's mutating webhook did not answer or another webhook undid its change; create the pod again, "
     "and if that fails, contact the cluster's operators"

@@ -44,6 +44,13 @@ STEPS = steps(PAGE.read_text())
 
 
 @pytest.fixture(scope="module")
+def control_plane(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A cluster of its own, because that of the page has one node."""
+    with ControlPlane(programs, tmp_path_factory.mktemp("quickstart")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def installation(control_plane: ControlPlane, chart: Chart, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     [install] = [command for command, _ in STEPS if command.startswith("helm ")]
     chosen = dict(word.split("=") for word in shlex.split(install) if word.startswith("image."))

@@ -94,10 +94,10 @@ def nested(folder: Path) -> None:
 
 
 DAMAGES: dict[Callable[[Path], None], str] = {
-    gone: "No such file",
-    dangling: "No such file",
-    unreadable: "Permission denied",
-    a_folder: "Is a directory",
+    gone: "config.yaml, which does not exist; restore it, readable for this user",
+    dangling: "does not exist; restore it",
+    unreadable: "permission denied; restore it",
+    a_folder: "it is a folder; restore it",
     broken: "not valid YAML",
     emptied: "the file is empty",
     no_text: "can't decode",

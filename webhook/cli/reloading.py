@@ -58,7 +58,7 @@ class Reload(Generic[_T]):
         try:
             self._use(self._file.read())
         except OSError as error:
-            self._unread(error.strerror or str(error))
+            self._unread(why(self._file.path, error))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a new file, the old content goes on deciding; counted
             self._again = False
             self._failed(str(error))
@@ -70,7 +70,8 @@ class Reload(Generic[_T]):
 
     def _unread(self, reason: str) -> None:
         self._again = True
-        if (said := f"{reason}; restore it, readable for this user") != self._failure:
+        # The fix of a file that once was good is another than of one that somebody names.
+        if (said := f"{reason.partition('; ')[0]}; restore it, readable for this user") != self._failure:
             self._failed(said)
 
     def _failed(self, reason: str) -> None:

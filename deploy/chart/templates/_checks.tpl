@@ -149,7 +149,7 @@ prints nothing.
 {{- $why = "it is the label of nodes with another form; write the model alone" -}}
 {{- else if include "gpuwarden.lacks" (list $model $profile) -}}
 {{- $why = printf "%s has no MIG profile %s (it has %s); write another product" $model $profile (include "gpuwarden.lacks" (list $model $profile)) -}}
-{{- else if and $of (ne $named $profile) (not (has $model $plugin.products)) -}}
+{{- else if and $of (not (has $model $plugin.products)) -}}
 {{- $why = printf "config.devicePlugin.products does not list %s; add it if nodes of this model have MIG" $model -}}
 {{- else if gt (len $written) 63 -}}
 {{- $why = printf "the label of such nodes would be %s, and a label value has at most 63 characters; write another product" $written -}}

@@ -63,6 +63,7 @@ Tesla-.*|(GeForce|Quadro|TITAN)-.*|L(2|4|20|40|40S|40G)|A(2|10|10G|10M|16|40): '
   at:
   - config.policies.*.runtimeClassName
   - config.exemptions.runtimeClasses.*
+  - config.claims.deviceClasses.{}
   - certificates.certManager.issuerRef.name
   - imagePullSecrets.*.name
 - pattern: ^[ -<>-~]+$
@@ -143,7 +144,7 @@ Tesla-.*|(GeForce|Quadro|TITAN)-.*|L(2|4|20|40|40S|40G)|A(2|10|10G|10M|16|40): '
   at:
   - monitoring.prometheusRule.selector
 - pattern: ^(https?://[^\s#]+|docs/operations\.md)?$
-  fault: 'is not an absolute URL; write one such as https://git.example.com/gpuwarden/docs/operations.md, without #, or leave it empty'
+  fault: 'is not an absolute URL; write one such as https://git.example.com/gpuwarden/docs/operations/runbook.md, without #, or leave it empty'
   at:
   - monitoring.prometheusRule.runbookUrl
 - pattern: ^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$
