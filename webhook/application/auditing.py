@@ -15,6 +15,7 @@ from webhook.application.workloads import WORKLOADS, Workload, identity, is_work
 from webhook.engine import guard, requests, summary
 from webhook.engine.decision import Outcome
 from webhook.engine.findings import Finding
+from webhook.engine.fleet.fleet import Fleet
 from webhook.engine.forms import Form
 from webhook.engine.labels import DOMAIN, NamespaceLabels
 from webhook.engine.nodes import NodeConstraints
@@ -146,11 +147,13 @@ class Found(msgspec.Struct, frozen=True):
 class Auditor:
     """Judges objects one by one, remembering little of each."""
 
-    def __init__(self, configuration: Configuration, namespaces: Mapping[str, NamespaceLabels]) -> None:
-        """Take what decides: the configuration, and the labels of namespaces (``AssumedLabels`` for a what-if)."""
+    def __init__(
+        self, configuration: Configuration, namespaces: Mapping[str, NamespaceLabels], fleet: Fleet | None = None
+    ) -> None:
+        """Take what decides: the configuration, the labels of namespaces (``AssumedLabels`` for a what-if), and the nodes."""
         self._configuration = configuration
         self._namespaces = namespaces
-        self._checker = Checker(configuration, namespaces)
+        self._checker = Checker(configuration, namespaces, fleet=fleet)
         self._encode = msgspec.msgpack.Encoder().encode
         self._by_pod: dict[bytes, Verdict] = {}
         self._by_content: dict[bytes, Verdict] = {}

@@ -12,6 +12,8 @@ from webhook.application.unjudged import Unjudged, claims_not_judged, unjudged
 from webhook.application.workloads import Workload, workload_of
 from webhook.engine.decision import UNTOUCHED, Decision, decide
 from webhook.engine.findings import Finding
+from webhook.engine.fleet.fleet import Fleet
+from webhook.engine.fleet.judging import against
 from webhook.engine.label_problems import misplaced, of_namespace
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import Operation, patch
@@ -82,6 +84,7 @@ class Checker:
         *,
         namespace: str | None = None,
         policy: Policy | None = None,
+        fleet: Fleet | None = None,
     ) -> None:
         """Take what decides.
 
@@ -90,11 +93,13 @@ class Checker:
             namespaces: the labels of the namespaces that are known; others have none.
             namespace: the namespace of objects that name none (``default`` if not given), as kubectl's ``--namespace``.
             policy: one policy for every object, instead of its namespace's.
+            fleet: the nodes, where they are known.
         """
         self._configuration = configuration
         self._namespaces = namespaces
         self._namespace = namespace or "default"
         self._policy = policy
+        self._fleet = fleet
 
     def judge(self, manifest: Mapping[str, Any]) -> Judgement:
         """Judge an object.
@@ -120,6 +125,8 @@ class Checker:
         exempt = exemptions.of_request(known.namespace, "") or exemptions.of_pod(pod)
         if exempt:
             return msgspec.structs.replace(known, decision=Decision(asks=decision.asks), exempt=exempt)
+        if self._fleet:
+            decision = against(decision, pod, known.policy, self._fleet)
         findings = tuple(msgspec.structs.replace(f, path=workload.field(f.path)) for f in decision.findings)
         operations = tuple(patch(pod, decision.edits, workload.pointer))
         return msgspec.structs.replace(known, decision=decision, operations=operations, findings=findings)

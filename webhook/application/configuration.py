@@ -4,6 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
+from webhook.engine.forms import Form
 from webhook.engine.gpu_names import BUILT_IN, GpuNames
 from webhook.engine.pods import Pod
 from webhook.engine.policy import PolicyBook
@@ -62,3 +63,5 @@ class Configuration(msgspec.Struct, frozen=True):
     plugin: DevicePlugin = DevicePlugin()
     exemptions: Exemptions = DEFAULT_EXEMPTIONS
     names: GpuNames = BUILT_IN
+    expected: tuple[Form, ...] = ()
+    """Forms that an autoscaler can add nodes for, so that no node need offer them now."""

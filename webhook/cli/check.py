@@ -9,6 +9,8 @@ import typer
 from webhook.adapters.manifests.editing import edit_text
 from webhook.adapters.manifests.items import EditError, ManifestProblem
 from webhook.adapters.reports import diff, junit, model, sarif, table
+from webhook.cli.cluster_options import ContextOption, KubeconfigOption
+from webhook.cli.fleet_input import FleetOption, load_fleet
 from webhook.cli.judging import (
     EXIT_DENIED,
     EXIT_USAGE,
@@ -45,6 +47,9 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     namespace: NamespaceOption = None,
     namespaces: NamespacesOption = None,
     config: ConfigOption = None,
+    fleet: FleetOption = None,
+    kubeconfig: KubeconfigOption = None,
+    context: ContextOption = None,
     output: Annotated[
         Output, typer.Option("--output", "-o", help="table: for people; diff: unified; the others for programs.")
     ] = Output.TABLE,
@@ -60,12 +65,14 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     The policy is --policy, or that of the object's namespace: from Namespace objects among the input, from --namespaces,
     or the configuration's default. Templates of workloads are judged as the pods made from them will be. Objects of other
     kinds that request GPUs or hold containers, and resource claims (DRA), are reported as not judged. A namespace label that
-    names no policy is denied.
+    names no policy is denied. With --fleet, a form that no node offers and a count above any node's are reported too.
 
     Exit codes: 0 nothing denied; 1 something denied (with --strict: or rewritten, not judged, or a label without effect);
     2 wrong usage, input that can't be read or holds no object at all, or output that can't be written.
     """
-    judged = judge_paths(paths, policy, namespace, namespaces, config)
+    judged = judge_paths(
+        paths, policy, namespace, namespaces, config, lambda found: load_fleet(fleet, found, kubeconfig, context)
+    )
     judged.problems += nothing_found([(source.source, source.objects) for source in judged.sources], judged.problems)
     # The table shows the lines of findings only; those of changes cost another look at each document.
     places = output is not Output.TABLE

@@ -2,7 +2,7 @@
 
 import gc
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from webhook.application.configuration import Configuration
 from webhook.application.field_types import wrong_types
 from webhook.application.misfits import Misfit
 from webhook.cli.messages import say
+from webhook.engine.fleet.fleet import Fleet
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import Policy
 
@@ -128,8 +129,11 @@ def judge_paths(
     namespace: str | None,
     namespaces: Path | None,
     config: Path | None,
+    fleet_of: Callable[[Configuration], Fleet | None] = lambda _: None,
 ) -> JudgedInput:
     """Read everything, then judge it: a Namespace among the input counts wherever it stands.
+
+    ``fleet_of`` gives the nodes, where they are known.
 
     Raises:
         typer.Exit: 2, after saying why, where an option's value can't be used.
@@ -137,9 +141,10 @@ def judge_paths(
     configuration = load_configuration(config)
     chosen = _policy(policy, configuration)
     known = load_namespaces(namespaces)
+    fleet = fleet_of(configuration)
     given = read_paths(paths)
     labels = known.labels | given.namespaces()
-    checker = Checker(configuration, labels, namespace=namespace, policy=chosen)
+    checker = Checker(configuration, labels, namespace=namespace, policy=chosen, fleet=fleet)
     named = (Judged(item, checker.identify(item.object)) for item in known.objects)
     judged = JudgedInput(problems=given.problems, mislabelled=[one for one in named if one.judgement.label_problems])
     for source, items in given.sources:

@@ -1,6 +1,6 @@
 """The decision: what one pod's GPU requests become under one policy, or why it is denied."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 import msgspec
@@ -109,7 +109,7 @@ def decide(  # noqa: PLR0913 - everything that decides
     if guarded:
         beside += guard.findings(pod, asking, policy)
     if not every:
-        return Decision((), _in_order(beside)) if beside else UNTOUCHED
+        return Decision((), in_order(beside)) if beside else UNTOUCHED
     nodes = constraints(spec, LABELS_OF_FORMS)
     refused = [refusal(ask, policy) for ask in asks]
     wellformed = [ask for ask, finding in zip(asks, refused, strict=True) if not finding]
@@ -122,7 +122,7 @@ def decide(  # noqa: PLR0913 - everything that decides
     findings += container.unknown_gpu_resources(every, policy)
     findings += container.absent_gpu_resources(asks, policy, plugin)
     findings += permission.other_gpu_resources(asking, policy)
-    told = _in_order(findings + beside) if findings or beside else ()
+    told = in_order(findings + beside) if findings or beside else ()
     if told and any(finding.denies for finding in told):
         return Decision((), told, tuple(asking), spelled.choices)
     edits = spelled.applied(spec, asks)
@@ -134,5 +134,6 @@ def decide(  # noqa: PLR0913 - everything that decides
     return Decision(tuple(edits), told, tuple(asking), spelled.choices)
 
 
-def _in_order(findings: list[Finding]) -> tuple[Finding, ...]:
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings in the order of the rules."""
     return tuple(sorted(findings, key=lambda finding: _ORDER[finding.rule.id]))

@@ -23,6 +23,7 @@ from webhook.engine.policy import (
     ANY,
     NONE,
     Mismatch,
+    NotOffered,
     Policy,
     PolicyBook,
     VisibleDevices,
@@ -45,6 +46,13 @@ def _listed_form(value: object) -> str:
     if built_in(value) is None:
         raise ValueError(_BUILT_IN.nearest(value))
     return value
+
+
+def _expected_form(value: object) -> str:
+    name = _listed_form(value)
+    if name in (ANY, NONE):
+        raise ValueError(f'"{name}" is not a form; list the forms that an autoscaler can add nodes for, such as mig-1g.5gb')
+    return name
 
 
 def _policy_name(value: str) -> str:
@@ -92,6 +100,7 @@ _EnvName = Annotated[
     str, _matching(r"[ -<>-~]+", "the name of an environment variable", 'use ASCII characters other than "="')
 ]
 _VisibleDevices = Annotated[VisibleDevices, Field(strict=False)]
+_NotOffered = Annotated[NotOffered, Field(strict=False)]
 _RuntimeClass = Annotated[
     str,
     _matching(
@@ -217,6 +226,7 @@ class PolicySection(_Section):
     runtime_class_name: _RuntimeClass | None = None
     env: dict[_EnvName, str] = {}
     visible_devices: _VisibleDevices | None = None
+    not_offered: _NotOffered | None = None
 
     @model_validator(mode="after")
     def _means_something(self) -> "PolicySection":
@@ -256,6 +266,7 @@ class PolicySection(_Section):
             runtime_class_name=self.runtime_class_name,
             env=self.env,
             visible_devices=self.visible_devices,
+            not_offered=self.not_offered,
         )
 
 
@@ -306,6 +317,12 @@ class GkeSection(_Section):
     autopilot: bool = False
 
 
+class FleetSection(_Section):
+    """What is known of the nodes that does not show on them."""
+
+    expected: list[Annotated[str, BeforeValidator(_expected_form)]] = []
+
+
 class ExemptionsSection(_Section):
     """Who is left alone."""
 
@@ -336,6 +353,8 @@ class ConfigurationFile(_Section):
     kind: Literal["Configuration"]
     mode: Annotated[Mode, Field(strict=False)] = Mode.ENFORCE
     visible_devices: _VisibleDevices | None = None
+    not_offered: _NotOffered | None = None
+    fleet: FleetSection = FleetSection()
     device_plugin: DevicePluginSection = DevicePluginSection()
     gke: GkeSection = GkeSection()
     defaults: DefaultsSection = DefaultsSection()

@@ -3,6 +3,7 @@
 from webhook.engine.findings import Rule
 from webhook.engine.rules import (
     container,
+    fleet,
     limit_ranges,
     misplaced,
     outstanding,
@@ -38,5 +39,7 @@ RULES: tuple[Rule, ...] = (
     limit_ranges.LIMIT_RANGE_DEFAULT,
     sharing.MPS_SHM_MOUNT,
     container.UNKNOWN_GPU_RESOURCE,
+    fleet.COUNT_ABOVE_ANY_NODE,
+    fleet.FORM_NOT_OFFERED,
 )
 BY_ID = {rule.id: rule for rule in RULES}
