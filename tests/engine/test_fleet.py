@@ -42,7 +42,7 @@ from webhook.engine.fleet.judging import against
 from webhook.engine.fleet.shapes import Shape, Taint, shape_of
 from webhook.engine.forms import Platform
 from webhook.engine.nodes import NodeConstraints
-from webhook.engine.policy import NotOffered, Policy, PolicyBook
+from webhook.engine.policy import Mismatch, NotOffered, Policy, PolicyBook
 from webhook.engine.spelling import DevicePlugin
 
 GPU_TAINT = Taint(GPU, "present", "NoSchedule")
@@ -291,7 +291,7 @@ def test_the_products_that_a_pod_will_select_count_and_not_those_that_it_selecte
 
 
 def test_a_label_that_is_taken_away_no_longer_counts() -> None:
-    policy = a_policy("exclusive", mismatch="rewrite")
+    policy = a_policy("exclusive", mismatch=Mismatch.REWRITE)
     pod = a_pod(gpu(1, SHARED), nodeSelector={STRATEGY: "mps"})
 
     assert judge(pod, policy).outcome is Outcome.REWRITTEN
