@@ -142,13 +142,13 @@ says what becomes of a pod that reaches GPUs without asking for them. Unset, it 
 
 ## What nodes offer
 
-`notOffered: ignore`, `warn` or `deny`, at the top of the configuration file for all policies and in a policy for that one, says what
-`form-not-offered` and `count-above-any-node` do. Unset, it is `warn`. Both are reported only by `check` and `audit` with `--fleet`
-([operations.md](operations.md#nodes)), and judge the pod as it will be after rewriting. Admission does not look at nodes.
+`notOffered: ignore`, `warn` or `deny`, at the top of the configuration file for all policies and in a policy for that one, says
+what `form-not-offered` and `count-above-any-node` do. Unset, it is `warn`. Both are reported only by `check` and `audit` with
+`--fleet` ([operations.md](operations.md#nodes)), and judge the pod as it will be after rewriting. Admission ignores nodes.
 
 - A node offers what its status has as allocatable, or as capacity while allocatable is 0, as it is when a device plugin restarts.
-- A node whose label `nvidia.com/mig.config.state` is `pending` or `rebooting` may offer any MIG slices and whole GPUs afterwards, so
-  it never leads to a finding.
+- A node whose label `nvidia.com/mig.config.state` is `pending` or `rebooting` may offer any MIG slices and whole GPUs afterwards,
+  so it never leads to a finding.
 - Nodes that offer the form and are cordoned, not ready or tainted are named, with their number. They never lead to a denial.
 - A resource that a DeviceClass offers (`extendedResourceName`), whose driver has a ResourceSlice, counts as offered.
 - Forms in `fleet.expected` count as offered, because an autoscaler adds their nodes: `fleet: {expected: [mig-1g.5gb]}`.\

@@ -26,6 +26,7 @@ EVERY_FIELD: Json = {
     "runtimeClassName": "nvidia",
     "env": {"CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": "25"},
     "visibleDevices": "deny",
+    "notOffered": "deny",
 }
 
 
@@ -40,6 +41,7 @@ def parts(configuration: Configuration) -> list[Any]:
         configuration.plugin,
         configuration.exemptions,
         configuration.names,
+        configuration.expected,
         book.configured,
         book.defaults,
     ]

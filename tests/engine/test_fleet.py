@@ -24,8 +24,8 @@ from tests.builders import (
     STRATEGY,
     Json,
     a_form,
-    a_policy,
     a_pod,
+    a_policy,
     applied,
     gpu,
     judge,
@@ -64,9 +64,7 @@ GKE = a_shape({GPU: 4}, labels={GKE_SHARING: "time-sharing", GKE_CLIENTS: "4"})
 EVERY = {SLOTS: 4, WHOLE: 2, SLICES: 1, GKE: 3}
 
 
-def told(
-    pod: Json, policy: str | Policy, *fleet: Shape, plugin: DevicePlugin = RENAMED, **known: Any
-) -> Decision:
+def told(pod: Json, policy: str | Policy, *fleet: Shape, plugin: DevicePlugin = RENAMED, **known: Any) -> Decision:
     """The decision on a pod in a cluster of these nodes."""
     counts = {shape: fleet.count(shape) for shape in fleet}
     found = policy_of(policy) if isinstance(policy, str) else policy
@@ -124,83 +122,83 @@ def test_nothing_is_said_of_what_a_device_class_offers_or_an_autoscaler_adds() -
             "mig-1g.5gb",
             a_pod(),
             [WHOLE, WHOLE],
-            f'container "train": no node offers mig-1g.5gb ({MIG}); no node has {MIG}; the pod stays Pending unless an '
-            "autoscaler adds such a node; the nearest offer is exclusive (2 nodes)",
+            (f'container "train": no node offers mig-1g.5gb ({MIG}); no node has {MIG}; the pod stays Pending unless an '
+            "autoscaler adds such a node; the nearest offer is exclusive (2 nodes)"),
         ),
         (
             "mps",
             a_pod(),
             [SLOTS, WHOLE],
-            f'container "train": no node offers mps ({SHARED}; {STRATEGY}: mps); 1 node has {SHARED}, but not '
+            (f'container "train": no node offers mps ({SHARED}; {STRATEGY}: mps); 1 node has {SHARED}, but not '
             f"{STRATEGY}: mps (it is time-slicing); the pod stays Pending unless an autoscaler adds such a node; the nearest "
-            "offer is time-slicing (1 node)",
+            "offer is time-slicing (1 node)"),
         ),
         (
             "any",
             a_pod(gpu(1, SHARED), nodeSelector={STRATEGY: "mps"}),
             [SLOTS],
-            f'container "train": no node offers mps ({SHARED}; {STRATEGY}: mps); 1 node has {SHARED}, but not '
+            (f'container "train": no node offers mps ({SHARED}; {STRATEGY}: mps); 1 node has {SHARED}, but not '
             f"{STRATEGY}: mps (it is time-slicing); the pod stays Pending unless an autoscaler adds such a node; the nearest "
-            "offer is time-slicing (1 node)",
+            "offer is time-slicing (1 node)"),
         ),
         (
             "exclusive",
             a_pod(),
             [],
-            f'container "train": no node offers exclusive ({GPU}); no node has {GPU}; the pod stays Pending unless an '
-            "autoscaler adds such a node; no node offers any GPU",
+            (f'container "train": no node offers exclusive ({GPU}); no node has {GPU}; the pod stays Pending unless an '
+            "autoscaler adds such a node; no node offers any GPU"),
         ),
         (
             "exclusive",
             a_pod(gpu(8, name="a"), gpu(1, name="b")),
             [WHOLE, a_shape({GPU: 4})],
-            f"pod: {GPU}: 9 is more than any one node has (8 at most); a pod runs on one node, so it stays Pending; "
-            "request at most 8",
+            (f"pod: {GPU}: 9 is more than any one node has (8 at most); a pod runs on one node, so it stays Pending; "
+            "request at most 8"),
         ),
         (
             "exclusive",
             a_pod(gpu(16)),
             [WHOLE],
-            f'container "train": {GPU}: 16 is more than any one node has (8 at most); a pod runs on one node, so it stays '
-            "Pending; request at most 8",
+            (f'container "train": {GPU}: 16 is more than any one node has (8 at most); a pod runs on one node, so it stays '
+            "Pending; request at most 8"),
         ),
         (
             "mig-1g.5gb",
             a_pod(),
             [WHOLE, a_shape({GPU: 1}, labels={"nvidia.com/mig.config.state": "failed"})],
-            f'container "train": no node offers mig-1g.5gb ({MIG}); no node has {MIG}; the MIG configuration of 1 node '
-            "failed (nvidia.com/mig.config.state: failed)",
+            (f'container "train": no node offers mig-1g.5gb ({MIG}); no node has {MIG}; the MIG configuration of 1 node '
+            "failed (nvidia.com/mig.config.state: failed)"),
         ),
         (
             "mig-1g.5gb",
             a_pod(),
             [a_shape({}, labels={"nvidia.com/mig.config.state": "failed"})] * 2,
-            f'container "train": no node offers mig-1g.5gb ({MIG}); no node has {MIG}; the MIG configuration of 2 nodes '
-            "failed (nvidia.com/mig.config.state: failed)",
+            (f'container "train": no node offers mig-1g.5gb ({MIG}); no node has {MIG}; the MIG configuration of 2 nodes '
+            "failed (nvidia.com/mig.config.state: failed)"),
         ),
         (
             "exclusive",
             a_pod(nodeSelector={PRODUCT: "Tesla-T4"}),
             [a_shape({GPU: 1}, labels={PRODUCT: f"Model-{n}"}) for n in range(5)],
-            f'container "train": no node offers exclusive ({GPU}; {PRODUCT}: Tesla-T4); 5 nodes have {GPU}, but not '
+            (f'container "train": no node offers exclusive ({GPU}; {PRODUCT}: Tesla-T4); 5 nodes have {GPU}, but not '
             f"{PRODUCT}: Tesla-T4 (it is Model-0 or Model-1 or Model-2 and 2 more); the pod stays Pending unless an "
-            "autoscaler adds such a node; the nearest offer is exclusive (5 nodes)",
+            "autoscaler adds such a node; the nearest offer is exclusive (5 nodes)"),
         ),
         (
             "any",
             a_pod(affinity=selecting((PRODUCT, "NotIn", "a"))["spec"]["affinity"]),
             [a_shape({GPU: 1}, labels={PRODUCT: "a"})],
-            f'container "train": no node offers exclusive ({GPU}; {PRODUCT} as the pod requires it); 1 node has {GPU}, but '
+            (f'container "train": no node offers exclusive ({GPU}; {PRODUCT} as the pod requires it); 1 node has {GPU}, but '
             f"not {PRODUCT} as the pod requires it (it is a); the pod stays Pending unless an autoscaler adds such a node; the "
-            "nearest offer is exclusive (1 node)",
+            "nearest offer is exclusive (1 node)"),
         ),
         (
             "gke-mig-1g.5gb",
             a_pod(),
             [WHOLE],
-            f'container "train": no node offers gke-mig-1g.5gb ({GPU}; {GKE_PARTITION}: 1g.5gb; {GKE_SHARING} DoesNotExist); '
+            (f'container "train": no node offers gke-mig-1g.5gb ({GPU}; {GKE_PARTITION}: 1g.5gb; {GKE_SHARING} DoesNotExist); '
             f"1 node has {GPU}, but not {GKE_PARTITION}: 1g.5gb (no such label); the pod stays Pending unless an autoscaler "
-            "adds such a node; the nearest offer is exclusive (1 node)",
+            "adds such a node; the nearest offer is exclusive (1 node)"),
         ),
         (
             "gke-time-sharing-4",
@@ -209,9 +207,9 @@ def test_nothing_is_said_of_what_a_device_class_offers_or_an_autoscaler_adds() -
                 a_shape({GPU: 1}, labels={GKE_SHARING: "time-sharing", GKE_CLIENTS: "2"}),
                 a_shape({GPU: 1}, labels={GKE_SHARING: "mps", GKE_CLIENTS: "4"}),
             ],
-            f'container "train": no node offers gke-time-sharing-4 ({GPU}; {GKE_SHARING}: time-sharing; {GKE_CLIENTS}: 4; '
+            (f'container "train": no node offers gke-time-sharing-4 ({GPU}; {GKE_SHARING}: time-sharing; {GKE_CLIENTS}: 4; '
             f"{GKE_PARTITION} DoesNotExist); 2 nodes have {GPU}, but not with all of the labels together; the pod stays Pending "
-            "unless an autoscaler adds such a node; the nearest offer is gke-time-sharing-2 (1 node)",
+            "unless an autoscaler adds such a node; the nearest offer is gke-time-sharing-2 (1 node)"),
         ),
     ],
 )  # fmt: skip
@@ -234,16 +232,20 @@ def test_nodes_that_take_no_pods_now_are_told_apart_from_none() -> None:
     assert said == [
         (
             "form-not-offered",
-            f'container "train": no node offers exclusive ({GPU}); 4 nodes have it, but 1 is cordoned, 2 are not ready, 1 has '
-            f"taint {GPU}=present:NoSchedule, which the pod does not tolerate; the pod stays Pending meanwhile; add the "
-            "toleration, or ask an administrator",
+            (
+                f'container "train": no node offers exclusive ({GPU}); 4 nodes have it, but 1 is cordoned, 2 are not ready, '
+                f"1 has taint {GPU}=present:NoSchedule, which the pod does not tolerate; the pod stays Pending meanwhile; add "
+                "the toleration, or ask an administrator"
+            ),
         )
     ]
     said = messages(told(a_pod(), "exclusive", tainted, tainted, cordoned, cordoned, a_shape({MIG: 1}), age=7300))
     assert "4 nodes have it, but 2 are cordoned, 2 have taint" in said[0][1]
     assert said[0][1].endswith("ask an administrator (nodes as of 2 h ago)")
     said = messages(told(a_pod(), "exclusive", unready))
-    assert said[0][1].endswith("1 node has it, but 1 is not ready; the pod stays Pending meanwhile; ask an administrator")
+    assert said[0][1].endswith(
+        "1 node has it, but 1 is not ready; the pod stays Pending meanwhile; ask an administrator"
+    )
 
 
 @pytest.mark.parametrize(
@@ -354,6 +356,50 @@ def test_how_old_the_knowledge_is_is_said(age: float, says: str) -> None:
         assert message.endswith(f"(1 node){says}" if pod == a_pod() else f"at most 1{says}")
 
 
+def test_a_node_without_gpus_has_no_shape_and_leftover_keys_count_for_nothing() -> None:
+    assert shape_of({"pool": "a"}, {"cpu": 8, GPU: 0}, {"cpu": 8, GPU: "0"}, others=["pool"]) is None
+    assert a_shape({"cpu": 8, GPU: 0, SHARED: 8}).offers == {SHARED: 8}
+    volatile = {"nvidia.com/gfd.timestamp": "1", "nvidia.com/gpu.deploy.dcgm": "true", "host": "a"}
+    assert a_shape({GPU: 1}, labels=volatile) == a_shape({GPU: 1})
+
+
+def test_what_takes_no_pods_now_is_no_nearest_offer() -> None:
+    fleet = [a_shape({GPU: 1}, cordoned=True), a_shape({GPU: 1}, ready=False)]
+    ((_, message),) = messages(told(a_pod(), "mig-1g.5gb", *fleet))
+    assert message.endswith("no node offers any GPU")
+
+
+@pytest.mark.parametrize(
+    ("labels", "resource", "form"),
+    [
+        ({}, GPU, "exclusive"),
+        ({STRATEGY: "none"}, GPU, "exclusive"),
+        ({STRATEGY: "mps"}, GPU, "mps"),
+        ({PRODUCT: "Tesla-T4-SHARED"}, GPU, "shared"),
+        ({}, SHARED, "shared"),
+        ({STRATEGY: "time-slicing"}, SHARED, "time-slicing"),
+        ({}, MIG, "mig-1g.5gb"),
+        ({STRATEGY: "time-slicing", PRODUCT: "Tesla-T4-SHARED"}, MIG, "mig-1g.5gb"),
+        ({f"{MIG}.sharing-strategy": "time-slicing"}, MIG, "mig-1g.5gb-shared"),
+        ({}, f"{MIG}.shared", "mig-1g.5gb-shared"),
+        ({PRODUCT: "A100-SXM4-40GB-MIG-1g.5gb"}, GPU, "mig-1g.5gb"),
+        ({PRODUCT: "A100-SXM4-40GB-MIG-1g.5gb", STRATEGY: "time-slicing"}, SHARED, "mig-1g.5gb-shared"),
+        ({"cloud.google.com/gke-accelerator": "l4"}, GPU, "gke-exclusive"),
+        ({GKE_PARTITION: "1g.5gb"}, GPU, "gke-mig-1g.5gb"),
+        ({GKE_PARTITION: "1g.5gb", GKE_SHARING: "mps", GKE_CLIENTS: "3"}, GPU, "gke-mig-1g.5gb-mps-3"),
+    ],
+)
+def test_the_form_that_a_node_offers_is_the_one_that_is_spelled_so(
+    labels: dict[str, str], resource: str, form: str
+) -> None:
+    assert a_shape({resource: 1}, labels=labels).forms == {resource: a_form(form)}
+
+
+def test_whole_gpus_beside_renamed_shared_ones_are_not_shared() -> None:
+    forms = a_shape({GPU: 1, SHARED: 4}, labels={STRATEGY: "time-slicing"}).forms
+    assert forms == {GPU: a_form("exclusive"), SHARED: a_form("time-slicing")}
+
+
 def test_two_resources_of_one_pod_are_each_judged() -> None:
     pod = a_pod(gpu(1, MIG, name="a"), gpu(1, "nvidia.com/mig-2g.10gb", name="b"))
     said = messages(told(pod, "any", SLICES))
@@ -363,7 +409,10 @@ def test_two_resources_of_one_pod_are_each_judged() -> None:
     ]
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.large_base_example])
+@settings(
+    max_examples=150,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.large_base_example],
+)
 @given(pods, policies, plugins, st.sampled_from(Platform), st.lists(st.integers(0, 10**6), max_size=6))
 def test_an_independent_scheduler_agrees(
     pod: Json, policy: Policy, plugin: DevicePlugin, platform: Platform, drawn: list[int]
@@ -375,16 +424,14 @@ def test_an_independent_scheduler_agrees(
     assume(not seen.nowhere and not spec.node_name)
     every = nodes(platform, plugin)
     fleet = [every[number % len(every)] for number in drawn]
-    others = {*seen.keys(), *policy.node_selector}
-    shapes = {
-        a_shape(dict.fromkeys(node.offers, 10**12), labels=node.labels, others=others): 1 for node in fleet
-    }
+    others = {*seen.mentioned, *policy.node_selector}
+    shapes = {a_shape(dict.fromkeys(node.offers, 10**12), labels=node.labels, others=others): 1 for node in fleet}
 
-    names = {name for ask in judge(final, policy_of("any"), plugin).asks for name in (a.resource.name for a in ask.amounts)}
+    names = {
+        name for ask in judge(final, policy_of("any"), plugin).asks for name in (a.resource.name for a in ask.amounts)
+    }
     lacking = {
-        name
-        for name in names
-        if not any(name in node.offers and chosen(final["spec"], node.labels) for node in fleet)
+        name for name in names if not any(name in node.offers and chosen(final["spec"], node.labels) for node in fleet)
     }
     found = against(decision, view(pod), policy, Fleet(shapes, labels=others))
     assert len([one for one in found.findings if one.rule.fleet]) == len(lacking)

@@ -120,7 +120,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     configuration = load_configuration(config)
     names = list(dict.fromkeys(namespace or []))
     assumed = _assumptions(assume or [], configuration)
-    _refuse_what_does_not_go_together(ctx, files=bool(paths), namespaces=namespaces, write=write, assumed=bool(assumed), live=fleet == LIVE)
+    _refuse_what_does_not_go_together(ctx, files=bool(paths), namespaces=namespaces, write=write, assumed=bool(assumed))
     nodes = load_fleet(fleet, configuration, kubeconfig, context)
 
     def auditor(labels: Labels) -> Auditor:
@@ -148,12 +148,12 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
 
 def _refuse_what_does_not_go_together(
-    ctx: typer.Context, *, files: bool, namespaces: Path | None, write: bool, assumed: bool, live: bool
+    ctx: typer.Context, *, files: bool, namespaces: Path | None, write: bool, assumed: bool
 ) -> None:
     if write and (files or assumed):
         raise usage_error("--write-reports reports on the cluster as it is: leave out paths and --assume")
     beside = [f"--{name}" for name in ("kubeconfig", "context") if _given(ctx, name)]
-    if files and beside and not live:
+    if files and beside and ctx.params["fleet"] != LIVE:
         raise usage_error(
             f"{' and '.join(beside)}: no cluster is read where files are named; leave out one or the other"
         )

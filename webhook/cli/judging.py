@@ -123,7 +123,7 @@ def without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def judge_paths(
+def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
     paths: Sequence[str],
     policy: str | None,
     namespace: str | None,

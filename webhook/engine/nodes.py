@@ -155,7 +155,8 @@ class NodeConstraints:
         contradicted = (key for said in self._alternatives for key, label in said.items() if label.admits_nothing)
         return next((key for key in contradicted if key.startswith(prefixes)), None)
 
-    def keys(self) -> list[str]:
+    @property
+    def mentioned(self) -> list[str]:
         """The labels that the pod says anything about."""
         return list(dict.fromkeys([*self.selector, *self._said]))
 

@@ -199,6 +199,22 @@ def test_a_configured_policys_own_selector_counts_but_not_what_its_form_contradi
     assert the_result(dataclasses.replace(facts, nodes=[in_pool]), "nodes").status is Status.OK
 
 
+def test_what_device_classes_or_an_autoscaler_offer_no_node_need_offer() -> None:
+    facts = healthy(namespaces=namespaces(team_a="mps"), nodes=[WHOLE])
+    assert the_result(facts, "nodes").status is Status.WARN
+    assert the_result(dataclasses.replace(facts, classes=frozenset({SHARED})), "nodes").status is Status.OK
+    expected = configured(HEADER + "fleet: {expected: [mps]}\n")
+    assert the_result(dataclasses.replace(facts, configuration=expected), "nodes").status is Status.OK
+
+
+def test_a_node_whose_mig_configuration_failed_is_warned_of() -> None:
+    failed = a_node("broken", {"nvidia.com/mig-1g.5gb": 7}, **{"nvidia.com/mig.config.state": "failed"})
+    found = results(healthy(nodes=[failed, MIG]), "mig-strategy")
+    assert [result.status for result in found] == [Status.WARN, Status.OK]
+    assert found[0].seen.startswith("the MIG manager could not configure node broken")
+    assert complete(found)
+
+
 def test_the_default_policy_is_in_use_by_every_namespace_without_a_label() -> None:
     facts = healthy(configuration=configured(HEADER + "defaults: {enforce: mps}\n"))
     result = the_result(facts, "nodes")

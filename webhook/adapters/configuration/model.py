@@ -51,7 +51,9 @@ def _listed_form(value: object) -> str:
 def _expected_form(value: object) -> str:
     name = _listed_form(value)
     if name in (ANY, NONE):
-        raise ValueError(f'"{name}" is not a form; list the forms that an autoscaler can add nodes for, such as mig-1g.5gb')
+        raise ValueError(
+            f'"{name}" is not a form; list the forms that an autoscaler can add nodes for, such as mig-1g.5gb'
+        )
     return name
 
 

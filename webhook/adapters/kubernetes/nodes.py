@@ -130,7 +130,9 @@ def classes(lister: Lister) -> frozenset[str]:
     drivers: set[str] = set()
     try:
         path = path_of("apis", _DRA, "v1", "deviceclasses")
-        found = lister.all("deviceclasses", path, Page[ClassItem], lambda item: item if item.spec.extended_resource_name else None)
+        found = lister.all(
+            "deviceclasses", path, Page[ClassItem], lambda item: item if item.spec.extended_resource_name else None
+        )
         if found:
             path = path_of("apis", _DRA, "v1", "resourceslices")
             drivers = set(lister.all("resourceslices", path, Page[SliceItem], lambda item: item.spec.driver))

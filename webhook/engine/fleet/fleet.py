@@ -155,7 +155,7 @@ class Fleet:
     def _missing(self, wish: Wish, having: Iterable[tuple[Shape, int]]) -> Iterable[tuple[str, tuple[str, ...]]]:
         """Each label that no node has as the pod needs it, as a requirement, with the values that nodes have."""
         shapes = [shape for shape, _ in having]
-        of_pod = {key: selected(wish.nodes, key) for key in wish.nodes.keys() if self._knows(key)}
+        of_pod = {key: selected(wish.nodes, key) for key in wish.nodes.mentioned if self._knows(key)}
         of_needs: dict[str, str] = {}
         for need in wish.needs:
             of_needs[need.key] = f"{of_needs[need.key]} and {need}" if need.key in of_needs else str(need)
@@ -171,7 +171,7 @@ class Fleet:
 
 def _label_test(wish: Wish, knows: Callable[[str], bool]) -> Callable[[Shape], bool]:
     """Whether a shape has the labels that a pod needs, of those that are known."""
-    keys = [key for key in wish.nodes.keys() if knows(key)]
+    keys = [key for key in wish.nodes.mentioned if knows(key)]
     alternatives = list(wish.nodes.alternatives(keys))
     needs = [need for need in wish.needs if knows(need.key)]
 

@@ -94,7 +94,9 @@ class Shape:
     @cached_property
     def forms(self) -> dict[str, Form]:
         """The form of each GPU resource that such a node offers."""
-        return {name: self._form(resource) for name in self.offers if isinstance(resource := classify(name), GpuResource)}
+        return {
+            name: self._form(resource) for name in self.offers if isinstance(resource := classify(name), GpuResource)
+        }
 
     @property
     def is_reconfiguring(self) -> bool:
@@ -160,7 +162,8 @@ def shape_of(  # noqa: PLR0913 - the fields of a node
 
     Args:
         labels: all of its labels.
-        capacity, allocatable: as its status has them. A key that is 0 in both is often left over, and means nothing.
+        capacity: its status'. A key that is 0 here and in ``allocatable`` is often left over, and means nothing.
+        allocatable: its status'.
         taints: its taints.
         ready: the Ready condition is not false.
         cordoned: it is unschedulable.

@@ -60,22 +60,18 @@ def not_offered(  # noqa: PLR0913, PLR0917 - where it is written, what is wanted
 def requirements(wish: Wish) -> str:
     """The resource and the node labels that a pod needs."""
     needed = {need.key for need in wish.needs}
-    own = [key for key in wish.nodes.keys() if key.startswith(LABELS_OF_FORMS) and key not in needed]
+    own = [key for key in wish.nodes.mentioned if key.startswith(LABELS_OF_FORMS) and key not in needed]
     return "; ".join([wish.resource, *(selected(wish.nodes, key) for key in own), *map(str, wish.needs)])
 
 
 def missing(lack: Lack, wish: Wish) -> str:
-    """What nodes have, and what they lack, as a clause."""
+    """What nodes have, and what they lack besides the count, as a clause."""
     name = wish.resource
-    match lack.obstacle:
-        case Obstacle.RESOURCE:
-            return f"no node has {name}"
-        case Obstacle.COUNT:
-            return f"{_nodes(lack.nodes)} {name}, at most {lack.most}"
-        case Obstacle.LABELS:
-            return f"{_nodes(lack.nodes)} {name}, but {_labels(lack)}"
-        case Obstacle.UNAVAILABLE:
-            return f"{_nodes(lack.nodes)} it, but {', '.join(_unavailable(lack))}"
+    if lack.obstacle is Obstacle.RESOURCE:
+        return f"no node has {name}"
+    if lack.obstacle is Obstacle.LABELS:
+        return f"{_nodes(lack.nodes)} {name}, but {_labels(lack)}"
+    return f"{_nodes(lack.nodes)} it, but {', '.join(_unavailable(lack))}"
 
 
 def _nodes(number: int) -> str:
