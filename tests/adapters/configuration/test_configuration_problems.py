@@ -75,7 +75,10 @@ NO_GPU = (
     'is not a product of nodes with form "exclusive": nodes have this label while their MIG configuration is invalid under '
     "MIG strategy single, and offer no GPU; select NVIDIA-A30, or remove it"
 )
-ALL_FIELDS = "apiVersion, kind, mode, visibleDevices, devicePlugin, gke, defaults, policies, exemptions, resources"
+ALL_FIELDS = (
+    "apiVersion, kind, mode, visibleDevices, notOffered, fleet, devicePlugin, gke, defaults, policies, "
+    "exemptions, resources"
+)
 
 
 A_FORM = "is a GPU form, which policies permit or deny; remove it"
@@ -497,7 +500,7 @@ def test_a_problem_is_told_with_its_path_and_remedy(text: str, path: str, proble
             "",
             (
                 '"mps" is not a mapping; write its fields: forms, mismatch, maxPerContainer, maxPerPod, nodeSelector, '
-                "tolerations, runtimeClassName, env, visibleDevices"
+                "tolerations, runtimeClassName, env, visibleDevices, notOffered"
             ),
         ),
         (
