@@ -139,7 +139,20 @@ TAIL = """
 
 `visibleDevices` decides about pods that reach GPUs without requesting them: `ignore`, `warn` or `deny`, at the top level of the
 configuration file for all policies, or in one policy. If unset, it is `ignore` under the policy `any` and `warn` under all
-others. [GPUs without a request](guard.md) lists what is detected, and what can't be.\
+others. [GPUs without a request](guard.md) lists what is detected, and what can't be.
+
+## What nodes offer
+
+`notOffered: ignore`, `warn` or `deny`, at the top of the configuration file for all policies and in a policy for that one, says
+what `form-not-offered` and `count-above-any-node` do. Unset, it is `warn`. Both are reported only by `check` and `audit` with
+`--fleet` ([nodes](cli.md#nodes)), and judge the pod as it will be after rewriting. Admission ignores nodes.
+
+- A node offers what its status has as allocatable, or as capacity while allocatable is 0, as it is when a device plugin restarts.
+- A node whose label `nvidia.com/mig.config.state` is `pending` or `rebooting` may offer any MIG slices and whole GPUs afterwards,
+  so it never leads to a finding.
+- Nodes that offer the form and are cordoned, not ready or tainted are named, with their number. They never lead to a denial.
+- A resource that a DeviceClass offers (`extendedResourceName`), whose driver has a ResourceSlice, counts as offered.
+- Forms in `fleet.expected` count as offered, because an autoscaler adds their nodes: `fleet: {expected: [mig-1g.5gb]}`.\
 """
 
 
@@ -187,7 +200,8 @@ def page() -> Iterator[str]:
     yield "|---|---|---|---|"
     for rule in RULES:
         text = RULE_TEXTS[rule.id]
-        effect = "as `visibleDevices` says" if rule.access else text.severity
+        setting = "visibleDevices" if rule.access else "notOffered" if rule.fleet else None
+        effect = f"as `{setting}` says" if setting else text.severity
         yield f"| `{rule.id}` | {effect} | {text.title} | {text.help} |"
     yield REPORTED
     yield "| id | severity | when | why, and what to do |"

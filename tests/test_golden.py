@@ -83,7 +83,11 @@ def test_no_file_is_without_its_case() -> None:
     assert not orphans
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+# Rules of the fleet judge nodes, which no review holds.
+OF_PODS = [rule for rule in RULES if not rule.fleet]
+
+
+@pytest.mark.parametrize("rule", OF_PODS, ids=lambda rule: rule.id)
 def test_every_rule_fires_in_one_case_and_is_just_missed_in_another(rule: Rule) -> None:
     fires, misses = of("fires", rule), of("near-miss", rule)
 

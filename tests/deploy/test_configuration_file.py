@@ -27,6 +27,7 @@ EVERY_FIELD: Json = {
     "env": {"CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": "25"},
     "visibleDevices": "deny",
     "adminAccess": True,
+    "notOffered": "deny",
 }
 
 
@@ -42,6 +43,7 @@ def parts(configuration: Configuration) -> list[Any]:
         configuration.exemptions,
         configuration.names,
         configuration.device_classes,
+        configuration.expected,
         book.configured,
         book.defaults,
     ]

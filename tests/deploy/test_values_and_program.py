@@ -23,7 +23,7 @@ from webhook.adapters.logs import LogFormat, LogLevel
 from webhook.application.assumptions import Judged
 from webhook.application.configuration import Mode
 from webhook.engine.forms import MAXIMUM_CLIENTS, MINIMUM_CLIENTS
-from webhook.engine.policy import Mismatch, VisibleDevices, built_in
+from webhook.engine.policy import Mismatch, NotOffered, VisibleDevices, built_in
 from webhook.engine.profiles import DOCUMENTED, PROFILE
 
 
@@ -72,8 +72,9 @@ def _validator(schema: str) -> Draft7Validator:
         (at("audit", "report", "mode"), Judged),
         (SCHEMA["definitions"]["policy"]["properties"]["mismatch"], Mismatch),
         (SCHEMA["definitions"]["policy"]["properties"]["visibleDevices"], VisibleDevices),
+        (SCHEMA["definitions"]["policy"]["properties"]["notOffered"], NotOffered),
     ],
-    ids=["install.mode", "log.level", "log.format", "audit.report.mode", "mismatch", "visibleDevices"],
+    ids=["install.mode", "log.level", "log.format", "audit.report.mode", "mismatch", "visibleDevices", "notOffered"],
 )
 def test_the_words_are_the_programs(schema: Json, words: type[StrEnum]) -> None:
     assert set(schema["enum"]) == {word.value for word in words}
@@ -81,6 +82,7 @@ def test_the_words_are_the_programs(schema: Json, words: type[StrEnum]) -> None:
 
 def test_and_so_are_those_that_may_be_empty() -> None:
     assert set(at("config", "visibleDevices")["enum"]) == {None, *(word.value for word in VisibleDevices)}
+    assert set(at("config", "notOffered")["enum"]) == {None, *(word.value for word in NotOffered)}
 
 
 # Values of policies: from the grammar, and broken in the ways in which people break them.
@@ -142,6 +144,7 @@ POLICIES = st.fixed_dictionaries(
         "runtimeClassName": st.sampled_from(["nvidia", "Nvidia", "", "a" * 253, "a" * 254, "a..b"]),
         "env": st.dictionaries(st.sampled_from(["A", "a.b", "A=B", "", "é", "A B"]), st.text("ab", max_size=2), max_size=2),
         "visibleDevices": st.sampled_from(["ignore", "warn", "deny", "Deny"]),
+        "notOffered": st.sampled_from(["ignore", "warn", "deny", "Deny"]),
         "shared": st.just(1),
     },
 )  # fmt: skip
@@ -162,6 +165,7 @@ CONFIGURATIONS = st.fixed_dictionaries(
     {},
     optional={
         "visibleDevices": st.sampled_from([None, "ignore", "warn", "deny", "always"]),
+        "notOffered": st.sampled_from([None, "ignore", "warn", "deny", "always"]),
         "devicePlugin": st.fixed_dictionaries({}, optional={"renameByDefault": st.sampled_from([True, False, "true"])}),
         "defaults": st.dictionaries(st.sampled_from(["enforce", "warn", "audit", "advise"]), POLICY_VALUES | NAMES, max_size=2),
         "policies": st.dictionaries(NAMES, POLICIES, max_size=2),

@@ -89,6 +89,8 @@ def test_the_ids_of_the_rules_are_stable_and_in_the_order_in_which_they_are_told
         "limit-range-default",
         "mps-shm-mount",
         "unknown-gpu-resource",
+        "count-above-any-node",
+        "form-not-offered",
     ]
 
 

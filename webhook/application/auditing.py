@@ -17,6 +17,7 @@ from webhook.application.workloads import identity, is_workload, workload_of
 from webhook.engine import guard, requests
 from webhook.engine.decision import Outcome
 from webhook.engine.findings import Finding
+from webhook.engine.fleet.fleet import Fleet
 from webhook.engine.forms import Form
 from webhook.engine.labels import DOMAIN, NamespaceLabels
 from webhook.engine.nodes import NodeConstraints
@@ -153,11 +154,12 @@ class Auditor:
         configuration: Configuration,
         namespaces: Mapping[str, NamespaceLabels],
         claims: KnownClaims | None = None,
+        fleet: Fleet | None = None,
     ) -> None:
-        """Take what decides: the configuration, the labels of namespaces (``AssumedLabels`` for a what-if), and claims."""
+        """Take what decides: the configuration, the labels of namespaces (``AssumedLabels`` for a what-if), claims, nodes."""
         self._configuration = configuration
         self._namespaces = namespaces
-        self._checker = Checker(configuration, namespaces, claims=claims)
+        self._checker = Checker(configuration, namespaces, claims=claims, fleet=fleet)
         self._encode = msgspec.msgpack.Encoder().encode
         self._by_pod: dict[bytes, Verdict] = {}
         self._by_content: dict[bytes, Verdict] = {}

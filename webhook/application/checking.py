@@ -17,6 +17,8 @@ from webhook.engine import requests, summary
 from webhook.engine.claims import NO_CLAIMS, Claims, references
 from webhook.engine.decision import UNTOUCHED, Decision, Outcome, decide
 from webhook.engine.findings import Finding
+from webhook.engine.fleet.fleet import Fleet
+from webhook.engine.fleet.judging import against
 from webhook.engine.label_problems import misplaced, of_namespace
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import Operation, patch
@@ -122,7 +124,7 @@ class Judgement(msgspec.Struct, frozen=True):
 class Checker:
     """Judges objects by the policies of their namespaces, as the webhook would."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - everything that decides
         self,
         configuration: Configuration,
         namespaces: Mapping[str, NamespaceLabels],
@@ -130,6 +132,7 @@ class Checker:
         namespace: str | None = None,
         policy: Policy | None = None,
         claims: KnownClaims | None = None,
+        fleet: Fleet | None = None,
     ) -> None:
         """Take what decides.
 
@@ -139,12 +142,14 @@ class Checker:
             namespace: the namespace of objects that name none (``default`` if not given), as kubectl's ``--namespace``.
             policy: one policy for every object, instead of its namespace's.
             claims: the resource claims and their templates that are known; others are not judged.
+            fleet: the nodes, where they are known.
         """
         self._configuration = configuration
         self._namespaces = namespaces
         self._namespace = namespace or "default"
         self._policy = policy
         self._claims = claims or {}
+        self._fleet = fleet
 
     def judge(self, manifest: Mapping[str, Any]) -> Judgement:
         """Judge an object.
@@ -189,7 +194,9 @@ class Checker:
             claims_unknown="; ".join(filter(None, (known.claims_unknown, unknown))),
             asked=(*known.asked, *described(claims)),
         )
-        return known, Decision(asks=decision.asks) if exempt else decision, exempt
+        if exempt:
+            return known, Decision(asks=decision.asks), exempt
+        return known, against(decision, pod, known.policy, self._fleet) if self._fleet else decision, None
 
     def _claims_of(self, namespace: str, pod: Pod, asks: Sequence[Ask]) -> Claims:
         if pod.spec is None:

@@ -6,6 +6,7 @@ from enum import StrEnum
 import msgspec
 
 from webhook.engine.device_classes import DeviceClasses
+from webhook.engine.forms import Form
 from webhook.engine.gpu_names import BUILT_IN, GpuNames
 from webhook.engine.pods import Pod
 from webhook.engine.policy import PolicyBook
@@ -65,6 +66,8 @@ class Configuration(msgspec.Struct, frozen=True):
     exemptions: Exemptions = DEFAULT_EXEMPTIONS
     names: GpuNames = BUILT_IN
     device_classes: Mapping[str, str] = {}
+    expected: tuple[Form, ...] = ()
+    """Forms that an autoscaler can add nodes for, so that no node need offer them now."""
 
     @property
     def classes(self) -> DeviceClasses:

@@ -31,6 +31,7 @@ from webhook.application.configuration import Configuration
 from webhook.cli.audit_input import FILES, Gathered, Labels, from_cluster, from_files
 from webhook.cli.audit_writing import Mislabelled, write_reports
 from webhook.cli.cluster_options import ContextOption, KubeconfigOption
+from webhook.cli.fleet_input import LIVE, FleetOption, load_fleet
 from webhook.cli.judging import (
     EXIT_DENIED,
     EXIT_USAGE,
@@ -76,6 +77,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         Judged, typer.Option("--mode", help="The namespaces' label whose policy applies.")
     ] = Judged.ENFORCE,
     config: ConfigOption = None,
+    fleet: FleetOption = None,
     namespaces: Annotated[
         Path | None,
         # Not from the environment, as elsewhere: what serves the webhook must not stand in the way of a cluster's audit.
@@ -121,11 +123,12 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     names = list(dict.fromkeys(namespace or []))
     assumed = _assumptions(assume or [], configuration)
     _refuse_what_does_not_go_together(ctx, files=bool(paths), namespaces=namespaces, write=write, assumed=bool(assumed))
+    nodes = load_fleet(fleet, configuration, kubeconfig, context)
 
     def auditor(labels: Labels, claims: KnownClaims) -> Auditor:
         if not paths:
             _names_exist(assumed, labels, names)
-        return Auditor(configuration, AssumedLabels(labels, configuration.policies, assumed, mode), claims)
+        return Auditor(configuration, AssumedLabels(labels, configuration.policies, assumed, mode), claims, nodes)
 
     if paths:
         gathered = from_files(paths, load_namespaces(namespaces), names, auditor)
@@ -152,7 +155,7 @@ def _refuse_what_does_not_go_together(
     if write and (files or assumed):
         raise usage_error("--write-reports reports on the cluster as it is: leave out paths and --assume")
     beside = [f"--{name}" for name in ("kubeconfig", "context") if _given(ctx, name)]
-    if files and beside:
+    if files and beside and ctx.params["fleet"] != LIVE:
         raise usage_error(
             f"{' and '.join(beside)}: no cluster is read where files are named; leave out one or the other"
         )

@@ -9,6 +9,8 @@ import typer
 from webhook.adapters.manifests.editing import edit_text
 from webhook.adapters.manifests.items import EditError, ManifestProblem
 from webhook.adapters.reports import diff, junit, model, sarif, table
+from webhook.cli.cluster_options import ContextOption, KubeconfigOption
+from webhook.cli.fleet_input import FleetOption, load_fleet
 from webhook.cli.judging import (
     EXIT_DENIED,
     EXIT_USAGE,
@@ -44,6 +46,9 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     namespace: NamespaceOption = None,
     namespaces: NamespacesOption = None,
     config: ConfigOption = None,
+    fleet: FleetOption = None,
+    kubeconfig: KubeconfigOption = None,
+    context: ContextOption = None,
     output: Annotated[
         Output, typer.Option("--output", "-o", help="table: for people; diff: unified; the others for programs.")
     ] = Output.TABLE,
@@ -60,11 +65,14 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     or the configuration's default. Templates of workloads, operators' kinds among them, are judged as the pods made from
     them will be. GPU requests outside of pod templates are reported as not judged, and so are resource claims (DRA) whose
     ResourceClaim or ResourceClaimTemplate is not among the input. A namespace label that names no policy is denied.
+    With --fleet, a form that no node offers and a count above any node's are reported too.
 
     Exit codes: 0 nothing denied; 1 something denied (with --strict: or rewritten, not judged, or a label without effect);
     2 wrong usage, input that can't be read or holds no object at all, or output that can't be written.
     """
-    judged = judge_paths(paths, policy, namespace, namespaces, config)
+    judged = judge_paths(
+        paths, policy, namespace, namespaces, config, lambda found: load_fleet(fleet, found, kubeconfig, context)
+    )
     judged.problems += nothing_found([(source.source, source.objects) for source in judged.sources], judged.problems)
     # The table shows the lines of findings only; those of changes cost another look at each document.
     places = output is not Output.TABLE

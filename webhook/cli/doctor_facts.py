@@ -57,6 +57,8 @@ def gather(
         ApiError: the cluster can't be asked at all.
     """
     version = reader.version()
+    usable = configuration or _installed(reader.configuration_text(namespace, name))
+    labels = usable.policies.node_labels if isinstance(usable, Configuration) else ()
     deployment = reader.deployment(namespace, name)
     facts = Facts(
         now=datetime.now(UTC),
@@ -71,11 +73,12 @@ def gather(
         deployment=deployment,
         pods=reader.pods(namespace),
         budgets=reader.budgets(namespace),
-        configuration=configuration or _installed(reader.configuration_text(namespace, name)),
+        configuration=usable,
         namespaces=reader.namespaces((namespace, KUBE_SYSTEM)),
         quotas=reader.quotas(),
         limit_ranges=reader.limit_ranges(),
-        nodes=reader.nodes(),
+        nodes=reader.nodes(labels),
+        classes=reader.classes(),
         rights=_rights(reader, deployment, namespace),
         probe=_probe(reader, probe_namespace) if probe_namespace else None,
     )

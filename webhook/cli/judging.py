@@ -3,7 +3,7 @@
 import gc
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from webhook.application.configuration import Configuration
 from webhook.application.field_types import wrong_types
 from webhook.application.misfits import Misfit
 from webhook.cli.messages import say
+from webhook.engine.fleet.fleet import Fleet
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import Policy
 
@@ -130,14 +131,17 @@ def without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def judge_paths(
+def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
     paths: Sequence[str],
     policy: str | None,
     namespace: str | None,
     namespaces: Path | None,
     config: Path | None,
+    fleet_of: Callable[[Configuration], Fleet | None] = lambda _: None,
 ) -> JudgedInput:
     """Read everything, then judge it: a Namespace among the input counts wherever it stands.
+
+    ``fleet_of`` gives the nodes, where they are known.
 
     Raises:
         typer.Exit: 2, after saying why, where an option's value can't be used.
@@ -150,10 +154,11 @@ def judge_paths(
     configuration = load_configuration(config)
     chosen = _policy(policy, configuration)
     known = load_namespaces(namespaces)
+    fleet = fleet_of(configuration)
     given = read_paths(paths)
     labels = known.labels | given.namespaces()
     claims = known_claims(given.manifests, namespace or "default")
-    checker = Checker(configuration, labels, namespace=namespace, policy=chosen, claims=claims)
+    checker = Checker(configuration, labels, namespace=namespace, policy=chosen, claims=claims, fleet=fleet)
     named = (Judged(item, checker.identify(item.object)) for item in known.objects)
     judged = JudgedInput(problems=given.problems, mislabelled=[one for one in named if one.judgement.label_problems])
     for source, items in given.sources:

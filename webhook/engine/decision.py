@@ -1,6 +1,6 @@
 """The decision: what one pod's GPU requests become under one policy, or why it is denied."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 import msgspec
@@ -115,7 +115,7 @@ def decide(  # noqa: PLR0913 - everything that decides
     if guarded:
         beside += guard.findings(pod, asking, policy)
     if not every:
-        return Decision((), _in_order(beside)) if beside else UNTOUCHED
+        return Decision((), in_order(beside)) if beside else UNTOUCHED
     nodes = constraints(spec, LABELS_OF_FORMS)
     refused = {ask.place: finding for ask in asks if (finding := refusal(ask, policy))}
     wellformed = [ask for ask in asks if ask.place not in refused] if refused else asks
@@ -130,7 +130,7 @@ def decide(  # noqa: PLR0913 - everything that decides
         findings += container.absent_gpu_resources(asks, plugin)
     else:
         findings += permission.other_gpu_resources(asking, policy, claims.by_resource)
-    told = _in_order(findings + beside) if findings or beside else ()
+    told = in_order(findings + beside) if findings or beside else ()
     if told and any(finding.denies for finding in told):
         return Decision((), told, tuple(asking), spelled.choices)
     edits = spelled.applied(spec, asks)
@@ -142,5 +142,6 @@ def decide(  # noqa: PLR0913 - everything that decides
     return Decision(tuple(edits), told, tuple(asking), spelled.choices)
 
 
-def _in_order(findings: list[Finding]) -> tuple[Finding, ...]:
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings in the order of the rules."""
     return tuple(sorted(findings, key=lambda finding: _ORDER[finding.rule.id]))

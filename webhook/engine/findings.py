@@ -21,6 +21,7 @@ class Rule(msgspec.Struct, frozen=True, cache_hash=True):
         title: what is wrong, in a few words.
         help: why, and what to do.
         access: it is about reaching GPUs without a request, and the policy's ``visibleDevices`` says what a finding does.
+        fleet: it is about what nodes offer, and the policy's ``notOffered`` says what a finding does.
     """
 
     id: str
@@ -28,6 +29,7 @@ class Rule(msgspec.Struct, frozen=True, cache_hash=True):
     title: str
     help: str
     access: bool = False
+    fleet: bool = False
 
     def found(self, path: str, reason: str, detail: str) -> "Finding":
         """A finding of this rule."""

@@ -155,6 +155,11 @@ class NodeConstraints:
         contradicted = (key for said in self._alternatives for key, label in said.items() if label.admits_nothing)
         return next((key for key in contradicted if key.startswith(prefixes)), None)
 
+    @property
+    def mentioned(self) -> list[str]:
+        """The labels that the pod says anything about."""
+        return list(dict.fromkeys([*self.selector, *self._said]))
+
     def mentions(self, key: str) -> bool:
         """Whether the pod says anything about this label."""
         return key in self.selector or key in self._said

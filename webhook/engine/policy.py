@@ -35,6 +35,14 @@ class VisibleDevices(StrEnum):
     DENY = "deny"
 
 
+class NotOffered(StrEnum):
+    """What becomes of a pod that no node can run, where the nodes are known."""
+
+    IGNORE = "ignore"
+    WARN = "warn"
+    DENY = "deny"
+
+
 class Policy(msgspec.Struct, frozen=True):
     """An ordered list of permitted forms, and settings. The first form is what a plain request becomes.
 
@@ -48,6 +56,7 @@ class Policy(msgspec.Struct, frozen=True):
         visible_devices: what becomes of pods that reach GPUs another way; ``None`` is ``warn``, and ``ignore`` where any
             form is permitted.
         admin_access: whether claims (DRA) may have ``adminAccess``.
+        not_offered: what becomes of pods that no node can run; ``None`` is ``warn``.
         unreadable: why the label could not be read, for the policy that stands in for it and denies every GPU.
     """
 
@@ -63,6 +72,7 @@ class Policy(msgspec.Struct, frozen=True):
     env: Mapping[str, str] = msgspec.field(default_factory=dict)
     visible_devices: VisibleDevices | None = None
     admin_access: bool = False
+    not_offered: NotOffered | None = None
     unreadable: str | None = None
 
     def __hash__(self) -> int:
@@ -83,6 +93,11 @@ class Policy(msgspec.Struct, frozen=True):
     def guard(self) -> VisibleDevices:
         """What ``visible_devices`` comes to."""
         return self.visible_devices or (VisibleDevices.IGNORE if self.permits_any else VisibleDevices.WARN)
+
+    @property
+    def fleet_response(self) -> NotOffered:
+        """What ``not_offered`` comes to."""
+        return self.not_offered or NotOffered.WARN
 
     def most_shared(self, form: Form) -> int:
         """How many slots of a shared form one container may ask for: 1, or what the policy raises it to.
@@ -141,6 +156,7 @@ class PolicyBook:
         defaults: NamespaceLabels | None = None,
         visible_devices: VisibleDevices | None = None,
         plugin: DevicePlugin | None = None,
+        not_offered: NotOffered | None = None,
     ) -> None:
         """Take what is configured.
 
@@ -149,10 +165,12 @@ class PolicyBook:
             defaults: the values that stand where a label is missing (``any`` where unset).
             visible_devices: for every policy that does not say it of itself.
             plugin: the settings of the device plugins: under some of them a few built-in values are no policies.
+            not_offered: for every policy that does not say it of itself.
         """
-        self.configured = {name: _guarded(policy, visible_devices) for name, policy in (configured or {}).items()}
-        self.defaults = defaults or NamespaceLabels()
+        self._not_offered = not_offered
         self._visible_devices = visible_devices
+        self.configured = {name: self._completed(policy) for name, policy in (configured or {}).items()}
+        self.defaults = defaults or NamespaceLabels()
         self._plugin = plugin or DevicePlugin()
         # Namespaces share few distinct sets of labels; both memories are bounded because people write labels.
         self.resolve = lru_cache(maxsize=1024)(self._resolve)
@@ -165,7 +183,22 @@ class PolicyBook:
         policy = built_in(value)
         if policy is None or self._ambiguous(policy):
             return None
-        return _guarded(policy, self._visible_devices)
+        return self._completed(policy)
+
+    def _completed(self, policy: Policy) -> Policy:
+        """A policy with the book's settings where it has none of its own."""
+        if self._visible_devices is None and self._not_offered is None:
+            return policy
+        return msgspec.structs.replace(
+            policy,
+            visible_devices=policy.visible_devices or self._visible_devices,
+            not_offered=policy.not_offered or self._not_offered,
+        )
+
+    @property
+    def node_labels(self) -> frozenset[str]:
+        """The node labels that configured policies select by."""
+        return frozenset(key for policy in self.configured.values() for key in policy.node_selector)
 
     def _ambiguous(self, policy: Policy) -> str | None:
         return next(filter(None, (ambiguous(form, self._plugin) for form in policy.forms)), None)
@@ -223,13 +256,6 @@ class PolicyBook:
         """What stands in for a policy that can't be read: no GPU, and none another way where any policy denies that."""
         strictest = VisibleDevices.DENY if self.denies_reaching else self._visible_devices
         return Policy(value, visible_devices=strictest, unreadable=why)
-
-
-def _guarded(policy: Policy, default: VisibleDevices | None) -> Policy:
-    """A policy with the default of what it does not say of ``visible_devices``."""
-    if default is None or policy.visible_devices is not None:
-        return policy
-    return msgspec.structs.replace(policy, visible_devices=default)
 
 
 def built_in(value: str) -> Policy | None:

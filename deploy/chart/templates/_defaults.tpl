@@ -51,6 +51,8 @@ containerSecurityContext:
 install:
   mode: enforce
 config:
+  fleet:
+    expected: []
   devicePlugin:
     renameByDefault: true
     migStrategy: mixed

@@ -76,7 +76,8 @@ NO_GPU = (
     "MIG strategy single, and offer no GPU; select NVIDIA-A30, or remove it"
 )
 ALL_FIELDS = (
-    "apiVersion, kind, mode, visibleDevices, devicePlugin, gke, defaults, policies, exemptions, resources, claims"
+    "apiVersion, kind, mode, visibleDevices, notOffered, fleet, devicePlugin, gke, defaults, policies, "
+    "exemptions, resources, claims"
 )
 
 
@@ -519,7 +520,7 @@ def test_a_problem_is_told_with_its_path_and_remedy(text: str, path: str, proble
             "",
             (
                 '"mps" is not a mapping; write its fields: forms, mismatch, maxPerContainer, maxPerPod, nodeSelector, '
-                "tolerations, runtimeClassName, env, visibleDevices, adminAccess"
+                "tolerations, runtimeClassName, env, visibleDevices, adminAccess, notOffered"
             ),
         ),
         (

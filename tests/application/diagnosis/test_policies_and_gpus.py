@@ -22,9 +22,9 @@ from tests.application.diagnosis.world import (
     troubled,
     validating,
 )
-from webhook.application.diagnosis.documents import Node
 from webhook.application.diagnosis.facts import BadConfiguration, Namespaces
 from webhook.application.diagnosis.results import Status
+from webhook.engine.fleet.shapes import GpuNode
 from webhook.engine.forms import parse
 from webhook.engine.policy import Policy
 
@@ -176,13 +176,16 @@ GKE = a_node("e", {GPU: 4}, **{
 def test_some_node_must_offer_what_plain_requests_become(policy: str, fits: set[str] | None) -> None:
     for node in (SHARING, MPS, WHOLE, KEPT_NAME, PRODUCT_ONLY, MIG, MIG_KEPT, GKE):
         result = the_result(healthy(namespaces=namespaces(team_a=policy), nodes=[node]), "nodes")
-        expected = Status.OK if fits is None or node.metadata.name in fits else Status.WARN
-        assert result.status is expected, (node.metadata.name, result)
+        expected = Status.OK if fits is None or node.name in fits else Status.WARN
+        assert result.status is expected, (node.name, result)
 
 
 def test_the_warning_names_the_namespaces_the_resource_and_the_labels() -> None:
     result = the_result(healthy(namespaces=namespaces(team_a="mps", team_b="mps"), nodes=[SHARING]), "nodes")
-    assert result.seen == f'no node offers what policy "mps" requests: {SHARED}; {STRATEGY}: mps'
+    assert result.seen == (
+        f'no node offers what policy "mps" requests: {SHARED}; {STRATEGY}: mps (1 node has {SHARED}, but not {STRATEGY}: mps '
+        "(it is time-slicing))"
+    )
     assert "namespaces team-a, team-b" in result.means
 
 
@@ -194,6 +197,22 @@ def test_a_configured_policys_own_selector_counts_but_not_what_its_form_contradi
     assert the_result(dataclasses.replace(facts, nodes=[MPS]), "nodes").status is Status.WARN
     in_pool = a_node("m", {SHARED: 8}, **{STRATEGY: "mps", "pool": "gpu"})
     assert the_result(dataclasses.replace(facts, nodes=[in_pool]), "nodes").status is Status.OK
+
+
+def test_what_device_classes_or_an_autoscaler_offer_no_node_need_offer() -> None:
+    facts = healthy(namespaces=namespaces(team_a="mps"), nodes=[WHOLE])
+    assert the_result(facts, "nodes").status is Status.WARN
+    assert the_result(dataclasses.replace(facts, classes=frozenset({SHARED})), "nodes").status is Status.OK
+    expected = configured(HEADER + "fleet: {expected: [mps]}\n")
+    assert the_result(dataclasses.replace(facts, configuration=expected), "nodes").status is Status.OK
+
+
+def test_a_node_whose_mig_configuration_failed_is_warned_of() -> None:
+    failed = a_node("broken", {"nvidia.com/mig-1g.5gb": 7}, **{"nvidia.com/mig.config.state": "failed"})
+    found = results(healthy(nodes=[failed, MIG]), "mig-strategy")
+    assert [result.status for result in found] == [Status.WARN, Status.OK]
+    assert found[0].seen.startswith("the MIG manager could not configure node broken")
+    assert complete(found)
 
 
 def test_the_default_policy_is_in_use_by_every_namespace_without_a_label() -> None:
@@ -223,7 +242,7 @@ def test_exempt_namespaces_and_unreadable_labels_ask_for_no_node() -> None:
         (True, [a_node("down", {}, **{STRATEGY: "mps"})], Status.OK),
     ],
 )
-def test_rename_by_default_must_be_the_device_plugins(renames: bool, nodes: list[Node], status: Status) -> None:  # noqa: FBT001 - a parameter of the table
+def test_rename_by_default_must_be_the_device_plugins(renames: bool, nodes: list[GpuNode], status: Status) -> None:  # noqa: FBT001 - a parameter of the table
     result = the_result(healthy(configuration=configured(plugin=renames), nodes=nodes), "rename-by-default")
     assert result.status is status, result
     assert complete([result])
@@ -280,7 +299,7 @@ PLUGIN = "devicePlugin: {migStrategy: single, products: [%s]}"
         ),
     ],
 )
-def test_the_mig_strategy_must_be_the_nodes(file: str, nodes: list[Node], status: Status, says: str) -> None:
+def test_the_mig_strategy_must_be_the_nodes(file: str, nodes: list[GpuNode], status: Status, says: str) -> None:
     result = the_result(healthy(configuration=configured(HEADER + file), nodes=nodes), "mig-strategy")
 
     assert result.status is status, result

@@ -15,12 +15,13 @@ from webhook.application.certificates.issue import SelfSigned, self_signed_pair
 from webhook.application.certificates.tokens import PATHS
 from webhook.application.configuration import Configuration
 from webhook.application.diagnosis.diagnose import diagnose
-from webhook.application.diagnosis.documents import Budget, Deployment, EndpointSlice, Node, Pod, Quota, Service
+from webhook.application.diagnosis.documents import Budget, Deployment, EndpointSlice, Pod, Quota, Service
 from webhook.application.diagnosis.facts import Contact, Facts, Namespaces, Target
 from webhook.application.diagnosis.results import Result, Status
 from webhook.application.diagnosis.rights import needed
 from webhook.application.diagnosis.webhooks import Webhook, WebhookConfiguration
 from webhook.application.limit_ranges import LimitRange
+from webhook.engine.fleet.shapes import GpuNode, Shape, shape_of
 from webhook.engine.labels import DOMAIN
 from webhook.engine.policy import Policy, PolicyBook
 from webhook.engine.spelling import DevicePlugin
@@ -80,7 +81,7 @@ def healthy(**changes: Any) -> Facts:
         namespaces=namespaces(),
         quotas=[],
         limit_ranges=[],
-        nodes=[a_node("cpu")],
+        nodes=[],
         rights=dict.fromkeys(needed(deployment, NAMESPACE), True),
     )
     facts = dataclasses.replace(facts, **changes)
@@ -158,10 +159,10 @@ def a_pod(name: str, *, node: str = "n1", ready: bool = True, waiting: str = "",
     )
 
 
-def a_node(name: str, allocatable: Mapping[str, int] | None = None, **labels: str) -> Node:
-    """A node; labels by keyword, ``dict``-wise for those with dots."""
-    amounts = {resource: str(count) for resource, count in (allocatable or {}).items()}
-    return msgspec.convert({"metadata": {"name": name, "labels": labels}, "status": {"allocatable": amounts}}, Node)
+def a_node(name: str, allocatable: Mapping[str, int] | None = None, **labels: str) -> GpuNode:
+    """A node with GPUs; labels by keyword, ``dict``-wise for those with dots."""
+    shape = shape_of(labels, {}, allocatable or {}, others=labels)
+    return GpuNode(name, shape or Shape())
 
 
 def a_quota(namespace: str, **hard: str) -> Quota:

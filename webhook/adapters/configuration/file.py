@@ -11,6 +11,7 @@ from webhook.adapters.configuration.model import ConfigurationFile
 from webhook.adapters.configuration.sentences import problem
 from webhook.adapters.shown import shown
 from webhook.application.configuration import Configuration, Exemptions
+from webhook.engine.forms import parse as parse_form
 from webhook.engine.gpu_names import GpuNames
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import ANY_POLICY, PolicyBook, built_in
@@ -52,7 +53,7 @@ def _configuration(file: ConfigurationFile) -> Configuration:
     defaults = NamespaceLabels(file.defaults.enforce, file.defaults.warn, file.defaults.audit)
     exemptions = file.exemptions
     return Configuration(
-        PolicyBook(policies, defaults, file.visible_devices, file.plugin),
+        PolicyBook(policies, defaults, file.visible_devices, file.plugin, file.not_offered),
         file.mode,
         file.plugin,
         Exemptions(
@@ -63,6 +64,7 @@ def _configuration(file: ConfigurationFile) -> Configuration:
         ),
         GpuNames(tuple(file.resources.gpus), tuple(file.resources.not_gpus)),
         file.claims.device_classes,
+        tuple(form for name in file.fleet.expected if (form := parse_form(name))),
     )
 
 
@@ -159,6 +161,7 @@ def _contradicted_forms(file: ConfigurationFile) -> Iterator[str]:
 def _repetitions(raw: dict[str, Any]) -> Iterator[str]:
     """Names that are listed twice where each counts once."""
     lists = {f"policies.{name}.forms": _under(policy, "forms") for name, policy in _items(raw.get("policies"))}
+    lists["fleet.expected"] = _under(raw.get("fleet"), "expected")
     lists["devicePlugin.products"] = _under(raw.get("devicePlugin"), "products")
     for section in ("exemptions", "resources"):
         lists |= {f"{section}.{name}": names for name, names in _items(raw.get(section))}

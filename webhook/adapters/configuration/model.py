@@ -24,6 +24,7 @@ from webhook.engine.policy import (
     ANY,
     NONE,
     Mismatch,
+    NotOffered,
     Policy,
     PolicyBook,
     VisibleDevices,
@@ -46,6 +47,15 @@ def _listed_form(value: object) -> str:
     if built_in(value) is None:
         raise ValueError(_BUILT_IN.nearest(value))
     return value
+
+
+def _expected_form(value: object) -> str:
+    name = _listed_form(value)
+    if name in (ANY, NONE):
+        raise ValueError(
+            f'"{name}" is not a form; list the forms that an autoscaler can add nodes for, such as mig-1g.5gb'
+        )
+    return name
 
 
 def _policy_name(value: str) -> str:
@@ -93,6 +103,7 @@ _EnvName = Annotated[
     str, _matching(r"[ -<>-~]+", "the name of an environment variable", 'use ASCII characters other than "="')
 ]
 _VisibleDevices = Annotated[VisibleDevices, Field(strict=False)]
+_NotOffered = Annotated[NotOffered, Field(strict=False)]
 _RuntimeClass = Annotated[
     str,
     _matching(
@@ -219,6 +230,7 @@ class PolicySection(_Section):
     env: dict[_EnvName, str] = {}
     visible_devices: _VisibleDevices | None = None
     admin_access: bool = False
+    not_offered: _NotOffered | None = None
 
     @model_validator(mode="after")
     def _means_something(self) -> "PolicySection":
@@ -259,6 +271,7 @@ class PolicySection(_Section):
             env=self.env,
             visible_devices=self.visible_devices,
             admin_access=self.admin_access,
+            not_offered=self.not_offered,
         )
 
 
@@ -307,6 +320,12 @@ class GkeSection(_Section):
     """How GKE runs the cluster."""
 
     autopilot: bool = False
+
+
+class FleetSection(_Section):
+    """What is known of the nodes that does not show on them."""
+
+    expected: list[Annotated[str, BeforeValidator(_expected_form)]] = []
 
 
 class ExemptionsSection(_Section):
@@ -364,6 +383,8 @@ class ConfigurationFile(_Section):
     kind: Literal["Configuration"]
     mode: Annotated[Mode, Field(strict=False)] = Mode.ENFORCE
     visible_devices: _VisibleDevices | None = None
+    not_offered: _NotOffered | None = None
+    fleet: FleetSection = FleetSection()
     device_plugin: DevicePluginSection = DevicePluginSection()
     gke: GkeSection = GkeSection()
     defaults: DefaultsSection = DefaultsSection()

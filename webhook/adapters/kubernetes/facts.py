@@ -4,11 +4,12 @@ Reviews of access and dry runs are POST requests that store nothing.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
 
 import msgspec
 
+from webhook.adapters.kubernetes import nodes
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.lists import Lister, Page, Progress
@@ -19,7 +20,6 @@ from webhook.application.diagnosis.documents import (
     Deployment,
     EndpointSlice,
     Metadata,
-    Node,
     Pod,
     Probed,
     Quota,
@@ -30,6 +30,7 @@ from webhook.application.diagnosis.ours import MUTATING, VALIDATING
 from webhook.application.diagnosis.restrictions import ANNOTATIONS
 from webhook.application.diagnosis.webhooks import WebhookConfiguration
 from webhook.application.limit_ranges import LimitRange
+from webhook.engine.fleet.shapes import GpuNode
 from webhook.engine.label_problems import relevant
 
 T = TypeVar("T")
@@ -126,9 +127,13 @@ class FactReader:
         """Every LimitRange."""
         return self._list(Page[LimitRange], "", "v1", "limitranges")
 
-    def nodes(self) -> Maybe[list[Node]]:
-        """Every node."""
-        return self._list(Page[Node], "", "v1", "nodes")
+    def nodes(self, labels: Collection[str]) -> Maybe[list[GpuNode]]:
+        """Every node with GPUs; ``labels`` are those to know besides those that tell forms apart."""
+        return self._try(str(Right("list", "nodes")), lambda: nodes.nodes(self._lister, labels))
+
+    def classes(self) -> Maybe[frozenset[str]]:
+        """The resources that DeviceClasses offer."""
+        return self._try(str(Right("list", "deviceclasses", "resource.k8s.io")), lambda: nodes.classes(self._lister))
 
     def configuration_text(self, namespace: str, name: str) -> Maybe[str | None]:
         """The text of the configuration file in the ConfigMap."""

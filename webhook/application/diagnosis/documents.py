@@ -176,19 +176,6 @@ class Quota(msgspec.Struct):
     spec: QuotaSpec = msgspec.field(default_factory=QuotaSpec)
 
 
-class NodeStatus(msgspec.Struct):
-    """The status of a node."""
-
-    allocatable: Strings = None
-
-
-class Node(msgspec.Struct):
-    """A node."""
-
-    metadata: Metadata
-    status: NodeStatus = msgspec.field(default_factory=NodeStatus)
-
-
 class ProbedMetadata(msgspec.Struct):
     """The metadata of the pod that a probe made."""
 

@@ -8,9 +8,10 @@ from typing import TypeAlias, TypeVar
 from cryptography import x509
 
 from webhook.application.configuration import Configuration
-from webhook.application.diagnosis.documents import Budget, Deployment, EndpointSlice, Node, Pod, Probed, Quota, Service
+from webhook.application.diagnosis.documents import Budget, Deployment, EndpointSlice, Pod, Probed, Quota, Service
 from webhook.application.diagnosis.webhooks import WebhookConfiguration
 from webhook.application.limit_ranges import LimitRange
+from webhook.engine.fleet.shapes import GpuNode
 from webhook.engine.labels import UNLABELLED, NamespaceLabels
 
 T = TypeVar("T")
@@ -183,6 +184,8 @@ class Facts:
         rights: what gpuwarden's ServiceAccount may, of all that it needs.
         contacts: what answers.
         probe: dry runs, if they were asked for.
+        nodes: those with GPUs.
+        classes: the resources that DeviceClasses offer.
     """
 
     now: datetime
@@ -201,10 +204,11 @@ class Facts:
     namespaces: Maybe[Namespaces]
     quotas: Maybe[Sequence[Quota]]
     limit_ranges: Maybe[Sequence[LimitRange]]
-    nodes: Maybe[Sequence[Node]]
+    nodes: Maybe[Sequence[GpuNode]]
     rights: Maybe[Mapping[Right, bool]]
     contacts: Sequence[Contact] = ()
     probe: Probe | None = None
+    classes: Maybe[frozenset[str]] = frozenset()
 
     def usable_configuration(self) -> Configuration:
         """The configuration.

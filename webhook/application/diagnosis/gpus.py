@@ -1,71 +1,66 @@
 """Checks of policies against the GPUs that nodes offer."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from webhook.application.diagnosis.documents import Node
+from msgspec.structs import replace
+
 from webhook.application.diagnosis.facts import Facts, known
 from webhook.application.diagnosis.policies import enforced
 from webhook.application.diagnosis.results import Verdict, fail, listed, ok, verdicts, warn
+from webhook.engine.decision import decide
+from webhook.engine.fleet.fleet import Fleet, Lack, Wish
+from webhook.engine.fleet.judging import wishes
+from webhook.engine.fleet.shapes import Shape
+from webhook.engine.forms import Platform
+from webhook.engine.pods import Container, Pod, PodSpec, Resources
 from webhook.engine.policy import Policy
-from webhook.engine.products import PRODUCT, read_product
-from webhook.engine.quantity import whole
-from webhook.engine.resources import PREFIX, GpuResource, classify, resource_name
-from webhook.engine.spelling import SHARED_STRATEGIES, Spelling, spell
-
-_STRATEGY = ".sharing-strategy"
+from webhook.engine.resources import GPU
+from webhook.engine.rules.fleet import missing, requirements
 
 
 def offered(facts: Facts) -> list[Verdict]:
     """Some node offers what plain requests become under each policy in use."""
     configuration = facts.usable_configuration()
-    nodes = known(facts.nodes)
+    fleet = Fleet(
+        Counter(node.shape for node in known(facts.nodes)),
+        labels=configuration.policies.node_labels,
+        classes=known(facts.classes),
+        expected=configuration.expected,
+    )
     used = {v: pair for v, pair in enforced(configuration, known(facts.namespaces)).items() if pair[0].forms}
     if not used:
         return [ok("no policy in use rewrites requests")]
 
-    def missing() -> Iterator[Verdict]:
+    def absent() -> Iterator[Verdict]:
         for policy, namespaces in used.values():
-            spelling = spell(policy.forms[0], configuration.plugin)
-            if not any(_offers(node, policy, spelling) for node in nodes):
-                yield _missing(policy, namespaces, spelling)
+            for wish, _, form in wishes(decide(_PLAIN, policy, configuration.plugin), _PLAIN_SPEC):
+                # Pods may have tolerations of their own.
+                lack = fleet.lack(replace(wish, tolerations=None))
+                if lack and not fleet.expects(form):
+                    yield _absent(policy, namespaces, wish, lack)
 
-    return verdicts(missing(), lambda: f"nodes offer what these policies request: {listed(used)}")
-
-
-def _offers(node: Node, policy: Policy, spelling: Spelling) -> bool:
-    """Whether a node has the resource, and the labels that gpuwarden's rewriting asks of it."""
-    labels = node.metadata.labels or {}
-    needed = {need.key for need in spelling.needs}
-    # A product is written anew with the form's own suffix, and what contradicts the form is left out: see engine/settings.
-    extra = {k: v for k, v in policy.node_selector.items() if k != PRODUCT and k not in needed}
-    return (
-        amount(node, spelling.resource) > 0
-        and all(need.admits(labels.get(need.key)) for need in spelling.needs)
-        and all(labels.get(key) == value for key, value in extra.items())
-    )
+    return verdicts(absent(), lambda: f"nodes offer what these policies request: {listed(used)}")
 
 
-def _missing(policy: Policy, namespaces: Sequence[str], spelling: Spelling) -> Verdict:
-    asks = "; ".join(
-        [spelling.resource, *map(str, spelling.needs), *(f"{k}: {v}" for k, v in policy.node_selector.items())]
-    )
+_PLAIN_SPEC = PodSpec(containers=[Container("gpu", resources=Resources(limits={GPU: 1}))])
+_PLAIN = Pod(spec=_PLAIN_SPEC)
+
+
+def _absent(policy: Policy, namespaces: Sequence[str], wish: Wish, lack: Lack) -> Verdict:
     where = f"namespaces {listed(namespaces)}" if namespaces else "every unlabelled namespace"
     return warn(
-        f'no node offers what policy "{policy.name}" requests: {asks}',
+        f'no node offers what policy "{policy.name}" requests: {requirements(wish)} ({missing(lack, wish)})',
         f"pods that request a GPU in {where} stay Pending, unless an autoscaler adds such nodes",
-        "configure the device plugin on some nodes accordingly (sharing, MIG), or label the namespaces with another policy",
+        "configure the device plugin on some nodes accordingly (sharing, MIG), or label the namespaces with another policy; "
+        "if an autoscaler adds such nodes, list the form in config.fleet.expected",
     )
-
-
-def amount(node: Node, resource: str) -> int:
-    """How much of a resource a node has to give."""
-    return whole((node.status.allocatable or {}).get(resource)) or 0
 
 
 def renaming(facts: Facts) -> list[Verdict]:
     """The configuration's renameByDefault is the device plugin's."""
     said = facts.usable_configuration().plugin.rename_by_default
-    by_node = {node.metadata.name: renamed for node in known(facts.nodes) if (renamed := _renames(node)) is not None}
+    by_node = {node.name: renamed for node in known(facts.nodes) if (renamed := _renames(node.shape)) is not None}
     if not by_node:
         return [ok(f"renameByDefault is {str(said).lower()}; no node shares GPUs through the device plugin")]
     otherwise = [name for name, renamed in by_node.items() if renamed is not said]
@@ -86,19 +81,7 @@ def renaming(facts: Facts) -> list[Verdict]:
     return [(fail if len(otherwise) == len(by_node) else warn)(seen, means, fix)]
 
 
-def _renames(node: Node) -> bool | None:
-    """Whether the device plugin renames what a node shares; ``None`` where nothing is shared.
-
-    By the resources that end in ``.shared``; otherwise by GPU feature discovery's labels: ``sharing-strategy`` of a
-    resource that has kept its name, or ``-SHARED`` at the end of the product (internal/lm/resource.go).
-    """
-    resources = {name: classify(name) for name in node.status.allocatable or {} if amount(node, name)}
-    if any(isinstance(found, GpuResource) and found.shared for found in resources.values()):
-        return True
-    labels = node.metadata.labels or {}
-    shared = {key for key, value in labels.items() if key.endswith(_STRATEGY) and value in SHARED_STRATEGIES}
-    product_shared = read_product(labels.get(PRODUCT, "")).shared
-    names = {key.removesuffix(_STRATEGY) for key in shared} | (
-        {resource_name(None, shared=False)} if product_shared else set()
-    )
-    return False if any(name.startswith(PREFIX) and name in resources for name in names) else None
+def _renames(shape: Shape) -> bool | None:
+    """Whether the device plugin renames what a node shares; ``None`` where nothing is shared."""
+    shared = [name for name, form in shape.forms.items() if form.shared and form.platform is Platform.DEVICE_PLUGIN]
+    return any(name.endswith(".shared") for name in shared) if shared else None

@@ -2,23 +2,35 @@
 
 from collections.abc import Iterator, Sequence
 
-from webhook.application.diagnosis.documents import Node
 from webhook.application.diagnosis.facts import Facts, known
-from webhook.application.diagnosis.gpus import amount
 from webhook.application.diagnosis.results import Verdict, fail, listed, ok, warn
+from webhook.engine.fleet.shapes import GpuNode, Shape
+from webhook.engine.forms import Platform
 from webhook.engine.products import PRODUCT, Product, read_product
-from webhook.engine.resources import GpuResource, classify
 from webhook.engine.spelling import GPU_SLICES, DevicePlugin, MigStrategy
 
 _LABEL = "nvidia.com/mig.strategy"
 
 
 def strategy(facts: Facts) -> list[Verdict]:
-    """The configuration's migStrategy is the nodes', and its products are their models with MIG."""
+    """The configuration's migStrategy is the nodes', its products are their models with MIG, and no MIG configuration failed."""
     plugin = facts.usable_configuration().plugin
     nodes = known(facts.nodes)
-    by_node = {node.metadata.name: found for node in nodes if (found := _mig_strategy(node))}
-    models = sorted({model for node in nodes if (model := _mig_model(node))})
+    return [*_failed(nodes), *_compared(plugin, nodes)]
+
+
+def _failed(nodes: Sequence[GpuNode]) -> Iterator[Verdict]:
+    if failed := [node.name for node in nodes if node.shape.failed_mig]:
+        yield warn(
+            f"the MIG manager could not configure node {listed(failed)} (nvidia.com/mig.config.state: failed)",
+            "the node may offer other slices than its label nvidia.com/mig.config says, or none",
+            "look at the log of the MIG manager's pod on that node, and set nvidia.com/mig.config again",
+        )
+
+
+def _compared(plugin: DevicePlugin, nodes: Sequence[GpuNode]) -> list[Verdict]:
+    by_node = {node.name: found for node in nodes if (found := _mig_strategy(node.shape))}
+    models = sorted({model for node in nodes if (model := _mig_model(node.shape))})
     otherwise = [name for name, found in by_node.items() if found != plugin.mig_strategy]
     if not by_node:
         return [ok(f"migStrategy is {plugin.mig_strategy}; no node has a MIG strategy label or MIG slices")]
@@ -29,7 +41,7 @@ def strategy(facts: Facts) -> list[Verdict]:
     return [*_problems(plugin, models, nodes)] or [_as_on_nodes(plugin, len(by_node), models)]
 
 
-def _problems(plugin: DevicePlugin, models: Sequence[str], nodes: Sequence[Node]) -> Iterator[Verdict]:
+def _problems(plugin: DevicePlugin, models: Sequence[str], nodes: Sequence[GpuNode]) -> Iterator[Verdict]:
     """Nodes that offer no GPU, or that no rewritten pod selects."""
     unlisted = [model for model in models if model not in plugin.products] if plugin.products else []
     if unlisted:
@@ -38,7 +50,7 @@ def _problems(plugin: DevicePlugin, models: Sequence[str], nodes: Sequence[Node]
             "pods that are rewritten to MIG forms never run on those nodes",
             f"set config.devicePlugin.products to [{', '.join(sorted({*plugin.products, *models}))}]",
         )
-    if invalid := [node.metadata.name for node in nodes if _product(node).invalid]:
+    if invalid := [node.name for node in nodes if _product(node.shape).invalid]:
         yield warn(
             f"the MIG configuration of node {listed(invalid)} is invalid under single (product …-MIG-INVALID)",
             "the device plugin offers no GPU there",
@@ -79,29 +91,27 @@ def _other_strategy(plugin: DevicePlugin, nodes: Sequence[str], models: Sequence
     return fail(seen, means, fix)
 
 
-def _mig_strategy(node: Node) -> str | None:
+def _mig_strategy(shape: Shape) -> str | None:
     """The MIG strategy of a node: by what it offers, or else by GPU feature discovery's label.
 
     NVIDIA/k8s-device-plugin internal/lm/mig-strategy.go. Under *single* the label is there whether MIG is on or not.
     """
-    labels = node.metadata.labels or {}
-    if GPU_SLICES in labels or _has_mig(_product(node)):
+    if GPU_SLICES in shape.labels or _has_mig(_product(shape)):
         return MigStrategy.SINGLE
-    resources = (classify(name) for name in node.status.allocatable or {} if amount(node, name))
-    if any(isinstance(found, GpuResource) and found.partition for found in resources):
+    if any(form.partition and form.platform is Platform.DEVICE_PLUGIN for form in shape.forms.values()):
         return MigStrategy.MIXED
-    said = labels.get(_LABEL)
+    said = shape.labels.get(_LABEL)
     return said if said in tuple(MigStrategy) else None
 
 
-def _mig_model(node: Node) -> str | None:
+def _mig_model(shape: Shape) -> str | None:
     """The model of a node with MIG on under strategy *single*, as ``devicePlugin.products`` names it."""
-    product = _product(node)
+    product = _product(shape)
     return product.model if _has_mig(product) else None
 
 
-def _product(node: Node) -> Product:
-    return read_product((node.metadata.labels or {}).get(PRODUCT, ""))
+def _product(shape: Shape) -> Product:
+    return read_product(shape.labels.get(PRODUCT, ""))
 
 
 def _has_mig(product: Product) -> bool:

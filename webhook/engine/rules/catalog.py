@@ -4,6 +4,7 @@ from webhook.engine.findings import Rule
 from webhook.engine.rules import (
     claims,
     container,
+    fleet,
     limit_ranges,
     misplaced,
     outstanding,
@@ -41,5 +42,7 @@ RULES: tuple[Rule, ...] = (
     limit_ranges.LIMIT_RANGE_DEFAULT,
     sharing.MPS_SHM_MOUNT,
     container.UNKNOWN_GPU_RESOURCE,
+    fleet.COUNT_ABOVE_ANY_NODE,
+    fleet.FORM_NOT_OFFERED,
 )
 BY_ID = {rule.id: rule for rule in RULES}

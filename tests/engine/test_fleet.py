@@ -1,0 +1,439 @@
+"""The fleet: which pods some node can run, what is said of the others, and that an independent scheduler agrees."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from tests.builders import (
+    COMPUTE_SLICES,
+    EVERY_SETTING,
+    GKE_CLIENTS,
+    GKE_PARTITION,
+    GKE_SHARING,
+    GPU,
+    GPU_SLICES,
+    MEMORY,
+    MIG,
+    PRODUCT,
+    RENAMED,
+    SHARED,
+    SINGLE_BY_PRODUCT,
+    STRATEGY,
+    Json,
+    a_form,
+    a_pod,
+    a_policy,
+    applied,
+    gpu,
+    judge,
+    policy_of,
+    selecting,
+    view,
+)
+from tests.engine.cluster import chosen, nodes
+from tests.engine.strategies import plugins, pods, policies
+from webhook.engine.decision import Decision
+from webhook.engine.findings import Severity
+from webhook.engine.fleet.fleet import Fleet
+from webhook.engine.fleet.judging import against
+from webhook.engine.fleet.shapes import Shape, Taint, shape_of
+from webhook.engine.forms import Platform
+from webhook.engine.nodes import NodeConstraints
+from webhook.engine.policy import Mismatch, NotOffered, Policy, PolicyBook
+from webhook.engine.spelling import DevicePlugin
+
+GPU_TAINT = Taint(GPU, "present", "NoSchedule")
+
+
+def a_shape(allocatable: Mapping[str, int], capacity: Mapping[str, int] | None = None, **fields: Any) -> Shape:
+    """A shape with these GPUs; ``labels`` and the rest as ``shape_of`` takes them."""
+    labels = fields.pop("labels", {})
+    shape = shape_of(labels, allocatable if capacity is None else capacity, allocatable, **fields)
+    assert shape
+    return shape
+
+
+SLOTS = a_shape({SHARED: 8}, labels={STRATEGY: "time-slicing"})
+MPS = a_shape({SHARED: 8}, labels={STRATEGY: "mps"})
+WHOLE = a_shape({GPU: 8}, labels={STRATEGY: "none"})
+SLICES = a_shape({MIG: 7})
+GKE = a_shape({GPU: 4}, labels={GKE_SHARING: "time-sharing", GKE_CLIENTS: "4"})
+EVERY = {SLOTS: 4, WHOLE: 2, SLICES: 1, GKE: 3}
+
+
+def told(pod: Json, policy: str | Policy, *fleet: Shape, plugin: DevicePlugin = RENAMED, **known: Any) -> Decision:
+    """The decision on a pod in a cluster of these nodes."""
+    counts = {shape: fleet.count(shape) for shape in fleet}
+    found = policy_of(policy) if isinstance(policy, str) else policy
+    return against(judge(pod, found, plugin), view(pod), found, Fleet(counts, **known))
+
+
+def messages(decision: Decision) -> list[tuple[str, str]]:
+    return [(one.rule.id, one.message) for one in decision.findings if one.rule.fleet]
+
+
+@pytest.mark.parametrize(
+    ("policy", "pod", "fleet"),
+    [
+        ("shared", a_pod(), [SLOTS]),
+        ("shared", a_pod(), [WHOLE, MPS]),
+        ("time-slicing", a_pod(), [MPS, SLOTS]),
+        ("exclusive", a_pod(gpu(8)), [WHOLE]),
+        ("mig-1g.5gb", a_pod(gpu(7)), [SLICES]),
+        ("gke-time-sharing-4", a_pod(), [GKE]),
+        ("any", a_pod(), [WHOLE]),
+        ("any", a_pod(gpu(1, MIG)), [SLICES]),
+        ("any", a_pod(gpu(0)), []),
+        ("mps", a_pod(gpu(0)), []),
+        ("any", {"metadata": {}}, []),
+        # Allocatable is 0 while the device plugin restarts, and capacity stays.
+        ("exclusive", a_pod(), [a_shape({GPU: 0}, {GPU: 8})]),
+        # A node that is being reconfigured may offer anything afterwards.
+        ("mig-1g.5gb", a_pod(), [a_shape({}, labels={"nvidia.com/mig.config.state": "pending"})]),
+        ("mig-1g.5gb", a_pod(), [a_shape({}, labels={"nvidia.com/mig.config.state": "rebooting"})]),
+        # Whoever names the node asks no scheduler.
+        ("exclusive", a_pod(nodeName="n"), []),
+        # Labels that say nothing of GPUs are not known.
+        ("exclusive", a_pod(nodeSelector={"disk": "fast"}), [WHOLE]),
+        # Init containers run one after another.
+        ("exclusive", a_pod(gpu(8), initContainers=[gpu(8, name="init")]), [WHOLE]),
+    ],
+)  # fmt: skip
+def test_nothing_is_said_where_some_node_can_run_the_pod(policy: str, pod: Json, fleet: list[Shape]) -> None:
+    before = judge(pod, policy)
+
+    assert told(pod, policy, *fleet) == before
+
+
+def test_nothing_is_said_of_what_a_device_class_offers_or_an_autoscaler_adds() -> None:
+    assert messages(told(a_pod(), "mig-1g.5gb", WHOLE, classes=[MIG])) == []
+    assert messages(told(a_pod(), "mps", WHOLE, expected=[a_form("mps")])) == []
+    assert messages(told(a_pod(), "shared", WHOLE, expected=[a_form("mps")])) == []
+    assert messages(told(a_pod(), "mps", WHOLE, expected=[a_form("time-slicing")])) != []
+
+
+@pytest.mark.parametrize(
+    ("policy", "pod", "fleet", "says"),
+    [
+        (
+            "mig-1g.5gb",
+            a_pod(),
+            [WHOLE, WHOLE],
+            (f'container "train": no node offers mig-1g.5gb ({MIG}); no node has {MIG}; the pod stays Pending unless an '
+            "autoscaler adds such a node; the nearest offer is exclusive (2 nodes)"),
+        ),
+        (
+            "mps",
+            a_pod(),
+            [SLOTS, WHOLE],
+            (f'container "train": no node offers mps ({SHARED}; {STRATEGY}: mps); 1 node has {SHARED}, but not '
+            f"{STRATEGY}: mps (it is time-slicing); the pod stays Pending unless an autoscaler adds such a node; the nearest "
+            "offer is time-slicing (1 node)"),
+        ),
+        (
+            "any",
+            a_pod(gpu(1, SHARED), nodeSelector={STRATEGY: "mps"}),
+            [SLOTS],
+            (f'container "train": no node offers mps ({SHARED}; {STRATEGY}: mps); 1 node has {SHARED}, but not '
+            f"{STRATEGY}: mps (it is time-slicing); the pod stays Pending unless an autoscaler adds such a node; the nearest "
+            "offer is time-slicing (1 node)"),
+        ),
+        (
+            "exclusive",
+            a_pod(),
+            [],
+            (f'container "train": no node offers exclusive ({GPU}); no node has {GPU}; the pod stays Pending unless an '
+            "autoscaler adds such a node; no node offers any GPU"),
+        ),
+        (
+            "exclusive",
+            a_pod(gpu(8, name="a"), gpu(1, name="b")),
+            [WHOLE, a_shape({GPU: 4})],
+            (f"pod: {GPU}: 9 is more than any one node has (8 at most); a pod runs on one node, so it stays Pending; "
+            "request at most 8"),
+        ),
+        (
+            "exclusive",
+            a_pod(gpu(16)),
+            [WHOLE],
+            (f'container "train": {GPU}: 16 is more than any one node has (8 at most); a pod runs on one node, so it stays '
+            "Pending; request at most 8"),
+        ),
+        (
+            "mig-1g.5gb",
+            a_pod(),
+            [WHOLE, a_shape({GPU: 1}, labels={"nvidia.com/mig.config.state": "failed"})],
+            (f'container "train": no node offers mig-1g.5gb ({MIG}); no node has {MIG}; the MIG configuration of 1 node '
+            "failed (nvidia.com/mig.config.state: failed)"),
+        ),
+        (
+            "mig-1g.5gb",
+            a_pod(),
+            [a_shape({}, labels={"nvidia.com/mig.config.state": "failed"})] * 2,
+            (f'container "train": no node offers mig-1g.5gb ({MIG}); no node has {MIG}; the MIG configuration of 2 nodes '
+            "failed (nvidia.com/mig.config.state: failed)"),
+        ),
+        (
+            "exclusive",
+            a_pod(nodeSelector={PRODUCT: "Tesla-T4"}),
+            [a_shape({GPU: 1}, labels={PRODUCT: f"Model-{n}"}) for n in range(5)],
+            (f'container "train": no node offers exclusive ({GPU}; {PRODUCT}: Tesla-T4); 5 nodes have {GPU}, but not '
+            f"{PRODUCT}: Tesla-T4 (it is Model-0 or Model-1 or Model-2 and 2 more); the pod stays Pending unless an "
+            "autoscaler adds such a node; the nearest offer is exclusive (5 nodes)"),
+        ),
+        (
+            "any",
+            a_pod(affinity=selecting((PRODUCT, "NotIn", "a"))["spec"]["affinity"]),
+            [a_shape({GPU: 1}, labels={PRODUCT: "a"})],
+            (f'container "train": no node offers exclusive ({GPU}; {PRODUCT} as the pod requires it); 1 node has {GPU}, but '
+            f"not {PRODUCT} as the pod requires it (it is a); the pod stays Pending unless an autoscaler adds such a node; the "
+            "nearest offer is exclusive (1 node)"),
+        ),
+        (
+            "gke-mig-1g.5gb",
+            a_pod(),
+            [WHOLE],
+            (f'container "train": no node offers gke-mig-1g.5gb ({GPU}; {GKE_PARTITION}: 1g.5gb; {GKE_SHARING} DoesNotExist); '
+            f"1 node has {GPU}, but not {GKE_PARTITION}: 1g.5gb (no such label); the pod stays Pending unless an autoscaler "
+            "adds such a node; the nearest offer is exclusive (1 node)"),
+        ),
+        (
+            "gke-time-sharing-4",
+            a_pod(),
+            [
+                a_shape({GPU: 1}, labels={GKE_SHARING: "time-sharing", GKE_CLIENTS: "2"}),
+                a_shape({GPU: 1}, labels={GKE_SHARING: "mps", GKE_CLIENTS: "4"}),
+            ],
+            (f'container "train": no node offers gke-time-sharing-4 ({GPU}; {GKE_SHARING}: time-sharing; {GKE_CLIENTS}: 4; '
+            f"{GKE_PARTITION} DoesNotExist); 2 nodes have {GPU}, but not with all of the labels together; the pod stays Pending "
+            "unless an autoscaler adds such a node; the nearest offer is gke-time-sharing-2 (1 node)"),
+        ),
+    ],
+)  # fmt: skip
+def test_what_no_node_offers_is_named_with_what_is_nearest(
+    policy: str, pod: Json, fleet: list[Shape], says: str
+) -> None:
+    decision = told(pod, policy, *fleet)
+
+    rule = "count-above-any-node" if "more than any one node" in says else "form-not-offered"
+    assert messages(decision) == [(rule, says)]
+    assert decision.outcome is judge(pod, policy).outcome
+    assert decision.edits == judge(pod, policy).edits
+
+
+def test_nodes_that_take_no_pods_now_are_told_apart_from_none() -> None:
+    cordoned, unready = a_shape({GPU: 8}, cordoned=True), a_shape({GPU: 8}, ready=False)
+    tainted = a_shape({GPU: 8}, taints=[GPU_TAINT])
+    said = messages(told(a_pod(), "exclusive", cordoned, unready, unready, tainted))
+
+    assert said == [
+        (
+            "form-not-offered",
+            (
+                f'container "train": no node offers exclusive ({GPU}); 4 nodes have it, but 1 is cordoned, 2 are not ready, '
+                f"1 has taint {GPU}=present:NoSchedule, which the pod does not tolerate; the pod stays Pending meanwhile; add "
+                "the toleration, or ask an administrator"
+            ),
+        )
+    ]
+    said = messages(told(a_pod(), "exclusive", tainted, tainted, cordoned, cordoned, a_shape({MIG: 1}), age=7300))
+    assert "4 nodes have it, but 2 are cordoned, 2 have taint" in said[0][1]
+    assert said[0][1].endswith("ask an administrator (nodes as of 2 h ago)")
+    said = messages(told(a_pod(), "exclusive", unready))
+    assert said[0][1].endswith(
+        "1 node has it, but 1 is not ready; the pod stays Pending meanwhile; ask an administrator"
+    )
+
+
+@pytest.mark.parametrize(
+    ("tolerations", "taint", "runs"),
+    [
+        ([], GPU_TAINT, False),
+        ([{"key": GPU, "operator": "Exists", "effect": "NoSchedule"}], GPU_TAINT, True),
+        ([{"key": GPU, "operator": "Exists"}], GPU_TAINT, True),
+        ([{"key": GPU, "operator": "Equal", "value": "present"}], GPU_TAINT, True),
+        ([{"key": GPU, "value": "absent"}], GPU_TAINT, False),
+        ([{"key": GPU, "operator": "Exists", "effect": "NoExecute"}], GPU_TAINT, False),
+        ([{"key": "team", "operator": "Exists"}], GPU_TAINT, False),
+        ([{"operator": "Exists"}], GPU_TAINT, True),
+        ([{"key": "team"}], Taint("team", None, "NoExecute"), True),
+        ([], Taint("team", None, "PreferNoSchedule"), True),
+        ([], Taint("node.kubernetes.io/unschedulable", None, "NoSchedule"), True),
+    ],
+)
+def test_a_taint_keeps_out_the_pods_that_do_not_tolerate_it(tolerations: list[Json], taint: Taint, runs: bool) -> None:  # noqa: FBT001 - a parameter of the table
+    pod = a_pod(tolerations=tolerations)
+
+    assert (messages(told(pod, "exclusive", a_shape({GPU: 1}, taints=[taint]))) == []) is runs
+
+
+def test_the_toleration_that_comes_with_renaming_or_that_a_policy_or_gke_adds_counts() -> None:
+    taints = [Taint(GPU, None, "NoSchedule")]
+    assert messages(told(a_pod(), "shared", a_shape({SHARED: 1}, taints=taints))) == []
+    on_gke = a_shape({GPU: 4}, labels={"cloud.google.com/gke-accelerator": "l4"}, taints=taints)
+    assert messages(told(a_pod(), "gke-exclusive", on_gke)) == []
+    team = Taint("team", None, "NoSchedule")
+    assert "taint team:NoSchedule" in messages(told(a_pod(), "exclusive", a_shape({GPU: 1}, taints=[team])))[0][1]
+
+
+def test_the_products_that_a_pod_will_select_count_and_not_those_that_it_selected() -> None:
+    labels = {PRODUCT: "A100-SXM4-40GB-MIG-1g.5gb", GPU_SLICES: "1", COMPUTE_SLICES: "1", MEMORY: "4864"}
+    sliced = a_shape({GPU: 7}, labels=labels)
+    pod = a_pod(nodeSelector={PRODUCT: "A100-SXM4-40GB"})
+
+    decision = told(pod, "mig-1g.5gb", sliced, plugin=SINGLE_BY_PRODUCT)
+    assert f'product "A100-SXM4-40GB" becomes "{labels[PRODUCT]}"' in map(str, decision.edits)
+    assert messages(decision) == []
+    assert messages(told(pod, "exclusive", sliced, plugin=SINGLE_BY_PRODUCT)) != []
+    by_size = EVERY_SETTING["single"]
+    assert messages(told(a_pod(), "mig-1g.5gb", sliced, plugin=by_size)) == []
+    large = messages(told(a_pod(), "mig-1g.20gb", sliced, plugin=by_size))
+    assert f"but not {MEMORY} Gt [18176] and {MEMORY} Lt [20469] (it is 4864)" in large[0][1]
+
+
+def test_a_label_that_is_taken_away_no_longer_counts() -> None:
+    policy = a_policy("exclusive", mismatch=Mismatch.REWRITE)
+    pod = a_pod(gpu(1, SHARED), nodeSelector={STRATEGY: "mps"})
+
+    assert f"without node selector {STRATEGY}" in map(str, judge(pod, policy).edits)
+    assert messages(told(pod, policy, WHOLE)) == []
+
+
+def test_a_policys_own_selector_counts_where_its_label_is_known() -> None:
+    pool = a_policy("exclusive", node_selector={"pool": "a"})
+    book = PolicyBook({"team": pool})
+    labels = {"pool": "b"}
+    elsewhere = a_shape({GPU: 1}, labels=labels, others=book.node_labels)
+
+    assert book.node_labels == {"pool"}
+    assert "pool: a (it is b)" in messages(told(a_pod(), pool, elsewhere, labels=book.node_labels))[0][1]
+    assert messages(told(a_pod(), pool, a_shape({GPU: 1}, labels=labels))) == []
+
+
+@pytest.mark.parametrize(
+    ("response", "certain", "fleet", "severity"),
+    [
+        (None, True, [], Severity.WARN),
+        (NotOffered.WARN, True, [], Severity.WARN),
+        (NotOffered.DENY, True, [], Severity.DENY),
+        (NotOffered.DENY, True, [a_shape({GPU: 1})], Severity.DENY),
+        (NotOffered.DENY, False, [], Severity.WARN),
+        (NotOffered.DENY, True, [a_shape({GPU: 2}, cordoned=True)], Severity.WARN),
+    ],
+)
+def test_only_a_view_that_is_certain_denies_and_only_what_no_node_has(
+    response: NotOffered | None, *, certain: bool, fleet: list[Shape], severity: Severity
+) -> None:
+    policy = a_policy("exclusive", not_offered=response, env={"A": "b"})
+    decision = told(a_pod(gpu(2)), policy, *fleet, is_certain=certain)
+
+    (finding,) = decision.findings
+    assert finding.severity is severity
+    assert bool(decision.edits) is (severity is Severity.WARN)
+
+
+def test_a_policy_that_ignores_it_and_a_pod_that_is_denied_already_say_nothing() -> None:
+    assert messages(told(a_pod(), a_policy("mps", not_offered=NotOffered.IGNORE))) == []
+    assert messages(told(a_pod(gpu(2)), "mps")) == []
+
+
+def test_the_books_setting_holds_where_a_policy_has_none() -> None:
+    policies = {"a": a_policy("mps", name="a"), "b": a_policy("mps", name="b", not_offered=NotOffered.IGNORE)}
+    book = PolicyBook(policies, not_offered=NotOffered.DENY)
+
+    said = [policy.fleet_response for value in ("a", "b", "mps") if (policy := book.resolve(value))]
+    assert said == [NotOffered.DENY, NotOffered.IGNORE, NotOffered.DENY]
+    assert policy_of("mps").fleet_response is NotOffered.WARN
+
+
+@pytest.mark.parametrize(
+    ("age", "says"), [(0, ""), (59, ""), (60, " (nodes as of 1 min ago)"), (200000, " (nodes as of 2 d ago)")]
+)
+def test_how_old_the_knowledge_is_is_said(age: float, says: str) -> None:
+    for pod in (a_pod(), a_pod(gpu(16))):
+        ((_, message),) = messages(told(pod, "exclusive", a_shape({GPU: 1} if pod != a_pod() else {MIG: 1}), age=age))
+        assert message.endswith(f"(1 node){says}" if pod == a_pod() else f"at most 1{says}")
+
+
+def test_a_node_without_gpus_has_no_shape_and_leftover_keys_count_for_nothing() -> None:
+    assert shape_of({"pool": "a"}, {"cpu": 8, GPU: 0}, {"cpu": 8, GPU: "0"}, others=["pool"]) is None
+    assert a_shape({"cpu": 8, GPU: 0, SHARED: 8}).offers == {SHARED: 8}
+    volatile = {"nvidia.com/gfd.timestamp": "1", "nvidia.com/gpu.deploy.dcgm": "true", "host": "a"}
+    assert a_shape({GPU: 1}, labels=volatile) == a_shape({GPU: 1})
+
+
+def test_what_takes_no_pods_now_is_no_nearest_offer() -> None:
+    fleet = [a_shape({GPU: 1}, cordoned=True), a_shape({GPU: 1}, ready=False)]
+    ((_, message),) = messages(told(a_pod(), "mig-1g.5gb", *fleet))
+    assert message.endswith("no node offers any GPU")
+
+
+@pytest.mark.parametrize(
+    ("labels", "resource", "form"),
+    [
+        ({}, GPU, "exclusive"),
+        ({STRATEGY: "none"}, GPU, "exclusive"),
+        ({STRATEGY: "mps"}, GPU, "mps"),
+        ({PRODUCT: "Tesla-T4-SHARED"}, GPU, "shared"),
+        ({}, SHARED, "shared"),
+        ({STRATEGY: "time-slicing"}, SHARED, "time-slicing"),
+        ({}, MIG, "mig-1g.5gb"),
+        ({STRATEGY: "time-slicing", PRODUCT: "Tesla-T4-SHARED"}, MIG, "mig-1g.5gb"),
+        ({f"{MIG}.sharing-strategy": "time-slicing"}, MIG, "mig-1g.5gb-shared"),
+        ({}, f"{MIG}.shared", "mig-1g.5gb-shared"),
+        ({PRODUCT: "A100-SXM4-40GB-MIG-1g.5gb"}, GPU, "mig-1g.5gb"),
+        ({PRODUCT: "A100-SXM4-40GB-MIG-1g.5gb", STRATEGY: "time-slicing"}, SHARED, "mig-1g.5gb-shared"),
+        ({"cloud.google.com/gke-accelerator": "l4"}, GPU, "gke-exclusive"),
+        ({GKE_PARTITION: "1g.5gb"}, GPU, "gke-mig-1g.5gb"),
+        ({GKE_PARTITION: "1g.5gb", GKE_SHARING: "mps", GKE_CLIENTS: "3"}, GPU, "gke-mig-1g.5gb-mps-3"),
+    ],
+)
+def test_the_form_that_a_node_offers_is_the_one_that_is_spelled_so(
+    labels: dict[str, str], resource: str, form: str
+) -> None:
+    assert a_shape({resource: 1}, labels=labels).forms == {resource: a_form(form)}
+
+
+def test_whole_gpus_beside_renamed_shared_ones_are_not_shared() -> None:
+    forms = a_shape({GPU: 1, SHARED: 4}, labels={STRATEGY: "time-slicing"}).forms
+    assert forms == {GPU: a_form("exclusive"), SHARED: a_form("time-slicing")}
+
+
+def test_two_resources_of_one_pod_are_each_judged() -> None:
+    pod = a_pod(gpu(1, MIG, name="a"), gpu(1, "nvidia.com/mig-2g.10gb", name="b"))
+    said = messages(told(pod, "any", SLICES))
+
+    assert [message.partition(";")[0] for _, message in said] == [
+        'container "b": no node offers mig-2g.10gb (nvidia.com/mig-2g.10gb)'
+    ]
+
+
+@settings(
+    max_examples=150,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.large_base_example],
+)
+@given(pods, policies, plugins, st.sampled_from(Platform), st.lists(st.integers(0, 10**6), max_size=6))
+def test_an_independent_scheduler_agrees(
+    pod: Json, policy: Policy, plugin: DevicePlugin, platform: Platform, drawn: list[int]
+) -> None:
+    decision = judge(pod, policy, plugin)
+    assume(decision.asks and not decision.denials)
+    final = applied(pod, decision)
+    seen = NodeConstraints(spec := view(final).spec or assume(condition=False))
+    assume(not seen.nowhere and not spec.node_name)
+    every = nodes(platform, plugin)
+    fleet = [every[number % len(every)] for number in drawn]
+    others = {*seen.mentioned, *policy.node_selector}
+    shapes = {a_shape(dict.fromkeys(node.offers, 10**12), labels=node.labels, others=others): 1 for node in fleet}
+
+    names = {
+        name for ask in judge(final, policy_of("any"), plugin).asks for name in (a.resource.name for a in ask.amounts)
+    }
+    lacking = {
+        name for name in names if not any(name in node.offers and chosen(final["spec"], node.labels) for node in fleet)
+    }
+    found = against(decision, view(pod), policy, Fleet(shapes, labels=others))
+    assert len([one for one in found.findings if one.rule.fleet]) == len(lacking)

@@ -1,0 +1,212 @@
+"""The fleet: whether any node can run what a pod requests, and what is nearest where none can."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from enum import StrEnum
+
+import msgspec
+
+from webhook.engine.fleet.shapes import Shape, Taint, keeps
+from webhook.engine.forms import Form
+from webhook.engine.needs import Need
+from webhook.engine.nodes import NodeConstraints
+from webhook.engine.pods import Toleration
+from webhook.engine.resources import PREFIX
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What a pod requests of its node.
+
+    Attributes:
+        resource, count: the GPU resource, and how many the pod needs at once.
+        nodes: what the pod says about nodes.
+        needs: node labels that it needs besides.
+        tolerations: its tolerations; ``None`` to look at no taints.
+    """
+
+    resource: str
+    count: int
+    nodes: NodeConstraints
+    needs: tuple[Need, ...] = ()
+    tolerations: Sequence[Toleration] | None = None
+
+
+class Obstacle(StrEnum):
+    """Why no node can run a pod."""
+
+    RESOURCE = "resource"
+    LABELS = "labels"
+    COUNT = "count"
+    UNAVAILABLE = "unavailable"
+
+
+class Lack(msgspec.Struct, frozen=True):
+    """What is missing.
+
+    Attributes:
+        obstacle: the last condition, in order, that no node meets.
+        nodes: how many nodes meet all conditions before it.
+        labels: the labels that none of them has as the pod needs them, with the values that they have.
+        most: the largest amount that one of them offers.
+        cordoned, not_ready: how many of them are.
+        taints: how many of them have a taint that the pod does not tolerate.
+    """
+
+    obstacle: Obstacle
+    nodes: int = 0
+    labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    most: int = 0
+    cordoned: int = 0
+    not_ready: int = 0
+    taints: Mapping[Taint, int] = {}
+
+
+class Fleet:
+    """The nodes with GPUs, as they were at one moment.
+
+    Args:
+        shapes: how many nodes have each shape.
+        labels: the labels that shapes keep besides those that tell forms apart.
+        classes: GPU resources that a DeviceClass offers, on nodes that say nothing of it (DRA, ``extendedResourceName``).
+        expected: forms that an autoscaler can add.
+        age: seconds since the nodes were read.
+        is_certain: they were all read, and not long ago.
+    """
+
+    def __init__(  # noqa: PLR0913 - what is known of the nodes, and how well
+        self,
+        shapes: Mapping[Shape, int],
+        *,
+        labels: Collection[str] = (),
+        classes: Collection[str] = (),
+        expected: Sequence[Form] = (),
+        age: float = 0,
+        is_certain: bool = True,
+    ) -> None:
+        self.shapes = shapes
+        self.classes = frozenset(classes)
+        self.age = age
+        self.is_certain = is_certain
+        self._labels = frozenset(labels)
+        self._expected = tuple(expected)
+
+    def expects(self, form: Form) -> bool:
+        """Whether an autoscaler can add nodes of a form."""
+        return any(form.meet(one) for one in self._expected)
+
+    @property
+    def failed_mig(self) -> int:
+        """How many nodes the MIG manager could not configure."""
+        return sum(number for shape, number in self.shapes.items() if shape.failed_mig)
+
+    def forms(self) -> dict[Form, int]:
+        """How many nodes that take new pods offer each form."""
+        found: Counter[Form] = Counter()
+        for shape, number in self.shapes.items():
+            if shape.ready and not shape.cordoned and not shape.is_reconfiguring:
+                found.update(dict.fromkeys(shape.forms.values(), number))
+        return found
+
+    def nearest(self, form: Form) -> tuple[Form, int] | None:
+        """The offered form that has most in common with one, and how many nodes offer it; ``None`` if no form is offered."""
+
+        def likeness(one: tuple[Form, int]) -> tuple[bool, bool, bool, bool, int]:
+            other, number = one
+            return (
+                other.partition == form.partition,
+                bool(other.partition) == bool(form.partition),
+                other.shared == form.shared,
+                other.platform is form.platform,
+                number,
+            )
+
+        return max(self.forms().items(), key=likeness, default=None)
+
+    def lack(self, wish: Wish) -> Lack | None:
+        """What is missing for a pod; ``None`` where a node can run it, or where that can't be told.
+
+        A node that the MIG manager is reconfiguring may offer any MIG slices and whole GPUs afterwards.
+        """
+        if wish.resource in self.classes:
+            return None
+        fits = _label_test(wish, self._knows)
+        having = [(shape, n) for shape, n in self.shapes.items() if wish.resource in shape.offers]
+        fitting = [(shape, n) for shape, n in having if fits(shape)]
+        enough = [(shape, n) for shape, n in fitting if shape.offers[wish.resource] >= wish.count]
+        if enough:
+            return _unavailable(enough, wish)
+        if self._may_be_added(wish):
+            return None
+        if fitting:
+            most = max(shape.offers[wish.resource] for shape, _ in fitting)
+            return Lack(Obstacle.COUNT, _number(fitting), most=most)
+        if having:
+            return Lack(Obstacle.LABELS, _number(having), labels=tuple(self._missing(wish, having)))
+        return Lack(Obstacle.RESOURCE)
+
+    def _knows(self, key: str) -> bool:
+        return keeps(key, self._labels)
+
+    def _may_be_added(self, wish: Wish) -> bool:
+        """Whether a node that is being reconfigured may be what the pod needs: only other labels than NVIDIA's count."""
+        fits = _label_test(wish, lambda key: self._knows(key) and not key.startswith(PREFIX))
+        return any(shape.is_reconfiguring and fits(shape) for shape in self.shapes)
+
+    def _missing(self, wish: Wish, having: Iterable[tuple[Shape, int]]) -> Iterable[tuple[str, tuple[str, ...]]]:
+        """Each label that no node has as the pod needs it, as a requirement, with the values that nodes have."""
+        shapes = [shape for shape, _ in having]
+        of_pod = {key: selected(wish.nodes, key) for key in wish.nodes.mentioned if self._knows(key)}
+        of_needs: dict[str, str] = {}
+        for need in wish.needs:
+            of_needs[need.key] = f"{of_needs[need.key]} and {need}" if need.key in of_needs else str(need)
+        for key, requirement in {**of_pod, **of_needs}.items():
+            values = {shape.labels.get(key) for shape in shapes}
+            if not any(self._admits(wish, key, value) for value in values):
+                yield requirement, tuple(sorted(value for value in values if value is not None))
+
+    @staticmethod
+    def _admits(wish: Wish, key: str, value: str | None) -> bool:
+        return wish.nodes.permits(key, value) and all(need.admits(value) for need in wish.needs if need.key == key)
+
+
+def _label_test(wish: Wish, knows: Callable[[str], bool]) -> Callable[[Shape], bool]:
+    """Whether a shape has the labels that a pod needs, of those that are known."""
+    keys = [key for key in wish.nodes.mentioned if knows(key)]
+    alternatives = list(wish.nodes.alternatives(keys))
+    needs = [need for need in wish.needs if knows(need.key)]
+
+    def fits(shape: Shape) -> bool:
+        values = [shape.labels.get(key) for key in keys]
+        return all(need.admits(shape.labels.get(need.key)) for need in needs) and any(
+            all(label.admits(value) for label, value in zip(labels, values, strict=True)) for labels in alternatives
+        )
+
+    return fits
+
+
+def _unavailable(enough: Iterable[tuple[Shape, int]], wish: Wish) -> Lack | None:
+    """What keeps a pod off all the nodes that have what it needs; ``None`` where one takes it."""
+    cordoned = not_ready = 0
+    taints: Counter[Taint] = Counter()
+    for shape, number in enough:
+        taint = None if wish.tolerations is None else shape.untolerated(wish.tolerations)
+        if shape.cordoned:
+            cordoned += number
+        elif not shape.ready:
+            not_ready += number
+        elif taint:
+            taints[taint] += number
+        else:
+            return None
+    number = cordoned + not_ready + taints.total()
+    return Lack(Obstacle.UNAVAILABLE, number, cordoned=cordoned, not_ready=not_ready, taints=dict(taints))
+
+
+def _number(shapes: Iterable[tuple[Shape, int]]) -> int:
+    return sum(number for _, number in shapes)
+
+
+def selected(nodes: NodeConstraints, key: str) -> str:
+    """A label as a pod selects it."""
+    values = nodes.values(key)
+    return f"{key}: {' or '.join(values)}" if values else f"{key} as the pod requires it"

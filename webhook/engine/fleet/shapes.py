@@ -1,0 +1,181 @@
+"""Shapes: what of a node decides which GPU pods it can run; nodes that are alike have one shape."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import msgspec
+
+from webhook.engine.forms import Form, Platform, Sharing
+from webhook.engine.pods import Toleration
+from webhook.engine.products import PRODUCT, read_product
+from webhook.engine.quantity import Quantity, whole
+from webhook.engine.resources import PREFIX, GpuResource, classify
+from webhook.engine.spelling import (
+    GKE_CLIENTS,
+    GKE_KEYS,
+    GKE_PARTITION,
+    GKE_SHARING,
+    GKE_STRATEGIES,
+    LABELS_OF_FORMS,
+    SHARED_STRATEGIES,
+    strategy_label,
+)
+
+GKE_ACCELERATOR = "cloud.google.com/gke-accelerator"
+# NVIDIA/mig-parted, deployments/container/reconfigure-mig.sh: pending and rebooting end in success or failed.
+_MIG_STATE = "nvidia.com/mig.config.state"
+_RECONFIGURING = frozenset({"pending", "rebooting"})
+# These differ from node to node or change with every rollout, and nobody selects nodes by them.
+_VOLATILE = ("nvidia.com/gfd.timestamp", "nvidia.com/gpu.deploy.", "nvidia.com/gpu-driver-upgrade-")
+# The node controllers set these for what is told by Ready and by unschedulable, or for a moment.
+_OF_THE_NODE = "node.kubernetes.io/"
+_KEEPS_PODS_OUT = frozenset({"NoSchedule", "NoExecute"})
+_NEW_STRATEGIES = {name: sharing for sharing, name in GKE_STRATEGIES.items()}
+
+
+def keeps(key: str, others: Collection[str] = ()) -> bool:
+    """Whether a shape keeps a node label: all that tell forms apart, and the ``others`` that policies select by."""
+    return (key.startswith(LABELS_OF_FORMS) and not key.startswith(_VOLATILE)) or key in others
+
+
+class Taint(msgspec.Struct, frozen=True):
+    """A taint of a node."""
+
+    key: str = ""
+    value: str | None = None
+    effect: str = ""
+
+    def is_tolerated(self, tolerations: Iterable[Toleration]) -> bool:
+        """Whether a toleration covers it (k8s.io/api/core/v1/toleration.go ToleratesTaint)."""
+        return any(
+            (not one.effect or one.effect == self.effect)
+            and (one.key == self.key or (not one.key and one.operator == "Exists"))
+            and (one.operator == "Exists" or (one.value or "") == (self.value or ""))
+            for one in tolerations
+        )
+
+    def __str__(self) -> str:
+        return f"{self.key}{f'={self.value}' if self.value else ''}:{self.effect}"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What nodes have in common.
+
+    Attributes:
+        pairs: the labels that are kept, sorted.
+        amounts: the GPU resources that are there, each with capacity and allocatable; never both 0.
+        taints: those that keep pods out.
+        ready: the Ready condition is not known to be false.
+        cordoned: the node is unschedulable.
+    """
+
+    pairs: tuple[tuple[str, str], ...] = ()
+    amounts: tuple[tuple[str, int, int], ...] = ()
+    taints: tuple[Taint, ...] = ()
+    ready: bool = True
+    cordoned: bool = False
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """The labels that are kept."""
+        return dict(self.pairs)
+
+    @cached_property
+    def offers(self) -> dict[str, int]:
+        """How many of each GPU resource such a node offers to all of its pods.
+
+        That is the allocatable number, or the capacity where that is 0: the kubelet sets allocatable to 0 at once when the
+        device plugin restarts, and keeps the capacity for five minutes (pkg/kubelet/cm/devicemanager GetCapacity).
+        """
+        return {name: allocatable or capacity for name, capacity, allocatable in self.amounts}
+
+    @cached_property
+    def forms(self) -> dict[str, Form]:
+        """The form of each GPU resource that such a node offers."""
+        return {
+            name: self._form(resource) for name in self.offers if isinstance(resource := classify(name), GpuResource)
+        }
+
+    @property
+    def is_reconfiguring(self) -> bool:
+        """Whether the MIG manager is changing the node: what it will offer is unknown, and its labels are out of date."""
+        return self.labels.get(_MIG_STATE) in _RECONFIGURING
+
+    @property
+    def failed_mig(self) -> bool:
+        """Whether the MIG manager could not configure the node."""
+        return self.labels.get(_MIG_STATE) == "failed"
+
+    @property
+    def is_gke(self) -> bool:
+        """Whether GKE's device plugin hands out its GPUs."""
+        return GKE_ACCELERATOR in self.labels or any(key in self.labels for key in GKE_KEYS)
+
+    def untolerated(self, tolerations: Iterable[Toleration]) -> Taint | None:
+        """The first taint that no toleration covers.
+
+        GKE turns the ExtendedResourceToleration plugin on, which adds the toleration of the taint that has the name of the
+        requested resource.
+        """
+        of_gke = [Toleration(name, "Exists") for name in self.offers] if self.is_gke else []
+        every = [*tolerations, *of_gke]
+        return next((taint for taint in self.taints if not taint.is_tolerated(every)), None)
+
+    def _form(self, resource: GpuResource) -> Form:
+        labels = self.labels
+        if self.is_gke:
+            sharing = _NEW_STRATEGIES.get(labels.get(GKE_SHARING, ""), Sharing.NONE)
+            clients = labels.get(GKE_CLIENTS, "")
+            counted = sharing is not Sharing.NONE and clients.isdecimal()
+            return Form(labels.get(GKE_PARTITION), sharing, Platform.GKE, int(clients) if counted else None)
+        product = read_product(labels.get(PRODUCT, ""))
+        partition = resource.partition or product.partition
+        strategy = labels.get(strategy_label(resource.partition))
+        kept_its_name = not any(name == f"{resource.name}.shared" for name in self.offers)
+        shared = strategy in SHARED_STRATEGIES or (product.shared and resource.partition is None)
+        if not resource.shared and not (shared and kept_its_name):
+            return Form(partition)
+        # The device plugin has no MPS on slices, so that sharing needs no name there.
+        return Form(partition, Sharing.ANY if partition or strategy not in SHARED_STRATEGIES else Sharing(strategy))
+
+
+class GpuNode(msgspec.Struct, frozen=True):
+    """A node with GPUs: its name and its shape."""
+
+    name: str
+    shape: Shape
+
+
+def shape_of(  # noqa: PLR0913 - the fields of a node
+    labels: Mapping[str, str],
+    capacity: Mapping[str, Quantity],
+    allocatable: Mapping[str, Quantity],
+    taints: Iterable[Taint] = (),
+    *,
+    ready: bool = True,
+    cordoned: bool = False,
+    others: Collection[str] = (),
+) -> Shape | None:
+    """The shape of a node; ``None`` where nothing says that it has GPUs.
+
+    Args:
+        labels: all of its labels.
+        capacity: its status'. A key that is 0 here and in ``allocatable`` is often left over, and means nothing.
+        allocatable: its status'.
+        taints: its taints.
+        ready: the Ready condition is not false.
+        cordoned: it is unschedulable.
+        others: the labels to keep besides those that tell forms apart.
+    """
+    kept = {key: value for key, value in labels.items() if keeps(key, others)}
+    amounts = []
+    for name in sorted({*capacity, *allocatable}):
+        most, left = whole(capacity.get(name)) or 0, whole(allocatable.get(name)) or 0
+        if (most or left) and isinstance(classify(name), GpuResource):
+            amounts.append((name, most, left))
+    if not amounts and GKE_ACCELERATOR not in kept and not any(key.startswith(PREFIX) for key in kept):
+        return None
+    keeping = (one for one in taints if one.effect in _KEEPS_PODS_OUT and not one.key.startswith(_OF_THE_NODE))
+    return Shape(tuple(sorted(kept.items())), tuple(amounts), tuple(keeping), ready=ready, cordoned=cordoned)

@@ -1,0 +1,123 @@
+"""Rules of the fleet: what a pod requests after rewriting is offered by a node, and as many as it requests."""
+
+from collections.abc import Iterator
+
+from webhook.engine.findings import Finding, Rule, Severity
+from webhook.engine.fleet.fleet import Fleet, Lack, Obstacle, Wish, selected
+from webhook.engine.forms import Form
+from webhook.engine.policy import NotOffered, Policy
+from webhook.engine.spelling import LABELS_OF_FORMS
+
+FORM_NOT_OFFERED = Rule(
+    "form-not-offered",
+    Severity.WARN,
+    "No node offers the form",
+    "The pod stays Pending until such a node is there: no node has the resource, or none with the labels of the form, or "
+    "all of them are cordoned, not ready or tainted. Only judged where the nodes are known (`--fleet`). Configure the "
+    "device plugin on some nodes accordingly, choose the form that is offered, or list in `fleet.expected` what an "
+    "autoscaler adds.",
+    fleet=True,
+)
+
+COUNT_ABOVE_ANY_NODE = Rule(
+    "count-above-any-node",
+    Severity.WARN,
+    "More GPUs than any one node has",
+    "A pod runs on one node, and no node that offers the form has as many as the pod requests. Only judged where the nodes "
+    "are known (`--fleet`). Request fewer, or spread the work over several pods.",
+    fleet=True,
+)
+
+_MOST_VALUES = 3
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
+
+
+def not_offered(  # noqa: PLR0913, PLR0917 - where it is written, what is wanted, what is there
+    path: str, subject: str, form: Form, wish: Wish, lack: Lack, fleet: Fleet, policy: Policy
+) -> Finding:
+    """The finding for something that no node can run.
+
+    Args:
+        path: the field of the first request.
+        subject: whose request it is.
+        form: what it becomes.
+        wish: what the pod needs.
+        lack: what is missing.
+        fleet: the nodes.
+        policy: says what a finding does. Only a view that is certain denies, and never for a node that is there but takes
+            no pods now.
+    """
+    denies = policy.fleet_response is NotOffered.DENY and fleet.is_certain and lack.obstacle is not Obstacle.UNAVAILABLE
+    severity = Severity.DENY if denies else Severity.WARN
+    if lack.obstacle is Obstacle.COUNT:
+        reason = f"{subject}: {wish.resource}: {wish.count} is more than any one node has ({lack.most} at most)"
+        detail = f"a pod runs on one node, so it stays Pending; request at most {lack.most}{_as_of(fleet.age)}"
+        return COUNT_ABOVE_ANY_NODE.found_as(severity, path, reason, detail)
+    reason = f"{subject}: no node offers {form} ({requirements(wish)})"
+    return FORM_NOT_OFFERED.found_as(severity, path, reason, f"{missing(lack, wish)}; {_remedy(form, lack, fleet)}")
+
+
+def requirements(wish: Wish) -> str:
+    """The resource and the node labels that a pod needs."""
+    needed = {need.key for need in wish.needs}
+    own = [key for key in wish.nodes.mentioned if key.startswith(LABELS_OF_FORMS) and key not in needed]
+    return "; ".join([wish.resource, *(selected(wish.nodes, key) for key in own), *map(str, wish.needs)])
+
+
+def missing(lack: Lack, wish: Wish) -> str:
+    """What nodes have, and what they lack besides the count, as a clause."""
+    name = wish.resource
+    if lack.obstacle is Obstacle.RESOURCE:
+        return f"no node has {name}"
+    if lack.obstacle is Obstacle.LABELS:
+        return f"{_nodes(lack.nodes)} {name}, but {_labels(lack)}"
+    return f"{_nodes(lack.nodes)} it, but {', '.join(_unavailable(lack))}"
+
+
+def _nodes(number: int) -> str:
+    return "1 node has" if number == 1 else f"{number} nodes have"
+
+
+def _labels(lack: Lack) -> str:
+    if not lack.labels:
+        return "not with all of the labels together"
+
+    def one(requirement: str, values: tuple[str, ...]) -> str:
+        more = f" and {len(values) - _MOST_VALUES} more" if len(values) > _MOST_VALUES else ""
+        has = f"it is {' or '.join(values[:_MOST_VALUES])}{more}" if values else "no such label"
+        return f"not {requirement} ({has})"
+
+    return ", ".join(one(*label) for label in lack.labels)
+
+
+def _unavailable(lack: Lack) -> Iterator[str]:
+    for number, state in ((lack.cordoned, "cordoned"), (lack.not_ready, "not ready")):
+        if number:
+            yield f"{number} {'is' if number == 1 else 'are'} {state}"
+    for taint, number in lack.taints.items():
+        yield f"{number} {'has' if number == 1 else 'have'} taint {taint}, which the pod does not tolerate"
+
+
+def _remedy(form: Form, lack: Lack, fleet: Fleet) -> str:
+    if lack.obstacle is Obstacle.UNAVAILABLE:
+        tolerate = "add the toleration, or " if lack.taints else ""
+        return f"the pod stays Pending meanwhile; {tolerate}ask an administrator{_as_of(fleet.age)}"
+    failed = fleet.failed_mig
+    if form.partition and failed:
+        nodes = "1 node" if failed == 1 else f"{failed} nodes"
+        return f"the MIG configuration of {nodes} failed (nvidia.com/mig.config.state: failed){_as_of(fleet.age)}"
+    nearest = fleet.nearest(form)
+    if nearest is None:
+        offered = "no node offers any GPU"
+    else:
+        other, number = nearest
+        offered = f"the nearest offer is {other} ({number} node{'s' if number > 1 else ''})"
+    return f"the pod stays Pending unless an autoscaler adds such a node; {offered}{_as_of(fleet.age)}"
+
+
+def _as_of(age: float) -> str:
+    """How old the knowledge is, where that is worth a word."""
+    for seconds, unit in _UNITS:
+        if age >= seconds:
+            return f" (nodes as of {int(age // seconds)} {unit} ago)"
+    return ""
