@@ -99,8 +99,16 @@ class TestSharedRequestAboveOne:
         assert finding.message == (
             'container "train": nvidia.com/gpu.shared: 3 is more than one slot of a shared GPU; a shared GPU is access, '
             'not capacity, and the kubelet would reject it ("maximum request size for shared resources is 1; found 3"); '
-            "request 1, or use a namespace whose policy permits whole GPUs"
+            "request 1, or use whole GPUs instead"
         )
+
+    def test_the_message_where_the_policy_permits_whole_gpus_too(self) -> None:
+        policy = a_policy("shared", "exclusive")
+        [finding] = judge(a_pod(gpu(2)), policy).findings
+
+        fix = f"select nodes with whole GPUs, which the policy permits too (nodeSelector {STRATEGY}: none)"
+        assert finding.message.endswith(f"; request 1, or {fix}")
+        assert judge(a_pod(gpu(2), nodeSelector={STRATEGY: "none"}), policy).findings == ()
 
     def test_the_kubelets_text_counts_what_was_written_otherwise(self) -> None:
         assert "found 2000" in messages(judge(a_pod(gpu("2k", SHARED)), "shared"))[0]

@@ -8,6 +8,7 @@ from webhook.engine.forms import Form, Platform, Sharing
 from webhook.engine.hostpaths import cleaned
 from webhook.engine.policy import Policy, refuses_more_than_one
 from webhook.engine.requests import Amount, Ask
+from webhook.engine.spelling import STRATEGY
 
 SHARED_REQUEST_ABOVE_ONE = Rule(
     "shared-request-above-one",
@@ -58,8 +59,17 @@ def shared_request_above_one(ask: Ask, amount: Amount, form: Form, policy: Polic
         ask.field(amount),
         reason,
         f'a shared GPU is access, not capacity, and the kubelet would reject it ("{_kubelet(form, amount)}"); '
-        "request 1, or use a namespace whose policy permits whole GPUs",
+        f"request 1, or {_whole_gpus(policy)}",
     )
+
+
+def _whole_gpus(policy: Policy) -> str:
+    """How to get whole GPUs: a policy that lists them after a shared form gives them to pods that select their nodes."""
+    if policy.permits_any:
+        return "use whole GPUs instead"
+    if Form() in policy.forms:
+        return f"select nodes with whole GPUs, which the policy permits too (nodeSelector {STRATEGY}: {Sharing.NONE.value})"
+    return "use a namespace whose policy permits whole GPUs"
 
 
 def _kubelet(form: Form, amount: Amount) -> str:
