@@ -209,3 +209,35 @@ def test_nodes_that_cannot_be_listed_are_an_error(cluster: Cluster, monkeypatch:
     monkeypatch.setenv("GPUWARDEN_KUBECONFIG", "/nowhere")
     ran = run("check", "-", "--fleet", "live", stdin=deployment())
     assert (ran.code, "error: --fleet live: " in ran.err) == (2, True)
+
+
+def test_a_policys_own_answer_and_the_exit_code_of_audit(tmp_path: Path) -> None:
+    config, nodes = tmp_path / "config.txt", saved(tmp_path, a_node())
+    head = "apiVersion: gpuwarden.io/v1\nkind: Configuration\n"
+    config.write_text(head + "policies: {slots: {forms: [mps], notOffered: deny}}\n")
+    given = ("--config", config, "--fleet", nodes)
+
+    assert run("check", "-", "--policy", "slots", *given, stdin=deployment()).code == 1
+    assert run("check", "-", "--policy", "mps", *given, stdin=deployment()).code == 0
+    assert run("audit", "-", "--assume", "*=slots", *given, stdin=deployment()).code == 1
+    config.write_text(head + "policies: {slots: {forms: [mps], notOffered: refuse}}\n")
+    ran = run("check", "-", "--policy", "slots", *given, stdin=deployment())
+    assert (ran.code, 'policies.slots.notOffered: "refuse"' in ran.err) == (2, True), ran.err
+    assert run("audit", "-", "--fleet", tmp_path / "none.json", stdin=deployment()).code == 2
+
+
+def test_templates_of_operators_kinds_are_held_against_the_nodes_too(tmp_path: Path) -> None:
+    template = {"spec": {"containers": [{"name": "w", "image": "x", "resources": {"limits": {"nvidia.com/gpu": 16}}}]}}
+    group = {"groupName": "gpus", "replicas": 2, "template": template}
+    ray = {
+        "apiVersion": "ray.io/v1",
+        "kind": "RayCluster",
+        "metadata": {"name": "r", "namespace": "team-a"},
+        "spec": {"workerGroupSpecs": [group]},
+    }
+    ran = run(
+        "check", "-", "--policy", "exclusive", "--fleet", saved(tmp_path, a_node()), "-o", "json", stdin=json.dumps(ray)
+    )
+    (finding,) = json.loads(ran.out)["objects"][0]["findings"]
+    assert finding["rule"] == "count-above-any-node"
+    assert finding["path"].startswith("spec.workerGroupSpecs[0].template.spec.containers[0]")
