@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from hack import generated
 from hack.tools import ROOT
 
 CHART = ROOT / "deploy/chart"
@@ -113,17 +114,5 @@ def text() -> str:
     return PAGE % (root["definitions"]["policyValue"]["pattern"], *written)
 
 
-def main(arguments: list[str]) -> int:
-    """Write the template, or with ``--check`` compare it; 0 when it is right now."""
-    wanted = text()
-    if arguments == ["--check"]:
-        if TEMPLATE.exists() and TEMPLATE.read_text() == wanted:
-            return 0
-        print(f"chart: {TEMPLATE.relative_to(ROOT)} is out of date: run `make manifests`")  # noqa: T201 - a script speaks
-        return 1
-    TEMPLATE.write_text(wanted)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(generated.write(TEMPLATE, text(), "manifests", sys.argv[1:]))

@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
+from hack import generated
 from hack.chart_defaults import CHART, Json, resolved
-from hack.tools import ROOT
 from webhook.engine.gpu_models import PROFILES_OF_MODELS
 
 TEMPLATE = CHART / "templates/_tables.tpl"
@@ -64,17 +64,5 @@ def text() -> str:
     return PAGE % tuple(yaml.safe_dump(part, sort_keys=False, width=10000).rstrip() for part in parts)
 
 
-def main(arguments: list[str]) -> int:
-    """Write the template, or with ``--check`` compare it; 0 when it is right now."""
-    wanted = text()
-    if arguments == ["--check"]:
-        if TEMPLATE.exists() and TEMPLATE.read_text() == wanted:
-            return 0
-        print(f"chart: {TEMPLATE.relative_to(ROOT)} is out of date: run `make manifests`")  # noqa: T201 - a script speaks
-        return 1
-    TEMPLATE.write_text(wanted)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(generated.write(TEMPLATE, text(), "manifests", sys.argv[1:]))

@@ -6,6 +6,7 @@ Run it as `python -m hack.workload_reference`; with `--check` it writes nothing 
 import sys
 from collections.abc import Iterable, Iterator
 
+from hack import generated
 from hack.tools import ROOT
 from webhook.application.operator_kinds import OPERATORS
 from webhook.application.workload_kinds import BUILT_IN, WorkloadKind
@@ -77,16 +78,5 @@ def rows(kind: WorkloadKind) -> Iterator[str]:
         yield f"| {' | '.join((*first, f'`{template.path}`', replicas, *last))} |".replace("  ", " ")
 
 
-def main(arguments: list[str]) -> int:
-    """Write the page, or with ``--check`` compare it; 0 when it is right now."""
-    if arguments == ["--check"]:
-        if PAGE.exists() and PAGE.read_text(encoding="utf-8") == page():
-            return 0
-        print(f"{PAGE.relative_to(ROOT)} is out of date: run `make docs`")  # noqa: T201 - a script speaks
-        return 1
-    PAGE.write_text(page(), encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(generated.write(PAGE, page(), "docs", sys.argv[1:]))

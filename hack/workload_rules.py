@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 import yaml
 
+from hack import generated
 from hack.tools import ROOT
 from webhook.application.field_paths import Path
 from webhook.application.workload_kinds import ADVISED, BUILT_IN, PREVIEWED, WorkloadKind
@@ -107,17 +108,5 @@ def text() -> str:
     return PAGE % (rules(), templates(), makers(), rights(PREVIEWED), rights(BUILT_IN))
 
 
-def main(arguments: list[str]) -> int:
-    """Write the template, or with ``--check`` compare it; 0 when it is right now."""
-    wanted = text()
-    if arguments == ["--check"]:
-        if TEMPLATE.exists() and TEMPLATE.read_text(encoding="utf-8") == wanted:
-            return 0
-        print(f"chart: {TEMPLATE.relative_to(ROOT)} is out of date: run `make manifests`")  # noqa: T201 - a script speaks
-        return 1
-    TEMPLATE.write_text(wanted, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(generated.write(TEMPLATE, text(), "manifests", sys.argv[1:]))

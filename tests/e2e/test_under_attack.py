@@ -128,7 +128,7 @@ def attacked(control_plane: ControlPlane, installation: Installation, namespace:
                 thread.join()
             did = attackers.did()
     mebibytes = highest / (1 << 20)
-    print(f"\n{name}: GPU pods {honest.row}; privileged pods {sly.row}; {mebibytes:.0f} MiB; attackers {dict(did)}")  # noqa: T201 - the numbers, for whoever compares
+    print(f"\n{name}: GPU pods {honest.row}; privileged pods {sly.row}; {mebibytes:.0f} MiB; attackers {dict(did)}")  # noqa: T201 - numbers to compare
     assert did["sent"], "the attack did not take place"
     assert "created" not in sly.became
     assert control_plane.get(path)["items"] == []

@@ -94,7 +94,7 @@ def messages(decision: Decision) -> list[tuple[str, str]]:
         # A node that is being reconfigured may offer anything afterwards.
         ("mig-1g.5gb", a_pod(), [a_shape({}, labels={"nvidia.com/mig.config.state": "pending"})]),
         ("mig-1g.5gb", a_pod(), [a_shape({}, labels={"nvidia.com/mig.config.state": "rebooting"})]),
-        # Whoever names the node asks no scheduler.
+        # A pod that names its node is not scheduled.
         ("exclusive", a_pod(nodeName="n"), []),
         # Labels that say nothing of GPUs are not known.
         ("exclusive", a_pod(nodeSelector={"disk": "fast"}), [WHOLE]),

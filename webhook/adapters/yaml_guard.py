@@ -1,4 +1,4 @@
-"""What YAML can do to whoever loads it, denied before anything is built, and what is wrong with what is not YAML."""
+"""Rejects YAML that would exhaust the loader, before anything is built, and explains YAML that is not valid."""
 
 import yaml
 

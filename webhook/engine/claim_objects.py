@@ -89,7 +89,7 @@ class Device(msgspec.Struct, frozen=True):
         device_class: the DeviceClass.
         count: how many devices; ``None`` for every one that matches (``allocationMode: All``).
         profile: the MIG profile that the selectors name, if they do.
-        admin_access: the devices are given to monitor them, whoever else uses them.
+        admin_access: the devices are given for monitoring, even while others use them.
         mps: the sharing strategy of the configuration is MPS.
     """
 

@@ -456,7 +456,7 @@ async def test_who_does_not_hang_up_after_its_last_answer_is_cut_off() -> None:
 async def test_a_stranger_whose_records_take_long_to_decrypt_is_cut_off(
     monkeypatch: pytest.MonkeyPatch, target: str, certificate: Any, *, stranger: bool
 ) -> None:
-    """Whoever has shown neither a token nor a client certificate is one, a review that was answered notwithstanding."""
+    """A connection that has presented neither a token nor a client certificate is one, even after an answered review."""
     now = 0.0
     monkeypatch.setattr(connection, "thread_time", lambda: now)
     for seconds, size, slow in ((0.49e-3, 10, False), (0.52e-3, 10, True), (0.52e-3, 10_000, False), (1.0, 10, True)):
