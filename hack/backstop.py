@@ -137,7 +137,7 @@ def shared_sentence() -> str:
         "variables.gke": Form(sharing=Sharing.MPS, platform=Platform.GKE),
         "": Form(sharing=Sharing.ANY),
     }
-    named = Policy("«policy»", (Form(),))
+    named = Policy("«policy»", (Form(sharing=Sharing.ANY),))
     lines = []
     for condition, form in forms.items():
         of_named = of(form, named, {"«policy»": "variables.policy"})
