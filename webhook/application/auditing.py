@@ -108,7 +108,7 @@ class Verdict(msgspec.Struct, frozen=True, eq=False):
         policy: the policy's name.
         outcome: what becomes of the pod.
         exempt: why it is left alone, if it is.
-        asks: what each container asks for.
+        requests: what each container requests.
         becomes: what becomes of it, in sentences.
         forms: each form that is asked for, with the one that results (or ``DENIED``).
         findings: the findings, their paths within the object.
@@ -120,7 +120,7 @@ class Verdict(msgspec.Struct, frozen=True, eq=False):
     policy: str
     outcome: Outcome
     exempt: str | None
-    asks: tuple[str, ...]
+    requests: tuple[str, ...]
     becomes: tuple[str, ...]
     forms: tuple[tuple[str, str], ...]
     findings: tuple[Finding, ...]
@@ -261,7 +261,7 @@ def _verdict(judgement: Judgement, plugin: DevicePlugin) -> Verdict:
         policy=judgement.policy.name,
         outcome=judgement.outcome,
         exempt=judgement.exempt,
-        asks=judgement.asks,
+        requests=judgement.requests,
         becomes=judgement.changes(would=True),
         forms=tuple(
             dict.fromkeys(

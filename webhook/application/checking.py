@@ -101,8 +101,8 @@ class Judgement(msgspec.Struct, frozen=True):
         return max((one.decision.outcome for one in self.pods), key=_WORST.__getitem__, default=Outcome.UNCHANGED)
 
     @property
-    def asks(self) -> tuple[str, ...]:
-        """What each container asks for."""
+    def requests(self) -> tuple[str, ...]:
+        """What each container requests."""
         found = (f"{one.title}{ask}" for one in self.pods for ask in summary.asked(one.decision))
         return (*found, *self.asked)
 

@@ -45,7 +45,7 @@ class Restarts:
         key = owner.key if owner and _is_part(seen) else seen.key
         if verdict.claims and not verdict.exempt:
             self._claiming.add(key)
-        if not (verdict.asks or verdict.findings):
+        if not (verdict.requests or verdict.findings):
             return
         known = self._verdicts.get(key)
         if known is None or verdict.rank > known.rank:

@@ -191,7 +191,7 @@ def _note(  # noqa: PLR0913, PLR0917 - where an object is, what it is, and what 
 
 def _is_row(known: Judgement) -> bool:
     """Whether an object of an operator's kind has pods that count; what in it is not judged is then said in its row."""
-    return bool(known.pods and (known.asks or known.findings))
+    return bool(known.pods and (known.requests or known.findings))
 
 
 def _wanted(found: Seen | Judgement, names: Collection[str]) -> bool:

@@ -54,7 +54,7 @@ class Form(Part):
 class WorkloadLine(ObjectLine):
     """One workload: a controller, a pod without one, or an object in a file.
 
-    ``decision``, ``asks``, ``patch``, ``claims`` and ``findings`` are those of the pods made from it from now on: of its
+    ``decision``, ``requests``, ``patch``, ``claims`` and ``findings`` are those of the pods made from it from now on: of its
     template, or of its pods where the template has neither GPU requests nor resource claims, or can't be seen.
     ``pods`` is what would become of its pods, running or pending, if they were made now; those that have ended are left out.
     """
@@ -68,7 +68,7 @@ class WorkloadLine(ObjectLine):
 
 
 class NamespaceLine(Part):
-    """A namespace that asks for GPUs, and what becomes of its workloads."""
+    """A namespace that requests GPUs, and what becomes of its workloads."""
 
     name: str
     policy: str
@@ -182,7 +182,7 @@ class AuditReport(Part):
     def otherwise(self) -> str:
         """What to add to "request GPUs" if some workloads are only reported for reaching GPUs otherwise, or for claims."""
         is_one = len(self.objects) == 1
-        silent = [line for line in self.objects if not line.asks]
+        silent = [line for line in self.objects if not line.requests]
         reach = ", or reaches them otherwise" if is_one else ", or reach them otherwise"
         claim = ", or has resource claims" if is_one else ", or have resource claims"
         return (reach if any(line.findings for line in silent) else "") + (
@@ -283,7 +283,7 @@ def _kind_line(api_version: str, kind: str, message: str) -> ObjectLine:
         namespace="",
         name=ALL,
         policy="",
-        asks=[],
+        requests=[],
         decision=NOT_JUDGED,
         exempt=None,
         patch=[],
@@ -317,7 +317,7 @@ def _line(row: Row, shared: dict[Verdict, dict[str, Any]], lines: Lines | None) 
     if verdict not in shared:
         shared[verdict] = {
             "policy": verdict.policy,
-            "asks": list(verdict.asks),
+            "requests": list(verdict.requests),
             "decision": EXEMPT if verdict.exempt else verdict.decision,
             "exempt": verdict.exempt,
             "becomes": list(verdict.becomes),

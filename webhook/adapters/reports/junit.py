@@ -123,7 +123,7 @@ def _skipped(line: ObjectLine) -> str | None:
 
 
 def _rewritten(line: ObjectLine) -> str:
-    return f'{"; ".join(line.asks)}: would be rewritten by policy "{line.policy}"'
+    return f'{"; ".join(line.requests)}: would be rewritten by policy "{line.policy}"'
 
 
 def _failure(case: Element, message: str, rule: str, told: list[str]) -> None:

@@ -66,7 +66,7 @@ def _results(row: Row) -> Iterator[Json]:
     subject = {"apiVersion": row.api_version, "kind": row.kind, "namespace": row.namespace, "name": row.name}
     subject |= {"uid": row.uid} if row.uid else {}
     running = sum(row.pods.values())
-    about = {"policy": verdict.policy, "asks": "; ".join(verdict.asks), "pods": str(running)}
+    about = {"policy": verdict.policy, "requests": "; ".join(verdict.requests), "pods": str(running)}
     if verdict.exempt:
         yield _result("skip", "exempt", left_alone(verdict.exempt), subject, about)
         return

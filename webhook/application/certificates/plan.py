@@ -2,9 +2,9 @@
 
 A new authority is published beside the old one; a replica turns to it only when the bundle of every webhook
 configuration carries it, and has for the propagation time; the old one goes when no serving certificate that it signed
-can still be valid. There is no leader and no memory of a step begun: every replica compares everything at every tick and
+can still be valid. There is no leader and no memory of a step begun: every replica compares everything at every pass and
 does what is missing. A replica that loses a race for a resourceVersion reads again. So a crash between two steps,
-a damaged Secret and an emptied bundle are all the same thing: a difference that the next tick sees.
+a damaged Secret and an emptied bundle are all the same thing: a difference that the next pass sees.
 
 What is never done: an empty bundle is never written (API servers would fall back to the system's roots); an authority
 that a bundle trusts and that looks like ours is not dropped because the Secret has lost it, but taken over among the

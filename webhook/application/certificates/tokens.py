@@ -122,7 +122,7 @@ class PathTokens:
         """Know the plain paths of the endpoints, and admit them, or nothing until told otherwise."""
         self._paths = frozenset(paths)
         self._admitted = _Admitted((), plain)
-        self._turned_away = False
+        self._rejected = False
 
     def replace(self, tokens: Iterable[str], *, plain: bool) -> None:
         """Admit paths with one of these tokens from now on, and the plain paths or not."""
@@ -142,10 +142,10 @@ class PathTokens:
             same = sum(hmac.compare_digest(token, each) for each in admitted.tokens)  # each is compared
             known = same > 0 and plain in self._paths
         if not known:
-            self._turned_away = True
+            self._rejected = True
         return plain if known else None
 
-    def turned_away(self) -> bool:
+    def rejected_since_last_call(self) -> bool:
         """Whether a path was not admitted since this was asked last: perhaps the paths have been set anew."""
-        was, self._turned_away = self._turned_away, False
+        was, self._rejected = self._rejected, False
         return was
