@@ -10,7 +10,7 @@ from typing import Any, Protocol, TextIO
 
 import msgspec
 
-from webhook.adapters.absent import absent
+from webhook.adapters.optional_imports import absent
 from webhook.adapters.reports.text import printable
 from webhook.engine.text import cut
 

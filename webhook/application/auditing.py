@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from webhook.application import beside
+from webhook.application import unjudged_requests
 from webhook.application.checking import Checker, JudgedPod, Judgement
 from webhook.application.claims import KnownClaims
 from webhook.application.configuration import Configuration
@@ -208,9 +208,12 @@ class Auditor:
             return None
         _forget(pod.spec, running=seen.running)
         names = self._configuration.names
-        shares = beside.shares(pod, {})
+        shares = unjudged_requests.shares(pod, {})
         asks = bool(
-            requests.read(pod.spec, names) or pod.spec.resource_claims or shares or beside.other_vendors(pod, names)
+            requests.read(pod.spec, names)
+            or pod.spec.resource_claims
+            or shares
+            or unjudged_requests.other_vendors(pod, names)
         )
         if not asks and not guard.sees(pod):
             return None

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from webhook.application import beside, field_paths, operator_objects
+from webhook.application import field_paths, operator_objects, unjudged_requests
 from webhook.application.claims import KnownClaims, claims_of, described, not_looked_up
 from webhook.application.configuration import Configuration
 from webhook.application.field_paths import Place
@@ -17,8 +17,8 @@ from webhook.engine import requests, summary
 from webhook.engine.claims import NO_CLAIMS, Claims, references
 from webhook.engine.decision import UNTOUCHED, Decision, Outcome, decide
 from webhook.engine.findings import Finding
+from webhook.engine.fleet.evaluation import against
 from webhook.engine.fleet.fleet import Fleet
-from webhook.engine.fleet.judging import against
 from webhook.engine.label_problems import misplaced, of_namespace
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import Operation, patch
@@ -216,7 +216,9 @@ class Checker:
             exempt = exempt or why
             title = operator_objects.title(workload, manifest, where)
             pods.append(JudgedPod(where, pod, decision, title, is_exempt=bool(why)))
-            vendors += beside.sentences(where, beside.other_vendors(pod, self._configuration.names), ())
+            vendors += unjudged_requests.sentences(
+                where, unjudged_requests.other_vendors(pod, self._configuration.names), ()
+            )
             findings += (
                 msgspec.structs.replace(f, path=where.field(f.path), reason=f"{where.field('')}: {f.reason}")
                 for f in decision.findings
@@ -251,10 +253,10 @@ class Checker:
     def _with_beside(self, known: Judgement, where: WorkloadPod, pod: Pod, template: Mapping[str, Any]) -> Judgement:
         labels, _ = _labels_and_annotations(template)
         names = self._configuration.names
-        shares = beside.shares(pod, labels)
-        told = (*beside.sentences(where, beside.other_vendors(pod, names), shares), *known.beside)
+        shares = unjudged_requests.shares(pod, labels)
+        told = (*unjudged_requests.sentences(where, unjudged_requests.other_vendors(pod, names), shares), *known.beside)
         of_kai = (f"{section.removesuffix('s')} {key}: {value}" for section, key, value in shares)
-        return msgspec.structs.replace(known, beside=told, asked=(*of_kai, *beside.misspelt(pod, names)))
+        return msgspec.structs.replace(known, beside=told, asked=(*of_kai, *unjudged_requests.misspelt(pod, names)))
 
     def identify(self, manifest: Mapping[str, Any]) -> Judgement:
         """What is known of an object without looking at its pod: also whether it is judged, and what its labels say."""
@@ -264,7 +266,11 @@ class Checker:
         namespace = name if is_namespace(manifest) else str(metadata.get("namespace") or self._namespace)
         workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"))
         is_built_in = workload is not None and workload.is_built_in
-        elsewhere = beside.misplaced(workload, manifest, self._configuration.names) if workload and is_built_in else ""
+        elsewhere = (
+            unjudged_requests.misplaced(workload, manifest, self._configuration.names)
+            if workload and is_built_in
+            else ""
+        )
         policy = self._policy_of(namespace)
         return Judgement(
             api_version,

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import msgspec
 
-from webhook.application import review, telling
+from webhook.application import response_messages, review
 from webhook.application.configuration import Configuration
 from webhook.application.review import Envelope, ReviewError
 from webhook.engine.label_problems import ignored
@@ -78,11 +78,11 @@ class NamespaceLabelling:
         if name in configuration.exemptions.namespaces:
             if change.new != NamespaceLabels():
                 warnings.append(f'namespace "{name}" is exempt from gpuwarden: its labels have no effect')
-            return review.allowed(request, warnings=telling.within_budget(warnings))
+            return review.allowed(request, warnings=response_messages.within_budget(warnings))
         if self._preview and change.of_old and policies.enforce != before.enforce:
             # Half of the time is left for the way back and for what else the API server has to do.
             warnings += await self._preview.preview(name, policies.enforce, seconds / 2)
-        return review.allowed(request, warnings=telling.within_budget(warnings))
+        return review.allowed(request, warnings=response_messages.within_budget(warnings))
 
 
 class _Change(msgspec.Struct, gc=False):
@@ -121,7 +121,7 @@ def _read(body: bytes) -> bytes | _Change:
     warnings = [f"{problem.path}: {problem.message}" for problem in mistyped]
     old, new = NamespaceLabels.of(before.labels), NamespaceLabels.of(metadata.labels)
     if new == old and request.has_old_object:
-        return review.allowed(request, warnings=telling.within_budget(warnings))
+        return review.allowed(request, warnings=response_messages.within_budget(warnings))
     name = metadata.name or request.name
     return _Change(Envelope(request.uid), name, old, new, request.has_old_object, warnings)
 

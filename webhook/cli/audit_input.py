@@ -19,7 +19,7 @@ from webhook.application.other_kinds import OtherKind
 from webhook.application.workload_kinds import WorkloadKind, is_idle
 from webhook.application.workloads import qualified, workload_of
 from webhook.cli.cluster_options import unreadable
-from webhook.cli.judging import KnownNamespaces, misfit_problems, nothing_found, read_paths, usage_error
+from webhook.cli.manifest_input import KnownNamespaces, misfit_problems, nothing_found, read_paths, usage_error
 from webhook.engine.labels import NamespaceLabels
 
 Labels = Mapping[str, NamespaceLabels]

@@ -11,7 +11,7 @@ from webhook.adapters.manifests.items import EditError, ManifestProblem
 from webhook.adapters.reports import diff, junit, model, sarif, table
 from webhook.cli.cluster_options import ContextOption, KubeconfigOption
 from webhook.cli.fleet_input import FleetOption, load_fleet
-from webhook.cli.judging import (
+from webhook.cli.manifest_input import (
     EXIT_DENIED,
     EXIT_USAGE,
     ConfigOption,

@@ -6,8 +6,8 @@ from functools import lru_cache
 import msgspec
 from msgspec.structs import replace
 
-from webhook.engine.choice import Choice, choose
 from webhook.engine.edits import AddNeed, AddToleration, DropKey, Edit, RenameResource, ReplaceProduct
+from webhook.engine.form_selection import Choice, choose
 from webhook.engine.forms import Form
 from webhook.engine.needs import Need, possible
 from webhook.engine.nodes import NodeConstraints

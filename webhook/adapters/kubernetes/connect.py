@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webhook.adapters.absent import absent
+from webhook.adapters.optional_imports import absent
 
 if TYPE_CHECKING:
     from webhook.adapters.kubernetes.client import ApiServer

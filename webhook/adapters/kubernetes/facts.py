@@ -13,8 +13,8 @@ from webhook.adapters.kubernetes import nodes
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.lists import Lister, Page, Progress
-from webhook.adapters.kubernetes.patient import PatientApi
 from webhook.adapters.kubernetes.request import Request, path_of
+from webhook.adapters.kubernetes.retrying import RetryingApi
 from webhook.application.diagnosis.documents import (
     Budget,
     Deployment,
@@ -68,7 +68,7 @@ class FactReader:
         progress: who is told how far a list is.
     """
 
-    def __init__(self, api: PatientApi, progress: Progress) -> None:
+    def __init__(self, api: RetryingApi, progress: Progress) -> None:
         self._api = api
         self._lister = Lister(api, progress)
 

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class Api(Protocol):
-    """What lists are asked of: ``PatientApi`` for a program that has time."""
+    """What lists are asked of: ``RetryingApi`` for a program that has time."""
 
     def call(self, request: Request) -> bytes:
         """Make a request and give the answer's body.

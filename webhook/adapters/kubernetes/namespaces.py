@@ -11,7 +11,7 @@ from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.cache import NamespaceCache
 from webhook.adapters.kubernetes.documents import Namespace, decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.live import LiveReads
+from webhook.adapters.kubernetes.live_reads import LiveReads
 from webhook.adapters.kubernetes.request import Request, path_of
 from webhook.adapters.kubernetes.watch import GRACE, WATCH_SECONDS, NamespaceWatch, Observer
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable

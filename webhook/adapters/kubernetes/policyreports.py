@@ -12,8 +12,8 @@ import msgspec
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.lists import Lister, Page, Progress
-from webhook.adapters.kubernetes.patient import PatientApi
 from webhook.adapters.kubernetes.request import Request, path_of
+from webhook.adapters.kubernetes.retrying import RetryingApi
 from webhook.application.report_api import CONTENT, LABEL, LABEL_VALUE, REPORT_APIS, ReportApi
 
 Json = dict[str, Any]
@@ -71,7 +71,7 @@ class ReportStore:
         progress: who is told how far the lists of what is there are.
     """
 
-    def __init__(self, api: PatientApi, progress: Progress) -> None:
+    def __init__(self, api: RetryingApi, progress: Progress) -> None:
         self._api = api
         self._lister = Lister(api, progress, limit=_PAGE)
 

@@ -20,7 +20,7 @@ from webhook.adapters.kubernetes.workloads import ClusterReader
 from webhook.application.auditing import Seen
 from webhook.application.configuration import Configuration
 from webhook.application.limit_ranges import LimitRange
-from webhook.application.restarts import Restarts
+from webhook.application.rollout_preview import RolloutPreview
 from webhook.application.workload_kinds import PREVIEWED, WorkloadKind
 from webhook.engine.policy import Policy
 
@@ -67,7 +67,7 @@ class WorkloadPreview:
 
         Never raises, and answers within ``seconds`` whatever the API server does.
         """
-        restarts = Restarts(self._configuration(), namespace, policy)
+        restarts = RolloutPreview(self._configuration(), namespace, policy)
         look = _Look(restarts, namespace, self._monotonic() + seconds, self._monotonic, self._rest)
         try:
             looking = asyncio.get_running_loop().run_in_executor(self._threads, look.run, self._api)
@@ -99,7 +99,7 @@ class _Look:
 
     def __init__(
         self,
-        restarts: Restarts,
+        restarts: RolloutPreview,
         namespace: str,
         until: float,
         monotonic: Callable[[], float],

@@ -20,7 +20,7 @@ from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, REWRIT
 from webhook.engine.decision import Outcome
 from webhook.engine.findings import Finding
 from webhook.engine.policy import LabelProblem
-from webhook.engine.rules.outstanding import NOT_REWRITTEN
+from webhook.engine.rules.not_rewritten import NOT_REWRITTEN
 
 Json = dict[str, Any]
 

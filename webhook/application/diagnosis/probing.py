@@ -11,8 +11,8 @@ from webhook.application.diagnosis.ours import our_webhooks
 from webhook.application.diagnosis.results import Verdict, fail, ok, unknown
 from webhook.engine.decision import Outcome
 from webhook.engine.labels import NamespaceLabels
+from webhook.engine.policy_additions import POLICY
 from webhook.engine.resources import GPU, resource_name
-from webhook.engine.settings import POLICY
 
 _DENIED = re.compile(r'admission webhook "(?P<webhook>[^"]+)" denied the request')
 _UNANSWERED = re.compile(r'failed calling webhook "(?P<webhook>[^"]+)"')

@@ -1,4 +1,4 @@
-"""Restarts: what another policy would make of a namespace's workloads when their pods are next created, in few words."""
+"""Rollout preview: what another policy would make of a namespace's workloads when their pods are next created, in few words."""
 
 from collections.abc import Iterator, Sequence
 from heapq import nsmallest
@@ -14,7 +14,7 @@ from webhook.engine.policy import Policy
 _NAMED = 3  # workloads a warning names; the audit that it points to lists them all
 
 
-class Restarts:
+class RolloutPreview:
     """The workloads of one namespace under a policy, looked at one by one.
 
     One thread looks; another may ask for the warnings meanwhile. No pod is remembered.

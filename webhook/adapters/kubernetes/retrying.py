@@ -18,7 +18,7 @@ _PASSING = frozenset({Fault.THROTTLED, Fault.SERVER_ERROR})
 _PASSING_ONCE_REACHED = frozenset({Fault.SILENT, Fault.CUT, Fault.UNREACHABLE})
 
 
-class PatientApi:
+class RetryingApi:
     """An API server for a program that has time: one request after another, each waited for.
 
     Args:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from webhook.engine.choice import Choice, Request
 from webhook.engine.findings import Finding
+from webhook.engine.form_selection import Choice, Request
 from webhook.engine.forms import Form, Sharing
 from webhook.engine.nodes import NOTHING_SAID, NodeConstraints
 from webhook.engine.pods import PodSpec

@@ -7,7 +7,7 @@ from webhook.adapters.http.endpoint import Observer
 from webhook.application.recorder import Recorded, Recorder
 
 
-class Afterwards:
+class DeferredRecording:
     """Passes on what it is told in the next turn of the event loop.
 
     Until this one ends, the answers that are written in it wait (uvloop writes once all that has come is worked on). So what is
