@@ -128,7 +128,7 @@ class Metrics:
         self._request(path, str(code)).observe(seconds)
 
     def refused(self, port: str, reason: str) -> None:
-        """A connection or a request was turned away; both are of a few words."""
+        """A connection or a request was rejected; both are of a few words."""
         self._refused.labels(port, reason).inc()
 
     def reloaded(self, file: str, *, good: bool) -> None:

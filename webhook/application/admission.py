@@ -59,7 +59,7 @@ _NOT_YET = NamespacePolicies(ANY_POLICY, ANY_POLICY, ANY_POLICY, ANY_POLICY)
 
 
 class _Case(msgspec.Struct, gc=False):
-    """A request whose pod asks for GPUs, or may reach them otherwise, and is not exempt, with everything that decides it."""
+    """A request whose pod requests GPUs, or may reach them otherwise, and is not exempt, with everything that decides it."""
 
     request: Envelope
     pod: Pod
@@ -110,7 +110,7 @@ class Admission:
     """The answers to admission reviews of pods.
 
     Every method raises ``ReviewError`` for a review that can't be read, ``NamespaceUnavailable`` or
-    ``NamespaceNotFound`` where the namespace's labels can't be had, and ``ClaimUnavailable`` likewise for claims. The HTTP side
+    ``NamespaceNotFound`` where the namespace's labels are not available, and ``ClaimUnavailable`` for claims. The HTTP side
     answers these with HTTP errors, so that the webhook's failurePolicy decides; a verdict is always a review.
     """
 
@@ -296,7 +296,7 @@ class Admission:
 
 
 def _without_labels(case: _Case, error: Exception) -> bytes:
-    """The answer where the namespace's labels can't be had.
+    """The answer where the namespace's labels are not available.
 
     Raises:
         NamespaceUnavailable, NamespaceNotFound: ``error``, where they matter.
@@ -310,7 +310,7 @@ def _without_labels(case: _Case, error: Exception) -> bytes:
 
 
 def _reached(decision: Decision) -> Decision:
-    """What a decision says of GPUs that are reached without asking."""
+    """What a decision says of GPUs that are reached without a request."""
     return Decision((), tuple(finding for finding in decision.findings if finding.rule.access), decision.asks)
 
 

@@ -23,7 +23,7 @@ from webhook.engine.policy import ANY_POLICY, Policy
 
 
 class _Case(msgspec.Struct):
-    """A request whose template asks for GPUs, or may reach them otherwise, and is not exempt, with everything that decides it."""
+    """A request whose template requests GPUs, or may reach them otherwise, and is not exempt, with everything that decides it."""
 
     request: Request
     where: WorkloadPod
@@ -34,8 +34,8 @@ class _Case(msgspec.Struct):
 class Advising:
     """The answers to admission reviews of workloads that hold the template of pods.
 
-    Raises ``ReviewError`` for a review that can't be read. Where the namespace's labels can't be had the workload passes,
-    with an audit annotation that says so: its pods will be judged when they are made.
+    Raises ``ReviewError`` for a review that can't be read. Where the namespace's labels are not available the workload passes,
+    with an audit annotation that says so: its pods will be judged when they are created.
     """
 
     def __init__(self, configuration: Callable[[], Configuration], namespaces: Namespaces, recorder: Recorder) -> None:

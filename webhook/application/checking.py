@@ -42,7 +42,7 @@ class JudgedPod(msgspec.Struct, frozen=True):
     Attributes:
         decision: edits and findings, their paths within the pod.
         title: what comes before each sentence on it, where an object may describe several.
-        is_exempt: whether its scheduler or runtime class leaves it alone; the decision then only says what it asks for.
+        is_exempt: whether its scheduler or runtime class exempts it; the decision then only says what it requests.
     """
 
     where: WorkloadPod
@@ -61,12 +61,12 @@ class Judgement(msgspec.Struct, frozen=True):
         pods: its pods and templates, and what becomes of each.
         operations: the JSON Patch of the object; empty for an operator's kind, of which only the pods are rewritten.
         findings: the findings, their paths within the object.
-        exempt: why the object is left alone, if it is.
+        exempt: why the object is exempt, if it is.
         unjudged: what is known of an object of a kind that is not judged; the decision then says nothing of its pods.
         claims: its pod's names for their resource claims.
         claims_unknown: why some of these are not judged, for people; empty where all are.
         beside: what else of its pod is not judged, a sentence each.
-        asked: what its pod asks for besides the decision's requests: KAI's shares, and names that are misspelt.
+        asked: what its pod requests besides the decision's requests: KAI's shares, and names that are misspelt.
         label_problems: what is wrong with its labels and annotations.
         notes: what is special about its kind, and whether it is suspended, for people.
         misfits: fields of the wrong type; where there are any, nothing else is known of the object.
@@ -180,7 +180,7 @@ class Checker:
         return msgspec.structs.replace(known, operations=operations, findings=findings)
 
     def _decided(self, known: Judgement, where: WorkloadPod, pod: Pod) -> tuple[Judgement, Decision, str | None]:
-        """What is known with a pod's claims; what becomes of the pod, or what an exempt one asks for, and why it is exempt."""
+        """What is known with a pod's claims; what becomes of the pod, or what an exempt one requests, and why it is exempt."""
         configuration = self._configuration
         asks = requests.read(pod.spec, configuration.names) if pod.spec else []
         claims = self._claims_of(known.namespace, pod, asks)
@@ -206,7 +206,7 @@ class Checker:
         return claims_of(pod.spec, asks, resolved, self._configuration)
 
     def _of_operator(self, known: Judgement, workload: WorkloadKind | None, manifest: Mapping[str, Any]) -> Judgement:
-        """What becomes of the pods of an operator's kind: each template is judged as the pods made from it will be."""
+        """What becomes of the pods of an operator's kind: each template is judged as the pods created from it will be."""
         pods: list[JudgedPod] = []
         findings: list[Finding] = []
         vendors: list[str] = []

@@ -36,9 +36,9 @@ class Preview(Protocol):
     """Who can tell what a policy would do to the workloads of a namespace."""
 
     async def preview(self, namespace: str, policy: Policy, seconds: float) -> list[str]:
-        """Warnings: what would change or be denied when pods are next created, and what could not be looked at in time.
+        """Warnings: what would change or be denied when pods are next created, and what could not be checked in time.
 
-        Never raises: what can't be had is said as a warning.
+        Never raises: what is not available is said as a warning.
         """
         ...
 
@@ -70,10 +70,10 @@ class NamespaceLabelling:
         configuration = self._configuration()
         request, name, warnings = change.request, change.name, change.warnings
         policies, before = configuration.policies.select(change.new), configuration.policies.select(change.old)
-        # A bad label that stood there before must not keep anybody from mending another.
+        # A bad label that stood there before must not keep anyone from mending another.
         problems = [problem for problem in policies.problems if problem not in before.problems]
         if problems:
-            # In audit mode too: that is about pods, and a mistyped label is easiest to mend by whoever has just written it.
+            # In audit mode too: that is about pods, and a mistyped label is easiest to fix for its author, right now.
             return review.invalid(request, _message(problems), problems)
         if name in configuration.exemptions.namespaces:
             if change.new != NamespaceLabels():
@@ -86,7 +86,7 @@ class NamespaceLabelling:
 
 
 class _Change(msgspec.Struct, gc=False):
-    """What changes in a namespace: all that is kept of a review while its workloads are looked at.
+    """What changes in a namespace: all that is kept of a review while its workloads are checked.
 
     Attributes:
         request: its uid alone.

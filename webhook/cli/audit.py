@@ -43,7 +43,7 @@ from webhook.cli.manifest_input import (
 
 
 class Output(StrEnum):
-    """How ``audit`` tells what it found."""
+    """The output formats of ``audit``."""
 
     TABLE = "table"
     JSON = "json"
@@ -177,7 +177,7 @@ def _assumptions(texts: list[str], configuration: Configuration) -> tuple[Assump
 
 
 def _names_exist(assumed: Iterable[Assumption], labels: Labels, names: list[str]) -> None:
-    """In a cluster, an assumption on a namespace that is not there is a slip of the pen, and would show nothing."""
+    """In a cluster, an assumption on a namespace that is not there is a typo, and would show nothing."""
     unknown = assumptions.unknown_names(assumed, labels)
     if unknown:
         among = " among those that -n names" if names else ""

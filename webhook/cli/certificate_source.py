@@ -124,7 +124,7 @@ class TrustedSource:
         steady: float = _STEADY_SECONDS,
         hurry: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Tick every ``steady`` seconds while all is well, and at once where there is reason to hurry."""
+        """Reconcile every ``steady`` seconds while all is well, and at once where there is reason to hurry."""
         self._inner = inner
         self._clock = clock
         self._reconcile = reconcile
@@ -137,7 +137,7 @@ class TrustedSource:
         self.serving = inner.serving
 
     def poll(self) -> None:
-        """Tick when one is due."""
+        """Reconcile when a pass is due."""
         self._inner.poll()
         if time.monotonic() < self._due and not self._hurry():
             return
@@ -180,7 +180,7 @@ def certificate_source(
     """The source that the options choose; where it keeps a CA, it says which paths are admitted.
 
     Raises:
-        StartError: they choose none, more than one, or one that can't be had.
+        StartError: they choose none, more than one, or one that is not available.
     """
     cert_file, key_file = options.tls_cert_file, options.tls_private_key_file
     ways = [bool(cert_file or key_file), options.tls_self_signed, options.manage_certificates]

@@ -26,7 +26,7 @@ EXIT_FAILURE = 1
 
 
 class Output(StrEnum):
-    """How ``doctor`` tells what it found."""
+    """The output formats of ``doctor``."""
 
     TABLE = "table"
     JSON = "json"
@@ -62,7 +62,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 ) -> None:
     """Check an installation in a cluster, and report what is wrong, what that means and how to fix it.
 
-    Nothing is changed. What can't be looked at, for lack of a right or from where this runs, is "not checked" ("unknown" in
+    Nothing is changed. What can't be checked, for lack of a right or from where this runs, is "not checked" ("unknown" in
     JSON), and says what it takes.
 
     Exit codes: 0 no check fails (with --strict: nor warns, and each was made); 1 one does; 2 wrong usage, a cluster that can't

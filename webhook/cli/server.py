@@ -164,7 +164,7 @@ class Server:
         return [self._serving_part(), *files, self._namespaces.part(), *self._certificates.parts()]
 
     def _exposition(self) -> bytes:
-        """What ``/metrics`` answers: readiness is looked at when it is asked for, as ``/readyz`` does."""
+        """What ``/metrics`` answers: readiness is checked when it is asked for, as ``/readyz`` does."""
         self._metrics.readiness({part.name: part.ready for part in self.readiness()})
         return self._metrics.exposition()
 

@@ -44,7 +44,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         edits: what changes; empty when anything denies.
         findings: what is wrong, in the order of the rules.
-        asks: the containers that ask for GPUs, by whatever name; empty for a pod that is none of our business.
+        asks: the containers that request GPUs, by whatever name; empty for a pod that is not relevant here.
         choices: the form that each well-formed request gets, by the resource that it names.
     """
 
@@ -91,12 +91,12 @@ def decide(  # noqa: PLR0913 - everything that decides
         policy: one policy of its namespace.
         plugin: the device plugin's settings, which change how forms are spelled.
         names: which resources hand out GPUs besides those of forms.
-        guarded: whether to look for GPUs that are reached without asking, which is only worth it on the final pod.
+        guarded: whether to look for GPUs that are reached without a request, which is only worth it on the final pod.
         found: what ``requests.read`` finds in the pod, where that is known: several policies judge one pod.
         claims: what ``claims.read`` finds in the pod, as far as it was looked up.
 
     Returns:
-        The decision. Deciding again on the pod with the edits applied yields no edits. A pod that asks for no GPU and
+        The decision. Deciding again on the pod with the edits applied yields no edits. A pod that requests no GPU and
         reaches none, and a mirror pod, are left untouched. Nothing is raised.
     """
     spec = pod.spec

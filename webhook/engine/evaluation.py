@@ -15,7 +15,7 @@ from webhook.engine.spelling import LABELS_OF_FORMS
 
 
 def refusal(ask: Ask, policy: Policy) -> Finding | None:
-    """What denies a request before its form is looked at."""
+    """What denies a request before its form is checked."""
     return container.malformed(ask) or permission.gpu_not_permitted(ask, policy)
 
 

@@ -1,4 +1,4 @@
-"""The guard: whether a pod reaches GPUs without asking for them, or beyond what it asks for."""
+"""The guard: whether a pod reaches GPUs without requesting them, or beyond what it requests."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -52,7 +52,7 @@ def findings(pod: Pod, asks: Sequence[Ask], policy: Policy) -> Iterator[Finding]
 
     Args:
         pod: the pod, or the template of one.
-        asks: its containers that ask for GPUs.
+        asks: its containers that request GPUs.
         policy: its ``guard`` says whether a finding denies or warns.
     """
     severity = _severity(policy)

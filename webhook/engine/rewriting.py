@@ -55,7 +55,7 @@ class ProductConflict(msgspec.Struct, frozen=True):
 
 
 class Respelling(msgspec.Struct, frozen=True):
-    """The forms that a pod's requests get and what spells them anew, or what keeps them from being spelled.
+    """The forms that a pod's requests get and the edits that respell them, or what prevents respelling.
 
     Attributes:
         choices: the form of its well-formed requests, by the resource that they name.

@@ -60,7 +60,7 @@ class LiveClaims:
         return found
 
     def close(self) -> None:
-        """Begin no more reads."""
+        """Start no more reads."""
         self._reads.close()
 
     def _tell_once(self) -> None:

@@ -65,7 +65,7 @@ class FactReader:
 
     Args:
         api: the API server.
-        progress: who is told how far a list is.
+        progress: receives the progress of a list.
     """
 
     def __init__(self, api: RetryingApi, progress: Progress) -> None:
@@ -76,7 +76,7 @@ class FactReader:
         """The API server's version.
 
         Raises:
-            ApiError: nothing can be asked of this server: it does not answer, or not to us.
+            ApiError: the server does not answer, or rejects us.
         """
         request = Request("GET", path_of("version"))
         try:
@@ -95,7 +95,7 @@ class FactReader:
         return self._get(WebhookConfiguration, _REGISTRATION, "v1", _PLURALS[kind], name)
 
     def mutating_configurations(self) -> Maybe[list[WebhookConfiguration]]:
-        """Everybody's mutating webhook configurations."""
+        """Everyone's mutating webhook configurations."""
         return self._list(Page[WebhookConfiguration], _REGISTRATION, "v1", _PLURALS[MUTATING])
 
     def service(self, namespace: str, name: str) -> Maybe[Service | None]:

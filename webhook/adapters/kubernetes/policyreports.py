@@ -68,7 +68,7 @@ class ReportStore:
 
     Args:
         api: the API server.
-        progress: who is told how far the lists of what is there are.
+        progress: receives the progress of the lists that are read.
     """
 
     def __init__(self, api: RetryingApi, progress: Progress) -> None:
@@ -79,7 +79,7 @@ class ReportStore:
         """The first API for reports that is installed, with both of its kinds.
 
         Raises:
-            ApiError: the server could not be asked.
+            ApiError: the server did not answer.
         """
         for api in REPORT_APIS:
             request = Request("GET", path_of("apis", api.group, api.version))
@@ -102,7 +102,7 @@ class ReportStore:
             namespaces: look after these only, and not after the cluster's own report; all, if none is named.
 
         Raises:
-            ApiError: the server could not be asked, or forbids it. What was written until then stays.
+            ApiError: the server did not answer, or forbids it. What was written until then stays.
         """
         places = [(_path(api, name), name) for name in namespaces] or [(_path(api, None), "all namespaces")]
         found = [report for path, where in places for report in self._ours(f"{api.plural} in {where}", path)]

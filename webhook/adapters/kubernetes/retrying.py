@@ -1,4 +1,4 @@
-"""Requests that are made again when what failed passes by itself, when the server says or a little later each time."""
+"""Requests that are retried after temporary failures, when the server says so or with growing delays."""
 
 import time
 from collections.abc import Callable
@@ -24,7 +24,7 @@ class RetryingApi:
     Args:
         api: the API server.
         backoff: the pauses.
-        wait: waits so many seconds.
+        wait: sleeps for the given number of seconds.
     """
 
     def __init__(self, api: "ApiServer", backoff: Backoff, *, wait: Callable[[float], None] = time.sleep) -> None:
@@ -39,10 +39,10 @@ class RetryingApi:
         return self._api.host
 
     def call(self, request: Request) -> bytes:
-        """Make a request and give the answer's body; a write is made again only when it was put off (429).
+        """Make a request and return the answer's body; a write is retried only after 429.
 
         Raises:
-            ApiError: it failed in a way that doesn't pass, or too often.
+            ApiError: the failure is permanent, or was repeated too often.
         """
         for _ in range(ATTEMPTS - 1):
             try:

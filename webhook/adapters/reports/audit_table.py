@@ -135,7 +135,7 @@ def _table(*names: str, numbers: Iterable[str] = ()) -> Table:
 
 
 def _summary(report: AuditReport) -> Text:
-    """The workloads by decision, which add up; and then whatever is no workload that was looked at."""
+    """The workloads by decision, which add up; and then whatever is no workload that was checked."""
     totals = report.totals
     tally = totals.workloads
     workloads = "workload requests" if tally.sum == 1 else "workloads request"

@@ -1,4 +1,4 @@
-"""CSV (RFC 4180) for spreadsheets: a line a workload; text that a spreadsheet would compute is made plain."""
+"""CSV (RFC 4180) for spreadsheets: one line per workload; text that a spreadsheet would compute is made plain."""
 
 import csv as standard
 import io

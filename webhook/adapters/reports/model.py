@@ -32,7 +32,7 @@ class Lines(Protocol):
         ...
 
     def of_pointer(self, pointer: str) -> int:
-        """The line of a JSON pointer, as patches have it."""
+        """The line of a JSON pointer, as patches write it."""
         ...
 
 
@@ -47,7 +47,7 @@ class FindingLine(Part):
 
 
 class ObjectLine(Part):
-    """One object: where it stands (nowhere, if it was found in a cluster), what it is, what becomes of it.
+    """One object: where it is (nowhere, if it was found in a cluster), what it is, what becomes of it.
 
     ``decision`` is exactly one of ``unchanged``, ``rewritten``, ``denied``, ``exempt``, ``not-judged`` and ``not-read``.
     ``not_judged`` says what was not judged and why: the whole object, or the resource claims of its pod, which one that is
@@ -126,7 +126,7 @@ class Totals(Part):
 
     @property
     def strictly_fine(self) -> bool:
-        """Whether everything was judged and nothing is to be changed, as ``--strict`` has it."""
+        """Whether everything was judged and nothing is to be changed, as ``--strict`` requires."""
         return not (self.denied or self.rewritten or self.not_judged or INEFFECTIVE_LABEL in self.rules)
 
 

@@ -70,7 +70,7 @@ def _rule(text: RuleText) -> Json:
 
 
 def _told_apart(results: Iterable[Json]) -> list[Json]:
-    """The results, with numbers behind fingerprints that are alike: those of an object that one file holds twice."""
+    """The results, with numbers after fingerprints that are alike: those of an object that one file holds twice."""
     counts = Counter[str]()
     numbered = []
     for result in results:

@@ -37,7 +37,7 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def show(target: Console, rows: Sequence[Row], report: Report) -> None:
-    """Print the objects that ask for GPUs, have findings or are not judged, the problems, and the totals."""
+    """Print the objects that request GPUs, have findings or are not judged, the problems, and the totals."""
     shown = [row for row in rows if row.line.requests or row.line.findings or row.line.not_judged or row.line.claims]
     if shown:
         target.print(_grid(shown), crop=False)

@@ -1,4 +1,4 @@
-"""The reconciler where somebody else makes the certificates (cert-manager, a Secret): every ``caBundle`` trusts them."""
+"""The reconciler where someone else makes the certificates (cert-manager, a Secret): every ``caBundle`` trusts them."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -15,7 +15,7 @@ class BundleReconciler:
     Args:
         store: The webhook configurations.
         served: The pair that is served now.
-        bundle: The PEM that every ``caBundle`` should be; ``None`` where somebody else writes them (cert-manager).
+        bundle: The PEM that every ``caBundle`` should be; ``None`` where someone else writes them (cert-manager).
         clock: What time it is.
     """
 
@@ -45,7 +45,7 @@ class BundleReconciler:
             if done:
                 configurations = self._store.read_configurations()
         except (StoreError, CertificateError, OSError) as error:
-            # What could not be looked at is taken to be as it was: one failed read must not make every replica unready.
+            # What could not be checked is taken to be as it was: one failed read must not make every replica unready.
             return ReconcileReport(trusted=self._trusted, failures=(*failures, str(error)), done=tuple(done))
         waiting = [reason for c in configurations if (reason := self._why_untrusted(c))]
         if not configurations:

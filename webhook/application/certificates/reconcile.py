@@ -54,7 +54,7 @@ class ReconcileReport:
 class CertificateReconciler:
     """Brings the cluster's and this replica's certificates where they should be, pass by pass.
 
-    Ticks must not overlap; they block on the store, so they belong in a thread. An exception that is not a
+    Passes must not overlap; they block on the store, so they belong in a thread. An exception that is not a
     `StoreError` or `CertificateError` is a bug: it ends the pass, and the next one starts from what it then finds.
 
     Args:
@@ -154,7 +154,7 @@ class CertificateReconciler:
         return report
 
     def _observe(self) -> Generator[None, None, Observation]:
-        """Look at everything, in the order that `Observation` demands."""
+        """Observe everything, in the order that `Observation` demands."""
         now, before = self._clock(), self._monotonic()
         yield
         try:

@@ -19,7 +19,7 @@ _UNANSWERED = re.compile(r'failed calling webhook "(?P<webhook>[^"]+)"')
 
 
 def pod(name: str, resource: str, count: int) -> dict[str, Any]:
-    """A pod that asks for GPUs, and that the restricted Pod Security Standard lets through."""
+    """A pod that requests GPUs, and that the restricted Pod Security Standard lets through."""
     amounts = {"cpu": "1m", "memory": "1Mi", resource: str(count)}
     secured = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     container = {
