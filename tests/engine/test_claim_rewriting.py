@@ -126,9 +126,11 @@ def test_a_claim_of_another_template_is_not_permitted() -> None:
     claimed = read(spec, [], {Reference(TEMPLATE, "other"): a_template()})
     decision = decide(view(pod), POLICY, RENAMED, claims=claimed)
     assert messages(decision) == [
-        'claim "gpuwarden-0": ResourceClaimTemplate "other", request r0: DeviceClass gpu.nvidia.com is form "exclusive", which '
-        'namespace policy "claims" does not permit; it permits a claim of ResourceClaimTemplate "one"; claim that, or request '
-        'nvidia.com/gpu, which becomes a claim of ResourceClaimTemplate "one"'
+        (
+            'claim "gpuwarden-0": ResourceClaimTemplate "other", request r0: DeviceClass gpu.nvidia.com is form "exclusive", '
+            'which namespace policy "claims" does not permit; it permits a claim of ResourceClaimTemplate "one"; claim that, or '
+            'request nvidia.com/gpu, which becomes a claim of ResourceClaimTemplate "one"'
+        )
     ]
 
 
@@ -212,15 +214,19 @@ BECOMES = 'container "train": nvidia.com/gpu: {} becomes a claim of ResourceClai
             a_pod(a_container(resources={"limits": {GPU: 1}, "claims": [{"name": "nic"}]})),
             a_template(),
             "claim-not-possible",
-            'container "train": requests nvidia.com/gpu and has claims too; under namespace policy "claims" the request becomes a '
-            "claim; claim the GPU as well, or use a container for each",
+            (
+                'container "train": requests nvidia.com/gpu and has claims too; under namespace policy "claims" the request '
+                "becomes a claim; claim the GPU as well, or use a container for each"
+            ),
         ),
         (
             a_pod(gpu(1), initContainers=[gpu(1, name="load")]),
             a_template(),
             "claim-not-possible",
-            'container "load": requests nvidia.com/gpu: 1 and so does container "train"; under namespace policy "claims" each '
-            "becomes a claim, which the pod keeps until it ends; request the GPU in one of them",
+            (
+                'container "load": requests nvidia.com/gpu: 1 and so does container "train"; under namespace policy "claims" '
+                "each becomes a claim, which the pod keeps until it ends; request the GPU in one of them"
+            ),
         ),
     ],
 )

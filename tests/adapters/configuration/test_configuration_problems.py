@@ -472,8 +472,10 @@ def test_a_problem_is_told_with_its_path_and_remedy(text: str, path: str, proble
         (
             "{forms: [{claimTemplate: a, deviceClass: b}, mps], mismatch: rewrite}",
             "",
-            "mismatch: rewrite gives other requests the first form, and a claim can't replace them; list a form by name first, or "
-            "remove mismatch",
+            (
+                "mismatch: rewrite gives other requests the first form, and a claim can't replace them; list a form by name "
+                "first, or remove mismatch"
+            ),
         ),
         ("{forms: [mig1g.5gb]}", ".forms[0]", '"mig1g.5gb" is not a policy; did you mean "mig-1g.5gb"?'),
         ("{forms: [mps, gke-mps-1]}", ".forms[1]", '"gke-mps-1" is not a policy; did you mean "gke-mps-2"?'),
