@@ -133,8 +133,8 @@ def template_not_looked_up(
     if not (made and unknown):
         return ""
     return (
-        f"{field(made[0].place.field)}: {made[0].resource} becomes a claim of {unknown[0]} of namespace {namespace}, which "
-        "was not found and says how many GPUs that is; check it together with what uses it"
+        f"{field(made[0].place.field)}: {made[0].resource} becomes a claim, and {unknown[0]} of namespace {namespace}, "
+        "which says of how many GPUs, was not found; check it together with what uses it"
     )
 
 
