@@ -293,7 +293,8 @@ def _forms(judged: JudgedPod, spec: PodSpec, policy: Policy, plugin: DevicePlugi
     elif judged.is_exempt or policy.permits_any or policy.unreadable:
         after = before
     else:
-        after = [str(decision.choices[resource.name].form) for resource in resources]
+        choices = decision.choices
+        after = [str(choices[one.name].form if one.name in choices else policy.plain_claim) for one in resources]
     return list(dict.fromkeys(zip(before, after, strict=True)))
 
 

@@ -74,3 +74,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- end -}}
 {{- end -}}
 
+
+{{/* The forms of a policy that are listed by name; the others are claims. */}}
+{{- define "gpuwarden.formsByName" -}}
+{{- $named := list -}}
+{{- range .forms }}{{ if kindIs "string" . }}{{ $named = append $named . }}{{ end }}{{ end -}}
+{{- toJson $named -}}
+{{- end -}}

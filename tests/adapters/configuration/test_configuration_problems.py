@@ -439,7 +439,44 @@ def test_a_problem_is_told_with_its_path_and_remedy(text: str, path: str, proble
         ("{forms: []}", ".forms", "the list is empty; name at least one, such as [shared]"),
         ("{forms: mps}", ".forms", '"mps" is not a list; write ["mps"]'),
         ("{forms: [5]}", ".forms[0]", "5 is not a form; write one as text, such as mig-1g.5gb"),
-        ("{forms: [{mps: 1}]}", ".forms[0]", "a mapping is not a form; write one as text, such as mig-1g.5gb"),
+        (
+            "{forms: [{claimTemplate: a, deviceClass: b, mps: 1}]}",
+            ".forms[0].mps",
+            "is not known here; remove it, or write one of claimTemplate, deviceClass",
+        ),
+        (
+            "{forms: [{claimTemplate: a, deviceClass: b, DeviceClass: c}]}",
+            ".forms[0].DeviceClass",
+            'is not known here; did you mean "deviceClass"?',
+        ),
+        (
+            "{forms: [{deviceClass: a.b}]}",
+            ".forms[0].claimTemplate",
+            "is missing; write the name of a ResourceClaimTemplate",
+        ),
+        (
+            "{forms: [{claimTemplate: One, deviceClass: a.b}]}",
+            ".forms[0].claimTemplate",
+            '"One" is not the name of a ResourceClaimTemplate; use at most 253 lowercase letters, digits, "-" and "."',
+        ),
+        (
+            "{forms: [{claimTemplate: a, deviceClass: 3}]}",
+            ".forms[0].deviceClass",
+            '3 is not text; put it in quotes: "3"',
+        ),
+        (
+            "{forms: [any, {claimTemplate: a, deviceClass: b}]}",
+            "",
+            'forms: [any, a claim of ResourceClaimTemplate "a"] mixes any or none with other forms; remove one of them',
+        ),
+        (
+            "{forms: [{claimTemplate: a, deviceClass: b}, mps], mismatch: rewrite}",
+            "",
+            (
+                "mismatch: rewrite gives other requests the first form, and a claim can't replace them; list a form by name "
+                "first, or remove mismatch"
+            ),
+        ),
         ("{forms: [mig1g.5gb]}", ".forms[0]", '"mig1g.5gb" is not a policy; did you mean "mig-1g.5gb"?'),
         ("{forms: [mps, gke-mps-1]}", ".forms[1]", '"gke-mps-1" is not a policy; did you mean "gke-mps-2"?'),
         ("{forms: [mps, mps]}", ".forms", '"mps" is listed more than once; remove the repetition'),

@@ -118,7 +118,11 @@ def _ambiguous_forms(file: ConfigurationFile) -> Iterator[str]:
     """Forms that the device plugin's settings don't let be told from others, in policies and as defaults."""
     named = {f"defaults.{mode}": value for mode, value in file.defaults if value not in file.policies}
     for name, section in file.policies.items():
-        named |= {f"policies.{name}.forms[{index}]": value for index, value in enumerate(section.forms)}
+        named |= {
+            f"policies.{name}.forms[{index}]": value
+            for index, value in enumerate(section.forms)
+            if isinstance(value, str)
+        }
     for path, value in named.items():
         policy = built_in(value)
         for form in policy.forms if policy else ():

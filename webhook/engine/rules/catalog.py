@@ -11,6 +11,7 @@ from webhook.engine.rules import (
     outside_containers,
     permission,
     placement,
+    plain_claims,
     sharing,
 )
 
@@ -24,6 +25,7 @@ RULES: tuple[Rule, ...] = (
     permission.OTHER_GPU_RESOURCE,
     claims.CLAIM_NOT_PERMITTED,
     claims.CLAIM_NOT_FOUND,
+    plain_claims.CLAIM_NOT_POSSIBLE,
     sharing.SHARED_REQUEST_ABOVE_ONE,
     placement.SELECTOR_CONFLICT,
     permission.PER_CONTAINER_LIMIT,
