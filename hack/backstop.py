@@ -10,12 +10,13 @@ What the chart's values decide (which policies share, who is exempt) is not here
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from textwrap import indent
 
 import msgspec
 
+from hack import generated
 from hack.cel import admits, admits_none, every_alternative, listed, quoted, says_shared
+from hack.tools import ROOT
 from webhook.engine.findings import Finding, Rule
 from webhook.engine.forms import Form, Platform, Sharing, parse
 from webhook.engine.pods import PodSpec
@@ -38,7 +39,7 @@ from webhook.engine.spelling import (
     strategy_label,
 )
 
-TEMPLATE = Path(__file__).resolve().parent.parent / "deploy/chart/templates/_backstop.tpl"
+TEMPLATE = ROOT / "deploy/chart/templates/_backstop.tpl"
 HEAD = "{{/* Written by `make manifests` from the engine's rules; edit hack/backstop.py, not this. */}}\n"
 # What stands for a count while a sentence is taken apart: no sentence has it in its own words. As it is written, and read.
 _WRITTEN, _COUNT = "987654321000m", "987654321"
@@ -293,15 +294,5 @@ def template() -> str:
     return "".join(lines)
 
 
-def main() -> None:
-    """Write the file, or with ``--check`` fail where it is not what would be written."""
-    text = template()
-    if "--check" in sys.argv[1:]:
-        if not TEMPLATE.exists() or TEMPLATE.read_text(encoding="utf-8") != text:
-            raise SystemExit("deploy/chart/templates/_backstop.tpl is not what the rules say; run make manifests")
-        return
-    TEMPLATE.write_text(text, encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(generated.write(TEMPLATE, template(), "manifests", sys.argv[1:]))

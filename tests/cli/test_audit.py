@@ -454,11 +454,11 @@ class TestExitCode:
             ((), "no cluster"),
             (("nowhere.yaml",), "nowhere.yaml"),
             (("-", "--namespaces", "nowhere.yaml"), "nowhere.yaml"),
-            (("--namespaces", "x.yaml"), "--namespaces goes with files"),
+            (("--namespaces", "x.yaml"), "--namespaces can be used only with files"),
             (("-", "--config", "nowhere.yaml"), "nowhere.yaml"),
             (("-", "-o", "xml"), "xml"),
-            (("-", "--write-reports"), "leave out paths and --assume"),
-            (("--assume", "*=shared", "--write-reports"), "leave out paths and --assume"),
+            (("-", "--write-reports"), "--write-reports can't be combined with paths or --assume"),
+            (("--assume", "*=shared", "--write-reports"), "it reports on the cluster as it is"),
         ],
     )
     def test_of_wrong_usage_is_2_and_the_message_says_what(self, arguments: tuple[str, ...], said: str) -> None:

@@ -205,5 +205,6 @@ def test_at_install_it_is_said_whether_deny_holds_while_nobody_answers(
 ) -> None:
     said = notes(chart, values)
 
+    assert "image.repository is not set. No image is published" in said
     assert f"in {'audit' if 'install' in values else 'enforce'} mode" in said
     assert "visibleDevices: deny" not in said if says is None else says in said

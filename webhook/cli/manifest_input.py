@@ -169,6 +169,12 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
             judgement = checker.unreadable(item.object, misfits) if misfits else checker.judge(item.object)
             into.objects.append(Judged(item, judgement, lines.of(item)))
             judged.problems += misfit_problems(item, lines, misfits)
+    found = (one.judgement for source in judged.sources for one in source.objects)
+    if not (policy or config or labels) and any(one.requests and not one.exempt for one in found):
+        say(
+            'note: no policy is given, so everything is judged under "any", which permits every GPU; '
+            "use --policy, or --namespaces with a file of labelled namespaces"
+        )
     return judged
 
 
@@ -213,10 +219,13 @@ def nothing_found(
         ManifestProblem(
             source.name,
             None,
-            "it holds no Kubernetes object, so nothing was judged: name files with manifests",
+            f"no Kubernetes object was found, so nothing was judged; {_FIXES.get(source.name, 'name files with manifests')}",
         )
         for source, _ in found
     ]
+
+
+_FIXES = {"-": "pipe manifests in"}
 
 
 def usage_error(*messages: str) -> typer.Exit:

@@ -83,7 +83,7 @@ def reasons(line: ObjectLine, becomes: Sequence[str]) -> list[Text]:
         )
         for finding in line.findings
     ]
-    return told or [Text("as the policy has it", style="dim")]
+    return told or [Text("compliant", style="dim")]
 
 
 def _summary(report: Report) -> Text:
