@@ -238,7 +238,7 @@ class TestCluster:
         cluster.add(pod("notebook"), pod("waiting") | {"status": {"phase": "Pending"}})
         told = {line["name"]: line["becomes"] for line in audited("--kubeconfig", kubeconfig)["objects"]}
         for name in ("notebook", "waiting"):
-            assert told[name][-1] == "this pod has no controller: only if somebody creates it again"
+            assert told[name][-1] == "this pod has no controller: only if it is created again"
         assert "controller" not in " ".join(told["web"])
         out = " ".join(run("audit", "--kubeconfig", kubeconfig).out.split())
         assert "with 32 pods: " in out

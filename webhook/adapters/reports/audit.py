@@ -149,7 +149,7 @@ class AuditReport(Part):
         "or has no effect."
     )
     kinds: list[ObjectLine] = Field(
-        description="Kinds of which the cluster has objects that were not looked at, as objects named *."
+        description="Kinds of which the cluster has objects that were not checked, as objects named *."
     )
     problems: list[ProblemLine]
     scope: str

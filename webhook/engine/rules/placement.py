@@ -14,7 +14,7 @@ SELECTOR_CONFLICT = Rule(
     Severity.DENY,
     "The pod selects nodes that never have the form",
     "Nodes with the form have a label that the pod's nodeSelector or node affinity excludes, or these two contradict "
-    "each other on a label of GPU nodes, so the pod would stay Pending for ever. Remove that constraint, or request "
+    "each other on a label of GPU nodes, so the pod would stay Pending forever. Remove that constraint, or request "
     "another form. Under any, a contradiction is a warning.",
 )
 
