@@ -1,4 +1,4 @@
-"""Why a file can't be used, in words instead of an errno, each with what to do."""
+"""Why a file can't be used: a sentence and a fix for each errno."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""What time it is, with the API server as witness against a machine whose clock is grossly wrong."""
+"""The time, checked against the API server's, because a machine's clock may be grossly wrong."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Where an audit gets what it judges: from a cluster's API server, or from files."""
+"""The input of an audit: a cluster's API server, or files."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

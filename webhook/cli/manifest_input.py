@@ -1,4 +1,4 @@
-"""What ``check`` and ``rewrite`` share: from paths and options to judged objects, source by source."""
+"""The input of ``check`` and ``rewrite``: from paths and options to judged objects, by source."""
 
 import gc
 import re

@@ -1,4 +1,4 @@
-"""What is wrong with the command line, with the value and the fix: typer prints pydantic's words, or no fix."""
+"""Explains mistakes on the command line, with the value and the fix, instead of typer's and pydantic's words."""
 
 from collections.abc import Callable
 from typing import Any

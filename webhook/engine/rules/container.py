@@ -1,4 +1,4 @@
-"""Rules that one container's resources break by themselves, whatever the policy."""
+"""Rules about the resources of one container, which apply under every policy."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice

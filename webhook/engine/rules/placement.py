@@ -1,4 +1,4 @@
-"""Rules of the node that a pod needs: selectors that contradict a form, or say only half of it."""
+"""Rules about nodes: selectors that contradict a form, or select it incompletely."""
 
 from webhook.engine.findings import Finding, Rule, Severity
 from webhook.engine.forms import Form, Platform
