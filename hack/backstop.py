@@ -159,7 +159,7 @@ def variables() -> Iterator[tuple[str, str, str]]:
         raise SystemExit("shared products are no longer named as the CEL reads them")
     yield (
         "asks",
-        "Each container that asks for GPUs. Kubernetes itself sees to it that requests say the same as limits.",
+        "Each container that requests GPUs. Kubernetes itself requires requests to equal limits.",
         f"""{CONTAINERS}
 .filter(c, has(c.resources) && has(c.resources.limits))
 .map(c, {{'name': dyn(c.name), 'limits': dyn(c.resources.limits), 'gpus': dyn(c.resources.limits.filter(n,
@@ -211,7 +211,7 @@ def variables() -> Iterator[tuple[str, str, str]]:
     only = f"!{admits_none('a', sharing)} && {admits('a', sharing, time_sharing)} &&\n!{admits('a', sharing, mps)}"
     yield (
         "gkeTimeSharing",
-        "GKE's time-sharing refuses a second slot whatever a policy raises.",
+        "GKE's time-sharing rejects a second slot whatever a policy permits.",
         f"variables.saysGke ? {every_alternative(only)} :\nvariables.policy.matches(r'^gke-(.+-)?{gke_values[0]}-[0-9]+$')",
     )
     yield "gke", "Whose kubelet would speak.", "variables.saysGke || variables.policy.startsWith('gke-')"
@@ -227,7 +227,7 @@ def variables() -> Iterator[tuple[str, str, str]]:
     says_how = listed((*GKE_KEYS, strategy_label(None), PRODUCT, GPU_SLICES, COMPUTE_SLICES))
     yield (
         "silent",
-        "Whether the pod asks for plain GPUs, and says nothing of how they are handed out.",
+        "Whether the pod has plain requests only, and no selector of a form.",
         f"""variables.asks.all(ask, ask.gpus.all(n, n == {gpu})) && !variables.alternatives.exists(a, a.exists(e,
   e.key in {says_how}))""",
     )

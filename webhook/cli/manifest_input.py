@@ -80,7 +80,7 @@ class JudgedSource:
 
 @dataclass(slots=True)
 class JudgedInput:
-    """Everything that the paths named.
+    """All input of a command, judged.
 
     Attributes:
         mislabelled: the namespaces of ``--namespaces`` with a label that can't be read or has no effect.
@@ -93,7 +93,7 @@ class JudgedInput:
 
 @dataclass(slots=True)
 class GivenInput:
-    """Everything that the paths named, unjudged: each source with its objects, and what could not be read."""
+    """All input of a command, unjudged: each source with its objects, and what could not be read."""
 
     sources: list[tuple[Source, list[ManifestObject]]] = field(default_factory=list)
     problems: list[ManifestProblem] = field(default_factory=list)
@@ -141,7 +141,7 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
 ) -> JudgedInput:
     """Read everything, then judge it: a Namespace among the input counts wherever it stands.
 
-    ``fleet_of`` gives the nodes, where they are known.
+    ``fleet_of`` returns the nodes, where they are known.
 
     Raises:
         typer.Exit: 2, after saying why, where an option's value can't be used.

@@ -190,7 +190,7 @@ class _Hurried:
 
 
 class _EnoughError(Exception):
-    """As many of a kind as are checked."""
+    """The limit of objects per kind is reached."""
 
 
 class _OutOfTimeError(Exception):

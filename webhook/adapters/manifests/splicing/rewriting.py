@@ -150,7 +150,7 @@ class _Rewriter:
         return self.layout.text.index(":", self.layout.end(key)) + 1
 
     def replace(self, node: Node, target: Any, slot: _Slot) -> None:
-        """Write the target in the place of the node, whatever that was."""
+        """Replace the node by the target, whatever its type."""
         if slot.near is None:
             raise EditError("no part of the document would stay as it is")
         if slot.near.flow or not isinstance(target, dict | list) or not target:
