@@ -45,7 +45,7 @@ _SHM = "/dev/shm"  # noqa: S108 - a name to compare with
 
 
 def shared_request_above_one(ask: Ask, amount: Amount, form: Form, policy: Policy) -> Finding | None:
-    """More than one slot of a shared device: the kubelet fails the pod, and its ReplicaSet makes another, and another.
+    """More than one slot of a shared device: the kubelet fails the pod, and its ReplicaSet recreates it endlessly.
 
     k8s-device-plugin internal/rm/rm.go ValidateRequest; GKE pkg/gpu/nvidia/gpusharing/gpusharing.go.
     """
