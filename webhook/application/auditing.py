@@ -43,7 +43,7 @@ def decided(outcome: Outcome, not_judged: str | None) -> str:
     return NOT_JUDGED if not_judged and outcome is Outcome.UNCHANGED else outcome.value
 
 
-BARE_POD = "only if somebody creates it again"
+BARE_POD = "only if it is created again"
 """What is true of a pod without a controller: nothing else ever does."""
 
 

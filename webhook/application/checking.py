@@ -253,7 +253,7 @@ class Checker:
         return msgspec.structs.replace(left, decision=decision, notes=notes) if left else None
 
     def unreadable(self, manifest: Mapping[str, Any], misfits: Sequence[Misfit]) -> Judgement:
-        """What is known of an object with fields of the wrong type: its name."""
+        """The judgement of an object with fields of the wrong type: only its name is known."""
         known = self.identify(manifest)
         return msgspec.structs.replace(known, unjudged=None, label_problems=(), misfits=tuple(misfits))
 

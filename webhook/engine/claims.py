@@ -1,4 +1,4 @@
-"""What a pod claims (DRA): the GPUs of its resource claims and of DeviceClasses that it requests by name."""
+"""The claims (DRA) of a pod: the GPUs of its resource claims and of DeviceClasses that it requests by name."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -88,7 +88,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Claims(msgspec.Struct, frozen=True):
-    """Everything that a pod claims.
+    """All claims of a pod.
 
     Attributes:
         gpus: its requests for GPUs.

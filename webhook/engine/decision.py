@@ -28,7 +28,7 @@ _ORDER = {rule.id: number for number, rule in enumerate(RULES)}
 
 
 class Outcome(StrEnum):
-    """What becomes of a pod."""
+    """The outcome for a pod."""
 
     UNCHANGED = "unchanged"
     REWRITTEN = "rewritten"
@@ -61,12 +61,12 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        """The findings that the user is only told of."""
+        """The findings that only warn."""
         return tuple(finding for finding in self.findings if not finding.denies)
 
     @property
     def outcome(self) -> Outcome:
-        """What becomes of the pod."""
+        """The outcome for the pod."""
         if self.findings and any(finding.denies for finding in self.findings):
             return DENIED
         return REWRITTEN if self.edits else UNCHANGED

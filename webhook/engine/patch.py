@@ -166,7 +166,7 @@ def _node_selector(spec: PodSpec, edits: _ByKind, needed: dict[str, str]) -> Ite
 
 
 def _affinity(spec: PodSpec, edits: _ByKind, added: list[Operation]) -> Iterator[Operation]:
-    """Changes to the required node affinity: each alternative gets what the form needs and loses what spelled another."""
+    """Changes to the required node affinity: each alternative gets the labels that the form needs, and loses others."""
     dropped = {edit.key for edit in edits.get(DropKey, ())}
     terms = [(f"{_TERMS}/{i}", term) for i, term in enumerate(spec.terms) if not term.matches_nothing]
     if not terms:

@@ -110,12 +110,12 @@ class Policy(msgspec.Struct, frozen=True):
 
     @property
     def guard(self) -> VisibleDevices:
-        """What ``visible_devices`` comes to."""
+        """The effective ``visible_devices``."""
         return self.visible_devices or (VisibleDevices.IGNORE if self.permits_any else VisibleDevices.WARN)
 
     @property
     def fleet_response(self) -> NotOffered:
-        """What ``not_offered`` comes to."""
+        """The effective ``not_offered``."""
         return self.not_offered or NotOffered.WARN
 
     def most_shared(self, form: Form) -> int:
@@ -205,7 +205,7 @@ class PolicyBook:
         return self._completed(policy)
 
     def _completed(self, policy: Policy) -> Policy:
-        """A policy with the book's settings where it has none of its own."""
+        """The policy, with the book's defaults for what it does not set."""
         if self._visible_devices is None and self._not_offered is None:
             return policy
         return msgspec.structs.replace(

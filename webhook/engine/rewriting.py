@@ -215,7 +215,7 @@ def _products(chosen: list[_Chosen], nodes: NodeConstraints) -> dict[str, str] |
 
 
 def _excluded_product(chosen: list[_Chosen], before: NodeConstraints, after: NodeConstraints) -> Conflict | None:
-    """The product that the pod selects, where it excludes what the nodes of the forms call it."""
+    """The product that the pod selects, if the pod excludes that product's name on nodes of the forms."""
     selected = before.values(PRODUCT) if before is not after and selects_products(before) else []
     if not selected or after.values(PRODUCT):
         return None

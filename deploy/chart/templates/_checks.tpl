@@ -121,7 +121,7 @@ prints nothing.
 {{- fail (printf "config.%s: %q has no nodes with migStrategy: single: no model in config.devicePlugin.products has MIG profile %s; use a profile of a listed model, or add the model that has it" $where $form $profile) -}}
 {{- end -}}
 {{- if and (not $plugin.products) (regexMatch "^mig-.*gb(-me|[.])" $form) $profile -}}
-{{- fail (printf "config.%s: %q needs config.devicePlugin.products with migStrategy: single; only product names tell these slices from others of their size" $where $form) -}}
+{{- fail (printf "config.%s: %q needs config.devicePlugin.products with migStrategy: single; only product names distinguish these slices from others of their size" $where $form) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

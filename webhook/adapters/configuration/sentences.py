@@ -30,7 +30,7 @@ def problem(detail: ErrorDetails) -> str:
     if location and location[-1] == "[key]":
         location = (*location[:-2], location[-2])
     if detail["type"] == "extra_forbidden":
-        return f"{path_of(location)}: is not known here; {_nearest_key(location)}"
+        return f"{path_of(location)}: unknown field; {_nearest_key(location)}"
     if detail["type"] == "invalid_key":
         location = location[:-1]
     sentence = _SENTENCES.get(detail["type"], _unknown)

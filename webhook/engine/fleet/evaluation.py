@@ -1,4 +1,4 @@
-"""Judging against the fleet: whether any node can run a pod as it will be after rewriting."""
+"""Evaluation against the fleet: whether any node can run a pod as it will be after rewriting."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The rules, in the order in which their findings are told. Each is declared in the file of its subject, beside its check."""
+"""The rules, in the order of their findings. Each is declared in the file of its subject, beside its check."""
 
 from webhook.engine.findings import Rule
 from webhook.engine.rules import (

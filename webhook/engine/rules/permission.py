@@ -103,11 +103,11 @@ def form_not_permitted(
     """An explicit request for a form that the policy doesn't list, on any platform."""
     permitted = ", ".join(map(str, policy.permitted))
     form = named(stated, nodes)
-    asks = f'asks for form "{form}", which' if form else f"with {written(stated, nodes)} asks for a form that"
+    requests = f'requests form "{form}", which' if form else f"with {written(stated, nodes)} requests a form that"
     return FORM_NOT_PERMITTED.found(
         ask.field(amount),
-        f'{ask.name}: {amount} {asks} namespace policy "{policy.name}" does not permit',
-        f"it permits {permitted}; ask for that, or for nvidia.com/gpu without selectors, which becomes {policy.permitted[0]}",
+        f'{ask.name}: {amount} {requests} namespace policy "{policy.name}" does not permit',
+        f"it permits {permitted}; request that, or nvidia.com/gpu without selectors, which becomes {policy.permitted[0]}",
     )
 
 
