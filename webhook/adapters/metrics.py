@@ -81,6 +81,13 @@ class Metrics:
             "Namespaces read live, because the watch had not delivered them yet.",
             ["outcome"],
         )
+        self._node_watch_age = gauge(
+            "gpuwarden_node_watch_age_seconds",
+            "Seconds since the API server last sent anything on the node watch; NaN while the nodes are not known.",
+        )
+        self._node_watch_failures = counter(
+            "gpuwarden_node_watch_failures_total", "Failed lists and watches of nodes.", ["fault"]
+        )
         self._expiry = gauge(
             "gpuwarden_certificate_expiry_timestamp_seconds",
             "Expiry time of a certificate: leaf (the serving certificate), ca, next-ca.",
@@ -158,6 +165,14 @@ class Metrics:
     def namespace_missed(self, outcome: str) -> None:
         """A namespace was read live."""
         self._misses.labels(outcome).inc()
+
+    def node_watch_age(self, seconds: float | None) -> None:
+        """Since when the API server has not been heard of on the watch of nodes."""
+        self._node_watch_age.set(float("nan") if seconds is None else seconds)
+
+    def node_watch_failed(self, fault: str) -> None:
+        """A list or watch of nodes failed."""
+        self._node_watch_failures.labels(fault).inc()
 
     def certificate_expires(self, certificate: str, end: datetime) -> None:
         """A certificate expires then."""

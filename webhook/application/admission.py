@@ -8,6 +8,7 @@ import msgspec
 from webhook.application import review, telling
 from webhook.application.claims import ClaimSource, ClaimUnavailable, NoClaims, claims_of
 from webhook.application.configuration import Configuration, Mode
+from webhook.application.fleet import FleetSource, NoFleet
 from webhook.application.label_wait import Given, Labels, Wanted, answered
 from webhook.application.namespaces import Namespaces
 from webhook.application.recorder import Recorded, Recorder
@@ -15,6 +16,7 @@ from webhook.application.review import Answering, Envelope, Request, ReviewError
 from webhook.engine import guard, requests, updates
 from webhook.engine.claims import NO_CLAIMS, Claims, Reference, Resolved, references
 from webhook.engine.decision import DENIED, UNCHANGED, Decision, decide
+from webhook.engine.fleet.judging import against
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import patch
 from webhook.engine.pods import Pod
@@ -120,12 +122,14 @@ class Admission:
         namespaces: Namespaces,
         recorder: Recorder,
         claims: ClaimSource = NoClaims(),  # noqa: B008 - it has no state
+        nodes: FleetSource = NoFleet(),  # noqa: B008 - it has no state
     ) -> None:
-        """Decide by a configuration, which may be replaced whole at any time, the labels of namespaces, and claims."""
+        """Decide by a configuration, which may be replaced whole at any time, the labels of namespaces, claims, and nodes."""
         self.configuration = configuration
         self._namespaces = namespaces
         self._recorder = recorder
         self._claims = claims
+        self._nodes = nodes
 
     def mutate(self, body: bytes) -> Answering:
         """The patch of the enforce policy, and what the warn and audit policies say of the pod as it arrives.
@@ -205,7 +209,8 @@ class Admission:
 
     def _mutate(self, case: _Case) -> bytes:
         policies = case.policies
-        decision = case.decide(policies.enforce)
+        decided = case.decide(policies.enforce)
+        decision = self._against_nodes(decided, policies.enforce, case)
         annotations: dict[str, str] = {}
         warnings: list[str] = []
         outcome = decision.outcome
@@ -214,7 +219,7 @@ class Admission:
             telling.annotate(annotations, "enforce", policies.enforce, decision)
         if not acts:
             annotations["mode"] = Mode.AUDIT.value
-            telling.annotate_patch(annotations, "enforce", patch(case.pod, decision.edits))
+            telling.annotate_patch(annotations, "enforce", patch(case.pod, decided.edits))
             warnings += telling.would_be(decision, policies.enforce)
         elif outcome is not DENIED:
             warnings += telling.advice(decision)
@@ -223,7 +228,8 @@ class Admission:
         self._audit(case, annotations)
         if policies.problems:
             warnings += [f"namespace {problem.path}: {problem.message}" for problem in policies.problems]
-        made = review.to_json(patch(case.pod, decision.edits)).encode() if acts and decision.edits else b""
+        # Whatever the nodes offer: they may have changed when ``validate`` is asked, and it expects the pod rewritten.
+        made = review.to_json(patch(case.pod, decided.edits)).encode() if acts and decided.edits else b""
         return review.allowed(case.request, made, telling.within_budget(warnings), annotations)
 
     def _warn(self, case: _Case) -> list[str]:
@@ -231,7 +237,7 @@ class Admission:
         policy = case.policies.warn
         if policy is ANY_POLICY or policy == case.policies.enforce:
             return []
-        decision = case.decide(policy)
+        decision = self._against_nodes(case.decide(policy), policy, case)
         self._record("mutate", "warn", policy, decision, case, acted=False)
         return telling.would_be(decision, policy)
 
@@ -240,9 +246,10 @@ class Admission:
         policy = case.policies.audit
         if policy is ANY_POLICY:
             return
-        decision = case.decide(policy)
+        decided = case.decide(policy)
+        decision = self._against_nodes(decided, policy, case)
         telling.annotate(annotations, "audit", policy, decision)
-        telling.annotate_patch(annotations, "audit", patch(case.pod, decision.edits))
+        telling.annotate_patch(annotations, "audit", patch(case.pod, decided.edits))
         self._record("mutate", "audit", policy, decision, case, acted=False)
 
     def _validate(self, case: _Case) -> bytes:
@@ -252,6 +259,10 @@ class Admission:
         # In a dry run nothing is rewritten, so that a rewrite is still to be made means nothing.
         if acts and (outstanding := not_rewritten(decision.edits, policy)):
             decision = Decision((), (outstanding, *decision.findings), decision.asks)
+        elif acts and case.before is None:
+            # Of what only warns ``mutate`` has told.
+            on_nodes = self._against_nodes(decision, policy, case)
+            decision = on_nodes if on_nodes.denials else decision
         annotations: dict[str, str] = {}
         if decision.asks or decision.findings:
             self._record("validate", "enforce", policy, decision, case, acted=acts)
@@ -288,6 +299,11 @@ class Admission:
             else:
                 warnings += telling.would_be(unheard, policy)
         return warnings
+
+    def _against_nodes(self, decision: Decision, policy: Policy, case: _Case) -> Decision:
+        """A decision with what the nodes add to it, if they are known."""
+        fleet = self._nodes.fleet
+        return against(decision, case.pod, policy, fleet) if fleet and decision.asks else decision
 
     def _record(  # noqa: PLR0913 - the fields of one value
         self, path: str, mode: str, policy: Policy, decision: Decision, case: _Case, *, acted: bool

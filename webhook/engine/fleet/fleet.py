@@ -69,6 +69,7 @@ class Fleet:
         labels: the labels that shapes keep besides those that tell forms apart.
         classes: GPU resources that a DeviceClass offers, on nodes that say nothing of it (DRA, ``extendedResourceName``).
         expected: forms that an autoscaler can add.
+        remembered: shapes that nodes had lately; what they offered still counts.
         age: seconds since the nodes were read.
         is_certain: they were all read, and not long ago.
     """
@@ -80,6 +81,7 @@ class Fleet:
         labels: Collection[str] = (),
         classes: Collection[str] = (),
         expected: Sequence[Form] = (),
+        remembered: Collection[Shape] = (),
         age: float = 0,
         is_certain: bool = True,
     ) -> None:
@@ -89,6 +91,7 @@ class Fleet:
         self.is_certain = is_certain
         self._labels = frozenset(labels)
         self._expected = tuple(expected)
+        self._remembered = tuple(remembered)
 
     def expects(self, form: Form) -> bool:
         """Whether an autoscaler can add nodes of a form."""
@@ -135,7 +138,7 @@ class Fleet:
         enough = [(shape, n) for shape, n in fitting if shape.offers[wish.resource] >= wish.count]
         if enough:
             return _unavailable(enough, wish)
-        if self._may_be_added(wish):
+        if self._may_be_added(wish) or any(fits(shape) and _takes(shape, wish) for shape in self._remembered):
             return None
         if fitting:
             most = max(shape.offers[wish.resource] for shape, _ in fitting)
@@ -182,6 +185,12 @@ def _label_test(wish: Wish, knows: Callable[[str], bool]) -> Callable[[Shape], b
         )
 
     return fits
+
+
+def _takes(shape: Shape, wish: Wish) -> bool:
+    """Whether a node of a shape has as many as a pod needs, and lets it in."""
+    enough = shape.offers.get(wish.resource, 0) >= wish.count
+    return enough and (wish.tolerations is None or not shape.untolerated(wish.tolerations))
 
 
 def _unavailable(enough: Iterable[tuple[Shape, int]], wish: Wish) -> Lack | None:
