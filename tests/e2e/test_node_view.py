@@ -62,7 +62,7 @@ def test_a_user_reads_a_warning_while_no_node_offers_the_form_and_none_once_one_
     strict = make_namespace({ENFORCE: "strict"})
     wanted = pod(pod_spec(GPU, tolerated=True))
     lacking = (
-        'container "main": no node offers mig-1g.10gb (nvidia.com/mig-1g.10gb); no node has nvidia.com/mig-1g.10gb; the pod '
+        'container "train": no node offers mig-1g.10gb (nvidia.com/mig-1g.10gb); no node has nvidia.com/mig-1g.10gb; the pod '
         "stays Pending unless an autoscaler adds such a node; the nearest offer is mps (1 node)"
     )
 

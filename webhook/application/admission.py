@@ -16,11 +16,11 @@ from webhook.application.review import Answering, Envelope, Request, ReviewError
 from webhook.engine import guard, requests, updates
 from webhook.engine.claims import NO_CLAIMS, Claims, Reference, Resolved, references
 from webhook.engine.decision import DENIED, UNCHANGED, Decision, decide
-from webhook.engine.fleet.judging import against
+from webhook.engine.fleet.judging import against, preferring, settled
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import patch
 from webhook.engine.pods import Pod
-from webhook.engine.policy import ANY_POLICY, NamespacePolicies, Policy
+from webhook.engine.policy import ANY_POLICY, NamespacePolicies, NotOffered, Policy
 from webhook.engine.reapplied import restored
 from webhook.engine.requests import Ask
 from webhook.engine.rules.outstanding import not_rewritten
@@ -90,6 +90,7 @@ class _Case(msgspec.Struct, gc=False):
 
     def decide_finally(self, policy: Policy, *, acts: bool = False) -> Decision:
         """The decision on the final pod, on what an update changes in it, or on the ephemeral containers that it gets."""
+        policy = settled(self.before or self.pod, policy, self.configuration.plugin)
         if self.before is None:
             return decide(self.pod, policy, self.configuration.plugin, found=self.asks, claims=self.claims)
         if self.debugs:
@@ -197,7 +198,7 @@ class Admission:
 
     def _restore(self, case: _Case, before: Pod) -> bytes:
         """The patch that keeps a rewritten pod as it is when its manifest is applied again."""
-        policy = case.policies.enforce
+        policy = settled(before, case.policies.enforce, case.configuration.plugin)
         acts = case.configuration.mode is Mode.ENFORCE
         operations = (
             restored(case.pod, before, policy, case.configuration.plugin, case.configuration.names) if acts else []
@@ -209,8 +210,7 @@ class Admission:
 
     def _mutate(self, case: _Case) -> bytes:
         policies = case.policies
-        decided = case.decide(policies.enforce)
-        decision = self._against_nodes(decided, policies.enforce, case)
+        decided, decision = self._decide(case, policies.enforce)
         annotations: dict[str, str] = {}
         warnings: list[str] = []
         outcome = decision.outcome
@@ -237,7 +237,7 @@ class Admission:
         policy = case.policies.warn
         if policy is ANY_POLICY or policy == case.policies.enforce:
             return []
-        decision = self._against_nodes(case.decide(policy), policy, case)
+        _, decision = self._decide(case, policy)
         self._record("mutate", "warn", policy, decision, case, acted=False)
         return telling.would_be(decision, policy)
 
@@ -246,8 +246,7 @@ class Admission:
         policy = case.policies.audit
         if policy is ANY_POLICY:
             return
-        decided = case.decide(policy)
-        decision = self._against_nodes(decided, policy, case)
+        decided, decision = self._decide(case, policy)
         telling.annotate(annotations, "audit", policy, decision)
         telling.annotate_patch(annotations, "audit", patch(case.pod, decided.edits))
         self._record("mutate", "audit", policy, decision, case, acted=False)
@@ -259,9 +258,10 @@ class Admission:
         # In a dry run nothing is rewritten, so that a rewrite is still to be made means nothing.
         if acts and (outstanding := not_rewritten(decision.edits, policy)):
             decision = Decision((), (outstanding, *decision.findings), decision.asks)
-        elif acts and case.before is None:
+        elif acts and case.before is None and policy.fleet_response is NotOffered.DENY:
             # Of what only warns ``mutate`` has told.
-            on_nodes = self._against_nodes(decision, policy, case)
+            fleet = self._nodes.fleet
+            on_nodes = against(decision, case.pod, policy, fleet) if fleet else decision
             decision = on_nodes if on_nodes.denials else decision
         annotations: dict[str, str] = {}
         if decision.asks or decision.findings:
@@ -300,10 +300,14 @@ class Admission:
                 warnings += telling.would_be(unheard, policy)
         return warnings
 
-    def _against_nodes(self, decision: Decision, policy: Policy, case: _Case) -> Decision:
-        """A decision with what the nodes add to it, if they are known."""
+    def _decide(self, case: _Case, policy: Policy) -> tuple[Decision, Decision]:
+        """The decision on the pod as it arrives, and the same with what the nodes add to it, if they are known."""
         fleet = self._nodes.fleet
-        return against(decision, case.pod, policy, fleet) if fleet and decision.asks else decision
+        if fleet is None:
+            decision = case.decide(policy)
+            return decision, decision
+        decision = case.decide(preferring(policy, case.configuration.plugin, fleet))
+        return decision, against(decision, case.pod, policy, fleet)
 
     def _record(  # noqa: PLR0913 - the fields of one value
         self, path: str, mode: str, policy: Policy, decision: Decision, case: _Case, *, acted: bool

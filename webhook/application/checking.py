@@ -18,7 +18,7 @@ from webhook.engine.claims import NO_CLAIMS, Claims, references
 from webhook.engine.decision import UNTOUCHED, Decision, Outcome, decide
 from webhook.engine.findings import Finding
 from webhook.engine.fleet.fleet import Fleet
-from webhook.engine.fleet.judging import against
+from webhook.engine.fleet.judging import against, preferring
 from webhook.engine.label_problems import misplaced, of_namespace
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import Operation, patch
@@ -184,7 +184,8 @@ class Checker:
         configuration = self._configuration
         asks = requests.read(pod.spec, configuration.names) if pod.spec else []
         claims = self._claims_of(known.namespace, pod, asks)
-        decision = decide(pod, known.policy, configuration.plugin, found=asks, claims=claims)
+        policy = preferring(known.policy, configuration.plugin, self._fleet) if self._fleet else known.policy
+        decision = decide(pod, policy, configuration.plugin, found=asks, claims=claims)
         exemptions = configuration.exemptions
         exempt = exemptions.of_request(known.namespace, "") or exemptions.of_pod(pod)
         unknown = "" if exempt else not_looked_up(claims.unknown, where.field, known.namespace)

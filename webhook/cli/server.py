@@ -103,8 +103,8 @@ class Server:
         self._nodes = self._watched_fleet(api)
         nodes = self._nodes or NoFleet()
         self._admission = Admission(Configuration(), namespaces, recorder, self._namespaces.claims, nodes)
-        advising = Advising(self._current, namespaces, recorder)
-        labelling = NamespaceLabelling(self._current, self._namespaces.preview(self._current))
+        advising = Advising(self._current, namespaces, recorder, nodes)
+        labelling = NamespaceLabelling(self._current, self._namespaces.preview(self._current), nodes)
         self._configuration: Reload[Configuration] | None = None
         if options.config:
             self._configuration = Reload(

@@ -27,6 +27,7 @@ from webhook.engine.policy import (
     NotOffered,
     Policy,
     PolicyBook,
+    Prefer,
     VisibleDevices,
     built_in,
     refuses_more_than_one,
@@ -231,6 +232,7 @@ class PolicySection(_Section):
     visible_devices: _VisibleDevices | None = None
     admin_access: bool = False
     not_offered: _NotOffered | None = None
+    prefer: Annotated[Prefer, Field(strict=False)] = Prefer.FIRST
 
     @model_validator(mode="after")
     def _means_something(self) -> "PolicySection":
@@ -272,6 +274,7 @@ class PolicySection(_Section):
             visible_devices=self.visible_devices,
             admin_access=self.admin_access,
             not_offered=self.not_offered,
+            prefer=self.prefer,
         )
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
+from functools import cached_property, lru_cache
 
 import msgspec
 
@@ -12,6 +13,11 @@ from webhook.engine.needs import Need
 from webhook.engine.nodes import NodeConstraints
 from webhook.engine.pods import Toleration
 from webhook.engine.resources import PREFIX
+from webhook.engine.spelling import LABELS_OF_FORMS
+
+# What pods wish for that is remembered with what is missing for it; a wish with more tolerations is not.
+_WISHES = 512
+_MOST_TOLERATIONS = 16
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -28,7 +34,7 @@ class Wish(msgspec.Struct, frozen=True):
     count: int
     nodes: NodeConstraints
     needs: tuple[Need, ...] = ()
-    tolerations: Sequence[Toleration] | None = None
+    tolerations: tuple[Toleration, ...] | None = None
 
 
 class Obstacle(StrEnum):
@@ -92,16 +98,23 @@ class Fleet:
         self._labels = frozenset(labels)
         self._expected = tuple(expected)
         self._remembered = tuple(remembered)
+        self._find_once = lru_cache(maxsize=_WISHES)(self._find)
 
     def expects(self, form: Form) -> bool:
         """Whether an autoscaler can add nodes of a form."""
         return any(form.meet(one) for one in self._expected)
 
     @property
+    def prefixes(self) -> tuple[str, ...]:
+        """How the node labels begin that are known."""
+        return (*LABELS_OF_FORMS, *self._labels)
+
+    @cached_property
     def failed_mig(self) -> int:
         """How many nodes the MIG manager could not configure."""
         return sum(number for shape, number in self.shapes.items() if shape.failed_mig)
 
+    @cached_property
     def forms(self) -> dict[Form, int]:
         """How many nodes that take new pods offer each form."""
         found: Counter[Form] = Counter()
@@ -123,13 +136,17 @@ class Fleet:
                 number,
             )
 
-        return max(self.forms().items(), key=likeness, default=None)
+        return max(self.forms.items(), key=likeness, default=None)
 
     def lack(self, wish: Wish) -> Lack | None:
         """What is missing for a pod; ``None`` where a node can run it, or where that can't be told.
 
         A node that the MIG manager is reconfiguring may offer any MIG slices and whole GPUs afterwards.
         """
+        is_usual = wish.nodes.shared and len(wish.tolerations or ()) <= _MOST_TOLERATIONS
+        return self._find_once(wish) if is_usual else self._find(wish)
+
+    def _find(self, wish: Wish) -> Lack | None:
         if wish.resource in self.classes:
             return None
         fits = _label_test(wish, self._knows)

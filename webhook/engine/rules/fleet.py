@@ -57,6 +57,14 @@ def not_offered(  # noqa: PLR0913, PLR0917 - where it is written, what is wanted
     return FORM_NOT_OFFERED.found_as(severity, path, reason, f"{missing(lack, wish)}; {_remedy(form, lack, fleet)}")
 
 
+def no_node_offers(policy: Policy, wish: Wish, lack: Lack, fleet: Fleet) -> str:
+    """A sentence of a policy whose plain requests no node can run."""
+    return (
+        f'no node offers what policy "{policy.name}" requests: {requirements(wish)} ({missing(lack, wish)}); pods that request '
+        f"a GPU stay Pending, unless an autoscaler adds such nodes{_as_of(fleet.age)}"
+    )
+
+
 def requirements(wish: Wish) -> str:
     """The resource and the node labels that a pod needs."""
     needed = {need.key for need in wish.needs}
