@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from testing.control_plane.waiting import wait_for
 from tests.deploy.chart import Chart
 from tests.e2e.fleet import Fleet, Node
 from tests.e2e.installation import Installation
-from tests.e2e.objects import ENFORCE, GPU, deployment, pod, pod_spec
+from tests.e2e.objects import ENFORCE, GPU, create, deployment, pod, pod_spec, pods_in
 
 pytestmark = pytest.mark.e2e
 
@@ -24,6 +23,7 @@ SHARED = Node(
 CONFIGURATION = {
     "policies": {
         "strict": {"forms": ["mig-1g.10gb"], "notOffered": "deny"},
+        "offered": {"forms": ["mig-1g.10gb", "shared"], "prefer": "offered"},
     }
 }
 Speaks = Callable[[str, dict[str, Any]], str]
@@ -69,6 +69,8 @@ def test_a_user_reads_a_warning_while_no_node_offers_the_form_and_none_once_one_
     assert wait_for("a warning", lambda: dry_run(namespace, wanted)) == f"Warning: {lacking}\n"
     assert f"Warning: {lacking}" in dry_run(namespace, deployment(pod_spec(GPU, tolerated=True)))
     assert f"denied the request: {lacking}" in dry_run(strict, wanted)
+    assert "would be denied: " + lacking.partition(";")[0] in dry_run(strict, deployment(pod_spec(GPU, tolerated=True)))
+    assert 'no node offers what policy "mig-1g.10gb" requests' in _relabelled(control_plane, make_namespace())
 
     nodes.add(MIG)
     try:
@@ -82,5 +84,31 @@ def test_a_user_reads_a_warning_while_no_node_offers_the_form_and_none_once_one_
             assert "1 node has it, but 1 is cordoned" in said
             assert "1 is cordoned" in dry_run(strict, wanted)
             assert "denied" not in dry_run(strict, wanted)
+    finally:
+        nodes.remove(MIG.name)
+
+
+def _relabelled(control_plane: ControlPlane, namespace: str) -> str:
+    """What kubectl prints of a namespace that would get a label."""
+    return control_plane.kubectl("label", "--dry-run=server", "namespace", namespace, f"{ENFORCE}=mig-1g.10gb").stderr
+
+
+def test_a_plain_request_gets_the_first_form_that_nodes_offer_where_the_policy_says_so(
+    control_plane: ControlPlane, nodes: Fleet, installation: Installation, make_namespace: Callable[..., str]
+) -> None:
+    namespace = make_namespace({ENFORCE: "offered"})
+    created = 0
+
+    def limits() -> dict[str, str]:
+        nonlocal created
+        created += 1
+        create(control_plane, namespace, pod(pod_spec(GPU, tolerated=True), f"train-{created}"))
+        (found,) = [one for one in pods_in(control_plane, namespace) if one["metadata"]["name"] == f"train-{created}"]
+        return dict(found["spec"]["containers"][0]["resources"]["limits"])
+
+    wait_for("the second form", lambda: limits() == {"nvidia.com/gpu.shared": "1"})
+    nodes.add(MIG)
+    try:
+        wait_for("the first form", lambda: limits() == {PROFILE: "1"})
     finally:
         nodes.remove(MIG.name)
