@@ -198,11 +198,14 @@ class Admission:
 
     def _restore(self, case: _Case, before: Pod) -> bytes:
         """The patch that keeps a rewritten pod as it is when its manifest is applied again."""
-        policy = settled(before, case.policies.enforce, case.configuration.plugin)
-        acts = case.configuration.mode is Mode.ENFORCE
-        operations = (
-            restored(case.pod, before, policy, case.configuration.plugin, case.configuration.names) if acts else []
+        policy, configuration = case.policies.enforce, case.configuration
+        acts = configuration.mode is Mode.ENFORCE
+        # Nodes may have changed since the pod was rewritten.
+        every = (
+            restored(case.pod, before, order, configuration.plugin, configuration.names)
+            for order in (policy.orders if acts else ())
         )
+        operations = next(filter(None, every), [])
         if not operations:
             return review.allowed(case.request)
         patched = review.to_json(operations).encode()

@@ -191,7 +191,7 @@ class Server:
         """The nodes of the cluster that the namespaces are of, unless they are not to be watched."""
         if not isinstance(self._namespaces, ClusterSource) or not self._options.watch_nodes:
             return None
-        return WatchedFleet(api(), self._metrics, self._current, self._options.node_selector)
+        return WatchedFleet(api(), self._metrics, self._current, self._namespaces.labels, self._options.node_selector)
 
     def _serving_part(self) -> Part:
         ready = self._listeners[0].started and not self._draining

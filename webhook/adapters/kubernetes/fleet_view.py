@@ -83,6 +83,9 @@ class FleetView:
         self._memory = Memory()
         self._labels: Collection[str] = frozenset()
         self._state: object = None
+        self._updates: list[int] = []
+        self._numbers: dict[int, int] = {}
+        self._distinct: dict[int, Shape | None] = {}
         self._classes: frozenset[str] = frozenset()
         self._unread = ""
         self._classes_due = self._began
@@ -120,39 +123,47 @@ class FleetView:
         ages = [store.age() if store.synced() else None for store in self._stores]
         return None if None in ages else max(age for age in ages if age is not None)
 
-    def poll(self, configuration: Configuration) -> None:
-        """Bring ``fleet`` up to date; about once a second, in a thread of its own."""
+    def poll(self, configuration: Configuration) -> Fleet | None:
+        """Bring ``fleet`` up to date and give it; about once a second, in a thread of its own."""
         labels = configuration.policies.node_labels
         if labels != self._labels:
             self._read_again(labels)
         age = self.age()
         if age is None:
-            return
+            return None
         if self._monotonic() >= self._classes_due:
             self._read_classes()
         fresh = age <= FRESHNESS_BOUND
         # A new view only where something is new: what follows from one is remembered with it.
         state = (
-            [store.revision for store in self._stores],
+            self._count(),
             (self._classes, self._unread, configuration.expected, labels),
             0 if fresh else age // 60,
             self._monotonic() // 60,
         )
-        if state == self._state:
-            return
-        self._state = state
-        self._look(configuration, age=0.0 if fresh else age, fresh=fresh)
+        if state != self._state:
+            self._state = state
+            self._look(configuration, age=0.0 if fresh else age, fresh=fresh)
+        return self.fleet
+
+    def _count(self) -> dict[int, int]:
+        """How many nodes have each shape, by the identity of shapes: they are long, and thousands of nodes share one."""
+        updates = [store.updates for store in self._stores]
+        if updates != self._updates:
+            self._updates = updates
+            by_name: dict[str, Shape | None] = {}
+            for store in self._stores:
+                by_name |= store.values()
+            self._numbers = Counter(map(id, by_name.values()))
+            self._distinct = {id(shape): shape for shape in by_name.values()}
+        return self._numbers
 
     def _look(self, configuration: Configuration, *, age: float, fresh: bool) -> None:
         """Make the view of now."""
-        by_name: dict[str, Shape | None] = {}
-        for store in self._stores:
-            by_name |= store.values()
-        # By identity first: a shape is long, and thousands of nodes share one.
-        numbers = Counter(map(id, by_name.values()))
         shapes: Counter[Shape] = Counter()
-        for shape in {id(shape): shape for shape in by_name.values() if shape is not None}.values():
-            shapes[shape] += numbers[id(shape)]
+        for identity, shape in self._distinct.items():
+            if shape is not None:
+                shapes[shape] += self._numbers[identity]
         for store in self._stores:
             store.share(shapes)
         now = self._monotonic()

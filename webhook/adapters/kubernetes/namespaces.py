@@ -4,7 +4,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from webhook.adapters.kubernetes.backoff import Backoff
@@ -95,6 +95,10 @@ class WatchedNamespaces:
     def cached(self, name: str) -> NamespaceLabels | None:
         """What is known of a namespace now, without any I/O; ``None`` when it is not known."""
         return self._cache.cached(name)
+
+    def labels(self) -> Mapping[str, NamespaceLabels]:
+        """What is known of all namespaces now."""
+        return self._cache.values()
 
     async def fetch(self, name: str) -> NamespaceLabels:
         """Read a namespace that is not cached from the API server; who asks meanwhile shares the read.

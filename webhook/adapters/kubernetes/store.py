@@ -46,6 +46,7 @@ class Store(ABC, Generic[O, K]):
 
     Attributes:
         revision: the resource version of what is known, from which a watch goes on; empty before the first list.
+        updates: how often something was learnt. A list that is read again may have another content at the same revision.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
@@ -55,6 +56,7 @@ class Store(ABC, Generic[O, K]):
         self._synced = False
         self._order: int | None = None
         self.revision = ""
+        self.updates = 0
 
     @abstractmethod
     def keep(self, item: O) -> K:
@@ -110,3 +112,4 @@ class Store(ABC, Generic[O, K]):
         # After the objects: a reader that sees the new order must find what belongs to it.
         self.revision = revision
         self._order = order_of(revision)
+        self.updates += 1

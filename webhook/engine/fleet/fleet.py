@@ -119,9 +119,24 @@ class Fleet:
         """How many nodes that take new pods offer each form."""
         found: Counter[Form] = Counter()
         for shape, number in self.shapes.items():
-            if shape.ready and not shape.cordoned and not shape.is_reconfiguring:
+            if shape.takes_pods:
                 found.update(dict.fromkeys(shape.forms.values(), number))
         return found
+
+    @cached_property
+    def offered(self) -> dict[Form, int]:
+        """How many GPUs, shared slots or MIG slices of each form such nodes offer."""
+        found: Counter[Form] = Counter()
+        for shape, number in self.shapes.items():
+            if shape.takes_pods:
+                for name, form in shape.forms.items():
+                    found[form] += shape.offers[name] * number
+        return found
+
+    @cached_property
+    def at_present(self) -> "Fleet":
+        """The same without memory: what nodes offer now."""
+        return Fleet(self.shapes, labels=self._labels, classes=self.classes, expected=self._expected)
 
     def nearest(self, form: Form) -> tuple[Form, int] | None:
         """The offered form that has most in common with one, and how many nodes offer it; ``None`` if no form is offered."""

@@ -104,6 +104,11 @@ class Shape:
         return self.labels.get(_MIG_STATE) in _RECONFIGURING
 
     @property
+    def takes_pods(self) -> bool:
+        """Whether such a node takes new pods, as far as anything but taints decides."""
+        return self.ready and not self.cordoned and not self.is_reconfiguring
+
+    @property
     def failed_mig(self) -> bool:
         """Whether the MIG manager could not configure the node."""
         return self.labels.get(_MIG_STATE) == "failed"
