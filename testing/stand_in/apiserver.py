@@ -115,6 +115,12 @@ class StandIn:
             self._nodes[name] = node(name, self.revision, **fields)
             self._emit_node(kind, self._nodes[name])
 
+    def forget_node_events(self) -> None:
+        """Forget what happened to nodes so far, as a server does that was just started."""
+        with self.changed:
+            self._node_events.clear()
+            self._oldest = self._revision
+
     def delete_node(self, name: str) -> None:
         with self.changed:
             self._revision += 1

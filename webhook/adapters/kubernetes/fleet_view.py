@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 FRESHNESS_BOUND = 150.0
 # No pod waits for the nodes, and without the right to list them it is tried for ever.
 _LONGEST_BACKOFF = 60.0
+# Nodes a page: a node is some 20 KiB long, and a page is held whole.
+_PAGE = 100
 CLASSES_INTERVAL = 300.0  # seconds between two looks at DeviceClasses, which administrators change by hand
 _CLASSES_TIMEOUT = 10.0
 _STOP_TIMEOUT = 2.0
@@ -93,7 +95,9 @@ class FleetView:
         self._watches = [
             Watch(
                 api,
-                Objects("node", path_of("api", "v1", "nodes"), NodeItem, ObjectList[NodeItem], {"labelSelector": one}),
+                Objects(
+                    "node", path_of("api", "v1", "nodes"), NodeItem, ObjectList[NodeItem], {"labelSelector": one}, _PAGE
+                ),
                 store,
                 observer,
                 backoff=backoff(),

@@ -59,6 +59,7 @@ class Objects(Generic[O]):
         item: the fields that are read of one.
         page: the fields that are read of a page of the list.
         selector: parameters of list and watch that select some of them.
+        limit: how many a page has.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Objects(Generic[O]):
     item: type[O]
     page: type[ObjectList[O]]
     selector: Mapping[str, str]
+    limit: int = PAGE
 
 
 class Watch(Generic[O, K]):
@@ -156,7 +158,7 @@ class Watch(Generic[O, K]):
 
     def _list(self) -> None:
         kept: dict[str, K] = {}
-        query = first = {"limit": str(PAGE), **self._objects.selector}
+        query = first = {"limit": str(self._objects.limit), **self._objects.selector}
         while True:
             # No resourceVersion: such a list is read from etcd's majority and is never older than the question.
             body = self._api.call(Request("GET", self._objects.path, query), timeout=LIST_TIMEOUT)
