@@ -58,7 +58,7 @@ def measure(cores: Cores, folder: Path, *, nodes: int, updates: int, seconds: fl
             with gpuwarden(files, cores, "--kubeconfig", kubeconfig, *options) as server:
                 server.running.wait_until(server.ready, "gpuwarden")
                 if not options:
-                    server.running.wait_until(lambda s=server: _known(s) == 8 * nodes, f"{nodes} nodes")
+                    server.running.wait_until(lambda server=server: _known(server) == 8 * nodes, f"{nodes} nodes")
                 time.sleep(_SETTLE_SECONDS)
                 memory, before = server.running.resident_mebibytes, server.running.cpu_seconds
                 began, done = time.perf_counter(), 0

@@ -85,7 +85,7 @@ class FleetView:
         self._memory = Memory()
         self._labels: Collection[str] = frozenset()
         self._state: object = None
-        self._updates: list[int] = []
+        self._changes: list[int] = []
         self._numbers: dict[int, int] = {}
         self._distinct: dict[int, Shape | None] = {}
         self._classes: frozenset[str] = frozenset()
@@ -152,9 +152,9 @@ class FleetView:
 
     def _count(self) -> dict[int, int]:
         """How many nodes have each shape, by the identity of shapes: they are long, and thousands of nodes share one."""
-        updates = [store.updates for store in self._stores]
-        if updates != self._updates:
-            self._updates = updates
+        changes = [store.changes for store in self._stores]
+        if changes != self._changes:
+            self._changes = changes
             by_name: dict[str, Shape | None] = {}
             for store in self._stores:
                 by_name |= store.values()

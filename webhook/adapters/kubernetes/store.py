@@ -46,7 +46,7 @@ class Store(ABC, Generic[O, K]):
 
     Attributes:
         revision: the resource version of what is known, from which a watch goes on; empty before the first list.
-        updates: how often something was learnt. A list that is read again may have another content at the same revision.
+        changes: how often what is kept changed, which most updates of an object do not.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
@@ -56,7 +56,7 @@ class Store(ABC, Generic[O, K]):
         self._synced = False
         self._order: int | None = None
         self.revision = ""
-        self.updates = 0
+        self.changes = 0
 
     @abstractmethod
     def keep(self, item: O) -> K:
@@ -88,19 +88,24 @@ class Store(ABC, Generic[O, K]):
     def replace(self, kept: Mapping[str, K], revision: str) -> None:
         """Take a whole list as what is known from now on."""
         self._by_name = dict(kept)
+        self.changes += 1
         self._advance(revision)
         self._synced = True
 
     def put(self, item: O) -> None:
         """Take an object that was added or changed, unless more recent things are known."""
         if not self.older(item.metadata.resource_version):
-            self._by_name[item.metadata.name] = self.keep(item)
+            name, kept = item.metadata.name, self.keep(item)
+            if self._by_name.get(name) is not kept:
+                self._by_name[name] = kept
+                self.changes += 1
             self._advance(item.metadata.resource_version)
 
     def drop(self, item: O) -> None:
         """Forget an object that was deleted, unless more recent things are known."""
         if not self.older(item.metadata.resource_version):
             self._by_name.pop(item.metadata.name, None)
+            self.changes += 1
             self._advance(item.metadata.resource_version)
 
     def bookmark(self, revision: str) -> None:
@@ -112,4 +117,3 @@ class Store(ABC, Generic[O, K]):
         # After the objects: a reader that sees the new order must find what belongs to it.
         self.revision = revision
         self._order = order_of(revision)
-        self.updates += 1
