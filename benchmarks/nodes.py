@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,9 @@ class Measured(msgspec.Struct, frozen=True):
     updates: float
 
 
-def measure(cores: Cores, folder: Path, *, nodes: int, updates: int, seconds: float) -> Measured:
+def measure(
+    cores: Cores, folder: Path, *, nodes: int, updates: int, seconds: float, settle: float = _SETTLE_SECONDS
+) -> Measured:
     """Compare a replica that watches so many nodes with one that does not, while both hear of as many updates.
 
     Raises:
@@ -58,8 +61,8 @@ def measure(cores: Cores, folder: Path, *, nodes: int, updates: int, seconds: fl
             with gpuwarden(files, cores, "--kubeconfig", kubeconfig, *options) as server:
                 server.running.wait_until(server.ready, "gpuwarden")
                 if not options:
-                    server.running.wait_until(lambda server=server: _known(server) == 8 * nodes, f"{nodes} nodes")
-                time.sleep(_SETTLE_SECONDS)
+                    server.running.wait_until(partial(_knows, server, 8 * nodes), f"{nodes} nodes")
+                time.sleep(settle)
                 memory, before = server.running.resident_mebibytes, server.running.cpu_seconds
                 began, done = time.perf_counter(), 0
                 for number in _paced(updates, seconds):
@@ -72,9 +75,9 @@ def measure(cores: Cores, folder: Path, *, nodes: int, updates: int, seconds: fl
     return Measured(nodes, memory - without, busy - idle, rate)
 
 
-def _known(server: Gpuwarden) -> float:
-    """How many GPUs the server knows."""
-    return server.metric('gpuwarden_offered_gpus{form="exclusive"}')
+def _knows(server: Gpuwarden, gpus: int) -> bool:
+    """Whether the server knows so many GPUs."""
+    return server.metric('gpuwarden_offered_gpus{form="exclusive"}') == gpus
 
 
 def _paced(each_second: int, seconds: float) -> Iterator[int]:

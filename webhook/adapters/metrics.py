@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.gc_collector import GCCollector
@@ -260,8 +261,8 @@ class _Bounded:
         return name
 
 
-def _replace(gauge: Gauge, values: Mapping[tuple[str] | tuple[str, str], int]) -> None:
-    """Have exactly these series; those that stay are there all the time."""
+def _replace(gauge: Gauge, values: Mapping[Any, int]) -> None:
+    """Have exactly these series, by the values of their labels; those that stay are there all the time."""
     for labels in {
         tuple(sample.labels.values()) for metric in gauge.collect() for sample in metric.samples
     } - values.keys():

@@ -13,7 +13,7 @@ FORM_NOT_OFFERED = Rule(
     Severity.WARN,
     "No node offers the form",
     "The pod stays Pending until such a node is there: no node has the resource, or none with the labels of the form, or "
-    "all of them are cordoned, not ready or tainted. Only judged where the nodes are known (`--fleet`). Configure the "
+    "all of them are cordoned, not ready or tainted. Only judged where the nodes are known. Configure the "
     "device plugin on some nodes accordingly, choose the form that is offered, or list in `fleet.expected` what an "
     "autoscaler adds.",
     fleet=True,
@@ -24,7 +24,7 @@ COUNT_ABOVE_ANY_NODE = Rule(
     Severity.WARN,
     "More GPUs than any one node has",
     "A pod runs on one node, and no node that offers the form has as many as the pod requests. Only judged where the nodes "
-    "are known (`--fleet`). Request fewer, or spread the work over several pods.",
+    "are known. Request fewer, or spread the work over several pods.",
     fleet=True,
 )
 
