@@ -41,7 +41,7 @@ class Measured(msgspec.Struct, frozen=True):
     updates: float
 
 
-def measure(
+def measure(  # noqa: PLR0913 - how much is measured
     cores: Cores, folder: Path, *, nodes: int, updates: int, seconds: float, settle: float = _SETTLE_SECONDS
 ) -> Measured:
     """Compare a replica that watches so many nodes with one that does not, while both hear of as many updates.

@@ -520,7 +520,7 @@ def test_a_problem_is_told_with_its_path_and_remedy(text: str, path: str, proble
             "",
             (
                 '"mps" is not a mapping; write its fields: forms, mismatch, maxPerContainer, maxPerPod, nodeSelector, '
-                "tolerations, runtimeClassName, env, visibleDevices, adminAccess, notOffered"
+                "tolerations, runtimeClassName, env, visibleDevices, adminAccess, notOffered, prefer"
             ),
         ),
         (
