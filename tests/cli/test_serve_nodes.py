@@ -22,6 +22,7 @@ LABELS = {"nvidia.com/gpu.present": "true"}
 def apiserver() -> Iterator[StandIn]:
     with StandIn() as stand_in:
         stand_in.set_namespace(TEAM, enforce="mig-1g.5gb")
+        stand_in.set_node("whole", gpus={"nvidia.com/gpu": 8}, labels=LABELS)
         yield stand_in
 
 

@@ -23,7 +23,7 @@ SHARED = Node(
 CONFIGURATION = {
     "policies": {
         "strict": {"forms": ["mig-1g.10gb"], "notOffered": "deny"},
-        "offered": {"forms": ["mig-1g.10gb", "shared"], "prefer": "offered"},
+        "offered": {"forms": ["mig-2g.20gb", "shared"], "prefer": "offered"},
     }
 }
 Speaks = Callable[[str, dict[str, Any]], str]
@@ -86,6 +86,7 @@ def test_a_user_reads_a_warning_while_no_node_offers_the_form_and_none_once_one_
             assert "denied" not in dry_run(strict, wanted)
     finally:
         nodes.remove(MIG.name)
+    wait_for("what was offered lately to count", lambda: not dry_run(namespace, wanted))
 
 
 def _relabelled(control_plane: ControlPlane, namespace: str) -> str:
@@ -107,8 +108,9 @@ def test_a_plain_request_gets_the_first_form_that_nodes_offer_where_the_policy_s
         return dict(found["spec"]["containers"][0]["resources"]["limits"])
 
     wait_for("the second form", lambda: limits() == {"nvidia.com/gpu.shared": "1"})
-    nodes.add(MIG)
+    larger = Node("larger", {"nvidia.com/mig-2g.20gb": 3}, MIG.labels)
+    nodes.add(larger)
     try:
-        wait_for("the first form", lambda: limits() == {PROFILE: "1"})
+        wait_for("the first form", lambda: limits() == {"nvidia.com/mig-2g.20gb": "1"})
     finally:
-        nodes.remove(MIG.name)
+        nodes.remove(larger.name)

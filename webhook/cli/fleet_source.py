@@ -53,10 +53,11 @@ class WatchedFleet:
         configuration = self._configuration()
         fleet = self._view.poll(configuration)
         self._metrics.node_watch_age(self._view.age())
-        if fleet is not None and fleet is not self._told:
+        if fleet is not self._told:
             self._told = fleet
-            self._metrics.offered(fleet.offered)
-            self._metrics.policies_offered(plain_forms_offered(fleet, configuration, self._labels(configuration)))
+            self._metrics.offered(fleet.offered if fleet else {})
+            labels = self._labels(configuration)
+            self._metrics.policies_offered(plain_forms_offered(fleet, configuration, labels) if fleet else {})
 
     def stop(self) -> None:
         """End the watch."""

@@ -87,7 +87,7 @@ class TestNodes:
             handler.say(403, status(403, "nodes is forbidden"))
 
         apiserver.script("nodes-list", refuse_gke)
-        view = views("nvidia.com/gpu.present=true", "never")
+        view = views(SELECTORS[0], SELECTORS[1])
         noted.wait_for_failures(1)
         assert view.poll(Configuration()) is None
         seen(view)
@@ -102,7 +102,16 @@ class TestNodes:
         eventually(lambda: list(seen(view).shapes.values()) == [3])
         assert len({id(shape) for store in view._stores for shape in store.values().values()}) == 1
 
+    def test_nothing_is_known_while_no_node_is_selected(self, apiserver: StandIn, views: Views) -> None:
+        apiserver.set_node("without feature discovery", gpus={GPU: 8})
+        view = views()
+        eventually(lambda: view.age() is not None)
+        assert view.poll(Configuration()) is None
+        apiserver.set_node("one", gpus={MIG: 7}, labels=PRESENT)
+        comes_to(view, MIG, None)
+
     def test_changes_are_followed(self, apiserver: StandIn, views: Views) -> None:
+        apiserver.set_node("other", gpus={GPU: 1}, labels=PRESENT)
         view = views()
         comes_to(view, MIG, Obstacle.RESOURCE)
         apiserver.set_node("one", gpus={MIG: 7}, labels=PRESENT)
@@ -136,11 +145,12 @@ class TestNodes:
 
 class TestMemory:
     def test_what_was_offered_within_a_day_still_is(self, apiserver: StandIn, views: Views, clock: Clock) -> None:
+        apiserver.set_node("other", gpus={GPU: 1}, labels=PRESENT)
         apiserver.set_node("one", gpus={MIG: 7}, labels=PRESENT)
         view = views()
         comes_to(view, MIG, None)
         apiserver.delete_node("one")
-        eventually(lambda: not seen(view).shapes)
+        eventually(lambda: len(seen(view).shapes) == 1)
         assert seen(view).lack(wish(MIG)) is None
         assert seen(view).lack(wish(MIG, 8)) == Lack(Obstacle.RESOURCE)
         clock.ahead += DAY - 60
@@ -190,10 +200,12 @@ class TestKnowledge:
         assert view.age() is None
         assert set(noted.faults) == {Fault.FORBIDDEN}
 
+        apiserver.set_node("one", gpus={GPU: 8}, labels=PRESENT)
         apiserver.always("nodes-list", None)
-        assert seen(view).shapes == {}
+        assert list(seen(view).shapes.values()) == [1]
 
     def test_a_watch_that_lost_its_place_lists_again(self, apiserver: StandIn, views: Views, noted: Noted) -> None:
+        apiserver.set_node("other", gpus={MIG: 1}, labels=PRESENT)
         view = views(SELECTORS[0])
         comes_to(view, GPU, Obstacle.RESOURCE)
         apiserver.wait_for_requests("nodes-watch", 1)
@@ -208,6 +220,10 @@ CLASS = {"spec": {"extendedResourceName": GPU, "selectors": [{"cel": {"expressio
 
 
 class TestClasses:
+    @pytest.fixture(autouse=True)
+    def a_node(self, apiserver: StandIn) -> None:
+        apiserver.set_node("other", gpus={MIG: 1}, labels=PRESENT)
+
     def test_a_device_class_offers_its_resource_where_its_driver_has_devices(
         self, apiserver: StandIn, views: Views, clock: Clock
     ) -> None:
@@ -235,6 +251,7 @@ class TestClasses:
 
 
 def test_a_view_stops_while_it_waits(views: Views, apiserver: StandIn, tmp_path: Path) -> None:
+    apiserver.set_node("one", gpus={GPU: 8}, labels=PRESENT)
     view = views()
     seen(view)
     view.stop()

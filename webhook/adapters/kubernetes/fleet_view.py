@@ -64,7 +64,8 @@ class FleetView:
         watch_seconds, watch_silence, backoff: as ``Watch`` takes them.
 
     Attributes:
-        fleet: what is offered, as of a moment ago; ``None`` until the nodes have been listed.
+        fleet: what is offered, as of a moment ago; ``None`` until the nodes have been listed, and while no node was selected
+            within a day.
     """
 
     def __init__(  # noqa: PLR0913 - the times it waits have good defaults
@@ -172,6 +173,10 @@ class FleetView:
             store.share(shapes)
         now = self._monotonic()
         remembered = self._memory.note(shapes, now)
+        if not shapes and not remembered:
+            # Perhaps the nodes with GPUs have other labels: without GPU feature discovery they have none that tells.
+            self.fleet = None
+            return
         # What a node without GPUs offers may be what was not seen of it before the start.
         silent = any(not shape.amounts for shape in shapes) and now - self._began < DAY
         self.fleet = Fleet(
