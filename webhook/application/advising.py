@@ -7,6 +7,7 @@ import msgspec
 
 from webhook.application import response_messages, review
 from webhook.application.configuration import Configuration, Mode
+from webhook.application.fleet import FleetSource, NoFleet
 from webhook.application.label_wait import Labels, Wanted, answered
 from webhook.application.namespaces import Namespaces
 from webhook.application.recorder import Recorded, Recorder
@@ -16,6 +17,7 @@ from webhook.application.workload_views import pods, view
 from webhook.application.workloads import workload_of
 from webhook.engine import guard, requests
 from webhook.engine.decision import Decision, Outcome, decide
+from webhook.engine.fleet.evaluation import against, preferring
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import patch
 from webhook.engine.pods import Metadata, Pod
@@ -38,8 +40,15 @@ class Advising:
     with an audit annotation that says so: its pods will be judged when they are created.
     """
 
-    def __init__(self, configuration: Callable[[], Configuration], namespaces: Namespaces, recorder: Recorder) -> None:
-        """Decide by the configuration of the moment and the labels of namespaces."""
+    def __init__(
+        self,
+        configuration: Callable[[], Configuration],
+        namespaces: Namespaces,
+        recorder: Recorder,
+        nodes: FleetSource = NoFleet(),  # noqa: B008 - it has no state
+    ) -> None:
+        """Decide by the configuration of the moment, the labels of namespaces, and what nodes offer."""
+        self._nodes = nodes
         self._configuration = configuration
         self._namespaces = namespaces
         self._recorder = recorder
@@ -103,7 +112,10 @@ class Advising:
         return review.allowed(case.request, warnings=response_messages.within_budget(warnings), annotations=annotations)
 
     def _decide(self, case: _Case, mode: str, policy: Policy) -> Decision:
-        decision = decide(case.pod, policy, case.configuration.plugin, names=case.configuration.names)
+        plugin, fleet = case.configuration.plugin, self._nodes.fleet
+        acting = preferring(policy, plugin, fleet) if fleet else policy
+        decision = decide(case.pod, acting, plugin, names=case.configuration.names)
+        decision = against(decision, case.pod, policy, fleet) if fleet else decision
         recorded = Recorded(mode, policy, decision, False, "advise", case.request, case.pod)  # noqa: FBT003 - acted: never
         self._recorder.decided(recorded)
         return decision

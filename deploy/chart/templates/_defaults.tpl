@@ -78,6 +78,9 @@ config:
     notGPUs: []
   claims:
     deviceClasses: {}
+nodes:
+  watch: true
+  selectors: []
 certificates:
   mode: self-managed
   certManager:
