@@ -442,12 +442,12 @@ def test_a_problem_is_told_with_its_path_and_remedy(text: str, path: str, proble
         (
             "{forms: [{claimTemplate: a, deviceClass: b, mps: 1}]}",
             ".forms[0].mps",
-            "is not known here; remove it, or write one of claimTemplate, deviceClass",
+            "unknown field; remove it, or write one of claimTemplate, deviceClass",
         ),
         (
             "{forms: [{claimTemplate: a, deviceClass: b, DeviceClass: c}]}",
             ".forms[0].DeviceClass",
-            'is not known here; did you mean "deviceClass"?',
+            'unknown field; did you mean "deviceClass"?',
         ),
         (
             "{forms: [{deviceClass: a.b}]}",
@@ -472,7 +472,10 @@ def test_a_problem_is_told_with_its_path_and_remedy(text: str, path: str, proble
         (
             "{forms: [{claimTemplate: a, deviceClass: b}, mps], prefer: offered}",
             "",
-            "prefer: offered chooses among forms by name, and a claim is listed first; list a form by name first, or remove prefer",
+            (
+                "prefer: offered chooses among forms by name, and a claim is listed first; list a form by name first, or remove "
+                "prefer"
+            ),
         ),
         (
             "{forms: [{claimTemplate: a, deviceClass: b}, mps], mismatch: rewrite}",

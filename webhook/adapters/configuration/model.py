@@ -284,7 +284,8 @@ class PolicySection(_Section):
             raise ValueError(f"forms: [{listed}] mixes any or none with other forms; remove one of them")
         if self.prefer is Prefer.OFFERED and self.plain_claim:
             raise ValueError(
-                "prefer: offered chooses among forms by name, and a claim is listed first; list a form by name first, or remove prefer"
+                "prefer: offered chooses among forms by name, and a claim is listed first; list a form by name first, or "
+                "remove prefer"
             )
         if self.mismatch is Mismatch.REWRITE and self.plain_claim:
             raise ValueError(
