@@ -119,7 +119,7 @@ def test_nothing_is_said_of_what_is_right(data: dict[str, Any]) -> None:
         ),
     ],
 )
-def test_each_fault_is_found_alone(data: dict[str, Any], field: str, says: str, rejected: bool) -> None:
+def test_each_fault_is_found_alone(data: dict[str, Any], field: str, says: str, *, rejected: bool) -> None:
     (fault,) = faults(data, RENAMED)
     assert (fault.field, fault.rejected) == (field, rejected)
     assert says in str(fault)
@@ -147,5 +147,5 @@ def test_the_name_is_compared_only_where_gpuwardens_is_known() -> None:
         (None, False),
     ],
 )
-def test_what_is_one(data: object, is_one: bool) -> None:
+def test_what_is_one(data: object, *, is_one: bool) -> None:
     assert is_plugin_configuration(data) is is_one

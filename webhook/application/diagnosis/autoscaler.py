@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from webhook.application.diagnosis.facts import Facts, known
-from webhook.application.diagnosis.results import Verdict, listed, verdicts, warn
+from webhook.application.diagnosis.results import Verdict, listed, ok, verdicts, warn
 from webhook.engine.fleet.shapes import GKE_ACCELERATOR, GpuNode
 from webhook.engine.resources import GPU
 
@@ -21,7 +21,7 @@ def cluster_autoscaler(facts: Facts) -> list[Verdict]:
     """Cluster Autoscaler counts the nodes that offer GPUs by other names as ready (pkg/utils/gpu/gpu.go)."""
     found = known(facts.neighbours.autoscalers)
     if not found:
-        return verdicts((), lambda: "Cluster Autoscaler was not found in the cluster")
+        return [ok("Cluster Autoscaler was not found in the cluster")]
     nodes = known(facts.nodes)
     return verdicts(
         _unready(found, nodes), lambda: f"Cluster Autoscaler ({listed(found)}) knows the GPUs of every node"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from webhook.application.diagnosis.facts import Facts, known
 from webhook.application.diagnosis.neighbours import DCGM_EXPORTER, Program
 from webhook.application.diagnosis.policies import forms_in_use
-from webhook.application.diagnosis.results import Verdict, listed, unknown, verdicts, warn
+from webhook.application.diagnosis.results import Verdict, listed, ok, unknown, verdicts, warn
 from webhook.engine.resources import GPU, PREFIX
 from webhook.engine.spelling import spell
 
@@ -17,6 +17,8 @@ _YES = frozenset({"1", "t", "true"})  # strconv.ParseBool
 def exporters(facts: Facts) -> list[Verdict]:
     """dcgm-exporter knows the resources that policies in use give to pods."""
     found = known(facts.neighbours.exporters)
+    if not found:
+        return [ok("no DaemonSet runs dcgm-exporter")]
     configuration = facts.usable_configuration()
     forms = forms_in_use(configuration, known(facts.namespaces))
     # Those it knows by itself (dcgm-exporter internal/pkg/transformation/kubernetes.go).
@@ -25,11 +27,7 @@ def exporters(facts: Facts) -> list[Verdict]:
     shared = any(form.shared for form in forms)
     return verdicts(
         (verdict for one in found for verdict in _blind(one, names, shared=shared)),
-        lambda: (
-            f"dcgm-exporter knows the resources of the policies in use ({listed(map(str, found))})"
-            if found
-            else "no DaemonSet runs dcgm-exporter"
-        ),
+        lambda: f"dcgm-exporter knows the resources of the policies in use ({listed(map(str, found))})",
     )
 
 

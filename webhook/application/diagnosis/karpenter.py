@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from webhook.application.diagnosis.facts import Facts, Unread, known
 from webhook.application.diagnosis.neighbours import NodePool, NodePoolRequirement
 from webhook.application.diagnosis.policies import enforced
-from webhook.application.diagnosis.results import Verdict, listed, verdicts, warn
+from webhook.application.diagnosis.results import Verdict, listed, ok, verdicts, warn
 from webhook.engine.forms import Platform
 from webhook.engine.needs import Need
 from webhook.engine.policy import Policy
@@ -29,7 +29,7 @@ def karpenter(facts: Facts) -> list[Verdict]:
     """Some NodePool admits what the first form of every policy in use needs."""
     pools = [one for one in known(facts.neighbours.node_pools) if _has_gpus(one)]
     if not pools:
-        return verdicts((), lambda: "no Karpenter NodePool selects instances with GPUs")
+        return [ok("no Karpenter NodePool selects instances with GPUs")]
     overlays = facts.neighbours.overlay_resources
     # NodeOverlays are off by default, and older versions do not have them.
     resources = frozenset() if isinstance(overlays, Unread) and overlays.absent else known(overlays)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from webhook.application.diagnosis.facts import Facts, Unread, known
 from webhook.application.diagnosis.neighbours import KueueResources
 from webhook.application.diagnosis.policies import policy_of
-from webhook.application.diagnosis.results import Verdict, listed, verdicts, warn
+from webhook.application.diagnosis.results import Verdict, listed, ok, verdicts, warn
 from webhook.engine.resources import GPU, GpuResource, classify
 from webhook.engine.spelling import spell
 
@@ -20,6 +20,8 @@ def kueue(facts: Facts) -> list[Verdict]:
     """The ClusterQueue of every LocalQueue covers the names of its namespace's policy, and the plain one."""
     queues = known(facts.neighbours.local_queues)
     known(facts.neighbours.cluster_queues)
+    if not queues:
+        return [ok("there is no LocalQueue of Kueue")]
     return verdicts(
         _uncovered(facts),
         lambda: f"ClusterQueues with GPUs cover the names of the policies ({len(queues)} LocalQueues)",

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from webhook.application.diagnosis.facts import Facts, known
 from webhook.application.diagnosis.neighbours import DeviceClass
 from webhook.application.diagnosis.policies import enforced
-from webhook.application.diagnosis.results import Verdict, listed, verdicts, warn
+from webhook.application.diagnosis.results import Verdict, listed, ok, verdicts, warn
 from webhook.engine.spelling import spell
 
 _FIELD = "allowMultipleAllocations"
@@ -15,6 +15,8 @@ def shared_devices(facts: Facts) -> list[Verdict]:
     """No DeviceClass gives devices that several pods get (KEP-5075) where a policy promises a GPU or slice of one's own."""
     drivers = known(facts.neighbours.shared_by)
     classes = [one for one in known(facts.neighbours.device_classes) if _may_be_shared(one, drivers)]
+    if not classes:
+        return [ok("no DeviceClass for a resource name gives one device to several pods")]
     configuration = facts.usable_configuration()
     promised: dict[str, set[str]] = {}
     for policy, _ in enforced(configuration, known(facts.namespaces)).values():
