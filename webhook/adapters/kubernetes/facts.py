@@ -22,7 +22,6 @@ from webhook.application.diagnosis.documents import (
     Metadata,
     Pod,
     Probed,
-    Quota,
     Service,
 )
 from webhook.application.diagnosis.facts import Attempt, Maybe, Namespaces, Right, Unread
@@ -30,6 +29,7 @@ from webhook.application.diagnosis.ours import MUTATING, VALIDATING
 from webhook.application.diagnosis.restrictions import ANNOTATIONS
 from webhook.application.diagnosis.webhooks import WebhookConfiguration
 from webhook.application.limit_ranges import LimitRange
+from webhook.application.quotas import Quota
 from webhook.engine.fleet.shapes import GpuNode
 from webhook.engine.label_problems import relevant
 

@@ -8,7 +8,7 @@ from typing import TypeAlias, TypeVar
 from cryptography import x509
 
 from webhook.application.configuration import Configuration
-from webhook.application.diagnosis.documents import Budget, Deployment, EndpointSlice, Pod, Probed, Quota, Service
+from webhook.application.diagnosis.documents import Budget, Deployment, EndpointSlice, Pod, Probed, Service
 from webhook.application.diagnosis.neighbours import (
     ClusterQueue,
     DeviceClass,
@@ -20,6 +20,7 @@ from webhook.application.diagnosis.neighbours import (
 from webhook.application.diagnosis.webhooks import WebhookConfiguration
 from webhook.application.limit_ranges import LimitRange
 from webhook.application.plugin_configuration import PluginFile
+from webhook.application.quotas import Quota
 from webhook.engine.fleet.shapes import GpuNode
 from webhook.engine.labels import UNLABELLED, NamespaceLabels
 
