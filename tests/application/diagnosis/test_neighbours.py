@@ -328,6 +328,11 @@ def queues(*covers: str, **settings: Any) -> Json:
     }
 
 
+def only(*frameworks: str, covers: str) -> Json:
+    settings = {"integrations": {"frameworks": list(frameworks)}}
+    return {**queues(covers), "kueue": msgspec.convert(settings, KueueConfiguration)}
+
+
 TO_CREDITS = [{"input": name, "strategy": "Replace", "outputs": {"example.com/credits": 1}} for name in (GPU, SHARED)]
 
 
@@ -339,6 +344,7 @@ TO_CREDITS = [{"input": name, "strategy": "Replace", "outputs": {"example.com/cr
         ("none", queues(MIG)),
         ("shared", queues()),
         ("shared", queues(GPU, SHARED)),
+        ("shared", only("batch/job", "jobset.x-k8s.io/jobset", covers=GPU)),
         ("shared", queues("example.com/credits", GPU, transformations=TO_CREDITS)),
         ("shared", queues(GPU, excludeResourcePrefixes=["nvidia.com/gpu.sh"])),
     ],
@@ -350,9 +356,16 @@ def test_queues_that_cover_the_names_are_well(policy: str, has: Json) -> None:
 @pytest.mark.parametrize(
     ("policy", "has", "lacking", "means"),
     [
-        ("shared", queues(GPU), SHARED, "never admits such pods, as gpuwarden rewrites them, unless its configuration"),
-        ("shared", queues(SHARED), GPU, "never admits such Jobs, by their templates"),
-        ("shared", queues(MIG), f"{GPU}, {SHARED}", "Jobs, by their templates (nvidia.com/gpu) and pods"),
+        (
+            "shared",
+            queues(GPU),
+            SHARED,
+            "never admits pods with a queue name, as gpuwarden rewrites them, unless its configuration",
+        ),
+        ("shared", only("batch/job", "deployment", covers=GPU), SHARED, "as gpuwarden rewrites them"),
+        ("shared", only("batch/job", covers=SHARED), GPU, "as their templates do"),
+        ("shared", queues(SHARED), GPU, "never admits Jobs that request nvidia.com/gpu, as their templates do"),
+        ("shared", queues(MIG), f"{GPU}, {SHARED}", "as their templates do and pods with a queue name"),
         ("shared", queues(GPU, quotaCheckStrategy="BlockUndeclared"), SHARED, 'rewrites them: "resource unavailable'),
         ("shared", queues(GPU, quotaCheckStrategy="IgnoreUndeclared"), SHARED, f"nothing limits {SHARED} there"),
         ("shared", queues(GPU, transformations=TO_CREDITS), f"{GPU}, {SHARED}", "never admits"),

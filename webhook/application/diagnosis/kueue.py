@@ -7,7 +7,7 @@ Jobs are counted by their templates, so by the name that people write; plain pod
 from collections.abc import Collection, Iterator
 
 from webhook.application.diagnosis.facts import Facts, Unread, known
-from webhook.application.diagnosis.neighbours import KueueResources
+from webhook.application.diagnosis.neighbours import KueueConfiguration, KueueResources
 from webhook.application.diagnosis.policies import policy_of
 from webhook.application.diagnosis.results import Verdict, listed, ok, verdicts, warn
 from webhook.engine.resources import GPU, GpuResource, classify
@@ -32,8 +32,9 @@ def _uncovered(facts: Facts) -> Iterator[Verdict]:
     configuration = facts.usable_configuration()
     namespaces = known(facts.namespaces)
     settings = facts.neighbours.kueue
-    resources = KueueResources() if isinstance(settings, Unread) or settings is None else settings.resources
     unread = isinstance(settings, Unread) or settings is None
+    settings = KueueConfiguration() if isinstance(settings, Unread) or settings is None else settings
+    resources = settings.resources
     covers = {one.metadata.name: one.covers for one in known(facts.neighbours.cluster_queues)}
     found: dict[tuple[str, str, tuple[str, ...]], set[str]] = {}
     for queue in known(facts.neighbours.local_queues):
@@ -43,7 +44,9 @@ def _uncovered(facts: Facts) -> Iterator[Verdict]:
         # A queue without GPUs is not meant for pods with GPUs, whatever they are called.
         if not policy.forms or not any(isinstance(classify(one), GpuResource) for one in covered):
             continue
-        names = {GPU, *(spell(form, configuration.plugin).resource for form in policy.forms)}
+        names = {GPU}
+        if settings.queues_pods:
+            names |= {spell(form, configuration.plugin).resource for form in policy.forms}
         lacking = tuple(sorted(one for one in names if not _counted(one, resources, covered)))
         if lacking:
             found.setdefault((name, policy.name, lacking), set()).add(namespace)
@@ -60,10 +63,10 @@ def _uncovered(facts: Facts) -> Iterator[Verdict]:
 def _means(lacking: Collection[str], resources: KueueResources, *, unread: bool) -> str:
     if resources.quota_check_strategy == _IGNORES:
         return f"Kueue does not count it (quotaCheckStrategy: {_IGNORES}): nothing limits {listed(lacking)} there"
-    whose = [f"Jobs, by their templates ({GPU})"] if GPU in lacking else []
-    whose += ["pods, as gpuwarden rewrites them"] if set(lacking) - {GPU} else []
+    whose = [f"Jobs that request {GPU}, as their templates do"] if GPU in lacking else []
+    whose += ["pods with a queue name, as gpuwarden rewrites them"] if set(lacking) - {GPU} else []
     unless = f", unless its configuration, which was not read, has quotaCheckStrategy: {_IGNORES}" if unread else ""
-    return f'Kueue never admits such {" and ".join(whose)}{unless}: "resource unavailable in ClusterQueue"'
+    return f'Kueue never admits {" and ".join(whose)}{unless}: "resource unavailable in ClusterQueue"'
 
 
 def _counted(name: str, resources: KueueResources, covered: Collection[str]) -> bool:

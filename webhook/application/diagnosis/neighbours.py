@@ -7,6 +7,8 @@ from webhook.application.diagnosis.documents import Metadata
 DCGM_EXPORTER = "dcgm-exporter"
 DEVICE_PLUGIN = "device-plugin"
 CLUSTER_AUTOSCALER = "cluster-autoscaler"
+# Kueue's integrations that queue pods, not the templates that they are made from.
+_BY_PODS = frozenset({"pod", "deployment", "statefulset", "leaderworkerset"})
 
 
 class Variable(msgspec.Struct, rename="camel"):
@@ -193,10 +195,23 @@ class KueueResources(msgspec.Struct, rename="camel"):
     transformations: list[Transformation] | None = None
 
 
+class KueueIntegrations(msgspec.Struct):
+    """The section ``integrations`` of Kueue's configuration: the kinds that it queues."""
+
+    frameworks: list[str] | None = None
+
+
 class KueueConfiguration(msgspec.Struct):
     """Kueue's configuration, as much of it as decides which resources are counted."""
 
     resources: KueueResources = msgspec.field(default_factory=KueueResources)
+    integrations: KueueIntegrations = msgspec.field(default_factory=KueueIntegrations)
+
+    @property
+    def queues_pods(self) -> bool:
+        """Whether it queues pods by themselves, which it does for some kinds too; where no kinds are named, it may."""
+        frameworks = self.integrations.frameworks
+        return not frameworks or any(name.rpartition("/")[2] in _BY_PODS for name in frameworks)
 
 
 class ClassCel(msgspec.Struct):
