@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.application.diagnosis.world import complete, documents, healthy, troubled
+from tests.application.diagnosis.world import MANIFEST, complete, documents, healthy, troubled
 from webhook.application.diagnosis.diagnose import CHECKS, diagnose
 from webhook.application.diagnosis.facts import Facts, Neighbours, Unread
 from webhook.application.diagnosis.results import Result, Status, listed, worst
@@ -62,3 +62,10 @@ def test_names_are_listed_in_order_and_the_rest_is_counted() -> None:
 def test_the_manifest_has_what_the_facts_are_made_of() -> None:
     kinds = {document["kind"] for document in documents()}
     assert {"Deployment", "Service", "PodDisruptionBudget", "ConfigMap"} <= kinds
+
+
+def test_the_reference_lists_every_check_in_its_order() -> None:
+    text = (MANIFEST.parents[1] / "docs" / "reference" / "doctor.md").read_text()
+    table = text.partition("## Checks\n")[2].partition("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| `")]
+    assert rows == [f"| `{check.id}` | {check.about} |" for check in CHECKS]
