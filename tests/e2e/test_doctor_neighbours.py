@@ -4,6 +4,7 @@ Kueue's and Karpenter's kinds are defined with schemas that admit everything: th
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -79,8 +80,12 @@ def kinds(control_plane: ControlPlane, objects: Callable[[str, Json], None]) -> 
             },
         )
     for group, version, plural, _, _ in KINDS:
-        path = f"/apis/{group}/{version}/{plural}"
-        wait_for(f"{plural} to be served", lambda path=path: control_plane.api.get(path).is_success)
+        wait_for(f"{plural} to be served", partial(is_served, control_plane, f"/apis/{group}/{version}/{plural}"))
+
+
+def is_served(control_plane: ControlPlane, path: str) -> bool:
+    """Whether the API server has a list."""
+    return control_plane.api.get(path).is_success
 
 
 def test_what_is_not_installed_is_skipped_and_the_rest_is_well(

@@ -207,7 +207,12 @@ async def test_limit_ranges_that_may_not_be_listed_are_said_and_the_workloads_lo
 
 def quota(*keys: str) -> Json:
     metadata = {"name": "gpus", "namespace": "team-a"}
-    return {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata, "spec": {"hard": dict.fromkeys(keys, "2")}}
+    return {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": metadata,
+        "spec": {"hard": dict.fromkeys(keys, "2")},
+    }
 
 
 async def test_a_quota_whose_name_the_policy_takes_away_is_told(
@@ -223,7 +228,8 @@ async def test_a_quota_whose_name_the_policy_takes_away_is_told(
 
 
 @pytest.mark.parametrize(
-    "keys", [("requests.nvidia.com/gpu", "requests.nvidia.com/gpu.shared"), ("requests.cpu",), ("pods", "nvidia.com/gpu")]
+    "keys",
+    [("requests.nvidia.com/gpu", "requests.nvidia.com/gpu.shared"), ("requests.cpu",), ("pods", "nvidia.com/gpu")],
 )
 async def test_a_quota_that_still_counts_or_counts_no_gpu_is_worth_no_word(
     cluster: WorkloadServer, preview: WorkloadPreview, keys: tuple[str, ...]
