@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from heapq import nsmallest
 
-from webhook.application import limit_ranges
+from webhook.application import limit_ranges, quotas
 from webhook.application.auditing import BARE_POD, BETWEEN, Auditor, Owner, Seen, Verdict
 from webhook.application.configuration import Configuration, Mode
 from webhook.application.limit_ranges import LimitRange
+from webhook.application.quotas import Quota
 from webhook.engine.decision import Outcome
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import Policy
@@ -90,16 +91,28 @@ class RolloutPreview:
 
     @property
     def meets_limits(self) -> bool:
-        """Whether LimitRanges meet other pods under the policy than without it."""
+        """Whether LimitRanges and ResourceQuotas meet other pods under the policy than without it."""
         return not self._policy.permits_any
 
     def limits(self, ranges: Sequence[LimitRange]) -> list[str]:
         """The warnings about the namespace's LimitRanges."""
         return list(limit_ranges.warnings(self._subject, limit_ranges.effects(ranges, self._policy, self._plugin)))
 
-    def unseen_limits(self, why: str) -> list[str]:
-        """The warnings where LimitRanges were not checked."""
-        return [f"{self._subject}: its LimitRanges were not checked ({why})"]
+    def quotas(self, found: Sequence[Quota]) -> list[str]:
+        """What is to be said of the namespace's ResourceQuotas."""
+        gap = quotas.gap(found, self._policy, self._plugin)
+        if gap is None:
+            return []
+        return [
+            (
+                f"{self._subject}: its ResourceQuota limits {gap.limited}, and pods of policy {self._policy.name} request "
+                f"{gap.requested}: nothing limits {gap.lacking}; add {gap.keys} to the ResourceQuota"
+            )
+        ]
+
+    def unseen_limits(self, kind: str, why: str) -> list[str]:
+        """What is to be said where LimitRanges or ResourceQuotas were not checked."""
+        return [f"{self._subject}: its {kind}s were not checked ({why})"]
 
     @property
     def _subject(self) -> str:

@@ -133,7 +133,7 @@ def from_files(paths: Sequence[str], known: KnownNamespaces, names: Sequence[str
     labels = {**known.labels, **given.namespaces()}
     default = names[0] if len(names) == 1 else "default"
     auditor = auditor_of(labels, known_claims(given.manifests, default))
-    problems = given.problems + nothing_found(given.sources, given.problems)
+    problems = given.problems + nothing_found(given.sources, given.problems, given.plugin)
     gathered = Gathered(FILES, labels, [], {}, problems=problems)
     for item in known.objects:
         _note(item, auditor, default, names, (), gathered)

@@ -65,15 +65,19 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     or the configuration's default. Templates of workloads, operators' kinds among them, are judged as the pods created from
     them will be. GPU requests outside of pod templates are reported as not judged, and so are resource claims (DRA) whose
     ResourceClaim or ResourceClaimTemplate is not among the input. A namespace label that names no policy is denied.
+    Configuration files of the NVIDIA device plugin, in ConfigMaps too, are judged as the plugin reads them; with --config,
+    renameByDefault is compared with it.
     With --fleet, a form that no node offers and a count above any node's are reported too.
 
-    Exit codes: 0 nothing denied; 1 something denied (with --strict: or rewritten, not judged, or a label without effect);
+    Exit codes: 0 nothing denied; 1 something denied, or a configuration with which the device plugin does not start (with
+    --strict: or rewritten, not judged, a label without effect, or anything wrong with such a configuration);
     2 wrong usage, input that can't be read or holds no object at all, or output that can't be written.
     """
     judged = judge_paths(
         paths, policy, namespace, namespaces, config, lambda found: load_fleet(fleet, found, kubeconfig, context)
     )
-    judged.problems += nothing_found([(source.source, source.objects) for source in judged.sources], judged.problems)
+    sources = [(source.source, source.objects) for source in judged.sources]
+    judged.problems += nothing_found(sources, judged.problems, judged.plugin)
     # The table shows the lines of findings only; those of changes cost another look at each document.
     places = output is not Output.TABLE
     rows = [
@@ -98,10 +102,13 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             table.show(table.console(), rows, report)
     if config is None and any(row.line.kind == "Namespace" and row.line.decision == DENIED for row in rows):
         say("note: a namespace label may name a policy of the configuration file; give the file with --config")
+    if judged.plugin.files:
+        say(f"note: {judged.plugin}")
     totals = report.totals
     if any(problem.fatal for problem in judged.problems):
         raise typer.Exit(EXIT_USAGE)
-    if totals.denied or (strict and not totals.strictly_fine):
+    plugin = judged.plugin.faults if strict else judged.plugin.rejected
+    if totals.denied or plugin or (strict and not totals.strictly_fine):
         raise typer.Exit(EXIT_DENIED)
 
 

@@ -12,6 +12,7 @@ from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.errors import ApiError, ConfigurationError
 from webhook.adapters.kubernetes.facts import FactReader
+from webhook.adapters.kubernetes.neighbours import NeighbourReader
 from webhook.adapters.kubernetes.retrying import RetryingApi
 from webhook.adapters.reports import doctor as report
 from webhook.adapters.reports import table
@@ -62,8 +63,8 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 ) -> None:
     """Check an installation in a cluster, and report what is wrong, what that means and how to fix it.
 
-    Nothing is changed. What can't be checked, for lack of a right or from where this runs, is "not checked" ("unknown" in
-    JSON), and says what it takes.
+    Nothing is changed. What can't be looked at, for lack of a right or from where this runs, is "not checked" ("unknown" in
+    JSON), and says what it takes. Checks of what is not installed, such as Kueue, are "skipped".
 
     Exit codes: 0 no check fails (with --strict: nor warns, and each was made); 1 one does; 2 wrong usage, a cluster that can't
     be asked or that lets nothing be checked, or output that can't be written.
@@ -77,6 +78,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         with ProgressBar(table.console(stderr=True)) as progress:
             facts = gather(
                 FactReader(api, progress),
+                NeighbourReader(api, progress),
                 namespace=namespace,
                 name=name,
                 configuration=configuration,
@@ -93,7 +95,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     else:
         report.show(table.console(), told)
     bad = {Status.FAIL, Status.WARN, Status.UNKNOWN} if strict else {Status.FAIL}
-    if all(result.status is Status.UNKNOWN for result in results):
+    if all(result.status in {Status.UNKNOWN, Status.SKIPPED} for result in results):
         raise usage_error("nothing could be checked: run it as a user with the permissions listed above")
     if any(result.status in bad for result in results):
         raise typer.Exit(EXIT_FAILURE)

@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 
 from webhook.adapters.configuration import file as configuration_file
 from webhook.adapters.kubernetes.facts import FactReader
+from webhook.adapters.kubernetes.neighbours import NeighbourReader
 from webhook.adapters.tls.peer import dial
 from webhook.application.configuration import Configuration
 from webhook.application.diagnosis import probing
+from webhook.application.diagnosis.autoscaler import ACCELERATORS
 from webhook.application.diagnosis.documents import Deployment
 from webhook.application.diagnosis.facts import (
     KUBE_SYSTEM,
@@ -36,8 +38,9 @@ DIAL_SECONDS = 3.0
 _AT_ONCE = 16  # connections
 
 
-def gather(
+def gather(  # noqa: PLR0913 - the readers, and options of the command line
     reader: FactReader,
+    neighbours: NeighbourReader,
     *,
     namespace: str,
     name: str,
@@ -48,6 +51,7 @@ def gather(
 
     Args:
         reader: reads the cluster.
+        neighbours: reads what runs beside gpuwarden.
         namespace: the installation's.
         name: the installation's.
         configuration: that of ``--config``, instead of the installed one.
@@ -58,7 +62,7 @@ def gather(
     """
     version = reader.version()
     usable = configuration or _installed(reader.configuration_text(namespace, name))
-    labels = usable.policies.node_labels if isinstance(usable, Configuration) else ()
+    labels = {*ACCELERATORS, *(usable.policies.node_labels if isinstance(usable, Configuration) else ())}
     deployment = reader.deployment(namespace, name)
     facts = Facts(
         now=datetime.now(UTC),
@@ -79,6 +83,7 @@ def gather(
         limit_ranges=reader.limit_ranges(),
         nodes=reader.nodes(labels),
         classes=reader.classes(),
+        neighbours=neighbours.read(),
         rights=_rights(reader, deployment, namespace),
         probe=_probe(reader, probe_namespace) if probe_namespace else None,
     )

@@ -14,7 +14,7 @@ import typer
 from webhook.adapters import named_file, namespace_file
 from webhook.adapters.configuration import file as configuration_file
 from webhook.adapters.file_errors import why
-from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
+from webhook.adapters.manifests.items import ManifestObject, ManifestProblem, PluginDocument
 from webhook.adapters.manifests.lines import Lines, ObjectLines
 from webhook.adapters.manifests.reading import read_text
 from webhook.adapters.manifests.sources import Source, open_sources
@@ -25,9 +25,11 @@ from webhook.application.configuration import Configuration
 from webhook.application.field_types import wrong_types
 from webhook.application.misfits import Misfit
 from webhook.cli.messages import say
+from webhook.cli.plugin_input import PluginInput
 from webhook.engine.fleet.fleet import Fleet
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import Policy
+from webhook.engine.spelling import DevicePlugin
 
 EXIT_DENIED = 1
 EXIT_USAGE = 2
@@ -84,19 +86,27 @@ class JudgedInput:
 
     Attributes:
         mislabelled: the namespaces of ``--namespaces`` with a label that can't be read or has no effect.
+        plugin: the configurations of the NVIDIA device plugin.
     """
 
     sources: list[JudgedSource] = field(default_factory=list)
     mislabelled: list[Judged] = field(default_factory=list)
     problems: list[ManifestProblem] = field(default_factory=list)
+    plugin: PluginInput = field(default_factory=PluginInput)
 
 
 @dataclass(slots=True)
 class GivenInput:
-    """All input of a command, unjudged: each source with its objects, and what could not be read."""
+    """Everything that the paths named, unjudged: each source with its objects, and what could not be read.
+
+    Attributes:
+        plugin: the configurations of the NVIDIA device plugin, which are judged already; the problems are what is wrong with
+            them, too.
+    """
 
     sources: list[tuple[Source, list[ManifestObject]]] = field(default_factory=list)
     problems: list[ManifestProblem] = field(default_factory=list)
+    plugin: PluginInput = field(default_factory=PluginInput)
 
     @property
     def manifests(self) -> Iterator[dict[str, Any]]:
@@ -155,12 +165,15 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
     chosen = _policy(policy, configuration)
     known = load_namespaces(namespaces)
     fleet = fleet_of(configuration)
-    given = read_paths(paths)
+    # Without a configuration file, nobody has said what the device plugin is expected to do.
+    given = read_paths(paths, configuration.plugin if config else None)
     labels = known.labels | given.namespaces()
     claims = known_claims(given.manifests, namespace or "default")
     checker = Checker(configuration, labels, namespace=namespace, policy=chosen, claims=claims, fleet=fleet)
     named = (Judged(item, checker.identify(item.object)) for item in known.objects)
-    judged = JudgedInput(problems=given.problems, mislabelled=[one for one in named if one.judgement.label_problems])
+    judged = JudgedInput(
+        problems=given.problems, plugin=given.plugin, mislabelled=[one for one in named if one.judgement.label_problems]
+    )
     for source, items in given.sources:
         into, lines = JudgedSource(source), Lines(source.text)
         judged.sources.append(into)
@@ -188,8 +201,8 @@ def misfit_problems(item: ManifestObject, lines: Lines, misfits: Iterable[Misfit
     ]
 
 
-def read_paths(paths: Sequence[str]) -> GivenInput:
-    """Read everything that paths name; ``-`` is standard input."""
+def read_paths(paths: Sequence[str], plugin: DevicePlugin | None = None) -> GivenInput:
+    """Read everything that paths name; ``-`` is standard input. ``plugin`` is what device plugins are expected to be set to."""
     given = GivenInput()
     for source in open_sources(paths, sys.stdin and sys.stdin.buffer):
         if isinstance(source, ManifestProblem):
@@ -197,23 +210,27 @@ def read_paths(paths: Sequence[str]) -> GivenInput:
             continue
         items: list[ManifestObject] = []
         given.sources.append((source, items))
+        lines = Lines(source.text)
         for item in read_text(source.text, source.name):
+            given.problems += given.plugin.look(item, lines, plugin)
             if isinstance(item, ManifestProblem):
                 given.problems.append(item)
+            elif isinstance(item, PluginDocument):
+                continue
             else:
                 items.append(item)
     return given
 
 
 def nothing_found(
-    sources: Iterable[tuple[Source, Sequence[object]]], problems: Iterable[ManifestProblem]
+    sources: Iterable[tuple[Source, Sequence[object]]], problems: Iterable[ManifestProblem], plugin: PluginInput
 ) -> list[ManifestProblem]:
     """That sources hold no object at all, a problem each; none where one does, or where something could not be read.
 
     A success would say of a mistyped pipe or an empty template that everything in it is right.
     """
     found = list(sources)
-    if any(objects for _, objects in found) or any(problem.fatal for problem in problems):
+    if plugin.files or any(objects for _, objects in found) or any(problem.fatal for problem in problems):
         return []
     return [
         ManifestProblem(

@@ -72,11 +72,11 @@ async def test_every_kind_is_read_in_this_namespace_alone_and_templates_come_fir
         ),
     ]
     assert paths(cluster) == [
-        "limitranges",
+        *("limitranges", "resourcequotas"),
         *("deployments", "statefulsets", "daemonsets", "cronjobs", "replicationcontrollers", "jobs", "replicasets"),
         "pods",
     ]
-    assert len(paths(cluster)) == len(PREVIEWED) + 1
+    assert len(paths(cluster)) == len(PREVIEWED) + 2
     assert all("/namespaces/team-a/" in seen.path for seen in cluster.requests)
     assert {seen.query["limit"] for seen in cluster.requests} == {str(PAGE)}
 
@@ -106,7 +106,7 @@ async def test_an_api_server_that_says_nothing_costs_no_more_than_the_time_there
     cluster: WorkloadServer, preview: WorkloadPreview
 ) -> None:
     cluster.add(document("Deployment", "seen"))
-    cluster.script("object", answered, answered, silence)
+    cluster.script("object", answered, answered, answered, silence)
     began = time.monotonic()
     told = await preview.preview("team-a", SHARED, 0.5)
     assert time.monotonic() - began < 5
@@ -143,7 +143,7 @@ async def test_what_it_may_not_list_is_named_and_the_rest_is_looked_at(
     cluster: WorkloadServer, preview: WorkloadPreview
 ) -> None:
     cluster.add(document("StatefulSet", "s"))
-    cluster.script("object", answered, refusal(403), answered, refusal(403))
+    cluster.script("object", answered, answered, refusal(403), answered, refusal(403))
     told = await preview.preview("team-a", SHARED, LONG)
     assert 'StatefulSet "s"' in told[0]
     assert "(gpuwarden may not list deployments, daemonsets)" in told[1]
@@ -152,7 +152,7 @@ async def test_what_it_may_not_list_is_named_and_the_rest_is_looked_at(
 async def test_a_kind_that_the_server_does_not_have_is_not_missed(
     cluster: WorkloadServer, preview: WorkloadPreview
 ) -> None:
-    cluster.script("object", answered, refusal(404))
+    cluster.script("object", answered, answered, refusal(404))
     assert await preview.preview("team-a", SHARED, LONG) == []
 
 
@@ -190,7 +190,7 @@ async def test_limit_ranges_are_not_read_for_a_policy_that_changes_nothing(
 ) -> None:
     cluster.add(limit_range())
     assert await preview.preview("team-a", ANY_POLICY, LONG) == []
-    assert "limitranges" not in paths(cluster)
+    assert not {"limitranges", "resourcequotas"} & {*paths(cluster)}
 
 
 async def test_limit_ranges_that_may_not_be_listed_are_said_and_the_workloads_looked_at(
@@ -205,11 +205,54 @@ async def test_limit_ranges_that_may_not_be_listed_are_said_and_the_workloads_lo
     ]
 
 
+def quota(*keys: str) -> Json:
+    metadata = {"name": "gpus", "namespace": "team-a"}
+    return {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": metadata,
+        "spec": {"hard": dict.fromkeys(keys, "2")},
+    }
+
+
+async def test_a_quota_whose_name_the_policy_takes_away_is_told(
+    cluster: WorkloadServer, preview: WorkloadPreview
+) -> None:
+    cluster.add(quota("requests.nvidia.com/gpu", "requests.cpu"))
+    assert await preview.preview("team-a", SHARED_POLICY, LONG) == [
+        (
+            'namespace "team-a": its ResourceQuota limits nvidia.com/gpu, and pods of policy shared request '
+            "nvidia.com/gpu.shared: nothing limits nvidia.com/gpu.shared; add requests.nvidia.com/gpu.shared to the ResourceQuota"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [("requests.nvidia.com/gpu", "requests.nvidia.com/gpu.shared"), ("requests.cpu",), ("pods", "nvidia.com/gpu")],
+)
+async def test_a_quota_that_still_counts_or_counts_no_gpu_is_worth_no_word(
+    cluster: WorkloadServer, preview: WorkloadPreview, keys: tuple[str, ...]
+) -> None:
+    cluster.add(quota(*keys))
+    assert await preview.preview("team-a", SHARED_POLICY, LONG) == []
+
+
+async def test_quotas_that_may_not_be_listed_are_said(cluster: WorkloadServer, preview: WorkloadPreview) -> None:
+    cluster.add(document("StatefulSet", "s"), quota("requests.nvidia.com/gpu"))
+    cluster.script("object", answered, refusal(403))
+    told = await preview.preview("team-a", SHARED, LONG)
+    assert 'StatefulSet "s"' in told[0]
+    assert told[1:] == [
+        'namespace "team-a": its ResourceQuotas were not checked (gpuwarden may not list resourcequotas)',
+    ]
+
+
 async def test_limit_ranges_are_told_also_where_the_time_is_over(
     cluster: WorkloadServer, preview: WorkloadPreview
 ) -> None:
     cluster.add(limit_range())
-    cluster.script("object", answered, silence)
+    cluster.script("object", answered, answered, silence)
     told = await preview.preview("team-a", SHARED_POLICY, 0.5)
     assert "not every workload was checked (out of time)" in told[0]
     assert "LimitRange gpus" in told[1]

@@ -13,6 +13,7 @@ Json = dict[str, Any]
 _ROOTS = {"v1": "/api/v1", "apps/v1": "/apis/apps/v1", "batch/v1": "/apis/batch/v1"}
 _PLURALS = {
     "LimitRange": "limitranges",
+    "ResourceQuota": "resourcequotas",
     "Pod": "pods",
     "PodTemplate": "podtemplates",
     "ReplicationController": "replicationcontrollers",

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
+from webhook.adapters.manifests.items import ManifestObject, ManifestProblem, PluginDocument
 from webhook.adapters.manifests.reading import read_text
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {}\n"
 
 
 def read(text: str) -> list[ManifestObject | ManifestProblem]:
-    return list(read_text(text, "f.yaml"))
+    return [item for item in read_text(text, "f.yaml") if not isinstance(item, PluginDocument)]
 
 
 def objects(text: str) -> list[ManifestObject]:
@@ -304,3 +304,11 @@ def test_items_that_stand_twice_are_the_last() -> None:
         (3, "Job"),
         (3, "Job"),
     ]
+
+
+def test_a_configuration_of_the_device_plugin_is_neither_object_nor_problem() -> None:
+    text = "# ours\nversion: v1\nsharing: {mps: {resources: []}}\n---\n" + POD.format("p")
+    plugin, pod = read_text(text, "f.yaml")
+    assert isinstance(plugin, PluginDocument)
+    assert (plugin.item.line, plugin.item.document) == (2, 0)
+    assert isinstance(pod, ManifestObject)

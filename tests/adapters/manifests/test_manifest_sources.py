@@ -14,7 +14,7 @@ from typing import BinaryIO, TextIO
 import pytest
 
 from webhook.adapters import named_file
-from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
+from webhook.adapters.manifests.items import ManifestObject, ManifestProblem, PluginDocument
 from webhook.adapters.manifests.reading import read_text
 from webhook.adapters.manifests.sources import Source, open_sources
 
@@ -28,7 +28,7 @@ def read_manifests(paths: Iterable[str], stdin: BinaryIO | TextIO | None) -> Ite
         if isinstance(source, ManifestProblem):
             yield source
         else:
-            yield from read_text(source.text, source.name)
+            yield from (item for item in read_text(source.text, source.name) if not isinstance(item, PluginDocument))
 
 
 def opened(*paths: str | Path) -> list[Source | ManifestProblem]:

@@ -2,14 +2,14 @@
 
 import pytest
 
-from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
+from webhook.adapters.manifests.items import ManifestObject, ManifestProblem, PluginDocument
 from webhook.adapters.manifests.reading import read_text
 
 RENDER = "render it first, with: helm template <chart> | gpuwarden check -"
 
 
 def read(text: str) -> list[ManifestObject | ManifestProblem]:
-    return list(read_text(text, "f.yaml"))
+    return [item for item in read_text(text, "f.yaml") if not isinstance(item, PluginDocument)]
 
 
 MANIFESTS = {

@@ -1,12 +1,13 @@
 """The diagnosis as a whole: a healthy installation, one that nothing is known of, and the checks' own order."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 
-from tests.application.diagnosis.world import complete, documents, healthy, troubled
+from tests.application.diagnosis.world import MANIFEST, complete, documents, healthy, troubled
 from webhook.application.diagnosis.diagnose import CHECKS, diagnose
-from webhook.application.diagnosis.facts import Facts, Unread
+from webhook.application.diagnosis.facts import Facts, Neighbours, Unread
 from webhook.application.diagnosis.results import Result, Status, listed, worst
 
 READ = {field.name for field in dataclasses.fields(Facts)} - {"now", "namespace", "name", "contacts", "probe"}
@@ -22,7 +23,9 @@ def test_every_check_of_the_charts_own_objects_is_well() -> None:
 @pytest.mark.parametrize("fact", sorted(READ))
 def test_a_fact_that_cannot_be_read_makes_checks_unknown_and_never_fails(fact: str) -> None:
     unread = Unread("list secrets of kings", "GET /x: 403 forbidden", forbidden=True)
-    value = dict.fromkeys(getattr(healthy(), fact), unread) if fact in {"services", "slices"} else unread
+    value: Any = dict.fromkeys(getattr(healthy(), fact), unread) if fact in {"services", "slices"} else unread
+    if fact == "neighbours":
+        value = Neighbours(**dict.fromkeys([one.name for one in dataclasses.fields(Neighbours)], unread))
     found = diagnose(healthy(**{fact: value}))
     assert {result.status for result in found} <= {Status.OK, Status.UNKNOWN}
     assert complete(found)
@@ -47,7 +50,8 @@ def test_ids_are_unique_and_every_check_says_what_it_is_about() -> None:
 
 def test_results_are_counted_the_worst_first() -> None:
     found = [Result("a", status, "", "", "") for status in (Status.OK, Status.FAIL, Status.OK)]
-    assert list(worst(found).items()) == [(Status.FAIL, 1), (Status.WARN, 0), (Status.UNKNOWN, 0), (Status.OK, 2)]
+    assert list(worst(found)) == [Status.FAIL, Status.WARN, Status.UNKNOWN, Status.SKIPPED, Status.OK]
+    assert list(worst(found).values()) == [1, 0, 0, 0, 2]
 
 
 def test_names_are_listed_in_order_and_the_rest_is_counted() -> None:
@@ -58,3 +62,10 @@ def test_names_are_listed_in_order_and_the_rest_is_counted() -> None:
 def test_the_manifest_has_what_the_facts_are_made_of() -> None:
     kinds = {document["kind"] for document in documents()}
     assert {"Deployment", "Service", "PodDisruptionBudget", "ConfigMap"} <= kinds
+
+
+def test_the_reference_lists_every_check_in_its_order() -> None:
+    text = (MANIFEST.parents[1] / "docs" / "reference" / "doctor.md").read_text()
+    table = text.partition("## Checks\n")[2].partition("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| `")]
+    assert rows == [f"| `{check.id}` | {check.about} |" for check in CHECKS]

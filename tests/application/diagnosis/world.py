@@ -15,12 +15,13 @@ from webhook.application.certificates.issue import SelfSigned, self_signed_pair
 from webhook.application.certificates.tokens import PATHS
 from webhook.application.configuration import Configuration
 from webhook.application.diagnosis.diagnose import diagnose
-from webhook.application.diagnosis.documents import Budget, Deployment, EndpointSlice, Pod, Quota, Service
+from webhook.application.diagnosis.documents import Budget, Deployment, EndpointSlice, Pod, Service
 from webhook.application.diagnosis.facts import Contact, Facts, Namespaces, Target
 from webhook.application.diagnosis.results import Result, Status
 from webhook.application.diagnosis.rights import needed
 from webhook.application.diagnosis.webhooks import Webhook, WebhookConfiguration
 from webhook.application.limit_ranges import LimitRange
+from webhook.application.quotas import Quota
 from webhook.engine.fleet.shapes import GpuNode, Shape, shape_of
 from webhook.engine.labels import DOMAIN
 from webhook.engine.policy import Policy, PolicyBook

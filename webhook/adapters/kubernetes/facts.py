@@ -22,7 +22,6 @@ from webhook.application.diagnosis.documents import (
     Metadata,
     Pod,
     Probed,
-    Quota,
     Service,
 )
 from webhook.application.diagnosis.facts import Attempt, Maybe, Namespaces, Right, Unread
@@ -30,6 +29,7 @@ from webhook.application.diagnosis.ours import MUTATING, VALIDATING
 from webhook.application.diagnosis.restrictions import ANNOTATIONS
 from webhook.application.diagnosis.webhooks import WebhookConfiguration
 from webhook.application.limit_ranges import LimitRange
+from webhook.application.quotas import Quota
 from webhook.engine.fleet.shapes import GpuNode
 from webhook.engine.label_problems import relevant
 
@@ -84,7 +84,7 @@ class FactReader:
         except ApiError as error:
             if error.fault is not Fault.FORBIDDEN:
                 raise
-            return _unread("get /version", error)
+            return unread("get /version", error)
         match = _VERSION.match(said)
         if match is None:
             return Unread("get /version", f"the API server says that its version is {said}", forbidden=False)
@@ -210,13 +210,13 @@ class FactReader:
     def _get(  # noqa: PLR0913, PLR0917 - the parts of one object's path
         self, kind: type[T], group: str, version: str, plural: str, name: str, namespace: str = ""
     ) -> Maybe[T | None]:
-        request = Request("GET", _path(group, version, plural, namespace, name))
+        request = Request("GET", object_path(group, version, plural, namespace, name))
         try:
             return decode(self._api.call(request), kind, str(request))
         except ApiError as error:
             if error.fault is Fault.NOT_FOUND:
                 return None
-            return _unread(str(Right("get", plural, group, namespace, name)), error)
+            return unread(str(Right("get", plural, group, namespace, name)), error)
 
     def _list(  # noqa: PLR0913, PLR0917 - the parts of one list's path
         self,
@@ -227,7 +227,7 @@ class FactReader:
         namespace: str = "",
         selector: Mapping[str, str] | None = None,
     ) -> Maybe[list[T]]:
-        path = _path(group, version, plural, namespace)
+        path = object_path(group, version, plural, namespace)
         right = str(Right("list", plural, group, namespace))
         return self._try(right, lambda: self._lister.all(plural, path, page, lambda item: item, selector))
 
@@ -236,14 +236,16 @@ class FactReader:
         try:
             return read()
         except ApiError as error:
-            return _unread(right, error)
+            return unread(right, error)
 
 
-def _path(group: str, version: str, plural: str, namespace: str, name: str = "") -> str:
+def object_path(group: str, version: str, plural: str, namespace: str, name: str = "") -> str:
+    """The path of an object, or of the list of its kind where it has no name."""
     root = ("apis", group, version) if group else ("api", version)
     within = ("namespaces", namespace) if namespace else ()
     return path_of(*root, *within, plural, *((name,) if name else ()))
 
 
-def _unread(right: str, error: ApiError) -> Unread:
+def unread(right: str, error: ApiError) -> Unread:
+    """A fact that can't be had, for lack of a right or otherwise."""
     return Unread(right, error.detail, forbidden=error.fault is Fault.FORBIDDEN)

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
@@ -20,12 +20,15 @@ from webhook.adapters.kubernetes.workloads import ClusterReader
 from webhook.application.auditing import Seen
 from webhook.application.configuration import Configuration
 from webhook.application.limit_ranges import LimitRange
+from webhook.application.quotas import Quota
 from webhook.application.rollout_preview import RolloutPreview
 from webhook.application.workload_kinds import PREVIEWED, WorkloadKind
 from webhook.engine.policy import Policy
 
 if TYPE_CHECKING:
     from webhook.adapters.kubernetes.client import ApiServer
+
+T = TypeVar("T")
 
 AT_ONCE = 2  # namespaces
 MOST = 3000  # objects of a kind
@@ -94,7 +97,7 @@ class _Look:
 
     Attributes:
         begun: whether a thread has taken it up.
-        limits: the warnings about the namespace's LimitRanges.
+        limits: the warnings about the namespace's LimitRanges and ResourceQuotas.
     """
 
     def __init__(
@@ -118,7 +121,7 @@ class _Look:
         self._count = 0
 
     def run(self, api: "ApiServer") -> list[str]:
-        """Check LimitRanges and every kind, as far as time and bounds allow, and return the warnings."""
+        """Check LimitRanges, ResourceQuotas and every kind, as far as time and bounds allow, and return the warnings."""
         self.begun = True
         hurried = _Hurried(api, self._until, self._monotonic)
         reader = ClusterReader(hurried, limit=PAGE)
@@ -139,17 +142,22 @@ class _Look:
     def _look_at_limits(self, lister: Lister) -> None:
         if not self._restarts.meets_limits:
             return
-        path = path_of("api", "v1", "namespaces", self._namespace, "limitranges")
+        self._look_at_limit(lister, "LimitRange", Page[LimitRange], self._restarts.limits)
+        self._look_at_limit(lister, "ResourceQuota", Page[Quota], self._restarts.quotas)
+
+    def _look_at_limit(
+        self, lister: Lister, kind: str, page: type[Page[T]], judge: Callable[[list[T]], list[str]]
+    ) -> None:
+        plural = f"{kind.lower()}s"
+        path = path_of("api", "v1", "namespaces", self._namespace, plural)
         try:
-            found = lister.all("limitranges", path, Page[LimitRange], lambda one: one)
+            self.limits += judge(lister.all(plural, path, page, lambda one: one))
         except ApiError as error:
             if error.fault is Fault.NOT_FOUND:
                 return
             if error.fault is not Fault.FORBIDDEN:
                 raise
-            self.limits = self._restarts.unseen_limits("gpuwarden may not list limitranges")
-        else:
-            self.limits = self._restarts.limits(found)
+            self.limits += self._restarts.unseen_limits(kind, f"gpuwarden may not list {plural}")
 
     def _list(self, reader: ClusterReader, kind: WorkloadKind) -> None:
         self._count = 0

@@ -24,6 +24,13 @@ class ManifestObject:
 
 
 @dataclass(frozen=True, slots=True)
+class PluginDocument:
+    """A document without a kind that is a configuration of the NVIDIA device plugin."""
+
+    item: ManifestObject
+
+
+@dataclass(frozen=True, slots=True)
 class ManifestProblem:
     """Something wrong with a source, in words.
 

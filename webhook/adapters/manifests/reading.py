@@ -5,20 +5,23 @@ from collections.abc import Iterator
 from typing import Any
 
 from webhook.adapters.manifests import helm
-from webhook.adapters.manifests.items import ManifestObject, ManifestProblem, UnreadableError
+from webhook.adapters.manifests.items import ManifestObject, ManifestProblem, PluginDocument, UnreadableError
 from webhook.adapters.manifests.tree.documents import BYTE_ORDER_MARK, Document, documents
 from webhook.adapters.manifests.tree.from_json import parse_json
 from webhook.adapters.manifests.tree.nodes import Alias, Mapping, Node, Scalar, Sequence
 from webhook.adapters.manifests.tree.values import Repeated, data_of
 from webhook.application.misfits import what
+from webhook.application.plugin_configuration import is_plugin_configuration
 
 _MISSING = object()
 _RENDER = "; leave it out, or render what it belongs to first (helm template, kubectl kustomize)"
 _MARKED = re.compile(r"(?:[ \t]*(?:[#%].*)?\r?\n)*---")
 
 
-def read_text(text: str, source: str) -> Iterator[ManifestObject | ManifestProblem]:
+def read_text(text: str, source: str) -> Iterator[ManifestObject | PluginDocument | ManifestProblem]:
     """The objects of a YAML stream, a JSON value or several, in order; one that cannot be read leaves the others alone.
+
+    A configuration of the NVIDIA device plugin is none, and is yielded as what it is.
 
     As kubectl does, it skips empty documents and rejects, with a problem, a document that is not a map or has no ``kind``.
     Lists (``List``, ``PodList``, ...) yield their items. A template is named once for the whole source.
@@ -46,7 +49,7 @@ class _TemplateError(UnreadableError):
         super().__init__(line, helm.RENDER_FIRST.format(line=line))
 
 
-def _objects(document: Document, source: str) -> Iterator[ManifestObject | ManifestProblem]:
+def _objects(document: Document, source: str) -> Iterator[ManifestObject | PluginDocument | ManifestProblem]:
     may_be_template = helm.OPENING in document.text
     repeated: list[Repeated] = []
     try:
@@ -65,6 +68,9 @@ def _objects(document: Document, source: str) -> Iterator[ManifestObject | Manif
         yield ManifestProblem(source, key.second, _twice(key), fatal=False)
     if data is not None:
         yield from _rejected(document, source, root)
+        if is_plugin_configuration(data):
+            yield PluginDocument(ManifestObject(source, _first_key(root).line, data, document.index, ""))
+            return
         yield from _flattened(document, source, "", root, data)
 
 

@@ -11,7 +11,13 @@ from webhook.adapters.reports.model import Part
 from webhook.adapters.reports.text import printable
 from webhook.application.diagnosis.results import Result, Status, worst
 
-_STYLES = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red", Status.UNKNOWN: "cyan"}
+_STYLES = {
+    Status.OK: "green",
+    Status.WARN: "yellow",
+    Status.FAIL: "bold red",
+    Status.UNKNOWN: "cyan",
+    Status.SKIPPED: "dim",
+}
 _WORDS = {Status.UNKNOWN: "not checked"}  # for people; programs read "unknown"
 
 

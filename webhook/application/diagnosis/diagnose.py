@@ -5,13 +5,18 @@ from dataclasses import dataclass
 
 from webhook.application.certificates.tokens import masked
 from webhook.application.diagnosis import (
+    autoscaler,
     callers,
+    exporters,
     failing,
     gpus,
     guarding,
+    karpenter,
+    kueue,
     limits,
     mig,
     order,
+    plugin_files,
     policies,
     probing,
     registration,
@@ -20,9 +25,10 @@ from webhook.application.diagnosis import (
     rights,
     server,
     serving,
+    shared_devices,
 )
 from webhook.application.diagnosis.facts import KUBE_SYSTEM, Facts, Unread, UnreadError
-from webhook.application.diagnosis.results import Result, Verdict, unknown
+from webhook.application.diagnosis.results import Result, Verdict, skipped, unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,16 @@ CHECKS = (
     Check("nodes", "nodes offer what rewritten pods request", gpus.offered),
     Check("rename-by-default", "renameByDefault matches the nodes", gpus.renaming),
     Check("mig-strategy", "migStrategy matches the nodes", mig.strategy),
+    Check(
+        "device-plugin-config",
+        "the device plugin's configuration is valid and matches gpuwarden's",
+        plugin_files.plugin_files,
+    ),
+    Check("shared-devices", "whole GPUs that DeviceClasses give belong to one pod", shared_devices.shared_devices),
+    Check("cluster-autoscaler", "Cluster Autoscaler counts nodes with GPUs as ready", autoscaler.cluster_autoscaler),
+    Check("karpenter", "Karpenter adds nodes for rewritten pods", karpenter.karpenter),
+    Check("kueue", "Kueue has quota for rewritten pods", kueue.kueue),
+    Check("dcgm-exporter", "GPU metrics name the pods that gpuwarden rewrites", exporters.exporters),
     Check("quotas", "ResourceQuotas on GPUs count rewritten pods", limits.quotas),
     Check("limitranges", "LimitRanges admit rewritten pods, and add no GPU to other pods", limits.limit_ranges),
     Check(
@@ -106,6 +122,11 @@ def _verdicts(check: Check, facts: Facts) -> list[Verdict]:
 
 
 def _unread(check: Check, unread: Unread) -> Verdict:
+    if unread.absent:
+        return skipped(
+            f"not checked: the API server has no {unread.absent}",
+            "nothing to check, unless it is installed in another version",
+        )
     means = f"doctor can't tell whether {check.about}"
     fix = (
         f"grant the user who runs doctor the permission: {unread.right}"

@@ -167,15 +167,6 @@ class EndpointSlice(msgspec.Struct):
         return [(address, port) for one in ready for address in one.addresses for port in ports]
 
 
-class QuotaSpec(msgspec.Struct):
-    hard: Strings = None
-
-
-class Quota(msgspec.Struct):
-    metadata: Metadata
-    spec: QuotaSpec = msgspec.field(default_factory=QuotaSpec)
-
-
 class ProbedMetadata(msgspec.Struct):
     """The metadata of the pod that a probe made."""
 

@@ -8,9 +8,19 @@ from typing import TypeAlias, TypeVar
 from cryptography import x509
 
 from webhook.application.configuration import Configuration
-from webhook.application.diagnosis.documents import Budget, Deployment, EndpointSlice, Pod, Probed, Quota, Service
+from webhook.application.diagnosis.documents import Budget, Deployment, EndpointSlice, Pod, Probed, Service
+from webhook.application.diagnosis.neighbours import (
+    ClusterQueue,
+    DeviceClass,
+    KueueConfiguration,
+    LocalQueue,
+    NodePool,
+    Program,
+)
 from webhook.application.diagnosis.webhooks import WebhookConfiguration
 from webhook.application.limit_ranges import LimitRange
+from webhook.application.plugin_configuration import PluginFile
+from webhook.application.quotas import Quota
 from webhook.engine.fleet.shapes import GpuNode
 from webhook.engine.labels import UNLABELLED, NamespaceLabels
 
@@ -28,11 +38,13 @@ class Unread:
         right: what it takes, as ``kubectl auth can-i`` has it: ``list nodes``, ``get configmaps/gpuwarden -n gpu``.
         detail: what the API server said.
         forbidden: whether the right is what is missing.
+        absent: the kind that the API server does not have, and whose it is; empty where it has it.
     """
 
     right: str
     detail: str
     forbidden: bool
+    absent: str = ""
 
 
 Maybe: TypeAlias = T | Unread
@@ -169,6 +181,34 @@ class Namespaces:
 
 
 @dataclass(frozen=True, slots=True)
+class Neighbours:
+    """What runs beside gpuwarden; what could not be read, or is of a kind that the API server does not have, is `Unread`.
+
+    Attributes:
+        plugin_files: the configuration files of the NVIDIA device plugin.
+        exporters: the DaemonSets that run dcgm-exporter.
+        autoscalers: where Cluster Autoscaler was found.
+        node_pools: Karpenter's.
+        overlay_resources: what NodeOverlays say that nodes have.
+        cluster_queues, local_queues: Kueue's.
+        kueue: Kueue's configuration; ``None`` where it is not in its default place.
+        device_classes: those that stand for an extended resource.
+        shared_by: the DRA drivers that have devices which several pods may get.
+    """
+
+    plugin_files: Maybe[Sequence[PluginFile]] = ()
+    exporters: Maybe[Sequence[Program]] = ()
+    autoscalers: Maybe[Sequence[str]] = ()
+    node_pools: Maybe[Sequence[NodePool]] = ()
+    overlay_resources: Maybe[frozenset[str]] = frozenset()
+    cluster_queues: Maybe[Sequence[ClusterQueue]] = ()
+    local_queues: Maybe[Sequence[LocalQueue]] = ()
+    kueue: Maybe[KueueConfiguration | None] = None
+    device_classes: Maybe[Sequence[DeviceClass]] = ()
+    shared_by: Maybe[frozenset[str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """A cluster with gpuwarden, at a moment; ``None`` stands for an object that is not there.
 
@@ -186,6 +226,7 @@ class Facts:
         probe: dry runs, if they were asked for.
         nodes: those with GPUs.
         classes: the resources that DeviceClasses offer.
+        neighbours: what else knows GPUs by name.
     """
 
     now: datetime
@@ -209,6 +250,7 @@ class Facts:
     contacts: Sequence[Contact] = ()
     probe: Probe | None = None
     classes: Maybe[frozenset[str]] = frozenset()
+    neighbours: Neighbours = field(default_factory=Neighbours)
 
     def usable_configuration(self) -> Configuration:
         """The configuration.

@@ -3,14 +3,12 @@
 from collections.abc import Iterable, Iterator
 
 from webhook.application import limit_ranges as ranges
-from webhook.application.diagnosis.documents import Quota
+from webhook.application import quotas as quotas_of
 from webhook.application.diagnosis.facts import Facts, known
 from webhook.application.diagnosis.policies import policy_of
 from webhook.application.diagnosis.results import Verdict, listed, verdicts, warn
-from webhook.engine.resources import GpuResource, classify
-from webhook.engine.spelling import spell
+from webhook.application.quotas import PREFIX, Quota, is_gpu
 
-_QUOTA = "requests."  # the only prefix that quotas of extended resources have
 _LIMITS = "limits."
 
 
@@ -25,9 +23,9 @@ def quotas(facts: Facts) -> list[Verdict]:
 def _counting_nothing(quotas: Iterable[Quota]) -> Iterator[Verdict]:
     """Keys that the API server stores and no evaluator counts (pkg/quota/v1/evaluator/core/pods.go: ``requests.`` alone)."""
     for quota in quotas:
-        keys = [key for key in quota.spec.hard or {} if _is_gpu(key.removeprefix(_LIMITS))]
+        keys = [key for key in quota.spec.hard or {} if is_gpu(key.removeprefix(_LIMITS))]
         if keys:
-            instead = listed({f"{_QUOTA}{key.removeprefix(_LIMITS)}" for key in keys})
+            instead = listed({f"{PREFIX}{key.removeprefix(_LIMITS)}" for key in keys})
             yield warn(
                 f"ResourceQuota {quota.metadata.name} in namespace {quota.metadata.namespace} sets {listed(keys)}",
                 "Kubernetes ignores such a key for GPUs: it limits no pod",
@@ -38,25 +36,18 @@ def _counting_nothing(quotas: Iterable[Quota]) -> Iterator[Verdict]:
 def _uncounted(facts: Facts, quotas: Iterable[Quota]) -> Iterator[Verdict]:
     configuration = facts.usable_configuration()
     namespaces = known(facts.namespaces)
-    limited: dict[str, set[str]] = {}
+    found: dict[str, list[Quota]] = {}
     for quota in quotas:
-        keys = {key.removeprefix(_QUOTA) for key in quota.spec.hard or {} if key.startswith(_QUOTA)}
-        limited.setdefault(quota.metadata.namespace, set()).update(filter(_is_gpu, keys))
-    for name, resources in sorted(limited.items()):
+        found.setdefault(quota.metadata.namespace, []).append(quota)
+    for name, its in sorted(found.items()):
         policy = policy_of(configuration, namespaces, name)
-        becomes = {spell(form, configuration.plugin).resource for form in policy.forms}
-        lacking = becomes - resources
-        if resources and lacking:
+        if gap := quotas_of.gap(its, policy, configuration.plugin):
             yield warn(
-                f"namespace {name} has a quota on {listed(resources)}, and its policy is {policy.name}: "
-                f"its pods request {listed(becomes)}",
-                f"a quota counts pods as gpuwarden has rewritten them: nothing limits {listed(lacking)} there",
-                f"add {listed(f'{_QUOTA}{resource}' for resource in lacking)} to the ResourceQuota",
+                f"namespace {name} has a quota on {gap.limited}, and its policy is {policy.name}: its pods request "
+                f"{gap.requested}",
+                f"a quota counts pods as gpuwarden has rewritten them: nothing limits {gap.lacking} there",
+                f"add {gap.keys} to the ResourceQuota",
             )
-
-
-def _is_gpu(name: str) -> bool:
-    return isinstance(classify(name), GpuResource)
 
 
 def limit_ranges(facts: Facts) -> list[Verdict]:

@@ -6,6 +6,7 @@ from webhook.application.configuration import Configuration
 from webhook.application.diagnosis.facts import BadConfiguration, Facts, Namespaces, known
 from webhook.application.diagnosis.ours import Ours, readable_webhooks
 from webhook.application.diagnosis.results import Status, Verdict, fail, listed, verdicts, warn
+from webhook.engine.forms import Form
 from webhook.engine.label_problems import of_namespace
 from webhook.engine.labels import ENFORCE, UNLABELLED, NamespaceLabels
 from webhook.engine.policy import Policy
@@ -110,6 +111,11 @@ def enforced(found: Configuration, namespaces: Namespaces) -> dict[str, tuple[Po
             policy = found.policies.select(ours).enforce
             used.setdefault(policy.name, (policy, []))[1].append(name)
     return used
+
+
+def forms_in_use(found: Configuration, namespaces: Namespaces) -> set[Form]:
+    """Every form that an enforce policy in use permits by name."""
+    return {form for policy, _ in enforced(found, namespaces).values() for form in policy.forms}
 
 
 def policy_of(found: Configuration, namespaces: Namespaces, name: str) -> Policy:

@@ -7,12 +7,17 @@ import msgspec
 
 
 class Status(StrEnum):
-    """How a check ended. ``unknown`` is neither good nor bad: the check could not be made from here."""
+    """How a check ended.
+
+    ``unknown`` and ``skipped`` are neither good nor bad. The one was not made, because something could not be read; the other
+    because the API server does not have the kind that it is about, as where Kueue is not installed.
+    """
 
     OK = "ok"
     WARN = "warn"
     FAIL = "fail"
     UNKNOWN = "unknown"
+    SKIPPED = "skipped"
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -54,6 +59,11 @@ def unknown(seen: str, means: str, fix: str) -> Verdict:
     return Verdict(Status.UNKNOWN, seen, means, fix)
 
 
+def skipped(seen: str, means: str) -> Verdict:
+    """There is nothing of the kind that it is about."""
+    return Verdict(Status.SKIPPED, seen, means)
+
+
 def verdicts(problems: Iterable[Verdict], otherwise: Callable[[], str]) -> list[Verdict]:
     """The problems, or that there are none; ``otherwise`` says what was seen then."""
     return list(problems) or [ok(otherwise())]
@@ -71,7 +81,7 @@ def listed(names: Iterable[str], shown: int = _SHOWN) -> str:
 
 def worst(results: Iterable[Result]) -> dict[Status, int]:
     """How many results have each status, the worst status first."""
-    counts = dict.fromkeys((Status.FAIL, Status.WARN, Status.UNKNOWN, Status.OK), 0)
+    counts = dict.fromkeys((Status.FAIL, Status.WARN, Status.UNKNOWN, Status.SKIPPED, Status.OK), 0)
     for result in results:
         counts[result.status] += 1
     return counts

@@ -8,7 +8,7 @@ from webhook.application.workload_kinds import PREVIEWED
 
 _REGISTRATION, _RBAC = "admissionregistration.k8s.io", "rbac.authorization.k8s.io"
 # What a change of a namespace's label makes it look at, as API group and plural (webhook/adapters/kubernetes/preview.py).
-_PREVIEWED = (("", "limitranges"), *((kind.group, kind.plural) for kind in PREVIEWED))
+_PREVIEWED = (("", "limitranges"), ("", "resourcequotas"), *((kind.group, kind.plural) for kind in PREVIEWED))
 _NODES = (Right("list", "nodes"), Right("watch", "nodes"))
 _CLASSES = (Right("list", "deviceclasses", GROUP), Right("list", "resourceslices", GROUP))
 _CONFIGURATIONS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")

@@ -1,0 +1,162 @@
+"""What runs beside gpuwarden and knows GPUs by name, read for a diagnosis from the API server."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from webhook.adapters import plugin_files
+from webhook.adapters.kubernetes.documents import decode
+from webhook.adapters.kubernetes.errors import ApiError, Fault
+from webhook.adapters.kubernetes.facts import object_path, unread
+from webhook.adapters.kubernetes.lists import Lister, Page, Progress
+from webhook.adapters.kubernetes.request import Request
+from webhook.adapters.kubernetes.retrying import RetryingApi
+from webhook.application.diagnosis.facts import KUBE_SYSTEM, Maybe, Neighbours, Right, Unread
+from webhook.application.diagnosis.neighbours import (
+    CLUSTER_AUTOSCALER,
+    DCGM_EXPORTER,
+    DEVICE_PLUGIN,
+    ClusterQueue,
+    DeviceClass,
+    KueueConfiguration,
+    LocalQueue,
+    NodeOverlay,
+    NodePool,
+    Program,
+    ResourceSlice,
+)
+from webhook.application.plugin_configuration import PluginFile
+
+I = TypeVar("I")  # noqa: E741 - an item; T is what is kept of it
+T = TypeVar("T")
+
+_KARPENTER, _KUEUE, _DRA = "karpenter.sh", "kueue.x-k8s.io", "resource.k8s.io"
+_STATUS = f"{CLUSTER_AUTOSCALER}-status"  # --status-config-map-name; managed control planes show nothing else of it
+_KUEUE_CONFIGURATION = ("kueue-system", "kueue-manager-config", "controller_manager_config.yaml")
+
+
+class _ConfigMap(msgspec.Struct):
+    data: dict[str, str] | None = None
+
+
+class NeighbourReader:
+    """Reads what runs beside gpuwarden.
+
+    Args:
+        api: the API server.
+        progress: who is told how far a list is.
+    """
+
+    def __init__(self, api: RetryingApi, progress: Progress) -> None:
+        self._api = api
+        self._lister = Lister(api, progress)
+
+    def read(self) -> Neighbours:
+        """Everything; what can't be read, or is of a kind that the API server does not have, is `Unread`."""
+        programs = self._list(Page[Program], "apps", ("v1",), "daemonsets", _of_gpus)
+        overlays = self._list(
+            Page[NodeOverlay], _KARPENTER, ("v1alpha1",), "nodeoverlays", lambda one: one.spec.capacity
+        )
+        shared = self._list(Page[ResourceSlice], _DRA, ("v1",), "resourceslices", _shared_driver)
+        return Neighbours(
+            plugin_files=programs if isinstance(programs, Unread) else self._plugin_files(programs),
+            exporters=programs
+            if isinstance(programs, Unread)
+            else [one for one in programs if one.containers(DCGM_EXPORTER)],
+            autoscalers=self._autoscalers(),
+            node_pools=self._list(Page[NodePool], _KARPENTER, ("v1",), "nodepools", lambda one: one),
+            overlay_resources=overlays if isinstance(overlays, Unread) else frozenset().union(*overlays),
+            cluster_queues=self._kueue(Page[ClusterQueue], "clusterqueues"),
+            local_queues=self._kueue(Page[LocalQueue], "localqueues"),
+            kueue=self._kueue_configuration(),
+            device_classes=self._list(
+                Page[DeviceClass],
+                _DRA,
+                ("v1",),
+                "deviceclasses",
+                lambda one: one if one.spec.extended_resource_name else None,
+            ),
+            shared_by=shared if isinstance(shared, Unread) else frozenset(shared),
+        )
+
+    def _kueue(self, page: type[Page[T]], plural: str) -> Maybe[list[T]]:
+        return self._list(page, _KUEUE, ("v1beta2", "v1beta1"), plural, lambda one: one)
+
+    def _plugin_files(self, programs: list[Program]) -> Maybe[list[PluginFile]]:
+        """Those in ConfigMaps that pods of the device plugin mount."""
+        mounted = {
+            (program.metadata.namespace, volume.config_map.name)
+            for program in programs
+            if program.containers(DEVICE_PLUGIN)
+            for volume in program.spec.template.spec.volumes or ()
+            if volume.config_map and volume.config_map.name
+        }
+        found: list[PluginFile] = []
+        for namespace, name in sorted(mounted):
+            data = self._config_map(namespace, name)
+            if isinstance(data, Unread):
+                return data
+            found += plugin_files.of_config_map(data or {}, f"ConfigMap {namespace}/{name}")
+        return found
+
+    def _autoscalers(self) -> Maybe[list[str]]:
+        status = self._config_map(KUBE_SYSTEM, _STATUS)
+        if not isinstance(status, Unread) and status is not None:
+            return [f"ConfigMap {KUBE_SYSTEM}/{_STATUS}"]
+        found = self._list(
+            Page[Program],
+            "apps",
+            ("v1",),
+            "deployments",
+            lambda one: f"Deployment {one}" if one.containers(CLUSTER_AUTOSCALER) else None,
+        )
+        return status if found == [] and isinstance(status, Unread) else found
+
+    def _kueue_configuration(self) -> Maybe[KueueConfiguration | None]:
+        namespace, name, key = _KUEUE_CONFIGURATION
+        data = self._config_map(namespace, name)
+        if isinstance(data, Unread) or data is None or key not in data:
+            return data if isinstance(data, Unread) else None
+        try:
+            return msgspec.convert(plugin_files.load(data[key]) or {}, KueueConfiguration, strict=False)
+        except ValueError as error:  # msgspec.ValidationError is one
+            return Unread("", f"ConfigMap {namespace}/{name}: {error}", forbidden=False)
+
+    def _config_map(self, namespace: str, name: str) -> Maybe[dict[str, str] | None]:
+        """The data of a ConfigMap; ``None`` where there is none."""
+        request = Request("GET", object_path("", "v1", "configmaps", namespace, name))
+        try:
+            return decode(self._api.call(request), _ConfigMap, str(request)).data or {}
+        except ApiError as error:
+            if error.fault is Fault.NOT_FOUND:
+                return None
+            return unread(str(Right("get", "configmaps", "", namespace, name)), error)
+
+    def _list(
+        self,
+        page: type[Page[I]],
+        group: str,
+        versions: tuple[str, ...],
+        plural: str,
+        keep: Callable[[I], T | None],
+    ) -> Maybe[list[T]]:
+        """What is kept of every object of a kind, in the first of these versions that the API server has."""
+        right = str(Right("list", plural, group))
+        for version in versions:
+            try:
+                return self._lister.all(plural, object_path(group, version, plural, ""), page, keep)
+            except ApiError as error:
+                if error.fault is not Fault.NOT_FOUND:
+                    return unread(right, error)
+        kind = f"{plural}.{group} ({', '.join(versions)})"
+        return Unread(right, f"the API server has no {kind}", forbidden=False, absent=kind)
+
+
+def _of_gpus(one: Program) -> Program | None:
+    return one if one.containers(DCGM_EXPORTER) or one.containers(DEVICE_PLUGIN) else None
+
+
+def _shared_driver(one: ResourceSlice) -> str | None:
+    """The driver of a slice with a device that several pods may get."""
+    return one.spec.driver if any(device.allow_multiple_allocations for device in one.spec.devices or ()) else None

@@ -1,0 +1,50 @@
+"""Configuration files of the NVIDIA device plugin, as the values of ConfigMaps hold them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from webhook.adapters import yaml_guard
+from webhook.application.plugin_configuration import PluginFile, is_plugin_configuration
+
+# A configuration has one of these; other ConfigMaps hold megabytes that take long to parse.
+_WORDS = ("timeSlicing", "mps", "renameByDefault", "failRequestsGreaterThanOne", "flags")
+
+
+def load(text: str) -> Any:
+    """Data in YAML.
+
+    Raises:
+        ValueError: the text can't be read; the message says why, on one line.
+    """
+    try:
+        yaml_guard.check(text)
+        return yaml.load(text, Loader=yaml.CSafeLoader)
+    except yaml_guard.YamlBombError:
+        raise
+    except (yaml.YAMLError, ValueError) as error:
+        raise ValueError(yaml_guard.explain(error)) from error
+
+
+def of_config_map(data: Mapping[str, object], where: str) -> Iterator[PluginFile]:
+    """The device plugin's configurations among the values of a ConfigMap; others, such as scripts, are left out.
+
+    A value that is not YAML counts as one if it names a sharing strategy: nobody else can tell its author.
+
+    Args:
+        data: its ``data``.
+        where: what to call it.
+    """
+    for key, text in data.items():
+        if not isinstance(text, str) or not any(word in text for word in _WORDS):
+            continue
+        name = f"{where}, key {key}"
+        try:
+            found = load(text)
+        except ValueError as error:
+            if "sharing:" in text and ("timeSlicing:" in text or "mps:" in text):
+                yield PluginFile(name, unreadable=str(error))
+            continue
+        if is_plugin_configuration(found):
+            yield PluginFile(name, found)

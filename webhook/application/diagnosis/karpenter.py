@@ -1,0 +1,116 @@
+"""The check of Karpenter: whether it adds nodes for pods as gpuwarden rewrites them.
+
+Karpenter compares pods with instance types as it knows them, before there is a node: with the labels that a NodePool defines
+(kubernetes-sigs/karpenter pkg/scheduling/requirements.go Compatible) and, beside nvidia.com/gpu, with resources of NodeOverlays.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+
+from webhook.application.diagnosis.facts import Facts, Unread, known
+from webhook.application.diagnosis.neighbours import NodePool, NodePoolRequirement
+from webhook.application.diagnosis.policies import enforced
+from webhook.application.diagnosis.results import Verdict, listed, ok, verdicts, warn
+from webhook.engine.forms import Platform
+from webhook.engine.needs import Need
+from webhook.engine.policy import Policy
+from webhook.engine.resources import GPU, PREFIX
+from webhook.engine.spelling import Spelling, spell
+
+# Labels of instance types, which a NodePool need not define.
+_WELL_KNOWN = ("kubernetes.io", "k8s.io", "karpenter.sh", "karpenter.k8s.aws", "karpenter.azure.com")
+_GPU_KEYS = ("instance-gpu", "sku-gpu", "instance-accelerator", PREFIX)
+_FAMILY = ("instance-family", "instance-type", "instance-category", "sku-family")
+_GPU_FAMILY = re.compile(r"(?:[gp]\d?[a-z0-9]*)(?:\..*)?|N|Standard_N.*")
+_NO_VALUE = ("NotIn", "DoesNotExist")
+
+
+def karpenter(facts: Facts) -> list[Verdict]:
+    """Some NodePool admits what the first form of every policy in use needs."""
+    pools = [one for one in known(facts.neighbours.node_pools) if _has_gpus(one)]
+    if not pools:
+        return [ok("no Karpenter NodePool selects instances with GPUs")]
+    overlays = facts.neighbours.overlay_resources
+    # NodeOverlays are off by default, and older versions do not have them.
+    resources = frozenset() if isinstance(overlays, Unread) and overlays.absent else known(overlays)
+    configuration = facts.usable_configuration()
+
+    def hindered() -> Iterator[Verdict]:
+        for policy, _ in enforced(configuration, known(facts.namespaces)).values():
+            forms = [form for form in policy.forms[:1] if form.platform is Platform.DEVICE_PLUGIN]
+            for form in forms:
+                yield from _hindered(policy, spell(form, configuration.plugin), pools, resources)
+
+    return verdicts(hindered(), lambda: f"NodePools admit what policies in use need ({listed(map(_name, pools))})")
+
+
+def _hindered(
+    policy: Policy, spelling: Spelling, pools: Sequence[NodePool], resources: Collection[str]
+) -> Iterator[Verdict]:
+    own = [Need(key, "In", (value,)) for key, value in policy.node_selector.items()]
+    needs = [*spelling.needs, *own]
+    means = (
+        f'Karpenter adds no node for pods of policy "{policy.name}"; they run only where there are such nodes already'
+    )
+    if not any(all(_admits(pool, need) for need in needs) for pool in pools):
+        closest = max(pools, key=lambda pool: sum(_admits(pool, need) for need in needs))
+        lacking = [need for need in needs if not _admits(closest, need)]
+        yield warn(
+            f'policy "{policy.name}" needs node labels that no Karpenter NodePool with GPUs admits: {listed(map(str, lacking))}',
+            means,
+            f"set {listed(need.key for need in lacking)} in spec.template.metadata.labels of the NodePool whose nodes get it "
+            f"(such as {_name(closest)})",
+        )
+    if spelling.resource != GPU and spelling.resource not in resources:
+        yield warn(
+            f'pods of policy "{policy.name}" request {spelling.resource}, and Karpenter knows {GPU} alone',
+            means,
+            f"add {spelling.resource} to spec.capacity of a NodeOverlay (Karpenter 1.7 or later, feature gate NodeOverlay)",
+        )
+
+
+def _name(pool: NodePool) -> str:
+    return pool.metadata.name
+
+
+def _requirements(pool: NodePool) -> list[NodePoolRequirement]:
+    return pool.spec.template.spec.requirements or []
+
+
+def _has_gpus(pool: NodePool) -> bool:
+    """Whether a NodePool is one for GPUs, as far as its labels, taints and requirements say so."""
+    template = pool.spec.template
+    keys = [*(template.metadata.labels or {}), *(taint.key for taint in template.spec.taints or ())]
+    keys += [one.key for one in _requirements(pool) if one.operator not in _NO_VALUE]
+    families = [
+        value
+        for one in _requirements(pool)
+        if one.operator == "In" and one.key.endswith(_FAMILY)
+        for value in one.values or ()
+    ]
+    return any(part in key for key in keys for part in _GPU_KEYS) or any(map(_GPU_FAMILY.fullmatch, families))
+
+
+def _admits(pool: NodePool, need: Need) -> bool:
+    """Whether nodes of a pool may meet a need."""
+    labels = pool.spec.template.metadata.labels or {}
+    if need.key in labels:
+        return need.admits(labels[need.key])
+    defined = [one for one in _requirements(pool) if one.key == need.key]
+    if defined:
+        return all(_agrees(one, need) for one in defined)
+    domain = need.key.partition("/")[0]
+    return need.operator in _NO_VALUE or domain.endswith(_WELL_KNOWN)
+
+
+def _agrees(one: NodePoolRequirement, need: Need) -> bool:
+    values = one.values or []
+    match one.operator:
+        case "In":
+            return any(map(need.admits, values))
+        case "DoesNotExist":
+            return need.admits(None)
+        case "NotIn":
+            return need.operator != "In" or not set(need.values) <= set(values)
+        case _:
+            return need.operator != "DoesNotExist"

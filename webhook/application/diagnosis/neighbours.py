@@ -1,0 +1,259 @@
+"""What runs beside gpuwarden and knows GPUs by name: the fields that the checks read, by the APIs' own names."""
+
+import msgspec
+
+from webhook.application.diagnosis.documents import Metadata
+
+DCGM_EXPORTER = "dcgm-exporter"
+DEVICE_PLUGIN = "device-plugin"
+CLUSTER_AUTOSCALER = "cluster-autoscaler"
+# Kueue's integrations that queue pods, not the templates that they are made from.
+_BY_PODS = frozenset({"pod", "deployment", "statefulset", "leaderworkerset"})
+
+
+class Variable(msgspec.Struct, rename="camel"):
+    """An environment variable; ``value_from`` is where its value comes from, if it is not written here."""
+
+    name: str = ""
+    value: str = ""
+    value_from: dict[str, object] | None = None
+
+
+class ProgramContainer(msgspec.Struct):
+    """A container, as much of it as tells the program and its settings."""
+
+    name: str = ""
+    image: str = ""
+    command: list[str] | None = None
+    args: list[str] | None = None
+    env: list[Variable] | None = None
+
+    def runs(self, program: str) -> bool:
+        """Whether its image, or its name where a registry calls the image otherwise, is of a program."""
+        return program in self.image.rpartition("/")[2] or program in self.name
+
+    def setting(self, variable: str, option: str) -> Variable | None:
+        """A setting by its environment variable, or by its option on the command line, which wins."""
+        words = [*(self.command or ()), *(self.args or ())]
+        for index, word in enumerate(words):
+            name, equals, value = word.partition("=")
+            if name.lstrip("-") == option:
+                following = words[index + 1 : index + 2]
+                given = value if equals or not following or following[0].startswith("-") else following[0]
+                return Variable(variable, given or "true")
+        return next((one for one in self.env or () if one.name == variable), None)
+
+
+class ConfigMapSource(msgspec.Struct):
+    """Which ConfigMap a volume holds."""
+
+    name: str = ""
+
+
+class Volume(msgspec.Struct, rename="camel"):
+    """A volume of a pod."""
+
+    config_map: ConfigMapSource | None = None
+
+
+class ProgramPodSpec(msgspec.Struct, rename="camel"):
+    """A pod template's spec."""
+
+    containers: list[ProgramContainer] | None = None
+    volumes: list[Volume] | None = None
+
+
+class ProgramTemplate(msgspec.Struct):
+    """A pod template."""
+
+    spec: ProgramPodSpec = msgspec.field(default_factory=ProgramPodSpec)
+
+
+class ProgramSpec(msgspec.Struct):
+    """The spec of a DaemonSet or Deployment."""
+
+    template: ProgramTemplate = msgspec.field(default_factory=ProgramTemplate)
+
+
+class Program(msgspec.Struct):
+    """A DaemonSet or Deployment that runs a program."""
+
+    metadata: Metadata
+    spec: ProgramSpec = msgspec.field(default_factory=ProgramSpec)
+
+    def containers(self, program: str) -> list[ProgramContainer]:
+        """Its containers that run a program."""
+        return [one for one in self.spec.template.spec.containers or () if one.runs(program)]
+
+    def __str__(self) -> str:
+        return f"{self.metadata.namespace}/{self.metadata.name}"
+
+
+class NodePoolRequirement(msgspec.Struct):
+    """A requirement of a Karpenter NodePool on the labels of its nodes."""
+
+    key: str
+    operator: str = "Exists"
+    values: list[str] | None = None
+
+
+class NodePoolTaint(msgspec.Struct):
+    """A taint of a NodePool's nodes."""
+
+    key: str = ""
+
+
+class NodePoolNodeSpec(msgspec.Struct):
+    """The spec of the NodeClaims that a NodePool makes."""
+
+    requirements: list[NodePoolRequirement] | None = None
+    taints: list[NodePoolTaint] | None = None
+
+
+class NodePoolTemplate(msgspec.Struct):
+    """The NodeClaims that a NodePool makes."""
+
+    metadata: Metadata = msgspec.field(default_factory=Metadata)
+    spec: NodePoolNodeSpec = msgspec.field(default_factory=NodePoolNodeSpec)
+
+
+class NodePoolSpec(msgspec.Struct):
+    """The spec of a NodePool."""
+
+    template: NodePoolTemplate = msgspec.field(default_factory=NodePoolTemplate)
+
+
+class NodePool(msgspec.Struct):
+    """A Karpenter NodePool (karpenter.sh/v1)."""
+
+    metadata: Metadata
+    spec: NodePoolSpec = msgspec.field(default_factory=NodePoolSpec)
+
+
+class NodeOverlaySpec(msgspec.Struct):
+    """The spec of a NodeOverlay."""
+
+    capacity: dict[str, object] | None = None
+
+
+class NodeOverlay(msgspec.Struct):
+    """A Karpenter NodeOverlay (karpenter.sh/v1alpha1): resources that instances have and Karpenter doesn't know of."""
+
+    spec: NodeOverlaySpec = msgspec.field(default_factory=NodeOverlaySpec)
+
+
+class ResourceGroup(msgspec.Struct, rename="camel"):
+    """A resource group of a ClusterQueue."""
+
+    covered_resources: list[str] | None = None
+
+
+class ClusterQueueSpec(msgspec.Struct, rename="camel"):
+    """The spec of a ClusterQueue."""
+
+    resource_groups: list[ResourceGroup] | None = None
+
+
+class ClusterQueue(msgspec.Struct):
+    """A Kueue ClusterQueue (kueue.x-k8s.io/v1beta2 and v1beta1)."""
+
+    metadata: Metadata
+    spec: ClusterQueueSpec = msgspec.field(default_factory=ClusterQueueSpec)
+
+    @property
+    def covers(self) -> set[str]:
+        """The resources that it has quota for."""
+        return {name for group in self.spec.resource_groups or () for name in group.covered_resources or ()}
+
+
+class LocalQueueSpec(msgspec.Struct, rename="camel"):
+    """The spec of a LocalQueue."""
+
+    cluster_queue: str = ""
+
+
+class LocalQueue(msgspec.Struct):
+    """A Kueue LocalQueue."""
+
+    metadata: Metadata
+    spec: LocalQueueSpec = msgspec.field(default_factory=LocalQueueSpec)
+
+
+class Transformation(msgspec.Struct):
+    """A resource transformation of Kueue."""
+
+    input: str = ""
+    strategy: str = "Retain"
+    outputs: dict[str, object] | None = None
+
+
+class KueueResources(msgspec.Struct, rename="camel"):
+    """The section ``resources`` of Kueue's configuration (apis/config/v1beta2)."""
+
+    quota_check_strategy: str | None = None
+    exclude_resource_prefixes: list[str] | None = None
+    transformations: list[Transformation] | None = None
+
+
+class KueueIntegrations(msgspec.Struct):
+    """The section ``integrations`` of Kueue's configuration: the kinds that it queues."""
+
+    frameworks: list[str] | None = None
+
+
+class KueueConfiguration(msgspec.Struct):
+    """Kueue's configuration, as much of it as decides which resources are counted."""
+
+    resources: KueueResources = msgspec.field(default_factory=KueueResources)
+    integrations: KueueIntegrations = msgspec.field(default_factory=KueueIntegrations)
+
+    @property
+    def queues_pods(self) -> bool:
+        """Whether it queues pods by themselves, which it does for some kinds too; where no kinds are named, it may."""
+        frameworks = self.integrations.frameworks
+        return not frameworks or any(name.rpartition("/")[2] in _BY_PODS for name in frameworks)
+
+
+class ClassCel(msgspec.Struct):
+    """A CEL selector of a DeviceClass."""
+
+    expression: str = ""
+
+
+class ClassSelector(msgspec.Struct):
+    """A selector of a DeviceClass."""
+
+    cel: ClassCel | None = None
+
+
+class DeviceClassSpec(msgspec.Struct, rename="camel"):
+    """The spec of a DeviceClass."""
+
+    extended_resource_name: str | None = None
+    selectors: list[ClassSelector] | None = None
+
+
+class DeviceClass(msgspec.Struct):
+    """A DeviceClass (resource.k8s.io/v1)."""
+
+    metadata: Metadata
+    spec: DeviceClassSpec = msgspec.field(default_factory=DeviceClassSpec)
+
+
+class Device(msgspec.Struct, rename="camel"):
+    """A device of a ResourceSlice."""
+
+    allow_multiple_allocations: bool | None = None
+
+
+class ResourceSliceSpec(msgspec.Struct):
+    """The spec of a ResourceSlice."""
+
+    driver: str = ""
+    devices: list[Device] | None = None
+
+
+class ResourceSlice(msgspec.Struct):
+    """A ResourceSlice (resource.k8s.io/v1)."""
+
+    spec: ResourceSliceSpec = msgspec.field(default_factory=ResourceSliceSpec)

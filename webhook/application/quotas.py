@@ -1,0 +1,70 @@
+"""ResourceQuotas in a namespace with a policy: whether they count what its pods request after gpuwarden.
+
+Pods are charged after all webhooks, by ``requests.<name>`` (pkg/quota/v1/evaluator/core/pods.go).
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from webhook.application.limit_ranges import Metadata
+from webhook.engine.policy import Policy
+from webhook.engine.resources import GpuResource, classify
+from webhook.engine.spelling import DevicePlugin, spell
+
+PREFIX = "requests."
+"""The only prefix that quotas of extended resources have."""
+
+
+class Spec(msgspec.Struct):
+    """The spec of a ResourceQuota."""
+
+    hard: dict[str, str | int] | None = None
+
+
+class Quota(msgspec.Struct):
+    """A ResourceQuota."""
+
+    metadata: Metadata
+    spec: Spec = msgspec.field(default_factory=Spec)
+
+    @property
+    def limited(self) -> set[str]:
+        """The GPU resources that it limits."""
+        keys = (key.removeprefix(PREFIX) for key in self.spec.hard or {} if key.startswith(PREFIX))
+        return {key for key in keys if is_gpu(key)}
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """Quotas on GPUs that do not limit all pods of a policy, each as names for a sentence.
+
+    Attributes:
+        limited: the resources that they limit.
+        requested: those that pods of the policy request.
+        lacking: those of these that no quota limits.
+        keys: the keys to add.
+    """
+
+    limited: str
+    requested: str
+    lacking: str
+    keys: str
+
+
+def is_gpu(name: str) -> bool:
+    """Whether a resource is a GPU."""
+    return isinstance(classify(name), GpuResource)
+
+
+def gap(quotas: Iterable[Quota], policy: Policy, plugin: DevicePlugin) -> Gap | None:
+    """What the quotas of one namespace leave unlimited under its enforce policy; ``None`` where they limit no GPU, or all."""
+    limited = {name for one in quotas for name in one.limited}
+    requested = {spell(form, plugin).resource for form in policy.forms}
+    lacking = requested - limited
+    if not limited or not lacking:
+        return None
+    return Gap(*map(_listed, (limited, requested, lacking, (f"{PREFIX}{name}" for name in lacking))))
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))

@@ -1,0 +1,70 @@
+"""Configuration files of the NVIDIA device plugin among the input: what is wrong with each, as problems with their lines."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from webhook.adapters import plugin_files
+from webhook.adapters.manifests.items import ManifestObject, ManifestProblem, PluginDocument
+from webhook.adapters.manifests.lines import Lines
+from webhook.application.plugin_configuration import PluginFile, faults
+from webhook.engine.spelling import DevicePlugin
+
+
+@dataclass(slots=True)
+class PluginInput:
+    """What was found of such files.
+
+    Attributes:
+        files: how many there are.
+        faults: how many things are wrong with them.
+        rejected: with how many of these the device plugin does not start.
+    """
+
+    files: int = 0
+    faults: int = 0
+    rejected: int = 0
+
+    def look(
+        self, item: ManifestObject | PluginDocument | ManifestProblem, lines: Lines, plugin: DevicePlugin | None
+    ) -> Iterator[ManifestProblem]:
+        """Judge an item of the input if it is such a file, or a ConfigMap with some.
+
+        Args:
+            item: what was read.
+            lines: those of its source.
+            plugin: the settings to compare with, if they are known.
+        """
+        if isinstance(item, PluginDocument):
+            yield from self._judge(item.item, PluginFile("", item.item.object), "", lines, plugin)
+        elif isinstance(item, ManifestObject) and (item.object.get("kind"), item.object.get("apiVersion")) == (
+            "ConfigMap",
+            "v1",
+        ):
+            data = item.object.get("data")
+            for key, text in data.items() if isinstance(data, Mapping) else ():
+                for one in plugin_files.of_config_map({key: text}, ""):
+                    yield from self._judge(item, one, f"data[{key}]", lines, plugin)
+
+    def __str__(self) -> str:
+        many = "1 device plugin configuration" if self.files == 1 else f"{self.files} device plugin configurations"
+        return f"{many} checked, {self.faults or 'no'} fault{'' if self.faults == 1 else 's'}"
+
+    def _judge(
+        self, item: ManifestObject, one: PluginFile, field: str, lines: Lines, plugin: DevicePlugin | None
+    ) -> Iterator[ManifestProblem]:
+        self.files += 1
+        where = f"{field}: " if field else ""
+        if one.unreadable:
+            self.faults += 1
+            self.rejected += 1
+            line = lines.of(item).of_field(field)
+            yield ManifestProblem(
+                item.source, line, f"{where}device plugin configuration: {one.unreadable}", fatal=False, of_object=True
+            )
+        for fault in faults(one.data, plugin):
+            self.faults += 1
+            self.rejected += fault.rejected
+            line = lines.of(item).of_field(field or fault.field)
+            yield ManifestProblem(
+                item.source, line, f"{where}device plugin configuration: {fault}", fatal=False, of_object=True
+            )
