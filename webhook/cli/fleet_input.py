@@ -1,19 +1,23 @@
-"""Where ``check`` and ``audit`` get the nodes from: a saved file, or the cluster."""
+"""Where ``check``, ``audit`` and ``fleet`` get the nodes from: a saved file, or the cluster."""
 
 import os
 import random
 import time
+from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from webhook.adapters.file_errors import why
-from webhook.adapters.kubernetes import nodes
+from webhook.adapters.kubernetes import fleets
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.errors import ApiError, ConfigurationError
 from webhook.adapters.kubernetes.lists import Lister
+from webhook.adapters.kubernetes.nodes import FleetFileError
 from webhook.adapters.kubernetes.patient import PatientApi
 from webhook.adapters.reports import table
 from webhook.adapters.reports.progress import ProgressBar
@@ -31,9 +35,17 @@ FleetOption = Annotated[
     typer.Option(
         "--fleet",
         metavar="FILE|live",
-        help="Report also what no node offers: nodes as kubectl get nodes -o json prints them, or live for the cluster's.",
+        help="Report also what no node offers: nodes as gpuwarden fleet -o json or kubectl get nodes -o json prints them, "
+        "or live for the cluster's.",
     ),
 ]
+
+
+class Read(msgspec.Struct, frozen=True):
+    """A fleet as it was read: the objects, and the nodes as rules see them."""
+
+    objects: fleets.Objects
+    fleet: Fleet
 
 
 def load_fleet(
@@ -44,37 +56,69 @@ def load_fleet(
     Raises:
         typer.Exit: 2, after saying why, where they can't be read.
     """
-    if value is None:
-        return None
+    return read_fleet(value, configuration, kubeconfig, context).fleet if value else None
+
+
+def read_fleet(  # noqa: PLR0913 - where it is, and how to call that
+    value: str,
+    configuration: Configuration,
+    kubeconfig: Path | None,
+    context: str | None,
+    *,
+    option: str = "--fleet",
+    with_pods: bool = False,
+) -> Read:
+    """A fleet, from a file or a cluster.
+
+    Args:
+        value: a file's name, or ``live``.
+        configuration: names the node labels that count and the forms that an autoscaler adds.
+        kubeconfig, context: of the cluster, for ``live``.
+        option: what to call it in messages.
+        with_pods: of a cluster, read the pods with GPUs, too.
+
+    Raises:
+        typer.Exit: 2, after saying why, where it can't be read.
+    """
     labels = configuration.policies.node_labels
-    seen, age = _live(kubeconfig, context, labels) if value == LIVE else _saved(Path(value), labels)
-    if seen.unread:
-        say(f"note: DeviceClasses are not taken into account: {seen.unread}")
-    return Fleet(
-        seen.shapes,
+    if value == LIVE:
+        objects, age = _live(option, kubeconfig, context, labels, with_pods=with_pods), 0.0
+    else:
+        objects, age = _saved(option, Path(value), labels)
+    if objects.unread:
+        say(f"note: DeviceClasses are not taken into account: {objects.unread}")
+    fleet = Fleet(
+        Counter(node.shape for node in objects.gpu_nodes(labels)),
         labels=labels,
-        classes=seen.classes,
+        classes=objects.offered,
         expected=configuration.expected,
         age=age,
-        is_certain=age < _CERTAIN_SECONDS and not seen.unread,
+        is_certain=age < _CERTAIN_SECONDS and not objects.unread,
     )
+    return Read(objects, fleet)
 
 
-def _saved(path: Path, labels: frozenset[str]) -> tuple[nodes.Seen, float]:
+def _saved(option: str, path: Path, labels: frozenset[str]) -> tuple[fleets.Objects, float]:
     try:
-        return nodes.parse(path.read_bytes(), labels), max(0.0, time.time() - path.stat().st_mtime)
-    except nodes.FleetFileError as error:
-        raise usage_error(f"--fleet {path}: {error}") from error
+        objects = fleets.saved(path.read_bytes(), labels)
+        # What says itself when it was read may have been copied since.
+        objects.at = objects.at or datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
+        return objects, max(0.0, time.time() - objects.at.timestamp())
+    except FleetFileError as error:
+        raise usage_error(f"{option} {path}: {error}") from error
     except OSError as error:
-        raise usage_error(f"--fleet {path}: {why(path, error)}") from error
+        raise usage_error(f"{option} {path}: {why(path, error)}") from error
 
 
-def _live(kubeconfig: Path | None, context: str | None, labels: frozenset[str]) -> tuple[nodes.Seen, float]:
+def _live(
+    option: str, kubeconfig: Path | None, context: str | None, labels: frozenset[str], *, with_pods: bool
+) -> fleets.Objects:
     try:
         api = PatientApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
+        now = datetime.now(UTC).replace(microsecond=0)
         with ProgressBar(table.console(stderr=True)) as progress:
-            return nodes.live(Lister(api, progress), labels), 0.0
+            return fleets.live(Lister(api, progress), labels, now, with_pods=with_pods)
     except ConfigurationError as error:
-        raise usage_error(f"--fleet {LIVE}: {error}") from error
+        raise usage_error(f"{option} {LIVE}: {error}") from error
     except ApiError as error:
-        raise usage_error(f"--fleet {LIVE}: the nodes can't be listed: {error.detail}") from error
+        raise usage_error(f"{option} {LIVE}: the nodes can't be listed: {error.detail}") from error

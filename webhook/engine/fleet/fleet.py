@@ -90,6 +90,10 @@ class Fleet:
         self._labels = frozenset(labels)
         self._expected = tuple(expected)
 
+    def alone(self, shape: Shape) -> "Fleet":
+        """The fleet as if all nodes had one shape: it lacks nothing for a pod that such a node can run."""
+        return Fleet({shape: 1}, labels=self._labels)
+
     def expects(self, form: Form) -> bool:
         """Whether an autoscaler can add nodes of a form."""
         return any(form.meet(one) for one in self._expected)
