@@ -6,7 +6,6 @@ under strategy single. Nodes change in the last tests, as they do when a device 
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,6 @@ from tests.e2e.objects import (
     SHARED,
     container,
     create,
-    daemon_set,
     deployment,
     job,
     node_of,
@@ -45,8 +43,8 @@ Workload = tuple[str, str]  # namespace and name
 
 MODEL = "NVIDIA-A100-SXM4-40GB"
 RULES = {FORM_NOT_OFFERED.id, COUNT_ABOVE_ANY_NODE.id}
-MIG_BIG, MIG_NONE, MIG_CORDONED, MIG_RESTARTED = (
-    f"nvidia.com/mig-{profile}" for profile in ("3g.20gb", "2g.10gb", "4g.20gb", "1g.10gb")
+MIG_BIG, MIG_NONE, MIG_CORDONED, MIG_RESTARTED, MIG_WHOLE = (
+    f"nvidia.com/mig-{profile}" for profile in ("3g.20gb", "2g.10gb", "4g.20gb", "1g.10gb", "7g.40gb")
 )
 
 
@@ -60,9 +58,10 @@ def _labels(sharing: str = "none", **more: str) -> dict[str, str]:
     }
 
 
-WHOLE = tuple(Node(f"f-whole-{number}", {GPU: 8}, _labels()) for number in range(3))
+# gpuwarden adds the taint's toleration where it changes the name; for nvidia.com/gpu, ExtendedResourceToleration does, which is
+# off here. So pods that tolerate nothing find one whole node, and the slices of strategy single.
 MIXED = (
-    *WHOLE,
+    *(Node(f"f-whole-{number}", {GPU: 8}, _labels(), tainted=number > 0) for number in range(3)),
     Node("f-renamed", {SHARED: 64, GPU: 0}, _labels("time-slicing")),  # the old name stays behind, with 0
     Node("f-mps", {SHARED: 64}, _labels("mps")),
     *(Node(f"f-cut-{number}", {MIG: 7, MIG_BIG: 2}, _labels()) for number in range(2)),
@@ -91,6 +90,7 @@ SINGLE = (
                 "nvidia.com/gpu.memory": "4864",
                 "nvidia.com/mig.strategy": "single",
             },
+            tainted=False,
         )
         for number in range(2)
     ),
@@ -157,7 +157,7 @@ class Cluster:
 
     def set_node(self, name: str, status: Json, labels: Mapping[str, str] | None = None) -> None:
         path = f"/api/v1/nodes/{name}"
-        for of, change in (("", {"metadata": {"labels": labels or {}}}), ("/status", {"status": status})):
+        for of, change in (("", {"metadata": {"labels": dict(labels or {})}}), ("/status", {"status": status})):
             self.control_plane.api.patch(path + of, json=change, headers=MERGE_PATCH).raise_for_status()
 
 
@@ -169,7 +169,11 @@ def warned(
     The one place that knows where warnings come from.
     """
     objects: list[Json] = [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {ENFORCE: policy} if policy else {}}}
+        {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": name, "labels": {ENFORCE: policy} if policy else {}},
+        }
         for name, policy in policies.items()
     ]
     objects += [
@@ -185,7 +189,8 @@ def warned(
         workload = line["namespace"], line["name"]
         if line["decision"] == "denied":
             denied.add(workload)
-        found |= {workload: f["message"] for f in line["findings"] if f["rule"] in RULES}
+        if sentences := [f["message"] for f in line["findings"] if f["rule"] in RULES]:
+            found[workload] = "; ".join(sentences)
     return found, denied
 
 
@@ -250,23 +255,95 @@ def test_what_stays_pending_was_warned_of_and_what_runs_was_not(cluster: Cluster
 
     pending = {workload for workload, node in fate.items() if not node}
     missed = sorted(f"{policies[one[0]]}: {one[1]}" for one in pending - before.keys())
-    false = sorted(f"{policies[one[0]]}: {one[1]} on {fate[one]}: {before[one]}" for one in before.keys() - pending - denied)
+    false = sorted(
+        f"{policies[one[0]]}: {one[1]} on {fate[one]}: {before[one]}" for one in before.keys() - pending - denied
+    )
     tell(
         f"{len(manifests)} workloads in {len(policies)} namespaces: {len(denied)} denied, {len(fate) - len(pending)} run, "
         f"{len(pending)} pending; {len(false)} false alarms, {len(missed)} missed"
     )
     assert (missed, false) == ([], [])
-    assert len(pending) > len(policies) // 2 < len(fate) - len(pending)
+    assert min(len(pending), len(fate) - len(pending)) >= len(policies)
 
     shown = cluster.shown()
     held = sum(one["inUse"] for one in shown["forms"])
-    of_tests = {namespace for namespace in policies}
     assert held >= sum(bool(node) for node in fate.values())
-    in_vain = {one["namespace"] for one in shown["waiting"] if one["rule"]} & of_tests
+    in_vain = {one["namespace"] for one in shown["waiting"] if one["rule"]} & policies.keys()
     assert in_vain == {namespace for namespace, _ in pending}
-    assert sum(one["pods"] for one in shown["waiting"] if one["rule"] and one["namespace"] in of_tests) == len(pending)
+    assert sum(one["pods"] for one in shown["waiting"] if one["rule"] and one["namespace"] in policies) == len(pending)
 
     file = tmp_path / "fleet.json"
     file.write_text(json.dumps(shown))
     saved, _ = warned(cluster, policies, manifests, str(file))
     assert saved.keys() == before.keys()
+
+
+def _one(cluster: Cluster, policy: str) -> tuple[str, Callable[[], dict[Workload, str]]]:
+    """A namespace with a policy, and what warns of a plain pod in it now."""
+    namespace = cluster.namespaces.make({ENFORCE: policy})
+    manifests = {(namespace, "train"): pod(pod_spec(GPU))}
+    return namespace, lambda: warned(cluster, {namespace: policy}, manifests)[0]
+
+
+def _state_of(cluster: Cluster, resource: str) -> str:
+    """The state of the nodes that have a resource, as ``gpuwarden fleet`` shows it."""
+    (state,) = {
+        one["state"] for one in cluster.shown()["shapes"] if resource in {of["resource"] for of in one["resources"]}
+    }
+    return str(state)
+
+
+def _bound(cluster: Cluster, namespace: str) -> str:
+    return node_of(pods_in(cluster.control_plane, namespace)[0])
+
+
+@pytest.mark.parametrize("cluster", ["mixed"], indirect=True)
+def test_a_pool_that_is_scaled_to_zero_is_missed_until_it_is_back(cluster: Cluster) -> None:
+    namespace, warnings = _one(cluster, "mig-2g.10gb")
+    (sentence,) = warnings().values()
+    assert f"no node has {MIG_NONE}; the pod stays Pending unless an autoscaler adds such a node" in sentence
+    create(cluster.control_plane, namespace, pod(pod_spec(GPU)))
+    assert set(fates(cluster, [(namespace, "train")]).values()) == {""}
+
+    with Fleet(cluster.control_plane, (Node("f-back", {MIG_NONE: 3}, _labels()),)):
+        assert wait_for("the pod to be bound", lambda: _bound(cluster, namespace)) == "f-back"
+        assert warnings() == {}
+
+
+@pytest.mark.parametrize("cluster", ["mixed"], indirect=True)
+def test_a_device_plugin_that_restarts_raises_no_alarm(cluster: Cluster) -> None:
+    namespace, warnings = _one(cluster, "mig-1g.10gb")
+    assert len(warnings()) == 1
+    with Fleet(cluster.control_plane, (Node("f-restarts", {MIG_RESTARTED: 4}, _labels()),)):
+        assert warnings() == {}
+        cluster.set_node("f-restarts", {"allocatable": {MIG_RESTARTED: "0"}})
+        assert warnings() == {}
+        assert _state_of(cluster, MIG_RESTARTED) == "no devices"
+        create(cluster.control_plane, namespace, pod(pod_spec(GPU)))
+        assert set(fates(cluster, [(namespace, "train")]).values()) == {""}
+
+        cluster.set_node("f-restarts", {"allocatable": {MIG_RESTARTED: "4"}})
+        assert wait_for("the pod to be bound", lambda: _bound(cluster, namespace)) == "f-restarts"
+        assert _state_of(cluster, MIG_RESTARTED) == "ready"
+
+
+@pytest.mark.parametrize("cluster", ["mixed"], indirect=True)
+def test_a_node_that_the_mig_manager_changes_is_unknown_until_it_is_done(cluster: Cluster) -> None:
+    state = "nvidia.com/mig.config.state"
+    namespace, warnings = _one(cluster, "mig-7g.40gb")
+    assert len(warnings()) == 1
+    changing = Node("f-changes", {MIG: 0}, _labels() | {state: "pending"})
+    with Fleet(cluster.control_plane, (changing,)):
+        assert warnings() == {}
+        assert "MIG pending" in {one["state"] for one in cluster.shown()["shapes"]}
+
+        cluster.set_node("f-changes", {}, {state: "failed"})
+        (sentence,) = warnings().values()
+        assert "the MIG configuration of 1 node failed (nvidia.com/mig.config.state: failed)" in sentence
+        assert "MIG failed" in {one["state"] for one in cluster.shown()["shapes"]}
+
+        cut = {MIG_WHOLE: "1"}
+        cluster.set_node("f-changes", {"capacity": cut, "allocatable": cut}, {state: "success"})
+        assert warnings() == {}
+        create(cluster.control_plane, namespace, pod(pod_spec(GPU)))
+        assert wait_for("the pod to be bound", lambda: _bound(cluster, namespace)) == "f-changes"

@@ -8,10 +8,8 @@ import typer
 
 from webhook.adapters.reports import fleet_table, table
 from webhook.adapters.reports.fleet_report import fleet_report
-from webhook.application.configuration import Configuration
-from webhook.application.fleet_view import FleetView, view
 from webhook.cli.cluster_options import ContextOption, KubeconfigOption
-from webhook.cli.fleet_input import LIVE, Read, read_fleet
+from webhook.cli.fleet_input import LIVE, read_fleet, view_of
 from webhook.cli.judging import EXIT_DENIED, ConfigOption, load_configuration, usage_error
 
 
@@ -83,14 +81,6 @@ def fleet(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             typer.echo(fleet_html(report), nl=False)
     if strict and found.waits_in_vain:
         raise typer.Exit(EXIT_DENIED)
-
-
-def view_of(read: Read, configuration: Configuration) -> FleetView:
-    """What was read, as it is shown."""
-    objects = read.objects
-    nodes = objects.gpu_nodes(configuration.policies.node_labels)
-    pods = None if objects.pods is None else [item.pod for item in objects.pods]
-    return view(configuration, read.fleet, nodes, pods, objects.labels)
 
 
 def _given(ctx: typer.Context, name: str) -> bool:

@@ -22,6 +22,7 @@ from webhook.adapters.kubernetes.patient import PatientApi
 from webhook.adapters.reports import table
 from webhook.adapters.reports.progress import ProgressBar
 from webhook.application.configuration import Configuration
+from webhook.application.fleet_view import FleetView, view
 from webhook.cli.judging import usage_error
 from webhook.cli.messages import say
 from webhook.engine.fleet.fleet import Fleet
@@ -73,7 +74,8 @@ def read_fleet(  # noqa: PLR0913 - where it is, and how to call that
     Args:
         value: a file's name, or ``live``.
         configuration: names the node labels that count and the forms that an autoscaler adds.
-        kubeconfig, context: of the cluster, for ``live``.
+        kubeconfig: of the cluster, for ``live``.
+        context: likewise.
         option: what to call it in messages.
         with_pods: of a cluster, read the pods with GPUs, too.
 
@@ -96,6 +98,14 @@ def read_fleet(  # noqa: PLR0913 - where it is, and how to call that
         is_certain=age < _CERTAIN_SECONDS and not objects.unread,
     )
     return Read(objects, fleet)
+
+
+def view_of(read: Read, configuration: Configuration) -> FleetView:
+    """What was read, as it is shown."""
+    objects = read.objects
+    nodes = objects.gpu_nodes(configuration.policies.node_labels)
+    pods = None if objects.pods is None else [item.pod for item in objects.pods]
+    return view(configuration, read.fleet, nodes, pods, objects.labels)
 
 
 def _saved(option: str, path: Path, labels: frozenset[str]) -> tuple[fleets.Objects, float]:

@@ -73,7 +73,7 @@ def _shape(line: ShapeLine) -> tuple[Text, ...]:
 
 
 def _waiting(line: WaitingLine) -> tuple[Text, ...]:
-    each = f"{line.count} × {line.form}" if line.count > 1 else line.form
+    each = f"{line.count} {line.form}" if line.count > 1 else line.form
     why = Text(printable(line.reason))
     if line.rule:
         why = Text.assemble((f"{line.rule}: ", "yellow"), why)
