@@ -110,7 +110,7 @@ class Verdict(msgspec.Struct, frozen=True, eq=False):
         exempt: why it is left alone, if it is.
         asks: what each container asks for.
         becomes: what becomes of it, in sentences.
-        forms: each form that is asked for, with the one that results (or ``DENIED``), and the GPUs that a pod needs of it at once.
+        forms: each form that is asked for, with the one that results (or ``DENIED``), and the GPUs that a pod needs of it.
         findings: the findings, their paths within the object.
         operations: the JSON Patch of the object.
         claims: the pod's names for its resource claims.

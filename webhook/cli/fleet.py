@@ -65,7 +65,7 @@ def fleet(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         configuration,
         kubeconfig,
         context,
-        option="--file" if file else "cluster",
+        called=f"--file {file}" if file else "cluster",
         with_pods=True,
     )
     found = view_of(read, configuration)

@@ -66,7 +66,7 @@ def read_fleet(  # noqa: PLR0913 - where it is, and how to call that
     kubeconfig: Path | None,
     context: str | None,
     *,
-    option: str = "--fleet",
+    called: str = "",
     with_pods: bool = False,
 ) -> Read:
     """A fleet, from a file or a cluster.
@@ -76,7 +76,7 @@ def read_fleet(  # noqa: PLR0913 - where it is, and how to call that
         configuration: names the node labels that count and the forms that an autoscaler adds.
         kubeconfig: of the cluster, for ``live``.
         context: likewise.
-        option: what to call it in messages.
+        called: what to call it in messages, if not by the option ``--fleet``.
         with_pods: of a cluster, read the pods with GPUs, too.
 
     Raises:
@@ -84,9 +84,9 @@ def read_fleet(  # noqa: PLR0913 - where it is, and how to call that
     """
     labels = configuration.policies.node_labels
     if value == LIVE:
-        objects, age = _live(option, kubeconfig, context, labels, with_pods=with_pods), 0.0
+        objects, age = _live(called or f"--fleet {LIVE}", kubeconfig, context, labels, with_pods=with_pods), 0.0
     else:
-        objects, age = _saved(option, Path(value), labels)
+        objects, age = _saved(called or f"--fleet {value}", Path(value), labels)
     if objects.unread:
         say(f"note: DeviceClasses are not taken into account: {objects.unread}")
     fleet = Fleet(
@@ -108,20 +108,20 @@ def view_of(read: Read, configuration: Configuration) -> FleetView:
     return view(configuration, read.fleet, nodes, pods, objects.labels)
 
 
-def _saved(option: str, path: Path, labels: frozenset[str]) -> tuple[fleets.Objects, float]:
+def _saved(called: str, path: Path, labels: frozenset[str]) -> tuple[fleets.Objects, float]:
     try:
         objects = fleets.saved(path.read_bytes(), labels)
         # What says itself when it was read may have been copied since.
         objects.at = objects.at or datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
         return objects, max(0.0, time.time() - objects.at.timestamp())
     except FleetFileError as error:
-        raise usage_error(f"{option} {path}: {error}") from error
+        raise usage_error(f"{called}: {error}") from error
     except OSError as error:
-        raise usage_error(f"{option} {path}: {why(path, error)}") from error
+        raise usage_error(f"{called}: {why(path, error)}") from error
 
 
 def _live(
-    option: str, kubeconfig: Path | None, context: str | None, labels: frozenset[str], *, with_pods: bool
+    called: str, kubeconfig: Path | None, context: str | None, labels: frozenset[str], *, with_pods: bool
 ) -> fleets.Objects:
     try:
         api = PatientApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
@@ -129,6 +129,7 @@ def _live(
         with ProgressBar(table.console(stderr=True)) as progress:
             return fleets.live(Lister(api, progress), labels, now, with_pods=with_pods)
     except ConfigurationError as error:
-        raise usage_error(f"{option} {LIVE}: {error}") from error
+        raise usage_error(f"{called}: {error}") from error
     except ApiError as error:
-        raise usage_error(f"{option} {LIVE}: the nodes can't be listed: {error.detail}") from error
+        fix = "use a user who may list nodes, or a file saved by gpuwarden fleet -o json"
+        raise usage_error(f"{called}: the nodes can't be listed: {error.detail}; {fix}") from error
