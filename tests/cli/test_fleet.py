@@ -219,7 +219,8 @@ class TestOfACluster:
             monkeypatch.setenv("GPUWARDEN_KUBECONFIG", str(kubeconfig))
             there.lists(NODES, a_node())
             there.lists(PODS, a_pod("runs", count=5, node="n"), a_pod("waits", SHARED))
-            there.lists(NAMESPACES, a_namespace("shared"))
+            there.set_namespace("team-a", enforce="shared")
+            there.set_namespace("without-gpus", enforce="shared")
             yield there
 
     def test_everything_is_listed_and_can_be_saved(self, cluster: Cluster, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ class Waiting(msgspec.Struct, frozen=True):
     """Pods alike that wait for GPUs.
 
     Attributes:
-        policy: their namespace's, by name; empty where the namespaces are not known.
+        policy: their namespace's, by name; empty where the namespace is not known.
         count: what each requests at once.
         rule: the rule that explains it, if no node can ever run them as the fleet is; otherwise empty.
         reason: why they wait, for people.
@@ -90,7 +90,7 @@ def view(
         fleet: the nodes as rules see them.
         nodes: the same nodes by name.
         pods: every pod with GPUs that has not ended; ``None`` where pods are not known.
-        namespaces: the labels of namespaces; ``None`` where they are not known.
+        namespaces: the labels of namespaces; ``None`` where none are known.
     """
     held: dict[str, Counter[str]] = {}
     for pod in pods or ():
@@ -124,10 +124,11 @@ def _waits(
     namespaces: Mapping[str, NamespaceLabels] | None,
 ) -> Iterator[Waiting]:
     """What a pod waits for, as it is: nothing rewrites a pod that exists."""
-    policy = configuration.policies.select((namespaces or {}).get(pod.namespace) or NamespaceLabels()).enforce
+    labels = (namespaces or {}).get(pod.namespace)
+    policy = configuration.policies.select(labels or NamespaceLabels()).enforce
     for wish, _, form in wishes(_as_it_is(pod, policy, configuration), pod.spec):
         rule, reason = _why(fleet, shapes, pod, wish, form, policy)
-        name = policy.name if namespaces is not None else ""
+        name = "" if labels is None else policy.name
         yield Waiting(pod.namespace, name, str(form), wish.resource, wish.count, rule, reason)
 
 
