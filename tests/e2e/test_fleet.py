@@ -197,7 +197,7 @@ def warned(
 def fates(cluster: Cluster, workloads: Sequence[Workload]) -> dict[Workload, str]:
     """The node of each workload's pod, empty where the scheduler found none; it has tried all of them."""
 
-    def settled() -> dict[Workload, str] | None:
+    def settled() -> dict[Workload, str]:
         wanted = set(workloads)
         every = cluster.control_plane.get("/api/v1/pods")["items"]
         found = {}
@@ -207,7 +207,7 @@ def fates(cluster: Cluster, workloads: Sequence[Workload]) -> dict[Workload, str
             tried = any(c["type"] == "PodScheduled" for c in one["status"].get("conditions", []))
             if workload in wanted and tried:
                 found[workload] = node_of(one)
-        return found if found.keys() == wanted else None
+        return found if found.keys() == wanted else {}
 
     return wait_for("the scheduler to have tried every pod", settled)
 

@@ -83,7 +83,7 @@ def test_of_two_resources_the_one_without_devices_is_blocked() -> None:
 
 
 def test_nodes_alike_are_one_shape_and_forms_come_by_their_nodes() -> None:
-    shared = {"resources": {SHARED: 32}, "labels": {"nvidia.com/gpu.sharing-strategy": "mps"}}
+    shared: dict[str, Any] = {"resources": {SHARED: 32}, "labels": {"nvidia.com/gpu.sharing-strategy": "mps"}}
     shapes = by_shape([node("a", **shared), node("b"), node("c"), node("d", cordoned=True)], {})
     assert [use.nodes for use in shapes] == [1, 2, 1]
     assert [(str(row.form), row.nodes, row.share.offered) for row in by_form(shapes)] == [

@@ -1,6 +1,6 @@
 """The tables that ``gpuwarden fleet`` prints for people: forms, nodes alike, and pods that wait."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from rich.console import Console
 from rich.text import Text
@@ -26,20 +26,16 @@ def show(target: Console, report: FleetReport) -> None:
     """Print a fleet."""
     if report.forms:
         head = ("form", "nodes", "offered", "in use", "free", "blocked", "asked")
-        _print(target, head, [_form(line) for line in report.forms], (1, 0, 0, 0, 0, 0, 0))
+        target.print(Grid(head, [_form(line) for line in report.forms], (1, 0, 0, 0, 0, 0, 0)), crop=False)
     if report.shapes:
         head = ("nodes", "state", "product", "form", "offered", "in use", "free")
-        _print(target, head, [_shape(line) for line in report.shapes], (0, 3, 4, 3, 0, 0, 0))
+        target.print(Grid(head, [_shape(line) for line in report.shapes], (0, 3, 4, 3, 0, 0, 0)), crop=False)
     if report.waiting:
-        head = ("pods", "waiting for", "namespace", "policy", "why")
-        _print(target, head, [_waiting(line) for line in report.waiting], (0, 2, 2, 2, 5))
+        columns = ("pods", "waiting for", "namespace", "policy", "why")
+        target.print(Grid(columns, [_waiting(line) for line in report.waiting], (0, 2, 2, 2, 5)), crop=False)
     for note in report.notes:
         target.print(Text.assemble(("note: ", "yellow"), printable(note)))
     target.print(_summary(report))
-
-
-def _print(target: Console, head: Sequence[str], rows: Sequence[Sequence[Text]], shares: Sequence[int]) -> None:
-    target.print(Grid(head, rows, shares), crop=False)
 
 
 def _number(number: int | None) -> Text:
