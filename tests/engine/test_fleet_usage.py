@@ -5,9 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from webhook.engine.fleet.fleet import Fleet, Wish
 from webhook.engine.fleet.shapes import GpuNode, Taint, shape_of
 from webhook.engine.fleet.usage import Share, State, by_form, by_shape, requested, state, without_devices
 from webhook.engine.forms import Form
+from webhook.engine.nodes import NOTHING_SAID, NodeConstraints
 from webhook.engine.pods import PodSpec
 
 GPU, SHARED, MIG = "nvidia.com/gpu", "nvidia.com/gpu.shared", "nvidia.com/mig-1g.5gb"
@@ -112,3 +114,15 @@ def test_a_pod_holds_what_the_scheduler_reserves_for_it() -> None:
     )
     assert requested(spec) == {GPU: 6, MIG: 1}
     assert requested(PodSpec()) == {}
+
+
+def test_a_shape_alone_lacks_what_other_nodes_have_and_keeps_the_labels_of_policies() -> None:
+    mine, other = node(labels={"pool": "a"}, others=["pool"]).shape, node(resources={MIG: 7}).shape
+    fleet = Fleet({mine: 2, other: 1}, labels=["pool"], classes=[SHARED])
+    in_pool = NodeConstraints(PodSpec(node_selector={"pool": "b"}))
+
+    assert fleet.lack(Wish(MIG, 1, NOTHING_SAID)) is None
+    assert fleet.alone(mine).lack(Wish(MIG, 1, NOTHING_SAID)) is not None
+    assert fleet.alone(mine).lack(Wish(SHARED, 1, NOTHING_SAID)) is not None
+    assert fleet.alone(mine).lack(Wish(GPU, 8, NOTHING_SAID)) is None
+    assert fleet.alone(mine).lack(Wish(GPU, 8, in_pool)) is not None
