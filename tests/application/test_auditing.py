@@ -291,20 +291,20 @@ class TestForms:
     @pytest.mark.parametrize(
         ("pod", "policy", "forms"),
         [
-            (a_pod(gpu()), "shared", (("plain", "shared"),)),
-            (a_pod(gpu()), "exclusive", (("plain", "exclusive"),)),
-            (a_pod(gpu()), "any", (("plain", "plain"),)),
-            (a_pod(gpu(2)), "shared", (("plain", "denied"),)),
-            (a_pod(gpu("0.5")), "shared", (("plain", "denied"),)),
-            (a_pod(gpu(1, MIG)), "gke-mig-1g.5gb", (("mig-1g.5gb", "gke-mig-1g.5gb"),)),
-            (a_pod(gpu(1, SHARED)), "mps", (("shared", "mps"),)),
-            (a_pod(gpu(), gpu(1, name="other")), "shared", (("plain", "shared"),)),
-            (a_pod(gpu(), gpu(1, SHARED, name="other")), "shared", (("plain", "shared"), ("shared", "shared"))),
-            (a_pod(gpu()), "shred", (("plain", "denied"),)),
+            (a_pod(gpu()), "shared", (("plain", "shared", 1),)),
+            (a_pod(gpu()), "exclusive", (("plain", "exclusive", 1),)),
+            (a_pod(gpu()), "any", (("plain", "plain", 1),)),
+            (a_pod(gpu(2)), "shared", (("plain", "denied", 2),)),
+            (a_pod(gpu("0.5")), "shared", (("plain", "denied", 0),)),
+            (a_pod(gpu(1, MIG)), "gke-mig-1g.5gb", (("mig-1g.5gb", "gke-mig-1g.5gb", 1),)),
+            (a_pod(gpu(1, SHARED)), "mps", (("shared", "mps", 1),)),
+            (a_pod(gpu(), gpu(1, name="other")), "shared", (("plain", "shared", 2),)),
+            (a_pod(gpu(), gpu(1, SHARED, name="other")), "shared", (("plain", "shared", 1), ("shared", "shared", 1))),
+            (a_pod(gpu()), "shred", (("plain", "denied", 1),)),
         ],
     )
     def test_are_what_is_asked_for_and_what_results(
-        self, pod: dict[str, object], policy: str, forms: tuple[tuple[str, str], ...]
+        self, pod: dict[str, object], policy: str, forms: tuple[tuple[str, str, int], ...]
     ) -> None:
         assert a_row(judged([seen(pod)], labelled(team_a=policy))).verdict.forms == forms
 
@@ -312,11 +312,11 @@ class TestForms:
         form = ClaimForm("one", "gpu.nvidia.com")
         book = PolicyBook({"claims": Policy("claims", claim_forms=(form,), plain_claim=form)})
         row = a_row(judged([seen(a_pod(gpu()))], labelled(team_a="claims"), Configuration(policies=book)))
-        assert row.verdict.forms == (("plain", 'a claim of ResourceClaimTemplate "one"'),)
+        assert row.verdict.forms == (("plain", 'a claim of ResourceClaimTemplate "one"', 1),)
 
     def test_stay_where_the_pod_is_exempt(self) -> None:
         row = a_row(judged([seen(namespace="kube-system")], labelled(kube_system="shared")))
-        assert row.verdict.forms == (("plain", "plain"),)
+        assert row.verdict.forms == (("plain", "plain", 1),)
 
 
 class TestMemory:
@@ -387,9 +387,9 @@ class TestTotals:
         assert counted.policies["mig-1g.5gb"] == Tally(rewritten=1)
         assert counted.rules == {"shared-request-above-one": 1}
         assert counted.flows == {
-            ("plain", "mig-1g.5gb", "rewritten"): Flow(1, 2),
-            ("plain", "denied", "denied"): Flow(1, 0),
-            ("plain", "exclusive", "unchanged"): Flow(1, 0),
+            ("plain", "mig-1g.5gb", "rewritten"): Flow(1, 2, 2),
+            ("plain", "denied", "denied"): Flow(1, 0, 2),
+            ("plain", "exclusive", "unchanged"): Flow(1, 0, 4),
         }
 
     def test_count_a_rule_once_a_workload(self) -> None:

@@ -46,6 +46,7 @@ class Flow(msgspec.Struct):
 
     workloads: int = 0
     pods: int = 0
+    gpus: int = 0
 
 
 class Totals(msgspec.Struct):
@@ -56,8 +57,8 @@ class Totals(msgspec.Struct):
         pods: pods that have not ended, by what would become of each if it were created now.
         namespaces, policies: workloads, by name.
         rules: workloads with a finding of each rule.
-        flows: workloads and their pods, by the requested form, the one that results, and the outcome. A
-            workload that requests several forms counts for each.
+        flows: workloads, their pods and the GPUs that these request (without pods, those of the next one), by the form that is
+            asked for, the one that results, and the outcome. A workload that requests several forms counts for each.
     """
 
     workloads: Tally = msgspec.field(default_factory=Tally)
@@ -81,10 +82,11 @@ def totals(rows: Iterable[Row]) -> Totals:
         made.policies.setdefault(verdict.policy, Tally()).add(verdict)
         rules.update({finding.rule.id for finding in verdict.findings})
         running = sum(row.pods.values())
-        for before, after in verdict.forms:
+        for before, after, gpus in verdict.forms:
             flow = made.flows.setdefault((before, after, "exempt" if verdict.exempt else verdict.decision), Flow())
             flow.workloads += 1
             flow.pods += running
+            flow.gpus += gpus * max(running, 1)
     made.rules = _ordered(rules)
     made.namespaces, made.policies = _ordered(made.namespaces), _ordered(made.policies)
     return made

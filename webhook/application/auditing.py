@@ -1,6 +1,6 @@
 """Auditing: what a policy would make of the pods and templates that there are, object by object."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -22,7 +22,7 @@ from webhook.engine.forms import Form
 from webhook.engine.labels import DOMAIN, NamespaceLabels
 from webhook.engine.nodes import NodeConstraints
 from webhook.engine.patch import Operation
-from webhook.engine.pods import Pod, PodSpec
+from webhook.engine.pods import Place, Pod, PodSpec
 from webhook.engine.policy import Policy
 from webhook.engine.spelling import DevicePlugin
 from webhook.engine.stated import named, written
@@ -110,7 +110,7 @@ class Verdict(msgspec.Struct, frozen=True, eq=False):
         exempt: why it is exempt, if it is.
         requests: what each container requests.
         becomes: what becomes of it, in sentences.
-        forms: each form that is requested, with the one that results (or ``DENIED``).
+        forms: each form that is requested, with the one that results (or ``DENIED``), and the GPUs that a pod needs of it.
         findings: the findings, their paths within the object.
         operations: the JSON Patch of the object.
         claims: the pod's names for its resource claims.
@@ -122,7 +122,7 @@ class Verdict(msgspec.Struct, frozen=True, eq=False):
     exempt: str | None
     requests: tuple[str, ...]
     becomes: tuple[str, ...]
-    forms: tuple[tuple[str, str], ...]
+    forms: tuple[tuple[str, str, int], ...]
     findings: tuple[Finding, ...]
     operations: tuple[Operation, ...]
     claims: tuple[str, ...] = ()
@@ -266,13 +266,11 @@ def _verdict(judgement: Judgement, plugin: DevicePlugin) -> Verdict:
         exempt=judgement.exempt,
         requests=judgement.requests,
         becomes=judgement.changes(would=True),
-        forms=tuple(
-            dict.fromkeys(
-                form
-                for one in judgement.pods
-                if one.pod.spec
-                for form in _forms(one, one.pod.spec, judgement.policy, plugin)
-            )
+        forms=_counted(
+            form
+            for one in judgement.pods
+            if one.pod.spec
+            for form in _forms(one, one.pod.spec, judgement.policy, plugin)
         ),
         findings=judgement.findings,
         operations=judgement.operations,
@@ -281,21 +279,32 @@ def _verdict(judgement: Judgement, plugin: DevicePlugin) -> Verdict:
     )
 
 
-def _forms(judged: JudgedPod, spec: PodSpec, policy: Policy, plugin: DevicePlugin) -> list[tuple[str, str]]:
-    """Each form that the pod's containers request, with the one that they get."""
+def _counted(forms: Iterable[tuple[str, str, int]]) -> tuple[tuple[str, str, int], ...]:
+    """Each pair of forms once, the GPUs of all pods together: an operator's kind may describe several."""
+    gpus: dict[tuple[str, str], int] = {}
+    for before, after, number in forms:
+        gpus[before, after] = gpus.get((before, after), 0) + number
+    return tuple((*pair, number) for pair, number in gpus.items())
+
+
+def _forms(judged: JudgedPod, spec: PodSpec, policy: Policy, plugin: DevicePlugin) -> Iterator[tuple[str, str, int]]:
+    """Each form that the pod's containers request, with the one that they get, and how many the pod needs at once."""
     decision = judged.decision
     nodes = NodeConstraints(spec)
     statements = Statements(nodes, plugin, policy.partitions)
-    resources = [ask.amounts[0].resource for ask in decision.asks if ask.amounts]
-    before = [_stated(statements.of(resource), nodes) for resource in resources]
-    if decision.denials:
-        after = [DENIED] * len(before)
-    elif judged.is_exempt or policy.permits_any or policy.unreadable:
-        after = before
-    else:
-        choices = decision.choices
-        after = [str(choices[one.name].form if one.name in choices else policy.plain_claim) for one in resources]
-    return list(dict.fromkeys(zip(before, after, strict=True)))
+    counts: dict[tuple[str, str], dict[Place, int]] = {}
+    for ask in decision.asks:
+        if ask.amounts:
+            resource = ask.amounts[0].resource
+            before = after = _stated(statements.of(resource), nodes)
+            if decision.denials:
+                after = DENIED
+            elif not (judged.is_exempt or policy.permits_any or policy.unreadable):
+                chosen = decision.choices.get(resource.name)
+                after = str(chosen.form if chosen else policy.plain_claim)
+            counts.setdefault((before, after), {})[ask.place] = ask.amounts[0].count
+    for (before, after), each in counts.items():
+        yield before, after, requests.pod_count(spec, each)
 
 
 def _stated(stated: Sequence[Form], nodes: NodeConstraints) -> str:

@@ -20,6 +20,7 @@ from webhook.adapters.kubernetes.workloads import ClusterReader
 from webhook.adapters.reports import audit_json, audit_table, junit, sarif, table
 from webhook.adapters.reports.audit import AuditReport, audit_report
 from webhook.adapters.reports.csv import csv
+from webhook.adapters.reports.fleet_report import FleetPart, fleet_part
 from webhook.adapters.reports.model import ProblemLine, object_line
 from webhook.adapters.reports.progress import ProgressBar
 from webhook.application import assumptions
@@ -31,7 +32,7 @@ from webhook.application.configuration import Configuration
 from webhook.cli.audit_input import FILES, Gathered, Labels, from_cluster, from_files
 from webhook.cli.audit_writing import Mislabelled, write_reports
 from webhook.cli.cluster_options import ContextOption, KubeconfigOption
-from webhook.cli.fleet_input import LIVE, FleetOption, load_fleet
+from webhook.cli.fleet_input import LIVE, FleetOption, Read, read_fleet, view_of
 from webhook.cli.manifest_input import (
     EXIT_DENIED,
     EXIT_USAGE,
@@ -123,7 +124,10 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     names = list(dict.fromkeys(namespace or []))
     assumed = _assumptions(assume or [], configuration)
     _refuse_what_does_not_go_together(ctx, files=bool(paths), namespaces=namespaces, write=write, assumed=bool(assumed))
-    nodes = load_fleet(fleet, configuration, kubeconfig, context)
+    # Who holds what is shown by these two alone.
+    with_pods = output in {Output.HTML, Output.JSON}
+    read = read_fleet(fleet, configuration, kubeconfig, context, with_pods=with_pods) if fleet else None
+    nodes = read.fleet if read else None
 
     def auditor(labels: Labels, claims: KnownClaims) -> Auditor:
         if not paths:
@@ -140,7 +144,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             gathered = from_cluster(ClusterReader(api, progress), api.host, names, auditor, kinds)
             if write:
                 write_reports(ReportStore(api, progress), gathered, _mislabelled(gathered), names, now)
-    report = _report(gathered, assumed, mode, now)
+    report = _report(gathered, assumed, mode, now, _fleet(read, configuration))
     if output or not write:
         _show(report, output or Output.TABLE, strict=strict, everything=everything)
     if not gathered.complete:
@@ -203,7 +207,13 @@ def _mislabelled(gathered: Gathered) -> Mislabelled:
     return {one.name: one.label_problems for one in sorted(found, key=lambda one: one.name)}
 
 
-def _report(gathered: Gathered, assumed: Iterable[Assumption], mode: Judged, now: datetime) -> AuditReport:
+def _fleet(read: Read | None, configuration: Configuration) -> FleetPart | None:
+    return fleet_part(view_of(read, configuration), read.objects.notes) if read else None
+
+
+def _report(
+    gathered: Gathered, assumed: Iterable[Assumption], mode: Judged, now: datetime, fleet: FleetPart | None
+) -> AuditReport:
     return audit_report(
         gathered.rows,
         totals(gathered.rows),
@@ -225,6 +235,7 @@ def _report(gathered: Gathered, assumed: Iterable[Assumption], mode: Judged, now
         notes=gathered.notes,
         lines_of=gathered.lines_of,
         is_cluster=gathered.origin != FILES,
+        fleet=fleet,
     )
 
 

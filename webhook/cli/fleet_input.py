@@ -1,23 +1,28 @@
-"""The nodes of ``check`` and ``audit``: from a saved file, or the cluster."""
+"""Where ``check``, ``audit`` and ``fleet`` get the nodes from: a saved file, or the cluster."""
 
 import os
 import random
 import time
+from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from webhook.adapters.file_errors import why
-from webhook.adapters.kubernetes import nodes
+from webhook.adapters.kubernetes import fleets
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.errors import ApiError, ConfigurationError
 from webhook.adapters.kubernetes.lists import Lister
+from webhook.adapters.kubernetes.nodes import FleetFileError
 from webhook.adapters.kubernetes.retrying import RetryingApi
 from webhook.adapters.reports import table
 from webhook.adapters.reports.progress import ProgressBar
 from webhook.application.configuration import Configuration
+from webhook.application.fleet_view import FleetView, view
 from webhook.cli.manifest_input import usage_error
 from webhook.cli.messages import say
 from webhook.engine.fleet.fleet import Fleet
@@ -31,9 +36,17 @@ FleetOption = Annotated[
     typer.Option(
         "--fleet",
         metavar="FILE|live",
-        help="Report also what no node offers: nodes as kubectl get nodes -o json prints them, or live for the cluster's.",
+        help="Report also what no node offers: nodes as gpuwarden fleet -o json or kubectl get nodes -o json prints them, "
+        "or live for the cluster's.",
     ),
 ]
+
+
+class Read(msgspec.Struct, frozen=True):
+    """A fleet as it was read: the objects, and the nodes as rules see them."""
+
+    objects: fleets.Objects
+    fleet: Fleet
 
 
 def load_fleet(
@@ -44,37 +57,79 @@ def load_fleet(
     Raises:
         typer.Exit: 2, after saying why, where they can't be read.
     """
-    if value is None:
-        return None
+    return read_fleet(value, configuration, kubeconfig, context).fleet if value else None
+
+
+def read_fleet(  # noqa: PLR0913 - where it is, and how to call that
+    value: str,
+    configuration: Configuration,
+    kubeconfig: Path | None,
+    context: str | None,
+    *,
+    called: str = "",
+    with_pods: bool = False,
+) -> Read:
+    """A fleet, from a file or a cluster.
+
+    Args:
+        value: a file's name, or ``live``.
+        configuration: names the node labels that count and the forms that an autoscaler adds.
+        kubeconfig: of the cluster, for ``live``.
+        context: likewise.
+        called: what to call it in messages, if not by the option ``--fleet``.
+        with_pods: of a cluster, read the pods with GPUs, too.
+
+    Raises:
+        typer.Exit: 2, after saying why, where it can't be read.
+    """
     labels = configuration.policies.node_labels
-    seen, age = _live(kubeconfig, context, labels) if value == LIVE else _saved(Path(value), labels)
-    if seen.unread:
-        say(f"note: DeviceClasses are not taken into account: {seen.unread}")
-    return Fleet(
-        seen.shapes,
+    if value == LIVE:
+        objects, age = _live(called or f"--fleet {LIVE}", kubeconfig, context, labels, with_pods=with_pods), 0.0
+    else:
+        objects, age = _saved(called or f"--fleet {value}", Path(value), labels)
+    if objects.unread:
+        say(f"note: DeviceClasses are not taken into account: {objects.unread}")
+    fleet = Fleet(
+        Counter(node.shape for node in objects.gpu_nodes(labels)),
         labels=labels,
-        classes=seen.classes,
+        classes=objects.offered,
         expected=configuration.expected,
         age=age,
-        is_certain=age < _CERTAIN_SECONDS and not seen.unread,
+        is_certain=age < _CERTAIN_SECONDS and not objects.unread,
     )
+    return Read(objects, fleet)
 
 
-def _saved(path: Path, labels: frozenset[str]) -> tuple[nodes.Seen, float]:
+def view_of(read: Read, configuration: Configuration) -> FleetView:
+    """What was read, as it is shown."""
+    objects = read.objects
+    nodes = objects.gpu_nodes(configuration.policies.node_labels)
+    pods = None if objects.pods is None else [item.pod for item in objects.pods]
+    return view(configuration, read.fleet, nodes, pods, objects.labels)
+
+
+def _saved(called: str, path: Path, labels: frozenset[str]) -> tuple[fleets.Objects, float]:
     try:
-        return nodes.parse(path.read_bytes(), labels), max(0.0, time.time() - path.stat().st_mtime)
-    except nodes.FleetFileError as error:
-        raise usage_error(f"--fleet {path}: {error}") from error
+        objects = fleets.saved(path.read_bytes(), labels)
+        # What says itself when it was read may have been copied since.
+        objects.at = objects.at or datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
+        return objects, max(0.0, time.time() - objects.at.timestamp())
+    except FleetFileError as error:
+        raise usage_error(f"{called}: {error}") from error
     except OSError as error:
-        raise usage_error(f"--fleet {path}: {why(path, error)}") from error
+        raise usage_error(f"{called}: {why(path, error)}") from error
 
 
-def _live(kubeconfig: Path | None, context: str | None, labels: frozenset[str]) -> tuple[nodes.Seen, float]:
+def _live(
+    called: str, kubeconfig: Path | None, context: str | None, labels: frozenset[str], *, with_pods: bool
+) -> fleets.Objects:
     try:
         api = RetryingApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
+        now = datetime.now(UTC).replace(microsecond=0)
         with ProgressBar(table.console(stderr=True)) as progress:
-            return nodes.live(Lister(api, progress), labels), 0.0
+            return fleets.live(Lister(api, progress), labels, now, with_pods=with_pods)
     except ConfigurationError as error:
-        raise usage_error(f"--fleet {LIVE}: {error}") from error
+        raise usage_error(f"{called}: {error}") from error
     except ApiError as error:
-        raise usage_error(f"--fleet {LIVE}: the nodes can't be listed: {error.detail}") from error
+        fix = "use a user who may list nodes, or a file saved by gpuwarden fleet -o json"
+        raise usage_error(f"{called}: the nodes can't be listed: {error.detail}; {fix}") from error

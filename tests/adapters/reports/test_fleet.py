@@ -10,8 +10,10 @@ from webhook.adapters.reports.audit import FlowLine
 from webhook.adapters.reports.fleet import BARS, LEAST, MOST, OTHERS, SLOT, Drawing, Node, draw
 
 
-def flow(before: str, after: str, workloads: int, outcome: str = "rewritten", pods: int = 0) -> FlowLine:
-    return FlowLine(before=before, after=after, outcome=outcome, workloads=workloads, pods=pods)
+def flow(  # noqa: PLR0913 - the fields of a flow
+    before: str, after: str, workloads: int, outcome: str = "rewritten", *, pods: int = 0, gpus: int = 0
+) -> FlowLine:
+    return FlowLine(before=before, after=after, outcome=outcome, workloads=workloads, pods=pods, gpus=gpus)
 
 
 def drawn(*flows: FlowLine) -> Drawing:
@@ -22,6 +24,16 @@ def drawn(*flows: FlowLine) -> Drawing:
 
 def spans(nodes: list[Node]) -> list[tuple[float, float]]:
     return [(node.top, node.top + node.height) for node in nodes]
+
+
+def test_gpus_add_up_and_are_slots_of_a_shared_form() -> None:
+    drawing = drawn(flow("plain", "shared", 2, gpus=3), flow("plain", "mps", 1, gpus=1), flow("plain", "denied", 1))
+    assert [(node.gpus, node.unit) for node in drawing.before] == [(4, "GPUs")]
+    assert [(node.form, node.gpus, node.unit) for node in drawing.after] == [
+        ("shared", 3, "slots"),
+        ("mps", 1, "slot"),
+        ("denied", 0, "GPUs"),
+    ]
 
 
 def test_nothing_is_no_drawing() -> None:

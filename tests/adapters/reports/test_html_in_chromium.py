@@ -3,7 +3,9 @@
 With ``GPUWARDEN_SCREENSHOTS=FOLDER`` pictures of it are left there, for a person to look at.
 """
 
+import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,10 +15,18 @@ from tests.adapters.reports import in_page
 from tests.adapters.reports.chromium import Chromium, find
 from tests.adapters.reports.fleets import judged, labelled, many, reported, seen, three
 from tests.adapters.reports.test_html import HOSTILE
-from tests.builders import a_pod, gpu
-from webhook.adapters.reports.html import html
+from tests.builders import a_pod as a_template
+from tests.builders import gpu
+from tests.cli.test_fleet import a_namespace, a_pod
+from tests.cli.test_fleet_option import a_node
+from webhook.adapters.kubernetes import fleets
+from webhook.adapters.reports.fleet_report import FleetReport, fleet_report
+from webhook.adapters.reports.html import fleet_html, html
+from webhook.application.configuration import Configuration
+from webhook.application.fleet_view import view
+from webhook.engine.fleet.fleet import Fleet
 
-PHONE, DESKTOP = 375, 1280
+PHONE, TABLET, DESKTOP = 375, 768, 1280
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +98,57 @@ def test_the_page_fits_asks_for_nothing_and_complains_of_nothing(
     keep_picture(browser, f"{size}-{width}-{'dark' if dark else 'light'}")
 
 
+def a_fleet() -> FleetReport:
+    """Nodes in every state, many of one shape, and pods that wait."""
+    labels = {"nvidia.com/gpu.product": "NVIDIA-A100-SXM4-40GB"}
+    taint = {"key": "team", "value": "a-team-with-a-long-name", "effect": "NoSchedule"}
+    items = [
+        *(a_node(f"n{number}", labels=labels) for number in range(60)),
+        a_node("c", labels=labels, unschedulable=True),
+        a_node("t", labels=labels, taints=[taint]),
+        a_node("m", "nvidia.com/mig-1g.5gb", labels=labels | {"nvidia.com/mig.config.state": "failed"}),
+        *(a_pod(f"p{number}", count=5, node=f"n{number}") for number in range(60)),
+        a_pod("waits", "nvidia.com/gpu.shared"),
+        a_namespace(),
+    ]
+    configuration = Configuration()
+    objects = fleets.saved(json.dumps({"kind": "List", "items": items}).encode(), ())
+    nodes = objects.gpu_nodes(())
+    fleet = Fleet(Counter(node.shape for node in nodes))
+    pods = [item.pod for item in objects.pods or ()]
+    return fleet_report(view(configuration, fleet, nodes, pods, objects.labels), objects)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [PHONE, TABLET, DESKTOP])
+@pytest.mark.parametrize("of", ["fleet", "audit"])
+def test_the_picture_of_a_fleet_fits_and_can_be_read(
+    browser: Chromium,
+    tmp_path: Path,
+    width: int,
+    of: str,
+    dark: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    fleet = a_fleet()
+    page = tmp_path / f"{of}.html"
+    page.write_text(fleet_html(fleet) if of == "fleet" else html(reported(three(), fleet=fleet)), encoding="utf-8")
+    browser.open(page, width=width, height=900, dark=dark)
+
+    assert browser.requests() == [page.as_uri()]
+    assert browser.complaints() == []
+    assert browser.run("[innerWidth, document.documentElement.scrollWidth]") == [width, width]
+    assert browser.run(in_page.OVERFLOWING) == []
+    assert browser.run(in_page.CONTRAST)["poor"] == []
+    # 300 of 496 are in use, 16 on nodes that take no pods or few: each part is as wide as its share.
+    parts = (
+        "['used', 'free', 'blocked'].map((c) => Math.round(document.querySelector(`.full .${c}`).width.baseVal.value))"
+    )
+    assert browser.run(parts) == [60, 38, 2]
+    assert browser.run("document.querySelectorAll('.shape')[0].querySelectorAll('.node').length") == 48
+    assert "form-not-offered no node offers shared" in browser.run("document.body.innerText")
+    keep_picture(browser, f"{of}-with-nodes-{width}-{'dark' if dark else 'light'}")
+
+
 @pytest.mark.parametrize("width", [PHONE, DESKTOP])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_all_text_has_the_contrast_that_wcag_aa_asks_for(
@@ -119,7 +180,7 @@ def test_dark_is_dark_and_light_is_light(browser: Chromium, small: Path) -> None
 
 def test_hostile_names_are_names(browser: Chromium, tmp_path: Path) -> None:
     page = tmp_path / "hostile.html"
-    made = judged([seen(a_pod(gpu(2, name=HOSTILE)), name=HOSTILE, namespace="a")], labelled(a="shared"))
+    made = judged([seen(a_template(gpu(2, name=HOSTILE)), name=HOSTILE, namespace="a")], labelled(a="shared"))
     page.write_text(html(reported(made, notes=[HOSTILE])), encoding="utf-8")
 
     browser.open(page)
@@ -298,7 +359,7 @@ class TestWithoutScript:
         browser.open(small, script=False)
         assert shown(browser) == ["sweep", "llm", "llama"]
         text = browser.run("document.body.innerText")
-        for words in ("3 workloads request GPUs", "The fleet by form", "shared-request-above-one", "would become"):
+        for words in ("3 workloads request GPUs", "Workloads by form", "shared-request-above-one", "would become"):
             assert words in text, words
 
     def test_no_control_is_there_that_would_do_nothing(self, browser: Chromium, small: Path) -> None:

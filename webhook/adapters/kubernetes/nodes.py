@@ -1,14 +1,17 @@
 """Nodes, and what else offers GPUs (DeviceClasses), as the API server lists them and as ``kubectl get -o json`` prints them."""
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import TypeVar
 
 import msgspec
 
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.lists import Lister, Page
 from webhook.adapters.kubernetes.request import path_of
-from webhook.engine.fleet.shapes import GpuNode, Shape, Taint, shape_of
+from webhook.engine.fleet.shapes import GpuNode, Taint, shape_of
+
+T = TypeVar("T")
 
 _Amounts = dict[str, str | int] | None
 _DRA = "resource.k8s.io"
@@ -92,22 +95,6 @@ class SliceItem(msgspec.Struct):
     spec: _SliceSpec = msgspec.field(default_factory=_SliceSpec)
 
 
-class Seen(msgspec.Struct, frozen=True):
-    """What a cluster offers.
-
-    Attributes:
-        shapes: how many nodes have each shape.
-        nodes: how many nodes were checked, those without GPUs among them.
-        classes: the resources that DeviceClasses offer.
-        unread: why the DeviceClasses are not known; empty where they are.
-    """
-
-    shapes: dict[Shape, int]
-    nodes: int
-    classes: frozenset[str] = frozenset()
-    unread: str = ""
-
-
 class FleetFileError(Exception):
     """The file is not what kubectl prints of nodes."""
 
@@ -121,14 +108,14 @@ def nodes(lister: Lister, others: Collection[str]) -> list[GpuNode]:
     return lister.all("nodes", path_of("api", "v1", "nodes"), Page[NodeItem], lambda item: item.gpu_node(others))
 
 
-def classes(lister: Lister) -> frozenset[str]:
-    """The resources that DeviceClasses offer; none where the API server has no such objects.
+def class_items(lister: Lister) -> tuple[list[ClassItem], list[SliceItem]]:
+    """The DeviceClasses that stand for a resource name, and the ResourceSlices; none where the API server has no such objects.
 
     Raises:
         ApiError: a list is not available.
     """
     found: list[ClassItem] = []
-    drivers: set[str] = set()
+    slices: list[SliceItem] = []
     try:
         path = path_of("apis", _DRA, "v1", "deviceclasses")
         found = lister.all(
@@ -137,67 +124,79 @@ def classes(lister: Lister) -> frozenset[str]:
         if found:
             path = path_of("apis", _DRA, "v1", "resourceslices")
             drivers = set(lister.all("resourceslices", path, Page[SliceItem], lambda item: item.spec.driver))
+            slices = [SliceItem(_SliceSpec(driver)) for driver in sorted(drivers)]
     except ApiError as error:
         if error.fault is not Fault.NOT_FOUND:
             raise
-    return _offered(found, drivers)
+    return found, slices
 
 
-def live(lister: Lister, others: Collection[str]) -> Seen:
-    """What a cluster offers now.
+def classes(lister: Lister) -> frozenset[str]:
+    """The resources that DeviceClasses offer.
 
     Raises:
-        ApiError: its nodes can't be listed.
+        ApiError: a list can't be had.
     """
-    with_gpus = nodes(lister, others)
-    try:
-        offered, unread = classes(lister), ""
-    except ApiError as error:
-        offered, unread = frozenset(), error.detail
-    return Seen(_counted(with_gpus), lister.counts["nodes"], offered, unread)
+    found, slices = class_items(lister)
+    return offered(found, {one.spec.driver for one in slices})
 
 
 class _Kind(msgspec.Struct, rename="camel"):
     kind: str = ""
 
 
-class _Listed(msgspec.Struct):
+class _Listed(msgspec.Struct, rename="camel"):
     kind: str = ""
+    generated_at: datetime | None = None
+    pods_known: bool = False
     items: list[msgspec.Raw] | None = None
 
 
-def parse(text: bytes, others: Collection[str]) -> Seen:
-    """What a cluster offered when its nodes were saved.
+class Saved(msgspec.Struct):
+    """The objects of a file, undecoded, by kind.
 
-    Args:
-        text: what ``kubectl get nodes -o json`` prints, or ``kubectl get nodes,deviceclasses,resourceslices -o json``.
-        others: labels to keep.
+    Attributes:
+        at: when they were read, if the file says so.
+        has_pods: the file is a report whose pods were read, even if there were none.
+    """
+
+    items: dict[str, list[msgspec.Raw]]
+    at: datetime | None
+    has_pods: bool
+
+    def every(self, kind: str, item: type[T]) -> list[T]:
+        """All objects of a kind.
+
+        Raises:
+            FleetFileError: one has a field of the wrong type.
+        """
+        try:
+            return [msgspec.json.decode(one, type=item) for one in self.items.get(kind, ())]
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise FleetFileError(f"is not what kubectl get nodes -o json prints: {kind}: {error}") from error
+
+
+def load(text: bytes) -> Saved:
+    """The objects of a file: a list as kubectl or the API server writes it, one object, or a report of ``gpuwarden fleet``.
 
     Raises:
-        FleetFileError: it is something else.
+        FleetFileError: it is something else, or holds no Node.
     """
-    found: dict[str, list[msgspec.Raw]] = {"Node": [], "DeviceClass": [], "ResourceSlice": []}
+    found: dict[str, list[msgspec.Raw]] = {}
     try:
         listed = msgspec.json.decode(text, type=_Listed)
         whole = [msgspec.Raw(text)] if listed.items is None else listed.items
         for item in whole:
             # A list as the API server answers it (kubectl get --raw) has its items' kind in its own.
             kind = msgspec.json.decode(item, type=_Kind).kind or listed.kind.removesuffix("List")
-            found.get(kind, []).append(item)
-        every = [msgspec.json.decode(item, type=NodeItem) for item in found["Node"]]
-        offered = [msgspec.json.decode(item, type=ClassItem) for item in found["DeviceClass"]]
-        slices = [msgspec.json.decode(item, type=SliceItem) for item in found["ResourceSlice"]]
+            found.setdefault(kind, []).append(item)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise FleetFileError(f"is not what kubectl get nodes -o json prints: {error}") from error
-    if not every:
+    if "Node" not in found and listed.generated_at is None:
         raise FleetFileError("holds no Node; write what kubectl get nodes -o json prints")
-    with_gpus = [node for item in every if (node := item.gpu_node(others))]
-    return Seen(_counted(with_gpus), len(every), _offered(offered, {one.spec.driver for one in slices}))
+    return Saved(found, listed.generated_at, "Pod" in found or listed.pods_known)
 
 
-def _counted(found: Iterable[GpuNode]) -> dict[Shape, int]:
-    return Counter(node.shape for node in found)
-
-
-def _offered(found: Sequence[ClassItem], drivers: Collection[str]) -> frozenset[str]:
+def offered(found: Sequence[ClassItem], drivers: Collection[str]) -> frozenset[str]:
+    """The resources that DeviceClasses offer, given the drivers that have devices."""
     return frozenset(name for one in found if (name := one.offered(drivers)))

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from pydantic import Field
 
+from webhook.adapters.reports.fleet_report import FleetPart
 from webhook.adapters.reports.model import Lines, ObjectLine, Part, ProblemLine, finding_lines, patch_line
 from webhook.application.audit_rows import Row
 from webhook.application.audit_totals import Tally, Totals
@@ -83,12 +84,16 @@ class PolicyLine(Part):
 
 
 class FlowLine(Form):
-    """How many workloads, and pods of theirs, ask for one form and get another, with one outcome."""
+    """How many workloads, and pods of theirs, ask for one form and get another, with one outcome.
+
+    ``gpus`` are those (or slots, of shared forms) that the pods request; of a workload without pods, those of its next one.
+    """
 
     outcome: str
 
     workloads: int
     pods: int
+    gpus: int
 
 
 class OtherTotals(Part):
@@ -154,6 +159,7 @@ class AuditReport(Part):
     problems: list[ProblemLine]
     scope: str
     notes: list[str]
+    fleet: FleetPart | None = Field(description="The nodes, where ``--fleet`` named them.")
 
     @property
     def denies(self) -> bool:
@@ -206,6 +212,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
     notes: Iterable[str] = (),
     lines_of: Callable[[Row], Lines | None] = lambda _row: None,
     is_cluster: bool = True,
+    fleet: FleetPart | None = None,
 ) -> AuditReport:
     """The document of rows and their totals; ``lines_of`` knows where the fields of a row's object are written, if they are."""
     policies = {row.namespace: row.verdict.policy for row in rows}
@@ -214,7 +221,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
         for name, tally in counted.namespaces.items()
     ]
     flows = [
-        FlowLine(before=before, after=after, outcome=outcome, workloads=flow.workloads, pods=flow.pods)
+        FlowLine(before=before, after=after, outcome=outcome, workloads=flow.workloads, pods=flow.pods, gpus=flow.gpus)
         for (before, after, outcome), flow in sorted(counted.flows.items())
     ]
     shared: dict[Verdict, dict[str, Any]] = {}
@@ -252,6 +259,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
         problems=list(problems),
         scope=_scope(rows) if is_cluster else "",
         notes=[*notes, *(note for line in others for note in _notes(line))],
+        fleet=fleet,
     )
 
 
@@ -321,7 +329,7 @@ def _line(row: Row, shared: dict[Verdict, dict[str, Any]], lines: Lines | None) 
             "decision": EXEMPT if verdict.exempt else verdict.decision,
             "exempt": verdict.exempt,
             "becomes": list(verdict.becomes),
-            "forms": [Form(before=before, after=after) for before, after in verdict.forms],
+            "forms": [Form(before=before, after=after) for before, after, _ in verdict.forms],
             "patch": list(verdict.operations),
             "findings": finding_lines(verdict.findings),
             "not_judged": verdict.not_judged,

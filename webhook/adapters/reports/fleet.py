@@ -10,6 +10,7 @@ import msgspec
 
 from webhook.adapters.reports.audit import FlowLine
 from webhook.application.auditing import DENIED
+from webhook.engine.forms import parse
 
 BARS = 240.0  # all bars of one side together
 SLOT = 56.0  # room for a label of three lines
@@ -25,12 +26,19 @@ class Node(msgspec.Struct):
     form: str
     workloads: int
     pods: int
+    gpus: int
     top: float = 0.0
     height: float = 0.0
     bar_top: float = 0.0
     bar_height: float = 0.0
     joined: float = 0.0
     """How much of the bar has ribbons already."""
+
+    @property
+    def unit(self) -> str:
+        """What its GPUs are: slots, if several pods share one."""
+        form = parse(self.form)
+        return ("slot" if form and form.shared else "GPU") + ("" if self.gpus == 1 else "s")
 
 
 class Ribbon(msgspec.Struct, frozen=True):
@@ -77,16 +85,17 @@ def _side(flows: Iterable[tuple[str, FlowLine]]) -> tuple[list[Node], dict[str, 
     """The nodes of a side, the largest first and what is denied last, and the node that each form is part of."""
     nodes: dict[str, Node] = {}
     for form, flow in flows:
-        node = nodes.setdefault(form, Node(form, 0, 0))
+        node = nodes.setdefault(form, Node(form, 0, 0, 0))
         node.workloads += flow.workloads
         node.pods += flow.pods
+        node.gpus += flow.gpus
     ordered = sorted(nodes.values(), key=lambda node: (node.form == DENIED, -node.workloads, node.form))
     belongs = {form: form for form in nodes}
     if len(ordered) > MOST:
         kept = [node for node in ordered[: MOST - 2] if node.form != DENIED]
         denied = [node for node in ordered if node.form == DENIED]
         rest = [node for node in ordered if node not in kept and node not in denied]
-        others = Node(OTHERS, sum(node.workloads for node in rest), sum(node.pods for node in rest))
+        others = Node(OTHERS, *(sum(getattr(node, field) for node in rest) for field in ("workloads", "pods", "gpus")))
         belongs |= {node.form: OTHERS for node in rest}
         ordered = [*kept, others, *denied]
     return ordered, belongs

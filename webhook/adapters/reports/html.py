@@ -1,4 +1,4 @@
-"""The page that ``gpuwarden audit -o html`` prints: one file that loads no other.
+"""The pages that ``gpuwarden audit -o html`` and ``gpuwarden fleet -o html`` print: each one file, no other.
 
 What came from the cluster is escaped by the template engine, wherever it stands. Should that ever fail, the page's own
 Content-Security-Policy permits exactly our script and our style, and no address to send anything to.
@@ -16,6 +16,7 @@ from webhook import __version__
 from webhook.adapters.reports.audit import OUTCOMES, AuditReport, NamespaceLine, Outcomes, WorkloadLine
 from webhook.adapters.reports.audit_table import place
 from webhook.adapters.reports.fleet import draw
+from webhook.adapters.reports.fleet_report import FleetReport
 from webhook.adapters.reports.text import printable
 from webhook.application.rule_texts import RULE_TEXTS, left_alone
 from webhook.engine.findings import Severity
@@ -29,18 +30,8 @@ _RANK = {outcome: number for number, outcome in enumerate(OUTCOMES)}
 
 
 def html(report: AuditReport) -> str:
-    """The page."""
-    environment = Environment(
-        loader=PackageLoader("webhook.adapters.reports", "page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_printed,
-    )
-    environment.filters["count"] = "{:,}".format
-    environment.filters["patch"] = _patch
-    environment.filters["left_alone"] = left_alone
+    """The page of an audit."""
+    environment = _environment()
     style, script = (_own(environment, name) for name in ("audit.css", "audit.js"))
     rows = _ordered(report.objects)
     return environment.get_template("audit.html.j2").render(
@@ -75,6 +66,33 @@ def html(report: AuditReport) -> str:
         rows=rows[:MOST_ROWS],
         left_out=max(len(rows) - MOST_ROWS, 0),
     )
+
+
+def fleet_html(report: FleetReport) -> str:
+    """The page of a fleet."""
+    environment = _environment()
+    style = _own(environment, "audit.css")
+    return environment.get_template("fleet_page.html.j2").render(
+        fleet=report,
+        version=__version__,
+        style=style,
+        policy=f"default-src 'none'; style-src {_hash(style)}; img-src data:; base-uri 'none'; form-action 'none'",
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("webhook.adapters.reports", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_printed,
+    )
+    environment.filters["count"] = "{:,}".format
+    environment.filters["patch"] = _patch
+    environment.filters["left_alone"] = left_alone
+    return environment
 
 
 def _printed(value: object) -> object:

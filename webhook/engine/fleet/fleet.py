@@ -100,6 +100,10 @@ class Fleet:
         self._remembered = tuple(remembered)
         self._find_once = lru_cache(maxsize=_WISHES)(self._find)
 
+    def alone(self, shape: Shape) -> "Fleet":
+        """The fleet as if all nodes had one shape: it lacks nothing for a pod that such a node can run."""
+        return Fleet({shape: 1}, labels=self._labels)
+
     def expects(self, form: Form) -> bool:
         """Whether an autoscaler can add nodes of a form."""
         return any(form.meet(one) for one in self._expected)

@@ -1,0 +1,276 @@
+"""``gpuwarden fleet``: what it counts, why pods wait, its formats and exit codes, and the file that other commands read."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testing.stand_in.kubeconfig import write_kubeconfig
+from tests.cli.commands import deployment, run
+from tests.cli.test_doctor import Cluster
+from tests.cli.test_fleet_option import CLASSES, NODES, SLICES, a_class, a_node, a_slice, saved
+from webhook.cli.main import app  # noqa: F401 - what run() runs
+
+GPU, SHARED = "nvidia.com/gpu", "nvidia.com/gpu.shared"
+
+
+def a_pod(
+    name: str, resource: str = GPU, count: int = 1, node: str = "", phase: str = "", **spec: Any
+) -> dict[str, Any]:
+    limits = {resource: str(count)}
+    container = {"name": "c", "env": [{"name": "TOKEN", "value": "hush"}], "resources": {"limits": limits}}
+    spec = {"containers": [container], **({"nodeName": node} if node else {}), **spec}
+    metadata = {"name": name, "namespace": "team-a"}
+    status = {"phase": phase or ("Running" if node else "Pending")}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": status}
+
+
+def a_namespace(policy: str = "exclusive") -> dict[str, Any]:
+    metadata = {"name": "team-a", "labels": {"gpuwarden.io/enforce": policy, "owner": "alice"}}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+
+
+def shown(file: Path, *more: str) -> dict[str, Any]:
+    ran = run("fleet", "-f", file, "-o", "json", *more)
+    assert (ran.code, ran.err) == (0, "")
+    found: dict[str, Any] = json.loads(ran.out)
+    return found
+
+
+def waiting(folder: Path, *items: Any, config: str = "") -> tuple[str, str, str]:
+    """The form, rule and reason of the one kind of pod that waits."""
+    options: list[str] = []
+    if config:
+        file = folder / "config.yaml"
+        file.write_text(f"apiVersion: gpuwarden.io/v1\nkind: Configuration\n{config}\n")
+        options = ["--config", str(file)]
+    (line,) = shown(saved(folder, a_namespace(), *items), *options)["waiting"]
+    return line["form"], line["rule"], line["reason"]
+
+
+def test_pods_that_are_bound_and_have_not_ended_hold_gpus(tmp_path: Path) -> None:
+    pods = [
+        a_pod("runs", count=3, node="n"),
+        a_pod("starts", count=1, node="n", phase="Pending"),
+        a_pod("done", node="n", phase="Succeeded"),
+        a_pod("broken", node="n", phase="Failed"),
+        a_pod("no-gpu", "cpu", node="n"),
+        a_pod("waits", count=2),
+    ]
+    (form,) = shown(saved(tmp_path, a_node(), a_namespace(), *pods))["forms"]
+    assert {
+        key: form[key] for key in ("form", "nodes", "offered", "inUse", "free", "blocked", "mostFree", "asked")
+    } == {
+        "form": "exclusive",
+        "nodes": 1,
+        "offered": 8,
+        "inUse": 4,
+        "free": 4,
+        "blocked": 0,
+        "mostFree": 4,
+        "asked": 2,
+    }
+
+
+def test_a_pod_that_is_being_deleted_holds_its_gpus_and_waits_for_nothing(tmp_path: Path) -> None:
+    bound, unbound = a_pod("bound", node="n"), a_pod("unbound")
+    for one in (bound, unbound):
+        one["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    found = shown(saved(tmp_path, a_node(), bound, unbound))
+    assert (found["forms"][0]["inUse"], found["waiting"]) == (1, [])
+
+
+class TestWhyAPodWaits:
+    def test_all_is_in_use(self, tmp_path: Path) -> None:
+        items = [a_node(), a_pod("runs", count=7, node="n"), a_pod("waits", count=2)]
+        assert waiting(tmp_path, *items) == ("exclusive", "", "in use: at most 1 free on one node that fits")
+
+    def test_what_is_free_has_other_labels(self, tmp_path: Path) -> None:
+        items = [
+            a_node("full", labels={"nvidia.com/gpu.product": "Tesla-T4"}),
+            a_node("empty", labels={"nvidia.com/gpu.product": "NVIDIA-L4"}),
+            a_pod("runs", count=8, node="full"),
+            a_pod("waits", nodeSelector={"nvidia.com/gpu.product": "Tesla-T4"}),
+        ]
+        assert waiting(tmp_path, *items)[2] == "in use: at most 0 free on one node that fits"
+
+    def test_something_else(self, tmp_path: Path) -> None:
+        assert "kubectl describe pod says what else" in waiting(tmp_path, a_node(), a_pod("waits"))[2]
+
+    def test_scheduling_gates(self, tmp_path: Path) -> None:
+        gated = a_pod("waits", schedulingGates=[{"name": "kueue.x-k8s.io/admission"}])
+        assert waiting(tmp_path, a_node(), gated)[2] == "scheduling gates: no scheduler looks at it yet"
+
+    def test_no_node_offers_it(self, tmp_path: Path) -> None:
+        form, rule, reason = waiting(tmp_path, a_node(), a_pod("waits", SHARED))
+        assert (form, rule) == ("shared", "form-not-offered")
+        assert reason.startswith("no node offers shared (nvidia.com/gpu.shared); no node has nvidia.com/gpu.shared; ")
+
+    def test_more_than_a_node_has(self, tmp_path: Path) -> None:
+        assert waiting(tmp_path, a_node(), a_pod("waits", count=9))[1] == "count-above-any-node"
+
+    def test_an_autoscaler_adds_it(self, tmp_path: Path) -> None:
+        found = waiting(tmp_path, a_node(), a_pod("waits", SHARED), config="fleet: {expected: [shared]}")
+        assert found == ("shared", "", "an autoscaler can add such a node (fleet.expected)")
+
+    def test_a_device_class_offers_it(self, tmp_path: Path) -> None:
+        bare = a_node(resource="cpu", labels={"nvidia.com/gpu.present": "true"})
+        assert "a DeviceClass offers it" in waiting(tmp_path, bare, a_pod("waits"), a_class(), a_slice())[2]
+
+
+def test_the_json_is_what_f_and_fleet_read_and_holds_no_secret(tmp_path: Path) -> None:
+    first = saved(
+        tmp_path, a_node(), a_node("cpu", "cpu"), a_namespace(), a_pod("runs", node="n"), a_pod("waits", SHARED)
+    )
+    again = tmp_path / "fleet.json"
+    again.write_text(run("fleet", "-f", first, "-o", "json").out)
+
+    assert shown(again) == shown(first)
+    assert "hush" not in again.read_text()
+    assert "alice" not in again.read_text()
+    for command in (["check", "-", "--policy", "mps", "-o", "json"], ["audit", "-", "--assume", "*=mps", "-o", "csv"]):
+        one, other = (
+            run(*command, "--fleet", file, stdin=deployment(namespace="team-a")).out for file in (first, again)
+        )
+        assert one == other
+        assert "form-not-offered" in one
+
+
+def test_the_age_is_that_of_the_report_wherever_it_was_copied(tmp_path: Path) -> None:
+    report = json.loads(run("fleet", "-f", saved(tmp_path, a_node()), "-o", "json").out)
+    report["generatedAt"] = "2026-01-01T00:00:00Z"
+    copied = tmp_path / "copied.json"
+    copied.write_text(json.dumps(report))
+    days = (datetime.now(UTC) - datetime(2026, 1, 1, tzinfo=UTC)).days
+    ran = run("check", "-", "--policy", "mps", "--fleet", copied, "-o", "json", stdin=deployment())
+    assert f"(nodes as of {days} d ago)" in ran.out
+
+
+def test_without_pods_what_is_in_use_is_not_known(tmp_path: Path) -> None:
+    found = shown(saved(tmp_path, a_node()))
+    assert (found["podsKnown"], found["forms"][0]["inUse"], found["forms"][0]["asked"]) == (False, None, None)
+    assert "the file has no pods" in found["notes"][0]
+    assert "?" in run("fleet", "-f", saved(tmp_path, a_node())).out
+
+
+def test_without_namespaces_the_policy_is_not_known(tmp_path: Path) -> None:
+    assert shown(saved(tmp_path, a_node(), a_pod("waits")))["waiting"][0]["policy"] == ""
+
+
+def test_what_pods_hold_of_a_resource_that_their_node_lost_is_noted(tmp_path: Path) -> None:
+    items = [a_node("a", SHARED), a_node("b", SHARED), a_pod("x", node="a"), a_pod("y", count=2, node="b")]
+    assert shown(saved(tmp_path, *items))["notes"] == [
+        "nvidia.com/gpu: pods hold 3 on nodes that no longer have it (a and 1 more)"
+    ]
+
+
+@pytest.mark.parametrize(("resource", "code"), [(SHARED, 1), (GPU, 0)])
+def test_strict_fails_where_a_pod_waits_in_vain(tmp_path: Path, resource: str, code: int) -> None:
+    file = saved(tmp_path, a_node(), a_pod("waits", resource))
+    assert run("fleet", "-f", file).code == 0
+    assert run("fleet", "-f", file, "--strict").code == code
+
+
+def test_the_table_tells_states_apart(tmp_path: Path) -> None:
+    taint = {"key": "team", "value": "a", "effect": "NoSchedule"}
+    failed = {"nvidia.com/mig.config.state": "failed"}
+    nodes = [a_node("a"), a_node("b"), a_node("c", unschedulable=True), a_node("d", ready="False")]
+    nodes += [a_node("e", taints=[taint]), a_node("f", labels=failed), a_pod("waits", SHARED, count=2), a_namespace()]
+    out = run("fleet", "-f", saved(tmp_path, *nodes)).out
+    states = ("ready", "cordoned", "not ready", "tainted", "team=a:NoSchedule", "MIG failed")
+    for words in (*states, "2 shared", "form-not-offered: "):
+        assert words in out, words
+    assert out.endswith("6 nodes with GPUs in 5 shapes; 1 pod waits, 1 for what no node offers\n")
+
+
+def test_a_fleet_without_gpus_says_so(tmp_path: Path) -> None:
+    assert "no node has GPUs" in run("fleet", "-f", saved(tmp_path, a_node("cpu", "cpu"), a_pod("p", "cpu"))).out
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [("{", "is not what kubectl get nodes -o json prints"), ('{"kind": "List", "items": []}', "holds no Node")],
+)
+def test_a_file_that_is_something_else_is_wrong_usage(tmp_path: Path, content: str, says: str) -> None:
+    file = tmp_path / "x.json"
+    file.write_text(content)
+    ran = run("fleet", "-f", file)
+    assert ran.code == 2
+    assert f"error: --file {file}: {says}" in ran.err
+
+
+def test_a_file_that_is_not_there_and_a_cluster_beside_a_file_are_wrong_usage(tmp_path: Path) -> None:
+    assert run("fleet", "-f", tmp_path / "missing.json").code == 2
+    ran = run("fleet", "-f", saved(tmp_path, a_node()), "--context", "c")
+    assert (ran.code, "--context: no cluster is read with --file" in ran.err) == (2, True)
+
+
+PODS, NAMESPACES = "/api/v1/pods", "/api/v1/namespaces"
+
+
+class TestOfACluster:
+    @pytest.fixture
+    def cluster(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+        with Cluster() as there:
+            kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", there.url, token="t")  # noqa: S106 - a test's own
+            monkeypatch.setenv("GPUWARDEN_KUBECONFIG", str(kubeconfig))
+            there.lists(NODES, a_node())
+            there.lists(PODS, a_pod("runs", count=5, node="n"), a_pod("waits", SHARED))
+            there.set_namespace("team-a", enforce="shared")
+            there.set_namespace("without-gpus", enforce="shared")
+            yield there
+
+    def test_everything_is_listed_and_can_be_saved(self, cluster: Cluster, tmp_path: Path) -> None:
+        cluster.lists(CLASSES, a_class())
+        cluster.lists(SLICES, a_slice(), a_slice())
+        ran = run("fleet", "-o", "json")
+        found = json.loads(ran.out)
+        assert (ran.code, found["forms"][0]["inUse"], found["waiting"][0]["policy"]) == (0, 5, "shared")
+        kinds = [one["kind"] for one in found["items"]]
+        assert kinds == ["Node", "Pod", "Pod", "Namespace", "DeviceClass", "ResourceSlice"]
+        assert found["notes"] == [
+            "nvidia.com/gpu: a DeviceClass also offers it (DRA); devices of ResourceSlices are not counted here"
+        ]
+        file = tmp_path / "fleet.json"
+        file.write_text(ran.out)
+        assert shown(file) == found
+
+    @pytest.mark.parametrize(
+        ("path", "note"),
+        [
+            (PODS, "what is in use and who waits is not known: pods can't be listed: "),
+            (NAMESPACES, "the policies of namespaces are not known: they can't be listed: "),
+        ],
+    )
+    def test_what_may_not_be_listed_is_noted(self, cluster: Cluster, path: str, note: str) -> None:
+        cluster.forbidden.add(path)
+        ran = run("fleet", "-o", "json")
+        assert ran.code == 0
+        (said,) = json.loads(ran.out)["notes"]
+        assert said.startswith(note)
+
+    def test_device_classes_that_may_not_be_listed_are_said(self, cluster: Cluster) -> None:
+        cluster.forbidden.add(CLASSES)
+        ran = run("fleet")
+        assert (ran.code, "note: DeviceClasses are not taken into account: " in ran.err) == (0, True)
+
+    def test_nodes_that_cannot_be_listed_are_an_error_with_the_fix(self, cluster: Cluster) -> None:
+        cluster.forbidden.add(NODES)
+        ran = run("fleet")
+        assert (ran.code, ran.out) == (2, "")
+        assert "error: cluster: the nodes can't be listed: " in ran.err
+        assert "use a user who may list nodes, or a file saved by gpuwarden fleet -o json" in ran.err
+
+    @pytest.mark.usefixtures("cluster")
+    def test_an_audit_reads_pods_for_its_page(self) -> None:
+        ran = run("audit", "-", "--fleet", "live", "-o", "json", stdin=deployment())
+        assert json.loads(ran.out)["fleet"]["forms"][0]["inUse"] == 5
+        assert "5 of 8 in use, 3 free" in run("audit", "-", "--fleet", "live", "-o", "html", stdin=deployment()).out
+
+
+def test_an_audit_without_nodes_shows_none() -> None:
+    assert json.loads(run("audit", "-", "-o", "json", stdin=deployment()).out)["fleet"] is None
+    assert "with GPUs, by form" not in run("audit", "-", "-o", "html", stdin=deployment()).out

@@ -1,0 +1,224 @@
+"""A fleet with the pods on it: nodes, pods with GPUs, namespaces and DeviceClasses, live or saved before; one format for both."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from webhook.adapters.kubernetes import nodes
+from webhook.adapters.kubernetes.errors import ApiError
+from webhook.adapters.kubernetes.lists import Lister, Page
+from webhook.adapters.kubernetes.nodes import ClassItem, NodeItem, SliceItem
+from webhook.adapters.kubernetes.request import path_of
+from webhook.adapters.kubernetes.workload_documents import NamespaceItem
+from webhook.application.fleet_view import GpuPod
+from webhook.engine.fleet.shapes import GpuNode
+from webhook.engine.fleet.usage import requested
+from webhook.engine.labels import DOMAIN, NamespaceLabels
+from webhook.engine.pods import Container, PodSpec, Resources
+
+T = TypeVar("T")
+_ENDED = frozenset({"Succeeded", "Failed"})
+
+
+class _PodMetadata(msgspec.Struct, rename="camel"):
+    name: str = ""
+    namespace: str = ""
+    deletion_timestamp: str | None = None
+
+
+class _Gate(msgspec.Struct):
+    name: str = ""
+
+
+class _PodSpec(PodSpec, rename="camel"):
+    scheduling_gates: list[_Gate] | None = None
+
+
+class _PodStatus(msgspec.Struct):
+    phase: str = ""
+
+
+class PodItem(msgspec.Struct):
+    """The fields of a Pod that say which GPUs it holds or waits for."""
+
+    metadata: _PodMetadata
+    spec: _PodSpec
+    status: _PodStatus = msgspec.field(default_factory=_PodStatus)
+
+    def trimmed(self) -> "PodItem | None":
+        """The same with nothing else in it, such as the values of variables; ``None`` if it has ended or requests no GPU."""
+        spec = self.spec
+        if self.status.phase in _ENDED or not requested(spec):
+            return None
+        return PodItem(
+            self.metadata,
+            _PodSpec(
+                init_containers=[_trimmed(one) for one in spec.init_containers or ()] or None,
+                containers=[_trimmed(one) for one in spec.containers or ()],
+                node_selector=spec.node_selector,
+                node_name=spec.node_name,
+                affinity=spec.affinity,
+                scheduler_name=spec.scheduler_name,
+                tolerations=spec.tolerations,
+                runtime_class_name=spec.runtime_class_name,
+                scheduling_gates=spec.scheduling_gates,
+            ),
+            self.status,
+        )
+
+    @property
+    def pod(self) -> GpuPod:
+        """As the application takes it."""
+        metadata = self.metadata
+        return GpuPod(
+            metadata.namespace,
+            metadata.name,
+            self.spec,
+            self.spec.node_name or "",
+            gated=bool(self.spec.scheduling_gates),
+            ending=metadata.deletion_timestamp is not None,
+        )
+
+
+def _trimmed(container: Container) -> Container:
+    asked = container.resources
+    return Container(
+        name=container.name,
+        resources=Resources(asked.limits, asked.requests) if asked else None,
+        restart_policy=container.restart_policy,
+    )
+
+
+class Objects(msgspec.Struct):
+    """What was read of a cluster.
+
+    Attributes:
+        nodes: those with GPUs.
+        pods: those with GPUs that have not ended; ``None`` where pods were not read.
+        namespaces: ``None`` where they were not read.
+        classes, slices: DeviceClasses that stand for a resource name, and the ResourceSlices' drivers.
+        notes: what could not be read, and why.
+        unread: why the DeviceClasses are not known; empty where they are.
+        at: when it was read; ``None`` for a file that doesn't say it.
+    """
+
+    nodes: list[NodeItem]
+    pods: list[PodItem] | None = None
+    namespaces: list[NamespaceItem] | None = None
+    classes: list[ClassItem] = []
+    slices: list[SliceItem] = []
+    notes: list[str] = []
+    unread: str = ""
+    at: datetime | None = None
+
+    def gpu_nodes(self, others: Collection[str]) -> list[GpuNode]:
+        """The nodes with GPUs; ``others`` are labels to keep, as policies select by them."""
+        return [node for item in self.nodes if (node := item.gpu_node(others))]
+
+    @property
+    def offered(self) -> frozenset[str]:
+        """The resources that DeviceClasses offer."""
+        return nodes.offered(self.classes, {one.spec.driver for one in self.slices})
+
+    @property
+    def labels(self) -> dict[str, NamespaceLabels] | None:
+        """The labels of namespaces."""
+        return None if self.namespaces is None else {one.metadata.name: one.policies for one in self.namespaces}
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        """Everything as objects of Kubernetes, in as much as was read of each: what ``saved`` reads."""
+        return [
+            *(_written("Node", "v1", one) for one in self.nodes),
+            *(_written("Pod", "v1", one) for one in self.pods or ()),
+            *(_namespace(one) for one in self.namespaces or ()),
+            *(_written("DeviceClass", "resource.k8s.io/v1", one) for one in self.classes),
+            *(_written("ResourceSlice", "resource.k8s.io/v1", one) for one in self.slices),
+        ]
+
+
+def live(lister: Lister, others: Collection[str], now: datetime, *, with_pods: bool) -> Objects:
+    """What a cluster has now; what may not be listed besides the nodes is left out, with a note.
+
+    Args:
+        lister: reads the cluster.
+        others: labels to keep of nodes, besides those that tell forms apart.
+        now: the time.
+        with_pods: read pods and namespaces, too.
+
+    Raises:
+        ApiError: the nodes can't be listed.
+    """
+    path = path_of("api", "v1", "nodes")
+    found = lister.all("nodes", path, Page[NodeItem], lambda item: item if item.gpu_node(others) else None)
+    objects = Objects(found, notes=[], at=now)
+    if with_pods:
+        _read_pods(lister, objects)
+    try:
+        objects.classes, objects.slices = nodes.class_items(lister)
+    except ApiError as error:
+        objects.unread = error.detail
+    return objects
+
+
+def _read_pods(lister: Lister, objects: Objects) -> None:
+    try:
+        pods = lister.all("pods", path_of("api", "v1", "pods"), Page[PodItem], PodItem.trimmed)
+    except ApiError as error:
+        objects.notes.append(f"what is in use and who waits is not known: pods can't be listed: {error.detail}")
+        return
+    objects.pods = pods
+    with_gpus = {pod.metadata.namespace for pod in pods}
+    try:
+        path = path_of("api", "v1", "namespaces")
+        objects.namespaces = lister.all(
+            "namespaces", path, Page[NamespaceItem], lambda item: item if item.metadata.name in with_gpus else None
+        )
+    except ApiError as error:
+        objects.notes.append(f"the policies of namespaces are not known: they can't be listed: {error.detail}")
+
+
+def saved(text: bytes, others: Collection[str]) -> Objects:
+    """What a file has: a report of ``gpuwarden fleet -o json``, or a list that kubectl printed.
+
+    Without a Pod (or Namespace) in the list of kubectl, pods (or namespaces) count as not read.
+
+    Raises:
+        FleetFileError: it is something else.
+    """
+    found = nodes.load(text)
+    pods = [item for one in found.every("Pod", PodItem) if (item := one.trimmed())]
+    namespaces = found.every("Namespace", NamespaceItem)
+    notes = []
+    if not found.has_pods:
+        notes.append(
+            "what is in use and who waits is not known: the file has no pods; save it with gpuwarden fleet -o json"
+        )
+    return Objects(
+        [one for one in found.every("Node", NodeItem) if one.gpu_node(others)],
+        pods if found.has_pods else None,
+        namespaces or None,
+        found.every("DeviceClass", ClassItem),
+        found.every("ResourceSlice", SliceItem),
+        notes,
+        at=found.at,
+    )
+
+
+def _written(kind: str, version: str, item: msgspec.Struct) -> dict[str, Any]:
+    return {"apiVersion": version, "kind": kind, **_full(msgspec.to_builtins(item))}
+
+
+def _namespace(item: NamespaceItem) -> dict[str, Any]:
+    """A namespace by its name and our labels."""
+    ours = {key: value for key, value in (item.metadata.labels or {}).items() if key.startswith(DOMAIN)}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": item.metadata.name, "labels": ours}}
+
+
+def _full(value: Any) -> Any:
+    """The same without fields that have no value."""
+    if isinstance(value, Mapping):
+        return {key: _full(one) for key, one in value.items() if one is not None}
+    return [_full(one) for one in value] if isinstance(value, list) else value

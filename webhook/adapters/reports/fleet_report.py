@@ -1,0 +1,169 @@
+"""The document of a fleet: what ``gpuwarden fleet -o json`` prints, and what tables and pages are made from."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from webhook.adapters.kubernetes.fleets import Objects
+from webhook.adapters.reports.model import Part
+from webhook.application.fleet_view import FleetView
+from webhook.engine.fleet.shapes import GKE_ACCELERATOR, Shape
+from webhook.engine.fleet.usage import Share, State, state
+from webhook.engine.products import PRODUCT
+
+
+class ShareLine(Part):
+    """GPUs, or slots of shared ones: ``offered`` is ``in_use`` + ``free`` + ``blocked``, unless pods hold more than there are.
+
+    ``blocked`` are on nodes that take no pods now; ``most_free`` is the most on one node. Where the pods were not read,
+    ``in_use`` is null, and ``free`` says what there would be without them.
+    """
+
+    offered: int
+    in_use: int | None
+    free: int
+    blocked: int
+    most_free: int
+
+
+class FormLine(ShareLine):
+    """A form by one resource. ``asked`` is what waiting pods request of it; null where the pods were not read."""
+
+    form: str
+    resource: str
+    nodes: int
+    asked: int | None
+
+
+class ResourceLine(ShareLine):
+    """A resource of nodes alike, and its form there."""
+
+    resource: str
+    form: str
+
+
+class ShapeLine(Part):
+    """Nodes alike: how many, their product, state (and taints that only some pods tolerate), labels and resources."""
+
+    nodes: int
+    product: str
+    state: str
+    taints: list[str]
+    labels: dict[str, str]
+    resources: list[ResourceLine]
+
+
+class WaitingLine(Part):
+    """Pods alike that wait: how many, what each requests, and why. ``rule`` is set where no node can run them."""
+
+    namespace: str
+    policy: str
+    form: str
+    resource: str
+    count: int
+    pods: int
+    rule: str
+    reason: str
+
+
+class FleetPart(Part):
+    """A fleet by form and by shape, and the pods that wait for it."""
+
+    pods_known: bool
+    forms: list[FormLine]
+    shapes: list[ShapeLine]
+    waiting: list[WaitingLine]
+    notes: list[str]
+
+    @property
+    def nodes(self) -> int:
+        """How many nodes with GPUs there are."""
+        return sum(shape.nodes for shape in self.shapes)
+
+
+class FleetReport(FleetPart):
+    """The fleet with what it was made from: ``items`` are objects of Kubernetes, in as much as was read of each."""
+
+    api_version: str = "gpuwarden.io/v1"
+    kind: str = "FleetReport"
+    generated_at: datetime | None
+    items: list[dict[str, Any]] = Field(description="Nodes, pods, namespaces, DeviceClasses and ResourceSlices.")
+
+
+def fleet_part(view: FleetView, notes: list[str]) -> FleetPart:
+    """The document of a view. ``notes`` are those of reading it."""
+    return FleetPart(**_parts(view, notes))
+
+
+def fleet_report(view: FleetView, objects: Objects) -> FleetReport:
+    """The document of a view, with the objects that it was made from."""
+    return FleetReport(**_parts(view, objects.notes), generated_at=objects.at, items=objects.items)
+
+
+def _parts(view: FleetView, notes: list[str]) -> dict[str, Any]:
+    asked: dict[tuple[str, str], int] = {}
+    for one, pods in view.waiting.items():
+        key = one.form, one.resource
+        asked[key] = asked.get(key, 0) + one.count * pods
+    forms = [
+        FormLine(
+            form=str(row.form),
+            resource=row.resource,
+            nodes=row.nodes,
+            asked=asked.pop((str(row.form), row.resource), 0) if view.pods_known else None,
+            **_share(row.share, view.pods_known),
+        )
+        for row in view.forms
+    ]
+    forms += [
+        FormLine(form=form, resource=resource, nodes=0, asked=number, **_share(Share(), view.pods_known))
+        for (form, resource), number in sorted(asked.items())
+    ]
+    return {
+        "pods_known": view.pods_known,
+        "forms": forms,
+        "shapes": [
+            ShapeLine(
+                nodes=use.nodes,
+                product=_product(use.shape),
+                state=state(use.shape).value,
+                taints=list(map(str, use.shape.taints)) if state(use.shape) is State.TAINTED else [],
+                labels=use.shape.labels,
+                resources=[
+                    ResourceLine(resource=name, form=str(use.shape.forms[name]), **_share(share, view.pods_known))
+                    for name, share in use.shares.items()
+                ],
+            )
+            for use in sorted(view.shapes, key=lambda use: -use.nodes)
+        ],
+        "waiting": [
+            WaitingLine(
+                namespace=one.namespace,
+                policy=one.policy,
+                form=one.form,
+                resource=one.resource,
+                count=one.count,
+                pods=pods,
+                rule=one.rule,
+                reason=one.reason,
+            )
+            for one, pods in view.waiting.items()
+        ],
+        "notes": [*notes, *view.notes],
+    }
+
+
+def _share(share: Share, known: bool) -> Mapping[str, Any]:  # noqa: FBT001 - whether the pods were read
+    return {
+        "offered": share.offered,
+        "in_use": share.used if known else None,
+        "free": share.free,
+        "blocked": share.blocked,
+        "most_free": share.most,
+    }
+
+
+def _product(shape: Shape) -> str:
+    return shape.labels.get(PRODUCT) or shape.labels.get(GKE_ACCELERATOR) or ""

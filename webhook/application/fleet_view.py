@@ -1,0 +1,161 @@
+"""The fleet as ``gpuwarden fleet`` shows it: what nodes offer and pods hold, and the pods that wait, with the reason."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from webhook.application.configuration import Configuration
+from webhook.engine.decision import Decision, Outcome, decide
+from webhook.engine.fleet.evaluation import wishes
+from webhook.engine.fleet.fleet import Fleet, Wish
+from webhook.engine.fleet.shapes import GpuNode
+from webhook.engine.fleet.usage import FormUse, ShapeUse, by_form, by_shape, requested, without_devices
+from webhook.engine.forms import Form
+from webhook.engine.labels import NamespaceLabels
+from webhook.engine.pods import Pod, PodSpec
+from webhook.engine.policy import ANY_POLICY, Policy
+from webhook.engine.rules.fleet import not_offered
+
+
+class GpuPod(msgspec.Struct, frozen=True):
+    """A pod with GPUs that has not ended.
+
+    Attributes:
+        node: where it is bound; empty while it waits.
+        gated: it has scheduling gates, so no scheduler looks at it yet.
+        ending: it is being deleted. It holds its GPUs until it is gone, and waits for nothing.
+    """
+
+    namespace: str
+    name: str
+    spec: PodSpec
+    node: str = ""
+    gated: bool = False
+    ending: bool = False
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """Pods alike that wait for GPUs.
+
+    Attributes:
+        policy: their namespace's, by name; empty where the namespace is not known.
+        count: what each requests at once.
+        rule: the rule that explains it, if no node can ever run them as the fleet is; otherwise empty.
+        reason: why they wait, for people.
+    """
+
+    namespace: str
+    policy: str
+    form: str
+    resource: str
+    count: int
+    rule: str
+    reason: str
+
+
+class FleetView(msgspec.Struct):
+    """Everything that is shown.
+
+    Attributes:
+        waiting: how many pods wait, alike.
+        pods_known: whether the pods were read; without them, what is in use and who waits is not known.
+        notes: what a person should know besides.
+    """
+
+    shapes: list[ShapeUse]
+    forms: list[FormUse]
+    waiting: dict[Waiting, int]
+    pods_known: bool
+    notes: list[str]
+
+    @property
+    def waits_in_vain(self) -> bool:
+        """Whether a pod waits for what no node offers."""
+        return any(one.rule for one in self.waiting)
+
+
+def view(
+    configuration: Configuration,
+    fleet: Fleet,
+    nodes: Sequence[GpuNode],
+    pods: Sequence[GpuPod] | None,
+    namespaces: Mapping[str, NamespaceLabels] | None,
+) -> FleetView:
+    """What the fleet is and who waits for it.
+
+    Args:
+        configuration: the policies, and how the device plugin names things.
+        fleet: the nodes as rules see them.
+        nodes: the same nodes by name.
+        pods: every pod with GPUs that has not ended; ``None`` where pods are not known.
+        namespaces: the labels of namespaces; ``None`` where none are known.
+    """
+    held: dict[str, Counter[str]] = {}
+    for pod in pods or ():
+        if pod.node:
+            held.setdefault(pod.node, Counter()).update(requested(pod.spec))
+    shapes = by_shape(nodes, held)
+    waiting: Counter[Waiting] = Counter()
+    for pod in pods or ():
+        if not pod.node and not pod.ending:
+            waiting.update(_waits(configuration, fleet, shapes, pod, namespaces))
+    ordered = sorted(waiting.items(), key=lambda one: (not one[0].rule, -one[1] * one[0].count, one[0].namespace))
+    notes = [_lost(name, on) for name, on in without_devices(nodes, held).items()]
+    notes += [
+        f"{name}: a DeviceClass also offers it (DRA); devices of ResourceSlices are not counted here"
+        for name in sorted(fleet.classes)
+    ]
+    return FleetView(shapes, by_form(shapes), dict(ordered), pods is not None, notes)
+
+
+def _lost(name: str, on: Mapping[str, int]) -> str:
+    first, *others = on
+    more = f" and {len(others)} more" if others else ""
+    return f"{name}: pods hold {sum(on.values())} on nodes that no longer have it ({first}{more})"
+
+
+def _waits(
+    configuration: Configuration,
+    fleet: Fleet,
+    shapes: Sequence[ShapeUse],
+    pod: GpuPod,
+    namespaces: Mapping[str, NamespaceLabels] | None,
+) -> Iterator[Waiting]:
+    """What a pod waits for, as it is: nothing rewrites a pod that exists."""
+    labels = (namespaces or {}).get(pod.namespace)
+    policy = configuration.policies.select(labels or NamespaceLabels()).enforce
+    for wish, _, form in wishes(_as_it_is(pod, policy, configuration), pod.spec):
+        rule, reason = _why(fleet, shapes, pod, wish, form, policy)
+        name = "" if labels is None else policy.name
+        yield Waiting(pod.namespace, name, str(form), wish.resource, wish.count, rule, reason)
+
+
+def _as_it_is(pod: GpuPod, policy: Policy, configuration: Configuration) -> Decision:
+    """A decision that changes nothing and has the form of each request: as the policy has it, or as the pod states it."""
+    decision = decide(Pod(spec=pod.spec), policy, configuration.plugin)
+    if decision.outcome is not Outcome.UNCHANGED:
+        decision = decide(Pod(spec=pod.spec), ANY_POLICY, configuration.plugin)
+    return replace(decision, edits=())
+
+
+def _why(  # noqa: PLR0913, PLR0917 - what is wanted, and what is there
+    fleet: Fleet, shapes: Sequence[ShapeUse], pod: GpuPod, wish: Wish, form: Form, policy: Policy
+) -> tuple[str, str]:
+    """The rule that explains why a pod waits, if there is one, and the reason for people."""
+    lack = fleet.lack(wish)
+    if lack is not None:
+        if fleet.expects(form):
+            return "", "an autoscaler can add such a node (fleet.expected)"
+        found = not_offered("", "pod", form, wish, lack, fleet, policy)
+        return found.rule.id, found.message.removeprefix("pod: ")
+    if pod.gated:
+        return "", "scheduling gates: no scheduler looks at it yet"
+    if wish.resource in fleet.classes:
+        return "", "a DeviceClass offers it; kubectl describe pod says what the scheduler lacks"
+    fitting = [use for use in shapes if fleet.alone(use.shape).lack(wish) is None]
+    most = max((use.shares[wish.resource].most for use in fitting if wish.resource in use.shares), default=0)
+    if most < wish.count:
+        return "", f"in use: at most {most} free on one node that fits"
+    return "", f"{most} free on a node that fits; kubectl describe pod says what else the scheduler lacks"

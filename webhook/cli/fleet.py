@@ -1,0 +1,88 @@
+"""``gpuwarden fleet``: what the nodes offer, what is in use and free, and which pods wait for what."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from webhook.adapters.reports import fleet_table, table
+from webhook.adapters.reports.fleet_report import fleet_report
+from webhook.cli.cluster_options import ContextOption, KubeconfigOption
+from webhook.cli.fleet_input import LIVE, read_fleet, view_of
+from webhook.cli.manifest_input import EXIT_DENIED, ConfigOption, load_configuration, usage_error
+
+
+class Output(StrEnum):
+    """How ``fleet`` prints what it found."""
+
+    TABLE = "table"
+    JSON = "json"
+    HTML = "html"
+
+
+def fleet(  # noqa: PLR0913, PLR0917 - each is an option of the command line
+    ctx: typer.Context,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file",
+            "-f",
+            help="Read a file instead of the cluster: what -o json printed before, or kubectl get nodes,pods,namespaces -A "
+            "-o json.",
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    kubeconfig: KubeconfigOption = None,
+    context: ContextOption = None,
+    output: Annotated[
+        Output,
+        typer.Option(
+            "--output",
+            "-o",
+            help="table: for people; html: a page to read; json: for programs, -f, and --fleet of audit.",
+        ),
+    ] = Output.TABLE,
+    strict: Annotated[  # noqa: FBT002 - typer's way to say a flag
+        bool, typer.Option("--strict", help="Exit 1 where a pod waits for what no node offers.")
+    ] = False,
+) -> None:
+    """Show what GPU nodes offer, what is in use and free, and which pods wait for what, by form and by shape of node.
+
+    Reads a live cluster (nothing is changed there), or a file. Nodes that are alike are one line, with a count. A pod counts
+    with what the scheduler reserves for it, init containers and sidecars included, until it has ended. Of devices that
+    DeviceClasses offer (DRA) only the name is shown.
+
+    Exit codes: 0 it is shown; 1 with --strict: a pod waits for what no node offers; 2 wrong usage, a cluster or file that can't
+    be read, or output that can't be written.
+    """
+    given = [f"--{name}" for name in ("kubeconfig", "context") if _given(ctx, name)]
+    if file and given:
+        raise usage_error(f"{' and '.join(given)}: no cluster is read with --file; leave out one or the other")
+    configuration = load_configuration(config)
+    read = read_fleet(
+        str(file) if file else LIVE,
+        configuration,
+        kubeconfig,
+        context,
+        called=f"--file {file}" if file else "cluster",
+        with_pods=True,
+    )
+    found = view_of(read, configuration)
+    report = fleet_report(found, read.objects)
+    match output:
+        case Output.TABLE:
+            fleet_table.show(table.console(), report)
+        case Output.JSON:
+            typer.echo(report.model_dump_json(by_alias=True, indent=1))
+        case Output.HTML:
+            from webhook.adapters.reports.html import fleet_html  # noqa: PLC0415 - the template engine: only for a page
+
+            typer.echo(fleet_html(report), nl=False)
+    if strict and found.waits_in_vain:
+        raise typer.Exit(EXIT_DENIED)
+
+
+def _given(ctx: typer.Context, name: str) -> bool:
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

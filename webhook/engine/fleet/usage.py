@@ -1,0 +1,148 @@
+"""How full the fleet is: what nodes offer, what pods hold of it and what is free, by form and by shape."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+import msgspec
+
+from webhook.engine.fleet.shapes import GpuNode, Shape
+from webhook.engine.forms import Form
+from webhook.engine.pods import Place, PodSpec, Toleration
+from webhook.engine.requests import pod_count, read
+from webhook.engine.resources import GPU
+
+# Operators and GKE set the taint on GPU nodes, and every pod with a GPU is expected to tolerate it.
+_USUAL = (Toleration(GPU, "Exists"),)
+
+
+class State(StrEnum):
+    """Whether nodes take pods with GPUs now, and if not, why."""
+
+    READY = "ready"
+    TAINTED = "tainted"
+    """Only pods with a toleration of their own run there."""
+    MIG_FAILED = "MIG failed"
+    NO_DEVICES = "no devices"
+    """Allocatable is 0: the device plugin is restarting, or its devices are unhealthy."""
+    RECONFIGURING = "MIG pending"
+    CORDONED = "cordoned"
+    NOT_READY = "not ready"
+
+    @property
+    def takes_pods(self) -> bool:
+        """Whether what is free on such nodes can be had."""
+        return self in {State.READY, State.TAINTED, State.MIG_FAILED}
+
+
+class Share(msgspec.Struct, frozen=True):
+    """GPUs of one resource (slots, if they are shared), of some nodes alike.
+
+    Attributes:
+        offered: all of them; always the sum of the other three, unless pods hold more than there are.
+        used: held by pods.
+        free: can be had now.
+        blocked: neither held nor to be had: the nodes take no pods now.
+        most: the most that is free on one node.
+    """
+
+    offered: int = 0
+    used: int = 0
+    free: int = 0
+    blocked: int = 0
+    most: int = 0
+
+    def __add__(self, other: "Share") -> "Share":
+        return Share(
+            self.offered + other.offered,
+            self.used + other.used,
+            self.free + other.free,
+            self.blocked + other.blocked,
+            max(self.most, other.most),
+        )
+
+
+class ShapeUse(msgspec.Struct):
+    """Nodes alike, how many there are, and their GPUs by resource."""
+
+    shape: Shape
+    nodes: int = 0
+    shares: dict[str, Share] = msgspec.field(default_factory=dict)
+
+
+class FormUse(msgspec.Struct):
+    """A form by one resource: how many nodes have it, and their GPUs."""
+
+    form: Form
+    resource: str
+    nodes: int = 0
+    share: Share = Share()
+
+
+def state(shape: Shape) -> State:
+    """The state of nodes of a shape: the first of these that is true keeps pods away, whatever else is."""
+    if not shape.ready:
+        return State.NOT_READY
+    if shape.cordoned:
+        return State.CORDONED
+    if shape.is_reconfiguring:
+        return State.RECONFIGURING
+    if shape.amounts and not any(allocatable for _, _, allocatable in shape.amounts):
+        return State.NO_DEVICES
+    if shape.failed_mig:
+        return State.MIG_FAILED
+    return State.TAINTED if shape.untolerated(_USUAL) else State.READY
+
+
+def requested(spec: PodSpec) -> dict[str, int]:
+    """How many of each GPU resource the scheduler reserves for a pod, init containers and sidecars included."""
+    counts: dict[str, dict[Place, int]] = {}
+    for ask in read(spec):
+        for amount in ask.amounts:
+            counts.setdefault(amount.resource.name, {})[ask.place] = amount.count
+    return {name: pod_count(spec, each) for name, each in counts.items()}
+
+
+def by_shape(nodes: Iterable[GpuNode], held: Mapping[str, Mapping[str, int]]) -> list[ShapeUse]:
+    """Nodes by shape, in the order in which they are met.
+
+    Args:
+        nodes: the nodes with GPUs.
+        held: what pods hold of each resource, by node.
+    """
+    found: dict[Shape, ShapeUse] = {}
+    for node in nodes:
+        use = found.setdefault(node.shape, ShapeUse(node.shape))
+        use.nodes += 1
+        holds = held.get(node.name, {})
+        takes_pods = state(node.shape).takes_pods
+        for name, _, allocatable in node.shape.amounts:
+            offered, used = node.shape.offers[name], holds.get(name, 0)
+            left = max(offered - used, 0)
+            # Of several resources, the device plugin may hand out one and not the other.
+            free = left if takes_pods and allocatable else 0
+            use.shares[name] = use.shares.get(name, Share()) + Share(offered, used, free, left - free, free)
+    return list(found.values())
+
+
+def by_form(shapes: Iterable[ShapeUse]) -> list[FormUse]:
+    """The same GPUs by form and resource, those of most nodes first."""
+    found: dict[tuple[Form, str], FormUse] = {}
+    for use in shapes:
+        for name, share in use.shares.items():
+            form = use.shape.forms[name]
+            row = found.setdefault((form, name), FormUse(form, name))
+            row.nodes += use.nodes
+            row.share += share
+    return sorted(found.values(), key=lambda row: (-row.nodes, str(row.form), row.resource))
+
+
+def without_devices(nodes: Iterable[GpuNode], held: Mapping[str, Mapping[str, int]]) -> dict[str, Counter[str]]:
+    """The resources that pods hold on nodes that do not have them any more, by resource: how many, by node."""
+    shapes = {node.name: node.shape for node in nodes}
+    found: dict[str, Counter[str]] = {}
+    for node, holds in held.items():
+        for name, count in holds.items():
+            if count and node in shapes and name not in shapes[node].offers:
+                found.setdefault(name, Counter())[node] += count
+    return found
