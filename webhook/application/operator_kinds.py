@@ -579,3 +579,8 @@ OPERATORS = (
     ),
 )
 """Operators' kinds."""
+
+AUDITED = tuple(
+    row for row in OPERATORS if not (row.cluster_scoped or (row.intermediate and row.passive and row.templates))
+)
+"""What an audit of a cluster reads: those in namespaces, without Kueue's copies of others."""

@@ -165,6 +165,13 @@ def is_idle(kind: WorkloadKind, data: Any) -> bool:
     return any(count == 0 for path in paths for _, count in field_paths.find(data, path))
 
 
+def is_suspended(kind: WorkloadKind, data: Any) -> bool:
+    """Whether an object, plain data or a typed view, has no pods until somebody resumes it."""
+    if not kind.suspend:
+        return False
+    return any(value is True for _, value in field_paths.find(data, field_paths.parse(kind.suspend)))
+
+
 _REPLICAS = (Template("spec.template.spec", ("spec.replicas",)),)
 _BEFORE_1_16 = ("extensions",)
 
