@@ -42,7 +42,10 @@ def made(kind: str, name: str, spec: Json, owner: Json | None = None, **more: An
 
 def of(owner: Json, document: Json, api_version: str) -> Json:
     """A document of a built-in kind that an object has made."""
-    return {**made(document["kind"], document["metadata"]["name"], document.get("spec", {}), owner), "apiVersion": api_version}
+    return {
+        **made(document["kind"], document["metadata"]["name"], document.get("spec", {}), owner),
+        "apiVersion": api_version,
+    }
 
 
 def pod(name: str, owner: Json, *containers: Json) -> Json:
@@ -66,7 +69,9 @@ def names(found: Any) -> list[str]:
     return [f"{line['namespace']}/{line['kind']}/{line['name']}" for line in found["objects"]]
 
 
-def test_a_ray_job_its_cluster_its_pods_and_its_submitter_are_one_line(kubeconfig: Path, cluster: WorkloadServer) -> None:
+def test_a_ray_job_its_cluster_its_pods_and_its_submitter_are_one_line(
+    kubeconfig: Path, cluster: WorkloadServer
+) -> None:
     job = made("RayJob", "train", {"rayClusterSpec": ray_spec()})
     ray = made("RayCluster", "train-x1", ray_spec(), job)
     submitter = of(job, {"kind": "Job", "metadata": {"name": "train"}, "spec": {"template": TEMPLATE}}, "batch/v1")
@@ -97,7 +102,9 @@ def test_a_deployment_is_its_operators_object_s_only_where_that_was_read(
         "apiVersion": "serving.kserve.io/v1beta1",
     }
     deployment = of(
-        service, {"kind": "Deployment", "metadata": {"name": "llm-predictor"}, "spec": {"template": TEMPLATE}}, "apps/v1"
+        service,
+        {"kind": "Deployment", "metadata": {"name": "llm-predictor"}, "spec": {"template": TEMPLATE}},
+        "apps/v1",
     )
     cluster.add(deployment)
     assert names(report(kubeconfig)) == ["team-a/Deployment/llm-predictor"]
@@ -134,7 +141,9 @@ def test_a_kind_that_may_not_be_listed_is_said_and_ends_nothing(kubeconfig: Path
     found = json.loads(ran.out)
     assert names(found) == ["team-a/RayJob/train"]
     (kind,) = found["kinds"]
-    assert kind["notJudged"].startswith("RayCluster.ray.io: its objects were not checked, and their number is unknown (")
+    assert kind["notJudged"].startswith(
+        "RayCluster.ray.io: its objects were not checked, and their number is unknown ("
+    )
     assert ran.code == 0
     assert run("audit", "--strict", "--kubeconfig", kubeconfig).code == 1
 
@@ -160,27 +169,38 @@ def test_what_is_suspended_is_counted_apart(kubeconfig: Path, cluster: WorkloadS
     cluster.add(job, waiting)
     found = report(kubeconfig)
     assert {line["name"] for line in found["objects"] if line["suspended"]} == {"later", "waiting"}
-    assert found["totals"]["suspended"] == 2  # noqa: PLR2004 - the two
+    assert found["totals"]["suspended"] == 2
     assert "; 2 of them suspended" in " ".join(run("audit", "--kubeconfig", kubeconfig).out.split())
 
 
 def test_what_has_ended_is_left_out(kubeconfig: Path, cluster: WorkloadServer) -> None:
     done = made("RayJob", "done", {"rayClusterSpec": ray_spec()}, status={"jobStatus": "SUCCEEDED"})
     failed = made("RayJob", "failed", {"rayClusterSpec": ray_spec()}, status={"jobStatus": "FAILED"})
-    cluster.serve(RAY, "rayjobs", done, failed, made("RayJob", "on", {"rayClusterSpec": ray_spec()}, status={"jobStatus": "RUNNING"}))
+    cluster.serve(
+        RAY,
+        "rayjobs",
+        done,
+        failed,
+        made("RayJob", "on", {"rayClusterSpec": ray_spec()}, status={"jobStatus": "RUNNING"}),
+    )
     assert names(report(kubeconfig)) == ["team-a/RayJob/on"]
 
 
 def test_queues_that_count_templates_are_named(kubeconfig: Path, cluster: WorkloadServer) -> None:
     labels = {"kueue.x-k8s.io/queue-name": "gpus"}
-    jobset = {**made("JobSet", "set", {"replicatedJobs": [{"name": "a", "template": {"spec": {"template": TEMPLATE}}}]})}
+    jobset = {
+        **made("JobSet", "set", {"replicatedJobs": [{"name": "a", "template": {"spec": {"template": TEMPLATE}}}]})
+    }
     jobset = {**jobset, "apiVersion": JOBSET, "metadata": {**jobset["metadata"], "labels": labels}}
     job = of(jobset, {"kind": "Job", "metadata": {"name": "queued"}, "spec": {"template": TEMPLATE}}, "batch/v1")
     del job["metadata"]["ownerReferences"]
     free = {**job, "metadata": {**job["metadata"], "name": "free"}}
     job["metadata"]["labels"] = labels
     cluster.serve(JOBSET, "jobsets", jobset)
-    volcano = {**made("Job", "v", {"tasks": [{"name": "t", "template": TEMPLATE}]}), "apiVersion": "batch.volcano.sh/v1alpha1"}
+    volcano = {
+        **made("Job", "v", {"tasks": [{"name": "t", "template": TEMPLATE}]}),
+        "apiVersion": "batch.volcano.sh/v1alpha1",
+    }
     cluster.serve("batch.volcano.sh/v1alpha1", "jobs", volcano)
     cluster.add(job, free)
     said = {line["name"]: " ".join(line["becomes"]) for line in report(kubeconfig)["objects"]}

@@ -5,7 +5,7 @@ from functools import cache
 
 import msgspec
 
-from webhook.application import review, telling
+from webhook.application import response_messages, review
 from webhook.application.configuration import Configuration, Mode
 from webhook.application.label_wait import Labels, Wanted, answered
 from webhook.application.namespaces import Namespaces
@@ -23,7 +23,7 @@ from webhook.engine.policy import ANY_POLICY, Policy
 
 
 class _Case(msgspec.Struct):
-    """A request whose template asks for GPUs, or may reach them otherwise, and is not exempt, with everything that decides it."""
+    """A request whose template requests GPUs, or may reach them otherwise, and is not exempt, with everything that decides it."""
 
     request: Request
     where: WorkloadPod
@@ -34,8 +34,8 @@ class _Case(msgspec.Struct):
 class Advising:
     """The answers to admission reviews of workloads that hold the template of pods.
 
-    Raises ``ReviewError`` for a review that can't be read. Where the namespace's labels can't be had the workload passes,
-    with an audit annotation that says so: its pods will be judged when they are made.
+    Raises ``ReviewError`` for a review that can't be read. Where the namespace's labels are not available the workload passes,
+    with an audit annotation that says so: its pods will be judged when they are created.
     """
 
     def __init__(self, configuration: Callable[[], Configuration], namespaces: Namespaces, recorder: Recorder) -> None:
@@ -91,16 +91,16 @@ class Advising:
         decision = self._decide(case, "warn", policy)
         if decision.outcome is Outcome.REWRITTEN and policy is policies.enforce and not dry_run:
             # Rewriting is what an enforced policy is for; only what goes wrong is worth a word at every apply.
-            warnings = telling.advice(decision)
+            warnings = response_messages.advice(decision)
         else:
-            warnings = telling.would_be(decision, policy)
+            warnings = response_messages.would_be(decision, policy)
         if policies.audit is not ANY_POLICY:
             audited = self._decide(case, "audit", policies.audit)
-            telling.annotate(annotations, "audit", policies.audit, audited)
-            telling.annotate_patch(annotations, "audit", patch(case.pod, audited.edits, case.where.pointer))
-        telling.annotate_claims(annotations, case.pod)
+            response_messages.annotate(annotations, "audit", policies.audit, audited)
+            response_messages.annotate_patch(annotations, "audit", patch(case.pod, audited.edits, case.where.pointer))
+        response_messages.annotate_claims(annotations, case.pod)
         warnings += [f"namespace {problem.path}: {problem.message}" for problem in policies.problems]
-        return review.allowed(case.request, warnings=telling.within_budget(warnings), annotations=annotations)
+        return review.allowed(case.request, warnings=response_messages.within_budget(warnings), annotations=annotations)
 
     def _decide(self, case: _Case, mode: str, policy: Policy) -> Decision:
         decision = decide(case.pod, policy, case.configuration.plugin, names=case.configuration.names)

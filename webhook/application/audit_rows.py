@@ -13,8 +13,8 @@ class Row(msgspec.Struct):
     """A controller, a pod without one, or an object in a file.
 
     Attributes:
-        template: what becomes of pods made from its template (or of the pod, for one in a manifest); ``None`` where it has
-            none, or one that neither asks for GPUs nor has resource claims.
+        template: what becomes of pods created from its template (or of the pod, for one in a manifest); ``None`` where it has
+            none, or one that neither requests GPUs nor has resource claims.
         pods: the pods that do, running or pending, by the verdict on each.
         suspended: whether it has no pods until somebody resumes it.
     """
@@ -32,7 +32,7 @@ class Row(msgspec.Struct):
 
     @property
     def kind_is_unread(self) -> bool:
-        """Whether it is of a kind whose objects are not looked at, so that it is known by its pods alone."""
+        """Whether it is of a kind whose objects are not checked, so that it is known by its pods alone."""
         return workload_of(self.api_version, self.kind) is None
 
     @property
@@ -48,11 +48,7 @@ class Row(msgspec.Struct):
 def rows(found: Iterable[Found]) -> list[Row]:
     """Objects by their controllers, in the order of namespace, kind and name."""
     everything = list(found)
-    links = {
-        (one.seen.namespace, *one.seen.key): one.seen.owner
-        for one in everything
-        if one.seen.owner
-    }
+    links = {(one.seen.namespace, *one.seen.key): one.seen.owner for one in everything if one.seen.owner}
     there = {(one.seen.namespace, *one.seen.key) for one in everything}
     made: list[Row] = []
     named: dict[tuple[str, str, str], Row] = {}
@@ -77,7 +73,9 @@ def rows(found: Iterable[Found]) -> list[Row]:
     return sorted(made, key=lambda row: (row.namespace, row.kind, row.name, row.source or "", row.line or 0))
 
 
-def _top(seen: Seen, links: Mapping[tuple[str, str, str], Owner | None], there: Collection[tuple[str, str, str]]) -> Owner:
+def _top(
+    seen: Seen, links: Mapping[tuple[str, str, str], Owner | None], there: Collection[tuple[str, str, str]]
+) -> Owner:
     """The controller that a person knows an object by: the one at the top.
 
     Pods, and kinds between pods and what a person wrote, are their controller's in any case; others only where it was read.

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.operator_kinds import OperatorReader
 from webhook.adapters.kubernetes.other_kinds import UnknownKindsError
 from webhook.adapters.kubernetes.workloads import ClusterReader, Unread
 from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
@@ -22,13 +21,13 @@ from webhook.application.other_kinds import OtherKind
 from webhook.application.workload_kinds import is_idle, is_suspended
 from webhook.application.workloads import qualified, workload_of
 from webhook.cli.cluster_options import unreadable
-from webhook.cli.judging import KnownNamespaces, misfit_problems, nothing_found, read_paths, usage_error
+from webhook.cli.manifest_input import KnownNamespaces, misfit_problems, nothing_found, read_paths, usage_error
 from webhook.engine.labels import NamespaceLabels
 
 Labels = Mapping[str, NamespaceLabels]
 _ENDS = frozenset({"Complete", "Completed", "Succeeded", "Failed", "Error", "Stopped", "Terminated", "Aborted"})
 FILES = "files"
-"""The origin of what stands in files."""
+"""The origin of what is in files."""
 NewAuditor = Callable[[Labels, KnownClaims], Auditor]
 """Makes the auditor when the namespaces' labels and the resource claims are known."""
 
@@ -38,11 +37,11 @@ class Gathered:
     """What was judged.
 
     Attributes:
-        labels: the namespaces' own labels, of those that were looked at.
-        seen: how many objects of each kind were looked at.
+        labels: the namespaces' own labels, of those that were checked.
+        seen: how many objects of each kind were checked.
         places: the lines of the objects of files, by source and first line.
         others: objects that are not judged, and those with a label that names no policy or has no effect; with their places.
-        kinds: the kinds of which a cluster has objects that are not looked at.
+        kinds: the kinds of which a cluster has objects that are not checked.
         kinds_unknown: why there may be more of them, or nothing.
         complete: whether everything could be read.
     """
@@ -73,7 +72,6 @@ def from_cluster(
     host: str,
     names: Sequence[str],
     auditor_of: NewAuditor,
-    operators: OperatorReader,
     kinds: Iterable[OtherKind] = (),
 ) -> Gathered:
     """Judge what is in a cluster, in these namespaces or (if none is named) in all.
@@ -83,8 +81,7 @@ def from_cluster(
         host: what to call it.
         names: the namespaces.
         auditor_of: makes the auditor.
-        operators: the cluster's objects of operators' kinds.
-        kinds: finds the kinds that are not looked at, as they are asked for.
+        kinds: finds the kinds that are not checked, as they are asked for.
 
     Raises:
         typer.Exit: 2, after saying why, where the cluster can't be read.
@@ -101,7 +98,7 @@ def from_cluster(
             else:
                 _unread(one, gathered)
         try:
-            for kept in operators.objects(list(labels) if names else (), partial(_of_operator, auditor)):
+            for kept in reader.operators.objects(list(labels) if names else (), partial(_of_operator, auditor)):
                 if isinstance(kept, OtherKind):
                     gathered.kinds.append(kept)
                 else:
@@ -114,7 +111,7 @@ def from_cluster(
         raise usage_error(_unreadable(error, names)) from error
     gathered.rows = rows(found)
     known = map(auditor.identify, (*reader.namespace_manifests, *reader.mislabelled.values()))
-    gathered.seen = reader.counts | operators.counts
+    gathered.seen = reader.counts | reader.operators.counts
     gathered.others += [(None, None, one) for one in known if one.label_problems]
     return gathered
 
@@ -156,9 +153,9 @@ def _unreadable(error: ApiError, names: Sequence[str]) -> str:
 
 
 def from_files(paths: Sequence[str], known: KnownNamespaces, names: Sequence[str], auditor_of: NewAuditor) -> Gathered:
-    """Judge what stands in files, in these namespaces or (if none is named) in all.
+    """Judge what is in files, in these namespaces or (if none is named) in all.
 
-    An object that names no namespace counts as being in the one that is named, if that is only one, as kubectl has it.
+    An object that names no namespace counts as being in the one that is named, if that is only one, as in kubectl.
     """
     given = read_paths(paths)
     labels = {**known.labels, **given.namespaces()}
@@ -206,7 +203,7 @@ def _note(  # noqa: PLR0913, PLR0917 - where an object is, what it is, and what 
     """Take an object that is not judged or can't be read, or whose labels are not as they should be.
 
     Returns:
-        What is known of it; ``None`` where it is in a namespace that is not looked at.
+        What is known of it; ``None`` where it is in a namespace that is not checked.
     """
     metadata = _map(item.object.get("metadata"))
     placed = {**item.object, "metadata": {**metadata, "namespace": metadata.get("namespace") or default}}
@@ -222,7 +219,7 @@ def _note(  # noqa: PLR0913, PLR0917 - where an object is, what it is, and what 
 
 def _is_row(known: Judgement) -> bool:
     """Whether an object of an operator's kind has pods that count; what in it is not judged is then said in its row."""
-    return bool(known.pods and (known.asks or known.findings))
+    return bool(known.pods and (known.requests or known.findings))
 
 
 def _wanted(found: Seen | Judgement, names: Collection[str]) -> bool:

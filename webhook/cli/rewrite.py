@@ -9,7 +9,7 @@ from webhook.adapters.file_errors import why
 from webhook.adapters.manifests.editing import edit_text
 from webhook.adapters.manifests.items import EditError
 from webhook.adapters.manifests.writing import write_in_place
-from webhook.cli.judging import (
+from webhook.cli.manifest_input import (
     EXIT_DENIED,
     EXIT_USAGE,
     ConfigOption,

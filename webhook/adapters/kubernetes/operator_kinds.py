@@ -97,9 +97,7 @@ class OperatorReader:
                 raise
             return set()
 
-    def objects(
-        self, namespaces: Sequence[str], keep: Callable[[dict[str, Any]], T | None]
-    ) -> Iterator[T | OtherKind]:
+    def objects(self, namespaces: Sequence[str], keep: Callable[[dict[str, Any]], T | None]) -> Iterator[T | OtherKind]:
         """Return what ``keep`` makes of every object, in these namespaces or (if none is named) in all.
 
         Args:
