@@ -35,7 +35,7 @@ def pods_in(workload: WorkloadKind | None, manifest: Mapping[str, Any]) -> list[
     """
     if workload is None and not _may_describe_pods(manifest):
         return []
-    found = places(workload, manifest) if workload else _by_shape(manifest)
+    found = places(workload, manifest) if workload and not workload.by_shape else _by_shape(manifest)
     return [(where, pod) for where, data in found if (pod := _pod(where, data)) and not _has_parameters(pod)]
 
 
@@ -105,7 +105,7 @@ def replicas(workload: WorkloadKind, manifest: Mapping[str, Any], where: Workloa
 
 def title(workload: WorkloadKind | None, manifest: Mapping[str, Any], where: WorkloadPod) -> str:
     """Return what comes before a sentence on a template: its place, how it was found, and how many pods there are of it."""
-    if workload is None:
+    if workload is None or workload.by_shape:
         return f"{where.field('')} (by its shape): "
     number = None if workload.passive else replicas(workload, manifest, where)
     counted = "" if number is None else f" ({number} {'pod' if number == 1 else 'pods'})"
