@@ -70,6 +70,8 @@ def rows(found: Iterable[Found]) -> list[Row]:
             row.template = verdict
         if seen.key == top.key or key not in there:
             row.suspended = row.suspended or seen.suspended
+    for row in made:
+        row.suspended = row.suspended and not row.pods
     return sorted(made, key=lambda row: (row.namespace, row.kind, row.name, row.source or "", row.line or 0))
 
 
