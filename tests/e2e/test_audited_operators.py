@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -37,6 +38,10 @@ RAY = {"headGroupSpec": {"template": {"spec": {"containers": [{"name": "h", "ima
 ]}  # fmt: skip
 
 
+def is_served(control_plane: ControlPlane, path: str) -> bool:
+    return control_plane.api.get(path).is_success
+
+
 @pytest.fixture(scope="module")
 def operators(control_plane: ControlPlane) -> Iterator[None]:
     """The definitions, and two users: one with the rights of the chart's audit, one that may not list RayClusters."""
@@ -65,7 +70,7 @@ def operators(control_plane: ControlPlane) -> Iterator[None]:
         }
         api.post(f"{RBAC}/clusterrolebindings", json=bound).raise_for_status()
     for group, version, _, plural in KINDS:
-        wait_for(f"{plural} to be served", lambda path=f"/apis/{group}/{version}/{plural}": api.get(path).is_success)
+        wait_for(f"{plural} to be served", partial(is_served, control_plane, f"/apis/{group}/{version}/{plural}"))
     yield
     for user in ("auditor", "half-auditor"):
         api.delete(f"{RBAC}/clusterrolebindings/{user}").raise_for_status()
