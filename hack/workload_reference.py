@@ -28,7 +28,9 @@ OF_OPERATORS = """
 
 `check`, and `audit` of files, judge the pods of these kinds. gpuwarden rewrites their pods when they are created, and never the
 objects themselves: operators set their children's templates again and again, and some copy the number of GPUs from the template
-into something else than the pod. `rewrite` leaves the objects as they are. An audit of a cluster judges the pods that exist.
+into something else than the pod. `rewrite` leaves the objects as they are. `audit` of a cluster asks
+which of these kinds the cluster has, lists them, and judges their objects and the pods that exist. Cluster-scoped kinds and
+Kueue's copies are not listed. What an object has made is counted with it.
 
 Kinds of one name are told apart by their group.
 """
@@ -41,12 +43,22 @@ judged, with the decision on a pod that has the same request.
 | kind | API group | fields | note |
 |---|---|---|---|
 """
+BY_SHAPE = """
+### Kinds whose objects hold pods anywhere
+
+Pods and GPU requests in objects of these kinds are found as in [other kinds](#other-kinds).
+
+| kind | API group | note |
+|---|---|---|
+"""
 TAIL = """
 ## Other kinds
 
 In a custom resource of any other kind, pods are found by their shape: a list `containers` whose items have a name and an image.
 The report says "by its shape". Requests elsewhere in the object, resource claims, and counts that a template engine has yet to
-fill in (`{{inputs.parameters.gpus}}`) are reported as not judged.
+fill in (`{{inputs.parameters.gpus}}`) are reported as not judged. So are requests in text, whatever the key: embedded manifests,
+Kustomize and JSON patches, Helm values and parameters, `podSpecPatch`, `sparkConf`. ConfigMaps and Secrets (`stringData`) are
+searched for manifests too. Annotations and what is encoded in base64 are not read.
 """
 COLUMNS = """
 | kind | API version | pod spec | replicas | suspended by | note |
@@ -61,7 +73,9 @@ def page() -> str:
         for kind in OPERATORS
         if kind.resources
     )
-    return "".join([HEAD, *_table(BUILT_IN), OF_OPERATORS, *_table(OPERATORS), RESOURCES, *of_resources, TAIL])
+    by_shape = (f"| `{kind.kind}` | `{kind.group}` | {kind.note} |\n" for kind in OPERATORS if kind.by_shape)
+    tables = (*_table(BUILT_IN), OF_OPERATORS, *_table(OPERATORS), RESOURCES, *of_resources, BY_SHAPE, *by_shape)
+    return "".join([HEAD, *tables, TAIL])
 
 
 def _table(kinds: Iterable[WorkloadKind]) -> Iterator[str]:

@@ -13,6 +13,7 @@ import yaml
 from hack import generated
 from hack.tools import ROOT
 from webhook.application.field_paths import Path
+from webhook.application.operator_kinds import AUDITED
 from webhook.application.workload_kinds import ADVISED, BUILT_IN, PREVIEWED, WorkloadKind
 
 TEMPLATE = ROOT / "deploy/chart/templates/_workloads.tpl"
@@ -105,7 +106,7 @@ def _written(values: Iterable[dict[str, object]]) -> Iterator[str]:
 
 def text() -> str:
     """What the template should be."""
-    return PAGE % (rules(), templates(), makers(), rights(PREVIEWED), rights(BUILT_IN))
+    return PAGE % (rules(), templates(), makers(), rights(PREVIEWED), rights((*BUILT_IN, *AUDITED)))
 
 
 if __name__ == "__main__":

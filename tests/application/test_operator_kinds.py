@@ -153,3 +153,14 @@ def test_what_requests_gpus_and_has_no_shape_is_never_called_without_a_request(s
 def test_what_only_records_a_pod_is_not_judged_as_one(skipped: str) -> None:
     kind = WorkloadKind("example.com", ("v1",), "Fleet", "fleets", ())
     assert judged(kind, {skipped: {"name": "x", "annotations": {}, "template": {"spec": SPEC}}}).pods == ()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in OPERATORS if kind.by_shape], ids=lambda kind: of(kind, ""))
+def test_pods_of_a_row_without_paths_are_found_by_their_shape(kind: WorkloadKind) -> None:
+    found = judged(
+        kind, {"spec": {"components": [{"template": {"kind": "Job", "spec": {"template": {"spec": SPEC}}}}]}}
+    )
+    assert (found.outcome, found.not_judged) == (Outcome.REWRITTEN, None)
+    assert found.requests == ("spec.components[0].template.spec.template (by its shape): main: nvidia.com/gpu: 1",)
+    device = judged(kind, {"spec": {"domain": {"devices": {"gpus": [{"deviceName": "nvidia.com/GA102GL_A10"}]}}}})
+    assert "requests nvidia.com/GA102GL_A10 at spec.domain.devices.gpus[0].deviceName" in (device.not_judged or "")

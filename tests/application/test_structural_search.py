@@ -4,8 +4,11 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from webhook.application.structural_search import gpu_maps, search
+from webhook.application.field_paths import written
+from webhook.application.structural_search import gpu_maps, pod_specs, search
 from webhook.engine.gpu_names import BUILT_IN, GpuNames
 
 GPUS = {"limits": {"nvidia.com/gpu": 1}}
@@ -52,7 +55,14 @@ CONTAINERS = {"containers": [IMAGE]}
         pytest.param({"spec": {"nodeLabels": {"nvidia.com/gpu": "true"}}}, id="a label of nodes"),
         pytest.param({"spec": {"gpu": {"name": "nvidia.com/gpu"}}}, id="a GPU without a quantity"),
         pytest.param({"spec": {"gpu": {"name": 3, "quantity": 1}}}, id="a quantity of no GPU"),
-        pytest.param({"spec": {"note": "nvidia.com/gpu: 1"}}, id="text that is no part of a manifest"),
+        pytest.param({"spec": {"note": "nvidia.com/gpu, 1 of them"}}, id="text that is no part of a manifest"),
+        pytest.param({"spec": {"taint": "nvidia.com/gpu=true:NoSchedule"}}, id="a taint in text"),
+        pytest.param({"spec": {"selector": {"nvidia.com/gpu": "1"}}}, id="a label in a selector"),
+        pytest.param({"spec": {"capability": {"nvidia.com/gpu": 8}}}, id="what a Volcano queue may have"),
+        pytest.param({"spec": {"sharing": [{"name": "nvidia.com/gpu", "replicas": 4}]}}, id="the device plugin's"),
+        pytest.param({"spec": {"note": "requests.nvidia.com/gpu: 8"}}, id="a quota in text"),
+        pytest.param({"spec": {"path": "/metadata/labels/nvidia.com~1gpu.product"}}, id="a label in a JSON patch"),
+        pytest.param({"spec": {"regex": r"limits\.cpu/a ~1"}}, id="text like a parameter"),
         pytest.param({"spec": {"resources": {"limits": {"nvidia.com/hostdev": 1}}}}, id="NVIDIA's network"),
         pytest.param({"spec": {"patch": "nodeSelector:\n  nvidia.com/gpu.product: A10"}}, id="a node label in text"),
         pytest.param({"spec": {"patch": "key: nvidia.com/gpu"}}, id="a toleration in text"),
@@ -127,6 +137,24 @@ def test_containers_are_found_wherever_they_are(manifest: dict[str, Any], path: 
         ),
         ({"spec": {"podSpecPatch": '{"limits": {"nvidia.com/gpu": 1}}'}}, "nvidia.com/gpu", "spec.podSpecPatch"),
         ({"patches": [{"patch": "limits:\n  nvidia.com/gpu: 1"}]}, "nvidia.com/gpu", "patches[0].patch"),
+        # Text under any key, and in lists.
+        ({"spec": {"template": '{"limits": {"nvidia.com/gpu": "1"}}'}}, "nvidia.com/gpu", "spec.template"),
+        ({"spec": {"patches": ["limits:\n  nvidia.com/gpu: 1"]}}, "nvidia.com/gpu", "spec.patches[0]"),
+        ({"spec": {"args": ["run", "--limits=nvidia.com/gpu=1"]}}, "nvidia.com/gpu", "spec.args[1]"),
+        (
+            {"patches": [{"patch": "- op: add\n  path: /spec/resources/limits/nvidia.com~1gpu\n  value: 1"}]},
+            "nvidia.com/gpu",
+            "patches[0].patch",
+        ),
+        (
+            {"spec": {"parameters": [{"name": r"resources.limits.nvidia\.com/gpu", "value": "1"}]}},
+            "nvidia.com/gpu",
+            "spec.parameters[0].name",
+        ),
+        # Names and numbers beside each other.
+        ({"spec": {"resources": [{"name": "nvidia.com/gpu", "quantity": 2}]}}, "nvidia.com/gpu", "spec.resources[0]"),
+        ({"spec": {"gpu": {"resourceName": "nvidia.com/gpu", "count": 2}}}, "nvidia.com/gpu", "spec.gpu"),
+        ({"spec": {"sets": [{"value": {"nvidia.com/gpu": 1}}]}}, "nvidia.com/gpu", "spec.sets[0].value"),
         # Operators' own fields.
         (
             {"spec": {"domain": {"devices": {"gpus": [{"name": "a", "deviceName": "nvidia.com/GA102GL_A10"}]}}}},
@@ -233,6 +261,8 @@ def test_long_text_costs_no_more_than_its_length() -> None:
         assert not search({"gpus": number})
     for text in ("a" * 1_000_000, "a." * 500_000, "a/b " * 250_000, "-a" * 500_000, "a/b" + " " * 1_000_000):
         assert not search({"patch": text})
+    for text in ("/a" * 500_000 + "~1", "limits." * 150_000 + "a\\.", "limits.a" + r"\.a" * 300_000 + "/"):
+        assert not search({"patch": text})
     assert time.process_time() - started < 3
 
 
@@ -262,3 +292,22 @@ def test_a_deep_object_takes_no_longer_than_a_flat_one_and_no_stack() -> None:
     assert time.process_time() - began < 10
     assert found.requests
     assert all(len(path) < 400 for path in found.requests)
+
+
+_KEYS = st.sampled_from(("spec", "template", "pools", "items", "a.b", "jobTemplate", "x"))
+_WAYS = st.lists(st.tuples(st.booleans(), _KEYS, st.integers(0, 2)), max_size=12)
+_SPEC = {"containers": [{**IMAGE, "resources": GPUS}]}
+
+
+@given(_WAYS)
+def test_a_pod_is_found_however_it_is_nested(ways: list[tuple[bool, str, int]]) -> None:
+    found: Any = _SPEC
+    place: tuple[str | int, ...] = ()
+    for in_list, key, number in ways:
+        found = [*([None] * number), found] if in_list else {"other": number, key: found}
+        place = (number if in_list else key, *place)
+    manifest = {"spec": found}
+    assert [*pod_specs(manifest)] == [("spec", *place)]
+    traces = search(manifest)
+    assert traces.requests == (f"{written(('spec', *place))}.containers[0].resources.limits",)
+    assert traces.templates == (f"{written(('spec', *place))}.containers",)

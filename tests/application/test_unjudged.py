@@ -31,6 +31,29 @@ def test_what_only_quotes_a_pod_makes_none(api_version: str, kind: str) -> None:
     assert not unjudged(an_object(api_version, kind)).traces
 
 
+POD = "kind: Pod\nspec:\n  containers:\n  - name: a\n    resources:\n      limits:\n        nvidia.com/gpu: 1\n"
+
+
+@pytest.mark.parametrize(("kind", "part"), [("ConfigMap", "data"), ("Secret", "stringData")])
+def test_a_manifest_in_text_is_not_judged(kind: str, part: str) -> None:
+    found = unjudged({"apiVersion": "v1", "kind": kind, part: {"pod.yaml": POD, "n": 3}})
+    assert found.message.startswith(f"{kind}: requests nvidia.com/gpu at {part}[pod.yaml]; ")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"gpuCount": "4"},
+        {"resource": "nvidia.com/gpu"},
+        {"config.yaml": "sharing:\n  timeSlicing:\n    resources:\n    - name: nvidia.com/gpu\n      replicas: 4\n"},
+        None,
+        "text",
+    ],
+)
+def test_a_config_map_without_a_manifest_requests_nothing(data: Any) -> None:
+    assert not unjudged({"apiVersion": "v1", "kind": "ConfigMap", "data": data}).traces
+
+
 @pytest.mark.parametrize(
     ("api_version", "kind", "name"),
     [

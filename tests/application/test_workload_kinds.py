@@ -43,7 +43,10 @@ def test_a_row_of_the_table_is_right(kind: WorkloadKind) -> None:
         (a_row(templates=(Template("spec..x"),)), r'Job.x.example.com: "spec..x" is not a path'),
         (a_row(templates=(Template("spec", ("spec[0]",)),)), r'Job.x.example.com: "spec\[0\]" is not a path'),
         (a_row(suspend="?"), r'Job.x.example.com: "\?" is not a path'),
-        (a_row(templates=()), "Job.x.example.com: a row needs a kind, a plural, a version, and templates or resources"),
+        (
+            a_row(templates=()),
+            "Job.x.example.com: a row needs a kind, a plural, a version, and templates, resources, or by_shape",
+        ),
         (a_row(versions=()), "Job.x.example.com: a row needs"),
         (
             a_row(templates=(Template("spec.a[*].spec", ("spec.b[*].replicas",)),)),

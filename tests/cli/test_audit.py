@@ -181,29 +181,28 @@ class TestCluster:
             return text
 
         assert scope().startswith("checked: Pod, ReplicaSet, Job, ReplicationController, CronJob, DaemonSet, ")
-        assert scope().endswith("; of objects of other kinds, such as a RayCluster or a Workflow, only the pods "
-                                "were checked")  # fmt: skip
+        assert scope().endswith("; of objects of other kinds only the pods were checked")
         of_ray = pod("ray-0")
-        reference = {"apiVersion": "ray.io/v1", "kind": "RayCluster", "name": "ray", "uid": "u", "controller": True}
+        reference = {"apiVersion": "ray.io/v1", "kind": "RayPool", "name": "ray", "uid": "u", "controller": True}
         of_ray["metadata"]["ownerReferences"] = [reference]
         cluster.add(of_ray)
         report = audited("--kubeconfig", kubeconfig)
-        assert outcomes(report)["team-a/RayCluster/ray"] == "rewritten", "its running pods are judged"
-        assert report["scope"].endswith("(here: RayCluster.ray.io)")
+        assert outcomes(report)["team-a/RayPool/ray"] == "rewritten", "its running pods are judged"
+        assert report["scope"].endswith("(here: RayPool.ray.io)")
         for output in ("table", "html"):
-            assert "(here: RayCluster.ray.io)" in " ".join(
+            assert "(here: RayPool.ray.io)" in " ".join(
                 run("audit", "--kubeconfig", kubeconfig, "-o", output).out.split()
             )
 
     def test_reports_kinds_that_are_not_looked_at_in_every_format_and_counts_them_apart(
         self, kubeconfig: Path, cluster: WorkloadServer
     ) -> None:
-        cluster.define("RayCluster", "rayclusters", *[{"metadata": {"name": "x", "namespace": "team-a"}}] * 2)
+        cluster.define("RayPool", "raypools", *[{"metadata": {"name": "x", "namespace": "team-a"}}] * 2)
         report = audited("--kubeconfig", kubeconfig)
         (line,) = report["kinds"]
         assert (line["apiVersion"], line["kind"], line["name"], line["decision"]) == (
             "ray.io/v1",
-            "RayCluster",
+            "RayPool",
             "*",
             "not-judged",
         )
@@ -211,9 +210,9 @@ class TestCluster:
         assert (totals["kinds"], totals["others"]["notJudged"], totals["notJudged"]) == (1, 0, 1)
         for output in OUTPUTS:
             out = run("audit", "--kubeconfig", kubeconfig, "-o", output).out
-            assert "RayCluster.ray.io: 2 objects were not checked" in " ".join(out.split()), output
+            assert "RayPool.ray.io: 2 objects were not checked" in " ".join(out.split()), output
         out = " ".join(run("audit", "--kubeconfig", kubeconfig).out.split())
-        assert "RayCluster: not judged: RayCluster.ray.io: 2 objects" in out
+        assert "RayPool: not judged: RayPool.ray.io: 2 objects" in out
         assert "1 unchanged, 0 exempt, 0 not judged; 1 kind of objects not judged; " in out
 
     @pytest.mark.parametrize("denied", [False, True], ids=["objects", "unknown kinds"])
@@ -225,7 +224,7 @@ class TestCluster:
         if denied:
             cluster.refused[DEFINITIONS] = 403
         else:
-            cluster.define("RayCluster", "rayclusters", {"metadata": {"name": "x", "namespace": "team-b"}})
+            cluster.define("RayPool", "raypools", {"metadata": {"name": "x", "namespace": "team-b"}})
         assert run(*arguments).code == 0
         strictly = run(*arguments, "--strict")
         assert strictly.code == 1

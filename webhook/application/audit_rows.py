@@ -1,11 +1,12 @@
 """The rows of an audit: what was found by its controllers, so that a Deployment of 300 replicas is one."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
-from webhook.application.auditing import BETWEEN, Found, Owner, Seen, Verdict
-from webhook.application.workloads import is_workload
+from webhook.application.auditing import Found, Owner, Seen, Verdict
+from webhook.application.rule_texts import NOT_JUDGED
+from webhook.application.workloads import workload_of
 
 
 class Row(msgspec.Struct):
@@ -15,6 +16,7 @@ class Row(msgspec.Struct):
         template: what becomes of pods created from its template (or of the pod, for one in a manifest); ``None`` where it has
             none, or one that neither requests GPUs nor has resource claims.
         pods: the pods that do, running or pending, by the verdict on each.
+        suspended: whether it has no pods until somebody resumes it.
     """
 
     api_version: str
@@ -26,11 +28,12 @@ class Row(msgspec.Struct):
     line: int | None = None
     template: Verdict | None = None
     pods: dict[Verdict, int] = msgspec.field(default_factory=dict)
+    suspended: bool = False
 
     @property
     def kind_is_unread(self) -> bool:
         """Whether it is of a kind whose objects are not checked, so that it is known by its pods alone."""
-        return not is_workload(self.api_version, self.kind)
+        return workload_of(self.api_version, self.kind) is None
 
     @property
     def verdict(self) -> Verdict:
@@ -45,14 +48,11 @@ class Row(msgspec.Struct):
 def rows(found: Iterable[Found]) -> list[Row]:
     """Objects by their controllers, in the order of namespace, kind and name."""
     everything = list(found)
-    links = {
-        (one.seen.namespace, *one.seen.key): one.seen.owner
-        for one in everything
-        if one.seen.owner and one.seen.kind in BETWEEN
-    }
+    links = {(one.seen.namespace, *one.seen.key): one.seen.owner for one in everything if one.seen.owner}
+    there = {(one.seen.namespace, *one.seen.key) for one in everything}
     made: list[Row] = []
     named: dict[tuple[str, str, str], Row] = {}
-    judged = [(one.seen, one.verdict, _top(one.seen, links)) for one in everything if one.verdict is not None]
+    judged = [(one.seen, one.verdict, _top(one.seen, links, there)) for one in everything if one.verdict is not None]
     # Controllers first, so that the pods of each have a row to be counted in.
     judged.sort(key=lambda one: one[0].key != one[2].key)
     for seen, verdict, top in judged:
@@ -65,21 +65,30 @@ def rows(found: Iterable[Found]) -> list[Row]:
             named.setdefault(key, row)
         if seen.running:
             row.pods[verdict] = row.pods.get(verdict, 0) + 1
-        elif row.template is None or verdict.rank > row.template.rank:
+        elif row.template is None or row.template.decision == NOT_JUDGED or verdict.rank > row.template.rank:
+            # Where an object could not be judged, what was made from it can.
             row.template = verdict
+        if seen.key == top.key or key not in there:
+            row.suspended = row.suspended or seen.suspended
+    for row in made:
+        row.suspended = row.suspended and not row.pods
     return sorted(made, key=lambda row: (row.namespace, row.kind, row.name, row.source or "", row.line or 0))
 
 
-def _top(seen: Seen, links: Mapping[tuple[str, str, str], Owner | None]) -> Owner:
-    """The controller that a person knows an object by."""
-    own = Owner(seen.api_version, seen.kind, seen.name, seen.uid)
-    if seen.owner is None or not (seen.kind == "Pod" or seen.kind in BETWEEN):
-        return own
-    top = seen.owner
+def _top(
+    seen: Seen, links: Mapping[tuple[str, str, str], Owner | None], there: Collection[tuple[str, str, str]]
+) -> Owner:
+    """The controller that a person knows an object by: the one at the top.
+
+    Pods, and kinds between pods and what a person wrote, are their controller's in any case; others only where it was read.
+    """
+    top = Owner(seen.api_version, seen.kind, seen.name, seen.uid)
     passed = {top.key}
-    while above := links.get((seen.namespace, *top.key)):
-        if above.key in passed:
+    above = seen.owner
+    while above and above.key not in passed:
+        if not (top.kind == "Pod" or top.is_between or (seen.namespace, *above.key) in there):
             break
-        passed.add(above.key)
         top = above
+        passed.add(top.key)
+        above = links.get((seen.namespace, *top.key))
     return top

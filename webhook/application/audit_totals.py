@@ -54,6 +54,7 @@ class Totals(msgspec.Struct):
 
     Attributes:
         workloads: by what becomes of the next pod of each.
+        suspended: how many workloads have no pods until somebody resumes them.
         pods: pods that have not ended, by what would become of each if it were created now.
         namespaces, policies: workloads, by name.
         rules: workloads with a finding of each rule.
@@ -62,6 +63,7 @@ class Totals(msgspec.Struct):
     """
 
     workloads: Tally = msgspec.field(default_factory=Tally)
+    suspended: int = 0
     pods: Tally = msgspec.field(default_factory=Tally)
     namespaces: dict[str, Tally] = msgspec.field(default_factory=dict)
     policies: dict[str, Tally] = msgspec.field(default_factory=dict)
@@ -76,6 +78,7 @@ def totals(rows: Iterable[Row]) -> Totals:
     for row in rows:
         verdict = row.verdict
         made.workloads.add(verdict)
+        made.suspended += row.suspended
         for of_pods, number in row.pods.items():
             made.pods.add(of_pods, number)
         made.namespaces.setdefault(row.namespace, Tally()).add(verdict)

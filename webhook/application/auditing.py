@@ -11,9 +11,10 @@ from webhook.application.checking import Checker, JudgedPod, Judgement
 from webhook.application.claims import KnownClaims
 from webhook.application.configuration import Configuration
 from webhook.application.misfits import Misfit
+from webhook.application.operator_objects import QUEUE
 from webhook.application.rule_texts import NOT_JUDGED
-from webhook.application.workload_kinds import BUILT_IN, WorkloadKind
-from webhook.application.workloads import identity, is_workload, workload_of
+from webhook.application.workload_kinds import WorkloadKind
+from webhook.application.workloads import identity, is_between, is_workload, workload_of
 from webhook.engine import guard, requests
 from webhook.engine.decision import Outcome
 from webhook.engine.findings import Finding
@@ -33,8 +34,6 @@ PLAIN = "plain"
 DENIED = "denied"
 """In place of the form that a denied request gets."""
 
-BETWEEN = frozenset(row.kind for row in BUILT_IN if row.intermediate)
-"""Kinds that stand between a pod and what a person wrote: a pod of theirs is their controller's, where they have one."""
 _WORST = {Outcome.DENIED.value: 3, Outcome.REWRITTEN.value: 2, NOT_JUDGED: 1, Outcome.UNCHANGED.value: 0}
 
 
@@ -61,9 +60,14 @@ class Owner(msgspec.Struct, frozen=True):
         return is_workload(self.api_version, self.kind)
 
     @property
+    def is_of_operator(self) -> bool:
+        """Whether it is of an operator's kind that is in the table."""
+        return not self.is_workload and workload_of(self.api_version, self.kind) is not None
+
+    @property
     def is_between(self) -> bool:
         """Whether it is of a kind that stands between a pod and what a person wrote."""
-        return self.kind in BETWEEN and self.is_workload
+        return is_between(self.api_version, self.kind)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -79,6 +83,8 @@ class Seen(msgspec.Struct):
         running: it is a pod that was made; one in a manifest is yet to be.
         over: it has ended or is ending: it holds no GPU, and nothing comes of it any more.
         idle: it is told to have no pods.
+        suspended: it has none until somebody resumes it.
+        queue: the queue of Kueue that it waits in, by its label.
         source, line: where it is, if in a file.
     """
 
@@ -92,8 +98,15 @@ class Seen(msgspec.Struct):
     running: bool = False
     over: bool = False
     idle: bool = False
+    suspended: bool = False
+    queue: str = ""
     source: str | None = None
     line: int | None = None
+
+    @property
+    def is_between(self) -> bool:
+        """Whether it is of a kind that stands between a pod and what a person wrote."""
+        return is_between(self.api_version, self.kind)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -182,17 +195,20 @@ class Auditor:
     def keep(self, seen: Seen) -> Found | None:
         """What is to be remembered of an object; ``None`` if nothing comes of it.
 
-        Pods come first: of the kinds between pods and controllers only those are remembered that a pod seen before names,
-        or that have a verdict of their own.
+        Pods come first: of controllers only those are remembered that a pod seen before leads to, or that have a verdict of
+        their own. A pod of an operator's object is remembered even without GPUs: it may be the controller of others, as the
+        driver of a SparkApplication is.
         """
         owner = seen.owner
-        is_link = owner is not None and (seen.namespace, *seen.key) in self._links
+        is_link = owner is not None and (
+            (seen.namespace, *seen.key) in self._links or (seen.kind == "Pod" and owner.is_of_operator)
+        )
         verdict = None
-        if not seen.over and not (owner and seen.kind in BETWEEN and (seen.idle or owner.is_workload)):
+        if not seen.over and not (owner and seen.is_between and (seen.idle or owner.is_workload)):
             verdict = self.verdict(seen)
         if verdict is None and not is_link:
             return None
-        if verdict and owner and owner.is_between:
+        if owner:
             self._links.add((seen.namespace, *owner.key))
         seen.pod = None
         return Found(seen, verdict)
@@ -225,7 +241,7 @@ class Auditor:
         ours = None if annotations is None else sorted(key for key in annotations if key.startswith(DOMAIN))
         exempt = seen.namespace in self._configuration.exemptions.namespaces
         within = seen.namespace if pod.spec.resource_claims else ""  # where the objects are that its claims name
-        key = self._digest((seen.kind, policy.name, exempt, ours, shares, within, pod.spec))
+        key = self._digest((seen.kind, seen.queue, policy.name, exempt, ours, shares, within, pod.spec))
         known = self._by_pod.get(key)
         if known is None:
             judgement = self._checker.judge(_manifest(workload, seen, pod))
@@ -250,6 +266,8 @@ def _forget(spec: PodSpec, *, running: bool) -> None:
 def _manifest(workload: WorkloadKind, seen: Seen, pod: Pod) -> dict[str, Any]:
     """An object as ``Checker`` takes it, the pod's typed view in the place of the pod."""
     metadata: dict[str, Any] = {"name": seen.name, "namespace": seen.namespace}
+    if seen.queue:
+        metadata["labels"] = {QUEUE: seen.queue}
     if workload.is_pod:
         annotations = pod.metadata.annotations if pod.metadata else None
         return {"kind": seen.kind, "metadata": metadata | {"annotations": annotations}, "spec": pod.spec}

@@ -176,7 +176,8 @@ class Checker:
             return known
         findings = tuple(msgspec.structs.replace(f, path=where.field(f.path)) for f in decision.findings)
         operations = tuple(patch(pod, decision.edits, where.pointer))
-        return msgspec.structs.replace(known, operations=operations, findings=findings)
+        notes = tuple(operator_objects.queue_notes(workload, manifest)) if decision.asks else ()
+        return msgspec.structs.replace(known, operations=operations, findings=findings, notes=notes)
 
     def _decided(self, known: Judgement, where: WorkloadPod, pod: Pod) -> tuple[Judgement, Decision, str | None]:
         """What is known with a pod's claims; what becomes of the pod, or what an exempt one requests, and why it is exempt."""

@@ -13,6 +13,7 @@ _QUEUED = (
 _SPARK = "The operator adds the GPUs of driver.gpu and executor.gpu to the pods by a webhook of its own."
 _NIM = "The operator adds nvidia.com/gpu where another name requests the GPU, so such pods are denied with mixed-gpu-resources."
 _KSERVE = "With workerSpec, KServe denies names of GPUs that its annotation serving.kserve.io/gpu-resource-types does not list."
+_VIRTUAL = "Its pod requests the device's own resource name, such as nvidia.com/GA102GL_A10."
 _SHARED_PLURAL = "Write plural.group with kubectl: the plural is that of a built-in kind too."
 
 
@@ -58,6 +59,13 @@ def _one(  # noqa: PLR0913, PLR0917 - what tells a kind from others
 def _requesting(group: str, versions: str, kind: str, plural: str, *resources: str, note: str = "") -> WorkloadKind:
     """A kind that requests GPUs outside of pod templates."""
     return WorkloadKind(group, tuple(versions.split()), kind, plural, (), resources, note=note)
+
+
+def _by_shape(  # noqa: PLR0913, PLR0917 - as for ``_one``
+    group: str, versions: str, kind: str, plural: str, suspend: str = "", note: str = ""
+) -> WorkloadKind:
+    """A kind whose objects hold pods, or request GPUs, in places that only each object says."""
+    return WorkloadKind(group, tuple(versions.split()), kind, plural, (), suspend=suspend, note=note, by_shape=True)
 
 
 _TASKS = Template("spec.tasks[*].template.spec", ("spec.tasks[*].replicas",))
@@ -133,13 +141,17 @@ OPERATORS = (
         "notebooks",
         note="It is stopped by the annotation kubeflow-resource-stopped.",
     ),
-    _requesting(
+    WorkloadKind(
         "kubeflow.org",
-        "v1beta1",
+        ("v1beta1",),
         "WorkspaceKind",
         "workspacekinds",
-        "spec.podTemplate.options.podConfig.values[*].spec.resources",
+        (),
+        ("spec.podTemplate.options.podConfig.values[*].spec.resources",),
+        passive=True,
+        cluster_scoped=True,
     ),
+    _one("kubeflow.org", "v1alpha1", "PVCViewer", "pvcviewers", "spec.podSpec"),
     WorkloadKind(
         "trainer.kubeflow.org",
         ("v1alpha1",),
@@ -165,6 +177,15 @@ OPERATORS = (
         "spec.trainer.resourcesPerNode",
         note="What its pods request besides is in the runtime that spec.runtimeRef names.",
     ),
+    WorkloadKind(
+        "trainer.kubeflow.org",
+        ("v1alpha1",),
+        "OptimizationJob",
+        "optimizationjobs",
+        (),
+        ("spec.trainJobTemplate.spec.trainer.resourcesPerNode",),
+        note="What its pods request besides is in the runtime that spec.trainJobTemplate.spec.runtimeRef names.",
+    ),
     # Kubernetes SIGs: JobSet, LeaderWorkerSet, agent-sandbox, Kueue
     WorkloadKind(
         "jobset.x-k8s.io",
@@ -187,6 +208,20 @@ OPERATORS = (
             ),
         ),
         note="One of the pods that spec.leaderWorkerTemplate.size counts is the leader.",
+    ),
+    WorkloadKind(
+        "disaggregatedset.x-k8s.io",
+        ("v1",),
+        "DisaggregatedSet",
+        "disaggregatedsets",
+        tuple(
+            Template(f"spec.roles[*].spec.leaderWorkerTemplate.{one}.spec", ("spec.roles[*].spec.replicas", *more))
+            for one, *more in (
+                ("leaderTemplate",),
+                ("workerTemplate", "spec.roles[*].spec.leaderWorkerTemplate.size"),
+            )
+        ),
+        note="One of the pods that leaderWorkerTemplate.size counts is the leader.",
     ),
     _one("agents.x-k8s.io", "v1beta1 v1alpha1", "Sandbox", "sandboxes", "spec.podTemplate.spec", "spec.replicas"),
     WorkloadKind(
@@ -242,6 +277,24 @@ OPERATORS = (
             Template("spec.router.scheduler.tokenizer.template"),
         ),
     ),
+    WorkloadKind(
+        "serving.kserve.io",
+        ("v1alpha2", "v1alpha1"),
+        "LLMInferenceServiceConfig",
+        "llminferenceserviceconfigs",
+        tuple(
+            Template(f"spec.{one}")
+            for one in (
+                "template",
+                "worker",
+                "prefill.template",
+                "prefill.worker",
+                "router.scheduler.template",
+                "router.scheduler.tokenizer.template",
+            )
+        ),
+        passive=True,
+    ),
     _requesting("serving.kserve.io", "v1alpha1", "InferenceGraph", "inferencegraphs", "spec.resources"),
     *(
         WorkloadKind(
@@ -287,6 +340,22 @@ OPERATORS = (
         "spec.templates[*].template.spec",
         "spec.templates[*].replicas",
     ),
+    *(
+        WorkloadKind(
+            "argoproj.io",
+            ("v1alpha1",),
+            kind,
+            plural,
+            (Template("spec.metrics[*].provider.job.spec.template.spec"),),
+            passive=kind != "AnalysisRun",
+            cluster_scoped=kind.startswith("Cluster"),
+        )
+        for kind, plural in (
+            ("AnalysisRun", "analysisruns"),
+            ("AnalysisTemplate", "analysistemplates"),
+            ("ClusterAnalysisTemplate", "clusteranalysistemplates"),
+        )
+    ),
     # Volcano
     WorkloadKind(
         "batch.volcano.sh",
@@ -309,6 +378,18 @@ OPERATORS = (
     ),
     WorkloadKind(
         "flow.volcano.sh", ("v1alpha1",), "JobTemplate", "jobtemplates", (_TASKS,), passive=True, note=_QUEUED
+    ),
+    WorkloadKind(
+        "flow.volcano.sh",
+        ("v1alpha1",),
+        "JobFlow",
+        "jobflows",
+        (),
+        (
+            "spec.flows[*].patch.jobSpec.tasks[*].template.spec.containers[*].resources",
+            "spec.flows[*].patch.jobSpec.tasks[*].template.spec.initContainers[*].resources",
+        ),
+        note=f"Its Jobs are made from the JobTemplates that it names, changed by its patches. {_QUEUED}",
     ),
     # Spark: Kubeflow's operator, Apache's operator
     WorkloadKind(
@@ -375,9 +456,37 @@ OPERATORS = (
         "spec.sidecars[*].computeResources",
     ),
     _requesting(
-        "tekton.dev", "v1 v1beta1", "TaskRun", "taskruns", "spec.computeResources", "spec.stepSpecs[*].computeResources"
+        "tekton.dev",
+        "v1 v1beta1",
+        "TaskRun",
+        "taskruns",
+        "spec.computeResources",
+        "spec.stepSpecs[*].computeResources",
+        "spec.sidecarSpecs[*].computeResources",
+        "spec.taskSpec.steps[*].computeResources",
+        "spec.taskSpec.stepTemplate.computeResources",
+        "spec.taskSpec.sidecars[*].computeResources",
     ),
-    _requesting("tekton.dev", "v1 v1beta1", "PipelineRun", "pipelineruns", "spec.taskRunSpecs[*].computeResources"),
+    _requesting("tekton.dev", "v1beta1 v1alpha1", "StepAction", "stepactions", "spec.computeResources"),
+    _requesting(
+        "tekton.dev",
+        "v1 v1beta1",
+        "Pipeline",
+        "pipelines",
+        *(
+            f"spec.{tasks}[*].taskSpec.{one}.computeResources"
+            for tasks in ("tasks", "finally")
+            for one in ("steps[*]", "stepTemplate", "sidecars[*]")
+        ),
+    ),
+    _requesting(
+        "tekton.dev",
+        "v1 v1beta1",
+        "PipelineRun",
+        "pipelineruns",
+        "spec.taskRunSpecs[*].computeResources",
+        "spec.taskRunSpecs[*].stepSpecs[*].computeResources",
+    ),
     # Seldon
     _one(
         "machinelearning.seldon.io",
@@ -484,6 +593,23 @@ OPERATORS = (
         note=_RAY,
     ),
     WorkloadKind(
+        "orchestration.aibrix.ai",
+        ("v1alpha1",),
+        "RayClusterReplicaSet",
+        "rayclusterreplicasets",
+        _ray("spec.template.spec"),
+        intermediate=True,
+        note=_RAY,
+    ),
+    WorkloadKind(
+        "orchestration.aibrix.ai",
+        ("v1alpha1",),
+        "PodSet",
+        "podsets",
+        (Template("spec.template.spec", ("spec.podGroupSize",)),),
+        intermediate=True,
+    ),
+    WorkloadKind(
         "workloads.x-k8s.io",
         ("v1alpha2", "v1alpha1"),
         "RoleBasedGroup",
@@ -492,6 +618,44 @@ OPERATORS = (
             Template(f"spec.roles[*].{pattern}template.spec", ("spec.roles[*].replicas",))
             for pattern in ("standalonePattern.", "leaderWorkerPattern.", "")
         ),
+    ),
+    *(
+        _by_shape("kaito.sh", "v1beta1 v1alpha1", kind, plural)
+        for kind, plural in (
+            ("InferenceSet", "inferencesets"),
+            ("RAGEngine", "ragengines"),
+            ("MultiRoleInference", "multiroleinferences"),
+        )
+    ),
+    _by_shape("orchestration.aibrix.ai", "v1alpha1", "KVCache", "kvcaches"),
+    *(
+        _by_shape("workloads.x-k8s.io", versions, kind, f"{kind.lower()}s")
+        for kind, versions in (
+            ("RoleBasedGroupSet", "v1alpha2 v1alpha1"),
+            ("RoleBasedGroupWarmup", "v1alpha2"),
+            ("RoleInstance", "v1alpha2"),
+            ("RoleInstanceSet", "v1alpha2"),
+            ("Instance", "v1alpha1"),
+            ("InstanceSet", "v1alpha1"),
+        )
+    ),
+    _requesting("production-stack.vllm.ai", "v1alpha1", "VLLMRuntime", "vllmruntimes", "spec.resources"),
+    # Objects that hold others; virtual machines; runners
+    _by_shape(
+        "workload.codeflare.dev",
+        "v1beta2",
+        "AppWrapper",
+        "appwrappers",
+        "spec.suspend",
+        "Its components are objects of any kind; Kueue counts the pods that they name in their templates.",
+    ),
+    *(
+        _by_shape("kubevirt.io", "v1 v1alpha3", kind, f"{kind.lower()}s", note=_VIRTUAL)
+        for kind in ("VirtualMachine", "VirtualMachineInstance", "VirtualMachineInstanceReplicaSet")
+    ),
+    *(
+        _by_shape("actions.summerwind.dev", "v1alpha1", kind, f"{kind.lower()}s")
+        for kind in ("Runner", "RunnerSet", "RunnerDeployment", "RunnerReplicaSet")
     ),
     # Others
     _one(
@@ -530,6 +694,14 @@ OPERATORS = (
     WorkloadKind(
         "kubernetes.dask.org",
         ("v1",),
+        "DaskWorkerGroup",
+        "daskworkergroups",
+        (Template("spec.worker.spec", ("spec.worker.replicas",)),),
+        intermediate=True,
+    ),
+    WorkloadKind(
+        "kubernetes.dask.org",
+        ("v1",),
         "DaskJob",
         "daskjobs",
         (
@@ -562,6 +734,28 @@ OPERATORS = (
     WorkloadKind(
         "apps.kruise.io",
         ("v1beta1", "v1alpha1"),
+        "UnitedDeployment",
+        "uniteddeployments",
+        tuple(
+            Template(f"spec.template.{one}Template.spec.template.spec")
+            for one in ("statefulSet", "advancedStatefulSet", "cloneSet", "deployment")
+        ),
+        note="spec.replicas is divided over its subsets.",
+    ),
+    WorkloadKind(
+        "apps.kruise.io",
+        ("v1beta1", "v1alpha1"),
+        "SidecarSet",
+        "sidecarsets",
+        (),
+        ("spec.containers[*].resources", "spec.initContainers[*].resources"),
+        passive=True,
+        cluster_scoped=True,
+        note="Its containers are added to the pods that it selects, when these are created.",
+    ),
+    WorkloadKind(
+        "apps.kruise.io",
+        ("v1beta1", "v1alpha1"),
         "AdvancedCronJob",
         "advancedcronjobs",
         (
@@ -579,3 +773,8 @@ OPERATORS = (
     ),
 )
 """Operators' kinds."""
+
+AUDITED = tuple(
+    row for row in OPERATORS if not (row.cluster_scoped or (row.intermediate and row.passive and row.templates))
+)
+"""What an audit of a cluster reads: those in namespaces, without Kueue's copies of others."""

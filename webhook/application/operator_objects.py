@@ -11,12 +11,16 @@ from webhook.application.field_paths import Place
 from webhook.application.misfits import MisfitsError, convert
 from webhook.application.structural_search import pod_specs
 from webhook.application.unjudged import quotes
-from webhook.application.workload_kinds import WorkloadKind, WorkloadPod, places
+from webhook.application.workload_kinds import WorkloadKind, WorkloadPod, is_suspended, places
 from webhook.application.workloads import correction, group_of, qualified
 from webhook.engine.pods import Container, Pod, PodSpec, Resources, containers
+from webhook.engine.text import LONGEST_NAME, cut
 
 _SPEC = "spec"
 _JUDGED = ("containers", "initContainers", "resourceClaims")
+QUEUE = "kueue.x-k8s.io/queue-name"
+"""The label that puts an object into a queue of Kueue."""
+_COUNTED_BY_PODS = frozenset({"Pod", "Deployment", "StatefulSet", "LeaderWorkerSet"})
 _PARAMETERS = ("{{", "$(", "${")  # Argo; Tekton; envsubst and OpenShift
 
 
@@ -31,7 +35,7 @@ def pods_in(workload: WorkloadKind | None, manifest: Mapping[str, Any]) -> list[
     """
     if workload is None and not _may_describe_pods(manifest):
         return []
-    found = places(workload, manifest) if workload else _by_shape(manifest)
+    found = places(workload, manifest) if workload and not workload.by_shape else _by_shape(manifest)
     return [(where, pod) for where, data in found if (pod := _pod(where, data)) and not _has_parameters(pod)]
 
 
@@ -101,7 +105,7 @@ def replicas(workload: WorkloadKind, manifest: Mapping[str, Any], where: Workloa
 
 def title(workload: WorkloadKind | None, manifest: Mapping[str, Any], where: WorkloadPod) -> str:
     """Return what comes before a sentence on a template: its place, how it was found, and how many pods there are of it."""
-    if workload is None:
+    if workload is None or workload.by_shape:
         return f"{where.field('')} (by its shape): "
     number = None if workload.passive else replicas(workload, manifest, where)
     counted = "" if number is None else f" ({number} {'pod' if number == 1 else 'pods'})"
@@ -110,12 +114,27 @@ def title(workload: WorkloadKind | None, manifest: Mapping[str, Any], where: Wor
 
 def notes(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Iterator[str]:
     """Return the notes on an object with GPUs: that it is suspended, and what is special about its kind."""
-    if workload.suspend and any(
-        value is True for _, value in field_paths.find(manifest, field_paths.parse(workload.suspend))
-    ):
+    if is_suspended(workload, manifest):
         yield f"suspended by {workload.suspend}: no pod is created until that is false"
     if workload.note:
         yield f"note: {workload.note}"
+    yield from queue_notes(workload, manifest)
+
+
+def queue_notes(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Return what is to be said of an object with GPUs in a queue of Kueue, if it is in one that counts what its template names.
+
+    Of the kinds in ``_COUNTED_BY_PODS`` Kueue counts the pods themselves, as they were rewritten (kueue
+    pkg/workload/workload.go, ``totalRequestsFromPodSets``).
+    """
+    metadata = manifest.get("metadata")
+    labels = metadata.get("labels") if isinstance(metadata, dict) else None
+    queue = labels.get(QUEUE) if isinstance(labels, dict) else None
+    if queue and workload.kind not in _COUNTED_BY_PODS:
+        yield (
+            f"note: Kueue counts what the template names, before any pod exists ({QUEUE}: {cut(str(queue), LONGEST_NAME)}); "
+            "the ClusterQueue must cover that name"
+        )
 
 
 def requesting(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Pod:

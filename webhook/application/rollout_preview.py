@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from heapq import nsmallest
 
 from webhook.application import limit_ranges, quotas
-from webhook.application.auditing import BARE_POD, BETWEEN, Auditor, Owner, Seen, Verdict
+from webhook.application.auditing import BARE_POD, Auditor, Owner, Seen, Verdict
 from webhook.application.configuration import Configuration, Mode
 from webhook.application.limit_ranges import LimitRange
 from webhook.application.quotas import Quota
@@ -126,7 +126,7 @@ class RolloutPreview:
 
 def _is_part(seen: Seen) -> bool:
     """Whether an object is of a kind that a person knows by its controller."""
-    return seen.kind == "Pod" or seen.kind in BETWEEN
+    return seen.kind == "Pod" or seen.is_between
 
 
 def _is_spoken_for(seen: Seen, owner: Owner) -> bool:

@@ -25,10 +25,15 @@ _CONTAINER_LISTS = frozenset({"containers", "initContainers", "sidecars", "steps
 _CONTAINERS = frozenset({"container", "script", "mainContainer"})  # Argo, Argo, Dynamo
 _AMOUNTS = frozenset({"limits", "requests"})
 _AMOUNTS_OR_ABOVE = _AMOUNTS | {"resources"}
-# Text that is a part of a manifest: Argo, Argo, Kustomize, Argo CD and HelmChart.
-_EMBEDDED = frozenset({"podSpecPatch", "manifest", "patch", "values", "valuesContent"})
+# In text: a part of a manifest or an option (nvidia.com/gpu: 1, nvidia.com/gpu=1), a path of a JSON patch
+# (/limits/nvidia.com~1gpu), and a parameter of Helm's (resources.limits.nvidia\.com/gpu).
 _NAME_IN_TEXT = re.compile(
-    r"""(?<![\w.-])([A-Za-z0-9][A-Za-z0-9.-]{0,252}/[A-Za-z0-9._-]{1,63})["']?[ \t]*:""", re.ASCII
+    r"""(?<![\w.-])([A-Za-z0-9][A-Za-z0-9.-]{0,252}/[A-Za-z0-9._-]{1,63})["']?(?:[ \t]*:|=["']?[1-9])""", re.ASCII
+)
+_POINTER = re.compile(r"/([A-Za-z0-9][A-Za-z0-9.-]{0,252})~1([A-Za-z0-9._-]{1,63})", re.ASCII)
+_PARAMETER = re.compile(
+    r"""(?:limits|requests)\.["']?([A-Za-z0-9][A-Za-z0-9-]{0,62}(?:\\{1,2}\.[A-Za-z0-9-]{1,63}){1,9})/([A-Za-z0-9._-]{1,63})""",
+    re.ASCII,
 )
 _SPARK = re.compile(r"spark\.(?:driver|executor)\.resource\.gpu\.amount")
 _CLAIM_LISTS = frozenset({"resourceClaims", "draResources"})  # Kubernetes, NIM
@@ -48,6 +53,14 @@ _LONGEST_COUNT = 40  # characters of a key
 _DEVICES = frozenset({"gpus", "hostDevices"})  # KubeVirt
 # A map of labels has GPU names as keys, and requests none.
 _LABELS = frozenset({"labels", "annotations", "nodeSelector", "matchLabels", "selector"})
+# Maps of what there is or may be at most, of nodes, queues and quotas.
+_NOT_REQUESTS = _LABELS | {
+    "allocatable", "borrowingLimit", "capability", "capacity", "deserved", "guarantee", "hard", "limit", "limits", "max", "min",
+    "minResources", "quota", "requests", "resource", "resources", "used",
+}  # fmt: skip
+# A request as a list's item: the resource's name, and how many.
+_NAMING = ("name", "resourceName", "resource", "gpuType")
+_NUMBERING = ("quantity", "count", "amount", "value", "number")
 _NUMBER = re.compile(r"[0-9.]{0,9}[1-9][0-9.]{0,9}[kM]?", re.ASCII)
 # What the cluster has done, and who wrote which field: neither says what is to be made.
 _SKIPPED = frozenset({"status", "managedFields"})
@@ -217,23 +230,26 @@ def _inner(value: Any, path: _Path) -> list[tuple[Any, _Path, Any]]:
 
 def _requested(value: Any, path: _Path, parent: Any, gpu_names: GpuNames) -> Iterator[tuple[_Path, tuple[str, ...]]]:
     """The GPU resources that a map requests by itself, without the maps in it, and where."""
+    step, above = _last(path), _last(path[0]) if path else None
+    if step not in _LABELS:
+        for key, text in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(text, str) and (found := tuple(_gpus_in_text(text, gpu_names))):
+                yield (path, key), found
     if not isinstance(value, dict):
         return
-    step, above = _last(path), _last(path[0]) if path else None
     # spec.limits is what a node pool may grow to; requests only repeat the limits beside them.
     is_amount = (
         step in _AMOUNTS and above != "spec" and not (step == "requests" and _gpus(parent.get("limits"), gpu_names))
     )
-    if (is_amount or (step == "resources" and above != "limits")) and (found := _gpus(value, gpu_names)):
+    is_request = is_amount or (step == "resources" and above != "limits")
+    found = _gpus(value, gpu_names) if is_request else () if step in _NOT_REQUESTS else _numbered(value, gpu_names)
+    if found:
         yield path, found
-    name = value.get("name")
-    if step == "gpu" and "quantity" in value and isinstance(name, str) and _is_gpu(name, gpu_names):
-        yield path, (name,)
-    for key in sorted(_EMBEDDED & value.keys()):
-        text = value[key]
-        named = _NAME_IN_TEXT.findall(text) if isinstance(text, str) else ()
-        if found := tuple(name for name in named if _is_gpu_in_text(name, gpu_names)):
-            yield (path, key), found
+    named = (value[key] for key in _NAMING if "/" in str(value.get(key)) and "\\" not in value[key])
+    if (found := tuple(name for name in named if _is_gpu(name, gpu_names))) and any(
+        _is_amount(value[key]) for key in _NUMBERING if key in value
+    ):
+        yield path, found
     if step == "sparkConf":
         yield from (((path, key), (_BARE,)) for key in value if _SPARK.fullmatch(key) and _is_request(value[key]))
     yield from _of_operators(value, path, gpu_names)
@@ -249,6 +265,29 @@ def _of_operators(value: dict[Any, Any], path: _Path, gpu_names: GpuNames) -> It
         yield from (((path, key), (key,)) for key in KAI_KEYS if key in value)
     elif step not in _AMOUNTS and step not in _LABELS and step != "resources":
         yield from (((path, key), (_BARE,)) for key, amount in value.items() if _counts(key, amount))
+
+
+def _gpus_in_text(text: str, gpu_names: GpuNames) -> Iterator[str]:
+    """The GPU resources that a text requests, if it is a part of a manifest, a patch, or an option."""
+    if "/" not in text:
+        return
+    names = _NAME_IN_TEXT.findall(text)
+    if "~1" in text:
+        names += ["/".join(found) for found in _POINTER.findall(text)]
+    if "\\." in text:
+        names += [f"{domain.replace(chr(92), '')}/{name}" for domain, name in _PARAMETER.findall(text)]
+    yield from (name for name in dict.fromkeys(names) if _is_gpu_in_text(name, gpu_names))
+
+
+def _numbered(value: dict[Any, Any], gpu_names: GpuNames) -> tuple[str, ...]:
+    """The GPU resources that are keys of a map, with a number each."""
+    return tuple(
+        name for name, amount in value.items() if _is_amount(amount) and "/" in str(name) and _is_gpu(name, gpu_names)
+    )
+
+
+def _is_amount(amount: object) -> bool:
+    return isinstance(amount, str | int | float) and not isinstance(amount, bool) and _is_number(amount)
 
 
 def _is_device(above: str | int | None, name: str, gpu_names: GpuNames) -> bool:
@@ -314,8 +353,8 @@ def _claimed(value: Any, path: _Path) -> Iterator[_Path]:
         return
     if _CLAIM_NAMES & value.keys() and _last(path[0] if path else None) not in _CLAIM_LISTS:
         yield path
-    texts = ((key, value[key]) for key in sorted(_EMBEDDED & value.keys()))
-    yield from ((path, key) for key, text in texts if isinstance(text, str) and _CLAIMS_IN_TEXT.search(text))
+    texts = ((key, text) for key, text in value.items() if isinstance(text, str))
+    yield from ((path, key) for key, text in texts if _CLAIMS_IN_TEXT.search(text))
 
 
 def _has_image(value: Any) -> bool:

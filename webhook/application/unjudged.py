@@ -16,7 +16,8 @@ from webhook.engine.text import LONGEST_NAME, cut
 
 # Their objects quote pods and templates, as a pattern, a record or a schema, and make none.
 _QUOTING_GROUPS = ("kyverno.io", "gatekeeper.sh", "kubewarden.io", "wgpolicyk8s.io", "openreports.io")
-_QUOTING_KINDS = frozenset({"ConfigMap", "Secret", "CustomResourceDefinition.apiextensions.k8s.io"})
+_QUOTING_KINDS = frozenset({"CustomResourceDefinition.apiextensions.k8s.io"})
+_OF_TEXT = frozenset({"ConfigMap", "Secret"})
 _CLAIMS = re.compile(r"\w*ResourceClaim(?:Template)?\.resource\.k8s\.io")
 _DRA = "resource.k8s.io"
 _CLASS = f"DeviceClass.{_DRA}"
@@ -98,13 +99,23 @@ def unjudged(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN) -> Unj
     api_version, kind = manifest.get("apiVersion"), str(manifest.get("kind") or "")
     group = group_of(api_version)
     name = qualified(api_version, kind)
-    traces = Traces() if quotes(group, name) else search(manifest, gpu_names)
+    traces = Traces() if quotes(group, name) else search(_texts(manifest) if name in _OF_TEXT else manifest, gpu_names)
     if _CLAIMS.fullmatch(name) and claim_in(manifest) is None:
         traces = Traces(claims=("spec",), counts=(0, 0, 1))
     offers = _offered(manifest, gpu_names) if name == _CLASS else ""
     if offers:
         traces = Traces(claims=("spec.extendedResourceName",), counts=(0, 0, 1))
     return Unjudged(name, traces, _is_built_in(group), correction(api_version, kind), offers)
+
+
+def _texts(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The texts of a ConfigMap or Secret that may be manifests. What is in base64 is not read."""
+    parts = {key: manifest.get(key) for key in ("data", "stringData")}
+    return {
+        part: {key: text for key, text in texts.items() if isinstance(text, str) and ("\n" in text or "{" in text)}
+        for part, texts in parts.items()
+        if isinstance(texts, Mapping)
+    }
 
 
 def quotes(group: str, name: str) -> bool:

@@ -54,6 +54,7 @@ class WorkloadKind(msgspec.Struct, frozen=True, dict=True):
         intermediate: whether other kinds make its objects: what a person wrote is then their controller.
         passive: whether no pod is created from its objects alone.
         cluster_scoped: whether its objects are in no namespace.
+        by_shape: whether its objects have pods where only each of them says: they are found by their shape.
         note: what is special about it, for people.
     """
 
@@ -68,6 +69,7 @@ class WorkloadKind(msgspec.Struct, frozen=True, dict=True):
     intermediate: bool = False
     passive: bool = False
     cluster_scoped: bool = False
+    by_shape: bool = False
     note: str = ""
 
     @property
@@ -136,8 +138,8 @@ def table(rows: Iterable[WorkloadKind]) -> Mapping[tuple[str, str], WorkloadKind
 
 
 def _faults(row: WorkloadKind) -> Iterator[str]:
-    if not (row.kind and row.plural and row.versions and (row.templates or row.resources)):
-        yield "a row needs a kind, a plural, a version, and templates or resources"
+    if not (row.kind and row.plural and row.versions and (row.templates or row.resources or row.by_shape)):
+        yield "a row needs a kind, a plural, a version, and templates, resources, or by_shape"
     try:
         for template in row.templates:
             steps = template.steps
@@ -163,6 +165,13 @@ def is_idle(kind: WorkloadKind, data: Any) -> bool:
     """Whether an object, plain data or a typed view, is scaled to nothing: its pods are none."""
     paths = [field_paths.parse(count) for template in kind.templates for count in template.replicas]
     return any(count == 0 for path in paths for _, count in field_paths.find(data, path))
+
+
+def is_suspended(kind: WorkloadKind, data: Any) -> bool:
+    """Whether an object, plain data or a typed view, has no pods until somebody resumes it."""
+    if not kind.suspend:
+        return False
+    return any(value is True for _, value in field_paths.find(data, field_paths.parse(kind.suspend)))
 
 
 _REPLICAS = (Template("spec.template.spec", ("spec.replicas",)),)

@@ -24,6 +24,8 @@ def view(kind: WorkloadKind, base: type[T]) -> type[T]:
         _add(tree, template.path, PodSpec)
         for count in template.replicas:
             _add(tree, count, int)
+    if kind.suspend:
+        _add(tree, kind.suspend, bool)
     made: type[T] = _extended(kind.kind, base, tree)
     return made
 

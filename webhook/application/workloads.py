@@ -72,6 +72,12 @@ def identity(api_version: str, kind: str) -> str:
     return kind if is_workload(api_version, kind) else qualified(api_version, kind)
 
 
+def is_between(api_version: str, kind: str) -> bool:
+    """Whether other kinds make objects of a kind, so that what a person wrote is their controller, where they have one."""
+    row = _BY_KIND[kind] if is_workload(api_version, kind) else workload_of(api_version, kind)
+    return row is not None and row.intermediate
+
+
 def is_workload(api_version: str, kind: str) -> bool:
     """Whether an owner reference means one of the workloads: ``Job`` of ``batch/v1``, and not of ``batch.volcano.sh/v1alpha1``.
 

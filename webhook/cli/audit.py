@@ -112,8 +112,9 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     judged by their namespaces' policies, or by those that --assume names. A controller is one line: what becomes of its
     next pod, and how many of its pods would become what (pods that have ended are left out). Objects of other kinds in
     files that request GPUs or hold containers are reported as not judged, and so are resource claims (DRA) whose ResourceClaim or
-    ResourceClaimTemplate was not found. Of other kinds in a cluster only the pods are judged; the kinds are reported as not
-    judged.
+    ResourceClaimTemplate was not found. In a cluster, objects of operators' kinds (RayJob, PyTorchJob, and others of the table)
+    are read too, with what they made counted as theirs. Of kinds that are not in the table only the pods are judged; these
+    kinds are reported as not judged.
 
     Exit codes: 0 nothing denied; 1 something denied (with --strict: or rewritten, not judged, or a label without effect);
     2 wrong usage, a cluster or input that can't be read, files without any object, or output that can't be written. With

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from webhook.adapters.kubernetes.errors import ApiError, Fault
@@ -15,14 +16,16 @@ from webhook.application.checking import Judgement, pods_of
 from webhook.application.claims import KnownClaims, known_claims
 from webhook.application.field_types import wrong_types
 from webhook.application.misfits import Misfit
+from webhook.application.operator_objects import QUEUE
 from webhook.application.other_kinds import OtherKind
-from webhook.application.workload_kinds import WorkloadKind, is_idle
+from webhook.application.workload_kinds import is_idle, is_suspended
 from webhook.application.workloads import qualified, workload_of
 from webhook.cli.cluster_options import unreadable
 from webhook.cli.manifest_input import KnownNamespaces, misfit_problems, nothing_found, read_paths, usage_error
 from webhook.engine.labels import NamespaceLabels
 
 Labels = Mapping[str, NamespaceLabels]
+_ENDS = frozenset({"Complete", "Completed", "Succeeded", "Failed", "Error", "Stopped", "Terminated", "Aborted"})
 FILES = "files"
 """The origin of what is in files."""
 NewAuditor = Callable[[Labels, KnownClaims], Auditor]
@@ -94,13 +97,38 @@ def from_cluster(
                 found.append(one)
             else:
                 _unread(one, gathered)
+        try:
+            for kept in reader.operators.objects(list(labels) if names else (), partial(_of_operator, auditor)):
+                if isinstance(kept, OtherKind):
+                    gathered.kinds.append(kept)
+                else:
+                    found.append(kept[0])
+                    gathered.others += [(None, None, kept[1])] if kept[1] else []
+        except UnknownKindsError as error:
+            gathered.kinds_unknown = str(error)
         _take_kinds(kinds, gathered)
     except ApiError as error:
         raise usage_error(_unreadable(error, names)) from error
     gathered.rows = rows(found)
     known = map(auditor.identify, (*reader.namespace_manifests, *reader.mislabelled.values()))
-    gathered.others = [(None, None, one) for one in known if one.label_problems]
+    gathered.seen = reader.counts | reader.operators.counts
+    gathered.others += [(None, None, one) for one in known if one.label_problems]
     return gathered
+
+
+def _of_operator(auditor: Auditor, manifest: dict[str, Any]) -> tuple[Found, Judgement | None]:
+    """What is remembered of an object of an operator's kind; and what is known of one that can't be read or is mislabelled.
+
+    One without GPUs is remembered too: a Deployment of its own is then counted as its.
+    """
+    seen = _seen(manifest, "")
+    misfits = wrong_types(manifest)
+    if misfits:
+        return Found(seen, None), auditor.unreadable(manifest, misfits)
+    known = auditor.identify(manifest)
+    counts = not seen.over and not (seen.idle and seen.is_between) and (_is_row(known) or known.not_judged)
+    mislabelled = known.label_problems and not seen.owner
+    return auditor.found(seen, known) if counts else Found(seen, None), known if mislabelled else None
 
 
 def _take_kinds(kinds: Iterable[OtherKind], into: Gathered) -> None:
@@ -153,9 +181,9 @@ def from_files(paths: Sequence[str], known: KnownNamespaces, names: Sequence[str
             gathered.seen[kind] = gathered.seen.get(kind, 0) + 1
             workload = workload_of(item.object.get("apiVersion"), item.object["kind"])
             if workload and workload.is_built_in:
-                seen.append(_seen(item, workload, default))
+                seen.append(_seen(item.object, default, item.source, item.line))
             elif _is_row(judged):
-                operators.append(auditor.found(_seen(item, workload, default), judged))
+                operators.append(auditor.found(_seen(item.object, default, item.source, item.line), judged))
     # A file may hold anything in any order; pods come first, so that what links them to their controllers is known.
     seen.sort(key=lambda one: one.kind != "Pod")
     gathered.rows = rows([*(found for one in seen if (found := auditor.keep(one))), *operators])
@@ -198,9 +226,9 @@ def _wanted(found: Seen | Judgement, names: Collection[str]) -> bool:
     return not names or found.namespace in names
 
 
-def _seen(item: ManifestObject, workload: WorkloadKind | None, default: str) -> Seen:
-    """An object of a file as an audit sees it; the pod only of a built-in kind."""
-    manifest = item.object
+def _seen(manifest: Mapping[str, Any], default: str, source: str | None = None, line: int | None = None) -> Seen:
+    """An object as an audit sees it; the pod only of a built-in kind. ``default`` is its namespace, if it names none."""
+    workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"))
     is_built_in = workload is not None and workload.is_built_in
     metadata, status = _map(manifest.get("metadata")), _map(manifest.get("status"))
     return Seen(
@@ -216,8 +244,10 @@ def _seen(item: ManifestObject, workload: WorkloadKind | None, default: str) -> 
         and bool(status.get("phase")),  # in a dump of a cluster, not in a manifest
         over="deletionTimestamp" in metadata or _ended(status),
         idle=workload is not None and is_idle(workload, manifest),
-        source=item.source,
-        line=item.line,
+        suspended=workload is not None and is_suspended(workload, manifest),
+        queue=str(_map(metadata.get("labels")).get(QUEUE) or ""),
+        source=source,
+        line=line,
     )
 
 
@@ -234,10 +264,17 @@ def _ended(status: Mapping[str, Any]) -> bool:
     """Whether a pod or a job has finished, in a dump of a cluster."""
     conditions = status.get("conditions")
     done = (
-        _map(condition).get("status") == "True" and _map(condition).get("type") in {"Complete", "Failed"}
+        _map(condition).get("status") == "True" and _map(condition).get("type") in _ENDS
         for condition in (conditions if isinstance(conditions, list) else ())
     )
-    return status.get("phase") in {"Succeeded", "Failed"} or any(done)
+    # Pods, Argo and AppWrapper; Ray; Volcano; Spark.
+    phases = (
+        status.get("phase"),
+        status.get("jobStatus"),
+        _map(status.get("state")).get("phase"),
+        _map(status.get("applicationState")).get("state"),
+    )
+    return any(isinstance(phase, str) and phase.capitalize() in _ENDS for phase in phases) or any(done)
 
 
 def _map(value: object) -> Mapping[str, Any]:

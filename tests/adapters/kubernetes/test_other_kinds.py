@@ -50,29 +50,29 @@ def test_of_a_cluster_without_any_there_are_none(api: RetryingApi) -> None:
 
 
 def test_those_that_may_lead_to_pods_and_have_objects_are_counted(cluster: WorkloadServer, api: RetryingApi) -> None:
-    cluster.define("RayJob", "rayjobs", *([an_object()] * 3), an_object("team-b"))
-    cluster.define("RayService", "rayservices")
+    cluster.define("RayTask", "raytasks", *([an_object()] * 3), an_object("team-b"))
+    cluster.define("RayServer", "rayservers")
     cluster.define("RayConfig", "rayconfigs", an_object(), schema=NO_PODS)
-    assert found(api) == [OtherKind("ray.io/v1", "RayJob", "rayjobs", 4)]
-    assert [seen.query for seen in cluster.requests if "rayjobs" in seen.path] == [{"limit": "1"}]
+    assert found(api) == [OtherKind("ray.io/v1", "RayTask", "raytasks", 4)]
+    assert [seen.query for seen in cluster.requests if "raytasks" in seen.path] == [{"limit": "1"}]
     assert not [seen for seen in cluster.requests if "rayconfigs" in seen.path]
 
 
 def test_all_are_read_where_the_server_does_not_say_how_many_follow(cluster: WorkloadServer, api: RetryingApi) -> None:
     cluster.tells_remaining = False
-    cluster.define("RayJob", "rayjobs", *([an_object()] * 3))
+    cluster.define("RayTask", "raytasks", *([an_object()] * 3))
     assert [kind.objects for kind in found(api)] == [3]
 
 
 def test_in_some_namespaces_only_what_is_in_these_counts(cluster: WorkloadServer, api: RetryingApi) -> None:
-    cluster.define("RayJob", "rayjobs", an_object(), an_object("team-b"), an_object("team-c"))
+    cluster.define("RayTask", "raytasks", an_object(), an_object("team-b"), an_object("team-c"))
     cluster.define("RayPool", "raypools", {"metadata": {"name": "x"}}, scope="Cluster")
-    assert [(kind.kind, kind.objects) for kind in found(api, "team-a", "team-b")] == [("RayJob", 2)]
-    assert [(kind.kind, kind.objects) for kind in found(api)] == [("RayJob", 3), ("RayPool", 1)]
+    assert [(kind.kind, kind.objects) for kind in found(api, "team-a", "team-b")] == [("RayTask", 2)]
+    assert [(kind.kind, kind.objects) for kind in found(api)] == [("RayPool", 1), ("RayTask", 3)]
 
 
 def test_objects_that_can_not_be_listed_are_not_taken_for_none(cluster: WorkloadServer, api: RetryingApi) -> None:
-    path = cluster.define("RayJob", "rayjobs", an_object())
+    path = cluster.define("RayTask", "raytasks", an_object())
     cluster.refused[path] = 403
     (kind,) = found(api)
     assert kind.objects is None
@@ -85,9 +85,9 @@ def test_definitions_that_can_not_be_listed_are_not_taken_for_none(cluster: Work
         found(api)
 
 
-@pytest.mark.parametrize("path", [DEFINITIONS, "/apis/ray.io/v1/rayjobs"])
+@pytest.mark.parametrize("path", [DEFINITIONS, "/apis/ray.io/v1/raytasks"])
 def test_another_failure_is_the_cluster_s(cluster: WorkloadServer, api: RetryingApi, path: str) -> None:
-    cluster.define("RayJob", "rayjobs", an_object())
+    cluster.define("RayTask", "raytasks", an_object())
     cluster.refused[path] = 401
     with pytest.raises(ApiError) as failed:
         found(api)

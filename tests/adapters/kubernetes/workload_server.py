@@ -42,6 +42,7 @@ class WorkloadServer(StandIn):
         self._server.RequestHandlerClass = WorkloadHandler
         self.lists: dict[str, list[bytes]] = {f"{_ROOTS[root]}/{plural}": [] for root, plural in _served()}
         self.serves: set[str] = set()
+        self.resources: dict[str, list[str]] = {}
         self.terminating: set[str] = set()
         self.refused: dict[str, int] = {}
         self.tells_remaining = True
@@ -80,6 +81,29 @@ class WorkloadServer(StandIn):
                 if namespace := one["metadata"].get("namespace"):
                     self.lists.setdefault(_within(path, namespace), []).append(encoded)
         return path
+
+    def serve(self, api_version: str, plural: str, *objects: Json) -> str:
+        """Serve a resource, known by discovery only, with objects; the path of its list in all namespaces."""
+        path = f"/apis/{api_version}/{plural}"
+        with self.changed:
+            self.resources.setdefault(api_version, []).append(plural)
+            self.lists[path] = []
+            for one in objects:
+                encoded = json.dumps({"apiVersion": api_version, **one}).encode()
+                self.lists[path].append(encoded)
+                self.lists.setdefault(_within(path, one["metadata"]["namespace"]), []).append(encoded)
+        return path
+
+    def discovered(self, path: str) -> Json | None:
+        """What discovery answers at a path, as far as ``serve`` says; ``None`` where it is not asked."""
+        if path == "/apis":
+            groups: dict[str, list[Json]] = {}
+            for one in self.resources:
+                group, _, version = one.partition("/")
+                groups.setdefault(group, []).append({"groupVersion": one, "version": version})
+            return {"groups": [{"name": name, "versions": versions} for name, versions in groups.items()]}
+        plurals = self.resources.get(path.removeprefix("/apis/"))
+        return None if plurals is None else {"resources": [{"name": plural} for plural in plurals]}
 
     def listed(self, path: str, query: Mapping[str, str]) -> bytes | None:
         """A page of a list; ``None`` when the token is too old."""
@@ -127,6 +151,8 @@ class WorkloadHandler(Handler):
         if seen.method == "GET" and (path in server.lists or _namespaced(path) in server.lists):
             page = server.listed(path, seen.query)
             return self.say(*((410, status(410, "token too old")) if page is None else (200, page)))
+        if found := server.discovered(path):
+            return self.say(200, found)
         version = path.removeprefix("/apis/")
         if version in REPORTS:
             if version not in server.serves:

@@ -10,6 +10,7 @@ from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.lists import Api, Lister, Page, Progress
 from webhook.adapters.kubernetes.request import Request, path_of
 from webhook.application.other_kinds import OtherKind, leads_to_pods
+from webhook.application.workloads import KINDS
 
 _PAGE = 20  # definitions; one may have a megabyte
 
@@ -89,6 +90,9 @@ def _kept(definition: _Definition) -> _Kind | None:
         return None
     version = next((version for version in served if version.storage), served[0])
     schema = version.schema.schema if version.schema else None
+    # Objects of the table's kinds in namespaces are read: ``operator_kinds``.
+    if spec.scope == "Namespaced" and (spec.group, spec.names.kind) in KINDS:
+        return None
     if not leads_to_pods(spec.group, spec.names.kind, schema):
         return None
     return _Kind(f"{spec.group}/{version.name}", spec.names.kind, spec.names.plural, spec.scope == "Namespaced")

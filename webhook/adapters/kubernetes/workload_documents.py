@@ -8,7 +8,8 @@ from webhook.adapters.kubernetes.documents import Labels
 from webhook.adapters.kubernetes.lists import Page
 from webhook.adapters.kubernetes.request import path_of
 from webhook.application.auditing import Owner, Seen
-from webhook.application.workload_kinds import WorkloadKind, is_idle
+from webhook.application.operator_objects import QUEUE
+from webhook.application.workload_kinds import WorkloadKind, is_idle, is_suspended
 from webhook.application.workload_views import pods, view
 from webhook.engine.label_problems import relevant
 from webhook.engine.labels import NamespaceLabels
@@ -54,9 +55,15 @@ class _Reference(msgspec.Struct, rename="camel"):
     controller: bool | None = None
 
 
+class _WorkloadLabels(Labels, rename={"queue": QUEUE}):
+    """Our labels, and Kueue's."""
+
+    queue: str | None = None
+
+
 class _Metadata(PodMetadata, rename="camel"):
     uid: str = ""
-    labels: Labels | None = None
+    labels: _WorkloadLabels | None = None
     owner_references: list[_Reference] | None = None
     deletion_timestamp: str | None = None
 
@@ -137,4 +144,6 @@ def seen(kind: WorkloadKind, item: WorkloadItem) -> Seen:
         running=kind.is_pod,
         over=item.over,
         idle=is_idle(kind, item),
+        suspended=is_suspended(kind, item),
+        queue=(metadata.labels and metadata.labels.queue) or "",
     )

@@ -9,6 +9,7 @@ from webhook.adapters.kubernetes import claim_documents
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.lists import PAGE, Api, Lister, Page, Progress
+from webhook.adapters.kubernetes.operator_kinds import OperatorReader
 from webhook.adapters.kubernetes.request import Request, path_of
 from webhook.adapters.kubernetes.workload_documents import NamespaceItem, WorkloadItem, mislabelled, page_of, seen
 from webhook.adapters.kubernetes.workload_documents import path as list_path
@@ -65,6 +66,8 @@ class ClusterReader:
     def __init__(self, api: Api, progress: Progress | None = None, *, limit: int = PAGE) -> None:
         self._api = api
         self._lister = Lister(api, progress, limit=limit)
+        self.operators = OperatorReader(api, progress, limit=limit)
+        """Reads the objects of operators' kinds."""
         self.namespace_manifests: list[dict[str, Any]] = []
         """Of the namespaces that were read: what says anything about policies, or looks like it."""
         self.mislabelled: dict[tuple[str, str, str], dict[str, Any]] = {}

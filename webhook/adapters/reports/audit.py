@@ -57,12 +57,14 @@ class WorkloadLine(ObjectLine):
 
     ``decision``, ``requests``, ``patch``, ``claims`` and ``findings`` are those of the pods created from it from now on: of its
     template, or of its pods where the template has neither GPU requests nor resource claims, or can't be seen.
+    It is ``suspended`` while it has no pods until somebody resumes it.
     ``pods`` is what would become of its pods, running or pending, if they were created now; those that have ended are left out.
     """
 
     api_version: str
     uid: str
     judged: str  # "template" or "pods"
+    suspended: bool
     becomes: list[str]
     forms: list[Form]
     pods: Outcomes
@@ -108,13 +110,15 @@ class OtherTotals(Part):
 class AuditTotals(Part):
     """All totals.
 
-    ``workloads`` are the report's objects, by decision; ``others`` its other objects, likewise; ``kinds`` are the kinds that were
-    not checked. ``pods`` are those of the workloads that have not ended, by what would become of each. ``seen`` is how many
-    objects of each kind were checked. ``not_judged`` is the sum of workloads, other objects and kinds that were not judged.
+    ``workloads`` are the report's objects, by decision; ``suspended`` is how many of them are; ``others`` its other
+    objects, by decision; ``kinds`` are the kinds that were not checked. ``pods`` are those
+    of the workloads that have not ended, by what would become of each. ``seen`` is how many objects of each kind were checked.
+    ``not_judged`` is the sum of workloads, other objects and kinds that were not judged.
     ``unread_parts`` are the lists, files and documents that could not be read, so that their objects are not known.
     """
 
     workloads: Outcomes
+    suspended: int
     others: OtherTotals
     kinds: int
     unread_parts: int
@@ -237,6 +241,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
         assumptions=list(assumptions),
         totals=AuditTotals(
             workloads=_outcomes(counted.workloads),
+            suspended=counted.suspended,
             others=OtherTotals(
                 unchanged=decisions[Outcome.UNCHANGED.value],
                 denied=decisions[Outcome.DENIED.value],
@@ -306,7 +311,7 @@ def _scope(rows: Sequence[Row]) -> str:
     checked = ", ".join(kind.kind for kind in BUILT_IN)
     by_pods = f" (here: {', '.join(others)})" if others else ""
     return (
-        f"checked: {checked}; of objects of other kinds, such as a RayCluster or a Workflow, only the pods "
+        f"checked: {checked}, and operators' kinds that are in the cluster; of objects of other kinds only the pods "
         f"were checked{by_pods}"
     )
 
@@ -344,6 +349,7 @@ def _line(row: Row, shared: dict[Verdict, dict[str, Any]], lines: Lines | None) 
         name=row.name,
         uid=row.uid,
         judged="template" if row.template else "pods",
+        suspended=row.suspended,
         pods=Outcomes(
             unchanged=row.running(Outcome.UNCHANGED),
             rewritten=row.running(Outcome.REWRITTEN),

@@ -80,16 +80,16 @@ def _workloads(lines: Sequence[WorkloadLine]) -> Table:
             Text(printable(line.policy)),
             Text("\n".join(map(printable, line.requests))),
             Text(_word(line.decision), style=STYLES[line.decision]),
-            _pods(line.pods),
+            _pods(line.pods, "suspended" if line.suspended else "none"),
             Group(*reasons(line, line.becomes)),
         )
     return table
 
 
-def _pods(pods: Outcomes) -> Text:
+def _pods(pods: Outcomes, otherwise: str) -> Text:
     counted = [(name, pods.number(name)) for name in _COLUMNS]
     lines = [Text(f"{number} {_word(name)}", style=STYLES[name]) for name, number in counted if number]
-    return Text("\n").join(lines) if lines else Text("none", style="dim")
+    return Text("\n").join(lines) if lines else Text(otherwise, style="dim")
 
 
 def _word(outcome: str) -> str:
@@ -144,6 +144,8 @@ def _summary(report: AuditReport) -> Text:
         (f"{tally.number(name)} {_word(name)}", STYLES[name] if tally.number(name) else "dim") for name in _COUNTED
     ]
     summary.append_text(Text(", ").join(Text(words, style=style) for words, style in parts))
+    if totals.suspended:
+        summary.append(f"; {totals.suspended} of them suspended")
     others = totals.others
     for number, words, style in (
         (others.not_judged, f"{_counted(others.not_judged, 'other object')} not judged", STYLES[NOT_JUDGED]),
