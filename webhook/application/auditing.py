@@ -282,7 +282,7 @@ def _forms(judged: JudgedPod, spec: PodSpec, policy: Policy, plugin: DevicePlugi
     """Each form that the pod's containers ask for, with the one that they get."""
     decision = judged.decision
     nodes = NodeConstraints(spec)
-    statements = Statements(nodes, plugin, policy.partitions)
+    statements = Statements(nodes, plugin, policy.forms)
     resources = [ask.amounts[0].resource for ask in decision.asks if ask.amounts]
     before = [_stated(statements.of(resource), nodes) for resource in resources]
     if decision.denials:

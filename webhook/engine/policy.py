@@ -80,11 +80,6 @@ class Policy(msgspec.Struct, frozen=True):
         return hash(self.name)
 
     @property
-    def partitions(self) -> tuple[str, ...]:
-        """The MIG profiles of its forms, in order."""
-        return tuple(dict.fromkeys(form.partition for form in self.forms if form.partition))
-
-    @property
     def judges_claims(self) -> bool:
         """Whether it matters what a pod claims (DRA): it does not where any form and any number is permitted."""
         return not self.permits_any or self.max_per_container is not None or self.max_per_pod is not None
