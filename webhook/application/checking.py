@@ -12,7 +12,7 @@ from webhook.application.field_paths import Place
 from webhook.application.misfits import Misfit, MisfitsError, convert
 from webhook.application.unjudged import Unjudged, unjudged
 from webhook.application.workload_kinds import WorkloadKind, WorkloadPod, places
-from webhook.application.workloads import workload_of
+from webhook.application.workloads import not_served, workload_of
 from webhook.engine import requests, summary
 from webhook.engine.claims import NO_CLAIMS, Claims, references
 from webhook.engine.decision import UNTOUCHED, Decision, Outcome, decide
@@ -175,6 +175,9 @@ class Checker:
         )
         if exempt:
             return known
+        if decision.asks:
+            notes = tuple(not_served(workload, manifest.get("apiVersion")))
+            known = msgspec.structs.replace(known, notes=notes)
         findings = tuple(msgspec.structs.replace(f, path=where.field(f.path)) for f in decision.findings)
         operations = tuple(patch(pod, decision.edits, where.pointer))
         return msgspec.structs.replace(known, operations=operations, findings=findings)

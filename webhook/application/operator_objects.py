@@ -114,10 +114,6 @@ def notes(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Iterator[str]:
         value is True for _, value in field_paths.find(manifest, field_paths.parse(workload.suspend))
     ):
         yield f"suspended by {workload.suspend}: no pod is created until that is false"
-    group, _, version = str(manifest.get("apiVersion") or "").rpartition("/")
-    if workload.is_built_in and version and (group != workload.group or version not in workload.versions):
-        served = f"write apiVersion: {workload.api_version}"
-        yield f"note: Kubernetes does not serve {manifest['apiVersion']} {workload.kind}; {served}"
     if workload.note:
         yield f"note: {workload.note}"
 
