@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable
 
-from msgspec.structs import replace
-
 from webhook.engine.forms import Form, Platform, Sharing, meet_sharing
 from webhook.engine.needs import Need, fits
 from webhook.engine.nodes import ABSENT, OTHER, NodeConstraints
@@ -44,6 +42,7 @@ class Statements:
         self._known = tuple(dict.fromkeys(form.partition for form in listed if form.partition)) if plugin.single else ()
         self._slices = _slices(nodes, self._known) if plugin.single else None
         self._gke = _gke(nodes, listed)
+        self._lists_gke = any(form.platform is Platform.GKE for form in listed)
         self._on_gke: dict[str | None, list[Form]] = {}
         for form in self._gke:
             self._on_gke.setdefault(form.partition, []).append(form)
@@ -56,7 +55,9 @@ class Statements:
         them.
         """
         if self._gke and resource.name == GPU:
-            return self._gke
+            meant = self._lists_gke or any(not self._nodes.permits(key, ABSENT) for key in GKE_KEYS)
+            # Elsewhere, labels of the device plugin's nodes say more than that some of GKE's are not wanted.
+            return self._gke if meant else self._gpu(resource) or self._gke
         by_name = _mig(resource.partition, resource, self._nodes) if resource.partition else self._gpu(resource)
         # GKE never renames a resource: a renamed one beside GKE's selectors states a GKE form only where both say the same.
         agreed = (
@@ -88,7 +89,7 @@ class Statements:
         Under MIG strategy *single* a request that only says that it shares leaves open what: a GPU, or a slice of it.
         """
         strategy = _sharing(self._nodes, STRATEGY, "time-slicing", "none")
-        if strategy in (None, Sharing.ANY) and _selects_mps(self._nodes):
+        if strategy in (None, Sharing.ANY) and self._slices in (None, (None,)) and _selects_mps(self._nodes):
             strategy = Sharing.MPS
         products = self._products
         if not resource.shared and strategy is None and not products and self._slices is None:
@@ -199,9 +200,12 @@ def _gke(nodes: NodeConstraints, listed: tuple[Form, ...]) -> tuple[Form, ...]:
         return ()
     if not counts_clients and sharing in (None, Sharing.NONE) and partitions in (None, (None,)):
         # It selects nothing, and only says which nodes it does not want: those that share, or those with slices.
-        left = (form for form in listed if not ((sharing and form.shared) or (partitions and form.partition)))
-        on_gke = (replace(form, platform=Platform.GKE) for form in left)
-        return tuple(dict.fromkeys(on_gke)) or (Form(platform=Platform.GKE),)
+        left = (
+            form
+            for form in listed
+            if form.platform is Platform.GKE and not ((sharing and form.shared) or (partitions and form.partition))
+        )
+        return tuple(dict.fromkeys(left)) or (Form(platform=Platform.GKE),)
     if sharing is None:
         sharing = Sharing.ANY if counts_clients else Sharing.NONE
     counts = nodes.values(GKE_CLIENTS) if counts_clients and not nodes.permits(GKE_CLIENTS, OTHER) else []
