@@ -132,7 +132,7 @@ def respelling(
 
 
 def _made(resources: Sequence[GpuResource], policy: Policy, nodes: NodeConstraints, plugin: DevicePlugin) -> Respelling:
-    choices = choose(resources, policy, nodes, plugin)
+    choices: Sequence[Choice] = choose(resources, policy, nodes, plugin)
     made = Respelling() if policy.permits_any else respell(choices, nodes, plugin)
     if made.conflict:
         choices, made = _elsewhere(choices, policy, nodes, plugin) or (choices, made)
