@@ -35,6 +35,9 @@ from webhook.engine.spelling import (
     GKE_SHARING,
     GKE_STRATEGIES,
     GPU_SLICES,
+    MIG_CAPABLE,
+    MIG_STRATEGY,
+    MPS_CAPABLE,
     SHARED_STRATEGIES,
     strategy_label,
 )
@@ -43,6 +46,8 @@ TEMPLATE = ROOT / "deploy/chart/templates/_backstop.tpl"
 HEAD = "{{/* Written by `make manifests` from the engine's rules; edit hack/backstop.py, not this. */}}\n"
 # What stands for a count while a sentence is taken apart: no sentence has it in its own words. As it is written, and read.
 _WRITTEN, _COUNT = "987654321000m", "987654321"
+# What else tells that nodes lack a form, so that a plain request gets another of the policy.
+_CAPABILITIES = (MPS_CAPABLE, MIG_CAPABLE, MIG_STRATEGY)
 _NAMES = ("nvidia.com/mig-8g.8888gb", "nvidia.com/mig-9g.9999gb")
 _SHARED, _STRATEGY = ".shared", ".sharing-strategy"
 CONTAINERS = """((has(object.spec.initContainers) ? object.spec.initContainers : []) +
@@ -224,7 +229,7 @@ def variables() -> Iterator[tuple[str, str, str]]:
     )
     yield "sharedProduct", "Whether only products are selected that are shared.", every_alternative(shared_product)
     strategy = says_shared("a", f"ask.gpus[0] + {quoted(_STRATEGY)}", SHARED_STRATEGIES, ("none",))
-    says_how = listed((*GKE_KEYS, strategy_label(None), PRODUCT, GPU_SLICES, COMPUTE_SLICES))
+    says_how = listed((*GKE_KEYS, strategy_label(None), PRODUCT, GPU_SLICES, COMPUTE_SLICES, *_CAPABILITIES))
     yield (
         "silent",
         "Whether the pod has plain requests only, and no selector of a form.",

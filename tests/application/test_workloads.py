@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from webhook.application.workload_kinds import places
-from webhook.application.workloads import workload_of
+from webhook.application.workloads import not_served, workload_of
 
 PLACES = {
     ("v1", "Pod"): "",
@@ -62,3 +62,22 @@ def test_a_workload_without_its_pod_has_none(manifest: dict[str, Any]) -> None:
     workload = workload_of("batch/v1", "CronJob")
     assert workload is not None
     assert not list(places(workload, manifest))
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "right"),
+    [
+        ("v1", "Pod", None),
+        ("apps/v1", "Deployment", None),
+        (None, "Pod", None),
+        ("v2", "Pod", "v1"),
+        ("apps/v1beta1", "Deployment", "apps/v1"),
+        ("extensions/v1beta1", "Deployment", "apps/v1"),
+        ("batch/v1beta1", "CronJob", "batch/v1"),
+    ],
+)
+def test_an_api_version_that_kubernetes_does_not_serve_is_named(api_version: str, kind: str, right: str | None) -> None:
+    workload = workload_of(api_version, kind)
+    assert workload is not None
+    told = [f"note: Kubernetes does not serve {kind} as {api_version}; write apiVersion: {right}"] if right else []
+    assert [*not_served(workload, api_version)] == told

@@ -29,6 +29,14 @@ def test_prints_what_needs_no_change_as_it_came(text: str) -> None:
     assert (ran.code, ran.out) == (0, text)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"), [(SERVICE, ""), ("", "it holds no Kubernetes object"), ("# x\n", "it holds no")]
+)
+def test_input_without_any_object_is_reported_and_is_no_error(text: str, told: str) -> None:
+    ran = run("rewrite", "-", "--policy", "exclusive", stdin=text)
+    assert (ran.code, told in ran.err, bool(ran.err)) == (0, True, bool(told))
+
+
 @pytest.mark.parametrize("before", ["---# as for kubectl\n", "---\n\ufeff", "--- # joined\r\n"])
 def test_what_is_before_a_document_stays(before: str) -> None:
     ran = run("rewrite", "-", "--policy", "shared", stdin=SERVICE + before + deployment())

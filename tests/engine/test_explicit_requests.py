@@ -142,7 +142,8 @@ def test_a_permitted_statement_is_spelled_as_its_form_and_keeps_its_selectors(wa
 
 @pytest.mark.parametrize(("way", "plugin"), EVERY_WAY)
 def test_a_statement_is_refused_where_another_form_is_the_only_one(way: Way, plugin: DevicePlugin) -> None:
-    for policy in ("mig-2g.10gb", "gke-mig-2g.10gb-mps-3"):
+    excludes_only = way.form == "gke-exclusive" and {key for term in way.terms for key, *_ in term} == {GKE_SHARING}
+    for policy in ("gke-time-sharing-4" if excludes_only else "mig-2g.10gb", "gke-mig-2g.10gb-mps-3"):
         decision = judge(way.pod(), policy, plugin)
 
         assert rules(decision)[0] == "form-not-permitted"

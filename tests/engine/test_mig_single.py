@@ -37,6 +37,7 @@ from tests.builders import (
     spec_of,
 )
 from tests.engine.spelled import IS_SHARED, NOT_SHARED, SLICE, WHOLE
+from webhook.engine.forms import Form
 from webhook.engine.needs import Need, possible
 from webhook.engine.nodes import NodeConstraints
 from webhook.engine.policy import Mismatch, PolicyBook
@@ -228,7 +229,7 @@ class TestStatements:
         assert isinstance(resource, GpuResource)
         nodes = NodeConstraints(spec_of(selecting(*SLICE)))
 
-        assert Statements(nodes, RENAMED, ("1g.5gb",)).of(resource) == ()
+        assert Statements(nodes, RENAMED, (Form("1g.5gb"),)).of(resource) == ()
         assert rules(judge(selecting(*SLICE), "exclusive", RENAMED)) == ["selector-conflict"]
 
 

@@ -39,7 +39,7 @@ def read(
     nodes = NodeConstraints(spec_of(pod))
     classified = classify(resource)
     assert isinstance(classified, GpuResource)
-    return Statements(nodes, plugin, known).of(classified), nodes
+    return Statements(nodes, plugin, tuple(map(Form, known))).of(classified), nodes
 
 
 def selected(resource: str = GPU, **selector: str) -> Json:

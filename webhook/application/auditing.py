@@ -309,7 +309,7 @@ def _forms(judged: JudgedPod, spec: PodSpec, policy: Policy, plugin: DevicePlugi
     """Each form that the pod's containers request, with the one that they get, and how many the pod needs at once."""
     decision = judged.decision
     nodes = NodeConstraints(spec)
-    statements = Statements(nodes, plugin, policy.partitions)
+    statements = Statements(nodes, plugin, policy.forms)
     counts: dict[tuple[str, str], dict[Place, int]] = {}
     for ask in decision.asks:
         if ask.amounts:

@@ -12,7 +12,7 @@ from webhook.application.field_paths import Place
 from webhook.application.misfits import Misfit, MisfitsError, convert
 from webhook.application.unjudged import Unjudged, unjudged
 from webhook.application.workload_kinds import WorkloadKind, WorkloadPod, places
-from webhook.application.workloads import workload_of
+from webhook.application.workloads import not_served, workload_of
 from webhook.engine import claim_rewriting, requests, summary
 from webhook.engine.claims import NO_CLAIMS, Resolved, references
 from webhook.engine.decision import UNTOUCHED, Decision, Outcome, decide
@@ -176,7 +176,10 @@ class Checker:
             return known
         findings = tuple(msgspec.structs.replace(f, path=where.field(f.path)) for f in decision.findings)
         operations = tuple(patch(pod, decision.edits, where.pointer))
-        notes = tuple(operator_objects.queue_notes(workload, manifest)) if decision.asks else ()
+        notes: tuple[str, ...] = ()
+        if decision.asks:
+            served = not_served(workload, manifest.get("apiVersion"))
+            notes = (*served, *operator_objects.queue_notes(workload, manifest))
         return msgspec.structs.replace(known, operations=operations, findings=findings, notes=notes)
 
     def _decided(self, known: Judgement, where: WorkloadPod, pod: Pod) -> tuple[Judgement, Decision, str | None]:

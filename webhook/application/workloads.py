@@ -1,5 +1,6 @@
 """Workloads by name: which row of the table an object, an owner reference or a mistyped kind means."""
 
+from collections.abc import Iterator
 from difflib import get_close_matches
 
 from webhook.application.operator_kinds import OPERATORS
@@ -23,6 +24,14 @@ def workload_of(api_version: object, kind: object) -> WorkloadKind | None:
     if isinstance(api_version, str):
         return _BY_GROUP.get((group_of(api_version), kind))
     return _BY_KIND.get(kind) if api_version is None else None
+
+
+def not_served(workload: WorkloadKind, api_version: object) -> Iterator[str]:
+    """Return that Kubernetes 1.30 and later does not serve one of its own kinds in an API version, if so: no pod is created."""
+    if isinstance(api_version, str) and api_version not in {
+        f"{workload.group}/{v}".lstrip("/") for v in workload.versions
+    }:
+        yield f"note: Kubernetes does not serve {workload.kind} as {api_version}; write apiVersion: {workload.api_version}"
 
 
 def correction(api_version: object, kind: str) -> str | None:

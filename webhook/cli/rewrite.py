@@ -20,6 +20,7 @@ from webhook.cli.manifest_input import (
     Paths,
     PolicyOption,
     judge_paths,
+    nothing_found,
     usage_error,
     without_collector,
 )
@@ -47,6 +48,10 @@ def rewrite(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     """
     judged = judge_paths(paths, policy, namespace, namespaces, config)
     _stop_on_trouble(judged)
+    # A chart may render nothing, so that this is no error of a post-renderer.
+    sources = [(source.source, source.objects) for source in judged.sources]
+    for problem in nothing_found(sources, judged.problems, judged.plugin):
+        say(str(problem))
     try:
         texts = [(source, _rewritten(source)) for source in judged.sources]
     except EditError as error:

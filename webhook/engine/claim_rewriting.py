@@ -60,7 +60,7 @@ def rewritten(  # noqa: PLR0913, PLR0917 - what a decision knows
     form = policy.plain_claim
     if form is None:
         return Rewriting(asks)
-    statements = Statements(nodes, plugin, policy.partitions)
+    statements = Statements(nodes, plugin, policy.forms)
     plain = [ask for ask in asks if ask.amounts[0].resource.name == GPU]
     if not plain or statements.of(plain[0].amounts[0].resource) or statements.in_part(plain[0].amounts[0].resource):
         return Rewriting(asks)

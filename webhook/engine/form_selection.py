@@ -59,7 +59,7 @@ def choose(
         nodes: the pod's node constraints.
         plugin: the device plugin's settings.
     """
-    statements = Statements(nodes, plugin, policy.partitions)
+    statements = Statements(nodes, plugin, policy.forms)
     choices = [_answer(resource, statements, policy, plugin) for resource in resources]
     if all(choice.stated for choice in choices):
         return tuple(choices)

@@ -156,6 +156,11 @@ class NodeConstraints:
         return next((key for key in contradicted if key.startswith(prefixes)), None)
 
     @property
+    def has_alternatives(self) -> bool:
+        """Whether its node affinity has several terms, of which each is one."""
+        return len(self._alternatives) > 1
+
+    @property
     def mentioned(self) -> list[str]:
         """The labels that the pod constrains."""
         return list(dict.fromkeys([*self.selector, *self._said]))

@@ -108,11 +108,6 @@ class Policy(msgspec.Struct, frozen=True):
         return (*self.claim_forms, *self.forms) if self.plain_claim else (*self.forms, *self.claim_forms)
 
     @property
-    def partitions(self) -> tuple[str, ...]:
-        """The MIG profiles of its forms, in order."""
-        return tuple(dict.fromkeys(form.partition for form in self.forms if form.partition))
-
-    @property
     def judges_claims(self) -> bool:
         """Whether it matters what a pod claims (DRA): it does not where any form and any number is permitted."""
         return not self.permits_any or self.max_per_container is not None or self.max_per_pod is not None

@@ -7,7 +7,7 @@ import msgspec
 from msgspec.structs import replace
 
 from webhook.engine.edits import AddNeed, AddToleration, DropKey, Edit, RenameResource, ReplaceProduct
-from webhook.engine.form_selection import Choice, choose
+from webhook.engine.form_selection import Choice, How, choose
 from webhook.engine.forms import Form
 from webhook.engine.needs import Need, possible
 from webhook.engine.nodes import NodeConstraints
@@ -130,9 +130,26 @@ def respelling(
 
 
 def _made(resources: Sequence[GpuResource], policy: Policy, nodes: NodeConstraints, plugin: DevicePlugin) -> Respelling:
-    choices = choose(resources, policy, nodes, plugin)
+    choices: Sequence[Choice] = choose(resources, policy, nodes, plugin)
     made = Respelling() if policy.permits_any else respell(choices, nodes, plugin)
+    if made.conflict:
+        choices, made = _elsewhere(choices, policy, nodes, plugin) or (choices, made)
     return replace(made, choices={choice.resource.name: choice for choice in choices})
+
+
+def _elsewhere(
+    choices: Sequence[Choice], policy: Policy, nodes: NodeConstraints, plugin: DevicePlugin
+) -> tuple[Sequence[Choice], Respelling] | None:
+    """The first of the policy's forms that nodes which the pod permits can have, for requests that leave the form to it."""
+    for form in policy.forms:
+        other = [
+            replace(each, form=form) if each.how in (How.PLAIN, How.MISMATCHED) and each.form else each
+            for each in choices
+        ]
+        made = respell(other, nodes, plugin)
+        if other != [*choices] and not (made.conflict or made.forms_apart):
+            return other, made
+    return None
 
 
 _remembered = lru_cache(maxsize=1024)(_made)

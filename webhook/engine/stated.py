@@ -5,7 +5,15 @@ from collections.abc import Sequence
 from webhook.engine.forms import Form, Platform, parse
 from webhook.engine.nodes import ABSENT, NodeConstraints
 from webhook.engine.products import PRODUCT
-from webhook.engine.spelling import COMPUTE_SLICES, GKE_KEYS, GPU_SLICES, SLICE_LABELS, STRATEGY, strategy_label
+from webhook.engine.spelling import (
+    COMPUTE_SLICES,
+    GKE_KEYS,
+    GPU_SLICES,
+    MPS_CAPABLE,
+    SLICE_LABELS,
+    STRATEGY,
+    strategy_label,
+)
 
 _MOST_NAMED = 2
 
@@ -40,7 +48,7 @@ def written(stated: Sequence[Form], nodes: NodeConstraints) -> str:
     elif stated[0].platform is Platform.GKE:
         keys = [*GKE_KEYS]
     else:
-        keys = list(dict.fromkeys((strategy_label(stated[0].partition), STRATEGY, PRODUCT, *SLICE_LABELS)))
+        keys = list(dict.fromkeys((strategy_label(stated[0].partition), STRATEGY, MPS_CAPABLE, PRODUCT, *SLICE_LABELS)))
     return ", ".join(
         f"{key}: {nodes.selector[key]}" if key in nodes.selector else f"node affinity on {key}"
         for key in keys

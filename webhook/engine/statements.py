@@ -16,6 +16,7 @@ from webhook.engine.spelling import (
     GKE_SHARING,
     GKE_STRATEGIES,
     GPU_SLICES,
+    MPS_CAPABLE,
     SLICE_LABELS,
     STRATEGY,
     DevicePlugin,
@@ -28,18 +29,23 @@ from webhook.engine.spelling import (
 class Statements:
     """The forms that requests state under a pod's selectors."""
 
-    def __init__(self, nodes: NodeConstraints, plugin: DevicePlugin, known: tuple[str, ...] = ()) -> None:
+    def __init__(self, nodes: NodeConstraints, plugin: DevicePlugin, listed: tuple[Form, ...] = ()) -> None:
         """Take the selectors.
 
         Args:
             nodes: the pod's node constraints.
             plugin: the settings of the device plugins.
-            known: the MIG profiles that the policy lists; node labels that tell a slice's size name the first that fits.
+            listed: the forms that the policy lists. Node labels that tell a slice's size name the first profile that fits, and a
+                pod that only excludes some of GKE's nodes leaves open which of the others it runs on.
         """
         self._nodes = nodes
-        self._known = known if plugin.single else ()
+        self._known = tuple(dict.fromkeys(form.partition for form in listed if form.partition)) if plugin.single else ()
         self._slices = _slices(nodes, self._known) if plugin.single else None
-        self._gke = {form.partition: form for form in _gke(nodes)}
+        self._gke = _gke(nodes, listed)
+        self._lists_gke = any(form.platform is Platform.GKE for form in listed)
+        self._on_gke: dict[str | None, list[Form]] = {}
+        for form in self._gke:
+            self._on_gke.setdefault(form.partition, []).append(form)
         self._named, self.models = _products(nodes)
 
     def of(self, resource: GpuResource) -> tuple[Form, ...]:
@@ -49,13 +55,13 @@ class Statements:
         them.
         """
         if self._gke and resource.name == GPU:
-            return tuple(self._gke.values())
+            meant = self._lists_gke or any(not self._nodes.permits(key, ABSENT) for key in GKE_KEYS)
+            # Elsewhere, labels of the device plugin's nodes say more than that some of GKE's are not wanted.
+            return self._gke if meant else self._gpu(resource) or self._gke
         by_name = _mig(resource.partition, resource, self._nodes) if resource.partition else self._gpu(resource)
         # GKE never renames a resource: a renamed one beside GKE's selectors states a GKE form only where both say the same.
         agreed = (
-            form.meet(self._gke[form.partition], across_platforms=True)
-            for form in by_name
-            if form.partition in self._gke
+            form.meet(gke, across_platforms=True) for form in by_name for gke in self._on_gke.get(form.partition, ())
         )
         return tuple(form for form in agreed if form) or by_name
 
@@ -73,7 +79,7 @@ class Statements:
         if resource.partition is None:
             named = bool(self._slices) and self._slices != (None,) and not self._products
             return named and _sharing(self._nodes, STRATEGY, "time-slicing", "none") is None
-        if resource.partition in self._gke:
+        if resource.partition in self._on_gke:
             return False
         return _sharing(self._nodes, strategy_label(resource.partition), "time-slicing", "none") is None
 
@@ -83,6 +89,8 @@ class Statements:
         Under MIG strategy *single* a request that only says that it shares leaves open what: a GPU, or a slice of it.
         """
         strategy = _sharing(self._nodes, STRATEGY, "time-slicing", "none")
+        if strategy in (None, Sharing.ANY) and self._slices in (None, (None,)) and _selects_mps(self._nodes):
+            strategy = Sharing.MPS
         products = self._products
         if not resource.shared and strategy is None and not products and self._slices is None:
             return ()
@@ -162,6 +170,13 @@ def _sharing(nodes: NodeConstraints, key: str, time_slicing: str, none: str | No
     }[permitted]
 
 
+def _selects_mps(nodes: NodeConstraints) -> bool:
+    """Whether a pod runs only on nodes of which feature discovery says that they share by MPS (internal/lm/nvml.go)."""
+    return "true" in nodes.values(MPS_CAPABLE) and not any(
+        nodes.permits(MPS_CAPABLE, value) for value in (ABSENT, OTHER, "false")
+    )
+
+
 def _products(nodes: NodeConstraints) -> tuple[tuple[tuple[str | None, bool], ...], tuple[str, ...]]:
     """The partitions and sharing that the product selector's suffixes name, and the permitted products without a suffix.
 
@@ -175,7 +190,7 @@ def _products(nodes: NodeConstraints) -> tuple[tuple[tuple[str | None, bool], ..
     return tuple(dict.fromkeys(named)), tuple(v for v, product in offering if not (product.partition or product.shared))
 
 
-def _gke(nodes: NodeConstraints) -> tuple[Form, ...]:
+def _gke(nodes: NodeConstraints, listed: tuple[Form, ...]) -> tuple[Form, ...]:
     if not any(nodes.mentions(key) for key in GKE_KEYS):
         return ()
     sharing = _sharing(nodes, GKE_SHARING, GKE_STRATEGIES[Sharing.TIME_SLICING], None)
@@ -183,6 +198,14 @@ def _gke(nodes: NodeConstraints) -> tuple[Form, ...]:
     partitions = _gke_partitions(nodes)
     if sharing is None and not counts_clients and partitions is None:
         return ()
+    if not counts_clients and sharing in (None, Sharing.NONE) and partitions in (None, (None,)):
+        # It selects nothing, and only says which nodes it does not want: those that share, or those with slices.
+        left = (
+            form
+            for form in listed
+            if form.platform is Platform.GKE and not ((sharing and form.shared) or (partitions and form.partition))
+        )
+        return tuple(dict.fromkeys(left)) or (Form(platform=Platform.GKE),)
     if sharing is None:
         sharing = Sharing.ANY if counts_clients else Sharing.NONE
     counts = nodes.values(GKE_CLIENTS) if counts_clients and not nodes.permits(GKE_CLIENTS, OTHER) else []

@@ -84,7 +84,7 @@
 - name: silent
   expression: |-
     variables.asks.all(ask, ask.gpus.all(n, n == 'nvidia.com/gpu')) && !variables.alternatives.exists(a, a.exists(e,
-      e.key in ['cloud.google.com/gke-gpu-sharing-strategy', 'cloud.google.com/gke-max-shared-clients-per-gpu', 'cloud.google.com/gke-gpu-partition-size', 'nvidia.com/gpu.sharing-strategy', 'nvidia.com/gpu.product', 'nvidia.com/gpu.slices.gi', 'nvidia.com/gpu.slices.ci']))
+      e.key in ['cloud.google.com/gke-gpu-sharing-strategy', 'cloud.google.com/gke-max-shared-clients-per-gpu', 'cloud.google.com/gke-gpu-partition-size', 'nvidia.com/gpu.sharing-strategy', 'nvidia.com/gpu.product', 'nvidia.com/gpu.slices.gi', 'nvidia.com/gpu.slices.ci', 'nvidia.com/mps.capable', 'nvidia.com/mig.capable', 'nvidia.com/mig.strategy']))
 # Rule shared-request-above-one: by the policy, by the resource's name, or by the nodes that are selected.
 - name: slots
   expression: |-
@@ -171,7 +171,7 @@
 - name: beforeSilent
   expression: |-
     variables.beforeAsks.all(ask, ask.gpus.all(n, n == 'nvidia.com/gpu')) && !variables.beforeAlternatives.exists(a, a.exists(e,
-      e.key in ['cloud.google.com/gke-gpu-sharing-strategy', 'cloud.google.com/gke-max-shared-clients-per-gpu', 'cloud.google.com/gke-gpu-partition-size', 'nvidia.com/gpu.sharing-strategy', 'nvidia.com/gpu.product', 'nvidia.com/gpu.slices.gi', 'nvidia.com/gpu.slices.ci']))
+      e.key in ['cloud.google.com/gke-gpu-sharing-strategy', 'cloud.google.com/gke-max-shared-clients-per-gpu', 'cloud.google.com/gke-gpu-partition-size', 'nvidia.com/gpu.sharing-strategy', 'nvidia.com/gpu.product', 'nvidia.com/gpu.slices.gi', 'nvidia.com/gpu.slices.ci', 'nvidia.com/mps.capable', 'nvidia.com/mig.capable', 'nvidia.com/mig.strategy']))
 # As above, of the pod as it is.
 - name: beforeSlots
   expression: |-

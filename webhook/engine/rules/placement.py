@@ -31,7 +31,12 @@ def selector_conflict(ask: Ask, form: Form, need: Need, nodes: NodeConstraints) 
     if need.key in nodes.selector and not need.admits(nodes.selector[need.key]):
         path, says = f"spec.nodeSelector[{need.key}]", f"selects {need.key}: {nodes.selector[need.key]}"
     else:
-        path, says = "spec.affinity.nodeAffinity", f"excludes that in its node affinity on {need.key}"
+        where = (
+            "a term of its node affinity, and other nodes in the others,"
+            if nodes.has_alternatives
+            else "its node affinity"
+        )
+        path, says = "spec.affinity.nodeAffinity", f"excludes that in {where} on {need.key}"
     return SELECTOR_CONFLICT.found(
         path,
         f'{ask.name}: form "{form}" is on nodes with {need}, and the pod {says}',
@@ -44,7 +49,10 @@ def contradiction(ask: Ask, key: str, nodes: NodeConstraints, policy: Policy) ->
 
     A policy that permits all forms denies only what a kubelet would fail, so there it is a warning.
     """
-    if key in nodes.selector:
+    why = "" if nodes.has_alternatives else "no node matches both, so "
+    if nodes.has_alternatives:
+        says = f"no term of its node affinity that a node can match, and the requirements on {key} exclude each other in one"
+    elif key in nodes.selector:
         says = f"nodeSelector {key}: {nodes.selector[key]}, and its node affinity excludes that"
     else:
         says = f"a node affinity whose requirements on {key} exclude each other"
@@ -52,7 +60,7 @@ def contradiction(ask: Ask, key: str, nodes: NodeConstraints, policy: Policy) ->
         Severity.WARN if policy.permits_any else Severity.DENY,
         "spec.affinity.nodeAffinity",
         f"{ask.name}: the pod has {says}",
-        f"no node matches both, so the pod would stay Pending; remove one of the requirements on {key}",
+        f"{why}the pod would stay Pending; remove one of the requirements on {key}",
     )
 
 
