@@ -471,6 +471,23 @@ async def test_a_stranger_whose_records_take_long_to_decrypt_is_cut_off(
         assert [reason for reason in port.refused if reason != "path"] == ["records"] * (slow and stranger)
 
 
+@pytest.mark.parametrize(("suffix", "closes"), [("", True), ("/token", False)])
+async def test_a_stranger_that_sends_only_control_records_is_disconnected(suffix: str, *, closes: bool) -> None:
+    """TLS key updates never become data: 24,000 of them were decrypted, and neither counted nor limited."""
+    port = Port(suffix="/token")
+    port.sends(request(f"/mutate{suffix}", b"one"))
+    await turn()
+    for _ in range(62):
+        port.connection.get_buffer(-1)
+    port.sends(request("/mutate", b"two"))
+    await turn()
+    assert (len(port.bodies), port.client.closing) == (2, False), "a large record arrives in many reads"
+    for _ in range(200):
+        port.connection.get_buffer(-1)
+    await turn()
+    assert (port.client.closing, port.refused) == (closes, ["records"] * closes)
+
+
 async def test_a_certificate_with_another_name_is_a_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr(connection, "thread_time", lambda: now)

@@ -29,6 +29,9 @@ _KEPT_OF_A_READ = 4
 # So much of the processor's time may a read of a stranger take, while all others wait. To decrypt takes a nanosecond or two a
 # byte, but 2.6 microseconds a TLS record, of which there may be one a byte.
 _SECONDS_A_READ, _SECONDS_A_BYTE = 0.5e-3, 20e-9
+# A TLS record of 16 KiB arrives in at most some 30 reads. A client that sends more reads without any data sends only control
+# records, such as key updates, which cost as much as small records; OpenSSL limits neither.
+_READS_WITHOUT_DATA = 64
 _OK = 200
 # What a request is counted with besides its body.
 _REQUEST = 512
@@ -66,6 +69,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
         self._begun = self._in_head = self._bare = False
         self._loose = self._widest = 0
         self._began = 0.0
+        self._reads_without_data = 0
         # What goes: requests that wait for their answers, what one of them is waiting for, and answers that are not written.
         self._requests: deque[Request] = deque()
         self._task: asyncio.Task[Answer] | None = None
@@ -118,10 +122,15 @@ class Connection(Guest, asyncio.BufferedProtocol):
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's
         """Where to read to: a buffer that all connections share, for what is read is parsed before another one reads."""
         self._began = 0.0 if self._proven else thread_time()  # and now TLS decrypts
+        self._reads_without_data += 1
+        if self._reads_without_data == _READS_WITHOUT_DATA and not self._proven:
+            self._note("records")
+            asyncio.get_running_loop().call_soon(self.drop)  # not while uvloop's TLS is reading
         return self._port.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Read."""
+        """Parse what has been read."""
+        self._reads_without_data = 0
         if not self._proven and thread_time() - self._began > _SECONDS_A_READ + _SECONDS_A_BYTE * nbytes:
             self._note("records")
             self.drop()
@@ -172,7 +181,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
             self._stop(error.__context__)
         except httptools.HttpParserError as error:
             if not self._deaf:
-                self._refuse(failures.not_http(f"this is no HTTP/1.1 request: {error}"), "malformed")
+                self._refuse(failures.not_http(f"invalid HTTP/1.1 request: {error}"), "malformed")
         if self._begun and (self._in_head or self._bare):
             self._loose += len(piece)
             if self._loose > (most := self._limits.head_bytes):
