@@ -407,6 +407,39 @@ async def test_who_asks_first_is_told_to_go_on(length: int) -> None:
     assert port.codes[:1] == [100]
 
 
+async def test_who_asks_first_behind_another_request_is_told_to_go_on_after_its_answer() -> None:
+    """A client that waits for it would otherwise wait until its connection is closed."""
+    port = Port(later)
+    port.sends(request("/mutate", b"wait") + request("/mutate", content_length="3", expect="100-continue"))
+    assert port.codes == []
+    for _ in range(3):
+        await turn()
+    assert port.codes == [200, 100]
+    port.sends(b"two")
+    await turn()
+    assert port.codes == [200, 100, 200]
+    assert port.bodies[1] == b"two"
+
+
+async def test_who_asks_first_behind_the_last_answer_is_told_nothing() -> None:
+    port = Port(later)
+    port.shared.draining = True
+    port.sends(request("/mutate", b"wait") + request("/mutate", content_length="3", expect="100-continue"))
+    for _ in range(3):
+        await turn()
+    assert (port.codes, port.client.closing) == ([200], True)
+
+
+async def test_a_client_of_http_1_0_is_sent_no_interim_answer() -> None:
+    port = Port()
+    head = request("/mutate", content_length="3", expect="100-continue").replace(b"HTTP/1.1", b"HTTP/1.0", 1)
+    port.sends(head)
+    assert port.codes == []
+    port.sends(b"one")
+    await turn()
+    assert (port.codes, port.bodies) == ([200], [b"one"])
+
+
 @pytest.mark.parametrize(
     ("limits", "refused"),
     [

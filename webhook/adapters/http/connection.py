@@ -225,14 +225,15 @@ class Connection(Guest, asyncio.BufferedProtocol):
         request, parser = self._coming, self._parser
         self._in_head = False
         self._loose = 0
+        if parser.get_http_version() != "1.1":
+            request.expect = b""  # such a client knows no interim answers (RFC 9110, 10.1.1)
         request.end_head(parser.get_method(), self._port.find, upgrades=parser.should_upgrade())
         self._proven = self._proven or request.has_token
         if request.failure is failures.NOT_FOUND:
             self._note("path")  # which path is not told: it may hold a token
         if request.ends_unread:
             raise Refused(request.failure)
-        if request.expects and not self._requests:
-            self._unsent += CONTINUE
+        if request.expects:
             self.send()
 
     def on_body(self, piece: bytes) -> None:
@@ -306,6 +307,9 @@ class Connection(Guest, asyncio.BufferedProtocol):
 
     def send(self) -> None:
         """Send what is answered, as far as the client reads; then go on, or hang up."""
+        if self._begun and not (self._in_head or self._requests or self._deaf) and self._coming.expects:
+            self._coming.expect = b""
+            self._unsent += CONTINUE
         while self._unsent and not self._blocked and not self._transport.is_closing():
             piece, self._unsent = self._unsent[:_WRITTEN_AT_ONCE], self._unsent[_WRITTEN_AT_ONCE:]
             self._transport.write(piece)
