@@ -23,7 +23,7 @@ end
 function done(summary, latency)
   local errors = summary.errors
   io.write(string.format(
-    '\n{"seconds": %f, "requests": %d, "p50": %f, "p99": %f, "errors": %d}\n',
+    '\n{"seconds": %f, "requests": %d, "p50": %f, "p99": %f, "errors": {"connect": %d, "read": %d, "write": %d, "status": %d, "timeout": %d}}\n',
     summary.duration / 1e6, summary.requests, latency:percentile(50), latency:percentile(99),
-    errors.connect + errors.read + errors.write + errors.status + errors.timeout))
+    errors.connect, errors.read, errors.write, errors.status, errors.timeout))
 end

@@ -76,7 +76,7 @@ def test_another_name_is_told_that_it_may_not_call(server: Served) -> None:
     assert reply.headers["connection"] == "close"
     status = reply.json()
     assert (status["kind"], status["reason"]) == ("Status", "Forbidden")
-    assert 'common name is "someone", which may not call' in status["message"]
+    assert 'common name is "someone", which is not allowed' in status["message"]
     assert refused(server, "common-name") == before + 1
     line = server.wait_for("refused", reason="common-name")
     assert line["client"] == "127.0.0.1"

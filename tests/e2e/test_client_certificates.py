@@ -114,7 +114,7 @@ def test_with_its_certificate_it_is_served_and_with_another_name_it_is_told_why_
         refused = attempt(certified)
         assert refused.status_code == httpx.codes.INTERNAL_SERVER_ERROR
         assert 'failed calling webhook "validate.gpuwarden.io"' in refused.json()["message"]
-        assert f'common name is "{API_SERVER}", which may not call' in refused.json()["message"]
+        assert f'common name is "{API_SERVER}", which is not allowed' in refused.json()["message"]
         (replica,) = installation.replicas
         assert replica.metric("gpuwarden_refused_total", port="admission", reason="common-name") > 0
 

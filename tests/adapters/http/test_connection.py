@@ -407,6 +407,39 @@ async def test_who_asks_first_is_told_to_go_on(length: int) -> None:
     assert port.codes[:1] == [100]
 
 
+async def test_who_asks_first_behind_another_request_is_told_to_go_on_after_its_answer() -> None:
+    """A client that waits for it would otherwise wait until its connection is closed."""
+    port = Port(later)
+    port.sends(request("/mutate", b"wait") + request("/mutate", content_length="3", expect="100-continue"))
+    assert port.codes == []
+    for _ in range(3):
+        await turn()
+    assert port.codes == [200, 100]
+    port.sends(b"two")
+    await turn()
+    assert port.codes == [200, 100, 200]
+    assert port.bodies[1] == b"two"
+
+
+async def test_who_asks_first_behind_the_last_answer_is_told_nothing() -> None:
+    port = Port(later)
+    port.shared.draining = True
+    port.sends(request("/mutate", b"wait") + request("/mutate", content_length="3", expect="100-continue"))
+    for _ in range(3):
+        await turn()
+    assert (port.codes, port.client.closing) == ([200], True)
+
+
+async def test_a_client_of_http_1_0_is_sent_no_interim_answer() -> None:
+    port = Port()
+    head = request("/mutate", content_length="3", expect="100-continue").replace(b"HTTP/1.1", b"HTTP/1.0", 1)
+    port.sends(head)
+    assert port.codes == []
+    port.sends(b"one")
+    await turn()
+    assert (port.codes, port.bodies) == ([200], [b"one"])
+
+
 @pytest.mark.parametrize(
     ("limits", "refused"),
     [
@@ -477,6 +510,23 @@ async def test_a_stranger_whose_records_take_long_to_decrypt_is_cut_off(
             port.connection.buffer_updated(size)
         assert port.client.closing == (cut_off and stranger)
         assert [reason for reason in port.refused if reason != "path"] == ["records"] * (cut_off and stranger)
+
+
+@pytest.mark.parametrize(("suffix", "closes"), [("", True), ("/token", False)])
+async def test_a_stranger_that_sends_only_control_records_is_disconnected(suffix: str, *, closes: bool) -> None:
+    """TLS key updates never become data: 24,000 of them were decrypted, and neither counted nor limited."""
+    port = Port(suffix="/token")
+    port.sends(request(f"/mutate{suffix}", b"one"))
+    await turn()
+    for _ in range(62):
+        port.connection.get_buffer(-1)
+    port.sends(request("/mutate", b"two"))
+    await turn()
+    assert (len(port.bodies), port.client.closing) == (2, False), "a large record arrives in many reads"
+    for _ in range(200):
+        port.connection.get_buffer(-1)
+    await turn()
+    assert (port.client.closing, port.refused) == (closes, ["records"] * closes)
 
 
 async def test_a_certificate_with_another_name_is_a_strangers(monkeypatch: pytest.MonkeyPatch) -> None:

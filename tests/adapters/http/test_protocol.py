@@ -200,7 +200,7 @@ def test_a_bug_of_ours_is_a_500_that_tells_nothing_and_a_traceback_without_data(
     reply = serving.ask(request("/broken", encode(a_review(pod))))
 
     assert reply.code == 500
-    assert status_of(reply)["message"] == "gpuwarden failed on this request; its log says why"
+    assert status_of(reply)["message"] == "internal error in gpuwarden; see its log"
     serving.answers.wait_for("/broken", 500, before)
     [line] = [line for line in logged() if line["event"] == "request failed"]
     assert line["path"] == "/broken"

@@ -43,9 +43,9 @@ _READINESS: dict[int | str, dict[str, Any]] = {
 _REVIEW = {"type": "object", "title": "AdmissionReview", "description": "admission.k8s.io/v1"}
 _STATUS = {"type": "object", "title": "Status", "description": "metav1.Status"}
 _REFUSALS = {
-    "400": "The review can't be read; the Status names the field",
+    "400": "The review is invalid; the Status names the field",
     "413": "The body is too large",
-    "415": "The body is no JSON",
+    "415": "Content-Type is not application/json, or Content-Encoding is set",
     "500": "A bug of gpuwarden; its log says which",
     "503": "Not now; ask again after Retry-After seconds",
 }

@@ -20,5 +20,5 @@ class Callers:
         if names and self._names.issuperset(names):
             return None
         shown = " and ".join(f'"{name}"' for name in names) or "none"
-        message = f"the client certificate's common name is {shown}, which may not call; --allowed-cn says which may"
+        message = f"the client certificate's common name is {shown}, which is not allowed; add it to --allowed-cn"
         return Failure(403, message, closes=True)

@@ -30,6 +30,9 @@ _KEPT_OF_A_READ = 4
 # byte, but 2.6 microseconds a TLS record, of which there may be one a byte. One slow read proves nothing: the kernel's
 # interrupts and what a hypervisor takes are counted too (one in 300,000 reads of honest clients was slow).
 _SECONDS_A_READ, _SECONDS_A_BYTE, _SLOW_READS = 0.5e-3, 20e-9, 3
+# A TLS record of 16 KiB arrives in at most some 30 reads. A client that sends more reads without any data sends only control
+# records, such as key updates, which cost as much as small records; OpenSSL limits neither.
+_READS_WITHOUT_DATA = 64
 _OK = 200
 # What a request is counted with besides its body.
 _REQUEST = 512
@@ -68,6 +71,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
         self._loose = self._widest = 0
         self._began = 0.0
         self._slow_reads = 0  # in a row
+        self._reads_without_data = 0
         # What goes: requests that wait for their answers, what one of them is waiting for, and answers that are not written.
         self._requests: deque[Request] = deque()
         self._task: asyncio.Task[Answer] | None = None
@@ -120,10 +124,15 @@ class Connection(Guest, asyncio.BufferedProtocol):
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's
         """Where to read to: a buffer that all connections share, for what is read is parsed before another one reads."""
         self._began = 0.0 if self._proven else thread_time()  # and now TLS decrypts
+        self._reads_without_data += 1
+        if self._reads_without_data == _READS_WITHOUT_DATA and not self._proven:
+            self._note("records")
+            asyncio.get_running_loop().call_soon(self.drop)  # not while uvloop's TLS is reading
         return self._port.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Read."""
+        """Parse what has been read."""
+        self._reads_without_data = 0
         if not self._proven:
             slow = thread_time() - self._began > _SECONDS_A_READ + _SECONDS_A_BYTE * nbytes
             self._slow_reads = self._slow_reads + 1 if slow else 0
@@ -177,7 +186,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
             self._stop(error.__context__)
         except httptools.HttpParserError as error:
             if not self._deaf:
-                self._refuse(failures.not_http(f"this is no HTTP/1.1 request: {error}"), "malformed")
+                self._refuse(failures.not_http(f"invalid HTTP/1.1 request: {error}"), "malformed")
         if self._begun and (self._in_head or self._bare):
             self._loose += len(piece)
             if self._loose > (most := self._limits.head_bytes):
@@ -221,14 +230,15 @@ class Connection(Guest, asyncio.BufferedProtocol):
         request, parser = self._coming, self._parser
         self._in_head = False
         self._loose = 0
+        if parser.get_http_version() != "1.1":
+            request.expect = b""  # such a client knows no interim answers (RFC 9110, 10.1.1)
         request.end_head(parser.get_method(), self._port.find, upgrades=parser.should_upgrade())
         self._proven = self._proven or request.has_token
         if request.failure is failures.NOT_FOUND:
             self._note("path")  # which path is not told: it may hold a token
         if request.ends_unread:
             raise Refused(request.failure)
-        if request.expects and not self._requests:
-            self._unsent += CONTINUE
+        if request.expects:
             self.send()
 
     def on_body(self, piece: bytes) -> None:
@@ -302,6 +312,9 @@ class Connection(Guest, asyncio.BufferedProtocol):
 
     def send(self) -> None:
         """Send what is answered, as far as the client reads; then go on, or hang up."""
+        if self._begun and not (self._in_head or self._requests or self._deaf) and self._coming.expects:
+            self._coming.expect = b""
+            self._unsent += CONTINUE
         while self._unsent and not self._blocked and not self._transport.is_closing():
             piece, self._unsent = self._unsent[:_WRITTEN_AT_ONCE], self._unsent[_WRITTEN_AT_ONCE:]
             self._transport.write(piece)

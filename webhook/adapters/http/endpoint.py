@@ -80,11 +80,11 @@ def refusal(method: str, content_type: bytes, content_encoding: bytes, length: i
     Headers that it lacks are empty, or a length of 0.
     """
     if method != "POST":
-        return Failure(405, f"{method} is not served here; POST an AdmissionReview")
+        return Failure(405, f"method {method} is not supported; POST an AdmissionReview")
     if length > MAXIMUM_BODY:
         return failures.TOO_LARGE
     if content_encoding and content_encoding.lower() != b"identity":
-        return Failure(415, "Content-Encoding is not supported; send plain JSON", closes=True)
+        return Failure(415, "Content-Encoding is not supported; send uncompressed JSON", closes=True)
     if content_type != b"application/json" and content_type.partition(b";")[0].strip().lower() != b"application/json":
-        return Failure(415, "Content-Type must be application/json", closes=True)
+        return Failure(415, "Content-Type is not supported; set it to application/json", closes=True)
     return None

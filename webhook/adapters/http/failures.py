@@ -54,14 +54,14 @@ class Failure(NamedTuple):
         return Answer(self.code, msgspec.json.encode(status), _HEADERS.get(self.code, ()))
 
 
-NOT_FOUND = Failure(404, "nothing is served at this path")
-TOO_LARGE = Failure(413, f"the body is larger than {MAXIMUM_BODY} bytes", closes=True)
-INTERNAL_ERROR = Failure(500, "gpuwarden failed on this request; its log says why")
+NOT_FOUND = Failure(404, "this path is not served; see the paths in the webhook configurations")
+TOO_LARGE = Failure(413, f"the body is larger than {MAXIMUM_BODY} bytes; send a smaller object", closes=True)
+INTERNAL_ERROR = Failure(500, "internal error in gpuwarden; see its log")
 UNKNOWN_CODING = Failure(501, 'Transfer-Encoding must be "chunked"', closes=True)
-OVERLOADED = Failure(503, "gpuwarden has more to answer than it can; try again")
-NO_MEMORY = Failure(503, "gpuwarden has no room to read this; try again", closes=True)
+OVERLOADED = Failure(503, "gpuwarden is overloaded; try again")
+NO_MEMORY = Failure(503, "gpuwarden has no memory left for this request (--max-memory); try again", closes=True)
 
 
 def not_http(message: str) -> Failure:
-    """What was sent is no HTTP/1.1 request that is served here."""
+    """Return the failure for input that is not a supported HTTP/1.1 request."""
     return Failure(400, message, closes=True)

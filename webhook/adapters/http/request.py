@@ -50,13 +50,18 @@ class Request:
         """A part of the target."""
         self.target += piece
         if len(self.target) > (longest := self._limits.target_bytes):
-            raise Refused(Failure(414, f"the request target is longer than {longest} bytes", closes=True), "head-size")
+            raise Refused(
+                Failure(414, f"the path and query are longer than {longest} bytes; shorten them", closes=True),
+                "head-size",
+            )
 
     def add_header(self, name: bytes, value: bytes, *, in_head: bool) -> None:
         """A header, or a trailer, which is not kept. A header that comes twice has a value that neither would be."""
         self._headers += 1
         if self._headers > (most := self._limits.headers):
-            raise Refused(Failure(431, f"there are more than {most} headers", closes=True), "head-size")
+            raise Refused(
+                Failure(431, f"the request has more than {most} headers; send fewer", closes=True), "head-size"
+            )
         if in_head and (field := _FIELDS.get(name.lower())):
             setattr(self, field, getattr(self, field) + value.strip().lower())
 
@@ -64,7 +69,10 @@ class Request:
         """The head of a chunk."""
         self._chunks += 1
         if self._chunks > (most := self._limits.chunks):
-            raise Refused(failures.not_http(f"the body comes in more than {most} chunks"), "malformed")
+            raise Refused(
+                failures.not_http(f"the body has more than {most} chunks; use larger chunks or send a Content-Length"),
+                "malformed",
+            )
 
     def add_body(self, piece: bytes) -> None:
         """A part of the body; that of a request that is refused is thrown away."""
@@ -99,7 +107,7 @@ class Request:
         if self.failure:
             return
         if upgrades:
-            self.failure = failures.not_http("HTTP/1.1 is spoken here, and nothing that it could be upgraded to")
+            self.failure = failures.not_http("Upgrade and CONNECT are not supported; send a plain HTTP/1.1 request")
         elif self.transfer_encoding not in (b"", b"chunked"):
             self.failure = failures.UNKNOWN_CODING
         elif endpoint is None:
