@@ -225,7 +225,8 @@ def kind_of(method: str, path: str, query: Mapping[str, str]) -> str:
     """Name what is asked."""
     if path == "/api/v1/namespaces" and method == "GET":
         return _of_list(query)
-    if path == NODES and method == "GET":
+    # Those that are watched; a list of all nodes is an object like any other.
+    if path == NODES and method == "GET" and ("labelSelector" in query or query.get("limit") == "1"):
         return f"nodes-{_of_list(query)}"
     if path.startswith("/api/v1/namespaces/") and path.count("/") == 4:
         return "get"

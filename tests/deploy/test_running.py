@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from testing.control_plane.waiting import wait_for
 from testing.reviews import a_pod, a_review, encode
 from testing.stand_in.http_side import Seen
 from testing.stand_in.kubeconfig import write_kubeconfig
@@ -76,6 +77,9 @@ def test_a_replica_runs_as_the_chart_starts_it_and_asks_for_what_it_is_granted(
 ) -> None:
     rendered = in_each_mode[mode]
     install(apiserver, rendered, issued.ca.certificate_pem if mode == "cert-manager" else None)
+    # Only where a DeviceClass offers a resource are ResourceSlices looked at.
+    offering = {"metadata": {}, "items": [{"spec": {"extendedResourceName": "nvidia.com/gpu"}}]}
+    apiserver.objects["/apis/resource.k8s.io/v1/deviceclasses"] = offering
     kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", apiserver.url, token="t")  # noqa: S106 - a test's own
     with replica(rendered, kubeconfig, files(rendered, issued), tmp_path / "container") as running:
         wait_until_ready(running)
@@ -96,6 +100,7 @@ def test_a_replica_runs_as_the_chart_starts_it_and_asks_for_what_it_is_granted(
                 assert running.review(called, unknown, trusted, SERVICE).status_code >= 500
             with pytest.raises(httpx.ConnectError, match="Hostname mismatch"):
                 running.review(called, unknown, trusted, "gpuwarden.elsewhere.svc")
+        wait_for("DeviceClasses to be read", lambda: any("resourceslices" in seen.path for seen in apiserver.requests))
     asked = {asked_for(seen) for seen in apiserver.requests}
     assert asked == granted(rendered)
 

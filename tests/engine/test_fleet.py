@@ -37,7 +37,7 @@ from tests.engine.cluster import chosen, nodes
 from tests.engine.strategies import plugins, pods, policies
 from webhook.engine.decision import Decision
 from webhook.engine.findings import Severity
-from webhook.engine.fleet.evaluation import against
+from webhook.engine.fleet.evaluation import against, plain_lack
 from webhook.engine.fleet.fleet import Fleet, Wish
 from webhook.engine.fleet.memory import Memory
 from webhook.engine.fleet.shapes import Shape, Taint, shape_of
@@ -45,6 +45,7 @@ from webhook.engine.forms import Platform
 from webhook.engine.nodes import NOTHING_SAID, NodeConstraints
 from webhook.engine.pods import Toleration
 from webhook.engine.policy import Mismatch, NotOffered, Policy, PolicyBook
+from webhook.engine.rules.fleet import no_node_offers
 from webhook.engine.spelling import DevicePlugin
 
 PLAIN_WISH = Wish(GPU, 1, NOTHING_SAID)
@@ -500,3 +501,15 @@ def test_what_was_found_for_one_pod_is_remembered_for_the_next_and_long_tolerati
         assert fleet.lack(PLAIN_WISH) == fleet.lack(Wish(GPU, 1, NOTHING_SAID, (), tuple([Toleration("a")] * 17)))
     assert fleet._find_once.cache_info().hits == 1
     assert fleet._find_once.cache_info().currsize == 1
+
+
+def test_what_a_policy_makes_of_plain_requests_is_named_where_no_node_offers_it() -> None:
+    policy, fleet = policy_of("mig-1g.5gb"), Fleet({SLOTS: 1}, age=7200)
+    lacking = plain_lack(policy, RENAMED, fleet)
+    assert lacking
+    assert no_node_offers(policy, *lacking, fleet) == (
+        'no node offers what policy "mig-1g.5gb" requests: nvidia.com/mig-1g.5gb (no node has nvidia.com/mig-1g.5gb); pods that '
+        "request a GPU stay Pending, unless an autoscaler adds such nodes (nodes as of 2 h ago)"
+    )
+    assert plain_lack(policy_of("shared"), RENAMED, fleet) is None
+    assert plain_lack(policy, RENAMED, Fleet({}, expected=policy.forms)) is None

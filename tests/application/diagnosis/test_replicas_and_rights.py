@@ -172,3 +172,24 @@ def test_rights_that_only_the_preview_of_a_label_needs_are_warned_of() -> None:
         "list deployments, list cronjobs, list pods",
     )
     assert complete([result])
+
+
+@pytest.mark.parametrize(
+    ("resource", "seen", "means"),
+    [
+        ("nodes", "list nodes, watch nodes", "pods that no node can run are not reported"),
+        ("deviceclasses", "list deviceclasses", "notOffered: deny only warns"),
+    ],
+)
+def test_rights_that_only_what_is_said_of_nodes_needs_are_warned_of(resource: str, seen: str, means: str) -> None:
+    deployment = the("Deployment", Deployment)
+    rights = {right: right.resource != resource for right in needed(deployment, NAMESPACE)}
+    (result,) = results(healthy(rights=rights), "rights")
+    assert (result.status, result.seen.split(" cannot ")[1]) == (Status.WARN, seen)
+    assert means in result.means
+    assert complete([result])
+
+
+def test_nodes_that_are_not_watched_need_no_rights() -> None:
+    asked = needed(with_arguments("serve", "--no-watch-nodes"), NAMESPACE)
+    assert not {"nodes", "deviceclasses", "resourceslices"} & {right.resource for right in asked}
