@@ -14,6 +14,7 @@ from hack import generated
 from hack.tools import ROOT
 from webhook.application.field_paths import Path
 from webhook.application.workload_kinds import ADVISED, BUILT_IN, PREVIEWED, WorkloadKind
+from webhook.application.workloads import ADVISED_OPERATORS
 
 TEMPLATE = ROOT / "deploy/chart/templates/_workloads.tpl"
 PAGE = """\
@@ -21,6 +22,11 @@ PAGE = """\
 
 {{/* The rules of what /advise is sent. */}}
 {{- define "gpuwarden.advisedRules" -}}
+%s
+{{- end -}}
+
+{{/* The rules of what /advise is sent of operators' kinds. */}}
+{{- define "gpuwarden.advisedOperatorRules" -}}
 %s
 {{- end -}}
 
@@ -54,8 +60,8 @@ def by_group(kinds: Iterable[WorkloadKind]) -> dict[str, list[WorkloadKind]]:
     return groups
 
 
-def rules() -> str:
-    """The webhook's rules, one for each group."""
+def rules(advised: Iterable[WorkloadKind]) -> str:
+    """A webhook's rules, one for each group."""
     return _dumped(
         {
             "apiGroups": [group],
@@ -64,7 +70,7 @@ def rules() -> str:
             "resources": [kind.plural for kind in kinds],
             "scope": "Namespaced",
         }
-        for group, kinds in by_group(ADVISED).items()
+        for group, kinds in by_group(advised).items()
     )
 
 
@@ -80,8 +86,9 @@ def _present(path: Path) -> str:
 
 
 def makers() -> str:
-    """CEL of the kinds that make others: those that are not made themselves."""
-    return f"[{', '.join(repr(kind.kind) for kind in ADVISED if not (kind.intermediate or kind.passive))}]"
+    """CEL of the kinds that make others."""
+    makers = (kind.kind for kind in (*ADVISED, *ADVISED_OPERATORS) if not kind.passive)
+    return f"[{', '.join(map(repr, dict.fromkeys(makers)))}]"
 
 
 def rights(kinds: Iterable[WorkloadKind]) -> str:
@@ -105,7 +112,7 @@ def _written(values: Iterable[dict[str, object]]) -> Iterator[str]:
 
 def text() -> str:
     """What the template should be."""
-    return PAGE % (rules(), templates(), makers(), rights(PREVIEWED), rights(BUILT_IN))
+    return PAGE % (rules(ADVISED), rules(ADVISED_OPERATORS), templates(), makers(), rights(PREVIEWED), rights(BUILT_IN))
 
 
 if __name__ == "__main__":

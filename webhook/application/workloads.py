@@ -8,6 +8,9 @@ from webhook.application.workload_kinds import BUILT_IN, WorkloadKind, table
 KINDS = table((*BUILT_IN, *OPERATORS))
 """Every row, by group and kind."""
 
+ADVISED_OPERATORS = tuple(row for row in OPERATORS if not (row.cluster_scoped or (row.intermediate and row.passive)))
+"""Operators' kinds that ``/advise`` is sent. An object in no namespace has no policy, and a copy is never written by a person."""
+
 _BY_KIND = {row.kind: row for row in BUILT_IN}
 _BY_GROUP = {**KINDS, **{(group, row.kind): row for row in BUILT_IN for group in row.former_groups}}
 _VERSIONS = {row.kind: row.api_version for row in BUILT_IN} | {"Namespace": "v1"}

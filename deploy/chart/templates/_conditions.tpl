@@ -49,10 +49,42 @@ matchConditions:
       {{- if .Values.webhooks.guard.enabled }} ||
       {{- include "gpuwarden.reachesGpus" (dict "root" . "pod" "template") | nindent 6 }}
       {{- end }}))
-  - name: not-of-another-workload
+  {{- include "gpuwarden.notOfAnotherWorkload" . | nindent 2 }}
+{{- end -}}
+
+{{/* A matchCondition: what a controller made was asked about when a person wrote the object that it was made from. */}}
+{{- define "gpuwarden.notOfAnotherWorkload" -}}
+- name: not-of-another-workload
+  expression: >-
+    !has(object.metadata.ownerReferences) || !object.metadata.ownerReferences.exists(owner,
+    has(owner.controller) && owner.controller && owner.kind in {{ include "gpuwarden.makers" . }})
+{{- end -}}
+
+{{/*
+Only objects of operators' kinds that name what may be a GPU, in a field that is new or changes. Each kind has its own paths, so
+every map is looked at, sixteen levels deep (webhook/application/workload_kinds.py has no path that is longer): its keys, and
+its `name`, where the Spark operator has the resource. Built from the inside out: a level looks at itself and at what is below.
+What the search costs is a part of what matchConditions may cost (tests/deploy/test_operator_conditions.py).
+*/}}
+{{- define "gpuwarden.onlyObjectsWithGpus" -}}
+{{- $known := list "nvidia.com/" "deviceclass.resource.kubernetes.io/" "k8s.amazonaws.com/vgpu" "volcano.sh/vgpu-" "volcano.sh/gpu-" "aliyun.com/gpu-" "tencent.com/vcuda-" "koordinator.sh/gpu" "mig.das.com/" -}}
+{{- range dig "resources" "gpus" list .Values.config | default list -}}
+{{- $known = append $known (trimSuffix "*" .) -}}
+{{- end -}}
+{{- $here := "(type(it) == map && it.exists(key, (key.contains('/') && gpus.exists(gpu, key.startsWith(gpu))) || (key == 'name' && type(it[key]) == string && gpus.exists(gpu, it[key].startsWith(gpu)))))" -}}
+{{- $search := $here -}}
+{{- range until 15 -}}
+{{- $search = printf "%s ||\n(type(it) == map ? it.map(key, it[key]) : type(it) == list ? it : []).exists(it,\n%s)" $here $search -}}
+{{- end -}}
+matchConditions:
+  - name: names-gpu-resources
     expression: >-
-      !has(object.metadata.ownerReferences) || !object.metadata.ownerReferences.exists(owner,
-      has(owner.controller) && owner.controller && owner.kind in {{ include "gpuwarden.makers" . }})
+      [[{{ range $index, $name := uniq $known }}{{ if $index }}, {{ end }}'{{ $name }}'{{ end }}]].exists(gpus,
+      object.exists(field, !(field in ['apiVersion', 'kind', 'metadata', 'status']) &&
+      (oldObject == null || !(field in oldObject) || object[field] != oldObject[field]) &&
+      [object[field]].exists(it,
+      {{- $search | nindent 6 }})))
+  {{- include "gpuwarden.notOfAnotherWorkload" . | nindent 2 }}
 {{- end -}}
 
 {{/* CEL: whether a namespace gets a label or an annotation of ours, or one that looks like it, or another value in it. */}}

@@ -115,6 +115,7 @@ webhooks:
     timeoutSeconds: 2
   advise:
     timeoutSeconds: 2
+    operators: true
   validateNamespace:
     timeoutSeconds: 5
   excludedNamespaces: []
