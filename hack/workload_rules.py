@@ -35,8 +35,13 @@ PAGE = """\
 %s
 {{- end -}}
 
-{{/* CEL: the kinds that make workloads that /advise is sent. */}}
+{{/* The kinds of Kubernetes' own that make others. */}}
 {{- define "gpuwarden.makers" -}}
+%s
+{{- end -}}
+
+{{/* The kinds of operators that make others. */}}
+{{- define "gpuwarden.operatorMakers" -}}
 %s
 {{- end -}}
 
@@ -85,10 +90,9 @@ def _present(path: Path) -> str:
     return " && ".join(f"has(object.{'.'.join(map(str, path[: number + 1]))})" for number in range(len(path)))
 
 
-def makers() -> str:
-    """CEL of the kinds that make others."""
-    makers = (kind.kind for kind in (*ADVISED, *ADVISED_OPERATORS) if not kind.passive)
-    return f"[{', '.join(map(repr, dict.fromkeys(makers)))}]"
+def makers(kinds: Iterable[WorkloadKind]) -> str:
+    """The kinds that make others, as a list in YAML."""
+    return f"[{', '.join(dict.fromkeys(kind.kind for kind in kinds if not kind.passive))}]"
 
 
 def rights(kinds: Iterable[WorkloadKind]) -> str:
@@ -112,7 +116,17 @@ def _written(values: Iterable[dict[str, object]]) -> Iterator[str]:
 
 def text() -> str:
     """What the template should be."""
-    return PAGE % (rules(ADVISED), rules(ADVISED_OPERATORS), templates(), makers(), rights(PREVIEWED), rights(BUILT_IN))
+    # A ReplicaSet or Job makes nothing but pods.
+    own = (kind for kind in ADVISED if not kind.intermediate)
+    return PAGE % (
+        rules(ADVISED),
+        rules(ADVISED_OPERATORS),
+        templates(),
+        makers(own),
+        makers(ADVISED_OPERATORS),
+        rights(PREVIEWED),
+        rights(BUILT_IN),
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Advising: what will become of a workload's pods, said when its template is applied. Never a change, never a denial."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -10,6 +10,7 @@ from webhook.application import operator_objects, review, telling
 from webhook.application.configuration import Configuration, Mode
 from webhook.application.label_wait import Labels, Wanted, answered
 from webhook.application.namespaces import Namespaces
+from webhook.application.operator_traps import Applied, Described, traps
 from webhook.application.recorder import Recorded, Recorder
 from webhook.application.review import Request
 from webhook.application.workload_kinds import WorkloadKind, WorkloadPod
@@ -42,6 +43,7 @@ class _Case(msgspec.Struct):
     request: Request
     workload: WorkloadKind
     pods: list[_Described]
+    data: Mapping[str, Any]
     configuration: Configuration
 
 
@@ -70,13 +72,16 @@ class Advising:
         if request.operation not in ("CREATE", "UPDATE") or request.sub_resource or request.kind is None:
             return review.allowed(request)
         kind = request.kind
-        workload = workload_of(f"{kind.group}/{kind.version}" if kind.group else kind.version, kind.kind)
+        workload = workload_of(
+            f"{kind.group}/{kind.version}" if kind.group else kind.version, kind.kind, configuration.kinds
+        )
         if workload is None or workload.is_pod or workload.cluster_scoped or not request.has_object:
             return review.allowed(request)
         review.bound(body)
+        data, found = (_of_built_in if workload.is_built_in else _of_operator)(workload, request)
         described = [
             one
-            for one in (_of_built_in if workload.is_built_in else _of_operator)(workload, request)
+            for one in found
             if one.pod.spec and (requests.read(one.pod.spec, configuration.names) or guard.sees(one.pod))
         ]
         if not described:
@@ -91,7 +96,7 @@ class Advising:
         return (
             Wanted(request.namespace)
             if labels is None
-            else self._advice(_Case(request, workload, described, configuration), labels)
+            else self._advice(_Case(request, workload, described, data, configuration), labels)
         )
 
     def _advice(self, case: _Case, labels: Labels) -> bytes:
@@ -102,14 +107,25 @@ class Advising:
         dry_run = case.configuration.mode is Mode.AUDIT
         policy = policies.enforce if dry_run and policies.advise is ANY_POLICY else policies.advise
         warnings: list[str] = []
-        for one in case.pods:
-            decision = self._decide(case, one.pod, "warn", policy)
+        decisions = [self._decide(case, one.pod, "warn", policy) for one in case.pods]
+        for one, decision in zip(case.pods, decisions, strict=True):
             if decision.outcome is Outcome.REWRITTEN and policy is policies.enforce and not dry_run:
                 # Rewriting is what an enforced policy is for; only what goes wrong is worth a word at every apply.
                 sentences = telling.advice(decision)
             else:
                 sentences = telling.would_be(decision, policy)
             warnings += [f"{one.title}{sentence}" for sentence in sentences]
+        warnings += traps(
+            case.workload,
+            Applied(
+                case.data,
+                [
+                    Described(one.where.place if one.where else (), one.pod, its)
+                    for one, its in zip(case.pods, decisions, strict=True)
+                ],
+                lambda pod: _decision(case, pod, policy),
+            ),
+        )
         if policies.audit is not ANY_POLICY:
             audited = [self._decide(case, one.pod, "audit", policies.audit) for one in case.pods]
             telling.annotate(annotations, "audit", policies.audit, *audited)
@@ -126,28 +142,35 @@ class Advising:
         return review.allowed(case.request, warnings=telling.within_budget(warnings), annotations=annotations)
 
     def _decide(self, case: _Case, pod: Pod, mode: str, policy: Policy) -> Decision:
-        decision = decide(pod, policy, case.configuration.plugin, names=case.configuration.names)
+        decision = _decision(case, pod, policy)
         recorded = Recorded(mode, policy, decision, False, "advise", case.request, pod)  # noqa: FBT003 - acted: never
         self._recorder.decided(recorded)
         return decision
 
 
-def _of_built_in(workload: WorkloadKind, request: Request) -> Iterator[_Described]:
-    """The pod that an object of a built-in kind describes."""
+def _decision(case: _Case, pod: Pod, policy: Policy) -> Decision:
+    return decide(pod, policy, case.configuration.plugin, names=case.configuration.names)
+
+
+def _of_built_in(workload: WorkloadKind, request: Request) -> tuple[Mapping[str, Any], list[_Described]]:
+    """The labels of an object of a built-in kind, and the pod that it describes."""
     read = review.decode_json(_decoder(workload), request.object, _ROOT)
-    _name(request, (read.metadata and read.metadata.generate_name) or "")
-    for where, pod in pods(workload, read):
-        yield _Described(_sized(pod, where), where=where)
+    metadata = read.metadata or _Metadata()
+    _name(request, metadata.generate_name or "")
+    found = [_Described(_sized(pod, where), where=where) for where, pod in pods(workload, read)]
+    return {"metadata": {"labels": metadata.labels}}, found
 
 
-def _of_operator(workload: WorkloadKind, request: Request) -> Iterator[_Described]:
-    """The pods that an object of an operator's kind describes, and what it requests outside of pod templates."""
+def _of_operator(workload: WorkloadKind, request: Request) -> tuple[Mapping[str, Any], list[_Described]]:
+    """An object of an operator's kind; the pods that it describes, and what it requests outside of pod templates."""
     read = review.decode_json(_OBJECT, request.object, _ROOT)
     metadata = read.get("metadata")
     _name(request, str(metadata.get("generateName") or "") if isinstance(metadata, dict) else "")
-    for where, pod in operator_objects.pods_in(workload, read):
-        yield _Described(_sized(pod, where), operator_objects.title(workload, read, where), where)
-    yield _Described(operator_objects.requesting(workload, read), _OUTSIDE)
+    found = [
+        _Described(_sized(pod, where), operator_objects.title(workload, read, where), where)
+        for where, pod in operator_objects.pods_in(workload, read)
+    ]
+    return read, [*found, _Described(operator_objects.requesting(workload, read), _OUTSIDE)]
 
 
 def _sized(pod: Pod, where: WorkloadPod) -> Pod:
@@ -164,10 +187,14 @@ _OUTSIDE = "its pods, when they are created: "
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 
 
-class _Workload(msgspec.Struct):
-    """What is read of objects of every kind; ``view`` adds what leads to their pods."""
+class _Metadata(Metadata, rename="camel"):
+    labels: dict[str, str] | None = None
 
-    metadata: Metadata | None = None
+
+class _Workload(msgspec.Struct):
+    """What is read of objects of every built-in kind; ``view`` adds what leads to their pods."""
+
+    metadata: _Metadata | None = None
 
 
 @cache

@@ -10,6 +10,7 @@ from webhook.application.claims import KnownClaims, claims_of, described, not_lo
 from webhook.application.configuration import Configuration
 from webhook.application.field_paths import Place
 from webhook.application.misfits import Misfit, MisfitsError, convert
+from webhook.application.operator_traps import Applied, Described, traps
 from webhook.application.unjudged import Unjudged, unjudged
 from webhook.application.workload_kinds import WorkloadKind, WorkloadPod, places
 from webhook.application.workloads import workload_of
@@ -23,7 +24,7 @@ from webhook.engine.label_problems import misplaced, of_namespace
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import Operation, patch
 from webhook.engine.pods import Metadata, Pod
-from webhook.engine.policy import LabelProblem, Policy, PolicyBook
+from webhook.engine.policy import LabelProblem, Policy
 from webhook.engine.requests import Ask
 
 T = TypeVar("T")
@@ -158,7 +159,7 @@ class Checker:
             UnreadablePodError: the object is a workload and its pod is not one.
         """
         known = self.identify(manifest)
-        workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"))
+        workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"), self._configuration.kinds)
         if workload is None or not workload.is_built_in:
             return self._of_operator(known, workload, manifest)
         found = next(pods_of(workload, manifest), None)
@@ -228,7 +229,11 @@ class Checker:
             findings=tuple(findings),
             beside=tuple(vendors),
             exempt=exempt if all(one.is_exempt for one in asking) and not findings else None,
-            notes=tuple(operator_objects.notes(workload, manifest)) if workload and asking else (),
+            notes=self._notes(
+                workload, manifest, known.policy, [Described(one.where.place, one.pod, one.decision) for one in asking]
+            )
+            if workload and asking
+            else (),
         )
 
     def _left(self, workload: WorkloadKind | None, manifest: Mapping[str, Any], policy: Policy) -> Unjudged | None:
@@ -240,8 +245,17 @@ class Checker:
             return left if left or not judged else None
         pod = operator_objects.requesting(workload, manifest)
         decision = decide(pod, policy, self._configuration.plugin, names=self._configuration.names)
-        notes = tuple(operator_objects.notes(workload, manifest))
+        notes = self._notes(workload, manifest, policy, [Described((), pod, decision)])
         return msgspec.structs.replace(left, decision=decision, notes=notes) if left else None
+
+    def _notes(
+        self, workload: WorkloadKind, manifest: Mapping[str, Any], policy: Policy, pods: Sequence[Described]
+    ) -> tuple[str, ...]:
+        configuration = self._configuration
+        applied = Applied(
+            manifest, pods, lambda pod: decide(pod, policy, configuration.plugin, names=configuration.names)
+        )
+        return tuple(operator_objects.notes(workload, manifest, traps(workload, applied)))
 
     def unreadable(self, manifest: Mapping[str, Any], misfits: Sequence[Misfit]) -> Judgement:
         """What is known of an object with fields of the wrong type: its name."""
@@ -262,7 +276,7 @@ class Checker:
         api_version, kind = str(manifest.get("apiVersion") or ""), str(manifest.get("kind", ""))
         name = str(metadata.get("name") or metadata.get("generateName") or "")
         namespace = name if is_namespace(manifest) else str(metadata.get("namespace") or self._namespace)
-        workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"))
+        workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"), self._configuration.kinds)
         is_built_in = workload is not None and workload.is_built_in
         elsewhere = beside.misplaced(workload, manifest, self._configuration.names) if workload and is_built_in else ""
         policy = self._policy_of(namespace)
@@ -274,7 +288,7 @@ class Checker:
             policy,
             unjudged=None if is_built_in else self._left(workload, manifest, policy),
             beside=(elsewhere,) if elsewhere else (),
-            label_problems=tuple(label_problems(manifest, self._configuration.policies)),
+            label_problems=tuple(label_problems(manifest, self._configuration)),
         )
 
     def _policy_of(self, namespace: str) -> Policy:
@@ -284,14 +298,14 @@ class Checker:
         return self._configuration.policies.select(labels).enforce
 
 
-def label_problems(manifest: Mapping[str, Any], book: PolicyBook) -> Iterator[LabelProblem]:
+def label_problems(manifest: Mapping[str, Any], configuration: Configuration) -> Iterator[LabelProblem]:
     """What is wrong with the labels and annotations of an object and, if it has one, of its pod template."""
     labels, annotations = _labels_and_annotations(manifest)
     if is_namespace(manifest):
-        yield from of_namespace(book, labels, annotations)
+        yield from of_namespace(configuration.policies, labels, annotations)
         return
     kind = manifest.get("kind")
-    workload = workload_of(manifest.get("apiVersion"), kind)
+    workload = workload_of(manifest.get("apiVersion"), kind, configuration.kinds)
     yield from misplaced(labels, annotations, str(kind))
     for where, template in places(workload, manifest) if workload and not workload.is_pod else ():
         yield from misplaced(*_labels_and_annotations(template), str(kind), f"{where.field('')}.")

@@ -108,14 +108,16 @@ def title(workload: WorkloadKind | None, manifest: Mapping[str, Any], where: Wor
     return f"{where.field('')}{counted}: "
 
 
-def notes(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Iterator[str]:
-    """Return what is to be said of an object with GPUs: that it is suspended, and what is special about its kind."""
+def notes(workload: WorkloadKind, manifest: Mapping[str, Any], traps: Iterable[str] = ()) -> Iterator[str]:
+    """Return what is to be said of an object with GPUs: that it is suspended; its traps, or what is special about its kind."""
     if workload.suspend and any(
         value is True for _, value in field_paths.find(manifest, field_paths.parse(workload.suspend))
     ):
         yield f"suspended by {workload.suspend}: no pod is created until that is false"
-    if workload.note:
-        yield f"note: {workload.note}"
+    told = list(traps)
+    yield from told
+    if workload.note and not told:
+        yield f"note: {workload.note.removesuffix('.')}"
 
 
 def requesting(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Pod:

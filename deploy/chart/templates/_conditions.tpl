@@ -54,10 +54,17 @@ matchConditions:
 
 {{/* A matchCondition: what a controller made was asked about when a person wrote the object that it was made from. */}}
 {{- define "gpuwarden.notOfAnotherWorkload" -}}
+{{- $makers := include "gpuwarden.makers" . | fromYamlArray -}}
+{{- if .Values.webhooks.advise.operators -}}
+{{- $makers = concat $makers (include "gpuwarden.operatorMakers" . | fromYamlArray) -}}
+{{- range .Values.config.workloadKinds -}}
+{{- $makers = append $makers .kind -}}
+{{- end -}}
+{{- end -}}
 - name: not-of-another-workload
   expression: >-
     !has(object.metadata.ownerReferences) || !object.metadata.ownerReferences.exists(owner,
-    has(owner.controller) && owner.controller && owner.kind in {{ include "gpuwarden.makers" . }})
+    has(owner.controller) && owner.controller && owner.kind in {{ $makers | uniq | toJson }})
 {{- end -}}
 
 {{/*
@@ -68,7 +75,7 @@ What the search costs is a part of what matchConditions may cost (tests/deploy/t
 */}}
 {{- define "gpuwarden.onlyObjectsWithGpus" -}}
 {{- $known := list "nvidia.com/" "deviceclass.resource.kubernetes.io/" "k8s.amazonaws.com/vgpu" "volcano.sh/vgpu-" "volcano.sh/gpu-" "aliyun.com/gpu-" "tencent.com/vcuda-" "koordinator.sh/gpu" "mig.das.com/" -}}
-{{- range dig "resources" "gpus" list .Values.config | default list -}}
+{{- range .Values.config.resources.gpus -}}
 {{- $known = append $known (trimSuffix "*" .) -}}
 {{- end -}}
 {{- $here := "(type(it) == map && it.exists(key, (key.contains('/') && gpus.exists(gpu, key.startsWith(gpu))) || (key == 'name' && type(it[key]) == string && gpus.exists(gpu, it[key].startsWith(gpu)))))" -}}

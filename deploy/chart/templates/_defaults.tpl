@@ -51,6 +51,7 @@ containerSecurityContext:
 install:
   mode: enforce
 config:
+  workloadKinds: []
   fleet:
     expected: []
   devicePlugin:

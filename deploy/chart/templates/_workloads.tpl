@@ -179,9 +179,14 @@ object.spec.jobTemplate.spec.template :
 {}
 {{- end -}}
 
-{{/* CEL: the kinds that make workloads that /advise is sent. */}}
+{{/* The kinds of Kubernetes' own that make others. */}}
 {{- define "gpuwarden.makers" -}}
-['Deployment', 'StatefulSet', 'DaemonSet', 'CronJob', 'ReplicationController', 'Job', 'ReplicaSet', 'RayCluster', 'RayJob', 'RayService', 'RayCronJob', 'PyTorchJob', 'TFJob', 'XGBoostJob', 'PaddleJob', 'JAXJob', 'MPIJob', 'Notebook', 'WorkspaceKind', 'TrainJob', 'JobSet', 'LeaderWorkerSet', 'Sandbox', 'InferenceService', 'LLMInferenceService', 'InferenceGraph', 'Workflow', 'CronWorkflow', 'Rollout', 'Experiment', 'SparkApplication', 'ScheduledSparkApplication', 'SparkConnect', 'SparkCluster', 'Service', 'Configuration', 'Revision', 'Task', 'TaskRun', 'PipelineRun', 'SeldonDeployment', 'Server', 'ServerConfig', 'SeldonConfig', 'SeldonRuntime', 'NIMService', 'NIMPipeline', 'NIMBuild', 'NIMCache', 'NemoCustomizer', 'NemoDatastore', 'NemoEntitystore', 'NemoEvaluator', 'NemoGuardrail', 'DynamoGraphDeployment', 'DynamoComponentDeployment', 'PodCliqueSet', 'PodClique', 'Workspace', 'StormService', 'RoleSet', 'RayClusterFleet', 'RoleBasedGroup', 'ScaledJob', 'AutoscalingRunnerSet', 'EphemeralRunnerSet', 'EphemeralRunner', 'DaskCluster', 'DaskJob', 'FlinkDeployment', 'CloneSet', 'BroadcastJob', 'AdvancedCronJob', 'DeploymentConfig']
+[Deployment, StatefulSet, DaemonSet, CronJob]
+{{- end -}}
+
+{{/* The kinds of operators that make others. */}}
+{{- define "gpuwarden.operatorMakers" -}}
+[RayCluster, RayJob, RayService, RayCronJob, PyTorchJob, TFJob, XGBoostJob, PaddleJob, JAXJob, MPIJob, Notebook, WorkspaceKind, TrainJob, JobSet, LeaderWorkerSet, Sandbox, InferenceService, LLMInferenceService, InferenceGraph, Workflow, CronWorkflow, Rollout, Experiment, Job, CronJob, SparkApplication, ScheduledSparkApplication, SparkConnect, SparkCluster, Service, Configuration, Revision, Task, TaskRun, PipelineRun, SeldonDeployment, Server, ServerConfig, SeldonConfig, SeldonRuntime, NIMService, NIMPipeline, NIMBuild, NIMCache, NemoCustomizer, NemoDatastore, NemoEntitystore, NemoEvaluator, NemoGuardrail, DynamoGraphDeployment, DynamoComponentDeployment, PodCliqueSet, PodClique, Workspace, StormService, RoleSet, RayClusterFleet, RoleBasedGroup, ScaledJob, AutoscalingRunnerSet, EphemeralRunnerSet, EphemeralRunner, DaskCluster, DaskJob, FlinkDeployment, CloneSet, StatefulSet, DaemonSet, BroadcastJob, AdvancedCronJob, DeploymentConfig]
 {{- end -}}
 
 {{/* RBAC: what a change of a namespace's label is previewed on. */}}
