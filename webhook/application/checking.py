@@ -17,6 +17,7 @@ from webhook.application.workloads import workload_of
 from webhook.engine import requests, summary
 from webhook.engine.claims import NO_CLAIMS, Claims, references
 from webhook.engine.decision import UNTOUCHED, Decision, Outcome, decide
+from webhook.engine.edits import Annotate
 from webhook.engine.findings import Finding
 from webhook.engine.fleet.fleet import Fleet
 from webhook.engine.fleet.judging import against
@@ -113,6 +114,14 @@ class Judgement(msgspec.Struct, frozen=True):
         return (*found, *self.notes)
 
     @property
+    def of_templates(self) -> tuple[Operation, ...]:
+        """The JSON Patch that rewrites the templates of an operator's object, where that is wanted.
+
+        Annotations are left out: not every kind has metadata beside the spec of its pods.
+        """
+        return tuple(operation for one in self.pods for operation in _of_template(one))
+
+    @property
     def not_judged(self) -> str | None:
         """Why not everything that may request GPUs was judged; ``None`` where it was, or where the object is exempt."""
         if self.exempt:
@@ -120,6 +129,20 @@ class Judgement(msgspec.Struct, frozen=True):
         if self.claims_unknown or self.beside:
             return "; ".join(filter(None, (self.claims_unknown, *self.beside)))
         return self.unjudged.message if self.unjudged else None
+
+
+def _of_template(one: JudgedPod) -> list[Operation]:
+    edits = [edit for edit in one.decision.edits if not isinstance(edit, Annotate)]
+    if one.where.is_whole:
+        return patch(one.pod, edits, one.where.pointer)
+    found = patch(one.pod, edits)
+    for operation in found:
+        operation |= {
+            key: f"{one.where.pointer}{operation[key].removeprefix('/spec')}"
+            for key in ("path", "from")
+            if key in operation
+        }
+    return found
 
 
 class Checker:
