@@ -59,7 +59,7 @@ def test_the_pods_of_a_row_are_judged_and_counted(kind: WorkloadKind, template: 
     assert ask.endswith(f"{counted}: main: nvidia.com/gpu: 1")
     path = template.path.replace(ITEMS, "[0]").replace(VALUES, ".Worker")
     place = path.removesuffix("spec").removesuffix(".") if template.is_whole else path
-    assert ask.startswith(f"{place}{counted}: ")
+    assert ask.startswith(f"{place or 'spec'}{counted}: ")
     assert found.operations == ()
 
 

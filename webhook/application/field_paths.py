@@ -13,8 +13,8 @@ from webhook.application.misfits import Misfit, what
 ITEMS, VALUES = "[*]", "{*}"
 """The steps that lead to every item of a list and to every value of a map."""
 
-MOST_STEPS = 16
-"""Of a path. The API server looks for GPUs in objects of operators' kinds so many steps deep (the chart's matchConditions)."""
+MOST_STEPS = 12
+"""Of a path. The API server looks for GPUs in objects of operators' kinds four steps deeper (the chart's matchConditions)."""
 
 Path = tuple[str, ...]
 Place = tuple[str | int, ...]

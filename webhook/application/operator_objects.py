@@ -105,7 +105,7 @@ def title(workload: WorkloadKind | None, manifest: Mapping[str, Any], where: Wor
         return f"{where.field('')} (by its shape): "
     number = None if workload.passive else replicas(workload, manifest, where)
     counted = "" if number is None else f" ({number} {'pod' if number == 1 else 'pods'})"
-    return f"{where.field('')}{counted}: "
+    return f"{where.field('') or _SPEC}{counted}: "
 
 
 def notes(workload: WorkloadKind, manifest: Mapping[str, Any], traps: Iterable[str] = ()) -> Iterator[str]:

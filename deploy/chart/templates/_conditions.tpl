@@ -69,19 +69,21 @@ matchConditions:
 
 {{/*
 Only objects of operators' kinds that name what may be a GPU, in a field that is new or changes. Each kind has its own paths, so
-every map is looked at, sixteen levels deep (webhook/application/workload_kinds.py has no path that is longer): its keys, and
-its `name`, where the Spark operator has the resource. Built from the inside out: a level looks at itself and at what is below.
-What the search costs is a part of what matchConditions may cost (tests/deploy/test_operator_conditions.py).
+every map is looked at, sixteen levels deep (webhook/application/field_paths.py: as the longest path and a container's resources): its keys, and its `name`,
+where the Spark operator has the resource. CEL has no recursion, so there is a line for each level: from what is at this level to
+what is below it, and from a map that names a GPU to b'', which JSON does not have, down to the last. Objects of 1.5 MB, which is
+as many as etcd takes, cost less than matchConditions may (tests/e2e/test_operators.py).
 */}}
 {{- define "gpuwarden.onlyObjectsWithGpus" -}}
 {{- $known := list "nvidia.com/" "deviceclass.resource.kubernetes.io/" "k8s.amazonaws.com/vgpu" "volcano.sh/vgpu-" "volcano.sh/gpu-" "aliyun.com/gpu-" "tencent.com/vcuda-" "koordinator.sh/gpu" "mig.das.com/" -}}
 {{- range .Values.config.resources.gpus -}}
 {{- $known = append $known (trimSuffix "*" .) -}}
 {{- end -}}
-{{- $here := "(type(it) == map && it.exists(key, (key.contains('/') && gpus.exists(gpu, key.startsWith(gpu))) || (key == 'name' && type(it[key]) == string && gpus.exists(gpu, it[key].startsWith(gpu)))))" -}}
-{{- $search := $here -}}
-{{- range until 15 -}}
-{{- $search = printf "%s ||\n(type(it) == map ? it.map(key, it[key]) : type(it) == list ? it : []).exists(it,\n%s)" $here $search -}}
+{{- $names := "it.exists(key, (key.contains('/') && gpus.exists(gpu, key.startsWith(gpu))) || (key == 'name' && type(it[key]) == string && gpus.exists(gpu, it[key].startsWith(gpu))))" -}}
+{{- $below := printf "(type(it) == map ? (%s ? [b''] : it.map(key, it[key])) : type(it) == list ? it : type(it) == bytes ? [it] : [])" $names -}}
+{{- $search := "type(it) == bytes" -}}
+{{- range until 16 -}}
+{{- $search = printf "%s.exists(it,\n%s)" $below $search -}}
 {{- end -}}
 matchConditions:
   - name: names-gpu-resources

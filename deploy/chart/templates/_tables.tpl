@@ -111,8 +111,8 @@ Tesla-.*|(GeForce|Quadro|TITAN)-.*|L(2|4|20|40|40S|40G)|A(2|10|10G|10M|16|40): '
   fault: is not a plural; write the name in the URL of its objects, such as trainings
   at:
   - config.workloadKinds.*.plural
-- pattern: ^[A-Za-z][A-Za-z0-9]*((\.[A-Za-z][A-Za-z0-9]*)|\[\*\]|\{\*\}){0,15}$
-  fault: is not a path; write one such as spec.workers[*].template.spec, of at most 16 steps
+- pattern: ^[A-Za-z][A-Za-z0-9]*((\.[A-Za-z][A-Za-z0-9]*)|\[\*\]|\{\*\}){0,11}$
+  fault: is not a path; write one such as spec.workers[*].template.spec, of at most 12 steps
   at:
   - config.workloadKinds.*.templates.*.path
   - config.workloadKinds.*.templates.*.replicas.*
