@@ -89,6 +89,13 @@ def test_a_gpu_by_the_spark_operators_name_is_found(asks: Asks, path: str) -> No
     assert not asks(an_object(at(path, {"name": "amd.com/gpu", "quantity": 1})), None)
 
 
+@pytest.mark.parametrize("field", ["resources", "computeResources"])
+def test_of_a_container_its_resources_are_looked_at_alone(asks: Asks, field: str) -> None:
+    container = {"name": "c", "image": "i", "env": [{"name": GPU}]}
+    assert not asks(an_object({"spec": {"steps": [container]}}), None)
+    assert asks(an_object({"spec": {"steps": [{**container, field: {"limits": {GPU: 1}}}]}}), None)
+
+
 def test_it_looks_as_deep_as_a_path_may_lead(asks: Asks) -> None:
     def nested(steps: int) -> Json:
         found: Json = {GPU: 1}
@@ -112,7 +119,7 @@ TREES = st.recursive(
 def test_any_structure_is_searched_and_no_error(asks: Asks, tree: Any, pattern: str) -> None:
     name = pattern.replace("*", "x")
     assert not asks(an_object({"spec": tree, "other": tree}), None)
-    found = asks(an_object({"spec": [tree, {"limits": {name: 1}}, tree]}), None)
+    found = asks(an_object({"spec": {"a": tree, "b": [{"limits": {name: 1}}, tree], "c": tree}}), None)
     assert found is any(fits(one, name) for one in GPUS)
 
 

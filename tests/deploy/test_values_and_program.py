@@ -161,6 +161,36 @@ EXEMPT = (
     "x" * 64,
 )
 LISTS = st.lists(st.sampled_from(EXEMPT), max_size=2)
+FIELD_PATHS = st.sampled_from(
+    [
+        "spec.x",
+        "spec.workers[*].spec",
+        "spec.jobs{*}",
+        "spec..x",
+        "spec[0]",
+        "[*]",
+        "",
+        "a.b.c.d.e.f.g.h.i.j.k.l",
+        "x.1",
+    ]
+    + ["a.b.c.d.e.f.g.h.i.j.k.l.m"]
+)
+KINDS = st.fixed_dictionaries(
+    {
+        "group": st.sampled_from(["example.com", "apps", "", "Example.com", "a.b", f"{'a' * 252}.b"]),
+        "versions": st.lists(st.sampled_from(["v1", "v1beta1", "V1", ""]), max_size=2),
+        "kind": st.sampled_from(["Training", "training", "Train-ing", ""]),
+        "plural": st.sampled_from(["trainings", "Trainings", ""]),
+    },
+    optional={
+        "templates": st.lists(st.fixed_dictionaries({"path": FIELD_PATHS}), max_size=2),
+        "resources": st.lists(FIELD_PATHS, max_size=2),
+        "suspend": FIELD_PATHS,
+        "passive": st.sampled_from([True, "yes"]),
+        "note": st.just("x"),
+        "replicas": st.just(1),
+    },
+)
 CONFIGURATIONS = st.fixed_dictionaries(
     {},
     optional={
@@ -169,6 +199,7 @@ CONFIGURATIONS = st.fixed_dictionaries(
         "devicePlugin": st.fixed_dictionaries({}, optional={"renameByDefault": st.sampled_from([True, False, "true"])}),
         "defaults": st.dictionaries(st.sampled_from(["enforce", "warn", "audit", "advise"]), POLICY_VALUES | NAMES, max_size=2),
         "policies": st.dictionaries(NAMES, POLICIES, max_size=2),
+        "workloadKinds": st.lists(KINDS, max_size=1),
         "exemptions": st.dictionaries(
             st.sampled_from(["namespaces", "usernames", "runtimeClasses", "schedulers", "pods"]), LISTS, max_size=2
         ),

@@ -71,8 +71,9 @@ matchConditions:
 Only objects of operators' kinds that name what may be a GPU, in a field that is new or changes. Each kind has its own paths, so
 every map is looked at, sixteen levels deep (webhook/application/field_paths.py: as the longest path and a container's resources): its keys, and its `name`,
 where the Spark operator has the resource. CEL has no recursion, so there is a line for each level: from what is at this level to
-what is below it, and from a map that names a GPU to b'', which JSON does not have, down to the last. Objects of 1.5 MB, which is
-as many as etcd takes, cost less than matchConditions may (tests/e2e/test_operators.py).
+what is below it, and from a map that names a GPU to b'', which JSON does not have, down to the last. Of a container only its
+resources are looked at, and lists of texts not at all, to keep the cost low: of an object with more than a thousand containers it
+may exceed what matchConditions may cost, and the API server does not ask then (failurePolicy Ignore).
 */}}
 {{- define "gpuwarden.onlyObjectsWithGpus" -}}
 {{- $known := list "nvidia.com/" "deviceclass.resource.kubernetes.io/" "k8s.amazonaws.com/vgpu" "volcano.sh/vgpu-" "volcano.sh/gpu-" "aliyun.com/gpu-" "tencent.com/vcuda-" "koordinator.sh/gpu" "mig.das.com/" -}}
@@ -80,7 +81,7 @@ as many as etcd takes, cost less than matchConditions may (tests/e2e/test_operat
 {{- $known = append $known (trimSuffix "*" .) -}}
 {{- end -}}
 {{- $names := "it.exists(key, (key.contains('/') && gpus.exists(gpu, key.startsWith(gpu))) || (key == 'name' && type(it[key]) == string && gpus.exists(gpu, it[key].startsWith(gpu))))" -}}
-{{- $below := printf "(type(it) == map ? (%s ? [b''] : it.map(key, it[key])) : type(it) == list ? it : type(it) == bytes ? [it] : [])" $names -}}
+{{- $below := printf "(type(it) == map ? (%s ? [b''] : 'name' in it && 'image' in it ? it.map(key, key.endsWith('esources'), it[key]) : it.map(key, it[key])) : type(it) == list ? (it.size() > 0 && type(it[0]) == string ? [] : it) : type(it) == bytes ? [it] : [])" $names -}}
 {{- $search := "type(it) == bytes" -}}
 {{- range until 16 -}}
 {{- $search = printf "%s.exists(it,\n%s)" $below $search -}}
