@@ -203,7 +203,6 @@ def test_a_kind_of_the_configuration_is_written_too(tmp_path: Path) -> None:
             "did you mean SparkApplication.sparkoperator.k8s.io or SparkApplication.spark.apache.org?",
         ),
         ("RayClustr.ray.io", "did you mean RayCluster.ray.io?"),
-        ("Deployment.apps", "write one of docs/reference/workload-kinds.md"),
         ("", "write one of docs/reference/workload-kinds.md"),
     ],
 )
@@ -222,3 +221,13 @@ def test_nothing_is_edited_in_place_where_one_of_the_sources_cannot_be(tmp_path:
     assert ran.code == 2
     assert "- can't be edited in place; leave out -i to print it; nothing was written" in ran.err
     assert file.read_text() == deployment()
+
+
+@pytest.mark.parametrize("kinds", ["Deployment.apps", "Deployment", "Pod"])
+def test_kubernetes_own_kinds_need_not_be_named(kinds: str) -> None:
+    ran = run("rewrite", "-", "--kinds", kinds, stdin=RAY)
+    assert (ran.code, ran.out) == (2, "")
+    assert (
+        ran.err.strip()
+        == f'error: --kinds: "{kinds}" is one of Kubernetes\' own kinds, which are rewritten anyway; remove it'
+    )

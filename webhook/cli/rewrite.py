@@ -13,7 +13,7 @@ from webhook.adapters.file_errors import why
 from webhook.adapters.manifests.editing import edit_text
 from webhook.adapters.manifests.items import EditError
 from webhook.adapters.manifests.writing import write_in_place
-from webhook.application.workload_kinds import WorkloadKind
+from webhook.application.workload_kinds import BUILT_IN, WorkloadKind
 from webhook.application.workloads import KINDS, Kinds, group_of
 from webhook.cli.judging import (
     EXIT_DENIED,
@@ -90,6 +90,10 @@ def _named(options: Sequence[str], configured: Kinds) -> dict[tuple[str, str], W
         row = rows.get(name)
         if row is None:
             close = [full for full in rows if full.partition(".")[0] == name] or get_close_matches(name, rows, n=1)
+            if any(name in (one.kind, f"{one.kind}.{one.group}") for one in BUILT_IN):
+                raise usage_error(
+                    f'--kinds: "{name}" is one of Kubernetes\' own kinds, which are rewritten anyway; remove it'
+                )
             fix = f"did you mean {' or '.join(close)}?" if close else "write one of docs/reference/workload-kinds.md"
             raise usage_error(f'--kinds: "{name}" is not an operator\'s kind that gpuwarden knows; {fix}')
         found[row.group, row.kind] = row
