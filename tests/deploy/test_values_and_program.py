@@ -164,16 +164,16 @@ LISTS = st.lists(st.sampled_from(EXEMPT), max_size=2)
 FIELD_PATHS = st.sampled_from(
     [
         "spec.x",
-        "spec.workers[*].spec",
+        "spec.w[*].spec",
         "spec.jobs{*}",
         "spec..x",
         "spec[0]",
         "[*]",
         "",
-        "a.b.c.d.e.f.g.h.i.j.k.l",
         "x.1",
+        "a.b.c.d.e.f.g.h.i.j.k.l",
+        "a{*}" * 7,
     ]
-    + ["a.b.c.d.e.f.g.h.i.j.k.l.m"]
 )
 KINDS = st.fixed_dictionaries(
     {

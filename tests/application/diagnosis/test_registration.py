@@ -167,10 +167,10 @@ def test_the_webhook_of_operators_kinds_may_be_switched_off_and_is_not_asked_abo
 @pytest.mark.parametrize(
     ("rules", "lacking"),
     [
-        ([], "rayclusters.ray.io, "),
+        ([], "advancedcronjobs.apps.kruise.io, autoscalingrunnersets.actions.github.com, "),
         (
-            rule(operations=["*"], apiGroups=["*"], apiVersions=["v1"], resources=["*"]),
-            "trainingruntimes.trainer.kubeflow.org, ",
+            rule(operations=["*"], apiGroups=["apps.kruise.io"], apiVersions=["*"], resources=["*"]),
+            "autoscalingrunnersets.",
         ),
     ],
 )
