@@ -41,7 +41,7 @@ into something else than the pod. `rewrite` leaves the objects as they are, unle
   controls, such as the RayCluster of a RayJob.
 - The API server does not send very large objects (about a thousand containers and more), and gpuwarden does not read objects of more
   than 50,000 elements. They are created without a warning, and their pods are judged.
-- Resource claims, and what `visibleDevices` is about, are judged with the pods.
+- Resource claims are judged with the pods, and so are pods that may reach GPUs without a request.
 - `webhooks.advise.operators: false` in the chart turns these warnings off.
 
 `check`, `audit` and the warnings also report what an operator or a queue would do with the object:
@@ -102,7 +102,9 @@ FIELDS = {
     "kind": "kind",
     "plural": "name in URLs and rules",
     "templates[*].path": "path to the spec of the pods, of at most 12 steps",
-    "templates[*].replicas": "paths to counts, whose product is the number of pods; up to its last wildcard, each is the beginning of `path`",
+    "templates[*].replicas": (
+        "paths to counts, whose product is the number of pods; up to its last wildcard, each is the beginning of `path`"
+    ),
     "resources": "paths to what is requested outside of templates: `limits` and `requests`, or `name` and `quantity`",
     "suspend": "path to the field that is true while there are no pods",
     "intermediate": "`true`: other kinds create its objects",
