@@ -38,6 +38,8 @@ demo: setup ## Show decisions on examples/, then one real AdmissionReview over T
 # What runs under coverage. The other tests measure time, which coverage changes, or run a whole cluster.
 UNIT := tests/engine tests/application tests/adapters tests/cli tests/deploy tests/test_golden.py
 FLOOR := 98
+# One file of tests is one worker's, so what a file starts is started once.
+SIDE_BY_SIDE := --numprocesses auto --dist loadfile
 
 .PHONY: test
 test: setup ## Lint, types and every test (those on a control plane where there is one: make control-plane)
@@ -98,8 +100,8 @@ fmt: setup ## Put code in order
 
 .PHONY: cover
 cover: setup ## The unit tests with branch coverage of webhook/: its own tests cover the engine whole, all of them the rest to a floor
-	@$(BIN)/pytest tests/engine --cov=webhook.engine --cov-fail-under=100
-	@$(BIN)/pytest $(filter-out tests/engine,$(UNIT)) --cov=webhook --cov-append --cov-report=
+	@$(BIN)/pytest $(SIDE_BY_SIDE) tests/engine --cov=webhook.engine --cov-fail-under=100
+	@$(BIN)/pytest $(SIDE_BY_SIDE) $(filter-out tests/engine,$(UNIT)) --cov=webhook --cov-append --cov-report=
 	@$(BIN)/coverage report --omit='webhook/engine/*' --fail-under=$(FLOOR)
 
 .PHONY: golden

@@ -46,7 +46,7 @@ python{VERSION} --version
 ( set -a; . /run/secrets/packages
   UV_PROJECT_ENVIRONMENT={ENVIRONMENT} UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy \
     .cache/uv/bin/uv sync --locked --quiet --no-default-groups --group test --python /usr/bin/python{VERSION} )
-exec {ENVIRONMENT}/bin/python -B -m pytest -q -p no:cacheprovider "$@"
+exec {ENVIRONMENT}/bin/python -B -m pytest -q -p no:cacheprovider --numprocesses auto --dist loadfile "$@"
 """
 
 

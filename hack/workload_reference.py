@@ -39,19 +39,19 @@ into something else than the pod. `rewrite` leaves the objects as they are, unle
   change. It ignores the rules of API groups that the cluster does not have.
 - Cluster-scoped objects are not sent, because no policy applies to them. Neither are objects that another object of these kinds
   controls, such as the RayCluster of a RayJob.
-- The API server does not send very large objects (about a thousand containers and more), and gpuwarden does not read objects of more
-  than 50,000 elements. They are created without a warning, and their pods are judged.
+- The API server does not send very large objects (about a thousand containers and more), and gpuwarden does not read objects of
+  more than 50,000 elements. They are created without a warning, and their pods are judged.
 - Resource claims are judged with the pods, and so are pods that may reach GPUs without a request.
 - `webhooks.advise.operators: false` in the chart turns these warnings off.
 
 `check`, `audit` and the warnings also report what an operator or a queue would do with the object:
 
-| kinds | reported |
-|---|---|
-| Ray | The first container requests only names that Ray does not count (`nvidia.com/gpu.shared`, `nvidia.com/mig-….me`), so Ray starts with `num-gpus` 0. |
-| NVIDIA NIM | The operator adds `nvidia.com/gpu` beside another name, and such pods are denied (`mixed-gpu-resources`). |
-| KServe with `workerSpec` | KServe denies a name that it does not know and that `serving.kserve.io/gpu-resource-types` does not list. |
-| Volcano; any kind with the label `kueue.x-k8s.io/queue-name` | The queue counts the name in the template, but the pods are rewritten to another one. |
+- Ray: the first container requests only names that Ray does not count (`nvidia.com/gpu.shared`, `nvidia.com/mig-….me`), so Ray
+  starts with `num-gpus` 0.
+- NVIDIA NIM: the operator adds `nvidia.com/gpu` beside another name, and such pods are denied (`mixed-gpu-resources`).
+- KServe with `workerSpec`: KServe denies a name that it does not know and that `serving.kserve.io/gpu-resource-types` does not list.
+- Volcano, and Kueue where the object has the label `kueue.x-k8s.io/queue-name`: the queue counts the name in the template, but the
+  pods are rewritten to another one.
 
 Kinds of one name are told apart by their group.
 """

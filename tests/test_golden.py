@@ -11,7 +11,7 @@ from tests.golden.cases import MUTATE, VALIDATE, Case
 from tests.golden.files import FOLDER, ask, every_case, path_of, written
 from webhook.engine.findings import Rule
 from webhook.engine.rules.catalog import RULES
-from webhook.engine.rules.outstanding import NOT_REWRITTEN
+from webhook.engine.rules.not_rewritten import NOT_REWRITTEN
 
 CASES = every_case()
 UPDATE = os.environ.get("UPDATE_GOLDEN") == "1"

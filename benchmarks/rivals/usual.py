@@ -17,7 +17,7 @@ from webhook.engine.decision import Decision, decide
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import patch
 from webhook.engine.pods import Pod
-from webhook.engine.rules.outstanding import not_rewritten
+from webhook.engine.rules.not_rewritten import not_rewritten
 
 
 class UserInfo(BaseModel):

@@ -29,7 +29,7 @@ from webhook.engine.forms import parse
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.pods import Toleration
 from webhook.engine.policy import Mismatch, Policy, PolicyBook
-from webhook.engine.rules.outstanding import NOT_REWRITTEN
+from webhook.engine.rules.not_rewritten import NOT_REWRITTEN
 from webhook.engine.spelling import DevicePlugin
 
 SHARED = f"{GPU}.shared"

@@ -153,7 +153,7 @@ class TestWhatCounts:
     @pytest.mark.parametrize("kind", ["Pod", "Deployment"])
     def test_resource_claims_do_as_not_judged(self, kind: str) -> None:
         row = a_row(judged([seen(CLAIMING, kind=kind)], SHARED_TEAM))
-        assert (row.verdict.decision, row.verdict.claims, row.verdict.asks) == ("not-judged", ("gpu",), ())
+        assert (row.verdict.decision, row.verdict.claims, row.verdict.requests) == ("not-judged", ("gpu",), ())
         assert totals([row]).workloads == Tally(not_judged=1)
 
     def test_what_is_denied_or_rewritten_beside_them_counts_as_that(self) -> None:
@@ -180,12 +180,12 @@ class TestWhatCounts:
     def test_a_misspelt_gpu_resource_does(self) -> None:
         row = a_row(judged([seen(a_pod(gpu(1, "nvidia.com/gpus")))], SHARED_TEAM))
         assert [finding.rule.id for finding in row.verdict.findings] == ["unknown-gpu-resource"]
-        assert row.verdict.asks == ("train: nvidia.com/gpus: 1",)
+        assert row.verdict.requests == ("train: nvidia.com/gpus: 1",)
 
     def test_a_misspelt_vendor_does(self) -> None:
         row = a_row(judged([seen(a_pod(gpu(1, "nvida.com/gpu")))], SHARED_TEAM))
         assert [finding.rule.id for finding in row.verdict.findings] == ["unknown-gpu-resource"]
-        assert row.verdict.asks == ("train: nvida.com/gpu",)
+        assert row.verdict.requests == ("train: nvida.com/gpu",)
 
     def test_a_device_of_another_vendor_does_and_is_not_judged(self) -> None:
         row = a_row(judged([seen(a_pod(gpu(1, "amd.com/gpu")))], SHARED_TEAM))
@@ -196,8 +196,8 @@ class TestWhatCounts:
         pod = {**a_pod({"name": "c"}), "metadata": {"annotations": {"gpu-fraction": "0.5"}}}
         other = {**a_pod({"name": "c"}), "metadata": {"annotations": {"gpu-memory": "2000"}}}
         first, second = judged([seen(pod, name="a"), seen(other, name="b")], SHARED_TEAM)
-        assert (first.verdict.decision, first.verdict.asks) == ("not-judged", ("annotation gpu-fraction: 0.5",))
-        assert second.verdict.asks == ("annotation gpu-memory: 2000",)
+        assert (first.verdict.decision, first.verdict.requests) == ("not-judged", ("annotation gpu-fraction: 0.5",))
+        assert second.verdict.requests == ("annotation gpu-memory: 2000",)
 
     @pytest.mark.parametrize("kind", ["Pod", "Job"])
     def test_what_has_ended_does_not(self, kind: str) -> None:
@@ -265,7 +265,7 @@ class TestWhatBecomesOfIt:
     def test_is_nothing_where_it_is_exempt(self) -> None:
         configuration = Configuration(exemptions=Exemptions(namespaces=frozenset({"team-a"})))
         row = a_row(judged([seen(a_pod(gpu(2)))], SHARED_TEAM, configuration))
-        assert (row.verdict.exempt, row.verdict.asks, row.verdict.findings) == (
+        assert (row.verdict.exempt, row.verdict.requests, row.verdict.findings) == (
             "namespace",
             ("train: nvidia.com/gpu: 2",),
             (),

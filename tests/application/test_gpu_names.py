@@ -61,7 +61,9 @@ def in_an_audit(pod: Json, configuration: Configuration) -> Told:
     verdict = Auditor(configuration, {TEAM: NONE}).verdict(seen)
     if verdict is None:
         return [], None
-    assert verdict.asks or verdict.not_judged, "a pod that asks for GPUs by other names is not one without a request"
+    assert verdict.requests or verdict.not_judged, (
+        "a pod that asks for GPUs by other names is not one without a request"
+    )
     return [finding.rule.id for finding in verdict.findings], verdict.exempt
 
 

@@ -273,7 +273,7 @@ class TestAuditing:
 
         assert verdict is not None
         assert [finding.rule.id for finding in verdict.findings] == [RULE]
-        assert (verdict.outcome.value, verdict.asks, verdict.forms) == ("denied", (), ())
+        assert (verdict.outcome.value, verdict.requests, verdict.forms) == ("denied", (), ())
 
     @pytest.mark.parametrize("namespace", [TEAM, "kube-system"])
     def test_pods_without_findings_or_requests_are_not_listed(self, namespace: str) -> None:

@@ -55,7 +55,7 @@ def test_the_pods_of_a_row_are_judged_and_counted(kind: WorkloadKind, template: 
     assert (found.outcome, found.not_judged) == (Outcome.REWRITTEN, None)
     number = 3 ** len(template.replicas)
     counted = "" if kind.passive else f" ({number} {'pod' if number == 1 else 'pods'})"
-    (ask,) = found.asks
+    (ask,) = found.requests
     assert ask.endswith(f"{counted}: main: nvidia.com/gpu: 1")
     path = template.path.replace(ITEMS, "[0]").replace(VALUES, ".Worker")
     place = path.removesuffix("spec").removesuffix(".") if template.is_whole else path
@@ -109,7 +109,7 @@ def test_an_object_as_its_project_writes_it_is_judged(text: str) -> None:
     kind = workload_of(manifest["apiVersion"], manifest["kind"])
     assert kind is not None
     found = judged(kind, manifest)
-    assert found.asks == (f"{WRITTEN[text]}: main: nvidia.com/gpu: 2",)
+    assert found.requests == (f"{WRITTEN[text]}: main: nvidia.com/gpu: 2",)
     assert [finding.rule.id for finding in found.findings] == ["shared-request-above-one"]
 
 

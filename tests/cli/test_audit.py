@@ -351,7 +351,7 @@ class TestFiles:
         report = audited(tmp_path, "--assume", "*=shared")
         (line,) = report["objects"]
         assert (line["kind"], line["name"], line["decision"], line["line"]) == ("RayCluster", "ray", "rewritten", 1)
-        assert line["asks"] == ["spec.workerGroupSpecs[0].template (6 pods): worker: nvidia.com/gpu: 1"]
+        assert line["requests"] == ["spec.workerGroupSpecs[0].template (6 pods): worker: nvidia.com/gpu: 1"]
         assert [one["kind"] for one in report["others"]] == ["NIMService"], "what is judged is said once"
 
     def test_that_are_not_judged_count_in_their_namespace_only(self, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ class TestJson:
             "patch": [],
         }
         assert web["source"].endswith("a.yaml")
-        assert web["asks"] == ["main: nvidia.com/gpu: 2"]
+        assert web["requests"] == ["main: nvidia.com/gpu: 2"]
         (finding,) = web["findings"]
         assert (finding["rule"], finding["severity"]) == ("shared-request-above-one", "deny")
         assert finding["path"] == "spec.template.spec.containers[0].resources.limits[nvidia.com/gpu]"
@@ -110,7 +110,7 @@ class TestJson:
             "exempt": 0,
             "notJudged": 0,
             "notRead": 0,
-            "asking": 1,
+            "requesting": 1,
             "withoutRequest": 1,
             "unknownKind": 0,
             "unreadParts": 0,
@@ -460,7 +460,7 @@ class TestWhatIsNotJudged:
         assert line["notJudged"].startswith(
             "NIMService.apps.nvidia.com: requests nvidia.com/gpu at spec.resources.limits"
         )
-        assert (found["totals"]["notJudged"], found["totals"]["unchanged"], found["totals"]["asking"]) == (1, 0, 0)
+        assert (found["totals"]["notJudged"], found["totals"]["unchanged"], found["totals"]["requesting"]) == (1, 0, 0)
 
     def test_is_a_skipped_case_and_a_failed_one_when_strict(self) -> None:
         def case(*options: str) -> ET.Element:
@@ -530,7 +530,7 @@ class TestOperatorsKinds:
     def test_are_judged_with_the_place_and_the_number_of_their_pods(self) -> None:
         (line,) = check("-", "--policy", "shared", stdin=RAY)["objects"]
         assert (line["decision"], line["notJudged"], line["patch"]) == ("rewritten", None, [])
-        assert line["asks"] == ["spec.workerGroupSpecs[0].template (6 pods): worker: nvidia.com/gpu: 1"]
+        assert line["requests"] == ["spec.workerGroupSpecs[0].template (6 pods): worker: nvidia.com/gpu: 1"]
         out = " ".join(run("check", "-", "--policy", "shared", stdin=RAY).out.split())
         assert 'spec.workerGroupSpecs[0].template (6 pods): container "worker": nvidia.com/gpu: 1 becomes' in out
         assert "note: Ray takes num-gpus from the template's limits" in out
@@ -551,7 +551,7 @@ class TestOperatorsKinds:
     def test_in_no_row_are_judged_by_their_shape(self) -> None:
         manifest = RAY.replace("ray.io/v1", "example.com/v1").replace("RayCluster", "Fleet")
         (line,) = check("-", "--policy", "shared", stdin=manifest)["objects"]
-        assert line["asks"] == ["spec.workerGroupSpecs[0].template (by its shape): worker: nvidia.com/gpu: 1"]
+        assert line["requests"] == ["spec.workerGroupSpecs[0].template (by its shape): worker: nvidia.com/gpu: 1"]
         assert (line["decision"], line["notJudged"]) == ("rewritten", None)
 
     def test_without_gpus_are_without_a_request(self) -> None:

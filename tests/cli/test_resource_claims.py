@@ -83,9 +83,9 @@ def test_a_pod_with_claims_is_not_judged(version: str, kind: str, steps: tuple[s
     found = document("check", stdin=manifest(version, kind, steps))
     (line,) = found["objects"]
     field = ".".join((*steps, "spec.resourceClaims[0]"))
-    assert (line["decision"], line["claims"], line["asks"]) == ("not-judged", ["gpu"], [])
+    assert (line["decision"], line["claims"], line["requests"]) == ("not-judged", ["gpu"], [])
     assert line["notJudged"].startswith(f"{field}: {NOT_JUDGED}")
-    assert (found["totals"]["notJudged"], found["totals"]["unchanged"], found["totals"]["asking"]) == (1, 0, 0)
+    assert (found["totals"]["notJudged"], found["totals"]["unchanged"], found["totals"]["requesting"]) == (1, 0, 0)
 
 
 @pytest.mark.parametrize("output", CHECKED)
@@ -123,7 +123,7 @@ def test_what_else_the_pod_requests_is_judged_and_told() -> None:
     decisions = [line["decision"] for line in (rewritten, denied, unchanged)]
     assert decisions == ["rewritten", "denied", "not-judged"]
     assert all(NOT_JUDGED in line["notJudged"] for line in (rewritten, denied, unchanged))
-    assert all(line["asks"] == [f"train: {GPU}: 1"] for line in (rewritten, denied, unchanged))
+    assert all(line["requests"] == [f"train: {GPU}: 1"] for line in (rewritten, denied, unchanged))
     assert rewritten["patch"]
     assert [finding["rule"] for finding in denied["findings"]] == ["gpu-not-permitted"]
     for output in CHECKED:
@@ -207,7 +207,7 @@ def test_a_claim_is_judged_by_its_template_among_the_input(
     assert (denied["decision"], denied["notJudged"]) == ("denied", None)
     (finding,) = denied["findings"]
     assert (finding["rule"], finding["path"]) == ("gpu-not-permitted", ".".join((*steps, "spec.resourceClaims[0]")))
-    assert (denied["claims"], denied["asks"]) == (["gpu"], ["claim gpu: gpu.nvidia.com: 1"])
+    assert (denied["claims"], denied["requests"]) == (["gpu"], ["claim gpu: gpu.nvidia.com: 1"])
     permitted = document(command, "--strict", stdin=stdin.replace("POLICY", "exclusive"))
     (line,) = [line for line in permitted["objects"] if line["kind"] == kind]
     assert (line["decision"], line["notJudged"]) == ("unchanged", None)
@@ -263,7 +263,7 @@ def test_a_class_of_the_configuration_has_its_form(tmp_path: Path) -> None:
     (line, _) = document("check", "--policy", "mig-1g.10gb", "--config", str(tmp_path / "c.yaml"), stdin=stdin)[
         "objects"
     ]
-    assert (line["decision"], line["asks"]) == ("unchanged", ["claim gpu: h100.example.com: 2"])
+    assert (line["decision"], line["requests"]) == ("unchanged", ["claim gpu: h100.example.com: 2"])
     (line, _) = document("check", "--policy", "mig-1g.10gb", stdin=stdin, code=1)["objects"]
     assert [finding["rule"] for finding in line["findings"]] == ["claim-not-permitted"]
 
@@ -272,13 +272,13 @@ def test_alternatives_and_all_devices_are_named() -> None:
     request = """{name: gpu, firstAvailable: [
         {name: a, deviceClassName: gpu.nvidia.com, allocationMode: All}, {name: b, deviceClassName: mig.nvidia.com, count: 2}]}"""
     (line, _) = document("check", stdin=beside(manifest(), TEMPLATE, request=request))["objects"]
-    assert line["asks"] == ["claim gpu: gpu.nvidia.com: all or mig.nvidia.com: 2"]
+    assert line["requests"] == ["claim gpu: gpu.nvidia.com: all or mig.nvidia.com: 2"]
 
 
 def test_an_implicit_resource_is_told_once() -> None:
     pod = manifest(**a_pod(gpu(1, "deviceclass.resource.kubernetes.io/gpu.nvidia.com")))
     (line,) = document("check", "--policy", "exclusive", stdin=pod)["objects"]
-    assert (line["decision"], line["asks"]) == (
+    assert (line["decision"], line["requests"]) == (
         "unchanged",
         ["train: deviceclass.resource.kubernetes.io/gpu.nvidia.com: 1"],
     )

@@ -14,7 +14,7 @@ from tests.builders import a_policy, view
 from tests.deploy.chart import Chart, Json, Rendered
 from webhook.engine.decision import decide
 from webhook.engine.policy import VisibleDevices
-from webhook.engine.rules import reaching
+from webhook.engine.rules import device_access
 from webhook.engine.spelling import DevicePlugin
 
 GUARD, VALIDATE, ADVISE = "guard.gpuwarden.io", "validate.gpuwarden.io", "advise.gpuwarden.io"
@@ -115,7 +115,7 @@ def test_ordinary_pods_are_left_alone(asks: Asks, pod: Json) -> None:
 
 
 def test_the_chart_has_the_engines_table_of_annotations(chart: Chart) -> None:
-    table = str([*reaching.DEVICE_ANNOTATIONS])
+    table = str([*device_access.DEVICE_ANNOTATIONS])
     webhooks = chart.render(VALUES).webhooks
 
     for name in (GUARD, ADVISE, "updates.gpuwarden.io"):
@@ -200,7 +200,7 @@ annotations = st.dictionaries(
         st.builds(
             "{}{}{}".format,
             st.sampled_from(["", "nvidia.", "a.b.", "x"]),
-            st.sampled_from([*reaching.DEVICE_ANNOTATIONS, "example.com"]),
+            st.sampled_from([*device_access.DEVICE_ANNOTATIONS, "example.com"]),
             st.sampled_from(["", "/", "/pod", "/container.c", ".example.com/x"]),
         ),
     ),

@@ -67,7 +67,7 @@ def audit(control_plane: ControlPlane, teams: dict[str, tuple[Team, str]], *opti
     return {
         f"{line['namespace']}/{line['kind']}/{line['name']}": line["decision"]
         for line in json.loads(done.stdout)["objects"]
-        if line["namespace"] in teams and line["asks"] and not line["exempt"]
+        if line["namespace"] in teams and line["requests"] and not line["exempt"]
     }
 
 

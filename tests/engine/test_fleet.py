@@ -37,8 +37,8 @@ from tests.engine.cluster import chosen, nodes
 from tests.engine.strategies import plugins, pods, policies
 from webhook.engine.decision import Decision
 from webhook.engine.findings import Severity
+from webhook.engine.fleet.evaluation import against
 from webhook.engine.fleet.fleet import Fleet
-from webhook.engine.fleet.judging import against
 from webhook.engine.fleet.shapes import Shape, Taint, shape_of
 from webhook.engine.forms import Platform
 from webhook.engine.nodes import NodeConstraints

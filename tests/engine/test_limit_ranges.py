@@ -19,7 +19,7 @@ from tests.builders import (
     view,
 )
 from webhook.engine.limitranger import ANNOTATION, additions
-from webhook.engine.rules.outstanding import not_rewritten
+from webhook.engine.rules.not_rewritten import not_rewritten
 from webhook.engine.summary import asked, changes
 
 ORIGINAL, POLICY = "gpuwarden.io/original-request", "gpuwarden.io/policy"

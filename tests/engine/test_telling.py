@@ -25,7 +25,7 @@ from tests.builders import (
 from webhook.engine.pods import Toleration
 from webhook.engine.policy import Mismatch, Policy
 from webhook.engine.products import PRODUCT
-from webhook.engine.rules.outstanding import NOT_REWRITTEN, not_rewritten
+from webhook.engine.rules.not_rewritten import NOT_REWRITTEN, not_rewritten
 from webhook.engine.spelling import DevicePlugin
 from webhook.engine.summary import asked, changes
 

@@ -1,1 +1,1 @@
-"""Adapters: each knows one outside thing."""
+"""Adapters: each connects the application to one thing outside the process."""

@@ -52,13 +52,13 @@ class DecisionLog:
 
     What a line says: the request's uid, operation, namespace, kind, name (or generateName, which ends in "-") and user, the
     policy, the mode, the outcome and the rules. Never the object: environments hold secrets. Each outcome is one line: an
-    enforced denial is told where it is made, by ``/validate``, and what a dry run would do where the pod arrives, at
+    enforced denial is logged where it is made, by ``/validate``, and what a dry run would do where the pod arrives, at
     ``/mutate``. When lines come faster than they can be written, the newest are dropped and counted: an admission never waits
     for a log.
     """
 
     def __init__(self, dropped: Callable[[], None]) -> None:
-        """Begin; ``dropped`` is told of each line that there was no room for."""
+        """Start the thread; ``dropped`` is called for each line that did not fit in the queue."""
         self._dropped = dropped
         self._waiting: deque[bytes] = deque()
         # Each is written by one thread alone, the loop's and ours; their difference is what waits.
@@ -106,9 +106,9 @@ class DecisionLog:
 
 
 def _is_told_elsewhere(recorded: Recorded, outcome: Outcome) -> bool:
-    """Whether the other of ``/mutate`` and ``/validate`` tells of this outcome."""
+    """Whether the other of ``/mutate`` and ``/validate`` reports this outcome."""
     if recorded.path == "validate":
-        # Only here is it seen who reaches GPUs without asking for them.
+        # Only here is it seen who reaches GPUs without requesting them.
         findings = recorded.decision.findings
         return not recorded.acted and not any(finding.denies and finding.rule.access for finding in findings)
     return recorded.path == "mutate" and recorded.acted and outcome is DENIED

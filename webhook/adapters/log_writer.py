@@ -1,4 +1,4 @@
-"""Log lines on their way out, written by a thread: whoever logs never waits for whoever reads the log."""
+"""Log lines, written by a thread: logging never waits for the reader of the log."""
 
 import os
 import select
@@ -15,7 +15,7 @@ _LAST_WORDS = 2.0  # seconds for what waits when the process ends
 class LogWriter:
     """A text stream, as far as ``logging.StreamHandler`` needs one, that takes whole lines, one or several, and never blocks.
 
-    A log reader that stalls (a full pipe), a full disk and a closed descriptor are all the same to who writes a line: the
+    A log reader that stalls (a full pipe), a full disk and a closed descriptor are handled alike: the
     line waits while there is room, and is dropped and counted when there is none or when it can't be written. ``logging``
     holds its lock while it writes: without this, one blocked line would hold up the event loop, the watch and the rotation.
 
@@ -47,7 +47,7 @@ class LogWriter:
             self._dropped(_count(lines))
 
     def flush(self) -> None:
-        """Nothing: who logs does not wait. See ``close``."""
+        """Do nothing: logging does not wait. See ``close``."""
 
     def close(self) -> None:
         """Write what waits, for a moment; a reader that takes nothing does not keep the process from ending."""

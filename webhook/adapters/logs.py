@@ -1,4 +1,4 @@
-"""Logging: structlog for our lines and for the libraries', one JSON object a line, or plain text on a terminal."""
+"""Logging: structlog for our lines and for the libraries', one JSON object per line, or plain text on a terminal."""
 
 import io
 import logging
@@ -10,7 +10,7 @@ from typing import Any, Protocol, TextIO
 
 import msgspec
 
-from webhook.adapters.absent import absent
+from webhook.adapters.optional_imports import absent
 from webhook.adapters.reports.text import printable
 from webhook.engine.text import cut
 
@@ -24,7 +24,7 @@ _MOST = 250
 
 
 class LogFormat(StrEnum):
-    """How a line is written."""
+    """The format of log lines."""
 
     JSON = "json"
     TEXT = "text"
@@ -46,7 +46,7 @@ class Lines(Protocol):
         """Take a line."""
 
     def flush(self) -> None:
-        """See the line out."""
+        """Flush the line."""
 
 
 def configure(form: LogFormat, level: LogLevel, to: Lines | None = None) -> None:
@@ -127,7 +127,7 @@ _Several = Callable[[Sequence[bytes]], str]
 class _Formatter(structlog.stdlib.ProcessorFormatter):
     """Formats records, and those that carry several lines (``extra={"lines": […]}``), each as JSON with every line's fields.
 
-    A line of its own costs a record some 30 µs, and there is one for each pod that is changed or refused.
+    A line of its own costs a record some 30 µs, and there is one for each pod that is changed or rejected.
     """
 
     def __init__(self, several: _Several, **chain: Any) -> None:

@@ -13,7 +13,7 @@ from webhook import __version__
 from webhook.application.recorder import Recorded
 from webhook.engine.decision import Outcome
 from webhook.engine.findings import Severity
-from webhook.engine.rules.outstanding import NOT_REWRITTEN
+from webhook.engine.rules.not_rewritten import NOT_REWRITTEN
 
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 # Namespace labels are written by people: a label value of a metric must not grow with them.
@@ -128,7 +128,7 @@ class Metrics:
         self._request(path, str(code)).observe(seconds)
 
     def refused(self, port: str, reason: str) -> None:
-        """A connection or a request was turned away; both are of a few words."""
+        """A connection or a request was rejected; both are of a few words."""
         self._refused.labels(port, reason).inc()
 
     def reloaded(self, file: str, *, good: bool) -> None:

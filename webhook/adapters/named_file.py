@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 LARGEST = 64 * 1024 * 1024
-"""Bytes a file may have. etcd takes 1.5 MB an object; more than this is no manifest, and would need gigabytes as a tree."""
+"""Bytes a file may have. etcd takes 1.5 MB an object; more than this is not a manifest, and would need gigabytes as a tree."""
 _CHUNK = 1024 * 1024
 
 
@@ -18,7 +18,7 @@ def limit() -> str:
 def content(path: str | Path, *, named: bool = True) -> tuple[bytes, bool]:
     """The bytes of a file, at most one more than the largest, and whether it is a regular file.
 
-    Opened without blocking: a pipe that nothing writes to would otherwise hold the program for ever. (A pipe that the shell
+    Opened without blocking: a pipe that nothing writes to would otherwise hold the program forever. (A pipe that the shell
     makes, ``<(helm template ...)``, has a writer from the start.)
 
     Args:

@@ -12,7 +12,7 @@ from webhook.engine.labels import NAMES, UNLABELLED, NamespaceLabels
 
 
 class NamespaceFileError(Exception):
-    """The file holds something that is no namespace."""
+    """The file holds something that is not a namespace."""
 
 
 class FileNamespaces:
@@ -26,7 +26,7 @@ class FileNamespaces:
         return self.labels.get(name, UNLABELLED)
 
     async def fetch(self, name: str) -> NamespaceLabels:
-        """The same; there is nobody else to ask."""
+        """The same; there is no other source."""
         return self.cached(name)
 
 

@@ -1,4 +1,4 @@
-"""Standard error while the server serves: what anybody writes there becomes log lines, and whoever writes never waits.
+"""Standard error while the server serves: everything written there becomes log lines, and writing never blocks.
 
 The interpreter and the standard library write there by themselves, and a full pipe would hold up the event loop: exceptions in
 ``__del__`` and in callbacks of C code (``sys.unraisablehook``; the server name of a ClientHello leads there), warnings, threads
@@ -60,7 +60,7 @@ class _LineStream(io.TextIOBase):
         return True
 
     def write(self, text: str) -> int:
-        """Take text; a line goes out when it ends, or is longer than anybody reads."""
+        """Take text; a line goes out when it ends, or is longer than anyone reads."""
         with self._lock:
             *lines, self._begun = (self._begun + text[: _LONGEST * 64]).split("\n")
             if len(self._begun) > _LONGEST:

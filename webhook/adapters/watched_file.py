@@ -53,5 +53,5 @@ class WatchedFile(Generic[_T]):
             status = os.stat(self.path)  # noqa: PTH116 - Path.stat does the same with more steps
         except OSError:
             return None
-        # The change time as well: a file that couldn't be read for its permissions keeps the rest when they are mended.
+        # The change time as well: a file that couldn't be read for its permissions keeps the rest when they are fixed.
         return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size

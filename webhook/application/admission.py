@@ -5,7 +5,7 @@ A pod that was rewritten is updated in one case only: a manifest is applied to i
 
 import msgspec
 
-from webhook.application import review, telling
+from webhook.application import response_messages, review
 from webhook.application.claims import ClaimSource, ClaimUnavailable, NoClaims, claims_of
 from webhook.application.configuration import Configuration, Mode
 from webhook.application.label_wait import Given, Labels, Wanted, answered
@@ -21,7 +21,7 @@ from webhook.engine.pods import Pod
 from webhook.engine.policy import ANY_POLICY, NamespacePolicies, Policy
 from webhook.engine.reapplied import restored
 from webhook.engine.requests import Ask
-from webhook.engine.rules.outstanding import not_rewritten
+from webhook.engine.rules.not_rewritten import not_rewritten
 from webhook.engine.text import Name
 
 MOST_ASKING = 1000
@@ -59,7 +59,7 @@ _NOT_YET = NamespacePolicies(ANY_POLICY, ANY_POLICY, ANY_POLICY, ANY_POLICY)
 
 
 class _Case(msgspec.Struct, gc=False):
-    """A request whose pod asks for GPUs, or may reach them otherwise, and is not exempt, with everything that decides it."""
+    """A request whose pod requests GPUs, or may reach them otherwise, and is not exempt, with everything that decides it."""
 
     request: Envelope
     pod: Pod
@@ -110,7 +110,7 @@ class Admission:
     """The answers to admission reviews of pods.
 
     Every method raises ``ReviewError`` for a review that can't be read, ``NamespaceUnavailable`` or
-    ``NamespaceNotFound`` where the namespace's labels can't be had, and ``ClaimUnavailable`` likewise for claims. The HTTP side
+    ``NamespaceNotFound`` where the namespace's labels are not available, and ``ClaimUnavailable`` for claims. The HTTP side
     answers these with HTTP errors, so that the webhook's failurePolicy decides; a verdict is always a review.
     """
 
@@ -211,20 +211,20 @@ class Admission:
         outcome = decision.outcome
         acts = case.configuration.mode is Mode.ENFORCE
         if not acts or outcome is not UNCHANGED or decision.findings:
-            telling.annotate(annotations, "enforce", policies.enforce, decision)
+            response_messages.annotate(annotations, "enforce", policies.enforce, decision)
         if not acts:
             annotations["mode"] = Mode.AUDIT.value
-            telling.annotate_patch(annotations, "enforce", patch(case.pod, decision.edits))
-            warnings += telling.would_be(decision, policies.enforce)
+            response_messages.annotate_patch(annotations, "enforce", patch(case.pod, decision.edits))
+            warnings += response_messages.would_be(decision, policies.enforce)
         elif outcome is not DENIED:
-            warnings += telling.advice(decision)
+            warnings += response_messages.advice(decision)
         self._record("mutate", "enforce", policies.enforce, decision, case, acted=acts)
         warnings += self._warn(case)
         self._audit(case, annotations)
         if policies.problems:
             warnings += [f"namespace {problem.path}: {problem.message}" for problem in policies.problems]
         made = review.to_json(patch(case.pod, decision.edits)).encode() if acts and decision.edits else b""
-        return review.allowed(case.request, made, telling.within_budget(warnings), annotations)
+        return review.allowed(case.request, made, response_messages.within_budget(warnings), annotations)
 
     def _warn(self, case: _Case) -> list[str]:
         """What the warn policy would do, unless it is what the enforce policy does anyway."""
@@ -233,7 +233,7 @@ class Admission:
             return []
         decision = case.decide(policy)
         self._record("mutate", "warn", policy, decision, case, acted=False)
-        return telling.would_be(decision, policy)
+        return response_messages.would_be(decision, policy)
 
     def _audit(self, case: _Case, annotations: dict[str, str]) -> None:
         """What the audit policy would do, in full."""
@@ -241,8 +241,8 @@ class Admission:
         if policy is ANY_POLICY:
             return
         decision = case.decide(policy)
-        telling.annotate(annotations, "audit", policy, decision)
-        telling.annotate_patch(annotations, "audit", patch(case.pod, decision.edits))
+        response_messages.annotate(annotations, "audit", policy, decision)
+        response_messages.annotate_patch(annotations, "audit", patch(case.pod, decision.edits))
         self._record("mutate", "audit", policy, decision, case, acted=False)
 
     def _validate(self, case: _Case) -> bytes:
@@ -256,21 +256,21 @@ class Admission:
         if decision.asks or decision.findings:
             self._record("validate", "enforce", policy, decision, case, acted=acts)
         if acts and decision.denials:
-            telling.annotate(annotations, "enforce", policy, decision)
-            telling.annotate_claims(annotations, case.pod, case.claims)
+            response_messages.annotate(annotations, "enforce", policy, decision)
+            response_messages.annotate_claims(annotations, case.pod, case.claims)
             return review.denied(case.request, decision.denials, annotations)
         unheard = case.unheard(decision, policy)
         if unheard.findings:
-            telling.annotate(annotations, "enforce", policy, unheard)
+            response_messages.annotate(annotations, "enforce", policy, unheard)
         if acts:
-            warnings = telling.advice(decision)
+            warnings = response_messages.advice(decision)
         else:
             # Of everything else the answer of ``mutate`` has told.
-            warnings = telling.would_be(unheard, policy)
+            warnings = response_messages.would_be(unheard, policy)
             annotations |= {"mode": Mode.AUDIT.value} if unheard.findings else {}
         warnings += self._tell_unheard(case, annotations)
-        telling.annotate_claims(annotations, case.pod, case.claims)
-        return review.allowed(case.request, warnings=telling.within_budget(warnings), annotations=annotations)
+        response_messages.annotate_claims(annotations, case.pod, case.claims)
+        return review.allowed(case.request, warnings=response_messages.within_budget(warnings), annotations=annotations)
 
     def _tell_unheard(self, case: _Case, annotations: dict[str, str]) -> list[str]:
         """What the warn and audit policies say beyond what ``mutate`` has told."""
@@ -284,9 +284,9 @@ class Admission:
                 continue
             self._record("validate", mode, policy, unheard, case, acted=False)
             if mode == "audit":
-                telling.annotate(annotations, mode, policy, unheard)
+                response_messages.annotate(annotations, mode, policy, unheard)
             else:
-                warnings += telling.would_be(unheard, policy)
+                warnings += response_messages.would_be(unheard, policy)
         return warnings
 
     def _record(  # noqa: PLR0913 - the fields of one value
@@ -296,7 +296,7 @@ class Admission:
 
 
 def _without_labels(case: _Case, error: Exception) -> bytes:
-    """The answer where the namespace's labels can't be had.
+    """The answer where the namespace's labels are not available.
 
     Raises:
         NamespaceUnavailable, NamespaceNotFound: ``error``, where they matter.
@@ -310,7 +310,7 @@ def _without_labels(case: _Case, error: Exception) -> bytes:
 
 
 def _reached(decision: Decision) -> Decision:
-    """What a decision says of GPUs that are reached without asking."""
+    """What a decision says of GPUs that are reached without a request."""
     return Decision((), tuple(finding for finding in decision.findings if finding.rule.access), decision.asks)
 
 

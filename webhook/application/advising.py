@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from webhook.application import operator_objects, review, telling
+from webhook.application import operator_objects, response_messages, review
 from webhook.application.configuration import Configuration, Mode
 from webhook.application.label_wait import Labels, Wanted, answered
 from webhook.application.namespaces import Namespaces
@@ -50,8 +50,8 @@ class _Case(msgspec.Struct):
 class Advising:
     """The answers to admission reviews of workloads that hold the template of pods.
 
-    Raises ``ReviewError`` for a review that can't be read. Where the namespace's labels can't be had the workload passes,
-    with an audit annotation that says so: its pods will be judged when they are made.
+    Raises ``ReviewError`` for a review that can't be read. Where the namespace's labels are not available the workload passes,
+    with an audit annotation that says so: its pods will be judged when they are created.
     """
 
     def __init__(self, configuration: Callable[[], Configuration], namespaces: Namespaces, recorder: Recorder) -> None:
@@ -111,9 +111,9 @@ class Advising:
         for one, decision in zip(case.pods, decisions, strict=True):
             if decision.outcome is Outcome.REWRITTEN and policy is policies.enforce and not dry_run:
                 # Rewriting is what an enforced policy is for; only what goes wrong is worth a word at every apply.
-                sentences = telling.advice(decision)
+                sentences = response_messages.advice(decision)
             else:
-                sentences = telling.would_be(decision, policy)
+                sentences = response_messages.would_be(decision, policy)
             warnings += [f"{one.title}{sentence}" for sentence in sentences]
         warnings += traps(
             case.workload,
@@ -128,18 +128,18 @@ class Advising:
         )
         if policies.audit is not ANY_POLICY:
             audited = [self._decide(case, one.pod, "audit", policies.audit) for one in case.pods]
-            telling.annotate(annotations, "audit", policies.audit, *audited)
+            response_messages.annotate(annotations, "audit", policies.audit, *audited)
             if case.workload.is_built_in:
                 patches = [
                     patch(one.pod, its.edits, one.where.pointer)
                     for one, its in zip(case.pods, audited, strict=True)
                     if one.where
                 ]
-                telling.annotate_patch(annotations, "audit", patches[0])
+                response_messages.annotate_patch(annotations, "audit", patches[0])
         for one in case.pods:
-            telling.annotate_claims(annotations, one.pod)
+            response_messages.annotate_claims(annotations, one.pod)
         warnings += [f"namespace {problem.path}: {problem.message}" for problem in policies.problems]
-        return review.allowed(case.request, warnings=telling.within_budget(warnings), annotations=annotations)
+        return review.allowed(case.request, warnings=response_messages.within_budget(warnings), annotations=annotations)
 
     def _decide(self, case: _Case, pod: Pod, mode: str, policy: Policy) -> Decision:
         decision = _decision(case, pod, policy)

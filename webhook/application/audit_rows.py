@@ -12,8 +12,8 @@ class Row(msgspec.Struct):
     """A controller, a pod without one, or an object in a file.
 
     Attributes:
-        template: what becomes of pods made from its template (or of the pod, for one in a manifest); ``None`` where it has
-            none, or one that neither asks for GPUs nor has resource claims.
+        template: what becomes of pods created from its template (or of the pod, for one in a manifest); ``None`` where it has
+            none, or one that neither requests GPUs nor has resource claims.
         pods: the pods that do, running or pending, by the verdict on each.
     """
 
@@ -29,7 +29,7 @@ class Row(msgspec.Struct):
 
     @property
     def kind_is_unread(self) -> bool:
-        """Whether it is of a kind whose objects are not looked at, so that it is known by its pods alone."""
+        """Whether it is of a kind whose objects are not checked, so that it is known by its pods alone."""
         return not is_workload(self.api_version, self.kind)
 
     @property

@@ -53,11 +53,11 @@ class Totals(msgspec.Struct):
 
     Attributes:
         workloads: by what becomes of the next pod of each.
-        pods: pods that have not ended, by what would become of each if it were made now.
+        pods: pods that have not ended, by what would become of each if it were created now.
         namespaces, policies: workloads, by name.
         rules: workloads with a finding of each rule.
-        flows: workloads and their pods, by the form that is asked for, the one that results, and the outcome. A
-            workload that asks for several forms counts for each.
+        flows: workloads and their pods, by the requested form, the one that results, and the outcome. A
+            workload that requests several forms counts for each.
     """
 
     workloads: Tally = msgspec.field(default_factory=Tally)

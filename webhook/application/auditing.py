@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from webhook.application import beside
+from webhook.application import unjudged_requests
 from webhook.application.checking import Checker, JudgedPod, Judgement
 from webhook.application.claims import KnownClaims
 from webhook.application.configuration import Configuration
@@ -72,14 +72,14 @@ class Owner(msgspec.Struct, frozen=True):
 
 
 class Seen(msgspec.Struct):
-    """An object as it was found, while it is looked at.
+    """An object as it was found, while it is checked.
 
     Attributes:
-        pod: the pod, or the template that pods are made from.
+        pod: the pod, or the template that pods are created from.
         running: it is a pod that was made; one in a manifest is yet to be.
         over: it has ended or is ending: it holds no GPU, and nothing comes of it any more.
         idle: it is told to have no pods.
-        source, line: where it stands, if in a file.
+        source, line: where it is, if in a file.
     """
 
     api_version: str
@@ -107,10 +107,10 @@ class Verdict(msgspec.Struct, frozen=True, eq=False):
     Attributes:
         policy: the policy's name.
         outcome: what becomes of the pod.
-        exempt: why it is left alone, if it is.
-        asks: what each container asks for.
+        exempt: why it is exempt, if it is.
+        requests: what each container requests.
         becomes: what becomes of it, in sentences.
-        forms: each form that is asked for, with the one that results (or ``DENIED``).
+        forms: each form that is requested, with the one that results (or ``DENIED``).
         findings: the findings, their paths within the object.
         operations: the JSON Patch of the object.
         claims: the pod's names for its resource claims.
@@ -120,7 +120,7 @@ class Verdict(msgspec.Struct, frozen=True, eq=False):
     policy: str
     outcome: Outcome
     exempt: str | None
-    asks: tuple[str, ...]
+    requests: tuple[str, ...]
     becomes: tuple[str, ...]
     forms: tuple[tuple[str, str], ...]
     findings: tuple[Finding, ...]
@@ -130,7 +130,7 @@ class Verdict(msgspec.Struct, frozen=True, eq=False):
 
     @property
     def decision(self) -> str:
-        """What becomes of the pod, as reports have it."""
+        """What becomes of the pod, as reports write it."""
         return decided(self.outcome, self.not_judged)
 
     @property
@@ -140,7 +140,7 @@ class Verdict(msgspec.Struct, frozen=True, eq=False):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """An object that counts, in as much as is remembered of it; without a verdict it only links a pod to its controller."""
+    """An object that counts, as far as is remembered of it; without a verdict it only links a pod to its controller."""
 
     seen: Seen
     verdict: Verdict | None
@@ -213,9 +213,12 @@ class Auditor:
             return None
         _forget(pod.spec, running=seen.running)
         names = self._configuration.names
-        shares = beside.shares(pod, {})
+        shares = unjudged_requests.shares(pod, {})
         asks = bool(
-            requests.read(pod.spec, names) or pod.spec.resource_claims or shares or beside.other_vendors(pod, names)
+            requests.read(pod.spec, names)
+            or pod.spec.resource_claims
+            or shares
+            or unjudged_requests.other_vendors(pod, names)
         )
         if not asks and not guard.sees(pod):
             return None
@@ -266,7 +269,7 @@ def _verdict(judgement: Judgement, plugin: DevicePlugin) -> Verdict:
         policy=judgement.policy.name,
         outcome=judgement.outcome,
         exempt=judgement.exempt,
-        asks=judgement.asks,
+        requests=judgement.requests,
         becomes=judgement.changes(would=True),
         forms=tuple(
             dict.fromkeys(
@@ -284,7 +287,7 @@ def _verdict(judgement: Judgement, plugin: DevicePlugin) -> Verdict:
 
 
 def _forms(judged: JudgedPod, spec: PodSpec, policy: Policy, plugin: DevicePlugin) -> list[tuple[str, str]]:
-    """Each form that the pod's containers ask for, with the one that they get."""
+    """Each form that the pod's containers request, with the one that they get."""
     decision = judged.decision
     nodes = NodeConstraints(spec)
     statements = Statements(nodes, plugin, policy.partitions)

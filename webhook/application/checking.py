@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from webhook.application import beside, field_paths, operator_objects
+from webhook.application import field_paths, operator_objects, unjudged_requests
 from webhook.application.claims import KnownClaims, claims_of, described, not_looked_up
 from webhook.application.configuration import Configuration
 from webhook.application.field_paths import Place
@@ -19,8 +19,8 @@ from webhook.engine.claims import NO_CLAIMS, Claims, references
 from webhook.engine.decision import UNTOUCHED, Decision, Outcome, decide
 from webhook.engine.edits import Annotate
 from webhook.engine.findings import Finding
+from webhook.engine.fleet.evaluation import against
 from webhook.engine.fleet.fleet import Fleet
-from webhook.engine.fleet.judging import against
 from webhook.engine.label_problems import misplaced, of_namespace
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import Operation, patch
@@ -44,7 +44,7 @@ class JudgedPod(msgspec.Struct, frozen=True):
     Attributes:
         decision: edits and findings, their paths within the pod.
         title: what comes before each sentence on it, where an object may describe several.
-        is_exempt: whether its scheduler or runtime class leaves it alone; the decision then only says what it asks for.
+        is_exempt: whether its scheduler or runtime class exempts it; the decision then only says what it requests.
     """
 
     where: WorkloadPod
@@ -63,12 +63,12 @@ class Judgement(msgspec.Struct, frozen=True):
         pods: its pods and templates, and what becomes of each.
         operations: the JSON Patch of the object; empty for an operator's kind, of which only the pods are rewritten.
         findings: the findings, their paths within the object.
-        exempt: why the object is left alone, if it is.
+        exempt: why the object is exempt, if it is.
         unjudged: what is known of an object of a kind that is not judged; the decision then says nothing of its pods.
         claims: its pod's names for their resource claims.
         claims_unknown: why some of these are not judged, for people; empty where all are.
         beside: what else of its pod is not judged, a sentence each.
-        asked: what its pod asks for besides the decision's requests: KAI's shares, and names that are misspelt.
+        asked: what its pod requests besides the decision's requests: KAI's shares, and names that are misspelt.
         label_problems: what is wrong with its labels and annotations.
         notes: what is special about its kind, and whether it is suspended, for people.
         misfits: fields of the wrong type; where there are any, nothing else is known of the object.
@@ -103,8 +103,8 @@ class Judgement(msgspec.Struct, frozen=True):
         return max((one.decision.outcome for one in self.pods), key=_WORST.__getitem__, default=Outcome.UNCHANGED)
 
     @property
-    def asks(self) -> tuple[str, ...]:
-        """What each container asks for."""
+    def requests(self) -> tuple[str, ...]:
+        """What each container requests."""
         found = (f"{one.title}{ask}" for one in self.pods for ask in summary.asked(one.decision))
         return (*found, *self.asked)
 
@@ -204,7 +204,7 @@ class Checker:
         return msgspec.structs.replace(known, operations=operations, findings=findings)
 
     def _decided(self, known: Judgement, where: WorkloadPod, pod: Pod) -> tuple[Judgement, Decision, str | None]:
-        """What is known with a pod's claims; what becomes of the pod, or what an exempt one asks for, and why it is exempt."""
+        """What is known with a pod's claims; what becomes of the pod, or what an exempt one requests, and why it is exempt."""
         configuration = self._configuration
         asks = requests.read(pod.spec, configuration.names) if pod.spec else []
         claims = self._claims_of(known.namespace, pod, asks)
@@ -230,7 +230,7 @@ class Checker:
         return claims_of(pod.spec, asks, resolved, self._configuration)
 
     def _of_operator(self, known: Judgement, workload: WorkloadKind | None, manifest: Mapping[str, Any]) -> Judgement:
-        """What becomes of the pods of an operator's kind: each template is judged as the pods made from it will be."""
+        """What becomes of the pods of an operator's kind: each template is judged as the pods created from it will be."""
         pods: list[JudgedPod] = []
         findings: list[Finding] = []
         vendors: list[str] = []
@@ -240,7 +240,9 @@ class Checker:
             exempt = exempt or why
             title = operator_objects.title(workload, manifest, where)
             pods.append(JudgedPod(where, pod, decision, title, is_exempt=bool(why)))
-            vendors += beside.sentences(where, beside.other_vendors(pod, self._configuration.names), ())
+            vendors += unjudged_requests.sentences(
+                where, unjudged_requests.other_vendors(pod, self._configuration.names), ()
+            )
             findings += (
                 msgspec.structs.replace(f, path=where.field(f.path), reason=f"{where.field('')}: {f.reason}")
                 for f in decision.findings
@@ -288,10 +290,10 @@ class Checker:
     def _with_beside(self, known: Judgement, where: WorkloadPod, pod: Pod, template: Mapping[str, Any]) -> Judgement:
         labels, _ = _labels_and_annotations(template)
         names = self._configuration.names
-        shares = beside.shares(pod, labels)
-        told = (*beside.sentences(where, beside.other_vendors(pod, names), shares), *known.beside)
+        shares = unjudged_requests.shares(pod, labels)
+        told = (*unjudged_requests.sentences(where, unjudged_requests.other_vendors(pod, names), shares), *known.beside)
         of_kai = (f"{section.removesuffix('s')} {key}: {value}" for section, key, value in shares)
-        return msgspec.structs.replace(known, beside=told, asked=(*of_kai, *beside.misspelt(pod, names)))
+        return msgspec.structs.replace(known, beside=told, asked=(*of_kai, *unjudged_requests.misspelt(pod, names)))
 
     def identify(self, manifest: Mapping[str, Any]) -> Judgement:
         """What is known of an object without looking at its pod: also whether it is judged, and what its labels say."""
@@ -301,7 +303,11 @@ class Checker:
         namespace = name if is_namespace(manifest) else str(metadata.get("namespace") or self._namespace)
         workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"), self._configuration.kinds)
         is_built_in = workload is not None and workload.is_built_in
-        elsewhere = beside.misplaced(workload, manifest, self._configuration.names) if workload and is_built_in else ""
+        elsewhere = (
+            unjudged_requests.misplaced(workload, manifest, self._configuration.names)
+            if workload and is_built_in
+            else ""
+        )
         policy = self._policy_of(namespace)
         return Judgement(
             api_version,

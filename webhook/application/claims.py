@@ -22,7 +22,7 @@ KnownClaims = Mapping[tuple[str, Reference], Claim]
 
 
 class ClaimUnavailable(Exception):  # noqa: N818 - named after what happened, as the HTTP status is
-    """The API server could not say what a reference leads to; that is never the same as "there is none"."""
+    """The API server could not resolve a reference; that is never treated as "there is none"."""
 
     def __init__(self, reference: Reference, reason: str) -> None:
         self.reason = cut(reason, _LONGEST_REASON)

@@ -23,7 +23,7 @@ class Mode(StrEnum):
 
 
 class Exemptions(msgspec.Struct, frozen=True):
-    """Who is left alone, by exact name."""
+    """Who is exempt, by exact name."""
 
     namespaces: frozenset[str] = frozenset()
     usernames: frozenset[str] = frozenset()

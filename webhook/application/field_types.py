@@ -64,7 +64,7 @@ class _LabelSelector(msgspec.Struct, rename="camel"):
 
 
 def wrong_types(manifest: Mapping[str, Any], configured: Kinds = NO_KINDS) -> list[Misfit]:
-    """Every field of an object that has another type than the API server takes there, in as much as gpuwarden knows it.
+    """Every field of an object that has another type than the API server takes there, as far as gpuwarden knows it.
 
     Args:
         manifest: an object of any kind: of all, the metadata are checked; of a workload, its pod or pod template too.

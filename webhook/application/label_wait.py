@@ -38,7 +38,7 @@ Answer = Callable[[Given], bytes | Wanted]
 
 
 def answered(namespaces: Namespaces, answer: Answer, claims: ClaimSource = NoClaims()) -> Answering:  # noqa: B008 - it has no state
-    """The answer to a review, at once where it can be had.
+    """The answer to a review, immediately if possible.
 
     Args:
         namespaces: where labels are fetched.

@@ -84,7 +84,7 @@ class Effect(msgspec.Struct, frozen=True):
 
 
 def effects(ranges: Sequence[LimitRange], policy: Policy, plugin: DevicePlugin) -> list[Effect]:
-    """What the LimitRanges of one namespace do under its policy, where that is not what anybody wants.
+    """What the LimitRanges of one namespace do under its policy, where that is not what anyone wants.
 
     Args:
         ranges: all LimitRanges of the namespace.

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import msgspec
 
-from webhook.application import review, telling
+from webhook.application import response_messages, review
 from webhook.application.configuration import Configuration
 from webhook.application.review import Envelope, ReviewError
 from webhook.engine.label_problems import ignored
@@ -36,9 +36,9 @@ class Preview(Protocol):
     """Who can tell what a policy would do to the workloads of a namespace."""
 
     async def preview(self, namespace: str, policy: Policy, seconds: float) -> list[str]:
-        """Warnings: what would change or be denied when pods are next created, and what could not be looked at in time.
+        """Warnings: what would change or be denied when pods are next created, and what could not be checked in time.
 
-        Never raises: what can't be had is said as a warning.
+        Never raises: what is not available is said as a warning.
         """
         ...
 
@@ -70,23 +70,23 @@ class NamespaceLabelling:
         configuration = self._configuration()
         request, name, warnings = change.request, change.name, change.warnings
         policies, before = configuration.policies.select(change.new), configuration.policies.select(change.old)
-        # A bad label that stood there before must not keep anybody from mending another.
+        # A bad label that stood there before must not keep anyone from mending another.
         problems = [problem for problem in policies.problems if problem not in before.problems]
         if problems:
-            # In audit mode too: that is about pods, and a mistyped label is easiest to mend by whoever has just written it.
+            # In audit mode too: that is about pods, and a mistyped label is easiest to fix for its author, right now.
             return review.invalid(request, _message(problems), problems)
         if name in configuration.exemptions.namespaces:
             if change.new != NamespaceLabels():
                 warnings.append(f'namespace "{name}" is exempt from gpuwarden: its labels have no effect')
-            return review.allowed(request, warnings=telling.within_budget(warnings))
+            return review.allowed(request, warnings=response_messages.within_budget(warnings))
         if self._preview and change.of_old and policies.enforce != before.enforce:
             # Half of the time is left for the way back and for what else the API server has to do.
             warnings += await self._preview.preview(name, policies.enforce, seconds / 2)
-        return review.allowed(request, warnings=telling.within_budget(warnings))
+        return review.allowed(request, warnings=response_messages.within_budget(warnings))
 
 
 class _Change(msgspec.Struct, gc=False):
-    """What changes in a namespace: all that is kept of a review while its workloads are looked at.
+    """What changes in a namespace: all that is kept of a review while its workloads are checked.
 
     Attributes:
         request: its uid alone.
@@ -121,7 +121,7 @@ def _read(body: bytes) -> bytes | _Change:
     warnings = [f"{problem.path}: {problem.message}" for problem in mistyped]
     old, new = NamespaceLabels.of(before.labels), NamespaceLabels.of(metadata.labels)
     if new == old and request.has_old_object:
-        return review.allowed(request, warnings=telling.within_budget(warnings))
+        return review.allowed(request, warnings=response_messages.within_budget(warnings))
     name = metadata.name or request.name
     return _Change(Envelope(request.uid), name, old, new, request.has_old_object, warnings)
 

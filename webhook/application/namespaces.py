@@ -1,4 +1,4 @@
-"""Where admission learns a namespace's labels: what it asks for, and the two ways of not getting it."""
+"""Where admission learns a namespace's labels: the interface, and the two ways in which it can fail."""
 
 from typing import Protocol
 
@@ -17,7 +17,7 @@ class NamespaceNotFound(Exception):  # noqa: N818 - named after what happened, a
 
 
 class NamespaceUnavailable(Exception):  # noqa: N818 - named after what happened, as the HTTP status is
-    """Nobody could say what the namespace's labels are; that is never the same as "it has none".
+    """The namespace's labels could not be read; that is never treated as "it has none".
 
     ``reason`` is for the person who reads the answer: what was tried, what came back.
     """
@@ -36,10 +36,10 @@ class Namespaces(Protocol):
         ...
 
     async def fetch(self, name: str) -> NamespaceLabels:
-        """Ask for a namespace that is not cached, once.
+        """Read a namespace that is not cached, once.
 
         Raises:
             NamespaceNotFound: there is no such namespace.
-            NamespaceUnavailable: the question could not be answered in time; nothing of this is remembered.
+            NamespaceUnavailable: it could not be read in time; this is not cached.
         """
         ...

@@ -1,4 +1,4 @@
-"""Objects of operators' kinds, and of kinds that are in no row: where they describe pods, how many, and what is left besides.
+"""Objects of operators' kinds, and of kinds that are in no row: where they describe pods, how many, and what else they request.
 
 A row says where. In an object of any other kind, pods are found by their shape (``structural_search.pod_specs``).
 """
@@ -85,7 +85,7 @@ def _replaced(data: Any, place: Place) -> Any:
 
 
 def replicas(workload: WorkloadKind, manifest: Mapping[str, Any], where: WorkloadPod) -> int | None:
-    """Return how many pods are made from a template of an object; ``None`` where a count is not a number."""
+    """Return how many pods are created from a template of an object; ``None`` where a count is not a number."""
     number = 1
     for template, path in zip(workload.templates, workload.pods, strict=True):
         if not field_paths.leads_to(path, where.place):
@@ -109,7 +109,7 @@ def title(workload: WorkloadKind | None, manifest: Mapping[str, Any], where: Wor
 
 
 def notes(workload: WorkloadKind, manifest: Mapping[str, Any], traps: Iterable[str] = ()) -> Iterator[str]:
-    """Return what is to be said of an object with GPUs: that it is suspended; its traps, or what is special about its kind."""
+    """Return the notes on an object with GPUs: that it is suspended; its traps, or what is special about its kind."""
     if workload.suspend and any(
         value is True for _, value in field_paths.find(manifest, field_paths.parse(workload.suspend))
     ):

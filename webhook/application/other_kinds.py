@@ -10,7 +10,7 @@ from webhook.application.unjudged import quotes
 from webhook.application.workloads import qualified
 
 _OPAQUE = "x-kubernetes-preserve-unknown-fields"
-# What pods are made from, in custom resources whose schemas leave it open.
+# What pods are created from, in custom resources whose schemas leave it open.
 _TEMPLATES = frozenset({"template", "podTemplate", "podSpec", "podTemplateSpec"})
 # A volume's resources are sizes of disks.
 _VOLUMES = ("volume", "ephemeral", "storage", "pvc", "persistentVolume")
@@ -34,7 +34,7 @@ class OtherKind(msgspec.Struct, frozen=True):
 
     @property
     def message(self) -> str:
-        """That its objects are not looked at, for people."""
+        """That its objects are not checked, for people."""
         group = self.api_version.rpartition("/")[0]
         name = qualified(self.api_version, self.kind)
         if self.objects is None:

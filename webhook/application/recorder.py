@@ -1,4 +1,4 @@
-"""What admission tells of its decisions: one value a decision, for metrics and the log."""
+"""The interface that admission reports decisions to: one value per decision, for metrics and the log."""
 
 from typing import Protocol
 
@@ -29,8 +29,8 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
 
 
 class Recorder(Protocol):
-    """Where decisions are told."""
+    """Records decisions."""
 
     def decided(self, recorded: Recorded) -> None:
-        """Take note of a decision. Called in the request path: no I/O, nothing slow."""
+        """Record a decision. Called in the request path: no I/O, nothing slow."""
         ...

@@ -1,4 +1,4 @@
-"""Which API reports in the cluster are written to, and how ours are told from everybody else's."""
+"""Which API reports in the cluster are written to, and how ours are told from everyone else's."""
 
 import msgspec
 

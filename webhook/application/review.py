@@ -33,7 +33,7 @@ Answering = bytes | Coroutine[Any, Any, bytes]
 
 
 class ReviewError(Exception):
-    """The bytes are no review that can be answered. The caller's mistake: HTTP 400, so that failurePolicy decides."""
+    """The bytes are not a review that can be answered. The caller's mistake: HTTP 400, so that failurePolicy decides."""
 
     def __init__(self, field: str, message: str) -> None:
         field, message = cut(field, _LONGEST_PATH), cut(message, LONGEST_MESSAGE)
@@ -122,7 +122,7 @@ def elements(body: bytes) -> int:
 
 
 def bound(body: bytes) -> None:
-    """Refuse a body whose objects would take far more time and memory than its bytes when they are decoded.
+    """Reject a body whose objects would take far more time and memory than its bytes when they are decoded.
 
     Raises:
         ReviewError: it has more elements than ``MOST_ELEMENTS``.
@@ -204,7 +204,7 @@ class Status(msgspec.Struct, gc=False):
 
 
 class Response(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
-    """``response``; what is empty is left out, and ``patchType`` comes exactly with ``patch``."""
+    """``response``; empty fields are omitted, and ``patchType`` is set exactly when ``patch`` is."""
 
     uid: str
     allowed: bool
@@ -230,7 +230,7 @@ def allowed(
     warnings: list[str] | None = None,
     annotations: dict[str, str] | None = None,
 ) -> bytes:
-    """A review that lets the object through, changed by ``patch`` (operations as JSON) if there is one."""
+    """A review that allows the object, changed by ``patch`` (operations as JSON) if there is one."""
     response = Response(request.uid, True, warnings=warnings or None, audit_annotations=_recorded(annotations))  # noqa: FBT003 - the field is what it is
     if patch:
         response.patch_type = "JSONPatch"
@@ -241,7 +241,7 @@ def allowed(
 def denied(request: Envelope, findings: tuple[Finding, ...], annotations: dict[str, str] | None = None) -> bytes:
     """A review that denies the object for findings. kubectl shows the message; each finding is a cause with its field.
 
-    Of very many findings the first are told, in the order of the rules, and how many more there are.
+    If there are very many findings, only the first are listed, in the order of the rules, with the number of the rest.
     """
     told = findings[:_MOST_TOLD]
     more = [f"{len(findings) - _MOST_TOLD} more like these"] if len(findings) > _MOST_TOLD else []

@@ -1,4 +1,4 @@
-"""What each id in a report means: those of the rules, and those of what is no rule."""
+"""What each id in a report means: those of the rules, and those of what is not a rule."""
 
 import msgspec
 
@@ -7,7 +7,7 @@ from webhook.engine.rules.catalog import RULES
 from webhook.engine.schedulers import HAMI, HAMI_RESOURCES
 
 REWRITTEN = "rewritten"
-"""Id in reports, beside the rules', of what is no finding: the pod would be rewritten."""
+"""Id in reports, beside the rules', of what is not a finding: the pod would be rewritten."""
 UNREADABLE_LABEL = "unreadable-label"
 """Id in reports of a namespace whose label names no policy."""
 INEFFECTIVE_LABEL = "ineffective-label"
@@ -21,7 +21,7 @@ NOT_READ = "not-read"
 
 
 def left_alone(exempt: str) -> str:
-    """That an object is left alone, and why, for people.
+    """Say that an object is exempt, and why.
 
     Args:
         exempt: why, as ``Exemptions`` says it.
@@ -37,7 +37,7 @@ class RuleText(msgspec.Struct, frozen=True):
 
     Attributes:
         id: in reports.
-        severity: what a finding does under enforce; ``None`` for what is no finding.
+        severity: what a finding does under enforce; ``None`` for what is not a finding.
         title: what is wrong, in a few words.
         help: why, and what to do.
     """

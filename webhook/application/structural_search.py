@@ -19,7 +19,7 @@ from webhook.engine.resources import PREFIX, classify
 from webhook.engine.schedulers import KAI_KEYS
 
 MOST_VALUES = 200_000
-"""Values of one object that are looked at. etcd takes 1.5 MB an object, which is fewer."""
+"""Values of one object that are checked. etcd takes 1.5 MB an object, which is fewer."""
 
 _CONTAINER_LISTS = frozenset({"containers", "initContainers", "sidecars", "steps"})  # sidecars: Argo; steps: Tekton
 _CONTAINERS = frozenset({"container", "script", "mainContainer"})  # Argo, Argo, Dynamo
@@ -72,7 +72,7 @@ class Traces(msgspec.Struct, frozen=True):
         templates: where containers are, likewise.
         claims: where resource claims are, likewise.
         counts: how many places there are of the three.
-        complete: whether all of the object was looked at.
+        complete: whether all of the object was checked.
     """
 
     resources: tuple[str, ...] = ()

@@ -29,7 +29,7 @@ class Unjudged(msgspec.Struct, frozen=True):
     Attributes:
         kind: the kind with its group, as in ``RayCluster.ray.io``.
         traces: what in it leads to pods, or claims devices.
-        built_in: whether it is a kind of Kubernetes' own, of which no pod is made and which says nothing of devices.
+        built_in: whether it is a kind of Kubernetes' own, of which no pod is created and which says nothing of devices.
         correction: what is wrong with its kind or apiVersion, and what is right; ``None`` if nothing is known to be.
         decision: what would become of a pod with these requests.
         notes: what is special about its kind, for people.

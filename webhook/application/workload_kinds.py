@@ -53,7 +53,7 @@ class WorkloadKind(msgspec.Struct, frozen=True, dict=True):
         suspend: the path to the field that is true while the object has no pods.
         former_groups: groups that it had before Kubernetes 1.16, which many a manifest still names.
         intermediate: whether other kinds make its objects: what a person wrote is then their controller.
-        passive: whether no pod is made from its objects alone.
+        passive: whether no pod is created from its objects alone.
         cluster_scoped: whether its objects are in no namespace.
         note: what is special about it, for people.
     """

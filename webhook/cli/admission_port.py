@@ -19,10 +19,10 @@ _LEAST_CONNECTIONS = 32
 
 
 def client_authorities(options: Options, serving: ServingCertificate, metrics: Metrics) -> Reload[str] | None:
-    """The file of client authorities, read for the first time; ``None`` where every client may call.
+    """The file of client CAs, read for the first time; ``None`` where every client may call.
 
     Raises:
-        StartError: it can't be used, or there are names and no authority to vouch for them.
+        StartError: it can't be used, or there are names and no CA to vouch for them.
     """
     if options.client_ca_file is None:
         if options.allowed_cn:

@@ -14,8 +14,8 @@ from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.errors import ConfigurationError, NoClusterError
 from webhook.adapters.kubernetes.other_kinds import other_kinds
-from webhook.adapters.kubernetes.patient import PatientApi
 from webhook.adapters.kubernetes.policyreports import ReportStore
+from webhook.adapters.kubernetes.retrying import RetryingApi
 from webhook.adapters.kubernetes.workloads import ClusterReader
 from webhook.adapters.reports import audit_json, audit_table, junit, sarif, table
 from webhook.adapters.reports.audit import AuditReport, audit_report
@@ -32,7 +32,7 @@ from webhook.cli.audit_input import FILES, Gathered, Labels, from_cluster, from_
 from webhook.cli.audit_writing import Mislabelled, write_reports
 from webhook.cli.cluster_options import ContextOption, KubeconfigOption
 from webhook.cli.fleet_input import LIVE, FleetOption, load_fleet
-from webhook.cli.judging import (
+from webhook.cli.manifest_input import (
     EXIT_DENIED,
     EXIT_USAGE,
     ConfigOption,
@@ -43,7 +43,7 @@ from webhook.cli.judging import (
 
 
 class Output(StrEnum):
-    """How ``audit`` tells what it found."""
+    """The output formats of ``audit``."""
 
     TABLE = "table"
     JSON = "json"
@@ -177,16 +177,16 @@ def _assumptions(texts: list[str], configuration: Configuration) -> tuple[Assump
 
 
 def _names_exist(assumed: Iterable[Assumption], labels: Labels, names: list[str]) -> None:
-    """In a cluster, an assumption on a namespace that is not there is a slip of the pen, and would show nothing."""
+    """In a cluster, an assumption on a namespace that is not there is a typo, and would show nothing."""
     unknown = assumptions.unknown_names(assumed, labels)
     if unknown:
         among = " among those that -n names" if names else ""
         raise usage_error(*(f"--assume {problem}{among}" for problem in unknown))
 
 
-def _cluster(kubeconfig: Path | None, context: str | None) -> PatientApi:
+def _cluster(kubeconfig: Path | None, context: str | None) -> RetryingApi:
     try:
-        return PatientApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
+        return RetryingApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
     except NoClusterError as error:
         raise usage_error(f"{error}, or name files to audit") from error
     except ConfigurationError as error:

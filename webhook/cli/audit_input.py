@@ -19,12 +19,12 @@ from webhook.application.other_kinds import OtherKind
 from webhook.application.workload_kinds import WorkloadKind, is_idle
 from webhook.application.workloads import qualified, workload_of
 from webhook.cli.cluster_options import unreadable
-from webhook.cli.judging import KnownNamespaces, misfit_problems, nothing_found, read_paths, usage_error
+from webhook.cli.manifest_input import KnownNamespaces, misfit_problems, nothing_found, read_paths, usage_error
 from webhook.engine.labels import NamespaceLabels
 
 Labels = Mapping[str, NamespaceLabels]
 FILES = "files"
-"""The origin of what stands in files."""
+"""The origin of what is in files."""
 NewAuditor = Callable[[Labels, KnownClaims], Auditor]
 """Makes the auditor when the namespaces' labels and the resource claims are known."""
 
@@ -34,11 +34,11 @@ class Gathered:
     """What was judged.
 
     Attributes:
-        labels: the namespaces' own labels, of those that were looked at.
-        seen: how many objects of each kind were looked at.
+        labels: the namespaces' own labels, of those that were checked.
+        seen: how many objects of each kind were checked.
         places: the lines of the objects of files, by source and first line.
         others: objects that are not judged, and those with a label that names no policy or has no effect; with their places.
-        kinds: the kinds of which a cluster has objects that are not looked at.
+        kinds: the kinds of which a cluster has objects that are not checked.
         kinds_unknown: why there may be more of them, or nothing.
         complete: whether everything could be read.
     """
@@ -78,7 +78,7 @@ def from_cluster(
         host: what to call it.
         names: the namespaces.
         auditor_of: makes the auditor.
-        kinds: finds the kinds that are not looked at, as they are asked for.
+        kinds: finds the kinds that are not checked, as they are asked for.
 
     Raises:
         typer.Exit: 2, after saying why, where the cluster can't be read.
@@ -125,9 +125,9 @@ def _unreadable(error: ApiError, names: Sequence[str]) -> str:
 
 
 def from_files(paths: Sequence[str], known: KnownNamespaces, names: Sequence[str], auditor_of: NewAuditor) -> Gathered:
-    """Judge what stands in files, in these namespaces or (if none is named) in all.
+    """Judge what is in files, in these namespaces or (if none is named) in all.
 
-    An object that names no namespace counts as being in the one that is named, if that is only one, as kubectl has it.
+    An object that names no namespace counts as being in the one that is named, if that is only one, as in kubectl.
     """
     given = read_paths(paths)
     labels = {**known.labels, **given.namespaces()}
@@ -175,7 +175,7 @@ def _note(  # noqa: PLR0913, PLR0917 - where an object is, what it is, and what 
     """Take an object that is not judged or can't be read, or whose labels are not as they should be.
 
     Returns:
-        What is known of it; ``None`` where it is in a namespace that is not looked at.
+        What is known of it; ``None`` where it is in a namespace that is not checked.
     """
     metadata = _map(item.object.get("metadata"))
     placed = {**item.object, "metadata": {**metadata, "namespace": metadata.get("namespace") or default}}
@@ -191,7 +191,7 @@ def _note(  # noqa: PLR0913, PLR0917 - where an object is, what it is, and what 
 
 def _is_row(known: Judgement) -> bool:
     """Whether an object of an operator's kind has pods that count; what in it is not judged is then said in its row."""
-    return bool(known.pods and (known.asks or known.findings))
+    return bool(known.pods and (known.requests or known.findings))
 
 
 def _wanted(found: Seen | Judgement, names: Collection[str]) -> bool:

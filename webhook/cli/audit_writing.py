@@ -10,7 +10,7 @@ from webhook.adapters.kubernetes.policyreports import ReportStore
 from webhook.adapters.reports import policyreport
 from webhook.application.report_api import ReportApi
 from webhook.cli.audit_input import Gathered
-from webhook.cli.judging import usage_error
+from webhook.cli.manifest_input import usage_error
 from webhook.cli.messages import say
 from webhook.engine.policy import LabelProblem
 
@@ -27,12 +27,12 @@ def write_reports(
         store: the cluster's reports.
         gathered: what was judged.
         mislabelled: the namespaces whose labels are not as they should be.
-        names: the namespaces that were looked at; the reports of others stay. All, if none is named.
+        names: the namespaces that were checked; the reports of others stay. All, if none is named.
         now: the time that results carry.
 
     Raises:
         typer.Exit: 2, after saying why. Where not everything could be read nothing is written: what is missing would look
-            mended.
+            fixed.
     """
     if not gathered.complete:
         missing = "; ".join(f"{problem.source}: {problem.message}" for problem in gathered.problems if problem.fatal)

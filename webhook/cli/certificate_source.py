@@ -18,7 +18,7 @@ from webhook.adapters.tls.serving import ServingCertificate
 from webhook.application.certificates.bundles import BundleReconciler
 from webhook.application.certificates.issue import ServingNames, new_key, self_signed_pair
 from webhook.application.certificates.pem import CertificateError
-from webhook.application.certificates.reconcile import CertificateReconciler, TickReport
+from webhook.application.certificates.reconcile import CertificateReconciler, ReconcileReport
 from webhook.application.certificates.settings import RotationSettings
 from webhook.application.certificates.tokens import PathTokens
 from webhook.application.clock import WitnessedClock
@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a clust
 _TRIAL_NAMES = ("localhost",)
 _TRIAL_ADDRESSES = ("127.0.0.1", "::1")
 _TRIAL_LIFETIME = timedelta(days=30)
-# Everything is compared at every tick: often while something is under way, seldom while all is well.
+# Everything is compared at every pass: often while something is under way, seldom while all is well.
 _BUSY_SECONDS, _STEADY_SECONDS = 1.0, 10.0
 # ... but a leaf is renewed at two thirds of its life, and a rotation has to be through before it ends.
 _TICKS_PER_LEAF = 10
@@ -113,35 +113,35 @@ class FileSource(_Source):
 
 
 class TrustedSource:
-    """A source whose trust in the cluster is kept or at least watched: what a reconciler does at every tick."""
+    """A source whose trust in the cluster is kept or at least watched: what a reconciler does at every pass."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - what is watched, by whom, and how often
         self,
         inner: _Source,
-        tick: Callable[[], TickReport],
+        reconcile: Callable[[], ReconcileReport],
         metrics: Metrics,
         clock: WitnessedClock,
         steady: float = _STEADY_SECONDS,
         hurry: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Tick every ``steady`` seconds while all is well, and at once where there is reason to hurry."""
+        """Reconcile every ``steady`` seconds while all is well, and at once where there is reason to hurry."""
         self._inner = inner
         self._clock = clock
-        self._tick = tick
+        self._reconcile = reconcile
         self._metrics = metrics
         self._steady = steady
         self._hurry = hurry
-        self._report = TickReport()
+        self._report = ReconcileReport()
         self._doubted = False
         self._due = 0.0
         self.serving = inner.serving
 
     def poll(self) -> None:
-        """Tick when one is due."""
+        """Reconcile when a pass is due."""
         self._inner.poll()
         if time.monotonic() < self._due and not self._hurry():
             return
-        report = self._tick()
+        report = self._reconcile()
         calm = report.trusted and not report.failures and not report.waiting
         self._due = time.monotonic() + (self._steady if calm else _BUSY_SECONDS)
         self._tell(report)
@@ -156,7 +156,7 @@ class TrustedSource:
         clock = Part(name="clock", ready=True, message=self._clock.doubt() or "agrees with the API server's")
         return [*self._inner.parts(), Part(name="trust", ready=report.trusted, message=message), clock]
 
-    def _tell(self, report: TickReport) -> None:
+    def _tell(self, report: ReconcileReport) -> None:
         for name, end in report.expiries.items():
             self._metrics.certificate_expires(name, end)
         self._metrics.clock_offset(self._clock.offset())
@@ -180,7 +180,7 @@ def certificate_source(
     """The source that the options choose; where it keeps a CA, it says which paths are admitted.
 
     Raises:
-        StartError: they choose none, more than one, or one that can't be had.
+        StartError: they choose none, more than one, or one that is not available.
     """
     cert_file, key_file = options.tls_cert_file, options.tls_private_key_file
     ways = [bool(cert_file or key_file), options.tls_self_signed, options.manage_certificates]
@@ -202,7 +202,7 @@ def certificate_source(
     store = _store(options, api(), options.webhook_configuration)
     bundle = options.ca_bundle_file
     reconciler = BundleReconciler(store, lambda: source.serving.pair, bundle.read_bytes if bundle else None, clock)
-    return TrustedSource(source, reconciler.tick, metrics, clock)
+    return TrustedSource(source, reconciler.reconcile, metrics, clock)
 
 
 def _managed(
@@ -230,7 +230,7 @@ def _managed(
         paths=paths,
     )
     steady = min(_STEADY_SECONDS, settings.leaf_lifetime.total_seconds() / _TICKS_PER_LEAF)
-    return TrustedSource(source, reconciler.tick, metrics, clock, steady, paths.turned_away)
+    return TrustedSource(source, reconciler.reconcile, metrics, clock, steady, paths.rejected_since_last_call)
 
 
 def _rotation_settings(options: Options) -> RotationSettings:

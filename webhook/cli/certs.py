@@ -50,8 +50,8 @@ def self_signed(  # noqa: PLR0913, PLR0917 -- each is an option of the command l
 ) -> None:
     """Write a new CA (ca.crt) and a serving pair signed by it (tls.crt, tls.key), and print the caBundle.
 
-    For a trial or a test: in a cluster, gpuwarden looks after its certificates itself. Keys are ECDSA P-256, readable
-    by you alone. The CA's key is thrown away unless --ca-key is given. Standard output is the caBundle and nothing
+    For a trial or a test: in a cluster, gpuwarden manages its certificates itself. Keys are ECDSA P-256, readable
+    by you alone. The CA's key is discarded unless --ca-key is given. Standard output is the caBundle and nothing
     else, in base64, for clientConfig.caBundle of a webhook configuration.
 
     Exit codes: 0 written; 2 a wrong option, a file is there already and --force was not given, or the folder cannot
@@ -110,7 +110,7 @@ def _create(files: Sequence[_File]) -> None:
 
 
 def _replace(files: Sequence[_File]) -> None:
-    """Put every file in the place of what is there, each at once: a reader sees an old file or a new one, never half.
+    """Replace every existing file atomically: a reader sees an old file or a new one, never half.
 
     Raises:
         OSError: When one cannot be written; nothing has been replaced unless the renaming itself failed.

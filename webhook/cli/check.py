@@ -11,7 +11,7 @@ from webhook.adapters.manifests.items import EditError, ManifestProblem
 from webhook.adapters.reports import diff, junit, model, sarif, table
 from webhook.cli.cluster_options import ContextOption, KubeconfigOption
 from webhook.cli.fleet_input import FleetOption, load_fleet
-from webhook.cli.judging import (
+from webhook.cli.manifest_input import (
     EXIT_DENIED,
     EXIT_USAGE,
     ConfigOption,
@@ -30,7 +30,7 @@ from webhook.engine.decision import DENIED
 
 
 class Output(StrEnum):
-    """How ``check`` tells what it found."""
+    """The output formats of ``check``."""
 
     TABLE = "table"
     DIFF = "diff"
@@ -62,7 +62,7 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     """Report what would happen to each object: unchanged, rewritten, denied or not judged, and why.
 
     The policy is --policy, or that of the object's namespace: from Namespace objects among the input, from --namespaces,
-    or the configuration's default. Templates of workloads, operators' kinds among them, are judged as the pods made from
+    or the configuration's default. Templates of workloads, operators' kinds among them, are judged as the pods created from
     them will be. GPU requests outside of pod templates are reported as not judged, and so are resource claims (DRA) whose
     ResourceClaim or ResourceClaimTemplate is not among the input. A namespace label that names no policy is denied.
     With --fleet, a form that no node offers and a count above any node's are reported too.

@@ -12,7 +12,7 @@ from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.errors import ApiError, ConfigurationError
 from webhook.adapters.kubernetes.facts import FactReader
-from webhook.adapters.kubernetes.patient import PatientApi
+from webhook.adapters.kubernetes.retrying import RetryingApi
 from webhook.adapters.reports import doctor as report
 from webhook.adapters.reports import table
 from webhook.adapters.reports.progress import ProgressBar
@@ -20,13 +20,13 @@ from webhook.application.diagnosis.diagnose import diagnose
 from webhook.application.diagnosis.results import Status
 from webhook.cli.cluster_options import NAMESPACE, ContextOption, KubeconfigOption, unreadable
 from webhook.cli.doctor_facts import gather
-from webhook.cli.judging import load_configuration, usage_error
+from webhook.cli.manifest_input import load_configuration, usage_error
 
 EXIT_FAILURE = 1
 
 
 class Output(StrEnum):
-    """How ``doctor`` tells what it found."""
+    """The output formats of ``doctor``."""
 
     TABLE = "table"
     JSON = "json"
@@ -62,7 +62,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 ) -> None:
     """Check an installation in a cluster, and report what is wrong, what that means and how to fix it.
 
-    Nothing is changed. What can't be looked at, for lack of a right or from where this runs, is "not checked" ("unknown" in
+    Nothing is changed. What can't be checked, for lack of a right or from where this runs, is "not checked" ("unknown" in
     JSON), and says what it takes.
 
     Exit codes: 0 no check fails (with --strict: nor warns, and each was made); 1 one does; 2 wrong usage, a cluster that can't
@@ -73,7 +73,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             raise usage_error(f'{option}: "{value}" is not a valid name')
     configuration = load_configuration(config) if config else None
     try:
-        api = PatientApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
+        api = RetryingApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
         with ProgressBar(table.console(stderr=True)) as progress:
             facts = gather(
                 FactReader(api, progress),

@@ -54,7 +54,7 @@ def gather(
         probe_namespace: where to try dry runs, if anywhere.
 
     Raises:
-        ApiError: the cluster can't be asked at all.
+        ApiError: the cluster can't be reached at all.
     """
     version = reader.version()
     usable = configuration or _installed(reader.configuration_text(namespace, name))

@@ -14,11 +14,11 @@ from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.errors import ApiError, ConfigurationError
 from webhook.adapters.kubernetes.lists import Lister
-from webhook.adapters.kubernetes.patient import PatientApi
+from webhook.adapters.kubernetes.retrying import RetryingApi
 from webhook.adapters.reports import table
 from webhook.adapters.reports.progress import ProgressBar
 from webhook.application.configuration import Configuration
-from webhook.cli.judging import usage_error
+from webhook.cli.manifest_input import usage_error
 from webhook.cli.messages import say
 from webhook.engine.fleet.fleet import Fleet
 
@@ -71,7 +71,7 @@ def _saved(path: Path, labels: frozenset[str]) -> tuple[nodes.Seen, float]:
 
 def _live(kubeconfig: Path | None, context: str | None, labels: frozenset[str]) -> tuple[nodes.Seen, float]:
     try:
-        api = PatientApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
+        api = RetryingApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
         with ProgressBar(table.console(stderr=True)) as progress:
             return nodes.live(Lister(api, progress), labels), 0.0
     except ConfigurationError as error:

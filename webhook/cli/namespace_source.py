@@ -36,19 +36,19 @@ class NamespaceSource(Protocol):
     claims: ClaimSource
 
     def preview(self, configuration: Callable[[], Configuration]) -> Preview | None:
-        """Who tells what a relabel would do to the workloads there, if there are any to look at."""
+        """The preview of what a relabel would do to workloads, or ``None`` without a cluster."""
 
     def start(self) -> None:
-        """Begin."""
+        """Start."""
 
     def poll(self) -> None:
-        """Do what is due, about once a second, in a thread."""
+        """Do what is due; called about once a second, in a thread."""
 
     def stop(self) -> None:
-        """End."""
+        """Stop."""
 
     def part(self) -> Part:
-        """What ``/readyz`` says of it."""
+        """Its part of ``/readyz``."""
 
 
 class FileSource:
@@ -65,10 +65,10 @@ class FileSource:
             _log.warning("no source of namespaces: the configuration's defaults apply to all")
 
     def preview(self, configuration: Callable[[], Configuration]) -> None:
-        """A file has no workloads."""
+        """``None``: a file has no workloads."""
 
     def start(self) -> None:
-        """Nothing to begin."""
+        """Do nothing: a file is read at once."""
 
     def poll(self) -> None:
         """Read a changed file."""
@@ -76,7 +76,7 @@ class FileSource:
             self._reload.poll()
 
     def stop(self) -> None:
-        """Nothing to end."""
+        """Do nothing: no thread runs."""
 
     def part(self) -> Part:
         """Ready once it is read."""
@@ -107,11 +107,11 @@ class ClusterSource:
         return preview
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start the watch."""
         self._watched.start()
 
     def poll(self) -> None:
-        """Tell the age of what is known."""
+        """Report the age of the cache."""
         self._metrics.watch_age(self._watched.age())
 
     def stop(self) -> None:
@@ -128,7 +128,7 @@ class ClusterSource:
 
 
 class _Telling:
-    """How the watch fares, told to metrics and log."""
+    """Reports the state of the watch to metrics and log."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics

@@ -19,7 +19,7 @@ _MOST = Limits()
 
 
 class StartError(Exception):
-    """The server can't start; a line a reason, each naming the option or file and what to do."""
+    """The server can't start; one line per reason, each naming the option or file and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ class Reload(Generic[_T]):
         """Read the file for the first time.
 
         Raises:
-            StartError: it can't be used; a line a reason.
+            StartError: it can't be used; one line per reason.
         """
         self._name = name
         self._file = WatchedFile(path, parse)
@@ -48,7 +48,7 @@ class Reload(Generic[_T]):
     def poll(self) -> None:
         """Read a changed file; a bad one changes nothing, is logged once, and shows in a metric and in ``/readyz``.
 
-        So does one that is gone, or can't be read; that is looked at anew every time, for nothing may tell when it is mended.
+        So does one that is gone, or can't be read; that is looked at again every time, for nothing may tell when it is fixed.
         """
         if reason := self._file.missing():
             self._unread(reason)
@@ -70,7 +70,7 @@ class Reload(Generic[_T]):
 
     def _unread(self, reason: str) -> None:
         self._again = True
-        # The fix of a file that once was good is another than of one that somebody names.
+        # The fix of a file that once was good is another than of one that someone names.
         if (said := f"{reason.partition('; ')[0]}; restore it, readable for this user") != self._failure:
             self._failed(said)
 

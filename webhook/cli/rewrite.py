@@ -15,7 +15,7 @@ from webhook.adapters.manifests.items import EditError
 from webhook.adapters.manifests.writing import write_in_place
 from webhook.application.workload_kinds import BUILT_IN, WorkloadKind
 from webhook.application.workloads import KINDS, Kinds, group_of
-from webhook.cli.judging import (
+from webhook.cli.manifest_input import (
     EXIT_DENIED,
     EXIT_USAGE,
     ConfigOption,

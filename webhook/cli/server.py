@@ -18,9 +18,9 @@ import uvloop
 
 from webhook import __version__
 from webhook.adapters import logs
-from webhook.adapters.afterwards import Afterwards
 from webhook.adapters.configuration import file as configuration_file
 from webhook.adapters.decision_log import DecisionLog
+from webhook.adapters.deferred_recording import DeferredRecording
 from webhook.adapters.http.admission_listener import AdmissionListener
 from webhook.adapters.http.apps import Part, application
 from webhook.adapters.http.endpoint import Endpoint
@@ -96,7 +96,7 @@ class Server:
         self._certificates = certificate_source(options, api, self._metrics, clock, self._paths)
         self._namespaces = _namespace_source(options, api, self._metrics)
         self._decision_log = DecisionLog(self._metrics.log_line_dropped)
-        recorder = Afterwards(self._metrics, self._metrics, self._decision_log)
+        recorder = DeferredRecording(self._metrics, self._metrics, self._decision_log)
         namespaces = self._namespaces.namespaces
         self._admission = Admission(Configuration(), namespaces, recorder, self._namespaces.claims)
         advising = Advising(self._current, namespaces, recorder)
@@ -164,7 +164,7 @@ class Server:
         return [self._serving_part(), *files, self._namespaces.part(), *self._certificates.parts()]
 
     def _exposition(self) -> bytes:
-        """What ``/metrics`` answers: readiness is looked at when it is asked for, as ``/readyz`` does."""
+        """What ``/metrics`` answers: readiness is checked when it is asked for, as ``/readyz`` does."""
         self._metrics.readiness({part.name: part.ready for part in self.readiness()})
         return self._metrics.exposition()
 

@@ -1,1 +1,1 @@
-"""The engine: what a pod asks for, and what a policy makes of it. Pure: no I/O, no clock, no logging."""
+"""The engine: what a pod requests, and what a policy makes of it. Pure: no I/O, no clock, no logging."""

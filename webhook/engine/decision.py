@@ -6,21 +6,21 @@ from enum import StrEnum
 import msgspec
 
 from webhook.engine import guard, limitranger
-from webhook.engine.choice import Choice
 from webhook.engine.claims import NO_CLAIMS, Claims
 from webhook.engine.edits import Edit
+from webhook.engine.evaluation import chosen, judge, refusal
 from webhook.engine.findings import Finding
+from webhook.engine.form_selection import Choice
 from webhook.engine.gpu_names import BUILT_IN, GpuNames
-from webhook.engine.judging import chosen, judge, refusal
 from webhook.engine.nodes import constraints
 from webhook.engine.pods import Pod
 from webhook.engine.policy import Policy
+from webhook.engine.policy_additions import annotations, settings
 from webhook.engine.requests import Ask, read
 from webhook.engine.rewriting import respelling
 from webhook.engine.rules import claims as claiming
-from webhook.engine.rules import container, limit_ranges, misplaced, permission
+from webhook.engine.rules import container, limit_ranges, outside_containers, permission
 from webhook.engine.rules.catalog import RULES
-from webhook.engine.settings import annotations, settings
 from webhook.engine.spelling import LABELS_OF_FORMS, DevicePlugin
 
 _ORDER = {rule.id: number for number, rule in enumerate(RULES)}
@@ -44,7 +44,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         edits: what changes; empty when anything denies.
         findings: what is wrong, in the order of the rules.
-        asks: the containers that ask for GPUs, by whatever name; empty for a pod that is none of our business.
+        asks: the containers that request GPUs, by whatever name; empty for a pod that is not relevant here.
         choices: the form that each well-formed request gets, by the resource that it names.
     """
 
@@ -91,12 +91,12 @@ def decide(  # noqa: PLR0913 - everything that decides
         policy: one policy of its namespace.
         plugin: the device plugin's settings, which change how forms are spelled.
         names: which resources hand out GPUs besides those of forms.
-        guarded: whether to look for GPUs that are reached without asking, which is only worth it on the final pod.
+        guarded: whether to look for GPUs that are reached without a request, which is only worth it on the final pod.
         found: what ``requests.read`` finds in the pod, where that is known: several policies judge one pod.
         claims: what ``claims.read`` finds in the pod, as far as it was looked up.
 
     Returns:
-        The decision. Deciding again on the pod with the edits applied yields no edits. A pod that asks for no GPU and
+        The decision. Deciding again on the pod with the edits applied yields no edits. A pod that requests no GPU and
         reaches none, and a mirror pod, are left untouched. Nothing is raised.
     """
     spec = pod.spec
@@ -109,7 +109,7 @@ def decide(  # noqa: PLR0913 - everything that decides
     if added.entries and not policy.permits_any:
         asking, dropped = limitranger.without(added, asking)
     asks = [ask for ask in asking if ask.amounts]
-    beside = [*misplaced.gpu_outside_containers(spec)] if spec.resources or spec.ephemeral_containers else []
+    beside = [*outside_containers.gpu_outside_containers(spec)] if spec.resources or spec.ephemeral_containers else []
     if claims is not NO_CLAIMS:
         beside += claiming.findings(spec, claims, asking, policy)
     if guarded:

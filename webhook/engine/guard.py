@@ -1,4 +1,4 @@
-"""The guard: whether a pod reaches GPUs without asking for them, or beyond what it asks for."""
+"""The guard: whether a pod reaches GPUs without requesting them, or beyond what it requests."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -7,9 +7,9 @@ from webhook.engine.findings import Finding, Severity
 from webhook.engine.pods import Container, Place, Pod, PodSpec, containers
 from webhook.engine.policy import Policy, VisibleDevices
 from webhook.engine.requests import Ask
-from webhook.engine.rules import misplaced, reaching
+from webhook.engine.rules import device_access, outside_containers
 
-_VARIABLES = frozenset({reaching.VISIBLE_DEVICES, reaching.CUDA_VERSION})
+_VARIABLES = frozenset({device_access.VISIBLE_DEVICES, device_access.CUDA_VERSION})
 _SEVERITIES = {VisibleDevices.WARN: Severity.WARN, VisibleDevices.DENY: Severity.DENY}
 # All are of one severity, and nobody reads so many.
 _MOST = 100
@@ -28,11 +28,11 @@ def sees(pod: Pod) -> bool:
     return bool(
         spec.node_name
         or spec.runtime_class_name
-        or (annotations and any(map(reaching.names_devices, annotations)))
+        or (annotations and any(map(device_access.names_devices, annotations)))
         or (spec.volumes and any(volume.host_path is not None for volume in spec.volumes))
         or any(_stands_out(container) for _, _, container in containers(spec))
         or any(map(_stands_out, spec.ephemeral_containers or ()))
-        or any(misplaced.gpu_outside_containers(spec))
+        or any(outside_containers.gpu_outside_containers(spec))
     )
 
 
@@ -52,7 +52,7 @@ def findings(pod: Pod, asks: Sequence[Ask], policy: Policy) -> Iterator[Finding]
 
     Args:
         pod: the pod, or the template of one.
-        asks: its containers that ask for GPUs.
+        asks: its containers that request GPUs.
         policy: its ``guard`` says whether a finding denies or warns.
     """
     severity = _severity(policy)
@@ -67,16 +67,16 @@ def _all(pod: Pod, spec: PodSpec, asks: Sequence[Ask], policy: Policy, severity:
         place = Place(section, index)
         yield from _of_container(place, container, asking.get(place), policy, severity)
     if pod.metadata and pod.metadata.annotations:
-        yield from reaching.cdi_annotation(pod.metadata.annotations, severity)
+        yield from device_access.cdi_annotation(pod.metadata.annotations, severity)
     if spec.runtime_class_name and not asks:
-        found = reaching.nvidia_runtime_class(spec.runtime_class_name, policy, severity)
+        found = device_access.nvidia_runtime_class(spec.runtime_class_name, policy, severity)
         if found:
             yield found
     for index, volume in enumerate(spec.volumes or ()):
-        if found := reaching.gpu_host_path(index, volume, severity):
+        if found := device_access.gpu_host_path(index, volume, severity):
             yield found
     if spec.node_name:
-        yield reaching.node_name_set(spec.node_name, severity)
+        yield device_access.node_name_set(spec.node_name, severity)
 
 
 def of_new_ephemeral_containers(pod: Pod, before: Pod, policy: Policy) -> Iterator[Finding]:
@@ -109,7 +109,7 @@ def _ephemeral(spec: PodSpec) -> Iterator[tuple[str, int, Container]]:
 def _of_container(
     place: Place, container: Container, ask: Ask | None, policy: Policy, severity: Severity
 ) -> Iterator[Finding]:
-    yield from reaching.visible_devices_env(place, container, ask, policy, severity)
-    yield from reaching.visible_devices_mount(place, container, severity)
-    if found := reaching.privileged_container(place, container, severity):
+    yield from device_access.visible_devices_env(place, container, ask, policy, severity)
+    yield from device_access.visible_devices_mount(place, container, severity)
+    if found := device_access.privileged_container(place, container, severity):
         yield found

@@ -13,7 +13,7 @@ from webhook.engine.text import LONGEST_NAME
 Strings = Mapping[str, str] | None
 
 _OURS = {"enforce": ENFORCE, "warn": WARN, "audit": AUDIT}
-# Labels that are compared with ours, and annotations: each takes some 50 microseconds, and whoever mistypes one has few.
+# Labels that are compared with ours, and annotations: each takes some 50 microseconds, and people who mistype one have few.
 _MOST = 500
 # On the scale of difflib. Ours with one letter wrong is 0.91 like ours; garden.io and warden.io 0.84, kubewarden.io 0.78.
 _DOMAIN_ALIKE = 0.85
@@ -32,7 +32,7 @@ def intended(key: str) -> str | None:
 
     Returns:
         One of our three labels; an empty string for a key of our domain that is like none of them; ``None`` for a key of
-        somebody else's. ``pod-security.kubernetes.io/enforce`` and ``kubewarden.io/enforce`` are somebody else's.
+        someone else's. ``pod-security.kubernetes.io/enforce`` and ``kubewarden.io/enforce`` are someone else's.
     """
     return _intended(key) if len(key) <= LONGEST_NAME else None
 

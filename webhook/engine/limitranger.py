@@ -5,7 +5,7 @@ called again. It gives every container, sidecars and init containers too, each r
 ``defaultRequest`` that the container does not name. A ``max`` without a ``default`` is one (pkg/apis/core/v1/defaults.go). So it
 adds ``nvidia.com/gpu`` again to a container whose request was renamed.
 
-Anybody can write the annotation. Whoever does so only has a request of their own removed, as if they had not written it: every
+Anyone can write the annotation. Its author only has a request of their own removed, as if it had not been written: every
 rule still judges what is left.
 """
 
@@ -79,7 +79,7 @@ def without(added: Additions, asks: Sequence[Ask]) -> tuple[list[Ask], list[Drop
     """Requests without what LimitRanger added beside them.
 
     It is told apart only where all but one of a container's GPU resources were added. Where it added the only one, or every one,
-    the LimitRange's default is the container's request: whoever wrote the LimitRange asked for it.
+    the LimitRange's default is the container's request, as the author of the LimitRange intended.
     """
     kept: list[Ask] = []
     dropped: list[Dropped] = []

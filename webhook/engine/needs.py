@@ -1,4 +1,4 @@
-"""Needs: the node labels that a form needs, held against what a pod says about nodes."""
+"""Needs: the node labels that a form needs, compared with what a pod says about nodes."""
 
 from collections.abc import Iterable, Sequence
 from math import inf

@@ -214,7 +214,7 @@ _TermKey = tuple[tuple[tuple[str, str, tuple[str, ...]], ...], bool]
 
 
 def constraints(spec: PodSpec, prefixes: tuple[str, ...]) -> NodeConstraints:
-    """What a pod says about labels that begin with one of some prefixes, for whoever asks for no other label.
+    """What a pod says about labels that begin with one of some prefixes, for callers that need no other label.
 
     Its other selectors and terms leave open what it says of these, unless no node matches the terms at all. So pods that select
     the same labels of these share one answer: those that say nothing of them, and those that select one form, as they do

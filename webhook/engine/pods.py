@@ -39,7 +39,7 @@ class Resources(_Tree):
 
 
 class Present(_Tree):
-    """Something that is there; what stands in it is none of our business."""
+    """Something that is there; what is in it is not relevant here."""
 
 
 class EnvVar(_Tree, rename="camel"):
@@ -207,7 +207,7 @@ class Place(msgspec.Struct, frozen=True, gc=False):
 
 
 def containers(spec: PodSpec) -> Iterator[tuple[str, int, Container]]:
-    """Every container that can ask for resources, with the list it stands in and its place there, in start order."""
+    """Every container that can request resources, with the list it stands in and its place there, in start order."""
     for section, listed in (("initContainers", spec.init_containers), ("containers", spec.containers)):
         for index, container in enumerate(listed or ()):
             yield section, index, container

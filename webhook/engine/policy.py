@@ -28,7 +28,7 @@ class Mismatch(StrEnum):
 
 
 class VisibleDevices(StrEnum):
-    """What becomes of a pod that reaches GPUs without asking for them, or beyond what it asks for."""
+    """What becomes of a pod that reaches GPUs without requesting them, or beyond what it requests."""
 
     IGNORE = "ignore"
     WARN = "warn"
@@ -52,7 +52,7 @@ class Policy(msgspec.Struct, frozen=True):
         permits_any: every form is permitted and nothing is rewritten.
         mismatch: what becomes of explicit requests for other forms.
         max_per_container, max_per_pod: the most GPUs that one may ask for.
-        node_selector, tolerations, runtime_class_name, env: added to pods that ask for GPUs, never over what the pod sets.
+        node_selector, tolerations, runtime_class_name, env: added to pods that request GPUs, never over what the pod sets.
         visible_devices: what becomes of pods that reach GPUs another way; ``None`` is ``warn``, and ``ignore`` where any
             form is permitted.
         admin_access: whether claims (DRA) may have ``adminAccess``.
@@ -110,7 +110,7 @@ class Policy(msgspec.Struct, frozen=True):
 
 
 def refuses_more_than_one(form: Form) -> bool:
-    """Whether a shared form's device plugin refuses two slots whatever its settings (GKE gpusharing.go: time-sharing)."""
+    """Whether a shared form's device plugin rejects two slots whatever its settings (GKE gpusharing.go: time-sharing)."""
     return form.platform is Platform.GKE and form.sharing is Sharing.TIME_SLICING
 
 
@@ -162,7 +162,7 @@ class PolicyBook:
 
         Args:
             configured: the policies that have a name of their own.
-            defaults: the values that stand where a label is missing (``any`` where unset).
+            defaults: the values used where a label is missing (``any`` where unset).
             visible_devices: for every policy that does not say it of itself.
             plugin: the settings of the device plugins: under some of them a few built-in values are no policies.
             not_offered: for every policy that does not say it of itself.
@@ -248,12 +248,12 @@ class PolicyBook:
 
     @property
     def denies_reaching(self) -> bool:
-        """Whether any policy denies pods that reach GPUs without asking for them."""
+        """Whether any policy denies pods that reach GPUs without requesting them."""
         said = (self._visible_devices, *(policy.visible_devices for policy in self.configured.values()))
         return VisibleDevices.DENY in said
 
     def _refusing(self, value: str, why: str) -> Policy:
-        """What stands in for a policy that can't be read: no GPU, and none another way where any policy denies that."""
+        """What replaces a policy that can't be read: no GPU, and none another way where any policy denies that."""
         strictest = VisibleDevices.DENY if self.denies_reaching else self._visible_devices
         return Policy(value, visible_devices=strictest, unreadable=why)
 

@@ -9,7 +9,7 @@ from webhook.engine.quantity import Quantity, shown, whole
 from webhook.engine.resources import GpuResource, Unknown, classify
 
 _NONE: dict[str, Quantity] = {}
-# What nearly every container asks for, and is no GPU.
+# What nearly every container asks for, and is not a GPU.
 _ORDINARY = frozenset({"cpu", "memory", "ephemeral-storage"})
 
 
@@ -85,7 +85,7 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
 
 
 def read(spec: PodSpec, names: GpuNames = BUILT_IN) -> list[Ask]:
-    """The containers that ask for GPUs, or for names that look like GPU resources, in start order.
+    """The containers that request GPUs, or names that look like GPU resources, in start order.
 
     ``names`` says which resources hand out GPUs besides those of forms.
     """

@@ -21,7 +21,7 @@ _OURS = frozenset({_DOMAIN, _FORMER, ""})
 _PROFILE_ALIKE = re.compile(r"mig(?:$|.*[0-9])|[a-z]{0,5}[0-9]{1,2}g[0-9]{1,4}g?b?(?:me|all|gfx|shared)*$")
 MOST_NEAREST = 10
 """Misspelt names of one pod whose nearest real name is looked up: each lookup is costly."""
-# The name of a label has at most 63 characters, and so has that of a resource; the API server refuses longer ones.
+# The name of a label has at most 63 characters, and so has that of a resource; the API server rejects longer ones.
 _LONGEST = len(PREFIX) + 63
 _NAME = re.compile(rf"nvidia\.com/(?:gpu|mig-(?P<profile>{PROFILE}))(?P<shared>\.shared)?")
 
@@ -57,7 +57,7 @@ def resource_name(partition: str | None, *, shared: bool) -> str:
 
 
 def classify(name: str) -> GpuResource | Unknown | None:
-    """What a resource name is: a GPU resource, one that looks like it, or (``None``) none of our business."""
+    """What a resource name is: a GPU resource, one that looks like it, or (``None``) not relevant here."""
     return _classify(name) if len(name) <= _LONGEST else None
 
 

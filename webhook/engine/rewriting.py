@@ -6,8 +6,8 @@ from functools import lru_cache
 import msgspec
 from msgspec.structs import replace
 
-from webhook.engine.choice import Choice, choose
 from webhook.engine.edits import AddNeed, AddToleration, DropKey, Edit, RenameResource, ReplaceProduct
+from webhook.engine.form_selection import Choice, choose
 from webhook.engine.forms import Form
 from webhook.engine.needs import Need, possible
 from webhook.engine.nodes import NodeConstraints
@@ -55,7 +55,7 @@ class ProductConflict(msgspec.Struct, frozen=True):
 
 
 class Respelling(msgspec.Struct, frozen=True):
-    """The forms that a pod's requests get and what spells them anew, or what keeps them from being spelled.
+    """The forms that a pod's requests get and the edits that respell them, or what prevents respelling.
 
     Attributes:
         choices: the form of its well-formed requests, by the resource that they name.

@@ -191,7 +191,7 @@ def _device_plugin(form: Form, plugin: DevicePlugin) -> Spelling:
 def _capabilities(form: Form, plugin: DevicePlugin) -> list[Need]:
     """What GPU feature discovery says of the nodes of a form beside its own labels (internal/lm/mig-strategy.go, nvml.go).
 
-    Slices can be had by name, under strategy *mixed*, from nodes without feature discovery.
+    Slices are available by name, under strategy *mixed*, from nodes without feature discovery.
     """
     if form.partition is None:
         return [Need(MPS_CAPABLE, "NotIn", ("false",))] if form.sharing is Sharing.MPS else []

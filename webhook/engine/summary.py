@@ -1,4 +1,4 @@
-"""Summaries: what each container asked for and what becomes of it, in one line each."""
+"""Summaries: what each container requested and what becomes of it, in one line each."""
 
 from collections.abc import Iterator
 

@@ -10,7 +10,7 @@ LONGEST_NAME = 253 + 1 + 63
 
 Name = Annotated[str, msgspec.Meta(max_length=LONGEST_NAME)]
 """A name as it is decoded. A longer one is an error that names the field, so it reaches no cache, message or log line. Keys of
-mappings are plain texts, whose decoded forms msgspec shares; whoever keeps or quotes one bounds it."""
+mappings are plain texts, whose decoded forms msgspec shares; callers that keep or quote one bound it."""
 
 
 def cut(text: str, most: int) -> str:

@@ -11,8 +11,8 @@ from webhook.engine.findings import Finding
 from webhook.engine.gpu_names import BUILT_IN, GpuNames
 from webhook.engine.pods import Pod, Term
 from webhook.engine.policy import ANY_POLICY, Policy
-from webhook.engine.rules import reaching
-from webhook.engine.rules.outstanding import stated_anew
+from webhook.engine.rules import device_access
+from webhook.engine.rules.not_rewritten import stated_anew
 from webhook.engine.spelling import DevicePlugin
 
 
@@ -72,7 +72,7 @@ def _nodes(pod: Pod) -> tuple[dict[str, str], list[Term]]:
 
 def _device_annotations(pod: Pod) -> dict[str, str]:
     annotations = (pod.metadata and pod.metadata.annotations) or {}
-    return {key: value for key, value in annotations.items() if reaching.names_devices(key)}
+    return {key: value for key, value in annotations.items() if device_access.names_devices(key)}
 
 
 def _unchanged(before: Pod, after: Pod) -> Pod:

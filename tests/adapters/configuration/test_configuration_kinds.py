@@ -91,8 +91,8 @@ def test_rows_that_do_not_clash(rows: list[object]) -> None:
         (
             [{**ROW, "templates": [{"path": "spec.workers[0].template.spec"}]}],
             (
-                'workloadKinds[0].templates[0].path: "spec.workers[0].template.spec" is not a path: "[0].template.spec" is neither '
-                "a field nor [*] nor {*}; write it as in spec.workers[*].template.spec"
+                'workloadKinds[0].templates[0].path: "spec.workers[0].template.spec" is not a path: "[0].template.spec" is '
+                "neither a field nor [*] nor {*}; write it as in spec.workers[*].template.spec"
             ),
         ),
         (
@@ -102,8 +102,8 @@ def test_rows_that_do_not_clash(rows: list[object]) -> None:
         (
             [{**ROW, "templates": [{"path": PATH, "replicas": ["spec.jobs[*].replicas"]}]}],
             (
-                f"workloadKinds[0]: Training.example.com: spec.jobs[*].replicas counts no pods of {PATH}: up to its last wildcard "
-                "both must be the same"
+                f"workloadKinds[0]: Training.example.com: spec.jobs[*].replicas counts no pods of {PATH}: up to its last "
+                "wildcard both must be the same"
             ),
         ),
         (
@@ -113,15 +113,15 @@ def test_rows_that_do_not_clash(rows: list[object]) -> None:
         (
             [WHOLE, {**ROW, "resources": ["spec.resources"]}],
             (
-                'workloadKinds[1].kind: "Training" of example.com is also that of workloadKinds[0] (Training); remove one of the '
-                "rows, or correct its name"
+                'workloadKinds[1].kind: "Training" of example.com is also that of workloadKinds[0] (Training); remove one '
+                "of the rows, or correct its name"
             ),
         ),
         (
             [WHOLE, {**WHOLE, "kind": "Serving"}],
             (
-                'workloadKinds[1].plural: "trainings" of example.com is also that of workloadKinds[0] (Training); remove one of the '
-                "rows, or correct its name"
+                'workloadKinds[1].plural: "trainings" of example.com is also that of workloadKinds[0] (Training); remove one '
+                "of the rows, or correct its name"
             ),
         ),
         (

@@ -459,25 +459,34 @@ async def test_a_stranger_whose_records_take_long_to_decrypt_is_cut_off(
     """A connection that has presented neither a token nor a client certificate is one, even after an answered review."""
     now = 0.0
     monkeypatch.setattr(connection, "thread_time", lambda: now)
-    for seconds, size, slow in ((0.49e-3, 10, False), (0.52e-3, 10, True), (0.52e-3, 10_000, False), (1.0, 10, True)):
+    quick, slow = (0.49e-3, 10), (0.52e-3, 10)
+    for reads, cut_off in (
+        ((quick, quick, quick, quick), False),
+        ((slow, slow, quick, slow, slow), False),
+        ((slow, slow, (0.52e-3, 10_000), slow, slow), False),
+        ((quick, slow, slow, slow), True),
+        (((1.0, 10), slow, slow), True),
+    ):
         port = Port(certificate=certificate, suffix="/token")
         port.sends(request(target, b"one"))
         await turn()
         port.sends(request("/mutate", content_length="90000"))
-        port.connection.get_buffer(-1)
-        now += seconds
-        port.connection.buffer_updated(size)
-        assert port.client.closing == (slow and stranger)
-        assert [reason for reason in port.refused if reason != "path"] == ["records"] * (slow and stranger)
+        for seconds, size in reads:
+            port.connection.get_buffer(-1)
+            now += seconds
+            port.connection.buffer_updated(size)
+        assert port.client.closing == (cut_off and stranger)
+        assert [reason for reason in port.refused if reason != "path"] == ["records"] * (cut_off and stranger)
 
 
 async def test_a_certificate_with_another_name_is_a_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr(connection, "thread_time", lambda: now)
     port = Port(certificate={"subject": ((("commonName", "somebody"),),)}, callers=Callers(["kube-apiserver"]))
-    port.connection.get_buffer(-1)
-    now = 1.0
-    port.connection.buffer_updated(10)
+    for _ in range(3):
+        port.connection.get_buffer(-1)
+        now += 1.0
+        port.connection.buffer_updated(0)
     assert port.refused == ["common-name", "records"]
 
 

@@ -15,8 +15,8 @@ from tests.builders import Json
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.patient import PatientApi
 from webhook.adapters.kubernetes.policyreports import ReportStore, Written
+from webhook.adapters.kubernetes.retrying import RetryingApi
 from webhook.adapters.kubernetes.transport import LARGEST_BODY
 from webhook.adapters.reports.policyreport import LARGEST
 from webhook.application.report_api import CONTENT, LABEL, LABEL_VALUE, REPORT_APIS
@@ -45,7 +45,7 @@ def waits() -> list[float]:
 
 @pytest.fixture
 def store(api: ApiServer, waits: list[float]) -> ReportStore:
-    return ReportStore(PatientApi(api, Backoff(lambda: 0.0), wait=waits.append), Told())
+    return ReportStore(RetryingApi(api, Backoff(lambda: 0.0), wait=waits.append), Told())
 
 
 def report(namespace: str | None = "team-a", name: str = "gpuwarden", content: str = "1", results: Any = ()) -> Json:

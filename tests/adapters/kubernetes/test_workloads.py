@@ -21,7 +21,7 @@ from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.patient import ATTEMPTS, PatientApi
+from webhook.adapters.kubernetes.retrying import ATTEMPTS, RetryingApi
 from webhook.adapters.kubernetes.workloads import ClusterReader, Unread
 from webhook.application.auditing import Owner, Seen
 from webhook.engine.labels import NamespaceLabels
@@ -75,7 +75,7 @@ def waits() -> list[float]:
 
 @pytest.fixture
 def reader(api: ApiServer, told: Told, waits: list[float]) -> ClusterReader:
-    return ClusterReader(PatientApi(api, Backoff(lambda: 0.0), wait=waits.append), told)
+    return ClusterReader(RetryingApi(api, Backoff(lambda: 0.0), wait=waits.append), told)
 
 
 def found(reader: ClusterReader, *namespaces: str) -> list[Seen]:
@@ -344,7 +344,7 @@ class TestPatience:
     ) -> None:
         nobody = connect(write_kubeconfig(tmp_path / "kubeconfig", "http://127.0.0.1:1"), None, {})
         with pytest.raises(ApiError) as failed:
-            ClusterReader(PatientApi(nobody, Backoff(lambda: 0.0), wait=waits.append), told).namespaces()
+            ClusterReader(RetryingApi(nobody, Backoff(lambda: 0.0), wait=waits.append), told).namespaces()
         assert failed.value.fault is Fault.UNREACHABLE
         assert waits == []
 

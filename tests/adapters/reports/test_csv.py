@@ -31,7 +31,7 @@ def test_a_workload_is_a_line_with_everything_that_counts() -> None:
         "pods_denied": "0",
         "pods_exempt": "0",
         "pods_not_judged": "0",
-        "asks": "vllm: nvidia.com/gpu: 1",
+        "requests": "vllm: nvidia.com/gpu: 1",
         "form_before": "plain",
         "form_after": "mig-1g.5gb",
         "becomes": 'container "vllm": nvidia.com/gpu: 1 would become nvidia.com/mig-1g.5gb: 1',
@@ -47,7 +47,7 @@ def test_a_workload_is_a_line_with_everything_that_counts() -> None:
 def test_several_things_in_one_cell_are_set_apart() -> None:
     made = judged([seen(a_pod(gpu(2), gpu(3, name="other")))], labelled(team_a="shared"))
     (line,) = table(reported(made))
-    assert line["asks"] == "train: nvidia.com/gpu: 2; other: nvidia.com/gpu: 3"
+    assert line["requests"] == "train: nvidia.com/gpu: 2; other: nvidia.com/gpu: 3"
     assert line["rules"] == "shared-request-above-one", "a rule once"
 
 
@@ -66,7 +66,7 @@ def test_lines_end_as_the_rfc_has_it() -> None:
 def test_a_formula_is_text(formula: str) -> None:
     made = judged([seen(a_pod(gpu(1, name=formula)), name=formula, source=formula, line=1)], labelled(team_a="shared"))
     (line,) = table(reported(made))
-    for column in ("name", "asks", "source"):
+    for column in ("name", "requests", "source"):
         assert line[column].startswith("'"), column
 
 

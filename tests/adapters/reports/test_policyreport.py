@@ -53,7 +53,7 @@ class TestResult:
             "resources": [{"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "team-a", "name": "trainer"}],
             "properties": {
                 "policy": "shared",
-                "asks": "train: nvidia.com/gpu: 2",
+                "requests": "train: nvidia.com/gpu: 2",
                 "pods": "0",
                 "field": "spec.template.spec.containers[0].resources.limits[nvidia.com/gpu]",
             },

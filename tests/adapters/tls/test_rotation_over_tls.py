@@ -58,7 +58,7 @@ def test_a_client_that_trusts_the_bundle_is_served_through_three_new_authorities
     replicas = [Replica(world), Replica(world)]
     authorities = []
     for replica in replicas:
-        assert replica.reconciler.tick().trusted
+        assert replica.reconciler.reconcile().trusted
     for _ in range(3):
         current = world.authorities.current
         assert current
@@ -67,10 +67,10 @@ def test_a_client_that_trusts_the_bundle_is_served_through_three_new_authorities
         for _ in range(6):
             world.now += 3 * SECOND
             for replica in replicas:
-                replica.reconciler.tick()
+                replica.reconciler.reconcile()
                 for each in replicas:
                     each.shake_hands(bundle_in(world))
-        assert replicas[0].reconciler.tick().phase is Phase.RETIRING
+        assert replicas[0].reconciler.reconcile().phase is Phase.RETIRING
         assert replicas[0].reconciler.leaf
         assert replicas[0].reconciler.leaf.issuer == world.authorities.certificates[0]
 
@@ -81,7 +81,7 @@ def test_a_client_that_trusts_the_bundle_is_served_through_three_new_authorities
 def test_a_client_with_another_bundle_or_for_another_name_is_not() -> None:
     world = World(now=datetime.now(UTC))
     replica = Replica(world)
-    replica.reconciler.tick()
+    replica.reconciler.reconcile()
     stranger = issue_ca(key=new_key(), at=world.now, lifetime=timedelta(days=1))
 
     replica.shake_hands(bundle_in(world))

@@ -53,7 +53,7 @@ def reconciler(store: Store, bundle: bytes | None = RIGHT) -> BundleReconciler:
 @pytest.mark.parametrize("before", [b"", WRONG, b"rubbish", RIGHT + WRONG])
 def test_a_bundle_that_differs_is_set_and_then_trusts_what_is_served(before: bytes) -> None:
     store = Store(before)
-    report = reconciler(store).tick()
+    report = reconciler(store).reconcile()
     assert report.trusted
     assert len(report.done) == store.writes == 2
     assert {bundle for bundles in store.bundles.values() for bundle in bundles.values()} == {RIGHT}
@@ -61,7 +61,7 @@ def test_a_bundle_that_differs_is_set_and_then_trusts_what_is_served(before: byt
 
 def test_a_bundle_that_is_right_is_left_alone() -> None:
     store = Store(RIGHT)
-    report = reconciler(store).tick()
+    report = reconciler(store).reconcile()
     assert report.trusted
     assert store.writes == 0
 
@@ -69,28 +69,28 @@ def test_a_bundle_that_is_right_is_left_alone() -> None:
 def test_one_wrong_bundle_among_right_ones_is_mended_at_the_next_tick() -> None:
     store = Store(RIGHT)
     watched = reconciler(store)
-    watched.tick()
+    watched.reconcile()
     store.bundles["Validating"]["b"] = b""
-    assert watched.tick().done
+    assert watched.reconcile().done
     assert store.bundles["Validating"]["b"] == RIGHT
 
 
 def test_without_a_bundle_of_ours_nothing_is_written_and_distrust_is_told() -> None:
     store = Store(WRONG)
-    report = reconciler(store, bundle=None).tick()
+    report = reconciler(store, bundle=None).reconcile()
     assert store.writes == 0
     assert not report.trusted
     assert "does not trust what is served" in report.waiting[0]
 
 
 def test_without_a_bundle_of_ours_the_right_one_is_trusted() -> None:
-    assert reconciler(Store(RIGHT), bundle=None).tick().trusted
+    assert reconciler(Store(RIGHT), bundle=None).reconcile().trusted
 
 
 @pytest.mark.parametrize("bundle", [b"", b"no certificate in here"])
 def test_a_file_without_a_certificate_is_never_written(bundle: bytes) -> None:
     store = Store(RIGHT)
-    report = reconciler(store, bundle).tick()
+    report = reconciler(store, bundle).reconcile()
     assert store.writes == 0
     assert "contains no certificate" in report.failures[0]
 
@@ -100,7 +100,7 @@ def test_an_unreadable_file_is_told_and_writes_nothing() -> None:
         raise FileNotFoundError(2, "No such file or directory", "/etc/gpuwarden/tls/ca.crt")
 
     store = Store(RIGHT)
-    report = BundleReconciler(store, lambda: OURS.leaf, gone, lambda: NOW).tick()
+    report = BundleReconciler(store, lambda: OURS.leaf, gone, lambda: NOW).reconcile()
     assert store.writes == 0
     assert "ca.crt" in report.failures[0]
 
@@ -109,11 +109,11 @@ def test_a_failed_read_keeps_what_was_known() -> None:
     store = Store(RIGHT)
     watched = reconciler(store)
     store.unreadable = True
-    assert not watched.tick().trusted
+    assert not watched.reconcile().trusted
     store.unreadable = False
-    assert watched.tick().trusted
+    assert watched.reconcile().trusted
     store.unreadable = True
-    report = watched.tick()
+    report = watched.reconcile()
     assert report.trusted
     assert report.failures == ("the API server did not answer",)
 
@@ -121,7 +121,7 @@ def test_a_failed_read_keeps_what_was_known() -> None:
 def test_a_lost_race_is_no_failure() -> None:
     store = Store(WRONG)
     store.refuses = ConflictError("it has changed")
-    report = reconciler(store).tick()
+    report = reconciler(store).reconcile()
     assert report.failures == ()
     assert not report.trusted
 
@@ -129,19 +129,19 @@ def test_a_lost_race_is_no_failure() -> None:
 def test_a_refused_write_is_a_failure() -> None:
     store = Store(WRONG)
     store.refuses = StoreError("forbidden")
-    assert reconciler(store).tick().failures == ("forbidden", "forbidden")
+    assert reconciler(store).reconcile().failures == ("forbidden", "forbidden")
 
 
 def test_no_configurations_is_no_trust() -> None:
     store = Store()
     store.bundles = {}
-    report = reconciler(store).tick()
+    report = reconciler(store).reconcile()
     assert not report.trusted
     assert report.waiting == ("no webhook configuration is there yet",)
 
 
 def test_nothing_served_is_no_trust() -> None:
-    report = BundleReconciler(Store(RIGHT), lambda: None, lambda: RIGHT, lambda: NOW).tick()
+    report = BundleReconciler(Store(RIGHT), lambda: None, lambda: RIGHT, lambda: NOW).reconcile()
     assert not report.trusted
 
 
@@ -149,4 +149,4 @@ def test_an_expired_leaf_is_not_trusted() -> None:
     names = ServingNames.parse(["gpuwarden.gpuwarden.svc"], [])
     old = issue_leaf(OURS.ca, key=new_key(), names=names, at=NOW, lifetime=timedelta(hours=1))
     late = NOW + timedelta(hours=2)
-    assert not BundleReconciler(Store(RIGHT), lambda: old, lambda: RIGHT, lambda: late).tick().trusted
+    assert not BundleReconciler(Store(RIGHT), lambda: old, lambda: RIGHT, lambda: late).reconcile().trusted

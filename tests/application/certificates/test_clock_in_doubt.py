@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.application.certificates.world import SETTINGS, Replica, World, live_through, ticks
+from tests.application.certificates.world import SETTINGS, Replica, World, live_through, reconcile_all
 from webhook.application.clock import WitnessedClock
 
 WRONG = [timedelta(days=2), -timedelta(days=2)]  # beyond the end of the CA, and before its beginning
@@ -36,10 +36,10 @@ def state(world: World) -> object:
 def test_it_signs_by_the_api_servers_time_and_touches_nothing(wrong: timedelta) -> None:
     world = World()
     right = Replica(world)
-    ticks(right, times=3)
+    reconcile_all(right, times=3)
     before = state(world)
     doubting = Doubting(world, wrong)
-    report = doubting.tick()
+    report = doubting.reconcile()
     assert doubting.pair is not None
     assert world.why_refused(doubting.pair.certificate) is None
     assert report.trusted
@@ -51,9 +51,9 @@ def test_it_signs_by_the_api_servers_time_and_touches_nothing(wrong: timedelta) 
 def test_the_control_by_its_own_clock_it_would_take_the_trust_from_the_others(wrong: timedelta) -> None:
     world = World()
     right = Replica(world)
-    ticks(right, times=3)
+    reconcile_all(right, times=3)
     before = state(world)
-    ticks(Replica(world, wrong), times=3)
+    reconcile_all(Replica(world, wrong), times=3)
     assert state(world) != before or wrong < timedelta()
     if wrong > timedelta():
         assert right.pair is not None
@@ -63,7 +63,7 @@ def test_the_control_by_its_own_clock_it_would_take_the_trust_from_the_others(wr
 def test_the_others_rotate_and_it_follows_without_ever_being_refused() -> None:
     world = World()
     right, doubting = Replica(world), Doubting(world, timedelta(days=2))
-    ticks(right, doubting, times=3)
+    reconcile_all(right, doubting, times=3)
     first = world.authorities.current
 
     def nobody_is_refused() -> None:
@@ -83,7 +83,7 @@ def test_the_others_rotate_and_it_follows_without_ever_being_refused() -> None:
 def test_alone_it_begins_nothing_and_says_what_it_would_do() -> None:
     world = World()
     doubting = Doubting(world, timedelta(days=2))
-    report = doubting.tick()
+    report = doubting.reconcile()
     assert (world.secret, world.writes, report.trusted) == (None, [], False)
     assert any(
         "the CA Secret does not exist" in waits and "does not write it, because" in waits for waits in report.waiting
@@ -93,11 +93,11 @@ def test_alone_it_begins_nothing_and_says_what_it_would_do() -> None:
 def test_a_damaged_bundle_is_left_to_those_whose_clocks_are_right() -> None:
     world = World()
     right, doubting = Replica(world), Doubting(world, timedelta(days=2))
-    ticks(right, doubting, times=3)
+    reconcile_all(right, doubting, times=3)
     configuration, bundles = next(iter(world.bundles.items()))
     world.damage_bundle(configuration, dict.fromkeys(bundles, b""))
-    report = doubting.tick()
+    report = doubting.reconcile()
     assert not report.trusted
     assert any("lacks the CA" in waits and "does not write it" in waits for waits in report.waiting)
-    right.tick()
-    assert doubting.tick().trusted
+    right.reconcile()
+    assert doubting.reconcile().trusted

@@ -26,7 +26,7 @@ class Story:
     Attributes:
         replicas: how many.
         crash: the operation, counted from one; 0 is no crash.
-        busy: the operations of the first replica's ticks that wrote or signed something.
+        busy: the operations of the first replica's passes that wrote or signed something.
     """
 
     replicas: int
@@ -62,7 +62,7 @@ class Story:
             self._operations += 1
             if self._operations == self.crash:
                 self.all[0] = Replica(self.world)  # what is in memory is gone; what is stored, is
-                return  # ... and it starts again in time for the next tick
+                return  # ... and it starts again in time for the next pass
             ended = self.all[0].step()
             self._nobody_else_is_refused()
         if self.all[0].pair is not served or len(self.world.writes) > written:
@@ -73,20 +73,20 @@ class Story:
             if other.pair is not None and other.sure_since is not None:
                 lagging = max(self.world.now - SETTINGS.propagation, self.world.healed_at)
                 assert self.world.why_refused(other.pair.certificate, lagging) is None, self.crash
-                assert not other.turned_away(lagging), self.crash
+                assert not other.rejects(lagging), self.crash
 
     def assert_at_rest(self) -> None:
-        """Two quiet ticks later, as after a crash at the very end."""
+        """Two quiet passes later, as after a crash at the very end."""
         for _ in range(2):
             self.world.now += SETTINGS.propagation
             for each in self.all:
-                each.tick()
+                each.reconcile()
         for each in self.all:
             assert each.report.trusted, (self.crash, each.report)
             assert each.report.phase in {Phase.STEADY, Phase.RETIRING}, (self.crash, each.report)
             assert each.pair is not None
             assert self.world.why_refused(each.pair.certificate) is None, self.crash
-            assert not each.turned_away(), self.crash
+            assert not each.rejects(), self.crash
         current = path_token(signing_key(self.world.authorities.signers[0]))
         assert {path.rpartition("/")[2] for path in self.world.called()} == {current}, self.crash
         assert self.world.carried() == {frozenset(self.world.authorities.certificates)}, self.crash

@@ -99,7 +99,9 @@ def test_the_order_of_a_bundle_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize(
-    "bundle", [b"", b"garbage", TWO.certificate_pem[:100], ONE.certificate_pem + TWO.certificate_pem[:100]]
+    "bundle",
+    [b"", b"garbage", TWO.certificate_pem[:100], ONE.certificate_pem + TWO.certificate_pem[:100]],
+    ids=["empty", "garbage", "cut off", "another and a part"],
 )
 def test_a_bundle_that_lacks_the_ca_or_is_damaged_is_set(bundle: bytes) -> None:
     damaged = replace(carrying(name="damaged"), bundles={"pods": bundle})

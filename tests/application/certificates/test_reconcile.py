@@ -21,7 +21,7 @@ from tests.application.certificates.world import (
     World,
     live_through,
     next_key,
-    ticks,
+    reconcile_all,
 )
 from webhook.application.certificates.issue import issue_ca
 from webhook.application.certificates.pem import CertificatePair, fingerprint
@@ -43,7 +43,7 @@ def a_world(replicas: int = 2) -> tuple[World, list[Replica]]:
     """A world in which everything is as it should be."""
     world = World()
     running = [Replica(world) for _ in range(replicas)]
-    ticks(*running)
+    reconcile_all(*running)
     assert [replica.report.phase for replica in running] == [Phase.STEADY] * replicas
     world.now += MINUTE  # so that nobody goes by the empty bundles of the beginning any longer
     return world, running
@@ -66,7 +66,7 @@ def assert_healed(world: World, *replicas: Replica) -> None:
     assert world.carried() == {frozenset(world.authorities.certificates)}
     assert not world.authorities.damage
     before = len(world.writes)
-    ticks(*replicas)
+    reconcile_all(*replicas)
     assert world.writes[before:] == []
 
 
@@ -74,7 +74,7 @@ def test_one_tick_takes_an_empty_cluster_to_a_trusted_certificate() -> None:
     world = World()
     replica = Replica(world)
 
-    report = replica.tick()
+    report = replica.reconcile()
 
     assert report.phase is Phase.STEADY
     assert report.trusted
@@ -96,7 +96,7 @@ def test_replicas_that_start_at_once_agree_on_one_ca() -> None:
     while unfinished:
         unfinished = [replica for replica in unfinished if not replica.step()]
 
-    ticks(*replicas)
+    reconcile_all(*replicas)
 
     assert len(world.authorities.certificates) == 1
     assert len({leaf_of(replica).certificate.serial_number for replica in replicas}) == 20, "each its own leaf"
@@ -108,7 +108,7 @@ def test_a_quiet_tick_writes_nothing_and_signs_nothing() -> None:
     before, pair = len(world.writes), replica.pair
 
     world.now += MINUTE
-    report = replica.tick()
+    report = replica.reconcile()
 
     assert report.done == report.waiting == report.failures == ()
     assert (len(world.writes), replica.pair) == (before, pair)
@@ -120,9 +120,9 @@ def test_a_leaf_is_signed_anew_at_two_thirds_of_its_life_by_the_same_ca() -> Non
     due = (SETTINGS.leaf_lifetime + SETTINGS.clock_skew) * 2 / 3 - SETTINGS.clock_skew
 
     world.now = START + due - SECOND
-    assert not replica.tick().done
+    assert not replica.reconcile().done
     world.now += 2 * SECOND
-    assert "due for renewal" in replica.tick().done[0]
+    assert "due for renewal" in replica.reconcile().done[0]
 
     assert world.authorities.current == ca
     assert leaf_of(replica).certificate.not_valid_after_utc == world.now + SETTINGS.leaf_lifetime
@@ -163,12 +163,12 @@ def test_no_replica_turns_to_the_new_ca_before_every_bundle_has_carried_it_for_t
     old = world.authorities.current
     world.failing = {f"write {VALIDATING}"}
     world.now += 17 * HOUR
-    ticks(replica, other)
+    reconcile_all(replica, other)
     assert world.authorities.next
 
     for _ in range(10):
         world.now += PROPAGATION
-        report = replica.tick()
+        report = replica.reconcile()
         assert f"{VALIDATING} (webhook {VALIDATE}), {VALIDATING} (webhook {NAMESPACES}) carry" in report.waiting[-1]
         assert report.failures == (f"{report.failures[0]}",)
         assert "forbidden" in report.failures[0]
@@ -176,14 +176,14 @@ def test_no_replica_turns_to_the_new_ca_before_every_bundle_has_carried_it_for_t
         assert_trusted(world, replica)
 
     world.failing = set()
-    replica.tick()
+    replica.reconcile()
     world.now += PROPAGATION - SECOND
-    assert replica.tick().phase is Phase.PROPAGATING
+    assert replica.reconcile().phase is Phase.PROPAGATING
     assert world.authorities.current == old
     world.now += SECOND
-    assert "signs from now on" in " ".join(replica.tick().done)
+    assert "signs from now on" in " ".join(replica.reconcile().done)
     assert world.authorities.current != old
-    ticks(other)
+    reconcile_all(other)
     assert_healed(world, replica, other)
 
 
@@ -191,7 +191,7 @@ def test_three_rotations_with_wrong_clocks_and_replicas_restarting_refuse_nobody
     error = SETTINGS.clock_skew / 2
     world = World(replace(SETTINGS, ca_lifetime=6 * HOUR))
     replicas = [Replica(world, each) for each in (-error, error, timedelta())]
-    ticks(*replicas)
+    reconcile_all(*replicas)
     world.now += MINUTE
     signing = [world.authorities.current]
 
@@ -266,7 +266,7 @@ SECRET_DAMAGE: dict[str, Callable[[World], None]] = {
 def leaf_as_ca() -> tuple[bytes, bytes]:
     other = World()
     replica = Replica(other)
-    replica.tick()
+    replica.reconcile()
     return leaf_of(replica).certificate_pem, leaf_of(replica).key_pem
 
 
@@ -276,9 +276,9 @@ def test_a_damaged_secret_is_replaced_and_nobody_is_refused_meanwhile(kind: str,
     world, replicas = a_world(3)
     if mid_rotation:
         world.now += 17 * HOUR
-        ticks(*replicas)
+        reconcile_all(*replicas)
         world.now += PROPAGATION
-        ticks(*replicas[:2])  # the third still serves under the old CA
+        reconcile_all(*replicas[:2])  # the third still serves under the old CA
         assert len({leaf_of(replica).certificate.issuer for replica in replicas}) == 2
     old = world.authorities.current
     assert old
@@ -305,12 +305,12 @@ def test_a_replica_that_starts_while_the_secret_is_lost_takes_nothing_away_from_
     world.put_secret(None)
     newcomer = Replica(world)
 
-    newcomer.tick()
+    newcomer.reconcile()
 
     assert_trusted(world, *replicas, newcomer)
     assert not newcomer.report.trusted, "not ready before API servers had time to notice"
     world.now += PROPAGATION
-    ticks(newcomer, *replicas, times=2)
+    reconcile_all(newcomer, *replicas, times=2)
     assert_healed(world, *replicas, newcomer)
 
 
@@ -321,13 +321,13 @@ def test_a_ca_of_somebodys_own_in_the_secret_is_used() -> None:
     world.put_secret({"ca.crt": theirs.cert_pem.bytes(), "ca.key": theirs.private_key_pem.bytes()})
 
     replica = Replica(world)
-    replica.tick()
+    replica.reconcile()
 
     assert leaf_of(replica).certificate.issuer == world.authorities.certificates[0].subject
     assert_healed(world, replica)
 
 
-# --- by hand: the bundles. Nobody is trusted then, until the next tick of anybody -------------------------------------
+# --- by hand: the bundles. Nobody is trusted then, until the next pass of anybody -------------------------------------
 
 
 def malformed() -> bytes:
@@ -353,11 +353,11 @@ def test_a_wrong_bundle_is_right_after_one_tick_of_any_replica(bundle: bytes, co
     world.damage_bundle(configuration, dict.fromkeys(world.bundles[configuration], bundle))
     assert world.why_refused(leaf_of(replicas[0]).certificate) is not None
 
-    report = replicas[1].tick()
+    report = replicas[1].reconcile()
 
     assert_trusted(world, *replicas)
     assert f"the caBundle of {configuration}, webhook " in report.done[0]
-    ticks(*replicas)
+    reconcile_all(*replicas)
     assert_healed(world, *replicas)
 
 
@@ -365,7 +365,7 @@ def test_a_foreign_certificate_beside_ours_is_removed() -> None:
     world, replicas = a_world()
     world.put_bundle(VALIDATING, {name: pem + FOREIGN for name, pem in world.bundles[VALIDATING].items()})
 
-    report = replicas[0].tick()
+    report = replicas[0].reconcile()
 
     assert "which is not to be trusted" in report.done[0]
     assert_healed(world, *replicas)
@@ -375,7 +375,7 @@ def test_one_wrong_webhook_of_several_is_seen() -> None:
     world, replicas = a_world()
     world.put_bundle(VALIDATING, world.bundles[VALIDATING] | {NAMESPACES: b""})
 
-    assert f"webhook {NAMESPACES}, lacks the CA" in replicas[0].tick().done[0]
+    assert f"webhook {NAMESPACES}, lacks the CA" in replicas[0].reconcile().done[0]
 
     assert_healed(world, *replicas)
 
@@ -384,7 +384,7 @@ def test_a_configuration_that_appears_later_gets_its_bundle() -> None:
     world, replicas = a_world()
     world.put_bundle("ValidatingWebhookConfiguration/late", {VALIDATE: b""})
 
-    replicas[0].tick()
+    replicas[0].reconcile()
 
     assert_healed(world, *replicas)
 
@@ -393,7 +393,7 @@ def test_without_any_configuration_a_certificate_is_signed_all_the_same() -> Non
     world = World(bundles={})
     replica = Replica(world)
 
-    assert replica.tick().phase is Phase.STEADY
+    assert replica.reconcile().phase is Phase.STEADY
 
     assert replica.pair
 
@@ -405,11 +405,11 @@ def test_secret_and_bundles_lost_together_are_healed_from_what_replicas_serve(bu
     for name in (MUTATING, VALIDATING):
         world.damage_bundle(name, dict.fromkeys(world.bundles[name], bundle))
 
-    replicas[0].tick()
+    replicas[0].reconcile()
 
     assert_trusted(world, *replicas)
     world.now += PROPAGATION
-    ticks(*replicas, times=2)
+    reconcile_all(*replicas, times=2)
     assert_healed(world, *replicas)
 
 
@@ -420,7 +420,7 @@ def test_when_the_secret_cannot_be_written_a_bundle_is_healed_all_the_same() -> 
     for name in (MUTATING, VALIDATING):
         world.damage_bundle(name, dict.fromkeys(world.bundles[name], b""))
 
-    report = replicas[0].tick()
+    report = replicas[0].reconcile()
 
     assert "write_secret: forbidden" in report.failures[0]
     assert report.phase is Phase.HEALING
@@ -436,41 +436,41 @@ def test_what_cannot_be_read_is_a_failure_and_changes_nothing(operation: str) ->
     before, pair = len(world.writes), replica.pair
     world.failing = {operation}
 
-    report = replica.tick()
+    report = replica.reconcile()
 
     assert report.failures == (f"{operation}: forbidden",)
     assert report.phase is None
     assert (len(world.writes), replica.pair) == (before, pair)
     assert report.trusted, "one failed look says nothing of trust"
     world.now += SETTINGS.leaf_lifetime
-    assert not replica.tick().trusted, "but an expired certificate does"
+    assert not replica.reconcile().trusted, "but an expired certificate does"
 
 
 def test_nobody_is_trusted_before_the_first_look() -> None:
     world = World(failing={"read_configurations"})
 
-    assert not Replica(world).tick().trusted
+    assert not Replica(world).reconcile().trusted
 
 
 def test_a_look_that_failed_starts_the_propagation_time_anew() -> None:
     world, [replica, _] = a_world()
     world.now += 17 * HOUR
-    replica.tick()
+    replica.reconcile()
     world.failing = {"read_configurations"}
     world.now += PROPAGATION
-    replica.tick()
+    replica.reconcile()
     world.failing = set()
 
-    assert replica.tick().phase is Phase.PROPAGATING
+    assert replica.reconcile().phase is Phase.PROPAGATING
     world.now += PROPAGATION
-    assert replica.tick().phase is Phase.RETIRING
+    assert replica.reconcile().phase is Phase.RETIRING
 
 
 def test_one_configuration_that_cannot_be_written_does_not_hold_up_the_other() -> None:
     world = World(failing={f"write {MUTATING}"})
     replica = Replica(world)
 
-    ticks(replica, times=2)
+    reconcile_all(replica, times=2)
 
     assert replica.report.failures
     assert "forbidden" in replica.report.failures[0]
@@ -479,7 +479,7 @@ def test_one_configuration_that_cannot_be_written_does_not_hold_up_the_other() -
     assert {fingerprint(c) for c in world.authorities.certificates}
     world.failing = set()
     world.now += PROPAGATION
-    replica.tick()
+    replica.reconcile()
     assert_healed(world, replica)
 
 
@@ -489,14 +489,14 @@ def test_a_leaf_that_the_server_refuses_is_tried_again_and_the_old_one_stays() -
     replica.refusing = True
     world.now += 45 * MINUTE
 
-    report = replica.tick()
+    report = replica.reconcile()
 
     assert "the probe failed" in report.failures[0]
     assert replica.pair == old
     assert replica.reconciler.leaf
     assert replica.reconciler.leaf.pair == old
     replica.refusing = False
-    replica.tick()
+    replica.reconcile()
     assert replica.pair != old
     assert_healed(world, replica)
 
@@ -505,7 +505,7 @@ def test_after_a_long_sleep_everything_expired_is_made_anew_at_once() -> None:
     world, replicas = a_world()
     world.now += timedelta(days=30)
 
-    ticks(*replicas, times=2)
+    reconcile_all(*replicas, times=2)
 
     assert_healed(world, *replicas)
     assert len(world.authorities.certificates) == 1
@@ -530,9 +530,9 @@ def test_a_replica_suspended_before_writing_a_bundle_cannot_take_back_what_came_
     for _ in range(3):
         sleeper.step()
     world.now += 17 * HOUR
-    ticks(other)
+    reconcile_all(other)
     world.now += PROPAGATION
-    ticks(other)
+    reconcile_all(other)
     new = world.authorities.current
 
     while not sleeper.step():
@@ -553,16 +553,16 @@ def test_a_replica_suspended_between_its_readings_never_goes_by_a_secret_older_t
     assert world.secret
     pair = {"next.crt": theirs.cert_pem.bytes(), "next.key": theirs.private_key_pem.bytes()}
     world.put_secret(world.secret | pair)
-    ticks(other)
+    reconcile_all(other)
     world.now += PROPAGATION
-    ticks(other)
+    reconcile_all(other)
     assert leaf_of(other).certificate.issuer == world.authorities.certificates[0].subject
 
     while not sleeper.step():
         assert_trusted(world, other, sleeper)
 
     world.now += PROPAGATION
-    ticks(sleeper, other)
+    reconcile_all(sleeper, other)
     assert_healed(world, sleeper, other)
 
 
@@ -570,15 +570,15 @@ def test_a_bundle_that_loses_the_next_ca_starts_the_propagation_time_anew() -> N
     world, [replica, _] = a_world()
     before = dict(world.bundles[VALIDATING])
     world.now += 17 * HOUR
-    replica.tick()
+    replica.reconcile()
     world.now += PROPAGATION / 2
     world.put_bundle(VALIDATING, before)
-    replica.tick()
+    replica.reconcile()
     world.now += PROPAGATION / 2
 
-    assert replica.tick().phase is Phase.PROPAGATING
+    assert replica.reconcile().phase is Phase.PROPAGATING
     world.now += PROPAGATION / 2
-    assert replica.tick().phase is Phase.RETIRING
+    assert replica.reconcile().phase is Phase.RETIRING
 
 
 def test_a_slow_reading_does_not_count_as_time_passed() -> None:
@@ -593,7 +593,7 @@ def test_a_slow_reading_does_not_count_as_time_passed() -> None:
 
     world = Slow()
     replica = Replica(world)
-    replica.tick()
+    replica.reconcile()
     world.now += 17 * HOUR
     while not world.authorities.next or len(frozenset.intersection(*world.carried())) < 2:
         replica.step()
@@ -613,7 +613,7 @@ def test_a_tick_that_loses_every_race_ends_and_leaves_the_rest_to_the_next() -> 
 
     replica = Replica(Contested())
 
-    report = replica.tick()
+    report = replica.reconcile()
 
     assert (report.done, report.failures) == ((), ())
     assert report.phase is Phase.BOOTSTRAP

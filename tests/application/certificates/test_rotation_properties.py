@@ -1,9 +1,9 @@
-"""Replicas whose ticks interleave, crash, freeze and conflict, while hands damage things and time passes.
+"""Replicas whose passes interleave, crash, freeze and conflict, while hands damage things and time passes.
 
 The promise: *a replica that has once been trusted stays trusted at every moment*, by every API server, whatever its clock
 and however far it lags within the propagation time; through rotations, crashes and any damage to the Secret. Only damage
-to a bundle itself takes the trust away, until the next tick of anybody; and from wherever the world has come to,
-a few quiet ticks bring it to rest.
+to a bundle itself takes the trust away, until the next pass of anybody; and from wherever the world has come to,
+a few quiet passes bring it to rest.
 """
 
 from dataclasses import replace
@@ -62,8 +62,8 @@ class Cluster(RuleBasedStateMachine):
             self.check_trust()
 
     @rule(which=WHICH)
-    def tick(self, which: int) -> None:
-        self.pick(which).tick()
+    def reconcile(self, which: int) -> None:
+        self.pick(which).reconcile()
 
     @rule(which=WHICH)
     def crash(self, which: int) -> None:
@@ -161,9 +161,9 @@ class Cluster(RuleBasedStateMachine):
 
     @rule(which=WHICH)
     def and_anybody_heals_it(self, which: int) -> None:
-        """Whatever was done to bundles, one whole tick makes every bundle trust what that replica serves."""
+        """Whatever was done to bundles, one whole pass makes every bundle trust what that replica serves."""
         replica = self.pick(which)
-        replica.tick()
+        replica.reconcile()
         assert replica.pair
         assert self.world.why_refused(replica.pair.certificate) is None
 
@@ -182,7 +182,7 @@ class Cluster(RuleBasedStateMachine):
             # What damage did is not held against anybody.
             lagging = max(self.world.now - SETTINGS.propagation, self.world.healed_at)
             assert self.world.why_refused(replica.pair.certificate, lagging) is None
-            assert not replica.turned_away(lagging)
+            assert not replica.rejects(lagging)
 
     def has_expired(self, replica: Replica) -> bool:
         """Served beyond its end, because the process is frozen, or because hands keep the authority from settling.
@@ -191,19 +191,19 @@ class Cluster(RuleBasedStateMachine):
         """
         assert replica.pair
         undisturbed = self.world.now - self.world.touched_at
-        kept_up = self.world.now - replica.last_tick <= SETTINGS.leaf_lifetime / 4
+        kept_up = self.world.now - replica.last_reconciled <= SETTINGS.leaf_lifetime / 4
         if kept_up and undisturbed > SETTINGS.leaf_lifetime / 2:
             return False
         return replica.pair.certificate.not_valid_after_utc < self.world.now + HALF_SKEW
 
     def teardown(self) -> None:
-        """A few quiet ticks, and everything is at rest."""
+        """A few quiet passes, and everything is at rest."""
         if not hasattr(self, "world"):
             return
         for pause in (timedelta(), SETTINGS.propagation, SETTINGS.propagation, timedelta(seconds=1)):
             self.world.now += pause
             for replica in self.replicas:
-                replica.tick()
+                replica.reconcile()
         world, authorities = self.world, self.world.authorities
         for replica in self.replicas:
             assert replica.report.trusted, replica.report
@@ -211,13 +211,13 @@ class Cluster(RuleBasedStateMachine):
             assert not replica.report.failures
             assert replica.pair
             assert world.why_refused(replica.pair.certificate) is None
-            assert not replica.turned_away()
+            assert not replica.rejects()
         assert all(token_of(name, target) for each in world.targets.values() for name, target in each.items())
         assert world.carried() == {frozenset(authorities.certificates)}
         assert not authorities.damage
         before = len(world.writes)
         for replica in self.replicas:
-            replica.tick()
+            replica.reconcile()
         assert world.writes[before:] == []
 
 

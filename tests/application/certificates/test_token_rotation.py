@@ -17,7 +17,7 @@ from tests.application.certificates.world import (
     World,
     live_through,
     next_key,
-    ticks,
+    reconcile_all,
 )
 from webhook.application.certificates.issue import issue_ca
 from webhook.application.certificates.plan import Phase
@@ -39,9 +39,9 @@ def a_world(replicas: int = 2, *, tokened: bool = True) -> tuple[World, list[Rep
     if not tokened:
         world.targets = {name: dict(targets) for name, targets in PLAIN.items()}
     running = [Replica(world) for _ in range(replicas)]
-    ticks(*running, times=2)
+    reconcile_all(*running, times=2)
     world.now += PROPAGATION
-    ticks(*running)
+    reconcile_all(*running)
     return world, running
 
 
@@ -50,7 +50,7 @@ def test_paths_are_left_alone_and_admitted_where_the_configuration_does_not_ask_
     assert world.targets == PLAIN
     for replica in replicas:
         assert replica.paths.admits("/mutate") == "/mutate"
-        assert not replica.turned_away()
+        assert not replica.rejects()
 
 
 def test_webhooks_of_other_names_are_left_alone_and_keep_the_plain_paths_open() -> None:
@@ -58,7 +58,7 @@ def test_webhooks_of_other_names_are_left_alone_and_keep_the_plain_paths_open() 
     world.bundles[VALIDATING]["somebody.elses"] = b""
     world.put_targets(VALIDATING, {"somebody.elses": "/validate"})
     for _ in range(3):
-        ticks(*replicas)
+        reconcile_all(*replicas)
         world.now += PROPAGATION
     assert world.targets[VALIDATING]["somebody.elses"] == "/validate"
     assert all(replica.paths.admits("/validate") for replica in replicas)
@@ -68,13 +68,13 @@ def test_every_path_gets_the_token_of_the_ca_and_the_plain_ones_are_closed() -> 
     world, replicas = a_world()
     assert carried(world) == {*world.authorities.signer_tokens}
     for replica in replicas:
-        assert not replica.turned_away()
+        assert not replica.rejects()
         assert [replica.paths.admits(path) for path in ("/mutate", "/validate", "/validate-namespace")] == [None] * 3
 
 
 def test_the_first_token_is_written_with_the_first_bundle() -> None:
     world = World()
-    ticks(Replica(world))
+    reconcile_all(Replica(world))
     assert [write for write in world.writes if write == MUTATING] == [MUTATING]
     assert all(world.bundles[MUTATING].values())
     assert "" not in carried(world)
@@ -85,13 +85,13 @@ def test_plain_paths_stay_open_until_every_api_server_has_noticed_the_tokens() -
     world.tokened = True
     for configuration in PLAIN:
         world.put_targets(configuration, {})
-    replica.tick()
+    replica.reconcile()
     written = world.now
     assert "" not in carried(world)
     while replica.paths.admits("/mutate"):
         world.now += timedelta(seconds=1)
-        replica.tick()
-        assert not replica.turned_away(written)
+        replica.reconcile()
+        assert not replica.rejects(written)
     assert PROPAGATION <= world.now - written <= PROPAGATION + timedelta(seconds=2)
 
 
@@ -102,8 +102,8 @@ def test_paths_that_are_plain_again_are_admitted_at_the_next_look_and_left_alone
     for configuration, targets in PLAIN.items():
         world.put_targets(configuration, targets)
     assert replica.paths.admits("/mutate") is None
-    assert replica.paths.turned_away(), "which has it look at once"
-    ticks(replica, other)
+    assert replica.paths.rejected_since_last_call(), "which has it look at once"
+    reconcile_all(replica, other)
     assert replica.paths.admits("/mutate") == "/mutate"
     assert world.targets == PLAIN
 
@@ -115,7 +115,7 @@ def test_a_rotation_renews_the_token_and_no_replica_turns_away_what_is_called_me
     def nobody_is_turned_away() -> None:
         seen.append(carried(world))
         for replica in replicas:
-            assert not replica.turned_away(world.now - PROPAGATION)
+            assert not replica.rejects(world.now - PROPAGATION)
 
     for _ in range(95):  # 19 hours and some: a rotation at 16, and the old CA gone an hour later
         for pause in (timedelta(minutes=12), PROPAGATION, PROPAGATION):
@@ -136,16 +136,16 @@ def test_a_new_token_is_not_written_while_a_replica_may_not_know_it() -> None:
     first = carried(world)
     while len(world.authorities.previous) == 0:
         world.now += timedelta(minutes=10)
-        ticks(replica, cut_off)
+        reconcile_all(replica, cut_off)
     served = cut_off.pair
     assert served
     while world.now < served.certificate.not_valid_after_utc + SETTINGS.clock_skew / 2:
-        assert not cut_off.turned_away(world.now - PROPAGATION)
+        assert not cut_off.rejects(world.now - PROPAGATION)
         world.now += timedelta(minutes=1)
-        replica.tick()
+        replica.reconcile()
     for _ in range(10):
         world.now += timedelta(minutes=2)
-        replica.tick()
+        replica.reconcile()
     assert carried(world).isdisjoint(first), "the control: it is renewed after all"
 
 
@@ -158,11 +158,11 @@ def test_a_path_that_is_set_by_hand_is_right_after_one_tick_of_any_replica(path:
     before = carried(world)
     name = next(iter(world.targets[configuration]))
     world.put_targets(configuration, {name: path})
-    replicas[1].tick()
+    replicas[1].reconcile()
     assert carried(world) == before
     assert world.writes[-1] == configuration
-    ticks(*replicas)
-    assert all(not replica.turned_away() for replica in replicas)
+    reconcile_all(*replicas)
+    assert all(not replica.rejects() for replica in replicas)
 
 
 def test_a_token_that_every_path_is_given_by_hand_is_taken_over_and_replaced_in_time() -> None:
@@ -171,13 +171,13 @@ def test_a_token_that_every_path_is_given_by_hand_is_taken_over_and_replaced_in_
     before = carried(world)
     for configuration, targets in PLAIN.items():
         world.put_targets(configuration, {name: f"{path}/{STRANGE}" for name, path in targets.items()})
-    ticks(*replicas)
-    assert all(not replica.turned_away() for replica in replicas)
+    reconcile_all(*replicas)
+    assert all(not replica.rejects() for replica in replicas)
     assert world.authorities.previous_tokens == (STRANGE,)
     for _ in range(20):
         world.now += timedelta(minutes=6)
-        ticks(*replicas)
-        assert all(not replica.turned_away(world.now) for replica in replicas)
+        reconcile_all(*replicas)
+        assert all(not replica.rejects(world.now) for replica in replicas)
     assert carried(world) == before
     assert all(replica.paths.admits(f"/mutate/{STRANGE}") is None for replica in replicas)
 
@@ -198,15 +198,15 @@ def test_a_token_whose_key_is_lost_stays_in_use_until_every_replica_knows_anothe
     world.put_secret(damage(world.secret or {}))
     fresh = Replica(world)
     for each in (fresh, replica, other):
-        each.tick()
-        assert not other.turned_away(world.now)
-        assert not each.turned_away(world.now)
+        each.reconcile()
+        assert not other.rejects(world.now)
+        assert not each.rejects(world.now)
     assert carried(world) == first
     for _ in range(20):
         world.now += timedelta(minutes=10)
-        ticks(fresh, replica, other)
+        reconcile_all(fresh, replica, other)
         for each in (fresh, replica, other):
-            assert not each.turned_away(world.now)
+            assert not each.rejects(world.now)
     assert carried(world) == {world.authorities.signer_tokens[0]}
     assert carried(world) != first
 
@@ -217,12 +217,12 @@ def test_a_ca_that_is_put_in_by_hand_does_not_take_its_token_into_the_paths_befo
     ca = issue_ca(key=next_key(), at=world.now, lifetime=SETTINGS.ca_lifetime, backdate=SETTINGS.clock_skew)
     world.put_secret({"ca.crt": ca.certificate_pem, "ca.key": ca.key_pem})
     while not replica.step():
-        assert not other.turned_away()
+        assert not other.rejects()
     assert carried(world) == first
     for _ in range(20):
         world.now += timedelta(minutes=6)
-        ticks(replica, other)
-        assert not other.turned_away(world.now)
+        reconcile_all(replica, other)
+        assert not other.rejects(world.now)
     assert carried(world) == {world.authorities.signer_tokens[0]}
 
 
@@ -235,8 +235,8 @@ def test_a_secret_that_is_lost_while_paths_differ_takes_no_token_away() -> None:
     world.put_secret(None)
     for _ in range(3):
         for replica in replicas:
-            replica.tick()
-            assert all(not each.turned_away(world.now) for each in replicas)
+            replica.reconcile()
+            assert all(not each.rejects(world.now) for each in replicas)
     assert {old, new} >= carried(world)
 
 
@@ -244,8 +244,8 @@ def test_a_look_that_fails_changes_nothing() -> None:
     world, [replica, _] = a_world()
     for failing in ("read_configurations", "read_secret"):
         world.failing = {failing}
-        replica.tick()
-        assert not replica.turned_away()
+        replica.reconcile()
+        assert not replica.rejects()
         assert replica.paths.admits("/mutate") is None
 
 
@@ -254,9 +254,9 @@ def test_no_token_is_said_or_shown() -> None:
     (token,) = carried(world)
     world.put_targets(VALIDATING, {VALIDATE: "/elsewhere"})
     world.failing = {f"write {VALIDATING}"}
-    failed = replica.tick()
+    failed = replica.reconcile()
     world.failing = set()
-    done = replica.tick()
+    done = replica.reconcile()
     assert failed.failures
     assert done.done
     for shown in (failed, done, world.read_configurations(), world.authorities):
@@ -270,16 +270,16 @@ def test_a_token_that_strangers_know_is_renewed_at_once_in_the_way_that_the_docu
     world.put_secret(None)
     for second in range(60):
         world.now += timedelta(seconds=1)
-        ticks(*replicas)
-        assert all(not replica.turned_away(world.now - PROPAGATION) for replica in replicas), second
+        reconcile_all(*replicas)
+        assert all(not replica.rejects(world.now - PROPAGATION) for replica in replicas), second
     assert carried(world) == known
     assert [replica.report.phase for replica in replicas] == [Phase.RETIRING] * 2
     world.put_secret({**(world.secret or {}), "previous-until": b"2000-01-01T00:00:00Z"})
     for second in range(60):
         world.now += timedelta(seconds=1)
-        ticks(*replicas)
+        reconcile_all(*replicas)
         for replica in replicas:
-            assert not replica.turned_away(world.now - PROPAGATION), second
+            assert not replica.rejects(world.now - PROPAGATION), second
             assert replica.pair
             assert world.why_refused(replica.pair.certificate, world.now - PROPAGATION) is None
     assert carried(world).isdisjoint(known)

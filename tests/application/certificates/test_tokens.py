@@ -48,8 +48,8 @@ def test_no_other_path_is_admitted_than_one_with_a_token(path: str) -> None:
     paths = PathTokens(PATHS.values())
     paths.replace([ONE], plain=False)
     assert paths.admits(path) is None
-    assert paths.turned_away()
-    assert not paths.turned_away(), "asked once"
+    assert paths.rejected_since_last_call()
+    assert not paths.rejected_since_last_call(), "asked once"
 
 
 @pytest.mark.parametrize("plain", sorted({*PATHS.values()}))
@@ -57,7 +57,7 @@ def test_a_path_with_any_of_the_tokens_leads_to_its_endpoint(plain: str) -> None
     paths = PathTokens(PATHS.values())
     paths.replace([ONE, TWO], plain=False)
     assert [paths.admits(f"{plain}/{token}") for token in (ONE, TWO)] == [plain, plain]
-    assert not paths.turned_away()
+    assert not paths.rejected_since_last_call()
     paths.replace([TWO], plain=False)
     assert paths.admits(f"{plain}/{ONE}") is None
 

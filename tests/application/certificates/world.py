@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from webhook.application.certificates.issue import ServingNames
 from webhook.application.certificates.pem import CertificateError, read_bundle
-from webhook.application.certificates.reconcile import CertificateReconciler, TickReport
+from webhook.application.certificates.reconcile import CertificateReconciler, ReconcileReport
 from webhook.application.certificates.secret import Authorities, read_authorities
 from webhook.application.certificates.settings import RotationSettings
 from webhook.application.certificates.store import ConflictError, StoredSecret, StoreError, WebhookConfiguration
@@ -231,7 +231,7 @@ class World:
 
 
 class Replica:
-    """One process: a reconciler, what it serves, and a tick that may be half done."""
+    """One process: a reconciler, what it serves, and a pass that may be half done."""
 
     def __init__(self, world: World, clock_error: timedelta = timedelta()) -> None:
         self.world = world
@@ -239,12 +239,12 @@ class Replica:
         self.pair: CertificatePair | None = None
         self.refusing = False
         self.sure_since: datetime | None = None  # when it first knew that it is trusted, and not been disturbed since
-        self.last_tick = world.now  # when the last tick that has ended had begun
+        self.last_reconciled = world.now  # when the last pass that has ended had begun
         self._began = world.now
         self._damages = 0
-        self.report = TickReport()
+        self.report = ReconcileReport()
         self.paths = PathTokens(PATHS.values(), plain=False)
-        self._steps: Generator[None, None, TickReport] | None = None
+        self._steps: Generator[None, None, ReconcileReport] | None = None
         self.reconciler = CertificateReconciler(
             store=world,
             holder=self,
@@ -256,7 +256,7 @@ class Replica:
             paths=self.paths,
         )
 
-    def turned_away(self, since: datetime | None = None) -> set[str]:
+    def rejects(self, since: datetime | None = None) -> set[str]:
         """The paths that are called, and not admitted here."""
         return {path for path in self.world.called(since) if path and not self.paths.admits(path)}
 
@@ -267,16 +267,16 @@ class Replica:
         self.pair = pair
 
     def step(self) -> bool:
-        """Go on with the tick that is half done, or begin one; say whether it has ended."""
+        """Go on with the pass that is half done, or begin one; say whether it has ended."""
         if self._steps is None:
-            self._steps = self.reconciler.steps()
+            self._steps = self.reconciler.reconcile_stepwise()
             self._began, self._damages = self.world.now, self.world.damages
         try:
             next(self._steps)
         except StopIteration as end:
             self.report = end.value
             self._steps = None
-            self.last_tick = self._began
+            self.last_reconciled = self._began
             if not self.report.trusted:
                 self.sure_since = None
             elif self.sure_since is None and self._damages == self.world.damages:
@@ -284,8 +284,8 @@ class Replica:
             return True
         return False
 
-    def tick(self) -> TickReport:
-        """One tick from its beginning to its end; one that was half done is ended first."""
+    def reconcile(self) -> ReconcileReport:
+        """One pass from its beginning to its end; one that was half done is ended first."""
         if self._steps is not None:
             self._finish()
         self._finish()
@@ -296,11 +296,11 @@ class Replica:
             pass
 
 
-def ticks(*replicas: Replica, times: int = 1) -> None:
-    """Let every replica tick, in turns."""
+def reconcile_all(*replicas: Replica, times: int = 1) -> None:
+    """Let every replica reconcile, in turn."""
     for _ in range(times):
         for replica in replicas:
-            replica.tick()
+            replica.reconcile()
 
 
 def live_through(

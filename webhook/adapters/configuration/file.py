@@ -91,7 +91,7 @@ def _load(text: str) -> tuple[dict[str, Any], list[str]]:
 
 
 def _duplicates(node: yaml.Node | None, path: str) -> Iterator[str]:
-    """YAML lets the last of several equal keys win without a word; here they are an error."""
+    """YAML lets the last of several equal keys win silently; here they are an error."""
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             yield from _duplicates(item, f"{path}[{index}]")

@@ -215,7 +215,7 @@ class TolerationSection(_Section):
         return self
 
     def toleration(self) -> Toleration:
-        """As the engine takes it."""
+        """The engine's value."""
         return Toleration(self.key, self.operator, self.value, self.effect, self.toleration_seconds)
 
 
@@ -259,7 +259,7 @@ class PolicySection(_Section):
         return tuple(form for policy in policies if policy for form in policy.forms)
 
     def policy(self, name: str) -> Policy:
-        """As the engine takes it."""
+        """The engine's value."""
         return Policy(
             name,
             self.parsed,
@@ -278,7 +278,7 @@ class PolicySection(_Section):
 
 
 class DefaultsSection(_Section):
-    """The policies that stand where a namespace has no label."""
+    """The policies of namespaces without a label."""
 
     enforce: str = ANY
     warn: str = ANY
@@ -331,7 +331,7 @@ class FleetSection(_Section):
 
 
 class ExemptionsSection(_Section):
-    """Who is left alone."""
+    """Who is exempt."""
 
     namespaces: list[_NamespaceName] = sorted(DEFAULT_EXEMPTIONS.namespaces)
     usernames: list[_UserName] = []
@@ -463,7 +463,7 @@ class ConfigurationFile(_Section):
 
     @property
     def plugin(self) -> DevicePlugin:
-        """The settings of the device plugins, as the engine takes them."""
+        """The settings of the device plugins, as the engine's value."""
         section = self.device_plugin
         return DevicePlugin(
             section.rename_by_default, section.mig_strategy, tuple(section.products), gke_autopilot=self.gke.autopilot

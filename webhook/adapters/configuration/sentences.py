@@ -1,4 +1,4 @@
-"""What pydantic finds in the configuration file, in our words: each names the field, the value and the fix."""
+"""Messages for what pydantic finds in the configuration file: each names the field, the value and the fix."""
 
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
@@ -36,7 +36,7 @@ def problem(detail: ErrorDetails) -> str:
 
 
 def path_of(location: Sequence[str | int]) -> str:
-    """Write a location as in the documentation: ``policies.team.forms[0]``."""
+    """Format a location as in the documentation: ``policies.team.forms[0]``."""
     path = ""
     for step in location:
         path += f"[{step}]" if isinstance(step, int) else f".{step}"

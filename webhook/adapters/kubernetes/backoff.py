@@ -1,4 +1,4 @@
-"""How long to wait before trying again: longer each time, never the same for two replicas, never for ever."""
+"""How long to wait before trying again: longer each time, never the same for two replicas, never forever."""
 
 from collections.abc import Callable
 

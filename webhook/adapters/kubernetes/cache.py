@@ -21,7 +21,7 @@ def order_of(revision: str) -> int | None:
     """Give a resource version its place, or ``None`` if it has none that we can know.
 
     Kubernetes' resource versions are decimal numbers that grow with each write (etcd's revisions), and from 1.35 on that
-    is a promise (KEP-5504). What is no number (another server that speaks the API) is never compared.
+    is a promise (KEP-5504). What is not a number (another server that speaks the API) is never compared.
     """
     return int(revision) if revision.isdecimal() else None
 
@@ -65,7 +65,7 @@ class NamespaceCache:
         return self._labels.get(name)
 
     def remember(self, namespace: Namespace) -> NamespaceLabels:
-        """Take the answer of a live read, and give its labels.
+        """Take the answer of a live read, and return its labels.
 
         It is remembered apart from what the watch brings, for a moment, and counts only while it is newer than all of
         that (see ``cached``): the object's resource version is compared with the whole cache's, not with the namespace's

@@ -1,6 +1,6 @@
 """The cluster as certificates see it: one Secret, and the ``caBundle`` and paths of our webhook configurations.
 
-Every write is refused by the API server when the object is not the one that was read: a JSON Patch that sets
+Every write is rejected by the API server when the object is not the one that was read: a JSON Patch that sets
 ``metadata.resourceVersion`` is an update with that precondition (store.go: ``OptimisticLockErrorMsg``, status 409).
 """
 
@@ -204,7 +204,7 @@ class KubernetesCertificateStore:
         try:
             self._api.call(request, timeout=self._timeout)
         except ApiError as error:
-            # What is refused may be quoted, and a token is a part of what we write.
+            # What is rejected may be quoted, and a token is a part of what we write.
             raise (ConflictError if error.fault in conflicts else StoreError)(masked(error.detail)) from error
 
 

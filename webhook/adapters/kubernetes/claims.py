@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from webhook.adapters.kubernetes.claim_documents import ITEMS, Item
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.live import LiveReads
+from webhook.adapters.kubernetes.live_reads import LiveReads
 from webhook.adapters.kubernetes.request import Request, path_of
 from webhook.application.claims import GROUP, PLURALS, ClaimUnavailable
 from webhook.engine.claim_objects import Claim, claim
@@ -60,7 +60,7 @@ class LiveClaims:
         return found
 
     def close(self) -> None:
-        """Begin no more reads."""
+        """Start no more reads."""
         self._reads.close()
 
     def _tell_once(self) -> None:

@@ -1,8 +1,8 @@
-"""The API server as one object: a request with a deadline, or a stream, and a new login when the old one is refused.
+"""The API server as one object: a request with a deadline, or a stream, and a new login when the old one is rejected.
 
 Why not the official client's typed calls, its ``Watch`` or its informer (read in version 37.0.2):
-its models cost 30 MiB for 4,000 namespaces and 0.6 s of start-up; ``Watch`` hangs for ever on a half-open connection
-unless both time limits are set, yields ``None`` for a line that is no JSON, raises ``KeyError`` on a 410 when models are
+its models cost 30 MiB for 4,000 namespaces and 0.6 s of start-up; ``Watch`` hangs forever on a half-open connection
+unless both time limits are set, yields ``None`` for a line that is not JSON, raises ``KeyError`` on a 410 when models are
 off, and then doesn't advance the resource version either; the informer sets no time limit, lists without pages, retries
 errors without a pause and can't say whether it has synced or how old it is. So the official client does what it does well
 (kubeconfig, login, TLS, proxies: see ``login.py``), and the few calls are made here on its connections.
@@ -22,16 +22,16 @@ from webhook.adapters.kubernetes.errors import ApiError, ConfigurationError, Fau
 from webhook.adapters.kubernetes.request import Request
 from webhook.adapters.kubernetes.transport import CONNECT_TIMEOUT, Login, Stream, read, send
 
-LOGIN_INTERVAL = 10.0  # seconds between two attempts to log in anew
+LOGIN_INTERVAL = 10.0  # seconds between two attempts to log in again
 _OK, _REDIRECT, _UNAUTHORIZED = 200, 300, 401
 
 
 class ApiServer:
-    """The API server, as whoever ``log_in`` says we are. Safe to use from several threads.
+    """The API server, with the identity that ``log_in`` returns. Safe to use from several threads.
 
     Args:
         log_in: gives a login; called again when the server answers 401, so that whatever rotated (token, client
-            certificate, the kubeconfig itself) is read anew.
+            certificate, the kubeconfig itself) is read again.
         monotonic: seconds of a clock that only goes forward.
         witness: told of every answer's ``Date``, and how many seconds the answer took.
 
@@ -59,7 +59,7 @@ class ApiServer:
         return self._login.host
 
     def call(self, request: Request, *, timeout: float) -> bytes:
-        """Make one request and give the answer's body.
+        """Make one request and return the answer's body.
 
         Nothing is retried but a GET whose kept-alive connection turned out to be gone, as client-go does.
 
@@ -68,7 +68,7 @@ class ApiServer:
             timeout: seconds for all of it (the last wait for bytes may begin just before they are over).
 
         Raises:
-            ApiError: there was no answer in time, or it was no success.
+            ApiError: there was no answer in time, or it was not a success.
         """
         deadline = self._monotonic() + timeout
         try:
@@ -80,14 +80,14 @@ class ApiServer:
 
     @contextmanager
     def stream(self, request: Request, *, silence: float) -> Iterator[Stream]:
-        """Open an answer that goes on.
+        """Open a streamed answer.
 
         Args:
             request: what is asked.
             silence: seconds without a byte after which the connection counts as dead.
 
         Raises:
-            ApiError: there was no answer in time, or it was no success.
+            ApiError: there was no answer in time, or it was not a success.
         """
         with self._answer(request, urllib3.Timeout(connect=CONNECT_TIMEOUT, read=silence)) as response:
             yield Stream(response, request)
@@ -139,7 +139,7 @@ class ApiServer:
         )
 
     def _renew(self, refused: Login) -> bool:
-        """Log in anew, unless another thread just has or it was tried a moment ago; say whether to try again."""
+        """Log in again, unless another thread just has or it was tried a moment ago; say whether to try again."""
         with self._renewing:
             if self._login is not refused:
                 return True

@@ -1,6 +1,6 @@
 """The way in: an API server from ``--kubeconfig`` and ``--context``, and the one place that loads the official client.
 
-``import kubernetes`` costs some 350 ms and 8 MiB on top of what the server has loaded anyway, and can't be had in part
+``import kubernetes`` costs some 350 ms and 8 MiB on top of what the server has loaded anyway, and is not available in part
 (its package imports all of itself). So it is loaded when a cluster is asked for, and the other modules here need it only
 as a type.
 """
@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webhook.adapters.absent import absent
+from webhook.adapters.optional_imports import absent
 
 if TYPE_CHECKING:
     from webhook.adapters.kubernetes.client import ApiServer

@@ -6,7 +6,7 @@ from enum import StrEnum
 class Fault(StrEnum):
     """Why a request brought no usable answer; the value is also the metric's label."""
 
-    UNREACHABLE = "unreachable"  # no connection: refused, no route, no such host, TLS not trusted
+    UNREACHABLE = "unreachable"  # no connection: rejected, no route, no such host, TLS not trusted
     SILENT = "silent"  # nothing came within the time that was allowed
     CUT = "cut"  # the connection broke before the answer was whole
     UNAUTHORIZED = "unauthorized"  # 401, or no credentials could be had
@@ -35,7 +35,7 @@ _FIRST_SERVER_ERROR = 500
 
 
 def fault_of(status: int) -> Fault:
-    """Name the fault of an HTTP status that is no success."""
+    """Name the fault of an HTTP status that is not a success."""
     return _BY_STATUS.get(status, Fault.SERVER_ERROR if status >= _FIRST_SERVER_ERROR else Fault.REFUSED)
 
 

@@ -13,8 +13,8 @@ from webhook.adapters.kubernetes import nodes
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.lists import Lister, Page, Progress
-from webhook.adapters.kubernetes.patient import PatientApi
 from webhook.adapters.kubernetes.request import Request, path_of
+from webhook.adapters.kubernetes.retrying import RetryingApi
 from webhook.application.diagnosis.documents import (
     Budget,
     Deployment,
@@ -65,10 +65,10 @@ class FactReader:
 
     Args:
         api: the API server.
-        progress: who is told how far a list is.
+        progress: receives the progress of a list.
     """
 
-    def __init__(self, api: PatientApi, progress: Progress) -> None:
+    def __init__(self, api: RetryingApi, progress: Progress) -> None:
         self._api = api
         self._lister = Lister(api, progress)
 
@@ -76,7 +76,7 @@ class FactReader:
         """The API server's version.
 
         Raises:
-            ApiError: nothing can be asked of this server: it does not answer, or not to us.
+            ApiError: the server does not answer, or rejects us.
         """
         request = Request("GET", path_of("version"))
         try:
@@ -95,7 +95,7 @@ class FactReader:
         return self._get(WebhookConfiguration, _REGISTRATION, "v1", _PLURALS[kind], name)
 
     def mutating_configurations(self) -> Maybe[list[WebhookConfiguration]]:
-        """Everybody's mutating webhook configurations."""
+        """Everyone's mutating webhook configurations."""
         return self._list(Page[WebhookConfiguration], _REGISTRATION, "v1", _PLURALS[MUTATING])
 
     def service(self, namespace: str, name: str) -> Maybe[Service | None]:

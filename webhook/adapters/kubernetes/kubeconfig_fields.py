@@ -157,7 +157,7 @@ def _is_url(value: str) -> bool:
     try:
         parts = urlsplit(value)
         return parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number or too large, or half an IPv6 address
+    except ValueError:  # a port that is not a number or too large, or half an IPv6 address
         return False
 
 

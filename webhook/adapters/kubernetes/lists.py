@@ -25,10 +25,10 @@ T = TypeVar("T")
 
 
 class Api(Protocol):
-    """What lists are asked of: ``PatientApi`` for a program that has time."""
+    """What lists are asked of: ``RetryingApi`` for a program that has time."""
 
     def call(self, request: Request) -> bytes:
-        """Make a request and give the answer's body.
+        """Make a request and return the answer's body.
 
         Raises:
             ApiError: it failed.
@@ -63,8 +63,8 @@ class Lister:
 
     Args:
         api: the API server.
-        progress: who is told how far a list is, if anybody.
-        limit: objects a page.
+        progress: receives the progress of a list, if anyone.
+        limit: objects per page.
     """
 
     def __init__(self, api: Api, progress: Progress | None = None, *, limit: int = PAGE) -> None:
@@ -92,7 +92,7 @@ class Lister:
             selector: parameters of the query.
 
         Raises:
-            ApiError: the list can't be had.
+            ApiError: the list is not available.
         """
         query = {"limit": str(self._limit), **(selector or {})}
         for _ in range(STARTS - 1):

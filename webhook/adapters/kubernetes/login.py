@@ -40,7 +40,7 @@ class Cluster:
     service_account: Path = SERVICE_ACCOUNT
 
     def __call__(self) -> Login:
-        """Read everything anew and log in; files and plugins are read, nothing is sent yet.
+        """Read everything again and log in; files and plugins are read, nothing is sent yet.
 
         Raises:
             ConfigurationError: there is no usable configuration; the message says where it was looked for.

@@ -11,7 +11,7 @@ from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.cache import NamespaceCache
 from webhook.adapters.kubernetes.documents import Namespace, decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.live import LiveReads
+from webhook.adapters.kubernetes.live_reads import LiveReads
 from webhook.adapters.kubernetes.request import Request, path_of
 from webhook.adapters.kubernetes.watch import GRACE, WATCH_SECONDS, NamespaceWatch, Observer
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
@@ -34,7 +34,7 @@ class WatchedNamespaces:
 
     Args:
         api: the API server.
-        observer: who is told how the cache fares.
+        observer: is notified of the cache's state.
         fetch_timeout: seconds for a live read.
         watch_seconds: how long one watch lasts until it is renewed.
         watch_silence: seconds without a byte after which the watch's connection counts as dead; more than the former.
@@ -72,7 +72,7 @@ class WatchedNamespaces:
         self._thread = threading.Thread(target=self._watch.run, name="namespace-watch", daemon=True)
 
     def start(self) -> None:
-        """Begin to list and watch, once; return at once."""
+        """Start to list and watch, once; return immediately."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -91,7 +91,7 @@ class WatchedNamespaces:
 
         Raises:
             NamespaceNotFound: there is no such namespace.
-            NamespaceUnavailable: the API server could not be asked in time; nothing of this is remembered.
+            NamespaceUnavailable: the API server did not answer in time; this is not cached.
         """
         if (labels := self._cache.cached(name)) is not None:
             return labels

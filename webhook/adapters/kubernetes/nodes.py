@@ -43,7 +43,7 @@ class NodeItem(msgspec.Struct):
     status: _NodeStatus = msgspec.field(default_factory=_NodeStatus)
 
     def gpu_node(self, others: Collection[str]) -> GpuNode | None:
-        """As the engine takes it; ``None`` for a node without GPUs. ``others`` are labels to keep, as policies select by them."""
+        """The engine's value; ``None`` for a node without GPUs. ``others`` are labels to keep, as policies select by them."""
         shape = shape_of(
             self.metadata.labels or {},
             self.status.capacity or {},
@@ -96,7 +96,7 @@ class Seen(msgspec.Struct, frozen=True):
 
     Attributes:
         shapes: how many nodes have each shape.
-        nodes: how many nodes were looked at, those without GPUs among them.
+        nodes: how many nodes were checked, those without GPUs among them.
         classes: the resources that DeviceClasses offer.
         unread: why the DeviceClasses are not known; empty where they are.
     """
@@ -115,7 +115,7 @@ def nodes(lister: Lister, others: Collection[str]) -> list[GpuNode]:
     """The cluster's nodes with GPUs.
 
     Raises:
-        ApiError: the list can't be had.
+        ApiError: the list is not available.
     """
     return lister.all("nodes", path_of("api", "v1", "nodes"), Page[NodeItem], lambda item: item.gpu_node(others))
 
@@ -124,7 +124,7 @@ def classes(lister: Lister) -> frozenset[str]:
     """The resources that DeviceClasses offer; none where the API server has no such objects.
 
     Raises:
-        ApiError: a list can't be had.
+        ApiError: a list is not available.
     """
     found: list[ClassItem] = []
     drivers: set[str] = set()
@@ -146,7 +146,7 @@ def live(lister: Lister, others: Collection[str]) -> Seen:
     """What a cluster offers now.
 
     Raises:
-        ApiError: its nodes can't be had.
+        ApiError: its nodes can't be listed.
     """
     with_gpus = nodes(lister, others)
     try:

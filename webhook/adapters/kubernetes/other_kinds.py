@@ -53,16 +53,16 @@ class UnknownKindsError(Exception):
 
 
 def other_kinds(api: Api, progress: Progress, namespaces: Sequence[str] = ()) -> Iterator[OtherKind]:
-    """Find the kinds of workloads that have objects and are not looked at.
+    """Find the kinds of workloads that have objects and are not checked.
 
     Args:
         api: the API server.
-        progress: who is told how far the list of definitions is.
+        progress: receives the progress of the list of definitions.
         namespaces: where objects count; everywhere, if none is named.
 
     Raises:
         UnknownKindsError: if custom resource definitions can't be listed.
-        ApiError: the server could not be asked.
+        ApiError: the server did not answer.
     """
     yield from _with_objects(api, _custom(api, progress), namespaces)
 

@@ -12,8 +12,8 @@ import msgspec
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.lists import Lister, Page, Progress
-from webhook.adapters.kubernetes.patient import PatientApi
 from webhook.adapters.kubernetes.request import Request, path_of
+from webhook.adapters.kubernetes.retrying import RetryingApi
 from webhook.application.report_api import CONTENT, LABEL, LABEL_VALUE, REPORT_APIS, ReportApi
 
 Json = dict[str, Any]
@@ -68,10 +68,10 @@ class ReportStore:
 
     Args:
         api: the API server.
-        progress: who is told how far the lists of what is there are.
+        progress: receives the progress of the lists that are read.
     """
 
-    def __init__(self, api: PatientApi, progress: Progress) -> None:
+    def __init__(self, api: RetryingApi, progress: Progress) -> None:
         self._api = api
         self._lister = Lister(api, progress, limit=_PAGE)
 
@@ -79,7 +79,7 @@ class ReportStore:
         """The first API for reports that is installed, with both of its kinds.
 
         Raises:
-            ApiError: the server could not be asked.
+            ApiError: the server did not answer.
         """
         for api in REPORT_APIS:
             request = Request("GET", path_of("apis", api.group, api.version))
@@ -102,7 +102,7 @@ class ReportStore:
             namespaces: look after these only, and not after the cluster's own report; all, if none is named.
 
         Raises:
-            ApiError: the server could not be asked, or forbids it. What was written until then stays.
+            ApiError: the server did not answer, or forbids it. What was written until then stays.
         """
         places = [(_path(api, name), name) for name in namespaces] or [(_path(api, None), "all namespaces")]
         found = [report for path, where in places for report in self._ours(f"{api.plural} in {where}", path)]

@@ -1,8 +1,8 @@
 """What a relabelled namespace's workloads would become, read from the API server in the seconds that an admission has.
 
-Gentle to three at once. To the API server: two namespaces at a time, one request after another, small pages. To the
-admission of pods, whose event loop shares one interpreter lock with us: we work in short bursts, and no page takes long to
-decode. And to memory: no more than one page of pods is held.
+Designed to disturb nothing. The API server: two namespaces at a time, one request after another, small pages. The
+admission of pods, whose event loop shares the interpreter lock: work is done in short bursts, and no page takes long to
+decode. Memory: no more than one page of pods is held.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from webhook.adapters.kubernetes.workloads import ClusterReader
 from webhook.application.auditing import Seen
 from webhook.application.configuration import Configuration
 from webhook.application.limit_ranges import LimitRange
-from webhook.application.restarts import Restarts
+from webhook.application.rollout_preview import RolloutPreview
 from webhook.application.workload_kinds import PREVIEWED, WorkloadKind
 from webhook.engine.policy import Policy
 
@@ -44,7 +44,7 @@ class WorkloadPreview:
         api: the API server.
         configuration: that of the moment.
         monotonic: seconds of a clock that only goes forward.
-        rest: waits so many seconds, in a thread.
+        rest: waits the given number of seconds, in a thread.
     """
 
     def __init__(
@@ -63,11 +63,11 @@ class WorkloadPreview:
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="preview")
 
     async def preview(self, namespace: str, policy: Policy, seconds: float) -> list[str]:
-        """Warnings: what would change or be denied when pods are next created, and what could not be looked at in time.
+        """Warnings: what would change or be denied when pods are next created, and what could not be checked in time.
 
         Never raises, and answers within ``seconds`` whatever the API server does.
         """
-        restarts = Restarts(self._configuration(), namespace, policy)
+        restarts = RolloutPreview(self._configuration(), namespace, policy)
         look = _Look(restarts, namespace, self._monotonic() + seconds, self._monotonic, self._rest)
         try:
             looking = asyncio.get_running_loop().run_in_executor(self._threads, look.run, self._api)
@@ -85,7 +85,7 @@ class WorkloadPreview:
         return [*restarts.warnings(OUT_OF_TIME), *look.limits]
 
     def close(self) -> None:
-        """Begin no more; what is under way ends within its time."""
+        """Start no more; what is in progress ends within its timeout."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
@@ -94,12 +94,12 @@ class _Look:
 
     Attributes:
         begun: whether a thread has taken it up.
-        limits: what is to be said of the namespace's LimitRanges.
+        limits: the warnings about the namespace's LimitRanges.
     """
 
     def __init__(
         self,
-        restarts: Restarts,
+        restarts: RolloutPreview,
         namespace: str,
         until: float,
         monotonic: Callable[[], float],
@@ -107,7 +107,7 @@ class _Look:
     ) -> None:
         self.begun = False
         self.limits: list[str] = []
-        self._missing: list[str] = []  # why not everything was looked at
+        self._missing: list[str] = []  # why not everything was checked
         self._forbidden: list[str] = []  # kinds
         self._restarts = restarts
         self._namespace = namespace
@@ -118,7 +118,7 @@ class _Look:
         self._count = 0
 
     def run(self, api: "ApiServer") -> list[str]:
-        """Look at LimitRanges and at every kind, as far as time and bounds allow, and say what was seen."""
+        """Check LimitRanges and every kind, as far as time and bounds allow, and return the warnings."""
         self.begun = True
         hurried = _Hurried(api, self._until, self._monotonic)
         reader = ClusterReader(hurried, limit=PAGE)
@@ -175,7 +175,7 @@ class _Look:
 
 
 class _Hurried:
-    """The API server until a moment; nothing is tried twice."""
+    """The API server until a deadline; nothing is retried."""
 
     def __init__(self, api: "ApiServer", until: float, monotonic: Callable[[], float]) -> None:
         self._api = api
@@ -190,8 +190,8 @@ class _Hurried:
 
 
 class _EnoughError(Exception):
-    """As many of a kind as are looked at."""
+    """As many of a kind as are checked."""
 
 
 class _OutOfTimeError(Exception):
-    """The time is over."""
+    """The deadline has passed."""

@@ -1,4 +1,4 @@
-"""Bytes to and from the API server over urllib3, with its many exceptions named as our few faults."""
+"""Bytes to and from the API server over urllib3, whose exceptions are mapped to our few faults."""
 
 import ssl
 from collections.abc import Callable, Iterator
@@ -65,13 +65,13 @@ def _authorization(login: Login, request: Request) -> str | None:
     except Exception as error:  # it may run a login program and parse what that says: anything can come of it
         raise ApiError(Fault.UNAUTHORIZED, f"{request}: no credentials: {error}") from error
     if value is not None and not (value.isascii() and value.isprintable()):
-        # http.client would refuse the header too, and quote the token in its message.
+        # http.client would reject the header too, and quote the token in its message.
         raise ApiError(Fault.UNAUTHORIZED, f"{request}: no credentials: the token holds a character that no token has")
     return value
 
 
 def read(response: urllib3.BaseHTTPResponse, request: Request, in_time: Callable[[], bool]) -> bytes:
-    """Read an answer to its end, however slowly it trickles, while ``in_time()`` says so.
+    """Read an answer to its end, however slowly it arrives, while ``in_time()`` is true.
 
     Raises:
         ApiError: the answer broke off, took too long or is too large.
@@ -89,14 +89,14 @@ def read(response: urllib3.BaseHTTPResponse, request: Request, in_time: Callable
 
 
 class Stream:
-    """An answer that goes on: lines as they arrive."""
+    """A streamed answer: lines as they arrive."""
 
     def __init__(self, response: urllib3.BaseHTTPResponse, request: Request) -> None:
         self._response = response
         self._request = request
 
     def lines(self) -> Iterator[bytes]:
-        """Give each line when it is whole; end when the server ends the answer.
+        """Yield each line when it is complete; end when the server ends the answer.
 
         Raises:
             ApiError: ``silent`` when nothing comes for the stream's limit, ``cut`` when the connection breaks or the
@@ -124,7 +124,7 @@ def _chunk(response: urllib3.BaseHTTPResponse, request: Request) -> bytes:
 
 @contextmanager
 def faults(request: Request, host: str = "") -> Iterator[None]:
-    """Name urllib3's exceptions as faults; ``host`` is whom a connection was meant for.
+    """Map urllib3's exceptions to faults; ``host`` is the server of the connection.
 
     Raises:
         ApiError: in place of each of them.
@@ -134,7 +134,7 @@ def faults(request: Request, host: str = "") -> Iterator[None]:
     except exceptions.ReadTimeoutError as error:
         raise ApiError(Fault.SILENT, f"{request}: no answer in time ({error})") from error
     except (exceptions.ConnectTimeoutError, exceptions.ProxyError, exceptions.LocationValueError) as error:
-        # NewConnectionError (refused, no route, no such host) is a ConnectTimeoutError to urllib3.
+        # NewConnectionError (rejected, no route, no such host) is a ConnectTimeoutError to urllib3.
         raise ApiError(Fault.UNREACHABLE, f"{request}: no connection to {host}: {_reason(error)}") from error
     except (exceptions.SSLError, ssl.SSLError) as error:
         raise ApiError(Fault.UNREACHABLE, f"{request}: TLS: {error}") from error

@@ -1,4 +1,4 @@
-"""The thread that keeps the cache of namespaces right: list, watch, list again when it must, and never give up."""
+"""The thread that keeps the cache of namespaces up to date: list, watch, list again when necessary, and never give up."""
 
 import threading
 from collections.abc import Callable
@@ -39,7 +39,7 @@ _DEAD = frozenset({Fault.SILENT, Fault.CUT, Fault.UNREACHABLE})
 
 
 class Observer(Protocol):
-    """Who wants to know how the cache fares (metrics, log); called from the watch's thread and from the event loop's."""
+    """Receives events of the cache (metrics, log); called from the watch's thread and from the event loop's."""
 
     def listed(self, namespaces: int) -> None:
         """All namespaces were listed: at the start, and whenever the watch lost its place."""
@@ -59,8 +59,8 @@ class NamespaceWatch:
 
     Args:
         api: the API server.
-        cache: what is kept right.
-        observer: who is told.
+        cache: what is kept up to date.
+        observer: is notified.
         backoff: the pause after each failure.
         monotonic: seconds of a clock that only goes forward.
         seconds: how long one watch is asked to last; the server ends it.
@@ -150,7 +150,7 @@ class NamespaceWatch:
         self._observer.listed(len(labels))
 
     def _look_for_a_restored_backup(self) -> None:
-        """Before a watch is taken up again: is the place where it was in the past, as it should be?
+        """Check, before a watch is resumed, that its resource version is not in the future.
 
         After etcd was restored from a backup, it is in the future, and kube-apiserver then sends nothing at all until its
         revisions have come so far, which may take days: its watch cache leaves out what is not newer than what was asked
@@ -166,7 +166,7 @@ class NamespaceWatch:
             )
 
     def _judge_age(self, revision: str) -> None:
-        """Refuse a list that is older than what was seen, unless the server insists.
+        """Reject a list that is older than what was seen, unless the server insists.
 
         The list is a read of etcd's majority, so this is either a proxy that answers from memory or an etcd that was
         restored from a backup; the latter is told by its saying the same again and again.
@@ -225,7 +225,7 @@ class NamespaceWatch:
                 raise ApiError(Fault.GARBAGE, f'a watch event of the unknown type "{event.type[:40]}"')
 
     def _newer(self, seen: Namespace) -> Namespace:
-        """Believe nothing that is older than where the watch began: only a list can tell whose past it is."""
+        """Ignore anything older than where the watch began: only a list can tell which state is the older one."""
         revision = seen.metadata.resource_version
         if self._cache.older(revision):
             raise ApiError(

@@ -109,7 +109,7 @@ def path(kind: WorkloadKind, namespace: str | None) -> str:
 
 
 def mislabelled(kind: WorkloadKind, item: WorkloadItem) -> dict[str, Any] | None:
-    """An object with a label that belongs on a namespace, in as much as that says; ``None`` for any other.
+    """An object with a label that belongs on a namespace, as far as that says; ``None`` for any other.
 
     What a controller has made is left out: it has the labels of its controller's template.
     """

@@ -23,12 +23,12 @@ T = TypeVar("T")
 
 
 def _kept(namespace: NamespaceItem) -> tuple[str, NamespaceLabels, dict[str, Any]] | None:
-    """What is remembered of a namespace; nothing of one that is being deleted."""
+    """What is kept of a namespace; nothing of one that is being deleted."""
     return None if namespace.ends else (namespace.metadata.name, namespace.policies, namespace.manifest)
 
 
 class Unread(msgspec.Struct, frozen=True):
-    """A list that the API server would not give, and its words.
+    """A list that the API server did not return, and its message.
 
     ``served`` is whether the server has such objects at all; where it has none, nothing is missing.
     """
@@ -47,7 +47,7 @@ class _Group(msgspec.Struct, rename="camel"):
 
 
 class FoundClaims(msgspec.Struct):
-    """The resource claims and templates of a cluster, by namespace, and what is to be said of reading them."""
+    """The resource claims and templates of a cluster, by namespace, and what to report about reading them."""
 
     known: dict[tuple[str, Reference], Claim]
     notes: list[str]
@@ -58,8 +58,8 @@ class ClusterReader:
 
     Args:
         api: the API server.
-        progress: who is told how far a list is, if anybody.
-        limit: objects a page.
+        progress: receives the progress of a list, if anyone.
+        limit: objects per page.
     """
 
     def __init__(self, api: Api, progress: Progress | None = None, *, limit: int = PAGE) -> None:
@@ -72,14 +72,14 @@ class ClusterReader:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many objects were looked at, by the plural of their kind."""
+        """How many objects were checked, by the plural of their kind."""
         return self._lister.counts
 
     def namespaces(self, names: Sequence[str] = ()) -> dict[str, NamespaceLabels]:
         """The labels of these namespaces, or of all; those that are being deleted are left out.
 
         Raises:
-            ApiError: ``not-found`` for a name that is not there; otherwise as for any list that can't be had.
+            ApiError: ``not-found`` for a name that is not there; otherwise as for any list that is not available.
         """
         if names:
             requests = [Request("GET", path_of("api", "v1", "namespaces", name)) for name in names]
@@ -97,7 +97,7 @@ class ClusterReader:
         Without the API nothing is claimed. Where they may not be listed, a note says so, and pods that name them are not judged.
 
         Raises:
-            ApiError: the server could not be asked.
+            ApiError: the server did not answer.
         """
         found = FoundClaims({}, [])
         try:
@@ -131,7 +131,7 @@ class ClusterReader:
             What was kept, and in place of a list that the server forbids or doesn't serve, that.
 
         Raises:
-            ApiError: the server could not be asked.
+            ApiError: the server did not answer.
         """
         for kind in kinds:
             for namespace in namespaces or (None,):

@@ -1,4 +1,4 @@
-"""Bytes to text, or the reason why they are none."""
+"""Decodes bytes to text, or says why they are not text."""
 
 import codecs
 
@@ -16,7 +16,7 @@ def decode(content: bytes) -> str:
     """The text of a source: UTF-8, its byte order mark and line endings kept.
 
     Raises:
-        UnreadableError: with the line of the first byte that is no UTF-8, and how to convert the file.
+        UnreadableError: with the line of the first byte that is not UTF-8, and how to convert the file.
     """
     for mark, name in _OTHER_ENCODINGS:
         if content.startswith(mark):

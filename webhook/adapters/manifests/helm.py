@@ -23,7 +23,7 @@ _DATA = {"ConfigMap": ("data", "binaryData"), "Secret": ("data", "stringData")}
 def broken_template_line(text: str) -> int | None:
     """The line, from 1, that makes a text that could not be parsed look like a template.
 
-    What stands in a block scalar or in quotes is data: a ConfigMap of Go templates with an error elsewhere is no template,
+    What is in a block scalar or in quotes is data: a ConfigMap of Go templates with an error elsewhere is not a template,
     unless the quoted part uses what only Helm has.
     """
     for number, line in _outside_blocks(text):

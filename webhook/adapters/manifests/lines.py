@@ -21,7 +21,7 @@ class Lines:
         self._parsed: tuple[int, Node | None] = -1, None
 
     def of(self, item: ManifestObject) -> "ObjectLines":
-        """Those of one object of this source."""
+        """The lines of one object of this source."""
         return ObjectLines(self, item)
 
     def line(self, item: ManifestObject, steps: list[str]) -> int:

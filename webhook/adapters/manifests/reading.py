@@ -1,4 +1,4 @@
-"""Reads a source's text into Kubernetes objects, and a problem for each part that is none."""
+"""Reads a source's text into Kubernetes objects, and a problem for each part that is not one."""
 
 import re
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ _MARKED = re.compile(r"(?:[ \t]*(?:[#%].*)?\r?\n)*---")
 def read_text(text: str, source: str) -> Iterator[ManifestObject | ManifestProblem]:
     """The objects of a YAML stream, a JSON value or several, in order; one that cannot be read leaves the others alone.
 
-    As kubectl does, it skips empty documents and refuses, with a problem, a document that is no map or has no ``kind``.
+    As kubectl does, it skips empty documents and rejects, with a problem, a document that is not a map or has no ``kind``.
     Lists (``List``, ``PodList``, ...) yield their items. A template is named once for the whole source.
 
     Args:
@@ -69,7 +69,7 @@ def _objects(document: Document, source: str) -> Iterator[ManifestObject | Manif
 
 
 def _rejected(document: Document, source: str, root: Node) -> Iterator[ManifestProblem]:
-    """What YAML permits here, and kubectl does not read alike: it is read, and said."""
+    """What YAML permits here but kubectl reads differently: it is read, and reported."""
     if document.json:
         return
     text = document.text.lstrip(f"{BYTE_ORDER_MARK} \t\r\n")
@@ -171,5 +171,5 @@ def _resolved(node: Node) -> Node:
 
 
 def _first_key(node: Node) -> Node:
-    """Where an object begins to the eye: at its first key, not at an anchor or a brace above it."""
+    """Where an object visibly begins: at its first key, not at an anchor or a brace above it."""
     return node.entries[0][0] if isinstance(node, Mapping) and node.entries and not node.flow else node

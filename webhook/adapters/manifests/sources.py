@@ -95,7 +95,7 @@ def _stream(stdin: BinaryIO | TextIO | None) -> Source | ManifestProblem:
         content = stdin.read(named_file.LARGEST + 1)
     except (OSError, ValueError) as error:
         return ManifestProblem(STANDARD_INPUT, None, f"standard input cannot be read: {error}")
-    # A text stream may hide bytes that are no UTF-8 as half surrogates.
+    # A text stream may hide bytes that are not UTF-8 as half surrogates.
     encoded = content.encode(errors="surrogateescape") if isinstance(content, str) else content
     return _source(STANDARD_INPUT, encoded, None)
 

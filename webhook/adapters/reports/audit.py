@@ -45,7 +45,7 @@ class Outcomes(Part):
 
 
 class Form(Part):
-    """A form that is asked for, and the one that results."""
+    """A form that is requested, and the one that results."""
 
     before: str
     after: str
@@ -54,9 +54,9 @@ class Form(Part):
 class WorkloadLine(ObjectLine):
     """One workload: a controller, a pod without one, or an object in a file.
 
-    ``decision``, ``asks``, ``patch``, ``claims`` and ``findings`` are those of the pods made from it from now on: of its
+    ``decision``, ``requests``, ``patch``, ``claims`` and ``findings`` are those of the pods created from it from now on: of its
     template, or of its pods where the template has neither GPU requests nor resource claims, or can't be seen.
-    ``pods`` is what would become of its pods, running or pending, if they were made now; those that have ended are left out.
+    ``pods`` is what would become of its pods, running or pending, if they were created now; those that have ended are left out.
     """
 
     api_version: str
@@ -68,7 +68,7 @@ class WorkloadLine(ObjectLine):
 
 
 class NamespaceLine(Part):
-    """A namespace that asks for GPUs, and what becomes of its workloads."""
+    """A namespace that requests GPUs, and what becomes of its workloads."""
 
     name: str
     policy: str
@@ -104,8 +104,8 @@ class AuditTotals(Part):
     """Everything that is counted.
 
     ``workloads`` are the report's objects, by decision; ``others`` its other objects, likewise; ``kinds`` are the kinds that were
-    not looked at. ``pods`` are those of the workloads that have not ended, by what would become of each. ``seen`` is how many
-    objects of each kind were looked at. ``not_judged`` is the sum of workloads, other objects and kinds that were not judged.
+    not checked. ``pods`` are those of the workloads that have not ended, by what would become of each. ``seen`` is how many
+    objects of each kind were checked. ``not_judged`` is the sum of workloads, other objects and kinds that were not judged.
     ``unread_parts`` are the lists, files and documents that could not be read, so that their objects are not known.
     """
 
@@ -130,7 +130,7 @@ class AuditReport(Part):
         judged_by: the label whose policy judged: ``enforce``, ``warn`` or ``audit``.
         assumptions: the policies that stood in place of labels.
         problems: what is wrong with the input; where one is fatal, something is missing from the report.
-        scope: which kinds were looked at, of a cluster; and what that leaves out.
+        scope: which kinds were checked, of a cluster; and what that leaves out.
         notes: what a person should know besides.
 
     Each object is one of ``objects`` (or of the pods that these count) or one of ``others``, never both.
@@ -162,7 +162,7 @@ class AuditReport(Part):
 
     @property
     def strictly_fine(self) -> bool:
-        """Whether everything was judged and nothing is to be changed, as ``--strict`` has it."""
+        """Whether everything was judged and nothing is to be changed, as ``--strict`` requires."""
         mislabelled = any(finding.rule == INEFFECTIVE_LABEL for line in self.objects for finding in line.findings)
         return not (
             self.denies or self.totals.workloads.rewritten or self.totals.not_judged or self.others or mislabelled
@@ -182,7 +182,7 @@ class AuditReport(Part):
     def otherwise(self) -> str:
         """What to add to "request GPUs" if some workloads are only reported for reaching GPUs otherwise, or for claims."""
         is_one = len(self.objects) == 1
-        silent = [line for line in self.objects if not line.asks]
+        silent = [line for line in self.objects if not line.requests]
         reach = ", or reaches them otherwise" if is_one else ", or reach them otherwise"
         claim = ", or has resource claims" if is_one else ", or have resource claims"
         return (reach if any(line.findings for line in silent) else "") + (
@@ -283,7 +283,7 @@ def _kind_line(api_version: str, kind: str, message: str) -> ObjectLine:
         namespace="",
         name=ALL,
         policy="",
-        asks=[],
+        requests=[],
         decision=NOT_JUDGED,
         exempt=None,
         patch=[],
@@ -317,7 +317,7 @@ def _line(row: Row, shared: dict[Verdict, dict[str, Any]], lines: Lines | None) 
     if verdict not in shared:
         shared[verdict] = {
             "policy": verdict.policy,
-            "asks": list(verdict.asks),
+            "requests": list(verdict.requests),
             "decision": EXEMPT if verdict.exempt else verdict.decision,
             "exempt": verdict.exempt,
             "becomes": list(verdict.becomes),

@@ -67,7 +67,7 @@ def place(line: ObjectLine) -> str:
 
 
 def _workloads(lines: Sequence[WorkloadLine]) -> Table:
-    table = _table("workload", "policy", "asks", "decision", "pods", "what and why")
+    table = _table("workload", "policy", "requests", "decision", "pods", "what and why")
     for column, (ratio, width) in zip(table.columns, _WIDTHS, strict=True):
         column.ratio, column.min_width = ratio, width
     table.padding = (0, 2, 1, 0)
@@ -78,7 +78,7 @@ def _workloads(lines: Sequence[WorkloadLine]) -> Table:
         table.add_row(
             what,
             Text(printable(line.policy)),
-            Text("\n".join(map(printable, line.asks))),
+            Text("\n".join(map(printable, line.requests))),
             Text(_word(line.decision), style=STYLES[line.decision]),
             _pods(line.pods),
             Group(*reasons(line, line.becomes)),
@@ -135,7 +135,7 @@ def _table(*names: str, numbers: Iterable[str] = ()) -> Table:
 
 
 def _summary(report: AuditReport) -> Text:
-    """The workloads by decision, which add up; and then whatever is no workload that was looked at."""
+    """The workloads by decision, which add up; and then whatever is no workload that was checked."""
     totals = report.totals
     tally = totals.workloads
     workloads = "workload requests" if tally.sum == 1 else "workloads request"

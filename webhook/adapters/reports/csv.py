@@ -1,4 +1,4 @@
-"""CSV (RFC 4180) for spreadsheets: a line a workload; text that a spreadsheet would compute is made plain."""
+"""CSV (RFC 4180) for spreadsheets: one line per workload; text that a spreadsheet would compute is made plain."""
 
 import csv as standard
 import io
@@ -13,7 +13,7 @@ from webhook.application.rule_texts import NOT_JUDGED
 COLUMNS = (
     *("namespace", "kind", "name", "policy", "outcome", "judged"),
     *("pods", "pods_unchanged", "pods_rewritten", "pods_denied", "pods_exempt", "pods_not_judged"),
-    *("asks", "form_before", "form_after", "becomes", "rules", "messages", "source", "line"),
+    *("requests", "form_before", "form_after", "becomes", "rules", "messages", "source", "line"),
 )
 
 
@@ -37,7 +37,7 @@ def _values(line: WorkloadLine) -> tuple[str | int, ...]:
     return (
         *(line.namespace, line.kind, line.name, line.policy, line.decision, line.judged),
         *(pods.sum, pods.unchanged, pods.rewritten, pods.denied, pods.exempt, pods.not_judged),
-        _joined(line.asks),
+        _joined(line.requests),
         _joined(form.before for form in line.forms),
         _joined(form.after for form in line.forms),
         _joined(line.becomes),

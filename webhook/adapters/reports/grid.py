@@ -17,7 +17,7 @@ _BOLD, _DIM = Style(bold=True), Style(dim=True)
 
 
 class Grid:
-    """Rows below a head, a blank line behind each.
+    """Rows below a head, a blank line after each.
 
     Args:
         head: the columns' names.

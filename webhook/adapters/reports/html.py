@@ -1,4 +1,4 @@
-"""The page that ``gpuwarden audit -o html`` prints: one file that asks for no other, to be looked at.
+"""The page that ``gpuwarden audit -o html`` prints: one file that loads no other.
 
 What came from the cluster is escaped by the template engine, wherever it stands. Should that ever fail, the page's own
 Content-Security-Policy permits exactly our script and our style, and no address to send anything to.
@@ -94,7 +94,7 @@ def _hash(text: str) -> str:
 
 
 def _patch(operations: Sequence[object]) -> str:
-    """A JSON Patch for people: an operation a line."""
+    """A JSON Patch for people: one operation per line."""
     lines = ",\n ".join(json.dumps(operation, ensure_ascii=False) for operation in operations)
     return f"[{lines}]"
 

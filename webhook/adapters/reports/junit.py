@@ -1,4 +1,4 @@
-"""JUnit XML, as CI systems read it: one test case an object, in a suite for its namespace; denied is failed.
+"""JUnit XML, as CI systems read it: one test case per object, in a suite for its namespace; denied is failed.
 
 CI systems know a test case by its class name and name, and keep one of those that are alike: GitLab shows neither the other
 failures nor their number. So an object of a file carries the file in its name, and what is still alike is numbered. Lines are no
@@ -22,7 +22,7 @@ def junit(objects: Iterable[ObjectLine], problems: Sequence[ProblemLine], *, str
         objects: what was judged. Each is one test case; the properties of its suite say how many have which decision.
         problems: what is wrong with the input; a file or document that could not be read is a test case with an error, in a
             suite of its own.
-        strict: whether what would be rewritten or is not judged has failed too, as ``--strict`` has it.
+        strict: whether what would be rewritten or is not judged has failed too, as ``--strict`` requires.
     """
     root = Element("testsuites", name="gpuwarden")
     names = _Names()
@@ -58,7 +58,7 @@ class _Names:
         self._counts = Counter[tuple[str, str]]()
 
     def unique(self, classname: str, name: str) -> str:
-        """A name that no other test case of the class has: the name itself, or with a number behind it."""
+        """A name that no other test case of the class has: the name itself, or with a number after it."""
         self._counts[classname, name] += 1
         number = self._counts[classname, name]
         return name if number == 1 else self.unique(classname, f"{name} #{number}")
@@ -123,7 +123,7 @@ def _skipped(line: ObjectLine) -> str | None:
 
 
 def _rewritten(line: ObjectLine) -> str:
-    return f'{"; ".join(line.asks)}: would be rewritten by policy "{line.policy}"'
+    return f'{"; ".join(line.requests)}: would be rewritten by policy "{line.policy}"'
 
 
 def _failure(case: Element, message: str, rule: str, told: list[str]) -> None:

@@ -32,7 +32,7 @@ class Lines(Protocol):
         ...
 
     def of_pointer(self, pointer: str) -> int:
-        """The line of a JSON pointer, as patches have it."""
+        """The line of a JSON pointer, as patches write it."""
         ...
 
 
@@ -47,7 +47,7 @@ class FindingLine(Part):
 
 
 class ObjectLine(Part):
-    """One object: where it stands (nowhere, if it was found in a cluster), what it is, what becomes of it.
+    """One object: where it is (nowhere, if it was found in a cluster), what it is, what becomes of it.
 
     ``decision`` is exactly one of ``unchanged``, ``rewritten``, ``denied``, ``exempt``, ``not-judged`` and ``not-read``.
     ``not_judged`` says what was not judged and why: the whole object, or the resource claims of its pod, which one that is
@@ -62,7 +62,7 @@ class ObjectLine(Part):
     namespace: str
     name: str
     policy: str
-    asks: list[str]
+    requests: list[str]
     decision: str
     exempt: str | None
     patch: list[dict[str, Any]]
@@ -106,7 +106,7 @@ class Totals(Part):
     """How many objects there are, of each decision: each has exactly one, so that the six add up to ``objects``.
 
     Among the unchanged, ``without_request`` are those without a GPU request, and ``unknown_kind`` those of whose kind nothing is
-    known and in which nothing leads to pods. ``asking`` are those that ask for GPUs, or are denied. ``unread_parts`` are the
+    known and in which nothing leads to pods. ``requesting`` are those that request GPUs, or are denied. ``unread_parts`` are the
     files and documents that could not be read, so that their objects are not known; ``problems`` is the number of messages.
     """
 
@@ -117,7 +117,7 @@ class Totals(Part):
     exempt: int
     not_judged: int
     not_read: int
-    asking: int
+    requesting: int
     without_request: int
     unknown_kind: int
     unread_parts: int
@@ -126,7 +126,7 @@ class Totals(Part):
 
     @property
     def strictly_fine(self) -> bool:
-        """Whether everything was judged and nothing is to be changed, as ``--strict`` has it."""
+        """Whether everything was judged and nothing is to be changed, as ``--strict`` requires."""
         return not (self.denied or self.rewritten or self.not_judged or INEFFECTIVE_LABEL in self.rules)
 
 
@@ -154,7 +154,7 @@ def object_line(source: str | None, line: int | None, judgement: Judgement, line
         namespace=judgement.namespace,
         name=judgement.name,
         policy=judgement.policy.name,
-        asks=list(judgement.asks),
+        requests=list(judgement.requests),
         decision=_decision(judgement),
         exempt=judgement.exempt,
         patch=list(judgement.operations),
@@ -228,8 +228,8 @@ def report(objects: list[ObjectLine], problems: list[ProblemLine]) -> Report:
         exempt=decisions[EXEMPT],
         not_judged=decisions[NOT_JUDGED],
         not_read=decisions[NOT_READ],
-        asking=sum(bool(line.asks) or line.decision == Outcome.DENIED.value for line in objects),
-        without_request=sum(not (line.asks or line.claims or line.unknown_kind) for line in unchanged),
+        requesting=sum(bool(line.requests) or line.decision == Outcome.DENIED.value for line in objects),
+        without_request=sum(not (line.requests or line.claims or line.unknown_kind) for line in unchanged),
         unknown_kind=sum(line.unknown_kind for line in unchanged),
         unread_parts=sum(problem.is_unread_part for problem in problems),
         problems=len(problems),

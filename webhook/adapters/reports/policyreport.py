@@ -1,7 +1,7 @@
 """Reports for the cluster itself (PolicyReport and its successor Report), as dashboards for Kyverno's read them.
 
-One report a namespace, one result a workload and rule: what is denied ``fail``, what a rule only warns of and pods
-that are not spelled as the policy has it ``warn``, what is as it should be or becomes so at admission ``pass``, what is
+One report per namespace, one result per workload and rule: what is denied ``fail``, what a rule only warns of and pods
+that are not spelled as the policy requires ``warn``, what is as it should be or becomes so at admission ``pass``, what is
 exempt or not judged ``skip``.
 """
 
@@ -20,7 +20,7 @@ from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, REWRIT
 from webhook.engine.decision import Outcome
 from webhook.engine.findings import Finding
 from webhook.engine.policy import LabelProblem
-from webhook.engine.rules.outstanding import NOT_REWRITTEN
+from webhook.engine.rules.not_rewritten import NOT_REWRITTEN
 
 Json = dict[str, Any]
 
@@ -35,7 +35,7 @@ _CATEGORY = "GPU requests"
 
 
 def namespace_reports(api: ReportApi, namespace: str, rows: Iterable[Row], now: datetime) -> list[Json]:
-    """The reports of one namespace, none for one whose workloads ask for no GPU; several where one would be too large."""
+    """The reports of one namespace, none for one whose workloads request no GPU; several where one would be too large."""
     parts, left_out = _parts([result for row in rows for result in _results(row)], now)
     reports = [_report(api, api.kind, n, part, left_out if n == 1 else 0) for n, part in enumerate(parts, start=1)]
     for report in reports:
@@ -66,7 +66,7 @@ def _results(row: Row) -> Iterator[Json]:
     subject = {"apiVersion": row.api_version, "kind": row.kind, "namespace": row.namespace, "name": row.name}
     subject |= {"uid": row.uid} if row.uid else {}
     running = sum(row.pods.values())
-    about = {"policy": verdict.policy, "asks": "; ".join(verdict.asks), "pods": str(running)}
+    about = {"policy": verdict.policy, "requests": "; ".join(verdict.requests), "pods": str(running)}
     if verdict.exempt:
         yield _result("skip", "exempt", left_alone(verdict.exempt), subject, about)
         return
@@ -83,7 +83,7 @@ def _results(row: Row) -> Iterator[Json]:
 
 
 def _of_pods(row: Row, subject: Json, about: Mapping[str, str]) -> Iterator[Json]:
-    """Pods that are not as they would be if they were made now."""
+    """Pods that are not as they would be if they were created now."""
     for verdict, number in row.pods.items():
         if verdict.exempt:
             continue
@@ -147,7 +147,7 @@ def _cut(text: str, longest: int) -> str:
 
 
 def _parts(results: list[Json], now: datetime) -> tuple[list[list[Json]], int]:
-    """Results in parts that fit, the worst first, and how many there is no room for: those that matter least."""
+    """Results in parts that fit, worst first, and how many there is no room for: those that matter least."""
     results.sort(key=lambda result: _ORDER[result["result"]])
     parts: list[list[Json]] = []
     size = 0

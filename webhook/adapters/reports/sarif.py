@@ -70,7 +70,7 @@ def _rule(text: RuleText) -> Json:
 
 
 def _told_apart(results: Iterable[Json]) -> list[Json]:
-    """The results, with numbers behind fingerprints that are alike: those of an object that one file holds twice."""
+    """The results, with numbers after fingerprints that are alike: those of an object that one file holds twice."""
     counts = Counter[str]()
     numbered = []
     for result in results:
@@ -94,8 +94,8 @@ def _results(line: ObjectLine) -> Iterator[Json]:
     if line.not_judged:
         yield _result(line, (NOT_JUDGED, "", None), _LEVELS[None], f"{what} is not judged: {line.not_judged}")
     if line.decision == REWRITTEN:
-        asks = "; ".join(line.asks)
-        message = f'{what}: {asks}: would be rewritten by policy "{line.policy}"'
+        requests = "; ".join(line.requests)
+        message = f'{what}: {requests}: would be rewritten by policy "{line.policy}"'
         yield _result(line, (REWRITTEN, "", line.patch_line), _LEVELS[None], message) | {
             "properties": {"policy": line.policy, "patch": line.patch}
         }

@@ -1,4 +1,4 @@
-"""The table that ``gpuwarden check`` prints for people: what each object asks, what becomes of it and why."""
+"""The table that ``gpuwarden check`` prints for people: what each object requests, what becomes of it and why."""
 
 from collections.abc import Iterable, Sequence
 
@@ -37,8 +37,8 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def show(target: Console, rows: Sequence[Row], report: Report) -> None:
-    """Print the objects that ask for GPUs, have findings or are not judged, the problems, and the totals."""
-    shown = [row for row in rows if row.line.asks or row.line.findings or row.line.not_judged or row.line.claims]
+    """Print the objects that request GPUs, have findings or are not judged, the problems, and the totals."""
+    shown = [row for row in rows if row.line.requests or row.line.findings or row.line.not_judged or row.line.claims]
     if shown:
         target.print(_grid(shown), crop=False)
     show_problems(target, report.problems)
@@ -53,7 +53,7 @@ def show_problems(target: Console, problems: Iterable[ProblemLine]) -> None:
 
 
 def _grid(rows: Sequence[Row]) -> Grid:
-    head = ("object", "policy", "asks", "decision", "what and why")
+    head = ("object", "policy", "requests", "decision", "what and why")
     return Grid(head, [_cells(row) for row in rows], (3, 0, 2, 0, 6))
 
 
@@ -64,9 +64,9 @@ def _cells(row: Row) -> tuple[Text, ...]:
         "\n" if line.kind == "Namespace" else f"\nin {printable(line.namespace)}\n",
         (printable(f"{line.source}:{line.line}"), "dim"),
     )
-    asks = Text("\n".join(map(printable, line.asks)))
+    requests = Text("\n".join(map(printable, line.requests)))
     shown = Text(line.decision.replace("-", " "), style=STYLES[line.decision])
-    return what, Text(printable(line.policy)), asks, shown, Text("\n").join(reasons(line, row.becomes))
+    return what, Text(printable(line.policy)), requests, shown, Text("\n").join(reasons(line, row.becomes))
 
 
 def reasons(line: ObjectLine, becomes: Sequence[str]) -> list[Text]:

@@ -27,7 +27,7 @@ def printable(text: str) -> str:
 
 
 def printable_line(line: str) -> str:
-    """A line of a file as ``printable`` has it, but for tabs and byte order marks, which stay: both are safe."""
+    """A line of a file like ``printable``, but for tabs and byte order marks, which stay: both are safe."""
     return _UNSAFE_IN_LINES.sub(_escape, line)
 
 

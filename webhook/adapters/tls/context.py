@@ -29,11 +29,11 @@ def server_context(pair: CertificatePair | None, client_ca: str | None = None) -
     """Make a context for serving: TLS 1.2 or newer, forward secrecy, every handshake a full one.
 
     Args:
-        pair: What to serve; ``None`` makes a context that refuses handshakes until a callback gives it another.
-        client_ca: PEM of the authorities whose client certificates are asked for; ``None`` asks for none.
+        pair: What to serve; ``None`` makes a context that rejects handshakes until a callback gives it another.
+        client_ca: PEM of the CAs whose client certificates are asked for; ``None`` asks for none.
 
     Raises:
-        CertificateError: When OpenSSL does not take the pair or the client authorities (a key that is too short,
+        CertificateError: When OpenSSL does not take the pair or the client CAs (a key that is too short,
             for instance); the message holds its reason.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -48,7 +48,7 @@ def server_context(pair: CertificatePair | None, client_ca: str | None = None) -
         except (ssl.SSLError, ValueError) as error:
             raise CertificateError(f"the client CA file cannot be used ({error}); give PEM certificates") from error
         context.verify_mode = ssl.CERT_REQUIRED
-        # As in Go, any certificate that is given ends the path: an intermediate authority need not bring its root.
+        # As in Go, any certificate that is given ends the path: an intermediate CA need not bring its root.
         context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN | ssl.VerifyFlags.VERIFY_X509_TRUSTED_FIRST
     if pair is not None:
         with _as_file(pair.key_pem + pair.certificate_pem) as path:
@@ -119,7 +119,7 @@ def _memory_file() -> int | None:
     create = getattr(os, "memfd_create", None)  # Linux only
     if create is None or not Path("/proc/self/fd").is_dir():
         return None
-    for flags in (os.MFD_CLOEXEC | _MFD_NOEXEC_SEAL, os.MFD_CLOEXEC):  # older kernels refuse the unknown flag
+    for flags in (os.MFD_CLOEXEC | _MFD_NOEXEC_SEAL, os.MFD_CLOEXEC):  # older kernels reject the unknown flag
         try:
             descriptor: int = create("gpuwarden-pair", flags)
         except OSError:

@@ -44,7 +44,7 @@ class PairFiles:
     def changed(self, since: CertificatePair | None) -> CertificatePair | None:
         """The pair when it is another than ``since`` (what is served now), else ``None``; for polling.
 
-        It remembers nothing: a pair that was refused is offered again at the next look, and an error lasts as long
+        It remembers nothing: a pair that was rejected is offered again at the next look, and an error lasts as long
         as its cause does.
 
         Raises:

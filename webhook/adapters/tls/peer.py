@@ -50,7 +50,7 @@ def _presented(connection: socket.socket, name: str) -> x509.Certificate:
 
 
 def _as_a_client(target: Target, timeout: float) -> tuple[str, tuple[int, int]]:
-    """Why a client refuses the server; if it does not, the statuses of the path that is called, and of it without a token."""
+    """Why a client rejects the server; if it does not, the statuses of the path that is called, and of it without a token."""
     trusted = read_bundle(target.bundle).certificates
     if not trusted:
         return "the caBundle contains no certificate", (0, 0)
@@ -71,7 +71,7 @@ def _status(target: Target, context: ssl.SSLContext, path: str, timeout: float) 
     """The HTTP status of a GET, which gpuwarden answers with 405 where it admits the path; 0 if there is no path or answer.
 
     Raises:
-        OSError: there is no connection, or the server is refused.
+        OSError: there is no connection, or the server is rejected.
     """
     with (
         socket.create_connection(target.address, timeout) as connection,

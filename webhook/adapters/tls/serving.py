@@ -4,7 +4,7 @@
 so that every later handshake fails. Here each connection is given, when it is accepted, the context of that moment; a
 replacement is built and tried aside and then takes over in one assignment. Open connections keep the context that they
 began with. (A server-name callback could do the same, but Python calls it only for names in ASCII and writes a complaint
-about any other to standard error, which whoever connects could make it wait for.)
+about any other to standard error, so a client could make it wait for that.)
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class _Served(NamedTuple):
 class ServingCertificate:
     """What new connections are served with.
 
-    Handshakes are refused until the first `replace`. `replace` may be called from any
+    Handshakes are rejected until the first `replace`. `replace` may be called from any
     thread: what it builds is nobody else's until the one assignment that publishes it.
 
     Args:
         clock: What time it is.
         names: DNS names and IP addresses that every pair must cover; none when they are not known.
-        client_ca: PEM of the authorities whose client certificates are asked for; ``None`` asks for none.
+        client_ca: PEM of the CAs whose client certificates are asked for; ``None`` asks for none.
 
     Raises:
         CertificateError: When ``client_ca`` cannot be read.
@@ -48,7 +48,7 @@ class ServingCertificate:
         self._names = tuple(names)
         self._client_ca = client_ca
         self._served: _Served | None = None
-        # The pair and the client authorities come from different threads, and each makes a context with the other.
+        # The pair and the client CAs come from different threads, and each makes a context with the other.
         self._changing = Lock()
         server_context(None, client_ca)  # so that it is known now whether it can be read
 
@@ -64,9 +64,9 @@ class ServingCertificate:
         return served.context if served else None
 
     def replace(self, pair: CertificatePair) -> None:
-        """Serve new connections with this pair from now on; when it is refused, nothing changes.
+        """Serve new connections with this pair from now on; when it is rejected, nothing changes.
 
-        A certificate that is not yet valid is refused only beyond the backdating that issuers use against clocks
+        A certificate that is not yet valid is rejected only beyond the backdating that issuers use against clocks
         that differ: the clients' clocks decide, not ours.
 
         Raises:
@@ -78,12 +78,12 @@ class ServingCertificate:
             self._serve(pair, self._client_ca)
 
     def trust_clients(self, client_ca: str) -> None:
-        """Take connections, from now on, only from clients with a certificate of these authorities.
+        """Take connections, from now on, only from clients with a certificate of these CAs.
 
         Connections that are open go on, as they do when the pair is replaced.
 
         Args:
-            client_ca: PEM of the authorities.
+            client_ca: PEM of the CAs.
 
         Raises:
             CertificateError: When it cannot be read; nothing changes then.

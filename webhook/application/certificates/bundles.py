@@ -1,21 +1,21 @@
-"""The reconciler where somebody else makes the certificates (cert-manager, a Secret): every ``caBundle`` trusts them."""
+"""The reconciler where someone else makes the certificates (cert-manager, a Secret): every ``caBundle`` trusts them."""
 
 from collections.abc import Callable
 from datetime import datetime
 
 from webhook.application.certificates.pem import CertificateError, CertificatePair, read_bundle
-from webhook.application.certificates.reconcile import TickReport
+from webhook.application.certificates.reconcile import ReconcileReport
 from webhook.application.certificates.store import CertificateStore, ConflictError, StoreError, WebhookConfiguration
 from webhook.application.certificates.trust import why_untrusted
 
 
 class BundleReconciler:
-    """Compares at every tick, not only when something changed, and reports whether what is served is trusted.
+    """Compares at every pass, not only when something changed, and reports whether what is served is trusted.
 
     Args:
         store: The webhook configurations.
         served: The pair that is served now.
-        bundle: The PEM that every ``caBundle`` should be; ``None`` where somebody else writes them (cert-manager).
+        bundle: The PEM that every ``caBundle`` should be; ``None`` where someone else writes them (cert-manager).
         clock: What time it is.
     """
 
@@ -32,7 +32,7 @@ class BundleReconciler:
         self._clock = clock
         self._trusted = False
 
-    def tick(self) -> TickReport:
+    def reconcile(self) -> ReconcileReport:
         """Read, write what differs, and check whether the served certificate is trusted everywhere."""
         done: list[str] = []
         failures: list[str] = []
@@ -45,13 +45,15 @@ class BundleReconciler:
             if done:
                 configurations = self._store.read_configurations()
         except (StoreError, CertificateError, OSError) as error:
-            # What could not be looked at is taken to be as it was: one failed read must not make every replica unready.
-            return TickReport(trusted=self._trusted, failures=(*failures, str(error)), done=tuple(done))
+            # What could not be checked is taken to be as it was: one failed read must not make every replica unready.
+            return ReconcileReport(trusted=self._trusted, failures=(*failures, str(error)), done=tuple(done))
         waiting = [reason for c in configurations if (reason := self._why_untrusted(c))]
         if not configurations:
             waiting = ["no webhook configuration is there yet"]
         self._trusted = not waiting
-        return TickReport(trusted=self._trusted, done=tuple(done), waiting=tuple(waiting), failures=tuple(failures))
+        return ReconcileReport(
+            trusted=self._trusted, done=tuple(done), waiting=tuple(waiting), failures=tuple(failures)
+        )
 
     def _wanted(self) -> bytes | None:
         """The bundle that should be everywhere; one that holds no certificate is never written.
@@ -71,7 +73,7 @@ class BundleReconciler:
         try:
             self._store.write_bundle(configuration, wanted)
         except ConflictError:
-            pass  # another replica was faster: the next tick looks again
+            pass  # another replica was faster: the next pass looks again
         except StoreError as error:
             failures.append(str(error))
         else:

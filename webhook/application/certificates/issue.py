@@ -1,7 +1,7 @@
 """Issues CA certificates, short-lived serving certificates, and the names that these are valid for.
 
 Pure but for the signature's own randomness: keys and times are arguments. The profile is RFC 5280's for a private
-authority of one level: a CA may sign leaves only (path length 0), a leaf may only serve.
+CA of one level: a CA may sign leaves only (path length 0), a leaf may only serve.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class ServingNames:
 
 
 class SelfSigned(NamedTuple):
-    """A serving pair and the authority made for it alone."""
+    """A serving pair and the CA made for it alone."""
 
     ca: CertificatePair
     leaf: CertificatePair
@@ -77,11 +77,11 @@ def new_key() -> ec.EllipticCurvePrivateKey:
 def issue_ca(*, key: PrivateKey, at: datetime, lifetime: timedelta, backdate: timedelta = BACKDATE) -> CertificatePair:
     """Issue a self-signed authority.
 
-    Its subject ends in the key's own identifier, so that two authorities in one bundle never share a name: a
+    Its subject ends in the key's own identifier, so that two CAs in one bundle never share a name: a
     verifier then never tries the wrong one.
 
     Args:
-        key: The authority's key.
+        key: The CA's key.
         at: The moment of issue.
         lifetime: How long after ``at`` it ends.
         backdate: How long before ``at`` it starts.
@@ -109,7 +109,7 @@ def issue_leaf(  # noqa: PLR0913 -- keyword-only, and each is a fact of the cert
     """Issue a serving certificate, signed by ``ca``; it never outlives it.
 
     Args:
-        ca: The authority with its key.
+        ca: The CA with its key.
         key: The leaf's key.
         names: What it is valid for.
         at: The moment of issue.
@@ -117,7 +117,7 @@ def issue_leaf(  # noqa: PLR0913 -- keyword-only, and each is a fact of the cert
         backdate: How long before ``at`` it starts.
 
     Raises:
-        CertificateError: When ``ca`` is no authority, or has expired at ``at``.
+        CertificateError: When ``ca`` is not a CA, or has expired at ``at``.
     """
     issuer = ca.certificate
     if not is_authority(issuer):
@@ -142,7 +142,7 @@ def issue_leaf(  # noqa: PLR0913 -- keyword-only, and each is a fact of the cert
 
 
 def self_signed_pair(names: Iterable[str], ips: Iterable[str], now: datetime, lifetime: timedelta) -> SelfSigned:
-    """A serving pair under an authority of its own, for a trial; both keys are new.
+    """A serving pair under a CA of its own, for a trial; both keys are new.
 
     Args:
         names: DNS names.
@@ -159,10 +159,10 @@ def self_signed_pair(names: Iterable[str], ips: Iterable[str], now: datetime, li
 
 
 def is_ours(certificate: x509.Certificate) -> bool:
-    """Whether the certificate is an authority as `issue_ca` makes them: our organization, self-signed, undamaged.
+    """Whether the certificate is a CA as `issue_ca` makes them: our organization, self-signed, undamaged.
 
     Anyone can make such a certificate, so this grants nothing by itself; it tells what rotation left in a bundle
-    from what somebody else put there.
+    from what someone else put there.
     """
     organization = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
     return (
@@ -222,7 +222,7 @@ def _key_usage(*, certificates: bool) -> x509.KeyUsage:
 
 
 def _authority_identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
-    """The issuer's own key identifier where it has one: an authority that we did not make may count it otherwise."""
+    """The issuer's own key identifier where it has one: a CA that we did not make may count it otherwise."""
     try:
         own = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     except x509.ExtensionNotFound:

@@ -20,7 +20,7 @@ _FOREVER = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class ServedLeaf:
-    """What this replica serves: its pair, the authority that signed it, and whether all API servers trusted it once."""
+    """What this replica serves: its pair, the CA that signed it, and whether all API servers trusted it once."""
 
     pair: CertificatePair
     issuer: x509.Certificate
@@ -90,7 +90,7 @@ class Facts:
 
     @cached_property
     def usable(self) -> tuple[CertificatePair, ...]:
-        """The authorities that can sign now, the current one first."""
+        """The CAs that can sign now, the current one first."""
         return tuple(ca for ca in self.stored.signers if self.now < ca.certificate.not_valid_after_utc)
 
     @cached_property
@@ -100,7 +100,7 @@ class Facts:
 
     @cached_property
     def unknown(self) -> tuple[x509.Certificate, ...]:
-        """Authorities that the Secret does not hold and that must not be dropped, for some replica may need them.
+        """CAs that the Secret does not hold and that must not be dropped, for some replica may need them.
 
         The issuer of what this replica serves; and what bundles trust and looks like ours, for the other replicas.
         """
@@ -122,11 +122,11 @@ class Facts:
         return self.is_carried(certificate) and (not self.bundles or seen >= self.settings.propagation)
 
     def is_required(self, certificate: x509.Certificate) -> bool:
-        """Whether an authority that the Secret holds is still needed."""
+        """Whether a CA that the Secret holds is still needed."""
         return self.now < self._lapse(certificate)
 
     def is_gone(self, certificate: x509.Certificate) -> bool:
-        """Whether an authority that the Secret holds is no longer needed, by anybody's clock.
+        """Whether a CA that the Secret holds is no longer needed, by anyone's clock.
 
         Between the two it is left where it is found: two replicas whose clocks differ do not add and remove it in turns.
         """
@@ -140,7 +140,7 @@ class Facts:
     def is_trusted(self) -> bool:
         """Whether every API server trusts what is served.
 
-        Every bundle carries its authority; and has for the propagation time, or did so once before, or nothing else is
+        Every bundle carries its CA; and has for the propagation time, or did so once before, or nothing else is
         around that an API server could still go by instead.
         """
         if self.live is None or not self.is_carried(self.live.issuer):
@@ -149,7 +149,7 @@ class Facts:
         return alone or self.live.was_trusted or self.is_settled(self.live.issuer)
 
     def what_is_missing(self, certificate: x509.Certificate) -> str:
-        """What must come true before every bundle has settled on the authority, for a log line."""
+        """What must come true before every bundle has settled on the CA, for a log line."""
         names = [f"{each} (webhook {name})" for each in self.observation.configurations for name in each.bundles]
         lacking = [name for name, bundle in zip(names, self.bundles, strict=True) if certificate not in bundle]
         if lacking:

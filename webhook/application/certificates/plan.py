@@ -1,12 +1,12 @@
 """The rotation plan: from what is observed to what is to be done, with a sentence why. A pure function.
 
-A new authority is published beside the old one; a replica turns to it only when the bundle of every webhook
+A new CA is published beside the old one; a replica turns to it only when the bundle of every webhook
 configuration carries it, and has for the propagation time; the old one goes when no serving certificate that it signed
-can still be valid. There is no leader and no memory of a step begun: every replica compares everything at every tick and
+can still be valid. There is no leader and no memory of a step begun: every replica compares everything at every pass and
 does what is missing. A replica that loses a race for a resourceVersion reads again. So a crash between two steps,
-a damaged Secret and an emptied bundle are all the same thing: a difference that the next tick sees.
+a damaged Secret and an emptied bundle are all the same thing: a difference that the next pass sees.
 
-What is never done: an empty bundle is never written (API servers would fall back to the system's roots); an authority
+What is never done: an empty bundle is never written (API servers would fall back to the system's roots); a CA
 that a bundle trusts and that looks like ours is not dropped because the Secret has lost it, but taken over among the
 previous ones, since some replica's serving certificate may depend on it.
 """
@@ -32,16 +32,16 @@ class Phase(StrEnum):
 
     BOOTSTRAP = "bootstrap"  # nothing can be signed yet
     HEALING = "healing"  # the Secret or a bundle is not as it should be
-    PUBLISHING = "publishing"  # the next authority is on its way into the bundles
+    PUBLISHING = "publishing"  # the next CA is on its way into the bundles
     PROPAGATING = "propagating"  # every bundle carries it; the API servers get their time to notice
-    SWITCHING = "switching"  # this replica still serves a certificate of a previous authority
-    RETIRING = "retiring"  # a previous authority stays trusted until nothing can need it
+    SWITCHING = "switching"  # this replica still serves a certificate of a previous CA
+    RETIRING = "retiring"  # a previous CA stays trusted until nothing can need it
     STEADY = "steady"
 
 
 @dataclass(frozen=True, slots=True)
 class SetBundle:
-    """Set the ``caBundle`` of every webhook in this configuration, and what is called, if it is unchanged since it was read.
+    """Set the ``caBundle`` and target of every webhook in this configuration, if it is unchanged since it was read.
 
     Attributes:
         configuration: Which, as it was read.
@@ -58,7 +58,7 @@ class SetBundle:
 
 @dataclass(frozen=True, slots=True)
 class SignLeaf:
-    """Sign a serving certificate with this authority and serve it."""
+    """Sign a serving certificate with this CA and serve it."""
 
     authority: CertificatePair
     reason: str
@@ -70,7 +70,7 @@ class WriteSecret:
 
     Attributes:
         authorities: What it is to hold.
-        add_next: Whether a newly made authority is to be its ``next``.
+        add_next: Whether a newly made CA is to be its ``next``.
         resource_version: What it must still have; ``None``: it must not exist.
         reason: Why.
     """
@@ -83,7 +83,7 @@ class WriteSecret:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing to be done about this yet."""
+    """Nothing can be done about this yet."""
 
     reason: str
 
@@ -148,7 +148,7 @@ def _faults(bundle: Bundle, wanted: tuple[x509.Certificate, ...]) -> str:
 
 
 def _leaf_actions(facts: Facts) -> list[Action]:
-    """What this replica serves: signed the first time, renewed when it ages, and by another authority when it must."""
+    """What this replica serves: signed the first time, renewed when it ages, and by another CA when it must."""
     if facts.live is None:
         return _first_leaf(facts)
     for signer in facts.usable:
@@ -157,14 +157,14 @@ def _leaf_actions(facts: Facts) -> list[Action]:
     issuer, ca = describe(facts.live.issuer), facts.stored.current
     if ca is None or ca not in facts.usable:
         return [Wait(f"serving under the CA {issuer} until there is another that signs")]
-    # From a certificate that works to one of another authority: only when everybody trusts that one.
+    # From a certificate that works to one of another CA: only when everyone trusts that one.
     if facts.is_settled(ca.certificate):
         return [SignLeaf(ca, f"the CA {issuer} signs no more, and every bundle carries {describe(ca.certificate)}")]
     return [Wait(f"serving under the CA {issuer} until {facts.what_is_missing(ca.certificate)}")]
 
 
 def _first_leaf(facts: Facts) -> list[Action]:
-    """Nothing valid is served, so nothing can be lost: an authority that only some bundles carry will do."""
+    """Nothing valid is served, so nothing can be lost: a CA that only some bundles carry will do."""
     if not facts.usable:
         return [Wait("there is no CA to sign a serving certificate yet")]
     best = max(facts.usable, key=lambda ca: facts.count(ca.certificate))  # of equals the first: the current
@@ -207,7 +207,7 @@ def _secret_actions(facts: Facts) -> list[Action]:
 
 
 def _with_previous_repaired(facts: Facts, reasons: list[str]) -> Authorities:
-    """The stored authorities, with unknown ones taken over among the previous and those dropped that may be."""
+    """The stored CAs, with unknown ones taken over among the previous and those dropped that may be."""
     state = facts.stored
     if facts.unknown:
         reasons += [f"it lacks the CA {describe(c)}, on which a bundle or replica relies" for c in facts.unknown]
@@ -229,7 +229,7 @@ def _with_previous_repaired(facts: Facts, reasons: list[str]) -> Authorities:
 
 
 def _retaining(facts: Facts, state: Authorities) -> Authorities:
-    """With the previous authorities kept for a full retention from now, or longer where that was said before."""
+    """With the previous CAs kept for a full retention from now, or longer where that was said before."""
     until = (facts.now + facts.settings.retention).replace(microsecond=0) + timedelta(seconds=1)
     return replace(state, previous_until=max(until, state.previous_until or until))
 
@@ -237,7 +237,7 @@ def _retaining(facts: Facts, state: Authorities) -> Authorities:
 def _may_promote(facts: Facts, state: Authorities, following: CertificatePair) -> bool:
     relied_on = (*((state.current.certificate,) if state.current else ()), *state.previous)
     if all(c.not_valid_after_utc + facts.settings.clock_skew < facts.now for c in relied_on):
-        return facts.is_carried(following.certificate)  # nothing valid can be served by anybody, so nothing can be lost
+        return facts.is_carried(following.certificate)  # nothing valid can be served by anyone, so nothing can be lost
     return facts.is_settled(following.certificate)
 
 

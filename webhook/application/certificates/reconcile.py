@@ -1,4 +1,4 @@
-"""The reconciler of a CA that replicas share: observes, plans and applies, one tick at a time."""
+"""The reconciler of a CA that replicas share: observes, plans and applies, one pass at a time."""
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ from webhook.application.certificates.token_rotation import signs
 from webhook.application.certificates.tokens import PathTokens
 from webhook.application.certificates.trust import why_invalid
 
-_ROUNDS = 8  # from nothing to steady takes four; more means that others write too, and the next tick goes on
+_ROUNDS = 8  # from nothing to steady takes four; more means that others write too, and the next pass goes on
 
 
 class CertificateHolder(Protocol):
@@ -28,8 +28,8 @@ class CertificateHolder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class TickReport:
-    """What one tick found and did.
+class ReconcileReport:
+    """What one pass found and did.
 
     Attributes:
         phase: Where the rotation stands; ``None`` when nothing could be observed.
@@ -52,10 +52,10 @@ class TickReport:
 
 
 class CertificateReconciler:
-    """Brings the cluster's and this replica's certificates where they should be, tick by tick.
+    """Brings the cluster's and this replica's certificates where they should be, pass by pass.
 
-    Ticks must not overlap; they block on the store, so they belong in a thread. An exception that is not a
-    `StoreError` or `CertificateError` is a bug: it ends the tick, and the next one starts from what it then finds.
+    Passes must not overlap; they block on the store, so they belong in a thread. An exception that is not a
+    `StoreError` or `CertificateError` is a bug: it ends the pass, and the next one starts from what it then finds.
 
     Args:
         store: The cluster.
@@ -102,21 +102,21 @@ class CertificateReconciler:
         """What this replica serves, or ``None`` before the first signature."""
         return self._leaf
 
-    def tick(self) -> TickReport:
+    def reconcile(self) -> ReconcileReport:
         """Observe, plan and apply until there is nothing left to do, or something fails."""
-        steps = self.steps()
+        steps = self.reconcile_stepwise()
         while True:
             try:
                 next(steps)
             except StopIteration as end:
-                report: TickReport = end.value
+                report: ReconcileReport = end.value
                 return report
 
-    def steps(self) -> Generator[None, None, TickReport]:
-        """One tick, pausing before every reading and every action: the places where it may be cut off."""
+    def reconcile_stepwise(self) -> Generator[None, None, ReconcileReport]:
+        """One pass, pausing before every reading and every action: the places where it may be cut off."""
         done: list[str] = []
         failures: list[str] = []
-        report = TickReport(trusted=self._still_trusted())
+        report = ReconcileReport(trusted=self._still_trusted())
         for _ in range(_ROUNDS):
             doubted = bool(self._doubt())
             try:
@@ -140,7 +140,7 @@ class CertificateReconciler:
                     failures.append(f"{action.reason}: {error}")
                 else:
                     done.append(action.reason)
-            report = TickReport(
+            report = ReconcileReport(
                 planned.phase,
                 planned.trusted,
                 tuple(done),
@@ -154,7 +154,7 @@ class CertificateReconciler:
         return report
 
     def _observe(self) -> Generator[None, None, Observation]:
-        """Look at everything, in the order that `Observation` demands."""
+        """Observe everything, in the order that `Observation` demands."""
         now, before = self._clock(), self._monotonic()
         yield
         try:

@@ -1,9 +1,9 @@
-"""What the CA Secret holds: the authority that signs, the one that comes next, and those still trusted.
+"""What the CA Secret holds: the CA that signs, the one that comes next, and those still trusted.
 
-- ``ca.crt``, ``ca.key``: the authority that signs serving certificates;
+- ``ca.crt``, ``ca.key``: the CA that signs serving certificates;
 - ``next.crt``, ``next.key``: its successor, published and not signing before every bundle carries it;
-- ``previous.crt``: authorities that sign no more but may still be needed by a serving certificate in use; no keys;
-- ``previous-path-tokens``: the path tokens that belong to their keys, one a line: the webhook configurations may carry one;
+- ``previous.crt``: CAs that sign no more but may still be needed by a serving certificate in use; no keys;
+- ``previous-path-tokens``: the path tokens that belong to their keys, one per line: the webhook configurations may carry one;
 - ``previous-until``: when the last of those serving certificates has expired, RFC 3339.
 
 Reading never fails: what cannot be used is left out and said, and a certificate whose key is lost is kept among the
@@ -36,7 +36,7 @@ PREVIOUS_TOKENS = "previous-path-tokens"
 
 @dataclass(frozen=True, slots=True)
 class Authorities:
-    """The authorities of one CA Secret.
+    """The CAs of one CA Secret.
 
     Attributes:
         current: The one that signs.

@@ -9,11 +9,11 @@ class RotationSettings:
     """How long things live, and how far apart clocks and copies may be.
 
     Attributes:
-        ca_lifetime: Of an authority; its successor is published at two thirds of it.
+        ca_lifetime: Of a CA; its successor is published at two thirds of it.
         leaf_lifetime: Of a serving certificate; it is renewed at two thirds of it.
         clock_skew: The most by which the clocks of any two machines differ. Certificates are backdated by it, and
-            twice as much is waited before an old authority is dropped.
-        propagation: How long every bundle must have carried an authority before a replica turns to it: every API
+            twice as much is waited before an old CA is dropped.
+        propagation: How long every bundle must have carried a CA before a replica turns to it: every API
             server follows the webhook configurations by a watch, a moment behind what is stored.
 
     Raises:
@@ -41,7 +41,7 @@ class RotationSettings:
 
     @property
     def retention(self) -> timedelta:
-        """How long an authority stays trusted after it signed last: a leaf's life, and what clocks may be wrong by.
+        """How long a CA stays trusted after it signed last: a leaf's life, and what clocks may be wrong by.
 
         A leaf ends by its signer's clock, which may be ahead; its clients' may be behind. Hence twice.
         """

@@ -95,7 +95,7 @@ class TokenFacts:
 
     @property
     def _has_passed(self) -> bool:
-        """Whether everything signed by an earlier CA has expired, by anybody's clock."""
+        """Whether everything signed by an earlier CA has expired, by anyone's clock."""
         until = self._stored.previous_until
         return until is not None and self._observation.now >= until + self._settings.clock_skew
 

@@ -1,7 +1,7 @@
 """Tokens in the paths of webhooks: which path belongs to which webhook, what a token is, and which paths are admitted.
 
 Where gpuwarden keeps the certificates, it also sets the path of each webhook, and ends it in a token that only the API
-server and the replicas know: ``/mutate/0123…``. Somebody who can reach the port and does not know the token gets 404. It is
+server and the replicas know: ``/mutate/0123…``. Someone who can reach the port and does not know the token gets 404. It is
 derived from the private key of the CA, so every replica that can read the CA Secret knows it, and a new CA brings a new one.
 """
 
@@ -34,7 +34,7 @@ PATHS: Mapping[str, str] = MappingProxyType(
 )
 """The path of each webhook by its name. The chart renders the same where it renders paths (tests/deploy)."""
 ANNOTATION = "gpuwarden.io/path-token"
-"""Of a webhook configuration: ``"true"`` has gpuwarden set its paths. Whoever sets plain paths changes it in the same write."""
+"""Of a webhook configuration: ``"true"`` has gpuwarden set its paths. To set plain paths, change it in the same write."""
 
 _BYTES = 16
 _INFO = b"gpuwarden webhook path token"
@@ -123,7 +123,7 @@ class PathTokens:
         """Know the plain paths of the endpoints, and admit them, or nothing until told otherwise."""
         self._paths = frozenset(paths)
         self._admitted = _Admitted((), plain)
-        self._turned_away = False
+        self._rejected = False
 
     def replace(self, tokens: Iterable[str], *, plain: bool) -> None:
         """Admit paths with one of these tokens from now on, and the plain paths or not."""
@@ -143,10 +143,10 @@ class PathTokens:
             same = sum(hmac.compare_digest(token, each) for each in admitted.tokens)  # each is compared
             known = same > 0 and plain in self._paths
         if not known:
-            self._turned_away = True
+            self._rejected = True
         return plain if known else None
 
-    def turned_away(self) -> bool:
-        """Whether a path was not admitted since this was asked last: perhaps the paths have been set anew."""
-        was, self._turned_away = self._turned_away, False
+    def rejected_since_last_call(self) -> bool:
+        """Whether a path was not admitted since this was asked last: perhaps the paths have been set again."""
+        was, self._rejected = self._rejected, False
         return was

@@ -96,10 +96,10 @@ def why_untrusted(
     at: datetime,
     intermediates: Sequence[x509.Certificate] = (),
 ) -> str | None:
-    """Why a client that trusts ``trusted`` refuses the leaf at this moment, or ``None`` when it accepts it.
+    """Why a client that trusts ``trusted`` rejects the leaf at this moment, or ``None`` when it accepts it.
 
     Follows Go's ``x509.Certificate.Verify``, which kube-apiserver uses: every certificate of the path must be valid
-    now, every issuer an authority, and any certificate of the bundle ends the path, self-signed or not. Names are
+    now, every issuer a CA, and any certificate of the bundle ends the path, self-signed or not. Names are
     asked separately, with `covers`.
     """
     if reason := why_invalid(leaf, at) or why_not_a_server(leaf):

@@ -111,9 +111,9 @@ class Contact:
     Attributes:
         target: which.
         leaf: the certificate that was presented.
-        refusal: why a TLS client that trusts the bundle and expects the name refuses it; empty when it does not.
+        refusal: why a TLS client that trusts the bundle and expects the name rejects it; empty when it does not.
         silence: why nothing was presented; empty when something was.
-        connected: whether anybody took the connection.
+        connected: whether anyone took the connection.
         status: the HTTP status of a GET of the target's path; 0 where it was not tried, or not answered.
         plain_status: the same of the path without its token.
     """
@@ -173,12 +173,12 @@ class Facts:
     """A cluster with gpuwarden, at a moment; ``None`` stands for an object that is not there.
 
     Attributes:
-        now: when it was looked at.
+        now: when it was checked.
         namespace: where gpuwarden is installed.
         name: of its Deployment, ConfigMap and validating webhook configuration.
         version: the API server's, such as ``(1, 36)``.
         mutating, validating: our webhook configurations.
-        all_mutating: everybody's.
+        all_mutating: everyone's.
         services: those that our webhooks name, by namespace and name.
         slices: of those Services.
         rights: what gpuwarden's ServiceAccount may, of all that it needs.

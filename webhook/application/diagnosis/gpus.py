@@ -9,8 +9,8 @@ from webhook.application.diagnosis.facts import Facts, known
 from webhook.application.diagnosis.policies import enforced
 from webhook.application.diagnosis.results import Verdict, fail, listed, ok, verdicts, warn
 from webhook.engine.decision import decide
+from webhook.engine.fleet.evaluation import wishes
 from webhook.engine.fleet.fleet import Fleet, Lack, Wish
-from webhook.engine.fleet.judging import wishes
 from webhook.engine.fleet.shapes import Shape
 from webhook.engine.forms import Platform
 from webhook.engine.pods import Container, Pod, PodSpec, Resources

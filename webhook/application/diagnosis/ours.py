@@ -45,7 +45,7 @@ class Ours(NamedTuple):
 
     @property
     def is_guard(self) -> bool:
-        """Whether it is asked only about pods that ask for no GPU."""
+        """Whether it is asked only about pods that request no GPU."""
         return GUARDS.fullmatch(self.webhook.name) is not None
 
     @property

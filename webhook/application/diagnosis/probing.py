@@ -11,15 +11,15 @@ from webhook.application.diagnosis.ours import our_webhooks
 from webhook.application.diagnosis.results import Verdict, fail, ok, unknown
 from webhook.engine.decision import Outcome
 from webhook.engine.labels import NamespaceLabels
+from webhook.engine.policy_additions import POLICY
 from webhook.engine.resources import GPU, resource_name
-from webhook.engine.settings import POLICY
 
 _DENIED = re.compile(r'admission webhook "(?P<webhook>[^"]+)" denied the request')
 _UNANSWERED = re.compile(r'failed calling webhook "(?P<webhook>[^"]+)"')
 
 
 def pod(name: str, resource: str, count: int) -> dict[str, Any]:
-    """A pod that asks for GPUs, and that the restricted Pod Security Standard lets through."""
+    """A pod that requests GPUs, and that the restricted Pod Security Standard lets through."""
     amounts = {"cpu": "1m", "memory": "1Mi", resource: str(count)}
     secured = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     container = {

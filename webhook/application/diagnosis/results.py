@@ -7,7 +7,7 @@ import msgspec
 
 
 class Status(StrEnum):
-    """How a check ended. ``unknown`` is neither good nor bad: it was not checked, because it could not be looked at from here."""
+    """How a check ended. ``unknown`` is neither good nor bad: the check could not be made from here."""
 
     OK = "ok"
     WARN = "warn"
@@ -35,12 +35,12 @@ class Result(msgspec.Struct, frozen=True):
 
 
 def ok(seen: str) -> Verdict:
-    """All is well; ``seen`` says what was looked at."""
+    """All is well; ``seen`` says what was checked."""
     return Verdict(Status.OK, seen)
 
 
 def warn(seen: str, means: str, fix: str) -> Verdict:
-    """Something will hurt some day, or hurts somebody already."""
+    """Something will hurt some day, or hurts someone already."""
     return Verdict(Status.WARN, seen, means, fix)
 
 
@@ -50,7 +50,7 @@ def fail(seen: str, means: str, fix: str) -> Verdict:
 
 
 def unknown(seen: str, means: str, fix: str) -> Verdict:
-    """It could not be looked at."""
+    """It could not be checked."""
     return Verdict(Status.UNKNOWN, seen, means, fix)
 
 

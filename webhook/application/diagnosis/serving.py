@@ -11,7 +11,7 @@ from webhook.application.diagnosis.facts import Contact, Facts, known
 from webhook.application.diagnosis.ours import Ours, our_webhooks, readable_webhooks, ready_endpoints, services
 from webhook.application.diagnosis.results import Verdict, fail, listed, ok, unknown, verdicts, warn
 
-# All three ways to certificates renew at two thirds of a life: with less than a quarter left, somebody has forgotten.
+# All three ways to certificates renew at two thirds of a life: with less than a quarter left, someone has forgotten.
 _FORGOTTEN = 0.25
 
 

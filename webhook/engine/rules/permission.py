@@ -68,7 +68,7 @@ def gpu_not_permitted(ask: Ask, policy: Policy) -> Finding | None:
 def other_gpu_resources(
     asks: Sequence[Ask], policy: Policy, with_a_form: frozenset[str] = frozenset()
 ) -> Iterator[Finding]:
-    """GPUs by names that no form has: one finding a container, under a policy that does not permit all.
+    """GPUs by names that no form has: one finding per container, under a policy that does not permit all.
 
     Misspelt names have a rule of their own (``container.unknown_gpu_resources``), and DeviceClasses ``with_a_form``, by their
     paths, are judged as claims.

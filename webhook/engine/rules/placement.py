@@ -91,7 +91,7 @@ def apart(one: Form, other: Form, plugin: DevicePlugin) -> bool:
 
 
 def gke_selectors_incomplete(nodes: NodeConstraints, added: frozenset[str]) -> Finding | None:
-    """One of GKE's two sharing selectors without the other: Autopilot refuses the pod (docs: timesharing-gpus).
+    """One of GKE's two sharing selectors without the other: Autopilot rejects the pod (docs: timesharing-gpus).
 
     ``added`` are the labels that the decision adds to the pod.
     """

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from webhook.engine.choice import Request
 from webhook.engine.findings import Finding, Rule, Severity
+from webhook.engine.form_selection import Request
 from webhook.engine.forms import Form, Platform, Sharing
 from webhook.engine.hostpaths import cleaned
 from webhook.engine.policy import Policy, refuses_more_than_one

@@ -18,7 +18,7 @@ _NEVER_FOLD = 1 << 30
 
 
 def block(value: Any, style: Style) -> str:
-    """A map or a list that is not empty, as lines without indentation and without a break behind the last."""
+    """A map or a list that is not empty, as lines without indentation and without a break after the last."""
     return _dump(value, style, flow=False)
 
 

@@ -31,7 +31,7 @@ class Layout:
         return self.text.rfind("\n", 0, offset) + 1
 
     def line_end(self, offset: int) -> int:
-        """The offset behind the last character of the line, its line break left out."""
+        """The offset after the last character of the line, its line break left out."""
         end = self.text.find("\n", offset)
         if end < 0:
             return len(self.text)
@@ -60,7 +60,7 @@ class Layout:
         return not self.text[self.line_start(offset) : offset].strip(" \t")
 
     def content(self, node: Node) -> int:
-        """The offset where a node begins behind its anchor and its tag."""
+        """The offset where a node begins after its anchor and its tag."""
         properties = _PROPERTIES.match(self.text, node.start, node.end)
         return properties.end() if properties and not isinstance(node, Alias) else node.start
 
@@ -69,14 +69,14 @@ class Layout:
         return self.line_start(self.content(node)) != self.line_start(offset)
 
     def properties_end(self, offset: int) -> int:
-        """The offset behind the anchor and the tag that may stand behind a colon or a dash."""
+        """The offset after the anchor and the tag that may stand after a colon or a dash."""
         properties = _INLINE_PROPERTIES.match(self.text, offset)
         return properties.end() if properties else offset
 
     def without_lines(self, start: int, end: int) -> Splice:
         """Removes the lines from that of ``start`` to that which ends at ``end``.
 
-        They go with the line break before them, not the one behind: a line may yet be added behind them, to an outer map.
+        They go with the line break before them, not the one after: a line may yet be added after them, to an outer map.
         """
         first = self.line_start(start)
         if not first:
@@ -94,7 +94,7 @@ class Layout:
         return found
 
     def end(self, node: Node) -> int:
-        """The offset behind a node's last character; blank lines that a block scalar does not keep are left out."""
+        """The offset after a node's last character; blank lines that a block scalar does not keep are left out."""
         leaf = _last_leaf(node)
         if not isinstance(leaf, Scalar) or leaf.quote not in BLOCK_SCALARS:
             return leaf.end
@@ -113,7 +113,7 @@ class Layout:
         return self.line_end(self.end(node))
 
     def _header(self, leaf: Scalar) -> str:
-        """What stands behind the ``|`` or ``>`` of a block scalar on its line."""
+        """What is after the ``|`` or ``>`` of a block scalar on its line."""
         start = self.content(leaf) + 1
         return self.text[start : self.line_end(start)].split("#", 1)[0]
 

@@ -1,4 +1,4 @@
-"""Adds and removes members of a map or a list in its text, leaving the other members and their comments as they stand."""
+"""Adds and removes members of a map or a list in its text, leaving the other members and their comments as they are."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ class Member:
 
     Attributes:
         start: the offset of the key, the item or the dash.
-        end: the offset behind the value.
+        end: the offset after the value.
         last_line_end: the end of the value's last line, a comment included.
     """
 
@@ -54,7 +54,7 @@ def in_block(layout: Layout, members: list[Member], change: Change) -> Iterator[
             continue
         if layout.starts_line(member.start):
             yield layout.without_lines(member.start, member.last_line_end)
-        else:  # the first, behind a dash that then belongs to the next
+        else:  # the first, after a dash that then belongs to the next
             yield Splice(member.start, members[change.kept[0]].start, "")
 
 
@@ -65,7 +65,7 @@ def in_flow(layout: Layout, members: list[Member], change: Change, space: str) -
         layout: the document.
         members: all members of the collection; at least one.
         change: what becomes of them.
-        space: what stands behind a comma, where the members do not show it.
+        space: what is after a comma, where the members do not show it.
     """
     separator = _separator(layout, members, space)
     for before, texts in change.added.items():
@@ -84,7 +84,7 @@ def _added_behind(layout: Layout, end: int, texts: list[str], separator: str, *,
     if not rest or not alone or "\n" not in separator:
         yield Splice(end, end, "".join(separator + text for text in texts))
         return
-    # A comment at the end of the line stays with the member it stands behind.
+    # A comment at the end of the line stays with the member it stands after.
     if not rest[1]:
         yield Splice(end, end, ",")
     lines = separator.join(texts) + rest[1]
@@ -92,7 +92,7 @@ def _added_behind(layout: Layout, end: int, texts: list[str], separator: str, *,
 
 
 def _separator(layout: Layout, members: list[Member], space: str) -> str:
-    """What stands between two members: a comma, and a line break or the space that the text has there, or would have."""
+    """What is between two members: a comma, and a line break or the space that the text has there, or would have."""
     last = members[-1].start
     if layout.starts_line(last):
         return ",\n" + layout.indentation(last)
@@ -101,7 +101,7 @@ def _separator(layout: Layout, members: list[Member], space: str) -> str:
 
 
 def _removed(members: list[Member], kept: list[int]) -> Iterator[Splice]:
-    """Each run of removed members goes with the comma before it, the first run with the comma behind it."""
+    """Each run of removed members goes with the comma before it, the first run with the comma after it."""
     if kept[0] > 0:
         yield Splice(members[0].start, members[kept[0]].start, "")
     for index, following in zip(kept, [*kept[1:], len(members)], strict=True):

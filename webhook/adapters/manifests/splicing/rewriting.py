@@ -1,7 +1,7 @@
 """Finds the smallest changes to a document's text that make it say something else.
 
-ruamel.yaml's own round trip is not used for this: it writes the whole document anew. Of 199 real manifests, 59 came out
-different without any edit, whatever the indentation it was told; and it puts a new key behind the comment that belongs to the
+ruamel.yaml's own round trip is not used for this: it writes the whole document again. Of 199 real manifests, 59 came out
+different without any edit, whatever the indentation it was told; and it puts a new key after the comment that belongs to the
 next one. Here the text of all that stays is not touched at all, and ruamel.yaml writes only what is new.
 """
 
@@ -41,7 +41,7 @@ class _Slot:
 
     Attributes:
         near: the collection that it belongs to; ``None`` for the root.
-        behind: the offset behind its colon or dash, or where it begins when there is none.
+        behind: the offset after its colon or dash, or where it begins when there is none.
     """
 
     near: Mapping | Sequence | None
@@ -172,7 +172,7 @@ class _Rewriter:
             self.splices.append(Splice(layout.line_end(behind), layout.last_line_end(node), ""))
 
     def _replace_item(self, node: Node, target: Any, near: Sequence, behind: int) -> None:
-        """Write a filled map or list behind the dash of a block list."""
+        """Write a filled map or list after the dash of a block list."""
         if node.start == node.end:
             space = " " * (self.yaml.style(near).dash - 1)
             column = self.layout.column(behind) + len(space)
@@ -182,7 +182,7 @@ class _Rewriter:
             self.splices.append(Splice(node.start, self.layout.end(node), text))
 
     def _replace_block(self, node: Node, target: Any, near: Mapping, behind: int) -> None:
-        """Write a filled map or list below its key in a block map; a comment behind the key stays there."""
+        """Write a filled map or list below its key in a block map; a comment after the key stays there."""
         layout, style = self.layout, self.yaml.style(near)
         column = layout.entry_column(near) + (style.step if isinstance(target, dict) else style.offset)
         text = "\n" + " " * column + self.yaml.block(target, near, column)

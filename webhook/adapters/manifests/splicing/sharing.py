@@ -22,7 +22,7 @@ class Sharing:
             self._held[id(node)] = data
 
     def drop(self, node: Node) -> None:
-        """Note that a node will be written anew, without its anchor."""
+        """Note that a node will be written again, without its anchor."""
         self._held.pop(id(node), None)
 
     def will_hold(self, alias: Alias) -> Any:

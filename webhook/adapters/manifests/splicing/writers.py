@@ -14,7 +14,7 @@ class Writer(Protocol):
 
     @property
     def space(self) -> str:
-        """What stands behind a colon, and behind a comma on one line."""
+        """What is after a colon, and after a comma on one line."""
 
     def key(self, text: str, old: Node) -> str:
         """A key for the place of another, in its quotes."""
@@ -43,23 +43,23 @@ class YamlWriter:
         return style_near(near, self._layout, self._document)
 
     def key(self, text: str, old: Node) -> str:
-        """As in every writer."""
+        """See `Writer`."""
         quoted = isinstance(old, Scalar) and old.quote in ("'", '"')
         return fragments.key(text, old.quote if isinstance(old, Scalar) and quoted else "")
 
     def inline(self, value: Any, near: Node, start: int) -> str:  # noqa: ARG002 - one line is indented by nothing
-        """As in every writer."""
+        """See `Writer`."""
         return fragments.flow(value, self.style(near))
 
     def entry(self, key: str, value: Any, near: Mapping) -> str:
-        """As in every writer."""
+        """See `Writer`."""
         style = self.style(near)
         if near.flow:
             return fragments.flow_entry(key, value, style)
         return indented(fragments.block({key: value}, style), self._layout.entry_column(near))
 
     def item(self, value: Any, near: Sequence) -> str:
-        """As in every writer."""
+        """See `Writer`."""
         style = self.style(near)
         if near.flow:
             return fragments.flow(value, style)
@@ -82,21 +82,21 @@ class JsonWriter:
         self.space = _json_space(layout, root)
 
     def key(self, text: str, old: Node) -> str:  # noqa: ARG002 - there is one way to write it
-        """As in every writer."""
+        """See `Writer`."""
         return json.dumps(text, ensure_ascii=False)
 
     def inline(self, value: Any, near: Node, start: int) -> str:  # noqa: ARG002 - only the lines matter
-        """As in every writer."""
+        """See `Writer`."""
         return self._written(value, start, spread=True)
 
     def entry(self, key: str, value: Any, near: Mapping) -> str:
-        """As in every writer."""
+        """See `Writer`."""
         start = near.entries[-1][0].start
         spread = self._layout.starts_line(start)
         return f"{json.dumps(key, ensure_ascii=False)}:{self.space}{self._written(value, start, spread=spread)}"
 
     def item(self, value: Any, near: Sequence) -> str:
-        """As in every writer."""
+        """See `Writer`."""
         last = near.items[-1]
         packed = bool(members_of(last)) and "\n" not in self._layout.text[last.start : last.end]
         return self._written(value, last.start, spread=self._layout.starts_line(last.start) and not packed)
@@ -119,7 +119,7 @@ def _json_step(layout: Layout, root: Node) -> str | None:
 
 
 def _json_space(layout: Layout, root: Node) -> str:
-    """What stands behind the first colon of the document."""
+    """What is after the first colon of the document."""
     entries = (entry for node in walk(root) if isinstance(node, Mapping) for entry in node.entries)
     between = (layout.text[key.end : value.start] for key, value in entries)
     return " " if next(between, " ").endswith(" ") else ""

@@ -13,10 +13,10 @@ from webhook.adapters.manifests.tree.nodes import Node, Scalar, walk
 BYTE_ORDER_MARK = "\ufeff"
 # No scalar of any style may hold such a line (YAML 1.2, "c-forbidden"), so cutting there is always safe.
 _MARKER = re.compile(r"^\ufeff?(?:(---)(?=[ \t\r\n#]|\Z)|\.\.\.(?=[ \t\r\n]|\Z))", re.MULTILINE)
-# "---" with text right behind it. YAML reads it as part of a plain text, and merges two objects into one.
+# "---" with text right after it. YAML reads it as part of a plain text, and merges two objects into one.
 _GLUED = re.compile(r"^---(?![ \t\r\n#]|\Z).*", re.MULTILINE)
 _COMMENT_BEHIND = re.compile(r"---(?=#)")  # which kubectl takes for a marker and a comment, and YAML for text
-# A byte order mark behind the marker's line: that of a file which was joined to others ("cat a.yaml b.yaml").
+# A byte order mark after the marker's line: that of a file which was joined to others ("cat a.yaml b.yaml").
 _JOINED = re.compile(r"---[ \t]*(?:#.*)?\r?\n(?:[ \t]*(?:#.*)?\r?\n)*\ufeff")
 _DIRECTIVES = re.compile(r"\ufeff?(?:[ \t]*(?:#.*)?\r?\n)*(?:%.*\n(?:[ \t]*(?:#.*)?\r?\n)*)+")
 _BEFORE_JSON = re.compile(r"""(?:---[ \t]*(?:#.*)?\r?\n)?[ \t\r\n]*(?=\{[ \t\r\n]*["}])""")
@@ -33,7 +33,7 @@ class Document:
         index: its number, from 0, empty documents counted.
         start: the offset of its first character in the source, a byte order mark left out.
         line: the line of ``start``, from 1.
-        text: all of it, its ``---`` and the blank lines behind it included.
+        text: all of it, its ``---`` and the blank lines after it included.
         json: whether it is read, and written, as JSON.
     """
 
@@ -69,7 +69,7 @@ def _blanked(match: re.Match[str]) -> str:
 
 
 def documents(text: str) -> Iterator[Document]:
-    """The documents of a source: a YAML stream, a JSON value, or several JSON values one behind the other.
+    """The documents of a source: a YAML stream, a JSON value, or several JSON values one after another.
 
     As kubectl does, JSON is told by its first character, ``{``, not by the file's name.
     """
@@ -93,7 +93,7 @@ def _pieces(text: str) -> Iterator[tuple[int, int, bool]]:
 
 
 def _cuts(text: str) -> Iterator[int]:
-    """Where a document begins: at ``---``, and behind the line of ``...``."""
+    """Where a document begins: at ``---``, and after the line of ``...``."""
     for match in _MARKER.finditer(text):
         if match[1]:
             if match.start():
@@ -119,7 +119,7 @@ def _values(text: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
 
 
 def _is_yaml(text: str) -> bool:
-    """Whether braces that are no JSON are YAML; JSON with comments is not, although YAML takes them for text."""
+    """Whether braces that are not JSON are YAML; JSON with comments is not, although YAML takes them for text."""
     try:
         root = parse_yaml(text)
     except UnreadableError:
@@ -130,7 +130,7 @@ def _is_yaml(text: str) -> bool:
 
 
 def _json_end(text: str, start: int, end: int) -> int | None:
-    """The end of the JSON value at ``start`` and the blank space behind it; ``None`` when there is no such value."""
+    """The end of the JSON value at ``start`` and the blank space after it; ``None`` when there is no such value."""
     try:
         _, behind = json.JSONDecoder().raw_decode(text, start)
     except (ValueError, RecursionError):

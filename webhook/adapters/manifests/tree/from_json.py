@@ -59,7 +59,7 @@ class _Parser:
         self.start = start
 
     def error(self, message: str) -> UnreadableError:
-        last = self.first_line + self.text.rstrip().count("\n")  # the end itself may be on an empty line behind it
+        last = self.first_line + self.text.rstrip().count("\n")  # the end itself may be on an empty line after it
         return UnreadableError(min(self.line, last), f"invalid JSON: {message}")
 
     def value(self, token: tuple[str, str]) -> Node:

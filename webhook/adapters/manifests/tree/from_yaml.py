@@ -102,7 +102,7 @@ def _compose(text: str, first_line: int) -> Node | None:  # noqa: C901, PLR0912 
         elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
             node = stack.pop()
             keys.pop()
-            # libyaml ends a block at the next token, behind comments and blank lines.
+            # libyaml ends a block at the next token, after comments and blank lines.
             node.end = event.end_mark.index if node.flow else _last_end(node)
         elif kind is yaml.AliasEvent:
             node = _alias(event, anchors, first_line)
@@ -151,11 +151,11 @@ def _code(error: yaml.reader.ReaderError) -> int:
 
 def _in_words(text: str, error: yaml.MarkedYAMLError, first_line: int) -> UnreadableError:
     problem, begun = str(error.problem or "cannot be parsed"), error.context_mark
-    # A key without ":" is noticed behind it, on the next line.
+    # A key without ":" is noticed after it, on the next line.
     mark = begun if problem == _NO_COLON and begun else error.problem_mark or begun
     lines = text.rstrip().split("\n")
     line, column = (mark.line, mark.column) if mark else (0, 0)
-    at_end = line >= len(lines)  # libyaml has the end behind the last line
+    at_end = line >= len(lines)  # libyaml has the end after the last line
     line = min(line, len(lines) - 1)
     here = lines[line]
     if "\ufeff" in here:

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 DEEPEST = 200
 """How deep collections may nest. Kubernetes' own deepest (schemas in a CustomResourceDefinition) stay below 100; the limit
-keeps hostile input from exhausting the stack of whoever walks the data."""
+keeps hostile input from exhausting the stack of code that walks the data."""
 TOO_DEEP = f"the document is nested deeper than {DEEPEST} levels: write it with fewer"
 BLOCK_SCALARS = ("|", ">")
 
@@ -17,7 +17,7 @@ class Scalar:
 
     Attributes:
         start: offset of the first character, anchor and tag included.
-        end: offset behind the last character.
+        end: offset after the last character.
         line: the line of ``start``, from 1.
         text: the content, quotes and folding resolved.
         quote: ``""`` for a plain scalar, else ``'``, ``"``, ``|`` or ``>``.
@@ -46,7 +46,7 @@ class Alias:
 
 @dataclass(slots=True, eq=False)
 class Sequence:
-    """A list; ``flow`` when it is written in brackets. ``end`` is the end of its last item, or behind the bracket."""
+    """A list; ``flow`` when it is written in brackets. ``end`` is the end of its last item, or after the bracket."""
 
     start: int
     end: int

@@ -82,7 +82,7 @@ def plain(text: str, line: int = 1) -> Value:
 
 
 def key_of(value: Value) -> str | None:
-    """A map's key as JSON has it: numbers and booleans become text (``yes`` is the key ``true``); ``None`` for null."""
+    """A map's key as JSON writes it: numbers and booleans become text (``yes`` is the key ``true``); ``None`` for null."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return None if value is None else str(value)

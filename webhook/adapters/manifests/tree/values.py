@@ -28,14 +28,14 @@ def data_of(root: Node, repeated: list[Repeated] | None = None) -> Any:
         repeated: takes the keys that are written twice.
 
     Raises:
-        UnreadableError: for a key that is no text, a merge with something other than a map, a value that JSON cannot hold,
+        UnreadableError: for a key that is not text, a merge with something other than a map, a value that JSON cannot hold,
             or aliases that multiply beyond go-yaml's limit ("billion laughs").
     """
     return _Decoder([] if repeated is None else repeated).value(root)
 
 
 def key_text(key: Node) -> str:
-    """A key as JSON has it.
+    """A key as JSON writes it.
 
     Raises:
         UnreadableError: when it is null, a list or a map.

@@ -44,7 +44,7 @@ class LiveReads(Generic[K, V]):
         return await asyncio.shield(flight)
 
     def close(self) -> None:
-        """Begin no more reads; those under way end within their time."""
+        """Start no more reads; those in progress end within their timeout."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _fly(self, key: K) -> V:

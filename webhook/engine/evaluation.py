@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from webhook.engine.choice import Choice, Request
 from webhook.engine.findings import Finding
+from webhook.engine.form_selection import Choice, Request
 from webhook.engine.forms import Form, Sharing
 from webhook.engine.nodes import NOTHING_SAID, NodeConstraints
 from webhook.engine.pods import PodSpec
@@ -15,7 +15,7 @@ from webhook.engine.spelling import LABELS_OF_FORMS
 
 
 def refusal(ask: Ask, policy: Policy) -> Finding | None:
-    """What denies a request before its form is looked at."""
+    """What denies a request before its form is checked."""
     return container.malformed(ask) or permission.gpu_not_permitted(ask, policy)
 
 

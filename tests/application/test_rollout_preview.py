@@ -8,15 +8,15 @@ from tests.adapters.reports.fleets import owned, seen
 from tests.builders import a_container, a_pod, gpu
 from webhook.application.auditing import Seen
 from webhook.application.configuration import Configuration, Exemptions, Mode
-from webhook.application.restarts import Restarts
+from webhook.application.rollout_preview import RolloutPreview
 from webhook.engine.policy import ANY_POLICY, Policy, PolicyBook
 
 SHARED = Policy("shared")
 AUDIT = "gpuwarden audit -n team-a --assume 'team-a=shared'"
 
 
-def restarts(*objects: Seen, policy: str = "shared", configuration: Configuration | None = None) -> Restarts:
-    made = Restarts(configuration or Configuration(), "team-a", Policy(policy))
+def restarts(*objects: Seen, policy: str = "shared", configuration: Configuration | None = None) -> RolloutPreview:
+    made = RolloutPreview(configuration or Configuration(), "team-a", Policy(policy))
     for one in objects:
         made.look(one)
     return made
@@ -86,7 +86,7 @@ def test_claims_beside_a_request_are_named_too() -> None:
 
 
 def test_of_claims_nothing_is_said_where_nothing_is_judged() -> None:
-    under_any = Restarts(Configuration(), "team-a", ANY_POLICY)
+    under_any = RolloutPreview(Configuration(), "team-a", ANY_POLICY)
     under_any.look(claiming("a"))
     assert under_any.warnings() == []
     exempt = Configuration(exemptions=Exemptions(namespaces=frozenset({"team-a"})))

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from webhook.adapters.absent import absent
+from webhook.adapters.optional_imports import absent
 
 
 def test_what_is_absent_can_not_be_imported_for_as_long(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Requests that are made again when what failed passes by itself, when the server says or a little later each time."""
+"""Requests that are retried after temporary failures, when the server says so or with growing delays."""
 
 import time
 from collections.abc import Callable
@@ -18,13 +18,13 @@ _PASSING = frozenset({Fault.THROTTLED, Fault.SERVER_ERROR})
 _PASSING_ONCE_REACHED = frozenset({Fault.SILENT, Fault.CUT, Fault.UNREACHABLE})
 
 
-class PatientApi:
+class RetryingApi:
     """An API server for a program that has time: one request after another, each waited for.
 
     Args:
         api: the API server.
         backoff: the pauses.
-        wait: waits so many seconds.
+        wait: sleeps for the given number of seconds.
     """
 
     def __init__(self, api: "ApiServer", backoff: Backoff, *, wait: Callable[[float], None] = time.sleep) -> None:
@@ -39,10 +39,10 @@ class PatientApi:
         return self._api.host
 
     def call(self, request: Request) -> bytes:
-        """Make a request and give the answer's body; a write is made again only when it was put off (429).
+        """Make a request and return the answer's body; a write is retried only after 429.
 
         Raises:
-            ApiError: it failed in a way that doesn't pass, or too often.
+            ApiError: the failure is permanent, or was repeated too often.
         """
         for _ in range(ATTEMPTS - 1):
             try:

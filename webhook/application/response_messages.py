@@ -1,4 +1,4 @@
-"""Telling: a decision in the words of warnings (for the user) and audit annotations (for the audit log)."""
+"""Response messages: a decision as warnings (for the user) and audit annotations (for the audit log)."""
 
 from webhook.application.review import LONGEST_MESSAGE, to_json
 from webhook.engine.claims import NO_CLAIMS, Claims
@@ -16,7 +16,7 @@ _WORST = (Outcome.UNCHANGED, Outcome.REWRITTEN, Outcome.DENIED)
 
 
 def would_be(decision: Decision, policy: Policy) -> list[str]:
-    """What a policy that does not act would do, a sentence a container, for the user."""
+    """What a warn policy would do, one sentence per container, for the user."""
     if decision.outcome is Outcome.DENIED:
         told = [f"would be denied: {finding.reason}" for finding in decision.denials]
     elif decision.outcome is Outcome.REWRITTEN:
@@ -27,14 +27,14 @@ def would_be(decision: Decision, policy: Policy) -> list[str]:
 
 
 def advice(decision: Decision) -> list[str]:
-    """What the rules that only warn have to say."""
+    """The warnings of rules that only warn."""
     if not decision.findings:
         return []
     return [finding.message for finding in decision.warnings]
 
 
 def within_budget(warnings: list[str]) -> list[str] | None:
-    """The warnings without repetition, as many as a response can carry whole; the last says how many there is no room for."""
+    """The warnings without repetition, as many as fit in a response; the last says how many were left out."""
     if not warnings:
         return None
     distinct = list(dict.fromkeys(cut(warning, LONGEST_MESSAGE) for warning in warnings))
@@ -63,7 +63,7 @@ def annotate_claims(annotations: dict[str, str], pod: Pod, claims: Claims = NO_C
 def annotate_patch(annotations: dict[str, str], mode: str, operations: list[Operation]) -> None:
     """Add the patch that was not made, within a bound: always valid JSON, and of a container all of its operations or none.
 
-    What concerns the pod as a whole has room first, then container by container; how many operations there was no room for
+    What concerns the pod as a whole has room first, then container by container; how many operations did not fit
     stands beside it.
     """
     if not operations:

@@ -1,4 +1,4 @@
-"""Restarts: what another policy would make of a namespace's workloads when their pods are next created, in few words."""
+"""Rollout preview: what another policy would make of a namespace's workloads when their pods are next created, in few words."""
 
 from collections.abc import Iterator, Sequence
 from heapq import nsmallest
@@ -14,7 +14,7 @@ from webhook.engine.policy import Policy
 _NAMED = 3  # workloads a warning names; the audit that it points to lists them all
 
 
-class Restarts:
+class RolloutPreview:
     """The workloads of one namespace under a policy, looked at one by one.
 
     One thread looks; another may ask for the warnings meanwhile. No pod is remembered.
@@ -33,7 +33,7 @@ class Restarts:
     def look(self, seen: Seen) -> None:
         """Judge an object, unless another one speaks for it or nothing will come of it.
 
-        A controller's template speaks for its pods: what is made anew is made from that. So a pod counts only where it has
+        A controller's template speaks for its pods: what is made again is made from that. So a pod counts only where it has
         no controller, or one whose template nobody knows (a RayCluster's, say), which is one workload however many pods.
         """
         owner = seen.owner
@@ -45,17 +45,17 @@ class Restarts:
         key = owner.key if owner and _is_part(seen) else seen.key
         if verdict.claims and not verdict.exempt:
             self._claiming.add(key)
-        if not (verdict.asks or verdict.findings):
+        if not (verdict.requests or verdict.findings):
             return
         known = self._verdicts.get(key)
         if known is None or verdict.rank > known.rank:
             self._verdicts[key] = verdict
 
     def warnings(self, missing: str = "") -> list[str]:
-        """What is to be said of a change to the policy: nothing where nothing would change and everything is judged.
+        """The warnings about a change of the policy: none where nothing would change and everything is judged.
 
         Args:
-            missing: why not everything was looked at, if so.
+            missing: why not everything was checked, if so.
         """
         verdicts = list(self._verdicts.items())
         told = []
@@ -74,7 +74,7 @@ class Restarts:
         return told
 
     def _claims(self) -> Iterator[str]:
-        """What is to be said of workloads with resource claims, where a policy may be thought to apply to them."""
+        """The warnings about workloads with resource claims, where users may expect the policy to apply to them."""
         count = len(self._claiming)
         if count and not self._policy.permits_any:
             names = [f'{kind} "{name}"' for kind, name in nsmallest(_NAMED, self._claiming)]
@@ -85,7 +85,7 @@ class Restarts:
             )
 
     def unseen(self, why: str) -> list[str]:
-        """What is to be said where nothing was looked at."""
+        """The warnings where nothing was checked."""
         return [f"{self._subject}: its workloads were not checked ({why}); {self._audit} reports what would change"]
 
     @property
@@ -94,11 +94,11 @@ class Restarts:
         return not self._policy.permits_any
 
     def limits(self, ranges: Sequence[LimitRange]) -> list[str]:
-        """What is to be said of the namespace's LimitRanges."""
+        """The warnings about the namespace's LimitRanges."""
         return list(limit_ranges.warnings(self._subject, limit_ranges.effects(ranges, self._policy, self._plugin)))
 
     def unseen_limits(self, why: str) -> list[str]:
-        """What is to be said where LimitRanges were not checked."""
+        """The warnings where LimitRanges were not checked."""
         return [f"{self._subject}: its LimitRanges were not checked ({why})"]
 
     @property
@@ -117,7 +117,7 @@ def _is_part(seen: Seen) -> bool:
 
 
 def _is_spoken_for(seen: Seen, owner: Owner) -> bool:
-    """Whether its controller's template is looked at in its place, or it is an old revision."""
+    """Whether its controller's template is checked in its place, or it is an old revision."""
     return _is_part(seen) and (owner.is_workload or seen.idle)
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from testing.reviews import GPU, Json, Webhook, a_container, a_gpu_container, a_pod
-from webhook.application import telling
+from webhook.application import response_messages
 from webhook.application.configuration import Configuration
 from webhook.engine.policy import Policy, PolicyBook
 
@@ -16,17 +16,17 @@ READABLE = 120
 
 
 def test_warnings_come_once_each_in_their_order() -> None:
-    assert telling.within_budget(["b", "a", "b", "c", "a"]) == ["b", "a", "c"]
+    assert response_messages.within_budget(["b", "a", "b", "c", "a"]) == ["b", "a", "c"]
 
 
 def test_no_warnings_are_none() -> None:
-    assert telling.within_budget([]) is None
+    assert response_messages.within_budget([]) is None
 
 
 def test_warnings_beyond_the_budget_are_counted_instead_of_cut() -> None:
     warnings = [f"{number:03} {'x' * 96}" for number in range(100)]
 
-    kept = telling.within_budget(warnings)
+    kept = response_messages.within_budget(warnings)
 
     assert kept is not None
     assert kept[:-1] == warnings[: len(kept) - 1]
@@ -37,8 +37,8 @@ def test_warnings_beyond_the_budget_are_counted_instead_of_cut() -> None:
 def test_warnings_at_the_budget_are_all_kept() -> None:
     warnings = ["x" * 1000, "y" * 1000, "z" * 1072]
 
-    assert telling.within_budget(warnings) == warnings
-    assert telling.within_budget([*warnings, "w"]) == [*warnings, "gpuwarden: 1 more, see gpuwarden check"]
+    assert response_messages.within_budget(warnings) == warnings
+    assert response_messages.within_budget([*warnings, "w"]) == [*warnings, "gpuwarden: 1 more, see gpuwarden check"]
 
 
 def test_a_pod_of_many_containers_is_told_within_the_budget() -> None:
@@ -54,7 +54,7 @@ def test_a_pod_of_many_containers_is_told_within_the_budget() -> None:
 def test_a_recorded_patch_is_whole_where_it_is_small() -> None:
     annotations: dict[str, str] = {}
 
-    telling.annotate_patch(annotations, "audit", [{"op": "remove", "path": "/a"}])
+    response_messages.annotate_patch(annotations, "audit", [{"op": "remove", "path": "/a"}])
 
     assert annotations == {"audit-patch": '[{"op":"remove","path":"/a"}]'}
 
@@ -62,7 +62,7 @@ def test_a_recorded_patch_is_whole_where_it_is_small() -> None:
 def test_without_operations_no_patch_is_recorded() -> None:
     annotations: dict[str, str] = {}
 
-    telling.annotate_patch(annotations, "audit", [])
+    response_messages.annotate_patch(annotations, "audit", [])
 
     assert annotations == {}
 
@@ -73,7 +73,7 @@ def test_a_recorded_patch_is_bounded_and_always_json_of_whole_operations(size: i
     operations: list[Json] = [{"op": "add", "path": path.format(i), "value": "x" * size} for i in range(200)]
     annotations: dict[str, str] = {}
 
-    telling.annotate_patch(annotations, "enforce", operations)
+    response_messages.annotate_patch(annotations, "enforce", operations)
 
     kept = json.loads(annotations["enforce-patch"])
     assert kept == operations[: len(kept)]
@@ -96,7 +96,7 @@ def test_a_recorded_patch_has_all_operations_of_a_container_or_none() -> None:
     ]
     annotations: dict[str, str] = {}
 
-    telling.annotate_patch(annotations, "audit", operations)
+    response_messages.annotate_patch(annotations, "audit", operations)
 
     whole = range(3)
     assert json.loads(annotations["audit-patch"]) == [
@@ -112,7 +112,7 @@ def test_what_there_is_no_room_for_keeps_nothing_else_out() -> None:
     small = {"op": "remove", "path": "/spec/containers/0/resources/limits/a"}
     annotations: dict[str, str] = {}
 
-    telling.annotate_patch(annotations, "audit", [large, small])
+    response_messages.annotate_patch(annotations, "audit", [large, small])
 
     assert annotations == {"audit-patch": json.dumps([small], separators=(",", ":")), "audit-patch-omitted": "1"}
 

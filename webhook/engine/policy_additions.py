@@ -1,4 +1,4 @@
-"""Settings: what a policy adds to the pods that ask for GPUs, and the annotations that tell of it."""
+"""Settings: what a policy adds to the pods that request GPUs, and the annotations that say so."""
 
 import json
 from collections.abc import Iterator
@@ -69,7 +69,7 @@ def _node_selectors(spec: PodSpec, policy: Policy, respelling: Respelling) -> It
 
 
 def annotations(asks: list[Ask], policy: Policy, *, respelled: bool) -> list[Edit]:
-    """What people read on a changed pod: the policy and, where requests were respelled, what each container had asked for."""
+    """What people read on a changed pod: the policy and, where requests were respelled, what each container had requested."""
     told: list[Edit] = []
     if respelled:
         original: dict[str, dict[str, str]] = {}

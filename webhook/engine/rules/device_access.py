@@ -1,4 +1,4 @@
-"""Rules of reaching GPUs without asking for them, or beyond what is asked for: each sees one way.
+"""Rules of reaching GPUs without requesting them, or beyond what is requested: each sees one way.
 
 Requests are counted as ``requests.read`` does: shared and MIG resources are requests like any other.
 """

@@ -7,10 +7,10 @@ from webhook.adapters.http.endpoint import Observer
 from webhook.application.recorder import Recorded, Recorder
 
 
-class Afterwards:
-    """Passes on what it is told in the next turn of the event loop.
+class DeferredRecording:
+    """Passes on what it receives in the next turn of the event loop.
 
-    Until this one ends, the answers that are written in it wait (uvloop writes once all that has come is worked on). So what is
+    Until this turn ends, the answers that are written in it wait (uvloop writes after it has handled all input). So what is
     recorded costs the caller nothing, and a bug in recording does not cost it its answer.
     """
 
