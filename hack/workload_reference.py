@@ -49,9 +49,10 @@ into something else than the pod. `rewrite` leaves the objects as they are, unle
 - Ray: the first container requests only names that Ray does not count (`nvidia.com/gpu.shared`, `nvidia.com/mig-….me`), so Ray
   starts with `num-gpus` 0.
 - NVIDIA NIM: the operator adds `nvidia.com/gpu` beside another name, and such pods are denied (`mixed-gpu-resources`).
-- KServe with `workerSpec`: KServe denies a name that it does not know and that `serving.kserve.io/gpu-resource-types` does not list.
-- Volcano, and Kueue where the object has the label `kueue.x-k8s.io/queue-name`: the queue counts the name in the template, but the
-  pods are rewritten to another one.
+- KServe with `workerSpec`: KServe denies a name that it does not know and that `serving.kserve.io/gpu-resource-types` does not
+  list.
+- Volcano, and Kueue where the object has the label `kueue.x-k8s.io/queue-name`: the queue counts the name in the template, but
+  the pods are rewritten to another one.
 
 Kinds of one name are told apart by their group.
 """

@@ -164,5 +164,8 @@ DEFINITIONS = (
     ),
     definition("serving.knative.dev", "v1", "Service", structure(template=_POD)),
     definition("apps.nvidia.com", "v1alpha1", "NIMService", structure(replicas=_INTEGER, resources=RESOURCES)),
+    definition(
+        "e2e.example.com", "v1", "Training", structure(workers=listed(structure(replicas=_INTEGER, template=_POD)))
+    ),
 )
-"""The definitions of twelve projects."""
+"""The definitions of twelve projects, and of a kind that is in the configuration."""

@@ -8,6 +8,7 @@ import pytest
 
 from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.waiting import wait_for
+from tests.deploy.chart import Chart
 from tests.e2e.fleet import MERGE_PATCH
 from tests.e2e.installation import Installation
 from tests.e2e.objects import ENFORCE, GPU, SHARED, Json, as_list, container
@@ -18,6 +19,20 @@ pytestmark = pytest.mark.e2e
 
 JSON = {"Content-Type": "application/json"}
 BECAUSE = f"{GPU}: 2 cannot be shared under namespace policy"
+
+
+OWN = {"group": "e2e.example.com", "versions": ["v1"], "kind": "Training", "plural": "trainings"}
+TEMPLATES = {"templates": [{"path": "spec.workers[*].template.spec", "replicas": ["spec.workers[*].replicas"]}]}
+
+
+@pytest.fixture(scope="module")
+def installation(
+    control_plane: ControlPlane, chart: Chart, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """Gpuwarden, with a kind in its configuration."""
+    values = {"config": {"workloadKinds": [{**OWN, **TEMPLATES}]}}
+    with Installation(control_plane, chart, tmp_path_factory.mktemp("gpuwarden"), values=values) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +143,10 @@ def of_every_kind(resource: str = GPU, count: int = 2) -> list[tuple[str, Json]]
         ),
         ("spec.template (1 pod)", an("serving.knative.dev/v1", "Service", {"template": pod})),
         (outside, an("apps.nvidia.com/v1alpha1", "NIMService", {"resources": amounts(resource, count)})),
+        (
+            "spec.workers[0].template (5 pods)",
+            an("e2e.example.com/v1", "Training", {"workers": [{"replicas": 5, "template": pod}]}),
+        ),
     ]
 
 
