@@ -65,13 +65,14 @@ RAY = row("ray.io", "RayCluster")
 JOB_SET = row("jobset.x-k8s.io", "JobSet")
 
 
-def ray(resource: str, count: int = 1, **parameters: str) -> Json:
-    group = {"groupName": "g", "rayStartParams": parameters, "template": {"spec": spec(resource, count)}}
+def ray(resource: str, count: int = 1, parameters: Json | None = None) -> Json:
+    group = {"groupName": "g", "rayStartParams": parameters or {}, "template": {"spec": spec(resource, count)}}
     return {"spec": {"workerGroupSpecs": [group]}}
 
 
 def job_set(resource: str = GPU, count: int = 1) -> Json:
-    return at("spec.replicatedJobs[*].template.spec.template.spec", spec(resource, count))
+    made: Json = at("spec.replicatedJobs[*].template.spec.template.spec", spec(resource, count))
+    return made
 
 
 @pytest.mark.parametrize(
@@ -235,7 +236,8 @@ def without_worker(resource: str) -> Json:
 
 
 def volcano(resource: str) -> Json:
-    return at("spec.tasks[*].template.spec", spec(resource, 1))
+    made: Json = at("spec.tasks[*].template.spec", spec(resource, 1))
+    return made
 
 
 LWS = row("leaderworkerset.x-k8s.io", "LeaderWorkerSet")
@@ -246,8 +248,8 @@ LWS = row("leaderworkerset.x-k8s.io", "LeaderWorkerSet")
     [
         (RAY, ray(GPU), {}),
         (RAY, ray("nvidia.com/mig-1g.5gb"), {}),
-        (RAY, ray(SHARED, **{"num-gpus": "1"}), {}),
-        (RAY, ray(SHARED, **{"num-gpus": "0"}), {}),
+        (RAY, ray(SHARED, parameters={"num-gpus": "1"}), {}),
+        (RAY, ray(SHARED, parameters={"num-gpus": "0"}), {}),
         (row("ray.io", "RayJob"), at("spec.submitterPodTemplate.spec", spec(SHARED, 1)), {}),
         (NIM, {"spec": {"resources": {"limits": {GPU: 1}}}}, {}),
         (ISVC, without_worker(SHARED), {}),

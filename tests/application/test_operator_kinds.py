@@ -153,3 +153,28 @@ def test_what_requests_gpus_and_has_no_shape_is_never_called_without_a_request(s
 def test_what_only_records_a_pod_is_not_judged_as_one(skipped: str) -> None:
     kind = WorkloadKind("example.com", ("v1",), "Fleet", "fleets", ())
     assert judged(kind, {skipped: {"name": "x", "annotations": {}, "template": {"spec": SPEC}}}).pods == ()
+
+
+def test_what_an_operator_makes_of_it_comes_instead_of_the_note_on_its_kind() -> None:
+    ray = next(kind for kind in OPERATORS if kind.kind == "RayCluster")
+    path = "spec.headGroupSpec.template.spec"
+    assert judged(ray, at(path, SPEC)).notes == (f"note: {ray.note.removesuffix('.')}",)
+    shared = {"containers": [{"name": "main", "image": "x", "resources": {"limits": {"nvidia.com/gpu.shared": 1}}}]}
+    (trap,) = judged(ray, at(path, shared)).notes
+    assert trap.startswith("spec.headGroupSpec.template: Ray would start with num-gpus 0")
+
+
+def test_the_same_of_a_request_outside_of_templates() -> None:
+    nim = next(kind for kind in OPERATORS if kind.kind == "NIMService")
+    said = judged(nim, {"spec": {"resources": {"limits": {"nvidia.com/gpu.shared": 1}}}}).not_judged or ""
+    assert "; spec.resources: the NIM operator adds nvidia.com/gpu beside nvidia.com/gpu.shared" in said
+    assert "note: " not in said
+
+
+def test_the_patch_of_templates_has_places_in_maps_and_lists() -> None:
+    job = next(kind for kind in OPERATORS if kind.kind == "PyTorchJob")
+    found = judged(job, {"spec": {"pytorchReplicaSpecs": {"a/b~c": {"template": {"spec": SPEC}}}}})
+    assert found.operations == ()
+    assert {
+        operation["path"].partition("/spec/")[2].partition("/template/")[0] for operation in found.of_templates
+    } == {"pytorchReplicaSpecs/a~1b~0c"}

@@ -108,7 +108,7 @@ _ARGO = structure(
         )
     ),
 )
-_SPARK_ROLE = {"cores": _INTEGER, "gpu": _NAMED_GPUS, "instances": _INTEGER, "template": OPAQUE}
+_SPARK_ROLE: Json = {"cores": _INTEGER, "gpu": _NAMED_GPUS, "instances": _INTEGER, "template": OPAQUE}
 
 DEFINITIONS = (
     definition("ray.io", "v1", "RayCluster", RAY),
