@@ -242,6 +242,13 @@ def _of_product(product: str, *forms: str) -> Json:
     return {"policies": {"t": {"forms": [*forms], "nodeSelector": {"nvidia.com/gpu.product": product}}}}
 
 
+_KIND = {
+    "group": "example.com",
+    "versions": ["v1"],
+    "kind": "Training",
+    "plural": "trainings",
+    "templates": [{"path": "spec.a[*].spec", "replicas": ["spec.replicas", "spec.a[*].replicas"]}],
+}
 GKE = "cloud.google.com/gke-"
 SHARING, MIXED_SHARING = "nvidia.com/gpu.sharing-strategy", "nvidia.com/mig-1g.5gb.sharing-strategy"
 MIXED: Json = {}
@@ -319,6 +326,22 @@ def test_a_configuration_is_one_to_both(configuration: Json) -> None:
         (
             {"policies": {"mps": {"forms": ["shared"]}}},
             r'config\.policies\.mps: "mps" is a built-in value; choose another',
+        ),
+        (
+            {"workloadKinds": [_KIND, {**_KIND, "plural": "others"}]},
+            r'config\.workloadKinds\[1\]\.kind: "Training" of example\.com is also that of config\.workloadKinds\[0\]; remove',
+        ),
+        (
+            {"workloadKinds": [_KIND, {**_KIND, "kind": "Other"}]},
+            r'config\.workloadKinds\[1\]\.plural: "trainings" of example\.com is also that of config\.workloadKinds\[0\]; remove',
+        ),
+        (
+            {
+                "workloadKinds": [
+                    {**_KIND, "templates": [{"path": "spec.a[*].spec", "replicas": ["spec.b[*].replicas"]}]}
+                ]
+            },
+            r'config\.workloadKinds\[0\]\.templates\[0\]\.replicas\[0\]: "spec\.b\[\*\]\.replicas" counts no pods of',
         ),
         (
             {"devicePlugin": {"products": ["A100"]}},
