@@ -84,8 +84,8 @@ lint: setup ## Style, types, layers, Dockerfile
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache > .cache/lint-imports.log || { cat .cache/lint-imports.log; exit 1; }
 	@$(BIN)/hadolint Dockerfile
-	@$(BIN)/python hack/policy_reference.py --check
-	@$(BIN)/python hack/metrics_reference.py --check
+	@$(BIN)/python -m hack.policy_reference --check
+	@$(BIN)/python -m hack.metrics_reference --check
 	@$(BIN)/python -m hack.backstop --check
 	@$(BIN)/python -m hack.chart_defaults --check
 	@$(BIN)/python -m hack.workload_rules --check
@@ -110,8 +110,8 @@ golden: setup ## Write the golden AdmissionReviews anew (then read the diff)
 
 .PHONY: docs
 docs: setup ## Write the pages that come from the code
-	@$(BIN)/python hack/policy_reference.py
-	@$(BIN)/python hack/metrics_reference.py
+	@$(BIN)/python -m hack.policy_reference
+	@$(BIN)/python -m hack.metrics_reference
 	@$(BIN)/python -m hack.workload_reference
 	@$(BIN)/python hack/licences.py
 

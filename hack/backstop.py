@@ -10,12 +10,13 @@ What the chart's values decide (which policies share, who is exempt) is not here
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from textwrap import indent
 
 import msgspec
 
+from hack import generated
 from hack.cel import admits, admits_none, every_alternative, listed, quoted, says_shared
+from hack.tools import ROOT
 from webhook.engine.findings import Finding, Rule
 from webhook.engine.forms import Form, Platform, Sharing, parse
 from webhook.engine.pods import PodSpec
@@ -38,7 +39,7 @@ from webhook.engine.spelling import (
     strategy_label,
 )
 
-TEMPLATE = Path(__file__).resolve().parent.parent / "deploy/chart/templates/_backstop.tpl"
+TEMPLATE = ROOT / "deploy/chart/templates/_backstop.tpl"
 HEAD = "{{/* Written by `make manifests` from the engine's rules; edit hack/backstop.py, not this. */}}\n"
 # What stands for a count while a sentence is taken apart: no sentence has it in its own words. As it is written, and read.
 _WRITTEN, _COUNT = "987654321000m", "987654321"
@@ -158,7 +159,7 @@ def variables() -> Iterator[tuple[str, str, str]]:
         raise SystemExit("shared products are no longer named as the CEL reads them")
     yield (
         "asks",
-        "Each container that asks for GPUs. Kubernetes itself sees to it that requests say the same as limits.",
+        "Each container that requests GPUs. Kubernetes itself requires requests to equal limits.",
         f"""{CONTAINERS}
 .filter(c, has(c.resources) && has(c.resources.limits))
 .map(c, {{'name': dyn(c.name), 'limits': dyn(c.resources.limits), 'gpus': dyn(c.resources.limits.filter(n,
@@ -210,7 +211,7 @@ def variables() -> Iterator[tuple[str, str, str]]:
     only = f"!{admits_none('a', sharing)} && {admits('a', sharing, time_sharing)} &&\n!{admits('a', sharing, mps)}"
     yield (
         "gkeTimeSharing",
-        "GKE's time-sharing refuses a second slot whatever a policy raises.",
+        "GKE's time-sharing rejects a second slot whatever a policy permits.",
         f"variables.saysGke ? {every_alternative(only)} :\nvariables.policy.matches(r'^gke-(.+-)?{gke_values[0]}-[0-9]+$')",
     )
     yield "gke", "Whose kubelet would speak.", "variables.saysGke || variables.policy.startsWith('gke-')"
@@ -226,7 +227,7 @@ def variables() -> Iterator[tuple[str, str, str]]:
     says_how = listed((*GKE_KEYS, strategy_label(None), PRODUCT, GPU_SLICES, COMPUTE_SLICES))
     yield (
         "silent",
-        "Whether the pod asks for plain GPUs, and says nothing of how they are handed out.",
+        "Whether the pod has plain requests only, and no selector of a form.",
         f"""variables.asks.all(ask, ask.gpus.all(n, n == {gpu})) && !variables.alternatives.exists(a, a.exists(e,
   e.key in {says_how}))""",
     )
@@ -293,15 +294,5 @@ def template() -> str:
     return "".join(lines)
 
 
-def main() -> None:
-    """Write the file, or with ``--check`` fail where it is not what would be written."""
-    text = template()
-    if "--check" in sys.argv[1:]:
-        if not TEMPLATE.exists() or TEMPLATE.read_text(encoding="utf-8") != text:
-            raise SystemExit("deploy/chart/templates/_backstop.tpl is not what the rules say; run make manifests")
-        return
-    TEMPLATE.write_text(text, encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(generated.write(TEMPLATE, template(), "manifests", sys.argv[1:]))

@@ -124,7 +124,7 @@ def main() -> None:
         gpuwarden("certs", "self-signed", "--out", folder)
         with server(Path(folder)) as (port, _):
             post(port, "/mutate", Path(folder) / "ca.crt")
-    say("Done: the Job in examples/sweep.yaml was denied on purpose, the rest is right.")
+    say("Done: the Job in examples/sweep.yaml was denied on purpose; everything else succeeded.")
 
 
 if __name__ == "__main__":

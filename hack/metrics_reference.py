@@ -3,10 +3,11 @@
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from prometheus_client.metrics import MetricWrapperBase
 
+from hack import generated
+from hack.tools import ROOT
 from webhook.adapters.kubernetes.errors import Fault
 from webhook.adapters.metrics import Metrics
 from webhook.application.certificates.plan import Phase
@@ -14,7 +15,7 @@ from webhook.engine.decision import Outcome
 from webhook.engine.findings import Severity
 from webhook.engine.rules.catalog import RULES
 
-PAGE = Path(__file__).resolve().parent.parent / "docs/reference/metrics.md"
+PAGE = ROOT / "docs/reference/metrics.md"
 HEAD = """<!-- Written by `make docs` from the code; edit hack/metrics_reference.py, not this page. -->
 # Metrics
 
@@ -127,15 +128,5 @@ def _values(metric: str, label: str) -> str:
     return TEXTS[metric, label]
 
 
-def main() -> None:
-    """Write the page, or with ``--check`` fail if it is out of date."""
-    text = "\n".join(page()) + "\n"
-    if "--check" in sys.argv[1:]:
-        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
-            raise SystemExit("docs/reference/metrics.md is out of date; run make docs")
-        return
-    PAGE.write_text(text, encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(generated.write(PAGE, "\n".join(page()) + "\n", "docs", sys.argv[1:]))

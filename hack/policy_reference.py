@@ -5,10 +5,11 @@ The engine decides every example when the page is written.
 
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import msgspec
 
+from hack import generated
+from hack.tools import ROOT
 from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, REWRITTEN, RULE_TEXTS, UNREADABLE_LABEL
 from webhook.engine.decision import decide
 from webhook.engine.edits import AddNeed, RenameResource
@@ -18,7 +19,7 @@ from webhook.engine.policy import PolicyBook
 from webhook.engine.rules.catalog import RULES
 from webhook.engine.spelling import DevicePlugin, MigStrategy
 
-PAGE = Path(__file__).resolve().parent.parent / "docs/reference/policies.md"
+PAGE = ROOT / "docs/reference/policies.md"
 VALUES = (
     "exclusive",
     "shared",
@@ -213,15 +214,5 @@ def page() -> Iterator[str]:
     yield TAIL
 
 
-def main() -> None:
-    """Write the page, or with ``--check`` fail if it is out of date."""
-    text = "\n".join(page()) + "\n"
-    if "--check" in sys.argv[1:]:
-        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
-            raise SystemExit("docs/reference/policies.md is out of date; run make docs")
-        return
-    PAGE.write_text(text, encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(generated.write(PAGE, "\n".join(page()) + "\n", "docs", sys.argv[1:]))

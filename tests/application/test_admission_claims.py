@@ -100,6 +100,60 @@ class TestWhatPasses:
         assert source.asked == []
 
 
+class TestWhatBecomesAClaim:
+    """A policy that lists a claim first, for ``nvidia.com/gpu``; its template is looked up at both calls."""
+
+    CONFIGURED = parse(
+        "apiVersion: gpuwarden.io/v1\nkind: Configuration\n"
+        "policies: {claims: {forms: [{claimTemplate: one, deviceClass: gpu.nvidia.com}]}}\n"
+    )
+
+    def test_a_plain_request_is_rewritten_and_what_it_became_is_valid(self) -> None:
+        source = Source(GPUS)
+        asked = webhook("claims", source, configuration=self.CONFIGURED)
+        final = asked.mutate(a_pod()).applied_to(a_pod())
+        assert final["spec"]["resourceClaims"] == [{"name": "gpuwarden-0", "resourceClaimTemplateName": "one"}]
+        answered = asked.validate(final)
+        assert (answered.allowed, answered.warnings) == (True, [])
+        assert asked.mutate(final).patch is None
+        assert source.asked == [(TEAM, (ONE,))] * 2
+
+    @pytest.mark.parametrize("found", [{ONE: None}, {}])
+    def test_without_the_template_it_is_denied_and_not_rewritten(self, found: Resolved) -> None:
+        asked = webhook("claims", Source(found), configuration=self.CONFIGURED)
+        assert asked.mutate(a_pod()).patch is None
+        assert asked.validate(a_pod()).rules == ["claim-not-found"]
+
+    def test_where_the_template_can_t_be_read_the_failure_policy_decides(self) -> None:
+        asked = webhook("claims", Source(UNAVAILABLE), configuration=self.CONFIGURED)
+        for call in (asked.mutate, asked.validate):
+            with pytest.raises(ClaimUnavailable):
+                call(a_pod())
+
+    def test_a_warn_policy_fails_nothing(self) -> None:
+        asked = webhook("any", Source(UNAVAILABLE), warn="claims", configuration=self.CONFIGURED)
+        assert asked.mutate(a_pod()).allowed
+
+    def test_a_pod_without_a_gpu_looks_up_nothing(self) -> None:
+        source = Source(UNAVAILABLE)
+        pod = a_pod({"name": "web", "image": "i"})
+        assert webhook("claims", source, configuration=self.CONFIGURED).mutate(pod).allowed
+        assert source.asked == []
+
+    def test_a_manifest_that_is_applied_again_is_made_what_the_pod_is(self) -> None:
+        asked = webhook("claims", Source(GPUS), configuration=self.CONFIGURED)
+        live = asked.mutate(a_pod()).applied_to(a_pod())
+        both = {
+            **a_gpu_container(),
+            "resources": {**a_gpu_container()["resources"], "claims": [{"name": "gpuwarden-0"}]},
+        }
+        again = {**live, "spec": {**live["spec"], "containers": [both]}}
+        answered = asked.mutate(again, oldObject=live, operation="UPDATE")
+        assert answered.annotations == {"restored-by-policy": "claims"}
+        [container] = answered.applied_to(again)["spec"]["containers"]
+        assert not container["resources"]["limits"]
+
+
 class TestWhatIsDenied:
     @pytest.mark.parametrize("kind", [TEMPLATE, CLAIM])
     @pytest.mark.parametrize("policy", ["none", "unreadable!"])

@@ -10,7 +10,7 @@ from webhook.application.auditing import Auditor
 from webhook.application.configuration import Configuration, Exemptions
 from webhook.engine.decision import Outcome
 from webhook.engine.labels import NamespaceLabels
-from webhook.engine.policy import PolicyBook
+from webhook.engine.policy import ClaimForm, Policy, PolicyBook
 
 SHARED_TEAM = labelled(team_a="shared")
 CLAIMING = a_pod(a_container("web"), resourceClaims=[{"name": "gpu", "resourceClaimName": "one"}])
@@ -307,6 +307,12 @@ class TestForms:
         self, pod: dict[str, object], policy: str, forms: tuple[tuple[str, str], ...]
     ) -> None:
         assert a_row(judged([seen(pod)], labelled(team_a=policy))).verdict.forms == forms
+
+    def test_may_be_a_claim(self) -> None:
+        form = ClaimForm("one", "gpu.nvidia.com")
+        book = PolicyBook({"claims": Policy("claims", claim_forms=(form,), plain_claim=form)})
+        row = a_row(judged([seen(a_pod(gpu()))], labelled(team_a="claims"), Configuration(policies=book)))
+        assert row.verdict.forms == (("plain", 'a claim of ResourceClaimTemplate "one"'),)
 
     def test_stay_where_the_pod_is_exempt(self) -> None:
         row = a_row(judged([seen(namespace="kube-system")], labelled(kube_system="shared")))

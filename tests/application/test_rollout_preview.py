@@ -119,7 +119,7 @@ def test_the_template_of_a_controller_speaks_for_its_pods() -> None:
 
 def test_a_pod_without_a_controller_speaks_for_itself() -> None:
     (told,) = warnings(refused("notebook", "Pod"))
-    assert 'Pod "notebook" (shared-request-above-one, only if somebody creates it again)' in told
+    assert 'Pod "notebook" (shared-request-above-one, only if it is created again)' in told
 
 
 def test_pods_of_a_controller_whose_template_nobody_knows_are_one_workload_by_the_worst_of_them() -> None:

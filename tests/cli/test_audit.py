@@ -238,7 +238,7 @@ class TestCluster:
         cluster.add(pod("notebook"), pod("waiting") | {"status": {"phase": "Pending"}})
         told = {line["name"]: line["becomes"] for line in audited("--kubeconfig", kubeconfig)["objects"]}
         for name in ("notebook", "waiting"):
-            assert told[name][-1] == "this pod has no controller: only if somebody creates it again"
+            assert told[name][-1] == "this pod has no controller: only if it is created again"
         assert "controller" not in " ".join(told["web"])
         out = " ".join(run("audit", "--kubeconfig", kubeconfig).out.split())
         assert "with 32 pods: " in out
@@ -454,11 +454,11 @@ class TestExitCode:
             ((), "no cluster"),
             (("nowhere.yaml",), "nowhere.yaml"),
             (("-", "--namespaces", "nowhere.yaml"), "nowhere.yaml"),
-            (("--namespaces", "x.yaml"), "--namespaces goes with files"),
+            (("--namespaces", "x.yaml"), "--namespaces can be used only with files"),
             (("-", "--config", "nowhere.yaml"), "nowhere.yaml"),
             (("-", "-o", "xml"), "xml"),
-            (("-", "--write-reports"), "leave out paths and --assume"),
-            (("--assume", "*=shared", "--write-reports"), "leave out paths and --assume"),
+            (("-", "--write-reports"), "--write-reports can't be combined with paths or --assume"),
+            (("--assume", "*=shared", "--write-reports"), "it reports on the cluster as it is"),
         ],
     )
     def test_of_wrong_usage_is_2_and_the_message_says_what(self, arguments: tuple[str, ...], said: str) -> None:

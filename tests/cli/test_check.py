@@ -242,6 +242,7 @@ class TestExitCode:
                 ("check", "-", "--config", "nowhere.yaml"),
                 "--config nowhere.yaml: there is no such file or folder; name one that exists",
             ),
+            (("check", "x.yaml", "--config", "-"), "--config -: standard input is not read here; name a file, such as"),
             (("check", "-", "--config", "/"), "--config /: it is a folder; name a file"),
             (
                 ("check", "-", "--namespaces", "nowhere.yaml"),
@@ -255,7 +256,7 @@ class TestExitCode:
             (("check", "-", "--namespaces", sys.executable), "it is not UTF-8 text (byte 0x"),
             (
                 ("audit", "-", "--kubeconfig", "x", "--context", "y"),
-                "--kubeconfig and --context: no cluster is read where files",
+                "--kubeconfig and --context can't be combined with files",
             ),
         ],
     )
@@ -309,13 +310,36 @@ class TestLines:
         )
 
 
+class TestWithoutAPolicy:
+    """Nothing is denied then, which must not pass for a check."""
+
+    NOTE = 'note: no policy is given, so everything is judged under "any"'
+
+    @pytest.mark.parametrize(
+        ("text", "options"),
+        [
+            pytest.param(SERVICE, (), id="nothing requests a GPU"),
+            pytest.param(deployment(), ("--policy", "any"), id="a policy"),
+            pytest.param(namespace("default", enforce="any") + "---\n" + deployment(), (), id="a namespace"),
+            pytest.param("kind: [", (), id="not read"),
+        ],
+    )
+    def test_nothing_is_said_where_there_is_one_or_no_need(self, text: str, options: tuple[str, ...]) -> None:
+        assert self.NOTE not in run("check", "-", *options, stdin=text).err
+
+    @pytest.mark.parametrize("command", ["check", "rewrite"])
+    def test_the_user_is_told(self, command: str) -> None:
+        ran = run(command, "-", stdin=deployment())
+        assert (ran.code, self.NOTE in ran.err, self.NOTE in ran.out) == (0, True, False)
+
+
 class TestNothingToJudge:
     @pytest.mark.parametrize("text", ["", "\n", "# a comment\n", "---\n---\n", "null\n", "kind: List\nitems: []\n"])
     @pytest.mark.parametrize("command", ["check", "audit"])
     def test_is_told_and_no_success(self, command: str, text: str) -> None:
         ran = run(command, "-", stdin=text)
         assert ran.code == 2
-        assert "-: not read: it holds no Kubernetes object, so nothing was judged: name files with" in ran.out
+        assert "-: not read: no Kubernetes object was found, so nothing was judged; pipe manifests in" in ran.out
 
     def test_is_an_empty_folder_too(self, tmp_path: Path) -> None:
         assert run("check", tmp_path).code == 2

@@ -93,7 +93,7 @@ def test_of_a_check_add_up_in_every_format(given_documents: list[str]) -> None:
     assert totals["withoutRequest"] + totals["unknownKind"] <= totals["unchanged"]
 
     summary = " ".join(ran["table"].split()).rpartition(" objects: " if totals["objects"] != 1 else " object: ")
-    of_objects, _, besides = summary[2].partition("; besides, ")
+    of_objects, _, besides = summary[2].partition("; also, ")
     assert in_words(of_objects) == decisions(totals)
     assert summary[0].rpartition(" ")[2] == str(totals["objects"])
     assert bool(besides) == bool(totals["unreadParts"]) == ("kind: [\n" in given_documents)

@@ -180,7 +180,7 @@ def test_the_nodes_of_the_cluster_are_listed(command: str) -> None:
 def test_files_are_audited_with_the_nodes_of_the_cluster_that_an_option_names(tmp_path: Path) -> None:
     assert found("audit", "mps", "live", "--kubeconfig", str(tmp_path / "kubeconfig")) == []
     ran = run("audit", "-", "--kubeconfig", tmp_path / "kubeconfig", stdin=deployment())
-    assert (ran.code, "no cluster is read where files are named" in ran.err) == (2, True)
+    assert (ran.code, "can't be combined with files" in ran.err) == (2, True)
 
 
 def test_the_device_classes_of_the_cluster_count(cluster: Cluster) -> None:

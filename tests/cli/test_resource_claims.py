@@ -302,3 +302,29 @@ def test_the_claims_of_an_operators_pods_are_judged_too() -> None:
         "objects"
     ]
     assert line["decision"] == "unchanged"
+
+
+CONFIGURATION = """\
+apiVersion: gpuwarden.io/v1
+kind: Configuration
+policies: {claims: {forms: [{claimTemplate: one-gpu, deviceClass: gpu.nvidia.com}]}}
+"""
+
+
+def test_a_request_becomes_a_claim_by_the_template_among_the_input_or_it_is_said_that_it_was_not_looked_at(
+    tmp_path: Path,
+) -> None:
+    configuration = tmp_path / "config.yaml"
+    configuration.write_text(CONFIGURATION)
+    options = ("--policy", "claims", "--config", str(configuration))
+    pod = manifest(**a_pod(gpu(2)))
+    two = "{name: gpu, exactly: {deviceClassName: gpu.nvidia.com, count: 2}}"
+    found = document("check", *options, stdin=beside(pod, TEMPLATE, request=two))["objects"][0]
+    assert (found["decision"], found["notJudged"]) == ("rewritten", None)
+    found = document("check", *options, stdin=beside(pod, TEMPLATE), code=1)["objects"][0]
+    assert [one["rule"] for one in found["findings"]] == ["claim-not-possible"]
+    [found] = document("check", *options, stdin=pod)["objects"]
+    assert found["notJudged"] == (
+        'spec.containers[0]: nvidia.com/gpu becomes a claim, and ResourceClaimTemplate "one-gpu" of namespace default, which '
+        "says of how many GPUs, was not found; check it together with what uses it"
+    )

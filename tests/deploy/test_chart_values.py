@@ -52,6 +52,17 @@ def test_lint_has_nothing_to_say_in_any_mode(chart: Chart, mode: str) -> None:
         ({"config": {"policies": {"team": {"forms": ["mps"], "maxPerContainer": "1"}}}}, "maxPerContainer"),
         ({"config": {"policies": {"team": {"forms": ["mps"], "env": {"A": 1}}}}}, "policies"),
         ({"config": {"policies": {"-team": {"forms": ["mps"]}}}}, "-team"),
+        ({"config": {"policies": {"a": {"forms": [{"claimTemplate": "A", "deviceClass": "b"}]}}}}, "claimTemplate"),
+        ({"config": {"policies": {"a": {"forms": [{"claimTemplate": "a", "deviceClass": "B"}]}}}}, "deviceClass"),
+        ({"config": {"policies": {"a": {"forms": [{"claimTemplate": "a"}]}}}}, "deviceClass"),
+        (
+            {
+                "config": {
+                    "policies": {"a": {"forms": [{"claimTemplate": "a", "deviceClass": "b"}], "mismatch": "rewrite"}}
+                }
+            },
+            "mismatch",
+        ),
         ({"image": {"digest": "sha256:abc"}}, "digest"),
         ({"ports": {"webhook": 443}}, "ports/webhook"),
         ({"shutdownDelaySeconds": -1}, "shutdownDelaySeconds"),

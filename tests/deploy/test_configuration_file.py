@@ -12,6 +12,7 @@ from webhook.adapters.configuration.file import parse
 from webhook.adapters.configuration.model import ConfigurationFile, PolicySection, TolerationSection
 from webhook.application.configuration import Configuration, Mode
 from webhook.engine.gpu_names import GpuNames
+from webhook.engine.policy import ClaimForm
 from webhook.engine.spelling import DevicePlugin, MigStrategy
 
 SCHEMA: Json = json.loads((CHART / "values.schema.json").read_text())
@@ -51,6 +52,14 @@ def parts(configuration: Configuration) -> list[Any]:
 
 def test_the_charts_defaults_are_gpuwardens(rendered: Rendered) -> None:
     assert parts(parse(rendered.configuration_file)) == parts(parse(EMPTY))
+
+
+def test_forms_may_be_claims(chart: Chart) -> None:
+    forms = ["mig-1g.5gb", {"claimTemplate": "one", "deviceClass": "gpu.nvidia.com"}]
+    rendered = chart.render({"backstop": {"enabled": True}, "config": {"policies": {"team": {"forms": forms}}}})
+    assert parse(rendered.configuration_file).policies.configured["team"].claim_forms == (
+        ClaimForm("one", "gpu.nvidia.com"),
+    )
 
 
 def test_audit_mode_is_the_files_mode(chart: Chart) -> None:

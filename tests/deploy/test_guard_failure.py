@@ -195,7 +195,7 @@ DENY: Json = {"config": {"policies": {"strict": POLICIES["strict"]}}}
         ({"config": {"visibleDevices": "warn"}}, None),
         ({"config": {"visibleDevices": "deny"}, "install": {"mode": "audit"}}, None),
         # Every pod is sent to validate.gpuwarden.io then, which fails closed.
-        (DENY, "pods that might do so (privileged, with a hostPath, …) are refused too while no replica answers"),
+        (DENY, "pods that might do so (privileged, with a hostPath, …) are denied too while no replica answers"),
         ({**DENY, "webhooks": {"guard": {"failurePolicy": "Ignore"}}}, "but webhooks.guard.failurePolicy is Ignore"),
         ({**DENY, "webhooks": {"guard": {"enabled": False}}}, "but webhooks.guard.enabled is false"),
     ],
@@ -205,5 +205,6 @@ def test_at_install_it_is_said_whether_deny_holds_while_nobody_answers(
 ) -> None:
     said = notes(chart, values)
 
+    assert "image.repository is not set. No image is published" in said
     assert f"in {'audit' if 'install' in values else 'enforce'} mode" in said
     assert "visibleDevices: deny" not in said if says is None else says in said

@@ -302,7 +302,7 @@ def test_a_configuration_that_cannot_be_read_is_found(control_plane: ControlPlan
         code, found = doctor(control_plane)
     assert code == 1
     assert troubles(found)["configuration"] == {"fail"}
-    assert 'polices: is not known here; did you mean "policies"?' in seen(found, "configuration")
+    assert 'polices: unknown field; did you mean "policies"?' in seen(found, "configuration")
 
 
 def test_one_replica_without_a_budget_is_warned_of(control_plane: ControlPlane, running: Installation) -> None:

@@ -170,7 +170,7 @@ def test_a_relabel_tells_which_workloads_would_be_refused_and_which_rewritten(
     tell(said)
     assert code == 0
     refused = 'denied when their pods are next created: Deployment "pair" (shared-request-above-one)'
-    pods = 'Pod "notebook" (only if somebody creates it again), StatefulSet "single"'
+    pods = 'Pod "notebook" (only if it is created again), StatefulSet "single"'
     rewritten = f"rewritten when their pods are next created: {pods}"
     assert said.splitlines() == [
         f'Warning: namespace "{team}": 1 of 3 workloads with GPUs would be {refused}',

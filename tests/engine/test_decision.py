@@ -71,6 +71,7 @@ def test_the_ids_of_the_rules_are_stable_and_in_the_order_in_which_they_are_told
         "other-gpu-resource",
         "claim-not-permitted",
         "claim-not-found",
+        "claim-not-possible",
         "shared-request-above-one",
         "selector-conflict",
         "per-container-limit",

@@ -146,7 +146,7 @@ def test_a_statement_is_refused_where_another_form_is_the_only_one(way: Way, plu
         decision = judge(way.pod(), policy, plugin)
 
         assert rules(decision)[0] == "form-not-permitted"
-        assert f'asks for form "{way.form}"' in messages(decision)[0]
+        assert f'requests form "{way.form}"' in messages(decision)[0]
         assert decision.edits == ()
 
 

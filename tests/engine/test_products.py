@@ -279,7 +279,7 @@ class TestOfOtherForms:
             decision = judge(pod, form, plugin)
 
             assert rules(decision) == ["form-not-permitted"]
-            assert 'asks for form "mig-2g.10gb"' in messages(decision)[0]
+            assert 'requests form "mig-2g.10gb"' in messages(decision)[0]
 
     def test_a_listed_model_gets_the_suffix_and_the_other_form_is_excluded(self) -> None:
         spec = rewritten(selecting((PRODUCT, "In", self.SLICES_2G, A100)), "mig-1g.5gb", SINGLE_BY_PRODUCT)["spec"]

@@ -185,7 +185,7 @@ class TestSelectorConflict:
 
 
 class TestContradictions:
-    """nodeSelector and node affinity that leave no value of a label of GPU nodes: the pod is Pending for ever."""
+    """nodeSelector and node affinity that leave no value of a label of GPU nodes: the pod is Pending forever."""
 
     EVERY_POLICY = ("any", "exclusive", "shared", "mig-1g.5gb", "gke-exclusive")
 

@@ -180,8 +180,8 @@ class TestFormNotPermitted:
 
         assert finding.path == "spec.containers[0].resources.limits[nvidia.com/mig-1g.5gb]"
         assert finding.message == (
-            'container "train": nvidia.com/mig-1g.5gb: 1 asks for form "mig-1g.5gb", which namespace policy "inference" does '
-            "not permit; it permits mps, gke-mps-4; ask for that, or for nvidia.com/gpu without selectors, which becomes mps"
+            'container "train": nvidia.com/mig-1g.5gb: 1 requests form "mig-1g.5gb", which namespace policy "inference" does '
+            "not permit; it permits mps, gke-mps-4; request that, or nvidia.com/gpu without selectors, which becomes mps"
         )
 
     def test_a_form_is_refused_before_its_count_is_looked_at(self) -> None:

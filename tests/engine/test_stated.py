@@ -92,9 +92,9 @@ def test_what_is_not_is_told_as_it_is_written(pod: Json, plugin: DevicePlugin, s
     assert stated
     assert named(stated, nodes) is None
     assert written(stated, nodes) == says
-    (denied,) = (text for text in messages(judge(pod, "mig-1g.5gb", plugin)) if "asks for a form" in text)
+    (denied,) = (text for text in messages(judge(pod, "mig-1g.5gb", plugin)) if "requests a form" in text)
     assert denied.startswith(
-        f'container "train": {GPU}: 1 with {says} asks for a form that namespace policy "mig-1g.5gb" does not permit; '
+        f'container "train": {GPU}: 1 with {says} requests a form that namespace policy "mig-1g.5gb" does not permit; '
     )
 
 

@@ -1,4 +1,4 @@
-"""What is recorded of a request once its answer is on its way: metrics, and the decision log."""
+"""Records decisions after the answer has been written: metrics, and the decision log."""
 
 import asyncio
 from functools import cached_property

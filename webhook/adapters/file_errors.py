@@ -1,4 +1,4 @@
-"""Why a file can't be used, in words instead of an errno, each with what to do."""
+"""Why a file can't be used: a sentence and a fix for each errno."""
 
 import errno
 import os
@@ -31,6 +31,8 @@ def why(path: str | os.PathLike[str], error: OSError | ValueError) -> str:
         )
     if isinstance(error, ValueError) and "\0" in os.fsdecode(path):
         return "its name contains a null byte; remove it"  # Python's own words differ between its versions
+    if isinstance(error, FileNotFoundError) and os.fsdecode(path) == "-":
+        return "standard input is not read here; name a file, such as /dev/stdin"
     number = error.errno if isinstance(error, OSError) else None
     if number == errno.ENOENT and os.path.islink(path):  # noqa: PTH114 - a path may hold any bytes
         return f"it is a link to {shown(os.readlink(path))}, which does not exist; correct the link"  # noqa: PTH115 - as text

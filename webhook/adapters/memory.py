@@ -1,4 +1,4 @@
-"""The memory of the process: what is free goes back to the system."""
+"""Returns free memory of the process to the system."""
 
 import ctypes
 
@@ -9,7 +9,7 @@ _KEPT = 4 * 1024 * 1024
 
 
 def give_back_what_is_large() -> None:
-    """Let every large block go back to the system as soon as it is free.
+    """Have glibc return every large block to the system as soon as it is free.
 
     glibc begins so, but takes each large block that is freed for a sign that more such come, and keeps them (mallopt(3),
     M_MMAP_THRESHOLD): after a few large bodies, a hundred MiB. Where the C library has no such thing, nothing happens.

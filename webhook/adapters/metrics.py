@@ -128,7 +128,7 @@ class Metrics:
         self._request(path, str(code)).observe(seconds)
 
     def refused(self, port: str, reason: str) -> None:
-        """A connection or a request was rejected; both are of a few words."""
+        """Count a rejected connection or request; both arguments have few values."""
         self._refused.labels(port, reason).inc()
 
     def reloaded(self, file: str, *, good: bool) -> None:
@@ -139,52 +139,52 @@ class Metrics:
             self._reloaded_at.labels(file).set_to_current_time()
 
     def loaded(self, file: str) -> None:
-        """A file was read at the start."""
+        """Record that a file was read at the start."""
         self._reload_failing.labels(file).set(0)
         self._reloaded_at.labels(file).set_to_current_time()
 
     def namespaces_listed(self, count: int) -> None:
-        """All namespaces were listed."""
+        """Record that all namespaces were listed."""
         self._namespaces.set(count)
 
     def watch_age(self, seconds: float | None) -> None:
-        """Since when the API server has not been heard of."""
+        """Set the age of the watch: seconds since the API server last responded."""
         self._watch_age.set(float("nan") if seconds is None else seconds)
 
     def watch_failed(self, fault: str) -> None:
-        """A list or watch failed."""
+        """Count a failed list or watch."""
         self._watch_failures.labels(fault).inc()
 
     def namespace_missed(self, outcome: str) -> None:
-        """A namespace was read live."""
+        """Count a live read of a namespace."""
         self._misses.labels(outcome).inc()
 
     def certificate_expires(self, certificate: str, end: datetime) -> None:
-        """A certificate expires then."""
+        """Set the expiry time of a certificate."""
         self._expiry.labels(certificate).set(end.timestamp())
 
     def clock_offset(self, ahead: timedelta) -> None:
-        """By how much this machine's clock is ahead of the API server's."""
+        """Set the seconds by which this machine's clock is ahead of the API server's."""
         self._clock_offset.set(ahead.total_seconds())
 
     def rotation(self, phase: str | None, *, failures: int) -> None:
-        """Where the rotation stands, and how many things failed at this look."""
+        """Set the phase of the rotation, and count the failures of this pass."""
         if phase is not None:
             self._phase.clear()
             self._phase.labels(phase).set(1)
         self._rotation_failures.inc(failures)
 
     def log_line_dropped(self, lines: int = 1) -> None:
-        """So many lines were not logged."""
+        """Count lines that were not logged."""
         self._log_lines_dropped.inc(lines)
 
     def readiness(self, parts: Mapping[str, bool]) -> None:
-        """What is ready, by the names of the parts."""
+        """Set which parts are ready."""
         for name, ready in parts.items():
             self._ready.labels(name).set(1 if ready else 0)
 
     def poll_failed(self) -> None:
-        """A periodic task failed by a bug."""
+        """Count a periodic task that failed because of a bug."""
         self._poll_failures.inc()
 
     def exposition(self) -> bytes:

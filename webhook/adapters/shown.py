@@ -1,4 +1,4 @@
-"""A value of a file that a person wrote, as messages repeat it."""
+"""Formats a value from a user's file for messages."""
 
 import json
 

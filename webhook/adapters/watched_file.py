@@ -1,4 +1,4 @@
-"""A file that is read again when it changes, and whose last good content stays when the new one is bad."""
+"""A file that is reloaded when it changes; the last valid content stays if the new one is invalid."""
 
 import os
 from collections.abc import Callable

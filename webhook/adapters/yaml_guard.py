@@ -69,6 +69,8 @@ def explain(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     said = [getattr(error, "context", None), getattr(error, "problem", None)]
     what = ", ".join(filter(None, said)) or " ".join(str(error).split())
+    if "expected a single document" in what:
+        return f"line {mark.line + 1 if mark else 1}: a second document begins here; keep one, and remove the line ---"
     fix = next((fix for part, fix in _FIXES.items() if part in what), "check quotes, brackets and indentation there")
     return f"line {mark.line + 1 if mark else 1}: is not valid YAML: {what}; {fix}"
 
@@ -80,7 +82,6 @@ _FIXES = {
     "cannot start any token": "put the value in quotes, and indent with spaces",
     "could not determine a constructor": "remove the tag, which begins with !",
     "undefined alias": "put the value in quotes, or define the anchor",
-    "expected a single document": "keep one document, and remove the line ---",
     "unacceptable character": "remove control characters, and save the file as UTF-8",
     "control characters are not allowed": "remove control characters, and save the file as UTF-8",
     "unhashable key": "use text as the key",

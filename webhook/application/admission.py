@@ -12,7 +12,7 @@ from webhook.application.label_wait import Given, Labels, Wanted, answered
 from webhook.application.namespaces import Namespaces
 from webhook.application.recorder import Recorded, Recorder
 from webhook.application.review import Answering, Envelope, Request, ReviewError
-from webhook.engine import guard, requests, updates
+from webhook.engine import claim_rewriting, guard, requests, updates
 from webhook.engine.claims import NO_CLAIMS, Claims, Reference, Resolved, references
 from webhook.engine.decision import DENIED, UNCHANGED, Decision, decide
 from webhook.engine.labels import NamespaceLabels
@@ -75,11 +75,21 @@ class _Case(msgspec.Struct, gc=False):
     """Whether it is a pod that is created, and names claims, which are judged when it is final."""
     claims: Claims = NO_CLAIMS
     """What the pod claims, as far as it was looked up."""
+    resolved: Resolved = {}
+    """What its claims name, and the templates that its requests become claims of, as far as they were looked up."""
 
     def decide(self, policy: Policy) -> Decision:
         """The decision on the pod as it arrives, which others may still change: how it reaches GPUs is judged later."""
         claims = self.claims if self.claims is NO_CLAIMS else self.claims.of_resources
-        return decide(self.pod, policy, self.configuration.plugin, guarded=False, found=self.asks, claims=claims)
+        return decide(
+            self.pod,
+            policy,
+            self.configuration.plugin,
+            guarded=False,
+            found=self.asks,
+            claims=claims,
+            resolved=self.resolved,
+        )
 
     @property
     def debugs(self) -> bool:
@@ -89,7 +99,14 @@ class _Case(msgspec.Struct, gc=False):
     def decide_finally(self, policy: Policy, *, acts: bool = False) -> Decision:
         """The decision on the final pod, on what an update changes in it, or on the ephemeral containers that it gets."""
         if self.before is None:
-            return decide(self.pod, policy, self.configuration.plugin, found=self.asks, claims=self.claims)
+            return decide(
+                self.pod,
+                policy,
+                self.configuration.plugin,
+                found=self.asks,
+                claims=self.claims,
+                resolved=self.resolved,
+            )
         if self.debugs:
             return Decision((), tuple(guard.of_new_ephemeral_containers(self.pod, self.before, policy)))
         return updates.worsened(
@@ -180,13 +197,12 @@ class Admission:
         if not isinstance(labels, NamespaceLabels):
             return _without_labels(case, labels)
         case.policies = case.configuration.policies.select(labels)
-        resolved: Resolved = {}
-        if case.names_claims and (wanted := _looked_up(case)):
+        if wanted := _looked_up(case):
             if given.claims is None:
                 return Wanted(namespace, wanted)
-            resolved = _resolved(case, given.claims)
+            case.resolved = _resolved(case, given.claims)
         if case.pod.spec is not None and case.before is None:
-            case.claims = claims_of(case.pod.spec, case.asks, resolved, case.configuration)
+            case.claims = claims_of(case.pod.spec, case.asks, case.resolved, case.configuration)
         if case.final:
             return self._validate(case)
         return self._mutate(case) if case.before is None else self._restore(case, case.before)
@@ -315,16 +331,19 @@ def _reached(decision: Decision) -> Decision:
 
 
 def _looked_up(case: _Case) -> tuple[Reference, ...]:
-    """The objects that a pod's claims name, where they matter: under ``any`` only beside a request by resource name.
+    """The objects that a new pod's claims name, where they matter: under ``any`` only beside a request by resource name.
+
+    And the templates that its requests become claims of.
 
     Raises:
         ReviewError: there are too many.
     """
-    policies = case.policies
-    judged = any(policy.judges_claims for policy in (policies.enforce, policies.warn, policies.audit))
-    if case.pod.spec is None or not (judged or case.asks):
+    if case.pod.spec is None or case.before is not None:
         return ()
-    found = tuple(references(case.pod.spec))
+    policies = (case.policies.enforce, case.policies.warn, case.policies.audit)
+    found = tuple(claim_rewriting.references(policies)) if case.asks else ()
+    if case.names_claims and (case.asks or any(policy.judges_claims for policy in policies)):
+        found = (*references(case.pod.spec), *found)
     if len(found) > MOST_CLAIMS:
         raise ReviewError(
             "request.object.spec.resourceClaims",
@@ -340,8 +359,10 @@ def _resolved(case: _Case, found: Resolved | ClaimUnavailable) -> Resolved:
         ClaimUnavailable: that can't be said, and it matters to the enforce policy.
     """
     if not isinstance(found, ClaimUnavailable):
-        return found
-    if case.policies.enforce.judges_claims:
+        policies = (case.policies.enforce, case.policies.warn, case.policies.audit)
+        # A cluster that does not serve claims has no templates either.
+        return {**dict.fromkeys(claim_rewriting.references(policies)), **found}
+    if case.policies.enforce.judges_claims and (case.names_claims or case.policies.enforce.plain_claim):
         raise found
     return {}
 

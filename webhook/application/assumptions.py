@@ -15,7 +15,7 @@ _PATTERN = re.compile(r"[a-z0-9*](?:[-a-z0-9*]{0,61}[a-z0-9*])?")
 
 
 class Judged(StrEnum):
-    """Whose policy an audit judges by: that of the namespace's label of this name."""
+    """The namespace label whose policy an audit applies."""
 
     ENFORCE = "enforce"
     WARN = "warn"
@@ -47,7 +47,7 @@ class Assumption(msgspec.Struct, frozen=True):
         return self.exact, len(self.pattern.replace("*", ""))
 
     def fits(self, namespace: str) -> bool:
-        """Whether a namespace is meant."""
+        """Whether the pattern matches a namespace."""
         return re.fullmatch(".*".join(map(re.escape, self.pattern.split("*"))), namespace) is not None
 
     def __str__(self) -> str:

@@ -38,7 +38,7 @@ class Row(msgspec.Struct):
         return self.template or max(self.pods, key=lambda verdict: verdict.rank)
 
     def running(self, decision: str) -> int:
-        """How many pods would get this decision if they were created now; exempt ones are counted nowhere."""
+        """How many pods would get this decision if they were created now; exempt pods are not counted."""
         return sum(n for verdict, n in self.pods.items() if verdict.decision == decision and not verdict.exempt)
 
 

@@ -49,7 +49,7 @@ class Flow(msgspec.Struct):
 
 
 class Totals(msgspec.Struct):
-    """Everything that is counted.
+    """All totals.
 
     Attributes:
         workloads: by what becomes of the next pod of each.

@@ -43,7 +43,7 @@ def decided(outcome: Outcome, not_judged: str | None) -> str:
     return NOT_JUDGED if not_judged and outcome is Outcome.UNCHANGED else outcome.value
 
 
-BARE_POD = "only if somebody creates it again"
+BARE_POD = "only if it is created again"
 """What is true of a pod without a controller: nothing else ever does."""
 
 
@@ -298,7 +298,8 @@ def _forms(judged: JudgedPod, spec: PodSpec, policy: Policy, plugin: DevicePlugi
     elif judged.is_exempt or policy.permits_any or policy.unreadable:
         after = before
     else:
-        after = [str(decision.choices[resource.name].form) for resource in resources]
+        choices = decision.choices
+        after = [str(choices[one.name].form if one.name in choices else policy.plain_claim) for one in resources]
     return list(dict.fromkeys(zip(before, after, strict=True)))
 
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from webhook.application import field_paths, operator_objects, unjudged_requests
-from webhook.application.claims import KnownClaims, claims_of, described, not_looked_up
+from webhook.application.claims import KnownClaims, claims_of, described, not_looked_up, template_not_looked_up
 from webhook.application.configuration import Configuration
 from webhook.application.field_paths import Place
 from webhook.application.misfits import Misfit, MisfitsError, convert
@@ -14,8 +14,8 @@ from webhook.application.operator_traps import Applied, Described, traps
 from webhook.application.unjudged import Unjudged, unjudged
 from webhook.application.workload_kinds import WorkloadKind, WorkloadPod, places
 from webhook.application.workloads import workload_of
-from webhook.engine import requests, summary
-from webhook.engine.claims import NO_CLAIMS, Claims, references
+from webhook.engine import claim_rewriting, requests, summary
+from webhook.engine.claims import NO_CLAIMS, Resolved, references
 from webhook.engine.decision import UNTOUCHED, Decision, Outcome, decide
 from webhook.engine.edits import Annotate
 from webhook.engine.findings import Finding
@@ -26,7 +26,6 @@ from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import Operation, patch
 from webhook.engine.pods import Metadata, Pod
 from webhook.engine.policy import LabelProblem, Policy
-from webhook.engine.requests import Ask
 
 T = TypeVar("T")
 
@@ -207,27 +206,35 @@ class Checker:
         """What is known with a pod's claims; what becomes of the pod, or what an exempt one requests, and why it is exempt."""
         configuration = self._configuration
         asks = requests.read(pod.spec, configuration.names) if pod.spec else []
-        claims = self._claims_of(known.namespace, pod, asks)
-        decision = decide(pod, known.policy, configuration.plugin, found=asks, claims=claims)
+        resolved = self._resolved(known, pod)
+        claims = claims_of(pod.spec, asks, resolved, configuration) if pod.spec else NO_CLAIMS
+        decision = decide(pod, known.policy, configuration.plugin, found=asks, claims=claims, resolved=resolved)
         exemptions = configuration.exemptions
         exempt = exemptions.of_request(known.namespace, "") or exemptions.of_pod(pod)
-        unknown = "" if exempt else not_looked_up(claims.unknown, where.field, known.namespace)
+        unknown = (
+            ()
+            if exempt
+            else (
+                not_looked_up(claims.unknown, where.field, known.namespace),
+                template_not_looked_up(decision, known.policy, resolved, where.field, known.namespace),
+            )
+        )
         known = msgspec.structs.replace(
             known,
             claims=(*known.claims, *(claim.name for claim in (pod.spec and pod.spec.resource_claims) or ())),
-            claims_unknown="; ".join(filter(None, (known.claims_unknown, unknown))),
+            claims_unknown="; ".join(filter(None, (known.claims_unknown, *unknown))),
             asked=(*known.asked, *described(claims)),
         )
         if exempt:
             return known, Decision(asks=decision.asks), exempt
         return known, against(decision, pod, known.policy, self._fleet) if self._fleet else decision, None
 
-    def _claims_of(self, namespace: str, pod: Pod, asks: Sequence[Ask]) -> Claims:
-        if pod.spec is None:
-            return NO_CLAIMS
-        named = {one: (namespace, one) for one in references(pod.spec)}
-        resolved = {one: self._claims[key] for one, key in named.items() if key in self._claims}
-        return claims_of(pod.spec, asks, resolved, self._configuration)
+    def _resolved(self, known: Judgement, pod: Pod) -> Resolved:
+        """What a pod's claims name, and the template that its requests become claims of, where they are among the objects."""
+        named = claim_rewriting.references([known.policy])
+        named += references(pod.spec) if pod.spec else []
+        keys = {one: (known.namespace, one) for one in named}
+        return {one: self._claims[key] for one, key in keys.items() if key in self._claims}
 
     def _of_operator(self, known: Judgement, workload: WorkloadKind | None, manifest: Mapping[str, Any]) -> Judgement:
         """What becomes of the pods of an operator's kind: each template is judged as the pods created from it will be."""
@@ -283,7 +290,7 @@ class Checker:
         return tuple(operator_objects.notes(workload, manifest, traps(workload, applied)))
 
     def unreadable(self, manifest: Mapping[str, Any], misfits: Sequence[Misfit]) -> Judgement:
-        """What is known of an object with fields of the wrong type: its name."""
+        """The judgement of an object with fields of the wrong type: only its name is known."""
         known = self.identify(manifest)
         return msgspec.structs.replace(known, unjudged=None, label_problems=(), misfits=tuple(misfits))
 

@@ -6,10 +6,13 @@ from typing import Any, Protocol
 from webhook.application.configuration import Configuration
 from webhook.application.misfits import MisfitsError, convert
 from webhook.application.workloads import group_of
-from webhook.engine import claims
+from webhook.engine import claim_rewriting, claims
 from webhook.engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
 from webhook.engine.claims import CLAIM, NO_CLAIMS, TEMPLATE, Claims, Entry, Reference, Resolved
+from webhook.engine.decision import Decision
+from webhook.engine.edits import ClaimInstead
 from webhook.engine.pods import PodSpec
+from webhook.engine.policy import Policy
 from webhook.engine.requests import Ask
 from webhook.engine.text import cut
 
@@ -110,6 +113,28 @@ def not_looked_up(entries: Iterable[Entry], field: Callable[[str], str], namespa
     return (
         f"{field(first.field)}: claim {first.name}{others} not judged; {first.reference} of namespace {namespace} was not found "
         "and may be for GPUs (DRA); check it together with what uses it"
+    )
+
+
+def template_not_looked_up(
+    decision: Decision, policy: Policy, resolved: Resolved, field: Callable[[str], str], namespace: str
+) -> str:
+    """Say that requests become claims of a template that was not looked at, for people; nothing where there are none.
+
+    Args:
+        decision: what becomes of the pod.
+        policy: the policy that it was made by.
+        resolved: the templates that were looked up.
+        field: gives the path in the object of a path in the pod.
+        namespace: the namespace that the template would be in.
+    """
+    made = [edit for edit in decision.edits if isinstance(edit, ClaimInstead)]
+    unknown = [one for one in claim_rewriting.references([policy]) if one not in resolved]
+    if not (made and unknown):
+        return ""
+    return (
+        f"{field(made[0].place.field)}: {made[0].resource} becomes a claim, and {unknown[0]} of namespace {namespace}, "
+        "which says of how many GPUs, was not found; check it together with what uses it"
     )
 
 

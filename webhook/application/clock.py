@@ -1,4 +1,4 @@
-"""What time it is, with the API server as witness against a machine whose clock is grossly wrong."""
+"""The time, checked against the API server's, because a machine's clock may be grossly wrong."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class WitnessedClock:
     jump. So it neither signs what nobody accepts nor takes for expired what is not. Who of the two is wrong can't be known
     (it may be that API server): hence ``doubt``, on the strength of which nothing that other replicas rely on is written.
 
-    Without any testimony (no API server yet, or one that sends no dates) it is this machine's clock, without doubt.
+    Without any answer (no API server yet, or one that sends no dates) it is this machine's clock, without doubt.
 
     Args:
         own: This machine's clock.
@@ -64,7 +64,7 @@ class WitnessedClock:
         )
 
     def _off(self, own: datetime) -> timedelta:
-        """The smallest difference that the testimony allows."""
+        """The smallest difference that the API server's times allow."""
         testimony = self._testimony
         if testimony is None:
             return timedelta()

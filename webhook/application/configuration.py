@@ -74,5 +74,5 @@ class Configuration(msgspec.Struct, frozen=True):
 
     @property
     def classes(self) -> DeviceClasses:
-        """Which DeviceClasses hand out GPUs."""
+        """The DeviceClasses that hand out GPUs."""
         return DeviceClasses(self.device_classes, self.names)

@@ -1,4 +1,4 @@
-"""Namespaces: labels that can't be read are denied when they are written, and a change tells what it will do."""
+"""Namespaces: denies labels that can't be read, and warns what a changed label will do."""
 
 from collections.abc import Callable
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""Where admission learns a namespace's labels: the interface, and the two ways in which it can fail."""
+"""The interface by which admission reads a namespace's labels, and the two ways in which it can fail."""
 
 from typing import Protocol
 

@@ -1,4 +1,4 @@
-"""The rows of operators' kinds: what their CRDs or Go types say, read in each project's repository in August 2026.
+"""The rows of operators' kinds, from the CRDs or Go types in each project's repository, as of August 2026.
 
 Their objects are never rewritten, only the pods that an operator makes from them: operators set their children's templates
 again and again, and several of them copy the name or the number of GPUs from the template into something else than the pod.

@@ -1,4 +1,4 @@
-"""Which API reports in the cluster are written to, and how ours are told from everyone else's."""
+"""The APIs for reports in the cluster, and the label that marks ours."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""What each id in a report means: those of the rules, and those of what is not a rule."""
+"""The text of every id in reports: those of rules, and the others."""
 
 import msgspec
 

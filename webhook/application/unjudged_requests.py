@@ -1,4 +1,4 @@
-"""What an object of a judged kind requests that no rule judges: other vendors' devices, KAI's shares, GPUs in the wrong place."""
+"""Requests in an object of a judged kind that no rule judges: other vendors' devices, KAI's shares, GPUs in the wrong place."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Who may call on the ports of the server, and how much of it: from options to limits."""
+"""Builds the limits and the allowed clients of the server's ports from its options."""
 
 import resource
 
@@ -22,7 +22,7 @@ def client_authorities(options: Options, serving: ServingCertificate, metrics: M
     """The file of client CAs, read for the first time; ``None`` where every client may call.
 
     Raises:
-        StartError: it can't be used, or there are names and no CA to vouch for them.
+        StartError: it can't be used, or common names are given without a CA.
     """
     if options.client_ca_file is None:
         if options.allowed_cn:

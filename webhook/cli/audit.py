@@ -153,14 +153,18 @@ def _refuse_what_does_not_go_together(
     ctx: typer.Context, *, files: bool, namespaces: Path | None, write: bool, assumed: bool
 ) -> None:
     if write and (files or assumed):
-        raise usage_error("--write-reports reports on the cluster as it is: leave out paths and --assume")
+        raise usage_error(
+            "--write-reports can't be combined with paths or --assume: it reports on the cluster as it is; leave them out"
+        )
     beside = [f"--{name}" for name in ("kubeconfig", "context") if _given(ctx, name)]
     if files and beside and ctx.params["fleet"] != LIVE:
         raise usage_error(
-            f"{' and '.join(beside)}: no cluster is read where files are named; leave out one or the other"
+            f"{' and '.join(beside)} can't be combined with files, because no cluster is read; leave out one of them"
         )
     if namespaces and not files:
-        raise usage_error("--namespaces goes with files; a cluster has its own")
+        raise usage_error(
+            "--namespaces can be used only with files, because a cluster has its own namespaces; leave it out"
+        )
 
 
 def _given(ctx: typer.Context, name: str) -> bool:

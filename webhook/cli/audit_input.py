@@ -1,4 +1,4 @@
-"""Where an audit gets what it judges: from a cluster's API server, or from files."""
+"""The input of an audit: a cluster's API server, or files."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ NewAuditor = Callable[[Labels, KnownClaims], Auditor]
 
 @dataclass(slots=True)
 class Gathered:
-    """What was judged.
+    """The results of an audit.
 
     Attributes:
         labels: the namespaces' own labels, of those that were checked.
@@ -231,7 +231,7 @@ def _owner(metadata: Mapping[str, Any]) -> Owner | None:
 
 
 def _ended(status: Mapping[str, Any]) -> bool:
-    """Whether a pod or a job has come to its end, as a dump of a cluster tells."""
+    """Whether a pod or a job has finished, in a dump of a cluster."""
     conditions = status.get("conditions")
     done = (
         _map(condition).get("status") == "True" and _map(condition).get("type") in {"Complete", "Failed"}

@@ -1,4 +1,4 @@
-"""Where ``check`` and ``audit`` get the nodes from: a saved file, or the cluster."""
+"""The nodes of ``check`` and ``audit``: from a saved file, or the cluster."""
 
 import os
 import random

@@ -50,7 +50,7 @@ class _OnDemand(TyperGroup):
             return super().make_context(*arguments, **options)
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # typer's context is the one it is called with
-        """Read the rest of the command line, and run the subcommand; mistakes are explained likewise."""
+        """Read the rest of the command line, and run the subcommand; mistakes are explained in plain words too."""
         with _explained():
             return super().invoke(ctx)
 

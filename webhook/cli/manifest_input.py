@@ -1,4 +1,4 @@
-"""What ``check`` and ``rewrite`` share: from paths and options to judged objects, source by source."""
+"""The input of ``check`` and ``rewrite``: from paths and options to judged objects, by source."""
 
 import gc
 import re
@@ -80,7 +80,7 @@ class JudgedSource:
 
 @dataclass(slots=True)
 class JudgedInput:
-    """Everything that the paths named.
+    """All input of a command, judged.
 
     Attributes:
         mislabelled: the namespaces of ``--namespaces`` with a label that can't be read or has no effect.
@@ -93,7 +93,7 @@ class JudgedInput:
 
 @dataclass(slots=True)
 class GivenInput:
-    """Everything that the paths named, unjudged: each source with its objects, and what could not be read."""
+    """All input of a command, unjudged: each source with its objects, and what could not be read."""
 
     sources: list[tuple[Source, list[ManifestObject]]] = field(default_factory=list)
     problems: list[ManifestProblem] = field(default_factory=list)
@@ -141,7 +141,7 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
 ) -> JudgedInput:
     """Read everything, then judge it: a Namespace among the input counts wherever it stands.
 
-    ``fleet_of`` gives the nodes, where they are known.
+    ``fleet_of`` returns the nodes, where they are known.
 
     Raises:
         typer.Exit: 2, after saying why, where an option's value can't be used.
@@ -169,6 +169,12 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
             judgement = checker.unreadable(item.object, misfits) if misfits else checker.judge(item.object)
             into.objects.append(Judged(item, judgement, lines.of(item)))
             judged.problems += misfit_problems(item, lines, misfits)
+    found = (one.judgement for source in judged.sources for one in source.objects)
+    if not (policy or config or labels) and any(one.requests and not one.exempt for one in found):
+        say(
+            'note: no policy is given, so everything is judged under "any", which permits every GPU; '
+            "use --policy, or --namespaces with a file of labelled namespaces"
+        )
     return judged
 
 
@@ -213,10 +219,13 @@ def nothing_found(
         ManifestProblem(
             source.name,
             None,
-            "it holds no Kubernetes object, so nothing was judged: name files with manifests",
+            f"no Kubernetes object was found, so nothing was judged; {_FIXES.get(source.name, 'name files with manifests')}",
         )
         for source, _ in found
     ]
+
+
+_FIXES = {"-": "pipe manifests in"}
 
 
 def usage_error(*messages: str) -> typer.Exit:

@@ -1,4 +1,4 @@
-"""What commands say on standard error, a line each; text from elsewhere can't forge one."""
+"""Messages of commands on standard error, one per line; text from elsewhere can't forge a line."""
 
 import typer
 

@@ -1,4 +1,4 @@
-"""Where the server learns namespaces' labels: a file, a cluster's API server, or nowhere (the defaults for all)."""
+"""The source of namespaces' labels: a file, a cluster's API server, or none (the defaults apply to all)."""
 
 from __future__ import annotations
 

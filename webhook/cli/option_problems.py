@@ -1,4 +1,4 @@
-"""What is wrong with the command line, with the value and the fix: typer prints pydantic's words, or no fix."""
+"""Explains mistakes on the command line, with the value and the fix, instead of typer's and pydantic's words."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +27,10 @@ def explain(error: typer.TyperException) -> None:
     elif said.startswith("No such command") and "Did you mean" not in said:
         error.message = f"{said.rstrip('.')}; see --help for the commands"
     elif said.startswith(("No such option", "Got unexpected")) and not getattr(error, "possibilities", None):
-        error.message = f"{said}; see --help for what there is"
+        error.message = f"{said}; {_INSTEAD.get(said, 'see --help for the list')}"
+
+
+_INSTEAD = {"No such option: --policy": "use --assume NAMESPACE=POLICY of audit, or --policy of check"}
 
 
 def _sentence(detail: ErrorDetails) -> str:

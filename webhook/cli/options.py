@@ -1,5 +1,6 @@
 """The options of ``gpuwarden serve``, each also an environment variable."""
 
+import inspect
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -26,113 +27,67 @@ class StartError(Exception):
 class Options:
     """Every option, by its own name, as typer reads it."""
 
-    host: Annotated[
-        str, typer.Option(envvar="GPUWARDEN_HOST", help="Address to listen on; every address by default.")
-    ] = ""
-    port: Annotated[
-        int, typer.Option(envvar="GPUWARDEN_PORT", min=0, max=65535, help="Port of /mutate and /validate, over TLS.")
-    ] = 8443
+    host: Annotated[str, typer.Option(help="Address to listen on; every address by default.")] = ""
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of /mutate and /validate, over TLS.")] = 8443
     ops_port: Annotated[
-        int,
-        typer.Option(
-            envvar="GPUWARDEN_OPS_PORT", min=0, max=65535, help="Port of /healthz, /readyz and /metrics, without TLS."
-        ),
+        int, typer.Option(min=0, max=65535, help="Port of /healthz, /readyz and /metrics, without TLS.")
     ] = 8080
-    config: Annotated[
-        Path | None,
-        typer.Option(envvar="GPUWARDEN_CONFIG", help="Configuration file; reloaded when it changes."),
-    ] = None
+    config: Annotated[Path | None, typer.Option(help="Configuration file; reloaded when it changes.")] = None
     namespaces: Annotated[
         Path | None,
         typer.Option(
-            envvar="GPUWARDEN_NAMESPACES",
-            help="Namespaces and their labels, as printed by kubectl get namespaces -o yaml; reloaded when it changes.",
+            help="Namespaces and their labels, as printed by kubectl get namespaces -o yaml; reloaded when it changes."
         ),
     ] = None
     kubeconfig: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="GPUWARDEN_KUBECONFIG", help="Watch the namespaces of this kubeconfig's cluster; in a pod, its own."
-        ),
+        Path | None, typer.Option(help="Watch the namespaces of this kubeconfig's cluster; in a pod, its own.")
     ] = None
-    context: Annotated[
-        str | None, typer.Option(envvar="GPUWARDEN_CONTEXT", help="Context of the kubeconfig, as in kubectl.")
-    ] = None
+    context: Annotated[str | None, typer.Option(help="Context of the kubeconfig, as in kubectl.")] = None
     tls_cert_file: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="GPUWARDEN_TLS_CERT_FILE", help="Serving certificate (PEM, leaf first); reloaded on change."
-        ),
+        Path | None, typer.Option(help="Serving certificate (PEM, leaf first); reloaded on change.")
     ] = None
-    tls_private_key_file: Annotated[
-        Path | None, typer.Option(envvar="GPUWARDEN_TLS_PRIVATE_KEY_FILE", help="Its private key (PEM).")
-    ] = None
+    tls_private_key_file: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None
     tls_self_signed: Annotated[
         bool,
         typer.Option(
-            "--tls-self-signed",
-            envvar="GPUWARDEN_TLS_SELF_SIGNED",
-            help="Make a certificate for localhost at start, for a trial; the caBundle is logged.",
+            "--tls-self-signed", help="Make a certificate for localhost at start, for a trial; the caBundle is logged."
         ),
     ] = False
     manage_certificates: Annotated[
         bool,
         typer.Option(
             "--manage-certificates",
-            envvar="GPUWARDEN_MANAGE_CERTIFICATES",
             help="Share a CA in a Secret with the other replicas, sign the serving certificate, and write every caBundle.",
         ),
     ] = False
-    ca_secret: Annotated[
-        str, typer.Option(envvar="GPUWARDEN_CA_SECRET", help="The Secret of the CA, created if missing.")
-    ] = "gpuwarden-ca"  # noqa: S105 - the name of a Secret, not a secret
+    ca_secret: Annotated[str, typer.Option(help="The Secret of the CA, created if missing.")] = "gpuwarden-ca"  # noqa: S105 - the name of a Secret, not a secret
     ca_secret_owner: Annotated[
         str,
         typer.Option(
-            envvar="GPUWARDEN_CA_SECRET_OWNER",
-            help="The Role in its namespace that owns the created Secret: deleting the Role deletes the Secret.",
+            help="The Role in its namespace that owns the created Secret: deleting the Role deletes the Secret."
         ),
     ] = ""
     service: Annotated[
-        str,
-        typer.Option(
-            envvar="GPUWARDEN_SERVICE", help="The Service that the API server calls; the certificate is issued for it."
-        ),
+        str, typer.Option(help="The Service that the API server calls; the certificate is issued for it.")
     ] = "gpuwarden"
-    pod_namespace: Annotated[
-        str, typer.Option(envvar="GPUWARDEN_POD_NAMESPACE", help="The namespace of the Secret and the Service.")
-    ] = NAMESPACE
+    pod_namespace: Annotated[str, typer.Option(help="The namespace of the Secret and the Service.")] = NAMESPACE
     webhook_configuration: Annotated[
         str | None,
-        typer.Option(
-            envvar="GPUWARDEN_WEBHOOK_CONFIGURATION",
-            help="Name of the webhook configurations; a replica is ready only if they trust its certificate.",
-        ),
+        typer.Option(help="Name of the webhook configurations; a replica is ready only if they trust its certificate."),
     ] = None
     mutating_webhook_configuration: Annotated[
         str | None,
-        typer.Option(
-            envvar="GPUWARDEN_MUTATING_WEBHOOK_CONFIGURATION",
-            help="Name of the MutatingWebhookConfiguration, if it differs from --webhook-configuration.",
-        ),
+        typer.Option(help="Name of the MutatingWebhookConfiguration, if it differs from --webhook-configuration."),
     ] = None
     ca_bundle_file: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="GPUWARDEN_CA_BUNDLE_FILE",
-            help="Write this CA (PEM) into their caBundles, for certificates from files.",
-        ),
+        Path | None, typer.Option(help="Write this CA (PEM) into their caBundles, for certificates from files.")
     ] = None
     tls_name: Annotated[
-        list[str] | None,
-        typer.Option(
-            envvar="GPUWARDEN_TLS_NAME", help="Another DNS name or IP address for the managed certificate; repeatable."
-        ),
+        list[str] | None, typer.Option(help="Another DNS name or IP address for the managed certificate; repeatable.")
     ] = None
     ca_lifetime: Annotated[
         float,
         typer.Option(
-            envvar="GPUWARDEN_CA_LIFETIME",
             min=0,
             rich_help_panel=_ROTATION,
             help="Lifetime of a managed CA in seconds; its successor is published at two thirds. At least three leaf lifetimes.",
@@ -141,7 +96,6 @@ class Options:
     leaf_lifetime: Annotated[
         float,
         typer.Option(
-            envvar="GPUWARDEN_LEAF_LIFETIME",
             min=0,
             rich_help_panel=_ROTATION,
             help="Lifetime of a serving certificate in seconds; renewed at two thirds. At least four times the next two.",
@@ -150,48 +104,32 @@ class Options:
     clock_skew: Annotated[
         float,
         typer.Option(
-            envvar="GPUWARDEN_CLOCK_SKEW",
-            min=0,
-            rich_help_panel=_ROTATION,
-            help="Seconds by which the clocks of any two machines may differ.",
+            min=0, rich_help_panel=_ROTATION, help="Seconds by which the clocks of any two machines may differ."
         ),
     ] = _DEFAULTS.clock_skew.total_seconds()
     propagation: Annotated[
         float,
-        typer.Option(
-            envvar="GPUWARDEN_PROPAGATION",
-            min=0,
-            rich_help_panel=_ROTATION,
-            help="Seconds until every API server uses a new caBundle.",
-        ),
+        typer.Option(min=0, rich_help_panel=_ROTATION, help="Seconds until every API server uses a new caBundle."),
     ] = _DEFAULTS.propagation.total_seconds()
     client_ca_file: Annotated[
         Path | None,
         typer.Option(
-            envvar="GPUWARDEN_CLIENT_CA_FILE",
-            help="Accept reviews only from clients with a certificate of these CAs (PEM); reloaded on change.",
+            help="Accept reviews only from clients with a certificate of these CAs (PEM); reloaded on change."
         ),
     ] = None
     allowed_cn: Annotated[
         list[str] | None,
-        typer.Option(
-            envvar="GPUWARDEN_ALLOWED_CN",
-            help="A common name that a client certificate may have; repeatable. Without it, any.",
-        ),
+        typer.Option(help="A common name that a client certificate may have; repeatable. Without it, any."),
     ] = None
     max_connections: Annotated[
         int,
         typer.Option(
-            envvar="GPUWARDEN_MAX_CONNECTIONS",
-            min=1,
-            rich_help_panel=_LIMITS,
-            help="Open connections on --port; beyond it the longest idle one is closed.",
+            min=1, rich_help_panel=_LIMITS, help="Open connections on --port; beyond it the longest idle one is closed."
         ),
     ] = _MOST.connections
     max_memory: Annotated[
         int,
         typer.Option(
-            envvar="GPUWARDEN_MAX_MEMORY",
             min=8,
             rich_help_panel=_LIMITS,
             help="MiB of buffered requests and unread answers of all connections together.",
@@ -200,7 +138,6 @@ class Options:
     head_timeout: Annotated[
         float,
         typer.Option(
-            envvar="GPUWARDEN_HEAD_TIMEOUT",
             min=0.1,
             rich_help_panel=_LIMITS,
             help="Seconds for a TLS handshake, and for the head of a request from its first byte.",
@@ -209,16 +146,12 @@ class Options:
     request_timeout: Annotated[
         float,
         typer.Option(
-            envvar="GPUWARDEN_REQUEST_TIMEOUT",
-            min=0.1,
-            rich_help_panel=_LIMITS,
-            help="Seconds from a request's first byte until its answer has been sent.",
+            min=0.1, rich_help_panel=_LIMITS, help="Seconds from a request's first byte until its answer has been sent."
         ),
     ] = _MOST.request_seconds
     max_lag: Annotated[
         float,
         typer.Option(
-            envvar="GPUWARDEN_MAX_LAG",
             min=0.1,
             rich_help_panel=_LIMITS,
             help="Seconds that a request may wait for its turn; beyond it, it gets 503 and Retry-After.",
@@ -227,13 +160,19 @@ class Options:
     shutdown_delay: Annotated[
         float,
         typer.Option(
-            envvar="GPUWARDEN_SHUTDOWN_DELAY",
             min=0,
             max=300,
             help="Seconds to keep answering, not ready, after SIGTERM, until endpoints no longer list this replica.",
         ),
     ] = 0.0
-    log_format: Annotated[LogFormat, typer.Option(envvar="GPUWARDEN_LOG_FORMAT", help="json or text.")] = LogFormat.JSON
-    log_level: Annotated[LogLevel, typer.Option(envvar="GPUWARDEN_LOG_LEVEL", help="The least severe line.")] = (
-        LogLevel.INFO
-    )
+    log_format: Annotated[LogFormat, typer.Option(help="json or text.")] = LogFormat.JSON
+    log_level: Annotated[LogLevel, typer.Option(help="The least severe line.")] = LogLevel.INFO
+
+
+def signature() -> inspect.Signature:
+    """The options as parameters for typer, each also read from the environment: ``--ops-port`` from GPUWARDEN_OPS_PORT."""
+    options = inspect.signature(Options)
+    for name, parameter in options.parameters.items():
+        (option,) = parameter.annotation.__metadata__
+        option.envvar = f"GPUWARDEN_{name.upper()}"
+    return options

@@ -1,4 +1,4 @@
-"""Files that are read again while the server runs: the last good content decides until a better one comes."""
+"""Files that are reloaded while the server runs; the last valid content stays in use until it can be replaced."""
 
 from collections.abc import Callable
 from pathlib import Path

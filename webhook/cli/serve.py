@@ -1,12 +1,11 @@
 """``gpuwarden serve``: the server, from its options to its exit code."""
 
-import inspect
 from typing import Any
 
 import typer
 
 from webhook.cli.messages import say
-from webhook.cli.options import Options, StartError
+from webhook.cli.options import Options, StartError, signature
 
 
 def serve(**options: Any) -> None:
@@ -25,4 +24,4 @@ def serve(**options: Any) -> None:
         raise typer.Exit(2) from error
 
 
-serve.__signature__ = inspect.signature(Options)  # type: ignore[attr-defined]  # where typer looks for the options
+serve.__signature__ = signature()  # type: ignore[attr-defined]  # where typer looks for the options

@@ -1,4 +1,4 @@
-"""The composition of the server: from options to running listeners, the only place that puts the parts together."""
+"""The composition of the server, from options to running listeners."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ class Server:
         return self._metrics.exposition()
 
     async def _drain(self) -> None:
-        """Lame duck: unready, answering with ``Connection: close``, until nobody sends anything new here."""
+        """Drain: not ready, answering with ``Connection: close``, until endpoints no longer list this replica."""
         self._draining = True
         _log.info("stopping", delay_seconds=self._options.shutdown_delay)
         self._port.draining = True

@@ -1,4 +1,4 @@
-"""The standard streams of a command: output that can't be written never passes for a success."""
+"""The standard streams of a command: exits with an error if output can't be written."""
 
 import errno
 import io
@@ -31,7 +31,7 @@ class _Descriptor(io.FileIO):
 
 
 def guarded(command: Callable[[], None]) -> None:
-    """Run a command that ends by ``SystemExit``, and see its output out.
+    """Run a command that ends by ``SystemExit``, and flush its output.
 
     Standard output that is closed, full or broken ends the command with a line on standard error and code 2, whatever its own
     code was: the report is not complete. Where the reader of a pipe has had enough (``| head``), nothing is said, and the code

@@ -1,4 +1,4 @@
-"""What a pod claims (DRA): the GPUs of its resource claims and of DeviceClasses that it requests by name."""
+"""The claims (DRA) of a pod: the GPUs of its resource claims and of DeviceClasses that it requests by name."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -60,7 +60,7 @@ class Claimed(msgspec.Struct, frozen=True):
         users: the containers that use what it gets.
         uses: the fields by which they do, in the same order.
         by_name: it is a resource of the container, not a claim of the pod.
-        shareable: any number of pods can use it: a ResourceClaim. One that is made from a template is its pod's own.
+        template: the name of the template that it is made from; empty for a ResourceClaim, which any number of pods can use.
     """
 
     subject: str
@@ -70,7 +70,7 @@ class Claimed(msgspec.Struct, frozen=True):
     users: tuple[Place, ...]
     uses: tuple[str, ...]
     by_name: bool = False
-    shareable: bool = False
+    template: str = ""
 
     @property
     def count(self) -> int | None:
@@ -88,7 +88,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Claims(msgspec.Struct, frozen=True):
-    """Everything that a pod claims.
+    """All claims of a pod.
 
     Attributes:
         gpus: its requests for GPUs.
@@ -162,7 +162,7 @@ def _uses(spec: PodSpec) -> dict[str, list[_Use]]:
 def _of_claim(
     entry: Entry, found: Claim, uses: Sequence[_Use], spec: PodSpec, classes: DeviceClasses
 ) -> Iterator[Claimed]:
-    shareable = entry.reference is not None and entry.reference.kind == CLAIM
+    template = entry.reference.name if entry.reference and entry.reference.kind == TEMPLATE else ""
     at_once: dict[tuple[Place, ...], int] = {}
     for request in found.requests:
         using = [use for use in uses if use.request in {None, request.name}]
@@ -170,16 +170,14 @@ def _of_claim(
         if users not in at_once:
             at_once[users] = pod_count(spec, dict.fromkeys(users, 1))
         alternatives = tuple(
-            Alternative(device, _form(device, classes, shared=shareable or at_once[users] > 1))
+            Alternative(device, _form(device, classes, shared=not template or at_once[users] > 1))
             for device in request.alternatives
             if classes.hands_out_gpus(device.device_class)
         )
         if alternatives:
             source = f"{entry.reference}, request {request.name}"
             fields = tuple(use.field for use in using)
-            yield Claimed(
-                f'claim "{entry.name}"', source, entry.field, alternatives, users, fields, shareable=shareable
-            )
+            yield Claimed(f'claim "{entry.name}"', source, entry.field, alternatives, users, fields, template=template)
 
 
 def _form(device: Device, classes: DeviceClasses, *, shared: bool) -> Form | None:

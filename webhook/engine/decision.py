@@ -5,8 +5,8 @@ from enum import StrEnum
 
 import msgspec
 
-from webhook.engine import guard, limitranger
-from webhook.engine.claims import NO_CLAIMS, Claims
+from webhook.engine import claim_rewriting, guard, limitranger
+from webhook.engine.claims import NO_CLAIMS, Claims, Resolved
 from webhook.engine.edits import Edit
 from webhook.engine.evaluation import chosen, judge, refusal
 from webhook.engine.findings import Finding
@@ -23,11 +23,12 @@ from webhook.engine.rules import container, limit_ranges, outside_containers, pe
 from webhook.engine.rules.catalog import RULES
 from webhook.engine.spelling import LABELS_OF_FORMS, DevicePlugin
 
+_NOTHING: Resolved = {}
 _ORDER = {rule.id: number for number, rule in enumerate(RULES)}
 
 
 class Outcome(StrEnum):
-    """What becomes of a pod."""
+    """The outcome for a pod."""
 
     UNCHANGED = "unchanged"
     REWRITTEN = "rewritten"
@@ -60,12 +61,12 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        """The findings that the user is only told of."""
+        """The findings that only warn."""
         return tuple(finding for finding in self.findings if not finding.denies)
 
     @property
     def outcome(self) -> Outcome:
-        """What becomes of the pod."""
+        """The outcome for the pod."""
         if self.findings and any(finding.denies for finding in self.findings):
             return DENIED
         return REWRITTEN if self.edits else UNCHANGED
@@ -83,6 +84,7 @@ def decide(  # noqa: PLR0913 - everything that decides
     guarded: bool = True,
     found: list[Ask] | None = None,
     claims: Claims = NO_CLAIMS,
+    resolved: Resolved = _NOTHING,
 ) -> Decision:
     """Judge a pod, or the template of one.
 
@@ -94,6 +96,7 @@ def decide(  # noqa: PLR0913 - everything that decides
         guarded: whether to look for GPUs that are reached without a request, which is only worth it on the final pod.
         found: what ``requests.read`` finds in the pod, where that is known: several policies judge one pod.
         claims: what ``claims.read`` finds in the pod, as far as it was looked up.
+        resolved: the templates of ``claim_rewriting.references``, as far as they were looked up.
 
     Returns:
         The decision. Deciding again on the pod with the edits applied yields no edits. A pod that requests no GPU and
@@ -119,8 +122,11 @@ def decide(  # noqa: PLR0913 - everything that decides
     nodes = constraints(spec, LABELS_OF_FORMS)
     refused = {ask.place: finding for ask in asks if (finding := refusal(ask, policy))}
     wellformed = [ask for ask in asks if ask.place not in refused] if refused else asks
-    spelled = respelling((ask.amounts[0].resource for ask in wellformed), policy, nodes, plugin)
     findings = [*refused.values()]
+    claimed = claim_rewriting.rewritten(wellformed, spec, policy, nodes, plugin, resolved)
+    findings += claimed.findings
+    wellformed = [*claimed.others]
+    spelled = respelling((ask.amounts[0].resource for ask in wellformed), policy, nodes, plugin)
     findings += judge(chosen(wellformed, spelled.choices), spelled, spec, policy, nodes)
     if added.entries:
         findings = limit_ranges.naming_limit_ranges(findings, asks, added)
@@ -133,7 +139,7 @@ def decide(  # noqa: PLR0913 - everything that decides
     told = in_order(findings + beside) if findings or beside else ()
     if told and any(finding.denies for finding in told):
         return Decision((), told, tuple(asking), spelled.choices)
-    edits = spelled.applied(spec, asks)
+    edits = [*claimed.edits, *spelled.applied(spec, asks)]
     respelled = bool(edits)
     edits += [one.edit for one in dropped]
     edits += settings(spec, asks, policy, spelled, edits)

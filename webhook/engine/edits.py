@@ -22,6 +22,21 @@ class RenameResource(msgspec.Struct, frozen=True, gc=False):
         return f"{self.place.field}: {self.old} becomes {self.new}"
 
 
+class ClaimInstead(msgspec.Struct, frozen=True, gc=False):
+    """A request for a GPU resource goes, and the container uses a claim of its own, which is made from a template (DRA)."""
+
+    place: Place
+    resource: str
+    sections: tuple[str, ...]
+    claim: str
+    template: str
+
+    def __str__(self) -> str:
+        return (
+            f'{self.place.field}: {self.resource} becomes claim {self.claim} of ResourceClaimTemplate "{self.template}"'
+        )
+
+
 class DropResource(msgspec.Struct, frozen=True, gc=False):
     """A GPU resource that a LimitRange added beside the container's own request goes, from where it appears."""
 
@@ -112,6 +127,7 @@ class Annotate(msgspec.Struct, frozen=True, gc=False):
 
 Edit = (
     RenameResource
+    | ClaimInstead
     | DropResource
     | AddNeed
     | DropKey

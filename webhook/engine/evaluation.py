@@ -1,4 +1,4 @@
-"""Judging: what the rules find in the GPU requests of a pod, given the form that each gets."""
+"""Evaluation: what the rules find in the GPU requests of a pod, given the form that each gets."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -15,12 +15,12 @@ from webhook.engine.spelling import LABELS_OF_FORMS
 
 
 def refusal(ask: Ask, policy: Policy) -> Finding | None:
-    """What denies a request before its form is checked."""
+    """The finding that denies a request before its form is selected, if any."""
     return container.malformed(ask) or permission.gpu_not_permitted(ask, policy)
 
 
 def chosen(wellformed: Sequence[Ask], choices: Mapping[str, Choice]) -> list[Request]:
-    """The requests that nothing denies already, with the forms that they get by the resources that they name."""
+    """The requests that are not denied yet, with the forms that they get by the resources that they name."""
     return [Request(ask, ask.amounts[0], choices[ask.amounts[0].resource.name]) for ask in wellformed]
 
 
@@ -30,11 +30,11 @@ def judge(
     """What the rules find in well-formed requests.
 
     Args:
-        requests: them, with their forms.
+        requests: the requests, with their forms.
         respelling: what spells them.
         spec: the pod.
         policy: the policy.
-        nodes: what the pod says about nodes.
+        nodes: the pod's node constraints.
     """
     findings: list[Finding] = []
     # Most pods say nothing of the nodes of forms, and then only their forms can be apart from each other.

@@ -1,4 +1,4 @@
-"""The choice: which form the requests of a pod get under a policy, by the resource that they name."""
+"""Form selection: which form the requests of a pod get under a policy, by the resource that they name."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -17,7 +17,7 @@ from webhook.engine.statements import Statements
 
 
 class How(StrEnum):
-    """How a request came to its form."""
+    """How the form of a request was selected."""
 
     PLAIN = "plain"
     STATED = "stated"
@@ -56,7 +56,7 @@ def choose(
     Args:
         resources: what a pod's well-formed requests name, each once, in their order.
         policy: the policy.
-        nodes: what the pod says about nodes.
+        nodes: the pod's node constraints.
         plugin: the device plugin's settings.
     """
     statements = Statements(nodes, plugin, policy.partitions)

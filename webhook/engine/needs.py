@@ -1,4 +1,4 @@
-"""Needs: the node labels that a form needs, compared with what a pod says about nodes."""
+"""Needs: the node labels that a form needs, compared with a pod's node constraints."""
 
 from collections.abc import Iterable, Sequence
 from math import inf

@@ -1,4 +1,4 @@
-"""What a pod says about the nodes it may run on: nodeSelector and required node affinity, read as one."""
+"""Node constraints: a pod's nodeSelector and required node affinity, read as one."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -157,11 +157,11 @@ class NodeConstraints:
 
     @property
     def mentioned(self) -> list[str]:
-        """The labels that the pod says anything about."""
+        """The labels that the pod constrains."""
         return list(dict.fromkeys([*self.selector, *self._said]))
 
     def mentions(self, key: str) -> bool:
-        """Whether the pod says anything about this label."""
+        """Whether the pod constrains this label."""
         return key in self.selector or key in self._said
 
     def alternatives(self, keys: Iterable[str]) -> Iterator[list[Label]]:

@@ -13,6 +13,7 @@ from webhook.engine.edits import (
     AddNodeSelector,
     AddToleration,
     Annotate,
+    ClaimInstead,
     DropKey,
     DropResource,
     Edit,
@@ -56,6 +57,7 @@ def patch(pod: Pod, edits: Sequence[Edit], prefix: str = "") -> list[Operation]:
     if RenameResource in by_kind:
         gone = {(edit.place, edit.name) for edit in drops}
         operations += _renames(spec, by_kind[RenameResource], gone)
+    operations += _claims(spec, by_kind.get(ClaimInstead, ()))
     if not _OF_NODES.isdisjoint(by_kind):
         needs = [edit.need for edit in by_kind.get(AddNeed, ())]
         selectors = {need.key: need.values[0] for need in needs if need.is_selector}
@@ -99,11 +101,21 @@ def _container(spec: PodSpec, place: Place) -> Container:
 
 
 def _drops(edits: Sequence[DropResource]) -> list[Operation]:
-    return [
-        {"op": "remove", "path": f"{edit.place.pointer}/resources/{section}/{escape(edit.name)}"}
-        for edit in edits
-        for section in edit.sections
-    ]
+    return [_drop(edit.place, section, edit.name) for edit in edits for section in edit.sections]
+
+
+def _drop(place: Place, section: str, name: str) -> Operation:
+    return {"op": "remove", "path": f"{place.pointer}/resources/{section}/{escape(name)}"}
+
+
+def _claims(spec: PodSpec, edits: Sequence[ClaimInstead]) -> Iterator[Operation]:
+    for edit in edits:
+        yield from (_drop(edit.place, section, edit.resource) for section in edit.sections)
+        resources = _container(spec, edit.place).resources
+        used = resources.claims if resources else None
+        yield from _list(f"{edit.place.pointer}/resources/claims", used, [{"name": edit.claim}])
+    made = [{"name": edit.claim, "resourceClaimTemplateName": edit.template} for edit in edits]
+    yield from _list("/spec/resourceClaims", spec.resource_claims, made)
 
 
 def _renames(spec: PodSpec, edits: Sequence[RenameResource], gone: set[tuple[Place, str]]) -> list[Operation]:
@@ -154,7 +166,7 @@ def _node_selector(spec: PodSpec, edits: _ByKind, needed: dict[str, str]) -> Ite
 
 
 def _affinity(spec: PodSpec, edits: _ByKind, added: list[Operation]) -> Iterator[Operation]:
-    """Changes to the required node affinity: each alternative gets what the form needs and loses what spelled another."""
+    """Changes to the required node affinity: each alternative gets the labels that the form needs, and loses others."""
     dropped = {edit.key for edit in edits.get(DropKey, ())}
     terms = [(f"{_TERMS}/{i}", term) for i, term in enumerate(spec.terms) if not term.matches_nothing]
     if not terms:

@@ -43,12 +43,24 @@ class NotOffered(StrEnum):
     DENY = "deny"
 
 
+class ClaimForm(msgspec.Struct, frozen=True):
+    """GPUs by a claim (DRA): a ResourceClaimTemplate, and the DeviceClass that it has to claim."""
+
+    template: str
+    device_class: str
+
+    def __str__(self) -> str:
+        return f'a claim of ResourceClaimTemplate "{self.template}"'
+
+
 class Policy(msgspec.Struct, frozen=True):
     """An ordered list of permitted forms, and settings. The first form is what a plain request becomes.
 
     Attributes:
         name: the value that selects it.
         forms: the permitted forms; empty for ``any`` and ``none``.
+        claim_forms: the claims that are permitted besides those of ``forms``.
+        plain_claim: the one of these that a plain request becomes, where it is listed before every form.
         permits_any: every form is permitted and nothing is rewritten.
         mismatch: what becomes of explicit requests for other forms.
         max_per_container, max_per_pod: the most GPUs that one may ask for.
@@ -62,6 +74,8 @@ class Policy(msgspec.Struct, frozen=True):
 
     name: str
     forms: tuple[Form, ...] = ()
+    claim_forms: tuple[ClaimForm, ...] = ()
+    plain_claim: ClaimForm | None = None
     permits_any: bool = False
     mismatch: Mismatch = Mismatch.REJECT
     max_per_container: int | None = None
@@ -80,6 +94,11 @@ class Policy(msgspec.Struct, frozen=True):
         return hash(self.name)
 
     @property
+    def permitted(self) -> tuple[Form | ClaimForm, ...]:
+        """Everything that it lists; first what a plain request becomes. Empty for ``any`` and ``none``."""
+        return (*self.claim_forms, *self.forms) if self.plain_claim else (*self.forms, *self.claim_forms)
+
+    @property
     def partitions(self) -> tuple[str, ...]:
         """The MIG profiles of its forms, in order."""
         return tuple(dict.fromkeys(form.partition for form in self.forms if form.partition))
@@ -91,12 +110,12 @@ class Policy(msgspec.Struct, frozen=True):
 
     @property
     def guard(self) -> VisibleDevices:
-        """What ``visible_devices`` comes to."""
+        """The effective ``visible_devices``."""
         return self.visible_devices or (VisibleDevices.IGNORE if self.permits_any else VisibleDevices.WARN)
 
     @property
     def fleet_response(self) -> NotOffered:
-        """What ``not_offered`` comes to."""
+        """The effective ``not_offered``."""
         return self.not_offered or NotOffered.WARN
 
     def most_shared(self, form: Form) -> int:
@@ -186,7 +205,7 @@ class PolicyBook:
         return self._completed(policy)
 
     def _completed(self, policy: Policy) -> Policy:
-        """A policy with the book's settings where it has none of its own."""
+        """The policy, with the book's defaults for what it does not set."""
         if self._visible_devices is None and self._not_offered is None:
             return policy
         return msgspec.structs.replace(

@@ -1,4 +1,4 @@
-"""Settings: what a policy adds to the pods that request GPUs, and the annotations that say so."""
+"""Policy additions: what a policy adds to pods that request GPUs, and the annotations that say so."""
 
 import json
 from collections.abc import Iterator

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
+from webhook.engine.claim_rewriting import OWN
 from webhook.engine.decision import decide
 from webhook.engine.edits import AddNeed, AddNodeSelector, Annotate, DropKey, Edit, RenameResource, ReplaceProduct
 from webhook.engine.gpu_names import BUILT_IN, GpuNames
@@ -18,10 +19,12 @@ from webhook.engine.pods import (
     Required,
     Resources,
     Term,
+    containers,
 )
-from webhook.engine.policy import Policy
+from webhook.engine.policy import ClaimForm, Policy
 from webhook.engine.quantity import Quantity
 from webhook.engine.requests import Ask, read
+from webhook.engine.resources import GPU
 from webhook.engine.spelling import LABELS_OF_FORMS, DevicePlugin
 
 _OF_NODES = (AddNeed, AddNodeSelector, DropKey, ReplaceProduct)
@@ -54,7 +57,10 @@ def restored(
     current = decide(before, policy, plugin, names=names, guarded=False)
     if current.edits or current.denials:
         return []  # the policy has changed since, and the pod is not what it would become now
-    stale = _stale(read(pod.spec, names), read(before.spec, names))
+    asks = read(pod.spec, names)
+    if policy.plain_claim and not current.asks and (again := _claimed_already(asks, before.spec, policy.plain_claim)):
+        return again
+    stale = _stale(asks, read(before.spec, names))
     manifest = replace(pod, spec=_without(pod.spec, stale)) if stale else pod
     candidates: list[tuple[Pod, tuple[type, ...]]] = [(manifest, (Annotate,))]
     if _placement(pod.spec) == _placement(before.spec) and manifest.spec:
@@ -66,6 +72,28 @@ def restored(
         if edits and _amounts(decision.asks, edits) == _amounts(current.asks, ()):
             return [*_removals(pod.spec, stale), *patch(manifest, edits)]
     return []
+
+
+def _claimed_already(asks: Sequence[Ask], before: PodSpec, form: ClaimForm) -> list[Operation]:
+    """Return what takes requests away that have become claims; nothing if any of them has not."""
+    own = {
+        claim.name
+        for claim in before.resource_claims or ()
+        if claim.name.startswith(OWN) and claim.resource_claim_template_name == form.template
+    }
+    claiming = {
+        Place(section, index)
+        for section, index, container in containers(before)
+        for used in (container.resources and container.resources.claims) or ()
+        if used.name in own
+    }
+    if any(ask.place not in claiming or {amount.resource.name for amount in ask.amounts} != {GPU} for ask in asks):
+        return []
+    return [
+        {"op": "remove", "path": f"{ask.place.pointer}/resources/{section}/{escape(GPU)}"}
+        for ask in asks
+        for section in ask.amounts[0].sections
+    ]
 
 
 def _placement(spec: PodSpec) -> tuple[dict[str, str], list[Term]]:
@@ -120,7 +148,7 @@ def _pruned(container: Container, names: set[str]) -> Container:
         quantities and {name: quantity for name, quantity in quantities.items() if name not in names}
         for quantities in (container.resources.limits, container.resources.requests)
     )
-    return replace(container, resources=Resources(limits, requests))
+    return replace(container, resources=Resources(limits, requests, container.resources.claims))
 
 
 def _removals(spec: PodSpec, stale: Mapping[Place, set[str]]) -> list[Operation]:
@@ -129,8 +157,7 @@ def _removals(spec: PodSpec, stale: Mapping[Place, set[str]]) -> list[Operation]
         for ask in read(spec)
         for amount in ask.amounts
         if amount.resource.name in stale.get(ask.place, ())
-        for section, there in (("limits", amount.in_limits), ("requests", amount.in_requests))
-        if there
+        for section in amount.sections
     ]
 
 

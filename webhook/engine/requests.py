@@ -9,6 +9,7 @@ from webhook.engine.quantity import Quantity, shown, whole
 from webhook.engine.resources import GpuResource, Unknown, classify
 
 _NONE: dict[str, Quantity] = {}
+_SECTIONS = {(True, True): ("limits", "requests"), (True, False): ("limits",), (False, True): ("requests",)}
 # What nearly every container asks for, and is not a GPU.
 _ORDINARY = frozenset({"cpu", "memory", "ephemeral-storage"})
 
@@ -33,6 +34,11 @@ class Amount(msgspec.Struct, frozen=True, gc=False):
     def written(self) -> Quantity:
         """The quantity as the user wrote it."""
         return self.limit if self.in_limits else self.request
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """Where it stands in a container's ``resources``."""
+        return _SECTIONS[self.in_limits, self.in_requests]
 
     @property
     def count(self) -> int:

@@ -33,7 +33,6 @@ _Chosen = tuple[Choice, Form, Spelling]
 GPU_TOLERATION = Toleration(key=GPU, operator="Exists", effect="NoSchedule")
 # Pods that name more resources are not remembered, so that what is remembered stays small.
 _MOST_RESOURCES = 4
-_SECTIONS = {(True, True): ("limits", "requests"), (True, False): ("limits",), (False, True): ("requests",)}
 
 
 class Conflict(msgspec.Struct, frozen=True):
@@ -106,8 +105,7 @@ class Respelling(msgspec.Struct, frozen=True):
             amount = ask.amounts[0]
             old = amount.resource.name
             if old in self.renames:
-                sections = _SECTIONS[amount.in_limits, amount.in_requests]
-                edits.append(RenameResource(ask.place, old, self.renames[old], sections))
+                edits.append(RenameResource(ask.place, old, self.renames[old], amount.sections))
         edits += self.edits
         if not tolerated(spec, GPU_TOLERATION):
             edits.append(AddToleration(GPU_TOLERATION))
@@ -217,7 +215,7 @@ def _products(chosen: list[_Chosen], nodes: NodeConstraints) -> dict[str, str] |
 
 
 def _excluded_product(chosen: list[_Chosen], before: NodeConstraints, after: NodeConstraints) -> Conflict | None:
-    """The product that the pod selects, where it excludes what the nodes of the forms call it."""
+    """The product that the pod selects, if the pod excludes that product's name on nodes of the forms."""
     selected = before.values(PRODUCT) if before is not after and selects_products(before) else []
     if not selected or after.values(PRODUCT):
         return None

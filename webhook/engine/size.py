@@ -1,4 +1,4 @@
-"""Sizes of pods: what takes time for each item that a pod has, and is bounded, because one review keeps all others waiting."""
+"""Limits on the size of pods, because evaluating one very large pod would delay all other reviews."""
 
 from webhook.engine.pods import PodSpec, containers
 
@@ -11,7 +11,7 @@ _ORDINARY = frozenset({"cpu", "memory", "ephemeral-storage"})
 
 
 def too_much(spec: PodSpec) -> tuple[str, str] | None:
-    """What a pod has too much of to be judged: the field below ``spec``, and a sentence. ``None`` for every real pod."""
+    """The field below ``spec`` that is too large to be judged, and a sentence; ``None`` for every real pod."""
     if (count := _resources(spec)) > MOST_RESOURCES:
         return "containers", f"name {count} different resources; at most {MOST_RESOURCES} are supported"
     if (count := len(spec.node_selector or ()) + (_stated(spec) if spec.affinity else 0)) > MOST_SELECTED:

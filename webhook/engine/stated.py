@@ -1,4 +1,4 @@
-"""Stated forms in words: the policy value that names a form where exactly that is stated, otherwise what the pod says."""
+"""Stated forms in messages: the policy value that names exactly that form, otherwise the pod's own labels."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ def named(stated: Sequence[Form], nodes: NodeConstraints) -> str | None:
 
     Args:
         stated: the forms that a request states, one at least.
-        nodes: what the pod says about nodes.
+        nodes: the pod's node constraints.
 
     Returns:
         ``None`` where labels leave open which form it is: a client count without a strategy, a number of slices that many
@@ -33,7 +33,7 @@ def written(stated: Sequence[Form], nodes: NodeConstraints) -> str:
 
     Args:
         stated: the forms that a request states; with none, the labels that could name one and don't.
-        nodes: what the pod says about nodes.
+        nodes: the pod's node constraints.
     """
     if not stated:
         keys = [key for key in (*GKE_KEYS, STRATEGY, GPU_SLICES, COMPUTE_SLICES) if not nodes.permits(key, ABSENT)]

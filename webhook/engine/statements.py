@@ -32,7 +32,7 @@ class Statements:
         """Take the selectors.
 
         Args:
-            nodes: what the pod says about nodes.
+            nodes: the pod's node constraints.
             plugin: the settings of the device plugins.
             known: the MIG profiles that the policy lists; node labels that tell a slice's size name the first that fits.
         """

@@ -1,4 +1,4 @@
-"""Updates of a pod that is there: an update is denied for what it makes worse, never for what the pod had before.
+"""Updates of an existing pod: an update is denied for what it makes worse, never for what the pod had before.
 
 Kubernetes lets few fields of a pod change that a decision reads (k8s.io/kubernetes pkg/apis/core/validation ValidatePodUpdate):
 while the pod has scheduling gates, nodeSelector and required node affinity may be narrowed; annotations may change always.

@@ -12,7 +12,7 @@
 {{- end -}}
 
 {{- define "gpuwarden.backstopVariables" -}}
-# Each container that asks for GPUs. Kubernetes itself sees to it that requests say the same as limits.
+# Each container that requests GPUs. Kubernetes itself requires requests to equal limits.
 - name: asks
   expression: |-
     ((has(object.spec.initContainers) ? object.spec.initContainers : []) +
@@ -61,7 +61,7 @@
       !a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || e.operator in ['NotIn', 'DoesNotExist']) ||
       a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || (e.operator == 'In' ? 'time-sharing' in e.values : e.operator == 'NotIn' ? !('time-sharing' in e.values) : e.operator == 'Exists')) ||
       a.all(e, e.key != 'cloud.google.com/gke-gpu-sharing-strategy' || (e.operator == 'In' ? 'mps' in e.values : e.operator == 'NotIn' ? !('mps' in e.values) : e.operator == 'Exists')))))
-# GKE's time-sharing refuses a second slot whatever a policy raises.
+# GKE's time-sharing rejects a second slot whatever a policy permits.
 - name: gkeTimeSharing
   expression: |-
     variables.saysGke ? variables.alternatives.all(a,
@@ -80,7 +80,7 @@
         r.values.exists(v, v.matches('.-SHARED$') && a.all(e, e.key != 'nvidia.com/gpu.product' || (e.operator == 'In' ? v in e.values : e.operator == 'NotIn' ? !(v in e.values) : e.operator == 'Exists'))) &&
         r.values.all(v, v.matches('.-SHARED$') || (variables.policy == 'any' && v.matches(r'.-MIG-[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(?:\.me\.all|\.me|\.gfx|-me)?$')) ||
           !a.all(e, e.key != 'nvidia.com/gpu.product' || (e.operator == 'In' ? v in e.values : e.operator == 'NotIn' ? !(v in e.values) : e.operator == 'Exists')))))
-# Whether the pod asks for plain GPUs, and says nothing of how they are handed out.
+# Whether the pod has plain requests only, and no selector of a form.
 - name: silent
   expression: |-
     variables.asks.all(ask, ask.gpus.all(n, n == 'nvidia.com/gpu')) && !variables.alternatives.exists(a, a.exists(e,

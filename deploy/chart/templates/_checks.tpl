@@ -58,12 +58,21 @@ prints nothing.
 {{- end -}}
 {{- $policy := get $policies $name -}}
 {{- range $i, $form := $policy.forms -}}
-{{- if not (regexMatch $builtIn $form) -}}
+{{- if kindIs "map" $form -}}
+{{- range $key, $value := $form -}}
+{{- if not (regexMatch "^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*$" $value) -}}
+{{- fail (printf "config.policies.%s.forms[%d].%s: %q can't be the name of an object; use lowercase letters, digits, \"-\" and \".\"" $name $i $key $value) -}}
+{{- end -}}
+{{- end -}}
+{{- else if not (regexMatch $builtIn $form) -}}
 {{- fail (printf "config.policies.%s.forms[%d]: %q is not a form; write one of docs/reference/policies.md, such as exclusive, mps or mig-1g.5gb" $name $i $form) -}}
 {{- end -}}
-{{- if and (has $form (list "any" "none")) (gt (len $policy.forms) 1) -}}
+{{- if and (kindIs "string" $form) (has $form (list "any" "none")) (gt (len $policy.forms) 1) -}}
 {{- fail (printf "config.policies.%s.forms[%d]: %q can't be combined with other forms; remove it, or the others" $name $i $form) -}}
 {{- end -}}
+{{- end -}}
+{{- if and (kindIs "map" (first $policy.forms)) (eq $policy.mismatch "rewrite") -}}
+{{- fail (printf "config.policies.%s.mismatch: \"rewrite\" gives other requests the first form, and a claim can't replace them; list a form by name first, or remove mismatch" $name) -}}
 {{- end -}}
 {{- if and (gt (int $policy.maxPerContainer) 1) (regexMatch "^(,gke-([a-z0-9.-]+-)?time-sharing-[0-9]+)+$" (printf ",%s" (join "," $policy.forms))) -}}
 {{- fail (printf "config.policies.%s.maxPerContainer: GKE denies more than 1 GPU per container for time-sharing, and it is %d; remove it" $name (int $policy.maxPerContainer)) -}}
@@ -112,7 +121,9 @@ prints nothing.
 {{- end -}}
 {{- range $name, $policy := $policies -}}
 {{- range $i, $form := $policy.forms -}}
+{{- if kindIs "string" $form -}}
 {{- $_ := set $named (printf "policies.%s.forms[%d]" $name $i) $form -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- range $where, $form := $named -}}
@@ -127,13 +138,13 @@ prints nothing.
 {{- fail (printf "config.%s: %q has no nodes with migStrategy: single: no model in config.devicePlugin.products has MIG profile %s; use a profile of a listed model, or add the model that has it" $where $form $profile) -}}
 {{- end -}}
 {{- if and (not $plugin.products) (regexMatch "^mig-.*gb(-me|[.])" $form) $profile -}}
-{{- fail (printf "config.%s: %q needs config.devicePlugin.products with migStrategy: single; only product names tell these slices from others of their size" $where $form) -}}
+{{- fail (printf "config.%s: %q needs config.devicePlugin.products with migStrategy: single; only product names distinguish these slices from others of their size" $where $form) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- /* As webhook/adapters/configuration/file.py: no node of the form has the label's value. */ -}}
 {{- range $name, $policy := $policies -}}
-{{- range $form := without $policy.forms "any" "none" -}}
+{{- range $form := without (include "gpuwarden.formsByName" $policy | fromJsonArray) "any" "none" -}}
 {{- $labels := include "gpuwarden.labelsOfForm" (list $form $plugin) | fromJson -}}
 {{- range $key, $value := $policy.nodeSelector | default dict -}}
 {{- $known := get $labels $key | default dict -}}
@@ -147,7 +158,7 @@ prints nothing.
 {{- range $name, $policy := $policies -}}
 {{- $product := get ($policy.nodeSelector | default dict) "nvidia.com/gpu.product" -}}
 {{- $model := regexReplaceAll "(-MIG-([1-9][0-9]?g[.][1-9][0-9]{0,3}gb([.]me[.]all|[.]me|[.]gfx|-me)?|INVALID))?(-SHARED)?$" $product "" -}}
-{{- range $form := without (empty $product | ternary (list) $policy.forms) "any" "none" -}}
+{{- range $form := without (empty $product | ternary (list) (include "gpuwarden.formsByName" $policy | fromJsonArray)) "any" "none" -}}
 {{- $profile := regexFind "mig-[1-9][0-9]?g[.][1-9][0-9]{0,3}gb([.]me[.]all|[.]me|[.]gfx|-me)?" $form | trimPrefix "mig-" -}}
 {{- $of := and $single (hasPrefix "mig-" $form) -}}
 {{- $isShared := regexMatch "(shared|time-slicing|mps|time-sharing-[0-9]+|mps-[0-9]+)$" $form -}}

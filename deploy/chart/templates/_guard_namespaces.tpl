@@ -73,7 +73,7 @@ Ignore: while no replica answers, or replicas shed load, privileged pods and the
 {{- else }}
 
 Where the policy denies pods that reach GPUs without requesting them (visibleDevices: deny), pods that might do so (privileged, with a
-hostPath, …) are refused too while no replica answers. Never in exempt namespaces and in webhooks.guard.openNamespaces: add those of
+hostPath, …) are denied too while no replica answers. Never in exempt namespaces and in webhooks.guard.openNamespaces: add those of
 your own network and storage drivers.
 {{- end }}
 {{- end }}

@@ -50,7 +50,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- end -}}
 {{- end -}}
 
-{{/* Without the chart's own ids on OpenShift, which refuses all but those that it gives a namespace. */}}
+{{/* Without the chart's own ids on OpenShift, which rejects all but those of the namespace's range. */}}
 {{- define "gpuwarden.podSecurityContext" -}}
 {{- $context := deepCopy .Values.podSecurityContext -}}
 {{- if .Capabilities.APIVersions.Has "security.openshift.io/v1" -}}
@@ -74,3 +74,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- end -}}
 {{- end -}}
 
+
+{{/* The forms of a policy that are listed by name; the others are claims. */}}
+{{- define "gpuwarden.formsByName" -}}
+{{- $named := list -}}
+{{- range .forms }}{{ if kindIs "string" . }}{{ $named = append $named . }}{{ end }}{{ end -}}
+{{- toJson $named -}}
+{{- end -}}

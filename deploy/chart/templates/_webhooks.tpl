@@ -2,7 +2,7 @@
 {{- define "gpuwarden.namespaceSelector" -}}
 namespaceSelector:
   matchExpressions:
-    # The name as a label is set by the API server and can't be changed, so nobody can opt out by it.
+    # The name as a label is set by the API server and can't be changed, so it can't be used to opt out.
     # Without gpuwarden's own namespace, it could not start while it is down; without kube-system, nor could the cluster.
     - key: kubernetes.io/metadata.name
       operator: NotIn

@@ -95,15 +95,15 @@ def no_resource(name: str, example: str = "example.com/gpu") -> str:
     ("text", "path", "problem"),
     [
         # A field that is not known.
-        ("polices: {}", "polices", 'is not known here; did you mean "policies"?'),
-        ("flavour: vanilla", "flavour", f"is not known here; remove it, or write one of {ALL_FIELDS}"),
-        ("defaults: {warm: any}", "defaults.warm", 'is not known here; did you mean "warn"?'),
-        ("exemptions: {scheduler: []}", "exemptions.scheduler", 'is not known here; did you mean "schedulers"?'),
+        ("polices: {}", "polices", 'unknown field; did you mean "policies"?'),
+        ("flavour: vanilla", "flavour", f"unknown field; remove it, or write one of {ALL_FIELDS}"),
+        ("defaults: {warm: any}", "defaults.warm", 'unknown field; did you mean "warn"?'),
+        ("exemptions: {scheduler: []}", "exemptions.scheduler", 'unknown field; did you mean "schedulers"?'),
         *(
             (
                 f"devicePlugin: {{{key}: true}}",
                 f"devicePlugin.{key}",
-                'is not known here; did you mean "renameByDefault"?',
+                'unknown field; did you mean "renameByDefault"?',
             )
             for key in ("renamebyDefault", "rename_by_default", "RenameByDefault")
         ),
@@ -162,8 +162,8 @@ def no_resource(name: str, example: str = "example.com/gpu") -> str:
             for key, value in (("usernames", "ci-*"), ("usernames", " bob"), ("schedulers", "kai-*"))
         ),
         # Names of resources.
-        ("resources: {notGpus: []}", "resources.notGpus", 'is not known here; did you mean "notGPUs"?'),
-        ("resources: {GPUs: []}", "resources.GPUs", 'is not known here; did you mean "gpus"?'),
+        ("resources: {notGpus: []}", "resources.notGpus", 'unknown field; did you mean "notGPUs"?'),
+        ("resources: {GPUs: []}", "resources.GPUs", 'unknown field; did you mean "gpus"?'),
         ("resources: {gpus: nvidia.com/a}", "resources.gpus", '"nvidia.com/a" is not a list; write ["nvidia.com/a"]'),
         ("resources: {gpus: [5]}", "resources.gpus[0]", '5 is not text; put it in quotes: "5"'),
         ("resources: {gpus: [vgpu]}", "resources.gpus[0]", no_resource("vgpu", "nvidia.com/vgpu")),
@@ -217,7 +217,7 @@ def no_resource(name: str, example: str = "example.com/gpu") -> str:
             )
             for form in ("any", "none", "", "mig-1g", "Exclusive")
         ),
-        ("claims: {deviceClass: {}}", "claims.deviceClass", 'is not known here; did you mean "deviceClasses"?'),
+        ("claims: {deviceClass: {}}", "claims.deviceClass", 'unknown field; did you mean "deviceClasses"?'),
         ("policies: []", "policies", "a list is not a mapping; write names with values"),
         ("policies: null", "policies", "null is not a mapping; write names with values, or remove the field"),
         # MIG strategy single, and the models that tell slices there.
@@ -439,7 +439,44 @@ def test_a_problem_is_told_with_its_path_and_remedy(text: str, path: str, proble
         ("{forms: []}", ".forms", "the list is empty; name at least one, such as [shared]"),
         ("{forms: mps}", ".forms", '"mps" is not a list; write ["mps"]'),
         ("{forms: [5]}", ".forms[0]", "5 is not a form; write one as text, such as mig-1g.5gb"),
-        ("{forms: [{mps: 1}]}", ".forms[0]", "a mapping is not a form; write one as text, such as mig-1g.5gb"),
+        (
+            "{forms: [{claimTemplate: a, deviceClass: b, mps: 1}]}",
+            ".forms[0].mps",
+            "is not known here; remove it, or write one of claimTemplate, deviceClass",
+        ),
+        (
+            "{forms: [{claimTemplate: a, deviceClass: b, DeviceClass: c}]}",
+            ".forms[0].DeviceClass",
+            'is not known here; did you mean "deviceClass"?',
+        ),
+        (
+            "{forms: [{deviceClass: a.b}]}",
+            ".forms[0].claimTemplate",
+            "is missing; write the name of a ResourceClaimTemplate",
+        ),
+        (
+            "{forms: [{claimTemplate: One, deviceClass: a.b}]}",
+            ".forms[0].claimTemplate",
+            '"One" is not the name of a ResourceClaimTemplate; use at most 253 lowercase letters, digits, "-" and "."',
+        ),
+        (
+            "{forms: [{claimTemplate: a, deviceClass: 3}]}",
+            ".forms[0].deviceClass",
+            '3 is not text; put it in quotes: "3"',
+        ),
+        (
+            "{forms: [any, {claimTemplate: a, deviceClass: b}]}",
+            "",
+            'forms: [any, a claim of ResourceClaimTemplate "a"] mixes any or none with other forms; remove one of them',
+        ),
+        (
+            "{forms: [{claimTemplate: a, deviceClass: b}, mps], mismatch: rewrite}",
+            "",
+            (
+                "mismatch: rewrite gives other requests the first form, and a claim can't replace them; list a form by name "
+                "first, or remove mismatch"
+            ),
+        ),
         ("{forms: [mig1g.5gb]}", ".forms[0]", '"mig1g.5gb" is not a policy; did you mean "mig-1g.5gb"?'),
         ("{forms: [mps, gke-mps-1]}", ".forms[1]", '"gke-mps-1" is not a policy; did you mean "gke-mps-2"?'),
         ("{forms: [mps, mps]}", ".forms", '"mps" is listed more than once; remove the repetition'),
@@ -449,7 +486,7 @@ def test_a_problem_is_told_with_its_path_and_remedy(text: str, path: str, proble
         (
             "{forms: [mps], maxPerContainers: 1}",
             ".maxPerContainers",
-            'is not known here; did you mean "maxPerContainer"?',
+            'unknown field; did you mean "maxPerContainer"?',
         ),
         ("{forms: [mps], mismatch: refuse}", ".mismatch", '"refuse" is not valid; write "reject" or "rewrite"'),
         ("{forms: [mps], maxPerContainer: 0}", ".maxPerContainer", "0 is less than 1; write 1 or more"),
@@ -492,7 +529,7 @@ def test_a_problem_is_told_with_its_path_and_remedy(text: str, path: str, proble
         (
             "{forms: [mps], tolerations: [{operater: Exists, key: a}]}",
             ".tolerations[0].operater",
-            'is not known here; did you mean "operator"?',
+            'unknown field; did you mean "operator"?',
         ),
         ("{forms: [mps], tolerations: [{key: a/b/c}]}", ".tolerations[0].key", f'"a/b/c" {NO_LABEL_KEY}'),
         (
@@ -543,6 +580,23 @@ def test_the_head_says_what_the_file_is() -> None:
         'apiVersion: "gpuwarden.io/v2" is not valid; write "gpuwarden.io/v1"',
         'kind: "Config" is not valid; write "Configuration"',
     )
+
+
+OF_ANOTHER_KIND = "kind: Pod of v1 is not a configuration of gpuwarden; name a file with"
+OF_THE_CHART = "config: this is a section of the chart's values; copy the fields below it to a file with"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {}", OF_ANOTHER_KIND),
+        ("image: {}\nconfig: {policies: {}}\nreplicas: 2", OF_THE_CHART),
+        (f"{HEAD}---\n{HEAD}", "line 3: a second document begins here; keep one, and remove the line ---"),
+    ],
+)
+def test_another_file_is_one_problem(text: str, problem: str) -> None:
+    (told,) = problems(text)
+    assert told.startswith(problem)
 
 
 def test_everything_wrong_is_told_at_once_and_nothing_twice() -> None:
@@ -596,7 +650,7 @@ def test_a_file_that_is_no_mapping_says_what_it_is(text: str, what: str) -> None
         ("mode: audit\n kind: x", "line 4: is not valid YAML: "),
         ("mode: a\n\tb: c", "line 4: is not valid YAML: "),
         ("mode: \x00", "line 1: is not valid YAML: "),
-        ("---\nmode: audit", "line 3: is not valid YAML: "),
+        ("---\nmode: audit", "line 3: a second document begins here; "),
         ("mode: !!python/name:os.system x", "line 3: is not valid YAML: "),
         ("? [a, b]\n: c", "line 3: is not valid YAML: "),
         ("mode: *nobody", "line 3: is not valid YAML: "),

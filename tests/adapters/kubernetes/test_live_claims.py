@@ -113,7 +113,7 @@ def test_a_cluster_without_the_api_is_told_of_once_and_nothing_is_known() -> Non
     told: list[str] = []
     api = Api(served=False)
     assert fetched(api, ONE, BY_NAME, told=told, times=3) == {}
-    assert told == ["the API server does not serve resource.k8s.io/v1: what pods claim (DRA) is not judged"]
+    assert told == ["the API server does not serve resource.k8s.io/v1: the claims (DRA) of pods are not judged"]
 
 
 @pytest.mark.parametrize("path", [f"{ROOT}/namespaces/team/resourceclaimtemplates/one", ROOT])

@@ -68,7 +68,7 @@ async def test_every_kind_is_read_in_this_namespace_alone_and_templates_come_fir
         f'namespace "team-a": 1 of 2 workloads with GPUs would be denied when their pods are next created: {denied}',
         (
             'namespace "team-a": 1 of 2 workloads with GPUs would be rewritten when their pods are next created: Pod "bare" '
-            "(only if somebody creates it again)"
+            "(only if it is created again)"
         ),
     ]
     assert paths(cluster) == [

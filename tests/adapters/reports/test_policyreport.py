@@ -87,7 +87,7 @@ class TestResult:
         objects = [*pods_of("Deployment", 2, a_pod()), seen()]
         warned, passed = results(*objects)
         assert (warned["result"], warned["rule"]) == ("warn", "not-rewritten")
-        assert warned["message"].startswith("2 pods are not spelled as the policy has it: ")
+        assert warned["message"].startswith("2 pods are not compliant with the policy: ")
         assert warned["properties"]["pods"] == "2"
         assert passed["rule"] == "rewritten"
 
@@ -96,7 +96,7 @@ class TestResult:
 
     def test_of_one_running_pod_is_said_of_one(self) -> None:
         message = results(*pods_of("Deployment", 1, a_pod()), seen())[0]["message"]
-        assert message.startswith("1 pod is not spelled")
+        assert message.startswith("1 pod is not compliant")
 
     def test_of_running_pods_that_would_be_refused_now_while_their_template_is_right_is_warn(self) -> None:
         found = results(*pods_of("Deployment", 1, a_pod(gpu(2))), seen(a_pod(gpu(1, SHARED))))

@@ -216,7 +216,7 @@ def mismatched() -> CertificatePair:
 
 
 BAD: dict[str, tuple[Callable[[], CertificatePair], str]] = {
-    "mismatched": (mismatched, r"(?i)OpenSSL refuses .*mismatch"),
+    "mismatched": (mismatched, r"(?i)OpenSSL rejects .*mismatch"),
     "expired": (lambda: a_leaf(at=datetime.now(UTC) - 2 * DAY, ca=long_ago()), r"expired at .*; issue a new one"),
     "not yet valid": (lambda: a_leaf(at=datetime.now(UTC) + DAY), "is not valid before .* check the clocks"),
     "for another name": (

@@ -28,6 +28,7 @@ from tests.builders import (
 from tests.deploy.backstop.conftest import CONFIGURED, configured
 from tests.deploy.backstop.evaluator import Backstop
 from tests.deploy.backstop.stored import stored
+from tests.deploy.chart import Chart
 from tests.engine.strategies import plugins, pods, sound_pods
 from tests.engine.test_rules_of_sharing import SLOTS
 from webhook.application.configuration import DEFAULT_EXEMPTIONS
@@ -56,6 +57,15 @@ def as_stored(pod: Json) -> Json:
 
 def a_policy_named(name: str) -> Policy:
     return configured(name) if name in CONFIGURED else policy_of(name)
+
+
+def test_a_plain_request_that_becomes_a_claim_is_left_alone(chart: Chart) -> None:
+    forms = [{"claimTemplate": "one", "deviceClass": "gpu.nvidia.com"}, "shared"]
+    claims = {"claims": {"forms": forms, "maxPerContainer": 4}, "only": {"forms": forms[:1]}}
+    backstop = Backstop(chart.render({"backstop": {"enabled": True}, "config": {"policies": claims}}))
+    for policy in claims:
+        assert backstop.judge(as_stored(a_pod(gpu(2))), {ENFORCE: policy}).messages == ()
+        assert backstop.judge(as_stored(a_pod(gpu(2, SHARED))), {ENFORCE: policy}).messages
 
 
 # --- tables: first what must stay untouched ----------------------------------------------------------------------------

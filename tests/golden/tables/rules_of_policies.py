@@ -13,6 +13,7 @@ def fill(rules: Table) -> None:
     _permission(rules)
     _other_names(rules)
     _claims(rules)
+    _plain_claims(rules)
     _limits(rules)
     _final_pod(rules)
 
@@ -135,6 +136,19 @@ def _claims(rules: Table) -> None:
         "none",
         template=[{"name": "nic", "exactly": {"deviceClassName": "dranet-ib"}}],
     )
+
+
+def _plain_claims(rules: Table) -> None:
+    forms = [{"claimTemplate": "one", "deviceClass": "gpu.nvidia.com"}]
+    claims: Json = {"configuration": {"policies": {"claims": {"forms": forms}}}}
+    whole = {"name": "gpu", "exactly": {"deviceClassName": "gpu.nvidia.com"}}
+    two = {"name": "gpu", "exactly": {"deviceClassName": "gpu.nvidia.com", "count": 2}}
+    pod = a_pod(a_gpu_container("2"))
+    rule = "claim-not-possible"
+    rules.validate(f"{rule}.fires.count", "The template claims one.", pod, "claims", template=[whole], **claims)
+    rules.mutate(f"{rule}.near-miss.count", "The template claims as many.", pod, "claims", template=[two], **claims)
+    rules.mutate("claim-not-found.near-miss.plain", "A GPU by claim.", a_pod(), "claims", template=[whole], **claims)
+    rules.validate("claim-not-found.fires.plain", "Nobody made the template.", a_pod(), "claims", **claims)
 
 
 def _limits(rules: Table) -> None:

@@ -87,7 +87,20 @@ def _load(text: str) -> tuple[dict[str, Any], list[str]]:
         raise ConfigurationError(
             [f"the file {what}; write apiVersion: gpuwarden.io/v1 and kind: Configuration at least"]
         )
+    if wrong := _another_file(raw):
+        raise ConfigurationError([wrong])
     return raw, duplicates
+
+
+def _another_file(raw: dict[str, Any]) -> str:
+    """A sentence for a file that is meant for something else, instead of one for each of its fields; otherwise empty."""
+    version, kind = raw.get("apiVersion"), raw.get("kind")
+    write = "apiVersion: gpuwarden.io/v1 and kind: Configuration"
+    if isinstance(kind, str) and isinstance(version, str) and not version.startswith("gpuwarden.io/"):
+        return f"kind: {kind} of {version} is not a configuration of gpuwarden; name a file with {write}"
+    if kind is version is None and isinstance(raw.get("config"), dict):
+        return f"config: this is a section of the chart's values; copy the fields below it to a file with {write}"
+    return ""
 
 
 def _duplicates(node: yaml.Node | None, path: str) -> Iterator[str]:
@@ -121,7 +134,11 @@ def _ambiguous_forms(file: ConfigurationFile) -> Iterator[str]:
     """Forms that the device plugin's settings don't let be told from others, in policies and as defaults."""
     named = {f"defaults.{mode}": value for mode, value in file.defaults if value not in file.policies}
     for name, section in file.policies.items():
-        named |= {f"policies.{name}.forms[{index}]": value for index, value in enumerate(section.forms)}
+        named |= {
+            f"policies.{name}.forms[{index}]": value
+            for index, value in enumerate(section.forms)
+            if isinstance(value, str)
+        }
     for path, value in named.items():
         policy = built_in(value)
         for form in policy.forms if policy else ():

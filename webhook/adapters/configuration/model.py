@@ -8,9 +8,11 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     NonNegativeInt,
     PositiveInt,
+    Tag,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
@@ -25,6 +27,7 @@ from webhook.engine.pods import Toleration
 from webhook.engine.policy import (
     ANY,
     NONE,
+    ClaimForm,
     Mismatch,
     NotOffered,
     Policy,
@@ -219,10 +222,50 @@ class TolerationSection(_Section):
         return Toleration(self.key, self.operator, self.value, self.effect, self.toleration_seconds)
 
 
+def _device_class(value: str) -> str:
+    if not re.fullmatch(_SUBDOMAIN, value) or len(value) > _LONGEST_SUBDOMAIN:
+        raise ValueError(
+            f'"{value}" can\'t be the name of a DeviceClass, and names are matched exactly; write one such as gpu.nvidia.com'
+        )
+    return value
+
+
+_DeviceClass = Annotated[str, AfterValidator(_device_class)]
+
+
+class ClaimFormSection(_Section):
+    """A form that is had by a claim (DRA): its template, in the pod's namespace, and the class that it claims."""
+
+    claim_template: Annotated[
+        str,
+        _matching(
+            rf"(?=.{{1,253}}\Z){_SUBDOMAIN}",
+            "the name of a ResourceClaimTemplate",
+            'use at most 253 lowercase letters, digits, "-" and "."',
+        ),
+    ]
+    device_class: _DeviceClass
+
+    def form(self) -> ClaimForm:
+        """The engine's value."""
+        return ClaimForm(self.claim_template, self.device_class)
+
+
+def _kind_of_form(value: object) -> str:
+    return CLAIM_FORM if isinstance(value, dict | ClaimFormSection) else NAMED_FORM
+
+
+# What pydantic adds to the location of an error within a form.
+NAMED_FORM, CLAIM_FORM = "[form]", "[claim]"
+_PermittedForm = Annotated[
+    Annotated[_FormName, Tag(NAMED_FORM)] | Annotated[ClaimFormSection, Tag(CLAIM_FORM)], Discriminator(_kind_of_form)
+]
+
+
 class PolicySection(_Section):
     """One policy."""
 
-    forms: Annotated[list[_FormName], Field(min_length=1)]
+    forms: Annotated[list[_PermittedForm], Field(min_length=1)]
     mismatch: Annotated[Mismatch, Field(strict=False)] = Mismatch.REJECT
     max_per_container: PositiveInt | None = None
     max_per_pod: PositiveInt | None = None
@@ -236,8 +279,14 @@ class PolicySection(_Section):
 
     @model_validator(mode="after")
     def _means_something(self) -> "PolicySection":
-        if len(self.forms) > 1 and {ANY, NONE} & set(self.forms):
-            raise ValueError(f"forms: [{', '.join(self.forms)}] mixes any or none with other forms; remove one of them")
+        if len(self.forms) > 1 and {ANY, NONE} & set(self.named):
+            listed = ", ".join(str(form.form()) if isinstance(form, ClaimFormSection) else form for form in self.forms)
+            raise ValueError(f"forms: [{listed}] mixes any or none with other forms; remove one of them")
+        if self.mismatch is Mismatch.REWRITE and self.plain_claim:
+            raise ValueError(
+                "mismatch: rewrite gives other requests the first form, and a claim can't replace them; list a form by name "
+                "first, or remove mismatch"
+            )
         forms = self.parsed
         if self.max_per_container and self.max_per_container > 1 and forms and all(map(refuses_more_than_one, forms)):
             raise ValueError(
@@ -253,9 +302,24 @@ class PolicySection(_Section):
         return self
 
     @property
+    def named(self) -> list[str]:
+        """The forms that are listed by name, in order."""
+        return [form for form in self.forms if isinstance(form, str)]
+
+    @property
+    def claims(self) -> tuple[ClaimForm, ...]:
+        """The claims that are listed, in order."""
+        return tuple(form.form() for form in self.forms if isinstance(form, ClaimFormSection))
+
+    @property
+    def plain_claim(self) -> ClaimForm | None:
+        """The claim that is listed before every form."""
+        return None if isinstance(self.forms[0], str) else self.claims[0]
+
+    @property
     def parsed(self) -> tuple[Form, ...]:
-        """The forms, in order; none for ``any`` and ``none``."""
-        policies = [built_in(form) for form in self.forms]
+        """The forms that are listed by name; none for ``any`` and ``none``."""
+        policies = [built_in(form) for form in self.named]
         return tuple(form for policy in policies if policy for form in policy.forms)
 
     def policy(self, name: str) -> Policy:
@@ -263,6 +327,8 @@ class PolicySection(_Section):
         return Policy(
             name,
             self.parsed,
+            self.claims,
+            self.plain_claim,
             permits_any=self.forms == [ANY],
             mismatch=self.mismatch,
             max_per_container=self.max_per_container,
@@ -353,14 +419,6 @@ class ResourcesSection(_Section):
         return self
 
 
-def _device_class(value: str) -> str:
-    if not re.fullmatch(_SUBDOMAIN, value) or len(value) > _LONGEST_SUBDOMAIN:
-        raise ValueError(
-            f'"{value}" can\'t be the name of a DeviceClass, and names are matched exactly; write one such as gpu.nvidia.com'
-        )
-    return value
-
-
 def _form_of_class(value: str) -> str:
     if value != BY_PROFILE and parse(value) is None:
         raise ValueError(
@@ -373,9 +431,7 @@ def _form_of_class(value: str) -> str:
 class ClaimsSection(_Section):
     """Claims of devices (DRA): the form in which each DeviceClass hands out GPUs, besides NVIDIA's own."""
 
-    device_classes: dict[
-        Annotated[str, AfterValidator(_device_class)], Annotated[str, AfterValidator(_form_of_class)]
-    ] = {}
+    device_classes: dict[_DeviceClass, Annotated[str, AfterValidator(_form_of_class)]] = {}
 
 
 def _field_path(value: str) -> str:

@@ -7,12 +7,14 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from webhook.adapters.configuration.model import ConfigurationFile
+from webhook.adapters.configuration.model import CLAIM_FORM, NAMED_FORM, ConfigurationFile
 from webhook.adapters.shown import shown
 
 _MISSING = {
     "apiVersion": "apiVersion: gpuwarden.io/v1",
     "kind": "kind: Configuration",
+    "claimTemplate": "the name of a ResourceClaimTemplate",
+    "deviceClass": "the name of a DeviceClass, such as gpu.nvidia.com",
     "forms": "the forms that the policy permits, such as forms: [shared]",
 }
 
@@ -24,11 +26,11 @@ def problem(detail: ErrorDetails) -> str:
         detail: one error of ``ValidationError.errors()``. A type that is not known here gets a sentence without
             pydantic's words: they are written for programmers.
     """
-    location = detail["loc"]
+    location = tuple(step for step in detail["loc"] if step not in (NAMED_FORM, CLAIM_FORM))
     if location and location[-1] == "[key]":
         location = (*location[:-2], location[-2])
     if detail["type"] == "extra_forbidden":
-        return f"{path_of(location)}: is not known here; {_nearest_key(location)}"
+        return f"{path_of(location)}: unknown field; {_nearest_key(location)}"
     if detail["type"] == "invalid_key":
         location = location[:-1]
     sentence = _SENTENCES.get(detail["type"], _unknown)
@@ -165,5 +167,11 @@ def _at(location: Sequence[str | int]) -> Any:
                 field.annotation for name, field in found.model_fields.items() if (field.alias or name) == step
             )
         else:
-            found = get_args(found)[-1]
+            found = _section_in(get_args(found)[-1])
     return found
+
+
+def _section_in(annotation: Any) -> Any:
+    """The section of a union, such as that of a form by name and a claim; any other annotation as it is."""
+    sections = (_section_in(part) for part in get_args(annotation))
+    return next(filter(_is_section, sections), annotation)

@@ -1,4 +1,4 @@
-"""How long to wait before trying again: longer each time, never the same for two replicas, never forever."""
+"""Delays between retries: longer each time, different for each replica, and bounded."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What is known of the namespaces' labels, and how old that is. No I/O.
+"""The cache of namespaces' labels, and its age. No I/O.
 
 One thread writes (the watch), the event loop's thread reads, and there are no locks: a read is one look into a dict, a
 list replaces the dict as a whole, an event replaces one value of it.

@@ -1,4 +1,4 @@
-"""What pods claim (DRA), read from the API server when a pod is judged: nothing is remembered, so nothing is out of date."""
+"""The claims (DRA) of pods, read from the API server when a pod is judged, without a cache that could be out of date."""
 
 import asyncio
 import re
@@ -66,7 +66,9 @@ class LiveClaims:
     def _tell_once(self) -> None:
         if not self._told:
             self._told = True
-            self._not_served(f"the API server does not serve {GROUP}/{_VERSION}: what pods claim (DRA) is not judged")
+            self._not_served(
+                f"the API server does not serve {GROUP}/{_VERSION}: the claims (DRA) of pods are not judged"
+            )
 
     def _get(self, key: tuple[str, Reference]) -> Claim | None:
         namespace, reference = key

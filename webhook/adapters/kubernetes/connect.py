@@ -1,4 +1,4 @@
-"""The way in: an API server from ``--kubeconfig`` and ``--context``, and the one place that loads the official client.
+"""Connects to an API server from ``--kubeconfig`` and ``--context``; the only module that loads the official client.
 
 ``import kubernetes`` costs some 350 ms and 8 MiB on top of what the server has loaded anyway, and is not available in part
 (its package imports all of itself). So it is loaded when a cluster is asked for, and the other modules here need it only

@@ -1,4 +1,4 @@
-"""Which kubeconfig files count, which context is meant, and what is said when one of them is wrong.
+"""Selects kubeconfig files and a context as kubectl does, and reports errors in them.
 
 The official client does the rest (certificates, tokens, exec plugins), but three things are done here because it does
 them differently from kubectl: of several files, its *last* ``current-context`` wins, where kubectl's first one does

@@ -1,4 +1,4 @@
-"""Live reads of single objects: in a thread, in time, and shared by all who ask at the same moment."""
+"""Live reads of single objects: in a thread, with a timeout, and shared by concurrent callers."""
 
 import asyncio
 from collections.abc import Callable, Hashable

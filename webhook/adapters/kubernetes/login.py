@@ -1,4 +1,4 @@
-"""Who we are to which API server: the official client's configuration, from a kubeconfig or from inside a pod."""
+"""Login to an API server: the official client's configuration, from a kubeconfig or from inside a pod."""
 
 import logging
 import os
@@ -25,7 +25,7 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Which cluster is meant, in kubectl's words; called, it logs in.
+    """The selected cluster, in kubectl's terms; calling it logs in.
 
     Args:
         kubeconfig: ``--kubeconfig``.

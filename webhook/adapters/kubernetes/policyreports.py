@@ -1,4 +1,4 @@
-"""Our reports in the cluster: which API there is for them, and making what is there what it should be.
+"""Our reports in the cluster: finds their API, and creates, updates and deletes them.
 
 Ours are those with our label. Whatever doesn't carry it is never written to, not even where it has the name that ours would
 have: that is told instead.
@@ -27,7 +27,7 @@ _TERMINATING = "because it is being terminated"
 
 
 class Written(msgspec.Struct):
-    """What became of reports.
+    """The result of writing reports.
 
     ``problems`` are sentences on reports that could not be written; the next run tries again.
     """
@@ -94,7 +94,7 @@ class ReportStore:
         return None
 
     def write(self, api: ReportApi, reports: Iterable[Json], namespaces: Sequence[str] = ()) -> Written:
-        """Make our reports these and no others.
+        """Create, update and delete reports until ours are exactly these.
 
         Args:
             api: where to.

@@ -1,4 +1,4 @@
-"""What a relabelled namespace's workloads would become, read from the API server in the seconds that an admission has.
+"""Preview of a relabelled namespace's workloads, read from the API server within an admission's timeout.
 
 Designed to disturb nothing. The API server: two namespaces at a time, one request after another, small pages. The
 admission of pods, whose event loop shares the interpreter lock: work is done in short bursts, and no page takes long to
@@ -190,7 +190,7 @@ class _Hurried:
 
 
 class _EnoughError(Exception):
-    """As many of a kind as are checked."""
+    """The limit of objects per kind is reached."""
 
 
 class _OutOfTimeError(Exception):

@@ -1,4 +1,4 @@
-"""A request to the API server, before anyone sends it."""
+"""A request to the API server."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -78,7 +78,7 @@ class _Status(msgspec.Struct):
 
     @property
     def ended(self) -> bool:
-        """Whether a pod or a job has come to its end."""
+        """Whether a pod or a job has finished."""
         done = any(c.status == "True" and c.type in {"Complete", "Failed"} for c in self.conditions or ())
         return done or self.phase in {"Succeeded", "Failed"}
 
@@ -91,7 +91,7 @@ class WorkloadItem(msgspec.Struct):
 
     @property
     def over(self) -> bool:
-        """Whether it has ended or is being deleted."""
+        """Whether it has finished or is being deleted."""
         return self.metadata.deletion_timestamp is not None or (self.status is not None and self.status.ended)
 
 

@@ -1,4 +1,4 @@
-"""Tells a template that has to be rendered first from a manifest that merely holds templates as data."""
+"""Distinguishes Helm templates, which must be rendered first, from manifests that only contain templates as data."""
 
 import re
 from collections.abc import Iterator

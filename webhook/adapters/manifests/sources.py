@@ -1,4 +1,4 @@
-"""Finds and reads the files that the user named; standard input comes in as a stream."""
+"""Finds and reads the files that the user named; standard input is passed in as a stream."""
 
 import os
 from collections.abc import Iterable, Iterator

@@ -101,7 +101,7 @@ class OtherTotals(Part):
 
 
 class AuditTotals(Part):
-    """Everything that is counted.
+    """All totals.
 
     ``workloads`` are the report's objects, by decision; ``others`` its other objects, likewise; ``kinds`` are the kinds that were
     not checked. ``pods`` are those of the workloads that have not ended, by what would become of each. ``seen`` is how many
@@ -123,7 +123,7 @@ class AuditTotals(Part):
 
 
 class AuditReport(Part):
-    """Everything that was judged.
+    """The whole report.
 
     Attributes:
         origin: the API server, or ``files``.
@@ -149,7 +149,7 @@ class AuditReport(Part):
         "or has no effect."
     )
     kinds: list[ObjectLine] = Field(
-        description="Kinds of which the cluster has objects that were not looked at, as objects named *."
+        description="Kinds of which the cluster has objects that were not checked, as objects named *."
     )
     problems: list[ProblemLine]
     scope: str

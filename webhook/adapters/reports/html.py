@@ -78,12 +78,12 @@ def html(report: AuditReport) -> str:
 
 
 def _printed(value: object) -> object:
-    """What is put into the page: never a character that turns the reading order round or that nobody sees."""
+    """Text for the page, without invisible characters and characters that change the reading order."""
     return "\n".join(map(printable, value.split("\n"))) if type(value) is str else value
 
 
 def _own(environment: Environment, name: str) -> Markup:
-    """A file of ours, as it is."""
+    """Read one of the page's own files."""
     assert environment.loader is not None  # noqa: S101 - it was given one
     source, _, _ = environment.loader.get_source(environment, name)
     return Markup(source)  # noqa: S704 - from our own package
@@ -100,7 +100,7 @@ def _patch(operations: Sequence[object]) -> str:
 
 
 def _ordered(lines: Sequence[WorkloadLine]) -> list[WorkloadLine]:
-    """What matters most first, and then by name."""
+    """Sort by severity, then by name."""
     return sorted(lines, key=lambda line: (_RANK[line.decision], line.namespace, line.name, line.kind))
 
 

@@ -135,7 +135,7 @@ DECISIONS = (*(outcome.value for outcome in Outcome), EXEMPT, NOT_JUDGED, NOT_RE
 
 
 class Report(Part):
-    """Everything that was judged."""
+    """The whole report."""
 
     api_version: str = "gpuwarden.io/v1"
     kind: str = "CheckReport"

@@ -75,7 +75,7 @@ def _results(row: Row) -> Iterator[Json]:
     for finding in verdict.findings:
         yield _of_finding(finding, subject, about)
     if verdict.decision == Outcome.UNCHANGED and not verdict.findings:
-        yield _result("pass", "unchanged", "as the policy has it", subject, about)
+        yield _result("pass", "unchanged", "compliant with the policy", subject, about)
     elif verdict.outcome is Outcome.REWRITTEN and row.template:
         yield _result("pass", REWRITTEN, _becomes(verdict), subject, about | _patch(verdict))
     if verdict.outcome is not Outcome.DENIED:
@@ -89,7 +89,7 @@ def _of_pods(row: Row, subject: Json, about: Mapping[str, str]) -> Iterator[Json
             continue
         pods = f"{number} {'pod is' if number == 1 else 'pods are'}"
         if verdict.outcome is Outcome.REWRITTEN:
-            message = f"{pods} not spelled as the policy has it: {_becomes(verdict)}"
+            message = f"{pods} not compliant with the policy: {_becomes(verdict)}"
             yield _result("warn", NOT_REWRITTEN.id, message, subject, {**about, **_patch(verdict)})
         elif verdict.outcome is Outcome.DENIED and row.template:
             for finding in verdict.findings:

@@ -83,7 +83,7 @@ def reasons(line: ObjectLine, becomes: Sequence[str]) -> list[Text]:
         )
         for finding in line.findings
     ]
-    return told or [Text("as the policy has it", style="dim")]
+    return told or [Text("compliant", style="dim")]
 
 
 def _summary(report: Report) -> Text:
@@ -107,5 +107,5 @@ def _summary(report: Report) -> Text:
         summary.append(", " if number else "").append(words, style=style)
     if totals.unread_parts:
         parts_of = "file or document" if totals.unread_parts == 1 else "files or documents"
-        summary.append(f"; besides, {totals.unread_parts} {parts_of} not read", style="red")
+        summary.append(f"; also, {totals.unread_parts} {parts_of} not read", style="red")
     return summary

@@ -56,7 +56,7 @@ def server_context(pair: CertificatePair | None, client_ca: str | None = None) -
                 # A password, so that OpenSSL never asks for one at the terminal.
                 context.load_cert_chain(path, password="")
             except ssl.SSLError as error:
-                raise CertificateError(f"OpenSSL refuses {describe(pair.certificate)}: {error}") from error
+                raise CertificateError(f"OpenSSL rejects {describe(pair.certificate)}: {error}") from error
     return context
 
 

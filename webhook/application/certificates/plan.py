@@ -159,7 +159,7 @@ def _leaf_actions(facts: Facts) -> list[Action]:
         return [Wait(f"serving under the CA {issuer} until there is another that signs")]
     # From a certificate that works to one of another CA: only when everyone trusts that one.
     if facts.is_settled(ca.certificate):
-        return [SignLeaf(ca, f"the CA {issuer} signs no more, and every bundle carries {describe(ca.certificate)}")]
+        return [SignLeaf(ca, f"the CA {issuer} no longer signs, and every bundle carries {describe(ca.certificate)}")]
     return [Wait(f"serving under the CA {issuer} until {facts.what_is_missing(ca.certificate)}")]
 
 

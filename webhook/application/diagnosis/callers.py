@@ -42,7 +42,7 @@ def _missing(facts: Facts, expected: list[Ours]) -> Iterator[Verdict]:
 
 def _different(facts: Facts) -> Iterator[Verdict]:
     if len({one.token for one in our_webhooks(facts) if one.token}) > 1:
-        means = "somebody has set a path by hand, or the token is being renewed at this moment"
+        means = "a path was set by hand, or the token is being renewed at this moment"
         yield warn("the paths carry different tokens", means, f"run doctor again; then {_find_out(facts)}")
 
 
@@ -71,7 +71,7 @@ def strangers(facts: Facts) -> list[Verdict]:
     if deployment is not None and deployment.option("--client-ca-file") is not None:
         return [ok("the port is closed to strangers by client certificates (--client-ca-file)")]
     webhooks = our_webhooks(facts)
-    means = "somebody who reaches the port can learn the policies of namespaces, and use up gpuwarden's time"
+    means = "a client that reaches the port can learn the policies of namespaces, and use up gpuwarden's time"
     open_to = {
         contact.target.where
         for contact in facts.contacts

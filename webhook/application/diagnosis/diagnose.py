@@ -88,7 +88,7 @@ CHECKS = (
 
 
 def diagnose(facts: Facts) -> list[Result]:
-    """Judge the facts by every check; what a check can't see makes it unknown, never an error."""
+    """Run every check on the facts; a check that lacks a fact is unknown, never an error."""
     return [result for check in CHECKS for result in _results(check, facts)]
 
 

@@ -1,4 +1,4 @@
-"""The facts that a diagnosis starts from: what was read of the cluster, and what could not be."""
+"""The facts of a diagnosis: what was read from the cluster, and what could not be read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

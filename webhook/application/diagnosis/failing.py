@@ -1,4 +1,4 @@
-"""Checks of what happens while nobody answers: failure policies, and the namespaces that never depend on gpuwarden."""
+"""Checks of failure behaviour: failure policies, and the namespaces that never depend on gpuwarden."""
 
 from collections.abc import Iterator, Mapping
 
@@ -68,7 +68,7 @@ def _wrong_for_namespaces(one: Ours, seen: str) -> Iterator[Verdict]:
 
 
 def exclusions(facts: Facts) -> list[Verdict]:
-    """Our own namespace and kube-system never depend on us."""
+    """Our own namespace and kube-system never depend on gpuwarden."""
     return verdicts(
         _included(facts), lambda: f"{facts.namespace} and {KUBE_SYSTEM} are excluded from every webhook for pods"
     )

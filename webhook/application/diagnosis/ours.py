@@ -65,7 +65,7 @@ class Ours(NamedTuple):
 
     @property
     def closed(self) -> bool:
-        """Whether it denies where nobody answers."""
+        """Whether it fails closed."""
         return self.webhook.failure_policy == "Fail"
 
 
@@ -113,7 +113,7 @@ def services(webhooks: list[Ours]) -> list[ServiceReference]:
 
 
 def targets(facts: Facts) -> list[Target]:
-    """What to dial to see what the API server sees.
+    """The addresses to connect to, as the API server would.
 
     Each ready endpoint of a Service (the Service itself where they can't be read), or what a URL names.
     """

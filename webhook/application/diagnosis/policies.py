@@ -1,4 +1,4 @@
-"""Checks of what decides: the configuration file, and the labels of namespaces."""
+"""Checks of the configuration file and of the labels of namespaces."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The check of the whole way: two pods in a namespace, as dry runs, and what should become of them."""
+"""The end-to-end check: dry runs of two pods in a namespace, compared with the expected result."""
 
 import re
 from collections.abc import Mapping

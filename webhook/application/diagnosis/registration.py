@@ -29,7 +29,7 @@ _TOLD: dict[str, tuple[list[tuple[str, str]], str]] = {
     ),
     VALIDATE_NAMESPACE: (
         [("", "namespaces"), ("", "namespaces/status"), ("", "namespaces/finalize")],
-        "a label that names no policy is accepted, and a changed label does not warn what it will do to workloads",
+        "a label that names no policy is accepted, and changing a label gives no warning about its effect on workloads",
     ),
 }
 _PATHS = {*_EXPECTED, *_TOLD}

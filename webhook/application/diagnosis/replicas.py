@@ -1,4 +1,4 @@
-"""Checks of what keeps gpuwarden up: replicas, their nodes, and the disruption budget."""
+"""Checks of availability: replicas, their nodes, and the disruption budget."""
 
 from collections.abc import Sequence
 

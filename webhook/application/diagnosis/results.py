@@ -1,4 +1,4 @@
-"""What a check says: a status, what was observed, what that means and how to fix it."""
+"""Results of checks: a status, what was observed, what that means and how to fix it."""
 
 from collections.abc import Callable, Iterable
 from enum import StrEnum
@@ -40,17 +40,17 @@ def ok(seen: str) -> Verdict:
 
 
 def warn(seen: str, means: str, fix: str) -> Verdict:
-    """Something will hurt some day, or hurts someone already."""
+    """A problem that will cause harm later, or that already harms some workloads."""
     return Verdict(Status.WARN, seen, means, fix)
 
 
 def fail(seen: str, means: str, fix: str) -> Verdict:
-    """Gpuwarden does not do what it is there for, or endangers the cluster."""
+    """Gpuwarden does not work, or endangers the cluster."""
     return Verdict(Status.FAIL, seen, means, fix)
 
 
 def unknown(seen: str, means: str, fix: str) -> Verdict:
-    """It could not be checked."""
+    """The check could not be made."""
     return Verdict(Status.UNKNOWN, seen, means, fix)
 
 

@@ -73,7 +73,7 @@ def granted(facts: Facts) -> list[Verdict]:
     ]
     previewed = [right for right in lacking if (right.group, right.resource) in _PREVIEWED]
     if previewed:
-        effect = "a changed namespace label does not warn what it will do to the workloads there; everything else works"
+        effect = "changing a namespace label gives no warning about its effect on workloads; everything else works"
         found.append(warn(*_told(user, previewed, effect)))
     if owner := [right for right in lacking if right.resource == "roles"]:
         effect = "the CA's Secret is not deleted when gpuwarden is uninstalled; everything else works"

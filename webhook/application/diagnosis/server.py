@@ -8,7 +8,7 @@ OLDEST = (1, 30)
 
 
 def version(facts: Facts) -> list[Verdict]:
-    """The API server has all that the chart uses."""
+    """The API server's version is supported."""
     found = known(facts.version)
     seen = f"the API server is Kubernetes {_shown(found)}"
     if found >= OLDEST:

@@ -1,11 +1,19 @@
-"""Judging against the fleet: whether any node can run a pod as it will be after rewriting."""
+"""Evaluation against the fleet: whether any node can run a pod as it will be after rewriting."""
 
 from collections.abc import Iterator
 
 from msgspec.structs import replace
 
 from webhook.engine.decision import Decision, in_order
-from webhook.engine.edits import AddNeed, AddNodeSelector, AddToleration, DropKey, RenameResource, ReplaceProduct
+from webhook.engine.edits import (
+    AddNeed,
+    AddNodeSelector,
+    AddToleration,
+    ClaimInstead,
+    DropKey,
+    RenameResource,
+    ReplaceProduct,
+)
 from webhook.engine.findings import Finding
 from webhook.engine.fleet.fleet import Fleet, Wish
 from webhook.engine.forms import Form
@@ -49,8 +57,11 @@ def _findings(decision: Decision, spec: PodSpec, policy: Policy, fleet: Fleet) -
 def wishes(decision: Decision, spec: PodSpec) -> Iterator[tuple[Wish, list[tuple[Ask, Amount]], Form]]:
     """What a pod will request of its node, by GPU resource: each with the requests that lead to it, and their form."""
     renames = {(edit.place, edit.old): edit.new for edit in decision.edits if isinstance(edit, RenameResource)}
+    claimed = {edit.place for edit in decision.edits if isinstance(edit, ClaimInstead)}
     requests: dict[str, list[tuple[Ask, Amount]]] = {}
     for ask in decision.asks:
+        if ask.place in claimed:
+            continue
         for amount in ask.amounts:
             name = amount.resource.name
             requests.setdefault(renames.get((ask.place, name), name), []).append((ask, amount))

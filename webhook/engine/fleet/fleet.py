@@ -19,7 +19,7 @@ class Wish(msgspec.Struct, frozen=True):
 
     Attributes:
         resource, count: the GPU resource, and how many the pod needs at once.
-        nodes: what the pod says about nodes.
+        nodes: the pod's node constraints.
         needs: node labels that it needs besides.
         tolerations: its tolerations; ``None`` to look at no taints.
     """

@@ -1,4 +1,4 @@
-"""The rules, in the order in which their findings are told. Each is declared in the file of its subject, beside its check."""
+"""The rules, in the order of their findings. Each is declared in the file of its subject, beside its check."""
 
 from webhook.engine.findings import Rule
 from webhook.engine.rules import (
@@ -11,6 +11,7 @@ from webhook.engine.rules import (
     outside_containers,
     permission,
     placement,
+    plain_claims,
     sharing,
 )
 
@@ -24,6 +25,7 @@ RULES: tuple[Rule, ...] = (
     permission.OTHER_GPU_RESOURCE,
     claims.CLAIM_NOT_PERMITTED,
     claims.CLAIM_NOT_FOUND,
+    plain_claims.CLAIM_NOT_POSSIBLE,
     sharing.SHARED_REQUEST_ABOVE_ONE,
     placement.SELECTOR_CONFLICT,
     permission.PER_CONTAINER_LIMIT,

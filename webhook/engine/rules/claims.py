@@ -6,7 +6,7 @@ from webhook.engine.claims import Alternative, Claimed, Claims, Entry
 from webhook.engine.device_classes import IMPLICIT
 from webhook.engine.findings import Finding, Rule, Severity
 from webhook.engine.pods import Place, PodSpec, containers
-from webhook.engine.policy import Policy
+from webhook.engine.policy import ClaimForm, Policy
 from webhook.engine.requests import Ask, pod_count
 from webhook.engine.rules.container import MIXED_GPU_RESOURCES
 from webhook.engine.rules.permission import (
@@ -88,7 +88,7 @@ def _not_permitted(claimed: Claimed, policy: Policy) -> Finding | None:
 def _alternative(claimed: Claimed, one: Alternative, policy: Policy) -> Finding | None:
     what = f"{claimed.subject}: {claimed.source}: DeviceClass {one.device.device_class}"
     under = f'namespace policy "{policy.name}"'
-    forms = ", ".join(map(str, policy.forms))
+    permitted = ", ".join(map(str, policy.permitted))
     resource = IMPLICIT + one.device.device_class
     excepted = f"if it is not for GPUs, {resource} belongs in resources.notGPUs of gpuwarden's configuration"
     if one.device.admin_access:
@@ -97,31 +97,35 @@ def _alternative(claimed: Claimed, one: Alternative, policy: Policy) -> Finding 
     elif policy.unreadable:
         rule, reason = GPU_NOT_PERMITTED, f"{what} is not permitted in this namespace"
         detail = f"no GPU is, while its {policy.unreadable}; ask the namespace's owner to correct it"
-    elif not policy.forms:
+    elif not policy.permitted:
         rule, reason = GPU_NOT_PERMITTED, f"{what} is not permitted under {under}"
         detail = "remove the claim, or use a namespace whose policy permits GPUs"
         detail += f"; {excepted}" if one.form is None else ""
     elif one.form is None:
         rule, reason = CLAIM_NOT_PERMITTED, f"{what} hands out GPUs in a form that is not known"
         detail = (
-            f"{under} permits only {forms}; select a MIG slice by its profile alone, or ask an administrator to set the form "
+            f"{under} permits only {permitted}; select a MIG slice by its profile alone, or ask an administrator to set the form "
             f"of the class in claims.deviceClasses; {excepted}"
         )
     else:
         rule, reason = FORM_NOT_PERMITTED, f'{what} is form "{one.form}", which {under} does not permit'
         own = (
             "; pods can share a ResourceClaim, and a ResourceClaimTemplate gives each its own"
-            if claimed.shareable
+            if not (claimed.template or claimed.by_name)
             else ""
         )
-        detail = f"it permits {forms}; claim that{own}, or request nvidia.com/gpu, which becomes {policy.forms[0]}"
-    return None if _permitted(one, policy) else rule.found(claimed.field, reason, detail)
+        detail = (
+            f"it permits {permitted}; claim that{own}, or request nvidia.com/gpu, which becomes {policy.permitted[0]}"
+        )
+    return None if _permitted(claimed, one, policy) else rule.found(claimed.field, reason, detail)
 
 
-def _permitted(one: Alternative, policy: Policy) -> bool:
-    """Whether a policy lists the form, on either platform, or a less specific one. A claim can't be narrowed."""
+def _permitted(claimed: Claimed, one: Alternative, policy: Policy) -> bool:
+    """Whether a policy lists the template, or the form, on either platform, or a less specific one. A claim can't be narrowed."""
     if one.device.admin_access:
         return policy.admin_access
+    if claimed.template and ClaimForm(claimed.template, one.device.device_class) in policy.claim_forms:
+        return True
     met = (one.form.meet(listed, across_platforms=True) for listed in policy.forms) if one.form else ()
     return any(form is not None and form.sharing is one.form.sharing for form in met if one.form)
 

@@ -1,4 +1,4 @@
-"""Rules that one container's resources break by themselves, whatever the policy."""
+"""Rules about the resources of one container, which apply under every policy."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -37,7 +37,7 @@ UNKNOWN_GPU_RESOURCE = Rule(
     Severity.WARN,
     "A GPU resource that no node offers",
     "The name is misspelt, or the device plugin's settings rule it out (nvidia.com/mig-… under MIG strategy single), so"
-    " the pod would stay Pending for ever. The message names the right one. Under every policy but any, a misspelt name"
+    " the pod would stay Pending forever. The message names the right one. Under every policy but any, a misspelt name"
     " that counts as a GPU denies the pod.",
 )
 

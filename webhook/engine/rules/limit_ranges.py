@@ -1,4 +1,4 @@
-"""What a LimitRange has to do with findings: a warning of what is removed again, and a sentence where its default is denied."""
+"""Findings about LimitRanges: a warning where a default is removed, and a sentence where a default is denied."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""The rule of GPU resources in places where Kubernetes takes none: there they are denied, or silently dropped."""
+"""The rule about GPU resources outside of containers, which Kubernetes denies or silently drops."""
 
 from collections.abc import Iterator
 

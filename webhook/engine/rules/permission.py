@@ -53,7 +53,7 @@ PER_POD_LIMIT = Rule(
 
 def gpu_not_permitted(ask: Ask, policy: Policy) -> Finding | None:
     """Policy ``none``, and the policy that stands in for an ``enforce`` label that can't be read."""
-    if policy.forms or policy.permits_any:
+    if policy.permitted or policy.permits_any:
         return None
     amount = ask.amounts[0]
     path = ask.field(amount)
@@ -78,8 +78,8 @@ def other_gpu_resources(
         return
     if policy.unreadable:
         why, instead = f"no GPU is permitted while the namespace's {policy.unreadable}", "remove it"
-    elif policy.forms:
-        permitted = ", ".join(str(form) for form in policy.forms)
+    elif policy.permitted:
+        permitted = ", ".join(map(str, policy.permitted))
         why, instead = f'namespace policy "{policy.name}" permits only {permitted}', f"request {GPU} instead"
     else:
         why, instead = f'namespace policy "{policy.name}" permits no GPU', "remove it"
@@ -101,13 +101,13 @@ def form_not_permitted(
     ask: Ask, amount: Amount, stated: tuple[Form, ...], nodes: NodeConstraints, policy: Policy
 ) -> Finding:
     """An explicit request for a form that the policy doesn't list, on any platform."""
-    permitted = ", ".join(str(form) for form in policy.forms)
+    permitted = ", ".join(map(str, policy.permitted))
     form = named(stated, nodes)
-    asks = f'asks for form "{form}", which' if form else f"with {written(stated, nodes)} asks for a form that"
+    requests = f'requests form "{form}", which' if form else f"with {written(stated, nodes)} requests a form that"
     return FORM_NOT_PERMITTED.found(
         ask.field(amount),
-        f'{ask.name}: {amount} {asks} namespace policy "{policy.name}" does not permit',
-        f"it permits {permitted}; ask for that, or for nvidia.com/gpu without selectors, which becomes {policy.forms[0]}",
+        f'{ask.name}: {amount} {requests} namespace policy "{policy.name}" does not permit',
+        f"it permits {permitted}; request that, or nvidia.com/gpu without selectors, which becomes {policy.permitted[0]}",
     )
 
 

@@ -1,4 +1,4 @@
-"""Rules of the node that a pod needs: selectors that contradict a form, or say only half of it."""
+"""Rules about nodes: selectors that contradict a form, or select it incompletely."""
 
 from webhook.engine.findings import Finding, Rule, Severity
 from webhook.engine.forms import Form, Platform
@@ -14,7 +14,7 @@ SELECTOR_CONFLICT = Rule(
     Severity.DENY,
     "The pod selects nodes that never have the form",
     "Nodes with the form have a label that the pod's nodeSelector or node affinity excludes, or these two contradict "
-    "each other on a label of GPU nodes, so the pod would stay Pending for ever. Remove that constraint, or request "
+    "each other on a label of GPU nodes, so the pod would stay Pending forever. Remove that constraint, or request "
     "another form. Under any, a contradiction is a warning.",
 )
 

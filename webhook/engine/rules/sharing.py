@@ -1,4 +1,4 @@
-"""Rules of what a device plugin does with a request: shared devices are had one at a time, MIG slices don't add up."""
+"""Rules about counts: a container gets one slot of a shared device, and MIG slices don't add up."""
 
 from collections.abc import Iterator, Sequence
 
@@ -45,7 +45,7 @@ _SHM = "/dev/shm"  # noqa: S108 - a name to compare with
 
 
 def shared_request_above_one(ask: Ask, amount: Amount, form: Form, policy: Policy) -> Finding | None:
-    """More than one slot of a shared device: the kubelet fails the pod, and its ReplicaSet makes another, and another.
+    """More than one slot of a shared device: the kubelet fails the pod, and its ReplicaSet recreates it endlessly.
 
     k8s-device-plugin internal/rm/rm.go ValidateRequest; GKE pkg/gpu/nvidia/gpusharing/gpusharing.go.
     """
@@ -73,7 +73,7 @@ def _whole_gpus(policy: Policy) -> str:
 
 
 def _kubelet(form: Form, amount: Amount) -> str:
-    """What the user would have read in the pod's status."""
+    """The kubelet's message, which the user would see in the pod's status."""
     if form.platform is not Platform.GKE:
         return f"maximum request size for shared resources is 1; found {amount.count}"
     how, nodes = ("time-sharing", "GPU nodes") if refuses_more_than_one(form) else ("MPS", "multi-GPU nodes")

@@ -1,4 +1,4 @@
-"""What is used in several places: anchors with their aliases, and what merge keys bring into a map."""
+"""Values used in several places: anchors with their aliases, and merge keys."""
 
 from typing import Any
 

@@ -34,7 +34,7 @@ class Style:
 
 @dataclass(slots=True)
 class _Seen:
-    """What was seen how often; of what is equally frequent, what came first counts."""
+    """Counts of what was seen; of equal counts, the one seen first wins."""
 
     step: Counter[int] = field(default_factory=Counter)
     offset: Counter[int] = field(default_factory=Counter)

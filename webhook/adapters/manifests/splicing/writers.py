@@ -1,4 +1,4 @@
-"""What the new parts of a document are written with: YAML in the style of their neighbours, or JSON."""
+"""Writers for the new parts of a document: YAML in the style of its neighbours, or JSON."""
 
 import json
 from typing import Any, Protocol

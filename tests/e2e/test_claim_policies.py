@@ -1,0 +1,214 @@
+"""Scenario: GPUs are handed out by a DRA driver, by claims that policies list and by the names of DeviceClasses.
+
+The suite writes the ResourceSlices that NVIDIA's driver would; the scheduler allocates.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.namespaces import Namespaces
+from testing.control_plane.waiting import wait_for
+from tests.deploy.chart import Chart
+from tests.e2e.fleet import Fleet, Node
+from tests.e2e.installation import Installation
+from tests.e2e.objects import (
+    ENFORCE,
+    GPU,
+    container,
+    create,
+    deployment,
+    node_of,
+    node_of_the_only_pod,
+    pod,
+    pod_spec,
+    pods_in,
+)
+
+pytestmark = pytest.mark.e2e
+
+Json = dict[str, Any]
+ROOT = "/apis/resource.k8s.io/v1"
+DRIVER = "gpu.nvidia.com"
+BY_CLAIM, BY_NAME = "gpu.nvidia.com", "named.gpu.example.com"
+DEVICES = 8
+POLICIES: Json = {"claims": {"forms": [{"claimTemplate": "one-gpu", "deviceClass": BY_CLAIM}], "maxPerPod": 2}}
+OF_VERSION_1_36 = (1, 36)
+
+
+@pytest.fixture(scope="module")
+def installation(
+    control_plane: ControlPlane, chart: Chart, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    values = {"config": {"policies": POLICIES}}
+    with Installation(control_plane, chart, tmp_path_factory.mktemp("gpuwarden"), values=values) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def driver(control_plane: ControlPlane, installation: Installation) -> Iterator[ControlPlane]:
+    """A node whose GPUs a DRA driver hands out, and its DeviceClasses: one for claims, one that has a resource name."""
+    assert installation.replicas
+    if control_plane.version < OF_VERSION_1_36:
+        pytest.skip("DeviceClasses with an extendedResourceName are on by default from Kubernetes 1.36 on")
+    selectors = [{"cel": {"expression": f"device.driver == '{DRIVER}'"}}]
+    classes: dict[str, Json] = {BY_CLAIM: {}, BY_NAME: {"extendedResourceName": GPU}}
+    with Fleet(control_plane, (Node("dra"),)):
+        for name, more in classes.items():
+            made = {"metadata": {"name": name}, "spec": {"selectors": selectors, **more}}
+            control_plane.api.post(f"{ROOT}/deviceclasses", json=made).raise_for_status()
+        devices = [{"name": f"gpu-{number}"} for number in range(DEVICES)]
+        pool = {"name": "dra", "generation": 1, "resourceSliceCount": 1}
+        spec = {"driver": DRIVER, "nodeName": "dra", "pool": pool, "devices": devices}
+        made = {"metadata": {"name": "dra"}, "spec": spec}
+        control_plane.api.post(f"{ROOT}/resourceslices", json=made).raise_for_status()
+        yield control_plane
+        control_plane.api.delete(f"{ROOT}/resourceslices/dra").raise_for_status()
+        for name in classes:
+            control_plane.api.delete(f"{ROOT}/deviceclasses/{name}").raise_for_status()
+
+
+@pytest.fixture
+def in_policy(driver: ControlPlane) -> Iterator[Callable[[str], str]]:
+    """Make a namespace with a policy."""
+    with Namespaces(driver) as namespaces:
+        yield lambda policy: namespaces.make({ENFORCE: policy})
+
+
+def a_template(count: int = 1, device_class: str = BY_CLAIM) -> Json:
+    requests = [{"name": "gpu", "exactly": {"deviceClassName": device_class, "count": count}}]
+    return {
+        "apiVersion": "resource.k8s.io/v1",
+        "kind": "ResourceClaimTemplate",
+        "metadata": {"name": "one-gpu"},
+        "spec": {"spec": {"devices": {"requests": requests}}},
+    }
+
+
+# The node has the taint of GPU nodes, which a claim does not tolerate by itself.
+SPEC = pod_spec(GPU, tolerated=True)
+
+
+def post(cluster: ControlPlane, namespace: str, spec: Json, **params: str) -> httpx.Response:
+    return cluster.api.post(f"/api/v1/namespaces/{namespace}/pods", params=params, json=pod(spec))
+
+
+def refused(answer: httpx.Response) -> str:
+    assert answer.status_code == httpx.codes.FORBIDDEN, answer.text
+    return str(answer.json()["details"]["causes"][0]["reason"])
+
+
+def claims_in(cluster: ControlPlane, namespace: str) -> list[Json]:
+    items: list[Json] = cluster.get(f"{ROOT}/namespaces/{namespace}/resourceclaims")["items"]
+    return items
+
+
+def test_a_plain_request_becomes_a_claim_and_is_allocated(
+    driver: ControlPlane, in_policy: Callable[[str], str]
+) -> None:
+    namespace = in_policy("claims")
+    create(driver, namespace, a_template())
+    create(driver, namespace, deployment(SPEC))
+    assert wait_for("a pod", lambda: pods_in(driver, namespace))
+    assert node_of_the_only_pod(driver, namespace) == "dra"
+    [made] = pods_in(driver, namespace)
+    assert made["spec"]["resourceClaims"] == [{"name": "gpuwarden-0", "resourceClaimTemplateName": "one-gpu"}]
+    assert made["spec"]["containers"][0]["resources"] == {"claims": [{"name": "gpuwarden-0"}]}
+    [claim] = claims_in(driver, namespace)
+    assert claim["status"]["allocation"]["devices"]["results"][0]["driver"] == DRIVER
+    assert claim["metadata"]["ownerReferences"][0]["name"] == made["metadata"]["name"]
+
+    driver.api.delete(f"/apis/apps/v1/namespaces/{namespace}/deployments/train").raise_for_status()
+    wait_for("the claim to go with its pod", lambda: not claims_in(driver, namespace))
+
+
+def test_a_manifest_is_applied_again_without_a_word(driver: ControlPlane, in_policy: Callable[[str], str]) -> None:
+    namespace = in_policy("claims")
+    create(driver, namespace, a_template())
+    manifest = json.dumps(pod(SPEC))
+    for arguments in ([], [], ["--server-side", "--force-conflicts"]):
+        done = driver.kubectl("apply", "-n", namespace, "-f", "-", *arguments, stdin=manifest)
+        assert done.returncode == 0, done.stderr
+    [made] = pods_in(driver, namespace)
+    assert made["spec"]["containers"][0]["resources"] == {"claims": [{"name": "gpuwarden-0"}]}
+
+
+def test_a_dry_run_makes_nothing(driver: ControlPlane, in_policy: Callable[[str], str]) -> None:
+    namespace = in_policy("claims")
+    create(driver, namespace, a_template())
+    answer = post(driver, namespace, SPEC, dryRun="All")
+    assert answer.json()["spec"]["resourceClaims"]
+    assert (claims_in(driver, namespace), pods_in(driver, namespace)) == ([], [])
+
+
+def test_a_template_that_is_late_of_another_class_or_of_another_count_is_told(
+    driver: ControlPlane, in_policy: Callable[[str], str]
+) -> None:
+    namespace, elsewhere = in_policy("claims"), in_policy("claims")
+    path = f"{ROOT}/namespaces/{namespace}/resourceclaimtemplates/one-gpu"
+    create(driver, elsewhere, a_template())
+    assert refused(post(driver, namespace, SPEC)) == "claim-not-found"
+    for template, rule in (
+        (a_template(device_class=BY_NAME), "claim-not-permitted"),
+        (a_template(2), "claim-not-possible"),
+    ):
+        create(driver, namespace, template)
+        assert refused(post(driver, namespace, SPEC)) == rule
+        driver.api.delete(path).raise_for_status()
+    assert refused(post(driver, namespace, SPEC)) == "claim-not-found"
+    create(driver, namespace, a_template())
+    assert post(driver, namespace, SPEC).status_code == httpx.codes.CREATED
+
+
+def test_each_container_gets_a_claim_of_its_own_up_to_the_limit(
+    driver: ControlPlane, in_policy: Callable[[str], str]
+) -> None:
+    namespace = in_policy("claims")
+    create(driver, namespace, a_template())
+    two = {**SPEC, "containers": [container(GPU, name="a"), container(GPU, name="b")]}
+    create(driver, namespace, pod(two))
+    assert node_of_the_only_pod(driver, namespace) == "dra"
+    assert len(claims_in(driver, namespace)) == len(two["containers"])
+    three = {**SPEC, "containers": [container(GPU, name=name) for name in "abc"]}
+    assert refused(post(driver, namespace, three)) == "per-pod-limit"
+
+
+def test_over_a_quota_of_devices_the_pod_stays_pending(driver: ControlPlane, in_policy: Callable[[str], str]) -> None:
+    namespace = in_policy("claims")
+    quota = {"metadata": {"name": "gpus"}, "spec": {"hard": {f"{BY_CLAIM}.deviceclass.resource.k8s.io/devices": "1"}}}
+    driver.api.post(f"/api/v1/namespaces/{namespace}/resourcequotas", json=quota).raise_for_status()
+    path = f"/api/v1/namespaces/{namespace}/resourcequotas/gpus"
+    wait_for("the quota to be counted", lambda: driver.get(path).get("status", {}).get("used"))
+    create(driver, namespace, a_template(), pod(SPEC, "first"))
+    wait_for("the first pod", lambda: all(map(node_of, pods_in(driver, namespace))))
+    create(driver, namespace, pod(SPEC, "second"))
+
+    def told() -> str:
+        events = driver.get(f"/api/v1/namespaces/{namespace}/events")["items"]
+        return " ".join(one["message"] for one in events if one["involvedObject"]["name"] == "second")
+
+    wait_for("the event", lambda: "exceeded quota" in told())
+    assert [node_of(one) for one in pods_in(driver, namespace) if one["metadata"]["name"] == "second"] == [""]
+
+
+@pytest.mark.parametrize(
+    ("policy", "rule"), [("none", "gpu-not-permitted"), ("shared", ""), ("exclusive", ""), ("mig-1g.5gb", "")]
+)
+def test_by_the_name_of_a_class_every_policy_holds_as_without_dra(
+    driver: ControlPlane, in_policy: Callable[[str], str], policy: str, rule: str
+) -> None:
+    """Only ``exclusive`` keeps the name that the class has, and runs; the others ask for names that no node offers."""
+    namespace = in_policy(policy)
+    answer = post(driver, namespace, SPEC)
+    if rule:
+        assert refused(answer) == rule
+    elif policy == "exclusive":
+        assert node_of_the_only_pod(driver, namespace) == "dra"
+        [claim] = claims_in(driver, namespace)
+        assert claim["metadata"]["annotations"]["resource.kubernetes.io/extended-resource-claim"] == "true"
+    else:
+        assert GPU not in answer.json()["spec"]["containers"][0]["resources"]["limits"]

@@ -1,0 +1,86 @@
+"""Rewriting into claims (DRA): a plain request becomes a reference to the ResourceClaimTemplate that the policy lists first.
+
+Nothing is created: the template exists in the pod's namespace, and the claim is made from it by Kubernetes, for the pod.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import count
+
+import msgspec
+
+from webhook.engine.claims import TEMPLATE, Reference, Resolved
+from webhook.engine.edits import ClaimInstead
+from webhook.engine.findings import Finding
+from webhook.engine.nodes import NodeConstraints
+from webhook.engine.pods import PodSpec
+from webhook.engine.policy import ClaimForm, Policy
+from webhook.engine.requests import Ask
+from webhook.engine.resources import GPU
+from webhook.engine.rules import plain_claims
+from webhook.engine.rules.permission import per_container_limit, per_pod_limit
+from webhook.engine.spelling import DevicePlugin
+from webhook.engine.statements import Statements
+
+OWN = "gpuwarden-"
+"""What the pod's names of claims begin with that are made here; a number follows."""
+
+
+class Rewriting(msgspec.Struct, frozen=True):
+    """What becomes of a pod's plain requests: the requests that are none, the edits, and what prevents them."""
+
+    others: Sequence[Ask]
+    edits: tuple[ClaimInstead, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+def references(policies: Iterable[Policy]) -> list[Reference]:
+    """The templates that plain requests become claims of, each once."""
+    listed = (policy.plain_claim for policy in policies)
+    return list(dict.fromkeys(Reference(TEMPLATE, form.template) for form in listed if form))
+
+
+def rewritten(  # noqa: PLR0913, PLR0917 - what a decision knows
+    asks: Sequence[Ask],
+    spec: PodSpec,
+    policy: Policy,
+    nodes: NodeConstraints,
+    plugin: DevicePlugin,
+    resolved: Resolved,
+) -> Rewriting:
+    """Return what becomes of a pod's plain requests.
+
+    Args:
+        asks: its well-formed requests by resource names.
+        spec: the pod's.
+        policy: the policy.
+        nodes: what the pod says about nodes: a request that states a form is not plain.
+        plugin: the device plugin's settings.
+        resolved: the template, or that there is none. Where it is unknown, it is taken to claim what is requested.
+    """
+    form = policy.plain_claim
+    if form is None:
+        return Rewriting(asks)
+    statements = Statements(nodes, plugin, policy.partitions)
+    plain = [ask for ask in asks if ask.amounts[0].resource.name == GPU]
+    if not plain or statements.of(plain[0].amounts[0].resource) or statements.in_part(plain[0].amounts[0].resource):
+        return Rewriting(asks)
+    findings = [finding for ask in plain if (finding := _prevented(ask, policy, form, resolved))]
+    findings += plain_claims.one_after_another(plain, policy)
+    others = [ask for ask in asks if ask not in plain]
+    if (limit := policy.max_per_pod) is not None and not any(per_pod_limit(spec, others, policy, limit)):
+        findings += per_pod_limit(spec, asks, policy, limit)
+    taken = {claim.name for claim in spec.resource_claims or ()}
+    names = (name for number in count() if (name := f"{OWN}{number}") not in taken)
+    edits = [
+        ClaimInstead(ask.place, GPU, ask.amounts[0].sections, name, form.template)
+        for ask, name in zip(plain, names, strict=False)
+    ]
+    return Rewriting(others, tuple(edits), tuple(findings))
+
+
+def _prevented(ask: Ask, policy: Policy, form: ClaimForm, resolved: Resolved) -> Finding | None:
+    found = per_container_limit(ask, ask.amounts[0], policy) or plain_claims.beside_claims(ask, policy)
+    reference = Reference(TEMPLATE, form.template)
+    if found or reference not in resolved:
+        return found
+    return plain_claims.template_misfit(ask, form, resolved[reference], policy)

@@ -1,0 +1,84 @@
+"""Rules of plain requests that become claims (DRA): what prevents that."""
+
+from collections.abc import Iterator, Sequence
+
+from webhook.engine.claim_objects import Claim
+from webhook.engine.claims import TEMPLATE, Reference
+from webhook.engine.findings import Finding, Rule, Severity
+from webhook.engine.policy import ClaimForm, Policy
+from webhook.engine.requests import Ask
+from webhook.engine.rules.claims import CLAIM_NOT_FOUND, CLAIM_NOT_PERMITTED
+
+CLAIM_NOT_POSSIBLE = Rule(
+    "claim-not-possible",
+    Severity.DENY,
+    "A plain request that can't become the policy's claim",
+    "A policy with a claimTemplate replaces nvidia.com/gpu by a claim for each container. The template says how many GPUs that "
+    "is, so the container has to request as many. An init container that ends before others start would keep its GPU for the "
+    "life of the pod, so only one of them may request GPUs; and a container with claims of its own has to claim its GPU too.",
+)
+
+
+def template_misfit(ask: Ask, form: ClaimForm, template: Claim | None, policy: Policy) -> Finding | None:
+    """A template that is not there, claims another class than the policy names, or another number than the container requests."""
+    amount = ask.amounts[0]
+    reference = Reference(TEMPLATE, form.template)
+    becomes = f"{ask.name}: {amount} becomes a claim of {reference}"
+    if template is None:
+        return CLAIM_NOT_FOUND.found(
+            ask.field(amount),
+            f"{becomes}, which was not found",
+            f'namespace policy "{policy.name}" needs it in the namespace of the pod; create it there, with a request for '
+            f"DeviceClass {form.device_class} (kubectl create --namespace <namespace> -f <file>; Kubernetes 1.34 or later), and "
+            "then the pod",
+        )
+    others = [
+        way.device_class
+        for one in template.requests
+        for way in one.alternatives
+        if way.device_class != form.device_class
+    ]
+    if others or not template.requests:
+        what = f"claims DeviceClass {others[0]}" if others else "claims nothing"
+        return CLAIM_NOT_PERMITTED.found(
+            ask.field(amount),
+            f"{becomes}, which {what}",
+            f'namespace policy "{policy.name}" needs a template for DeviceClass {form.device_class}; ask the owner of '
+            "the namespace to correct it",
+        )
+    counts = [way.count for one in template.requests for way in one.alternatives[:1]]
+    claimed = None if None in counts else sum(number for number in counts if number)
+    if claimed == amount.count:
+        return None
+    number = "every GPU of the class" if claimed is None else claimed
+    instead = "use another namespace" if claimed is None else f"request {claimed}, or use another namespace"
+    return CLAIM_NOT_POSSIBLE.found(
+        ask.field(amount),
+        f"{becomes}, which claims {number}",
+        f'under namespace policy "{policy.name}" a container gets what the template claims; {instead}',
+    )
+
+
+def beside_claims(ask: Ask, policy: Policy) -> Finding | None:
+    """A container that has claims of its own, which may be for GPUs."""
+    if not (ask.container.resources and ask.container.resources.claims):
+        return None
+    return CLAIM_NOT_POSSIBLE.found(
+        f"{ask.place.field}.resources.claims",
+        f"{ask.name}: requests {ask.amounts[0].resource.name} and has claims too",
+        f'under namespace policy "{policy.name}" the request becomes a claim; claim the GPU as well, or use a container for each',
+    )
+
+
+def one_after_another(asks: Sequence[Ask], policy: Policy) -> Iterator[Finding]:
+    """An init container that ends before another container with a GPU starts: by name they would share it."""
+    for ask in asks:
+        if ask.place.section == "initContainers" and ask.container.restart_policy != "Always" and len(asks) > 1:
+            other = next(each for each in asks if each is not ask)
+            yield CLAIM_NOT_POSSIBLE.found(
+                ask.field(ask.amounts[0]),
+                f"{ask.name}: requests {ask.amounts[0]} and so does {other.name}",
+                f'under namespace policy "{policy.name}" each becomes a claim, which the pod keeps until it ends; request '
+                "the GPU in one of them",
+            )
+            return
