@@ -178,3 +178,17 @@ def test_the_patch_of_templates_has_places_in_maps_and_lists() -> None:
     assert {
         operation["path"].partition("/spec/")[2].partition("/template/")[0] for operation in found.of_templates
     } == {"pytorchReplicaSpecs/a~1b~0c"}
+
+
+@pytest.mark.parametrize(("queue", "said"), [({}, False), ({"kueue.x-k8s.io/queue-name": "team"}, True)])
+def test_of_a_job_it_is_said_what_a_queue_counts(queue: dict[str, str], *, said: bool) -> None:
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "x", "labels": queue},
+        **at("spec.template.spec", SPEC),
+    }
+    found = Checker(Configuration(), {}, policy=policy_of("shared")).judge(job)
+    assert [note.partition(" as the template")[0] for note in found.notes] == (
+        ["spec.template: Kueue counts nvidia.com/gpu"] if said else []
+    )

@@ -200,7 +200,8 @@ class Checker:
             return known
         findings = tuple(msgspec.structs.replace(f, path=where.field(f.path)) for f in decision.findings)
         operations = tuple(patch(pod, decision.edits, where.pointer))
-        return msgspec.structs.replace(known, operations=operations, findings=findings)
+        notes = self._traps(workload, manifest, known.policy, [Described(where.place, pod, decision)])
+        return msgspec.structs.replace(known, operations=operations, findings=findings, notes=notes)
 
     def _decided(self, known: Judgement, where: WorkloadPod, pod: Pod) -> tuple[Judgement, Decision, str | None]:
         """What is known with a pod's claims; what becomes of the pod, or what an exempt one requests, and why it is exempt."""
@@ -283,11 +284,16 @@ class Checker:
     def _notes(
         self, workload: WorkloadKind, manifest: Mapping[str, Any], policy: Policy, pods: Sequence[Described]
     ) -> tuple[str, ...]:
+        return tuple(operator_objects.notes(workload, manifest, self._traps(workload, manifest, policy, pods)))
+
+    def _traps(
+        self, workload: WorkloadKind, manifest: Mapping[str, Any], policy: Policy, pods: Sequence[Described]
+    ) -> tuple[str, ...]:
         configuration = self._configuration
         applied = Applied(
             manifest, pods, lambda pod: decide(pod, policy, configuration.plugin, names=configuration.names)
         )
-        return tuple(operator_objects.notes(workload, manifest, traps(workload, applied)))
+        return tuple(traps(workload, applied))
 
     def unreadable(self, manifest: Mapping[str, Any], misfits: Sequence[Misfit]) -> Judgement:
         """The judgement of an object with fields of the wrong type: only its name is known."""
