@@ -145,8 +145,9 @@ others. [GPUs without a request](guard.md) lists what is detected, and what can'
 ## What nodes offer
 
 `notOffered: ignore`, `warn` or `deny`, at the top of the configuration file for all policies and in a policy for that one, says
-what `form-not-offered` and `count-above-any-node` do. Unset, it is `warn`. Both are reported only by `check` and `audit` with
-`--fleet` ([nodes](cli.md#nodes)), and judge the pod as it will be after rewriting. Admission ignores nodes.
+what `form-not-offered` and `count-above-any-node` do. Unset, it is `warn`. Both judge the pod as it will be after rewriting. The
+webhook reports them where it [watches nodes](nodes.md), `check` and `audit` with [`--fleet`](cli.md#nodes). In a policy of
+several forms, `prefer: offered` gives a plain request [the first one that nodes offer](nodes.md#prefer-offered).
 
 - A node offers what its status has as allocatable, or as capacity while allocatable is 0, as it is when a device plugin restarts.
 - A node whose label `nvidia.com/mig.config.state` is `pending` or `rebooting` may offer any MIG slices and whole GPUs afterwards,

@@ -14,6 +14,7 @@ from webhook.application.configuration import Configuration
 from webhook.application.namespaces import NamespaceNotFound
 from webhook.application.recorder import Recorded
 from webhook.application.review import Answering
+from webhook.engine.fleet.fleet import Fleet
 from webhook.engine.labels import NamespaceLabels
 
 Json = dict[str, Any]
@@ -191,10 +192,12 @@ class Webhook:
         warn: str | None = None,
         audit: str | None = None,
         configuration: Configuration | None = None,
+        fleet: Fleet | None = None,
     ) -> None:
+        self.fleet = fleet
         self.notes = Notes()
         self.namespaces = KnownNamespaces({TEAM: NamespaceLabels(enforce, warn, audit)})
-        self.admission = Admission(configuration or Configuration(), self.namespaces, self.notes)
+        self.admission = Admission(configuration or Configuration(), self.namespaces, self.notes, nodes=self)
 
     def mutate(self, pod: Any, **request: Any) -> Answered:
         return self._ask(self.admission.mutate(encode(a_review(pod, **request))), request)

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
-from testing.stand_in.documents import namespace
+from testing.stand_in.documents import event, namespace, node
 from testing.stand_in.http_side import PATIENCE, Behaviour, Handler, Seen, Server
 
 
@@ -31,7 +31,9 @@ class StandIn:
         self.objects: dict[str, dict[str, Any]] = {}
         self.errors: list[str] = []
         self._namespaces: dict[str, dict[str, Any]] = {}
+        self._nodes: dict[str, dict[str, Any]] = {}
         self._events: list[tuple[int, bytes]] = []
+        self._node_events: list[tuple[int, bytes, Mapping[str, str]]] = []
         self._revision = 100
         self._oldest = 0
         self._scripts: dict[str, deque[Behaviour]] = {}
@@ -104,6 +106,27 @@ class StandIn:
                 name = f"team-{number:05}"
                 self._namespaces[name] = namespace(name, self.revision, **labels)
             self._oldest = self._revision
+
+    def set_node(self, name: str, /, **fields: Any) -> None:
+        """Create or change a node; ``fields`` as ``documents.node`` takes them."""
+        with self.changed:
+            kind = "MODIFIED" if name in self._nodes else "ADDED"
+            self._revision += 1
+            self._nodes[name] = node(name, self.revision, **fields)
+            self._emit_node(kind, self._nodes[name])
+
+    def forget_node_events(self) -> None:
+        """Forget what happened to nodes so far, as a server does that was just started."""
+        with self.changed:
+            self._node_events.clear()
+            self._oldest = self._revision
+
+    def delete_node(self, name: str) -> None:
+        with self.changed:
+            self._revision += 1
+            gone = self._nodes.pop(name)
+            gone["metadata"]["resourceVersion"] = self.revision
+            self._emit_node("DELETED", gone)
 
     def bookmark(self) -> None:
         """Send every watch a bookmark."""
@@ -193,7 +216,7 @@ class StandIn:
             scripted = self._scripts.get(seen.kind)
             return scripted.popleft() if scripted else self._always.get(seen.kind)
 
-    def page(self, query: Mapping[str, str]) -> dict[str, Any] | None:
+    def page(self, query: Mapping[str, str], *, nodes: bool = False) -> dict[str, Any] | None:
         """Make a page of the list; ``None`` when the token is too old."""
         with self.changed:
             limit = int(query.get("limit", "0"))
@@ -202,12 +225,15 @@ class StandIn:
                 revision, start = map(int, token.split("-"))
                 if revision < self._oldest:
                     return None
-            items = list(self._namespaces.values())
+            selector = query.get("labelSelector", "")
+            every = (self._nodes if nodes else self._namespaces).values()
+            items = [one for one in every if selects(selector, one["metadata"].get("labels", {}))]
             end = start + limit if limit else len(items)
             metadata = {"resourceVersion": str(revision)}
             if end < len(items):
                 metadata["continue"] = f"{revision}-{end}"
-            return {"kind": "NamespaceList", "apiVersion": "v1", "metadata": metadata, "items": items[start:end]}
+            kind = "NodeList" if nodes else "NamespaceList"
+            return {"kind": kind, "apiVersion": "v1", "metadata": metadata, "items": items[start:end]}
 
     def find(self, name: str) -> dict[str, Any] | None:
         with self.changed:
@@ -225,31 +251,42 @@ class StandIn:
             self.objects[path] = document
             return document
 
-    def open_watch(self) -> int:
-        """Count a watch; give what tells it from those that ``end_watches`` ended before."""
+    def open_watch(self, *, nodes: bool = False) -> int:
+        """Count a watch, if of namespaces; give what tells it from those that ``end_watches`` ended before."""
         with self.changed:
-            self._watches += 1
+            self._watches += not nodes
             self.changed.notify_all()
             return self._epoch
 
-    def events_after(self, revision: int, epoch: int, until: float) -> Iterator[bytes]:
+    def events_after(
+        self, revision: int, epoch: int, until: float, *, nodes: bool = False, selector: str = ""
+    ) -> Iterator[bytes]:
         """Give the lines after a resource version as they happen, until the watch is to end."""
         sent = 0
+        events = self._node_events if nodes else self._events
         while True:
             with self.changed:
-                while not (due := self._due(revision, sent)) and not self.stopping and self._epoch == epoch:
+                while len(events) <= sent and not self.stopping and self._epoch == epoch:
                     if (left := until - time.monotonic()) <= 0:
                         return
                     self.changed.wait(left)
-                if self.stopping or not due:
+                if self.stopping or len(events) <= sent:
                     return
-                sent = len(self._events)
+                due = [line for at, line, *labels in events[sent:] if at > revision and selects(selector, *labels)]
+                sent = len(events)
             yield from due
-
-    def _due(self, revision: int, sent: int) -> list[bytes]:
-        return [line for at, line in self._events[sent:] if at > revision]
 
     def _emit(self, kind: str, document: dict[str, Any]) -> None:
         if kind != "BOOKMARK" or self.bookmarks:
             self._events.append((self._revision, json.dumps({"type": kind, "object": document}).encode() + b"\n"))
         self.changed.notify_all()
+
+    def _emit_node(self, kind: str, document: dict[str, Any]) -> None:
+        self._node_events.append((self._revision, event(kind, document), document["metadata"]["labels"]))
+        self.changed.notify_all()
+
+
+def selects(selector: str, labels: Mapping[str, str] | None = None) -> bool:
+    """Whether a label selector of one equality, or of one key that must be there, selects an object."""
+    key, equals, value = selector.partition("=")
+    return not key or (labels is not None and key in labels and (not equals or labels[key] == value))

@@ -1,6 +1,7 @@
 """Documents as kube-apiserver writes them."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -32,6 +33,33 @@ def namespace(name: str, revision: str = "1", /, **labels: str) -> dict[str, Any
         },
         "spec": {"finalizers": ["kubernetes"]},
         "status": {"phase": "Active"},
+    }
+
+
+def node(  # noqa: PLR0913 - the fields of a node
+    name: str,
+    revision: str = "1",
+    /,
+    *,
+    gpus: Mapping[str, int] | None = None,
+    labels: Mapping[str, str] | None = None,
+    ready: bool = True,
+    cordoned: bool = False,
+    company: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """A node as kube-apiserver writes it; ``gpus`` is what it offers, ``company`` more of its status."""
+    amounts = {"cpu": "64", "memory": "512Gi", **{key: str(number) for key, number in (gpus or {}).items()}}
+    conditions = [{"type": "Ready", "status": str(ready), "lastHeartbeatTime": "2026-01-01T00:00:00Z"}]
+    return {
+        "kind": "Node",
+        "apiVersion": "v1",
+        "metadata": {
+            "name": name,
+            "resourceVersion": revision,
+            "labels": {"kubernetes.io/os": "linux", **(labels or {})},
+        },
+        "spec": {"unschedulable": True} if cordoned else {},
+        "status": {"capacity": amounts, "allocatable": amounts, "conditions": conditions, **(company or {})},
     }
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 10.0  # seconds until a test that waits for something gives up
 
+NODES = "/api/v1/nodes"
+
 Behaviour = Callable[["Handler"], None]
 """What to do with one request instead of answering it."""
 
@@ -31,7 +33,7 @@ Behaviour = Callable[["Handler"], None]
 class Seen:
     """A request as it came."""
 
-    kind: str  # list, look (a list of one), watch, get (a namespace), object
+    kind: str  # list, look (a list of one), watch, get (a namespace), object; nodes-list, nodes-look, nodes-watch
     method: str
     path: str
     query: Mapping[str, str]
@@ -133,10 +135,10 @@ class Handler(BaseHTTPRequestHandler):
         elif behaviour is not None:
             behaviour(self)
         else:
-            getattr(self, f"_{seen.kind}")(path, seen)
+            getattr(self, f"_{seen.kind.removeprefix('nodes-')}")(path, seen)
 
-    def _list(self, _: str, seen: Seen) -> None:
-        page = self.server.stand_in.page(seen.query)
+    def _list(self, path: str, seen: Seen) -> None:
+        page = self.server.stand_in.page(seen.query, nodes=path == NODES)
         if page is None:
             self.say(410, status(410, "The provided continue parameter is too old"))
         else:
@@ -149,7 +151,7 @@ class Handler(BaseHTTPRequestHandler):
         found = self.server.stand_in.find(name)
         self.say(*((200, found) if found else (404, status(404, f'namespaces "{name}" not found'))))
 
-    def _watch(self, _: str, seen: Seen) -> None:
+    def _watch(self, path: str, seen: Seen) -> None:
         stand_in = self.server.stand_in
         self.begin()
         if stand_in.expired(seen.query["resourceVersion"]):
@@ -158,7 +160,9 @@ class Handler(BaseHTTPRequestHandler):
             self.chunk(b"")
             return
         until = time.monotonic() + float(seen.query["timeoutSeconds"])
-        for line in stand_in.events_after(int(seen.query["resourceVersion"]), stand_in.open_watch(), until):
+        revision, selector = int(seen.query["resourceVersion"]), seen.query.get("labelSelector", "")
+        epoch = stand_in.open_watch(nodes=path == NODES)
+        for line in stand_in.events_after(revision, epoch, until, nodes=path == NODES, selector=selector):
             stand_in.running.wait()
             self.chunk(line)
         stand_in.running.wait()
@@ -220,7 +224,13 @@ class Handler(BaseHTTPRequestHandler):
 def kind_of(method: str, path: str, query: Mapping[str, str]) -> str:
     """Name what is asked."""
     if path == "/api/v1/namespaces" and method == "GET":
-        return "watch" if "watch" in query else "look" if query.get("limit") == "1" else "list"
+        return _of_list(query)
+    if path == NODES and method == "GET":
+        return f"nodes-{_of_list(query)}"
     if path.startswith("/api/v1/namespaces/") and path.count("/") == 4:
         return "get"
     return "object"
+
+
+def _of_list(query: Mapping[str, str]) -> str:
+    return "watch" if "watch" in query else "look" if query.get("limit") == "1" else "list"

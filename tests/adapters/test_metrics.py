@@ -11,6 +11,8 @@ from testing.reviews import Webhook, a_gpu_container, a_pod
 from webhook import __version__
 from webhook.adapters.metrics import Metrics
 from webhook.application.recorder import Recorded
+from webhook.engine.forms import Form, Sharing
+from webhook.engine.policy import Policy
 
 
 def samples(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
@@ -201,3 +203,37 @@ def test_no_text_of_a_review_makes_a_series() -> None:
         return len(exposed.splitlines())
 
     assert len({ask(number) for number in range(20)}) == 1
+
+
+def test_what_nodes_offer_is_replaced_as_a_whole() -> None:
+    metrics = Metrics()
+    mig, mps = Form("1g.5gb"), Form(sharing=Sharing.MPS)
+    metrics.offered({mig: 7, mps: 4})
+    metrics.policies_offered({(Policy("team", (mig,)), mig): False, (Policy("mps", (mps,)), mps): True})
+    metrics.offered({mps: 8})
+    assert samples(metrics, "gpuwarden_offered_gpus") == {("mps",): 8}
+    assert samples(metrics, "gpuwarden_policy_form_offered") == {("mig-1g.5gb", "team"): 0, ("mps", "mps"): 1}
+    metrics.policies_offered({})
+    assert samples(metrics, "gpuwarden_policy_form_offered") == {}
+
+
+def test_what_admitted_pods_request_is_counted_by_form_once() -> None:
+    metrics = Metrics()
+    shared, denied = Webhook("shared", audit="mps", warn="mps"), Webhook("none")
+    for webhook in (shared, denied, Webhook()):
+        pod = webhook.mutate(a_pod(a_gpu_container("1", "a"), a_gpu_container("1", "b"))).response
+        assert pod["allowed"]
+        webhook.validate(a_pod())
+        for recorded in webhook.notes:
+            metrics.decided(recorded)
+    assert samples(metrics, "gpuwarden_requested_gpus_total") == {("shared",): 2, ("exclusive",): 2}
+
+
+def test_the_node_watch_is_told() -> None:
+    metrics = Metrics()
+    metrics.node_watch_failed("forbidden")
+    metrics.node_watch_age(None)
+    assert samples(metrics, "gpuwarden_node_watch_failures_total") == {("forbidden",): 1}
+    assert math.isnan(samples(metrics, "gpuwarden_node_watch_age_seconds")[()])
+    metrics.node_watch_age(2.0)
+    assert samples(metrics, "gpuwarden_node_watch_age_seconds")[()] == 2

@@ -9,6 +9,7 @@ import pytest
 from testing.reviews import TEAM, UID, Answered, KnownNamespaces, Notes, a_gpu_container, a_pod, a_review, read_answer
 from webhook.application.advising import Advising
 from webhook.application.configuration import Configuration, Exemptions, Mode
+from webhook.application.fleet import FleetSource, NoFleet
 from webhook.application.namespaces import NamespaceUnavailable
 from webhook.application.review import ReviewError
 from webhook.engine.labels import NamespaceLabels
@@ -40,6 +41,7 @@ def advise(  # noqa: PLR0913 - each is one thing that decides
     configuration: Configuration | None = None,
     notes: Notes | None = None,
     namespaces: Any = None,
+    nodes: FleetSource = NoFleet(),  # noqa: B008 - it has no state
     **request: Any,
 ) -> Answered:
     group, version, _ = KINDS[of]
@@ -51,6 +53,7 @@ def advise(  # noqa: PLR0913 - each is one thing that decides
         lambda: configuration or Configuration(),
         namespaces or KnownNamespaces({TEAM: labels}),
         Notes() if notes is None else notes,
+        nodes,
     )
     answered = read_answer(asyncio.run(advising.advise(json.dumps(body).encode())), UID)
     assert answered.allowed

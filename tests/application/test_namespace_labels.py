@@ -8,6 +8,7 @@ import pytest
 
 from testing.reviews import UID, Answered, a_review, read_answer
 from webhook.application.configuration import Configuration, Exemptions, Mode
+from webhook.application.fleet import FleetSource, NoFleet
 from webhook.application.namespace_labels import NamespaceLabelling
 from webhook.application.review import ReviewError
 from webhook.engine.policy import Policy
@@ -37,11 +38,12 @@ def validate(
     *,
     preview: Previews | None = None,
     configuration: Configuration | None = None,
+    nodes: FleetSource = NoFleet(),  # noqa: B008 - it has no state
     **request: Any,
 ) -> Answered:
     fields = {"kind": KIND, "operation": "UPDATE" if old else "CREATE", "oldObject": old, "name": "team-a", **request}
     body = json.dumps(a_review(new, **fields)).encode()
-    labelling = NamespaceLabelling(lambda: configuration or Configuration(), preview)
+    labelling = NamespaceLabelling(lambda: configuration or Configuration(), preview, nodes)
     return read_answer(asyncio.run(labelling.validate(body, 10.0)), UID)
 
 

@@ -120,7 +120,7 @@ class Cluster(RuleBasedStateMachine):
 
     @rule()
     def list_anew(self) -> None:
-        self.cache.replace({n: self.cache.labels_of(self.document(n)) for n in self.model.labels}, str(self.revision))
+        self.cache.replace({n: self.cache.keep(self.document(n)) for n in self.model.labels}, str(self.revision))
         self.unseen.clear()
 
     @rule(which=st.integers(0, 50), deleted=st.booleans())

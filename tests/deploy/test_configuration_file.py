@@ -29,6 +29,7 @@ EVERY_FIELD: Json = {
     "visibleDevices": "deny",
     "adminAccess": True,
     "notOffered": "deny",
+    "prefer": "offered",
 }
 
 

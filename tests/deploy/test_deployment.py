@@ -236,3 +236,18 @@ def test_an_existing_service_account_is_used_and_granted_the_same(chart: Chart, 
     assert rendered.pod["serviceAccountName"] == "existing"
     bindings = [*rendered.all("ClusterRoleBinding"), *rendered.all("RoleBinding")]
     assert {s["name"] for b in bindings for s in b["subjects"]} == {"existing"}
+
+
+def test_nodes_are_watched_unless_that_is_switched_off(chart: Chart, rendered: Rendered) -> None:
+    def rights(found: Rendered) -> set[tuple[str, str]]:
+        rules = found.the("ClusterRole")["rules"]
+        return {(resource, verb) for rule in rules for resource in rule["resources"] for verb in rule["verbs"]}
+
+    of_nodes = {("nodes", "list"), ("nodes", "watch"), ("deviceclasses", "list"), ("resourceslices", "list")}
+    assert rights(rendered) >= of_nodes
+    off = chart.render({"nodes": {"watch": False}})
+    assert rights(rendered) - rights(off) == of_nodes
+    assert "--no-watch-nodes" in off.container["args"]
+    assert not [one for one in rendered.container["args"] if "node" in one]
+    others = chart.render({"nodes": {"selectors": ["gpu in (a, b)", "pool=gpu"]}}).container["args"]
+    assert [one for one in others if "node" in one] == ["--node-selector=gpu in (a, b)", "--node-selector=pool=gpu"]

@@ -23,7 +23,7 @@ from webhook.adapters.logs import LogFormat, LogLevel
 from webhook.application.assumptions import Judged
 from webhook.application.configuration import Mode
 from webhook.engine.forms import MAXIMUM_CLIENTS, MINIMUM_CLIENTS
-from webhook.engine.policy import Mismatch, NotOffered, VisibleDevices, built_in
+from webhook.engine.policy import Mismatch, NotOffered, Prefer, VisibleDevices, built_in
 from webhook.engine.profiles import DOCUMENTED, PROFILE
 
 
@@ -73,8 +73,18 @@ def _validator(schema: str) -> Draft7Validator:
         (SCHEMA["definitions"]["policy"]["properties"]["mismatch"], Mismatch),
         (SCHEMA["definitions"]["policy"]["properties"]["visibleDevices"], VisibleDevices),
         (SCHEMA["definitions"]["policy"]["properties"]["notOffered"], NotOffered),
+        (SCHEMA["definitions"]["policy"]["properties"]["prefer"], Prefer),
     ],
-    ids=["install.mode", "log.level", "log.format", "audit.report.mode", "mismatch", "visibleDevices", "notOffered"],
+    ids=[
+        "install.mode",
+        "log.level",
+        "log.format",
+        "audit.report.mode",
+        "mismatch",
+        "visibleDevices",
+        "notOffered",
+        "prefer",
+    ],
 )
 def test_the_words_are_the_programs(schema: Json, words: type[StrEnum]) -> None:
     assert set(schema["enum"]) == {word.value for word in words}
@@ -145,6 +155,7 @@ POLICIES = st.fixed_dictionaries(
         "env": st.dictionaries(st.sampled_from(["A", "a.b", "A=B", "", "é", "A B"]), st.text("ab", max_size=2), max_size=2),
         "visibleDevices": st.sampled_from(["ignore", "warn", "deny", "Deny"]),
         "notOffered": st.sampled_from(["ignore", "warn", "deny", "Deny"]),
+        "prefer": st.sampled_from(["first", "offered", "last"]),
         "shared": st.just(1),
     },
 )  # fmt: skip

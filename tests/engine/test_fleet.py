@@ -38,13 +38,16 @@ from tests.engine.strategies import plugins, pods, policies
 from webhook.engine.decision import Decision
 from webhook.engine.findings import Severity
 from webhook.engine.fleet.evaluation import against
-from webhook.engine.fleet.fleet import Fleet
+from webhook.engine.fleet.fleet import Fleet, Wish
+from webhook.engine.fleet.memory import Memory
 from webhook.engine.fleet.shapes import Shape, Taint, shape_of
 from webhook.engine.forms import Platform
-from webhook.engine.nodes import NodeConstraints
+from webhook.engine.nodes import NOTHING_SAID, NodeConstraints
+from webhook.engine.pods import Toleration
 from webhook.engine.policy import Mismatch, NotOffered, Policy, PolicyBook
 from webhook.engine.spelling import DevicePlugin
 
+PLAIN_WISH = Wish(GPU, 1, NOTHING_SAID)
 GPU_TAINT = Taint(GPU, "present", "NoSchedule")
 
 
@@ -437,3 +440,63 @@ def test_an_independent_scheduler_agrees(
     }
     found = against(decision, view(pod), policy, Fleet(shapes, labels=others))
     assert len([one for one in found.findings if one.rule.fleet]) == len(lacking)
+
+
+class TestMemory:
+    def test_a_shape_is_remembered_for_a_day_after_the_last_node_had_it(self) -> None:
+        memory = Memory()
+        assert set(memory.note([SLOTS], 0)) == {SLOTS}
+        assert set(memory.note([SLOTS, MPS], 1000)) == {SLOTS, MPS}
+        assert set(memory.note([MPS], 86400 + 999)) == {SLOTS, MPS}
+        assert set(memory.note([], 86400 + 1000)) == {MPS}
+
+    def test_what_offers_nothing_or_is_being_changed_is_not_remembered_and_all_else_as_if_it_took_pods(self) -> None:
+        changing = a_shape({MIG: 7}, labels={"nvidia.com/mig.config.state": "pending"})
+        empty = a_shape({}, labels={"nvidia.com/gpu.present": "true"})
+        cordoned = a_shape({SHARED: 8}, labels={STRATEGY: "time-slicing"}, cordoned=True, ready=False)
+        assert set(Memory().note([changing, empty, cordoned], 0)) == {SLOTS}
+
+    @pytest.mark.parametrize(
+        ("pod", "remembered", "lacks"),
+        [
+            pytest.param(a_pod(), SLOTS, False, id="as many"),
+            pytest.param(a_pod(gpu(8, MIG)), SLICES, True, id="more than it had"),
+            pytest.param(selecting((STRATEGY, "In", "mps"), resource=SHARED), SLOTS, True, id="with another label"),
+            pytest.param(
+                a_pod(gpu(1, SHARED)),
+                a_shape({SHARED: 8}, taints=[Taint("team", "a", "NoSchedule")]),
+                True,
+                id="tainted",
+            ),
+        ],
+    )
+    def test_what_is_remembered_counts_as_offered(self, pod: Json, remembered: Shape, lacks: bool) -> None:  # noqa: FBT001 - a parameter of the table
+        policy = "shared" if pod == a_pod() else "any"
+        assert bool(messages(told(pod, policy, remembered=[remembered]))) == lacks
+        assert messages(told(pod, policy, remembered=[])) != []
+
+    def test_a_node_that_is_there_and_takes_no_pods_is_told_whatever_is_remembered(self) -> None:
+        cordoned = a_shape({SHARED: 8}, cordoned=True)
+        ((_, said),) = messages(told(a_pod(), "shared", cordoned, remembered=[SLOTS]))
+        assert "1 is cordoned" in said
+
+
+def test_what_nodes_offer_is_summed_up_by_form_and_what_takes_no_pods_left_out() -> None:
+    shapes = {SLOTS: 3, MPS: 1, SLICES: 2, a_shape({GPU: 8}, cordoned=True): 5, a_shape({GPU: 8}, ready=False): 5}
+    fleet = Fleet(shapes, remembered=[a_shape({"nvidia.com/mig-2g.10gb": 3})])
+    assert {str(form): number for form, number in fleet.offered.items()} == {
+        "time-slicing": 24,
+        "mps": 8,
+        "mig-1g.5gb": 14,
+    }
+    wish = Wish("nvidia.com/mig-2g.10gb", 1, NOTHING_SAID)
+    assert fleet.lack(wish) is None
+    assert fleet.at_present.lack(wish) is not None
+
+
+def test_what_was_found_for_one_pod_is_remembered_for_the_next_and_long_tolerations_are_not() -> None:
+    fleet = Fleet({SLOTS: 1})
+    for _ in range(2):
+        assert fleet.lack(PLAIN_WISH) == fleet.lack(Wish(GPU, 1, NOTHING_SAID, (), tuple([Toleration("a")] * 17)))
+    assert fleet._find_once.cache_info().hits == 1
+    assert fleet._find_once.cache_info().currsize == 1

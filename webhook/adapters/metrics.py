@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.gc_collector import GCCollector
@@ -13,11 +14,14 @@ from webhook import __version__
 from webhook.application.recorder import Recorded
 from webhook.engine.decision import Outcome
 from webhook.engine.findings import Severity
+from webhook.engine.fleet.evaluation import wishes
+from webhook.engine.forms import Form
+from webhook.engine.policy import Policy
 from webhook.engine.rules.not_rewritten import NOT_REWRITTEN
 
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 # Namespace labels are written by people: a label value of a metric must not grow with them.
-_MOST_POLICIES = 100
+_MOST_NAMES = 100
 _OTHER = "other"
 _OPERATIONS = frozenset({"CREATE", "UPDATE"})
 _UNREADABLE = "unreadable"  # one name for every mistyped label, or they would push real policies out
@@ -81,6 +85,28 @@ class Metrics:
             "Namespaces read live, because the watch had not delivered them yet.",
             ["outcome"],
         )
+        self._node_watch_age = gauge(
+            "gpuwarden_node_watch_age_seconds",
+            "Seconds since the API server last sent anything on the node watch; NaN while the nodes are not known.",
+        )
+        self._offered = gauge(
+            "gpuwarden_offered_gpus",
+            "GPUs, shared slots or MIG slices that ready, schedulable nodes offer, by form.",
+            ["form"],
+        )
+        self._requested = counter(
+            "gpuwarden_requested_gpus_total",
+            "GPUs, shared slots or MIG slices that admitted pods request, by form.",
+            ["form"],
+        )
+        self._policy_offered = gauge(
+            "gpuwarden_policy_form_offered",
+            "1 if nodes offer the form of plain requests, or an autoscaler can add it, by enforce policy in use.",
+            ["policy", "form"],
+        )
+        self._node_watch_failures = counter(
+            "gpuwarden_node_watch_failures_total", "Failed lists and watches of nodes.", ["fault"]
+        )
         self._expiry = gauge(
             "gpuwarden_certificate_expiry_timestamp_seconds",
             "Expiry time of a certificate: leaf (the serving certificate), ca, next-ca.",
@@ -104,7 +130,7 @@ class Metrics:
         self._ready = gauge("gpuwarden_ready", "1 if the part of /readyz is ready, otherwise 0.", ["part"])
         self._info = gauge("gpuwarden_build_info", "The running version; always 1.", ["version"])
         self._info.labels(__version__).set(1)
-        self._policies: set[str] = set()
+        self._policies, self._forms = _Bounded(), _Bounded()
         # Looking up labels costs more than counting, so the children are remembered; all labels are bounded.
         self._decision = lru_cache(maxsize=None)(self._decisions.labels)
         self._finding = lru_cache(maxsize=None)(self._findings.labels)
@@ -113,7 +139,7 @@ class Metrics:
 
     def decided(self, recorded: Recorded) -> None:
         """Count a decision and its findings."""
-        policy = _UNREADABLE if recorded.policy.unreadable else self._bounded(recorded.policy.name)
+        policy = _UNREADABLE if recorded.policy.unreadable else self._policies.name(recorded.policy.name)
         acted = "true" if recorded.acted else "false"
         outcome = str(recorded.decision.outcome)
         operation = recorded.request.operation
@@ -122,6 +148,10 @@ class Metrics:
         self._decision(recorded.mode, policy, outcome, recorded.path, operation, acted).inc()
         for finding in recorded.decision.findings:
             self._finding(finding.rule.id, finding.severity.value, recorded.mode, recorded.path, acted).inc()
+        spec = recorded.pod.spec
+        if recorded.path == "mutate" and recorded.mode == "enforce" and outcome != Outcome.DENIED and spec:
+            for wish, _, form in wishes(recorded.decision, spec):
+                self._requested.labels(self._forms.name(str(form))).inc(wish.count)
 
     def answered(self, path: str, code: int, seconds: float) -> None:
         """Observe an answer."""
@@ -158,6 +188,23 @@ class Metrics:
     def namespace_missed(self, outcome: str) -> None:
         """Count a live read of a namespace."""
         self._misses.labels(outcome).inc()
+
+    def node_watch_age(self, seconds: float | None) -> None:
+        """Since when the API server has not been heard of on the watch of nodes."""
+        self._node_watch_age.set(float("nan") if seconds is None else seconds)
+
+    def offered(self, forms: Mapping[Form, int]) -> None:
+        """What nodes offer."""
+        _replace(self._offered, {(str(form),): number for form, number in forms.items()})
+
+    def policies_offered(self, forms: Mapping[tuple[Policy, Form], bool]) -> None:
+        """Whether nodes offer what policies make of plain requests."""
+        values = {(self._policies.name(policy.name), str(form)): int(there) for (policy, form), there in forms.items()}
+        _replace(self._policy_offered, values)
+
+    def node_watch_failed(self, fault: str) -> None:
+        """A list or watch of nodes failed."""
+        self._node_watch_failures.labels(fault).inc()
 
     def certificate_expires(self, certificate: str, end: datetime) -> None:
         """Set the expiry time of a certificate."""
@@ -197,10 +244,28 @@ class Metrics:
         self._decision("enforce", _UNREADABLE, Outcome.DENIED.value, "validate", "CREATE", "true")
         self._misses.labels("unavailable")
 
-    def _bounded(self, policy: str) -> str:
-        if policy in self._policies:
-            return policy
-        if len(self._policies) >= _MOST_POLICIES:
+
+class _Bounded:
+    """Names that people write, as values of a label: so many, and one for all others."""
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+
+    def name(self, name: str) -> str:
+        """The value for a name."""
+        if name in self._names:
+            return name
+        if len(self._names) >= _MOST_NAMES:
             return _OTHER
-        self._policies.add(policy)
-        return policy
+        self._names.add(name)
+        return name
+
+
+def _replace(gauge: Gauge, values: Mapping[Any, int]) -> None:
+    """Have exactly these series, by the values of their labels; those that stay are there all the time."""
+    for labels in {
+        tuple(sample.labels.values()) for metric in gauge.collect() for sample in metric.samples
+    } - values.keys():
+        gauge.remove(*labels)
+    for labels, value in values.items():
+        gauge.labels(*labels).set(value)

@@ -8,6 +8,7 @@ import msgspec
 from webhook.application import response_messages, review
 from webhook.application.claims import ClaimSource, ClaimUnavailable, NoClaims, claims_of
 from webhook.application.configuration import Configuration, Mode
+from webhook.application.fleet import FleetSource, NoFleet
 from webhook.application.label_wait import Given, Labels, Wanted, answered
 from webhook.application.namespaces import Namespaces
 from webhook.application.recorder import Recorded, Recorder
@@ -15,10 +16,11 @@ from webhook.application.review import Answering, Envelope, Request, ReviewError
 from webhook.engine import claim_rewriting, guard, requests, updates
 from webhook.engine.claims import NO_CLAIMS, Claims, Reference, Resolved, references
 from webhook.engine.decision import DENIED, UNCHANGED, Decision, decide
+from webhook.engine.fleet.evaluation import against, preferring, settled
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import patch
 from webhook.engine.pods import Pod
-from webhook.engine.policy import ANY_POLICY, NamespacePolicies, Policy
+from webhook.engine.policy import ANY_POLICY, NamespacePolicies, NotOffered, Policy
 from webhook.engine.reapplied import restored
 from webhook.engine.requests import Ask
 from webhook.engine.rules.not_rewritten import not_rewritten
@@ -98,6 +100,7 @@ class _Case(msgspec.Struct, gc=False):
 
     def decide_finally(self, policy: Policy, *, acts: bool = False) -> Decision:
         """The decision on the final pod, on what an update changes in it, or on the ephemeral containers that it gets."""
+        policy = settled(self.before or self.pod, policy, self.configuration.plugin)
         if self.before is None:
             return decide(
                 self.pod,
@@ -137,12 +140,14 @@ class Admission:
         namespaces: Namespaces,
         recorder: Recorder,
         claims: ClaimSource = NoClaims(),  # noqa: B008 - it has no state
+        nodes: FleetSource = NoFleet(),  # noqa: B008 - it has no state
     ) -> None:
-        """Decide by a configuration, which may be replaced whole at any time, the labels of namespaces, and claims."""
+        """Decide by a configuration, which may be replaced whole at any time, the labels of namespaces, claims, and nodes."""
         self.configuration = configuration
         self._namespaces = namespaces
         self._recorder = recorder
         self._claims = claims
+        self._nodes = nodes
 
     def mutate(self, body: bytes) -> Answering:
         """The patch of the enforce policy, and what the warn and audit policies say of the pod as it arrives.
@@ -209,11 +214,14 @@ class Admission:
 
     def _restore(self, case: _Case, before: Pod) -> bytes:
         """The patch that keeps a rewritten pod as it is when its manifest is applied again."""
-        policy = case.policies.enforce
-        acts = case.configuration.mode is Mode.ENFORCE
-        operations = (
-            restored(case.pod, before, policy, case.configuration.plugin, case.configuration.names) if acts else []
+        policy, configuration = case.policies.enforce, case.configuration
+        acts = configuration.mode is Mode.ENFORCE
+        # Nodes may have changed since the pod was rewritten.
+        every = (
+            restored(case.pod, before, order, configuration.plugin, configuration.names)
+            for order in (policy.orders if acts else ())
         )
+        operations = next(filter(None, every), [])
         if not operations:
             return review.allowed(case.request)
         patched = review.to_json(operations).encode()
@@ -221,7 +229,7 @@ class Admission:
 
     def _mutate(self, case: _Case) -> bytes:
         policies = case.policies
-        decision = case.decide(policies.enforce)
+        decided, decision = self._decide(case, policies.enforce)
         annotations: dict[str, str] = {}
         warnings: list[str] = []
         outcome = decision.outcome
@@ -230,7 +238,7 @@ class Admission:
             response_messages.annotate(annotations, "enforce", policies.enforce, decision)
         if not acts:
             annotations["mode"] = Mode.AUDIT.value
-            response_messages.annotate_patch(annotations, "enforce", patch(case.pod, decision.edits))
+            response_messages.annotate_patch(annotations, "enforce", patch(case.pod, decided.edits))
             warnings += response_messages.would_be(decision, policies.enforce)
         elif outcome is not DENIED:
             warnings += response_messages.advice(decision)
@@ -239,7 +247,8 @@ class Admission:
         self._audit(case, annotations)
         if policies.problems:
             warnings += [f"namespace {problem.path}: {problem.message}" for problem in policies.problems]
-        made = review.to_json(patch(case.pod, decision.edits)).encode() if acts and decision.edits else b""
+        # Whatever the nodes offer: they may have changed when ``validate`` is asked, and it expects the pod rewritten.
+        made = review.to_json(patch(case.pod, decided.edits)).encode() if acts and decided.edits else b""
         return review.allowed(case.request, made, response_messages.within_budget(warnings), annotations)
 
     def _warn(self, case: _Case) -> list[str]:
@@ -247,7 +256,7 @@ class Admission:
         policy = case.policies.warn
         if policy is ANY_POLICY or policy == case.policies.enforce:
             return []
-        decision = case.decide(policy)
+        _, decision = self._decide(case, policy)
         self._record("mutate", "warn", policy, decision, case, acted=False)
         return response_messages.would_be(decision, policy)
 
@@ -256,9 +265,9 @@ class Admission:
         policy = case.policies.audit
         if policy is ANY_POLICY:
             return
-        decision = case.decide(policy)
+        decided, decision = self._decide(case, policy)
         response_messages.annotate(annotations, "audit", policy, decision)
-        response_messages.annotate_patch(annotations, "audit", patch(case.pod, decision.edits))
+        response_messages.annotate_patch(annotations, "audit", patch(case.pod, decided.edits))
         self._record("mutate", "audit", policy, decision, case, acted=False)
 
     def _validate(self, case: _Case) -> bytes:
@@ -268,6 +277,11 @@ class Admission:
         # In a dry run nothing is rewritten, so that a rewrite is still to be made means nothing.
         if acts and (outstanding := not_rewritten(decision.edits, policy)):
             decision = Decision((), (outstanding, *decision.findings), decision.asks)
+        elif acts and case.before is None and policy.fleet_response is NotOffered.DENY:
+            # Of what only warns ``mutate`` has told.
+            fleet = self._nodes.fleet
+            on_nodes = against(decision, case.pod, policy, fleet) if fleet else decision
+            decision = on_nodes if on_nodes.denials else decision
         annotations: dict[str, str] = {}
         if decision.asks or decision.findings:
             self._record("validate", "enforce", policy, decision, case, acted=acts)
@@ -304,6 +318,15 @@ class Admission:
             else:
                 warnings += response_messages.would_be(unheard, policy)
         return warnings
+
+    def _decide(self, case: _Case, policy: Policy) -> tuple[Decision, Decision]:
+        """The decision on the pod as it arrives, and the same with what the nodes add to it, if they are known."""
+        fleet = self._nodes.fleet
+        if fleet is None:
+            decision = case.decide(policy)
+            return decision, decision
+        decision = case.decide(preferring(policy, case.configuration.plugin, fleet))
+        return decision, against(decision, case.pod, policy, fleet)
 
     def _record(  # noqa: PLR0913 - the fields of one value
         self, path: str, mode: str, policy: Policy, decision: Decision, case: _Case, *, acted: bool

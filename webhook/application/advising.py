@@ -8,6 +8,7 @@ import msgspec
 
 from webhook.application import operator_objects, response_messages, review
 from webhook.application.configuration import Configuration, Mode
+from webhook.application.fleet import FleetSource, NoFleet
 from webhook.application.label_wait import Labels, Wanted, answered
 from webhook.application.namespaces import Namespaces
 from webhook.application.operator_traps import Applied, Described, traps
@@ -18,6 +19,7 @@ from webhook.application.workload_views import pods, view
 from webhook.application.workloads import workload_of
 from webhook.engine import guard, requests
 from webhook.engine.decision import Decision, Outcome, decide
+from webhook.engine.fleet.evaluation import against, preferring
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import patch
 from webhook.engine.pods import Metadata, Pod
@@ -54,8 +56,15 @@ class Advising:
     with an audit annotation that says so: its pods will be judged when they are created.
     """
 
-    def __init__(self, configuration: Callable[[], Configuration], namespaces: Namespaces, recorder: Recorder) -> None:
-        """Decide by the configuration of the moment and the labels of namespaces."""
+    def __init__(
+        self,
+        configuration: Callable[[], Configuration],
+        namespaces: Namespaces,
+        recorder: Recorder,
+        nodes: FleetSource = NoFleet(),  # noqa: B008 - it has no state
+    ) -> None:
+        """Decide by the configuration of the moment, the labels of namespaces, and what nodes offer."""
+        self._nodes = nodes
         self._configuration = configuration
         self._namespaces = namespaces
         self._recorder = recorder
@@ -123,7 +132,7 @@ class Advising:
                     Described(one.where.place if one.where else (), one.pod, its)
                     for one, its in zip(case.pods, decisions, strict=True)
                 ],
-                lambda pod: _decision(case, pod, policy),
+                lambda pod: self._decision(case, pod, policy),
             ),
         )
         if policies.audit is not ANY_POLICY:
@@ -142,14 +151,16 @@ class Advising:
         return review.allowed(case.request, warnings=response_messages.within_budget(warnings), annotations=annotations)
 
     def _decide(self, case: _Case, pod: Pod, mode: str, policy: Policy) -> Decision:
-        decision = _decision(case, pod, policy)
+        decision = self._decision(case, pod, policy)
         recorded = Recorded(mode, policy, decision, False, "advise", case.request, pod)  # noqa: FBT003 - acted: never
         self._recorder.decided(recorded)
         return decision
 
-
-def _decision(case: _Case, pod: Pod, policy: Policy) -> Decision:
-    return decide(pod, policy, case.configuration.plugin, names=case.configuration.names)
+    def _decision(self, case: _Case, pod: Pod, policy: Policy) -> Decision:
+        plugin, fleet = case.configuration.plugin, self._nodes.fleet
+        acting = preferring(policy, plugin, fleet) if fleet else policy
+        decision = decide(pod, acting, plugin, names=case.configuration.names)
+        return against(decision, pod, policy, fleet) if fleet else decision
 
 
 def _of_built_in(workload: WorkloadKind, request: Request) -> tuple[Mapping[str, Any], list[_Described]]:

@@ -19,7 +19,7 @@ from webhook.engine.claims import NO_CLAIMS, Resolved, references
 from webhook.engine.decision import UNTOUCHED, Decision, Outcome, decide
 from webhook.engine.edits import Annotate
 from webhook.engine.findings import Finding
-from webhook.engine.fleet.evaluation import against
+from webhook.engine.fleet.evaluation import against, preferring
 from webhook.engine.fleet.fleet import Fleet
 from webhook.engine.label_problems import misplaced, of_namespace
 from webhook.engine.labels import NamespaceLabels
@@ -209,7 +209,8 @@ class Checker:
         asks = requests.read(pod.spec, configuration.names) if pod.spec else []
         resolved = self._resolved(known, pod)
         claims = claims_of(pod.spec, asks, resolved, configuration) if pod.spec else NO_CLAIMS
-        decision = decide(pod, known.policy, configuration.plugin, found=asks, claims=claims, resolved=resolved)
+        policy = preferring(known.policy, configuration.plugin, self._fleet) if self._fleet else known.policy
+        decision = decide(pod, policy, configuration.plugin, found=asks, claims=claims, resolved=resolved)
         exemptions = configuration.exemptions
         exempt = exemptions.of_request(known.namespace, "") or exemptions.of_pod(pod)
         unknown = (

@@ -7,10 +7,13 @@ import msgspec
 
 from webhook.application import response_messages, review
 from webhook.application.configuration import Configuration
+from webhook.application.fleet import FleetSource, NoFleet
 from webhook.application.review import Envelope, ReviewError
+from webhook.engine.fleet.evaluation import plain_lack, preferring
 from webhook.engine.label_problems import ignored
 from webhook.engine.labels import NamespaceLabels
-from webhook.engine.policy import LabelProblem, Policy
+from webhook.engine.policy import LabelProblem, NotOffered, Policy
+from webhook.engine.rules.fleet import no_node_offers
 from webhook.engine.text import Name
 
 _SUB_RESOURCES = frozenset({"", "status", "finalize"})
@@ -49,8 +52,14 @@ class NamespaceLabelling:
     Raises ``ReviewError`` for a review that can't be read.
     """
 
-    def __init__(self, configuration: Callable[[], Configuration], preview: Preview | None) -> None:
+    def __init__(
+        self,
+        configuration: Callable[[], Configuration],
+        preview: Preview | None,
+        nodes: FleetSource = NoFleet(),  # noqa: B008 - it has no state
+    ) -> None:
         """Judge by the configuration of the moment; ``preview`` is ``None`` where there is no cluster to look at."""
+        self._nodes = nodes
         self._configuration = configuration
         self._preview = preview
 
@@ -79,10 +88,20 @@ class NamespaceLabelling:
             if change.new != NamespaceLabels():
                 warnings.append(f'namespace "{name}" is exempt from gpuwarden: its labels have no effect')
             return review.allowed(request, warnings=response_messages.within_budget(warnings))
+        if policies.enforce != before.enforce or not change.of_old:
+            warnings += self._on_nodes(policies.enforce, configuration)
         if self._preview and change.of_old and policies.enforce != before.enforce:
             # Half of the time is left for the way back and for what else the API server has to do.
             warnings += await self._preview.preview(name, policies.enforce, seconds / 2)
         return review.allowed(request, warnings=response_messages.within_budget(warnings))
+
+    def _on_nodes(self, policy: Policy, configuration: Configuration) -> list[str]:
+        """A warning where no node offers what plain requests become from now on."""
+        fleet = self._nodes.fleet
+        if fleet is None or not policy.forms or policy.fleet_response is NotOffered.IGNORE:
+            return []
+        lacking = plain_lack(preferring(policy, configuration.plugin, fleet), configuration.plugin, fleet)
+        return [no_node_offers(policy, *lacking, fleet)] if lacking else []
 
 
 class _Change(msgspec.Struct, gc=False):

@@ -106,6 +106,11 @@ class ClusterSource:
         self._previews.append(preview)
         return preview
 
+    def labels(self, configuration: Configuration) -> set[NamespaceLabels]:
+        """The labels that namespaces have which are not exempt."""
+        exempt = configuration.exemptions.namespaces
+        return {labels for name, labels in self._watched.labels().items() if name not in exempt}
+
     def start(self) -> None:
         """Start the watch."""
         self._watched.start()

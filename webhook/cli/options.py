@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from webhook.adapters.http.limits import MAX_LAG_SECONDS, MIB, Limits
+from webhook.adapters.kubernetes.selectors import SELECTORS
 from webhook.adapters.logs import LogFormat, LogLevel
 from webhook.application.certificates.settings import RotationSettings
 from webhook.cli.cluster_options import NAMESPACE
@@ -43,6 +44,19 @@ class Options:
         Path | None, typer.Option(help="Watch the namespaces of this kubeconfig's cluster; in a pod, its own.")
     ] = None
     context: Annotated[str | None, typer.Option(help="Context of the kubeconfig, as in kubectl.")] = None
+    watch_nodes: Annotated[
+        bool,
+        typer.Option(
+            "--watch-nodes/--no-watch-nodes",
+            help="Watch the cluster's GPU nodes, to warn of requests that no node can run.",
+        ),
+    ] = True
+    node_selector: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"Label selector of nodes with GPUs; repeatable, and one is enough. [default: {', '.join(SELECTORS)}]"
+        ),
+    ] = None
     tls_cert_file: Annotated[
         Path | None, typer.Option(help="Serving certificate (PEM, leaf first); reloaded on change.")
     ] = None

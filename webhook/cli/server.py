@@ -40,9 +40,11 @@ from webhook.application.advising import Advising
 from webhook.application.certificates.tokens import ADVISE, MUTATE, PATHS, VALIDATE, VALIDATE_NAMESPACE, PathTokens
 from webhook.application.clock import WitnessedClock
 from webhook.application.configuration import Configuration
+from webhook.application.fleet import NoFleet
 from webhook.application.namespace_labels import NamespaceLabelling
 from webhook.cli.admission_port import admission_crowd, callers, client_authorities, operations_crowd
 from webhook.cli.certificate_source import certificate_source, now
+from webhook.cli.fleet_source import WatchedFleet
 from webhook.cli.namespace_source import ClusterSource, FileSource, NamespaceSource
 from webhook.cli.options import Options, StartError
 from webhook.cli.reloading import Reload
@@ -98,9 +100,11 @@ class Server:
         self._decision_log = DecisionLog(self._metrics.log_line_dropped)
         recorder = DeferredRecording(self._metrics, self._metrics, self._decision_log)
         namespaces = self._namespaces.namespaces
-        self._admission = Admission(Configuration(), namespaces, recorder, self._namespaces.claims)
-        advising = Advising(self._current, namespaces, recorder)
-        labelling = NamespaceLabelling(self._current, self._namespaces.preview(self._current))
+        self._nodes = self._watched_fleet(api)
+        nodes = self._nodes or NoFleet()
+        self._admission = Admission(Configuration(), namespaces, recorder, self._namespaces.claims, nodes)
+        advising = Advising(self._current, namespaces, recorder, nodes)
+        labelling = NamespaceLabelling(self._current, self._namespaces.preview(self._current), nodes)
         self._configuration: Reload[Configuration] | None = None
         if options.config:
             self._configuration = Reload(
@@ -141,8 +145,12 @@ class Server:
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
         admission, operations = self._listeners
         _log.info("serving", version=__version__, port=admission.port, ops_port=operations.port)
+        polls = [self._namespaces.poll, self._certificates.poll, self._poll_files, give_back_what_is_free]
         self._namespaces.start()
-        for poll in (self._namespaces.poll, self._certificates.poll, self._poll_files, give_back_what_is_free):
+        if self._nodes:
+            self._nodes.start()
+            polls.append(self._nodes.poll)
+        for poll in polls:
             # One that waits for an API server keeps neither the others waiting nor, as a daemon, the process alive.
             threading.Thread(target=self._poll_forever, args=(poll,), name="poll", daemon=True).start()
         try:
@@ -155,6 +163,8 @@ class Server:
         finally:
             self._stopped.set()
             self._namespaces.stop()
+            if self._nodes:
+                self._nodes.stop()
             self._decision_log.close()
         _log.info("stopped")
 
@@ -176,6 +186,12 @@ class Server:
         await asyncio.sleep(self._options.shutdown_delay)
         for listener in self._listeners:
             listener.stop()
+
+    def _watched_fleet(self, api: Callable[[], ApiServer]) -> WatchedFleet | None:
+        """The nodes of the cluster that the namespaces are of, unless they are not to be watched."""
+        if not isinstance(self._namespaces, ClusterSource) or not self._options.watch_nodes:
+            return None
+        return WatchedFleet(api(), self._metrics, self._current, self._namespaces.labels, self._options.node_selector)
 
     def _serving_part(self) -> Part:
         ready = self._listeners[0].started and not self._draining

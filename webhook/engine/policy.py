@@ -53,6 +53,13 @@ class ClaimForm(msgspec.Struct, frozen=True):
         return f'a claim of ResourceClaimTemplate "{self.template}"'
 
 
+class Prefer(StrEnum):
+    """Which of several forms a plain request gets: the first, or the first that nodes offer."""
+
+    FIRST = "first"
+    OFFERED = "offered"
+
+
 class Policy(msgspec.Struct, frozen=True):
     """An ordered list of permitted forms, and settings. The first form is what a plain request becomes.
 
@@ -69,6 +76,7 @@ class Policy(msgspec.Struct, frozen=True):
             form is permitted.
         admin_access: whether claims (DRA) may have ``adminAccess``.
         not_offered: what becomes of pods that no node can run; ``None`` is ``warn``.
+        prefer: which form a plain request gets where the nodes are known.
         unreadable: why the label could not be read, for the policy that stands in for it and denies every GPU.
     """
 
@@ -87,6 +95,7 @@ class Policy(msgspec.Struct, frozen=True):
     visible_devices: VisibleDevices | None = None
     admin_access: bool = False
     not_offered: NotOffered | None = None
+    prefer: Prefer = Prefer.FIRST
     unreadable: str | None = None
 
     def __hash__(self) -> int:
@@ -117,6 +126,16 @@ class Policy(msgspec.Struct, frozen=True):
     def fleet_response(self) -> NotOffered:
         """The effective ``not_offered``."""
         return self.not_offered or NotOffered.WARN
+
+    @property
+    def orders(self) -> "tuple[Policy, ...]":
+        """The policy as it is, and under ``prefer: offered`` as it may also have been when a pod was rewritten."""
+        if self.prefer is Prefer.FIRST:
+            return (self,)
+        return tuple(
+            msgspec.structs.replace(self, forms=(form, *(other for other in self.forms if other != form)))
+            for form in self.forms
+        )
 
     def most_shared(self, form: Form) -> int:
         """How many slots of a shared form one container may ask for: 1, or what the policy raises it to.

@@ -79,6 +79,9 @@ config:
     notGPUs: []
   claims:
     deviceClasses: {}
+nodes:
+  watch: true
+  selectors: []
 certificates:
   mode: self-managed
   certManager:

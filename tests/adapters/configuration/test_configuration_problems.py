@@ -470,6 +470,11 @@ def test_a_problem_is_told_with_its_path_and_remedy(text: str, path: str, proble
             'forms: [any, a claim of ResourceClaimTemplate "a"] mixes any or none with other forms; remove one of them',
         ),
         (
+            "{forms: [{claimTemplate: a, deviceClass: b}, mps], prefer: offered}",
+            "",
+            "prefer: offered chooses among forms by name, and a claim is listed first; list a form by name first, or remove prefer",
+        ),
+        (
             "{forms: [{claimTemplate: a, deviceClass: b}, mps], mismatch: rewrite}",
             "",
             (
@@ -557,7 +562,7 @@ def test_a_problem_is_told_with_its_path_and_remedy(text: str, path: str, proble
             "",
             (
                 '"mps" is not a mapping; write its fields: forms, mismatch, maxPerContainer, maxPerPod, nodeSelector, '
-                "tolerations, runtimeClassName, env, visibleDevices, adminAccess, notOffered"
+                "tolerations, runtimeClassName, env, visibleDevices, adminAccess, notOffered, prefer"
             ),
         ),
         (

@@ -33,9 +33,9 @@ class Noted:
         self.failures: list[tuple[Fault, str, float]] = []
         self.misses: list[str] = []
 
-    def listed(self, namespaces: int) -> None:
+    def listed(self, number: int) -> None:
         with self._changed:
-            self.lists.append(namespaces)
+            self.lists.append(number)
             self._changed.notify_all()
 
     def watch_failed(self, fault: Fault, detail: str, retry_in: float) -> None:

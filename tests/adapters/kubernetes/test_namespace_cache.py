@@ -50,13 +50,13 @@ class TestLabels:
     def test_the_labels_are_read_as_the_engine_reads_them(self, labels: dict[str, str] | None) -> None:
         document = json.dumps({"metadata": {"name": "a", "resourceVersion": "1", "labels": labels}}).encode()
         cache = NamespaceCache(lambda: 0.0)
-        assert cache.labels_of(decode(document, Namespace, "it")) == NamespaceLabels.of(labels)
+        assert cache.keep(decode(document, Namespace, "it")) == NamespaceLabels.of(labels)
 
     def test_namespaces_with_the_same_labels_share_one_object(self, cache: NamespaceCache) -> None:
-        one, other = (cache.labels_of(namespace(name, 1, "mps")) for name in "ab")
+        one, other = (cache.keep(namespace(name, 1, "mps")) for name in "ab")
         assert one is other
-        assert cache.labels_of(namespace("c", 1)) is UNLABELLED
-        assert cache.labels_of(Namespace(Metadata("d", "1", Labels()))) is UNLABELLED
+        assert cache.keep(namespace("c", 1)) is UNLABELLED
+        assert cache.keep(Namespace(Metadata("d", "1", Labels()))) is UNLABELLED
 
     def test_whoever_relabels_for_ever_does_not_fill_the_memory(self, cache: NamespaceCache) -> None:
         for number in range(5000):

@@ -32,6 +32,7 @@ from webhook.engine.policy import (
     NotOffered,
     Policy,
     PolicyBook,
+    Prefer,
     VisibleDevices,
     built_in,
     refuses_more_than_one,
@@ -276,12 +277,17 @@ class PolicySection(_Section):
     visible_devices: _VisibleDevices | None = None
     admin_access: bool = False
     not_offered: _NotOffered | None = None
+    prefer: Annotated[Prefer, Field(strict=False)] = Prefer.FIRST
 
     @model_validator(mode="after")
     def _means_something(self) -> "PolicySection":
         if len(self.forms) > 1 and {ANY, NONE} & set(self.named):
             listed = ", ".join(str(form.form()) if isinstance(form, ClaimFormSection) else form for form in self.forms)
             raise ValueError(f"forms: [{listed}] mixes any or none with other forms; remove one of them")
+        if self.prefer is Prefer.OFFERED and self.plain_claim:
+            raise ValueError(
+                "prefer: offered chooses among forms by name, and a claim is listed first; list a form by name first, or remove prefer"
+            )
         if self.mismatch is Mismatch.REWRITE and self.plain_claim:
             raise ValueError(
                 "mismatch: rewrite gives other requests the first form, and a claim can't replace them; list a form by name "
@@ -340,6 +346,7 @@ class PolicySection(_Section):
             visible_devices=self.visible_devices,
             admin_access=self.admin_access,
             not_offered=self.not_offered,
+            prefer=self.prefer,
         )
 
 

@@ -1,6 +1,6 @@
 """The few fields of the API's documents that are read; everything else is skipped without being built."""
 
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -43,11 +43,11 @@ class ListMetadata(msgspec.Struct, rename={"resource_version": "resourceVersion"
     next_page: str = ""
 
 
-class NamespaceList(msgspec.Struct):
-    """One page of namespaces."""
+class ObjectList(msgspec.Struct, Generic[T]):
+    """One page of a list."""
 
     metadata: ListMetadata
-    items: list[Namespace]
+    items: list[T]
 
 
 class Event(msgspec.Struct):

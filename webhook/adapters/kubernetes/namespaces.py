@@ -4,16 +4,16 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
 
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.cache import NamespaceCache
-from webhook.adapters.kubernetes.documents import Namespace, decode
+from webhook.adapters.kubernetes.documents import Namespace, ObjectList, decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.live_reads import LiveReads
 from webhook.adapters.kubernetes.request import Request, path_of
-from webhook.adapters.kubernetes.watch import GRACE, WATCH_SECONDS, NamespaceWatch, Observer
+from webhook.adapters.kubernetes.watch import GRACE, WATCH_SECONDS, Objects, Watch, WatchObserver
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from webhook.engine.labels import NamespaceLabels
 
@@ -27,6 +27,15 @@ FRESHNESS_BOUND = 150.0
 FETCH_TIMEOUT = 1.0  # seconds for the live read of a namespace that is not cached
 _STOP_TIMEOUT = 2.0
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123 label: what a namespace's name is
+_NAMESPACES = Objects("namespace", "/api/v1/namespaces", Namespace, ObjectList[Namespace], {})
+
+
+class Observer(WatchObserver, Protocol):
+    """Who wants to know how the cache fares; of misses from the event loop's thread."""
+
+    def missed(self, outcome: str) -> None:
+        """A namespace was not cached and was read live: ``found``, ``not-found`` or ``unavailable``."""
+        ...
 
 
 class WatchedNamespaces:
@@ -58,8 +67,9 @@ class WatchedNamespaces:
         self._api = api
         self._fetch_timeout = fetch_timeout
         self._reads = LiveReads(self._get, NamespaceUnavailable, timeout=fetch_timeout)
-        self._watch = NamespaceWatch(
+        self._watch = Watch(
             api,
+            _NAMESPACES,
             self._cache,
             observer,
             backoff=backoff or Backoff(random.random),
@@ -85,6 +95,10 @@ class WatchedNamespaces:
     def cached(self, name: str) -> NamespaceLabels | None:
         """What is known of a namespace now, without any I/O; ``None`` when it is not known."""
         return self._cache.cached(name)
+
+    def labels(self) -> Mapping[str, NamespaceLabels]:
+        """What is known of all namespaces now."""
+        return self._cache.values()
 
     async def fetch(self, name: str) -> NamespaceLabels:
         """Read a namespace that is not cached from the API server; who asks meanwhile shares the read.

@@ -14,8 +14,9 @@ _Amounts = dict[str, str | int] | None
 _DRA = "resource.k8s.io"
 
 
-class _Metadata(msgspec.Struct):
+class _Metadata(msgspec.Struct, rename="camel"):
     name: str = ""
+    resource_version: str = ""
     labels: dict[str, str] | None = None
 
 

@@ -1,22 +1,21 @@
-"""The thread that keeps the cache of namespaces up to date: list, watch, list again when necessary, and never give up."""
+"""The thread that keeps a store of objects up to date: list, watch, list again when necessary, and never give up."""
 
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Protocol
 
 from webhook.adapters.kubernetes.backoff import Backoff
-from webhook.adapters.kubernetes.cache import NamespaceCache
-from webhook.adapters.kubernetes.documents import Event, Namespace, NamespaceList, Status, decode
+from webhook.adapters.kubernetes.documents import Event, ObjectList, Status, decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault, fault_of
 from webhook.adapters.kubernetes.request import Request
-from webhook.engine.labels import NamespaceLabels
+from webhook.adapters.kubernetes.store import K, O, Store
 
 if TYPE_CHECKING:
     from webhook.adapters.kubernetes.client import ApiServer
     from webhook.adapters.kubernetes.transport import Stream
 
-PATH = "/api/v1/namespaces"
-PAGE = 500  # namespaces a page, as kubectl lists
+PAGE = 500  # objects a page, as kubectl lists
 LIST_TIMEOUT = 30.0  # seconds for a page
 LOOK_TIMEOUT = 5.0  # seconds for a page of one
 
@@ -38,28 +37,46 @@ _RELIST = frozenset({Fault.EXPIRED, Fault.GARBAGE, Fault.SERVER_ERROR, Fault.REF
 _DEAD = frozenset({Fault.SILENT, Fault.CUT, Fault.UNREACHABLE})
 
 
-class Observer(Protocol):
-    """Receives events of the cache (metrics, log); called from the watch's thread and from the event loop's."""
+class WatchObserver(Protocol):
+    """Receives events of a watch (metrics, log); called from the watch's thread."""
 
-    def listed(self, namespaces: int) -> None:
-        """All namespaces were listed: at the start, and whenever the watch lost its place."""
+    def listed(self, number: int) -> None:
+        """All objects were listed: at the start, and whenever the watch lost its place."""
         ...
 
     def watch_failed(self, fault: Fault, detail: str, retry_in: float) -> None:
         """List or watch failed; it is tried again in so many seconds."""
         ...
 
-    def missed(self, outcome: str) -> None:
-        """A namespace was not cached and was read live: ``found``, ``not-found`` or ``unavailable``."""
-        ...
+
+@dataclass(frozen=True)
+class Objects(Generic[O]):
+    """What is watched.
+
+    Attributes:
+        name: of one object, such as ``namespace``.
+        path: of their list.
+        item: the fields that are read of one.
+        page: the fields that are read of a page of the list.
+        selector: parameters of list and watch that select some of them.
+        limit: how many a page has.
+    """
+
+    name: str
+    path: str
+    item: type[O]
+    page: type[ObjectList[O]]
+    selector: Mapping[str, str]
+    limit: int = PAGE
 
 
-class NamespaceWatch:
-    """Lists and watches namespaces into a cache until it is stopped.
+class Watch(Generic[O, K]):
+    """Lists and watches objects into a store until it is stopped.
 
     Args:
         api: the API server.
-        cache: what is kept up to date.
+        objects: which objects are watched.
+        store: what is kept up to date.
         observer: is notified.
         backoff: the pause after each failure.
         monotonic: seconds of a clock that only goes forward.
@@ -70,8 +87,9 @@ class NamespaceWatch:
     def __init__(  # noqa: PLR0913 - what it works on, and the two times it waits
         self,
         api: "ApiServer",
-        cache: NamespaceCache,
-        observer: Observer,
+        objects: Objects[O],
+        store: Store[O, K],
+        observer: WatchObserver,
         *,
         backoff: Backoff,
         monotonic: Callable[[], float],
@@ -79,7 +97,8 @@ class NamespaceWatch:
         silence: float = WATCH_SECONDS + GRACE,
     ) -> None:
         self._api = api
-        self._cache = cache
+        self._objects = objects
+        self._store = store
         self._observer = observer
         self._backoff = backoff
         self._monotonic = monotonic
@@ -89,6 +108,7 @@ class NamespaceWatch:
         self._followed = False  # whether the last list was of use: a watch went on from it
         self._rewound = 0
         self._stopping = threading.Event()
+        self._relisting = threading.Event()
         self._stream: Stream | None = None
         self.problem = ""
         """What went wrong last, as a sentence; empty when all is well."""
@@ -96,6 +116,9 @@ class NamespaceWatch:
     def run(self) -> None:
         """Work until ``stop()``; made for a thread of its own."""
         while not self._stopping.is_set():
+            if self._relisting.is_set():
+                self._relisting.clear()
+                self._must_list = True
             try:
                 if self._must_list:
                     self._list()
@@ -113,8 +136,14 @@ class NamespaceWatch:
         if stream := self._stream:
             stream.shutdown()
 
+    def relist(self) -> None:
+        """Read everything again, because something else is to be kept of the objects now; from any thread."""
+        self._relisting.set()
+        if stream := self._stream:
+            stream.shutdown()
+
     def _failed(self, error: ApiError) -> None:
-        if self._stopping.is_set():
+        if self._stopping.is_set() or self._relisting.is_set():
             return
         self._must_list |= error.fault in _RELIST
         if error.fault in _DEAD:
@@ -128,26 +157,26 @@ class NamespaceWatch:
         self._stopping.wait(delay)
 
     def _list(self) -> None:
-        labels: dict[str, NamespaceLabels] = {}
-        query = {"limit": str(PAGE)}
+        kept: dict[str, K] = {}
+        query = first = {"limit": str(self._objects.limit), **self._objects.selector}
         while True:
             # No resourceVersion: such a list is read from etcd's majority and is never older than the question.
-            body = self._api.call(Request("GET", PATH, query), timeout=LIST_TIMEOUT)
-            page = decode(body, NamespaceList, "the list of namespaces")
-            for namespace in page.items:
-                _require(namespace.metadata.name, "a namespace without a name")
-                labels[namespace.metadata.name] = self._cache.labels_of(namespace)
+            body = self._api.call(Request("GET", self._objects.path, query), timeout=LIST_TIMEOUT)
+            page = decode(body, self._objects.page, f"the list of {self._objects.name}s")
+            for item in page.items:
+                _require(item.metadata.name, f"a {self._objects.name} without a name")
+                kept[item.metadata.name] = self._store.keep(item)
             if not page.metadata.next_page:
                 break
             # A token that expires meanwhile is a 410 like any other: the list starts over.
-            query = {"limit": str(PAGE), "continue": page.metadata.next_page}
+            query = {**first, "continue": page.metadata.next_page}
         revision = page.metadata.resource_version
         _require(revision, "a list without a resource version")
         self._judge_age(revision)
-        self._cache.replace(labels, revision)
-        self._cache.alive()
+        self._store.replace(kept, revision)
+        self._store.alive()
         self._must_list = self._followed = False
-        self._observer.listed(len(labels))
+        self._observer.listed(len(kept))
 
     def _look_for_a_restored_backup(self) -> None:
         """Check, before a watch is resumed, that its resource version is not in the future.
@@ -155,14 +184,16 @@ class NamespaceWatch:
         After etcd was restored from a backup, it is in the future, and kube-apiserver then sends nothing at all until its
         revisions have come so far, which may take days: its watch cache leaves out what is not newer than what was asked
         for, bookmarks included (cacher, cache_watcher.go: ``process``). To us that would look like a quiet cluster, whose
-        old labels go on deciding. A list of one namespace, read from etcd's majority, shows where etcd is.
+        old labels go on deciding. A list of one object, read from etcd's majority, shows where etcd is. It is not selected:
+        to find one that is, etcd would have to read all that are not.
         """
         timeout = min(LOOK_TIMEOUT, self._silence)
-        body = self._api.call(Request("GET", PATH, {"limit": "1"}), timeout=timeout)
-        revision = decode(body, NamespaceList, "the list of one namespace").metadata.resource_version
-        if self._cache.older(revision):
+        body = self._api.call(Request("GET", self._objects.path, {"limit": "1"}), timeout=timeout)
+        what = f"the list of one {self._objects.name}"
+        revision = decode(body, self._objects.page, what).metadata.resource_version
+        if self._store.older(revision):
             raise ApiError(
-                Fault.STALE, f"the API server is at {revision}, before what was seen at {self._cache.revision}"
+                Fault.STALE, f"the API server is at {revision}, before what was seen at {self._store.revision}"
             )
 
     def _judge_age(self, revision: str) -> None:
@@ -171,27 +202,28 @@ class NamespaceWatch:
         The list is a read of etcd's majority, so this is either a proxy that answers from memory or an etcd that was
         restored from a backup; the latter is told by its saying the same again and again.
         """
-        if not self._cache.older(revision):
+        if not self._store.older(revision):
             self._rewound = 0
             return
         self._rewound += 1
         if self._rewound < _BELIEVED:
-            raise ApiError(Fault.STALE, f"a list at {revision} is older than what was seen at {self._cache.revision}")
+            raise ApiError(Fault.STALE, f"a list at {revision} is older than what was seen at {self._store.revision}")
         self._rewound = 0
 
     def _watch(self) -> None:
         query = {
             "watch": "1",
             "allowWatchBookmarks": "true",
-            "resourceVersion": self._cache.revision,
+            "resourceVersion": self._store.revision,
             "timeoutSeconds": str(self._seconds),
+            **self._objects.selector,
         }
-        with self._api.stream(Request("GET", PATH, query), silence=self._silence) as stream:
+        with self._api.stream(Request("GET", self._objects.path, query), silence=self._silence) as stream:
             began = self._monotonic()
             self._stream = stream
-            if self._stopping.is_set():  # stop() came before there was a stream to end
+            if self._stopping.is_set() or self._relisting.is_set():  # that came before there was a stream to end
                 return
-            self._cache.alive()
+            self._store.alive()
             self.problem = ""
             try:
                 for line in stream.lines():
@@ -204,41 +236,41 @@ class NamespaceWatch:
         self._went_on()
 
     def _went_on(self) -> None:
-        self._cache.alive()
+        self._store.alive()
         self._backoff.reset()
         self._followed = True
 
     def _apply(self, event: Event) -> None:
         match event.type:
             case "ADDED" | "MODIFIED":
-                self._cache.put(self._newer(_named(event)))
+                self._store.put(self._newer(self._named(event)))
             case "DELETED":
-                self._cache.drop(self._newer(_named(event)))
+                self._store.drop(self._newer(self._named(event)))
             case "BOOKMARK":
-                bookmark = decode(event.object, Namespace, "a bookmark")
+                bookmark = decode(event.object, self._objects.item, "a bookmark")
                 _require(bookmark.metadata.resource_version, "a bookmark without a resource version")
-                self._cache.bookmark(self._newer(bookmark).metadata.resource_version)
+                self._store.bookmark(self._newer(bookmark).metadata.resource_version)
             case "ERROR":
                 status = decode(event.object, Status, "an error event")
                 raise ApiError(fault_of(status.code), f"watch: {status.code} {status.message}".rstrip())
             case _:
                 raise ApiError(Fault.GARBAGE, f'a watch event of the unknown type "{event.type[:40]}"')
 
-    def _newer(self, seen: Namespace) -> Namespace:
+    def _newer(self, seen: O) -> O:
         """Ignore anything older than where the watch began: only a list can tell which state is the older one."""
         revision = seen.metadata.resource_version
-        if self._cache.older(revision):
+        if self._store.older(revision):
             raise ApiError(
-                Fault.STALE, f"a watch event at {revision} is older than what was seen at {self._cache.revision}"
+                Fault.STALE, f"a watch event at {revision} is older than what was seen at {self._store.revision}"
             )
         return seen
 
-
-def _named(event: Event) -> Namespace:
-    namespace = decode(event.object, Namespace, "a watch event's namespace")
-    _require(namespace.metadata.name, "a watch event without a namespace's name")
-    _require(namespace.metadata.resource_version, "a watch event without a resource version")
-    return namespace
+    def _named(self, event: Event) -> O:
+        name = self._objects.name
+        item = decode(event.object, self._objects.item, f"a watch event's {name}")
+        _require(item.metadata.name, f"a watch event without a {name}'s name")
+        _require(item.metadata.resource_version, "a watch event without a resource version")
+        return item
 
 
 def _require(value: str, otherwise: str) -> None:

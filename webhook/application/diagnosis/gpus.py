@@ -3,19 +3,14 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from msgspec.structs import replace
-
 from webhook.application.diagnosis.facts import Facts, known
 from webhook.application.diagnosis.policies import enforced
 from webhook.application.diagnosis.results import Verdict, fail, listed, ok, verdicts, warn
-from webhook.engine.decision import decide
-from webhook.engine.fleet.evaluation import wishes
+from webhook.engine.fleet.evaluation import plain_lack, preferring
 from webhook.engine.fleet.fleet import Fleet, Lack, Wish
 from webhook.engine.fleet.shapes import Shape
 from webhook.engine.forms import Platform
-from webhook.engine.pods import Container, Pod, PodSpec, Resources
 from webhook.engine.policy import Policy
-from webhook.engine.resources import GPU
 from webhook.engine.rules.fleet import missing, requirements
 
 
@@ -34,17 +29,11 @@ def offered(facts: Facts) -> list[Verdict]:
 
     def absent() -> Iterator[Verdict]:
         for policy, namespaces in used.values():
-            for wish, _, form in wishes(decide(_PLAIN, policy, configuration.plugin), _PLAIN_SPEC):
-                # Pods may have tolerations of their own.
-                lack = fleet.lack(replace(wish, tolerations=None))
-                if lack and not fleet.expects(form):
-                    yield _absent(policy, namespaces, wish, lack)
+            preferred = preferring(policy, configuration.plugin, fleet)
+            if lacking := plain_lack(preferred, configuration.plugin, fleet):
+                yield _absent(policy, namespaces, *lacking)
 
     return verdicts(absent(), lambda: f"nodes offer what these policies request: {listed(used)}")
-
-
-_PLAIN_SPEC = PodSpec(containers=[Container("gpu", resources=Resources(limits={GPU: 1}))])
-_PLAIN = Pod(spec=_PLAIN_SPEC)
 
 
 def _absent(policy: Policy, namespaces: Sequence[str], wish: Wish, lack: Lack) -> Verdict:

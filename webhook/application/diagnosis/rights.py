@@ -9,6 +9,8 @@ from webhook.application.workload_kinds import PREVIEWED
 _REGISTRATION, _RBAC = "admissionregistration.k8s.io", "rbac.authorization.k8s.io"
 # What a change of a namespace's label makes it look at, as API group and plural (webhook/adapters/kubernetes/preview.py).
 _PREVIEWED = (("", "limitranges"), *((kind.group, kind.plural) for kind in PREVIEWED))
+_NODES = (Right("list", "nodes"), Right("watch", "nodes"))
+_CLASSES = (Right("list", "deviceclasses", GROUP), Right("list", "resourceslices", GROUP))
 _CONFIGURATIONS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
 
 
@@ -27,6 +29,7 @@ def needed(deployment: Deployment, namespace: str) -> list[Right]:
         rights += [Right(verb, "namespaces") for verb in ("get", "list", "watch")]
         rights += [Right("get", plural, GROUP) for plural in PLURALS.values()]
         rights += [Right("list", resource, group) for group, resource in _PREVIEWED]
+        rights += (*_NODES, *_CLASSES) if deployment.option("--no-watch-nodes") is None else ()
     manages = deployment.option("--manage-certificates") is not None
     writes = manages or deployment.option("--ca-bundle-file") is not None
     if name := deployment.option("--webhook-configuration"):
@@ -75,6 +78,15 @@ def granted(facts: Facts) -> list[Verdict]:
     if previewed:
         effect = "changing a namespace label gives no warning about its effect on workloads; everything else works"
         found.append(warn(*_told(user, previewed, effect)))
+    for of_nodes, effect in (
+        (_NODES, "pods that no node can run are not reported, and prefer: offered gives the first form"),
+        (
+            _CLASSES,
+            "what DeviceClasses offer is not known: pods that use it may be reported, and notOffered: deny only warns",
+        ),
+    ):
+        if missing := [right for right in lacking if right in of_nodes]:
+            found.append(warn(*_told(user, missing, f"{effect}; everything else works")))
     if owner := [right for right in lacking if right.resource == "roles"]:
         effect = "the CA's Secret is not deleted when gpuwarden is uninstalled; everything else works"
         found.append(warn(*_told(user, owner, effect)))

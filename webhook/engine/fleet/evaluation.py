@@ -1,10 +1,11 @@
 """Evaluation against the fleet: whether any node can run a pod as it will be after rewriting."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from msgspec.structs import replace
 
-from webhook.engine.decision import Decision, in_order
+from webhook.engine.decision import Decision, decide, in_order
 from webhook.engine.edits import (
     AddNeed,
     AddNodeSelector,
@@ -15,15 +16,19 @@ from webhook.engine.edits import (
     ReplaceProduct,
 )
 from webhook.engine.findings import Finding
-from webhook.engine.fleet.fleet import Fleet, Wish
+from webhook.engine.fleet.fleet import Fleet, Lack, Wish
 from webhook.engine.forms import Form
 from webhook.engine.needs import Need
-from webhook.engine.nodes import NodeConstraints
-from webhook.engine.pods import Place, Pod, PodSpec
-from webhook.engine.policy import NotOffered, Policy
+from webhook.engine.nodes import NodeConstraints, constraints
+from webhook.engine.pods import Container, Place, Pod, PodSpec, Resources
+from webhook.engine.policy import NotOffered, Policy, Prefer
 from webhook.engine.products import PRODUCT, replaced
 from webhook.engine.requests import Amount, Ask, pod_count
+from webhook.engine.resources import GPU
 from webhook.engine.rules import fleet as rules
+from webhook.engine.spelling import LABELS_OF_FORMS, DevicePlugin
+
+_PLAIN = PodSpec(containers=[Container("gpu", resources=Resources(limits={GPU: 1}))])
 
 
 def against(decision: Decision, pod: Pod, policy: Policy, fleet: Fleet) -> Decision:
@@ -46,7 +51,7 @@ def against(decision: Decision, pod: Pod, policy: Policy, fleet: Fleet) -> Decis
 
 
 def _findings(decision: Decision, spec: PodSpec, policy: Policy, fleet: Fleet) -> Iterator[Finding]:
-    for wish, requests, form in wishes(decision, spec):
+    for wish, requests, form in wishes(decision, spec, fleet.prefixes):
         if fleet.expects(form) or (lack := fleet.lack(wish)) is None:
             continue
         ask, amount = requests[0]
@@ -54,8 +59,16 @@ def _findings(decision: Decision, spec: PodSpec, policy: Policy, fleet: Fleet) -
         yield rules.not_offered(ask.field(amount), subject, form, wish, lack, fleet, policy)
 
 
-def wishes(decision: Decision, spec: PodSpec) -> Iterator[tuple[Wish, list[tuple[Ask, Amount]], Form]]:
-    """What a pod will request of its node, by GPU resource: each with the requests that lead to it, and their form."""
+def wishes(
+    decision: Decision, spec: PodSpec, prefixes: tuple[str, ...] = LABELS_OF_FORMS
+) -> Iterator[tuple[Wish, list[tuple[Ask, Amount]], Form]]:
+    """What a pod will request of its node, by GPU resource: each with the requests that lead to it, and their form.
+
+    Args:
+        decision: what becomes of the pod.
+        spec: the pod as it came.
+        prefixes: how the node labels begin that matter.
+    """
     renames = {(edit.place, edit.old): edit.new for edit in decision.edits if isinstance(edit, RenameResource)}
     claimed = {edit.place for edit in decision.edits if isinstance(edit, ClaimInstead)}
     requests: dict[str, list[tuple[Ask, Amount]]] = {}
@@ -67,7 +80,7 @@ def wishes(decision: Decision, spec: PodSpec) -> Iterator[tuple[Wish, list[tuple
             requests.setdefault(renames.get((ask.place, name), name), []).append((ask, amount))
     if not requests:
         return
-    nodes, needs = _nodes(decision, spec)
+    nodes, needs = _nodes(decision, spec, prefixes)
     added = [edit.toleration for edit in decision.edits if isinstance(edit, AddToleration)]
     for name, each in requests.items():
         counts: dict[Place, int] = {ask.place: amount.count for ask, amount in each}
@@ -76,13 +89,53 @@ def wishes(decision: Decision, spec: PodSpec) -> Iterator[tuple[Wish, list[tuple
         yield wish, each, decision.choices[each[0][1].resource.name].form or Form()
 
 
-def _nodes(decision: Decision, spec: PodSpec) -> tuple[NodeConstraints, tuple[Need, ...]]:
+def _nodes(decision: Decision, spec: PodSpec, prefixes: tuple[str, ...]) -> tuple[NodeConstraints, tuple[Need, ...]]:
     """What the pod will say about nodes: what it says itself and the edits leave, and what they add."""
     edits = decision.edits
-    nodes = NodeConstraints(spec, without=[edit.key for edit in edits if isinstance(edit, DropKey)])
+    dropped = [edit.key for edit in edits if isinstance(edit, DropKey)]
+    nodes = NodeConstraints(spec, without=dropped) if dropped else constraints(spec, prefixes)
     products = {edit.old: edit.new for edit in edits if isinstance(edit, ReplaceProduct)}
     if products:
         nodes = nodes.replacing(PRODUCT, lambda operator, value: replaced(operator, value, products))
     needs = [edit.need for edit in edits if isinstance(edit, AddNeed)]
     needs += [Need(edit.key, "In", (edit.value,)) for edit in edits if isinstance(edit, AddNodeSelector)]
     return nodes, tuple(needs)
+
+
+def plain_lack(policy: Policy, plugin: DevicePlugin, fleet: Fleet) -> tuple[Wish, Lack] | None:
+    """What a plain request becomes under a policy, and what nodes lack for it; ``None`` where they offer it.
+
+    Taints are not looked at, because pods may have tolerations of their own.
+    """
+    decision = decide(Pod(spec=_PLAIN), policy, plugin)
+    for wish, _, form in wishes(decision, _PLAIN, fleet.prefixes):
+        untainted = replace(wish, tolerations=None)
+        if not fleet.expects(form) and (lack := fleet.lack(untainted)):
+            return untainted, lack
+    return None
+
+
+def preferring(policy: Policy, plugin: DevicePlugin, fleet: Fleet) -> Policy:
+    """The policy as it rewrites pods now: under ``prefer: offered`` with the first form that nodes offer in the first place."""
+    return policy if policy.prefer is Prefer.FIRST else _reordered(policy, plugin, fleet)
+
+
+@lru_cache(maxsize=32)
+def _reordered(policy: Policy, plugin: DevicePlugin, fleet: Fleet) -> Policy:
+    return next((order for order in policy.orders if plain_lack(order, plugin, fleet) is None), policy)
+
+
+def settled(pod: Pod, policy: Policy, plugin: DevicePlugin) -> Policy:
+    """The policy as it may have rewritten a pod: its order of forms by which nothing is left to do, or else its own.
+
+    Nodes may have changed since, so that ``prefer: offered`` would give the pod another form now.
+    """
+    orders = policy.orders
+    if len(orders) == 1:
+        return policy
+
+    def rests(order: Policy) -> bool:
+        decision = decide(pod, order, plugin, guarded=False)
+        return not decision.edits and not decision.denials
+
+    return next(filter(rests, orders), policy)

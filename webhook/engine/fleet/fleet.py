@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
+from functools import cached_property, lru_cache
 
 import msgspec
 
@@ -12,6 +13,11 @@ from webhook.engine.needs import Need
 from webhook.engine.nodes import NodeConstraints
 from webhook.engine.pods import Toleration
 from webhook.engine.resources import PREFIX
+from webhook.engine.spelling import LABELS_OF_FORMS
+
+# What pods wish for that is remembered with what is missing for it; a wish with more tolerations is not.
+_WISHES = 512
+_MOST_TOLERATIONS = 16
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -28,7 +34,7 @@ class Wish(msgspec.Struct, frozen=True):
     count: int
     nodes: NodeConstraints
     needs: tuple[Need, ...] = ()
-    tolerations: Sequence[Toleration] | None = None
+    tolerations: tuple[Toleration, ...] | None = None
 
 
 class Obstacle(StrEnum):
@@ -69,6 +75,7 @@ class Fleet:
         labels: the labels that shapes keep besides those that tell forms apart.
         classes: GPU resources that a DeviceClass offers, on nodes that say nothing of it (DRA, ``extendedResourceName``).
         expected: forms that an autoscaler can add.
+        remembered: shapes that nodes had lately; what they offered still counts.
         age: seconds since the nodes were read.
         is_certain: they were all read, and not long ago.
     """
@@ -80,6 +87,7 @@ class Fleet:
         labels: Collection[str] = (),
         classes: Collection[str] = (),
         expected: Sequence[Form] = (),
+        remembered: Collection[Shape] = (),
         age: float = 0,
         is_certain: bool = True,
     ) -> None:
@@ -89,23 +97,46 @@ class Fleet:
         self.is_certain = is_certain
         self._labels = frozenset(labels)
         self._expected = tuple(expected)
+        self._remembered = tuple(remembered)
+        self._find_once = lru_cache(maxsize=_WISHES)(self._find)
 
     def expects(self, form: Form) -> bool:
         """Whether an autoscaler can add nodes of a form."""
         return any(form.meet(one) for one in self._expected)
 
     @property
+    def prefixes(self) -> tuple[str, ...]:
+        """How the node labels begin that are known."""
+        return (*LABELS_OF_FORMS, *self._labels)
+
+    @cached_property
     def failed_mig(self) -> int:
         """How many nodes the MIG manager could not configure."""
         return sum(number for shape, number in self.shapes.items() if shape.failed_mig)
 
+    @cached_property
     def forms(self) -> dict[Form, int]:
         """How many nodes that take new pods offer each form."""
         found: Counter[Form] = Counter()
         for shape, number in self.shapes.items():
-            if shape.ready and not shape.cordoned and not shape.is_reconfiguring:
+            if shape.takes_pods:
                 found.update(dict.fromkeys(shape.forms.values(), number))
         return found
+
+    @cached_property
+    def offered(self) -> dict[Form, int]:
+        """How many GPUs, shared slots or MIG slices of each form such nodes offer."""
+        found: Counter[Form] = Counter()
+        for shape, number in self.shapes.items():
+            if shape.takes_pods:
+                for name, form in shape.forms.items():
+                    found[form] += shape.offers[name] * number
+        return found
+
+    @cached_property
+    def at_present(self) -> "Fleet":
+        """The same without memory: what nodes offer now."""
+        return Fleet(self.shapes, labels=self._labels, classes=self.classes, expected=self._expected)
 
     def nearest(self, form: Form) -> tuple[Form, int] | None:
         """The offered form that has most in common with one, and how many nodes offer it; ``None`` if no form is offered."""
@@ -120,13 +151,17 @@ class Fleet:
                 number,
             )
 
-        return max(self.forms().items(), key=likeness, default=None)
+        return max(self.forms.items(), key=likeness, default=None)
 
     def lack(self, wish: Wish) -> Lack | None:
         """What is missing for a pod; ``None`` where a node can run it, or where that can't be told.
 
         A node that the MIG manager is reconfiguring may offer any MIG slices and whole GPUs afterwards.
         """
+        is_usual = wish.nodes.shared and len(wish.tolerations or ()) <= _MOST_TOLERATIONS
+        return self._find_once(wish) if is_usual else self._find(wish)
+
+    def _find(self, wish: Wish) -> Lack | None:
         if wish.resource in self.classes:
             return None
         fits = _label_test(wish, self._knows)
@@ -135,7 +170,7 @@ class Fleet:
         enough = [(shape, n) for shape, n in fitting if shape.offers[wish.resource] >= wish.count]
         if enough:
             return _unavailable(enough, wish)
-        if self._may_be_added(wish):
+        if self._may_be_added(wish) or any(fits(shape) and _takes(shape, wish) for shape in self._remembered):
             return None
         if fitting:
             most = max(shape.offers[wish.resource] for shape, _ in fitting)
@@ -182,6 +217,12 @@ def _label_test(wish: Wish, knows: Callable[[str], bool]) -> Callable[[Shape], b
         )
 
     return fits
+
+
+def _takes(shape: Shape, wish: Wish) -> bool:
+    """Whether a node of a shape has as many as a pod needs, and lets it in."""
+    enough = shape.offers.get(wish.resource, 0) >= wish.count
+    return enough and (wish.tolerations is None or not shape.untolerated(wish.tolerations))
 
 
 def _unavailable(enough: Iterable[tuple[Shape, int]], wish: Wish) -> Lack | None:

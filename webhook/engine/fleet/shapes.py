@@ -104,6 +104,11 @@ class Shape:
         return self.labels.get(_MIG_STATE) in _RECONFIGURING
 
     @property
+    def takes_pods(self) -> bool:
+        """Whether such a node takes new pods, as far as anything but taints decides."""
+        return self.ready and not self.cordoned and not self.is_reconfiguring
+
+    @property
     def failed_mig(self) -> bool:
         """Whether the MIG manager could not configure the node."""
         return self.labels.get(_MIG_STATE) == "failed"
@@ -172,9 +177,10 @@ def shape_of(  # noqa: PLR0913 - the fields of a node
     kept = {key: value for key, value in labels.items() if keeps(key, others)}
     amounts = []
     for name in sorted({*capacity, *allocatable}):
-        most, left = whole(capacity.get(name)) or 0, whole(allocatable.get(name)) or 0
-        if (most or left) and isinstance(classify(name), GpuResource):
-            amounts.append((name, most, left))
+        if isinstance(classify(name), GpuResource):
+            most, left = whole(capacity.get(name)) or 0, whole(allocatable.get(name)) or 0
+            if most or left:
+                amounts.append((name, most, left))
     if not amounts and GKE_ACCELERATOR not in kept and not any(key.startswith(PREFIX) for key in kept):
         return None
     keeping = (one for one in taints if one.effect in _KEEPS_PODS_OUT and not one.key.startswith(_OF_THE_NODE))

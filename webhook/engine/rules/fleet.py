@@ -13,7 +13,7 @@ FORM_NOT_OFFERED = Rule(
     Severity.WARN,
     "No node offers the form",
     "The pod stays Pending until such a node is there: no node has the resource, or none with the labels of the form, or "
-    "all of them are cordoned, not ready or tainted. Only judged where the nodes are known (`--fleet`). Configure the "
+    "all of them are cordoned, not ready or tainted. Only judged where the nodes are known. Configure the "
     "device plugin on some nodes accordingly, choose the form that is offered, or list in `fleet.expected` what an "
     "autoscaler adds.",
     fleet=True,
@@ -24,7 +24,7 @@ COUNT_ABOVE_ANY_NODE = Rule(
     Severity.WARN,
     "More GPUs than any one node has",
     "A pod runs on one node, and no node that offers the form has as many as the pod requests. Only judged where the nodes "
-    "are known (`--fleet`). Request fewer, or spread the work over several pods.",
+    "are known. Request fewer, or spread the work over several pods.",
     fleet=True,
 )
 
@@ -55,6 +55,14 @@ def not_offered(  # noqa: PLR0913, PLR0917 - where it is written, what is wanted
         return COUNT_ABOVE_ANY_NODE.found_as(severity, path, reason, detail)
     reason = f"{subject}: no node offers {form} ({requirements(wish)})"
     return FORM_NOT_OFFERED.found_as(severity, path, reason, f"{missing(lack, wish)}; {_remedy(form, lack, fleet)}")
+
+
+def no_node_offers(policy: Policy, wish: Wish, lack: Lack, fleet: Fleet) -> str:
+    """A sentence of a policy whose plain requests no node can run."""
+    return (
+        f'no node offers what policy "{policy.name}" requests: {requirements(wish)} ({missing(lack, wish)}); pods that request '
+        f"a GPU stay Pending, unless an autoscaler adds such nodes{_as_of(fleet.age)}"
+    )
 
 
 def requirements(wish: Wish) -> str:

@@ -1,0 +1,215 @@
+"""The node view: what the cluster's nodes offer, watched, so that nobody has to ask the API server when a pod is created."""
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
+
+from webhook.adapters.kubernetes.backoff import Backoff
+from webhook.adapters.kubernetes.documents import ObjectList
+from webhook.adapters.kubernetes.errors import ApiError
+from webhook.adapters.kubernetes.lists import Lister
+from webhook.adapters.kubernetes.nodes import NodeItem, classes
+from webhook.adapters.kubernetes.request import Request, path_of
+from webhook.adapters.kubernetes.selectors import SELECTORS
+from webhook.adapters.kubernetes.store import Store
+from webhook.adapters.kubernetes.watch import GRACE, WATCH_SECONDS, Objects, Watch, WatchObserver
+from webhook.application.configuration import Configuration
+from webhook.engine.fleet.fleet import Fleet
+from webhook.engine.fleet.memory import DAY, Memory
+from webhook.engine.fleet.shapes import Shape
+
+if TYPE_CHECKING:
+    from webhook.adapters.kubernetes.client import ApiServer
+
+# Seconds without a sign of life after which the view is stale: see namespaces.FRESHNESS_BOUND.
+FRESHNESS_BOUND = 150.0
+# No pod waits for the nodes, and without the right to list them it is tried for ever.
+_LONGEST_BACKOFF = 60.0
+# Nodes a page: a node is some 20 KiB long, and a page is held whole.
+_PAGE = 100
+CLASSES_INTERVAL = 300.0  # seconds between two looks at DeviceClasses, which administrators change by hand
+_CLASSES_TIMEOUT = 10.0
+_STOP_TIMEOUT = 2.0
+
+
+class NodeStore(Store[NodeItem, Shape | None]):
+    """The shape of each node; ``None`` for one without GPUs. Nodes that are alike share one object."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        super().__init__(monotonic)
+        self.labels: Collection[str] = frozenset()
+        self._shared: dict[Shape, Shape] = {}
+
+    def keep(self, item: NodeItem) -> Shape | None:
+        """Pick what decides which GPU pods a node can run."""
+        node = item.gpu_node(self.labels)
+        return self._shared.setdefault(node.shape, node.shape) if node else None
+
+    def share(self, shapes: Collection[Shape]) -> None:
+        """Keep only these to be shared, so that what nodes once were does not fill the memory."""
+        self._shared = {shape: shape for shape in shapes}
+
+
+class FleetView:
+    """The nodes with GPUs, watched by one or more label selectors.
+
+    Args:
+        api: the API server.
+        observer: who is told how the watches fare.
+        selectors: label selectors; a node is seen that one of them selects.
+        monotonic: seconds of a clock that only goes forward.
+        watch_seconds, watch_silence, backoff: as ``Watch`` takes them.
+
+    Attributes:
+        fleet: what is offered, as of a moment ago; ``None`` until the nodes have been listed, and while no node was selected
+            within a day.
+    """
+
+    def __init__(  # noqa: PLR0913 - the times it waits have good defaults
+        self,
+        api: "ApiServer",
+        observer: WatchObserver,
+        selectors: Sequence[str] = SELECTORS,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        watch_seconds: int = WATCH_SECONDS,
+        watch_silence: float = WATCH_SECONDS + GRACE,
+        backoff: Callable[[], Backoff] = lambda: Backoff(random.random, cap=_LONGEST_BACKOFF),
+    ) -> None:
+        self.fleet: Fleet | None = None
+        self._api = api
+        self._monotonic = monotonic
+        self._began = monotonic()
+        self._memory = Memory()
+        self._labels: Collection[str] = frozenset()
+        self._state: object = None
+        self._changes: list[int] = []
+        self._numbers: dict[int, int] = {}
+        self._distinct: dict[int, Shape | None] = {}
+        self._classes: frozenset[str] = frozenset()
+        self._unread = ""
+        self._classes_due = self._began
+        self._stores = [NodeStore(monotonic) for _ in selectors]
+        self._watches = [
+            Watch(
+                api,
+                Objects(
+                    "node", path_of("api", "v1", "nodes"), NodeItem, ObjectList[NodeItem], {"labelSelector": one}, _PAGE
+                ),
+                store,
+                observer,
+                backoff=backoff(),
+                monotonic=monotonic,
+                seconds=watch_seconds,
+                silence=watch_silence,
+            )
+            for one, store in zip(selectors, self._stores, strict=True)
+        ]
+        self._threads = [threading.Thread(target=watch.run, name="node-watch", daemon=True) for watch in self._watches]
+
+    def start(self) -> None:
+        """Begin to list and watch, once; return at once."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End the watches; wait a moment for them."""
+        for watch in self._watches:
+            watch.stop()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(_STOP_TIMEOUT)
+
+    def age(self) -> float | None:
+        """Seconds since the API server last gave a sign of life on the watch that is furthest behind; ``None`` before."""
+        ages = [store.age() if store.synced() else None for store in self._stores]
+        return None if None in ages else max(age for age in ages if age is not None)
+
+    def poll(self, configuration: Configuration) -> Fleet | None:
+        """Bring ``fleet`` up to date and give it; about once a second, in a thread of its own."""
+        labels = configuration.policies.node_labels
+        if labels != self._labels:
+            self._read_again(labels)
+        age = self.age()
+        if age is None:
+            return None
+        if self._monotonic() >= self._classes_due:
+            self._read_classes()
+        fresh = age <= FRESHNESS_BOUND
+        # A new view only where something is new: what follows from one is remembered with it.
+        state = (
+            self._count(),
+            (self._classes, self._unread, configuration.expected, labels),
+            0 if fresh else age // 60,
+            self._monotonic() // 60,
+        )
+        if state != self._state:
+            self._state = state
+            self._look(configuration, age=0.0 if fresh else age, fresh=fresh)
+        return self.fleet
+
+    def _count(self) -> dict[int, int]:
+        """How many nodes have each shape, by the identity of shapes: they are long, and thousands of nodes share one."""
+        changes = [store.changes for store in self._stores]
+        if changes != self._changes:
+            self._changes = changes
+            by_name: dict[str, Shape | None] = {}
+            for store in self._stores:
+                by_name |= store.values()
+            self._numbers = Counter(map(id, by_name.values()))
+            self._distinct = {id(shape): shape for shape in by_name.values()}
+        return self._numbers
+
+    def _look(self, configuration: Configuration, *, age: float, fresh: bool) -> None:
+        """Make the view of now."""
+        shapes: Counter[Shape] = Counter()
+        for identity, shape in self._distinct.items():
+            if shape is not None:
+                shapes[shape] += self._numbers[identity]
+        for store in self._stores:
+            store.share(shapes)
+        now = self._monotonic()
+        remembered = self._memory.note(shapes, now)
+        if not shapes and not remembered:
+            # Perhaps the nodes with GPUs have other labels: without GPU feature discovery they have none that tells.
+            self.fleet = None
+            return
+        # What a node without GPUs offers may be what was not seen of it before the start.
+        silent = any(not shape.amounts for shape in shapes) and now - self._began < DAY
+        self.fleet = Fleet(
+            shapes,
+            labels=self._labels,
+            classes=self._classes,
+            expected=configuration.expected,
+            remembered=remembered,
+            age=age,
+            is_certain=fresh and not self._unread and not silent,
+        )
+
+    def _read_again(self, labels: Collection[str]) -> None:
+        """Keep these labels of the nodes from now on."""
+        self._labels = labels
+        for store, watch in zip(self._stores, self._watches, strict=True):
+            store.labels = labels
+            watch.relist()
+
+    def _read_classes(self) -> None:
+        """Look at the DeviceClasses. What can't be had is as it was, and denies nothing."""
+        try:
+            self._classes, self._unread = classes(Lister(_Timed(self._api))), ""
+        except ApiError as error:
+            self._unread = error.detail
+        self._classes_due = self._monotonic() + CLASSES_INTERVAL
+
+
+class _Timed:
+    """An API server whose every answer has the same time."""
+
+    def __init__(self, api: "ApiServer") -> None:
+        self._api = api
+
+    def call(self, request: Request) -> bytes:
+        return self._api.call(request, timeout=_CLASSES_TIMEOUT)

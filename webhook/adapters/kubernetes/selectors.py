@@ -1,0 +1,4 @@
+"""Which nodes have GPUs, as label selectors."""
+
+SELECTORS = ("nvidia.com/gpu.present=true", "cloud.google.com/gke-accelerator")
+"""Nodes with GPUs: as GPU feature discovery labels them, and as GKE does."""

@@ -1,0 +1,119 @@
+"""What is known of the objects of one list, at one resource version, and how old that is. No I/O.
+
+One thread writes (the watch), others read, and there are no locks: a read is one look into a dict, a list replaces the
+dict as a whole, an event replaces one value of it.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Generic, Protocol, TypeVar
+
+
+class _Metadata(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def resource_version(self) -> str: ...
+
+
+class Versioned(Protocol):
+    """An object, or a bookmark (which has only a resource version)."""
+
+    @property
+    def metadata(self) -> _Metadata:
+        """Its name and resource version."""
+        ...
+
+
+O = TypeVar("O", bound=Versioned)  # noqa: E741 - an object
+K = TypeVar("K")  # what is kept of it
+
+
+def order_of(revision: str) -> int | None:
+    """Give a resource version its place, or ``None`` if it has none that we can know.
+
+    Kubernetes' resource versions are decimal numbers that grow with each write (etcd's revisions), and from 1.35 on that
+    is a promise (KEP-5504). What is no number (another server that speaks the API) is never compared.
+    """
+    return int(revision) if revision.isdecimal() else None
+
+
+class Store(ABC, Generic[O, K]):
+    """What is kept of each object of a list, by name.
+
+    Args:
+        monotonic: seconds of a clock that only goes forward.
+
+    Attributes:
+        revision: the resource version of what is known, from which a watch goes on; empty before the first list.
+        changes: how often what is kept changed, which most updates of an object do not.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._by_name: dict[str, K] = {}
+        self._alive_at: float | None = None
+        self._synced = False
+        self._order: int | None = None
+        self.revision = ""
+        self.changes = 0
+
+    @abstractmethod
+    def keep(self, item: O) -> K:
+        """What is kept of an object."""
+
+    def synced(self) -> bool:
+        """Whether all objects have been listed once."""
+        return self._synced
+
+    def age(self) -> float | None:
+        """Seconds since the API server last gave a sign of life; ``None`` before the first one."""
+        return None if self._alive_at is None else max(self._monotonic() - self._alive_at, 0.0)
+
+    def values(self) -> dict[str, K]:
+        """What is kept now, by name; nothing changes it any more."""
+        return self._by_name.copy()
+
+    # For the watch's thread.
+
+    def alive(self) -> None:
+        """Note a sign of life."""
+        self._alive_at = self._monotonic()
+
+    def older(self, revision: str) -> bool:
+        """Whether a resource version is known to be older than what the store shows."""
+        order = order_of(revision)
+        return order is not None and self._order is not None and order < self._order
+
+    def replace(self, kept: Mapping[str, K], revision: str) -> None:
+        """Take a whole list as what is known from now on."""
+        self._by_name = dict(kept)
+        self.changes += 1
+        self._advance(revision)
+        self._synced = True
+
+    def put(self, item: O) -> None:
+        """Take an object that was added or changed, unless more recent things are known."""
+        if not self.older(item.metadata.resource_version):
+            name, kept = item.metadata.name, self.keep(item)
+            if self._by_name.get(name) is not kept:
+                self._by_name[name] = kept
+                self.changes += 1
+            self._advance(item.metadata.resource_version)
+
+    def drop(self, item: O) -> None:
+        """Forget an object that was deleted, unless more recent things are known."""
+        if not self.older(item.metadata.resource_version):
+            self._by_name.pop(item.metadata.name, None)
+            self.changes += 1
+            self._advance(item.metadata.resource_version)
+
+    def bookmark(self, revision: str) -> None:
+        """Note that nothing changed up to this resource version."""
+        if not self.older(revision):
+            self._advance(revision)
+
+    def _advance(self, revision: str) -> None:
+        # After the objects: a reader that sees the new order must find what belongs to it.
+        self.revision = revision
+        self._order = order_of(revision)

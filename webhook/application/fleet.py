@@ -1,0 +1,42 @@
+"""The fleet as admission sees it: a look at what is known, never a question to the API server."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from webhook.application.configuration import Configuration
+from webhook.engine.fleet.evaluation import plain_lack, preferring
+from webhook.engine.fleet.fleet import Fleet
+from webhook.engine.forms import Form
+from webhook.engine.labels import NamespaceLabels
+from webhook.engine.policy import Policy
+
+
+class FleetSource(Protocol):
+    """Where the nodes are known."""
+
+    @property
+    def fleet(self) -> Fleet | None:
+        """What they offer, as of a moment ago; ``None`` where they are not known."""
+        ...
+
+
+class NoFleet:
+    """No node is known, so that nothing is said of any."""
+
+    fleet: None = None
+
+
+def plain_forms_offered(
+    fleet: Fleet, configuration: Configuration, labels: Iterable[NamespaceLabels]
+) -> dict[tuple[Policy, Form], bool]:
+    """Whether nodes now offer the form of plain requests, by the enforce policies that labels of namespaces select.
+
+    What an autoscaler can add counts as offered; what nodes offered lately does not.
+    """
+    found: dict[tuple[Policy, Form], bool] = {}
+    present, plugin = fleet.at_present, configuration.plugin
+    for policy in {configuration.policies.select(one).enforce for one in labels}:
+        if policy.forms:
+            acting = preferring(policy, plugin, present)
+            found[policy, acting.forms[0]] = plain_lack(acting, plugin, present) is None
+    return found
