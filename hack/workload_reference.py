@@ -28,9 +28,33 @@ OF_OPERATORS = """
 
 `check`, and `audit` of files, judge the pods of these kinds. gpuwarden rewrites their pods when they are created, and never the
 objects themselves: operators set their children's templates again and again, and some copy the number of GPUs from the template
-into something else than the pod. `rewrite` leaves the objects as they are. `audit` of a cluster asks
-which of these kinds the cluster has, lists them, and judges their objects and the pods that exist. Cluster-scoped kinds and
-Kueue's copies are not listed. What an object has made is counted with it.
+into something else than the pod. `rewrite` leaves the objects as they are, unless `--kinds` names their kind
+(`gpuwarden rewrite --kinds JobSet.jobset.x-k8s.io`). `audit` of a cluster asks which of these kinds
+the cluster has, lists them, and judges their objects and the pods that exist. Cluster-scoped kinds and Kueue's copies are not
+listed. What an object has made is counted with it.
+
+`kubectl apply` shows warnings for objects of these kinds. Each warning names the path:
+
+    Warning: spec.workerGroupSpecs[0].template (3 pods): would be denied: container "train": nvidia.com/gpu: 2 cannot be shared …
+
+- The API server sends an object that names a GPU resource when it is created and when its fields outside of metadata and status
+  change. It ignores the rules of API groups that the cluster does not have.
+- Cluster-scoped objects are not sent, because no policy applies to them. Neither are objects that another object of these kinds
+  controls, such as the RayCluster of a RayJob.
+- The API server does not send very large objects (about a thousand containers and more), and gpuwarden does not read objects of
+  more than 50,000 elements. They are created without a warning, and their pods are judged.
+- Resource claims are judged with the pods, and so are pods that may reach GPUs without a request.
+- `webhooks.advise.operators: false` in the chart turns these warnings off.
+
+`check`, `audit` and the warnings also report what an operator or a queue would do with the object:
+
+- Ray: the first container requests only names that Ray does not count (`nvidia.com/gpu.shared`, `nvidia.com/mig-….me`), so Ray
+  starts with `num-gpus` 0.
+- NVIDIA NIM: the operator adds `nvidia.com/gpu` beside another name, and such pods are denied (`mixed-gpu-resources`).
+- KServe with `workerSpec`: KServe denies a name that it does not know and that `serving.kserve.io/gpu-resource-types` does not
+  list.
+- Volcano, and Kueue where the object has the label `kueue.x-k8s.io/queue-name`: the queue counts the name in the template, but
+  the pods are rewritten to another one.
 
 Kinds of one name are told apart by their group.
 """
@@ -52,6 +76,20 @@ Pods and GPU requests in objects of these kinds are found as in [other kinds](#o
 |---|---|---|
 """
 TAIL = """
+## Kinds of your own
+
+List further kinds in `workloadKinds` in the configuration (in the chart: `config.workloadKinds`, which adds the webhook's rules).
+`check`, `audit` of files, `rewrite --kinds` and the warnings of `kubectl apply` treat them as the kinds above.
+
+```yaml
+%s```
+
+| field | meaning |
+|---|---|
+%s
+A row for a kind in the table above replaces gpuwarden's own. Two rows with one kind or plural in a group are an error. `gpuwarden
+doctor` lists the configured kinds, and warns if the webhook's rules do not cover them.
+
 ## Other kinds
 
 In a custom resource of any other kind, pods are found by their shape: a list `containers` whose items have a name and an image.
@@ -60,6 +98,33 @@ fill in (`{{inputs.parameters.gpus}}`) are reported as not judged. So are reques
 Kustomize and JSON patches, Helm values and parameters, `podSpecPatch`, `sparkConf`. ConfigMaps and Secrets (`stringData`) are
 searched for manifests too. Annotations and what is encoded in base64 are not read.
 """
+EXAMPLE = """\
+workloadKinds:
+  - group: example.com
+    versions: [v1]
+    kind: Training
+    plural: trainings
+    templates:
+      - path: spec.workers[*].template.spec
+        replicas: ["spec.workers[*].replicas"]
+    suspend: spec.paused
+"""
+FIELDS = {
+    "group": "API group; one with a dot, because Kubernetes' own kinds are known",
+    "versions": "served versions, the preferred one first",
+    "kind": "kind",
+    "plural": "name in URLs and rules",
+    "templates[*].path": "path to the spec of the pods, of at most 12 steps",
+    "templates[*].replicas": (
+        "paths to counts, whose product is the number of pods; up to its last wildcard, each is the beginning of `path`"
+    ),
+    "resources": "paths to what is requested outside of templates: `limits` and `requests`, or `name` and `quantity`",
+    "suspend": "path to the field that is true while there are no pods",
+    "intermediate": "`true`: other kinds create its objects",
+    "passive": "`true`: no pod is created from its objects alone",
+    "clusterScoped": "`true`: its objects are in no namespace; `kubectl apply` shows no warnings for them",
+    "note": "printed with every object that requests GPUs",
+}
 COLUMNS = """
 | kind | API version | pod spec | replicas | suspended by | note |
 |---|---|---|---|---|---|
@@ -75,7 +140,8 @@ def page() -> str:
     )
     by_shape = (f"| `{kind.kind}` | `{kind.group}` | {kind.note} |\n" for kind in OPERATORS if kind.by_shape)
     tables = (*_table(BUILT_IN), OF_OPERATORS, *_table(OPERATORS), RESOURCES, *of_resources, BY_SHAPE, *by_shape)
-    return "".join([HEAD, *tables, TAIL])
+    fields = "".join(f"| `{field}` | {meaning} |\n" for field, meaning in FIELDS.items())
+    return "".join([HEAD, *tables, TAIL.replace("%s", EXAMPLE, 1).replace("%s", fields, 1)])
 
 
 def _table(kinds: Iterable[WorkloadKind]) -> Iterator[str]:

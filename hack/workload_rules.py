@@ -15,6 +15,7 @@ from hack.tools import ROOT
 from webhook.application.field_paths import Path
 from webhook.application.operator_kinds import AUDITED
 from webhook.application.workload_kinds import ADVISED, BUILT_IN, PREVIEWED, WorkloadKind
+from webhook.application.workloads import ADVISED_OPERATORS
 
 TEMPLATE = ROOT / "deploy/chart/templates/_workloads.tpl"
 PAGE = """\
@@ -25,13 +26,23 @@ PAGE = """\
 %s
 {{- end -}}
 
+{{/* The rules of what /advise is sent of operators' kinds. */}}
+{{- define "gpuwarden.advisedOperatorRules" -}}
+%s
+{{- end -}}
+
 {{/* CEL: the template of a workload of Kubernetes' own kinds; an empty map where it has none. */}}
 {{- define "gpuwarden.template" -}}
 %s
 {{- end -}}
 
-{{/* CEL: the kinds that make workloads that /advise is sent. */}}
+{{/* The kinds of Kubernetes' own that make others. */}}
 {{- define "gpuwarden.makers" -}}
+%s
+{{- end -}}
+
+{{/* The kinds of operators that make others. */}}
+{{- define "gpuwarden.operatorMakers" -}}
 %s
 {{- end -}}
 
@@ -55,8 +66,8 @@ def by_group(kinds: Iterable[WorkloadKind]) -> dict[str, list[WorkloadKind]]:
     return groups
 
 
-def rules() -> str:
-    """The webhook's rules, one for each group."""
+def rules(advised: Iterable[WorkloadKind]) -> str:
+    """A webhook's rules, one for each group."""
     return _dumped(
         {
             "apiGroups": [group],
@@ -65,7 +76,7 @@ def rules() -> str:
             "resources": [kind.plural for kind in kinds],
             "scope": "Namespaced",
         }
-        for group, kinds in by_group(ADVISED).items()
+        for group, kinds in by_group(advised).items()
     )
 
 
@@ -80,9 +91,9 @@ def _present(path: Path) -> str:
     return " && ".join(f"has(object.{'.'.join(map(str, path[: number + 1]))})" for number in range(len(path)))
 
 
-def makers() -> str:
-    """CEL of the kinds that make others: those that are not made themselves."""
-    return f"[{', '.join(repr(kind.kind) for kind in ADVISED if not (kind.intermediate or kind.passive))}]"
+def makers(kinds: Iterable[WorkloadKind]) -> str:
+    """The kinds that make others, as a list in YAML."""
+    return f"[{', '.join(dict.fromkeys(kind.kind for kind in kinds if not kind.passive))}]"
 
 
 def rights(kinds: Iterable[WorkloadKind]) -> str:
@@ -106,7 +117,17 @@ def _written(values: Iterable[dict[str, object]]) -> Iterator[str]:
 
 def text() -> str:
     """What the template should be."""
-    return PAGE % (rules(), templates(), makers(), rights(PREVIEWED), rights((*BUILT_IN, *AUDITED)))
+    # A ReplicaSet or Job makes nothing but pods.
+    own = (kind for kind in ADVISED if not kind.intermediate)
+    return PAGE % (
+        rules(ADVISED),
+        rules(ADVISED_OPERATORS),
+        templates(),
+        makers(own),
+        makers(ADVISED_OPERATORS),
+        rights(PREVIEWED),
+        rights((*BUILT_IN, *AUDITED)),
+    )
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def test_the_pods_of_a_row_are_judged_and_counted(kind: WorkloadKind, template: 
     assert ask.endswith(f"{counted}: main: nvidia.com/gpu: 1")
     path = template.path.replace(ITEMS, "[0]").replace(VALUES, ".Worker")
     place = path.removesuffix("spec").removesuffix(".") if template.is_whole else path
-    assert ask.startswith(f"{place}{counted}: ")
+    assert ask.startswith(f"{place or 'spec'}{counted}: ")
     assert found.operations == ()
 
 
@@ -164,3 +164,42 @@ def test_pods_of_a_row_without_paths_are_found_by_their_shape(kind: WorkloadKind
     assert found.requests == ("spec.components[0].template.spec.template (by its shape): main: nvidia.com/gpu: 1",)
     device = judged(kind, {"spec": {"domain": {"devices": {"gpus": [{"deviceName": "nvidia.com/GA102GL_A10"}]}}}})
     assert "requests nvidia.com/GA102GL_A10 at spec.domain.devices.gpus[0].deviceName" in (device.not_judged or "")
+
+
+def test_what_an_operator_makes_of_it_comes_instead_of_the_note_on_its_kind() -> None:
+    ray = next(kind for kind in OPERATORS if kind.kind == "RayCluster")
+    path = "spec.headGroupSpec.template.spec"
+    assert judged(ray, at(path, SPEC)).notes == (f"note: {ray.note.removesuffix('.')}",)
+    shared = {"containers": [{"name": "main", "image": "x", "resources": {"limits": {"nvidia.com/gpu.shared": 1}}}]}
+    (trap,) = judged(ray, at(path, shared)).notes
+    assert trap.startswith("spec.headGroupSpec.template: Ray would start with num-gpus 0")
+
+
+def test_the_same_of_a_request_outside_of_templates() -> None:
+    nim = next(kind for kind in OPERATORS if kind.kind == "NIMService")
+    said = judged(nim, {"spec": {"resources": {"limits": {"nvidia.com/gpu.shared": 1}}}}).not_judged or ""
+    assert "; spec.resources: the NIM operator adds nvidia.com/gpu beside nvidia.com/gpu.shared" in said
+    assert "note: " not in said
+
+
+def test_the_patch_of_templates_has_places_in_maps_and_lists() -> None:
+    job = next(kind for kind in OPERATORS if kind.kind == "PyTorchJob")
+    found = judged(job, {"spec": {"pytorchReplicaSpecs": {"a/b~c": {"template": {"spec": SPEC}}}}})
+    assert found.operations == ()
+    assert {
+        operation["path"].partition("/spec/")[2].partition("/template/")[0] for operation in found.of_templates
+    } == {"pytorchReplicaSpecs/a~1b~0c"}
+
+
+@pytest.mark.parametrize(("queue", "said"), [({}, False), ({"kueue.x-k8s.io/queue-name": "team"}, True)])
+def test_of_a_job_it_is_said_what_a_queue_counts(queue: dict[str, str], *, said: bool) -> None:
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "x", "labels": queue},
+        **at("spec.template.spec", SPEC),
+    }
+    found = Checker(Configuration(), {}, policy=policy_of("shared")).judge(job)
+    assert [note.partition(" as the template")[0] for note in found.notes] == (
+        ["spec.template: Kueue counts nvidia.com/gpu"] if said else []
+    )

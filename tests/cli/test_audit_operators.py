@@ -204,7 +204,7 @@ def test_queues_that_count_templates_are_named(kubeconfig: Path, cluster: Worklo
     cluster.serve("batch.volcano.sh/v1alpha1", "jobs", volcano)
     cluster.add(job, free)
     said = {line["name"]: " ".join(line["becomes"]) for line in report(kubeconfig)["objects"]}
-    kueue = "note: Kueue counts what the template names, before any pod exists (kueue.x-k8s.io/queue-name: gpus)"
+    kueue = "Kueue counts nvidia.com/gpu as the template requests it"
     assert {name for name, text in said.items() if kueue in text} == {"set", "queued"}
-    assert "The queue counts what the template names" in said["v"]
+    assert "Volcano counts nvidia.com/gpu as the template requests it" in said["v"]
     assert "queue" not in said["free"]

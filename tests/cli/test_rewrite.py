@@ -136,8 +136,88 @@ def test_an_operators_kind_is_written_as_it_is_and_that_is_said() -> None:
     ran = run("rewrite", "-", "--policy", "shared", stdin=RAY)
     assert (ran.code, ran.out) == (0, RAY)
     assert ran.err.startswith(
-        "-:1: left as it is: RayCluster is an operator's kind, of which only the pods are rewritten"
+        "-:1: left as it is: RayCluster is an operator's kind, of which only the pods are rewritten, on admission; "
+        "--kinds RayCluster.ray.io rewrites its templates"
     )
+
+
+def test_its_templates_are_written_where_that_is_wanted_and_what_is_special_is_said() -> None:
+    ran = run("rewrite", "-", "--policy", "shared", "--kinds", "JobSet.jobset.x-k8s.io,RayCluster.ray.io", stdin=RAY)
+    assert ran.code == 0
+    assert ran.err.startswith("-:1: RayCluster/")
+    assert "its templates are rewritten; Ray takes num-gpus from the template's limits" in ran.err
+    assert "left as it is" not in ran.err
+    written = yaml.safe_load(ran.out)
+    assert "nvidia.com/gpu.shared" in str(written)
+    assert "annotations" not in str(written)
+    again = run("rewrite", "-", "--policy", "shared", "--kinds", "RayCluster.ray.io", stdin=ran.out)
+    assert again.out == ran.out
+
+
+ISVC = """\
+apiVersion: serving.kserve.io/v1beta1
+kind: InferenceService
+metadata:
+  name: llm
+spec:
+  predictor:
+    minReplicas: 1
+    containers:
+      - name: kserve-container # a spec of pods without metadata
+        image: llm
+        resources: {limits: {nvidia.com/gpu: 1}}
+    model:
+      resources: {limits: {nvidia.com/gpu: 1}}
+"""
+
+
+def test_a_template_that_is_a_spec_alone_is_written_and_what_is_in_none_is_not() -> None:
+    ran = run("rewrite", "-", "--policy", "shared", "--kinds", "InferenceService.serving.kserve.io", stdin=ISVC)
+    assert ran.code == 0
+    predictor = yaml.safe_load(ran.out)["spec"]["predictor"]
+    assert predictor["containers"][0]["resources"]["limits"] == {"nvidia.com/gpu.shared": 1}
+    assert predictor["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+    assert predictor["model"]["resources"]["limits"] == {"nvidia.com/gpu": 1}
+    assert "# a spec of pods without metadata" in ran.out
+    assert "not judged: InferenceService.serving.kserve.io" in ran.err
+
+
+def test_a_kind_of_the_configuration_is_written_too(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    row = {"group": "example.com", "versions": ["v1"], "kind": "Training", "plural": "trainings"}
+    kinds = [{**row, "templates": [{"path": "spec.pods{*}.spec"}]}]
+    config.write_text(
+        yaml.safe_dump({"apiVersion": "gpuwarden.io/v1", "kind": "Configuration", "workloadKinds": kinds})
+    )
+    pod = {"spec": {"containers": [{"name": "c", "resources": {"limits": {"nvidia.com/gpu": 1}}}]}}
+    manifest = {
+        "apiVersion": "example.com/v1",
+        "kind": "Training",
+        "metadata": {"name": "x"},
+        "spec": {"pods": {"a/b": pod}},
+    }
+    options = ("--policy", "shared", "--config", config, "--kinds", "Training.example.com")
+    ran = run("rewrite", "-", *options, stdin=yaml.safe_dump(manifest))
+    assert (ran.code, ran.err.strip()) == (0, "-:1: Training/x: its templates are rewritten")
+    assert "nvidia.com/gpu.shared" in str(yaml.safe_load(ran.out)["spec"]["pods"]["a/b"])
+
+
+@pytest.mark.parametrize(
+    ("kinds", "fix"),
+    [
+        ("RayCluster", "did you mean RayCluster.ray.io?"),
+        (
+            "SparkApplication",
+            "did you mean SparkApplication.sparkoperator.k8s.io or SparkApplication.spark.apache.org?",
+        ),
+        ("RayClustr.ray.io", "did you mean RayCluster.ray.io?"),
+        ("", "write one of docs/reference/workload-kinds.md"),
+    ],
+)
+def test_a_kind_that_is_not_one_is_named_with_the_fix(kinds: str, fix: str) -> None:
+    ran = run("rewrite", "-", "--kinds", kinds, stdin=RAY)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.strip() == f'error: --kinds: "{kinds}" is not an operator\'s kind that gpuwarden knows; {fix}'
 
 
 def test_nothing_is_edited_in_place_where_one_of_the_sources_cannot_be(tmp_path: Path) -> None:
@@ -149,3 +229,13 @@ def test_nothing_is_edited_in_place_where_one_of_the_sources_cannot_be(tmp_path:
     assert ran.code == 2
     assert "- can't be edited in place; leave out -i to print it; nothing was written" in ran.err
     assert file.read_text() == deployment()
+
+
+@pytest.mark.parametrize("kinds", ["Deployment.apps", "Deployment", "Pod"])
+def test_kubernetes_own_kinds_need_not_be_named(kinds: str) -> None:
+    ran = run("rewrite", "-", "--kinds", kinds, stdin=RAY)
+    assert (ran.code, ran.out) == (2, "")
+    assert (
+        ran.err.strip()
+        == f'error: --kinds: "{kinds}" is one of Kubernetes\' own kinds, which are rewritten anyway; remove it'
+    )

@@ -71,8 +71,9 @@ def test_a_workload_without_a_template_is_left_alone_and_no_error(asks: Asks, wo
     [
         ("ReplicaSet", {"kind": "Deployment", "controller": True}, False),
         ("Job", {"kind": "CronJob", "controller": True}, False),
-        ("ReplicaSet", {"kind": "Rollout", "controller": True}, True),
-        ("StatefulSet", {"kind": "LeaderWorkerSet", "controller": True}, True),
+        ("ReplicaSet", {"kind": "Rollout", "controller": True}, False),
+        ("StatefulSet", {"kind": "LeaderWorkerSet", "controller": True}, False),
+        ("StatefulSet", {"kind": "Database", "controller": True}, True),
         ("Job", {"kind": "CronJob", "controller": False}, True),
         ("Job", {"kind": "CronJob"}, True),
     ],

@@ -95,7 +95,12 @@ def written_at(path: str, text: str) -> Json:
 
     def below(steps: list[str], schema: Json) -> Any:
         schema = resolved(schema)
-        beside = {"forms": ["mps"]} if schema.get("required") == ["forms"] else {}
+        beside: Json = {"forms": ["mps"]} if schema.get("required") == ["forms"] else {}
+        if "plural" in schema.get("required", ()):
+            resources = {"resources": ["spec.x"]} if steps[0] != "templates" else {}
+            beside = {"group": "example.com", "versions": ["v1"], "kind": "X", "plural": "xs", **resources}
+        elif schema.get("required") == ["path"]:
+            beside = {"path": "spec.x"}
         match steps:
             case []:
                 return text

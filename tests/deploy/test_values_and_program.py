@@ -172,6 +172,36 @@ EXEMPT = (
     "x" * 64,
 )
 LISTS = st.lists(st.sampled_from(EXEMPT), max_size=2)
+FIELD_PATHS = st.sampled_from(
+    [
+        "spec.x",
+        "spec.w[*].spec",
+        "spec.jobs{*}",
+        "spec..x",
+        "spec[0]",
+        "[*]",
+        "",
+        "x.1",
+        "a.b.c.d.e.f.g.h.i.j.k.l",
+        "a{*}" * 7,
+    ]
+)
+KINDS = st.fixed_dictionaries(
+    {
+        "group": st.sampled_from(["example.com", "apps", "", "Example.com", "a.b", f"{'a' * 252}.b"]),
+        "versions": st.lists(st.sampled_from(["v1", "v1beta1", "V1", ""]), max_size=2),
+        "kind": st.sampled_from(["Training", "training", "Train-ing", ""]),
+        "plural": st.sampled_from(["trainings", "Trainings", ""]),
+    },
+    optional={
+        "templates": st.lists(st.fixed_dictionaries({"path": FIELD_PATHS}), max_size=2),
+        "resources": st.lists(FIELD_PATHS, max_size=2),
+        "suspend": FIELD_PATHS,
+        "passive": st.sampled_from([True, "yes"]),
+        "note": st.just("x"),
+        "replicas": st.just(1),
+    },
+)
 CONFIGURATIONS = st.fixed_dictionaries(
     {},
     optional={
@@ -180,6 +210,7 @@ CONFIGURATIONS = st.fixed_dictionaries(
         "devicePlugin": st.fixed_dictionaries({}, optional={"renameByDefault": st.sampled_from([True, False, "true"])}),
         "defaults": st.dictionaries(st.sampled_from(["enforce", "warn", "audit", "advise"]), POLICY_VALUES | NAMES, max_size=2),
         "policies": st.dictionaries(NAMES, POLICIES, max_size=2),
+        "workloadKinds": st.lists(KINDS, max_size=1),
         "exemptions": st.dictionaries(
             st.sampled_from(["namespaces", "usernames", "runtimeClasses", "schedulers", "pods"]), LISTS, max_size=2
         ),
@@ -222,6 +253,13 @@ def _of_product(product: str, *forms: str) -> Json:
     return {"policies": {"t": {"forms": [*forms], "nodeSelector": {"nvidia.com/gpu.product": product}}}}
 
 
+_KIND = {
+    "group": "example.com",
+    "versions": ["v1"],
+    "kind": "Training",
+    "plural": "trainings",
+    "templates": [{"path": "spec.a[*].spec", "replicas": ["spec.replicas", "spec.a[*].replicas"]}],
+}
 GKE = "cloud.google.com/gke-"
 SHARING, MIXED_SHARING = "nvidia.com/gpu.sharing-strategy", "nvidia.com/mig-1g.5gb.sharing-strategy"
 MIXED: Json = {}
@@ -299,6 +337,22 @@ def test_a_configuration_is_one_to_both(configuration: Json) -> None:
         (
             {"policies": {"mps": {"forms": ["shared"]}}},
             r'config\.policies\.mps: "mps" is a built-in value; choose another',
+        ),
+        (
+            {"workloadKinds": [_KIND, {**_KIND, "plural": "others"}]},
+            r'config\.workloadKinds\[1\]\.kind: "Training" of example\.com is also that of config\.workloadKinds\[0\]; remove',
+        ),
+        (
+            {"workloadKinds": [_KIND, {**_KIND, "kind": "Other"}]},
+            r'config\.workloadKinds\[1\]\.plural: "trainings" of example\.com is also that of config\.workloadKinds\[0\]; remove',
+        ),
+        (
+            {
+                "workloadKinds": [
+                    {**_KIND, "templates": [{"path": "spec.a[*].spec", "replicas": ["spec.b[*].replicas"]}]}
+                ]
+            },
+            r'config\.workloadKinds\[0\]\.templates\[0\]\.replicas\[0\]: "spec\.b\[\*\]\.replicas" counts no pods of',
         ),
         (
             {"devicePlugin": {"products": ["A100"]}},

@@ -214,6 +214,33 @@ def test_a_gpu_that_a_webhook_of_a_usual_name_adds_is_rewritten(
     assert [limits_of(one) for one in pods_in(control_plane, shared)] == [[{"cpu": "1"}, {SHARED: "1"}]]
 
 
+def with_scheduler(found: Json) -> list[Json]:
+    """The patch that hands a pod with a GPU to HAMi's scheduler."""
+    has_gpu = any(GPU in limits for limits in limits_of(found))
+    return [{"op": "replace", "path": "/spec/schedulerName", "value": "hami-scheduler"}] if has_gpu else []
+
+
+def test_one_webhook_adds_a_gpu_the_next_hands_it_to_its_scheduler_and_gpuwarden_comes_last(
+    control_plane: ControlPlane, shared: str, later: Later
+) -> None:
+    """The Spark operator's and HAMi's: whoever asks HAMi for a GPU is exempt, which only the last webhook can see."""
+    manifest = {"metadata": {"name": "train"}, "spec": pod_spec("cpu")}
+    path = f"/api/v1/namespaces/{shared}/pods"
+
+    def created() -> Json:
+        done = control_plane.api.post(path, params={"dryRun": "All"}, json=manifest)
+        found: Json = done.raise_for_status().json()
+        return found
+
+    with later(with_sidecar, "spark-operator-webhook"):
+        assert limits_of(created()) == [{"cpu": "1"}, {SHARED: "1"}]
+        with later(with_scheduler, "vgpu-webhook"):
+            found = wait_for(
+                "HAMi's webhook", lambda: (one := created())["spec"]["schedulerName"] != "default-scheduler" and one
+            )
+    assert limits_of(found) == [{"cpu": "1"}, {GPU: "1"}]
+
+
 def test_what_a_later_webhook_undoes_once_is_done_again(control_plane: ControlPlane, shared: str, later: Later) -> None:
     with later(undone):
         assert create_pod(control_plane, shared) == ""

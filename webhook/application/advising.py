@@ -1,15 +1,17 @@
 """Advising: what will become of a workload's pods, said when its template is applied. Never a change, never a denial."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
+from typing import Any
 
 import msgspec
 
-from webhook.application import response_messages, review
+from webhook.application import operator_objects, response_messages, review
 from webhook.application.configuration import Configuration, Mode
 from webhook.application.fleet import FleetSource, NoFleet
 from webhook.application.label_wait import Labels, Wanted, answered
 from webhook.application.namespaces import Namespaces
+from webhook.application.operator_traps import Applied, Described, traps
 from webhook.application.recorder import Recorded, Recorder
 from webhook.application.review import Request
 from webhook.application.workload_kinds import WorkloadKind, WorkloadPod
@@ -24,12 +26,26 @@ from webhook.engine.pods import Metadata, Pod
 from webhook.engine.policy import ANY_POLICY, Policy
 
 
+class _Described(msgspec.Struct):
+    """A pod that an object describes.
+
+    Attributes:
+        title: what comes before each sentence on it; empty where the object's kind describes one pod only.
+        where: its place; ``None`` for requests that are in no pod template.
+    """
+
+    pod: Pod
+    title: str = ""
+    where: WorkloadPod | None = None
+
+
 class _Case(msgspec.Struct):
-    """A request whose template requests GPUs, or may reach them otherwise, and is not exempt, with everything that decides it."""
+    """A request whose pods request GPUs, or may reach them otherwise, and are not exempt, with everything that decides it."""
 
     request: Request
-    where: WorkloadPod
-    pod: Pod
+    workload: WorkloadKind
+    pods: list[_Described]
+    data: Mapping[str, Any]
     configuration: Configuration
 
 
@@ -65,29 +81,31 @@ class Advising:
         if request.operation not in ("CREATE", "UPDATE") or request.sub_resource or request.kind is None:
             return review.allowed(request)
         kind = request.kind
-        workload = workload_of(f"{kind.group}/{kind.version}" if kind.group else kind.version, kind.kind)
-        if workload is None or not workload.is_built_in or not request.has_object:
+        workload = workload_of(
+            f"{kind.group}/{kind.version}" if kind.group else kind.version, kind.kind, configuration.kinds
+        )
+        if workload is None or workload.is_pod or workload.cluster_scoped or not request.has_object:
             return review.allowed(request)
         review.bound(body)
-        read = review.decode_json(_decoder(workload), request.object, "request.object")
-        where, pod = next(pods(workload, read), (None, None))
-        if where is None or pod is None or pod.spec is None:
+        data, found = (_of_built_in if workload.is_built_in else _of_operator)(workload, request)
+        described = [
+            one
+            for one in found
+            if one.pod.spec and (requests.read(one.pod.spec, configuration.names) or guard.sees(one.pod))
+        ]
+        if not described:
             return review.allowed(request)
-        review.sized(pod, f"request.object.{where.field('')}".rstrip("."))
-        if not (requests.read(pod.spec, configuration.names) or guard.sees(pod)):
-            return review.allowed(request)
-        if not request.name:
-            # A name that the API server is yet to make: what is recorded says at least how it begins.
-            request.name = (read.metadata and read.metadata.generate_name) or ""
         exemptions = configuration.exemptions
-        exempt = exemptions.of_request(request.namespace, request.user_info.username) or exemptions.of_pod(pod)
-        if exempt:
-            return review.allowed(request, annotations={"exempt": exempt})
+        of_request = exemptions.of_request(request.namespace, request.user_info.username)
+        exempt = [of_request or exemptions.of_pod(one.pod) for one in described]
+        if all(exempt):
+            return review.allowed(request, annotations={"exempt": exempt[0] or ""})
+        described = [one for one, why in zip(described, exempt, strict=True) if not why]
         labels = labels or self._namespaces.cached(request.namespace)
         return (
             Wanted(request.namespace)
             if labels is None
-            else self._advice(_Case(request, where, pod, configuration), labels)
+            else self._advice(_Case(request, workload, described, data, configuration), labels)
         )
 
     def _advice(self, case: _Case, labels: Labels) -> bytes:
@@ -97,34 +115,97 @@ class Advising:
         annotations: dict[str, str] = {}
         dry_run = case.configuration.mode is Mode.AUDIT
         policy = policies.enforce if dry_run and policies.advise is ANY_POLICY else policies.advise
-        decision = self._decide(case, "warn", policy)
-        if decision.outcome is Outcome.REWRITTEN and policy is policies.enforce and not dry_run:
-            # Rewriting is what an enforced policy is for; only what goes wrong is worth a word at every apply.
-            warnings = response_messages.advice(decision)
-        else:
-            warnings = response_messages.would_be(decision, policy)
+        warnings: list[str] = []
+        decisions = [self._decide(case, one.pod, "warn", policy) for one in case.pods]
+        for one, decision in zip(case.pods, decisions, strict=True):
+            if decision.outcome is Outcome.REWRITTEN and policy is policies.enforce and not dry_run:
+                # Rewriting is what an enforced policy is for; only what goes wrong is worth a word at every apply.
+                sentences = response_messages.advice(decision)
+            else:
+                sentences = response_messages.would_be(decision, policy)
+            warnings += [f"{one.title}{sentence}" for sentence in sentences]
+        warnings += traps(
+            case.workload,
+            Applied(
+                case.data,
+                [
+                    Described(one.where.place if one.where else (), one.pod, its)
+                    for one, its in zip(case.pods, decisions, strict=True)
+                ],
+                lambda pod: self._decision(case, pod, policy),
+            ),
+        )
         if policies.audit is not ANY_POLICY:
-            audited = self._decide(case, "audit", policies.audit)
-            response_messages.annotate(annotations, "audit", policies.audit, audited)
-            response_messages.annotate_patch(annotations, "audit", patch(case.pod, audited.edits, case.where.pointer))
-        response_messages.annotate_claims(annotations, case.pod)
+            audited = [self._decide(case, one.pod, "audit", policies.audit) for one in case.pods]
+            response_messages.annotate(annotations, "audit", policies.audit, *audited)
+            if case.workload.is_built_in:
+                patches = [
+                    patch(one.pod, its.edits, one.where.pointer)
+                    for one, its in zip(case.pods, audited, strict=True)
+                    if one.where
+                ]
+                response_messages.annotate_patch(annotations, "audit", patches[0])
+        for one in case.pods:
+            response_messages.annotate_claims(annotations, one.pod)
         warnings += [f"namespace {problem.path}: {problem.message}" for problem in policies.problems]
         return review.allowed(case.request, warnings=response_messages.within_budget(warnings), annotations=annotations)
 
-    def _decide(self, case: _Case, mode: str, policy: Policy) -> Decision:
-        plugin, fleet = case.configuration.plugin, self._nodes.fleet
-        acting = preferring(policy, plugin, fleet) if fleet else policy
-        decision = decide(case.pod, acting, plugin, names=case.configuration.names)
-        decision = against(decision, case.pod, policy, fleet) if fleet else decision
-        recorded = Recorded(mode, policy, decision, False, "advise", case.request, case.pod)  # noqa: FBT003 - acted: never
+    def _decide(self, case: _Case, pod: Pod, mode: str, policy: Policy) -> Decision:
+        decision = self._decision(case, pod, policy)
+        recorded = Recorded(mode, policy, decision, False, "advise", case.request, pod)  # noqa: FBT003 - acted: never
         self._recorder.decided(recorded)
         return decision
 
+    def _decision(self, case: _Case, pod: Pod, policy: Policy) -> Decision:
+        plugin, fleet = case.configuration.plugin, self._nodes.fleet
+        acting = preferring(policy, plugin, fleet) if fleet else policy
+        decision = decide(pod, acting, plugin, names=case.configuration.names)
+        return against(decision, pod, policy, fleet) if fleet else decision
+
+
+def _of_built_in(workload: WorkloadKind, request: Request) -> tuple[Mapping[str, Any], list[_Described]]:
+    """The labels of an object of a built-in kind, and the pod that it describes."""
+    read = review.decode_json(_decoder(workload), request.object, _ROOT)
+    metadata = read.metadata or _Metadata()
+    _name(request, metadata.generate_name or "")
+    found = [_Described(_sized(pod, where), where=where) for where, pod in pods(workload, read)]
+    return {"metadata": {"labels": metadata.labels}}, found
+
+
+def _of_operator(workload: WorkloadKind, request: Request) -> tuple[Mapping[str, Any], list[_Described]]:
+    """An object of an operator's kind; the pods that it describes, and what it requests outside of pod templates."""
+    read = review.decode_json(_OBJECT, request.object, _ROOT)
+    metadata = read.get("metadata")
+    _name(request, str(metadata.get("generateName") or "") if isinstance(metadata, dict) else "")
+    found = [
+        _Described(_sized(pod, where), operator_objects.title(workload, read, where), where)
+        for where, pod in operator_objects.pods_in(workload, read)
+    ]
+    return read, [*found, _Described(operator_objects.requesting(workload, read), _OUTSIDE)]
+
+
+def _sized(pod: Pod, where: WorkloadPod) -> Pod:
+    return review.sized(pod, f"{_ROOT}.{where.field('')}".rstrip("."))
+
+
+def _name(request: Request, begins: str) -> None:
+    """Of a name that the API server is yet to make, what is recorded says at least how it begins."""
+    request.name = request.name or begins
+
+
+_ROOT = "request.object"
+_OUTSIDE = "its pods, when they are created: "
+_OBJECT = msgspec.json.Decoder(dict[str, Any])
+
+
+class _Metadata(Metadata, rename="camel"):
+    labels: dict[str, str] | None = None
+
 
 class _Workload(msgspec.Struct):
-    """What is read of objects of every kind; ``view`` adds what leads to their pods."""
+    """What is read of objects of every built-in kind; ``view`` adds what leads to their pods."""
 
-    metadata: Metadata | None = None
+    metadata: _Metadata | None = None
 
 
 @cache

@@ -14,7 +14,7 @@ from webhook.application.misfits import Misfit
 from webhook.application.operator_objects import QUEUE
 from webhook.application.rule_texts import NOT_JUDGED
 from webhook.application.workload_kinds import WorkloadKind
-from webhook.application.workloads import identity, is_between, is_workload, workload_of
+from webhook.application.workloads import Kinds, identity, is_between, is_workload, workload_of
 from webhook.engine import guard, requests
 from webhook.engine.decision import Outcome
 from webhook.engine.findings import Finding
@@ -178,9 +178,14 @@ class Auditor:
         self._by_content: dict[bytes, Verdict] = {}
         self._links: set[tuple[str, str, str]] = set()
 
+    @property
+    def kinds(self) -> Kinds:
+        """The workload kinds of the configuration."""
+        return self._configuration.kinds
+
     def identify(self, manifest: Mapping[str, Any]) -> Judgement:
         """What is known of an object: whether its kind is judged, and what its labels say; of an operator's, all of it."""
-        workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"))
+        workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"), self._configuration.kinds)
         is_built_in = workload is not None and workload.is_built_in
         return self._checker.identify(manifest) if is_built_in else self._checker.judge(manifest)
 
@@ -218,7 +223,7 @@ class Auditor:
 
         Pods of one controller are alike, so the answers are remembered by all that decides.
         """
-        workload = workload_of(seen.api_version, seen.kind)
+        workload = workload_of(seen.api_version, seen.kind, self._configuration.kinds)
         pod = seen.pod
         if workload is None or pod is None or pod.spec is None or pod.is_mirror:
             return None

@@ -10,12 +10,14 @@ from webhook.application.claims import KnownClaims, claims_of, described, not_lo
 from webhook.application.configuration import Configuration
 from webhook.application.field_paths import Place
 from webhook.application.misfits import Misfit, MisfitsError, convert
+from webhook.application.operator_traps import Applied, Described, traps
 from webhook.application.unjudged import Unjudged, unjudged
 from webhook.application.workload_kinds import WorkloadKind, WorkloadPod, places
 from webhook.application.workloads import not_served, workload_of
 from webhook.engine import claim_rewriting, requests, summary
 from webhook.engine.claims import NO_CLAIMS, Resolved, references
 from webhook.engine.decision import UNTOUCHED, Decision, Outcome, decide
+from webhook.engine.edits import Annotate
 from webhook.engine.findings import Finding
 from webhook.engine.fleet.evaluation import against, preferring
 from webhook.engine.fleet.fleet import Fleet
@@ -23,7 +25,7 @@ from webhook.engine.label_problems import misplaced, of_namespace
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import Operation, patch
 from webhook.engine.pods import Metadata, Pod
-from webhook.engine.policy import LabelProblem, Policy, PolicyBook
+from webhook.engine.policy import LabelProblem, Policy
 
 T = TypeVar("T")
 
@@ -111,6 +113,14 @@ class Judgement(msgspec.Struct, frozen=True):
         return (*found, *self.notes)
 
     @property
+    def of_templates(self) -> tuple[Operation, ...]:
+        """The JSON Patch that rewrites the templates of an operator's object, where that is wanted.
+
+        Annotations are left out: not every kind has metadata beside the spec of its pods.
+        """
+        return tuple(operation for one in self.pods for operation in _of_template(one))
+
+    @property
     def not_judged(self) -> str | None:
         """Why not everything that may request GPUs was judged; ``None`` where it was, or where the object is exempt."""
         if self.exempt:
@@ -118,6 +128,20 @@ class Judgement(msgspec.Struct, frozen=True):
         if self.claims_unknown or self.beside:
             return "; ".join(filter(None, (self.claims_unknown, *self.beside)))
         return self.unjudged.message if self.unjudged else None
+
+
+def _of_template(one: JudgedPod) -> list[Operation]:
+    edits = [edit for edit in one.decision.edits if not isinstance(edit, Annotate)]
+    if one.where.is_whole:
+        return patch(one.pod, edits, one.where.pointer)
+    found = patch(one.pod, edits)
+    for operation in found:
+        operation |= {
+            key: f"{one.where.pointer}{operation[key].removeprefix('/spec')}"
+            for key in ("path", "from")
+            if key in operation
+        }
+    return found
 
 
 class Checker:
@@ -157,7 +181,7 @@ class Checker:
             UnreadablePodError: the object is a workload and its pod is not one.
         """
         known = self.identify(manifest)
-        workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"))
+        workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"), self._configuration.kinds)
         if workload is None or not workload.is_built_in:
             return self._of_operator(known, workload, manifest)
         found = next(pods_of(workload, manifest), None)
@@ -176,10 +200,9 @@ class Checker:
             return known
         findings = tuple(msgspec.structs.replace(f, path=where.field(f.path)) for f in decision.findings)
         operations = tuple(patch(pod, decision.edits, where.pointer))
-        notes: tuple[str, ...] = ()
+        notes = self._traps(workload, manifest, known.policy, [Described(where.place, pod, decision)])
         if decision.asks:
-            served = not_served(workload, manifest.get("apiVersion"))
-            notes = (*served, *operator_objects.queue_notes(workload, manifest))
+            notes = (*not_served(workload, manifest.get("apiVersion")), *notes)
         return msgspec.structs.replace(known, operations=operations, findings=findings, notes=notes)
 
     def _decided(self, known: Judgement, where: WorkloadPod, pod: Pod) -> tuple[Judgement, Decision, str | None]:
@@ -242,7 +265,11 @@ class Checker:
             findings=tuple(findings),
             beside=tuple(vendors),
             exempt=exempt if all(one.is_exempt for one in asking) and not findings else None,
-            notes=tuple(operator_objects.notes(workload, manifest)) if workload and asking else (),
+            notes=self._notes(
+                workload, manifest, known.policy, [Described(one.where.place, one.pod, one.decision) for one in asking]
+            )
+            if workload and asking
+            else (),
         )
 
     def _left(self, workload: WorkloadKind | None, manifest: Mapping[str, Any], policy: Policy) -> Unjudged | None:
@@ -254,8 +281,22 @@ class Checker:
             return left if left or not judged else None
         pod = operator_objects.requesting(workload, manifest)
         decision = decide(pod, policy, self._configuration.plugin, names=self._configuration.names)
-        notes = tuple(operator_objects.notes(workload, manifest))
+        notes = self._notes(workload, manifest, policy, [Described((), pod, decision)])
         return msgspec.structs.replace(left, decision=decision, notes=notes) if left else None
+
+    def _notes(
+        self, workload: WorkloadKind, manifest: Mapping[str, Any], policy: Policy, pods: Sequence[Described]
+    ) -> tuple[str, ...]:
+        return tuple(operator_objects.notes(workload, manifest, self._traps(workload, manifest, policy, pods)))
+
+    def _traps(
+        self, workload: WorkloadKind, manifest: Mapping[str, Any], policy: Policy, pods: Sequence[Described]
+    ) -> tuple[str, ...]:
+        configuration = self._configuration
+        applied = Applied(
+            manifest, pods, lambda pod: decide(pod, policy, configuration.plugin, names=configuration.names)
+        )
+        return tuple(traps(workload, applied))
 
     def unreadable(self, manifest: Mapping[str, Any], misfits: Sequence[Misfit]) -> Judgement:
         """The judgement of an object with fields of the wrong type: only its name is known."""
@@ -276,7 +317,7 @@ class Checker:
         api_version, kind = str(manifest.get("apiVersion") or ""), str(manifest.get("kind", ""))
         name = str(metadata.get("name") or metadata.get("generateName") or "")
         namespace = name if is_namespace(manifest) else str(metadata.get("namespace") or self._namespace)
-        workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"))
+        workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"), self._configuration.kinds)
         is_built_in = workload is not None and workload.is_built_in
         elsewhere = (
             unjudged_requests.misplaced(workload, manifest, self._configuration.names)
@@ -292,7 +333,7 @@ class Checker:
             policy,
             unjudged=None if is_built_in else self._left(workload, manifest, policy),
             beside=(elsewhere,) if elsewhere else (),
-            label_problems=tuple(label_problems(manifest, self._configuration.policies)),
+            label_problems=tuple(label_problems(manifest, self._configuration)),
         )
 
     def _policy_of(self, namespace: str) -> Policy:
@@ -302,14 +343,14 @@ class Checker:
         return self._configuration.policies.select(labels).enforce
 
 
-def label_problems(manifest: Mapping[str, Any], book: PolicyBook) -> Iterator[LabelProblem]:
+def label_problems(manifest: Mapping[str, Any], configuration: Configuration) -> Iterator[LabelProblem]:
     """What is wrong with the labels and annotations of an object and, if it has one, of its pod template."""
     labels, annotations = _labels_and_annotations(manifest)
     if is_namespace(manifest):
-        yield from of_namespace(book, labels, annotations)
+        yield from of_namespace(configuration.policies, labels, annotations)
         return
     kind = manifest.get("kind")
-    workload = workload_of(manifest.get("apiVersion"), kind)
+    workload = workload_of(manifest.get("apiVersion"), kind, configuration.kinds)
     yield from misplaced(labels, annotations, str(kind))
     for where, template in places(workload, manifest) if workload and not workload.is_pod else ():
         yield from misplaced(*_labels_and_annotations(template), str(kind), f"{where.field('')}.")

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
+from webhook.application.workload_kinds import WorkloadKind
 from webhook.engine.device_classes import DeviceClasses
 from webhook.engine.forms import Form
 from webhook.engine.gpu_names import BUILT_IN, GpuNames
@@ -68,6 +69,8 @@ class Configuration(msgspec.Struct, frozen=True):
     device_classes: Mapping[str, str] = {}
     expected: tuple[Form, ...] = ()
     """Forms that an autoscaler can add nodes for, so that no node need offer them now."""
+    kinds: Mapping[tuple[str, str], WorkloadKind] = {}
+    """The workload kinds that are added to gpuwarden's own or replace one, by group and kind."""
 
     @property
     def classes(self) -> DeviceClasses:

@@ -13,6 +13,9 @@ from webhook.application.misfits import Misfit, what
 ITEMS, VALUES = "[*]", "{*}"
 """The steps that lead to every item of a list and to every value of a map."""
 
+MOST_STEPS = 12
+"""Of a path. The API server looks for GPUs in objects of operators' kinds four steps deeper (the chart's matchConditions)."""
+
 Path = tuple[str, ...]
 Place = tuple[str | int, ...]
 
@@ -37,6 +40,8 @@ def parse(text: str) -> Path:
             )
         steps.append(match[1] or match[2])
         rest = rest[match.end() :]
+    if len(steps) > MOST_STEPS:
+        raise ValueError(f'"{text}" has {len(steps)} steps; use at most {MOST_STEPS}')
     return tuple(steps)
 
 

@@ -14,7 +14,7 @@ from webhook.application.checking import UnreadablePodError, is_namespace, pods_
 from webhook.application.field_paths import Path, Place
 from webhook.application.misfits import Misfit, MisfitsError, convert
 from webhook.application.workload_kinds import WorkloadKind
-from webhook.application.workloads import workload_of
+from webhook.application.workloads import NO_KINDS, Kinds, workload_of
 from webhook.engine.labels import NAMES
 
 _Text = str | None
@@ -63,16 +63,17 @@ class _LabelSelector(msgspec.Struct, rename="camel"):
     match_labels: _TextMap = None
 
 
-def wrong_types(manifest: Mapping[str, Any]) -> list[Misfit]:
+def wrong_types(manifest: Mapping[str, Any], configured: Kinds = NO_KINDS) -> list[Misfit]:
     """Every field of an object that has another type than the API server takes there, as far as gpuwarden knows it.
 
     Args:
         manifest: an object of any kind: of all, the metadata are checked; of a workload, its pod or pod template too.
+        configured: the workload kinds of the configuration.
     """
     found = _at(manifest, ("metadata",), _Metadata)
     if is_namespace(manifest):
         found += [one for _, labels in field_paths.find(manifest, _LABELS) for one in _policies(labels)]
-    workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"))
+    workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"), configured)
     if workload:
         try:
             list(pods_of(workload, manifest))

@@ -14,7 +14,6 @@ from webhook.application.unjudged import quotes
 from webhook.application.workload_kinds import WorkloadKind, WorkloadPod, is_suspended, places
 from webhook.application.workloads import correction, group_of, qualified
 from webhook.engine.pods import Container, Pod, PodSpec, Resources, containers
-from webhook.engine.text import LONGEST_NAME, cut
 
 _SPEC = "spec"
 _JUDGED = ("containers", "initContainers", "resourceClaims")
@@ -109,32 +108,17 @@ def title(workload: WorkloadKind | None, manifest: Mapping[str, Any], where: Wor
         return f"{where.field('')} (by its shape): "
     number = None if workload.passive else replicas(workload, manifest, where)
     counted = "" if number is None else f" ({number} {'pod' if number == 1 else 'pods'})"
-    return f"{where.field('')}{counted}: "
+    return f"{where.field('') or _SPEC}{counted}: "
 
 
-def notes(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Iterator[str]:
-    """Return the notes on an object with GPUs: that it is suspended, and what is special about its kind."""
+def notes(workload: WorkloadKind, manifest: Mapping[str, Any], traps: Iterable[str] = ()) -> Iterator[str]:
+    """Return the notes on an object with GPUs: that it is suspended; its traps, or what is special about its kind."""
     if is_suspended(workload, manifest):
         yield f"suspended by {workload.suspend}: no pod is created until that is false"
-    if workload.note:
-        yield f"note: {workload.note}"
-    yield from queue_notes(workload, manifest)
-
-
-def queue_notes(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Iterator[str]:
-    """Return what is to be said of an object with GPUs in a queue of Kueue, if it is in one that counts what its template names.
-
-    Of the kinds in ``_COUNTED_BY_PODS`` Kueue counts the pods themselves, as they were rewritten (kueue
-    pkg/workload/workload.go, ``totalRequestsFromPodSets``).
-    """
-    metadata = manifest.get("metadata")
-    labels = metadata.get("labels") if isinstance(metadata, dict) else None
-    queue = labels.get(QUEUE) if isinstance(labels, dict) else None
-    if queue and workload.kind not in _COUNTED_BY_PODS:
-        yield (
-            f"note: Kueue counts what the template names, before any pod exists ({QUEUE}: {cut(str(queue), LONGEST_NAME)}); "
-            "the ClusterQueue must cover that name"
-        )
+    told = list(traps)
+    yield from told
+    if workload.note and not told:
+        yield f"note: {workload.note.removesuffix('.')}"
 
 
 def requesting(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Pod:

@@ -13,6 +13,7 @@ import msgspec
 
 from webhook.application import field_paths
 from webhook.application.field_paths import ITEMS, VALUES, Path, Place
+from webhook.engine.patch import escape
 
 _SPEC = "spec"
 
@@ -106,8 +107,8 @@ class WorkloadPod(msgspec.Struct, frozen=True):
 
     @property
     def pointer(self) -> str:
-        """Its place as a JSON pointer; only of one that is whole."""
-        return "".join(f"/{step}" for step in self.place)
+        """Its place as a JSON pointer."""
+        return "".join(f"/{escape(str(step))}" for step in self.place)
 
     def field(self, path: str) -> str:
         """A path within the pod as a path within the object."""

@@ -1,6 +1,6 @@
 """Workloads by name: which row of the table an object, an owner reference or a mistyped kind means."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
 from webhook.application.operator_kinds import OPERATORS
@@ -9,6 +9,11 @@ from webhook.application.workload_kinds import BUILT_IN, WorkloadKind, table
 KINDS = table((*BUILT_IN, *OPERATORS))
 """Every row, by group and kind."""
 
+ADVISED_OPERATORS = tuple(row for row in OPERATORS if not (row.cluster_scoped or (row.intermediate and row.passive)))
+"""Operators' kinds that ``/advise`` is sent. An object in no namespace has no policy, and a copy is never written by a person."""
+
+Kinds = Mapping[tuple[str, str], WorkloadKind]
+NO_KINDS: Kinds = {}
 _BY_KIND = {row.kind: row for row in BUILT_IN}
 _BY_GROUP = {**KINDS, **{(group, row.kind): row for row in BUILT_IN for group in row.former_groups}}
 _VERSIONS = {row.kind: row.api_version for row in BUILT_IN} | {"Namespace": "v1"}
@@ -17,12 +22,19 @@ _ALIKE = 0.85
 _LONGEST_KIND = 63
 
 
-def workload_of(api_version: object, kind: object) -> WorkloadKind | None:
-    """The workload that a kind of an API version is, or ``None`` for every other kind."""
+def workload_of(api_version: object, kind: object, configured: Kinds = NO_KINDS) -> WorkloadKind | None:
+    """The workload that a kind of an API version is, or ``None`` for every other kind.
+
+    Args:
+        api_version: as an object has it.
+        kind: as an object has it.
+        configured: the rows of the configuration, which come before gpuwarden's own.
+    """
     if not isinstance(kind, str):
         return None
     if isinstance(api_version, str):
-        return _BY_GROUP.get((group_of(api_version), kind))
+        key = group_of(api_version), kind
+        return configured.get(key) or _BY_GROUP.get(key)
     return _BY_KIND.get(kind) if api_version is None else None
 
 

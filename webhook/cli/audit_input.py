@@ -172,7 +172,7 @@ def from_files(paths: Sequence[str], known: KnownNamespaces, names: Sequence[str
         for item in items:
             place = item.source, item.line
             gathered.places[place] = None if place in gathered.places else lines.of(item)
-            misfits = wrong_types(item.object)
+            misfits = wrong_types(item.object, auditor.kinds)
             gathered.problems += misfit_problems(item, lines, misfits)
             judged = _note(item, auditor, default, names, misfits, gathered)
             if judged is None or misfits:

@@ -178,7 +178,7 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
         into, lines = JudgedSource(source), Lines(source.text)
         judged.sources.append(into)
         for item in items:
-            misfits = wrong_types(item.object)
+            misfits = wrong_types(item.object, configuration.kinds)
             judgement = checker.unreadable(item.object, misfits) if misfits else checker.judge(item.object)
             into.objects.append(Judged(item, judgement, lines.of(item)))
             judged.problems += misfit_problems(item, lines, misfits)

@@ -1,18 +1,25 @@
 """``gpuwarden rewrite``: manifests in their new form, comments, order and quoting kept."""
 
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
 from typing import Annotated
 
+import msgspec
 import typer
 
 from webhook.adapters.file_errors import why
 from webhook.adapters.manifests.editing import edit_text
 from webhook.adapters.manifests.items import EditError
 from webhook.adapters.manifests.writing import write_in_place
+from webhook.application.workload_kinds import BUILT_IN, WorkloadKind
+from webhook.application.workloads import KINDS, Kinds, group_of
 from webhook.cli.manifest_input import (
     EXIT_DENIED,
     EXIT_USAGE,
     ConfigOption,
+    Judged,
     JudgedInput,
     JudgedSource,
     NamespaceOption,
@@ -20,6 +27,7 @@ from webhook.cli.manifest_input import (
     Paths,
     PolicyOption,
     judge_paths,
+    load_configuration,
     nothing_found,
     usage_error,
     without_collector,
@@ -35,18 +43,31 @@ def rewrite(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     namespace: NamespaceOption = None,
     namespaces: NamespacesOption = None,
     config: ConfigOption = None,
+    kinds: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND.GROUP,…",
+            help="Operators' kinds whose templates are rewritten too, such as JobSet.jobset.x-k8s.io.",
+        ),
+    ] = None,
     in_place: Annotated[  # noqa: FBT002 - typer's way to say a flag
         bool, typer.Option("--in-place", "-i", help="Edit the files instead of printing them.")
     ] = False,
 ) -> None:
     """Print the manifests in their new form, or edit them in place with -i.
 
+    Kubernetes' own kinds are rewritten. Of operators' kinds only the pods are, on admission; --kinds names those whose templates
+    are rewritten all the same, and what is special about them is printed.
+
     From - to standard output it is a Helm post-renderer (Helm 4: by the plugin in deploy/helm-plugin). Where anything is
     denied or can't be read, nothing is written.
 
     Exit codes: 0 written; 1 something is denied; 2 wrong usage, unreadable input, or output that can't be written.
     """
+    named = _named(kinds or (), load_configuration(config).kinds)
     judged = judge_paths(paths, policy, namespace, namespaces, config)
+    for source in judged.sources:
+        source.objects = [_with_templates(found, named) for found in source.objects]
     _stop_on_trouble(judged)
     # A chart may render nothing, so that this is no error of a post-renderer.
     sources = [(source.source, source.objects) for source in judged.sources]
@@ -60,6 +81,41 @@ def rewrite(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         _write(texts)
     else:
         sys.stdout.buffer.write(_stream([text for _, text in texts]).encode())
+
+
+def _named(options: Sequence[str], configured: Kinds) -> dict[tuple[str, str], WorkloadKind]:
+    """The rows that ``--kinds`` names, by group and kind.
+
+    Raises:
+        typer.Exit: 2, after saying which name is not that of a kind.
+    """
+    rows = {f"{kind}.{group}": row for (group, kind), row in {**KINDS, **configured}.items() if not row.is_built_in}
+    found: dict[tuple[str, str], WorkloadKind] = {}
+    for name in ",".join(options).split(",") if options else ():
+        row = rows.get(name)
+        if row is None:
+            close = [full for full in rows if full.partition(".")[0] == name] or get_close_matches(name, rows, n=1)
+            if any(name in (one.kind, f"{one.kind}.{one.group}") for one in BUILT_IN):
+                raise usage_error(
+                    f'--kinds: "{name}" is one of Kubernetes\' own kinds, which are rewritten anyway; remove it'
+                )
+            fix = f"did you mean {' or '.join(close)}?" if close else "write one of docs/reference/workload-kinds.md"
+            raise usage_error(f'--kinds: "{name}" is not an operator\'s kind that gpuwarden knows; {fix}')
+        found[row.group, row.kind] = row
+    return found
+
+
+def _with_templates(found: Judged, named: Mapping[tuple[str, str], WorkloadKind]) -> Judged:
+    """An object with the patch of its templates, where its kind is one of those; says what is special about the kind."""
+    judgement = found.judgement
+    row = named.get((group_of(judgement.api_version), judgement.kind))
+    if row is None or not (operations := judgement.of_templates):
+        return found
+    say(
+        f"{found.item.source}:{found.item.line}: {judgement.kind}/{judgement.name}: its templates are rewritten"
+        f"{f'; {row.note}' if row.note else ''}"
+    )
+    return replace(found, judgement=msgspec.structs.replace(judgement, operations=operations))
 
 
 def _stop_on_trouble(judged: JudgedInput) -> None:
@@ -76,7 +132,8 @@ def _stop_on_trouble(judged: JudgedInput) -> None:
             told.append(f"not judged: {found.judgement.not_judged}")
         if found.judgement.outcome is Outcome.REWRITTEN and not found.judgement.operations:
             told.append(
-                f"left as it is: {found.judgement.kind} is an operator's kind, of which only the pods are rewritten, on admission"
+                f"left as it is: {found.judgement.kind} is an operator's kind, of which only the pods are rewritten, on "
+                f"admission; --kinds {found.judgement.kind}.{group_of(found.judgement.api_version)} rewrites its templates"
             )
         for sentence in told:
             say(f"{found.item.source}:{found.item.line}: {sentence}")

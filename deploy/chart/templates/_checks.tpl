@@ -87,6 +87,23 @@ prints nothing.
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- $kinds := dict -}}
+{{- range $i, $row := .Values.config.workloadKinds -}}
+{{- range $field := list "kind" "plural" -}}
+{{- $name := printf "%s %s" $row.group (get $row $field) -}}
+{{- if hasKey $kinds $name -}}
+{{- fail (printf "config.workloadKinds[%d].%s: %q of %s is also that of config.workloadKinds[%d]; remove one of the rows, or correct its name" $i $field (get $row $field) $row.group (int (get $kinds $name))) -}}
+{{- end -}}
+{{- $_ := set $kinds $name $i -}}
+{{- end -}}
+{{- range $j, $template := $row.templates -}}
+{{- range $k, $count := $template.replicas -}}
+{{- if not (hasPrefix (regexFind "^.*[]}]" $count) $template.path) -}}
+{{- fail (printf "config.workloadKinds[%d].templates[%d].replicas[%d]: %q counts no pods of %q: up to its last wildcard both must be the same" $i $j $k $count $template.path) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- $plugin := .Values.config.devicePlugin -}}
 {{- $single := eq $plugin.migStrategy "single" -}}
 {{- if and $plugin.products (not $single) -}}

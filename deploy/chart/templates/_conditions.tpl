@@ -49,10 +49,52 @@ matchConditions:
       {{- if .Values.webhooks.guard.enabled }} ||
       {{- include "gpuwarden.reachesGpus" (dict "root" . "pod" "template") | nindent 6 }}
       {{- end }}))
-  - name: not-of-another-workload
+  {{- include "gpuwarden.notOfAnotherWorkload" . | nindent 2 }}
+{{- end -}}
+
+{{/* A matchCondition: what a controller made was asked about when a person wrote the object that it was made from. */}}
+{{- define "gpuwarden.notOfAnotherWorkload" -}}
+{{- $makers := include "gpuwarden.makers" . | fromYamlArray -}}
+{{- if .Values.webhooks.advise.operators -}}
+{{- $makers = concat $makers (include "gpuwarden.operatorMakers" . | fromYamlArray) -}}
+{{- range .Values.config.workloadKinds -}}
+{{- $makers = append $makers .kind -}}
+{{- end -}}
+{{- end -}}
+- name: not-of-another-workload
+  expression: >-
+    !has(object.metadata.ownerReferences) || !object.metadata.ownerReferences.exists(owner,
+    has(owner.controller) && owner.controller && owner.kind in {{ $makers | uniq | toJson }})
+{{- end -}}
+
+{{/*
+Only objects of operators' kinds that name what may be a GPU, in a field that is new or changes. Each kind has its own paths, so
+every map is looked at, sixteen levels deep (webhook/application/field_paths.py: as the longest path and a container's resources): its keys, and its `name`,
+where the Spark operator has the resource. CEL has no recursion, so there is a line for each level: from what is at this level to
+what is below it, and from a map that names a GPU to b'', which JSON does not have, down to the last. Of a container only its
+resources are looked at, and lists of texts not at all, to keep the cost low: of an object with more than a thousand containers it
+may exceed what matchConditions may cost, and the API server does not ask then (failurePolicy Ignore).
+*/}}
+{{- define "gpuwarden.onlyObjectsWithGpus" -}}
+{{- $known := list "nvidia.com/" "deviceclass.resource.kubernetes.io/" "k8s.amazonaws.com/vgpu" "volcano.sh/vgpu-" "volcano.sh/gpu-" "aliyun.com/gpu-" "tencent.com/vcuda-" "koordinator.sh/gpu" "mig.das.com/" -}}
+{{- range .Values.config.resources.gpus -}}
+{{- $known = append $known (trimSuffix "*" .) -}}
+{{- end -}}
+{{- $names := "it.exists(key, (key.contains('/') && gpus.exists(gpu, key.startsWith(gpu))) || (key == 'name' && type(it[key]) == string && gpus.exists(gpu, it[key].startsWith(gpu))))" -}}
+{{- $below := printf "(type(it) == map ? (%s ? [b''] : 'name' in it && 'image' in it ? it.map(key, key.endsWith('esources'), it[key]) : it.map(key, it[key])) : type(it) == list ? (it.size() > 0 && type(it[0]) == string ? [] : it) : type(it) == bytes ? [it] : [])" $names -}}
+{{- $search := "type(it) == bytes" -}}
+{{- range until 16 -}}
+{{- $search = printf "%s.exists(it,\n%s)" $below $search -}}
+{{- end -}}
+matchConditions:
+  - name: names-gpu-resources
     expression: >-
-      !has(object.metadata.ownerReferences) || !object.metadata.ownerReferences.exists(owner,
-      has(owner.controller) && owner.controller && owner.kind in {{ include "gpuwarden.makers" . }})
+      [[{{ range $index, $name := uniq $known }}{{ if $index }}, {{ end }}'{{ $name }}'{{ end }}]].exists(gpus,
+      object.exists(field, !(field in ['apiVersion', 'kind', 'metadata', 'status']) &&
+      (oldObject == null || !(field in oldObject) || object[field] != oldObject[field]) &&
+      [object[field]].exists(it,
+      {{- $search | nindent 6 }})))
+  {{- include "gpuwarden.notOfAnotherWorkload" . | nindent 2 }}
 {{- end -}}
 
 {{/* CEL: whether a namespace gets a label or an annotation of ours, or one that looks like it, or another value in it. */}}

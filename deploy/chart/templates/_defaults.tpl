@@ -51,6 +51,7 @@ containerSecurityContext:
 install:
   mode: enforce
 config:
+  workloadKinds: []
   fleet:
     expected: []
   devicePlugin:
@@ -118,6 +119,7 @@ webhooks:
     timeoutSeconds: 2
   advise:
     timeoutSeconds: 2
+    operators: true
   validateNamespace:
     timeoutSeconds: 5
   excludedNamespaces: []

@@ -95,6 +95,29 @@ Tesla-.*|(GeForce|Quadro|TITAN)-.*|L(2|4|20|40|40S|40G)|A(2|10|10G|10M|16|40): '
   at:
   - config.resources.gpus.*
   - config.resources.notGPUs.*
+- pattern: ^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$
+  fault: is not an API group of custom resources; write one such as example.com
+  at:
+  - config.workloadKinds.*.group
+- pattern: ^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$
+  fault: is not a version of an API; write one such as v1 or v1beta1
+  at:
+  - config.workloadKinds.*.versions.*
+- pattern: ^[A-Z][A-Za-z0-9]{0,62}$
+  fault: is not a kind; write one such as Training
+  at:
+  - config.workloadKinds.*.kind
+- pattern: ^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$
+  fault: is not a plural; write the name in the URL of its objects, such as trainings
+  at:
+  - config.workloadKinds.*.plural
+- pattern: ^[A-Za-z][A-Za-z0-9]*((\.[A-Za-z][A-Za-z0-9]*)|\[\*\]|\{\*\}){0,11}$
+  fault: is not a path; write one such as spec.workers[*].template.spec, of at most 12 steps
+  at:
+  - config.workloadKinds.*.templates.*.path
+  - config.workloadKinds.*.templates.*.replicas.*
+  - config.workloadKinds.*.resources.*
+  - config.workloadKinds.*.suspend
 - pattern: ^([0-9]+(h|m|s))+$
   fault: is not a duration; write hours, minutes and seconds, such as 2160h or 1h30m
   at:

@@ -19,6 +19,180 @@
   scope: Namespaced
 {{- end -}}
 
+{{/* The rules of what /advise is sent of operators' kinds. */}}
+{{- define "gpuwarden.advisedOperatorRules" -}}
+- apiGroups: [ray.io]
+  apiVersions: [v1, v1alpha1]
+  operations: [CREATE, UPDATE]
+  resources: [rayclusters, rayjobs, rayservices, raycronjobs]
+  scope: Namespaced
+- apiGroups: [kubeflow.org]
+  apiVersions: [v1, v2beta1, v1beta1, v1alpha1]
+  operations: [CREATE, UPDATE]
+  resources: [pytorchjobs, tfjobs, xgboostjobs, paddlejobs, jaxjobs, mpijobs, notebooks, pvcviewers]
+  scope: Namespaced
+- apiGroups: [trainer.kubeflow.org]
+  apiVersions: [v1alpha1]
+  operations: [CREATE, UPDATE]
+  resources: [trainingruntimes, trainjobs, optimizationjobs]
+  scope: Namespaced
+- apiGroups: [jobset.x-k8s.io]
+  apiVersions: [v1alpha2]
+  operations: [CREATE, UPDATE]
+  resources: [jobsets]
+  scope: Namespaced
+- apiGroups: [leaderworkerset.x-k8s.io]
+  apiVersions: [v1]
+  operations: [CREATE, UPDATE]
+  resources: [leaderworkersets]
+  scope: Namespaced
+- apiGroups: [disaggregatedset.x-k8s.io]
+  apiVersions: [v1]
+  operations: [CREATE, UPDATE]
+  resources: [disaggregatedsets]
+  scope: Namespaced
+- apiGroups: [agents.x-k8s.io]
+  apiVersions: [v1beta1, v1alpha1]
+  operations: [CREATE, UPDATE]
+  resources: [sandboxes]
+  scope: Namespaced
+- apiGroups: [extensions.agents.x-k8s.io]
+  apiVersions: [v1beta1, v1alpha1]
+  operations: [CREATE, UPDATE]
+  resources: [sandboxtemplates]
+  scope: Namespaced
+- apiGroups: [serving.kserve.io]
+  apiVersions: [v1beta1, v1alpha2, v1alpha1]
+  operations: [CREATE, UPDATE]
+  resources: [inferenceservices, llminferenceservices, llminferenceserviceconfigs, inferencegraphs, servingruntimes]
+  scope: Namespaced
+- apiGroups: [argoproj.io]
+  apiVersions: [v1alpha1]
+  operations: [CREATE, UPDATE]
+  resources: [workflows, workflowtemplates, cronworkflows, rollouts, experiments, analysisruns, analysistemplates]
+  scope: Namespaced
+- apiGroups: [batch.volcano.sh]
+  apiVersions: [v1alpha1]
+  operations: [CREATE, UPDATE]
+  resources: [jobs, cronjobs]
+  scope: Namespaced
+- apiGroups: [flow.volcano.sh]
+  apiVersions: [v1alpha1]
+  operations: [CREATE, UPDATE]
+  resources: [jobtemplates, jobflows]
+  scope: Namespaced
+- apiGroups: [sparkoperator.k8s.io]
+  apiVersions: [v1beta2, v1alpha1]
+  operations: [CREATE, UPDATE]
+  resources: [sparkapplications, scheduledsparkapplications, sparkconnects]
+  scope: Namespaced
+- apiGroups: [spark.apache.org]
+  apiVersions: [v1, v1beta1]
+  operations: [CREATE, UPDATE]
+  resources: [sparkapplications, sparkclusters]
+  scope: Namespaced
+- apiGroups: [serving.knative.dev]
+  apiVersions: [v1]
+  operations: [CREATE, UPDATE]
+  resources: [services, configurations, revisions]
+  scope: Namespaced
+- apiGroups: [tekton.dev]
+  apiVersions: [v1, v1beta1, v1alpha1]
+  operations: [CREATE, UPDATE]
+  resources: [tasks, taskruns, stepactions, pipelines, pipelineruns]
+  scope: Namespaced
+- apiGroups: [machinelearning.seldon.io]
+  apiVersions: [v1, v1alpha3, v1alpha2]
+  operations: [CREATE, UPDATE]
+  resources: [seldondeployments]
+  scope: Namespaced
+- apiGroups: [mlops.seldon.io]
+  apiVersions: [v1alpha1]
+  operations: [CREATE, UPDATE]
+  resources: [servers, serverconfigs, seldonconfigs, seldonruntimes]
+  scope: Namespaced
+- apiGroups: [apps.nvidia.com]
+  apiVersions: [v1alpha1]
+  operations: [CREATE, UPDATE]
+  resources: [nimservices, nimpipelines, nimbuilds, nimcaches, nemocustomizers, nemodatastores, nemoentitystores, nemoevaluators, nemoguardrails]
+  scope: Namespaced
+- apiGroups: [nvidia.com]
+  apiVersions: [v1beta1, v1alpha1]
+  operations: [CREATE, UPDATE]
+  resources: [dynamographdeployments, dynamocomponentdeployments]
+  scope: Namespaced
+- apiGroups: [grove.io]
+  apiVersions: [v1alpha1]
+  operations: [CREATE, UPDATE]
+  resources: [podcliquesets, podcliques]
+  scope: Namespaced
+- apiGroups: [kaito.sh]
+  apiVersions: [v1beta1, v1alpha1]
+  operations: [CREATE, UPDATE]
+  resources: [workspaces, inferencesets, ragengines, multiroleinferences]
+  scope: Namespaced
+- apiGroups: [orchestration.aibrix.ai]
+  apiVersions: [v1alpha1]
+  operations: [CREATE, UPDATE]
+  resources: [stormservices, rolesets, rayclusterfleets, rayclusterreplicasets, podsets, kvcaches]
+  scope: Namespaced
+- apiGroups: [workloads.x-k8s.io]
+  apiVersions: [v1alpha2, v1alpha1]
+  operations: [CREATE, UPDATE]
+  resources: [rolebasedgroups, rolebasedgroupsets, rolebasedgroupwarmups, roleinstances, roleinstancesets, instances, instancesets]
+  scope: Namespaced
+- apiGroups: [production-stack.vllm.ai]
+  apiVersions: [v1alpha1]
+  operations: [CREATE, UPDATE]
+  resources: [vllmruntimes]
+  scope: Namespaced
+- apiGroups: [workload.codeflare.dev]
+  apiVersions: [v1beta2]
+  operations: [CREATE, UPDATE]
+  resources: [appwrappers]
+  scope: Namespaced
+- apiGroups: [kubevirt.io]
+  apiVersions: [v1, v1alpha3]
+  operations: [CREATE, UPDATE]
+  resources: [virtualmachines, virtualmachineinstances, virtualmachineinstancereplicasets]
+  scope: Namespaced
+- apiGroups: [actions.summerwind.dev]
+  apiVersions: [v1alpha1]
+  operations: [CREATE, UPDATE]
+  resources: [runners, runnersets, runnerdeployments, runnerreplicasets]
+  scope: Namespaced
+- apiGroups: [keda.sh]
+  apiVersions: [v1alpha1]
+  operations: [CREATE, UPDATE]
+  resources: [scaledjobs]
+  scope: Namespaced
+- apiGroups: [actions.github.com]
+  apiVersions: [v1alpha1]
+  operations: [CREATE, UPDATE]
+  resources: [autoscalingrunnersets, ephemeralrunnersets, ephemeralrunners]
+  scope: Namespaced
+- apiGroups: [kubernetes.dask.org]
+  apiVersions: [v1]
+  operations: [CREATE, UPDATE]
+  resources: [daskclusters, daskworkergroups, daskjobs]
+  scope: Namespaced
+- apiGroups: [flink.apache.org]
+  apiVersions: [v1beta1]
+  operations: [CREATE, UPDATE]
+  resources: [flinkdeployments]
+  scope: Namespaced
+- apiGroups: [apps.kruise.io]
+  apiVersions: [v1beta1, v1alpha1]
+  operations: [CREATE, UPDATE]
+  resources: [clonesets, statefulsets, daemonsets, broadcastjobs, uniteddeployments, advancedcronjobs]
+  scope: Namespaced
+- apiGroups: [apps.openshift.io]
+  apiVersions: [v1]
+  operations: [CREATE, UPDATE]
+  resources: [deploymentconfigs]
+  scope: Namespaced
+{{- end -}}
+
 {{/* CEL: the template of a workload of Kubernetes' own kinds; an empty map where it has none. */}}
 {{- define "gpuwarden.template" -}}
 has(object.template) ?
@@ -30,9 +204,14 @@ object.spec.jobTemplate.spec.template :
 {}
 {{- end -}}
 
-{{/* CEL: the kinds that make workloads that /advise is sent. */}}
+{{/* The kinds of Kubernetes' own that make others. */}}
 {{- define "gpuwarden.makers" -}}
-['Deployment', 'StatefulSet', 'DaemonSet', 'CronJob']
+[Deployment, StatefulSet, DaemonSet, CronJob]
+{{- end -}}
+
+{{/* The kinds of operators that make others. */}}
+{{- define "gpuwarden.operatorMakers" -}}
+[RayCluster, RayJob, RayService, RayCronJob, PyTorchJob, TFJob, XGBoostJob, PaddleJob, JAXJob, MPIJob, Notebook, PVCViewer, TrainJob, OptimizationJob, JobSet, LeaderWorkerSet, DisaggregatedSet, Sandbox, InferenceService, LLMInferenceService, InferenceGraph, Workflow, CronWorkflow, Rollout, Experiment, AnalysisRun, Job, CronJob, JobFlow, SparkApplication, ScheduledSparkApplication, SparkConnect, SparkCluster, Service, Configuration, Revision, Task, TaskRun, StepAction, Pipeline, PipelineRun, SeldonDeployment, Server, ServerConfig, SeldonConfig, SeldonRuntime, NIMService, NIMPipeline, NIMBuild, NIMCache, NemoCustomizer, NemoDatastore, NemoEntitystore, NemoEvaluator, NemoGuardrail, DynamoGraphDeployment, DynamoComponentDeployment, PodCliqueSet, PodClique, Workspace, StormService, RoleSet, RayClusterFleet, RayClusterReplicaSet, PodSet, RoleBasedGroup, InferenceSet, RAGEngine, MultiRoleInference, KVCache, RoleBasedGroupSet, RoleBasedGroupWarmup, RoleInstance, RoleInstanceSet, Instance, InstanceSet, VLLMRuntime, AppWrapper, VirtualMachine, VirtualMachineInstance, VirtualMachineInstanceReplicaSet, Runner, RunnerSet, RunnerDeployment, RunnerReplicaSet, ScaledJob, AutoscalingRunnerSet, EphemeralRunnerSet, EphemeralRunner, DaskCluster, DaskWorkerGroup, DaskJob, FlinkDeployment, CloneSet, StatefulSet, DaemonSet, BroadcastJob, UnitedDeployment, AdvancedCronJob, DeploymentConfig]
 {{- end -}}
 
 {{/* RBAC: what a change of a namespace's label is previewed on. */}}

@@ -77,7 +77,7 @@ NO_GPU = (
 )
 ALL_FIELDS = (
     "apiVersion, kind, mode, visibleDevices, notOffered, fleet, devicePlugin, gke, defaults, policies, "
-    "exemptions, resources, claims"
+    "exemptions, resources, claims, workloadKinds"
 )
 
 

@@ -20,10 +20,11 @@ from tests.application.diagnosis.world import (
     validating,
 )
 from webhook.application.diagnosis.documents import Deployment, Metadata
-from webhook.application.diagnosis.facts import Facts, Unread
+from webhook.application.diagnosis.facts import Facts, Unread, known
 from webhook.application.diagnosis.ours import mutating_name
 from webhook.application.diagnosis.results import Status
 from webhook.application.diagnosis.webhooks import WebhookConfiguration
+from webhook.application.workload_kinds import WorkloadKind, table
 
 PODS = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
 
@@ -149,6 +150,55 @@ def test_what_a_webhook_that_only_tells_is_not_sent_is_named(name: str, rules: l
     facts = validating(healthy(), name, rules=rules)
     assert troubled(facts) == {"rules": Status.WARN}
     assert f"the rules of {name}.gpuwarden.io do not cover {lacking}" in the_result(facts, "rules").seen
+
+
+OPERATORS = "advise-operators"
+
+
+def test_the_webhook_of_operators_kinds_may_be_switched_off_and_is_not_asked_about_others() -> None:
+    facts = healthy()
+    validating_configuration = known(facts.validating)
+    assert validating_configuration is not None
+    left = [one for one in validating_configuration.webhooks or () if one.name != f"{OPERATORS}.gpuwarden.io"]
+    without = msgspec.structs.replace(validating_configuration, webhooks=left)
+    assert troubled(healthy(validating=without)) == {}
+
+
+@pytest.mark.parametrize(
+    ("rules", "lacking"),
+    [
+        ([], "advancedcronjobs.apps.kruise.io, autoscalingrunnersets.actions.github.com, "),
+        (
+            rule(operations=["*"], apiGroups=["apps.kruise.io"], apiVersions=["*"], resources=["*"]),
+            "autoscalingrunnersets.",
+        ),
+    ],
+)
+def test_operators_kinds_that_are_not_sent_are_named(rules: list[Json], lacking: str) -> None:
+    facts = validating(healthy(), OPERATORS, rules=rules)
+    assert troubled(facts) == {"rules": Status.WARN}
+    assert f"the rules of {OPERATORS}.gpuwarden.io do not cover {lacking}" in the_result(facts, "rules").seen
+
+
+def test_and_so_are_those_of_the_configuration() -> None:
+    rows = table(
+        WorkloadKind(
+            "example.com",
+            ("v1",),
+            f"{scope}Training",
+            f"{scope.lower()}trainings",
+            (),
+            ("spec.x",),
+            cluster_scoped=bool(scope),
+        )
+        for scope in ("", "Cluster")
+    )
+    facts = healthy(configuration=msgspec.structs.replace(configured(), kinds=rows))
+    assert troubled(facts) == {"rules": Status.WARN}
+    result = the_result(facts, "rules")
+    assert result.seen == f"the rules of {OPERATORS}.gpuwarden.io do not cover trainings.example.com"
+    assert result.fix is not None
+    assert result.fix.startswith("set config.workloadKinds in the chart's values to those of the configuration")
 
 
 @pytest.mark.parametrize("subresources", [["namespaces/*"], ["*/status", "*/finalize"], ["*/*"]])

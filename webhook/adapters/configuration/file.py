@@ -11,6 +11,8 @@ from webhook.adapters.configuration.model import ConfigurationFile
 from webhook.adapters.configuration.sentences import problem
 from webhook.adapters.shown import shown
 from webhook.application.configuration import Configuration, Exemptions
+from webhook.application.operator_kinds import OPERATORS
+from webhook.application.workload_kinds import table
 from webhook.engine.forms import parse as parse_form
 from webhook.engine.gpu_names import GpuNames
 from webhook.engine.labels import NamespaceLabels
@@ -42,7 +44,7 @@ def parse(text: str) -> Configuration:
         file = ConfigurationFile.model_validate(raw)
     except ValidationError as error:
         raise ConfigurationError([*map(problem, error.errors()), *problems]) from error
-    problems += [*_ambiguous_forms(file), *_unknown_products(file), *_contradicted_forms(file)]
+    problems += [*_ambiguous_forms(file), *_unknown_products(file), *_contradicted_forms(file), *_kinds_twice(file)]
     if problems:
         raise ConfigurationError(problems)
     return _configuration(file)
@@ -65,6 +67,7 @@ def _configuration(file: ConfigurationFile) -> Configuration:
         GpuNames(tuple(file.resources.gpus), tuple(file.resources.not_gpus)),
         file.claims.device_classes,
         tuple(form for name in file.fleet.expected if (form := parse_form(name))),
+        table(section.row for section in file.workload_kinds),
     )
 
 
@@ -173,6 +176,27 @@ def _contradicted_forms(file: ConfigurationFile) -> Iterator[str]:
                         f"({against[0]}); remove it, or list only forms that have it"
                     )
                     break
+
+
+def _kinds_twice(file: ConfigurationFile) -> Iterator[str]:
+    """Workload kinds, or their plurals, that another row has too: nobody could say which of them counts."""
+    first: dict[tuple[str, str], tuple[int, str]] = {}
+    for index, row in enumerate(file.workload_kinds):
+        for field, name in (("kind", row.kind), ("plural", row.plural)):
+            before, kind = first.setdefault((row.group, name), (index, row.kind))
+            ours = next((one for one in OPERATORS if (one.group, one.plural) == (row.group, name)), None)
+            if before != index:
+                if row.kind == kind and field == "plural":
+                    continue
+                yield (
+                    f'workloadKinds[{index}].{field}: "{name}" of {row.group} is also that of workloadKinds[{before}] ({kind}); '
+                    "remove one of the rows, or correct its name"
+                )
+            elif ours and ours.kind != row.kind:
+                yield (
+                    f'workloadKinds[{index}].{field}: "{name}" of {row.group} is the plural of {ours.kind}, which gpuwarden '
+                    "knows; write the plural of this kind, or the kind of this plural"
+                )
 
 
 def _repetitions(raw: dict[str, Any]) -> Iterator[str]:

@@ -18,7 +18,9 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from webhook.adapters.shown import shown
+from webhook.application import field_paths
 from webhook.application.configuration import DEFAULT_EXEMPTIONS, Mode
+from webhook.application.workload_kinds import Template, WorkloadKind, table
 from webhook.engine.device_classes import BY_PROFILE
 from webhook.engine.forms import Form, parse
 from webhook.engine.pods import Toleration
@@ -440,6 +442,71 @@ class ClaimsSection(_Section):
     device_classes: dict[_DeviceClass, Annotated[str, AfterValidator(_form_of_class)]] = {}
 
 
+def _field_path(value: str) -> str:
+    field_paths.parse(value)
+    return value
+
+
+_FieldPath = Annotated[str, AfterValidator(_field_path)]
+_Group = Annotated[
+    str,
+    _matching(
+        rf"(?=.{{1,253}}\Z)(?=.*\.){_SUBDOMAIN}",
+        "an API group of custom resources",
+        "write one such as example.com; gpuwarden knows Kubernetes' own kinds",
+    ),
+]
+_Lower = r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
+_Version = Annotated[str, _matching(_Lower, "a version of an API", "write one such as v1 or v1beta1")]
+_Kind = Annotated[str, _matching(r"[A-Z][A-Za-z0-9]{0,62}", "a kind", "write one such as Training")]
+_Plural = Annotated[str, _matching(_Lower, "a plural", "write the name in the URL of its objects, such as trainings")]
+
+
+class TemplateSection(_Section):
+    """Where objects of a kind describe pods."""
+
+    path: _FieldPath
+    replicas: list[_FieldPath] = []
+
+
+class WorkloadKindSection(_Section):
+    """A kind whose objects describe pods."""
+
+    group: _Group
+    versions: Annotated[list[_Version], Field(min_length=1)]
+    kind: _Kind
+    plural: _Plural
+    templates: list[TemplateSection] = []
+    resources: list[_FieldPath] = []
+    suspend: _FieldPath | None = None
+    intermediate: bool = False
+    passive: bool = False
+    cluster_scoped: bool = False
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _is_a_row(self) -> "WorkloadKindSection":
+        table([self.row])
+        return self
+
+    @property
+    def row(self) -> WorkloadKind:
+        """The row of the table."""
+        return WorkloadKind(
+            self.group,
+            tuple(self.versions),
+            self.kind,
+            self.plural,
+            tuple(Template(one.path, tuple(one.replicas)) for one in self.templates),
+            tuple(self.resources),
+            self.suspend or "",
+            intermediate=self.intermediate,
+            passive=self.passive,
+            cluster_scoped=self.cluster_scoped,
+            note=self.note,
+        )
+
+
 class ConfigurationFile(_Section):
     """The file."""
 
@@ -456,6 +523,7 @@ class ConfigurationFile(_Section):
     exemptions: ExemptionsSection = ExemptionsSection()
     resources: ResourcesSection = ResourcesSection()
     claims: ClaimsSection = ClaimsSection()
+    workload_kinds: list[WorkloadKindSection] = []
 
     @property
     def plugin(self) -> DevicePlugin:

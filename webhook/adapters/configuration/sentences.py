@@ -94,9 +94,9 @@ def _missing(_detail: ErrorDetails, location: _Location) -> str:
     return f"is missing; write {_MISSING.get(field, field)}"
 
 
-def _empty(detail: ErrorDetails, _location: _Location) -> str:
+def _empty(detail: ErrorDetails, location: _Location) -> str:
     if isinstance(detail["input"], list):
-        return "the list is empty; name at least one, such as [shared]"
+        return f"the list is empty; name at least one, such as {'[v1]' if location[-1] == 'versions' else '[shared]'}"
     return f"{shown(detail['input'])} is empty; write a name, or remove it"
 
 

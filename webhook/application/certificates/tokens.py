@@ -28,6 +28,7 @@ PATHS: Mapping[str, str] = MappingProxyType(
         "guard-open.gpuwarden.io": VALIDATE,
         "updates.gpuwarden.io": VALIDATE,
         "advise.gpuwarden.io": ADVISE,
+        "advise-operators.gpuwarden.io": ADVISE,
         "validate-namespace.gpuwarden.io": VALIDATE_NAMESPACE,
     }
 )

@@ -17,6 +17,8 @@ UPDATES = "updates.gpuwarden.io"
 """The webhook that calls the validating path for updates of pods that may change what was decided."""
 RESTORE = "restore.gpuwarden.io"
 """The webhook that calls the mutating path where a manifest is applied again to a pod that was rewritten."""
+OPERATORS = "advise-operators.gpuwarden.io"
+"""The webhook that calls the advising path for objects of operators' kinds. It may be switched off."""
 _HTTPS = 443
 
 
@@ -55,6 +57,11 @@ class Ours(NamedTuple):
     def is_restore(self) -> bool:
         """Whether it is asked only about updates of pods that were rewritten."""
         return self.webhook.name == RESTORE
+
+    @property
+    def is_of_operators(self) -> bool:
+        """Whether it is asked about objects of operators' kinds."""
+        return self.webhook.name == OPERATORS
 
     @property
     def closed(self) -> bool:

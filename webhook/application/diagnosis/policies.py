@@ -6,6 +6,8 @@ from webhook.application.configuration import Configuration
 from webhook.application.diagnosis.facts import BadConfiguration, Facts, Namespaces, known
 from webhook.application.diagnosis.ours import Ours, readable_webhooks
 from webhook.application.diagnosis.results import Status, Verdict, fail, listed, verdicts, warn
+from webhook.application.workload_kinds import WorkloadKind
+from webhook.application.workloads import KINDS
 from webhook.engine.forms import Form
 from webhook.engine.label_problems import of_namespace
 from webhook.engine.labels import ENFORCE, UNLABELLED, NamespaceLabels
@@ -33,7 +35,13 @@ def _unusable(facts: Facts) -> Iterator[Verdict]:
 def _told(found: Configuration) -> str:
     names = listed(found.policies.configured) or "none"
     plugin = f"renameByDefault {str(found.plugin.rename_by_default).lower()}, migStrategy {found.plugin.mig_strategy}"
-    return f"mode {found.mode}, {plugin}, configured policies: {names}"
+    kinds = ", ".join(_of_kind(kind) for kind in found.kinds.values())
+    return f"mode {found.mode}, {plugin}, configured policies: {names}{f'; workload kinds: {kinds}' if kinds else ''}"
+
+
+def _of_kind(kind: WorkloadKind) -> str:
+    replaced = " (instead of gpuwarden's own)" if (kind.group, kind.kind) in KINDS else ""
+    return f"{kind.kind}.{kind.group}{replaced}"
 
 
 def labels(facts: Facts) -> list[Verdict]:

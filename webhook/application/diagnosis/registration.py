@@ -15,6 +15,7 @@ from webhook.application.diagnosis.ours import (
 )
 from webhook.application.diagnosis.results import Verdict, fail, listed, verdicts, warn
 from webhook.application.workload_kinds import ADVISED
+from webhook.application.workloads import ADVISED_OPERATORS
 from webhook.engine.gpu_names import ANY_SUFFIX
 
 # Of each path: the kind of configuration that it belongs to.
@@ -65,7 +66,9 @@ def _absent(facts: Facts) -> Iterator[Verdict]:
             )
     there = next(one for this, one in configurations(facts) if this == VALIDATING) is not None
     for path, (_, means) in _TOLD.items():
-        if there and not any(one.path == path and one.kind == VALIDATING for one in webhooks):
+        if there and not any(
+            one.path == path and one.kind == VALIDATING and not one.is_of_operators for one in webhooks
+        ):
             yield warn(f"no webhook of {VALIDATING} {facts.name} calls {path}", means, _REINSTALL)
     for one in webhooks:
         if one.path not in _PATHS or _EXPECTED.get(one.path, VALIDATING) != one.kind:
@@ -96,7 +99,9 @@ def _wrong_rules(facts: Facts) -> Iterator[Verdict]:
                 "new pods are neither rewritten nor denied",
                 _REINSTALL,
             )
-        if one.path in _TOLD and (lacking := _not_covered(one)):
+        if one.is_of_operators:
+            yield from _operators_not_sent(facts, one)
+        elif one.path in _TOLD and (lacking := _not_covered(one)):
             yield warn(f"the rules of {one} do not cover {', '.join(lacking)}", _TOLD[one.path][1], _REINSTALL)
         if one.kind == MUTATING and not one.is_restore and webhook.covers("UPDATE", "pods"):
             yield fail(
@@ -120,6 +125,24 @@ def _updates_not_judged(webhooks: list[Ours]) -> Iterator[Verdict]:
             "no webhook is sent updates of pods",
             "a pod with scheduling gates can be moved to other GPUs after it was checked, and an annotation can add devices",
             _REINSTALL,
+        )
+
+
+def _operators_not_sent(facts: Facts, one: Ours) -> Iterator[Verdict]:
+    """Kinds of operators that the rules, which the chart makes of its table and its values, do not have."""
+    found = facts.configuration
+    configured = found.kinds.values() if isinstance(found, Configuration) else ()
+    kinds = [*ADVISED_OPERATORS, *(kind for kind in configured if not kind.cluster_scoped)]
+    lacking = [
+        f"{kind.plural}.{kind.group}"
+        for kind in kinds
+        if not one.webhook.covers("CREATE", kind.plural, kind.group, kind.versions[0])
+    ]
+    if lacking:
+        yield warn(
+            f"the rules of {one} do not cover {listed(dict.fromkeys(lacking))}",
+            "kubectl apply of these objects does not warn that their pods will be denied",
+            f"set config.workloadKinds in the chart's values to those of the configuration; {_REINSTALL}",
         )
 
 

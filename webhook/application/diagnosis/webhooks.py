@@ -49,12 +49,12 @@ class Rule(msgspec.Struct, rename="camel"):
     resources: list[str] | None = None
     scope: str = "*"
 
-    def covers(self, operation: str, resource: str, group: str = "") -> bool:
-        """Whether an operation on a resource of a group, version 1, is sent."""
+    def covers(self, operation: str, resource: str, group: str = "", version: str = "v1") -> bool:
+        """Whether an operation on a resource of a group's version is sent."""
         scope = "Cluster" if resource.partition("/")[0] == "namespaces" else "Namespaced"
         return (
             _names(self.api_groups, group)
-            and _names(self.api_versions, "v1")
+            and _names(self.api_versions, version)
             and _names(self.operations, operation)
             and any(_matches(pattern, resource) for pattern in self.resources or ())
             and self.scope in {"*", scope}
@@ -96,9 +96,9 @@ class Webhook(msgspec.Struct, rename="camel"):
     admission_review_versions: list[str] | None = None
     match_conditions: list[MatchCondition] | None = None
 
-    def covers(self, operation: str, resource: str, group: str = "") -> bool:
+    def covers(self, operation: str, resource: str, group: str = "", version: str = "v1") -> bool:
         """Whether one of its rules means an operation on a resource."""
-        return any(rule.covers(operation, resource, group) for rule in self.rules or ())
+        return any(rule.covers(operation, resource, group, version) for rule in self.rules or ())
 
     def selects(self, namespace_labels: Mapping[str, str]) -> bool:
         """Whether it is called for objects of a namespace with these labels."""

@@ -1,0 +1,164 @@
+"""Traps: what an operator, or a queue, makes of the GPUs in its own objects besides the pods, where that goes wrong.
+
+A pod that admission would accept, or rewrite, may never be created, or be created with other requests. Only the object shows it.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from webhook.application import field_paths
+from webhook.application.field_paths import Place
+from webhook.application.workload_kinds import WorkloadKind
+from webhook.engine.decision import Decision
+from webhook.engine.edits import RenameResource
+from webhook.engine.pods import Container, Pod, PodSpec, Resources
+from webhook.engine.requests import Ask
+
+_GPU = "nvidia.com/gpu"
+_QUEUE_NAME = "kueue.x-k8s.io/queue-name"
+# Kueue counts what pods request for these, not what a template does (pkg/controller/jobs).
+_COUNTED_BY_PODS = frozenset({"Deployment", "StatefulSet", "LeaderWorkerSet", "ReplicaSet", "Pod"})
+# ray-project/kuberay ray-operator/controllers/ray/utils/resources.go IsGPUResourceKey
+_COUNTED_BY_RAY = re.compile(r".*gpu|.*nvidia\.com/mig-\d+g\.\d+gb")
+# kserve/kserve pkg/constants/constants.go DefaultGPUResourceTypeList
+_KNOWN_TO_KSERVE = frozenset({_GPU, "amd.com/gpu", "intel.com/gpu", "habana.ai/gaudi"})
+_GPU_TYPES = "serving.kserve.io/gpu-resource-types"
+
+
+class Described(msgspec.Struct, frozen=True):
+    """A pod that an object describes, and what becomes of it.
+
+    Attributes:
+        place: where its template is; empty for what is requested outside of pod templates.
+    """
+
+    place: Place
+    pod: Pod
+    decision: Decision
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """An object of an operator's kind.
+
+    Attributes:
+        data: the object.
+        pods: those that it describes.
+        decide: what becomes of any other pod under the same policy.
+    """
+
+    data: Mapping[str, Any]
+    pods: Sequence[Described]
+    decide: Callable[[Pod], Decision]
+
+
+def traps(workload: WorkloadKind, applied: Applied) -> Iterator[str]:
+    """Return what will go wrong with an object of a kind besides what becomes of its pods, in sentences without their end."""
+    if not any(one.decision.asks for one in applied.pods):
+        return
+    if trap := _OF_GROUPS.get(workload.group):
+        yield from trap(applied)
+    if workload.kind not in _COUNTED_BY_PODS and _text_at(applied.data, ("metadata", "labels", _QUEUE_NAME)):
+        yield from _counted_by("Kueue", applied)
+
+
+def _ray(applied: Applied) -> Iterator[str]:
+    """KubeRay takes ``num-gpus`` from the limits of the first container (common/pod.go), by the names that it knows."""
+    for one in applied.pods:
+        *group, last = one.place or ("",)
+        asks = [ask for ask in one.decision.asks if ask.place.section == "containers" and ask.place.index == 0]
+        names = _names(asks)
+        if last != "template" or not names or any(map(_COUNTED_BY_RAY.fullmatch, names)):
+            continue
+        parameters = (*group, "rayStartParams")
+        if _text_at(applied.data, (*parameters, "num-gpus")):
+            continue
+        yield (
+            f"{field_paths.written(one.place)}: Ray would start with num-gpus 0, because it does not count {names[0]}; set "
+            f"{field_paths.written(parameters)}.num-gpus, or request {_GPU} and let gpuwarden rewrite the pods"
+        )
+
+
+def _nim(applied: Applied) -> Iterator[str]:
+    """The NIM operator adds ``nvidia.com/gpu`` where that very name is not requested (internal/controller/platform)."""
+    for one in applied.pods:
+        for ask in one.decision.asks:
+            names = _names([ask])
+            resources = ask.container.resources or Resources()
+            if _GPU in names:
+                continue
+            limits = {**(resources.limits or {}), _GPU: "1"}
+            made = Pod(None, PodSpec(containers=[Container(ask.container.name, resources=Resources(limits))]))
+            rules = dict.fromkeys(finding.rule.id for finding in applied.decide(made).denials)
+            if rules:
+                yield (
+                    f"{ask.container.name}: the NIM operator adds {_GPU} beside {names[0]}, and such pods would be denied "
+                    f"({', '.join(rules)}); request {_GPU} and let gpuwarden rewrite the pods"
+                )
+
+
+def _kserve(applied: Applied) -> Iterator[str]:
+    """With several nodes KServe denies names that it doesn't know (pkg/utils HasUnknownGpuResourceType)."""
+    for root, annotations in ((("spec", "predictor"), ("metadata",)), (("spec",), ("spec",))):
+        if not any(field_paths.find(applied.data, (*root, "workerSpec"))):
+            continue
+        listed = _text_at(applied.data, (*annotations, "annotations", _GPU_TYPES))
+        asks = [ask for one in applied.pods for ask in one.decision.asks]
+        unknown = [name for name in _names(asks) if name not in _KNOWN_TO_KSERVE | _names_in(listed)]
+        if unknown:
+            yield (
+                f"{field_paths.written(root)}.workerSpec: KServe would deny {', '.join(unknown)}, because with workerSpec it "
+                f"permits only names that it knows; request {_GPU} and let gpuwarden rewrite the pods, or set "
+                f"{field_paths.written(annotations)}.annotations[{_GPU_TYPES}] to '{json.dumps(unknown)}'"
+            )
+
+
+def _text_at(data: Mapping[str, Any], path: Place) -> str:
+    """The text at a path; empty where there is none."""
+    return str(next((value for _, value in field_paths.find(data, path)), ""))
+
+
+def _names_in(annotation: str) -> frozenset[str]:
+    try:
+        names = json.loads(annotation or "[]")
+    except ValueError:
+        return frozenset()
+    return frozenset(map(str, names)) if isinstance(names, list) else frozenset()
+
+
+def _volcano(applied: Applied) -> Iterator[str]:
+    """Volcano's queues compare what templates request before any pod exists (job_controller_actions.go calcPGMinResources)."""
+    yield from _counted_by("Volcano", applied)
+
+
+def _counted_by(queue: str, applied: Applied) -> Iterator[str]:
+    for one in applied.pods:
+        for old, new in dict.fromkeys(
+            (edit.old, edit.new) for edit in one.decision.edits if isinstance(edit, RenameResource)
+        ):
+            yield (
+                f"{field_paths.written(one.place) or 'its pods'}: {queue} counts {old} as the template requests it, and the pods "
+                f"would request {new}; if no node or quota offers {old}, no pod is ever created; request {new} here"
+            )
+
+
+def _names(asks: Sequence[Ask]) -> list[str]:
+    """The GPU resources that containers request."""
+    found = (
+        *(amount.resource.name for ask in asks for amount in ask.amounts),
+        *(other.name for ask in asks for other in ask.others),
+    )
+    return list(dict.fromkeys(found))
+
+
+_OF_GROUPS: Mapping[str, Callable[[Applied], Iterator[str]]] = {
+    "ray.io": _ray,
+    "orchestration.aibrix.ai": _ray,
+    "apps.nvidia.com": _nim,
+    "serving.kserve.io": _kserve,
+    "batch.volcano.sh": _volcano,
+    "flow.volcano.sh": _volcano,
+}
