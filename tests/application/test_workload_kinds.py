@@ -45,7 +45,7 @@ def test_a_row_of_the_table_is_right(kind: WorkloadKind) -> None:
         (a_row(suspend="?"), r'Job.x.example.com: "\?" is not a path'),
         (
             a_row(templates=()),
-            "Job.x.example.com: a row needs a kind, a plural, a version, and templates, resources, or by_shape",
+            "Job.x.example.com: a row needs a kind, a plural, a version, and templates or resources",
         ),
         (a_row(versions=()), "Job.x.example.com: a row needs"),
         (

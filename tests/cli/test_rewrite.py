@@ -30,7 +30,7 @@ def test_prints_what_needs_no_change_as_it_came(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [(SERVICE, ""), ("", "it holds no Kubernetes object"), ("# x\n", "it holds no")]
+    ("text", "told"), [(SERVICE, ""), ("", "no Kubernetes object was found"), ("# x\n", "no Kubernetes object")]
 )
 def test_input_without_any_object_is_reported_and_is_no_error(text: str, told: str) -> None:
     ran = run("rewrite", "-", "--policy", "exclusive", stdin=text)

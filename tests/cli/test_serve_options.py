@@ -90,7 +90,7 @@ def test_every_variable_sets_its_option(monkeypatch: pytest.MonkeyPatch) -> None
 def something_else(default: object) -> str:
     """What an option can be, as a variable says it, and by default is not."""
     if isinstance(default, bool):
-        return "true"
+        return str(not default).lower()
     if isinstance(default, Enum):
         return next(str(member.value) for member in type(default) if member is not default)
     return "17" if isinstance(default, int | float) else "something"

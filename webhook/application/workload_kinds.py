@@ -140,7 +140,7 @@ def table(rows: Iterable[WorkloadKind]) -> Mapping[tuple[str, str], WorkloadKind
 
 def _faults(row: WorkloadKind) -> Iterator[str]:
     if not (row.kind and row.plural and row.versions and (row.templates or row.resources or row.by_shape)):
-        yield "a row needs a kind, a plural, a version, and templates, resources, or by_shape"
+        yield "a row needs a kind, a plural, a version, and templates or resources"
     try:
         for template in row.templates:
             steps = template.steps

@@ -167,10 +167,10 @@ def test_the_webhook_of_operators_kinds_may_be_switched_off_and_is_not_asked_abo
 @pytest.mark.parametrize(
     ("rules", "lacking"),
     [
-        ([], "advancedcronjobs.apps.kruise.io, autoscalingrunnersets.actions.github.com, "),
+        ([], "advancedcronjobs.apps.kruise.io, analysisruns.argoproj.io, "),
         (
             rule(operations=["*"], apiGroups=["apps.kruise.io"], apiVersions=["*"], resources=["*"]),
-            "autoscalingrunnersets.",
+            "analysisruns.argoproj.io, analysistemplates.argoproj.io, appw",
         ),
     ],
 )
