@@ -7,8 +7,11 @@ import pytest
 
 from tests.builders import GPU, MIG, RENAMED, SHARED, Json, a_container, a_pod, applied, gpu, messages, rules, view
 from webhook.engine.claim_objects import Claim, ClaimSpec, claim
+from webhook.engine.claim_rewriting import references
 from webhook.engine.claims import TEMPLATE, Reference, Resolved, read
 from webhook.engine.decision import UNTOUCHED, Decision, decide
+from webhook.engine.fleet.evaluation import against
+from webhook.engine.fleet.fleet import Fleet
 from webhook.engine.forms import Form
 from webhook.engine.patch import patch
 from webhook.engine.policy import ClaimForm, Policy
@@ -246,6 +249,16 @@ def test_an_init_container_alone_becomes_a_claim() -> None:
 
 def test_a_template_that_was_not_looked_up_is_taken_to_claim_what_is_requested() -> None:
     assert not judge(a_pod(gpu(2)), resolved={}).findings
+
+
+def test_the_templates_of_several_policies_are_named_once() -> None:
+    assert references([POLICY, SLICES_FIRST, WITH_SLICES, Policy("none")]) == [ONE]
+
+
+def test_nodes_are_asked_for_what_stays_a_resource_and_not_for_what_becomes_a_claim() -> None:
+    pod = a_pod(gpu(1), gpu(1, MIG, name="b"))
+    told = against(judge(pod, WITH_SLICES), view(pod), WITH_SLICES, Fleet({}))
+    assert [finding.path for finding in told.findings] == [f"spec.containers[1].resources.limits[{MIG}]"]
 
 
 def test_limits_of_the_policy_hold() -> None:

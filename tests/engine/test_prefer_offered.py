@@ -66,6 +66,11 @@ def test_any_listed_form_is_permitted_whatever_nodes_offer() -> None:
     assert judge(given_slots, settled(view(given_slots), OFFERED, RENAMED)).edits == ()
 
 
+def test_a_policy_that_prefers_the_first_form_is_its_own() -> None:
+    policy = a_policy("mig-1g.5gb", "shared")
+    assert settled(view(a_pod(gpu(1, SHARED))), policy, RENAMED) is policy
+
+
 def test_what_is_not_permitted_is_denied_as_ever() -> None:
     pod = a_pod(gpu(1, "nvidia.com/mig-7g.40gb"))
     assert settled(view(pod), OFFERED, RENAMED) == OFFERED
