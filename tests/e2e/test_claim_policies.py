@@ -90,7 +90,7 @@ def a_template(count: int = 1, device_class: str = BY_CLAIM) -> Json:
 
 
 # The node has the taint of GPU nodes, which a claim does not tolerate by itself.
-SPEC = pod_spec(GPU, tolerated=True)
+SPEC = pod_spec(GPU, tolerated=True, selector={"kubernetes.io/hostname": "dra"})
 
 
 def post(cluster: ControlPlane, namespace: str, spec: Json, **params: str) -> httpx.Response:
