@@ -79,7 +79,7 @@ TAIL = """
 ## Kinds of your own
 
 List further kinds in `workloadKinds` in the configuration (in the chart: `config.workloadKinds`, which adds the webhook's rules).
-`check`, `audit` of files, `rewrite --kinds` and the warnings of `kubectl apply` treat them as the kinds above.
+`check`, `audit`, `rewrite --kinds` and the warnings of `kubectl apply` treat them as the kinds above.
 
 ```yaml
 %s```

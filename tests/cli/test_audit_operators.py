@@ -208,3 +208,20 @@ def test_queues_that_count_templates_are_named(kubeconfig: Path, cluster: Worklo
     assert {name for name, text in said.items() if kueue in text} == {"set", "queued"}
     assert "Volcano counts nvidia.com/gpu as the template requests it" in said["v"]
     assert "queue" not in said["free"]
+
+
+def test_kinds_of_the_configuration_are_read_too(kubeconfig: Path, cluster: WorkloadServer, tmp_path: Path) -> None:
+    training = {
+        **made("Training", "mine", {"workers": [{"replicas": 3, "template": TEMPLATE}]}),
+        "apiVersion": "example.com/v1",
+    }
+    cluster.serve("example.com/v1", "trainings", training)
+    assert names(report(kubeconfig)) == []
+    configuration = tmp_path / "config.yaml"
+    configuration.write_text(
+        "apiVersion: gpuwarden.io/v1\nkind: Configuration\nworkloadKinds:\n"
+        "- {group: example.com, versions: [v1], kind: Training, plural: trainings, "
+        "templates: [{path: 'spec.workers[*].template.spec', replicas: ['spec.workers[*].replicas']}]}\n"
+    )
+    found = report(kubeconfig, "--config", str(configuration))
+    assert [(line["kind"], line["decision"]) for line in found["objects"]] == [("Training", "rewritten")]

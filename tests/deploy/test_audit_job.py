@@ -94,6 +94,18 @@ def test_a_long_name_is_cut_to_what_a_cron_job_may_have(chart: Chart) -> None:
     assert len(name) <= 52
 
 
+def test_it_may_list_the_kinds_of_the_configuration(chart: Chart) -> None:
+    row = {
+        "group": "example.com",
+        "versions": ["v1"],
+        "kind": "Training",
+        "plural": "trainings",
+        "templates": [{"path": "spec"}],
+    }
+    role = chart.render(merged(ENABLED, {"config": {"workloadKinds": [row]}})).the("ClusterRole", "gpuwarden-audit")
+    assert {"apiGroups": ["example.com"], "resources": ["trainings"], "verbs": ["list"]} in role["rules"]
+
+
 class TestRights:
     @pytest.fixture
     def cluster(self) -> Iterator[WorkloadServer]:

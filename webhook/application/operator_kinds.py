@@ -4,6 +4,8 @@ Their objects are never rewritten, only the pods that an operator makes from the
 again and again, and several of them copy the name or the number of GPUs from the template into something else than the pod.
 """
 
+from collections.abc import Iterable
+
 from webhook.application.workload_kinds import Template, WorkloadKind
 
 _RAY = "Ray takes num-gpus from the template's limits, and knows no name that ends in .shared or .me."
@@ -774,7 +776,17 @@ OPERATORS = (
 )
 """Operators' kinds."""
 
-AUDITED = tuple(
-    row for row in OPERATORS if not (row.cluster_scoped or (row.intermediate and row.passive and row.templates))
-)
-"""What an audit of a cluster reads: those in namespaces, without Kueue's copies of others."""
+
+def audited(configured: Iterable[WorkloadKind] = ()) -> tuple[WorkloadKind, ...]:
+    """Return what an audit of a cluster reads: the kinds in namespaces, without Kueue's copies of others.
+
+    Args:
+        configured: the rows of the configuration, which come in addition or replace those of the same group and kind.
+    """
+    rows = {(row.group, row.kind): row for row in (*OPERATORS, *configured)}
+    return tuple(
+        row for row in rows.values() if not (row.cluster_scoped or (row.intermediate and row.passive and row.templates))
+    )
+
+
+AUDITED = audited()

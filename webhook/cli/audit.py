@@ -29,6 +29,7 @@ from webhook.application.audit_totals import totals
 from webhook.application.auditing import Auditor
 from webhook.application.claims import KnownClaims
 from webhook.application.configuration import Configuration
+from webhook.application.operator_kinds import audited
 from webhook.cli.audit_input import FILES, Gathered, Labels, from_cluster, from_files
 from webhook.cli.audit_writing import Mislabelled, write_reports
 from webhook.cli.cluster_options import ContextOption, KubeconfigOption
@@ -141,8 +142,9 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         api = _cluster(kubeconfig, context)
         with ProgressBar(table.console(stderr=True)) as progress:
             # Reports in the cluster are about workloads: there is no room for kinds in them.
-            kinds = () if write and output is None else other_kinds(api, progress, names)
-            gathered = from_cluster(ClusterReader(api, progress), api.host, names, auditor, kinds)
+            kinds = () if write and output is None else other_kinds(api, progress, names, configuration.kinds)
+            reader = ClusterReader(api, progress, operators=audited(configuration.kinds.values()))
+            gathered = from_cluster(reader, api.host, names, auditor, kinds)
             if write:
                 write_reports(ReportStore(api, progress), gathered, _mislabelled(gathered), names, now)
     report = _report(gathered, assumed, mode, now, _fleet(read, configuration))

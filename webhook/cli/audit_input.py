@@ -19,7 +19,7 @@ from webhook.application.misfits import Misfit
 from webhook.application.operator_objects import QUEUE
 from webhook.application.other_kinds import OtherKind
 from webhook.application.workload_kinds import is_idle, is_suspended
-from webhook.application.workloads import qualified, workload_of
+from webhook.application.workloads import Kinds, qualified, workload_of
 from webhook.cli.cluster_options import unreadable
 from webhook.cli.manifest_input import KnownNamespaces, misfit_problems, nothing_found, read_paths, usage_error
 from webhook.engine.labels import NamespaceLabels
@@ -121,8 +121,8 @@ def _of_operator(auditor: Auditor, manifest: dict[str, Any]) -> tuple[Found, Jud
 
     One without GPUs is remembered too: a Deployment of its own is then counted as its.
     """
-    seen = _seen(manifest, "")
-    misfits = wrong_types(manifest)
+    seen = _seen(manifest, "", auditor.kinds)
+    misfits = wrong_types(manifest, auditor.kinds)
     if misfits:
         return Found(seen, None), auditor.unreadable(manifest, misfits)
     known = auditor.identify(manifest)
@@ -181,9 +181,11 @@ def from_files(paths: Sequence[str], known: KnownNamespaces, names: Sequence[str
             gathered.seen[kind] = gathered.seen.get(kind, 0) + 1
             workload = workload_of(item.object.get("apiVersion"), item.object["kind"])
             if workload and workload.is_built_in:
-                seen.append(_seen(item.object, default, item.source, item.line))
+                seen.append(_seen(item.object, default, auditor.kinds, item.source, item.line))
             elif _is_row(judged):
-                operators.append(auditor.found(_seen(item.object, default, item.source, item.line), judged))
+                operators.append(
+                    auditor.found(_seen(item.object, default, auditor.kinds, item.source, item.line), judged)
+                )
     # A file may hold anything in any order; pods come first, so that what links them to their controllers is known.
     seen.sort(key=lambda one: one.kind != "Pod")
     gathered.rows = rows([*(found for one in seen if (found := auditor.keep(one))), *operators])
@@ -226,9 +228,11 @@ def _wanted(found: Seen | Judgement, names: Collection[str]) -> bool:
     return not names or found.namespace in names
 
 
-def _seen(manifest: Mapping[str, Any], default: str, source: str | None = None, line: int | None = None) -> Seen:
+def _seen(
+    manifest: Mapping[str, Any], default: str, kinds: Kinds, source: str | None = None, line: int | None = None
+) -> Seen:
     """An object as an audit sees it; the pod only of a built-in kind. ``default`` is its namespace, if it names none."""
-    workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"))
+    workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"), kinds)
     is_built_in = workload is not None and workload.is_built_in
     metadata, status = _map(manifest.get("metadata")), _map(manifest.get("status"))
     return Seen(

@@ -46,10 +46,19 @@ class OperatorReader:
         api: the API server.
         progress: who is told how far a list is, if anybody.
         limit: objects a page.
+        rows: the kinds that are looked for.
     """
 
-    def __init__(self, api: Api, progress: Progress | None = None, *, limit: int = PAGE) -> None:
+    def __init__(
+        self,
+        api: Api,
+        progress: Progress | None = None,
+        *,
+        limit: int = PAGE,
+        rows: Sequence[WorkloadKind] = AUDITED,
+    ) -> None:
         self._api = api
+        self._rows = rows
         self._lister = Lister(api, progress, limit=limit)
 
     @property
@@ -76,11 +85,11 @@ class OperatorReader:
         served = {group.name: [one.version for one in group.versions] for group in groups}
         plurals = {
             (group, version): self._plurals(group, version)
-            for group in dict.fromkeys(row.group for row in AUDITED)
+            for group in dict.fromkeys(row.group for row in self._rows)
             for version in served.get(group, ())
         }
         found = []
-        for row in AUDITED:
+        for row in self._rows:
             versions = dict.fromkeys((*row.versions, *served.get(row.group, ())))
             having = (version for version in versions if row.plural in plurals.get((row.group, version), ()))
             if version := next(having, None):

@@ -10,7 +10,7 @@ from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.lists import Api, Lister, Page, Progress
 from webhook.adapters.kubernetes.request import Request, path_of
 from webhook.application.other_kinds import OtherKind, leads_to_pods
-from webhook.application.workloads import KINDS
+from webhook.application.workloads import KINDS, NO_KINDS, Kinds
 
 _PAGE = 20  # definitions; one may have a megabyte
 
@@ -53,26 +53,31 @@ class UnknownKindsError(Exception):
     """Which custom kinds there are can't be known; the message says why."""
 
 
-def other_kinds(api: Api, progress: Progress, namespaces: Sequence[str] = ()) -> Iterator[OtherKind]:
+def other_kinds(
+    api: Api, progress: Progress, namespaces: Sequence[str] = (), configured: Kinds = NO_KINDS
+) -> Iterator[OtherKind]:
     """Find the kinds of workloads that have objects and are not checked.
 
     Args:
         api: the API server.
         progress: receives the progress of the list of definitions.
         namespaces: where objects count; everywhere, if none is named.
+        configured: the rows of the configuration, which are checked.
 
     Raises:
         UnknownKindsError: if custom resource definitions can't be listed.
         ApiError: the server did not answer.
     """
-    yield from _with_objects(api, _custom(api, progress), namespaces)
+    yield from _with_objects(api, _custom(api, progress, configured), namespaces)
 
 
-def _custom(api: Api, progress: Progress) -> list[_Kind]:
+def _custom(api: Api, progress: Progress, configured: Kinds) -> list[_Kind]:
     path = path_of("apis", "apiextensions.k8s.io", "v1", "customresourcedefinitions")
     lister = Lister(api, progress, limit=_PAGE)
     try:
-        found = lister.all("customresourcedefinitions", path, Page[_Definition], _kept)
+        found = lister.all(
+            "customresourcedefinitions", path, Page[_Definition], lambda one: _kept(one, {**KINDS, **configured})
+        )
     except ApiError as error:
         if error.fault is Fault.NOT_FOUND:
             return []
@@ -82,7 +87,7 @@ def _custom(api: Api, progress: Progress) -> list[_Kind]:
     return sorted(found, key=lambda one: (one.kind, one.api_version))
 
 
-def _kept(definition: _Definition) -> _Kind | None:
+def _kept(definition: _Definition, known: Kinds) -> _Kind | None:
     """The kind, in a version that is served, if its objects may lead to pods."""
     spec = definition.spec
     served = [version for version in spec.versions if version.served]
@@ -91,7 +96,7 @@ def _kept(definition: _Definition) -> _Kind | None:
     version = next((version for version in served if version.storage), served[0])
     schema = version.schema.schema if version.schema else None
     # Objects of the table's kinds in namespaces are read: ``operator_kinds``.
-    if spec.scope == "Namespaced" and (spec.group, spec.names.kind) in KINDS:
+    if spec.scope == "Namespaced" and (spec.group, spec.names.kind) in known:
         return None
     if not leads_to_pods(spec.group, spec.names.kind, schema):
         return None

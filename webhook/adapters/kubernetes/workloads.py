@@ -15,6 +15,7 @@ from webhook.adapters.kubernetes.workload_documents import NamespaceItem, Worklo
 from webhook.adapters.kubernetes.workload_documents import path as list_path
 from webhook.application.auditing import Seen
 from webhook.application.claims import GROUP, PLURALS
+from webhook.application.operator_kinds import AUDITED
 from webhook.application.workload_kinds import BUILT_IN, WorkloadKind
 from webhook.engine.claim_objects import Claim
 from webhook.engine.claims import Reference
@@ -61,12 +62,20 @@ class ClusterReader:
         api: the API server.
         progress: receives the progress of a list, if anyone.
         limit: objects per page.
+        operators: the operators' kinds that are looked for.
     """
 
-    def __init__(self, api: Api, progress: Progress | None = None, *, limit: int = PAGE) -> None:
+    def __init__(
+        self,
+        api: Api,
+        progress: Progress | None = None,
+        *,
+        limit: int = PAGE,
+        operators: Sequence[WorkloadKind] = AUDITED,
+    ) -> None:
         self._api = api
         self._lister = Lister(api, progress, limit=limit)
-        self.operators = OperatorReader(api, progress, limit=limit)
+        self.operators = OperatorReader(api, progress, limit=limit, rows=operators)
         """Reads the objects of operators' kinds."""
         self.namespace_manifests: list[dict[str, Any]] = []
         """Of the namespaces that were read: what says anything about policies, or looks like it."""
