@@ -145,8 +145,9 @@ def test_a_job_and_a_jobset_are_counted_as_they_are_written_and_their_pods_run_a
     control_plane: ControlPlane, fleet: Fleet, installation: Installation, kueue: Queues, make_queue: MakeQueue
 ) -> None:
     namespace = make_queue(GPU, {ENFORCE: "shared"})
-    assert apply(control_plane, namespace, queued_job()) == []
-    assert apply(control_plane, namespace, jobset(pod_spec(GPU), {QUEUE: "gpus"})) == []
+    for workload in (queued_job(), jobset(pod_spec(GPU), {QUEUE: "gpus"})):
+        (warning,) = apply(control_plane, namespace, workload)
+        assert f"Kueue counts {GPU} as the template requests it" in warning
 
     wait_for("three pods on nodes", lambda: sum(bool(node_of(p)) for p in pods_in(control_plane, namespace)) == 3, 60)
     assert requests_of_pods(control_plane, namespace) == [[{SHARED: "1"}]] * 3
