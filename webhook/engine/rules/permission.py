@@ -24,7 +24,8 @@ FORM_NOT_PERMITTED = Rule(
     Severity.DENY,
     "The policy does not permit the requested form",
     "An explicit request is never downgraded: it is permitted, translated to the same form on the other platform, or "
-    "denied. Request a form that the policy lists, or plain nvidia.com/gpu, which becomes the policy's first form.",
+    "denied. Request a form that the policy lists, or plain nvidia.com/gpu, which becomes the first form of the policy "
+    "that nodes which the pod selects can have.",
 )
 
 OTHER_GPU_RESOURCE = Rule(
