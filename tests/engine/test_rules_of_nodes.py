@@ -204,20 +204,25 @@ class TestUnknownStrategy:
     @pytest.mark.parametrize(
         ("pod", "policy", "where", "known"),
         [
-            (a_pod(nodeSelector={STRATEGY: "timeslicing"}), "exclusive", "spec.nodeSelector", "none, time-slicing and mps"),
-            (a_pod(nodeSelector={STRATEGY: "MPS"}), "any", "spec.nodeSelector", "none, time-slicing and mps"),
+            (
+                a_pod(nodeSelector={STRATEGY: "timeslicing"}),
+                "exclusive",
+                "spec.nodeSelector",
+                "none, time-slicing or mps",
+            ),
+            (a_pod(nodeSelector={STRATEGY: "MPS"}), "any", "spec.nodeSelector", "none, time-slicing or mps"),
             (
                 a_pod(gpu(1, MIG), nodeSelector={MIG_STRATEGY: "timeslicing"}),
                 "mig-1g.5gb",
                 "spec.nodeSelector",
-                "none, time-slicing and mps",
+                "none, time-slicing or mps",
             ),
-            (a_pod(nodeSelector={GKE_SHARING: "timesharing"}), "any", "spec.nodeSelector", "time-sharing and mps"),
+            (a_pod(nodeSelector={GKE_SHARING: "timesharing"}), "any", "spec.nodeSelector", "time-sharing or mps"),
             (
                 a_pod(affinity=affinity([(STRATEGY, "In", "off", "no")])),
                 "exclusive",
                 "spec.affinity.nodeAffinity",
-                "none, time-slicing and mps",
+                "none, time-slicing or mps",
             ),
         ],
     )

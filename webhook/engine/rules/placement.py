@@ -84,7 +84,7 @@ def unknown_strategy(ask: Ask, nodes: NodeConstraints) -> Finding | None:
                 Severity.WARN,
                 path,
                 f"{ask.name}: the pod selects {selects}, which no node has",
-                f"the values are {', '.join(known[:-1])} and {known[-1]}; select one of these, or remove {key} from the pod",
+                f"nodes have {', '.join(known[:-1])} or {known[-1]}; write one of these, or remove {key} from the pod",
             )
     return None
 
