@@ -2,7 +2,7 @@
 
 # ruff: noqa: S108 - paths are only names here
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -25,7 +25,7 @@ from tests.builders import (
 from webhook.engine import guard
 from webhook.engine.decision import Decision, decide
 from webhook.engine.findings import Severity
-from webhook.engine.policy import VisibleDevices
+from webhook.engine.policy import Policy, VisibleDevices
 from webhook.engine.spelling import DevicePlugin
 
 VISIBLE = "NVIDIA_VISIBLE_DEVICES"
@@ -364,6 +364,44 @@ EVERYTHING = a_pod(
     runtimeClassName="nvidia",
     volumes=[{"name": "d", "hostPath": {"path": "/dev"}}],
 )
+
+
+class TestFix:
+    """A request is a fix only where the policy permits one, and the container can have one and has none."""
+
+    MOUNT: ClassVar[Json] = {"volumeMounts": [{"name": "v", "mountPath": "/var/run/nvidia-container-devices/all"}]}
+    CDI: ClassVar[Json] = {"cdi.k8s.io/x": "nvidia.com/gpu=all"}
+    REQUEST = "or request nvidia.com/gpu"
+
+    @pytest.mark.parametrize("policy", [DENY, a_policy(permits_any=True, visible_devices=VisibleDevices.DENY)])
+    @pytest.mark.parametrize(
+        "pod",
+        [
+            a_pod(a_container(env=env("all"))),
+            a_pod(a_container(env=env("12.2", "CUDA_VERSION"))),
+            a_pod(a_container(**MOUNT)),
+            a_pod(a_container(), annotations=CDI),
+            a_pod(a_container(), runtimeClassName="nvidia"),
+        ],
+    )
+    def test_a_request(self, pod: Json, policy: Policy) -> None:
+        none = a_policy(visible_devices=VisibleDevices.DENY)
+
+        assert [self.REQUEST in message for message in messages(judge(pod, policy))] == [True]
+        assert [self.REQUEST in message for message in messages(judge(pod, none))] == [False]
+
+    @pytest.mark.parametrize(
+        "pod",
+        [
+            container("ephemeralContainers", env=env("all")),
+            container("ephemeralContainers", env=env("12.2", "CUDA_VERSION")),
+            container("ephemeralContainers", **MOUNT),
+            a_pod(gpu(**MOUNT)),
+            a_pod(gpu(), annotations=CDI),
+        ],
+    )
+    def test_no_request(self, pod: Json) -> None:
+        assert [self.REQUEST in message for message in messages(judge(pod, DENY))] == [False]
 
 
 class TestEffect:

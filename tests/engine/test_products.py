@@ -319,13 +319,20 @@ class TestOfOtherForms:
 
         assert spec["affinity"] == affinity([(PRODUCT, "In", SLICES, T4), (PRODUCT, "In", SLICES)])
 
-    @pytest.mark.parametrize("plugin", [SINGLE, SINGLE_BY_PRODUCT])
-    def test_a_name_and_a_product_that_contradict_each_other(self, plugin: DevicePlugin) -> None:
+    @pytest.mark.parametrize(
+        ("plugin", "fix"),
+        [
+            (SINGLE_BY_PRODUCT, f"; select {A100} alone{OR_REMOVE}"),
+            # The model alone is denied too.
+            (SINGLE, f", and devicePlugin.products does not list {A100}; if nodes of this model have MIG, ask an"),
+        ],
+    )
+    def test_a_name_and_a_product_that_contradict_each_other(self, plugin: DevicePlugin, fix: str) -> None:
         pod = a_pod(gpu(1, "nvidia.com/mig-1g.5gb"), nodeSelector={PRODUCT: self.SLICES_2G})
         [finding] = judge(pod, "mig-1g.5gb", plugin).findings
 
         assert (finding.rule.id, finding.path) == ("selector-conflict", f"spec.nodeSelector[{PRODUCT}]")
-        assert f"it is the label of nodes with another form; select {A100} alone{OR_REMOVE}" in finding.message
+        assert f"it is the label of nodes with another form{fix}" in finding.message
 
     def test_labels_of_slices_decide_before_products(self) -> None:
         pod = selecting((PRODUCT, "In", self.SLICES_2G, T4), WHOLE)

@@ -184,6 +184,56 @@ class TestSelectorConflict:
         assert rules(judge(pod, a_policy("gke-exclusive", "exclusive"))).count("selector-conflict") <= 1
 
 
+class TestUnknownStrategy:
+    """A sharing strategy that no node has names no form, and the pod stays Pending: a warning under every policy."""
+
+    @pytest.mark.parametrize("policy", ["exclusive", "any"])
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {"nodeSelector": {STRATEGY: "none"}},
+            {"nodeSelector": {"zone": "timeslicing"}},
+            {"affinity": affinity([(STRATEGY, "In", "none", "off")])},
+            {"affinity": affinity([(STRATEGY, "NotIn", "mps", "time-slicing")])},
+            {"affinity": affinity([(STRATEGY, "In", "timeslicing")], [("zone", "In", "a")])},
+        ],
+    )
+    def test_what_nodes_can_have_passes(self, more: Json, policy: str) -> None:
+        assert rules(judge(a_pod(**more), policy)) == []
+
+    @pytest.mark.parametrize(
+        ("pod", "policy", "where", "known"),
+        [
+            (
+                a_pod(nodeSelector={STRATEGY: "timeslicing"}),
+                "exclusive",
+                "spec.nodeSelector",
+                "none, time-slicing or mps",
+            ),
+            (a_pod(nodeSelector={STRATEGY: "MPS"}), "any", "spec.nodeSelector", "none, time-slicing or mps"),
+            (
+                a_pod(gpu(1, MIG), nodeSelector={MIG_STRATEGY: "timeslicing"}),
+                "mig-1g.5gb",
+                "spec.nodeSelector",
+                "none, time-slicing or mps",
+            ),
+            (a_pod(nodeSelector={GKE_SHARING: "timesharing"}), "any", "spec.nodeSelector", "time-sharing or mps"),
+            (
+                a_pod(affinity=affinity([(STRATEGY, "In", "off", "no")])),
+                "exclusive",
+                "spec.affinity.nodeAffinity",
+                "none, time-slicing or mps",
+            ),
+        ],
+    )
+    def test_a_value_that_no_node_has_is_a_warning(self, pod: Json, policy: str, where: str, known: str) -> None:
+        decision = judge(pod, policy)
+
+        assert [finding.rule.id for finding in decision.warnings if known in finding.message] == ["selector-conflict"]
+        assert decision.warnings[0].path.startswith(where)
+        assert decision.denials == ()
+
+
 class TestContradictions:
     """nodeSelector and node affinity that leave no value of a label of GPU nodes: the pod is Pending forever."""
 

@@ -184,6 +184,21 @@ class TestFormNotPermitted:
             "not permit; it permits mps, gke-mps-4; request that, or nvidia.com/gpu without selectors, which becomes mps"
         )
 
+    @pytest.mark.parametrize(
+        ("count", "policy", "fix"),
+        [
+            (1, a_policy("shared", "exclusive"), GPU),
+            (2, a_policy("exclusive", "shared"), GPU),
+            (2, a_policy("shared", max_per_container=2), GPU),
+            (2, a_policy("shared", "exclusive"), f"{GPU}: 1"),
+        ],
+    )
+    def test_the_plain_request_that_it_names_is_permitted(self, count: int, policy: Policy, fix: str) -> None:
+        [finding] = judge(a_pod(gpu(count, MIG)), policy).denials
+
+        assert f"; request that, or {fix} without selectors, which becomes {policy.forms[0]}" in finding.message
+        assert judge(a_pod(gpu(1 if fix.endswith(": 1") else count)), policy).denials == ()
+
     def test_a_form_is_refused_before_its_count_is_looked_at(self) -> None:
         decision = judge(a_pod(gpu(9, SHARED)), a_policy("exclusive", max_per_container=1))
 

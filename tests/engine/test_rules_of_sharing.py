@@ -110,6 +110,19 @@ class TestSharedRequestAboveOne:
         assert finding.message.endswith(f"; request 1, or {fix}")
         assert judge(a_pod(gpu(2), nodeSelector={STRATEGY: "none"}), policy).findings == ()
 
+    def test_the_fix_for_a_request_that_names_shared_gpus(self) -> None:
+        policy = a_policy("shared", "exclusive")
+        [finding] = judge(a_pod(gpu(2, SHARED)), policy).findings
+
+        fix = f"request {GPU}: 2 and select nodes with whole GPUs, which the policy permits too (nodeSelector {STRATEGY}: none)"
+        assert finding.message.endswith(f"; request 1, or {fix}")
+
+    def test_the_fix_where_the_policy_permits_whole_gpus_of_gke_too(self) -> None:
+        [finding] = judge(a_pod(gpu(2)), a_policy("gke-time-sharing-4", "gke-exclusive")).findings
+
+        assert finding.message.endswith("; request 1, or use a namespace whose policy lists gke-exclusive first")
+        assert judge(a_pod(gpu(2)), a_policy("gke-exclusive", "gke-time-sharing-4")).findings == ()
+
     def test_the_kubelets_text_counts_what_was_written_otherwise(self) -> None:
         assert "found 2000" in messages(judge(a_pod(gpu("2k", SHARED)), "shared"))[0]
 

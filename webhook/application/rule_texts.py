@@ -53,8 +53,8 @@ _OF_REPORTS = (
         REWRITTEN,
         None,
         "The request would be rewritten as the policy requires",
-        "A plain request becomes the policy's first form, and an explicit one gets what its form needs. No action is "
-        "needed; the patch shows what would change.",
+        "A plain request becomes the first form of the policy that nodes which the pod selects can have, and an explicit one "
+        "gets what its form needs. No action is needed; the patch shows what would change.",
     ),
     RuleText(
         UNREADABLE_LABEL,

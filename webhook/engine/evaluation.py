@@ -65,6 +65,8 @@ def _on_nodes(
             yield placement.selector_conflict(ask, conflict.form, conflict.need, conflict.nodes)
     elif requests and (key := remaining.contradiction(LABELS_OF_FORMS)):
         yield placement.contradiction(requests[0].ask, key, remaining, policy)
+    elif requests and requests[0].choice.form and (warning := placement.unknown_strategy(requests[0].ask, remaining)):
+        yield warning
     found = placement.gke_selectors_incomplete(remaining, respelling.added_keys)
     if found and any(request.choice.form for request in requests):
         yield found

@@ -118,7 +118,7 @@ def _explicit(stated: tuple[Form, ...], policy: Policy) -> tuple[Form | None, Ho
 
 
 def _plain(policy: Policy, explicit: list[Form], plugin: DevicePlugin) -> Form:
-    """A plain request gets the policy's first form; beside explicit ones, the first that the same node can hand out."""
+    """The policy's first form; beside explicit requests, the first that the same node can hand out."""
     if policy.permits_any:
         return Form()
     if not explicit:

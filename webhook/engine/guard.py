@@ -13,7 +13,6 @@ _VARIABLES = frozenset({device_access.VISIBLE_DEVICES, device_access.CUDA_VERSIO
 _SEVERITIES = {VisibleDevices.WARN: Severity.WARN, VisibleDevices.DENY: Severity.DENY}
 # All are of one severity, and nobody reads so many.
 _MOST = 100
-_EPHEMERAL = "ephemeralContainers"
 
 
 def sees(pod: Pod) -> bool:
@@ -67,7 +66,7 @@ def _all(pod: Pod, spec: PodSpec, asks: Sequence[Ask], policy: Policy, severity:
         place = Place(section, index)
         yield from _of_container(place, container, asking.get(place), policy, severity)
     if pod.metadata and pod.metadata.annotations:
-        yield from device_access.cdi_annotation(pod.metadata.annotations, severity)
+        yield from device_access.cdi_annotation(pod.metadata.annotations, asks, policy, severity)
     if spec.runtime_class_name and not asks:
         found = device_access.nvidia_runtime_class(spec.runtime_class_name, policy, severity)
         if found:
@@ -103,13 +102,13 @@ def _severity(policy: Policy) -> Severity | None:
 
 def _ephemeral(spec: PodSpec) -> Iterator[tuple[str, int, Container]]:
     for index, container in enumerate(spec.ephemeral_containers or ()):
-        yield _EPHEMERAL, index, container
+        yield device_access.EPHEMERAL, index, container
 
 
 def _of_container(
     place: Place, container: Container, ask: Ask | None, policy: Policy, severity: Severity
 ) -> Iterator[Finding]:
     yield from device_access.visible_devices_env(place, container, ask, policy, severity)
-    yield from device_access.visible_devices_mount(place, container, severity)
+    yield from device_access.visible_devices_mount(place, container, ask, policy, severity)
     if found := device_access.privileged_container(place, container, severity):
         yield found

@@ -61,7 +61,7 @@ class Prefer(StrEnum):
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """An ordered list of permitted forms, and settings. The first form is what a plain request becomes.
+    """An ordered list of permitted forms, and settings. A plain request becomes the first that the pod's selectors permit.
 
     Attributes:
         name: the value that selects it.

@@ -131,7 +131,12 @@ class Names(msgspec.Struct, frozen=True, cache_hash=True):
                 "suffix; select the model alone"
             )
         if self._names_another_form(product):
-            return f"it is the label of nodes with another form; select {product.model} alone"
+            other = "it is the label of nodes with another form"
+            return (
+                f"{other}, and {why}"
+                if (why := self.why_not(product.model))
+                else f"{other}; select {product.model} alone"
+            )
         if self.partition and lacks(product.model, self.partition):
             return lacking(product.model, self.partition) + "; select another product"
         return None

@@ -4,7 +4,7 @@ Requests are counted as ``requests.read`` does: shared and MIG resources are req
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from webhook.engine.findings import Finding, Rule, Severity
 from webhook.engine.hostpaths import DEVICE_MOUNTS, cleaned, leading_words, leads_to
@@ -88,9 +88,9 @@ _BELOW_THEM = tuple(f".{domain}" for domain in DEVICE_ANNOTATIONS)
 # A device of a CDI vendor that is nvidia.com or below it: nvidia.com/gpu=all, management.nvidia.com/gpu=all,
 # runtime.nvidia.com/gpu=0, k8s.device-plugin.nvidia.com/gpu=…, k8s.gpu.nvidia.com/claim=….
 _NVIDIA_DEVICE = re.compile(r"(?<![\w-])nvidia\.com/", re.IGNORECASE)
+EPHEMERAL = "ephemeralContainers"
 # What the toolkit takes for "no device" (nvidia-container-toolkit internal/config/image/devices.go NewVisibleDevices).
 _NOTHING = ("", "void", "none")
-_ASK = "request nvidia.com/gpu"
 
 
 def visible_devices_env(
@@ -115,15 +115,15 @@ def visible_devices_env(
             detail = "remove it, the device plugin sets it"
         else:
             fact = f"env {VISIBLE_DEVICES}={shown(value)} reaches GPUs without a request"
-            detail = f"remove it, or {_ASK}"
+            detail = f"remove it{_or_request(policy, place)}"
         yield VISIBLE_DEVICES_ENV.found_as(
             severity, f"{place.field}.env[{index}]", f"{_name(container)}: {fact}", detail
         )
-    if not ask and (found := _legacy(place, container, severity)):
+    if not ask and (found := _legacy(place, container, policy, severity)):
         yield found
 
 
-def _legacy(place: Place, container: Container, severity: Severity) -> Finding | None:
+def _legacy(place: Place, container: Container, policy: Policy, severity: Severity) -> Finding | None:
     """To the toolkit a container with ``CUDA_VERSION`` and neither other variable is an old CUDA image, which sees all GPUs.
 
     nvidia-container-toolkit internal/config/image/cuda_image.go IsLegacy, DevicesFromEnvvars.
@@ -139,11 +139,13 @@ def _legacy(place: Place, container: Container, severity: Severity) -> Finding |
         severity,
         f"{place.field}.env",
         f"{_name(container)}: env {CUDA_VERSION} without {CUDA_REQUIREMENT} makes NVIDIA's toolkit show it every GPU",
-        f"add {VISIBLE_DEVICES}: void, or {_ASK}",
+        f"add {VISIBLE_DEVICES}: void{_or_request(policy, place)}",
     )
 
 
-def visible_devices_mount(place: Place, container: Container, severity: Severity) -> Iterator[Finding]:
+def visible_devices_mount(
+    place: Place, container: Container, ask: Ask | None, policy: Policy, severity: Severity
+) -> Iterator[Finding]:
     """Mounts at the place where the toolkit reads them as device names (accept-nvidia-visible-devices-as-volume-mounts)."""
     for index, mount in enumerate(container.volume_mounts or ()):
         if cleaned(mount.mount_path).startswith(DEVICE_MOUNTS):
@@ -151,7 +153,7 @@ def visible_devices_mount(place: Place, container: Container, severity: Severity
                 severity,
                 f"{place.field}.volumeMounts[{index}].mountPath",
                 f"{_name(container)}: mount {shown(mount.mount_path)} names a GPU to NVIDIA's toolkit",
-                f"remove it, or {_ASK}",
+                "remove it" if ask else f"remove it{_or_request(policy, place)}",
             )
 
 
@@ -173,7 +175,9 @@ def names_devices(key: str) -> bool:
     return domain in DEVICE_ANNOTATIONS or domain.endswith(_BELOW_THEM)
 
 
-def cdi_annotation(annotations: dict[str, str], severity: Severity) -> Iterator[Finding]:
+def cdi_annotation(
+    annotations: dict[str, str], asks: Sequence[Ask], policy: Policy, severity: Severity
+) -> Iterator[Finding]:
     """Annotations by which a runtime gives a container devices of NVIDIA's, by their CDI names or by their paths."""
     for key, value in annotations.items():
         if names_devices(key) and (_NVIDIA_DEVICE.search(value) or any(leading_words(value))):
@@ -181,7 +185,7 @@ def cdi_annotation(annotations: dict[str, str], severity: Severity) -> Iterator[
                 severity,
                 f"metadata.annotations[{shown(key)}]",
                 f"pod: annotation {shown(key)} names {shown(value)} to the container runtime",
-                f"remove it, or {_ASK}",
+                "remove it" if asks else f"remove it{_or_request(policy)}",
             )
 
 
@@ -197,7 +201,7 @@ def nvidia_runtime_class(name: str, policy: Policy, severity: Severity) -> Findi
         severity,
         "spec.runtimeClassName",
         f'pod: runtimeClassName "{shown(name)}" without a GPU request lets an image name GPUs for itself',
-        f"{_ASK}, or remove it",
+        f"remove it{_or_request(policy)}",
     )
 
 
@@ -228,6 +232,12 @@ def node_name_set(name: str, severity: Severity) -> Finding:
         f'pod: nodeName "{shown(name)}" bypasses the scheduler, so free GPUs and taints are not checked',
         "use a nodeSelector",
     )
+
+
+def _or_request(policy: Policy, place: Place | None = None) -> str:
+    """The other fix, a request, where a policy permits one and the container can have one: ephemeral ones get no resources."""
+    permitted = policy.permits_any or policy.permitted
+    return ", or request nvidia.com/gpu" if permitted and not (place and place.section == EPHEMERAL) else ""
 
 
 def _name(container: Container) -> str:

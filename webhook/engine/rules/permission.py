@@ -24,7 +24,8 @@ FORM_NOT_PERMITTED = Rule(
     Severity.DENY,
     "The policy does not permit the requested form",
     "An explicit request is never downgraded: it is permitted, translated to the same form on the other platform, or "
-    "denied. Request a form that the policy lists, or plain nvidia.com/gpu, which becomes the policy's first form.",
+    "denied. Request a form that the policy lists, or plain nvidia.com/gpu, which becomes the first form of the policy "
+    "that nodes which the pod selects can have.",
 )
 
 OTHER_GPU_RESOURCE = Rule(
@@ -77,15 +78,14 @@ def other_gpu_resources(
     if not asks:
         return
     if policy.unreadable:
-        why, instead = f"no GPU is permitted while the namespace's {policy.unreadable}", "remove it"
+        why = f"no GPU is permitted while the namespace's {policy.unreadable}"
     elif policy.permitted:
         permitted = ", ".join(map(str, policy.permitted))
-        why, instead = f'namespace policy "{policy.name}" permits only {permitted}', f"request {GPU} instead"
+        why = f'namespace policy "{policy.name}" permits only {permitted}'
     else:
-        why, instead = f'namespace policy "{policy.name}" permits no GPU', "remove it"
-    detail = (
-        f"{why}; {instead}, or, if it is not a GPU, ask an administrator to add it to resources.notGPUs in "
-        "gpuwarden's configuration"
+        why = f'namespace policy "{policy.name}" permits no GPU'
+    otherwise = (
+        "or, if it is not a GPU, ask an administrator to add it to resources.notGPUs in gpuwarden's configuration"
     )
     for ask in asks:
         elsewhere = with_a_form.union(field for _, field in ask.unknown)
@@ -94,20 +94,23 @@ def other_gpu_resources(
             continue
         first, more = others[0], len(others) - 1
         what = f"{first} and {more} more count as GPUs" if more else f"{first} counts as a GPU"
-        yield OTHER_GPU_RESOURCE.found(first.field, f"{ask.name}: {what}", detail)
+        instead = "remove it" if ask.amounts or not policy.permitted else f"request {GPU} instead"
+        yield OTHER_GPU_RESOURCE.found(first.field, f"{ask.name}: {what}", f"{why}; {instead}, {otherwise}")
 
 
 def form_not_permitted(
     ask: Ask, amount: Amount, stated: tuple[Form, ...], nodes: NodeConstraints, policy: Policy
 ) -> Finding:
     """An explicit request for a form that the policy doesn't list, on any platform."""
-    permitted = ", ".join(map(str, policy.permitted))
+    permitted, first = ", ".join(map(str, policy.permitted)), policy.permitted[0]
+    shared = isinstance(first, Form) and first.shared and amount.count > policy.most_shared(first)
+    plain = f"{GPU}: 1" if shared else GPU
     form = named(stated, nodes)
     requests = f'requests form "{form}", which' if form else f"with {written(stated, nodes)} requests a form that"
     return FORM_NOT_PERMITTED.found(
         ask.field(amount),
         f'{ask.name}: {amount} {requests} namespace policy "{policy.name}" does not permit',
-        f"it permits {permitted}; request that, or nvidia.com/gpu without selectors, which becomes {policy.permitted[0]}",
+        f"it permits {permitted}; request that, or {plain} without selectors, which becomes {first}",
     )
 
 

@@ -7,7 +7,8 @@ from webhook.engine.nodes import ABSENT, NodeConstraints
 from webhook.engine.policy import Policy
 from webhook.engine.products import PRODUCT
 from webhook.engine.requests import Ask
-from webhook.engine.spelling import GKE_CLIENTS, GKE_SHARING, DevicePlugin
+from webhook.engine.resources import PREFIX
+from webhook.engine.spelling import GKE_CLIENTS, GKE_SHARING, GKE_STRATEGIES, SHARED_STRATEGIES, DevicePlugin
 
 SELECTOR_CONFLICT = Rule(
     "selector-conflict",
@@ -15,7 +16,7 @@ SELECTOR_CONFLICT = Rule(
     "The pod selects nodes that never have the form",
     "Nodes with the form have a label that the pod's nodeSelector or node affinity excludes, or these two contradict "
     "each other on a label of GPU nodes, so the pod would stay Pending forever. Remove that constraint, or request "
-    "another form. Under any, a contradiction is a warning.",
+    "another form. Under any, a contradiction is a warning. Under every policy, a sharing strategy that no node has is one.",
 )
 
 GKE_SELECTORS_INCOMPLETE = Rule(
@@ -62,6 +63,30 @@ def contradiction(ask: Ask, key: str, nodes: NodeConstraints, policy: Policy) ->
         f"{ask.name}: the pod has {says}",
         f"{why}the pod would stay Pending; remove one of the requirements on {key}",
     )
+
+
+def unknown_strategy(ask: Ask, nodes: NodeConstraints) -> Finding | None:
+    """The pod selects only sharing strategies that no node has (``timeslicing``), so that they name no form.
+
+    GPU feature discovery internal/lm/resource.go; https://cloud.google.com/kubernetes-engine/docs/concepts/timesharing-gpus.
+    """
+    for key in nodes.mentioned:
+        if key == GKE_SHARING:
+            known: tuple[str, ...] = tuple(GKE_STRATEGIES.values())
+        elif key.startswith(PREFIX) and key.endswith(".sharing-strategy"):
+            known = ("none", *SHARED_STRATEGIES)
+        else:
+            continue
+        if not any(nodes.permits(key, value) for value in (ABSENT, *known)):
+            path = f"spec.nodeSelector[{key}]" if key in nodes.selector else "spec.affinity.nodeAffinity"
+            selects = f"{key}: {nodes.selector[key]}" if key in nodes.selector else f"other values of {key}"
+            return SELECTOR_CONFLICT.found_as(
+                Severity.WARN,
+                path,
+                f"{ask.name}: the pod selects {selects}, which no node has",
+                f"nodes have {', '.join(known[:-1])} or {known[-1]}; write one of these, or remove {key} from the pod",
+            )
+    return None
 
 
 def product_conflict(ask: Ask, form: Form, product: str, why: str, nodes: NodeConstraints) -> Finding:

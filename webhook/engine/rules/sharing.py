@@ -8,6 +8,7 @@ from webhook.engine.forms import Form, Platform, Sharing
 from webhook.engine.hostpaths import cleaned
 from webhook.engine.policy import Policy, refuses_more_than_one
 from webhook.engine.requests import Amount, Ask
+from webhook.engine.resources import GPU
 from webhook.engine.spelling import STRATEGY
 
 SHARED_REQUEST_ABOVE_ONE = Rule(
@@ -59,16 +60,23 @@ def shared_request_above_one(ask: Ask, amount: Amount, form: Form, policy: Polic
         ask.field(amount),
         reason,
         f'a shared GPU is access, not capacity, and the kubelet would reject it ("{_kubelet(form, amount)}"); '
-        f"request 1, or {_whole_gpus(policy)}",
+        f"request 1, or {_whole_gpus(amount, policy)}",
     )
 
 
-def _whole_gpus(policy: Policy) -> str:
-    """How to get whole GPUs: a policy that lists them after a shared form gives them to pods that select their nodes."""
+def _whole_gpus(amount: Amount, policy: Policy) -> str:
+    """How to get whole GPUs: a policy that lists them after a shared form gives them to pods that select their nodes.
+
+    On GKE no node has a label that names them, and Autopilot takes no node affinity on the labels that they lack.
+    """
     if policy.permits_any:
         return "use whole GPUs instead"
     if Form() in policy.forms:
-        return f"select nodes with whole GPUs, which the policy permits too (nodeSelector {STRATEGY}: {Sharing.NONE.value})"
+        request = "" if amount.resource.name == GPU else f"request {GPU}: {amount.count} and "
+        selector = f"{STRATEGY}: {Sharing.NONE.value}"
+        return f"{request}select nodes with whole GPUs, which the policy permits too (nodeSelector {selector})"
+    if (gke := Form(platform=Platform.GKE)) in policy.forms:
+        return f"use a namespace whose policy lists {gke} first"
     return "use a namespace whose policy permits whole GPUs"
 
 
