@@ -41,6 +41,20 @@ def test_a_manifest_in_text_is_not_judged(kind: str, part: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("api_version", "kind", "command"),
+    [
+        ("kustomize.config.k8s.io/v1beta1", "Kustomization", "kubectl kustomize"),
+        ("helm.toolkit.fluxcd.io/v2", "HelmRelease", "helm template"),
+    ],
+)
+def test_what_is_rendered_is_to_be_checked_rendered(api_version: str, kind: str, command: str) -> None:
+    found = unjudged(an_object(api_version, kind, {"values": {"limits": {"nvidia.com/gpu": 1}}}))
+    assert found.message.endswith(
+        f"; gpuwarden reads what is rendered from it; render it ({command}), and check the output"
+    )
+
+
+@pytest.mark.parametrize(
     "data",
     [
         {"gpuCount": "4"},

@@ -18,6 +18,13 @@ from webhook.engine.text import LONGEST_NAME, cut
 _QUOTING_GROUPS = ("kyverno.io", "gatekeeper.sh", "kubewarden.io", "wgpolicyk8s.io", "openreports.io")
 _QUOTING_KINDS = frozenset({"CustomResourceDefinition.apiextensions.k8s.io"})
 _OF_TEXT = frozenset({"ConfigMap", "Secret"})
+# Objects that others are rendered from, and what renders them.
+_RENDERED = {
+    "Kustomization.kustomize.config.k8s.io": "kubectl kustomize",
+    "Component.kustomize.config.k8s.io": "kubectl kustomize",
+    "HelmRelease.helm.toolkit.fluxcd.io": "helm template",
+    "Application.argoproj.io": "helm template or kubectl kustomize",
+}
 _CLAIMS = re.compile(r"\w*ResourceClaim(?:Template)?\.resource\.k8s\.io")
 _DRA = "resource.k8s.io"
 _CLASS = f"DeviceClass.{_DRA}"
@@ -69,6 +76,8 @@ class Unjudged(msgspec.Struct, frozen=True):
         if not facts:
             return f"{self.kind}: neither a pod template nor a GPU request was found in it"
         fact = f"{self.kind}: {', and '.join(facts)}"
+        if (command := _RENDERED.get(self.kind)) and not self.decision.asks:
+            return f"{fact}; gpuwarden reads what is rendered from it; render it ({command}), and check the output"
         if not self.decision.asks:
             return (
                 f"{fact}; gpuwarden checks the pods that are created from it, not objects of this kind; check its pods, or run "
