@@ -95,8 +95,8 @@ doctor` lists the configured kinds, and warns if the webhook's rules do not cove
 In a custom resource of any other kind, pods are found by their shape: a list `containers` whose items have a name and an image.
 The report says "by its shape". Requests elsewhere in the object, resource claims, and counts that a template engine has yet to
 fill in (`{{inputs.parameters.gpus}}`) are reported as not judged. So are requests in text, whatever the key: embedded manifests,
-Kustomize and JSON patches, Helm values and parameters, `podSpecPatch`, `sparkConf`. ConfigMaps and Secrets (`stringData`) are
-searched for manifests too. Annotations and what is encoded in base64 are not read.
+Kustomize and JSON patches, Helm values and parameters, `podSpecPatch`, `sparkConf`. ConfigMaps and Secrets are
+searched for manifests too, also in base64. Annotations are not read.
 """
 EXAMPLE = """\
 workloadKinds:

@@ -42,6 +42,7 @@ def test_nothing_is_said_of_what_is_right(data: dict[str, Any]) -> None:
     ("data", "field", "says", "rejected"),
     [
         ({"version": "v2", "flags": {}}, "version", "unknown version", True),
+        ({"version": "v1", "flags": {"migStrategy": "mix"}}, "flags.migStrategy", "only none, single and mixed", False),
         ({**slicing(), "resources": {"gpus": [{"pattern": "*", "name": "x"}]}}, "resources", "ignores", False),
         ({**slicing(), "renameByDefault": True}, "renameByDefault", "sharing.timeSlicing.renameByDefault", False),
         ({**slicing(), "flags": {"renameByDefault": True}}, "flags.renameByDefault", "ignores", False),
@@ -102,7 +103,7 @@ def test_nothing_is_said_of_what_is_right(data: dict[str, Any]) -> None:
         (
             slicing({"name": GPU, "replicas": "4"}),
             "sharing.timeSlicing.resources[0].replicas",
-            "must be a number",
+            "write 2 or more, without quotes",
             True,
         ),
         (

@@ -52,6 +52,16 @@ CONTAINERS = {"containers": [IMAGE]}
         pytest.param({"spec": {"hard": {"requests.nvidia.com/gpu": 8}}}, id="a quota"),
         pytest.param({"spec": {"resources": [{"name": "nvidia.com/gpu", "nominalQuota": 8}]}}, id="a ClusterQueue's"),
         pytest.param({"spec": {"tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}]}}, id="a toleration"),
+        pytest.param(
+            {"spec": {"tolerations": [{"key": "nvidia.com/gpu", "operator": "Equal", "value": "1"}]}},
+            id="a toleration of a number",
+        ),
+        pytest.param(
+            {"spec": {"taints": [{"key": "nvidia.com/gpu", "value": "1", "effect": "NoSchedule"}]}},
+            id="a taint with a number",
+        ),
+        pytest.param({"spec": {"gpu": {"type": "a100", "count": 0}}}, id="no GPUs of a model"),
+        pytest.param({"spec": {"quota": {"gpu": {"count": 4}}}}, id="a quota of GPUs"),
         pytest.param({"spec": {"nodeLabels": {"nvidia.com/gpu": "true"}}}, id="a label of nodes"),
         pytest.param({"spec": {"gpu": {"name": "nvidia.com/gpu"}}}, id="a GPU without a quantity"),
         pytest.param({"spec": {"gpu": {"name": 3, "quantity": 1}}}, id="a quantity of no GPU"),
@@ -154,6 +164,13 @@ def test_containers_are_found_wherever_they_are(manifest: dict[str, Any], path: 
         # Names and numbers beside each other.
         ({"spec": {"resources": [{"name": "nvidia.com/gpu", "quantity": 2}]}}, "nvidia.com/gpu", "spec.resources[0]"),
         ({"spec": {"gpu": {"resourceName": "nvidia.com/gpu", "count": 2}}}, "nvidia.com/gpu", "spec.gpu"),
+        ({"spec": {"devices": [{"type": "nvidia.com/gpu", "count": 4}]}}, "nvidia.com/gpu", "spec.devices[0]"),
+        ({"spec": {"limits": [{"key": "nvidia.com/gpu", "value": "1"}]}}, "nvidia.com/gpu", "spec.limits[0]"),
+        ({"spec": {"extra": [{"name": "nvidia.com/gpu", "limit": 1}]}}, "nvidia.com/gpu", "spec.extra[0]"),
+        ({"spec": {"extra": [{"name": "nvidia.com/gpu", "request": 1}]}}, "nvidia.com/gpu", "spec.extra[0]"),
+        ({"spec": {"gpu": {"type": "a100", "count": 4}}}, "gpu", "spec.gpu.count"),
+        # JSON in JSON.
+        ({"spec": {"body": r'{"pod": "{\"limits\": {\"nvidia.com/gpu\": 1}}"}'}}, "nvidia.com/gpu", "spec.body"),
         ({"spec": {"sets": [{"value": {"nvidia.com/gpu": 1}}]}}, "nvidia.com/gpu", "spec.sets[0].value"),
         # Operators' own fields.
         (

@@ -1,5 +1,6 @@
 """Objects of kinds that are not judged: their names, and what is said of them."""
 
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -38,6 +39,29 @@ POD = "kind: Pod\nspec:\n  containers:\n  - name: a\n    resources:\n      limit
 def test_a_manifest_in_text_is_not_judged(kind: str, part: str) -> None:
     found = unjudged({"apiVersion": "v1", "kind": kind, part: {"pod.yaml": POD, "n": 3}})
     assert found.message.startswith(f"{kind}: requests nvidia.com/gpu at {part}[pod.yaml]; ")
+
+
+@pytest.mark.parametrize(("kind", "part"), [("Secret", "data"), ("ConfigMap", "binaryData")])
+def test_a_manifest_in_base64_is_not_judged_and_other_bytes_are_nothing(kind: str, part: str) -> None:
+    others = {"n": 3, "bytes": "/////w==", "wrong": "é", "short": "a"}
+    encoded = b64encode(POD.encode()).decode()
+    found = unjudged({"apiVersion": "v1", "kind": kind, part: {**others, "pod.yaml": encoded}})
+    assert found.message.startswith(f"{kind}: requests nvidia.com/gpu at {part}[pod.yaml]; ")
+    assert not unjudged({"apiVersion": "v1", "kind": kind, part: others}).traces
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "command"),
+    [
+        ("kustomize.config.k8s.io/v1beta1", "Kustomization", "kubectl kustomize"),
+        ("helm.toolkit.fluxcd.io/v2", "HelmRelease", "helm template"),
+    ],
+)
+def test_what_is_rendered_is_to_be_checked_rendered(api_version: str, kind: str, command: str) -> None:
+    found = unjudged(an_object(api_version, kind, {"values": {"limits": {"nvidia.com/gpu": 1}}}))
+    assert found.message.endswith(
+        f"; gpuwarden reads what is rendered from it; render it ({command}), and check the output"
+    )
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,11 @@ def test_the_table_tells_states_apart(tmp_path: Path) -> None:
     assert out.endswith("6 nodes with GPUs in 5 shapes; 1 pod waits, 1 for what no node offers\n")
 
 
+def test_one_shape_is_one(tmp_path: Path) -> None:
+    out = run("fleet", "-f", saved(tmp_path, a_node(), a_pod("p", "cpu"))).out
+    assert "1 node with GPUs in 1 shape; " in out
+
+
 def test_a_fleet_without_gpus_says_so(tmp_path: Path) -> None:
     assert "no node has GPUs" in run("fleet", "-f", saved(tmp_path, a_node("cpu", "cpu"), a_pod("p", "cpu"))).out
 

@@ -181,6 +181,13 @@ def test_nothing_is_said_of_what_a_device_class_offers_or_an_autoscaler_adds() -
             "failed (nvidia.com/mig.config.state: failed)"),
         ),
         (
+            "mig-1g.5gb",
+            a_pod(),
+            [a_shape({GPU: 7}, labels={PRODUCT: "A100-MIG-1g.5gb"})],
+            (f'container "train": no node offers mig-1g.5gb ({MIG}); no node has {MIG}; the pod stays Pending unless an '
+            f"autoscaler adds such a node; the nearest offer is mig-1g.5gb ({GPU}: 1 node)"),
+        ),
+        (
             "exclusive",
             a_pod(nodeSelector={PRODUCT: "Tesla-T4"}),
             [a_shape({GPU: 1}, labels={PRODUCT: f"Model-{n}"}) for n in range(5)],

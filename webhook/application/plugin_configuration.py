@@ -15,6 +15,7 @@ _RENAME, _FAIL = "renameByDefault", "failRequestsGreaterThanOne"
 _KEYS = frozenset({"version", "flags", "resources", "sharing", "imex"})
 _OF_SHARING = (_RENAME, _FAIL)
 _STRATEGIES = ("timeSlicing", "mps")
+_MIG_STRATEGIES = ("none", "single", "mixed")
 
 
 class PluginFault(msgspec.Struct, frozen=True):
@@ -75,6 +76,14 @@ def _of_file(data: Mapping[str, Any]) -> Iterator[PluginFault]:
     version = data.get("version") or "v1"
     if version != "v1":
         yield _rejected("version", f"is {version}", "unknown version", "set version: v1")
+    strategy = _map(data.get("flags")).get("migStrategy")
+    if strategy is not None and strategy not in _MIG_STRATEGIES:
+        yield PluginFault(
+            "flags.migStrategy",
+            f"is {strategy}",
+            "the device plugin knows only none, single and mixed",
+            "set it to one of them",
+        )
     named = _map(data.get("resources"))
     if any(named.get(key) for key in ("gpus", "mig")):
         yield PluginFault("resources", "is set", "the device plugin ignores it and keeps NVIDIA's names", "remove it")
@@ -163,7 +172,7 @@ def _of_resource(path: str, one: Mapping[str, Any], *, renames: bool) -> Iterato
     if count is None:
         yield _rejected(f"{path}.replicas", "is not set", "no replicas specified", "set it to 2 or more")
     elif isinstance(count, bool) or not isinstance(count, int):
-        yield _rejected(f"{path}.replicas", f"is {count!r}", "it must be a number", "set it to 2 or more")
+        yield _rejected(f"{path}.replicas", f"is {count!r}", "it must be a number", "write 2 or more, without quotes")
     elif count < 2:  # noqa: PLR2004 - replicas.go
         yield _rejected(
             f"{path}.replicas",

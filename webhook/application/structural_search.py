@@ -28,7 +28,7 @@ _AMOUNTS_OR_ABOVE = _AMOUNTS | {"resources"}
 # In text: a part of a manifest or an option (nvidia.com/gpu: 1, nvidia.com/gpu=1), a path of a JSON patch
 # (/limits/nvidia.com~1gpu), and a parameter of Helm's (resources.limits.nvidia\.com/gpu).
 _NAME_IN_TEXT = re.compile(
-    r"""(?<![\w.-])([A-Za-z0-9][A-Za-z0-9.-]{0,252}/[A-Za-z0-9._-]{1,63})["']?(?:[ \t]*:|=["']?[1-9])""", re.ASCII
+    r"""(?<![\w.-])([A-Za-z0-9][A-Za-z0-9.-]{0,252}/[A-Za-z0-9._-]{1,63})\\*["']?(?:[ \t]*:|=["']?[1-9])""", re.ASCII
 )
 _POINTER = re.compile(r"/([A-Za-z0-9][A-Za-z0-9.-]{0,252})~1([A-Za-z0-9._-]{1,63})", re.ASCII)
 _PARAMETER = re.compile(
@@ -59,8 +59,11 @@ _NOT_REQUESTS = _LABELS | {
     "minResources", "quota", "requests", "resource", "resources", "used",
 }  # fmt: skip
 # A request as a list's item: the resource's name, and how many.
-_NAMING = ("name", "resourceName", "resource", "gpuType")
-_NUMBERING = ("quantity", "count", "amount", "value", "number")
+_NAMING = ("name", "resourceName", "resource", "gpuType", "type", "key")
+_NUMBERING = ("quantity", "count", "amount", "value", "number", "request", "limit")
+_OF_TAINTS = frozenset({"effect", "operator", "tolerationSeconds"})  # with a key and a value too
+_GPU_MAPS = frozenset({"gpu", "gpus"})  # gpu: {type: a100, count: 4}
+_NUMBERS_OF_GPUS = ("count", "number", "num")
 _NUMBER = re.compile(r"[0-9.]{0,9}[1-9][0-9.]{0,9}[kM]?", re.ASCII)
 # What the cluster has done, and who wrote which field: neither says what is to be made.
 _SKIPPED = frozenset({"status", "managedFields"})
@@ -245,7 +248,8 @@ def _requested(value: Any, path: _Path, parent: Any, gpu_names: GpuNames) -> Ite
     found = _gpus(value, gpu_names) if is_request else () if step in _NOT_REQUESTS else _numbered(value, gpu_names)
     if found:
         yield path, found
-    named = (value[key] for key in _NAMING if "/" in str(value.get(key)) and "\\" not in value[key])
+    naming = () if _OF_TAINTS & value.keys() else _NAMING
+    named = (value[key] for key in naming if "/" in str(value.get(key)) and "\\" not in value[key])
     if (found := tuple(name for name in named if _is_gpu(name, gpu_names))) and any(
         _is_amount(value[key]) for key in _NUMBERING if key in value
     ):
@@ -265,6 +269,9 @@ def _of_operators(value: dict[Any, Any], path: _Path, gpu_names: GpuNames) -> It
         yield from (((path, key), (key,)) for key in KAI_KEYS if key in value)
     elif step not in _AMOUNTS and step not in _LABELS and step != "resources":
         yield from (((path, key), (_BARE,)) for key, amount in value.items() if _counts(key, amount))
+        if step in _GPU_MAPS and above not in _NOT_REQUESTS and not any("/" in str(value.get(key)) for key in _NAMING):
+            numbers = (key for key in _NUMBERS_OF_GPUS if _is_amount(value.get(key)))
+            yield from (((path, key), (_BARE,)) for key in numbers)
 
 
 def _gpus_in_text(text: str, gpu_names: GpuNames) -> Iterator[str]:

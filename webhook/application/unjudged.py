@@ -1,6 +1,7 @@
 """What gpuwarden does not judge: objects of other kinds, with what in them leads to pods."""
 
 import re
+from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,13 @@ from webhook.engine.text import LONGEST_NAME, cut
 _QUOTING_GROUPS = ("kyverno.io", "gatekeeper.sh", "kubewarden.io", "wgpolicyk8s.io", "openreports.io")
 _QUOTING_KINDS = frozenset({"CustomResourceDefinition.apiextensions.k8s.io"})
 _OF_TEXT = frozenset({"ConfigMap", "Secret"})
+# Objects that others are rendered from, and what renders them.
+_RENDERED = {
+    "Kustomization.kustomize.config.k8s.io": "kubectl kustomize",
+    "Component.kustomize.config.k8s.io": "kubectl kustomize",
+    "HelmRelease.helm.toolkit.fluxcd.io": "helm template",
+    "Application.argoproj.io": "helm template or kubectl kustomize",
+}
 _CLAIMS = re.compile(r"\w*ResourceClaim(?:Template)?\.resource\.k8s\.io")
 _DRA = "resource.k8s.io"
 _CLASS = f"DeviceClass.{_DRA}"
@@ -70,8 +78,11 @@ class Unjudged(msgspec.Struct, frozen=True):
             return f"{self.kind}: neither a pod template nor a GPU request was found in it"
         fact = f"{self.kind}: {', and '.join(facts)}"
         if not self.decision.asks:
-            return (
-                f"{fact}; gpuwarden checks the pods that are created from it, not objects of this kind; check its pods, or run "
+            command = _RENDERED.get(self.kind)
+            return f"{fact}; " + (
+                f"gpuwarden reads what is rendered from it; render it ({command}), and check the output"
+                if command
+                else "gpuwarden checks the pods that are created from it, not objects of this kind; check its pods, or run "
                 "gpuwarden audit in their cluster"
             )
         rules = ", ".join(dict.fromkeys(finding.rule.id for finding in self.decision.denials))
@@ -109,13 +120,24 @@ def unjudged(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN) -> Unj
 
 
 def _texts(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """The texts of a ConfigMap or Secret that may be manifests. What is in base64 is not read."""
-    parts = {key: manifest.get(key) for key in ("data", "stringData")}
-    return {
-        part: {key: text for key, text in texts.items() if isinstance(text, str) and ("\n" in text or "{" in text)}
-        for part, texts in parts.items()
-        if isinstance(texts, Mapping)
-    }
+    """The texts of a ConfigMap or Secret that may be manifests, those in base64 among them."""
+    encoded = {"binaryData"} if manifest.get("kind") == "ConfigMap" else {"data"}
+    found: dict[str, dict[str, str]] = {}
+    for part in ("data", "stringData", "binaryData"):
+        values = manifest.get(part)
+        for key, value in values.items() if isinstance(values, Mapping) else ():
+            text = _decoded(value) if part in encoded else value
+            if isinstance(text, str) and ("\n" in text or "{" in text):
+                found.setdefault(part, {})[key] = text
+    return found
+
+
+def _decoded(value: Any) -> str:
+    """The text that is in base64; empty where there is none."""
+    try:
+        return b64decode(value).decode()
+    except (TypeError, ValueError):
+        return ""
 
 
 def quotes(group: str, name: str) -> bool:

@@ -77,10 +77,10 @@ def _waiting(line: WaitingLine) -> tuple[Text, ...]:
 
 
 def _summary(report: FleetReport) -> Text:
-    nodes = report.nodes
+    nodes, shapes = report.nodes, len(report.shapes)
     if not nodes:
         return Text("no node has GPUs; is the NVIDIA device plugin (or GKE's) running?")
-    text = f"{nodes} {'node' if nodes == 1 else 'nodes'} with GPUs in {len(report.shapes)} shapes"
+    text = f"{nodes} {'node' if nodes == 1 else 'nodes'} with GPUs in {shapes} {'shape' if shapes == 1 else 'shapes'}"
     if report.pods_known:
         waiting = sum(line.pods for line in report.waiting)
         in_vain = sum(line.pods for line in report.waiting if line.rule)

@@ -6,6 +6,7 @@ from webhook.engine.findings import Finding, Rule, Severity
 from webhook.engine.fleet.fleet import Fleet, Lack, Obstacle, Wish, selected
 from webhook.engine.forms import Form
 from webhook.engine.policy import NotOffered, Policy
+from webhook.engine.resources import GPU
 from webhook.engine.spelling import LABELS_OF_FORMS
 
 FORM_NOT_OFFERED = Rule(
@@ -119,7 +120,9 @@ def _remedy(form: Form, lack: Lack, fleet: Fleet) -> str:
         offered = "no node offers any GPU"
     else:
         other, number = nearest
-        offered = f"the nearest offer is {other} ({number} node{'s' if number > 1 else ''})"
+        # Under MIG strategy single, slices of the same form have the name of whole GPUs.
+        name = f"{GPU}: " if other == form and lack.obstacle is Obstacle.RESOURCE else ""
+        offered = f"the nearest offer is {other} ({name}{number} node{'s' if number > 1 else ''})"
     return f"the pod stays Pending unless an autoscaler adds such a node; {offered}{_as_of(fleet.age)}"
 
 
