@@ -28,6 +28,7 @@ from tests.e2e.objects import (
     pod_spec,
     pods_in,
 )
+from tests.e2e.test_doctor import doctor, seen
 
 pytestmark = pytest.mark.e2e
 
@@ -162,6 +163,25 @@ def test_a_template_that_is_late_of_another_class_or_of_another_count_is_told(
     assert refused(post(driver, namespace, SPEC)) == "claim-not-found"
     create(driver, namespace, a_template())
     assert post(driver, namespace, SPEC).status_code == httpx.codes.CREATED
+
+
+def test_doctor_names_missing_templates_and_quotas_that_are_used_up(
+    driver: ControlPlane, in_policy: Callable[[str], str]
+) -> None:
+    namespace, without, wrong = in_policy("claims"), in_policy("claims"), in_policy("claims")
+    create(driver, namespace, a_template())
+    create(driver, wrong, a_template(device_class=BY_NAME))
+    quota = {"metadata": {"name": "gpus"}, "spec": {"hard": {f"{BY_CLAIM}.deviceclass.resource.k8s.io/devices": "0"}}}
+    driver.api.post(f"/api/v1/namespaces/{namespace}/resourcequotas", json=quota).raise_for_status()
+    path = f"/api/v1/namespaces/{namespace}/resourcequotas/gpus"
+    wait_for("the quota to be counted", lambda: driver.get(path).get("status", {}).get("used"))
+    _, found = doctor(driver)
+    templates = seen(found, "claim-templates")
+    assert f"there is no ResourceClaimTemplate one-gpu in namespace {without} with" in templates
+    assert f"ResourceClaimTemplate {wrong}/one-gpu claims DeviceClass {BY_NAME}" in templates
+    assert namespace not in templates
+    assert f"ResourceQuota gpus in namespace {namespace} is used up" in seen(found, "claim-quotas")
+    assert [one["status"] for one in found["device-classes"]] == ["ok"]
 
 
 def test_each_container_gets_a_claim_of_its_own_up_to_the_limit(

@@ -32,14 +32,7 @@ def template_misfit(ask: Ask, form: ClaimForm, template: Claim | None, policy: P
             f"DeviceClass {form.device_class} (kubectl create --namespace <namespace> -f <file>; Kubernetes 1.34 or later), and "
             "then the pod",
         )
-    others = [
-        way.device_class
-        for one in template.requests
-        for way in one.alternatives
-        if way.device_class != form.device_class
-    ]
-    if others or not template.requests:
-        what = f"claims DeviceClass {others[0]}" if others else "claims nothing"
+    if what := otherwise(template, form):
         return CLAIM_NOT_PERMITTED.found(
             ask.field(amount),
             f"{becomes}, which {what}",
@@ -57,6 +50,15 @@ def template_misfit(ask: Ask, form: ClaimForm, template: Claim | None, policy: P
         f"{becomes}, which claims {number}",
         f'under namespace policy "{policy.name}" a container gets what the template claims; {instead}',
     )
+
+
+def otherwise(template: Claim, form: ClaimForm) -> str:
+    """Say what a template claims, if that is not the DeviceClass alone that the policy names; empty where it is."""
+    if not template.requests:
+        return "claims nothing"
+    classes = (way.device_class for one in template.requests for way in one.alternatives)
+    other = next((name for name in classes if name != form.device_class), None)
+    return "" if other is None else f"claims DeviceClass {other}"
 
 
 def beside_claims(ask: Ask, policy: Policy) -> Finding | None:
