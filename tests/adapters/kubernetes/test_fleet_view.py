@@ -253,7 +253,6 @@ class TestClasses:
         view = views()
         assert view.class_forms == {}
         assert has_forms(view, {"slices": "mig-1g.10gb"})
-        assert view.fleet is None
 
         apiserver.objects[CLASSES] = {"metadata": {}, "items": []}
         clock.ahead += CLASSES_INTERVAL
