@@ -165,6 +165,50 @@ def test_a_template_that_is_late_of_another_class_or_of_another_count_is_told(
     assert post(driver, namespace, SPEC).status_code == httpx.codes.CREATED
 
 
+def by_hand(name: str, *containers: str, **source: str) -> Json:
+    """A pod whose containers use a claim that the user has written."""
+    using = [container(name=one) | {"resources": {"claims": [{"name": name}]}} for one in containers]
+    return {**SPEC, "containers": using, "resourceClaims": [{"name": name, **source}]}
+
+
+def test_claims_that_users_write_get_no_more_than_the_policy_lists(
+    driver: ControlPlane, in_policy: Callable[[str], str]
+) -> None:
+    namespace = in_policy("claims")
+    listed, other, either = a_template(), a_template(), a_template()
+    other["metadata"] = {"name": "other"}
+    either["metadata"] = {"name": "either"}
+    ways = [{"name": "a", "deviceClassName": "network.example.com"}, {"name": "b", "deviceClassName": BY_CLAIM}]
+    either["spec"]["spec"]["devices"]["requests"] = [{"name": "gpu", "firstAvailable": ways}]
+    shared = {**a_template(), "kind": "ResourceClaim", "spec": listed["spec"]["spec"]}
+    create(driver, namespace, listed, other, either, shared)
+    name = "gpuwarden-0"
+    for spec, rule in (
+        (by_hand(name, "train", resourceClaimTemplateName="other"), "form-not-permitted"),
+        (by_hand(name, "train", resourceClaimTemplateName="either"), "claim-not-permitted"),
+        (by_hand(name, "train", resourceClaimName="one-gpu"), "form-not-permitted"),
+        (by_hand(name, "train", resourceClaimTemplateName="late"), "claim-not-found"),
+        (by_hand(name, *"abc", resourceClaimTemplateName="other"), "form-not-permitted"),
+    ):
+        assert refused(post(driver, namespace, spec)) == rule
+    none = in_policy("none")
+    create(driver, none, listed, either)
+    for template in ("one-gpu", "either"):
+        assert (
+            refused(post(driver, none, by_hand("x", "train", resourceClaimTemplateName=template)))
+            == "gpu-not-permitted"
+        )
+    unlisted = {**SPEC, "containers": [container(GPU), by_hand(name, "peer")["containers"][0]]}
+    answer = post(driver, namespace, unlisted)
+    assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY, answer.text
+    assert ([one["metadata"]["name"] for one in claims_in(driver, namespace)], claims_in(driver, none)) == (
+        ["one-gpu"],
+        [],
+    )
+    answer = post(driver, namespace, by_hand(name, "train", resourceClaimTemplateName="one-gpu"))
+    assert answer.status_code == httpx.codes.CREATED, answer.text
+
+
 def test_doctor_names_missing_templates_and_quotas_that_are_used_up(
     driver: ControlPlane, in_policy: Callable[[str], str]
 ) -> None:

@@ -1,6 +1,6 @@
 """Rules of plain requests that become claims (DRA): what prevents that."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from webhook.engine.claim_objects import Claim
 from webhook.engine.claims import TEMPLATE, Reference
@@ -39,17 +39,24 @@ def template_misfit(ask: Ask, form: ClaimForm, template: Claim | None, policy: P
             f'namespace policy "{policy.name}" needs a template for DeviceClass {form.device_class}; ask the owner of '
             "the namespace to correct it",
         )
-    counts = [way.count for one in template.requests for way in one.alternatives[:1]]
-    claimed = None if None in counts else sum(number for number in counts if number)
-    if claimed == amount.count:
+    least, most = (_count(template, pick) for pick in (min, max))
+    if least == most == amount.count:
         return None
-    number = "every GPU of the class" if claimed is None else claimed
-    instead = "use another namespace" if claimed is None else f"request {claimed}, or use another namespace"
+    number = "every GPU of the class" if most is None else most if least == most else f"{least} to {most}"
+    other = most is None or least != most
+    instead = "use another namespace" if other else f"request {most}, or use another namespace"
     return CLAIM_NOT_POSSIBLE.found(
         ask.field(amount),
         f"{becomes}, which claims {number}",
         f'under namespace policy "{policy.name}" a container gets what the template claims; {instead}',
     )
+
+
+def _count(template: Claim, pick: Callable[[list[int]], int]) -> int | None:
+    """How many GPUs a template claims, by the alternatives that are picked; ``None`` where one is for every GPU of a class."""
+    counts = [[way.count for way in one.alternatives] for one in template.requests]
+    known = [[count for count in ways if count is not None] for ways in counts]
+    return None if known != counts else sum(map(pick, known))
 
 
 def otherwise(template: Claim, form: ClaimForm) -> str:
