@@ -167,7 +167,7 @@ def test_a_template_that_is_late_of_another_class_or_of_another_count_is_told(
 
 def by_hand(name: str, *containers: str, **source: str) -> Json:
     """A pod whose containers use a claim that the user has written."""
-    using = [container(name=one) | {"resources": {"claims": [{"name": name}]}} for one in containers]
+    using = [container(GPU, name=one) | {"resources": {"claims": [{"name": name}]}} for one in containers]
     return {**SPEC, "containers": using, "resourceClaims": [{"name": name, **source}]}
 
 
