@@ -52,7 +52,7 @@ def webhook(
     configuration: Configuration | None = None,
 ) -> Webhook:
     made = Webhook(enforce, warn=warn, audit=audit, configuration=configuration)
-    made.admission = Admission(configuration or Configuration(), made.namespaces, made.notes, source)
+    made.admission = Admission(configuration or Configuration(), made.namespaces, made.notes, source, made)
     return made
 
 
@@ -91,6 +91,30 @@ class TestWhatPasses:
         exempt = Configuration(exemptions=Exemptions(namespaces=frozenset({TEAM})))
         answered = webhook("none", source, configuration=exempt).validate(a_pod(CLAIMING, **CLAIMS))
         assert (answered.allowed, answered.annotations, source.asked) == (True, {"exempt": "namespace"}, [])
+
+    @pytest.mark.parametrize(
+        ("forms", "rules"),
+        [
+            ({}, ["claim-not-permitted"]),
+            ({"other.example": "exclusive"}, ["claim-not-permitted"]),
+            ({"slices.example": "mig-1g.10gb"}, []),
+            ({"slices.example": "exclusive"}, ["form-not-permitted"]),
+        ],
+    )
+    def test_a_class_is_the_form_that_its_resource_name_in_the_cluster_says(
+        self, forms: dict[str, str], rules: list[str]
+    ) -> None:
+        asked = webhook("mig-1g.10gb", Source({ONE: a_claim("slices.example")}))
+        asked.class_forms = forms
+        assert asked.validate(a_pod(CLAIMING, **CLAIMS)).rules == rules
+
+    def test_so_is_one_that_a_container_requests_by_its_own_name(self) -> None:
+        resource = IMPLICIT.replace("gpu.nvidia.com", "slices.example")
+        pod = a_pod({"name": "train", "image": "i", "resources": {"limits": {resource: 1}}})
+        asked = webhook("mig-1g.10gb", Source({}))
+        assert asked.validate(pod).rules == ["other-gpu-resource"]
+        asked.class_forms = {"slices.example": "mig-1g.10gb"}
+        assert asked.validate(pod).allowed
 
     def test_an_update_is_not_judged_by_claims(self) -> None:
         source = Source(UNAVAILABLE)

@@ -169,7 +169,7 @@ def test_a_healthy_installation_is_well_in_every_check(cluster: Cluster, tmp_pat
     }
     # Kueue and Karpenter are not installed, and the API server is too old for DRA.
     skipped = [line["id"] for line in document["checks"] if line["status"] == "skipped"]
-    assert skipped == ["shared-devices", "karpenter", "kueue"]
+    assert skipped == ["shared-devices", "device-classes", "karpenter", "kueue"]
     well = len(document["checks"]) - len(skipped)
     assert document["totals"] == {"fail": 0, "warn": 0, "unknown": 0, "skipped": len(skipped), "ok": well}
     assert all(set(line) == {"id", "status", "seen", "means", "fix"} for line in document["checks"])
@@ -234,6 +234,7 @@ FORBIDDEN = [
     ("/apis/karpenter.sh/v1/nodepools", "karpenter", "list nodepools"),
     ("/apis/kueue.x-k8s.io/v1beta2/localqueues", "kueue", "list localqueues"),
     ("/apis/resource.k8s.io/v1/resourceslices", "shared-devices", "list resourceslices"),
+    ("/apis/resource.k8s.io/v1/deviceclasses", "device-classes", "list deviceclasses"),
     (REVIEWS, "rights", "create subjectaccessreviews.authorization.k8s.io"),
     ("/version", "kubernetes", "get /version"),
 ]

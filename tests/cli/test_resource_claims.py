@@ -78,6 +78,37 @@ def test_a_pod_without_claims_is_judged(pod: dict[str, Any]) -> None:
     assert (line["decision"], line["notJudged"], line["claims"]) == ("unchanged", None, [])
 
 
+CLASS = """\
+apiVersion: resource.k8s.io/v1
+kind: DeviceClass
+metadata: {name: slices.example.com}
+spec: {extendedResourceName: NAME}
+"""
+
+
+@pytest.mark.parametrize(
+    ("device_class", "rules"),
+    [
+        (CLASS.replace("NAME", "nvidia.com/mig-1g.10gb"), []),
+        (CLASS.replace("NAME", "nvidia.com/gpu"), ["form-not-permitted"]),
+        (CLASS.replace("NAME", "example.com/fpga"), ["claim-not-permitted"]),
+        (CLASS.replace("NAME", "[nvidia.com/gpu]"), ["claim-not-permitted"]),
+        (CLASS.replace("slices.example.com", "other"), ["claim-not-permitted"]),
+        (CLASS.replace("resource.k8s.io/v1", "example.com/v1"), ["claim-not-permitted"]),
+        ("apiVersion: resource.k8s.io/v1\nkind: DeviceClass\nmetadata: []\n", ["claim-not-permitted"]),
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "audit"])
+def test_a_device_class_among_the_input_says_its_form(command: str, device_class: str, rules: list[str]) -> None:
+    request = REQUEST.replace("gpu.nvidia.com", "slices.example.com")
+    stdin = beside(manifest(), TEMPLATE, device_class.replace("NAME", "nvidia.com/mig-1g.10gb"), request=request)
+    options = ["--policy", "mig-1g.10gb"] if command == "check" else ["--assume", "*=mig-1g.10gb"]
+    ran = run(command, "-", *options, "-o", "json", stdin=stdin)
+    found = json.loads(ran.out)
+    (line,) = (one for one in found["objects"] if one["kind"] == "Pod")
+    assert [one["rule"] for one in line["findings"] if one["rule"].endswith("permitted")] == rules
+
+
 @pytest.mark.parametrize(("version", "kind", "steps"), TEMPLATES)
 def test_a_pod_with_claims_is_not_judged(version: str, kind: str, steps: tuple[str, ...]) -> None:
     found = document("check", stdin=manifest(version, kind, steps))

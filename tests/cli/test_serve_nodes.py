@@ -81,3 +81,20 @@ def test_no_node_is_asked_for_where_that_is_switched_off(apiserver: StandIn, tmp
         assert server.ask("/mutate", a_review(a_pod())).warnings == []
         assert apiserver.count("nodes-list") == 0
         assert apiserver.count("object") == 0
+
+
+def test_a_claim_has_the_form_that_the_resource_name_of_its_class_says(apiserver: StandIn, tmp_path: Path) -> None:
+    root = "/apis/resource.k8s.io/v1"
+    named = {"metadata": {"name": "slices.example"}, "spec": {"extendedResourceName": SLICES}}
+    requests = [{"name": "gpu", "exactly": {"deviceClassName": "slices.example"}}]
+    template = {"metadata": {"name": "one"}, "spec": {"spec": {"devices": {"requests": requests}}}}
+    apiserver.objects[f"{root}/namespaces/{TEAM}/resourceclaimtemplates/one"] = template
+    apiserver.objects[f"{root}/deviceclasses"] = {"metadata": {}, "items": [named]}
+    apiserver.objects[f"{root}/resourceslices"] = {"metadata": {}, "items": []}
+    container = {"name": "train", "image": "i", "resources": {"claims": [{"name": "gpu"}]}}
+    pod = a_pod(container, resourceClaims=[{"name": "gpu", "resourceClaimTemplateName": "one"}])
+    with served(apiserver, tmp_path) as server:
+        until = time.monotonic() + PATIENCE
+        while not server.ask("/validate", a_review(pod)).allowed:
+            assert time.monotonic() < until, "the DeviceClass is not known"
+            time.sleep(0.05)

@@ -1,5 +1,6 @@
 """The CronJob that writes reports: off unless asked for, restricted, apart from the webhook's pods, with no right to spare."""
 
+import json
 import os
 import re
 import subprocess
@@ -113,6 +114,10 @@ class TestRights:
             server.objects["/apis/resource.k8s.io"] = {"preferredVersion": {"groupVersion": "resource.k8s.io/v1"}}
             for plural in ("resourceclaims", "resourceclaimtemplates"):
                 server.lists[f"/apis/resource.k8s.io/v1/{plural}"] = []
+            # DeviceClasses matter where anything is claimed.
+            claim = {"metadata": {"name": "one", "namespace": "team"}, "spec": {"devices": {}}}
+            server.lists["/apis/resource.k8s.io/v1/resourceclaims"] = [json.dumps(claim).encode()]
+            server.lists["/apis/resource.k8s.io/v1/deviceclasses"] = []
             for row in AUDITED:
                 server.serve(row.api_version, row.plural)
             yield server

@@ -28,6 +28,7 @@ from tests.e2e.objects import (
     pod_spec,
     pods_in,
 )
+from tests.e2e.test_doctor import doctor, seen
 
 pytestmark = pytest.mark.e2e
 
@@ -162,6 +163,69 @@ def test_a_template_that_is_late_of_another_class_or_of_another_count_is_told(
     assert refused(post(driver, namespace, SPEC)) == "claim-not-found"
     create(driver, namespace, a_template())
     assert post(driver, namespace, SPEC).status_code == httpx.codes.CREATED
+
+
+def by_hand(name: str, *containers: str, **source: str) -> Json:
+    """A pod whose containers use a claim that the user has written."""
+    using = [container(GPU, name=one) | {"resources": {"claims": [{"name": name}]}} for one in containers]
+    return {**SPEC, "containers": using, "resourceClaims": [{"name": name, **source}]}
+
+
+def test_claims_that_users_write_get_no_more_than_the_policy_lists(
+    driver: ControlPlane, in_policy: Callable[[str], str]
+) -> None:
+    namespace = in_policy("claims")
+    listed, other, either = a_template(), a_template(), a_template()
+    other["metadata"] = {"name": "other"}
+    either["metadata"] = {"name": "either"}
+    ways = [{"name": "a", "deviceClassName": "network.example.com"}, {"name": "b", "deviceClassName": BY_CLAIM}]
+    either["spec"]["spec"]["devices"]["requests"] = [{"name": "gpu", "firstAvailable": ways}]
+    shared = {**a_template(), "kind": "ResourceClaim", "spec": listed["spec"]["spec"]}
+    create(driver, namespace, listed, other, either, shared)
+    name = "gpuwarden-0"
+    for spec, rule in (
+        (by_hand(name, "train", resourceClaimTemplateName="other"), "form-not-permitted"),
+        (by_hand(name, "train", resourceClaimTemplateName="either"), "claim-not-permitted"),
+        (by_hand(name, "train", resourceClaimName="one-gpu"), "form-not-permitted"),
+        (by_hand(name, "train", resourceClaimTemplateName="late"), "claim-not-found"),
+        (by_hand(name, *"abc", resourceClaimTemplateName="other"), "form-not-permitted"),
+    ):
+        assert refused(post(driver, namespace, spec)) == rule
+    none = in_policy("none")
+    create(driver, none, listed, either)
+    for template in ("one-gpu", "either"):
+        assert (
+            refused(post(driver, none, by_hand("x", "train", resourceClaimTemplateName=template)))
+            == "gpu-not-permitted"
+        )
+    unlisted = {**SPEC, "containers": [container(GPU), by_hand(name, "peer")["containers"][0]]}
+    answer = post(driver, namespace, unlisted)
+    assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY, answer.text
+    assert ([one["metadata"]["name"] for one in claims_in(driver, namespace)], claims_in(driver, none)) == (
+        ["one-gpu"],
+        [],
+    )
+    answer = post(driver, namespace, by_hand(name, "train", resourceClaimTemplateName="one-gpu"))
+    assert answer.status_code == httpx.codes.CREATED, answer.text
+
+
+def test_doctor_names_missing_templates_and_quotas_that_are_used_up(
+    driver: ControlPlane, in_policy: Callable[[str], str]
+) -> None:
+    namespace, without, wrong = in_policy("claims"), in_policy("claims"), in_policy("claims")
+    create(driver, namespace, a_template())
+    create(driver, wrong, a_template(device_class=BY_NAME))
+    quota = {"metadata": {"name": "gpus"}, "spec": {"hard": {f"{BY_CLAIM}.deviceclass.resource.k8s.io/devices": "0"}}}
+    driver.api.post(f"/api/v1/namespaces/{namespace}/resourcequotas", json=quota).raise_for_status()
+    path = f"/api/v1/namespaces/{namespace}/resourcequotas/gpus"
+    wait_for("the quota to be counted", lambda: driver.get(path).get("status", {}).get("used"))
+    _, found = doctor(driver)
+    templates = seen(found, "claim-templates")
+    assert f"there is no ResourceClaimTemplate one-gpu in namespace {without} with" in templates
+    assert f"ResourceClaimTemplate {wrong}/one-gpu claims DeviceClass {BY_NAME}" in templates
+    assert namespace not in templates
+    assert f"ResourceQuota gpus in namespace {namespace} is used up" in seen(found, "claim-quotas")
+    assert [one["status"] for one in found["device-classes"]] == ["ok"]
 
 
 def test_each_container_gets_a_claim_of_its_own_up_to_the_limit(

@@ -97,6 +97,8 @@ def test_what_is_not_installed_is_skipped_and_the_rest_is_well(
         for check in (
             "device-plugin-config",
             "shared-devices",
+            "device-classes",
+            "claim-templates",
             "cluster-autoscaler",
             "karpenter",
             "kueue",
@@ -104,7 +106,8 @@ def test_what_is_not_installed_is_skipped_and_the_rest_is_well(
         )
     }
     assert statuses["karpenter"] == statuses["kueue"] == ["skipped"]
-    assert all(statuses[check] == ["ok"] for check in statuses if check not in {"karpenter", "kueue"}), found
+    not_well = {check: found[check] for check in statuses if statuses[check] != ["ok"]}
+    assert set(not_well) == {"karpenter", "kueue"}, not_well
 
 
 @pytest.mark.usefixtures("kinds")
@@ -163,6 +166,10 @@ def test_each_thing_that_knows_other_names_is_found(
             },
         },
     )
+    objects(
+        "/apis/resource.k8s.io/v1/deviceclasses",
+        {"metadata": {"name": "second.example.com"}, "spec": {"extendedResourceName": GPU}},
+    )
     pool = {"name": "p", "generation": 1, "resourceSliceCount": 1}
     devices = [{"name": "gpu-0", "allowMultipleAllocations": True}]
     objects(
@@ -181,7 +188,10 @@ def test_each_thing_that_knows_other_names_is_found(
     )
     assert f"ClusterQueue cq does not cover {SHARED}, and serves namespace {team}" in seen(found, "kueue")
     assert f'pods of policy "shared" request {SHARED}, and Karpenter knows {GPU} alone' in seen(found, "karpenter")
-    (promise,) = found["shared-devices"]
+    assert f"DeviceClasses gpu.example.com, second.example.com have one extendedResourceName, {GPU}" in seen(
+        found, "device-classes"
+    )
+    promise = found["shared-devices"][0]
     assert f"DeviceClass gpu.example.com stands for {GPU}" in promise["seen"]
     assert promise["means"].startswith("pods of policy exclusive may share their GPU"), own
     assert "ConfigMap kube-system/cluster-autoscaler-status" in seen(found, "cluster-autoscaler")

@@ -317,3 +317,27 @@ def test_a_template_of_a_workload_is_patched_below_its_path() -> None:
     pod = a_pod(gpu(1))
     paths = {one["path"] for one in patch(view(pod), judge(pod).edits, "/spec/template")}
     assert "/spec/template/spec/resourceClaims" in paths
+
+
+def test_a_name_that_another_container_already_uses_is_not_given_to_a_claim() -> None:
+    """Such a pod is not valid. With that name it would be, and the other container would share the GPU."""
+    pod = a_pod(gpu(1), claiming("peer"))
+    spec = applied(pod, judge(pod))["spec"]
+    assert [one["name"] for one in spec["resourceClaims"]] == ["gpuwarden-1"]
+    assert spec["containers"][1]["resources"]["claims"] == [{"name": "gpuwarden-0"}]
+
+
+def alternatives(*counts: int) -> Claim:
+    listed = [{"name": f"a{n}", "deviceClassName": CLASS, "count": count} for n, count in enumerate(counts)]
+    found = claim(msgspec.convert({"devices": {"requests": [{"name": "r", "firstAvailable": listed}]}}, ClaimSpec))
+    assert found is not None
+    return found
+
+
+def test_a_prioritized_list_has_to_claim_as_many_in_every_alternative() -> None:
+    assert not judge(a_pod(gpu(2)), resolved={ONE: alternatives(2, 2)}).findings
+    for counts in ((1, 8), (8, 1)):
+        found = judge(a_pod(gpu(1)), resolved={ONE: alternatives(*counts)})
+        assert rules(found) == ["claim-not-possible"]
+        assert "which claims 1 to 8; under namespace policy" in messages(found)[0]
+        assert messages(found)[0].endswith("; use another namespace")

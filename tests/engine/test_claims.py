@@ -19,7 +19,7 @@ from webhook.engine.claim_objects import (
 )
 from webhook.engine.claims import CLAIM, NO_CLAIMS, TEMPLATE, Claims, Reference, Resolved, read, references
 from webhook.engine.decision import UNTOUCHED, Decision, decide
-from webhook.engine.device_classes import DeviceClasses, mig_profile
+from webhook.engine.device_classes import DeviceClasses, mig_profile, named_form
 from webhook.engine.findings import Finding
 from webhook.engine.forms import Form, Sharing
 from webhook.engine.gpu_names import GpuNames
@@ -113,6 +113,31 @@ class TestDeviceClasses:
         assert classes.form(OTHER, None) == Form("1g.10gb")
         assert classes.form(NVIDIA, None) == Form(sharing=Sharing.TIME_SLICING)
         assert classes.form(SLICES, "1g.5gb") == Form("1g.5gb")
+
+    @pytest.mark.parametrize(
+        ("resource", "form"),
+        [
+            (None, None),
+            ("", None),
+            ("example.com/fpga", None),
+            ("nvidia.com/gpux", None),
+            ("nvidia.com/gpu", "exclusive"),
+            ("nvidia.com/gpu.shared", "shared"),
+            ("nvidia.com/mig-1g.10gb", "mig-1g.10gb"),
+            ("nvidia.com/mig-1g.10gb.shared", "mig-1g.10gb-shared"),
+        ],
+    )
+    def test_a_resource_name_says_the_form(self, resource: str | None, form: str | None) -> None:
+        assert named_form(resource) == form
+
+    def test_a_name_in_the_cluster_gives_a_form_where_nothing_else_does(self) -> None:
+        named = {OTHER: "mig-1g.10gb", NVIDIA: "shared", "fpga.x": "exclusive", "mine": "exclusive"}
+        names = GpuNames(not_gpus=(f"{IMPLICIT}fpga*",))
+        classes = DeviceClasses({"mine": "mps"}, names, named)
+        forms = [classes.form(name, None) for name in (OTHER, NVIDIA, "mine", "unknown")]
+        assert forms == [Form("1g.10gb"), Form(), Form(sharing=Sharing.MPS), None]
+        assert classes.hands_out_gpus("fpga.x")
+        assert not DeviceClasses({}, names).hands_out_gpus("fpga.x")
 
     @pytest.mark.parametrize("device_class", ["dranet-ib", "dra.cpu", "compute-domain-daemon.nvidia.com", "fpga.x"])
     def test_what_is_known_to_be_something_else_hands_out_no_gpu(self, device_class: str) -> None:

@@ -207,7 +207,8 @@ class Admission:
                 return Wanted(namespace, wanted)
             case.resolved = _resolved(case, given.claims)
         if case.pod.spec is not None and case.before is None:
-            case.claims = claims_of(case.pod.spec, case.asks, case.resolved, case.configuration)
+            named = self._nodes.class_forms
+            case.claims = claims_of(case.pod.spec, case.asks, case.resolved, case.configuration, named)
         if case.final:
             return self._validate(case)
         return self._mutate(case) if case.before is None else self._restore(case, case.before)

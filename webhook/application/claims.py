@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+import msgspec
+
 from webhook.application.configuration import Configuration
 from webhook.application.misfits import MisfitsError, convert
 from webhook.application.workloads import group_of
@@ -10,6 +12,7 @@ from webhook.engine import claim_rewriting, claims
 from webhook.engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
 from webhook.engine.claims import CLAIM, NO_CLAIMS, TEMPLATE, Claims, Entry, Reference, Resolved
 from webhook.engine.decision import Decision
+from webhook.engine.device_classes import named_form
 from webhook.engine.edits import ClaimInstead
 from webhook.engine.pods import PodSpec
 from webhook.engine.policy import Policy
@@ -55,14 +58,36 @@ class NoClaims:
         return {}
 
 
-def claims_of(spec: PodSpec, asks: Sequence[Ask], resolved: Resolved, configuration: Configuration) -> Claims:
-    """Return what a pod claims. A pod that neither has claims nor names a resource of DRA costs nothing."""
-    if spec.resource_claims:
-        return claims.read(spec, asks, resolved, configuration.classes)
-    for ask in asks:
-        if ask.others:
-            return claims.read(spec, asks, resolved, configuration.classes)
-    return NO_CLAIMS
+def claims_of(
+    spec: PodSpec, asks: Sequence[Ask], resolved: Resolved, configuration: Configuration, named: Mapping[str, str] = {}
+) -> Claims:
+    """Return what a pod claims. A pod that neither has claims nor names a resource of DRA costs nothing.
+
+    Args:
+        spec: the pod's.
+        asks: its containers that request GPUs by resource names.
+        resolved: what its references lead to.
+        configuration: which DeviceClasses hand out GPUs.
+        named: the forms of DeviceClasses by their resource names, besides those of the configuration.
+    """
+    if not spec.resource_claims and not any(ask.others for ask in asks):
+        return NO_CLAIMS
+    classes = configuration.classes
+    return claims.read(spec, asks, resolved, msgspec.structs.replace(classes, named=named) if named else classes)
+
+
+def named_classes(manifests: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the forms of the DeviceClasses among objects, by their resource names; those that can't be read are left out."""
+    found: dict[str, str] = {}
+    for manifest in manifests:
+        if manifest.get("kind") != "DeviceClass" or group_of(manifest.get("apiVersion")) != GROUP:
+            continue
+        metadata, spec = manifest.get("metadata"), manifest.get("spec")
+        resource = spec.get("extendedResourceName") if isinstance(spec, Mapping) else None
+        form = named_form(resource) if isinstance(resource, str) else None
+        if form and isinstance(metadata, Mapping):
+            found[str(metadata.get("name"))] = form
+    return found
 
 
 def known_claims(manifests: Iterable[Mapping[str, Any]], namespace: str) -> dict[tuple[str, Reference], Claim]:

@@ -71,8 +71,10 @@ class Configuration(msgspec.Struct, frozen=True):
     """Forms that an autoscaler can add nodes for, so that no node need offer them now."""
     kinds: Mapping[tuple[str, str], WorkloadKind] = {}
     """The workload kinds that are added to gpuwarden's own or replace one, by group and kind."""
+    named_classes: Mapping[str, str] = {}
+    """The forms of DeviceClasses by their resource names, as the cluster or the input has them; never of a file."""
 
     @property
     def classes(self) -> DeviceClasses:
         """The DeviceClasses that hand out GPUs."""
-        return DeviceClasses(self.device_classes, self.names)
+        return DeviceClasses(self.device_classes, self.names, self.named_classes)

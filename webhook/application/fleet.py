@@ -1,6 +1,6 @@
 """The fleet as admission sees it: a look at what is known, never a question to the API server."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from webhook.application.configuration import Configuration
@@ -19,11 +19,17 @@ class FleetSource(Protocol):
         """What they offer, as of a moment ago; ``None`` where they are not known."""
         ...
 
+    @property
+    def class_forms(self) -> Mapping[str, str]:
+        """The forms of DeviceClasses by their resource names, as far as they are known."""
+        ...
+
 
 class NoFleet:
     """No node is known, so that nothing is said of any."""
 
     fleet: None = None
+    class_forms: Mapping[str, str] = {}
 
 
 def plain_forms_offered(

@@ -22,11 +22,19 @@ class Spec(msgspec.Struct):
     hard: dict[str, str | int] | None = None
 
 
+class Status(msgspec.Struct):
+    """The status of a ResourceQuota."""
+
+    hard: dict[str, str | int] | None = None
+    used: dict[str, str | int] | None = None
+
+
 class Quota(msgspec.Struct):
     """A ResourceQuota."""
 
     metadata: Metadata
     spec: Spec = msgspec.field(default_factory=Spec)
+    status: Status = msgspec.field(default_factory=Status)
 
     @property
     def limited(self) -> set[str]:

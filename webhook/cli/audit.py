@@ -2,12 +2,13 @@
 
 import os
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from webhook.adapters.kubernetes.backoff import Backoff
@@ -131,10 +132,11 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     read = read_fleet(fleet, configuration, kubeconfig, context, with_pods=with_pods) if fleet else None
     nodes = read.fleet if read else None
 
-    def auditor(labels: Labels, claims: KnownClaims) -> Auditor:
+    def auditor(labels: Labels, claims: KnownClaims, classes: Mapping[str, str]) -> Auditor:
         if not paths:
             _names_exist(assumed, labels, names)
-        return Auditor(configuration, AssumedLabels(labels, configuration.policies, assumed, mode), claims, nodes)
+        known = msgspec.structs.replace(configuration, named_classes=classes)
+        return Auditor(known, AssumedLabels(labels, configuration.policies, assumed, mode), claims, nodes)
 
     if paths:
         gathered = from_files(paths, load_namespaces(namespaces), names, auditor)

@@ -13,7 +13,7 @@ from webhook.adapters.manifests.lines import Lines, ObjectLines
 from webhook.application.audit_rows import Row, rows
 from webhook.application.auditing import Auditor, Found, Owner, Seen
 from webhook.application.checking import Judgement, pods_of
-from webhook.application.claims import KnownClaims, known_claims
+from webhook.application.claims import KnownClaims, known_claims, named_classes
 from webhook.application.field_types import wrong_types
 from webhook.application.misfits import Misfit
 from webhook.application.operator_objects import QUEUE
@@ -28,8 +28,8 @@ Labels = Mapping[str, NamespaceLabels]
 _ENDS = frozenset({"Complete", "Completed", "Succeeded", "Failed", "Error", "Stopped", "Terminated", "Aborted"})
 FILES = "files"
 """The origin of what is in files."""
-NewAuditor = Callable[[Labels, KnownClaims], Auditor]
-"""Makes the auditor when the namespaces' labels and the resource claims are known."""
+NewAuditor = Callable[[Labels, KnownClaims, Mapping[str, str]], Auditor]
+"""Makes the auditor when the namespaces' labels, the resource claims and the forms of DeviceClasses are known."""
 
 
 @dataclass(slots=True)
@@ -89,7 +89,7 @@ def from_cluster(
     try:
         labels = reader.namespaces(names)
         claims = reader.claims(list(labels) if names else ())
-        auditor = auditor_of(labels, claims.known)
+        auditor = auditor_of(labels, claims.known, claims.classes)
         gathered = Gathered(host, labels, [], reader.counts, notes=claims.notes)
         found: list[Found] = []
         for one in reader.workloads(list(labels) if names else (), auditor.keep):
@@ -160,7 +160,7 @@ def from_files(paths: Sequence[str], known: KnownNamespaces, names: Sequence[str
     given = read_paths(paths)
     labels = {**known.labels, **given.namespaces()}
     default = names[0] if len(names) == 1 else "default"
-    auditor = auditor_of(labels, known_claims(given.manifests, default))
+    auditor = auditor_of(labels, known_claims(given.manifests, default), named_classes(given.manifests))
     problems = given.problems + nothing_found(given.sources, given.problems, given.plugin)
     gathered = Gathered(FILES, labels, [], {}, problems=problems)
     for item in known.objects:

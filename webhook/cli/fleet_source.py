@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import structlog
@@ -43,6 +43,11 @@ class WatchedFleet:
     def fleet(self) -> Fleet | None:
         """What the nodes offer."""
         return self._view.fleet
+
+    @property
+    def class_forms(self) -> Mapping[str, str]:
+        """The forms of DeviceClasses by their resource names."""
+        return self._view.class_forms
 
     def start(self) -> None:
         """Begin to watch."""

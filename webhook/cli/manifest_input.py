@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from webhook.adapters import named_file, namespace_file
@@ -20,7 +21,7 @@ from webhook.adapters.manifests.reading import read_text
 from webhook.adapters.manifests.sources import Source, open_sources
 from webhook.adapters.namespace_file import NamespaceFileError
 from webhook.application.checking import Checker, Judgement, is_namespace
-from webhook.application.claims import known_claims
+from webhook.application.claims import known_claims, named_classes
 from webhook.application.configuration import Configuration
 from webhook.application.field_types import wrong_types
 from webhook.application.misfits import Misfit
@@ -169,6 +170,7 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
     given = read_paths(paths, configuration.plugin if config else None)
     labels = known.labels | given.namespaces()
     claims = known_claims(given.manifests, namespace or "default")
+    configuration = msgspec.structs.replace(configuration, named_classes=named_classes(given.manifests))
     checker = Checker(configuration, labels, namespace=namespace, policy=chosen, claims=claims, fleet=fleet)
     named = (Judged(item, checker.identify(item.object)) for item in known.objects)
     judged = JudgedInput(

@@ -12,7 +12,7 @@ from webhook.engine.claims import TEMPLATE, Reference, Resolved
 from webhook.engine.edits import ClaimInstead
 from webhook.engine.findings import Finding
 from webhook.engine.nodes import NodeConstraints
-from webhook.engine.pods import PodSpec
+from webhook.engine.pods import PodSpec, containers
 from webhook.engine.policy import ClaimForm, Policy
 from webhook.engine.requests import Ask
 from webhook.engine.resources import GPU
@@ -69,7 +69,9 @@ def rewritten(  # noqa: PLR0913, PLR0917 - what a decision knows
     others = [ask for ask in asks if ask not in plain]
     if (limit := policy.max_per_pod) is not None and not any(per_pod_limit(spec, others, policy, limit)):
         findings += per_pod_limit(spec, asks, policy, limit)
-    taken = {claim.name for claim in spec.resource_claims or ()}
+    # A name that only a container uses is not valid, and must not become so: the container would share the claim.
+    used = (each for _, _, one in containers(spec) for each in (one.resources and one.resources.claims) or ())
+    taken = {claim.name for claim in (*(spec.resource_claims or ()), *used)}
     names = (name for number in count() if (name := f"{OWN}{number}") not in taken)
     edits = [
         ClaimInstead(ask.place, GPU, ask.amounts[0].sections, name, form.template)

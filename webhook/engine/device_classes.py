@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from webhook.engine.forms import Form, parse
+from webhook.engine.forms import Form, Sharing, parse
 from webhook.engine.gpu_names import BUILT_IN, GpuNames
 from webhook.engine.profiles import PROFILE
+from webhook.engine.resources import GpuResource, classify
 
 IMPLICIT = "deviceclass.resource.kubernetes.io/"
 """The resource name by which a pod requests devices of any class without a claim is this and the class (KEP-5004)."""
@@ -40,27 +41,37 @@ def mig_profile(selectors: Iterable[str]) -> str | None:
     return None
 
 
+def named_form(resource: str | None) -> str | None:
+    """Return the form that a class hands out whose ``extendedResourceName`` this is; ``None`` where it is not a GPU's."""
+    found = classify(resource or "")
+    if not isinstance(found, GpuResource):
+        return None
+    return str(Form(found.partition, Sharing.ANY if found.shared else Sharing.NONE))
+
+
 class DeviceClasses(msgspec.Struct, frozen=True):
     """Which DeviceClasses hand out GPUs.
 
     Attributes:
         forms: the form that each class hands out, or ``BY_PROFILE``; those of ``DEFAULTS`` where it says nothing else.
         names: which other classes hand out GPUs, by their implicit resource names.
+        named: the form of each class whose resource name in the cluster says it (``named_form``), where nothing else does.
     """
 
     forms: Mapping[str, str] = {}
     names: GpuNames = BUILT_IN
+    named: Mapping[str, str] = {}
 
     def form(self, device_class: str, profile: str | None) -> Form | None:
         """The form that a class hands out, given the profile that selectors name; ``None`` where that is not known."""
-        value = self.forms.get(device_class) or DEFAULTS.get(device_class, "")
+        value = self.forms.get(device_class) or DEFAULTS.get(device_class) or self.named.get(device_class, "")
         if value == BY_PROFILE:
             return Form(profile) if profile else None
         return parse(value)
 
     def hands_out_gpus(self, device_class: str) -> bool:
         """Whether a class hands out GPUs: one with a form, and any other that is not known to be something else."""
-        known = device_class in self.forms or device_class in DEFAULTS
+        known = any(device_class in where for where in (self.forms, DEFAULTS, self.named))
         return known or self.names.hand_out_gpus(IMPLICIT + device_class)
 
 

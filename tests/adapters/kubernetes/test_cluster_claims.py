@@ -74,6 +74,42 @@ def test_both_kinds_are_read_in_the_servers_version(
     assert found.notes == []
 
 
+CLASSES = f"{GROUP}/v1/deviceclasses"
+
+
+@pytest.fixture
+def claimed(cluster: WorkloadServer) -> WorkloadServer:
+    """A cluster with a template."""
+    template = an_object("one", {"spec": {"devices": {"requests": [REQUEST]}}})
+    serve(cluster, "v1", resourceclaimtemplates=[template])
+    return cluster
+
+
+def test_where_anything_is_claimed_device_classes_with_a_gpus_name_are_read(
+    claimed: WorkloadServer, reader: ClusterReader
+) -> None:
+    named = {"slices": "nvidia.com/mig-1g.10gb", "fpga": "example.com/fpga", "plain": None}
+    claimed.lists[CLASSES] = [
+        json.dumps({"metadata": {"name": name}, "spec": {"extendedResourceName": one}}).encode()
+        for name, one in named.items()
+    ]
+    found = reader.claims()
+    assert (found.classes, found.notes) == ({"slices": "mig-1g.10gb"}, [])
+
+
+def test_device_classes_that_may_not_be_listed_are_noted(claimed: WorkloadServer, reader: ClusterReader) -> None:
+    claimed.refused[CLASSES] = 403
+    found = reader.claims()
+    assert len(found.known) == 1
+    assert found.notes[0].startswith("DeviceClasses: only the configuration says which form one is (")
+
+
+def test_another_failure_with_device_classes_is_the_clusters(claimed: WorkloadServer, reader: ClusterReader) -> None:
+    claimed.refused[CLASSES] = 401
+    with pytest.raises(ApiError):
+        reader.claims()
+
+
 def test_in_the_namespaces_that_are_named(cluster: WorkloadServer, reader: ClusterReader) -> None:
     serve(
         cluster,

@@ -50,6 +50,12 @@ def seen(view: FleetView, configuration: Configuration | None = None) -> Fleet:
     return view.fleet
 
 
+def has_forms(view: FleetView, forms: dict[str, str]) -> bool:
+    """Whether these are the forms of DeviceClasses once the view is up to date."""
+    view.poll(Configuration())
+    return view.class_forms == forms
+
+
 def wish(resource: str, count: int = 1) -> Wish:
     return Wish(resource, count, NOTHING_SAID)
 
@@ -196,7 +202,7 @@ class TestKnowledge:
         view = views()
         noted.wait_for_failures(4)
         view.poll(Configuration())
-        assert view.fleet is None
+        assert not view.fleet or not view.fleet.classes
         assert view.age() is None
         assert set(noted.faults) == {Fault.FORBIDDEN}
 
@@ -236,6 +242,21 @@ class TestClasses:
         assert seen(view).lack(wish(GPU)) is not None, "not yet looked at again"
         clock.ahead += CLASSES_INTERVAL
         assert seen(view).lack(wish(GPU)) is None
+
+    def test_the_forms_of_device_classes_are_known_even_without_devices(
+        self, apiserver: StandIn, views: Views, clock: Clock
+    ) -> None:
+        apiserver.objects[SLICES] = {"metadata": {}, "items": []}
+        named = {"slices": "nvidia.com/mig-1g.10gb", "fpga": "example.com/fpga"}
+        items = [{"metadata": {"name": name}, "spec": {"extendedResourceName": one}} for name, one in named.items()]
+        apiserver.objects[CLASSES] = {"metadata": {}, "items": items}
+        view = views()
+        assert view.class_forms == {}
+        assert has_forms(view, {"slices": "mig-1g.10gb"})
+
+        apiserver.objects[CLASSES] = {"metadata": {}, "items": []}
+        clock.ahead += CLASSES_INTERVAL
+        assert has_forms(view, {})
 
     def test_without_the_api_there_are_none(self, views: Views) -> None:
         fleet = seen(views())

@@ -12,10 +12,12 @@ from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.neighbours import NeighbourReader
 from webhook.adapters.kubernetes.retrying import RetryingApi
 from webhook.application.diagnosis.facts import Neighbours, Unread, known
+from webhook.engine.claim_objects import Claim, Device, DeviceRequest
 
 Json = dict[str, Any]
 GPU = "nvidia.com/gpu"
 APPS, KUEUE = "/apis/apps/v1", "/apis/kueue.x-k8s.io"
+ONE_GPU = {"name": "gpu", "exactly": {"deviceClassName": "gpu.nvidia.com"}}
 SLICING = "version: v1\nsharing: {timeSlicing: {resources: [{name: nvidia.com/gpu, replicas: 4}]}}\n"
 
 
@@ -109,6 +111,8 @@ def test_kinds_that_the_api_server_lacks_are_absent(read: Any) -> None:
         "local_queues": "localqueues.kueue.x-k8s.io (v1beta2, v1beta1)",
         "device_classes": "deviceclasses.resource.k8s.io (v1)",
         "shared_by": "resourceslices.resource.k8s.io (v1)",
+        "devices_on": "resourceslices.resource.k8s.io (v1)",
+        "claim_templates": "resourceclaimtemplates.resource.k8s.io (v1)",
     }
 
 
@@ -154,14 +158,32 @@ def test_pools_overlays_classes_and_slices_are_reduced_to_what_is_judged(cluster
         {
             "spec": {
                 "driver": "gpu.nvidia.com",
+                "nodeName": "a",
                 "devices": [{"name": "0"}, {"name": "1", "allowMultipleAllocations": True}],
             }
         },
+        {"spec": {"driver": "gpu.nvidia.com", "nodeName": "b", "devices": [{"name": "2"}]}},
+        {"spec": {"driver": "net.example", "allNodes": True, "devices": [{"name": "0"}]}},
         {"spec": {"driver": "other.example", "devices": [{"name": "0", "allowMultipleAllocations": False}]}},
         {"spec": {"driver": "counters.example"}},
     )
+    lists(
+        cluster,
+        "/apis/resource.k8s.io/v1/resourceclaimtemplates",
+        {"metadata": {"name": "one", "namespace": "team"}, "spec": {"spec": {"devices": {"requests": [ONE_GPU]}}}},
+        {"metadata": {"name": "none", "namespace": "team"}, "spec": None},
+    )
     found = read()
+    assert found.claim_templates == {
+        ("team", "one"): Claim((DeviceRequest("gpu", (Device("gpu.nvidia.com"),)),)),
+        ("team", "none"): None,
+    }
+    assert found.devices_on == {
+        "gpu.nvidia.com": frozenset({"a", "b"}),
+        "net.example": frozenset({"*"}),
+        "other.example": frozenset(),
+    }
     assert [one.metadata.name for one in known(found.node_pools)] == ["gpus"]
     assert found.overlay_resources == {"nvidia.com/gpu.shared"}
-    assert [one.metadata.name for one in known(found.device_classes)] == ["a"]
+    assert [one.metadata.name for one in known(found.device_classes)] == ["a", "b"]
     assert found.shared_by == {"gpu.nvidia.com"}

@@ -40,6 +40,8 @@ NEEDS_CONFIGURATION = {
     "mig-strategy",
     "quotas",
     "limitranges",
+    "claim-templates",
+    "claim-quotas",
 }
 
 

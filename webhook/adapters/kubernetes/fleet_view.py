@@ -4,14 +4,14 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.documents import ObjectList
 from webhook.adapters.kubernetes.errors import ApiError
 from webhook.adapters.kubernetes.lists import Lister
-from webhook.adapters.kubernetes.nodes import NodeItem, classes
+from webhook.adapters.kubernetes.nodes import NodeItem, class_forms, class_items, offered
 from webhook.adapters.kubernetes.request import Request, path_of
 from webhook.adapters.kubernetes.selectors import SELECTORS
 from webhook.adapters.kubernetes.store import Store
@@ -66,6 +66,7 @@ class FleetView:
     Attributes:
         fleet: what is offered, as of a moment ago; ``None`` until the nodes have been listed, and while no node was selected
             within a day.
+        class_forms: the forms of DeviceClasses by their resource names; none until they have been listed.
     """
 
     def __init__(  # noqa: PLR0913 - the times it waits have good defaults
@@ -80,6 +81,7 @@ class FleetView:
         backoff: Callable[[], Backoff] = lambda: Backoff(random.random, cap=_LONGEST_BACKOFF),
     ) -> None:
         self.fleet: Fleet | None = None
+        self.class_forms: Mapping[str, str] = {}
         self._api = api
         self._monotonic = monotonic
         self._began = monotonic()
@@ -133,11 +135,11 @@ class FleetView:
         labels = configuration.policies.node_labels
         if labels != self._labels:
             self._read_again(labels)
+        if self._monotonic() >= self._classes_due:
+            self._read_classes()
         age = self.age()
         if age is None:
             return None
-        if self._monotonic() >= self._classes_due:
-            self._read_classes()
         fresh = age <= FRESHNESS_BOUND
         # A new view only where something is new: what follows from one is remembered with it.
         state = (
@@ -199,7 +201,9 @@ class FleetView:
     def _read_classes(self) -> None:
         """Look at the DeviceClasses. What can't be had is as it was, and denies nothing."""
         try:
-            self._classes, self._unread = classes(Lister(_Timed(self._api))), ""
+            found, slices = class_items(Lister(_Timed(self._api)))
+            self._classes, self._unread = offered(found, {one.spec.driver for one in slices}), ""
+            self.class_forms = class_forms(found)
         except ApiError as error:
             self._unread = error.detail
         self._classes_due = self._monotonic() + CLASSES_INTERVAL

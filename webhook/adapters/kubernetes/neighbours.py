@@ -1,18 +1,20 @@
 """What runs beside gpuwarden and knows GPUs by name, read for a diagnosis from the API server."""
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from webhook.adapters import plugin_files
+from webhook.adapters.kubernetes.claim_documents import ClaimTemplateItem
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.facts import object_path, unread
 from webhook.adapters.kubernetes.lists import Lister, Page, Progress
 from webhook.adapters.kubernetes.request import Request
 from webhook.adapters.kubernetes.retrying import RetryingApi
-from webhook.application.diagnosis.facts import KUBE_SYSTEM, Maybe, Neighbours, Right, Unread
+from webhook.application.claims import PLURALS
+from webhook.application.diagnosis.facts import ALL_NODES, KUBE_SYSTEM, Maybe, Neighbours, Right, Unread
 from webhook.application.diagnosis.neighbours import (
     CLUSTER_AUTOSCALER,
     DCGM_EXPORTER,
@@ -27,6 +29,8 @@ from webhook.application.diagnosis.neighbours import (
     ResourceSlice,
 )
 from webhook.application.plugin_configuration import PluginFile
+from webhook.engine.claim_objects import claim
+from webhook.engine.claims import TEMPLATE
 
 I = TypeVar("I")  # noqa: E741 - an item; T is what is kept of it
 T = TypeVar("T")
@@ -58,7 +62,14 @@ class NeighbourReader:
         overlays = self._list(
             Page[NodeOverlay], _KARPENTER, ("v1alpha1",), "nodeoverlays", lambda one: one.spec.capacity
         )
-        shared = self._list(Page[ResourceSlice], _DRA, ("v1",), "resourceslices", _shared_driver)
+        slices = self._list(Page[ResourceSlice], _DRA, ("v1",), "resourceslices", _Slice.of)
+        templates = self._list(
+            Page[ClaimTemplateItem],
+            _DRA,
+            ("v1",),
+            PLURALS[TEMPLATE],
+            lambda one: ((one.metadata.namespace, one.metadata.name), claim(one.claimed)),
+        )
         return Neighbours(
             plugin_files=programs if isinstance(programs, Unread) else self._plugin_files(programs),
             exporters=programs
@@ -70,14 +81,10 @@ class NeighbourReader:
             cluster_queues=self._kueue(Page[ClusterQueue], "clusterqueues"),
             local_queues=self._kueue(Page[LocalQueue], "localqueues"),
             kueue=self._kueue_configuration(),
-            device_classes=self._list(
-                Page[DeviceClass],
-                _DRA,
-                ("v1",),
-                "deviceclasses",
-                lambda one: one if one.spec.extended_resource_name else None,
-            ),
-            shared_by=shared if isinstance(shared, Unread) else frozenset(shared),
+            device_classes=self._list(Page[DeviceClass], _DRA, ("v1",), "deviceclasses", lambda one: one),
+            shared_by=slices if isinstance(slices, Unread) else frozenset(one.driver for one in slices if one.shared),
+            devices_on=slices if isinstance(slices, Unread) else _by_driver(slices),
+            claim_templates=templates if isinstance(templates, Unread) else dict(templates),
         )
 
     def _kueue(self, page: type[Page[T]], plural: str) -> Maybe[list[T]]:
@@ -157,6 +164,24 @@ def _of_gpus(one: Program) -> Program | None:
     return one if one.containers(DCGM_EXPORTER) or one.containers(DEVICE_PLUGIN) else None
 
 
-def _shared_driver(one: ResourceSlice) -> str | None:
-    """The driver of a slice with a device that several pods may get."""
-    return one.spec.driver if any(device.allow_multiple_allocations for device in one.spec.devices or ()) else None
+class _Slice(NamedTuple):
+    """What is kept of a ResourceSlice with devices: its driver, its node, and whether several pods may get one of them."""
+
+    driver: str
+    node: str
+    shared: bool
+
+    @classmethod
+    def of(cls, one: ResourceSlice) -> "_Slice | None":
+        """``None`` for one without devices. The node is empty where a selector says which nodes can use them."""
+        devices = one.spec.devices or ()
+        node = ALL_NODES if one.spec.all_nodes else one.spec.node_name or ""
+        return cls(one.spec.driver, node, any(d.allow_multiple_allocations for d in devices)) if devices else None
+
+
+def _by_driver(slices: Iterable[_Slice]) -> dict[str, frozenset[str]]:
+    """The nodes of each driver."""
+    found: dict[str, set[str]] = {}
+    for one in slices:
+        found.setdefault(one.driver, set()).add(one.node)
+    return {driver: frozenset(names - {""}) for driver, names in found.items()}

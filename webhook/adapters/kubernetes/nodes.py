@@ -1,6 +1,6 @@
 """Nodes, and what else offers GPUs (DeviceClasses), as the API server lists them and as ``kubectl get -o json`` prints them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -9,6 +9,7 @@ import msgspec
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.lists import Lister, Page
 from webhook.adapters.kubernetes.request import path_of
+from webhook.engine.device_classes import named_form
 from webhook.engine.fleet.shapes import GpuNode, Taint, shape_of
 
 T = TypeVar("T")
@@ -76,6 +77,7 @@ class _ClassSpec(msgspec.Struct, rename="camel"):
 class ClassItem(msgspec.Struct):
     """A DeviceClass: the resource name that stands for it (KEP-5004), and which devices it selects."""
 
+    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
     spec: _ClassSpec = msgspec.field(default_factory=_ClassSpec)
 
     def offered(self, drivers: Collection[str]) -> str | None:
@@ -108,6 +110,18 @@ def nodes(lister: Lister, others: Collection[str]) -> list[GpuNode]:
     return lister.all("nodes", path_of("api", "v1", "nodes"), Page[NodeItem], lambda item: item.gpu_node(others))
 
 
+def named_classes(lister: Lister) -> list[ClassItem]:
+    """The DeviceClasses that stand for a resource name.
+
+    Raises:
+        ApiError: the list is not available.
+    """
+    path = path_of("apis", _DRA, "v1", "deviceclasses")
+    return lister.all(
+        "deviceclasses", path, Page[ClassItem], lambda item: item if item.spec.extended_resource_name else None
+    )
+
+
 def class_items(lister: Lister) -> tuple[list[ClassItem], list[SliceItem]]:
     """The DeviceClasses that stand for a resource name, and the ResourceSlices; none where the API server has no such objects.
 
@@ -117,10 +131,7 @@ def class_items(lister: Lister) -> tuple[list[ClassItem], list[SliceItem]]:
     found: list[ClassItem] = []
     slices: list[SliceItem] = []
     try:
-        path = path_of("apis", _DRA, "v1", "deviceclasses")
-        found = lister.all(
-            "deviceclasses", path, Page[ClassItem], lambda item: item if item.spec.extended_resource_name else None
-        )
+        found = named_classes(lister)
         if found:
             path = path_of("apis", _DRA, "v1", "resourceslices")
             drivers = set(lister.all("resourceslices", path, Page[SliceItem], lambda item: item.spec.driver))
@@ -195,6 +206,12 @@ def load(text: bytes) -> Saved:
     if "Node" not in found and listed.generated_at is None:
         raise FleetFileError("holds no Node; write what kubectl get nodes -o json prints")
     return Saved(found, listed.generated_at, "Pod" in found or listed.pods_known)
+
+
+def class_forms(found: Iterable[ClassItem]) -> dict[str, str]:
+    """The forms of DeviceClasses by their resource names."""
+    forms = ((one.metadata.name, named_form(one.spec.extended_resource_name)) for one in found)
+    return {name: form for name, form in forms if form}
 
 
 def offered(found: Sequence[ClassItem], drivers: Collection[str]) -> frozenset[str]:

@@ -9,6 +9,7 @@ from webhook.adapters.kubernetes import claim_documents
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.lists import PAGE, Api, Lister, Page, Progress
+from webhook.adapters.kubernetes.nodes import class_forms, named_classes
 from webhook.adapters.kubernetes.operator_kinds import OperatorReader
 from webhook.adapters.kubernetes.request import Request, path_of
 from webhook.adapters.kubernetes.workload_documents import NamespaceItem, WorkloadItem, mislabelled, page_of, seen
@@ -53,6 +54,8 @@ class FoundClaims(msgspec.Struct):
 
     known: dict[tuple[str, Reference], Claim]
     notes: list[str]
+    classes: dict[str, str] = {}
+    """The forms of DeviceClasses by their resource names; none where nothing is claimed."""
 
 
 class ClusterReader:
@@ -127,7 +130,18 @@ class ClusterReader:
                 raise
             if error.fault is Fault.FORBIDDEN:
                 found.notes.append(f"resource claims: pods with claims (DRA) are not judged ({error.detail})")
+        if found.known:
+            self._name_classes(found)
         return found
+
+    def _name_classes(self, found: FoundClaims) -> None:
+        try:
+            found.classes = class_forms(named_classes(self._lister))
+        except ApiError as error:
+            if error.fault not in {Fault.FORBIDDEN, Fault.NOT_FOUND}:
+                raise
+            if error.fault is Fault.FORBIDDEN:
+                found.notes.append(f"DeviceClasses: only the configuration says which form one is ({error.detail})")
 
     def workloads(
         self, namespaces: Sequence[str], keep: Callable[[Seen], T | None], kinds: Sequence[WorkloadKind] = BUILT_IN

@@ -7,6 +7,7 @@ from webhook.application.certificates.tokens import masked
 from webhook.application.diagnosis import (
     autoscaler,
     callers,
+    device_claims,
     exporters,
     failing,
     gpus,
@@ -88,6 +89,11 @@ CHECKS = (
         plugin_files.plugin_files,
     ),
     Check("shared-devices", "whole GPUs that DeviceClasses give belong to one pod", shared_devices.shared_devices),
+    Check(
+        "device-classes", "each resource name is offered by one DeviceClass or by a device plugin", device_claims.names
+    ),
+    Check("claim-templates", "the templates that policies make claims of can be used", device_claims.templates),
+    Check("claim-quotas", "quotas on claims of GPUs leave room for new pods", device_claims.quotas),
     Check("cluster-autoscaler", "Cluster Autoscaler counts nodes with GPUs as ready", autoscaler.cluster_autoscaler),
     Check("karpenter", "Karpenter adds nodes for rewritten pods", karpenter.karpenter),
     Check("kueue", "Kueue has quota for rewritten pods", kueue.kueue),

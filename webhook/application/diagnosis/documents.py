@@ -12,6 +12,7 @@ class Metadata(msgspec.Struct, rename="camel"):
     namespace: str = ""
     labels: Strings = None
     annotations: Strings = None
+    creation_timestamp: str = ""
     deletion_timestamp: str | None = None
 
 

@@ -21,11 +21,13 @@ from webhook.application.diagnosis.webhooks import WebhookConfiguration
 from webhook.application.limit_ranges import LimitRange
 from webhook.application.plugin_configuration import PluginFile
 from webhook.application.quotas import Quota
+from webhook.engine.claim_objects import Claim
 from webhook.engine.fleet.shapes import GpuNode
 from webhook.engine.labels import UNLABELLED, NamespaceLabels
 
 T = TypeVar("T")
 
+ALL_NODES = "*"
 NAME_LABEL = "kubernetes.io/metadata.name"
 KUBE_SYSTEM = "kube-system"
 
@@ -192,8 +194,10 @@ class Neighbours:
         overlay_resources: what NodeOverlays say that nodes have.
         cluster_queues, local_queues: Kueue's.
         kueue: Kueue's configuration; ``None`` where it is not in its default place.
-        device_classes: those that stand for an extended resource.
+        device_classes: every DeviceClass.
         shared_by: the DRA drivers that have devices which several pods may get.
+        devices_on: the nodes on which each DRA driver has devices; ``ALL_NODES`` for devices that any node can use.
+        claim_templates: the ResourceClaimTemplates, by namespace and name; ``None`` for one that can't be read.
     """
 
     plugin_files: Maybe[Sequence[PluginFile]] = ()
@@ -206,6 +210,8 @@ class Neighbours:
     kueue: Maybe[KueueConfiguration | None] = None
     device_classes: Maybe[Sequence[DeviceClass]] = ()
     shared_by: Maybe[frozenset[str]] = frozenset()
+    devices_on: Maybe[Mapping[str, frozenset[str]]] = field(default_factory=dict)
+    claim_templates: Maybe[Mapping[tuple[str, str], Claim | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -239,6 +239,16 @@ class DeviceClass(msgspec.Struct):
     metadata: Metadata
     spec: DeviceClassSpec = msgspec.field(default_factory=DeviceClassSpec)
 
+    def selects(self, driver: str) -> bool:
+        """Whether devices of a driver may be of the class: its selectors name the driver, or it has none."""
+        expressions = self.expressions
+        return not expressions or any(driver in each for each in expressions)
+
+    @property
+    def expressions(self) -> list[str]:
+        """Its CEL selectors."""
+        return [selector.cel.expression for selector in self.spec.selectors or () if selector.cel]
+
 
 class Device(msgspec.Struct, rename="camel"):
     """A device of a ResourceSlice."""
@@ -246,10 +256,12 @@ class Device(msgspec.Struct, rename="camel"):
     allow_multiple_allocations: bool | None = None
 
 
-class ResourceSliceSpec(msgspec.Struct):
-    """The spec of a ResourceSlice."""
+class ResourceSliceSpec(msgspec.Struct, rename="camel"):
+    """The spec of a ResourceSlice. One without ``nodeName`` or ``allNodes`` selects its nodes."""
 
     driver: str = ""
+    node_name: str | None = None
+    all_nodes: bool | None = None
     devices: list[Device] | None = None
 
 

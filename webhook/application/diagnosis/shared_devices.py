@@ -40,7 +40,6 @@ def shared_devices(facts: Facts) -> list[Verdict]:
 
 def _may_be_shared(one: DeviceClass, drivers: Collection[str]) -> bool:
     """Whether a class selects devices of a driver that has shared ones, and its selectors do not look at that."""
-    expressions = [selector.cel.expression for selector in one.spec.selectors or () if selector.cel]
-    if any(_FIELD in each for each in expressions):
+    if not one.spec.extended_resource_name or any(_FIELD in each for each in one.expressions):
         return False
-    return any(not expressions or any(driver in each for each in expressions) for driver in drivers)
+    return any(one.selects(driver) for driver in drivers)

@@ -1,6 +1,6 @@
 """Rules of plain requests that become claims (DRA): what prevents that."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from webhook.engine.claim_objects import Claim
 from webhook.engine.claims import TEMPLATE, Reference
@@ -32,31 +32,40 @@ def template_misfit(ask: Ask, form: ClaimForm, template: Claim | None, policy: P
             f"DeviceClass {form.device_class} (kubectl create --namespace <namespace> -f <file>; Kubernetes 1.34 or later), and "
             "then the pod",
         )
-    others = [
-        way.device_class
-        for one in template.requests
-        for way in one.alternatives
-        if way.device_class != form.device_class
-    ]
-    if others or not template.requests:
-        what = f"claims DeviceClass {others[0]}" if others else "claims nothing"
+    if what := otherwise(template, form):
         return CLAIM_NOT_PERMITTED.found(
             ask.field(amount),
             f"{becomes}, which {what}",
             f'namespace policy "{policy.name}" needs a template for DeviceClass {form.device_class}; ask the owner of '
             "the namespace to correct it",
         )
-    counts = [way.count for one in template.requests for way in one.alternatives[:1]]
-    claimed = None if None in counts else sum(number for number in counts if number)
-    if claimed == amount.count:
+    least, most = (_count(template, pick) for pick in (min, max))
+    if least == most == amount.count:
         return None
-    number = "every GPU of the class" if claimed is None else claimed
-    instead = "use another namespace" if claimed is None else f"request {claimed}, or use another namespace"
+    number = "every GPU of the class" if most is None else most if least == most else f"{least} to {most}"
+    other = most is None or least != most
+    instead = "use another namespace" if other else f"request {most}, or use another namespace"
     return CLAIM_NOT_POSSIBLE.found(
         ask.field(amount),
         f"{becomes}, which claims {number}",
         f'under namespace policy "{policy.name}" a container gets what the template claims; {instead}',
     )
+
+
+def _count(template: Claim, pick: Callable[[list[int]], int]) -> int | None:
+    """How many GPUs a template claims, by the alternatives that are picked; ``None`` where one is for every GPU of a class."""
+    counts = [[way.count for way in one.alternatives] for one in template.requests]
+    known = [[count for count in ways if count is not None] for ways in counts]
+    return None if known != counts else sum(map(pick, known))
+
+
+def otherwise(template: Claim, form: ClaimForm) -> str:
+    """Say what a template claims, if that is not the DeviceClass alone that the policy names; empty where it is."""
+    if not template.requests:
+        return "claims nothing"
+    classes = (way.device_class for one in template.requests for way in one.alternatives)
+    other = next((name for name in classes if name != form.device_class), None)
+    return "" if other is None else f"claims DeviceClass {other}"
 
 
 def beside_claims(ask: Ask, policy: Policy) -> Finding | None:

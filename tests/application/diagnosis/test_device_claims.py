@@ -1,0 +1,232 @@
+"""DRA: resource names that are offered twice, templates that policies need, and quotas on claims that are used up."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.application.diagnosis.world import (
+    GPU,
+    SHARED,
+    a_node,
+    complete,
+    configured,
+    healthy,
+    namespaces,
+    results,
+)
+from webhook.application.diagnosis.facts import ALL_NODES, Facts, Neighbours, Unread
+from webhook.application.diagnosis.neighbours import DeviceClass
+from webhook.application.diagnosis.results import Result, Status
+from webhook.application.quotas import Quota
+from webhook.engine.claim_objects import Claim, Device, DeviceRequest
+from webhook.engine.forms import Form
+from webhook.engine.policy import ClaimForm, Policy
+
+CLASS = "gpu.nvidia.com"
+MIG = "nvidia.com/mig-1g.10gb"
+
+
+def a_class(
+    name: str = CLASS, resource: str | None = GPU, *, created: str = "2026-01-01T00:00:00Z", driver: str = CLASS
+) -> DeviceClass:
+    selectors = [{"cel": {"expression": f"device.driver == '{driver}'"}}]
+    document = {
+        "metadata": {"name": name, "creationTimestamp": created},
+        "spec": {"extendedResourceName": resource, "selectors": selectors},
+    }
+    return msgspec.convert(document, DeviceClass)
+
+
+def found(check: str, facts: Facts) -> list[Result]:
+    listed = results(facts, check)
+    assert complete(listed)
+    return listed
+
+
+def well(check: str, facts: Facts) -> bool:
+    return [one.status for one in found(check, facts)] == [Status.OK]
+
+
+# Names.
+
+
+def named(*classes: DeviceClass, on: Mapping[str, frozenset[str]] | None = None, nodes: Any = ()) -> Facts:
+    return healthy(nodes=nodes, neighbours=Neighbours(device_classes=classes, devices_on=on or {}))
+
+
+ON_A: Mapping[str, frozenset[str]] = {CLASS: frozenset({"a"}), "other.example": frozenset({"b"})}
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        named(),
+        named(a_class(), a_class("mig.nvidia.com", None)),
+        named(a_class(), a_class("mig-1g-10gb.example.com", MIG)),
+        named(a_class("x", None), a_class("y", None)),
+        named(a_class(), on=ON_A, nodes=[a_node("b", {GPU: 8})]),
+        named(a_class(), on=ON_A, nodes=[a_node("a", {GPU: 0})]),
+        named(a_class(), on=ON_A, nodes=[a_node("a", {SHARED: 8})]),
+        named(a_class(driver="third.example"), on=ON_A, nodes=[a_node("a", {GPU: 8}), a_node("b", {GPU: 8})]),
+    ],
+)
+def test_names_that_are_offered_once_are_well(facts: Facts) -> None:
+    assert well("device-classes", facts)
+
+
+@pytest.mark.parametrize(
+    ("created", "used"),
+    [
+        (("2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"), "a"),
+        (("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"), "b"),
+        (("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"), "a"),
+    ],
+)
+def test_of_two_classes_with_one_name_the_one_that_is_used_is_named(created: tuple[str, str], used: str) -> None:
+    classes = [a_class(name, created=at) for name, at in zip("ab", created, strict=True)]
+    (one,) = found("device-classes", named(*reversed(classes), a_class("c", MIG)))
+    assert (one.status, one.seen) == (Status.WARN, f"DeviceClasses a, b have one extendedResourceName, {GPU}")
+    other = {"a": "b", "b": "a"}[used]
+    assert one.means == f"pods that request it get devices of {used}, the newest; never of {other}"
+
+
+@pytest.mark.parametrize("where", [frozenset({"a", "c"}), frozenset({ALL_NODES})])
+def test_a_node_that_offers_a_name_both_ways_is_named(where: frozenset[str]) -> None:
+    facts = named(a_class(), on={CLASS: where}, nodes=[a_node("a", {GPU: 8})])
+    (one,) = found("device-classes", facts)
+    assert one.status is Status.WARN
+    assert one.seen == f"node a offers {GPU} by a device plugin and by DeviceClass {CLASS} ({CLASS})"
+
+
+# Templates.
+
+FORM = ClaimForm("one-gpu", CLASS)
+PLAIN = Policy("whole", claim_forms=(FORM,), plain_claim=FORM)
+LISTED = Policy("whole", (Form(),), claim_forms=(FORM,))
+TEMPLATES = "resourceclaimtemplates.resource.k8s.io (v1)"
+
+
+def a_claim(*classes: str) -> Claim:
+    return Claim(tuple(DeviceRequest(f"r{index}", (Device(name),)) for index, name in enumerate(classes)))
+
+
+def listing(policy: Policy, *, value: str = "whole", **fields: Any) -> Facts:
+    beside = {"device_classes": [a_class()], "claim_templates": {("team-a", "one-gpu"): a_claim(CLASS)}} | fields
+    return healthy(
+        configuration=configured(policies={"whole": policy}),
+        namespaces=namespaces(team_a=value),
+        neighbours=Neighbours(**beside),
+    )
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        listing(PLAIN),
+        listing(LISTED),
+        listing(LISTED, claim_templates={}),
+        listing(PLAIN, value="exclusive", claim_templates={}, device_classes=[]),
+        listing(PLAIN, value="exclusive", claim_templates=Unread("list x", "no", forbidden=True)),
+        listing(PLAIN, claim_templates={("team-a", "one-gpu"): a_claim(CLASS, CLASS), ("team-b", "one-gpu"): None}),
+    ],
+)
+def test_policies_whose_templates_can_be_used_are_well(facts: Facts) -> None:
+    assert well("claim-templates", facts)
+
+
+@pytest.mark.parametrize(
+    ("facts", "seen", "means"),
+    [
+        (
+            listing(PLAIN, claim_templates={("team-b", "one-gpu"): a_claim(CLASS), ("team-a", "two"): a_claim(CLASS)}),
+            'there is no ResourceClaimTemplate one-gpu in namespace team-a with policy "whole"',
+            "claim-not-found",
+        ),
+        (
+            listing(PLAIN, claim_templates={("team-a", "one-gpu"): a_claim(CLASS, "other")}),
+            f'ResourceClaimTemplate team-a/one-gpu claims DeviceClass other, and policy "whole" names DeviceClass {CLASS}',
+            "claim-not-permitted",
+        ),
+        (
+            listing(PLAIN, claim_templates={("team-a", "one-gpu"): a_claim()}),
+            f'ResourceClaimTemplate team-a/one-gpu claims nothing, and policy "whole" names DeviceClass {CLASS}',
+            "claim-not-permitted",
+        ),
+        (
+            listing(PLAIN, claim_templates={("team-a", "one-gpu"): None}),
+            f'ResourceClaimTemplate team-a/one-gpu can\'t be read, and policy "whole" names DeviceClass {CLASS}',
+            "claim-not-permitted",
+        ),
+        (
+            listing(LISTED, device_classes=[a_class("other")]),
+            f'policy "whole" lists claims of DeviceClass {CLASS}, which does not exist',
+            "stay Pending",
+        ),
+    ],
+)
+def test_what_keeps_a_policy_from_making_claims_is_named(facts: Facts, seen: str, means: str) -> None:
+    (one,) = found("claim-templates", facts)
+    assert (one.status, one.seen) == (Status.WARN, seen)
+    assert means in one.means
+
+
+def test_a_cluster_without_claims_fails_policies_that_make_them() -> None:
+    absent = Unread("list x", f"the API server has no {TEMPLATES}", forbidden=False, absent=TEMPLATES)
+    (one,) = found("claim-templates", listing(PLAIN, claim_templates=absent, device_classes=absent))
+    assert one.status is Status.FAIL
+    assert one.seen == f"the API server has no {TEMPLATES}, and policy whole lists claims"
+
+
+def test_templates_that_may_not_be_listed_are_unknown() -> None:
+    forbidden = Unread("list resourceclaimtemplates", "is forbidden", forbidden=True)
+    (one,) = found("claim-templates", listing(PLAIN, claim_templates=forbidden))
+    assert one.status is Status.UNKNOWN
+    assert one.fix.endswith("list resourceclaimtemplates")
+
+
+# Quotas.
+
+DEVICES = "deviceclass.resource.k8s.io/devices"
+OBJECTS = "count/resourceclaims.resource.k8s.io"
+
+
+def limited(key: str, used: str | None, hard: str, policy: Policy = PLAIN, value: str = "exclusive") -> Facts:
+    status = {"hard": {key: hard}, "used": {} if used is None else {key: used}}
+    quota = msgspec.convert({"metadata": {"name": "q", "namespace": "team-a"}, "status": status}, Quota)
+    return healthy(
+        configuration=configured(policies={"whole": policy}), namespaces=namespaces(team_a=value), quotas=[quota]
+    )
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        limited(f"{CLASS}.{DEVICES}", "3", "4"),
+        limited(f"{CLASS}.{DEVICES}", None, "4"),
+        limited(f"{CLASS}.{DEVICES}", "0", "0"),
+        limited(f"{CLASS}.{DEVICES}", "0", "odd"),
+        limited(f"{CLASS}.{DEVICES}", "odd", "1"),
+        limited(f"compute-domain-daemon.nvidia.com.{DEVICES}", "4", "4"),
+        limited(OBJECTS, "4", "4"),
+        limited("pods", "4", "4"),
+    ],
+)
+def test_quotas_with_room_for_claims_are_well(facts: Facts) -> None:
+    assert well("claim-quotas", facts)
+
+
+@pytest.mark.parametrize(
+    ("key", "used", "hard", "value"),
+    [
+        (f"{CLASS}.{DEVICES}", "4", "4", "exclusive"),
+        (f"{CLASS}.{DEVICES}", "1000", "1k", "exclusive"),
+        (f"{CLASS}.{DEVICES}", "0", "0", "whole"),
+        (OBJECTS, "4", "4", "whole"),
+    ],
+)
+def test_a_quota_on_claims_that_is_used_up_is_named(key: str, used: str, hard: str, value: str) -> None:
+    (one,) = found("claim-quotas", limited(key, used, hard, value=value))
+    assert one.status is Status.WARN
+    assert one.seen == f"ResourceQuota q in namespace team-a is used up: {key}: {used} of {hard}"

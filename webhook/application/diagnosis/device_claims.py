@@ -1,0 +1,174 @@
+"""Checks of DRA: DeviceClasses with a resource name, the templates that policies make claims of, and quotas on claims."""
+
+from collections.abc import Iterable, Iterator
+
+from webhook.application.configuration import Configuration
+from webhook.application.diagnosis.facts import ALL_NODES, Facts, Unread, known
+from webhook.application.diagnosis.neighbours import DeviceClass
+from webhook.application.diagnosis.policies import enforced, policy_of
+from webhook.application.diagnosis.results import Verdict, fail, listed, ok, verdicts, warn
+from webhook.application.quotas import Quota
+from webhook.engine.fleet.shapes import GpuNode
+from webhook.engine.policy import ClaimForm, Policy
+from webhook.engine.quantity import exact
+from webhook.engine.rules.plain_claims import otherwise
+
+_COUNT = "count/resourceclaims.resource.k8s.io"
+_DEVICES = (
+    ".deviceclass.resource.k8s.io/devices"  # after the name of a class (pkg/quota/v1/evaluator/core/resource_claims.go)
+)
+
+
+def names(facts: Facts) -> list[Verdict]:
+    """A resource name belongs to one DeviceClass, and a node offers it in one way."""
+    classes = [one for one in known(facts.neighbours.device_classes) if one.spec.extended_resource_name]
+    if not classes:
+        return [ok("no DeviceClass has a resource name")]
+    return verdicts(
+        (*_twice(classes), *_both_ways(facts, classes)),
+        lambda: (
+            f"each resource name belongs to one of {len(classes)} DeviceClasses, and no device plugin offers it beside it"
+        ),
+    )
+
+
+def _of_name(one: DeviceClass) -> str:
+    return one.spec.extended_resource_name or ""
+
+
+def _twice(classes: Iterable[DeviceClass]) -> Iterator[Verdict]:
+    """Of two classes with one name the newer is used, and of two as old the first by name (DeviceClassSpec, KEP-5004)."""
+    by_name: dict[str, list[DeviceClass]] = {}
+    for one in sorted(classes, key=lambda one: one.metadata.name):
+        by_name.setdefault(_of_name(one), []).append(one)
+    for name, its in sorted(by_name.items()):
+        if len(its) > 1:
+            used = max(its, key=lambda one: one.metadata.creation_timestamp).metadata.name
+            others = [one.metadata.name for one in its if one.metadata.name != used]
+            yield warn(
+                f"DeviceClasses {listed(one.metadata.name for one in its)} have one extendedResourceName, {name}",
+                f"pods that request it get devices of {used}, the newest; never of {listed(others)}",
+                f"remove extendedResourceName from {listed(others)}, or give each class a name of its own",
+            )
+
+
+def _both_ways(facts: Facts, classes: Iterable[DeviceClass]) -> Iterator[Verdict]:
+    """Nodes where the device plugin and a DRA driver hand out the same name: neither knows what the other handed out."""
+    devices_on = known(facts.neighbours.devices_on)
+    nodes = known(facts.nodes)
+    for one in sorted(classes, key=lambda one: (_of_name(one), one.metadata.name)):
+        drivers = {driver: where for driver, where in devices_on.items() if one.selects(driver)}
+        having = frozenset().union(*drivers.values())
+        both = [node.name for node in nodes if _allocatable(node, _of_name(one)) and {node.name, ALL_NODES} & having]
+        if both:
+            yield warn(
+                f"node {listed(both)} offers {_of_name(one)} by a device plugin and by DeviceClass {one.metadata.name} "
+                f"({listed(drivers)})",
+                "a GPU there can be handed out twice: requests by name get it from the device plugin, claims from the driver",
+                "remove the device plugin or the DRA driver from these nodes",
+            )
+
+
+def _allocatable(node: GpuNode, name: str) -> bool:
+    """Whether a device plugin offers a resource on a node. DRA does not change a node's allocatable resources."""
+    return any(allocatable > 0 for resource, _, allocatable in node.shape.amounts if resource == name)
+
+
+def templates(facts: Facts) -> list[Verdict]:
+    """The template and the DeviceClass of every policy that makes requests claims are there."""
+    used = [
+        pair for pair in enforced(facts.usable_configuration(), known(facts.namespaces)).values() if pair[0].claim_forms
+    ]
+    if not used:
+        return [ok("no policy in use lists a claim")]
+    if isinstance(facts.neighbours.claim_templates, Unread) and facts.neighbours.claim_templates.absent:
+        return [
+            fail(
+                f"{facts.neighbours.claim_templates.detail}, and policy {listed(policy.name for policy, _ in used)} lists claims",
+                "requests that become claims get no GPU there",
+                "use these policies on Kubernetes 1.34 or later, or list forms by name",
+            )
+        ]
+    return verdicts(
+        (*_without_class(facts, used), *_without_template(facts, used)),
+        lambda: f"the templates of policy {listed(policy.name for policy, _ in used)} are in their namespaces",
+    )
+
+
+def _without_class(facts: Facts, used: Iterable[tuple[Policy, list[str]]]) -> Iterator[Verdict]:
+    there = {one.metadata.name for one in known(facts.neighbours.device_classes)}
+    for policy, _ in used:
+        if missing := {form.device_class for form in policy.claim_forms} - there:
+            yield warn(
+                f'policy "{policy.name}" lists claims of DeviceClass {listed(missing)}, which does not exist',
+                "pods with such a claim stay Pending",
+                "install the DRA driver that has it, create it, or correct deviceClass in the configuration",
+            )
+
+
+def _without_template(facts: Facts, used: Iterable[tuple[Policy, list[str]]]) -> Iterator[Verdict]:
+    found = known(facts.neighbours.claim_templates)
+    for policy, namespaces in used:
+        form = policy.plain_claim
+        if form is None:
+            continue  # nothing becomes a claim: pods that name a template are judged by it
+        absent = [name for name in namespaces if (name, form.template) not in found]
+        means = "pods that request nvidia.com/gpu there are denied"
+        if absent:
+            yield warn(
+                f'there is no ResourceClaimTemplate {form.template} in namespace {listed(absent)} with policy "{policy.name}"',
+                f"{means} (claim-not-found)",
+                f"create it there, with a request for DeviceClass {form.device_class}",
+            )
+        for name in namespaces:
+            if (name, form.template) in found and (what := _wrong(facts, name, form)):
+                yield warn(
+                    f'ResourceClaimTemplate {name}/{form.template} {what}, and policy "{policy.name}" names '
+                    f"DeviceClass {form.device_class}",
+                    f"{means} (claim-not-permitted)",
+                    "delete the template and create it again with that class: its spec can't be changed",
+                )
+
+
+def _wrong(facts: Facts, namespace: str, form: ClaimForm) -> str:
+    template = known(facts.neighbours.claim_templates)[namespace, form.template]
+    return "can't be read" if template is None else otherwise(template, form)
+
+
+def quotas(facts: Facts) -> list[Verdict]:
+    """No quota on claims of GPUs is used up: a claim is charged after its pod was created, which then stays Pending."""
+    configuration = facts.usable_configuration()
+    known(facts.namespaces)
+    return verdicts(
+        (one for quota in known(facts.quotas) for one in _used_up(facts, configuration, quota)),
+        lambda: "no quota on claims of GPUs is used up",
+    )
+
+
+def _used_up(facts: Facts, configuration: Configuration, quota: Quota) -> Iterator[Verdict]:
+    namespace = quota.metadata.namespace
+    policy = policy_of(configuration, known(facts.namespaces), namespace)
+    used, hard = quota.status.used or {}, quota.status.hard or {}
+    for key in sorted(hard):
+        if not _limits_claims(key, configuration, policy):
+            continue
+        most, now = exact(hard[key]), exact(used.get(key, 0))
+        if most is not None and now is not None and now >= most and (most or _lists(policy, key)):
+            yield warn(
+                f"ResourceQuota {quota.metadata.name} in namespace {namespace} is used up: {key}: {used.get(key, 0)} of "
+                f"{hard[key]}",
+                'more pods with such claims are created and stay Pending ("exceeded quota" in their events)',
+                "raise the quota, or delete pods or ResourceClaims that are not needed",
+            )
+
+
+def _lists(policy: Policy, key: str) -> bool:
+    """Whether a policy lists claims that a key counts, so that a quota of 0 is a mistake."""
+    return key in {_COUNT, *(f"{form.device_class}{_DEVICES}" for form in policy.claim_forms)}
+
+
+def _limits_claims(key: str, configuration: Configuration, policy: Policy) -> bool:
+    """Whether a key counts claims of GPUs; of all claims, if the policy makes some."""
+    if key == _COUNT:
+        return bool(policy.claim_forms)
+    return key.endswith(_DEVICES) and configuration.classes.hands_out_gpus(key.removesuffix(_DEVICES))
