@@ -181,6 +181,8 @@ def test_files_are_audited_with_the_nodes_of_the_cluster_that_an_option_names(tm
     assert found("audit", "mps", "live", "--kubeconfig", str(tmp_path / "kubeconfig")) == []
     ran = run("audit", "-", "--kubeconfig", tmp_path / "kubeconfig", stdin=deployment())
     assert (ran.code, "can't be combined with files" in ran.err) == (2, True)
+    ran = run("check", "-", "--kubeconfig", tmp_path / "kubeconfig", stdin=deployment())
+    assert (ran.code, "--kubeconfig can be used only with --fleet live" in ran.err) == (2, True)
 
 
 def test_the_device_classes_of_the_cluster_count(cluster: Cluster) -> None:

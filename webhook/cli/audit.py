@@ -31,6 +31,7 @@ from webhook.application.auditing import Auditor
 from webhook.application.claims import KnownClaims
 from webhook.application.configuration import Configuration
 from webhook.application.operator_kinds import audited
+from webhook.cli import cluster_options
 from webhook.cli.audit_input import FILES, Gathered, Labels, from_cluster, from_files
 from webhook.cli.audit_writing import Mislabelled, write_reports
 from webhook.cli.cluster_options import ContextOption, KubeconfigOption
@@ -165,7 +166,7 @@ def _refuse_what_does_not_go_together(
         raise usage_error(
             "--write-reports can't be combined with paths or --assume: it reports on the cluster as it is; leave them out"
         )
-    beside = [f"--{name}" for name in ("kubeconfig", "context") if _given(ctx, name)]
+    beside = cluster_options.given(ctx)
     if files and beside and ctx.params["fleet"] != LIVE:
         raise usage_error(
             f"{' and '.join(beside)} can't be combined with files, because no cluster is read; leave out one of them"
@@ -174,12 +175,6 @@ def _refuse_what_does_not_go_together(
         raise usage_error(
             "--namespaces can be used only with files, because a cluster has its own namespaces; leave it out"
         )
-
-
-def _given(ctx: typer.Context, name: str) -> bool:
-    """Whether an option is on the command line; one from the environment may be meant for other commands."""
-    source = ctx.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
 
 
 def _assumptions(texts: list[str], configuration: Configuration) -> tuple[Assumption, ...]:

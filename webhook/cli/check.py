@@ -9,8 +9,9 @@ import typer
 from webhook.adapters.manifests.editing import edit_text
 from webhook.adapters.manifests.items import EditError, ManifestProblem
 from webhook.adapters.reports import diff, junit, model, sarif, table
+from webhook.cli import cluster_options
 from webhook.cli.cluster_options import ContextOption, KubeconfigOption
-from webhook.cli.fleet_input import FleetOption, load_fleet
+from webhook.cli.fleet_input import LIVE, FleetOption, load_fleet
 from webhook.cli.manifest_input import (
     EXIT_DENIED,
     EXIT_USAGE,
@@ -23,6 +24,7 @@ from webhook.cli.manifest_input import (
     PolicyOption,
     judge_paths,
     nothing_found,
+    usage_error,
     without_collector,
 )
 from webhook.cli.messages import say
@@ -41,6 +43,7 @@ class Output(StrEnum):
 
 @without_collector()
 def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
+    ctx: typer.Context,
     paths: Paths,
     policy: PolicyOption = None,
     namespace: NamespaceOption = None,
@@ -73,6 +76,7 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     --strict: or rewritten, not judged, a label without effect, or anything wrong with such a configuration);
     2 wrong usage, input that can't be read or holds no object at all, or output that can't be written.
     """
+    _refuse_a_cluster_that_is_not_read(ctx, fleet)
     judged = judge_paths(
         paths, policy, namespace, namespaces, config, lambda found: load_fleet(fleet, found, kubeconfig, context)
     )
@@ -110,6 +114,14 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     plugin = judged.plugin.faults if strict else judged.plugin.rejected
     if totals.denied or plugin or (strict and not totals.strictly_fine):
         raise typer.Exit(EXIT_DENIED)
+
+
+def _refuse_a_cluster_that_is_not_read(ctx: typer.Context, fleet: str | None) -> None:
+    beside = cluster_options.given(ctx)
+    if beside and fleet != LIVE:
+        raise usage_error(
+            f"{' and '.join(beside)} can be used only with --fleet live, because no cluster is read; leave it out"
+        )
 
 
 def _row(found: Judged, *, places: bool) -> table.Row:

@@ -19,6 +19,12 @@ ContextOption = Annotated[
 ]
 
 
+def given(ctx: typer.Context) -> list[str]:
+    """Which of the two are on the command line; one from the environment may be meant for other commands."""
+    sources = {name: ctx.get_parameter_source(name) for name in ("kubeconfig", "context")}
+    return [f"--{name}" for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+
+
 _FIXES = {
     Fault.UNREACHABLE: "check the address of the server and its certificate authority in the kubeconfig, and the network",
     Fault.UNAUTHORIZED: "log in again, or correct the credentials of the user in the kubeconfig",

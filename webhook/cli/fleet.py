@@ -8,6 +8,7 @@ import typer
 
 from webhook.adapters.reports import fleet_table, table
 from webhook.adapters.reports.fleet_report import fleet_report
+from webhook.cli import cluster_options
 from webhook.cli.cluster_options import ContextOption, KubeconfigOption
 from webhook.cli.fleet_input import LIVE, read_fleet, view_of
 from webhook.cli.manifest_input import EXIT_DENIED, ConfigOption, load_configuration, usage_error
@@ -56,7 +57,7 @@ def fleet(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     Exit codes: 0 it is shown; 1 with --strict: a pod waits for what no node offers; 2 wrong usage, a cluster or file that can't
     be read, or output that can't be written.
     """
-    given = [f"--{name}" for name in ("kubeconfig", "context") if _given(ctx, name)]
+    given = cluster_options.given(ctx)
     if file and given:
         raise usage_error(f"{' and '.join(given)}: no cluster is read with --file; leave out one or the other")
     configuration = load_configuration(config)
@@ -81,8 +82,3 @@ def fleet(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             typer.echo(fleet_html(report), nl=False)
     if strict and found.waits_in_vain:
         raise typer.Exit(EXIT_DENIED)
-
-
-def _given(ctx: typer.Context, name: str) -> bool:
-    source = ctx.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
