@@ -8,10 +8,12 @@ from typing import Any
 from unittest.mock import Mock
 
 from tests.adapters.http.test_endpoint import Counted
-from webhook.adapters.http import connection
-from webhook.adapters.http.crowd import Crowd, Refusals
+from webhook.adapters.http import connection, port
+from webhook.adapters.http.callers import Callers
+from webhook.adapters.http.crowd import Crowd
 from webhook.adapters.http.endpoint import Endpoint
 from webhook.adapters.http.limits import Limits
+from webhook.adapters.http.refusals import Refusals
 from webhook.adapters.http.turns import Turns
 from webhook.application.review import Answering
 
@@ -75,15 +77,15 @@ class Port:
         turns: Turns | None = None,
         *,
         suffix: str = "",
-        names: frozenset[str] = frozenset(),
+        callers: Callers | None = None,
         certificate: dict[str, Any] | None = None,
     ) -> None:
         self.refused: list[str] = []
         self.crowd = Crowd(limits or Limits(), Refusals("admission", lambda _port, reason: self.refused.append(reason)))
         self.counted = Counted()
-        endpoint = Endpoint("/mutate", answer, self.counted.answered)
+        endpoint = Endpoint("/mutate", answer, self.counted)
         paths = {"/mutate": endpoint, f"/mutate{suffix}": endpoint}
-        self.shared = connection.Port(paths.get, self.crowd, turns or Turns(), names)
+        self.shared = port.Port(paths.get, self.crowd, turns or Turns(), callers)
         self.client = Client(certificate=certificate)
         self.connection = connection.Connection(self.shared)
         self.connection.connection_made(self.client)  # type: ignore[arg-type]  # as much of one as is needed

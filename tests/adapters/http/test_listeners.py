@@ -4,7 +4,6 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,14 +11,14 @@ import trustme
 
 from tests.adapters.http.support import GOOD, Serving, answer_of, running
 from tests.wire import request
-from webhook.adapters.http.connection import Port
-from webhook.adapters.http.crowd import Crowd, Refusals
+from webhook.adapters.http.admission_listener import AdmissionListener
+from webhook.adapters.http.crowd import Crowd
 from webhook.adapters.http.limits import Limits
-from webhook.adapters.http.listeners import AdmissionListener, serve_all
+from webhook.adapters.http.listeners import Listener, serve_all
 from webhook.adapters.http.operations_listener import OperationsListener
+from webhook.adapters.http.port import Port
+from webhook.adapters.http.refusals import Refusals
 from webhook.adapters.http.turns import Turns
-
-Listener = AdmissionListener | OperationsListener
 
 
 async def app(scope: object, receive: object, send: object) -> None:
@@ -79,11 +78,11 @@ async def test_it_listens_on_the_address_it_is_given_or_on_all(make: Make, host:
 
 async def test_when_one_listener_fails_the_others_stop() -> None:
     good, bad = operations("127.0.0.1", 0), admission("127.0.0.1", 0)
-    socket.close(bad._socket.fileno())  # the kernel takes it away
+    socket.close(bad._socket.fileno())  # type: ignore[attr-defined]  # the kernel takes it away
 
     async with asyncio.timeout(20):
         with pytest.raises(ExceptionGroup):
-            await serve_all(good.serve(), bad.serve())
+            await serve_all([good, bad])
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", good.port), timeout=5)
 
@@ -109,15 +108,6 @@ def test_what_is_under_way_is_answered_before_the_end_and_idle_connections_are_c
         assert busy.ended()
 
 
-async def connected(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A connection, as soon as the port accepts any."""
-    async with asyncio.timeout(20):
-        while True:
-            with suppress(ConnectionRefusedError):
-                return await asyncio.open_connection("127.0.0.1", port)
-            await asyncio.sleep(0.01)
-
-
 async def test_on_the_operations_port_what_is_under_way_is_answered_before_the_end() -> None:
     begun, over = asyncio.Event(), asyncio.Event()
 
@@ -129,7 +119,9 @@ async def test_on_the_operations_port_what_is_under_way_is_answered_before_the_e
 
     listener = OperationsListener(slow, "127.0.0.1", 0, crowd())
     serving = asyncio.create_task(listener.serve())
-    reader, writer = await connected(listener.port)
+    while not listener.started:  # noqa: ASYNC110 - uvicorn has no event for it
+        await asyncio.sleep(0.01)
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
     writer.write(b"GET /metrics HTTP/1.1\r\nhost: here\r\n\r\n")
     await begun.wait()
     listener.stop()

@@ -8,45 +8,13 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from webhook import __version__
-from webhook.adapters.http import answers
-from webhook.adapters.http.answers import CLOSE, HEADERS, Answer
-from webhook.adapters.http.endpoint import Endpoint, refusal
-from webhook.adapters.http.limits import MAXIMUM_BODY
+from webhook.adapters.http.asgi import AsgiEndpoint
+from webhook.adapters.http.endpoint import Endpoint
 
-
-class AsgiEndpoint:
-    """An admission endpoint as plain ASGI: answers as our own protocol does. All other limits are the server's."""
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        """Serve an endpoint."""
-        self._endpoint = endpoint
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request (ASGI), unless the client hangs up before its body is complete."""
-        headers = {name.lower(): value for name, value in scope["headers"]}
-        kind, encoding = headers.get(b"content-type", b""), headers.get(b"content-encoding", b"")
-        failure = refusal(scope["method"], kind.strip(), encoding, int(headers.get(b"content-length", b"0")))
-        body = bytearray()
-        more = failure is None
-        while more:
-            message = await receive()
-            if message["type"] != "http.request":
-                return
-            body += message.get("body", b"")
-            failure = answers.TOO_LARGE if len(body) > MAXIMUM_BODY else None
-            more = message.get("more_body", False) and failure is None
-        if failure:
-            answer = self._endpoint.refuse(failure)
-        else:
-            made = self._endpoint.answer(bytes(body), scope.get("query_string", b""))
-            answer = made if isinstance(made, Answer) else await made
-        response = Response(answer.body, answer.code, media_type="application/json")
-        response.raw_headers += [HEADERS[answer.code]] if answer.code in HEADERS else []
-        response.raw_headers += [CLOSE] if failure and failure.closes else []
-        await response(scope, receive, send)
+# The exposition format that every Prometheus reads; prometheus_client writes it.
+_EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Part(BaseModel):
@@ -74,13 +42,12 @@ _READINESS: dict[int | str, dict[str, Any]] = {
 # Described by its name alone: a model in the path of every review would cost more than the decision.
 _REVIEW = {"type": "object", "title": "AdmissionReview", "description": "admission.k8s.io/v1"}
 _STATUS = {"type": "object", "title": "Status", "description": "metav1.Status"}
-_ANSWERS = {
-    "200": ("The answer", _REVIEW),
-    "400": ("The review is invalid; the Status names the field", _STATUS),
-    "413": ("The body is too large", _STATUS),
-    "415": ("Content-Type is not application/json, or Content-Encoding is set", _STATUS),
-    "500": ("A bug of gpuwarden; its log says which", _STATUS),
-    "503": ("Not now; ask again after Retry-After seconds", _STATUS),
+_REFUSALS = {
+    "400": "The review is invalid; the Status names the field",
+    "413": "The body is too large",
+    "415": "Content-Type is not application/json, or Content-Encoding is set",
+    "500": "A bug of gpuwarden; its log says which",
+    "503": "Not now; ask again after Retry-After seconds",
 }
 
 
@@ -98,14 +65,18 @@ class _App(FastAPI):
         _, models = models_json_schema([(Readiness, "serialization")], ref_template="#/components/schemas/{model}")
         document["components"] = {"schemas": models["$defs"]}
         for path in self._admission:
-            post = {
-                "operationId": path.strip("/"),
-                "summary": f"Answer an AdmissionReview ({path.strip('/')})",
-                "requestBody": {"required": True, "content": {"application/json": {"schema": _REVIEW}}},
-                "responses": {code: _json(*said) for code, said in _ANSWERS.items()},
-            }
-            document["paths"][path] = {"post": post}
+            document["paths"][path] = {"post": _described(path)}
         return document
+
+
+def _described(path: str) -> dict[str, Any]:
+    return {
+        "operationId": path.strip("/"),
+        "summary": f"Answer an AdmissionReview ({path.strip('/')})",
+        "requestBody": {"required": True, "content": {"application/json": {"schema": _REVIEW}}},
+        "responses": {"200": _json("The answer", _REVIEW)}
+        | {code: _json(description, _STATUS) for code, description in _REFUSALS.items()},
+    }
 
 
 def application(
@@ -132,7 +103,7 @@ def application(
 
     @app.get("/metrics", response_model=None, response_class=PlainTextResponse)
     async def exposition() -> Response:
-        """Prometheus metrics, in the format that every Prometheus reads and prometheus_client writes."""
-        return Response(metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        """Prometheus metrics."""
+        return Response(metrics(), media_type=_EXPOSITION)
 
     return app

@@ -1,28 +1,23 @@
 """One connection of the admission port: HTTP/1.1 for small POSTs, answered in order, with a limit on all that may be sent."""
 
 import asyncio
-import socket
-from asyncio.trsock import TransportSocket
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Coroutine
 from time import thread_time
 from typing import Any
 
 import httptools
 import structlog
 
-from webhook.adapters.http import answers
-from webhook.adapters.http.answers import CONTINUE, Answer, Failure, as_bytes, http_date
-from webhook.adapters.http.crowd import Crowd, Guest
-from webhook.adapters.http.endpoint import Endpoint
-from webhook.adapters.http.limits import MAXIMUM_BODY
-from webhook.adapters.http.request import Body, Refused, Request
-from webhook.adapters.http.turns import Turns
+from webhook.adapters.http import failures
+from webhook.adapters.http.body import Body
+from webhook.adapters.http.crowd import Guest
+from webhook.adapters.http.failures import Failure
+from webhook.adapters.http.listeners import widen
+from webhook.adapters.http.port import Port
+from webhook.adapters.http.request import Refused, Request
+from webhook.adapters.http.responses import CONTINUE, Answer, as_bytes
 
-# Of one connection, before another one's turn.
-_READ_AT_ONCE = 64 * 1024
 # What is parsed at once, and so how exactly a head is counted.
 _PIECE = 16 * 1024
 # What is written at once: so much of an answer that nobody reads may lie in buffers that can't be looked into.
@@ -39,8 +34,6 @@ _SECONDS_A_READ, _SECONDS_A_BYTE, _SLOW_READS = 0.5e-3, 20e-9, 3
 # records, such as key updates, which cost as much as small records; OpenSSL limits neither.
 _READS_WITHOUT_DATA = 64
 _OK = 200
-# What the kernel keeps for a connection that was answered a review; for a stranger's it is less (see ``listeners``).
-_WIDE = 32 * 1024
 # What a request is counted with besides its body.
 _REQUEST = 512
 # A client has so long to read its last answer and to hang up; what still comes is thrown away, for closing a socket with
@@ -49,39 +42,6 @@ _REQUEST = 512
 _LINGER_SECONDS = 1.0
 
 _log = structlog.get_logger("gpuwarden.http")
-
-
-@dataclass
-class Port:
-    """What the connections of the admission port share.
-
-    Attributes:
-        find: the endpoint of a path.
-        names: the common names of which a client certificate must have one; empty where TLS alone decides.
-        date: the time, for answers; the listener renews it.
-        draining: whether clients are asked to take their next request to another connection.
-        stopping: whether connections end as soon as nothing is under way.
-        started: whether connections are accepted.
-        buffer: what every connection reads into.
-    """
-
-    find: Callable[[str], Endpoint | None]
-    crowd: Crowd
-    turns: Turns
-    names: frozenset[str] = frozenset()
-    date: bytes = field(default_factory=http_date)
-    draining: bool = False
-    stopping: bool = False
-    started: bool = False
-    buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_READ_AT_ONCE)))
-
-
-def _widen(connected: TransportSocket) -> None:
-    """Let the kernel receive more at once: large pods in few round trips."""
-    with suppress(OSError):  # it is gone already
-        connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WIDE)
-        if hasattr(socket, "TCP_WINDOW_CLAMP"):  # Linux, which may keep to what it began with
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, _WIDE)
 
 
 class _Gone(asyncio.Transport):
@@ -153,11 +113,13 @@ class Connection(Guest, asyncio.BufferedProtocol):
         self.since = self._crowd.clock()
         self.client = transport.get_extra_info("peername")
         self._crowd.add(self)
+        callers = self._port.callers
         certificate = transport.get_extra_info("peercert")  # None but for one that was verified
-        self._unwelcome = unwelcome(certificate, self._port.names)
-        self._proven = bool(certificate) and not self._unwelcome
-        if self._unwelcome:
-            self._note("common-name", self._unwelcome.message)
+        self._proven = bool(certificate)
+        if callers and (unwelcome := callers.refusal(certificate)):
+            self._proven = False
+            self._note("common-name", unwelcome.message)
+            self._unwelcome = unwelcome
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's
         """Where to read to: a buffer that all connections share, for what is read is parsed before another one reads."""
@@ -224,18 +186,18 @@ class Connection(Guest, asyncio.BufferedProtocol):
             self._stop(error.__context__)
         except httptools.HttpParserError as error:
             if not self._deaf:
-                self._refuse(answers.not_http(f"invalid HTTP/1.1 request: {error}"))
+                self._refuse(failures.not_http(f"invalid HTTP/1.1 request: {error}"), "malformed")
         if self._begun and (self._in_head or self._bare):
             self._loose += len(piece)
             if self._loose > (most := self._limits.head_bytes):
                 what = "headers" if self._in_head else "trailers or chunk extensions"
-                self._refuse(answers.head_too_large(f"the {what} are larger than {most} bytes"))
+                self._refuse(Failure(431, f"the {what} are larger than {most} bytes", closes=True), "head-size")
 
     def _stop(self, why: BaseException | None) -> None:
         """Stop reading. In a variable of the caller ``why`` would refer to itself by its traceback, and keep all of this."""
         if isinstance(why, Refused):
             if why.failure:
-                self._refuse(why.failure)
+                self._refuse(why.failure, why.reason)
         else:  # a bug: cut off, so that failurePolicy decides
             _log.exception("a request could not be read")
             self._note("failed")
@@ -272,9 +234,9 @@ class Connection(Guest, asyncio.BufferedProtocol):
             request.expect = b""  # such a client knows no interim answers (RFC 9110, 10.1.1)
         request.end_head(parser.get_method(), self._port.find, upgrades=parser.should_upgrade())
         self._proven = self._proven or request.has_token
-        if request.failure is answers.NOT_FOUND:
+        if request.failure is failures.NOT_FOUND:
             self._note("path")  # which path is not told: it may hold a token
-        if request.failure and (request.length > MAXIMUM_BODY or request.expects):  # its body is not even awaited
+        if request.ends_unread:
             raise Refused(request.failure)
         if request.expects:
             self.send()
@@ -314,9 +276,9 @@ class Connection(Guest, asyncio.BufferedProtocol):
         failure, endpoint = request.failure, request.endpoint
         if late and not failure:
             self._note("overload")
-            failure = answers.OVERLOADED
+            failure = failures.OVERLOADED
         if failure or not endpoint:
-            failure = failure or answers.NOT_FOUND
+            failure = failure or failures.NOT_FOUND
             request.closes |= failure.closes
             answer: Answer | Coroutine[Any, Any, Answer] = endpoint.refuse(failure) if endpoint else failure.answer()
         else:
@@ -343,7 +305,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
         if answer.code == _OK and not self.known:
             self.known = True
             if connected := self._transport.get_extra_info("socket"):
-                _widen(connected)
+                widen(connected)
         if closes:
             self._deaf = True
             self._requests.clear()
@@ -380,27 +342,15 @@ class Connection(Guest, asyncio.BufferedProtocol):
         held += self._loose + len(coming.body) if coming else 0
         held += sum(_REQUEST + len(request.body) for request in waiting) if waiting else 0
         if held != self.held and not self._crowd.hold(self, held) and not self._deaf:
-            self._refuse(answers.NO_MEMORY)
+            self._refuse(failures.NO_MEMORY, "memory")
 
-    def _refuse(self, failure: Failure) -> None:
+    def _refuse(self, failure: Failure, reason: str = "") -> None:
         """Answer what comes by a failure, behind the answers that are due, and throw away what comes after it."""
-        if failure.reason:
-            self._note(failure.reason, failure.message)
+        if reason:  # other failures are counted by their code
+            self._note(reason, failure.message)
         request = self._coming if self._begun else Request(self._limits)
         request.failure, request.body, request.closes = failure, Body(), True
         self._deaf = True
         self._begun = self._in_head = False
         self._requests.append(request)
         self._next()
-
-
-def unwelcome(certificate: Mapping[str, Any] | None, names: frozenset[str]) -> Failure | None:
-    """Why a caller is refused by its certificate, as ``ssl.SSLSocket.getpeercert`` gives it; ``None`` when it is not."""
-    subject = (certificate or {}).get("subject", ())
-    given = [value for rdn in subject for key, value in rdn if key == "commonName"]
-    # Of several names, some readers take the first and others the last: all must be allowed.
-    if not names or (given and names.issuperset(given)):
-        return None
-    shown = " and ".join(f'"{name}"' for name in given) or "none"
-    message = f"the client certificate's common name is {shown}, which is not allowed; add it to --allowed-cn"
-    return Failure(403, message, closes=True)

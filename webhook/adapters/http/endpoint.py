@@ -1,68 +1,66 @@
 """An admission endpoint: from the body of a POST to its answer, the same for our own protocol and for ASGI."""
 
-import re
 from collections.abc import Callable, Coroutine
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
-from webhook.adapters.http import answers
-from webhook.adapters.http.answers import Answer, Failure
+from webhook.adapters.http import failures
+from webhook.adapters.http.failures import Failure
 from webhook.adapters.http.limits import MAXIMUM_BODY
+from webhook.adapters.http.responses import Answer
 from webhook.application.claims import ClaimUnavailable
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from webhook.application.review import Answering, ReviewError
 
-# What the API server waits where a configuration does not say (admissionregistration/v1 defaults: timeoutSeconds), and the
-# most that one can say. Whoever asks otherwise (curl) waits as long.
-DEFAULT_SECONDS = 10.0
-MOST_SECONDS = 30.0
-# apiserver pkg/admission/plugin/webhook/validating/dispatcher.go rounds up to whole seconds.
-_TIMEOUT = re.compile(rb"(?:^|&)timeout=([0-9]{1,3})s(?:&|$)")
-
-# What each request's path, HTTP status code and time are reported to.
-Observe = Callable[[str, int, float], None]
 _log = structlog.get_logger("gpuwarden.http")
+
+
+class Observer(Protocol):
+    """Who is told how each request went."""
+
+    def answered(self, path: str, code: int, seconds: float) -> None:
+        """A request to ``path`` was answered with an HTTP status code after so many seconds."""
+        ...
 
 
 class Endpoint:
     """Answers POSTed AdmissionReviews by a function from bytes to bytes, and everything else by a clear failure."""
 
-    def __init__(self, path: str, answer: Callable[..., Answering], observe: Observe, *, timed: bool = False) -> None:
-        """Serve ``path`` with an answer that raises ``ReviewError`` or a namespace's error, and nothing else on purpose.
-
-        It is called with the body, and if ``timed`` with the seconds that are left for the answer.
-        """
+    def __init__(self, path: str, answer: Callable[[bytes], Answering], observer: Observer) -> None:
+        """Serve ``path`` with an answer that raises ``ReviewError`` or a namespace's error, and nothing else on purpose."""
         self.path = path
         self._answer = answer
-        self._observe = observe
-        self._timed = timed
+        self._observer = observer
 
     def answer(self, body: bytes, query: bytes = b"") -> Answer | Coroutine[Any, Any, Answer]:
         """The answer to a POST that ``refusal`` has nothing against, or what must be waited for to have it."""
         started = perf_counter()
         try:
-            made = self._answer(body, allowed_seconds(query)) if self._timed else self._answer(body)
+            made = self._ask(body, query)
             if not isinstance(made, bytes):
                 return self._wait(made, started)
             answer = Answer(200, made)
         except Exception as error:  # noqa: BLE001 - every way to fail has an answer; an unknown one is counted as 500 and logged
             answer = self._failed(error)
-        self._observe(self.path, answer.code, perf_counter() - started)
+        self._observer.answered(self.path, answer.code, perf_counter() - started)
         return answer
 
     def refuse(self, failure: Failure) -> Answer:
         """The answer to a request that is not read."""
-        self._observe(self.path, failure.code, 0.0)
+        self._observer.answered(self.path, failure.code, 0.0)
         return failure.answer()
+
+    def _ask(self, body: bytes, _query: bytes) -> Answering:
+        return self._answer(body)
 
     async def _wait(self, waiting: Coroutine[Any, Any, bytes], started: float) -> Answer:
         try:
             answer = Answer(200, await waiting)
         except Exception as error:  # noqa: BLE001 - as above
             answer = self._failed(error)
-        self._observe(self.path, answer.code, perf_counter() - started)
+        self._observer.answered(self.path, answer.code, perf_counter() - started)
         return answer
 
     def _failed(self, error: Exception) -> Answer:
@@ -73,7 +71,7 @@ class Endpoint:
                 return Failure(503, str(error)).answer()
         # The traceback names code, not data: the review may hold secrets and is never logged.
         _log.error("request failed", path=self.path, exc_info=error)
-        return answers.INTERNAL_ERROR.answer()
+        return failures.INTERNAL_ERROR.answer()
 
 
 def refusal(method: str, content_type: bytes, content_encoding: bytes, length: int) -> Failure | None:
@@ -84,15 +82,9 @@ def refusal(method: str, content_type: bytes, content_encoding: bytes, length: i
     if method != "POST":
         return Failure(405, f"method {method} is not supported; POST an AdmissionReview")
     if length > MAXIMUM_BODY:
-        return answers.TOO_LARGE
+        return failures.TOO_LARGE
     if content_encoding and content_encoding.lower() != b"identity":
         return Failure(415, "Content-Encoding is not supported; send uncompressed JSON", closes=True)
     if content_type != b"application/json" and content_type.partition(b";")[0].strip().lower() != b"application/json":
         return Failure(415, "Content-Type is not supported; set it to application/json", closes=True)
     return None
-
-
-def allowed_seconds(query: bytes) -> float:
-    """How many seconds the API server waits, by its ``?timeout=2s``; the API's default where that is not said."""
-    said = _TIMEOUT.search(query)
-    return min(MOST_SECONDS, float(said[1])) if said else DEFAULT_SECONDS

@@ -9,9 +9,9 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from webhook.adapters.http.answers import CLOSE
 from webhook.adapters.http.crowd import Crowd, Guest
 from webhook.adapters.http.listeners import GRACE_SECONDS, bind
+from webhook.adapters.http.responses import CLOSE
 
 # Those who ask are probes, Prometheus and people: a kilobyte or two, and cookies. h11 needs fifty times as much for them.
 _HEAD_BYTES = 8 * 1024
@@ -50,14 +50,14 @@ def _without_bodies(app: Any) -> Any:
     """The application; whoever sends a body, which nobody reads, is answered and hung up on."""
 
     async def served(scope: Any, receive: Any, send: Any) -> None:
-        has_body = any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
+        names = {name for name, _ in scope["headers"]}
 
-        async def sending(message: Any) -> None:
-            if has_body and message["type"] == "http.response.start":
+        async def closing(message: Any) -> None:
+            if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], CLOSE]
             await send(message)
 
-        await app(scope, receive, sending)
+        await app(scope, receive, closing if names & {b"content-length", b"transfer-encoding"} else send)
 
     return served
 
@@ -92,6 +92,11 @@ class OperationsListener:
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         self._server = _Server(config)
+
+    @property
+    def started(self) -> bool:
+        """Whether connections are accepted."""
+        return self._server.started
 
     def stop(self) -> None:
         """Begin to stop."""
