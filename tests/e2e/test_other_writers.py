@@ -223,7 +223,7 @@ def with_scheduler(found: Json) -> list[Json]:
 def test_one_webhook_adds_a_gpu_the_next_hands_it_to_its_scheduler_and_gpuwarden_comes_last(
     control_plane: ControlPlane, shared: str, later: Later
 ) -> None:
-    """The Spark operator's and HAMi's: whoever asks HAMi for a GPU is exempt, which only the last webhook can see."""
+    """The Spark operator's and HAMi's: a pod that requests a GPU of HAMi is exempt, which only the last webhook can see."""
     manifest = {"metadata": {"name": "train"}, "spec": pod_spec("cpu")}
     path = f"/api/v1/namespaces/{shared}/pods"
 

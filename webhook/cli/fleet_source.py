@@ -54,7 +54,7 @@ class WatchedFleet:
         self._view.start()
 
     def poll(self) -> None:
-        """Bring the view up to date, and tell what is in it, and its age."""
+        """Bring the view up to date, and set the gauges of its content and its age."""
         configuration = self._configuration()
         fleet = self._view.poll(configuration)
         self._metrics.node_watch_age(self._view.age())
