@@ -181,7 +181,8 @@ def warned(
         for (namespace, _), manifest in manifests.items()
     ]
     given = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-    ran = run("check", "-", "--fleet", fleet, *cluster.options(), stdin=given)
+    where = ["--kubeconfig", cluster.kubeconfig] if fleet == "live" else []
+    ran = run("check", "-", "--fleet", fleet, *where, "--config", str(cluster.configuration), "-o", "json", stdin=given)
     assert ran.code in {0, 1}, ran.err
     found: dict[Workload, str] = {}
     denied: set[Workload] = set()
