@@ -23,7 +23,7 @@ from webhook.engine.pods import PodSpec
 from webhook.engine.policy import ANY, ANY_POLICY, Policy
 from webhook.engine.products import PRODUCT, read_product
 from webhook.engine.profiles import PROFILE
-from webhook.engine.requests import Ask, read
+from webhook.engine.requests import GpuContainer, read
 from webhook.engine.resources import GPU, PREFIX, GpuResource, classify, resource_name
 from webhook.engine.rules.container import MIXED_GPU_RESOURCES, mixed_gpu_resources
 from webhook.engine.rules.sharing import SHARED_REQUEST_ABOVE_ONE, shared_request_above_one
@@ -112,23 +112,23 @@ def sentence(finding: Finding | None, values: Mapping[str, str]) -> str:
     return " + ".join(values.get(part, quoted(part)) for part in parts if part)
 
 
-def _ask(*names: str) -> Ask:
+def _gpu_container(*names: str) -> GpuContainer:
     limits = dict.fromkeys(names, _WRITTEN)
-    [ask] = read(msgspec.convert({"containers": [{"name": "«container»", "resources": {"limits": limits}}]}, PodSpec))
-    return ask
+    [found] = read(msgspec.convert({"containers": [{"name": "«container»", "resources": {"limits": limits}}]}, PodSpec))
+    return found
 
 
 def mixed_sentence() -> str:
     """What is said of a container that asks for two GPU resources: the first and the last of them by name."""
     first = "variables.mixed[0].gpus.filter(n, variables.mixed[0].gpus.all(m, n <= m))[0]"
     last = "variables.mixed[0].gpus.filter(n, variables.mixed[0].gpus.all(m, n >= m))[0]"
-    finding = mixed_gpu_resources(_ask(*_NAMES))
+    finding = mixed_gpu_resources(_gpu_container(*_NAMES))
     return sentence(finding, {"«container»": "variables.mixed[0].name", _NAMES[0]: first, _NAMES[1]: last})
 
 
 def shared_sentence() -> str:
     """What is said of more than one slot, by the kubelet's words on the platform, and by the policy where there is one."""
-    ask = _ask(_NAMES[0])
+    gpu_container = _gpu_container(_NAMES[0])
     found = "variables.aboveOne[0]"
     written = f"string({found}.limits[{found}.gpus[0]])"
     values = {"«container»": f"{found}.name", _NAMES[0]: f"{found}.gpus[0]", _WRITTEN: written}
@@ -136,7 +136,10 @@ def shared_sentence() -> str:
 
     def of(form: Form, policy: Policy, more: Mapping[str, str]) -> str:
         of_platform = {} if form.platform is Platform.GKE else counted
-        return sentence(shared_request_above_one(ask, ask.amounts[0], form, policy), {**values, **of_platform, **more})
+        return sentence(
+            shared_request_above_one(gpu_container, gpu_container.amounts[0], form, policy),
+            {**values, **of_platform, **more},
+        )
 
     forms = {
         "variables.gkeTimeSharing": Form(sharing=Sharing.TIME_SLICING, platform=Platform.GKE),

@@ -114,14 +114,14 @@ def test_no_answer_grows_with_the_envelope(endpoint: str, envelope: str) -> None
     labelling = NamespaceLabelling(lambda: GUARDED, None)
     kinds = {"advise": DEPLOYMENT, "validate-namespace": NAMESPACE}
     fields = ({"kind": kinds[endpoint]} if endpoint in kinds else {}) | ENVELOPES[envelope]
-    asks: dict[str, Callable[[bytes], Answering]] = {
+    gpu_containers: dict[str, Callable[[bytes], Answering]] = {
         "mutate": admission.mutate,
         "validate": admission.validate,
         "advise": advising.advise,
         "validate-namespace": lambda body: labelling.validate(body, 1.0),
     }
 
-    assert len(answer(asks[endpoint], a_review(a_pod(), **fields))) < 10_000
+    assert len(answer(gpu_containers[endpoint], a_review(a_pod(), **fields))) < 10_000
 
 
 @pytest.mark.parametrize("pod", PODS)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from webhook.application.field_paths import bound, find, misfits, parse, written
+from webhook.application.field_paths import bound, find, mismatches, parse, written
 
 OBJECT = {
     "spec": {
@@ -57,5 +57,5 @@ def test_the_count_beside_a_template_is_found_by_the_place_of_the_template() -> 
     ],
 )
 def test_what_is_in_the_way_is_named(data: Any, message: str) -> None:
-    found = [f"{one.field}: {one.message}" for one in misfits(data, parse("spec.workers[*].template"))]
+    found = [f"{one.field}: {one.message}" for one in mismatches(data, parse("spec.workers[*].template"))]
     assert found == ([message] if message else [])

@@ -83,7 +83,7 @@ def test_what_the_configuration_says_of_them_ends_that() -> None:
     assert judge(amd, Configuration(names=GpuNames(not_gpus=("amd.com/*",)))).not_judged is None
     counted = judge(amd, Configuration(names=GpuNames(gpus=("amd.com/gpu",))))
     assert counted.not_judged is None
-    assert counted.decision.asks != ()
+    assert counted.decision.gpu_containers != ()
 
 
 @pytest.mark.parametrize("section", ["annotations", "labels"])

@@ -138,7 +138,7 @@ def test_a_decision_names_the_containers_that_ask() -> None:
     pod = a_pod(a_container("web"), gpu(name="a"), gpu(0, name="idle"), initContainers=[gpu("x", name="b")])
 
     for policy in ("any", "shared", "none"):
-        assert [ask.container.name for ask in judge(pod, policy).asks] == ["b", "a"]
+        assert [gpu_container.container.name for gpu_container in judge(pod, policy).gpu_containers] == ["b", "a"]
 
 
 NULLS: list[tuple[str, Any]] = [
@@ -202,4 +202,4 @@ def test_ephemeral_containers_can_not_ask() -> None:
     decision = judge(a_pod(a_container(), ephemeralContainers=[gpu(2)]), "shared")
 
     assert rules(decision) == ["gpu-outside-containers"]
-    assert decision.asks == ()
+    assert decision.gpu_containers == ()

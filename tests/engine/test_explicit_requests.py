@@ -533,4 +533,4 @@ class TestSeveralContainers:
 
         assert rules(decision) == ["form-not-permitted"]
         assert decision.edits == ()
-        assert [ask.container.name for ask in decision.asks] == ["a", "b"]
+        assert [gpu_container.container.name for gpu_container in decision.gpu_containers] == ["a", "b"]

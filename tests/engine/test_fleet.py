@@ -431,7 +431,7 @@ def test_an_independent_scheduler_agrees(
     pod: Json, policy: Policy, plugin: DevicePlugin, platform: Platform, drawn: list[int]
 ) -> None:
     decision = judge(pod, policy, plugin)
-    assume(decision.asks and not decision.denials)
+    assume(decision.gpu_containers and not decision.denials)
     final = applied(pod, decision)
     seen = NodeConstraints(spec := view(final).spec or assume(condition=False))
     assume(not seen.nowhere and not spec.node_name)
@@ -441,7 +441,9 @@ def test_an_independent_scheduler_agrees(
     shapes = {a_shape(dict.fromkeys(node.offers, 10**12), labels=node.labels, others=others): 1 for node in fleet}
 
     names = {
-        name for ask in judge(final, policy_of("any"), plugin).asks for name in (a.resource.name for a in ask.amounts)
+        name
+        for gpu_container in judge(final, policy_of("any"), plugin).gpu_containers
+        for name in (a.resource.name for a in gpu_container.amounts)
     }
     lacking = {
         name for name in names if not any(name in node.offers and chosen(final["spec"], node.labels) for node in fleet)

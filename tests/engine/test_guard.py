@@ -413,7 +413,7 @@ class TestEffect:
         decision = judge(EVERYTHING, policy)
 
         assert len(decision.warnings) == 6
-        assert (decision.denials, decision.edits, decision.asks) == ((), (), ())
+        assert (decision.denials, decision.edits, decision.gpu_containers) == ((), (), ())
 
     @pytest.mark.parametrize(
         ("setting", "severities"),

@@ -89,7 +89,7 @@ def test_a_pod_that_asks_for_no_gpu_gets_an_empty_decision(pod: Json) -> None:
     for policy in (busy, *map(policy_of, EVERY_POLICY)):
         decision = judge(pod, policy)
 
-        assert (decision.edits, decision.findings, decision.asks) == ((), (), ())
+        assert (decision.edits, decision.findings, decision.gpu_containers) == ((), (), ())
         assert decision.outcome is Outcome.UNCHANGED
 
 

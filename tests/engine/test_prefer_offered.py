@@ -110,7 +110,7 @@ def test_a_fleet_that_changes_between_the_calls_refuses_nothing(  # noqa: PLR091
     policy = msgspec.structs.replace(policy, prefer=Prefer.OFFERED)
     fleets = [_fleet(drawn, platform, plugin) for drawn in (first, second, third)]
     decision = judge(pod, preferring(policy, plugin, fleets[0]), plugin)
-    assume(decision.asks and not decision.denials)
+    assume(decision.gpu_containers and not decision.denials)
     once = applied(pod, decision)
     # Another webhook changed something, so that the first is called again.
     twice = applied(once, judge(once, preferring(policy, plugin, fleets[1]), plugin))

@@ -233,8 +233,11 @@ def test_a_pod_without_a_spec_is_left_alone(missing: tuple[str, ...]) -> None:
 
 def counts(pod: Json) -> list[Any]:
     return [
-        (ask.place, [(amount.resource, amount.limit_count, amount.request_count) for amount in ask.amounts])
-        for ask in read(spec_of(pod))
+        (
+            gpu_container.place,
+            [(amount.resource, amount.limit_count, amount.request_count) for amount in gpu_container.amounts],
+        )
+        for gpu_container in read(spec_of(pod))
     ]
 
 

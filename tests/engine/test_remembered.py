@@ -100,7 +100,7 @@ def test_every_label_of_a_form_begins_as_labels_of_forms_do(
 
 def spelled(*containers: Json, **spec: Any) -> Respelling:
     read_spec = spec_of(a_pod(*containers, **spec))
-    resources = [ask.amounts[0].resource for ask in read(read_spec)]
+    resources = [gpu_container.amounts[0].resource for gpu_container in read(read_spec)]
     return respelling(resources, a_policy("shared"), constraints(read_spec, LABELS_OF_FORMS), PLUGIN)
 
 
@@ -156,7 +156,7 @@ def test_a_pod_that_names_many_resources_is_not_remembered() -> None:
 
 
 def test_policies_that_differ_never_share_a_respelling_though_they_have_one_name() -> None:
-    resources = [ask.amounts[0].resource for ask in read(spec_of(a_pod()))]
+    resources = [gpu_container.amounts[0].resource for gpu_container in read(spec_of(a_pod()))]
     one, other = a_policy("shared"), a_policy("exclusive")
     made = [respelling(resources, policy, NOTHING_SAID, PLUGIN) for policy in (one, other)]
 

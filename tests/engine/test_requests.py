@@ -13,8 +13,11 @@ from webhook.engine.resources import Unknown
 
 def asked(*containers: Json, **spec: Any) -> list[tuple[str, list[str]]]:
     """Where each asking container stands, and what it asks for."""
-    asks = read(spec_of(a_pod(*containers, **spec)))
-    return [(ask.place.field, [str(amount) for amount in ask.amounts]) for ask in asks]
+    gpu_containers = read(spec_of(a_pod(*containers, **spec)))
+    return [
+        (gpu_container.place.field, [str(amount) for amount in gpu_container.amounts])
+        for gpu_container in gpu_containers
+    ]
 
 
 NO_REQUESTS = [
@@ -82,10 +85,10 @@ def test_a_pod_without_containers_asks_for_nothing(listed: Json) -> None:
 def test_misspelt_names_are_kept_with_the_field_that_they_stand_in() -> None:
     in_limits = a_container(limits={"nvidia.com/gpu-shared": 1}, requests={"nvidia.com/gpu-shared": 1})
     in_requests = a_container(requests={"nvidia.com/mig1g.5gb": 1})
-    asks = read(spec_of(a_pod(in_limits, initContainers=[in_requests])))
+    gpu_containers = read(spec_of(a_pod(in_limits, initContainers=[in_requests])))
 
-    assert [ask.amounts for ask in asks] == [(), ()]
-    assert [ask.unknown for ask in asks] == [
+    assert [gpu_container.amounts for gpu_container in gpu_containers] == [(), ()]
+    assert [gpu_container.unknown for gpu_container in gpu_containers] == [
         ((Unknown("nvidia.com/mig1g.5gb"), "spec.initContainers[0].resources.requests[nvidia.com/mig1g.5gb]"),),
         ((Unknown("nvidia.com/gpu-shared"), "spec.containers[0].resources.limits[nvidia.com/gpu-shared]"),),
     ]
@@ -95,9 +98,9 @@ def test_gpus_by_other_names_are_kept_with_quantity_and_field() -> None:
     in_limits = a_container(limits={"nvidia.com/vgpu": "2", "nvidia.com/hostdev": 1, GPU: 1}, requests={GPU: 1})
     in_requests = a_container(requests={"volcano.sh/vgpu-number": 1, "nvidia.com/pgpu": 0})
     half = a_container(limits={"nvidia.com/vgpu": "0.5"})
-    asks = read(spec_of(a_pod(in_limits, half, initContainers=[in_requests])))
+    gpu_containers = read(spec_of(a_pod(in_limits, half, initContainers=[in_requests])))
 
-    assert [(ask.others, len(ask.amounts)) for ask in asks] == [
+    assert [(gpu_container.others, len(gpu_container.amounts)) for gpu_container in gpu_containers] == [
         (
             (
                 OtherAmount(
@@ -128,7 +131,7 @@ def pod_needs(init: list[tuple[int, bool]], containers: list[int]) -> int:
     """The GPUs that a pod needs at once, of init containers ``(count, sidecar)`` and containers."""
     listed = [gpu(count, **({"restartPolicy": "Always"} if sidecar else {})) for count, sidecar in init]
     spec = spec_of(a_pod(*(gpu(count) for count in containers), initContainers=listed))
-    return pod_count(spec, {ask.place: ask.amounts[0].count for ask in read(spec)})
+    return pod_count(spec, {gpu_container.place: gpu_container.amounts[0].count for gpu_container in read(spec)})
 
 
 PODS = [

@@ -216,7 +216,7 @@ class TestUnknownGpuResource:
         assert rules(decision) == ["unknown-gpu-resource"]
         assert decision.denials == ()
         assert decision.edits == ()
-        assert [str(amount) for amount in decision.asks[0].requested] == [f"{resource}: 1"]
+        assert [str(amount) for amount in decision.gpu_containers[0].requested] == [f"{resource}: 1"]
 
     @pytest.mark.parametrize("policy", [policy for policy in EVERY_POLICY if policy != "any"])
     @pytest.mark.parametrize("resource", MISSPELT)

@@ -89,7 +89,7 @@ class TestOtherGpuResource:
         decision = judge(a_pod(gpu(1, resource)), "any")
 
         assert (decision.findings, decision.edits) == ((), ())
-        assert [str(amount) for amount in decision.asks[0].requested] == [f"{resource}: 1"]
+        assert [str(amount) for amount in decision.gpu_containers[0].requested] == [f"{resource}: 1"]
 
     @pytest.mark.parametrize("policy", ["none", "mps", "exclusive", "shared", "mig-1g.5gb", "gke-exclusive"])
     @pytest.mark.parametrize("resource", [VGPU, "deviceclass.resource.kubernetes.io/gpu.nvidia.com"])
@@ -108,8 +108,11 @@ class TestOtherGpuResource:
         apart = judge(a_pod(gpu(1), initContainers=[gpu(1, self.VGPU, name="load")]), "exclusive")
 
         assert rules(together) == rules(apart) == ["other-gpu-resource"]
-        assert [str(amount) for amount in together.asks[0].requested] == ["nvidia.com/gpu: 1", "nvidia.com/vgpu: 1"]
-        assert [ask.container.name for ask in apart.asks] == ["load", "train"]
+        assert [str(amount) for amount in together.gpu_containers[0].requested] == [
+            "nvidia.com/gpu: 1",
+            "nvidia.com/vgpu: 1",
+        ]
+        assert [gpu_container.container.name for gpu_container in apart.gpu_containers] == ["load", "train"]
 
     def test_under_none_both_are_refused_in_the_order_of_the_rules(self) -> None:
         pod = a_pod(a_container(limits={GPU: 1, self.VGPU: 1}))

@@ -95,8 +95,8 @@ CHANGES = [
         a_policy("exclusive", "mig-1g.5gb"),
         NOT_RENAMED,
         [
-            f'container "{name}": {asks}: 1 is placed on nodes with nvidia.com/gpu.{NOT_SHARED}, {MIG}.{NOT_SHARED}'
-            for name, asks in (("a", GPU), ("b", MIG))
+            f'container "{name}": {gpu_containers}: 1 is placed on nodes with nvidia.com/gpu.{NOT_SHARED}, {MIG}.{NOT_SHARED}'
+            for name, gpu_containers in (("a", GPU), ("b", MIG))
         ],
         id="two containers on one node",
     ),
@@ -153,7 +153,7 @@ def test_gpus_by_other_names_are_told_and_what_changes_is_not_about_them() -> No
     changed = judge(a_pod(gpu(1)), "mps")
 
     assert asked(decision) == ["train: nvidia.com/gpu: 1", "vm: nvidia.com/vgpu: 1"]
-    both = msgspec.structs.replace(changed, asks=(*changed.asks, decision.asks[1]))
+    both = msgspec.structs.replace(changed, gpu_containers=(*changed.gpu_containers, decision.gpu_containers[1]))
     assert list(changes(both)) == list(changes(changed))
 
 

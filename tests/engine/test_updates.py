@@ -154,7 +154,7 @@ class TestWhatIsDenied:
         decision = worsened(view(after), view(before), DENY, DevicePlugin(), rewrites=True)
 
         assert [finding.path for finding in decision.findings] == [f"metadata.annotations[{OTHER_CDI}]"]
-        assert [ask.amounts[0].resource.name for ask in decision.asks] == [GPU]
+        assert [gpu_container.amounts[0].resource.name for gpu_container in decision.gpu_containers] == [GPU]
 
     def test_where_it_is_only_warned_of_it_is_a_warning(self) -> None:
         decision = worsened(

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from webhook.adapters import yaml_guard
-from webhook.application.misfits import what
+from webhook.application.type_mismatches import what
 from webhook.engine.labels import NAMES, UNLABELLED, NamespaceLabels
 
 

@@ -22,7 +22,7 @@ from webhook.engine.patch import patch
 from webhook.engine.pods import Pod
 from webhook.engine.policy import ANY_POLICY, NamespacePolicies, NotOffered, Policy
 from webhook.engine.reapplied import restored
-from webhook.engine.requests import Ask
+from webhook.engine.requests import GpuContainer
 from webhook.engine.rules.not_rewritten import not_rewritten
 from webhook.engine.text import Name
 
@@ -65,7 +65,7 @@ class _Case(msgspec.Struct, gc=False):
 
     request: Envelope
     pod: Pod
-    asks: list[Ask]
+    gpu_containers: list[GpuContainer]
     configuration: Configuration
     final: bool
     """Whether the pod is what all webhooks have made of it together."""
@@ -88,7 +88,7 @@ class _Case(msgspec.Struct, gc=False):
             policy,
             self.configuration.plugin,
             guarded=False,
-            found=self.asks,
+            found=self.gpu_containers,
             claims=claims,
             resolved=self.resolved,
         )
@@ -106,7 +106,7 @@ class _Case(msgspec.Struct, gc=False):
                 self.pod,
                 policy,
                 self.configuration.plugin,
-                found=self.asks,
+                found=self.gpu_containers,
                 claims=self.claims,
                 resolved=self.resolved,
             )
@@ -123,7 +123,9 @@ class _Case(msgspec.Struct, gc=False):
         if not self.names_claims:
             return _reached(decision)
         told = self.decide(policy).findings
-        return Decision((), tuple(f for f in decision.findings if f.rule.access or f not in told), decision.asks)
+        return Decision(
+            (), tuple(f for f in decision.findings if f.rule.access or f not in told), decision.gpu_containers
+        )
 
 
 class Admission:
@@ -183,18 +185,19 @@ class Admission:
         namespace = request.namespace or (pod.metadata and pod.metadata.namespace) or ""
         if not namespace:
             raise ReviewError("request.namespace", "is missing")
-        asks = requests.read(pod.spec, configuration.names) if pod.spec else []
+        gpu_containers = requests.read(pod.spec, configuration.names) if pod.spec else []
         names_claims = bool(final and before is None and pod.spec and pod.spec.resource_claims)
-        if not asks and not names_claims and not (final and guard.sees(pod)):
+        if not gpu_containers and not names_claims and not (final and guard.sees(pod)):
             return review.allowed(request)
-        if len(asks) > MOST_ASKING:
+        if len(gpu_containers) > MOST_ASKING:
             raise ReviewError(
                 "request.object.spec",
-                f"{len(asks)} containers request GPUs; more than {MOST_ASKING} are not supported, and no node has GPUs for them",
+                f"{len(gpu_containers)} containers request GPUs; more than {MOST_ASKING} are not supported, "
+                "and no node has GPUs for them",
             )
         if exempt := exemptions.of_request(namespace, request.user_info.username) or exemptions.of_pod(pod):
             return review.allowed(request, annotations={"exempt": exempt})
-        case = _Case(request, pod, asks, configuration, final, before, names_claims=names_claims)
+        case = _Case(request, pod, gpu_containers, configuration, final, before, names_claims=names_claims)
         labels = given.labels or self._namespaces.cached(namespace)
         return Wanted(namespace) if labels is None else self._judge(case, namespace, labels, given)
 
@@ -208,7 +211,7 @@ class Admission:
             case.resolved = _resolved(case, given.claims)
         if case.pod.spec is not None and case.before is None:
             named = self._nodes.class_forms
-            case.claims = claims_of(case.pod.spec, case.asks, case.resolved, case.configuration, named)
+            case.claims = claims_of(case.pod.spec, case.gpu_containers, case.resolved, case.configuration, named)
         if case.final:
             return self._validate(case)
         return self._mutate(case) if case.before is None else self._restore(case, case.before)
@@ -277,14 +280,14 @@ class Admission:
         decision = case.decide_finally(policy, acts=acts)
         # In a dry run nothing is rewritten, so that a rewrite is still to be made means nothing.
         if acts and (outstanding := not_rewritten(decision.edits, policy)):
-            decision = Decision((), (outstanding, *decision.findings), decision.asks)
+            decision = Decision((), (outstanding, *decision.findings), decision.gpu_containers)
         elif acts and case.before is None and policy.fleet_response is NotOffered.DENY:
             # Of what only warns ``mutate`` has told.
             fleet = self._nodes.fleet
             on_nodes = against(decision, case.pod, policy, fleet) if fleet else decision
             decision = on_nodes if on_nodes.denials else decision
         annotations: dict[str, str] = {}
-        if decision.asks or decision.findings:
+        if decision.gpu_containers or decision.findings:
             self._record("validate", "enforce", policy, decision, case, acted=acts)
         if acts and decision.denials:
             response_messages.annotate(annotations, "enforce", policy, decision)
@@ -342,8 +345,8 @@ def _without_labels(case: _Case, error: Exception) -> bytes:
         NamespaceUnavailable, NamespaceNotFound: ``error``, where they matter.
     """
     restores = case.before is not None and not case.final
-    asks = (case.asks and not (case.debugs or restores)) or case.names_claims
-    if asks or (case.configuration.policies.denies_reaching and not restores):
+    gpu_containers = (case.gpu_containers and not (case.debugs or restores)) or case.names_claims
+    if gpu_containers or (case.configuration.policies.denies_reaching and not restores):
         raise error
     # There would be no more than a warning, or what the API server decides by itself, and for that nobody need wait.
     return review.allowed(case.request, annotations={"error": str(error)})
@@ -351,7 +354,7 @@ def _without_labels(case: _Case, error: Exception) -> bytes:
 
 def _reached(decision: Decision) -> Decision:
     """What a decision says of GPUs that are reached without a request."""
-    return Decision((), tuple(finding for finding in decision.findings if finding.rule.access), decision.asks)
+    return Decision((), tuple(finding for finding in decision.findings if finding.rule.access), decision.gpu_containers)
 
 
 def _looked_up(case: _Case) -> tuple[Reference, ...]:
@@ -365,8 +368,8 @@ def _looked_up(case: _Case) -> tuple[Reference, ...]:
     if case.pod.spec is None or case.before is not None:
         return ()
     policies = (case.policies.enforce, case.policies.warn, case.policies.audit)
-    found = tuple(claim_rewriting.references(policies)) if case.asks else ()
-    if case.names_claims and (case.asks or any(policy.judges_claims for policy in policies)):
+    found = tuple(claim_rewriting.references(policies)) if case.gpu_containers else ()
+    if case.names_claims and (case.gpu_containers or any(policy.judges_claims for policy in policies)):
         found = (*references(case.pod.spec), *found)
     if len(found) > MOST_CLAIMS:
         raise ReviewError(

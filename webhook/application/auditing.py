@@ -10,9 +10,9 @@ from webhook.application import unjudged_requests
 from webhook.application.checking import Checker, JudgedPod, Judgement
 from webhook.application.claims import KnownClaims
 from webhook.application.configuration import Configuration
-from webhook.application.misfits import Misfit
 from webhook.application.operator_objects import QUEUE
 from webhook.application.rule_texts import NOT_JUDGED
+from webhook.application.type_mismatches import TypeMismatch
 from webhook.application.workload_kinds import WorkloadKind
 from webhook.application.workloads import Kinds, identity, is_between, is_workload, workload_of
 from webhook.engine import guard, requests
@@ -193,9 +193,9 @@ class Auditor:
         """An object of an operator's kind with what becomes of it."""
         return Found(seen, _verdict(judgement, self._configuration.plugin))
 
-    def unreadable(self, manifest: Mapping[str, Any], misfits: Sequence[Misfit]) -> Judgement:
+    def unreadable(self, manifest: Mapping[str, Any], mismatches: Sequence[TypeMismatch]) -> Judgement:
         """What is known of an object with fields of the wrong type."""
-        return self._checker.unreadable(manifest, misfits)
+        return self._checker.unreadable(manifest, mismatches)
 
     def keep(self, seen: Seen) -> Found | None:
         """What is to be remembered of an object; ``None`` if nothing comes of it.
@@ -230,13 +230,13 @@ class Auditor:
         _forget(pod.spec, running=seen.running)
         names = self._configuration.names
         shares = unjudged_requests.shares(pod, {})
-        asks = bool(
+        gpu_containers = bool(
             requests.read(pod.spec, names)
             or pod.spec.resource_claims
             or shares
             or unjudged_requests.other_vendors(pod, names)
         )
-        if not asks and not guard.sees(pod):
+        if not gpu_containers and not guard.sees(pod):
             return None
         policy = self._configuration.policies.select(
             self._namespaces.get(seen.namespace) or NamespaceLabels(),
@@ -253,7 +253,7 @@ class Auditor:
             made = _verdict(judgement, self._configuration.plugin)
             # The pods of a DaemonSet each name their node; what becomes of them is the same all the same.
             known = self._by_pod[key] = self._by_content.setdefault(self._digest(made), made)
-        return known if asks or known.findings else None
+        return known if gpu_containers or known.findings else None
 
     def _digest(self, value: object) -> bytes:
         return blake2b(self._encode(value), digest_size=16).digest()
@@ -316,16 +316,16 @@ def _forms(judged: JudgedPod, spec: PodSpec, policy: Policy, plugin: DevicePlugi
     nodes = NodeConstraints(spec)
     statements = Statements(nodes, plugin, policy.forms)
     counts: dict[tuple[str, str], dict[Place, int]] = {}
-    for ask in decision.asks:
-        if ask.amounts:
-            resource = ask.amounts[0].resource
+    for gpu_container in decision.gpu_containers:
+        if gpu_container.amounts:
+            resource = gpu_container.amounts[0].resource
             before = after = _stated(statements.of(resource), nodes)
             if decision.denials:
                 after = DENIED
             elif not (judged.is_exempt or policy.permits_any or policy.unreadable):
                 chosen = decision.choices.get(resource.name)
                 after = str(chosen.form if chosen else policy.plain_claim)
-            counts.setdefault((before, after), {})[ask.place] = ask.amounts[0].count
+            counts.setdefault((before, after), {})[gpu_container.place] = gpu_container.amounts[0].count
     for (before, after), each in counts.items():
         yield before, after, requests.pod_count(spec, each)
 

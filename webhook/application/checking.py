@@ -9,8 +9,8 @@ from webhook.application import field_paths, operator_objects, unjudged_requests
 from webhook.application.claims import KnownClaims, claims_of, described, not_looked_up, template_not_looked_up
 from webhook.application.configuration import Configuration
 from webhook.application.field_paths import Place
-from webhook.application.misfits import Misfit, MisfitsError, convert
 from webhook.application.operator_traps import Applied, Described, traps
+from webhook.application.type_mismatches import TypeMismatch, TypeMismatchError, convert
 from webhook.application.unjudged import Unjudged, unjudged
 from webhook.application.workload_kinds import WorkloadKind, WorkloadPod, places
 from webhook.application.workloads import not_served, workload_of
@@ -30,8 +30,8 @@ from webhook.engine.policy import LabelProblem, Policy
 T = TypeVar("T")
 
 
-class UnreadablePodError(MisfitsError):
-    """An object's pod can't be read; ``misfits`` says which fields are wrong, by their paths within the object."""
+class UnreadablePodError(TypeMismatchError):
+    """An object's pod can't be read; ``mismatches`` says which fields are wrong, by their paths within the object."""
 
 
 _WORST = {Outcome.DENIED: 2, Outcome.REWRITTEN: 1, Outcome.UNCHANGED: 0}
@@ -70,7 +70,7 @@ class Judgement(msgspec.Struct, frozen=True):
         asked: what its pod requests besides the decision's requests: KAI's shares, and names that are misspelt.
         label_problems: what is wrong with its labels and annotations.
         notes: what is special about its kind, and whether it is suspended, for people.
-        misfits: fields of the wrong type; where there are any, nothing else is known of the object.
+        mismatches: fields of the wrong type; where there are any, nothing else is known of the object.
     """
 
     api_version: str
@@ -88,7 +88,7 @@ class Judgement(msgspec.Struct, frozen=True):
     beside: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()
     label_problems: tuple[LabelProblem, ...] = ()
-    misfits: tuple[Misfit, ...] = ()
+    mismatches: tuple[TypeMismatch, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -104,7 +104,7 @@ class Judgement(msgspec.Struct, frozen=True):
     @property
     def requests(self) -> tuple[str, ...]:
         """What each container requests."""
-        found = (f"{one.title}{ask}" for one in self.pods for ask in summary.asked(one.decision))
+        found = (f"{one.title}{gpu_container}" for one in self.pods for gpu_container in summary.asked(one.decision))
         return (*found, *self.asked)
 
     def changes(self, *, would: bool = False) -> tuple[str, ...]:
@@ -201,18 +201,18 @@ class Checker:
         findings = tuple(msgspec.structs.replace(f, path=where.field(f.path)) for f in decision.findings)
         operations = tuple(patch(pod, decision.edits, where.pointer))
         notes = self._traps(workload, manifest, known.policy, [Described(where.place, pod, decision)])
-        if decision.asks:
+        if decision.gpu_containers:
             notes = (*not_served(workload, manifest.get("apiVersion")), *notes)
         return msgspec.structs.replace(known, operations=operations, findings=findings, notes=notes)
 
     def _decided(self, known: Judgement, where: WorkloadPod, pod: Pod) -> tuple[Judgement, Decision, str | None]:
         """What is known with a pod's claims; what becomes of the pod, or what an exempt one requests, and why it is exempt."""
         configuration = self._configuration
-        asks = requests.read(pod.spec, configuration.names) if pod.spec else []
+        gpu_containers = requests.read(pod.spec, configuration.names) if pod.spec else []
         resolved = self._resolved(known, pod)
-        claims = claims_of(pod.spec, asks, resolved, configuration) if pod.spec else NO_CLAIMS
+        claims = claims_of(pod.spec, gpu_containers, resolved, configuration) if pod.spec else NO_CLAIMS
         policy = preferring(known.policy, configuration.plugin, self._fleet) if self._fleet else known.policy
-        decision = decide(pod, policy, configuration.plugin, found=asks, claims=claims, resolved=resolved)
+        decision = decide(pod, policy, configuration.plugin, found=gpu_containers, claims=claims, resolved=resolved)
         exemptions = configuration.exemptions
         exempt = exemptions.of_request(known.namespace, "") or exemptions.of_pod(pod)
         unknown = (
@@ -230,7 +230,7 @@ class Checker:
             asked=(*known.asked, *described(claims)),
         )
         if exempt:
-            return known, Decision(asks=decision.asks), exempt
+            return known, Decision(gpu_containers=decision.gpu_containers), exempt
         return known, against(decision, pod, known.policy, self._fleet) if self._fleet else decision, None
 
     def _resolved(self, known: Judgement, pod: Pod) -> Resolved:
@@ -258,7 +258,7 @@ class Checker:
                 msgspec.structs.replace(f, path=where.field(f.path), reason=f"{where.field('')}: {f.reason}")
                 for f in decision.findings
             )
-        asking = [one for one in pods if one.decision.asks]
+        asking = [one for one in pods if one.decision.gpu_containers]
         return msgspec.structs.replace(
             known,
             pods=tuple(pods),
@@ -298,10 +298,10 @@ class Checker:
         )
         return tuple(traps(workload, applied))
 
-    def unreadable(self, manifest: Mapping[str, Any], misfits: Sequence[Misfit]) -> Judgement:
+    def unreadable(self, manifest: Mapping[str, Any], mismatches: Sequence[TypeMismatch]) -> Judgement:
         """The judgement of an object with fields of the wrong type: only its name is known."""
         known = self.identify(manifest)
-        return msgspec.structs.replace(known, unjudged=None, label_problems=(), misfits=tuple(misfits))
+        return msgspec.structs.replace(known, unjudged=None, label_problems=(), mismatches=tuple(mismatches))
 
     def _with_beside(self, known: Judgement, where: WorkloadPod, pod: Pod, template: Mapping[str, Any]) -> Judgement:
         labels, _ = _labels_and_annotations(template)
@@ -380,11 +380,11 @@ def pods_of(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Iterator[tup
     Raises:
         UnreadablePodError: what is there is not a pod, or the object's own name, namespace or annotations are not text.
     """
-    wrong: list[Misfit] = []
+    wrong: list[TypeMismatch] = []
     if not workload.is_pod:
         _converted(manifest.get("metadata"), Metadata, ("metadata",), wrong)
     for path in workload.pods:
-        wrong += field_paths.misfits(manifest, path)
+        wrong += field_paths.mismatches(manifest, path)
     found = [
         (where, pod) for where, data in places(workload, manifest) if (pod := _converted(data, Pod, where.place, wrong))
     ]
@@ -393,11 +393,11 @@ def pods_of(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Iterator[tup
     yield from found
 
 
-def _converted(data: Any, kind: type[T], place: Place, wrong: list[Misfit]) -> T | None:
+def _converted(data: Any, kind: type[T], place: Place, wrong: list[TypeMismatch]) -> T | None:
     """The data as a type; where they do not fit, ``None``, and what is wrong is added."""
     try:
         return convert(data, kind) if data is not None else None
-    except MisfitsError as error:
+    except TypeMismatchError as error:
         above = field_paths.written(place)
-        wrong += [Misfit(".".join(filter(None, (above, field))), message) for field, message in error.misfits]
+        wrong += [TypeMismatch(".".join(filter(None, (above, field))), message) for field, message in error.mismatches]
         return None

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import msgspec
 
 from webhook.application.configuration import Configuration
-from webhook.application.misfits import MisfitsError, convert
+from webhook.application.type_mismatches import TypeMismatchError, convert
 from webhook.application.workloads import group_of
 from webhook.engine import claim_rewriting, claims
 from webhook.engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
@@ -16,7 +16,7 @@ from webhook.engine.device_classes import named_form
 from webhook.engine.edits import ClaimInstead
 from webhook.engine.pods import PodSpec
 from webhook.engine.policy import Policy
-from webhook.engine.requests import Ask
+from webhook.engine.requests import GpuContainer
 from webhook.engine.text import cut
 
 GROUP = "resource.k8s.io"
@@ -59,21 +59,27 @@ class NoClaims:
 
 
 def claims_of(
-    spec: PodSpec, asks: Sequence[Ask], resolved: Resolved, configuration: Configuration, named: Mapping[str, str] = {}
+    spec: PodSpec,
+    gpu_containers: Sequence[GpuContainer],
+    resolved: Resolved,
+    configuration: Configuration,
+    named: Mapping[str, str] = {},
 ) -> Claims:
     """Return what a pod claims. A pod that neither has claims nor names a resource of DRA costs nothing.
 
     Args:
         spec: the pod's.
-        asks: its containers that request GPUs by resource names.
+        gpu_containers: its containers that request GPUs by resource names.
         resolved: what its references lead to.
         configuration: which DeviceClasses hand out GPUs.
         named: the forms of DeviceClasses by their resource names, besides those of the configuration.
     """
-    if not spec.resource_claims and not any(ask.others for ask in asks):
+    if not spec.resource_claims and not any(gpu_container.others for gpu_container in gpu_containers):
         return NO_CLAIMS
     classes = configuration.classes
-    return claims.read(spec, asks, resolved, msgspec.structs.replace(classes, named=named) if named else classes)
+    return claims.read(
+        spec, gpu_containers, resolved, msgspec.structs.replace(classes, named=named) if named else classes
+    )
 
 
 def named_classes(manifests: Iterable[Mapping[str, Any]]) -> dict[str, str]:
@@ -119,7 +125,7 @@ def claim_in(manifest: Mapping[str, Any]) -> Claim | None:
                 return claim(convert(manifest, ClaimTemplateObject).claimed)
             case _:
                 return None
-    except MisfitsError:
+    except TypeMismatchError:
         return None
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from webhook.application.misfits import Misfit, what
+from webhook.application.type_mismatches import TypeMismatch, what
 
 ITEMS, VALUES = "[*]", "{*}"
 """The steps that lead to every item of a list and to every value of a map."""
@@ -80,18 +80,18 @@ def find(data: Any, path: Place, place: Place = ()) -> Iterator[tuple[Place, Any
         yield from find(data.get(step) if isinstance(data, dict) else getattr(data, step, None), rest, (*place, step))
 
 
-def misfits(data: Any, path: Path, place: Place = ()) -> Iterator[Misfit]:
+def mismatches(data: Any, path: Path, place: Place = ()) -> Iterator[TypeMismatch]:
     """Return what is in the way on a path through plain data: text where the next step is a field, for example."""
     if data is None or not path:
         return
     step, rest = path[0], path[1:]
     a_kind = "a list" if step == ITEMS else "a map"
     if what(data) != a_kind:
-        yield Misfit(written(place), f"must be {a_kind}, not {what(data)}; write {a_kind}")
+        yield TypeMismatch(written(place), f"must be {a_kind}, not {what(data)}; write {a_kind}")
         return
     inner = enumerate(data) if step == ITEMS else data.items() if step == VALUES else [(step, data.get(step))]
     for key, value in inner:
-        yield from misfits(value, rest, (*place, key))
+        yield from mismatches(value, rest, (*place, key))
 
 
 def written(place: Place) -> str:

@@ -12,7 +12,7 @@ import msgspec
 from webhook.application import field_paths
 from webhook.application.checking import UnreadablePodError, is_namespace, pods_of
 from webhook.application.field_paths import Path, Place
-from webhook.application.misfits import Misfit, MisfitsError, convert
+from webhook.application.type_mismatches import TypeMismatch, TypeMismatchError, convert
 from webhook.application.workload_kinds import WorkloadKind
 from webhook.application.workloads import NO_KINDS, Kinds, workload_of
 from webhook.engine.labels import NAMES
@@ -63,7 +63,7 @@ class _LabelSelector(msgspec.Struct, rename="camel"):
     match_labels: _TextMap = None
 
 
-def wrong_types(manifest: Mapping[str, Any], configured: Kinds = NO_KINDS) -> list[Misfit]:
+def wrong_types(manifest: Mapping[str, Any], configured: Kinds = NO_KINDS) -> list[TypeMismatch]:
     """Every field of an object that has another type than the API server takes there, as far as gpuwarden knows it.
 
     Args:
@@ -78,14 +78,14 @@ def wrong_types(manifest: Mapping[str, Any], configured: Kinds = NO_KINDS) -> li
         try:
             list(pods_of(workload, manifest))
         except UnreadablePodError as error:
-            found += error.misfits
+            found += error.mismatches
         found += _around(workload, manifest) if workload.is_built_in else ()
         for template, path in zip(workload.templates, workload.pods, strict=True):
             found += _at(manifest, path, _Pod if template.is_whole else _PodSpec)
-    return list({misfit.field: misfit for misfit in reversed(found)}.values())[::-1]
+    return list({mismatch.field: mismatch for mismatch in reversed(found)}.values())[::-1]
 
 
-def _around(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Iterator[Misfit]:
+def _around(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Iterator[TypeMismatch]:
     """What is wrong beside the template of a built-in kind."""
     *above, _ = workload.pods[0] or ("",)
     if above[:-1]:  # a CronJob's jobTemplate
@@ -95,22 +95,22 @@ def _around(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Iterator[Mis
         yield from _at(manifest, (*above, "selector"), _LabelSelector if workload.group else _TextMap)
 
 
-def _policies(labels: Any) -> Iterator[Misfit]:
+def _policies(labels: Any) -> Iterator[TypeMismatch]:
     """Of a namespace's labels those that name policies: null, which is the empty text, names none."""
     if isinstance(labels, Mapping):
         ours = {key: labels[key] for key in NAMES if key in labels}
         yield from _converted(ours, dict[str, str], _LABELS)
 
 
-def _at(manifest: Mapping[str, Any], path: Path, kind: Any) -> list[Misfit]:
-    return [misfit for place, data in field_paths.find(manifest, path) for misfit in _converted(data, kind, place)]
+def _at(manifest: Mapping[str, Any], path: Path, kind: Any) -> list[TypeMismatch]:
+    return [mismatch for place, data in field_paths.find(manifest, path) for mismatch in _converted(data, kind, place)]
 
 
-def _converted(data: Any, kind: Any, place: Place) -> Iterator[Misfit]:
+def _converted(data: Any, kind: Any, place: Place) -> Iterator[TypeMismatch]:
     try:
         convert(data, kind)
-    except MisfitsError as error:
+    except TypeMismatchError as error:
         path = field_paths.written(place)
-        for field, message in error.misfits:
+        for field, message in error.mismatches:
             dot = "." if path and field and not field.startswith("[") else ""
-            yield Misfit(f"{path}{dot}{field}", message)
+            yield TypeMismatch(f"{path}{dot}{field}", message)

@@ -8,8 +8,8 @@ from typing import Any
 
 from webhook.application import field_paths
 from webhook.application.field_paths import Place
-from webhook.application.misfits import MisfitsError, convert
 from webhook.application.structural_search import pod_specs
+from webhook.application.type_mismatches import TypeMismatchError, convert
 from webhook.application.unjudged import quotes
 from webhook.application.workload_kinds import WorkloadKind, WorkloadPod, is_suspended, places
 from webhook.application.workloads import correction, group_of, qualified
@@ -55,7 +55,7 @@ def _by_shape(manifest: Mapping[str, Any]) -> Iterator[tuple[WorkloadPod, Any]]:
 def _pod(where: WorkloadPod, data: Any) -> Pod | None:
     try:
         return convert(data, Pod) if where.is_whole else Pod(None, convert(data, PodSpec))
-    except MisfitsError:
+    except TypeMismatchError:
         return None
 
 
@@ -130,6 +130,6 @@ def requesting(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Pod:
                 data = {"limits": {str(data.get("name")): data["quantity"]}}  # noqa: PLW2901 - the Spark operator's spelling
             try:
                 made.append(Container(field_paths.written(place), resources=convert(data, Resources)))
-            except MisfitsError:
+            except TypeMismatchError:
                 continue
     return Pod(None, PodSpec(containers=made))

@@ -16,7 +16,7 @@ from webhook.application.workload_kinds import WorkloadKind
 from webhook.engine.decision import Decision
 from webhook.engine.edits import RenameResource
 from webhook.engine.pods import Container, Pod, PodSpec, Resources
-from webhook.engine.requests import Ask
+from webhook.engine.requests import GpuContainer
 
 _GPU = "nvidia.com/gpu"
 _QUEUE_NAME = "kueue.x-k8s.io/queue-name"
@@ -57,7 +57,7 @@ class Applied(msgspec.Struct, frozen=True):
 
 def traps(workload: WorkloadKind, applied: Applied) -> Iterator[str]:
     """Return what will go wrong with an object of a kind besides what becomes of its pods, in sentences without their end."""
-    if not any(one.decision.asks for one in applied.pods):
+    if not any(one.decision.gpu_containers for one in applied.pods):
         return
     if trap := _OF_GROUPS.get(workload.group):
         yield from trap(applied)
@@ -69,8 +69,12 @@ def _ray(applied: Applied) -> Iterator[str]:
     """KubeRay takes ``num-gpus`` from the limits of the first container (common/pod.go), by the names that it knows."""
     for one in applied.pods:
         *group, last = one.place or ("",)
-        asks = [ask for ask in one.decision.asks if ask.place.section == "containers" and ask.place.index == 0]
-        names = _names(asks)
+        gpu_containers = [
+            gpu_container
+            for gpu_container in one.decision.gpu_containers
+            if gpu_container.place.section == "containers" and gpu_container.place.index == 0
+        ]
+        names = _names(gpu_containers)
         if last != "template" or not names or any(map(_COUNTED_BY_RAY.fullmatch, names)):
             continue
         parameters = (*group, "rayStartParams")
@@ -85,18 +89,18 @@ def _ray(applied: Applied) -> Iterator[str]:
 def _nim(applied: Applied) -> Iterator[str]:
     """The NIM operator adds ``nvidia.com/gpu`` where that very name is not requested (internal/controller/platform)."""
     for one in applied.pods:
-        for ask in one.decision.asks:
-            names = _names([ask])
-            resources = ask.container.resources or Resources()
+        for gpu_container in one.decision.gpu_containers:
+            names = _names([gpu_container])
+            resources = gpu_container.container.resources or Resources()
             if _GPU in names:
                 continue
             limits = {**(resources.limits or {}), _GPU: "1"}
-            made = Pod(None, PodSpec(containers=[Container(ask.container.name, resources=Resources(limits))]))
+            made = Pod(None, PodSpec(containers=[Container(gpu_container.container.name, resources=Resources(limits))]))
             rules = dict.fromkeys(finding.rule.id for finding in applied.decide(made).denials)
             if rules:
                 yield (
-                    f"{ask.container.name}: the NIM operator adds {_GPU} beside {names[0]}, and such pods would be denied "
-                    f"({', '.join(rules)}); request {_GPU} and let gpuwarden rewrite the pods"
+                    f"{gpu_container.container.name}: the NIM operator adds {_GPU} beside {names[0]}, "
+                    f"and such pods would be denied ({', '.join(rules)}); request {_GPU} and let gpuwarden rewrite the pods"
                 )
 
 
@@ -106,8 +110,8 @@ def _kserve(applied: Applied) -> Iterator[str]:
         if not any(field_paths.find(applied.data, (*root, "workerSpec"))):
             continue
         listed = _text_at(applied.data, (*annotations, "annotations", _GPU_TYPES))
-        asks = [ask for one in applied.pods for ask in one.decision.asks]
-        unknown = [name for name in _names(asks) if name not in _KNOWN_TO_KSERVE | _names_in(listed)]
+        gpu_containers = [gpu_container for one in applied.pods for gpu_container in one.decision.gpu_containers]
+        unknown = [name for name in _names(gpu_containers) if name not in _KNOWN_TO_KSERVE | _names_in(listed)]
         if unknown:
             yield (
                 f"{field_paths.written(root)}.workerSpec: KServe would deny {', '.join(unknown)}, because with workerSpec it "
@@ -145,11 +149,11 @@ def _counted_by(queue: str, applied: Applied) -> Iterator[str]:
             )
 
 
-def _names(asks: Sequence[Ask]) -> list[str]:
+def _names(gpu_containers: Sequence[GpuContainer]) -> list[str]:
     """The GPU resources that containers request."""
     found = (
-        *(amount.resource.name for ask in asks for amount in ask.amounts),
-        *(other.name for ask in asks for other in ask.others),
+        *(amount.resource.name for gpu_container in gpu_containers for amount in gpu_container.amounts),
+        *(other.name for gpu_container in gpu_containers for other in gpu_container.others),
     )
     return list(dict.fromkeys(found))
 

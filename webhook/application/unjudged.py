@@ -77,7 +77,7 @@ class Unjudged(msgspec.Struct, frozen=True):
         if not facts:
             return f"{self.kind}: neither a pod template nor a GPU request was found in it"
         fact = f"{self.kind}: {', and '.join(facts)}"
-        if not self.decision.asks:
+        if not self.decision.gpu_containers:
             command = _RENDERED.get(self.kind)
             return f"{fact}; " + (
                 f"gpuwarden reads what is rendered from it; render it ({command}), and check the output"

@@ -34,8 +34,13 @@ def misspelt(pod: Pod, names: GpuNames) -> list[str]:
     """Requests by misspelt names that count as no GPU, container by container."""
     if pod.spec is None:
         return []
-    asks = requests.read(pod.spec, names)
-    return [f"{ask.container.name}: {one.name}" for ask in asks if not ask.requested for one, _ in ask.unknown]
+    gpu_containers = requests.read(pod.spec, names)
+    return [
+        f"{gpu_container.container.name}: {one.name}"
+        for gpu_container in gpu_containers
+        if not gpu_container.requested
+        for one, _ in gpu_container.unknown
+    ]
 
 
 def _first(limits: Mapping[str, Any] | None, wanted: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:

@@ -15,13 +15,13 @@ from webhook.application.auditing import Auditor, Found, Owner, Seen
 from webhook.application.checking import Judgement, pods_of
 from webhook.application.claims import KnownClaims, known_claims, named_classes
 from webhook.application.field_types import wrong_types
-from webhook.application.misfits import Misfit
 from webhook.application.operator_objects import QUEUE
 from webhook.application.other_kinds import OtherKind
+from webhook.application.type_mismatches import TypeMismatch
 from webhook.application.workload_kinds import is_idle, is_suspended
 from webhook.application.workloads import Kinds, qualified, workload_of
 from webhook.cli.cluster_options import unreadable
-from webhook.cli.manifest_input import KnownNamespaces, misfit_problems, nothing_found, read_paths, usage_error
+from webhook.cli.manifest_input import KnownNamespaces, mismatch_problems, nothing_found, read_paths, usage_error
 from webhook.engine.labels import NamespaceLabels
 
 Labels = Mapping[str, NamespaceLabels]
@@ -122,9 +122,9 @@ def _of_operator(auditor: Auditor, manifest: dict[str, Any]) -> tuple[Found, Jud
     One without GPUs is remembered too: a Deployment of its own is then counted as its.
     """
     seen = _seen(manifest, "", auditor.kinds)
-    misfits = wrong_types(manifest, auditor.kinds)
-    if misfits:
-        return Found(seen, None), auditor.unreadable(manifest, misfits)
+    mismatches = wrong_types(manifest, auditor.kinds)
+    if mismatches:
+        return Found(seen, None), auditor.unreadable(manifest, mismatches)
     known = auditor.identify(manifest)
     counts = not seen.over and not (seen.idle and seen.is_between) and (_is_row(known) or known.not_judged)
     mislabelled = known.label_problems and not seen.owner
@@ -172,10 +172,10 @@ def from_files(paths: Sequence[str], known: KnownNamespaces, names: Sequence[str
         for item in items:
             place = item.source, item.line
             gathered.places[place] = None if place in gathered.places else lines.of(item)
-            misfits = wrong_types(item.object, auditor.kinds)
-            gathered.problems += misfit_problems(item, lines, misfits)
-            judged = _note(item, auditor, default, names, misfits, gathered)
-            if judged is None or misfits:
+            mismatches = wrong_types(item.object, auditor.kinds)
+            gathered.problems += mismatch_problems(item, lines, mismatches)
+            judged = _note(item, auditor, default, names, mismatches, gathered)
+            if judged is None or mismatches:
                 continue
             kind = qualified(item.object.get("apiVersion"), item.object["kind"])
             gathered.seen[kind] = gathered.seen.get(kind, 0) + 1
@@ -199,7 +199,7 @@ def _note(  # noqa: PLR0913, PLR0917 - where an object is, what it is, and what 
     auditor: Auditor,
     default: str,
     names: Collection[str],
-    misfits: Sequence[Misfit],
+    mismatches: Sequence[TypeMismatch],
     into: Gathered,
 ) -> Judgement | None:
     """Take an object that is not judged or can't be read, or whose labels are not as they should be.
@@ -209,12 +209,12 @@ def _note(  # noqa: PLR0913, PLR0917 - where an object is, what it is, and what 
     """
     metadata = _map(item.object.get("metadata"))
     placed = {**item.object, "metadata": {**metadata, "namespace": metadata.get("namespace") or default}}
-    known = auditor.unreadable(placed, misfits) if misfits else auditor.identify(placed)
+    known = auditor.unreadable(placed, mismatches) if mismatches else auditor.identify(placed)
     if not _wanted(known, names):
         return None
     # What a controller has made has the labels of its template, and is counted with the controller.
     mislabelled = known.label_problems and not _owner(metadata)
-    if (known.not_judged and not _is_row(known)) or mislabelled or misfits:
+    if (known.not_judged and not _is_row(known)) or mislabelled or mismatches:
         into.others.append((item.source, item.line, known))
     return known
 

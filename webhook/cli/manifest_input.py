@@ -24,7 +24,7 @@ from webhook.application.checking import Checker, Judgement, is_namespace
 from webhook.application.claims import known_claims, named_classes
 from webhook.application.configuration import Configuration
 from webhook.application.field_types import wrong_types
-from webhook.application.misfits import Misfit
+from webhook.application.type_mismatches import TypeMismatch
 from webhook.cli.messages import say
 from webhook.cli.plugin_input import PluginInput
 from webhook.engine.fleet.fleet import Fleet
@@ -180,10 +180,10 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
         into, lines = JudgedSource(source), Lines(source.text)
         judged.sources.append(into)
         for item in items:
-            misfits = wrong_types(item.object, configuration.kinds)
-            judgement = checker.unreadable(item.object, misfits) if misfits else checker.judge(item.object)
+            mismatches = wrong_types(item.object, configuration.kinds)
+            judgement = checker.unreadable(item.object, mismatches) if mismatches else checker.judge(item.object)
             into.objects.append(Judged(item, judgement, lines.of(item)))
-            judged.problems += misfit_problems(item, lines, misfits)
+            judged.problems += mismatch_problems(item, lines, mismatches)
     found = (one.judgement for source in judged.sources for one in source.objects)
     if not (policy or config or labels) and any(one.requests and not one.exempt for one in found):
         say(
@@ -193,13 +193,13 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
     return judged
 
 
-def misfit_problems(item: ManifestObject, lines: Lines, misfits: Iterable[Misfit]) -> list[ManifestProblem]:
+def mismatch_problems(item: ManifestObject, lines: Lines, mismatches: Iterable[TypeMismatch]) -> list[ManifestProblem]:
     """A problem for each field of an object that has the wrong type, with the line of the field."""
     return [
         ManifestProblem(
             item.source, lines.of(item).of_field(field), f"{field}: {message}" if field else message, of_object=True
         )
-        for field, message in misfits
+        for field, message in mismatches
     ]
 
 
@@ -296,7 +296,7 @@ def load_namespaces(path: Path | None) -> KnownNamespaces:
             one
             for item in items
             if item.object["kind"] == "Namespace"
-            for one in misfit_problems(item, lines, wrong_types({**item.object, "apiVersion": "v1"}))
+            for one in mismatch_problems(item, lines, wrong_types({**item.object, "apiVersion": "v1"}))
         ]
         if problems:
             raise usage_error(*(f"--namespaces {one.source}:{one.line}: {one.message}" for one in problems))

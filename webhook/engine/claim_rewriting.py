@@ -14,7 +14,7 @@ from webhook.engine.findings import Finding
 from webhook.engine.nodes import NodeConstraints
 from webhook.engine.pods import PodSpec, containers
 from webhook.engine.policy import ClaimForm, Policy
-from webhook.engine.requests import Ask
+from webhook.engine.requests import GpuContainer
 from webhook.engine.resources import GPU
 from webhook.engine.rules import plain_claims
 from webhook.engine.rules.permission import per_container_limit, per_pod_limit
@@ -28,7 +28,7 @@ OWN = "gpuwarden-"
 class Rewriting(msgspec.Struct, frozen=True):
     """What becomes of a pod's plain requests: the requests that are none, the edits, and what prevents them."""
 
-    others: Sequence[Ask]
+    others: Sequence[GpuContainer]
     edits: tuple[ClaimInstead, ...] = ()
     findings: tuple[Finding, ...] = ()
 
@@ -40,7 +40,7 @@ def references(policies: Iterable[Policy]) -> list[Reference]:
 
 
 def rewritten(  # noqa: PLR0913, PLR0917 - what a decision knows
-    asks: Sequence[Ask],
+    gpu_containers: Sequence[GpuContainer],
     spec: PodSpec,
     policy: Policy,
     nodes: NodeConstraints,
@@ -50,7 +50,7 @@ def rewritten(  # noqa: PLR0913, PLR0917 - what a decision knows
     """Return what becomes of a pod's plain requests.
 
     Args:
-        asks: its well-formed requests by resource names.
+        gpu_containers: its well-formed requests by resource names.
         spec: the pod's.
         policy: the policy.
         nodes: what the pod says about nodes: a request that states a form is not plain.
@@ -59,30 +59,32 @@ def rewritten(  # noqa: PLR0913, PLR0917 - what a decision knows
     """
     form = policy.plain_claim
     if form is None:
-        return Rewriting(asks)
+        return Rewriting(gpu_containers)
     statements = Statements(nodes, plugin, policy.forms)
-    plain = [ask for ask in asks if ask.amounts[0].resource.name == GPU]
+    plain = [gpu_container for gpu_container in gpu_containers if gpu_container.amounts[0].resource.name == GPU]
     if not plain or statements.of(plain[0].amounts[0].resource) or statements.in_part(plain[0].amounts[0].resource):
-        return Rewriting(asks)
-    findings = [finding for ask in plain if (finding := _prevented(ask, policy, form, resolved))]
+        return Rewriting(gpu_containers)
+    findings = [finding for gpu_container in plain if (finding := _prevented(gpu_container, policy, form, resolved))]
     findings += plain_claims.one_after_another(plain, policy)
-    others = [ask for ask in asks if ask not in plain]
+    others = [gpu_container for gpu_container in gpu_containers if gpu_container not in plain]
     if (limit := policy.max_per_pod) is not None and not any(per_pod_limit(spec, others, policy, limit)):
-        findings += per_pod_limit(spec, asks, policy, limit)
+        findings += per_pod_limit(spec, gpu_containers, policy, limit)
     # A name that only a container uses is not valid, and must not become so: the container would share the claim.
     used = (each for _, _, one in containers(spec) for each in (one.resources and one.resources.claims) or ())
     taken = {claim.name for claim in (*(spec.resource_claims or ()), *used)}
     names = (name for number in count() if (name := f"{OWN}{number}") not in taken)
     edits = [
-        ClaimInstead(ask.place, GPU, ask.amounts[0].sections, name, form.template)
-        for ask, name in zip(plain, names, strict=False)
+        ClaimInstead(gpu_container.place, GPU, gpu_container.amounts[0].sections, name, form.template)
+        for gpu_container, name in zip(plain, names, strict=False)
     ]
     return Rewriting(others, tuple(edits), tuple(findings))
 
 
-def _prevented(ask: Ask, policy: Policy, form: ClaimForm, resolved: Resolved) -> Finding | None:
-    found = per_container_limit(ask, ask.amounts[0], policy) or plain_claims.beside_claims(ask, policy)
+def _prevented(gpu_container: GpuContainer, policy: Policy, form: ClaimForm, resolved: Resolved) -> Finding | None:
+    found = per_container_limit(gpu_container, gpu_container.amounts[0], policy) or plain_claims.beside_claims(
+        gpu_container, policy
+    )
     reference = Reference(TEMPLATE, form.template)
     if found or reference not in resolved:
         return found
-    return plain_claims.template_misfit(ask, form, resolved[reference], policy)
+    return plain_claims.template_mismatch(gpu_container, form, resolved[reference], policy)

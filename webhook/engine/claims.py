@@ -9,7 +9,7 @@ from webhook.engine.device_classes import IMPLICIT, NVIDIA_CLASSES, DeviceClasse
 from webhook.engine.forms import Form, Sharing
 from webhook.engine.pods import Place, PodResourceClaim, PodSpec, containers
 from webhook.engine.quantity import whole
-from webhook.engine.requests import Ask, pod_count
+from webhook.engine.requests import GpuContainer, pod_count
 
 CLAIM = "ResourceClaim"
 TEMPLATE = "ResourceClaimTemplate"
@@ -115,16 +115,20 @@ class Claims(msgspec.Struct, frozen=True):
 NO_CLAIMS = Claims()
 
 
-def read(spec: PodSpec, asks: Sequence[Ask], resolved: Resolved, classes: DeviceClasses = NVIDIA_CLASSES) -> Claims:
+def read(
+    spec: PodSpec, gpu_containers: Sequence[GpuContainer], resolved: Resolved, classes: DeviceClasses = NVIDIA_CLASSES
+) -> Claims:
     """Return what a pod claims.
 
     Args:
         spec: the pod's.
-        asks: its containers that request GPUs by resource names.
+        gpu_containers: its containers that request GPUs by resource names.
         resolved: what its references lead to.
         classes: which DeviceClasses hand out GPUs.
     """
-    gpus = [one for ask in asks if ask.others for one in _implicit(ask, classes)]
+    gpus = [
+        one for gpu_container in gpu_containers if gpu_container.others for one in _implicit(gpu_container, classes)
+    ]
     if not spec.resource_claims:
         return Claims(tuple(gpus)) if gpus else NO_CLAIMS
     missing: list[Entry] = []
@@ -188,11 +192,19 @@ def _form(device: Device, classes: DeviceClasses, *, shared: bool) -> Form | Non
     return Form(form.partition, Sharing.MPS if device.mps else Sharing.TIME_SLICING, form.platform)
 
 
-def _implicit(ask: Ask, classes: DeviceClasses) -> Iterator[Claimed]:
+def _implicit(gpu_container: GpuContainer, classes: DeviceClasses) -> Iterator[Claimed]:
     """DeviceClasses with a form that a container requests by their resource names; others are judged by these names."""
-    for other in ask.others:
+    for other in gpu_container.others:
         name = other.name.removeprefix(IMPLICIT)
         form, count = classes.form(name, None) if name != other.name else None, whole(other.written)
         if form and count is not None:
             alternative = Alternative(Device(name, count), form)
-            yield Claimed(ask.name, str(other), other.field, (alternative,), (ask.place,), (other.field,), by_name=True)
+            yield Claimed(
+                gpu_container.name,
+                str(other),
+                other.field,
+                (alternative,),
+                (gpu_container.place,),
+                (other.field,),
+                by_name=True,
+            )

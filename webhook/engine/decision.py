@@ -16,7 +16,7 @@ from webhook.engine.nodes import constraints
 from webhook.engine.pods import Pod
 from webhook.engine.policy import Policy
 from webhook.engine.policy_additions import annotations, settings
-from webhook.engine.requests import Ask, read
+from webhook.engine.requests import GpuContainer, read
 from webhook.engine.rewriting import respelling
 from webhook.engine.rules import claims as claiming
 from webhook.engine.rules import container, limit_ranges, outside_containers, permission
@@ -45,13 +45,13 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         edits: what changes; empty when anything denies.
         findings: what is wrong, in the order of the rules.
-        asks: the containers that request GPUs, by whatever name; empty for a pod that is not relevant here.
+        gpu_containers: the containers that request GPUs, by whatever name; empty for a pod that is not relevant here.
         choices: the form that each well-formed request gets, by the resource that it names.
     """
 
     edits: tuple[Edit, ...] = ()
     findings: tuple[Finding, ...] = ()
-    asks: tuple[Ask, ...] = ()
+    gpu_containers: tuple[GpuContainer, ...] = ()
     choices: Mapping[str, Choice] = {}
 
     @property
@@ -82,7 +82,7 @@ def decide(  # noqa: PLR0913 - everything that decides
     *,
     names: GpuNames = BUILT_IN,
     guarded: bool = True,
-    found: list[Ask] | None = None,
+    found: list[GpuContainer] | None = None,
     claims: Claims = NO_CLAIMS,
     resolved: Resolved = _NOTHING,
 ) -> Decision:
@@ -106,12 +106,12 @@ def decide(  # noqa: PLR0913 - everything that decides
     if spec is None or pod.is_mirror:
         return UNTOUCHED
     every = read(spec, names) if found is None else found
-    asking = [ask for ask in every if ask.amounts or ask.others]
+    asking = [gpu_container for gpu_container in every if gpu_container.amounts or gpu_container.others]
     added = limitranger.additions(pod)
     dropped: list[limitranger.Dropped] = []
     if added.entries and not policy.permits_any:
         asking, dropped = limitranger.without(added, asking)
-    asks = [ask for ask in asking if ask.amounts]
+    gpu_containers = [gpu_container for gpu_container in asking if gpu_container.amounts]
     beside = [*outside_containers.gpu_outside_containers(spec)] if spec.resources or spec.ephemeral_containers else []
     if claims is not NO_CLAIMS:
         beside += claiming.findings(spec, claims, asking, policy)
@@ -120,31 +120,37 @@ def decide(  # noqa: PLR0913 - everything that decides
     if not every:
         return Decision((), in_order(beside)) if beside else UNTOUCHED
     nodes = constraints(spec, LABELS_OF_FORMS)
-    refused = {ask.place: finding for ask in asks if (finding := refusal(ask, policy))}
-    wellformed = [ask for ask in asks if ask.place not in refused] if refused else asks
+    refused = {
+        gpu_container.place: finding for gpu_container in gpu_containers if (finding := refusal(gpu_container, policy))
+    }
+    wellformed = (
+        [gpu_container for gpu_container in gpu_containers if gpu_container.place not in refused]
+        if refused
+        else gpu_containers
+    )
     findings = [*refused.values()]
     claimed = claim_rewriting.rewritten(wellformed, spec, policy, nodes, plugin, resolved)
     findings += claimed.findings
     wellformed = [*claimed.others]
-    spelled = respelling((ask.amounts[0].resource for ask in wellformed), policy, nodes, plugin)
+    spelled = respelling((gpu_container.amounts[0].resource for gpu_container in wellformed), policy, nodes, plugin)
     findings += judge(chosen(wellformed, spelled.choices), spelled, spec, policy, nodes)
     if added.entries:
-        findings = limit_ranges.naming_limit_ranges(findings, asks, added)
+        findings = limit_ranges.naming_limit_ranges(findings, gpu_containers, added)
         findings += [limit_ranges.limit_range_default(one) for one in dropped]
     findings += container.unknown_gpu_resources(every, policy)
     if policy.permits_any:
-        findings += container.absent_gpu_resources(asks, plugin)
+        findings += container.absent_gpu_resources(gpu_containers, plugin)
     else:
         findings += permission.other_gpu_resources(asking, policy, claims.by_resource)
     told = in_order(findings + beside) if findings or beside else ()
     if told and any(finding.denies for finding in told):
         return Decision((), told, tuple(asking), spelled.choices)
-    edits = [*claimed.edits, *spelled.applied(spec, asks)]
+    edits = [*claimed.edits, *spelled.applied(spec, gpu_containers)]
     respelled = bool(edits)
     edits += [one.edit for one in dropped]
-    edits += settings(spec, asks, policy, spelled, edits)
+    edits += settings(spec, gpu_containers, policy, spelled, edits)
     if edits:
-        edits += annotations(asks, policy, respelled=respelled)
+        edits += annotations(gpu_containers, policy, respelled=respelled)
     return Decision(tuple(edits), told, tuple(asking), spelled.choices)
 
 

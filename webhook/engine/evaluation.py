@@ -8,20 +8,23 @@ from webhook.engine.forms import Form, Sharing
 from webhook.engine.nodes import NOTHING_SAID, NodeConstraints
 from webhook.engine.pods import PodSpec
 from webhook.engine.policy import Policy
-from webhook.engine.requests import Amount, Ask
+from webhook.engine.requests import Amount, GpuContainer
 from webhook.engine.rewriting import ProductConflict, Respelling
 from webhook.engine.rules import container, permission, placement, sharing
 from webhook.engine.spelling import LABELS_OF_FORMS
 
 
-def refusal(ask: Ask, policy: Policy) -> Finding | None:
+def refusal(gpu_container: GpuContainer, policy: Policy) -> Finding | None:
     """The finding that denies a request before its form is selected, if any."""
-    return container.malformed(ask) or permission.gpu_not_permitted(ask, policy)
+    return container.malformed(gpu_container) or permission.gpu_not_permitted(gpu_container, policy)
 
 
-def chosen(wellformed: Sequence[Ask], choices: Mapping[str, Choice]) -> list[Request]:
+def chosen(wellformed: Sequence[GpuContainer], choices: Mapping[str, Choice]) -> list[Request]:
     """The requests that are not denied yet, with the forms that they get by the resources that they name."""
-    return [Request(ask, ask.amounts[0], choices[ask.amounts[0].resource.name]) for ask in wellformed]
+    return [
+        Request(gpu_container, gpu_container.amounts[0], choices[gpu_container.amounts[0].resource.name])
+        for gpu_container in wellformed
+    ]
 
 
 def judge(
@@ -45,8 +48,8 @@ def judge(
     if not spec.host_ipc:
         findings += sharing.gke_mps_needs_host_ipc(requests)
     if requests and policy.max_per_pod is not None:
-        asks = [request.ask for request in requests]
-        findings += permission.per_pod_limit(spec, asks, policy, policy.max_per_pod)
+        gpu_containers = [request.gpu_container for request in requests]
+        findings += permission.per_pod_limit(spec, gpu_containers, policy, policy.max_per_pod)
     return findings
 
 
@@ -58,14 +61,18 @@ def _on_nodes(
         yield from _forms_apart(requests, respelling.forms_apart, policy)
     remaining = nodes.without(respelling.dropped_keys) if respelling.dropped_keys else nodes
     if conflict := respelling.conflict:
-        ask = next(request.ask for request in requests if request.choice is conflict.choice)
+        gpu_container = next(request.gpu_container for request in requests if request.choice is conflict.choice)
         if isinstance(conflict, ProductConflict):
-            yield placement.product_conflict(ask, conflict.form, conflict.product, conflict.why, nodes)
+            yield placement.product_conflict(gpu_container, conflict.form, conflict.product, conflict.why, nodes)
         else:
-            yield placement.selector_conflict(ask, conflict.form, conflict.need, conflict.nodes)
+            yield placement.selector_conflict(gpu_container, conflict.form, conflict.need, conflict.nodes)
     elif requests and (key := remaining.contradiction(LABELS_OF_FORMS)):
-        yield placement.contradiction(requests[0].ask, key, remaining, policy)
-    elif requests and requests[0].choice.form and (warning := placement.unknown_strategy(requests[0].ask, remaining)):
+        yield placement.contradiction(requests[0].gpu_container, key, remaining, policy)
+    elif (
+        requests
+        and requests[0].choice.form
+        and (warning := placement.unknown_strategy(requests[0].gpu_container, remaining))
+    ):
         yield warning
     found = placement.gke_selectors_incomplete(remaining, respelling.added_keys)
     if found and any(request.choice.form for request in requests):
@@ -81,27 +88,27 @@ def _forms_apart(requests: Sequence[Request], pairs: frozenset[tuple[Form, Form]
             continue
         other = next((other for other in first_of if (form, other) in pairs), None)
         if other:
-            yield placement.forms_apart(request.ask, form, first_of[other].ask, other, policy)
+            yield placement.forms_apart(request.gpu_container, form, first_of[other].gpu_container, other, policy)
         first_of.setdefault(form, request)
 
 
 def _on_request(request: Request, nodes: NodeConstraints, policy: Policy) -> Iterator[Finding]:
     """The rules of one request, of its form and its count."""
-    ask, amount, form = request.ask, request.amount, request.choice.form
+    gpu_container, amount, form = request.gpu_container, request.amount, request.choice.form
     if form is None:
-        yield permission.form_not_permitted(ask, amount, request.choice.stated, nodes, policy)
+        yield permission.form_not_permitted(gpu_container, amount, request.choice.stated, nodes, policy)
         return
     if amount.count > 1:
-        yield from _of_several(ask, amount, form, policy)
+        yield from _of_several(gpu_container, amount, form, policy)
     if form.sharing is Sharing.MPS:
-        yield from sharing.mps_shm_mounts(ask, form)
+        yield from sharing.mps_shm_mounts(gpu_container, form)
 
 
-def _of_several(ask: Ask, amount: Amount, form: Form, policy: Policy) -> Iterator[Finding]:
+def _of_several(gpu_container: GpuContainer, amount: Amount, form: Form, policy: Policy) -> Iterator[Finding]:
     """The rules of a count above one, which every policy permits."""
-    if found := sharing.shared_request_above_one(ask, amount, form, policy) or permission.per_container_limit(
-        ask, amount, policy
+    if found := sharing.shared_request_above_one(gpu_container, amount, form, policy) or permission.per_container_limit(
+        gpu_container, amount, policy
     ):
         yield found
-    if found := sharing.mig_count_above_one(ask, amount, form):
+    if found := sharing.mig_count_above_one(gpu_container, amount, form):
         yield found

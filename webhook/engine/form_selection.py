@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from webhook.engine.forms import Form, Sharing
 from webhook.engine.nodes import NodeConstraints
 from webhook.engine.policy import Mismatch, Policy
-from webhook.engine.requests import Amount, Ask
+from webhook.engine.requests import Amount, GpuContainer
 from webhook.engine.resources import GpuResource
 from webhook.engine.rules.placement import apart
 from webhook.engine.spelling import DevicePlugin, spell
@@ -43,7 +43,7 @@ class Choice(msgspec.Struct, frozen=True):
 class Request(msgspec.Struct, frozen=True, gc=False):
     """A well-formed request of one container, and the form that it gets."""
 
-    ask: Ask
+    gpu_container: GpuContainer
     amount: Amount
     choice: Choice
 

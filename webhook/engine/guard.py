@@ -6,7 +6,7 @@ from itertools import islice
 from webhook.engine.findings import Finding, Severity
 from webhook.engine.pods import Container, Place, Pod, PodSpec, containers
 from webhook.engine.policy import Policy, VisibleDevices
-from webhook.engine.requests import Ask
+from webhook.engine.requests import GpuContainer
 from webhook.engine.rules import device_access, outside_containers
 
 _VARIABLES = frozenset({device_access.VISIBLE_DEVICES, device_access.CUDA_VERSION})
@@ -46,28 +46,30 @@ def _stands_out(container: Container) -> bool:
     )
 
 
-def findings(pod: Pod, asks: Sequence[Ask], policy: Policy) -> Iterator[Finding]:
+def findings(pod: Pod, gpu_containers: Sequence[GpuContainer], policy: Policy) -> Iterator[Finding]:
     """What the rules find in a pod, the first of very much; nothing where the policy ignores it.
 
     Args:
         pod: the pod, or the template of one.
-        asks: its containers that request GPUs.
+        gpu_containers: its containers that request GPUs.
         policy: its ``guard`` says whether a finding denies or warns.
     """
     severity = _severity(policy)
     if severity is None or pod.spec is None or not sees(pod):
         return iter(())
-    return islice(_all(pod, pod.spec, asks, policy, severity), _MOST)
+    return islice(_all(pod, pod.spec, gpu_containers, policy, severity), _MOST)
 
 
-def _all(pod: Pod, spec: PodSpec, asks: Sequence[Ask], policy: Policy, severity: Severity) -> Iterator[Finding]:
-    asking = {ask.place: ask for ask in asks}
+def _all(
+    pod: Pod, spec: PodSpec, gpu_containers: Sequence[GpuContainer], policy: Policy, severity: Severity
+) -> Iterator[Finding]:
+    asking = {gpu_container.place: gpu_container for gpu_container in gpu_containers}
     for section, index, container in (*containers(spec), *_ephemeral(spec)):
         place = Place(section, index)
         yield from _of_container(place, container, asking.get(place), policy, severity)
     if pod.metadata and pod.metadata.annotations:
-        yield from device_access.cdi_annotation(pod.metadata.annotations, asks, policy, severity)
-    if spec.runtime_class_name and not asks:
+        yield from device_access.cdi_annotation(pod.metadata.annotations, gpu_containers, policy, severity)
+    if spec.runtime_class_name and not gpu_containers:
         found = device_access.nvidia_runtime_class(spec.runtime_class_name, policy, severity)
         if found:
             yield found
@@ -106,9 +108,9 @@ def _ephemeral(spec: PodSpec) -> Iterator[tuple[str, int, Container]]:
 
 
 def _of_container(
-    place: Place, container: Container, ask: Ask | None, policy: Policy, severity: Severity
+    place: Place, container: Container, gpu_container: GpuContainer | None, policy: Policy, severity: Severity
 ) -> Iterator[Finding]:
-    yield from device_access.visible_devices_env(place, container, ask, policy, severity)
-    yield from device_access.visible_devices_mount(place, container, ask, policy, severity)
+    yield from device_access.visible_devices_env(place, container, gpu_container, policy, severity)
+    yield from device_access.visible_devices_mount(place, container, gpu_container, policy, severity)
     if found := device_access.privileged_container(place, container, severity):
         yield found

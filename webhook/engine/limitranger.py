@@ -16,7 +16,7 @@ import msgspec
 
 from webhook.engine.edits import DropResource
 from webhook.engine.pods import Pod
-from webhook.engine.requests import Amount, Ask, asking_for
+from webhook.engine.requests import Amount, GpuContainer, asking_for
 
 ANNOTATION = "kubernetes.io/limit-ranger"
 _LONGEST = 256 * 1024  # apimachinery pkg/api/validation TotalAnnotationSizeLimitB: all annotations of an object
@@ -29,16 +29,16 @@ class Additions(msgspec.Struct, frozen=True):
 
     entries: frozenset[tuple[str, str, str]] = frozenset()
 
-    def include(self, ask: Ask, amount: Amount) -> bool:
+    def include(self, gpu_container: GpuContainer, amount: Amount) -> bool:
         """Whether LimitRanger set an amount wherever it appears, so that the pod's author did not ask for it."""
-        return all(self._has(ask, section, amount) for section in _sections(amount))
+        return all(self._has(gpu_container, section, amount) for section in _sections(amount))
 
-    def touch(self, ask: Ask, amount: Amount) -> bool:
+    def touch(self, gpu_container: GpuContainer, amount: Amount) -> bool:
         """Whether LimitRanger set an amount in limits or in requests."""
-        return any(self._has(ask, section, amount) for section in _sections(amount))
+        return any(self._has(gpu_container, section, amount) for section in _sections(amount))
 
-    def _has(self, ask: Ask, section: str, amount: Amount) -> bool:
-        return (ask.container.name, section[:-1], amount.resource.name) in self.entries
+    def _has(self, gpu_container: GpuContainer, section: str, amount: Amount) -> bool:
+        return (gpu_container.container.name, section[:-1], amount.resource.name) in self.entries
 
 
 _NOTHING = Additions()
@@ -66,28 +66,32 @@ class Dropped(msgspec.Struct, frozen=True):
         amount: what is removed.
     """
 
-    ask: Ask
+    gpu_container: GpuContainer
     amount: Amount
 
     @property
     def edit(self) -> DropResource:
         """The edit that removes it."""
-        return DropResource(self.ask.place, self.amount.resource.name, _sections(self.amount))
+        return DropResource(self.gpu_container.place, self.amount.resource.name, _sections(self.amount))
 
 
-def without(added: Additions, asks: Sequence[Ask]) -> tuple[list[Ask], list[Dropped]]:
+def without(added: Additions, gpu_containers: Sequence[GpuContainer]) -> tuple[list[GpuContainer], list[Dropped]]:
     """Requests without what LimitRanger added beside them.
 
     It is told apart only where all but one of a container's GPU resources were added. Where it added the only one, or every one,
     the LimitRange's default is the container's request, as the author of the LimitRange intended.
     """
-    kept: list[Ask] = []
+    kept: list[GpuContainer] = []
     dropped: list[Dropped] = []
-    for ask in asks:
-        own = [amount for amount in ask.amounts if not added.include(ask, amount)] if len(ask.amounts) > 1 else []
-        alone = asking_for(ask, own[0]) if len(own) == 1 else ask
+    for gpu_container in gpu_containers:
+        own = (
+            [amount for amount in gpu_container.amounts if not added.include(gpu_container, amount)]
+            if len(gpu_container.amounts) > 1
+            else []
+        )
+        alone = asking_for(gpu_container, own[0]) if len(own) == 1 else gpu_container
         kept.append(alone)
-        dropped += [Dropped(alone, amount) for amount in ask.amounts if amount not in alone.amounts]
+        dropped += [Dropped(alone, amount) for amount in gpu_container.amounts if amount not in alone.amounts]
     return kept, dropped
 
 

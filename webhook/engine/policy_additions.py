@@ -20,7 +20,7 @@ from webhook.engine.pods import PodSpec
 from webhook.engine.policy import Policy
 from webhook.engine.products import PRODUCT
 from webhook.engine.quantity import shown
-from webhook.engine.requests import Ask
+from webhook.engine.requests import GpuContainer
 from webhook.engine.rewriting import Respelling, tolerated
 
 ORIGINAL_REQUEST = f"{DOMAIN}/original-request"
@@ -29,14 +29,14 @@ _ENCODER = msgspec.json.Encoder()
 
 
 def settings(
-    spec: PodSpec, asks: list[Ask], policy: Policy, respelling: Respelling, respelled: list[Edit]
+    spec: PodSpec, gpu_containers: list[GpuContainer], policy: Policy, respelling: Respelling, respelled: list[Edit]
 ) -> list[Edit]:
     """The policy's own nodeSelector, tolerations, runtimeClassName and env, never over what the pod sets.
 
     ``respelled`` are the edits that are made already.
     """
     edits: list[Edit] = []
-    if not asks:
+    if not gpu_containers:
         return edits
     if policy.node_selector:
         edits += _node_selectors(spec, policy, respelling)
@@ -46,9 +46,9 @@ def settings(
     if policy.runtime_class_name and not spec.runtime_class_name:
         edits.append(SetRuntimeClass(policy.runtime_class_name))
     if policy.env:
-        for ask in asks:
-            own = {variable.name for variable in ask.container.env or ()}
-            edits += [AddEnv(ask.place, name, value) for name, value in policy.env.items() if name not in own]
+        for gpu_container in gpu_containers:
+            own = {variable.name for variable in gpu_container.container.env or ()}
+            edits += [AddEnv(gpu_container.place, name, value) for name, value in policy.env.items() if name not in own]
     return edits
 
 
@@ -68,14 +68,14 @@ def _node_selectors(spec: PodSpec, policy: Policy, respelling: Respelling) -> It
             yield AddNodeSelector(key, value)
 
 
-def annotations(asks: list[Ask], policy: Policy, *, respelled: bool) -> list[Edit]:
+def annotations(gpu_containers: list[GpuContainer], policy: Policy, *, respelled: bool) -> list[Edit]:
     """What people read on a changed pod: the policy and, where requests were respelled, what each container had requested."""
     told: list[Edit] = []
     if respelled:
         original: dict[str, dict[str, str]] = {}
-        for ask in asks:
-            written = original[ask.container.name] = {}
-            for amount in ask.amounts:
+        for gpu_container in gpu_containers:
+            written = original[gpu_container.container.name] = {}
+            for amount in gpu_container.amounts:
                 written[amount.resource.name] = shown(amount.written)
         told.append(Annotate(ORIGINAL_REQUEST, _json(original)))
     told.append(Annotate(POLICY, policy.name))

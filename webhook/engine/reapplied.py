@@ -23,7 +23,7 @@ from webhook.engine.pods import (
 )
 from webhook.engine.policy import ClaimForm, Policy
 from webhook.engine.quantity import Quantity
-from webhook.engine.requests import Ask, read
+from webhook.engine.requests import GpuContainer, read
 from webhook.engine.resources import GPU
 from webhook.engine.spelling import LABELS_OF_FORMS, DevicePlugin
 
@@ -57,10 +57,14 @@ def restored(
     current = decide(before, policy, plugin, names=names, guarded=False)
     if current.edits or current.denials:
         return []  # the policy has changed since, and the pod is not what it would become now
-    asks = read(pod.spec, names)
-    if policy.plain_claim and not current.asks and (again := _claimed_already(asks, before.spec, policy.plain_claim)):
+    gpu_containers = read(pod.spec, names)
+    if (
+        policy.plain_claim
+        and not current.gpu_containers
+        and (again := _claimed_already(gpu_containers, before.spec, policy.plain_claim))
+    ):
         return again
-    stale = _stale(asks, read(before.spec, names))
+    stale = _stale(gpu_containers, read(before.spec, names))
     manifest = replace(pod, spec=_without(pod.spec, stale)) if stale else pod
     candidates: list[tuple[Pod, tuple[type, ...]]] = [(manifest, (Annotate,))]
     if _placement(pod.spec) == _placement(before.spec) and manifest.spec:
@@ -69,12 +73,12 @@ def restored(
     for candidate, ignored in candidates:
         decision = decide(candidate, policy, plugin, names=names, guarded=False)
         edits = [edit for edit in decision.edits if not isinstance(edit, ignored)]
-        if edits and _amounts(decision.asks, edits) == _amounts(current.asks, ()):
+        if edits and _amounts(decision.gpu_containers, edits) == _amounts(current.gpu_containers, ()):
             return [*_removals(pod.spec, stale), *patch(manifest, edits)]
     return []
 
 
-def _claimed_already(asks: Sequence[Ask], before: PodSpec, form: ClaimForm) -> list[Operation]:
+def _claimed_already(gpu_containers: Sequence[GpuContainer], before: PodSpec, form: ClaimForm) -> list[Operation]:
     """Return what takes requests away that have become claims; nothing if any of them has not."""
     own = {
         claim.name
@@ -87,12 +91,15 @@ def _claimed_already(asks: Sequence[Ask], before: PodSpec, form: ClaimForm) -> l
         for used in (container.resources and container.resources.claims) or ()
         if used.name in own
     }
-    if any(ask.place not in claiming or {amount.resource.name for amount in ask.amounts} != {GPU} for ask in asks):
+    if any(
+        gpu_container.place not in claiming or {amount.resource.name for amount in gpu_container.amounts} != {GPU}
+        for gpu_container in gpu_containers
+    ):
         return []
     return [
-        {"op": "remove", "path": f"{ask.place.pointer}/resources/{section}/{escape(GPU)}"}
-        for ask in asks
-        for section in ask.amounts[0].sections
+        {"op": "remove", "path": f"{gpu_container.place.pointer}/resources/{section}/{escape(GPU)}"}
+        for gpu_container in gpu_containers
+        for section in gpu_container.amounts[0].sections
     ]
 
 
@@ -113,19 +120,19 @@ def _without_labels(spec: PodSpec) -> PodSpec:
     return replace(spec, node_selector=selector, affinity=affinity)
 
 
-def _stale(asks: Sequence[Ask], before: Sequence[Ask]) -> dict[Place, set[str]]:
+def _stale(gpu_containers: Sequence[GpuContainer], before: Sequence[GpuContainer]) -> dict[Place, set[str]]:
     """Return the GPU resources that containers have kept beside one that the update adds."""
-    had = {ask.place: _names(ask) for ask in before}
+    had = {gpu_container.place: _names(gpu_container) for gpu_container in before}
     stale: dict[Place, set[str]] = {}
-    for ask in asks:
-        names, old = _names(ask), had.get(ask.place, set())
+    for gpu_container in gpu_containers:
+        names, old = _names(gpu_container), had.get(gpu_container.place, set())
         if names - old and names & old:
-            stale[ask.place] = names & old
+            stale[gpu_container.place] = names & old
     return stale
 
 
-def _names(ask: Ask) -> set[str]:
-    return {amount.resource.name for amount in ask.amounts}
+def _names(gpu_container: GpuContainer) -> set[str]:
+    return {amount.resource.name for amount in gpu_container.amounts}
 
 
 def _without(spec: PodSpec, stale: Mapping[Place, set[str]]) -> PodSpec:
@@ -153,22 +160,22 @@ def _pruned(container: Container, names: set[str]) -> Container:
 
 def _removals(spec: PodSpec, stale: Mapping[Place, set[str]]) -> list[Operation]:
     return [
-        {"op": "remove", "path": f"{ask.place.pointer}/resources/{section}/{escape(amount.resource.name)}"}
-        for ask in read(spec)
-        for amount in ask.amounts
-        if amount.resource.name in stale.get(ask.place, ())
+        {"op": "remove", "path": f"{gpu_container.place.pointer}/resources/{section}/{escape(amount.resource.name)}"}
+        for gpu_container in read(spec)
+        for amount in gpu_container.amounts
+        if amount.resource.name in stale.get(gpu_container.place, ())
         for section in amount.sections
     ]
 
 
-def _amounts(asks: Sequence[Ask], edits: Sequence[Edit]) -> _Amounts:
+def _amounts(gpu_containers: Sequence[GpuContainer], edits: Sequence[Edit]) -> _Amounts:
     """Return what containers request once the edits are made."""
     renames = {(edit.place, edit.old): edit.new for edit in edits if isinstance(edit, RenameResource)}
     return {
-        (ask.place, renames.get((ask.place, amount.resource.name), amount.resource.name)): (
+        (gpu_container.place, renames.get((gpu_container.place, amount.resource.name), amount.resource.name)): (
             amount.limit,
             amount.request,
         )
-        for ask in asks
-        for amount in ask.amounts
+        for gpu_container in gpu_containers
+        for amount in gpu_container.amounts
     }

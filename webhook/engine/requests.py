@@ -60,7 +60,7 @@ class OtherAmount(msgspec.Struct, frozen=True, gc=False):
         return f"{self.name}: {shown(self.written)}"
 
 
-class Ask(msgspec.Struct, frozen=True, gc=False):
+class GpuContainer(msgspec.Struct, frozen=True, gc=False):
     """A container that says anything about GPUs in its resources, other than that it wants none (0).
 
     Attributes:
@@ -90,7 +90,7 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
         return f"{self.place.field}.resources.{'limits' if amount.in_limits else 'requests'}[{amount.resource.name}]"
 
 
-def read(spec: PodSpec, names: GpuNames = BUILT_IN) -> list[Ask]:
+def read(spec: PodSpec, names: GpuNames = BUILT_IN) -> list[GpuContainer]:
     """The containers that request GPUs, or names that look like GPU resources, in start order.
 
     ``names`` says which resources hand out GPUs besides those of forms.
@@ -99,15 +99,19 @@ def read(spec: PodSpec, names: GpuNames = BUILT_IN) -> list[Ask]:
     return _read("initContainers", spec.init_containers, names) + found if spec.init_containers else found
 
 
-def _read(section: str, listed: list[Container], names: GpuNames) -> list[Ask]:
-    found: list[Ask] = []
+def _read(section: str, listed: list[Container], names: GpuNames) -> list[GpuContainer]:
+    found: list[GpuContainer] = []
     for index, container in enumerate(listed):
-        if container.resources is not None and (ask := _ask(section, index, container, container.resources, names)):
-            found.append(ask)
+        if container.resources is not None and (
+            gpu_container := _gpu_container(section, index, container, container.resources, names)
+        ):
+            found.append(gpu_container)
     return found
 
 
-def _ask(section: str, index: int, container: Container, resources: Resources, names: GpuNames) -> Ask | None:
+def _gpu_container(
+    section: str, index: int, container: Container, resources: Resources, names: GpuNames
+) -> GpuContainer | None:
     limits, requests = resources.limits or _NONE, resources.requests or _NONE
     amounts: list[Amount] = []
     unknown: list[tuple[Unknown, str]] = []
@@ -138,7 +142,7 @@ def _ask(section: str, index: int, container: Container, resources: Resources, n
         return None
     if len(amounts) > 1:
         amounts.sort(key=lambda amount: amount.resource.name)
-    return Ask(Place(section, index), container, tuple(amounts), tuple(unknown), tuple(others))
+    return GpuContainer(Place(section, index), container, tuple(amounts), tuple(unknown), tuple(others))
 
 
 def _misspelt(resource: Unknown | None, field: str, names: GpuNames) -> list[tuple[Unknown, str]]:
@@ -146,9 +150,9 @@ def _misspelt(resource: Unknown | None, field: str, names: GpuNames) -> list[tup
     return [(resource, field)] if resource is not None and not names.configured(resource.name) else []
 
 
-def asking_for(ask: Ask, amount: Amount) -> Ask:
+def asking_for(gpu_container: GpuContainer, amount: Amount) -> GpuContainer:
     """The same container, as if it asked for one of its amounts alone."""
-    return replace(ask, amounts=(amount,))
+    return replace(gpu_container, amounts=(amount,))
 
 
 def pod_count(spec: PodSpec, counts: dict[Place, int]) -> int:

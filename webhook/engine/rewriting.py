@@ -14,7 +14,7 @@ from webhook.engine.nodes import NodeConstraints
 from webhook.engine.pods import PodSpec, Toleration
 from webhook.engine.policy import Policy
 from webhook.engine.products import PRODUCT, Names, replaced
-from webhook.engine.requests import Ask
+from webhook.engine.requests import GpuContainer
 from webhook.engine.resources import GPU, GpuResource
 from webhook.engine.rules.placement import apart
 from webhook.engine.spelling import (
@@ -96,16 +96,16 @@ class Respelling(msgspec.Struct, frozen=True):
         """A policy's product as the nodes of the forms have it, or ``None`` if none is known to."""
         return _names(spelling.replacing() for spelling in self.spellings).of(value) if self.spellings else value
 
-    def applied(self, spec: PodSpec, asks: Sequence[Ask]) -> list[Edit]:
+    def applied(self, spec: PodSpec, gpu_containers: Sequence[GpuContainer]) -> list[Edit]:
         """The edits that spell every request of a pod."""
         if not self.renames:
             return [*self.edits]
         edits: list[Edit] = []
-        for ask in asks:
-            amount = ask.amounts[0]
+        for gpu_container in gpu_containers:
+            amount = gpu_container.amounts[0]
             old = amount.resource.name
             if old in self.renames:
-                edits.append(RenameResource(ask.place, old, self.renames[old], amount.sections))
+                edits.append(RenameResource(gpu_container.place, old, self.renames[old], amount.sections))
         edits += self.edits
         if not tolerated(spec, GPU_TOLERATION):
             edits.append(AddToleration(GPU_TOLERATION))

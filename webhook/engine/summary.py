@@ -11,7 +11,10 @@ from webhook.engine.quantity import shown
 
 def asked(decision: Decision) -> list[str]:
     """What each container asks for: ``train: nvidia.com/gpu: 1``."""
-    return [f"{ask.container.name}: {' + '.join(map(str, ask.requested))}" for ask in decision.asks]
+    return [
+        f"{gpu_container.container.name}: {' + '.join(map(str, gpu_container.requested))}"
+        for gpu_container in decision.gpu_containers
+    ]
 
 
 def changes(decision: Decision, *, would: bool = False, nodes: bool = True) -> Iterator[str]:
@@ -36,15 +39,15 @@ def changes(decision: Decision, *, would: bool = False, nodes: bool = True) -> I
         if isinstance(edit, DropResource):
             drops.setdefault(edit.place, []).append(edit)
     told = bool(drops)
-    for ask in decision.asks:
-        rename = renames.get(ask.place)
-        if ask.amounts and (rename or on):
+    for gpu_container in decision.gpu_containers:
+        rename = renames.get(gpu_container.place)
+        if gpu_container.amounts and (rename or on):
             told = True
-            amount = ask.amounts[0]
+            amount = gpu_container.amounts[0]
             done = f"{becomes} {rename.new}: {shown(amount.written)}" if rename else placed if needs else stays
-            yield f"{ask.name}: {amount} {done}{on if nodes else ''}"
-        for drop in drops.get(ask.place, ()):
-            yield f"{ask.name}: {drop.name}, which a LimitRange added, {removed}"
+            yield f"{gpu_container.name}: {amount} {done}{on if nodes else ''}"
+        for drop in drops.get(gpu_container.place, ()):
+            yield f"{gpu_container.name}: {drop.name}, which a LimitRange added, {removed}"
     if not told:
         replaced = [edit for edit in decision.edits if isinstance(edit, ReplaceProduct)]
         yield from (f'pod: node selector {PRODUCT}: "{edit.old}" {becomes} "{edit.new}"' for edit in replaced)

@@ -56,7 +56,7 @@ def worsened(  # noqa: PLR0913 - everything that decides
     if not new and had.denials:
         # A form that the policy denied before hides the rules that hold whatever the policy.
         new = _new(decide(after, ANY_POLICY, plugin), decide(before, ANY_POLICY, plugin))
-    return Decision((), new, now.asks) if new else Decision()
+    return Decision((), new, now.gpu_containers) if new else Decision()
 
 
 def _new(now: Decision, had: Decision) -> tuple[Finding, ...]:

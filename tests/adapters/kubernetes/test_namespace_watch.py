@@ -396,7 +396,7 @@ class TestSilence:
     ) -> None:
         apiserver.set_namespace("a", enforce="mps")
         start(impatient, apiserver)
-        assert impatient.freshness() == (True, "namespaces are synced, last sign of life 0 s ago (bound 150 s)")
+        assert impatient.freshness() == (True, "namespaces are synced, last heard of 0 s ago (bound 150 s)")
         apiserver.freeze()
         apiserver.set_namespace("a", enforce="mig-1g.5gb")
         noted.wait_for_failures(2)

@@ -24,7 +24,7 @@ from webhook.engine.fleet.shapes import Shape
 if TYPE_CHECKING:
     from webhook.adapters.kubernetes.client import ApiServer
 
-# Seconds without a sign of life after which the view is stale: see namespaces.FRESHNESS_BOUND.
+# Seconds without word from the API server after which the view is stale: see namespaces.FRESHNESS_BOUND.
 FRESHNESS_BOUND = 150.0
 # No pod waits for the nodes, and without the right to list them it is tried for ever.
 _LONGEST_BACKOFF = 60.0
@@ -126,7 +126,7 @@ class FleetView:
                 thread.join(_STOP_TIMEOUT)
 
     def age(self) -> float | None:
-        """Seconds since the API server last gave a sign of life on the watch that is furthest behind; ``None`` before."""
+        """Seconds since the API server was last heard of on the watch that is furthest behind; ``None`` before."""
         ages = [store.age() if store.synced() else None for store in self._stores]
         return None if None in ages else max(age for age in ages if age is not None)
 

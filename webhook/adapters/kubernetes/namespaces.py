@@ -20,7 +20,7 @@ from webhook.engine.labels import NamespaceLabels
 if TYPE_CHECKING:
     from webhook.adapters.kubernetes.client import ApiServer
 
-# Seconds without a sign of life after which the cache counts as stale. A healthy connection gives one a minute, whatever
+# Seconds without word from the API server after which the cache is stale. A healthy connection brings one a minute, whatever
 # the server (a bookmark, or the next watch, see watch.WATCH_SECONDS); this allows for one that fails to come, for the 10 s
 # until that is noticed, and for half a minute of trying to connect again.
 FRESHNESS_BOUND = 150.0
@@ -136,7 +136,7 @@ class WatchedNamespaces:
         return namespace
 
     def age(self) -> float | None:
-        """Seconds since the API server last gave a sign of life (an event, a bookmark, a list, a new watch)."""
+        """Seconds since the API server was last heard of (an event, a bookmark, a list, a new watch)."""
         return self._cache.age()
 
     def freshness(self, bound: float = FRESHNESS_BOUND) -> tuple[bool, str]:
@@ -150,4 +150,4 @@ class WatchedNamespaces:
                 False,
                 f"namespaces may be stale: nothing from the API server for {age:.0f} s (bound {bound:g} s){problem}",
             )
-        return True, f"namespaces are synced, last sign of life {age:.0f} s ago (bound {bound:g} s)"
+        return True, f"namespaces are synced, last heard of {age:.0f} s ago (bound {bound:g} s)"

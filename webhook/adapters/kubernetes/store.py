@@ -67,7 +67,7 @@ class Store(ABC, Generic[O, K]):
         return self._synced
 
     def age(self) -> float | None:
-        """Seconds since the API server last gave a sign of life; ``None`` before the first one."""
+        """Seconds since the API server was last heard of; ``None`` before the first one."""
         return None if self._alive_at is None else max(self._monotonic() - self._alive_at, 0.0)
 
     def values(self) -> dict[str, K]:
@@ -77,7 +77,7 @@ class Store(ABC, Generic[O, K]):
     # For the watch's thread.
 
     def alive(self) -> None:
-        """Note a sign of life."""
+        """Note that the API server was heard of."""
         self._alive_at = self._monotonic()
 
     def older(self, revision: str) -> bool:

@@ -10,8 +10,8 @@ from webhook.adapters.manifests.tree.documents import BYTE_ORDER_MARK, Document,
 from webhook.adapters.manifests.tree.from_json import parse_json
 from webhook.adapters.manifests.tree.nodes import Alias, Mapping, Node, Scalar, Sequence
 from webhook.adapters.manifests.tree.values import Repeated, data_of
-from webhook.application.misfits import what
 from webhook.application.plugin_configuration import is_plugin_configuration
+from webhook.application.type_mismatches import what
 
 _MISSING = object()
 _RENDER = "; leave it out, or render what it belongs to first (helm template, kubectl kustomize)"

@@ -9,8 +9,8 @@ from pydantic.alias_generators import to_camel
 
 from webhook.application.auditing import decided
 from webhook.application.checking import Judgement
-from webhook.application.misfits import MisfitsError
 from webhook.application.rule_texts import EXEMPT, INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ, UNREADABLE_LABEL
+from webhook.application.type_mismatches import TypeMismatchError
 from webhook.application.unjudged import Unjudged
 from webhook.engine.decision import Outcome
 from webhook.engine.findings import Finding, Severity
@@ -161,14 +161,14 @@ def object_line(source: str | None, line: int | None, judgement: Judgement, line
         findings=[*finding_lines(judgement.findings, lines), *label_lines(judgement.label_problems, lines)],
         patch_line=patch_line(judgement.operations, lines),
         not_judged=judgement.not_judged,
-        not_read=str(MisfitsError(judgement.misfits)) if judgement.misfits else None,
+        not_read=str(TypeMismatchError(judgement.mismatches)) if judgement.mismatches else None,
         claims=list(judgement.claims),
         unknown_kind=_is_unknown(judgement.unjudged),
     )
 
 
 def _decision(judgement: Judgement) -> str:
-    if judgement.misfits:
+    if judgement.mismatches:
         return NOT_READ
     if not all(problem.ignored for problem in judgement.label_problems):
         return Outcome.DENIED.value  # as the webhook denies a namespace whose label names no policy

@@ -23,7 +23,7 @@ from webhook.engine.nodes import NodeConstraints, constraints
 from webhook.engine.pods import Container, Place, Pod, PodSpec, Resources
 from webhook.engine.policy import NotOffered, Policy, Prefer
 from webhook.engine.products import PRODUCT, replaced
-from webhook.engine.requests import Amount, Ask, pod_count
+from webhook.engine.requests import Amount, GpuContainer, pod_count
 from webhook.engine.resources import GPU
 from webhook.engine.rules import fleet as rules
 from webhook.engine.spelling import LABELS_OF_FORMS, DevicePlugin
@@ -54,14 +54,14 @@ def _findings(decision: Decision, spec: PodSpec, policy: Policy, fleet: Fleet) -
     for wish, requests, form in wishes(decision, spec, fleet.prefixes):
         if fleet.expects(form) or (lack := fleet.lack(wish)) is None:
             continue
-        ask, amount = requests[0]
-        subject = ask.name if len(requests) == 1 else "pod"
-        yield rules.not_offered(ask.field(amount), subject, form, wish, lack, fleet, policy)
+        gpu_container, amount = requests[0]
+        subject = gpu_container.name if len(requests) == 1 else "pod"
+        yield rules.not_offered(gpu_container.field(amount), subject, form, wish, lack, fleet, policy)
 
 
 def wishes(
     decision: Decision, spec: PodSpec, prefixes: tuple[str, ...] = LABELS_OF_FORMS
-) -> Iterator[tuple[Wish, list[tuple[Ask, Amount]], Form]]:
+) -> Iterator[tuple[Wish, list[tuple[GpuContainer, Amount]], Form]]:
     """What a pod will request of its node, by GPU resource: each with the requests that lead to it, and their form.
 
     Args:
@@ -71,19 +71,19 @@ def wishes(
     """
     renames = {(edit.place, edit.old): edit.new for edit in decision.edits if isinstance(edit, RenameResource)}
     claimed = {edit.place for edit in decision.edits if isinstance(edit, ClaimInstead)}
-    requests: dict[str, list[tuple[Ask, Amount]]] = {}
-    for ask in decision.asks:
-        if ask.place in claimed:
+    requests: dict[str, list[tuple[GpuContainer, Amount]]] = {}
+    for gpu_container in decision.gpu_containers:
+        if gpu_container.place in claimed:
             continue
-        for amount in ask.amounts:
+        for amount in gpu_container.amounts:
             name = amount.resource.name
-            requests.setdefault(renames.get((ask.place, name), name), []).append((ask, amount))
+            requests.setdefault(renames.get((gpu_container.place, name), name), []).append((gpu_container, amount))
     if not requests:
         return
     nodes, needs = _nodes(decision, spec, prefixes)
     added = [edit.toleration for edit in decision.edits if isinstance(edit, AddToleration)]
     for name, each in requests.items():
-        counts: dict[Place, int] = {ask.place: amount.count for ask, amount in each}
+        counts: dict[Place, int] = {gpu_container.place: amount.count for gpu_container, amount in each}
         wish = Wish(name, pod_count(spec, counts), nodes, needs, (*(spec.tolerations or ()), *added))
         # Only a request that is denied has no form.
         yield wish, each, decision.choices[each[0][1].resource.name].form or Form()

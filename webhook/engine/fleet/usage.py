@@ -97,9 +97,9 @@ def state(shape: Shape) -> State:
 def requested(spec: PodSpec) -> dict[str, int]:
     """How many of each GPU resource the scheduler reserves for a pod, init containers and sidecars included."""
     counts: dict[str, dict[Place, int]] = {}
-    for ask in read(spec):
-        for amount in ask.amounts:
-            counts.setdefault(amount.resource.name, {})[ask.place] = amount.count
+    for gpu_container in read(spec):
+        for amount in gpu_container.amounts:
+            counts.setdefault(amount.resource.name, {})[gpu_container.place] = amount.count
     return {name: pod_count(spec, each) for name, each in counts.items()}
 
 

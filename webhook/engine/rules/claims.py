@@ -7,7 +7,7 @@ from webhook.engine.device_classes import IMPLICIT
 from webhook.engine.findings import Finding, Rule, Severity
 from webhook.engine.pods import Place, PodSpec, containers
 from webhook.engine.policy import ClaimForm, Policy
-from webhook.engine.requests import Ask, pod_count
+from webhook.engine.requests import GpuContainer, pod_count
 from webhook.engine.rules.container import MIXED_GPU_RESOURCES
 from webhook.engine.rules.permission import (
     FORM_NOT_PERMITTED,
@@ -36,16 +36,18 @@ CLAIM_NOT_FOUND = Rule(
 )
 
 
-def findings(spec: PodSpec, claims: Claims, asks: Sequence[Ask], policy: Policy) -> Iterator[Finding]:
+def findings(
+    spec: PodSpec, claims: Claims, gpu_containers: Sequence[GpuContainer], policy: Policy
+) -> Iterator[Finding]:
     """Return what the rules find in a pod's claims.
 
     Args:
         spec: the pod's.
         claims: what it claims.
-        asks: its containers that request GPUs by resource names.
+        gpu_containers: its containers that request GPUs by resource names.
         policy: the policy.
     """
-    yield from _mixed(claims.gpus, asks)
+    yield from _mixed(claims.gpus, gpu_containers)
     if not policy.judges_claims:
         return
     yield from (_not_found(one, policy) for one in claims.missing)
@@ -53,17 +55,17 @@ def findings(spec: PodSpec, claims: Claims, asks: Sequence[Ask], policy: Policy)
     yield from (finding for _, finding in judged if finding)
     permitted = [claimed for claimed, finding in judged if not finding]
     yield from _per_container(spec, permitted, policy)
-    yield from _per_pod(spec, permitted, asks, policy)
+    yield from _per_pod(spec, permitted, gpu_containers, policy)
 
 
-def _mixed(gpus: Sequence[Claimed], asks: Sequence[Ask]) -> Iterator[Finding]:
+def _mixed(gpus: Sequence[Claimed], gpu_containers: Sequence[GpuContainer]) -> Iterator[Finding]:
     """A GPU resource and a claim in one container: two GPUs are taken, and it is undefined which one is visible."""
     used = {place: path for one in reversed(gpus) for place, path in zip(one.users, one.uses, strict=True)}
-    for ask in asks:
-        if ask.amounts and ask.place in used:
+    for gpu_container in gpu_containers:
+        if gpu_container.amounts and gpu_container.place in used:
             yield MIXED_GPU_RESOURCES.found(
-                used[ask.place],
-                f"{ask.name}: requests {ask.amounts[0].resource.name} and claims GPUs too",
+                used[gpu_container.place],
+                f"{gpu_container.name}: requests {gpu_container.amounts[0].resource.name} and claims GPUs too",
                 "the container would be charged for both; keep one of them, or use a container for each",
             )
 
@@ -149,12 +151,21 @@ def _per_container(spec: PodSpec, gpus: Sequence[Claimed], policy: Policy) -> It
             )
 
 
-def _per_pod(spec: PodSpec, gpus: Sequence[Claimed], asks: Sequence[Ask], policy: Policy) -> Iterator[Finding]:
+def _per_pod(
+    spec: PodSpec, gpus: Sequence[Claimed], gpu_containers: Sequence[GpuContainer], policy: Policy
+) -> Iterator[Finding]:
     """The policy's ``maxPerPod``, over claims and resources. Where resources alone exceed it, their own finding says so."""
     limit = policy.max_per_pod
     if limit is None or not gpus:
         return
-    requested = pod_count(spec, {ask.place: ask.amounts[0].count for ask in asks if ask.amounts})
+    requested = pod_count(
+        spec,
+        {
+            gpu_container.place: gpu_container.amounts[0].count
+            for gpu_container in gpu_containers
+            if gpu_container.amounts
+        },
+    )
     claimed = _total(gpus)
     count = None if claimed is None else claimed + requested
     if count is None or (count > limit and requested <= limit):

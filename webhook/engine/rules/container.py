@@ -6,7 +6,7 @@ from itertools import islice
 from webhook.engine.findings import Finding, Rule, Severity
 from webhook.engine.policy import Policy
 from webhook.engine.quantity import shown
-from webhook.engine.requests import Ask
+from webhook.engine.requests import GpuContainer
 from webhook.engine.resources import MOST_NEAREST, GpuResource, resource_name
 from webhook.engine.spelling import DevicePlugin
 
@@ -44,92 +44,96 @@ UNKNOWN_GPU_RESOURCE = Rule(
 _CONFIGURE = " If a node does, an administrator can list it under resources in gpuwarden's configuration"
 
 
-def malformed(ask: Ask) -> Finding | None:
+def malformed(gpu_container: GpuContainer) -> Finding | None:
     """The first thing that keeps a container's request from being understood at all, or ``None``."""
-    return not_a_whole_number(ask) or limits_requests_differ(ask) or mixed_gpu_resources(ask)
+    return (
+        not_a_whole_number(gpu_container) or limits_requests_differ(gpu_container) or mixed_gpu_resources(gpu_container)
+    )
 
 
-def not_a_whole_number(ask: Ask) -> Finding | None:
+def not_a_whole_number(gpu_container: GpuContainer) -> Finding | None:
     """``0.5``, ``1500m``, ``-1``: Kubernetes validation.go ValidateResourceQuantityValue, "must be an integer"."""
-    for amount in ask.amounts:
+    for amount in gpu_container.amounts:
         if amount.limit_count is None or amount.request_count is None:
             section, quantity = ("limits", amount.limit) if amount.limit_count is None else ("requests", amount.request)
             name = amount.resource.name
             return NOT_A_WHOLE_NUMBER.found(
-                f"{ask.place.field}.resources.{section}[{name}]",
-                f"{ask.name}: {name}: {shown(quantity)} is not a whole number",
+                f"{gpu_container.place.field}.resources.{section}[{name}]",
+                f"{gpu_container.name}: {name}: {shown(quantity)} is not a whole number",
                 "GPUs are counted, not divided; write an integer such as 1",
             )
     return None
 
 
-def limits_requests_differ(ask: Ask) -> Finding | None:
+def limits_requests_differ(gpu_container: GpuContainer) -> Finding | None:
     """Extended resources can't be overcommitted: validation.go "Limit must be set", "must be equal to … limit"."""
-    for amount in ask.amounts:
+    for amount in gpu_container.amounts:
         name = amount.resource.name
         if not amount.in_limits:
             return LIMITS_REQUESTS_DIFFER.found(
-                ask.field(amount),
-                f"{ask.name}: {name}: {shown(amount.request)} is set only in requests",
+                gpu_container.field(amount),
+                f"{gpu_container.name}: {name}: {shown(amount.request)} is set only in requests",
                 "Kubernetes requires an extended resource in limits; move it there",
             )
         if amount.in_requests and amount.limit_count != amount.request_count:
             return LIMITS_REQUESTS_DIFFER.found(
-                ask.field(amount),
-                f"{ask.name}: limits say {name}: {shown(amount.limit)} and requests say {shown(amount.request)}",
+                gpu_container.field(amount),
+                f"{gpu_container.name}: limits say {name}: {shown(amount.limit)} and requests say {shown(amount.request)}",
                 "Kubernetes requires both to be equal for an extended resource; set it in limits only",
             )
     return None
 
 
-def mixed_gpu_resources(ask: Ask) -> Finding | None:
+def mixed_gpu_resources(gpu_container: GpuContainer) -> Finding | None:
     """Two GPU resources in one container: both are charged, and it is undefined which one is visible (k8s-device-plugin#728)."""
-    if len(ask.amounts) < 2:  # noqa: PLR2004 - two is what the rule is about
+    if len(gpu_container.amounts) < 2:  # noqa: PLR2004 - two is what the rule is about
         return None
-    names = " and ".join(amount.resource.name for amount in ask.amounts)
+    names = " and ".join(amount.resource.name for amount in gpu_container.amounts)
     return MIXED_GPU_RESOURCES.found(
-        ask.field(ask.amounts[1]),
-        f"{ask.name}: requests {names}",
+        gpu_container.field(gpu_container.amounts[1]),
+        f"{gpu_container.name}: requests {names}",
         "the container would be charged for all and see only one; keep one of them, or use a container for each",
     )
 
 
-def unknown_gpu_resources(asks: Iterable[Ask], policy: Policy) -> list[Finding]:
+def unknown_gpu_resources(gpu_containers: Iterable[GpuContainer], policy: Policy) -> list[Finding]:
     """Names that look like misspelt GPU resources, the first few of a pod: no node ever has them.
 
     Those that count as GPUs deny the pod where the policy does not permit all; they come first, so that none is left out.
     """
-    strange = [ask for ask in asks if ask.unknown]
+    strange = [gpu_container for gpu_container in gpu_containers if gpu_container.unknown]
     if not strange:
         return []
-    every = [(ask, *named) for ask in strange for named in ask.unknown]
-    denied = set() if policy.permits_any else {other.field for ask in strange for other in ask.others}
+    every = [(gpu_container, *named) for gpu_container in strange for named in gpu_container.unknown]
+    denied = (
+        set() if policy.permits_any else {other.field for gpu_container in strange for other in gpu_container.others}
+    )
     every.sort(key=lambda one: one[2] not in denied)
     return [
         UNKNOWN_GPU_RESOURCE.found_as(
             Severity.DENY if field in denied else Severity.WARN,
             field,
-            f"{ask.name}: {unknown.name} is not a GPU resource",
+            f"{gpu_container.name}: {unknown.name} is not a GPU resource",
             f"no node offers it; did you mean {unknown.nearest}?{_CONFIGURE if field in denied else ''}",
         )
-        for ask, unknown, field in islice(every, MOST_NEAREST)
+        for gpu_container, unknown, field in islice(every, MOST_NEAREST)
     ]
 
 
-def absent_gpu_resources(asks: Iterable[Ask], plugin: DevicePlugin) -> Iterator[Finding]:
+def absent_gpu_resources(gpu_containers: Iterable[GpuContainer], plugin: DevicePlugin) -> Iterator[Finding]:
     """Forms that the device plugin advertises by another name, under a policy that permits all: no node has these names.
 
     Under every other policy a request is rewritten to the name that nodes offer, or denied.
     """
-    for ask in asks:
-        for amount in ask.amounts:
+    for gpu_container in gpu_containers:
+        for amount in gpu_container.amounts:
             resource = amount.resource
             if why := _absent(resource, plugin):
                 partition = None if plugin.single else resource.partition
                 offered = resource_name(partition, shared=resource.shared and plugin.rename_by_default)
                 yield UNKNOWN_GPU_RESOURCE.found(
-                    ask.field(amount),
-                    f"{ask.name}: no node offers {resource.name}",
+                    gpu_container.field(amount),
+                    f"{gpu_container.name}: no node offers {resource.name}",
                     f"gpuwarden's configuration says {why}; request {offered}",
                 )
 

@@ -11,7 +11,7 @@ from webhook.engine.hostpaths import DEVICE_MOUNTS, cleaned, leading_words, lead
 from webhook.engine.pods import Container, Place, Volume
 from webhook.engine.policy import Policy
 from webhook.engine.quantity import shown
-from webhook.engine.requests import Ask
+from webhook.engine.requests import GpuContainer
 
 VISIBLE_DEVICES_ENV = Rule(
     "visible-devices-env",
@@ -94,7 +94,7 @@ _NOTHING = ("", "void", "none")
 
 
 def visible_devices_env(
-    place: Place, container: Container, ask: Ask | None, policy: Policy, severity: Severity
+    place: Place, container: Container, gpu_container: GpuContainer | None, policy: Policy, severity: Severity
 ) -> Iterator[Finding]:
     """``NVIDIA_VISIBLE_DEVICES`` names GPUs to NVIDIA's container toolkit, requested or not.
 
@@ -110,8 +110,8 @@ def visible_devices_env(
             detail = "remove it, or write the value: void"
         elif value in _NOTHING or value == policy.env.get(VISIBLE_DEVICES):
             continue
-        elif ask:
-            fact = f"env {VISIBLE_DEVICES}={shown(value)} overrides what {ask.requested[0]} is given"
+        elif gpu_container:
+            fact = f"env {VISIBLE_DEVICES}={shown(value)} overrides what {gpu_container.requested[0]} is given"
             detail = "remove it, the device plugin sets it"
         else:
             fact = f"env {VISIBLE_DEVICES}={shown(value)} reaches GPUs without a request"
@@ -119,7 +119,7 @@ def visible_devices_env(
         yield VISIBLE_DEVICES_ENV.found_as(
             severity, f"{place.field}.env[{index}]", f"{_name(container)}: {fact}", detail
         )
-    if not ask and (found := _legacy(place, container, policy, severity)):
+    if not gpu_container and (found := _legacy(place, container, policy, severity)):
         yield found
 
 
@@ -144,7 +144,7 @@ def _legacy(place: Place, container: Container, policy: Policy, severity: Severi
 
 
 def visible_devices_mount(
-    place: Place, container: Container, ask: Ask | None, policy: Policy, severity: Severity
+    place: Place, container: Container, gpu_container: GpuContainer | None, policy: Policy, severity: Severity
 ) -> Iterator[Finding]:
     """Mounts at the place where the toolkit reads them as device names (accept-nvidia-visible-devices-as-volume-mounts)."""
     for index, mount in enumerate(container.volume_mounts or ()):
@@ -153,7 +153,7 @@ def visible_devices_mount(
                 severity,
                 f"{place.field}.volumeMounts[{index}].mountPath",
                 f"{_name(container)}: mount {shown(mount.mount_path)} names a GPU to NVIDIA's toolkit",
-                "remove it" if ask else f"remove it{_or_request(policy, place)}",
+                "remove it" if gpu_container else f"remove it{_or_request(policy, place)}",
             )
 
 
@@ -176,7 +176,7 @@ def names_devices(key: str) -> bool:
 
 
 def cdi_annotation(
-    annotations: dict[str, str], asks: Sequence[Ask], policy: Policy, severity: Severity
+    annotations: dict[str, str], gpu_containers: Sequence[GpuContainer], policy: Policy, severity: Severity
 ) -> Iterator[Finding]:
     """Annotations by which a runtime gives a container devices of NVIDIA's, by their CDI names or by their paths."""
     for key, value in annotations.items():
@@ -185,7 +185,7 @@ def cdi_annotation(
                 severity,
                 f"metadata.annotations[{shown(key)}]",
                 f"pod: annotation {shown(key)} names {shown(value)} to the container runtime",
-                "remove it" if asks else f"remove it{_or_request(policy)}",
+                "remove it" if gpu_containers else f"remove it{_or_request(policy)}",
             )
 
 

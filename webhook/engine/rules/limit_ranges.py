@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from webhook.engine.findings import Finding, Rule, Severity
 from webhook.engine.limitranger import Additions, Dropped
-from webhook.engine.requests import Ask
+from webhook.engine.requests import GpuContainer
 from webhook.engine.rules.container import MIXED_GPU_RESOURCES
 
 LIMIT_RANGE_DEFAULT = Rule(
@@ -31,39 +31,41 @@ def limit_range_default(dropped: Dropped) -> Finding:
 
     admission.go maxConstraint, minConstraint: "No limit is specified", "No request is specified".
     """
-    ask, name = dropped.ask, dropped.amount.resource.name
+    gpu_container, name = dropped.gpu_container, dropped.amount.resource.name
     return LIMIT_RANGE_DEFAULT.found(
-        ask.field(dropped.amount),
-        f"{ask.name}: a LimitRange added {dropped.amount} beside {ask.amounts[0]}, and it is removed",
+        gpu_container.field(dropped.amount),
+        f"{gpu_container.name}: a LimitRange added {dropped.amount} beside {gpu_container.amounts[0]}, and it is removed",
         f"a max or min for {name} in the LimitRange denies the pod without it; {_fix(name)}",
     )
 
 
-def naming_limit_ranges(findings: Sequence[Finding], asks: Sequence[Ask], added: Additions) -> list[Finding]:
+def naming_limit_ranges(
+    findings: Sequence[Finding], gpu_containers: Sequence[GpuContainer], added: Additions
+) -> list[Finding]:
     """Findings, those that deny with a second sentence where they concern GPUs that a LimitRange added.
 
     Args:
         findings: what was found in requests.
-        asks: the containers that were judged.
+        gpu_containers: the containers that were judged.
         added: what LimitRanger added.
     """
-    by_field = {ask.place.field: [ask] for ask in asks}
+    by_field = {gpu_container.place.field: [gpu_container] for gpu_container in gpu_containers}
     named: list[Finding] = []
     for finding in findings:
         # What is wrong with the pod as a whole may come from any of its containers.
-        concerned = by_field.get(finding.path.partition(".resources.")[0], asks)
+        concerned = by_field.get(finding.path.partition(".resources.")[0], gpu_containers)
         unrecorded = _UNRECORDED if finding.rule is MIXED_GPU_RESOURCES else ""
         sentence = next(_sentences(concerned, added), unrecorded) if finding.denies else ""
         named.append(replace(finding, detail=f"{finding.detail}{sentence}") if sentence else finding)
     return named
 
 
-def _sentences(asks: Sequence[Ask], added: Additions) -> Iterator[str]:
-    for ask in asks:
-        for amount in ask.amounts:
-            if added.touch(ask, amount):
+def _sentences(gpu_containers: Sequence[GpuContainer], added: Additions) -> Iterator[str]:
+    for gpu_container in gpu_containers:
+        for amount in gpu_container.amounts:
+            if added.touch(gpu_container, amount):
                 name = amount.resource.name
-                yield f". A LimitRange of the namespace, not the pod, set {name} for {ask.name}; {_fix(name)}"
+                yield f". A LimitRange of the namespace, not the pod, set {name} for {gpu_container.name}; {_fix(name)}"
 
 
 def _fix(name: str) -> str:

@@ -7,7 +7,7 @@ from webhook.engine.forms import Form
 from webhook.engine.nodes import NodeConstraints
 from webhook.engine.pods import PodSpec
 from webhook.engine.policy import Policy
-from webhook.engine.requests import Amount, Ask, pod_count
+from webhook.engine.requests import Amount, GpuContainer, pod_count
 from webhook.engine.resources import GPU
 from webhook.engine.stated import named, written
 
@@ -52,13 +52,13 @@ PER_POD_LIMIT = Rule(
 )
 
 
-def gpu_not_permitted(ask: Ask, policy: Policy) -> Finding | None:
+def gpu_not_permitted(gpu_container: GpuContainer, policy: Policy) -> Finding | None:
     """Policy ``none``, and the policy that stands in for an ``enforce`` label that can't be read."""
     if policy.permitted or policy.permits_any:
         return None
-    amount = ask.amounts[0]
-    path = ask.field(amount)
-    reason = f"{ask.name}: {amount} is not permitted"
+    amount = gpu_container.amounts[0]
+    path = gpu_container.field(amount)
+    reason = f"{gpu_container.name}: {amount} is not permitted"
     if policy.unreadable:
         detail = f"no GPU is, while its {policy.unreadable}; ask the namespace's owner to correct it"
         return GPU_NOT_PERMITTED.found(path, f"{reason} in this namespace", detail)
@@ -67,15 +67,15 @@ def gpu_not_permitted(ask: Ask, policy: Policy) -> Finding | None:
 
 
 def other_gpu_resources(
-    asks: Sequence[Ask], policy: Policy, with_a_form: frozenset[str] = frozenset()
+    gpu_containers: Sequence[GpuContainer], policy: Policy, with_a_form: frozenset[str] = frozenset()
 ) -> Iterator[Finding]:
     """GPUs by names that no form has: one finding per container, under a policy that does not permit all.
 
     Misspelt names have a rule of their own (``container.unknown_gpu_resources``), and DeviceClasses ``with_a_form``, by their
     paths, are judged as claims.
     """
-    asks = [ask for ask in asks if ask.others]
-    if not asks:
+    gpu_containers = [gpu_container for gpu_container in gpu_containers if gpu_container.others]
+    if not gpu_containers:
         return
     if policy.unreadable:
         why = f"no GPU is permitted while the namespace's {policy.unreadable}"
@@ -87,19 +87,19 @@ def other_gpu_resources(
     otherwise = (
         "or, if it is not a GPU, ask an administrator to add it to resources.notGPUs in gpuwarden's configuration"
     )
-    for ask in asks:
-        elsewhere = with_a_form.union(field for _, field in ask.unknown)
-        others = [other for other in ask.others if other.field not in elsewhere]
+    for gpu_container in gpu_containers:
+        elsewhere = with_a_form.union(field for _, field in gpu_container.unknown)
+        others = [other for other in gpu_container.others if other.field not in elsewhere]
         if not others:
             continue
         first, more = others[0], len(others) - 1
         what = f"{first} and {more} more count as GPUs" if more else f"{first} counts as a GPU"
-        instead = "remove it" if ask.amounts or not policy.permitted else f"request {GPU} instead"
-        yield OTHER_GPU_RESOURCE.found(first.field, f"{ask.name}: {what}", f"{why}; {instead}, {otherwise}")
+        instead = "remove it" if gpu_container.amounts or not policy.permitted else f"request {GPU} instead"
+        yield OTHER_GPU_RESOURCE.found(first.field, f"{gpu_container.name}: {what}", f"{why}; {instead}, {otherwise}")
 
 
 def form_not_permitted(
-    ask: Ask, amount: Amount, stated: tuple[Form, ...], nodes: NodeConstraints, policy: Policy
+    gpu_container: GpuContainer, amount: Amount, stated: tuple[Form, ...], nodes: NodeConstraints, policy: Policy
 ) -> Finding:
     """An explicit request for a form that the policy doesn't list, on any platform."""
     permitted, first = ", ".join(map(str, policy.permitted)), policy.permitted[0]
@@ -108,27 +108,29 @@ def form_not_permitted(
     form = named(stated, nodes)
     requests = f'requests form "{form}", which' if form else f"with {written(stated, nodes)} requests a form that"
     return FORM_NOT_PERMITTED.found(
-        ask.field(amount),
-        f'{ask.name}: {amount} {requests} namespace policy "{policy.name}" does not permit',
+        gpu_container.field(amount),
+        f'{gpu_container.name}: {amount} {requests} namespace policy "{policy.name}" does not permit',
         f"it permits {permitted}; request that, or {plain} without selectors, which becomes {first}",
     )
 
 
-def per_container_limit(ask: Ask, amount: Amount, policy: Policy) -> Finding | None:
+def per_container_limit(gpu_container: GpuContainer, amount: Amount, policy: Policy) -> Finding | None:
     """The policy's ``maxPerContainer``."""
     limit = policy.max_per_container
     if limit is None or amount.count <= limit:
         return None
     return PER_CONTAINER_LIMIT.found(
-        ask.field(amount),
-        f"{ask.name}: {amount} is more than a container may have",
+        gpu_container.field(amount),
+        f"{gpu_container.name}: {amount} is more than a container may have",
         f'namespace policy "{policy.name}" permits {limit} per container; request {at_most(limit)}',
     )
 
 
-def per_pod_limit(spec: PodSpec, asks: Sequence[Ask], policy: Policy, limit: int) -> Iterator[Finding]:
+def per_pod_limit(
+    spec: PodSpec, gpu_containers: Sequence[GpuContainer], policy: Policy, limit: int
+) -> Iterator[Finding]:
     """The policy's ``maxPerPod``, over what the pod needs at once for its well-formed requests."""
-    count = pod_count(spec, {ask.place: ask.amounts[0].count for ask in asks})
+    count = pod_count(spec, {gpu_container.place: gpu_container.amounts[0].count for gpu_container in gpu_containers})
     if count > limit:
         yield PER_POD_LIMIT.found(
             "spec",

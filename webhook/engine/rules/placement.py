@@ -6,7 +6,7 @@ from webhook.engine.needs import Need
 from webhook.engine.nodes import ABSENT, NodeConstraints
 from webhook.engine.policy import Policy
 from webhook.engine.products import PRODUCT
-from webhook.engine.requests import Ask
+from webhook.engine.requests import GpuContainer
 from webhook.engine.resources import PREFIX
 from webhook.engine.spelling import GKE_CLIENTS, GKE_SHARING, GKE_STRATEGIES, SHARED_STRATEGIES, DevicePlugin
 
@@ -27,7 +27,7 @@ GKE_SELECTORS_INCOMPLETE = Rule(
 )
 
 
-def selector_conflict(ask: Ask, form: Form, need: Need, nodes: NodeConstraints) -> Finding:
+def selector_conflict(gpu_container: GpuContainer, form: Form, need: Need, nodes: NodeConstraints) -> Finding:
     """The form needs a node label that the pod excludes, in nodeSelector or in required node affinity."""
     if need.key in nodes.selector and not need.admits(nodes.selector[need.key]):
         path, says = f"spec.nodeSelector[{need.key}]", f"selects {need.key}: {nodes.selector[need.key]}"
@@ -40,12 +40,12 @@ def selector_conflict(ask: Ask, form: Form, need: Need, nodes: NodeConstraints) 
         path, says = "spec.affinity.nodeAffinity", f"excludes that in {where} on {need.key}"
     return SELECTOR_CONFLICT.found(
         path,
-        f'{ask.name}: form "{form}" is on nodes with {need}, and the pod {says}',
+        f'{gpu_container.name}: form "{form}" is on nodes with {need}, and the pod {says}',
         f"no node is both; remove {need.key} from the pod, or request another form",
     )
 
 
-def contradiction(ask: Ask, key: str, nodes: NodeConstraints, policy: Policy) -> Finding:
+def contradiction(gpu_container: GpuContainer, key: str, nodes: NodeConstraints, policy: Policy) -> Finding:
     """The pod's nodeSelector and required node affinity leave no value of a label of GPU nodes, whatever form it gets.
 
     A policy that permits all forms denies only what a kubelet would fail, so there it is a warning.
@@ -60,12 +60,12 @@ def contradiction(ask: Ask, key: str, nodes: NodeConstraints, policy: Policy) ->
     return SELECTOR_CONFLICT.found_as(
         Severity.WARN if policy.permits_any else Severity.DENY,
         "spec.affinity.nodeAffinity",
-        f"{ask.name}: the pod has {says}",
+        f"{gpu_container.name}: the pod has {says}",
         f"{why}the pod would stay Pending; remove one of the requirements on {key}",
     )
 
 
-def unknown_strategy(ask: Ask, nodes: NodeConstraints) -> Finding | None:
+def unknown_strategy(gpu_container: GpuContainer, nodes: NodeConstraints) -> Finding | None:
     """The pod selects only sharing strategies that no node has (``timeslicing``), so that they name no form.
 
     GPU feature discovery internal/lm/resource.go; https://cloud.google.com/kubernetes-engine/docs/concepts/timesharing-gpus.
@@ -83,27 +83,31 @@ def unknown_strategy(ask: Ask, nodes: NodeConstraints) -> Finding | None:
             return SELECTOR_CONFLICT.found_as(
                 Severity.WARN,
                 path,
-                f"{ask.name}: the pod selects {selects}, which no node has",
+                f"{gpu_container.name}: the pod selects {selects}, which no node has",
                 f"nodes have {', '.join(known[:-1])} or {known[-1]}; write one of these, or remove {key} from the pod",
             )
     return None
 
 
-def product_conflict(ask: Ask, form: Form, product: str, why: str, nodes: NodeConstraints) -> Finding:
+def product_conflict(
+    gpu_container: GpuContainer, form: Form, product: str, why: str, nodes: NodeConstraints
+) -> Finding:
     """The pod selects products, and no node with the form is known to have any of them; ``product`` is the first."""
     path = f"spec.nodeSelector[{PRODUCT}]" if PRODUCT in nodes.selector else "spec.affinity.nodeAffinity"
     return SELECTOR_CONFLICT.found(
         path,
-        f'{ask.name}: form "{form}" is not on nodes with {PRODUCT}: {product}, which the pod selects',
+        f'{gpu_container.name}: form "{form}" is not on nodes with {PRODUCT}: {product}, which the pod selects',
         f"{why}, or remove {PRODUCT} from the pod",
     )
 
 
-def forms_apart(ask: Ask, form: Form, other_ask: Ask, other: Form, policy: Policy) -> Finding:
+def forms_apart(
+    gpu_container: GpuContainer, form: Form, other_ask: GpuContainer, other: Form, policy: Policy
+) -> Finding:
     """Two containers' forms that no one node hands out."""
     return SELECTOR_CONFLICT.found(
-        ask.place.field,
-        f'{ask.name}: form "{form}" is never on the same node as form "{other}" of {other_ask.name}',
+        gpu_container.place.field,
+        f'{gpu_container.name}: form "{form}" is never on the same node as form "{other}" of {other_ask.name}',
         f'a pod runs on one node; give both one form that namespace policy "{policy.name}" permits, or use two pods',
     )
 

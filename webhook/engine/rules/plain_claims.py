@@ -6,7 +6,7 @@ from webhook.engine.claim_objects import Claim
 from webhook.engine.claims import TEMPLATE, Reference
 from webhook.engine.findings import Finding, Rule, Severity
 from webhook.engine.policy import ClaimForm, Policy
-from webhook.engine.requests import Ask
+from webhook.engine.requests import GpuContainer
 from webhook.engine.rules.claims import CLAIM_NOT_FOUND, CLAIM_NOT_PERMITTED
 
 CLAIM_NOT_POSSIBLE = Rule(
@@ -19,14 +19,16 @@ CLAIM_NOT_POSSIBLE = Rule(
 )
 
 
-def template_misfit(ask: Ask, form: ClaimForm, template: Claim | None, policy: Policy) -> Finding | None:
+def template_mismatch(
+    gpu_container: GpuContainer, form: ClaimForm, template: Claim | None, policy: Policy
+) -> Finding | None:
     """A template that is not there, claims another class than the policy names, or another number than the container requests."""
-    amount = ask.amounts[0]
+    amount = gpu_container.amounts[0]
     reference = Reference(TEMPLATE, form.template)
-    becomes = f"{ask.name}: {amount} becomes a claim of {reference}"
+    becomes = f"{gpu_container.name}: {amount} becomes a claim of {reference}"
     if template is None:
         return CLAIM_NOT_FOUND.found(
-            ask.field(amount),
+            gpu_container.field(amount),
             f"{becomes}, which was not found",
             f'namespace policy "{policy.name}" needs it in the namespace of the pod; create it there, with a request for '
             f"DeviceClass {form.device_class} (kubectl create --namespace <namespace> -f <file>; Kubernetes 1.34 or later), and "
@@ -34,7 +36,7 @@ def template_misfit(ask: Ask, form: ClaimForm, template: Claim | None, policy: P
         )
     if what := otherwise(template, form):
         return CLAIM_NOT_PERMITTED.found(
-            ask.field(amount),
+            gpu_container.field(amount),
             f"{becomes}, which {what}",
             f'namespace policy "{policy.name}" needs a template for DeviceClass {form.device_class}; ask the owner of '
             "the namespace to correct it",
@@ -46,7 +48,7 @@ def template_misfit(ask: Ask, form: ClaimForm, template: Claim | None, policy: P
     other = most is None or least != most
     instead = "use another namespace" if other else f"request {most}, or use another namespace"
     return CLAIM_NOT_POSSIBLE.found(
-        ask.field(amount),
+        gpu_container.field(amount),
         f"{becomes}, which claims {number}",
         f'under namespace policy "{policy.name}" a container gets what the template claims; {instead}',
     )
@@ -68,25 +70,29 @@ def otherwise(template: Claim, form: ClaimForm) -> str:
     return "" if other is None else f"claims DeviceClass {other}"
 
 
-def beside_claims(ask: Ask, policy: Policy) -> Finding | None:
+def beside_claims(gpu_container: GpuContainer, policy: Policy) -> Finding | None:
     """A container that has claims of its own, which may be for GPUs."""
-    if not (ask.container.resources and ask.container.resources.claims):
+    if not (gpu_container.container.resources and gpu_container.container.resources.claims):
         return None
     return CLAIM_NOT_POSSIBLE.found(
-        f"{ask.place.field}.resources.claims",
-        f"{ask.name}: requests {ask.amounts[0].resource.name} and has claims too",
+        f"{gpu_container.place.field}.resources.claims",
+        f"{gpu_container.name}: requests {gpu_container.amounts[0].resource.name} and has claims too",
         f'under namespace policy "{policy.name}" the request becomes a claim; claim the GPU as well, or use a container for each',
     )
 
 
-def one_after_another(asks: Sequence[Ask], policy: Policy) -> Iterator[Finding]:
+def one_after_another(gpu_containers: Sequence[GpuContainer], policy: Policy) -> Iterator[Finding]:
     """An init container that ends before another container with a GPU starts: by name they would share it."""
-    for ask in asks:
-        if ask.place.section == "initContainers" and ask.container.restart_policy != "Always" and len(asks) > 1:
-            other = next(each for each in asks if each is not ask)
+    for gpu_container in gpu_containers:
+        if (
+            gpu_container.place.section == "initContainers"
+            and gpu_container.container.restart_policy != "Always"
+            and len(gpu_containers) > 1
+        ):
+            other = next(each for each in gpu_containers if each is not gpu_container)
             yield CLAIM_NOT_POSSIBLE.found(
-                ask.field(ask.amounts[0]),
-                f"{ask.name}: requests {ask.amounts[0]} and so does {other.name}",
+                gpu_container.field(gpu_container.amounts[0]),
+                f"{gpu_container.name}: requests {gpu_container.amounts[0]} and so does {other.name}",
                 f'under namespace policy "{policy.name}" each becomes a claim, which the pod keeps until it ends; request '
                 "the GPU in one of them",
             )

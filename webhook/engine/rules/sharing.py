@@ -7,7 +7,7 @@ from webhook.engine.form_selection import Request
 from webhook.engine.forms import Form, Platform, Sharing
 from webhook.engine.hostpaths import cleaned
 from webhook.engine.policy import Policy, refuses_more_than_one
-from webhook.engine.requests import Amount, Ask
+from webhook.engine.requests import Amount, GpuContainer
 from webhook.engine.resources import GPU
 from webhook.engine.spelling import STRATEGY
 
@@ -45,7 +45,7 @@ MPS_SHM_MOUNT = Rule(
 _SHM = "/dev/shm"  # noqa: S108 - a name to compare with
 
 
-def shared_request_above_one(ask: Ask, amount: Amount, form: Form, policy: Policy) -> Finding | None:
+def shared_request_above_one(gpu_container: GpuContainer, amount: Amount, form: Form, policy: Policy) -> Finding | None:
     """More than one slot of a shared device: the kubelet fails the pod, and its ReplicaSet recreates it endlessly.
 
     k8s-device-plugin internal/rm/rm.go ValidateRequest; GKE pkg/gpu/nvidia/gpusharing/gpusharing.go.
@@ -53,11 +53,11 @@ def shared_request_above_one(ask: Ask, amount: Amount, form: Form, policy: Polic
     if not form.shared or amount.count <= 1 or policy.most_shared(form) > 1:
         return None
     if policy.permits_any:
-        reason = f"{ask.name}: {amount} is more than one slot of a shared GPU"
+        reason = f"{gpu_container.name}: {amount} is more than one slot of a shared GPU"
     else:
-        reason = f'{ask.name}: {amount} cannot be shared under namespace policy "{policy.name}"'
+        reason = f'{gpu_container.name}: {amount} cannot be shared under namespace policy "{policy.name}"'
     return SHARED_REQUEST_ABOVE_ONE.found(
-        ask.field(amount),
+        gpu_container.field(amount),
         reason,
         f'a shared GPU is access, not capacity, and the kubelet would reject it ("{_kubelet(form, amount)}"); '
         f"request 1, or {_whole_gpus(amount, policy)}",
@@ -88,13 +88,13 @@ def _kubelet(form: Form, amount: Amount) -> str:
     return f"invalid request for sharing GPU ({how}), at most 1 nvidia.com/gpu can be requested on {nodes}"
 
 
-def mig_count_above_one(ask: Ask, amount: Amount, form: Form) -> Finding | None:
+def mig_count_above_one(gpu_container: GpuContainer, amount: Amount, form: Form) -> Finding | None:
     """Several MIG slices in one container: a CUDA process uses one of them (k8s-device-plugin#728)."""
     if not form.partition or form.shared or amount.count <= 1:
         return None
     return MIG_COUNT_ABOVE_ONE.found(
-        ask.field(amount),
-        f"{ask.name}: {amount.count} MIG slices of {form.partition}",
+        gpu_container.field(amount),
+        f"{gpu_container.name}: {amount.count} MIG slices of {form.partition}",
         "a CUDA process uses one; request one larger slice, or 1",
     )
 
@@ -109,13 +109,13 @@ def gke_mps_needs_host_ipc(requests: Sequence[Request]) -> Iterator[Finding]:
         if form is not None and form.platform is Platform.GKE and form.sharing is Sharing.MPS:
             yield GKE_MPS_NEEDS_HOST_IPC.found(
                 "spec.hostIPC",
-                f"{request.ask.name}: MPS on GKE needs hostIPC: true",
+                f"{request.gpu_container.name}: MPS on GKE needs hostIPC: true",
                 "that weakens the pod's isolation, so you must set it yourself",
             )
             return
 
 
-def mps_shm_mounts(ask: Ask, form: Form) -> Iterator[Finding]:
+def mps_shm_mounts(gpu_container: GpuContainer, form: Form) -> Iterator[Finding]:
     """A volume at ``/dev/shm`` beside MPS of the device plugin, which mounts the daemon's own there, of 64 MiB.
 
     k8s-device-plugin internal/plugin/mps.go updateReponse, cmd/mps-control-daemon/mount/mount-shm.go. The kubelet puts the
@@ -124,11 +124,11 @@ def mps_shm_mounts(ask: Ask, form: Form) -> Iterator[Finding]:
     """
     if form.sharing is not Sharing.MPS or form.platform is not Platform.DEVICE_PLUGIN:
         return
-    for index, mount in enumerate(ask.container.volume_mounts or ()):
+    for index, mount in enumerate(gpu_container.container.volume_mounts or ()):
         if cleaned(mount.mount_path) == _SHM:
             yield MPS_SHM_MOUNT.found(
-                f"{ask.place.field}.volumeMounts[{index}].mountPath",
-                f"{ask.name}: mounts a volume at {_SHM}, where the device plugin mounts the shared memory of MPS",
+                f"{gpu_container.place.field}.volumeMounts[{index}].mountPath",
+                f"{gpu_container.name}: mounts a volume at {_SHM}, where the device plugin mounts the shared memory of MPS",
                 "the volume hides it, and CUDA can't reach the MPS daemon; remove the mount, or, if the 64 MiB there are too "
                 "few, use a form without MPS",
             )

@@ -22,19 +22,19 @@ _EMPTY: dict[str, Any] = {"null": None, "str": "", "int": 0, "float": 0.0, "bool
 _MOST = 50  # each takes another conversion
 
 
-class Misfit(NamedTuple):
+class TypeMismatch(NamedTuple):
     """A field that does not fit, its path from the data, and a sentence on it without a subject."""
 
     field: str
     message: str
 
 
-class MisfitsError(Exception):
-    """Some data do not fit a type; ``misfits`` says where, at least once."""
+class TypeMismatchError(Exception):
+    """Some data do not fit a type; ``mismatches`` says where, at least once."""
 
-    def __init__(self, misfits: Sequence[Misfit]) -> None:
-        super().__init__("; ".join(f"{field}: {message}" if field else message for field, message in misfits))
-        self.misfits = misfits
+    def __init__(self, mismatches: Sequence[TypeMismatch]) -> None:
+        super().__init__("; ".join(f"{field}: {message}" if field else message for field, message in mismatches))
+        self.mismatches = mismatches
 
 
 class _Place(NamedTuple):
@@ -52,9 +52,9 @@ def convert(data: Any, kind: type[T]) -> T:
     until everything fits.
 
     Raises:
-        MisfitsError: with every field that does not fit (the first 50 of very many).
+        TypeMismatchError: with every field that does not fit (the first 50 of very many).
     """
-    found: list[Misfit] = []
+    found: list[TypeMismatch] = []
     fitting = data
     while len(found) < _MOST:
         try:
@@ -63,20 +63,20 @@ def convert(data: Any, kind: type[T]) -> T:
             match = _MESSAGE.fullmatch(str(error))
             place = match and next(_places(fitting, list(_STEP.finditer(match["path"] or "")), match["got"]), None)
             if not match or not place:
-                raise MisfitsError([*found, Misfit("", str(error))]) from error
+                raise TypeMismatchError([*found, TypeMismatch("", str(error))]) from error
             expected = match["expected"].split(" | ")
-            found.append(_misfit(place, [name for name in expected if name != "null"]))
+            found.append(_mismatch(place, [name for name in expected if name != "null"]))
             fitting = _replaced(fitting, place.keys, _EMPTY["null" if "null" in expected else expected[0]])
         else:
             if found:
-                raise MisfitsError(found)
+                raise TypeMismatchError(found)
             return converted
-    raise MisfitsError([*found, Misfit("", "other fields are checked once these are fixed")])
+    raise TypeMismatchError([*found, TypeMismatch("", "other fields are checked once these are fixed")])
 
 
-def _misfit(place: _Place, expected: Sequence[str]) -> Misfit:
+def _mismatch(place: _Place, expected: Sequence[str]) -> TypeMismatch:
     message = f"must be {_wanted(expected)}, not {_value(place.value)}; {_remedy(place.value, expected)}"
-    return Misfit(place.field, message)
+    return TypeMismatch(place.field, message)
 
 
 def _replaced(data: Any, keys: Sequence[str | int], value: Any) -> Any:

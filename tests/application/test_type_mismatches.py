@@ -86,7 +86,7 @@ def test_what_does_not_is_named_with_the_remedy(kind: str, manifest: dict[str, A
     with pytest.raises(UnreadablePodError) as caught:
         read(kind, manifest)
     assert str(caught.value) == message
-    ((field, _),) = caught.value.misfits
+    ((field, _),) = caught.value.mismatches
     assert message.startswith(f"{field}: ")
 
 
@@ -96,7 +96,7 @@ def fields_of(kind: str, manifest: dict[str, Any]) -> list[str]:
     with pytest.raises(UnreadablePodError) as caught:
         read(kind, manifest)
     assert manifest == before
-    return [field for field, _ in caught.value.misfits]
+    return [field for field, _ in caught.value.mismatches]
 
 
 def test_each_field_of_a_wrong_type_is_reported() -> None:
@@ -128,7 +128,7 @@ def test_very_many_are_reported_up_to_a_bound_which_is_said() -> None:
     manifest = {"metadata": {"annotations": {f"a{number}": number for number in range(10_000)}}}
     with pytest.raises(UnreadablePodError) as caught:
         read("Pod", manifest)
-    *first, last = caught.value.misfits
+    *first, last = caught.value.mismatches
     assert [field for field, _ in first] == [f"metadata.annotations[a{number}]" for number in range(50)]
     assert last == ("", "other fields are checked once these are fixed")
 
