@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 
 from webhook.application import unjudged_requests
-from webhook.application.checking import Checker, JudgedPod, Judgement
+from webhook.application.checking import Checker
 from webhook.application.claims import KnownClaims
 from webhook.application.configuration import Configuration
+from webhook.application.judgement import JudgedPod, Judgement
 from webhook.application.operator_objects import QUEUE
 from webhook.application.rule_texts import NOT_JUDGED
 from webhook.application.type_mismatches import TypeMismatch

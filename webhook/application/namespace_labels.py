@@ -5,7 +5,7 @@ from typing import Protocol
 
 import msgspec
 
-from webhook.application import response_messages, review
+from webhook.application import response_messages, review, review_limits
 from webhook.application.configuration import Configuration
 from webhook.application.fleet import FleetSource, NoFleet
 from webhook.application.review import Envelope, ReviewError
@@ -130,7 +130,7 @@ def _read(body: bytes) -> bytes | _Change:
         raise ReviewError("request.kind", f'must be "Namespace", not "{request.kind.kind}"')
     if not request.has_object:
         raise ReviewError("request.object", "is missing; a CREATE or UPDATE carries the object")
-    review.bound(body)
+    review_limits.bound(body)
     metadata = _metadata(request.object, "request.object")
     before = _metadata(request.old_object, "request.oldObject") if request.has_old_object else _Metadata()
     if metadata.deletion_timestamp is not None:

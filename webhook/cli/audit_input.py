@@ -12,13 +12,14 @@ from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
 from webhook.adapters.manifests.lines import Lines, ObjectLines
 from webhook.application.audit_rows import Row, rows
 from webhook.application.auditing import Auditor, Found, Owner, Seen
-from webhook.application.checking import Judgement, pods_of
 from webhook.application.claims import KnownClaims, known_claims, named_classes
 from webhook.application.field_types import wrong_types
+from webhook.application.judgement import Judgement
 from webhook.application.operator_objects import QUEUE
 from webhook.application.other_kinds import OtherKind
 from webhook.application.type_mismatches import TypeMismatch
 from webhook.application.workload_kinds import is_idle, is_suspended
+from webhook.application.workload_pods import pods_of
 from webhook.application.workloads import Kinds, qualified, workload_of
 from webhook.cli.cluster_options import unreadable
 from webhook.cli.manifest_input import KnownNamespaces, mismatch_problems, nothing_found, read_paths, usage_error

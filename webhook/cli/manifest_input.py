@@ -20,10 +20,12 @@ from webhook.adapters.manifests.lines import Lines, ObjectLines
 from webhook.adapters.manifests.reading import read_text
 from webhook.adapters.manifests.sources import Source, open_sources
 from webhook.adapters.namespace_file import NamespaceFileError
-from webhook.application.checking import Checker, Judgement, is_namespace
+from webhook.application.checking import Checker
 from webhook.application.claims import known_claims, named_classes
 from webhook.application.configuration import Configuration
 from webhook.application.field_types import wrong_types
+from webhook.application.judgement import Judgement
+from webhook.application.manifest_labels import is_namespace
 from webhook.application.type_mismatches import TypeMismatch
 from webhook.cli.messages import say
 from webhook.cli.plugin_input import PluginInput

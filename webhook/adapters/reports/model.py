@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from webhook.application.auditing import decided
-from webhook.application.checking import Judgement
+from webhook.application.judgement import Judgement
 from webhook.application.rule_texts import EXEMPT, INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ, UNREADABLE_LABEL
 from webhook.application.type_mismatches import TypeMismatchError
 from webhook.application.unjudged import Unjudged

@@ -1,4 +1,4 @@
-"""Waiting for what an answer needs, the labels of a namespace or what a pod's claims are, with nothing in memory but the body.
+"""Look-ups: an answer waits for the labels of a namespace, or for a pod's claims, with nothing in memory but the body.
 
 What is decoded of a body takes several times its size, and no limit counts it. So a review is read once to find out what it
 needs, and again when that is known.
