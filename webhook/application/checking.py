@@ -8,8 +8,9 @@ import msgspec
 from webhook.application import field_paths, operator_objects, unjudged_requests
 from webhook.application.claims import KnownClaims, claims_of, described, not_looked_up, template_not_looked_up
 from webhook.application.configuration import Configuration
+from webhook.application.field_paths import mapping
 from webhook.application.judgement import JudgedPod, Judgement
-from webhook.application.manifest_labels import is_namespace, label_problems, labels_and_annotations, mapping
+from webhook.application.manifest_labels import is_namespace, label_problems, labels_and_annotations
 from webhook.application.operator_traps import Applied, Described, traps
 from webhook.application.type_mismatches import TypeMismatch
 from webhook.application.unjudged import Unjudged, unjudged

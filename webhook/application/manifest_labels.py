@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from webhook.application.configuration import Configuration
+from webhook.application.field_paths import mapping
 from webhook.application.workload_kinds import places
 from webhook.application.workloads import workload_of
 from webhook.engine.label_problems import misplaced, of_namespace
@@ -36,8 +37,3 @@ def labels_and_annotations(manifest: object) -> tuple[dict[str, str], dict[str, 
 
 def _strings(value: object) -> dict[str, str]:
     return {str(key): str(text) for key, text in mapping(value).items()}
-
-
-def mapping(value: object) -> Mapping[str, Any]:
-    """The value, if it is a map; otherwise an empty one."""
-    return value if isinstance(value, Mapping) else {}

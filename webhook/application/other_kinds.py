@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from webhook.application.field_paths import mapping
 from webhook.application.structural_search import CLAIM_KEYS, POD_KEYS
 from webhook.application.unjudged import quotes
 from webhook.application.workloads import qualified
@@ -103,5 +104,4 @@ def _inside(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _properties(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = schema.get("properties")
-    return found if isinstance(found, Mapping) else {}
+    return mapping(schema.get("properties"))

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from webhook.application.field_paths import mapping
 from webhook.engine.resources import PREFIX, GpuResource, classify
 from webhook.engine.spelling import DevicePlugin
 
@@ -76,7 +77,7 @@ def _of_file(data: Mapping[str, Any]) -> Iterator[PluginFault]:
     version = data.get("version") or "v1"
     if version != "v1":
         yield _rejected("version", f"is {version}", "unknown version", "set version: v1")
-    strategy = _map(data.get("flags")).get("migStrategy")
+    strategy = mapping(data.get("flags")).get("migStrategy")
     if strategy is not None and strategy not in _MIG_STRATEGIES:
         yield PluginFault(
             "flags.migStrategy",
@@ -84,21 +85,21 @@ def _of_file(data: Mapping[str, Any]) -> Iterator[PluginFault]:
             "the device plugin knows only none, single and mixed",
             "set it to one of them",
         )
-    named = _map(data.get("resources"))
+    named = mapping(data.get("resources"))
     if any(named.get(key) for key in ("gpus", "mig")):
         yield PluginFault("resources", "is set", "the device plugin ignores it and keeps NVIDIA's names", "remove it")
 
 
 def _misplaced(data: Mapping[str, Any]) -> Iterator[PluginFault]:
     """Settings of a sharing strategy that are set elsewhere, where no field has their name."""
-    flags, sharing = _map(data.get("flags")), _map(data.get("sharing"))
+    flags, sharing = mapping(data.get("flags")), mapping(data.get("sharing"))
     places = {
         "": data,
         "flags.": flags,
-        "flags.plugin.": _map(flags.get("plugin")),
+        "flags.plugin.": mapping(flags.get("plugin")),
         "sharing.": sharing,
         **{
-            f"{path}.resources[{index}].": _map(one)
+            f"{path}.resources[{index}].": mapping(one)
             for path, section in _sections(sharing)
             for index, one in enumerate(_list(section.get("resources")))
         },
@@ -113,7 +114,7 @@ def _misplaced(data: Mapping[str, Any]) -> Iterator[PluginFault]:
 
 
 def _of_sharing(data: Mapping[str, Any], plugin: DevicePlugin | None) -> Iterator[PluginFault]:
-    sharing = _map(data.get("sharing"))
+    sharing = mapping(data.get("sharing"))
     sections = dict(_sections(sharing))
     for name in _STRATEGIES:
         if sharing.get(name) is not None and not isinstance(sharing[name], Mapping):
@@ -125,7 +126,7 @@ def _of_sharing(data: Mapping[str, Any], plugin: DevicePlugin | None) -> Iterato
             "the device plugin shares by MPS and ignores timeSlicing",
             "remove one of them",
         )
-    single = _map(data.get("flags")).get("migStrategy") == "single"
+    single = mapping(data.get("flags")).get("migStrategy") == "single"
     for path, section in sections.items():
         yield from _of_section(path, section, plugin)
         if path.endswith(".mps") and single:
@@ -160,7 +161,7 @@ def _of_section(path: str, section: Mapping[str, Any], plugin: DevicePlugin | No
     if not resources:
         yield _rejected(f"{path}.resources", "is empty", "no resources specified", "list nvidia.com/gpu with replicas")
     for index, one in enumerate(resources):
-        yield from _of_resource(f"{path}.resources[{index}]", _map(one), renames=renames is True)
+        yield from _of_resource(f"{path}.resources[{index}]", mapping(one), renames=renames is True)
 
 
 def _of_resource(path: str, one: Mapping[str, Any], *, renames: bool) -> Iterator[PluginFault]:
@@ -204,10 +205,6 @@ def _sections(sharing: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, An
     for name in _STRATEGIES:
         if isinstance(section := sharing.get(name), Mapping):
             yield f"sharing.{name}", section
-
-
-def _map(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _list(value: object) -> list[Any]:

@@ -10,8 +10,7 @@ from webhook.adapters.kubernetes.policyreports import ReportStore
 from webhook.adapters.reports import policyreport
 from webhook.application.report_api import ReportApi
 from webhook.cli.audit_input import Gathered
-from webhook.cli.manifest_input import usage_error
-from webhook.cli.messages import say
+from webhook.cli.messages import say, usage_error
 from webhook.engine.policy import LabelProblem
 
 Mislabelled = Mapping[str, Sequence[LabelProblem]]

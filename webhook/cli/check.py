@@ -11,11 +11,9 @@ from webhook.adapters.manifests.items import EditError, ManifestProblem
 from webhook.adapters.reports import diff, junit, model, sarif, table
 from webhook.cli import cluster_options
 from webhook.cli.cluster_options import ContextOption, KubeconfigOption
+from webhook.cli.configuration_input import ConfigOption
 from webhook.cli.fleet_input import LIVE, FleetOption, load_fleet
 from webhook.cli.manifest_input import (
-    EXIT_DENIED,
-    EXIT_USAGE,
-    ConfigOption,
     Judged,
     JudgedInput,
     NamespaceOption,
@@ -24,10 +22,9 @@ from webhook.cli.manifest_input import (
     PolicyOption,
     judge_paths,
     nothing_found,
-    usage_error,
     without_collector,
 )
-from webhook.cli.messages import say
+from webhook.cli.messages import EXIT_DENIED, EXIT_USAGE, say, usage_error
 from webhook.engine.decision import DENIED
 
 

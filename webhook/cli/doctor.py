@@ -20,8 +20,9 @@ from webhook.adapters.reports.progress import ProgressBar
 from webhook.application.diagnosis.diagnose import diagnose
 from webhook.application.diagnosis.results import Status
 from webhook.cli.cluster_options import NAMESPACE, ContextOption, KubeconfigOption, unreadable
+from webhook.cli.configuration_input import load_configuration
 from webhook.cli.doctor_facts import gather
-from webhook.cli.manifest_input import load_configuration, usage_error
+from webhook.cli.messages import usage_error
 
 EXIT_FAILURE = 1
 

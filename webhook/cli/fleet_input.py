@@ -23,8 +23,7 @@ from webhook.adapters.reports import table
 from webhook.adapters.reports.progress import ProgressBar
 from webhook.application.configuration import Configuration
 from webhook.application.fleet_view import FleetView, view
-from webhook.cli.manifest_input import usage_error
-from webhook.cli.messages import say
+from webhook.cli.messages import say, usage_error
 from webhook.engine.fleet.fleet import Fleet
 
 LIVE = "live"

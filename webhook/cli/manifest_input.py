@@ -13,7 +13,6 @@ import msgspec
 import typer
 
 from webhook.adapters import named_file, namespace_file
-from webhook.adapters.configuration import file as configuration_file
 from webhook.adapters.file_errors import why
 from webhook.adapters.manifests.items import ManifestObject, ManifestProblem, PluginDocument
 from webhook.adapters.manifests.lines import Lines, ObjectLines
@@ -27,15 +26,14 @@ from webhook.application.field_types import wrong_types
 from webhook.application.judgement import Judgement
 from webhook.application.manifest_labels import is_namespace
 from webhook.application.type_mismatches import TypeMismatch
-from webhook.cli.messages import say
+from webhook.cli.configuration_input import load_configuration
+from webhook.cli.messages import say, usage_error
 from webhook.cli.plugin_input import PluginInput
 from webhook.engine.fleet.fleet import Fleet
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import Policy
 from webhook.engine.spelling import DevicePlugin
 
-EXIT_DENIED = 1
-EXIT_USAGE = 2
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # apimachinery pkg/util/validation IsDNS1123Label
 
 Paths = Annotated[
@@ -55,7 +53,6 @@ NamespacesOption = Annotated[
         help="Namespaces and their labels, as printed by kubectl get namespaces -o yaml.",
     ),
 ]
-ConfigOption = Annotated[Path | None, typer.Option("--config", envvar="GPUWARDEN_CONFIG", help="Configuration file.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,29 +244,6 @@ def nothing_found(
 
 
 _FIXES = {"-": "pipe manifests in"}
-
-
-def usage_error(*messages: str) -> typer.Exit:
-    """Say what is wrong with how the command was called, a line each; the exit to raise."""
-    for message in messages:
-        say(f"error: {message}")
-    return typer.Exit(EXIT_USAGE)
-
-
-def load_configuration(path: Path | None) -> Configuration:
-    """The configuration of ``--config``, or the built-in one.
-
-    Raises:
-        typer.Exit: 2, after saying what is wrong with the file.
-    """
-    if path is None:
-        return Configuration()
-    try:
-        return configuration_file.parse(named_file.text(path))
-    except configuration_file.ConfigurationError as error:
-        raise usage_error(*(f"{path}: {problem}" for problem in error.problems)) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise usage_error(f"--config {path}: {why(path, error)}") from error
 
 
 def _policy(value: str | None, configuration: Configuration) -> Policy | None:

@@ -15,10 +15,8 @@ from webhook.adapters.manifests.items import EditError
 from webhook.adapters.manifests.writing import write_in_place
 from webhook.application.workload_kinds import BUILT_IN, WorkloadKind
 from webhook.application.workloads import KINDS, Kinds, group_of
+from webhook.cli.configuration_input import ConfigOption, load_configuration
 from webhook.cli.manifest_input import (
-    EXIT_DENIED,
-    EXIT_USAGE,
-    ConfigOption,
     Judged,
     JudgedInput,
     JudgedSource,
@@ -27,12 +25,10 @@ from webhook.cli.manifest_input import (
     Paths,
     PolicyOption,
     judge_paths,
-    load_configuration,
     nothing_found,
-    usage_error,
     without_collector,
 )
-from webhook.cli.messages import say
+from webhook.cli.messages import EXIT_DENIED, EXIT_USAGE, say, usage_error
 from webhook.engine.decision import Outcome
 
 
