@@ -21,9 +21,7 @@ _WORDS = {
 def why(path: str | os.PathLike[str], error: OSError | ValueError) -> str:
     """Why a path can't be used.
 
-    Args:
-        path: what was to be used.
-        error: what Python raised: of the file system, or ``ValueError`` for a name with a NUL or a text that is not UTF-8.
+    ``error`` is of the file system, or a ``ValueError``: a name with a NUL, or a text that is not UTF-8.
     """
     if isinstance(error, UnicodeDecodeError):
         return (

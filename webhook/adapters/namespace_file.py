@@ -33,9 +33,6 @@ class FileNamespaces:
 def parse(text: str) -> dict[str, NamespaceLabels]:
     """Read namespaces.
 
-    Args:
-        text: a List of Namespaces, or Namespaces as YAML documents or JSON.
-
     Raises:
         NamespaceFileError: naming what is not a namespace, or stands twice. An empty file is an error: while kubectl writes
             to it, it must not mean that no namespace has labels.

@@ -23,11 +23,6 @@ class WitnessedClock:
     (it may be that API server): hence ``doubt``, on the strength of which nothing that other replicas rely on is written.
 
     Without any answer (no API server yet, or one that sends no dates) it is this machine's clock, without doubt.
-
-    Args:
-        own: This machine's clock.
-        monotonic: Seconds that never jump, from any origin.
-        tolerance: By how much two machines' clocks may differ.
     """
 
     def __init__(

@@ -67,9 +67,7 @@ class _LabelSelector(msgspec.Struct, rename="camel"):
 def wrong_types(manifest: Mapping[str, Any], configured: Kinds = NO_KINDS) -> list[TypeMismatch]:
     """Every field of an object that has another type than the API server takes there, as far as gpuwarden knows it.
 
-    Args:
-        manifest: an object of any kind: of all, the metadata are checked; of a workload, its pod or pod template too.
-        configured: the workload kinds of the configuration.
+    Of every object, the metadata are checked; of a workload, its pod or pod template too.
     """
     found = _at(manifest, ("metadata",), _Metadata)
     if is_namespace(manifest):

@@ -85,12 +85,7 @@ def view(
 ) -> FleetView:
     """What the fleet is and who waits for it.
 
-    Args:
-        configuration: the policies, and how the device plugin names things.
-        fleet: the nodes as rules see them.
-        nodes: the same nodes by name.
-        pods: every pod with GPUs that has not ended; ``None`` where pods are not known.
-        namespaces: the labels of namespaces; ``None`` where none are known.
+    ``pods`` and ``namespaces`` are ``None`` where they are not known.
     """
     held: dict[str, Counter[str]] = {}
     for pod in pods or ():

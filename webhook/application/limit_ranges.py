@@ -70,13 +70,7 @@ class LimitRange(msgspec.Struct):
 
 
 class Effect(msgspec.Struct, frozen=True):
-    """What an item of a LimitRange does to the pods of its namespace.
-
-    Attributes:
-        seen: the LimitRange, the item and the resource.
-        means: what becomes of pods.
-        fix: what to do.
-    """
+    """What an item of a LimitRange does to the pods of its namespace."""
 
     seen: str
     means: str
@@ -86,10 +80,7 @@ class Effect(msgspec.Struct, frozen=True):
 def effects(ranges: Sequence[LimitRange], policy: Policy, plugin: DevicePlugin) -> list[Effect]:
     """What the LimitRanges of one namespace do under its policy, where that is not what anyone wants.
 
-    Args:
-        ranges: all LimitRanges of the namespace.
-        policy: its enforce policy; under ``any``, LimitRanges do what they do without gpuwarden.
-        plugin: the device plugin's settings.
+    Under ``any``, LimitRanges do what they do without gpuwarden.
     """
     if policy.permits_any:
         return []

@@ -38,13 +38,7 @@ Answer = Callable[[Given], bytes | Wanted]
 
 
 def answered(namespaces: Namespaces, answer: Answer, claims: ClaimSource = NoClaims()) -> Answering:  # noqa: B008 - it has no state
-    """The answer to a review, immediately if possible.
-
-    Args:
-        namespaces: where labels are fetched.
-        answer: see ``Answer``.
-        claims: where claims are fetched.
-    """
+    """The answer to a review, immediately if possible."""
     found = answer(NOTHING)
     return found if isinstance(found, bytes) else _fetched(namespaces, claims, found, answer)
 

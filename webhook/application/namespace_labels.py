@@ -68,9 +68,7 @@ class NamespaceLabelling:
 
         A namespace that is being deleted is never denied: nothing may keep its finalizers from being removed.
 
-        Args:
-            body: the review.
-            seconds: how long the API server will still wait for the answer.
+        ``seconds`` is how long the API server will still wait for the answer.
         """
         change = _read(body)
         return change if isinstance(change, bytes) else await self._judge(change, seconds)

@@ -780,8 +780,7 @@ OPERATORS = (
 def audited(configured: Iterable[WorkloadKind] = ()) -> tuple[WorkloadKind, ...]:
     """Return what an audit of a cluster reads: the kinds in namespaces, without Kueue's copies of others.
 
-    Args:
-        configured: the rows of the configuration, which come in addition or replace those of the same group and kind.
+    Rows of the configuration come in addition, or replace those of the same group and kind.
     """
     rows = {(row.group, row.kind): row for row in (*OPERATORS, *configured)}
     return tuple(

@@ -60,10 +60,7 @@ def unknown_kinds(detail: str) -> str:
 def leads_to_pods(group: str, kind: str, schema: Mapping[str, Any] | None) -> bool:
     """Whether objects of a custom kind may lead to pods, or claim devices.
 
-    Args:
-        group: the kind's group.
-        kind: the kind.
-        schema: its OpenAPI schema, if it has one: a kind whose ``spec`` is left open may hold anything.
+    A kind whose OpenAPI schema leaves ``spec`` open may hold anything.
     """
     if quotes(group, f"{kind}.{group}"):
         return False

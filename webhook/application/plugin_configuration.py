@@ -66,9 +66,7 @@ def is_plugin_configuration(data: object) -> bool:
 def faults(data: Mapping[str, Any], plugin: DevicePlugin | None = None) -> list[PluginFault]:
     """What is wrong with a device plugin's configuration.
 
-    Args:
-        data: what the file holds.
-        plugin: the settings that gpuwarden's configuration mirrors, to compare with; ``None``: they are not known.
+    ``plugin`` are the settings of gpuwarden's configuration to compare with, if they are known.
     """
     return [*_of_file(data), *_misplaced(data), *_of_sharing(data, plugin)]
 

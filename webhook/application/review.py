@@ -101,9 +101,6 @@ _E = TypeVar("_E", bound=Envelope)
 def decode(body: bytes) -> Request:
     """Read a review, its objects undecoded.
 
-    Args:
-        body: the HTTP body.
-
     Raises:
         ReviewError: naming the field that is malformed, missing or of another kind or version.
     """

@@ -55,8 +55,7 @@ class RolloutPreview:
     def warnings(self, missing: str = "") -> list[str]:
         """The warnings about a change of the policy: none where nothing would change and everything is judged.
 
-        Args:
-            missing: why not everything was checked, if so.
+        ``missing`` says why not everything was checked, if so.
         """
         verdicts = list(self._verdicts.items())
         told = []

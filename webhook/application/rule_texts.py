@@ -21,11 +21,7 @@ NOT_READ = "not-read"
 
 
 def left_alone(exempt: str) -> str:
-    """Say that an object is exempt, and why.
-
-    Args:
-        exempt: why, as ``Exemptions`` says it.
-    """
+    """Say that an object is exempt, and why."""
     if exempt == "resources":
         names = ", ".join(sorted(HAMI_RESOURCES))
         return f"skipped: it requests HAMi's resources ({names}), and {HAMI} is exempt"

@@ -25,10 +25,7 @@ _LONGEST_KIND = 63
 def workload_of(api_version: object, kind: object, configured: Kinds = NO_KINDS) -> WorkloadKind | None:
     """The workload that a kind of an API version is, or ``None`` for every other kind.
 
-    Args:
-        api_version: as an object has it.
-        kind: as an object has it.
-        configured: the rows of the configuration, which come before gpuwarden's own.
+    Rows of the configuration come before gpuwarden's own.
     """
     if not isinstance(kind, str):
         return None

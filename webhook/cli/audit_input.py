@@ -79,12 +79,7 @@ def from_cluster(
 ) -> Gathered:
     """Judge what is in a cluster, in these namespaces or (if none is named) in all.
 
-    Args:
-        reader: the cluster.
-        host: what to call it.
-        names: the namespaces.
-        auditor_of: makes the auditor.
-        kinds: finds the kinds that are not checked, as they are asked for.
+    ``kinds`` finds the kinds that are not checked, as they are asked for.
 
     Raises:
         typer.Exit: 2, after saying why, where the cluster can't be read.

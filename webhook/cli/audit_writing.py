@@ -22,12 +22,7 @@ def write_reports(
 ) -> None:
     """Make our reports in the cluster say what was gathered, and say on standard error what was done.
 
-    Args:
-        store: the cluster's reports.
-        gathered: what was judged.
-        mislabelled: the namespaces whose labels are not as they should be.
-        names: the namespaces that were checked; the reports of others stay. All, if none is named.
-        now: the time that results carry.
+    ``names`` are the namespaces that were checked (all, if none is named); the reports of others stay.
 
     Raises:
         typer.Exit: 2, after saying why. Where not everything could be read nothing is written: what is missing would look

@@ -49,13 +49,7 @@ def gather(  # noqa: PLR0913 - the readers, and options of the command line
 ) -> Facts:
     """Read everything.
 
-    Args:
-        reader: reads the cluster.
-        neighbours: reads what runs beside gpuwarden.
-        namespace: the installation's.
-        name: the installation's.
-        configuration: that of ``--config``, instead of the installed one.
-        probe_namespace: where to try dry runs, if anywhere.
+    ``configuration`` is that of ``--config``, instead of the installed one.
 
     Raises:
         ApiError: the cluster can't be reached at all.

@@ -70,13 +70,7 @@ def read_fleet(  # noqa: PLR0913 - where it is, and how to call that
 ) -> Read:
     """A fleet, from a file or a cluster.
 
-    Args:
-        value: a file's name, or ``live``.
-        configuration: names the node labels that count and the forms that an autoscaler adds.
-        kubeconfig: of the cluster, for ``live``.
-        context: likewise.
-        called: what to call it in messages, if not by the option ``--fleet``.
-        with_pods: of a cluster, read the pods with GPUs, too.
+    ``value`` is a file's name or ``live``; ``called`` is what to call it in messages, if not by the option ``--fleet``.
 
     Raises:
         typer.Exit: 2, after saying why, where it can't be read.

@@ -29,10 +29,7 @@ class PluginInput:
     ) -> Iterator[ManifestProblem]:
         """Judge an item of the input if it is such a file, or a ConfigMap with some.
 
-        Args:
-            item: what was read.
-            lines: those of its source.
-            plugin: the settings to compare with, if they are known.
+        ``plugin`` are the settings to compare with, if they are known.
         """
         if isinstance(item, PluginDocument):
             yield from self._judge(item.item, PluginFile("", item.item.object), "", lines, plugin)

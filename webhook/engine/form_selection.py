@@ -51,14 +51,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 def choose(
     resources: Iterable[GpuResource], policy: Policy, nodes: NodeConstraints, plugin: DevicePlugin
 ) -> tuple[Choice, ...]:
-    """The form that requests get under a policy that permits any form at all.
-
-    Args:
-        resources: what a pod's well-formed requests name, each once, in their order.
-        policy: the policy.
-        nodes: the pod's node constraints.
-        plugin: the device plugin's settings.
-    """
+    """The form that requests get under a policy that permits any form at all."""
     statements = Statements(nodes, plugin, policy.forms)
     choices = [_answer(resource, statements, policy, plugin) for resource in resources]
     if all(choice.stated for choice in choices):

@@ -71,13 +71,7 @@ def _halves(key: str) -> Iterator[tuple[str, str]]:
 
 
 def of_namespace(book: PolicyBook, labels: Strings, annotations: Strings = None) -> tuple[LabelProblem, ...]:
-    """Everything that is wrong with the labels and annotations of a namespace.
-
-    Args:
-        book: the policies that a label may name.
-        labels: all labels of the namespace.
-        annotations: all of its annotations.
-    """
+    """Everything that is wrong with the labels and annotations of a namespace."""
     own = NamespaceLabels.of(labels)
     written = {f"metadata.labels[{key}]" for key in _OURS.values() if key in (labels or {})}
     unreadable = (problem for problem in book.select(own).problems if problem.path in written)
@@ -106,11 +100,7 @@ def ignored(labels: Strings, annotations: Strings) -> Iterator[LabelProblem]:
 def misplaced(labels: Strings, annotations: Strings, kind: str, prefix: str = "") -> Iterator[LabelProblem]:
     """The labels and annotations that belong on a namespace, of an object that is none.
 
-    Args:
-        labels: its labels, or those of its pod template.
-        annotations: the annotations there.
-        kind: the object's kind.
-        prefix: the path of what has them, with a dot at the end, such as ``spec.template.``.
+    ``prefix`` is the path of what has them, with a dot at the end, such as ``spec.template.``.
     """
     for section, entries in (("labels", labels), ("annotations", annotations)):
         for key, value in (entries or {}).items():

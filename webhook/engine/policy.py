@@ -193,12 +193,8 @@ class PolicyBook:
     ) -> None:
         """Take what is configured.
 
-        Args:
-            configured: the policies that have a name of their own.
-            defaults: the values used where a label is missing (``any`` where unset).
-            visible_devices: for every policy that does not say it of itself.
-            plugin: the settings of the device plugins: under some of them a few built-in values are no policies.
-            not_offered: for every policy that does not say it of itself.
+        ``visible_devices`` and ``not_offered`` are for every policy that does not set its own. Under some settings of the device
+        ``plugin`` a few built-in values are not policies.
         """
         self._not_offered = not_offered
         self._visible_devices = visible_devices

@@ -32,11 +32,8 @@ class Statements:
     def __init__(self, nodes: NodeConstraints, plugin: DevicePlugin, listed: tuple[Form, ...] = ()) -> None:
         """Take the selectors.
 
-        Args:
-            nodes: the pod's node constraints.
-            plugin: the settings of the device plugins.
-            listed: the forms that the policy lists. Node labels that tell a slice's size name the first profile that fits, and a
-                pod that only excludes some of GKE's nodes leaves open which of the others it runs on.
+        ``listed`` are the forms of the policy. Node labels that tell a slice's size name the first profile that fits, and a pod
+        that only excludes some of GKE's nodes leaves open which of the others it runs on.
         """
         self._nodes = nodes
         self._known = tuple(dict.fromkeys(form.partition for form in listed if form.partition)) if plugin.single else ()

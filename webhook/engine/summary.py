@@ -20,10 +20,7 @@ def asked(decision: Decision) -> list[str]:
 def changes(decision: Decision, *, would: bool = False, nodes: bool = True) -> Iterator[str]:
     """What becomes of each container that asks, and then of the pod, in sentences without their end.
 
-    Args:
-        decision: the decision.
-        would: whether it only would: nothing is done.
-        nodes: whether to name the node labels too.
+    ``would`` is for where nothing is done; ``nodes`` names the node labels too.
     """
     becomes, placed, stays = (
         ("would become", "would be placed", "would stay") if would else ("becomes", "is placed", "stays")

@@ -37,13 +37,7 @@ def worsened(  # noqa: PLR0913 - everything that decides
     always judged, and so are the rules that hold under any policy. An update is never rewritten, so one by which the policy
     would have to rewrite the pod is denied.
 
-    Args:
-        after: the pod as it is to be.
-        before: the pod as it is.
-        policy: one policy of its namespace.
-        plugin: the device plugin's settings.
-        names: which resources hand out GPUs besides those of forms.
-        rewrites: whether pods are rewritten as the policy says when they are created.
+    ``rewrites`` says whether the policy rewrites pods when they are created.
 
     Returns:
         A decision with the new findings, and never with edits. Nothing is raised.

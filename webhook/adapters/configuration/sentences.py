@@ -22,9 +22,7 @@ _MISSING = {
 def problem(detail: ErrorDetails) -> str:
     """Say what is wrong with one field as ``<path>: <fact>; <what to do>``.
 
-    Args:
-        detail: one error of ``ValidationError.errors()``. A type that is not known here gets a sentence without
-            pydantic's words: they are written for programmers.
+    A type that is not known here gets a sentence without pydantic's words: they are written for programmers.
     """
     location = tuple(step for step in detail["loc"] if step not in (NAMED_FORM, CLAIM_FORM))
     if location and location[-1] == "[key]":

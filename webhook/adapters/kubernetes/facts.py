@@ -61,12 +61,7 @@ class _Review(msgspec.Struct):
 
 
 class FactReader:
-    """Reads facts.
-
-    Args:
-        api: the API server.
-        progress: receives the progress of a list.
-    """
+    """Reads facts."""
 
     def __init__(self, api: RetryingApi, progress: Progress) -> None:
         self._api = api

@@ -142,11 +142,7 @@ class Objects(msgspec.Struct):
 def live(lister: Lister, others: Collection[str], now: datetime, *, with_pods: bool) -> Objects:
     """What a cluster has now; what may not be listed besides the nodes is left out, with a note.
 
-    Args:
-        lister: reads the cluster.
-        others: labels to keep of nodes, besides those that tell forms apart.
-        now: the time.
-        with_pods: read pods and namespaces, too.
+    ``others`` are labels to keep of nodes, besides those that tell forms apart.
 
     Raises:
         ApiError: the nodes can't be listed.

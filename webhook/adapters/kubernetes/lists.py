@@ -59,13 +59,7 @@ class Page(msgspec.Struct, Generic[I]):
 
 
 class Lister:
-    """Reads lists.
-
-    Args:
-        api: the API server.
-        progress: receives the progress of a list, if anyone.
-        limit: objects per page.
-    """
+    """Reads lists."""
 
     def __init__(self, api: Api, progress: Progress | None = None, *, limit: int = PAGE) -> None:
         self._api = api
@@ -84,12 +78,8 @@ class Lister:
     ) -> list[T]:
         """What ``keep`` makes of every object, ``None`` left out; from the beginning again when a token has expired.
 
-        Args:
-            what: what to call it.
-            path: the list's.
-            page: what its pages are.
-            keep: is given each object (again, should the list start over), so that only one page is held at a time.
-            selector: parameters of the query.
+        ``keep`` is given each object (again, should the list start over), so that only one page is held at a time. ``what`` is
+        what to call it.
 
         Raises:
             ApiError: the list is not available.

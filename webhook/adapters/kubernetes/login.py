@@ -28,8 +28,6 @@ class Cluster:
     """The selected cluster, in kubectl's terms; calling it logs in.
 
     Args:
-        kubeconfig: ``--kubeconfig``.
-        context: ``--context``.
         environ: KUBECONFIG, HOME, KUBERNETES_SERVICE_HOST and …_PORT are read, and the proxy variables by the client.
         service_account: where a pod finds its token and the cluster's CA.
     """

@@ -42,13 +42,9 @@ class WatchedNamespaces:
     """All namespaces' labels from a watch, and a live read for one that the watch has not brought yet.
 
     Args:
-        api: the API server.
-        observer: is notified of the cache's state.
         fetch_timeout: seconds for a live read.
         watch_seconds: how long one watch lasts until it is renewed.
         watch_silence: seconds without a byte after which the watch's connection counts as dead; more than the former.
-        monotonic: seconds of a clock that only goes forward.
-        backoff: the watch's pause after each failure.
     """
 
     def __init__(  # noqa: PLR0913 - the three times it waits have good defaults

@@ -45,12 +45,7 @@ class _ConfigMap(msgspec.Struct):
 
 
 class NeighbourReader:
-    """Reads what runs beside gpuwarden.
-
-    Args:
-        api: the API server.
-        progress: who is told how far a list is.
-    """
+    """Reads what runs beside gpuwarden."""
 
     def __init__(self, api: RetryingApi, progress: Progress) -> None:
         self._api = api

@@ -40,14 +40,7 @@ class _Resources(msgspec.Struct):
 
 
 class OperatorReader:
-    """Reads objects of operators' kinds from a cluster.
-
-    Args:
-        api: the API server.
-        progress: who is told how far a list is, if anybody.
-        limit: objects a page.
-        rows: the kinds that are looked for.
-    """
+    """Reads objects of operators' kinds from a cluster."""
 
     def __init__(
         self,
@@ -109,9 +102,7 @@ class OperatorReader:
     def objects(self, namespaces: Sequence[str], keep: Callable[[dict[str, Any]], T | None]) -> Iterator[T | OtherKind]:
         """Return what ``keep`` makes of every object, in these namespaces or (if none is named) in all.
 
-        Args:
-            namespaces: names.
-            keep: is given each object (again, should a list have to start over) and gives what to keep of it.
+        ``keep`` is given each object again, should a list have to start over.
 
         Yields:
             What was kept, and for a kind that may not be listed, that.

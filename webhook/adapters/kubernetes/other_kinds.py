@@ -58,11 +58,7 @@ def other_kinds(
 ) -> Iterator[OtherKind]:
     """Find the kinds of workloads that have objects and are not checked.
 
-    Args:
-        api: the API server.
-        progress: receives the progress of the list of definitions.
-        namespaces: where objects count; everywhere, if none is named.
-        configured: the rows of the configuration, which are checked.
+    Objects count in these ``namespaces``, or everywhere if none is named; rows of the configuration are checked.
 
     Raises:
         UnknownKindsError: if custom resource definitions can't be listed.

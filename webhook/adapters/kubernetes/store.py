@@ -41,9 +41,6 @@ def order_of(revision: str) -> int | None:
 class Store(ABC, Generic[O, K]):
     """What is kept of each object of a list, by name.
 
-    Args:
-        monotonic: seconds of a clock that only goes forward.
-
     Attributes:
         revision: the resource version of what is known, from which a watch goes on; empty before the first list.
         changes: how often what is kept changed, which most updates of an object do not.

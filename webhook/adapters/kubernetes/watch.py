@@ -74,12 +74,6 @@ class Watch(Generic[O, K]):
     """Lists and watches objects into a store until it is stopped.
 
     Args:
-        api: the API server.
-        objects: which objects are watched.
-        store: what is kept up to date.
-        observer: is notified.
-        backoff: the pause after each failure.
-        monotonic: seconds of a clock that only goes forward.
         seconds: how long one watch is asked to last; the server ends it.
         silence: seconds without a byte after which its connection counts as dead.
     """

@@ -59,14 +59,7 @@ class FoundClaims(msgspec.Struct):
 
 
 class ClusterReader:
-    """Reads a cluster.
-
-    Args:
-        api: the API server.
-        progress: receives the progress of a list, if anyone.
-        limit: objects per page.
-        operators: the operators' kinds that are looked for.
-    """
+    """Reads a cluster."""
 
     def __init__(
         self,
@@ -148,10 +141,7 @@ class ClusterReader:
     ) -> Iterator[T | Unread]:
         """What ``keep`` makes of every pod and template, in these namespaces or (if none is named) in all.
 
-        Args:
-            namespaces: names.
-            keep: is given each object (again, should a list have to start over) and gives what to keep of it.
-            kinds: what is read, in this order.
+        ``keep`` is given each object again, should a list have to start over. ``kinds`` are read in this order.
 
         Yields:
             What was kept, and in place of a list that the server forbids or doesn't serve, that.

@@ -25,10 +25,7 @@ _LONGEST = 40  # lines of a table of totals; beyond it a table is for a spreadsh
 def show(target: Console, report: AuditReport, *, everything: bool = False) -> None:
     """Print a report.
 
-    Args:
-        target: where to.
-        report: what.
-        everything: whether workloads that stay as they are get a line too.
+    Workloads that stay as they are get a line only with ``everything``.
     """
     shown = [line for line in report.objects if everything or line.decision not in _AS_IT_IS or line.findings]
     shown.sort(key=lambda line: OUTCOMES.index(line.decision))

@@ -18,9 +18,7 @@ _STATUS_BYTES = 256
 def dial(target: Target, timeout: float) -> Contact:
     """Shake hands with a target twice: to see what it presents, and as a client that judges it.
 
-    Args:
-        target: where, under which name, by which bundle.
-        timeout: seconds for each connection, and for each step of a handshake.
+    ``timeout`` is for each connection, and for each step of a handshake.
     """
     try:
         connection = socket.create_connection(target.address, timeout)

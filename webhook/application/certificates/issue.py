@@ -80,11 +80,7 @@ def issue_ca(*, key: PrivateKey, at: datetime, lifetime: timedelta, backdate: ti
     Its subject ends in the key's own identifier, so that two CAs in one bundle never share a name: a
     verifier then never tries the wrong one.
 
-    Args:
-        key: The CA's key.
-        at: The moment of issue.
-        lifetime: How long after ``at`` it ends.
-        backdate: How long before ``at`` it starts.
+    It is valid from ``backdate`` before ``at`` until ``lifetime`` after it.
     """
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     name = _name(f"gpuwarden CA {identifier.digest.hex()[:16]}")
@@ -108,13 +104,7 @@ def issue_leaf(  # noqa: PLR0913 -- keyword-only, and each is a fact of the cert
 ) -> CertificatePair:
     """Issue a serving certificate, signed by ``ca``; it never outlives it.
 
-    Args:
-        ca: The CA with its key.
-        key: The leaf's key.
-        names: What it is valid for.
-        at: The moment of issue.
-        lifetime: How long after ``at`` it ends, at most.
-        backdate: How long before ``at`` it starts.
+    It is valid from ``backdate`` before ``at`` until ``lifetime`` after it, at most.
 
     Raises:
         CertificateError: When ``ca`` is not a CA, or has expired at ``at``.
@@ -143,12 +133,6 @@ def issue_leaf(  # noqa: PLR0913 -- keyword-only, and each is a fact of the cert
 
 def self_signed_pair(names: Iterable[str], ips: Iterable[str], now: datetime, lifetime: timedelta) -> SelfSigned:
     """A serving pair under a CA of its own, for a trial; both keys are new.
-
-    Args:
-        names: DNS names.
-        ips: IP addresses as text.
-        now: The moment of issue.
-        lifetime: How long both live from ``now``.
 
     Raises:
         CertificateError: When a name is not valid, or there is none.

@@ -66,9 +66,6 @@ class Facts:
     """What one observation means.
 
     Attributes:
-        observation: The observation.
-        settings: The lifetimes and margins it is read by.
-        now: The time of the observation.
         stored: What the CA Secret holds.
         bundles: The certificates that each webhook's bundle carries.
         tokens: What concerns the tokens in paths.

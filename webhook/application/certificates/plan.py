@@ -44,9 +44,6 @@ class SetBundle:
     """Set the ``caBundle`` and target of every webhook in this configuration, if it is unchanged since it was read.
 
     Attributes:
-        configuration: Which, as it was read.
-        bundle: PEM.
-        reason: Why.
         targets: By the names of webhooks, the URL or path that is to be called from now on; of the others nothing changes.
     """
 
@@ -69,10 +66,8 @@ class WriteSecret:
     """Write the CA Secret, if it is unchanged since it was read.
 
     Attributes:
-        authorities: What it is to hold.
         add_next: Whether a newly made CA is to be its ``next``.
         resource_version: What it must still have; ``None``: it must not exist.
-        reason: Why.
     """
 
     authorities: Authorities = field(repr=False)
@@ -96,7 +91,6 @@ class Plan:
     """What to do, in this order; no action depends on one before it, so one that fails stops no other.
 
     Attributes:
-        actions: The actions.
         phase: Where the rotation stands before them.
         trusted: Whether every webhook configuration trusts what this replica serves.
         tokens: The tokens that are accepted in paths, before and while these actions are taken.

@@ -58,13 +58,7 @@ class CertificateReconciler:
     `StoreError` or `CertificateError` is a bug: it ends the pass, and the next one starts from what it then finds.
 
     Args:
-        store: The cluster.
-        holder: Where the serving certificate goes.
-        names: What the serving certificate is issued for.
-        settings: Lifetimes and margins.
         clock: What time it is. API servers judge certificates by their clocks, see `WitnessedClock`.
-        monotonic: Seconds that never jump, from any origin.
-        new_key: Makes a private key.
         doubt: Why the clock is in doubt, or empty. While it is, this replica signs what it serves, and leaves the Secret
             and the bundles, on which the others rely, to those whose clocks are not.
         paths: Which paths requests may come in by.

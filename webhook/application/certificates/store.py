@@ -27,9 +27,6 @@ class WebhookConfiguration:
     """One webhook configuration, as far as it concerns certificates.
 
     Attributes:
-        kind: ``MutatingWebhookConfiguration`` or ``ValidatingWebhookConfiguration``.
-        name: Its name.
-        resource_version: Of this reading.
         bundles: Of every webhook in it, by the webhook's name, the ``caBundle`` decoded from base64 (empty when unset).
         targets: Of every webhook, what the API server calls: the URL, or the path of the Service (empty when unset).
         tokened: Whether its paths are to carry a token (`tokens.ANNOTATION`).
@@ -64,9 +61,7 @@ class CertificateStore(Protocol):
     def write_secret(self, data: Mapping[str, bytes], resource_version: str | None) -> None:
         """Make the Secret's data exactly this, leaving its labels and annotations alone.
 
-        Args:
-            data: The whole data, not yet in base64; keys that are not in it are removed.
-            resource_version: What it must still have; ``None``: create it.
+        ``resource_version`` is what the Secret must still have; ``None`` creates it.
 
         Raises:
             ConflictError: When it has another resourceVersion, does not exist, or exists already.
@@ -78,10 +73,7 @@ class CertificateStore(Protocol):
     ) -> None:
         """Set the ``caBundle`` of every webhook of this configuration, and what some of them call; change nothing else.
 
-        Args:
-            configuration: As it was read.
-            bundle: PEM.
-            targets: By the names of webhooks, the URL, or the path of the Service, to be called from now on.
+        ``targets`` are, by the names of webhooks, the URL or the path of the Service to be called from now on.
 
         Raises:
             ConflictError: When the configuration has another resourceVersion, or does not exist.

@@ -64,9 +64,7 @@ def is_token(text: str) -> bool:
 def token_of(webhook: str, target: str) -> str:
     """The token in what the API server calls for a webhook.
 
-    Args:
-        webhook: its name.
-        target: ``clientConfig.url``, or ``clientConfig.service.path``.
+    ``target`` is ``clientConfig.url`` or ``clientConfig.service.path``.
 
     Returns:
         The token; empty where there is none, or the rest is not the path of this webhook.

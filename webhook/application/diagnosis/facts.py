@@ -98,11 +98,8 @@ class Target:
     """An address that the API server calls, or one behind it.
 
     Attributes:
-        webhook: which webhook is called there.
-        address: host and port.
         name: what the certificate must be for.
         bundle: the PEM that it is judged by.
-        path: what is called there.
     """
 
     webhook: str
@@ -123,7 +120,6 @@ class Contact:
     """What became of dialling a target.
 
     Attributes:
-        target: which.
         leaf: the certificate that was presented.
         refusal: why a TLS client that trusts the bundle and expects the name rejects it; empty when it does not.
         silence: why nothing was presented; empty when something was.
@@ -219,7 +215,6 @@ class Facts:
     """A cluster with gpuwarden, at a moment; ``None`` stands for an object that is not there.
 
     Attributes:
-        now: when it was checked.
         namespace: where gpuwarden is installed.
         name: of its Deployment, ConfigMap and validating webhook configuration.
         version: the API server's, such as ``(1, 36)``.
@@ -227,10 +222,6 @@ class Facts:
         all_mutating: everyone's.
         services: those that our webhooks name, by namespace and name.
         slices: of those Services.
-        rights: what gpuwarden's ServiceAccount may, of all that it needs.
-        contacts: what answers.
-        probe: dry runs, if they were asked for.
-        nodes: those with GPUs.
         classes: the resources that DeviceClasses offer.
         neighbours: what else knows GPUs by name.
     """

@@ -34,11 +34,7 @@ _PLAIN = PodSpec(containers=[Container("gpu", resources=Resources(limits={GPU: 1
 def against(decision: Decision, pod: Pod, policy: Policy, fleet: Fleet) -> Decision:
     """A decision with what the fleet adds to it.
 
-    Args:
-        decision: what becomes of the pod. One that is denied already is left as it is.
-        pod: the pod as it came. A pod that names its node is placed by nobody, so it is left alone.
-        policy: the policy that decided; its ``notOffered`` says what a finding does.
-        fleet: the nodes.
+    A decision that denies already is left as it is, and so is a pod that names its node: nobody places it.
     """
     spec = pod.spec
     if spec is None or spec.node_name or decision.denials or policy.fleet_response is NotOffered.IGNORE:
@@ -64,10 +60,7 @@ def wishes(
 ) -> Iterator[tuple[Wish, list[tuple[GpuContainer, Amount]], Form]]:
     """What a pod will request of its node, by GPU resource: each with the requests that lead to it, and their form.
 
-    Args:
-        decision: what becomes of the pod.
-        spec: the pod as it came.
-        prefixes: how the node labels begin that matter.
+    ``prefixes`` are how the node labels begin that matter.
     """
     renames = {(edit.place, edit.old): edit.new for edit in decision.edits if isinstance(edit, RenameResource)}
     claimed = {edit.place for edit in decision.edits if isinstance(edit, ClaimInstead)}

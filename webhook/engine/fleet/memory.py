@@ -13,11 +13,7 @@ DAY = 86400.0
 
 
 class Memory:
-    """The shapes that nodes have had, and when one last had each.
-
-    Args:
-        life: for how many seconds a shape is remembered.
-    """
+    """The shapes that nodes have had, and when one last had each."""
 
     def __init__(self, life: float = DAY) -> None:
         self._life = life

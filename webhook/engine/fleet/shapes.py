@@ -165,14 +165,8 @@ def shape_of(  # noqa: PLR0913 - the fields of a node
 ) -> Shape | None:
     """The shape of a node; ``None`` where nothing says that it has GPUs.
 
-    Args:
-        labels: all of its labels.
-        capacity: its status'. A key that is 0 here and in ``allocatable`` is often left over, and means nothing.
-        allocatable: its status'.
-        taints: its taints.
-        ready: the Ready condition is not false.
-        cordoned: it is unschedulable.
-        others: the labels to keep besides those that tell forms apart.
+    A key that is 0 in ``capacity`` and in ``allocatable`` is often left over, and means nothing. ``others`` are the labels to
+    keep besides those that tell forms apart.
     """
     kept = {key: value for key, value in labels.items() if keeps(key, others)}
     amounts = []

@@ -61,11 +61,7 @@ def in_block(layout: Layout, members: list[Member], change: Change) -> Iterator[
 def in_flow(layout: Layout, members: list[Member], change: Change, space: str) -> Iterator[Splice]:
     """The changes to a map or a list in brackets, JSON included; new members stand on lines of their own if others do.
 
-    Args:
-        layout: the document.
-        members: all members of the collection; at least one.
-        change: what becomes of them.
-        space: what is after a comma, where the members do not show it.
+    ``space`` is what is after a comma, where the members do not show it.
     """
     separator = _separator(layout, members, space)
     for before, texts in change.added.items():

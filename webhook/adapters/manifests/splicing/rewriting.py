@@ -23,12 +23,6 @@ def changes_of(text: str, root: Node, target: Any, *, is_json: bool) -> list[Spl
 
     A value that is used in several places (``&anchor``, ``*alias``, ``<<``) is changed at its anchor where all places agree on
     the change; a place that wants something else gets a copy of its own.
-
-    Args:
-        text: the document.
-        root: its tree.
-        target: the data it is to hold.
-        is_json: whether it has to stay JSON.
     """
     rewriter = _Rewriter(text, root, is_json=is_json)
     rewriter.visit(root, target, _Slot(None, root.start))

@@ -20,10 +20,6 @@ _TOKEN = re.compile(
 def parse_json(text: str, first_line: int = 1) -> Node:
     """The tree of the one JSON value in the text.
 
-    Args:
-        text: the value.
-        first_line: the number of its first line within the source.
-
     Raises:
         UnreadableError: with the line and what is wrong there.
     """

@@ -23,9 +23,7 @@ class Repeated:
 def data_of(root: Node, repeated: list[Repeated] | None = None) -> Any:
     """The data of a tree; every alias gets a copy of its own.
 
-    Args:
-        root: the tree.
-        repeated: takes the keys that are written twice.
+    ``repeated`` takes the keys that are written twice.
 
     Raises:
         UnreadableError: for a key that is not text, a merge with something other than a map, a value that JSON cannot hold,
