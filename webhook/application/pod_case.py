@@ -61,7 +61,8 @@ class PodCase(msgspec.Struct, gc=False):
         Raises:
             ReviewError: there are too many.
         """
-        if self.pod.spec is None or self.before is not None:
+        looks = self.names_claims or self.policies.plain_claims
+        if not looks or self.pod.spec is None or self.before is not None:
             return ()
         policies = self._judging
         found = tuple(claim_rewriting.references(policies)) if self.gpu_containers else ()
