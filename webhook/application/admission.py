@@ -154,7 +154,7 @@ class Admission:
         return review.allowed(case.request, made, response_messages.within_budget(warnings), annotations)
 
     def _warn(self, case: PodCase) -> list[str]:
-        """What the warn policy would do, unless it is what the enforce policy does anyway."""
+        """Return the warnings of the warn policy, unless it is the enforce policy."""
         policy = case.policies.warn
         if policy is ANY_POLICY or policy == case.policies.enforce:
             return []
@@ -163,7 +163,7 @@ class Admission:
         return response_messages.would_be(decision, policy)
 
     def _audit(self, case: PodCase, annotations: dict[str, str]) -> None:
-        """What the audit policy would do, in full."""
+        """Add the annotations of the audit policy: its decision in full."""
         policy = case.policies.audit
         if policy is ANY_POLICY:
             return
@@ -205,7 +205,7 @@ class Admission:
         return review.allowed(case.request, warnings=response_messages.within_budget(warnings), annotations=annotations)
 
     def _report_unheard(self, case: PodCase, annotations: dict[str, str]) -> list[str]:
-        """What the warn and audit policies say that ``mutate`` has not reported."""
+        """Report the parts of the warn and audit decisions that ``mutate`` has not reported."""
         policies = case.policies
         warnings: list[str] = []
         for mode, policy in (("warn", policies.warn), ("audit", policies.audit)):

@@ -203,7 +203,7 @@ class _Metadata(Metadata, rename="camel"):
 
 
 class _Workload(msgspec.Struct):
-    """What is read of objects of every built-in kind; ``view`` adds what leads to their pods."""
+    """The fields of objects of every built-in kind; ``view`` adds those that lead to their pods."""
 
     metadata: _Metadata | None = None
 

@@ -37,7 +37,7 @@ class Row(msgspec.Struct):
 
     @property
     def verdict(self) -> Verdict:
-        """What becomes of its next pod: the template's verdict, or where there is none the worst of its pods'."""
+        """The verdict on its next pod: the template's, or where there is none the worst of its pods'."""
         return self.template or max(self.pods, key=lambda verdict: verdict.rank)
 
     def running(self, decision: str) -> int:

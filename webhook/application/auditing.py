@@ -72,7 +72,7 @@ class Owner(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells it from others in its namespace."""
+        """Its identity within its namespace."""
         return identity(self.api_version, self.kind), self.name
 
 
@@ -111,12 +111,12 @@ class Seen(msgspec.Struct):
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells it from others in its namespace."""
+        """Its identity within its namespace."""
         return identity(self.api_version, self.kind), self.name
 
 
 class Verdict(msgspec.Struct, frozen=True, eq=False):
-    """What a policy makes of a pod; pods that are alike share one, so that one verdict is equal to itself only.
+    """The outcome for a pod under a policy; pods that are alike share one, so that one verdict is equal to itself only.
 
     Attributes:
         policy: the policy's name.
@@ -144,12 +144,12 @@ class Verdict(msgspec.Struct, frozen=True, eq=False):
 
     @property
     def decision(self) -> str:
-        """What becomes of the pod, as reports write it."""
+        """The outcome for the pod, as reports write it."""
         return decided(self.outcome, self.not_judged)
 
     @property
     def rank(self) -> tuple[bool, int, int]:
-        """What tells the worse of two verdicts."""
+        """The sort key of the worse of two verdicts."""
         return self.exempt is None, _WORST[self.decision], len(self.findings)
 
 
@@ -185,7 +185,7 @@ class Auditor:
         return self._configuration.kinds
 
     def identify(self, manifest: Mapping[str, Any]) -> Judgement:
-        """What is known of an object: whether its kind is judged, and what its labels say; of an operator's, all of it."""
+        """Return whether an object's kind is judged, and what its labels say; of an operator's kind, everything."""
         workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"), self._configuration.kinds)
         is_built_in = workload is not None and workload.is_built_in
         return self._checker.identify(manifest) if is_built_in else self._checker.judge(manifest)
@@ -195,11 +195,11 @@ class Auditor:
         return Found(seen, _verdict(judgement, self._configuration.plugin))
 
     def unreadable(self, manifest: Mapping[str, Any], mismatches: Sequence[TypeMismatch]) -> Judgement:
-        """What is known of an object with fields of the wrong type."""
+        """Return the judgement of an object with fields of the wrong type."""
         return self._checker.unreadable(manifest, mismatches)
 
     def keep(self, seen: Seen) -> Found | None:
-        """What is to be remembered of an object; ``None`` if nothing comes of it.
+        """Return the audit entry of an object; ``None`` if it has no effect on the audit.
 
         Pods come first: of controllers only those are remembered that a pod seen before leads to, or that have a verdict of
         their own. A pod of an operator's object is remembered even without GPUs: it may be the controller of others, as the
@@ -220,7 +220,7 @@ class Auditor:
         return Found(seen, verdict)
 
     def verdict(self, seen: Seen) -> Verdict | None:
-        """What becomes of a pod or template; ``None`` for one that says nothing about GPUs, claims nothing and reaches none.
+        """Return the verdict on a pod or template; ``None`` for one without GPU requests, claims or access to GPUs.
 
         Pods of one controller are alike, so the answers are remembered by all that decides.
         """

@@ -91,7 +91,7 @@ class Checker:
         return msgspec.structs.replace(known, operations=operations, findings=findings, notes=notes)
 
     def _decided(self, known: Judgement, where: WorkloadPod, pod: Pod) -> tuple[Judgement, Decision, str | None]:
-        """What is known with a pod's claims; what becomes of the pod, or what an exempt one requests, and why it is exempt."""
+        """Return the judgement with a pod's claims; the decision (of an exempt pod: its requests); and why it is exempt."""
         configuration = self._configuration
         gpu_containers = requests.read(pod.spec, configuration.names) if pod.spec else []
         resolved = self._resolved(known, pod)
@@ -119,14 +119,14 @@ class Checker:
         return known, against(decision, pod, known.policy, self._fleet) if self._fleet else decision, None
 
     def _resolved(self, known: Judgement, pod: Pod) -> Resolved:
-        """What a pod's claims name, and the template that its requests become claims of, where they are among the objects."""
+        """Return what a pod's claims name, and the template that its requests become claims of, if they are among the objects."""
         named = claim_rewriting.references([known.policy])
         named += references(pod.spec) if pod.spec else []
         keys = {one: (known.namespace, one) for one in named}
         return {one: self._claims[key] for one, key in keys.items() if key in self._claims}
 
     def _of_operator(self, known: Judgement, workload: WorkloadKind | None, manifest: Mapping[str, Any]) -> Judgement:
-        """What becomes of the pods of an operator's kind: each template is judged as the pods created from it will be."""
+        """Judge the pods of an operator's kind: each template as the pods created from it will be."""
         pods: list[JudgedPod] = []
         findings: list[Finding] = []
         vendors: list[str] = []
@@ -158,7 +158,7 @@ class Checker:
         )
 
     def _left(self, workload: WorkloadKind | None, manifest: Mapping[str, Any], policy: Policy) -> Unjudged | None:
-        """What is known of an object that is not of a built-in kind, beside the pods in it that are judged."""
+        """Return what is not judged of an object that is not of a built-in kind."""
         # What their claims are is said with the pods.
         judged = [where for where, _ in operator_objects.pods_in(workload, manifest)]
         left = unjudged(operator_objects.without(manifest, judged), self._configuration.names)
@@ -197,7 +197,7 @@ class Checker:
         return msgspec.structs.replace(known, beside=told, asked=(*of_kai, *unjudged_requests.misspelt(pod, names)))
 
     def identify(self, manifest: Mapping[str, Any]) -> Judgement:
-        """What is known of an object without looking at its pod: also whether it is judged, and what its labels say."""
+        """Return the judgement of an object without its pod: whether it is judged, and what its labels say."""
         metadata = mapping(manifest.get("metadata"))
         api_version, kind = str(manifest.get("apiVersion") or ""), str(manifest.get("kind", ""))
         name = str(metadata.get("name") or metadata.get("generateName") or "")

@@ -85,7 +85,7 @@ def wrong_types(manifest: Mapping[str, Any], configured: Kinds = NO_KINDS) -> li
 
 
 def _around(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Iterator[TypeMismatch]:
-    """What is wrong beside the template of a built-in kind."""
+    """Yield the wrong types beside the template of a built-in kind."""
     *above, _ = workload.pods[0] or ("",)
     if above[:-1]:  # a CronJob's jobTemplate
         yield from _at(manifest, (*above[:-1], "metadata"), _Metadata)

@@ -16,7 +16,7 @@ class FleetSource(Protocol):
 
     @property
     def fleet(self) -> Fleet | None:
-        """What they offer, as of a moment ago; ``None`` where they are not known."""
+        """The nodes' offers, as of a moment ago; ``None`` where they are not known."""
         ...
 
     @property

@@ -83,7 +83,7 @@ def view(
     pods: Sequence[GpuPod] | None,
     namespaces: Mapping[str, NamespaceLabels] | None,
 ) -> FleetView:
-    """What the fleet is and who waits for it.
+    """Return the fleet, and the pods that wait for it.
 
     ``pods`` and ``namespaces`` are ``None`` where they are not known.
     """
@@ -118,7 +118,7 @@ def _waits(
     pod: GpuPod,
     namespaces: Mapping[str, NamespaceLabels] | None,
 ) -> Iterator[Waiting]:
-    """What a pod waits for, as it is: nothing rewrites a pod that exists."""
+    """Return what a pod waits for, as it is: nothing rewrites a pod that exists."""
     labels = (namespaces or {}).get(pod.namespace)
     policy = configuration.policies.select(labels or NamespaceLabels()).enforce
     for wish, _, form in wishes(_as_it_is(pod, policy, configuration), pod.spec):

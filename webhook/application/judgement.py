@@ -33,7 +33,7 @@ class JudgedPod(msgspec.Struct, frozen=True):
 
 
 class Judgement(msgspec.Struct, frozen=True):
-    """What becomes of one object.
+    """The judgement of one object: the outcome for its pods.
 
     Attributes:
         kind, namespace, name: the object; ``namespace`` is the one whose policy counts.
@@ -72,7 +72,7 @@ class Judgement(msgspec.Struct, frozen=True):
 
     @property
     def decision(self) -> Decision:
-        """What becomes of the pods of an object that describes them in one place."""
+        """The decision on the pods of an object that describes them in one place."""
         return self.pods[0].decision if self.pods else UNTOUCHED
 
     @property
@@ -82,12 +82,12 @@ class Judgement(msgspec.Struct, frozen=True):
 
     @property
     def requests(self) -> tuple[str, ...]:
-        """What each container requests."""
+        """The requests of each container."""
         found = (f"{one.title}{gpu_container}" for one in self.pods for gpu_container in summary.asked(one.decision))
         return (*found, *self.asked)
 
     def changes(self, *, would: bool = False) -> tuple[str, ...]:
-        """What becomes of its pods, in sentences without their end; ``would`` where nothing is done."""
+        """Return the changes of its pods, as sentences without their end; ``would`` where nothing is done."""
         found = (f"{one.title}{change}" for one in self.pods for change in summary.changes(one.decision, would=would))
         return (*found, *self.notes)
 

@@ -19,14 +19,14 @@ Labels = NamespaceLabels | NamespaceUnavailable | NamespaceNotFound
 
 
 class Wanted(msgspec.Struct, gc=False):
-    """What an answer needs: the labels of a namespace that is not cached, or what claims of pods in it are."""
+    """The things to look up: the labels of a namespace that is not cached, or the claims of pods in it."""
 
     namespace: str
     references: tuple[Reference, ...] = ()
 
 
 class Given(msgspec.Struct, gc=False):
-    """What was fetched for an answer; ``None`` where it was not."""
+    """The things that were looked up; ``None`` where they were not."""
 
     labels: Labels | None = None
     claims: Resolved | ClaimUnavailable | None = None

@@ -12,7 +12,7 @@ from webhook.engine.policy import LabelProblem
 
 
 def label_problems(manifest: Mapping[str, Any], configuration: Configuration) -> Iterator[LabelProblem]:
-    """What is wrong with the labels and annotations of an object and, if it has one, of its pod template."""
+    """Yield the problems with the labels and annotations of an object and, if it has one, of its pod template."""
     labels, annotations = labels_and_annotations(manifest)
     if is_namespace(manifest):
         yield from of_namespace(configuration.policies, labels, annotations)

@@ -103,7 +103,7 @@ class NamespaceLabelling:
 
 
 class _Change(msgspec.Struct, gc=False):
-    """What changes in a namespace: all that is kept of a review while its workloads are checked.
+    """The change of a namespace: all that is kept of a review while its workloads are checked.
 
     Attributes:
         request: its uid alone.

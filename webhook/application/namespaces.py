@@ -32,7 +32,7 @@ class Namespaces(Protocol):
     """The labels of namespaces: a watched cache in a cluster, a file without one."""
 
     def cached(self, name: str) -> NamespaceLabels | None:
-        """What is known now, without any I/O; ``None`` when the namespace is not known."""
+        """Return what is known now, without any I/O; ``None`` when the namespace is not known."""
         ...
 
     async def fetch(self, name: str) -> NamespaceLabels:

@@ -64,7 +64,7 @@ def is_plugin_configuration(data: object) -> bool:
 
 
 def faults(data: Mapping[str, Any], plugin: DevicePlugin | None = None) -> list[PluginFault]:
-    """What is wrong with a device plugin's configuration.
+    """Yield the faults of a device plugin's configuration.
 
     ``plugin`` are the settings of gpuwarden's configuration to compare with, if they are known.
     """

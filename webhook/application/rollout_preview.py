@@ -98,7 +98,7 @@ class RolloutPreview:
         return list(limit_ranges.warnings(self._subject, limit_ranges.effects(ranges, self._policy, self._plugin)))
 
     def quotas(self, found: Sequence[Quota]) -> list[str]:
-        """What is to be said of the namespace's ResourceQuotas."""
+        """Yield the warnings about the namespace's ResourceQuotas."""
         gap = quotas.gap(found, self._policy, self._plugin)
         if gap is None:
             return []
@@ -110,7 +110,7 @@ class RolloutPreview:
         ]
 
     def unseen_limits(self, kind: str, why: str) -> list[str]:
-        """What is to be said where LimitRanges or ResourceQuotas were not checked."""
+        """Return the warning that LimitRanges or ResourceQuotas were not checked."""
         return [f"{self._subject}: its {kind}s were not checked ({why})"]
 
     @property

@@ -80,7 +80,7 @@ _Path = tuple[Any, str | int] | None  # what is above, and the last step
 
 
 class Traces(msgspec.Struct, frozen=True):
-    """What was found in an object.
+    """The GPU requests, containers and claims that were found in an object.
 
     Attributes:
         resources: the GPU resources that are requested, as they are written; each once.

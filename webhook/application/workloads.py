@@ -44,7 +44,7 @@ def not_served(workload: WorkloadKind, api_version: object) -> Iterator[str]:
 
 
 def correction(api_version: object, kind: str) -> str | None:
-    """What is wrong with the kind or apiVersion of an object that is meant to be a workload or a Namespace, and what is right.
+    """Return the error in the kind or apiVersion of an object that is meant to be a workload or a Namespace, and the fix.
 
     Returns:
         ``None`` for every object that is one, and for kinds of other APIs: a custom resource may be called Job, and its group
@@ -86,7 +86,7 @@ def qualified(api_version: object, kind: str) -> str:
 
 
 def identity(api_version: str, kind: str) -> str:
-    """What tells a kind from all others, whatever its version: the kind itself if it is a workload, else with its group."""
+    """Return the name of a kind, whatever its version: the kind itself if it is a workload, else with its group."""
     return kind if is_workload(api_version, kind) else qualified(api_version, kind)
 
 

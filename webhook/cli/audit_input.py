@@ -115,7 +115,7 @@ def from_cluster(
 
 
 def _of_operator(auditor: Auditor, manifest: dict[str, Any]) -> tuple[Found, Judgement | None]:
-    """What is remembered of an object of an operator's kind; and what is known of one that can't be read or is mislabelled.
+    """Return the entry of an object of an operator's kind, and the judgement of one that can't be read or is mislabelled.
 
     One without GPUs is remembered too: a Deployment of its own is then counted as its.
     """

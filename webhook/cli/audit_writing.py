@@ -1,4 +1,4 @@
-"""What ``gpuwarden audit --write-reports`` does: the audit's results as report objects in the cluster."""
+"""The option ``--write-reports`` of ``gpuwarden audit``: the results as report objects in the cluster."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime

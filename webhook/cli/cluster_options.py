@@ -20,7 +20,7 @@ ContextOption = Annotated[
 
 
 def given(ctx: typer.Context) -> list[str]:
-    """Which of the two are on the command line; one from the environment may be meant for other commands."""
+    """Return those of the two that are on the command line; one from the environment may be meant for other commands."""
     sources = {name: ctx.get_parameter_source(name) for name in ("kubeconfig", "context")}
     return [f"--{name}" for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
 

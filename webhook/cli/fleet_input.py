@@ -94,7 +94,7 @@ def read_fleet(  # noqa: PLR0913 - where it is, and how to call that
 
 
 def view_of(read: Read, configuration: Configuration) -> FleetView:
-    """What was read, as it is shown."""
+    """Return the view of a fleet that was read."""
     objects = read.objects
     nodes = objects.gpu_nodes(configuration.policies.node_labels)
     pods = None if objects.pods is None else [item.pod for item in objects.pods]

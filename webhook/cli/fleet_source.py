@@ -41,7 +41,7 @@ class WatchedFleet:
 
     @property
     def fleet(self) -> Fleet | None:
-        """What the nodes offer."""
+        """The nodes' offers."""
         return self._view.fleet
 
     @property

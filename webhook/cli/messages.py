@@ -1,4 +1,4 @@
-"""What commands say on standard error, a line each, and their exit codes; text from elsewhere can't forge a line."""
+"""Messages on standard error, a line each, and exit codes; text from elsewhere can't forge a line."""
 
 import typer
 

@@ -12,7 +12,7 @@ from webhook.engine.spelling import DevicePlugin
 
 @dataclass(slots=True)
 class PluginInput:
-    """What was found of such files.
+    """The device plugin's configurations that were found.
 
     Attributes:
         files: how many there are.

@@ -26,7 +26,7 @@ OWN = "gpuwarden-"
 
 
 class Rewriting(msgspec.Struct, frozen=True):
-    """What becomes of a pod's plain requests: the requests that are none, the edits, and what prevents them."""
+    """The outcome for a pod's plain requests: the other requests, the edits, and the findings that prevent them."""
 
     others: Sequence[GpuContainer]
     edits: tuple[ClaimInstead, ...] = ()

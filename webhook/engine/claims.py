@@ -102,7 +102,7 @@ class Claims(msgspec.Struct, frozen=True):
 
     @property
     def of_resources(self) -> "Claims":
-        """What is claimed by resource names, without any object."""
+        """The claims by resource names, without any object."""
         by_name = tuple(one for one in self.gpus if one.by_name)
         return Claims(by_name) if by_name else NO_CLAIMS
 

@@ -6,14 +6,14 @@ import msgspec
 
 
 class Severity(StrEnum):
-    """What a finding does under the enforce policy."""
+    """The effect of a finding under the enforce policy."""
 
     DENY = "deny"
     WARN = "warn"
 
 
 class Rule(msgspec.Struct, frozen=True, cache_hash=True):
-    """What can be wrong, declared beside the check that finds it; ``rules.RULES`` has all of them.
+    """A rule, declared beside the check that finds a violation; ``rules.RULES`` has all of them.
 
     Attributes:
         id: in metrics, reports and answers. It never changes.

@@ -61,7 +61,7 @@ def choose(
 
 
 def _answer(resource: GpuResource, statements: Statements, policy: Policy, plugin: DevicePlugin) -> Choice:
-    """What requests for a resource state, the form that they get for that, and how."""
+    """Return the forms that requests for a resource state, the form that they get, and how."""
     stated = statements.of(resource)
     if not stated:
         in_part = () if policy.permits_any else statements.in_part(resource)
@@ -80,7 +80,7 @@ def _answer(resource: GpuResource, statements: Statements, policy: Policy, plugi
 def _in_part(
     resource: GpuResource, stated: tuple[Form, ...], models: tuple[str, ...], policy: Policy, plugin: DevicePlugin
 ) -> Choice:
-    """What a request gets for products that name forms, or else for one of the models beside them."""
+    """Return the form for products that name forms, or else for one of the models beside them."""
     form, how = _explicit(stated, policy)
     if how is How.MISMATCHED:
         for listed in policy.forms:

@@ -47,7 +47,7 @@ def _stands_out(container: Container) -> bool:
 
 
 def findings(pod: Pod, gpu_containers: Sequence[GpuContainer], policy: Policy) -> Iterator[Finding]:
-    """What the rules find in a pod, the first of very much; nothing where the policy ignores it.
+    """Return the findings of the access rules in a pod, the first of very many; none where the policy ignores them.
 
     The policy's ``guard`` says whether a finding denies or warns.
     """
@@ -78,7 +78,7 @@ def _all(
 
 
 def of_new_ephemeral_containers(pod: Pod, before: Pod, policy: Policy) -> Iterator[Finding]:
-    """What the rules find in the ephemeral containers that a pod gets; what it had is not judged again."""
+    """Return the findings in the ephemeral containers that a pod gets; those that it had are not judged again."""
     severity = _severity(policy)
     if severity is None or pod.spec is None:
         return
@@ -89,7 +89,7 @@ def of_new_ephemeral_containers(pod: Pod, before: Pod, policy: Policy) -> Iterat
 
 
 def _severity(policy: Policy) -> Severity | None:
-    """What a finding does; ``None`` where none is wanted."""
+    """Return the effect of a finding; ``None`` where none is wanted."""
     return _SEVERITIES.get(policy.guard)
 
 

@@ -122,7 +122,7 @@ def cleaned(path: str) -> str:
 
 
 def leads_to(path: str) -> str | None:
-    """What a ``hostPath`` exposes, as a sentence goes on after "leads to"; ``None`` where that is not a GPU."""
+    """Return what a ``hostPath`` exposes, as a sentence goes on after "leads to"; ``None`` where that is not a GPU."""
     clean = _USER.sub(f"/run/user/{_UID}", cleaned(path))
     below = clean if clean == _ROOT else f"{clean}/"
     for exposed, listed in _KNOWN:

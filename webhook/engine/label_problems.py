@@ -1,4 +1,4 @@
-"""What is wrong with labels and annotations: values that name no policy, mistyped keys, and keys in the wrong place."""
+"""Problems with labels and annotations: values that name no policy, mistyped keys, and keys in the wrong place."""
 
 import re
 from collections.abc import Iterator, Mapping

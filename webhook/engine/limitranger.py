@@ -25,7 +25,7 @@ _ENTRY = re.compile(r"(?P<names>\S+(?:, \S+)*) (?P<section>limit|request) for (?
 
 
 class Additions(msgspec.Struct, frozen=True):
-    """What the annotation says that LimitRanger set: the container, ``limit`` or ``request``, the resource."""
+    """The entries of the annotation: the container, ``limit`` or ``request``, the resource."""
 
     entries: frozenset[tuple[str, str, str]] = frozenset()
 
@@ -45,7 +45,7 @@ _NOTHING = Additions()
 
 
 def additions(pod: Pod) -> Additions:
-    """What the last LimitRange that changed a pod added to it: LimitRanger overwrites its annotation."""
+    """Return the additions of the last LimitRange that changed a pod: LimitRanger overwrites its annotation."""
     written = pod.metadata.annotations if pod.metadata else None
     text = written.get(ANNOTATION) if written else None
     if not text or not text.startswith(_PREFIX) or len(text) > _LONGEST:

@@ -16,7 +16,7 @@ Labels = dict[str, Name] | None
 
 
 class _Tree(msgspec.Struct, gc=False):
-    """What is decoded from JSON or YAML has no cycles, so the garbage collector need not look at it.
+    """A part of a pod. It is decoded from JSON or YAML and has no cycles, so the garbage collector need not look at it.
 
     Fields stand in the order in which the API server writes them (k8s.io/api/core/v1/types.go): msgspec looks for each where
     it found the last.

@@ -21,14 +21,14 @@ _COUNT = re.compile(r"[0-9]{1,9}\Z")
 
 
 class Mismatch(StrEnum):
-    """What becomes of an explicit request for a form that the policy does not list."""
+    """The outcome for an explicit request for a form that the policy does not list."""
 
     REJECT = "reject"
     REWRITE = "rewrite"
 
 
 class VisibleDevices(StrEnum):
-    """What becomes of a pod that reaches GPUs without requesting them, or beyond what it requests."""
+    """The outcome for a pod that reaches GPUs without requesting them, or beyond what it requests."""
 
     IGNORE = "ignore"
     WARN = "warn"
@@ -36,7 +36,7 @@ class VisibleDevices(StrEnum):
 
 
 class NotOffered(StrEnum):
-    """What becomes of a pod that no node can run, where the nodes are known."""
+    """The outcome for a pod that no node can run, where the nodes are known."""
 
     IGNORE = "ignore"
     WARN = "warn"
@@ -54,7 +54,7 @@ class ClaimForm(msgspec.Struct, frozen=True):
 
 
 class Prefer(StrEnum):
-    """Which of several forms a plain request gets: the first, or the first that nodes offer."""
+    """The form of several that a plain request gets: the first, or the first that nodes offer."""
 
     FIRST = "first"
     OFFERED = "offered"
@@ -168,7 +168,7 @@ class LabelProblem(msgspec.Struct, frozen=True):
 
 
 class NamespacePolicies(msgspec.Struct, frozen=True):
-    """What a namespace's labels select: always a policy for each mode, and whatever could not be read.
+    """The policies of a namespace's labels: always one for each mode, and whatever could not be read.
 
     ``advise`` is what the templates of workloads are warned by: ``warn``, or ``enforce`` where only that is set or nothing is.
     ``plain_claims``: under one of them, plain requests become claims.
@@ -286,7 +286,7 @@ class PolicyBook:
         return VisibleDevices.DENY in said
 
     def _refusing(self, value: str, why: str) -> Policy:
-        """What replaces a policy that can't be read: no GPU, and none another way where any policy denies that."""
+        """Return the replacement of a policy that can't be read: no GPU, and none another way where any policy denies that."""
         strictest = VisibleDevices.DENY if self.denies_reaching else self._visible_devices
         return Policy(value, visible_devices=strictest, unreadable=why)
 

@@ -15,7 +15,7 @@ _ORDINARY = frozenset({"cpu", "memory", "ephemeral-storage"})
 
 
 class Amount(msgspec.Struct, frozen=True, gc=False):
-    """What one container says of one GPU resource.
+    """The request of one container for one GPU resource.
 
     Attributes:
         limit, request: the quantities as the user wrote them.
@@ -50,7 +50,7 @@ class Amount(msgspec.Struct, frozen=True, gc=False):
 
 
 class OtherAmount(msgspec.Struct, frozen=True, gc=False):
-    """What one container requests of a resource that hands out GPUs in no form: name, quantity and the quantity's path."""
+    """A container's request for a resource that hands out GPUs in no form: name, quantity and the quantity's path."""
 
     name: str
     written: Quantity

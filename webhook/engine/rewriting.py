@@ -152,7 +152,7 @@ _remembered = lru_cache(maxsize=1024)(_made)
 
 
 def respell(choices: Sequence[Choice], nodes: NodeConstraints, plugin: DevicePlugin) -> Respelling:
-    """What spells every request as its form is spelled: a pod runs on one node."""
+    """Return the edits that spell every request as its form is spelled: a pod runs on one node."""
     forms = [(choice, choice.form) for choice in choices if choice.form]
     chosen = _spelled(forms, nodes, plugin)
     if not chosen:

@@ -30,7 +30,7 @@ def matters(after: Pod, before: Pod) -> bool:
 def worsened(  # noqa: PLR0913 - everything that decides
     after: Pod, before: Pod, policy: Policy, plugin: DevicePlugin, names: GpuNames = BUILT_IN, *, rewrites: bool
 ) -> Decision:
-    """What an update makes worse under one policy.
+    """Return the findings that an update adds under one policy.
 
     A finding counts if the pod had none of the same rule at the same field before: a pod that broke a rule already, because its
     namespace got another label after it was created, can still be updated. A device annotation that is added or changed is
@@ -60,7 +60,7 @@ def _new(now: Decision, had: Decision) -> tuple[Finding, ...]:
 
 
 def _nodes(pod: Pod) -> tuple[dict[str, str], list[Term]]:
-    """What the pod says about the nodes that it may get."""
+    """Return the pod's constraints on the nodes that it may get."""
     return ((pod.spec.node_selector or {}), pod.spec.terms) if pod.spec else ({}, [])
 
 

@@ -399,7 +399,7 @@ class GkeSection(_Section):
 
 
 class FleetSection(_Section):
-    """What is known of the nodes that does not show on them."""
+    """Facts about the nodes that the nodes themselves do not show."""
 
     expected: list[Annotated[str, BeforeValidator(_expected_form)]] = []
 
@@ -414,7 +414,7 @@ class ExemptionsSection(_Section):
 
 
 class ResourcesSection(_Section):
-    """Which resources hand out GPUs, besides those that are known."""
+    """Resources that hand out GPUs besides the known ones, and those that do not."""
 
     gpus: list[_ResourceName] = []
     not_gpus: Annotated[list[_ResourceName], Field(alias="notGPUs")] = []

@@ -157,7 +157,7 @@ def _fields(section: type[BaseModel]) -> list[str]:
 
 
 def _at(location: Sequence[str | int]) -> Any:
-    """What the model has at a location: a section, or the annotation of a field."""
+    """Return the part of the model at a location: a section, or the annotation of a field."""
     found: Any = ConfigurationFile
     for step in location:
         if _is_section(found):

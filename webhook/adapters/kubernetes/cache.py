@@ -1,4 +1,4 @@
-"""What is known of the namespaces' labels: by the watch, and for a moment by live reads. No I/O."""
+"""The known labels of namespaces: by the watch, and for a moment by live reads. No I/O."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class NamespaceCache(Store[Namespace, NamespaceLabels]):
         self._shared = lru_cache(maxsize=_DISTINCT_LABELS)(NamespaceLabels)
 
     def cached(self, name: str) -> NamespaceLabels | None:
-        """What is known of a namespace; ``None`` when it is not known."""
+        """Return the labels of a namespace, or that it does not exist; ``None`` when it is not known."""
         fetched = self._fetched.get(name)
         if fetched is not None and not self._passed(fetched.order) and self._monotonic() < fetched.until:
             return fetched.labels

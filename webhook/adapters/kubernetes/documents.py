@@ -58,7 +58,7 @@ class Event(msgspec.Struct):
 
 
 class Status(msgspec.Struct):
-    """What the API server says when it says no."""
+    """The API server's explanation of an error."""
 
     code: int = 0
     message: str = ""

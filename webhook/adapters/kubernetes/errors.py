@@ -1,4 +1,4 @@
-"""What can go wrong between us and the API server: one exception, and a closed list of kinds."""
+"""Failures between us and the API server: one exception, and a closed list of kinds."""
 
 from enum import StrEnum
 

@@ -169,12 +169,12 @@ class FactReader:
         return (found.metadata.labels or {}) if found else {}
 
     def rights(self, user: str, rights: Iterable[Right]) -> Maybe[dict[Right, bool]]:
-        """What a ServiceAccount may do, of all these."""
+        """Return which of these rights a ServiceAccount has."""
         request_right = "create subjectaccessreviews.authorization.k8s.io"
         return self._try(request_right, lambda: {right: self._may(user, right) for right in rights})
 
     def dry_run(self, namespace: str, pod: Mapping[str, object]) -> Attempt:
-        """What would become of a pod in a namespace."""
+        """Create a pod in a namespace, as a dry run."""
         path = path_of("api", "v1", "namespaces", namespace, "pods")
         request = Request("POST", path, {"dryRun": "All"}, msgspec.json.encode(pod))
         try:

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class Api(Protocol):
-    """What lists are asked of: ``RetryingApi`` for a program that has time."""
+    """The API server of a lister: ``RetryingApi`` for a program that has time."""
 
     def call(self, request: Request) -> bytes:
         """Make a request and return the answer's body.
@@ -76,7 +76,7 @@ class Lister:
         keep: Callable[[I], T | None],
         selector: Mapping[str, str] | None = None,
     ) -> list[T]:
-        """What ``keep`` makes of every object, ``None`` left out; from the beginning again when a token has expired.
+        """Return the results of ``keep`` for every object, ``None`` left out; starts again when a token has expired.
 
         ``keep`` is given each object (again, should the list start over), so that only one page is held at a time. ``what`` is
         what to call it.

@@ -89,11 +89,11 @@ class WatchedNamespaces:
             self._thread.join(_STOP_TIMEOUT)
 
     def cached(self, name: str) -> NamespaceLabels | None:
-        """What is known of a namespace now, without any I/O; ``None`` when it is not known."""
+        """Return what the cache has of a namespace, without any I/O; ``None`` when it is not known."""
         return self._cache.cached(name)
 
     def labels(self) -> Mapping[str, NamespaceLabels]:
-        """What is known of all namespaces now."""
+        """Return the labels of all known namespaces."""
         return self._cache.values()
 
     async def fetch(self, name: str) -> NamespaceLabels:

@@ -1,4 +1,4 @@
-"""What runs beside gpuwarden and knows GPUs by name, read for a diagnosis from the API server."""
+"""The reader of programs beside gpuwarden that know GPUs by name, for a diagnosis."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeVar
@@ -143,7 +143,7 @@ class NeighbourReader:
         plural: str,
         keep: Callable[[I], T | None],
     ) -> Maybe[list[T]]:
-        """What is kept of every object of a kind, in the first of these versions that the API server has."""
+        """Return the kept parts of every object of a kind, in the first of these versions that the API server has."""
         right = str(Right("list", plural, group))
         for version in versions:
             try:
@@ -160,7 +160,7 @@ def _of_gpus(one: Program) -> Program | None:
 
 
 class _Slice(NamedTuple):
-    """What is kept of a ResourceSlice with devices: its driver, its node, and whether several pods may get one of them."""
+    """A ResourceSlice with devices: its driver, its node, and whether several pods may get one of them."""
 
     driver: str
     node: str

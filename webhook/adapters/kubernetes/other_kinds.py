@@ -50,7 +50,7 @@ class _Kind(msgspec.Struct, frozen=True):
 
 
 class UnknownKindsError(Exception):
-    """Which custom kinds there are can't be known; the message says why."""
+    """The custom kinds can't be listed; the message says why."""
 
 
 def other_kinds(

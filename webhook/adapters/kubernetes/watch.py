@@ -51,7 +51,7 @@ class WatchObserver(Protocol):
 
 @dataclass(frozen=True)
 class Objects(Generic[O]):
-    """What is watched.
+    """The objects of a watch.
 
     Attributes:
         name: of one object, such as ``namespace``.

@@ -75,7 +75,7 @@ def _objects(document: Document, source: str) -> Iterator[ManifestObject | Plugi
 
 
 def _rejected(document: Document, source: str, root: Node) -> Iterator[ManifestProblem]:
-    """What YAML permits here but kubectl reads differently: it is read, and reported."""
+    """Report what YAML permits but kubectl reads differently; it is read all the same."""
     if document.json:
         return
     text = document.text.lstrip(f"{BYTE_ORDER_MARK} \t\r\n")

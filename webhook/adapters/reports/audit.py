@@ -190,7 +190,7 @@ class AuditReport(Part):
 
     @property
     def otherwise(self) -> str:
-        """What to add to "request GPUs" if some workloads are only reported for reaching GPUs otherwise, or for claims."""
+        """The addition to "request GPUs" if some workloads are only reported for reaching GPUs otherwise, or for claims."""
         is_one = len(self.objects) == 1
         silent = [line for line in self.objects if not line.requests]
         reach = ", or reaches them otherwise" if is_one else ", or reach them otherwise"
@@ -306,7 +306,7 @@ def _kind_line(api_version: str, kind: str, message: str) -> ObjectLine:
 
 
 def _scope(rows: Sequence[Row]) -> str:
-    """What an audit of a cluster looks at."""
+    """Return the kinds that an audit of a cluster reads, as a sentence."""
     others = dict.fromkeys(qualified(row.api_version, row.kind) for row in rows if row.kind_is_unread)
     checked = ", ".join(kind.kind for kind in BUILT_IN)
     by_pods = f" (here: {', '.join(others)})" if others else ""
@@ -317,7 +317,7 @@ def _scope(rows: Sequence[Row]) -> str:
 
 
 def _notes(line: ObjectLine) -> Iterator[str]:
-    """What a person should know of an object's labels."""
+    """Yield the notes about an object's labels."""
     what = f"namespace {line.name}" if line.kind == "Namespace" else f"{line.kind} {line.namespace}/{line.name}"
     where = "" if line.source is None else f"{line.source}:{line.line}: "
     for finding in line.findings:
@@ -362,7 +362,7 @@ def _line(row: Row, shared: dict[Verdict, dict[str, Any]], lines: Lines | None) 
 
 
 def _if_bare(row: Row) -> dict[str, Any]:
-    """What becomes of a pod that exists and has no controller, if anything: nothing by itself."""
+    """Return the outcome for a pod that exists and has no controller, if it would change: nothing happens to it by itself."""
     verdict = row.verdict
     if row.kind != "Pod" or not row.pods or verdict.exempt or verdict.outcome is Outcome.UNCHANGED:
         return {}

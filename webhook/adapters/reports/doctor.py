@@ -1,4 +1,4 @@
-"""What ``gpuwarden doctor`` prints: JSON for programs, and a table for people."""
+"""The output of ``gpuwarden doctor``: JSON for programs, and a table for people."""
 
 from collections.abc import Iterable
 

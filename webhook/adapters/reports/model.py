@@ -1,4 +1,4 @@
-"""What a report holds: a line for each object, the problems with the input, and totals."""
+"""The content of a report: a line for each object, the problems with the input, and totals."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -98,7 +98,7 @@ class ProblemLine(Part):
 
     @property
     def label(self) -> str:
-        """What kind of problem it is, for people."""
+        """The kind of problem, for people."""
         return "not read" if self.fatal else "warning"
 
 

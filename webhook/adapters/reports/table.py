@@ -70,7 +70,7 @@ def _cells(row: Row) -> tuple[Text, ...]:
 
 
 def reasons(line: ObjectLine, becomes: Sequence[str]) -> list[Text]:
-    """What becomes of an object and why, a text for each; at least one."""
+    """Return the outcome for an object and its reasons, a text for each; at least one."""
     if line.exempt:
         return [Text(left_alone(line.exempt), style="dim")]
     sentences = (*([line.not_judged] if line.not_judged else ()), *becomes)

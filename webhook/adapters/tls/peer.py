@@ -1,4 +1,4 @@
-"""What a server presents over TLS, and whether a client that trusts a bundle accepts it, as the API server would."""
+"""The certificate that a server presents, and whether a client that trusts a bundle accepts it, as the API server would."""
 
 import re
 import socket

@@ -29,7 +29,7 @@ class _Served(NamedTuple):
 
 
 class ServingCertificate:
-    """What new connections are served with.
+    """The certificate for new connections.
 
     Handshakes are rejected until the first `replace`. `replace` may be called from any
     thread: what it builds is nobody else's until the one assignment that publishes it.

@@ -77,7 +77,7 @@ class CertificatePair:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """What a ``caBundle`` holds, read leniently: kube-apiserver too uses the certificates that it can read.
+    """The content of a ``caBundle``, read leniently: kube-apiserver too uses the certificates that it can read.
 
     Attributes:
         certificates: The readable certificates, each once, in their order.

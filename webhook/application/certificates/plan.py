@@ -88,7 +88,7 @@ Action: TypeAlias = SetBundle | SignLeaf | WriteSecret | Wait
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do, in this order; no action depends on one before it, so one that fails stops no other.
+    """The actions, in this order; no action depends on one before it, so one that fails stops no other.
 
     Attributes:
         phase: Where the rotation stands before them.
@@ -142,7 +142,7 @@ def _faults(bundle: Bundle, wanted: tuple[x509.Certificate, ...]) -> str:
 
 
 def _leaf_actions(facts: Facts) -> list[Action]:
-    """What this replica serves: signed the first time, renewed when it ages, and by another CA when it must."""
+    """Plan the serving certificate: signed the first time, renewed when it ages, and by another CA when it must."""
     if facts.live is None:
         return _first_leaf(facts)
     for signer in facts.usable:

@@ -29,7 +29,7 @@ class CertificateHolder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ReconcileReport:
-    """What one pass found and did.
+    """The findings and actions of one pass.
 
     Attributes:
         phase: Where the rotation stands; ``None`` when nothing could be observed.
@@ -93,7 +93,7 @@ class CertificateReconciler:
 
     @property
     def leaf(self) -> ServedLeaf | None:
-        """What this replica serves, or ``None`` before the first signature."""
+        """The pair that this replica serves, or ``None`` before the first signature."""
         return self._leaf
 
     def reconcile(self) -> ReconcileReport:
@@ -216,7 +216,7 @@ class CertificateReconciler:
 
 
 def _sorted(planned: Plan, doubt: str) -> tuple[tuple[str, ...], list[SetBundle | SignLeaf | WriteSecret]]:
-    """What is waited for, and what is done: of what others rely on too, nothing while the clock is in doubt."""
+    """Return what is waited for, and what is done: while the clock is in doubt, nothing that others rely on."""
     waiting: list[str] = []
     actions: list[SetBundle | SignLeaf | WriteSecret] = []
     for action in planned.actions:

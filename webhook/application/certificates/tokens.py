@@ -76,7 +76,7 @@ def token_of(webhook: str, target: str) -> str:
 
 
 def with_token(webhook: str, target: str, token: str) -> str:
-    """What the API server is to call for one of `PATHS`: as it is, but for the path, which ends in the token.
+    """Return the target of a webhook of `PATHS` with the token at the end of its path.
 
     A proxy of the user's own may put something in front of the path of a URL; that stays.
     """

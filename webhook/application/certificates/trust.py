@@ -1,4 +1,4 @@
-"""What a client would say of a certificate: valid now, due for renewal, covering a name, issued by, trusted under.
+"""The judgement of a client on a certificate: valid now, due for renewal, covering a name, issued by, trusted under.
 
 Pure: every question that depends on the time takes it as ``at``, an aware datetime. The answers to "why not" are
 sentences, for the log, or ``None`` when there is nothing to say.

@@ -117,7 +117,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """What became of dialling a target.
+    """The result of connecting to a target.
 
     Attributes:
         leaf: the certificate that was presented.
@@ -180,7 +180,7 @@ class Namespaces:
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """What runs beside gpuwarden; what could not be read, or is of a kind that the API server does not have, is `Unread`.
+    """The programs beside gpuwarden; one that could not be read, or whose kind the API server does not have, is `Unread`.
 
     Attributes:
         plugin_files: the configuration files of the NVIDIA device plugin.

@@ -1,4 +1,4 @@
-"""What runs beside gpuwarden and knows GPUs by name: the fields that the checks read, by the APIs' own names."""
+"""The programs beside gpuwarden that know GPUs by name: the fields that the checks read, by the APIs' own names."""
 
 import msgspec
 
@@ -45,7 +45,7 @@ class ProgramContainer(msgspec.Struct):
 
 
 class ConfigMapSource(msgspec.Struct):
-    """Which ConfigMap a volume holds."""
+    """The ConfigMap of a volume."""
 
     name: str = ""
 

@@ -88,7 +88,7 @@ def _bundle(facts: Facts, one: Ours) -> Iterator[Verdict]:
 
 
 def trust(facts: Facts) -> list[Verdict]:
-    """What answers presents a certificate that the live caBundle trusts for the name that the API server expects."""
+    """Every endpoint presents a certificate that the live caBundle trusts for the name that the API server expects."""
     our_webhooks(facts)  # what could not be read can't have been dialled either
     spoke = [contact for contact in facts.contacts if contact.connected]
     if not spoke:

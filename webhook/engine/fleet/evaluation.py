@@ -58,7 +58,7 @@ def _findings(decision: Decision, spec: PodSpec, policy: Policy, fleet: Fleet) -
 def wishes(
     decision: Decision, spec: PodSpec, prefixes: tuple[str, ...] = LABELS_OF_FORMS
 ) -> Iterator[tuple[Wish, list[tuple[GpuContainer, Amount]], Form]]:
-    """What a pod will request of its node, by GPU resource: each with the requests that lead to it, and their form.
+    """Return a pod's wishes to its node, by GPU resource: each with the requests that lead to it, and their form.
 
     ``prefixes`` are how the node labels begin that matter.
     """
@@ -83,7 +83,7 @@ def wishes(
 
 
 def _nodes(decision: Decision, spec: PodSpec, prefixes: tuple[str, ...]) -> tuple[NodeConstraints, tuple[Need, ...]]:
-    """What the pod will say about nodes: what it says itself and the edits leave, and what they add."""
+    """Return the pod's node constraints after the edits."""
     edits = decision.edits
     dropped = [edit.key for edit in edits if isinstance(edit, DropKey)]
     nodes = NodeConstraints(spec, without=dropped) if dropped else constraints(spec, prefixes)
@@ -96,7 +96,7 @@ def _nodes(decision: Decision, spec: PodSpec, prefixes: tuple[str, ...]) -> tupl
 
 
 def plain_lack(policy: Policy, plugin: DevicePlugin, fleet: Fleet) -> tuple[Wish, Lack] | None:
-    """What a plain request becomes under a policy, and what nodes lack for it; ``None`` where they offer it.
+    """Return what a plain request becomes under a policy, and what nodes lack for it; ``None`` where they offer it.
 
     Taints are not looked at, because pods may have tolerations of their own.
     """

@@ -61,7 +61,7 @@ class Taint(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Shape:
-    """What nodes have in common.
+    """The properties that nodes have in common.
 
     Attributes:
         pairs: the labels that are kept, sorted.

@@ -66,7 +66,7 @@ def requirements(wish: Wish) -> str:
 
 
 def missing(lack: Lack, wish: Wish) -> str:
-    """What nodes have, and what they lack besides the count, as a clause."""
+    """Return what nodes have, and what they lack besides the count, as a clause."""
     name = wish.resource
     if lack.obstacle is Obstacle.RESOURCE:
         return f"no node has {name}"

@@ -12,7 +12,7 @@ BEFORE_ALL = -1
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """What becomes of the members of a collection.
+    """The kept and the new members of a collection.
 
     Attributes:
         kept: pairs of an old and a new index, in order.

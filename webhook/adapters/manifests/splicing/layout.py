@@ -113,7 +113,7 @@ class Layout:
         return self.line_end(self.end(node))
 
     def _header(self, leaf: Scalar) -> str:
-        """What is after the ``|`` or ``>`` of a block scalar on its line."""
+        """Return the rest of the line after the ``|`` or ``>`` of a block scalar."""
         start = self.content(leaf) + 1
         return self.text[start : self.line_end(start)].split("#", 1)[0]
 

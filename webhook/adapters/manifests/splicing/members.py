@@ -27,7 +27,7 @@ class Member:
 
 @dataclass(slots=True)
 class Change:
-    """What becomes of the members.
+    """The kept and the new members, as texts.
 
     Attributes:
         kept: the indexes of the members that stay, in order; at least one.
@@ -88,7 +88,7 @@ def _added_behind(layout: Layout, end: int, texts: list[str], separator: str, *,
 
 
 def _separator(layout: Layout, members: list[Member], space: str) -> str:
-    """What is between two members: a comma, and a line break or the space that the text has there, or would have."""
+    """Return the text between two members: a comma, and a line break or the space that the text has there."""
     last = members[-1].start
     if layout.starts_line(last):
         return ",\n" + layout.indentation(last)

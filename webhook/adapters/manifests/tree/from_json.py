@@ -119,7 +119,7 @@ def _unescaped(text: str) -> str:
 
 
 def _shown(text: str) -> str:
-    """What a message quotes of the text: the beginning, on one line."""
+    """Return the part of the text that a message quotes: the beginning, on one line."""
     line = text.split("\n", maxsplit=1)[0]
     if not line:
         return "the end of the text"

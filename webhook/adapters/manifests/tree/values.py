@@ -46,7 +46,7 @@ def key_text(key: Node) -> str:
 
 
 def merged(sources: Node, data: Any, line: int) -> dict[str, Any]:
-    """What ``<<`` brings in, from the node and the data of its value: a map, or a list of maps of which earlier ones win.
+    """Return the data that ``<<`` brings in, from the node and the data of its value: a map, or a list of maps, earlier first.
 
     Raises:
         UnreadableError: when it is neither.
