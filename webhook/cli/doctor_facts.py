@@ -10,7 +10,7 @@ from webhook.adapters.kubernetes.facts import FactReader
 from webhook.adapters.kubernetes.neighbours import NeighbourReader
 from webhook.adapters.tls.peer import dial
 from webhook.application.configuration import Configuration
-from webhook.application.diagnosis import probing
+from webhook.application.diagnosis import probe
 from webhook.application.diagnosis.autoscaler import ACCELERATORS
 from webhook.application.diagnosis.documents import Deployment
 from webhook.application.diagnosis.facts import (
@@ -107,7 +107,7 @@ def _rights(reader: FactReader, deployment: Maybe[Deployment | None], namespace:
 
 def _probe(reader: FactReader, namespace: str) -> Probe:
     labels = reader.namespace_labels(namespace)
-    tried = [reader.dry_run(namespace, probing.pod(*asks)) for asks in (probing.PLAIN, probing.TWO_SHARED)]
+    tried = [reader.dry_run(namespace, probe.pod(*asks)) for asks in (probe.PLAIN, probe.TWO_SHARED)]
     return Probe(namespace, labels, *tried)
 
 

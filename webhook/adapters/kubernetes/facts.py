@@ -25,8 +25,8 @@ from webhook.application.diagnosis.documents import (
     Service,
 )
 from webhook.application.diagnosis.facts import Attempt, Maybe, Namespaces, Right, Unread
+from webhook.application.diagnosis.namespace_restrictions import ANNOTATIONS
 from webhook.application.diagnosis.ours import MUTATING, VALIDATING
-from webhook.application.diagnosis.restrictions import ANNOTATIONS
 from webhook.application.diagnosis.webhooks import WebhookConfiguration
 from webhook.application.limit_ranges import LimitRange
 from webhook.application.quotas import Quota

@@ -15,8 +15,8 @@ from markupsafe import Markup
 from webhook import __version__
 from webhook.adapters.reports.audit import OUTCOMES, AuditReport, NamespaceLine, Outcomes, WorkloadLine
 from webhook.adapters.reports.audit_table import place
-from webhook.adapters.reports.fleet import draw
 from webhook.adapters.reports.fleet_report import FleetReport
+from webhook.adapters.reports.flow_drawing import draw
 from webhook.adapters.reports.text import printable
 from webhook.application.rule_texts import RULE_TEXTS, left_alone
 from webhook.engine.findings import Severity

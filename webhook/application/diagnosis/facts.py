@@ -164,7 +164,7 @@ class Namespaces:
         labels: all labels of those that carry one of ours, or one that looks like it, and of the few that every diagnosis
             asks for.
         annotations: those annotations that look like labels of ours.
-        restricting: annotations that restrict what pods may have (`restrictions.ANNOTATIONS`).
+        restricting: annotations that restrict what pods may have (`namespace_restrictions.ANNOTATIONS`).
     """
 
     count: int
