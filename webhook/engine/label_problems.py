@@ -49,15 +49,15 @@ def _intended(key: str) -> str | None:
     whole = (label for mode, label in _OURS.items() if mode in squashed and _is_near(squashed.replace(mode, "", 1)))
     if meant := next(whole, None):
         return meant
-    if squashed.startswith(_PRODUCT) and "/" not in key and (meant := _alike(_rest(squashed))):
+    if (
+        squashed.startswith(_PRODUCT)
+        and "/" not in key
+        and (meant := _alike(squashed.removeprefix(_PRODUCT).removeprefix("io")))
+    ):
         return meant  # gpuwardenenfroce, gpuwarden.io.enfroce
     return next(
         filter(None, (_alike(_squashed(mode)) for near, mode in _halves(key) if _is_near(_squashed(near)))), None
     )
-
-
-def _rest(squashed: str) -> str:
-    return squashed.removeprefix(_PRODUCT).removeprefix("io")
 
 
 def _halves(key: str) -> Iterator[tuple[str, str]]:

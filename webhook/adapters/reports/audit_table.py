@@ -144,21 +144,18 @@ def _summary(report: AuditReport) -> Text:
     if totals.suspended:
         summary.append(f"; {totals.suspended} of them suspended")
     others = totals.others
+    part = "list" if report.scope else "file or document"
     for number, words, style in (
         (others.not_judged, f"{_counted(others.not_judged, 'other object')} not judged", STYLES[NOT_JUDGED]),
         (totals.kinds, f"{_counted(totals.kinds, 'kind')} of objects not judged", STYLES[NOT_JUDGED]),
         (others.denied, f"{_counted(others.denied, 'namespace')} with a label that names no policy", STYLES["denied"]),
         (others.unchanged, f"{_counted(others.unchanged, 'other object')} with a label without effect", "yellow"),
         (others.not_read, f"{_counted(others.not_read, 'object')} not read", "red"),
-        (totals.unread_parts, f"{_counted(totals.unread_parts, _part(report))} not read", "red"),
+        (totals.unread_parts, f"{_counted(totals.unread_parts, part)} not read", "red"),
     ):
         if number:
             summary.append("; ").append(words, style=style)
     return summary.append(f"; {_counted(sum(totals.seen.values()), 'object')} checked", style="dim")
-
-
-def _part(report: AuditReport) -> str:
-    return "list" if report.scope else "file or document"
 
 
 def _counted(number: int, word: str) -> str:
