@@ -14,7 +14,7 @@ Loader = type[yaml.SafeLoader] | type[yaml.CSafeLoader]
 
 
 def check(text: str, loader: Loader = yaml.CSafeLoader) -> None:
-    """Reject what is nested too deeply, and aliases that stand for very many values, ``<<`` included.
+    """Reject deep nesting, and aliases that repeat very many values, ``<<`` included.
 
     libyaml's loader recurses in C, whose stack ends without an exception; its parser, which is asked here, does not. An alias
     costs the loader nothing, but walking the loaded data costs everything: each may stand for many of the one before it.

@@ -44,7 +44,7 @@ def decided(outcome: Outcome, not_judged: str | None) -> str:
 
 
 BARE_POD = "only if it is created again"
-"""What is true of a pod without a controller: nothing else ever does."""
+"""When a change takes effect on a pod without a controller: nothing else creates it."""
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -67,7 +67,7 @@ class Owner(msgspec.Struct, frozen=True):
 
     @property
     def is_between(self) -> bool:
-        """Whether it is of a kind that stands between a pod and what a person wrote."""
+        """Whether it is of a kind between a pod and what a person wrote."""
         return is_between(self.api_version, self.kind)
 
     @property
@@ -106,7 +106,7 @@ class Seen(msgspec.Struct):
 
     @property
     def is_between(self) -> bool:
-        """Whether it is of a kind that stands between a pod and what a person wrote."""
+        """Whether it is of a kind between a pod and what a person wrote."""
         return is_between(self.api_version, self.kind)
 
     @property

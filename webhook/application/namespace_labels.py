@@ -36,7 +36,7 @@ _NAMESPACE = msgspec.json.Decoder(_Namespace)
 
 
 class Preview(Protocol):
-    """Who can tell what a policy would do to the workloads of a namespace."""
+    """The preview of a policy's effect on the workloads of a namespace."""
 
     async def preview(self, namespace: str, policy: Policy, seconds: float) -> list[str]:
         """Warnings: what would change or be denied when pods are next created, and what could not be checked in time.

@@ -55,7 +55,7 @@ class PluginFile(msgspec.Struct, frozen=True):
 
 
 def is_plugin_configuration(data: object) -> bool:
-    """Whether data are a device plugin's configuration: its top-level keys alone, and at least what tells it from others."""
+    """Whether data are a device plugin's configuration: its top-level keys alone, and at least one that no other file has."""
     if not isinstance(data, Mapping) or not set(data) <= {*_KEYS, *_OF_SHARING}:
         return False
     sharing = data.get("sharing")

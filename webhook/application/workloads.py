@@ -78,7 +78,7 @@ def group_of(api_version: object) -> str:
 
 
 def qualified(api_version: object, kind: str) -> str:
-    """A kind with its group, as kubectl takes it (``Job.batch.volcano.sh``), so that kinds of one name are told apart."""
+    """A kind with its group, as kubectl takes it (``Job.batch.volcano.sh``), so that kinds of one name differ."""
     if group := group_of(api_version):
         return f"{kind}.{group}"
     # "v1 Deployment" is a mistake that needs the version to be seen.

@@ -79,7 +79,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     fleet: FleetOption = None,
     namespaces: Annotated[
         Path | None,
-        # Not from the environment, as elsewhere: what serves the webhook must not stand in the way of a cluster's audit.
+        # Not from the environment, as elsewhere: the server's setting must not change the audit of a cluster.
         typer.Option(
             "--namespaces", help="With files: namespaces and their labels, as kubectl get namespaces -o yaml prints."
         ),

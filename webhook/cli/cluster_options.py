@@ -8,7 +8,7 @@ import typer
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 
 NAMESPACE = "gpuwarden-system"
-"""Where gpuwarden is installed, unless a command is told otherwise; the same as in the chart's documentation."""
+"""The default namespace of an installation; the same as in the chart's documentation."""
 
 KubeconfigOption = Annotated[
     Path | None,

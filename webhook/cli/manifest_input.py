@@ -149,7 +149,7 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
     config: Path | None,
     fleet_of: Callable[[Configuration], Fleet | None] = lambda _: None,
 ) -> JudgedInput:
-    """Read everything, then judge it: a Namespace among the input counts wherever it stands.
+    """Read everything, then judge it: a Namespace among the input counts wherever it is.
 
     ``fleet_of`` returns the nodes, where they are known.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 _ROOT = "/"
 _UID = "<uid>"
 DEVICE_MOUNTS = "/run/nvidia-container-devices"
-"""Where the toolkit takes mounts for requests, if it is told to (accept-nvidia-visible-devices-as-volume-mounts)."""
+"""Where the toolkit takes mounts for requests, if it is configured so (accept-nvidia-visible-devices-as-volume-mounts)."""
 
 # The kubelet's directory: its default, that of k0s, and that of MicroK8s.
 _KUBELETS = ("/var/lib/kubelet", "/var/lib/k0s/kubelet", "/var/snap/microk8s/common/var/lib/kubelet")

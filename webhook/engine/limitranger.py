@@ -78,7 +78,7 @@ class Dropped(msgspec.Struct, frozen=True):
 def without(added: Additions, gpu_containers: Sequence[GpuContainer]) -> tuple[list[GpuContainer], list[Dropped]]:
     """Requests without what LimitRanger added beside them.
 
-    It is told apart only where all but one of a container's GPU resources were added. Where it added the only one, or every one,
+    This is possible only where all but one of a container's GPU resources were added. Where it added the only one, or every one,
     the LimitRange's default is the container's request, as the author of the LimitRange intended.
     """
     kept: list[GpuContainer] = []

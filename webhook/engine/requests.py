@@ -37,7 +37,7 @@ class Amount(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def sections(self) -> tuple[str, ...]:
-        """Where it stands in a container's ``resources``."""
+        """The sections of a container's ``resources`` that have it."""
         return _SECTIONS[self.in_limits, self.in_requests]
 
     @property

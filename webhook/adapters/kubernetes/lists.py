@@ -37,7 +37,7 @@ class Api(Protocol):
 
 
 class Progress(Protocol):
-    """Who is told how far a list is."""
+    """Receives the progress of a list."""
 
     def read(self, what: str, done: int, total: int | None) -> None:
         """So many objects are read, of so many (``None``: the server doesn't say)."""

@@ -31,7 +31,7 @@ _SHORTEST = 1.0
 # So many lists in a row, all older than what was already seen, are no lagging server but a restored backup.
 _BELIEVED = 3
 
-# After these the place in the stream is lost or in doubt, and only a new list tells what is.
+# After these the place in the stream is lost or in doubt, and only a new list shows the state.
 _RELIST = frozenset({Fault.EXPIRED, Fault.GARBAGE, Fault.SERVER_ERROR, Fault.REFUSED, Fault.STALE, Fault.BUG})
 # After these a kept-alive connection is likely to be as dead as the one that failed.
 _DEAD = frozenset({Fault.SILENT, Fault.CUT, Fault.UNREACHABLE})
@@ -251,7 +251,7 @@ class Watch(Generic[O, K]):
                 raise ApiError(Fault.GARBAGE, f'a watch event of the unknown type "{event.type[:40]}"')
 
     def _newer(self, seen: O) -> O:
-        """Ignore anything older than where the watch began: only a list can tell which state is the older one."""
+        """Ignore anything older than where the watch began: only a list shows which state is the older one."""
         revision = seen.metadata.resource_version
         if self._store.older(revision):
             raise ApiError(

@@ -19,12 +19,12 @@ STYLES = {
     NOT_JUDGED: "magenta",
     NOT_READ: "red",
 }
-# Wide enough for any sentence to stand on few lines where the output is a file or a pipe.
+# Wide enough for any sentence to fit on a few lines where the output is a file or a pipe.
 _FILE_WIDTH = 160
 
 
 class Row(msgspec.Struct, frozen=True):
-    """An object with the sentences that tell what becomes of it."""
+    """An object with its outcome in sentences."""
 
     line: ObjectLine
     becomes: Sequence[str]

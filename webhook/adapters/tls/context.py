@@ -62,7 +62,7 @@ def server_context(pair: CertificatePair | None, client_ca: str | None = None) -
 def probe(server: ssl.SSLContext, certificate: x509.Certificate) -> None:
     """Shake hands with the context, as a client does, and see that it presents exactly this certificate.
 
-    Dates and names are not judged here: they are asked of the certificate itself, by a clock that is given.
+    Dates and names are not judged here: they are checked on the certificate itself, by a clock that is given.
 
     Raises:
         CertificateError: When the handshake fails or shows another certificate.

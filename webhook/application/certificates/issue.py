@@ -145,7 +145,7 @@ def self_signed_pair(names: Iterable[str], ips: Iterable[str], now: datetime, li
 def is_ours(certificate: x509.Certificate) -> bool:
     """Whether the certificate is a CA as `issue_ca` makes them: our organization, self-signed, undamaged.
 
-    Anyone can make such a certificate, so this grants nothing by itself; it tells what rotation left in a bundle
+    Anyone can make such a certificate, so this grants nothing by itself; it separates what rotation left in a bundle
     from what someone else put there.
     """
     organization = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)

@@ -1,4 +1,4 @@
-"""Certificates as values: pairs, bundles and keys, read from PEM and written to it; what a certificate is called."""
+"""Certificates as values: pairs, bundles and keys, read from PEM and written to it; the names of certificates."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def key_matches(key: PrivateKey, certificate: x509.Certificate) -> bool:
 
 
 def fingerprint(certificate: x509.Certificate) -> str:
-    """The SHA-256 fingerprint in lower-case hexadecimal: what this program calls a certificate by."""
+    """The SHA-256 fingerprint in lower-case hexadecimal, by which this program identifies a certificate."""
     return certificate.fingerprint(hashes.SHA256()).hex()
 
 

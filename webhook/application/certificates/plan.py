@@ -28,7 +28,7 @@ from webhook.application.certificates.trust import needs_renewal, why_invalid
 
 
 class Phase(StrEnum):
-    """Where the rotation stands, for a metric."""
+    """The phase of the rotation, for a metric."""
 
     BOOTSTRAP = "bootstrap"  # nothing can be signed yet
     HEALING = "healing"  # the Secret or a bundle is not as it should be
@@ -91,7 +91,7 @@ class Plan:
     """The actions, in this order; no action depends on one before it, so one that fails stops no other.
 
     Attributes:
-        phase: Where the rotation stands before them.
+        phase: The phase of the rotation before them.
         trusted: Whether every webhook configuration trusts what this replica serves.
         tokens: The tokens that are accepted in paths, before and while these actions are taken.
         plain: Whether paths without a token are admitted too.

@@ -32,7 +32,7 @@ class ReconcileReport:
     """The findings and actions of one pass.
 
     Attributes:
-        phase: Where the rotation stands; ``None`` when nothing could be observed.
+        phase: The phase of the rotation; ``None`` when nothing could be observed.
         trusted: Whether every webhook configuration trusts what this replica serves, as far as is known; for
             readiness.
         done: What was done, one sentence each; for the log.

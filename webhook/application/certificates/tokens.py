@@ -118,7 +118,7 @@ class PathTokens:
     """
 
     def __init__(self, paths: Iterable[str], *, plain: bool = True) -> None:
-        """Know the plain paths of the endpoints, and admit them, or nothing until told otherwise."""
+        """Know the plain paths of the endpoints, and admit them, or nothing until ``replace`` is called."""
         self._paths = frozenset(paths)
         self._admitted = _Admitted((), plain)
         self._rejected = False
@@ -130,7 +130,7 @@ class PathTokens:
     def admits(self, path: str) -> str | None:
         """The plain path of the endpoint that a request's path leads to; ``None`` where it is not admitted.
 
-        The time that this takes tells nothing of a token.
+        The time that this takes reveals nothing about a token.
         """
         admitted = self._admitted
         if path in self._paths:

@@ -28,7 +28,7 @@ def is_authority(certificate: x509.Certificate) -> bool:
 
 
 def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Whether ``issuer``'s name stands in the certificate and its key made the signature; says nothing of dates."""
+    """Whether the certificate names ``issuer`` and its key made the signature; dates are not checked."""
     try:
         certificate.verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
@@ -63,8 +63,8 @@ def needs_renewal(certificate: x509.Certificate, at: datetime) -> str | None:
 def covers(certificate: x509.Certificate, name: str) -> bool:
     """Whether a client that dials ``name`` (a DNS name or an IP address) accepts the certificate's names.
 
-    Subject alternative names only, as Go does it (the common name has not counted since Go 1.15); a wildcard stands
-    for one whole leftmost label (RFC 6125, 6.4.3).
+    Subject alternative names only, as Go does it (the common name has not counted since Go 1.15); a wildcard replaces
+    one whole leftmost label (RFC 6125, 6.4.3).
     """
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

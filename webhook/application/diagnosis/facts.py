@@ -212,7 +212,7 @@ class Neighbours:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """A cluster with gpuwarden, at a moment; ``None`` stands for an object that is not there.
+    """A cluster with gpuwarden, at a moment; ``None`` for an object that does not exist.
 
     Attributes:
         namespace: where gpuwarden is installed.

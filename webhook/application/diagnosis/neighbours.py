@@ -20,7 +20,7 @@ class Variable(msgspec.Struct, rename="camel"):
 
 
 class ProgramContainer(msgspec.Struct):
-    """A container, as much of it as tells the program and its settings."""
+    """A container: the fields that show the program and its settings."""
 
     name: str = ""
     image: str = ""

@@ -60,7 +60,7 @@ def unknown(seen: str, means: str, fix: str) -> Verdict:
 
 
 def skipped(seen: str, means: str) -> Verdict:
-    """There is nothing of the kind that it is about."""
+    """Nothing of the kind that the check is about exists."""
     return Verdict(Status.SKIPPED, seen, means)
 
 

@@ -28,7 +28,7 @@ _MIG_STATE = "nvidia.com/mig.config.state"
 _RECONFIGURING = frozenset({"pending", "rebooting"})
 # These differ from node to node or change with every rollout, and nobody selects nodes by them.
 _VOLATILE = ("nvidia.com/gfd.timestamp", "nvidia.com/gpu.deploy.", "nvidia.com/gpu-driver-upgrade-")
-# The node controllers set these for what is told by Ready and by unschedulable, or for a moment.
+# The node controllers set these for what Ready and unschedulable say, or for a moment.
 _OF_THE_NODE = "node.kubernetes.io/"
 _KEEPS_PODS_OUT = frozenset({"NoSchedule", "NoExecute"})
 _NEW_STRATEGIES = {name: sharing for sharing, name in GKE_STRATEGIES.items()}

@@ -59,7 +59,7 @@ def in_block(layout: Layout, members: list[Member], change: Change) -> Iterator[
 
 
 def in_flow(layout: Layout, members: list[Member], change: Change, space: str) -> Iterator[Splice]:
-    """The changes to a map or a list in brackets, JSON included; new members stand on lines of their own if others do.
+    """The changes to a map or a list in brackets, JSON included; new members get lines of their own if others have them.
 
     ``space`` is what is after a comma, where the members do not show it.
     """
@@ -80,7 +80,7 @@ def _added_behind(layout: Layout, end: int, texts: list[str], separator: str, *,
     if not rest or not alone or "\n" not in separator:
         yield Splice(end, end, "".join(separator + text for text in texts))
         return
-    # A comment at the end of the line stays with the member it stands after.
+    # A comment at the end of the line stays with the member before it.
     if not rest[1]:
         yield Splice(end, end, ",")
     lines = separator.join(texts) + rest[1]

@@ -31,7 +31,7 @@ def changes_of(text: str, root: Node, target: Any, *, is_json: bool) -> list[Spl
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """Where a value stands.
+    """The place of a value.
 
     Attributes:
         near: the collection that it belongs to; ``None`` for the root.

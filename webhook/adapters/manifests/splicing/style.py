@@ -16,9 +16,9 @@ class Style:
     """How collections are written.
 
     Attributes:
-        step: how many columns a map stands to the right of its key.
-        offset: how many columns the dashes of a list stand to the right of its key, often 0.
-        dash: how many columns an item stands to the right of its dash.
+        step: how many columns a map is to the right of its key.
+        offset: how many columns the dashes of a list are to the right of its key, often 0.
+        dash: how many columns an item is to the right of its dash.
         quote: the quotation mark for text that needs one.
         quote_keys: whether keys are quoted even where they need not be.
         quote_values: the same for values that are text.
