@@ -47,7 +47,6 @@ class ClaimSource(Protocol):
         Raises:
             ClaimUnavailable: one of them could not be read in time.
         """
-        ...
 
 
 class NoClaims:

@@ -17,12 +17,10 @@ class FleetSource(Protocol):
     @property
     def fleet(self) -> Fleet | None:
         """The nodes' offers, as of a moment ago; ``None`` where they are not known."""
-        ...
 
     @property
     def class_forms(self) -> Mapping[str, str]:
         """The forms of DeviceClasses by their resource names, as far as they are known."""
-        ...
 
 
 class NoFleet:

@@ -43,7 +43,6 @@ class Preview(Protocol):
 
         Never raises: what is not available is said as a warning.
         """
-        ...
 
 
 class NamespaceLabelling:

@@ -33,7 +33,6 @@ class Namespaces(Protocol):
 
     def cached(self, name: str) -> NamespaceLabels | None:
         """Return what is known now, without any I/O; ``None`` when the namespace is not known."""
-        ...
 
     async def fetch(self, name: str) -> NamespaceLabels:
         """Read a namespace that is not cached, once.
@@ -42,4 +41,3 @@ class Namespaces(Protocol):
             NamespaceNotFound: there is no such namespace.
             NamespaceUnavailable: it could not be read in time; this is not cached.
         """
-        ...

@@ -33,4 +33,3 @@ class Recorder(Protocol):
 
     def decided(self, recorded: Recorded) -> None:
         """Record a decision. Called in the request path: no I/O, nothing slow."""
-        ...

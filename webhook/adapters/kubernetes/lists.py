@@ -33,7 +33,6 @@ class Api(Protocol):
         Raises:
             ApiError: it failed.
         """
-        ...
 
 
 class Progress(Protocol):
@@ -41,7 +40,6 @@ class Progress(Protocol):
 
     def read(self, what: str, done: int, total: int | None) -> None:
         """So many objects are read, of so many (``None``: the server doesn't say)."""
-        ...
 
 
 class ListMetadata(msgspec.Struct, rename={"next_page": "continue", "remaining": "remainingItemCount"}):

@@ -35,7 +35,6 @@ class Observer(WatchObserver, Protocol):
 
     def missed(self, outcome: str) -> None:
         """A namespace was not cached and was read live: ``found``, ``not-found`` or ``unavailable``."""
-        ...
 
 
 class WatchedNamespaces:

@@ -22,7 +22,6 @@ class Versioned(Protocol):
     @property
     def metadata(self) -> _Metadata:
         """Its name and resource version."""
-        ...
 
 
 O = TypeVar("O", bound=Versioned)  # noqa: E741 - an object

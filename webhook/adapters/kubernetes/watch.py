@@ -42,11 +42,9 @@ class WatchObserver(Protocol):
 
     def listed(self, number: int) -> None:
         """All objects were listed: at the start, and whenever the watch lost its place."""
-        ...
 
     def watch_failed(self, fault: Fault, detail: str, retry_in: float) -> None:
         """List or watch failed; it is tried again in so many seconds."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -29,11 +29,9 @@ class Lines(Protocol):
 
     def of_field(self, path: str) -> int:
         """The line of a field, as findings name it."""
-        ...
 
     def of_pointer(self, pointer: str) -> int:
         """The line of a JSON pointer, as patches write it."""
-        ...
 
 
 class FindingLine(Part):

@@ -24,7 +24,6 @@ class CertificateHolder(Protocol):
 
     def replace(self, pair: CertificatePair) -> None:
         """Serve new connections with this pair, or raise `CertificateError` and change nothing."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,11 +52,9 @@ class CertificateStore(Protocol):
 
     def read_configurations(self) -> tuple[WebhookConfiguration, ...]:
         """Our webhook configurations; one that does not exist is left out."""
-        ...
 
     def read_secret(self) -> StoredSecret | None:
         """The CA Secret, or ``None`` when it does not exist."""
-        ...
 
     def write_secret(self, data: Mapping[str, bytes], resource_version: str | None) -> None:
         """Make the Secret's data exactly this, leaving its labels and annotations alone.
@@ -66,7 +64,6 @@ class CertificateStore(Protocol):
         Raises:
             ConflictError: When it has another resourceVersion, does not exist, or exists already.
         """
-        ...
 
     def write_bundle(
         self, configuration: WebhookConfiguration, bundle: bytes, targets: Mapping[str, str] = MappingProxyType({})
@@ -78,4 +75,3 @@ class CertificateStore(Protocol):
         Raises:
             ConflictError: When the configuration has another resourceVersion, or does not exist.
         """
-        ...
