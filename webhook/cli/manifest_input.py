@@ -56,7 +56,7 @@ NamespacesOption = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedObject:
     """One object and what becomes of it; ``lines`` knows where its fields are written, for one of the manifests."""
 
     item: ManifestObject
@@ -69,7 +69,7 @@ class JudgedSource:
     """One source with its objects, in order."""
 
     source: Source
-    objects: list[Judged] = field(default_factory=list)
+    objects: list[JudgedObject] = field(default_factory=list)
 
     def edits(self) -> dict[tuple[int, str], Sequence[dict[str, Any]]]:
         """The operations of every object that is rewritten, by its place in the source."""
@@ -90,7 +90,7 @@ class JudgedInput:
     """
 
     sources: list[JudgedSource] = field(default_factory=list)
-    mislabelled: list[Judged] = field(default_factory=list)
+    mislabelled: list[JudgedObject] = field(default_factory=list)
     problems: list[ManifestProblem] = field(default_factory=list)
     plugin: PluginInput = field(default_factory=PluginInput)
 
@@ -171,7 +171,7 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
     claims = known_claims(given.manifests, namespace or "default")
     configuration = msgspec.structs.replace(configuration, named_classes=named_classes(given.manifests))
     checker = Checker(configuration, labels, namespace=namespace, policy=chosen, claims=claims, fleet=fleet)
-    named = (Judged(item, checker.identify(item.object)) for item in known.objects)
+    named = (JudgedObject(item, checker.identify(item.object)) for item in known.objects)
     judged = JudgedInput(
         problems=given.problems, plugin=given.plugin, mislabelled=[one for one in named if one.judgement.label_problems]
     )
@@ -181,7 +181,7 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
         for item in items:
             mismatches = wrong_types(item.object, configuration.kinds)
             judgement = checker.unreadable(item.object, mismatches) if mismatches else checker.judge(item.object)
-            into.objects.append(Judged(item, judgement, lines.of(item)))
+            into.objects.append(JudgedObject(item, judgement, lines.of(item)))
             judged.problems += mismatch_problems(item, lines, mismatches)
     found = (one.judgement for source in judged.sources for one in source.objects)
     if not (policy or config or labels) and any(one.requests and not one.exempt for one in found):

@@ -17,8 +17,8 @@ from webhook.application.workload_kinds import BUILT_IN, WorkloadKind
 from webhook.application.workloads import KINDS, Kinds, group_of
 from webhook.cli.configuration_input import ConfigOption, load_configuration
 from webhook.cli.manifest_input import (
-    Judged,
     JudgedInput,
+    JudgedObject,
     JudgedSource,
     NamespaceOption,
     NamespacesOption,
@@ -101,7 +101,7 @@ def _named(options: Sequence[str], configured: Kinds) -> dict[tuple[str, str], W
     return found
 
 
-def _with_templates(found: Judged, named: Mapping[tuple[str, str], WorkloadKind]) -> Judged:
+def _with_templates(found: JudgedObject, named: Mapping[tuple[str, str], WorkloadKind]) -> JudgedObject:
     """An object with the patch of its templates, where its kind is one of those; says what is special about the kind."""
     judgement = found.judgement
     row = named.get((group_of(judgement.api_version), judgement.kind))

@@ -45,7 +45,7 @@ class Outcomes(Part):
         return found
 
 
-class Form(Part):
+class FormChange(Part):
     """A form that is requested, and the one that results."""
 
     before: str
@@ -66,7 +66,7 @@ class WorkloadLine(ObjectLine):
     judged: str  # "template" or "pods"
     suspended: bool
     becomes: list[str]
-    forms: list[Form]
+    forms: list[FormChange]
     pods: Outcomes
 
 
@@ -85,7 +85,7 @@ class PolicyLine(Part):
     workloads: Outcomes
 
 
-class FlowLine(Form):
+class FlowLine(FormChange):
     """How many workloads, and pods of theirs, ask for one form and get another, with one outcome.
 
     ``gpus`` are those (or slots, of shared forms) that the pods request; of a workload without pods, those of its next one.
@@ -334,7 +334,7 @@ def _line(row: Row, shared: dict[Verdict, dict[str, Any]], lines: Lines | None) 
             "decision": EXEMPT if verdict.exempt else verdict.decision,
             "exempt": verdict.exempt,
             "becomes": list(verdict.becomes),
-            "forms": [Form(before=before, after=after) for before, after, _ in verdict.forms],
+            "forms": [FormChange(before=before, after=after) for before, after, _ in verdict.forms],
             "patch": list(verdict.operations),
             "findings": finding_lines(verdict.findings),
             "not_judged": verdict.not_judged,

@@ -100,7 +100,7 @@ class ProblemLine(Part):
         return "not read" if self.fatal else "warning"
 
 
-class Totals(Part):
+class CheckTotals(Part):
     """How many objects there are, of each decision: each has exactly one, so that the six add up to ``objects``.
 
     Among the unchanged, ``without_request`` are those without a GPU request, and ``unknown_kind`` those of whose kind nothing is
@@ -139,7 +139,7 @@ class Report(Part):
     kind: str = "CheckReport"
     objects: list[ObjectLine]
     problems: list[ProblemLine]
-    totals: Totals
+    totals: CheckTotals
 
 
 def object_line(source: str | None, line: int | None, judgement: Judgement, lines: Lines | None = None) -> ObjectLine:
@@ -218,7 +218,7 @@ def report(objects: list[ObjectLine], problems: list[ProblemLine]) -> Report:
     decisions = Counter(line.decision for line in objects)
     unchanged = [line for line in objects if line.decision == Outcome.UNCHANGED]
     rules = Counter(finding.rule for line in objects for finding in line.findings)
-    totals = Totals(
+    totals = CheckTotals(
         objects=len(objects),
         unchanged=len(unchanged),
         rewritten=decisions[Outcome.REWRITTEN.value],

@@ -62,7 +62,7 @@ def carried(configurations: Iterable[WebhookConfiguration]) -> tuple[frozenset[x
     return tuple(frozenset(read_bundle(bundle).certificates) for bundle in bundles)
 
 
-class Facts:
+class RotationFacts:
     """The conclusions from one observation.
 
     Attributes:

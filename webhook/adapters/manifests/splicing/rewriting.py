@@ -12,7 +12,7 @@ from webhook.adapters.manifests.items import EditError
 from webhook.adapters.manifests.splicing.changes import BEFORE_ALL, pair_items, pair_keys
 from webhook.adapters.manifests.splicing.layout import Layout, Splice
 from webhook.adapters.manifests.splicing.members import Change, Member, in_block, in_flow
-from webhook.adapters.manifests.splicing.sharing import Sharing, live_entries, merges_may_stay
+from webhook.adapters.manifests.splicing.sharing import SharedValues, live_entries, merges_may_stay
 from webhook.adapters.manifests.splicing.writers import JsonWriter, Writer, YamlWriter
 from webhook.adapters.manifests.tree.nodes import Alias, Mapping, Node, Sequence, is_merge
 from webhook.adapters.manifests.tree.values import data_of, key_text, same
@@ -48,7 +48,7 @@ class _Rewriter:
         self.yaml = YamlWriter(self.layout, root)
         self.writer: Writer = JsonWriter(self.layout, root) if is_json else self.yaml
         self.splices: list[Splice] = []
-        self.sharing = Sharing()
+        self.sharing = SharedValues()
 
     def visit(self, node: Node, target: Any, slot: _Slot) -> None:
         """Make the node hold the target."""

@@ -10,7 +10,7 @@ GONE = object()
 """What an anchored node holds that will no longer be there."""
 
 
-class Sharing:
+class SharedValues:
     """The future content of each anchored node; filled in the order of the text."""
 
     def __init__(self) -> None:
