@@ -86,7 +86,6 @@ class Seen(msgspec.Struct):
         idle: it is told to have no pods.
         suspended: it has none until somebody resumes it.
         queue: the queue of Kueue that it waits in, by its label.
-        source, line: where it is, if in a file.
     """
 
     api_version: str
@@ -119,14 +118,8 @@ class Verdict(msgspec.Struct, frozen=True, eq=False):
     """The outcome for a pod under a policy; pods that are alike share one, so that one verdict is equal to itself only.
 
     Attributes:
-        policy: the policy's name.
-        outcome: what becomes of the pod.
         exempt: why it is exempt, if it is.
-        requests: what each container requests.
-        becomes: what becomes of it, in sentences.
         forms: each form that is requested, with the one that results (or ``DENIED``), and the GPUs that a pod needs of it.
-        findings: the findings, their paths within the object.
-        operations: the JSON Patch of the object.
         claims: the pod's names for its resource claims.
         not_judged: why those are not judged.
     """

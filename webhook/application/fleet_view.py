@@ -61,7 +61,6 @@ class FleetView(msgspec.Struct):
     Attributes:
         waiting: how many pods wait, alike.
         pods_known: whether the pods were read; without them, what is in use and who waits is not known.
-        notes: what a person should know besides.
     """
 
     shapes: list[ShapeUse]

@@ -37,10 +37,8 @@ class Judgement(msgspec.Struct, frozen=True):
 
     Attributes:
         kind, namespace, name: the object; ``namespace`` is the one whose policy counts.
-        policy: the policy that decided.
         pods: its pods and templates, and what becomes of each.
         operations: the JSON Patch of the object; empty for an operator's kind, of which only the pods are rewritten.
-        findings: the findings, their paths within the object.
         exempt: why the object is exempt, if it is.
         unjudged: what is known of an object of a kind that is not judged; the decision then says nothing of its pods.
         claims: its pod's names for their resource claims.

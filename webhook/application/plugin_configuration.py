@@ -23,8 +23,6 @@ class PluginFault(msgspec.Struct, frozen=True):
     """Something wrong with a device plugin's configuration.
 
     Attributes:
-        field: its path in the file.
-        fact: what is written there.
         means: what the plugin makes of it.
         fix: what to write instead.
         rejected: whether the plugin does not start with it.

@@ -32,10 +32,7 @@ class RuleText(msgspec.Struct, frozen=True):
     """An id in words.
 
     Attributes:
-        id: in reports.
         severity: what a finding does under enforce; ``None`` for what is not a finding.
-        title: what is wrong, in a few words.
-        help: why, and what to do.
     """
 
     id: str

@@ -44,9 +44,7 @@ class Gathered:
         seen: how many objects of each kind were checked.
         places: the lines of the objects of files, by source and first line.
         others: objects that are not judged, and those with a label that names no policy or has no effect; with their places.
-        kinds: the kinds of which a cluster has objects that are not checked.
         kinds_unknown: why there may be more of them, or nothing.
-        complete: whether everything could be read.
     """
 
     origin: str

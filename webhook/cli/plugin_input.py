@@ -15,8 +15,6 @@ class PluginInput:
     """The device plugin's configurations that were found.
 
     Attributes:
-        files: how many there are.
-        faults: how many things are wrong with them.
         rejected: with how many of these the device plugin does not start.
     """
 

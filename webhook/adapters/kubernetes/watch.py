@@ -49,16 +49,7 @@ class WatchObserver(Protocol):
 
 @dataclass(frozen=True)
 class Objects(Generic[O]):
-    """The objects of a watch.
-
-    Attributes:
-        name: of one object, such as ``namespace``.
-        path: of their list.
-        item: the fields that are read of one.
-        page: the fields that are read of a page of the list.
-        selector: parameters of list and watch that select some of them.
-        limit: how many a page has.
-    """
+    """The objects of a watch."""
 
     name: str
     path: str

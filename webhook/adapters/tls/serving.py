@@ -35,7 +35,6 @@ class ServingCertificate:
     thread: what it builds is nobody else's until the one assignment that publishes it.
 
     Args:
-        names: DNS names and IP addresses that every pair must cover; none when they are not known.
         client_ca: PEM of the CAs whose client certificates are asked for; ``None`` asks for none.
 
     Raises:

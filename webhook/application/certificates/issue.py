@@ -39,7 +39,6 @@ class ServingNames:
 
     Attributes:
         dns: DNS names, lower case; ``*.`` may stand for one leftmost label.
-        ips: IP addresses.
 
     Raises:
         CertificateError: From `parse`, when a name is neither, or there is none at all.

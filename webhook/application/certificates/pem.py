@@ -30,7 +30,6 @@ class CertificatePair:
     """A certificate with the private key that belongs to it; an instance always matches.
 
     Attributes:
-        certificate: The leaf or the CA's own certificate.
         key: Its private key. Never shown by ``repr``, never compared (the certificate already names it).
         chain: Intermediate certificates to be sent after the leaf, nearest first.
 

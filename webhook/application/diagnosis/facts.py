@@ -183,14 +183,11 @@ class Neighbours:
     """The programs beside gpuwarden; one that could not be read, or whose kind the API server does not have, is `Unread`.
 
     Attributes:
-        plugin_files: the configuration files of the NVIDIA device plugin.
         exporters: the DaemonSets that run dcgm-exporter.
         autoscalers: where Cluster Autoscaler was found.
-        node_pools: Karpenter's.
         overlay_resources: what NodeOverlays say that nodes have.
         cluster_queues, local_queues: Kueue's.
         kueue: Kueue's configuration; ``None`` where it is not in its default place.
-        device_classes: every DeviceClass.
         shared_by: the DRA drivers that have devices which several pods may get.
         devices_on: the nodes on which each DRA driver has devices; ``ALL_NODES`` for devices that any node can use.
         claim_templates: the ResourceClaimTemplates, by namespace and name; ``None`` for one that can't be read.
