@@ -52,11 +52,11 @@ def rewrite(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 ) -> None:
     """Print the manifests in their new form, or edit them in place with -i.
 
-    Kubernetes' own kinds are rewritten. Of operators' kinds only the pods are, on admission; --kinds names those whose templates
-    are rewritten all the same, and what is special about them is printed.
+    Kubernetes' own kinds are rewritten. Of operators' kinds only the pods are rewritten, on admission; --kinds names kinds whose
+    templates are rewritten anyway, and a note on each is printed.
 
-    From - to standard output it is a Helm post-renderer (Helm 4: by the plugin in deploy/helm-plugin). Where anything is
-    denied or can't be read, nothing is written.
+    From - to standard output it is a Helm post-renderer (Helm 4: by the plugin in deploy/helm-plugin). If anything is denied
+    or can't be read, nothing is written.
 
     Exit codes: 0 written; 1 something is denied; 2 wrong usage, unreadable input, or output that can't be written.
     """
