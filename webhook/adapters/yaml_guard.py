@@ -59,7 +59,7 @@ def check(text: str, loader: Loader = yaml.CSafeLoader) -> None:
 
 
 def explain(error: Exception) -> str:
-    """Where a text is not YAML, what is wrong there, and what usually fixes it, on one line."""
+    """Return where a text is not YAML, what is wrong there, and what usually fixes it, on one line."""
     mark = getattr(error, "problem_mark", None)
     said = [getattr(error, "context", None), getattr(error, "problem", None)]
     what = ", ".join(filter(None, said)) or " ".join(str(error).split())

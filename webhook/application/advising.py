@@ -189,7 +189,7 @@ def _sized(pod: Pod, where: WorkloadPod) -> Pod:
 
 
 def _name(request: Request, begins: str) -> None:
-    """Of a name that the API server is yet to make, what is recorded says at least how it begins."""
+    """Set the beginning of a name that the API server is yet to make, for what is recorded."""
     request.name = request.name or begins
 
 

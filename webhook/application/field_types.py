@@ -95,7 +95,7 @@ def _around(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Iterator[Typ
 
 
 def _policies(labels: Any) -> Iterator[TypeMismatch]:
-    """Of a namespace's labels those that name policies: null, which is the empty text, names none."""
+    """Yield the wrong types of a namespace's labels that name policies: null, which is the empty text, names none."""
     if isinstance(labels, Mapping):
         ours = {key: labels[key] for key in NAMES if key in labels}
         yield from _converted(ours, dict[str, str], _LABELS)

@@ -99,7 +99,7 @@ class Judgement(msgspec.Struct, frozen=True):
 
     @property
     def not_judged(self) -> str | None:
-        """Why not everything that may request GPUs was judged; ``None`` where it was, or where the object is exempt."""
+        """The reason why not everything that may request GPUs was judged; ``None`` where it was, or the object is exempt."""
         if self.exempt:
             return None
         if self.claims_unknown or self.beside:

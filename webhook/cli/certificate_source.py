@@ -1,4 +1,4 @@
-"""Where the serving certificate comes from: a trial's own, files that are read again, or a CA that replicas keep together."""
+"""The source of the serving certificate: a trial's own, files that are read again, or a CA that replicas keep together."""
 
 from __future__ import annotations
 

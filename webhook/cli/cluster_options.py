@@ -35,5 +35,5 @@ _FIXES = {
 
 
 def unreadable(error: ApiError, fix: str = "") -> str:
-    """Why a cluster can't be read, and what to do: what the caller knows better, or what such a failure calls for."""
+    """Return why a cluster can't be read, and the fix: the caller's, or the usual one for the failure."""
     return f"the cluster can't be read: {error.detail}; {fix or _FIXES.get(error.fault, 'try again later')}"

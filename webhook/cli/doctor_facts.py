@@ -1,4 +1,4 @@
-"""Where ``gpuwarden doctor`` gets its facts: the API server, the configuration file, and what answers over TLS."""
+"""The sources of ``gpuwarden doctor``: the API server, the configuration file, and what answers over TLS."""
 
 import dataclasses
 from collections.abc import Iterable

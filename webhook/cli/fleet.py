@@ -16,7 +16,7 @@ from webhook.cli.messages import EXIT_DENIED, usage_error
 
 
 class Output(StrEnum):
-    """How ``fleet`` prints what it found."""
+    """The output formats of ``fleet``."""
 
     TABLE = "table"
     JSON = "json"

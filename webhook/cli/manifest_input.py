@@ -226,7 +226,7 @@ def read_paths(paths: Sequence[str], plugin: DevicePlugin | None = None) -> Give
 def nothing_found(
     sources: Iterable[tuple[Source, Sequence[object]]], problems: Iterable[ManifestProblem], plugin: PluginInput
 ) -> list[ManifestProblem]:
-    """That sources hold no object at all, a problem each; none where one does, or where something could not be read.
+    """Return a problem for each source if none holds an object; none where one does, or where something could not be read.
 
     A success would say of a mistyped pipe or an empty template that everything in it is right.
     """

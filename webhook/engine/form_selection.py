@@ -17,7 +17,7 @@ from webhook.engine.statements import Statements
 
 
 class How(StrEnum):
-    """How the form of a request was selected."""
+    """The way in which the form of a request was selected."""
 
     PLAIN = "plain"
     STATED = "stated"

@@ -254,7 +254,7 @@ class DevicePluginSection(_Section):
 
 
 class GkeSection(_Section):
-    """How GKE runs the cluster."""
+    """The settings of the cluster on GKE."""
 
     autopilot: bool = False
 
@@ -266,7 +266,7 @@ class FleetSection(_Section):
 
 
 class ExemptionsSection(_Section):
-    """Who is exempt."""
+    """The exemptions."""
 
     namespaces: list[NamespaceName] = sorted(DEFAULT_EXEMPTIONS.namespaces)
     usernames: list[UserName] = []
@@ -304,7 +304,7 @@ class ClaimsSection(_Section):
 
 
 class TemplateSection(_Section):
-    """Where objects of a kind describe pods."""
+    """The place of pods in objects of a kind."""
 
     path: FieldPath
     replicas: list[FieldPath] = []

@@ -177,5 +177,5 @@ def _resolved(node: Node) -> Node:
 
 
 def _first_key(node: Node) -> Node:
-    """Where an object visibly begins: at its first key, not at an anchor or a brace above it."""
+    """Return the visible beginning of an object: its first key, not an anchor or a brace above it."""
     return node.entries[0][0] if isinstance(node, Mapping) and node.entries and not node.flow else node

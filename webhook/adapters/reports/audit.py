@@ -26,7 +26,7 @@ ALL = "*"
 
 
 class Outcomes(Part):
-    """How many become what; each counts once, an exempt one only as exempt."""
+    """Numbers by outcome; each object counts once, an exempt one only as exempt."""
 
     unchanged: int
     rewritten: int
@@ -40,7 +40,7 @@ class Outcomes(Part):
         return self.unchanged + self.rewritten + self.denied + self.exempt + self.not_judged
 
     def number(self, outcome: str) -> int:
-        """How many have an outcome, by the word for it in ``ObjectLine.decision``."""
+        """Return the number with an outcome, by the word for it in ``ObjectLine.decision``."""
         found: int = getattr(self, outcome.replace("-", "_"))
         return found
 
@@ -86,7 +86,7 @@ class PolicyLine(Part):
 
 
 class FlowLine(FormChange):
-    """How many workloads, and pods of theirs, ask for one form and get another, with one outcome.
+    """The numbers of workloads, and of their pods, that request one form and get another, with one outcome.
 
     ``gpus`` are those (or slots, of shared forms) that the pods request; of a workload without pods, those of its next one.
     """
@@ -99,7 +99,7 @@ class FlowLine(FormChange):
 
 
 class OtherTotals(Part):
-    """How many other objects have which decision; each has exactly one."""
+    """The numbers of other objects by decision; each has exactly one."""
 
     unchanged: int
     denied: int

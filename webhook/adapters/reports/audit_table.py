@@ -56,7 +56,7 @@ def show(target: Console, report: AuditReport, *, everything: bool = False) -> N
 
 
 def place(line: ObjectLine) -> str:
-    """Where an object is, for people."""
+    """Return the place of an object, for people."""
     if line.name == ALL:
         return line.kind
     named = f"{line.kind} {line.namespace}/{line.name}"

@@ -25,7 +25,7 @@ class Part(BaseModel):
 
 
 class Lines(Protocol):
-    """Where the fields of an object are written; the lines of manifests, from 1."""
+    """The places of an object's fields; the lines of manifests, from 1."""
 
     def of_field(self, path: str) -> int:
         """The line of a field, as findings name it."""
@@ -101,7 +101,7 @@ class ProblemLine(Part):
 
 
 class CheckTotals(Part):
-    """How many objects there are, of each decision: each has exactly one, so that the six add up to ``objects``.
+    """The numbers of objects by decision: each has exactly one, so that the six add up to ``objects``.
 
     Among the unchanged, ``without_request`` are those without a GPU request, and ``unknown_kind`` those of whose kind nothing is
     known and in which nothing leads to pods. ``requesting`` are those that request GPUs, or are denied. ``unread_parts`` are the

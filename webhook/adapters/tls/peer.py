@@ -48,7 +48,7 @@ def _presented(connection: socket.socket, name: str) -> x509.Certificate:
 
 
 def _as_a_client(target: Target, timeout: float) -> tuple[str, tuple[int, int]]:
-    """Why a client rejects the server; if it does not, the statuses of the path that is called, and of it without a token."""
+    """Return why a client rejects the server; otherwise the statuses of the path that is called, and of it without a token."""
     trusted = read_bundle(target.bundle).certificates
     if not trusted:
         return "the caBundle contains no certificate", (0, 0)

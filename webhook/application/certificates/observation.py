@@ -106,7 +106,7 @@ class RotationFacts:
         return tuple(c for c in dict.fromkeys((*own, *ours)) if self.now <= c.not_valid_after_utc)
 
     def count(self, certificate: x509.Certificate) -> int:
-        """How many bundles carry it."""
+        """Return the number of bundles that carry it."""
         return sum(certificate in bundle for bundle in self.bundles)
 
     def is_carried(self, certificate: x509.Certificate) -> bool:

@@ -20,7 +20,7 @@ _ROUNDS = 8  # from nothing to steady takes four; more means that others write t
 
 
 class CertificateHolder(Protocol):
-    """Where the serving certificate goes."""
+    """The place of the serving certificate."""
 
     def replace(self, pair: CertificatePair) -> None:
         """Serve new connections with this pair, or raise `CertificateError` and change nothing."""

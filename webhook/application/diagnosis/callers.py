@@ -14,7 +14,7 @@ _UNANSWERED = (
 
 
 def tokens(facts: Facts) -> list[Verdict]:
-    """Where the paths are to carry a token, they do, all the same one, and who answers admits it."""
+    """Paths that should carry a token do, all the same one, and every endpoint admits it."""
     expected = _expected(facts)
     if not expected and not any(one.token for one in our_webhooks(facts)):
         return [ok("the paths carry no token")]

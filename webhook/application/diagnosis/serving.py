@@ -175,7 +175,7 @@ def _ends(facts: Facts, certificate: x509.Certificate, what: str) -> Iterator[Ve
 
 
 def _left(certificate: x509.Certificate, now: datetime) -> float:
-    """How much of a life is left, 0 to 1."""
+    """Return the part of a lifetime that is left, 0 to 1."""
     end = certificate.not_valid_after_utc
     return (end - now) / (end - certificate.not_valid_before_utc)
 

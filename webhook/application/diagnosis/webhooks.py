@@ -26,7 +26,7 @@ class ServiceReference(msgspec.Struct):
 
 
 class ClientConfig(msgspec.Struct, rename="camel"):
-    """How the API server calls a webhook, and whom it trusts."""
+    """The address of a webhook, and the CA that the API server trusts there."""
 
     url: str | None = None
     service: ServiceReference | None = None

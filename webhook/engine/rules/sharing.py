@@ -65,7 +65,7 @@ def shared_request_above_one(gpu_container: GpuContainer, amount: Amount, form: 
 
 
 def _whole_gpus(amount: Amount, policy: Policy) -> str:
-    """How to get whole GPUs: a policy that lists them after a shared form gives them to pods that select their nodes.
+    """Return how to get whole GPUs: a policy that lists them after a shared form gives them to pods that select their nodes.
 
     On GKE no node has a label that names them, and Autopilot takes no node affinity on the labels that they lack.
     """

@@ -1,4 +1,4 @@
-"""How a document is written: its indentation and its quotes, so that what is added looks like its neighbours."""
+"""The style of a document: its indentation and its quotes, so that what is added looks like its neighbours."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How collections are written.
+    """The style of collections.
 
     Attributes:
         step: how many columns a map is to the right of its key.

@@ -93,7 +93,7 @@ def _pieces(text: str) -> Iterator[tuple[int, int, bool]]:
 
 
 def _cuts(text: str) -> Iterator[int]:
-    """Where a document begins: at ``---``, and after the line of ``...``."""
+    """Yield the beginnings of documents: at ``---``, and after the line of ``...``."""
     for match in _MARKER.finditer(text):
         if match[1]:
             if match.start():
