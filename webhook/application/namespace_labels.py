@@ -12,7 +12,7 @@ from webhook.application.review import Envelope, ReviewError
 from webhook.engine.fleet.evaluation import plain_lack, preferring
 from webhook.engine.label_problems import ignored
 from webhook.engine.labels import NamespaceLabels
-from webhook.engine.policy import NotOffered, Policy
+from webhook.engine.policy import LabelProblem, NotOffered, Policy
 from webhook.engine.rules.fleet import no_node_offers
 from webhook.engine.text import Name
 
@@ -80,8 +80,7 @@ class NamespaceLabelling:
         problems = [problem for problem in policies.problems if problem not in before.problems]
         if problems:
             # In audit mode too: that is about pods, and a mistyped label is easiest to fix for its author, right now.
-            message = "; ".join(f"{problem.path}: {problem.message}" for problem in problems)
-            return review.invalid(request, message, problems)
+            return review.invalid(request, _message(problems), problems)
         if name in configuration.exemptions.namespaces:
             if change.new != NamespaceLabels():
                 warnings.append(f'namespace "{name}" is exempt from gpuwarden: its labels have no effect')
@@ -141,6 +140,10 @@ def _read(body: bytes) -> bytes | _Change:
         return review.allowed(request, warnings=response_messages.within_budget(warnings))
     name = metadata.name or request.name
     return _Change(Envelope(request.uid), name, old, new, request.has_old_object, warnings)
+
+
+def _message(problems: list[LabelProblem]) -> str:
+    return "; ".join(f"{problem.path}: {problem.message}" for problem in problems)
 
 
 def _metadata(raw: msgspec.Raw, root: str) -> _Metadata:
