@@ -82,9 +82,14 @@ def view(
     pods: Sequence[GpuPod] | None,
     namespaces: Mapping[str, NamespaceLabels] | None,
 ) -> FleetView:
-    """Return the fleet, and the pods that wait for it.
+    """What the fleet is and who waits for it.
 
-    ``pods`` and ``namespaces`` are ``None`` where they are not known.
+    Args:
+        configuration: the policies, and how the device plugin names things.
+        fleet: the nodes as rules see them.
+        nodes: the same nodes by name.
+        pods: every pod with GPUs that has not ended; ``None`` where pods are not known.
+        namespaces: the labels of namespaces; ``None`` where none are known.
     """
     held: dict[str, Counter[str]] = {}
     for pod in pods or ():

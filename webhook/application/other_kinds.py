@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 
-from webhook.application.field_paths import mapping
 from webhook.application.structural_search import CLAIM_KEYS, POD_KEYS
 from webhook.application.unjudged import quotes
 from webhook.application.workloads import qualified
@@ -60,7 +59,10 @@ def unknown_kinds(detail: str) -> str:
 def leads_to_pods(group: str, kind: str, schema: Mapping[str, Any] | None) -> bool:
     """Whether objects of a custom kind may lead to pods, or claim devices.
 
-    A kind whose OpenAPI schema leaves ``spec`` open may hold anything.
+    Args:
+        group: the kind's group.
+        kind: the kind.
+        schema: its OpenAPI schema, if it has one: a kind whose ``spec`` is left open may hold anything.
     """
     if quotes(group, f"{kind}.{group}"):
         return False
@@ -101,4 +103,5 @@ def _inside(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _properties(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    return mapping(schema.get("properties"))
+    found = schema.get("properties")
+    return found if isinstance(found, Mapping) else {}

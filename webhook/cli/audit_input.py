@@ -77,7 +77,12 @@ def from_cluster(
 ) -> Gathered:
     """Judge what is in a cluster, in these namespaces or (if none is named) in all.
 
-    ``kinds`` finds the kinds that are not checked, as they are asked for.
+    Args:
+        reader: the cluster.
+        host: what to call it.
+        names: the namespaces.
+        auditor_of: makes the auditor.
+        kinds: finds the kinds that are not checked, as they are asked for.
 
     Raises:
         typer.Exit: 2, after saying why, where the cluster can't be read.
@@ -113,7 +118,7 @@ def from_cluster(
 
 
 def _of_operator(auditor: Auditor, manifest: dict[str, Any]) -> tuple[Found, Judgement | None]:
-    """Return the entry of an object of an operator's kind, and the judgement of one that can't be read or is mislabelled.
+    """What is remembered of an object of an operator's kind; and what is known of one that can't be read or is mislabelled.
 
     One without GPUs is remembered too: a Deployment of its own is then counted as its.
     """

@@ -53,7 +53,7 @@ def settings(
 
 
 def _node_selectors(spec: PodSpec, policy: Policy, respelling: Respelling) -> Iterator[AddNodeSelector]:
-    """The policy's nodeSelector, but for the labels that would leave the pod no node: what it and its forms say is kept."""
+    """The policy's nodeSelector, but for the labels that would leave the pod no node: what it and its forms say stands."""
     nodes = NodeConstraints(spec, without=respelling.dropped_keys)
     said = {*nodes.selector, *respelling.added_selectors}
     needs = respelling.needs

@@ -57,7 +57,13 @@ class Page(msgspec.Struct, Generic[I]):
 
 
 class Lister:
-    """Reads lists."""
+    """Reads lists.
+
+    Args:
+        api: the API server.
+        progress: receives the progress of a list, if anyone.
+        limit: objects per page.
+    """
 
     def __init__(self, api: Api, progress: Progress | None = None, *, limit: int = PAGE) -> None:
         self._api = api

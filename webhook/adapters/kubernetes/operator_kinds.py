@@ -40,7 +40,14 @@ class _Resources(msgspec.Struct):
 
 
 class OperatorReader:
-    """Reads objects of operators' kinds from a cluster."""
+    """Reads objects of operators' kinds from a cluster.
+
+    Args:
+        api: the API server.
+        progress: who is told how far a list is, if anybody.
+        limit: objects a page.
+        rows: the kinds that are looked for.
+    """
 
     def __init__(
         self,

@@ -50,7 +50,7 @@ class _Kind(msgspec.Struct, frozen=True):
 
 
 class UnknownKindsError(Exception):
-    """The custom kinds can't be listed; the message says why."""
+    """Which custom kinds there are can't be known; the message says why."""
 
 
 def other_kinds(
@@ -58,7 +58,11 @@ def other_kinds(
 ) -> Iterator[OtherKind]:
     """Find the kinds of workloads that have objects and are not checked.
 
-    Objects count in these ``namespaces``, or everywhere if none is named; rows of the configuration are checked.
+    Args:
+        api: the API server.
+        progress: receives the progress of the list of definitions.
+        namespaces: where objects count; everywhere, if none is named.
+        configured: the rows of the configuration, which are checked.
 
     Raises:
         UnknownKindsError: if custom resource definitions can't be listed.

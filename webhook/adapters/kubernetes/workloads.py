@@ -59,7 +59,14 @@ class FoundClaims(msgspec.Struct):
 
 
 class ClusterReader:
-    """Reads a cluster."""
+    """Reads a cluster.
+
+    Args:
+        api: the API server.
+        progress: receives the progress of a list, if anyone.
+        limit: objects per page.
+        operators: the operators' kinds that are looked for.
+    """
 
     def __init__(
         self,

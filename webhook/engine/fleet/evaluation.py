@@ -58,7 +58,7 @@ def _findings(decision: Decision, spec: PodSpec, policy: Policy, fleet: Fleet) -
 def wishes(
     decision: Decision, spec: PodSpec, prefixes: tuple[str, ...] = LABELS_OF_FORMS
 ) -> Iterator[tuple[Wish, list[tuple[GpuContainer, Amount]], Form]]:
-    """Return a pod's wishes to its node, by GPU resource: each with the requests that lead to it, and their form.
+    """What a pod will request of its node, by GPU resource: each with the requests that lead to it, and their form.
 
     ``prefixes`` are how the node labels begin that matter.
     """

@@ -53,7 +53,7 @@ PER_POD_LIMIT = Rule(
 
 
 def gpu_not_permitted(gpu_container: GpuContainer, policy: Policy) -> Finding | None:
-    """Policy ``none``, and the policy that replaces an ``enforce`` label that can't be read."""
+    """Policy ``none``, and the policy that stands in for an ``enforce`` label that can't be read."""
     if policy.permitted or policy.permits_any:
         return None
     amount = gpu_container.amounts[0]
