@@ -92,9 +92,10 @@ def _trimmed(container: Container) -> Container:
 
 
 class Objects(msgspec.Struct):
-    """The objects that were read of a cluster.
+    """What was read of a cluster.
 
     Attributes:
+        nodes: those with GPUs.
         pods: those with GPUs that have not ended; ``None`` where pods were not read.
         namespaces: ``None`` where they were not read.
         classes, slices: DeviceClasses that stand for a resource name, and the ResourceSlices' drivers.

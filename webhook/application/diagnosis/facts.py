@@ -209,9 +209,10 @@ class Neighbours:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """A cluster with gpuwarden, at a moment; ``None`` for an object that does not exist.
+    """A cluster with gpuwarden, at a moment; ``None`` stands for an object that is not there.
 
     Attributes:
+        now: when it was checked.
         namespace: where gpuwarden is installed.
         name: of its Deployment, ConfigMap and validating webhook configuration.
         version: the API server's, such as ``(1, 36)``.
@@ -219,6 +220,10 @@ class Facts:
         all_mutating: everyone's.
         services: those that our webhooks name, by namespace and name.
         slices: of those Services.
+        rights: what gpuwarden's ServiceAccount may, of all that it needs.
+        contacts: what answers.
+        probe: dry runs, if they were asked for.
+        nodes: those with GPUs.
         classes: the resources that DeviceClasses offer.
         neighbours: what else knows GPUs by name.
     """
