@@ -56,7 +56,7 @@ listed. What an object has made is counted with it.
 - Volcano, and Kueue where the object has the label `kueue.x-k8s.io/queue-name`: the queue counts the name in the template, but
   the pods are rewritten to another one.
 
-Kinds of one name are told apart by their group.
+Kinds with the same name differ in their group.
 """
 RESOURCES = """
 ### Requests outside of pod templates

@@ -28,10 +28,10 @@ from webhook.application.advising import Advising
 from webhook.application.configuration import Configuration
 from webhook.application.namespace_labels import NamespaceLabelling
 from webhook.application.recorder import Recorded
-from webhook.application.review import MOST_ELEMENTS, Answering, ReviewError
+from webhook.application.review import Answering, ReviewError
+from webhook.application.review_limits import MOST_ELEMENTS, MOST_RESOURCES, MOST_SELECTED
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import Policy, PolicyBook, VisibleDevices
-from webhook.engine.size import MOST_RESOURCES, MOST_SELECTED
 from webhook.engine.text import LONGEST_NAME
 
 LARGE = 1 << 20

@@ -3,8 +3,8 @@
 import pytest
 
 from testing.reviews import Webhook, a_container, a_gpu_container, a_pod
-from webhook.application.admission import MOST_ASKING
 from webhook.application.review import ReviewError
+from webhook.application.review_limits import MOST_GPU_CONTAINERS
 
 
 def with_gpus(count: int) -> dict[str, object]:
@@ -14,8 +14,8 @@ def with_gpus(count: int) -> dict[str, object]:
 def test_as_many_containers_with_gpus_as_are_judged_are_judged() -> None:
     webhook = Webhook("mps")
 
-    assert webhook.mutate(with_gpus(MOST_ASKING)).patch
-    assert webhook.validate(with_gpus(MOST_ASKING)).rules == ["not-rewritten"]
+    assert webhook.mutate(with_gpus(MOST_GPU_CONTAINERS)).patch
+    assert webhook.validate(with_gpus(MOST_GPU_CONTAINERS)).rules == ["not-rewritten"]
 
 
 @pytest.mark.parametrize("policy", ["mps", "any", "none"])
@@ -23,8 +23,8 @@ def test_one_more_is_judged_by_nobody(policy: str) -> None:
     webhook = Webhook(policy)
 
     for judge in (webhook.mutate, webhook.validate):
-        with pytest.raises(ReviewError, match=f"{MOST_ASKING + 1} containers request GPUs") as refused:
-            judge(with_gpus(MOST_ASKING + 1))
+        with pytest.raises(ReviewError, match=f"{MOST_GPU_CONTAINERS + 1} containers request GPUs") as refused:
+            judge(with_gpus(MOST_GPU_CONTAINERS + 1))
         assert refused.value.field == "request.object.spec"
     assert webhook.notes == []
 

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import policy_of
-from webhook.application.checking import Checker, Judgement
+from webhook.application.checking import Checker
 from webhook.application.configuration import Configuration
 from webhook.application.field_paths import ITEMS, VALUES, find, parse
+from webhook.application.judgement import Judgement
 from webhook.application.operator_kinds import OPERATORS
 from webhook.application.workload_kinds import Template, WorkloadKind
 from webhook.application.workloads import workload_of

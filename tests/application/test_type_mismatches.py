@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from webhook.application.checking import UnreadablePodError, pods_of
+from webhook.application.workload_pods import UnreadablePodError, pods_of
 from webhook.application.workloads import workload_of
 
 QUOTE_IT = "must be text, not the number 8; quote it"

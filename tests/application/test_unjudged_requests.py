@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from webhook.application.checking import Checker, Judgement
+from webhook.application.checking import Checker
 from webhook.application.configuration import Configuration
+from webhook.application.judgement import Judgement
 from webhook.engine.gpu_names import GpuNames
 
 Json = dict[str, Any]

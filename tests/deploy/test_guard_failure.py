@@ -13,7 +13,7 @@ from tests.builders import view
 from tests.deploy.chart import Chart, Json, Rendered
 from webhook.adapters.configuration import file as configuration_file
 from webhook.application.certificates.tokens import PATHS
-from webhook.application.diagnosis import guarding
+from webhook.application.diagnosis import guard
 from webhook.application.diagnosis.facts import Facts
 from webhook.application.diagnosis.ours import GUARDS
 from webhook.application.diagnosis.results import Status
@@ -66,7 +66,7 @@ def test_each_namespace_has_one_guard_that_is_closed_where_its_policy_denies(cha
             continue
         closed = namespace == "team-a" and denies.guard is VisibleDevices.DENY
         assert the_guard_of(rendered, namespace, label).failure_policy == ("Fail" if closed else "Ignore"), label
-    (verdict,) = guarding.guard(installed(rendered))
+    (verdict,) = guard.guard(installed(rendered))
     assert verdict.status is Status.OK, verdict
 
 

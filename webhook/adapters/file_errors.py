@@ -1,4 +1,4 @@
-"""Why a file can't be used: a sentence and a fix for each errno."""
+"""Reasons why a file can't be used: a sentence and a fix for each errno."""
 
 import errno
 import os
@@ -19,11 +19,9 @@ _WORDS = {
 
 
 def why(path: str | os.PathLike[str], error: OSError | ValueError) -> str:
-    """Why a path can't be used.
+    """Return why a path can't be used, and the fix.
 
-    Args:
-        path: what was to be used.
-        error: what Python raised: of the file system, or ``ValueError`` for a name with a NUL or a text that is not UTF-8.
+    ``error`` is of the file system, or a ``ValueError``: a name with a NUL, or a text that is not UTF-8.
     """
     if isinstance(error, UnicodeDecodeError):
         return (

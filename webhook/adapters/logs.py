@@ -40,7 +40,7 @@ class LogLevel(StrEnum):
 
 
 class Lines(Protocol):
-    """Where lines go."""
+    """The destination of lines."""
 
     def write(self, text: str, /) -> object:
         """Take a line."""

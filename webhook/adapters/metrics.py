@@ -194,7 +194,7 @@ class Metrics:
         self._node_watch_age.set(float("nan") if seconds is None else seconds)
 
     def offered(self, forms: Mapping[Form, int]) -> None:
-        """What nodes offer."""
+        """Set the gauges of the forms that nodes offer."""
         _replace(self._offered, {(str(form),): number for form, number in forms.items()})
 
     def policies_offered(self, forms: Mapping[tuple[Policy, Form], bool]) -> None:

@@ -21,9 +21,7 @@ def content(path: str | Path, *, named: bool = True) -> tuple[bytes, bool]:
     Opened without blocking: a pipe that nothing writes to would otherwise hold the program forever. (A pipe that the shell
     makes, ``<(helm template ...)``, has a writer from the start.)
 
-    Args:
-        path: the file.
-        named: whether the user named it; of what is only found, nothing but regular files is read.
+    Of what the user did not name, nothing but regular files is read.
 
     Raises:
         OSError: it can't be read; :func:`webhook.adapters.file_errors.why` has the words.

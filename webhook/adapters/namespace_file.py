@@ -33,11 +33,8 @@ class FileNamespaces:
 def parse(text: str) -> dict[str, NamespaceLabels]:
     """Read namespaces.
 
-    Args:
-        text: a List of Namespaces, or Namespaces as YAML documents or JSON.
-
     Raises:
-        NamespaceFileError: naming what is not a namespace, or stands twice. An empty file is an error: while kubectl writes
+        NamespaceFileError: naming what is not a namespace, or is defined twice. An empty file is an error: while kubectl writes
             to it, it must not mean that no namespace has labels.
     """
     try:

@@ -30,11 +30,7 @@ def load(text: str) -> Any:
 def of_config_map(data: Mapping[str, object], where: str) -> Iterator[PluginFile]:
     """The device plugin's configurations among the values of a ConfigMap; others, such as scripts, are left out.
 
-    A value that is not YAML counts as one if it names a sharing strategy: nobody else can tell its author.
-
-    Args:
-        data: its ``data``.
-        where: what to call it.
+    A value that is not YAML counts as one if it names a sharing strategy: nothing else reports it to its author.
     """
     for key, text in data.items():
         if not isinstance(text, str) or not any(word in text for word in _WORDS):

@@ -31,9 +31,7 @@ _log = structlog.get_logger("gpuwarden")
 def logged_standard_error(to: Lines, form: LogFormat) -> Iterator[None]:
     """Have everything that is written to ``sys.stderr`` meanwhile go out as lines of the log, and no exception get past it.
 
-    Args:
-        to: takes whole lines, and never blocks.
-        form: how lines are written.
+    ``to`` takes whole lines, and never blocks.
     """
     stream, hook = sys.stderr, sys.unraisablehook
     sys.stderr, sys.unraisablehook = _LineStream(to, form), _log_unraisable

@@ -41,7 +41,7 @@ class WatchedFile(Generic[_T]):
         return mark is not None and mark != self._mark
 
     def missing(self) -> str:
-        """Why the file can't be found; empty when it can."""
+        """Return why the file can't be found; empty when it can."""
         try:
             os.stat(self.path)  # noqa: PTH116 - as below
         except OSError as error:

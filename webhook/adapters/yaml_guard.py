@@ -14,14 +14,12 @@ Loader = type[yaml.SafeLoader] | type[yaml.CSafeLoader]
 
 
 def check(text: str, loader: Loader = yaml.CSafeLoader) -> None:
-    """Reject what is nested too deeply, and aliases that stand for very many values, ``<<`` included.
+    """Reject deep nesting, and aliases that repeat very many values, ``<<`` included.
 
     libyaml's loader recurses in C, whose stack ends without an exception; its parser, which is asked here, does not. An alias
     costs the loader nothing, but walking the loaded data costs everything: each may stand for many of the one before it.
 
-    Args:
-        text: YAML documents, or JSON.
-        loader: whose parser is asked: libyaml's is fast, Python's names the better line where something is not YAML.
+    ``loader`` is whose parser is used: libyaml's is fast, Python's names the better line where something is not YAML.
 
     Raises:
         YamlBombError: as said.
@@ -61,11 +59,7 @@ def check(text: str, loader: Loader = yaml.CSafeLoader) -> None:
 
 
 def explain(error: Exception) -> str:
-    """Where a text is not YAML, what is wrong there, and what usually fixes it, on one line.
-
-    Args:
-        error: of PyYAML, or the ``ValueError`` of a value that its tag does not fit.
-    """
+    """Return where a text is not YAML, what is wrong there, and what usually fixes it, on one line."""
     mark = getattr(error, "problem_mark", None)
     said = [getattr(error, "context", None), getattr(error, "problem", None)]
     what = ", ".join(filter(None, said)) or " ".join(str(error).split())

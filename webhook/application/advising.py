@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-from webhook.application import operator_objects, response_messages, review
+from webhook.application import operator_objects, response_messages, review, review_limits
 from webhook.application.configuration import Configuration, Mode
 from webhook.application.fleet import FleetSource, NoFleet
-from webhook.application.label_wait import Labels, Wanted, answered
+from webhook.application.lookups import Labels, Wanted, answered
 from webhook.application.namespaces import Namespaces
 from webhook.application.operator_traps import Applied, Described, traps
 from webhook.application.recorder import Recorded, Recorder
@@ -86,7 +86,7 @@ class Advising:
         )
         if workload is None or workload.is_pod or workload.cluster_scoped or not request.has_object:
             return review.allowed(request)
-        review.bound(body)
+        review_limits.bound(body)
         data, found = (_of_built_in if workload.is_built_in else _of_operator)(workload, request)
         described = [
             one
@@ -185,11 +185,11 @@ def _of_operator(workload: WorkloadKind, request: Request) -> tuple[Mapping[str,
 
 
 def _sized(pod: Pod, where: WorkloadPod) -> Pod:
-    return review.sized(pod, f"{_ROOT}.{where.field('')}".rstrip("."))
+    return review_limits.sized(pod, f"{_ROOT}.{where.field('')}".rstrip("."))
 
 
 def _name(request: Request, begins: str) -> None:
-    """Of a name that the API server is yet to make, what is recorded says at least how it begins."""
+    """Set the beginning of a name that the API server is yet to make, for what is recorded."""
     request.name = request.name or begins
 
 
@@ -203,7 +203,7 @@ class _Metadata(Metadata, rename="camel"):
 
 
 class _Workload(msgspec.Struct):
-    """What is read of objects of every built-in kind; ``view`` adds what leads to their pods."""
+    """The fields of objects of every built-in kind; ``view`` adds those that lead to their pods."""
 
     metadata: _Metadata | None = None
 

@@ -43,7 +43,7 @@ class Assumption(msgspec.Struct, frozen=True):
 
     @property
     def specific(self) -> tuple[bool, int]:
-        """What tells the more specific of two: a name before a pattern, then the pattern with more of the name in it."""
+        """The sort key of the more specific: a name before a pattern, then the pattern with more of the name in it."""
         return self.exact, len(self.pattern.replace("*", ""))
 
     def fits(self, namespace: str) -> bool:

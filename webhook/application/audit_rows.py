@@ -37,7 +37,7 @@ class Row(msgspec.Struct):
 
     @property
     def verdict(self) -> Verdict:
-        """What becomes of its next pod: the template's verdict, or where there is none the worst of its pods'."""
+        """The verdict on its next pod: the template's, or where there is none the worst of its pods'."""
         return self.template or max(self.pods, key=lambda verdict: verdict.rank)
 
     def running(self, decision: str) -> int:
@@ -58,7 +58,7 @@ def rows(found: Iterable[Found]) -> list[Row]:
     for seen, verdict, top in judged:
         key = (seen.namespace, *top.key)
         row = named.get(key)
-        # An object that stands twice in files is two: a base and its overlay, say.
+        # An object that appears twice in files is two: a base and its overlay, say.
         if row is None or (row.source is not None and seen.key == top.key):
             row = Row(top.api_version, top.kind, seen.namespace, top.name, top.uid, seen.source, seen.line)
             made.append(row)
@@ -78,7 +78,7 @@ def rows(found: Iterable[Found]) -> list[Row]:
 def _top(
     seen: Seen, links: Mapping[tuple[str, str, str], Owner | None], there: Collection[tuple[str, str, str]]
 ) -> Owner:
-    """The controller that a person knows an object by: the one at the top.
+    """Return the topmost controller of an object, which is what people know.
 
     Pods, and kinds between pods and what a person wrote, are their controller's in any case; others only where it was read.
     """

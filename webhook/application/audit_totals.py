@@ -14,7 +14,7 @@ _K = TypeVar("_K")
 
 
 class Tally(msgspec.Struct):
-    """How many become what. Each counts once: what is exempt counts as that only."""
+    """Numbers by outcome. Each counts once: an exempt object only as exempt."""
 
     unchanged: int = 0
     rewritten: int = 0
@@ -42,7 +42,7 @@ class Tally(msgspec.Struct):
 
 
 class Flow(msgspec.Struct):
-    """How many ask for one form and get another (or the same), with one outcome."""
+    """The numbers that request one form and get another (or the same), with one outcome."""
 
     workloads: int = 0
     pods: int = 0

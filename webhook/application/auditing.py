@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 
 from webhook.application import unjudged_requests
-from webhook.application.checking import Checker, JudgedPod, Judgement
+from webhook.application.checking import Checker
 from webhook.application.claims import KnownClaims
 from webhook.application.configuration import Configuration
+from webhook.application.judgement import JudgedPod, Judgement
 from webhook.application.operator_objects import QUEUE
 from webhook.application.rule_texts import NOT_JUDGED
 from webhook.application.type_mismatches import TypeMismatch
@@ -43,7 +44,7 @@ def decided(outcome: Outcome, not_judged: str | None) -> str:
 
 
 BARE_POD = "only if it is created again"
-"""What is true of a pod without a controller: nothing else ever does."""
+"""When a change takes effect on a pod without a controller: nothing else creates it."""
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -66,12 +67,12 @@ class Owner(msgspec.Struct, frozen=True):
 
     @property
     def is_between(self) -> bool:
-        """Whether it is of a kind that stands between a pod and what a person wrote."""
+        """Whether it is of a kind between a pod and what a person wrote."""
         return is_between(self.api_version, self.kind)
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells it from others in its namespace."""
+        """Its identity within its namespace."""
         return identity(self.api_version, self.kind), self.name
 
 
@@ -85,7 +86,6 @@ class Seen(msgspec.Struct):
         idle: it is told to have no pods.
         suspended: it has none until somebody resumes it.
         queue: the queue of Kueue that it waits in, by its label.
-        source, line: where it is, if in a file.
     """
 
     api_version: str
@@ -105,27 +105,21 @@ class Seen(msgspec.Struct):
 
     @property
     def is_between(self) -> bool:
-        """Whether it is of a kind that stands between a pod and what a person wrote."""
+        """Whether it is of a kind between a pod and what a person wrote."""
         return is_between(self.api_version, self.kind)
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells it from others in its namespace."""
+        """Its identity within its namespace."""
         return identity(self.api_version, self.kind), self.name
 
 
 class Verdict(msgspec.Struct, frozen=True, eq=False):
-    """What a policy makes of a pod; pods that are alike share one, so that one verdict is equal to itself only.
+    """The outcome for a pod under a policy; pods that are alike share one, so that one verdict is equal to itself only.
 
     Attributes:
-        policy: the policy's name.
-        outcome: what becomes of the pod.
         exempt: why it is exempt, if it is.
-        requests: what each container requests.
-        becomes: what becomes of it, in sentences.
         forms: each form that is requested, with the one that results (or ``DENIED``), and the GPUs that a pod needs of it.
-        findings: the findings, their paths within the object.
-        operations: the JSON Patch of the object.
         claims: the pod's names for its resource claims.
         not_judged: why those are not judged.
     """
@@ -143,12 +137,12 @@ class Verdict(msgspec.Struct, frozen=True, eq=False):
 
     @property
     def decision(self) -> str:
-        """What becomes of the pod, as reports write it."""
+        """The outcome for the pod, as reports write it."""
         return decided(self.outcome, self.not_judged)
 
     @property
     def rank(self) -> tuple[bool, int, int]:
-        """What tells the worse of two verdicts."""
+        """The sort key of the worse of two verdicts."""
         return self.exempt is None, _WORST[self.decision], len(self.findings)
 
 
@@ -184,7 +178,7 @@ class Auditor:
         return self._configuration.kinds
 
     def identify(self, manifest: Mapping[str, Any]) -> Judgement:
-        """What is known of an object: whether its kind is judged, and what its labels say; of an operator's, all of it."""
+        """Return whether an object's kind is judged, and what its labels say; of an operator's kind, everything."""
         workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"), self._configuration.kinds)
         is_built_in = workload is not None and workload.is_built_in
         return self._checker.identify(manifest) if is_built_in else self._checker.judge(manifest)
@@ -194,11 +188,11 @@ class Auditor:
         return Found(seen, _verdict(judgement, self._configuration.plugin))
 
     def unreadable(self, manifest: Mapping[str, Any], mismatches: Sequence[TypeMismatch]) -> Judgement:
-        """What is known of an object with fields of the wrong type."""
+        """Return the judgement of an object with fields of the wrong type."""
         return self._checker.unreadable(manifest, mismatches)
 
     def keep(self, seen: Seen) -> Found | None:
-        """What is to be remembered of an object; ``None`` if nothing comes of it.
+        """Return the audit entry of an object; ``None`` if it has no effect on the audit.
 
         Pods come first: of controllers only those are remembered that a pod seen before leads to, or that have a verdict of
         their own. A pod of an operator's object is remembered even without GPUs: it may be the controller of others, as the
@@ -219,7 +213,7 @@ class Auditor:
         return Found(seen, verdict)
 
     def verdict(self, seen: Seen) -> Verdict | None:
-        """What becomes of a pod or template; ``None`` for one that says nothing about GPUs, claims nothing and reaches none.
+        """Return the verdict on a pod or template; ``None`` for one without GPU requests, claims or access to GPUs.
 
         Pods of one controller are alike, so the answers are remembered by all that decides.
         """

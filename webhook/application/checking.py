@@ -1,147 +1,32 @@
 """Checking: what admission would make of objects in manifests, where there is neither a cluster nor a review."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from webhook.application import field_paths, operator_objects, unjudged_requests
 from webhook.application.claims import KnownClaims, claims_of, described, not_looked_up, template_not_looked_up
 from webhook.application.configuration import Configuration
-from webhook.application.field_paths import Place
+from webhook.application.field_paths import mapping
+from webhook.application.judgement import JudgedPod, Judgement
+from webhook.application.manifest_labels import is_namespace, label_problems, labels_and_annotations
 from webhook.application.operator_traps import Applied, Described, traps
-from webhook.application.type_mismatches import TypeMismatch, TypeMismatchError, convert
+from webhook.application.type_mismatches import TypeMismatch
 from webhook.application.unjudged import Unjudged, unjudged
-from webhook.application.workload_kinds import WorkloadKind, WorkloadPod, places
+from webhook.application.workload_kinds import WorkloadKind, WorkloadPod
+from webhook.application.workload_pods import pods_of
 from webhook.application.workloads import not_served, workload_of
-from webhook.engine import claim_rewriting, requests, summary
+from webhook.engine import claim_rewriting, requests
 from webhook.engine.claims import NO_CLAIMS, Resolved, references
-from webhook.engine.decision import UNTOUCHED, Decision, Outcome, decide
-from webhook.engine.edits import Annotate
+from webhook.engine.decision import Decision, decide
 from webhook.engine.findings import Finding
 from webhook.engine.fleet.evaluation import against, preferring
 from webhook.engine.fleet.fleet import Fleet
-from webhook.engine.label_problems import misplaced, of_namespace
 from webhook.engine.labels import NamespaceLabels
-from webhook.engine.patch import Operation, patch
-from webhook.engine.pods import Metadata, Pod
-from webhook.engine.policy import LabelProblem, Policy
-
-T = TypeVar("T")
-
-
-class UnreadablePodError(TypeMismatchError):
-    """An object's pod can't be read; ``mismatches`` says which fields are wrong, by their paths within the object."""
-
-
-_WORST = {Outcome.DENIED: 2, Outcome.REWRITTEN: 1, Outcome.UNCHANGED: 0}
-
-
-class JudgedPod(msgspec.Struct, frozen=True):
-    """A pod or template of an object, and what becomes of the pods.
-
-    Attributes:
-        decision: edits and findings, their paths within the pod.
-        title: what comes before each sentence on it, where an object may describe several.
-        is_exempt: whether its scheduler or runtime class exempts it; the decision then only says what it requests.
-    """
-
-    where: WorkloadPod
-    pod: Pod
-    decision: Decision
-    title: str = ""
-    is_exempt: bool = False
-
-
-class Judgement(msgspec.Struct, frozen=True):
-    """What becomes of one object.
-
-    Attributes:
-        kind, namespace, name: the object; ``namespace`` is the one whose policy counts.
-        policy: the policy that decided.
-        pods: its pods and templates, and what becomes of each.
-        operations: the JSON Patch of the object; empty for an operator's kind, of which only the pods are rewritten.
-        findings: the findings, their paths within the object.
-        exempt: why the object is exempt, if it is.
-        unjudged: what is known of an object of a kind that is not judged; the decision then says nothing of its pods.
-        claims: its pod's names for their resource claims.
-        claims_unknown: why some of these are not judged, for people; empty where all are.
-        beside: what else of its pod is not judged, a sentence each.
-        asked: what its pod requests besides the decision's requests: KAI's shares, and names that are misspelt.
-        label_problems: what is wrong with its labels and annotations.
-        notes: what is special about its kind, and whether it is suspended, for people.
-        mismatches: fields of the wrong type; where there are any, nothing else is known of the object.
-    """
-
-    api_version: str
-    kind: str
-    namespace: str
-    name: str
-    policy: Policy
-    pods: tuple[JudgedPod, ...] = ()
-    operations: tuple[Operation, ...] = ()
-    findings: tuple[Finding, ...] = ()
-    exempt: str | None = None
-    unjudged: Unjudged | None = None
-    claims: tuple[str, ...] = ()
-    claims_unknown: str = ""
-    beside: tuple[str, ...] = ()
-    asked: tuple[str, ...] = ()
-    label_problems: tuple[LabelProblem, ...] = ()
-    mismatches: tuple[TypeMismatch, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    @property
-    def decision(self) -> Decision:
-        """What becomes of the pods of an object that describes them in one place."""
-        return self.pods[0].decision if self.pods else UNTOUCHED
-
-    @property
-    def outcome(self) -> Outcome:
-        """The worst that becomes of its pods."""
-        return max((one.decision.outcome for one in self.pods), key=_WORST.__getitem__, default=Outcome.UNCHANGED)
-
-    @property
-    def requests(self) -> tuple[str, ...]:
-        """What each container requests."""
-        found = (f"{one.title}{gpu_container}" for one in self.pods for gpu_container in summary.asked(one.decision))
-        return (*found, *self.asked)
-
-    def changes(self, *, would: bool = False) -> tuple[str, ...]:
-        """What becomes of its pods, in sentences without their end; ``would`` where nothing is done."""
-        found = (f"{one.title}{change}" for one in self.pods for change in summary.changes(one.decision, would=would))
-        return (*found, *self.notes)
-
-    @property
-    def of_templates(self) -> tuple[Operation, ...]:
-        """The JSON Patch that rewrites the templates of an operator's object, where that is wanted.
-
-        Annotations are left out: not every kind has metadata beside the spec of its pods.
-        """
-        return tuple(operation for one in self.pods for operation in _of_template(one))
-
-    @property
-    def not_judged(self) -> str | None:
-        """Why not everything that may request GPUs was judged; ``None`` where it was, or where the object is exempt."""
-        if self.exempt:
-            return None
-        if self.claims_unknown or self.beside:
-            return "; ".join(filter(None, (self.claims_unknown, *self.beside)))
-        return self.unjudged.message if self.unjudged else None
-
-
-def _of_template(one: JudgedPod) -> list[Operation]:
-    edits = [edit for edit in one.decision.edits if not isinstance(edit, Annotate)]
-    if one.where.is_whole:
-        return patch(one.pod, edits, one.where.pointer)
-    found = patch(one.pod, edits)
-    for operation in found:
-        operation |= {
-            key: f"{one.where.pointer}{operation[key].removeprefix('/spec')}"
-            for key in ("path", "from")
-            if key in operation
-        }
-    return found
+from webhook.engine.patch import patch
+from webhook.engine.pods import Pod
+from webhook.engine.policy import Policy
 
 
 class Checker:
@@ -188,7 +73,7 @@ class Checker:
         if found is None:
             return known
         where, pod = found
-        if pod.spec and workload.is_pod and _map(manifest.get("metadata")).get("uid"):
+        if pod.spec and workload.is_pod and mapping(manifest.get("metadata")).get("uid"):
             # A pod out of a cluster: it is its scheduler that has placed it.
             pod.spec.node_name = None
         known = self._with_beside(known, where, pod, next(field_paths.find(manifest, where.place))[1])
@@ -206,7 +91,7 @@ class Checker:
         return msgspec.structs.replace(known, operations=operations, findings=findings, notes=notes)
 
     def _decided(self, known: Judgement, where: WorkloadPod, pod: Pod) -> tuple[Judgement, Decision, str | None]:
-        """What is known with a pod's claims; what becomes of the pod, or what an exempt one requests, and why it is exempt."""
+        """Return the judgement with a pod's claims; the decision (of an exempt pod: its requests); and why it is exempt."""
         configuration = self._configuration
         gpu_containers = requests.read(pod.spec, configuration.names) if pod.spec else []
         resolved = self._resolved(known, pod)
@@ -234,14 +119,14 @@ class Checker:
         return known, against(decision, pod, known.policy, self._fleet) if self._fleet else decision, None
 
     def _resolved(self, known: Judgement, pod: Pod) -> Resolved:
-        """What a pod's claims name, and the template that its requests become claims of, where they are among the objects."""
+        """Return what a pod's claims name, and the template that its requests become claims of, if they are among the objects."""
         named = claim_rewriting.references([known.policy])
         named += references(pod.spec) if pod.spec else []
         keys = {one: (known.namespace, one) for one in named}
         return {one: self._claims[key] for one, key in keys.items() if key in self._claims}
 
     def _of_operator(self, known: Judgement, workload: WorkloadKind | None, manifest: Mapping[str, Any]) -> Judgement:
-        """What becomes of the pods of an operator's kind: each template is judged as the pods created from it will be."""
+        """Judge the pods of an operator's kind: each template as the pods created from it will be."""
         pods: list[JudgedPod] = []
         findings: list[Finding] = []
         vendors: list[str] = []
@@ -273,7 +158,7 @@ class Checker:
         )
 
     def _left(self, workload: WorkloadKind | None, manifest: Mapping[str, Any], policy: Policy) -> Unjudged | None:
-        """What is known of an object that is not of a built-in kind, beside the pods in it that are judged."""
+        """Return what is not judged of an object that is not of a built-in kind."""
         # What their claims are is said with the pods.
         judged = [where for where, _ in operator_objects.pods_in(workload, manifest)]
         left = unjudged(operator_objects.without(manifest, judged), self._configuration.names)
@@ -304,7 +189,7 @@ class Checker:
         return msgspec.structs.replace(known, unjudged=None, label_problems=(), mismatches=tuple(mismatches))
 
     def _with_beside(self, known: Judgement, where: WorkloadPod, pod: Pod, template: Mapping[str, Any]) -> Judgement:
-        labels, _ = _labels_and_annotations(template)
+        labels, _ = labels_and_annotations(template)
         names = self._configuration.names
         shares = unjudged_requests.shares(pod, labels)
         told = (*unjudged_requests.sentences(where, unjudged_requests.other_vendors(pod, names), shares), *known.beside)
@@ -312,8 +197,8 @@ class Checker:
         return msgspec.structs.replace(known, beside=told, asked=(*of_kai, *unjudged_requests.misspelt(pod, names)))
 
     def identify(self, manifest: Mapping[str, Any]) -> Judgement:
-        """What is known of an object without looking at its pod: also whether it is judged, and what its labels say."""
-        metadata = _map(manifest.get("metadata"))
+        """Return the judgement of an object without its pod: whether it is judged, and what its labels say."""
+        metadata = mapping(manifest.get("metadata"))
         api_version, kind = str(manifest.get("apiVersion") or ""), str(manifest.get("kind", ""))
         name = str(metadata.get("name") or metadata.get("generateName") or "")
         namespace = name if is_namespace(manifest) else str(metadata.get("namespace") or self._namespace)
@@ -341,63 +226,3 @@ class Checker:
             return self._policy
         labels = self._namespaces.get(namespace, NamespaceLabels())
         return self._configuration.policies.select(labels).enforce
-
-
-def label_problems(manifest: Mapping[str, Any], configuration: Configuration) -> Iterator[LabelProblem]:
-    """What is wrong with the labels and annotations of an object and, if it has one, of its pod template."""
-    labels, annotations = _labels_and_annotations(manifest)
-    if is_namespace(manifest):
-        yield from of_namespace(configuration.policies, labels, annotations)
-        return
-    kind = manifest.get("kind")
-    workload = workload_of(manifest.get("apiVersion"), kind, configuration.kinds)
-    yield from misplaced(labels, annotations, str(kind))
-    for where, template in places(workload, manifest) if workload and not workload.is_pod else ():
-        yield from misplaced(*_labels_and_annotations(template), str(kind), f"{where.field('')}.")
-
-
-def is_namespace(manifest: Mapping[str, Any]) -> bool:
-    """Whether an object is a Namespace; one without an apiVersion, which kubectl rejects, is meant to be one."""
-    return manifest.get("kind") == "Namespace" and manifest.get("apiVersion") in {"v1", None}
-
-
-def _labels_and_annotations(manifest: object) -> tuple[dict[str, str], dict[str, str]]:
-    metadata = _map(_map(manifest).get("metadata"))
-    return _strings(metadata.get("labels")), _strings(metadata.get("annotations"))
-
-
-def _strings(value: object) -> dict[str, str]:
-    return {str(key): str(text) for key, text in _map(value).items()}
-
-
-def _map(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def pods_of(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Iterator[tuple[WorkloadPod, Pod]]:
-    """Return the pods, or templates of pods, in an object.
-
-    Raises:
-        UnreadablePodError: what is there is not a pod, or the object's own name, namespace or annotations are not text.
-    """
-    wrong: list[TypeMismatch] = []
-    if not workload.is_pod:
-        _converted(manifest.get("metadata"), Metadata, ("metadata",), wrong)
-    for path in workload.pods:
-        wrong += field_paths.mismatches(manifest, path)
-    found = [
-        (where, pod) for where, data in places(workload, manifest) if (pod := _converted(data, Pod, where.place, wrong))
-    ]
-    if wrong:
-        raise UnreadablePodError(wrong)
-    yield from found
-
-
-def _converted(data: Any, kind: type[T], place: Place, wrong: list[TypeMismatch]) -> T | None:
-    """The data as a type; where they do not fit, ``None``, and what is wrong is added."""
-    try:
-        return convert(data, kind) if data is not None else None
-    except TypeMismatchError as error:
-        above = field_paths.written(place)
-        wrong += [TypeMismatch(".".join(filter(None, (above, field))), message) for field, message in error.mismatches]
-        return None

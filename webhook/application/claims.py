@@ -47,7 +47,6 @@ class ClaimSource(Protocol):
         Raises:
             ClaimUnavailable: one of them could not be read in time.
         """
-        ...
 
 
 class NoClaims:
@@ -67,12 +66,8 @@ def claims_of(
 ) -> Claims:
     """Return what a pod claims. A pod that neither has claims nor names a resource of DRA costs nothing.
 
-    Args:
-        spec: the pod's.
-        gpu_containers: its containers that request GPUs by resource names.
-        resolved: what its references lead to.
-        configuration: which DeviceClasses hand out GPUs.
-        named: the forms of DeviceClasses by their resource names, besides those of the configuration.
+    ``resolved`` is what its references lead to; ``named`` are the forms of DeviceClasses by their resource names, besides the
+    configuration's.
     """
     if not spec.resource_claims and not any(gpu_container.others for gpu_container in gpu_containers):
         return NO_CLAIMS
@@ -99,9 +94,7 @@ def named_classes(manifests: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 def known_claims(manifests: Iterable[Mapping[str, Any]], namespace: str) -> dict[tuple[str, Reference], Claim]:
     """Return the claims and templates among objects; those that can't be read are left out.
 
-    Args:
-        manifests: objects of any kind.
-        namespace: the namespace of those that name none.
+    ``namespace`` is that of objects that name none.
     """
     found: dict[tuple[str, Reference], Claim] = {}
     for manifest in manifests:
@@ -132,10 +125,7 @@ def claim_in(manifest: Mapping[str, Any]) -> Claim | None:
 def not_looked_up(entries: Iterable[Entry], field: Callable[[str], str], namespace: str) -> str:
     """Say that claims of a pod are not judged, for people; nothing where there are none.
 
-    Args:
-        entries: the claims.
-        field: gives the path in the object of a path in the pod.
-        namespace: the namespace that their objects would be in.
+    ``field`` gives the path in the object of a path in the pod.
     """
     listed = [*entries]
     if not listed:
@@ -152,12 +142,7 @@ def template_not_looked_up(
 ) -> str:
     """Say that requests become claims of a template that was not looked at, for people; nothing where there are none.
 
-    Args:
-        decision: what becomes of the pod.
-        policy: the policy that it was made by.
-        resolved: the templates that were looked up.
-        field: gives the path in the object of a path in the pod.
-        namespace: the namespace that the template would be in.
+    ``field`` gives the path in the object of a path in the pod.
     """
     made = [edit for edit in decision.edits if isinstance(edit, ClaimInstead)]
     unknown = [one for one in claim_rewriting.references([policy]) if one not in resolved]

@@ -23,11 +23,6 @@ class WitnessedClock:
     (it may be that API server): hence ``doubt``, on the strength of which nothing that other replicas rely on is written.
 
     Without any answer (no API server yet, or one that sends no dates) it is this machine's clock, without doubt.
-
-    Args:
-        own: This machine's clock.
-        monotonic: Seconds that never jump, from any origin.
-        tolerance: By how much two machines' clocks may differ.
     """
 
     def __init__(
@@ -53,7 +48,7 @@ class WitnessedClock:
         return self._off(self._own())
 
     def doubt(self) -> str:
-        """Why what is shared with other replicas must not be written by this clock; empty when it may."""
+        """Return why what is shared with other replicas must not be written by this clock; empty when it may."""
         off = self.offset()
         if abs(off) <= self._tolerance:
             return ""

@@ -23,7 +23,7 @@ class Mode(StrEnum):
 
 
 class Exemptions(msgspec.Struct, frozen=True):
-    """Who is exempt, by exact name."""
+    """The exemptions, by exact name."""
 
     namespaces: frozenset[str] = frozenset()
     usernames: frozenset[str] = frozenset()
@@ -31,13 +31,13 @@ class Exemptions(msgspec.Struct, frozen=True):
     schedulers: frozenset[str] = frozenset()
 
     def of_request(self, namespace: str, username: str) -> str | None:
-        """Why a request is exempt before its object is read: ``namespace``, ``user`` or ``None``."""
+        """Return why a request is exempt before its object is read: ``namespace``, ``user`` or ``None``."""
         if namespace in self.namespaces:
             return "namespace"
         return "user" if username in self.usernames else None
 
     def of_pod(self, pod: Pod) -> str | None:
-        """Why a pod is exempt, or ``None``: ``runtimeClass``, ``scheduler``, ``resources`` (an exempt scheduler's own)."""
+        """Return why a pod is exempt, or ``None``: ``runtimeClass``, ``scheduler``, ``resources`` (an exempt scheduler's own)."""
         spec = pod.spec
         if spec is None:
             return None

@@ -5,7 +5,7 @@ keys and indices.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from webhook.application.type_mismatches import TypeMismatch, what
@@ -102,3 +102,8 @@ def written(place: Place) -> str:
 
 def _key(step: str) -> str:
     return f".{step}" if _PLAIN_KEY.fullmatch(step) else f"[{step}]"
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """The value, if it is a map; otherwise an empty one."""
+    return value if isinstance(value, Mapping) else {}

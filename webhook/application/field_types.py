@@ -10,10 +10,11 @@ from typing import Any
 import msgspec
 
 from webhook.application import field_paths
-from webhook.application.checking import UnreadablePodError, is_namespace, pods_of
 from webhook.application.field_paths import Path, Place
+from webhook.application.manifest_labels import is_namespace
 from webhook.application.type_mismatches import TypeMismatch, TypeMismatchError, convert
 from webhook.application.workload_kinds import WorkloadKind
+from webhook.application.workload_pods import UnreadablePodError, pods_of
 from webhook.application.workloads import NO_KINDS, Kinds, workload_of
 from webhook.engine.labels import NAMES
 
@@ -66,9 +67,7 @@ class _LabelSelector(msgspec.Struct, rename="camel"):
 def wrong_types(manifest: Mapping[str, Any], configured: Kinds = NO_KINDS) -> list[TypeMismatch]:
     """Every field of an object that has another type than the API server takes there, as far as gpuwarden knows it.
 
-    Args:
-        manifest: an object of any kind: of all, the metadata are checked; of a workload, its pod or pod template too.
-        configured: the workload kinds of the configuration.
+    Of every object, the metadata are checked; of a workload, its pod or pod template too.
     """
     found = _at(manifest, ("metadata",), _Metadata)
     if is_namespace(manifest):
@@ -86,7 +85,7 @@ def wrong_types(manifest: Mapping[str, Any], configured: Kinds = NO_KINDS) -> li
 
 
 def _around(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Iterator[TypeMismatch]:
-    """What is wrong beside the template of a built-in kind."""
+    """Yield the wrong types beside the template of a built-in kind."""
     *above, _ = workload.pods[0] or ("",)
     if above[:-1]:  # a CronJob's jobTemplate
         yield from _at(manifest, (*above[:-1], "metadata"), _Metadata)
@@ -96,7 +95,7 @@ def _around(workload: WorkloadKind, manifest: Mapping[str, Any]) -> Iterator[Typ
 
 
 def _policies(labels: Any) -> Iterator[TypeMismatch]:
-    """Of a namespace's labels those that name policies: null, which is the empty text, names none."""
+    """Yield the wrong types of a namespace's labels that name policies: null, which is the empty text, names none."""
     if isinstance(labels, Mapping):
         ours = {key: labels[key] for key in NAMES if key in labels}
         yield from _converted(ours, dict[str, str], _LABELS)

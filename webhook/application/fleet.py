@@ -16,13 +16,11 @@ class FleetSource(Protocol):
 
     @property
     def fleet(self) -> Fleet | None:
-        """What they offer, as of a moment ago; ``None`` where they are not known."""
-        ...
+        """The nodes' offers, as of a moment ago; ``None`` where they are not known."""
 
     @property
     def class_forms(self) -> Mapping[str, str]:
         """The forms of DeviceClasses by their resource names, as far as they are known."""
-        ...
 
 
 class NoFleet:

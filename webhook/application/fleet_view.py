@@ -61,7 +61,6 @@ class FleetView(msgspec.Struct):
     Attributes:
         waiting: how many pods wait, alike.
         pods_known: whether the pods were read; without them, what is in use and who waits is not known.
-        notes: what a person should know besides.
     """
 
     shapes: list[ShapeUse]
@@ -123,7 +122,7 @@ def _waits(
     pod: GpuPod,
     namespaces: Mapping[str, NamespaceLabels] | None,
 ) -> Iterator[Waiting]:
-    """What a pod waits for, as it is: nothing rewrites a pod that exists."""
+    """Return what a pod waits for, as it is: nothing rewrites a pod that exists."""
     labels = (namespaces or {}).get(pod.namespace)
     policy = configuration.policies.select(labels or NamespaceLabels()).enforce
     for wish, _, form in wishes(_as_it_is(pod, policy, configuration), pod.spec):

@@ -70,13 +70,7 @@ class LimitRange(msgspec.Struct):
 
 
 class Effect(msgspec.Struct, frozen=True):
-    """What an item of a LimitRange does to the pods of its namespace.
-
-    Attributes:
-        seen: the LimitRange, the item and the resource.
-        means: what becomes of pods.
-        fix: what to do.
-    """
+    """The effect of an item of a LimitRange on the pods of its namespace."""
 
     seen: str
     means: str
@@ -84,12 +78,9 @@ class Effect(msgspec.Struct, frozen=True):
 
 
 def effects(ranges: Sequence[LimitRange], policy: Policy, plugin: DevicePlugin) -> list[Effect]:
-    """What the LimitRanges of one namespace do under its policy, where that is not what anyone wants.
+    """Return the effects of the LimitRanges of one namespace under its policy, where nobody wants them.
 
-    Args:
-        ranges: all LimitRanges of the namespace.
-        policy: its enforce policy; under ``any``, LimitRanges do what they do without gpuwarden.
-        plugin: the device plugin's settings.
+    Under ``any``, LimitRanges do what they do without gpuwarden.
     """
     if policy.permits_any:
         return []
@@ -139,7 +130,7 @@ def _most(policy: Policy, plugin: DevicePlugin, name: str) -> dict[str, int | No
 
 
 def _bound(item: Item, name: str, most: dict[str, dict[str, int | None]]) -> tuple[str, str] | None:
-    """What an item does to pods of the policy that have its name, and the fix, where no amount that they may have is in bounds.
+    """Return the effect of an item on pods that have its name, and the fix, where no amount that they may have is in bounds.
 
     admission.go maxConstraint, minConstraint.
     """
@@ -166,7 +157,7 @@ def _bound(item: Item, name: str, most: dict[str, dict[str, int | None]]) -> tup
 def _means(  # noqa: PLR0913, PLR0917 - what it depends on
     item: Item, name: str, policy: Policy, given: set[str], plugin: DevicePlugin, named: set[str]
 ) -> str:
-    """What an item does to pods by one name; empty where that is nothing, or what its author wants."""
+    """Return the effect of an item on pods by one name; empty where there is none, or its author wants it."""
     others = given - {name}
     container = item.type == "Container"
     added, requested = item.adds.get(name), item.requests.get(name)
@@ -187,7 +178,7 @@ def _means(  # noqa: PLR0913, PLR0917 - what it depends on
 
 
 def _demand(item: Item, name: str) -> str:
-    """What LimitRanger says of a pod that lacks a name which the item limits."""
+    """Return LimitRanger's words for a pod that lacks a name which the item limits."""
     if name in (item.max or {}):
         return f"maximum {name} usage per {item.type} is {shown((item.max or {})[name])}.  No limit is specified"
     if name in (item.min or {}):

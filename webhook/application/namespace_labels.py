@@ -5,7 +5,7 @@ from typing import Protocol
 
 import msgspec
 
-from webhook.application import response_messages, review
+from webhook.application import response_messages, review, review_limits
 from webhook.application.configuration import Configuration
 from webhook.application.fleet import FleetSource, NoFleet
 from webhook.application.review import Envelope, ReviewError
@@ -36,14 +36,13 @@ _NAMESPACE = msgspec.json.Decoder(_Namespace)
 
 
 class Preview(Protocol):
-    """Who can tell what a policy would do to the workloads of a namespace."""
+    """The preview of a policy's effect on the workloads of a namespace."""
 
     async def preview(self, namespace: str, policy: Policy, seconds: float) -> list[str]:
         """Warnings: what would change or be denied when pods are next created, and what could not be checked in time.
 
         Never raises: what is not available is said as a warning.
         """
-        ...
 
 
 class NamespaceLabelling:
@@ -68,9 +67,7 @@ class NamespaceLabelling:
 
         A namespace that is being deleted is never denied: nothing may keep its finalizers from being removed.
 
-        Args:
-            body: the review.
-            seconds: how long the API server will still wait for the answer.
+        ``seconds`` is how long the API server will still wait for the answer.
         """
         change = _read(body)
         return change if isinstance(change, bytes) else await self._judge(change, seconds)
@@ -79,7 +76,7 @@ class NamespaceLabelling:
         configuration = self._configuration()
         request, name, warnings = change.request, change.name, change.warnings
         policies, before = configuration.policies.select(change.new), configuration.policies.select(change.old)
-        # A bad label that stood there before must not keep anyone from mending another.
+        # A bad label that was there before must not keep anyone from fixing another.
         problems = [problem for problem in policies.problems if problem not in before.problems]
         if problems:
             # In audit mode too: that is about pods, and a mistyped label is easiest to fix for its author, right now.
@@ -105,7 +102,7 @@ class NamespaceLabelling:
 
 
 class _Change(msgspec.Struct, gc=False):
-    """What changes in a namespace: all that is kept of a review while its workloads are checked.
+    """The change of a namespace: all that is kept of a review while its workloads are checked.
 
     Attributes:
         request: its uid alone.
@@ -130,7 +127,7 @@ def _read(body: bytes) -> bytes | _Change:
         raise ReviewError("request.kind", f'must be "Namespace", not "{request.kind.kind}"')
     if not request.has_object:
         raise ReviewError("request.object", "is missing; a CREATE or UPDATE carries the object")
-    review.bound(body)
+    review_limits.bound(body)
     metadata = _metadata(request.object, "request.object")
     before = _metadata(request.old_object, "request.oldObject") if request.has_old_object else _Metadata()
     if metadata.deletion_timestamp is not None:

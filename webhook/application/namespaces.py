@@ -32,8 +32,7 @@ class Namespaces(Protocol):
     """The labels of namespaces: a watched cache in a cluster, a file without one."""
 
     def cached(self, name: str) -> NamespaceLabels | None:
-        """What is known now, without any I/O; ``None`` when the namespace is not known."""
-        ...
+        """Return what is known now, without any I/O; ``None`` when the namespace is not known."""
 
     async def fetch(self, name: str) -> NamespaceLabels:
         """Read a namespace that is not cached, once.
@@ -42,4 +41,3 @@ class Namespaces(Protocol):
             NamespaceNotFound: there is no such namespace.
             NamespaceUnavailable: it could not be read in time; this is not cached.
         """
-        ...

@@ -28,9 +28,7 @@ def pods_in(workload: WorkloadKind | None, manifest: Mapping[str, Any]) -> list[
 
     Those with a GPU count that a template engine has yet to fill in are left out, and so is what only looks like a pod.
 
-    Args:
-        workload: the object's row; ``None`` for a kind that is in none.
-        manifest: the object. What a row's paths lead to fits the type of a pod (``checking.pods_of``).
+    What a row's paths lead to must fit the type of a pod (``workload_pods.pods_of``).
     """
     if workload is None and not _may_describe_pods(manifest):
         return []

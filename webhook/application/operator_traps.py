@@ -45,8 +45,6 @@ class Applied(msgspec.Struct, frozen=True):
     """An object of an operator's kind.
 
     Attributes:
-        data: the object.
-        pods: those that it describes.
         decide: what becomes of any other pod under the same policy.
     """
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from webhook.application.field_paths import mapping
 from webhook.engine.resources import PREFIX, GpuResource, classify
 from webhook.engine.spelling import DevicePlugin
 
@@ -22,8 +23,6 @@ class PluginFault(msgspec.Struct, frozen=True):
     """Something wrong with a device plugin's configuration.
 
     Attributes:
-        field: its path in the file.
-        fact: what is written there.
         means: what the plugin makes of it.
         fix: what to write instead.
         rejected: whether the plugin does not start with it.
@@ -54,7 +53,7 @@ class PluginFile(msgspec.Struct, frozen=True):
 
 
 def is_plugin_configuration(data: object) -> bool:
-    """Whether data are a device plugin's configuration: its top-level keys alone, and at least what tells it from others."""
+    """Whether data are a device plugin's configuration: its top-level keys alone, and at least one that no other file has."""
     if not isinstance(data, Mapping) or not set(data) <= {*_KEYS, *_OF_SHARING}:
         return False
     sharing = data.get("sharing")
@@ -63,11 +62,9 @@ def is_plugin_configuration(data: object) -> bool:
 
 
 def faults(data: Mapping[str, Any], plugin: DevicePlugin | None = None) -> list[PluginFault]:
-    """What is wrong with a device plugin's configuration.
+    """Yield the faults of a device plugin's configuration.
 
-    Args:
-        data: what the file holds.
-        plugin: the settings that gpuwarden's configuration mirrors, to compare with; ``None``: they are not known.
+    ``plugin`` are the settings of gpuwarden's configuration to compare with, if they are known.
     """
     return [*_of_file(data), *_misplaced(data), *_of_sharing(data, plugin)]
 
@@ -76,7 +73,7 @@ def _of_file(data: Mapping[str, Any]) -> Iterator[PluginFault]:
     version = data.get("version") or "v1"
     if version != "v1":
         yield _rejected("version", f"is {version}", "unknown version", "set version: v1")
-    strategy = _map(data.get("flags")).get("migStrategy")
+    strategy = mapping(data.get("flags")).get("migStrategy")
     if strategy is not None and strategy not in _MIG_STRATEGIES:
         yield PluginFault(
             "flags.migStrategy",
@@ -84,21 +81,21 @@ def _of_file(data: Mapping[str, Any]) -> Iterator[PluginFault]:
             "the device plugin knows only none, single and mixed",
             "set it to one of them",
         )
-    named = _map(data.get("resources"))
+    named = mapping(data.get("resources"))
     if any(named.get(key) for key in ("gpus", "mig")):
         yield PluginFault("resources", "is set", "the device plugin ignores it and keeps NVIDIA's names", "remove it")
 
 
 def _misplaced(data: Mapping[str, Any]) -> Iterator[PluginFault]:
     """Settings of a sharing strategy that are set elsewhere, where no field has their name."""
-    flags, sharing = _map(data.get("flags")), _map(data.get("sharing"))
+    flags, sharing = mapping(data.get("flags")), mapping(data.get("sharing"))
     places = {
         "": data,
         "flags.": flags,
-        "flags.plugin.": _map(flags.get("plugin")),
+        "flags.plugin.": mapping(flags.get("plugin")),
         "sharing.": sharing,
         **{
-            f"{path}.resources[{index}].": _map(one)
+            f"{path}.resources[{index}].": mapping(one)
             for path, section in _sections(sharing)
             for index, one in enumerate(_list(section.get("resources")))
         },
@@ -113,7 +110,7 @@ def _misplaced(data: Mapping[str, Any]) -> Iterator[PluginFault]:
 
 
 def _of_sharing(data: Mapping[str, Any], plugin: DevicePlugin | None) -> Iterator[PluginFault]:
-    sharing = _map(data.get("sharing"))
+    sharing = mapping(data.get("sharing"))
     sections = dict(_sections(sharing))
     for name in _STRATEGIES:
         if sharing.get(name) is not None and not isinstance(sharing[name], Mapping):
@@ -125,7 +122,7 @@ def _of_sharing(data: Mapping[str, Any], plugin: DevicePlugin | None) -> Iterato
             "the device plugin shares by MPS and ignores timeSlicing",
             "remove one of them",
         )
-    single = _map(data.get("flags")).get("migStrategy") == "single"
+    single = mapping(data.get("flags")).get("migStrategy") == "single"
     for path, section in sections.items():
         yield from _of_section(path, section, plugin)
         if path.endswith(".mps") and single:
@@ -160,7 +157,7 @@ def _of_section(path: str, section: Mapping[str, Any], plugin: DevicePlugin | No
     if not resources:
         yield _rejected(f"{path}.resources", "is empty", "no resources specified", "list nvidia.com/gpu with replicas")
     for index, one in enumerate(resources):
-        yield from _of_resource(f"{path}.resources[{index}]", _map(one), renames=renames is True)
+        yield from _of_resource(f"{path}.resources[{index}]", mapping(one), renames=renames is True)
 
 
 def _of_resource(path: str, one: Mapping[str, Any], *, renames: bool) -> Iterator[PluginFault]:
@@ -204,10 +201,6 @@ def _sections(sharing: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, An
     for name in _STRATEGIES:
         if isinstance(section := sharing.get(name), Mapping):
             yield f"sharing.{name}", section
-
-
-def _map(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _list(value: object) -> list[Any]:

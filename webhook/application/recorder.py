@@ -16,7 +16,6 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         mode: ``enforce``, ``warn`` or ``audit``: which label's policy decided.
         acted: whether the decision had its effect; a ``warn`` or ``audit`` decision never has.
-        path: ``mutate``, ``validate`` or ``advise``.
     """
 
     mode: str
@@ -33,4 +32,3 @@ class Recorder(Protocol):
 
     def decided(self, recorded: Recorded) -> None:
         """Record a decision. Called in the request path: no I/O, nothing slow."""
-        ...

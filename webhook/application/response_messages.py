@@ -16,7 +16,7 @@ _WORST = (Outcome.UNCHANGED, Outcome.REWRITTEN, Outcome.DENIED)
 
 
 def would_be(decision: Decision, policy: Policy) -> list[str]:
-    """What a warn policy would do, one sentence per container, for the user."""
+    """Return what a policy would do, one sentence per container, for the user."""
     if decision.outcome is Outcome.DENIED:
         told = [f"would be denied: {finding.reason}" for finding in decision.denials]
     elif decision.outcome is Outcome.REWRITTEN:

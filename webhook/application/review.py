@@ -5,9 +5,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from webhook.engine import size
 from webhook.engine.findings import Finding
-from webhook.engine.pods import Pod
 from webhook.engine.policy import LabelProblem
 from webhook.engine.text import Name, cut
 
@@ -22,9 +20,6 @@ LONGEST_MESSAGE = 2048
 _LONGEST_PATH = 512
 _LONGEST_ANNOTATION = 8200  # what ``telling.annotate_patch`` keeps to
 _LONGEST_UID = 128
-MOST_ELEMENTS = 50_000
-"""Commas, opening braces and brackets in a body: at least as many as it has members and items, each of which takes up to 300
-bytes when it is decoded. docs/reference/limits.md has the largest real objects, which have a twentieth."""
 _OPERATIONS = ("CREATE", "UPDATE", "DELETE", "CONNECT")
 _T = TypeVar("_T")
 
@@ -106,44 +101,11 @@ _E = TypeVar("_E", bound=Envelope)
 def decode(body: bytes) -> Request:
     """Read a review, its objects undecoded.
 
-    Args:
-        body: the HTTP body.
-
     Raises:
         ReviewError: naming the field that is malformed, missing or of another kind or version.
     """
     review = decode_json(_REVIEW, body)
     return checked(review.api_version, review.kind, review.request)
-
-
-def elements(body: bytes) -> int:
-    """An upper bound of the members and items in a body; ``0`` for one too short to have too many."""
-    return 0 if len(body) <= MOST_ELEMENTS else len(body) - len(body.translate(None, b",{["))
-
-
-def bound(body: bytes) -> None:
-    """Reject a body whose objects would take far more time and memory than its bytes when they are decoded.
-
-    Raises:
-        ReviewError: it has more elements than ``MOST_ELEMENTS``.
-    """
-    if (count := elements(body)) > MOST_ELEMENTS:
-        raise ReviewError(
-            "request",
-            f"has {count} elements (commas, opening braces and brackets); objects of at most {MOST_ELEMENTS} are read",
-        )
-
-
-def sized(pod: Pod, root: str) -> Pod:
-    """The pod at the path ``root``, if it is not too large to be judged.
-
-    Raises:
-        ReviewError: naming what it has too much of.
-    """
-    if pod.spec is not None and (found := size.too_much(pod.spec)):
-        field, what = found
-        raise ReviewError(f"{root}.spec.{field}", what)
-    return pod
 
 
 def checked(api_version: str, kind: str, request: _E | None) -> _E:

@@ -55,8 +55,7 @@ class RolloutPreview:
     def warnings(self, missing: str = "") -> list[str]:
         """The warnings about a change of the policy: none where nothing would change and everything is judged.
 
-        Args:
-            missing: why not everything was checked, if so.
+        ``missing`` says why not everything was checked, if so.
         """
         verdicts = list(self._verdicts.items())
         told = []
@@ -99,7 +98,7 @@ class RolloutPreview:
         return list(limit_ranges.warnings(self._subject, limit_ranges.effects(ranges, self._policy, self._plugin)))
 
     def quotas(self, found: Sequence[Quota]) -> list[str]:
-        """What is to be said of the namespace's ResourceQuotas."""
+        """Yield the warnings about the namespace's ResourceQuotas."""
         gap = quotas.gap(found, self._policy, self._plugin)
         if gap is None:
             return []
@@ -111,7 +110,7 @@ class RolloutPreview:
         ]
 
     def unseen_limits(self, kind: str, why: str) -> list[str]:
-        """What is to be said where LimitRanges or ResourceQuotas were not checked."""
+        """Return the warning that LimitRanges or ResourceQuotas were not checked."""
         return [f"{self._subject}: its {kind}s were not checked ({why})"]
 
     @property

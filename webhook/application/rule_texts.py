@@ -21,11 +21,7 @@ NOT_READ = "not-read"
 
 
 def left_alone(exempt: str) -> str:
-    """Say that an object is exempt, and why.
-
-    Args:
-        exempt: why, as ``Exemptions`` says it.
-    """
+    """Say that an object is exempt, and why."""
     if exempt == "resources":
         names = ", ".join(sorted(HAMI_RESOURCES))
         return f"skipped: it requests HAMi's resources ({names}), and {HAMI} is exempt"
@@ -36,10 +32,7 @@ class RuleText(msgspec.Struct, frozen=True):
     """An id in words.
 
     Attributes:
-        id: in reports.
         severity: what a finding does under enforce; ``None`` for what is not a finding.
-        title: what is wrong, in a few words.
-        help: why, and what to do.
     """
 
     id: str

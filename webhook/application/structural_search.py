@@ -80,7 +80,7 @@ _Path = tuple[Any, str | int] | None  # what is above, and the last step
 
 
 class Traces(msgspec.Struct, frozen=True):
-    """What was found in an object.
+    """The GPU requests, containers and claims that were found in an object.
 
     Attributes:
         resources: the GPU resources that are requested, as they are written; each once.
@@ -122,10 +122,7 @@ class _Places:
 def search(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN, *, most: int = MOST_VALUES) -> Traces:
     """Look for pods and GPU requests in an object, in the order in which it is written.
 
-    Args:
-        manifest: the object, as plain data. It may be nested and large without bounds.
-        gpu_names: which resources hand out GPUs besides those of forms.
-        most: values to look at.
+    The object may be nested and large without bounds: at most ``most`` values are looked at.
     """
     names: dict[str, None] = {}
     requests, templates, claims = _Places(), _Places(), _Places()
@@ -158,9 +155,7 @@ def pod_specs(manifest: Mapping[str, Any], *, most: int = MOST_VALUES) -> Iterat
 
     In the CRDs of some 30 projects this finds 107 specs of pods, 11 parts of one, and nothing else.
 
-    Args:
-        manifest: the object, as plain data.
-        most: values to look at.
+    At most ``most`` values are looked at.
     """
     root = {key: value for key, value in manifest.items() if key != "metadata"}
     pending: list[tuple[Any, _Path, Any]] = [(root, None, None)]
@@ -191,10 +186,7 @@ def gpu_maps(
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Every map outside of labels that has GPU resources as keys with amounts: its path, and the resources.
 
-    Args:
-        manifest: an object, or a part of one, as plain data.
-        gpu_names: which resources hand out GPUs besides those of forms.
-        most: values to look at.
+    At most ``most`` values are looked at.
     """
     pending: list[tuple[Any, _Path, Any]] = [(manifest, None, None)]
     left = most

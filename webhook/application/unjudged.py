@@ -1,4 +1,4 @@
-"""What gpuwarden does not judge: objects of other kinds, with what in them leads to pods."""
+"""Objects that gpuwarden does not judge, with what in them leads to pods."""
 
 import re
 from base64 import b64decode
@@ -106,7 +106,7 @@ class Unjudged(msgspec.Struct, frozen=True):
 
 
 def unjudged(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN) -> Unjudged:
-    """What is known of an object that ``workload_of`` does not know; ``gpu_names`` says which resources hand out GPUs."""
+    """Return what is known of an object that ``workload_of`` does not know; ``gpu_names`` says which resources hand out GPUs."""
     api_version, kind = manifest.get("apiVersion"), str(manifest.get("kind") or "")
     group = group_of(api_version)
     name = qualified(api_version, kind)

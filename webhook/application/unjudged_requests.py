@@ -54,7 +54,7 @@ def _first(limits: Mapping[str, Any] | None, wanted: Mapping[str, Any] | None) -
 
 
 def shares(pod: Pod, labels: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    """What a pod asks of KAI Scheduler: the section of the metadata, the key and the value. In labels it is a mistake."""
+    """Return a pod's requests to KAI Scheduler: the section of the metadata, the key and the value. In labels it is a mistake."""
     annotations = pod.metadata.annotations if pod.metadata else None
     return [
         (section, key, value)
@@ -119,7 +119,7 @@ def _is_list(value: object) -> bool:
 
 
 def sentences(where: WorkloadPod, vendors: Sequence[str], shared: Sequence[tuple[str, str, str]]) -> Iterator[str]:
-    """What of all this is not judged, and what to do, for people; paths within the pod become paths within the object."""
+    """Say what of all this is not judged, and what to do; paths within the pod become paths within the object."""
     if vendors:
         yield (
             f"{_listed([where.field(path) for path in vendors])}: not NVIDIA's GPUs by any name that gpuwarden knows, so not "

@@ -25,10 +25,7 @@ _LONGEST_KIND = 63
 def workload_of(api_version: object, kind: object, configured: Kinds = NO_KINDS) -> WorkloadKind | None:
     """The workload that a kind of an API version is, or ``None`` for every other kind.
 
-    Args:
-        api_version: as an object has it.
-        kind: as an object has it.
-        configured: the rows of the configuration, which come before gpuwarden's own.
+    Rows of the configuration come before gpuwarden's own.
     """
     if not isinstance(kind, str):
         return None
@@ -47,7 +44,7 @@ def not_served(workload: WorkloadKind, api_version: object) -> Iterator[str]:
 
 
 def correction(api_version: object, kind: str) -> str | None:
-    """What is wrong with the kind or apiVersion of an object that is meant to be a workload or a Namespace, and what is right.
+    """Return the error in the kind or apiVersion of an object that is meant to be a workload or a Namespace, and the fix.
 
     Returns:
         ``None`` for every object that is one, and for kinds of other APIs: a custom resource may be called Job, and its group
@@ -81,7 +78,7 @@ def group_of(api_version: object) -> str:
 
 
 def qualified(api_version: object, kind: str) -> str:
-    """A kind with its group, as kubectl takes it (``Job.batch.volcano.sh``), so that kinds of one name are told apart."""
+    """A kind with its group, as kubectl takes it (``Job.batch.volcano.sh``), so that kinds of one name differ."""
     if group := group_of(api_version):
         return f"{kind}.{group}"
     # "v1 Deployment" is a mistake that needs the version to be seen.
@@ -89,7 +86,7 @@ def qualified(api_version: object, kind: str) -> str:
 
 
 def identity(api_version: str, kind: str) -> str:
-    """What tells a kind from all others, whatever its version: the kind itself if it is a workload, else with its group."""
+    """Return the name of a kind, whatever its version: the kind itself if it is a workload, else with its group."""
     return kind if is_workload(api_version, kind) else qualified(api_version, kind)
 
 

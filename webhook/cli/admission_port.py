@@ -34,7 +34,7 @@ def client_authorities(options: Options, serving: ServingCertificate, metrics: M
 
 
 def callers(options: Options) -> Callers | None:
-    """Who may call by name; ``None`` where TLS alone decides."""
+    """Return the allowed clients by name; ``None`` where TLS alone decides."""
     return Callers(options.allowed_cn) if options.allowed_cn else None
 
 
@@ -60,7 +60,7 @@ def operations_crowd(metrics: Metrics) -> Crowd:
 
 
 def _affordable() -> int:
-    """How many connections there are descriptors for.
+    """Return the number of connections that there are descriptors for.
 
     Raises:
         StartError: too few.

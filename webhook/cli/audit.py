@@ -35,15 +35,10 @@ from webhook.cli import cluster_options
 from webhook.cli.audit_input import FILES, Gathered, Labels, from_cluster, from_files
 from webhook.cli.audit_writing import Mislabelled, write_reports
 from webhook.cli.cluster_options import ContextOption, KubeconfigOption
+from webhook.cli.configuration_input import ConfigOption, load_configuration
 from webhook.cli.fleet_input import LIVE, FleetOption, Read, read_fleet, view_of
-from webhook.cli.manifest_input import (
-    EXIT_DENIED,
-    EXIT_USAGE,
-    ConfigOption,
-    load_configuration,
-    load_namespaces,
-    usage_error,
-)
+from webhook.cli.manifest_input import load_namespaces
+from webhook.cli.messages import EXIT_DENIED, EXIT_USAGE, usage_error
 
 
 class Output(StrEnum):
@@ -84,7 +79,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     fleet: FleetOption = None,
     namespaces: Annotated[
         Path | None,
-        # Not from the environment, as elsewhere: what serves the webhook must not stand in the way of a cluster's audit.
+        # Not from the environment, as elsewhere: the server's setting must not change the audit of a cluster.
         typer.Option(
             "--namespaces", help="With files: namespaces and their labels, as kubectl get namespaces -o yaml prints."
         ),

@@ -12,16 +12,19 @@ from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
 from webhook.adapters.manifests.lines import Lines, ObjectLines
 from webhook.application.audit_rows import Row, rows
 from webhook.application.auditing import Auditor, Found, Owner, Seen
-from webhook.application.checking import Judgement, pods_of
 from webhook.application.claims import KnownClaims, known_claims, named_classes
+from webhook.application.field_paths import mapping
 from webhook.application.field_types import wrong_types
+from webhook.application.judgement import Judgement
 from webhook.application.operator_objects import QUEUE
 from webhook.application.other_kinds import OtherKind
 from webhook.application.type_mismatches import TypeMismatch
 from webhook.application.workload_kinds import is_idle, is_suspended
+from webhook.application.workload_pods import pods_of
 from webhook.application.workloads import Kinds, qualified, workload_of
 from webhook.cli.cluster_options import unreadable
-from webhook.cli.manifest_input import KnownNamespaces, mismatch_problems, nothing_found, read_paths, usage_error
+from webhook.cli.manifest_input import KnownNamespaces, mismatch_problems, nothing_found, read_paths
+from webhook.cli.messages import usage_error
 from webhook.engine.labels import NamespaceLabels
 
 Labels = Mapping[str, NamespaceLabels]
@@ -41,9 +44,7 @@ class Gathered:
         seen: how many objects of each kind were checked.
         places: the lines of the objects of files, by source and first line.
         others: objects that are not judged, and those with a label that names no policy or has no effect; with their places.
-        kinds: the kinds of which a cluster has objects that are not checked.
         kinds_unknown: why there may be more of them, or nothing.
-        complete: whether everything could be read.
     """
 
     origin: str
@@ -207,7 +208,7 @@ def _note(  # noqa: PLR0913, PLR0917 - where an object is, what it is, and what 
     Returns:
         What is known of it; ``None`` where it is in a namespace that is not checked.
     """
-    metadata = _map(item.object.get("metadata"))
+    metadata = mapping(item.object.get("metadata"))
     placed = {**item.object, "metadata": {**metadata, "namespace": metadata.get("namespace") or default}}
     known = auditor.unreadable(placed, mismatches) if mismatches else auditor.identify(placed)
     if not _wanted(known, names):
@@ -234,7 +235,7 @@ def _seen(
     """An object as an audit sees it; the pod only of a built-in kind. ``default`` is its namespace, if it names none."""
     workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"), kinds)
     is_built_in = workload is not None and workload.is_built_in
-    metadata, status = _map(manifest.get("metadata")), _map(manifest.get("status"))
+    metadata, status = mapping(manifest.get("metadata")), mapping(manifest.get("status"))
     return Seen(
         api_version=str(manifest.get("apiVersion") or ""),
         kind=str(manifest["kind"]),
@@ -249,7 +250,7 @@ def _seen(
         over="deletionTimestamp" in metadata or _ended(status),
         idle=workload is not None and is_idle(workload, manifest),
         suspended=workload is not None and is_suspended(workload, manifest),
-        queue=str(_map(metadata.get("labels")).get(QUEUE) or ""),
+        queue=str(mapping(metadata.get("labels")).get(QUEUE) or ""),
         source=source,
         line=line,
     )
@@ -268,18 +269,14 @@ def _ended(status: Mapping[str, Any]) -> bool:
     """Whether a pod or a job has finished, in a dump of a cluster."""
     conditions = status.get("conditions")
     done = (
-        _map(condition).get("status") == "True" and _map(condition).get("type") in _ENDS
+        mapping(condition).get("status") == "True" and mapping(condition).get("type") in _ENDS
         for condition in (conditions if isinstance(conditions, list) else ())
     )
     # Pods, Argo and AppWrapper; Ray; Volcano; Spark.
     phases = (
         status.get("phase"),
         status.get("jobStatus"),
-        _map(status.get("state")).get("phase"),
-        _map(status.get("applicationState")).get("state"),
+        mapping(status.get("state")).get("phase"),
+        mapping(status.get("applicationState")).get("state"),
     )
     return any(isinstance(phase, str) and phase.capitalize() in _ENDS for phase in phases) or any(done)
-
-
-def _map(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

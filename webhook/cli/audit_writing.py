@@ -1,4 +1,4 @@
-"""What ``gpuwarden audit --write-reports`` does: the audit's results as report objects in the cluster."""
+"""The option ``--write-reports`` of ``gpuwarden audit``: the results as report objects in the cluster."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -10,8 +10,7 @@ from webhook.adapters.kubernetes.policyreports import ReportStore
 from webhook.adapters.reports import policyreport
 from webhook.application.report_api import ReportApi
 from webhook.cli.audit_input import Gathered
-from webhook.cli.manifest_input import usage_error
-from webhook.cli.messages import say
+from webhook.cli.messages import say, usage_error
 from webhook.engine.policy import LabelProblem
 
 Mislabelled = Mapping[str, Sequence[LabelProblem]]
@@ -23,12 +22,7 @@ def write_reports(
 ) -> None:
     """Make our reports in the cluster say what was gathered, and say on standard error what was done.
 
-    Args:
-        store: the cluster's reports.
-        gathered: what was judged.
-        mislabelled: the namespaces whose labels are not as they should be.
-        names: the namespaces that were checked; the reports of others stay. All, if none is named.
-        now: the time that results carry.
+    ``names`` are the namespaces that were checked (all, if none is named); the reports of others stay.
 
     Raises:
         typer.Exit: 2, after saying why. Where not everything could be read nothing is written: what is missing would look

@@ -1,4 +1,4 @@
-"""Where the serving certificate comes from: a trial's own, files that are read again, or a CA that replicas keep together."""
+"""The source of the serving certificate: a trial's own, files that are read again, or a CA that replicas keep together."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class TrialSource(_Source):
         _log.warning("serving with a certificate made for this trial", ca_bundle=bundle)
 
 
-class FileSource(_Source):
+class CertificateFileSource(_Source):
     """A pair of files, read again when they change."""
 
     def __init__(self, files: PairFiles, metrics: Metrics, clock: Callable[[], datetime] = now) -> None:
@@ -196,7 +196,7 @@ def certificate_source(
         return _managed(options, api(), metrics, clock, paths)
     if cert_file is None or key_file is None:
         return TrialSource(metrics)
-    source = FileSource(PairFiles(cert_file, key_file), metrics, clock)
+    source = CertificateFileSource(PairFiles(cert_file, key_file), metrics, clock)
     if options.webhook_configuration is None:
         return source
     store = _store(options, api(), options.webhook_configuration)

@@ -15,12 +15,11 @@ from webhook.adapters.file_errors import why
 from webhook.application.certificates.issue import self_signed_pair
 from webhook.application.certificates.pem import CertificateError
 from webhook.cli.cluster_options import NAMESPACE
-from webhook.cli.messages import say
+from webhook.cli.messages import usage_error
 
 DEFAULT_DNS_NAMES = ("localhost", f"gpuwarden.{NAMESPACE}.svc")
 DEFAULT_IP_ADDRESSES = ("127.0.0.1", "::1")
 
-_EXIT_USAGE = 2
 _PRIVATE, _PUBLIC = 0o600, 0o644
 
 certs_app = typer.Typer(
@@ -60,7 +59,7 @@ def self_signed(  # noqa: PLR0913, PLR0917 -- each is an option of the command l
     try:
         made = self_signed_pair(dns, ip, datetime.now(UTC), timedelta(days=days))
     except CertificateError as error:
-        raise _failure(str(error)) from error
+        raise usage_error(str(error)) from error
     files = [
         _File(out / "ca.crt", made.ca.certificate_pem, _PUBLIC),
         _File(out / "ca.key", made.ca.key_pem if ca_key else None, _PRIVATE),
@@ -71,9 +70,9 @@ def self_signed(  # noqa: PLR0913, PLR0917 -- each is an option of the command l
         out.mkdir(parents=True, exist_ok=True)
         _replace(files) if force else _create(files)
     except FileExistsError as error:
-        raise _failure(f"{error.filename} is there already; give --force to replace it, or another --out") from error
+        raise usage_error(f"{error.filename} is there already; give --force to replace it, or another --out") from error
     except OSError as error:
-        raise _failure(
+        raise usage_error(
             f"cannot write to {error.filename or out}: {why(error.filename or out, error)}, or give another --out"
         ) from error
     typer.echo(base64.b64encode(made.ca.certificate_pem).decode())
@@ -84,11 +83,6 @@ def self_signed(  # noqa: PLR0913, PLR0917 -- each is an option of the command l
         "the line on standard output is the caBundle of the webhook configuration",
         err=True,
     )
-
-
-def _failure(message: str) -> typer.Exit:
-    say(f"error: {message}")
-    return typer.Exit(_EXIT_USAGE)
 
 
 def _create(files: Sequence[_File]) -> None:

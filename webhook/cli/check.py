@@ -11,23 +11,20 @@ from webhook.adapters.manifests.items import EditError, ManifestProblem
 from webhook.adapters.reports import diff, junit, model, sarif, table
 from webhook.cli import cluster_options
 from webhook.cli.cluster_options import ContextOption, KubeconfigOption
+from webhook.cli.configuration_input import ConfigOption
 from webhook.cli.fleet_input import LIVE, FleetOption, load_fleet
 from webhook.cli.manifest_input import (
-    EXIT_DENIED,
-    EXIT_USAGE,
-    ConfigOption,
-    Judged,
     JudgedInput,
+    JudgedObject,
     NamespaceOption,
     NamespacesOption,
     Paths,
     PolicyOption,
     judge_paths,
     nothing_found,
-    usage_error,
     without_collector,
 )
-from webhook.cli.messages import say
+from webhook.cli.messages import EXIT_DENIED, EXIT_USAGE, say, usage_error
 from webhook.engine.decision import DENIED
 
 
@@ -124,14 +121,14 @@ def _refuse_a_cluster_that_is_not_read(ctx: typer.Context, fleet: str | None) ->
         )
 
 
-def _row(found: Judged, *, places: bool) -> table.Row:
+def _row(found: JudgedObject, *, places: bool) -> table.CheckedRow:
     judgement = found.judgement
     where = found.lines if places or judgement.findings or judgement.label_problems else None
     line = model.object_line(found.item.source, found.item.line, judgement, where)
-    return table.Row(line, list(judgement.changes()))
+    return table.CheckedRow(line, list(judgement.changes()))
 
 
-def _show_diffs(judged: JudgedInput, rows: Iterable[table.Row]) -> None:
+def _show_diffs(judged: JudgedInput, rows: Iterable[table.CheckedRow]) -> None:
     """The diffs on standard output; everything else on standard error, so that the output stays a patch."""
     target = table.console()
     for source in judged.sources:

@@ -8,7 +8,7 @@ import typer
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 
 NAMESPACE = "gpuwarden-system"
-"""Where gpuwarden is installed, unless a command is told otherwise; the same as in the chart's documentation."""
+"""The default namespace of an installation; the same as in the chart's documentation."""
 
 KubeconfigOption = Annotated[
     Path | None,
@@ -20,7 +20,7 @@ ContextOption = Annotated[
 
 
 def given(ctx: typer.Context) -> list[str]:
-    """Which of the two are on the command line; one from the environment may be meant for other commands."""
+    """Return those of the two that are on the command line; one from the environment may be meant for other commands."""
     sources = {name: ctx.get_parameter_source(name) for name in ("kubeconfig", "context")}
     return [f"--{name}" for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
 
@@ -35,5 +35,5 @@ _FIXES = {
 
 
 def unreadable(error: ApiError, fix: str = "") -> str:
-    """Why a cluster can't be read, and what to do: what the caller knows better, or what such a failure calls for."""
+    """Return why a cluster can't be read, and the fix: the caller's, or the usual one for the failure."""
     return f"the cluster can't be read: {error.detail}; {fix or _FIXES.get(error.fault, 'try again later')}"

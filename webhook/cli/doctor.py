@@ -20,8 +20,9 @@ from webhook.adapters.reports.progress import ProgressBar
 from webhook.application.diagnosis.diagnose import diagnose
 from webhook.application.diagnosis.results import Status
 from webhook.cli.cluster_options import NAMESPACE, ContextOption, KubeconfigOption, unreadable
+from webhook.cli.configuration_input import load_configuration
 from webhook.cli.doctor_facts import gather
-from webhook.cli.manifest_input import load_configuration, usage_error
+from webhook.cli.messages import usage_error
 
 EXIT_FAILURE = 1
 
@@ -63,11 +64,12 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 ) -> None:
     """Check an installation in a cluster, and report what is wrong, what that means and how to fix it.
 
-    Nothing is changed. What can't be looked at, for lack of a right or from where this runs, is "not checked" ("unknown" in
-    JSON), and says what it takes. Checks of what is not installed, such as Kueue, are "skipped".
+    Nothing is changed. A check that can't be made, because a permission is missing or a network is not reachable from here, is
+    "not checked" ("unknown" in JSON) and says what it needs. Checks of programs that are not installed, such as Kueue, are
+    "skipped".
 
-    Exit codes: 0 no check fails (with --strict: nor warns, and each was made); 1 one does; 2 wrong usage, a cluster that can't
-    be asked or that lets nothing be checked, or output that can't be written.
+    Exit codes: 0 no check fails (with --strict: none warns either, and all were made); 1 a check fails; 2 wrong usage, a cluster
+    that can't be read or in which nothing can be checked, or output that can't be written.
     """
     for option, value in (("--namespace", namespace), ("--name", name), ("--probe-namespace", probe_namespace)):
         if value is not None and not value.strip("."):

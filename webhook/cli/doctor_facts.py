@@ -1,4 +1,4 @@
-"""Where ``gpuwarden doctor`` gets its facts: the API server, the configuration file, and what answers over TLS."""
+"""The sources of ``gpuwarden doctor``: the API server, the configuration file, and what answers over TLS."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from webhook.adapters.kubernetes.facts import FactReader
 from webhook.adapters.kubernetes.neighbours import NeighbourReader
 from webhook.adapters.tls.peer import dial
 from webhook.application.configuration import Configuration
-from webhook.application.diagnosis import probing
+from webhook.application.diagnosis import probe
 from webhook.application.diagnosis.autoscaler import ACCELERATORS
 from webhook.application.diagnosis.documents import Deployment
 from webhook.application.diagnosis.facts import (
@@ -49,13 +49,7 @@ def gather(  # noqa: PLR0913 - the readers, and options of the command line
 ) -> Facts:
     """Read everything.
 
-    Args:
-        reader: reads the cluster.
-        neighbours: reads what runs beside gpuwarden.
-        namespace: the installation's.
-        name: the installation's.
-        configuration: that of ``--config``, instead of the installed one.
-        probe_namespace: where to try dry runs, if anywhere.
+    ``configuration`` is that of ``--config``, instead of the installed one.
 
     Raises:
         ApiError: the cluster can't be reached at all.
@@ -113,7 +107,7 @@ def _rights(reader: FactReader, deployment: Maybe[Deployment | None], namespace:
 
 def _probe(reader: FactReader, namespace: str) -> Probe:
     labels = reader.namespace_labels(namespace)
-    tried = [reader.dry_run(namespace, probing.pod(*asks)) for asks in (probing.PLAIN, probing.TWO_SHARED)]
+    tried = [reader.dry_run(namespace, probe.pod(*asks)) for asks in (probe.PLAIN, probe.TWO_SHARED)]
     return Probe(namespace, labels, *tried)
 
 

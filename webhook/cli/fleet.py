@@ -10,12 +10,13 @@ from webhook.adapters.reports import fleet_table, table
 from webhook.adapters.reports.fleet_report import fleet_report
 from webhook.cli import cluster_options
 from webhook.cli.cluster_options import ContextOption, KubeconfigOption
+from webhook.cli.configuration_input import ConfigOption, load_configuration
 from webhook.cli.fleet_input import LIVE, read_fleet, view_of
-from webhook.cli.manifest_input import EXIT_DENIED, ConfigOption, load_configuration, usage_error
+from webhook.cli.messages import EXIT_DENIED, usage_error
 
 
 class Output(StrEnum):
-    """How ``fleet`` prints what it found."""
+    """The output formats of ``fleet``."""
 
     TABLE = "table"
     JSON = "json"

@@ -23,8 +23,7 @@ from webhook.adapters.reports import table
 from webhook.adapters.reports.progress import ProgressBar
 from webhook.application.configuration import Configuration
 from webhook.application.fleet_view import FleetView, view
-from webhook.cli.manifest_input import usage_error
-from webhook.cli.messages import say
+from webhook.cli.messages import say, usage_error
 from webhook.engine.fleet.fleet import Fleet
 
 LIVE = "live"
@@ -71,13 +70,7 @@ def read_fleet(  # noqa: PLR0913 - where it is, and how to call that
 ) -> Read:
     """A fleet, from a file or a cluster.
 
-    Args:
-        value: a file's name, or ``live``.
-        configuration: names the node labels that count and the forms that an autoscaler adds.
-        kubeconfig: of the cluster, for ``live``.
-        context: likewise.
-        called: what to call it in messages, if not by the option ``--fleet``.
-        with_pods: of a cluster, read the pods with GPUs, too.
+    ``value`` is a file's name or ``live``; ``called`` is what to call it in messages, if not by the option ``--fleet``.
 
     Raises:
         typer.Exit: 2, after saying why, where it can't be read.
@@ -101,7 +94,7 @@ def read_fleet(  # noqa: PLR0913 - where it is, and how to call that
 
 
 def view_of(read: Read, configuration: Configuration) -> FleetView:
-    """What was read, as it is shown."""
+    """Return the view of a fleet that was read."""
     objects = read.objects
     nodes = objects.gpu_nodes(configuration.policies.node_labels)
     pods = None if objects.pods is None else [item.pod for item in objects.pods]

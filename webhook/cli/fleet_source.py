@@ -41,7 +41,7 @@ class WatchedFleet:
 
     @property
     def fleet(self) -> Fleet | None:
-        """What the nodes offer."""
+        """The nodes' offers."""
         return self._view.fleet
 
     @property
@@ -70,7 +70,7 @@ class WatchedFleet:
 
 
 class _Telling:
-    """How the watches fare, told to metrics and log; once for as long as nodes may not be listed."""
+    """Reports the state of the watches to metrics and log; once for as long as nodes may not be listed."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics

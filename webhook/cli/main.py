@@ -1,5 +1,6 @@
 """The ``gpuwarden`` command: each subcommand is loaded when it is asked for, so that a server holds no report writers."""
 
+import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
@@ -25,7 +26,8 @@ class _Modules(Mapping[str, Any]):
         group = getattr(module, f"{name}_app", None)
         if group is None:
             group = typer.Typer(add_completion=False)
-            group.command()(getattr(module, name))
+            function = getattr(module, name)
+            group.command(help=_paragraphs(function))(function)
         command = typer.main.get_command(group)
         command.name = name
         return command
@@ -35,6 +37,11 @@ class _Modules(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(_COMMANDS)
+
+
+def _paragraphs(function: Any) -> str:
+    """Return a command's docstring with a line for each paragraph: typer would break lines where the source does, too."""
+    return "\n\n".join(" ".join(each.split()) for each in (inspect.getdoc(function) or "").split("\n\n"))
 
 
 class _OnDemand(TyperGroup):

@@ -13,27 +13,27 @@ import msgspec
 import typer
 
 from webhook.adapters import named_file, namespace_file
-from webhook.adapters.configuration import file as configuration_file
 from webhook.adapters.file_errors import why
 from webhook.adapters.manifests.items import ManifestObject, ManifestProblem, PluginDocument
 from webhook.adapters.manifests.lines import Lines, ObjectLines
 from webhook.adapters.manifests.reading import read_text
 from webhook.adapters.manifests.sources import Source, open_sources
 from webhook.adapters.namespace_file import NamespaceFileError
-from webhook.application.checking import Checker, Judgement, is_namespace
+from webhook.application.checking import Checker
 from webhook.application.claims import known_claims, named_classes
 from webhook.application.configuration import Configuration
 from webhook.application.field_types import wrong_types
+from webhook.application.judgement import Judgement
+from webhook.application.manifest_labels import is_namespace
 from webhook.application.type_mismatches import TypeMismatch
-from webhook.cli.messages import say
+from webhook.cli.configuration_input import load_configuration
+from webhook.cli.messages import say, usage_error
 from webhook.cli.plugin_input import PluginInput
 from webhook.engine.fleet.fleet import Fleet
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.policy import Policy
 from webhook.engine.spelling import DevicePlugin
 
-EXIT_DENIED = 1
-EXIT_USAGE = 2
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # apimachinery pkg/util/validation IsDNS1123Label
 
 Paths = Annotated[
@@ -53,11 +53,10 @@ NamespacesOption = Annotated[
         help="Namespaces and their labels, as printed by kubectl get namespaces -o yaml.",
     ),
 ]
-ConfigOption = Annotated[Path | None, typer.Option("--config", envvar="GPUWARDEN_CONFIG", help="Configuration file.")]
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedObject:
     """One object and what becomes of it; ``lines`` knows where its fields are written, for one of the manifests."""
 
     item: ManifestObject
@@ -70,7 +69,7 @@ class JudgedSource:
     """One source with its objects, in order."""
 
     source: Source
-    objects: list[Judged] = field(default_factory=list)
+    objects: list[JudgedObject] = field(default_factory=list)
 
     def edits(self) -> dict[tuple[int, str], Sequence[dict[str, Any]]]:
         """The operations of every object that is rewritten, by its place in the source."""
@@ -91,7 +90,7 @@ class JudgedInput:
     """
 
     sources: list[JudgedSource] = field(default_factory=list)
-    mislabelled: list[Judged] = field(default_factory=list)
+    mislabelled: list[JudgedObject] = field(default_factory=list)
     problems: list[ManifestProblem] = field(default_factory=list)
     plugin: PluginInput = field(default_factory=PluginInput)
 
@@ -150,7 +149,7 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
     config: Path | None,
     fleet_of: Callable[[Configuration], Fleet | None] = lambda _: None,
 ) -> JudgedInput:
-    """Read everything, then judge it: a Namespace among the input counts wherever it stands.
+    """Read everything, then judge it: a Namespace among the input counts wherever it is.
 
     ``fleet_of`` returns the nodes, where they are known.
 
@@ -172,7 +171,7 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
     claims = known_claims(given.manifests, namespace or "default")
     configuration = msgspec.structs.replace(configuration, named_classes=named_classes(given.manifests))
     checker = Checker(configuration, labels, namespace=namespace, policy=chosen, claims=claims, fleet=fleet)
-    named = (Judged(item, checker.identify(item.object)) for item in known.objects)
+    named = (JudgedObject(item, checker.identify(item.object)) for item in known.objects)
     judged = JudgedInput(
         problems=given.problems, plugin=given.plugin, mislabelled=[one for one in named if one.judgement.label_problems]
     )
@@ -182,7 +181,7 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
         for item in items:
             mismatches = wrong_types(item.object, configuration.kinds)
             judgement = checker.unreadable(item.object, mismatches) if mismatches else checker.judge(item.object)
-            into.objects.append(Judged(item, judgement, lines.of(item)))
+            into.objects.append(JudgedObject(item, judgement, lines.of(item)))
             judged.problems += mismatch_problems(item, lines, mismatches)
     found = (one.judgement for source in judged.sources for one in source.objects)
     if not (policy or config or labels) and any(one.requests and not one.exempt for one in found):
@@ -227,7 +226,7 @@ def read_paths(paths: Sequence[str], plugin: DevicePlugin | None = None) -> Give
 def nothing_found(
     sources: Iterable[tuple[Source, Sequence[object]]], problems: Iterable[ManifestProblem], plugin: PluginInput
 ) -> list[ManifestProblem]:
-    """That sources hold no object at all, a problem each; none where one does, or where something could not be read.
+    """Return a problem for each source if none holds an object; none where one does, or where something could not be read.
 
     A success would say of a mistyped pipe or an empty template that everything in it is right.
     """
@@ -245,29 +244,6 @@ def nothing_found(
 
 
 _FIXES = {"-": "pipe manifests in"}
-
-
-def usage_error(*messages: str) -> typer.Exit:
-    """Say what is wrong with how the command was called, a line each; the exit to raise."""
-    for message in messages:
-        say(f"error: {message}")
-    return typer.Exit(EXIT_USAGE)
-
-
-def load_configuration(path: Path | None) -> Configuration:
-    """The configuration of ``--config``, or the built-in one.
-
-    Raises:
-        typer.Exit: 2, after saying what is wrong with the file.
-    """
-    if path is None:
-        return Configuration()
-    try:
-        return configuration_file.parse(named_file.text(path))
-    except configuration_file.ConfigurationError as error:
-        raise usage_error(*(f"{path}: {problem}" for problem in error.problems)) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise usage_error(f"--config {path}: {why(path, error)}") from error
 
 
 def _policy(value: str | None, configuration: Configuration) -> Policy | None:

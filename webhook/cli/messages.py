@@ -1,10 +1,20 @@
-"""Messages of commands on standard error, one per line; text from elsewhere can't forge a line."""
+"""Messages on standard error, a line each, and exit codes; text from elsewhere can't forge a line."""
 
 import typer
 
 from webhook.adapters.reports.text import printable
 
+EXIT_DENIED = 1
+EXIT_USAGE = 2
+
 
 def say(message: str) -> None:
     """Write one line."""
     typer.echo(printable(message), err=True)
+
+
+def usage_error(*messages: str) -> typer.Exit:
+    """Say what is wrong with how the command was called, a line each; the exit to raise."""
+    for message in messages:
+        say(f"error: {message}")
+    return typer.Exit(EXIT_USAGE)

@@ -11,11 +11,7 @@ from webhook.adapters.shown import shown
 
 
 def explain(error: typer.TyperException) -> None:
-    """Put a plain sentence in place of pydantic's, before which typer puts the option's name, and a fix where typer has none.
-
-    Args:
-        error: what typer found wrong; its message is replaced.
-    """
+    """Put a plain sentence in place of pydantic's, before which typer puts the option's name, and a fix where typer has none."""
     said = error.message
     if isinstance(error.__cause__, ValidationError):
         error.message = "; ".join(map(_sentence, error.__cause__.errors()))

@@ -12,11 +12,9 @@ from webhook.engine.spelling import DevicePlugin
 
 @dataclass(slots=True)
 class PluginInput:
-    """What was found of such files.
+    """The device plugin's configurations that were found.
 
     Attributes:
-        files: how many there are.
-        faults: how many things are wrong with them.
         rejected: with how many of these the device plugin does not start.
     """
 
@@ -29,10 +27,7 @@ class PluginInput:
     ) -> Iterator[ManifestProblem]:
         """Judge an item of the input if it is such a file, or a ConfigMap with some.
 
-        Args:
-            item: what was read.
-            lines: those of its source.
-            plugin: the settings to compare with, if they are known.
+        ``plugin`` are the settings to compare with, if they are known.
         """
         if isinstance(item, PluginDocument):
             yield from self._judge(item.item, PluginFile("", item.item.object), "", lines, plugin)

@@ -15,24 +15,20 @@ from webhook.adapters.manifests.items import EditError
 from webhook.adapters.manifests.writing import write_in_place
 from webhook.application.workload_kinds import BUILT_IN, WorkloadKind
 from webhook.application.workloads import KINDS, Kinds, group_of
+from webhook.cli.configuration_input import ConfigOption, load_configuration
 from webhook.cli.manifest_input import (
-    EXIT_DENIED,
-    EXIT_USAGE,
-    ConfigOption,
-    Judged,
     JudgedInput,
+    JudgedObject,
     JudgedSource,
     NamespaceOption,
     NamespacesOption,
     Paths,
     PolicyOption,
     judge_paths,
-    load_configuration,
     nothing_found,
-    usage_error,
     without_collector,
 )
-from webhook.cli.messages import say
+from webhook.cli.messages import EXIT_DENIED, EXIT_USAGE, say, usage_error
 from webhook.engine.decision import Outcome
 
 
@@ -56,11 +52,11 @@ def rewrite(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 ) -> None:
     """Print the manifests in their new form, or edit them in place with -i.
 
-    Kubernetes' own kinds are rewritten. Of operators' kinds only the pods are, on admission; --kinds names those whose templates
-    are rewritten all the same, and what is special about them is printed.
+    Kubernetes' own kinds are rewritten. Of operators' kinds only the pods are rewritten, on admission; --kinds names kinds whose
+    templates are rewritten anyway, and a note on each is printed.
 
-    From - to standard output it is a Helm post-renderer (Helm 4: by the plugin in deploy/helm-plugin). Where anything is
-    denied or can't be read, nothing is written.
+    From - to standard output it is a Helm post-renderer (Helm 4: by the plugin in deploy/helm-plugin). If anything is denied
+    or can't be read, nothing is written.
 
     Exit codes: 0 written; 1 something is denied; 2 wrong usage, unreadable input, or output that can't be written.
     """
@@ -105,7 +101,7 @@ def _named(options: Sequence[str], configured: Kinds) -> dict[tuple[str, str], W
     return found
 
 
-def _with_templates(found: Judged, named: Mapping[tuple[str, str], WorkloadKind]) -> Judged:
+def _with_templates(found: JudgedObject, named: Mapping[tuple[str, str], WorkloadKind]) -> JudgedObject:
     """An object with the patch of its templates, where its kind is one of those; says what is special about the kind."""
     judgement = found.judgement
     row = named.get((group_of(judgement.api_version), judgement.kind))

@@ -169,12 +169,12 @@ class Server:
         _log.info("stopped")
 
     def readiness(self) -> list[Part]:
-        """What ``/readyz`` answers, part by part."""
+        """Return the answer of ``/readyz``, part by part."""
         files = [file.part() for file in (self._configuration, self._clients) if file]
         return [self._serving_part(), *files, self._namespaces.part(), *self._certificates.parts()]
 
     def _exposition(self) -> bytes:
-        """What ``/metrics`` answers: readiness is checked when it is asked for, as ``/readyz`` does."""
+        """Return the answer of ``/metrics``: readiness is checked when it is asked for, as ``/readyz`` does."""
         self._metrics.readiness({part.name: part.ready for part in self.readiness()})
         return self._metrics.exposition()
 

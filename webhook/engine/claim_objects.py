@@ -67,7 +67,7 @@ class ClaimObject(_Tree):
 
     @property
     def claimed(self) -> ClaimSpec | None:
-        """What it claims."""
+        """The spec of its claim, or of the claims that are made from it."""
         return self.spec
 
 
@@ -78,7 +78,7 @@ class ClaimTemplateObject(_Tree):
 
     @property
     def claimed(self) -> ClaimSpec | None:
-        """What the claims that are made from it claim."""
+        """The spec of its claim, or of the claims that are made from it."""
         return self.spec.spec if self.spec else None
 
 
@@ -108,7 +108,7 @@ class DeviceRequest(msgspec.Struct, frozen=True):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """What is kept of a ResourceClaim or a ResourceClaimTemplate. Neither spec can change (ValidateResourceClaimUpdate)."""
+    """A ResourceClaim or a ResourceClaimTemplate. Neither spec can change (ValidateResourceClaimUpdate)."""
 
     requests: tuple[DeviceRequest, ...] = ()
 

@@ -26,7 +26,7 @@ OWN = "gpuwarden-"
 
 
 class Rewriting(msgspec.Struct, frozen=True):
-    """What becomes of a pod's plain requests: the requests that are none, the edits, and what prevents them."""
+    """The outcome for a pod's plain requests: the other requests, the edits, and the findings that prevent them."""
 
     others: Sequence[GpuContainer]
     edits: tuple[ClaimInstead, ...] = ()
@@ -49,13 +49,7 @@ def rewritten(  # noqa: PLR0913, PLR0917 - what a decision knows
 ) -> Rewriting:
     """Return what becomes of a pod's plain requests.
 
-    Args:
-        gpu_containers: its well-formed requests by resource names.
-        spec: the pod's.
-        policy: the policy.
-        nodes: what the pod says about nodes: a request that states a form is not plain.
-        plugin: the device plugin's settings.
-        resolved: the template, or that there is none. Where it is unknown, it is taken to claim what is requested.
+    A request that states a form is not plain. A template that is unknown is taken to claim what is requested.
     """
     form = policy.plain_claim
     if form is None:

@@ -102,7 +102,7 @@ class Claims(msgspec.Struct, frozen=True):
 
     @property
     def of_resources(self) -> "Claims":
-        """What is claimed by resource names, without any object."""
+        """The claims by resource names, without any object."""
         by_name = tuple(one for one in self.gpus if one.by_name)
         return Claims(by_name) if by_name else NO_CLAIMS
 
@@ -118,14 +118,7 @@ NO_CLAIMS = Claims()
 def read(
     spec: PodSpec, gpu_containers: Sequence[GpuContainer], resolved: Resolved, classes: DeviceClasses = NVIDIA_CLASSES
 ) -> Claims:
-    """Return what a pod claims.
-
-    Args:
-        spec: the pod's.
-        gpu_containers: its containers that request GPUs by resource names.
-        resolved: what its references lead to.
-        classes: which DeviceClasses hand out GPUs.
-    """
+    """Return what a pod claims."""
     gpus = [
         one for gpu_container in gpu_containers if gpu_container.others for one in _implicit(gpu_container, classes)
     ]

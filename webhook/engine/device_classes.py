@@ -50,7 +50,7 @@ def named_form(resource: str | None) -> str | None:
 
 
 class DeviceClasses(msgspec.Struct, frozen=True):
-    """Which DeviceClasses hand out GPUs.
+    """The DeviceClasses that hand out GPUs.
 
     Attributes:
         forms: the form that each class hands out, or ``BY_PROFILE``; those of ``DEFAULTS`` where it says nothing else.

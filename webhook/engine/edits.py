@@ -11,7 +11,7 @@ from webhook.engine.text import cut
 
 
 class RenameResource(msgspec.Struct, frozen=True, gc=False):
-    """The quantity of one GPU resource goes under another name, in limits and requests, where each stands."""
+    """The quantity of one GPU resource gets another name, in limits and requests, where each is set."""
 
     place: Place
     old: str

@@ -30,15 +30,7 @@ def chosen(wellformed: Sequence[GpuContainer], choices: Mapping[str, Choice]) ->
 def judge(
     requests: Sequence[Request], respelling: Respelling, spec: PodSpec, policy: Policy, nodes: NodeConstraints
 ) -> list[Finding]:
-    """What the rules find in well-formed requests.
-
-    Args:
-        requests: the requests, with their forms.
-        respelling: what spells them.
-        spec: the pod.
-        policy: the policy.
-        nodes: the pod's node constraints.
-    """
+    """Return the findings of the rules in well-formed requests."""
     findings: list[Finding] = []
     # Most pods say nothing of the nodes of forms, and then only their forms can be apart from each other.
     if nodes is not NOTHING_SAID or respelling.conflict or respelling.forms_apart:

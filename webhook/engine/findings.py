@@ -6,20 +6,17 @@ import msgspec
 
 
 class Severity(StrEnum):
-    """What a finding does under the enforce policy."""
+    """The effect of a finding under the enforce policy."""
 
     DENY = "deny"
     WARN = "warn"
 
 
 class Rule(msgspec.Struct, frozen=True, cache_hash=True):
-    """What can be wrong, declared beside the check that finds it; ``rules.RULES`` has all of them.
+    """A rule, declared beside the check that finds a violation; ``rules.RULES`` has all of them.
 
     Attributes:
         id: in metrics, reports and answers. It never changes.
-        severity: what a finding does under the enforce policy.
-        title: what is wrong, in a few words.
-        help: why, and what to do.
         access: it is about reaching GPUs without a request, and the policy's ``visibleDevices`` says what a finding does.
         fleet: it is about what nodes offer, and the policy's ``notOffered`` says what a finding does.
     """
@@ -44,8 +41,6 @@ class Finding(msgspec.Struct, frozen=True):
     """One thing wrong.
 
     Attributes:
-        rule: what is wrong.
-        severity: whether it denies the pod.
         path: the field, as Kubernetes writes paths, from the pod's root (``spec.containers[0].resources.limits[…]``).
         reason: whose fault lies where: ``container "train": nvidia.com/gpu: 2 …``.
         detail: why it is wrong and what to do.

@@ -17,7 +17,7 @@ from webhook.engine.statements import Statements
 
 
 class How(StrEnum):
-    """How the form of a request was selected."""
+    """The way in which the form of a request was selected."""
 
     PLAIN = "plain"
     STATED = "stated"
@@ -51,14 +51,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 def choose(
     resources: Iterable[GpuResource], policy: Policy, nodes: NodeConstraints, plugin: DevicePlugin
 ) -> tuple[Choice, ...]:
-    """The form that requests get under a policy that permits any form at all.
-
-    Args:
-        resources: what a pod's well-formed requests name, each once, in their order.
-        policy: the policy.
-        nodes: the pod's node constraints.
-        plugin: the device plugin's settings.
-    """
+    """The form that requests get under a policy that permits any form at all."""
     statements = Statements(nodes, plugin, policy.forms)
     choices = [_answer(resource, statements, policy, plugin) for resource in resources]
     if all(choice.stated for choice in choices):
@@ -68,7 +61,7 @@ def choose(
 
 
 def _answer(resource: GpuResource, statements: Statements, policy: Policy, plugin: DevicePlugin) -> Choice:
-    """What requests for a resource state, the form that they get for that, and how."""
+    """Return the forms that requests for a resource state, the form that they get, and how."""
     stated = statements.of(resource)
     if not stated:
         in_part = () if policy.permits_any else statements.in_part(resource)
@@ -87,7 +80,7 @@ def _answer(resource: GpuResource, statements: Statements, policy: Policy, plugi
 def _in_part(
     resource: GpuResource, stated: tuple[Form, ...], models: tuple[str, ...], policy: Policy, plugin: DevicePlugin
 ) -> Choice:
-    """What a request gets for products that name forms, or else for one of the models beside them."""
+    """Return the form for products that name forms, or else for one of the models beside them."""
     form, how = _explicit(stated, policy)
     if how is How.MISMATCHED:
         for listed in policy.forms:

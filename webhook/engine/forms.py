@@ -18,7 +18,7 @@ class Sharing(StrEnum):
 
 
 class Platform(StrEnum):
-    """Who hands GPUs out: the NVIDIA device plugin, or GKE's own."""
+    """The program that hands GPUs out: the NVIDIA device plugin, or GKE's own."""
 
     DEVICE_PLUGIN = "device-plugin"
     GKE = "gke"

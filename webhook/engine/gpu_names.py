@@ -77,7 +77,7 @@ OTHER_VENDORS = (
 
 
 class GpuNames(msgspec.Struct, frozen=True, cache_hash=True):
-    """Which resources hand out GPUs: those of ``GPUS``, and what the configuration says.
+    """The resources that hand out GPUs: those of ``GPUS``, and those of the configuration.
 
     Attributes:
         gpus, not_gpus: names, or their beginnings with ``*``, that are counted as GPUs and that are not.

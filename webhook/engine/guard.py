@@ -47,12 +47,9 @@ def _stands_out(container: Container) -> bool:
 
 
 def findings(pod: Pod, gpu_containers: Sequence[GpuContainer], policy: Policy) -> Iterator[Finding]:
-    """What the rules find in a pod, the first of very much; nothing where the policy ignores it.
+    """Return the findings of the access rules in a pod, the first of very many; none where the policy ignores them.
 
-    Args:
-        pod: the pod, or the template of one.
-        gpu_containers: its containers that request GPUs.
-        policy: its ``guard`` says whether a finding denies or warns.
+    The policy's ``guard`` says whether a finding denies or warns.
     """
     severity = _severity(policy)
     if severity is None or pod.spec is None or not sees(pod):
@@ -81,13 +78,7 @@ def _all(
 
 
 def of_new_ephemeral_containers(pod: Pod, before: Pod, policy: Policy) -> Iterator[Finding]:
-    """What the rules find in the ephemeral containers that a pod gets; what it had is not judged again.
-
-    Args:
-        pod: the pod as it is to be.
-        before: the pod as it is.
-        policy: as for ``findings``.
-    """
+    """Return the findings in the ephemeral containers that a pod gets; those that it had are not judged again."""
     severity = _severity(policy)
     if severity is None or pod.spec is None:
         return
@@ -98,7 +89,7 @@ def of_new_ephemeral_containers(pod: Pod, before: Pod, policy: Policy) -> Iterat
 
 
 def _severity(policy: Policy) -> Severity | None:
-    """What a finding does; ``None`` where none is wanted."""
+    """Return the effect of a finding; ``None`` where none is wanted."""
     return _SEVERITIES.get(policy.guard)
 
 

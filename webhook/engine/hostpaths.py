@@ -6,7 +6,7 @@ from collections.abc import Iterator
 _ROOT = "/"
 _UID = "<uid>"
 DEVICE_MOUNTS = "/run/nvidia-container-devices"
-"""Where the toolkit takes mounts for requests, if it is told to (accept-nvidia-visible-devices-as-volume-mounts)."""
+"""Where the toolkit takes mounts for requests, if it is configured so (accept-nvidia-visible-devices-as-volume-mounts)."""
 
 # The kubelet's directory: its default, that of k0s, and that of MicroK8s.
 _KUBELETS = ("/var/lib/kubelet", "/var/lib/k0s/kubelet", "/var/snap/microk8s/common/var/lib/kubelet")
@@ -122,7 +122,7 @@ def cleaned(path: str) -> str:
 
 
 def leads_to(path: str) -> str | None:
-    """What a ``hostPath`` exposes, as a sentence goes on after "leads to"; ``None`` where that is not a GPU."""
+    """Return what a ``hostPath`` exposes, as a sentence goes on after "leads to"; ``None`` where that is not a GPU."""
     clean = _USER.sub(f"/run/user/{_UID}", cleaned(path))
     below = clean if clean == _ROOT else f"{clean}/"
     for exposed, listed in _KNOWN:

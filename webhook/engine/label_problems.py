@@ -1,4 +1,4 @@
-"""What is wrong with labels and annotations: values that name no policy, mistyped keys, and keys in the wrong place."""
+"""Problems with labels and annotations: values that name no policy, mistyped keys, and keys in the wrong place."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -49,15 +49,15 @@ def _intended(key: str) -> str | None:
     whole = (label for mode, label in _OURS.items() if mode in squashed and _is_near(squashed.replace(mode, "", 1)))
     if meant := next(whole, None):
         return meant
-    if squashed.startswith(_PRODUCT) and "/" not in key and (meant := _alike(_rest(squashed))):
+    if (
+        squashed.startswith(_PRODUCT)
+        and "/" not in key
+        and (meant := _alike(squashed.removeprefix(_PRODUCT).removeprefix("io")))
+    ):
         return meant  # gpuwardenenfroce, gpuwarden.io.enfroce
     return next(
         filter(None, (_alike(_squashed(mode)) for near, mode in _halves(key) if _is_near(_squashed(near)))), None
     )
-
-
-def _rest(squashed: str) -> str:
-    return squashed.removeprefix(_PRODUCT).removeprefix("io")
 
 
 def _halves(key: str) -> Iterator[tuple[str, str]]:
@@ -71,13 +71,7 @@ def _halves(key: str) -> Iterator[tuple[str, str]]:
 
 
 def of_namespace(book: PolicyBook, labels: Strings, annotations: Strings = None) -> tuple[LabelProblem, ...]:
-    """Everything that is wrong with the labels and annotations of a namespace.
-
-    Args:
-        book: the policies that a label may name.
-        labels: all labels of the namespace.
-        annotations: all of its annotations.
-    """
+    """Everything that is wrong with the labels and annotations of a namespace."""
     own = NamespaceLabels.of(labels)
     written = {f"metadata.labels[{key}]" for key in _OURS.values() if key in (labels or {})}
     unreadable = (problem for problem in book.select(own).problems if problem.path in written)
@@ -106,11 +100,7 @@ def ignored(labels: Strings, annotations: Strings) -> Iterator[LabelProblem]:
 def misplaced(labels: Strings, annotations: Strings, kind: str, prefix: str = "") -> Iterator[LabelProblem]:
     """The labels and annotations that belong on a namespace, of an object that is none.
 
-    Args:
-        labels: its labels, or those of its pod template.
-        annotations: the annotations there.
-        kind: the object's kind.
-        prefix: the path of what has them, with a dot at the end, such as ``spec.template.``.
+    ``prefix`` is the path of what has them, with a dot at the end, such as ``spec.template.``.
     """
     for section, entries in (("labels", labels), ("annotations", annotations)):
         for key, value in (entries or {}).items():

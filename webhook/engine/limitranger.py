@@ -25,7 +25,7 @@ _ENTRY = re.compile(r"(?P<names>\S+(?:, \S+)*) (?P<section>limit|request) for (?
 
 
 class Additions(msgspec.Struct, frozen=True):
-    """What the annotation says that LimitRanger set: the container, ``limit`` or ``request``, the resource."""
+    """The entries of the annotation: the container, ``limit`` or ``request``, the resource."""
 
     entries: frozenset[tuple[str, str, str]] = frozenset()
 
@@ -45,7 +45,7 @@ _NOTHING = Additions()
 
 
 def additions(pod: Pod) -> Additions:
-    """What the last LimitRange that changed a pod added to it: LimitRanger overwrites its annotation."""
+    """Return the additions of the last LimitRange that changed a pod: LimitRanger overwrites its annotation."""
     written = pod.metadata.annotations if pod.metadata else None
     text = written.get(ANNOTATION) if written else None
     if not text or not text.startswith(_PREFIX) or len(text) > _LONGEST:
@@ -78,7 +78,7 @@ class Dropped(msgspec.Struct, frozen=True):
 def without(added: Additions, gpu_containers: Sequence[GpuContainer]) -> tuple[list[GpuContainer], list[Dropped]]:
     """Requests without what LimitRanger added beside them.
 
-    It is told apart only where all but one of a container's GPU resources were added. Where it added the only one, or every one,
+    This is possible only where all but one of a container's GPU resources were added. Where it added the only one, or every one,
     the LimitRange's default is the container's request, as the author of the LimitRange intended.
     """
     kept: list[GpuContainer] = []

@@ -170,13 +170,13 @@ class NodeConstraints:
         return key in self.selector or key in self._said
 
     def alternatives(self, keys: Iterable[str]) -> Iterator[list[Label]]:
-        """What each alternative says about some labels."""
+        """Return the constraints of each alternative on some labels."""
         selected = {key: Label(self._selected(key)) for key in keys}
         for said in self._alternatives:
             yield [said.get(key, label) for key, label in selected.items()]
 
     def labels(self, key: str) -> list[Label]:
-        """What the alternatives say about a label; those that leave it to nodeSelector are taken together."""
+        """Return the constraints of the alternatives on a label; those that leave it to nodeSelector are taken together."""
         said = self._said.get(key, [])
         return said if len(said) == len(self._alternatives) else [*said, Label(self._selected(key))]
 
@@ -201,7 +201,7 @@ def _replacing(term: Term, key: str, replaced: Callable[[str, str], str]) -> Ite
 
 
 class _Shared(NodeConstraints):
-    """What many pods say alike. Nothing changes it."""
+    """The constraints that many pods have alike. Nothing changes it."""
 
     shared = True
 
@@ -219,7 +219,7 @@ _TermKey = tuple[tuple[tuple[str, str, tuple[str, ...]], ...], bool]
 
 
 def constraints(spec: PodSpec, prefixes: tuple[str, ...]) -> NodeConstraints:
-    """What a pod says about labels that begin with one of some prefixes, for callers that need no other label.
+    """Return a pod's constraints on labels that begin with one of some prefixes, for callers that need no other label.
 
     Its other selectors and terms leave open what it says of these, unless no node matches the terms at all. So pods that select
     the same labels of these share one answer: those that say nothing of them, and those that select one form, as they do

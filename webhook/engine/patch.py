@@ -37,10 +37,7 @@ _ByKind = dict[type, list[Any]]
 def patch(pod: Pod, edits: Sequence[Edit], prefix: str = "") -> list[Operation]:
     """The operations that make the edits.
 
-    Args:
-        pod: the view that the edits were decided on.
-        edits: a decision's edits.
-        prefix: the JSON pointer of the pod within its object (``/spec/template`` in a Deployment).
+    ``prefix`` is the JSON pointer of the pod within its object (``/spec/template`` in a Deployment).
 
     Returns:
         Operations that only touch the fields that the edits name; missing parents are added with them. Lists grow at the

@@ -16,9 +16,9 @@ Labels = dict[str, Name] | None
 
 
 class _Tree(msgspec.Struct, gc=False):
-    """What is decoded from JSON or YAML has no cycles, so the garbage collector need not look at it.
+    """A part of a pod. It is decoded from JSON or YAML and has no cycles, so the garbage collector need not look at it.
 
-    Fields stand in the order in which the API server writes them (k8s.io/api/core/v1/types.go): msgspec looks for each where
+    Fields are in the order in which the API server writes them (k8s.io/api/core/v1/types.go): msgspec looks for each where
     it found the last.
     """
 
@@ -190,7 +190,7 @@ class Pod(_Tree, rename="camel"):
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
-    """Where a container stands in its pod."""
+    """The place of a container in its pod."""
 
     section: str
     index: int
@@ -207,7 +207,7 @@ class Place(msgspec.Struct, frozen=True, gc=False):
 
 
 def containers(spec: PodSpec) -> Iterator[tuple[str, int, Container]]:
-    """Every container that can request resources, with the list it stands in and its place there, in start order."""
+    """Every container that can request resources, with its list and its place there, in start order."""
     for section, listed in (("initContainers", spec.init_containers), ("containers", spec.containers)):
         for index, container in enumerate(listed or ()):
             yield section, index, container

@@ -21,14 +21,14 @@ _COUNT = re.compile(r"[0-9]{1,9}\Z")
 
 
 class Mismatch(StrEnum):
-    """What becomes of an explicit request for a form that the policy does not list."""
+    """The outcome for an explicit request for a form that the policy does not list."""
 
     REJECT = "reject"
     REWRITE = "rewrite"
 
 
 class VisibleDevices(StrEnum):
-    """What becomes of a pod that reaches GPUs without requesting them, or beyond what it requests."""
+    """The outcome for a pod that reaches GPUs without requesting them, or beyond what it requests."""
 
     IGNORE = "ignore"
     WARN = "warn"
@@ -36,7 +36,7 @@ class VisibleDevices(StrEnum):
 
 
 class NotOffered(StrEnum):
-    """What becomes of a pod that no node can run, where the nodes are known."""
+    """The outcome for a pod that no node can run, where the nodes are known."""
 
     IGNORE = "ignore"
     WARN = "warn"
@@ -54,7 +54,7 @@ class ClaimForm(msgspec.Struct, frozen=True):
 
 
 class Prefer(StrEnum):
-    """Which of several forms a plain request gets: the first, or the first that nodes offer."""
+    """The form of several that a plain request gets: the first, or the first that nodes offer."""
 
     FIRST = "first"
     OFFERED = "offered"
@@ -168,9 +168,10 @@ class LabelProblem(msgspec.Struct, frozen=True):
 
 
 class NamespacePolicies(msgspec.Struct, frozen=True):
-    """What a namespace's labels select: always a policy for each mode, and whatever could not be read.
+    """The policies of a namespace's labels: always one for each mode, and whatever could not be read.
 
     ``advise`` is what the templates of workloads are warned by: ``warn``, or ``enforce`` where only that is set or nothing is.
+    ``plain_claims``: under one of them, plain requests become claims.
     """
 
     enforce: Policy
@@ -178,6 +179,7 @@ class NamespacePolicies(msgspec.Struct, frozen=True):
     audit: Policy
     advise: Policy
     problems: tuple[LabelProblem, ...] = ()
+    plain_claims: bool = False
 
 
 class PolicyBook:
@@ -193,12 +195,8 @@ class PolicyBook:
     ) -> None:
         """Take what is configured.
 
-        Args:
-            configured: the policies that have a name of their own.
-            defaults: the values used where a label is missing (``any`` where unset).
-            visible_devices: for every policy that does not say it of itself.
-            plugin: the settings of the device plugins: under some of them a few built-in values are no policies.
-            not_offered: for every policy that does not say it of itself.
+        ``visible_devices`` and ``not_offered`` are for every policy that does not set its own. Under some settings of the device
+        ``plugin`` a few built-in values are not policies.
         """
         self._not_offered = not_offered
         self._visible_devices = visible_devices
@@ -277,7 +275,9 @@ class PolicyBook:
         told_by_enforce = labels.warn is None and (
             labels.enforce is not None or (warn is ANY_POLICY and enforce.permits_any)
         )
-        return NamespacePolicies(enforce, warn, audit, enforce if told_by_enforce else warn, tuple(problems))
+        plain_claims = any(policy.plain_claim for policy in (enforce, warn, audit))
+        advise = enforce if told_by_enforce else warn
+        return NamespacePolicies(enforce, warn, audit, advise, tuple(problems), plain_claims)
 
     @property
     def denies_reaching(self) -> bool:
@@ -286,7 +286,7 @@ class PolicyBook:
         return VisibleDevices.DENY in said
 
     def _refusing(self, value: str, why: str) -> Policy:
-        """What replaces a policy that can't be read: no GPU, and none another way where any policy denies that."""
+        """Return the replacement of a policy that can't be read: no GPU, and none another way where any policy denies that."""
         strictest = VisibleDevices.DENY if self.denies_reaching else self._visible_devices
         return Policy(value, visible_devices=strictest, unreadable=why)
 

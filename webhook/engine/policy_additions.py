@@ -69,7 +69,7 @@ def _node_selectors(spec: PodSpec, policy: Policy, respelling: Respelling) -> It
 
 
 def annotations(gpu_containers: list[GpuContainer], policy: Policy, *, respelled: bool) -> list[Edit]:
-    """What people read on a changed pod: the policy and, where requests were respelled, what each container had requested."""
+    """Return the annotations of a changed pod: the policy and, where requests were respelled, the original ones."""
     told: list[Edit] = []
     if respelled:
         original: dict[str, dict[str, str]] = {}

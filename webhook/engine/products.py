@@ -97,7 +97,7 @@ class Names(msgspec.Struct, frozen=True, cache_hash=True):
         return written if read_product(value).is_model and possible else None
 
     def why_not(self, value: str) -> str | None:
-        """Why no node of the form is known to have the product, and what to do; ``None`` if one is.
+        """Return why no node of the form is known to have the product, and what to do; ``None`` if one is.
 
         A value that already ends in the form's suffix is taken as it is: someone saw it on a node.
         """
@@ -119,7 +119,7 @@ class Names(msgspec.Struct, frozen=True, cache_hash=True):
         return None
 
     def _why_never(self, product: Product, *, has_suffix: bool) -> str | None:
-        """Why no node of the form has a product, whatever nodes there are."""
+        """Return why no node of the form has a product, whatever nodes there are."""
         if product.invalid:
             return (
                 "nodes have this label while their MIG configuration is invalid under MIG strategy single, and offer no GPU; "

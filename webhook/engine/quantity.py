@@ -30,7 +30,7 @@ def whole(quantity: Quantity) -> int | None:
     """Read a quantity as a count.
 
     Args:
-        quantity: a JSON value as it stands in ``resources.limits``: ``1``, ``"1"``, ``"1000m"``, ``"1e0"``, ``"2k"``,
+        quantity: a JSON value as in ``resources.limits``: ``1``, ``"1"``, ``"1000m"``, ``"1e0"``, ``"2k"``,
             ``"1Ki"``. ``None`` (JSON null) is zero, as the API server reads it.
 
     Returns:

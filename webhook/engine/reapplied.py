@@ -41,12 +41,7 @@ def restored(
     cannot change. What the API server's own admission plugins set when a pod is created, they keep in the same way
     (plugin/pkg/admission/priority/admission.go).
 
-    Args:
-        pod: the pod as the update would leave it.
-        before: the pod as it is.
-        policy: the enforce policy of its namespace.
-        plugin: the device plugin's settings.
-        names: which resources hand out GPUs besides those of forms.
+    ``pod`` is the pod as the update would leave it, ``before`` the pod as it is.
 
     Returns:
         Operations on ``pod``, none unless its requests become exactly those of ``before``. So an update that asks for

@@ -15,7 +15,7 @@ _ORDINARY = frozenset({"cpu", "memory", "ephemeral-storage"})
 
 
 class Amount(msgspec.Struct, frozen=True, gc=False):
-    """What one container says of one GPU resource.
+    """The request of one container for one GPU resource.
 
     Attributes:
         limit, request: the quantities as the user wrote them.
@@ -37,7 +37,7 @@ class Amount(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def sections(self) -> tuple[str, ...]:
-        """Where it stands in a container's ``resources``."""
+        """The sections of a container's ``resources`` that have it."""
         return _SECTIONS[self.in_limits, self.in_requests]
 
     @property
@@ -50,7 +50,7 @@ class Amount(msgspec.Struct, frozen=True, gc=False):
 
 
 class OtherAmount(msgspec.Struct, frozen=True, gc=False):
-    """What one container requests of a resource that hands out GPUs in no form: name, quantity and the quantity's path."""
+    """A container's request for a resource that hands out GPUs in no form: name, quantity and the quantity's path."""
 
     name: str
     written: Quantity

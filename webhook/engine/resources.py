@@ -57,7 +57,7 @@ def resource_name(partition: str | None, *, shared: bool) -> str:
 
 
 def classify(name: str) -> GpuResource | Unknown | None:
-    """What a resource name is: a GPU resource, one that looks like it, or (``None``) not relevant here."""
+    """Classify a resource name: a GPU resource, one that looks like it, or (``None``) not relevant here."""
     return _classify(name) if len(name) <= _LONGEST else None
 
 

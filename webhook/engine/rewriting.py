@@ -117,11 +117,7 @@ def respelling(
 ) -> Respelling:
     """The forms that requests get under a policy, and what spells them.
 
-    Args:
-        resources: what the pod's well-formed requests name.
-        policy: the policy.
-        nodes: what the pod says about the nodes of forms. Most pods say what one before them said, so that is remembered.
-        plugin: the device plugin's settings.
+    Most pods say of nodes what one before them said, so that is remembered.
     """
     named = tuple(dict.fromkeys(resources))
     if nodes.shared and len(named) <= _MOST_RESOURCES:
@@ -156,7 +152,7 @@ _remembered = lru_cache(maxsize=1024)(_made)
 
 
 def respell(choices: Sequence[Choice], nodes: NodeConstraints, plugin: DevicePlugin) -> Respelling:
-    """What spells every request as its form is spelled: a pod runs on one node."""
+    """Return the edits that spell every request as its form is spelled: a pod runs on one node."""
     forms = [(choice, choice.form) for choice in choices if choice.form]
     chosen = _spelled(forms, nodes, plugin)
     if not chosen:

@@ -17,7 +17,7 @@ KAI_KEYS = ("gpu-fraction", "gpu-memory", "gpu-fraction-num-devices")
 
 
 def kai_shares(annotations: Mapping[str, str] | None) -> list[tuple[str, str]]:
-    """What annotations ask of KAI Scheduler: each key with its value. It reads them in pods with its ``schedulerName`` only."""
+    """Return the annotations for KAI Scheduler, key and value. It reads them in pods with its ``schedulerName`` only."""
     return [(key, annotations[key]) for key in KAI_KEYS if key in annotations] if annotations else []
 
 

@@ -138,7 +138,7 @@ def spell(form: Form, plugin: DevicePlugin) -> Spelling:
 
 
 def _gke(form: Form, plugin: DevicePlugin) -> Spelling:
-    """What GKE labels its nodes with, and which of its labels they must not have.
+    """Return the labels that GKE gives its nodes, and those that they must not have.
 
     Without the latter a pod for slices fits nodes that share slices too, and a pod for shared GPUs fits shared slices.
     Autopilot takes node affinity on few labels only ("Autopilot allows node affinity only on labels with keys: …").
@@ -189,7 +189,7 @@ def _device_plugin(form: Form, plugin: DevicePlugin) -> Spelling:
 
 
 def _capabilities(form: Form, plugin: DevicePlugin) -> list[Need]:
-    """What GPU feature discovery says of the nodes of a form beside its own labels (internal/lm/mig-strategy.go, nvml.go).
+    """Return GPU feature discovery's labels of a form's nodes beside its own (internal/lm/mig-strategy.go, nvml.go).
 
     Slices are available by name, under strategy *mixed*, from nodes without feature discovery.
     """

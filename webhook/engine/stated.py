@@ -21,10 +21,6 @@ _MOST_NAMED = 2
 def named(stated: Sequence[Form], nodes: NodeConstraints) -> str | None:
     """The policy values that name what is stated, as in ``mig-1g.5gb`` or ``mig-1g.5gb or mig-2g.10gb``.
 
-    Args:
-        stated: the forms that a request states, one at least.
-        nodes: the pod's node constraints.
-
     Returns:
         ``None`` where labels leave open which form it is: a client count without a strategy, a number of slices that many
         profiles have, a value that no node has.
@@ -39,9 +35,7 @@ def named(stated: Sequence[Form], nodes: NodeConstraints) -> str | None:
 def written(stated: Sequence[Form], nodes: NodeConstraints) -> str:
     """The labels that say which form it is, as the pod has them; empty where none does.
 
-    Args:
-        stated: the forms that a request states; with none, the labels that could name one and don't.
-        nodes: the pod's node constraints.
+    With no form ``stated``, these are the labels that could name one and do not.
     """
     if not stated:
         keys = [key for key in (*GKE_KEYS, STRATEGY, GPU_SLICES, COMPUTE_SLICES) if not nodes.permits(key, ABSENT)]

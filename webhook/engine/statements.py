@@ -32,11 +32,8 @@ class Statements:
     def __init__(self, nodes: NodeConstraints, plugin: DevicePlugin, listed: tuple[Form, ...] = ()) -> None:
         """Take the selectors.
 
-        Args:
-            nodes: the pod's node constraints.
-            plugin: the settings of the device plugins.
-            listed: the forms that the policy lists. Node labels that tell a slice's size name the first profile that fits, and a
-                pod that only excludes some of GKE's nodes leaves open which of the others it runs on.
+        ``listed`` are the forms of the policy. Node labels that tell a slice's size name the first profile that fits, and a pod
+        that only excludes some of GKE's nodes leaves open which of the others it runs on.
         """
         self._nodes = nodes
         self._known = tuple(dict.fromkeys(form.partition for form in listed if form.partition)) if plugin.single else ()
@@ -103,7 +100,7 @@ class Statements:
 
     @property
     def _products(self) -> tuple[tuple[str | None, bool], ...]:
-        """What products name, where all of them name a form."""
+        """Return the forms that products name, where all of them name one."""
         return () if self.models else self._named
 
     def _of_products(self, resource: GpuResource, strategy: Sharing | None) -> tuple[Form, ...]:
@@ -155,7 +152,7 @@ def _combined(named: Sharing | None, strategy: Sharing | None) -> Sharing:
 
 
 def _sharing(nodes: NodeConstraints, key: str, time_slicing: str, none: str | None) -> Sharing | None:
-    """What the pod says about a label that holds a sharing strategy; ``None`` when it leaves it open or names no real one."""
+    """Return the sharing strategy that the pod states by a label; ``None`` when it leaves it open or names no real one."""
     if not nodes.mentions(key):
         return None
     permitted = nodes.permits(key, time_slicing), nodes.permits(key, "mps")

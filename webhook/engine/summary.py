@@ -10,7 +10,7 @@ from webhook.engine.quantity import shown
 
 
 def asked(decision: Decision) -> list[str]:
-    """What each container asks for: ``train: nvidia.com/gpu: 1``."""
+    """Return the requests of each container: ``train: nvidia.com/gpu: 1``."""
     return [
         f"{gpu_container.container.name}: {' + '.join(map(str, gpu_container.requested))}"
         for gpu_container in decision.gpu_containers
@@ -18,12 +18,9 @@ def asked(decision: Decision) -> list[str]:
 
 
 def changes(decision: Decision, *, would: bool = False, nodes: bool = True) -> Iterator[str]:
-    """What becomes of each container that asks, and then of the pod, in sentences without their end.
+    """Return the changes of each container that requests GPUs, then of the pod, as sentences without their end.
 
-    Args:
-        decision: the decision.
-        would: whether it only would: nothing is done.
-        nodes: whether to name the node labels too.
+    ``would`` is for where nothing is done; ``nodes`` names the node labels too.
     """
     becomes, placed, stays = (
         ("would become", "would be placed", "would stay") if would else ("becomes", "is placed", "stays")

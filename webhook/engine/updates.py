@@ -30,20 +30,14 @@ def matters(after: Pod, before: Pod) -> bool:
 def worsened(  # noqa: PLR0913 - everything that decides
     after: Pod, before: Pod, policy: Policy, plugin: DevicePlugin, names: GpuNames = BUILT_IN, *, rewrites: bool
 ) -> Decision:
-    """What an update makes worse under one policy.
+    """Return the findings that an update adds under one policy.
 
     A finding counts if the pod had none of the same rule at the same field before: a pod that broke a rule already, because its
     namespace got another label after it was created, can still be updated. A device annotation that is added or changed is
     always judged, and so are the rules that hold under any policy. An update is never rewritten, so one by which the policy
     would have to rewrite the pod is denied.
 
-    Args:
-        after: the pod as it is to be.
-        before: the pod as it is.
-        policy: one policy of its namespace.
-        plugin: the device plugin's settings.
-        names: which resources hand out GPUs besides those of forms.
-        rewrites: whether pods are rewritten as the policy says when they are created.
+    ``rewrites`` says whether the policy rewrites pods when they are created.
 
     Returns:
         A decision with the new findings, and never with edits. Nothing is raised.
@@ -66,7 +60,7 @@ def _new(now: Decision, had: Decision) -> tuple[Finding, ...]:
 
 
 def _nodes(pod: Pod) -> tuple[dict[str, str], list[Term]]:
-    """What the pod says about the nodes that it may get."""
+    """Return the pod's constraints on the nodes that it may get."""
     return ((pod.spec.node_selector or {}), pod.spec.terms) if pod.spec else ({}, [])
 
 

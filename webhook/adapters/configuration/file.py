@@ -32,9 +32,6 @@ class ConfigurationError(Exception):
 def parse(text: str) -> Configuration:
     """Read a configuration.
 
-    Args:
-        text: the file's content, YAML or JSON.
-
     Raises:
         ConfigurationError: with every problem. An empty file is one: half-written, it must not mean "no policies".
     """

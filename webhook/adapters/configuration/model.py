@@ -1,6 +1,5 @@
 """The configuration file's fields, and everything that can be wrong with each by itself."""
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -17,8 +16,27 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from webhook.adapters.configuration.names import (
+    ClaimTemplateName,
+    DeviceClassName,
+    EnvName,
+    ExactName,
+    FieldPath,
+    Group,
+    Kind,
+    LabelKey,
+    LabelValue,
+    NamespaceName,
+    Plural,
+    PolicyName,
+    ProductName,
+    ResourceName,
+    RuntimeClass,
+    RuntimeClassName,
+    UserName,
+    Version,
+)
 from webhook.adapters.shown import shown
-from webhook.application import field_paths
 from webhook.application.configuration import DEFAULT_EXEMPTIONS, Mode
 from webhook.application.workload_kinds import Template, WorkloadKind, table
 from webhook.engine.device_classes import BY_PROFILE
@@ -37,14 +55,9 @@ from webhook.engine.policy import (
     built_in,
     refuses_more_than_one,
 )
-from webhook.engine.products import LONGEST_VALUE, read_product
-from webhook.engine.resources import GpuResource, classify
 from webhook.engine.spelling import DevicePlugin, MigStrategy, shares
 
 _BUILT_IN = PolicyBook()
-# A name is selected by a label, so it has to be a label's value.
-_NAME_PART = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
-_NAME = re.compile(_NAME_PART)
 
 
 def _listed_form(value: object) -> str:
@@ -64,127 +77,10 @@ def _expected_form(value: object) -> str:
     return name
 
 
-def _policy_name(value: str) -> str:
-    if built_in(value) is not None:
-        raise ValueError(
-            f'"{value}" is a built-in policy value and can\'t be given another meaning; choose another name'
-        )
-    if not _NAME.fullmatch(value):
-        raise ValueError(
-            f'"{value}" can\'t be the value of a namespace label; use at most 63 letters, digits, ".", "_" and "-", '
-            "beginning and ending with a letter or digit"
-        )
-    return value
-
-
 _FormName = Annotated[str, BeforeValidator(_listed_form)]
-_PolicyName = Annotated[str, AfterValidator(_policy_name)]
 
-
-def _matching(pattern: str, what: str, fix: str) -> AfterValidator:
-    """Text that Kubernetes accepts as ``what``; else the API server would deny every GPU pod of a policy."""
-    valid = re.compile(pattern)
-
-    def check(value: str) -> str:
-        if not valid.fullmatch(value):
-            raise ValueError(f"{shown(value)} is not {what}; {fix}")
-        return value
-
-    return AfterValidator(check)
-
-
-# As k8s.io/apimachinery pkg/util/validation.
-_SUBDOMAIN = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
-_LABEL_WORDS = 'at most 63 letters, digits, ".", "_" and "-", beginning and ending with a letter or digit'
-_LabelKey = Annotated[
-    str,
-    _matching(
-        rf"((?=[^/]{{1,253}}/){_SUBDOMAIN}/)?{_NAME_PART}",
-        "a key of labels",
-        f"write <name> or <domain>/<name>, such as example.com/team; the name has {_LABEL_WORDS}",
-    ),
-]
-_LabelValue = Annotated[str, _matching(rf"({_NAME_PART})?", "a value of labels", f"use {_LABEL_WORDS}")]
-_EnvName = Annotated[
-    str, _matching(r"[ -<>-~]+", "the name of an environment variable", 'use ASCII characters other than "="')
-]
 _VisibleDevices = Annotated[VisibleDevices, Field(strict=False)]
 _NotOffered = Annotated[NotOffered, Field(strict=False)]
-_RuntimeClass = Annotated[
-    str,
-    _matching(
-        rf"(?=.{{1,253}}\Z){_SUBDOMAIN}",
-        "the name of a RuntimeClass",
-        'use at most 253 lower-case letters, digits, "-" and ".", such as nvidia',
-    ),
-]
-
-
-def _namespace_name(value: str) -> str:
-    if not _LABEL.fullmatch(value):
-        raise ValueError(
-            f'"{value}" can\'t be the name of a namespace, and names are matched exactly; use at most 63 lowercase letters, '
-            'digits and "-", beginning and ending with a letter or digit'
-        )
-    return value
-
-
-def _runtime_class_name(value: str) -> str:
-    if not re.fullmatch(_SUBDOMAIN, value) or len(value) > _LONGEST_SUBDOMAIN:
-        raise ValueError(
-            f'"{value}" can\'t be the name of a runtime class, and names are matched exactly; use at most '
-            f'{_LONGEST_SUBDOMAIN} lowercase letters, digits, "-" and ".", each part beginning and ending with a letter or digit'
-        )
-    return value
-
-
-def _exact_name(value: str) -> str:
-    if "*" in value or value != value.strip():
-        raise ValueError(
-            f'"{value}" would match no name: names are matched exactly; write each without * and spaces around it'
-        )
-    return value
-
-
-def _user_name(value: str) -> str:
-    account = value.removeprefix(_SERVICE_ACCOUNT)
-    namespace, colon, name = account.partition(":")
-    is_account = colon and _LABEL.fullmatch(namespace) and re.fullmatch(_SUBDOMAIN, name)
-    if account != value and not is_account:
-        raise ValueError(
-            f'"{value}" can\'t be a service account, and names are matched exactly; write {_SERVICE_ACCOUNT}<namespace>:<name>'
-        )
-    return _exact_name(value)
-
-
-# k8s.io/apimachinery pkg/util/validation IsDNS1123Label; k8s.io/apiserver pkg/authentication/serviceaccount MakeUsername.
-_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_SERVICE_ACCOUNT = "system:serviceaccount:"
-_LONGEST_SUBDOMAIN = 253
-_NonEmpty = Annotated[str, Field(min_length=1)]
-_NamespaceName = Annotated[_NonEmpty, AfterValidator(_namespace_name)]
-_RuntimeClassName = Annotated[_NonEmpty, AfterValidator(_runtime_class_name)]
-_UserName = Annotated[_NonEmpty, AfterValidator(_user_name)]
-# Nothing checks schedulerName of a pod, so no name is impossible but one that was meant as a pattern.
-_ExactName = Annotated[_NonEmpty, AfterValidator(_exact_name)]
-
-
-def _resource_name(value: str) -> str:
-    if not _RESOURCE.fullmatch(value):
-        example = next(name for name in (f"nvidia.com/{value}", "example.com/gpu") if _RESOURCE.fullmatch(name))
-        raise ValueError(
-            f'"{value}" is not the name of an extended resource; write <domain>/<name>, such as {example}, or a '
-            "prefix that ends in *"
-        )
-    is_form = isinstance(classify(value), GpuResource)
-    if is_form:
-        raise ValueError(f'"{value}" is a GPU form, which policies permit or deny; remove it')
-    return value
-
-
-# A name, or the beginning of one with * at the end (k8s.io/apimachinery pkg/util/validation IsQualifiedName).
-_RESOURCE = re.compile(rf"(?=[^/]{{1,253}}/){_SUBDOMAIN}/({_NAME_PART}|([A-Za-z0-9][A-Za-z0-9._-]{{0,62}})?\*)")
-_ResourceName = Annotated[str, AfterValidator(_resource_name)]
 
 
 class _Section(BaseModel):
@@ -194,7 +90,7 @@ class _Section(BaseModel):
 class TolerationSection(_Section):
     """A toleration, as in a pod."""
 
-    key: _LabelKey | None = None
+    key: LabelKey | None = None
     operator: Literal["Exists", "Equal"] | None = None
     value: str | None = None
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
@@ -223,29 +119,11 @@ class TolerationSection(_Section):
         return Toleration(self.key, self.operator, self.value, self.effect, self.toleration_seconds)
 
 
-def _device_class(value: str) -> str:
-    if not re.fullmatch(_SUBDOMAIN, value) or len(value) > _LONGEST_SUBDOMAIN:
-        raise ValueError(
-            f'"{value}" can\'t be the name of a DeviceClass, and names are matched exactly; write one such as gpu.nvidia.com'
-        )
-    return value
-
-
-_DeviceClass = Annotated[str, AfterValidator(_device_class)]
-
-
 class ClaimFormSection(_Section):
     """A form that is had by a claim (DRA): its template, in the pod's namespace, and the class that it claims."""
 
-    claim_template: Annotated[
-        str,
-        _matching(
-            rf"(?=.{{1,253}}\Z){_SUBDOMAIN}",
-            "the name of a ResourceClaimTemplate",
-            'use at most 253 lowercase letters, digits, "-" and "."',
-        ),
-    ]
-    device_class: _DeviceClass
+    claim_template: ClaimTemplateName
+    device_class: DeviceClassName
 
     def form(self) -> ClaimForm:
         """The engine's value."""
@@ -270,10 +148,10 @@ class PolicySection(_Section):
     mismatch: Annotated[Mismatch, Field(strict=False)] = Mismatch.REJECT
     max_per_container: PositiveInt | None = None
     max_per_pod: PositiveInt | None = None
-    node_selector: dict[_LabelKey, _LabelValue] = {}
+    node_selector: dict[LabelKey, LabelValue] = {}
     tolerations: list[TolerationSection] = []
-    runtime_class_name: _RuntimeClass | None = None
-    env: dict[_EnvName, str] = {}
+    runtime_class_name: RuntimeClass | None = None
+    env: dict[EnvName, str] = {}
     visible_devices: _VisibleDevices | None = None
     admin_access: bool = False
     not_offered: _NotOffered | None = None
@@ -359,29 +237,12 @@ class DefaultsSection(_Section):
     audit: str = ANY
 
 
-# With the shortest suffix of slices it must fit into a label value.
-_LONGEST_PRODUCT = LONGEST_VALUE - len("-MIG-1g.5gb")
-
-
-def _product(value: str) -> str:
-    product = read_product(value)
-    if re.fullmatch(_NAME_PART, value) and not product.is_model:
-        model = "" if product.is_unreadable else f": {product.model}"
-        raise ValueError(f'"{value}" names one form of a model; write the model alone{model}')
-    if not re.fullmatch(_NAME_PART, value) or len(value) > _LONGEST_PRODUCT:
-        raise ValueError(
-            f'"{value}" can\'t be the beginning of a label value; write the value of nvidia.com/gpu.product on nodes, '
-            f"without -MIG-…, of at most {_LONGEST_PRODUCT} characters"
-        )
-    return value
-
-
 class DevicePluginSection(_Section):
     """The NVIDIA device plugin's settings, by their own names, and the GPU models that it serves with MIG."""
 
     rename_by_default: bool = True
     mig_strategy: Annotated[MigStrategy, Field(strict=False)] = MigStrategy.MIXED
-    products: list[Annotated[str, AfterValidator(_product)]] = []
+    products: list[ProductName] = []
 
     @model_validator(mode="after")
     def _goes_together(self) -> "DevicePluginSection":
@@ -393,31 +254,31 @@ class DevicePluginSection(_Section):
 
 
 class GkeSection(_Section):
-    """How GKE runs the cluster."""
+    """The settings of the cluster on GKE."""
 
     autopilot: bool = False
 
 
 class FleetSection(_Section):
-    """What is known of the nodes that does not show on them."""
+    """Facts about the nodes that the nodes themselves do not show."""
 
     expected: list[Annotated[str, BeforeValidator(_expected_form)]] = []
 
 
 class ExemptionsSection(_Section):
-    """Who is exempt."""
+    """The exemptions."""
 
-    namespaces: list[_NamespaceName] = sorted(DEFAULT_EXEMPTIONS.namespaces)
-    usernames: list[_UserName] = []
-    runtime_classes: list[_RuntimeClassName] = []
-    schedulers: list[_ExactName] = sorted(DEFAULT_EXEMPTIONS.schedulers)
+    namespaces: list[NamespaceName] = sorted(DEFAULT_EXEMPTIONS.namespaces)
+    usernames: list[UserName] = []
+    runtime_classes: list[RuntimeClassName] = []
+    schedulers: list[ExactName] = sorted(DEFAULT_EXEMPTIONS.schedulers)
 
 
 class ResourcesSection(_Section):
-    """Which resources hand out GPUs, besides those that are known."""
+    """Resources that hand out GPUs besides the known ones, and those that do not."""
 
-    gpus: list[_ResourceName] = []
-    not_gpus: Annotated[list[_ResourceName], Field(alias="notGPUs")] = []
+    gpus: list[ResourceName] = []
+    not_gpus: Annotated[list[ResourceName], Field(alias="notGPUs")] = []
 
     @model_validator(mode="after")
     def _agree(self) -> "ResourcesSection":
@@ -439,46 +300,26 @@ def _form_of_class(value: str) -> str:
 class ClaimsSection(_Section):
     """Claims of devices (DRA): the form in which each DeviceClass hands out GPUs, besides NVIDIA's own."""
 
-    device_classes: dict[_DeviceClass, Annotated[str, AfterValidator(_form_of_class)]] = {}
-
-
-def _field_path(value: str) -> str:
-    field_paths.parse(value)
-    return value
-
-
-_FieldPath = Annotated[str, AfterValidator(_field_path)]
-_Group = Annotated[
-    str,
-    _matching(
-        rf"(?=.{{1,253}}\Z)(?=.*\.){_SUBDOMAIN}",
-        "an API group of custom resources",
-        "write one such as example.com; gpuwarden knows Kubernetes' own kinds",
-    ),
-]
-_Lower = r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?"
-_Version = Annotated[str, _matching(_Lower, "a version of an API", "write one such as v1 or v1beta1")]
-_Kind = Annotated[str, _matching(r"[A-Z][A-Za-z0-9]{0,62}", "a kind", "write one such as Training")]
-_Plural = Annotated[str, _matching(_Lower, "a plural", "write the name in the URL of its objects, such as trainings")]
+    device_classes: dict[DeviceClassName, Annotated[str, AfterValidator(_form_of_class)]] = {}
 
 
 class TemplateSection(_Section):
-    """Where objects of a kind describe pods."""
+    """The place of pods in objects of a kind."""
 
-    path: _FieldPath
-    replicas: list[_FieldPath] = []
+    path: FieldPath
+    replicas: list[FieldPath] = []
 
 
 class WorkloadKindSection(_Section):
     """A kind whose objects describe pods."""
 
-    group: _Group
-    versions: Annotated[list[_Version], Field(min_length=1)]
-    kind: _Kind
-    plural: _Plural
+    group: Group
+    versions: Annotated[list[Version], Field(min_length=1)]
+    kind: Kind
+    plural: Plural
     templates: list[TemplateSection] = []
-    resources: list[_FieldPath] = []
-    suspend: _FieldPath | None = None
+    resources: list[FieldPath] = []
+    suspend: FieldPath | None = None
     intermediate: bool = False
     passive: bool = False
     cluster_scoped: bool = False
@@ -519,7 +360,7 @@ class ConfigurationFile(_Section):
     device_plugin: DevicePluginSection = DevicePluginSection()
     gke: GkeSection = GkeSection()
     defaults: DefaultsSection = DefaultsSection()
-    policies: dict[_PolicyName, PolicySection] = {}
+    policies: dict[PolicyName, PolicySection] = {}
     exemptions: ExemptionsSection = ExemptionsSection()
     resources: ResourcesSection = ResourcesSection()
     claims: ClaimsSection = ClaimsSection()

@@ -22,9 +22,7 @@ _MISSING = {
 def problem(detail: ErrorDetails) -> str:
     """Say what is wrong with one field as ``<path>: <fact>; <what to do>``.
 
-    Args:
-        detail: one error of ``ValidationError.errors()``. A type that is not known here gets a sentence without
-            pydantic's words: they are written for programmers.
+    A type that is not known here gets a sentence without pydantic's words: they are written for programmers.
     """
     location = tuple(step for step in detail["loc"] if step not in (NAMED_FORM, CLAIM_FORM))
     if location and location[-1] == "[key]":
@@ -159,7 +157,7 @@ def _fields(section: type[BaseModel]) -> list[str]:
 
 
 def _at(location: Sequence[str | int]) -> Any:
-    """What the model has at a location: a section, or the annotation of a field."""
+    """Return the part of the model at a location: a section, or the annotation of a field."""
     found: Any = ConfigurationFile
     for step in location:
         if _is_section(found):

@@ -1,4 +1,4 @@
-"""What is known of the namespaces' labels: by the watch, and for a moment by live reads. No I/O."""
+"""The known labels of namespaces: by the watch, and for a moment by live reads. No I/O."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from webhook.adapters.kubernetes.documents import Namespace
 from webhook.adapters.kubernetes.store import Store, order_of
 from webhook.engine.labels import UNLABELLED, NamespaceLabels
 
-# Seconds for which the answer of a live read stands in for what the watch has not brought yet. It spares the API server
+# Seconds for which the answer of a live read is used where the watch has not brought the namespace yet. It spares the API server
 # one read per pod while the watch is behind, and is as old as a label may be when a pod is judged by it.
 FETCHED_LIFE = 1.0
 _DISTINCT_LABELS = 1024
@@ -28,11 +28,11 @@ class NamespaceCache(Store[Namespace, NamespaceLabels]):
         super().__init__(monotonic)
         self._fetched: dict[str, _Fetched] = {}  # the event loop's alone
         # Thousands of namespaces have a handful of different labels: one object for each, not one for each namespace.
-        # Bounded, because whoever may label a namespace could otherwise fill it.
+        # Bounded, because anyone who may label a namespace could otherwise fill it.
         self._shared = lru_cache(maxsize=_DISTINCT_LABELS)(NamespaceLabels)
 
     def cached(self, name: str) -> NamespaceLabels | None:
-        """What is known of a namespace; ``None`` when it is not known."""
+        """Return the labels of a namespace, or that it does not exist; ``None`` when it is not known."""
         fetched = self._fetched.get(name)
         if fetched is not None and not self._passed(fetched.order) and self._monotonic() < fetched.until:
             return fetched.labels

@@ -78,14 +78,10 @@ class KubernetesCertificateStore:
     """A ``webhook.application.certificates.store.CertificateStore`` in the API server. Blocks; it belongs in a thread.
 
     Args:
-        api: the API server.
-        namespace: the Secret's namespace.
-        secret: the Secret's name.
         configurations: kind and name of each webhook configuration whose bundles are ours.
         labels: what a Secret that is created carries.
         owner: the Role that owns a Secret that is created: the garbage collector deletes the Secret when the Role is
             deleted, which is when nobody may make it again. Empty: none.
-        timeout: seconds for each request.
     """
 
     def __init__(  # noqa: PLR0913 - which objects, and how they are reached

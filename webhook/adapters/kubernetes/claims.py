@@ -32,7 +32,6 @@ class LiveClaims:
     """Reads the claims and templates that pods name.
 
     Args:
-        api: the API server.
         not_served: called once, with a sentence, when the cluster has no API of claims.
         timeout: seconds for all the claims of a pod.
     """

@@ -32,7 +32,6 @@ class ApiServer:
     Args:
         log_in: gives a login; called again when the server answers 401, so that whatever rotated (token, client
             certificate, the kubeconfig itself) is read again.
-        monotonic: seconds of a clock that only goes forward.
         witness: told of every answer's ``Date``, and how many seconds the answer took.
 
     Raises:
@@ -63,9 +62,7 @@ class ApiServer:
 
         Nothing is retried but a GET whose kept-alive connection turned out to be gone, as client-go does.
 
-        Args:
-            request: what is asked.
-            timeout: seconds for all of it (the last wait for bytes may begin just before they are over).
+        ``timeout`` is for all of it (the last wait for bytes may begin just before it is over).
 
         Raises:
             ApiError: there was no answer in time, or it was not a success.
@@ -82,9 +79,7 @@ class ApiServer:
     def stream(self, request: Request, *, silence: float) -> Iterator[Stream]:
         """Open a streamed answer.
 
-        Args:
-            request: what is asked.
-            silence: seconds without a byte after which the connection counts as dead.
+        A connection without a byte for ``silence`` seconds counts as dead.
 
         Raises:
             ApiError: there was no answer in time, or it was not a success.

@@ -24,11 +24,8 @@ def connect(
 ) -> "ApiServer":
     """Find the API server as kubectl does; nothing is sent yet.
 
-    Args:
-        kubeconfig: ``--kubeconfig``; ``None`` means $KUBECONFIG, then ``~/.kube/config``, then the pod's own account.
-        context: ``--context``; ``None`` means the current one.
-        environ: the environment.
-        witness: told of every answer's ``Date``, and how many seconds the answer took.
+    Without ``kubeconfig``: $KUBECONFIG, then ``~/.kube/config``, then the pod's own account. ``witness`` takes every answer's
+    ``Date``, and how many seconds the answer took.
 
     Raises:
         ConfigurationError: there is no usable configuration; the message says what was looked for and what is there.

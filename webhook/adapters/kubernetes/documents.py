@@ -1,6 +1,8 @@
 """The few fields of the API's documents that are read; everything else is skipped without being built."""
 
-from typing import Generic, TypeVar
+import threading
+from functools import cache
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -58,13 +60,25 @@ class Event(msgspec.Struct):
 
 
 class Status(msgspec.Struct):
-    """What the API server says when it says no."""
+    """The API server's explanation of an error."""
 
     code: int = 0
     message: str = ""
 
 
 _LONGEST_EXCERPT = 80
+_BUILDING = threading.Lock()
+
+
+@cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    """Return the decoder of a type, built by one thread at a time.
+
+    msgspec (0.22.0) stores what it knows of a type at the type while it still builds it. Another thread that decodes the
+    same type for the first time uses an incomplete description, and the process ends with a segmentation fault.
+    """
+    with _BUILDING:
+        return msgspec.json.Decoder(kind)
 
 
 def decode(body: bytes | msgspec.Raw, kind: type[T], what: str) -> T:
@@ -74,15 +88,16 @@ def decode(body: bytes | msgspec.Raw, kind: type[T], what: str) -> T:
         ApiError: ``garbage``; ``what`` names the answer that was read.
     """
     try:
-        return msgspec.json.decode(body, type=kind)
+        found: T = _decoder(kind).decode(body)  # type: ignore[arg-type]  # every type is hashable
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ApiError(Fault.GARBAGE, f"{what} is not what the API promises: {error}{_excerpt(bytes(body))}") from error
+    return found
 
 
 def message_of(body: bytes) -> str:
     """Find the sentence in an error's body: the Status' message, or the beginning of whatever else it is."""
     try:
-        return msgspec.json.decode(body, type=Status).message
+        return str(_decoder(Status).decode(body).message)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return body[:_LONGEST_EXCERPT].decode(errors="replace").strip()
 

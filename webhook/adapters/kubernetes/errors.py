@@ -1,4 +1,4 @@
-"""What can go wrong between us and the API server: one exception, and a closed list of kinds."""
+"""Failures between us and the API server: one exception, and a closed list of kinds."""
 
 from enum import StrEnum
 
@@ -43,7 +43,6 @@ class ApiError(Exception):
     """A request to the API server that failed.
 
     Attributes:
-        fault: what kind of failure it was.
         detail: a sentence for a person: the request, and what came back.
         retry_after: seconds the server asked us to wait, if it did.
     """

@@ -25,8 +25,8 @@ from webhook.application.diagnosis.documents import (
     Service,
 )
 from webhook.application.diagnosis.facts import Attempt, Maybe, Namespaces, Right, Unread
+from webhook.application.diagnosis.namespace_restrictions import ANNOTATIONS
 from webhook.application.diagnosis.ours import MUTATING, VALIDATING
-from webhook.application.diagnosis.restrictions import ANNOTATIONS
 from webhook.application.diagnosis.webhooks import WebhookConfiguration
 from webhook.application.limit_ranges import LimitRange
 from webhook.application.quotas import Quota
@@ -61,12 +61,7 @@ class _Review(msgspec.Struct):
 
 
 class FactReader:
-    """Reads facts.
-
-    Args:
-        api: the API server.
-        progress: receives the progress of a list.
-    """
+    """Reads facts."""
 
     def __init__(self, api: RetryingApi, progress: Progress) -> None:
         self._api = api
@@ -174,12 +169,12 @@ class FactReader:
         return (found.metadata.labels or {}) if found else {}
 
     def rights(self, user: str, rights: Iterable[Right]) -> Maybe[dict[Right, bool]]:
-        """What a ServiceAccount may do, of all these."""
+        """Return which of these rights a ServiceAccount has."""
         request_right = "create subjectaccessreviews.authorization.k8s.io"
         return self._try(request_right, lambda: {right: self._may(user, right) for right in rights})
 
     def dry_run(self, namespace: str, pod: Mapping[str, object]) -> Attempt:
-        """What would become of a pod in a namespace."""
+        """Create a pod in a namespace, as a dry run."""
         path = path_of("api", "v1", "namespaces", namespace, "pods")
         request = Request("POST", path, {"dryRun": "All"}, msgspec.json.encode(pod))
         try:

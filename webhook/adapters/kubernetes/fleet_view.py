@@ -56,13 +56,6 @@ class NodeStore(Store[NodeItem, Shape | None]):
 class FleetView:
     """The nodes with GPUs, watched by one or more label selectors.
 
-    Args:
-        api: the API server.
-        observer: who is told how the watches fare.
-        selectors: label selectors; a node is seen that one of them selects.
-        monotonic: seconds of a clock that only goes forward.
-        watch_seconds, watch_silence, backoff: as ``Watch`` takes them.
-
     Attributes:
         fleet: what is offered, as of a moment ago; ``None`` until the nodes have been listed, and while no node was selected
             within a day.

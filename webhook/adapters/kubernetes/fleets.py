@@ -140,13 +140,9 @@ class Objects(msgspec.Struct):
 
 
 def live(lister: Lister, others: Collection[str], now: datetime, *, with_pods: bool) -> Objects:
-    """What a cluster has now; what may not be listed besides the nodes is left out, with a note.
+    """Read a cluster; objects that may not be listed, other than the nodes, are left out with a note.
 
-    Args:
-        lister: reads the cluster.
-        others: labels to keep of nodes, besides those that tell forms apart.
-        now: the time.
-        with_pods: read pods and namespaces, too.
+    ``others`` are labels to keep of nodes, besides those that tell forms apart.
 
     Raises:
         ApiError: the nodes can't be listed.
@@ -181,7 +177,7 @@ def _read_pods(lister: Lister, objects: Objects) -> None:
 
 
 def saved(text: bytes, others: Collection[str]) -> Objects:
-    """What a file has: a report of ``gpuwarden fleet -o json``, or a list that kubectl printed.
+    """Read a file: a report of ``gpuwarden fleet -o json``, or a list that kubectl printed.
 
     Without a Pod (or Namespace) in the list of kubectl, pods (or namespaces) count as not read.
 

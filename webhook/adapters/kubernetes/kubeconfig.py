@@ -22,7 +22,7 @@ from webhook.adapters.kubernetes.kubeconfig_fields import check_cluster, check_t
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class SelectedContext:
     """The files that are read together, the context that is meant, and the program that its user logs in by, if so.
 
     ``exec_hint`` is the kubeconfig's own advice on how to install that program (client-go, ``ExecConfig.InstallHint``).
@@ -62,7 +62,7 @@ def find_files(kubeconfig: Path | None, environ: Mapping[str, str]) -> tuple[Pat
     return tuple(file for file in named if file.is_file())
 
 
-def choose(files: tuple[Path, ...], context: str | None) -> Choice:
+def choose(files: tuple[Path, ...], context: str | None) -> SelectedContext:
     """Settle on a context of these files and see that everything it names is there.
 
     Raises:
@@ -109,7 +109,7 @@ def choose(files: tuple[Path, ...], context: str | None) -> Choice:
     credentials = users.get(user) or {}
     check_user(where, user, credentials)
     program = credentials.get("exec") or {}
-    return Choice(files, name, program.get("command"), " ".join((program.get("installHint") or "").split()))
+    return SelectedContext(files, name, program.get("command"), " ".join((program.get("installHint") or "").split()))
 
 
 def _entries(configs: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any] | None]:

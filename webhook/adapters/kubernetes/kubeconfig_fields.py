@@ -119,9 +119,8 @@ def _check(where: str, path: str, value: Any, expected: Any) -> None:
     elif expected == _SECRET and not isinstance(value, str):
         raise ConfigurationError(f"{where}: {path}: its value is not text; put it in quotes")
     elif expected == _TEXT and not isinstance(value, str):
-        raise _wrong(
-            where, path, value, "text", f'put it in quotes: "{shown(value)}"' if _is_scalar(value) else "write text"
-        )
+        is_scalar = not isinstance(value, dict | list)
+        raise _wrong(where, path, value, "text", f'put it in quotes: "{shown(value)}"' if is_scalar else "write text")
 
 
 def _check_list(where: str, path: str, value: Any, expected: Any) -> None:
@@ -143,10 +142,6 @@ def _check_mapping(where: str, path: str, value: Any, expected: dict[str, Any]) 
         raise _wrong(where, path, value, "a mapping", f"write its fields: {fields}" if fields else "write a mapping")
     for field, inner in expected.items():
         _check(where, f"{path}.{field}".lstrip("."), value.get(field), inner)
-
-
-def _is_scalar(value: object) -> bool:
-    return not isinstance(value, dict | list)
 
 
 def _wrong(where: str, path: str, value: object, expected: str, fix: str) -> ConfigurationError:

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class Api(Protocol):
-    """What lists are asked of: ``RetryingApi`` for a program that has time."""
+    """The API server of a lister: ``RetryingApi`` for a program that has time."""
 
     def call(self, request: Request) -> bytes:
         """Make a request and return the answer's body.
@@ -33,15 +33,13 @@ class Api(Protocol):
         Raises:
             ApiError: it failed.
         """
-        ...
 
 
 class Progress(Protocol):
-    """Who is told how far a list is."""
+    """Receives the progress of a list."""
 
     def read(self, what: str, done: int, total: int | None) -> None:
         """So many objects are read, of so many (``None``: the server doesn't say)."""
-        ...
 
 
 class ListMetadata(msgspec.Struct, rename={"next_page": "continue", "remaining": "remainingItemCount"}):
@@ -82,14 +80,10 @@ class Lister:
         keep: Callable[[I], T | None],
         selector: Mapping[str, str] | None = None,
     ) -> list[T]:
-        """What ``keep`` makes of every object, ``None`` left out; from the beginning again when a token has expired.
+        """Return the results of ``keep`` for every object, ``None`` left out; starts again when a token has expired.
 
-        Args:
-            what: what to call it.
-            path: the list's.
-            page: what its pages are.
-            keep: is given each object (again, should the list start over), so that only one page is held at a time.
-            selector: parameters of the query.
+        ``keep`` is given each object (again, should the list start over), so that only one page is held at a time. ``what`` is
+        what to call it.
 
         Raises:
             ApiError: the list is not available.

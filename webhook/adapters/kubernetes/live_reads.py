@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from webhook.adapters.kubernetes.errors import ApiError
 
-# Reads at once. A frozen API server occupies them all, for a second each; who waits behind them is told in time too.
+# Reads at once. A frozen API server occupies them all, for a second each; callers behind them get an answer in time too.
 _THREADS = 4
 
 K = TypeVar("K", bound=Hashable)

@@ -16,7 +16,7 @@ from kubernetes.config.incluster_config import InClusterConfigLoader
 
 from webhook.adapters.file_errors import why
 from webhook.adapters.kubernetes.errors import ConfigurationError, NoClusterError
-from webhook.adapters.kubernetes.kubeconfig import Choice, choose, find_files
+from webhook.adapters.kubernetes.kubeconfig import SelectedContext, choose, find_files
 from webhook.adapters.kubernetes.transport import Login
 
 _INLINE = "certificates and keys inside a kubeconfig need a temporary file; make /tmp writable, or name files instead of …-data"
@@ -28,8 +28,6 @@ class Cluster:
     """The selected cluster, in kubectl's terms; calling it logs in.
 
     Args:
-        kubeconfig: ``--kubeconfig``.
-        context: ``--context``.
         environ: KUBECONFIG, HOME, KUBERNETES_SERVICE_HOST and …_PORT are read, and the proxy variables by the client.
         service_account: where a pod finds its token and the cluster's CA.
     """
@@ -65,7 +63,7 @@ class Cluster:
         return f"KUBECONFIG is not set and {home}/.kube/config does not exist" if home else "no KUBECONFIG and no HOME"
 
 
-def _from_kubeconfig(choice: Choice) -> Configuration:
+def _from_kubeconfig(choice: SelectedContext) -> Configuration:
     configuration = Configuration()
     where = f'{choice.paths()}: context "{choice.context}"'
     with _said_by_the_client() as said:
@@ -120,7 +118,7 @@ def _check_files(where: str, configuration: Configuration) -> None:
         raise ConfigurationError(f"{where}: {field}: {file}: {why(file, error)}") from error
 
 
-def _why_no_login(choice: Choice, said: list[str]) -> str:
+def _why_no_login(choice: SelectedContext, said: list[str]) -> str:
     command = choice.exec_command or ""
     beside_the_file = os.sep in command and not Path(command).is_absolute()  # relative to the kubeconfig
     if not beside_the_file and shutil.which(command) is None:

@@ -35,20 +35,15 @@ class Observer(WatchObserver, Protocol):
 
     def missed(self, outcome: str) -> None:
         """A namespace was not cached and was read live: ``found``, ``not-found`` or ``unavailable``."""
-        ...
 
 
 class WatchedNamespaces:
     """All namespaces' labels from a watch, and a live read for one that the watch has not brought yet.
 
     Args:
-        api: the API server.
-        observer: is notified of the cache's state.
         fetch_timeout: seconds for a live read.
         watch_seconds: how long one watch lasts until it is renewed.
         watch_silence: seconds without a byte after which the watch's connection counts as dead; more than the former.
-        monotonic: seconds of a clock that only goes forward.
-        backoff: the watch's pause after each failure.
     """
 
     def __init__(  # noqa: PLR0913 - the three times it waits have good defaults
@@ -93,11 +88,11 @@ class WatchedNamespaces:
             self._thread.join(_STOP_TIMEOUT)
 
     def cached(self, name: str) -> NamespaceLabels | None:
-        """What is known of a namespace now, without any I/O; ``None`` when it is not known."""
+        """Return what the cache has of a namespace, without any I/O; ``None`` when it is not known."""
         return self._cache.cached(name)
 
     def labels(self) -> Mapping[str, NamespaceLabels]:
-        """What is known of all namespaces now."""
+        """Return the labels of all known namespaces."""
         return self._cache.values()
 
     async def fetch(self, name: str) -> NamespaceLabels:

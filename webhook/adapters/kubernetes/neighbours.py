@@ -1,4 +1,4 @@
-"""What runs beside gpuwarden and knows GPUs by name, read for a diagnosis from the API server."""
+"""The reader of programs beside gpuwarden that know GPUs by name, for a diagnosis."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeVar
@@ -45,12 +45,7 @@ class _ConfigMap(msgspec.Struct):
 
 
 class NeighbourReader:
-    """Reads what runs beside gpuwarden.
-
-    Args:
-        api: the API server.
-        progress: who is told how far a list is.
-    """
+    """Reads what runs beside gpuwarden."""
 
     def __init__(self, api: RetryingApi, progress: Progress) -> None:
         self._api = api
@@ -148,7 +143,7 @@ class NeighbourReader:
         plural: str,
         keep: Callable[[I], T | None],
     ) -> Maybe[list[T]]:
-        """What is kept of every object of a kind, in the first of these versions that the API server has."""
+        """Return the kept parts of every object of a kind, in the first of these versions that the API server has."""
         right = str(Right("list", plural, group))
         for version in versions:
             try:
@@ -165,7 +160,7 @@ def _of_gpus(one: Program) -> Program | None:
 
 
 class _Slice(NamedTuple):
-    """What is kept of a ResourceSlice with devices: its driver, its node, and whether several pods may get one of them."""
+    """A ResourceSlice with devices: its driver, its node, and whether several pods may get one of them."""
 
     driver: str
     node: str

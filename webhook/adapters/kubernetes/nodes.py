@@ -75,7 +75,7 @@ class _ClassSpec(msgspec.Struct, rename="camel"):
 
 
 class ClassItem(msgspec.Struct):
-    """A DeviceClass: the resource name that stands for it (KEP-5004), and which devices it selects."""
+    """A DeviceClass: its resource name (KEP-5004), and which devices it selects."""
 
     metadata: _Metadata = msgspec.field(default_factory=_Metadata)
     spec: _ClassSpec = msgspec.field(default_factory=_ClassSpec)

@@ -109,9 +109,7 @@ class OperatorReader:
     def objects(self, namespaces: Sequence[str], keep: Callable[[dict[str, Any]], T | None]) -> Iterator[T | OtherKind]:
         """Return what ``keep`` makes of every object, in these namespaces or (if none is named) in all.
 
-        Args:
-            namespaces: names.
-            keep: is given each object (again, should a list have to start over) and gives what to keep of it.
+        ``keep`` is given each object again, should a list have to start over.
 
         Yields:
             What was kept, and for a kind that may not be listed, that.

@@ -64,12 +64,7 @@ class _Report(msgspec.Struct):
 
 
 class ReportStore:
-    """Reports in the cluster.
-
-    Args:
-        api: the API server.
-        progress: receives the progress of the lists that are read.
-    """
+    """Reports in the cluster."""
 
     def __init__(self, api: RetryingApi, progress: Progress) -> None:
         self._api = api
@@ -96,10 +91,7 @@ class ReportStore:
     def write(self, api: ReportApi, reports: Iterable[Json], namespaces: Sequence[str] = ()) -> Written:
         """Create, update and delete reports until ours are exactly these.
 
-        Args:
-            api: where to.
-            reports: the documents, as they are to be.
-            namespaces: look after these only, and not after the cluster's own report; all, if none is named.
+        Where ``namespaces`` are named, looks after these only, and not after the cluster's own report.
 
         Raises:
             ApiError: the server did not answer, or forbids it. What was written until then stays.

@@ -44,9 +44,6 @@ class WorkloadPreview:
     """Looks at the workloads of namespaces (``webhook.application.namespace_labels.Preview``). For one event loop.
 
     Args:
-        api: the API server.
-        configuration: that of the moment.
-        monotonic: seconds of a clock that only goes forward.
         rest: waits the given number of seconds, in a thread.
     """
 

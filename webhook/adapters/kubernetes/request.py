@@ -10,11 +10,8 @@ class Request:
     """An HTTP request.
 
     Attributes:
-        method: the HTTP method.
         path: the path, its parts escaped (see ``path_of``).
         query: the query's parameters, not escaped.
-        body: what is sent.
-        content_type: what the body is.
     """
 
     method: str

@@ -19,13 +19,7 @@ _PASSING_ONCE_REACHED = frozenset({Fault.SILENT, Fault.CUT, Fault.UNREACHABLE})
 
 
 class RetryingApi:
-    """An API server for a program that has time: one request after another, each waited for.
-
-    Args:
-        api: the API server.
-        backoff: the pauses.
-        wait: sleeps for the given number of seconds.
-    """
+    """An API server for a program that has time: one request after another, each waited for."""
 
     def __init__(self, api: "ApiServer", backoff: Backoff, *, wait: Callable[[float], None] = time.sleep) -> None:
         self._api = api

@@ -1,4 +1,4 @@
-"""What is known of the objects of one list, at one resource version, and how old that is. No I/O.
+"""The known objects of one list, at one resource version, and how old that is. No I/O.
 
 One thread writes (the watch), others read, and there are no locks: a read is one look into a dict, a list replaces the
 dict as a whole, an event replaces one value of it.
@@ -22,7 +22,6 @@ class Versioned(Protocol):
     @property
     def metadata(self) -> _Metadata:
         """Its name and resource version."""
-        ...
 
 
 O = TypeVar("O", bound=Versioned)  # noqa: E741 - an object
@@ -39,10 +38,7 @@ def order_of(revision: str) -> int | None:
 
 
 class Store(ABC, Generic[O, K]):
-    """What is kept of each object of a list, by name.
-
-    Args:
-        monotonic: seconds of a clock that only goes forward.
+    """The kept part of each object of a list, by name.
 
     Attributes:
         revision: the resource version of what is known, from which a watch goes on; empty before the first list.
@@ -60,7 +56,7 @@ class Store(ABC, Generic[O, K]):
 
     @abstractmethod
     def keep(self, item: O) -> K:
-        """What is kept of an object."""
+        """Return the part of an object to keep."""
 
     def synced(self) -> bool:
         """Whether all objects have been listed once."""
@@ -71,7 +67,7 @@ class Store(ABC, Generic[O, K]):
         return None if self._alive_at is None else max(self._monotonic() - self._alive_at, 0.0)
 
     def values(self) -> dict[str, K]:
-        """What is kept now, by name; nothing changes it any more."""
+        """The kept parts now, by name; the mapping never changes."""
         return self._by_name.copy()
 
     # For the watch's thread.

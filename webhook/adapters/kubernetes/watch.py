@@ -31,7 +31,7 @@ _SHORTEST = 1.0
 # So many lists in a row, all older than what was already seen, are no lagging server but a restored backup.
 _BELIEVED = 3
 
-# After these the place in the stream is lost or in doubt, and only a new list tells what is.
+# After these the place in the stream is lost or in doubt, and only a new list shows the state.
 _RELIST = frozenset({Fault.EXPIRED, Fault.GARBAGE, Fault.SERVER_ERROR, Fault.REFUSED, Fault.STALE, Fault.BUG})
 # After these a kept-alive connection is likely to be as dead as the one that failed.
 _DEAD = frozenset({Fault.SILENT, Fault.CUT, Fault.UNREACHABLE})
@@ -42,25 +42,14 @@ class WatchObserver(Protocol):
 
     def listed(self, number: int) -> None:
         """All objects were listed: at the start, and whenever the watch lost its place."""
-        ...
 
     def watch_failed(self, fault: Fault, detail: str, retry_in: float) -> None:
         """List or watch failed; it is tried again in so many seconds."""
-        ...
 
 
 @dataclass(frozen=True)
 class Objects(Generic[O]):
-    """What is watched.
-
-    Attributes:
-        name: of one object, such as ``namespace``.
-        path: of their list.
-        item: the fields that are read of one.
-        page: the fields that are read of a page of the list.
-        selector: parameters of list and watch that select some of them.
-        limit: how many a page has.
-    """
+    """The objects of a watch."""
 
     name: str
     path: str
@@ -74,12 +63,6 @@ class Watch(Generic[O, K]):
     """Lists and watches objects into a store until it is stopped.
 
     Args:
-        api: the API server.
-        objects: which objects are watched.
-        store: what is kept up to date.
-        observer: is notified.
-        backoff: the pause after each failure.
-        monotonic: seconds of a clock that only goes forward.
         seconds: how long one watch is asked to last; the server ends it.
         silence: seconds without a byte after which its connection counts as dead.
     """
@@ -257,7 +240,7 @@ class Watch(Generic[O, K]):
                 raise ApiError(Fault.GARBAGE, f'a watch event of the unknown type "{event.type[:40]}"')
 
     def _newer(self, seen: O) -> O:
-        """Ignore anything older than where the watch began: only a list can tell which state is the older one."""
+        """Ignore anything older than where the watch began: only a list shows which state is the older one."""
         revision = seen.metadata.resource_version
         if self._store.older(revision):
             raise ApiError(

@@ -91,7 +91,7 @@ class _Status(msgspec.Struct):
 
 
 class WorkloadItem(msgspec.Struct):
-    """What objects of all kinds have in common; ``page_of`` adds what leads to their pods."""
+    """The fields that objects of all kinds have in common; ``page_of`` adds those that lead to their pods."""
 
     metadata: _Metadata
     status: _Status | None = None
@@ -103,7 +103,7 @@ class WorkloadItem(msgspec.Struct):
 
 
 def page_of(kind: WorkloadKind) -> type[Page[WorkloadItem]]:
-    """What a page of a list of this kind's objects is."""
+    """Return the type of a page of a list of this kind's objects."""
     item: Any = view(kind, WorkloadItem)
     page: type[Page[WorkloadItem]] = Page[item]
     return page

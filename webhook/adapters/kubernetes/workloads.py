@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 def _kept(namespace: NamespaceItem) -> tuple[str, NamespaceLabels, dict[str, Any]] | None:
-    """What is kept of a namespace; nothing of one that is being deleted."""
+    """Return the kept parts of a namespace; ``None`` for one that is being deleted."""
     return None if namespace.ends else (namespace.metadata.name, namespace.policies, namespace.manifest)
 
 
@@ -146,12 +146,9 @@ class ClusterReader:
     def workloads(
         self, namespaces: Sequence[str], keep: Callable[[Seen], T | None], kinds: Sequence[WorkloadKind] = BUILT_IN
     ) -> Iterator[T | Unread]:
-        """What ``keep`` makes of every pod and template, in these namespaces or (if none is named) in all.
+        """Yield the results of ``keep`` for every pod and template, in these namespaces or (if none is named) in all.
 
-        Args:
-            namespaces: names.
-            keep: is given each object (again, should a list have to start over) and gives what to keep of it.
-            kinds: what is read, in this order.
+        ``keep`` is given each object again, should a list have to start over. ``kinds`` are read in this order.
 
         Yields:
             What was kept, and in place of a list that the server forbids or doesn't serve, that.

@@ -69,7 +69,7 @@ def _steps(pointer: str) -> list[str]:
 
 
 def _member(node: Node | None, step: str) -> tuple[Node, Node] | None:
-    """What a key or an index leads to: the node that shows the place, and the value; of equal keys the one that counts."""
+    """Return the node that shows the place of a key or an index, and its value; of equal keys the one that counts."""
     if isinstance(node, Alias):
         node = node.target
     if isinstance(node, Sequence):

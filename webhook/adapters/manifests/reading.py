@@ -75,7 +75,7 @@ def _objects(document: Document, source: str) -> Iterator[ManifestObject | Plugi
 
 
 def _rejected(document: Document, source: str, root: Node) -> Iterator[ManifestProblem]:
-    """What YAML permits here but kubectl reads differently: it is read, and reported."""
+    """Report what YAML permits but kubectl reads differently; it is read all the same."""
     if document.json:
         return
     text = document.text.lstrip(f"{BYTE_ORDER_MARK} \t\r\n")
@@ -177,5 +177,5 @@ def _resolved(node: Node) -> Node:
 
 
 def _first_key(node: Node) -> Node:
-    """Where an object visibly begins: at its first key, not at an anchor or a brace above it."""
+    """Return the visible beginning of an object: its first key, not an anchor or a brace above it."""
     return node.entries[0][0] if isinstance(node, Mapping) and node.entries and not node.flow else node

@@ -37,9 +37,7 @@ def open_sources(paths: Iterable[str], stdin: BinaryIO | TextIO | None) -> Itera
     out and links to folders are not followed (so there are no loops), as by ``find`` and ``kubectl -R``; links to files are
     read. A file that is named is read whatever its name.
 
-    Args:
-        paths: files, folders, and ``-`` for standard input.
-        stdin: standard input, of bytes or of text; ``None`` where the program was started without.
+    ``stdin`` is standard input, of bytes or of text, or ``None`` where the program was started without.
 
     Yields:
         Each source, or a problem where one cannot be read; never an exception of the file system.

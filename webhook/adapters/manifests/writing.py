@@ -13,10 +13,6 @@ def write_in_place(path: Path, text: str) -> None:
     Mode, owner and group stay; a symbolic link stays one, and the file that it leads to is replaced. Other hard links keep
     the old content.
 
-    Args:
-        path: an existing file.
-        text: the new content, written as UTF-8 with the line endings it has.
-
     Raises:
         OSError: when the file cannot be replaced as it is: no permission to write to it or to its folder, or to give the new
             file the old owner. Nothing is changed then.

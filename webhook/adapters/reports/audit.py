@@ -26,7 +26,7 @@ ALL = "*"
 
 
 class Outcomes(Part):
-    """How many become what; each counts once, an exempt one only as exempt."""
+    """Numbers by outcome; each object counts once, an exempt one only as exempt."""
 
     unchanged: int
     rewritten: int
@@ -40,12 +40,12 @@ class Outcomes(Part):
         return self.unchanged + self.rewritten + self.denied + self.exempt + self.not_judged
 
     def number(self, outcome: str) -> int:
-        """How many have an outcome, by the word for it in ``ObjectLine.decision``."""
+        """Return the number with an outcome, by the word for it in ``ObjectLine.decision``."""
         found: int = getattr(self, outcome.replace("-", "_"))
         return found
 
 
-class Form(Part):
+class FormChange(Part):
     """A form that is requested, and the one that results."""
 
     before: str
@@ -66,7 +66,7 @@ class WorkloadLine(ObjectLine):
     judged: str  # "template" or "pods"
     suspended: bool
     becomes: list[str]
-    forms: list[Form]
+    forms: list[FormChange]
     pods: Outcomes
 
 
@@ -85,8 +85,8 @@ class PolicyLine(Part):
     workloads: Outcomes
 
 
-class FlowLine(Form):
-    """How many workloads, and pods of theirs, ask for one form and get another, with one outcome.
+class FlowLine(FormChange):
+    """The numbers of workloads, and of their pods, that request one form and get another, with one outcome.
 
     ``gpus`` are those (or slots, of shared forms) that the pods request; of a workload without pods, those of its next one.
     """
@@ -99,7 +99,7 @@ class FlowLine(Form):
 
 
 class OtherTotals(Part):
-    """How many other objects have which decision; each has exactly one."""
+    """The numbers of other objects by decision; each has exactly one."""
 
     unchanged: int
     denied: int
@@ -190,7 +190,7 @@ class AuditReport(Part):
 
     @property
     def otherwise(self) -> str:
-        """What to add to "request GPUs" if some workloads are only reported for reaching GPUs otherwise, or for claims."""
+        """The addition to "request GPUs" if some workloads are only reported for reaching GPUs otherwise, or for claims."""
         is_one = len(self.objects) == 1
         silent = [line for line in self.objects if not line.requests]
         reach = ", or reaches them otherwise" if is_one else ", or reach them otherwise"
@@ -306,7 +306,7 @@ def _kind_line(api_version: str, kind: str, message: str) -> ObjectLine:
 
 
 def _scope(rows: Sequence[Row]) -> str:
-    """What an audit of a cluster looks at."""
+    """Return the kinds that an audit of a cluster reads, as a sentence."""
     others = dict.fromkeys(qualified(row.api_version, row.kind) for row in rows if row.kind_is_unread)
     checked = ", ".join(kind.kind for kind in BUILT_IN)
     by_pods = f" (here: {', '.join(others)})" if others else ""
@@ -317,7 +317,7 @@ def _scope(rows: Sequence[Row]) -> str:
 
 
 def _notes(line: ObjectLine) -> Iterator[str]:
-    """What a person should know of an object's labels."""
+    """Yield the notes about an object's labels."""
     what = f"namespace {line.name}" if line.kind == "Namespace" else f"{line.kind} {line.namespace}/{line.name}"
     where = "" if line.source is None else f"{line.source}:{line.line}: "
     for finding in line.findings:
@@ -334,7 +334,7 @@ def _line(row: Row, shared: dict[Verdict, dict[str, Any]], lines: Lines | None) 
             "decision": EXEMPT if verdict.exempt else verdict.decision,
             "exempt": verdict.exempt,
             "becomes": list(verdict.becomes),
-            "forms": [Form(before=before, after=after) for before, after, _ in verdict.forms],
+            "forms": [FormChange(before=before, after=after) for before, after, _ in verdict.forms],
             "patch": list(verdict.operations),
             "findings": finding_lines(verdict.findings),
             "not_judged": verdict.not_judged,
@@ -362,7 +362,7 @@ def _line(row: Row, shared: dict[Verdict, dict[str, Any]], lines: Lines | None) 
 
 
 def _if_bare(row: Row) -> dict[str, Any]:
-    """What becomes of a pod that exists and has no controller, if anything: nothing by itself."""
+    """Return the outcome for a pod that exists and has no controller, if it would change: nothing happens to it by itself."""
     verdict = row.verdict
     if row.kind != "Pod" or not row.pods or verdict.exempt or verdict.outcome is Outcome.UNCHANGED:
         return {}

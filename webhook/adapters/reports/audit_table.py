@@ -25,10 +25,7 @@ _LONGEST = 40  # lines of a table of totals; beyond it a table is for a spreadsh
 def show(target: Console, report: AuditReport, *, everything: bool = False) -> None:
     """Print a report.
 
-    Args:
-        target: where to.
-        report: what.
-        everything: whether workloads that stay as they are get a line too.
+    Workloads that stay as they are get a line only with ``everything``.
     """
     shown = [line for line in report.objects if everything or line.decision not in _AS_IT_IS or line.findings]
     shown.sort(key=lambda line: OUTCOMES.index(line.decision))
@@ -59,7 +56,7 @@ def show(target: Console, report: AuditReport, *, everything: bool = False) -> N
 
 
 def place(line: ObjectLine) -> str:
-    """Where an object is, for people."""
+    """Return the place of an object, for people."""
     if line.name == ALL:
         return line.kind
     named = f"{line.kind} {line.namespace}/{line.name}"
@@ -147,21 +144,18 @@ def _summary(report: AuditReport) -> Text:
     if totals.suspended:
         summary.append(f"; {totals.suspended} of them suspended")
     others = totals.others
+    part = "list" if report.scope else "file or document"
     for number, words, style in (
         (others.not_judged, f"{_counted(others.not_judged, 'other object')} not judged", STYLES[NOT_JUDGED]),
         (totals.kinds, f"{_counted(totals.kinds, 'kind')} of objects not judged", STYLES[NOT_JUDGED]),
         (others.denied, f"{_counted(others.denied, 'namespace')} with a label that names no policy", STYLES["denied"]),
         (others.unchanged, f"{_counted(others.unchanged, 'other object')} with a label without effect", "yellow"),
         (others.not_read, f"{_counted(others.not_read, 'object')} not read", "red"),
-        (totals.unread_parts, f"{_counted(totals.unread_parts, _part(report))} not read", "red"),
+        (totals.unread_parts, f"{_counted(totals.unread_parts, part)} not read", "red"),
     ):
         if number:
             summary.append("; ").append(words, style=style)
     return summary.append(f"; {_counted(sum(totals.seen.values()), 'object')} checked", style="dim")
-
-
-def _part(report: AuditReport) -> str:
-    return "list" if report.scope else "file or document"
 
 
 def _counted(number: int, word: str) -> str:

@@ -20,9 +20,7 @@ COLUMNS = (
 def csv(objects: Iterable[WorkloadLine], others: Iterable[ObjectLine] = ()) -> str:
     """The table, with a line of column names first; several things in one cell are set apart by ``; ``.
 
-    Args:
-        objects: the workloads.
-        others: objects that are not judged, or whose labels are not as they should be; they have no pods.
+    ``others`` are not judged, or their labels are not as they should be; they have no pods.
     """
     written = io.StringIO()
     writer = standard.writer(written, lineterminator="\r\n")

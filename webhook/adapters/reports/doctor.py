@@ -1,4 +1,4 @@
-"""What ``gpuwarden doctor`` prints: JSON for programs, and a table for people."""
+"""The output of ``gpuwarden doctor``: JSON for programs, and a table for people."""
 
 from collections.abc import Iterable
 
@@ -44,14 +44,7 @@ class DoctorReport(Part):
 
 
 def doctor_report(results: Iterable[Result], *, cluster: str, namespace: str, name: str) -> DoctorReport:
-    """Results as a report.
-
-    Args:
-        results: what the checks said.
-        cluster: the API server's URL.
-        namespace: the installation's.
-        name: the installation's.
-    """
+    """Results as a report."""
     found = list(results)
     lines = [CheckLine(id=r.check, status=r.status, seen=r.seen, means=r.means, fix=r.fix) for r in found]
     return DoctorReport(cluster=cluster, namespace=namespace, name=name, checks=lines, totals=worst(found))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from pydantic import Field
 
 from webhook.adapters.kubernetes.fleets import Objects
@@ -138,19 +139,7 @@ def _parts(view: FleetView, notes: list[str]) -> dict[str, Any]:
             )
             for use in sorted(view.shapes, key=lambda use: -use.nodes)
         ],
-        "waiting": [
-            WaitingLine(
-                namespace=one.namespace,
-                policy=one.policy,
-                form=one.form,
-                resource=one.resource,
-                count=one.count,
-                pods=pods,
-                rule=one.rule,
-                reason=one.reason,
-            )
-            for one, pods in view.waiting.items()
-        ],
+        "waiting": [WaitingLine(**msgspec.structs.asdict(one), pods=pods) for one, pods in view.waiting.items()],
         "notes": [*notes, *view.notes],
     }
 

@@ -20,8 +20,6 @@ class Grid:
     """Rows below a head, a blank line after each.
 
     Args:
-        head: the columns' names.
-        rows: the cells of each row, of one line or several.
         shares: of each column's width where not all fit; 0 for a column that keeps its own width.
     """
 

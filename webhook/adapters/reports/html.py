@@ -13,10 +13,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from webhook import __version__
-from webhook.adapters.reports.audit import OUTCOMES, AuditReport, NamespaceLine, Outcomes, WorkloadLine
+from webhook.adapters.reports.audit import OUTCOMES, AuditReport, NamespaceLine, Outcomes
 from webhook.adapters.reports.audit_table import place
-from webhook.adapters.reports.fleet import draw
 from webhook.adapters.reports.fleet_report import FleetReport
+from webhook.adapters.reports.flow_drawing import draw
 from webhook.adapters.reports.text import printable
 from webhook.application.rule_texts import RULE_TEXTS, left_alone
 from webhook.engine.findings import Severity
@@ -33,7 +33,7 @@ def html(report: AuditReport) -> str:
     """The page of an audit."""
     environment = _environment()
     style, script = (_own(environment, name) for name in ("audit.css", "audit.js"))
-    rows = _ordered(report.objects)
+    rows = sorted(report.objects, key=lambda line: (_RANK[line.decision], line.namespace, line.name, line.kind))
     return environment.get_template("audit.html.j2").render(
         report=report,
         version=__version__,
@@ -115,11 +115,6 @@ def _patch(operations: Sequence[object]) -> str:
     """A JSON Patch for people: one operation per line."""
     lines = ",\n ".join(json.dumps(operation, ensure_ascii=False) for operation in operations)
     return f"[{lines}]"
-
-
-def _ordered(lines: Sequence[WorkloadLine]) -> list[WorkloadLine]:
-    """Sort by severity, then by name."""
-    return sorted(lines, key=lambda line: (_RANK[line.decision], line.namespace, line.name, line.kind))
 
 
 def _worst_first(line: NamespaceLine) -> tuple[int, int, str]:

@@ -93,13 +93,13 @@ def _case(suite: Element, names: _Names, line: ObjectLine, *, strict: bool) -> N
 
 
 def _line(line: ObjectLine) -> int | None:
-    """Where to look: at the first finding that denies, or what would be rewritten, or the object."""
+    """Return the line to look at: of the first finding that denies, or of what would be rewritten, or of the object."""
     denied = next((finding.line for finding in line.findings if finding.severity == "deny"), None)
     return denied or line.patch_line or line.line
 
 
 def _failed(line: ObjectLine, *, strict: bool) -> tuple[str, str] | None:
-    """Why a case has failed, and by which rule."""
+    """Return why a case has failed, and by which rule."""
     if line.decision == Outcome.DENIED:
         return next((finding.message, finding.rule) for finding in line.findings if finding.severity == "deny")
     if not strict or line.exempt:
@@ -114,7 +114,7 @@ def _failed(line: ObjectLine, *, strict: bool) -> tuple[str, str] | None:
 
 
 def _skipped(line: ObjectLine) -> str | None:
-    """Why a case says nothing of its object: a case that has passed was judged."""
+    """Return why a case says nothing of its object: a case that has passed was judged."""
     if line.exempt:
         return left_alone(line.exempt)
     if line.not_judged:

@@ -1,4 +1,4 @@
-"""What a report holds: a line for each object, the problems with the input, and totals."""
+"""The content of a report: a line for each object, the problems with the input, and totals."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from webhook.application.auditing import decided
-from webhook.application.checking import Judgement
+from webhook.application.judgement import Judgement
 from webhook.application.rule_texts import EXEMPT, INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ, UNREADABLE_LABEL
 from webhook.application.type_mismatches import TypeMismatchError
 from webhook.application.unjudged import Unjudged
@@ -25,15 +25,13 @@ class Part(BaseModel):
 
 
 class Lines(Protocol):
-    """Where the fields of an object are written; the lines of manifests, from 1."""
+    """The places of an object's fields; the lines of manifests, from 1."""
 
     def of_field(self, path: str) -> int:
         """The line of a field, as findings name it."""
-        ...
 
     def of_pointer(self, pointer: str) -> int:
         """The line of a JSON pointer, as patches write it."""
-        ...
 
 
 class FindingLine(Part):
@@ -98,12 +96,12 @@ class ProblemLine(Part):
 
     @property
     def label(self) -> str:
-        """What kind of problem it is, for people."""
+        """The kind of problem, for people."""
         return "not read" if self.fatal else "warning"
 
 
-class Totals(Part):
-    """How many objects there are, of each decision: each has exactly one, so that the six add up to ``objects``.
+class CheckTotals(Part):
+    """The numbers of objects by decision: each has exactly one, so that the six add up to ``objects``.
 
     Among the unchanged, ``without_request`` are those without a GPU request, and ``unknown_kind`` those of whose kind nothing is
     known and in which nothing leads to pods. ``requesting`` are those that request GPUs, or are denied. ``unread_parts`` are the
@@ -141,7 +139,7 @@ class Report(Part):
     kind: str = "CheckReport"
     objects: list[ObjectLine]
     problems: list[ProblemLine]
-    totals: Totals
+    totals: CheckTotals
 
 
 def object_line(source: str | None, line: int | None, judgement: Judgement, lines: Lines | None = None) -> ObjectLine:
@@ -220,7 +218,7 @@ def report(objects: list[ObjectLine], problems: list[ProblemLine]) -> Report:
     decisions = Counter(line.decision for line in objects)
     unchanged = [line for line in objects if line.decision == Outcome.UNCHANGED]
     rules = Counter(finding.rule for line in objects for finding in line.findings)
-    totals = Totals(
+    totals = CheckTotals(
         objects=len(objects),
         unchanged=len(unchanged),
         rewritten=decisions[Outcome.REWRITTEN.value],

@@ -183,6 +183,6 @@ def _report(api: ReportApi, kind: str, number: int, results: list[Json], left_ou
 
 
 def _digest(results: list[Json], left_out: int) -> str:
-    """What changes when anything but the time of the audit does."""
+    """Return a digest that changes with everything but the time of the audit."""
     timeless = [{key: value for key, value in result.items() if key != "timestamp"} for result in results]
     return hashlib.sha256(msgspec.json.encode([timeless, left_out], order="deterministic")).hexdigest()

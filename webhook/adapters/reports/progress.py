@@ -1,4 +1,4 @@
-"""How far a long read is: a bar on a terminal, nothing anywhere else."""
+"""The progress of a long read: a bar on a terminal, nothing anywhere else."""
 
 from types import TracebackType
 from typing import Self

@@ -144,7 +144,7 @@ def _uri(source: str) -> str:
 
 
 def _fingerprint(line: ObjectLine, rule: str, field: str) -> str:
-    """What stays the same while lines move about: the file, the object, the rule and the field."""
+    """Return a digest that does not change when lines move: of the file, the object, the rule and the field."""
     parts = [line.source or "", line.kind, line.namespace, line.name, rule, field]
     return hashlib.sha256("\0".join(map(printable, parts)).encode()).hexdigest()[:32]
 

@@ -19,12 +19,12 @@ STYLES = {
     NOT_JUDGED: "magenta",
     NOT_READ: "red",
 }
-# Wide enough for any sentence to stand on few lines where the output is a file or a pipe.
+# Wide enough for any sentence to fit on a few lines where the output is a file or a pipe.
 _FILE_WIDTH = 160
 
 
-class Row(msgspec.Struct, frozen=True):
-    """An object with the sentences that tell what becomes of it."""
+class CheckedRow(msgspec.Struct, frozen=True):
+    """An object with its outcome in sentences."""
 
     line: ObjectLine
     becomes: Sequence[str]
@@ -36,7 +36,7 @@ def console(*, stderr: bool = False) -> Console:
     return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=_FILE_WIDTH)
 
 
-def show(target: Console, rows: Sequence[Row], report: Report) -> None:
+def show(target: Console, rows: Sequence[CheckedRow], report: Report) -> None:
     """Print the objects that request GPUs, have findings or are not judged, the problems, and the totals."""
     shown = [row for row in rows if row.line.requests or row.line.findings or row.line.not_judged or row.line.claims]
     if shown:
@@ -52,12 +52,12 @@ def show_problems(target: Console, problems: Iterable[ProblemLine]) -> None:
         target.print(Text.assemble((f"{printable(problem.where)}: ", "bold"), label, printable(problem.message)))
 
 
-def _grid(rows: Sequence[Row]) -> Grid:
+def _grid(rows: Sequence[CheckedRow]) -> Grid:
     head = ("object", "policy", "requests", "decision", "what and why")
     return Grid(head, [_cells(row) for row in rows], (3, 0, 2, 0, 6))
 
 
-def _cells(row: Row) -> tuple[Text, ...]:
+def _cells(row: CheckedRow) -> tuple[Text, ...]:
     line = row.line
     what = Text.assemble(
         (printable(f"{line.kind} {line.name}"), "bold"),
@@ -70,7 +70,7 @@ def _cells(row: Row) -> tuple[Text, ...]:
 
 
 def reasons(line: ObjectLine, becomes: Sequence[str]) -> list[Text]:
-    """What becomes of an object and why, a text for each; at least one."""
+    """Return the outcome for an object and its reasons, a text for each; at least one."""
     if line.exempt:
         return [Text(left_alone(line.exempt), style="dim")]
     sentences = (*([line.not_judged] if line.not_judged else ()), *becomes)

@@ -28,9 +28,8 @@ _MFD_NOEXEC_SEAL = 0x0008  # linux/memfd.h, since 6.3; kernels with vm.memfd_noe
 def server_context(pair: CertificatePair | None, client_ca: str | None = None) -> ssl.SSLContext:
     """Make a context for serving: TLS 1.2 or newer, forward secrecy, every handshake a full one.
 
-    Args:
-        pair: What to serve; ``None`` makes a context that rejects handshakes until a callback gives it another.
-        client_ca: PEM of the CAs whose client certificates are asked for; ``None`` asks for none.
+    Without a ``pair`` it rejects handshakes until a callback gives it another. ``client_ca`` is PEM of the CAs whose client
+    certificates are required; ``None`` requires none.
 
     Raises:
         CertificateError: When OpenSSL does not take the pair or the client CAs (a key that is too short,
@@ -63,7 +62,7 @@ def server_context(pair: CertificatePair | None, client_ca: str | None = None) -
 def probe(server: ssl.SSLContext, certificate: x509.Certificate) -> None:
     """Shake hands with the context, as a client does, and see that it presents exactly this certificate.
 
-    Dates and names are not judged here: they are asked of the certificate itself, by a clock that is given.
+    Dates and names are not judged here: they are checked on the certificate itself, by a clock that is given.
 
     Raises:
         CertificateError: When the handshake fails or shows another certificate.

@@ -19,10 +19,6 @@ class PairFiles:
     names at that moment, never by their own two paths, between which the swap may fall. (A Secret mounted with
     ``subPath`` is never updated by the kubelet.) Elsewhere the files may be caught half replaced: such a pair does
     not match, is reported, and is right at the next look.
-
-    Args:
-        certificate: Path of the certificate, leaf first, then intermediates.
-        key: Path of the unencrypted private key.
     """
 
     def __init__(self, certificate: Path, key: Path) -> None:

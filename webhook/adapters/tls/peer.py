@@ -1,4 +1,4 @@
-"""What a server presents over TLS, and whether a client that trusts a bundle accepts it, as the API server would."""
+"""The certificate that a server presents, and whether a client that trusts a bundle accepts it, as the API server would."""
 
 import re
 import socket
@@ -18,9 +18,7 @@ _STATUS_BYTES = 256
 def dial(target: Target, timeout: float) -> Contact:
     """Shake hands with a target twice: to see what it presents, and as a client that judges it.
 
-    Args:
-        target: where, under which name, by which bundle.
-        timeout: seconds for each connection, and for each step of a handshake.
+    ``timeout`` is for each connection, and for each step of a handshake.
     """
     try:
         connection = socket.create_connection(target.address, timeout)
@@ -50,7 +48,7 @@ def _presented(connection: socket.socket, name: str) -> x509.Certificate:
 
 
 def _as_a_client(target: Target, timeout: float) -> tuple[str, tuple[int, int]]:
-    """Why a client rejects the server; if it does not, the statuses of the path that is called, and of it without a token."""
+    """Return why a client rejects the server; otherwise the statuses of the path that is called, and of it without a token."""
     trusted = read_bundle(target.bundle).certificates
     if not trusted:
         return "the caBundle contains no certificate", (0, 0)

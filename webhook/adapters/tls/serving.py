@@ -29,14 +29,12 @@ class _Served(NamedTuple):
 
 
 class ServingCertificate:
-    """What new connections are served with.
+    """The certificate for new connections.
 
     Handshakes are rejected until the first `replace`. `replace` may be called from any
     thread: what it builds is nobody else's until the one assignment that publishes it.
 
     Args:
-        clock: What time it is.
-        names: DNS names and IP addresses that every pair must cover; none when they are not known.
         client_ca: PEM of the CAs whose client certificates are asked for; ``None`` asks for none.
 
     Raises:
@@ -81,9 +79,6 @@ class ServingCertificate:
         """Take connections, from now on, only from clients with a certificate of these CAs.
 
         Connections that are open go on, as they do when the pair is replaced.
-
-        Args:
-            client_ca: PEM of the CAs.
 
         Raises:
             CertificateError: When it cannot be read; nothing changes then.

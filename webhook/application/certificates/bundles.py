@@ -13,10 +13,7 @@ class BundleReconciler:
     """Compares at every pass, not only when something changed, and reports whether what is served is trusted.
 
     Args:
-        store: The webhook configurations.
-        served: The pair that is served now.
         bundle: The PEM that every ``caBundle`` should be; ``None`` where someone else writes them (cert-manager).
-        clock: What time it is.
     """
 
     def __init__(

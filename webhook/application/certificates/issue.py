@@ -39,7 +39,6 @@ class ServingNames:
 
     Attributes:
         dns: DNS names, lower case; ``*.`` may stand for one leftmost label.
-        ips: IP addresses.
 
     Raises:
         CertificateError: From `parse`, when a name is neither, or there is none at all.
@@ -80,11 +79,7 @@ def issue_ca(*, key: PrivateKey, at: datetime, lifetime: timedelta, backdate: ti
     Its subject ends in the key's own identifier, so that two CAs in one bundle never share a name: a
     verifier then never tries the wrong one.
 
-    Args:
-        key: The CA's key.
-        at: The moment of issue.
-        lifetime: How long after ``at`` it ends.
-        backdate: How long before ``at`` it starts.
+    It is valid from ``backdate`` before ``at`` until ``lifetime`` after it.
     """
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     name = _name(f"gpuwarden CA {identifier.digest.hex()[:16]}")
@@ -108,13 +103,7 @@ def issue_leaf(  # noqa: PLR0913 -- keyword-only, and each is a fact of the cert
 ) -> CertificatePair:
     """Issue a serving certificate, signed by ``ca``; it never outlives it.
 
-    Args:
-        ca: The CA with its key.
-        key: The leaf's key.
-        names: What it is valid for.
-        at: The moment of issue.
-        lifetime: How long after ``at`` it ends, at most.
-        backdate: How long before ``at`` it starts.
+    It is valid from ``backdate`` before ``at`` until ``lifetime`` after it, at most.
 
     Raises:
         CertificateError: When ``ca`` is not a CA, or has expired at ``at``.
@@ -144,12 +133,6 @@ def issue_leaf(  # noqa: PLR0913 -- keyword-only, and each is a fact of the cert
 def self_signed_pair(names: Iterable[str], ips: Iterable[str], now: datetime, lifetime: timedelta) -> SelfSigned:
     """A serving pair under a CA of its own, for a trial; both keys are new.
 
-    Args:
-        names: DNS names.
-        ips: IP addresses as text.
-        now: The moment of issue.
-        lifetime: How long both live from ``now``.
-
     Raises:
         CertificateError: When a name is not valid, or there is none.
     """
@@ -161,7 +144,7 @@ def self_signed_pair(names: Iterable[str], ips: Iterable[str], now: datetime, li
 def is_ours(certificate: x509.Certificate) -> bool:
     """Whether the certificate is a CA as `issue_ca` makes them: our organization, self-signed, undamaged.
 
-    Anyone can make such a certificate, so this grants nothing by itself; it tells what rotation left in a bundle
+    Anyone can make such a certificate, so this grants nothing by itself; it separates what rotation left in a bundle
     from what someone else put there.
     """
     organization = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)

@@ -20,7 +20,7 @@ _FOREVER = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class ServedLeaf:
-    """What this replica serves: its pair, the CA that signed it, and whether all API servers trusted it once."""
+    """The served pair, the CA that signed it, and whether all API servers trusted it once."""
 
     pair: CertificatePair
     issuer: x509.Certificate
@@ -52,7 +52,7 @@ class Observation:
 
     @property
     def stored(self) -> Authorities:
-        """What the CA Secret holds; nothing when it does not exist."""
+        """The content of the CA Secret; nothing when it does not exist."""
         return read_authorities(self.secret.data) if self.secret else Authorities()
 
 
@@ -62,13 +62,10 @@ def carried(configurations: Iterable[WebhookConfiguration]) -> tuple[frozenset[x
     return tuple(frozenset(read_bundle(bundle).certificates) for bundle in bundles)
 
 
-class Facts:
-    """What one observation means.
+class RotationFacts:
+    """The conclusions from one observation.
 
     Attributes:
-        observation: The observation.
-        settings: The lifetimes and margins it is read by.
-        now: The time of the observation.
         stored: What the CA Secret holds.
         bundles: The certificates that each webhook's bundle carries.
         tokens: What concerns the tokens in paths.
@@ -84,7 +81,7 @@ class Facts:
 
     @cached_property
     def live(self) -> ServedLeaf | None:
-        """What this replica serves, if it is valid."""
+        """The pair that this replica serves, if it is valid."""
         leaf = self.observation.leaf
         return leaf if leaf and not why_invalid(leaf.pair.certificate, self.now) else None
 
@@ -109,7 +106,7 @@ class Facts:
         return tuple(c for c in dict.fromkeys((*own, *ours)) if self.now <= c.not_valid_after_utc)
 
     def count(self, certificate: x509.Certificate) -> int:
-        """How many bundles carry it."""
+        """Return the number of bundles that carry it."""
         return sum(certificate in bundle for bundle in self.bundles)
 
     def is_carried(self, certificate: x509.Certificate) -> bool:
@@ -149,7 +146,7 @@ class Facts:
         return alone or self.live.was_trusted or self.is_settled(self.live.issuer)
 
     def what_is_missing(self, certificate: x509.Certificate) -> str:
-        """What must come true before every bundle has settled on the CA, for a log line."""
+        """Return what must come true before every bundle has settled on the CA, for a log line."""
         names = [f"{each} (webhook {name})" for each in self.observation.configurations for name in each.bundles]
         lacking = [name for name, bundle in zip(names, self.bundles, strict=True) if certificate not in bundle]
         if lacking:

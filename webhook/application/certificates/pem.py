@@ -1,4 +1,4 @@
-"""Certificates as values: pairs, bundles and keys, read from PEM and written to it; what a certificate is called."""
+"""Certificates as values: pairs, bundles and keys, read from PEM and written to it; the names of certificates."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ class CertificatePair:
     """A certificate with the private key that belongs to it; an instance always matches.
 
     Attributes:
-        certificate: The leaf or the CA's own certificate.
         key: Its private key. Never shown by ``repr``, never compared (the certificate already names it).
         chain: Intermediate certificates to be sent after the leaf, nearest first.
 
@@ -77,7 +76,7 @@ class CertificatePair:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """What a ``caBundle`` holds, read leniently: kube-apiserver too uses the certificates that it can read.
+    """The content of a ``caBundle``, read leniently: kube-apiserver too uses the certificates that it can read.
 
     Attributes:
         certificates: The readable certificates, each once, in their order.
@@ -154,7 +153,7 @@ def key_matches(key: PrivateKey, certificate: x509.Certificate) -> bool:
 
 
 def fingerprint(certificate: x509.Certificate) -> str:
-    """The SHA-256 fingerprint in lower-case hexadecimal: what this program calls a certificate by."""
+    """The SHA-256 fingerprint in lower-case hexadecimal, by which this program identifies a certificate."""
     return certificate.fingerprint(hashes.SHA256()).hex()
 
 

@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 from cryptography import x509
 
-from webhook.application.certificates.observation import Facts, Observation, ServedLeaf
+from webhook.application.certificates.observation import Observation, RotationFacts, ServedLeaf
 from webhook.application.certificates.pem import Bundle, CertificatePair, bundle_pem, describe, read_bundle
 from webhook.application.certificates.secret import Authorities
 from webhook.application.certificates.settings import RotationSettings
@@ -28,7 +28,7 @@ from webhook.application.certificates.trust import needs_renewal, why_invalid
 
 
 class Phase(StrEnum):
-    """Where the rotation stands, for a metric."""
+    """The phase of the rotation, for a metric."""
 
     BOOTSTRAP = "bootstrap"  # nothing can be signed yet
     HEALING = "healing"  # the Secret or a bundle is not as it should be
@@ -44,9 +44,6 @@ class SetBundle:
     """Set the ``caBundle`` and target of every webhook in this configuration, if it is unchanged since it was read.
 
     Attributes:
-        configuration: Which, as it was read.
-        bundle: PEM.
-        reason: Why.
         targets: By the names of webhooks, the URL or path that is to be called from now on; of the others nothing changes.
     """
 
@@ -69,10 +66,8 @@ class WriteSecret:
     """Write the CA Secret, if it is unchanged since it was read.
 
     Attributes:
-        authorities: What it is to hold.
         add_next: Whether a newly made CA is to be its ``next``.
         resource_version: What it must still have; ``None``: it must not exist.
-        reason: Why.
     """
 
     authorities: Authorities = field(repr=False)
@@ -93,11 +88,10 @@ Action: TypeAlias = SetBundle | SignLeaf | WriteSecret | Wait
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do, in this order; no action depends on one before it, so one that fails stops no other.
+    """The actions, in this order; no action depends on one before it, so one that fails stops no other.
 
     Attributes:
-        actions: The actions.
-        phase: Where the rotation stands before them.
+        phase: The phase of the rotation before them.
         trusted: Whether every webhook configuration trusts what this replica serves.
         tokens: The tokens that are accepted in paths, before and while these actions are taken.
         plain: Whether paths without a token are admitted too.
@@ -112,14 +106,14 @@ class Plan:
 
 def plan(observation: Observation, settings: RotationSettings) -> Plan:
     """Make the plan."""
-    facts = Facts(observation, settings)
+    facts = RotationFacts(observation, settings)
     bundles = [action for each in observation.configurations for action in _bundle_actions(facts, each)]
     actions = (*bundles, *_leaf_actions(facts), *_secret_actions(facts))
     phase = _phase(facts, healing=bool(bundles))
     return Plan(actions, phase, facts.is_trusted, facts.tokens.accepted, facts.tokens.admits_plain_paths)
 
 
-def _bundle_actions(facts: Facts, configuration: WebhookConfiguration) -> list[Action]:
+def _bundle_actions(facts: RotationFacts, configuration: WebhookConfiguration) -> list[Action]:
     """Every webhook's bundle holds what is required, may hold what is about to go, and nothing else; its path has the token."""
     required = dict.fromkeys(filter(facts.is_required, facts.stored.certificates))
     if facts.live:
@@ -147,8 +141,8 @@ def _faults(bundle: Bundle, wanted: tuple[x509.Certificate, ...]) -> str:
     return "; ".join(faults)
 
 
-def _leaf_actions(facts: Facts) -> list[Action]:
-    """What this replica serves: signed the first time, renewed when it ages, and by another CA when it must."""
+def _leaf_actions(facts: RotationFacts) -> list[Action]:
+    """Plan the serving certificate: signed the first time, renewed when it ages, and by another CA when it must."""
     if facts.live is None:
         return _first_leaf(facts)
     for signer in facts.usable:
@@ -163,7 +157,7 @@ def _leaf_actions(facts: Facts) -> list[Action]:
     return [Wait(f"serving under the CA {issuer} until {facts.what_is_missing(ca.certificate)}")]
 
 
-def _first_leaf(facts: Facts) -> list[Action]:
+def _first_leaf(facts: RotationFacts) -> list[Action]:
     """Nothing valid is served, so nothing can be lost: a CA that only some bundles carry will do."""
     if not facts.usable:
         return [Wait("there is no CA to sign a serving certificate yet")]
@@ -175,14 +169,14 @@ def _first_leaf(facts: Facts) -> list[Action]:
     return [SignLeaf(best, why or "this replica has no serving certificate yet")]
 
 
-def _renewed_leaf(facts: Facts, leaf: ServedLeaf, ca: CertificatePair) -> list[Action]:
+def _renewed_leaf(facts: RotationFacts, leaf: ServedLeaf, ca: CertificatePair) -> list[Action]:
     reason = needs_renewal(leaf.pair.certificate, facts.now)
     end = min(facts.now + facts.settings.leaf_lifetime, ca.certificate.not_valid_after_utc)
     gained = end - leaf.pair.certificate.not_valid_after_utc
     return [SignLeaf(ca, reason)] if reason and gained >= timedelta(seconds=1) else []
 
 
-def _secret_actions(facts: Facts) -> list[Action]:
+def _secret_actions(facts: RotationFacts) -> list[Action]:
     """At most one write that brings the Secret from what it holds to what it should hold."""
     secret = facts.observation.secret
     reasons = [] if secret else ["the CA Secret does not exist"]
@@ -206,7 +200,7 @@ def _secret_actions(facts: Facts) -> list[Action]:
     return [*waits, WriteSecret(replace(state, damage=()), bool(why), version, "; ".join(reasons))]
 
 
-def _with_previous_repaired(facts: Facts, reasons: list[str]) -> Authorities:
+def _with_previous_repaired(facts: RotationFacts, reasons: list[str]) -> Authorities:
     """The stored CAs, with unknown ones taken over among the previous and those dropped that may be."""
     state = facts.stored
     if facts.unknown:
@@ -228,20 +222,20 @@ def _with_previous_repaired(facts: Facts, reasons: list[str]) -> Authorities:
     return replace(state, previous=previous, previous_until=until)
 
 
-def _retaining(facts: Facts, state: Authorities) -> Authorities:
+def _retaining(facts: RotationFacts, state: Authorities) -> Authorities:
     """With the previous CAs kept for a full retention from now, or longer where that was said before."""
     until = (facts.now + facts.settings.retention).replace(microsecond=0) + timedelta(seconds=1)
     return replace(state, previous_until=max(until, state.previous_until or until))
 
 
-def _may_promote(facts: Facts, state: Authorities, following: CertificatePair) -> bool:
+def _may_promote(facts: RotationFacts, state: Authorities, following: CertificatePair) -> bool:
     relied_on = (*((state.current.certificate,) if state.current else ()), *state.previous)
     if all(c.not_valid_after_utc + facts.settings.clock_skew < facts.now for c in relied_on):
         return facts.is_carried(following.certificate)  # nothing valid can be served by anyone, so nothing can be lost
     return facts.is_settled(following.certificate)
 
 
-def _promoted(facts: Facts, state: Authorities) -> Authorities:
+def _promoted(facts: RotationFacts, state: Authorities) -> Authorities:
     if state.current is None:
         return replace(state, current=state.next, next=None)
     previous = (state.current.certificate, *state.previous)
@@ -250,7 +244,7 @@ def _promoted(facts: Facts, state: Authorities) -> Authorities:
     return _retaining(facts, state)
 
 
-def _why_publish(facts: Facts, state: Authorities) -> str | None:
+def _why_publish(facts: RotationFacts, state: Authorities) -> str | None:
     if state.next:
         return None
     if state.current is None:
@@ -259,7 +253,7 @@ def _why_publish(facts: Facts, state: Authorities) -> str | None:
     return f"{why}; its successor is published" if why else None
 
 
-def _phase(facts: Facts, *, healing: bool) -> Phase:
+def _phase(facts: RotationFacts, *, healing: bool) -> Phase:
     stored, live = facts.stored, facts.live
     if live is None and stored.current is None:
         return Phase.BOOTSTRAP

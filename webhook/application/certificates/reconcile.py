@@ -20,19 +20,18 @@ _ROUNDS = 8  # from nothing to steady takes four; more means that others write t
 
 
 class CertificateHolder(Protocol):
-    """Where the serving certificate goes."""
+    """The place of the serving certificate."""
 
     def replace(self, pair: CertificatePair) -> None:
         """Serve new connections with this pair, or raise `CertificateError` and change nothing."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
 class ReconcileReport:
-    """What one pass found and did.
+    """The findings and actions of one pass.
 
     Attributes:
-        phase: Where the rotation stands; ``None`` when nothing could be observed.
+        phase: The phase of the rotation; ``None`` when nothing could be observed.
         trusted: Whether every webhook configuration trusts what this replica serves, as far as is known; for
             readiness.
         done: What was done, one sentence each; for the log.
@@ -58,13 +57,7 @@ class CertificateReconciler:
     `StoreError` or `CertificateError` is a bug: it ends the pass, and the next one starts from what it then finds.
 
     Args:
-        store: The cluster.
-        holder: Where the serving certificate goes.
-        names: What the serving certificate is issued for.
-        settings: Lifetimes and margins.
         clock: What time it is. API servers judge certificates by their clocks, see `WitnessedClock`.
-        monotonic: Seconds that never jump, from any origin.
-        new_key: Makes a private key.
         doubt: Why the clock is in doubt, or empty. While it is, this replica signs what it serves, and leaves the Secret
             and the bundles, on which the others rely, to those whose clocks are not.
         paths: Which paths requests may come in by.
@@ -99,7 +92,7 @@ class CertificateReconciler:
 
     @property
     def leaf(self) -> ServedLeaf | None:
-        """What this replica serves, or ``None`` before the first signature."""
+        """The pair that this replica serves, or ``None`` before the first signature."""
         return self._leaf
 
     def reconcile(self) -> ReconcileReport:
@@ -222,7 +215,7 @@ class CertificateReconciler:
 
 
 def _sorted(planned: Plan, doubt: str) -> tuple[tuple[str, ...], list[SetBundle | SignLeaf | WriteSecret]]:
-    """What is waited for, and what is done: of what others rely on too, nothing while the clock is in doubt."""
+    """Return what is waited for, and what is done: while the clock is in doubt, nothing that others rely on."""
     waiting: list[str] = []
     actions: list[SetBundle | SignLeaf | WriteSecret] = []
     for action in planned.actions:

@@ -1,4 +1,4 @@
-"""What the CA Secret holds: the CA that signs, the one that comes next, and those still trusted.
+"""The content of the CA Secret: the CA that signs, the one that comes next, and those still trusted.
 
 - ``ca.crt``, ``ca.key``: the CA that signs serving certificates;
 - ``next.crt``, ``next.key``: its successor, published and not signing before every bundle carries it;

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True)
 class RotationSettings:
-    """How long things live, and how far apart clocks and copies may be.
+    """The lifetimes of certificates, and the differences of clocks and copies that are allowed for.
 
     Attributes:
         ca_lifetime: Of a CA; its successor is published at two thirds of it.
@@ -41,7 +41,7 @@ class RotationSettings:
 
     @property
     def retention(self) -> timedelta:
-        """How long a CA stays trusted after it signed last: a leaf's life, and what clocks may be wrong by.
+        """The time that a CA stays trusted after it signed last: a leaf's life, and what clocks may be wrong by.
 
         A leaf ends by its signer's clock, which may be ahead; its clients' may be behind. Hence twice.
         """

@@ -27,9 +27,6 @@ class WebhookConfiguration:
     """One webhook configuration, as far as it concerns certificates.
 
     Attributes:
-        kind: ``MutatingWebhookConfiguration`` or ``ValidatingWebhookConfiguration``.
-        name: Its name.
-        resource_version: Of this reading.
         bundles: Of every webhook in it, by the webhook's name, the ``caBundle`` decoded from base64 (empty when unset).
         targets: Of every webhook, what the API server calls: the URL, or the path of the Service (empty when unset).
         tokened: Whether its paths are to carry a token (`tokens.ANNOTATION`).
@@ -55,35 +52,26 @@ class CertificateStore(Protocol):
 
     def read_configurations(self) -> tuple[WebhookConfiguration, ...]:
         """Our webhook configurations; one that does not exist is left out."""
-        ...
 
     def read_secret(self) -> StoredSecret | None:
         """The CA Secret, or ``None`` when it does not exist."""
-        ...
 
     def write_secret(self, data: Mapping[str, bytes], resource_version: str | None) -> None:
         """Make the Secret's data exactly this, leaving its labels and annotations alone.
 
-        Args:
-            data: The whole data, not yet in base64; keys that are not in it are removed.
-            resource_version: What it must still have; ``None``: create it.
+        ``resource_version`` is what the Secret must still have; ``None`` creates it.
 
         Raises:
             ConflictError: When it has another resourceVersion, does not exist, or exists already.
         """
-        ...
 
     def write_bundle(
         self, configuration: WebhookConfiguration, bundle: bytes, targets: Mapping[str, str] = MappingProxyType({})
     ) -> None:
         """Set the ``caBundle`` of every webhook of this configuration, and what some of them call; change nothing else.
 
-        Args:
-            configuration: As it was read.
-            bundle: PEM.
-            targets: By the names of webhooks, the URL, or the path of the Service, to be called from now on.
+        ``targets`` are, by the names of webhooks, the URL or the path of the Service to be called from now on.
 
         Raises:
             ConflictError: When the configuration has another resourceVersion, or does not exist.
         """
-        ...

@@ -1,4 +1,4 @@
-"""What follows from one observation for the tokens in paths: which are accepted, which the configurations should carry.
+"""The conclusions from one observation for the tokens in paths: which are accepted, which the configurations should carry.
 
 A token is written only when every replica accepts it already. The configurations carry the token of the *oldest* CA that
 is still trusted. When the last serving certificate of that CA has expired, every replica that serves has one of a later CA,
@@ -30,7 +30,7 @@ def carried_tokens(configurations: Iterable[WebhookConfiguration]) -> list[str]:
 
 
 def signs(configurations: Iterable[WebhookConfiguration], accepted: Iterable[str]) -> Iterator[str]:
-    """What is true of the paths now, for `Observation.trusted_for` to say for how long it has been."""
+    """Yield what is true of the paths now, for `Observation.trusted_for` to say for how long it has been."""
     carried = carried_tokens(configurations)
     if all(carried):
         yield _EVERYWHERE
@@ -78,7 +78,7 @@ class TokenFacts:
         return bool(previous) and self._has_passed and all(self._lasts(_nowhere(token)) for token in previous)
 
     def corrections(self, configuration: WebhookConfiguration) -> dict[str, str]:
-        """What the webhooks of a configuration should call instead of what they do, by their names."""
+        """Return the corrected targets of the webhooks of a configuration, by their names."""
         wanted = self._wanted
         # An unknown token goes into the Secret first, for the other replicas to know.
         if not configuration.tokened or not wanted or self.unknown:

@@ -64,9 +64,7 @@ def is_token(text: str) -> bool:
 def token_of(webhook: str, target: str) -> str:
     """The token in what the API server calls for a webhook.
 
-    Args:
-        webhook: its name.
-        target: ``clientConfig.url``, or ``clientConfig.service.path``.
+    ``target`` is ``clientConfig.url`` or ``clientConfig.service.path``.
 
     Returns:
         The token; empty where there is none, or the rest is not the path of this webhook.
@@ -78,7 +76,7 @@ def token_of(webhook: str, target: str) -> str:
 
 
 def with_token(webhook: str, target: str, token: str) -> str:
-    """What the API server is to call for one of `PATHS`: as it is, but for the path, which ends in the token.
+    """Return the target of a webhook of `PATHS` with the token at the end of its path.
 
     A proxy of the user's own may put something in front of the path of a URL; that stays.
     """
@@ -120,7 +118,7 @@ class PathTokens:
     """
 
     def __init__(self, paths: Iterable[str], *, plain: bool = True) -> None:
-        """Know the plain paths of the endpoints, and admit them, or nothing until told otherwise."""
+        """Know the plain paths of the endpoints, and admit them, or nothing until ``replace`` is called."""
         self._paths = frozenset(paths)
         self._admitted = _Admitted((), plain)
         self._rejected = False
@@ -132,7 +130,7 @@ class PathTokens:
     def admits(self, path: str) -> str | None:
         """The plain path of the endpoint that a request's path leads to; ``None`` where it is not admitted.
 
-        The time that this takes tells nothing of a token.
+        The time that this takes reveals nothing about a token.
         """
         admitted = self._admitted
         if path in self._paths:

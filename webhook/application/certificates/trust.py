@@ -1,4 +1,4 @@
-"""What a client would say of a certificate: valid now, due for renewal, covering a name, issued by, trusted under.
+"""The judgement of a client on a certificate: valid now, due for renewal, covering a name, issued by, trusted under.
 
 Pure: every question that depends on the time takes it as ``at``, an aware datetime. The answers to "why not" are
 sentences, for the log, or ``None`` when there is nothing to say.
@@ -28,7 +28,7 @@ def is_authority(certificate: x509.Certificate) -> bool:
 
 
 def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Whether ``issuer``'s name stands in the certificate and its key made the signature; says nothing of dates."""
+    """Whether the certificate names ``issuer`` and its key made the signature; dates are not checked."""
     try:
         certificate.verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
@@ -37,7 +37,7 @@ def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 
 def why_invalid(certificate: x509.Certificate, at: datetime) -> str | None:
-    """Why the certificate is not valid at this moment, or ``None``; both ends count as valid (RFC 5280, 4.1.2.5)."""
+    """Return why the certificate is not valid at this moment, or ``None``; both ends count as valid (RFC 5280, 4.1.2.5)."""
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if at < start:
         return f"{describe(certificate)} is not valid before {show(start)}"
@@ -47,7 +47,7 @@ def why_invalid(certificate: x509.Certificate, at: datetime) -> str | None:
 
 
 def needs_renewal(certificate: x509.Certificate, at: datetime) -> str | None:
-    """Why the certificate should be replaced, or ``None``: it is not valid now, or two thirds of its life are over.
+    """Return why the certificate should be replaced, or ``None``: it is not valid now, or two thirds of its life are over.
 
     The rule is cert-manager's own (``authority.go: caRequiresRegeneration``): it needs no setting besides the lifetime.
     """
@@ -63,8 +63,8 @@ def needs_renewal(certificate: x509.Certificate, at: datetime) -> str | None:
 def covers(certificate: x509.Certificate, name: str) -> bool:
     """Whether a client that dials ``name`` (a DNS name or an IP address) accepts the certificate's names.
 
-    Subject alternative names only, as Go does it (the common name has not counted since Go 1.15); a wildcard stands
-    for one whole leftmost label (RFC 6125, 6.4.3).
+    Subject alternative names only, as Go does it (the common name has not counted since Go 1.15); a wildcard replaces
+    one whole leftmost label (RFC 6125, 6.4.3).
     """
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -80,7 +80,7 @@ def covers(certificate: x509.Certificate, name: str) -> bool:
 
 
 def why_not_a_server(certificate: x509.Certificate) -> str | None:
-    """Why clients would not take the certificate for a server's, or ``None``: extended key usage without serverAuth."""
+    """Return why clients would not accept the certificate as a server's, or ``None``: extended key usage without serverAuth."""
     try:
         usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:
@@ -96,7 +96,7 @@ def why_untrusted(
     at: datetime,
     intermediates: Sequence[x509.Certificate] = (),
 ) -> str | None:
-    """Why a client that trusts ``trusted`` rejects the leaf at this moment, or ``None`` when it accepts it.
+    """Return why a client that trusts ``trusted`` rejects the leaf at this moment, or ``None`` when it accepts it.
 
     Follows Go's ``x509.Certificate.Verify``, which kube-apiserver uses: every certificate of the path must be valid
     now, every issuer a CA, and any certificate of the bundle ends the path, self-signed or not. Names are

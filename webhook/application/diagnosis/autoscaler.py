@@ -14,7 +14,7 @@ ACCELERATORS = (
     "cluster-api/accelerator",
     GKE_ACCELERATOR,
 )
-"""The labels by which Cluster Autoscaler tells nodes with GPUs: its cloud providers' GPULabel()."""
+"""The labels by which Cluster Autoscaler recognizes nodes with GPUs: its cloud providers' GPULabel()."""
 
 
 def cluster_autoscaler(facts: Facts) -> list[Verdict]:

@@ -14,7 +14,7 @@ _UNANSWERED = (
 
 
 def tokens(facts: Facts) -> list[Verdict]:
-    """Where the paths are to carry a token, they do, all the same one, and who answers admits it."""
+    """Paths that should carry a token do, all the same one, and every endpoint admits it."""
     expected = _expected(facts)
     if not expected and not any(one.token for one in our_webhooks(facts)):
         return [ok("the paths carry no token")]
@@ -43,7 +43,11 @@ def _missing(facts: Facts, expected: list[Ours]) -> Iterator[Verdict]:
 def _different(facts: Facts) -> Iterator[Verdict]:
     if len({one.token for one in our_webhooks(facts) if one.token}) > 1:
         means = "a path was set by hand, or the token is being renewed at this moment"
-        yield warn("the paths carry different tokens", means, f"run doctor again; then {_find_out(facts)}")
+        fix = (
+            f"run doctor again; then kubectl get validatingwebhookconfiguration {facts.name} -o yaml --show-managed-fields says "
+            "who wrote them"
+        )
+        yield warn("the paths carry different tokens", means, fix)
 
 
 def _not_admitted(facts: Facts) -> Iterator[Verdict]:
@@ -59,10 +63,6 @@ def _seen(facts: Facts) -> str:
     return (
         f"{listed(admitting)} admits it" if admitting else "whether the replicas admit it could not be seen from here"
     )
-
-
-def _find_out(facts: Facts) -> str:
-    return f"kubectl get validatingwebhookconfiguration {facts.name} -o yaml --show-managed-fields says who wrote them"
 
 
 def strangers(facts: Facts) -> list[Verdict]:

@@ -37,7 +37,7 @@ def _of_name(one: DeviceClass) -> str:
 
 
 def _twice(classes: Iterable[DeviceClass]) -> Iterator[Verdict]:
-    """Of two classes with one name the newer is used, and of two as old the first by name (DeviceClassSpec, KEP-5004)."""
+    """Warn of two classes with one name: the newer is used, or else the first by name (DeviceClassSpec, KEP-5004)."""
     by_name: dict[str, list[DeviceClass]] = {}
     for one in sorted(classes, key=lambda one: one.metadata.name):
         by_name.setdefault(_of_name(one), []).append(one)

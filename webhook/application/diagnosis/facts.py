@@ -98,11 +98,8 @@ class Target:
     """An address that the API server calls, or one behind it.
 
     Attributes:
-        webhook: which webhook is called there.
-        address: host and port.
         name: what the certificate must be for.
         bundle: the PEM that it is judged by.
-        path: what is called there.
     """
 
     webhook: str
@@ -120,10 +117,9 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """What became of dialling a target.
+    """The result of connecting to a target.
 
     Attributes:
-        target: which.
         leaf: the certificate that was presented.
         refusal: why a TLS client that trusts the bundle and expects the name rejects it; empty when it does not.
         silence: why nothing was presented; empty when something was.
@@ -168,7 +164,7 @@ class Namespaces:
         labels: all labels of those that carry one of ours, or one that looks like it, and of the few that every diagnosis
             asks for.
         annotations: those annotations that look like labels of ours.
-        restricting: annotations that restrict what pods may have (`restrictions.ANNOTATIONS`).
+        restricting: annotations that restrict what pods may have (`namespace_restrictions.ANNOTATIONS`).
     """
 
     count: int
@@ -184,17 +180,14 @@ class Namespaces:
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """What runs beside gpuwarden; what could not be read, or is of a kind that the API server does not have, is `Unread`.
+    """The programs beside gpuwarden; one that could not be read, or whose kind the API server does not have, is `Unread`.
 
     Attributes:
-        plugin_files: the configuration files of the NVIDIA device plugin.
         exporters: the DaemonSets that run dcgm-exporter.
         autoscalers: where Cluster Autoscaler was found.
-        node_pools: Karpenter's.
         overlay_resources: what NodeOverlays say that nodes have.
         cluster_queues, local_queues: Kueue's.
         kueue: Kueue's configuration; ``None`` where it is not in its default place.
-        device_classes: every DeviceClass.
         shared_by: the DRA drivers that have devices which several pods may get.
         devices_on: the nodes on which each DRA driver has devices; ``ALL_NODES`` for devices that any node can use.
         claim_templates: the ResourceClaimTemplates, by namespace and name; ``None`` for one that can't be read.

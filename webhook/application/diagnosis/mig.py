@@ -64,7 +64,7 @@ def _as_on_nodes(plugin: DevicePlugin, nodes: int, models: Sequence[str]) -> Ver
 
 
 def _without_products(models: Sequence[str]) -> str:
-    """How slices are selected where the configuration names no models."""
+    """Return how slices are selected where the configuration names no models."""
     if not models:
         return "no node has MIG enabled now"
     return (

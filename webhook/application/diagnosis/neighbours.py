@@ -1,4 +1,4 @@
-"""What runs beside gpuwarden and knows GPUs by name: the fields that the checks read, by the APIs' own names."""
+"""The programs beside gpuwarden that know GPUs by name: the fields that the checks read, by the APIs' own names."""
 
 import msgspec
 
@@ -20,7 +20,7 @@ class Variable(msgspec.Struct, rename="camel"):
 
 
 class ProgramContainer(msgspec.Struct):
-    """A container, as much of it as tells the program and its settings."""
+    """A container: the fields that show the program and its settings."""
 
     name: str = ""
     image: str = ""
@@ -45,33 +45,23 @@ class ProgramContainer(msgspec.Struct):
 
 
 class ConfigMapSource(msgspec.Struct):
-    """Which ConfigMap a volume holds."""
-
     name: str = ""
 
 
 class Volume(msgspec.Struct, rename="camel"):
-    """A volume of a pod."""
-
     config_map: ConfigMapSource | None = None
 
 
 class ProgramPodSpec(msgspec.Struct, rename="camel"):
-    """A pod template's spec."""
-
     containers: list[ProgramContainer] | None = None
     volumes: list[Volume] | None = None
 
 
 class ProgramTemplate(msgspec.Struct):
-    """A pod template."""
-
     spec: ProgramPodSpec = msgspec.field(default_factory=ProgramPodSpec)
 
 
 class ProgramSpec(msgspec.Struct):
-    """The spec of a DaemonSet or Deployment."""
-
     template: ProgramTemplate = msgspec.field(default_factory=ProgramTemplate)
 
 
@@ -98,28 +88,20 @@ class NodePoolRequirement(msgspec.Struct):
 
 
 class NodePoolTaint(msgspec.Struct):
-    """A taint of a NodePool's nodes."""
-
     key: str = ""
 
 
 class NodePoolNodeSpec(msgspec.Struct):
-    """The spec of the NodeClaims that a NodePool makes."""
-
     requirements: list[NodePoolRequirement] | None = None
     taints: list[NodePoolTaint] | None = None
 
 
 class NodePoolTemplate(msgspec.Struct):
-    """The NodeClaims that a NodePool makes."""
-
     metadata: Metadata = msgspec.field(default_factory=Metadata)
     spec: NodePoolNodeSpec = msgspec.field(default_factory=NodePoolNodeSpec)
 
 
 class NodePoolSpec(msgspec.Struct):
-    """The spec of a NodePool."""
-
     template: NodePoolTemplate = msgspec.field(default_factory=NodePoolTemplate)
 
 
@@ -131,8 +113,6 @@ class NodePool(msgspec.Struct):
 
 
 class NodeOverlaySpec(msgspec.Struct):
-    """The spec of a NodeOverlay."""
-
     capacity: dict[str, object] | None = None
 
 
@@ -143,14 +123,10 @@ class NodeOverlay(msgspec.Struct):
 
 
 class ResourceGroup(msgspec.Struct, rename="camel"):
-    """A resource group of a ClusterQueue."""
-
     covered_resources: list[str] | None = None
 
 
 class ClusterQueueSpec(msgspec.Struct, rename="camel"):
-    """The spec of a ClusterQueue."""
-
     resource_groups: list[ResourceGroup] | None = None
 
 
@@ -167,21 +143,15 @@ class ClusterQueue(msgspec.Struct):
 
 
 class LocalQueueSpec(msgspec.Struct, rename="camel"):
-    """The spec of a LocalQueue."""
-
     cluster_queue: str = ""
 
 
 class LocalQueue(msgspec.Struct):
-    """A Kueue LocalQueue."""
-
     metadata: Metadata
     spec: LocalQueueSpec = msgspec.field(default_factory=LocalQueueSpec)
 
 
 class Transformation(msgspec.Struct):
-    """A resource transformation of Kueue."""
-
     input: str = ""
     strategy: str = "Retain"
     outputs: dict[str, object] | None = None
@@ -215,20 +185,14 @@ class KueueConfiguration(msgspec.Struct):
 
 
 class ClassCel(msgspec.Struct):
-    """A CEL selector of a DeviceClass."""
-
     expression: str = ""
 
 
 class ClassSelector(msgspec.Struct):
-    """A selector of a DeviceClass."""
-
     cel: ClassCel | None = None
 
 
 class DeviceClassSpec(msgspec.Struct, rename="camel"):
-    """The spec of a DeviceClass."""
-
     extended_resource_name: str | None = None
     selectors: list[ClassSelector] | None = None
 
@@ -251,8 +215,6 @@ class DeviceClass(msgspec.Struct):
 
 
 class Device(msgspec.Struct, rename="camel"):
-    """A device of a ResourceSlice."""
-
     allow_multiple_allocations: bool | None = None
 
 

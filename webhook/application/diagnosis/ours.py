@@ -23,7 +23,7 @@ _HTTPS = 443
 
 
 class Ours(NamedTuple):
-    """A webhook of ours, and the kind of configuration that it stands in."""
+    """A webhook of ours, and the kind of configuration that it is in."""
 
     kind: str
     webhook: Webhook
@@ -70,9 +70,9 @@ class Ours(NamedTuple):
 
 
 def mutating_name(name: str, deployment: Maybe[Deployment | None]) -> str:
-    """The name of the mutating webhook configuration: as the replicas are told, or else as the chart has it by default.
+    """The name of the mutating webhook configuration: the replicas' option, or else the chart's default.
 
-    An installation from before it had a name of its own tells the replicas one for both.
+    An installation from before it had a name of its own has one option for both.
     """
     told = None
     if deployment is not None and not isinstance(deployment, Unread):

@@ -62,7 +62,7 @@ def labels(facts: Facts) -> list[Verdict]:
 
 
 def _mislabelled(found: Configuration, namespaces: Namespaces) -> Iterator[Verdict]:
-    """What is wrong with the labels of namespaces: those that can't be read first."""
+    """Report the labels of namespaces that are wrong: those that can't be read first."""
     problems = [
         (name, problem)
         for name, labels in sorted(namespaces.labels.items())

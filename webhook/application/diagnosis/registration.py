@@ -147,7 +147,7 @@ def _operators_not_sent(facts: Facts, one: Ours) -> Iterator[Verdict]:
 
 
 def _not_covered(one: Ours) -> list[str]:
-    """What a webhook that only tells should be sent, and is not: making it, or changing it."""
+    """Warn of requests that a webhook which only reports should get, and does not: creations, or changes."""
     return [
         f"{operation} of {resource}"
         for group, resource in _TOLD[one.path][0]

@@ -33,7 +33,7 @@ def deployed(facts: Facts) -> list[Verdict]:
 
 
 def _troubles(facts: Facts, deployment: Deployment) -> str:
-    """Why pods are not ready, as far as pods can be read: what is counted is known without them."""
+    """Return why pods are not ready, if pods can be read: the number is known without them."""
     if not isinstance(facts.pods, Sequence):
         return ""
     unready = [pod for pod in _pods_of(facts.pods, deployment) if not pod.ready]

@@ -7,7 +7,7 @@ import msgspec
 
 
 class Status(StrEnum):
-    """How a check ended.
+    """The result of a check.
 
     ``unknown`` and ``skipped`` are neither good nor bad. The one was not made, because something could not be read; the other
     because the API server does not have the kind that it is about, as where Kueue is not installed.
@@ -60,7 +60,7 @@ def unknown(seen: str, means: str, fix: str) -> Verdict:
 
 
 def skipped(seen: str, means: str) -> Verdict:
-    """There is nothing of the kind that it is about."""
+    """Nothing of the kind that the check is about exists."""
     return Verdict(Status.SKIPPED, seen, means)
 
 
@@ -80,7 +80,7 @@ def listed(names: Iterable[str], shown: int = _SHOWN) -> str:
 
 
 def worst(results: Iterable[Result]) -> dict[Status, int]:
-    """How many results have each status, the worst status first."""
+    """Count the results by status, the worst status first."""
     counts = dict.fromkeys((Status.FAIL, Status.WARN, Status.UNKNOWN, Status.SKIPPED, Status.OK), 0)
     for result in results:
         counts[result.status] += 1

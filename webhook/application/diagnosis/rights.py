@@ -20,7 +20,7 @@ def account(deployment: Deployment, namespace: str) -> str:
 
 
 def needed(deployment: Deployment, namespace: str) -> list[Right]:
-    """What ``gpuwarden serve`` asks of the API server with the Deployment's command line.
+    """Return the rights that ``gpuwarden serve`` needs with the Deployment's command line.
 
     A test compares it with what the chart grants, and another one that with the requests that are made.
     """
@@ -94,7 +94,7 @@ def granted(facts: Facts) -> list[Verdict]:
 
 
 def _told(user: str, lacking: list[Right], effect: str) -> tuple[str, str, str]:
-    """What is missing, what that means, and how to fix it."""
+    """Report the missing rights, what that means, and how to fix it."""
     see = f"kubectl auth can-i {lacking[0]} --as={user}"
     fix = f"reinstall with its roles and bindings (chart: templates/rbac.yaml), and verify with: {see}"
     return f"{user} cannot {', '.join(map(str, lacking))}", effect, fix

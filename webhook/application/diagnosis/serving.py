@@ -88,7 +88,7 @@ def _bundle(facts: Facts, one: Ours) -> Iterator[Verdict]:
 
 
 def trust(facts: Facts) -> list[Verdict]:
-    """What answers presents a certificate that the live caBundle trusts for the name that the API server expects."""
+    """Every endpoint presents a certificate that the live caBundle trusts for the name that the API server expects."""
     our_webhooks(facts)  # what could not be read can't have been dialled either
     spoke = [contact for contact in facts.contacts if contact.connected]
     if not spoke:
@@ -175,7 +175,7 @@ def _ends(facts: Facts, certificate: x509.Certificate, what: str) -> Iterator[Ve
 
 
 def _left(certificate: x509.Certificate, now: datetime) -> float:
-    """How much of a life is left, 0 to 1."""
+    """Return the part of a lifetime that is left, 0 to 1."""
     end = certificate.not_valid_after_utc
     return (end - now) / (end - certificate.not_valid_before_utc)
 

@@ -12,7 +12,7 @@ _HTTPS = 443
 
 
 class ServiceReference(msgspec.Struct):
-    """Which Service the API server calls."""
+    """The Service that the API server calls."""
 
     name: str
     namespace: str
@@ -26,7 +26,7 @@ class ServiceReference(msgspec.Struct):
 
 
 class ClientConfig(msgspec.Struct, rename="camel"):
-    """How the API server calls a webhook, and whom it trusts."""
+    """The address of a webhook, and the CA that the API server trusts there."""
 
     url: str | None = None
     service: ServiceReference | None = None
@@ -41,7 +41,7 @@ class ClientConfig(msgspec.Struct, rename="camel"):
 
 
 class Rule(msgspec.Struct, rename="camel"):
-    """What is sent to a webhook."""
+    """The requests that are sent to a webhook."""
 
     api_groups: list[str] | None = None
     api_versions: list[str] | None = None

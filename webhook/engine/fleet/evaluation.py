@@ -34,11 +34,7 @@ _PLAIN = PodSpec(containers=[Container("gpu", resources=Resources(limits={GPU: 1
 def against(decision: Decision, pod: Pod, policy: Policy, fleet: Fleet) -> Decision:
     """A decision with what the fleet adds to it.
 
-    Args:
-        decision: what becomes of the pod. One that is denied already is left as it is.
-        pod: the pod as it came. A pod that names its node is placed by nobody, so it is left alone.
-        policy: the policy that decided; its ``notOffered`` says what a finding does.
-        fleet: the nodes.
+    A decision that denies already is left as it is, and so is a pod that names its node: nobody places it.
     """
     spec = pod.spec
     if spec is None or spec.node_name or decision.denials or policy.fleet_response is NotOffered.IGNORE:
@@ -64,10 +60,7 @@ def wishes(
 ) -> Iterator[tuple[Wish, list[tuple[GpuContainer, Amount]], Form]]:
     """What a pod will request of its node, by GPU resource: each with the requests that lead to it, and their form.
 
-    Args:
-        decision: what becomes of the pod.
-        spec: the pod as it came.
-        prefixes: how the node labels begin that matter.
+    ``prefixes`` are how the node labels begin that matter.
     """
     renames = {(edit.place, edit.old): edit.new for edit in decision.edits if isinstance(edit, RenameResource)}
     claimed = {edit.place for edit in decision.edits if isinstance(edit, ClaimInstead)}
@@ -90,7 +83,7 @@ def wishes(
 
 
 def _nodes(decision: Decision, spec: PodSpec, prefixes: tuple[str, ...]) -> tuple[NodeConstraints, tuple[Need, ...]]:
-    """What the pod will say about nodes: what it says itself and the edits leave, and what they add."""
+    """Return the pod's node constraints after the edits."""
     edits = decision.edits
     dropped = [edit.key for edit in edits if isinstance(edit, DropKey)]
     nodes = NodeConstraints(spec, without=dropped) if dropped else constraints(spec, prefixes)
@@ -103,7 +96,7 @@ def _nodes(decision: Decision, spec: PodSpec, prefixes: tuple[str, ...]) -> tupl
 
 
 def plain_lack(policy: Policy, plugin: DevicePlugin, fleet: Fleet) -> tuple[Wish, Lack] | None:
-    """What a plain request becomes under a policy, and what nodes lack for it; ``None`` where they offer it.
+    """Return what a plain request becomes under a policy, and what nodes lack for it; ``None`` where they offer it.
 
     Taints are not looked at, because pods may have tolerations of their own.
     """

@@ -21,7 +21,7 @@ _MOST_TOLERATIONS = 16
 
 
 class Wish(msgspec.Struct, frozen=True):
-    """What a pod requests of its node.
+    """The request of a pod to its node.
 
     Attributes:
         resource, count: the GPU resource, and how many the pod needs at once.
@@ -47,7 +47,7 @@ class Obstacle(StrEnum):
 
 
 class Lack(msgspec.Struct, frozen=True):
-    """What is missing.
+    """The reason why no node can run a pod.
 
     Attributes:
         obstacle: the last condition, in order, that no node meets.
@@ -158,7 +158,7 @@ class Fleet:
         return max(self.forms.items(), key=likeness, default=None)
 
     def lack(self, wish: Wish) -> Lack | None:
-        """What is missing for a pod; ``None`` where a node can run it, or where that can't be told.
+        """Return what is missing for a pod; ``None`` where a node can run it, or where that is not known.
 
         A node that the MIG manager is reconfiguring may offer any MIG slices and whole GPUs afterwards.
         """
@@ -230,7 +230,7 @@ def _takes(shape: Shape, wish: Wish) -> bool:
 
 
 def _unavailable(enough: Iterable[tuple[Shape, int]], wish: Wish) -> Lack | None:
-    """What keeps a pod off all the nodes that have what it needs; ``None`` where one takes it."""
+    """Return the obstacle on all the nodes that have what a pod needs; ``None`` where one takes it."""
     cordoned = not_ready = 0
     taints: Counter[Taint] = Counter()
     for shape, number in enough:

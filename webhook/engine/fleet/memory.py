@@ -13,11 +13,7 @@ DAY = 86400.0
 
 
 class Memory:
-    """The shapes that nodes have had, and when one last had each.
-
-    Args:
-        life: for how many seconds a shape is remembered.
-    """
+    """The shapes that nodes have had, and when one last had each."""
 
     def __init__(self, life: float = DAY) -> None:
         self._life = life
@@ -26,7 +22,7 @@ class Memory:
     def note(self, shapes: Iterable[Shape], now: float) -> Collection[Shape]:
         """Take the shapes that nodes have now, and give all that are remembered.
 
-        Whether a node was cordoned or ready is not remembered: that is only told of nodes that are there. Nor is the shape of
+        Whether a node was cordoned or ready is not remembered: that is known only of nodes that exist. Nor is the shape of
         a node that the MIG manager is changing, because its labels are out of date.
         """
         for shape in shapes:

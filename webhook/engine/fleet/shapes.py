@@ -28,7 +28,7 @@ _MIG_STATE = "nvidia.com/mig.config.state"
 _RECONFIGURING = frozenset({"pending", "rebooting"})
 # These differ from node to node or change with every rollout, and nobody selects nodes by them.
 _VOLATILE = ("nvidia.com/gfd.timestamp", "nvidia.com/gpu.deploy.", "nvidia.com/gpu-driver-upgrade-")
-# The node controllers set these for what is told by Ready and by unschedulable, or for a moment.
+# The node controllers set these for what Ready and unschedulable say, or for a moment.
 _OF_THE_NODE = "node.kubernetes.io/"
 _KEEPS_PODS_OUT = frozenset({"NoSchedule", "NoExecute"})
 _NEW_STRATEGIES = {name: sharing for sharing, name in GKE_STRATEGIES.items()}
@@ -61,7 +61,7 @@ class Taint(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Shape:
-    """What nodes have in common.
+    """The properties that nodes have in common.
 
     Attributes:
         pairs: the labels that are kept, sorted.
@@ -165,14 +165,8 @@ def shape_of(  # noqa: PLR0913 - the fields of a node
 ) -> Shape | None:
     """The shape of a node; ``None`` where nothing says that it has GPUs.
 
-    Args:
-        labels: all of its labels.
-        capacity: its status'. A key that is 0 here and in ``allocatable`` is often left over, and means nothing.
-        allocatable: its status'.
-        taints: its taints.
-        ready: the Ready condition is not false.
-        cordoned: it is unschedulable.
-        others: the labels to keep besides those that tell forms apart.
+    A key that is 0 in ``capacity`` and in ``allocatable`` is often left over, and means nothing. ``others`` are the labels to
+    keep besides those that tell forms apart.
     """
     kept = {key: value for key, value in labels.items() if keeps(key, others)}
     amounts = []

@@ -106,9 +106,7 @@ def requested(spec: PodSpec) -> dict[str, int]:
 def by_shape(nodes: Iterable[GpuNode], held: Mapping[str, Mapping[str, int]]) -> list[ShapeUse]:
     """Nodes by shape, in the order in which they are met.
 
-    Args:
-        nodes: the nodes with GPUs.
-        held: what pods hold of each resource, by node.
+    ``held`` is what pods hold of each resource, by node.
     """
     found: dict[Shape, ShapeUse] = {}
     for node in nodes:

@@ -39,14 +39,7 @@ CLAIM_NOT_FOUND = Rule(
 def findings(
     spec: PodSpec, claims: Claims, gpu_containers: Sequence[GpuContainer], policy: Policy
 ) -> Iterator[Finding]:
-    """Return what the rules find in a pod's claims.
-
-    Args:
-        spec: the pod's.
-        claims: what it claims.
-        gpu_containers: its containers that request GPUs by resource names.
-        policy: the policy.
-    """
+    """Return what the rules find in a pod's claims."""
     yield from _mixed(claims.gpus, gpu_containers)
     if not policy.judges_claims:
         return

@@ -26,7 +26,7 @@ VISIBLE_DEVICES_MOUNT = Rule(
     "visible-devices-mount",
     Severity.WARN,
     "A mount under /var/run/nvidia-container-devices",
-    "NVIDIA's container toolkit can be told to read such mounts as the names of GPUs. Remove it and request "
+    "NVIDIA's container toolkit can be configured to read such mounts as the names of GPUs. Remove it and request "
     "nvidia.com/gpu.",
     access=True,
 )

@@ -38,15 +38,7 @@ def not_offered(  # noqa: PLR0913, PLR0917 - where it is written, what is wanted
 ) -> Finding:
     """The finding for something that no node can run.
 
-    Args:
-        path: the field of the first request.
-        subject: whose request it is.
-        form: what it becomes.
-        wish: what the pod needs.
-        lack: what is missing.
-        fleet: the nodes.
-        policy: says what a finding does. Only a view that is certain denies, and never for a node that is there but takes
-            no pods now.
+    Only a view that is certain denies, and never for a node that is there but takes no pods now.
     """
     denies = policy.fleet_response is NotOffered.DENY and fleet.is_certain and lack.obstacle is not Obstacle.UNAVAILABLE
     severity = Severity.DENY if denies else Severity.WARN
@@ -74,7 +66,7 @@ def requirements(wish: Wish) -> str:
 
 
 def missing(lack: Lack, wish: Wish) -> str:
-    """What nodes have, and what they lack besides the count, as a clause."""
+    """Return what nodes have, and what they lack besides the count, as a clause."""
     name = wish.resource
     if lack.obstacle is Obstacle.RESOURCE:
         return f"no node has {name}"

@@ -42,13 +42,7 @@ def limit_range_default(dropped: Dropped) -> Finding:
 def naming_limit_ranges(
     findings: Sequence[Finding], gpu_containers: Sequence[GpuContainer], added: Additions
 ) -> list[Finding]:
-    """Findings, those that deny with a second sentence where they concern GPUs that a LimitRange added.
-
-    Args:
-        findings: what was found in requests.
-        gpu_containers: the containers that were judged.
-        added: what LimitRanger added.
-    """
+    """Findings, those that deny with a second sentence where they concern GPUs that a LimitRange added."""
     by_field = {gpu_container.place.field: [gpu_container] for gpu_container in gpu_containers}
     named: list[Finding] = []
     for finding in findings:

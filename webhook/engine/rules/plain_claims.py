@@ -55,7 +55,7 @@ def template_mismatch(
 
 
 def _count(template: Claim, pick: Callable[[list[int]], int]) -> int | None:
-    """How many GPUs a template claims, by the alternatives that are picked; ``None`` where one is for every GPU of a class."""
+    """Return the number of GPUs that a template claims, by the picked alternatives; ``None`` where one is for all of a class."""
     counts = [[way.count for way in one.alternatives] for one in template.requests]
     known = [[count for count in ways if count is not None] for ways in counts]
     return None if known != counts else sum(map(pick, known))

@@ -65,7 +65,7 @@ def shared_request_above_one(gpu_container: GpuContainer, amount: Amount, form: 
 
 
 def _whole_gpus(amount: Amount, policy: Policy) -> str:
-    """How to get whole GPUs: a policy that lists them after a shared form gives them to pods that select their nodes.
+    """Return how to get whole GPUs: a policy that lists them after a shared form gives them to pods that select their nodes.
 
     On GKE no node has a label that names them, and Autopilot takes no node affinity on the labels that they lack.
     """
@@ -102,7 +102,7 @@ def mig_count_above_one(gpu_container: GpuContainer, amount: Amount, form: Form)
 def gke_mps_needs_host_ipc(requests: Sequence[Request]) -> Iterator[Finding]:
     """GKE's MPS clients reach the control daemon through the host's IPC namespace; setting it is the user's choice.
 
-    Of a pod without it, the first container whose form needs it is told.
+    In a pod without it, the first container whose form needs it is named.
     """
     for request in requests:
         form = request.choice.form

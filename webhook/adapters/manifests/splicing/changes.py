@@ -12,7 +12,7 @@ BEFORE_ALL = -1
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """What becomes of the members of a collection.
+    """The kept and the new members of a collection.
 
     Attributes:
         kept: pairs of an old and a new index, in order.
@@ -24,7 +24,7 @@ class Pairing:
 
 
 def pair_keys(old: Sequence[str], new: Sequence[str]) -> Pairing:
-    """The pairing of two lists of keys: a key that stands where another stood is that key, renamed."""
+    """The pairing of two lists of keys: a key in the place of another is that key, renamed."""
     kept: list[tuple[int, int]] = []
     matcher = SequenceMatcher(None, old, new, autojunk=False)
     for _, old_start, old_end, new_start, new_end in matcher.get_opcodes():

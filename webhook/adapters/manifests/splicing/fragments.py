@@ -29,7 +29,7 @@ def item(value: Any, style: Style) -> str:
 
 
 def flow(value: Any, style: Style) -> str:
-    """Any value on one line, as it may stand within brackets too."""
+    """Any value on one line, valid within brackets too."""
     return _dump([value], style, flow=True)[1:-1]
 
 

@@ -22,7 +22,7 @@ class Splice(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A document's text, asked where things stand in it."""
+    """A document's text, with lines and columns of offsets."""
 
     text: str
 
@@ -38,7 +38,7 @@ class Layout:
         return end - 1 if end > offset and self.text[end - 1] == "\r" else end
 
     def column(self, offset: int) -> int:
-        """How many characters stand before the offset on its line."""
+        """The number of characters before the offset on its line."""
         return offset - self.line_start(offset)
 
     def indentation(self, offset: int) -> str:
@@ -56,7 +56,7 @@ class Layout:
         return self.column(self.entry_start(mapping.entries[0][0]))
 
     def starts_line(self, offset: int) -> bool:
-        """Whether only spaces and tabs stand before the offset on its line."""
+        """Whether only spaces and tabs are before the offset on its line."""
         return not self.text[self.line_start(offset) : offset].strip(" \t")
 
     def content(self, node: Node) -> int:
@@ -69,7 +69,7 @@ class Layout:
         return self.line_start(self.content(node)) != self.line_start(offset)
 
     def properties_end(self, offset: int) -> int:
-        """The offset after the anchor and the tag that may stand after a colon or a dash."""
+        """The offset after the anchor and the tag, if any, after a colon or a dash."""
         properties = _INLINE_PROPERTIES.match(self.text, offset)
         return properties.end() if properties else offset
 
@@ -113,7 +113,7 @@ class Layout:
         return self.line_end(self.end(node))
 
     def _header(self, leaf: Scalar) -> str:
-        """What is after the ``|`` or ``>`` of a block scalar on its line."""
+        """Return the rest of the line after the ``|`` or ``>`` of a block scalar."""
         start = self.content(leaf) + 1
         return self.text[start : self.line_end(start)].split("#", 1)[0]
 

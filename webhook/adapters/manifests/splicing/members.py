@@ -27,7 +27,7 @@ class Member:
 
 @dataclass(slots=True)
 class Change:
-    """What becomes of the members.
+    """The kept and the new members, as texts.
 
     Attributes:
         kept: the indexes of the members that stay, in order; at least one.
@@ -59,13 +59,9 @@ def in_block(layout: Layout, members: list[Member], change: Change) -> Iterator[
 
 
 def in_flow(layout: Layout, members: list[Member], change: Change, space: str) -> Iterator[Splice]:
-    """The changes to a map or a list in brackets, JSON included; new members stand on lines of their own if others do.
+    """The changes to a map or a list in brackets, JSON included; new members get lines of their own if others have them.
 
-    Args:
-        layout: the document.
-        members: all members of the collection; at least one.
-        change: what becomes of them.
-        space: what is after a comma, where the members do not show it.
+    ``space`` is what is after a comma, where the members do not show it.
     """
     separator = _separator(layout, members, space)
     for before, texts in change.added.items():
@@ -84,7 +80,7 @@ def _added_behind(layout: Layout, end: int, texts: list[str], separator: str, *,
     if not rest or not alone or "\n" not in separator:
         yield Splice(end, end, "".join(separator + text for text in texts))
         return
-    # A comment at the end of the line stays with the member it stands after.
+    # A comment at the end of the line stays with the member before it.
     if not rest[1]:
         yield Splice(end, end, ",")
     lines = separator.join(texts) + rest[1]
@@ -92,7 +88,7 @@ def _added_behind(layout: Layout, end: int, texts: list[str], separator: str, *,
 
 
 def _separator(layout: Layout, members: list[Member], space: str) -> str:
-    """What is between two members: a comma, and a line break or the space that the text has there, or would have."""
+    """Return the text between two members: a comma, and a line break or the space that the text has there."""
     last = members[-1].start
     if layout.starts_line(last):
         return ",\n" + layout.indentation(last)

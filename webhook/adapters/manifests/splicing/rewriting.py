@@ -12,7 +12,7 @@ from webhook.adapters.manifests.items import EditError
 from webhook.adapters.manifests.splicing.changes import BEFORE_ALL, pair_items, pair_keys
 from webhook.adapters.manifests.splicing.layout import Layout, Splice
 from webhook.adapters.manifests.splicing.members import Change, Member, in_block, in_flow
-from webhook.adapters.manifests.splicing.sharing import Sharing, live_entries, merges_may_stay
+from webhook.adapters.manifests.splicing.sharing import SharedValues, live_entries, merges_may_stay
 from webhook.adapters.manifests.splicing.writers import JsonWriter, Writer, YamlWriter
 from webhook.adapters.manifests.tree.nodes import Alias, Mapping, Node, Sequence, is_merge
 from webhook.adapters.manifests.tree.values import data_of, key_text, same
@@ -23,12 +23,6 @@ def changes_of(text: str, root: Node, target: Any, *, is_json: bool) -> list[Spl
 
     A value that is used in several places (``&anchor``, ``*alias``, ``<<``) is changed at its anchor where all places agree on
     the change; a place that wants something else gets a copy of its own.
-
-    Args:
-        text: the document.
-        root: its tree.
-        target: the data it is to hold.
-        is_json: whether it has to stay JSON.
     """
     rewriter = _Rewriter(text, root, is_json=is_json)
     rewriter.visit(root, target, _Slot(None, root.start))
@@ -37,7 +31,7 @@ def changes_of(text: str, root: Node, target: Any, *, is_json: bool) -> list[Spl
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """Where a value stands.
+    """The place of a value.
 
     Attributes:
         near: the collection that it belongs to; ``None`` for the root.
@@ -54,7 +48,7 @@ class _Rewriter:
         self.yaml = YamlWriter(self.layout, root)
         self.writer: Writer = JsonWriter(self.layout, root) if is_json else self.yaml
         self.splices: list[Splice] = []
-        self.sharing = Sharing()
+        self.sharing = SharedValues()
 
     def visit(self, node: Node, target: Any, slot: _Slot) -> None:
         """Make the node hold the target."""

@@ -10,8 +10,8 @@ GONE = object()
 """What an anchored node holds that will no longer be there."""
 
 
-class Sharing:
-    """What each anchored node will hold once the changes are made; filled in the order of the text."""
+class SharedValues:
+    """The future content of each anchored node; filled in the order of the text."""
 
     def __init__(self) -> None:
         self._held: dict[int, Any] = {}
@@ -26,11 +26,11 @@ class Sharing:
         self._held.pop(id(node), None)
 
     def will_hold(self, alias: Alias) -> Any:
-        """What the alias will stand for if it stays; ``GONE`` where its anchor does not."""
+        """Return the future content of an alias that stays; ``GONE`` where its anchor does not."""
         return self._held.get(id(alias.target), GONE)
 
     def inherited(self, node: Mapping) -> dict[str, Any] | None:
-        """What the merges of a map will bring in if they stay; ``None`` where one of their anchors does not, or as no map."""
+        """Return the future merges of a map; ``None`` where one of their anchors goes, or is no longer a map."""
         result: dict[str, Any] = {}
         for key, value in node.entries:
             if is_merge(key):
@@ -41,7 +41,7 @@ class Sharing:
         return result
 
     def _source(self, node: Node) -> Any:
-        """What a merge will find, in an alias, a list of them, or a map that stays as it is."""
+        """Return the future content of a merge: an alias, a list of them, or a map that stays as it is."""
         if isinstance(node, Alias):
             return self.will_hold(node)
         if isinstance(node, Sequence):

@@ -1,4 +1,4 @@
-"""How a document is written: its indentation and its quotes, so that what is added looks like its neighbours."""
+"""The style of a document: its indentation and its quotes, so that what is added looks like its neighbours."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -13,12 +13,12 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How collections are written.
+    """The style of collections.
 
     Attributes:
-        step: how many columns a map stands to the right of its key.
-        offset: how many columns the dashes of a list stand to the right of its key, often 0.
-        dash: how many columns an item stands to the right of its dash.
+        step: how many columns a map is to the right of its key.
+        offset: how many columns the dashes of a list are to the right of its key, often 0.
+        dash: how many columns an item is to the right of its dash.
         quote: the quotation mark for text that needs one.
         quote_keys: whether keys are quoted even where they need not be.
         quote_values: the same for values that are text.

@@ -14,7 +14,7 @@ class Writer(Protocol):
 
     @property
     def space(self) -> str:
-        """What is after a colon, and after a comma on one line."""
+        """The text after a colon, and after a comma on one line."""
 
     def key(self, text: str, old: Node) -> str:
         """A key for the place of another, in its quotes."""
@@ -110,7 +110,7 @@ class JsonWriter:
 
 
 def _json_step(layout: Layout, root: Node) -> str | None:
-    """What one level is indented by; ``None`` where the document has no level on lines of its own."""
+    """Return the indentation of one level; ``None`` where no level has lines of its own."""
     for node in walk(root):
         for member in members_of(node)[:1]:
             if layout.starts_line(member.start):
@@ -119,7 +119,7 @@ def _json_step(layout: Layout, root: Node) -> str | None:
 
 
 def _json_space(layout: Layout, root: Node) -> str:
-    """What is after the first colon of the document."""
+    """Return the text after the first colon of the document."""
     entries = (entry for node in walk(root) if isinstance(node, Mapping) for entry in node.entries)
     between = (layout.text[key.end : value.start] for key, value in entries)
     return " " if next(between, " ").endswith(" ") else ""

@@ -71,7 +71,7 @@ def _blanked(match: re.Match[str]) -> str:
 def documents(text: str) -> Iterator[Document]:
     """The documents of a source: a YAML stream, a JSON value, or several JSON values one after another.
 
-    As kubectl does, JSON is told by its first character, ``{``, not by the file's name.
+    As kubectl does, JSON is recognized by its first character, ``{``, not by the file's name.
     """
     line, counted = 1, 0
     for index, (start, end, is_json) in enumerate(_pieces(text)):
@@ -93,7 +93,7 @@ def _pieces(text: str) -> Iterator[tuple[int, int, bool]]:
 
 
 def _cuts(text: str) -> Iterator[int]:
-    """Where a document begins: at ``---``, and after the line of ``...``."""
+    """Yield the beginnings of documents: at ``---``, and after the line of ``...``."""
     for match in _MARKER.finditer(text):
         if match[1]:
             if match.start():

@@ -20,10 +20,6 @@ _TOKEN = re.compile(
 def parse_json(text: str, first_line: int = 1) -> Node:
     """The tree of the one JSON value in the text.
 
-    Args:
-        text: the value.
-        first_line: the number of its first line within the source.
-
     Raises:
         UnreadableError: with the line and what is wrong there.
     """
@@ -123,7 +119,7 @@ def _unescaped(text: str) -> str:
 
 
 def _shown(text: str) -> str:
-    """What a message quotes of the text: the beginning, on one line."""
+    """Return the part of the text that a message quotes: the beginning, on one line."""
     line = text.split("\n", maxsplit=1)[0]
     if not line:
         return "the end of the text"

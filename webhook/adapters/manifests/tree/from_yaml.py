@@ -46,10 +46,6 @@ def parse_yaml(text: str, first_line: int = 1) -> Node | None:
     Nodes are made from libyaml's events, not by its own composer: that one recurses in C and crashes the process on deep
     nesting.
 
-    Args:
-        text: the document.
-        first_line: the number of its first line within the source.
-
     Raises:
         UnreadableError: with the line and what is wrong there.
     """

@@ -1,4 +1,4 @@
-"""A document as a tree that knows where in the text each part stands."""
+"""A document as a tree, with the place of each part in the text."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

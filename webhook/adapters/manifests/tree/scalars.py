@@ -1,4 +1,4 @@
-"""What a scalar means to Kubernetes: the rules of go-yaml v2, which kubectl and the API server read YAML with.
+"""The meaning of scalars to Kubernetes: the rules of go-yaml v2, which kubectl and the API server read YAML with.
 
 Mirrors ``resolve.go`` of go-yaml v2 and the conversion to JSON of ``sigs.k8s.io/yaml``: YAML 1.1 booleans (``yes``, ``on``, even
 ``y``), octal as ``010`` and ``0o10``, underscores in numbers; no base 60 and no timestamps. A float that is whole reaches the API
@@ -62,7 +62,7 @@ def value_of(scalar: Scalar) -> Value:
 
 
 def plain(text: str, line: int = 1) -> Value:
-    """What an unquoted, untagged scalar means: a number, a boolean, null, or the text itself.
+    """Return the value of an unquoted, untagged scalar: a number, a boolean, null, or the text itself.
 
     Raises:
         UnreadableError: for an infinity or NaN, which JSON has not.

@@ -23,9 +23,7 @@ class Repeated:
 def data_of(root: Node, repeated: list[Repeated] | None = None) -> Any:
     """The data of a tree; every alias gets a copy of its own.
 
-    Args:
-        root: the tree.
-        repeated: takes the keys that are written twice.
+    ``repeated`` takes the keys that are written twice.
 
     Raises:
         UnreadableError: for a key that is not text, a merge with something other than a map, a value that JSON cannot hold,
@@ -48,7 +46,7 @@ def key_text(key: Node) -> str:
 
 
 def merged(sources: Node, data: Any, line: int) -> dict[str, Any]:
-    """What ``<<`` brings in, from the node and the data of its value: a map, or a list of maps of which earlier ones win.
+    """Return the data that ``<<`` brings in, from the node and the data of its value: a map, or a list of maps, earlier first.
 
     Raises:
         UnreadableError: when it is neither.

@@ -7,7 +7,7 @@ import pytest
 
 from tests.adapters.reports.fleets import many, reported
 from webhook.adapters.reports.audit import FlowLine
-from webhook.adapters.reports.fleet import BARS, LEAST, MOST, OTHERS, SLOT, Drawing, Node, draw
+from webhook.adapters.reports.flow_drawing import BARS, LEAST, MOST, OTHERS, SLOT, Drawing, Node, draw
 
 
 def flow(  # noqa: PLR0913 - the fields of a flow

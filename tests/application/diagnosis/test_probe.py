@@ -13,7 +13,7 @@ from tests.application.diagnosis.world import (
     namespaces,
     results,
 )
-from webhook.application.diagnosis import probing
+from webhook.application.diagnosis import probe
 from webhook.application.diagnosis.documents import Probed, ProbedMetadata
 from webhook.application.diagnosis.facts import Attempt, Facts, Probe, Unread
 from webhook.application.diagnosis.results import Status
@@ -111,9 +111,9 @@ def test_a_policy_that_adds_only_its_own_settings_is_seen_by_its_annotation() ->
         assert statuses(facts) == [expected, Status.OK]
 
 
-@pytest.mark.parametrize("asks", [probing.PLAIN, probing.TWO_SHARED])
+@pytest.mark.parametrize("asks", [probe.PLAIN, probe.TWO_SHARED])
 def test_the_pods_keep_the_restricted_standard(asks: tuple[str, str, int]) -> None:
-    spec = probing.pod(*asks)["spec"]
+    spec = probe.pod(*asks)["spec"]
     (container,) = spec["containers"]
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}

@@ -36,7 +36,7 @@ class Node(msgspec.Struct):
 
     @property
     def unit(self) -> str:
-        """What its GPUs are: slots, if several pods share one."""
+        """The unit of its GPUs: slots, if several pods share one."""
         form = parse(self.form)
         return ("slot" if form and form.shared else "GPU") + ("" if self.gpus == 1 else "s")
 

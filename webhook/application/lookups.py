@@ -1,4 +1,4 @@
-"""Waiting for what an answer needs, the labels of a namespace or what a pod's claims are, with nothing in memory but the body.
+"""Look-ups: an answer waits for the labels of a namespace, or for a pod's claims, with nothing in memory but the body.
 
 What is decoded of a body takes several times its size, and no limit counts it. So a review is read once to find out what it
 needs, and again when that is known.
@@ -19,14 +19,14 @@ Labels = NamespaceLabels | NamespaceUnavailable | NamespaceNotFound
 
 
 class Wanted(msgspec.Struct, gc=False):
-    """What an answer needs: the labels of a namespace that is not cached, or what claims of pods in it are."""
+    """The things to look up: the labels of a namespace that is not cached, or the claims of pods in it."""
 
     namespace: str
     references: tuple[Reference, ...] = ()
 
 
 class Given(msgspec.Struct, gc=False):
-    """What was fetched for an answer; ``None`` where it was not."""
+    """The things that were looked up; ``None`` where they were not."""
 
     labels: Labels | None = None
     claims: Resolved | ClaimUnavailable | None = None
@@ -38,13 +38,7 @@ Answer = Callable[[Given], bytes | Wanted]
 
 
 def answered(namespaces: Namespaces, answer: Answer, claims: ClaimSource = NoClaims()) -> Answering:  # noqa: B008 - it has no state
-    """The answer to a review, immediately if possible.
-
-    Args:
-        namespaces: where labels are fetched.
-        answer: see ``Answer``.
-        claims: where claims are fetched.
-    """
+    """The answer to a review, immediately if possible."""
     found = answer(NOTHING)
     return found if isinstance(found, bytes) else _fetched(namespaces, claims, found, answer)
 

@@ -42,7 +42,7 @@ TWO_SHARED = ("two-shared", resource_name(None, shared=True), 2)
 
 
 def judge(facts: Facts) -> list[Verdict]:
-    """What became of the dry runs is what the namespace's policy says; nothing where there were none."""
+    """The dry runs had the outcome that the namespace's policy says; nothing where there were none."""
     probe = facts.probe
     if probe is None:
         return []

@@ -8,7 +8,7 @@ import pytest
 
 from tests.application.diagnosis.world import complete, configured, healthy, namespaces, results, troubled
 from webhook.application.diagnosis.facts import Facts
-from webhook.application.diagnosis.restrictions import NODE_SELECTOR, TOLERATIONS
+from webhook.application.diagnosis.namespace_restrictions import NODE_SELECTOR, TOLERATIONS
 from webhook.application.diagnosis.results import Status
 from webhook.engine.pods import Toleration
 from webhook.engine.policy import Policy, built_in

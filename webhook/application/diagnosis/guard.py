@@ -105,7 +105,7 @@ def _open(denying: list[_Group], webhooks: list[Ours]) -> Iterator[Verdict]:
 
 
 def _closed(facts: Facts, found: Configuration, denying: list[_Group], webhooks: list[Ours]) -> Iterator[Verdict]:
-    """What depends on gpuwarden and need not: exempt namespaces, and all where nothing is denied."""
+    """Warn of pods that depend on gpuwarden and need not: of exempt namespaces, and all where nothing is denied."""
     guards = [one for one in webhooks if one.closed and one.is_guard]
     names = ", ".join(map(str, guards))
     if guards and not denying:

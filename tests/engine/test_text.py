@@ -1,0 +1,32 @@
+"""Texts from elsewhere: how long a name may be, and where a longer text is cut."""
+
+import msgspec
+import pytest
+
+from tests.builders import Json, a_pod, view
+from webhook.engine.limitranger import ANNOTATION, additions
+from webhook.engine.text import LONGEST_NAME, cut
+
+
+@pytest.mark.parametrize("field", [{"nodeName": "x"}, {"nodeSelector": {"k": "x"}}, {"runtimeClassName": "x"}])
+def test_a_name_as_long_as_the_longest_key_is_read_and_a_longer_one_is_an_error(field: Json) -> None:
+    def stretched(length: int) -> Json:
+        return {key: {"k": "x" * length} if isinstance(value, dict) else "x" * length for key, value in field.items()}
+
+    view(a_pod(**stretched(LONGEST_NAME)))
+    with pytest.raises(msgspec.ValidationError, match=f"length <= {LONGEST_NAME}"):
+        view(a_pod(**stretched(LONGEST_NAME + 1)))
+
+
+def test_an_annotation_of_limit_ranger_longer_than_kubernetes_keeps_is_none() -> None:
+    def written(more: int) -> Json:
+        text = "LimitRanger plugin set: cpu limit for container a"
+        return a_pod(annotations={ANNOTATION: text + "; x" * ((more - len(text)) // 3)})
+
+    assert additions(view(written(200_000))).entries
+    assert not additions(view(written(300_000))).entries
+
+
+@pytest.mark.parametrize(("text", "shown"), [("", ""), ("abc", "abc"), ("abcd", "abc…")])
+def test_a_text_is_cut_where_it_is_longer(text: str, shown: str) -> None:
+    assert cut(text, 3) == shown

@@ -1,0 +1,121 @@
+"""The judgement of one object in manifests: its pods, what becomes of them, and what is not judged."""
+
+import msgspec
+
+from webhook.application.type_mismatches import TypeMismatch
+from webhook.application.unjudged import Unjudged
+from webhook.application.workload_kinds import WorkloadPod
+from webhook.engine import summary
+from webhook.engine.decision import UNTOUCHED, Decision, Outcome
+from webhook.engine.edits import Annotate
+from webhook.engine.findings import Finding
+from webhook.engine.patch import Operation, patch
+from webhook.engine.pods import Pod
+from webhook.engine.policy import LabelProblem, Policy
+
+_WORST = {Outcome.DENIED: 2, Outcome.REWRITTEN: 1, Outcome.UNCHANGED: 0}
+
+
+class JudgedPod(msgspec.Struct, frozen=True):
+    """A pod or template of an object, and what becomes of the pods.
+
+    Attributes:
+        decision: edits and findings, their paths within the pod.
+        title: what comes before each sentence on it, where an object may describe several.
+        is_exempt: whether its scheduler or runtime class exempts it; the decision then only says what it requests.
+    """
+
+    where: WorkloadPod
+    pod: Pod
+    decision: Decision
+    title: str = ""
+    is_exempt: bool = False
+
+
+class Judgement(msgspec.Struct, frozen=True):
+    """The judgement of one object: the outcome for its pods.
+
+    Attributes:
+        kind, namespace, name: the object; ``namespace`` is the one whose policy counts.
+        pods: its pods and templates, and what becomes of each.
+        operations: the JSON Patch of the object; empty for an operator's kind, of which only the pods are rewritten.
+        exempt: why the object is exempt, if it is.
+        unjudged: what is known of an object of a kind that is not judged; the decision then says nothing of its pods.
+        claims: its pod's names for their resource claims.
+        claims_unknown: why some of these are not judged, for people; empty where all are.
+        beside: what else of its pod is not judged, a sentence each.
+        asked: what its pod requests besides the decision's requests: KAI's shares, and names that are misspelt.
+        label_problems: what is wrong with its labels and annotations.
+        notes: what is special about its kind, and whether it is suspended, for people.
+        mismatches: fields of the wrong type; where there are any, nothing else is known of the object.
+    """
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    policy: Policy
+    pods: tuple[JudgedPod, ...] = ()
+    operations: tuple[Operation, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    exempt: str | None = None
+    unjudged: Unjudged | None = None
+    claims: tuple[str, ...] = ()
+    claims_unknown: str = ""
+    beside: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
+    label_problems: tuple[LabelProblem, ...] = ()
+    mismatches: tuple[TypeMismatch, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def decision(self) -> Decision:
+        """The decision on the pods of an object that describes them in one place."""
+        return self.pods[0].decision if self.pods else UNTOUCHED
+
+    @property
+    def outcome(self) -> Outcome:
+        """The worst that becomes of its pods."""
+        return max((one.decision.outcome for one in self.pods), key=_WORST.__getitem__, default=Outcome.UNCHANGED)
+
+    @property
+    def requests(self) -> tuple[str, ...]:
+        """The requests of each container."""
+        found = (f"{one.title}{gpu_container}" for one in self.pods for gpu_container in summary.asked(one.decision))
+        return (*found, *self.asked)
+
+    def changes(self, *, would: bool = False) -> tuple[str, ...]:
+        """Return the changes of its pods, as sentences without their end; ``would`` where nothing is done."""
+        found = (f"{one.title}{change}" for one in self.pods for change in summary.changes(one.decision, would=would))
+        return (*found, *self.notes)
+
+    @property
+    def of_templates(self) -> tuple[Operation, ...]:
+        """The JSON Patch that rewrites the templates of an operator's object, where that is wanted.
+
+        Annotations are left out: not every kind has metadata beside the spec of its pods.
+        """
+        return tuple(operation for one in self.pods for operation in _of_template(one))
+
+    @property
+    def not_judged(self) -> str | None:
+        """The reason why not everything that may request GPUs was judged; ``None`` where it was, or the object is exempt."""
+        if self.exempt:
+            return None
+        if self.claims_unknown or self.beside:
+            return "; ".join(filter(None, (self.claims_unknown, *self.beside)))
+        return self.unjudged.message if self.unjudged else None
+
+
+def _of_template(one: JudgedPod) -> list[Operation]:
+    edits = [edit for edit in one.decision.edits if not isinstance(edit, Annotate)]
+    if one.where.is_whole:
+        return patch(one.pod, edits, one.where.pointer)
+    found = patch(one.pod, edits)
+    for operation in found:
+        operation |= {
+            key: f"{one.where.pointer}{operation[key].removeprefix('/spec')}"
+            for key in ("path", "from")
+            if key in operation
+        }
+    return found

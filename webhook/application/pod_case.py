@@ -1,0 +1,140 @@
+"""One pod that is judged: what has to be looked up for it, and the decisions on it as it arrives and as it finally is."""
+
+import msgspec
+
+from webhook.application.claims import ClaimUnavailable, claims_of
+from webhook.application.configuration import Configuration
+from webhook.application.fleet import FleetSource
+from webhook.application.review import Envelope, ReviewError
+from webhook.application.review_limits import MOST_CLAIMS
+from webhook.engine import claim_rewriting, guard, updates
+from webhook.engine.claims import NO_CLAIMS, Claims, Reference, Resolved, references
+from webhook.engine.decision import Decision, decide
+from webhook.engine.fleet.evaluation import against, preferring, settled
+from webhook.engine.pods import Pod
+from webhook.engine.policy import ANY_POLICY, NamespacePolicies, Policy
+from webhook.engine.requests import GpuContainer
+
+_NOT_YET = NamespacePolicies(ANY_POLICY, ANY_POLICY, ANY_POLICY, ANY_POLICY)
+
+
+class PodCase(msgspec.Struct, gc=False):
+    """A request whose pod requests GPUs, or may reach them otherwise, and is not exempt, with everything that decides it."""
+
+    request: Envelope
+    pod: Pod
+    gpu_containers: list[GpuContainer]
+    configuration: Configuration
+    nodes: FleetSource
+    final: bool
+    """Whether the pod is what all webhooks have made of it together."""
+    before: Pod | None = None
+    """The pod as it is, where an update changes it or gives it ephemeral containers."""
+    policies: NamespacePolicies = _NOT_YET
+    """Those of its namespace, once they are known."""
+    names_claims: bool = False
+    """Whether it is a pod that is created, and names claims, which are judged when it is final."""
+    claims: Claims = NO_CLAIMS
+    """What the pod claims, as far as it was looked up."""
+    resolved: Resolved = {}
+    """What its claims name, and the templates that its requests become claims of, as far as they were looked up."""
+
+    @property
+    def debugs(self) -> bool:
+        """Whether the pod only gets ephemeral containers."""
+        return bool(self.request.sub_resource)
+
+    def needs_labels(self) -> bool:
+        """Whether it can't be answered without the namespace's labels.
+
+        Otherwise there would be no more than a warning, or what the API server decides by itself.
+        """
+        restores = self.before is not None and not self.final
+        requests_gpus = (self.gpu_containers and not (self.debugs or restores)) or self.names_claims
+        return bool(requests_gpus or (self.configuration.policies.denies_reaching and not restores))
+
+    def wanted(self) -> tuple[Reference, ...]:
+        """The objects to look up: those that a new pod's claims name, and the templates that its requests become claims of.
+
+        Under ``any``, claims matter only beside a request by resource name.
+
+        Raises:
+            ReviewError: there are too many.
+        """
+        looks = self.names_claims or self.policies.plain_claims
+        if not looks or self.pod.spec is None or self.before is not None:
+            return ()
+        policies = self._judging
+        found = tuple(claim_rewriting.references(policies)) if self.gpu_containers else ()
+        if self.names_claims and (self.gpu_containers or any(policy.judges_claims for policy in policies)):
+            found = (*references(self.pod.spec), *found)
+        if len(found) > MOST_CLAIMS:
+            raise ReviewError(
+                "request.object.spec.resourceClaims",
+                f"name {len(found)} claims and templates; more than {MOST_CLAIMS} are not judged",
+            )
+        return found
+
+    def resolve(self, found: Resolved | ClaimUnavailable) -> None:
+        """Take what the wanted objects are.
+
+        Raises:
+            ClaimUnavailable: that can't be said, and it matters to the enforce policy.
+        """
+        if not isinstance(found, ClaimUnavailable):
+            # A cluster that does not serve claims has no templates either.
+            self.resolved = {**dict.fromkeys(claim_rewriting.references(self._judging)), **found}
+        elif self.policies.enforce.judges_claims and (self.names_claims or self.policies.enforce.plain_claim):
+            raise found
+
+    def read_claims(self) -> None:
+        """Read what a new pod claims, by what was looked up."""
+        if self.pod.spec is not None and self.before is None:
+            self.claims = claims_of(
+                self.pod.spec, self.gpu_containers, self.resolved, self.configuration, self.nodes.class_forms
+            )
+
+    @property
+    def _judging(self) -> tuple[Policy, Policy, Policy]:
+        return self.policies.enforce, self.policies.warn, self.policies.audit
+
+    def decide(self, policy: Policy) -> tuple[Decision, Decision]:
+        """The decision on the pod as it arrives, and the same with what the nodes add to it, if they are known."""
+        fleet = self.nodes.fleet
+        if fleet is None:
+            decision = self._decide(policy)
+            return decision, decision
+        decision = self._decide(preferring(policy, self.configuration.plugin, fleet))
+        return decision, against(decision, self.pod, policy, fleet)
+
+    def _decide(self, policy: Policy) -> Decision:
+        """The decision on the pod as it arrives, which others may still change: how it reaches GPUs is judged later."""
+        return decide(
+            self.pod,
+            policy,
+            self.configuration.plugin,
+            guarded=False,
+            found=self.gpu_containers,
+            claims=self.claims if self.claims is NO_CLAIMS else self.claims.of_resources,
+            resolved=self.resolved,
+        )
+
+    def decide_finally(self, policy: Policy, *, acts: bool = False) -> Decision:
+        """The decision on the final pod, on what an update changes in it, or on the ephemeral containers that it gets."""
+        plugin = self.configuration.plugin
+        policy = settled(self.before or self.pod, policy, plugin)
+        if self.before is None:
+            return decide(
+                self.pod, policy, plugin, found=self.gpu_containers, claims=self.claims, resolved=self.resolved
+            )
+        if self.debugs:
+            return Decision((), tuple(guard.of_new_ephemeral_containers(self.pod, self.before, policy)))
+        return updates.worsened(self.pod, self.before, policy, plugin, self.configuration.names, rewrites=acts)
+
+    def unheard(self, decision: Decision, policy: Policy) -> Decision:
+        """The part of a decision that ``mutate`` has not reported: an update is never sent there."""
+        if self.before is not None and not self.debugs:
+            return decision
+        reported = self._decide(policy).findings if self.names_claims else decision.findings
+        left = tuple(one for one in decision.findings if one.rule.access or one not in reported)
+        return Decision((), left, decision.gpu_containers)

@@ -1,0 +1,93 @@
+"""The review of a pod: which are judged, and the pod of one, as it is made and as it was before an update."""
+
+import msgspec
+
+from webhook.application import review, review_limits
+from webhook.application.review import Envelope, Request, ReviewError
+from webhook.engine.pods import Pod
+from webhook.engine.text import Name
+
+
+class _PodObject(Pod):
+    """The object of a request, which may name its kind."""
+
+    kind: Name = "Pod"
+
+
+class PodRequest(Envelope, rename="camel"):
+    """``request`` with the pod read."""
+
+    object: _PodObject | None = None
+
+
+class _PodReview(msgspec.Struct, rename="camel", gc=False):
+    """A review with the pod read."""
+
+    api_version: Name = ""
+    kind: Name = ""
+    request: PodRequest | None = None
+
+
+_POD = msgspec.json.Decoder(_PodObject)
+_POD_REVIEW = msgspec.json.Decoder(_PodReview)
+
+
+def is_judged(request: Envelope, *, final: bool) -> bool:
+    """Whether a request makes a pod or changes one; ephemeral containers only matter for what the pod is in the end."""
+    if request.operation == "CREATE":
+        return not request.sub_resource
+    is_pod = request.kind is not None and request.kind.kind == "Pod"
+    changes = request.sub_resource == "" and (final or request.has_old_object)
+    debugs = request.sub_resource == "ephemeralcontainers" and final
+    return is_pod and request.operation == "UPDATE" and (changes or debugs)
+
+
+def before_update(request: Envelope, pod: Pod) -> Pod:
+    """The pod as it is, before the update. In both, the node that the scheduler has chosen since is no choice of the user's.
+
+    Raises:
+        ReviewError: it can't be read.
+    """
+    before = review.decode_json(_POD, request.old_object, "request.oldObject") if request.has_old_object else Pod()
+    for each in (pod, before):
+        if each.spec is not None:
+            each.spec.node_name = None
+    return review_limits.sized(before, "request.oldObject")
+
+
+def decoded(body: bytes) -> Request | PodRequest:
+    """The request, with its pod where that can be read: reading a review in one pass takes two thirds of the time.
+
+    Where it can't, or is not to be, the envelope says whether that matters: the pod of an exempt namespace may be anything.
+
+    Raises:
+        ReviewError: the envelope can't be read.
+    """
+    if review_limits.elements(body) > review_limits.MOST_ELEMENTS:
+        return review.decode(body)
+    try:
+        read = _POD_REVIEW.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return review.decode(body)
+    return review.checked(read.api_version, read.kind, read.request)
+
+
+def pod_of(request: Request | PodRequest, body: bytes) -> Pod:
+    """The pod that is made or changed.
+
+    Raises:
+        ReviewError: where there is none, or it can't be read as one.
+    """
+    if request.kind and (request.kind.kind != "Pod" or request.kind.group):
+        raise ReviewError("request.kind", f'must be a core "Pod", not "{request.kind.group}/{request.kind.kind}"')
+    if isinstance(request, Request):
+        # It could not be read, and this says why; or there is none.
+        review_limits.bound(body)
+        pod = review.decode_json(_POD, request.object, "request.object") if request.has_object else None
+    else:
+        pod = request.object
+    if pod is None:
+        raise ReviewError("request.object", "is missing; a review carries the object that is created or changed")
+    if pod.kind != "Pod":
+        raise ReviewError("request.object.kind", f'must be "Pod", not "{pod.kind}"')
+    return review_limits.sized(pod, "request.object")
