@@ -365,7 +365,7 @@ def _looked_up(case: _Case) -> tuple[Reference, ...]:
     Raises:
         ReviewError: there are too many.
     """
-    if case.pod.spec is None or case.before is not None:
+    if not (case.names_claims or case.policies.plain_claims) or case.pod.spec is None or case.before is not None:
         return ()
     policies = (case.policies.enforce, case.policies.warn, case.policies.audit)
     found = tuple(claim_rewriting.references(policies)) if case.gpu_containers else ()

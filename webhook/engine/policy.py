@@ -171,6 +171,7 @@ class NamespacePolicies(msgspec.Struct, frozen=True):
     """What a namespace's labels select: always a policy for each mode, and whatever could not be read.
 
     ``advise`` is what the templates of workloads are warned by: ``warn``, or ``enforce`` where only that is set or nothing is.
+    ``plain_claims``: under one of them, plain requests become claims.
     """
 
     enforce: Policy
@@ -178,6 +179,7 @@ class NamespacePolicies(msgspec.Struct, frozen=True):
     audit: Policy
     advise: Policy
     problems: tuple[LabelProblem, ...] = ()
+    plain_claims: bool = False
 
 
 class PolicyBook:
@@ -277,7 +279,9 @@ class PolicyBook:
         told_by_enforce = labels.warn is None and (
             labels.enforce is not None or (warn is ANY_POLICY and enforce.permits_any)
         )
-        return NamespacePolicies(enforce, warn, audit, enforce if told_by_enforce else warn, tuple(problems))
+        plain_claims = any(policy.plain_claim for policy in (enforce, warn, audit))
+        advise = enforce if told_by_enforce else warn
+        return NamespacePolicies(enforce, warn, audit, advise, tuple(problems), plain_claims)
 
     @property
     def denies_reaching(self) -> bool:
