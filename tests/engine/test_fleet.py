@@ -31,13 +31,14 @@ from tests.builders import (
     judge,
     policy_of,
     selecting,
+    spec_of,
     view,
 )
 from tests.engine.cluster import chosen, nodes
 from tests.engine.strategies import plugins, pods, policies
 from webhook.engine.decision import Decision
 from webhook.engine.findings import Severity
-from webhook.engine.fleet.evaluation import against, plain_lack
+from webhook.engine.fleet.evaluation import against, plain_lack, requested
 from webhook.engine.fleet.fleet import Fleet, Wish
 from webhook.engine.fleet.memory import Memory
 from webhook.engine.fleet.shapes import Shape, Taint, shape_of
@@ -522,3 +523,22 @@ def test_what_a_policy_makes_of_plain_requests_is_named_where_no_node_offers_it(
     )
     assert plain_lack(policy_of("shared"), RENAMED, fleet) is None
     assert plain_lack(policy, RENAMED, Fleet({}, expected=policy.forms)) is None
+
+
+class TestWhatAPodRequests:
+    def test_a_renamed_request_counts_under_its_new_form(self) -> None:
+        pod = a_pod(gpu(1), gpu(1, name="other"))
+
+        assert requests_of(pod, "shared") == [("shared", 2)]
+
+    def test_resources_count_apart_and_init_containers_by_their_peak(self) -> None:
+        pod = a_pod(gpu(1), gpu(1, MIG, name="slice"), initContainers=[gpu(2, name="first")])
+
+        assert requests_of(pod, "any") == [("exclusive", 2), ("mig-1g.5gb", 1)]
+
+    def test_a_pod_without_gpus_requests_none(self) -> None:
+        assert requests_of(a_pod(gpu(1, "cpu")), "shared") == []
+
+
+def requests_of(pod: Json, policy: str) -> list[tuple[str, int]]:
+    return [(str(form), count) for form, count in requested(judge(pod, policy), spec_of(pod))]

@@ -114,10 +114,6 @@ def _is_told_elsewhere(recorded: Recorded, outcome: Outcome) -> bool:
     return recorded.path == "mutate" and recorded.acted and outcome is DENIED
 
 
-def _cut(text: str) -> str:
-    return cut(text, _LONGEST)
-
-
 def _line(recorded: Recorded, outcome: Outcome) -> _Line:
     """The fields only: what is queued must not keep the request's body in memory."""
     request, metadata = recorded.request, recorded.pod.metadata
@@ -125,14 +121,14 @@ def _line(recorded: Recorded, outcome: Outcome) -> _Line:
     findings = recorded.decision.findings
     return _Line(
         event=verb if recorded.acted else f"would be {verb}",
-        uid=_cut(request.uid),
-        operation=_cut(request.operation),
-        namespace=_cut(request.namespace or (metadata and metadata.namespace) or ""),
-        kind=_cut(request.kind.kind if request.kind else "Pod"),
-        name=_cut(request.name or (metadata and (metadata.name or metadata.generate_name)) or ""),
-        user=_cut(request.user_info.username),
+        uid=cut(request.uid, _LONGEST),
+        operation=cut(request.operation, _LONGEST),
+        namespace=cut(request.namespace or (metadata and metadata.namespace) or "", _LONGEST),
+        kind=cut(request.kind.kind if request.kind else "Pod", _LONGEST),
+        name=cut(request.name or (metadata and (metadata.name or metadata.generate_name)) or "", _LONGEST),
+        user=cut(request.user_info.username, _LONGEST),
         mode=recorded.mode,
-        policy=_cut(recorded.policy.name),
+        policy=cut(recorded.policy.name, _LONGEST),
         path=recorded.path,
         rules=list(dict.fromkeys(finding.rule.id for finding in findings)) if findings else [],
         dry_run=bool(request.dry_run),

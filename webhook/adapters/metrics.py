@@ -14,7 +14,7 @@ from webhook import __version__
 from webhook.application.recorder import Recorded
 from webhook.engine.decision import Outcome
 from webhook.engine.findings import Severity
-from webhook.engine.fleet.evaluation import wishes
+from webhook.engine.fleet.evaluation import requested
 from webhook.engine.forms import Form
 from webhook.engine.policy import Policy
 from webhook.engine.rules.not_rewritten import NOT_REWRITTEN
@@ -135,6 +135,7 @@ class Metrics:
         self._decision = lru_cache(maxsize=None)(self._decisions.labels)
         self._finding = lru_cache(maxsize=None)(self._findings.labels)
         self._request = lru_cache(maxsize=None)(self._requests.labels)
+        self._requested_form = lru_cache(maxsize=1024)(self._child_of_form)
         self._begin_at_zero()
 
     def decided(self, recorded: Recorded) -> None:
@@ -150,8 +151,11 @@ class Metrics:
             self._finding(finding.rule.id, finding.severity.value, recorded.mode, recorded.path, acted).inc()
         spec = recorded.pod.spec
         if recorded.path == "mutate" and recorded.mode == "enforce" and outcome != Outcome.DENIED and spec:
-            for wish, _, form in wishes(recorded.decision, spec):
-                self._requested.labels(self._forms.name(str(form))).inc(wish.count)
+            for form, count in requested(recorded.decision, spec):
+                self._requested_form(form).inc(count)
+
+    def _child_of_form(self, form: Form) -> Counter:
+        return self._requested.labels(self._forms.name(str(form)))
 
     def answered(self, path: str, code: int, seconds: float) -> None:
         """Observe an answer."""

@@ -15,6 +15,7 @@ from webhook.application.review import Answering, ReviewError
 from webhook.application.review_limits import MOST_GPU_CONTAINERS
 from webhook.engine import guard, requests, updates
 from webhook.engine.decision import DENIED, UNCHANGED, Decision
+from webhook.engine.encoded_patch import encoded
 from webhook.engine.fleet.evaluation import against
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import patch
@@ -150,7 +151,7 @@ class Admission:
         if policies.problems:
             warnings += [f"namespace {problem.path}: {problem.message}" for problem in policies.problems]
         # Whatever the nodes offer: they may have changed when ``validate`` is asked, and it expects the pod rewritten.
-        made = review.to_json(patch(case.pod, decided.edits)).encode() if acts and decided.edits else b""
+        made = encoded(case.pod, decided.edits) if acts and decided.edits else b""
         return review.allowed(case.request, made, response_messages.within_budget(warnings), annotations)
 
     def _warn(self, case: PodCase) -> list[str]:

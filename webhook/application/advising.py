@@ -137,7 +137,9 @@ class Advising:
         )
         if policies.audit is not ANY_POLICY:
             audited = [self._decide(case, one.pod, "audit", policies.audit) for one in case.pods]
-            response_messages.annotate(annotations, "audit", policies.audit, *audited)
+            edits = tuple(edit for its in audited for edit in its.edits)
+            findings = tuple(finding for its in audited for finding in its.findings)
+            response_messages.annotate(annotations, "audit", policies.audit, Decision(edits, findings))
             if case.workload.is_built_in:
                 patches = [
                     patch(one.pod, its.edits, one.where.pointer)

@@ -6,6 +6,7 @@ keys and indices.
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from webhook.application.type_mismatches import TypeMismatch, what
@@ -23,6 +24,8 @@ _STEP = re.compile(r"\.([A-Za-z][A-Za-z0-9]*)|(\[\*\]|\{\*\})")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
+# The rows of the table have few, and each object of a kind is read by them.
+@lru_cache(maxsize=1024)
 def parse(text: str) -> Path:
     """Return the steps of a path.
 

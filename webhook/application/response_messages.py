@@ -12,7 +12,6 @@ from webhook.engine.text import cut
 # The API server cuts warnings once a response's sum passes 4096 characters; three quarters leave room for other webhooks.
 _WARNINGS_BUDGET = 3072
 _PATCH_BUDGET = 8192
-_WORST = (Outcome.UNCHANGED, Outcome.REWRITTEN, Outcome.DENIED)
 
 
 def would_be(decision: Decision, policy: Policy) -> list[str]:
@@ -46,12 +45,12 @@ def within_budget(warnings: list[str]) -> list[str] | None:
     return distinct
 
 
-def annotate(annotations: dict[str, str], mode: str, policy: Policy, *decisions: Decision) -> None:
-    """Add what a mode's policy decided: policy, worst outcome and rule ids, under keys that begin with the mode."""
+def annotate(annotations: dict[str, str], mode: str, policy: Policy, decision: Decision) -> None:
+    """Add what a mode's policy decided: policy, outcome and rule ids, under keys that begin with the mode."""
     annotations[f"{mode}-policy"] = policy.name
-    annotations[f"{mode}-outcome"] = str(max((one.outcome for one in decisions), key=_WORST.index))
-    if rules := dict.fromkeys(finding.rule.id for one in decisions for finding in one.findings):
-        annotations[f"{mode}-rules"] = ",".join(rules)
+    annotations[f"{mode}-outcome"] = str(decision.outcome)
+    if decision.findings:
+        annotations[f"{mode}-rules"] = ",".join(dict.fromkeys(finding.rule.id for finding in decision.findings))
 
 
 def annotate_claims(annotations: dict[str, str], pod: Pod, claims: Claims = NO_CLAIMS) -> None:

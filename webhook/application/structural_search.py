@@ -7,7 +7,7 @@ of a pod or a container.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -198,29 +198,33 @@ def gpu_maps(
             if step in _LABELS:
                 continue
             is_amount = isinstance(step, str) and step.lower() in _AMOUNTS_OR_ABOVE
-            found = tuple(
-                name
-                for name, amount in value.items()
-                if isinstance(name, str)
-                and ("/" in name or is_amount)
-                and isinstance(amount, str | int | float)
-                and not isinstance(amount, bool)
-                and _is_gpu(name, gpu_names)
-                and _is_number(amount)
-            )
+            # Few maps have a key that can be a resource.
+            names = [name for name in value if isinstance(name, str) and (is_amount or "/" in name)]
+            found = tuple(name for name in names if _is_amount_of_gpus(name, value[name], gpu_names)) if names else ()
             if found:
                 yield _written(path), found
         pending += _inner(value, path)
 
 
+def _is_amount_of_gpus(name: str, amount: object, gpu_names: GpuNames) -> bool:
+    return (
+        isinstance(amount, str | int | float)
+        and not isinstance(amount, bool)
+        and _is_gpu(name, gpu_names)
+        and _is_number(amount)
+    )
+
+
 def _inner(value: Any, path: _Path) -> list[tuple[Any, _Path, Any]]:
     """The maps and lists in a map or list, the last first, each with its path and what it is in."""
-    steps: list[tuple[str | int, Any]] = list(value.items() if isinstance(value, dict) else enumerate(value))
-    return [
+    steps: Iterable[tuple[str | int, Any]] = value.items() if isinstance(value, dict) else enumerate(value)
+    inner = [
         (inner, (path, step), value)
-        for step, inner in reversed(steps)
-        if isinstance(inner, dict | list) and step not in _SKIPPED
+        for step, inner in steps
+        if isinstance(inner, (dict, list)) and step not in _SKIPPED
     ]
+    inner.reverse()
+    return inner
 
 
 def _requested(value: Any, path: _Path, parent: Any, gpu_names: GpuNames) -> Iterator[tuple[_Path, tuple[str, ...]]]:

@@ -25,8 +25,7 @@ def other_vendors(pod: Pod, names: GpuNames) -> list[str]:
         f"spec.{section}[{index}].resources.{field}[{name}]"
         for section, index, container in containers(pod.spec)
         if container.resources is not None
-        for field, name in _first(container.resources.limits, container.resources.requests)
-        if names.of_another_vendor(name)
+        for field, name in _first(container.resources.limits, container.resources.requests, names)
     ]
 
 
@@ -43,13 +42,15 @@ def misspelt(pod: Pod, names: GpuNames) -> list[str]:
     ]
 
 
-def _first(limits: Mapping[str, Any] | None, wanted: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
-    """Each resource that is requested, once: in limits, or else in requests."""
+def _first(
+    limits: Mapping[str, Any] | None, wanted: Mapping[str, Any] | None, names: GpuNames
+) -> Iterator[tuple[str, str]]:
+    """Each accelerator of another vendor that is requested, once: in limits, or else in requests."""
     for name, amount in (limits or {}).items():
-        if whole(amount) != 0:
+        if names.of_another_vendor(name) and whole(amount) != 0:
             yield "limits", name
     for name, amount in (wanted or {}).items():
-        if name not in (limits or {}) and whole(amount) != 0:
+        if name not in (limits or {}) and names.of_another_vendor(name) and whole(amount) != 0:
             yield "requests", name
 
 

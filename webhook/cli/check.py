@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from webhook.adapters.manifests.editing import edit_text
 from webhook.adapters.manifests.items import EditError, ManifestProblem
 from webhook.adapters.reports import diff, junit, model, sarif, table
 from webhook.cli import cluster_options
@@ -130,6 +129,8 @@ def _row(found: JudgedObject, *, places: bool) -> table.CheckedRow:
 
 def _show_diffs(judged: JudgedInput, rows: Iterable[table.CheckedRow]) -> None:
     """The diffs on standard output; everything else on standard error, so that the output stays a patch."""
+    from webhook.adapters.manifests.editing import edit_text  # noqa: PLC0415 - start-up time: it loads a YAML writer
+
     target = table.console()
     for source in judged.sources:
         edits = source.edits()

@@ -8,12 +8,12 @@ import msgspec
 from webhook.engine import claim_rewriting, guard, limitranger
 from webhook.engine.claims import NO_CLAIMS, Claims, Resolved
 from webhook.engine.edits import Edit
-from webhook.engine.evaluation import chosen, judge, refusal
+from webhook.engine.evaluation import chosen, judge, wellformed
 from webhook.engine.findings import Finding
 from webhook.engine.form_selection import Choice
 from webhook.engine.gpu_names import BUILT_IN, GpuNames
 from webhook.engine.nodes import constraints
-from webhook.engine.pods import Pod
+from webhook.engine.pods import Pod, PodSpec
 from webhook.engine.policy import Policy
 from webhook.engine.policy_additions import annotations, settings
 from webhook.engine.requests import GpuContainer, read
@@ -112,46 +112,51 @@ def decide(  # noqa: PLR0913 - everything that decides
     if added.entries and not policy.permits_any:
         asking, dropped = limitranger.without(added, asking)
     gpu_containers = [gpu_container for gpu_container in asking if gpu_container.amounts]
-    beside = [*outside_containers.gpu_outside_containers(spec)] if spec.resources or spec.ephemeral_containers else []
-    if claims is not NO_CLAIMS:
-        beside += claiming.findings(spec, claims, asking, policy)
-    if guarded:
-        beside += guard.findings(pod, asking, policy)
+    beside = _beside_requests(pod, spec, asking, policy, claims, guarded=guarded)
     if not every:
         return Decision((), in_order(beside)) if beside else UNTOUCHED
     nodes = constraints(spec, LABELS_OF_FORMS)
-    refused = {
-        gpu_container.place: finding for gpu_container in gpu_containers if (finding := refusal(gpu_container, policy))
-    }
-    wellformed = (
-        [gpu_container for gpu_container in gpu_containers if gpu_container.place not in refused]
-        if refused
-        else gpu_containers
-    )
-    findings = [*refused.values()]
-    claimed = claim_rewriting.rewritten(wellformed, spec, policy, nodes, plugin, resolved)
-    findings += claimed.findings
-    wellformed = [*claimed.others]
-    spelled = respelling((gpu_container.amounts[0].resource for gpu_container in wellformed), policy, nodes, plugin)
-    findings += judge(chosen(wellformed, spelled.choices), spelled, spec, policy, nodes)
+    asked, findings = wellformed(gpu_containers, policy)
+    edits: list[Edit] = []
+    if policy.plain_claim:
+        claimed = claim_rewriting.rewritten(asked, spec, policy, nodes, plugin, resolved)
+        findings += claimed.findings
+        edits += claimed.edits
+        asked = [*claimed.others]
+    spelled = respelling([gpu_container.amounts[0].resource for gpu_container in asked], policy, nodes, plugin)
+    findings += judge(chosen(asked, spelled.choices), spelled, spec, policy, nodes)
     if added.entries:
         findings = limit_ranges.naming_limit_ranges(findings, gpu_containers, added)
         findings += [limit_ranges.limit_range_default(one) for one in dropped]
-    findings += container.unknown_gpu_resources(every, policy)
+    if strange := [gpu_container for gpu_container in every if gpu_container.unknown or gpu_container.others]:
+        findings += container.unknown_gpu_resources(strange, policy)
+        findings += permission.other_gpu_resources(asking, policy, claims.by_resource)
     if policy.permits_any:
         findings += container.absent_gpu_resources(gpu_containers, plugin)
-    else:
-        findings += permission.other_gpu_resources(asking, policy, claims.by_resource)
     told = in_order(findings + beside) if findings or beside else ()
     if told and any(finding.denies for finding in told):
         return Decision((), told, tuple(asking), spelled.choices)
-    edits = [*claimed.edits, *spelled.applied(spec, gpu_containers)]
+    edits += spelled.applied(spec, gpu_containers)
     respelled = bool(edits)
     edits += [one.edit for one in dropped]
     edits += settings(spec, gpu_containers, policy, spelled, edits)
     if edits:
         edits += annotations(gpu_containers, policy, respelled=respelled)
     return Decision(tuple(edits), told, tuple(asking), spelled.choices)
+
+
+def _beside_requests(  # noqa: PLR0913 - what the guard knows
+    pod: Pod, spec: PodSpec, asking: list[GpuContainer], policy: Policy, claims: Claims, *, guarded: bool
+) -> list[Finding]:
+    """What the rules find in everything but the containers' requests."""
+    found: list[Finding] = []
+    if spec.resources or spec.ephemeral_containers:
+        found += outside_containers.gpu_outside_containers(spec)
+    if claims is not NO_CLAIMS:
+        found += claiming.findings(spec, claims, asking, policy)
+    if guarded:
+        found += guard.findings(pod, asking, policy)
+    return found
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -1,6 +1,6 @@
 """Evaluation: what the rules find in the GPU requests of a pod, given the form that each gets."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from webhook.engine.findings import Finding
 from webhook.engine.form_selection import Choice, Request
@@ -14,16 +14,27 @@ from webhook.engine.rules import container, permission, placement, sharing
 from webhook.engine.spelling import LABELS_OF_FORMS
 
 
-def refusal(gpu_container: GpuContainer, policy: Policy) -> Finding | None:
-    """The finding that denies a request before its form is selected, if any."""
-    return container.malformed(gpu_container) or permission.gpu_not_permitted(gpu_container, policy)
+def wellformed(gpu_containers: Iterable[GpuContainer], policy: Policy) -> tuple[list[GpuContainer], list[Finding]]:
+    """The containers whose requests get a form, and the findings that deny the others before any form is selected."""
+    kept: list[GpuContainer] = []
+    findings: list[Finding] = []
+    permits_none = not policy.permits_any and not policy.permitted
+    for gpu_container in gpu_containers:
+        found = container.malformed(gpu_container)
+        if found is None and permits_none:
+            found = permission.gpu_not_permitted(gpu_container, policy)
+        if found is None:
+            kept.append(gpu_container)
+        else:
+            findings.append(found)
+    return kept, findings
 
 
-def chosen(wellformed: Sequence[GpuContainer], choices: Mapping[str, Choice]) -> list[Request]:
+def chosen(gpu_containers: Iterable[GpuContainer], choices: Mapping[str, Choice]) -> list[Request]:
     """The requests that are not denied yet, with the forms that they get by the resources that they name."""
     return [
         Request(gpu_container, gpu_container.amounts[0], choices[gpu_container.amounts[0].resource.name])
-        for gpu_container in wellformed
+        for gpu_container in gpu_containers
     ]
 
 
@@ -36,8 +47,9 @@ def judge(
     if nodes is not NOTHING_SAID or respelling.conflict or respelling.forms_apart:
         findings += _on_nodes(requests, respelling, policy, nodes)
     for request in requests:
-        findings += _on_request(request, nodes, policy)
-    if not spec.host_ipc:
+        if respelling.mps or request.choice.form is None or request.amount.count > 1:
+            findings += _on_request(request, nodes, policy)
+    if respelling.mps and not spec.host_ipc:
         findings += sharing.gke_mps_needs_host_ipc(requests)
     if requests and policy.max_per_pod is not None:
         gpu_containers = [request.gpu_container for request in requests]

@@ -49,20 +49,11 @@ def patch(pod: Pod, edits: Sequence[Edit], prefix: str = "") -> list[Operation]:
     by_kind: _ByKind = defaultdict(list)
     for edit in edits:
         by_kind[type(edit)].append(edit)
-    drops = by_kind.get(DropResource, ())
-    operations = _drops(drops)
-    if RenameResource in by_kind:
-        gone = {(edit.place, edit.name) for edit in drops}
-        operations += _renames(spec, by_kind[RenameResource], gone)
-    operations += _claims(spec, by_kind.get(ClaimInstead, ()))
+    operations = _resources(spec, by_kind)
+    if ClaimInstead in by_kind:
+        operations += _claims(spec, by_kind[ClaimInstead])
     if not _OF_NODES.isdisjoint(by_kind):
-        needs = [edit.need for edit in by_kind.get(AddNeed, ())]
-        selectors = {need.key: need.values[0] for need in needs if need.is_selector}
-        operations += _node_selector(spec, by_kind, selectors)
-        if spec.affinity is not None or len(selectors) < len(needs):
-            operations += _affinity(
-                spec, by_kind, [_as_json(need.expression) for need in needs if not need.is_selector]
-            )
+        operations += _nodes(spec, by_kind)
     if AddToleration in by_kind:
         operations += _tolerations(spec, by_kind[AddToleration])
     if SetRuntimeClass in by_kind:
@@ -97,10 +88,6 @@ def _container(spec: PodSpec, place: Place) -> Container:
     return ((spec.init_containers if place.section == "initContainers" else spec.containers) or [])[place.index]
 
 
-def _drops(edits: Sequence[DropResource]) -> list[Operation]:
-    return [_drop(edit.place, section, edit.name) for edit in edits for section in edit.sections]
-
-
 def _drop(place: Place, section: str, name: str) -> Operation:
     return {"op": "remove", "path": f"{place.pointer}/resources/{section}/{escape(name)}"}
 
@@ -115,10 +102,14 @@ def _claims(spec: PodSpec, edits: Sequence[ClaimInstead]) -> Iterator[Operation]
     yield from _list("/spec/resourceClaims", spec.resource_claims, made)
 
 
-def _renames(spec: PodSpec, edits: Sequence[RenameResource], gone: set[tuple[Place, str]]) -> list[Operation]:
-    """The moves to new names; ``gone`` are the names that containers have lost by then."""
+def _resources(spec: PodSpec, edits: _ByKind) -> list[Operation]:
+    """What LimitRanges added goes, and then the moves to new names."""
     operations: list[Operation] = []
-    for edit in edits:
+    gone: set[tuple[Place, str]] = set()
+    for edit in edits.get(DropResource, ()):
+        gone.add((edit.place, edit.name))
+        operations += [_drop(edit.place, section, edit.name) for section in edit.sections]
+    for edit in edits.get(RenameResource, ()):
         old, new = escape(edit.old), escape(edit.new)
         path = f"{edit.place.pointer}/resources"
         for section in ("limits", "requests"):
@@ -149,17 +140,33 @@ def _list(path: str, existing: Sequence[object] | None, added: list[Any]) -> lis
     return [_add(f"{path}/-", value) for value in added]
 
 
-def _node_selector(spec: PodSpec, edits: _ByKind, needed: dict[str, str]) -> Iterator[Operation]:
+def _nodes(spec: PodSpec, edits: _ByKind) -> list[Operation]:
+    """Changes to the nodeSelector and to the required node affinity."""
+    selectors: dict[str, str] = {}
+    expressions: list[Operation] = []
+    for edit in edits.get(AddNeed, ()):
+        if edit.need.is_selector:
+            selectors[edit.need.key] = edit.need.values[0]
+        else:
+            expressions.append(_as_json(edit.need.expression))
+    operations = _node_selector(spec, edits, selectors)
+    if spec.affinity is not None or expressions:
+        operations += _affinity(spec, edits, expressions)
+    return operations
+
+
+def _node_selector(spec: PodSpec, edits: _ByKind, wanted: dict[str, str]) -> list[Operation]:
     existing = spec.node_selector
-    wanted = needed | {edit.key: edit.value for edit in edits.get(AddNodeSelector, ())}
-    if existing:
-        for product in edits.get(ReplaceProduct, ()):
-            if existing.get(PRODUCT) == product.old:
-                wanted[PRODUCT] = product.new
-        for edit in edits.get(DropKey, ()):
-            if edit.key in existing and edit.key not in wanted:
-                yield {"op": "remove", "path": f"/spec/nodeSelector/{escape(edit.key)}"}
-    yield from _map("/spec/nodeSelector", existing, wanted)
+    for edit in edits.get(AddNodeSelector, ()):
+        wanted[edit.key] = edit.value
+    if not existing:
+        return _map("/spec/nodeSelector", existing, wanted)
+    for product in edits.get(ReplaceProduct, ()):
+        if existing.get(PRODUCT) == product.old:
+            wanted[PRODUCT] = product.new
+    dropped = [edit.key for edit in edits.get(DropKey, ()) if edit.key in existing and edit.key not in wanted]
+    operations = [{"op": "remove", "path": f"/spec/nodeSelector/{escape(key)}"} for key in dropped]
+    return operations + _map("/spec/nodeSelector", existing, wanted)
 
 
 def _affinity(spec: PodSpec, edits: _ByKind, added: list[Operation]) -> Iterator[Operation]:

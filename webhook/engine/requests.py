@@ -20,6 +20,7 @@ class Amount(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         limit, request: the quantities as the user wrote them.
         limit_count, request_count: the same as counts; ``None`` where it is none.
+        count: the quantity as a number; 0 where a rule has yet to deny it for being none.
     """
 
     resource: GpuResource
@@ -29,6 +30,7 @@ class Amount(msgspec.Struct, frozen=True, gc=False):
     in_requests: bool
     limit_count: int | None
     request_count: int | None
+    count: int
 
     @property
     def written(self) -> Quantity:
@@ -39,11 +41,6 @@ class Amount(msgspec.Struct, frozen=True, gc=False):
     def sections(self) -> tuple[str, ...]:
         """The sections of a container's ``resources`` that have it."""
         return _SECTIONS[self.in_limits, self.in_requests]
-
-    @property
-    def count(self) -> int:
-        """The quantity as a number; 0 where a rule has yet to deny it for being none."""
-        return (self.limit_count if self.in_limits else self.request_count) or 0
 
     def __str__(self) -> str:
         return f"{self.resource.name}: {shown(self.written)}"
@@ -130,8 +127,10 @@ def _gpu_container(
             continue
         section_of_name, written = ("limits", limit) if name in limits else ("requests", request)
         if isinstance(resource, GpuResource):
+            in_limits = name in limits
+            count = (limit_count if in_limits else request_count) or 0
             amounts.append(
-                Amount(resource, limit, request, name in limits, name in requests, limit_count, request_count)
+                Amount(resource, limit, request, in_limits, name in requests, limit_count, request_count, count)
             )
             continue
         field = f"spec.{section}[{index}].resources.{section_of_name}[{name}]"

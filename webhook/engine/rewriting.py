@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from webhook.engine.edits import AddNeed, AddToleration, DropKey, Edit, RenameResource, ReplaceProduct
 from webhook.engine.form_selection import Choice, How, choose
-from webhook.engine.forms import Form
+from webhook.engine.forms import Form, Sharing
 from webhook.engine.needs import Need, possible
 from webhook.engine.nodes import NodeConstraints
 from webhook.engine.pods import PodSpec, Toleration
@@ -63,6 +63,7 @@ class Respelling(msgspec.Struct, frozen=True):
         spellings: how the forms of its requests are spelled.
         forms_apart: those of its forms that are never on one node, in pairs.
         conflict: a node label that a form needs is excluded, or the products that the pod selects don't have it.
+        mps: whether a form is shared by MPS.
     """
 
     choices: Mapping[str, Choice] = {}
@@ -71,6 +72,7 @@ class Respelling(msgspec.Struct, frozen=True):
     spellings: tuple[Spelling, ...] = ()
     forms_apart: frozenset[tuple[Form, Form]] = frozenset()
     conflict: Conflict | ProductConflict | None = None
+    mps: bool = False
 
     @property
     def needs(self) -> list[Need]:
@@ -130,7 +132,8 @@ def _made(resources: Sequence[GpuResource], policy: Policy, nodes: NodeConstrain
     made = Respelling() if policy.permits_any else respell(choices, nodes, plugin)
     if made.conflict:
         choices, made = _elsewhere(choices, policy, nodes, plugin) or (choices, made)
-    return replace(made, choices={choice.resource.name: choice for choice in choices})
+    mps = any(choice.form is not None and choice.form.sharing is Sharing.MPS for choice in choices)
+    return replace(made, choices={choice.resource.name: choice for choice in choices}, mps=mps)
 
 
 def _elsewhere(

@@ -20,7 +20,7 @@ from webhook.engine.fleet.fleet import Fleet, Lack, Wish
 from webhook.engine.forms import Form
 from webhook.engine.needs import Need
 from webhook.engine.nodes import NodeConstraints, constraints
-from webhook.engine.pods import Container, Place, Pod, PodSpec, Resources
+from webhook.engine.pods import Container, Pod, PodSpec, Resources
 from webhook.engine.policy import NotOffered, Policy, Prefer
 from webhook.engine.products import PRODUCT, replaced
 from webhook.engine.requests import Amount, GpuContainer, pod_count
@@ -28,6 +28,7 @@ from webhook.engine.resources import GPU
 from webhook.engine.rules import fleet as rules
 from webhook.engine.spelling import LABELS_OF_FORMS, DevicePlugin
 
+_Requests = list[tuple[GpuContainer, Amount]]
 _PLAIN = PodSpec(containers=[Container("gpu", resources=Resources(limits={GPU: 1}))])
 
 
@@ -55,31 +56,55 @@ def _findings(decision: Decision, spec: PodSpec, policy: Policy, fleet: Fleet) -
         yield rules.not_offered(gpu_container.field(amount), subject, form, wish, lack, fleet, policy)
 
 
+def requested(decision: Decision, spec: PodSpec) -> Iterator[tuple[Form, int]]:
+    """How many GPUs a pod will request of its node, by GPU resource: the form and the count.
+
+    Args:
+        decision: what becomes of the pod.
+        spec: the pod as it came.
+    """
+    for requests in _by_resource(decision).values():
+        yield _form(decision, requests), _count(spec, requests)
+
+
 def wishes(
     decision: Decision, spec: PodSpec, prefixes: tuple[str, ...] = LABELS_OF_FORMS
-) -> Iterator[tuple[Wish, list[tuple[GpuContainer, Amount]], Form]]:
+) -> Iterator[tuple[Wish, _Requests, Form]]:
     """What a pod will request of its node, by GPU resource: each with the requests that lead to it, and their form.
 
     ``prefixes`` are how the node labels begin that matter.
     """
+    by_resource = _by_resource(decision)
+    if not by_resource:
+        return
+    nodes, needs = _nodes(decision, spec, prefixes)
+    added = [edit.toleration for edit in decision.edits if isinstance(edit, AddToleration)]
+    for name, requests in by_resource.items():
+        wish = Wish(name, _count(spec, requests), nodes, needs, (*(spec.tolerations or ()), *added))
+        yield wish, requests, _form(decision, requests)
+
+
+def _by_resource(decision: Decision) -> dict[str, _Requests]:
+    """The requests that are not for claims, by the resource that they will name."""
     renames = {(edit.place, edit.old): edit.new for edit in decision.edits if isinstance(edit, RenameResource)}
     claimed = {edit.place for edit in decision.edits if isinstance(edit, ClaimInstead)}
-    requests: dict[str, list[tuple[GpuContainer, Amount]]] = {}
+    found: dict[str, _Requests] = {}
     for gpu_container in decision.gpu_containers:
         if gpu_container.place in claimed:
             continue
         for amount in gpu_container.amounts:
             name = amount.resource.name
-            requests.setdefault(renames.get((gpu_container.place, name), name), []).append((gpu_container, amount))
-    if not requests:
-        return
-    nodes, needs = _nodes(decision, spec, prefixes)
-    added = [edit.toleration for edit in decision.edits if isinstance(edit, AddToleration)]
-    for name, each in requests.items():
-        counts: dict[Place, int] = {gpu_container.place: amount.count for gpu_container, amount in each}
-        wish = Wish(name, pod_count(spec, counts), nodes, needs, (*(spec.tolerations or ()), *added))
-        # Only a request that is denied has no form.
-        yield wish, each, decision.choices[each[0][1].resource.name].form or Form()
+            found.setdefault(renames.get((gpu_container.place, name), name), []).append((gpu_container, amount))
+    return found
+
+
+def _count(spec: PodSpec, requests: _Requests) -> int:
+    return pod_count(spec, {gpu_container.place: amount.count for gpu_container, amount in requests})
+
+
+def _form(decision: Decision, requests: _Requests) -> Form:
+    """The form of requests; only one that is denied has none."""
+    return decision.choices[requests[0][1].resource.name].form or Form()
 
 
 def _nodes(decision: Decision, spec: PodSpec, prefixes: tuple[str, ...]) -> tuple[NodeConstraints, tuple[Need, ...]]:

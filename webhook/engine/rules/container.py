@@ -1,6 +1,6 @@
 """Rules about the resources of one container, which apply under every policy."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from webhook.engine.findings import Finding, Rule, Severity
@@ -46,6 +46,9 @@ _CONFIGURE = " If a node does, an administrator can list it under resources in g
 
 def malformed(gpu_container: GpuContainer) -> Finding | None:
     """The first thing that keeps a container's request from being understood at all, or ``None``."""
+    amounts = gpu_container.amounts
+    if len(amounts) == 1 and amounts[0].limit_count and amounts[0].limit_count == amounts[0].request_count:
+        return None  # as nearly all are
     return (
         not_a_whole_number(gpu_container) or limits_requests_differ(gpu_container) or mixed_gpu_resources(gpu_container)
     )
@@ -96,18 +99,14 @@ def mixed_gpu_resources(gpu_container: GpuContainer) -> Finding | None:
     )
 
 
-def unknown_gpu_resources(gpu_containers: Iterable[GpuContainer], policy: Policy) -> list[Finding]:
+def unknown_gpu_resources(gpu_containers: Sequence[GpuContainer], policy: Policy) -> list[Finding]:
     """Names that look like misspelt GPU resources, the first few of a pod: no node ever has them.
 
     Those that count as GPUs deny the pod where the policy does not permit all; they come first, so that none is left out.
     """
-    strange = [gpu_container for gpu_container in gpu_containers if gpu_container.unknown]
-    if not strange:
-        return []
-    every = [(gpu_container, *named) for gpu_container in strange for named in gpu_container.unknown]
-    denied = (
-        set() if policy.permits_any else {other.field for gpu_container in strange for other in gpu_container.others}
-    )
+    every = [(gpu_container, *named) for gpu_container in gpu_containers for named in gpu_container.unknown]
+    others = (other for gpu_container in gpu_containers for other in gpu_container.others)
+    denied = set() if policy.permits_any else {other.field for other in others}
     every.sort(key=lambda one: one[2] not in denied)
     return [
         UNKNOWN_GPU_RESOURCE.found_as(

@@ -52,10 +52,8 @@ PER_POD_LIMIT = Rule(
 )
 
 
-def gpu_not_permitted(gpu_container: GpuContainer, policy: Policy) -> Finding | None:
+def gpu_not_permitted(gpu_container: GpuContainer, policy: Policy) -> Finding:
     """Policy ``none``, and the policy that stands in for an ``enforce`` label that can't be read."""
-    if policy.permitted or policy.permits_any:
-        return None
     amount = gpu_container.amounts[0]
     path = gpu_container.field(amount)
     reason = f"{gpu_container.name}: {amount} is not permitted"
@@ -69,14 +67,14 @@ def gpu_not_permitted(gpu_container: GpuContainer, policy: Policy) -> Finding | 
 def other_gpu_resources(
     gpu_containers: Sequence[GpuContainer], policy: Policy, with_a_form: frozenset[str] = frozenset()
 ) -> Iterator[Finding]:
-    """GPUs by names that no form has: one finding per container, under a policy that does not permit all.
+    """GPUs by names that no form has: one finding per container, unless the policy permits all.
 
     Misspelt names have a rule of their own (``container.unknown_gpu_resources``), and DeviceClasses ``with_a_form``, by their
     paths, are judged as claims.
     """
-    gpu_containers = [gpu_container for gpu_container in gpu_containers if gpu_container.others]
-    if not gpu_containers:
+    if policy.permits_any:
         return
+    gpu_containers = [gpu_container for gpu_container in gpu_containers if gpu_container.others]
     if policy.unreadable:
         why = f"no GPU is permitted while the namespace's {policy.unreadable}"
     elif policy.permitted:
