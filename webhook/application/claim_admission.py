@@ -52,22 +52,15 @@ class _Metadata(msgspec.Struct, rename="camel"):
     owner_references: list[_Owner] | None = None
     deletion_timestamp: str | None = None
 
-
-class _Object(msgspec.Struct):
-    """What is read of both kinds."""
-
-    metadata: _Metadata | None = None
-
     @property
     def owners(self) -> set[str]:
-        """The controllers that it belongs to: for a ResourceClaim, at most one pod."""
-        references = (self.metadata and self.metadata.owner_references) or ()
-        return {one.uid for one in references if one.controller}
+        """The controllers that the object belongs to: for a ResourceClaim, at most one pod."""
+        return {one.uid for one in self.owner_references or () if one.controller}
 
     @property
     def marks(self) -> dict[str, str]:
         """Its annotations of ``OF_PODS``."""
-        annotations = (self.metadata and self.metadata.annotations) or {}
+        annotations = self.annotations or {}
         return {key: annotations[key] for key in OF_PODS if key in annotations}
 
     @property
@@ -76,12 +69,16 @@ class _Object(msgspec.Struct):
         return bool(self.owners and self.marks)
 
 
-class _Claim(_Object, ClaimObject):
+class _Claim(ClaimObject):
     """A ResourceClaim."""
 
+    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
 
-class _Template(_Object, ClaimTemplateObject):
+
+class _Template(ClaimTemplateObject):
     """A ResourceClaimTemplate."""
+
+    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
 
 
 _CLAIM = msgspec.json.Decoder(_Claim)
@@ -192,8 +189,8 @@ def _read(request: Request, configuration: Configuration, classes: DeviceClasses
     if not request.has_object:
         raise ReviewError("request.object", "is missing; a CREATE or UPDATE carries the object")
     read: _Claim | _Template = review.decode_json(_DECODERS[kind.kind], request.object, "request.object")
-    metadata = read.metadata or _Metadata()
-    if request.operation == "UPDATE" and not _is_given_to_a_pod(request, read):
+    metadata, is_claim = read.metadata, kind.kind == CLAIM
+    if request.operation == "UPDATE" and not (is_claim and _is_given_to_a_pod(request, metadata)):
         return None
     kept = claim(read.claimed)
     if kept is None:
@@ -202,12 +199,13 @@ def _read(request: Request, configuration: Configuration, classes: DeviceClasses
     name = Reference(kind.kind, request.name)
     if not of_object(name, kept, classes, shared=False):
         return None
-    return _Case(request, name, kept, isinstance(read, _Claim) and read.is_of_one_pod, configuration, classes)
+    return _Case(request, name, kept, is_claim and metadata.is_of_one_pod, configuration, classes)
 
 
-def _is_given_to_a_pod(request: Request, read: _Object) -> bool:
+def _is_given_to_a_pod(request: Request, metadata: _Metadata) -> bool:
     """Whether an update gives a claim to a pod that did not have it."""
-    if not isinstance(read, _Claim) or not read.is_of_one_pod or (read.metadata and read.metadata.deletion_timestamp):
+    if not metadata.is_of_one_pod or metadata.deletion_timestamp:
         return False
-    before = review.decode_json(_CLAIM, request.old_object, "request.oldObject") if request.has_old_object else _Claim()
-    return not (read.owners <= before.owners and read.marks.items() <= before.marks.items())
+    is_old = request.has_old_object
+    before = review.decode_json(_CLAIM, request.old_object, "request.oldObject").metadata if is_old else _Metadata()
+    return not (metadata.owners <= before.owners and metadata.marks.items() <= before.marks.items())
