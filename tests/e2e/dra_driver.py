@@ -16,8 +16,9 @@ DEVICES = 8
 
 @contextmanager
 def devices(control_plane: ControlPlane, classes: Mapping[str, Json]) -> Iterator[ControlPlane]:
-    """A node with GPUs and network cards; ``classes`` are DeviceClasses of GPUs beside NVIDIA's, with what they add."""
-    every = {GPUS: (GPUS, {}), NICS: (NICS, {}), **{name: (GPUS, more) for name, more in classes.items()}}
+    """A node with GPUs and network cards; ``classes`` are other DeviceClasses: those with a GPU in their name are for GPUs."""
+    others = {name: (GPUS if "gpu" in name else NICS, more) for name, more in classes.items()}
+    every: dict[str, tuple[str, Json]] = {GPUS: (GPUS, {}), NICS: (NICS, {}), **others}
     api = control_plane.api
     with Fleet(control_plane, (Node(NODE),)):
         for name, (driver, more) in every.items():
