@@ -131,7 +131,7 @@ def decide(  # noqa: PLR0913 - everything that decides
     findings = [*refused.values()]
     claimed = claim_rewriting.rewritten(wellformed, spec, policy, nodes, plugin, resolved)
     findings += claimed.findings
-    wellformed = [*claimed.others]
+    wellformed = claimed.others
     spelled = respelling((gpu_container.amounts[0].resource for gpu_container in wellformed), policy, nodes, plugin)
     findings += judge(chosen(wellformed, spelled.choices), spelled, spec, policy, nodes)
     if added.entries:
