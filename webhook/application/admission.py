@@ -365,9 +365,12 @@ def _looked_up(case: _Case) -> tuple[Reference, ...]:
     Raises:
         ReviewError: there are too many.
     """
+    enforce, warn, audit = policies = (case.policies.enforce, case.policies.warn, case.policies.audit)
+    # Most pods name no claim, and get none.
+    if not (case.names_claims or enforce.plain_claim or warn.plain_claim or audit.plain_claim):
+        return ()
     if case.pod.spec is None or case.before is not None:
         return ()
-    policies = (case.policies.enforce, case.policies.warn, case.policies.audit)
     found = tuple(claim_rewriting.references(policies)) if case.gpu_containers else ()
     if case.names_claims and (case.gpu_containers or any(policy.judges_claims for policy in policies)):
         found = (*references(case.pod.spec), *found)

@@ -72,7 +72,7 @@ def claims_of(
         configuration: which DeviceClasses hand out GPUs.
         named: the forms of DeviceClasses by their resource names, besides those of the configuration.
     """
-    if not spec.resource_claims and not any(gpu_container.others for gpu_container in gpu_containers):
+    if not spec.resource_claims and not [each for each in gpu_containers if each.others]:
         return NO_CLAIMS
     return claims.read(spec, gpu_containers, resolved, configuration.classes_with(named))
 
