@@ -6,7 +6,14 @@ from typing import Any, TypeVar
 import msgspec
 
 from webhook.application import field_paths, operator_objects, unjudged_requests
-from webhook.application.claims import KnownClaims, claims_of, described, not_looked_up, template_not_looked_up
+from webhook.application.claims import (
+    KnownClaims,
+    claim_in,
+    claims_of,
+    described,
+    not_looked_up,
+    template_not_looked_up,
+)
 from webhook.application.configuration import Configuration
 from webhook.application.field_paths import Place
 from webhook.application.operator_traps import Applied, Described, traps
@@ -15,7 +22,8 @@ from webhook.application.unjudged import Unjudged, unjudged
 from webhook.application.workload_kinds import WorkloadKind, WorkloadPod, places
 from webhook.application.workloads import not_served, workload_of
 from webhook.engine import claim_rewriting, requests, summary
-from webhook.engine.claims import NO_CLAIMS, Resolved, references
+from webhook.engine.claim_objects import Claim
+from webhook.engine.claims import NO_CLAIMS, Claims, Reference, Resolved, of_object, references
 from webhook.engine.decision import UNTOUCHED, Decision, Outcome, decide
 from webhook.engine.edits import Annotate
 from webhook.engine.findings import Finding
@@ -26,6 +34,7 @@ from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import Operation, patch
 from webhook.engine.pods import Metadata, Pod
 from webhook.engine.policy import LabelProblem, Policy
+from webhook.engine.rules import claim_objects
 
 T = TypeVar("T")
 
@@ -98,8 +107,10 @@ class Judgement(msgspec.Struct, frozen=True):
 
     @property
     def outcome(self) -> Outcome:
-        """The worst that becomes of its pods."""
-        return max((one.decision.outcome for one in self.pods), key=_WORST.__getitem__, default=Outcome.UNCHANGED)
+        """The worst that becomes of its pods, or of a claim itself."""
+        if not self.pods:
+            return Outcome.DENIED if any(finding.denies for finding in self.findings) else Outcome.UNCHANGED
+        return max((one.decision.outcome for one in self.pods), key=_WORST.__getitem__)
 
     @property
     def requests(self) -> tuple[str, ...]:
@@ -182,6 +193,8 @@ class Checker:
         """
         known = self.identify(manifest)
         workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"), self._configuration.kinds)
+        if workload is None and (kept := claim_in(manifest)):
+            return self._of_claim(known, kept)
         if workload is None or not workload.is_built_in:
             return self._of_operator(known, workload, manifest)
         found = next(pods_of(workload, manifest), None)
@@ -204,6 +217,19 @@ class Checker:
         if decision.gpu_containers:
             notes = (*not_served(workload, manifest.get("apiVersion")), *notes)
         return msgspec.structs.replace(known, operations=operations, findings=findings, notes=notes)
+
+    def _of_claim(self, known: Judgement, kept: Claim) -> Judgement:
+        """What becomes of a resource claim or a template of one when it is created."""
+        name = Reference(known.kind, known.name)
+        configuration = self._configuration
+        requested = tuple(described(Claims(of_object(name, kept, configuration.classes, shared=False))))
+        if not requested:
+            return known
+        exempt = configuration.exemptions.of_request(known.namespace, "")
+        found = claim_objects.findings(name, kept, known.policy, configuration.classes, of_one_pod=False)
+        return msgspec.structs.replace(
+            known, unjudged=None, asked=requested, exempt=exempt, findings=() if exempt else tuple(found)
+        )
 
     def _decided(self, known: Judgement, where: WorkloadPod, pod: Pod) -> tuple[Judgement, Decision, str | None]:
         """What is known with a pod's claims; what becomes of the pod, or what an exempt one requests, and why it is exempt."""
