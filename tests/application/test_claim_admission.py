@@ -36,9 +36,16 @@ class Claims(Webhook):
         body = encode(a_review(made, **{"kind": kind, "name": "one", **request}))
         return read_answer(finish(admission.validate(body)))
 
-    def __init__(self, enforce: str | None, *, configuration: Configuration | None = None, **labels: str) -> None:
+    def __init__(
+        self,
+        enforce: str | None,
+        *,
+        warn: str | None = None,
+        audit: str | None = None,
+        configuration: Configuration | None = None,
+    ) -> None:
         self.configuration = configuration or Configuration()
-        super().__init__(enforce, configuration=self.configuration, **labels)
+        super().__init__(enforce, warn=warn, audit=audit, configuration=self.configuration)
 
 
 def silent(answered: Answered) -> bool:

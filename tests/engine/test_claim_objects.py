@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.builders import a_policy, policy_of
-from tests.engine.test_claims import NETWORK, NVIDIA, PROFILE, SLICES, UNREADABLE, Json, a_claim, exact, first_of, wants
+from tests.builders import Json, a_policy, policy_of
+from tests.engine.test_claims import NETWORK, NVIDIA, PROFILE, SLICES, UNREADABLE, a_claim, exact, first_of, wants
 from webhook.engine.claims import CLAIM, TEMPLATE, Reference
 from webhook.engine.device_classes import DeviceClasses
 from webhook.engine.findings import Finding

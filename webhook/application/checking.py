@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from webhook.application import field_paths, operator_objects, unjudged_requests
+from webhook.application.claim_admission import ClaimMetadata
 from webhook.application.claims import (
     KnownClaims,
     claim_in,
@@ -23,7 +24,7 @@ from webhook.application.workload_kinds import WorkloadKind, WorkloadPod, places
 from webhook.application.workloads import not_served, workload_of
 from webhook.engine import claim_rewriting, requests, summary
 from webhook.engine.claim_objects import Claim
-from webhook.engine.claims import NO_CLAIMS, Claims, Reference, Resolved, of_object, references
+from webhook.engine.claims import CLAIM, NO_CLAIMS, Claims, Reference, Resolved, of_object, references
 from webhook.engine.decision import UNTOUCHED, Decision, Outcome, decide
 from webhook.engine.edits import Annotate
 from webhook.engine.findings import Finding
@@ -194,7 +195,7 @@ class Checker:
         known = self.identify(manifest)
         workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"), self._configuration.kinds)
         if workload is None and (kept := claim_in(manifest)):
-            return self._of_claim(known, kept)
+            return self._of_claim(known, kept, manifest)
         if workload is None or not workload.is_built_in:
             return self._of_operator(known, workload, manifest)
         found = next(pods_of(workload, manifest), None)
@@ -218,7 +219,7 @@ class Checker:
             notes = (*not_served(workload, manifest.get("apiVersion")), *notes)
         return msgspec.structs.replace(known, operations=operations, findings=findings, notes=notes)
 
-    def _of_claim(self, known: Judgement, kept: Claim) -> Judgement:
+    def _of_claim(self, known: Judgement, kept: Claim, manifest: Mapping[str, Any]) -> Judgement:
         """What becomes of a resource claim or a template of one when it is created."""
         name = Reference(known.kind, known.name)
         configuration = self._configuration
@@ -226,7 +227,11 @@ class Checker:
         if not requested:
             return known
         exempt = configuration.exemptions.of_request(known.namespace, "")
-        found = claim_objects.findings(name, kept, known.policy, configuration.classes, of_one_pod=False)
+        try:
+            of_one_pod = known.kind == CLAIM and convert(manifest.get("metadata"), ClaimMetadata).is_of_one_pod
+        except TypeMismatchError:
+            of_one_pod = False
+        found = claim_objects.findings(name, kept, known.policy, configuration.classes, of_one_pod=of_one_pod)
         return msgspec.structs.replace(
             known, unjudged=None, asked=requested, exempt=exempt, findings=() if exempt else tuple(found)
         )

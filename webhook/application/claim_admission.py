@@ -45,7 +45,9 @@ class _Owner(msgspec.Struct):
     controller: bool | None = None
 
 
-class _Metadata(msgspec.Struct, rename="camel"):
+class ClaimMetadata(msgspec.Struct, rename="camel"):
+    """``metadata`` of a claim or template, as far as it says whose it is."""
+
     name: Name = ""
     generate_name: Name = ""
     annotations: dict[str, str] | None = None
@@ -72,13 +74,13 @@ class _Metadata(msgspec.Struct, rename="camel"):
 class _Claim(ClaimObject):
     """A ResourceClaim."""
 
-    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
+    metadata: ClaimMetadata = msgspec.field(default_factory=ClaimMetadata)
 
 
 class _Template(ClaimTemplateObject):
     """A ResourceClaimTemplate."""
 
-    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
+    metadata: ClaimMetadata = msgspec.field(default_factory=ClaimMetadata)
 
 
 _CLAIM = msgspec.json.Decoder(_Claim)
@@ -202,10 +204,10 @@ def _read(request: Request, configuration: Configuration, classes: DeviceClasses
     return _Case(request, name, kept, is_claim and metadata.is_of_one_pod, configuration, classes)
 
 
-def _is_given_to_a_pod(request: Request, metadata: _Metadata) -> bool:
+def _is_given_to_a_pod(request: Request, metadata: ClaimMetadata) -> bool:
     """Whether an update gives a claim to a pod that did not have it."""
     if not metadata.is_of_one_pod or metadata.deletion_timestamp:
         return False
     is_old = request.has_old_object
-    before = review.decode_json(_CLAIM, request.old_object, "request.oldObject").metadata if is_old else _Metadata()
+    before = review.decode_json(_CLAIM, request.old_object, "request.oldObject").metadata if is_old else ClaimMetadata()
     return not (metadata.owners <= before.owners and metadata.marks.items() <= before.marks.items())
