@@ -280,7 +280,7 @@ def test_a_claim_of_the_cluster_that_belongs_to_a_pod_is_judged_as_its_template(
         "check",
         "--policy",
         "exclusive",
-        stdin=beside(CLAIM.replace("{name: one}", "{name: one, annotations: 1}")),
+        stdin=beside(CLAIM.replace("{name: one}", "{name: one, ownerReferences: 1}")),
         code=1,
     )
 
