@@ -99,6 +99,7 @@ def apiserver(files: Files, ports: Ports) -> list[str]:
         "--authorization-mode=RBAC",
         "--enable-admission-plugins=MutatingAdmissionWebhook,ValidatingAdmissionWebhook",
         "--allow-privileged=true",
+        "--runtime-config=resource.k8s.io/v1beta1=true,resource.k8s.io/v1beta2=true",  # so that claims come in every version
         f"--audit-policy-file={files.audit_policy}",
         f"--audit-log-path={files.audit_log}",
         "--audit-log-mode=blocking",  # an event is in the file before its answer is with the client

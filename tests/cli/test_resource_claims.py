@@ -248,15 +248,49 @@ def test_a_claim_by_name_is_one_that_pods_share() -> None:
     pod = manifest(**a_pod(CLAIMING, resourceClaims=[{"name": "gpu", "resourceClaimName": "one"}]))
     for policy, decision in (("shared", "unchanged"), ("exclusive", "denied"), ("none", "denied")):
         found = document("check", "--policy", policy, stdin=beside(CLAIM, pod), code=int(decision == "denied"))
-        assert [line["decision"] for line in found["objects"]] == ["unchanged", decision]
+        assert [line["decision"] for line in found["objects"]] == [decision, decision]
+
+
+@pytest.mark.parametrize(
+    ("template", "policy", "rules"),
+    [
+        (True, "exclusive", []),
+        (False, "exclusive", ["form-not-permitted"]),
+        (True, "none", ["gpu-not-permitted"]),
+        (False, "none", ["gpu-not-permitted"]),
+    ],
+)
+def test_claims_and_templates_are_judged_themselves(template: bool, policy: str, rules: list[str]) -> None:  # noqa: FBT001 - a column
+    found = document("check", "--policy", policy, stdin=beside(TEMPLATE if template else CLAIM), code=len(rules))
+    [line] = found["objects"]
+    assert [finding["rule"] for finding in line["findings"]] == rules
+    assert line["decision"] == ("denied" if rules else "unchanged")
+    assert line["requests"] == [f"{line['kind']} {line['name']}: gpu.nvidia.com: 1"]
+
+
+def test_a_claim_of_the_cluster_that_belongs_to_a_pod_is_judged_as_its_template() -> None:
+    metadata = (
+        "{name: one, annotations: {resource.kubernetes.io/pod-claim-name: gpu}, "
+        "ownerReferences: [{kind: Pod, uid: '1', controller: true}]}"
+    )
+    owned = CLAIM.replace("{name: one}", metadata)
+    document("check", "--policy", "exclusive", stdin=beside(owned))
+    document("check", "--policy", "none", stdin=beside(owned), code=1)
+    document(
+        "check",
+        "--policy",
+        "exclusive",
+        stdin=beside(CLAIM.replace("{name: one}", "{name: one, ownerReferences: 1}")),
+        code=1,
+    )
 
 
 def test_a_template_of_another_namespace_is_not_the_pods() -> None:
     elsewhere = TEMPLATE.replace("one-gpu}", "one-gpu, namespace: other}")
-    found = document("check", "--policy", "none", stdin=beside(elsewhere, manifest()))
-    assert [line["decision"] for line in found["objects"]] == ["unchanged", "not-judged"]
+    found = document("check", "--policy", "none", stdin=beside(elsewhere, manifest()), code=1)
+    assert [line["decision"] for line in found["objects"]] == ["denied", "not-judged"]
     found = document("check", "--policy", "none", "-n", "other", stdin=beside(elsewhere, manifest()), code=1)
-    assert [line["decision"] for line in found["objects"]] == ["unchanged", "denied"]
+    assert [line["decision"] for line in found["objects"]] == ["denied", "denied"]
     found = document("audit", "-n", "other", "--assume", "other=none", stdin=beside(elsewhere, manifest()), code=1)
     assert [line["decision"] for line in found["objects"]] == ["denied"]
 

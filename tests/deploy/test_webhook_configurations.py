@@ -12,6 +12,7 @@ from webhook.application.workload_kinds import BUILT_IN
 MUTATE, VALIDATE = "mutate.gpuwarden.io", "validate.gpuwarden.io"
 GUARD, UPDATES, RESTORE = "guard.gpuwarden.io", "updates.gpuwarden.io", "restore.gpuwarden.io"
 ADVISE, NAMESPACES = "advise.gpuwarden.io", "validate-namespace.gpuwarden.io"
+CLAIMS = "validate-claim.gpuwarden.io"
 ADVISE_OPERATORS = "advise-operators.gpuwarden.io"
 
 
@@ -40,6 +41,15 @@ def test_pods_are_rewritten_and_then_validated_and_nothing_else_is_asked_about(r
         NAMESPACES: [
             ([""], ["v1"], both, ["namespaces"], "Cluster"),
             ([""], ["v1"], ["UPDATE"], ["namespaces/status", "namespaces/finalize"], "Cluster"),
+        ],
+        CLAIMS: [
+            (
+                ["resource.k8s.io"],
+                ["v1", "v1beta2", "v1beta1"],
+                both,
+                ["resourceclaims", "resourceclaimtemplates"],
+                "Namespaced",
+            )
         ],
     }
 

@@ -14,7 +14,7 @@ from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.namespaces import Namespaces
 from testing.control_plane.waiting import wait_for
 from tests.deploy.chart import Chart
-from tests.e2e.fleet import Fleet, Node
+from tests.e2e.dra_driver import GPUS, ROOT, create_before, devices
 from tests.e2e.installation import Installation
 from tests.e2e.objects import (
     ENFORCE,
@@ -33,10 +33,7 @@ from tests.e2e.test_doctor import doctor, seen
 pytestmark = pytest.mark.e2e
 
 Json = dict[str, Any]
-ROOT = "/apis/resource.k8s.io/v1"
-DRIVER = "gpu.nvidia.com"
-BY_CLAIM, BY_NAME = "gpu.nvidia.com", "named.gpu.example.com"
-DEVICES = 8
+BY_CLAIM, BY_NAME = GPUS, "named.gpu.example.com"
 POLICIES: Json = {"claims": {"forms": [{"claimTemplate": "one-gpu", "deviceClass": BY_CLAIM}], "maxPerPod": 2}}
 OF_VERSION_1_36 = (1, 36)
 
@@ -56,21 +53,8 @@ def driver(control_plane: ControlPlane, installation: Installation) -> Iterator[
     assert installation.replicas
     if control_plane.version < OF_VERSION_1_36:
         pytest.skip("DeviceClasses with an extendedResourceName are on by default from Kubernetes 1.36 on")
-    selectors = [{"cel": {"expression": f"device.driver == '{DRIVER}'"}}]
-    classes: dict[str, Json] = {BY_CLAIM: {}, BY_NAME: {"extendedResourceName": GPU}}
-    with Fleet(control_plane, (Node("dra"),)):
-        for name, more in classes.items():
-            made = {"metadata": {"name": name}, "spec": {"selectors": selectors, **more}}
-            control_plane.api.post(f"{ROOT}/deviceclasses", json=made).raise_for_status()
-        devices = [{"name": f"gpu-{number}"} for number in range(DEVICES)]
-        pool = {"name": "dra", "generation": 1, "resourceSliceCount": 1}
-        spec = {"driver": DRIVER, "nodeName": "dra", "pool": pool, "devices": devices}
-        made = {"metadata": {"name": "dra"}, "spec": spec}
-        control_plane.api.post(f"{ROOT}/resourceslices", json=made).raise_for_status()
-        yield control_plane
-        control_plane.api.delete(f"{ROOT}/resourceslices/dra").raise_for_status()
-        for name in classes:
-            control_plane.api.delete(f"{ROOT}/deviceclasses/{name}").raise_for_status()
+    with devices(control_plane, {BY_NAME: {"extendedResourceName": GPU}}) as ready:
+        yield ready
 
 
 @pytest.fixture
@@ -120,7 +104,7 @@ def test_a_plain_request_becomes_a_claim_and_is_allocated(
     assert made["spec"]["resourceClaims"] == [{"name": "gpuwarden-0", "resourceClaimTemplateName": "one-gpu"}]
     assert made["spec"]["containers"][0]["resources"] == {"claims": [{"name": "gpuwarden-0"}]}
     [claim] = claims_in(driver, namespace)
-    assert claim["status"]["allocation"]["devices"]["results"][0]["driver"] == DRIVER
+    assert claim["status"]["allocation"]["devices"]["results"][0]["driver"] == GPUS
     assert claim["metadata"]["ownerReferences"][0]["name"] == made["metadata"]["name"]
 
     driver.api.delete(f"/apis/apps/v1/namespaces/{namespace}/deployments/train").raise_for_status()
@@ -157,7 +141,7 @@ def test_a_template_that_is_late_of_another_class_or_of_another_count_is_told(
         (a_template(device_class=BY_NAME), "claim-not-permitted"),
         (a_template(2), "claim-not-possible"),
     ):
-        create(driver, namespace, template)
+        create_before(driver, namespace, template)
         assert refused(post(driver, namespace, SPEC)) == rule
         driver.api.delete(path).raise_for_status()
     assert refused(post(driver, namespace, SPEC)) == "claim-not-found"
@@ -181,7 +165,7 @@ def test_claims_that_users_write_get_no_more_than_the_policy_lists(
     ways = [{"name": "a", "deviceClassName": "network.example.com"}, {"name": "b", "deviceClassName": BY_CLAIM}]
     either["spec"]["spec"]["devices"]["requests"] = [{"name": "gpu", "firstAvailable": ways}]
     shared = {**a_template(), "kind": "ResourceClaim", "spec": listed["spec"]["spec"]}
-    create(driver, namespace, listed, other, either, shared)
+    create_before(driver, namespace, listed, other, either, shared)
     name = "gpuwarden-0"
     for spec, rule in (
         (by_hand(name, "train", resourceClaimTemplateName="other"), "form-not-permitted"),
@@ -192,7 +176,7 @@ def test_claims_that_users_write_get_no_more_than_the_policy_lists(
     ):
         assert refused(post(driver, namespace, spec)) == rule
     none = in_policy("none")
-    create(driver, none, listed, either)
+    create_before(driver, none, listed, either)
     for template in ("one-gpu", "either"):
         assert (
             refused(post(driver, none, by_hand("x", "train", resourceClaimTemplateName=template)))
@@ -214,7 +198,7 @@ def test_doctor_names_missing_templates_and_quotas_that_are_used_up(
 ) -> None:
     namespace, without, wrong = in_policy("claims"), in_policy("claims"), in_policy("claims")
     create(driver, namespace, a_template())
-    create(driver, wrong, a_template(device_class=BY_NAME))
+    create_before(driver, wrong, a_template(device_class=BY_NAME))
     quota = {"metadata": {"name": "gpus"}, "spec": {"hard": {f"{BY_CLAIM}.deviceclass.resource.k8s.io/devices": "0"}}}
     driver.api.post(f"/api/v1/namespaces/{namespace}/resourcequotas", json=quota).raise_for_status()
     path = f"/api/v1/namespaces/{namespace}/resourcequotas/gpus"

@@ -8,6 +8,7 @@ import pytest
 
 from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.waiting import wait_for
+from tests.e2e.dra_driver import create_before
 from tests.e2e.installation import Installation
 from tests.e2e.objects import ENFORCE, GPU, container, deployment, pod, pod_spec
 from tests.e2e.telling import tell
@@ -54,13 +55,10 @@ def wants(device_class: str = NVIDIA, *selectors: str, **fields: Any) -> Json:
 
 
 def make(cluster: ControlPlane, namespace: str, field: str, request: Json, name: str = "one") -> None:
-    """Make a ResourceClaimTemplate or a ResourceClaim."""
+    """Make a ResourceClaimTemplate or a ResourceClaim as the namespace had it before its policy: pods are judged here."""
     devices = {"devices": {"requests": [request]}}
-    plural, spec = (
-        ("resourceclaimtemplates", {"spec": devices}) if field == BY_TEMPLATE else ("resourceclaims", devices)
-    )
-    made = {"metadata": {"name": name}, "spec": spec}
-    cluster.api.post(f"{ROOT}/namespaces/{namespace}/{plural}", json=made).raise_for_status()
+    kind, spec = ("ResourceClaimTemplate", {"spec": devices}) if field == BY_TEMPLATE else ("ResourceClaim", devices)
+    create_before(cluster, namespace, {"kind": kind, "metadata": {"name": name}, "spec": spec})
 
 
 def claiming(field: str = BY_TEMPLATE, name: str = "one", *containers: Json) -> Json:

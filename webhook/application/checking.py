@@ -6,19 +6,28 @@ from typing import Any
 import msgspec
 
 from webhook.application import field_paths, operator_objects, unjudged_requests
-from webhook.application.claims import KnownClaims, claims_of, described, not_looked_up, template_not_looked_up
+from webhook.application.claim_admission import ClaimMetadata
+from webhook.application.claims import (
+    KnownClaims,
+    claim_in,
+    claims_of,
+    described,
+    not_looked_up,
+    template_not_looked_up,
+)
 from webhook.application.configuration import Configuration
 from webhook.application.field_paths import mapping
 from webhook.application.judgement import JudgedPod, Judgement
 from webhook.application.manifest_labels import is_namespace, label_problems, labels_and_annotations
 from webhook.application.operator_traps import Applied, Described, traps
-from webhook.application.type_mismatches import TypeMismatch
+from webhook.application.type_mismatches import TypeMismatch, TypeMismatchError, convert
 from webhook.application.unjudged import Unjudged, unjudged
 from webhook.application.workload_kinds import WorkloadKind, WorkloadPod
 from webhook.application.workload_pods import pods_of
 from webhook.application.workloads import not_served, workload_of
 from webhook.engine import claim_rewriting, requests
-from webhook.engine.claims import NO_CLAIMS, Resolved, references
+from webhook.engine.claim_objects import Claim
+from webhook.engine.claims import CLAIM, NO_CLAIMS, Claims, Reference, Resolved, of_object, references
 from webhook.engine.decision import Decision, decide
 from webhook.engine.findings import Finding
 from webhook.engine.fleet.evaluation import against, preferring
@@ -27,6 +36,7 @@ from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import patch
 from webhook.engine.pods import Pod
 from webhook.engine.policy import Policy
+from webhook.engine.rules import claim_objects
 
 
 class Checker:
@@ -67,6 +77,8 @@ class Checker:
         """
         known = self.identify(manifest)
         workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"), self._configuration.kinds)
+        if workload is None and (kept := claim_in(manifest)):
+            return self._of_claim(known, kept, manifest)
         if workload is None or not workload.is_built_in:
             return self._of_operator(known, workload, manifest)
         found = next(pods_of(workload, manifest), None)
@@ -89,6 +101,23 @@ class Checker:
         if decision.gpu_containers:
             notes = (*not_served(workload, manifest.get("apiVersion")), *notes)
         return msgspec.structs.replace(known, operations=operations, findings=findings, notes=notes)
+
+    def _of_claim(self, known: Judgement, kept: Claim, manifest: Mapping[str, Any]) -> Judgement:
+        """What becomes of a resource claim or a template of one when it is created."""
+        name = Reference(known.kind, known.name)
+        configuration = self._configuration
+        requested = tuple(described(Claims(of_object(name, kept, configuration.classes, shared=False))))
+        if not requested:
+            return known
+        exempt = configuration.exemptions.of_request(known.namespace, "")
+        try:
+            of_one_pod = known.kind == CLAIM and convert(manifest.get("metadata"), ClaimMetadata).is_of_one_pod
+        except TypeMismatchError:
+            of_one_pod = False
+        found = claim_objects.findings(name, kept, known.policy, configuration.classes, of_one_pod=of_one_pod)
+        return msgspec.structs.replace(
+            known, unjudged=None, asked=requested, exempt=exempt, findings=() if exempt else tuple(found)
+        )
 
     def _decided(self, known: Judgement, where: WorkloadPod, pod: Pod) -> tuple[Judgement, Decision, str | None]:
         """Return the judgement with a pod's claims; the decision (of an exempt pod: its requests); and why it is exempt."""

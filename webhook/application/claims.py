@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-import msgspec
-
 from webhook.application.configuration import Configuration
 from webhook.application.type_mismatches import TypeMismatchError, convert
 from webhook.application.workloads import group_of
@@ -69,12 +67,9 @@ def claims_of(
     ``resolved`` is what its references lead to; ``named`` are the forms of DeviceClasses by their resource names, besides the
     configuration's.
     """
-    if not spec.resource_claims and not any(gpu_container.others for gpu_container in gpu_containers):
+    if not spec.resource_claims and not [each for each in gpu_containers if each.others]:
         return NO_CLAIMS
-    classes = configuration.classes
-    return claims.read(
-        spec, gpu_containers, resolved, msgspec.structs.replace(classes, named=named) if named else classes
-    )
+    return claims.read(spec, gpu_containers, resolved, configuration.classes_with(named))
 
 
 def named_classes(manifests: Iterable[Mapping[str, Any]]) -> dict[str, str]:

@@ -78,3 +78,7 @@ class Configuration(msgspec.Struct, frozen=True):
     def classes(self) -> DeviceClasses:
         """The DeviceClasses that hand out GPUs."""
         return DeviceClasses(self.device_classes, self.names, self.named_classes)
+
+    def classes_with(self, named: Mapping[str, str]) -> DeviceClasses:
+        """The same, with the forms of DeviceClasses by their resource names in the cluster."""
+        return msgspec.structs.replace(self.classes, named=named) if named else self.classes

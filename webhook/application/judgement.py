@@ -75,8 +75,10 @@ class Judgement(msgspec.Struct, frozen=True):
 
     @property
     def outcome(self) -> Outcome:
-        """The worst that becomes of its pods."""
-        return max((one.decision.outcome for one in self.pods), key=_WORST.__getitem__, default=Outcome.UNCHANGED)
+        """The worst outcome of its pods, or that of a claim itself."""
+        if not self.pods:
+            return Outcome.DENIED if any(finding.denies for finding in self.findings) else Outcome.UNCHANGED
+        return max((one.decision.outcome for one in self.pods), key=_WORST.__getitem__)
 
     @property
     def requests(self) -> tuple[str, ...]:

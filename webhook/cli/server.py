@@ -37,7 +37,16 @@ from webhook.adapters.metrics import Metrics
 from webhook.adapters.standard_error import logged_standard_error
 from webhook.application.admission import Admission
 from webhook.application.advising import Advising
-from webhook.application.certificates.tokens import ADVISE, MUTATE, PATHS, VALIDATE, VALIDATE_NAMESPACE, PathTokens
+from webhook.application.certificates.tokens import (
+    ADVISE,
+    MUTATE,
+    PATHS,
+    VALIDATE,
+    VALIDATE_CLAIM,
+    VALIDATE_NAMESPACE,
+    PathTokens,
+)
+from webhook.application.claim_admission import ClaimAdmission
 from webhook.application.clock import WitnessedClock
 from webhook.application.configuration import Configuration
 from webhook.application.fleet import NoFleet
@@ -104,6 +113,7 @@ class Server:
         nodes = self._nodes or NoFleet()
         self._admission = Admission(Configuration(), namespaces, recorder, self._namespaces.claims, nodes)
         advising = Advising(self._current, namespaces, recorder, nodes)
+        claiming = ClaimAdmission(self._current, namespaces, recorder, nodes)
         labelling = NamespaceLabelling(self._current, self._namespaces.preview(self._current), nodes)
         self._configuration: Reload[Configuration] | None = None
         if options.config:
@@ -118,6 +128,7 @@ class Server:
             Endpoint(VALIDATE, self._admission.validate, recorder),
             Endpoint(ADVISE, advising.advise, recorder),
             TimedEndpoint(VALIDATE_NAMESPACE, labelling.validate, recorder),
+            Endpoint(VALIDATE_CLAIM, claiming.validate, recorder),
         )
         by_path = {endpoint.path: endpoint for endpoint in endpoints}
         self._port = Port(

@@ -3,7 +3,7 @@
 Nothing is created: the template exists in the pod's namespace, and the claim is made from it by Kubernetes, for the pod.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import count
 
 import msgspec
@@ -28,7 +28,7 @@ OWN = "gpuwarden-"
 class Rewriting(msgspec.Struct, frozen=True):
     """The outcome for a pod's plain requests: the other requests, the edits, and the findings that prevent them."""
 
-    others: Sequence[GpuContainer]
+    others: list[GpuContainer]
     edits: tuple[ClaimInstead, ...] = ()
     findings: tuple[Finding, ...] = ()
 
@@ -40,7 +40,7 @@ def references(policies: Iterable[Policy]) -> list[Reference]:
 
 
 def rewritten(  # noqa: PLR0913, PLR0917 - what a decision knows
-    gpu_containers: Sequence[GpuContainer],
+    gpu_containers: list[GpuContainer],
     spec: PodSpec,
     policy: Policy,
     nodes: NodeConstraints,

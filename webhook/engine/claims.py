@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from webhook.engine.claim_objects import Claim, Device
+from webhook.engine.claim_objects import Claim, Device, DeviceRequest
 from webhook.engine.device_classes import IMPLICIT, NVIDIA_CLASSES, DeviceClasses
 from webhook.engine.forms import Form, Sharing
 from webhook.engine.pods import Place, PodResourceClaim, PodSpec, containers
@@ -166,15 +166,47 @@ def _of_claim(
         users = tuple(use.place for use in using)
         if users not in at_once:
             at_once[users] = pod_count(spec, dict.fromkeys(users, 1))
-        alternatives = tuple(
-            Alternative(device, _form(device, classes, shared=not template or at_once[users] > 1))
-            for device in request.alternatives
-            if classes.hands_out_gpus(device.device_class)
-        )
+        alternatives = _alternatives(request, classes, shared=not template or at_once[users] > 1)
         if alternatives:
             source = f"{entry.reference}, request {request.name}"
             fields = tuple(use.field for use in using)
             yield Claimed(f'claim "{entry.name}"', source, entry.field, alternatives, users, fields, template=template)
+
+
+def of_object(name: Reference, found: Claim, classes: DeviceClasses, *, shared: bool) -> tuple[Claimed, ...]:
+    """Return the requests for GPUs of a claim or template itself, whichever pods use it.
+
+    Args:
+        name: the object.
+        found: what is kept of it.
+        classes: which DeviceClasses hand out GPUs.
+        shared: whether several containers or pods use it at once.
+    """
+    is_template = name.kind == TEMPLATE
+    field = "spec.spec.devices.requests" if is_template else "spec.devices.requests"
+    every = ((index, one, _alternatives(one, classes, shared=shared)) for index, one in enumerate(found.requests))
+    return tuple(
+        Claimed(
+            str(name),
+            f"request {request.name}",
+            f"{field}[{index}]",
+            alternatives,
+            (),
+            (),
+            template=name.name if is_template else "",
+        )
+        for index, request, alternatives in every
+        if alternatives
+    )
+
+
+def _alternatives(request: DeviceRequest, classes: DeviceClasses, *, shared: bool) -> tuple[Alternative, ...]:
+    """The ways to meet a request that hand out GPUs."""
+    return tuple(
+        Alternative(device, _form(device, classes, shared=shared))
+        for device in request.alternatives
+        if classes.hands_out_gpus(device.device_class)
+    )
 
 
 def _form(device: Device, classes: DeviceClasses, *, shared: bool) -> Form | None:

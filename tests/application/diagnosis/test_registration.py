@@ -93,7 +93,7 @@ def test_a_webhook_under_a_wrong_path_is_missing_where_it_should_be_and_wrong_wh
     ]
 
 
-NAMESPACES, ADVISE = "validate-namespace", "advise"
+NAMESPACES, ADVISE, CLAIMS = "validate-namespace", "advise", "validate-claim"
 
 
 def without(facts: Facts, name: str) -> Facts:
@@ -105,7 +105,11 @@ def without(facts: Facts, name: str) -> Facts:
 
 @pytest.mark.parametrize(
     ("name", "means"),
-    [(ADVISE, "kubectl apply of a workload"), (NAMESPACES, "a label that names no policy is accepted")],
+    [
+        (ADVISE, "kubectl apply of a workload"),
+        (NAMESPACES, "a label that names no policy is accepted"),
+        (CLAIMS, "a claim (DRA) of a pod that waits can be replaced"),
+    ],
 )
 def test_a_webhook_that_only_tells_is_missed_and_what_is_lost_is_said(name: str, means: str) -> None:
     facts = without(healthy(), name)
@@ -207,15 +211,18 @@ def test_rules_may_name_subresources_as_kubernetes_takes_them(subresources: list
     assert troubled(validating(healthy(), NAMESPACES, rules=rules)) == {}
 
 
-def test_a_webhook_of_namespaces_fails_closed_and_only_with_match_conditions() -> None:
-    assert troubled(validating(healthy(), NAMESPACES, namespaceSelector=None)) == {}
-    assert troubled(validating(healthy(), NAMESPACES, failurePolicy="Ignore")) == {"failure-policies": Status.WARN}
-    unconditional = validating(healthy(), NAMESPACES, matchConditions=[])
+@pytest.mark.parametrize(
+    ("name", "means"),
+    [
+        (NAMESPACES, "while no replica answers, no namespace can be created or changed, not even kube-system"),
+        (CLAIMS, "while no replica answers, no claim (DRA) can be created or changed, so no pod with claims starts"),
+    ],
+)
+def test_a_webhook_of_other_objects_fails_closed_and_only_with_match_conditions(name: str, means: str) -> None:
+    assert troubled(validating(healthy(), name, failurePolicy="Ignore")) == {"failure-policies": Status.WARN}
+    unconditional = validating(healthy(), name, matchConditions=[])
     assert troubled(unconditional) == {"failure-policies": Status.FAIL, "match-conditions": Status.WARN}
-    assert (
-        the_result(unconditional, "failure-policies").means
-        == "while no replica answers, no namespace can be created or changed, not even kube-system"
-    )
+    assert the_result(unconditional, "failure-policies").means == means
 
 
 def test_the_guard_alone_does_not_stand_for_the_validating_webhook() -> None:

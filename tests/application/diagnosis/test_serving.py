@@ -80,7 +80,7 @@ def test_every_ready_endpoint_is_dialled_under_the_services_name() -> None:
     found = targets(healthy())
     assert {target.address for target in found} == {(address, 8443) for address in ADDRESSES}
     assert {target.name for target in found} == {HOST}
-    assert len(found) == len(ADDRESSES) * 8  # by the bundle of each webhook
+    assert len(found) == len(ADDRESSES) * 9  # by the bundle of each webhook
 
 
 def test_where_endpoints_cannot_be_read_the_service_itself_is_dialled() -> None:

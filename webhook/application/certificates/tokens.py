@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-MUTATE, VALIDATE, ADVISE, VALIDATE_NAMESPACE = "/mutate", "/validate", "/advise", "/validate-namespace"
+MUTATE, VALIDATE, ADVISE = "/mutate", "/validate", "/advise"
+VALIDATE_NAMESPACE, VALIDATE_CLAIM = "/validate-namespace", "/validate-claim"
 PATHS: Mapping[str, str] = MappingProxyType(
     {
         "mutate.gpuwarden.io": MUTATE,
@@ -30,6 +31,7 @@ PATHS: Mapping[str, str] = MappingProxyType(
         "advise.gpuwarden.io": ADVISE,
         "advise-operators.gpuwarden.io": ADVISE,
         "validate-namespace.gpuwarden.io": VALIDATE_NAMESPACE,
+        "validate-claim.gpuwarden.io": VALIDATE_CLAIM,
     }
 )
 """The path of each webhook by its name. The chart renders the same where it renders paths (tests/deploy)."""

@@ -2,13 +2,30 @@
 
 from collections.abc import Iterator, Mapping
 
-from webhook.application.certificates.tokens import VALIDATE, VALIDATE_NAMESPACE
+from webhook.application.certificates.tokens import VALIDATE, VALIDATE_CLAIM, VALIDATE_NAMESPACE
 from webhook.application.configuration import Configuration, Mode
 from webhook.application.diagnosis.facts import KUBE_SYSTEM, NAME_LABEL, Facts, Unread
 from webhook.application.diagnosis.ours import MUTATING, Ours, our_webhooks
 from webhook.application.diagnosis.results import Verdict, fail, verdicts, warn
 
 _REINSTALL = "reinstall with the install.mode that you want (helm upgrade, or kubectl apply -f deploy/gpuwarden.yaml)"
+
+_WHILE = "while no replica answers,"
+# What it means that webhooks which should be closed and have matchConditions are open, and that they have none.
+_UPDATES = (
+    f"{_WHILE} a pod with scheduling gates can be moved to GPUs that its namespace's policy denies",
+    f"{_WHILE} no pod can be updated: finalizers stay, and so do deleted pods",
+)
+_CLOSED = {
+    VALIDATE_NAMESPACE: (
+        f"{_WHILE} labels that name no policy are accepted",
+        f"{_WHILE} no namespace can be created or changed, not even kube-system",
+    ),
+    VALIDATE_CLAIM: (
+        f"{_WHILE} a claim (DRA) of a pod that waits can be replaced by one for GPUs that its namespace's policy denies",
+        f"{_WHILE} no claim (DRA) can be created or changed, so no pod with claims starts",
+    ),
+}
 
 
 def failure_policies(facts: Facts) -> list[Verdict]:
@@ -36,35 +53,24 @@ def _wrong_policies(webhooks: list[Ours], configuration: Configuration) -> Itera
         elif one.is_guard:
             continue
         elif one.is_of_updates:
-            yield from _wrong_for_updates(one, seen)
-        elif one.kind == MUTATING or one.path not in {VALIDATE, VALIDATE_NAMESPACE}:
+            yield from _wrong_where_closed(one, seen, *_UPDATES)
+        elif one.kind == MUTATING or one.path not in {VALIDATE, *_CLOSED}:
             if one.closed:
                 means = "while no replica answers, this denies requests, which only the validating webhook for pods should do"
                 yield warn(seen, means, _REINSTALL)
         elif not one.closed and one.path == VALIDATE:
             means = "while no replica answers, pods are created without any check of their namespaces' policies"
             yield fail(seen, means, _REINSTALL)
-        elif one.path == VALIDATE_NAMESPACE:
-            yield from _wrong_for_namespaces(one, seen)
+        elif one.path in _CLOSED:
+            yield from _wrong_where_closed(one, seen, *_CLOSED[one.path])
 
 
-def _wrong_for_updates(one: Ours, seen: str) -> Iterator[Verdict]:
-    """Closed, and only with matchConditions; without them closed would keep finalizers from being removed."""
+def _wrong_where_closed(one: Ours, seen: str, while_open: str, without_conditions: str) -> Iterator[Verdict]:
+    """Closed, and only with matchConditions: these webhooks are not meant to be called for every object of their kinds."""
     if not one.closed:
-        means = "while no replica answers, a pod with scheduling gates can be moved to GPUs that its namespace's policy denies"
-        yield warn(seen, means, _REINSTALL)
+        yield warn(seen, while_open, _REINSTALL)
     elif not one.webhook.match_conditions:
-        means = "while no replica answers, no pod can be updated: finalizers stay, and so do deleted pods"
-        yield fail(f"{seen}, without matchConditions", means, _REINSTALL)
-
-
-def _wrong_for_namespaces(one: Ours, seen: str) -> Iterator[Verdict]:
-    """Closed, and only with matchConditions; without them no namespace could be changed at all."""
-    if not one.closed:
-        yield warn(seen, "while no replica answers, labels that name no policy are accepted", _REINSTALL)
-    elif not one.webhook.match_conditions:
-        means = "while no replica answers, no namespace can be created or changed, not even kube-system"
-        yield fail(f"{seen}, without matchConditions", means, _REINSTALL)
+        yield fail(f"{seen}, without matchConditions", without_conditions, _REINSTALL)
 
 
 def exclusions(facts: Facts) -> list[Verdict]:

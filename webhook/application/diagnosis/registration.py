@@ -2,7 +2,14 @@
 
 from collections.abc import Iterator
 
-from webhook.application.certificates.tokens import ADVISE, MUTATE, VALIDATE, VALIDATE_NAMESPACE
+from webhook.application.certificates.tokens import (
+    ADVISE,
+    MUTATE,
+    VALIDATE,
+    VALIDATE_CLAIM,
+    VALIDATE_NAMESPACE,
+)
+from webhook.application.claims import GROUP, PLURALS
 from webhook.application.configuration import Configuration
 from webhook.application.diagnosis.facts import Facts, known
 from webhook.application.diagnosis.ours import (
@@ -20,8 +27,7 @@ from webhook.engine.gpu_names import ANY_SUFFIX
 
 # Of each path: the kind of configuration that it belongs to.
 _EXPECTED = {MUTATE: MUTATING, VALIDATE: VALIDATING}
-# Of each path that only tells or keeps labels readable: what it should be sent, as API group and resource, and what is lost
-# without it.
+# Of each path that is not for pods: what it should be sent, as API group and resource, and what is lost without it.
 _TOLD: dict[str, tuple[list[tuple[str, str]], str]] = {
     ADVISE: (
         [(kind.group, kind.plural) for kind in ADVISED],
@@ -30,6 +36,10 @@ _TOLD: dict[str, tuple[list[tuple[str, str]], str]] = {
     VALIDATE_NAMESPACE: (
         [("", "namespaces"), ("", "namespaces/status"), ("", "namespaces/finalize")],
         "a label that names no policy is accepted, and changing a label gives no warning about its effect on workloads",
+    ),
+    VALIDATE_CLAIM: (
+        [(GROUP, plural) for plural in PLURALS.values()],
+        "a claim (DRA) of a pod that waits can be replaced by one for GPUs that the policy of its namespace denies",
     ),
 }
 _PATHS = {*_EXPECTED, *_TOLD}

@@ -44,7 +44,7 @@ def findings(
     if not policy.judges_claims:
         return
     yield from (_not_found(one, policy) for one in claims.missing)
-    judged = [(claimed, None if policy.permits_any else _not_permitted(claimed, policy)) for claimed in claims.gpus]
+    judged = [(claimed, None if policy.permits_any else not_permitted(claimed, policy)) for claimed in claims.gpus]
     yield from (finding for _, finding in judged if finding)
     permitted = [claimed for claimed, finding in judged if not finding]
     yield from _per_container(spec, permitted, policy)
@@ -75,8 +75,8 @@ def _not_found(missing: Entry, policy: Policy) -> Finding:
     )
 
 
-def _not_permitted(claimed: Claimed, policy: Policy) -> Finding | None:
-    """The first of the alternatives that the policy does not permit: the scheduler may take any of them."""
+def not_permitted(claimed: Claimed, policy: Policy) -> Finding | None:
+    """Return the finding of the first alternative that the policy does not permit, if any: the scheduler may take each."""
     return next(filter(None, (_alternative(claimed, one, policy) for one in claimed.alternatives)), None)
 
 
@@ -135,11 +135,11 @@ def _per_container(spec: PodSpec, gpus: Sequence[Claimed], policy: Policy) -> It
             used_by.setdefault(place, []).append(claimed)
     for section, index, container in containers(spec) if used_by else ():
         used = used_by.get(Place(section, index), [])
-        count = _total(used)
+        count = total(used)
         if count is None or count > limit:
             yield PER_CONTAINER_LIMIT.found(
                 used[0].field,
-                f'container "{container.name}": its claims are for {_counted(count)}',
+                f'container "{container.name}": its claims are for {counted(count)}',
                 f'namespace policy "{policy.name}" permits {limit} per container; claim {at_most(limit)}',
             )
 
@@ -159,22 +159,24 @@ def _per_pod(
             if gpu_container.amounts
         },
     )
-    claimed = _total(gpus)
+    claimed = total(gpus)
     count = None if claimed is None else claimed + requested
     if count is None or (count > limit and requested <= limit):
         yield PER_POD_LIMIT.found(
             "spec",
-            f"pod: its claims and containers are for {_counted(count)} at once",
+            f"pod: its claims and containers are for {counted(count)} at once",
             f'namespace policy "{policy.name}" permits {limit} per pod; claim {at_most(limit)}',
         )
 
 
-def _total(gpus: Sequence[Claimed]) -> int | None:
+def total(gpus: Sequence[Claimed]) -> int | None:
+    """Return the most GPUs that requests may get together; ``None`` for no limit."""
     counts = [claimed.count for claimed in gpus]
     return None if None in counts else sum(count for count in counts if count)
 
 
-def _counted(count: int | None) -> str:
+def counted(count: int | None) -> str:
+    """Return a number of GPUs, for people."""
     if count is None:
         return "every GPU of a class (allocationMode: All)"
     return f"{count} {'GPU' if count == 1 else 'GPUs'}"

@@ -1,0 +1,45 @@
+"""Devices that a DRA driver would hand out: the node, the DeviceClasses and the ResourceSlices, written by the suite."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from testing.control_plane.cluster import ControlPlane
+from tests.e2e.fleet import Fleet, Node
+
+Json = dict[str, Any]
+ROOT = "/apis/resource.k8s.io/v1"
+NODE = "dra"
+GPUS, NICS = "gpu.nvidia.com", "dranet.example.com"  # each a driver, and a DeviceClass
+DEVICES = 8
+
+
+@contextmanager
+def devices(control_plane: ControlPlane, classes: Mapping[str, Json]) -> Iterator[ControlPlane]:
+    """A node with GPUs and network cards; ``classes`` are other DeviceClasses: those with a GPU in their name are for GPUs."""
+    others = {name: (GPUS if "gpu" in name else NICS, more) for name, more in classes.items()}
+    every: dict[str, tuple[str, Json]] = {GPUS: (GPUS, {}), NICS: (NICS, {}), **others}
+    api = control_plane.api
+    with Fleet(control_plane, (Node(NODE),)):
+        for name, (driver, more) in every.items():
+            selectors = [{"cel": {"expression": f"device.driver == '{driver}'"}}]
+            made = {"metadata": {"name": name}, "spec": {"selectors": selectors, **more}}
+            api.post(f"{ROOT}/deviceclasses", json=made).raise_for_status()
+        for driver in (GPUS, NICS):
+            listed = [{"name": f"device-{number}"} for number in range(DEVICES)]
+            pool = {"name": driver, "generation": 1, "resourceSliceCount": 1}
+            spec = {"driver": driver, "nodeName": NODE, "pool": pool, "devices": listed}
+            api.post(f"{ROOT}/resourceslices", json={"metadata": {"name": driver}, "spec": spec}).raise_for_status()
+        yield control_plane
+        for driver in (GPUS, NICS):
+            api.delete(f"{ROOT}/resourceslices/{driver}").raise_for_status()
+        for name in every:
+            api.delete(f"{ROOT}/deviceclasses/{name}").raise_for_status()
+
+
+def create_before(control_plane: ControlPlane, namespace: str, *manifests: Json) -> None:
+    """Create claims and templates that are not judged: they stand for those that a namespace had before its policy."""
+    with control_plane.client("system:kube-controller-manager", "system:masters") as client:
+        for one in manifests:
+            plural = f"{one['kind'].lower()}s"
+            client.post(f"{ROOT}/namespaces/{namespace}/{plural}", json=one).raise_for_status()

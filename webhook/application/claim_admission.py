@@ -1,0 +1,213 @@
+"""Admission of ResourceClaims and ResourceClaimTemplates (DRA): one for GPUs that no pod of its namespace may use is denied.
+
+A pod is judged when it is created, by what its claims are then. What may replace them later is judged here. Specs can't change
+(ValidateResourceClaimUpdate), so an update matters only where it gives an existing claim to a pod.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from webhook.application import response_messages, review, review_limits
+from webhook.application.claims import GROUP
+from webhook.application.configuration import Configuration, Mode
+from webhook.application.fleet import FleetSource, NoFleet
+from webhook.application.lookups import Labels, Wanted, answered
+from webhook.application.namespaces import Namespaces
+from webhook.application.recorder import Recorded, Recorder
+from webhook.application.review import Answering, Request, ReviewError
+from webhook.engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
+from webhook.engine.claims import CLAIM, TEMPLATE, Reference, of_object
+from webhook.engine.decision import Decision
+from webhook.engine.device_classes import DeviceClasses
+from webhook.engine.labels import NamespaceLabels
+from webhook.engine.pods import Pod
+from webhook.engine.policy import ANY_POLICY, Policy
+from webhook.engine.rules import claim_objects
+from webhook.engine.text import Name
+
+CONTROLLERS = (
+    "system:kube-controller-manager",
+    "system:kube-scheduler",
+    "system:serviceaccount:kube-system:resource-claim-controller",
+)
+"""The users that create claims for pods, which were judged: from templates (kube-controller-manager, with its own account or with
+one for each controller), and for extended resources (the scheduler). They are never denied, whatever the policy is by then."""
+
+OF_PODS = ("resource.kubernetes.io/pod-claim-name", "resource.kubernetes.io/extended-resource-claim")
+"""Annotations by which a claim that a pod owns is taken as the pod's (resourceclaim/controller.go ``findPodResourceClaim``,
+dynamicresources/extendeddynamicresources.go ``findExtendedResourceClaim``)."""
+
+
+class _Owner(msgspec.Struct):
+    uid: Name = ""
+    controller: bool | None = None
+
+
+class ClaimMetadata(msgspec.Struct, rename="camel"):
+    """``metadata`` of a claim or template, as far as it says whose it is."""
+
+    name: Name = ""
+    generate_name: Name = ""
+    annotations: dict[str, str] | None = None
+    owner_references: list[_Owner] | None = None
+    deletion_timestamp: str | None = None
+
+    @property
+    def owners(self) -> set[str]:
+        """The controllers that the object belongs to: for a ResourceClaim, at most one pod."""
+        return {one.uid for one in self.owner_references or () if one.controller}
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """Its annotations of ``OF_PODS``."""
+        annotations = self.annotations or {}
+        return {key: annotations[key] for key in OF_PODS if key in annotations}
+
+    @property
+    def is_of_one_pod(self) -> bool:
+        """Whether it is the claim of one pod."""
+        return bool(self.owners and self.marks)
+
+
+class _Claim(ClaimObject):
+    """A ResourceClaim."""
+
+    metadata: ClaimMetadata = msgspec.field(default_factory=ClaimMetadata)
+
+
+class _Template(ClaimTemplateObject):
+    """A ResourceClaimTemplate."""
+
+    metadata: ClaimMetadata = msgspec.field(default_factory=ClaimMetadata)
+
+
+_CLAIM = msgspec.json.Decoder(_Claim)
+_DECODERS: dict[str, msgspec.json.Decoder[Any]] = {CLAIM: _CLAIM, TEMPLATE: msgspec.json.Decoder(_Template)}
+
+
+class _Case(msgspec.Struct, gc=False):
+    """A claim or template for GPUs that is not exempt, with everything that decides it."""
+
+    request: Request
+    name: Reference
+    claim: Claim
+    of_one_pod: bool
+    configuration: Configuration
+    classes: DeviceClasses
+
+    def decide(self, policy: Policy) -> Decision:
+        """The decision by a policy: findings only, nothing is ever changed."""
+        found = claim_objects.findings(self.name, self.claim, policy, self.classes, of_one_pod=self.of_one_pod)
+        return Decision((), tuple(found))
+
+
+class ClaimAdmission:
+    """The answers to admission reviews of ResourceClaims and ResourceClaimTemplates.
+
+    Raises ``ReviewError`` for a review that can't be read, and ``NamespaceUnavailable`` or ``NamespaceNotFound`` where the
+    namespace's labels are not available.
+    """
+
+    def __init__(
+        self,
+        configuration: Callable[[], Configuration],
+        namespaces: Namespaces,
+        recorder: Recorder,
+        nodes: FleetSource = NoFleet(),  # noqa: B008 - it has no state
+    ) -> None:
+        """Decide by the configuration of the moment, the labels of namespaces, and the DeviceClasses of the cluster."""
+        self._configuration = configuration
+        self._namespaces = namespaces
+        self._recorder = recorder
+        self._nodes = nodes
+
+    def validate(self, body: bytes) -> Answering:
+        """Deny what the enforce policy does not permit; the warn and audit policies only report it."""
+        configuration = self._configuration()
+        return answered(self._namespaces, lambda given: self._answer(body, configuration, given.labels))
+
+    def _answer(self, body: bytes, configuration: Configuration, labels: Labels | None) -> bytes | Wanted:
+        request = review.decode(body)
+        if request.operation not in {"CREATE", "UPDATE"} or request.sub_resource:
+            return review.allowed(request)
+        if exempt := _exempt(request, configuration):
+            return review.allowed(request, annotations={"exempt": exempt})
+        review_limits.bound(body)
+        case = _read(request, configuration, configuration.classes_with(self._nodes.class_forms))
+        if case is None:
+            return review.allowed(request)
+        labels = labels or self._namespaces.cached(request.namespace)
+        return Wanted(request.namespace) if labels is None else self._judge(case, labels)
+
+    def _judge(self, case: _Case, labels: Labels) -> bytes:
+        """The answer to what claims GPUs.
+
+        Raises:
+            NamespaceUnavailable, NamespaceNotFound: there are no labels.
+        """
+        if not isinstance(labels, NamespaceLabels):
+            raise labels
+        policies = case.configuration.policies.select(labels)
+        acts = case.configuration.mode is Mode.ENFORCE
+        annotations: dict[str, str] = {}
+        enforced = self._decide(case, "enforce", policies.enforce, acted=acts)
+        if enforced.denials:
+            response_messages.annotate(annotations, "enforce", policies.enforce, enforced)
+            if acts:
+                return review.denied(case.request, enforced.denials, annotations)
+            annotations["mode"] = Mode.AUDIT.value
+        warnings = response_messages.would_be(enforced, policies.enforce)
+        if policies.warn is not ANY_POLICY and policies.warn != policies.enforce:
+            warnings += response_messages.would_be(self._decide(case, "warn", policies.warn), policies.warn)
+        if policies.audit is not ANY_POLICY:
+            audited = self._decide(case, "audit", policies.audit)
+            response_messages.annotate(annotations, "audit", policies.audit, audited)
+        return review.allowed(case.request, warnings=response_messages.within_budget(warnings), annotations=annotations)
+
+    def _decide(self, case: _Case, mode: str, policy: Policy, *, acted: bool = False) -> Decision:
+        decision = case.decide(policy)
+        self._recorder.decided(Recorded(mode, policy, decision, acted, "validate-claim", case.request, Pod()))
+        return decision
+
+
+def _exempt(request: Request, configuration: Configuration) -> str | None:
+    """Why a request is exempt, before its object is read."""
+    username = request.user_info.username
+    return "controller" if username in CONTROLLERS else configuration.exemptions.of_request(request.namespace, username)
+
+
+def _read(request: Request, configuration: Configuration, classes: DeviceClasses) -> _Case | None:
+    """The claim or template of a request; ``None`` where it is not for GPUs, or nothing about it matters.
+
+    Raises:
+        ReviewError: it can't be read.
+    """
+    kind = request.kind
+    if kind is None or kind.group != GROUP or kind.kind not in _DECODERS:
+        got = f"{kind.group}/{kind.kind}" if kind else ""
+        raise ReviewError("request.kind", f'must be a ResourceClaim or ResourceClaimTemplate of {GROUP}, not "{got}"')
+    if not request.has_object:
+        raise ReviewError("request.object", "is missing; a CREATE or UPDATE carries the object")
+    read: _Claim | _Template = review.decode_json(_DECODERS[kind.kind], request.object, "request.object")
+    metadata, is_claim = read.metadata, kind.kind == CLAIM
+    if request.operation == "UPDATE" and not (is_claim and _is_given_to_a_pod(request, metadata)):
+        return None
+    kept = claim(read.claimed)
+    if kept is None:
+        raise ReviewError("request.object.spec", f"is not of {GROUP}/v1alpha3 to v1; other versions can't be judged")
+    request.name = request.name or metadata.name or metadata.generate_name
+    name = Reference(kind.kind, request.name)
+    if not of_object(name, kept, classes, shared=False):
+        return None
+    return _Case(request, name, kept, is_claim and metadata.is_of_one_pod, configuration, classes)
+
+
+def _is_given_to_a_pod(request: Request, metadata: ClaimMetadata) -> bool:
+    """Whether an update gives a claim to a pod that did not have it."""
+    if not metadata.is_of_one_pod or metadata.deletion_timestamp:
+        return False
+    is_old = request.has_old_object
+    before = review.decode_json(_CLAIM, request.old_object, "request.oldObject").metadata if is_old else ClaimMetadata()
+    return not (metadata.owners <= before.owners and metadata.marks.items() <= before.marks.items())

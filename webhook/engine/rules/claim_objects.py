@@ -1,0 +1,75 @@
+"""Rules of ResourceClaims and ResourceClaimTemplates (DRA) themselves: those for GPUs that no pod of their namespace may use.
+
+Pods are judged by what these objects are when a pod is created (``rules.claims``). An object that is deleted, and created
+again under the same name for GPUs, would be used by a pod that was judged before.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from webhook.engine.claim_objects import Claim
+from webhook.engine.claims import TEMPLATE, Claimed, Reference, of_object
+from webhook.engine.device_classes import DeviceClasses
+from webhook.engine.findings import Finding
+from webhook.engine.policy import Policy
+from webhook.engine.rules.claims import counted, not_permitted, total
+from webhook.engine.rules.permission import PER_CONTAINER_LIMIT, PER_POD_LIMIT, at_most
+
+
+def findings(
+    name: Reference, found: Claim, policy: Policy, classes: DeviceClasses, *, of_one_pod: bool
+) -> Iterator[Finding]:
+    """Return what denies an object.
+
+    Args:
+        name: the object.
+        found: what is kept of it.
+        policy: the policy.
+        classes: which DeviceClasses hand out GPUs.
+        of_one_pod: whether it is a ResourceClaim that belongs to one pod: it was made from a template, or for the pod's
+            extended resources.
+
+    A template, and a claim of one pod, may be used by one container or by several, and are permitted if either is. Any pod can
+    use another ResourceClaim, so it is shared.
+    """
+    if not policy.judges_claims:
+        return
+    shared = of_object(name, found, classes, shared=True)
+    alone = of_object(name, found, classes, shared=False) if of_one_pod or name.kind == TEMPLATE else shared
+    permitted = []
+    for one, as_shared in zip(alone, shared, strict=True):
+        denied = None if policy.permits_any else not_permitted(one, policy)
+        if denied and all(not_permitted(way, policy) for way in _other_ways(one, as_shared, policy, of_one_pod)):
+            yield denied
+        else:
+            permitted.append(one)
+    yield from _limits(name, permitted, policy)
+
+
+def _other_ways(one: Claimed, shared: Claimed, policy: Policy, of_one_pod: bool) -> Iterator[Claimed]:  # noqa: FBT001
+    """The other ways in which a request may be used: by several containers, or, of a claim, as one of a listed template."""
+    yield shared
+    if of_one_pod:
+        for form in policy.claim_forms:
+            yield msgspec.structs.replace(one, template=form.template)
+
+
+def _limits(name: Reference, permitted: list[Claimed], policy: Policy) -> Iterator[Finding]:
+    """The limits that every pod exceeds that uses it. A container can use one request of a claim, and a pod gets all."""
+    under = f'namespace policy "{policy.name}" permits'
+    per_container, per_pod = policy.max_per_container, policy.max_per_pod
+    for one in permitted:
+        if per_container is not None and (one.count is None or one.count > per_container):
+            yield PER_CONTAINER_LIMIT.found(
+                one.field,
+                f"{one.subject}: {one.source} is for {counted(one.count)}",
+                f"{under} {per_container} per container; claim {at_most(per_container)}",
+            )
+    count = total(permitted)
+    if per_pod is not None and (count is None or count > per_pod):
+        yield PER_POD_LIMIT.found(
+            permitted[0].field.rpartition("[")[0],
+            f"{name}: its requests are for {counted(count)}",
+            f"{under} {per_pod} per pod; claim {at_most(per_pod)}",
+        )
