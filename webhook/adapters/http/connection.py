@@ -50,6 +50,9 @@ class _Gone(asyncio.Transport):
     def is_closing(self) -> bool:
         return True
 
+    def abort(self) -> None:
+        pass
+
 
 class Connection(Guest, asyncio.BufferedProtocol):
     """A connection that its crowd may cut off."""
@@ -322,7 +325,10 @@ class Connection(Guest, asyncio.BufferedProtocol):
         if self._requests:
             self._next()
         elif self._deaf and not (self._unsent or self._transport.is_closing()):
-            asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._transport.abort)
+            asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._hang_up)
+
+    def _hang_up(self) -> None:
+        self._transport.abort()  # of now: a timer that had the one of then would keep all that TLS has of it
 
     def _note(self, reason: str, detail: str = "") -> None:
         self._crowd.refusals.note(reason, self.client, detail)
