@@ -96,7 +96,8 @@ class Connection:
         return name
 
     async def write_raw(self, said: bytes) -> None:
-        """Write past TLS, which can write no more after it."""
+        """Write past TLS, which can write no more after it, and at once."""
+        self._raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await self._loop.sock_sendall(self._raw, said)
 
     async def write_apart(self, said: bytes) -> None:
@@ -541,10 +542,9 @@ async def key_update_flood(target: Target, folder: str, number: int) -> None:
         with open(keys) as logged:  # noqa: ASYNC230, PTH123 - a few lines
             [secret] = [line.split()[2] for line in logged if line.startswith("CLIENT_TRAFFIC_SECRET_0 ")]
         os.unlink(keys)  # noqa: PTH108 - likewise
-        updates = key_updates(bytes.fromhex(secret), connection.cipher)
-        while True:
+        for update in key_updates(bytes.fromhex(secret), connection.cipher):
             target.did["sent"] += 1
-            await connection.write_raw(b"".join(itertools.islice(updates, 4)))
+            await connection.write_raw(update)
             await asyncio.sleep(0)
 
 
@@ -581,6 +581,10 @@ async def at_the_same_moment(target: Target, count: int, requests: Sequence[byte
             await read(target, connection)
 
     await crowd(target, count, ask)
+
+
+def gpu_pod() -> bytes:
+    return pod(_ONE)
 
 
 async def user_names_at_once(target: Target) -> None:

@@ -464,6 +464,18 @@ async def test_who_was_refused_is_forgotten(limits: Limits, refused: bytes) -> N
     assert [one() for one in refusals] == [None] * 3
 
 
+async def test_what_tls_has_of_who_hangs_up_after_its_last_answer_goes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not when the time is over that it was given: a thousand a second would leave 100 MiB that nobody counts."""
+    monkeypatch.setattr(connection, "_LINGER_SECONDS", 0.1)
+    port = Port()
+    port.sends(request("/mutate", b"one", connection="close"))
+    port.connection.connection_lost(None)
+    transport = weakref.ref(port.client)
+    del port.client
+    assert transport() is None
+    await asyncio.sleep(0.2)  # nor does it matter that the time is over
+
+
 async def test_who_does_not_hang_up_after_its_last_answer_is_cut_off() -> None:
     """By a close, uvloop decrypts what comes after it; of records of one byte each a second's worth is minutes."""
     for sent in (b"noise\r\n\r\n", request("/mutate", b"one", connection="close")):
