@@ -27,7 +27,6 @@ from webhook.adapters.http.endpoint import Endpoint
 from webhook.adapters.http.listeners import Listener, serve_all
 from webhook.adapters.http.operations_listener import OperationsListener
 from webhook.adapters.http.port import Port
-from webhook.adapters.http.timed import TimedEndpoint
 from webhook.adapters.http.turns import Turns
 from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.errors import ConfigurationError
@@ -117,7 +116,7 @@ class Server:
             Endpoint(MUTATE, self._admission.mutate, recorder),
             Endpoint(VALIDATE, self._admission.validate, recorder),
             Endpoint(ADVISE, advising.advise, recorder),
-            TimedEndpoint(VALIDATE_NAMESPACE, labelling.validate, recorder),
+            Endpoint(VALIDATE_NAMESPACE, labelling.validate, recorder, timed=True),
         )
         by_path = {endpoint.path: endpoint for endpoint in endpoints}
         self._port = Port(
