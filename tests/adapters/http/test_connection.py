@@ -14,7 +14,6 @@ from tests.adapters.http.support import GOOD
 from tests.logged import Logged
 from tests.wire import request
 from webhook.adapters.http import connection
-from webhook.adapters.http.callers import Callers
 from webhook.adapters.http.failures import Failure
 from webhook.adapters.http.limits import MAXIMUM_BODY, Limits
 from webhook.adapters.http.turns import Asker, Turns
@@ -544,7 +543,7 @@ async def test_a_stranger_that_sends_only_control_records_is_disconnected(suffix
 async def test_a_certificate_with_another_name_is_a_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr(connection, "thread_time", lambda: now)
-    port = Port(certificate={"subject": ((("commonName", "somebody"),),)}, callers=Callers(["kube-apiserver"]))
+    port = Port(certificate={"subject": ((("commonName", "somebody"),),)}, names=frozenset({"kube-apiserver"}))
     for _ in range(3):
         port.connection.get_buffer(-1)
         now += 1.0

@@ -36,9 +36,7 @@ class Observer(Protocol):
 class Endpoint:
     """Answers POSTed AdmissionReviews by a function from bytes to bytes, and everything else by a clear failure."""
 
-    def __init__(
-        self, path: str, answer: Callable[..., Answering], observer: Observer, *, timed: bool = False
-    ) -> None:
+    def __init__(self, path: str, answer: Callable[..., Answering], observer: Observer, *, timed: bool = False) -> None:
         """Serve ``path`` with an answer that raises ``ReviewError`` or a namespace's error, and nothing else on purpose.
 
         It is called with the body, and if ``timed`` with the seconds that are left for the answer.
