@@ -1,12 +1,22 @@
 """``/advise``: what will become of a workload's pods, said when its template is applied; never a change, never a denial."""
 
-import asyncio
 import json
 from typing import Any
 
 import pytest
 
-from testing.reviews import TEAM, UID, Answered, KnownNamespaces, Notes, a_gpu_container, a_pod, a_review, read_answer
+from testing.reviews import (
+    TEAM,
+    UID,
+    Answered,
+    KnownNamespaces,
+    Notes,
+    a_gpu_container,
+    a_pod,
+    a_review,
+    finish,
+    read_answer,
+)
 from webhook.application.advising import Advising
 from webhook.application.configuration import Configuration, Exemptions, Mode
 from webhook.application.fleet import FleetSource, NoFleet
@@ -55,7 +65,7 @@ def advise(  # noqa: PLR0913 - each is one thing that decides
         Notes() if notes is None else notes,
         nodes,
     )
-    answered = read_answer(asyncio.run(advising.advise(json.dumps(body).encode())), UID)
+    answered = read_answer(finish(advising.advise(json.dumps(body).encode())), UID)
     assert answered.allowed
     assert answered.patch is None
     return answered

@@ -1,13 +1,12 @@
 """``/advise`` for operators' kinds: each row's pods are judged as they will be, and what the operator does besides is named."""
 
-import asyncio
 import json
 from typing import Any
 
 import msgspec
 import pytest
 
-from testing.reviews import TEAM, UID, Answered, KnownNamespaces, Notes, a_review, read_answer
+from testing.reviews import TEAM, UID, Answered, KnownNamespaces, Notes, a_review, finish, read_answer
 from tests.application.test_operator_kinds import at, merged
 from webhook.application.advising import Advising
 from webhook.application.configuration import Configuration, Exemptions, Mode
@@ -52,7 +51,7 @@ def advise(  # noqa: PLR0913 - each is one thing that decides
         Notes() if notes is None else notes,
     )
     body = json.dumps(a_review(manifest, **{"kind": version, **request})).encode()
-    answered = read_answer(asyncio.run(advising.advise(body)), UID)
+    answered = read_answer(finish(advising.advise(body)), UID)
     assert answered.allowed
     assert answered.patch is None
     return answered
@@ -195,7 +194,7 @@ def test_what_is_not_an_object_is_not_read() -> None:
     advising = Advising(Configuration, KnownNamespaces({TEAM: ENFORCED}), Notes())
     body = json.dumps({**a_review({}, kind=version)}).replace('"object": {}', '"object": []').encode()
     with pytest.raises(ReviewError, match=r"request\.object"):
-        asyncio.run(advising.advise(body))
+        finish(advising.advise(body))
 
 
 CONFIGURED = table(

@@ -21,6 +21,7 @@ from testing.reviews import (
     a_pod,
     a_review,
     encode,
+    finish,
     read_answer,
 )
 from webhook.application.admission import Admission
@@ -298,7 +299,7 @@ def test_while_workloads_are_looked_at_nothing_that_was_decoded_is_kept() -> Non
 
     tracemalloc.start()
     try:
-        read_answer(asyncio.run(labelling.validate(body, 1.0)))
+        read_answer(finish(labelling.validate(body, 1.0)))
     finally:
         tracemalloc.stop()
 

@@ -1,6 +1,5 @@
 """GPUs by other names, and pods that are left to HAMi: judged alike at admission, in advice, checks and audits."""
 
-import asyncio
 from collections.abc import Callable
 
 import msgspec
@@ -17,6 +16,7 @@ from testing.reviews import (
     a_pod,
     a_review,
     encode,
+    finish,
     read_answer,
 )
 from webhook.application.advising import Advising
@@ -44,7 +44,7 @@ def in_advice(pod: Json, configuration: Configuration) -> Told:
     review = a_review(deployment, kind={"group": "apps", "version": "v1", "kind": "Deployment"})
     notes = Notes()
     advising = Advising(lambda: configuration, KnownNamespaces({TEAM: NONE}), notes)
-    answered = read_answer(asyncio.run(advising.advise(encode(review))), UID)
+    answered = read_answer(finish(advising.advise(encode(review))), UID)
     told = [finding.rule.id for note in notes for finding in note.decision.denials]
     assert bool(answered.warnings) is bool(told)
     return told, answered.annotations.get("exempt")

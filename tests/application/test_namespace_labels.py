@@ -1,12 +1,11 @@
 """``/validate-namespace``: labels that can't be read are denied when they are written, and block nothing else."""
 
-import asyncio
 import json
 from typing import Any
 
 import pytest
 
-from testing.reviews import UID, Answered, a_review, read_answer
+from testing.reviews import UID, Answered, a_review, finish, read_answer
 from webhook.application.configuration import Configuration, Exemptions, Mode
 from webhook.application.fleet import FleetSource, NoFleet
 from webhook.application.namespace_labels import NamespaceLabelling
@@ -44,7 +43,7 @@ def validate(
     fields = {"kind": KIND, "operation": "UPDATE" if old else "CREATE", "oldObject": old, "name": "team-a", **request}
     body = json.dumps(a_review(new, **fields)).encode()
     labelling = NamespaceLabelling(lambda: configuration or Configuration(), preview, nodes)
-    return read_answer(asyncio.run(labelling.validate(body, 10.0)), UID)
+    return read_answer(finish(labelling.validate(body, 10.0)), UID)
 
 
 @pytest.mark.parametrize("key", ["enforce", "warn", "audit"])

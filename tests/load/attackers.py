@@ -6,15 +6,17 @@ a line on standard input, and at the end print what they did, as JSON.
 """
 
 import asyncio
+import hmac
 import itertools
 import json
 import os
 import socket
 import ssl
 import sys
+import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,19 +38,22 @@ class Target:
     did: Counter[str] = field(default_factory=Counter)
 
     @asynccontextmanager
-    async def connection(self, *, plain: bool = False, window: int = 0) -> AsyncIterator["Connection"]:
+    async def connection(
+        self, *, plain: bool = False, window: int = 0, context: ssl.SSLContext | None = None
+    ) -> AsyncIterator["Connection"]:
         """A connection: to the admission port by TLS, or to the operations port.
 
         Args:
             plain: to the operations port.
             window: the receive buffer, which bounds what the server can send to a client that does not read.
+            context: of TLS.
         """
         with socket.socket() as raw:
             raw.setblocking(False)  # noqa: FBT003 - the standard library's
             if window:
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
             await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", self.ops_port if plain else self.port))
-            connection = Connection(raw, tls=not plain)
+            connection = Connection(raw, tls=not plain, context=context)
             await connection.shake_hands()
             self.did["connected"] += 1
             yield connection
@@ -57,11 +62,12 @@ class Target:
 class Connection:
     """A connection that reads only when it is asked to: asyncio's own reads ahead, and answers a goodbye by itself."""
 
-    def __init__(self, raw: socket.socket, *, tls: bool) -> None:
+    def __init__(self, raw: socket.socket, *, tls: bool, context: ssl.SSLContext | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._raw = raw
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = _CLIENT.wrap_bio(self._incoming, self._outgoing, server_hostname="localhost") if tls else None
+        client = context or _CLIENT
+        self._tls = client.wrap_bio(self._incoming, self._outgoing, server_hostname="localhost") if tls else None
         self._unread = bytearray()
 
     async def shake_hands(self) -> None:
@@ -82,6 +88,17 @@ class Connection:
             if self._tls:
                 self._tls.write(piece)
             await self._loop.sock_sendall(self._raw, self._outgoing.read() if self._tls else piece)
+
+    @property
+    def cipher(self) -> str:
+        assert self._tls is not None
+        name, _, _ = self._tls.cipher() or ("", "", 0)
+        return name
+
+    async def write_raw(self, said: bytes) -> None:
+        """Write past TLS, which can write no more after it, and at once."""
+        self._raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await self._loop.sock_sendall(self._raw, said)
 
     async def write_apart(self, said: bytes) -> None:
         """Each byte in a record of its own, all in one go."""
@@ -496,6 +513,46 @@ async def small_records(target: Target) -> None:
     await crowd(target, 480, drip)
 
 
+def key_updates(secret: bytes, cipher: str) -> Iterator[bytes]:
+    """TLS 1.3 key updates without end, each a record, as the first that a client says after its handshake (RFC 8446, 4.6.3, 7.2).
+
+    Args:
+        secret: the client's first application traffic secret.
+        cipher: one of AES-GCM, by its name.
+    """
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - no other attack needs it
+
+    digest, key_size = ("sha384", 32) if cipher == "TLS_AES_256_GCM_SHA384" else ("sha256", 16)
+
+    def derived(label: bytes, length: int) -> bytes:
+        full = b"tls13 " + label
+        return hmac.digest(secret, b"\0%c%c%b\0\1" % (length, len(full), full), digest)[:length]
+
+    head = b"\x17\x03\x03\0\x16"
+    while True:
+        yield head + AESGCM(derived(b"key", key_size)).encrypt(derived(b"iv", 12), b"\x18\0\0\1\0\x16", head)
+        secret = derived(b"traffic upd", len(secret))
+
+
+async def key_update_flood(target: Target, folder: str, number: int) -> None:
+    """Send TLS records that never become data, until the server hangs up."""
+    context, keys = trusting_anybody(), f"{folder}/{number}"
+    context.keylog_filename = keys
+    async with target.connection(context=context) as connection:
+        with open(keys) as logged:  # noqa: ASYNC230, PTH123 - a few lines
+            [secret] = [line.split()[2] for line in logged if line.startswith("CLIENT_TRAFFIC_SECRET_0 ")]
+        os.unlink(keys)  # noqa: PTH108 - likewise
+        for update in key_updates(bytes.fromhex(secret), connection.cipher):
+            target.did["sent"] += 1
+            await connection.write_raw(update)
+            await asyncio.sleep(0)
+
+
+async def key_update_floods(target: Target) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        await crowd(target, 30, lambda number: key_update_flood(target, folder, number))
+
+
 async def half_closed(target: Target) -> None:
     """Pods that take long to decide, of all clients at once, each of which says that it sends no more."""
     containers = b",".join(_GPU.replace(b"train", b"c%d" % number) for number in range(900))
@@ -510,6 +567,50 @@ async def half_closed(target: Target) -> None:
             await connection.hung_up()
 
     await crowd(target, 100, ask)
+
+
+async def at_the_same_moment(target: Target, count: int, requests: Sequence[bytes]) -> None:
+    """Requests of all clients that are complete within the same second, as those are that a busy server reads late."""
+
+    async def ask(number: int) -> None:
+        said = requests[number % len(requests)]
+        async with target.connection() as connection:
+            await connection.write(said[:-1])
+            await asyncio.sleep(1 - time.time() % 1)
+            await send(target, connection, said[-1:])
+            await read(target, connection)
+
+    await crowd(target, count, ask)
+
+
+def gpu_pod() -> bytes:
+    return pod(_ONE)
+
+
+async def user_names_at_once(target: Target) -> None:
+    """Decisions that keep most of a body until they are logged, of as many bodies as there is memory for."""
+    asked = post("/mutate", review(pod(_ONE), userInfo={"username": "u" * BODY}))
+    await at_the_same_moment(target, 9, [asked])
+
+
+def deployment(spec: bytes) -> bytes:
+    template = b'{"metadata":{"labels":{"a":"b"}},"spec":{%s}}' % spec
+    described = b'{"metadata":{"name":"train"},"spec":{"selector":{"matchLabels":{"a":"b"}},"template":%s}}' % template
+    kind = {"group": "apps", "version": "v1", "kind": "Deployment"}
+    return post("/advise", review(described, "Deployment", kind=kind))
+
+
+async def templates_at_once(target: Target) -> None:
+    """Small bodies that are large trees, whose answers are tasks."""
+    containers = b'"containers":[%s]' % (_GPU + b",{}" * 24_000)
+    tolerations = b'"tolerations":[%s{}],' % (b"{}," * 24_000) + _ONE
+    await at_the_same_moment(target, 100, [deployment(containers), deployment(tolerations)])
+
+
+async def labels_at_once(target: Target) -> None:
+    """Namespaces, whose answers are tasks."""
+    asked = [namespace(b'"gpuwarden.io/enforce":"%d%s"' % (number, b"v" * BODY)) for number in range(9)]
+    await at_the_same_moment(target, 9, asked)
 
 
 async def server_names(target: Target) -> None:
@@ -725,6 +826,10 @@ ATTACKS: dict[str, Attack] = {
     "long hellos": Attack(long_hellos),
     "farewells": Attack(farewells),
     "half closed": Attack(half_closed),
+    "user names at once": Attack(user_names_at_once),
+    "templates at once": Attack(templates_at_once),
+    "labels at once": Attack(labels_at_once),
+    "key updates": Attack(key_update_floods, processes=2),
     "small records": Attack(small_records),
     "small requests": Attack(small_requests, processes=2),
     "small requests ahead": Attack(small_requests_ahead),

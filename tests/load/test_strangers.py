@@ -3,6 +3,7 @@
 ``pytest -s`` prints a row for each attack, ``make attack`` the whole table.
 """
 
+import asyncio
 import math
 import socket
 import time
@@ -14,8 +15,9 @@ import pytest
 
 from testing.reviews import a_gpu_container, a_pod, a_review, encode
 from tests.cli.serving import COMMAND, Served
-from tests.load.attackers import ATTACKS, TOGETHER
+from tests.load.attackers import ATTACKS, TOGETHER, Target, key_update_flood
 from tests.load.kernel_memory import socket_bytes
+from tests.load.process import refused
 from tests.load.under_attack import (
     CONFIGURATION,
     HEADINGS,
@@ -58,6 +60,14 @@ def test_the_kernel_holds_little_for_a_client_that_does_not_read(tmp_path: Path)
                     connection.sendall(asked)
             held = socket_bytes(server.said["port"])
         assert 0 < held < MOST_IN_THE_KERNEL
+
+
+def test_a_flood_of_key_updates_is_cut_off(tmp_path: Path) -> None:
+    with Served("--tls-self-signed") as server:
+        flood = key_update_flood(Target(*ports(server), seconds=0.0), str(tmp_path), 0)
+        with pytest.raises(ConnectionError):
+            asyncio.run(asyncio.wait_for(flood, 10.0))
+        assert refused(server, "records") == 1
 
 
 def test_it_ends_in_time_however_many_hold_on() -> None:

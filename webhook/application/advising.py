@@ -13,7 +13,7 @@ from webhook.application.lookups import Labels, Wanted, answered
 from webhook.application.namespaces import Namespaces
 from webhook.application.operator_traps import Applied, Described, traps
 from webhook.application.recorder import Recorded, Recorder
-from webhook.application.review import Request
+from webhook.application.review import Answering, Request
 from webhook.application.workload_kinds import WorkloadKind, WorkloadPod
 from webhook.application.workload_views import pods, view
 from webhook.application.workloads import workload_of
@@ -69,11 +69,10 @@ class Advising:
         self._namespaces = namespaces
         self._recorder = recorder
 
-    async def advise(self, body: bytes) -> bytes:
+    def advise(self, body: bytes) -> Answering:
         """Warnings by the policy that advises, audit annotations by the audit policy."""
         configuration = self._configuration()
-        answer = answered(self._namespaces, lambda given: self._answer_with(body, configuration, given.labels))
-        return answer if isinstance(answer, bytes) else await answer
+        return answered(self._namespaces, lambda given: self._answer_with(body, configuration, given.labels))
 
     def _answer_with(self, body: bytes, configuration: Configuration, labels: Labels | None) -> bytes | Wanted:
         """The answer by the labels that are given, or else by those that are cached; or whose labels it needs."""

@@ -1,6 +1,6 @@
 """Namespaces: denies labels that can't be read, and warns what a changed label will do."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import msgspec
@@ -8,7 +8,7 @@ import msgspec
 from webhook.application import response_messages, review, review_limits
 from webhook.application.configuration import Configuration
 from webhook.application.fleet import FleetSource, NoFleet
-from webhook.application.review import Envelope, ReviewError
+from webhook.application.review import Answering, Envelope, ReviewError
 from webhook.engine.fleet.evaluation import plain_lack, preferring
 from webhook.engine.label_problems import ignored
 from webhook.engine.labels import NamespaceLabels
@@ -62,7 +62,7 @@ class NamespaceLabelling:
         self._configuration = configuration
         self._preview = preview
 
-    async def validate(self, body: bytes, seconds: float) -> bytes:
+    def validate(self, body: bytes, seconds: float) -> Answering:
         """Deny labels that can't be read, unless they were set before; warn of what a change will do, and of mistyped keys.
 
         A namespace that is being deleted is never denied: nothing may keep its finalizers from being removed.
@@ -70,9 +70,9 @@ class NamespaceLabelling:
         ``seconds`` is how long the API server will still wait for the answer.
         """
         change = _read(body)
-        return change if isinstance(change, bytes) else await self._judge(change, seconds)
+        return change if isinstance(change, bytes) else self._judge(change, seconds)
 
-    async def _judge(self, change: "_Change", seconds: float) -> bytes:
+    def _judge(self, change: "_Change", seconds: float) -> Answering:
         configuration = self._configuration()
         request, name, warnings = change.request, change.name, change.warnings
         policies, before = configuration.policies.select(change.new), configuration.policies.select(change.old)
@@ -89,7 +89,7 @@ class NamespaceLabelling:
             warnings += self._on_nodes(policies.enforce, configuration)
         if self._preview and change.of_old and policies.enforce != before.enforce:
             # Half of the time is left for the way back and for what else the API server has to do.
-            warnings += await self._preview.preview(name, policies.enforce, seconds / 2)
+            return _previewed(change, self._preview.preview(name, policies.enforce, seconds / 2))
         return review.allowed(request, warnings=response_messages.within_budget(warnings))
 
     def _on_nodes(self, policy: Policy, configuration: Configuration) -> list[str]:
@@ -140,6 +140,11 @@ def _read(body: bytes) -> bytes | _Change:
         return review.allowed(request, warnings=response_messages.within_budget(warnings))
     name = metadata.name or request.name
     return _Change(Envelope(request.uid), name, old, new, request.has_old_object, warnings)
+
+
+async def _previewed(change: _Change, preview: Awaitable[list[str]]) -> bytes:
+    warnings = change.warnings + await preview
+    return review.allowed(change.request, warnings=response_messages.within_budget(warnings))
 
 
 def _message(problems: list[LabelProblem]) -> str:

@@ -2,7 +2,6 @@
 
 import resource
 
-from webhook.adapters.http.callers import Callers
 from webhook.adapters.http.crowd import Crowd
 from webhook.adapters.http.limits import MIB, Limits
 from webhook.adapters.http.refusals import Refusals
@@ -31,11 +30,6 @@ def client_authorities(options: Options, serving: ServingCertificate, metrics: M
             )
         return None
     return Reload("client-ca", options.client_ca_file, str, serving.trust_clients, metrics)
-
-
-def callers(options: Options) -> Callers | None:
-    """Return the allowed clients by name; ``None`` where TLS alone decides."""
-    return Callers(options.allowed_cn) if options.allowed_cn else None
 
 
 def admission_crowd(options: Options, metrics: Metrics) -> Crowd:

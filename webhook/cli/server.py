@@ -23,11 +23,10 @@ from webhook.adapters.decision_log import DecisionLog
 from webhook.adapters.deferred_recording import DeferredRecording
 from webhook.adapters.http.admission_listener import AdmissionListener
 from webhook.adapters.http.apps import Part, application
+from webhook.adapters.http.connection import Port
 from webhook.adapters.http.endpoint import Endpoint
 from webhook.adapters.http.listeners import Listener, serve_all
 from webhook.adapters.http.operations_listener import OperationsListener
-from webhook.adapters.http.port import Port
-from webhook.adapters.http.timed import TimedEndpoint
 from webhook.adapters.http.turns import Turns
 from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.errors import ConfigurationError
@@ -51,7 +50,7 @@ from webhook.application.clock import WitnessedClock
 from webhook.application.configuration import Configuration
 from webhook.application.fleet import NoFleet
 from webhook.application.namespace_labels import NamespaceLabelling
-from webhook.cli.admission_port import admission_crowd, callers, client_authorities, operations_crowd
+from webhook.cli.admission_port import admission_crowd, client_authorities, operations_crowd
 from webhook.cli.certificate_source import certificate_source, now
 from webhook.cli.fleet_source import WatchedFleet
 from webhook.cli.namespace_source import ClusterSource, FileSource, NamespaceSource
@@ -127,12 +126,15 @@ class Server:
             Endpoint(MUTATE, self._admission.mutate, recorder),
             Endpoint(VALIDATE, self._admission.validate, recorder),
             Endpoint(ADVISE, advising.advise, recorder),
-            TimedEndpoint(VALIDATE_NAMESPACE, labelling.validate, recorder),
             Endpoint(VALIDATE_CLAIM, claiming.validate, recorder),
+            Endpoint(VALIDATE_NAMESPACE, labelling.validate, recorder, timed=True),
         )
         by_path = {endpoint.path: endpoint for endpoint in endpoints}
         self._port = Port(
-            lambda path: by_path.get(self._paths.admits(path) or ""), crowd, Turns(options.max_lag), callers(options)
+            lambda path: by_path.get(self._paths.admits(path) or ""),
+            crowd,
+            Turns(options.max_lag),
+            frozenset(options.allowed_cn or ()),
         )
         operations = application(self.readiness, self._exposition)
         visitors = operations_crowd(self._metrics)

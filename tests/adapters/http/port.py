@@ -8,8 +8,7 @@ from typing import Any
 from unittest.mock import Mock
 
 from tests.adapters.http.test_endpoint import Counted
-from webhook.adapters.http import connection, port
-from webhook.adapters.http.callers import Callers
+from webhook.adapters.http import connection
 from webhook.adapters.http.crowd import Crowd
 from webhook.adapters.http.endpoint import Endpoint
 from webhook.adapters.http.limits import Limits
@@ -77,7 +76,7 @@ class Port:
         turns: Turns | None = None,
         *,
         suffix: str = "",
-        callers: Callers | None = None,
+        names: frozenset[str] = frozenset(),
         certificate: dict[str, Any] | None = None,
     ) -> None:
         self.refused: list[str] = []
@@ -85,7 +84,7 @@ class Port:
         self.counted = Counted()
         endpoint = Endpoint("/mutate", answer, self.counted)
         paths = {"/mutate": endpoint, f"/mutate{suffix}": endpoint}
-        self.shared = port.Port(paths.get, self.crowd, turns or Turns(), callers)
+        self.shared = connection.Port(paths.get, self.crowd, turns or Turns(), names)
         self.client = Client(certificate=certificate)
         self.connection = connection.Connection(self.shared)
         self.connection.connection_made(self.client)  # type: ignore[arg-type]  # as much of one as is needed

@@ -50,3 +50,13 @@ def test_it_takes_the_memory_that_it_needs_and_gives_it_back() -> None:
     assert 50 << 20 <= resident() - before < 60 << 20
     bodies.clear()
     assert resident() - before < 5 << 20
+
+
+def test_it_is_in_memory_once_while_its_answer_is_waited_for() -> None:
+    body = Body()
+    for _ in range(7):
+        body.append(b"x" * (1 << 20))
+    before = resident()
+    whole = body.whole()
+    assert resident() - before < 1 << 20
+    assert body.whole() is whole

@@ -2,7 +2,7 @@
 
 import pytest
 
-from webhook.adapters.http.callers import Callers
+from webhook.adapters.http.connection import unwelcome
 
 API_SERVER = "kube-apiserver"
 
@@ -13,7 +13,8 @@ def certificate(*names: str) -> dict[str, object]:
 
 @pytest.mark.parametrize("names", [[API_SERVER], ["front-proxy"], [API_SERVER, "front-proxy"]])
 def test_an_allowed_name_may_call(names: list[str]) -> None:
-    assert Callers([API_SERVER, "front-proxy"]).refusal(certificate(*names)) is None
+    assert unwelcome(certificate(*names), frozenset({API_SERVER, "front-proxy"})) is None
+    assert unwelcome(None, frozenset()) is None, "where no names are given, TLS alone decides"
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ def test_an_allowed_name_may_call(names: list[str]) -> None:
     ],
 )
 def test_any_other_may_not_and_is_told_what_it_is_called(given: dict[str, object] | None, shown: str) -> None:
-    refusal = Callers([API_SERVER]).refusal(given)
+    refusal = unwelcome(given, frozenset({API_SERVER}))
 
     assert refusal is not None
     assert refusal.code == 403

@@ -14,7 +14,6 @@ from tests.adapters.http.support import GOOD
 from tests.logged import Logged
 from tests.wire import request
 from webhook.adapters.http import connection
-from webhook.adapters.http.callers import Callers
 from webhook.adapters.http.failures import Failure
 from webhook.adapters.http.limits import MAXIMUM_BODY, Limits
 from webhook.adapters.http.turns import Asker, Turns
@@ -464,6 +463,18 @@ async def test_who_was_refused_is_forgotten(limits: Limits, refused: bytes) -> N
     assert [one() for one in refusals] == [None] * 3
 
 
+async def test_what_tls_has_of_who_hangs_up_after_its_last_answer_goes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not when the time is over that it was given: a thousand a second would leave 100 MiB that nobody counts."""
+    monkeypatch.setattr(connection, "_LINGER_SECONDS", 0.1)
+    port = Port()
+    port.sends(request("/mutate", b"one", connection="close"))
+    port.connection.connection_lost(None)
+    transport = weakref.ref(port.client)
+    del port.client
+    assert transport() is None
+    await asyncio.sleep(0.2)  # nor does it matter that the time is over
+
+
 async def test_who_does_not_hang_up_after_its_last_answer_is_cut_off() -> None:
     """By a close, uvloop decrypts what comes after it; of records of one byte each a second's worth is minutes."""
     for sent in (b"noise\r\n\r\n", request("/mutate", b"one", connection="close")):
@@ -532,7 +543,7 @@ async def test_a_stranger_that_sends_only_control_records_is_disconnected(suffix
 async def test_a_certificate_with_another_name_is_a_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr(connection, "thread_time", lambda: now)
-    port = Port(certificate={"subject": ((("commonName", "somebody"),),)}, callers=Callers(["kube-apiserver"]))
+    port = Port(certificate={"subject": ((("commonName", "somebody"),),)}, names=frozenset({"kube-apiserver"}))
     for _ in range(3):
         port.connection.get_buffer(-1)
         now += 1.0

@@ -87,6 +87,16 @@ async def test_a_turn_that_takes_long_ends_so_that_what_has_come_is_read() -> No
     assert await house.ends() == ["a", "b", "c", "small"]
 
 
+async def test_a_turn_that_reads_much_ends_however_fast_it_was() -> None:
+    """What was decoded in one is in memory at once, and must not be more where the processor is faster."""
+    house = House()
+    for name in "abc":
+        house.asks(name, 7 << 20)
+    await asyncio.sleep(0)
+    assert house.said == ["answer a", "send a"]
+    assert await house.ends() == ["a", "b", "c"]
+
+
 async def test_small_ones_do_not_wait_for_large_ones_that_came_before() -> None:
     house = House()
     for name in ("large", "larger"):

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from webhook.adapters.http.connection import Connection
+from webhook.adapters.http.connection import Connection, Port
 from webhook.adapters.http.crowd import Guest
 from webhook.adapters.http.listeners import GRACE_SECONDS, bind
-from webhook.adapters.http.port import Port
 from webhook.adapters.http.refusals import Client
 
 _BACKLOG = 2048

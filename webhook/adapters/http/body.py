@@ -48,5 +48,7 @@ class Body:
         return self._size + _ELEMENT * elements
 
     def whole(self) -> bytes:
-        """All of it."""
-        return self._first if self._all is None else self._all[: self._size]
+        """All of it, which from now on is kept as it is given: what waits for its answer is in memory once."""
+        if self._all is not None:
+            self._first, self._all = self._all[: self._size], None
+        return self._first

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
 from time import thread_time
 from typing import Any
 
@@ -11,13 +12,16 @@ import structlog
 
 from webhook.adapters.http import failures
 from webhook.adapters.http.body import Body
-from webhook.adapters.http.crowd import Guest
+from webhook.adapters.http.crowd import Crowd, Guest
+from webhook.adapters.http.endpoint import Endpoint
 from webhook.adapters.http.failures import Failure
 from webhook.adapters.http.listeners import widen
-from webhook.adapters.http.port import Port
 from webhook.adapters.http.request import Refused, Request
-from webhook.adapters.http.responses import CONTINUE, Answer, as_bytes
+from webhook.adapters.http.responses import CONTINUE, Answer, as_bytes, http_date
+from webhook.adapters.http.turns import Turns
 
+# Of one connection, before another one's turn.
+_READ_AT_ONCE = 64 * 1024
 # What is parsed at once, and so how exactly a head is counted.
 _PIECE = 16 * 1024
 # What is written at once: so much of an answer that nobody reads may lie in buffers that can't be looked into.
@@ -44,11 +48,42 @@ _LINGER_SECONDS = 1.0
 _log = structlog.get_logger("gpuwarden.http")
 
 
+@dataclass
+class Port:
+    """What the connections of the admission port share.
+
+    Attributes:
+        find: the endpoint of a path.
+        names: the common names of which a client certificate must have one; empty where TLS alone decides.
+        date: the time, for answers; ``tick`` renews it.
+        draining: whether clients are asked to take their next request to another connection.
+        stopping: whether connections end as soon as nothing is under way.
+        buffer: what every connection reads into.
+    """
+
+    find: Callable[[str], Endpoint | None]
+    crowd: Crowd
+    turns: Turns
+    names: frozenset[str] = frozenset()
+    date: bytes = field(default_factory=http_date)
+    draining: bool = False
+    stopping: bool = False
+    buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_READ_AT_ONCE)))
+
+    def tick(self) -> None:
+        """Look at the time, and cut off who is late. Called about every second."""
+        self.date = http_date()
+        self.crowd.sweep()
+
+
 class _Gone(asyncio.Transport):
     """The transport of a connection that is lost."""
 
     def is_closing(self) -> bool:
         return True
+
+    def abort(self) -> None:
+        pass
 
 
 class Connection(Guest, asyncio.BufferedProtocol):
@@ -113,13 +148,11 @@ class Connection(Guest, asyncio.BufferedProtocol):
         self.since = self._crowd.clock()
         self.client = transport.get_extra_info("peername")
         self._crowd.add(self)
-        callers = self._port.callers
         certificate = transport.get_extra_info("peercert")  # None but for one that was verified
-        self._proven = bool(certificate)
-        if callers and (unwelcome := callers.refusal(certificate)):
-            self._proven = False
-            self._note("common-name", unwelcome.message)
-            self._unwelcome = unwelcome
+        self._unwelcome = unwelcome(certificate, self._port.names)
+        self._proven = bool(certificate) and not self._unwelcome
+        if self._unwelcome:
+            self._note("common-name", self._unwelcome.message)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's
         """Where to read to: a buffer that all connections share, for what is read is parsed before another one reads."""
@@ -322,7 +355,10 @@ class Connection(Guest, asyncio.BufferedProtocol):
         if self._requests:
             self._next()
         elif self._deaf and not (self._unsent or self._transport.is_closing()):
-            asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._transport.abort)
+            asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._hang_up)
+
+    def _hang_up(self) -> None:
+        self._transport.abort()  # of now: a timer that had the one of then would keep all that TLS has of it
 
     def _note(self, reason: str, detail: str = "") -> None:
         self._crowd.refusals.note(reason, self.client, detail)
@@ -354,3 +390,15 @@ class Connection(Guest, asyncio.BufferedProtocol):
         self._begun = self._in_head = False
         self._requests.append(request)
         self._next()
+
+
+def unwelcome(certificate: Mapping[str, Any] | None, names: frozenset[str]) -> Failure | None:
+    """Why a caller is refused by its certificate, as ``ssl.SSLSocket.getpeercert`` gives it; ``None`` when it is not."""
+    subject = (certificate or {}).get("subject", ())
+    given = [value for rdn in subject for key, value in rdn if key == "commonName"]
+    # Of several names, some readers take the first and others the last: all must be allowed.
+    if not names or (given and names.issuperset(given)):
+        return None
+    shown = " and ".join(f'"{name}"' for name in given) or "none"
+    message = f"the client certificate's common name is {shown}, which is not allowed; add it to --allowed-cn"
+    return Failure(403, message, closes=True)

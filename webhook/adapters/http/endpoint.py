@@ -1,5 +1,6 @@
 """An admission endpoint: from the body of a POST to its answer, the same for our own protocol and for ASGI."""
 
+import re
 from collections.abc import Callable, Coroutine
 from time import perf_counter
 from typing import Any, Protocol
@@ -13,6 +14,13 @@ from webhook.adapters.http.responses import Answer
 from webhook.application.claims import ClaimUnavailable
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from webhook.application.review import Answering, ReviewError
+
+# What the API server waits where a configuration does not say (admissionregistration/v1 defaults: timeoutSeconds), and the
+# most that one can say. Whoever asks otherwise (curl) waits as long.
+DEFAULT_SECONDS = 10.0
+MOST_SECONDS = 30.0
+# apiserver pkg/admission/plugin/webhook/validating/dispatcher.go rounds up to whole seconds.
+_TIMEOUT = re.compile(rb"(?:^|&)timeout=([0-9]{1,3})s(?:&|$)")
 
 _log = structlog.get_logger("gpuwarden.http")
 
@@ -28,17 +36,21 @@ class Observer(Protocol):
 class Endpoint:
     """Answers POSTed AdmissionReviews by a function from bytes to bytes, and everything else by a clear failure."""
 
-    def __init__(self, path: str, answer: Callable[[bytes], Answering], observer: Observer) -> None:
-        """Serve ``path`` with an answer that raises ``ReviewError`` or a namespace's error, and nothing else on purpose."""
+    def __init__(self, path: str, answer: Callable[..., Answering], observer: Observer, *, timed: bool = False) -> None:
+        """Serve ``path`` with an answer that raises ``ReviewError`` or a namespace's error, and nothing else on purpose.
+
+        It is called with the body, and if ``timed`` with the seconds that are left for the answer.
+        """
         self.path = path
         self._answer = answer
         self._observer = observer
+        self._timed = timed
 
     def answer(self, body: bytes, query: bytes = b"") -> Answer | Coroutine[Any, Any, Answer]:
         """The answer to a POST that ``refusal`` has nothing against, or what must be waited for to have it."""
         started = perf_counter()
         try:
-            made = self._ask(body, query)
+            made = self._answer(body, allowed_seconds(query)) if self._timed else self._answer(body)
             if not isinstance(made, bytes):
                 return self._wait(made, started)
             answer = Answer(200, made)
@@ -51,9 +63,6 @@ class Endpoint:
         """The answer to a request that is not read."""
         self._observer.answered(self.path, failure.code, 0.0)
         return failure.answer()
-
-    def _ask(self, body: bytes, _query: bytes) -> Answering:
-        return self._answer(body)
 
     async def _wait(self, waiting: Coroutine[Any, Any, bytes], started: float) -> Answer:
         try:
@@ -88,3 +97,9 @@ def refusal(method: str, content_type: bytes, content_encoding: bytes, length: i
     if content_type != b"application/json" and content_type.partition(b";")[0].strip().lower() != b"application/json":
         return Failure(415, "Content-Type is not supported; set it to application/json", closes=True)
     return None
+
+
+def allowed_seconds(query: bytes) -> float:
+    """How many seconds the API server waits, by its ``?timeout=2s``; the API's default where that is not said."""
+    said = _TIMEOUT.search(query)
+    return min(MOST_SECONDS, float(said[1])) if said else DEFAULT_SECONDS

@@ -13,8 +13,11 @@ _BASE = 4096
 # Reading, deciding and sending each have code and data of their own, which push the others' out of the processor's caches, and
 # a write wakes the client's process. So each is done for many in a row (benchmarks/README.md), but nobody waits for many.
 _MOST_AT_ONCE = 16
-# After so long a turn ends, so that what has arrived meanwhile is read: it may be cheaper than what still waits.
+# After so long a turn ends, so that what has arrived meanwhile is read: it may be cheaper than what still waits. And after so
+# much, which takes about as long: until the next turn, all that was decoded in one is in memory at once (``DeferredRecording``,
+# and tasks), however fast the processor is.
 _TURN_SECONDS = 0.02
+_TURN_COST = 2 << 20
 
 
 class Asker(Protocol):
@@ -66,11 +69,14 @@ class Turns:
 
     def _turn(self) -> None:
         askers: list[Asker] = []
+        spent = 0
         began = now = self._clock()
         try:
-            while self._waiting and len(askers) < _MOST_AT_ONCE and now - began < _TURN_SECONDS:
-                self._progress += self._waiting[0][3] / len(self._waiting)
-                _, _, since, _, asker = heappop(self._waiting)
+            while self._waiting and len(askers) < _MOST_AT_ONCE and spent < _TURN_COST and now - began < _TURN_SECONDS:
+                waiting = len(self._waiting)
+                _, _, since, cost, asker = heappop(self._waiting)
+                self._progress += cost / waiting
+                spent += cost
                 asker.answer(late=now - since > self._most)
                 askers.append(asker)
                 now = self._clock()
