@@ -9,7 +9,7 @@ from webhook.engine.nodes import NOTHING_SAID, NodeConstraints
 from webhook.engine.pods import PodSpec
 from webhook.engine.policy import Policy
 from webhook.engine.requests import Amount, GpuContainer
-from webhook.engine.rewriting import ProductConflict, Respelling
+from webhook.engine.rewriting import ProductConflict, Respelling, Restated
 from webhook.engine.rules import container, permission, placement, sharing
 from webhook.engine.spelling import LABELS_OF_FORMS
 
@@ -64,6 +64,8 @@ def _on_nodes(
         gpu_container = next(request.gpu_container for request in requests if request.choice is conflict.choice)
         if isinstance(conflict, ProductConflict):
             yield placement.product_conflict(gpu_container, conflict.form, conflict.product, conflict.why, nodes)
+        elif isinstance(conflict, Restated):
+            yield placement.restated(gpu_container, conflict.form, nodes)
         else:
             yield placement.selector_conflict(gpu_container, conflict.form, conflict.need, conflict.nodes)
     elif requests and (key := remaining.contradiction(LABELS_OF_FORMS)):

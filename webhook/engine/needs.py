@@ -9,6 +9,7 @@ from webhook.engine.nodes import ABSENT, OTHER, Label, NodeConstraints, integer
 from webhook.engine.pods import Expression
 
 _BOUNDS = ("Gt", "Lt")
+_SHOWN = 8
 
 
 class Need(msgspec.Struct, frozen=True, cache_hash=True):
@@ -61,9 +62,11 @@ class Need(msgspec.Struct, frozen=True, cache_hash=True):
     def __str__(self) -> str:
         if self.is_selector:
             return f"{self.key}: {self.values[0]}"
-        return (
-            f"{self.key} {self.operator} [{', '.join(self.values)}]" if self.values else f"{self.key} {self.operator}"
-        )
+        if not self.values:
+            return f"{self.key} {self.operator}"
+        more = len(self.values) - _SHOWN
+        values = [*self.values[:_SHOWN], f"{more} more"] if more > 1 else self.values
+        return f"{self.key} {self.operator} [{', '.join(values)}]"
 
 
 def possible(needs: Iterable[Need], nodes: NodeConstraints) -> bool:

@@ -1,6 +1,6 @@
 """Rewriting: what spells the requests of a pod the way their forms are spelled, decided for the pod as a whole."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -8,29 +8,31 @@ from msgspec.structs import replace
 
 from webhook.engine.edits import AddNeed, AddToleration, DropKey, Edit, RenameResource, ReplaceProduct
 from webhook.engine.form_selection import Choice, How, choose
-from webhook.engine.forms import Form
+from webhook.engine.forms import Form, Sharing
 from webhook.engine.needs import Need, possible
 from webhook.engine.nodes import NodeConstraints
-from webhook.engine.pods import PodSpec, Toleration
+from webhook.engine.pods import PodSpec
 from webhook.engine.policy import Policy
 from webhook.engine.products import PRODUCT, Names, replaced
 from webhook.engine.requests import GpuContainer
-from webhook.engine.resources import GPU, GpuResource
+from webhook.engine.resources import GpuResource, classify
 from webhook.engine.rules.placement import apart
 from webhook.engine.spelling import (
+    MIG_CONFIG,
+    MPS_CAPABLE,
     SLICE_LABELS,
     STRATEGY,
     DevicePlugin,
     Spelling,
+    replicas_label,
     selects_products,
     spell,
     strategy_label,
 )
+from webhook.engine.tolerations import GPU_TOLERATION, tolerated
 
 _Chosen = tuple[Choice, Form, Spelling]
 
-# Nodes are tainted under the name that their GPUs had before renaming, by users and by GKE alike.
-GPU_TOLERATION = Toleration(key=GPU, operator="Exists", effect="NoSchedule")
 # Pods that name more resources are not remembered, so that what is remembered stays small.
 _MOST_RESOURCES = 4
 
@@ -53,6 +55,13 @@ class ProductConflict(msgspec.Struct, frozen=True):
     why: str
 
 
+class Restated(msgspec.Struct, frozen=True):
+    """A request that would state another form, or none that is permitted, once its form is written into the pod."""
+
+    choice: Choice
+    form: Form
+
+
 class Respelling(msgspec.Struct, frozen=True):
     """The forms that a pod's requests get and the edits that respell them, or what prevents respelling.
 
@@ -62,7 +71,8 @@ class Respelling(msgspec.Struct, frozen=True):
         edits: what changes of the pod as a whole.
         spellings: how the forms of its requests are spelled.
         forms_apart: those of its forms that are never on one node, in pairs.
-        conflict: a node label that a form needs is excluded, or the products that the pod selects don't have it.
+        conflict: a node label that a form needs is excluded, the products that the pod selects don't have it, or the
+            pod's node constraints state another form with it.
     """
 
     choices: Mapping[str, Choice] = {}
@@ -70,7 +80,7 @@ class Respelling(msgspec.Struct, frozen=True):
     edits: tuple[Edit, ...] = ()
     spellings: tuple[Spelling, ...] = ()
     forms_apart: frozenset[tuple[Form, Form]] = frozenset()
-    conflict: Conflict | ProductConflict | None = None
+    conflict: Conflict | ProductConflict | Restated | None = None
 
     @property
     def needs(self) -> list[Need]:
@@ -95,6 +105,11 @@ class Respelling(msgspec.Struct, frozen=True):
     def product(self, value: str) -> str | None:
         """A policy's product as the nodes of the forms have it, or ``None`` if none is known to."""
         return _names(spelling.replacing() for spelling in self.spellings).of(value) if self.spellings else value
+
+    def renamed(self, resource: GpuResource) -> GpuResource:
+        """A resource that requests name, as they name it once they are spelled as their form is."""
+        known = classify(self.renames.get(resource.name, resource.name))
+        return known if isinstance(known, GpuResource) else resource
 
     def applied(self, spec: PodSpec, gpu_containers: Sequence[GpuContainer]) -> list[Edit]:
         """The edits that spell every request of a pod."""
@@ -130,15 +145,38 @@ def respelling(
 
 
 def _made(resources: Sequence[GpuResource], policy: Policy, nodes: NodeConstraints, plugin: DevicePlugin) -> Respelling:
-    choices: Sequence[Choice] = choose(resources, policy, nodes, plugin)
-    made = Respelling() if policy.permits_any else respell(choices, nodes, plugin)
-    if made.conflict:
-        choices, made = _elsewhere(choices, policy, nodes, plugin) or (choices, made)
+    choices, made = _selected(resources, policy, nodes, plugin)
     return replace(made, choices={choice.resource.name: choice for choice in choices})
 
 
+def _selected(
+    resources: Iterable[GpuResource],
+    policy: Policy,
+    nodes: NodeConstraints,
+    plugin: DevicePlugin,
+    *,
+    is_final: bool = False,
+) -> tuple[Sequence[Choice], Respelling]:
+    """The forms of requests, and what spells them; ``is_final`` where the pod has them already, if it ever will."""
+    choices = choose(resources, policy, nodes, plugin)
+    if policy.permits_any:
+        return choices, Respelling()
+
+    def tried(these: Sequence[Choice]) -> Respelling:
+        made = respell(these, nodes, plugin)
+        if is_final or not (made.edits or made.renames):
+            return made
+        changed = restated(these, made, policy, edited(nodes, made.edits), plugin)
+        return Respelling(conflict=changed) if changed else made
+
+    made = tried(choices)
+    if made.conflict:
+        return _elsewhere(choices, policy, tried) or (choices, made)
+    return choices, made
+
+
 def _elsewhere(
-    choices: Sequence[Choice], policy: Policy, nodes: NodeConstraints, plugin: DevicePlugin
+    choices: Sequence[Choice], policy: Policy, tried: Callable[[Sequence[Choice]], Respelling]
 ) -> tuple[Sequence[Choice], Respelling] | None:
     """The first of the policy's forms that nodes which the pod permits can have, for requests that leave the form to it."""
     for form in policy.forms:
@@ -146,9 +184,50 @@ def _elsewhere(
             replace(each, form=form) if each.how in (How.PLAIN, How.MISMATCHED) and each.form else each
             for each in choices
         ]
-        made = respell(other, nodes, plugin)
-        if other != [*choices] and not (made.conflict or made.forms_apart):
+        if other == [*choices]:
+            continue
+        made = tried(other)
+        if not (made.conflict or made.forms_apart):
             return other, made
+    return None
+
+
+def edited(nodes: NodeConstraints, edits: Iterable[Edit]) -> NodeConstraints:
+    """What a pod says about nodes once edits are made."""
+    edits = [*edits]
+    if dropped := [edit.key for edit in edits if isinstance(edit, DropKey)]:
+        nodes = nodes.without(dropped)
+    if products := {edit.old: edit.new for edit in edits if isinstance(edit, ReplaceProduct)}:
+        nodes = _with_products(nodes, products)
+    return nodes.requiring(edit.need.expression for edit in edits if isinstance(edit, AddNeed))
+
+
+def _with_products(nodes: NodeConstraints, products: Mapping[str, str]) -> NodeConstraints:
+    return nodes.replacing(PRODUCT, lambda operator, value: replaced(operator, value, products))
+
+
+def restated(
+    choices: Iterable[Choice], made: Respelling, policy: Policy, after: NodeConstraints, plugin: DevicePlugin
+) -> Restated | None:
+    """The first request that is judged otherwise once it is spelled as its form is: the final pod would be denied.
+
+    What is written into a pod may leave it fewer alternatives, and these may state another form.
+
+    Args:
+        choices: the requests, with the forms that they get.
+        made: what spells them.
+        policy: the policy.
+        after: the pod's node constraints with all edits made.
+        plugin: the device plugin's settings.
+    """
+    named = [(each, each.form, made.renamed(each.resource)) for each in choices if each.form]
+    found, final = _selected(dict.fromkeys(resource for _, _, resource in named), policy, after, plugin, is_final=True)
+    forms = {each.resource: each.form for each in found}
+    unsettled = final.conflict or final.forms_apart or final.edits or final.renames
+    for choice, form, resource in named:
+        again = forms[resource]
+        if unsettled or again is None or again.shared is not form.shared:
+            return Restated(choice, form)
     return None
 
 
@@ -183,7 +262,7 @@ def respell(choices: Sequence[Choice], nodes: NodeConstraints, plugin: DevicePlu
     edits += [ReplaceProduct(old, new) for old, new in products.items()]
     before = nodes
     if products:
-        nodes = nodes.replacing(PRODUCT, lambda operator, value: replaced(operator, value, products))
+        nodes = _with_products(nodes, products)
     conflict = _excluded_product(chosen, before, nodes) or _conflict(chosen, nodes)
     if conflict:
         return Respelling(conflict=conflict)
@@ -263,9 +342,11 @@ def _no_longer_said(
     if replaced:
         # The product is the pod's own choice of a model, whatever suffix it has.
         excluded += [need.key for need in needs if need.key != PRODUCT and not possible([need], nodes)]
-        meant += [strategy_label(form.partition) for choice in replaced for form in choice.stated]
-        sliced = plugin.single and any(form.partition for choice in replaced for form in choice.stated)
-        meant += [*SLICE_LABELS, STRATEGY] if sliced else []
+        for form in (form for choice in replaced for form in choice.stated):
+            meant += [strategy_label(form.partition), replicas_label(form.partition)]
+            meant += [MPS_CAPABLE] if form.sharing is Sharing.MPS else []
+            meant += [MIG_CONFIG] if form.partition else []
+            meant += [*SLICE_LABELS, STRATEGY, replicas_label(None)] if plugin.single and form.partition else []
     kept = {need.key for need in needs}
     return list(dict.fromkeys([*excluded, *(key for key in meant if key not in kept and nodes.mentions(key))]))
 
@@ -282,23 +363,3 @@ def _conflict(chosen: list[_Chosen], nodes: NodeConstraints) -> Conflict | None:
             if not possible(so_far, nodes):
                 return Conflict(choice, form, need, nodes)
     return None
-
-
-def tolerated(spec: PodSpec, wanted: Toleration) -> bool:
-    """Whether the pod's own tolerations already cover a wanted one."""
-    for own in spec.tolerations or ():  # noqa: SIM110 - any() with a generator takes twice the time, for every pod
-        if _covers(own, wanted):
-            return True
-    return False
-
-
-def _covers(own: Toleration, wanted: Toleration) -> bool:
-    """Whether all that one toleration tolerates, another does (k8s.io/api/core/v1/toleration.go ToleratesTaint)."""
-    if own.effect and own.effect != wanted.effect:
-        return False
-    if own.toleration_seconds is not None and own.toleration_seconds != wanted.toleration_seconds:
-        return False
-    if own.operator == "Exists":
-        return not own.key or own.key == wanted.key
-    equal = (own.operator or "Equal") == (wanted.operator or "Equal")
-    return equal and own.key == wanted.key and (own.value or "") == (wanted.value or "")

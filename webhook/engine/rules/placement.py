@@ -8,7 +8,14 @@ from webhook.engine.policy import Policy
 from webhook.engine.products import PRODUCT
 from webhook.engine.requests import GpuContainer
 from webhook.engine.resources import PREFIX
-from webhook.engine.spelling import GKE_CLIENTS, GKE_SHARING, GKE_STRATEGIES, SHARED_STRATEGIES, DevicePlugin
+from webhook.engine.spelling import (
+    GKE_CLIENTS,
+    GKE_SHARING,
+    GKE_STRATEGIES,
+    LABELS_OF_FORMS,
+    SHARED_STRATEGIES,
+    DevicePlugin,
+)
 
 SELECTOR_CONFLICT = Rule(
     "selector-conflict",
@@ -98,6 +105,18 @@ def product_conflict(
         path,
         f'{gpu_container.name}: form "{form}" is not on nodes with {PRODUCT}: {product}, which the pod selects',
         f"{why}, or remove {PRODUCT} from the pod",
+    )
+
+
+def restated(gpu_container: GpuContainer, form: Form, nodes: NodeConstraints) -> Finding:
+    """With the labels of the form's nodes, what remains of the pod's own constraints selects another form's."""
+    keys = [key for key in nodes.mentioned if key.startswith(LABELS_OF_FORMS)]
+    path = f"spec.nodeSelector[{keys[0]}]" if keys[0] in nodes.selector else "spec.affinity.nodeAffinity"
+    listed = " and ".join(filter(None, (", ".join(keys[:-1]), keys[-1])))
+    return SELECTOR_CONFLICT.found(
+        path,
+        f'{gpu_container.name}: form "{form}" is not on the nodes that the pod selects by {listed}',
+        f"these labels are of nodes with another form; remove {listed} from the pod, or request another form",
     )
 
 
