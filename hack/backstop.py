@@ -138,10 +138,14 @@ def shared_sentence() -> str:
 
     def of(form: Form, policy: Policy, more: Mapping[str, str]) -> str:
         of_platform = {} if form.platform is Platform.GKE else counted
-        return sentence(
-            shared_request_above_one(gpu_container, gpu_container.amounts[0], form, policy),
-            {**values, **of_platform, **more},
+        amount = gpu_container.amounts[0]
+        finding, selecting = (
+            shared_request_above_one(gpu_container, amount, form, policy, selects=selects) for selects in (False, True)
         )
+        if finding is None or selecting is None or not selecting.message.startswith(finding.message):
+            raise SystemExit(f"{SHARED_REQUEST_ABOVE_ONE.id}: what is said of the pod's labels is no longer at the end")
+        labels = quoted(selecting.message.removeprefix(finding.message))
+        return f"{sentence(finding, {**values, **of_platform, **more})} + (variables.selects ? {labels} : '')"
 
     forms = {
         "variables.gkeTimeSharing": Form(sharing=Sharing.TIME_SLICING, platform=Platform.GKE),
@@ -245,11 +249,17 @@ def variables() -> Iterator[tuple[str, str, str]]:
         f"!{admits('a', replicas, quoted('0'))} && !{admits('a', replicas, quoted('1'))} &&\n({_may_be_shared('ask.gpus[0]')})"
     )
     says_how = listed((*GKE_KEYS, strategy_label(None), PRODUCT, GPU_SLICES, COMPUTE_SLICES, *_CAPABILITIES))
+    of_a_resource = " || ".join(f"e.key == n + {quoted(label)}" for label in (_STRATEGY, _REPLICAS))
+    yield (
+        "selects",
+        "Whether the pod has selectors that tell forms apart.",
+        f"""variables.alternatives.exists(a, a.exists(e, e.key in {says_how} ||
+  variables.asks.exists(ask, ask.gpus.exists(n, {of_a_resource}))))""",
+    )
     yield (
         "silent",
         "Whether the pod has plain requests only, and no selector of a form.",
-        f"""variables.asks.all(ask, ask.gpus.all(n, n == {gpu})) && !variables.alternatives.exists(a, a.exists(e,
-  e.key in {says_how}))""",
+        f"variables.asks.all(ask, ask.gpus.all(n, n == {gpu})) && !variables.selects",
     )
     yield (
         "slots",

@@ -18,6 +18,7 @@ from webhook.engine.requests import GpuContainer
 from webhook.engine.resources import GpuResource, classify
 from webhook.engine.rules.placement import apart
 from webhook.engine.spelling import (
+    LABELS_OF_FORMS,
     MIG_CONFIG,
     MPS_CAPABLE,
     SLICE_LABELS,
@@ -45,6 +46,11 @@ class Conflict(msgspec.Struct, frozen=True):
     need: Need
     nodes: NodeConstraints
 
+    @property
+    def key(self) -> str:
+        """The label."""
+        return self.need.key
+
 
 class ProductConflict(msgspec.Struct, frozen=True):
     """A product that the pod selects, and that no node with the form is known to have, nor any other that it selects."""
@@ -54,12 +60,21 @@ class ProductConflict(msgspec.Struct, frozen=True):
     product: str
     why: str
 
+    @property
+    def key(self) -> str:
+        """The label."""
+        return PRODUCT
+
 
 class Restated(msgspec.Struct, frozen=True):
     """A request that would state another form, or none that is permitted, once its form is written into the pod."""
 
     choice: Choice
     form: Form
+
+    @property
+    def key(self) -> None:
+        """No label by itself."""
 
 
 class Respelling(msgspec.Struct, frozen=True):
@@ -73,6 +88,7 @@ class Respelling(msgspec.Struct, frozen=True):
         forms_apart: those of its forms that are never on one node, in pairs.
         conflict: a node label that a form needs is excluded, the products that the pod selects don't have it, or the
             pod's node constraints state another form with it.
+        in_the_way: with a conflict, the node labels without which the pod has none.
     """
 
     choices: Mapping[str, Choice] = {}
@@ -81,6 +97,7 @@ class Respelling(msgspec.Struct, frozen=True):
     spellings: tuple[Spelling, ...] = ()
     forms_apart: frozenset[tuple[Form, Form]] = frozenset()
     conflict: Conflict | ProductConflict | Restated | None = None
+    in_the_way: tuple[str, ...] = ()
 
     @property
     def needs(self) -> list[Need]:
@@ -146,6 +163,8 @@ def respelling(
 
 def _made(resources: Sequence[GpuResource], policy: Policy, nodes: NodeConstraints, plugin: DevicePlugin) -> Respelling:
     choices, made = _selected(resources, policy, nodes, plugin)
+    if made.conflict:
+        made = replace(made, in_the_way=_in_the_way(made, resources, policy, nodes, plugin))
     return replace(made, choices={choice.resource.name: choice for choice in choices})
 
 
@@ -173,6 +192,22 @@ def _selected(
     if made.conflict:
         return _elsewhere(choices, policy, tried) or (choices, made)
     return choices, made
+
+
+def _in_the_way(
+    made: Respelling, resources: Sequence[GpuResource], policy: Policy, nodes: NodeConstraints, plugin: DevicePlugin
+) -> tuple[str, ...]:
+    """The labels that keep requests from their forms: one after another, or all that the pod constrains."""
+    keys: list[str] = []
+    while made.conflict:
+        key = made.conflict.key
+        if key is None or key in keys or not nodes.mentions(key):
+            break
+        keys.append(key)
+        choices, made = _selected(resources, policy, nodes.without(keys), plugin)
+        if not made.conflict and not made.forms_apart and all(choice.form for choice in choices):
+            return tuple(keys)
+    return tuple(key for key in nodes.mentioned if key.startswith(LABELS_OF_FORMS))
 
 
 def _elsewhere(
