@@ -157,7 +157,8 @@ def _placements(
 
 _PLACEMENTS = _placements(_SELECTORS, _TERMS)
 _SINGLE_PLACEMENTS = _placements(_SINGLE_SELECTORS, _SINGLE_TERMS)
-_ODD_PLACEMENTS = _placements(_selectors(LABELS), _ODD_TERMS, _NO_PLACEMENTS)
+selectors_of_forms = _selectors(LABELS)
+_ODD_PLACEMENTS = _placements(selectors_of_forms, _ODD_TERMS, _NO_PLACEMENTS)
 
 
 def _shapes(amounts: Json) -> st.SearchStrategy[Json]:
@@ -294,7 +295,7 @@ def _settings(selectors: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
 
 
 _SETTINGS = _settings(_SELECTORS)
-_ODD_SETTINGS = _settings(_selectors(LABELS))
+_ODD_SETTINGS = _settings(selectors_of_forms)
 
 
 def policies_of(*platforms: Platform, own: st.SearchStrategy[Json] = _SETTINGS) -> st.SearchStrategy[Policy]:
