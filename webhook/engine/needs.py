@@ -9,7 +9,8 @@ from webhook.engine.nodes import ABSENT, OTHER, Label, NodeConstraints, integer
 from webhook.engine.pods import Expression
 
 _BOUNDS = ("Gt", "Lt")
-_SHOWN = 8
+MOST_SHOWN = 8
+"""Values of a requirement that are shown in full."""
 
 
 class Need(msgspec.Struct, frozen=True, cache_hash=True):
@@ -64,8 +65,8 @@ class Need(msgspec.Struct, frozen=True, cache_hash=True):
             return f"{self.key}: {self.values[0]}"
         if not self.values:
             return f"{self.key} {self.operator}"
-        more = len(self.values) - _SHOWN
-        values = [*self.values[:_SHOWN], f"{more} more"] if more > 1 else self.values
+        more = len(self.values) - MOST_SHOWN
+        values = [*self.values[:MOST_SHOWN], f"{more} more"] if more > 1 else self.values
         return f"{self.key} {self.operator} [{', '.join(values)}]"
 
 

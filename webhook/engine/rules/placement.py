@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from webhook.engine.findings import Finding, Rule, Severity
 from webhook.engine.forms import Form, Platform
-from webhook.engine.needs import Need
+from webhook.engine.needs import MOST_SHOWN, Need
 from webhook.engine.nodes import ABSENT, NodeConstraints
 from webhook.engine.policy import Policy
 from webhook.engine.products import PRODUCT
@@ -51,9 +51,12 @@ def selector_conflict(
             else "its node affinity"
         )
         path, says = "spec.affinity.nodeAffinity", f"excludes that in {where} on {need.key}"
+    fact = f"is on nodes with {need}, and the pod {says}"
+    if len(need.values) > MOST_SHOWN:
+        fact = f"is not on nodes with {need.key}: {' or '.join(nodes.values(need.key))}, which the pod selects"
     return SELECTOR_CONFLICT.found(
         path,
-        f'{gpu_container.name}: form "{form}" is on nodes with {need}, and the pod {says}',
+        f'{gpu_container.name}: form "{form}" {fact}',
         f"no node is both; remove {_listed(keys)} from the pod, or request another form",
     )
 
