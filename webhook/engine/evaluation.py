@@ -9,7 +9,7 @@ from webhook.engine.nodes import NOTHING_SAID, NodeConstraints
 from webhook.engine.pods import PodSpec
 from webhook.engine.policy import Policy
 from webhook.engine.requests import Amount, GpuContainer
-from webhook.engine.rewriting import ProductConflict, Respelling, Restated
+from webhook.engine.respelling import ProductConflict, Respelling, Restated
 from webhook.engine.rules import container, permission, placement, sharing
 from webhook.engine.spelling import LABELS_OF_FORMS
 from webhook.engine.stated import written

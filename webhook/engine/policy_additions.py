@@ -21,7 +21,8 @@ from webhook.engine.policy import Policy
 from webhook.engine.products import PRODUCT
 from webhook.engine.quantity import shown
 from webhook.engine.requests import GpuContainer
-from webhook.engine.rewriting import Respelling, edited, restated
+from webhook.engine.respelling import Respelling
+from webhook.engine.rewriting import edited, restated
 from webhook.engine.spelling import DevicePlugin
 from webhook.engine.tolerations import tolerated
 
