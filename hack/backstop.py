@@ -15,7 +15,7 @@ from textwrap import indent
 import msgspec
 
 from hack import generated
-from hack.cel import admits, admits_none, every_alternative, listed, quoted, says_shared
+from hack.cel import admits, admits_none, every_alternative, has_bounds, listed, quoted, says_shared
 from hack.tools import ROOT
 from webhook.engine.findings import Finding, Rule
 from webhook.engine.forms import Form, Platform, Sharing, parse
@@ -36,9 +36,11 @@ from webhook.engine.spelling import (
     GKE_STRATEGIES,
     GPU_SLICES,
     MIG_CAPABLE,
+    MIG_CONFIG,
     MIG_STRATEGY,
     MPS_CAPABLE,
     SHARED_STRATEGIES,
+    replicas_label,
     strategy_label,
 )
 
@@ -47,9 +49,9 @@ HEAD = "{{/* Written by `make manifests` from the engine's rules; edit hack/back
 # What stands for a count while a sentence is taken apart: no sentence has it in its own words. As it is written, and read.
 _WRITTEN, _COUNT = "987654321000m", "987654321"
 # What else tells that nodes lack a form, so that a plain request gets another of the policy.
-_CAPABILITIES = (MPS_CAPABLE, MIG_CAPABLE, MIG_STRATEGY)
+_CAPABILITIES = (MPS_CAPABLE, MIG_CAPABLE, MIG_STRATEGY, MIG_CONFIG, replicas_label(None))
 _NAMES = ("nvidia.com/mig-8g.8888gb", "nvidia.com/mig-9g.9999gb")
-_SHARED, _STRATEGY = ".shared", ".sharing-strategy"
+_SHARED, _STRATEGY, _REPLICAS = ".shared", ".sharing-strategy", ".replicas"
 CONTAINERS = """((has(object.spec.initContainers) ? object.spec.initContainers : []) +
 (has(object.spec.containers) ? object.spec.containers : []))"""
 _REQUIRED = "object.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution"
@@ -136,10 +138,14 @@ def shared_sentence() -> str:
 
     def of(form: Form, policy: Policy, more: Mapping[str, str]) -> str:
         of_platform = {} if form.platform is Platform.GKE else counted
-        return sentence(
-            shared_request_above_one(gpu_container, gpu_container.amounts[0], form, policy),
-            {**values, **of_platform, **more},
+        amount = gpu_container.amounts[0]
+        finding, selecting = (
+            shared_request_above_one(gpu_container, amount, form, policy, selects=selects) for selects in (False, True)
         )
+        if finding is None or selecting is None or not selecting.message.startswith(finding.message):
+            raise SystemExit(f"{SHARED_REQUEST_ABOVE_ONE.id}: what is said of the pod's labels is no longer at the end")
+        labels = quoted(selecting.message.removeprefix(finding.message))
+        return f"{sentence(finding, {**values, **of_platform, **more})} + (variables.selects ? {labels} : '')"
 
     forms = {
         "variables.gkeTimeSharing": Form(sharing=Sharing.TIME_SLICING, platform=Platform.GKE),
@@ -232,12 +238,28 @@ def variables() -> Iterator[tuple[str, str, str]]:
     )
     yield "sharedProduct", "Whether only products are selected that are shared.", every_alternative(shared_product)
     strategy = says_shared("a", f"ask.gpus[0] + {quoted(_STRATEGY)}", SHARED_STRATEGIES, ("none",))
+    yield (
+        "selectsMps",
+        "Whether only nodes are selected of which feature discovery says that they share by MPS.",
+        every_alternative(_selects_mps()),
+    )
+    replicas = f"ask.gpus[0] + {quoted(_REPLICAS)}"
+    several = (
+        f"!{admits_none('a', replicas)} && !{has_bounds('a', replicas)} &&\n"
+        f"!{admits('a', replicas, quoted('0'))} && !{admits('a', replicas, quoted('1'))} &&\n({_may_be_shared('ask.gpus[0]')})"
+    )
     says_how = listed((*GKE_KEYS, strategy_label(None), PRODUCT, GPU_SLICES, COMPUTE_SLICES, *_CAPABILITIES))
+    of_a_resource = " || ".join(f"e.key == n + {quoted(label)}" for label in (_STRATEGY, _REPLICAS))
+    yield (
+        "selects",
+        "Whether the pod has selectors that tell forms apart.",
+        f"""variables.alternatives.exists(a, a.exists(e, e.key in {says_how} ||
+  variables.asks.exists(ask, ask.gpus.exists(n, {of_a_resource}))))""",
+    )
     yield (
         "silent",
         "Whether the pod has plain requests only, and no selector of a form.",
-        f"""variables.asks.all(ask, ask.gpus.all(n, n == {gpu})) && !variables.alternatives.exists(a, a.exists(e,
-  e.key in {says_how}))""",
+        f"variables.asks.all(ask, ask.gpus.all(n, n == {gpu})) && !variables.selects",
     )
     yield (
         "slots",
@@ -248,8 +270,24 @@ def variables() -> Iterator[tuple[str, str, str]]:
   variables.sharesOnly || (variables.sharesFirst && variables.silent) ||
   ask.gpus[0].endsWith({quoted(_SHARED)}) ||
   (ask.gpus[0] == {gpu} && (variables.gkeShared || (!variables.saysGke && variables.sharedProduct))) ||
-  ((ask.gpus[0] != {gpu} || !variables.saysGke) && {every_alternative(strategy)})))""",
+  (ask.gpus[0] == {gpu} && !variables.saysGke && variables.selectsMps) ||
+  ((ask.gpus[0] != {gpu} || !variables.saysGke) && ({every_alternative(strategy)} ||
+    {every_alternative(several)}))))""",
     )
+
+
+def _may_be_shared(resource: str) -> str:
+    """Whether what a pod says of a resource's sharing strategy leaves it open that the resource is shared."""
+    key = f"{resource} + {quoted(_STRATEGY)}"
+    shared = " ||\n".join(admits("a", key, quoted(value)) for value in SHARED_STRATEGIES)
+    return f"{shared} ||\n!({admits_none('a', key)} || {admits('a', key, quoted(Sharing.NONE.value))})"
+
+
+def _selects_mps() -> str:
+    key = quoted(MPS_CAPABLE)
+    only_listed = f"a.exists(r, r.key == {key} && r.operator == 'In')"
+    true, false = (admits("a", key, quoted(value)) for value in ("true", "false"))
+    return f"{only_listed} && {true} && !{false} &&\n({_may_be_shared(quoted(GPU))})"
 
 
 _BEFORE = "before"

@@ -30,6 +30,11 @@ def admits_none(alternative: str, key: str) -> str:
     return f"{alternative}.all(e, e.key != {key} || e.operator in ['NotIn', 'DoesNotExist'])"
 
 
+def has_bounds(alternative: str, key: str) -> str:
+    """Whether a label's values are compared as numbers, which is left to the engine."""
+    return f"{alternative}.exists(e, e.key == {key} && e.operator in ['Gt', 'Lt'])"
+
+
 def says_shared(alternative: str, key: str, shared: Sequence[str], unshared: Sequence[str] = ()) -> str:
     """Whether only nodes can be chosen whose label has one of the values that mean sharing."""
     no_other = [

@@ -17,16 +17,22 @@ import yaml
 from hack import generated
 from hack.chart_defaults import CHART, Json, resolved
 from webhook.engine.gpu_models import PROFILES_OF_MODELS
+from webhook.engine.profiles import DOCUMENTED
 
 TEMPLATE = CHART / "templates/_tables.tpl"
 PAGE = """\
 {{/*
-Written by `make manifests` from values.schema.json and webhook/engine/gpu_models.py; edit those and hack/chart_tables.py, not
-this.
+Written by `make manifests` from values.schema.json, webhook/engine/gpu_models.py and webhook/engine/profiles.py; edit those and
+hack/chart_tables.py, not this.
 */}}
 
 {{/* MIG profiles by the names of GPU models, which are a regular expression. */}}
 {{- define "gpuwarden.profilesOfModels" -}}
+%s
+{{- end -}}
+
+{{/* MIG profiles that NVIDIA documents. */}}
+{{- define "gpuwarden.documentedProfiles" -}}
 %s
 {{- end -}}
 
@@ -61,7 +67,8 @@ def text() -> str:
     for path, check in checks(root, root):
         table.setdefault(json.dumps(check), {**check, "at": []})["at"].append(path)
     parts = (PROFILES_OF_MODELS, [*table.values()])
-    return PAGE % tuple(yaml.safe_dump(part, sort_keys=False, width=10000).rstrip() for part in parts)
+    models, texts = (yaml.safe_dump(part, sort_keys=False, width=10000).rstrip() for part in parts)
+    return PAGE % (models, " ".join(DOCUMENTED), texts)
 
 
 if __name__ == "__main__":

@@ -93,7 +93,8 @@ Under *single* only node labels select slices:
 
 The configuration is invalid if a `nodeSelector` of a policy contradicts one of the policy's forms, under any MIG strategy: a
 product that nodes of the form do not have, or another value of a label by which the form is selected or known, such as
-`nvidia.com/gpu.sharing-strategy`, `nvidia.com/gpu.memory`, `nvidia.com/gpu.slices.gi`, `nvidia.com/mig.strategy` and the
+`nvidia.com/gpu.sharing-strategy`, `nvidia.com/gpu.memory`, `nvidia.com/gpu.slices.gi`, `nvidia.com/mig.strategy`,
+`nvidia.com/mig.config`, `nvidia.com/mps.capable`, `nvidia.com/gpu.replicas` and the
 `cloud.google.com/gke-…` labels in the table above.
 
 With `renameByDefault: true` (under `false`, each form gets a requirement on `nvidia.com/gpu.sharing-strategy` as well):

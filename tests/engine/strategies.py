@@ -28,6 +28,8 @@ from tests.engine.cluster import CLIENTS, PRODUCTS, PROFILES, ZONES
 from webhook.engine.forms import Form, Platform, Sharing
 from webhook.engine.pods import Toleration
 from webhook.engine.policy import Mismatch, Policy
+from webhook.engine.spelling import MIG_CAPABLE, MIG_CONFIG, MPS_CAPABLE, replicas_label
+from webhook.engine.spelling import MIG_STRATEGY as NODES_MIG_STRATEGY
 
 GPU_NAMES = (GPU, SHARED, MIG, MIG_SHARED, "nvidia.com/mig-2g.10gb", "nvidia.com/mig-2g.10gb.shared")
 ODD_NAMES = ("nvidia.com/gpu-shared", "nvidia.com/mig1g.5gb", "nvidia.com/gpumem", "cpu")
@@ -52,9 +54,18 @@ SLICE_VALUES = {
     COMPUTE_SLICES: ("1", "2"),
     MEMORY: ("4864", "9856", "19968", "40536"),
 }
-LABELS = VALUES | SLICE_VALUES
+# What else tells forms apart, beside what spells them.
+CAPABILITY_VALUES = {
+    MPS_CAPABLE: ("true", "false"),
+    MIG_CAPABLE: ("true", "false"),
+    NODES_MIG_STRATEGY: ("single", "mixed", "none"),
+    MIG_CONFIG: ("all-1g.5gb", "all-2g.10gb", "all-disabled", "all-balanced", "custom"),
+    replicas_label(None): ("1", "4", "0"),
+    replicas_label("1g.5gb"): ("1", "4"),
+}
+LABELS = VALUES | SLICE_VALUES | CAPABILITY_VALUES
 # Under MIG strategy single no node has a label by the name of a profile.
-SINGLE_VALUES = {key: values for key, values in LABELS.items() if key != MIG_STRATEGY}
+SINGLE_VALUES = {key: values for key, values in (VALUES | SLICE_VALUES).items() if key != MIG_STRATEGY}
 BOUNDS = {GKE_CLIENTS: "1349", GPU_SLICES: "0123", MEMORY: ("4000", "4864", "5350", "9856", "20000")}
 OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt")
 
@@ -100,8 +111,10 @@ def _terms(*keys: str) -> st.SearchStrategy[Json]:
 
 _TERMS = _terms(*VALUES)
 _SINGLE_TERMS = _terms(*SINGLE_VALUES, *SLICE_VALUES)
+# A term of labels that tell forms apart, whatever the platform and the strategy of MIG.
+terms_of_forms = _terms(*LABELS)
 _FIELDS = [{"key": "metadata.name", "operator": "In", "values": ["node-1"]}]
-_ODD_TERMS: st.SearchStrategy[Json] = _terms(*LABELS) | st.sampled_from(
+_ODD_TERMS: st.SearchStrategy[Json] = terms_of_forms | st.sampled_from(
     [{}, {"matchExpressions": None}, {"matchFields": _FIELDS}, {"matchExpressions": [], "matchFields": _FIELDS}]
 )
 
@@ -144,7 +157,8 @@ def _placements(
 
 _PLACEMENTS = _placements(_SELECTORS, _TERMS)
 _SINGLE_PLACEMENTS = _placements(_SINGLE_SELECTORS, _SINGLE_TERMS)
-_ODD_PLACEMENTS = _placements(_selectors(LABELS), _ODD_TERMS, _NO_PLACEMENTS)
+selectors_of_forms = _selectors(LABELS)
+_ODD_PLACEMENTS = _placements(selectors_of_forms, _ODD_TERMS, _NO_PLACEMENTS)
 
 
 def _shapes(amounts: Json) -> st.SearchStrategy[Json]:
@@ -264,32 +278,41 @@ _FORMS = {
     for platforms in ((Platform.DEVICE_PLUGIN,), (Platform.GKE,), tuple(Platform))
 }
 _LIMITS = st.sampled_from([None, None, 1, 2, 8])
-_SETTINGS: st.SearchStrategy[Json] = st.just({}) | st.fixed_dictionaries(
-    {},
-    optional={
-        "node_selector": st.builds(lambda one, other: one | other, _SELECTORS, st.sampled_from([{}, {"pool": "gpu"}])),
-        "tolerations": st.lists(st.sampled_from(POLICY_TOLERATIONS), max_size=2, unique_by=str).map(tuple),
-        "runtime_class_name": st.just("nvidia"),
-        "env": st.just({"A": "1", "B": "2"}),
-    },
-)
 
 
-def policies_of(*platforms: Platform) -> st.SearchStrategy[Policy]:
+def _settings(selectors: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
+    return st.just({}) | st.fixed_dictionaries(
+        {},
+        optional={
+            "node_selector": st.builds(
+                lambda one, other: one | other, selectors, st.sampled_from([{}, {"pool": "gpu"}])
+            ),
+            "tolerations": st.lists(st.sampled_from(POLICY_TOLERATIONS), max_size=2, unique_by=str).map(tuple),
+            "runtime_class_name": st.just("nvidia"),
+            "env": st.just({"A": "1", "B": "2"}),
+        },
+    )
+
+
+_SETTINGS = _settings(_SELECTORS)
+_ODD_SETTINGS = _settings(selectors_of_forms)
+
+
+def policies_of(*platforms: Platform, own: st.SearchStrategy[Json] = _SETTINGS) -> st.SearchStrategy[Policy]:
     """Policies of forms of some platforms, with settings of their own."""
     return st.builds(
-        lambda forms, mismatch, each, all_, own: Policy(
-            "team", forms, mismatch=mismatch, max_per_container=each, max_per_pod=all_, **own
+        lambda forms, mismatch, each, all_, added: Policy(
+            "team", forms, mismatch=mismatch, max_per_container=each, max_per_pod=all_, **added
         ),
         _FORMS[platforms],
         st.sampled_from(Mismatch),
         _LIMITS,
         _LIMITS,
-        _SETTINGS,
+        own,
     )
 
 
-_OF_FORMS = policies_of(*Platform)
+_OF_FORMS = policies_of(*Platform, own=_ODD_SETTINGS)
 _OF_ALL_OR_NONE = st.builds(
     lambda permits_any, own: Policy("team", permits_any=permits_any, **own), st.booleans(), _SETTINGS
 )

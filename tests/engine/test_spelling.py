@@ -25,9 +25,9 @@ from tests.builders import (
 )
 from tests.engine.spelled import EVERY_FORM, SHARED_BY, SLICE, TABLE, Requirement, spelled
 from webhook.engine.needs import Need, possible
-from webhook.engine.nodes import NodeConstraints
+from webhook.engine.nodes import ABSENT, OTHER, NodeConstraints
 from webhook.engine.pods import Expression
-from webhook.engine.spelling import DevicePlugin, spell, strategy_label
+from webhook.engine.spelling import MIG_CONFIG, DevicePlugin, spell, strategy_label
 
 
 @pytest.mark.parametrize(("form", "plugin"), EVERY_FORM)
@@ -49,28 +49,50 @@ NO_GKE: list[Requirement] = [
 # Under MIG strategy mixed no node has the labels of slices; under single the nodes of slices alone.
 NO_COMPUTE_SLICE: Requirement = (COMPUTE_SLICES, "DoesNotExist")
 NO_SLICES: list[Requirement] = [NO_COMPUTE_SLICE, (GPU_SLICES, "DoesNotExist")]
-UNDER_MIXED = [("nvidia.com/mig.capable", "NotIn", "false"), ("nvidia.com/mig.strategy", "NotIn", "single", "none")]
+# Only nodes with MPS have it, and none of them has MIG on.
+NO_MPS: Requirement = ("nvidia.com/mps.capable", "NotIn", "true")
+# Shared GPUs have several slots.
+SLOTS: Requirement = ("nvidia.com/gpu.replicas", "NotIn", "0", "1")
+SLICE_SLOTS: Requirement = ("nvidia.com/mig-1g.5gb.replicas", "NotIn", "0", "1")
+UNDER_MIXED = [
+    NO_MPS,
+    ("nvidia.com/mig.capable", "NotIn", "false"),
+    ("nvidia.com/mig.strategy", "NotIn", "single", "none"),
+]
 UNDER_SINGLE = [
+    NO_MPS,
     ("nvidia.com/mig.capable", "In", "true"),
     ("nvidia.com/mig.strategy", "In", "single"),
     *((f"nvidia.com/mig-1g.5gb.{label}", "DoesNotExist") for label in ("count", "memory", "product", "replicas")),
 ]
 IMPLIED: list[tuple[str, DevicePlugin, list[Requirement]]] = [
-    ("exclusive", RENAMED, [(STRATEGY, "NotIn", *SHARED_BY), *NO_SLICES, *NO_GKE]),
-    ("shared", RENAMED, [(STRATEGY, "In", *SHARED_BY), *NO_SLICES, *NO_GKE]),
+    ("exclusive", RENAMED, [(STRATEGY, "NotIn", *SHARED_BY), *NO_SLICES, *NO_GKE, NO_MPS]),
+    ("time-slicing", RENAMED, [SLOTS, *NO_SLICES, *NO_GKE, NO_MPS]),
+    ("shared", RENAMED, [(STRATEGY, "In", *SHARED_BY), SLOTS, *NO_SLICES, *NO_GKE]),
     ("mig-1g.5gb", RENAMED, [(MIG_STRATEGY, "NotIn", *SHARED_BY), *NO_SLICES, *NO_GKE, *UNDER_MIXED]),
     (
         "mig-1g.5gb-shared",
         RENAMED,
-        [(MIG_STRATEGY, "In", *SHARED_BY), (MIG_STRATEGY, "NotIn", "mps"), *NO_SLICES, *NO_GKE, *UNDER_MIXED],
+        [
+            (MIG_STRATEGY, "In", *SHARED_BY),
+            SLICE_SLOTS,
+            (MIG_STRATEGY, "NotIn", "mps"),
+            *NO_SLICES,
+            *NO_GKE,
+            *UNDER_MIXED,
+        ],
     ),
-    ("mps", RENAMED, [*NO_SLICES, *NO_GKE, ("nvidia.com/mps.capable", "NotIn", "false")]),
-    ("exclusive", NOT_RENAMED, [*NO_SLICES, *NO_GKE]),
-    ("shared", NOT_RENAMED, [*NO_SLICES, *NO_GKE]),
-    ("exclusive", SINGLE, [(STRATEGY, "NotIn", *SHARED_BY), NO_COMPUTE_SLICE, *NO_GKE]),
+    ("mps", RENAMED, [SLOTS, *NO_SLICES, *NO_GKE, ("nvidia.com/mps.capable", "NotIn", "false")]),
+    ("exclusive", NOT_RENAMED, [*NO_SLICES, *NO_GKE, NO_MPS]),
+    ("shared", NOT_RENAMED, [SLOTS, *NO_SLICES, *NO_GKE]),
+    ("exclusive", SINGLE, [(STRATEGY, "NotIn", *SHARED_BY), NO_COMPUTE_SLICE, *NO_GKE, NO_MPS]),
     ("mig-1g.5gb", SINGLE, [(STRATEGY, "NotIn", *SHARED_BY), *NO_GKE, *UNDER_SINGLE]),
     ("mig-1g.5gb", SINGLE_NOT_RENAMED, [*NO_GKE, *UNDER_SINGLE]),
-    ("mig-1g.5gb-shared", SINGLE, [(STRATEGY, "In", *SHARED_BY), (STRATEGY, "NotIn", "mps"), *NO_GKE, *UNDER_SINGLE]),
+    (
+        "mig-1g.5gb-shared",
+        SINGLE,
+        [(STRATEGY, "In", *SHARED_BY), SLOTS, (STRATEGY, "NotIn", "mps"), *NO_GKE, *UNDER_SINGLE],
+    ),
     ("mig-1g.5gb", SINGLE_BY_PRODUCT, [(STRATEGY, "NotIn", *SHARED_BY), *SLICE, *NO_GKE, *UNDER_SINGLE]),
     ("gke-exclusive", RENAMED, [(GKE_CLIENTS, "DoesNotExist"), (STRATEGY, "DoesNotExist")]),
     ("gke-mps-48", RENAMED, [(STRATEGY, "DoesNotExist")]),
@@ -94,7 +116,28 @@ def test_a_form_goes_with_labels_that_are_never_written(
 ) -> None:
     spelling = spell(a_form(form), plugin)
 
-    assert [(need.key, need.operator, *need.values) for need in spelling.implies] == implied
+    assert [(need.key, need.operator, *need.values) for need in spelling.implies if need.key != MIG_CONFIG] == implied
+
+
+@pytest.mark.parametrize(
+    ("form", "plugin", "on", "never_on"),
+    [
+        ("exclusive", RENAMED, ["all-disabled"], ["all-enabled", "all-balanced", "all-1g.5gb", "all-7g.80gb"]),
+        ("mps", SINGLE, ["all-disabled"], ["all-enabled", "all-balanced", "all-1g.5gb"]),
+        ("mig-1g.5gb", RENAMED, ["all-1g.5gb", "all-balanced"], ["all-disabled", "all-enabled", "all-2g.10gb"]),
+        ("mig-1g.5gb", SINGLE, ["all-1g.5gb"], ["all-disabled", "all-enabled", "all-balanced", "all-1g.5gb.me"]),
+        ("mig-1g.5gb-shared", SINGLE, ["all-1g.5gb"], ["all-disabled", "all-1g.10gb"]),
+        ("gke-mig-1g.5gb", RENAMED, ["all-1g.5gb", "all-disabled"], []),
+    ],
+)
+def test_the_mig_configurations_of_a_forms_nodes(
+    form: str, plugin: DevicePlugin, on: list[str], never_on: list[str]
+) -> None:
+    """Administrators' own (``custom-config``, ``all-of-ours``) may cut GPUs into anything."""
+    needs = [need for need in spell(a_form(form), plugin).implies if need.key == MIG_CONFIG]
+
+    assert [value for value in on + never_on if not all(need.admits(value) for need in needs)] == never_on
+    assert all(need.admits(value) for need in needs for value in (ABSENT, OTHER, "custom-config", "all-of-ours"))
 
 
 def test_a_node_affinity_on_gkes_labels_is_never_written_on_autopilot() -> None:

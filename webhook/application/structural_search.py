@@ -219,9 +219,7 @@ def _inner(value: Any, path: _Path) -> list[tuple[Any, _Path, Any]]:
     """The maps and lists in a map or list, the last first, each with its path and what it is in."""
     steps: Iterable[tuple[str | int, Any]] = value.items() if isinstance(value, dict) else enumerate(value)
     inner: list[tuple[Any, _Path, Any]] = [
-        (one, (path, step), value)
-        for step, one in steps
-        if isinstance(one, (dict, list)) and step not in _SKIPPED
+        (one, (path, step), value) for step, one in steps if isinstance(one, (dict, list)) and step not in _SKIPPED
     ]
     inner.reverse()
     return inner

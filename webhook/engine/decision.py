@@ -139,7 +139,7 @@ def decide(  # noqa: PLR0913 - everything that decides
     edits += spelled.applied(spec, gpu_containers)
     respelled = bool(edits)
     edits += [one.edit for one in dropped]
-    edits += settings(spec, gpu_containers, policy, spelled, edits)
+    edits += settings(spec, gpu_containers, policy, plugin, spelled, edits)
     if edits:
         edits += annotations(gpu_containers, policy, respelled=respelled)
     return Decision(tuple(edits), told, tuple(asking), spelled.choices)

@@ -9,9 +9,10 @@ from webhook.engine.nodes import NOTHING_SAID, NodeConstraints
 from webhook.engine.pods import PodSpec
 from webhook.engine.policy import Policy
 from webhook.engine.requests import Amount, GpuContainer
-from webhook.engine.rewriting import ProductConflict, Respelling
+from webhook.engine.respelling import ProductConflict, Respelling, Restated
 from webhook.engine.rules import container, permission, placement, sharing
 from webhook.engine.spelling import LABELS_OF_FORMS
+from webhook.engine.stated import written
 
 
 def wellformed(gpu_containers: Iterable[GpuContainer], policy: Policy) -> tuple[list[GpuContainer], list[Finding]]:
@@ -66,10 +67,13 @@ def _on_nodes(
     remaining = nodes.without(respelling.dropped_keys) if respelling.dropped_keys else nodes
     if conflict := respelling.conflict:
         gpu_container = next(request.gpu_container for request in requests if request.choice is conflict.choice)
+        keys = respelling.in_the_way
         if isinstance(conflict, ProductConflict):
-            yield placement.product_conflict(gpu_container, conflict.form, conflict.product, conflict.why, nodes)
+            yield placement.product_conflict(gpu_container, conflict.form, conflict.product, conflict.why, nodes, keys)
+        elif isinstance(conflict, Restated):
+            yield placement.restated(gpu_container, conflict.form, nodes, keys)
         else:
-            yield placement.selector_conflict(gpu_container, conflict.form, conflict.need, conflict.nodes)
+            yield placement.selector_conflict(gpu_container, conflict.form, conflict.need, conflict.nodes, keys)
     elif requests and (key := remaining.contradiction(LABELS_OF_FORMS)):
         yield placement.contradiction(requests[0].gpu_container, key, remaining, policy)
     elif (
@@ -103,16 +107,19 @@ def _on_request(request: Request, nodes: NodeConstraints, policy: Policy) -> Ite
         yield permission.form_not_permitted(gpu_container, amount, request.choice.stated, nodes, policy)
         return
     if amount.count > 1:
-        yield from _of_several(gpu_container, amount, form, policy)
+        stated = request.choice.stated
+        yield from _of_several(gpu_container, amount, form, policy, selects=bool(stated and written(stated, nodes)))
     if form.sharing is Sharing.MPS:
         yield from sharing.mps_shm_mounts(gpu_container, form)
 
 
-def _of_several(gpu_container: GpuContainer, amount: Amount, form: Form, policy: Policy) -> Iterator[Finding]:
-    """The rules of a count above one, which every policy permits."""
-    if found := sharing.shared_request_above_one(gpu_container, amount, form, policy) or permission.per_container_limit(
-        gpu_container, amount, policy
-    ):
+def _of_several(
+    gpu_container: GpuContainer, amount: Amount, form: Form, policy: Policy, *, selects: bool
+) -> Iterator[Finding]:
+    """The rules of a count above one, which every policy permits; ``selects`` says whether labels of the pod name the form."""
+    if found := sharing.shared_request_above_one(
+        gpu_container, amount, form, policy, selects=selects
+    ) or permission.per_container_limit(gpu_container, amount, policy):
         yield found
     if found := sharing.mig_count_above_one(gpu_container, amount, form):
         yield found

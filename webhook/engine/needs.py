@@ -9,6 +9,8 @@ from webhook.engine.nodes import ABSENT, OTHER, Label, NodeConstraints, integer
 from webhook.engine.pods import Expression
 
 _BOUNDS = ("Gt", "Lt")
+MOST_SHOWN = 8
+"""Values of a requirement that are shown in full."""
 
 
 class Need(msgspec.Struct, frozen=True, cache_hash=True):
@@ -61,9 +63,11 @@ class Need(msgspec.Struct, frozen=True, cache_hash=True):
     def __str__(self) -> str:
         if self.is_selector:
             return f"{self.key}: {self.values[0]}"
-        return (
-            f"{self.key} {self.operator} [{', '.join(self.values)}]" if self.values else f"{self.key} {self.operator}"
-        )
+        if not self.values:
+            return f"{self.key} {self.operator}"
+        more = len(self.values) - MOST_SHOWN
+        values = [*self.values[:MOST_SHOWN], f"{more} more"] if more > 1 else self.values
+        return f"{self.key} {self.operator} [{', '.join(values)}]"
 
 
 def possible(needs: Iterable[Need], nodes: NodeConstraints) -> bool:

@@ -148,12 +148,28 @@ class NodeConstraints:
         required = Affinity(NodeAffinity(Required(terms))) if terms else None
         return NodeConstraints(PodSpec(node_selector=selector, affinity=required), without=self._ignored)
 
+    def requiring(self, expressions: Iterable[Expression]) -> "NodeConstraints":
+        """The same pod's, with requirements that hold in every alternative."""
+        required = [*expressions]
+        if not required:
+            return self
+        kept = [
+            Term([e for e in term.match_expressions or () if e.key not in self._ignored] + required, term.match_fields)
+            for term in self._spec.terms
+            if not term.matches_nothing
+        ]
+        affinity = Affinity(NodeAffinity(Required(kept or [Term(required)])))
+        return NodeConstraints(PodSpec(node_selector=self.selector, affinity=affinity))
+
     def contradiction(self, prefixes: tuple[str, ...]) -> str | None:
         """The first label with one of some prefixes that the pod contradicts itself on, if it does in every alternative."""
         if self._satisfiable:
             return None
-        contradicted = (key for said in self._alternatives for key, label in said.items() if label.admits_nothing)
-        return next((key for key in contradicted if key.startswith(prefixes)), None)
+        contradicted = [
+            next((key for key, label in said.items() if label.admits_nothing and key.startswith(prefixes)), None)
+            for said in self._alternatives
+        ]
+        return contradicted[0] if None not in contradicted else None
 
     @property
     def has_alternatives(self) -> bool:

@@ -21,15 +21,23 @@ from webhook.engine.policy import Policy
 from webhook.engine.products import PRODUCT
 from webhook.engine.quantity import shown
 from webhook.engine.requests import GpuContainer
-from webhook.engine.rewriting import Respelling, tolerated
+from webhook.engine.respelling import Respelling
+from webhook.engine.rewriting import edited, restated
+from webhook.engine.spelling import DevicePlugin
+from webhook.engine.tolerations import tolerated
 
 ORIGINAL_REQUEST = f"{DOMAIN}/original-request"
 POLICY = f"{DOMAIN}/policy"
 _ENCODER = msgspec.json.Encoder()
 
 
-def settings(
-    spec: PodSpec, gpu_containers: list[GpuContainer], policy: Policy, respelling: Respelling, respelled: list[Edit]
+def settings(  # noqa: PLR0913, PLR0917 - everything that decides
+    spec: PodSpec,
+    gpu_containers: list[GpuContainer],
+    policy: Policy,
+    plugin: DevicePlugin,
+    respelling: Respelling,
+    respelled: list[Edit],
 ) -> list[Edit]:
     """The policy's own nodeSelector, tolerations, runtimeClassName and env, never over what the pod sets.
 
@@ -39,7 +47,7 @@ def settings(
     if not gpu_containers:
         return edits
     if policy.node_selector:
-        edits += _node_selectors(spec, policy, respelling)
+        edits += _node_selectors(spec, gpu_containers, policy, plugin, respelling, respelled)
     if policy.tolerations:
         added = [edit.toleration for edit in respelled if isinstance(edit, AddToleration)]
         edits += [AddToleration(t) for t in policy.tolerations if t not in added and not tolerated(spec, t)]
@@ -52,20 +60,35 @@ def settings(
     return edits
 
 
-def _node_selectors(spec: PodSpec, policy: Policy, respelling: Respelling) -> Iterator[AddNodeSelector]:
-    """The policy's nodeSelector, but for the labels that would leave the pod no node: what it and its forms say stands."""
-    nodes = NodeConstraints(spec, without=respelling.dropped_keys)
+def _node_selectors(  # noqa: PLR0913, PLR0917 - the same
+    spec: PodSpec,
+    gpu_containers: list[GpuContainer],
+    policy: Policy,
+    plugin: DevicePlugin,
+    respelling: Respelling,
+    respelled: list[Edit],
+) -> Iterator[AddNodeSelector]:
+    """The policy's nodeSelector, but for the labels that would leave the pod no node or select another form for it."""
+    nodes = edited(NodeConstraints(spec), respelled)
     said = {*nodes.selector, *respelling.added_selectors}
-    needs = respelling.needs
+    needs, choices = respelling.needs, [*respelling.choices.values()]
+    # Where every form is permitted, it matters only whether several GPUs become several slots of one.
+    counts = not policy.permits_any or any(each.amounts[0].count > 1 for each in gpu_containers)
+    selects_product = NodeConstraints(spec).mentions(PRODUCT)
     for key, written in policy.node_selector.items():
         value = respelling.product(written) if key == PRODUCT else written
         if value is None:  # the configuration is checked for it: adapters/configuration/file.py
             continue
         needs.append(Need(key, "In", (value,)))
-        if key in said or (key == PRODUCT and nodes.mentions(key)) or not possible(needs, nodes):
+        if key in said or (key == PRODUCT and selects_product) or not possible(needs, nodes):
             needs.pop()
-        else:
-            yield AddNodeSelector(key, value)
+            continue
+        selecting = nodes.requiring([needs[-1].expression])
+        if counts and restated(choices, respelling, policy, selecting, plugin):
+            needs.pop()
+            continue
+        nodes = selecting
+        yield AddNodeSelector(key, value)
 
 
 def annotations(gpu_containers: list[GpuContainer], policy: Policy, *, respelled: bool) -> list[Edit]:

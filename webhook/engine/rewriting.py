@@ -1,117 +1,24 @@
-"""Rewriting: what spells the requests of a pod the way their forms are spelled, decided for the pod as a whole."""
+"""Rewriting: which forms the requests of a pod get, so that the rewritten pod is admitted, decided for the pod as a whole."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
-import msgspec
 from msgspec.structs import replace
 
-from webhook.engine.edits import AddNeed, AddToleration, DropKey, Edit, RenameResource, ReplaceProduct
+from webhook.engine.edits import AddNeed, DropKey, Edit, ReplaceProduct
 from webhook.engine.form_selection import Choice, How, choose
-from webhook.engine.forms import Form, Sharing
-from webhook.engine.needs import Need, possible
+from webhook.engine.forms import Sharing
 from webhook.engine.nodes import NodeConstraints
-from webhook.engine.pods import PodSpec, Toleration
 from webhook.engine.policy import Policy
-from webhook.engine.products import PRODUCT, Names, replaced
-from webhook.engine.requests import GpuContainer
-from webhook.engine.resources import GPU, GpuResource
-from webhook.engine.rules.placement import apart
+from webhook.engine.resources import GpuResource
+from webhook.engine.respelling import Respelling, Restated, respell, with_products
 from webhook.engine.spelling import (
-    SLICE_LABELS,
-    STRATEGY,
+    LABELS_OF_FORMS,
     DevicePlugin,
-    Spelling,
-    selects_products,
-    spell,
-    strategy_label,
 )
 
-_Chosen = tuple[Choice, Form, Spelling]
-
-# Nodes are tainted under the name that their GPUs had before renaming, by users and by GKE alike.
-GPU_TOLERATION = Toleration(key=GPU, operator="Exists", effect="NoSchedule")
 # Pods that name more resources are not remembered, so that what is remembered stays small.
 _MOST_RESOURCES = 4
-
-
-class Conflict(msgspec.Struct, frozen=True):
-    """A node label that a form needs and that the pod, or what it needed before, excludes."""
-
-    choice: Choice
-    form: Form
-    need: Need
-    nodes: NodeConstraints
-
-
-class ProductConflict(msgspec.Struct, frozen=True):
-    """A product that the pod selects, and that no node with the form is known to have, nor any other that it selects."""
-
-    choice: Choice
-    form: Form
-    product: str
-    why: str
-
-
-class Respelling(msgspec.Struct, frozen=True):
-    """The forms that a pod's requests get and the edits that respell them, or what prevents respelling.
-
-    Attributes:
-        choices: the form of its well-formed requests, by the resource that they name.
-        renames: the resources that get another name.
-        edits: what changes of the pod as a whole.
-        spellings: how the forms of its requests are spelled.
-        forms_apart: those of its forms that are never on one node, in pairs.
-        conflict: a node label that a form needs is excluded, or the products that the pod selects don't have it.
-        mps: whether a form is shared by MPS.
-    """
-
-    choices: Mapping[str, Choice] = {}
-    renames: Mapping[str, str] = {}
-    edits: tuple[Edit, ...] = ()
-    spellings: tuple[Spelling, ...] = ()
-    forms_apart: frozenset[tuple[Form, Form]] = frozenset()
-    conflict: Conflict | ProductConflict | None = None
-    mps: bool = False
-
-    @property
-    def needs(self) -> list[Need]:
-        """Every node label that the forms need or go with."""
-        return [need for spelling in self.spellings for need in spelling.needs + spelling.implies]
-
-    @property
-    def added_keys(self) -> frozenset[str]:
-        """The node labels that the edits add."""
-        return frozenset(edit.need.key for edit in self.edits if isinstance(edit, AddNeed))
-
-    @property
-    def added_selectors(self) -> frozenset[str]:
-        """The node labels that the edits add as nodeSelectors."""
-        return frozenset(edit.need.key for edit in self.edits if isinstance(edit, AddNeed) and edit.need.is_selector)
-
-    @property
-    def dropped_keys(self) -> frozenset[str]:
-        """The node labels that the edits take away."""
-        return frozenset(edit.key for edit in self.edits if isinstance(edit, DropKey))
-
-    def product(self, value: str) -> str | None:
-        """A policy's product as the nodes of the forms have it, or ``None`` if none is known to."""
-        return _names(spelling.replacing() for spelling in self.spellings).of(value) if self.spellings else value
-
-    def applied(self, spec: PodSpec, gpu_containers: Sequence[GpuContainer]) -> list[Edit]:
-        """The edits that spell every request of a pod."""
-        if not self.renames:
-            return [*self.edits]
-        edits: list[Edit] = []
-        for gpu_container in gpu_containers:
-            amount = gpu_container.amounts[0]
-            old = amount.resource.name
-            if old in self.renames:
-                edits.append(RenameResource(gpu_container.place, old, self.renames[old], amount.sections))
-        edits += self.edits
-        if not tolerated(spec, GPU_TOLERATION):
-            edits.append(AddToleration(GPU_TOLERATION))
-        return edits
 
 
 def respelling(
@@ -128,16 +35,57 @@ def respelling(
 
 
 def _made(resources: Sequence[GpuResource], policy: Policy, nodes: NodeConstraints, plugin: DevicePlugin) -> Respelling:
-    choices: Sequence[Choice] = choose(resources, policy, nodes, plugin)
-    made = Respelling() if policy.permits_any else respell(choices, nodes, plugin)
+    choices, made = _selected(resources, policy, nodes, plugin)
     if made.conflict:
-        choices, made = _elsewhere(choices, policy, nodes, plugin) or (choices, made)
+        made = replace(made, in_the_way=_in_the_way(made, resources, policy, nodes, plugin))
     mps = any(choice.form is not None and choice.form.sharing is Sharing.MPS for choice in choices)
     return replace(made, choices={choice.resource.name: choice for choice in choices}, mps=mps)
 
 
+def _selected(
+    resources: Iterable[GpuResource],
+    policy: Policy,
+    nodes: NodeConstraints,
+    plugin: DevicePlugin,
+    *,
+    is_final: bool = False,
+) -> tuple[Sequence[Choice], Respelling]:
+    """The forms of requests, and what spells them; ``is_final`` where the pod has them already, if it ever will."""
+    choices = choose(resources, policy, nodes, plugin)
+    if policy.permits_any:
+        return choices, Respelling()
+
+    def tried(these: Sequence[Choice]) -> Respelling:
+        made = respell(these, nodes, plugin)
+        if is_final or not (made.edits or made.renames):
+            return made
+        changed = restated(these, made, policy, edited(nodes, made.edits), plugin)
+        return Respelling(conflict=changed) if changed else made
+
+    made = tried(choices)
+    if made.conflict:
+        return _elsewhere(choices, policy, tried) or (choices, made)
+    return choices, made
+
+
+def _in_the_way(
+    made: Respelling, resources: Sequence[GpuResource], policy: Policy, nodes: NodeConstraints, plugin: DevicePlugin
+) -> tuple[str, ...]:
+    """The labels that keep requests from their forms: one after another, or all that the pod constrains."""
+    keys: list[str] = []
+    while made.conflict:
+        key = made.conflict.key
+        if key is None or key in keys or not nodes.mentions(key):
+            break
+        keys.append(key)
+        choices, made = _selected(resources, policy, nodes.without(keys), plugin)
+        if not made.conflict and not made.forms_apart and all(choice.form for choice in choices):
+            return tuple(keys)
+    return tuple(key for key in nodes.mentioned if key.startswith(LABELS_OF_FORMS))
+
+
 def _elsewhere(
-    choices: Sequence[Choice], policy: Policy, nodes: NodeConstraints, plugin: DevicePlugin
+    choices: Sequence[Choice], policy: Policy, tried: Callable[[Sequence[Choice]], Respelling]
 ) -> tuple[Sequence[Choice], Respelling] | None:
     """The first of the policy's forms that nodes which the pod permits can have, for requests that leave the form to it."""
     for form in policy.forms:
@@ -145,159 +93,47 @@ def _elsewhere(
             replace(each, form=form) if each.how in (How.PLAIN, How.MISMATCHED) and each.form else each
             for each in choices
         ]
-        made = respell(other, nodes, plugin)
-        if other != [*choices] and not (made.conflict or made.forms_apart):
+        if other == [*choices]:
+            continue
+        made = tried(other)
+        if not (made.conflict or made.forms_apart):
             return other, made
     return None
 
 
-_remembered = lru_cache(maxsize=1024)(_made)
-
-
-def respell(choices: Sequence[Choice], nodes: NodeConstraints, plugin: DevicePlugin) -> Respelling:
-    """Return the edits that spell every request as its form is spelled: a pod runs on one node."""
-    forms = [(choice, choice.form) for choice in choices if choice.form]
-    chosen = _spelled(forms, nodes, plugin)
-    if not chosen:
-        return Respelling()
-    if pairs := _forms_apart(chosen, plugin):
-        return Respelling(forms_apart=pairs)
-    if nodes.nowhere:
-        return Respelling()  # it can't be told apart by node labels what it is, and it never runs
-    renames = {
-        choice.resource.name: spelling.resource
-        for choice, _, spelling in chosen
-        if choice.resource.name != spelling.resource
-    }
-    edits: list[Edit] = []
-    dropped = _no_longer_said(chosen, _together(chosen).needs, nodes, plugin)
-    if dropped:
-        edits += [DropKey(key) for key in dropped]
+def edited(nodes: NodeConstraints, edits: Iterable[Edit]) -> NodeConstraints:
+    """What a pod says about nodes once edits are made."""
+    edits = [*edits]
+    if dropped := [edit.key for edit in edits if isinstance(edit, DropKey)]:
         nodes = nodes.without(dropped)
-        # An alternative that they contradicted, and that selects no product, is one again.
-        chosen = _spelled(forms, nodes, plugin)
-    products = _products(chosen, nodes)
-    if isinstance(products, ProductConflict):
-        return Respelling(conflict=products)
-    edits += [ReplaceProduct(old, new) for old, new in products.items()]
-    before = nodes
-    if products:
-        nodes = nodes.replacing(PRODUCT, lambda operator, value: replaced(operator, value, products))
-    conflict = _excluded_product(chosen, before, nodes) or _conflict(chosen, nodes)
-    if conflict:
-        return Respelling(conflict=conflict)
-    spelled = _together(chosen)
-    needed = dict.fromkeys(need for spelling in spelled.spellings for need in spelling.needs)
-    edits += [AddNeed(need) for need in needed if not need.is_met_by(nodes)]
-    return Respelling(renames=renames, edits=tuple(edits), spellings=spelled.spellings)
+    if products := {edit.old: edit.new for edit in edits if isinstance(edit, ReplaceProduct)}:
+        nodes = with_products(nodes, products)
+    return nodes.requiring(edit.need.expression for edit in edits if isinstance(edit, AddNeed))
 
 
-def _spelled(forms: Iterable[tuple[Choice, Form]], nodes: NodeConstraints, plugin: DevicePlugin) -> list[_Chosen]:
-    def spelling(choice: Choice, form: Form) -> Spelling:
-        found = spell(form, plugin)
-        return (found.replacing() if choice.replaces_spelling else found).beside(nodes)
+def restated(
+    choices: Iterable[Choice], made: Respelling, policy: Policy, after: NodeConstraints, plugin: DevicePlugin
+) -> Restated | None:
+    """The first request that is judged otherwise once it is spelled as its form is: the final pod would be denied.
 
-    return [(choice, form, spelling(choice, form)) for choice, form in forms]
+    What is written into a pod may leave it fewer alternatives, and these may state another form.
 
-
-def _together(chosen: Iterable[_Chosen]) -> Respelling:
-    return Respelling(spellings=tuple(dict.fromkeys(spelling for _, _, spelling in chosen)))
-
-
-def _names(spellings: Iterable[Spelling]) -> Names:
-    """The products of nodes with all of some forms, which are on one node."""
-    # Slices have no suffix beside whole GPUs (MIG strategy mixed), and no two others are on one node.
-    names = [spelling.products for spelling in spellings]
-    return next((each for each in names if each.suffix), names[0])
-
-
-def _products(chosen: list[_Chosen], nodes: NodeConstraints) -> dict[str, str] | ProductConflict:
-    """The products that the pod selects or excludes and the nodes of the forms call otherwise, each with what they call it.
-
-    A product that no such node is known to have stays as it is beside others: the needs of the forms exclude it.
+    Args:
+        choices: the requests, with the forms that they get.
+        made: what spells them.
+        policy: the policy.
+        after: the pod's node constraints with all edits made.
+        plugin: the device plugin's settings.
     """
-    if not nodes.mentions(PRODUCT):
-        return {}
-    names = _names(spelling for _, _, spelling in chosen)
-    selected = nodes.values(PRODUCT)
-    found = {value: names.of(value) for value in selected}
-    if selects_products(nodes):
-        if selected and not any(found.values()):
-            choice, form, _ = chosen[0]
-            return ProductConflict(choice, form, selected[0], names.why_not(selected[0]) or "")
-    else:
-        found |= {value: names.excluding(value) for value in nodes.excluded(PRODUCT)}
-    return {old: new for old, new in found.items() if new and new != old}
-
-
-def _excluded_product(chosen: list[_Chosen], before: NodeConstraints, after: NodeConstraints) -> Conflict | None:
-    """The product that the pod selects, if the pod excludes that product's name on nodes of the forms."""
-    selected = before.values(PRODUCT) if before is not after and selects_products(before) else []
-    if not selected or after.values(PRODUCT):
-        return None
-    choice, form, _ = chosen[0]
-    names = _names(spelling for _, _, spelling in chosen)
-    called = tuple(dict.fromkeys(filter(None, map(names.of, selected))))
-    return Conflict(choice, form, Need(PRODUCT, "In", called), after)
-
-
-def _forms_apart(chosen: list[_Chosen], plugin: DevicePlugin) -> frozenset[tuple[Form, Form]]:
-    forms = list(dict.fromkeys(form for _, form, _ in chosen))
-    if len(forms) == 1:
-        return frozenset()
-    return frozenset((one, other) for one in forms for other in forms if one != other and apart(one, other, plugin))
-
-
-def _no_longer_said(
-    chosen: list[_Chosen], needs: list[Need], nodes: NodeConstraints, plugin: DevicePlugin
-) -> list[str]:
-    """The labels that spelled an old form, where they exclude the new form's nodes or mean nothing to them."""
-    # Slices that were asked for by name have a label by that name only where the name is advertised.
-    by_name = [choice.resource.partition for choice, _, _ in chosen if plugin.single and choice.resource.partition]
-    replaced = [choice for choice, _, _ in chosen if choice.replaces_spelling]
-    if not replaced and not by_name:
-        return []
-    meant = [strategy_label(partition) for partition in by_name]
-    excluded: list[str] = []
-    if replaced:
-        # The product is the pod's own choice of a model, whatever suffix it has.
-        excluded += [need.key for need in needs if need.key != PRODUCT and not possible([need], nodes)]
-        meant += [strategy_label(form.partition) for choice in replaced for form in choice.stated]
-        sliced = plugin.single and any(form.partition for choice in replaced for form in choice.stated)
-        meant += [*SLICE_LABELS, STRATEGY] if sliced else []
-    kept = {need.key for need in needs}
-    return list(dict.fromkeys([*excluded, *(key for key in meant if key not in kept and nodes.mentions(key))]))
-
-
-def _conflict(chosen: list[_Chosen], nodes: NodeConstraints) -> Conflict | None:
-    """The first label that a form needs and that the pod, or what it needed before, excludes."""
-    first_of: dict[Spelling, tuple[Choice, Form]] = {}
-    for choice, form, spelling in chosen:
-        first_of.setdefault(spelling, (choice, form))
-    so_far: list[Need] = []
-    for spelling, (choice, form) in first_of.items():
-        for need in spelling.needs + spelling.implies:
-            so_far.append(need)
-            if not possible(so_far, nodes):
-                return Conflict(choice, form, need, nodes)
+    named = [(each, each.form, made.renamed(each.resource)) for each in choices if each.form]
+    found, final = _selected(dict.fromkeys(resource for _, _, resource in named), policy, after, plugin, is_final=True)
+    forms = {each.resource: each.form for each in found}
+    unsettled = final.conflict or final.forms_apart or final.edits or final.renames
+    for choice, form, resource in named:
+        again = forms[resource]
+        if unsettled or again is None or again.shared is not form.shared:
+            return Restated(choice, form)
     return None
 
 
-def tolerated(spec: PodSpec, wanted: Toleration) -> bool:
-    """Whether the pod's own tolerations already cover a wanted one."""
-    for own in spec.tolerations or ():  # noqa: SIM110 - any() with a generator takes twice the time, for every pod
-        if _covers(own, wanted):
-            return True
-    return False
-
-
-def _covers(own: Toleration, wanted: Toleration) -> bool:
-    """Whether all that one toleration tolerates, another does (k8s.io/api/core/v1/toleration.go ToleratesTaint)."""
-    if own.effect and own.effect != wanted.effect:
-        return False
-    if own.toleration_seconds is not None and own.toleration_seconds != wanted.toleration_seconds:
-        return False
-    if own.operator == "Exists":
-        return not own.key or own.key == wanted.key
-    equal = (own.operator or "Equal") == (wanted.operator or "Equal")
-    return equal and own.key == wanted.key and (own.value or "") == (wanted.value or "")
+_remembered = lru_cache(maxsize=1024)(_made)

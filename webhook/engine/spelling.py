@@ -11,7 +11,7 @@ from webhook.engine.gpu_models import lacks
 from webhook.engine.needs import Need
 from webhook.engine.nodes import ABSENT, OTHER, NodeConstraints
 from webhook.engine.products import LONGEST_VALUE, PRODUCT, SHARED_SUFFIX, Names, lacking, read_product
-from webhook.engine.profiles import memory_bounds, read_profile
+from webhook.engine.profiles import DOCUMENTED, memory_bounds, read_profile
 from webhook.engine.resources import GPU, PREFIX, resource_name
 
 # NVIDIA GPU feature discovery, docs/gpu-feature-discovery/README.md
@@ -25,6 +25,8 @@ SLICE_LABELS = (GPU_SLICES, COMPUTE_SLICES, MEMORY)
 MIG_CAPABLE = "nvidia.com/mig.capable"
 MIG_STRATEGY = "nvidia.com/mig.strategy"
 MPS_CAPABLE = "nvidia.com/mps.capable"
+# Which MIG configuration the GPU operator's MIG manager applies to a node.
+MIG_CONFIG = "nvidia.com/mig.config"
 # Labels of slices that only MIG strategy mixed has, under nvidia.com/mig-<profile>.
 _LABELS_BY_NAME = ("count", "memory", "product", "replicas")
 SHARED_STRATEGIES = (Sharing.TIME_SLICING.value, Sharing.MPS.value)
@@ -83,6 +85,11 @@ class DevicePlugin(msgspec.Struct, frozen=True, cache_hash=True):
 def strategy_label(partition: str | None) -> str:
     """The label that tells how nodes share what is advertised as ``nvidia.com/gpu``, or as slices of a profile."""
     return f"{PREFIX}mig-{partition}.sharing-strategy" if partition else STRATEGY
+
+
+def replicas_label(partition: str | None) -> str:
+    """The label that tells into how many slots each of these GPUs or slices is shared; 1, or 0, where they are not."""
+    return f"{PREFIX}mig-{partition}.replicas" if partition else f"{PREFIX}gpu.replicas"
 
 
 class Spelling(msgspec.Struct, frozen=True, cache_hash=True):
@@ -166,6 +173,8 @@ def _device_plugin(form: Form, plugin: DevicePlugin) -> Spelling:
     models = None
     needs = [] if named_by_resource else [of_sharing]
     implies = [of_sharing] if named_by_resource else []
+    if form.shared:
+        implies.append(Need(replicas_label(None if plugin.single else form.partition), "NotIn", ("0", "1")))
     if form.partition and form.shared:
         # The device plugin has no MPS on slices (k8s-device-plugin internal/plugin/mps.go).
         implies.append(Need(strategy, "NotIn", (Sharing.MPS.value,)))
@@ -183,7 +192,7 @@ def _device_plugin(form: Form, plugin: DevicePlugin) -> Spelling:
         needs += [Need(PRODUCT, "In", named, in_affinity=True)] if named else labels
         implies += labels if named else ()
     implies += [Need(key, "DoesNotExist") for key in GKE_KEYS]
-    implies += _capabilities(form, plugin)
+    implies += [*_capabilities(form, plugin), _configurations(form, plugin)]
     products = Names(suffix, models, form.partition, form.shared)
     return Spelling(plugin.resource(form), tuple(needs), tuple(implies), products)
 
@@ -194,11 +203,33 @@ def _capabilities(form: Form, plugin: DevicePlugin) -> list[Need]:
     Slices are available by name, under strategy *mixed*, from nodes without feature discovery.
     """
     if form.partition is None:
-        return [Need(MPS_CAPABLE, "NotIn", ("false",))] if form.sharing is Sharing.MPS else []
+        lacking = {Sharing.MPS: ["false"], Sharing.ANY: []}.get(form.sharing, ["true"])
+        return [Need(MPS_CAPABLE, "NotIn", (value,)) for value in lacking]
+    # Feature discovery fails on a node that has MIG on and is configured for MPS.
+    without_mps = Need(MPS_CAPABLE, "NotIn", ("true",))
     if not plugin.single:
-        return [Need(MIG_CAPABLE, "NotIn", ("false",)), Need(MIG_STRATEGY, "NotIn", (MigStrategy.SINGLE.value, "none"))]
+        strategies = (MigStrategy.SINGLE.value, "none")
+        return [without_mps, Need(MIG_CAPABLE, "NotIn", ("false",)), Need(MIG_STRATEGY, "NotIn", strategies)]
     by_name = [Need(f"{PREFIX}mig-{form.partition}.{label}", "DoesNotExist") for label in _LABELS_BY_NAME]
-    return [Need(MIG_CAPABLE, "In", ("true",)), Need(MIG_STRATEGY, "In", (MigStrategy.SINGLE.value,)), *by_name]
+    single = Need(MIG_STRATEGY, "In", (MigStrategy.SINGLE.value,))
+    return [without_mps, Need(MIG_CAPABLE, "In", ("true",)), single, *by_name]
+
+
+def _configurations(form: Form, plugin: DevicePlugin) -> Need:
+    """Which MIG configurations the nodes of a form don't have, of those that the GPU operator brings.
+
+    ``all-<profile>`` cuts all GPUs of a node alike, ``all-balanced`` into several profiles, which strategy *single* does not
+    advertise, ``all-enabled`` leaves them uncut and unusable (mig-parted deployments/gpu-operator/config-default.yaml).
+    Administrators may add others by any name.
+    """
+    others = [configuration_of(profile) for profile in DOCUMENTED if profile != form.partition]
+    unequal = [] if form.partition and not plugin.single else ["all-balanced"]
+    return Need(MIG_CONFIG, "NotIn", (*(["all-disabled"] if form.partition else []), "all-enabled", *unequal, *others))
+
+
+def configuration_of(partition: str) -> str:
+    """The MIG configuration that cuts all GPUs of a node into slices of one profile."""
+    return f"all-{partition}"
 
 
 @lru_cache(maxsize=1024)

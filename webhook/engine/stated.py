@@ -9,9 +9,11 @@ from webhook.engine.spelling import (
     COMPUTE_SLICES,
     GKE_KEYS,
     GPU_SLICES,
+    MIG_CONFIG,
     MPS_CAPABLE,
     SLICE_LABELS,
     STRATEGY,
+    replicas_label,
     strategy_label,
 )
 
@@ -42,7 +44,9 @@ def written(stated: Sequence[Form], nodes: NodeConstraints) -> str:
     elif stated[0].platform is Platform.GKE:
         keys = [*GKE_KEYS]
     else:
-        keys = list(dict.fromkeys((strategy_label(stated[0].partition), STRATEGY, MPS_CAPABLE, PRODUCT, *SLICE_LABELS)))
+        partitions = dict.fromkeys((stated[0].partition, None))
+        sharing = [label(each) for label in (strategy_label, replicas_label) for each in partitions]
+        keys = [*sharing, MPS_CAPABLE, PRODUCT, *SLICE_LABELS, MIG_CONFIG]
     return ", ".join(
         f"{key}: {nodes.selector[key]}" if key in nodes.selector else f"node affinity on {key}"
         for key in keys

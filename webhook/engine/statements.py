@@ -1,12 +1,13 @@
 """Statements: which form a request names, by its resource and by the pod's selectors; a plain request names none."""
 
+import re
 from collections.abc import Iterable
 
 from webhook.engine.forms import Form, Platform, Sharing, meet_sharing
 from webhook.engine.needs import Need, fits
 from webhook.engine.nodes import ABSENT, OTHER, NodeConstraints
 from webhook.engine.products import PRODUCT, read_product
-from webhook.engine.profiles import DOCUMENTED
+from webhook.engine.profiles import DOCUMENTED, PROFILE
 from webhook.engine.resources import GPU, GpuResource
 from webhook.engine.spelling import (
     COMPUTE_SLICES,
@@ -16,14 +17,18 @@ from webhook.engine.spelling import (
     GKE_SHARING,
     GKE_STRATEGIES,
     GPU_SLICES,
+    MIG_CONFIG,
     MPS_CAPABLE,
     SLICE_LABELS,
-    STRATEGY,
     DevicePlugin,
+    configuration_of,
+    replicas_label,
     selects_products,
     slice_labels,
     strategy_label,
 )
+
+_CONFIGURATION = re.compile(configuration_of(f"(?P<profile>{PROFILE})"))
 
 
 class Statements:
@@ -37,7 +42,7 @@ class Statements:
         """
         self._nodes = nodes
         self._known = tuple(dict.fromkeys(form.partition for form in listed if form.partition)) if plugin.single else ()
-        self._slices = _slices(nodes, self._known) if plugin.single else None
+        self._slices = (_slices(nodes, self._known) if plugin.single else None) or _configured(nodes)
         self._gke = _gke(nodes, listed)
         self._lists_gke = any(form.platform is Platform.GKE for form in listed)
         self._on_gke: dict[str | None, list[Form]] = {}
@@ -75,19 +80,17 @@ class Statements:
             return False
         if resource.partition is None:
             named = bool(self._slices) and self._slices != (None,) and not self._products
-            return named and _sharing(self._nodes, STRATEGY, "time-slicing", "none") is None
+            return named and _said_to_share(self._nodes, None) is None
         if resource.partition in self._on_gke:
             return False
-        return _sharing(self._nodes, strategy_label(resource.partition), "time-slicing", "none") is None
+        return _said_to_share(self._nodes, resource.partition) is None
 
     def _gpu(self, resource: GpuResource) -> tuple[Form, ...]:
         """The forms of ``nvidia.com/gpu`` and its shared name: whole GPUs, unless product names or slices say otherwise.
 
         Under MIG strategy *single* a request that only says that it shares leaves open what: a GPU, or a slice of it.
         """
-        strategy = _sharing(self._nodes, STRATEGY, "time-slicing", "none")
-        if strategy in (None, Sharing.ANY) and self._slices in (None, (None,)) and _selects_mps(self._nodes):
-            strategy = Sharing.MPS
+        strategy = _said_to_share(self._nodes, None)
         products = self._products
         if not resource.shared and strategy is None and not products and self._slices is None:
             return ()
@@ -111,7 +114,7 @@ class Statements:
 
 
 def _mig(partition: str, resource: GpuResource, nodes: NodeConstraints) -> tuple[Form, ...]:
-    strategy = _sharing(nodes, strategy_label(partition), "time-slicing", "none")
+    strategy = _said_to_share(nodes, partition)
     return (Form(partition, _combined(Sharing.ANY if resource.shared else None, strategy)),)
 
 
@@ -127,6 +130,14 @@ def _slices(nodes: NodeConstraints, known: tuple[str, ...]) -> tuple[str | None,
         return None if nodes.permits(GPU_SLICES, OTHER) or nodes.values(GPU_SLICES) else (None,)
     named = tuple(profile for profile in known if all(need.is_met_by(nodes) for need in slice_labels(profile)))
     return named or _let_through(nodes, dict.fromkeys((*known, *DOCUMENTED))) or None
+
+
+def _configured(nodes: NodeConstraints) -> tuple[str, ...] | None:
+    """The profiles that the selected MIG configurations cut all GPUs of a node into; ``None`` where one is not of that kind."""
+    if not nodes.mentions(MIG_CONFIG) or nodes.permits(MIG_CONFIG, ABSENT) or nodes.permits(MIG_CONFIG, OTHER):
+        return None
+    named = [_CONFIGURATION.fullmatch(value) for value in nodes.values(MIG_CONFIG)]
+    return tuple(dict.fromkeys(match["profile"] for match in named if match)) if named and all(named) else None
 
 
 def _let_through(nodes: NodeConstraints, profiles: Iterable[str]) -> tuple[str, ...]:
@@ -165,6 +176,21 @@ def _sharing(nodes: NodeConstraints, key: str, time_slicing: str, none: str | No
         (False, True): Sharing.MPS,
         (False, False): None,
     }[permitted]
+
+
+def _said_to_share(nodes: NodeConstraints, partition: str | None) -> Sharing | None:
+    """How labels of the device plugin's nodes say that GPUs, or slices of a profile, are shared; ``None`` if they don't."""
+    strategy = _sharing(nodes, strategy_label(partition), "time-slicing", "none")
+    if strategy in (None, Sharing.ANY) and partition is None and _selects_mps(nodes):
+        return Sharing.MPS
+    if strategy is None and _selects_replicas(nodes, replicas_label(partition)):
+        return Sharing.ANY
+    return strategy
+
+
+def _selects_replicas(nodes: NodeConstraints, key: str) -> bool:
+    """Whether a pod runs only on nodes with several slots of each GPU (GPU feature discovery internal/lm/resource.go)."""
+    return nodes.mentions(key) and not any(nodes.permits(key, value) for value in (ABSENT, "0", "1"))
 
 
 def _selects_mps(nodes: NodeConstraints) -> bool:

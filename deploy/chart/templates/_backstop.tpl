@@ -80,11 +80,23 @@
         r.values.exists(v, v.matches('.-SHARED$') && a.all(e, e.key != 'nvidia.com/gpu.product' || (e.operator == 'In' ? v in e.values : e.operator == 'NotIn' ? !(v in e.values) : e.operator == 'Exists'))) &&
         r.values.all(v, v.matches('.-SHARED$') || (variables.policy == 'any' && v.matches(r'.-MIG-[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(?:\.me\.all|\.me|\.gfx|-me)?$')) ||
           !a.all(e, e.key != 'nvidia.com/gpu.product' || (e.operator == 'In' ? v in e.values : e.operator == 'NotIn' ? !(v in e.values) : e.operator == 'Exists')))))
+# Whether only nodes are selected of which feature discovery says that they share by MPS.
+- name: selectsMps
+  expression: |-
+    variables.alternatives.all(a,
+      a.exists(r, r.key == 'nvidia.com/mps.capable' && r.operator == 'In') && a.all(e, e.key != 'nvidia.com/mps.capable' || (e.operator == 'In' ? 'true' in e.values : e.operator == 'NotIn' ? !('true' in e.values) : e.operator == 'Exists')) && !a.all(e, e.key != 'nvidia.com/mps.capable' || (e.operator == 'In' ? 'false' in e.values : e.operator == 'NotIn' ? !('false' in e.values) : e.operator == 'Exists')) &&
+      (a.all(e, e.key != 'nvidia.com/gpu' + '.sharing-strategy' || (e.operator == 'In' ? 'time-slicing' in e.values : e.operator == 'NotIn' ? !('time-slicing' in e.values) : e.operator == 'Exists')) ||
+      a.all(e, e.key != 'nvidia.com/gpu' + '.sharing-strategy' || (e.operator == 'In' ? 'mps' in e.values : e.operator == 'NotIn' ? !('mps' in e.values) : e.operator == 'Exists')) ||
+      !(a.all(e, e.key != 'nvidia.com/gpu' + '.sharing-strategy' || e.operator in ['NotIn', 'DoesNotExist']) || a.all(e, e.key != 'nvidia.com/gpu' + '.sharing-strategy' || (e.operator == 'In' ? 'none' in e.values : e.operator == 'NotIn' ? !('none' in e.values) : e.operator == 'Exists')))))
+# Whether the pod has selectors that tell forms apart.
+- name: selects
+  expression: |-
+    variables.alternatives.exists(a, a.exists(e, e.key in ['cloud.google.com/gke-gpu-sharing-strategy', 'cloud.google.com/gke-max-shared-clients-per-gpu', 'cloud.google.com/gke-gpu-partition-size', 'nvidia.com/gpu.sharing-strategy', 'nvidia.com/gpu.product', 'nvidia.com/gpu.slices.gi', 'nvidia.com/gpu.slices.ci', 'nvidia.com/mps.capable', 'nvidia.com/mig.capable', 'nvidia.com/mig.strategy', 'nvidia.com/mig.config', 'nvidia.com/gpu.replicas'] ||
+      variables.asks.exists(ask, ask.gpus.exists(n, e.key == n + '.sharing-strategy' || e.key == n + '.replicas'))))
 # Whether the pod has plain requests only, and no selector of a form.
 - name: silent
   expression: |-
-    variables.asks.all(ask, ask.gpus.all(n, n == 'nvidia.com/gpu')) && !variables.alternatives.exists(a, a.exists(e,
-      e.key in ['cloud.google.com/gke-gpu-sharing-strategy', 'cloud.google.com/gke-max-shared-clients-per-gpu', 'cloud.google.com/gke-gpu-partition-size', 'nvidia.com/gpu.sharing-strategy', 'nvidia.com/gpu.product', 'nvidia.com/gpu.slices.gi', 'nvidia.com/gpu.slices.ci', 'nvidia.com/mps.capable', 'nvidia.com/mig.capable', 'nvidia.com/mig.strategy']))
+    variables.asks.all(ask, ask.gpus.all(n, n == 'nvidia.com/gpu')) && !variables.selects
 # Rule shared-request-above-one: by the policy, by the resource's name, or by the nodes that are selected.
 - name: slots
   expression: |-
@@ -94,11 +106,18 @@
       variables.sharesOnly || (variables.sharesFirst && variables.silent) ||
       ask.gpus[0].endsWith('.shared') ||
       (ask.gpus[0] == 'nvidia.com/gpu' && (variables.gkeShared || (!variables.saysGke && variables.sharedProduct))) ||
-      ((ask.gpus[0] != 'nvidia.com/gpu' || !variables.saysGke) && variables.alternatives.all(a,
+      (ask.gpus[0] == 'nvidia.com/gpu' && !variables.saysGke && variables.selectsMps) ||
+      ((ask.gpus[0] != 'nvidia.com/gpu' || !variables.saysGke) && (variables.alternatives.all(a,
       !a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || e.operator in ['NotIn', 'DoesNotExist']) &&
       !a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'none' in e.values : e.operator == 'NotIn' ? !('none' in e.values) : e.operator == 'Exists')) &&
       (a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'time-slicing' in e.values : e.operator == 'NotIn' ? !('time-slicing' in e.values) : e.operator == 'Exists')) ||
-      a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'mps' in e.values : e.operator == 'NotIn' ? !('mps' in e.values) : e.operator == 'Exists')))))))
+      a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'mps' in e.values : e.operator == 'NotIn' ? !('mps' in e.values) : e.operator == 'Exists')))) ||
+        variables.alternatives.all(a,
+      !a.all(e, e.key != ask.gpus[0] + '.replicas' || e.operator in ['NotIn', 'DoesNotExist']) && !a.exists(e, e.key == ask.gpus[0] + '.replicas' && e.operator in ['Gt', 'Lt']) &&
+      !a.all(e, e.key != ask.gpus[0] + '.replicas' || (e.operator == 'In' ? '0' in e.values : e.operator == 'NotIn' ? !('0' in e.values) : e.operator == 'Exists')) && !a.all(e, e.key != ask.gpus[0] + '.replicas' || (e.operator == 'In' ? '1' in e.values : e.operator == 'NotIn' ? !('1' in e.values) : e.operator == 'Exists')) &&
+      (a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'time-slicing' in e.values : e.operator == 'NotIn' ? !('time-slicing' in e.values) : e.operator == 'Exists')) ||
+      a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'mps' in e.values : e.operator == 'NotIn' ? !('mps' in e.values) : e.operator == 'Exists')) ||
+      !(a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || e.operator in ['NotIn', 'DoesNotExist']) || a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'none' in e.values : e.operator == 'NotIn' ? !('none' in e.values) : e.operator == 'Exists')))))))))
 # The pod as it is.
 - name: before
   expression: |-
@@ -168,10 +187,22 @@
         r.values.all(v, v.matches('.-SHARED$') || (variables.policy == 'any' && v.matches(r'.-MIG-[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(?:\.me\.all|\.me|\.gfx|-me)?$')) ||
           !a.all(e, e.key != 'nvidia.com/gpu.product' || (e.operator == 'In' ? v in e.values : e.operator == 'NotIn' ? !(v in e.values) : e.operator == 'Exists')))))
 # As above, of the pod as it is.
+- name: beforeSelectsMps
+  expression: |-
+    variables.beforeAlternatives.all(a,
+      a.exists(r, r.key == 'nvidia.com/mps.capable' && r.operator == 'In') && a.all(e, e.key != 'nvidia.com/mps.capable' || (e.operator == 'In' ? 'true' in e.values : e.operator == 'NotIn' ? !('true' in e.values) : e.operator == 'Exists')) && !a.all(e, e.key != 'nvidia.com/mps.capable' || (e.operator == 'In' ? 'false' in e.values : e.operator == 'NotIn' ? !('false' in e.values) : e.operator == 'Exists')) &&
+      (a.all(e, e.key != 'nvidia.com/gpu' + '.sharing-strategy' || (e.operator == 'In' ? 'time-slicing' in e.values : e.operator == 'NotIn' ? !('time-slicing' in e.values) : e.operator == 'Exists')) ||
+      a.all(e, e.key != 'nvidia.com/gpu' + '.sharing-strategy' || (e.operator == 'In' ? 'mps' in e.values : e.operator == 'NotIn' ? !('mps' in e.values) : e.operator == 'Exists')) ||
+      !(a.all(e, e.key != 'nvidia.com/gpu' + '.sharing-strategy' || e.operator in ['NotIn', 'DoesNotExist']) || a.all(e, e.key != 'nvidia.com/gpu' + '.sharing-strategy' || (e.operator == 'In' ? 'none' in e.values : e.operator == 'NotIn' ? !('none' in e.values) : e.operator == 'Exists')))))
+# As above, of the pod as it is.
+- name: beforeSelects
+  expression: |-
+    variables.beforeAlternatives.exists(a, a.exists(e, e.key in ['cloud.google.com/gke-gpu-sharing-strategy', 'cloud.google.com/gke-max-shared-clients-per-gpu', 'cloud.google.com/gke-gpu-partition-size', 'nvidia.com/gpu.sharing-strategy', 'nvidia.com/gpu.product', 'nvidia.com/gpu.slices.gi', 'nvidia.com/gpu.slices.ci', 'nvidia.com/mps.capable', 'nvidia.com/mig.capable', 'nvidia.com/mig.strategy', 'nvidia.com/mig.config', 'nvidia.com/gpu.replicas'] ||
+      variables.beforeAsks.exists(ask, ask.gpus.exists(n, e.key == n + '.sharing-strategy' || e.key == n + '.replicas'))))
+# As above, of the pod as it is.
 - name: beforeSilent
   expression: |-
-    variables.beforeAsks.all(ask, ask.gpus.all(n, n == 'nvidia.com/gpu')) && !variables.beforeAlternatives.exists(a, a.exists(e,
-      e.key in ['cloud.google.com/gke-gpu-sharing-strategy', 'cloud.google.com/gke-max-shared-clients-per-gpu', 'cloud.google.com/gke-gpu-partition-size', 'nvidia.com/gpu.sharing-strategy', 'nvidia.com/gpu.product', 'nvidia.com/gpu.slices.gi', 'nvidia.com/gpu.slices.ci', 'nvidia.com/mps.capable', 'nvidia.com/mig.capable', 'nvidia.com/mig.strategy']))
+    variables.beforeAsks.all(ask, ask.gpus.all(n, n == 'nvidia.com/gpu')) && !variables.beforeSelects
 # As above, of the pod as it is.
 - name: beforeSlots
   expression: |-
@@ -181,11 +212,18 @@
       variables.sharesOnly || (variables.sharesFirst && variables.beforeSilent) ||
       ask.gpus[0].endsWith('.shared') ||
       (ask.gpus[0] == 'nvidia.com/gpu' && (variables.beforeGkeShared || (!variables.beforeSaysGke && variables.beforeSharedProduct))) ||
-      ((ask.gpus[0] != 'nvidia.com/gpu' || !variables.beforeSaysGke) && variables.beforeAlternatives.all(a,
+      (ask.gpus[0] == 'nvidia.com/gpu' && !variables.beforeSaysGke && variables.beforeSelectsMps) ||
+      ((ask.gpus[0] != 'nvidia.com/gpu' || !variables.beforeSaysGke) && (variables.beforeAlternatives.all(a,
       !a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || e.operator in ['NotIn', 'DoesNotExist']) &&
       !a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'none' in e.values : e.operator == 'NotIn' ? !('none' in e.values) : e.operator == 'Exists')) &&
       (a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'time-slicing' in e.values : e.operator == 'NotIn' ? !('time-slicing' in e.values) : e.operator == 'Exists')) ||
-      a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'mps' in e.values : e.operator == 'NotIn' ? !('mps' in e.values) : e.operator == 'Exists')))))))
+      a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'mps' in e.values : e.operator == 'NotIn' ? !('mps' in e.values) : e.operator == 'Exists')))) ||
+        variables.beforeAlternatives.all(a,
+      !a.all(e, e.key != ask.gpus[0] + '.replicas' || e.operator in ['NotIn', 'DoesNotExist']) && !a.exists(e, e.key == ask.gpus[0] + '.replicas' && e.operator in ['Gt', 'Lt']) &&
+      !a.all(e, e.key != ask.gpus[0] + '.replicas' || (e.operator == 'In' ? '0' in e.values : e.operator == 'NotIn' ? !('0' in e.values) : e.operator == 'Exists')) && !a.all(e, e.key != ask.gpus[0] + '.replicas' || (e.operator == 'In' ? '1' in e.values : e.operator == 'NotIn' ? !('1' in e.values) : e.operator == 'Exists')) &&
+      (a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'time-slicing' in e.values : e.operator == 'NotIn' ? !('time-slicing' in e.values) : e.operator == 'Exists')) ||
+      a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'mps' in e.values : e.operator == 'NotIn' ? !('mps' in e.values) : e.operator == 'Exists')) ||
+      !(a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || e.operator in ['NotIn', 'DoesNotExist']) || a.all(e, e.key != ask.gpus[0] + '.sharing-strategy' || (e.operator == 'In' ? 'none' in e.values : e.operator == 'NotIn' ? !('none' in e.values) : e.operator == 'Exists')))))))))
 # An update is denied for what it makes worse only.
 - name: aboveOne
   expression: |-
@@ -203,7 +241,7 @@
 - expression: size(variables.aboveOne) == 0
   reason: Forbidden
   messageExpression: |-
-    variables.gkeTimeSharing ? (variables.policy == 'any' ? 'container "' + variables.aboveOne[0].name + '": ' + variables.aboveOne[0].gpus[0] + ': ' + string(variables.aboveOne[0].limits[variables.aboveOne[0].gpus[0]]) + ' is more than one slot of a shared GPU; a shared GPU is access, not capacity, and the kubelet would reject it ("invalid request for sharing GPU (time-sharing), at most 1 nvidia.com/gpu can be requested on GPU nodes"); request 1, or use whole GPUs instead' : 'container "' + variables.aboveOne[0].name + '": ' + variables.aboveOne[0].gpus[0] + ': ' + string(variables.aboveOne[0].limits[variables.aboveOne[0].gpus[0]]) + ' cannot be shared under namespace policy "' + variables.policy + '"; a shared GPU is access, not capacity, and the kubelet would reject it ("invalid request for sharing GPU (time-sharing), at most 1 nvidia.com/gpu can be requested on GPU nodes"); request 1, or use a namespace whose policy permits whole GPUs') :
-    variables.gke ? (variables.policy == 'any' ? 'container "' + variables.aboveOne[0].name + '": ' + variables.aboveOne[0].gpus[0] + ': ' + string(variables.aboveOne[0].limits[variables.aboveOne[0].gpus[0]]) + ' is more than one slot of a shared GPU; a shared GPU is access, not capacity, and the kubelet would reject it ("invalid request for sharing GPU (MPS), at most 1 nvidia.com/gpu can be requested on multi-GPU nodes"); request 1, or use whole GPUs instead' : 'container "' + variables.aboveOne[0].name + '": ' + variables.aboveOne[0].gpus[0] + ': ' + string(variables.aboveOne[0].limits[variables.aboveOne[0].gpus[0]]) + ' cannot be shared under namespace policy "' + variables.policy + '"; a shared GPU is access, not capacity, and the kubelet would reject it ("invalid request for sharing GPU (MPS), at most 1 nvidia.com/gpu can be requested on multi-GPU nodes"); request 1, or use a namespace whose policy permits whole GPUs') :
-    (variables.policy == 'any' ? 'container "' + variables.aboveOne[0].name + '": ' + variables.aboveOne[0].gpus[0] + ': ' + string(variables.aboveOne[0].limits[variables.aboveOne[0].gpus[0]]) + ' is more than one slot of a shared GPU; a shared GPU is access, not capacity, and the kubelet would reject it ("maximum request size for shared resources is 1; found ' + string(quantity(string(variables.aboveOne[0].limits[variables.aboveOne[0].gpus[0]])).asInteger()) + '"); request 1, or use whole GPUs instead' : 'container "' + variables.aboveOne[0].name + '": ' + variables.aboveOne[0].gpus[0] + ': ' + string(variables.aboveOne[0].limits[variables.aboveOne[0].gpus[0]]) + ' cannot be shared under namespace policy "' + variables.policy + '"; a shared GPU is access, not capacity, and the kubelet would reject it ("maximum request size for shared resources is 1; found ' + string(quantity(string(variables.aboveOne[0].limits[variables.aboveOne[0].gpus[0]])).asInteger()) + '"); request 1, or use a namespace whose policy permits whole GPUs')
+    variables.gkeTimeSharing ? (variables.policy == 'any' ? 'container "' + variables.aboveOne[0].name + '": ' + variables.aboveOne[0].gpus[0] + ': ' + string(variables.aboveOne[0].limits[variables.aboveOne[0].gpus[0]]) + ' is more than one slot of a shared GPU; a shared GPU is access, not capacity, and the kubelet would reject it ("invalid request for sharing GPU (time-sharing), at most 1 nvidia.com/gpu can be requested on GPU nodes"); request 1, or use whole GPUs instead' + (variables.selects ? ', without the labels of shared nodes that the pod selects' : '') : 'container "' + variables.aboveOne[0].name + '": ' + variables.aboveOne[0].gpus[0] + ': ' + string(variables.aboveOne[0].limits[variables.aboveOne[0].gpus[0]]) + ' cannot be shared under namespace policy "' + variables.policy + '"; a shared GPU is access, not capacity, and the kubelet would reject it ("invalid request for sharing GPU (time-sharing), at most 1 nvidia.com/gpu can be requested on GPU nodes"); request 1, or use a namespace whose policy permits whole GPUs' + (variables.selects ? ', without the labels of shared nodes that the pod selects' : '')) :
+    variables.gke ? (variables.policy == 'any' ? 'container "' + variables.aboveOne[0].name + '": ' + variables.aboveOne[0].gpus[0] + ': ' + string(variables.aboveOne[0].limits[variables.aboveOne[0].gpus[0]]) + ' is more than one slot of a shared GPU; a shared GPU is access, not capacity, and the kubelet would reject it ("invalid request for sharing GPU (MPS), at most 1 nvidia.com/gpu can be requested on multi-GPU nodes"); request 1, or use whole GPUs instead' + (variables.selects ? ', without the labels of shared nodes that the pod selects' : '') : 'container "' + variables.aboveOne[0].name + '": ' + variables.aboveOne[0].gpus[0] + ': ' + string(variables.aboveOne[0].limits[variables.aboveOne[0].gpus[0]]) + ' cannot be shared under namespace policy "' + variables.policy + '"; a shared GPU is access, not capacity, and the kubelet would reject it ("invalid request for sharing GPU (MPS), at most 1 nvidia.com/gpu can be requested on multi-GPU nodes"); request 1, or use a namespace whose policy permits whole GPUs' + (variables.selects ? ', without the labels of shared nodes that the pod selects' : '')) :
+    (variables.policy == 'any' ? 'container "' + variables.aboveOne[0].name + '": ' + variables.aboveOne[0].gpus[0] + ': ' + string(variables.aboveOne[0].limits[variables.aboveOne[0].gpus[0]]) + ' is more than one slot of a shared GPU; a shared GPU is access, not capacity, and the kubelet would reject it ("maximum request size for shared resources is 1; found ' + string(quantity(string(variables.aboveOne[0].limits[variables.aboveOne[0].gpus[0]])).asInteger()) + '"); request 1, or use whole GPUs instead' + (variables.selects ? ', without the labels of shared nodes that the pod selects' : '') : 'container "' + variables.aboveOne[0].name + '": ' + variables.aboveOne[0].gpus[0] + ': ' + string(variables.aboveOne[0].limits[variables.aboveOne[0].gpus[0]]) + ' cannot be shared under namespace policy "' + variables.policy + '"; a shared GPU is access, not capacity, and the kubelet would reject it ("maximum request size for shared resources is 1; found ' + string(quantity(string(variables.aboveOne[0].limits[variables.aboveOne[0].gpus[0]])).asInteger()) + '"); request 1, or use a namespace whose policy permits whole GPUs' + (variables.selects ? ', without the labels of shared nodes that the pod selects' : ''))
 {{- end -}}

@@ -42,9 +42,24 @@ The node labels of a form, each with the values that it may have ("in"; none if 
 {{- end -}}
 {{- $byName := and (ne $profile "") (not $single) -}}
 {{- $_ := set $labels ($byName | ternary (printf "nvidia.com/mig-%s.sharing-strategy" $profile) "nvidia.com/gpu.sharing-strategy") $shares -}}
-{{- if eq $form "mps" -}}
-{{- $_ := set $labels "nvidia.com/mps.capable" (dict "not" (list "false")) -}}
+{{- $named := $byName | ternary (printf "mig-%s" $profile) "gpu" -}}
+{{- if or (has $form (list "time-slicing" "mps")) (hasSuffix "shared" $form) -}}
+{{- $_ := set $labels (printf "nvidia.com/%s.replicas" $named) (dict "not" (list "0" "1")) -}}
 {{- end -}}
+{{- if ne $form "shared" -}}
+{{- $_ := set $labels "nvidia.com/mps.capable" (dict "not" (list (eq $form "mps" | ternary "false" "true"))) -}}
+{{- end -}}
+{{- $configurations := list "all-enabled" -}}
+{{- if or (not $profile) $single -}}
+{{- $configurations = append $configurations "all-balanced" -}}
+{{- end -}}
+{{- if $profile -}}
+{{- $configurations = append $configurations "all-disabled" -}}
+{{- end -}}
+{{- range $other := without (include "gpuwarden.documentedProfiles" . | splitList " ") $profile -}}
+{{- $configurations = append $configurations (printf "all-%s" $other) -}}
+{{- end -}}
+{{- $_ := set $labels "nvidia.com/mig.config" (dict "not" $configurations) -}}
 {{- if and $single $profile -}}
 {{- $slices := dict "in" (list (regexFind "^[0-9]+" $profile)) -}}
 {{- $_ := set $labels "nvidia.com/gpu.slices.gi" $slices -}}

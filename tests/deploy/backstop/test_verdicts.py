@@ -36,8 +36,9 @@ from webhook.engine.labels import ENFORCE
 from webhook.engine.policy import Policy
 from webhook.engine.rules.container import MIXED_GPU_RESOURCES
 from webhook.engine.rules.sharing import SHARED_REQUEST_ABOVE_ONE
-from webhook.engine.spelling import GKE_KEYS, DevicePlugin
+from webhook.engine.spelling import GKE_KEYS, MPS_CAPABLE, DevicePlugin, replicas_label
 
+REPLICAS = replicas_label(None)
 HARD = {MIXED_GPU_RESOURCES.id, SHARED_REQUEST_ABOVE_ONE.id}
 BUILT_IN = (
     "any", "exclusive", "shared", "time-slicing", "mps", "mig-1g.5gb", "mig-1g.5gb-shared", "gke-exclusive",
@@ -185,7 +186,9 @@ def mentioned(pod: Json) -> set[str]:
 def is_read_exactly(pod: Json) -> bool:
     """Whether the CEL promises the engine's own verdict: one alternative at most, and labels of one platform."""
     keys = mentioned(pod)
-    return len(alternatives(pod)) < 2 and not (keys & set(GKE_KEYS) and keys & {STRATEGY, PRODUCT})
+    return len(alternatives(pod)) < 2 and not (
+        keys & set(GKE_KEYS) and keys & {STRATEGY, PRODUCT, MPS_CAPABLE, REPLICAS}
+    )
 
 
 @settings(max_examples=300, deadline=None)

@@ -16,8 +16,8 @@ from webhook.engine.needs import Need
 from webhook.engine.pods import Toleration
 from webhook.engine.policy import Policy
 from webhook.engine.resources import GPU
-from webhook.engine.rewriting import GPU_TOLERATION
 from webhook.engine.spelling import spell
+from webhook.engine.tolerations import GPU_TOLERATION
 
 # k8s.io/kubernetes plugin/pkg/admission/podtolerationrestriction and podnodeselector.
 TOLERATIONS = "scheduler.alpha.kubernetes.io/tolerationsWhitelist"

@@ -1,14 +1,22 @@
 """Rules about nodes: selectors that contradict a form, or select it incompletely."""
 
+from collections.abc import Sequence
+
 from webhook.engine.findings import Finding, Rule, Severity
 from webhook.engine.forms import Form, Platform
-from webhook.engine.needs import Need
+from webhook.engine.needs import MOST_SHOWN, Need
 from webhook.engine.nodes import ABSENT, NodeConstraints
 from webhook.engine.policy import Policy
 from webhook.engine.products import PRODUCT
 from webhook.engine.requests import GpuContainer
 from webhook.engine.resources import PREFIX
-from webhook.engine.spelling import GKE_CLIENTS, GKE_SHARING, GKE_STRATEGIES, SHARED_STRATEGIES, DevicePlugin
+from webhook.engine.spelling import (
+    GKE_CLIENTS,
+    GKE_SHARING,
+    GKE_STRATEGIES,
+    SHARED_STRATEGIES,
+    DevicePlugin,
+)
 
 SELECTOR_CONFLICT = Rule(
     "selector-conflict",
@@ -27,8 +35,13 @@ GKE_SELECTORS_INCOMPLETE = Rule(
 )
 
 
-def selector_conflict(gpu_container: GpuContainer, form: Form, need: Need, nodes: NodeConstraints) -> Finding:
-    """The form needs a node label that the pod excludes, in nodeSelector or in required node affinity."""
+def selector_conflict(
+    gpu_container: GpuContainer, form: Form, need: Need, nodes: NodeConstraints, keys: Sequence[str]
+) -> Finding:
+    """The form needs a node label that the pod excludes, in nodeSelector or in required node affinity.
+
+    Without ``keys``, of which the label is one, the pod would be admitted.
+    """
     if need.key in nodes.selector and not need.admits(nodes.selector[need.key]):
         path, says = f"spec.nodeSelector[{need.key}]", f"selects {need.key}: {nodes.selector[need.key]}"
     else:
@@ -38,10 +51,13 @@ def selector_conflict(gpu_container: GpuContainer, form: Form, need: Need, nodes
             else "its node affinity"
         )
         path, says = "spec.affinity.nodeAffinity", f"excludes that in {where} on {need.key}"
+    fact = f"is on nodes with {need}, and the pod {says}"
+    if len(need.values) > MOST_SHOWN:
+        fact = f"is not on nodes with {need.key}: {' or '.join(nodes.values(need.key))}, which the pod selects"
     return SELECTOR_CONFLICT.found(
         path,
-        f'{gpu_container.name}: form "{form}" is on nodes with {need}, and the pod {says}',
-        f"no node is both; remove {need.key} from the pod, or request another form",
+        f'{gpu_container.name}: form "{form}" {fact}',
+        f"no node is both; remove {_listed(keys)} from the pod, or request another form",
     )
 
 
@@ -89,15 +105,26 @@ def unknown_strategy(gpu_container: GpuContainer, nodes: NodeConstraints) -> Fin
     return None
 
 
-def product_conflict(
-    gpu_container: GpuContainer, form: Form, product: str, why: str, nodes: NodeConstraints
+def product_conflict(  # noqa: PLR0913, PLR0917 - what the sentence says
+    gpu_container: GpuContainer, form: Form, product: str, why: str, nodes: NodeConstraints, keys: Sequence[str]
 ) -> Finding:
     """The pod selects products, and no node with the form is known to have any of them; ``product`` is the first."""
     path = f"spec.nodeSelector[{PRODUCT}]" if PRODUCT in nodes.selector else "spec.affinity.nodeAffinity"
     return SELECTOR_CONFLICT.found(
         path,
         f'{gpu_container.name}: form "{form}" is not on nodes with {PRODUCT}: {product}, which the pod selects',
-        f"{why}, or remove {PRODUCT} from the pod",
+        f"{why}, or remove {_listed(keys)} from the pod",
+    )
+
+
+def restated(gpu_container: GpuContainer, form: Form, nodes: NodeConstraints, keys: Sequence[str]) -> Finding:
+    """With the labels of the form's nodes, what remains of the pod's own constraints, on ``keys``, selects another form's."""
+    path = f"spec.nodeSelector[{keys[0]}]" if keys[0] in nodes.selector else "spec.affinity.nodeAffinity"
+    listed = _listed(keys)
+    return SELECTOR_CONFLICT.found(
+        path,
+        f'{gpu_container.name}: form "{form}" is not on the nodes that the pod selects by {listed}',
+        f"these labels are of nodes with another form; remove {listed} from the pod, or request another form",
     )
 
 
@@ -125,6 +152,10 @@ def apart(one: Form, other: Form, plugin: DevicePlugin) -> bool:
     if one.partition != other.partition:
         return plugin.single
     return one.meet(other) is None
+
+
+def _listed(keys: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(keys[:-1]), keys[-1])))
 
 
 def gke_selectors_incomplete(nodes: NodeConstraints, added: frozenset[str]) -> Finding | None:

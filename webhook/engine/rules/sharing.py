@@ -45,10 +45,13 @@ MPS_SHM_MOUNT = Rule(
 _SHM = "/dev/shm"  # noqa: S108 - a name to compare with
 
 
-def shared_request_above_one(gpu_container: GpuContainer, amount: Amount, form: Form, policy: Policy) -> Finding | None:
+def shared_request_above_one(
+    gpu_container: GpuContainer, amount: Amount, form: Form, policy: Policy, *, selects: bool = False
+) -> Finding | None:
     """More than one slot of a shared device: the kubelet fails the pod, and its ReplicaSet recreates it endlessly.
 
-    k8s-device-plugin internal/rm/rm.go ValidateRequest; GKE pkg/gpu/nvidia/gpusharing/gpusharing.go.
+    k8s-device-plugin internal/rm/rm.go ValidateRequest; GKE pkg/gpu/nvidia/gpusharing/gpusharing.go. ``selects`` says whether
+    the pod has labels that select such nodes, which have to go for it to get others.
     """
     if not form.shared or amount.count <= 1 or policy.most_shared(form) > 1:
         return None
@@ -60,7 +63,8 @@ def shared_request_above_one(gpu_container: GpuContainer, amount: Amount, form: 
         gpu_container.field(amount),
         reason,
         f'a shared GPU is access, not capacity, and the kubelet would reject it ("{_kubelet(form, amount)}"); '
-        f"request 1, or {_whole_gpus(amount, policy)}",
+        f"request 1, or {_whole_gpus(amount, policy)}"
+        f"{', without the labels of shared nodes that the pod selects' if selects else ''}",
     )
 
 
