@@ -5,7 +5,7 @@ Set ``GPUWARDEN_IN_TREE_PODS`` to compare more pods than the default.
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from random import Random
 from typing import Any
 
@@ -33,10 +33,10 @@ pytestmark = pytest.mark.e2e
 PODS = int(os.environ.get("GPUWARDEN_IN_TREE_PODS", "600"))
 SETTINGS: dict[str, Json] = {
     "renamed": {},
-    "not renamed": {"renameByDefault": False},
-    "single": {"migStrategy": "single"},
-    "single by product": {"migStrategy": "single", "products": ["NVIDIA-A100-SXM4-40GB"]},
-    "autopilot": {"gkeAutopilot": True},
+    "not renamed": {"devicePlugin": {"renameByDefault": False}},
+    "single": {"devicePlugin": {"migStrategy": "single"}},
+    "single by product": {"devicePlugin": {"migStrategy": "single", "products": ["NVIDIA-A100-SXM4-40GB"]}},
+    "autopilot": {"gke": {"autopilot": True}},
 }
 _OWN_FIELDS = ("uid", "creationTimestamp", "namespace", "managedFields")
 
@@ -44,14 +44,26 @@ _OWN_FIELDS = ("uid", "creationTimestamp", "namespace", "managedFields")
 class InTree:
     """An API server with the admission policies of a configuration, and a namespace for each policy."""
 
-    def __init__(self, control_plane: ControlPlane, namespaces: Namespaces, setting: str) -> None:
+    def __init__(self, control_plane: ControlPlane, namespaces: Mapping[str, str], setting: str) -> None:
         self.control_plane = control_plane
         document = {"apiVersion": "gpuwarden.io/v1", "kind": "Configuration", "policies": CONFIGURED}
-        self.configuration: Configuration = parse(json.dumps({**document, "devicePlugin": SETTINGS[setting]}))
+        self.configuration: Configuration = parse(json.dumps({**document, **SETTINGS[setting]}))
         self.compiled: Compiled = compiled(self.configuration, BUILT_IN)
         self.cases: dict[str, CommonCase] = {case.policy.name: case for case in self.compiled.cases}
-        self.namespaces = {name: namespaces.make({ENFORCE: name}) for name in (*CONFIGURED, *BUILT_IN)}
-        self.manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": self.compiled.objects})
+        self.namespaces = namespaces
+
+    def apply(self) -> None:
+        """Create the objects; the API server acts by all of them when this returns."""
+        for each in self.compiled.objects:
+            self.control_plane.api.post(_path(each), json=each).raise_for_status()
+        probe = sendable(a_pod(gpu("1")))
+        for policy in self.cases:
+            wait_for(f"policy {policy} to act", lambda policy=policy: self.agrees(probe, policy))  # type: ignore[misc]  # mypy can't infer a lambda's default
+
+    def remove(self) -> None:
+        """Delete the objects, bindings first."""
+        for each in reversed(self.compiled.objects):
+            self.control_plane.api.delete(f"{_path(each)}/{each['metadata']['name']}")
 
     def create(self, pod: Json, policy: str, **parameters: Any) -> httpx.Response:
         """Create a pod as a dry run in the namespace of a policy; under ``any`` nothing is done to it."""
@@ -90,29 +102,36 @@ class InTree:
         return True
 
 
+def _path(document: Json) -> str:
+    kind = document["kind"].lower()
+    return f"/apis/{document['apiVersion']}/{kind.removesuffix('y') + 'ies' if kind.endswith('y') else kind + 's'}"
+
+
 def own(pod: Json) -> Json:
     """A pod without what differs between two that are made alike."""
     metadata = {key: value for key, value in pod["metadata"].items() if key not in _OWN_FIELDS}
     return {**pod, "metadata": metadata}
 
 
-@pytest.fixture(scope="module", params=SETTINGS)
-def in_tree(
-    control_plane: ControlPlane, module_namespaces: Namespaces, request: pytest.FixtureRequest
-) -> Iterator[InTree]:
-    """The policies, applied; the API server acts by all of them when this returns."""
-    made = InTree(control_plane, module_namespaces, request.param)
+@pytest.fixture(scope="module")
+def namespaces(control_plane: ControlPlane, module_namespaces: Namespaces) -> Mapping[str, str]:
+    """A namespace for each policy, by the policy's name, and the RuntimeClass that one of them sets."""
     runtime = {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": "nvidia"}, "handler": "nvidia"}
     control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(runtime))
-    applied = control_plane.kubectl("apply", "-f", "-", stdin=made.manifest)
-    assert applied.returncode == 0, applied.stderr
+    return {name: module_namespaces.make({ENFORCE: name}) for name in (*CONFIGURED, *BUILT_IN)}
+
+
+@pytest.fixture(scope="module", params=SETTINGS)
+def in_tree(
+    control_plane: ControlPlane, namespaces: Mapping[str, str], request: pytest.FixtureRequest
+) -> Iterator[InTree]:
+    """The policies, applied; the API server acts by all of them when this returns."""
+    made = InTree(control_plane, namespaces, request.param)
     try:
-        probe = sendable(a_pod(gpu("1")))
-        for policy in made.cases:
-            wait_for(f"policy {policy} to act", lambda policy=policy: made.agrees(probe, policy))  # type: ignore[misc]
+        made.apply()
         yield made
     finally:
-        control_plane.kubectl("delete", "--ignore-not-found", "-f", "-", stdin=made.manifest)
+        made.remove()
 
 
 def test_the_api_server_decides_the_common_case_as_the_engine_does(in_tree: InTree) -> None:

@@ -14,7 +14,7 @@ from webhook.application.configuration import Configuration, Exemptions, Mode
 from webhook.engine import cel
 from webhook.engine.common_case import CommonCase, NotCommonError, Sentence, Way, common_case
 from webhook.engine.common_case_pods import condition, written
-from webhook.engine.edits import AddNeed, AddToleration, RenameResource, SetRuntimeClass
+from webhook.engine.edits import AddEnv, AddNeed, AddToleration, RenameResource, SetRuntimeClass
 from webhook.engine.labels import AUDIT, DOMAIN, ENFORCE, WARN
 from webhook.engine.needs import Need
 from webhook.engine.pods import Place, Toleration
