@@ -21,14 +21,24 @@ CONFIGURED: dict[str, Json] = {
             {"operator": "Exists", "effect": "PreferNoSchedule"},
         ],
         "runtimeClassName": "nvidia",
-        "env": {"CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": "25", "QUOTED": "it's \"a\\b\"\nüñ", "LONG": "x" * 100},
+        "env": {"CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": "25", "QUOTED": 'it\'s "a\\b"\nüñ', "LONG": "x" * 100},
     },
     "only-adding": {"forms": ["exclusive"], "env": {"TEAM": "ml"}, "visibleDevices": "ignore"},
     "on-gke": {"forms": ["gke-time-sharing-4", "gke-exclusive", "gke-mig-1g.5gb"], "maxPerPod": 2},
     "gke-slots": {"forms": ["gke-mps-4"], "maxPerContainer": 2},
     "slices": {"forms": ["mig-1g.5gb", "gke-mig-1g.5gb"]},
 }
-BUILT_IN = ("exclusive", "shared", "time-slicing", "mps", "none", "any", "mig-1g.5gb", "mig-1g.5gb-shared", "gke-exclusive")
+BUILT_IN = (
+    "exclusive",
+    "shared",
+    "time-slicing",
+    "mps",
+    "none",
+    "any",
+    "mig-1g.5gb",
+    "mig-1g.5gb-shared",
+    "gke-exclusive",
+)
 
 _RESOURCES = (GPU, GPU, GPU, GPU, GPU, GPU, SHARED, MIG, f"{MIG}.shared", "nvidia.com/gpumem", "nvidia.com/hostdev")
 _SELECTORS: tuple[Json, ...] = (
@@ -129,9 +139,16 @@ def a_random_pod(random: Random) -> Json:
     spec: Json = {"containers": containers, "automountServiceAccountToken": False}
     if now_and_then([True]):
         spec["initContainers"] = [a_container("init", now_and_then(_RESOURCES, 0.3))]
-    mounts = [mount for section in ("containers", "initContainers") for c in spec.get(section, ()) for mount in c.get("volumeMounts", ())]
+    mounts = [
+        mount
+        for section in ("containers", "initContainers")
+        for c in spec.get(section, ())
+        for mount in c.get("volumeMounts", ())
+    ]
     if mounts:
-        spec["volumes"] = [{"name": "v", **random.choice([{"emptyDir": {}}, {"emptyDir": {}}, {"hostPath": {"path": "/x"}}])}]
+        spec["volumes"] = [
+            {"name": "v", **random.choice([{"emptyDir": {}}, {"emptyDir": {}}, {"hostPath": {"path": "/x"}}])}
+        ]
     for field, choices in (
         ("nodeSelector", _SELECTORS),
         ("affinity", _AFFINITIES),

@@ -13,7 +13,7 @@ import msgspec
 from webhook.application.configuration import Configuration, Exemptions, Mode
 from webhook.engine import cel
 from webhook.engine.common_case import CommonCase, NotCommonError, Sentence, Way, common_case
-from webhook.engine.common_case_pods import condition, written
+from webhook.engine.common_case_pods import ORDINARY_BEGINNINGS, condition, written
 from webhook.engine.edits import AddEnv, AddNeed, AddToleration, RenameResource, SetRuntimeClass
 from webhook.engine.labels import AUDIT, DOMAIN, ENFORCE, WARN
 from webhook.engine.needs import Need
@@ -90,10 +90,18 @@ def compiled(configuration: Configuration, values: Iterable[str] = ()) -> Compil
 def _case(policy: Policy, configuration: Configuration) -> CommonCase:
     if configuration.mode is Mode.AUDIT:
         raise NotCommonError("mode: audit records what would happen, and CEL can't")
+    if own := [name for name in configuration.names.gpus if _is_ordinary(name)]:
+        raise NotCommonError(f"resources.gpus counts {own[0]} as a GPU, which CEL takes for none")
     defaults = configuration.policies.defaults
     if (defaults.warn or ANY) not in (ANY, policy.name) or (defaults.audit or ANY) != ANY:
         raise NotCommonError("defaults.warn or defaults.audit names a policy, and CEL can't report what it would do")
     return common_case(policy, configuration.plugin)
+
+
+def _is_ordinary(pattern: str) -> bool:
+    """Whether a name, or its beginning with ``*``, may be one that is not looked at."""
+    name = pattern.removesuffix("*")
+    return any(name.startswith(one) or (name != pattern and one.startswith(name)) for one in ORDINARY_BEGINNINGS)
 
 
 def object_name(policy: str) -> str:

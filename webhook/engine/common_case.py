@@ -7,7 +7,7 @@ is not the common case, and gpuwarden's webhooks decide it.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -161,24 +161,23 @@ def common_case(policy: Policy, plugin: DevicePlugin) -> CommonCase:
         plainly = spelling.resource == GPU and not spelling.needs
         if listed and not plainly and not listed[0].respells and listed[1] == node_selector:
             ways.append(listed[0])
-    return CommonCase(policy, tuple(ways), node_selector, _per_pod(policy, plugin, way))
+    return CommonCase(policy, tuple(ways), node_selector, _per_pod(policy, plugin))
 
 
 def _undecidable(policy: Policy) -> str:
     """Why the webhooks have to decide every pod, if they have to."""
-    if policy.unreadable:
-        return "its label can't be read"
-    if policy.claim_forms:
-        return "it lists claims, and CEL can't read ResourceClaimTemplates"
-    if policy.prefer is Prefer.OFFERED:
-        return "prefer: offered depends on what nodes offer"
-    if policy.not_offered is NotOffered.DENY:
-        return "notOffered: deny depends on what nodes offer"
-    if own := DEVICE_VARIABLES & policy.env.keys():
-        return f"its env sets {', '.join(sorted(own))}, which no other pod may set"
-    if policy.node_selector.keys() & {PRODUCT} or any(key.startswith(LABELS_OF_FORMS) for key in policy.node_selector):
-        return "its nodeSelector selects labels of GPU nodes, which forms select too"
-    return ""
+    watched = DEVICE_VARIABLES & policy.env.keys()
+    reasons = {
+        "its label can't be read": policy.unreadable,
+        "it lists claims, and CEL can't read ResourceClaimTemplates": policy.claim_forms,
+        "prefer: offered depends on what nodes offer": policy.prefer is Prefer.OFFERED,
+        "notOffered: deny depends on what nodes offer": policy.not_offered is NotOffered.DENY,
+        f"its env sets {', '.join(sorted(watched))}, which no other pod may set": watched,
+        "its nodeSelector selects labels of GPU nodes, as forms do": any(
+            key.startswith(LABELS_OF_FORMS) for key in policy.node_selector
+        ),
+    }
+    return next((why for why, applies in reasons.items() if applies), "")
 
 
 def _sample(  # noqa: PLR0913 - what samples differ in
@@ -270,9 +269,9 @@ def _takes_models(  # noqa: PLR0913, PLR0917 - a sample, and what decides it
     return all((one.edits, one.findings) == (decision.edits, decision.findings) for one in with_models)
 
 
-def _per_pod(policy: Policy, plugin: DevicePlugin, plain: Way) -> Sentence | None:
+def _per_pod(policy: Policy, plugin: DevicePlugin) -> Sentence | None:
     """What is said of a pod with more GPUs than the policy permits in one."""
-    if policy.max_per_pod is None or plain.most == 0:
+    if policy.max_per_pod is None:
         return None
     unlimited = msgspec.structs.replace(policy, max_per_container=None, forms=(Form(),))
     return _sentence(decide(_sample(GPU, {}, (), _MANY), unlimited, plugin, guarded=False))

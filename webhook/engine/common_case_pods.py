@@ -23,9 +23,17 @@ MOST_CONTAINERS = 16
 # A count as the API server writes it: at least 1, and small enough for every integer of CEL.
 COUNT = "^[1-9][0-9]{0,8}$"
 _COUNT = re.compile(COUNT)
-# What containers request besides GPUs, and never hands out any.
 ORDINARY = ("cpu", "memory", "ephemeral-storage")
-_HUGEPAGES = "hugepages-"
+"""What containers request besides GPUs."""
+ORDINARY_BEGINNINGS = ("hugepages-", "rdma/", "vke.volcengine.com/rdma", "vpc.amazonaws.com/efa")
+"""How else such names begin: memory, and network devices that training uses beside GPUs."""
+# Directories of data and caches on a node. None leads to GPUs (tests compare with hostpaths.leads_to).
+SAFE_PATH = (
+    r"^/(data|mnt|home|root|srv|media|model|scratch|nvme|ssd|nfs|shared|storage|workspace|lustre|fsx)[a-z0-9_-]*"
+    r"(/\.?[A-Za-z0-9_][A-Za-z0-9_.-]*)*/?$"
+)
+UNSAFE_PATH = r"kubelet|\.sock|/run/"
+_SAFE, _UNSAFE = re.compile(SAFE_PATH), re.compile(UNSAFE_PATH)
 # What feature discovery writes behind the model of a GPU, in any case.
 SUFFIX = "(?i)-MIG-|-SHARED$"
 _SUFFIX = re.compile(SUFFIX)
@@ -99,7 +107,8 @@ def _is_ordinary(pod: Pod, spec: PodSpec) -> bool:
 
 
 def _ordinary(name: str) -> str:
-    return f"{name} in {cel.listed(ORDINARY)} || {name}.startsWith({cel.quoted(_HUGEPAGES)})"
+    beginnings = (f"{name}.startsWith({cel.quoted(beginning)})" for beginning in ORDINARY_BEGINNINGS)
+    return " || ".join([f"{name} in {cel.listed(ORDINARY)}", *beginnings])
 
 
 def _of(section: str) -> str:
@@ -137,9 +146,13 @@ def _reaches_devices(pod: Pod, spec: PodSpec) -> bool:
     annotations = (pod.metadata and pod.metadata.annotations) or {}
     return (
         any(domain in key for key in annotations for domain in DEVICE_ANNOTATIONS)
-        or any(volume.host_path is not None for volume in spec.volumes or ())
+        or any(volume.host_path and not _is_safe(volume.host_path.path) for volume in spec.volumes or ())
         or any(map(_is_open, (*(spec.containers or ()), *(spec.init_containers or ()))))
     )
+
+
+def _is_safe(path: str) -> bool:
+    return _SAFE.fullmatch(path) is not None and not _UNSAFE.search(path)
 
 
 def _is_open(container: Container) -> bool:
@@ -152,7 +165,8 @@ def _is_open(container: Container) -> bool:
 
 _NO_DEVICES = f"""(!has(object.metadata.annotations) || !object.metadata.annotations.exists(key,
 {cel.listed(DEVICE_ANNOTATIONS)}.exists(domain, key.contains(domain)))) &&
-(!has(object.spec.volumes) || !object.spec.volumes.exists(volume, has(volume.hostPath))) &&
+(!has(object.spec.volumes) || object.spec.volumes.all(volume, !has(volume.hostPath) ||
+(volume.hostPath.path.matches({cel.quoted(SAFE_PATH)}) && !volume.hostPath.path.matches({cel.quoted(UNSAFE_PATH)})))) &&
 !(object.spec.containers + (has(object.spec.initContainers) ? object.spec.initContainers : [])).exists(c,
 (has(c.env) && c.env.exists(variable, variable.name in {cel.listed(sorted(DEVICE_VARIABLES))})) ||
 (has(c.securityContext) && has(c.securityContext.privileged) && c.securityContext.privileged) ||
@@ -183,11 +197,13 @@ def _limits(container: Container) -> Mapping[str, Quantity]:
 def _names_only(container: Container, resource: str | None) -> bool:
     """Whether a container requests nothing but what is no GPU, and a resource, if one is given, as the API server writes it."""
     limits, requests = _limits(container), (container.resources and container.resources.requests) or {}
-    known = all(name == resource or name in ORDINARY or name.startswith(_HUGEPAGES) for name in (*limits, *requests))
+    known = all(
+        name == resource or name in ORDINARY or name.startswith(ORDINARY_BEGINNINGS) for name in (*limits, *requests)
+    )
     if not known or (resource not in limits and resource not in requests):
         return known
     count = limits.get(resource)
-    return isinstance(count, str) and count == requests.get(resource) and _COUNT.match(count) is not None
+    return isinstance(count, str) and count == requests.get(resource) and _COUNT.fullmatch(count) is not None
 
 
 def written(way: Way) -> str:
