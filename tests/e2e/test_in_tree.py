@@ -116,7 +116,12 @@ def own(pod: Json) -> Json:
 @pytest.fixture(scope="module")
 def namespaces(control_plane: ControlPlane, module_namespaces: Namespaces) -> Mapping[str, str]:
     """A namespace for each policy, by the policy's name, and the RuntimeClass that one of them sets."""
-    runtime = {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": "nvidia"}, "handler": "nvidia"}
+    runtime = {
+        "apiVersion": "node.k8s.io/v1",
+        "kind": "RuntimeClass",
+        "metadata": {"name": "nvidia"},
+        "handler": "nvidia",
+    }
     control_plane.kubectl("apply", "-f", "-", stdin=json.dumps(runtime))
     return {name: module_namespaces.make({ENFORCE: name}) for name in (*CONFIGURED, *BUILT_IN)}
 
@@ -136,7 +141,7 @@ def in_tree(
 
 def test_the_api_server_decides_the_common_case_as_the_engine_does(in_tree: InTree) -> None:
     """And does nothing to every other pod, which is the webhooks'."""
-    random = Random(18)
+    random = Random(18)  # noqa: S311 - test data
     policies = sorted(in_tree.namespaces)
     accepted = sum(in_tree.agrees(a_random_pod(random), random.choice(policies)) for _ in range(PODS // len(SETTINGS)))
     assert accepted > PODS // len(SETTINGS) // 2

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import cache
 from random import Random
+from typing import Any
 
 import pytest
 from cel_expr_python import cel  # type: ignore[import-untyped] # it has stubs, without the marker that says so
@@ -20,8 +21,8 @@ from tests.builders import (
     SINGLE,
     STRATEGY,
     Json,
-    a_policy,
     a_pod,
+    a_policy,
     affinity,
     applied,
     gpu,
@@ -39,12 +40,15 @@ from webhook.engine.common_case_pods import (
     is_common,
     way_of,
 )
-from webhook.engine.decision import decide
+from webhook.engine.decision import Decision, decide
+from webhook.engine.edits import AddNeed
 from webhook.engine.gpu_names import BUILT_IN as GPU_NAMES
 from webhook.engine.hostpaths import leads_to
+from webhook.engine.needs import Need
 from webhook.engine.pods import Toleration
 from webhook.engine.policy import ClaimForm, NotOffered, Policy, Prefer, VisibleDevices
 from webhook.engine.resources import classify
+from webhook.engine.rules.sharing import MIG_COUNT_ABOVE_ONE
 from webhook.engine.spelling import DevicePlugin
 
 POLICIES = {
@@ -95,9 +99,11 @@ def defaulted(pod: Json) -> Json:
     return pod
 
 
-def plain(**spec: object) -> Json:
+def plain(**spec: Any) -> Json:
     return defaulted(a_pod(gpu("1"), **spec))
 
+
+SHM = "/dev/shm"  # noqa: S108 - a name to compare with
 
 NOT_COMMON: dict[str, Json] = {
     "no GPU": a_pod({"name": "a"}),
@@ -183,8 +189,8 @@ def test_a_pod_without_a_spec_is_not_the_common_case() -> None:
     ("policy", "pod", "common"),
     [
         ("mps", plain(), True),
-        ("mps", defaulted(a_pod(gpu("1", volumeMounts=[{"name": "a", "mountPath": "/dev/shm"}]))), False),
-        ("shared", defaulted(a_pod(gpu("1", volumeMounts=[{"name": "a", "mountPath": "/dev/shm"}]))), True),
+        ("mps", defaulted(a_pod(gpu("1", volumeMounts=[{"name": "a", "mountPath": SHM}]))), False),
+        ("shared", defaulted(a_pod(gpu("1", volumeMounts=[{"name": "a", "mountPath": SHM}]))), True),
         ("gke-slots", plain(), False),
         ("gke-slots", plain(hostIPC=True), True),
         ("mig-1g.5gb", plain(), True),
@@ -203,7 +209,7 @@ def test_what_only_a_warning_tells_apart_depends_on_the_policy(policy: str, pod:
 
 @given(st.integers(), st.sampled_from(sorted(POLICIES)), st.sampled_from(sorted(SETTINGS)))
 def test_predicate_cel_and_engine_agree(seed: int, policy: str, setting: str) -> None:
-    pod = defaulted(a_random_pod(Random(seed)))
+    pod = defaulted(a_random_pod(Random(seed)))  # noqa: S311 - test data
     case = case_of(policy, setting)
     way = way_of(view(pod), case)
     assert evaluated(policy, setting)(pod) is (way is not None)
@@ -249,6 +255,24 @@ def test_a_policy_that_cel_can_not_state(policy: Policy, why: str) -> None:
         common_case(policy, RENAMED)
 
 
+def test_an_engine_that_warns_of_every_sample_leaves_the_policy_to_the_webhooks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    warning = MIG_COUNT_ABOVE_ONE.found("spec", "pod: x", "y")
+    monkeypatch.setattr("webhook.engine.common_case.decide", lambda *_, **__: Decision((), (warning,)))
+    with pytest.raises(NotCommonError, match=r"what becomes of nvidia\.com/gpu can't be stated in CEL"):
+        common_case(policy_of("shared"), RENAMED)
+
+
+def test_an_engine_that_rewrites_its_own_forms_leaves_the_policy_to_the_webhooks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    edit = AddNeed(Need("a", "In", ("b",)))
+    monkeypatch.setattr("webhook.engine.common_case.decide", lambda *_, **__: Decision((edit,)))
+    with pytest.raises(NotCommonError, match=r"nvidia\.com/gpu\.shared in its own form would be rewritten"):
+        common_case(policy_of("shared"), RENAMED)
+
+
 def test_a_listed_form_that_only_a_plain_request_can_name_is_written_once() -> None:
     """``exclusive`` after ``shared``: a plain request becomes the first."""
     assert [way.resource for way in common_case(a_policy("shared", "exclusive"), RENAMED).ways] == [GPU, SHARED]
@@ -257,6 +281,7 @@ def test_a_listed_form_that_only_a_plain_request_can_name_is_written_once() -> N
 def test_ways_under_mig_strategy_single_are_told_apart_by_affinity() -> None:
     plainly, written = common_case(policy_of("mig-1g.5gb"), SINGLE).ways
     assert plainly.requirements == written.terms != ()
+    assert common_case(policy_of("mps"), RENAMED).ways[0].selectors == {STRATEGY: "mps"}
 
 
 @given(st.from_regex(SAFE_PATH.replace("$", r"\Z")))

@@ -149,18 +149,17 @@ def common_case(policy: Policy, plugin: DevicePlugin) -> CommonCase:
     if why := _undecidable(policy):
         raise NotCommonError(why)
     alone = msgspec.structs.replace(policy, max_per_pod=None)
-    plain = _sampled(alone, plugin, GPU, {}, ())
-    if plain is None:
-        raise NotCommonError(f"what a plain request becomes can't be stated in CEL: {GPU} and its form")
-    way, node_selector = plain
-    ways = [way]
+    plain, node_selector = _sampled(alone, plugin, GPU, {}, ())
+    ways = [plain]
     for spelling in dict.fromkeys(spell(form, plugin) for form in policy.forms):
         selector = {need.key: need.values[0] for need in spelling.needs if need.is_selector}
         terms = tuple(need for need in spelling.needs if not need.is_selector)
-        listed = _sampled(alone, plugin, spelling.resource, selector, terms)
-        plainly = spelling.resource == GPU and not spelling.needs
-        if listed and not plainly and not listed[0].respells and listed[1] == node_selector:
-            ways.append(listed[0])
+        written_plainly = spelling.resource == GPU and not spelling.needs
+        if not written_plainly:
+            way, added = _sampled(alone, plugin, spelling.resource, selector, terms)
+            if way.respells or added != node_selector:
+                raise NotCommonError(f"{spelling.resource} in its own form would be rewritten")
+            ways.append(way)
     return CommonCase(policy, tuple(ways), node_selector, _per_pod(policy, plugin))
 
 
@@ -203,23 +202,21 @@ def _sample(  # noqa: PLR0913 - what samples differ in
 
 def _sampled(
     policy: Policy, plugin: DevicePlugin, resource: str, selector: Mapping[str, str], terms: tuple[Need, ...]
-) -> tuple[Way, dict[str, str]] | None:
-    """What becomes of pods that are written so, and the nodeSelector that the policy adds; ``None`` if that varies."""
+) -> tuple[Way, dict[str, str]]:
+    """What becomes of pods that are written so, and the nodeSelector that the policy adds.
+
+    Raises:
+        NotCommonError: it is more than a way can say.
+    """
 
     def judged(count: str = "1", **more: Any) -> Decision:
         return decide(_sample(resource, selector, terms, count, **more), policy, plugin, guarded=False)
 
     most = next((count - 1 for count in _counts(policy) if judged(str(count)).denials), None)
-    denial = None
-    if most is not None:
-        denial = _sentence(judged(_MANY))
-        lowest = [finding.message for finding in judged(str(most + 1)).denials]
-        if denial is None or lowest != [denial.filled(name=_NAME, count=str(most + 1))]:
-            return None
-    decision = judged() if most != 0 else Decision()
-    host_ipc = bool(decision.findings)
+    denial = None if most is None else _sentence(judged(_MANY))
+    decision = judged()
     if judged(ipc=True).warnings or not all(isinstance(edit, _EXPRESSIBLE) for edit in decision.edits):
-        return None
+        raise NotCommonError(f"what becomes of {resource} can't be stated in CEL")
     way = Way(
         resource,
         selector,
@@ -230,7 +227,7 @@ def _sampled(
         most=most,
         denial=denial,
         only_one=bool(judged("2", ipc=True).warnings),
-        host_ipc=host_ipc,
+        host_ipc=bool(decision.warnings),
         no_shm=bool(judged(ipc=True, shm=True).warnings),
     )
     return way, {edit.key: edit.value for edit in decision.edits if isinstance(edit, AddNodeSelector)}
@@ -242,13 +239,12 @@ def _counts(policy: Policy) -> list[int]:
     return sorted({1, 2, limit + 1, int(_MANY_READ)})
 
 
-def _sentence(decision: Decision) -> Sentence | None:
-    """The one sentence that denies a sample, taken apart; ``None`` where there are several."""
-    if len(decision.denials) != 1:
-        return None
-    texts = _MARKERS.split(decision.denials[0].message)
+def _sentence(decision: Decision) -> Sentence:
+    """The sentence that denies a sample, taken apart."""
+    [finding] = decision.denials
+    texts = _MARKERS.split(finding.message)
     gaps = ("name" if text == _NAME else "count" for text in texts[1::2])
-    return Sentence(decision.denials[0].rule.id, tuple(texts[::2]), tuple(gaps))
+    return Sentence(finding.rule.id, tuple(texts[::2]), tuple(gaps))
 
 
 def _takes_models(  # noqa: PLR0913, PLR0917 - a sample, and what decides it

@@ -200,7 +200,7 @@ def _names_only(container: Container, resource: str | None) -> bool:
     known = all(
         name == resource or name in ORDINARY or name.startswith(ORDINARY_BEGINNINGS) for name in (*limits, *requests)
     )
-    if not known or (resource not in limits and resource not in requests):
+    if not known or resource is None or (resource not in limits and resource not in requests):
         return known
     count = limits.get(resource)
     return isinstance(count, str) and count == requests.get(resource) and _COUNT.fullmatch(count) is not None
