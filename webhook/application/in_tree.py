@@ -4,6 +4,7 @@ A policy of gpuwarden becomes a MutatingAdmissionPolicy, which rewrites, and a V
 engine's own sentences. Both are bound to the namespaces that it is for. What is not the common case is left to the webhooks.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from typing import Any
@@ -19,6 +20,7 @@ from webhook.engine.common_case_pods import ORDINARY_BEGINNINGS, condition
 from webhook.engine.edits import SetRuntimeClass
 from webhook.engine.labels import AUDIT, DOMAIN, ENFORCE, WARN
 from webhook.engine.policy import ANY, Policy
+from webhook.engine.resources import GPU, PREFIX
 from webhook.engine.rules.not_rewritten import NOT_REWRITTEN, not_rewritten
 from webhook.engine.schedulers import DEFAULT
 
@@ -58,12 +60,13 @@ class Compiled(msgspec.Struct, frozen=True):
     default: str
 
 
-def compiled(configuration: Configuration, values: Iterable[str] = ()) -> Compiled:
+def compiled(configuration: Configuration, values: Iterable[str] = (), *, deny_others: bool = False) -> Compiled:
     """The admission policies of a configuration.
 
     Args:
         configuration: the configuration.
         values: built-in policy values that namespaces are labelled with, besides ``BUILT_IN`` and the defaults.
+        deny_others: whether pods that request GPUs and are not the common case are denied: no webhook decides them.
     """
     book = configuration.policies
     default = book.defaults.enforce or ANY
@@ -84,6 +87,13 @@ def compiled(configuration: Configuration, values: Iterable[str] = ()) -> Compil
         for case in cases
         for each in _objects(case, configuration.exemptions, is_default=case.policy.name == default)
     ]
+    if deny_others:
+        objects += [
+            each
+            for case in cases
+            if not case.policy.permits_any
+            for each in _others(case, configuration.exemptions, is_default=case.policy.name == default)
+        ]
     return Compiled(tuple(objects), tuple(cases), tuple(left), default)
 
 
@@ -104,11 +114,14 @@ def _is_ordinary(pattern: str) -> bool:
     return any(name.startswith(one) or (name != pattern and one.startswith(name)) for one in ORDINARY_BEGINNINGS)
 
 
+_OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_OTHERS, _UNLABELLED = ".others", "-unlabelled"
+
+
 def object_name(policy: str) -> str:
-    """The name of a policy's objects; policies' names may have capitals, and names of objects may not."""
-    lower = policy.lower().replace("_", "-")
-    plain = lower == policy and lower[:1].isalnum() and lower[-1:].isalnum() and ".." not in lower
-    return f"gpuwarden-{policy}" if plain else f"gpuwarden-{sha256(policy.encode()).hexdigest()[:16]}"
+    """The name of a policy's objects: its own where an object can have it, and otherwise a digest of it."""
+    own = _OBJECT_NAME.fullmatch(policy) and not policy.endswith((_OTHERS, _UNLABELLED))
+    return f"gpuwarden-{policy if own else sha256(policy.encode()).hexdigest()[:16]}"
 
 
 def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool) -> Iterator[Json]:
@@ -141,6 +154,37 @@ def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool) -> I
             yield _object("ValidatingAdmissionPolicyBinding", f"{name}{suffix}", case, bound)
 
 
+def _others(case: CommonCase, exemptions: Exemptions, *, is_default: bool) -> Iterator[Json]:
+    """What denies the pods that request NVIDIA's resources and are not the common case."""
+    name = f"{object_name(case.policy.name)}{_OTHERS}"
+    conditions = [
+        {"name": "not-exempt", "expression": not_exempt(exemptions)},
+        {"name": "requests-nvidia-resources", "expression": _REQUESTS},
+    ]
+    validation = {
+        "expression": condition(case),
+        "reason": "Forbidden",
+        "message": f'pod: it requests GPUs, and namespace policy "{case.policy.name}" decides only plain requests and its own '
+        f"form here; request {GPU} alone, without selectors of GPU forms, or install gpuwarden's webhooks",
+    }
+    spec = {
+        "failurePolicy": "Fail",
+        "matchConstraints": {"resourceRules": _POD_RULES, "matchPolicy": "Equivalent"},
+        "matchConditions": conditions,
+        "validations": [validation],
+    }
+    yield _object("ValidatingAdmissionPolicy", name, case, spec)
+    for suffix, selector in namespace_selectors(case.policy.name, exemptions, is_default=is_default).items():
+        bound = {"policyName": name, "validationActions": ["Deny"], "matchResources": {"namespaceSelector": selector}}
+        yield _object("ValidatingAdmissionPolicyBinding", f"{name}{suffix}", case, bound)
+
+
+_REQUESTS = f"""((has(object.spec.containers) ? object.spec.containers : []) +
+(has(object.spec.initContainers) ? object.spec.initContainers : [])).exists(c, has(c.resources) &&
+[has(c.resources.limits) ? c.resources.limits : {{}}, has(c.resources.requests) ? c.resources.requests : {{}}].exists(amounts,
+amounts.exists(name, name.startsWith({cel.quoted(PREFIX)}))))"""
+
+
 def _object(kind: str, name: str, case: CommonCase, spec: Json) -> Json:
     metadata = {
         "name": name,
@@ -161,7 +205,7 @@ def namespace_selectors(policy: str, exemptions: Exemptions, *, is_default: bool
     selectors = {"": {"matchExpressions": [{"key": ENFORCE, "operator": "In", "values": [policy]}, *others]}}
     if is_default:
         unlabelled = {"key": ENFORCE, "operator": "DoesNotExist"}
-        selectors["-unlabelled"] = {"matchExpressions": [unlabelled, *others]}
+        selectors[_UNLABELLED] = {"matchExpressions": [unlabelled, *others]}
     return selectors
 
 

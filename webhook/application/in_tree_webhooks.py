@@ -9,6 +9,7 @@ from webhook.engine.labels import AUDIT, ENFORCE, WARN
 
 Json = dict[str, Any]
 
+WEBHOOK_KINDS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 SPLIT = ("mutate.gpuwarden.io", "validate.gpuwarden.io")
 """The webhooks that are asked about every new pod with GPUs."""
 _CREATED = "request.operation != 'CREATE'"
