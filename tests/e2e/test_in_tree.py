@@ -55,7 +55,7 @@ class InTree:
     def apply(self) -> None:
         """Create the objects; the API server acts by all of them when this returns."""
         for each in self.compiled.objects:
-            self.control_plane.api.post(_path(each), json=each).raise_for_status()
+            self.control_plane.api.post(path_of(each), json=each).raise_for_status()
         probe = sendable(a_pod(gpu("1")))
         for policy in self.cases:
             wait_for(f"policy {policy} to act", lambda policy=policy: self.agrees(probe, policy))  # type: ignore[misc]  # mypy can't infer a lambda's default
@@ -63,7 +63,7 @@ class InTree:
     def remove(self) -> None:
         """Delete the objects, bindings first."""
         for each in reversed(self.compiled.objects):
-            self.control_plane.api.delete(f"{_path(each)}/{each['metadata']['name']}")
+            self.control_plane.api.delete(f"{path_of(each)}/{each['metadata']['name']}")
 
     def create(self, pod: Json, policy: str, **parameters: Any) -> httpx.Response:
         """Create a pod as a dry run in the namespace of a policy; under ``any`` nothing is done to it."""
@@ -102,7 +102,8 @@ class InTree:
         return True
 
 
-def _path(document: Json) -> str:
+def path_of(document: Json) -> str:
+    """The path of an object's kind in the API."""
     kind = document["kind"].lower()
     return f"/apis/{document['apiVersion']}/{kind.removesuffix('y') + 'ies' if kind.endswith('y') else kind + 's'}"
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from webhook.application import in_tree_limit_ranges
 from webhook.application.configuration import Configuration, Exemptions, Mode
 from webhook.application.in_tree_changes import joined, json_patch, outstanding
 from webhook.application.in_tree_facts import by_way, facts
@@ -135,8 +136,20 @@ def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool) -> I
     selectors = namespace_selectors(case.policy.name, exemptions, is_default=is_default)
     if patch := json_patch(case):
         variables = _variables([*facts(case), *outstanding(case)])
+        changing = conditions
+        if case.ways[0].renames:
+            variables += _variables(in_tree_limit_ranges.VARIABLES)
+            patch = f"({in_tree_limit_ranges.IS_ASKED_AGAIN}) ?\n{in_tree_limit_ranges.DROPS} :\n{patch}"
+            either = f"({condition(case)}) ||\n({in_tree_limit_ranges.IS_ASKED_AGAIN})"
+            changing = [conditions[0], {"name": "common-case-or-asked-again", "expression": either}]
         mutations = [{"patchType": "JSONPatch", "jsonPatch": {"expression": patch}}]
-        spec = {**shared, "reinvocationPolicy": "IfNeeded", "variables": variables, "mutations": mutations}
+        spec = {
+            **shared,
+            "matchConditions": changing,
+            "reinvocationPolicy": "IfNeeded",
+            "variables": variables,
+            "mutations": mutations,
+        }
         yield _object("MutatingAdmissionPolicy", name, case, spec)
         for suffix, selector in selectors.items():
             bound = {"policyName": name, "matchResources": {"namespaceSelector": selector}}
