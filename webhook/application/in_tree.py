@@ -134,18 +134,18 @@ def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool) -> I
     constraints = {"resourceRules": _POD_RULES, "matchPolicy": "Equivalent"}
     shared = {"failurePolicy": "Fail", "matchConstraints": constraints, "matchConditions": conditions}
     selectors = namespace_selectors(case.policy.name, exemptions, is_default=is_default)
-    if patch := json_patch(case):
-        variables = _variables([*facts(case), *outstanding(case)])
-        changing = conditions
+    if patch := json_patch(case.changed):
+        variables = _variables([*facts(case.changed), *outstanding(case.changed)])
+        changing = condition(case.changed)
         if case.ways[0].renames:
             variables += _variables(in_tree_limit_ranges.VARIABLES)
             patch = f"({in_tree_limit_ranges.IS_ASKED_AGAIN}) ?\n{in_tree_limit_ranges.DROPS} :\n{patch}"
-            either = f"({condition(case)}) ||\n({in_tree_limit_ranges.IS_ASKED_AGAIN})"
-            changing = [conditions[0], {"name": "common-case-or-asked-again", "expression": either}]
+            changing = f"({changing}) ||\n({in_tree_limit_ranges.IS_ASKED_AGAIN})"
+        changing_conditions = [conditions[0], {"name": "common-case", "expression": changing}]
         mutations = [{"patchType": "JSONPatch", "jsonPatch": {"expression": patch}}]
         spec = {
             **shared,
-            "matchConditions": changing,
+            "matchConditions": changing_conditions,
             "reinvocationPolicy": "IfNeeded",
             "variables": variables,
             "mutations": mutations,

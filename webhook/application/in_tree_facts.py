@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from webhook.engine import cel
 from webhook.engine.common_case import CommonCase, Sentence, Way
-from webhook.engine.common_case_pods import written
+from webhook.engine.common_case_pods import told_apart
 
 CONTAINER = "object.spec.containers[i]"
 """The container of an index ``i``, as CEL."""
@@ -16,8 +16,9 @@ has({CONTAINER}.resources.limits) && variables.resource in {CONTAINER}.resources
 
 def facts(case: CommonCase) -> Iterator[tuple[str, str]]:
     """The pod's way, as its index, its resource, the containers that request it, as indexes, and what is denied."""
-    *others, last = range(len(case.ways))
-    yield "way", "".join(f"({written(case.ways[index])}) ? {index} :\n" for index in others) + str(last)
+    *firsts, last = range(len(case.ways))
+    chosen = ((told_apart(case.ways[index], case.ways[index + 1 :]), index) for index in firsts)
+    yield "way", "".join(f"({apart}) ? {index} :\n" for apart, index in chosen) + str(last)
     yield "resource", by_way([cel.quoted(way.resource) for way in case.ways])
     yield "gpus", _GPUS
     yield "counts", f"variables.gpus.map(i, string({_COUNT}))"

@@ -131,6 +131,13 @@ class CommonCase(msgspec.Struct, frozen=True):
         """Whether pods that reach GPUs beyond their requests matter to the policy."""
         return self.policy.guard is not VisibleDevices.IGNORE
 
+    @property
+    def changed(self) -> "CommonCase":
+        """The part of it that the policy may change: where it adds nothing of its own, plain requests alone."""
+        policy = self.policy
+        adds = policy.node_selector or policy.tolerations or policy.runtime_class_name or policy.env
+        return self if adds else msgspec.structs.replace(self, ways=self.ways[:1])
+
 
 class NotCommonError(Exception):
     """No pod of a policy is the common case; the message says why."""

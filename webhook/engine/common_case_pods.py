@@ -5,7 +5,7 @@ exemptions of the configuration are not among them: neither the webhooks nor the
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from webhook.engine import cel
 from webhook.engine.common_case import DEVICE_VARIABLES, CommonCase, Way
@@ -64,7 +64,9 @@ def way_of(pod: Pod, case: CommonCase) -> Way | None:
 def condition(case: CommonCase) -> str:
     """The CEL of ``is_common``: of an ``object`` that is a pod."""
     any_way = " ||\n".join(f"({written(way)})" for way in case.ways)
-    return _every(_SMALL, _ORDINARY, _added(case), *([_NO_DEVICES] if case.guarded else ()), f"({any_way})")
+    rest = (_ORDINARY, _added(case), *([_NO_DEVICES] if case.guarded else ()))
+    # What tells most other pods comes early.
+    return _every(_SMALL, f"({any_way})", *filter(None, rest))
 
 
 def _every(*conditions: str) -> str:
@@ -131,12 +133,10 @@ def _requires_added(spec: PodSpec, case: CommonCase) -> bool:
 
 
 def _added(case: CommonCase) -> str:
-    return (
-        f"""(!({_HAS_REQUIRED}) || !{_REQUIRED}.nodeSelectorTerms.exists(term,
+    if not case.node_selector:
+        return ""
+    return f"""(!({_HAS_REQUIRED}) || !{_REQUIRED}.nodeSelectorTerms.exists(term,
 has({_EXPRESSIONS}) && {_EXPRESSIONS}.exists(e, e.key in {cel.listed(case.node_selector)})))"""
-        if case.node_selector
-        else "true"
-    )
 
 
 # --- devices that are reached without a request -----------------------------------------------------------------------
@@ -206,11 +206,22 @@ def _names_only(container: Container, resource: str | None) -> bool:
     return isinstance(count, str) and count == requests.get(resource) and _COUNT.fullmatch(count) is not None
 
 
+def told_apart(way: Way, others: Iterable[Way]) -> str:
+    """The CEL that tells pods of one way from those of others, of pods that are known to be of one of them."""
+    names = f"object.spec.containers.exists(c, has(c.resources) && {_in_section('limits', way)})"
+    same = [other for other in others if other.resource == way.resource]
+    return _every(names, *([_selects(way), _requires(way)] if same else ()))
+
+
+def _in_section(section: str, way: Way) -> str:
+    return f"has(c.resources.{section}) && {cel.quoted(way.resource)} in c.resources.{section}"
+
+
 def written(way: Way) -> str:
     """The CEL that tells pods of one way from all others."""
     resource = cel.quoted(way.resource)
     known = f"[{_of('limits')}, {_of('requests')}].all(amounts, amounts.all(name, name == {resource} || {_ordinary('name')}))"
-    limits, requests = (f"has(c.resources.{section}) && {resource} in c.resources.{section}" for section in _SECTIONS)
+    limits, requests = (_in_section(section, way) for section in _SECTIONS)
     count = f"c.resources.limits[{resource}]"
     counted = f"{count} == c.resources.requests[{resource}] && " + (
         f"{count} == '1'" if way.only_one else f"{count}.matches({cel.quoted(COUNT)})"
