@@ -15,8 +15,9 @@ from textwrap import indent
 import msgspec
 
 from hack import generated
-from hack.cel import admits, admits_none, every_alternative, has_bounds, listed, quoted, says_shared
+from hack.cel import admits, admits_none, every_alternative, has_bounds, says_shared
 from hack.tools import ROOT
+from webhook.engine.cel import listed, quoted
 from webhook.engine.findings import Finding, Rule
 from webhook.engine.forms import Form, Platform, Sharing, parse
 from webhook.engine.pods import PodSpec

@@ -1,22 +1,13 @@
-"""Pieces of CEL: texts, and what the requirements on a node's labels let through.
+"""Pieces of CEL: what the requirements on a node's labels let through.
 
 The requirements of a pod are lists of ``{key, operator, values}``, one list for each alternative of its node affinity. Mirrors
 Label in webhook/engine/nodes.py, for labels whose values are no numbers.
 """
 
-import json
 from collections.abc import Sequence
 from textwrap import indent
 
-
-def quoted(text: str) -> str:
-    """A text as CEL."""
-    return f"'{text}'" if "'" not in text and "\\" not in text else json.dumps(text)
-
-
-def listed(values: Sequence[str]) -> str:
-    """Texts as a list of CEL."""
-    return f"[{', '.join(quoted(value) for value in values)}]"
+from webhook.engine.cel import quoted
 
 
 def admits(alternative: str, key: str, value: str) -> str:

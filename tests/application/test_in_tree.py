@@ -1,0 +1,172 @@
+"""The objects that a configuration becomes, what is left to the webhooks, and the webhooks beside them."""
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.builders import Json, a_policy
+from webhook.application.configuration import Configuration, Exemptions, Mode
+from webhook.application.in_tree import BUILT_IN, compiled, object_name
+from webhook.application.in_tree_webhooks import beside
+from webhook.engine.gpu_names import GpuNames
+from webhook.engine.labels import NamespaceLabels
+from webhook.engine.policy import Policy, PolicyBook, Prefer
+
+
+def book(*policies: Policy, **defaults: str) -> PolicyBook:
+    return PolicyBook({policy.name: policy for policy in policies}, NamespaceLabels(**defaults))
+
+
+def kinds(objects: tuple[Json, ...], name: str) -> list[str]:
+    return [each["kind"] for each in objects if each["spec"].get("policyName", each["metadata"]["name"]) == name]
+
+
+POLICY, BINDING = "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"
+MUTATING, MUTATING_BINDING = "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"
+
+
+def test_a_policy_that_rewrites_and_denies_has_both_kinds_each_with_its_binding() -> None:
+    assert kinds(compiled(Configuration()).objects, "gpuwarden-shared") == [MUTATING, MUTATING_BINDING, POLICY, BINDING]
+
+
+def test_a_policy_that_only_denies_has_no_mutating_one_and_any_has_nothing() -> None:
+    objects = compiled(Configuration()).objects
+    assert kinds(objects, "gpuwarden-none") == [POLICY, BINDING]
+    assert kinds(objects, "gpuwarden-any") == []
+
+
+def test_the_default_is_bound_to_namespaces_without_a_label_too() -> None:
+    made = compiled(Configuration(policies=book(enforce="mps")))
+    bindings = [each for each in made.objects if each["spec"].get("policyName") == "gpuwarden-mps"]
+    operators = [
+        each["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"][0]["operator"] for each in bindings
+    ]
+    assert operators == ["In", "DoesNotExist", "In", "DoesNotExist"]
+
+
+def test_namespaces_that_are_warned_audited_or_exempt_are_not_selected() -> None:
+    exempt = Exemptions(namespaces=frozenset({"b", "a"}))
+    made = compiled(Configuration(exemptions=exempt))
+    binding = next(each for each in made.objects if each["kind"] == MUTATING_BINDING)
+    assert binding["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"][1:] == [
+        {"key": "gpuwarden.io/warn", "operator": "DoesNotExist"},
+        {"key": "gpuwarden.io/audit", "operator": "DoesNotExist"},
+        {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["a", "b"]},
+    ]
+    everywhere = compiled(Configuration(exemptions=Exemptions())).objects
+    assert "metadata.name" not in str([each for each in everywhere if "Binding" in each["kind"]])
+    assert {
+        each["spec"]["matchConditions"][0]["expression"] for each in everywhere if "Binding" not in each["kind"]
+    } == {"true"}
+
+
+def test_exempt_users_runtime_classes_and_schedulers_are_left_alone() -> None:
+    exempt = Exemptions(frozenset(), frozenset({"u'1"}), frozenset({"kata"}), frozenset({"kai", "default-scheduler"}))
+    made = compiled(Configuration(exemptions=exempt))
+    assert made.objects[0]["spec"]["matchConditions"][0]["expression"] == (
+        '!(request.userInfo.username in ["u\'1"]) &&\n'
+        "!(has(object.spec.runtimeClassName) && object.spec.runtimeClassName in ['kata']) &&\n"
+        "!(has(object.spec.schedulerName) && object.spec.schedulerName in ['kai'])"
+    )
+
+
+@pytest.mark.parametrize(
+    ("configuration", "policy", "why"),
+    [
+        (Configuration(mode=Mode.AUDIT), "shared", "mode: audit records"),
+        (Configuration(policies=book(warn="mps")), "shared", "defaults.warn or defaults.audit"),
+        (Configuration(policies=book(audit="mps")), "mps", "defaults.warn or defaults.audit"),
+        (Configuration(names=GpuNames(gpus=("rdma/gpu",))), "shared", "resources.gpus counts rdma/gpu"),
+        (Configuration(names=GpuNames(gpus=("rd*",))), "shared", "resources.gpus counts rd* as"),
+        (
+            Configuration(policies=book(a_policy("shared", "mps", name="x", prefer=Prefer.OFFERED))),
+            "x",
+            "prefer: offered",
+        ),
+        (Configuration(policies=book(enforce="no-such")), "no-such", '"no-such" is not a policy'),
+    ],
+)
+def test_what_cel_can_not_say_is_left_to_the_webhooks_with_the_reason(
+    configuration: Configuration, policy: str, why: str
+) -> None:
+    left = {one.policy: one.why for one in compiled(configuration).left}
+    assert left[policy].startswith(why)
+    assert policy not in [
+        each["metadata"]["annotations"]["gpuwarden.io/enforces"] for each in compiled(configuration).objects
+    ]
+
+
+def test_nothing_is_left_without_a_reason() -> None:
+    made = compiled(Configuration(names=GpuNames(gpus=("example.com/gpu*",))), ["mig-1g.5gb"])
+    assert made.left == ()
+    assert [case.policy.name for case in made.cases] == [*BUILT_IN, "mig-1g.5gb"]
+    assert compiled(Configuration(policies=book(warn="mps"))).cases[0].policy.name == "mps"
+
+
+@pytest.mark.parametrize("policy", ["Team", "a_b", "-a", "a.", "a..b", "ä", "a.others", "a-unlabelled"])
+def test_a_name_that_no_object_can_have_is_replaced(policy: str) -> None:
+    assert re.fullmatch("gpuwarden-[0-9a-f]{16}", object_name(policy))
+
+
+def test_other_names_stay() -> None:
+    assert object_name("mig-1g.5gb") == "gpuwarden-mig-1g.5gb"
+
+
+def test_other_pods_are_denied_only_where_that_is_asked_for() -> None:
+    assert kinds(compiled(Configuration()).objects, "gpuwarden-mps.others") == []
+    made = compiled(Configuration(), deny_others=True).objects
+    assert kinds(made, "gpuwarden-mps.others") == [POLICY, BINDING]
+    assert kinds(made, "gpuwarden-any.others") == []
+
+
+WEBHOOK: Json = {
+    "name": "mutate.gpuwarden.io",
+    "namespaceSelector": {
+        "matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["x"]}]
+    },
+    "matchConditions": [{"name": "requests-gpus", "expression": "true"}],
+}
+LABELS = ("enforce", "warn", "audit")
+
+
+def selects(webhook: Json, labels: Json) -> bool:
+    """Whether a webhook's namespaceSelector selects a namespace."""
+
+    def holds(expression: Json) -> bool:
+        value = labels.get(expression["key"].removeprefix("gpuwarden.io/"))
+        match expression["operator"]:
+            case "In":
+                return value in expression["values"]
+            case "NotIn":
+                return value not in expression["values"]
+            case "Exists":
+                return value is not None
+            case _:
+                return value is None
+
+    return all(map(holds, webhook["namespaceSelector"]["matchExpressions"]))
+
+
+@pytest.mark.parametrize("default", ["any", "mps", "no-such"])
+@pytest.mark.parametrize("enforce", [None, "mps", "any", "mig-1g.5gb", "typo"])
+@pytest.mark.parametrize("warn", [None, "mps"])
+@pytest.mark.parametrize("audit", [None, "mps"])
+def test_each_namespace_is_selected_by_one_of_the_webhooks(
+    default: str, enforce: str | None, warn: str | None, audit: str | None
+) -> None:
+    made = compiled(Configuration(policies=book(enforce=default)))
+    webhooks = beside({"kind": "x", "webhooks": [WEBHOOK, {"name": "guard.gpuwarden.io"}]}, made)["webhooks"]
+    assert webhooks[-1] == {"name": "guard.gpuwarden.io"}
+    assert len({webhook["name"] for webhook in webhooks}) == len(webhooks)
+    named: Any = {key: value for key, value in zip(LABELS, (enforce, warn, audit), strict=True) if value}
+    [selected] = [webhook for webhook in webhooks[:-1] if selects(webhook, named)]
+    compiled_here = (enforce or default) in BUILT_IN and warn is audit is None
+    conditions = [condition["name"] for condition in selected["matchConditions"]]
+    assert conditions == ["requests-gpus", *(["not-the-common-case"] if compiled_here else [])]
+
+
+def test_webhooks_stay_as_they_are_where_nothing_is_compiled() -> None:
+    configuration = {"webhooks": [WEBHOOK]}
+    assert beside(configuration, compiled(Configuration(mode=Mode.AUDIT))) == configuration
+    assert beside({}, compiled(Configuration())) == {"webhooks": []}

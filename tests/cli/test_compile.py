@@ -1,0 +1,80 @@
+"""``gpuwarden compile``: what it prints, and what is wrong usage."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.cli.commands import run
+
+FILE = """
+apiVersion: gpuwarden.io/v1
+kind: Configuration
+policies:
+  team: {forms: [mps, exclusive], env: {A: "two\\nlines"}}
+  offered: {forms: [shared, exclusive], prefer: offered}
+"""
+WEBHOOKS = """
+apiVersion: v1
+kind: Service
+metadata: {name: gpuwarden}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingWebhookConfiguration
+metadata: {name: gpuwarden}
+webhooks:
+- {name: mutate.gpuwarden.io}
+"""
+
+
+def test_the_policies_are_printed_and_what_is_left_is_named(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(FILE)
+    ran = run("compile", "--config", tmp_path / "c.yaml", "--policy", "mig-1g.5gb")
+    assert ran.code == 0
+    names = [document["metadata"]["name"] for document in yaml.safe_load_all(ran.out)]
+    assert names[:2] == ["gpuwarden-team", "gpuwarden-team"]
+    assert "gpuwarden-mig-1g.5gb" in names
+    assert "gpuwarden-offered" not in names
+    assert ran.err == 'policy "offered": left to the webhooks; prefer: offered depends on what nodes offer\n'
+    assert "expression: |-\n" in ran.out
+
+
+def test_webhook_configurations_are_printed_with_the_common_case_left_out(tmp_path: Path) -> None:
+    (tmp_path / "all.yaml").write_text(WEBHOOKS)
+    from_file = run("compile", "--webhooks", tmp_path / "all.yaml")
+    assert from_file.code == 0
+    assert run("compile", "--webhooks", "-", stdin=WEBHOOKS).out == from_file.out
+    service, configuration, *policies = yaml.safe_load_all(from_file.out)
+    assert service["kind"] == "Service"
+    assert "mutate-shared.gpuwarden.io" in [webhook["name"] for webhook in configuration["webhooks"]]
+    assert policies == [*yaml.safe_load_all(run("compile").out)]
+
+
+def test_other_pods_are_denied_where_no_webhook_decides_them() -> None:
+    assert "gpuwarden-shared.others" in run("compile", "--deny-others").out
+    assert "gpuwarden-shared.others" not in run("compile").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "said"),
+    [
+        (("--policy", "mpss"), "", '--policy: "mpss" is not a policy; did you mean "mps"?'),
+        (("--config", "missing.yaml"), "", "missing.yaml"),
+        (("--webhooks", "missing.yaml"), "", "--webhooks missing.yaml"),
+        (("--webhooks", "-"), "a: [", "--webhooks -: "),
+        (("--webhooks", "-"), "", "--webhooks -: has no webhook configuration"),
+        (("--webhooks", "-"), "[1]", "--webhooks -: has no webhook configuration"),
+        (("--webhooks", "-", "--deny-others"), WEBHOOKS, "--deny-others: the webhooks decide these pods"),
+    ],
+)
+def test_wrong_usage(arguments: tuple[str, ...], stdin: str, said: str) -> None:
+    ran = run("compile", *arguments, stdin=stdin)
+    assert ran.code == 2
+    assert said in ran.err
+    assert ran.out == ""
+
+
+def test_what_is_printed_is_what_kubernetes_reads() -> None:
+    documents = [*yaml.safe_load_all(run("compile").out)]
+    assert json.loads(json.dumps(documents)) == documents

@@ -1,0 +1,171 @@
+"""Pods at the edge of the common case, and policies of every kind, for tests of the predicate, its CEL and a real API server."""
+
+from random import Random
+from typing import Any
+
+from tests.builders import GKE_CLIENTS, GKE_PARTITION, GKE_SHARING, GPU, MIG, PRODUCT, SHARED, STRATEGY, Json, affinity
+
+# As a configuration file has them.
+CONFIGURED: dict[str, Json] = {
+    "plain-shared": {"forms": ["shared"]},
+    "several": {"forms": ["time-slicing", "exclusive", "mig-1g.5gb"], "maxPerContainer": 4, "maxPerPod": 5},
+    "slots": {"forms": ["mps"], "maxPerContainer": 3, "maxPerPod": 4},
+    "whole": {"forms": ["exclusive", "shared"], "maxPerContainer": 2, "mismatch": "rewrite"},
+    "adding": {
+        "forms": ["shared", "mps"],
+        "nodeSelector": {"pool": "gpu", "team.example/tier": "a.b_c"},
+        "tolerations": [
+            {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"},
+            {"key": "team", "operator": "Equal", "value": "ml", "effect": "NoExecute"},
+            {"key": "team", "value": "ml"},
+            {"operator": "Exists", "effect": "PreferNoSchedule"},
+        ],
+        "runtimeClassName": "nvidia",
+        "env": {"CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": "25", "QUOTED": 'it\'s "a\\b"\nüñ', "LONG": "x" * 100},
+    },
+    "only-adding": {"forms": ["exclusive"], "env": {"TEAM": "ml"}, "visibleDevices": "ignore"},
+    "on-gke": {"forms": ["gke-time-sharing-4", "gke-exclusive", "gke-mig-1g.5gb"], "maxPerPod": 2},
+    "gke-slots": {"forms": ["gke-mps-4"], "maxPerContainer": 2},
+    "slices": {"forms": ["mig-1g.5gb", "gke-mig-1g.5gb"]},
+}
+BUILT_IN = (
+    "exclusive",
+    "shared",
+    "time-slicing",
+    "mps",
+    "none",
+    "any",
+    "mig-1g.5gb",
+    "mig-1g.5gb-shared",
+    "gke-exclusive",
+)
+
+_RESOURCES = (GPU, GPU, GPU, GPU, GPU, GPU, SHARED, MIG, f"{MIG}.shared", "nvidia.com/gpumem", "nvidia.com/hostdev")
+_SELECTORS: tuple[Json, ...] = (
+    {"zone": "a"},
+    {"pool": "cpu"},
+    {STRATEGY: "mps"},
+    {STRATEGY: "time-slicing"},
+    {STRATEGY: "none"},
+    {PRODUCT: "NVIDIA-A100-SXM4-40GB"},
+    {PRODUCT: "Tesla-T4-SHARED"},
+    {PRODUCT: "NVIDIA-A100-SXM4-40GB-MIG-1g.5gb", "zone": "a"},
+    {PRODUCT: "Tesla-T4-shared"},
+    {"cloud.google.com/gke-accelerator": "nvidia-l4"},
+    {"cloud.google.com/gke-accelerator": "nvidia-l4", GKE_SHARING: "time-sharing", GKE_CLIENTS: "4"},
+    {GKE_SHARING: "mps", GKE_CLIENTS: "4"},
+    {GKE_PARTITION: "1g.5gb"},
+    {"nvidia.com/gpu.present": "true"},
+)
+_AFFINITIES: tuple[Json, ...] = (
+    affinity([("zone", "In", "a", "b")]),
+    affinity([("zone", "In", "a")], [("zone", "NotIn", "b"), ("disk", "Exists")]),
+    affinity([("zone", "In", "a"), ("zone", "In", "b")]),
+    affinity([("pool", "DoesNotExist")]),
+    affinity([(STRATEGY, "In", "mps")]),
+    affinity([(STRATEGY, "NotIn", "time-slicing", "mps")]),
+    affinity([(PRODUCT, "In", "Tesla-T4")]),
+    affinity([(GKE_PARTITION, "DoesNotExist")]),
+    affinity([(GKE_SHARING, "DoesNotExist"), (GKE_PARTITION, "DoesNotExist")]),
+    affinity([("cores", "Gt", "3")]),
+    {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{}]}}},
+    {
+        "nodeAffinity": {
+            "preferredDuringSchedulingIgnoredDuringExecution": [
+                {"weight": 1, "preference": {"matchExpressions": [{"key": STRATEGY, "operator": "Exists"}]}}
+            ]
+        }
+    },
+    {"podAntiAffinity": {}},
+)
+_TOLERATIONS: tuple[Json, ...] = (
+    {"key": GPU, "operator": "Exists", "effect": "NoSchedule"},
+    {"key": GPU, "operator": "Exists"},
+    {"key": GPU, "operator": "Equal", "value": "present", "effect": "NoSchedule"},
+    {"operator": "Exists"},
+    {"key": "team", "operator": "Equal", "value": "ml", "effect": "NoExecute"},
+    {"key": "team", "value": "ml"},
+    {"key": "team", "value": "ml", "effect": "NoExecute", "tolerationSeconds": 9},
+    {"key": GPU, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 9},
+)
+_ANNOTATIONS: tuple[Json, ...] = (
+    {"team": "ml"},
+    {"gpuwarden.io/policy": "mine", "gpuwarden.io/original-request": "{}"},
+    {"cdi.k8s.io/x": "nvidia.com/gpu=all"},
+    {"kubernetes.io/limit-ranger": "LimitRanger plugin set: cpu request for container train"},
+    {"kubernetes.io/limit-ranger": "LimitRanger plugin set: nvidia.com/gpu limit for container train"},
+)
+_ENVIRONMENTS: tuple[list[Json], ...] = (
+    [{"name": "A", "value": "b"}],
+    [{"name": "TEAM", "value": "mine"}, {"name": "QUOTED", "value": "mine"}],
+    [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}],
+    [{"name": "CUDA_VERSION", "value": "12.4"}],
+)
+
+
+_MOUNTS = ("/dev/shm", "/dev/shm/", "/data")  # noqa: S108 - names to compare with
+
+
+def a_random_pod(random: Random) -> Json:  # noqa: C901 - one field after the other
+    """A pod as a client sends it: mostly the common case, with something that may or may not matter added now and then."""
+
+    def now_and_then(choices: Any, chance: float = 0.12) -> Any:
+        return random.choice(choices) if random.random() < chance else None
+
+    def a_container(name: str, resource: str | None) -> Json:
+        container: Json = {"name": name, "image": "example.test/train"}
+        limits: Json = {}
+        if resource:
+            limits[resource] = random.choice(["1", "1", "1", "1", "2", "3", "4", "8", "0", 1, "1000m", "1k"])
+        if extra := now_and_then([*_RESOURCES, "cpu", "memory", "hugepages-2Mi", "rdma/hca"], 0.2):
+            limits.setdefault(extra, "1Mi" if extra.startswith(("memory", "hugepages")) else "1")
+        if "hugepages-2Mi" in limits:
+            limits |= {"cpu": "1", "hugepages-2Mi": "2Mi"}
+        if limits:
+            container["resources"] = {"limits": limits}
+            if now_and_then([True]):
+                container["resources"]["requests"] = dict(limits)
+        if environment := now_and_then(_ENVIRONMENTS, 0.2):
+            container["env"] = environment
+        if now_and_then([True], 0.05):
+            container["securityContext"] = {"privileged": True}
+        if path := now_and_then(_MOUNTS, 0.15):
+            container["volumeMounts"] = [{"name": "v", "mountPath": path}]
+        return container
+
+    resource = random.choice(_RESOURCES)
+    containers = [a_container("train", resource)]
+    if second := now_and_then([None, resource, resource, GPU, SHARED], 0.3):
+        containers.append(a_container("side", second))
+    elif now_and_then([True]):
+        containers.append(a_container("side", None))
+    spec: Json = {"containers": containers, "automountServiceAccountToken": False}
+    if now_and_then([True]):
+        spec["initContainers"] = [a_container("init", now_and_then(_RESOURCES, 0.3))]
+    mounts = [
+        mount
+        for section in ("containers", "initContainers")
+        for c in spec.get(section, ())
+        for mount in c.get("volumeMounts", ())
+    ]
+    if mounts:
+        spec["volumes"] = [
+            {"name": "v", **random.choice([{"emptyDir": {}}, {"emptyDir": {}}, {"hostPath": {"path": "/x"}}])}
+        ]
+    for field, choices in (
+        ("nodeSelector", _SELECTORS),
+        ("affinity", _AFFINITIES),
+        ("hostIPC", [True]),
+        ("runtimeClassName", ["nvidia"]),
+        ("schedulerName", ["kai-scheduler", "other"]),
+    ):
+        if chosen := now_and_then(choices, 0.25 if field == "nodeSelector" else 0.12):
+            spec[field] = chosen
+    if chosen := now_and_then(_TOLERATIONS, 0.2):
+        spec["tolerations"] = [chosen]
+    if now_and_then([True], 0.02):
+        spec["nodeName"] = "node-1"
+    metadata: Json = {"name": "job-0"}
+    if annotations := now_and_then(_ANNOTATIONS):
+        metadata["annotations"] = annotations
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}

@@ -1,0 +1,299 @@
+"""The common case: which pods it covers, that CEL says the same, and that the engine decides all that look alike alike."""
+
+from collections.abc import Callable
+from functools import cache
+from random import Random
+from typing import Any
+
+import pytest
+from cel_expr_python import cel  # type: ignore[import-untyped] # it has stubs, without the marker that says so
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.builders import (
+    EVERY_SETTING,
+    GKE_SHARING,
+    GPU,
+    MIG,
+    PRODUCT,
+    RENAMED,
+    SHARED,
+    SINGLE,
+    STRATEGY,
+    Json,
+    a_pod,
+    a_policy,
+    affinity,
+    applied,
+    gpu,
+    policy_of,
+    view,
+)
+from tests.engine.common_pods import BUILT_IN, a_random_pod
+from webhook.engine.common_case import CommonCase, NotCommonError, common_case
+from webhook.engine.common_case_pods import (
+    ORDINARY,
+    ORDINARY_BEGINNINGS,
+    SAFE_PATH,
+    UNSAFE_PATH,
+    condition,
+    is_common,
+    way_of,
+)
+from webhook.engine.decision import Decision, decide
+from webhook.engine.edits import AddNeed
+from webhook.engine.gpu_names import BUILT_IN as GPU_NAMES
+from webhook.engine.hostpaths import leads_to
+from webhook.engine.needs import Need
+from webhook.engine.pods import Toleration
+from webhook.engine.policy import ClaimForm, NotOffered, Policy, Prefer, VisibleDevices
+from webhook.engine.resources import classify
+from webhook.engine.rules.sharing import MIG_COUNT_ABOVE_ONE
+from webhook.engine.spelling import DevicePlugin
+
+POLICIES = {
+    **{value: policy_of(value) for value in BUILT_IN},
+    "several": a_policy("time-slicing", "exclusive", "mig-1g.5gb", max_per_container=4, max_per_pod=5),
+    "slots": a_policy("mps", max_per_container=3, max_per_pod=4),
+    "gke": a_policy("gke-time-sharing-4", "gke-exclusive", max_per_pod=2),
+    "gke-slots": a_policy("gke-mps-4", max_per_container=2),
+    "adding": a_policy(
+        "shared",
+        "mps",
+        node_selector={"pool": "gpu"},
+        tolerations=(Toleration(key="team", value="ml"),),
+        runtime_class_name="nvidia",
+        env={"A": "b"},
+    ),
+    "unguarded": a_policy("exclusive", visible_devices=VisibleDevices.IGNORE),
+}
+SETTINGS = {**EVERY_SETTING, "autopilot": DevicePlugin(gke_autopilot=True)}
+
+
+@cache
+def case_of(policy: str, setting: str = "renamed") -> CommonCase:
+    return common_case(POLICIES[policy], SETTINGS[setting])
+
+
+@cache
+def evaluated(policy: str, setting: str) -> Callable[[Json], bool]:
+    """The CEL of a case, as a function of a pod."""
+    environment = cel.NewEnv(variables={"object": cel.Type.DYN})
+    compiled = environment.compile(condition(case_of(policy, setting)))
+
+    def evaluate(pod: Json) -> bool:
+        value = compiled.eval(data={"object": pod})
+        assert value.type() == cel.Type.BOOL, value.value()
+        return bool(value.value())
+
+    return evaluate
+
+
+def defaulted(pod: Json) -> Json:
+    """A pod as the API server has it at admission: quantities are texts, and what is limited is requested."""
+    for container in (*pod["spec"]["containers"], *pod["spec"].get("initContainers", ())):
+        if resources := container.get("resources"):
+            limits = {name: {"1000m": "1"}.get(count, str(count)) for name, count in resources["limits"].items()}
+            resources["limits"] = limits
+            resources["requests"] = {**limits, **{name: limits[name] for name in resources.get("requests", {})}}
+    return pod
+
+
+def plain(**spec: Any) -> Json:
+    return defaulted(a_pod(gpu("1"), **spec))
+
+
+SHM = "/dev/shm"  # noqa: S108 - a name to compare with
+
+NOT_COMMON: dict[str, Json] = {
+    "no GPU": a_pod({"name": "a"}),
+    "no containers": {"metadata": {}, "spec": {}},
+    "a count of 0": defaulted(a_pod(gpu("0"))),
+    "half a GPU": defaulted(a_pod(gpu("500m"))),
+    "a count in thousands": defaulted(a_pod(gpu("2k"))),
+    "requests that differ": a_pod({"name": "a", "resources": {"limits": {GPU: "1"}, "requests": {GPU: "2"}}}),
+    "requests alone": a_pod({"name": "a", "resources": {"requests": {GPU: "1"}}}),
+    "another form by name": defaulted(a_pod(gpu("1", MIG))),
+    "two resources": defaulted(a_pod({"name": "a", "resources": {"limits": {GPU: "1", SHARED: "1"}}})),
+    "a resource that is not known": defaulted(a_pod({"name": "a", "resources": {"limits": {GPU: "1", "x.io/y": "1"}}})),
+    "a misspelt name": defaulted(a_pod({"name": "a", "resources": {"limits": {GPU: "1", "nvidia/gpu": "1"}}})),
+    "an init container": defaulted(a_pod(gpu("1"), initContainers=[gpu("1", name="init")])),
+    "a selector of a form": plain(nodeSelector={STRATEGY: "mps"}),
+    "a shared product": plain(nodeSelector={PRODUCT: "Tesla-T4-SHARED"}),
+    "a product of slices": plain(nodeSelector={PRODUCT: "A100-MIG-1g.5gb"}),
+    "a form of GKE": plain(nodeSelector={GKE_SHARING: "mps"}),
+    "an affinity for a form": plain(affinity=affinity([(STRATEGY, "In", "mps")])),
+    "an affinity that contradicts itself": plain(affinity=affinity([("zone", "In", "a"), ("zone", "In", "b")])),
+    "an affinity that may contradict": plain(nodeSelector={"zone": "a"}, affinity=affinity([("zone", "In", "b")])),
+    "numbers": plain(affinity=affinity([("cores", "Gt", "3")])),
+    "no term that matches": plain(affinity=affinity([])),
+    "many containers": defaulted(a_pod(*(gpu("1", name=f"c{i}") for i in range(17)))),
+    "many init containers": plain(initContainers=[{"name": f"c{i}"} for i in range(17)]),
+    "many terms": plain(affinity=affinity(*[[("zone", "Exists")]] * 17)),
+    "many requirements": plain(affinity=affinity([(f"zone-{i}", "Exists") for i in range(17)])),
+    "claims": plain(resourceClaims=[{"name": "a"}]),
+    "a node": plain(nodeName="node-1"),
+    "resources of the pod": plain(resources={}),
+    "a mirror pod": {**plain(), "metadata": {"annotations": {"kubernetes.io/config.mirror": "x"}}},
+    "a default of a LimitRange": {
+        **plain(),
+        "metadata": {"annotations": {"kubernetes.io/limit-ranger": "LimitRanger plugin set: nvidia.com/gpu limit"}},
+    },
+    "devices of CDI": {**plain(), "metadata": {"annotations": {"nvidia.cdi.k8s.io/x": "a"}}},
+    "devices of the node": plain(volumes=[{"name": "a", "hostPath": {"path": "/dev/dri"}}]),
+    "a privileged container": defaulted(a_pod(gpu("1", securityContext={"privileged": True}))),
+    "visible devices": defaulted(a_pod(gpu("1", env=[{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}]))),
+    "devices as mounts": defaulted(
+        a_pod(gpu("1", volumeMounts=[{"name": "a", "mountPath": "/run/nvidia-container-devices/all"}]))
+    ),
+}
+COMMON: dict[str, Json] = {
+    "a plain request": plain(),
+    "several containers": defaulted(a_pod(gpu("1"), gpu("1", name="b"), {"name": "c"})),
+    "a denied count": defaulted(a_pod(gpu("2"))),
+    "the form of the policy": defaulted(a_pod(gpu("1", SHARED))),
+    "memory and network": defaulted(
+        a_pod({"name": "a", "resources": {"limits": {GPU: "1", "cpu": "1", "hugepages-2Mi": "2Mi", "rdma/hca": "1"}}})
+    ),
+    "other labels": plain(nodeSelector={"zone": "a", "cloud.google.com/gke-accelerator": "l4"}),
+    "a model": plain(nodeSelector={PRODUCT: "Tesla-T4"}),
+    "a zone": plain(affinity=affinity([("zone", "In", "a")], [("zone", "NotIn", "b"), ("disk", "Exists")])),
+    "data of the node": plain(volumes=[{"name": "a", "hostPath": {"path": "/mnt/data/.cache"}}]),
+    "a runtime class": plain(runtimeClassName="nvidia"),
+    "a default for CPU": {
+        **plain(),
+        "metadata": {
+            "annotations": {"kubernetes.io/limit-ranger": "LimitRanger plugin set: cpu limit for container a"}
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("pod", NOT_COMMON.values(), ids=NOT_COMMON)
+def test_what_the_webhooks_decide_is_left_out(pod: Json) -> None:
+    assert not is_common(view(pod), case_of("shared"))
+    assert not evaluated("shared", "renamed")(pod)
+
+
+@pytest.mark.parametrize("pod", COMMON.values(), ids=COMMON)
+def test_the_common_case(pod: Json) -> None:
+    assert is_common(view(pod), case_of("shared"))
+    assert evaluated("shared", "renamed")(pod)
+
+
+def test_a_pod_without_a_spec_is_not_the_common_case() -> None:
+    assert not is_common(view({}), case_of("shared"))
+
+
+@pytest.mark.parametrize(
+    ("policy", "pod", "common"),
+    [
+        ("mps", plain(), True),
+        ("mps", defaulted(a_pod(gpu("1", volumeMounts=[{"name": "a", "mountPath": SHM}]))), False),
+        ("shared", defaulted(a_pod(gpu("1", volumeMounts=[{"name": "a", "mountPath": SHM}]))), True),
+        ("gke-slots", plain(), False),
+        ("gke-slots", plain(hostIPC=True), True),
+        ("mig-1g.5gb", plain(), True),
+        ("mig-1g.5gb", defaulted(a_pod(gpu("2"))), False),
+        ("mig-1g.5gb", plain(nodeSelector={PRODUCT: "Tesla-T4"}), False),
+        ("exclusive", defaulted(a_pod(gpu("8"))), True),
+        ("unguarded", defaulted(a_pod(gpu("1", securityContext={"privileged": True}))), True),
+        ("adding", plain(affinity=affinity([("pool", "Exists")])), False),
+        ("gke-exclusive", plain(affinity=affinity([("zone", "Exists")])), False),
+    ],
+)
+def test_what_only_a_warning_tells_apart_depends_on_the_policy(policy: str, pod: Json, common: bool) -> None:  # noqa: FBT001
+    assert is_common(view(pod), case_of(policy)) is common
+    assert evaluated(policy, "renamed")(pod) is common
+
+
+@given(st.integers(), st.sampled_from(sorted(POLICIES)), st.sampled_from(sorted(SETTINGS)))
+def test_predicate_cel_and_engine_agree(seed: int, policy: str, setting: str) -> None:
+    pod = defaulted(a_random_pod(Random(seed)))  # noqa: S311 - test data
+    case = case_of(policy, setting)
+    way = way_of(view(pod), case)
+    assert evaluated(policy, setting)(pod) is (way is not None)
+    if way is None:
+        return
+    decision = decide(view(pod), case.policy, SETTINGS[setting])
+    assert not decision.warnings
+    counts = {
+        container["name"]: container["resources"]["limits"][way.resource]
+        for container in pod["spec"]["containers"]
+        if way.resource in container.get("resources", {}).get("limits", {})
+    }
+    said = [
+        way.denial.filled(name=name, count=count)
+        for name, count in counts.items()
+        if way.denial and way.most is not None and int(count) > way.most
+    ]
+    total = sum(map(int, counts.values()))
+    if case.per_pod and case.policy.max_per_pod is not None and total > case.policy.max_per_pod:
+        said.append(case.per_pod.filled(name="", count=str(total)))
+    assert [finding.message for finding in decision.denials] == said
+    if said:
+        return
+    result = applied(pod, decision)
+    assert is_common(view(result), case)
+    assert evaluated(policy, setting)(result)
+    assert not decide(view(result), case.policy, SETTINGS[setting]).edits
+
+
+@pytest.mark.parametrize(
+    ("policy", "why"),
+    [
+        (Policy("x", unreadable="label"), "its label can't be read"),
+        (a_policy("shared", claim_forms=(ClaimForm("one", "gpu"),)), "it lists claims"),
+        (a_policy("shared", "mps", prefer=Prefer.OFFERED), "prefer: offered"),
+        (a_policy("shared", not_offered=NotOffered.DENY), "notOffered: deny"),
+        (a_policy("shared", env={"NVIDIA_VISIBLE_DEVICES": "void"}), "its env sets NVIDIA_VISIBLE_DEVICES"),
+        (a_policy("shared", node_selector={PRODUCT: "Tesla-T4"}), "its nodeSelector selects labels of GPU nodes"),
+    ],
+)
+def test_a_policy_that_cel_can_not_state(policy: Policy, why: str) -> None:
+    with pytest.raises(NotCommonError, match=why):
+        common_case(policy, RENAMED)
+
+
+def test_an_engine_that_warns_of_every_sample_leaves_the_policy_to_the_webhooks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    warning = MIG_COUNT_ABOVE_ONE.found("spec", "pod: x", "y")
+    monkeypatch.setattr("webhook.engine.common_case.decide", lambda *_, **__: Decision((), (warning,)))
+    with pytest.raises(NotCommonError, match=r"what becomes of nvidia\.com/gpu can't be stated in CEL"):
+        common_case(policy_of("shared"), RENAMED)
+
+
+def test_an_engine_that_rewrites_its_own_forms_leaves_the_policy_to_the_webhooks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    edit = AddNeed(Need("a", "In", ("b",)))
+    monkeypatch.setattr("webhook.engine.common_case.decide", lambda *_, **__: Decision((edit,)))
+    with pytest.raises(NotCommonError, match=r"nvidia\.com/gpu\.shared in its own form would be rewritten"):
+        common_case(policy_of("shared"), RENAMED)
+
+
+def test_a_listed_form_that_only_a_plain_request_can_name_is_written_once() -> None:
+    """``exclusive`` after ``shared``: a plain request becomes the first."""
+    assert [way.resource for way in common_case(a_policy("shared", "exclusive"), RENAMED).ways] == [GPU, SHARED]
+
+
+def test_ways_under_mig_strategy_single_are_told_apart_by_affinity() -> None:
+    plainly, written = common_case(policy_of("mig-1g.5gb"), SINGLE).ways
+    assert plainly.requirements == written.terms != ()
+    assert common_case(policy_of("mps"), RENAMED).ways[0].selectors == {STRATEGY: "mps"}
+
+
+@given(st.from_regex(SAFE_PATH.replace("$", r"\Z")))
+def test_no_path_that_is_let_through_leads_to_gpus(path: str) -> None:
+    assert "kubelet" in path or ".sock" in path or "/run/" in path or leads_to(path) is None
+    assert UNSAFE_PATH == r"kubelet|\.sock|/run/"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*ORDINARY, *(f"{beginning}{end}" for beginning in ORDINARY_BEGINNINGS for end in ("", "gpu", "2Mi", "nvidia"))],
+)
+def test_no_name_that_is_let_through_is_a_gpu(name: str) -> None:
+    assert classify(name) is None
+    assert not GPU_NAMES.hand_out_gpus(name)

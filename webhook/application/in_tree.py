@@ -1,0 +1,289 @@
+"""In the API server itself: the admission policies (CEL) that decide the common case of a configuration's policies.
+
+A policy of gpuwarden becomes a MutatingAdmissionPolicy, which rewrites, and a ValidatingAdmissionPolicy, which denies with the
+engine's own sentences. Both are bound to the namespaces that it is for. What is not the common case is left to the webhooks.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from webhook.application import in_tree_limit_ranges
+from webhook.application.configuration import Configuration, Exemptions, Mode
+from webhook.application.in_tree_changes import joined, json_patch, outstanding
+from webhook.application.in_tree_facts import by_way, facts
+from webhook.engine import cel
+from webhook.engine.common_case import CommonCase, NotCommonError, common_case
+from webhook.engine.common_case_pods import ORDINARY_BEGINNINGS, condition
+from webhook.engine.edits import SetRuntimeClass
+from webhook.engine.labels import AUDIT, DOMAIN, ENFORCE, WARN
+from webhook.engine.policy import ANY, Policy
+from webhook.engine.resources import GPU, PREFIX
+from webhook.engine.rules.not_rewritten import NOT_REWRITTEN, not_rewritten
+from webhook.engine.schedulers import DEFAULT
+
+Json = dict[str, Any]
+
+API_VERSION = "admissionregistration.k8s.io/v1"
+ANNOTATION = f"{DOMAIN}/enforces"
+"""On every object: the policy that it is made from."""
+BUILT_IN = ("exclusive", "shared", "time-slicing", "mps", "none", ANY)
+"""The built-in values that are compiled besides configured policies and the defaults."""
+_POD_RULES = [
+    {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"], "scope": "Namespaced"}
+]
+_NAMESPACE_NAME = "kubernetes.io/metadata.name"
+
+
+class LeftToWebhooks(msgspec.Struct, frozen=True):
+    """A policy whose pods the webhooks decide, and why."""
+
+    policy: str
+    why: str
+
+
+class Compiled(msgspec.Struct, frozen=True):
+    """What a configuration becomes.
+
+    Attributes:
+        objects: the admission policies and bindings, as manifests.
+        cases: the policies that they decide, each with its common case.
+        left: the policies that they don't.
+        default: the policy of namespaces without a label.
+    """
+
+    objects: tuple[Json, ...]
+    cases: tuple[CommonCase, ...]
+    left: tuple[LeftToWebhooks, ...]
+    default: str
+
+
+def compiled(configuration: Configuration, values: Iterable[str] = (), *, deny_others: bool = False) -> Compiled:
+    """The admission policies of a configuration.
+
+    Args:
+        configuration: the configuration.
+        values: built-in policy values that namespaces are labelled with, besides ``BUILT_IN`` and the defaults.
+        deny_others: whether pods that request GPUs and are not the common case are denied: no webhook decides them.
+    """
+    book = configuration.policies
+    default = book.defaults.enforce or ANY
+    names = dict.fromkeys([*book.configured, *BUILT_IN, default, *values])
+    cases: list[CommonCase] = []
+    left: list[LeftToWebhooks] = []
+    for name in names:
+        policy = book.resolve(name)
+        if policy is None:
+            left.append(LeftToWebhooks(name, book.nearest(name)))
+            continue
+        try:
+            cases.append(_case(policy, configuration))
+        except NotCommonError as error:
+            left.append(LeftToWebhooks(name, str(error)))
+    objects = [
+        each
+        for case in cases
+        for each in _objects(case, configuration.exemptions, is_default=case.policy.name == default)
+    ]
+    if deny_others:
+        objects += [
+            each
+            for case in cases
+            if not case.policy.permits_any
+            for each in _others(case, configuration.exemptions, is_default=case.policy.name == default)
+        ]
+    return Compiled(tuple(objects), tuple(cases), tuple(left), default)
+
+
+def _case(policy: Policy, configuration: Configuration) -> CommonCase:
+    if configuration.mode is Mode.AUDIT:
+        raise NotCommonError("mode: audit records what would happen, and CEL can't")
+    if own := [name for name in configuration.names.gpus if _is_ordinary(name)]:
+        raise NotCommonError(f"resources.gpus counts {own[0]} as a GPU, which CEL takes for none")
+    defaults = configuration.policies.defaults
+    if (defaults.warn or ANY) not in (ANY, policy.name) or (defaults.audit or ANY) != ANY:
+        raise NotCommonError("defaults.warn or defaults.audit names a policy, and CEL can't report what it would do")
+    return common_case(policy, configuration.plugin)
+
+
+def _is_ordinary(pattern: str) -> bool:
+    """Whether a name, or its beginning with ``*``, may be one that is not looked at."""
+    name = pattern.removesuffix("*")
+    return any(name.startswith(one) or (name != pattern and one.startswith(name)) for one in ORDINARY_BEGINNINGS)
+
+
+_OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_OTHERS, _UNLABELLED = ".others", "-unlabelled"
+
+
+def object_name(policy: str) -> str:
+    """The name of a policy's objects: its own where an object can have it, and otherwise a digest of it."""
+    own = _OBJECT_NAME.fullmatch(policy) and not policy.endswith((_OTHERS, _UNLABELLED))
+    return f"gpuwarden-{policy if own else sha256(policy.encode()).hexdigest()[:16]}"
+
+
+def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool) -> Iterator[Json]:
+    name = object_name(case.policy.name)
+    conditions = [
+        {"name": "not-exempt", "expression": not_exempt(exemptions)},
+        {"name": "common-case", "expression": condition(case)},
+    ]
+    constraints = {"resourceRules": _POD_RULES, "matchPolicy": "Equivalent"}
+    shared = {"failurePolicy": "Fail", "matchConstraints": constraints, "matchConditions": conditions}
+    selectors = namespace_selectors(case.policy.name, exemptions, is_default=is_default)
+    if patch := json_patch(case.changed):
+        variables = _variables([*facts(case.changed), *outstanding(case.changed)])
+        changing = condition(case.changed)
+        if case.ways[0].renames:
+            variables += _variables(in_tree_limit_ranges.VARIABLES)
+            patch = f"({in_tree_limit_ranges.IS_ASKED_AGAIN}) ?\n{in_tree_limit_ranges.DROPS} :\n{patch}"
+            changing = f"({changing}) ||\n({in_tree_limit_ranges.IS_ASKED_AGAIN})"
+        changing_conditions = [conditions[0], {"name": "common-case", "expression": changing}]
+        mutations = [{"patchType": "JSONPatch", "jsonPatch": {"expression": patch}}]
+        spec = {
+            **shared,
+            "matchConditions": changing_conditions,
+            "reinvocationPolicy": "IfNeeded",
+            "variables": variables,
+            "mutations": mutations,
+        }
+        yield _object("MutatingAdmissionPolicy", name, case, spec)
+        for suffix, selector in selectors.items():
+            bound = {"policyName": name, "matchResources": {"namespaceSelector": selector}}
+            yield _object("MutatingAdmissionPolicyBinding", f"{name}{suffix}", case, bound)
+    if validations := [*_validations(case)]:
+        variables = _variables([*facts(case), *outstanding(case)])
+        spec = {**shared, "variables": variables, "validations": validations, "auditAnnotations": _annotations(case)}
+        yield _object("ValidatingAdmissionPolicy", name, case, spec)
+        for suffix, selector in selectors.items():
+            bound = {
+                "policyName": name,
+                "validationActions": ["Deny"],
+                "matchResources": {"namespaceSelector": selector},
+            }
+            yield _object("ValidatingAdmissionPolicyBinding", f"{name}{suffix}", case, bound)
+
+
+def _others(case: CommonCase, exemptions: Exemptions, *, is_default: bool) -> Iterator[Json]:
+    """What denies the pods that request NVIDIA's resources and are not the common case."""
+    name = f"{object_name(case.policy.name)}{_OTHERS}"
+    conditions = [
+        {"name": "not-exempt", "expression": not_exempt(exemptions)},
+        {"name": "requests-nvidia-resources", "expression": _REQUESTS},
+    ]
+    validation = {
+        "expression": condition(case),
+        "reason": "Forbidden",
+        "message": f'pod: it requests GPUs, and namespace policy "{case.policy.name}" decides only plain requests and its own '
+        f"form here; request {GPU} alone, without selectors of GPU forms, or install gpuwarden's webhooks",
+    }
+    spec = {
+        "failurePolicy": "Fail",
+        "matchConstraints": {"resourceRules": _POD_RULES, "matchPolicy": "Equivalent"},
+        "matchConditions": conditions,
+        "validations": [validation],
+    }
+    yield _object("ValidatingAdmissionPolicy", name, case, spec)
+    for suffix, selector in namespace_selectors(case.policy.name, exemptions, is_default=is_default).items():
+        bound = {"policyName": name, "validationActions": ["Deny"], "matchResources": {"namespaceSelector": selector}}
+        yield _object("ValidatingAdmissionPolicyBinding", f"{name}{suffix}", case, bound)
+
+
+_REQUESTS = f"""((has(object.spec.containers) ? object.spec.containers : []) +
+(has(object.spec.initContainers) ? object.spec.initContainers : [])).exists(c, has(c.resources) &&
+[has(c.resources.limits) ? c.resources.limits : {{}}, has(c.resources.requests) ? c.resources.requests : {{}}].exists(amounts,
+amounts.exists(name, name.startsWith({cel.quoted(PREFIX)}))))"""
+
+
+def _object(kind: str, name: str, case: CommonCase, spec: Json) -> Json:
+    metadata = {
+        "name": name,
+        "labels": {"app.kubernetes.io/name": "gpuwarden"},
+        "annotations": {ANNOTATION: case.policy.name},
+    }
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def namespace_selectors(policy: str, exemptions: Exemptions, *, is_default: bool) -> dict[str, Json]:
+    """The selectors of the namespaces that a policy decides, by a suffix for the binding's name.
+
+    Namespaces with a ``warn`` or an ``audit`` label are left to the webhooks, which can say what a policy would do.
+    """
+    others: list[Json] = [{"key": key, "operator": "DoesNotExist"} for key in (WARN, AUDIT)]
+    if exemptions.namespaces:
+        others.append({"key": _NAMESPACE_NAME, "operator": "NotIn", "values": sorted(exemptions.namespaces)})
+    selectors = {"": {"matchExpressions": [{"key": ENFORCE, "operator": "In", "values": [policy]}, *others]}}
+    if is_default:
+        unlabelled = {"key": ENFORCE, "operator": "DoesNotExist"}
+        selectors[_UNLABELLED] = {"matchExpressions": [unlabelled, *others]}
+    return selectors
+
+
+def not_exempt(exemptions: Exemptions) -> str:
+    """CEL: whether a pod that the admission policies look at is exempt from nothing.
+
+    ``Exemptions`` of ``webhook.application.configuration`` in the negative. Pods with a node of their own, and those of HAMi's
+    resources, are not the common case.
+    """
+    named = (
+        ("request.userInfo.username", exemptions.usernames),
+        ("object.spec.runtimeClassName", exemptions.runtime_classes),
+        ("object.spec.schedulerName", exemptions.schedulers - {DEFAULT}),
+    )
+    return (
+        " &&\n".join(
+            f"!({'' if field.startswith('request.') else f'has({field}) && '}{field} in {cel.listed(sorted(names))})"
+            for field, names in named
+            if names
+        )
+        or "true"
+    )
+
+
+def _variables(pairs: Iterable[tuple[str, str]]) -> list[Json]:
+    return [{"name": name, "expression": expression} for name, expression in pairs]
+
+
+def _validations(case: CommonCase) -> Iterator[Json]:
+    if any(way.most is not None for way in case.ways) or case.per_pod is not None:
+        yield {
+            "expression": "size(variables.denials) == 0",
+            "reason": "Forbidden",
+            "messageExpression": "variables.denials.join('; and ')",
+        }
+    if json_patch(case):
+        yield {
+            "expression": "size(variables.missing) == 0",
+            "reason": "Forbidden",
+            "messageExpression": _not_rewritten(case.policy),
+        }
+
+
+def _not_rewritten(policy: Policy) -> str:
+    marker = SetRuntimeClass("«missing»")
+    found = not_rewritten([marker], policy)
+    if found is None:  # pragma: no cover - the marker is an edit that counts
+        raise NotCommonError(NOT_REWRITTEN.title)
+    before, after = found.message.split(str(marker))
+    shown = (
+        "(size(variables.missing) <= 3 ? variables.missing.join('; ') :\n"
+        "variables.missing.slice(0, 3).join('; ') + ' and ' + string(size(variables.missing) - 3) + ' more')"
+    )
+    return f"{cel.quoted(before)} + {shown} + {cel.quoted(after)}"
+
+
+def _annotations(case: CommonCase) -> list[Json]:
+    """The audit annotations of denied pods, by the names that the webhooks' have behind theirs."""
+    denied = "size(variables.denials) > 0 || size(variables.missing) > 0"
+    above = by_way([cel.quoted(way.denial.rule if way.denial else "") for way in case.ways])
+    beyond = cel.quoted(case.per_pod.rule if case.per_pod else "")
+    found = {"above": above, "beyond": beyond, "missing": cel.quoted(NOT_REWRITTEN.id)}
+    rules = [f"(size(variables.{name}) > 0 ? [{rule}] : [])" for name, rule in found.items()]
+    return [
+        {"key": "enforce-policy", "valueExpression": f"{denied} ? {cel.quoted(case.policy.name)} : ''"},
+        {"key": "enforce-outcome", "valueExpression": f"{denied} ? 'denied' : ''"},
+        {"key": "enforce-rules", "valueExpression": f"({joined(rules)}).join(',')"},
+    ]

@@ -1,0 +1,62 @@
+"""What CEL has to know of a pod of the common case: how it requests GPUs, and what the rules say against it."""
+
+from collections.abc import Iterator, Sequence
+
+from webhook.engine import cel
+from webhook.engine.common_case import CommonCase, Sentence, Way
+from webhook.engine.common_case_pods import told_apart
+
+CONTAINER = "object.spec.containers[i]"
+"""The container of an index ``i``, as CEL."""
+
+_COUNT = f"{CONTAINER}.resources.limits[variables.resource]"
+_GPUS = f"""lists.range(size(object.spec.containers)).filter(i, has({CONTAINER}.resources) &&
+has({CONTAINER}.resources.limits) && variables.resource in {CONTAINER}.resources.limits)"""
+
+
+def facts(case: CommonCase) -> Iterator[tuple[str, str]]:
+    """The pod's way, as its index, its resource, the containers that request it, as indexes, and what is denied."""
+    *firsts, last = range(len(case.ways))
+    chosen = ((told_apart(case.ways[index], case.ways[index + 1 :]), index) for index in firsts)
+    yield "way", "".join(f"({apart}) ? {index} :\n" for apart, index in chosen) + str(last)
+    yield "resource", by_way([cel.quoted(way.resource) for way in case.ways])
+    yield "gpus", _GPUS
+    yield "counts", f"variables.gpus.map(i, string({_COUNT}))"
+    yield "above", by_way([_above(way) for way in case.ways])
+    yield "beyond", _beyond(case)
+    yield "denials", "variables.above + variables.beyond"
+
+
+def by_way(values: Sequence[str]) -> str:
+    """The one of several values of CEL that belongs to the pod's way."""
+    *others, last = values
+    if len({*values}) == 1:
+        return last
+    return "".join(f"variables.way == {index} ? {each} :\n" for index, each in enumerate(others)) + last
+
+
+def _beyond(case: CommonCase) -> str:
+    """What is said of a pod whose containers request more together than the policy permits in one pod."""
+    if case.per_pod is None:
+        return "[]"
+    total = "variables.counts.map(count, int(count)).sum()"
+    of_pod = _sentence(case.per_pod, "''", f"string({total})")
+    return f"{total} > {case.policy.max_per_pod} ? [{of_pod}] : []"
+
+
+def _above(way: Way) -> str:
+    """What is said of containers with more than a way permits."""
+    if way.most is None or way.denial is None:
+        return "[]"
+    said = _sentence(way.denial, f"{CONTAINER}.name", _COUNT)
+    return f"variables.gpus.filter(i, int({_COUNT}) > {way.most}).map(i, {said})"
+
+
+def _sentence(sentence: Sentence, name: str, count: str) -> str:
+    """A sentence as CEL, with CEL in its gaps."""
+    values = {"name": name, "count": count}
+    texts = [*sentence.parts]
+    parts = [cel.quoted(texts[0])]
+    for gap, text in zip(sentence.gaps, texts[1:], strict=True):
+        parts += [values[gap], cel.quoted(text)]
+    return " + ".join(part for part in parts if part != "''")

@@ -1,0 +1,66 @@
+"""The webhooks beside the admission policies: entries that leave out the common case, and no other pod."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from webhook.application.in_tree import Compiled, object_name
+from webhook.engine.common_case_pods import condition
+from webhook.engine.labels import AUDIT, ENFORCE, WARN
+
+Json = dict[str, Any]
+
+WEBHOOK_KINDS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
+SPLIT = ("mutate.gpuwarden.io", "validate.gpuwarden.io")
+"""The webhooks that are asked about every new pod with GPUs."""
+_CREATED = "request.operation != 'CREATE'"
+
+
+def beside(configuration: Mapping[str, Any], made: Compiled) -> Json:
+    """A webhook configuration whose webhooks leave the common case to the admission policies.
+
+    matchConditions can't read a namespace's labels, so each webhook becomes several that differ in the namespaces that they
+    select; none is selected twice. Namespaces with a ``warn`` or ``audit`` label are left to the webhooks whole.
+
+    Args:
+        configuration: a MutatingWebhookConfiguration or a ValidatingWebhookConfiguration.
+        made: the admission policies that are installed with it.
+    """
+    webhooks: list[Json] = []
+    for webhook in configuration.get("webhooks") or ():
+        webhooks += _entries(webhook, made) if webhook.get("name") in SPLIT and made.cases else [webhook]
+    return {**configuration, "webhooks": webhooks}
+
+
+def _entries(webhook: Json, made: Compiled) -> Iterator[Json]:
+    names = sorted(case.policy.name for case in made.cases)
+    no_warn, no_audit = _absent(WARN), _absent(AUDIT)
+    other = [{"key": ENFORCE, "operator": "NotIn", "values": names}]
+    if made.default in names:
+        other.append({"key": ENFORCE, "operator": "Exists"})
+    yield _entry(webhook, "", [*other, no_warn, no_audit])
+    yield _entry(webhook, "warned", [{"key": WARN, "operator": "Exists"}])
+    yield _entry(webhook, "audited", [no_warn, {"key": AUDIT, "operator": "Exists"}])
+    for case in made.cases:
+        rest = {"name": "not-the-common-case", "expression": f"{_CREATED} ||\n!({condition(case)})"}
+        own = {"key": ENFORCE, "operator": "In", "values": [case.policy.name]}
+        suffix = object_name(case.policy.name).removeprefix("gpuwarden-").replace(".", "-")
+        yield _entry(webhook, suffix, [own, no_warn, no_audit], rest)
+        if case.policy.name == made.default:
+            yield _entry(webhook, "unlabelled", [_absent(ENFORCE), no_warn, no_audit], rest)
+
+
+def _absent(label: str) -> Json:
+    return {"key": label, "operator": "DoesNotExist"}
+
+
+def _entry(webhook: Json, part: str, namespaces: list[Json], rest: Json | None = None) -> Json:
+    """A part of a webhook: that of some namespaces, and what of their pods it is asked about."""
+    first, dot, domain = webhook["name"].partition(".")
+    selector = webhook.get("namespaceSelector") or {}
+    expressions = [*(selector.get("matchExpressions") or ()), *namespaces]
+    return {
+        **webhook,
+        "name": f"{first}-{part}{dot}{domain}" if part else webhook["name"],
+        "namespaceSelector": {**selector, "matchExpressions": expressions},
+        "matchConditions": [*(webhook.get("matchConditions") or ()), *([rest] if rest else ())],
+    }

@@ -1,0 +1,99 @@
+"""``gpuwarden compile``: the configuration as admission policies of the API server itself."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from webhook.adapters import named_file, yaml_guard
+from webhook.adapters.file_errors import why
+from webhook.application.in_tree import Compiled, compiled
+from webhook.application.in_tree_webhooks import WEBHOOK_KINDS, beside
+from webhook.cli.configuration_input import ConfigOption, load_configuration
+from webhook.cli.messages import say, usage_error
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as blocks, and repeats instead of referring."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the base's signature
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def compile(  # noqa: A001 - the command's name
+    config: ConfigOption = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="VALUE",
+            help="A built-in value that namespaces are labelled with, such as mig-1g.5gb; repeatable.",
+        ),
+    ] = None,
+    webhooks: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Manifests with gpuwarden's webhook configurations (- is standard input); they are printed too, and their "
+            "webhooks leave the common case out.",
+        ),
+    ] = None,
+    deny_others: Annotated[  # noqa: FBT002 - typer's way to say a flag
+        bool,
+        typer.Option(
+            "--deny-others",
+            help="Deny pods that request GPUs and are not the common case, for clusters without the webhooks.",
+        ),
+    ] = False,
+) -> None:
+    """Print the policies as MutatingAdmissionPolicies and ValidatingAdmissionPolicies, for Kubernetes 1.36 or later.
+
+    The API server then decides the common case by itself: plain requests, and requests in the form of the policy. The
+    policies are those of the configuration, exclusive, shared, time-slicing, mps, none, any, defaults.enforce, and each
+    --policy. Those that CEL can't state are named on standard error, with the reason; the webhooks decide their pods.
+
+    With --webhooks it is a Helm post-renderer: helm template … | gpuwarden compile --webhooks -
+
+    Exit codes: 0 written; 2 wrong usage, or output that can't be written.
+    """
+    configuration = load_configuration(config)
+    for value in policy or ():
+        if configuration.policies.resolve(value) is None:
+            raise usage_error(f"--policy: {configuration.policies.nearest(value)}")
+    if webhooks is not None and deny_others:
+        raise usage_error("--deny-others: the webhooks decide these pods; remove it, or --webhooks")
+    made = compiled(configuration, policy or (), deny_others=deny_others)
+    documents = [*_beside(webhooks, made), *made.objects] if webhooks is not None else made.objects
+    for left in made.left:
+        say(f'policy "{left.policy}": left to the webhooks; {left.why}')
+    yaml.dump_all(documents, sys.stdout, _Dumper, sort_keys=False, width=1000, explicit_start=True, allow_unicode=True)
+
+
+def _beside(path: str, made: Compiled) -> Iterator[Any]:
+    """The documents of a file, in which the webhook configurations leave the common case out."""
+    try:
+        text = sys.stdin.read() if path == "-" else named_file.text(Path(path))
+        yaml_guard.check(text, yaml.SafeLoader)
+        documents = [*filter(None, yaml.safe_load_all(text))]
+    except yaml_guard.YamlBombError as error:
+        raise usage_error(f"--webhooks {path}: {error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise usage_error(f"--webhooks {path}: {yaml_guard.explain(error)}") from error
+    except OSError as error:
+        raise usage_error(f"--webhooks {path}: {why(path, error)}") from error
+    kinds = [document.get("kind") if isinstance(document, dict) else None for document in documents]
+    if not any(kind in WEBHOOK_KINDS for kind in kinds):
+        raise usage_error(
+            f"--webhooks {path}: has no webhook configuration; write the manifests that gpuwarden is installed by"
+        )
+    for kind, document in zip(kinds, documents, strict=True):
+        yield beside(document, made) if kind in WEBHOOK_KINDS else document

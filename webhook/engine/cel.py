@@ -1,0 +1,23 @@
+"""Literals of CEL, the expression language of admission policies and matchConditions."""
+
+import json
+from collections.abc import Iterable, Mapping
+
+# CEL knows JSON's escapes, but no pairs of surrogates: what is not ASCII is written as it is.
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+
+
+def quoted(text: str) -> str:
+    """A text as CEL."""
+    plain = text.isprintable() and "'" not in text and "\\" not in text
+    return f"'{text}'" if plain else _ENCODER.encode(text)
+
+
+def listed(values: Iterable[str]) -> str:
+    """Texts as a list of CEL."""
+    return f"[{', '.join(map(quoted, values))}]"
+
+
+def mapped(values: Mapping[str, str]) -> str:
+    """Texts by texts as a map of CEL."""
+    return f"{{{', '.join(f'{quoted(key)}: {quoted(value)}' for key, value in values.items())}}}"

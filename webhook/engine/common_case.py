@@ -1,0 +1,280 @@
+"""The common case: the pods of one policy whose decision is the same for all that look alike, so that CEL can state it.
+
+A pod of the common case requests one GPU resource, in whole numbers, in its containers, and says nothing of nodes but what a
+listed form is written with. ``ways`` asks the engine itself, about one sample of each, what becomes of such pods. Everything
+else (other names, selectors of forms, claims, LimitRange defaults, devices that are reached without a request, any warning)
+is not the common case, and gpuwarden's webhooks decide it.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from webhook.engine.decision import Decision, decide
+from webhook.engine.edits import (
+    AddEnv,
+    AddNeed,
+    AddNodeSelector,
+    AddToleration,
+    Annotate,
+    RenameResource,
+    SetRuntimeClass,
+)
+from webhook.engine.forms import Form
+from webhook.engine.needs import Need
+from webhook.engine.pods import Pod
+from webhook.engine.policy import NotOffered, Policy, Prefer, VisibleDevices
+from webhook.engine.products import PRODUCT
+from webhook.engine.resources import GPU
+from webhook.engine.rules import device_access
+from webhook.engine.spelling import LABELS_OF_FORMS, DevicePlugin, spell
+
+_NAME = "«container»"
+# Counts as they are written and read; no sentence has them in its own words.
+_ONE, _MANY, _MANY_READ = "1000m", "987654321000m", "987654321"
+MOST_COUNT = 999_999_999
+"""A count of the common case has at most nine digits."""
+
+_MARKERS = re.compile(f"({_NAME}|{_MANY}|{_MANY_READ}|{_ONE})")
+# Nodes of any model can have a form without a partition, so these stand for all that have no suffix.
+_MODELS = ("NVIDIA-A100-SXM4-40GB", "Tesla-T4")
+_EXPRESSIBLE = RenameResource | AddNeed | AddNodeSelector | AddToleration | SetRuntimeClass | AddEnv | Annotate
+DEVICE_VARIABLES = frozenset({device_access.VISIBLE_DEVICES, device_access.CUDA_VERSION})
+"""Variables of a container by which it may reach GPUs that it does not request."""
+
+
+class Sentence(msgspec.Struct, frozen=True):
+    """What a rule says of one container, or of the pod, and the rule's id.
+
+    Attributes:
+        parts: the texts between which the container's name and the count stand.
+        gaps: which of the two stands between each text and the next: ``name`` or ``count``.
+    """
+
+    rule: str
+    parts: tuple[str, ...]
+    gaps: tuple[str, ...]
+
+    def filled(self, **values: str) -> str:
+        """The sentence with a ``name`` and a ``count``."""
+        return "".join(text + values[gap] for text, gap in zip(self.parts, self.gaps, strict=False)) + self.parts[-1]
+
+
+class Way(msgspec.Struct, frozen=True):
+    """One way in which pods of the common case request GPUs, and what becomes of them.
+
+    Attributes:
+        resource: what every container that requests GPUs names.
+        selector, terms: what nodeSelector and required node affinity say of forms; they say nothing else of them.
+        renamed: the name that the resource gets; the same where it keeps it.
+        needs: the node labels that are added.
+        model: whether nodeSelector may name a GPU model besides.
+        most: the highest count of a container that is permitted; ``None`` is any.
+        denial: what is said of a container with more.
+        only_one: pods with a higher count are left to the webhooks, which warn of them.
+        host_ipc: pods without ``hostIPC`` are left to the webhooks, which warn of them.
+        no_shm: so are pods with a mount at ``/dev/shm``.
+    """
+
+    resource: str
+    selector: Mapping[str, str] = {}
+    terms: tuple[Need, ...] = ()
+    renamed: str = ""
+    needs: tuple[Need, ...] = ()
+    model: bool = False
+    most: int | None = None
+    denial: Sentence | None = None
+    only_one: bool = False
+    host_ipc: bool = False
+    no_shm: bool = False
+
+    @property
+    def renames(self) -> bool:
+        """Whether the resource gets another name."""
+        return self.renamed != self.resource
+
+    @property
+    def respells(self) -> bool:
+        """Whether such pods are rewritten for their form."""
+        return bool(self.needs) or self.renames
+
+    @property
+    def selectors(self) -> dict[str, str]:
+        """The nodeSelectors that are added for the form."""
+        return {need.key: need.values[0] for need in self.needs if need.is_selector}
+
+    @property
+    def requirements(self) -> tuple[Need, ...]:
+        """The requirements of node affinity that are added for the form."""
+        return tuple(need for need in self.needs if not need.is_selector)
+
+
+class CommonCase(msgspec.Struct, frozen=True):
+    """What the common case is under one policy, and what becomes of its pods.
+
+    Attributes:
+        policy: the policy.
+        ways: how its pods request GPUs; plain requests first.
+        node_selector: what of the policy's nodeSelector is added to pods that do not set it.
+        per_pod: what is said of a pod with more GPUs than ``policy.max_per_pod``.
+    """
+
+    policy: Policy
+    ways: tuple[Way, ...]
+    node_selector: Mapping[str, str] = {}
+    per_pod: Sentence | None = None
+
+    @property
+    def guarded(self) -> bool:
+        """Whether pods that reach GPUs beyond their requests matter to the policy."""
+        return self.policy.guard is not VisibleDevices.IGNORE
+
+    @property
+    def changed(self) -> "CommonCase":
+        """The part of it that the policy may change: where it adds nothing of its own, plain requests alone."""
+        policy = self.policy
+        adds = policy.node_selector or policy.tolerations or policy.runtime_class_name or policy.env
+        return self if adds else msgspec.structs.replace(self, ways=self.ways[:1])
+
+
+class NotCommonError(Exception):
+    """No pod of a policy is the common case; the message says why."""
+
+
+def common_case(policy: Policy, plugin: DevicePlugin) -> CommonCase:
+    """The common case of a policy.
+
+    Args:
+        policy: one policy, as namespaces select it.
+        plugin: the device plugin's settings.
+
+    Raises:
+        NotCommonError: the webhooks have to decide all of its pods.
+    """
+    if why := _undecidable(policy):
+        raise NotCommonError(why)
+    alone = msgspec.structs.replace(policy, max_per_pod=None)
+    plain, node_selector = _sampled(alone, plugin, GPU, {}, ())
+    ways = [plain]
+    for spelling in dict.fromkeys(spell(form, plugin) for form in policy.forms):
+        selector = {need.key: need.values[0] for need in spelling.needs if need.is_selector}
+        terms = tuple(need for need in spelling.needs if not need.is_selector)
+        written_plainly = spelling.resource == GPU and not spelling.needs
+        if not written_plainly:
+            way, added = _sampled(alone, plugin, spelling.resource, selector, terms)
+            if way.respells or added != node_selector:
+                raise NotCommonError(f"{spelling.resource} in its own form would be rewritten")
+            ways.append(way)
+    return CommonCase(policy, tuple(ways), node_selector, _per_pod(policy, plugin))
+
+
+def _undecidable(policy: Policy) -> str:
+    """Why the webhooks have to decide every pod, if they have to."""
+    watched = DEVICE_VARIABLES & policy.env.keys()
+    reasons = {
+        "its label can't be read": policy.unreadable,
+        "it lists claims, and CEL can't read ResourceClaimTemplates": policy.claim_forms,
+        "prefer: offered depends on what nodes offer": policy.prefer is Prefer.OFFERED,
+        "notOffered: deny depends on what nodes offer": policy.not_offered is NotOffered.DENY,
+        f"its env sets {', '.join(sorted(watched))}, which no other pod may set": watched,
+        "its nodeSelector selects labels of GPU nodes, as forms do": any(
+            key.startswith(LABELS_OF_FORMS) for key in policy.node_selector
+        ),
+    }
+    return next((why for why, applies in reasons.items() if applies), "")
+
+
+def _sample(  # noqa: PLR0913 - what samples differ in
+    resource: str,
+    selector: Mapping[str, str],
+    terms: Iterable[Need],
+    count: str = "1",
+    *,
+    ipc: bool = False,
+    shm: bool = False,
+) -> Pod:
+    """A pod with one request, as the API server has it at admission."""
+    container: dict[str, Any] = {"name": _NAME, "resources": {s: {resource: count} for s in ("limits", "requests")}}
+    if shm:
+        container["volumeMounts"] = [{"mountPath": "/dev/shm"}]  # noqa: S108 - a name to compare with
+    spec: dict[str, Any] = {"containers": [container], "nodeSelector": dict(selector), "hostIPC": ipc}
+    expressions = [msgspec.to_builtins(need.expression) for need in terms]
+    if expressions:
+        required = {"nodeSelectorTerms": [{"matchExpressions": expressions}]}
+        spec["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+    return msgspec.convert({"metadata": {}, "spec": spec}, Pod)
+
+
+def _sampled(
+    policy: Policy, plugin: DevicePlugin, resource: str, selector: Mapping[str, str], terms: tuple[Need, ...]
+) -> tuple[Way, dict[str, str]]:
+    """What becomes of pods that are written so, and the nodeSelector that the policy adds.
+
+    Raises:
+        NotCommonError: it is more than a way can say.
+    """
+
+    def judged(count: str = "1", **more: Any) -> Decision:
+        return decide(_sample(resource, selector, terms, count, **more), policy, plugin, guarded=False)
+
+    most = next((count - 1 for count in _counts(policy) if judged(str(count)).denials), None)
+    denial = None if most is None else _sentence(judged(_MANY))
+    decision = judged()
+    if judged(ipc=True).warnings or not all(isinstance(edit, _EXPRESSIBLE) for edit in decision.edits):
+        raise NotCommonError(f"what becomes of {resource} can't be stated in CEL")
+    way = Way(
+        resource,
+        selector,
+        terms,
+        next((edit.new for edit in decision.edits if isinstance(edit, RenameResource)), resource),
+        tuple(edit.need for edit in decision.edits if isinstance(edit, AddNeed)),
+        model=_takes_models(policy, plugin, resource, selector, terms, decision),
+        most=most,
+        denial=denial,
+        only_one=bool(judged("2", ipc=True).warnings),
+        host_ipc=bool(decision.warnings),
+        no_shm=bool(judged(ipc=True, shm=True).warnings),
+    )
+    return way, {edit.key: edit.value for edit in decision.edits if isinstance(edit, AddNodeSelector)}
+
+
+def _counts(policy: Policy) -> list[int]:
+    """The counts of a container from which on a policy may deny it, in order."""
+    limit = policy.max_per_container or 1
+    return sorted({1, 2, limit + 1, int(_MANY_READ)})
+
+
+def _sentence(decision: Decision) -> Sentence:
+    """The sentence that denies a sample, taken apart."""
+    [finding] = decision.denials
+    texts = _MARKERS.split(finding.message)
+    gaps = ("name" if text == _NAME else "count" for text in texts[1::2])
+    return Sentence(finding.rule.id, tuple(texts[::2]), tuple(gaps))
+
+
+def _takes_models(  # noqa: PLR0913, PLR0917 - a sample, and what decides it
+    policy: Policy,
+    plugin: DevicePlugin,
+    resource: str,
+    selector: Mapping[str, str],
+    terms: tuple[Need, ...],
+    decision: Decision,
+) -> bool:
+    """Whether a pod may select a GPU model in its nodeSelector, and the decision is the same."""
+    if any(form.partition for form in policy.forms):
+        return False  # not every model has slices
+    with_models = (
+        decide(_sample(resource, {**selector, PRODUCT: model}, terms), policy, plugin, guarded=False)
+        for model in _MODELS
+    )
+    return all((one.edits, one.findings) == (decision.edits, decision.findings) for one in with_models)
+
+
+def _per_pod(policy: Policy, plugin: DevicePlugin) -> Sentence | None:
+    """What is said of a pod with more GPUs than the policy permits in one."""
+    if policy.max_per_pod is None:
+        return None
+    unlimited = msgspec.structs.replace(policy, max_per_container=None, forms=(Form(),))
+    return _sentence(decide(_sample(GPU, {}, (), _MANY), unlimited, plugin, guarded=False))
