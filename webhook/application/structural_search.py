@@ -307,12 +307,17 @@ def _counts(key: object, amount: object) -> bool:
         return False
     if key in _TEXTS_WITH_COUNTS:
         return isinstance(amount, str) and _COUNT_IN_TEXT.search(amount) is not None
+    return counts_gpus(key) and _is_number(amount)
+
+
+def counts_gpus(key: str) -> bool:
+    """Whether a field's name is that of a number of GPUs, as ``gpuCount`` is."""
     if len(key) > _LONGEST_COUNT:
         return False
     squashed = key.lower()
     if "gpu" not in squashed and "accelerator" not in squashed:
         return False
-    return bool(_COUNT.fullmatch(re.sub(r"[._-]", "", squashed))) and _is_number(amount)
+    return bool(_COUNT.fullmatch(re.sub(r"[._-]", "", squashed)))
 
 
 def _is_number(amount: str | float) -> bool:

@@ -116,7 +116,7 @@ def unjudged(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN) -> Unj
     offers = _offered(manifest, gpu_names) if name == _CLASS else ""
     if offers:
         traces = Traces(claims=("spec.extendedResourceName",), counts=(0, 0, 1))
-    return Unjudged(name, traces, _is_built_in(group), correction(api_version, kind), offers)
+    return Unjudged(name, traces, group != _DRA and is_of_kubernetes(group), correction(api_version, kind), offers)
 
 
 def _texts(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,9 +154,9 @@ def _offered(manifest: Mapping[str, Any], gpu_names: GpuNames) -> str:
     return "" if gpu_names.hand_out_gpus(name) or gpu_names.configured(name) else name
 
 
-def _is_built_in(group: str) -> bool:
-    """Whether a group is Kubernetes' own: ``apps``, ``rbac.authorization.k8s.io``; not ``jobset.x-k8s.io``, and not DRA's."""
-    return group != _DRA and ("." not in group or group.endswith(".k8s.io"))
+def is_of_kubernetes(group: str) -> bool:
+    """Whether a group is Kubernetes' own: ``apps``, ``rbac.authorization.k8s.io``; not ``jobset.x-k8s.io``."""
+    return "." not in group or group.endswith(".k8s.io")
 
 
 def _places(paths: Sequence[str], count: int) -> str:
