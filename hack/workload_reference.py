@@ -94,9 +94,18 @@ doctor` lists the configured kinds, and warns if the webhook's rules do not cove
 
 In a custom resource of any other kind, pods are found by their shape: a list `containers` whose items have a name and an image.
 The report says "by its shape". Requests elsewhere in the object, resource claims, and counts that a template engine has yet to
-fill in (`{{inputs.parameters.gpus}}`) are reported as not judged. So are requests in text, whatever the key: embedded manifests,
-Kustomize and JSON patches, Helm values and parameters, `podSpecPatch`, `sparkConf`. ConfigMaps and Secrets are
-searched for manifests too, also in base64. Annotations are not read.
+fill in (`{{inputs.parameters.gpus}}`) are reported as not judged. So are:
+
+- Requests in text, whatever the key: embedded manifests (YAML, JSON, base64), Kustomize and JSON patches, Helm values and
+  parameters, `podSpecPatch`, `sparkConf`, and options such as `--gpus=2` or `#SBATCH --gres=gpu:2` outside of a container.
+- Fields that name no resource: a number (`gpuCount: 2`), a model (`gpuType: H100`, `accelerators: "A100:4"`), a switch
+  (`gpu: true`).
+- Annotations with a manifest, a resource name or a number of GPUs, and labels with a resource name and a number, of built-in
+  kinds too. Annotations that record an object, such as `kubectl.kubernetes.io/last-applied-configuration`, are left out.
+
+ConfigMaps and Secrets are searched for manifests, also in base64. Kinds that describe nodes (Karpenter, OpenShift machines) or
+policies are not searched. NIMService, NIMPipeline and KAITO's kinds are reported even if an object names no GPU, because their
+operators request `nvidia.com/gpu`.
 """
 EXAMPLE = """\
 workloadKinds:

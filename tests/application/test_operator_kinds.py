@@ -203,3 +203,32 @@ def test_of_a_job_it_is_said_what_a_queue_counts(queue: dict[str, str], *, said:
     assert [note.partition(" as the template")[0] for note in found.notes] == (
         ["spec.template: Kueue counts nvidia.com/gpu"] if said else []
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("NIMService", {"spec": {"image": {"repository": "x"}}}),
+        ("NIMPipeline", {"spec": {"services": [{"spec": {}}]}}),
+        (
+            "Workspace",
+            {"resource": {"instanceType": "Standard_NC24ads_A100_v4"}, "inference": {"preset": {"name": "phi"}}},
+        ),
+    ],
+)
+def test_a_gpu_that_only_the_operator_requests_is_said(kind: str, fields: dict[str, Any]) -> None:
+    row = next(one for one in OPERATORS if one.kind == kind and one.implicit)
+    told = judged(row, fields).not_judged or ""
+    assert (
+        "names no GPU, and its operator requests nvidia.com/gpu for its pods; judged when its pods are created" in told
+    )
+    assert "a pod that requests this would be rewritten" in told
+
+
+def test_it_is_not_said_of_an_object_that_names_its_gpus() -> None:
+    nim = next(one for one in OPERATORS if one.kind == "NIMService")
+    for spec in ({"resources": {"limits": {"nvidia.com/gpu": 1}}}, {"draResources": [{"resourceClaimName": "a"}]}):
+        assert "names no GPU" not in (judged(nim, {"spec": spec}).not_judged or "")
+    kaito = next(one for one in OPERATORS if one.kind == "Workspace" and one.group == "kaito.sh")
+    container = {"name": "a", "image": "b", "resources": {"limits": {"nvidia.com/gpu": 1}}}
+    assert judged(kaito, {"inference": {"template": {"spec": {"containers": [container]}}}}).not_judged is None

@@ -294,12 +294,20 @@ class Checker:
     def _left(self, workload: WorkloadKind | None, manifest: Mapping[str, Any], policy: Policy) -> Unjudged | None:
         """What is known of an object that is not of a built-in kind, beside the pods in it that are judged."""
         # What their claims are is said with the pods.
-        judged = [where for where, _ in operator_objects.pods_in(workload, manifest)]
-        left = unjudged(operator_objects.without(manifest, judged), self._configuration.names)
+        pods = operator_objects.pods_in(workload, manifest)
+        names = self._configuration.names
+        left = unjudged(operator_objects.without(manifest, [where for where, _ in pods]), names)
         if workload is None:
-            return left if left or not judged else None
+            return left if left or not pods else None
         pod = operator_objects.requesting(workload, manifest)
-        decision = decide(pod, policy, self._configuration.plugin, names=self._configuration.names)
+        if workload.implicit and not (
+            left.traces.requests
+            or left.traces.claims
+            or any(one.spec and requests.read(one.spec, names) for _, one in pods)
+        ):
+            pod = operator_objects.IMPLICIT
+            left = msgspec.structs.replace(left, implicit=True)
+        decision = decide(pod, policy, self._configuration.plugin, names=names)
         notes = self._notes(workload, manifest, policy, [Described((), pod, decision)])
         return msgspec.structs.replace(left, decision=decision, notes=notes) if left else None
 
@@ -326,7 +334,12 @@ class Checker:
         labels, _ = _labels_and_annotations(template)
         names = self._configuration.names
         shares = unjudged_requests.shares(pod, labels)
-        told = (*unjudged_requests.sentences(where, unjudged_requests.other_vendors(pod, names), shares), *known.beside)
+        annotations = (pod.metadata and pod.metadata.annotations) or {}
+        told = (
+            *unjudged_requests.sentences(where, unjudged_requests.other_vendors(pod, names), shares),
+            *unjudged_requests.in_metadata(where, annotations, labels, names),
+            *known.beside,
+        )
         of_kai = (f"{section.removesuffix('s')} {key}: {value}" for section, key, value in shares)
         return msgspec.structs.replace(known, beside=told, asked=(*of_kai, *unjudged_requests.misspelt(pod, names)))
 
@@ -338,11 +351,13 @@ class Checker:
         namespace = name if is_namespace(manifest) else str(metadata.get("namespace") or self._namespace)
         workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"), self._configuration.kinds)
         is_built_in = workload is not None and workload.is_built_in
-        elsewhere = (
-            unjudged_requests.misplaced(workload, manifest, self._configuration.names)
-            if workload and is_built_in
-            else ""
-        )
+        elsewhere: list[str] = []
+        if workload and is_built_in:
+            names = self._configuration.names
+            elsewhere += filter(None, [unjudged_requests.misplaced(workload, manifest, names)])
+            if not workload.is_pod:
+                labels, annotations = _labels_and_annotations(manifest)
+                elsewhere += unjudged_requests.in_metadata(WorkloadPod(()), annotations, labels, names)
         policy = self._policy_of(namespace)
         return Judgement(
             api_version,
@@ -351,7 +366,7 @@ class Checker:
             name,
             policy,
             unjudged=None if is_built_in else self._left(workload, manifest, policy),
-            beside=(elsewhere,) if elsewhere else (),
+            beside=tuple(elsewhere),
             label_problems=tuple(label_problems(manifest, self._configuration)),
         )
 

@@ -19,8 +19,11 @@ _SPEC = "spec"
 _JUDGED = ("containers", "initContainers", "resourceClaims")
 QUEUE = "kueue.x-k8s.io/queue-name"
 """The label that puts an object into a queue of Kueue."""
-_COUNTED_BY_PODS = frozenset({"Pod", "Deployment", "StatefulSet", "LeaderWorkerSet"})
 _PARAMETERS = ("{{", "$(", "${")  # Argo; Tekton; envsubst and OpenShift
+
+
+IMPLICIT = Pod(None, PodSpec(containers=[Container("pods", resources=Resources(limits={"nvidia.com/gpu": "1"}))]))
+"""What an operator makes of an object of an ``implicit`` kind that names no GPU."""
 
 
 def pods_in(workload: WorkloadKind | None, manifest: Mapping[str, Any]) -> list[tuple[WorkloadPod, Pod]]:

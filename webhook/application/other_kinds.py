@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from webhook.application.structural_search import CLAIM_KEYS, POD_KEYS, counts_gpus
+from webhook.application.gpu_fields import counts_gpus
+from webhook.application.structural_search import CLAIM_KEYS, POD_KEYS
 from webhook.application.workloads import qualified
 
 _OPAQUE = "x-kubernetes-preserve-unknown-fields"
