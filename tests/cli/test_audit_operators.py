@@ -249,7 +249,15 @@ def test_queues_that_count_templates_are_named(kubeconfig: Path, cluster: Worklo
     }
     cluster.serve("batch.volcano.sh/v1alpha1", "jobs", volcano)
     cluster.add(job, free)
-    said = {line["name"]: " ".join(line["becomes"]) for line in report(kubeconfig)["objects"]}
+    found = report(kubeconfig)
+    said = {
+        line["name"]: " ".join(one["message"] for one in line["findings"] if one["rule"] == "operator-trap")
+        for line in found["objects"]
+    }
+    assert found["totals"]["rules"]["operator-trap"] == 3
+    for output in ("table", "junit", "sarif", "csv", "html"):
+        text = " ".join(run("audit", "-o", output, "--kubeconfig", kubeconfig).out.split())
+        assert "operator-trap" in text, output
     kueue = "Kueue counts nvidia.com/gpu as the template requests it"
     assert {name for name, text in said.items() if kueue in text} == {"set", "queued"}
     assert "Volcano counts nvidia.com/gpu as the template requests it" in said["v"]

@@ -114,13 +114,11 @@ def title(workload: WorkloadKind | None, manifest: Mapping[str, Any], where: Wor
     return f"{where.field('') or _SPEC}{counted}: "
 
 
-def notes(workload: WorkloadKind, manifest: Mapping[str, Any], traps: Iterable[str] = ()) -> Iterator[str]:
-    """Return the notes on an object with GPUs: that it is suspended; its traps, or what is special about its kind."""
+def notes(workload: WorkloadKind, manifest: Mapping[str, Any], *, trapped: bool) -> Iterator[str]:
+    """Return the notes on an object with GPUs: that it is suspended, and what is special about its kind unless a trap says it."""
     if is_suspended(workload, manifest):
         yield f"suspended by {workload.suspend}: no pod is created until that is false"
-    told = list(traps)
-    yield from told
-    if workload.note and not told:
+    if workload.note and not trapped:
         yield f"note: {workload.note.removesuffix('.')}"
 
 
