@@ -46,8 +46,8 @@ listed. What an object has made is counted with it.
 - Resource claims are judged with the pods, and so are pods that may reach GPUs without a request.
 - `webhooks.advise.operators: false` in the chart turns these warnings off.
 
-The warnings, and `check` and `audit` in every format (`operator-trap`, a finding that denies nothing), also report what an operator
-or a queue would do with the object:
+The warnings, and `check` and `audit` in every format (`operator-trap`, a finding that denies nothing), also report what an
+operator or a queue would do with the object:
 
 - Ray: the first container requests only names that Ray does not count (`nvidia.com/gpu.shared`, `nvidia.com/mig-….me`), so Ray
   starts with `num-gpus` 0.
