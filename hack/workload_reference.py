@@ -41,8 +41,9 @@ listed. What an object has made is counted with it.
   change. It ignores the rules of API groups that the cluster does not have.
 - Cluster-scoped objects are not sent, because no policy applies to them. Neither are objects that another object of these kinds
   controls, such as the RayCluster of a RayJob.
-- The API server does not send very large objects (about a thousand containers and more), and gpuwarden does not read objects of
-  more than 50,000 elements. They are created without a warning, and their pods are judged.
+- The API server does not send objects with more than about 1,900 containers in lists of up to 500 each, because the search costs
+  too much (objects with a longer list are sent without it), and gpuwarden does not read objects of more than 50,000 elements.
+  They are created without a warning, and their pods are judged.
 - Resource claims are judged with the pods, and so are pods that may reach GPUs without a request.
 - `webhooks.advise.operators: false` in the chart turns these warnings off.
 

@@ -74,7 +74,7 @@ def _requests(key: str, amount: Any, step: object) -> bool:
     if isinstance(amount, str | int | float):
         is_model = isinstance(amount, str) and _MODEL_TEXT.fullmatch(amount) and amount.lower() not in _NONE
         if key == "gres":  # Slurm's, which are not GPUs alone
-            return bool(is_model and "gpu" in amount)
+            return bool(is_model and "gpu" in str(amount))
         return (counts_gpus(key) and (amount == "all" or is_number(amount))) or bool(is_model and _is(_MODEL, key))
     if isinstance(amount, Mapping):
         # Run:ai's gpuDevices: {value: 1}; SkyPilot's accelerators: {A100: 4}
