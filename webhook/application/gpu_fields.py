@@ -61,7 +61,8 @@ def gpu_fields(value: Mapping[Any, Any], step: object, above: object) -> Iterato
     is_device = any(isinstance(value.get(key), str) and _GPU_WORD.search(value[key]) for key in _DEVICE)
     for key, amount in value.items():
         if isinstance(key, str) and (
-            _requests(key, amount, step) or (is_device and key in _NUMBERS_OF_DEVICES and is_number(amount))
+            ((step in _MAPS or _has_word(key.lower())) and _requests(key, amount, step))
+            or (is_device and key in _NUMBERS_OF_DEVICES and is_number(amount))
         ):
             yield key
 
@@ -88,5 +89,9 @@ def _requests(key: str, amount: Any, step: object) -> bool:
 def _is(pattern: re.Pattern[str], key: str) -> bool:
     if len(key) > _LONGEST:
         return False
-    squashed = re.sub(r"[._-]", "", key.lower())
-    return ("gpu" in squashed or "accelerator" in squashed or squashed == "gres") and bool(pattern.fullmatch(squashed))
+    lower = key.lower()
+    return _has_word(lower) and bool(pattern.fullmatch(re.sub(r"[._-]", "", lower)))
+
+
+def _has_word(lower: str) -> bool:
+    return "gpu" in lower or "accelerator" in lower or lower == "gres"
