@@ -10,6 +10,7 @@ import msgspec
 
 from hack import generated
 from hack.tools import ROOT
+from webhook.application.operator_traps import OPERATOR_TRAP
 from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, REWRITTEN, RULE_TEXTS, UNREADABLE_LABEL
 from webhook.engine.decision import decide
 from webhook.engine.edits import AddNeed, RenameResource
@@ -209,7 +210,7 @@ def page() -> Iterator[str]:
     yield REPORTED
     yield "| id | severity | when | why, and what to do |"
     yield "|---|---|---|---|"
-    for of_reports in (UNREADABLE_LABEL, INEFFECTIVE_LABEL, NOT_JUDGED, REWRITTEN):
+    for of_reports in (OPERATOR_TRAP.id, UNREADABLE_LABEL, INEFFECTIVE_LABEL, NOT_JUDGED, REWRITTEN):
         text = RULE_TEXTS[of_reports]
         yield f"| `{text.id}` | {text.severity or 'none'} | {text.title} | {text.help} |"
     yield OTHER_NAMES.format(gpus=names(GPUS), not_gpus=names(NOT_GPUS))

@@ -41,12 +41,14 @@ listed. What an object has made is counted with it.
   change. It ignores the rules of API groups that the cluster does not have.
 - Cluster-scoped objects are not sent, because no policy applies to them. Neither are objects that another object of these kinds
   controls, such as the RayCluster of a RayJob.
-- The API server does not send very large objects (about a thousand containers and more), and gpuwarden does not read objects of
-  more than 50,000 elements. They are created without a warning, and their pods are judged.
+- The API server does not send objects with more than about 1,900 containers in lists of up to 500 each, because the search costs
+  too much (objects with a longer list are sent without it), and gpuwarden does not read objects of more than 50,000 elements.
+  They are created without a warning, and their pods are judged.
 - Resource claims are judged with the pods, and so are pods that may reach GPUs without a request.
 - `webhooks.advise.operators: false` in the chart turns these warnings off.
 
-`check`, `audit` and the warnings also report what an operator or a queue would do with the object:
+The warnings, and `check` and `audit` in every format (`operator-trap`, a finding that denies nothing), also report what an
+operator or a queue would do with the object:
 
 - Ray: the first container requests only names that Ray does not count (`nvidia.com/gpu.shared`, `nvidia.com/mig-….me`), so Ray
   starts with `num-gpus` 0.
@@ -94,9 +96,18 @@ doctor` lists the configured kinds, and warns if the webhook's rules do not cove
 
 In a custom resource of any other kind, pods are found by their shape: a list `containers` whose items have a name and an image.
 The report says "by its shape". Requests elsewhere in the object, resource claims, and counts that a template engine has yet to
-fill in (`{{inputs.parameters.gpus}}`) are reported as not judged. So are requests in text, whatever the key: embedded manifests,
-Kustomize and JSON patches, Helm values and parameters, `podSpecPatch`, `sparkConf`. ConfigMaps and Secrets are
-searched for manifests too, also in base64. Annotations are not read.
+fill in (`{{inputs.parameters.gpus}}`) are reported as not judged. So are:
+
+- Requests in text, whatever the key: embedded manifests (YAML, JSON, base64), Kustomize and JSON patches, Helm values and
+  parameters, `podSpecPatch`, `sparkConf`, and options such as `--gpus=2` or `#SBATCH --gres=gpu:2` outside of a container.
+- Fields that name no resource: a number (`gpuCount: 2`), a model (`gpuType: H100`, `accelerators: "A100:4"`), a switch
+  (`gpu: true`).
+- Annotations with a manifest, a resource name or a number of GPUs, and labels with a resource name and a number, of built-in
+  kinds too. Annotations that record an object, such as `kubectl.kubernetes.io/last-applied-configuration`, are left out.
+
+ConfigMaps and Secrets are searched for manifests, also in base64. Kinds that describe nodes (Karpenter, OpenShift machines) or
+policies are not searched. NIMService, NIMPipeline and KAITO's kinds are reported even if an object names no GPU, because their
+operators request `nvidia.com/gpu`.
 """
 EXAMPLE = """\
 workloadKinds:

@@ -13,6 +13,7 @@ from webhook.application.configuration import Configuration
 from webhook.application.field_paths import ITEMS, VALUES, find, parse
 from webhook.application.judgement import Judgement
 from webhook.application.operator_kinds import OPERATORS
+from webhook.application.operator_traps import OPERATOR_TRAP
 from webhook.application.workload_kinds import Template, WorkloadKind
 from webhook.application.workloads import workload_of
 from webhook.engine.decision import Outcome
@@ -172,15 +173,19 @@ def test_what_an_operator_makes_of_it_comes_instead_of_the_note_on_its_kind() ->
     path = "spec.headGroupSpec.template.spec"
     assert judged(ray, at(path, SPEC)).notes == (f"note: {ray.note.removesuffix('.')}",)
     shared = {"containers": [{"name": "main", "image": "x", "resources": {"limits": {"nvidia.com/gpu.shared": 1}}}]}
-    (trap,) = judged(ray, at(path, shared)).notes
-    assert trap.startswith("spec.headGroupSpec.template: Ray would start with num-gpus 0")
+    found = judged(ray, at(path, shared))
+    trap = next(finding for finding in found.findings if finding.rule is OPERATOR_TRAP)
+    assert (trap.path, trap.denies, found.notes) == ("spec.headGroupSpec.template", False, ())
+    assert trap.message.startswith("spec.headGroupSpec.template: Ray would start with num-gpus 0")
 
 
 def test_the_same_of_a_request_outside_of_templates() -> None:
     nim = next(kind for kind in OPERATORS if kind.kind == "NIMService")
-    said = judged(nim, {"spec": {"resources": {"limits": {"nvidia.com/gpu.shared": 1}}}}).not_judged or ""
-    assert "; spec.resources: the NIM operator adds nvidia.com/gpu beside nvidia.com/gpu.shared" in said
-    assert "note: " not in said
+    found = judged(nim, {"spec": {"resources": {"limits": {"nvidia.com/gpu.shared": 1}}}})
+    (trap,) = found.findings
+    assert (trap.rule, trap.path) == (OPERATOR_TRAP, "spec.resources")
+    assert trap.message.startswith("spec.resources: the NIM operator adds nvidia.com/gpu beside nvidia.com/gpu.shared")
+    assert "note: " not in (found.not_judged or "")
 
 
 def test_the_patch_of_templates_has_places_in_maps_and_lists() -> None:
@@ -201,6 +206,35 @@ def test_of_a_job_it_is_said_what_a_queue_counts(queue: dict[str, str], *, said:
         **at("spec.template.spec", SPEC),
     }
     found = Checker(Configuration(), {}, policy=policy_of("shared")).judge(job)
-    assert [note.partition(" as the template")[0] for note in found.notes] == (
+    assert [one.message.partition(" as the template")[0] for one in found.findings] == (
         ["spec.template: Kueue counts nvidia.com/gpu"] if said else []
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("NIMService", {"spec": {"image": {"repository": "x"}}}),
+        ("NIMPipeline", {"spec": {"services": [{"spec": {}}]}}),
+        (
+            "Workspace",
+            {"resource": {"instanceType": "Standard_NC24ads_A100_v4"}, "inference": {"preset": {"name": "phi"}}},
+        ),
+    ],
+)
+def test_a_gpu_that_only_the_operator_requests_is_said(kind: str, fields: dict[str, Any]) -> None:
+    row = next(one for one in OPERATORS if one.kind == kind and one.implicit)
+    told = judged(row, fields).not_judged or ""
+    assert (
+        "names no GPU, and its operator requests nvidia.com/gpu for its pods; judged when its pods are created" in told
+    )
+    assert "a pod that requests this would be rewritten" in told
+
+
+def test_it_is_not_said_of_an_object_that_names_its_gpus() -> None:
+    nim = next(one for one in OPERATORS if one.kind == "NIMService")
+    for spec in ({"resources": {"limits": {"nvidia.com/gpu": 1}}}, {"draResources": [{"resourceClaimName": "a"}]}):
+        assert "names no GPU" not in (judged(nim, {"spec": spec}).not_judged or "")
+    kaito = next(one for one in OPERATORS if one.kind == "Workspace" and one.group == "kaito.sh")
+    container = {"name": "a", "image": "b", "resources": {"limits": {"nvidia.com/gpu": 1}}}
+    assert judged(kaito, {"inference": {"template": {"spec": {"containers": [container]}}}}).not_judged is None

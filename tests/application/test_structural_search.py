@@ -1,6 +1,7 @@
 """The structural search: pods and GPU requests are found in objects of any kind, and nothing is taken for them that is none."""
 
 import time
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -29,12 +30,39 @@ CONTAINERS = {"containers": [IMAGE]}
         pytest.param({"spec": {"resources": {"requests": {"storage": "1Gi"}}}}, id="a volume claim"),
         pytest.param({"spec": {"resources": {"limits": {"cpu": 1, "example.com/nic": 1}}}}, id="no accelerator"),
         pytest.param({"spec": {"gpuCount": 0, "num-gpus": "0", "gpus": "", "gpuNum": None}}, id="no GPUs in numbers"),
-        pytest.param({"spec": {"gpu": True, "gpus": "all", "numGpus": "a", "gpuCount": -1}}, id="no numbers of GPUs"),
+        pytest.param(
+            {"spec": {"gpu": False, "numGpus": "a", "gpuCount": -1, "gpuType": "none"}}, id="no GPUs otherwise"
+        ),
         pytest.param({"spec": {"gpus": [1, 2], "gpuCount": {"min": 1}}}, id="no numbers either"),
         pytest.param({"spec": {"gpuMemory": 4, "gpu_memory_utilization": 0.9, "gpuIndex": 1}}, id="what GPUs have"),
         pytest.param({"spec": {"maxGPUs": 8, "nodeSelector": {"gpus": "8"}}}, id="bounds and labels"),
         pytest.param({"spec": {"num-gpus" + "s" * 1000: 1}}, id="a long key"),
-        pytest.param({"spec": {"acceleratorType": "a100"}}, id="a model"),
+        pytest.param({"spec": {"guestAccelerator": {"type": "nvidia-l4", "count": 1}}}, id="what nodes have"),
+        pytest.param({"spec": {"resourceLimits": {"gpus": [{"type": "nvidia.com/gpu", "min": 0}]}}}, id="of nodes"),
+        pytest.param({"spec": {"limits": [{"type": "nvidia", "count": 0}], "gres": "license:1"}}, id="no devices"),
+        pytest.param(
+            {"spec": {"run": {"image": "a", "args": ["--gpus", "2"], "script": "x --gpus=2"}}}, id="a program's"
+        ),
+        pytest.param({"data": {"train.yaml": "lr: 1\nnum-gpus: 2\n"}}, id="a program's file"),
+        pytest.param({"spec": {"values": "gpu:\n  enabled: x\ncount: 2\nreplicas: 1"}}, id="a count of something else"),
+        pytest.param({"spec": {"ca": "QUJD" * 30, "text": "x" * 101}}, id="no text in base64"),
+        pytest.param({"spec": {"broken": "{gpuCount: 2", "list": "[1]", "template": "{{gpuCount}}"}}, id="no JSON"),
+        pytest.param({"metadata": {"labels": {"gpu-count": "2", "nvidia.com/gpu": "true"}}}, id="labels"),
+        pytest.param(
+            {
+                "metadata": {
+                    "annotations": {
+                        "kubectl.kubernetes.io/last-applied-configuration": '{"limits": {"nvidia.com/gpu": 1}}',
+                        "gpuwarden.io/original-request": "main: nvidia.com/gpu: 1",
+                        "nvidia.com/gpu.count": "8",
+                        "alm-examples": '[{"gpus": 2}]',
+                        "note": "2 gpus",
+                        "more": 3,
+                    }
+                }
+            },
+            id="annotations that are records",
+        ),
         pytest.param({"spec": {"serveConfigV2": "num_gpus: 0\nnum_cpus: 1"}}, id="Ray Serve without GPUs"),
         pytest.param({"spec": {"serveConfigV2": 1}}, id="Ray Serve without text"),
         pytest.param({"spec": {"devices": {"hostDevices": [{"deviceName": "intel.com/qat"}]}}}, id="another device"),
@@ -64,7 +92,6 @@ CONTAINERS = {"containers": [IMAGE]}
         pytest.param({"spec": {"quota": {"gpu": {"count": 4}}}}, id="a quota of GPUs"),
         pytest.param({"spec": {"nodeLabels": {"nvidia.com/gpu": "true"}}}, id="a label of nodes"),
         pytest.param({"spec": {"gpu": {"name": "nvidia.com/gpu"}}}, id="a GPU without a quantity"),
-        pytest.param({"spec": {"gpu": {"name": 3, "quantity": 1}}}, id="a quantity of no GPU"),
         pytest.param({"spec": {"note": "nvidia.com/gpu, 1 of them"}}, id="text that is no part of a manifest"),
         pytest.param({"spec": {"taint": "nvidia.com/gpu=true:NoSchedule"}}, id="a taint in text"),
         pytest.param({"spec": {"selector": {"nvidia.com/gpu": "1"}}}, id="a label in a selector"),
@@ -76,7 +103,7 @@ CONTAINERS = {"containers": [IMAGE]}
         pytest.param({"spec": {"resources": {"limits": {"nvidia.com/hostdev": 1}}}}, id="NVIDIA's network"),
         pytest.param({"spec": {"patch": "nodeSelector:\n  nvidia.com/gpu.product: A10"}}, id="a node label in text"),
         pytest.param({"spec": {"patch": "key: nvidia.com/gpu"}}, id="a toleration in text"),
-        pytest.param({"spec": {"patch": "amd.com/gpu: 1\nnvidia.com/mofed: 1"}}, id="no GPU of NVIDIA's in text"),
+        pytest.param({"spec": {"patch": "amd.com/gpu: x\nnvidia.com/mofed: 1"}}, id="no GPU in text"),
         pytest.param({"spec": {"sparkConf": {"spark.executor.resource.gpu.amount": "0"}}}, id="Spark without GPUs"),
         pytest.param({"status": {"spec": CONTAINERS}}, id="what the cluster has made"),
         pytest.param({"metadata": {"annotations": CONTAINERS}}, id="an annotation"),
@@ -281,6 +308,67 @@ def test_long_text_costs_no_more_than_its_length() -> None:
     for text in ("/a" * 500_000 + "~1", "limits." * 150_000 + "a\\.", "limits.a" + r"\.a" * 300_000 + "/"):
         assert not search({"patch": text})
     assert time.process_time() - started < 3
+
+
+ENCODED = b64encode(b"kind: Pod\nspec: {resources: {limits: {nvidia.com/gpu: 1}}}").decode()
+HCL = 'limits = { "nvidia.com/gpu" = 1 }'
+ANNOTATION = "metadata.annotations[acme.io/x]"
+
+
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        ({"accelerators": [{"type": "nvidia-a100", "count": 2}]}, "spec.accelerators[0].count"),
+        ({"devices": [{"driver": "nvidia", "count": 1}]}, "spec.devices[0].count"),
+        ({"resources": {"accelerators": "A100:4"}}, "spec.resources.accelerators"),
+        ({"resources": {"accelerators": {"A100": 4}}}, "spec.resources.accelerators"),
+        ({"gpuDevices": {"value": 1}}, "spec.gpuDevices"),
+        ({"gpu": {"value": "1"}}, "spec.gpu.value"),
+        ({"gpuType": "H100"}, "spec.gpuType"),
+        ({"gpu": True}, "spec.gpu"),
+        ({"gpu": {"enabled": True}}, "spec.gpu.enabled"),
+        ({"gpus": "all"}, "spec.gpus"),
+        ({"gpuCount": "${GPUS}"}, "spec.gpuCount"),
+        ({"limits_gpu": 1}, "spec.limits_gpu"),
+        ({"gres": "gpu:a100:2"}, "spec.gres"),
+        ({"script": "#!/bin/sh\n#SBATCH --gres=gpu:2"}, "spec.script"),
+        ({"script": "#!/bin/sh\n#SBATCH --gpus-per-node=a100:4"}, "spec.script"),
+        ({"args": ["--gpus", "2"]}, "spec.args"),
+        ({"values": "a: 1\ngpu:\n  type: x\n  count: 2\n"}, "spec.values"),
+        ({"values": "resources:\n- gpuCount: {{ .n }}\n"}, "spec.values"),
+        ({"request": '{"a": [{"numGpus": 2}]}'}, "spec.request.a[0].numGpus"),
+    ],
+)
+def test_a_field_that_names_no_resource_requests_gpus_too(spec: dict[str, Any], path: str) -> None:
+    found = search({"spec": spec})
+    assert (found.resources, found.requests) == (("gpu",), (path,))
+
+
+@pytest.mark.parametrize(
+    ("manifest", "resource", "path"),
+    [
+        ({"spec": {"patch": "limits:\n  amd.com/gpu: 1"}}, "amd.com/gpu", "spec.patch"),
+        ({"spec": {"patch": "limits:\n  nvidia.com/gpumem: 3000"}}, "nvidia.com/gpumem", "spec.patch"),
+        ({"spec": {"hcl": HCL}}, "nvidia.com/gpu", "spec.hcl"),
+        ({"spec": {"encoded": ENCODED}}, "nvidia.com/gpu", "spec.encoded"),
+        ({"spec": {"to": "spec.containers[0].resources.limits[nvidia.com/gpu]"}}, "nvidia.com/gpu", "spec.to"),
+        ({"spec": {"list": [{"resource": "nvidia.com/gpu", "min": 1}]}}, "nvidia.com/gpu", "spec.list[0]"),
+        ({"data": {"a.yaml": "kind: Model\nspec:\n  gpuCount: 2"}}, "gpu", "data[a.yaml]"),
+        ({"metadata": {"labels": {"nvidia.com/gpu": "2"}}}, "nvidia.com/gpu", "metadata.labels[nvidia.com/gpu]"),
+        ({"metadata": {"annotations": {"acme.io/x": "limits: {nvidia.com/gpu: 1}"}}}, "nvidia.com/gpu", ANNOTATION),
+        ({"metadata": {"annotations": {"acme.io/x": '{"gpus": 2}'}}}, "gpu", f"{ANNOTATION}.gpus"),
+        ({"metadata": {"annotations": {"acme.io/gpus": "2"}}}, "gpu", "metadata.annotations[acme.io/gpus]"),
+        ({"metadata": {"annotations": {"gpu-fraction": "0.5"}}}, "gpu-fraction", "metadata.annotations.gpu-fraction"),
+    ],
+)
+def test_a_gpu_request_is_found_in_text_and_metadata(manifest: dict[str, Any], resource: str, path: str) -> None:
+    found = search(manifest)
+    assert (found.resources, found.requests) == ((resource,), (path,))
+
+
+def test_devices_that_are_requested_by_their_class_are_claims() -> None:
+    found = search({"spec": {"devices": {"requests": [{"exactly": {"deviceClassName": "gpu.nvidia.com"}}]}}})
+    assert found.claims == ("spec.devices.requests[0].exactly",)
 
 
 def test_each_place_is_found_in_the_order_in_which_it_is_written() -> None:

@@ -197,7 +197,6 @@ def test_a_resource_claim_is_judged_with_the_pods_that_use_it(version: str) -> N
 @pytest.mark.parametrize(
     ("kind", "spec"),
     [
-        ("ResourceClaim", None),
         ("ResourceClaim", {"resourceClassName": "gpu.nvidia.com"}),
         ("ResourceClaim", {"devices": 5}),
         ("ResourceClaimTemplate", None),

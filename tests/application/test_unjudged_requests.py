@@ -47,7 +47,7 @@ def a_template(*containers: Json, **spec: Any) -> Json:
         a_pod(a_container(), initContainers=[a_container(**LIMITS)]),
         a_pod(a_container(resources={"limits": {"amd.com/gpu": 0}, "requests": {"amd.com/gpu": "0"}})),
         a_pod(a_container(resources={"limits": {"cpu": 1, "nvidia.com/hostdev": 1}})),
-        a_pod(a_container(), metadata={"labels": {"nvidia.com/gpu": "1", "gpu": "2"}, "annotations": {"gpu": "1"}}),
+        a_pod(a_container(), metadata={"labels": {"gpu": "2"}, "annotations": {"nvidia.com/gpu.count": "8"}}),
         a_pod(a_container(), nodeSelector={"nvidia.com/gpu.count": "8", "nvidia.com/gpu": "1"}),
         # These the rules judge.
         a_pod(a_container(), resources={"limits": GPU}),
@@ -62,6 +62,27 @@ def a_template(*containers: Json, **spec: Any) -> Json:
 def test_of_these_everything_is_judged(manifest: Json) -> None:
     found = judge(manifest)
     assert (found.not_judged, found.asked) == (None, ())
+
+
+@pytest.mark.parametrize(
+    ("manifest", "path"),
+    [
+        (a_pod(a_container(), metadata={"annotations": {"acme.io/gpus": "2"}}), "metadata.annotations[acme.io/gpus]"),
+        (a_pod(a_container(), metadata={"labels": {"nvidia.com/gpu": "2"}}), "metadata.labels[nvidia.com/gpu]"),
+        (
+            a_deployment(a_template(a_container()), metadata={"annotations": {"patch": "nvidia.com/gpu: 1"}}),
+            "metadata.annotations.patch",
+        ),
+        (
+            a_deployment(
+                {"template": {"metadata": {"annotations": {"patch": "nvidia.com/gpu: 1"}}, "spec": {"containers": []}}}
+            ),
+            "spec.template.metadata.annotations.patch",
+        ),
+    ],
+)
+def test_requests_in_annotations_and_labels_are_not_judged(manifest: Json, path: str) -> None:
+    assert (judge(manifest).not_judged or "").startswith(f"{path}: requests ")
 
 
 def test_devices_of_another_vendor_are_named_with_their_fields() -> None:

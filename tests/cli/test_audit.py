@@ -181,23 +181,23 @@ class TestCluster:
             return text
 
         assert scope().startswith("checked: Pod, ReplicaSet, Job, ReplicationController, CronJob, DaemonSet, ")
-        assert scope().endswith("; of objects of other kinds only the pods were checked")
+        assert scope().endswith(" custom resources whose schemas have room for pods or GPU requests")
         of_ray = pod("ray-0")
         reference = {"apiVersion": "ray.io/v1", "kind": "RayPool", "name": "ray", "uid": "u", "controller": True}
         of_ray["metadata"]["ownerReferences"] = [reference]
         cluster.add(of_ray)
         report = audited("--kubeconfig", kubeconfig)
         assert outcomes(report)["team-a/RayPool/ray"] == "rewritten", "its running pods are judged"
-        assert report["scope"].endswith("(here: RayPool.ray.io)")
+        assert report["scope"].endswith("; only the pods of: RayPool.ray.io")
         for output in ("table", "html"):
-            assert "(here: RayPool.ray.io)" in " ".join(
+            assert "only the pods of: RayPool.ray.io" in " ".join(
                 run("audit", "--kubeconfig", kubeconfig, "-o", output).out.split()
             )
 
     def test_reports_kinds_that_are_not_looked_at_in_every_format_and_counts_them_apart(
         self, kubeconfig: Path, cluster: WorkloadServer
     ) -> None:
-        cluster.define("RayPool", "raypools", *[{"metadata": {"name": "x", "namespace": "team-a"}}] * 2)
+        cluster.refused[cluster.define("RayPool", "raypools")] = 403
         report = audited("--kubeconfig", kubeconfig)
         (line,) = report["kinds"]
         assert (line["apiVersion"], line["kind"], line["name"], line["decision"]) == (
@@ -210,9 +210,9 @@ class TestCluster:
         assert (totals["kinds"], totals["others"]["notJudged"], totals["notJudged"]) == (1, 0, 1)
         for output in OUTPUTS:
             out = run("audit", "--kubeconfig", kubeconfig, "-o", output).out
-            assert "RayPool.ray.io: 2 objects were not checked" in " ".join(out.split()), output
+            assert "RayPool.ray.io: its objects were not checked" in " ".join(out.split()), output
         out = " ".join(run("audit", "--kubeconfig", kubeconfig).out.split())
-        assert "RayPool: not judged: RayPool.ray.io: 2 objects" in out
+        assert "RayPool: not judged: RayPool.ray.io: its objects" in out
         assert "1 unchanged, 0 exempt, 0 not judged; 1 kind of objects not judged; " in out
 
     @pytest.mark.parametrize("denied", [False, True], ids=["objects", "unknown kinds"])
@@ -221,10 +221,10 @@ class TestCluster:
     ) -> None:
         arguments = ("audit", "--kubeconfig", kubeconfig, "--assume", "*=any", "-n", "team-b")
         assert run(*arguments, "--strict").code == 0
+        path = cluster.define("RayPool", "raypools", {"metadata": {"name": "x", "namespace": "team-b"}})
+        cluster.refused[path.replace("v1/", "v1/namespaces/team-b/")] = 403
         if denied:
             cluster.refused[DEFINITIONS] = 403
-        else:
-            cluster.define("RayPool", "raypools", {"metadata": {"name": "x", "namespace": "team-b"}})
         assert run(*arguments).code == 0
         strictly = run(*arguments, "--strict")
         assert strictly.code == 1
@@ -541,6 +541,13 @@ class TestWriteReports:
         }
         (unreadable,) = cluster.reports("clusterpolicyreports")[None, "gpuwarden"]["results"]
         assert unreadable["resources"][0]["name"] == "team-c"
+
+    def test_kinds_that_could_not_be_read_are_said(self, kubeconfig: Path, cluster: WorkloadServer) -> None:
+        cluster.refused[cluster.define("RayPool", "raypools")] = 403
+        first, _ = run("audit", "--kubeconfig", kubeconfig, "--write-reports").err.splitlines()
+        assert first.startswith("not judged: RayPool.ray.io: its objects were not checked")
+        cluster.refused[DEFINITIONS] = 403
+        assert "not judged: custom resources: " in run("audit", "--kubeconfig", kubeconfig, "--write-reports").err
 
     def test_again_changes_nothing(self, kubeconfig: Path, cluster: WorkloadServer) -> None:
         run("audit", "--kubeconfig", kubeconfig, "--write-reports")

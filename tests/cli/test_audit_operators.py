@@ -140,10 +140,10 @@ def test_a_kind_that_may_not_be_listed_is_said_and_ends_nothing(kubeconfig: Path
     ran = run("audit", "-o", "json", "--kubeconfig", kubeconfig)
     found = json.loads(ran.out)
     assert names(found) == ["team-a/RayJob/train"]
-    (kind,) = found["kinds"]
-    assert kind["notJudged"].startswith(
-        "RayCluster.ray.io: its objects were not checked, and their number is unknown ("
-    )
+    assert [(kind["kind"], kind["name"]) for kind in found["kinds"]] == [("RayCluster", "*"), ("RayService", "*")]
+    told = found["kinds"][0]["notJudged"]
+    assert told.startswith("RayCluster.ray.io: its objects were not checked, and their number is unknown (")
+    assert "; grant {apiGroups: [ray.io], resources: [rayclusters], verbs: [list]} (in the chart, " in told
     assert ran.code == 0
     assert run("audit", "--strict", "--kubeconfig", kubeconfig).code == 1
 
@@ -151,7 +151,53 @@ def test_a_kind_that_may_not_be_listed_is_said_and_ends_nothing(kubeconfig: Path
 def test_where_discovery_is_denied_that_is_said(kubeconfig: Path, cluster: WorkloadServer) -> None:
     cluster.refused["/apis"] = 403
     (line,) = report(kubeconfig)["kinds"]
-    assert line["notJudged"].startswith("custom resources: which kinds of workloads there are")
+    assert line["notJudged"].startswith("custom resources: which of them may lead to pods is not known")
+
+
+ANY_SCHEMA = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+
+
+def custom(name: str, spec: Any, namespace: str | None = "team-a") -> Any:
+    metadata = {"name": name, "uid": f"uid-{name}"} | ({"namespace": namespace} if namespace else {})
+    return {"apiVersion": "ray.io/v1", "kind": "RayTask", "metadata": metadata, "spec": spec}
+
+
+def test_objects_of_kinds_in_no_row_are_found_by_their_shape(kubeconfig: Path, cluster: WorkloadServer) -> None:
+    judged = custom("judged", {"workers": {"a": {"template": TEMPLATE}}})
+    cluster.define(
+        "RayTask",
+        "raytasks",
+        judged,
+        custom("counted", {"gpuCount": 2}),
+        custom("plain", {"size": "large"}),
+        schema=ANY_SCHEMA,
+    )
+    cluster.add(pod("judged-0", judged, gpu(1)))
+    found = report(kubeconfig)
+    lines = {line["name"]: line for line in found["objects"]}
+    assert lines.keys() == {"judged", "counted"}
+    assert lines["judged"]["judged"] == "template"
+    assert sum(lines["judged"]["pods"][one] for one in ("rewritten", "denied", "unchanged")) == 1
+    assert (lines["counted"]["decision"], "spec.gpuCount" in lines["counted"]["notJudged"]) == ("not-judged", True)
+    assert (found["kinds"], found["totals"]["seen"]["raytasks.ray.io"]) == ([], 3)
+    assert "only the pods of" not in found["scope"]
+
+
+def test_objects_in_no_namespace_are_judged_by_no_policy(kubeconfig: Path, cluster: WorkloadServer) -> None:
+    cluster.define(
+        "RayTask",
+        "raytasks",
+        custom("judged", {"template": TEMPLATE}, None),
+        custom("plain", {}, None),
+        schema=ANY_SCHEMA,
+        scope="Cluster",
+    )
+    found = report(kubeconfig)
+    (line,) = found["others"]
+    assert (line["name"], line["namespace"], line["decision"]) == ("judged", "", "not-judged")
+    assert "it is in no namespace, so no policy is known to apply" in line["notJudged"]
+    assert found["objects"] == []
+    assert "RayTask judged: not judged: " in " ".join(run("audit", "--kubeconfig", kubeconfig).out.split())
 
 
 def test_lists_are_read_in_pages_and_in_the_version_that_is_served(kubeconfig: Path, cluster: WorkloadServer) -> None:
@@ -203,7 +249,15 @@ def test_queues_that_count_templates_are_named(kubeconfig: Path, cluster: Worklo
     }
     cluster.serve("batch.volcano.sh/v1alpha1", "jobs", volcano)
     cluster.add(job, free)
-    said = {line["name"]: " ".join(line["becomes"]) for line in report(kubeconfig)["objects"]}
+    found = report(kubeconfig)
+    said = {
+        line["name"]: " ".join(one["message"] for one in line["findings"] if one["rule"] == "operator-trap")
+        for line in found["objects"]
+    }
+    assert found["totals"]["rules"]["operator-trap"] == 3
+    for output in ("table", "junit", "sarif", "csv", "html"):
+        text = " ".join(run("audit", "-o", output, "--kubeconfig", kubeconfig).out.split())
+        assert "operator-trap" in text, output
     kueue = "Kueue counts nvidia.com/gpu as the template requests it"
     assert {name for name, text in said.items() if kueue in text} == {"set", "queued"}
     assert "Volcano counts nvidia.com/gpu as the template requests it" in said["v"]

@@ -14,7 +14,7 @@ from typer.core import TyperOption
 
 from testing.stand_in.kubeconfig import write_kubeconfig
 from tests.adapters.kubernetes.workload_server import WorkloadServer
-from tests.deploy.chart import Chart, Json, Rendered, merged
+from tests.deploy.chart import Chart, Json, RefusedError, Rendered, merged
 from webhook.application.operator_kinds import AUDITED
 from webhook.application.report_api import REPORT_APIS
 from webhook.cli.audit import audit
@@ -105,6 +105,14 @@ def test_it_may_list_the_kinds_of_the_configuration(chart: Chart) -> None:
     }
     role = chart.render(merged(ENABLED, {"config": {"workloadKinds": [row]}})).the("ClusterRole", "gpuwarden-audit")
     assert {"apiGroups": ["example.com"], "resources": ["trainings"], "verbs": ["list"]} in role["rules"]
+
+
+def test_it_may_list_what_its_log_asks_for(chart: Chart) -> None:
+    rule = {"apiGroups": ["example.com"], "resources": ["trainers"], "verbs": ["list"]}
+    values = merged(ENABLED, {"audit": {"report": {"rules": [rule]}}})
+    assert rule in chart.render(values).the("ClusterRole", "gpuwarden-audit")["rules"]
+    with pytest.raises(RefusedError):
+        chart.render(merged(ENABLED, {"audit": {"report": {"rules": [rule | {"verbs": ["*"]}]}}}))
 
 
 class TestRights:

@@ -96,6 +96,11 @@ def test_of_a_container_its_resources_are_looked_at_alone(asks: Asks, field: str
     assert asks(an_object({"spec": {"steps": [{**container, field: {"limits": {GPU: 1}}}]}}), None)
 
 
+def test_an_object_with_a_long_list_is_sent_without_a_search(asks: Asks) -> None:
+    assert asks(an_object({"spec": {"steps": [{"name": "a"}] * 501}}), None)
+    assert not asks(an_object({"spec": {"steps": [{"name": "a"}] * 500, "withItems": ["a"] * 501}}), None)
+
+
 def test_it_looks_as_deep_as_a_path_may_lead(asks: Asks) -> None:
     def nested(steps: int) -> Json:
         found: Json = {GPU: 1}

@@ -132,7 +132,8 @@ def test_objects_are_listed_with_what_they_made_and_kinds_of_one_name_apart(
     }
     ray = lines["ray.io/v1", "RayJob", "train"]
     assert (ray["pods"]["rewritten"], ray["suspended"]) == (2, False), "it has pods"
-    assert any("Volcano counts" in one for one in lines["batch.volcano.sh/v1alpha1", "Job", "train"]["becomes"])
+    (trap,) = lines["batch.volcano.sh/v1alpha1", "Job", "train"]["findings"]
+    assert (trap["rule"], trap["path"]) == ("operator-trap", "spec.tasks[0].template")
     assert (code, report["kinds"], report["problems"]) == (1, [], [])
 
 

@@ -1,4 +1,4 @@
-"""Kinds that an audit does not look at, on a real API server: found by definition, counted, and reported."""
+"""Custom kinds that are in no row, on a real API server: found by definition, read, and judged by their shape."""
 
 import json
 import subprocess
@@ -37,7 +37,7 @@ def audited(control_plane: ControlPlane, namespace: str) -> tuple[int, Any]:
     return done.returncode, json.loads(done.stdout)
 
 
-def test_objects_of_a_custom_kind_are_counted_as_not_judged(
+def test_objects_of_a_custom_kind_are_judged_by_their_shape(
     control_plane: ControlPlane, module_namespaces: Namespaces
 ) -> None:
     name = module_namespaces.make_bare()
@@ -56,13 +56,12 @@ def test_objects_of_a_custom_kind_are_counted_as_not_judged(
     path = f"/apis/{GROUP}/v1/namespaces/{name}/clusters"
     try:
         wait_for("the kind to be served", lambda: control_plane.api.get(path).is_success)
-        assert audited(control_plane, name)[1]["kinds"] == []
-        for number in range(3):
-            made = {"apiVersion": f"{GROUP}/v1", "kind": "Cluster", "metadata": {"name": f"c{number}"}, "spec": {}}
+        container = {"name": "main", "image": "registry.test/a:1", "resources": {"limits": {"nvidia.com/gpu": "0.5"}}}
+        for number, spec in enumerate(({"size": 1}, {"gpus": 2}, {"pools": [{"pod": {"containers": [container]}}]})):
+            made = {"apiVersion": f"{GROUP}/v1", "kind": "Cluster", "metadata": {"name": f"c{number}"}, "spec": spec}
             control_plane.api.post(path, json=made).raise_for_status()
         code, report = audited(control_plane, name)
-        (line,) = report["kinds"]
-        assert line["notJudged"].startswith(f"Cluster.{GROUP}: 3 objects were not checked; ")
-        assert (code, report["totals"]["kinds"]) == (1, 1)
+        found = {line["name"]: line["decision"] for line in report["objects"] if line["kind"] == "Cluster"}
+        assert (code, found, report["kinds"]) == (1, {"c1": "not-judged", "c2": "denied"}, [])
     finally:
         control_plane.api.delete(f"{DEFINITIONS}/clusters.{GROUP}").raise_for_status()

@@ -123,17 +123,12 @@ class Advising:
             else:
                 sentences = response_messages.would_be(decision, policy)
             warnings += [f"{one.title}{sentence}" for sentence in sentences]
-        warnings += traps(
-            case.workload,
-            Applied(
-                case.data,
-                [
-                    Described(one.where.place if one.where else (), one.pod, its)
-                    for one, its in zip(case.pods, decisions, strict=True)
-                ],
-                lambda pod: self._decision(case, pod, policy),
-            ),
-        )
+        described = [
+            Described(one.where.place if one.where else (), one.pod, its)
+            for one, its in zip(case.pods, decisions, strict=True)
+        ]
+        applied = Applied(case.data, described, lambda pod: self._decision(case, pod, policy))
+        warnings += [trap.message for trap in traps(case.workload, applied)]
         if policies.audit is not ANY_POLICY:
             audited = [self._decide(case, one.pod, "audit", policies.audit) for one in case.pods]
             edits = tuple(edit for its in audited for edit in its.edits)

@@ -14,7 +14,7 @@ from webhook.application.judgement import JudgedPod, Judgement
 from webhook.application.operator_objects import QUEUE
 from webhook.application.rule_texts import NOT_JUDGED
 from webhook.application.type_mismatches import TypeMismatch
-from webhook.application.workload_kinds import WorkloadKind
+from webhook.application.workload_kinds import WorkloadKind, WorkloadPod
 from webhook.application.workloads import Kinds, identity, is_between, is_workload, workload_of
 from webhook.engine import guard, requests
 from webhook.engine.decision import Outcome
@@ -224,10 +224,13 @@ class Auditor:
         _forget(pod.spec, running=seen.running)
         names = self._configuration.names
         shares = unjudged_requests.shares(pod, {})
+        annotations = pod.metadata.annotations if pod.metadata else None
+        noted = list(unjudged_requests.in_metadata(WorkloadPod(()), annotations or {}, {}, names))
         gpu_containers = bool(
             requests.read(pod.spec, names)
             or pod.spec.resource_claims
             or shares
+            or noted
             or unjudged_requests.other_vendors(pod, names)
         )
         if not gpu_containers and not guard.sees(pod):
@@ -235,12 +238,11 @@ class Auditor:
         policy = self._configuration.policies.select(
             self._namespaces.get(seen.namespace) or NamespaceLabels(),
         ).enforce
-        annotations = pod.metadata.annotations if pod.metadata else None
         # What the patch depends on: whether there are annotations, and which of ours.
         ours = None if annotations is None else sorted(key for key in annotations if key.startswith(DOMAIN))
         exempt = seen.namespace in self._configuration.exemptions.namespaces
         within = seen.namespace if pod.spec.resource_claims else ""  # where the objects are that its claims name
-        key = self._digest((seen.kind, seen.queue, policy.name, exempt, ours, shares, within, pod.spec))
+        key = self._digest((seen.kind, seen.queue, policy.name, exempt, ours, shares, noted, within, pod.spec))
         known = self._by_pod.get(key)
         if known is None:
             judgement = self._checker.judge(_manifest(workload, seen, pod))

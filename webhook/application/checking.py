@@ -97,9 +97,8 @@ class Checker:
             return known
         findings = tuple(msgspec.structs.replace(f, path=where.field(f.path)) for f in decision.findings)
         operations = tuple(patch(pod, decision.edits, where.pointer))
-        notes = self._traps(workload, manifest, known.policy, [Described(where.place, pod, decision)])
-        if decision.gpu_containers:
-            notes = (*not_served(workload, manifest.get("apiVersion")), *notes)
+        findings += self._traps(workload, manifest, known.policy, [Described(where.place, pod, decision)])
+        notes = tuple(not_served(workload, manifest.get("apiVersion"))) if decision.gpu_containers else ()
         return msgspec.structs.replace(known, operations=operations, findings=findings, notes=notes)
 
     def _of_claim(self, known: Judgement, kept: Claim, manifest: Mapping[str, Any]) -> Judgement:
@@ -173,39 +172,50 @@ class Checker:
                 for f in decision.findings
             )
         asking = [one for one in pods if one.decision.gpu_containers]
+        exempt = exempt if all(one.is_exempt for one in asking) and not findings else None
+        notes: tuple[str, ...] = ()
+        found = known.findings
+        if workload and asking:
+            described = [Described(one.where.place, one.pod, one.decision) for one in asking]
+            found = (*self._traps(workload, manifest, known.policy, described), *found)
+            notes = tuple(operator_objects.notes(workload, manifest, trapped=bool(found)))
         return msgspec.structs.replace(
             known,
             pods=tuple(pods),
-            findings=tuple(findings),
+            findings=() if exempt else (*findings, *found),
             beside=tuple(vendors),
-            exempt=exempt if all(one.is_exempt for one in asking) and not findings else None,
-            notes=self._notes(
-                workload, manifest, known.policy, [Described(one.where.place, one.pod, one.decision) for one in asking]
-            )
-            if workload and asking
-            else (),
+            exempt=exempt,
+            notes=notes,
         )
 
-    def _left(self, workload: WorkloadKind | None, manifest: Mapping[str, Any], policy: Policy) -> Unjudged | None:
-        """Return what is not judged of an object that is not of a built-in kind."""
+    def _left(
+        self, workload: WorkloadKind | None, manifest: Mapping[str, Any], policy: Policy
+    ) -> tuple[Unjudged | None, tuple[Finding, ...]]:
+        """What is known of an object that is not of a built-in kind, beside the pods in it that are judged; and its traps."""
         # What their claims are is said with the pods.
-        judged = [where for where, _ in operator_objects.pods_in(workload, manifest)]
-        left = unjudged(operator_objects.without(manifest, judged), self._configuration.names)
+        pods = operator_objects.pods_in(workload, manifest)
+        names = self._configuration.names
+        left = unjudged(operator_objects.without(manifest, [where for where, _ in pods]), names)
         if workload is None:
-            return left if left or not judged else None
+            return (left if left or not pods else None), ()
         pod = operator_objects.requesting(workload, manifest)
-        decision = decide(pod, policy, self._configuration.plugin, names=self._configuration.names)
-        notes = self._notes(workload, manifest, policy, [Described((), pod, decision)])
-        return msgspec.structs.replace(left, decision=decision, notes=notes) if left else None
-
-    def _notes(
-        self, workload: WorkloadKind, manifest: Mapping[str, Any], policy: Policy, pods: Sequence[Described]
-    ) -> tuple[str, ...]:
-        return tuple(operator_objects.notes(workload, manifest, self._traps(workload, manifest, policy, pods)))
+        if workload.implicit and not (
+            left.traces.requests
+            or left.traces.claims
+            or any(one.spec and requests.read(one.spec, names) for _, one in pods)
+        ):
+            pod = operator_objects.IMPLICIT
+            left = msgspec.structs.replace(left, implicit=True)
+        decision = decide(pod, policy, self._configuration.plugin, names=names)
+        if not left:
+            return None, ()
+        found = self._traps(workload, manifest, policy, [Described((), pod, decision)])
+        notes = tuple(operator_objects.notes(workload, manifest, trapped=bool(found)))
+        return msgspec.structs.replace(left, decision=decision, notes=notes), found
 
     def _traps(
         self, workload: WorkloadKind, manifest: Mapping[str, Any], policy: Policy, pods: Sequence[Described]
-    ) -> tuple[str, ...]:
+    ) -> tuple[Finding, ...]:
         configuration = self._configuration
         applied = Applied(
             manifest, pods, lambda pod: decide(pod, policy, configuration.plugin, names=configuration.names)
@@ -215,13 +225,20 @@ class Checker:
     def unreadable(self, manifest: Mapping[str, Any], mismatches: Sequence[TypeMismatch]) -> Judgement:
         """The judgement of an object with fields of the wrong type: only its name is known."""
         known = self.identify(manifest)
-        return msgspec.structs.replace(known, unjudged=None, label_problems=(), mismatches=tuple(mismatches))
+        return msgspec.structs.replace(
+            known, unjudged=None, findings=(), label_problems=(), mismatches=tuple(mismatches)
+        )
 
     def _with_beside(self, known: Judgement, where: WorkloadPod, pod: Pod, template: Mapping[str, Any]) -> Judgement:
         labels, _ = labels_and_annotations(template)
         names = self._configuration.names
         shares = unjudged_requests.shares(pod, labels)
-        told = (*unjudged_requests.sentences(where, unjudged_requests.other_vendors(pod, names), shares), *known.beside)
+        annotations = (pod.metadata and pod.metadata.annotations) or {}
+        told = (
+            *unjudged_requests.sentences(where, unjudged_requests.other_vendors(pod, names), shares),
+            *unjudged_requests.in_metadata(where, annotations, labels, names),
+            *known.beside,
+        )
         of_kai = (f"{section.removesuffix('s')} {key}: {value}" for section, key, value in shares)
         return msgspec.structs.replace(known, beside=told, asked=(*of_kai, *unjudged_requests.misspelt(pod, names)))
 
@@ -233,20 +250,24 @@ class Checker:
         namespace = name if is_namespace(manifest) else str(metadata.get("namespace") or self._namespace)
         workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"), self._configuration.kinds)
         is_built_in = workload is not None and workload.is_built_in
-        elsewhere = (
-            unjudged_requests.misplaced(workload, manifest, self._configuration.names)
-            if workload and is_built_in
-            else ""
-        )
+        elsewhere: list[str] = []
+        if workload and is_built_in:
+            names = self._configuration.names
+            elsewhere += filter(None, [unjudged_requests.misplaced(workload, manifest, names)])
+            if not workload.is_pod:
+                labels, annotations = labels_and_annotations(manifest)
+                elsewhere += unjudged_requests.in_metadata(WorkloadPod(()), annotations, labels, names)
         policy = self._policy_of(namespace)
+        left, found = (None, ()) if is_built_in else self._left(workload, manifest, policy)
         return Judgement(
             api_version,
             kind,
             namespace,
             name,
             policy,
-            unjudged=None if is_built_in else self._left(workload, manifest, policy),
-            beside=(elsewhere,) if elsewhere else (),
+            findings=found,
+            unjudged=left,
+            beside=tuple(elsewhere),
             label_problems=tuple(label_problems(manifest, self._configuration)),
         )
 

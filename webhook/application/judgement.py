@@ -92,6 +92,25 @@ class Judgement(msgspec.Struct, frozen=True):
         return (*found, *self.notes)
 
     @property
+    def of_the_cluster(self) -> "Judgement":
+        """The judgement of an object that is in no namespace: no policy is known to apply to its pods."""
+        found = "; ".join(filter(None, (*self.requests, self.not_judged)))
+        beside = (
+            f"{found}; it is in no namespace, so no policy is known to apply; its pods are judged when they are created"
+        )
+        return msgspec.structs.replace(
+            self,
+            namespace="",
+            pods=(),
+            findings=(),
+            asked=(),
+            exempt=None,
+            claims_unknown="",
+            notes=(),
+            beside=(beside,),
+        )
+
+    @property
     def of_templates(self) -> tuple[Operation, ...]:
         """The JSON Patch that rewrites the templates of an operator's object, where that is wanted.
 

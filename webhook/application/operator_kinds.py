@@ -58,9 +58,11 @@ def _one(  # noqa: PLR0913, PLR0917 - what tells a kind from others
     return WorkloadKind(group, tuple(versions.split()), kind, plural, templates, suspend=suspend, note=note)
 
 
-def _requesting(group: str, versions: str, kind: str, plural: str, *resources: str, note: str = "") -> WorkloadKind:
+def _requesting(  # noqa: PLR0913 - as for ``_one``
+    group: str, versions: str, kind: str, plural: str, *resources: str, implicit: bool = False, note: str = ""
+) -> WorkloadKind:
     """A kind that requests GPUs outside of pod templates."""
-    return WorkloadKind(group, tuple(versions.split()), kind, plural, (), resources, note=note)
+    return WorkloadKind(group, tuple(versions.split()), kind, plural, (), resources, implicit=implicit, note=note)
 
 
 def _by_shape(  # noqa: PLR0913, PLR0917 - as for ``_one``
@@ -322,9 +324,15 @@ OPERATORS = (
     _one("mlops.seldon.io", "v1alpha1", "SeldonConfig", "seldonconfigs", "spec.components[*].podSpec"),
     _one("mlops.seldon.io", "v1alpha1", "SeldonRuntime", "seldonruntimes", "spec.overrides[*].podSpec"),
     # NVIDIA: NIM, Dynamo, Grove
-    _requesting("apps.nvidia.com", "v1alpha1", "NIMService", "nimservices", "spec.resources", note=_NIM),
+    _requesting("apps.nvidia.com", "v1alpha1", "NIMService", "nimservices", "spec.resources", implicit=True, note=_NIM),
     _requesting(
-        "apps.nvidia.com", "v1alpha1", "NIMPipeline", "nimpipelines", "spec.services[*].spec.resources", note=_NIM
+        "apps.nvidia.com",
+        "v1alpha1",
+        "NIMPipeline",
+        "nimpipelines",
+        "spec.services[*].spec.resources",
+        implicit=True,
+        note=_NIM,
     ),
     *(
         _requesting("apps.nvidia.com", "v1alpha1", kind, plural, "spec.resources", *more)
@@ -359,6 +367,7 @@ OPERATORS = (
             Template("inference.template.spec", ("resource.count",)),
             Template("tuning.template.spec", ("resource.count",)),
         ),
+        implicit=True,
     ),
     _one(
         "orchestration.aibrix.ai",
@@ -412,11 +421,11 @@ OPERATORS = (
         ),
     ),
     *(
-        _by_shape("kaito.sh", "v1beta1 v1alpha1", kind, plural)
-        for kind, plural in (
-            ("InferenceSet", "inferencesets"),
-            ("RAGEngine", "ragengines"),
-            ("MultiRoleInference", "multiroleinferences"),
+        WorkloadKind("kaito.sh", ("v1beta1", "v1alpha1"), kind, plural, (), implicit=implicit, by_shape=True)
+        for kind, plural, implicit in (
+            ("InferenceSet", "inferencesets", True),
+            ("RAGEngine", "ragengines", False),
+            ("MultiRoleInference", "multiroleinferences", True),
         )
     ),
     _by_shape("orchestration.aibrix.ai", "v1alpha1", "KVCache", "kvcaches"),

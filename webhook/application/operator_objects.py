@@ -19,8 +19,11 @@ _SPEC = "spec"
 _JUDGED = ("containers", "initContainers", "resourceClaims")
 QUEUE = "kueue.x-k8s.io/queue-name"
 """The label that puts an object into a queue of Kueue."""
-_COUNTED_BY_PODS = frozenset({"Pod", "Deployment", "StatefulSet", "LeaderWorkerSet"})
 _PARAMETERS = ("{{", "$(", "${")  # Argo; Tekton; envsubst and OpenShift
+
+
+IMPLICIT = Pod(None, PodSpec(containers=[Container("pods", resources=Resources(limits={"nvidia.com/gpu": "1"}))]))
+"""What an operator makes of an object of an ``implicit`` kind that names no GPU."""
 
 
 def pods_in(workload: WorkloadKind | None, manifest: Mapping[str, Any]) -> list[tuple[WorkloadPod, Pod]]:
@@ -109,13 +112,11 @@ def title(workload: WorkloadKind | None, manifest: Mapping[str, Any], where: Wor
     return f"{where.field('') or _SPEC}{counted}: "
 
 
-def notes(workload: WorkloadKind, manifest: Mapping[str, Any], traps: Iterable[str] = ()) -> Iterator[str]:
-    """Return the notes on an object with GPUs: that it is suspended; its traps, or what is special about its kind."""
+def notes(workload: WorkloadKind, manifest: Mapping[str, Any], *, trapped: bool) -> Iterator[str]:
+    """Return the notes on an object with GPUs: that it is suspended, and what is special about its kind unless a trap says it."""
     if is_suspended(workload, manifest):
         yield f"suspended by {workload.suspend}: no pod is created until that is false"
-    told = list(traps)
-    yield from told
-    if workload.note and not told:
+    if workload.note and not trapped:
         yield f"note: {workload.note.removesuffix('.')}"
 
 

@@ -15,8 +15,19 @@ from webhook.application.field_paths import Place
 from webhook.application.workload_kinds import WorkloadKind
 from webhook.engine.decision import Decision
 from webhook.engine.edits import RenameResource
+from webhook.engine.findings import Finding, Rule, Severity
 from webhook.engine.pods import Container, Pod, PodSpec, Resources
 from webhook.engine.requests import GpuContainer
+
+OPERATOR_TRAP = Rule(
+    "operator-trap",
+    Severity.WARN,
+    "An operator or a queue would not handle the request as meant",
+    "It reads the GPU's name or number from its own object, not from the pods: Ray's num-gpus, NIM's own nvidia.com/gpu, "
+    "KServe's list of names, the quotas of Volcano and Kueue. Pods would be denied, not be created, or run without their GPUs. "
+    "Change the object as the message says.",
+)
+"""The rule of the findings here: about an object, not a pod, so ``/validate`` never has one."""
 
 _GPU = "nvidia.com/gpu"
 _QUEUE_NAME = "kueue.x-k8s.io/queue-name"
@@ -53,8 +64,8 @@ class Applied(msgspec.Struct, frozen=True):
     decide: Callable[[Pod], Decision]
 
 
-def traps(workload: WorkloadKind, applied: Applied) -> Iterator[str]:
-    """Return what will go wrong with an object of a kind besides what becomes of its pods, in sentences without their end."""
+def traps(workload: WorkloadKind, applied: Applied) -> Iterator[Finding]:
+    """Return what will go wrong with an object of a kind besides what becomes of its pods; paths are within the object."""
     if not any(one.decision.gpu_containers for one in applied.pods):
         return
     if trap := _OF_GROUPS.get(workload.group):
@@ -63,7 +74,11 @@ def traps(workload: WorkloadKind, applied: Applied) -> Iterator[str]:
         yield from _counted_by("Kueue", applied)
 
 
-def _ray(applied: Applied) -> Iterator[str]:
+def _trap(path: str, fact: str, fix: str) -> Finding:
+    return OPERATOR_TRAP.found(path, f"{path or 'its pods'}: {fact}", fix)
+
+
+def _ray(applied: Applied) -> Iterator[Finding]:
     """KubeRay takes ``num-gpus`` from the limits of the first container (common/pod.go), by the names that it knows."""
     for one in applied.pods:
         *group, last = one.place or ("",)
@@ -78,13 +93,14 @@ def _ray(applied: Applied) -> Iterator[str]:
         parameters = (*group, "rayStartParams")
         if _text_at(applied.data, (*parameters, "num-gpus")):
             continue
-        yield (
-            f"{field_paths.written(one.place)}: Ray would start with num-gpus 0, because it does not count {names[0]}; set "
-            f"{field_paths.written(parameters)}.num-gpus, or request {_GPU} and let gpuwarden rewrite the pods"
+        yield _trap(
+            field_paths.written(one.place),
+            f"Ray would start with num-gpus 0, because it does not count {names[0]}",
+            f"set {field_paths.written(parameters)}.num-gpus, or request {_GPU} and let gpuwarden rewrite the pods",
         )
 
 
-def _nim(applied: Applied) -> Iterator[str]:
+def _nim(applied: Applied) -> Iterator[Finding]:
     """The NIM operator adds ``nvidia.com/gpu`` where that very name is not requested (internal/controller/platform)."""
     for one in applied.pods:
         for gpu_container in one.decision.gpu_containers:
@@ -96,13 +112,14 @@ def _nim(applied: Applied) -> Iterator[str]:
             made = Pod(None, PodSpec(containers=[Container(gpu_container.container.name, resources=Resources(limits))]))
             rules = dict.fromkeys(finding.rule.id for finding in applied.decide(made).denials)
             if rules:
-                yield (
-                    f"{gpu_container.container.name}: the NIM operator adds {_GPU} beside {names[0]}, "
-                    f"and such pods would be denied ({', '.join(rules)}); request {_GPU} and let gpuwarden rewrite the pods"
+                yield _trap(
+                    gpu_container.container.name or "",
+                    f"the NIM operator adds {_GPU} beside {names[0]}, and such pods would be denied ({', '.join(rules)})",
+                    f"request {_GPU} and let gpuwarden rewrite the pods",
                 )
 
 
-def _kserve(applied: Applied) -> Iterator[str]:
+def _kserve(applied: Applied) -> Iterator[Finding]:
     """With several nodes KServe denies names that it doesn't know (pkg/utils HasUnknownGpuResourceType)."""
     for root, annotations in ((("spec", "predictor"), ("metadata",)), (("spec",), ("spec",))):
         if not any(field_paths.find(applied.data, (*root, "workerSpec"))):
@@ -111,10 +128,11 @@ def _kserve(applied: Applied) -> Iterator[str]:
         gpu_containers = [gpu_container for one in applied.pods for gpu_container in one.decision.gpu_containers]
         unknown = [name for name in _names(gpu_containers) if name not in _KNOWN_TO_KSERVE | _names_in(listed)]
         if unknown:
-            yield (
-                f"{field_paths.written(root)}.workerSpec: KServe would deny {', '.join(unknown)}, because with workerSpec it "
-                f"permits only names that it knows; request {_GPU} and let gpuwarden rewrite the pods, or set "
-                f"{field_paths.written(annotations)}.annotations[{_GPU_TYPES}] to '{json.dumps(unknown)}'"
+            yield _trap(
+                f"{field_paths.written(root)}.workerSpec",
+                f"KServe would deny {', '.join(unknown)}, because with workerSpec it permits only names that it knows",
+                f"request {_GPU} and let gpuwarden rewrite the pods, or set "
+                f"{field_paths.written(annotations)}.annotations[{_GPU_TYPES}] to '{json.dumps(unknown)}'",
             )
 
 
@@ -131,19 +149,20 @@ def _names_in(annotation: str) -> frozenset[str]:
     return frozenset(map(str, names)) if isinstance(names, list) else frozenset()
 
 
-def _volcano(applied: Applied) -> Iterator[str]:
+def _volcano(applied: Applied) -> Iterator[Finding]:
     """Volcano's queues compare what templates request before any pod exists (job_controller_actions.go calcPGMinResources)."""
     yield from _counted_by("Volcano", applied)
 
 
-def _counted_by(queue: str, applied: Applied) -> Iterator[str]:
+def _counted_by(queue: str, applied: Applied) -> Iterator[Finding]:
     for one in applied.pods:
         for old, new in dict.fromkeys(
             (edit.old, edit.new) for edit in one.decision.edits if isinstance(edit, RenameResource)
         ):
-            yield (
-                f"{field_paths.written(one.place) or 'its pods'}: {queue} counts {old} as the template requests it, and the pods "
-                f"would request {new}; if no node or quota offers {old}, no pod is ever created; request {new} here"
+            yield _trap(
+                field_paths.written(one.place),
+                f"{queue} counts {old} as the template requests it, and the pods would request {new}",
+                f"if no node or quota offers {old}, no pod is ever created; request {new} here",
             )
 
 
@@ -156,7 +175,7 @@ def _names(gpu_containers: Sequence[GpuContainer]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-_OF_GROUPS: Mapping[str, Callable[[Applied], Iterator[str]]] = {
+_OF_GROUPS: Mapping[str, Callable[[Applied], Iterator[Finding]]] = {
     "ray.io": _ray,
     "orchestration.aibrix.ai": _ray,
     "apps.nvidia.com": _nim,

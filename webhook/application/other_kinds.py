@@ -1,29 +1,37 @@
-"""Other kinds: which custom resources may lead to pods, by their schemas, and what an audit of a cluster says of them."""
+"""Other kinds: which custom resources may lead to pods, by their schemas, and what an audit says of those it could not read."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from webhook.application.gpu_fields import counts_gpus
 from webhook.application.structural_search import CLAIM_KEYS, POD_KEYS
-from webhook.application.unjudged import quotes
 from webhook.application.workloads import qualified
 
 _OPAQUE = "x-kubernetes-preserve-unknown-fields"
-# What pods are created from, in custom resources whose schemas leave it open.
-_TEMPLATES = frozenset({"template", "podTemplate", "podSpec", "podTemplateSpec"})
+# Texts that hold manifests, values or patches.
+_TEXTS = frozenset({"manifest", "manifests", "inline", "patch", "patches", "podSpecPatch", "values"})
 # A volume's resources are sizes of disks.
 _VOLUMES = ("volume", "ephemeral", "storage", "pvc", "persistentVolume")
 _MOST_NODES = 200_000  # of a schema; etcd takes 1.5 MB an object, which is fewer
 
 
+MOST_OBJECTS = 5_000
+"""Objects of one kind after which an audit reads no more of it."""
+MOST_BYTES = 100_000_000
+"""Bytes, likewise."""
+
+
 class OtherKind(msgspec.Struct, frozen=True):
-    """A kind of which a cluster has objects that an audit does not look at.
+    """A kind of which a cluster has objects that an audit did not look at.
 
     Attributes:
         plural: its name in URLs.
-        objects: how many there are; ``None`` where that is not known.
-        detail: why not.
+        objects: how many they are; ``None`` where that is not known.
+        detail: why they could not be listed, if they could not.
+        forbidden: whether RBAC is why.
+        checked: how many others were looked at.
     """
 
     api_version: str
@@ -31,45 +39,45 @@ class OtherKind(msgspec.Struct, frozen=True):
     plural: str
     objects: int | None = None
     detail: str = ""
+    forbidden: bool = False
+    checked: int = 0
 
     @property
     def message(self) -> str:
-        """That its objects are not checked, for people."""
+        """That these objects are not checked, why, and what to do, for people."""
         group = self.api_version.rpartition("/")[0]
         name = qualified(self.api_version, self.kind)
-        if self.objects is None:
-            counted = f"its objects were not checked, and their number is unknown ({self.detail})"
+        if self.detail:
+            fact = f"its objects were not checked, and their number is unknown ({self.detail})"
         else:
-            counted = f"{self.objects} {'object was' if self.objects == 1 else 'objects were'} not checked"
-        plural = f"{self.plural}.{group}" if group else self.plural
-        return (
-            f"{name}: {counted}; existing pods were checked, pods that are yet to be created were not; "
-            f"run kubectl get {plural} -A -o yaml | gpuwarden check -"
-        )
+            left = "others" if self.objects is None else f"{self.objects:,} others"
+            fact = (
+                f"{self.checked:,} objects were checked and {left} were not, because an audit reads at most {MOST_OBJECTS:,} "
+                f"objects or {MOST_BYTES // 1_000_000} MB of a kind"
+            )
+        fixes = [f"run kubectl get {self.plural}.{group} -A -o yaml | gpuwarden check -"]
+        if self.forbidden:
+            rule = f"{{apiGroups: [{group}], resources: [{self.plural}], verbs: [list]}}"
+            fixes.insert(0, f"grant {rule} (in the chart, audit.report.rules)")
+        what_is_known = "existing pods were checked, pods that are yet to be created were not"
+        return f"{name}: {fact}; {what_is_known}; {', or '.join(fixes)}"
 
 
 def unknown_kinds(detail: str) -> str:
     """That it is not known which custom resources there are, for people."""
     return (
-        f"custom resources: which kinds of workloads there are besides those that were checked is not known ({detail}); "
-        "grant list on customresourcedefinitions.apiextensions.k8s.io, or check their manifests with gpuwarden check"
+        f"custom resources: which of them may lead to pods is not known, and not all could be read ({detail}); grant list on "
+        "customresourcedefinitions.apiextensions.k8s.io and on these kinds, or check their manifests with gpuwarden check"
     )
 
 
-def leads_to_pods(group: str, kind: str, schema: Mapping[str, Any] | None) -> bool:
+def leads_to_pods(schema: Mapping[str, Any] | None) -> bool:
     """Whether objects of a custom kind may lead to pods, or claim devices.
 
     Args:
-        group: the kind's group.
-        kind: the kind.
-        schema: its OpenAPI schema, if it has one: a kind whose ``spec`` is left open may hold anything.
+        schema: the kind's OpenAPI schema, if it has one: where it leaves a field open, anything may be.
     """
-    if quotes(group, f"{kind}.{group}"):
-        return False
     if not isinstance(schema, Mapping) or schema.get(_OPAQUE):
-        return True
-    spec = _properties(schema).get("spec")
-    if isinstance(spec, Mapping) and spec.get(_OPAQUE) and not _properties(spec):
         return True
     pending: list[Mapping[str, Any]] = [schema]
     left = _MOST_NODES
@@ -88,13 +96,13 @@ def leads_to_pods(group: str, kind: str, schema: Mapping[str, Any] | None) -> bo
 
 
 def _is_of_pods(name: str, schema: Mapping[str, Any]) -> bool:
-    if name in CLAIM_KEYS:
+    if name in CLAIM_KEYS or name in _TEXTS or counts_gpus(name):
+        return True
+    if any(one.get(_OPAQUE) and not _properties(one) for one in (schema, *_inside(schema))):
         return True
     if name in POD_KEYS:
-        return any("image" in _properties(one) or one.get(_OPAQUE) for one in (schema, *_inside(schema)))
-    if name in _TEMPLATES:
-        return bool(schema.get(_OPAQUE)) and not _properties(schema)
-    return name == "resources" and bool({"limits", "requests"} & _properties(schema).keys())
+        return any("image" in _properties(one) for one in (schema, *_inside(schema)))
+    return name.lower().endswith("resources") and bool({"limits", "requests"} & _properties(schema).keys())
 
 
 def _inside(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from webhook.application.operator_traps import OPERATOR_TRAP
 from webhook.engine.findings import Severity
 from webhook.engine.rules.catalog import RULES
 from webhook.engine.schedulers import HAMI, HAMI_RESOURCES
@@ -75,5 +76,8 @@ _OF_REPORTS = (
 )
 RULE_TEXTS = {
     text.id: text
-    for text in (*(RuleText(rule.id, rule.severity, rule.title, rule.help) for rule in RULES), *_OF_REPORTS)
+    for text in (
+        *(RuleText(rule.id, rule.severity, rule.title, rule.help) for rule in (*RULES, OPERATOR_TRAP)),
+        *_OF_REPORTS,
+    )
 }

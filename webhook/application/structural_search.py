@@ -13,6 +13,8 @@ from typing import Any
 import msgspec
 
 from webhook.application.field_paths import written
+from webhook.application.gpu_fields import counts_gpus, gpu_fields, is_number
+from webhook.application.gpu_text import BARE, counts_in_text, decoded, gpus_in_text, is_gpu_key, parsed
 from webhook.engine.gpu_names import BUILT_IN, GpuNames
 from webhook.engine.quantity import whole
 from webhook.engine.resources import PREFIX, classify
@@ -25,46 +27,24 @@ _CONTAINER_LISTS = frozenset({"containers", "initContainers", "sidecars", "steps
 _CONTAINERS = frozenset({"container", "script", "mainContainer"})  # Argo, Argo, Dynamo
 _AMOUNTS = frozenset({"limits", "requests"})
 _AMOUNTS_OR_ABOVE = _AMOUNTS | {"resources"}
-# In text: a part of a manifest or an option (nvidia.com/gpu: 1, nvidia.com/gpu=1), a path of a JSON patch
-# (/limits/nvidia.com~1gpu), and a parameter of Helm's (resources.limits.nvidia\.com/gpu).
-_NAME_IN_TEXT = re.compile(
-    r"""(?<![\w.-])([A-Za-z0-9][A-Za-z0-9.-]{0,252}/[A-Za-z0-9._-]{1,63})\\*["']?(?:[ \t]*:|=["']?[1-9])""", re.ASCII
-)
-_POINTER = re.compile(r"/([A-Za-z0-9][A-Za-z0-9.-]{0,252})~1([A-Za-z0-9._-]{1,63})", re.ASCII)
-_PARAMETER = re.compile(
-    r"""(?:limits|requests)\.["']?([A-Za-z0-9][A-Za-z0-9-]{0,62}(?:\\{1,2}\.[A-Za-z0-9-]{1,63}){1,9})/([A-Za-z0-9._-]{1,63})""",
-    re.ASCII,
-)
 _SPARK = re.compile(r"spark\.(?:driver|executor)\.resource\.gpu\.amount")
 _CLAIM_LISTS = frozenset({"resourceClaims", "draResources"})  # Kubernetes, NIM
-_CLAIM_NAMES = frozenset({"resourceClaimName", "resourceClaimTemplateName"})
+_CLAIM_NAMES = frozenset({"resourceClaimName", "resourceClaimTemplateName", "deviceClassName"})
 _CLAIMS_IN_TEXT = re.compile(r"""\bresourceClaims["']?[ \t]*:""")
-_BARE = "gpu"  # Dynamo's and vLLM's own word for the resource
-# Fields that count GPUs: gpuCount and numGPUs of many, Ray's num-gpus and entrypointNumGpus, vLLM's requestGPU, Flink's
-# external-resource.gpu.amount. It is not gpuMemory, nor maxGPUs, which is a quota's word.
-_COUNT = re.compile(
-    r"(?:num|number|numberof|n|requested|request|requests|limit|desired|worker|driver|executor|entrypointnum|externalresource)?"
-    r"v?gpus?(?:count|nums?|number|quantity|amount|requests?|limits?|per(?:node|worker|replica|pod|task|executor|instance))?"
-    r"|accelerator(?:count|spernode|sperpod)"
-)
-_COUNT_IN_TEXT = re.compile(r"""\bnum_gpus["']?[ \t]*:[ \t]*["']?[0-9.]*[1-9]""", re.ASCII)
-_TEXTS_WITH_COUNTS = frozenset({"serveConfigV2"})  # RayService
-_LONGEST_COUNT = 40  # characters of a key
 _DEVICES = frozenset({"gpus", "hostDevices"})  # KubeVirt
+_ANNOTATIONS = "annotations"
 # A map of labels has GPU names as keys, and requests none.
 _LABELS = frozenset({"labels", "annotations", "nodeSelector", "matchLabels", "selector"})
 # Maps of what there is or may be at most, of nodes, queues and quotas.
-_NOT_REQUESTS = _LABELS | {
-    "allocatable", "borrowingLimit", "capability", "capacity", "deserved", "guarantee", "hard", "limit", "limits", "max", "min",
-    "minResources", "quota", "requests", "resource", "resources", "used",
-}  # fmt: skip
+_BOUNDS = frozenset({
+    "allocatable", "borrowingLimit", "capability", "capacity", "deserved", "guarantee", "hard", "max", "min", "minResources",
+    "quota", "used",
+})  # fmt: skip
+_NOT_REQUESTS = _LABELS | _BOUNDS | {"limit", "limits", "requests", "resource", "resources"}
 # A request as a list's item: the resource's name, and how many.
 _NAMING = ("name", "resourceName", "resource", "gpuType", "type", "key")
-_NUMBERING = ("quantity", "count", "amount", "value", "number", "request", "limit")
+_NUMBERING = ("quantity", "count", "amount", "value", "number", "request", "limit", "min")
 _OF_TAINTS = frozenset({"effect", "operator", "tolerationSeconds"})  # with a key and a value too
-_GPU_MAPS = frozenset({"gpu", "gpus"})  # gpu: {type: a100, count: 4}
-_NUMBERS_OF_GPUS = ("count", "number", "num")
-_NUMBER = re.compile(r"[0-9.]{0,9}[1-9][0-9.]{0,9}[kM]?", re.ASCII)
 # What the cluster has done, and who wrote which field: neither says what is to be made.
 _SKIPPED = frozenset({"status", "managedFields"})
 
@@ -72,6 +52,16 @@ POD_KEYS = _CONTAINER_LISTS | _CONTAINERS
 """Keys under which an object has containers."""
 CLAIM_KEYS = _CLAIM_LISTS | _CLAIM_NAMES
 """Keys under which an object has resource claims."""
+
+# Of a container: a program's own options, which request nothing.
+_OF_PROGRAMS = frozenset({"args", "command", "env", "script", "source"})
+# Of Kubernetes' own objects that hold texts: only those that are manifests count GPUs.
+_DATA = frozenset({"data", "stringData", "binaryData"})
+_MANIFEST = re.compile(r"""^[ \t]*["']?kind["']?[ \t]*:""", re.MULTILINE)
+# Annotations that say what an object was, or became.
+_RECORDS = re.compile(
+    r"last-applied|last-handled|alm-examples|applied-configuration|objectset\.rio|kapp\.k14s\.io/original|argoproj\.io/tracking|gpuwarden\.io/"
+)
 
 _MOST_PLACES = 10  # that are kept of one object
 _LONGEST_PLACE = 300  # characters
@@ -126,8 +116,7 @@ def search(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN, *, most:
     """
     names: dict[str, None] = {}
     requests, templates, claims = _Places(), _Places(), _Places()
-    root = {key: value for key, value in manifest.items() if key != "metadata"}
-    pending: list[tuple[Any, _Path, Any]] = [(root, None, None)]
+    pending: list[tuple[Any, _Path, Any]] = [(_searched(manifest), None, None)]
     left = most
     while pending and left > 0:
         value, path, parent = pending.pop()
@@ -139,7 +128,7 @@ def search(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN, *, most:
             templates.add(path)
         for place in _claimed(value, path):
             claims.add(place)
-        pending += _inner(value, path)
+        pending += _inner(value, path) + _json(value, path, gpu_names)
     return Traces(
         tuple(names),
         requests.written(),
@@ -207,12 +196,20 @@ def gpu_maps(
 
 
 def _is_amount_of_gpus(name: str, amount: object, gpu_names: GpuNames) -> bool:
-    return (
-        isinstance(amount, str | int | float)
-        and not isinstance(amount, bool)
-        and _is_gpu(name, gpu_names)
-        and _is_number(amount)
-    )
+    return _is_gpu(name, gpu_names) and is_number(amount)
+
+
+def _searched(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """An object with as much of its metadata as may request anything."""
+    metadata = manifest.get("metadata")
+    kept = {
+        key: texts
+        for key in (_ANNOTATIONS, "labels")
+        if isinstance(metadata, dict) and isinstance(metadata.get(key), dict)
+        if (texts := {name: text for name, text in metadata[key].items() if isinstance(text, str)})
+    }
+    rest = {key: value for key, value in manifest.items() if key != "metadata"}
+    return {**rest, "metadata": kept} if kept else rest
 
 
 def _inner(value: Any, path: _Path) -> list[tuple[Any, _Path, Any]]:
@@ -225,14 +222,33 @@ def _inner(value: Any, path: _Path) -> list[tuple[Any, _Path, Any]]:
     return inner
 
 
+def _json(value: Any, path: _Path, gpu_names: GpuNames) -> list[tuple[Any, _Path, Any]]:
+    """The JSON texts in a map or list, likewise, unless they show what they request by a name in them."""
+    if _last(path) in _LABELS and _last(path) != _ANNOTATIONS:
+        return []
+    steps: list[tuple[str | int, Any]] = list(value.items() if isinstance(value, dict) else enumerate(value))
+    return [
+        (inner, (path, step), value)
+        for step, text in reversed(steps)
+        if isinstance(text, str) and not _is_record(path, step) and (inner := parsed(text))
+        if not (_CLAIMS_IN_TEXT.search(text) or any(gpus_in_text(text, gpu_names)))
+    ]
+
+
+def _is_record(path: _Path, step: str | int) -> bool:
+    return _last(path) == _ANNOTATIONS and isinstance(step, str) and _RECORDS.search(step) is not None
+
+
 def _requested(value: Any, path: _Path, parent: Any, gpu_names: GpuNames) -> Iterator[tuple[_Path, tuple[str, ...]]]:
     """The GPU resources that a map requests by itself, without the maps in it, and where."""
     step, above = _last(path), _last(path[0]) if path else None
-    if step not in _LABELS:
-        for key, text in value.items() if isinstance(value, dict) else enumerate(value):
-            if isinstance(text, str) and (found := tuple(_gpus_in_text(text, gpu_names))):
-                yield (path, key), found
+    if step not in _LABELS or step == _ANNOTATIONS:
+        yield from _in_texts(value, path, parent, gpu_names)
     if not isinstance(value, dict):
+        return
+    if step in _LABELS:
+        if above == "metadata":
+            yield from _in_metadata(value, path, gpu_names)
         return
     # spec.limits is what a node pool may grow to; requests only repeat the limits beside them.
     is_amount = (
@@ -244,76 +260,67 @@ def _requested(value: Any, path: _Path, parent: Any, gpu_names: GpuNames) -> Ite
         yield path, found
     naming = () if _OF_TAINTS & value.keys() else _NAMING
     named = (value[key] for key in naming if "/" in str(value.get(key)) and "\\" not in value[key])
-    if (found := tuple(name for name in named if _is_gpu(name, gpu_names))) and any(
-        _is_amount(value[key]) for key in _NUMBERING if key in value
+    if (devices := tuple(name for name in named if _is_gpu(name, gpu_names))) and any(
+        is_number(value[key]) for key in _NUMBERING if key in value
     ):
-        yield path, found
+        yield path, devices
+        return
     if step == "sparkConf":
-        yield from (((path, key), (_BARE,)) for key in value if _SPARK.fullmatch(key) and _is_request(value[key]))
-    yield from _of_operators(value, path, gpu_names)
-
-
-def _of_operators(value: dict[Any, Any], path: _Path, gpu_names: GpuNames) -> Iterator[tuple[_Path, tuple[str, ...]]]:
-    """GPUs that a map requests by a field of an operator's own: a device's name, a number, KAI's annotations."""
-    step, above = _last(path), _last(path[0]) if path else None
+        yield from (((path, key), (BARE,)) for key in value if _SPARK.fullmatch(key) and _is_request(value[key]))
     device = value.get("deviceName")
     if isinstance(device, str) and isinstance(step, int) and (above == "gpus" or _is_device(above, device, gpu_names)):
         yield (path, "deviceName"), (device,)
-    if step == "annotations":
-        yield from (((path, key), (key,)) for key in KAI_KEYS if key in value)
-    elif step not in _AMOUNTS and step not in _LABELS and step != "resources":
-        yield from (((path, key), (_BARE,)) for key, amount in value.items() if _counts(key, amount))
-        if step in _GPU_MAPS and above not in _NOT_REQUESTS and not any("/" in str(value.get(key)) for key in _NAMING):
-            numbers = (key for key in _NUMBERS_OF_GPUS if _is_amount(value.get(key)))
-            yield from (((path, key), (_BARE,)) for key in numbers)
+    if step not in _AMOUNTS and not found and not {step, above} & _BOUNDS:
+        fields = gpu_fields(value, step, above if isinstance(step, int) else None)
+        yield from (((path, key), (BARE,)) for key in fields)
 
 
-def _gpus_in_text(text: str, gpu_names: GpuNames) -> Iterator[str]:
-    """The GPU resources that a text requests, if it is a part of a manifest, a patch, or an option."""
-    if "/" not in text:
-        return
-    names = _NAME_IN_TEXT.findall(text)
-    if "~1" in text:
-        names += ["/".join(found) for found in _POINTER.findall(text)]
-    if "\\." in text:
-        names += [f"{domain.replace(chr(92), '')}/{name}" for domain, name in _PARAMETER.findall(text)]
-    yield from (name for name in dict.fromkeys(names) if _is_gpu_in_text(name, gpu_names))
+def _in_texts(value: Any, path: _Path, parent: Any, gpu_names: GpuNames) -> Iterator[tuple[_Path, tuple[str, ...]]]:
+    """The GPU resources that the texts in a map or list request; of a list, its options together too."""
+    step = _last(path)
+    of_program = step in _OF_PROGRAMS and _has_image(parent)
+    texts = []
+    for key, text in value.items() if isinstance(value, dict) else enumerate(value):
+        if not isinstance(text, str) or not text or _is_record(path, key):
+            continue
+        text = decoded(text)  # noqa: PLW2901 - what it says
+        texts.append(text)
+        if found := tuple(gpus_in_text(text, gpu_names)):
+            yield (path, key), found
+        elif not (of_program or (key in _OF_PROGRAMS and _has_image(value))) and _counts(text, step):
+            yield (path, key), (BARE,)
+    if isinstance(value, list) and not of_program and counts_in_text(" ".join(texts)):
+        yield path, (BARE,)
+
+
+def _counts(text: str, step: str | int | None) -> bool:
+    return (step not in _DATA or _MANIFEST.search(text) is not None) and counts_in_text(text)
+
+
+def _in_metadata(value: dict[Any, Any], path: _Path, gpu_names: GpuNames) -> Iterator[tuple[_Path, tuple[str, ...]]]:
+    """The GPUs that labels or annotations request: by a resource's name and, in annotations, by a number or KAI's keys."""
+    for key, amount in value.items():
+        if not isinstance(key, str) or _is_record(path, key):
+            continue
+        if "/" in key and is_gpu_key(key, gpu_names) and is_number(amount):
+            yield (path, key), (key,)
+        elif _last(path) == _ANNOTATIONS:
+            domain, _, name = key.rpartition("/")
+            if key in KAI_KEYS:
+                yield (path, key), (key,)
+            elif counts_gpus(name) and is_number(amount) and domain != PREFIX.rstrip("/"):
+                yield (path, key), (BARE,)
 
 
 def _numbered(value: dict[Any, Any], gpu_names: GpuNames) -> tuple[str, ...]:
     """The GPU resources that are keys of a map, with a number each."""
     return tuple(
-        name for name, amount in value.items() if _is_amount(amount) and "/" in str(name) and _is_gpu(name, gpu_names)
+        name for name, amount in value.items() if is_number(amount) and "/" in str(name) and _is_gpu(name, gpu_names)
     )
-
-
-def _is_amount(amount: object) -> bool:
-    return isinstance(amount, str | int | float) and not isinstance(amount, bool) and _is_number(amount)
 
 
 def _is_device(above: str | int | None, name: str, gpu_names: GpuNames) -> bool:
     return above in _DEVICES and _is_gpu(name, gpu_names)
-
-
-def _counts(key: object, amount: object) -> bool:
-    """Whether a field says how many GPUs there are to be."""
-    if not isinstance(key, str) or not isinstance(amount, str | int | float) or isinstance(amount, bool):
-        return False
-    if key in _TEXTS_WITH_COUNTS:
-        return isinstance(amount, str) and _COUNT_IN_TEXT.search(amount) is not None
-    if len(key) > _LONGEST_COUNT:
-        return False
-    squashed = key.lower()
-    if "gpu" not in squashed and "accelerator" not in squashed:
-        return False
-    return bool(_COUNT.fullmatch(re.sub(r"[._-]", "", squashed))) and _is_number(amount)
-
-
-def _is_number(amount: str | float) -> bool:
-    """Whether a value is a number above 0, or text that a template engine has yet to fill in."""
-    if isinstance(amount, str):
-        return _NUMBER.fullmatch(amount) is not None or "{{" in amount or "$(" in amount
-    return amount > 0
 
 
 def _gpus(amounts: Any, gpu_names: GpuNames) -> tuple[str, ...]:
@@ -327,11 +334,6 @@ def _is_gpu(name: object, gpu_names: GpuNames) -> bool:
     if not isinstance(name, str):
         return False
     return classify(name) is not None or gpu_names.hand_out_gpus(name) or gpu_names.of_another_vendor(name)
-
-
-def _is_gpu_in_text(name: str, gpu_names: GpuNames) -> bool:
-    """Of NVIDIA's names only those of forms: in text, ``nvidia.com/gpu.product`` is a node label."""
-    return classify(name) is not None or (not name.startswith(PREFIX) and gpu_names.hand_out_gpus(name))
 
 
 def _is_request(amount: object) -> bool:

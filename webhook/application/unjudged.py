@@ -15,8 +15,11 @@ from webhook.engine.gpu_names import BUILT_IN, GpuNames
 from webhook.engine.resources import GpuResource, classify
 from webhook.engine.text import LONGEST_NAME, cut
 
-# Their objects quote pods and templates, as a pattern, a record or a schema, and make none.
-_QUOTING_GROUPS = ("kyverno.io", "gatekeeper.sh", "kubewarden.io", "wgpolicyk8s.io", "openreports.io")
+# Their objects quote pods and templates, as a pattern, a record or a schema, or describe nodes: they make no pods.
+_QUOTING_GROUPS = (
+    *("kyverno.io", "gatekeeper.sh", "kubewarden.io", "wgpolicyk8s.io", "openreports.io"),
+    *("karpenter.sh", "karpenter.k8s.aws", "karpenter.azure.com", "machine.openshift.io", "autoscaling.openshift.io"),
+)
 _QUOTING_KINDS = frozenset({"CustomResourceDefinition.apiextensions.k8s.io"})
 _OF_TEXT = frozenset({"ConfigMap", "Secret"})
 # Objects that others are rendered from, and what renders them.
@@ -42,6 +45,7 @@ class Unjudged(msgspec.Struct, frozen=True):
         correction: what is wrong with its kind or apiVersion, and what is right; ``None`` if nothing is known to be.
         decision: what would become of a pod with these requests.
         notes: what is special about its kind, for people.
+        implicit: whether its operator requests a GPU that the object does not name.
         offers: the resource name by which a DeviceClass gives its devices to pods, if gpuwarden does not count it as a GPU.
     """
 
@@ -52,10 +56,11 @@ class Unjudged(msgspec.Struct, frozen=True):
     offers: str = ""
     decision: Decision = UNTOUCHED
     notes: tuple[str, ...] = ()
+    implicit: bool = False
 
     def __bool__(self) -> bool:
         """Whether the object may lead to pods, or says what they become."""
-        return bool(self.traces or self.correction)
+        return bool(self.traces or self.correction or self.implicit)
 
     @property
     def message(self) -> str:
@@ -93,7 +98,9 @@ class Unjudged(msgspec.Struct, frozen=True):
     def _facts(self) -> Iterator[str]:
         traces = self.traces
         has_claims = bool(traces.claims)
-        if traces.requests:
+        if self.implicit:
+            yield "names no GPU, and its operator requests nvidia.com/gpu for its pods"
+        elif traces.requests:
             yield f"requests {_listed(traces.resources)} at {_places(traces.requests, traces.counts[0])}"
         elif traces.templates:
             templates = f"has containers at {_places(traces.templates, traces.counts[1])}"
@@ -110,13 +117,14 @@ def unjudged(manifest: Mapping[str, Any], gpu_names: GpuNames = BUILT_IN) -> Unj
     api_version, kind = manifest.get("apiVersion"), str(manifest.get("kind") or "")
     group = group_of(api_version)
     name = qualified(api_version, kind)
-    traces = Traces() if quotes(group, name) else search(_texts(manifest) if name in _OF_TEXT else manifest, gpu_names)
+    quoted = quotes(group, name) or group == _DRA
+    traces = Traces() if quoted else search(_texts(manifest) if name in _OF_TEXT else manifest, gpu_names)
     if _CLAIMS.fullmatch(name) and claim_in(manifest) is None:
         traces = Traces(claims=("spec",), counts=(0, 0, 1))
     offers = _offered(manifest, gpu_names) if name == _CLASS else ""
     if offers:
         traces = Traces(claims=("spec.extendedResourceName",), counts=(0, 0, 1))
-    return Unjudged(name, traces, _is_built_in(group), correction(api_version, kind), offers)
+    return Unjudged(name, traces, group != _DRA and is_of_kubernetes(group), correction(api_version, kind), offers)
 
 
 def _texts(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,9 +162,9 @@ def _offered(manifest: Mapping[str, Any], gpu_names: GpuNames) -> str:
     return "" if gpu_names.hand_out_gpus(name) or gpu_names.configured(name) else name
 
 
-def _is_built_in(group: str) -> bool:
-    """Whether a group is Kubernetes' own: ``apps``, ``rbac.authorization.k8s.io``; not ``jobset.x-k8s.io``, and not DRA's."""
-    return group != _DRA and ("." not in group or group.endswith(".k8s.io"))
+def is_of_kubernetes(group: str) -> bool:
+    """Whether a group is Kubernetes' own: ``apps``, ``rbac.authorization.k8s.io``; not ``jobset.x-k8s.io``."""
+    return "." not in group or group.endswith(".k8s.io")
 
 
 def _places(paths: Sequence[str], count: int) -> str:

@@ -4,16 +4,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from webhook.application.field_paths import Path
-from webhook.application.structural_search import gpu_maps
+from webhook.application.structural_search import gpu_maps, search
 from webhook.application.workload_kinds import WorkloadKind, WorkloadPod
 from webhook.engine import requests
-from webhook.engine.gpu_names import GpuNames
+from webhook.engine.gpu_names import ANY_SUFFIX, GpuNames
 from webhook.engine.pods import Pod, containers
 from webhook.engine.quantity import whole
 from webhook.engine.resources import GpuResource, classify
-from webhook.engine.schedulers import kai_shares
+from webhook.engine.schedulers import KAI_KEYS, kai_shares
 
 _SHOWN = 2
+_WORDS = ("gpu", "GPU", "Gpu", "accelerator", "nvidia", "amd.com/", "habana.ai/")
 _JUDGED_LISTS = ("containers", "initContainers")
 
 
@@ -62,6 +63,28 @@ def shares(pod: Pod, labels: Mapping[str, str]) -> list[tuple[str, str, str]]:
         for section, entries in (("annotations", annotations), ("labels", labels))
         for key, value in kai_shares(entries)
     ]
+
+
+def in_metadata(
+    where: WorkloadPod, annotations: Mapping[str, str], labels: Mapping[str, str], names: GpuNames
+) -> Iterator[str]:
+    """Return that annotations or labels of a pod, or of an object, request GPUs, for people; KAI's are ``shares``."""
+    # Of 100,000 pods nearly none has such an annotation, so that a look for words saves the search.
+    words = (*_WORDS, *(name.removesuffix(ANY_SUFFIX) for name in names.gpus))
+    texts, named = (
+        {key: text for key, text in entries.items() if key not in KAI_KEYS and _has_word(f"{key} {text}", words)}
+        for entries in (annotations, labels)
+    )
+    found = search({"metadata": {"annotations": texts, "labels": named}}, names) if texts or named else None
+    if found and found.requests:
+        yield (
+            f"{_listed([where.field(path) for path in found.requests])}: requests {found.resources[0]} in an annotation or "
+            "label, so not judged; what reads it may create pods or change this one, and these are judged when they are created"
+        )
+
+
+def _has_word(text: str, words: Sequence[str]) -> bool:
+    return any(word in text for word in words)
 
 
 def misplaced(workload: WorkloadKind, manifest: Mapping[str, Any], names: GpuNames) -> str:

@@ -56,6 +56,7 @@ class WorkloadKind(msgspec.Struct, frozen=True, dict=True):
         passive: whether no pod is created from its objects alone.
         cluster_scoped: whether its objects are in no namespace.
         by_shape: whether its objects have pods where only each of them says: they are found by their shape.
+        implicit: whether its pods request ``nvidia.com/gpu`` though an object names no GPU.
         note: what is special about it, for people.
     """
 
@@ -71,6 +72,7 @@ class WorkloadKind(msgspec.Struct, frozen=True, dict=True):
     passive: bool = False
     cluster_scoped: bool = False
     by_shape: bool = False
+    implicit: bool = False
     note: str = ""
 
     @property

@@ -14,7 +14,6 @@ import typer
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.connect import connect
 from webhook.adapters.kubernetes.errors import ConfigurationError, NoClusterError
-from webhook.adapters.kubernetes.other_kinds import other_kinds
 from webhook.adapters.kubernetes.policyreports import ReportStore
 from webhook.adapters.kubernetes.retrying import RetryingApi
 from webhook.adapters.kubernetes.workloads import ClusterReader
@@ -30,7 +29,6 @@ from webhook.application.audit_totals import totals
 from webhook.application.auditing import Auditor
 from webhook.application.claims import KnownClaims
 from webhook.application.configuration import Configuration
-from webhook.application.operator_kinds import audited
 from webhook.cli import cluster_options
 from webhook.cli.audit_input import FILES, Gathered, Labels, from_cluster, from_files
 from webhook.cli.audit_writing import Mislabelled, write_reports
@@ -111,8 +109,8 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     next pod, and how many of its pods would become what (pods that have ended are left out). Objects of other kinds in
     files that request GPUs or hold containers are reported as not judged, and so are resource claims (DRA) whose ResourceClaim or
     ResourceClaimTemplate was not found. In a cluster, objects of operators' kinds (RayJob, PyTorchJob, and others of the table)
-    are read too, with what they made counted as theirs. Of kinds that are not in the table only the pods are judged; these
-    kinds are reported as not judged.
+    are read too, with what they made counted as theirs. Objects of other custom kinds are read where the schema has room for pods
+    or GPU requests, and searched by their shape. What can't be read, or is too much, is reported as not judged.
 
     Exit codes: 0 nothing denied; 1 something denied (with --strict: or rewritten, not judged, or a label without effect);
     2 wrong usage, a cluster or input that can't be read, files without any object, or output that can't be written. With
@@ -139,10 +137,8 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     else:
         api = _cluster(kubeconfig, context)
         with ProgressBar(table.console(stderr=True)) as progress:
-            # Reports in the cluster are about workloads: there is no room for kinds in them.
-            kinds = () if write and output is None else other_kinds(api, progress, names, configuration.kinds)
-            reader = ClusterReader(api, progress, operators=audited(configuration.kinds.values()))
-            gathered = from_cluster(reader, api.host, names, auditor, kinds)
+            reader = ClusterReader(api, progress, configured=configuration.kinds)
+            gathered = from_cluster(reader, api.host, names, auditor)
             if write:
                 write_reports(ReportStore(api, progress), gathered, _mislabelled(gathered), names, now)
     report = _report(gathered, assumed, mode, now, _fleet(read, configuration))

@@ -1,12 +1,12 @@
 """The input of an audit: a cluster's API server, or files."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from webhook.adapters.kubernetes.discovery import UnknownKindsError
 from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.other_kinds import UnknownKindsError
 from webhook.adapters.kubernetes.workloads import ClusterReader, Unread
 from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
 from webhook.adapters.manifests.lines import Lines, ObjectLines
@@ -31,6 +31,7 @@ Labels = Mapping[str, NamespaceLabels]
 _ENDS = frozenset({"Complete", "Completed", "Succeeded", "Failed", "Error", "Stopped", "Terminated", "Aborted"})
 FILES = "files"
 """The origin of what is in files."""
+_OfOperator = tuple[Found, Judgement | None]
 NewAuditor = Callable[[Labels, KnownClaims, Mapping[str, str]], Auditor]
 """Makes the auditor when the namespaces' labels, the resource claims and the forms of DeviceClasses are known."""
 
@@ -73,7 +74,6 @@ def from_cluster(
     host: str,
     names: Sequence[str],
     auditor_of: NewAuditor,
-    kinds: Iterable[OtherKind] = (),
 ) -> Gathered:
     """Judge what is in a cluster, in these namespaces or (if none is named) in all.
 
@@ -82,7 +82,6 @@ def from_cluster(
         host: what to call it.
         names: the namespaces.
         auditor_of: makes the auditor.
-        kinds: finds the kinds that are not checked, as they are asked for.
 
     Raises:
         typer.Exit: 2, after saying why, where the cluster can't be read.
@@ -98,27 +97,19 @@ def from_cluster(
                 found.append(one)
             else:
                 _unread(one, gathered)
-        try:
-            for kept in reader.operators.objects(list(labels) if names else (), partial(_of_operator, auditor)):
-                if isinstance(kept, OtherKind):
-                    gathered.kinds.append(kept)
-                else:
-                    found.append(kept[0])
-                    gathered.others += [(None, None, kept[1])] if kept[1] else []
-        except UnknownKindsError as error:
-            gathered.kinds_unknown = str(error)
-        _take_kinds(kinds, gathered)
+        for custom in (reader.operators, reader.others):
+            found += _custom(custom.objects(list(labels) if names else (), partial(_of_operator, auditor)), gathered)
     except ApiError as error:
         raise usage_error(_unreadable(error, names)) from error
     gathered.rows = rows(found)
     known = map(auditor.identify, (*reader.namespace_manifests, *reader.mislabelled.values()))
-    gathered.seen = reader.counts | reader.operators.counts
+    gathered.seen = reader.counts | reader.operators.counts | reader.others.counts
     gathered.others += [(None, None, one) for one in known if one.label_problems]
     return gathered
 
 
-def _of_operator(auditor: Auditor, manifest: dict[str, Any]) -> tuple[Found, Judgement | None]:
-    """What is remembered of an object of an operator's kind; and what is known of one that can't be read or is mislabelled.
+def _of_operator(auditor: Auditor, manifest: dict[str, Any]) -> _OfOperator:
+    """What is remembered of an object of a custom kind; and what is known of one that can't be read or is mislabelled.
 
     One without GPUs is remembered too: a Deployment of its own is then counted as its.
     """
@@ -128,13 +119,21 @@ def _of_operator(auditor: Auditor, manifest: dict[str, Any]) -> tuple[Found, Jud
         return Found(seen, None), auditor.unreadable(manifest, mismatches)
     known = auditor.identify(manifest)
     counts = not seen.over and not (seen.idle and seen.is_between) and (_is_row(known) or known.not_judged)
+    if not seen.namespace:
+        return Found(seen, None), known.of_the_cluster if counts else None
     mislabelled = known.label_problems and not seen.owner
     return auditor.found(seen, known) if counts else Found(seen, None), known if mislabelled else None
 
 
-def _take_kinds(kinds: Iterable[OtherKind], into: Gathered) -> None:
+def _custom(objects: Iterator[_OfOperator | OtherKind], into: Gathered) -> Iterator[Found]:
+    """What is remembered of objects of custom kinds; what else is known of them goes into the results."""
     try:
-        into.kinds.extend(kinds)
+        for kept in objects:
+            if isinstance(kept, OtherKind):
+                into.kinds.append(kept)
+            else:
+                yield kept[0]
+                into.others += [(None, None, kept[1])] if kept[1] else []
     except UnknownKindsError as error:
         into.kinds_unknown = str(error)
 

@@ -8,6 +8,7 @@ from typing import Any
 from webhook.adapters.kubernetes.errors import ApiError
 from webhook.adapters.kubernetes.policyreports import ReportStore
 from webhook.adapters.reports import policyreport
+from webhook.application.other_kinds import unknown_kinds
 from webhook.application.report_api import ReportApi
 from webhook.cli.audit_input import Gathered
 from webhook.cli.messages import say, usage_error
@@ -43,6 +44,11 @@ def write_reports(
         raise usage_error(f"reports could not be written: {error.detail}") from error
     for problem in written.problems:
         say(problem)
+    # Reports are about workloads: there is no room for kinds in them.
+    for kind in gathered.kinds:
+        say(f"not judged: {kind.message}")
+    if gathered.kinds_unknown:
+        say(f"not judged: {unknown_kinds(gathered.kinds_unknown)}")
     counts = f"{written.created} created, {written.updated} updated, {written.unchanged} unchanged, {written.removed} removed"
     say(f"{api.plural} and {api.cluster_plural} of {api.group}: {counts}")
 

@@ -72,8 +72,8 @@ Only objects of operators' kinds that name what may be a GPU, in a field that is
 every map is looked at, sixteen levels deep (webhook/application/field_paths.py: as the longest path and a container's resources): its keys, and its `name`,
 where the Spark operator has the resource. CEL has no recursion, so there is a line for each level: from what is at this level to
 what is below it, and from a map that names a GPU to b'', which JSON does not have, down to the last. Of a container only its
-resources are looked at, and lists of texts not at all, to keep the cost low: of an object with more than a thousand containers it
-may exceed what matchConditions may cost, and the API server does not ask then (failurePolicy Ignore).
+resources are looked at, and lists of texts not at all, to keep the cost low: matchConditions may cost no more than some 1,900 containers
+do, and the API server does not ask then (failurePolicy Ignore). So an object with a list of more than 500 items is sent without a search.
 */}}
 {{- define "gpuwarden.onlyObjectsWithGpus" -}}
 {{- $known := list "nvidia.com/" "deviceclass.resource.kubernetes.io/" "k8s.amazonaws.com/vgpu" "volcano.sh/vgpu-" "volcano.sh/gpu-" "aliyun.com/gpu-" "tencent.com/vcuda-" "koordinator.sh/gpu" "mig.das.com/" -}}
@@ -81,7 +81,7 @@ may exceed what matchConditions may cost, and the API server does not ask then (
 {{- $known = append $known (trimSuffix "*" .) -}}
 {{- end -}}
 {{- $names := "it.exists(key, (key.contains('/') && gpus.exists(gpu, key.startsWith(gpu))) || (key == 'name' && type(it[key]) == string && gpus.exists(gpu, it[key].startsWith(gpu))))" -}}
-{{- $below := printf "(type(it) == map ? (%s ? [b''] : 'name' in it && 'image' in it ? it.map(key, key.endsWith('esources'), it[key]) : it.map(key, it[key])) : type(it) == list ? (it.size() > 0 && type(it[0]) == string ? [] : it) : type(it) == bytes ? [it] : [])" $names -}}
+{{- $below := printf "(type(it) == map ? (%s ? [b''] : 'name' in it && 'image' in it ? it.map(key, key.endsWith('esources'), it[key]) : it.map(key, it[key])) : type(it) == list ? (it.size() > 0 && type(it[0]) == string ? [] : it.size() > 500 ? [b''] : it) : type(it) == bytes ? [it] : [])" $names -}}
 {{- $search := "type(it) == bytes" -}}
 {{- range until 16 -}}
 {{- $search = printf "%s.exists(it,\n%s)" $below $search -}}

@@ -178,6 +178,7 @@ audit:
     enabled: false
     schedule: 23 * * * *
     mode: enforce
+    rules: []
     activeDeadlineSeconds: 1800
     successfulJobsHistoryLimit: 1
     failedJobsHistoryLimit: 3

@@ -42,7 +42,7 @@ class WorkloadServer(StandIn):
         self._server.RequestHandlerClass = WorkloadHandler
         self.lists: dict[str, list[bytes]] = {f"{_ROOTS[root]}/{plural}": [] for root, plural in _served()}
         self.serves: set[str] = set()
-        self.resources: dict[str, list[str]] = {}
+        self.resources: dict[str, list[Json]] = {}
         self.terminating: set[str] = set()
         self.refused: dict[str, int] = {}
         self.tells_remaining = True
@@ -72,7 +72,9 @@ class WorkloadServer(StandIn):
             },
         ]
         spec = {"group": "ray.io", "scope": scope, "names": {"kind": kind, "plural": plural}, "versions": versions}
+        resource = {"name": plural, "kind": kind, "namespaced": scope == "Namespaced", "verbs": ["get", "list"]}
         with self.changed:
+            self.resources.setdefault("ray.io/v1", []).append(resource)
             self.lists.setdefault(DEFINITIONS, []).append(json.dumps({"spec": spec}).encode())
             self.lists[path] = []
             for one in objects:
@@ -86,7 +88,7 @@ class WorkloadServer(StandIn):
         """Serve a resource, known by discovery only, with objects; the path of its list in all namespaces."""
         path = f"/apis/{api_version}/{plural}"
         with self.changed:
-            self.resources.setdefault(api_version, []).append(plural)
+            self.resources.setdefault(api_version, []).append({"name": plural})
             self.lists[path] = []
             for one in objects:
                 encoded = json.dumps({"apiVersion": api_version, **one}).encode()
@@ -102,8 +104,8 @@ class WorkloadServer(StandIn):
                 group, _, version = one.partition("/")
                 groups.setdefault(group, []).append({"groupVersion": one, "version": version})
             return {"groups": [{"name": name, "versions": versions} for name, versions in groups.items()]}
-        plurals = self.resources.get(path.removeprefix("/apis/"))
-        return None if plurals is None else {"resources": [{"name": plural} for plural in plurals]}
+        resources = self.resources.get(path.removeprefix("/apis/"))
+        return None if resources is None else {"resources": resources}
 
     def listed(self, path: str, query: Mapping[str, str]) -> bytes | None:
         """A page of a list; ``None`` when the token is too old."""

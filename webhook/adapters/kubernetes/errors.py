@@ -23,6 +23,11 @@ class Fault(StrEnum):
     BUG = "bug"  # ours
 
 
+OF_ONE_KIND = frozenset(
+    {Fault.FORBIDDEN, Fault.NOT_FOUND, Fault.EXPIRED, Fault.REFUSED, Fault.SERVER_ERROR, Fault.GARBAGE}
+)
+"""What a list of one custom kind may end with while all others can be read: a conversion webhook that is down, for one."""
+
 _BY_STATUS = {
     401: Fault.UNAUTHORIZED,
     403: Fault.FORBIDDEN,

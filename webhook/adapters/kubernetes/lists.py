@@ -56,6 +56,13 @@ class Page(msgspec.Struct, Generic[I]):
     items: list[I] | None = None
 
 
+class Bound(msgspec.Struct, frozen=True):
+    """How much of a list is read: no page after so many objects, or so many bytes."""
+
+    objects: int
+    size: int
+
+
 class Lister:
     """Reads lists.
 
@@ -63,14 +70,20 @@ class Lister:
         api: the API server.
         progress: receives the progress of a list, if anyone.
         limit: objects per page.
+        bound: where a list ends, whatever follows; ``None`` reads all of it.
     """
 
-    def __init__(self, api: Api, progress: Progress | None = None, *, limit: int = PAGE) -> None:
+    def __init__(
+        self, api: Api, progress: Progress | None = None, *, limit: int = PAGE, bound: Bound | None = None
+    ) -> None:
         self._api = api
         self._limit = limit
         self._progress = progress
+        self._bound = bound
         self.counts: dict[str, int] = {}
-        """How many objects the lists had, by what they were called."""
+        """How many objects were read, by what the lists were called."""
+        self.cut: dict[str, int | None] = {}
+        """How many objects follow those that were read, of the lists that were cut; ``None`` where the server doesn't say."""
 
     def all(
         self,
@@ -106,10 +119,12 @@ class Lister:
         query: Mapping[str, str],
     ) -> list[T]:
         kept: list[T] = []
-        done, token = 0, ""
+        done, size, token = 0, 0, ""
         while True:
             request = Request("GET", path, {**query, "continue": token} if token else query)
-            got = decode(self._api.call(request), page, f"the list of {what}")
+            body = self._api.call(request)
+            size += len(body)
+            got = decode(body, page, f"the list of {what}")
             items = got.items or []
             kept.extend(one for item in items if (one := keep(item)) is not None)
             done += len(items)
@@ -117,6 +132,10 @@ class Lister:
             remaining = got.metadata.remaining if token else 0
             if self._progress:
                 self._progress.read(what, done, None if remaining is None else done + remaining)
-            if not token:
+            is_cut = bool(token and self._bound and (done >= self._bound.objects or size >= self._bound.size))
+            if is_cut:
+                before = self.cut.get(what, 0)
+                self.cut[what] = None if before is None or remaining is None else before + remaining
+            if is_cut or not token:
                 self.counts[what] = self.counts.get(what, 0) + done
                 return kept

@@ -1,18 +1,22 @@
-"""The kinds of which a cluster has objects that an audit does not look at: custom resources that may lead to pods."""
+"""Custom kinds that are in no row, as an audit of a cluster reads them: which there are, and their objects up to a bound."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
-from webhook.adapters.kubernetes.documents import decode
-from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.lists import Api, Lister, Page, Progress
-from webhook.adapters.kubernetes.request import Request, path_of
-from webhook.application.other_kinds import OtherKind, leads_to_pods
+from webhook.adapters.kubernetes.discovery import Discovery, UnknownKindsError
+from webhook.adapters.kubernetes.errors import OF_ONE_KIND, ApiError, Fault
+from webhook.adapters.kubernetes.lists import Api, Bound, Lister, Page, Progress
+from webhook.adapters.kubernetes.request import path_of
+from webhook.application.other_kinds import MOST_BYTES, MOST_OBJECTS, OtherKind, leads_to_pods
+from webhook.application.unjudged import is_of_kubernetes, quotes
 from webhook.application.workloads import KINDS, NO_KINDS, Kinds
 
-_PAGE = 20  # definitions; one may have a megabyte
+T = TypeVar("T")
+_PAGE = 20  # definitions, or objects; one may have a megabyte
+_SHOWN = 5
+_BOUND = Bound(MOST_OBJECTS, MOST_BYTES)
 
 
 class _Names(msgspec.Struct):
@@ -27,14 +31,12 @@ class _Schema(msgspec.Struct, rename={"schema": "openAPIV3Schema"}):
 class _Version(msgspec.Struct):
     name: str
     served: bool = True
-    storage: bool = False
     schema: _Schema | None = None
 
 
 class _Spec(msgspec.Struct):
     group: str
     names: _Names
-    scope: str = "Namespaced"
     versions: list[_Version] = []
 
 
@@ -43,90 +45,153 @@ class _Definition(msgspec.Struct):
 
 
 class _Kind(msgspec.Struct, frozen=True):
-    api_version: str
+    group: str
+    version: str
     kind: str
     plural: str
-    namespaced: bool = True
+    namespaced: bool
+
+    def unread(self, error: ApiError) -> OtherKind:
+        """The kind, with why its objects were not read."""
+        return OtherKind(
+            f"{self.group}/{self.version}",
+            self.kind,
+            self.plural,
+            detail=error.detail,
+            forbidden=error.fault is Fault.FORBIDDEN,
+        )
 
 
-class UnknownKindsError(Exception):
-    """Which custom kinds there are can't be known; the message says why."""
-
-
-def other_kinds(
-    api: Api, progress: Progress, namespaces: Sequence[str] = (), configured: Kinds = NO_KINDS
-) -> Iterator[OtherKind]:
-    """Find the kinds of workloads that have objects and are not checked.
+class OtherReader:
+    """Reads the objects of custom kinds that are in no row, and the cluster-scoped ones of those that are.
 
     Args:
         api: the API server.
-        progress: receives the progress of the list of definitions.
-        namespaces: where objects count; everywhere, if none is named.
-        configured: the rows of the configuration, which are checked.
-
-    Raises:
-        UnknownKindsError: if custom resource definitions can't be listed.
-        ApiError: the server did not answer.
+        discovery: what it has.
+        progress: receives the progress of a list, if anyone.
+        configured: the rows of the configuration.
+        bound: how much of each list is read.
     """
-    yield from _with_objects(api, _custom(api, progress, configured), namespaces)
 
+    def __init__(
+        self,
+        api: Api,
+        discovery: Discovery,
+        progress: Progress | None = None,
+        *,
+        configured: Kinds = NO_KINDS,
+        bound: Bound = _BOUND,
+    ) -> None:
+        self._discovery = discovery
+        self._definitions = Lister(api, progress, limit=_PAGE)
+        self._lister = Lister(api, progress, limit=min(_PAGE, bound.objects), bound=bound)
+        self._known = {**KINDS, **configured}
 
-def _custom(api: Api, progress: Progress, configured: Kinds) -> list[_Kind]:
-    path = path_of("apis", "apiextensions.k8s.io", "v1", "customresourcedefinitions")
-    lister = Lister(api, progress, limit=_PAGE)
-    try:
-        found = lister.all(
-            "customresourcedefinitions", path, Page[_Definition], lambda one: _kept(one, {**KINDS, **configured})
-        )
-    except ApiError as error:
-        if error.fault is Fault.NOT_FOUND:
-            return []
-        if error.fault is Fault.FORBIDDEN:
-            raise UnknownKindsError(error.detail) from error
-        raise
-    return sorted(found, key=lambda one: (one.kind, one.api_version))
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many objects were read, by the plural of their kind with its group."""
+        return self._lister.counts
 
+    def objects(self, namespaces: Sequence[str], keep: Callable[[dict[str, Any]], T | None]) -> Iterator[T | OtherKind]:
+        """Return what ``keep`` makes of every object, in these namespaces or (if none is named) in all.
 
-def _kept(definition: _Definition, known: Kinds) -> _Kind | None:
-    """The kind, in a version that is served, if its objects may lead to pods."""
-    spec = definition.spec
-    served = [version for version in spec.versions if version.served]
-    if not served:
-        return None
-    version = next((version for version in served if version.storage), served[0])
-    schema = version.schema.schema if version.schema else None
-    # Objects of the table's kinds in namespaces are read: ``operator_kinds``.
-    if spec.scope == "Namespaced" and (spec.group, spec.names.kind) in known:
-        return None
-    if not leads_to_pods(spec.group, spec.names.kind, schema):
-        return None
-    return _Kind(f"{spec.group}/{version.name}", spec.names.kind, spec.names.plural, spec.scope == "Namespaced")
+        Args:
+            namespaces: names. Where there are any, objects that are in no namespace are left out.
+            keep: is given each object (again, should a list have to start over) and gives what to keep of it.
 
+        Yields:
+            What was kept; and each kind whose objects can't be listed, or are too many, and each group whose server is down.
 
-def _with_objects(api: Api, kinds: Iterable[_Kind], namespaces: Sequence[str]) -> Iterator[OtherKind]:
-    for kind in kinds:
-        if namespaces and not kind.namespaced:
-            continue
+        Raises:
+            UnknownKindsError: the API server does not say which groups it has, or which of the kinds that may not be listed may
+                lead to pods; what can be read was read.
+            ApiError: the server could not be asked.
+        """
+        without_pods, unknown = self._without_pods()
+        forbidden: list[str] = []
+        for kind in self._kinds(without_pods):
+            if isinstance(kind, OtherKind):
+                yield kind
+            elif kind.namespaced or not namespaces:
+                for one in self._of_kind(kind, namespaces if kind.namespaced else (), keep):
+                    if unknown and isinstance(one, OtherKind) and one.forbidden:
+                        forbidden.append(f"{kind.plural}.{kind.group}")
+                    else:
+                        yield one
+        if forbidden:
+            raise UnknownKindsError(f"{unknown}; nor may {_listed(forbidden)} be listed")
+
+    def _of_kind(
+        self, kind: _Kind, namespaces: Sequence[str], keep: Callable[[dict[str, Any]], T | None]
+    ) -> Iterator[T | OtherKind]:
+        what = f"{kind.plural}.{kind.group}"
+        api_version = f"{kind.group}/{kind.version}"
+
+        def look(item: dict[str, Any]) -> T | None:
+            return keep({**item, "apiVersion": api_version, "kind": kind.kind})
+
         try:
-            count: int | None = sum(_count(api, kind, namespace) for namespace in namespaces or (None,))
-            detail = ""
+            for namespace in namespaces or (None,):
+                within = ("namespaces", namespace) if namespace else ()
+                path = path_of("apis", kind.group, kind.version, *within, kind.plural)
+                yield from self._lister.all(what, path, Page[dict[str, Any]], look)
         except ApiError as error:
-            if error.fault is Fault.NOT_FOUND:
-                continue
-            if error.fault is not Fault.FORBIDDEN:
+            if error.fault not in OF_ONE_KIND:
                 raise
-            count, detail = None, error.detail
-        if count != 0:
-            yield OtherKind(kind.api_version, kind.kind, kind.plural, count, detail)
+            yield kind.unread(error)
+        if what in self._lister.cut:
+            left = self._lister.cut[what]
+            yield OtherKind(api_version, kind.kind, kind.plural, left, checked=self._lister.counts[what])
+
+    def _kinds(self, without_pods: set[tuple[str, str]]) -> Iterator[_Kind | OtherKind]:
+        """The custom kinds of the cluster that can be listed and may lead to pods, each in its preferred version."""
+        for group, versions in sorted(self._discovery.groups.items()):
+            if is_of_kubernetes(group):
+                continue
+            found: dict[str, _Kind] = {}
+            for version in versions:
+                try:
+                    resources = self._discovery.resources(group, version)
+                except ApiError as error:
+                    if error.fault is not Fault.SERVER_ERROR:
+                        raise
+                    yield _Kind(group, version, "*", "*", namespaced=True).unread(error)
+                    continue
+                for one in resources:
+                    if "list" in one.verbs and one.kind and "/" not in one.name:
+                        found.setdefault(one.name, _Kind(group, version, one.kind, one.name, one.namespaced))
+            for kind in found.values():
+                # Objects of the table's kinds in namespaces are read: ``operator_kinds``.
+                is_read = kind.namespaced and (group, kind.kind) in self._known
+                if (
+                    not is_read
+                    and (group, kind.plural) not in without_pods
+                    and not quotes(group, f"{kind.kind}.{group}")
+                ):
+                    yield kind
+
+    def _without_pods(self) -> tuple[set[tuple[str, str]], str]:
+        """The custom resources, by group and plural, whose schemas have room for neither pods nor GPU requests.
+
+        Where definitions may not be listed, none are known, and the objects of all kinds are read. The text says why.
+        """
+        path = path_of("apis", "apiextensions.k8s.io", "v1", "customresourcedefinitions")
+        try:
+            found = self._definitions.all("customresourcedefinitions", path, Page[_Definition], _excluded)
+        except ApiError as error:
+            if error.fault not in {Fault.FORBIDDEN, Fault.NOT_FOUND}:
+                raise
+            return set(), error.detail
+        return set(found), ""
 
 
-def _count(api: Api, kind: _Kind, namespace: str | None) -> int:
-    """How many objects there are. One is read, and the server says how many follow; where it doesn't, all are read."""
-    within = ("namespaces", namespace) if namespace else ()
-    request = Request("GET", path_of("apis", *kind.api_version.split("/"), *within, kind.plural), {"limit": "1"})
-    page = decode(api.call(request), Page[msgspec.Raw], str(request))
-    if page.metadata.next_page and page.metadata.remaining is None:
-        lister = Lister(api)
-        lister.all(kind.plural, request.path, Page[msgspec.Raw], lambda _: None)
-        return lister.counts[kind.plural]
-    return len(page.items or ()) + (page.metadata.remaining or 0)
+def _excluded(definition: _Definition) -> tuple[str, str] | None:
+    """A custom resource none of whose served versions may lead to pods."""
+    spec = definition.spec
+    schemas = (version.schema.schema if version.schema else None for version in spec.versions if version.served)
+    return None if any(map(leads_to_pods, schemas)) else (spec.group, spec.names.plural)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

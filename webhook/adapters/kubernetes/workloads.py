@@ -6,18 +6,21 @@ from typing import Any, TypeVar
 import msgspec
 
 from webhook.adapters.kubernetes import claim_documents
+from webhook.adapters.kubernetes.discovery import Discovery
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.lists import PAGE, Api, Lister, Page, Progress
 from webhook.adapters.kubernetes.nodes import class_forms, named_classes
 from webhook.adapters.kubernetes.operator_kinds import OperatorReader
+from webhook.adapters.kubernetes.other_kinds import OtherReader
 from webhook.adapters.kubernetes.request import Request, path_of
 from webhook.adapters.kubernetes.workload_documents import NamespaceItem, WorkloadItem, mislabelled, page_of, seen
 from webhook.adapters.kubernetes.workload_documents import path as list_path
 from webhook.application.auditing import Seen
 from webhook.application.claims import GROUP, PLURALS
-from webhook.application.operator_kinds import AUDITED
+from webhook.application.operator_kinds import audited
 from webhook.application.workload_kinds import BUILT_IN, WorkloadKind
+from webhook.application.workloads import NO_KINDS, Kinds
 from webhook.engine.claim_objects import Claim
 from webhook.engine.claims import Reference
 from webhook.engine.labels import NamespaceLabels
@@ -65,7 +68,7 @@ class ClusterReader:
         api: the API server.
         progress: receives the progress of a list, if anyone.
         limit: objects per page.
-        operators: the operators' kinds that are looked for.
+        configured: the rows of the configuration.
     """
 
     def __init__(
@@ -74,12 +77,15 @@ class ClusterReader:
         progress: Progress | None = None,
         *,
         limit: int = PAGE,
-        operators: Sequence[WorkloadKind] = AUDITED,
+        configured: Kinds = NO_KINDS,
     ) -> None:
         self._api = api
         self._lister = Lister(api, progress, limit=limit)
-        self.operators = OperatorReader(api, progress, limit=limit, rows=operators)
+        discovery = Discovery(api)
+        self.operators = OperatorReader(api, discovery, progress, limit=limit, rows=audited(configured.values()))
         """Reads the objects of operators' kinds."""
+        self.others = OtherReader(api, discovery, progress, configured=configured)
+        """Reads the objects of custom kinds that are in no row."""
         self.namespace_manifests: list[dict[str, Any]] = []
         """Of the namespaces that were read: what says anything about policies, or looks like it."""
         self.mislabelled: dict[tuple[str, str, str], dict[str, Any]] = {}

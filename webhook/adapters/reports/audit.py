@@ -154,11 +154,11 @@ class AuditReport(Part):
     totals: AuditTotals
     objects: list[WorkloadLine] = Field(description="One a workload, by namespace, kind and name.")
     others: list[ObjectLine] = Field(
-        description="Objects without a GPU request that are not judged or can't be read, or with a label that names no policy "
-        "or has no effect."
+        description="Objects without pods of their own that are not judged or can't be read, or with a label that names no "
+        "policy or has no effect."
     )
     kinds: list[ObjectLine] = Field(
-        description="Kinds of which the cluster has objects that were not checked, as objects named *."
+        description="Kinds of which the cluster has objects that could not be checked, as objects named *."
     )
     problems: list[ProblemLine]
     scope: str
@@ -309,10 +309,10 @@ def _scope(rows: Sequence[Row]) -> str:
     """Return the kinds that an audit of a cluster reads, as a sentence."""
     others = dict.fromkeys(qualified(row.api_version, row.kind) for row in rows if row.kind_is_unread)
     checked = ", ".join(kind.kind for kind in BUILT_IN)
-    by_pods = f" (here: {', '.join(others)})" if others else ""
+    by_pods = f"; only the pods of: {', '.join(others)}" if others else ""
     return (
-        f"checked: {checked}, and operators' kinds that are in the cluster; of objects of other kinds only the pods "
-        f"were checked{by_pods}"
+        f"checked: {checked}, operators' kinds that are in the cluster, and custom resources whose schemas have room for pods or "
+        f"GPU requests{by_pods}"
     )
 
 

@@ -59,7 +59,7 @@ def place(line: ObjectLine) -> str:
     """Return the place of an object, for people."""
     if line.name == ALL:
         return line.kind
-    named = f"{line.kind} {line.namespace}/{line.name}"
+    named = f"{line.kind} {line.namespace}/{line.name}" if line.namespace else f"{line.kind} {line.name}"
     return named if line.source is None else f"{line.source}:{line.line}: {named}"
 
 

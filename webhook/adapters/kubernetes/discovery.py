@@ -1,0 +1,92 @@
+"""Discovery: the groups, versions and resources that an API server has."""
+
+from functools import cached_property
+
+import msgspec
+
+from webhook.adapters.kubernetes.documents import decode
+from webhook.adapters.kubernetes.errors import ApiError, Fault
+from webhook.adapters.kubernetes.lists import Api
+from webhook.adapters.kubernetes.request import Request, path_of
+
+_ABSENT = (Fault.FORBIDDEN, Fault.NOT_FOUND)
+
+
+class UnknownKindsError(Exception):
+    """Which custom kinds there are can't be known; the message says why."""
+
+
+class _Version(msgspec.Struct):
+    version: str
+
+
+class _Group(msgspec.Struct, rename="camel"):
+    name: str
+    versions: list[_Version]
+    preferred_version: _Version = msgspec.field(default_factory=lambda: _Version(""))
+
+
+class _Groups(msgspec.Struct):
+    groups: list[_Group] = []
+
+
+class Resource(msgspec.Struct, frozen=True):
+    """A resource of a group and version; ``name`` is its plural."""
+
+    name: str
+    kind: str = ""
+    namespaced: bool = True
+    verbs: tuple[str, ...] = ()
+
+
+class _Resources(msgspec.Struct):
+    resources: list[Resource] = []
+
+
+class Discovery:
+    """What an API server has; each group and version is asked for once."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._resources: dict[tuple[str, str], list[Resource]] = {}
+
+    @cached_property
+    def groups(self) -> dict[str, list[str]]:
+        """The versions of each group but the core group, the preferred one first.
+
+        Raises:
+            UnknownKindsError: the API server does not say which groups it has.
+            ApiError: the server did not answer.
+        """
+        request = Request("GET", path_of("apis"))
+        try:
+            groups = decode(self._api.call(request), _Groups, str(request)).groups
+        except ApiError as error:
+            if error.fault is Fault.NOT_FOUND:
+                return {}
+            if error.fault is Fault.FORBIDDEN:
+                raise UnknownKindsError(error.detail) from error
+            raise
+        return {
+            group.name: sorted(
+                (one.version for one in group.versions), key=lambda version: version != group.preferred_version.version
+            )
+            for group in groups
+        }
+
+    def resources(self, group: str, version: str) -> list[Resource]:
+        """Return the resources of a version; none of one that is not served any more, or that may not be read.
+
+        Raises:
+            ApiError: the server did not answer, or that of an aggregated API is down (``Fault.SERVER_ERROR``).
+        """
+        if (group, version) not in self._resources:
+            request = Request("GET", path_of("apis", group, version))
+            try:
+                found = decode(self._api.call(request), _Resources, str(request)).resources
+            except ApiError as error:
+                if error.fault not in _ABSENT:
+                    raise
+                found = []
+            self._resources[group, version] = found
+        return self._resources[group, version]
