@@ -226,13 +226,13 @@ def _is_amount_of_gpus(name: str, amount: object, gpu_names: GpuNames) -> bool:
 def _inner(value: Any, path: _Path) -> list[tuple[Any, _Path, Any]]:
     """The maps and lists in a map or list, the last first, each with its path and what it is in."""
     steps: Iterable[tuple[str | int, Any]] = value.items() if isinstance(value, dict) else enumerate(value)
-    inner = [
+    found: list[tuple[Any, _Path, Any]] = [
         (inner, (path, step), value)
         for step, inner in steps
         if isinstance(inner, (dict, list)) and step not in _SKIPPED
     ]
-    inner.reverse()
-    return inner
+    found.reverse()
+    return found
 
 
 def _requested(value: Any, path: _Path, parent: Any, gpu_names: GpuNames) -> Iterator[tuple[_Path, tuple[str, ...]]]:
