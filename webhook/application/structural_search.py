@@ -215,11 +215,13 @@ def _searched(manifest: Mapping[str, Any]) -> dict[str, Any]:
 def _inner(value: Any, path: _Path) -> list[tuple[Any, _Path, Any]]:
     """The maps and lists in a map or list, the last first, each with its path and what it is in."""
     steps: Iterable[tuple[str | int, Any]] = value.items() if isinstance(value, dict) else enumerate(value)
-    inner: list[tuple[Any, _Path, Any]] = [
-        (one, (path, step), value) for step, one in steps if isinstance(one, (dict, list)) and step not in _SKIPPED
+    found: list[tuple[Any, _Path, Any]] = [
+        (inner, (path, step), value)
+        for step, inner in steps
+        if isinstance(inner, (dict, list)) and step not in _SKIPPED
     ]
-    inner.reverse()
-    return inner
+    found.reverse()
+    return found
 
 
 def _json(value: Any, path: _Path, gpu_names: GpuNames) -> list[tuple[Any, _Path, Any]]:
