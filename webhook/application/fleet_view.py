@@ -1,7 +1,7 @@
 """The fleet as ``gpuwarden fleet`` shows it: what nodes offer and pods hold, and the pods that wait, with the reason."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -34,6 +34,35 @@ class GpuPod(msgspec.Struct, frozen=True):
     node: str = ""
     gated: bool = False
     ending: bool = False
+
+
+class PodCount:
+    """Pods with GPUs, counted one by one: what those on nodes hold, and those that wait. Pods that are alike count as one pod.
+
+    Attributes:
+        held: how many of each resource pods hold, by node.
+    """
+
+    def __init__(self, pods: Iterable[GpuPod] = ()) -> None:
+        self.held: dict[str, Counter[str]] = {}
+        self._waiting: dict[tuple[str, bool, bytes], GpuPod] = {}
+        self._numbers: Counter[tuple[str, bool, bytes]] = Counter()
+        for pod in pods:
+            self.add(pod)
+
+    def add(self, pod: GpuPod) -> None:
+        """Count a pod."""
+        if pod.node:
+            self.held.setdefault(pod.node, Counter()).update(requested(pod.spec))
+        elif not pod.ending:
+            alike = pod.namespace, pod.gated, msgspec.msgpack.encode(pod.spec)
+            self._waiting.setdefault(alike, pod)
+            self._numbers[alike] += 1
+
+    @property
+    def waiting(self) -> Iterator[tuple[GpuPod, int]]:
+        """The pods that wait: one of those that are alike, and how many they are."""
+        return ((pod, self._numbers[alike]) for alike, pod in self._waiting.items())
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -75,12 +104,30 @@ class FleetView(msgspec.Struct):
         """Whether a pod waits for what no node offers."""
         return any(one.rule for one in self.waiting)
 
+    @property
+    def allocated(self) -> dict[Form, int]:
+        """How many GPUs of each form pods hold on nodes that take new pods: of what ``Fleet.offered`` counts, what is in use."""
+        found: Counter[Form] = Counter()
+        for use in self.shapes:
+            if use.shape.takes_pods:
+                for name, share in use.shares.items():
+                    found[use.shape.forms[name]] += share.used
+        return found
+
+    @property
+    def asked(self) -> dict[str, int]:
+        """How many GPUs of each form waiting pods request; 0 for what nodes have and nobody waits for."""
+        found = Counter({str(row.form): 0 for row in self.forms})
+        for one, pods in self.waiting.items():
+            found[one.form] += one.count * pods
+        return found
+
 
 def view(
     configuration: Configuration,
     fleet: Fleet,
     nodes: Sequence[GpuNode],
-    pods: Sequence[GpuPod] | None,
+    pods: PodCount | None,
     namespaces: Mapping[str, NamespaceLabels] | None,
 ) -> FleetView:
     """What the fleet is and who waits for it.
@@ -89,18 +136,14 @@ def view(
         configuration: the policies, and how the device plugin names things.
         fleet: the nodes as rules see them.
         nodes: the same nodes by name.
-        pods: every pod with GPUs that has not ended; ``None`` where pods are not known.
+        pods: those with GPUs that have not ended; ``None`` where pods are not known.
         namespaces: the labels of namespaces; ``None`` where none are known.
     """
-    held: dict[str, Counter[str]] = {}
-    for pod in pods or ():
-        if pod.node:
-            held.setdefault(pod.node, Counter()).update(requested(pod.spec))
+    held = pods.held if pods else {}
     shapes = by_shape(nodes, held)
     waiting: Counter[Waiting] = Counter()
-    for pod in pods or ():
-        if not pod.node and not pod.ending:
-            waiting.update(_waits(configuration, fleet, shapes, pod, namespaces))
+    for pod, number in pods.waiting if pods else ():
+        waiting.update(dict.fromkeys(_waits(configuration, fleet, shapes, pod, namespaces), number))
     ordered = sorted(waiting.items(), key=lambda one: (not one[0].rule, -one[1] * one[0].count, one[0].namespace))
     notes = [_lost(name, on) for name, on in without_devices(nodes, held).items()]
     notes += [

@@ -9,13 +9,16 @@ measure of progress.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import msgspec
 
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.request import Request
+
+if TYPE_CHECKING:
+    from webhook.adapters.kubernetes.client import ApiServer
 
 PAGE = 500  # objects, as kubectl asks for
 STARTS = 3  # of one list; a token is good for five minutes at least, so that a third that expires is no bad luck
@@ -34,6 +37,27 @@ class Api(Protocol):
             ApiError: it failed.
         """
         ...
+
+
+class Deadline:
+    """An API server whose every answer has the same time.
+
+    Args:
+        api: the API server.
+        seconds: the time for an answer.
+    """
+
+    def __init__(self, api: "ApiServer", seconds: float) -> None:
+        self._api = api
+        self._seconds = seconds
+
+    def call(self, request: Request) -> bytes:
+        """Make a request once.
+
+        Raises:
+            ApiError: it failed.
+        """
+        return self._api.call(request, timeout=self._seconds)
 
 
 class Progress(Protocol):
@@ -65,11 +89,13 @@ class Lister:
         api: the API server.
         progress: receives the progress of a list, if anyone.
         limit: objects per page.
+        starts: how often a list is begun at most.
     """
 
-    def __init__(self, api: Api, progress: Progress | None = None, *, limit: int = PAGE) -> None:
+    def __init__(self, api: Api, progress: Progress | None = None, *, limit: int = PAGE, starts: int = STARTS) -> None:
         self._api = api
         self._limit = limit
+        self._starts = starts
         self._progress = progress
         self.counts: dict[str, int] = {}
         """How many objects the lists had, by what they were called."""
@@ -95,7 +121,7 @@ class Lister:
             ApiError: the list is not available.
         """
         query = {"limit": str(self._limit), **(selector or {})}
-        for _ in range(STARTS - 1):
+        for _ in range(self._starts - 1):
             try:
                 return self._pages(what, path, page, keep, query)
             except ApiError as error:
