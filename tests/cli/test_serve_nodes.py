@@ -96,7 +96,7 @@ def test_where_no_node_is_selected_log_readiness_and_metrics_say_so(apiserver: S
         )
         wait_for_metric(server, 'gpuwarden_nodes{selected="false"}', 1.0)
         ready = server.ops("/readyz")
-        assert (ready.code, ready.json()["parts"][2]["message"].startswith(f"{seen}: bare; set ")) == (200, True)
+        assert (ready.code, ready.json()["parts"][2]["message"].startswith(f"{seen}; set ")) == (200, True)
         (warning,) = server.ask("/mutate", a_review(a_pod())).warnings
         assert "no node offers mig-1g.5gb" in warning
 

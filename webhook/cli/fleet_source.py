@@ -86,7 +86,7 @@ class WatchedFleet:
             names = listed([node.name for node in view.unselected])
             seen = "no node selector selects the nodes with GPUs, so all nodes are read every 5 minutes instead"
             fix = "set --node-selector (nodes.selectors in the chart) to labels that they have"
-            self._part = f"{seen}: {names}; {fix}"
+            self._part = f"{seen}; {fix}"  # no names: the port is unauthenticated
             if seen != self._seen:
                 _log.warning(seen, nodes=names, fix=fix)
         elif view.unselected is not None:

@@ -180,9 +180,7 @@ class TestNoneSelected:
         assert (view.unselected, view.selected_number) == (None, 1)
         assert [node.name for node in view.selected] == ["one"]
 
-    def test_what_can_not_be_read_leaves_what_was_known(
-        self, apiserver: StandIn, views: Views, clock: Clock
-    ) -> None:
+    def test_what_can_not_be_read_leaves_what_was_known(self, apiserver: StandIn, views: Views, clock: Clock) -> None:
         apiserver.set_node("without feature discovery", gpus={GPU: 8})
         view = views()
         seen(view)

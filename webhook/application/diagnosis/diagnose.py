@@ -16,6 +16,7 @@ from webhook.application.diagnosis import (
     kueue,
     limits,
     mig,
+    node_selectors,
     order,
     plugin_files,
     policies,
@@ -81,6 +82,7 @@ CHECKS = (
     Check("labels", "every policy label names a policy, and none is mistyped", policies.labels),
     Check("label-effects", "every policy label has an effect", policies.effects),
     Check("nodes", "nodes offer what rewritten pods request", gpus.offered),
+    Check("node-selectors", "gpuwarden sees every node with GPUs", node_selectors.selected),
     Check("rename-by-default", "renameByDefault matches the nodes", gpus.renaming),
     Check("mig-strategy", "migStrategy matches the nodes", mig.strategy),
     Check(
