@@ -105,7 +105,7 @@ def view_of(read: Read, configuration: Configuration) -> FleetView:
     objects = read.objects
     nodes = objects.gpu_nodes(configuration.policies.node_labels)
     pods = None if objects.pods is None else PodCount(item.pod for item in objects.pods)
-    return view(configuration, read.fleet, nodes, pods, objects.labels)
+    return view(configuration, read.fleet, nodes, pods, objects.labels, objects.devices)
 
 
 def _saved(called: str, path: Path, labels: frozenset[str]) -> tuple[fleets.Objects, float]:

@@ -192,7 +192,7 @@ class FleetView:
         return self._numbers
 
     def _look_for_others(self) -> None:
-        """While no node is selected, read all nodes now and then: without GPU feature discovery, no label tells which have GPUs."""
+        """While no node is selected, read all nodes at times: without GPU feature discovery, no label says which have GPUs."""
         began = self._monotonic()
         if self.selected_number:
             self.unselected = None
@@ -242,8 +242,8 @@ class FleetView:
     def _read_classes(self) -> None:
         """Look at the DeviceClasses. What can't be had is as it was, and denies nothing."""
         try:
-            found, slices = class_items(Lister(Deadline(self._api, _TIMEOUT)))
-            self._classes, self._unread = offered(found, {one.spec.driver for one in slices}), ""
+            found, drivers = class_items(Lister(Deadline(self._api, _TIMEOUT)))
+            self._classes, self._unread = offered(found, drivers), ""
             self.class_forms = class_forms(found)
         except ApiError as error:
             self._unread = error.detail
