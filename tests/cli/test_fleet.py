@@ -313,16 +313,26 @@ class TestOfACluster:
             there.set_namespace("without-gpus", enforce="shared")
             yield there
 
+    def test_claims_that_can_not_be_listed_are_noted(self, cluster: Cluster) -> None:
+        cluster.lists(CLASSES, WHOLE_CLASS)
+        cluster.lists(SLICES, devices("a"))
+        cluster.forbidden.add("/apis/resource.k8s.io/v1/resourceclaims")
+        notes = json.loads(run("fleet", "-o", "json").out)["notes"]
+        assert any(
+            one.startswith("which devices are in use is not known: ResourceClaims can't be listed: ") for one in notes
+        )
+
     def test_everything_is_listed_and_can_be_saved(self, cluster: Cluster, tmp_path: Path) -> None:
         cluster.lists(CLASSES, a_class())
         cluster.lists(SLICES, a_slice(), a_slice())
+        cluster.lists("/apis/resource.k8s.io/v1/resourceclaims", a_claim("a"), {"metadata": {"name": "unallocated"}})
         ran = run("fleet", "-o", "json")
         found = json.loads(ran.out)
         assert (ran.code, found["forms"][0]["inUse"], found["waiting"][0]["policy"]) == (0, 5, "shared")
         kinds = [one["kind"] for one in found["items"]]
-        assert kinds == ["Node", "Pod", "Pod", "Namespace", "DeviceClass", "ResourceSlice", "ResourceSlice"]
+        assert kinds == ["Node", "Pod", "Pod", "Namespace", "DeviceClass", "ResourceSlice", "ResourceSlice", "ResourceClaim"]
         assert found["notes"] == [
-            "nvidia.com/gpu: a DeviceClass also offers it (DRA); devices of ResourceSlices are not counted here"
+            "nvidia.com/gpu: 0 of them are devices of DeviceClass whole (DRA)"
         ]
         file = tmp_path / "fleet.json"
         file.write_text(ran.out)
@@ -335,15 +345,6 @@ class TestOfACluster:
             (NAMESPACES, "the policies of namespaces are not known: they can't be listed: "),
         ],
     )
-    def test_claims_that_can_not_be_listed_are_noted(self, cluster: Cluster) -> None:
-        cluster.lists(CLASSES, WHOLE_CLASS)
-        cluster.lists(SLICES, devices("a"))
-        cluster.forbidden.add("/apis/resource.k8s.io/v1/resourceclaims")
-        notes = json.loads(run("fleet", "-o", "json").out)["notes"]
-        assert any(
-            one.startswith("which devices are in use is not known: ResourceClaims can't be listed: ") for one in notes
-        )
-
     def test_what_may_not_be_listed_is_noted(self, cluster: Cluster, path: str, note: str) -> None:
         cluster.forbidden.add(path)
         ran = run("fleet", "-o", "json")
