@@ -41,6 +41,7 @@ from webhook.engine.findings import Severity
 from webhook.engine.fleet.evaluation import against, plain_lack
 from webhook.engine.fleet.fleet import Fleet, Wish
 from webhook.engine.fleet.memory import Memory
+from webhook.engine.fleet.reconfiguration import Reconfiguration
 from webhook.engine.fleet.shapes import Shape, Taint, shape_of
 from webhook.engine.forms import Platform
 from webhook.engine.nodes import NOTHING_SAID, NodeConstraints
@@ -608,3 +609,6 @@ class TestReconfiguration:
         node = changing(config, "single")
         other = a_shape({GPU: 1}, labels={PRODUCT: "X", GPU_SLICES: "9", COMPUTE_SLICES: "9"})
         assert (messages(told(a_pod(), policy, other, node, plugin=plugin)) == []) is unknown
+
+    def test_it_offers_nothing_but_gpus(self) -> None:
+        assert not Reconfiguration(changing()).may_offer("example.com/fpga")
