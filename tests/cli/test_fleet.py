@@ -330,10 +330,17 @@ class TestOfACluster:
         found = json.loads(ran.out)
         assert (ran.code, found["forms"][0]["inUse"], found["waiting"][0]["policy"]) == (0, 5, "shared")
         kinds = [one["kind"] for one in found["items"]]
-        assert kinds == ["Node", "Pod", "Pod", "Namespace", "DeviceClass", "ResourceSlice", "ResourceSlice", "ResourceClaim"]
-        assert found["notes"] == [
-            "nvidia.com/gpu: 0 of them are devices of DeviceClass whole (DRA)"
+        assert kinds == [
+            "Node",
+            "Pod",
+            "Pod",
+            "Namespace",
+            "DeviceClass",
+            "ResourceSlice",
+            "ResourceSlice",
+            "ResourceClaim",
         ]
+        assert found["notes"] == ["nvidia.com/gpu: 0 of them are devices of DeviceClass whole (DRA)"]
         file = tmp_path / "fleet.json"
         file.write_text(ran.out)
         assert shown(file) == found
