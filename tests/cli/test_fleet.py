@@ -168,8 +168,8 @@ class TestDevices:
         assert self.counted(tmp_path, DRA_NODE, WHOLE_CLASS, *slices) == (1, 1, 0, 1, 0)
 
     def test_parts_of_one_gpu_are_free_together_only_as_far_as_it_goes(self, tmp_path: Path) -> None:
-        part = {"consumesCounters": [{"counterSet": "gpu-0", "counters": {"memory": {"value": "20Gi"}}}]}
-        whole = devices("a", "b", "c", **part)
+        part = [{"counterSet": "gpu-0", "counters": {"memory": {"value": "20Gi"}}}]
+        whole = devices("a", "b", "c", consumesCounters=part)
         whole["spec"]["sharedCounters"] = [{"name": "gpu-0", "counters": {"memory": {"value": "40Gi"}}}]
         items = [DRA_NODE, WHOLE_CLASS, whole]
         assert self.counted(tmp_path, *items, a_claim("a")) == (1, 3, 1, 2, 0)

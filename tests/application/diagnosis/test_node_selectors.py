@@ -5,7 +5,7 @@ from tests.application.diagnosis.world import GPU, a_node, healthy, the_result
 from webhook.application.diagnosis.results import Status
 
 BARE, LABELLED = a_node("bare", {GPU: 8}), a_node("labelled", {GPU: 8})
-LABELS_ONLY = a_node("without-devices", **{"nvidia.com/gpu.present": "true"})
+LABELS_ONLY = a_node("without-devices", {}, **{"nvidia.com/gpu.present": "true"})
 
 
 def test_all_are_selected() -> None:
