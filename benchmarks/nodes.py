@@ -173,13 +173,13 @@ def measure(  # noqa: PLR0913 - how much is measured
     """Compare a replica that watches nodes and counts pods with one that does not, while both hear of as many updates.
 
     Raises:
-        Exception: the nodes or pods did not become known in time.
+        TimeoutError: the server was not ready, or did not know the nodes and pods, in time.
     """
     files = Files(folder / "files")
     found = []
     for options in (("--no-watch-nodes",), ()):
         with gpuwarden(files, cores, "--kubeconfig", cluster.kubeconfig, *options) as server:
-            server.running.wait_until(server.ready, "gpuwarden")
+            wait_for("gpuwarden", server.ready, _KNOWN_SECONDS)
             if not options:
                 wait_for(f"{nodes} nodes and {pods} pods", partial(_knows, server, 8 * nodes, pods), _KNOWN_SECONDS)
             time.sleep(settle)
