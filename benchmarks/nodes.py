@@ -1,83 +1,236 @@
-"""``python -m benchmarks.nodes``: what the node view costs a replica, in memory and processor time, in a large cluster.
+"""``python -m benchmarks.nodes``: what the node view and the count of pods cost a replica in a large cluster.
 
-A kubelet reports its status every five minutes, so 15,000 nodes make 50 events a second, each with the whole node.
+A kubelet reports its status every five minutes, so 15,000 nodes make 50 events a second, each with the whole node. The API
+server is a stand-in, or a real one (``--real``, with the programs of ``make control-plane`` or ``KUBEBUILDER_ASSETS``).
 """
 
 import argparse
+import http.client
+import os
+import statistics
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import httpx
 import msgspec
 
 from benchmarks.processes import Cores
 from benchmarks.servers import Files, Gpuwarden, gpuwarden
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.programs import find
+from testing.control_plane.waiting import wait_for
+from testing.reviews import TEAM, a_gpu_container, a_pod, a_review, encode
 from testing.stand_in.apiserver import StandIn
+from testing.stand_in.documents import status
+from testing.stand_in.http_side import Handler
 from testing.stand_in.kubeconfig import write_kubeconfig
 
-NODES, UPDATES, SECONDS = 15_000, 50, 30.0
+NODES, UPDATES, PODS, SECONDS = 15_000, 50, 5_000, 30.0
 MOST_MEBIBYTES, MOST_OF_A_CORE = 20.0, 0.03
 _SETTLE_SECONDS = 5.0
+_KNOWN_SECONDS = 180.0
+_REVIEWS = 100  # a second
+_WRITERS = 8
 _PRODUCTS = ("NVIDIA-A100-SXM4-80GB", "NVIDIA-H100-80GB-HBM3", "Tesla-T4", "NVIDIA-L4")
+_MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """What a replica needs with the nodes watched, beyond what it needs without.
+    """What a replica needs with nodes watched and pods counted, beyond what it needs without.
 
     Attributes:
-        nodes: how many there are.
+        nodes, pods: how many there are.
         mebibytes: resident memory.
         of_a_core: processor time of a second, while nodes report.
         updates: how many events came in a second.
+        without, with_nodes: milliseconds that a review takes, the median and the 99th percentile.
     """
 
     nodes: int
+    pods: int
     mebibytes: float
     of_a_core: float
     updates: float
+    without: tuple[float, float]
+    with_nodes: tuple[float, float]
+
+
+class Cluster(Protocol):
+    """An API server."""
+
+    kubeconfig: Path
+
+    def report(self, number: int) -> None:
+        """Let a node report its status, in which something changed."""
+
+
+class _StandIn:
+    def __init__(self, folder: Path, cluster: StandIn, nodes: int, pods: int) -> None:
+        self.kubeconfig = write_kubeconfig(folder / "kubeconfig", cluster.url)
+        self._cluster = cluster
+        self._company = _company()
+        self._pods = [_pod(number, nodes) for number in range(pods)]
+        cluster.set_namespace(TEAM, enforce="exclusive")
+        for number in range(nodes):
+            self.report(number)
+        cluster.forget_node_events()
+        cluster.always("object", self._object)
+
+    def report(self, number: int) -> None:
+        fields = {"gpus": {"nvidia.com/gpu": 8}, "labels": _labels(number)}
+        self._cluster.set_node(f"node-{number:05}", **fields, company=self._company)
+
+    def _object(self, handler: Handler) -> None:
+        path, _, query = handler.path.partition("?")
+        if path != "/api/v1/pods":
+            handler.say(404, status(404, f"{path} not found"))
+            return
+        asked = dict(part.split("=") for part in query.split("&"))
+        start, limit = int(asked.get("continue", "0")), int(asked["limit"])
+        more = {"continue": str(start + limit)} if start + limit < len(self._pods) else {}
+        handler.say(200, {"metadata": more, "items": self._pods[start : start + limit]})
+
+
+class _Real:
+    def __init__(self, control_plane: ControlPlane, nodes: int, pods: int) -> None:
+        self.kubeconfig = control_plane.kubeconfig()
+        self._plane = control_plane
+        self._local = threading.local()
+        self._clients: list[httpx.Client] = []
+        _ok(control_plane.api.post("/api/v1/namespaces", json={"metadata": {"name": TEAM}}))
+        account = f"/api/v1/namespaces/{TEAM}/serviceaccounts/default"
+        wait_for("the ServiceAccount", lambda: not control_plane.api.get(account).is_error)
+        control_plane.kill_controllers()  # they would taint nodes and delete pods, as no kubelet answers
+        with ThreadPoolExecutor(_WRITERS) as pool:
+            list(pool.map(self._add_node, range(nodes)))
+            list(pool.map(self._add_pod, (_pod(number, nodes) for number in range(pods))))
+
+    def report(self, number: int) -> None:
+        time_of = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        conditions = [{"type": "Ready", "status": "True", "lastHeartbeatTime": time_of, "reason": str(time.time())}]
+        self._status(number, {"conditions": conditions})
+
+    def _add_node(self, number: int) -> None:
+        metadata = {"name": f"node-{number:05}", "labels": _labels(number)}
+        _ok(self._api.post("/api/v1/nodes", json={"metadata": metadata}))
+        gpus = {"nvidia.com/gpu": "8", "cpu": "64", "pods": "100"}
+        conditions = [{"type": "Ready", "status": "True"}]
+        self._status(number, {"capacity": gpus, "allocatable": gpus, "conditions": conditions, **_company()})
+
+    def _status(self, number: int, fields: dict[str, Any]) -> None:
+        path = f"/api/v1/nodes/node-{number:05}/status"
+        _ok(self._api.patch(path, json={"status": fields}, headers=_MERGE))
+
+    def _add_pod(self, pod: dict[str, Any]) -> None:
+        _ok(self._api.post(f"/api/v1/namespaces/{TEAM}/pods", json=pod))
+
+    @property
+    def _api(self) -> httpx.Client:
+        if not hasattr(self._local, "api"):
+            self._local.api = self._plane.client()
+        api: httpx.Client = self._local.api
+        return api
+
+
+def _ok(answer: httpx.Response) -> None:
+    if answer.is_error:
+        raise RuntimeError(f"{answer.request.method} {answer.request.url}: {answer.status_code} {answer.text}")
+
+
+@contextmanager
+def stand_in(folder: Path, nodes: int, pods: int) -> Iterator[Cluster]:
+    """A stand-in for an API server."""
+    with StandIn() as cluster:
+        yield _StandIn(folder, cluster, nodes, pods)
+
+
+@contextmanager
+def real(folder: Path, nodes: int, pods: int) -> Iterator[Cluster]:
+    """A real API server."""
+    with ControlPlane(find(os.environ, Path(__file__).resolve().parents[1]), folder / "control-plane") as plane:
+        yield _Real(plane, nodes, pods)
 
 
 def measure(  # noqa: PLR0913 - how much is measured
-    cores: Cores, folder: Path, *, nodes: int, updates: int, seconds: float, settle: float = _SETTLE_SECONDS
+    cores: Cores,
+    folder: Path,
+    cluster: Cluster,
+    *,
+    nodes: int,
+    pods: int,
+    updates: int,
+    seconds: float,
+    settle: float = _SETTLE_SECONDS,
 ) -> Measured:
-    """Compare a replica that watches so many nodes with one that does not, while both hear of as many updates.
+    """Compare a replica that watches nodes and counts pods with one that does not, while both hear of as many updates.
 
     Raises:
-        RuntimeError: the nodes did not become known in time.
+        TimeoutError: the server was not ready, or did not know the nodes and pods, in time.
     """
     files = Files(folder / "files")
-    company = _company()
-    with StandIn() as cluster:
-        for number in range(nodes):
-            cluster.set_node(f"node-{number:05}", **_fields(number), company=company)
-        cluster.forget_node_events()
-        kubeconfig = write_kubeconfig(folder / "kubeconfig", cluster.url)
-        found = []
-        for options in (("--no-watch-nodes",), ()):
-            with gpuwarden(files, cores, "--kubeconfig", kubeconfig, *options) as server:
-                server.running.wait_until(server.ready, "gpuwarden")
-                if not options:
-                    server.running.wait_until(partial(_knows, server, 8 * nodes), f"{nodes} nodes")
-                time.sleep(settle)
-                memory, before = server.running.resident_mebibytes, server.running.cpu_seconds
-                began, done = time.perf_counter(), 0
-                for number in _paced(updates, seconds):
-                    cluster.set_node(f"node-{number % nodes:05}", **_fields(number % nodes), company=company)
-                    done += 1
-                took = time.perf_counter() - began
-                memory = max(memory, server.running.resident_mebibytes)
-                found.append((memory, (server.running.cpu_seconds - before) / took, done / took))
-    (without, idle, _), (memory, busy, rate) = found
-    return Measured(nodes, memory - without, busy - idle, rate)
+    found = []
+    for options in (("--no-watch-nodes",), ()):
+        with gpuwarden(files, cores, "--kubeconfig", cluster.kubeconfig, *options) as server:
+            wait_for("gpuwarden", server.ready, _KNOWN_SECONDS)
+            if not options:
+                wait_for(f"{nodes} nodes and {pods} pods", partial(_knows, server, 8 * nodes, pods), _KNOWN_SECONDS)
+            time.sleep(settle)
+            asking = _Asking(server, files)
+            memory, before = server.running.resident_mebibytes, server.running.cpu_seconds
+            began, done = time.perf_counter(), 0
+            asking.start()
+            for number in _paced(updates, seconds):
+                cluster.report(number % nodes)
+                done += 1
+            took = time.perf_counter() - began
+            latency = asking.result()
+            memory = max(memory, server.running.resident_mebibytes)
+            found.append((memory, (server.running.cpu_seconds - before) / took, done / took, latency))
+    (without, idle, _, before_nodes), (memory, busy, rate, latency) = found
+    return Measured(nodes, pods, memory - without, busy - idle, rate, before_nodes, latency)
 
 
-def _knows(server: Gpuwarden, gpus: int) -> bool:
-    """Whether the server knows so many GPUs."""
-    return server.metric('gpuwarden_offered_gpus{form="exclusive"}') == gpus
+class _Asking(threading.Thread):
+    """Asks a server for a decision again and again, and notes how long each takes."""
+
+    def __init__(self, server: Gpuwarden, files: Files) -> None:
+        super().__init__(daemon=True)
+        self._connection = http.client.HTTPSConnection("127.0.0.1", server.port, context=files.trust)
+        self._body = encode(a_review(a_pod(a_gpu_container("1"))))
+        self._ended = threading.Event()
+        self._times: list[float] = []
+
+    def run(self) -> None:
+        for _ in _paced(_REVIEWS, float(1 << 20)):
+            if self._ended.is_set():
+                return
+            began = time.perf_counter()
+            self._connection.request("POST", "/mutate", self._body, {"Content-Type": "application/json"})
+            answer = self._connection.getresponse()
+            answer.read()
+            if answer.status == http.client.OK:
+                self._times.append((time.perf_counter() - began) * 1000)
+
+    def result(self) -> tuple[float, float]:
+        """End it; the median and the 99th percentile, in milliseconds."""
+        self._ended.set()
+        self.join()
+        hundredths = statistics.quantiles(self._times, n=100)
+        return hundredths[49], hundredths[98]
+
+
+def _knows(server: Gpuwarden, gpus: int, pods: int) -> bool:
+    """Whether the server knows so many GPUs and pods."""
+    held, waiting = (server.metric(f'gpuwarden_{what}_gpus{{form="exclusive"}}') for what in ("allocated", "pending"))
+    return server.metric('gpuwarden_offered_gpus{form="exclusive"}') == gpus and held + waiting == pods
 
 
 def _paced(each_second: int, seconds: float) -> Iterator[int]:
@@ -88,9 +241,9 @@ def _paced(each_second: int, seconds: float) -> Iterator[int]:
         yield number
 
 
-def _fields(number: int) -> dict[str, Any]:
-    """The labels and GPUs of a node as GPU feature discovery and node feature discovery write them; a few dozen kinds."""
-    labels = {
+def _labels(number: int) -> dict[str, str]:
+    """The labels of a node as GPU feature discovery and node feature discovery write them; a few dozen kinds."""
+    return {
         "kubernetes.io/hostname": f"node-{number:05}",
         "topology.kubernetes.io/zone": f"zone-{number % 3}",
         "nvidia.com/gpu.present": "true",
@@ -102,7 +255,14 @@ def _fields(number: int) -> dict[str, Any]:
         **{f"nvidia.com/gpu.deploy.part-{part}": "true" for part in range(10)},
         **{f"feature.node.kubernetes.io/cpu-cpuid.FEATURE{feature}": "true" for feature in range(50)},
     }
-    return {"gpus": {"nvidia.com/gpu": 8}, "labels": labels}
+
+
+def _pod(number: int, nodes: int) -> dict[str, Any]:
+    """A pod with a GPU; every fifth waits."""
+    pod = a_pod(a_gpu_container("1"))
+    metadata = {"name": f"pod-{number:05}", "namespace": TEAM, "labels": {"app": f"app-{number % 50}"}}
+    where = {"schedulerName": "none"} if number % 5 == 0 else {"nodeName": f"node-{number % nodes:05}"}
+    return {"metadata": metadata, "spec": {**pod["spec"], **where}}
 
 
 def _company() -> dict[str, Any]:
@@ -125,16 +285,30 @@ def _company() -> dict[str, Any]:
 def main() -> int:
     """Measure, print, and say whether the bars are reached: 0 where they are, 1 where not."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.nodes", description=__doc__)
+    parser.add_argument("--real", action="store_true", help="on a real API server")
     parser.add_argument("--nodes", type=int, default=NODES)
+    parser.add_argument("--pods", type=int, default=PODS)
     parser.add_argument("--updates", type=int, default=UPDATES, help="status updates a second")
     parser.add_argument("--seconds", type=float, default=SECONDS)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="gpuwarden-bench-") as folder:
-        found = measure(Cores(), Path(folder), nodes=options.nodes, updates=options.updates, seconds=options.seconds)
+    with tempfile.TemporaryDirectory(prefix="gpuwarden-bench-") as name:
+        folder = Path(name)
+        with (real if options.real else stand_in)(folder, options.nodes, options.pods) as cluster:
+            found = measure(
+                Cores(),
+                folder,
+                cluster,
+                nodes=options.nodes,
+                pods=options.pods,
+                updates=options.updates,
+                seconds=options.seconds,
+            )
     reached = found.mebibytes <= MOST_MEBIBYTES and found.of_a_core <= MOST_OF_A_CORE
+    (median, slow), (median_with, slow_with) = found.without, found.with_nodes
     sys.stdout.write(
-        f"{found.nodes:,} nodes: {found.mebibytes:.1f} MiB (at most {MOST_MEBIBYTES:g}); at {found.updates:.0f} updates a second "
-        f"{found.of_a_core:.1%} of a core (at most {MOST_OF_A_CORE:.0%})\n"
+        f"{found.nodes:,} nodes and {found.pods:,} pods: {found.mebibytes:.1f} MiB (at most {MOST_MEBIBYTES:g}); at "
+        f"{found.updates:.0f} updates a second {found.of_a_core:.1%} of a core (at most {MOST_OF_A_CORE:.0%}); a review takes "
+        f"{median_with:.2f} ms ({median:.2f} without nodes), the 99th percentile {slow_with:.2f} ms ({slow:.2f})\n"
     )
     return 0 if reached else 1
 

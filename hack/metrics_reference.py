@@ -46,6 +46,7 @@ VALUES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("gpuwarden_findings", "path"): ("mutate", "validate", "advise", "validate-claim"),
     ("gpuwarden_findings", "acted"): _BOOLEAN,
     ("gpuwarden_refused", "port"): ("admission", "operations"),
+    ("gpuwarden_nodes", "selected"): _BOOLEAN,
     ("gpuwarden_reloads", "file"): _FILES,
     ("gpuwarden_reloads", "result"): ("success", "failure"),
     ("gpuwarden_reload_failing", "file"): _FILES,
@@ -64,6 +65,8 @@ TEXTS: Mapping[tuple[str, str], str] = {
         "policy",
     ): "the first 100 policies that decide, `other`, or `unreadable` (an invalid label)",
     ("gpuwarden_offered_gpus", "form"): "forms, such as `mig-1g.5gb`",
+    ("gpuwarden_allocated_gpus", "form"): "forms, such as `mig-1g.5gb`",
+    ("gpuwarden_pending_gpus", "form"): "the first 100 forms, or `other`",
     ("gpuwarden_requested_gpus", "form"): "the first 100 forms, or `other`",
     ("gpuwarden_policy_form_offered", "policy"): "as above",
     ("gpuwarden_policy_form_offered", "form"): "the form of plain requests",
@@ -73,7 +76,7 @@ TEXTS: Mapping[tuple[str, str], str] = {
     (
         "gpuwarden_ready",
         "part",
-    ): "`serving`, `namespaces`, `certificate`; `configuration`, `trust`, `clock`, `client-ca` if used",
+    ): "`serving`, `namespaces`, `certificate`; `configuration`, `nodes`, `trust`, `clock`, `client-ca` if used",
     ("gpuwarden_build_info", "version"): "the version",
 }
 """The meaning of labels without a fixed list of values."""

@@ -152,8 +152,8 @@ webhook reports them where it [watches nodes](nodes.md), `check` and `audit` wit
 several forms, `prefer: offered` gives a plain request [the first one that nodes offer](nodes.md#prefer-offered).
 
 - A node offers what its status has as allocatable, or as capacity while allocatable is 0, as it is when a device plugin restarts.
-- A node whose label `nvidia.com/mig.config.state` is `pending` or `rebooting` may offer any MIG slices and whole GPUs afterwards,
-  so it never leads to a finding.
+- A node whose label `nvidia.com/mig.config.state` is `pending` or `rebooting` may offer other forms afterwards, so nothing is
+  reported of [those that it may come to offer](nodes.md#what-is-remembered).
 - Nodes that offer the form and are cordoned, not ready or tainted are named, with their number. They never lead to a denial.
 - A resource that a DeviceClass offers (`extendedResourceName`), whose driver has a ResourceSlice, counts as offered.
 - Forms in `fleet.expected` count as offered, because an autoscaler adds their nodes: `fleet: {expected: [mig-1g.5gb]}`.\

@@ -180,6 +180,8 @@ class Handler(BaseHTTPRequestHandler):
                 return self.say(409, status(409, f"{where} already exists"))
             return self.say(201, stand_in.store(where, document))
         stored = stand_in.objects.get(path)
+        if stored is None and path == NODES:
+            return self._list(path, seen)
         if stored is None:
             return self.say(404, status(404, f"{path} not found"))
         if seen.method == "GET":

@@ -217,6 +217,25 @@ def test_what_nodes_offer_is_replaced_as_a_whole() -> None:
     assert samples(metrics, "gpuwarden_policy_form_offered") == {}
 
 
+def test_what_pods_hold_and_wait_for_is_replaced_as_a_whole_and_unknown_is_not_zero() -> None:
+    metrics = Metrics()
+    metrics.pods_counted({Form(): 3, Form("1g.5gb"): 0}, {"exclusive": 2, "mig-1g.5gb": 0})
+    assert samples(metrics, "gpuwarden_allocated_gpus") == {("exclusive",): 3, ("mig-1g.5gb",): 0}
+    assert samples(metrics, "gpuwarden_pending_gpus") == {("exclusive",): 2, ("mig-1g.5gb",): 0}
+    metrics.pods_counted({}, {f"mig-{number}g.5gb": 1 for number in range(1000)})
+    assert samples(metrics, "gpuwarden_allocated_gpus") == {}
+    asked = samples(metrics, "gpuwarden_pending_gpus")
+    assert (sum(asked.values()), len(asked)) == (1000, 100), "100 names, exclusive among them, and other"
+
+
+def test_nodes_that_were_not_looked_for_are_not_counted() -> None:
+    metrics = Metrics()
+    metrics.nodes(0, 2)
+    assert samples(metrics, "gpuwarden_nodes") == {("true",): 0, ("false",): 2}
+    metrics.nodes(1, None)
+    assert samples(metrics, "gpuwarden_nodes") == {("true",): 1}
+
+
 def test_what_admitted_pods_request_is_counted_by_form_once() -> None:
     metrics = Metrics()
     shared, denied = Webhook("shared", audit="mps", warn="mps"), Webhook("none")

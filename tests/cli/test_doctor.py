@@ -130,9 +130,10 @@ def install(cluster: Cluster, bundle: bytes, port: int) -> None:
     cluster.lists("/api/v1/limitranges")
     cluster.lists("/apis/apps/v1/daemonsets")
     cluster.lists("/apis/apps/v1/deployments")
-    mps = {"nvidia.com/gpu.sharing-strategy": "mps"}
+    mps = {"nvidia.com/gpu.sharing-strategy": "mps", "nvidia.com/gpu.present": "true"}
     node = {"metadata": {"name": "n1", "labels": mps}, "status": {"allocatable": {"nvidia.com/gpu.shared": "8"}}}
     cluster.lists("/api/v1/nodes", node)
+    cluster.set_node("n1", labels=mps)
     for name in (NAMESPACE, "kube-system"):
         cluster.set_namespace(name)
     cluster.set_namespace("team", enforce="mps")
@@ -276,11 +277,19 @@ def test_a_cluster_that_lets_nothing_be_checked_is_no_success(cluster: Cluster, 
         assert "not checked" in result.stdout.splitlines()[-1]
 
 
+def test_a_node_that_no_selector_selects_is_found(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.delete_node("n1")
+    code, document = report(cluster, folder=tmp_path)
+    assert (code, troubled(document)) == (0, {("node-selectors", "warn")})
+
+
 def test_an_answer_that_is_none_makes_a_check_unknown(cluster: Cluster, tmp_path: Path) -> None:
     cluster.store("/api/v1/nodes", {"items": [{"metadata": {"labels": {"a": 1}}}]})
     code, document = report(cluster, folder=tmp_path)
     assert code == 0
-    assert troubled(document) == {(check, "unknown") for check in ("nodes", "rename-by-default", "mig-strategy")}
+    assert troubled(document) == {
+        (check, "unknown") for check in ("nodes", "node-selectors", "rename-by-default", "mig-strategy")
+    }
 
 
 def test_a_cluster_that_is_too_old_fails(cluster: Cluster, tmp_path: Path) -> None:

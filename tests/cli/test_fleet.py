@@ -121,6 +121,91 @@ class TestWhyAPodWaits:
         assert "a DeviceClass offers it" in waiting(tmp_path, bare, a_pod("waits"), a_class(), a_slice())[2]
 
 
+def devices(*names: str, node: str = "n", generation: int = 1, **fields: Any) -> dict[str, Any]:
+    """A ResourceSlice with GPUs."""
+    found = [{"name": name, "attributes": {"type": {"string": "gpu"}}, **fields} for name in names]
+    pool = {"name": node, "generation": generation}
+    return {
+        "kind": "ResourceSlice",
+        "spec": {"driver": "gpu.nvidia.com", "pool": pool, "nodeName": node, "devices": found},
+    }
+
+
+def a_claim(*held: str, node: str = "n", **fields: Any) -> dict[str, Any]:
+    results = [{"driver": "gpu.nvidia.com", "pool": node, "device": name, "request": "r", **fields} for name in held]
+    return {"kind": "ResourceClaim", "status": {"allocation": {"devices": {"results": results}}}}
+
+
+WHOLE_CLASS = a_class("device.driver == 'gpu.nvidia.com' && device.attributes['gpu.nvidia.com'].type == 'gpu'")
+DRA_NODE = a_node(resource="cpu", labels={"nvidia.com/gpu.present": "true"})
+
+
+class TestDevices:
+    def counted(self, folder: Path, *items: Any) -> tuple[int, int, int, int, int]:
+        (form,) = shown(saved(folder, a_pod("p", "cpu"), *items))["forms"]
+        assert (form["form"], form["resource"]) == ("exclusive", GPU)
+        return form["nodes"], form["offered"], form["inUse"], form["free"], form["blocked"]
+
+    def test_those_that_claims_hold_are_in_use(self, tmp_path: Path) -> None:
+        more = devices("a", node="m")
+        items = [DRA_NODE, WHOLE_CLASS, devices("a", "b", "c"), more, a_claim("a", "b"), a_claim("c", adminAccess=True)]
+        assert self.counted(tmp_path, *items) == (2, 4, 2, 2, 0)
+
+    def test_what_a_node_plugin_offers_is_added(self, tmp_path: Path) -> None:
+        items = [a_node("plugin"), a_pod("runs", node="plugin"), DRA_NODE, WHOLE_CLASS, devices("a"), a_claim("a")]
+        assert self.counted(tmp_path, *items) == (2, 9, 2, 7, 0)
+
+    def test_a_pod_that_got_its_device_by_name_is_no_loss(self, tmp_path: Path) -> None:
+        found = shown(saved(tmp_path, DRA_NODE, WHOLE_CLASS, devices("a"), a_claim("a"), a_pod("runs", node="n")))
+        assert found["notes"] == ["nvidia.com/gpu: 1 of them are devices of DeviceClass whole (DRA)"]
+
+    def test_nodes_that_take_no_pods_block_theirs(self, tmp_path: Path) -> None:
+        node = a_node("n", "cpu", unschedulable=True)
+        assert self.counted(tmp_path, node, WHOLE_CLASS, devices("a", "b"), a_claim("a")) == (1, 2, 1, 0, 1)
+
+    def test_only_the_newest_generation_of_a_pool_counts(self, tmp_path: Path) -> None:
+        slices = [devices("a", "b"), devices("a", generation=2)]
+        assert self.counted(tmp_path, DRA_NODE, WHOLE_CLASS, *slices) == (1, 1, 0, 1, 0)
+
+    def test_parts_of_one_gpu_are_free_together_only_as_far_as_it_goes(self, tmp_path: Path) -> None:
+        part = [{"counterSet": "gpu-0", "counters": {"memory": {"value": "20Gi"}}}]
+        whole = devices("a", "b", "c", consumesCounters=part)
+        whole["spec"]["sharedCounters"] = [{"name": "gpu-0", "counters": {"memory": {"value": "40Gi"}}}]
+        items = [DRA_NODE, WHOLE_CLASS, whole]
+        assert self.counted(tmp_path, *items, a_claim("a")) == (1, 3, 1, 2, 0)
+        assert self.counted(tmp_path, *items, a_claim("a", "b")) == (1, 3, 2, 0, 1)
+        (note,) = shown(saved(tmp_path, *items))["notes"][1:]
+        assert note.endswith("They overlap, so not all of them can be had at once")
+
+    def test_the_newest_of_two_classes_with_one_name_is_used(self, tmp_path: Path) -> None:
+        older, newer = a_class("device.driver == 'gpu.nvidia.com'"), a_class("device.driver == 'other'")
+        older["metadata"]["creationTimestamp"], newer["metadata"]["creationTimestamp"] = "2026-01-01", "2026-02-01"
+        for classes in ([older, newer], [newer, older]):
+            assert shown(saved(tmp_path, DRA_NODE, *classes, devices("a")))["forms"] == []
+
+    def test_selectors_that_can_not_be_read_are_said(self, tmp_path: Path) -> None:
+        found = shown(saved(tmp_path, DRA_NODE, a_class("device.driver.startsWith('gpu.nvidia.com')"), devices("a")))
+        assert found["forms"] == []
+        assert found["notes"][-1] == (
+            "nvidia.com/gpu: the selectors of DeviceClass whole can't be read here, so its devices are not counted"
+        )
+
+    def test_a_pod_waits_while_all_are_in_use(self, tmp_path: Path) -> None:
+        items = [DRA_NODE, WHOLE_CLASS, devices("a", "b"), a_pod("waits", count=2)]
+        assert "2 free on a node that fits" in waiting(tmp_path, *items)[2]
+        assert waiting(tmp_path, *items, a_claim("a"))[2] == "in use: at most 1 free on one node that fits"
+
+    def test_what_is_printed_can_be_read_again(self, tmp_path: Path) -> None:
+        first = saved(tmp_path, DRA_NODE, WHOLE_CLASS, devices("a", "b"), a_claim("a"), a_pod("waits"))
+        again = tmp_path / "again.json"
+        again.write_text(run("fleet", "-f", first, "-o", "json").out)
+        assert shown(again) == shown(first)
+
+    def test_a_cluster_of_devices_only_has_gpus(self, tmp_path: Path) -> None:
+        out = run("fleet", "-f", saved(tmp_path, a_node("n", "cpu"), WHOLE_CLASS, devices("a"))).out
+        assert "no node has GPUs" not in out
+
+
 def test_the_json_is_what_f_and_fleet_read_and_holds_no_secret(tmp_path: Path) -> None:
     first = saved(
         tmp_path, a_node(), a_node("cpu", "cpu"), a_namespace(), a_pod("runs", node="n"), a_pod("waits", SHARED)
@@ -228,17 +313,34 @@ class TestOfACluster:
             there.set_namespace("without-gpus", enforce="shared")
             yield there
 
+    def test_claims_that_can_not_be_listed_are_noted(self, cluster: Cluster) -> None:
+        cluster.lists(CLASSES, WHOLE_CLASS)
+        cluster.lists(SLICES, devices("a"))
+        cluster.forbidden.add("/apis/resource.k8s.io/v1/resourceclaims")
+        notes = json.loads(run("fleet", "-o", "json").out)["notes"]
+        assert any(
+            one.startswith("which devices are in use is not known: ResourceClaims can't be listed: ") for one in notes
+        )
+
     def test_everything_is_listed_and_can_be_saved(self, cluster: Cluster, tmp_path: Path) -> None:
         cluster.lists(CLASSES, a_class())
         cluster.lists(SLICES, a_slice(), a_slice())
+        cluster.lists("/apis/resource.k8s.io/v1/resourceclaims", a_claim("a"), {"metadata": {"name": "unallocated"}})
         ran = run("fleet", "-o", "json")
         found = json.loads(ran.out)
         assert (ran.code, found["forms"][0]["inUse"], found["waiting"][0]["policy"]) == (0, 5, "shared")
         kinds = [one["kind"] for one in found["items"]]
-        assert kinds == ["Node", "Pod", "Pod", "Namespace", "DeviceClass", "ResourceSlice"]
-        assert found["notes"] == [
-            "nvidia.com/gpu: a DeviceClass also offers it (DRA); devices of ResourceSlices are not counted here"
+        assert kinds == [
+            "Node",
+            "Pod",
+            "Pod",
+            "Namespace",
+            "DeviceClass",
+            "ResourceSlice",
+            "ResourceSlice",
+            "ResourceClaim",
         ]
+        assert found["notes"] == ["nvidia.com/gpu: 0 of them are devices of DeviceClass whole (DRA)"]
         file = tmp_path / "fleet.json"
         file.write_text(ran.out)
         assert shown(file) == found

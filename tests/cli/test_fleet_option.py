@@ -27,7 +27,12 @@ def a_node(name: str = "n", resource: str = "nvidia.com/gpu", count: str = "8", 
 
 def a_class(expression: str | None = "device.driver == 'gpu.nvidia.com'") -> dict[str, Any]:
     selectors = [{"cel": {"expression": expression}}] if expression else []
-    return {"kind": "DeviceClass", "spec": {"extendedResourceName": "nvidia.com/gpu", "selectors": selectors}}
+    metadata = {"name": "whole"}
+    return {
+        "kind": "DeviceClass",
+        "metadata": metadata,
+        "spec": {"extendedResourceName": "nvidia.com/gpu", "selectors": selectors},
+    }
 
 
 def a_slice(driver: str = "gpu.nvidia.com") -> dict[str, Any]:

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,6 +53,52 @@ def test_what_nodes_offer_is_in_the_metrics_and_what_they_do_not_in_the_answers(
         wait_for_metric(server, offered, 1.0)
         assert server.ask("/mutate", a_review(a_pod())).warnings == []
         assert server.metric("gpuwarden_node_watch_age_seconds") < PATIENCE
+
+
+def test_what_pods_hold_and_wait_for_is_in_the_metrics(apiserver: StandIn, tmp_path: Path) -> None:
+    def pod(name: str, node: str = "") -> dict[str, Any]:
+        container = {"name": "c", "resources": {"limits": {"nvidia.com/gpu": "1"}}}
+        metadata = {"name": name, "namespace": TEAM}
+        return {"metadata": metadata, "spec": {"containers": [container], "nodeName": node or None}}
+
+    pods = [pod("runs", "whole"), pod("elsewhere", "gone"), pod("waits"), pod("waits too")]
+    apiserver.objects["/api/v1/pods"] = {"metadata": {}, "items": pods}
+    with served(apiserver, tmp_path) as server:
+        wait_for_metric(server, 'gpuwarden_allocated_gpus{form="exclusive"}', 1.0)
+        wait_for_metric(server, 'gpuwarden_pending_gpus{form="exclusive"}', 2.0)
+        wait_for_metric(server, 'gpuwarden_nodes{selected="true"}', 1.0)
+        assert server.ops("/readyz").json()["parts"][2] == {"name": "nodes", "ready": True, "message": "1 with GPUs"}
+    with served(apiserver, tmp_path, "--no-count-pods") as server:
+        wait_for_metric(server, 'gpuwarden_nodes{selected="true"}', 1.0)
+        assert "gpuwarden_allocated_gpus{" not in server.ops("/metrics").body.decode()
+
+
+def test_pods_that_can_not_be_listed_are_said_once(apiserver: StandIn, tmp_path: Path) -> None:
+    with served(apiserver, tmp_path) as server:
+        line = server.wait_for("pods can't be listed, so what they hold is not in the metrics")
+        assert "not found" in line["detail"]
+        assert "gpuwarden_allocated_gpus{" not in server.ops("/metrics").body.decode()
+
+
+def test_where_no_node_is_selected_log_readiness_and_metrics_say_so(apiserver: StandIn, tmp_path: Path) -> None:
+    apiserver.delete_node("whole")
+    with served(apiserver, tmp_path) as server:
+        server.wait_for("no node has GPUs, so requests that no node can run are not reported")
+        assert server.ask("/mutate", a_review(a_pod())).warnings == []
+        wait_for_metric(server, 'gpuwarden_nodes{selected="false"}', 0.0)
+    apiserver.set_node("bare", gpus={"nvidia.com/gpu": 8})
+    with served(apiserver, tmp_path) as server:
+        seen = "no node selector selects the nodes with GPUs, so all nodes are read every 5 minutes instead"
+        line = server.wait_for(seen)
+        assert (line["nodes"], line["fix"]) == (
+            "bare",
+            "set --node-selector (nodes.selectors in the chart) to labels that they have",
+        )
+        wait_for_metric(server, 'gpuwarden_nodes{selected="false"}', 1.0)
+        ready = server.ops("/readyz")
+        assert (ready.code, ready.json()["parts"][2]["message"].startswith(f"{seen}; set ")) == (200, True)
+        (warning,) = server.ask("/mutate", a_review(a_pod())).warnings
+        assert "no node offers mig-1g.5gb" in warning
 
 
 def test_without_the_right_everything_works_and_that_is_said_once(apiserver: StandIn, tmp_path: Path) -> None:

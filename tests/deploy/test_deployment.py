@@ -248,6 +248,10 @@ def test_nodes_are_watched_unless_that_is_switched_off(chart: Chart, rendered: R
     off = chart.render({"nodes": {"watch": False}})
     assert rights(rendered) - rights(off) == of_nodes
     assert "--no-watch-nodes" in off.container["args"]
+    uncounted = chart.render({"nodes": {"countPods": False}})
+    assert "--no-count-pods" in uncounted.container["args"]
+    assert not {"--no-count-pods", "--no-watch-nodes"} & set(rendered.container["args"])
+    assert "--no-count-pods" not in off.container["args"], "it needs the nodes"
     assert not [one for one in rendered.container["args"] if "node" in one]
     others = chart.render({"nodes": {"selectors": ["gpu in (a, b)", "pool=gpu"]}}).container["args"]
     assert [one for one in others if "node" in one] == ["--node-selector=gpu in (a, b)", "--node-selector=pool=gpu"]

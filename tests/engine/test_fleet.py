@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.builders import (
     COMPUTE_SLICES,
@@ -41,13 +42,14 @@ from webhook.engine.findings import Severity
 from webhook.engine.fleet.evaluation import against, plain_lack, requested
 from webhook.engine.fleet.fleet import Fleet, Wish
 from webhook.engine.fleet.memory import Memory
+from webhook.engine.fleet.reconfiguration import Reconfiguration
 from webhook.engine.fleet.shapes import Shape, Taint, shape_of
 from webhook.engine.forms import Platform
 from webhook.engine.nodes import NOTHING_SAID, NodeConstraints
 from webhook.engine.pods import Toleration
 from webhook.engine.policy import Mismatch, NotOffered, Policy, PolicyBook
 from webhook.engine.rules.fleet import no_node_offers
-from webhook.engine.spelling import DevicePlugin
+from webhook.engine.spelling import DevicePlugin, MigStrategy
 
 PLAIN_WISH = Wish(GPU, 1, NOTHING_SAID)
 GPU_TAINT = Taint(GPU, "present", "NoSchedule")
@@ -542,3 +544,91 @@ class TestWhatAPodRequests:
 
 def requests_of(pod: Json, policy: str) -> list[tuple[str, int]]:
     return [(str(form), count) for form, count in requested(judge(pod, policy), spec_of(pod))]
+
+
+A100 = "NVIDIA-A100-SXM4-40GB"
+CONFIG, MIG_STRATEGY = "nvidia.com/mig.config", "nvidia.com/mig.strategy"
+SLICES_ONLY_2G = a_shape({"nvidia.com/mig-2g.10gb": 3})
+
+
+def changing(config: str = "custom", strategy: str = "mixed", sharing: str = "none") -> Shape:
+    """A node of A100s that the MIG manager is changing. Without ``sharing``, nothing says how whole GPUs are shared."""
+    base = {PRODUCT: A100, CONFIG: config, MIG_STRATEGY: strategy, "nvidia.com/mig.config.state": "pending"}
+    return a_shape({}, labels={**base, **({STRATEGY: sharing} if sharing else {})})
+
+
+class TestReconfiguration:
+    """A node that the MIG manager changes leaves open only what it may offer afterwards."""
+
+    @pytest.mark.parametrize(
+        ("policy", "node"),
+        [
+            ("mig-1g.5gb", changing()),
+            ("mig-1g.5gb", changing("all-balanced")),
+            ("mig-1g.5gb", changing("all-1g.5gb")),
+            ("mig-1g.5gb-shared", changing()),
+            ("exclusive", changing()),
+            ("exclusive", changing("all-disabled")),
+            ("shared", changing(sharing="mps")),
+            ("mps", changing("all-disabled", sharing="mps")),
+            # GPU feature discovery says nothing about the sharing of whole GPUs on nodes with slices.
+            ("shared", changing(sharing="")),
+        ],
+    )
+    def test_what_it_may_offer_is_unknown(self, policy: str, node: Shape) -> None:
+        assert messages(told(a_pod(), policy, SLICES_ONLY_2G, node)) == []
+
+    @pytest.mark.parametrize(
+        ("policy", "node"),
+        [
+            ("shared", changing()),
+            ("mps", changing()),
+            ("mps", changing(sharing="time-slicing")),
+            ("mig-1g.10gb", changing("all-1g.5gb")),
+            ("mig-1g.5gb", changing("all-disabled")),
+            ("mig-1g.24gb", changing()),
+            ("exclusive", changing("all-1g.5gb")),
+            ("mig-1g.5gb", changing(strategy="single")),
+            ("gke-mig-1g.5gb", changing()),
+        ],
+    )
+    def test_what_it_can_not_offer_is_reported(self, policy: str, node: Shape) -> None:
+        ((rule, _),) = messages(told(a_pod(), policy, SLICES_ONLY_2G, node))
+        assert rule == "form-not-offered"
+
+    @pytest.mark.parametrize(
+        ("selects", "node", "unknown"),
+        [
+            ({PRODUCT: A100}, changing(), True),
+            ({PRODUCT: "NVIDIA-L4"}, changing(), False),
+            ({"nvidia.com/gpu.family": "ampere"}, changing(), False),
+            ({"nvidia.com/gpu.memory": "4864"}, changing(), True),
+        ],
+    )
+    def test_of_its_labels_only_those_that_follow_the_configuration_may_change(
+        self, selects: dict[str, str], node: Shape, *, unknown: bool
+    ) -> None:
+        pod = a_pod(gpu(1, MIG), nodeSelector=selects)
+        assert (messages(told(pod, "any", SLICES_ONLY_2G, node)) == []) is unknown
+
+    @pytest.mark.parametrize(
+        ("policy", "config", "unknown"),
+        [
+            ("mig-1g.5gb", "all-1g.5gb", True),
+            ("mig-1g.5gb", "custom", True),
+            ("mig-2g.10gb", "all-1g.5gb", False),
+            ("mig-1g.5gb", "all-disabled", False),
+            ("exclusive", "all-disabled", True),
+            ("exclusive", "all-1g.5gb", False),
+        ],
+    )
+    @pytest.mark.parametrize("plugin", [SINGLE_BY_PRODUCT, DevicePlugin(mig_strategy=MigStrategy.SINGLE)])
+    def test_under_strategy_single(self, policy: str, config: str, plugin: DevicePlugin, *, unknown: bool) -> None:
+        if plugin.products:
+            plugin = replace(plugin, products=(A100,))
+        node = changing(config, "single")
+        other = a_shape({GPU: 1}, labels={PRODUCT: "X", GPU_SLICES: "9", COMPUTE_SLICES: "9"})
+        assert (messages(told(a_pod(), policy, other, node, plugin=plugin)) == []) is unknown
+
+    def test_it_offers_nothing_but_gpus(self) -> None:
+        assert not Reconfiguration(changing()).may_offer("example.com/fpga")

@@ -89,9 +89,24 @@ class Metrics:
             "gpuwarden_node_watch_age_seconds",
             "Seconds since the API server last sent anything on the node watch; NaN while the nodes are not known.",
         )
+        self._nodes = gauge(
+            "gpuwarden_nodes",
+            "Nodes with GPUs that a node selector selects, and others, which are counted only while none is selected.",
+            ["selected"],
+        )
         self._offered = gauge(
             "gpuwarden_offered_gpus",
             "GPUs, shared slots or MIG slices that ready, schedulable nodes offer, by form.",
+            ["form"],
+        )
+        self._allocated = gauge(
+            "gpuwarden_allocated_gpus",
+            "Of the GPUs, slots or slices of gpuwarden_offered_gpus, those that pods hold, by form.",
+            ["form"],
+        )
+        self._asked = gauge(
+            "gpuwarden_pending_gpus",
+            "GPUs, shared slots or MIG slices that pods without a node request, by form.",
             ["form"],
         )
         self._requested = counter(
@@ -200,6 +215,20 @@ class Metrics:
     def offered(self, forms: Mapping[Form, int]) -> None:
         """Set the gauges of the forms that nodes offer."""
         _replace(self._offered, {(str(form),): number for form, number in forms.items()})
+
+    def nodes(self, selected: int | None, others: int | None) -> None:
+        """How many nodes with GPUs are selected, and how many others there are; ``None`` if that is not known."""
+        found = {("true",): selected, ("false",): others}
+        _replace(self._nodes, {labels: number for labels, number in found.items() if number is not None})
+
+    def pods_counted(self, allocated: Mapping[Form, int], asked: Mapping[str, int]) -> None:
+        """What pods hold and wait for, by form; nothing if that is not known."""
+        _replace(self._allocated, {(str(form),): number for form, number in allocated.items()})
+        found: dict[tuple[str], int] = {}
+        for form, number in asked.items():
+            name = (self._forms.name(form),)
+            found[name] = found.get(name, 0) + number
+        _replace(self._asked, found)
 
     def policies_offered(self, forms: Mapping[tuple[Policy, Form], bool]) -> None:
         """Whether nodes offer what policies make of plain requests."""

@@ -1,17 +1,18 @@
 """The fleet as ``gpuwarden fleet`` shows it: what nodes offer and pods hold, and the pods that wait, with the reason."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
 
 from webhook.application.configuration import Configuration
 from webhook.engine.decision import Decision, Outcome, decide
+from webhook.engine.fleet.devices import Devices
 from webhook.engine.fleet.evaluation import wishes
 from webhook.engine.fleet.fleet import Fleet, Wish
 from webhook.engine.fleet.shapes import GpuNode
-from webhook.engine.fleet.usage import FormUse, ShapeUse, by_form, by_shape, requested, without_devices
+from webhook.engine.fleet.usage import FormUse, ShapeUse, Share, by_form, by_shape, merged, requested, without_devices
 from webhook.engine.forms import Form
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.pods import Pod, PodSpec
@@ -34,6 +35,35 @@ class GpuPod(msgspec.Struct, frozen=True):
     node: str = ""
     gated: bool = False
     ending: bool = False
+
+
+class PodCount:
+    """Pods with GPUs, counted one by one: what those on nodes hold, and those that wait. Pods that are alike count as one pod.
+
+    Attributes:
+        held: how many of each resource pods hold, by node.
+    """
+
+    def __init__(self, pods: Iterable[GpuPod] = ()) -> None:
+        self.held: dict[str, Counter[str]] = {}
+        self._waiting: dict[tuple[str, bool, bytes], GpuPod] = {}
+        self._numbers: Counter[tuple[str, bool, bytes]] = Counter()
+        for pod in pods:
+            self.add(pod)
+
+    def add(self, pod: GpuPod) -> None:
+        """Count a pod."""
+        if pod.node:
+            self.held.setdefault(pod.node, Counter()).update(requested(pod.spec))
+        elif not pod.ending:
+            alike = pod.namespace, pod.gated, msgspec.msgpack.encode(pod.spec)
+            self._waiting.setdefault(alike, pod)
+            self._numbers[alike] += 1
+
+    @property
+    def waiting(self) -> Iterator[tuple[GpuPod, int]]:
+        """The pods that wait: one of those that are alike, and how many they are."""
+        return ((pod, self._numbers[alike]) for alike, pod in self._waiting.items())
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -74,13 +104,32 @@ class FleetView(msgspec.Struct):
         """Whether a pod waits for what no node offers."""
         return any(one.rule for one in self.waiting)
 
+    @property
+    def allocated(self) -> dict[Form, int]:
+        """How many GPUs of each form pods hold on nodes that take new pods: of what ``Fleet.offered`` counts, what is in use."""
+        found: Counter[Form] = Counter()
+        for use in self.shapes:
+            if use.shape.takes_pods:
+                for name, share in use.shares.items():
+                    found[use.shape.forms[name]] += share.used
+        return found
 
-def view(
+    @property
+    def asked(self) -> dict[str, int]:
+        """How many GPUs of each form waiting pods request; 0 for what nodes have and nobody waits for."""
+        found = Counter({str(row.form): 0 for row in self.forms})
+        for one, pods in self.waiting.items():
+            found[one.form] += one.count * pods
+        return found
+
+
+def view(  # noqa: PLR0913, PLR0917 - what was read of a cluster
     configuration: Configuration,
     fleet: Fleet,
     nodes: Sequence[GpuNode],
-    pods: Sequence[GpuPod] | None,
+    pods: PodCount | None,
     namespaces: Mapping[str, NamespaceLabels] | None,
+    devices: Devices = Devices(),  # noqa: B008 - it is frozen
 ) -> FleetView:
     """What the fleet is and who waits for it.
 
@@ -88,25 +137,29 @@ def view(
         configuration: the policies, and how the device plugin names things.
         fleet: the nodes as rules see them.
         nodes: the same nodes by name.
-        pods: every pod with GPUs that has not ended; ``None`` where pods are not known.
+        pods: those with GPUs that have not ended; ``None`` where pods are not known.
         namespaces: the labels of namespaces; ``None`` where none are known.
+        devices: those of ResourceSlices that resource names stand for.
     """
-    held: dict[str, Counter[str]] = {}
-    for pod in pods or ():
-        if pod.node:
-            held.setdefault(pod.node, Counter()).update(requested(pod.spec))
+    held = pods.held if pods else {}
     shapes = by_shape(nodes, held)
+    of_classes = list(devices.uses())
+    left = {use.resource: use.share for use, _ in of_classes}
     waiting: Counter[Waiting] = Counter()
-    for pod in pods or ():
-        if not pod.node and not pod.ending:
-            waiting.update(_waits(configuration, fleet, shapes, pod, namespaces))
+    for pod, number in pods.waiting if pods else ():
+        waiting.update(dict.fromkeys(_waits(configuration, fleet, shapes, left, pod, namespaces), number))
     ordered = sorted(waiting.items(), key=lambda one: (not one[0].rule, -one[1] * one[0].count, one[0].namespace))
-    notes = [_lost(name, on) for name, on in without_devices(nodes, held).items()]
-    notes += [
-        f"{name}: a DeviceClass also offers it (DRA); devices of ResourceSlices are not counted here"
-        for name in sorted(fleet.classes)
-    ]
-    return FleetView(shapes, by_form(shapes), dict(ordered), pods is not None, notes)
+    lost = without_devices(nodes, held)
+    # A pod that requests a name of a DeviceClass gets a claim, and no node has the name.
+    notes = [_lost(name, on) for name, on in lost.items() if name not in fleet.classes]
+    notes += [note for _, note in of_classes]
+    return FleetView(
+        shapes,
+        merged([*by_form(shapes), *(use for use, _ in of_classes if use.nodes)]),
+        dict(ordered),
+        pods is not None,
+        notes,
+    )
 
 
 def _lost(name: str, on: Mapping[str, int]) -> str:
@@ -115,10 +168,11 @@ def _lost(name: str, on: Mapping[str, int]) -> str:
     return f"{name}: pods hold {sum(on.values())} on nodes that no longer have it ({first}{more})"
 
 
-def _waits(
+def _waits(  # noqa: PLR0913, PLR0917 - what is wanted, and what is there
     configuration: Configuration,
     fleet: Fleet,
     shapes: Sequence[ShapeUse],
+    left: Mapping[str, Share],
     pod: GpuPod,
     namespaces: Mapping[str, NamespaceLabels] | None,
 ) -> Iterator[Waiting]:
@@ -126,7 +180,7 @@ def _waits(
     labels = (namespaces or {}).get(pod.namespace)
     policy = configuration.policies.select(labels or NamespaceLabels()).enforce
     for wish, _, form in wishes(_as_it_is(pod, policy, configuration), pod.spec):
-        rule, reason = _why(fleet, shapes, pod, wish, form, policy)
+        rule, reason = _why(fleet, shapes, left, pod, wish, form, policy)
         name = "" if labels is None else policy.name
         yield Waiting(pod.namespace, name, str(form), wish.resource, wish.count, rule, reason)
 
@@ -140,7 +194,13 @@ def _as_it_is(pod: GpuPod, policy: Policy, configuration: Configuration) -> Deci
 
 
 def _why(  # noqa: PLR0913, PLR0917 - what is wanted, and what is there
-    fleet: Fleet, shapes: Sequence[ShapeUse], pod: GpuPod, wish: Wish, form: Form, policy: Policy
+    fleet: Fleet,
+    shapes: Sequence[ShapeUse],
+    left: Mapping[str, Share],
+    pod: GpuPod,
+    wish: Wish,
+    form: Form,
+    policy: Policy,
 ) -> tuple[str, str]:
     """The rule that explains why a pod waits, if there is one, and the reason for people."""
     lack = fleet.lack(wish)
@@ -151,10 +211,12 @@ def _why(  # noqa: PLR0913, PLR0917 - what is wanted, and what is there
         return found.rule.id, found.message.removeprefix("pod: ")
     if pod.gated:
         return "", "scheduling gates: no scheduler looks at it yet"
-    if wish.resource in fleet.classes:
-        return "", "a DeviceClass offers it; kubectl describe pod says what the scheduler lacks"
     fitting = [use for use in shapes if fleet.alone(use.shape).lack(wish) is None]
     most = max((use.shares[wish.resource].most for use in fitting if wish.resource in use.shares), default=0)
-    if most < wish.count:
-        return "", f"in use: at most {most} free on one node that fits"
+    share = left.get(wish.resource, Share())
+    if max(most, share.most) < wish.count:
+        if wish.resource in fleet.classes and not share.offered:
+            return "", "a DeviceClass offers it; kubectl describe pod says what the scheduler lacks"
+        return "", f"in use: at most {max(most, share.most)} free on one node that fits"
+    most = max(most, share.most)
     return "", f"{most} free on a node that fits; kubectl describe pod says what else the scheduler lacks"

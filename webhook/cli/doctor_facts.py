@@ -1,13 +1,14 @@
 """The sources of ``gpuwarden doctor``: the API server, the configuration file, and what answers over TLS."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from webhook.adapters.configuration import file as configuration_file
 from webhook.adapters.kubernetes.facts import FactReader
 from webhook.adapters.kubernetes.neighbours import NeighbourReader
+from webhook.adapters.kubernetes.selectors import SELECTORS
 from webhook.adapters.tls.peer import dial
 from webhook.application.configuration import Configuration
 from webhook.application.diagnosis import probe
@@ -76,6 +77,7 @@ def gather(  # noqa: PLR0913 - the readers, and options of the command line
         quotas=reader.quotas(),
         limit_ranges=reader.limit_ranges(),
         nodes=reader.nodes(labels),
+        selected_nodes=reader.selected_nodes(_selectors(deployment)),
         classes=reader.classes(),
         neighbours=neighbours.read(),
         rights=_rights(reader, deployment, namespace),
@@ -97,6 +99,11 @@ def _installed(text: Maybe[str | None]) -> Maybe[Configuration | BadConfiguratio
         return configuration_file.parse(text)
     except configuration_file.ConfigurationError as error:
         return BadConfiguration(error.problems)
+
+
+def _selectors(deployment: Maybe[Deployment | None]) -> Sequence[str]:
+    """The node selectors of ``gpuwarden serve``."""
+    return (deployment.options("--node-selector") if isinstance(deployment, Deployment) else ()) or SELECTORS
 
 
 def _rights(reader: FactReader, deployment: Maybe[Deployment | None], namespace: str) -> Maybe[dict[Right, bool]]:

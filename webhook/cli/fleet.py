@@ -52,8 +52,8 @@ def fleet(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     """Show what GPU nodes offer, what is in use and free, and which pods wait for what, by form and by shape of node.
 
     Reads a live cluster (nothing is changed there), or a file. Nodes that are alike are one line, with a count. A pod counts
-    with what the scheduler reserves for it, init containers and sidecars included, until it has ended. Of devices that
-    DeviceClasses offer (DRA) only the name is shown.
+    with what the scheduler reserves for it, init containers and sidecars included, until it has ended. Devices that
+    DeviceClasses with a resource name offer (DRA) count, with the claims that hold them.
 
     Exit codes: 0 it is shown; 1 with --strict: a pod waits for what no node offers; 2 wrong usage, a cluster or file that can't
     be read, or output that can't be written.

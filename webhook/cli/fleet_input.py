@@ -22,7 +22,7 @@ from webhook.adapters.kubernetes.retrying import RetryingApi
 from webhook.adapters.reports import table
 from webhook.adapters.reports.progress import ProgressBar
 from webhook.application.configuration import Configuration
-from webhook.application.fleet_view import FleetView, view
+from webhook.application.fleet_view import FleetView, PodCount, view
 from webhook.cli.messages import say, usage_error
 from webhook.engine.fleet.fleet import Fleet
 
@@ -97,8 +97,8 @@ def view_of(read: Read, configuration: Configuration) -> FleetView:
     """Return the view of a fleet that was read."""
     objects = read.objects
     nodes = objects.gpu_nodes(configuration.policies.node_labels)
-    pods = None if objects.pods is None else [item.pod for item in objects.pods]
-    return view(configuration, read.fleet, nodes, pods, objects.labels)
+    pods = None if objects.pods is None else PodCount(item.pod for item in objects.pods)
+    return view(configuration, read.fleet, nodes, pods, objects.labels, objects.devices)
 
 
 def _saved(called: str, path: Path, labels: frozenset[str]) -> tuple[fleets.Objects, float]:

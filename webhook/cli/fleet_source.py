@@ -1,18 +1,22 @@
-"""Where the server learns what nodes offer: a watch of the cluster's GPU nodes, or nowhere."""
+"""Where the server learns what nodes offer and pods hold: a watch of the cluster's GPU nodes and a count of pods, or nowhere."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import structlog
 
-from webhook.adapters.kubernetes.errors import Fault
+from webhook.adapters.http.apps import Part
+from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.fleet_view import FleetView
+from webhook.adapters.kubernetes.pod_counts import PodCounts
 from webhook.adapters.kubernetes.selectors import SELECTORS
 from webhook.adapters.metrics import Metrics
 from webhook.application.configuration import Configuration
+from webhook.application.diagnosis.results import listed
 from webhook.application.fleet import plain_forms_offered
+from webhook.application.fleet_view import view
 from webhook.engine.fleet.fleet import Fleet
 from webhook.engine.labels import NamespaceLabels
 
@@ -30,14 +34,17 @@ class WatchedFleet:
         api: ApiServer,
         metrics: Metrics,
         configuration: Callable[[], Configuration],
-        labels: Callable[[Configuration], Iterable[NamespaceLabels]],
+        namespaces: Callable[[], Mapping[str, NamespaceLabels]],
         selectors: Sequence[str] | None = None,
     ) -> None:
         self._view = FleetView(api, _Telling(metrics), selectors or SELECTORS)
+        self._pods = PodCounts(api)
         self._metrics = metrics
         self._configuration = configuration
-        self._labels = labels
+        self._namespaces = namespaces
         self._told: Fleet | None = None
+        self._seen, self._part = "", "not known yet"
+        self._uncounted = False
 
     @property
     def fleet(self) -> Fleet | None:
@@ -61,8 +68,57 @@ class WatchedFleet:
         if fleet is not self._told:
             self._told = fleet
             self._metrics.offered(fleet.offered if fleet else {})
-            labels = self._labels(configuration)
+            exempt = configuration.exemptions.namespaces
+            labels = {of_one for name, of_one in self._namespaces().items() if name not in exempt}
             self._metrics.policies_offered(plain_forms_offered(fleet, configuration, labels) if fleet else {})
+        self._look_at_selection()
+
+    def _look_at_selection(self) -> None:
+        """Say, when it comes to that, that the selectors select no node."""
+        view = self._view
+        selected = None if view.age() is None else view.selected_number
+        self._metrics.nodes(selected, None if view.unselected is None else len(view.unselected))
+        if selected is None:
+            seen, self._part = "", "not known, so requests that no node can run are not reported"
+        elif selected:
+            seen, self._part = "", f"{selected} with GPUs"
+        elif view.unselected:
+            names = listed([node.name for node in view.unselected])
+            seen = "no node selector selects the nodes with GPUs, so all nodes are read every 5 minutes instead"
+            fix = "set --node-selector (nodes.selectors in the chart) to labels that they have"
+            self._part = f"{seen}; {fix}"  # no names: the port is unauthenticated
+            if seen != self._seen:
+                _log.warning(seen, nodes=names, fix=fix)
+        elif view.unselected is not None:
+            self._part = seen = "no node has GPUs, so requests that no node can run are not reported"
+            if seen != self._seen:
+                _log.info(seen)
+        else:
+            return  # not looked at yet
+        self._seen = seen
+
+    def count_pods(self) -> None:
+        """Set the gauges of what pods hold and wait for, when that is due."""
+        fleet = self._view.fleet
+        if fleet is None:
+            self._metrics.pods_counted({}, {})
+        elif self._pods.due:
+            nodes = [*self._view.selected, *(self._view.unselected or ())]
+            try:
+                pods = self._pods.read()
+            except ApiError as error:
+                self._metrics.pods_counted({}, {})
+                if not self._uncounted:
+                    _log.warning("pods can't be listed, so what they hold is not in the metrics", detail=error.detail)
+                self._uncounted = True
+                return
+            self._uncounted = False
+            found = view(self._configuration(), fleet, nodes, pods, self._namespaces())
+            self._metrics.pods_counted(found.allocated, found.asked)
+
+    def part(self) -> Part:
+        """Its part of ``/readyz``: always ready, because no decision needs the nodes."""
+        return Part(name="nodes", ready=True, message=self._part)
 
     def stop(self) -> None:
         """End the watch."""

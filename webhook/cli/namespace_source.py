@@ -106,10 +106,9 @@ class ClusterSource:
         self._previews.append(preview)
         return preview
 
-    def labels(self, configuration: Configuration) -> set[NamespaceLabels]:
-        """The labels that namespaces have which are not exempt."""
-        exempt = configuration.exemptions.namespaces
-        return {labels for name, labels in self._watched.labels().items() if name not in exempt}
+    def labels(self) -> Mapping[str, NamespaceLabels]:
+        """The labels of all namespaces, as far as they are known."""
+        return self._watched.labels()
 
     def start(self) -> None:
         """Start the watch."""

@@ -51,6 +51,13 @@ class Options:
             help="Watch the cluster's GPU nodes, to warn of requests that no node can run.",
         ),
     ] = True
+    count_pods: Annotated[
+        bool,
+        typer.Option(
+            "--count-pods/--no-count-pods",
+            help="List all pods every five minutes, for the metrics of GPUs that pods hold and wait for.",
+        ),
+    ] = True
     node_selector: Annotated[
         list[str] | None,
         typer.Option(

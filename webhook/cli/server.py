@@ -163,6 +163,8 @@ class Server:
         if self._nodes:
             self._nodes.start()
             polls.append(self._nodes.poll)
+            if self._options.count_pods:
+                polls.append(self._nodes.count_pods)
         for poll in polls:
             # One that waits for an API server keeps neither the others waiting nor, as a daemon, the process alive.
             threading.Thread(target=self._poll_forever, args=(poll,), name="poll", daemon=True).start()
@@ -184,7 +186,8 @@ class Server:
     def readiness(self) -> list[Part]:
         """Return the answer of ``/readyz``, part by part."""
         files = [file.part() for file in (self._configuration, self._clients) if file]
-        return [self._serving_part(), *files, self._namespaces.part(), *self._certificates.parts()]
+        nodes = [self._nodes.part()] if self._nodes else []
+        return [self._serving_part(), *files, self._namespaces.part(), *nodes, *self._certificates.parts()]
 
     def _exposition(self) -> bytes:
         """Return the answer of ``/metrics``: readiness is checked when it is asked for, as ``/readyz`` does."""

@@ -20,8 +20,14 @@ DEFAULTS = {"gpu.nvidia.com": "exclusive", "mig.nvidia.com": BY_PROFILE}
 passthrough (vfio.gpu.nvidia.com) have no form. Those for ComputeDomains are not GPUs (``gpu_names.NOT_GPUS``)."""
 
 # A selector is read where it is nothing but equalities that must all hold. Any other expression may mean anything.
-_EQUALITY = r"""device\.(?:driver|attributes\[(?:'[\w./-]+'|"[\w./-]+")\]\.\w+)\s*==\s*(?:'[^'"\\]*'|"[^'"\\]*"|\w+)"""
+_VALUE = r"""(?:'[^'"\\]*'|"[^'"\\]*"|\w+)"""
+_FIELD = r"""device\.(?:driver|allowMultipleAllocations|attributes\[(?:'[\w./-]+'|"[\w./-]+")\]\.\w+)"""
+_EQUALITY = rf"{_FIELD}\s*==\s*{_VALUE}"
 _EQUALITIES = re.compile(rf"\s*{_EQUALITY}(?:\s*&&\s*{_EQUALITY})*\s*")
+_PARTS = re.compile(
+    r"""device\.(?:(?P<field>\w+)|attributes\[['"](?P<domain>[\w./-]+)['"]\]\.(?P<name>\w+))\s*==\s*"""
+    r"""(?:['"](?P<text>[^'"]*)['"]|(?P<word>\w+))"""
+)
 _DOT = r"\."
 _PROFILE = re.compile(
     rf"""device\.attributes\[['"]gpu\.nvidia\.com['"]\]\.profile\s*==\s*['"](?P<profile>{PROFILE.replace(_DOT, "[.+]")})['"]"""
@@ -39,6 +45,35 @@ def mig_profile(selectors: Iterable[str]) -> str | None:
         if _EQUALITIES.fullmatch(expression) and (match := _PROFILE.search(expression)):
             return match["profile"].replace("+", ".")
     return None
+
+
+Attributes = Mapping[str, str | int | bool]
+"""What a device is: ``driver``, ``allowMultipleAllocations``, and its attributes by qualified name (``gpu.nvidia.com/type``)."""
+
+
+def admits(selectors: Iterable[str], device: Attributes) -> bool | None:
+    """Return whether selectors admit a device; ``None`` where one can't be read here.
+
+    Args:
+        selectors: CEL expressions that must all hold.
+        device: the device.
+    """
+    found = True
+    for expression in selectors:
+        if not _EQUALITIES.fullmatch(expression):
+            return None
+        for match in _PARTS.finditer(expression):
+            value = device.get(match["field"] or f"{match['domain']}/{match['name']}")
+            wanted = match["text"] if match["word"] is None else _word(match["word"])
+            # In CEL, 1 is not true, and a comparison with another type is an error.
+            found = found and type(value) is type(wanted) and value == wanted
+    return found
+
+
+def _word(word: str) -> int | bool | None:
+    if word in {"true", "false"}:
+        return word == "true"
+    return int(word) if word.isdecimal() else None
 
 
 def named_form(resource: str | None) -> str | None:

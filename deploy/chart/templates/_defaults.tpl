@@ -81,6 +81,7 @@ config:
     deviceClasses: {}
 nodes:
   watch: true
+  countPods: true
   selectors: []
 certificates:
   mode: self-managed

@@ -12,7 +12,7 @@ from tests.adapters.kubernetes.support import Clock, Noted, eventually
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.client import ApiServer
 from webhook.adapters.kubernetes.errors import Fault
-from webhook.adapters.kubernetes.fleet_view import CLASSES_INTERVAL, FRESHNESS_BOUND, FleetView
+from webhook.adapters.kubernetes.fleet_view import ALL_NODES_INTERVAL, CLASSES_INTERVAL, FRESHNESS_BOUND, FleetView
 from webhook.adapters.kubernetes.selectors import SELECTORS
 from webhook.application.configuration import Configuration
 from webhook.engine.fleet.fleet import Fleet, Lack, Obstacle, Wish
@@ -108,14 +108,6 @@ class TestNodes:
         eventually(lambda: list(seen(view).shapes.values()) == [3])
         assert len({id(shape) for store in view._stores for shape in store.values().values()}) == 1
 
-    def test_nothing_is_known_while_no_node_is_selected(self, apiserver: StandIn, views: Views) -> None:
-        apiserver.set_node("without feature discovery", gpus={GPU: 8})
-        view = views()
-        eventually(lambda: view.age() is not None)
-        assert view.poll(Configuration()) is None
-        apiserver.set_node("one", gpus={MIG: 7}, labels=PRESENT)
-        comes_to(view, MIG, None)
-
     def test_changes_are_followed(self, apiserver: StandIn, views: Views) -> None:
         apiserver.set_node("other", gpus={GPU: 1}, labels=PRESENT)
         view = views()
@@ -147,6 +139,56 @@ class TestNodes:
         eventually(lambda: all("pool" in shape.labels for shape in seen(view, configuration).shapes), "the label")
         apiserver.set_node("two", gpus={GPU: 8}, labels={**PRESENT, "pool": "blue"})
         eventually(lambda: len(seen(view, configuration).shapes) == 2)
+
+
+class TestNoneSelected:
+    def test_nothing_is_known_while_no_node_has_gpus(self, apiserver: StandIn, views: Views) -> None:
+        apiserver.set_node("cpu")
+        view = views()
+        eventually(lambda: view.poll(Configuration()) is None and view.unselected is not None, "a look at all nodes")
+        assert (view.unselected, view.selected_number) == ([], 0)
+        apiserver.set_node("one", gpus={MIG: 7}, labels=PRESENT)
+        comes_to(view, MIG, None)
+
+    def test_nodes_without_such_labels_count_and_deny_nothing(
+        self, apiserver: StandIn, views: Views, clock: Clock
+    ) -> None:
+        apiserver.set_node("cpu")
+        apiserver.set_node("without feature discovery", gpus={GPU: 8})
+        view = views()
+        assert (seen(view).lack(wish(GPU)), seen(view).lack(wish(MIG))) == (None, Lack(Obstacle.RESOURCE))
+        assert not seen(view).is_certain
+        assert [node.name for node in view.unselected or ()] == ["without feature discovery"]
+        assert (view.selected, view.selected_number) == ([], 0)
+        looks = apiserver.count("object")
+        clock.ahead += ALL_NODES_INTERVAL - 30
+        for store in view._stores:
+            store.alive()
+        assert ALL_NODES_INTERVAL - 60 < seen(view).age < ALL_NODES_INTERVAL
+        assert apiserver.count("object") == looks, "too soon"
+
+        apiserver.set_node("another", gpus={MIG: 7})
+        clock.ahead += 60
+        comes_to(view, MIG, None)
+
+    def test_once_one_is_selected_only_such_nodes_count(self, apiserver: StandIn, views: Views) -> None:
+        apiserver.set_node("without feature discovery", gpus={GPU: 8})
+        view = views()
+        assert list(seen(view).shapes.values()) == [1]
+        apiserver.set_node("one", gpus={MIG: 7}, labels=PRESENT)
+        eventually(lambda: [MIG in shape.offers for shape in seen(view).shapes] == [True])
+        assert (view.unselected, view.selected_number) == (None, 1)
+        assert [node.name for node in view.selected] == ["one"]
+
+    def test_what_can_not_be_read_leaves_what_was_known(self, apiserver: StandIn, views: Views, clock: Clock) -> None:
+        apiserver.set_node("without feature discovery", gpus={GPU: 8})
+        view = views()
+        seen(view)
+        apiserver.always("object", lambda handler: handler.say(500, status(500, "overloaded")))
+        clock.ahead += ALL_NODES_INTERVAL
+        for store in view._stores:
+            store.alive()
+        assert seen(view).age >= ALL_NODES_INTERVAL
 
 
 class TestMemory:

@@ -23,7 +23,7 @@ from webhook.adapters.kubernetes import fleets
 from webhook.adapters.reports.fleet_report import FleetReport, fleet_report
 from webhook.adapters.reports.html import fleet_html, html
 from webhook.application.configuration import Configuration
-from webhook.application.fleet_view import view
+from webhook.application.fleet_view import PodCount, view
 from webhook.engine.fleet.fleet import Fleet
 
 PHONE, TABLET, DESKTOP = 375, 768, 1280
@@ -115,7 +115,7 @@ def a_fleet() -> FleetReport:
     objects = fleets.saved(json.dumps({"kind": "List", "items": items}).encode(), ())
     nodes = objects.gpu_nodes(())
     fleet = Fleet(Counter(node.shape for node in nodes))
-    pods = [item.pod for item in objects.pods or ()]
+    pods = PodCount(item.pod for item in objects.pods or ())
     return fleet_report(view(configuration, fleet, nodes, pods, objects.labels), objects)
 
 

@@ -5,6 +5,7 @@ Reviews of access and dry runs are POST requests that store nothing.
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import chain
 from typing import TypeVar
 
 import msgspec
@@ -13,6 +14,7 @@ from webhook.adapters.kubernetes import nodes
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.lists import Lister, Page, Progress
+from webhook.adapters.kubernetes.nodes import NodeItem
 from webhook.adapters.kubernetes.request import Request, path_of
 from webhook.adapters.kubernetes.retrying import RetryingApi
 from webhook.application.diagnosis.documents import (
@@ -125,6 +127,19 @@ class FactReader:
     def nodes(self, labels: Collection[str]) -> Maybe[list[GpuNode]]:
         """Every node with GPUs; ``labels`` are those to know besides those that tell forms apart."""
         return self._try(str(Right("list", "nodes")), lambda: nodes.nodes(self._lister, labels))
+
+    def selected_nodes(self, selectors: Iterable[str]) -> Maybe[frozenset[str]]:
+        """The names of the nodes that one of these label selectors selects."""
+        path = path_of("api", "v1", "nodes")
+
+        def names() -> frozenset[str]:
+            of_each = (
+                self._lister.all("nodes", path, Page[NodeItem], lambda item: item.metadata.name, {"labelSelector": one})
+                for one in selectors
+            )
+            return frozenset(chain.from_iterable(of_each))
+
+        return self._try(str(Right("list", "nodes")), names)
 
     def classes(self) -> Maybe[frozenset[str]]:
         """The resources that DeviceClasses offer."""

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 from webhook.adapters.kubernetes.backoff import Backoff
 from webhook.adapters.kubernetes.documents import ObjectList
 from webhook.adapters.kubernetes.errors import ApiError
-from webhook.adapters.kubernetes.lists import Lister
-from webhook.adapters.kubernetes.nodes import NodeItem, class_forms, class_items, offered
-from webhook.adapters.kubernetes.request import Request, path_of
+from webhook.adapters.kubernetes.lists import Deadline, Lister
+from webhook.adapters.kubernetes.nodes import NodeItem, class_forms, class_items, nodes, offered
+from webhook.adapters.kubernetes.request import path_of
 from webhook.adapters.kubernetes.selectors import SELECTORS
 from webhook.adapters.kubernetes.store import Store
 from webhook.adapters.kubernetes.watch import GRACE, WATCH_SECONDS, Objects, Watch, WatchObserver
 from webhook.application.configuration import Configuration
 from webhook.engine.fleet.fleet import Fleet
 from webhook.engine.fleet.memory import DAY, Memory
-from webhook.engine.fleet.shapes import Shape
+from webhook.engine.fleet.shapes import GpuNode, Shape
 
 if TYPE_CHECKING:
     from webhook.adapters.kubernetes.client import ApiServer
@@ -31,7 +31,10 @@ _LONGEST_BACKOFF = 60.0
 # Nodes a page: a node is some 20 KiB long, and a page is held whole.
 _PAGE = 100
 CLASSES_INTERVAL = 300.0  # seconds between two looks at DeviceClasses, which administrators change by hand
-_CLASSES_TIMEOUT = 10.0
+_TIMEOUT = 10.0
+# While no node is selected, all are read: this often, and at most for 2 % of the time.
+ALL_NODES_INTERVAL = 300.0
+_REST = 50.0
 _STOP_TIMEOUT = 2.0
 
 
@@ -60,6 +63,8 @@ class FleetView:
         fleet: what is offered, as of a moment ago; ``None`` until the nodes have been listed, and while no node was selected
             within a day.
         class_forms: the forms of DeviceClasses by their resource names; none until they have been listed.
+        unselected: those with GPUs that no selector selects, as far as they were looked for, which is while none is selected;
+            ``None`` where they were not.
     """
 
     def __init__(  # noqa: PLR0913 - the times it waits have good defaults
@@ -75,6 +80,8 @@ class FleetView:
     ) -> None:
         self.fleet: Fleet | None = None
         self.class_forms: Mapping[str, str] = {}
+        self.unselected: Sequence[GpuNode] | None = None
+        self._unselected_at = 0.0
         self._api = api
         self._monotonic = monotonic
         self._began = monotonic()
@@ -86,7 +93,7 @@ class FleetView:
         self._distinct: dict[int, Shape | None] = {}
         self._classes: frozenset[str] = frozenset()
         self._unread = ""
-        self._classes_due = self._began
+        self._classes_due = self._all_nodes_due = self._began
         self._stores = [NodeStore(monotonic) for _ in selectors]
         self._watches = [
             Watch(
@@ -133,10 +140,15 @@ class FleetView:
         age = self.age()
         if age is None:
             return None
+        numbers = self._count()
+        self._look_for_others()
+        if self.unselected:
+            age = self._monotonic() - self._unselected_at
         fresh = age <= FRESHNESS_BOUND
         # A new view only where something is new: what follows from one is remembered with it.
         state = (
-            self._count(),
+            numbers,
+            self._unselected_at,
             (self._classes, self._unread, configuration.expected, labels),
             0 if fresh else age // 60,
             self._monotonic() // 60,
@@ -146,21 +158,49 @@ class FleetView:
             self._look(configuration, age=0.0 if fresh else age, fresh=fresh)
         return self.fleet
 
+    @property
+    def selected(self) -> list[GpuNode]:
+        """The nodes with GPUs that a selector selects."""
+        return [GpuNode(name, shape) for name, shape in self._by_name().items() if shape]
+
+    @property
+    def selected_number(self) -> int:
+        """How many these were when the view was last brought up to date."""
+        return sum(self._numbers[identity] for identity, shape in self._distinct.items() if shape is not None)
+
+    def _by_name(self) -> dict[str, Shape | None]:
+        found: dict[str, Shape | None] = {}
+        for store in self._stores:
+            found |= store.values()
+        return found
+
     def _count(self) -> dict[int, int]:
         """How many nodes have each shape, by the identity of shapes: they are long, and thousands of nodes share one."""
         changes = [store.changes for store in self._stores]
         if changes != self._changes:
             self._changes = changes
-            by_name: dict[str, Shape | None] = {}
-            for store in self._stores:
-                by_name |= store.values()
+            by_name = self._by_name()
             self._numbers = Counter(map(id, by_name.values()))
             self._distinct = {id(shape): shape for shape in by_name.values()}
         return self._numbers
 
+    def _look_for_others(self) -> None:
+        """While no node is selected, read all nodes at times: without GPU feature discovery, no label says which have GPUs."""
+        began = self._monotonic()
+        if self.selected_number:
+            self.unselected = None
+        elif began >= self._all_nodes_due:
+            self._all_nodes_due = began + ALL_NODES_INTERVAL
+            try:
+                self.unselected = nodes(Lister(Deadline(self._api, _TIMEOUT), limit=_PAGE), self._labels)
+            except ApiError:
+                return  # what was known gets older
+            self._unselected_at = ended = self._monotonic()
+            self._all_nodes_due = ended + max(ALL_NODES_INTERVAL, _REST * (ended - began))
+
     def _look(self, configuration: Configuration, *, age: float, fresh: bool) -> None:
         """Make the view of now."""
-        shapes: Counter[Shape] = Counter()
+        shapes = Counter(node.shape for node in self.unselected or ())
         for identity, shape in self._distinct.items():
             if shape is not None:
                 shapes[shape] += self._numbers[identity]
@@ -169,7 +209,7 @@ class FleetView:
         now = self._monotonic()
         remembered = self._memory.note(shapes, now)
         if not shapes and not remembered:
-            # Perhaps the nodes with GPUs have other labels: without GPU feature discovery they have none that tells.
+            # Autoscalers may add the first one.
             self.fleet = None
             return
         # What a node without GPUs offers may be what was not seen of it before the start.
@@ -181,12 +221,13 @@ class FleetView:
             expected=configuration.expected,
             remembered=remembered,
             age=age,
-            is_certain=fresh and not self._unread and not silent,
+            is_certain=fresh and not self._unread and not silent and not self.unselected,
         )
 
     def _read_again(self, labels: Collection[str]) -> None:
         """Keep these labels of the nodes from now on."""
         self._labels = labels
+        self._all_nodes_due = self._monotonic()
         for store, watch in zip(self._stores, self._watches, strict=True):
             store.labels = labels
             watch.relist()
@@ -194,19 +235,9 @@ class FleetView:
     def _read_classes(self) -> None:
         """Look at the DeviceClasses. What can't be had is as it was, and denies nothing."""
         try:
-            found, slices = class_items(Lister(_Timed(self._api)))
-            self._classes, self._unread = offered(found, {one.spec.driver for one in slices}), ""
+            found, drivers = class_items(Lister(Deadline(self._api, _TIMEOUT)))
+            self._classes, self._unread = offered(found, drivers), ""
             self.class_forms = class_forms(found)
         except ApiError as error:
             self._unread = error.detail
         self._classes_due = self._monotonic() + CLASSES_INTERVAL
-
-
-class _Timed:
-    """An API server whose every answer has the same time."""
-
-    def __init__(self, api: "ApiServer") -> None:
-        self._api = api
-
-    def call(self, request: Request) -> bytes:
-        return self._api.call(request, timeout=_CLASSES_TIMEOUT)

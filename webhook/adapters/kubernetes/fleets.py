@@ -1,18 +1,20 @@
 """A fleet with the pods on it: nodes, pods with GPUs, namespaces and DeviceClasses, live or saved before; one format for both."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
 
 from webhook.adapters.kubernetes import nodes
-from webhook.adapters.kubernetes.errors import ApiError
+from webhook.adapters.kubernetes.devices import ClaimItem, SliceItem, devices_of
+from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.lists import Lister, Page
-from webhook.adapters.kubernetes.nodes import ClassItem, NodeItem, SliceItem
+from webhook.adapters.kubernetes.nodes import ClassItem, NodeItem
 from webhook.adapters.kubernetes.request import path_of
 from webhook.adapters.kubernetes.workload_documents import NamespaceItem
 from webhook.application.fleet_view import GpuPod
+from webhook.engine.fleet.devices import Devices
 from webhook.engine.fleet.shapes import GpuNode
 from webhook.engine.fleet.usage import requested
 from webhook.engine.labels import DOMAIN, NamespaceLabels
@@ -95,10 +97,11 @@ class Objects(msgspec.Struct):
     """What was read of a cluster.
 
     Attributes:
-        nodes: those with GPUs.
+        nodes: those with GPUs or devices of ResourceSlices.
         pods: those with GPUs that have not ended; ``None`` where pods were not read.
         namespaces: ``None`` where they were not read.
-        classes, slices: DeviceClasses that stand for a resource name, and the ResourceSlices' drivers.
+        classes, slices: DeviceClasses that stand for a resource name, and the ResourceSlices if there are such classes.
+        claims: the ResourceClaims that hold devices, read where pods are.
         notes: what could not be read, and why.
         unread: why the DeviceClasses are not known; empty where they are.
         at: when it was read; ``None`` for a file that doesn't say it.
@@ -109,6 +112,7 @@ class Objects(msgspec.Struct):
     namespaces: list[NamespaceItem] | None = None
     classes: list[ClassItem] = []
     slices: list[SliceItem] = []
+    claims: list[ClaimItem] = []
     notes: list[str] = []
     unread: str = ""
     at: datetime | None = None
@@ -121,6 +125,12 @@ class Objects(msgspec.Struct):
     def offered(self) -> frozenset[str]:
         """The resources that DeviceClasses offer."""
         return nodes.offered(self.classes, {one.spec.driver for one in self.slices})
+
+    @property
+    def devices(self) -> Devices:
+        """The devices of ResourceSlices."""
+        away = {node.metadata.name for node in self.nodes if not node.takes_pods}
+        return devices_of(self.classes, self.slices, self.claims, away)
 
     @property
     def labels(self) -> dict[str, NamespaceLabels] | None:
@@ -136,6 +146,7 @@ class Objects(msgspec.Struct):
             *(_namespace(one) for one in self.namespaces or ()),
             *(_written("DeviceClass", "resource.k8s.io/v1", one) for one in self.classes),
             *(_written("ResourceSlice", "resource.k8s.io/v1", one) for one in self.slices),
+            *(_written("ResourceClaim", "resource.k8s.io/v1", one) for one in self.claims),
         ]
 
 
@@ -147,16 +158,39 @@ def live(lister: Lister, others: Collection[str], now: datetime, *, with_pods: b
     Raises:
         ApiError: the nodes can't be listed.
     """
+    objects = Objects([], notes=[], at=now)
+    _read_devices(lister, objects)
     path = path_of("api", "v1", "nodes")
-    found = lister.all("nodes", path, Page[NodeItem], lambda item: item if item.gpu_node(others) else None)
-    objects = Objects(found, notes=[], at=now)
+    objects.nodes = lister.all("nodes", path, Page[NodeItem], lambda item: _kept(item, objects.slices, others))
     if with_pods:
         _read_pods(lister, objects)
-    try:
-        objects.classes, objects.slices = nodes.class_items(lister)
-    except ApiError as error:
-        objects.unread = error.detail
+        _read_claims(lister, objects)
     return objects
+
+
+def _kept(node: NodeItem, slices: Sequence[SliceItem], others: Collection[str]) -> NodeItem | None:
+    """A node with GPUs, or with devices of ResourceSlices."""
+    has_devices = any(node.metadata.name in one.nodes for one in slices)
+    return node if has_devices or node.gpu_node(others) else None
+
+
+def _read_devices(lister: Lister, objects: Objects) -> None:
+    try:
+        objects.classes = nodes.named_classes(lister)
+        if objects.classes:
+            objects.slices = lister.all(nodes.SLICES, nodes.SLICES_PATH, Page[SliceItem], lambda item: item)
+    except ApiError as error:
+        objects.unread = "" if error.fault is Fault.NOT_FOUND else error.detail
+
+
+def _read_claims(lister: Lister, objects: Objects) -> None:
+    if not objects.slices:
+        return
+    path = path_of("apis", "resource.k8s.io", "v1", "resourceclaims")
+    try:
+        objects.claims = lister.all("resourceclaims", path, Page[ClaimItem], lambda item: item if item.holds else None)
+    except ApiError as error:
+        objects.notes.append(f"which devices are in use is not known: ResourceClaims can't be listed: {error.detail}")
 
 
 def _read_pods(lister: Lister, objects: Objects) -> None:
@@ -187,17 +221,19 @@ def saved(text: bytes, others: Collection[str]) -> Objects:
     found = nodes.load(text)
     pods = [item for one in found.every("Pod", PodItem) if (item := one.trimmed())]
     namespaces = found.every("Namespace", NamespaceItem)
+    slices = found.every("ResourceSlice", SliceItem)
     notes = []
     if not found.has_pods:
         notes.append(
             "what is in use and who waits is not known: the file has no pods; save it with gpuwarden fleet -o json"
         )
     return Objects(
-        [one for one in found.every("Node", NodeItem) if one.gpu_node(others)],
+        [one for one in found.every("Node", NodeItem) if _kept(one, slices, others)],
         pods if found.has_pods else None,
         namespaces or None,
         found.every("DeviceClass", ClassItem),
-        found.every("ResourceSlice", SliceItem),
+        slices,
+        [one for one in found.every("ResourceClaim", ClaimItem) if one.holds],
         notes,
         at=found.at,
     )

@@ -9,13 +9,16 @@ measure of progress.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import msgspec
 
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.request import Request
+
+if TYPE_CHECKING:
+    from webhook.adapters.kubernetes.client import ApiServer
 
 PAGE = 500  # objects, as kubectl asks for
 STARTS = 3  # of one list; a token is good for five minutes at least, so that a third that expires is no bad luck
@@ -33,6 +36,27 @@ class Api(Protocol):
         Raises:
             ApiError: it failed.
         """
+
+
+class Deadline:
+    """An API server whose every answer has the same time.
+
+    Args:
+        api: the API server.
+        seconds: the time for an answer.
+    """
+
+    def __init__(self, api: "ApiServer", seconds: float) -> None:
+        self._api = api
+        self._seconds = seconds
+
+    def call(self, request: Request) -> bytes:
+        """Make a request once.
+
+        Raises:
+            ApiError: it failed.
+        """
+        return self._api.call(request, timeout=self._seconds)
 
 
 class Progress(Protocol):
@@ -71,13 +95,21 @@ class Lister:
         progress: receives the progress of a list, if anyone.
         limit: objects per page.
         bound: where a list ends, whatever follows; ``None`` reads all of it.
+        starts: how often a list is begun at most.
     """
 
     def __init__(
-        self, api: Api, progress: Progress | None = None, *, limit: int = PAGE, bound: Bound | None = None
+        self,
+        api: Api,
+        progress: Progress | None = None,
+        *,
+        limit: int = PAGE,
+        bound: Bound | None = None,
+        starts: int = STARTS,
     ) -> None:
         self._api = api
         self._limit = limit
+        self._starts = starts
         self._progress = progress
         self._bound = bound
         self.counts: dict[str, int] = {}
@@ -102,7 +134,7 @@ class Lister:
             ApiError: the list is not available.
         """
         query = {"limit": str(self._limit), **(selector or {})}
-        for _ in range(STARTS - 1):
+        for _ in range(self._starts - 1):
             try:
                 return self._pages(what, path, page, keep, query)
             except ApiError as error:

@@ -21,6 +21,7 @@ _DRA = "resource.k8s.io"
 class _Metadata(msgspec.Struct, rename="camel"):
     name: str = ""
     resource_version: str = ""
+    creation_timestamp: str = ""
     labels: dict[str, str] | None = None
 
 
@@ -47,6 +48,16 @@ class NodeItem(msgspec.Struct):
     spec: _NodeSpec = msgspec.field(default_factory=_NodeSpec)
     status: _NodeStatus = msgspec.field(default_factory=_NodeStatus)
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether its Ready condition is not known to be false."""
+        return not any(one.type == "Ready" and one.status != "True" for one in self.status.conditions or ())
+
+    @property
+    def takes_pods(self) -> bool:
+        """Whether it takes new pods, as far as anything but taints decides."""
+        return self.is_ready and not self.spec.unschedulable
+
     def gpu_node(self, others: Collection[str]) -> GpuNode | None:
         """The engine's value; ``None`` for a node without GPUs. ``others`` are labels to keep, as policies select by them."""
         shape = shape_of(
@@ -54,7 +65,7 @@ class NodeItem(msgspec.Struct):
             self.status.capacity or {},
             self.status.allocatable or {},
             self.spec.taints or (),
-            ready=not any(one.type == "Ready" and one.status != "True" for one in self.status.conditions or ()),
+            ready=self.is_ready,
             cordoned=self.spec.unschedulable,
             others=others,
         )
@@ -80,9 +91,14 @@ class ClassItem(msgspec.Struct):
     metadata: _Metadata = msgspec.field(default_factory=_Metadata)
     spec: _ClassSpec = msgspec.field(default_factory=_ClassSpec)
 
+    @property
+    def expressions(self) -> list[str]:
+        """Its CEL selectors."""
+        return [one.cel.expression for one in self.spec.selectors or () if one.cel]
+
     def offered(self, drivers: Collection[str]) -> str | None:
         """The resource that it offers, if one of the drivers with devices is of the class."""
-        expressions = [one.cel.expression for one in self.spec.selectors or () if one.cel]
+        expressions = self.expressions
         has_devices = any(not expressions or any(driver in each for each in expressions) for driver in drivers)
         return self.spec.extended_resource_name if has_devices else None
 
@@ -91,7 +107,7 @@ class _SliceSpec(msgspec.Struct):
     driver: str = ""
 
 
-class SliceItem(msgspec.Struct):
+class _DriverItem(msgspec.Struct):
     """A ResourceSlice: whose devices it has."""
 
     spec: _SliceSpec = msgspec.field(default_factory=_SliceSpec)
@@ -122,24 +138,26 @@ def named_classes(lister: Lister) -> list[ClassItem]:
     )
 
 
-def class_items(lister: Lister) -> tuple[list[ClassItem], list[SliceItem]]:
-    """The DeviceClasses that stand for a resource name, and the ResourceSlices; none where the API server has no such objects.
+SLICES = "resourceslices"
+SLICES_PATH = path_of("apis", _DRA, "v1", SLICES)
+
+
+def class_items(lister: Lister) -> tuple[list[ClassItem], frozenset[str]]:
+    """The DeviceClasses that stand for a resource name, and the drivers with devices; none where there are no such objects.
 
     Raises:
         ApiError: a list is not available.
     """
     found: list[ClassItem] = []
-    slices: list[SliceItem] = []
+    drivers: list[str] = []
     try:
         found = named_classes(lister)
         if found:
-            path = path_of("apis", _DRA, "v1", "resourceslices")
-            drivers = set(lister.all("resourceslices", path, Page[SliceItem], lambda item: item.spec.driver))
-            slices = [SliceItem(_SliceSpec(driver)) for driver in sorted(drivers)]
+            drivers = lister.all(SLICES, SLICES_PATH, Page[_DriverItem], lambda item: item.spec.driver)
     except ApiError as error:
         if error.fault is not Fault.NOT_FOUND:
             raise
-    return found, slices
+    return found, frozenset(drivers)
 
 
 def classes(lister: Lister) -> frozenset[str]:
@@ -148,8 +166,7 @@ def classes(lister: Lister) -> frozenset[str]:
     Raises:
         ApiError: a list can't be had.
     """
-    found, slices = class_items(lister)
-    return offered(found, {one.spec.driver for one in slices})
+    return offered(*class_items(lister))
 
 
 class _Kind(msgspec.Struct, rename="camel"):

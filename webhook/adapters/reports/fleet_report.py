@@ -90,7 +90,9 @@ class FleetReport(FleetPart):
     api_version: str = "gpuwarden.io/v1"
     kind: str = "FleetReport"
     generated_at: datetime | None
-    items: list[dict[str, Any]] = Field(description="Nodes, pods, namespaces, DeviceClasses and ResourceSlices.")
+    items: list[dict[str, Any]] = Field(
+        description="Nodes, pods, namespaces, DeviceClasses, ResourceSlices and ResourceClaims."
+    )
 
 
 def fleet_part(view: FleetView, notes: list[str]) -> FleetPart:

@@ -78,7 +78,7 @@ def _waiting(line: WaitingLine) -> tuple[Text, ...]:
 
 def _summary(report: FleetReport) -> Text:
     nodes, shapes = report.nodes, len(report.shapes)
-    if not nodes:
+    if not nodes and not any(line.offered for line in report.forms):
         return Text("no node has GPUs; is the NVIDIA device plugin (or GKE's) running?")
     text = f"{nodes} {'node' if nodes == 1 else 'nodes'} with GPUs in {shapes} {'shape' if shapes == 1 else 'shapes'}"
     if report.pods_known:

@@ -17,6 +17,7 @@ from webhook.application.diagnosis import (
     limits,
     mig,
     namespace_restrictions,
+    node_selectors,
     nodes,
     other_webhooks,
     policies,
@@ -81,6 +82,7 @@ CHECKS = (
     Check("labels", "every policy label names a policy, and none is mistyped", policies.labels),
     Check("label-effects", "every policy label has an effect", policies.effects),
     Check("nodes", "nodes offer what rewritten pods request", nodes.offered),
+    Check("node-selectors", "gpuwarden sees every node with GPUs", node_selectors.selected),
     Check("rename-by-default", "renameByDefault matches the nodes", nodes.renaming),
     Check("mig-strategy", "migStrategy matches the nodes", mig.strategy),
     Check(

@@ -57,13 +57,18 @@ class Deployment(msgspec.Struct):
 
     def option(self, name: str) -> str | None:
         """The value of ``--name=value`` or ``--name value``; empty for a flag, ``None`` where it isn't there."""
+        return next(iter(self.options(name)), None)
+
+    def options(self, name: str) -> list[str]:
+        """The values of an option that can be repeated."""
+        found = []
         arguments = self.arguments
         for index, argument in enumerate(arguments):
             option, equals, value = argument.partition("=")
             if option == name:
                 following = arguments[index + 1 : index + 2]
-                return value if equals or not following or following[0].startswith("--") else following[0]
-        return None
+                found.append(value if equals or not following or following[0].startswith("--") else following[0])
+        return found
 
 
 class Condition(msgspec.Struct):

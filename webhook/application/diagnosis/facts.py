@@ -224,6 +224,7 @@ class Facts:
         contacts: what answers.
         probe: dry runs, if they were asked for.
         nodes: those with GPUs.
+        selected_nodes: the names of the nodes that the node selectors of gpuwarden select.
         classes: the resources that DeviceClasses offer.
         neighbours: what else knows GPUs by name.
     """
@@ -248,6 +249,7 @@ class Facts:
     rights: Maybe[Mapping[Right, bool]]
     contacts: Sequence[Contact] = ()
     probe: Probe | None = None
+    selected_nodes: Maybe[frozenset[str]] = frozenset()
     classes: Maybe[frozenset[str]] = frozenset()
     neighbours: Neighbours = field(default_factory=Neighbours)
 

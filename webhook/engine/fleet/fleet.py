@@ -3,16 +3,16 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 
 import msgspec
 
+from webhook.engine.fleet.reconfiguration import Reconfiguration
 from webhook.engine.fleet.shapes import Shape, Taint, keeps
 from webhook.engine.forms import Form
 from webhook.engine.needs import Need
 from webhook.engine.nodes import NodeConstraints
 from webhook.engine.pods import Toleration
-from webhook.engine.resources import PREFIX
 from webhook.engine.spelling import LABELS_OF_FORMS
 
 # What pods wish for that is remembered with what is missing for it; a wish with more tolerations is not.
@@ -160,7 +160,7 @@ class Fleet:
     def lack(self, wish: Wish) -> Lack | None:
         """Return what is missing for a pod; ``None`` where a node can run it, or where that is not known.
 
-        A node that the MIG manager is reconfiguring may offer any MIG slices and whole GPUs afterwards.
+        A node that the MIG manager is reconfiguring may offer other MIG slices or whole GPUs afterwards.
         """
         is_usual = wish.nodes.shared and len(wish.tolerations or ()) <= _MOST_TOLERATIONS
         return self._find_once(wish) if is_usual else self._find(wish)
@@ -187,9 +187,14 @@ class Fleet:
         return keeps(key, self._labels)
 
     def _may_be_added(self, wish: Wish) -> bool:
-        """Whether a node that is being reconfigured may be what the pod needs: only other labels than NVIDIA's count."""
-        fits = _label_test(wish, lambda key: self._knows(key) and not key.startswith(PREFIX))
-        return any(shape.is_reconfiguring and fits(shape) for shape in self.shapes)
+        """Whether a node that is being reconfigured may be what the pod needs afterwards."""
+        keys = {*filter(self._knows, wish.nodes.mentioned), *(need.key for need in wish.needs)}
+        return any(
+            shape.is_reconfiguring
+            and (change := Reconfiguration(shape)).may_offer(wish.resource)
+            and all(change.may_have(key, partial(self._admits, wish, key), _named(wish, key)) for key in keys)
+            for shape in self.shapes
+        )
 
     def _missing(self, wish: Wish, having: Iterable[tuple[Shape, int]]) -> Iterable[tuple[str, tuple[str, ...]]]:
         """Each label that no node has as the pod needs it, as a requirement, with the values that nodes have."""
@@ -206,6 +211,11 @@ class Fleet:
     @staticmethod
     def _admits(wish: Wish, key: str, value: str | None) -> bool:
         return wish.nodes.permits(key, value) and all(need.admits(value) for need in wish.needs if need.key == key)
+
+
+def _named(wish: Wish, key: str) -> list[str]:
+    """The values of a label that a pod names."""
+    return [*wish.nodes.values(key), *(value for need in wish.needs if need.key == key for value in need.values)]
 
 
 def _label_test(wish: Wish, knows: Callable[[str], bool]) -> Callable[[Shape], bool]:

@@ -125,13 +125,18 @@ def by_shape(nodes: Iterable[GpuNode], held: Mapping[str, Mapping[str, int]]) ->
 
 def by_form(shapes: Iterable[ShapeUse]) -> list[FormUse]:
     """The same GPUs by form and resource, those of most nodes first."""
+    return merged(
+        FormUse(use.shape.forms[name], name, use.nodes, share) for use in shapes for name, share in use.shares.items()
+    )
+
+
+def merged(uses: Iterable[FormUse]) -> list[FormUse]:
+    """One for each form and resource, those of most nodes first."""
     found: dict[tuple[Form, str], FormUse] = {}
-    for use in shapes:
-        for name, share in use.shares.items():
-            form = use.shape.forms[name]
-            row = found.setdefault((form, name), FormUse(form, name))
-            row.nodes += use.nodes
-            row.share += share
+    for use in uses:
+        row = found.setdefault((use.form, use.resource), FormUse(use.form, use.resource))
+        row.nodes += use.nodes
+        row.share += use.share
     return sorted(found.values(), key=lambda row: (-row.nodes, str(row.form), row.resource))
 
 

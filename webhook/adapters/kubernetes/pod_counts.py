@@ -1,0 +1,63 @@
+"""The count of pods with GPUs: read page by page from a list of all pods, now and then, because a watch of them would cost more.
+
+No selector finds the pods with GPUs, so all that have not ended are listed. Nothing is kept of a pod but its part of the count.
+"""
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from webhook.adapters.kubernetes.fleets import PodItem
+from webhook.adapters.kubernetes.lists import Deadline, Lister, Page
+from webhook.adapters.kubernetes.request import path_of
+from webhook.application.fleet_view import PodCount
+
+if TYPE_CHECKING:
+    from webhook.adapters.kubernetes.client import ApiServer
+
+INTERVAL = 300.0  # seconds from the end of one reading to the next
+REST = 50.0  # and so many times as long as the reading took, so that a large cluster is read for 2 % of the time
+RETRY = 60.0
+# Pods a page: a page is held whole, and decoded in one go while no review is answered.
+_PAGE = 100
+_TIMEOUT = 10.0
+_NOT_ENDED = {"fieldSelector": "status.phase!=Succeeded,status.phase!=Failed"}
+
+
+class PodCounts:
+    """Counts the pods with GPUs of a cluster when that is due.
+
+    Args:
+        api: the API server.
+        monotonic: seconds of a clock that only goes forward.
+    """
+
+    def __init__(self, api: "ApiServer", monotonic: Callable[[], float] = time.monotonic) -> None:
+        # A list that begins again would count its first pods twice.
+        self._lister = Lister(Deadline(api, _TIMEOUT), limit=_PAGE, starts=1)
+        self._monotonic = monotonic
+        self._due_at = monotonic()
+
+    @property
+    def due(self) -> bool:
+        """Whether pods are to be counted now."""
+        return self._monotonic() >= self._due_at
+
+    def read(self) -> PodCount:
+        """Count the pods.
+
+        Raises:
+            ApiError: they can't be listed; the next attempt is due in a minute.
+        """
+        found = PodCount()
+
+        def count(item: PodItem) -> None:
+            if pod := item.trimmed():
+                found.add(pod.pod)
+
+        began = self._monotonic()
+        self._due_at = began + RETRY
+        self._lister.all("pods", path_of("api", "v1", "pods"), Page[PodItem], count, _NOT_ENDED)
+        ended = self._monotonic()
+        self._due_at = ended + max(INTERVAL, REST * (ended - began))
+        return found
