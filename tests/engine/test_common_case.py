@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from cel_expr_python import cel  # type: ignore[import-untyped] # it has stubs, without the marker that says so
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.builders import (
@@ -38,6 +38,7 @@ from webhook.engine.common_case_pods import (
     UNSAFE_PATH,
     condition,
     is_common,
+    told_apart,
     way_of,
 )
 from webhook.engine.decision import Decision, decide
@@ -237,6 +238,28 @@ def test_predicate_cel_and_engine_agree(seed: int, policy: str, setting: str) ->
     assert is_common(view(result), case)
     assert evaluated(policy, setting)(result)
     assert not decide(view(result), case.policy, SETTINGS[setting]).edits
+
+
+@given(st.integers(), st.sampled_from(sorted(POLICIES)), st.sampled_from(sorted(SETTINGS)))
+def test_cel_finds_the_way_of_a_common_pod(seed: int, policy: str, setting: str) -> None:
+    """The first of the ways whose CEL tells it from those after it; the last where none does."""
+    pod = defaulted(a_random_pod(Random(seed)))  # noqa: S311 - test data
+    case = case_of(policy, setting)
+    way = way_of(view(pod), case)
+    assume(way is not None)
+    environment = cel.NewEnv(variables={"object": cel.Type.DYN})
+    first = (
+        one
+        for index, one in enumerate(case.ways[:-1])
+        if environment.compile(told_apart(one, case.ways[index + 1 :])).eval(data={"object": pod}).value()
+    )
+    assert next(first, case.ways[-1]) == way
+
+
+@pytest.mark.parametrize(("policy", "ways"), [("shared", 1), ("adding", 3)])
+def test_a_policy_changes_plain_requests_alone_unless_it_adds_something(policy: str, ways: int) -> None:
+    case = case_of(policy)
+    assert case.changed.ways == case.ways[:ways]
 
 
 @pytest.mark.parametrize(

@@ -43,17 +43,15 @@ def rewritten(  # noqa: PLR0913, PLR0917 - what a decision knows
     gpu_containers: list[GpuContainer],
     spec: PodSpec,
     policy: Policy,
+    form: ClaimForm,
     nodes: NodeConstraints,
     plugin: DevicePlugin,
     resolved: Resolved,
 ) -> Rewriting:
-    """Return what becomes of a pod's plain requests.
+    """Return what becomes of a pod's plain requests under a policy that makes them claims of a form.
 
     A request that states a form is not plain. A template that is unknown is taken to claim what is requested.
     """
-    form = policy.plain_claim
-    if form is None:
-        return Rewriting(gpu_containers)
     statements = Statements(nodes, plugin, policy.forms)
     plain = [gpu_container for gpu_container in gpu_containers if gpu_container.amounts[0].resource.name == GPU]
     if not plain or statements.of(plain[0].amounts[0].resource) or statements.in_part(plain[0].amounts[0].resource):

@@ -119,7 +119,7 @@ def decide(  # noqa: PLR0913 - everything that decides
     asked, findings = wellformed(gpu_containers, policy)
     edits: list[Edit] = []
     if policy.plain_claim:
-        claimed = claim_rewriting.rewritten(asked, spec, policy, nodes, plugin, resolved)
+        claimed = claim_rewriting.rewritten(asked, spec, policy, policy.plain_claim, nodes, plugin, resolved)
         findings += claimed.findings
         edits += claimed.edits
         asked = [*claimed.others]
