@@ -3,14 +3,17 @@
 import re
 from typing import Any
 
+import msgspec
 import pytest
+from cel_expr_python import cel  # type: ignore[import-untyped] # it has stubs, without the marker that says so
 
 from tests.builders import Json, a_policy
 from webhook.application.configuration import Configuration, Exemptions, Mode
-from webhook.application.in_tree import BUILT_IN, compiled, object_name
+from webhook.application.in_tree import BUILT_IN, compiled, not_exempt, object_name
 from webhook.application.in_tree_webhooks import beside
 from webhook.engine.gpu_names import GpuNames
 from webhook.engine.labels import NamespaceLabels
+from webhook.engine.pods import Pod
 from webhook.engine.policy import Policy, PolicyBook, Prefer
 
 
@@ -67,8 +70,29 @@ def test_exempt_users_runtime_classes_and_schedulers_are_left_alone() -> None:
     assert made.objects[0]["spec"]["matchConditions"][0]["expression"] == (
         '!(request.userInfo.username in ["u\'1"]) &&\n'
         "!(has(object.spec.runtimeClassName) && object.spec.runtimeClassName in ['kata']) &&\n"
-        "!(has(object.spec.schedulerName) && object.spec.schedulerName in ['kai'])"
+        "!(has(object.spec.schedulerName) && (!has(object.spec.nodeName) || object.spec.nodeName == '') && "
+        "object.spec.schedulerName in ['kai'])"
     )
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {},
+        {"schedulerName": "default-scheduler"},
+        {"schedulerName": "kai-scheduler"},
+        {"schedulerName": "kai-scheduler", "nodeName": ""},
+        {"schedulerName": "kai-scheduler", "nodeName": "node-1"},
+        {"runtimeClassName": "kata"},
+        {"runtimeClassName": "kata", "nodeName": "node-1"},
+    ],
+)
+def test_cel_exempts_the_pods_that_the_webhooks_exempt(spec: Json) -> None:
+    exempt = Exemptions(runtime_classes=frozenset({"kata"}), schedulers=frozenset({"kai-scheduler"}))
+    condition = cel.NewEnv(variables=dict.fromkeys(("object", "request"), cel.Type.DYN)).compile(not_exempt(exempt))
+    user = {"userInfo": {"username": "alice"}}
+    is_judged = condition.eval(data={"object": {"spec": spec}, "request": user}).value()
+    assert is_judged is (exempt.of_pod(msgspec.convert({"spec": spec}, Pod)) is None)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +142,17 @@ def test_other_pods_are_denied_only_where_that_is_asked_for() -> None:
     made = compiled(Configuration(), deny_others=True).objects
     assert kinds(made, "gpuwarden-mps.others") == [POLICY, BINDING]
     assert kinds(made, "gpuwarden-any.others") == []
+    [others] = [each for each in made if each["kind"] == POLICY and each["metadata"]["name"] == "gpuwarden-mps.others"]
+    conditions = {one["name"]: one["expression"] for one in others["spec"]["matchConditions"]}
+    assert "'kubernetes.io/config.mirror' in object.metadata.annotations" in conditions["not-a-mirror-pod"]
+
+
+def test_without_webhooks_namespaces_that_are_warned_or_audited_are_decided_too() -> None:
+    made = compiled(Configuration(), deny_others=True).objects
+    bindings = [each for each in made if "Binding" in each["kind"]]
+    assert bindings
+    assert "gpuwarden.io/warn" not in str(bindings)
+    assert "gpuwarden.io/audit" not in str(bindings)
 
 
 WEBHOOK: Json = {

@@ -307,6 +307,8 @@ def test_long_text_costs_no_more_than_its_length() -> None:
         assert not search({"patch": text})
     for text in ("/a" * 500_000 + "~1", "limits." * 150_000 + "a\\.", "limits.a" + r"\.a" * 300_000 + "/"):
         assert not search({"patch": text})
+    for text in ("\n" * 1_000_000 + "!", "A" * 60 + " \n" * 500_000 + "!", "A" * 60 + "=" + "\n" * 1_000_000 + "!"):
+        assert not search({"encoded": text})
     assert time.process_time() - started < 3
 
 
@@ -351,6 +353,7 @@ def test_a_field_that_names_no_resource_requests_gpus_too(spec: dict[str, Any], 
         ({"spec": {"patch": "limits:\n  nvidia.com/gpumem: 3000"}}, "nvidia.com/gpumem", "spec.patch"),
         ({"spec": {"hcl": HCL}}, "nvidia.com/gpu", "spec.hcl"),
         ({"spec": {"encoded": ENCODED}}, "nvidia.com/gpu", "spec.encoded"),
+        ({"spec": {"encoded": f"{ENCODED[:40]}\n{ENCODED[40:]}\n"}}, "nvidia.com/gpu", "spec.encoded"),
         ({"spec": {"to": "spec.containers[0].resources.limits[nvidia.com/gpu]"}}, "nvidia.com/gpu", "spec.to"),
         ({"spec": {"list": [{"resource": "nvidia.com/gpu", "min": 1}]}}, "nvidia.com/gpu", "spec.list[0]"),
         ({"data": {"a.yaml": "kind: Model\nspec:\n  gpuCount: 2"}}, "gpu", "data[a.yaml]"),

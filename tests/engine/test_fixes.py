@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.builders import GPU, MIG, SHARED, STRATEGY, Json, a_pod, gpu, judge
+from tests.builders import GPU, MIG, PRODUCT, SHARED, STRATEGY, Json, a_pod, gpu, judge
 from tests.engine.strategies import listed_forms, plugins, selectors_of_forms, terms_of_forms
 from webhook.engine.forms import Form, Platform
 from webhook.engine.policy import Policy
@@ -14,7 +14,7 @@ from webhook.engine.spelling import LABELS_OF_FORMS, DevicePlugin
 
 KEY = r"(?:nvidia\.com|cloud\.google\.com)/[a-z0-9.-]+[a-z0-9]"
 REMOVE = re.compile(rf"remove ({KEY}(?:(?:, | and ){KEY})*) from the pod")
-WITHOUT_LABELS = ", without the labels of shared nodes that the pod selects"
+WITHOUT_LABELS = ", and do not select labels of shared nodes"
 
 
 def without(pod: Json, *keys: str) -> Json:
@@ -105,3 +105,11 @@ def test_every_fix_of_a_denial_that_is_the_only_one_admits_the_pod(
     for after, then in fixed(pod, finding.rule.id, finding.message, count, policy):
         left = [each.message for each in judge(after, then, plugin).denials if each.rule is finding.rule]
         assert left == [], (finding.message, after["spec"])
+
+
+def test_a_pod_that_selects_a_model_is_not_said_to_select_shared_nodes() -> None:
+    pod = a_pod(gpu(2, SHARED), nodeSelector={PRODUCT: "NVIDIA-A100-SXM4-40GB"})
+    [finding] = judge(pod, "shared").denials
+    assert finding.message.endswith(
+        "request 1, or use a namespace whose policy permits whole GPUs, and do not select labels of shared nodes"
+    )

@@ -36,7 +36,7 @@ _LINE = re.compile(
     r"""^([ \t]*)(?:-[ \t]+)?["']?([A-Za-z][\w.-]{0,39})["']?[ \t]*:[ \t]*["']?([^"'#\n]{0,40})""", re.MULTILINE
 )
 _RAY = re.compile(r"""\bnum_gpus["']?[ \t]*:[ \t]*["']?[0-9.]*[1-9]""", re.ASCII)
-_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{60,}={0,2}\s*")
+_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{60,}(?:=\s*){0,2}")
 _GPU_WORDS = ("gpu", "accelerator")
 
 

@@ -20,6 +20,7 @@ from webhook.engine.common_case import CommonCase, NotCommonError, common_case
 from webhook.engine.common_case_pods import ORDINARY_BEGINNINGS, condition
 from webhook.engine.edits import SetRuntimeClass
 from webhook.engine.labels import AUDIT, DOMAIN, ENFORCE, WARN
+from webhook.engine.pods import MIRROR_ANNOTATION
 from webhook.engine.policy import ANY, Policy
 from webhook.engine.resources import GPU, PREFIX
 from webhook.engine.rules.not_rewritten import NOT_REWRITTEN, not_rewritten
@@ -67,7 +68,8 @@ def compiled(configuration: Configuration, values: Iterable[str] = (), *, deny_o
     Args:
         configuration: the configuration.
         values: built-in policy values that namespaces are labelled with, besides ``BUILT_IN`` and the defaults.
-        deny_others: whether pods that request GPUs and are not the common case are denied: no webhook decides them.
+        deny_others: whether pods that request GPUs and are not the common case are denied: no webhook decides them, nor the
+            namespaces with a ``warn`` or an ``audit`` label.
     """
     book = configuration.policies
     default = book.defaults.enforce or ANY
@@ -86,7 +88,7 @@ def compiled(configuration: Configuration, values: Iterable[str] = (), *, deny_o
     objects = [
         each
         for case in cases
-        for each in _objects(case, configuration.exemptions, is_default=case.policy.name == default)
+        for each in _objects(case, configuration.exemptions, is_default=case.policy.name == default, alone=deny_others)
     ]
     if deny_others:
         objects += [
@@ -125,7 +127,7 @@ def object_name(policy: str) -> str:
     return f"gpuwarden-{policy if own else sha256(policy.encode()).hexdigest()[:16]}"
 
 
-def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool) -> Iterator[Json]:
+def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool, alone: bool) -> Iterator[Json]:
     name = object_name(case.policy.name)
     conditions = [
         {"name": "not-exempt", "expression": not_exempt(exemptions)},
@@ -133,7 +135,7 @@ def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool) -> I
     ]
     constraints = {"resourceRules": _POD_RULES, "matchPolicy": "Equivalent"}
     shared = {"failurePolicy": "Fail", "matchConstraints": constraints, "matchConditions": conditions}
-    selectors = namespace_selectors(case.policy.name, exemptions, is_default=is_default)
+    selectors = namespace_selectors(case.policy.name, exemptions, is_default=is_default, alone=alone)
     if patch := json_patch(case.changed):
         variables = _variables([*facts(case.changed), *outstanding(case.changed)])
         changing = condition(case.changed)
@@ -172,6 +174,7 @@ def _others(case: CommonCase, exemptions: Exemptions, *, is_default: bool) -> It
     name = f"{object_name(case.policy.name)}{_OTHERS}"
     conditions = [
         {"name": "not-exempt", "expression": not_exempt(exemptions)},
+        {"name": "not-a-mirror-pod", "expression": _NO_MIRROR_POD},
         {"name": "requests-nvidia-resources", "expression": _REQUESTS},
     ]
     validation = {
@@ -187,11 +190,17 @@ def _others(case: CommonCase, exemptions: Exemptions, *, is_default: bool) -> It
         "validations": [validation],
     }
     yield _object("ValidatingAdmissionPolicy", name, case, spec)
-    for suffix, selector in namespace_selectors(case.policy.name, exemptions, is_default=is_default).items():
+    for suffix, selector in namespace_selectors(
+        case.policy.name, exemptions, is_default=is_default, alone=True
+    ).items():
         bound = {"policyName": name, "validationActions": ["Deny"], "matchResources": {"namespaceSelector": selector}}
         yield _object("ValidatingAdmissionPolicyBinding", f"{name}{suffix}", case, bound)
 
 
+# That of a static pod, which runs already.
+_NO_MIRROR_POD = (
+    f"!(has(object.metadata.annotations) && {cel.quoted(MIRROR_ANNOTATION)} in object.metadata.annotations)"
+)
 _REQUESTS = f"""((has(object.spec.containers) ? object.spec.containers : []) +
 (has(object.spec.initContainers) ? object.spec.initContainers : [])).exists(c, has(c.resources) &&
 [has(c.resources.limits) ? c.resources.limits : {{}}, has(c.resources.requests) ? c.resources.requests : {{}}].exists(amounts,
@@ -207,12 +216,13 @@ def _object(kind: str, name: str, case: CommonCase, spec: Json) -> Json:
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
 
 
-def namespace_selectors(policy: str, exemptions: Exemptions, *, is_default: bool) -> dict[str, Json]:
+def namespace_selectors(policy: str, exemptions: Exemptions, *, is_default: bool, alone: bool) -> dict[str, Json]:
     """The selectors of the namespaces that a policy decides, by a suffix for the binding's name.
 
-    Namespaces with a ``warn`` or an ``audit`` label are left to the webhooks, which can say what a policy would do.
+    Namespaces with a ``warn`` or an ``audit`` label are left to the webhooks, which can say what a policy would do, unless the
+    policy is ``alone``, without webhooks.
     """
-    others: list[Json] = [{"key": key, "operator": "DoesNotExist"} for key in (WARN, AUDIT)]
+    others: list[Json] = [] if alone else [{"key": key, "operator": "DoesNotExist"} for key in (WARN, AUDIT)]
     if exemptions.namespaces:
         others.append({"key": _NAMESPACE_NAME, "operator": "NotIn", "values": sorted(exemptions.namespaces)})
     selectors = {"": {"matchExpressions": [{"key": ENFORCE, "operator": "In", "values": [policy]}, *others]}}
@@ -222,23 +232,22 @@ def namespace_selectors(policy: str, exemptions: Exemptions, *, is_default: bool
     return selectors
 
 
+# No scheduler sees a pod that names its node.
+_IS_SCHEDULED = "has(object.spec.schedulerName) && (!has(object.spec.nodeName) || object.spec.nodeName == '')"
+
+
 def not_exempt(exemptions: Exemptions) -> str:
     """CEL: whether a pod that the admission policies look at is exempt from nothing.
 
-    ``Exemptions`` of ``webhook.application.configuration`` in the negative. Pods with a node of their own, and those of HAMi's
-    resources, are not the common case.
+    ``Exemptions`` of ``webhook.application.configuration`` in the negative. Pods of HAMi's resources are not the common case.
     """
     named = (
-        ("request.userInfo.username", exemptions.usernames),
-        ("object.spec.runtimeClassName", exemptions.runtime_classes),
-        ("object.spec.schedulerName", exemptions.schedulers - {DEFAULT}),
+        ("", "request.userInfo.username", exemptions.usernames),
+        ("has(object.spec.runtimeClassName) && ", "object.spec.runtimeClassName", exemptions.runtime_classes),
+        (f"{_IS_SCHEDULED} && ", "object.spec.schedulerName", exemptions.schedulers - {DEFAULT}),
     )
     return (
-        " &&\n".join(
-            f"!({'' if field.startswith('request.') else f'has({field}) && '}{field} in {cel.listed(sorted(names))})"
-            for field, names in named
-            if names
-        )
+        " &&\n".join(f"!({if_set}{field} in {cel.listed(sorted(names))})" for if_set, field, names in named if names)
         or "true"
     )
 

@@ -8,14 +8,22 @@ from webhook.engine.gpu_models import lacks
 from webhook.engine.products import PRODUCT, SHARED_SUFFIX, read_product
 from webhook.engine.profiles import PROFILE, read_profile
 from webhook.engine.resources import PREFIX, GpuResource, classify
-from webhook.engine.spelling import GPU_SLICES, SHARED_STRATEGIES, MigStrategy, strategy_label
+from webhook.engine.spelling import (
+    GPU_SLICES,
+    MIG_CAPABLE,
+    MIG_CONFIG,
+    MIG_STRATEGY,
+    MPS_CAPABLE,
+    SHARED_STRATEGIES,
+    MigStrategy,
+    configuration_of,
+    strategy_label,
+)
 
 # The MIG manager's label on the node: the name of a configuration. Names of one profile, and of none, mean what they say
 # (NVIDIA/mig-parted, deployments/gpu-operator config-default.yaml). Any other may be anything.
-_CONFIG = "nvidia.com/mig.config"
-_OF_ONE_PROFILE = re.compile(rf"all-({PROFILE})")
+_OF_ONE_PROFILE = re.compile(configuration_of(f"({PROFILE})"))
 _WHOLE = "all-disabled"
-_STRATEGY = "nvidia.com/mig.strategy"
 # Labels that stay as they are. All others of NVIDIA may follow the MIG configuration (GPU feature discovery, internal/lm).
 _STAY = (
     "nvidia.com/cuda.",
@@ -24,10 +32,10 @@ _STAY = (
     "nvidia.com/gpu.machine",
     "nvidia.com/gpu.mode",
     "nvidia.com/gpu.present",
-    _CONFIG,
-    "nvidia.com/mig.capable",
-    _STRATEGY,
-    "nvidia.com/mps.capable",
+    MIG_CONFIG,
+    MIG_CAPABLE,
+    MIG_STRATEGY,
+    MPS_CAPABLE,
 )
 _STATE = "nvidia.com/mig.config.state"
 _SOME_PROFILE = "1g.1gb"  # no GPU has it, so it stands for all that a pod does not name
@@ -42,12 +50,12 @@ class Reconfiguration:
 
     def __init__(self, shape: Shape) -> None:
         self._labels = labels = shape.labels
-        config = labels.get(_CONFIG, "")
+        config = labels.get(MIG_CONFIG, "")
         match = _OF_ONE_PROFILE.fullmatch(config)
         self._profile = match[1] if match else None
         self._is_whole = config == _WHOLE
         self._model = read_product(labels[PRODUCT]).model if PRODUCT in labels else None
-        self._strategy = labels.get(_STRATEGY)
+        self._strategy = labels.get(MIG_STRATEGY)
         # The device plugin's sharing stays. Of slices, GPU feature discovery says nothing about the sharing of whole GPUs.
         had_slices = GPU_SLICES in labels or any(key.startswith("nvidia.com/mig-") for key in labels)
         self._sharing = None if had_slices else labels.get(strategy_label(None))

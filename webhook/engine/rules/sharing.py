@@ -51,7 +51,7 @@ def shared_request_above_one(
     """More than one slot of a shared device: the kubelet fails the pod, and its ReplicaSet recreates it endlessly.
 
     k8s-device-plugin internal/rm/rm.go ValidateRequest; GKE pkg/gpu/nvidia/gpusharing/gpusharing.go. ``selects`` says whether
-    the pod has labels that select such nodes, which have to go for it to get others.
+    the pod has labels that tell forms apart. They may select shared nodes, and would keep it from others.
     """
     if not form.shared or amount.count <= 1 or policy.most_shared(form) > 1:
         return None
@@ -64,7 +64,7 @@ def shared_request_above_one(
         reason,
         f'a shared GPU is access, not capacity, and the kubelet would reject it ("{_kubelet(form, amount)}"); '
         f"request 1, or {_whole_gpus(amount, policy)}"
-        f"{', without the labels of shared nodes that the pod selects' if selects else ''}",
+        f"{', and do not select labels of shared nodes' if selects else ''}",
     )
 
 
