@@ -51,7 +51,7 @@ def compile(  # noqa: A001 - the command's name
         bool,
         typer.Option(
             "--deny-others",
-            help="Deny pods that request GPUs and are not the common case, for clusters without the webhooks.",
+            help="Deny pods that request nvidia.com resources and are not the common case, for clusters without the webhooks.",
         ),
     ] = False,
 ) -> None:

@@ -124,17 +124,17 @@ def restated(gpu_container: GpuContainer, form: Form, nodes: NodeConstraints, ke
     return SELECTOR_CONFLICT.found(
         path,
         f'{gpu_container.name}: form "{form}" is not on the nodes that the pod selects by {listed}',
-        f"these labels are of nodes with another form; remove {listed} from the pod, or request another form",
+        f"nodes with another form have what it selects; remove {listed} from the pod, or request another form",
     )
 
 
 def forms_apart(
-    gpu_container: GpuContainer, form: Form, other_ask: GpuContainer, other: Form, policy: Policy
+    gpu_container: GpuContainer, form: Form, other_container: GpuContainer, other: Form, policy: Policy
 ) -> Finding:
     """Two containers' forms that no one node hands out."""
     return SELECTOR_CONFLICT.found(
         gpu_container.place.field,
-        f'{gpu_container.name}: form "{form}" is never on the same node as form "{other}" of {other_ask.name}',
+        f'{gpu_container.name}: form "{form}" is never on the same node as form "{other}" of {other_container.name}',
         f'a pod runs on one node; give both one form that namespace policy "{policy.name}" permits, or use two pods',
     )
 
