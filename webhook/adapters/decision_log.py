@@ -15,7 +15,8 @@ from webhook.engine.text import cut
 _LOGGER = "gpuwarden.decisions"
 # Lines that wait, in bytes: some ten thousand.
 _MOST_WAITING = 4 << 20
-# Characters of a field. A user's name may have any number, and everything else that is longer is nobody's.
+# Characters of a field. A user's name may have any number, and everything else that is longer is nobody's. Reviews are read with
+# uids of at most 128 characters and operations of Kubernetes only.
 _LONGEST = 256
 # Seconds in which lines gather. Waking a thread for each would cost a request more than its decision does, and so would a
 # thread that makes the lines: with each turn that two threads take, the interpreter changes hands.
@@ -121,8 +122,8 @@ def _line(recorded: Recorded, outcome: Outcome) -> _Line:
     findings = recorded.decision.findings
     return _Line(
         event=verb if recorded.acted else f"would be {verb}",
-        uid=cut(request.uid, _LONGEST),
-        operation=cut(request.operation, _LONGEST),
+        uid=request.uid,
+        operation=request.operation,
         namespace=cut(request.namespace or (metadata and metadata.namespace) or "", _LONGEST),
         kind=cut(request.kind.kind if request.kind else "Pod", _LONGEST),
         name=cut(request.name or (metadata and (metadata.name or metadata.generate_name)) or "", _LONGEST),

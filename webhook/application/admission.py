@@ -3,6 +3,8 @@
 A pod that was rewritten is updated in one case only: a manifest is applied to it again (``webhook.engine.reapplied``).
 """
 
+from functools import partial
+
 from webhook.application import pod_review, response_messages, review
 from webhook.application.claims import ClaimSource, NoClaims
 from webhook.application.configuration import Configuration, Mode
@@ -61,10 +63,8 @@ class Admission:
         return self._answer(body, final=True)
 
     def _answer(self, body: bytes, *, final: bool) -> Answering:
-        configuration = self.configuration
-        return answered(
-            self._namespaces, lambda given: self._answer_with(body, configuration, given, final=final), self._claims
-        )
+        answer = partial(self._answer_with, body, self.configuration, final=final)
+        return answered(self._namespaces, answer, self._claims)
 
     def _answer_with(self, body: bytes, configuration: Configuration, given: Given, *, final: bool) -> bytes | Wanted:
         """The answer by what is given, or else by the labels that are cached; or what it needs."""

@@ -42,22 +42,20 @@ def sized(pod: Pod, root: str) -> Pod:
     Raises:
         ReviewError: naming what it has too much of.
     """
-    if pod.spec is not None and (found := _too_much(pod.spec)):
-        field, what = found
-        raise ReviewError(f"{root}.spec.{field}", what)
-    return pod
-
-
-def _too_much(spec: PodSpec) -> tuple[str, str] | None:
-    """The field below ``spec`` that is too large, and a sentence."""
+    spec = pod.spec
+    if spec is None:
+        return pod
     if (count := _resources(spec)) > MOST_RESOURCES:
-        return "containers", f"name {count} different resources; at most {MOST_RESOURCES} are supported"
-    if (count := len(spec.node_selector or ()) + (_stated(spec) if spec.affinity else 0)) > MOST_SELECTED:
-        return "affinity", (
-            f"nodeSelector and required node affinity have {count} entries, terms, expressions and values; "
-            f"at most {MOST_SELECTED} are supported"
+        raise ReviewError(
+            f"{root}.spec.containers", f"name {count} different resources; at most {MOST_RESOURCES} are supported"
         )
-    return None
+    if (count := len(spec.node_selector or ()) + (_stated(spec) if spec.affinity else 0)) > MOST_SELECTED:
+        raise ReviewError(
+            f"{root}.spec.affinity",
+            f"nodeSelector and required node affinity have {count} entries, terms, expressions and values; "
+            f"at most {MOST_SELECTED} are supported",
+        )
+    return pod
 
 
 def _resources(spec: PodSpec) -> int:

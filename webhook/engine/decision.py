@@ -8,7 +8,7 @@ import msgspec
 from webhook.engine import claim_rewriting, guard, limitranger
 from webhook.engine.claims import NO_CLAIMS, Claims, Resolved
 from webhook.engine.edits import Edit
-from webhook.engine.evaluation import chosen, judge, wellformed
+from webhook.engine.evaluation import judge, wellformed
 from webhook.engine.findings import Finding
 from webhook.engine.form_selection import Choice
 from webhook.engine.gpu_names import BUILT_IN, GpuNames
@@ -106,12 +106,14 @@ def decide(  # noqa: PLR0913 - everything that decides
     if spec is None or pod.is_mirror:
         return UNTOUCHED
     every = read(spec, names) if found is None else found
-    asking = [gpu_container for gpu_container in every if gpu_container.amounts or gpu_container.others]
+    strange = [gpu_container for gpu_container in every if gpu_container.unknown or gpu_container.others]
+    # All others have amounts.
+    asking = [one for one in every if one.amounts or one.others] if strange else every
     added = limitranger.additions(pod)
     dropped: list[limitranger.Dropped] = []
     if added.entries and not policy.permits_any:
         asking, dropped = limitranger.without(added, asking)
-    gpu_containers = [gpu_container for gpu_container in asking if gpu_container.amounts]
+    gpu_containers = [one for one in asking if one.amounts] if strange else asking
     beside = _beside_requests(pod, spec, asking, policy, claims, guarded=guarded)
     if not every:
         return Decision((), in_order(beside)) if beside else UNTOUCHED
@@ -124,11 +126,11 @@ def decide(  # noqa: PLR0913 - everything that decides
         edits += claimed.edits
         asked = [*claimed.others]
     spelled = respelling([gpu_container.amounts[0].resource for gpu_container in asked], policy, nodes, plugin)
-    findings += judge(chosen(asked, spelled.choices), spelled, spec, policy, nodes)
+    findings += judge(asked, spelled, spec, policy, nodes)
     if added.entries:
         findings = limit_ranges.naming_limit_ranges(findings, gpu_containers, added)
         findings += [limit_ranges.limit_range_default(one) for one in dropped]
-    if strange := [gpu_container for gpu_container in every if gpu_container.unknown or gpu_container.others]:
+    if strange:
         findings += container.unknown_gpu_resources(strange, policy)
         findings += permission.other_gpu_resources(asking, policy, claims.by_resource)
     if policy.permits_any:

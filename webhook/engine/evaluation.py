@@ -1,9 +1,9 @@
 """Evaluation: what the rules find in the GPU requests of a pod, given the form that each gets."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from webhook.engine.findings import Finding
-from webhook.engine.form_selection import Choice, Request
+from webhook.engine.form_selection import Request
 from webhook.engine.forms import Form, Sharing
 from webhook.engine.nodes import NOTHING_SAID, NodeConstraints
 from webhook.engine.pods import PodSpec
@@ -31,19 +31,19 @@ def wellformed(gpu_containers: Iterable[GpuContainer], policy: Policy) -> tuple[
     return kept, findings
 
 
-def chosen(gpu_containers: Iterable[GpuContainer], choices: Mapping[str, Choice]) -> list[Request]:
-    """The requests that are not denied yet, with the forms that they get by the resources that they name."""
-    return [
-        Request(gpu_container, gpu_container.amounts[0], choices[gpu_container.amounts[0].resource.name])
-        for gpu_container in gpu_containers
-    ]
-
-
 def judge(
-    requests: Sequence[Request], respelling: Respelling, spec: PodSpec, policy: Policy, nodes: NodeConstraints
+    gpu_containers: Sequence[GpuContainer],
+    respelling: Respelling,
+    spec: PodSpec,
+    policy: Policy,
+    nodes: NodeConstraints,
 ) -> list[Finding]:
-    """Return the findings of the rules in well-formed requests."""
+    """Return the findings of the rules in well-formed requests, which get the forms of ``respelling``."""
     findings: list[Finding] = []
+    requests: list[Request] = []
+    for gpu_container in gpu_containers:
+        amount = gpu_container.amounts[0]
+        requests.append(Request(gpu_container, amount, respelling.choices[amount.resource.name]))
     # Most pods say nothing of the nodes of forms, and then only their forms can be apart from each other.
     if nodes is not NOTHING_SAID or respelling.conflict or respelling.forms_apart:
         findings += _on_nodes(requests, respelling, policy, nodes)
@@ -53,7 +53,6 @@ def judge(
     if respelling.mps and not spec.host_ipc:
         findings += sharing.gke_mps_needs_host_ipc(requests)
     if requests and policy.max_per_pod is not None:
-        gpu_containers = [request.gpu_container for request in requests]
         findings += permission.per_pod_limit(spec, gpu_containers, policy, policy.max_per_pod)
     return findings
 

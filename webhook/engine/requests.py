@@ -160,8 +160,10 @@ def pod_count(spec: PodSpec, counts: dict[Place, int]) -> int:
     Mirrors k8s.io/component-helpers/resource PodRequests: init containers run one after another, sidecars (init containers
     that always restart) beside all that start after them.
     """
+    if not spec.init_containers:
+        return sum(counts.values())
     sidecars = highest = 0
-    for index, container in enumerate(spec.init_containers or ()):
+    for index, container in enumerate(spec.init_containers):
         count = counts.get(Place("initContainers", index), 0)
         if container.restart_policy == "Always":
             sidecars += count

@@ -20,7 +20,7 @@ from webhook.engine.fleet.fleet import Fleet, Lack, Wish
 from webhook.engine.forms import Form
 from webhook.engine.needs import Need
 from webhook.engine.nodes import NodeConstraints, constraints
-from webhook.engine.pods import Container, Pod, PodSpec, Resources
+from webhook.engine.pods import Container, Place, Pod, PodSpec, Resources
 from webhook.engine.policy import NotOffered, Policy, Prefer
 from webhook.engine.products import PRODUCT, replaced
 from webhook.engine.requests import Amount, GpuContainer, pod_count
@@ -86,8 +86,13 @@ def wishes(
 
 def _by_resource(decision: Decision) -> dict[str, _Requests]:
     """The requests that are not for claims, by the resource that they will name."""
-    renames = {(edit.place, edit.old): edit.new for edit in decision.edits if isinstance(edit, RenameResource)}
-    claimed = {edit.place for edit in decision.edits if isinstance(edit, ClaimInstead)}
+    renames: dict[tuple[Place, str], str] = {}
+    claimed: set[Place] = set()
+    for edit in decision.edits:
+        if isinstance(edit, RenameResource):
+            renames[edit.place, edit.old] = edit.new
+        elif isinstance(edit, ClaimInstead):
+            claimed.add(edit.place)
     found: dict[str, _Requests] = {}
     for gpu_container in decision.gpu_containers:
         if gpu_container.place in claimed:
