@@ -88,8 +88,8 @@ def test_where_no_form_has_nodes_the_pod_is_denied_at_once_and_the_fix_admits_it
 
     assert (finding.rule.id, finding.path) == ("selector-conflict", "spec.affinity.nodeAffinity")
     assert finding.message == (
-        f'container "train": form "{forms[0]}" is not on the nodes that the pod selects by {GPU_SLICES} and {PRODUCT}; these '
-        f"labels are of nodes with another form; remove {GPU_SLICES} and {PRODUCT} from the pod, or request another form"
+        f'container "train": form "{forms[0]}" is not on the nodes that the pod selects by {GPU_SLICES} and {PRODUCT}; nodes '
+        f"with another form have what it selects; remove {GPU_SLICES} and {PRODUCT} from the pod, or request another form"
     )
     rewritten(a_pod(), policy, SINGLE)
 
