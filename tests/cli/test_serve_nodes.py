@@ -55,6 +55,15 @@ def test_what_nodes_offer_is_in_the_metrics_and_what_they_do_not_in_the_answers(
         assert server.metric("gpuwarden_node_watch_age_seconds") < PATIENCE
 
 
+def test_a_policy_that_comes_into_use_later_is_in_the_metrics(apiserver: StandIn, tmp_path: Path) -> None:
+    """And one that no namespace has any more is not."""
+    with served(apiserver, tmp_path) as server:
+        wait_for_metric(server, 'gpuwarden_policy_form_offered{form="mig-1g.5gb",policy="mig-1g.5gb"}', 0.0)
+        apiserver.set_namespace(TEAM, enforce="exclusive")
+        wait_for_metric(server, 'gpuwarden_policy_form_offered{form="exclusive",policy="exclusive"}', 1.0)
+        assert 'policy="mig-1g.5gb"' not in server.ops("/metrics").body.decode()
+
+
 def test_what_pods_hold_and_wait_for_is_in_the_metrics(apiserver: StandIn, tmp_path: Path) -> None:
     def pod(name: str, node: str = "") -> dict[str, Any]:
         container = {"name": "c", "resources": {"limits": {"nvidia.com/gpu": "1"}}}

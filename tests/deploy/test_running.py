@@ -31,6 +31,11 @@ PATHS = {
 }
 SERVICE = "gpuwarden.gpuwarden-system.svc"
 KINDS = {row.plural: row for row in BUILT_IN}
+_WHOLE = {"devices": {"requests": [{"name": "gpu", "exactly": {"deviceClassName": "gpu.nvidia.com"}}]}}
+CLAIMS = {
+    "resourceclaims": ("ResourceClaim", _WHOLE),
+    "resourceclaimtemplates": ("ResourceClaimTemplate", {"spec": _WHOLE}),
+}
 
 # Who may what: verb, API group, resource, namespace (None: all, or none), name (None: any).
 Right = tuple[str, str, str, str | None, str | None]
@@ -124,6 +129,13 @@ def requests_of(webhook: Json) -> Iterator[Json]:
         for operation in rule["operations"]:
             for resource in rule["resources"]:
                 plural, _, sub_resource = resource.partition("/")
+                if plural in CLAIMS:
+                    kind, spec = CLAIMS[plural]
+                    version = {"group": rule["apiGroups"][0], "version": rule["apiVersions"][0], "kind": kind}
+                    old = None if operation == "CREATE" else {"metadata": {"name": "one"}, "spec": spec}
+                    claim = {"metadata": {"name": "one"}, "spec": spec}
+                    yield a_review(claim, kind=version, operation=operation, subResource=None, oldObject=old)
+                    continue
                 workload = KINDS.get(plural)
                 kind = workload.kind if workload else "Namespace"
                 version = {"group": rule["apiGroups"][0], "version": rule["apiVersions"][0], "kind": kind}
@@ -139,8 +151,7 @@ def requests_of(webhook: Json) -> Iterator[Json]:
 
 def claiming(apiserver: WorkloadServer) -> Json:
     """A pod with a claim of each kind, whose objects there are."""
-    whole = {"devices": {"requests": [{"name": "gpu", "exactly": {"deviceClassName": "gpu.nvidia.com"}}]}}
-    for plural, spec in (("resourceclaims", whole), ("resourceclaimtemplates", {"spec": whole})):
+    for plural, (_, spec) in CLAIMS.items():
         path = f"/apis/resource.k8s.io/v1/namespaces/team/{plural}/one"
         apiserver.objects[path] = {"metadata": {"name": "one"}, "spec": spec}
     entries = [{"name": name, f"{name}Name": "one"} for name in ("resourceClaim", "resourceClaimTemplate")]

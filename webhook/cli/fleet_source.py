@@ -42,7 +42,8 @@ class WatchedFleet:
         self._metrics = metrics
         self._configuration = configuration
         self._namespaces = namespaces
-        self._told: Fleet | None = None
+        self._told: tuple[Fleet | None, Configuration | None] = None, None
+        self._told_labels: frozenset[NamespaceLabels] = frozenset()
         self._seen, self._part = "", "not known yet"
         self._uncounted = False
 
@@ -65,11 +66,12 @@ class WatchedFleet:
         configuration = self._configuration()
         fleet = self._view.poll(configuration)
         self._metrics.node_watch_age(self._view.age())
-        if fleet is not self._told:
-            self._told = fleet
+        exempt = configuration.exemptions.namespaces
+        labels = frozenset(of_one for name, of_one in self._namespaces().items() if name not in exempt)
+        told_fleet, told_configuration = self._told
+        if fleet is not told_fleet or configuration is not told_configuration or labels != self._told_labels:
+            self._told, self._told_labels = (fleet, configuration), labels
             self._metrics.offered(fleet.offered if fleet else {})
-            exempt = configuration.exemptions.namespaces
-            labels = {of_one for name, of_one in self._namespaces().items() if name not in exempt}
             self._metrics.policies_offered(plain_forms_offered(fleet, configuration, labels) if fleet else {})
         self._look_at_selection()
 
