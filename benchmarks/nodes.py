@@ -104,7 +104,6 @@ class _Real:
         self.kubeconfig = control_plane.kubeconfig()
         self._plane = control_plane
         self._local = threading.local()
-        self._clients: list[httpx.Client] = []
         _ok(control_plane.api.post("/api/v1/namespaces", json={"metadata": {"name": TEAM}}))
         account = f"/api/v1/namespaces/{TEAM}/serviceaccounts/default"
         wait_for("the ServiceAccount", lambda: not control_plane.api.get(account).is_error)
@@ -223,6 +222,7 @@ class _Asking(threading.Thread):
         """End it; the median and the 99th percentile, in milliseconds."""
         self._ended.set()
         self.join()
+        self._connection.close()
         hundredths = statistics.quantiles(self._times, n=100)
         return hundredths[49], hundredths[98]
 
