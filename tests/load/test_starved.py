@@ -33,7 +33,7 @@ def test_what_is_complete_at_the_same_moment_is_not_decoded_at_the_same_moment(t
     with Served("--tls-self-signed", "--config", config, "--max-lag", "60") as server:  # or most would be shed unread
         answers(server)
         more = {what: asyncio.run(more_when_complete_at_once(server, asked)) for what, asked in COMPLETE.items()}
-    print(more)  # noqa: T201 - the numbers, for whoever compares
+    print(more)  # noqa: T201 - the numbers, to compare
     assert max(more.values()) < MOST_MORE_MIB
 
 

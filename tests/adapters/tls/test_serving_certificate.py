@@ -111,7 +111,7 @@ async def served(certificate: ServingCertificate) -> AsyncIterator[Server]:
     listener = AdmissionListener(Port(lambda _path: endpoint, crowd, Turns()), "127.0.0.1", 0, certificate.context)
     task = asyncio.ensure_future(listener.serve())
     try:
-        while not listener.started:  # noqa: ASYNC110 - nothing tells of it
+        while not listener.started:  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0)
         yield Server(listener.port)
     finally:

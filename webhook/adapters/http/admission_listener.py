@@ -112,7 +112,7 @@ class AdmissionListener:
                     self._crowd.free_descriptors()
                     self._loop.remove_reader(self._socket)
                     self._loop.call_later(_PAUSE_SECONDS, self._accept_from_now_on)
-                return  # nobody waits, or whoever came has gone
+                return  # nobody waits, or the client has gone
             if not self._crowd.has_room():
                 self._crowd.refusals.note("connections", client, "nobody could be asked to go")
                 accepted.close()

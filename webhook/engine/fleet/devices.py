@@ -1,4 +1,4 @@
-"""Devices of ResourceSlices (DRA): which of them a resource name stands for, and which of these are in use."""
+"""Devices of ResourceSlices (DRA): which of them a resource name means, and which of these are in use."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

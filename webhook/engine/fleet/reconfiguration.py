@@ -38,7 +38,7 @@ _STAY = (
     MPS_CAPABLE,
 )
 _STATE = "nvidia.com/mig.config.state"
-_SOME_PROFILE = "1g.1gb"  # no GPU has it, so it stands for all that a pod does not name
+_SOME_PROFILE = "1g.1gb"  # no GPU has it: any profile that a pod does not name
 
 
 class Reconfiguration:
