@@ -74,6 +74,14 @@ def test_both_kinds_are_read_in_the_servers_version(
     assert found.notes == []
 
 
+def test_the_claims_that_kubernetes_made_for_pods_are_known(cluster: WorkloadServer, reader: ClusterReader) -> None:
+    made, own = an_object("made", {"devices": {"requests": [REQUEST]}}), an_object("own", {})
+    made["metadata"]["annotations"] = {"resource.kubernetes.io/pod-claim-name": "gpu"}
+    made["metadata"]["ownerReferences"] = [{"kind": "Pod", "uid": "1", "controller": True}]
+    serve(cluster, "v1", resourceclaims=[made, own])
+    assert reader.claims().of_one_pod == {("team", Reference(CLAIM, "made"))}
+
+
 CLASSES = f"{GROUP}/v1/deviceclasses"
 
 

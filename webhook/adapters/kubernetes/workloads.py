@@ -57,6 +57,8 @@ class FoundClaims(msgspec.Struct):
 
     known: dict[tuple[str, Reference], Claim]
     notes: list[str]
+    of_one_pod: set[tuple[str, Reference]] = msgspec.field(default_factory=set)
+    """The claims that Kubernetes made for pods."""
     classes: dict[str, str] = {}
     """The forms of DeviceClasses by their resource names; none where nothing is claimed."""
 
@@ -130,7 +132,9 @@ class ClusterReader:
                 for namespace in namespaces or (None,):
                     within = ("namespaces", namespace) if namespace else ()
                     path = path_of("apis", *version.split("/"), *within, plural)
-                    found.known.update(self._lister.all(plural, path, page, lambda one: one.entry))
+                    for one in self._lister.all(plural, path, page, lambda item: item.listed):
+                        found.known[one.key] = one.claim
+                        found.of_one_pod |= {one.key} if one.of_one_pod else set()
         except ApiError as error:
             if error.fault not in {Fault.FORBIDDEN, Fault.NOT_FOUND}:
                 raise
