@@ -1,11 +1,38 @@
-"""ResourceClaims and ResourceClaimTemplates as the API server lists them: the fields that are read."""
+"""ResourceClaims and ResourceClaimTemplates as the API server lists them: the fields that are read, and in which version."""
 
 import msgspec
 
+from webhook.adapters.kubernetes.documents import decode
+from webhook.adapters.kubernetes.request import Request, path_of
 from webhook.application.claim_admission import ClaimMetadata
+from webhook.application.claims import GROUP
 from webhook.engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
 from webhook.engine.claims import CLAIM, TEMPLATE, Reference
 from webhook.engine.text import Name
+
+
+VERSIONS = ("v1", "v1beta2", "v1beta1", "v1alpha3")
+"""The versions that are read, the best first: of Kubernetes 1.34, 1.33, 1.32 and 1.31."""
+SERVED = Request("GET", path_of("apis", GROUP))
+"""Asks which versions the cluster serves."""
+
+
+class _Version(msgspec.Struct):
+    version: str = ""
+
+
+class _Group(msgspec.Struct):
+    versions: list[_Version] | None = None
+
+
+def best_version(body: bytes) -> str | None:
+    """Return the version to read, by the answer to ``SERVED``; ``None`` where none can be read.
+
+    Raises:
+        ApiError: the answer is not that of an API server.
+    """
+    served = {one.version for one in decode(body, _Group, str(SERVED)).versions or ()}
+    return next((version for version in VERSIONS if version in served), None)
 
 
 class _Metadata(ClaimMetadata):
