@@ -108,7 +108,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     judged by their namespaces' policies, or by those that --assume names. A controller is one line: what becomes of its
     next pod, and how many of its pods would become what (pods that have ended are left out). Objects of other kinds in
     files that request GPUs or hold containers are reported as not judged, and so are resource claims (DRA) whose ResourceClaim or
-    ResourceClaimTemplate was not found. In a cluster, objects of operators' kinds (RayJob, PyTorchJob, and others of the table)
+    ResourceClaimTemplate was not found. Claims and templates that would be denied if they were created now are listed too. In a cluster, objects of operators' kinds (RayJob, PyTorchJob, and others of the table)
     are read too, with what they made counted as theirs. Objects of other custom kinds are read where the schema has room for pods
     or GPU requests, and searched by their shape. What can't be read, or is too much, is reported as not judged.
 
