@@ -108,7 +108,9 @@ class _Real:
         control_plane.kill_controllers()
         control_plane.kill_scheduler()
         store(control_plane.etcd, ((f"minions/node-{number:05}", _node(number)) for number in range(nodes)))
-        store(control_plane.etcd, ((f"pods/{TEAM}/pod-{number:05}", _stored_pod(number, nodes)) for number in range(pods)))
+        store(
+            control_plane.etcd, ((f"pods/{TEAM}/pod-{number:05}", _stored_pod(number, nodes)) for number in range(pods))
+        )
 
     def report(self, number: int) -> None:
         time_of = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -249,7 +251,9 @@ def _node(number: int) -> dict[str, Any]:
     gpus = {"nvidia.com/gpu": "8", "cpu": "64", "pods": "100"}
     conditions = [{"type": "Ready", "status": "True"}]
     state = {"capacity": gpus, "allocatable": gpus, "conditions": conditions, **_company()}
-    return _stored("v1", "Node", {"metadata": {"name": f"node-{number:05}", "labels": _labels(number)}, "status": state})
+    return _stored(
+        "v1", "Node", {"metadata": {"name": f"node-{number:05}", "labels": _labels(number)}, "status": state}
+    )
 
 
 def _stored_pod(number: int, nodes: int) -> dict[str, Any]:

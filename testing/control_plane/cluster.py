@@ -208,7 +208,7 @@ class ControlPlane:
 
     @property
     def etcd(self) -> str:
-        """etcd's URL."""
+        """Etcd's URL."""
         return f"http://127.0.0.1:{self._ports.etcd}"
 
     # --- starting -------------------------------------------------------------------------------------------------

@@ -58,7 +58,11 @@ def test_claims_of_a_cluster_that_would_be_denied_are_listed_without_those_of_po
 ) -> None:
     root = "/apis/resource.k8s.io"
     spec = {"devices": {"requests": [{"name": "gpu", "deviceClassName": "gpu.nvidia.com"}]}}
-    made: Json = {"name": "made", "namespace": "team-b", "annotations": {"resource.kubernetes.io/pod-claim-name": "gpu"}}
+    made: Json = {
+        "name": "made",
+        "namespace": "team-b",
+        "annotations": {"resource.kubernetes.io/pod-claim-name": "gpu"},
+    }
     made["ownerReferences"] = [{"kind": "Pod", "uid": "1", "controller": True}]
     own = {"name": "own", "namespace": "team-b"}
     cluster.objects[root] = {"versions": [{"version": "v1beta1"}]}

@@ -210,7 +210,9 @@ def test_the_pods_of_jobs_get_claims_by_the_policy_or_by_their_own_hand(
         return {one["metadata"]["labels"]["job-name"]: node_of(one) for one in pods_in(driver, namespace)}
 
     wait_for("the pods of two Jobs", lambda: placed() == {"plain": "dra", "own": "dra"})
-    claims = {one["metadata"]["annotations"]["resource.kubernetes.io/pod-claim-name"] for one in claims_in(driver, namespace)}
+    claims = {
+        one["metadata"]["annotations"]["resource.kubernetes.io/pod-claim-name"] for one in claims_in(driver, namespace)
+    }
     assert claims == {"gpuwarden-0", "own"}
 
     def told() -> str:

@@ -266,7 +266,7 @@ def test_nodes_that_take_no_pods_now_are_told_apart_from_none() -> None:
     ("toleration", "runs"),
     [
         ({"operator": "Exists"}, True),
-        ({"key": "node.kubernetes.io/unschedulable", "operator": "Exists", "effect": "NoSchedule"}, True),  # a DaemonSet's
+        ({"key": "node.kubernetes.io/unschedulable", "operator": "Exists", "effect": "NoSchedule"}, True),
         ({"key": "node.kubernetes.io/unschedulable", "operator": "Exists", "effect": "NoExecute"}, False),
         ({"key": GPU, "operator": "Exists"}, False),
     ],

@@ -120,8 +120,10 @@ def test_a_cluster_without_the_api_is_told_of_once_and_nothing_is_known() -> Non
     api = Api(served=False)
     assert fetched(api, ONE, BY_NAME, told=told, times=3) == {}
     assert told == [
-        "the API server does not serve resource.k8s.io in a version of v1, v1beta2, v1beta1, v1alpha3: the claims (DRA) of pods "
-        "are not judged"
+        (
+            "the API server does not serve resource.k8s.io in a version of v1, v1beta2, v1beta1, v1alpha3: the claims (DRA) of "
+            "pods are not judged"
+        )
     ]
 
 

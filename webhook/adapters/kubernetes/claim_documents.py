@@ -10,7 +10,6 @@ from webhook.engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject
 from webhook.engine.claims import CLAIM, TEMPLATE, Reference
 from webhook.engine.text import Name
 
-
 VERSIONS = ("v1", "v1beta2", "v1beta1", "v1alpha3")
 """The versions that are read, the best first: of Kubernetes 1.34, 1.33, 1.32 and 1.31."""
 SERVED = Request("GET", path_of("apis", GROUP))
