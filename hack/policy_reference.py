@@ -155,6 +155,7 @@ several forms, `prefer: offered` gives a plain request [the first one that nodes
 - A node whose label `nvidia.com/mig.config.state` is `pending` or `rebooting` may offer other forms afterwards, so nothing is
   reported of [those that it may come to offer](nodes.md#what-is-remembered).
 - Nodes that offer the form and are cordoned, not ready or tainted are named, with their number. They never lead to a denial.
+  A pod that tolerates the taint `node.kubernetes.io/unschedulable`, as those of a DaemonSet do, runs on a cordoned node.
 - A resource that a DeviceClass offers (`extendedResourceName`), whose driver has a ResourceSlice, counts as offered.
 - Forms in `fleet.expected` count as offered, because an autoscaler adds their nodes: `fleet: {expected: [mig-1g.5gb]}`.\
 """

@@ -119,7 +119,7 @@ class TestRights:
     @pytest.fixture
     def cluster(self) -> Iterator[WorkloadServer]:
         with WorkloadServer() as server:
-            server.objects["/apis/resource.k8s.io"] = {"preferredVersion": {"groupVersion": "resource.k8s.io/v1"}}
+            server.objects["/apis/resource.k8s.io"] = {"versions": [{"version": "v1"}]}
             for plural in ("resourceclaims", "resourceclaimtemplates"):
                 server.lists[f"/apis/resource.k8s.io/v1/{plural}"] = []
             # DeviceClasses matter where anything is claimed.
