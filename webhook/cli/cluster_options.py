@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from webhook.adapters.kubernetes.errors import ApiError, Fault
+from ..adapters.kubernetes.errors import ApiError, Fault
 
 NAMESPACE = "gpuwarden-system"
 """The default namespace of an installation; the same as in the chart's documentation."""

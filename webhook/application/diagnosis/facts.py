@@ -7,9 +7,15 @@ from typing import TypeAlias, TypeVar
 
 from cryptography import x509
 
-from webhook.application.configuration import Configuration
-from webhook.application.diagnosis.documents import Budget, Deployment, EndpointSlice, Pod, Probed, Service
-from webhook.application.diagnosis.neighbours import (
+from ...engine.claim_objects import Claim
+from ...engine.fleet.shapes import GpuNode
+from ...engine.labels import UNLABELLED, NamespaceLabels
+from ..configuration import Configuration
+from ..limit_ranges import LimitRange
+from ..plugin_configuration import PluginFile
+from ..quotas import Quota
+from .documents import Budget, Deployment, EndpointSlice, Pod, Probed, Service
+from .neighbours import (
     ClusterQueue,
     DeviceClass,
     KueueConfiguration,
@@ -17,13 +23,7 @@ from webhook.application.diagnosis.neighbours import (
     NodePool,
     Program,
 )
-from webhook.application.diagnosis.webhooks import WebhookConfiguration
-from webhook.application.limit_ranges import LimitRange
-from webhook.application.plugin_configuration import PluginFile
-from webhook.application.quotas import Quota
-from webhook.engine.claim_objects import Claim
-from webhook.engine.fleet.shapes import GpuNode
-from webhook.engine.labels import UNLABELLED, NamespaceLabels
+from .webhooks import WebhookConfiguration
 
 T = TypeVar("T")
 
