@@ -135,6 +135,10 @@ sbom: setup ## Write dist/gpuwarden.cdx.json, and dist/gpuwarden-image.cdx.json 
 	@$(UV) export --format cyclonedx1.5 --frozen --no-default-groups --quiet > dist/gpuwarden.cdx.json
 	@$(BIN)/python -m hack.image_bill
 
+.PHONY: dist
+dist: setup ## Make what a release publishes into dist/ (make tools dist VERSION=0.1.0)
+	@$(BIN)/python -m hack.release "$(VERSION)"
+
 # It needs docker, podman, or buildah (as root); IMAGE_OPTIONS='--base IMAGE' builds on another base.
 .PHONY: image
 image: ## Build the image, and unpack it for tests/image
