@@ -91,6 +91,7 @@ lint: setup ## Style, types, layers, Dockerfile
 	@$(BIN)/python -m hack.workload_rules --check
 	@$(BIN)/python -m hack.workload_reference --check
 	@$(BIN)/python -m hack.chart_tables --check
+	@$(BIN)/python -m hack.chart_readme --check
 	@$(BIN)/python hack/licences.py --check
 
 .PHONY: fmt
@@ -121,6 +122,7 @@ manifests: tools ## Write the chart's generated templates, and deploy/gpuwarden.
 	@$(BIN)/python -m hack.chart_defaults
 	@$(BIN)/python -m hack.workload_rules
 	@$(BIN)/python -m hack.chart_tables
+	@$(BIN)/python -m hack.chart_readme
 	@$(BIN)/python -m hack.render_manifests
 
 FUZZ_SECONDS ?= 600

@@ -118,7 +118,10 @@ def test_without_rbac_nothing_is_granted_and_the_accounts_stay(chart: Chart) -> 
 def test_an_object_selector_is_of_every_webhook_but_the_namespaces(chart: Chart) -> None:
     selector = {"matchLabels": {"gpus": "shared"}}
     rendered = chart.render({"webhooks": {"objectSelector": selector}})
-    for configuration in (*rendered.all("MutatingWebhookConfiguration"), *rendered.all("ValidatingWebhookConfiguration")):
+    for configuration in (
+        *rendered.all("MutatingWebhookConfiguration"),
+        *rendered.all("ValidatingWebhookConfiguration"),
+    ):
         for webhook in configuration["webhooks"]:
             wanted = None if webhook["name"] == "validate-namespace.gpuwarden.io" else selector
             assert webhook.get("objectSelector") == wanted, webhook["name"]
@@ -127,7 +130,9 @@ def test_an_object_selector_is_of_every_webhook_but_the_namespaces(chart: Chart)
 def test_how_prometheus_scrapes(chart: Chart) -> None:
     rules = [{"action": "drop", "sourceLabels": ["pod"], "regex": "x"}]
     monitor = {"create": True, "scrapeTimeout": "5s", "relabelings": rules, "metricRelabelings": rules}
-    rendered = chart.render({"monitoring": {"serviceMonitor": {**monitor, "annotations": {"a": "b"}}}}).the("ServiceMonitor")
+    rendered = chart.render({"monitoring": {"serviceMonitor": {**monitor, "annotations": {"a": "b"}}}}).the(
+        "ServiceMonitor"
+    )
     assert rendered["metadata"]["annotations"] == {"a": "b"}
     [endpoint] = rendered["spec"]["endpoints"]
     assert (endpoint["scrapeTimeout"], endpoint["relabelings"], endpoint["metricRelabelings"]) == ("5s", rules, rules)
@@ -137,7 +142,10 @@ def test_how_prometheus_scrapes(chart: Chart) -> None:
     ("values", "said"),
     [
         ({"image": {"registry": "https://r.example"}}, 'image.registry: "https://r.example" is not a registry'),
-        ({"podDisruptionBudget": {"minAvailable": "most"}}, 'minAvailable: "most" is neither a number nor a percentage'),
+        (
+            {"podDisruptionBudget": {"minAvailable": "most"}},
+            'minAvailable: "most" is neither a number nor a percentage',
+        ),
         ({"probes": {"liveness": {"httpGet": {}}}}, "httpGet"),
         ({"extraArgs": [1]}, "extraArgs"),
     ],
@@ -145,8 +153,6 @@ def test_how_prometheus_scrapes(chart: Chart) -> None:
 def test_what_can_not_be_meant_is_refused(chart: Chart, values: dict[str, Any], said: str) -> None:
     with pytest.raises(RefusedError, match=said):
         chart.render(values)
-
-
 
 
 def test_helm_test_is_hooks_alone_and_off_by_default(chart: Chart) -> None:
@@ -158,4 +164,5 @@ def test_helm_test_is_hooks_alone_and_off_by_default(chart: Chart) -> None:
     assert pod["spec"]["containers"][0]["args"] == ["doctor", "--namespace=gpuwarden-system", "--name=gpuwarden"]
     assert pod["spec"]["containers"][0]["image"] == on.container["image"]
     # The pods of the Service are not the test's.
-    assert pod["metadata"]["labels"]["app.kubernetes.io/name"] != on.the("Deployment")["metadata"]["labels"]["app.kubernetes.io/name"]
+    name = "app.kubernetes.io/name"
+    assert pod["metadata"]["labels"][name] != on.the("Service")["spec"]["selector"][name]
