@@ -1,4 +1,4 @@
-"""What people adjust in a chart: registry, arguments, volumes, further objects, annotations, probes, strategy, budget, permissions."""
+"""What people adjust in a chart: images, arguments, volumes, annotations, probes, strategy, budget, permissions, tests."""
 
 from typing import Any
 
