@@ -24,7 +24,7 @@ from ..application.workload_pods import pods_of
 from ..application.workloads import Kinds, qualified, workload_of
 from ..engine.labels import NamespaceLabels
 from .cluster_options import unreadable
-from .manifest_input import KnownNamespaces, mismatch_problems, nothing_found, read_paths
+from .manifest_input import KnownNamespaces, mismatch_problems, nothing_found, read_paths, say_skipped
 from .messages import usage_error
 
 Labels = Mapping[str, NamespaceLabels]
@@ -158,6 +158,7 @@ def from_files(paths: Sequence[str], known: KnownNamespaces, names: Sequence[str
     An object that names no namespace counts as being in the one that is named, if that is only one, as in kubectl.
     """
     given = read_paths(paths)
+    say_skipped(given.skipped)
     labels = {**known.labels, **given.namespaces()}
     default = names[0] if len(names) == 1 else "default"
     auditor = auditor_of(labels, known_claims(given.manifests, default), named_classes(given.manifests))

@@ -17,7 +17,7 @@ from ...application.workload_kinds import BUILT_IN
 from ...application.workloads import qualified
 from ...engine.decision import Outcome
 from .fleet_report import FleetPart
-from .model import Lines, ObjectLine, Part, ProblemLine, finding_lines, patch_line
+from .model import Lines, ObjectLine, Part, ProblemLine, finding_lines, patch_place
 
 OUTCOMES = ("denied", "rewritten", NOT_JUDGED, "unchanged", "exempt")
 """Decisions on workloads, in the order in which they matter."""
@@ -374,7 +374,7 @@ def _placed(verdict: Verdict, lines: Lines | None) -> dict[str, Any]:
         return {}
     return {
         "findings": finding_lines(verdict.findings, lines),
-        "patch_line": patch_line(verdict.operations, lines),
+        "patch_line": patch_place(verdict.operations, lines)[0],
     }
 
 
