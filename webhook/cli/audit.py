@@ -29,7 +29,7 @@ from ..application.audit_totals import totals
 from ..application.auditing import Auditor
 from ..application.claims import KnownClaims
 from ..application.configuration import Configuration
-from . import cluster_options
+from . import cluster_options, completers
 from .audit_input import FILES, Gathered, Labels, from_cluster, from_files
 from .audit_writing import Mislabelled, write_reports
 from .cluster_options import ContextOption, KubeconfigOption
@@ -59,7 +59,13 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         ),
     ] = None,
     namespace: Annotated[
-        list[str] | None, typer.Option("--namespace", "-n", help="Audit this namespace only; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--namespace",
+            "-n",
+            help="Audit this namespace only; repeatable.",
+            autocompletion=completers.namespaces,
+        ),
     ] = None,
     assume: Annotated[
         list[str] | None,

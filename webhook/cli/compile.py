@@ -12,6 +12,7 @@ from ..adapters import named_file, yaml_guard
 from ..adapters.file_errors import why
 from ..application.in_tree import Compiled, compiled
 from ..application.in_tree_webhooks import WEBHOOK_KINDS, beside
+from . import completers
 from .configuration_input import ConfigOption, load_configuration
 from .messages import say, usage_error
 
@@ -37,6 +38,7 @@ def compile(  # noqa: A001 - the command's name
         typer.Option(
             metavar="VALUE",
             help="A built-in value that namespaces are labelled with, such as mig-1g.5gb; repeatable.",
+            autocompletion=completers.policies,
         ),
     ] = None,
     webhooks: Annotated[

@@ -31,6 +31,7 @@ from ..engine.fleet.fleet import Fleet
 from ..engine.labels import NamespaceLabels
 from ..engine.policy import Policy
 from ..engine.spelling import DevicePlugin
+from . import completers
 from .configuration_input import load_configuration
 from .messages import say, usage_error
 from .plugin_input import PluginInput
@@ -48,10 +49,21 @@ ExcludeOption = Annotated[
     ),
 ]
 PolicyOption = Annotated[
-    str | None, typer.Option("--policy", help="One policy for every object: a built-in value or a configured name.")
+    str | None,
+    typer.Option(
+        "--policy",
+        help="One policy for every object: a built-in value or a configured name.",
+        autocompletion=completers.policies,
+    ),
 ]
 NamespaceOption = Annotated[
-    str | None, typer.Option("--namespace", "-n", help="Namespace of objects that name none, as kubectl's.")
+    str | None,
+    typer.Option(
+        "--namespace",
+        "-n",
+        help="Namespace of objects that name none, as kubectl's.",
+        autocompletion=completers.namespaces,
+    ),
 ]
 NamespacesOption = Annotated[
     Path | None,
