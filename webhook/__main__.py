@@ -1,5 +1,5 @@
-"""``python -m gpuwarden``, or ``python -m webhook`` in a checkout."""
+"""``python -m webhook``."""
 
-from .cli.main import run
+from webhook.cli.main import run
 
 run()

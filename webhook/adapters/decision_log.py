@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from ..application.recorder import Recorded
-from ..engine.decision import DENIED, REWRITTEN, UNCHANGED, Outcome
-from ..engine.text import cut
+from webhook.application.recorder import Recorded
+from webhook.engine.decision import DENIED, REWRITTEN, UNCHANGED, Outcome
+from webhook.engine.text import cut
 
 _LOGGER = "gpuwarden.decisions"
 # Lines that wait, in bytes: some ten thousand.

@@ -3,8 +3,8 @@
 import asyncio
 from functools import cached_property
 
-from ..application.recorder import Recorded, Recorder
-from .http.endpoint import Observer
+from webhook.adapters.http.endpoint import Observer
+from webhook.application.recorder import Recorded, Recorder
 
 
 class DeferredRecording:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from ..engine.text import cut
-from .logs import Lines, LogFormat
-from .reports.text import printable
+from webhook.adapters.logs import Lines, LogFormat
+from webhook.adapters.reports.text import printable
+from webhook.engine.text import cut
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs

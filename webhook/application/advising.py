@@ -6,24 +6,24 @@ from typing import Any
 
 import msgspec
 
-from ..engine import guard, requests
-from ..engine.decision import Decision, Outcome, decide
-from ..engine.fleet.evaluation import against, preferring
-from ..engine.labels import NamespaceLabels
-from ..engine.patch import patch
-from ..engine.pods import Metadata, Pod
-from ..engine.policy import ANY_POLICY, Policy
-from . import operator_objects, response_messages, review, review_limits
-from .configuration import Configuration, Mode
-from .fleet import FleetSource, NoFleet
-from .lookups import Labels, Wanted, answered
-from .namespaces import Namespaces
-from .operator_traps import Applied, Described, traps
-from .recorder import Recorded, Recorder
-from .review import Answering, Request
-from .workload_kinds import WorkloadKind, WorkloadPod
-from .workload_views import pods, view
-from .workloads import workload_of
+from webhook.application import operator_objects, response_messages, review, review_limits
+from webhook.application.configuration import Configuration, Mode
+from webhook.application.fleet import FleetSource, NoFleet
+from webhook.application.lookups import Labels, Wanted, answered
+from webhook.application.namespaces import Namespaces
+from webhook.application.operator_traps import Applied, Described, traps
+from webhook.application.recorder import Recorded, Recorder
+from webhook.application.review import Answering, Request
+from webhook.application.workload_kinds import WorkloadKind, WorkloadPod
+from webhook.application.workload_views import pods, view
+from webhook.application.workloads import workload_of
+from webhook.engine import guard, requests
+from webhook.engine.decision import Decision, Outcome, decide
+from webhook.engine.fleet.evaluation import against, preferring
+from webhook.engine.labels import NamespaceLabels
+from webhook.engine.patch import patch
+from webhook.engine.pods import Metadata, Pod
+from webhook.engine.policy import ANY_POLICY, Policy
 
 
 class _Described(msgspec.Struct):

@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
-from .auditing import Found, Owner, Seen, Verdict
-from .rule_texts import NOT_JUDGED
-from .workloads import workload_of
+from webhook.application.auditing import Found, Owner, Seen, Verdict
+from webhook.application.rule_texts import NOT_JUDGED
+from webhook.application.workloads import workload_of
 
 
 class Row(msgspec.Struct):

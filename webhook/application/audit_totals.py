@@ -6,9 +6,9 @@ from typing import TypeVar
 
 import msgspec
 
-from ..engine.decision import Outcome
-from .audit_rows import Row
-from .auditing import Verdict
+from webhook.application.audit_rows import Row
+from webhook.application.auditing import Verdict
+from webhook.engine.decision import Outcome
 
 _K = TypeVar("_K")
 

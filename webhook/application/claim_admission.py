@@ -9,23 +9,23 @@ from typing import Any
 
 import msgspec
 
-from ..engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
-from ..engine.claims import CLAIM, TEMPLATE, Reference, of_object
-from ..engine.decision import Decision
-from ..engine.device_classes import DeviceClasses
-from ..engine.labels import NamespaceLabels
-from ..engine.pods import Pod
-from ..engine.policy import ANY_POLICY, Policy
-from ..engine.rules import claim_objects
-from ..engine.text import Name
-from . import response_messages, review, review_limits
-from .claims import GROUP
-from .configuration import Configuration, Mode
-from .fleet import FleetSource, NoFleet
-from .lookups import Labels, Wanted, answered
-from .namespaces import Namespaces
-from .recorder import Recorded, Recorder
-from .review import Answering, Request, ReviewError
+from webhook.application import response_messages, review, review_limits
+from webhook.application.claims import GROUP
+from webhook.application.configuration import Configuration, Mode
+from webhook.application.fleet import FleetSource, NoFleet
+from webhook.application.lookups import Labels, Wanted, answered
+from webhook.application.namespaces import Namespaces
+from webhook.application.recorder import Recorded, Recorder
+from webhook.application.review import Answering, Request, ReviewError
+from webhook.engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
+from webhook.engine.claims import CLAIM, TEMPLATE, Reference, of_object
+from webhook.engine.decision import Decision
+from webhook.engine.device_classes import DeviceClasses
+from webhook.engine.labels import NamespaceLabels
+from webhook.engine.pods import Pod
+from webhook.engine.policy import ANY_POLICY, Policy
+from webhook.engine.rules import claim_objects
+from webhook.engine.text import Name
 
 CONTROLLERS = (
     "system:kube-controller-manager",

@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from ..engine.claims import Reference, Resolved
-from ..engine.labels import NamespaceLabels
-from .claims import ClaimSource, ClaimUnavailable, NoClaims
-from .namespaces import NamespaceNotFound, Namespaces, NamespaceUnavailable
-from .review import Answering
+from webhook.application.claims import ClaimSource, ClaimUnavailable, NoClaims
+from webhook.application.namespaces import NamespaceNotFound, Namespaces, NamespaceUnavailable
+from webhook.application.review import Answering
+from webhook.engine.claims import Reference, Resolved
+from webhook.engine.labels import NamespaceLabels
 
 Labels = NamespaceLabels | NamespaceUnavailable | NamespaceNotFound
 """A namespace's labels, or why there are none."""

@@ -2,18 +2,18 @@
 
 import msgspec
 
-from ..engine import claim_rewriting, guard, updates
-from ..engine.claims import NO_CLAIMS, Claims, Reference, Resolved, references
-from ..engine.decision import Decision, decide
-from ..engine.fleet.evaluation import against, preferring, settled
-from ..engine.pods import Pod
-from ..engine.policy import ANY_POLICY, NamespacePolicies, Policy
-from ..engine.requests import GpuContainer
-from .claims import ClaimUnavailable, claims_of
-from .configuration import Configuration
-from .fleet import FleetSource
-from .review import Envelope, ReviewError
-from .review_limits import MOST_CLAIMS
+from webhook.application.claims import ClaimUnavailable, claims_of
+from webhook.application.configuration import Configuration
+from webhook.application.fleet import FleetSource
+from webhook.application.review import Envelope, ReviewError
+from webhook.application.review_limits import MOST_CLAIMS
+from webhook.engine import claim_rewriting, guard, updates
+from webhook.engine.claims import NO_CLAIMS, Claims, Reference, Resolved, references
+from webhook.engine.decision import Decision, decide
+from webhook.engine.fleet.evaluation import against, preferring, settled
+from webhook.engine.pods import Pod
+from webhook.engine.policy import ANY_POLICY, NamespacePolicies, Policy
+from webhook.engine.requests import GpuContainer
 
 _NOT_YET = NamespacePolicies(ANY_POLICY, ANY_POLICY, ANY_POLICY, ANY_POLICY)
 

@@ -2,10 +2,10 @@
 
 import msgspec
 
-from ..engine.pods import Pod
-from ..engine.text import Name
-from . import review, review_limits
-from .review import Envelope, Request, ReviewError
+from webhook.application import review, review_limits
+from webhook.application.review import Envelope, Request, ReviewError
+from webhook.engine.pods import Pod
+from webhook.engine.text import Name
 
 
 class _PodObject(Pod):

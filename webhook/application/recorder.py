@@ -4,10 +4,10 @@ from typing import Protocol
 
 import msgspec
 
-from ..engine.decision import Decision
-from ..engine.pods import Pod
-from ..engine.policy import Policy
-from .review import Envelope
+from webhook.application.review import Envelope
+from webhook.engine.decision import Decision
+from webhook.engine.pods import Pod
+from webhook.engine.policy import Policy
 
 
 class Recorded(msgspec.Struct, frozen=True, gc=False):

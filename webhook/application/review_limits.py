@@ -1,7 +1,7 @@
 """The limits on a review and the pod in it, because a very large one would delay all others. No real pod comes near them."""
 
-from ..engine.pods import Pod, PodSpec, containers
-from .review import ReviewError
+from webhook.application.review import ReviewError
+from webhook.engine.pods import Pod, PodSpec, containers
 
 MOST_ELEMENTS = 50_000
 """Commas, opening braces and brackets in a body: at least as many as it has members and items, each of which takes up to 300

@@ -2,13 +2,13 @@
 
 import resource
 
-from ..adapters.http.crowd import Crowd
-from ..adapters.http.limits import MIB, Limits
-from ..adapters.http.refusals import Refusals
-from ..adapters.metrics import Metrics
-from ..adapters.tls.serving import ServingCertificate
-from .options import Options, StartError
-from .reloading import Reload
+from webhook.adapters.http.crowd import Crowd
+from webhook.adapters.http.limits import MIB, Limits
+from webhook.adapters.http.refusals import Refusals
+from webhook.adapters.metrics import Metrics
+from webhook.adapters.tls.serving import ServingCertificate
+from webhook.cli.options import Options, StartError
+from webhook.cli.reloading import Reload
 
 # Probes, a Prometheus or two, and a person.
 _OPERATIONS_CONNECTIONS = 32

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from ..adapters.kubernetes.errors import ApiError, Fault
-from . import completers
+from webhook.adapters.kubernetes.errors import ApiError, Fault
+from webhook.cli import completers
 
 NAMESPACE = "gpuwarden-system"
 """The default namespace of an installation; the same as in the chart's documentation."""

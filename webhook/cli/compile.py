@@ -8,13 +8,13 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from ..adapters import named_file, yaml_guard
-from ..adapters.file_errors import why
-from ..application.in_tree import Compiled, compiled
-from ..application.in_tree_webhooks import WEBHOOK_KINDS, beside
-from . import completers
-from .configuration_input import ConfigOption, load_configuration
-from .messages import say, usage_error
+from webhook.adapters import named_file, yaml_guard
+from webhook.adapters.file_errors import why
+from webhook.application.in_tree import Compiled, compiled
+from webhook.application.in_tree_webhooks import WEBHOOK_KINDS, beside
+from webhook.cli import completers
+from webhook.cli.configuration_input import ConfigOption, load_configuration
+from webhook.cli.messages import say, usage_error
 
 
 class _Dumper(yaml.SafeDumper):

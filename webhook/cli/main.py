@@ -9,8 +9,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from .. import __version__
-from .streams import guarded
+from webhook import __version__
+from webhook.cli.streams import guarded
 
 # Each is a module of this package that has, under the same name, a command's function or a group of commands.
 _COMMANDS = ("serve", "check", "audit", "rewrite", "compile", "doctor", "fleet", "certs", "completion")
@@ -22,7 +22,7 @@ class _Modules(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name not in _COMMANDS:
             raise KeyError(name)
-        module = import_module(f".{name}", __package__)
+        module = import_module(f"webhook.cli.{name}")
         group = getattr(module, f"{name}_app", None)
         if group is None:
             group = typer.Typer(add_completion=False)
@@ -53,7 +53,9 @@ class _OnDemand(TyperGroup):
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Leave out typer's options for completion, which guess the shell: `gpuwarden completion` is told which."""
-        return [param for param in super().get_params(ctx) if param.name not in {"install_completion", "show_completion"}]
+        return [
+            param for param in super().get_params(ctx) if param.name not in {"install_completion", "show_completion"}
+        ]
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
         """Read the command line up to the subcommand; what is wrong with it is explained in plain words."""
@@ -71,7 +73,7 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except typer.TyperException as error:
-        from .option_problems import explain  # noqa: PLC0415 - start-up time: only for a mistake
+        from webhook.cli.option_problems import explain  # noqa: PLC0415 - start-up time: only for a mistake
 
         explain(error)
         raise

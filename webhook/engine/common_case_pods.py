@@ -7,15 +7,15 @@ exemptions of the configuration are not among them: neither the webhooks nor the
 import re
 from collections.abc import Iterable, Mapping
 
-from . import cel
-from .common_case import DEVICE_VARIABLES, CommonCase, Way
-from .limitranger import ANNOTATION as LIMIT_RANGER
-from .pods import MIRROR_ANNOTATION, Container, Pod, PodSpec, Term
-from .products import PRODUCT
-from .quantity import Quantity
-from .resources import PREFIX
-from .rules.device_access import DEVICE_ANNOTATIONS
-from .spelling import GKE_KEYS, LABELS_OF_FORMS
+from webhook.engine import cel
+from webhook.engine.common_case import DEVICE_VARIABLES, CommonCase, Way
+from webhook.engine.limitranger import ANNOTATION as LIMIT_RANGER
+from webhook.engine.pods import MIRROR_ANNOTATION, Container, Pod, PodSpec, Term
+from webhook.engine.products import PRODUCT
+from webhook.engine.quantity import Quantity
+from webhook.engine.resources import PREFIX
+from webhook.engine.rules.device_access import DEVICE_ANNOTATIONS
+from webhook.engine.spelling import GKE_KEYS, LABELS_OF_FORMS
 
 MOST_CONTAINERS = 16
 """Containers, init containers, and terms or requirements of node affinity in a pod of the common case: CEL's cost is limited."""

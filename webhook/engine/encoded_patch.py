@@ -7,10 +7,10 @@ from functools import lru_cache
 
 import msgspec
 
-from .edits import AddNeed, AddToleration, Annotate, Edit, RenameResource
-from .patch import patch
-from .pods import Metadata, Pod, PodSpec
-from .policy_additions import ORIGINAL_REQUEST, POLICY
+from webhook.engine.edits import AddNeed, AddToleration, Annotate, Edit, RenameResource
+from webhook.engine.patch import patch
+from webhook.engine.pods import Metadata, Pod, PodSpec
+from webhook.engine.policy_additions import ORIGINAL_REQUEST, POLICY
 
 _encode = msgspec.json.Encoder().encode
 _ANNOTATIONS = frozenset({ORIGINAL_REQUEST, POLICY})

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
-from .profiles import PROFILE
+from webhook.engine.profiles import PROFILE
 
 
 class Sharing(StrEnum):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from .text import cut
+from webhook.engine.text import cut
 
 DOMAIN = "gpuwarden.io"
 ENFORCE = f"{DOMAIN}/enforce"

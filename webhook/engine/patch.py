@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from .edits import (
+from webhook.engine.edits import (
     AddEnv,
     AddNeed,
     AddNodeSelector,
@@ -21,8 +21,8 @@ from .edits import (
     ReplaceProduct,
     SetRuntimeClass,
 )
-from .pods import Container, Expression, Place, Pod, PodSpec, Term
-from .products import PRODUCT, replaced
+from webhook.engine.pods import Container, Expression, Place, Pod, PodSpec, Term
+from webhook.engine.products import PRODUCT, replaced
 
 Operation = dict[str, Any]
 _AFFINITY = "/spec/affinity"

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from .pods import PodSpec
-from .quantity import whole
+from webhook.engine.pods import PodSpec
+from webhook.engine.quantity import whole
 
 DEFAULT = "default-scheduler"
 HAMI = "hami-scheduler"

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from .connection import Connection, Port
-from .crowd import Guest
-from .listeners import GRACE_SECONDS, bind
-from .refusals import Client
+from webhook.adapters.http.connection import Connection, Port
+from webhook.adapters.http.crowd import Guest
+from webhook.adapters.http.listeners import GRACE_SECONDS, bind
+from webhook.adapters.http.refusals import Client
 
 _BACKLOG = 2048
 # A handshake costs some ten times what an answer does: those who are connected are served between.

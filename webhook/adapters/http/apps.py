@@ -9,9 +9,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.routing import Route
 
-from ... import __version__
-from .asgi import AsgiEndpoint
-from .endpoint import Endpoint
+from webhook import __version__
+from webhook.adapters.http.asgi import AsgiEndpoint
+from webhook.adapters.http.endpoint import Endpoint
 
 # The exposition format that every Prometheus reads; prometheus_client writes it.
 _EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"

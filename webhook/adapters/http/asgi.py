@@ -3,11 +3,11 @@
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from . import failures
-from .endpoint import Endpoint, refusal
-from .failures import Failure
-from .limits import MAXIMUM_BODY
-from .responses import CLOSE, JSON, Answer
+from webhook.adapters.http import failures
+from webhook.adapters.http.endpoint import Endpoint, refusal
+from webhook.adapters.http.failures import Failure
+from webhook.adapters.http.limits import MAXIMUM_BODY
+from webhook.adapters.http.responses import CLOSE, JSON, Answer
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

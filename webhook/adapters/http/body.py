@@ -2,8 +2,8 @@
 
 from mmap import mmap
 
-from ...application.review_limits import MOST_ELEMENTS
-from .limits import MAXIMUM_BODY
+from webhook.adapters.http.limits import MAXIMUM_BODY
+from webhook.application.review_limits import MOST_ELEMENTS
 
 # An element of JSON takes as long to read and to decide as so many bytes of a text: measured with a large annotation (10 ns a
 # byte) and with containers that each have a finding (1.7 microseconds an element).

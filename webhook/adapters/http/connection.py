@@ -10,15 +10,15 @@ from typing import Any
 import httptools
 import structlog
 
-from . import failures
-from .body import Body
-from .crowd import Crowd, Guest
-from .endpoint import Endpoint
-from .failures import Failure
-from .listeners import widen
-from .request import Refused, Request
-from .responses import CONTINUE, Answer, as_bytes, http_date
-from .turns import Turns
+from webhook.adapters.http import failures
+from webhook.adapters.http.body import Body
+from webhook.adapters.http.crowd import Crowd, Guest
+from webhook.adapters.http.endpoint import Endpoint
+from webhook.adapters.http.failures import Failure
+from webhook.adapters.http.listeners import widen
+from webhook.adapters.http.request import Refused, Request
+from webhook.adapters.http.responses import CONTINUE, Answer, as_bytes, http_date
+from webhook.adapters.http.turns import Turns
 
 # Of one connection, before another one's turn.
 _READ_AT_ONCE = 64 * 1024

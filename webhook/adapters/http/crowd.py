@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable, Collection, Iterator
 from time import monotonic
 
-from .limits import Limits
-from .refusals import Client, Refusals
+from webhook.adapters.http.limits import Limits
+from webhook.adapters.http.refusals import Client, Refusals
 
 _SPARE_DESCRIPTORS = 8
 # Of what there is for all, a connection has this part of its own share for itself, whoever holds the rest: 16 KiB by default.

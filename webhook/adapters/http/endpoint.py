@@ -7,13 +7,13 @@ from typing import Any, Protocol
 
 import structlog
 
-from ...application.claims import ClaimUnavailable
-from ...application.namespaces import NamespaceNotFound, NamespaceUnavailable
-from ...application.review import Answering, ReviewError
-from . import failures
-from .failures import Failure
-from .limits import MAXIMUM_BODY
-from .responses import Answer
+from webhook.adapters.http import failures
+from webhook.adapters.http.failures import Failure
+from webhook.adapters.http.limits import MAXIMUM_BODY
+from webhook.adapters.http.responses import Answer
+from webhook.application.claims import ClaimUnavailable
+from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
+from webhook.application.review import Answering, ReviewError
 
 # What the API server waits where a configuration does not say (admissionregistration/v1 defaults: timeoutSeconds), and the
 # most that one can say. Whoever asks otherwise (curl) waits as long.

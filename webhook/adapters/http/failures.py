@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from .limits import MAXIMUM_BODY
-from .responses import ALLOW_POST, RETRY, Answer
+from webhook.adapters.http.limits import MAXIMUM_BODY
+from webhook.adapters.http.responses import ALLOW_POST, RETRY, Answer
 
 # The ``reason`` of a Status, by its code.
 _REASONS = {

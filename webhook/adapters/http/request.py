@@ -5,11 +5,11 @@ from urllib.parse import unquote
 
 import httptools
 
-from . import failures
-from .body import Body
-from .endpoint import Endpoint, refusal
-from .failures import Failure
-from .limits import MAXIMUM_BODY, Limits
+from webhook.adapters.http import failures
+from webhook.adapters.http.body import Body
+from webhook.adapters.http.endpoint import Endpoint, refusal
+from webhook.adapters.http.failures import Failure
+from webhook.adapters.http.limits import MAXIMUM_BODY, Limits
 
 # The headers that are needed, and where they are kept.
 _FIELDS = {

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from ...application.certificates.store import ConflictError, StoredSecret, StoreError, WebhookConfiguration
-from ...application.certificates.tokens import ANNOTATION, masked
-from .documents import decode
-from .errors import ApiError, Fault
-from .request import Request, path_of
+from webhook.adapters.kubernetes.documents import decode
+from webhook.adapters.kubernetes.errors import ApiError, Fault
+from webhook.adapters.kubernetes.request import Request, path_of
+from webhook.application.certificates.store import ConflictError, StoredSecret, StoreError, WebhookConfiguration
+from webhook.application.certificates.tokens import ANNOTATION, masked
 
 if TYPE_CHECKING:
-    from .client import ApiServer
+    from webhook.adapters.kubernetes.client import ApiServer
 
 T = TypeVar("T")
 

@@ -2,9 +2,9 @@
 
 import msgspec
 
-from ...engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
-from ...engine.claims import CLAIM, TEMPLATE, Reference
-from ...engine.text import Name
+from webhook.engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
+from webhook.engine.claims import CLAIM, TEMPLATE, Reference
+from webhook.engine.text import Name
 
 
 class _Metadata(msgspec.Struct):

@@ -4,10 +4,10 @@ from functools import cached_property
 
 import msgspec
 
-from .documents import decode
-from .errors import ApiError, Fault
-from .lists import Api
-from .request import Request, path_of
+from webhook.adapters.kubernetes.documents import decode
+from webhook.adapters.kubernetes.errors import ApiError, Fault
+from webhook.adapters.kubernetes.lists import Api
+from webhook.adapters.kubernetes.request import Request, path_of
 
 _ABSENT = (Fault.FORBIDDEN, Fault.NOT_FOUND)
 

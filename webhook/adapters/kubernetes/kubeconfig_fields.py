@@ -9,8 +9,8 @@ import binascii
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..shown import shown
-from .errors import ConfigurationError
+from webhook.adapters.kubernetes.errors import ConfigurationError
+from webhook.adapters.shown import shown
 
 _TEXT, _BOOLEAN, _SECRET = "text", "boolean", "secret"
 _CLUSTER = {

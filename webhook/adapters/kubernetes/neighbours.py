@@ -5,9 +5,17 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from ...application.claims import PLURALS
-from ...application.diagnosis.facts import ALL_NODES, KUBE_SYSTEM, Maybe, Neighbours, Right, Unread
-from ...application.diagnosis.neighbours import (
+from webhook.adapters import plugin_files
+from webhook.adapters.kubernetes.claim_documents import ClaimTemplateItem
+from webhook.adapters.kubernetes.documents import decode
+from webhook.adapters.kubernetes.errors import ApiError, Fault
+from webhook.adapters.kubernetes.facts import object_path, unread
+from webhook.adapters.kubernetes.lists import Lister, Page, Progress
+from webhook.adapters.kubernetes.request import Request
+from webhook.adapters.kubernetes.retrying import RetryingApi
+from webhook.application.claims import PLURALS
+from webhook.application.diagnosis.facts import ALL_NODES, KUBE_SYSTEM, Maybe, Neighbours, Right, Unread
+from webhook.application.diagnosis.neighbours import (
     CLUSTER_AUTOSCALER,
     DCGM_EXPORTER,
     DEVICE_PLUGIN,
@@ -20,17 +28,9 @@ from ...application.diagnosis.neighbours import (
     Program,
     ResourceSlice,
 )
-from ...application.plugin_configuration import PluginFile
-from ...engine.claim_objects import claim
-from ...engine.claims import TEMPLATE
-from .. import plugin_files
-from .claim_documents import ClaimTemplateItem
-from .documents import decode
-from .errors import ApiError, Fault
-from .facts import object_path, unread
-from .lists import Lister, Page, Progress
-from .request import Request
-from .retrying import RetryingApi
+from webhook.application.plugin_configuration import PluginFile
+from webhook.engine.claim_objects import claim
+from webhook.engine.claims import TEMPLATE
 
 I = TypeVar("I")  # noqa: E741 - an item; T is what is kept of it
 T = TypeVar("T")

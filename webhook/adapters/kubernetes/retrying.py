@@ -4,12 +4,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .backoff import Backoff
-from .errors import ApiError, Fault
-from .request import Request
+from webhook.adapters.kubernetes.backoff import Backoff
+from webhook.adapters.kubernetes.errors import ApiError, Fault
+from webhook.adapters.kubernetes.request import Request
 
 if TYPE_CHECKING:
-    from .client import ApiServer
+    from webhook.adapters.kubernetes.client import ApiServer
 
 TIMEOUT = 60.0  # seconds for an answer: a page of 500 pods is some megabytes
 ATTEMPTS = 5  # at one request

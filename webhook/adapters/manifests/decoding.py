@@ -2,7 +2,7 @@
 
 import codecs
 
-from .items import UnreadableError
+from webhook.adapters.manifests.items import UnreadableError
 
 _OTHER_ENCODINGS = (
     (codecs.BOM_UTF32_LE, "UTF-32"),

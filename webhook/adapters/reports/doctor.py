@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ...application.diagnosis.results import Result, Status, worst
-from .model import Part
-from .text import printable
+from webhook.adapters.reports.model import Part
+from webhook.adapters.reports.text import printable
+from webhook.application.diagnosis.results import Result, Status, worst
 
 _STYLES = {
     Status.OK: "green",

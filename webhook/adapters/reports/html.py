@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ... import __version__
-from ...application.rule_texts import RULE_TEXTS, left_alone
-from ...engine.findings import Severity
-from .audit import OUTCOMES, AuditReport, NamespaceLine, Outcomes
-from .audit_table import place
-from .fleet_report import FleetReport
-from .flow_drawing import draw
-from .text import printable
+from webhook import __version__
+from webhook.adapters.reports.audit import OUTCOMES, AuditReport, NamespaceLine, Outcomes
+from webhook.adapters.reports.audit_table import place
+from webhook.adapters.reports.fleet_report import FleetReport
+from webhook.adapters.reports.flow_drawing import draw
+from webhook.adapters.reports.text import printable
+from webhook.application.rule_texts import RULE_TEXTS, left_alone
+from webhook.engine.findings import Severity
 
 MOST_ROWS = 10_000
 """Workloads that a page shows, those that matter most first: a browser gets slow with more."""
@@ -82,7 +82,7 @@ def fleet_html(report: FleetReport) -> str:
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader(__package__, "page"),
+        loader=PackageLoader("webhook.adapters.reports", "page"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

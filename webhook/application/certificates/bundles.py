@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from .pem import CertificateError, CertificatePair, read_bundle
-from .reconcile import ReconcileReport
-from .store import CertificateStore, ConflictError, StoreError, WebhookConfiguration
-from .trust import why_untrusted
+from webhook.application.certificates.pem import CertificateError, CertificatePair, read_bundle
+from webhook.application.certificates.reconcile import ReconcileReport
+from webhook.application.certificates.store import CertificateStore, ConflictError, StoreError, WebhookConfiguration
+from webhook.application.certificates.trust import why_untrusted
 
 
 class BundleReconciler:

@@ -11,15 +11,15 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from .tokens import PATHS, token_of, with_token
+from webhook.application.certificates.tokens import PATHS, token_of, with_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from .observation import Observation
-    from .secret import Authorities
-    from .settings import RotationSettings
-    from .store import WebhookConfiguration
+    from webhook.application.certificates.observation import Observation
+    from webhook.application.certificates.secret import Authorities
+    from webhook.application.certificates.settings import RotationSettings
+    from webhook.application.certificates.store import WebhookConfiguration
 
 _EVERYWHERE = "every path carries a token"
 

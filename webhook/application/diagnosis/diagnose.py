@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ..certificates.tokens import masked
-from . import (
+from webhook.application.certificates.tokens import masked
+from webhook.application.diagnosis import (
     autoscaler,
     callers,
     device_claims,
@@ -29,8 +29,8 @@ from . import (
     serving,
     shared_devices,
 )
-from .facts import KUBE_SYSTEM, Facts, Unread, UnreadError
-from .results import Result, Verdict, skipped, unknown
+from webhook.application.diagnosis.facts import KUBE_SYSTEM, Facts, Unread, UnreadError
+from webhook.application.diagnosis.results import Result, Verdict, skipped, unknown
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from .selectors import Selector
+from webhook.application.diagnosis.selectors import Selector
 
 Strings = dict[str, str] | None
 

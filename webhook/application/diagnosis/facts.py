@@ -7,15 +7,9 @@ from typing import TypeAlias, TypeVar
 
 from cryptography import x509
 
-from ...engine.claim_objects import Claim
-from ...engine.fleet.shapes import GpuNode
-from ...engine.labels import UNLABELLED, NamespaceLabels
-from ..configuration import Configuration
-from ..limit_ranges import LimitRange
-from ..plugin_configuration import PluginFile
-from ..quotas import Quota
-from .documents import Budget, Deployment, EndpointSlice, Pod, Probed, Service
-from .neighbours import (
+from webhook.application.configuration import Configuration
+from webhook.application.diagnosis.documents import Budget, Deployment, EndpointSlice, Pod, Probed, Service
+from webhook.application.diagnosis.neighbours import (
     ClusterQueue,
     DeviceClass,
     KueueConfiguration,
@@ -23,7 +17,13 @@ from .neighbours import (
     NodePool,
     Program,
 )
-from .webhooks import WebhookConfiguration
+from webhook.application.diagnosis.webhooks import WebhookConfiguration
+from webhook.application.limit_ranges import LimitRange
+from webhook.application.plugin_configuration import PluginFile
+from webhook.application.quotas import Quota
+from webhook.engine.claim_objects import Claim
+from webhook.engine.fleet.shapes import GpuNode
+from webhook.engine.labels import UNLABELLED, NamespaceLabels
 
 T = TypeVar("T")
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from .documents import Metadata
+from webhook.application.diagnosis.documents import Metadata
 
 DCGM_EXPORTER = "dcgm-exporter"
 DEVICE_PLUGIN = "device-plugin"

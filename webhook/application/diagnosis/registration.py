@@ -2,20 +2,17 @@
 
 from collections.abc import Iterator
 
-from ...engine.gpu_names import ANY_SUFFIX
-from ..certificates.tokens import (
+from webhook.application.certificates.tokens import (
     ADVISE,
     MUTATE,
     VALIDATE,
     VALIDATE_CLAIM,
     VALIDATE_NAMESPACE,
 )
-from ..claims import GROUP, PLURALS
-from ..configuration import Configuration
-from ..workload_kinds import ADVISED
-from ..workloads import ADVISED_OPERATORS
-from .facts import Facts, known
-from .ours import (
+from webhook.application.claims import GROUP, PLURALS
+from webhook.application.configuration import Configuration
+from webhook.application.diagnosis.facts import Facts, known
+from webhook.application.diagnosis.ours import (
     MUTATING,
     VALIDATING,
     Ours,
@@ -23,7 +20,10 @@ from .ours import (
     name_of,
     our_webhooks,
 )
-from .results import Verdict, fail, listed, verdicts, warn
+from webhook.application.diagnosis.results import Verdict, fail, listed, verdicts, warn
+from webhook.application.workload_kinds import ADVISED
+from webhook.application.workloads import ADVISED_OPERATORS
+from webhook.engine.gpu_names import ANY_SUFFIX
 
 # Of each path: the kind of configuration that it belongs to.
 _EXPECTED = {MUTATE: MUTATING, VALIDATE: VALIDATING}

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Callable, Iterable
 
-from ..gpu_models import lacks
-from ..products import PRODUCT, SHARED_SUFFIX, read_product
-from ..profiles import PROFILE, read_profile
-from ..resources import PREFIX, GpuResource, classify
-from ..spelling import (
+from webhook.engine.fleet.shapes import Shape
+from webhook.engine.gpu_models import lacks
+from webhook.engine.products import PRODUCT, SHARED_SUFFIX, read_product
+from webhook.engine.profiles import PROFILE, read_profile
+from webhook.engine.resources import PREFIX, GpuResource, classify
+from webhook.engine.spelling import (
     GPU_SLICES,
     MIG_CAPABLE,
     MIG_CONFIG,
@@ -18,7 +19,6 @@ from ..spelling import (
     configuration_of,
     strategy_label,
 )
-from .shapes import Shape
 
 # The MIG manager's label on the node: the name of a configuration. Names of one profile, and of none, mean what they say
 # (NVIDIA/mig-parted, deployments/gpu-operator config-default.yaml). Any other may be anything.

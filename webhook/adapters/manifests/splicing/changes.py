@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
-from ..tree.values import same
+from webhook.adapters.manifests.tree.values import same
 
 BEFORE_ALL = -1
 
