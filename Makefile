@@ -91,6 +91,7 @@ lint: setup ## Style, types, layers, Dockerfile
 	@$(BIN)/python -m hack.workload_rules --check
 	@$(BIN)/python -m hack.workload_reference --check
 	@$(BIN)/python -m hack.chart_tables --check
+	@$(BIN)/python -m hack.chart_readme --check
 	@$(BIN)/python hack/licences.py --check
 
 .PHONY: fmt
@@ -121,6 +122,7 @@ manifests: tools ## Write the chart's generated templates, and deploy/gpuwarden.
 	@$(BIN)/python -m hack.chart_defaults
 	@$(BIN)/python -m hack.workload_rules
 	@$(BIN)/python -m hack.chart_tables
+	@$(BIN)/python -m hack.chart_readme
 	@$(BIN)/python -m hack.render_manifests
 
 FUZZ_SECONDS ?= 600
@@ -134,6 +136,10 @@ sbom: setup ## Write dist/gpuwarden.cdx.json, and dist/gpuwarden-image.cdx.json 
 	@mkdir -p dist
 	@$(UV) export --format cyclonedx1.5 --frozen --no-default-groups --quiet > dist/gpuwarden.cdx.json
 	@$(BIN)/python -m hack.image_bill
+
+.PHONY: dist
+dist: setup ## Make what a release publishes into dist/ (make tools dist VERSION=0.1.0)
+	@$(BIN)/python -m hack.release "$(VERSION)"
 
 # It needs docker, podman, or buildah (as root); IMAGE_OPTIONS='--base IMAGE' builds on another base.
 .PHONY: image

@@ -29,7 +29,7 @@ from webhook.application.audit_totals import totals
 from webhook.application.auditing import Auditor
 from webhook.application.claims import KnownClaims
 from webhook.application.configuration import Configuration
-from webhook.cli import cluster_options
+from webhook.cli import cluster_options, completers
 from webhook.cli.audit_input import FILES, Gathered, Labels, from_cluster, from_files
 from webhook.cli.audit_writing import Mislabelled, write_reports
 from webhook.cli.cluster_options import ContextOption, KubeconfigOption
@@ -59,7 +59,13 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         ),
     ] = None,
     namespace: Annotated[
-        list[str] | None, typer.Option("--namespace", "-n", help="Audit this namespace only; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--namespace",
+            "-n",
+            help="Audit this namespace only; repeatable.",
+            autocompletion=completers.namespaces,
+        ),
     ] = None,
     assume: Annotated[
         list[str] | None,

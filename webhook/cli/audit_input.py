@@ -23,7 +23,7 @@ from webhook.application.workload_kinds import is_idle, is_suspended
 from webhook.application.workload_pods import pods_of
 from webhook.application.workloads import Kinds, qualified, workload_of
 from webhook.cli.cluster_options import unreadable
-from webhook.cli.manifest_input import KnownNamespaces, mismatch_problems, nothing_found, read_paths
+from webhook.cli.manifest_input import KnownNamespaces, mismatch_problems, nothing_found, read_paths, say_skipped
 from webhook.cli.messages import usage_error
 from webhook.engine.labels import NamespaceLabels
 
@@ -160,6 +160,7 @@ def from_files(paths: Sequence[str], known: KnownNamespaces, names: Sequence[str
     An object that names no namespace counts as being in the one that is named, if that is only one, as in kubectl.
     """
     given = read_paths(paths)
+    say_skipped(given.skipped)
     labels = {**known.labels, **given.namespaces()}
     default = names[0] if len(names) == 1 else "default"
     auditor = auditor_of(labels, known_claims(given.manifests, default), named_classes(given.manifests))

@@ -46,9 +46,11 @@ Tesla-.*|(GeForce|Quadro|TITAN)-.*|L(2|4|20|40|40S|40G)|A(2|10|10G|10M|16|40): '
   - nodeSelector.{}
   - tolerations.*.key
   - monitoring.serviceMonitor.labels.{}
+  - monitoring.serviceMonitor.annotations.{}
   - monitoring.prometheusRule.labels.{}
   - monitoring.dashboard.labels.{}
   - monitoring.dashboard.annotations.{}
+  - commonAnnotations.{}
   - commonLabels.{}
   - podLabels.{}
   - podAnnotations.{}
@@ -136,6 +138,10 @@ Tesla-.*|(GeForce|Quadro|TITAN)-.*|L(2|4|20|40|40S|40G)|A(2|10|10G|10M|16|40): '
   - webhooks.mutate.configurationName
   - serviceAccount.name
   - priorityClassName
+- pattern: ^([A-Za-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*)?$
+  fault: is not a registry; write its host without https://, such as registry.example.com:5000
+  at:
+  - image.registry
 - pattern: ^([A-Za-z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$
   fault: is not the repository of an image; write it without https://, tag and digest, such as registry.example.com/team/gpuwarden
   at:
@@ -155,6 +161,13 @@ Tesla-.*|(GeForce|Quadro|TITAN)-.*|L(2|4|20|40|40S|40G)|A(2|10|10G|10M|16|40): '
   - resources.limits.*
   - audit.report.resources.requests.*
   - audit.report.resources.limits.*
+- pattern: ^([0-9]+%)?$
+  fault: is neither a number nor a percentage; write one such as 1 or "50%"
+  at:
+  - podDisruptionBudget.minAvailable
+  - podDisruptionBudget.maxUnavailable
+  - updateStrategy.rollingUpdate.maxSurge
+  - updateStrategy.rollingUpdate.maxUnavailable
 - pattern: ^(@(hourly|daily|midnight|weekly|monthly|yearly|annually|every .+)|([*?]|[0-5]?[0-9])([-/,]([*?]|[0-5]?[0-9]))* +([*?]|[01]?[0-9]|2[0-3])([-/,]([*?]|[01]?[0-9]|2[0-3]))* +([*?]|0?[1-9]|[12][0-9]|3[01])([-/,]([*?]|0?[1-9]|[12][0-9]|3[01]))* +([*?]|0?[1-9]|1[0-2]|[A-Za-z]{3})([-/,]([*?]|0?[1-9]|1[0-2]|[A-Za-z]{3}))* +([*?]|0?[0-6]|[A-Za-z]{3})([-/,]([*?]|0?[0-6]|[A-Za-z]{3}))*)$
   fault: is not a schedule of cron; write five fields, such as "17 3 * * *", or @hourly, @daily, @weekly or @monthly
   at:

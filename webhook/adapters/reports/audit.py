@@ -9,7 +9,7 @@ import msgspec
 from pydantic import Field
 
 from webhook.adapters.reports.fleet_report import FleetPart
-from webhook.adapters.reports.model import Lines, ObjectLine, Part, ProblemLine, finding_lines, patch_line
+from webhook.adapters.reports.model import Lines, ObjectLine, Part, ProblemLine, finding_lines, patch_place
 from webhook.application.audit_rows import Row
 from webhook.application.audit_totals import Tally, Totals
 from webhook.application.auditing import BARE_POD, Verdict
@@ -378,7 +378,7 @@ def _placed(verdict: Verdict, lines: Lines | None) -> dict[str, Any]:
         return {}
     return {
         "findings": finding_lines(verdict.findings, lines),
-        "patch_line": patch_line(verdict.operations, lines),
+        "patch_line": patch_place(verdict.operations, lines)[0],
     }
 
 
