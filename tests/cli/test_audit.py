@@ -652,7 +652,7 @@ class TestCheck:
         (result,) = json.loads(ran.out)["runs"][0]["results"]
         assert ran.code == 1
         assert result["ruleId"] == "shared-request-above-one"
-        assert result["locations"][0]["physicalLocation"]["region"] == {"startLine": 14}
+        assert result["locations"][0]["physicalLocation"]["region"] == {"startLine": 14, "startColumn": 13}
 
     def test_in_junit_has_a_case_an_object(self) -> None:
         ran = run("check", "-", "--policy", "shared", "-o", "junit", "--strict", stdin=deployment())

@@ -128,7 +128,8 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     if any(problem.fatal for problem in judged.problems):
         raise typer.Exit(EXIT_USAGE)
     plugin = judged.plugin.faults if strict else judged.plugin.rejected
-    if totals.denied or plugin or (strict and not totals.strictly_fine):
+    nothing = not (totals.objects or judged.plugin.files)
+    if totals.denied or plugin or (strict and (nothing or not totals.strictly_fine)):
         raise typer.Exit(EXIT_DENIED)
 
 

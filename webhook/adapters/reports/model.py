@@ -127,10 +127,8 @@ class CheckTotals(Part):
 
     @property
     def strictly_fine(self) -> bool:
-        """Whether something was judged, all of it, and nothing is to be changed, as ``--strict`` requires."""
-        return self.objects > 0 and not (
-            self.denied or self.rewritten or self.not_judged or INEFFECTIVE_LABEL in self.rules
-        )
+        """Whether everything was judged and nothing is to be changed, as ``--strict`` requires."""
+        return not (self.denied or self.rewritten or self.not_judged or INEFFECTIVE_LABEL in self.rules)
 
 
 DECISIONS = (*(outcome.value for outcome in Outcome), EXEMPT, NOT_JUDGED, NOT_READ)
