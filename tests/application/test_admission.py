@@ -369,12 +369,12 @@ def test_each_decision_is_told_to_the_recorder_with_what_became_of_it() -> None:
     webhook.mutate(a_pod())
     webhook.validate(a_pod())
 
-    told = [(note.path, note.mode, note.policy.name, note.decision.outcome.value, note.acted) for note in webhook.notes]
-    assert told == [
+    judged = [note.judged for note in webhook.notes]
+    assert [(one.path, one.mode, one.policy, one.outcome.value, one.acted) for one in judged] == [
         ("mutate", "enforce", "shared", "rewritten", True),
         ("mutate", "warn", "mps", "rewritten", False),
         ("mutate", "audit", "none", "denied", False),
         ("validate", "enforce", "shared", "denied", True),
     ]
-    assert [finding.rule.id for finding in webhook.notes[-1].decision.findings] == ["not-rewritten"]
+    assert judged[-1].rules == ["not-rewritten"]
     assert webhook.notes[0].request.uid == UID

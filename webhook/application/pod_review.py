@@ -90,4 +90,4 @@ def pod_of(request: Request | PodRequest, body: bytes) -> Pod:
         raise ReviewError("request.object", "is missing; a review carries the object that is created or changed")
     if pod.kind != "Pod":
         raise ReviewError("request.object.kind", f'must be "Pod", not "{pod.kind}"')
-    return review_limits.sized(pod, "request.object")
+    return pod

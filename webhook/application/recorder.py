@@ -1,30 +1,74 @@
 """The interface that admission reports decisions to: one value per decision, for metrics and the log."""
 
+from collections import Counter
 from typing import Protocol
 
 import msgspec
 
 from webhook.application.review import Envelope
-from webhook.engine.decision import Decision
-from webhook.engine.pods import Pod
+from webhook.engine.decision import DENIED, Decision, Outcome
+from webhook.engine.fleet.evaluation import requested
+from webhook.engine.pods import Metadata, PodSpec
 from webhook.engine.policy import Policy
 
 
-class Recorded(msgspec.Struct, frozen=True, gc=False):
-    """A decision that was made.
+class Judged(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
+    """What is recorded of a decision, without its request: equal for pods that are alike, and small.
 
     Attributes:
+        path: the endpoint: ``mutate``, ``validate``, ``advise`` or ``validate-claim``.
         mode: ``enforce``, ``warn`` or ``audit``: which label's policy decided.
+        policy, unreadable: the policy's name, and whether it stands in for a label that can't be read.
         acted: whether the decision had its effect; a ``warn`` or ``audit`` decision never has.
+        findings: rule, severity and number of the findings, in the order of the rules.
+        denies_access: whether a finding denies how the pod reaches GPUs beside its requests.
+        requested: form and number of the GPUs that the admitted pod requests; only where ``mutate`` enforces.
     """
 
-    mode: str
-    policy: Policy
-    decision: Decision
-    acted: bool
     path: str
+    mode: str
+    policy: str
+    unreadable: bool
+    operation: str
+    outcome: Outcome
+    acted: bool
+    findings: tuple[tuple[str, str, int], ...] = ()
+    denies_access: bool = False
+    requested: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def rules(self) -> list[str]:
+        """The ids of the rules that found anything."""
+        return list(dict.fromkeys(rule for rule, _, _ in self.findings))
+
+    @classmethod
+    def of(  # noqa: PLR0913 - the fields of one value
+        cls, path: str, mode: str, policy: Policy, decision: Decision, operation: str, spec: PodSpec | None, *, acted: bool
+    ) -> "Judged":
+        """Return what is recorded of a decision on a pod of some ``spec``, or on another object."""
+        outcome = decision.outcome
+        admitted = path == "mutate" and mode == "enforce" and outcome is not DENIED and spec is not None
+        findings = Counter((one.rule.id, one.severity.value) for one in decision.findings) if decision.findings else {}
+        return cls(
+            path,
+            mode,
+            policy.name,
+            bool(policy.unreadable),
+            operation,
+            outcome,
+            acted,
+            tuple((rule, severity, number) for (rule, severity), number in findings.items()),
+            any(one.denies and one.rule.access for one in decision.findings),
+            tuple((str(form), number) for form, number in requested(decision, spec)) if admitted and spec else (),
+        )
+
+
+class Recorded(msgspec.Struct, frozen=True, gc=False):
+    """A decision that was made, the request that it answers, and the object's metadata where they were read."""
+
+    judged: Judged
     request: Envelope
-    pod: Pod
+    metadata: Metadata | None = None
 
 
 class Recorder(Protocol):
