@@ -69,12 +69,14 @@ class Admission:
 
     def _answer_with(self, body: bytes, configuration: Configuration, given: Given, *, final: bool) -> bytes | Wanted:
         """The answer by what is given, or else by the labels that are cached; or what it needs."""
-        request = pod_review.decoded(body)
+        request = pod_review.decoded(body, final=final)
         if not pod_review.is_judged(request, final=final):
             return review.allowed(request)
         # Before the pod is read: where everything is exempt, not even a pod that can't be read is denied.
         if exempt := configuration.exemptions.of_request(request.namespace, request.user_info.username):
             return review.allowed(request, annotations={"exempt": exempt})
+        if isinstance(request, pod_review.GpulessRequest):
+            return review.allowed(request)
         pod = pod_review.pod_of(request, body)
         namespace = request.namespace or (pod.metadata and pod.metadata.namespace) or ""
         labels = given.labels or self._namespaces.cached(namespace)
