@@ -165,7 +165,6 @@ def test_a_request_is_found_wherever_it_is(section: str, more: Json) -> None:
         assert webhook.mutate(pod).annotations["enforce-rules"]
 
 
-
 def test_a_pod_may_leave_its_kind_unsaid_and_its_namespace_to_the_request() -> None:
     pod = a_pod()
     bare = {"metadata": {}, "spec": pod["spec"]}
@@ -403,5 +402,5 @@ def test_each_decision_is_told_to_the_recorder_with_what_became_of_it() -> None:
         ("mutate", "audit", "none", "denied", False),
         ("validate", "enforce", "shared", "denied", True),
     ]
-    assert judged[-1].rules == ["not-rewritten"]
+    assert judged[-1].rules == ("not-rewritten",)
     assert webhook.notes[0].request.uid == UID

@@ -37,7 +37,9 @@ def in_first(**fields: Any) -> Callable[[Json], None]:
 
 
 def annotated(key: str, value: str) -> Callable[[Json], None]:
-    return lambda pod: pod["metadata"].__setitem__("annotations", {**pod["metadata"].get("annotations", {}), key: value})
+    return lambda pod: pod["metadata"].__setitem__(
+        "annotations", {**pod["metadata"].get("annotations", {}), key: value}
+    )
 
 
 def of_nodes(*terms: Json) -> Json:
@@ -61,7 +63,7 @@ TWISTS: Sequence[Callable[[Json], None]] = (
     in_first(env=[{"name": "A", "value": "1"}]),
     in_first(env=[]),
     in_first(restartPolicy="Always"),
-    in_first(volumeMounts=[{"name": "a", "mountPath": "/dev/shm"}]),
+    in_first(volumeMounts=[{"name": "a", "mountPath": "/dev/shm"}]),  # noqa: S108 - in a pod
     in_first(volumeMounts=[{"name": "a", "mountPath": "/var/run/nvidia-container-devices/all"}]),
     in_first(securityContext={"privileged": True}),
     in_spec(volumes=[{"name": "a", "hostPath": {"path": "/dev"}}]),

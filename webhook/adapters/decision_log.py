@@ -42,7 +42,7 @@ class _Line(msgspec.Struct, gc=False):
     mode: str
     policy: str
     path: str
-    rules: list[str]
+    rules: tuple[str, ...]
     dry_run: bool
     timestamp: datetime
     level: str = "info"

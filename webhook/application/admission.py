@@ -9,7 +9,7 @@ from webhook.application import pod_review, response_messages, review, review_li
 from webhook.application.claims import ClaimSource, NoClaims
 from webhook.application.configuration import Configuration, Mode
 from webhook.application.fleet import FleetSource, NoFleet
-from webhook.application.lookups import Given, Labels, Wanted, answered
+from webhook.application.lookups import NOTHING, Given, Labels, Wanted, fetched
 from webhook.application.namespaces import Namespaces
 from webhook.application.pod_case import PodCase
 from webhook.application.recorder import Recorded, Recorder
@@ -22,7 +22,7 @@ from webhook.engine.fleet.evaluation import against
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import patch
 from webhook.engine.pods import Pod
-from webhook.engine.policy import ANY_POLICY, NotOffered, Policy
+from webhook.engine.policy import ANY_POLICY, NotOffered
 from webhook.engine.reapplied import restored
 from webhook.engine.rules.not_rewritten import not_rewritten
 
@@ -64,8 +64,12 @@ class Admission:
         return self._answer(body, final=True)
 
     def _answer(self, body: bytes, *, final: bool) -> Answering:
-        answer = partial(self._answer_with, body, self.configuration, final=final)
-        return answered(self._namespaces, answer, self._claims)
+        configuration = self.configuration
+        found = self._answer_with(body, configuration, NOTHING, final=final)
+        if isinstance(found, bytes):
+            return found
+        answer = partial(self._answer_with, body, configuration, final=final)
+        return fetched(self._namespaces, self._claims, found, answer)
 
     def _answer_with(self, body: bytes, configuration: Configuration, given: Given, *, final: bool) -> bytes | Wanted:
         """The answer by what is given, or else by the labels that are cached; or what it needs."""
@@ -86,7 +90,7 @@ class Admission:
             key = key_of(pod, labels, final=final)
             verdict = self._verdicts.find(key, configuration) if key else None
         if verdict is None:
-            made = self._verdict(request, pod, configuration, namespace, labels, given, final=final)
+            made = self._verdict(request, pod, configuration, given, namespace=namespace, labels=labels, final=final)
             if isinstance(made, Wanted):
                 return made
             # What was looked up may be otherwise for the next pod.
@@ -102,10 +106,10 @@ class Admission:
         request: Envelope,
         pod: Pod,
         configuration: Configuration,
-        namespace: str,
-        labels: Labels | None,
         given: Given,
         *,
+        namespace: str,
+        labels: Labels | None,
         final: bool,
     ) -> Verdict | Wanted:
         """The verdict on a pod that is like none before it, or what it needs."""

@@ -148,7 +148,7 @@ class Advising:
 
     def _decide(self, case: _Case, pod: Pod, mode: str, policy: Policy) -> Decision:
         decision = self._decision(case, pod, policy)
-        made = Judged.of("advise", mode, policy, decision, case.request.operation, pod.spec, acted=False)
+        made = Judged.of("advise", mode, policy, decision, operation=case.request.operation, spec=pod.spec, acted=False)
         self._recorder.decided(Recorded(made, case.request, pod.metadata))
         return decision
 

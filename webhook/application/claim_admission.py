@@ -167,7 +167,9 @@ class ClaimAdmission:
 
     def _decide(self, case: _Case, mode: str, policy: Policy, *, acted: bool = False) -> Decision:
         decision = case.decide(policy)
-        made = Judged.of("validate-claim", mode, policy, decision, case.request.operation, None, acted=acted)
+        made = Judged.of(
+            "validate-claim", mode, policy, decision, operation=case.request.operation, spec=None, acted=acted
+        )
         self._recorder.decided(Recorded(made, case.request))
         return decision
 

@@ -40,10 +40,11 @@ Answer = Callable[[Given], bytes | Wanted]
 def answered(namespaces: Namespaces, answer: Answer, claims: ClaimSource = NoClaims()) -> Answering:  # noqa: B008 - it has no state
     """The answer to a review, immediately if possible."""
     found = answer(NOTHING)
-    return found if isinstance(found, bytes) else _fetched(namespaces, claims, found, answer)
+    return found if isinstance(found, bytes) else fetched(namespaces, claims, found, answer)
 
 
-async def _fetched(namespaces: Namespaces, claims: ClaimSource, wanted: Wanted, answer: Answer) -> bytes:
+async def fetched(namespaces: Namespaces, claims: ClaimSource, wanted: Wanted, answer: Answer) -> bytes:
+    """The answer to a review that wants something, once that is looked up."""
     labels: Labels | None = None
     found: bytes | Wanted = wanted
     if not wanted.references:

@@ -145,5 +145,5 @@ class PodCase(msgspec.Struct, gc=False):
     def record(self, path: str, mode: str, policy: Policy, decision: Decision, *, acted: bool) -> None:
         """Take note of a decision for the records."""
         self.judged.append(
-            Judged.of(path, mode, policy, decision, self.request.operation, self.pod.spec, acted=acted)
+            Judged.of(path, mode, policy, decision, operation=self.request.operation, spec=self.pod.spec, acted=acted)
         )

@@ -20,7 +20,8 @@ class Judged(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
         mode: ``enforce``, ``warn`` or ``audit``: which label's policy decided.
         policy, unreadable: the policy's name, and whether it stands in for a label that can't be read.
         acted: whether the decision had its effect; a ``warn`` or ``audit`` decision never has.
-        findings: rule, severity and number of the findings, in the order of the rules.
+        rules: the rules that found anything, in their order.
+        findings: the number of findings by rule and severity.
         denies_access: whether a finding denies how the pod reaches GPUs beside its requests.
         requested: form and number of the GPUs that the admitted pod requests; only where ``mutate`` enforces.
     """
@@ -32,20 +33,24 @@ class Judged(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     operation: str
     outcome: Outcome
     acted: bool
+    rules: tuple[str, ...] = ()
     findings: tuple[tuple[str, str, int], ...] = ()
     denies_access: bool = False
     requested: tuple[tuple[str, int], ...] = ()
 
-    @property
-    def rules(self) -> list[str]:
-        """The ids of the rules that found anything."""
-        return list(dict.fromkeys(rule for rule, _, _ in self.findings))
-
     @classmethod
     def of(  # noqa: PLR0913 - the fields of one value
-        cls, path: str, mode: str, policy: Policy, decision: Decision, operation: str, spec: PodSpec | None, *, acted: bool
+        cls,
+        path: str,
+        mode: str,
+        policy: Policy,
+        decision: Decision,
+        *,
+        operation: str,
+        spec: PodSpec | None,
+        acted: bool,
     ) -> "Judged":
-        """Return what is recorded of a decision on a pod of some ``spec``, or on another object."""
+        """Return what is recorded of a decision on a pod with this ``spec``, or on an object that is not a pod."""
         outcome = decision.outcome
         admitted = path == "mutate" and mode == "enforce" and outcome is not DENIED and spec is not None
         findings = Counter((one.rule.id, one.severity.value) for one in decision.findings) if decision.findings else {}
@@ -57,6 +62,7 @@ class Judged(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
             operation,
             outcome,
             acted,
+            tuple(dict.fromkeys(rule for rule, _ in findings)),
             tuple((rule, severity, number) for (rule, severity), number in findings.items()),
             any(one.denies and one.rule.access for one in decision.findings),
             tuple((str(form), number) for form, number in requested(decision, spec)) if admitted and spec else (),
