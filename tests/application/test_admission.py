@@ -122,7 +122,7 @@ def test_subresources_are_allowed_whatever_they_carry(subresource: str) -> None:
         ("pod", {}, "request.object"),
         ({**a_pod(), "spec": []}, {}, "request.object.spec"),
         (a_pod(containers="train"), {}, "request.object.spec.containers"),
-        (a_pod(a_gpu_container(name=5)), {}, "request.object.spec.containers[0].name"),
+        (a_pod({**a_gpu_container(), "name": 5}), {}, "request.object.spec.containers[0].name"),
         (a_pod(a_gpu_container(count=True)), {}, "request.object.spec.containers[0].resources.limits[...]"),
         (a_pod(nodeSelector={"a": 1}), {}, "request.object.spec.nodeSelector[...]"),
         (a_pod(hostIPC="true"), {}, "request.object.spec.hostIPC"),
@@ -160,7 +160,8 @@ def test_a_request_is_found_wherever_it_is(section: str, more: Json) -> None:
     webhook = Webhook("shared")
     for written in ("limits", "requests"):
         asking = a_container("train", resources={written: {"alpha.kubernetes.io/nvidia-gpu": "1"}})
-        pod = a_pod(**more, **{section: [a_container("first"), asking]})
+        pod = a_pod()
+        pod["spec"] |= {**more, section: [a_container("first"), asking]}
 
         assert webhook.mutate(pod).annotations["enforce-rules"]
 
