@@ -11,7 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from testing.reviews import GPU, TEAM, Json, KnownNamespaces, Notes, Webhook, a_gpu_container, a_pod, a_review, encode
+from testing.reviews import (
+    GPU,
+    TEAM,
+    Json,
+    KnownNamespaces,
+    Notes,
+    Webhook,
+    a_container,
+    a_gpu_container,
+    a_pod,
+    a_review,
+    encode,
+)
 from tests.application.test_admission_properties import PODS, POLICIES
 from tests.application.test_nodes import ONLY_SLICES, ONLY_SLOTS, Nodes
 from webhook.application import verdicts
@@ -328,3 +340,12 @@ def test_whatever_decides_changes_and_all_is_forgotten(change: str) -> None:
         setattr(nodes, change, ONLY_SLICES if change == "fleet" else {})
 
     assert memo.find(KEY, configuration) is None
+
+
+def test_what_is_recorded_of_a_pod_with_very_many_forms_is_small() -> None:
+    webhook = Webhook("any")
+    webhook.mutate(a_pod(*(a_container(f"c{n}", {f"nvidia.com/mig-1g.{n}gb": "1"}) for n in range(1, 100))))
+    (note,) = webhook.notes
+
+    assert len(note.judged.requested) == 17
+    assert note.judged.requested[-1] == ("other", 83)

@@ -11,7 +11,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from webhook import __version__
-from webhook.application.recorder import Judged, Recorded
+from webhook.application.recorder import OTHER, Judged, Recorded
 from webhook.engine.decision import Outcome
 from webhook.engine.findings import Severity
 from webhook.engine.forms import Form
@@ -21,7 +21,6 @@ from webhook.engine.rules.not_rewritten import NOT_REWRITTEN
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 # Namespace labels are written by people: a label value of a metric must not grow with them.
 _MOST_NAMES = 100
-_OTHER = "other"
 _OPERATIONS = frozenset({"CREATE", "UPDATE"})
 _UNREADABLE = "unreadable"  # one name for every mistyped label, or they would push real policies out
 
@@ -160,7 +159,7 @@ class Metrics:
         policy = _UNREADABLE if judged.unreadable else self._policies.name(judged.policy)
         acted = "true" if judged.acted else "false"
         # Whoever reaches the port may write anything there.
-        operation = judged.operation if judged.operation in _OPERATIONS else _OTHER
+        operation = judged.operation if judged.operation in _OPERATIONS else OTHER
         decision = self._decisions.labels(judged.mode, policy, str(judged.outcome), judged.path, operation, acted)
         findings = [
             (self._findings.labels(rule, severity, judged.mode, judged.path, acted), number)
@@ -286,7 +285,7 @@ class _Bounded:
         if name in self._names:
             return name
         if len(self._names) >= _MOST_NAMES:
-            return _OTHER
+            return OTHER
         self._names.add(name)
         return name
 

@@ -1,6 +1,7 @@
 """The interface that admission reports decisions to: one value per decision, for metrics and the log."""
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
@@ -8,8 +9,13 @@ import msgspec
 from webhook.application.review import Envelope
 from webhook.engine.decision import DENIED, Decision, Outcome
 from webhook.engine.fleet.evaluation import requested
+from webhook.engine.forms import Form
 from webhook.engine.pods import Metadata, PodSpec
 from webhook.engine.policy import Policy
+
+OTHER = "other"
+"""The forms beyond the first few."""
+_MOST_FORMS = 16
 
 
 class Judged(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
@@ -65,8 +71,17 @@ class Judged(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
             tuple(dict.fromkeys(rule for rule, _ in findings)),
             tuple((rule, severity, number) for (rule, severity), number in findings.items()),
             any(one.denies and one.rule.access for one in decision.findings),
-            tuple((str(form), number) for form, number in requested(decision, spec)) if admitted and spec else (),
+            _by_form(requested(decision, spec)) if admitted and spec else (),
         )
+
+
+def _by_form(requests: Iterable[tuple[Form, int]]) -> tuple[tuple[str, int], ...]:
+    """Return the number of GPUs by form, for a few forms; no real pod has more."""
+    found: dict[str, int] = {}
+    for form, number in requests:
+        name = str(form) if len(found) < _MOST_FORMS else OTHER
+        found[name] = found.get(name, 0) + number
+    return tuple(found.items())
 
 
 class Recorded(msgspec.Struct, frozen=True, gc=False):
