@@ -200,8 +200,11 @@ def test_what_differs_between_the_pods_of_one_workload_is_not(twist: Callable[[J
     assert a_key(pod) == a_key(an_annotated_pod())
 
 
-def test_a_number_of_more_than_64_bits_has_no_key() -> None:
-    pod = a_pod(a_gpu_container(env=[{"name": "A", "value": 2**70}]))
+@pytest.mark.parametrize(
+    "value", [2**70, "x" * verdicts._MOST_READ], ids=["a number of more than 64 bits", "a long text"]
+)
+def test_what_no_real_pod_has_makes_no_key(value: object) -> None:
+    pod = a_pod(a_gpu_container(env=[{"name": "A", "value": value}]))
 
     assert a_key(pod) is None
     assert Webhook("shared").mutate(pod).patch

@@ -28,6 +28,8 @@ _LONGEST = 16 << 10
 _MOST = 4 << 20
 # What a verdict takes in memory besides its response: its key, and what is recorded.
 _BESIDES = 1 << 10
+# A digest of more would delay others; pods with 20 containers have a sixth of this.
+_MOST_READ = 64 << 10
 _ANNOTATIONS = frozenset({MIRROR_ANNOTATION, limitranger.ANNOTATION, ORIGINAL_REQUEST, POLICY})
 
 Key = tuple[bytes, NamespaceLabels, bool]
@@ -88,14 +90,14 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 def key_of(pod: Pod, labels: NamespaceLabels, *, final: bool) -> Key | None:
-    """The key of a pod that is created; ``None`` for one with a number of more than 64 bits, or nested very deeply."""
+    """The key of a pod that is created; ``None`` for a very large one, or one with a number of more than 64 bits."""
     metadata = pod.metadata
     annotations = metadata.annotations if metadata is not None else None
     try:
         read = _encode((metadata is None, annotations and _read(annotations), pod.spec))
     except (OverflowError, RecursionError):
         return None
-    return hashlib.sha256(read).digest(), labels, final
+    return (hashlib.sha256(read).digest(), labels, final) if len(read) <= _MOST_READ else None
 
 
 def _read(annotations: Mapping[str, str]) -> dict[str, str]:
