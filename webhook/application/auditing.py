@@ -238,7 +238,8 @@ class Auditor:
         pod = seen.pod
         if workload is None or pod is None or pod.spec is None or pod.is_mirror:
             return None
-        _forget(pod.spec, running=seen.running)
+        if seen.running:
+            pod.spec.node_name = None  # where its scheduler has placed it
         names = self._configuration.names
         shares = unjudged_requests.shares(pod, {})
         annotations = pod.metadata.annotations if pod.metadata else None
@@ -270,15 +271,6 @@ class Auditor:
 
     def _digest(self, value: object) -> bytes:
         return blake2b(self._encode(value), digest_size=16).digest()
-
-
-def _forget(spec: PodSpec, *, running: bool) -> None:
-    """Drop what no rule reads and what is not the user's, so that pods that are alike are equal."""
-    if running:
-        spec.node_name = None  # where its scheduler has placed it
-    for volume in spec.volumes or ():
-        if volume.host_path is None:
-            volume.name = ""  # as that of its token, which ends in noise
 
 
 def _manifest(workload: WorkloadKind, seen: Seen, pod: Pod) -> dict[str, Any]:
