@@ -2,9 +2,8 @@
 
 import resource
 
-from webhook.adapters.http.crowd import Crowd
+from webhook.adapters.http.crowd import Crowd, Refusals
 from webhook.adapters.http.limits import MIB, Limits
-from webhook.adapters.http.refusals import Refusals
 from webhook.adapters.metrics import Metrics
 from webhook.adapters.tls.serving import ServingCertificate
 from webhook.cli.options import Options, StartError

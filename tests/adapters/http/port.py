@@ -9,10 +9,9 @@ from unittest.mock import Mock
 
 from tests.adapters.http.test_endpoint import Counted
 from webhook.adapters.http import connection
-from webhook.adapters.http.crowd import Crowd
+from webhook.adapters.http.crowd import Crowd, Refusals
 from webhook.adapters.http.endpoint import Endpoint
 from webhook.adapters.http.limits import Limits
-from webhook.adapters.http.refusals import Refusals
 from webhook.adapters.http.turns import Turns
 from webhook.application.review import Answering
 

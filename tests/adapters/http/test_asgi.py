@@ -11,13 +11,13 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
+from starlette.types import Message
 
 from testing.reviews import TEAM, KnownNamespaces, Notes
 from tests.adapters.http.support import GOOD, answer_of, status_of
 from tests.adapters.http.test_endpoint import Counted
 from tests.wire import PATIENCE, Reply, Wire, chunked, request
-from webhook.adapters.http.apps import application
-from webhook.adapters.http.asgi import AsgiEndpoint, Message
+from webhook.adapters.http.apps import AsgiEndpoint, application
 from webhook.adapters.http.endpoint import Endpoint
 from webhook.adapters.http.limits import MAXIMUM_BODY
 from webhook.application.admission import Admission

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from webhook.adapters.http.body import Body
 from webhook.adapters.http.limits import MAXIMUM_BODY
+from webhook.adapters.http.request import Body
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from webhook.adapters.http.crowd import Crowd, Guest
+from webhook.adapters.http.crowd import Crowd, Guest, Refusals
 from webhook.adapters.http.limits import Limits
-from webhook.adapters.http.refusals import Refusals
 
 
 @dataclass(eq=False)

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from webhook.adapters.http import failures
+from webhook.adapters.http import answers
+from webhook.adapters.http.answers import Answer
 from webhook.adapters.http.endpoint import Endpoint, refusal
 from webhook.adapters.http.limits import MAXIMUM_BODY
-from webhook.adapters.http.responses import Answer
 from webhook.application.namespaces import NamespaceUnavailable
 from webhook.application.review import ReviewError
 
@@ -40,14 +40,14 @@ def raising_later(error: Exception) -> Any:
 @pytest.mark.parametrize(
     ("error", "failure"),
     [
-        (ReviewError("kind", "is odd"), failures.Failure(400, "is odd", "kind")),
-        (NamespaceUnavailable("dark", "no"), failures.Failure(503, str(NamespaceUnavailable("dark", "no")))),
-        (ValueError("a bug"), failures.INTERNAL_ERROR),
+        (ReviewError("kind", "is odd"), answers.Failure(400, "is odd", "kind")),
+        (NamespaceUnavailable("dark", "no"), answers.Failure(503, str(NamespaceUnavailable("dark", "no")))),
+        (ValueError("a bug"), answers.INTERNAL_ERROR),
     ],
 )
 @pytest.mark.parametrize("later", [False, True])
 async def test_a_failure_is_answered_and_counted_once(
-    error: Exception, failure: failures.Failure, *, later: bool
+    error: Exception, failure: answers.Failure, *, later: bool
 ) -> None:
     counted = Counted()
     answer = Endpoint("/mutate", (raising_later if later else raising)(error), counted).answer(BODY)
@@ -70,7 +70,7 @@ async def test_what_must_be_waited_for_is_counted_when_it_is_there() -> None:
 
 def test_what_is_refused_unread_is_counted() -> None:
     counted = Counted()
-    assert Endpoint("/mutate", raising(AssertionError("it was read")), counted).refuse(failures.OVERLOADED).code == 503
+    assert Endpoint("/mutate", raising(AssertionError("it was read")), counted).refuse(answers.OVERLOADED).code == 503
     assert counted.codes == [503]
 
 

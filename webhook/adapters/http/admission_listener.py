@@ -9,9 +9,8 @@ from contextlib import suppress
 from functools import partial
 
 from webhook.adapters.http.connection import Connection, Port
-from webhook.adapters.http.crowd import Guest
+from webhook.adapters.http.crowd import Client, Guest
 from webhook.adapters.http.listeners import GRACE_SECONDS, bind
-from webhook.adapters.http.refusals import Client
 
 _BACKLOG = 2048
 # A handshake costs some ten times what an answer does: those who are connected are served between.

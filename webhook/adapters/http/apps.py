@@ -8,13 +8,48 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from webhook import __version__
-from webhook.adapters.http.asgi import AsgiEndpoint
-from webhook.adapters.http.endpoint import Endpoint
+from webhook.adapters.http import answers
+from webhook.adapters.http.answers import CLOSE, JSON, Answer
+from webhook.adapters.http.endpoint import Endpoint, refusal
+from webhook.adapters.http.limits import MAXIMUM_BODY
 
 # The exposition format that every Prometheus reads; prometheus_client writes it.
 _EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class AsgiEndpoint:
+    """An admission endpoint as plain ASGI: answers as our own protocol does. All other limits are the server's."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        """Serve an endpoint."""
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI), unless the client hangs up before its body is complete."""
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        kind, encoding = headers.get(b"content-type", b""), headers.get(b"content-encoding", b"")
+        failure = refusal(scope["method"], kind.strip(), encoding, int(headers.get(b"content-length", b"0")))
+        body = bytearray()
+        more = failure is None
+        while more:
+            message = await receive()
+            if message["type"] != "http.request":
+                return
+            body += message.get("body", b"")
+            failure = answers.TOO_LARGE if len(body) > MAXIMUM_BODY else None
+            more = message.get("more_body", False) and failure is None
+        if failure:
+            answer = self._endpoint.refuse(failure)
+        else:
+            made = self._endpoint.answer(bytes(body), scope.get("query_string", b""))
+            answer = made if isinstance(made, Answer) else await made
+        written = [JSON, *answer.headers, (b"content-length", b"%d" % len(answer.body))]
+        written += [CLOSE] if failure and failure.closes else []
+        await send({"type": "http.response.start", "status": answer.code, "headers": written})
+        await send({"type": "http.response.body", "body": answer.body})
 
 
 class Part(BaseModel):

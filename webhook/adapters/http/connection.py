@@ -10,14 +10,12 @@ from typing import Any
 import httptools
 import structlog
 
-from webhook.adapters.http import failures
-from webhook.adapters.http.body import Body
+from webhook.adapters.http import answers
+from webhook.adapters.http.answers import CONTINUE, Answer, Failure, as_bytes, http_date
 from webhook.adapters.http.crowd import Crowd, Guest
 from webhook.adapters.http.endpoint import Endpoint
-from webhook.adapters.http.failures import Failure
 from webhook.adapters.http.listeners import widen
-from webhook.adapters.http.request import Refused, Request
-from webhook.adapters.http.responses import CONTINUE, Answer, as_bytes, http_date
+from webhook.adapters.http.request import Body, Refused, Request
 from webhook.adapters.http.turns import Turns
 
 # Of one connection, before another one's turn.
@@ -219,7 +217,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
             self._stop(error.__context__)
         except httptools.HttpParserError as error:
             if not self._deaf:
-                self._refuse(failures.not_http(f"invalid HTTP/1.1 request: {error}"), "malformed")
+                self._refuse(answers.not_http(f"invalid HTTP/1.1 request: {error}"), "malformed")
         if self._begun and (self._in_head or self._bare):
             self._loose += len(piece)
             if self._loose > (most := self._limits.head_bytes):
@@ -267,7 +265,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
             request.expect = b""  # such a client knows no interim answers (RFC 9110, 10.1.1)
         request.end_head(parser.get_method(), self._port.find, upgrades=parser.should_upgrade())
         self._proven = self._proven or request.has_token
-        if request.failure is failures.NOT_FOUND:
+        if request.failure is answers.NOT_FOUND:
             self._note("path")  # which path is not told: it may hold a token
         if request.ends_unread:
             raise Refused(request.failure)
@@ -309,9 +307,9 @@ class Connection(Guest, asyncio.BufferedProtocol):
         failure, endpoint = request.failure, request.endpoint
         if late and not failure:
             self._note("overload")
-            failure = failures.OVERLOADED
+            failure = answers.OVERLOADED
         if failure or not endpoint:
-            failure = failure or failures.NOT_FOUND
+            failure = failure or answers.NOT_FOUND
             request.closes |= failure.closes
             answer: Answer | Coroutine[Any, Any, Answer] = endpoint.refuse(failure) if endpoint else failure.answer()
         else:
@@ -378,7 +376,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
         held += self._loose + len(coming.body) if coming else 0
         held += sum(_REQUEST + len(request.body) for request in waiting) if waiting else 0
         if held != self.held and not self._crowd.hold(self, held) and not self._deaf:
-            self._refuse(failures.NO_MEMORY, "memory")
+            self._refuse(answers.NO_MEMORY, "memory")
 
     def _refuse(self, failure: Failure, reason: str = "") -> None:
         """Answer what comes by a failure, behind the answers that are due, and throw away what comes after it."""

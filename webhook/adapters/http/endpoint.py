@@ -7,10 +7,9 @@ from typing import Any, Protocol
 
 import structlog
 
-from webhook.adapters.http import failures
-from webhook.adapters.http.failures import Failure
+from webhook.adapters.http import answers
+from webhook.adapters.http.answers import Answer, Failure
 from webhook.adapters.http.limits import MAXIMUM_BODY
-from webhook.adapters.http.responses import Answer
 from webhook.application.claims import ClaimUnavailable
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from webhook.application.review import Answering, ReviewError
@@ -80,7 +79,7 @@ class Endpoint:
                 return Failure(503, str(error)).answer()
         # The traceback names code, not data: the review may hold secrets and is never logged.
         _log.error("request failed", path=self.path, exc_info=error)
-        return failures.INTERNAL_ERROR.answer()
+        return answers.INTERNAL_ERROR.answer()
 
 
 def refusal(method: str, content_type: bytes, content_encoding: bytes, length: int) -> Failure | None:
@@ -91,7 +90,7 @@ def refusal(method: str, content_type: bytes, content_encoding: bytes, length: i
     if method != "POST":
         return Failure(405, f"method {method} is not supported; POST an AdmissionReview")
     if length > MAXIMUM_BODY:
-        return failures.TOO_LARGE
+        return answers.TOO_LARGE
     if content_encoding and content_encoding.lower() != b"identity":
         return Failure(415, "Content-Encoding is not supported; send uncompressed JSON", closes=True)
     if content_type != b"application/json" and content_type.partition(b";")[0].strip().lower() != b"application/json":

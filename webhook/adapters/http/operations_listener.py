@@ -9,9 +9,9 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from webhook.adapters.http.answers import CLOSE
 from webhook.adapters.http.crowd import Crowd, Guest
 from webhook.adapters.http.listeners import GRACE_SECONDS, bind
-from webhook.adapters.http.responses import CLOSE
 
 # Those who ask are probes, Prometheus and people: a kilobyte or two, and cookies. h11 needs fifty times as much for them.
 _HEAD_BYTES = 8 * 1024

@@ -1,12 +1,20 @@
-"""Failures as HTTP answers: a ``metav1.Status`` that names the field, so that the API server's failurePolicy decides."""
+"""Answers, and failures as answers: a ``metav1.Status`` that names the field, so that the API server's failurePolicy decides."""
 
+from email.utils import formatdate
+from http import HTTPStatus
 from typing import NamedTuple
 
 import msgspec
 
 from webhook.adapters.http.limits import MAXIMUM_BODY
-from webhook.adapters.http.responses import ALLOW_POST, RETRY, Answer
 
+Headers = tuple[tuple[bytes, bytes], ...]
+
+JSON = (b"content-type", b"application/json")
+CLOSE = (b"connection", b"close")
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+_STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
 # The ``reason`` of a Status, by its code.
 _REASONS = {
     400: "BadRequest",
@@ -21,7 +29,16 @@ _REASONS = {
     501: "NotImplemented",
     503: "ServiceUnavailable",
 }
-_HEADERS = {405: (ALLOW_POST,), 503: (RETRY,)}
+# kube-apiserver retries an answer with Retry-After within the webhook's timeout (client-go rest/with_retry.go).
+_HEADERS = {405: ((b"allow", b"POST"),), 503: ((b"retry-after", b"1"),)}
+
+
+class Answer(NamedTuple):
+    """An HTTP answer with a body of JSON, and the headers that not every answer has; nothing from a request is in these."""
+
+    code: int
+    body: bytes
+    headers: Headers = ()
 
 
 class Failure(NamedTuple):
@@ -65,3 +82,24 @@ NO_MEMORY = Failure(503, "gpuwarden has no memory left for this request (--max-m
 def not_http(message: str) -> Failure:
     """Return the failure for input that is not a supported HTTP/1.1 request."""
     return Failure(400, message, closes=True)
+
+
+def as_bytes(answer: Answer, date: bytes, *, close: bool = False, head_only: bool = False) -> bytes:
+    """An answer as it goes over the wire.
+
+    With ``close`` the connection ends. That to a HEAD has a body's length and no body (``head_only``; RFC 9110, 9.3.2).
+    """
+    lines = [_STATUS_LINES[answer.code], b"date: ", date, b"\r\ncontent-type: application/json\r\n"]
+    for name, value in answer.headers:
+        lines += (name, b": ", value, b"\r\n")
+    if close:
+        lines.append(b"connection: close\r\n")
+    lines.append(b"content-length: %d\r\n\r\n" % len(answer.body))
+    if not head_only:
+        lines.append(answer.body)
+    return b"".join(lines)
+
+
+def http_date() -> bytes:
+    """The time now, as the ``Date`` header has it (RFC 9110, 6.6.1)."""
+    return formatdate(usegmt=True).encode()
