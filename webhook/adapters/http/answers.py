@@ -49,12 +49,14 @@ class Failure(NamedTuple):
         message: what is wrong.
         field: what the message is about; empty where it is about no field.
         closes: whether the connection must end with it.
+        reason: what a refusal of all that comes is counted by, where the code does not say it (see ``Refusals``).
     """
 
     code: int
     message: str
     field: str = ""
     closes: bool = False
+    reason: str = ""
 
     def answer(self) -> Answer:
         """The ``metav1.Status``, with the field as its cause where there is one."""
@@ -74,14 +76,22 @@ class Failure(NamedTuple):
 NOT_FOUND = Failure(404, "this path is not served; see the paths in the webhook configurations")
 TOO_LARGE = Failure(413, f"the body is larger than {MAXIMUM_BODY} bytes; send a smaller object", closes=True)
 INTERNAL_ERROR = Failure(500, "internal error in gpuwarden; see its log")
+UPGRADE = Failure(400, "Upgrade and CONNECT are not supported; send a plain HTTP/1.1 request", closes=True)
 UNKNOWN_CODING = Failure(501, 'Transfer-Encoding must be "chunked"', closes=True)
 OVERLOADED = Failure(503, "gpuwarden is overloaded; try again")
-NO_MEMORY = Failure(503, "gpuwarden has no memory left for this request (--max-memory); try again", closes=True)
+NO_MEMORY = Failure(
+    503, "gpuwarden has no memory left for this request (--max-memory); try again", closes=True, reason="memory"
+)
 
 
 def not_http(message: str) -> Failure:
     """Return the failure for input that is not a supported HTTP/1.1 request."""
-    return Failure(400, message, closes=True)
+    return Failure(400, message, closes=True, reason="malformed")
+
+
+def too_large(message: str, code: int = 431) -> Failure:
+    """Return the failure for a head, or trailers, of which there is too much."""
+    return Failure(code, message, closes=True, reason="head-size")
 
 
 def as_bytes(answer: Answer, date: bytes, *, close: bool = False, head_only: bool = False) -> bytes:

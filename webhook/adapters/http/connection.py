@@ -217,18 +217,18 @@ class Connection(Guest, asyncio.BufferedProtocol):
             self._stop(error.__context__)
         except httptools.HttpParserError as error:
             if not self._deaf:
-                self._refuse(answers.not_http(f"invalid HTTP/1.1 request: {error}"), "malformed")
+                self._refuse(answers.not_http(f"invalid HTTP/1.1 request: {error}"))
         if self._begun and (self._in_head or self._bare):
             self._loose += len(piece)
             if self._loose > (most := self._limits.head_bytes):
                 what = "headers" if self._in_head else "trailers or chunk extensions"
-                self._refuse(Failure(431, f"the {what} are larger than {most} bytes", closes=True), "head-size")
+                self._refuse(answers.too_large(f"the {what} are larger than {most} bytes"))
 
     def _stop(self, why: BaseException | None) -> None:
         """Stop reading. In a variable of the caller ``why`` would refer to itself by its traceback, and keep all of this."""
         if isinstance(why, Refused):
             if why.failure:
-                self._refuse(why.failure, why.reason)
+                self._refuse(why.failure)
         else:  # a bug: cut off, so that failurePolicy decides
             _log.exception("a request could not be read")
             self._note("failed")
@@ -376,12 +376,12 @@ class Connection(Guest, asyncio.BufferedProtocol):
         held += self._loose + len(coming.body) if coming else 0
         held += sum(_REQUEST + len(request.body) for request in waiting) if waiting else 0
         if held != self.held and not self._crowd.hold(self, held) and not self._deaf:
-            self._refuse(answers.NO_MEMORY, "memory")
+            self._refuse(answers.NO_MEMORY)
 
-    def _refuse(self, failure: Failure, reason: str = "") -> None:
+    def _refuse(self, failure: Failure) -> None:
         """Answer what comes by a failure, behind the answers that are due, and throw away what comes after it."""
-        if reason:  # other failures are counted by their code
-            self._note(reason, failure.message)
+        if failure.reason:
+            self._note(failure.reason, failure.message)
         request = self._coming if self._begun else Request(self._limits)
         request.failure, request.body, request.closes = failure, Body(), True
         self._deaf = True

@@ -67,11 +67,11 @@ class Body:
 
 
 class Refused(Exception):  # noqa: N818 - nothing is wrong here
-    """Nothing more of what comes is read; ``reason`` is what it is counted by, where that is not the failure's code."""
+    """Nothing more of what comes is read; without a failure, it is not even answered."""
 
-    def __init__(self, failure: Failure | None = None, reason: str = "") -> None:
-        super().__init__(reason)
-        self.failure, self.reason = failure, reason
+    def __init__(self, failure: Failure | None = None) -> None:
+        super().__init__()
+        self.failure = failure
 
 
 class Request:
@@ -98,18 +98,13 @@ class Request:
         """A part of the target."""
         self.target += piece
         if len(self.target) > (longest := self._limits.target_bytes):
-            raise Refused(
-                Failure(414, f"the path and query are longer than {longest} bytes; shorten them", closes=True),
-                "head-size",
-            )
+            raise Refused(answers.too_large(f"the path and query are longer than {longest} bytes; shorten them", 414))
 
     def add_header(self, name: bytes, value: bytes, *, in_head: bool) -> None:
         """A header, or a trailer, which is not kept. A header that comes twice has a value that neither would be."""
         self._headers += 1
         if self._headers > (most := self._limits.headers):
-            raise Refused(
-                Failure(431, f"the request has more than {most} headers; send fewer", closes=True), "head-size"
-            )
+            raise Refused(answers.too_large(f"the request has more than {most} headers; send fewer"))
         if in_head and (field := _FIELDS.get(name.lower())):
             setattr(self, field, getattr(self, field) + value.strip().lower())
 
@@ -117,10 +112,8 @@ class Request:
         """The head of a chunk."""
         self._chunks += 1
         if self._chunks > (most := self._limits.chunks):
-            raise Refused(
-                answers.not_http(f"the body has more than {most} chunks; use larger chunks or send a Content-Length"),
-                "malformed",
-            )
+            why = f"the body has more than {most} chunks; use larger chunks or send a Content-Length"
+            raise Refused(answers.not_http(why))
 
     def add_body(self, piece: bytes) -> None:
         """A part of the body; that of a request that is refused is thrown away."""
@@ -155,7 +148,7 @@ class Request:
         if self.failure:
             return
         if upgrades:
-            self.failure = answers.not_http("Upgrade and CONNECT are not supported; send a plain HTTP/1.1 request")
+            self.failure = answers.UPGRADE
         elif self.transfer_encoding not in (b"", b"chunked"):
             self.failure = answers.UNKNOWN_CODING
         elif endpoint is None:
