@@ -97,7 +97,6 @@ class Server:
         """
         self._options = options
         self._metrics = metrics
-        self._draining = False
         self._stopped = threading.Event()
         clock = WitnessedClock(now, time.monotonic, timedelta(seconds=options.clock_skew))
         api = cache(lambda: _connect(options, clock))
@@ -196,7 +195,6 @@ class Server:
 
     async def _drain(self) -> None:
         """Drain: not ready, answering with ``Connection: close``, until endpoints no longer list this replica."""
-        self._draining = True
         _log.info("stopping", delay_seconds=self._options.shutdown_delay)
         self._port.draining = True
         await asyncio.sleep(self._options.shutdown_delay)
@@ -210,8 +208,8 @@ class Server:
         return WatchedFleet(api(), self._metrics, self._current, self._namespaces.labels, self._options.node_selector)
 
     def _serving_part(self) -> Part:
-        ready = self._listeners[0].started and not self._draining
-        message = "shutting down" if self._draining else "accepting connections" if ready else "starting"
+        ready = self._port.started and not self._port.draining
+        message = "shutting down" if self._port.draining else "accepting connections" if ready else "starting"
         return Part(name="serving", ready=ready, message=message)
 
     def _current(self) -> Configuration:

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -107,6 +108,15 @@ def test_what_is_under_way_is_answered_before_the_end_and_idle_connections_are_c
         assert busy.ended()
 
 
+async def connected(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection, as soon as the port accepts any."""
+    async with asyncio.timeout(20):
+        while True:
+            with suppress(ConnectionRefusedError):
+                return await asyncio.open_connection("127.0.0.1", port)
+            await asyncio.sleep(0.01)
+
+
 async def test_on_the_operations_port_what_is_under_way_is_answered_before_the_end() -> None:
     begun, over = asyncio.Event(), asyncio.Event()
 
@@ -118,9 +128,7 @@ async def test_on_the_operations_port_what_is_under_way_is_answered_before_the_e
 
     listener = OperationsListener(slow, "127.0.0.1", 0, crowd())
     serving = asyncio.create_task(listener.serve())
-    while not listener.started:  # noqa: ASYNC110 - uvicorn has no event for it
-        await asyncio.sleep(0.01)
-    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    reader, writer = await connected(listener.port)
     writer.write(b"GET /metrics HTTP/1.1\r\nhost: here\r\n\r\n")
     await begun.wait()
     listener.stop()

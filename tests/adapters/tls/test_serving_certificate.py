@@ -107,10 +107,11 @@ class Server:
 async def served(certificate: ServingCertificate) -> AsyncIterator[Server]:
     endpoint = Endpoint("/", lambda _body: b"pong", Counted())
     crowd = Crowd(Limits(), Refusals("test", lambda _port, _reason: None))
-    listener = AdmissionListener(Port(lambda _path: endpoint, crowd, Turns()), "127.0.0.1", 0, certificate.context)
+    port = Port(lambda _path: endpoint, crowd, Turns())
+    listener = AdmissionListener(port, "127.0.0.1", 0, certificate.context)
     task = asyncio.ensure_future(listener.serve())
     try:
-        while not listener.started:  # noqa: ASYNC110 - there is no event for it
+        while not port.started:  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0)
         yield Server(listener.port)
     finally:

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from math import inf
 
 from webhook.adapters.http.connection import Connection, Port
 from webhook.adapters.http.crowd import Client, Guest
@@ -50,7 +51,6 @@ class AdmissionListener:
         """
         self._socket = bind(host, port)
         self.port: int = self._socket.getsockname()[1]
-        self.started = False
         self._shared = shared
         self._crowd = shared.crowd
         self._tls = tls
@@ -61,40 +61,34 @@ class AdmissionListener:
         self._stopping.set()
 
     async def serve(self) -> None:
-        """Serve until stopped; answers under way are finished."""
+        """Serve until stopped; answers under way are finished, and those that take too long are cut off."""
         self._loop = asyncio.get_running_loop()
         try:
             self._socket.setblocking(False)  # noqa: FBT003 - the standard library's
             self._socket.listen(_BACKLOG)
             self._accept_from_now_on()
-            async with asyncio.TaskGroup() as group:
-                ticking = group.create_task(self._tick_forever())
-                self.started = True
-                await self._stopping.wait()
-                self._loop.remove_reader(self._socket)
-                await self._finish()
-                ticking.cancel()
+            self._shared.started = True
+            await self._tick_until(self._stopping)
+            self._loop.remove_reader(self._socket)
+            self._shared.stopping = True
+            for guest in self._crowd:
+                guest.shutdown()
+            await self._tick_until(self._crowd.gone, GRACE_SECONDS)
+            for guest in self._crowd:
+                guest.drop()
         finally:
             self._stopping.set()
             self._loop.remove_reader(self._socket)
             self._socket.close()
 
-    async def _finish(self) -> None:
-        """Let connections end when what has begun on them is answered; those that take too long are cut off."""
-        self._shared.stopping = True
-        for guest in self._crowd:
-            guest.shutdown()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(GRACE_SECONDS):
-                await self._crowd.gone()
-        for guest in self._crowd:
-            guest.drop()
-
-    async def _tick_forever(self) -> None:
+    async def _tick_until(self, event: asyncio.Event, seconds: float = inf) -> None:
         """Look at the time at least once a second, and twice in the shortest time that a client may take."""
-        while True:
+        until = self._loop.time() + seconds
+        while not event.is_set() and self._loop.time() < until:
             self._shared.tick()
-            await asyncio.sleep(min(1.0, self._crowd.limits.head_seconds / 2))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(1.0, self._crowd.limits.head_seconds / 2)):
+                    await event.wait()
 
     def _accept_from_now_on(self) -> None:
         if not self._stopping.is_set():

@@ -56,6 +56,7 @@ class Port:
         date: the time, for answers; ``tick`` renews it.
         draining: whether clients are asked to take their next request to another connection.
         stopping: whether connections end as soon as nothing is under way.
+        started: whether connections are accepted.
         buffer: what every connection reads into.
     """
 
@@ -66,6 +67,7 @@ class Port:
     date: bytes = field(default_factory=http_date)
     draining: bool = False
     stopping: bool = False
+    started: bool = False
     buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_READ_AT_ONCE)))
 
     def tick(self) -> None:

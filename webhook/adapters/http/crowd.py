@@ -84,6 +84,7 @@ class Crowd:
 
     Attributes:
         held: bytes that all of them hold.
+        gone: set while there is nobody.
     """
 
     def __init__(self, limits: Limits, refusals: Refusals, clock: Callable[[], float] = monotonic) -> None:
@@ -93,7 +94,8 @@ class Crowd:
         self.clock = clock
         self.held = 0
         self._guests: set[Guest] = set()
-        self._gone = asyncio.Event()
+        self.gone = asyncio.Event()
+        self.gone.set()
         self._most = limits.connections
         self._own = limits.memory // limits.connections // _OWN
 
@@ -106,13 +108,14 @@ class Crowd:
     def add(self, guest: Guest) -> None:
         """Let one in."""
         self._guests.add(guest)
+        self.gone.clear()
 
     def discard(self, guest: Guest) -> None:
         """Forget one, with what it held."""
         self.hold(guest, 0)
         self._guests.discard(guest)
         if not self._guests:
-            self._gone.set()
+            self.gone.set()
 
     def hold(self, guest: Guest, size: int) -> bool:
         """Count one as holding so many bytes; whether there is memory for it, after others were cut off if need be."""
@@ -154,12 +157,6 @@ class Crowd:
         for guest in self:
             if reason := guest.overdue(now):
                 self._drop(guest, reason)
-
-    async def gone(self) -> None:
-        """Wait until nobody is left."""
-        self._gone.clear()
-        if self._guests:
-            await self._gone.wait()
 
     def _drop(self, guest: Guest, reason: str) -> None:
         self.discard(guest)

@@ -20,10 +20,6 @@ class Listener(Protocol):
 
     port: int
 
-    @property
-    def started(self) -> bool:
-        """Whether connections are accepted."""
-
     async def serve(self) -> None:
         """Serve until stopped; answers under way are finished. When it is cancelled, it only stops listening.
 

@@ -93,11 +93,6 @@ class OperationsListener:
         )
         self._server = _Server(config)
 
-    @property
-    def started(self) -> bool:
-        """Whether connections are accepted."""
-        return self._server.started
-
     def stop(self) -> None:
         """Begin to stop."""
         self._server.should_exit = True
