@@ -79,7 +79,7 @@ def _port(metrics: Metrics, log: DecisionLog) -> Port:
     admission = Admission(
         configuration_file.parse(json.dumps(reviews.configuration(5))), namespaces, _Recorders(metrics, log)
     )
-    endpoint = Endpoint("/mutate", admission.mutate, metrics)
+    endpoint = Endpoint("/mutate", admission.mutate, metrics.answered)
     paths = PathTokens(PATHS.values())
     crowd = Crowd(Limits(), Refusals("admission", lambda *_: None))
     return Port(lambda path: endpoint if paths.admits(path) == endpoint.path else None, crowd, Turns())

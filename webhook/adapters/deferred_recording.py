@@ -3,7 +3,7 @@
 import asyncio
 from functools import cached_property
 
-from webhook.adapters.http.endpoint import Observer
+from webhook.adapters.http.endpoint import Observe
 from webhook.application.recorder import Recorded, Recorder
 
 
@@ -14,8 +14,8 @@ class DeferredRecording:
     recorded costs the caller nothing, and a bug in recording does not cost it its answer.
     """
 
-    def __init__(self, observer: Observer, *recorders: Recorder) -> None:
-        self._observer = observer
+    def __init__(self, observe: Observe, *recorders: Recorder) -> None:
+        self._observe = observe
         self._recorders = recorders
 
     @cached_property
@@ -29,4 +29,4 @@ class DeferredRecording:
 
     def answered(self, path: str, code: int, seconds: float) -> None:
         """Observe an answer."""
-        self._loop.call_soon(self._observer.answered, path, code, seconds)
+        self._loop.call_soon(self._observe, path, code, seconds)

@@ -25,7 +25,7 @@ from webhook.adapters.http.admission_listener import AdmissionListener
 from webhook.adapters.http.apps import Part, application
 from webhook.adapters.http.connection import Port
 from webhook.adapters.http.endpoint import Endpoint
-from webhook.adapters.http.listeners import Listener, serve_all
+from webhook.adapters.http.listeners import serve_all
 from webhook.adapters.http.operations_listener import OperationsListener
 from webhook.adapters.http.turns import Turns
 from webhook.adapters.kubernetes.connect import connect
@@ -59,6 +59,8 @@ from webhook.cli.reloading import Reload
 
 if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a cluster
     from webhook.adapters.kubernetes.client import ApiServer
+
+Listener = AdmissionListener | OperationsListener
 
 _POLL_SECONDS = 1.0
 _log = structlog.get_logger("gpuwarden")
@@ -105,7 +107,7 @@ class Server:
         self._certificates = certificate_source(options, api, self._metrics, clock, self._paths)
         self._namespaces = _namespace_source(options, api, self._metrics)
         self._decision_log = DecisionLog(self._metrics.log_line_dropped)
-        recorder = DeferredRecording(self._metrics, self._metrics, self._decision_log)
+        recorder = DeferredRecording(self._metrics.answered, self._metrics, self._decision_log)
         namespaces = self._namespaces.namespaces
         self._nodes = self._watched_fleet(api)
         nodes = self._nodes or NoFleet()
@@ -122,11 +124,11 @@ class Server:
         self._clients = client_authorities(options, serving, self._metrics)
         crowd = admission_crowd(options, self._metrics)
         endpoints = (
-            Endpoint(MUTATE, self._admission.mutate, recorder),
-            Endpoint(VALIDATE, self._admission.validate, recorder),
-            Endpoint(ADVISE, advising.advise, recorder),
-            Endpoint(VALIDATE_CLAIM, claiming.validate, recorder),
-            Endpoint(VALIDATE_NAMESPACE, labelling.validate, recorder, timed=True),
+            Endpoint(MUTATE, self._admission.mutate, recorder.answered),
+            Endpoint(VALIDATE, self._admission.validate, recorder.answered),
+            Endpoint(ADVISE, advising.advise, recorder.answered),
+            Endpoint(VALIDATE_CLAIM, claiming.validate, recorder.answered),
+            Endpoint(VALIDATE_NAMESPACE, labelling.validate, recorder.answered, timed=True),
         )
         by_path = {endpoint.path: endpoint for endpoint in endpoints}
         self._port = Port(
@@ -169,7 +171,7 @@ class Server:
             threading.Thread(target=self._poll_forever, args=(poll,), name="poll", daemon=True).start()
         try:
             async with asyncio.TaskGroup() as group:
-                serving = group.create_task(serve_all(self._listeners))
+                serving = group.create_task(serve_all(*(listener.serve() for listener in self._listeners)))
                 waiting = group.create_task(stopping.wait())
                 await asyncio.wait((waiting, serving), return_when=asyncio.FIRST_COMPLETED)
                 waiting.cancel()

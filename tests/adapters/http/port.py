@@ -81,7 +81,7 @@ class Port:
         self.refused: list[str] = []
         self.crowd = Crowd(limits or Limits(), Refusals("admission", lambda _port, reason: self.refused.append(reason)))
         self.counted = Counted()
-        endpoint = Endpoint("/mutate", answer, self.counted)
+        endpoint = Endpoint("/mutate", answer, self.counted.answered)
         paths = {"/mutate": endpoint, f"/mutate{suffix}": endpoint}
         self.shared = connection.Port(paths.get, self.crowd, turns or Turns(), names)
         self.client = Client(certificate=certificate)

@@ -16,9 +16,11 @@ from webhook.adapters.http.admission_listener import AdmissionListener
 from webhook.adapters.http.connection import Port
 from webhook.adapters.http.crowd import Crowd, Refusals
 from webhook.adapters.http.limits import Limits
-from webhook.adapters.http.listeners import Listener, serve_all
+from webhook.adapters.http.listeners import serve_all
 from webhook.adapters.http.operations_listener import OperationsListener
 from webhook.adapters.http.turns import Turns
+
+Listener = AdmissionListener | OperationsListener
 
 
 async def app(scope: object, receive: object, send: object) -> None:
@@ -78,11 +80,11 @@ async def test_it_listens_on_the_address_it_is_given_or_on_all(make: Make, host:
 
 async def test_when_one_listener_fails_the_others_stop() -> None:
     good, bad = operations("127.0.0.1", 0), admission("127.0.0.1", 0)
-    socket.close(bad._socket.fileno())  # type: ignore[attr-defined]  # the kernel takes it away
+    socket.close(bad._socket.fileno())  # the kernel takes it away
 
     async with asyncio.timeout(20):
         with pytest.raises(ExceptionGroup):
-            await serve_all([good, bad])
+            await serve_all(good.serve(), bad.serve())
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", good.port), timeout=5)
 

@@ -87,14 +87,10 @@ def test_an_answer_that_the_document_lacks_is_noticed() -> None:
         keeps_to(document(), "GET", "/healthz", Response(500, text="oh"))
 
 
-class Unobserved:
-    def answered(self, path: str, code: int, seconds: float) -> None: ...
-
-
 def endpoints() -> list[Endpoint]:
     admission = Admission(Configuration(), KnownNamespaces({TEAM: NamespaceLabels("mps")}), Notes())
     answers = {"/mutate": admission.mutate, "/validate": admission.validate}
-    return [Endpoint(path, answer, Unobserved()) for path, answer in answers.items()]
+    return [Endpoint(path, answer, lambda *_: None) for path, answer in answers.items()]
 
 
 def whole_app() -> FastAPI:

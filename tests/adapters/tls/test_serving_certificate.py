@@ -105,7 +105,7 @@ class Server:
 
 @contextlib.asynccontextmanager
 async def served(certificate: ServingCertificate) -> AsyncIterator[Server]:
-    endpoint = Endpoint("/", lambda _body: b"pong", Counted())
+    endpoint = Endpoint("/", lambda _body: b"pong", Counted().answered)
     crowd = Crowd(Limits(), Refusals("test", lambda _port, _reason: None))
     port = Port(lambda _path: endpoint, crowd, Turns())
     listener = AdmissionListener(port, "127.0.0.1", 0, certificate.context)

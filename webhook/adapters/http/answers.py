@@ -8,9 +8,6 @@ import msgspec
 
 from webhook.adapters.http.limits import MAXIMUM_BODY
 
-Headers = tuple[tuple[bytes, bytes], ...]
-
-JSON = (b"content-type", b"application/json")
 CLOSE = (b"connection", b"close")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -38,7 +35,7 @@ class Answer(NamedTuple):
 
     code: int
     body: bytes
-    headers: Headers = ()
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class Failure(NamedTuple):

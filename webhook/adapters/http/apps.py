@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from webhook import __version__
 from webhook.adapters.http import answers
-from webhook.adapters.http.answers import CLOSE, JSON, Answer
+from webhook.adapters.http.answers import CLOSE, Answer
 from webhook.adapters.http.endpoint import Endpoint, refusal
 from webhook.adapters.http.limits import MAXIMUM_BODY
 
@@ -46,7 +46,11 @@ class AsgiEndpoint:
         else:
             made = self._endpoint.answer(bytes(body), scope.get("query_string", b""))
             answer = made if isinstance(made, Answer) else await made
-        written = [JSON, *answer.headers, (b"content-length", b"%d" % len(answer.body))]
+        written = [
+            (b"content-type", b"application/json"),
+            *answer.headers,
+            (b"content-length", b"%d" % len(answer.body)),
+        ]
         written += [CLOSE] if failure and failure.closes else []
         await send({"type": "http.response.start", "status": answer.code, "headers": written})
         await send({"type": "http.response.body", "body": answer.body})

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Coroutine
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -21,28 +21,22 @@ MOST_SECONDS = 30.0
 # apiserver pkg/admission/plugin/webhook/validating/dispatcher.go rounds up to whole seconds.
 _TIMEOUT = re.compile(rb"(?:^|&)timeout=([0-9]{1,3})s(?:&|$)")
 
+# What each request's path, HTTP status code and time are reported to.
+Observe = Callable[[str, int, float], None]
 _log = structlog.get_logger("gpuwarden.http")
-
-
-class Observer(Protocol):
-    """Who is told how each request went."""
-
-    def answered(self, path: str, code: int, seconds: float) -> None:
-        """A request to ``path`` was answered with an HTTP status code after so many seconds."""
-        ...
 
 
 class Endpoint:
     """Answers POSTed AdmissionReviews by a function from bytes to bytes, and everything else by a clear failure."""
 
-    def __init__(self, path: str, answer: Callable[..., Answering], observer: Observer, *, timed: bool = False) -> None:
+    def __init__(self, path: str, answer: Callable[..., Answering], observe: Observe, *, timed: bool = False) -> None:
         """Serve ``path`` with an answer that raises ``ReviewError`` or a namespace's error, and nothing else on purpose.
 
         It is called with the body, and if ``timed`` with the seconds that are left for the answer.
         """
         self.path = path
         self._answer = answer
-        self._observer = observer
+        self._observe = observe
         self._timed = timed
 
     def answer(self, body: bytes, query: bytes = b"") -> Answer | Coroutine[Any, Any, Answer]:
@@ -55,12 +49,12 @@ class Endpoint:
             answer = Answer(200, made)
         except Exception as error:  # noqa: BLE001 - every way to fail has an answer; an unknown one is counted as 500 and logged
             answer = self._failed(error)
-        self._observer.answered(self.path, answer.code, perf_counter() - started)
+        self._observe(self.path, answer.code, perf_counter() - started)
         return answer
 
     def refuse(self, failure: Failure) -> Answer:
         """The answer to a request that is not read."""
-        self._observer.answered(self.path, failure.code, 0.0)
+        self._observe(self.path, failure.code, 0.0)
         return failure.answer()
 
     async def _wait(self, waiting: Coroutine[Any, Any, bytes], started: float) -> Answer:
@@ -68,7 +62,7 @@ class Endpoint:
             answer = Answer(200, await waiting)
         except Exception as error:  # noqa: BLE001 - as above
             answer = self._failed(error)
-        self._observer.answered(self.path, answer.code, perf_counter() - started)
+        self._observe(self.path, answer.code, perf_counter() - started)
         return answer
 
     def _failed(self, error: Exception) -> Answer:

@@ -3,8 +3,9 @@
 import asyncio
 import socket
 from asyncio.trsock import TransportSocket
+from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Protocol
+from typing import Any
 
 GRACE_SECONDS = 10
 """How long answers under way may take when a listener stops."""
@@ -15,27 +16,11 @@ _KERNEL_BUFFERS = {socket.SO_RCVBUF: 8 * 1024, socket.SO_SNDBUF: 64 * 1024}
 _WIDE = 32 * 1024
 
 
-class Listener(Protocol):
-    """A port that is served."""
-
-    port: int
-
-    async def serve(self) -> None:
-        """Serve until stopped; answers under way are finished. When it is cancelled, it only stops listening.
-
-        Raises:
-            OSError, ValueError: the socket is no more.
-        """
-
-    def stop(self) -> None:
-        """Begin to stop."""
-
-
-async def serve_all(listeners: list[Listener]) -> None:
-    """Serve on all listeners until all are stopped; if one fails, the others stop."""
+async def serve_all(*listeners: Coroutine[Any, Any, None]) -> None:
+    """Serve on all listeners (by what their ``serve`` returns) until all are stopped; if one fails, the others stop."""
     async with asyncio.TaskGroup() as group:
-        for listener in listeners:
-            group.create_task(listener.serve())
+        for serving in listeners:
+            group.create_task(serving)
 
 
 def bind(host: str, port: int) -> socket.socket:
