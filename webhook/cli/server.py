@@ -21,11 +21,10 @@ from webhook.adapters import logs
 from webhook.adapters.configuration import file as configuration_file
 from webhook.adapters.decision_log import DecisionLog
 from webhook.adapters.deferred_recording import DeferredRecording
-from webhook.adapters.http.admission_listener import AdmissionListener
 from webhook.adapters.http.apps import Part, application
 from webhook.adapters.http.connection import Port
 from webhook.adapters.http.endpoint import Endpoint
-from webhook.adapters.http.listeners import serve_all
+from webhook.adapters.http.listeners import AdmissionListener, serve_all
 from webhook.adapters.http.operations_listener import OperationsListener
 from webhook.adapters.http.turns import Turns
 from webhook.adapters.kubernetes.connect import connect

@@ -15,11 +15,11 @@ import uvloop
 
 from testing.reviews import Answered, Json, a_pod, a_review, encode, read_answer
 from tests.wire import Reply, Wire, request
-from webhook.adapters.http.admission_listener import AdmissionListener
 from webhook.adapters.http.connection import Port
 from webhook.adapters.http.crowd import Crowd, Refusals
 from webhook.adapters.http.endpoint import Endpoint
 from webhook.adapters.http.limits import Limits
+from webhook.adapters.http.listeners import AdmissionListener
 from webhook.adapters.http.turns import Turns
 from webhook.adapters.tls.serving import ServingCertificate
 from webhook.application.certificates.pem import CertificatePair

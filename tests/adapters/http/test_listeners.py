@@ -12,11 +12,10 @@ import trustme
 
 from tests.adapters.http.support import GOOD, Serving, answer_of, running
 from tests.wire import request
-from webhook.adapters.http.admission_listener import AdmissionListener
 from webhook.adapters.http.connection import Port
 from webhook.adapters.http.crowd import Crowd, Refusals
 from webhook.adapters.http.limits import Limits
-from webhook.adapters.http.listeners import serve_all
+from webhook.adapters.http.listeners import AdmissionListener, serve_all
 from webhook.adapters.http.operations_listener import OperationsListener
 from webhook.adapters.http.turns import Turns
 

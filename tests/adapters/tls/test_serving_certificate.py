@@ -16,11 +16,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tests.adapters.http.test_endpoint import Counted
 from tests.wire import request
-from webhook.adapters.http.admission_listener import AdmissionListener
 from webhook.adapters.http.connection import Port
 from webhook.adapters.http.crowd import Crowd, Refusals
 from webhook.adapters.http.endpoint import Endpoint
 from webhook.adapters.http.limits import Limits
+from webhook.adapters.http.listeners import AdmissionListener
 from webhook.adapters.http.turns import Turns
 from webhook.adapters.tls import serving as module
 from webhook.adapters.tls.context import probe, server_context

@@ -16,9 +16,6 @@ from webhook.adapters.http.answers import CLOSE, Answer
 from webhook.adapters.http.endpoint import Endpoint, refusal
 from webhook.adapters.http.limits import MAXIMUM_BODY
 
-# The exposition format that every Prometheus reads; prometheus_client writes it.
-_EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
-
 
 class AsgiEndpoint:
     """An admission endpoint as plain ASGI: answers as our own protocol does. All other limits are the server's."""
@@ -46,14 +43,9 @@ class AsgiEndpoint:
         else:
             made = self._endpoint.answer(bytes(body), scope.get("query_string", b""))
             answer = made if isinstance(made, Answer) else await made
-        written = [
-            (b"content-type", b"application/json"),
-            *answer.headers,
-            (b"content-length", b"%d" % len(answer.body)),
-        ]
-        written += [CLOSE] if failure and failure.closes else []
-        await send({"type": "http.response.start", "status": answer.code, "headers": written})
-        await send({"type": "http.response.body", "body": answer.body})
+        response = Response(answer.body, answer.code, media_type="application/json")
+        response.raw_headers += [*answer.headers, *([CLOSE] if failure and failure.closes else [])]
+        await response(scope, receive, send)
 
 
 class Part(BaseModel):
@@ -142,7 +134,7 @@ def application(
 
     @app.get("/metrics", response_model=None, response_class=PlainTextResponse)
     async def exposition() -> Response:
-        """Prometheus metrics."""
-        return Response(metrics(), media_type=_EXPOSITION)
+        """Prometheus metrics, in the format that every Prometheus reads and prometheus_client writes."""
+        return Response(metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return app

@@ -1,8 +1,11 @@
 """One connection of the admission port: HTTP/1.1 for small POSTs, answered in order, with a limit on all that may be sent."""
 
 import asyncio
+import socket
+from asyncio.trsock import TransportSocket
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import thread_time
 from typing import Any
@@ -14,7 +17,7 @@ from webhook.adapters.http import answers
 from webhook.adapters.http.answers import CONTINUE, Answer, Failure, as_bytes, http_date
 from webhook.adapters.http.crowd import Crowd, Guest
 from webhook.adapters.http.endpoint import Endpoint
-from webhook.adapters.http.listeners import widen
+from webhook.adapters.http.limits import MAXIMUM_BODY
 from webhook.adapters.http.request import Body, Refused, Request
 from webhook.adapters.http.turns import Turns
 
@@ -36,6 +39,8 @@ _SECONDS_A_READ, _SECONDS_A_BYTE, _SLOW_READS = 0.5e-3, 20e-9, 3
 # records, such as key updates, which cost as much as small records; OpenSSL limits neither.
 _READS_WITHOUT_DATA = 64
 _OK = 200
+# What the kernel keeps for a connection that was answered a review; for a stranger's it is less (see ``listeners``).
+_WIDE = 32 * 1024
 # What a request is counted with besides its body.
 _REQUEST = 512
 # A client has so long to read its last answer and to hang up; what still comes is thrown away, for closing a socket with
@@ -53,7 +58,7 @@ class Port:
     Attributes:
         find: the endpoint of a path.
         names: the common names of which a client certificate must have one; empty where TLS alone decides.
-        date: the time, for answers; ``tick`` renews it.
+        date: the time, for answers; the listener renews it.
         draining: whether clients are asked to take their next request to another connection.
         stopping: whether connections end as soon as nothing is under way.
         started: whether connections are accepted.
@@ -70,10 +75,13 @@ class Port:
     started: bool = False
     buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_READ_AT_ONCE)))
 
-    def tick(self) -> None:
-        """Look at the time, and cut off who is late. Called about every second."""
-        self.date = http_date()
-        self.crowd.sweep()
+
+def _widen(connected: TransportSocket) -> None:
+    """Let the kernel receive more at once: large pods in few round trips."""
+    with suppress(OSError):  # it is gone already
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WIDE)
+        if hasattr(socket, "TCP_WINDOW_CLAMP"):  # Linux, which may keep to what it began with
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, _WIDE)
 
 
 class _Gone(asyncio.Transport):
@@ -269,7 +277,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
         self._proven = self._proven or request.has_token
         if request.failure is answers.NOT_FOUND:
             self._note("path")  # which path is not told: it may hold a token
-        if request.ends_unread:
+        if request.failure and (request.length > MAXIMUM_BODY or request.expects):  # its body is not even awaited
             raise Refused(request.failure)
         if request.expects:
             self.send()
@@ -338,7 +346,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
         if answer.code == _OK and not self.known:
             self.known = True
             if connected := self._transport.get_extra_info("socket"):
-                widen(connected)
+                _widen(connected)
         if closes:
             self._deaf = True
             self._requests.clear()

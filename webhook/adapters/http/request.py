@@ -82,12 +82,13 @@ class Request:
         failure: why it is answered unread instead.
         has_token: whether its path has the token that only the API server knows.
         closes: whether the connection ends with its answer.
+        length: what its head says that its body has.
     """
 
     endpoint: Endpoint | None = None
     target = query = content_type = content_encoding = content_length = transfer_encoding = expect = b""
     closes = head_only = has_token = False
-    _headers = _chunks = _read = 0
+    length = _headers = _chunks = _read = 0
 
     def __init__(self, limits: Limits, failure: Failure | None = None) -> None:
         self.failure = failure
@@ -128,22 +129,14 @@ class Request:
         """Whether the client waits to be told to go on (RFC 9110, 10.1.1)."""
         return self.expect == b"100-continue"
 
-    @property
-    def ends_unread(self) -> bool:
-        """Whether it is refused, and its body not even awaited."""
-        return self.failure is not None and (self._length > MAXIMUM_BODY or self.expects)
-
-    @property
-    def _length(self) -> int:
-        """What it says that its body has. The parser takes zeros without end before a number of at most 20 digits."""
-        return int(self.content_length[-20:] or 0)
-
     def end_head(self, method: bytes, find: Callable[[str], Endpoint | None], *, upgrades: bool) -> None:
         """Find what answers it, or why it is answered unread."""
         target, _, self.query = self.target.partition(b"?")
         path = _path(target)
         endpoint = self.endpoint = find(path)
         self.has_token = endpoint is not None and path != endpoint.path
+        # The parser takes zeros without end before a number of at most 20 digits.
+        self.length = int(self.content_length[-20:] or 0)
         self.head_only = method == b"HEAD"
         if self.failure:
             return
@@ -154,7 +147,7 @@ class Request:
         elif endpoint is None:
             self.failure = answers.NOT_FOUND
         else:
-            self.failure = refusal(method.decode(), self.content_type, self.content_encoding, self._length)
+            self.failure = refusal(method.decode(), self.content_type, self.content_encoding, self.length)
 
 
 def _path(target: bytes) -> str:
