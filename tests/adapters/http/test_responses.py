@@ -9,7 +9,7 @@ def test_an_answer_over_the_wire() -> None:
     assert as_bytes(Answer(200, b"{}"), b"today") == (
         b"HTTP/1.1 200 OK\r\ndate: today\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
     )
-    assert as_bytes(Answer(503, b"{}", ((b"retry-after", b"1"),)), b"today", close=True) == (
+    assert as_bytes(Answer(503, b"{}"), b"today", close=True) == (
         b"HTTP/1.1 503 Service Unavailable\r\ndate: today\r\ncontent-type: application/json\r\nretry-after: 1\r\n"
         b"connection: close\r\ncontent-length: 2\r\n\r\n{}"
     )

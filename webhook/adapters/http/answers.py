@@ -26,16 +26,16 @@ _REASONS = {
     501: "NotImplemented",
     503: "ServiceUnavailable",
 }
-# kube-apiserver retries an answer with Retry-After within the webhook's timeout (client-go rest/with_retry.go).
-_HEADERS = {405: ((b"allow", b"POST"),), 503: ((b"retry-after", b"1"),)}
+# The header that an answer with such a code has besides those that every answer has. kube-apiserver retries an answer with
+# Retry-After within the webhook's timeout (client-go rest/with_retry.go).
+HEADERS = {405: (b"allow", b"POST"), 503: (b"retry-after", b"1")}
 
 
 class Answer(NamedTuple):
-    """An HTTP answer with a body of JSON, and the headers that not every answer has; nothing from a request is in these."""
+    """An HTTP answer with a body of JSON. Nothing from a request is in its headers."""
 
     code: int
     body: bytes
-    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class Failure(NamedTuple):
@@ -67,7 +67,7 @@ class Failure(NamedTuple):
         }
         if self.field:
             status["details"] = {"causes": [{"field": self.field, "message": self.message}]}
-        return Answer(self.code, msgspec.json.encode(status), _HEADERS.get(self.code, ()))
+        return Answer(self.code, msgspec.json.encode(status))
 
 
 NOT_FOUND = Failure(404, "this path is not served; see the paths in the webhook configurations")
@@ -86,7 +86,7 @@ def not_http(message: str) -> Failure:
     return Failure(400, message, closes=True, reason="malformed")
 
 
-def too_large(message: str, code: int = 431) -> Failure:
+def head_too_large(message: str, code: int = 431) -> Failure:
     """Return the failure for a head, or trailers, of which there is too much."""
     return Failure(code, message, closes=True, reason="head-size")
 
@@ -97,8 +97,8 @@ def as_bytes(answer: Answer, date: bytes, *, close: bool = False, head_only: boo
     With ``close`` the connection ends. That to a HEAD has a body's length and no body (``head_only``; RFC 9110, 9.3.2).
     """
     lines = [_STATUS_LINES[answer.code], b"date: ", date, b"\r\ncontent-type: application/json\r\n"]
-    for name, value in answer.headers:
-        lines += (name, b": ", value, b"\r\n")
+    if header := HEADERS.get(answer.code):
+        lines.append(b"%b: %b\r\n" % header)
     if close:
         lines.append(b"connection: close\r\n")
     lines.append(b"content-length: %d\r\n\r\n" % len(answer.body))

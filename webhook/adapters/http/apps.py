@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from webhook import __version__
 from webhook.adapters.http import answers
-from webhook.adapters.http.answers import CLOSE, Answer
+from webhook.adapters.http.answers import CLOSE, HEADERS, Answer
 from webhook.adapters.http.endpoint import Endpoint, refusal
 from webhook.adapters.http.limits import MAXIMUM_BODY
 
@@ -44,7 +44,8 @@ class AsgiEndpoint:
             made = self._endpoint.answer(bytes(body), scope.get("query_string", b""))
             answer = made if isinstance(made, Answer) else await made
         response = Response(answer.body, answer.code, media_type="application/json")
-        response.raw_headers += [*answer.headers, *([CLOSE] if failure and failure.closes else [])]
+        response.raw_headers += [HEADERS[answer.code]] if answer.code in HEADERS else []
+        response.raw_headers += [CLOSE] if failure and failure.closes else []
         await response(scope, receive, send)
 
 
@@ -73,12 +74,13 @@ _READINESS: dict[int | str, dict[str, Any]] = {
 # Described by its name alone: a model in the path of every review would cost more than the decision.
 _REVIEW = {"type": "object", "title": "AdmissionReview", "description": "admission.k8s.io/v1"}
 _STATUS = {"type": "object", "title": "Status", "description": "metav1.Status"}
-_REFUSALS = {
-    "400": "The review is invalid; the Status names the field",
-    "413": "The body is too large",
-    "415": "Content-Type is not application/json, or Content-Encoding is set",
-    "500": "A bug of gpuwarden; its log says which",
-    "503": "Not now; ask again after Retry-After seconds",
+_ANSWERS = {
+    "200": ("The answer", _REVIEW),
+    "400": ("The review is invalid; the Status names the field", _STATUS),
+    "413": ("The body is too large", _STATUS),
+    "415": ("Content-Type is not application/json, or Content-Encoding is set", _STATUS),
+    "500": ("A bug of gpuwarden; its log says which", _STATUS),
+    "503": ("Not now; ask again after Retry-After seconds", _STATUS),
 }
 
 
@@ -96,18 +98,14 @@ class _App(FastAPI):
         _, models = models_json_schema([(Readiness, "serialization")], ref_template="#/components/schemas/{model}")
         document["components"] = {"schemas": models["$defs"]}
         for path in self._admission:
-            document["paths"][path] = {"post": _described(path)}
+            post = {
+                "operationId": path.strip("/"),
+                "summary": f"Answer an AdmissionReview ({path.strip('/')})",
+                "requestBody": {"required": True, "content": {"application/json": {"schema": _REVIEW}}},
+                "responses": {code: _json(*said) for code, said in _ANSWERS.items()},
+            }
+            document["paths"][path] = {"post": post}
         return document
-
-
-def _described(path: str) -> dict[str, Any]:
-    return {
-        "operationId": path.strip("/"),
-        "summary": f"Answer an AdmissionReview ({path.strip('/')})",
-        "requestBody": {"required": True, "content": {"application/json": {"schema": _REVIEW}}},
-        "responses": {"200": _json("The answer", _REVIEW)}
-        | {code: _json(description, _STATUS) for code, description in _REFUSALS.items()},
-    }
 
 
 def application(

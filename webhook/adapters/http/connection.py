@@ -232,7 +232,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
             self._loose += len(piece)
             if self._loose > (most := self._limits.head_bytes):
                 what = "headers" if self._in_head else "trailers or chunk extensions"
-                self._refuse(answers.too_large(f"the {what} are larger than {most} bytes"))
+                self._refuse(answers.head_too_large(f"the {what} are larger than {most} bytes"))
 
     def _stop(self, why: BaseException | None) -> None:
         """Stop reading. In a variable of the caller ``why`` would refer to itself by its traceback, and keep all of this."""

@@ -14,7 +14,6 @@ _SPARE_DESCRIPTORS = 8
 # Of what there is for all, a connection has this part of its own share for itself, whoever holds the rest: 16 KiB by default.
 _OWN = 8
 
-
 Client = tuple[str, int] | None
 _log = structlog.get_logger("gpuwarden.http")
 

@@ -50,14 +50,14 @@ def _without_bodies(app: Any) -> Any:
     """The application; whoever sends a body, which nobody reads, is answered and hung up on."""
 
     async def served(scope: Any, receive: Any, send: Any) -> None:
-        names = {name for name, _ in scope["headers"]}
+        has_body = any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
 
-        async def closing(message: Any) -> None:
-            if message["type"] == "http.response.start":
+        async def sending(message: Any) -> None:
+            if has_body and message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], CLOSE]
             await send(message)
 
-        await app(scope, receive, closing if names & {b"content-length", b"transfer-encoding"} else send)
+        await app(scope, receive, sending)
 
     return served
 

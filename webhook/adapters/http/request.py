@@ -99,13 +99,15 @@ class Request:
         """A part of the target."""
         self.target += piece
         if len(self.target) > (longest := self._limits.target_bytes):
-            raise Refused(answers.too_large(f"the path and query are longer than {longest} bytes; shorten them", 414))
+            raise Refused(
+                answers.head_too_large(f"the path and query are longer than {longest} bytes; shorten them", 414)
+            )
 
     def add_header(self, name: bytes, value: bytes, *, in_head: bool) -> None:
         """A header, or a trailer, which is not kept. A header that comes twice has a value that neither would be."""
         self._headers += 1
         if self._headers > (most := self._limits.headers):
-            raise Refused(answers.too_large(f"the request has more than {most} headers; send fewer"))
+            raise Refused(answers.head_too_large(f"the request has more than {most} headers; send fewer"))
         if in_head and (field := _FIELDS.get(name.lower())):
             setattr(self, field, getattr(self, field) + value.strip().lower())
 
