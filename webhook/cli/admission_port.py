@@ -48,7 +48,7 @@ def admission_crowd(options: Options, metrics: Metrics) -> Crowd:
 
 def operations_crowd(metrics: Metrics) -> Crowd:
     """The connections of the plain port: its own, so that the health of a server that is under attack can be seen."""
-    limits = Limits(connections=_OPERATIONS_CONNECTIONS, memory=MIB, idle_seconds=60)
+    limits = Limits(connections=_OPERATIONS_CONNECTIONS, memory=MIB)
     return Crowd(limits, Refusals("operations", metrics.refused))
 
 

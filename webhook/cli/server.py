@@ -24,7 +24,7 @@ from webhook.adapters.deferred_recording import DeferredRecording
 from webhook.adapters.http.apps import Part, application
 from webhook.adapters.http.connection import Port
 from webhook.adapters.http.endpoint import Endpoint
-from webhook.adapters.http.listeners import AdmissionListener, serve_all
+from webhook.adapters.http.listeners import AdmissionListener
 from webhook.adapters.http.operations_listener import OperationsListener
 from webhook.adapters.http.turns import Turns
 from webhook.adapters.kubernetes.connect import connect
@@ -170,10 +170,9 @@ class Server:
             threading.Thread(target=self._poll_forever, args=(poll,), name="poll", daemon=True).start()
         try:
             async with asyncio.TaskGroup() as group:
-                serving = group.create_task(serve_all(*(listener.serve() for listener in self._listeners)))
-                waiting = group.create_task(stopping.wait())
-                await asyncio.wait((waiting, serving), return_when=asyncio.FIRST_COMPLETED)
-                waiting.cancel()
+                for listener in self._listeners:
+                    group.create_task(listener.serve())  # if one fails, the others stop
+                await stopping.wait()
                 await self._drain()
         finally:
             self._stopped.set()

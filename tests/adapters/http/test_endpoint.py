@@ -80,17 +80,17 @@ def test_what_is_refused_unread_is_counted() -> None:
 @pytest.mark.parametrize(
     ("method", "kind", "encoding", "length", "code"),
     [
-        ("POST", JSON, b"", 2, None),
-        ("POST", b"Application/JSON ; charset=utf-8", b"Identity", MAXIMUM_BODY, None),
-        ("GET", JSON, b"", 0, 405),
-        ("POST", JSON, b"", MAXIMUM_BODY + 1, 413),
-        ("POST", JSON, b"gzip", 2, 415),
-        ("POST", b"text/plain", b"", 2, 415),
-        ("POST", b"", b"", 2, 415),
+        (b"POST", JSON, b"", 2, None),
+        (b"POST", b"Application/JSON ; charset=utf-8", b"Identity", MAXIMUM_BODY, None),
+        (b"GET", JSON, b"", 0, 405),
+        (b"POST", JSON, b"", MAXIMUM_BODY + 1, 413),
+        (b"POST", JSON, b"gzip", 2, 415),
+        (b"POST", b"text/plain", b"", 2, 415),
+        (b"POST", b"", b"", 2, 415),
     ],
 )
 def test_what_is_no_review_is_refused_by_its_head(
-    method: str, kind: bytes, encoding: bytes, length: int, code: int | None
+    method: bytes, kind: bytes, encoding: bytes, length: int, code: int | None
 ) -> None:
-    failure = refusal(method, kind, encoding, length)
+    failure = refusal(method, {b"content-type": kind, b"content-encoding": encoding}, length)
     assert (failure.code if failure else None) == code

@@ -15,7 +15,7 @@ from tests.wire import request
 from webhook.adapters.http.connection import Port
 from webhook.adapters.http.crowd import Crowd, Refusals
 from webhook.adapters.http.limits import Limits
-from webhook.adapters.http.listeners import AdmissionListener, serve_all
+from webhook.adapters.http.listeners import AdmissionListener
 from webhook.adapters.http.operations_listener import OperationsListener
 from webhook.adapters.http.turns import Turns
 
@@ -83,7 +83,9 @@ async def test_when_one_listener_fails_the_others_stop() -> None:
 
     async with asyncio.timeout(20):
         with pytest.raises(ExceptionGroup):
-            await serve_all(good.serve(), bad.serve())
+            async with asyncio.TaskGroup() as group:
+                group.create_task(good.serve())
+                group.create_task(bad.serve())
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", good.port), timeout=5)
 

@@ -21,14 +21,12 @@ class AsgiEndpoint:
     """An admission endpoint as plain ASGI: answers as our own protocol does. All other limits are the server's."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        """Serve an endpoint."""
         self._endpoint = endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI), unless the client hangs up before its body is complete."""
         headers = {name.lower(): value for name, value in scope["headers"]}
-        kind, encoding = headers.get(b"content-type", b""), headers.get(b"content-encoding", b"")
-        failure = refusal(scope["method"], kind.strip(), encoding, int(headers.get(b"content-length", b"0")))
+        failure = refusal(scope["method"].encode(), headers, int(headers.get(b"content-length", b"0")))
         body = bytearray()
         more = failure is None
         while more:

@@ -4,11 +4,11 @@ import asyncio
 import socket
 from asyncio.trsock import TransportSocket
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import thread_time
-from typing import Any
+from typing import Any, NoReturn
 
 import httptools
 import structlog
@@ -18,7 +18,7 @@ from webhook.adapters.http.answers import CONTINUE, Answer, Failure, as_bytes, h
 from webhook.adapters.http.crowd import Crowd, Guest
 from webhook.adapters.http.endpoint import Endpoint
 from webhook.adapters.http.limits import MAXIMUM_BODY
-from webhook.adapters.http.request import Body, Refused, Request
+from webhook.adapters.http.request import Body, Request
 from webhook.adapters.http.turns import Turns
 
 # Of one connection, before another one's turn.
@@ -84,6 +84,10 @@ def _widen(connected: TransportSocket) -> None:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, _WIDE)
 
 
+class _Enough(Exception):  # noqa: N818 - nothing is wrong here
+    """Ends the parser's work: nothing more of what comes is read."""
+
+
 class _Gone(asyncio.Transport):
     """The transport of a connection that is lost."""
 
@@ -109,7 +113,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
         self._proven = False
         # What comes: a request, how far it has come, whether the last piece was no body, and bytes of a head, of trailers, or
         # between chunks.
-        self._coming = Request(self._limits)
+        self._coming = Request()
         self._begun = self._in_head = self._bare = False
         self._loose = self._widest = 0
         self._began = 0.0
@@ -125,11 +129,9 @@ class Connection(Guest, asyncio.BufferedProtocol):
 
     @property
     def waits(self) -> bool:
-        """Whether it is the client's turn: to send, to read, or to hang up."""
         return self._blocked or not (self._requests or self._unsent)
 
     def overdue(self, now: float) -> str:
-        """Why it has waited too long; empty when it has not."""
         waited = now - self.since
         if self._in_head and not self._requests:
             return "head-timeout" if waited > self._limits.head_seconds else ""
@@ -138,12 +140,10 @@ class Connection(Guest, asyncio.BufferedProtocol):
         return "idle" if waited > self._limits.idle_seconds else ""
 
     def drop(self) -> None:
-        """Cut it off."""
         self._forget()
         self._transport.abort()
 
     def shutdown(self) -> None:
-        """End, once what has begun is answered."""
         if not (self._begun or self._requests or self._unsent):
             self._transport.close()
 
@@ -172,7 +172,6 @@ class Connection(Guest, asyncio.BufferedProtocol):
         return self._port.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Parse what has been read."""
         self._reads_without_data = 0
         if not self._proven:
             slow = thread_time() - self._began > _SECONDS_A_READ + _SECONDS_A_BYTE * nbytes
@@ -189,7 +188,6 @@ class Connection(Guest, asyncio.BufferedProtocol):
         self._count()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
-        """Go."""
         self._crowd.discard(self)
         self._forget()
         # Both refer to this, and of uvloop's transport no collector knows.
@@ -201,17 +199,15 @@ class Connection(Guest, asyncio.BufferedProtocol):
     def _forget(self) -> None:
         """Let go of everything that is held."""
         self._deaf, self._begun = True, False
-        self._coming = Request(self._limits)
+        self._coming = Request()
         self._requests.clear()
         self._unsent = b""
 
     def pause_writing(self) -> None:
-        """The client does not read."""
         self._blocked = True
         self._count()
 
     def resume_writing(self) -> None:
-        """The client has read."""
         self._blocked = False
         self.send()
 
@@ -224,7 +220,10 @@ class Connection(Guest, asyncio.BufferedProtocol):
         except httptools.HttpParserUpgrade:
             self._deaf = True  # the request itself is refused
         except httptools.HttpParserCallbackError as error:
-            self._stop(error.__context__)
+            if not isinstance(error.__context__, _Enough):  # a bug: cut off, so that failurePolicy decides
+                _log.exception("a request could not be read")
+                self._note("failed")
+                self.drop()
         except httptools.HttpParserError as error:
             if not self._deaf:
                 self._refuse(answers.not_http(f"invalid HTTP/1.1 request: {error}"))
@@ -234,66 +233,66 @@ class Connection(Guest, asyncio.BufferedProtocol):
                 what = "headers" if self._in_head else "trailers or chunk extensions"
                 self._refuse(answers.head_too_large(f"the {what} are larger than {most} bytes"))
 
-    def _stop(self, why: BaseException | None) -> None:
-        """Stop reading. In a variable of the caller ``why`` would refer to itself by its traceback, and keep all of this."""
-        if isinstance(why, Refused):
-            if why.failure:
-                self._refuse(why.failure)
-        else:  # a bug: cut off, so that failurePolicy decides
-            _log.exception("a request could not be read")
-            self._note("failed")
-            self.drop()
-
     def on_message_begin(self) -> None:
-        """A request begins."""
         if self._deaf:
-            raise Refused
+            raise _Enough
         if len(self._requests) > self._limits.pipelined:
             self._note("pipelined")
             self.drop()
-            raise Refused
-        self._coming = Request(self._limits, self._unwelcome)
+            raise _Enough
+        self._coming = Request(self._unwelcome)
         self._begun = self._in_head = True
         self._loose = 0
         if not self._requests:
             self.since = self._crowd.clock()
 
     def on_url(self, target: bytes) -> None:
-        """A part of the target."""
-        self._coming.add_target(target)
+        request = self._coming
+        request.target += target
+        if len(request.target) > (most := self._limits.target_bytes):
+            why = f"the path and query are longer than {most} bytes; shorten them"
+            self._stop(answers.head_too_large(why, 414))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header."""
-        self._coming.add_header(name, value, in_head=self._in_head)
+        request = self._coming
+        request.count += 1
+        if request.count > (most := self._limits.headers):
+            self._stop(answers.head_too_large(f"the request has more than {most} headers; send fewer"))
+        if self._in_head:  # or it is a trailer, which is not kept
+            request.add_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """A head is complete: now it is known whether the request is refused unread."""
         request, parser = self._coming, self._parser
         self._in_head = False
         self._loose = 0
-        if parser.get_http_version() != "1.1":
-            request.expect = b""  # such a client knows no interim answers (RFC 9110, 10.1.1)
         request.end_head(parser.get_method(), self._port.find, upgrades=parser.should_upgrade())
+        if parser.get_http_version() != "1.1":
+            request.expects = False  # such a client knows no interim answers (RFC 9110, 10.1.1)
         self._proven = self._proven or request.has_token
         if request.failure is answers.NOT_FOUND:
             self._note("path")  # which path is not told: it may hold a token
         if request.failure and (request.length > MAXIMUM_BODY or request.expects):  # its body is not even awaited
-            raise Refused(request.failure)
+            self._stop(request.failure)
         if request.expects:
             self.send()
 
     def on_body(self, piece: bytes) -> None:
-        """A part of a body."""
         self._bare = False
         self._loose = 0
-        self._coming.add_body(piece)
+        request = self._coming
+        request.read += len(piece)
+        if request.read > MAXIMUM_BODY:
+            self._stop(request.failure or answers.TOO_LARGE)
+        if not request.failure:  # or it is thrown away
+            request.body.append(piece)
 
     def on_chunk_header(self) -> None:
-        """A chunk comes, or trailers."""
-        self._coming.add_chunk()
+        self._coming.chunks += 1
+        if self._coming.chunks > (most := self._limits.chunks):
+            why = f"the body has more than {most} chunks; use larger chunks or send a Content-Length"
+            self._stop(answers.not_http(why))
 
     def on_message_complete(self) -> None:
-        """A request is complete."""
         request = self._coming
         self._begun = False
         request.closes = not self._parser.should_keep_alive() or self._parser.get_http_version() != "1.1"
@@ -303,27 +302,19 @@ class Connection(Guest, asyncio.BufferedProtocol):
     # --- what goes ------------------------------------------------------------------------------------------------
 
     def _next(self) -> None:
-        """Let the next request wait for its turn."""
         if self._requests and not (self._in_line or self._task or self._blocked or self._unsent):
             self._in_line = True
             self._port.turns.add(self, self._requests[0].body.weight)
 
     def answer(self, *, late: bool) -> None:
-        """Answer the first request that waits. Raises nothing: there are others to answer."""
         self._in_line = False
         if not self._requests or self._task or self._transport.is_closing():
             return
         request = self._requests[0]
-        failure, endpoint = request.failure, request.endpoint
-        if late and not failure:
+        if late and not request.failure:
             self._note("overload")
-            failure = answers.OVERLOADED
-        if failure or not endpoint:
-            failure = failure or answers.NOT_FOUND
-            request.closes |= failure.closes
-            answer: Answer | Coroutine[Any, Any, Answer] = endpoint.refuse(failure) if endpoint else failure.answer()
-        else:
-            answer = endpoint.answer(request.body.whole(), request.query)
+            request.failure = answers.OVERLOADED
+        answer = request.answer()
         if isinstance(answer, Answer):
             self._answered(answer)
         else:
@@ -331,7 +322,6 @@ class Connection(Guest, asyncio.BufferedProtocol):
             self._task.add_done_callback(self._arrived)
 
     def _arrived(self, task: asyncio.Task[Answer]) -> None:
-        """What was waited for is here, or nobody waits for it any more."""
         self._task = None
         if self._requests and not task.cancelled():
             self._answered(task.result())
@@ -354,7 +344,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
     def send(self) -> None:
         """Send what is answered, as far as the client reads; then go on, or hang up."""
         if self._begun and not (self._in_head or self._requests or self._deaf) and self._coming.expects:
-            self._coming.expect = b""
+            self._coming.expects = False
             self._unsent += CONTINUE
         while self._unsent and not self._blocked and not self._transport.is_closing():
             piece, self._unsent = self._unsent[:_WRITTEN_AT_ONCE], self._unsent[_WRITTEN_AT_ONCE:]
@@ -388,11 +378,16 @@ class Connection(Guest, asyncio.BufferedProtocol):
         if held != self.held and not self._crowd.hold(self, held) and not self._deaf:
             self._refuse(answers.NO_MEMORY)
 
+    def _stop(self, failure: Failure) -> NoReturn:
+        """Refuse while the parser calls."""
+        self._refuse(failure)
+        raise _Enough
+
     def _refuse(self, failure: Failure) -> None:
         """Answer what comes by a failure, behind the answers that are due, and throw away what comes after it."""
         if failure.reason:
             self._note(failure.reason, failure.message)
-        request = self._coming if self._begun else Request(self._limits)
+        request = self._coming if self._begun else Request()
         request.failure, request.body, request.closes = failure, Body(), True
         self._deaf = True
         self._begun = self._in_head = False

@@ -19,10 +19,13 @@ _log = structlog.get_logger("gpuwarden.http")
 
 
 class Refusals:
-    """Who is turned away from a port and why: all are counted and few logged, so that a flood of strangers floods no log."""
+    """Who is turned away from a port and why.
+
+    All are counted, by ``count(port, reason)``. Each reason is logged at once, and then at most every half minute: a flood of
+    strangers floods no log.
+    """
 
     def __init__(self, port: str, count: Callable[[str, str], None], clock: Callable[[], float] = monotonic) -> None:
-        """Count by ``count(port, reason)``; log each reason at once, and then at most every half minute."""
         self._port = port
         self._count = count
         self._clock = clock
@@ -30,7 +33,7 @@ class Refusals:
         self._unlogged: Counter[str] = Counter()
 
     def note(self, reason: str, client: Client = None, detail: str = "") -> None:
-        """Take note of one: the reason is one of a few words, the metric's label; address and detail are for the log."""
+        """Count one. The reason is one of a few words, the metric's label; address and detail are for the log."""
         self._count(self._port, reason)
         self._unlogged[reason] += 1
         now = self._clock()
@@ -87,7 +90,6 @@ class Crowd:
     """
 
     def __init__(self, limits: Limits, refusals: Refusals, clock: Callable[[], float] = monotonic) -> None:
-        """Begin with nobody; ``refusals`` is told who had to go."""
         self.limits = limits
         self.refusals = refusals
         self.clock = clock
@@ -97,9 +99,6 @@ class Crowd:
         self.gone.set()
         self._most = limits.connections
         self._own = limits.memory // limits.connections // _OWN
-
-    def __len__(self) -> int:
-        return len(self._guests)
 
     def __iter__(self) -> Iterator[Guest]:
         return iter(tuple(self._guests))
@@ -120,20 +119,17 @@ class Crowd:
         """Count one as holding so many bytes; whether there is memory for it, after others were cut off if need be."""
         if guest not in self._guests:
             return True
-        grows = size > guest.held
-        self.held += size - guest.held
+        grows = size - guest.held
+        self.held += grows
         guest.held = size
-        return not grows or self.held <= self.limits.memory or self._has_memory(guest) or size <= self._own
+        while grows > 0 and self.held > self.limits.memory:
+            if not self._make_room("memory", [other for other in self._guests if other.held and other is not guest]):
+                return size <= self._own
+        return True
 
     def has_room(self) -> bool:
         """Whether one more may come in, after somebody was asked to go if need be."""
         return len(self._guests) < self._most or self._make_room("connections", self._guests)
-
-    def _has_memory(self, asking: Guest) -> bool:
-        while self.held > self.limits.memory:
-            if not self._make_room("memory", [guest for guest in self._guests if guest.held and guest is not asking]):
-                return False
-        return True
 
     def _make_room(self, reason: str, among: Collection[Guest]) -> bool:
         """Cut off whoever has waited longest for its client; whether there was one."""

@@ -1,7 +1,7 @@
 """An admission endpoint: from the body of a POST to its answer, the same for our own protocol and for ASGI."""
 
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from time import perf_counter
 from typing import Any
 
@@ -27,13 +27,13 @@ _log = structlog.get_logger("gpuwarden.http")
 
 
 class Endpoint:
-    """Answers POSTed AdmissionReviews by a function from bytes to bytes, and everything else by a clear failure."""
+    """Answers POSTed AdmissionReviews by a function from bytes to bytes, and everything else by a clear failure.
+
+    The function raises ``ReviewError`` or a namespace's error, and nothing else on purpose. It is called with the body, and if
+    ``timed`` with the seconds that are left for the answer.
+    """
 
     def __init__(self, path: str, answer: Callable[..., Answering], observe: Observe, *, timed: bool = False) -> None:
-        """Serve ``path`` with an answer that raises ``ReviewError`` or a namespace's error, and nothing else on purpose.
-
-        It is called with the body, and if ``timed`` with the seconds that are left for the answer.
-        """
         self.path = path
         self._answer = answer
         self._observe = observe
@@ -76,18 +76,15 @@ class Endpoint:
         return answers.INTERNAL_ERROR.answer()
 
 
-def refusal(method: str, content_type: bytes, content_encoding: bytes, length: int) -> Failure | None:
-    """Why a request is refused before its body is read; ``None`` when it is not.
-
-    Headers that it lacks are empty, or a length of 0.
-    """
-    if method != "POST":
-        return Failure(405, f"method {method} is not supported; POST an AdmissionReview")
+def refusal(method: bytes, headers: Mapping[bytes, bytes], length: int) -> Failure | None:
+    """Why a request is refused before its body is read; ``None`` when it is not. The names of headers are lowercase."""
+    if method != b"POST":
+        return Failure(405, f"method {method.decode()} is not supported; POST an AdmissionReview")
     if length > MAXIMUM_BODY:
         return answers.TOO_LARGE
-    if content_encoding and content_encoding.lower() != b"identity":
+    if (headers.get(b"content-encoding") or b"identity").lower() != b"identity":
         return Failure(415, "Content-Encoding is not supported; send uncompressed JSON", closes=True)
-    if content_type != b"application/json" and content_type.partition(b";")[0].strip().lower() != b"application/json":
+    if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json":
         return Failure(415, "Content-Type is not supported; set it to application/json", closes=True)
     return None
 

@@ -4,11 +4,10 @@ import asyncio
 import errno
 import socket
 import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from math import inf
-from typing import Any
 
 from webhook.adapters.http.answers import http_date
 from webhook.adapters.http.connection import Connection, Port
@@ -32,13 +31,6 @@ _HELLO = 128 * 1024
 _NOT_NOW = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-async def serve_all(*listeners: Coroutine[Any, Any, None]) -> None:
-    """Serve on all listeners (by what their ``serve`` returns) until all are stopped; if one fails, the others stop."""
-    async with asyncio.TaskGroup() as group:
-        for serving in listeners:
-            group.create_task(serving)
-
-
 def bind(host: str, port: int) -> socket.socket:
     """A socket that is bound, and whose connections take little of the kernel's memory.
 
@@ -47,12 +39,9 @@ def bind(host: str, port: int) -> socket.socket:
     Raises:
         OSError: the port can't be bound.
     """
-    if host != "":
-        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    elif socket.has_dualstack_ipv6():
-        listening = socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
-    else:
-        listening = socket.create_server(("", port))
+    both = host == "" and socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both or ":" in host else socket.AF_INET
+    listening = socket.create_server((host, port), family=family, dualstack_ipv6=both)
     for buffer, size in _KERNEL_BUFFERS.items():
         listening.setsockopt(socket.SOL_SOCKET, buffer, size)
     return listening
@@ -73,15 +62,14 @@ class _Handshake(Guest):
 
 
 class AdmissionListener:
-    """The admission port."""
+    """The admission port. It is bound at once, so that a port that is taken is known (``OSError``).
+
+    ``tls`` gives the context of a new connection, ``None`` when there is none yet; without it connections are plain.
+    """
 
     def __init__(
         self, shared: Port, host: str, port: int, tls: Callable[[], ssl.SSLContext | None] | None = None
     ) -> None:
-        """Bind the port now, so that a port that is taken is known at once (``OSError``).
-
-        ``tls`` gives the context of a new connection, ``None`` when there is none yet; without it connections are plain.
-        """
         self._socket = bind(host, port)
         self.port: int = self._socket.getsockname()[1]
         self._shared = shared

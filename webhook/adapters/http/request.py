@@ -1,22 +1,19 @@
-"""A request while it comes: what is needed of its head, its body, and how much of each it may have."""
+"""A request while it comes: what is needed of its head, and its body."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from mmap import mmap
+from typing import Any
 from urllib.parse import unquote
 
 import httptools
 
 from webhook.adapters.http import answers
-from webhook.adapters.http.answers import Failure
+from webhook.adapters.http.answers import Answer, Failure
 from webhook.adapters.http.endpoint import Endpoint, refusal
-from webhook.adapters.http.limits import MAXIMUM_BODY, Limits
+from webhook.adapters.http.limits import MAXIMUM_BODY
 from webhook.application.review_limits import MOST_ELEMENTS
 
-# The headers that are needed, and where they are kept.
-_FIELDS = {
-    name.encode(): name.replace("-", "_")
-    for name in ("content-type", "content-encoding", "content-length", "transfer-encoding", "expect")
-}
+_KEPT = frozenset((b"content-type", b"content-encoding", b"content-length", b"transfer-encoding", b"expect"))
 # An element of JSON takes as long to read and to decide as so many bytes of a text: measured with a large annotation (10 ns a
 # byte) and with containers that each have a finding (1.7 microseconds an element).
 _ELEMENT = 150
@@ -66,70 +63,34 @@ class Body:
         return self._first
 
 
-class Refused(Exception):  # noqa: N818 - nothing is wrong here
-    """Nothing more of what comes is read; without a failure, it is not even answered."""
-
-    def __init__(self, failure: Failure | None = None) -> None:
-        super().__init__()
-        self.failure = failure
-
-
 class Request:
-    """A request, as far as it is here. What comes is added; too much of it is ``Refused``.
+    """A request, as far as it is here.
 
     Attributes:
         endpoint: what answers it.
         failure: why it is answered unread instead.
         has_token: whether its path has the token that only the API server knows.
         closes: whether the connection ends with its answer.
+        expects: whether the client waits to be told to go on (RFC 9110, 10.1.1).
         length: what its head says that its body has.
+        read: how much of its body has come.
     """
 
     endpoint: Endpoint | None = None
-    target = query = content_type = content_encoding = content_length = transfer_encoding = expect = b""
-    closes = head_only = has_token = False
-    length = _headers = _chunks = _read = 0
+    target = query = b""
+    closes = expects = head_only = has_token = False
+    length = count = chunks = read = 0
 
-    def __init__(self, limits: Limits, failure: Failure | None = None) -> None:
+    def __init__(self, failure: Failure | None = None) -> None:
         self.failure = failure
         self.body = Body()
-        self._limits = limits
+        self.headers: dict[bytes, bytes] = {}
 
-    def add_target(self, piece: bytes) -> None:
-        """A part of the target."""
-        self.target += piece
-        if len(self.target) > (longest := self._limits.target_bytes):
-            raise Refused(
-                answers.head_too_large(f"the path and query are longer than {longest} bytes; shorten them", 414)
-            )
-
-    def add_header(self, name: bytes, value: bytes, *, in_head: bool) -> None:
-        """A header, or a trailer, which is not kept. A header that comes twice has a value that neither would be."""
-        self._headers += 1
-        if self._headers > (most := self._limits.headers):
-            raise Refused(answers.head_too_large(f"the request has more than {most} headers; send fewer"))
-        if in_head and (field := _FIELDS.get(name.lower())):
-            setattr(self, field, getattr(self, field) + value.strip().lower())
-
-    def add_chunk(self) -> None:
-        """The head of a chunk."""
-        self._chunks += 1
-        if self._chunks > (most := self._limits.chunks):
-            why = f"the body has more than {most} chunks; use larger chunks or send a Content-Length"
-            raise Refused(answers.not_http(why))
-
-    def add_body(self, piece: bytes) -> None:
-        """A part of the body; that of a request that is refused is thrown away."""
-        self._read += len(piece)
-        if self._read > MAXIMUM_BODY:
-            raise Refused(self.failure or answers.TOO_LARGE)
-        if not self.failure:
-            self.body.append(piece)
-
-    @property
-    def expects(self) -> bool:
-        """Whether the client waits to be told to go on (RFC 9110, 10.1.1)."""
-        return self.expect == b"100-continue"
+    def add_header(self, name: bytes, value: bytes) -> None:
+        """A header of the head. One that comes twice has a value that neither would be."""
+        name = name.lower()
+        if name in _KEPT:
+            self.headers[name] = self.headers.get(name, b"") + value.strip().lower()
 
     def end_head(self, method: bytes, find: Callable[[str], Endpoint | None], *, upgrades: bool) -> None:
         """Find what answers it, or why it is answered unread."""
@@ -137,19 +98,29 @@ class Request:
         path = _path(target)
         endpoint = self.endpoint = find(path)
         self.has_token = endpoint is not None and path != endpoint.path
+        headers = self.headers
         # The parser takes zeros without end before a number of at most 20 digits.
-        self.length = int(self.content_length[-20:] or 0)
+        self.length = int(headers.get(b"content-length", b"")[-20:] or 0)
+        self.expects = headers.get(b"expect") == b"100-continue"
         self.head_only = method == b"HEAD"
         if self.failure:
             return
         if upgrades:
             self.failure = answers.UPGRADE
-        elif self.transfer_encoding not in (b"", b"chunked"):
+        elif headers.get(b"transfer-encoding", b"") not in (b"", b"chunked"):
             self.failure = answers.UNKNOWN_CODING
         elif endpoint is None:
             self.failure = answers.NOT_FOUND
         else:
-            self.failure = refusal(method.decode(), self.content_type, self.content_encoding, self.length)
+            self.failure = refusal(method, headers, self.length)
+
+    def answer(self) -> Answer | Coroutine[Any, Any, Answer]:
+        """Its answer, or what must be waited for to have it."""
+        if self.endpoint and not self.failure:
+            return self.endpoint.answer(self.body.whole(), self.query)
+        failure = self.failure or answers.NOT_FOUND
+        self.closes |= failure.closes
+        return self.endpoint.refuse(failure) if self.endpoint else failure.answer()
 
 
 def _path(target: bytes) -> str:
