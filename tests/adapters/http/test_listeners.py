@@ -1,6 +1,7 @@
 """Listeners: where they listen, how long they keep connections, and how they end."""
 
 import asyncio
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -48,6 +49,13 @@ async def ended(listener: Listener) -> None:
     await listener.serve()
 
 
+async def served(*listeners: Listener) -> None:
+    """Serve as ``gpuwarden serve`` does."""
+    async with asyncio.TaskGroup() as group:
+        for listener in listeners:
+            group.create_task(listener.serve())
+
+
 def test_connections_are_kept_longer_than_the_api_server_keeps_them() -> None:
     """net/http DefaultTransport keeps idle connections for 90 s; who closes first loses a POST."""
     assert Limits().idle_seconds >= 120
@@ -83,11 +91,15 @@ async def test_when_one_listener_fails_the_others_stop() -> None:
 
     async with asyncio.timeout(20):
         with pytest.raises(ExceptionGroup):
-            async with asyncio.TaskGroup() as group:
-                group.create_task(good.serve())
-                group.create_task(bad.serve())
+            await served(good, bad)
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", good.port), timeout=5)
+
+
+def test_answers_have_the_date(authority: trustme.CA) -> None:
+    with running(authority, {"/mutate": lambda body: body}) as server:
+        date = server.ask(request("/mutate", GOOD)).headers["date"]
+    assert re.fullmatch(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT", date)
 
 
 def test_what_is_under_way_is_answered_before_the_end_and_idle_connections_are_closed(authority: trustme.CA) -> None:

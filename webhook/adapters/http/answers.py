@@ -1,6 +1,5 @@
 """Answers, and failures as answers: a ``metav1.Status`` that names the field, so that the API server's failurePolicy decides."""
 
-from email.utils import formatdate
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -8,31 +7,21 @@ import msgspec
 
 from webhook.adapters.http.limits import MAXIMUM_BODY
 
-CLOSE = (b"connection", b"close")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-_STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
-# The ``reason`` of a Status, by its code.
-_REASONS = {
-    400: "BadRequest",
-    403: "Forbidden",
-    404: "NotFound",
-    405: "MethodNotAllowed",
-    413: "RequestEntityTooLarge",
-    414: "RequestURITooLong",
-    415: "UnsupportedMediaType",
-    431: "RequestHeaderFieldsTooLarge",
-    500: "InternalError",
-    501: "NotImplemented",
-    503: "ServiceUnavailable",
-}
-# The header that an answer with such a code has besides those that every answer has. kube-apiserver retries an answer with
-# Retry-After within the webhook's timeout (client-go rest/with_retry.go).
+# The header that an answer with such a code has besides. kube-apiserver retries one with Retry-After within the webhook's
+# timeout (client-go rest/with_retry.go).
 HEADERS = {405: (b"allow", b"POST"), 503: (b"retry-after", b"1")}
+_HEADS = {
+    status.value: b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\n" % (status, status.phrase.encode())
+    + (b"%b: %b\r\n" % HEADERS[status] if status in HEADERS else b"")
+    for status in HTTPStatus
+}
+# The ``reason`` of a Status where it is not the code's own phrase in one word.
+_REASONS = {413: "RequestEntityTooLarge", 414: "RequestURITooLong", 500: "InternalError"}
 
 
 class Answer(NamedTuple):
-    """An HTTP answer with a body of JSON. Nothing from a request is in its headers."""
+    """An HTTP answer with a body of JSON."""
 
     code: int
     body: bytes
@@ -62,7 +51,7 @@ class Failure(NamedTuple):
             "apiVersion": "v1",
             "status": "Failure",
             "message": f"{self.field}: {self.message}" if self.field else self.message,
-            "reason": _REASONS[self.code],
+            "reason": _REASONS.get(self.code) or HTTPStatus(self.code).phrase.replace(" ", ""),
             "code": self.code,
         }
         if self.field:
@@ -96,17 +85,6 @@ def as_bytes(answer: Answer, date: bytes, *, close: bool = False, head_only: boo
 
     With ``close`` the connection ends. That to a HEAD has a body's length and no body (``head_only``; RFC 9110, 9.3.2).
     """
-    lines = [_STATUS_LINES[answer.code], b"date: ", date, b"\r\ncontent-type: application/json\r\n"]
-    if header := HEADERS.get(answer.code):
-        lines.append(b"%b: %b\r\n" % header)
-    if close:
-        lines.append(b"connection: close\r\n")
-    lines.append(b"content-length: %d\r\n\r\n" % len(answer.body))
-    if not head_only:
-        lines.append(answer.body)
-    return b"".join(lines)
-
-
-def http_date() -> bytes:
-    """The time now, as the ``Date`` header has it (RFC 9110, 6.6.1)."""
-    return formatdate(usegmt=True).encode()
+    closing = b"connection: close\r\n" if close else b""
+    head = b"%bdate: %b\r\n%bcontent-length: %d\r\n\r\n" % (_HEADS[answer.code], date, closing, len(answer.body))
+    return head if head_only else head + answer.body

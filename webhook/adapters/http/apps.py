@@ -6,13 +6,12 @@ from typing import Any
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from webhook import __version__
 from webhook.adapters.http import answers
-from webhook.adapters.http.answers import CLOSE, HEADERS, Answer
+from webhook.adapters.http.answers import HEADERS, Answer
 from webhook.adapters.http.endpoint import Endpoint, refusal
 from webhook.adapters.http.limits import MAXIMUM_BODY
 
@@ -43,7 +42,7 @@ class AsgiEndpoint:
             answer = made if isinstance(made, Answer) else await made
         response = Response(answer.body, answer.code, media_type="application/json")
         response.raw_headers += [HEADERS[answer.code]] if answer.code in HEADERS else []
-        response.raw_headers += [CLOSE] if failure and failure.closes else []
+        response.raw_headers += [(b"connection", b"close")] if failure and failure.closes else []
         await response(scope, receive, send)
 
 
@@ -55,30 +54,28 @@ class Part(BaseModel):
     message: str
 
 
-class Readiness(BaseModel):
-    """``/readyz``: ready when every part is."""
-
-    ready: bool
-    parts: list[Part]
-
-
 def _json(description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
-_READINESS: dict[int | str, dict[str, Any]] = {
-    code: _json(said, {"$ref": "#/components/schemas/Readiness"}) for code, said in ((200, "Ready"), (503, "Not ready"))
+_READINESS = {
+    "type": "object",
+    "required": ["ready", "parts"],
+    "properties": {"ready": {"type": "boolean"}, "parts": {"type": "array", "items": Part.model_json_schema()}},
 }
 # Described by its name alone: a model in the path of every review would cost more than the decision.
 _REVIEW = {"type": "object", "title": "AdmissionReview", "description": "admission.k8s.io/v1"}
 _STATUS = {"type": "object", "title": "Status", "description": "metav1.Status"}
-_ANSWERS = {
-    "200": ("The answer", _REVIEW),
-    "400": ("The review is invalid; the Status names the field", _STATUS),
-    "413": ("The body is too large", _STATUS),
-    "415": ("Content-Type is not application/json, or Content-Encoding is set", _STATUS),
-    "500": ("A bug of gpuwarden; its log says which", _STATUS),
-    "503": ("Not now; ask again after Retry-After seconds", _STATUS),
+_POST = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": _REVIEW}}},
+    "responses": {
+        "200": _json("The answer", _REVIEW),
+        "400": _json("The review is invalid; the Status names the field", _STATUS),
+        "413": _json("The body is too large", _STATUS),
+        "415": _json("Content-Type is not application/json, or Content-Encoding is set", _STATUS),
+        "500": _json("A bug of gpuwarden; its log says which", _STATUS),
+        "503": _json("Not now; ask again after Retry-After seconds", _STATUS),
+    },
 }
 
 
@@ -91,18 +88,11 @@ class _App(FastAPI):
         self.router.routes += [Route(endpoint.path, AsgiEndpoint(endpoint)) for endpoint in admission]
 
     def openapi(self) -> dict[str, Any]:
-        """The document, with the models and the paths that FastAPI does not know of."""
+        """The document, with the paths that FastAPI does not know of."""
         document = super().openapi()
-        _, models = models_json_schema([(Readiness, "serialization")], ref_template="#/components/schemas/{model}")
-        document["components"] = {"schemas": models["$defs"]}
         for path in self._admission:
-            post = {
-                "operationId": path.strip("/"),
-                "summary": f"Answer an AdmissionReview ({path.strip('/')})",
-                "requestBody": {"required": True, "content": {"application/json": {"schema": _REVIEW}}},
-                "responses": {code: _json(*said) for code, said in _ANSWERS.items()},
-            }
-            document["paths"][path] = {"post": post}
+            name = path.strip("/")
+            document["paths"][path] = {"post": _POST | {"operationId": name, "summary": f"Answer a review ({name})"}}
         return document
 
 
@@ -121,12 +111,15 @@ def application(
         """Alive: the event loop answers."""
         return PlainTextResponse("ok")
 
-    @app.get("/readyz", response_model=None, responses=_READINESS)
+    @app.get(
+        "/readyz", response_model=None, responses={200: _json("Ready", _READINESS), 503: _json("Not ready", _READINESS)}
+    )
     async def readyz() -> JSONResponse:
         """Ready to answer admission reviews, part by part."""
         parts = readiness()
-        answer = Readiness(ready=all(part.ready for part in parts), parts=parts)
-        return JSONResponse(answer.model_dump(), status_code=200 if answer.ready else 503)
+        ready = all(part.ready for part in parts)
+        answer = {"ready": ready, "parts": [part.model_dump() for part in parts]}
+        return JSONResponse(answer, status_code=200 if ready else 503)
 
     @app.get("/metrics", response_model=None, response_class=PlainTextResponse)
     async def exposition() -> Response:

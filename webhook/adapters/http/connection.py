@@ -14,7 +14,7 @@ import httptools
 import structlog
 
 from webhook.adapters.http import answers
-from webhook.adapters.http.answers import CONTINUE, Answer, Failure, as_bytes, http_date
+from webhook.adapters.http.answers import CONTINUE, Answer, Failure, as_bytes
 from webhook.adapters.http.crowd import Crowd, Guest
 from webhook.adapters.http.endpoint import Endpoint
 from webhook.adapters.http.limits import MAXIMUM_BODY
@@ -58,10 +58,9 @@ class Port:
     Attributes:
         find: the endpoint of a path.
         names: the common names of which a client certificate must have one; empty where TLS alone decides.
-        date: the time, for answers; the listener renews it.
-        draining: whether clients are asked to take their next request to another connection.
-        stopping: whether connections end as soon as nothing is under way.
+        date: the time, for answers, which the listener sets about every second.
         started: whether connections are accepted.
+        draining: whether connections end as soon as nothing is under way.
         buffer: what every connection reads into.
     """
 
@@ -69,10 +68,9 @@ class Port:
     crowd: Crowd
     turns: Turns
     names: frozenset[str] = frozenset()
-    date: bytes = field(default_factory=http_date)
-    draining: bool = False
-    stopping: bool = False
+    date: bytes = b""
     started: bool = False
+    draining: bool = False
     buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_READ_AT_ONCE)))
 
 
@@ -262,13 +260,11 @@ class Connection(Guest, asyncio.BufferedProtocol):
             request.add_header(name, value)
 
     def on_headers_complete(self) -> None:
-        request, parser = self._coming, self._parser
+        request = self._coming
         self._in_head = False
         self._loose = 0
-        request.end_head(parser.get_method(), self._port.find, upgrades=parser.should_upgrade())
-        if parser.get_http_version() != "1.1":
-            request.expects = False  # such a client knows no interim answers (RFC 9110, 10.1.1)
-        self._proven = self._proven or request.has_token
+        request.end_head(self._parser, self._port.find)
+        self._proven |= request.has_token
         if request.failure is answers.NOT_FOUND:
             self._note("path")  # which path is not told: it may hold a token
         if request.failure and (request.length > MAXIMUM_BODY or request.expects):  # its body is not even awaited
@@ -329,8 +325,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
 
     def _answered(self, answer: Answer) -> None:
         request = self._requests.popleft()
-        last = self._port.stopping and not (self._requests or self._begun)
-        closes = request.closes or self._port.draining or last
+        closes = request.closes or (self._port.draining and not (self._requests or self._begun))
         self._unsent += as_bytes(answer, self._port.date, close=closes, head_only=request.head_only)
         self.since = self._crowd.clock()
         if answer.code == _OK and not self.known:
@@ -353,10 +348,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
         if self._requests:
             self._next()
         elif self._deaf and not (self._unsent or self._transport.is_closing()):
-            asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._hang_up)
-
-    def _hang_up(self) -> None:
-        self._transport.abort()  # of now: a timer that had the one of then would keep all that TLS has of it
+            asyncio.get_running_loop().call_later(_LINGER_SECONDS, self.drop)
 
     def _note(self, reason: str, detail: str = "") -> None:
         self._crowd.refusals.note(reason, self.client, detail)

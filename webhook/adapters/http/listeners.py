@@ -6,10 +6,10 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from email.utils import formatdate
 from functools import partial
 from math import inf
 
-from webhook.adapters.http.answers import http_date
 from webhook.adapters.http.connection import Connection, Port
 from webhook.adapters.http.crowd import Client, Guest
 
@@ -91,7 +91,7 @@ class AdmissionListener:
             self._shared.started = True
             await self._tick_until(self._stopping)
             self._loop.remove_reader(self._socket)
-            self._shared.stopping = True
+            self._shared.draining = True
             for guest in self._crowd:
                 guest.shutdown()
             await self._tick_until(self._crowd.gone, GRACE_SECONDS)
@@ -106,7 +106,7 @@ class AdmissionListener:
         """Look at the time at least once a second, and twice in the shortest time that a client may take."""
         until = self._loop.time() + seconds
         while not event.is_set() and self._loop.time() < until:
-            self._shared.date = http_date()
+            self._shared.date = formatdate(usegmt=True).encode()  # RFC 9110, 6.6.1
             self._crowd.sweep()
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(1.0, self._crowd.limits.head_seconds / 2)):

@@ -72,8 +72,7 @@ class Request:
         has_token: whether its path has the token that only the API server knows.
         closes: whether the connection ends with its answer.
         expects: whether the client waits to be told to go on (RFC 9110, 10.1.1).
-        length: what its head says that its body has.
-        read: how much of its body has come.
+        length, read: how much its head says that its body has, and how much of it has come.
     """
 
     endpoint: Endpoint | None = None
@@ -92,7 +91,7 @@ class Request:
         if name in _KEPT:
             self.headers[name] = self.headers.get(name, b"") + value.strip().lower()
 
-    def end_head(self, method: bytes, find: Callable[[str], Endpoint | None], *, upgrades: bool) -> None:
+    def end_head(self, parser: httptools.HttpRequestParser, find: Callable[[str], Endpoint | None]) -> None:
         """Find what answers it, or why it is answered unread."""
         target, _, self.query = self.target.partition(b"?")
         path = _path(target)
@@ -101,11 +100,12 @@ class Request:
         headers = self.headers
         # The parser takes zeros without end before a number of at most 20 digits.
         self.length = int(headers.get(b"content-length", b"")[-20:] or 0)
-        self.expects = headers.get(b"expect") == b"100-continue"
+        self.expects = headers.get(b"expect") == b"100-continue" and parser.get_http_version() == "1.1"
+        method = parser.get_method()
         self.head_only = method == b"HEAD"
         if self.failure:
             return
-        if upgrades:
+        if parser.should_upgrade():
             self.failure = answers.UPGRADE
         elif headers.get(b"transfer-encoding", b"") not in (b"", b"chunked"):
             self.failure = answers.UNKNOWN_CODING

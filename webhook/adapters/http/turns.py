@@ -35,18 +35,16 @@ class Turns:
 
     Each connection has at most one request here. They are answered in the order in which they would be done if all were
     worked on at the same time, a byte of each in turn: cheap ones do not wait for dear ones that came before, and a flood of
-    tiny ones does not keep out the rest. A request that has waited too long is shed unread, which costs next to nothing; by this
-    order that is a dear one before a cheap one.
+    tiny ones does not keep out the rest. A request that has waited for more than ``most`` seconds is shed unread, which costs
+    next to nothing; by this order that is a dear one before a cheap one.
     """
 
     def __init__(self, most: float = float("inf"), clock: Callable[[], float] = perf_counter) -> None:
-        """Begin with nobody; a request may wait so many seconds before it is shed."""
         self._most = most
         self._clock = clock
         self._waiting: list[tuple[float, int, float, int, Asker]] = []
         self._number = count()
-        self._progress = 0.0
-        """How many bytes would be done of each by now."""
+        self._progress = 0.0  # bytes that would be done of each by now
         self._called = False
 
     def add(self, asker: Asker, weight: Callable[[], int]) -> None:
