@@ -1,5 +1,6 @@
 """Answers, and failures as answers: a ``metav1.Status`` that names the field, so that the API server's failurePolicy decides."""
 
+from functools import partial
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -70,14 +71,9 @@ NO_MEMORY = Failure(
 )
 
 
-def not_http(message: str) -> Failure:
-    """Return the failure for input that is not a supported HTTP/1.1 request."""
-    return Failure(400, message, closes=True, reason="malformed")
-
-
-def head_too_large(message: str, code: int = 431) -> Failure:
-    """Return the failure for a head, or trailers, of which there is too much."""
-    return Failure(code, message, closes=True, reason="head-size")
+# Of a message.
+not_http = partial(Failure, 400, closes=True, reason="malformed")
+head_too_large = partial(Failure, 431, closes=True, reason="head-size")
 
 
 def as_bytes(answer: Answer, date: bytes, *, close: bool = False, head_only: bool = False) -> bytes:

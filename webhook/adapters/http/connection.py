@@ -249,7 +249,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
         request.target += target
         if len(request.target) > (most := self._limits.target_bytes):
             why = f"the path and query are longer than {most} bytes; shorten them"
-            self._stop(answers.head_too_large(why, 414))
+            self._stop(Failure(414, why, closes=True, reason="head-size"))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         request = self._coming
@@ -352,8 +352,6 @@ class Connection(Guest, asyncio.BufferedProtocol):
 
     def _note(self, reason: str, detail: str = "") -> None:
         self._crowd.refusals.note(reason, self.client, detail)
-
-    # --- limits ---------------------------------------------------------------------------------------------------
 
     def _count(self) -> None:
         """Count what is held, and read no more where answers are due already."""

@@ -19,11 +19,7 @@ _log = structlog.get_logger("gpuwarden.http")
 
 
 class Refusals:
-    """Who is turned away from a port and why.
-
-    All are counted, by ``count(port, reason)``. Each reason is logged at once, and then at most every half minute: a flood of
-    strangers floods no log.
-    """
+    """Who is turned away from a port and why: all are counted and few logged, so that a flood of strangers floods no log."""
 
     def __init__(self, port: str, count: Callable[[str, str], None], clock: Callable[[], float] = monotonic) -> None:
         self._port = port

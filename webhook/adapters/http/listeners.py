@@ -13,8 +13,7 @@ from math import inf
 from webhook.adapters.http.connection import Connection, Port
 from webhook.adapters.http.crowd import Client, Guest
 
-GRACE_SECONDS = 10
-"""How long answers under way may take when a listener stops."""
+GRACE_SECONDS = 10  # so long answers under way may take when a listener stops
 # What the kernel keeps for a connection (twice as much, in fact). By itself it would keep up to several MiB, which count as
 # the memory of the container (cgroup v2). What it has received is read at once, before others have their turn, and TLS keeps
 # room for as much: little for strangers, for records of a byte each take a hundred times as long as others.

@@ -15,13 +15,10 @@ from webhook.adapters.http.listeners import GRACE_SECONDS, bind
 
 # Requests of probes, Prometheus and people have a kilobyte or two. h11 needs fifty times as much memory for a head.
 _HEAD_BYTES = 8 * 1024
-# Each answer ends its connection: what may come after it, such as a body that nobody reads, is not parsed. A probe or a scrape
-# every few seconds can afford a new one.
-_CLOSE = [("connection", "close")]
 
 
 def _visitors(crowd: Crowd) -> type[asyncio.Protocol]:
-    """The protocol of connections of which there may be so many: for one more, the one goes that has been silent longest."""
+    """The protocol of connections of which there may be so many: for one more, the oldest goes."""
 
     class Visitor(H11Protocol, Guest):  # its way to end is uvicorn's
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
@@ -31,7 +28,6 @@ def _visitors(crowd: Crowd) -> type[asyncio.Protocol]:
             crowd.add(self)
 
         def data_received(self, data: bytes) -> None:
-            self.since = crowd.clock()
             if len(data) > _HEAD_BYTES:  # no head; and a body in small chunks would take h11 long
                 self.transport.abort()
             else:
@@ -57,7 +53,8 @@ class OperationsListener(uvicorn.Server):
             app,
             http=_visitors(crowd),
             h11_max_incomplete_event_size=_HEAD_BYTES,
-            headers=_CLOSE,
+            # After its answer a connection ends, and what else may come, such as a body that nobody reads, is not parsed.
+            headers=[("connection", "close")],
             ws="none",
             lifespan="off",
             access_log=False,

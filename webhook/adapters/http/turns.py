@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from functools import cached_property
 from heapq import heappop, heappush
 from itertools import count
 from time import perf_counter
@@ -57,13 +56,9 @@ class Turns:
             cost = _BASE + weight()
             heappush(self._waiting, (self._progress + cost, next(self._number), self._clock(), cost, asker))
 
-    @cached_property
-    def _loop(self) -> asyncio.AbstractEventLoop:
-        return asyncio.get_running_loop()  # until Python 3.12 each time a system call
-
     def _call(self) -> None:
         self._called = True
-        self._loop.call_soon(self._turn)
+        asyncio.get_running_loop().call_soon(self._turn)
 
     def _turn(self) -> None:
         askers: list[Asker] = []
