@@ -16,7 +16,7 @@ def test_it_is_what_was_sent(pieces: list[bytes]) -> None:
     for piece in pieces:
         body.append(piece)
     assert body.whole() == b"".join(pieces)
-    assert len(body) == len(body.whole())
+    assert body.size == len(body.whole())
 
 
 @pytest.mark.parametrize(

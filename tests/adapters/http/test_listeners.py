@@ -154,6 +154,25 @@ async def test_on_the_operations_port_what_is_under_way_is_answered_before_the_e
     writer.close()
 
 
+@pytest.mark.parametrize("headers", [b"", b"content-length: 100000\r\n", b"transfer-encoding: chunked\r\n"])
+async def test_on_the_operations_port_each_answer_ends_its_connection_and_bodies_are_not_read(headers: bytes) -> None:
+    async def answering(_scope: object, _receive: object, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    listener = OperationsListener(answering, "127.0.0.1", 0, crowd())
+    serving = asyncio.create_task(listener.serve())
+    reader, writer = await connected(listener.port)
+    writer.write(b"GET /metrics HTTP/1.1\r\nhost: here\r\n%b\r\n" % headers)
+    async with asyncio.timeout(20):
+        answer = await reader.read()
+    assert b"\r\nconnection: close\r\n" in answer
+    assert answer.endswith(b"\r\n\r\nok")
+    writer.close()
+    listener.stop()
+    await serving
+
+
 def test_what_has_begun_to_come_is_answered_before_the_end(authority: trustme.CA) -> None:
     with (
         running(authority, {"/mutate": lambda _: b"{}"}) as server,

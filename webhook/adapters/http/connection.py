@@ -38,6 +38,8 @@ _SECONDS_A_READ, _SECONDS_A_BYTE, _SLOW_READS = 0.5e-3, 20e-9, 3
 # A TLS record of 16 KiB arrives in at most some 30 reads. A client that sends more reads without any data sends only control
 # records, such as key updates, which cost as much as small records; OpenSSL limits neither.
 _READS_WITHOUT_DATA = 64
+# The headers that are needed.
+_KEPT = frozenset((b"content-type", b"content-encoding", b"content-length", b"transfer-encoding", b"expect"))
 _OK = 200
 # What the kernel keeps for a connection that was answered a review; for a stranger's it is less (see ``listeners``).
 _WIDE = 32 * 1024
@@ -232,11 +234,10 @@ class Connection(Guest, asyncio.BufferedProtocol):
                 self._refuse(answers.head_too_large(f"the {what} are larger than {most} bytes"))
 
     def on_message_begin(self) -> None:
-        if self._deaf:
-            raise _Enough
-        if len(self._requests) > self._limits.pipelined:
+        if len(self._requests) > self._limits.pipelined and not self._deaf:
             self._note("pipelined")
             self.drop()
+        if self._deaf:
             raise _Enough
         self._coming = Request(self._unwelcome)
         self._begun = self._in_head = True
@@ -256,8 +257,9 @@ class Connection(Guest, asyncio.BufferedProtocol):
         request.count += 1
         if request.count > (most := self._limits.headers):
             self._stop(answers.head_too_large(f"the request has more than {most} headers; send fewer"))
-        if self._in_head:  # or it is a trailer, which is not kept
-            request.add_header(name, value)
+        name = name.lower()
+        if self._in_head and name in _KEPT:  # one that comes twice has a value that neither would be
+            request.headers[name] = request.headers.get(name, b"") + value.strip().lower()
 
     def on_headers_complete(self) -> None:
         request = self._coming
@@ -363,8 +365,8 @@ class Connection(Guest, asyncio.BufferedProtocol):
             self._paused = pause
             (self._transport.pause_reading if pause else self._transport.resume_reading)()
         held = _KEPT_OF_A_READ * self._widest + len(self._unsent) + self._paused * _UNREAD
-        held += self._loose + len(coming.body) if coming else 0
-        held += sum(_REQUEST + len(request.body) for request in waiting) if waiting else 0
+        held += self._loose + coming.body.size if coming else 0
+        held += sum(_REQUEST + request.body.size for request in waiting) if waiting else 0
         if held != self.held and not self._crowd.hold(self, held) and not self._deaf:
             self._refuse(answers.NO_MEMORY)
 

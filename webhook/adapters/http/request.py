@@ -13,7 +13,6 @@ from webhook.adapters.http.endpoint import Endpoint, refusal
 from webhook.adapters.http.limits import MAXIMUM_BODY
 from webhook.application.review_limits import MOST_ELEMENTS
 
-_KEPT = frozenset((b"content-type", b"content-encoding", b"content-length", b"transfer-encoding", b"expect"))
 # An element of JSON takes as long to read and to decide as so many bytes of a text: measured with a large annotation (10 ns a
 # byte) and with containers that each have a finding (1.7 microseconds an element).
 _ELEMENT = 150
@@ -30,16 +29,13 @@ class Body:
     """
 
     def __init__(self) -> None:
-        self._size = 0
+        self.size = 0
         self._first = b""
         self._all: mmap | None = None
 
-    def __len__(self) -> int:
-        return self._size
-
     def append(self, piece: bytes) -> None:
         """Add a piece; all together are at most ``MAXIMUM_BODY``."""
-        start, self._size = self._size, self._size + len(piece)
+        start, self.size = self.size, self.size + len(piece)
         if start == 0:
             self._first = piece
             return
@@ -47,19 +43,19 @@ class Body:
             self._all = mmap(-1, MAXIMUM_BODY)
             self._all[:start] = self._first
             self._first = b""
-        self._all[start : self._size] = piece
+        self._all[start : self.size] = piece
 
     def weight(self) -> int:
         """How long it takes to answer, in bytes of a text."""
         elements = MOST_ELEMENTS
-        if self._size <= _COUNTED:
-            elements = self._size - len(self.whole().translate(None, b",{["))
-        return self._size + _ELEMENT * elements
+        if self.size <= _COUNTED:
+            elements = self.size - len(self.whole().translate(None, b",{["))
+        return self.size + _ELEMENT * elements
 
     def whole(self) -> bytes:
         """All of it, which from now on is kept as it is given: what waits for its answer is in memory once."""
         if self._all is not None:
-            self._first, self._all = self._all[: self._size], None
+            self._first, self._all = self._all[: self.size], None
         return self._first
 
 
@@ -84,12 +80,6 @@ class Request:
         self.failure = failure
         self.body = Body()
         self.headers: dict[bytes, bytes] = {}
-
-    def add_header(self, name: bytes, value: bytes) -> None:
-        """A header of the head. One that comes twice has a value that neither would be."""
-        name = name.lower()
-        if name in _KEPT:
-            self.headers[name] = self.headers.get(name, b"") + value.strip().lower()
 
     def end_head(self, parser: httptools.HttpRequestParser, find: Callable[[str], Endpoint | None]) -> None:
         """Find what answers it, or why it is answered unread."""

@@ -49,16 +49,13 @@ class Turns:
     def add(self, asker: Asker, weight: Callable[[], int]) -> None:
         """Let a connection's request of some weight wait for its turn; the first since the last turn has it at once."""
         if not self._called:
-            self._call()
+            self._called = True
+            asyncio.get_running_loop().call_soon(self._turn)
             asker.answer(late=False)
             asker.send()
         else:
             cost = _BASE + weight()
             heappush(self._waiting, (self._progress + cost, next(self._number), self._clock(), cost, asker))
-
-    def _call(self) -> None:
-        self._called = True
-        asyncio.get_running_loop().call_soon(self._turn)
 
     def _turn(self) -> None:
         askers: list[Asker] = []
@@ -76,6 +73,6 @@ class Turns:
             for asker in askers:
                 asker.send()
         finally:  # or whoever waits would wait for ever
-            self._called = False
-            if self._waiting:
-                self._call()
+            self._called = bool(self._waiting)
+            if self._called:
+                asyncio.get_running_loop().call_soon(self._turn)
