@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from webhook.adapters.http.endpoint import Observer
+from webhook.adapters.http.endpoint import Observe
 from webhook.application.recorder import Recorded, Recorder
 
 
@@ -16,8 +16,8 @@ class DeferredRecording:
     recorded costs the caller nothing, and a bug in recording does not cost it its answer.
     """
 
-    def __init__(self, observer: Observer, *recorders: Recorder) -> None:
-        self._observer = observer
+    def __init__(self, observe: Observe, *recorders: Recorder) -> None:
+        self._observe = observe
         self._recorders = recorders
         self._waiting: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
 
@@ -32,7 +32,7 @@ class DeferredRecording:
 
     def answered(self, path: str, code: int, seconds: float) -> None:
         """Observe an answer."""
-        self._wait(self._observer.answered, path, code, seconds)
+        self._wait(self._observe, path, code, seconds)
 
     def _wait(self, record: Callable[..., None], *arguments: Any) -> None:
         if not self._waiting:
