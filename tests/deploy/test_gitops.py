@@ -1,7 +1,7 @@
 """GitOps tools: everything is installed by them, nothing twice, and nothing differs for ever from what is in Git.
 
 The rendered objects go through what Argo CD does (tests/deploy/argo.py); that gpuwarden leaves alone at run time what is
-rendered is tested in tests/deploy/test_on_a_cluster.py.
+rendered is tested in tests/e2e/test_chart.py.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """Values of an older chart, as `helm upgrade --reuse-values` leaves them: what they lack has its default, and all renders.
 
 Helm replaces the new chart's defaults by the values of the release that it upgrades (pkg/action/upgrade.go reuseValues), so
-here they take the place of values.yaml in a copy of the chart. tests/deploy/test_on_a_cluster.py lets Helm do it.
+here they take the place of values.yaml in a copy of the chart. tests/e2e/test_chart.py lets Helm do it.
 """
 
 import shutil
