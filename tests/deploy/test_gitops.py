@@ -83,7 +83,7 @@ def _named(document: Json) -> Iterator[tuple[str, str]]:
                 yield "Secret", volume["secret"]["secretName"]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     mode=st.sampled_from(sorted(MODES)),
     chosen=st.sets(st.sampled_from(sorted(FEATURES))),
