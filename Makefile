@@ -41,7 +41,7 @@ FLOOR := 98
 # One file of tests is one worker's, so what a file starts is started once.
 SIDE_BY_SIDE := --numprocesses auto --dist loadfile
 # These measure how long answers take while a server is attacked: nothing may run beside them.
-ALONE := tests/attacks tests/benchmarks tests/faults tests/load
+ALONE := tests/attacks tests/benchmarks tests/faults tests/load tests/e2e/test_under_attack.py
 
 .PHONY: test
 test: setup ## Lint, types and every test (those on a control plane where there is one: make control-plane)
