@@ -41,7 +41,8 @@ FLOOR := 98
 # One file of tests is one worker's, so what a file starts is started once.
 SIDE_BY_SIDE := --numprocesses auto --dist loadfile
 # These measure how long answers take while a server is attacked or replaced: nothing may run beside them.
-ALONE := tests/attacks tests/benchmarks tests/faults tests/load tests/e2e/test_under_attack.py tests/e2e/test_rotation.py
+E2E_ALONE := tests/e2e/test_under_attack.py tests/e2e/test_rotation.py
+ALONE := tests/attacks tests/benchmarks tests/faults tests/load $(E2E_ALONE)
 
 .PHONY: test
 test: setup ## Lint, types and every test (those on a control plane where there is one: make control-plane)
@@ -64,7 +65,8 @@ neighbours: setup ## Build cert-manager, JobSet and Kueue into .cache, for the e
 
 .PHONY: e2e
 e2e: setup control-plane tools ## The tests on a real control plane; they fail where there is none
-	@GPUWARDEN_REQUIRE_E2E=1 $(BIN)/pytest --numprocesses 2 --dist loadfile tests/e2e
+	@GPUWARDEN_REQUIRE_E2E=1 $(BIN)/pytest --numprocesses 2 --dist loadfile tests/e2e $(E2E_ALONE:%=--ignore=%)
+	@GPUWARDEN_REQUIRE_E2E=1 $(BIN)/pytest $(E2E_ALONE)
 
 .PHONY: bench
 bench: setup ## Measure everything, write docs/performance.* and benchmarks/README.md; fails where a bar is missed (needs wrk and an idle machine)

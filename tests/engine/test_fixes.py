@@ -86,7 +86,7 @@ PLACED = st.builds(
 )
 
 
-@pytest.mark.no_cover  # it takes long, and tables reach every line
+@pytest.mark.no_cover  # it takes long, and other tests reach every line
 @settings(max_examples=500, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(
     placed=PLACED,
