@@ -40,8 +40,8 @@ UNIT := tests/engine tests/application tests/adapters tests/cli tests/deploy tes
 FLOOR := 98
 # One file of tests is one worker's, so what a file starts is started once.
 SIDE_BY_SIDE := --numprocesses auto --dist loadfile
-# These measure how long answers take while a server is attacked or replaced: nothing may run beside them.
-E2E_ALONE := tests/e2e/test_under_attack.py tests/e2e/test_rotation.py
+# These depend on how fast the machine is: nothing may run beside them.
+E2E_ALONE := tests/e2e/test_under_attack.py tests/e2e/test_rotation.py tests/e2e/test_fleet.py
 ALONE := tests/attacks tests/benchmarks tests/faults tests/load $(E2E_ALONE)
 
 .PHONY: test
