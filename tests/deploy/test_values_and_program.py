@@ -300,7 +300,7 @@ def test_the_charts_tables_are_what_the_schema_and_the_engine_say() -> None:
     assert TEMPLATE.read_text() == text(), "run `make manifests`"
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(CONFIGURATIONS)
 def test_a_configuration_is_one_to_both(configuration: Json) -> None:
     assert chart_takes(configuration) is program_takes(configuration), configuration

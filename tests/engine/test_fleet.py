@@ -441,6 +441,7 @@ def test_two_resources_of_one_pod_are_each_judged() -> None:
     ]
 
 
+@pytest.mark.no_cover  # it takes long, and other tests reach every line
 @settings(
     max_examples=150,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.large_base_example],
