@@ -243,7 +243,7 @@ class PolicyBook:
             possible = f"{value[: counted.start()]}{min(max(int(counted[0]), MINIMUM_CLIENTS), MAXIMUM_CLIENTS)}"
             if parse(possible):
                 return f'"{value}" is not a policy; did you mean "{possible}"?'
-        close = get_close_matches(value.lower(), [*self.configured, *_EXAMPLES], n=1, cutoff=0.6)
+        close = get_close_matches(value.lower(), [*self.configured, *EXAMPLES], n=1, cutoff=0.6)
         if close:
             return f'"{value}" is not a policy; did you mean "{close[0]}"?'
         names = ", ".join(
@@ -301,9 +301,10 @@ def built_in(value: str) -> Policy | None:
     return None if form is None else Policy(value, (form,))
 
 
-_EXAMPLES = (
+EXAMPLES = (
     *(ANY, NONE, "exclusive", "shared", "time-slicing", "mps", "gke-exclusive"),
     *(f"{kind}-{clients}" for kind in ("gke-time-sharing", "gke-mps") for clients in (2, 3, 4, 8, 16, 48)),
     *(f"{platform}mig-{profile}" for platform in ("", "gke-") for profile in DOCUMENTED),
     *(f"mig-{profile}-shared" for profile in DOCUMENTED),
 )
+"""Built-in values by which a misspelt one is recognised."""
