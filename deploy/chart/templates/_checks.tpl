@@ -71,6 +71,16 @@ prints nothing.
 {{- fail (printf "config.policies.%s.forms[%d]: %q can't be combined with other forms; remove it, or the others" $name $i $form) -}}
 {{- end -}}
 {{- end -}}
+{{- if eq $policy.prefer "memory" -}}
+{{- range $i, $form := $policy.forms -}}
+{{- if not (and (kindIs "string" $form) (regexMatch "^(gke-)?mig-[0-9]+g[.][0-9]+gb([.]me|[.]me[.]all|[.]gfx|-me)?$" $form)) -}}
+{{- fail (printf "config.policies.%s.prefer: memory selects MIG slices by their memory, and forms[%d] is not one; list only forms such as mig-1g.10gb, or remove prefer" $name $i) -}}
+{{- end -}}
+{{- if not (has (regexFind "[0-9]+g[.][0-9]+gb" $form) (include "gpuwarden.measuredProfiles" $ | splitList " ")) -}}
+{{- fail (printf "config.policies.%s.prefer: memory can't select %q, because its memory is not measured on any GPU (docs/reference/forms.md); remove the form" $name $form) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if and (kindIs "map" (first $policy.forms)) (eq $policy.mismatch "rewrite") -}}
 {{- fail (printf "config.policies.%s.mismatch: \"rewrite\" gives other requests the first form, and a claim can't replace them; list a form by name first, or remove mismatch" $name) -}}
 {{- end -}}

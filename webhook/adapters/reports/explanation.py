@@ -10,13 +10,12 @@ _WIDTH = 100
 
 def explanation_text(explanation: Explanation) -> str:
     """Return an explanation in lines of at most 100 characters, except where a name or an address is longer."""
-    match explanation:
-        case FormExplanation():
-            lines = _form(explanation)
-        case PolicyExplanation():
-            lines = _policy(explanation)
-        case RuleExplanation():
-            lines = _rule(explanation)
+    if isinstance(explanation, FormExplanation):
+        lines = _form(explanation)
+    elif isinstance(explanation, PolicyExplanation):
+        lines = _policy(explanation)
+    else:
+        lines = _rule(explanation)
     return "\n".join(lines)
 
 
