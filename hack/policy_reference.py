@@ -168,12 +168,12 @@ metadata:
     gpuwarden.io/gpu-memory: 12Gi       # of the pod: in a Deployment, below spec.template
 ```
 
-- What counts is the lowest [measured memory](forms.md#memory-of-mig-slices), which is less than the name says: 10Gi do not fit into
-  `1g.10gb`. Of several GPU models the lowest counts: those of the policy's `nodeSelector` (`nvidia.com/gpu.product`), else of
+- What counts is the lowest [measured memory](forms.md#memory-of-mig-slices), which is less than the name says: 10Gi do not fit
+  into `1g.10gb`. Of several GPU models the lowest counts: those of the policy's `nodeSelector` (`nvidia.com/gpu.product`), else of
   `devicePlugin.products`, else all that were measured. What nodes offer has no influence.
 - Without the annotation, a plain request becomes the first listed form.
-- A pod is denied if no listed slice has as much (`gpu-memory-too-large`; the message has the memory of each), if the annotation is not
-  a quantity of at least 1Mi (`gpu-memory-invalid`), or if it requests a listed slice by name that has less
+- A pod is denied if no listed slice has as much (`gpu-memory-too-large`; the message has the memory of each), if the annotation
+  is not a quantity of at least 1Mi (`gpu-memory-invalid`), or if it requests a listed slice by name that has less
   (`form-not-permitted`).
 - All forms must be MIG slices that are not shared and whose memory was measured.
 - Under other policies, the annotation causes a warning (`gpu-memory-ignored`). Under `any` and `none` it is not read.
