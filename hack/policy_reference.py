@@ -169,7 +169,7 @@ metadata:
 ```
 
 - What counts is the lowest [measured memory](forms.md#memory-of-mig-slices), which is less than the name says: 10Gi do not fit
-  into `1g.10gb`. Of several GPU models the lowest counts: those of the policy's `nodeSelector` (`nvidia.com/gpu.product`), else of
+  into `1g.10gb`. Of several GPU models the lowest counts: that of the `nodeSelector` (`nvidia.com/gpu.product`), else those of
   `devicePlugin.products`, else all that were measured. What nodes offer has no influence.
 - Without the annotation, a plain request becomes the first listed form.
 - A pod is denied if no listed slice has as much (`gpu-memory-too-large`; the message has the memory of each), if the annotation
