@@ -6,6 +6,7 @@ import msgspec
 
 from webhook.application.recommendation.usage import Usage
 from webhook.application.recommendation.workloads import Workload
+from webhook.engine.labels import NamespaceLabels
 
 
 class UsageFileError(Exception):
@@ -17,7 +18,8 @@ class Saved(msgspec.Struct, rename="camel", kw_only=True):
 
     Attributes:
         at: when it was read (RFC 3339).
-        nodes: nodes and namespaces as objects of Kubernetes; ``None`` where nodes were not read.
+        nodes: nodes as objects of Kubernetes; ``None`` where they were not read.
+        labels: the labels of the namespaces.
         trusted: the namespaces that had the labels of ``--trusted``.
         notes: what could not be read of the cluster.
     """
@@ -28,6 +30,7 @@ class Saved(msgspec.Struct, rename="camel", kw_only=True):
     usage: Usage
     workloads: list[Workload]
     nodes: list[dict[str, Any]] | None = None
+    labels: dict[str, NamespaceLabels] = {}
     trusted: list[str] = []
     notes: list[str] = []
 

@@ -19,7 +19,8 @@ class ConnectionOptionError(Exception):
     """The options do not describe a connection; the message says which and why."""
 
 
-def _nobody() -> str | None:
+def nobody() -> str | None:
+    """No Authorization header."""
     return None
 
 
@@ -37,7 +38,7 @@ class Access:
     ca: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
-    authorization: Callable[[], str | None] = _nobody
+    authorization: Callable[[], str | None] = nobody
     headers: Mapping[str, str] = field(default_factory=dict)
 
 

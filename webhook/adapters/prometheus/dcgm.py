@@ -15,7 +15,7 @@ FREE = "DCGM_FI_DEV_FB_FREE"
 RESERVED = "DCGM_FI_DEV_FB_RESERVED"
 ENCODER = "DCGM_FI_DEV_ENC_UTIL"
 DECODER = "DCGM_FI_DEV_DEC_UTIL"
-_NO_SERIES = "there are no series of dcgm-exporter (DCGM_FI_*) within the window; is it installed, and scraped by this Prometheus?"
+_NO_SERIES = "there are no series of dcgm-exporter (DCGM_FI_*) within the window; is it installed, and does Prometheus scrape it?"
 _NO_PODS = (
     "there are series of GPUs, and none names a pod: set DCGM_EXPORTER_KUBERNETES=true for the exporter; where the device plugin "
     "renames resources (nvidia.com/gpu.shared, nvidia.com/mig-…), list them in NVIDIA_RESOURCE_NAMES"

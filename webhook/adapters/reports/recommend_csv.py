@@ -3,7 +3,7 @@
 import csv as standard
 import io
 
-from webhook.adapters.reports.recommend_words import verdict
+from webhook.adapters.reports.recommend_words import criteria, verdict
 from webhook.adapters.reports.text import cell
 from webhook.application.recommendation.measures import Measures
 from webhook.application.recommendation.recommend import Line, Recommendation
@@ -51,7 +51,7 @@ def _values(line: Line) -> tuple[str | float | None, ...]:
         *(line.namespace, line.kind, line.name, "; ".join(line.requests), line.form, line.gpus, line.running),
         *(fits.kind.value, verdict(fits), fits.gpus if fits.form else None),
         *(_numbers(line.used) if line.used else (None,) * 11),
-        *("; ".join(fits.reasons), "; ".join(line.criteria)),
+        *("; ".join(fits.reasons), criteria(line.criteria)),
     )
 
 

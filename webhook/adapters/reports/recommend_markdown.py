@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from webhook.adapters.reports.recommend_words import advice_lines, cluster_lines, used, verdict
+from webhook.adapters.reports.recommend_words import advice_lines, cluster_lines, criteria, used, verdict
 from webhook.adapters.reports.text import printable
 from webhook.application.recommendation.recommend import Line, Recommendation
 
@@ -29,7 +29,7 @@ def _parts(found: Recommendation) -> Iterator[str]:
                 "\n".join(line.requests),
                 "\n".join(used(line.used)) or "nothing known",
                 verdict(line.verdict),
-                "\n".join((*line.verdict.reasons, *line.criteria)),
+                "\n".join((*line.verdict.reasons, *filter(None, [criteria(line.criteria)]))),
             )
             yield f"| {' | '.join('<br>'.join(map(_plain, cell.splitlines())) for cell in cells)} |"
         yield ""

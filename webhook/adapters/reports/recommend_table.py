@@ -1,10 +1,10 @@
-"""The text that ``gpuwarden recommend`` prints for people, within 80 columns: each namespace with its workloads, then the cluster."""
+"""The text that ``gpuwarden recommend`` prints for people: each namespace with its workloads, then the cluster."""
 
 from rich.console import Console
 from rich.text import Text
 
 from webhook.adapters.reports.grid import Grid
-from webhook.adapters.reports.recommend_words import advice_lines, cluster_lines, used, verdict
+from webhook.adapters.reports.recommend_words import advice_lines, cluster_lines, criteria, used, verdict
 from webhook.adapters.reports.text import printable
 from webhook.application.recommendation.namespaces import NamespaceAdvice
 from webhook.application.recommendation.recommend import Cluster, Line, Recommendation
@@ -48,8 +48,8 @@ def _cells(line: Line) -> tuple[Text, ...]:
         what.append(f"\n{line.running} pods run", style="dim")
     fits = Text(printable(verdict(line.verdict)), style=_STYLES[line.verdict.kind])
     why = Text("\n".join(map(printable, line.verdict.reasons)))
-    for words in line.criteria:
-        why.append(f"\n{printable(words)}", style="dim")
+    if line.criteria:
+        why.append(f"\n{criteria(line.criteria)}", style="dim")
     return what, Text("\n".join(used(line.used)) or "nothing known"), fits, why
 
 

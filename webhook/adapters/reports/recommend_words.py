@@ -1,10 +1,10 @@
 """Words that every output of ``gpuwarden recommend`` has for people."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from webhook.application.recommendation.measures import Measures
 from webhook.application.recommendation.namespaces import NamespaceAdvice
-from webhook.application.recommendation.recommend import Cluster
+from webhook.application.recommendation.recommend import Cluster, FormCriterion
 from webhook.application.recommendation.verdicts import Kind, Verdict
 
 
@@ -41,6 +41,14 @@ def verdict(found: Verdict) -> str:
     if found.kind in {Kind.SLICE, Kind.SHARED, Kind.EXCLUSIVE}:
         return found.form
     return found.kind.value
+
+
+def criteria(found: Iterable[FormCriterion]) -> str:
+    """How the form that fits fares by each criterion; where that differs from the form now, with both."""
+    each = (
+        f"{one.criterion.lower()}: {one.value if one.value == one.now else f'{one.now} → {one.value}'}" for one in found
+    )
+    return ", ".join(each)
 
 
 def advice_lines(advice: NamespaceAdvice) -> Iterator[str]:

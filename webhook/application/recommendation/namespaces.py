@@ -102,6 +102,6 @@ def _hurt(policy: str, verdict: Verdict, slices: Mapping[str, Slice]) -> str:
         why = "needs a whole GPU"
     elif given.shared:
         why = "" if needed.shared else f"needs memory of its own ({verdict.form})"
-    elif small and large and small.share >= large.share and small.memory >= large.memory:
+    elif small and large and small.share >= large.share and (small.memory or 0) >= (large.memory or 0):
         why = ""
     return why

@@ -7,6 +7,7 @@ import msgspec
 from webhook.engine.fleet.shapes import GKE_ACCELERATOR, Shape
 from webhook.engine.forms import Form, Platform, Sharing
 from webhook.engine.gpu_models import sizes_of
+from webhook.engine.mig_memory import lowest_memory
 from webhook.engine.products import PRODUCT, read_product
 from webhook.engine.profiles import read_profile
 from webhook.engine.quantity import whole
@@ -55,13 +56,13 @@ class Slice(msgspec.Struct, frozen=True):
 
     Attributes:
         share: of a GPU's compute; the least of the models that offer it.
-        memory: in MiB; the least that any node says, or that was measured.
+        memory: in MiB; the least that any node says, or that was measured; ``None`` where neither says it.
         models: the models that offer it; empty for one that is only expected.
     """
 
     form: Form
     share: float
-    memory: int
+    memory: int | None
     models: frozenset[str] = frozenset()
 
 
@@ -114,7 +115,7 @@ def offers(shapes: Mapping[Shape, int] | None, expected: Iterable[Form]) -> Offe
             slices.setdefault(form, _slice(form, "", None))
         elif form.shared and not form.partition:
             shared.setdefault(form, form.clients or 0)
-    ordered = sorted(slices.values(), key=lambda one: (one.share, one.memory, str(one.form)))
+    ordered = sorted(slices.values(), key=lambda one: (one.share, one.memory or 0, str(one.form)))
     return Offers(
         tuple(ordered), tuple(SharedForm(*one) for one in sorted(shared.items(), key=str)), memory, shapes is not None
     )
@@ -127,19 +128,21 @@ def _slice(form: Form, model: str, shape: Shape | None) -> Slice:
         # Under MIG strategy mixed each profile has its labels; under single, the GPU's labels are the slice's.
         single = read_product(shape.labels.get(PRODUCT, "")).partition
         says = whole(shape.labels.get(MEMORY if single else f"nvidia.com/mig-{form.partition}.memory"))
-    memory = says or read_profile(form.partition).memory[0]
+    memory = says or lowest_memory(form.partition, [model] if model else ())
     return Slice(form, share_of(form.partition, model), memory, frozenset({model} - {""}))
 
 
 def _least(one: Slice, other: Slice) -> Slice:
-    return Slice(one.form, min(one.share, other.share), min(one.memory, other.memory), one.models | other.models)
+    both = one.memory is not None and other.memory is not None
+    memory = min(one.memory or 0, other.memory or 0) if both else None
+    return Slice(one.form, min(one.share, other.share), memory, one.models | other.models)
 
 
 def fitting(offered: Offers, model: str, share: float, memory: float) -> Iterator[Slice]:
     """Yield the slices, the smallest first, of the same model, that have this share of compute and this much memory."""
     for one in offered.slices:
         comparable = not model or not one.models or model in one.models
-        if comparable and one.share >= share and one.memory >= memory:
+        if comparable and one.share >= share and (one.memory or 0) >= memory:
             yield one
 
 

@@ -15,14 +15,24 @@ from webhook.application.recommendation.usage import Series, Usage
 from webhook.application.recommendation.verdicts import Case, Kind, Verdict, judge
 from webhook.application.recommendation.workloads import Workload, attribute
 from webhook.engine.fleet.shapes import Shape
+from webhook.engine.form_guide import CRITERIA, guide_to
 from webhook.engine.forms import Form, parse
 from webhook.engine.labels import NamespaceLabels
 
+SUPPORTED_GPUS = dict(CRITERIA)["supported_gpus"]
 _KEPT = frozenset({Kind.UNKNOWN, Kind.AS_IT_IS, Kind.BATCH})
 
 
+class FormCriterion(msgspec.Struct, frozen=True, rename="camel"):
+    """How the form that fits fares by a criterion, and how the form does that the workload has now."""
+
+    criterion: str
+    value: str
+    now: str
+
+
 class Line(msgspec.Struct, rename="camel", omit_defaults=True):
-    """A workload with what it used, what fits it, and what that form gives up or keeps (``criteria``, sentences)."""
+    """A workload with what it used, what fits it, and what that form gives up or keeps by each criterion."""
 
     namespace: str
     kind: str
@@ -33,7 +43,7 @@ class Line(msgspec.Struct, rename="camel", omit_defaults=True):
     running: int
     verdict: Verdict
     used: Measures | None = None
-    criteria: tuple[str, ...] = ()
+    criteria: tuple[FormCriterion, ...] = ()
 
     @property
     def named(self) -> str:
@@ -112,6 +122,7 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
             *(one.namespace, one.kind, one.name, one.requests, one.form, one.gpus, one.running),
             verdicts[one.key],
             measures[one.key],
+            _criteria(one.form, verdicts[one.key].form),
         )
         for one in sorted(workloads, key=lambda one: one.key)
     ]
@@ -139,6 +150,17 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
         )
     return Recommendation(
         lines, advice, _cluster(lines, shapes, offered, thresholds), thresholds, usage.window, usage.end, notes
+    )
+
+
+def _criteria(now: str, then: str) -> tuple[FormCriterion, ...]:
+    """The criteria that depend on the form; which GPUs support it does not matter for one that is offered."""
+    before, after = parse(now), parse(then)
+    if before is None or after is None:
+        return ()
+    pairs = zip(guide_to(before).criteria, guide_to(after).criteria, strict=True)
+    return tuple(
+        FormCriterion(title, new.value, old.value) for (title, old), (_, new) in pairs if title != SUPPORTED_GPUS
     )
 
 

@@ -33,6 +33,9 @@ TABLE = (
         "gpu-pruner uses 0 over 30 minutes, Alibaba's idle culler 0.1 over 60 minutes",
     ),
     Threshold(
+        "idle-below", 0.01, 0, 1, "a sample below this share counts as idle; it takes effect when usage is read", "ours",
+    ),
+    Threshold(
         "memory-headroom", 0.15, 0, 10, "what is added to the most memory that was in use",
         "KRR, strategies/simple.py: memory_buffer_percentage",
     ),
@@ -73,6 +76,7 @@ class Thresholds(msgspec.Struct, frozen=True, rename="kebab"):
     minimum_coverage: float = 0.5
     minimum_points: float = 100
     unused_below: float = 0.01
+    idle_below: float = 0.01
     memory_headroom: float = 0.15
     flat_memory: float = 0.95
     preallocated_memory: float = 0.7

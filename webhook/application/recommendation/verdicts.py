@@ -211,7 +211,7 @@ def _of_one(case: Case) -> Verdict:
         f"{_gib(measures.memory or 0)} of memory at most, {_gib(case.need)} with {headroom} headroom",
     ]
     if found := next(fitting(case.offered, case.model, case.share, case.need), None):
-        why.append(f"{found.form} has {_gib(found.memory)} and {_percent(found.share)} of a GPU's compute")
+        why.append(f"{found.form} has {_gib(found.memory or 0)} and {_percent(found.share)} of a GPU's compute")
         if found.form.partition == case.form.partition and measures.p95 >= _FILLED:
             why.append("the slice is full at times, so it may need a larger one")
         return Verdict(Kind.SLICE, str(found.form), 1, tuple(why))
@@ -254,6 +254,8 @@ def _why_not_smaller(case: Case, sharing: SharedForm | None) -> Iterator[str]:
     comparable = [one for one in offered.slices if not model or not one.models or model in one.models]
     if not offered.is_known and not offered.slices:
         yield "which forms nodes offer is not known; name those that count as offered with --offer"
+    elif comparable and all(one.memory is None for one in comparable):
+        yield "how much memory the MIG slices that are offered have is not known: neither nodes nor measurements say it"
     elif comparable:
         enough = any(one.share >= case.share for one in comparable)
         yield f"no MIG slice that is offered has enough {'memory' if enough else 'compute'} for it"
