@@ -1,28 +1,30 @@
 """Words that every output of ``gpuwarden recommend`` has for people."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from webhook.application.recommendation.measures import Measures
 from webhook.application.recommendation.namespaces import NamespaceAdvice
 from webhook.application.recommendation.recommend import Cluster, FormCriterion
-from webhook.application.recommendation.verdicts import Kind, Verdict
+from webhook.application.recommendation.verdicts import Kind, Verdict, percent
 
 
 def used(measures: Measures | None) -> list[str]:
-    """What a workload used, a line for each number; nothing where nothing is known."""
+    """What a workload used, a phrase for each number; nothing where nothing is known."""
     if measures is None:
         return []
-    lines = [
-        f"compute p95 {measures.p95:.0%}, max {measures.most:.0%}",
-        f"idle {measures.idle:.0%} of the time",
+    phrases = [
+        f"compute p95 {percent(measures.p95)}, max {percent(measures.most)}",
+        f"idle {percent(measures.idle)} of the time",
         _memory(measures),
         f"{measures.points} of {max(measures.expected, measures.points)} points",
     ]
+    if measures.engines:
+        phrases.append(f"video engines max {percent(measures.engines)}")
     if measures.profile:
-        lines.append(f"on MIG {measures.profile}")
+        phrases.append(f"on MIG {measures.profile}")
     if measures.shared_by > 1:
-        lines.append(f"device total over {measures.shared_by} pods")
-    return lines
+        phrases.append(f"device total over {measures.shared_by} pods")
+    return phrases
 
 
 def _memory(measures: Measures) -> str:
@@ -43,6 +45,16 @@ def verdict(found: Verdict) -> str:
     return found.kind.value
 
 
+def changes(found: Sequence[FormCriterion]) -> Iterator[str]:
+    """What the form that fits keeps of the form now, and what it changes."""
+    kept = [one.criterion.lower() for one in found if one.value == one.now]
+    changed = [f"{one.criterion.lower()} {one.now} → {one.value}" for one in found if one.value != one.now]
+    if changed:
+        yield f"changes {', '.join(changed)}"
+        if kept:
+            yield f"keeps {', '.join(kept)}"
+
+
 def criteria(found: Iterable[FormCriterion]) -> str:
     """How the form that fits fares by each criterion; where that differs from the form now, with both."""
     each = (
@@ -60,7 +72,12 @@ def advice_lines(advice: NamespaceAdvice) -> Iterator[str]:
         yield "no policy can be recommended yet"
     for hurt in advice.hurts:
         yield f"would hurt {hurt.workload}: {hurt.why}"
-    for words, names in (("undecided, would get it too", advice.undecided), ("not used", advice.unused)):
+    stating = "would be denied until they request nvidia.com/gpu, since they name another form"
+    for words, names in (
+        (stating, advice.stating),
+        ("undecided, would get it too", advice.undecided),
+        ("not used", advice.unused),
+    ):
         if names and advice.policy:
             yield f"{words}: {', '.join(names)}"
     if advice.policy and not advice.preview:

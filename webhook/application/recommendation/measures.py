@@ -68,7 +68,7 @@ def measure(workload: Workload, series: Sequence[Series], usage: Usage, threshol
     of_device = [one for one in known if one.compute_of_device]
     return Measures(
         metrics=tuple(sorted({one.metric for one in known if one.metric}, key=list(Metric).index)),
-        days=(max(one.last for one in known) - min(one.first for one in known)) / _DAY,
+        days=_days(known),
         points=points,
         expected=_expected(workload, known, usage),
         p95=max(one.p95 for one in known),
@@ -99,9 +99,16 @@ def _expected(workload: Workload, series: Sequence[Series], usage: Usage) -> int
         usual = interval.get(name) or min(interval.values(), default=0)
         expected += workload.gpus * seconds / usual if usual else 0
     for one in series:
-        if one.pod not in started and one.interval > 0:
-            expected += (one.last - one.first) / one.interval + 1
+        if one.pod not in started:
+            # One so short that no look of a subquery met it has what it has.
+            span = (one.last - one.first) / one.interval if one.interval and one.first else 0
+            expected += max(span, 1) if span else one.points
     return round(expected)
+
+
+def _days(series: Sequence[Series]) -> float:
+    timed = [one for one in series if one.first]
+    return (max(one.last for one in timed) - min(one.first for one in timed)) / _DAY if timed else 0
 
 
 def _used(workload: Workload, series: Sequence[Series], thresholds: Thresholds) -> int | None:

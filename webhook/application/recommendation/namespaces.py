@@ -9,8 +9,14 @@ from webhook.application.recommendation.verdicts import Kind, Verdict
 from webhook.engine.forms import Form, parse
 from webhook.engine.labels import ENFORCE, NamespaceLabels
 
-Judged = Sequence[tuple[str, Verdict]]
-"""The workloads of a namespace, each with its name for people."""
+
+class Judged(msgspec.Struct, frozen=True):
+    """A workload of a namespace: its name for people, the form that it names itself (empty: none), and the verdict on it."""
+
+    name: str
+    stated: str
+    verdict: Verdict
+
 
 _VOTING = frozenset({Kind.SLICE, Kind.SHARED, Kind.EXCLUSIVE, Kind.FEWER, Kind.AS_IT_IS})
 
@@ -30,6 +36,7 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
         policy: the one that fits most; empty where nothing says which.
         workloads, fits: how many workloads request GPUs, and how many have the policy as their verdict.
         hurts: those that it would hurt.
+        stating: those that name another form in their requests, which the policy would deny.
         undecided: those without a verdict that names a form; they would get it, too.
         unused: those that do not use their GPUs.
         label, preview: the command that sets the label, and the one that shows first what it does.
@@ -42,6 +49,7 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     policy: str = ""
     fits: int = 0
     hurts: tuple[Hurt, ...] = ()
+    stating: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     label: str = ""
@@ -49,23 +57,31 @@ class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults
 
 
 def advise(
-    namespace: str, judged: Judged, offered: Offers, labels: NamespaceLabels, *, trusted: bool
+    namespace: str, judged: Sequence[Judged], offered: Offers, labels: NamespaceLabels, *, trusted: bool
 ) -> NamespaceAdvice:
     """Return the policy of those among the verdicts with which most workloads fit, less those that it would hurt.
 
     A whole GPU hurts nobody, so that it is what remains where opinions differ. The policy ``none`` is advised only where no
     workload uses its GPUs.
     """
-    voting = [(name, verdict) for name, verdict in judged if verdict.kind in _VOTING]
-    unused = tuple(name for name, verdict in judged if verdict.kind is Kind.UNUSED)
-    undecided = tuple(name for name, verdict in judged if verdict.kind in {Kind.UNKNOWN, Kind.BATCH})
+    voting = [one for one in judged if one.verdict.kind in _VOTING]
+    unused = tuple(one.name for one in judged if one.verdict.kind is Kind.UNUSED)
+    undecided = tuple(one.name for one in judged if one.verdict.kind in {Kind.UNKNOWN, Kind.BATCH})
     advice = NamespaceAdvice(namespace, labels.enforce or "", trusted, len(judged), unused=unused, undecided=undecided)
     if not voting:
         return _with(advice, "none", len(unused), ()) if unused and not undecided else advice
     slices = {str(one.form): one for one in offered.slices}
-    best = max(dict.fromkeys(verdict.form for _, verdict in voting), key=lambda policy: _score(policy, voting, slices))
-    hurts = tuple(Hurt(name, why) for name, verdict in voting if (why := _hurt(best, verdict, slices)))
-    return _with(advice, best, sum(verdict.form == best for _, verdict in voting), hurts)
+    best = max(dict.fromkeys(one.verdict.form for one in voting), key=lambda policy: _score(policy, voting, slices))
+    hurts = tuple(Hurt(one.name, why) for one in voting if (why := _hurt(best, one.verdict, slices)))
+    stating = tuple(one.name for one in judged if one.stated and not _permits(best, one.stated))
+    found = _with(advice, best, sum(one.verdict.form == best for one in voting), hurts)
+    return msgspec.structs.replace(found, stating=stating)
+
+
+def _permits(policy: str, stated: str) -> bool:
+    """Whether a policy permits the form that a request names."""
+    one, other = parse(policy), parse(stated)
+    return one is not None and other is not None and one.meet(other, across_platforms=True) is not None
 
 
 def _with(advice: NamespaceAdvice, policy: str, fits: int, hurts: tuple[Hurt, ...]) -> NamespaceAdvice:
@@ -82,9 +98,9 @@ def _with(advice: NamespaceAdvice, policy: str, fits: int, hurts: tuple[Hurt, ..
     )
 
 
-def _score(policy: str, voting: Judged, slices: Mapping[str, Slice]) -> tuple[int, int, bool]:
-    hurt = sum(bool(_hurt(policy, verdict, slices)) for _, verdict in voting)
-    fits = sum(verdict.form == policy for _, verdict in voting)
+def _score(policy: str, voting: Sequence[Judged], slices: Mapping[str, Slice]) -> tuple[int, int, bool]:
+    hurt = sum(bool(_hurt(policy, one.verdict, slices)) for one in voting)
+    fits = sum(one.verdict.form == policy for one in voting)
     form = parse(policy)
     return fits - hurt, -hurt, form is not None and not form.shared
 

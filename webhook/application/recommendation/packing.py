@@ -89,7 +89,8 @@ def pack(shapes: Mapping[Shape, int], demands: Iterable[Demand]) -> Packed:
         if shape.takes_pods
         for _ in range(number)
     ]
-    ordered = sorted(demands, key=lambda one: _order(one.form, one.gpus))
+    # Those whose model is unknown come last: they may go anywhere, and must not keep others from the only GPUs that fit.
+    ordered = sorted(demands, key=lambda one: (not one.model, _order(one.form, one.gpus)))
     left = 0
     for demand in ordered:
         mine = [node for node in nodes if not demand.model or not node.model or node.model == demand.model]

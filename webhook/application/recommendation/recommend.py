@@ -7,7 +7,7 @@ import msgspec
 
 from webhook.application.recommendation.batching import batched
 from webhook.application.recommendation.measures import Measures, measure
-from webhook.application.recommendation.namespaces import NamespaceAdvice, advise
+from webhook.application.recommendation.namespaces import Judged, NamespaceAdvice, advise
 from webhook.application.recommendation.offers import Offers, model_of, offers
 from webhook.application.recommendation.packing import Demand, Packed, gpus_of, pack
 from webhook.application.recommendation.thresholds import Thresholds
@@ -18,6 +18,7 @@ from webhook.engine.fleet.shapes import Shape
 from webhook.engine.form_guide import CRITERIA, guide_to
 from webhook.engine.forms import Form, parse
 from webhook.engine.labels import NamespaceLabels
+from webhook.engine.resources import GPU
 
 SUPPORTED_GPUS = dict(CRITERIA)["supported_gpus"]
 _KEPT = frozenset({Kind.UNKNOWN, Kind.AS_IT_IS, Kind.BATCH})
@@ -44,6 +45,11 @@ class Line(msgspec.Struct, rename="camel", omit_defaults=True):
     verdict: Verdict
     used: Measures | None = None
     criteria: tuple[FormCriterion, ...] = ()
+
+    @property
+    def stated(self) -> str:
+        """The form that its requests name; empty for requests for a GPU of whatever form."""
+        return "" if all(one.startswith(f"{GPU}:") for one in self.requests) else self.form
 
     @property
     def named(self) -> str:
@@ -132,7 +138,7 @@ def recommend(  # noqa: PLR0913 - what is known, and what is wanted
     advice = [
         advise(
             name,
-            [(line.named, line.verdict) for line in found],
+            [Judged(line.named, line.stated, line.verdict) for line in found],
             offered,
             labels.get(name) or NamespaceLabels(),
             trusted=trusted(name),

@@ -125,6 +125,14 @@ def judge(case: Case) -> Verdict:
     )
 
 
+def _incomplete(case: Case) -> Verdict | None:
+    gpus = case.workload.gpus
+    if gpus <= 1 or case.measures.used is not None:
+        return None
+    why = f"a pod requests {gpus} GPUs, and not all of them have series: whether all are used is unknown"
+    return Verdict(Kind.UNKNOWN, reasons=(why,))
+
+
 def too_little(case: Case) -> Verdict | None:
     """Return the verdict on a workload with too little data; ``None`` for any other."""
     measures, thresholds = case.measures, case.thresholds
@@ -135,8 +143,8 @@ def too_little(case: Case) -> Verdict | None:
         why = f"{measures.days:.1f} days; {thresholds.minimum_days:g} are needed"
     elif measures.coverage < thresholds.minimum_coverage:
         why = (
-            f"{measures.points} of about {measures.expected} samples ({_percent(measures.coverage)}); "
-            f"{_percent(thresholds.minimum_coverage)} are needed"
+            f"{measures.points} of about {measures.expected} samples ({percent(measures.coverage)}); "
+            f"{percent(thresholds.minimum_coverage)} are needed"
         )
     return Verdict(Kind.UNKNOWN, reasons=(f"too little data: {why}",)) if why else None
 
@@ -145,7 +153,7 @@ def _unused(case: Case) -> Verdict | None:
     measures = case.measures
     if measures.most >= case.thresholds.unused_below or measures.engines:
         return None
-    reasons = [f"not used: at most {_percent(measures.most)} of the GPU in {measures.days:.0f} days"]
+    reasons = [f"at most {percent(measures.most)} of the GPU in {measures.days:.0f} days"]
     if measures.shared_by > 1:
         reasons.append(f"device total over {measures.shared_by} pods: none of them used it")
     elif measures.memory:
@@ -158,11 +166,8 @@ def _unused(case: Case) -> Verdict | None:
 
 def _of_several(case: Case) -> Verdict | None:
     gpus, used = case.workload.gpus, case.measures.used
-    if gpus <= 1:
+    if gpus <= 1 or used is None:
         return None
-    if used is None:
-        why = f"a pod requests {gpus} GPUs, and not all of them have series: whether all are used is unknown"
-        return Verdict(Kind.UNKNOWN, reasons=(why,))
     form = str(case.form) if case.form.partition else case.whole
     if used < gpus:
         was = "was" if gpus - used == 1 else "were"
@@ -196,7 +201,7 @@ def _of_a_device(case: Case) -> Verdict | None:
 def _of_one(case: Case) -> Verdict:
     """The verdict on a workload with one device of its own that it uses."""
     measures, sharing = case.measures, case.sharing
-    used = f"95 % of the time at most {_percent(measures.p95)} of the {'slice' if measures.profile else 'GPU'}"
+    used = f"95 % of the time at most {percent(measures.p95)} of the {'slice' if measures.profile else 'GPU'}"
     clients = sharing.clients if sharing else int(case.thresholds.clients)
     if why_unknown := _memory_unknown(case):
         largest = max((one.share for one in case.offered.slices if one.share < _FULL), default=0.0)
@@ -205,13 +210,16 @@ def _of_one(case: Case) -> Verdict:
             return Verdict(Kind.EXCLUSIVE, case.whole, 1, reasons)
         reasons = f"memory unknown: {why_unknown}", f"{used}; compute alone would fit less"
         return Verdict(Kind.UNKNOWN, reasons=reasons, is_memory_unknown=True)
-    headroom = _percent(case.thresholds.memory_headroom)
+    headroom = percent(case.thresholds.memory_headroom)
     why = [
         used,
         f"{_gib(measures.memory or 0)} of memory at most, {_gib(case.need)} with {headroom} headroom",
     ]
-    if found := next(fitting(case.offered, case.model, case.share, case.need), None):
-        why.append(f"{found.form} has {_gib(found.memory or 0)} and {_percent(found.share)} of a GPU's compute")
+    video = (measures.engines or 0) >= case.thresholds.unused_below
+    if video:
+        why.append("it uses the video encoder or decoder, of which MIG slices have few or none")
+    elif found := next(fitting(case.offered, case.model, case.share, case.need), None):
+        why.append(f"{found.form} has {_gib(found.memory or 0)} and {percent(found.share)} of a GPU's compute")
         if found.form.partition == case.form.partition and measures.p95 >= _FILLED:
             why.append("the slice is full at times, so it may need a larger one")
         return Verdict(Kind.SLICE, str(found.form), 1, tuple(why))
@@ -220,7 +228,7 @@ def _of_one(case: Case) -> Verdict:
     if fits and sharing and case.trusted:
         suits = "bursts: time-slicing suits it" if case.is_bursty else "steady use: MPS suits it"
         return Verdict(Kind.SHARED, str(sharing.form), 1, (*why, f"{clients} such pods fit a GPU", suits))
-    why += _why_not_smaller(case, sharing if fits else None)
+    why += _why_not_smaller(case, sharing if fits else None, video=video)
     if case.form.partition or case.form.shared:
         return Verdict(Kind.AS_IT_IS, case.workload.form, 1, (*why, "no other form that is offered fits better"))
     return Verdict(Kind.EXCLUSIVE, case.whole, 1, tuple(why))
@@ -239,12 +247,12 @@ def _memory_unknown(case: Case) -> str:
     elif measures.capacity is None:
         why = "there is no series of DCGM_FI_DEV_FB_FREE, so the device's memory is not known"
     elif measures.flat and measures.memory >= thresholds.preallocated_memory * measures.capacity:
-        part = _percent(measures.memory / measures.capacity)
+        part = percent(measures.memory / measures.capacity)
         why = f"{part} of the device's memory is in use all the time, so the process seems to reserve it in advance"
     return why
 
 
-def _why_not_smaller(case: Case, sharing: SharedForm | None) -> Iterator[str]:
+def _why_not_smaller(case: Case, sharing: SharedForm | None, *, video: bool) -> Iterator[str]:
     offered, model = case.offered, case.model
     if sharing and not case.trusted:
         yield (
@@ -252,6 +260,8 @@ def _why_not_smaller(case: Case, sharing: SharedForm | None) -> Iterator[str]:
             "namespaces declared trusted (--trusted)"
         )
     comparable = [one for one in offered.slices if not model or not one.models or model in one.models]
+    if video:
+        return
     if not offered.is_known and not offered.slices:
         yield "which forms nodes offer is not known; name those that count as offered with --offer"
     elif comparable and all(one.memory is None for one in comparable):
@@ -265,7 +275,8 @@ def _why_not_smaller(case: Case, sharing: SharedForm | None) -> Iterator[str]:
         yield "no node offers MIG slices"
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share for people."""
     return f"{share * 100:.1f} %" if 0 < share < 0.1 else f"{share * 100:.0f} %"  # noqa: PLR2004 - of few, tenths count
 
 
