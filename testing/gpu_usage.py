@@ -92,7 +92,9 @@ def template(namespace: str, kind: str, name: str, owner: tuple[str, str] | None
     inner: Json = {"spec": {"containers": [{"name": "main", "resources": limits}]}}
     metadata: Json = {"namespace": namespace, "name": name}
     if owner:
-        metadata["ownerReferences"] = [{"apiVersion": "apps/v1", "kind": owner[0], "name": owner[1], "controller": True}]
+        metadata["ownerReferences"] = [
+            {"apiVersion": "apps/v1", "kind": owner[0], "name": owner[1], "controller": True}
+        ]
     if kind == "CronJob":
         return {"metadata": metadata, "spec": {"jobTemplate": {"spec": {"template": inner}}, **spec}}
     return {"metadata": metadata, "spec": {"template": inner, **spec}}
@@ -113,7 +115,9 @@ class Cast:
         replicaset = f"{name}-7d4b9c6f5d"
         for number in range(pods):
             fields.setdefault("started", self.long_ago)
-            self.pods.append(pod(namespace, f"{replicaset}-{'bcdfg'[number] * 5}", ("ReplicaSet", replicaset), **fields))
+            self.pods.append(
+                pod(namespace, f"{replicaset}-{'bcdfg'[number] * 5}", ("ReplicaSet", replicaset), **fields)
+            )
         self.replicasets.append(template(namespace, "ReplicaSet", replicaset, ("Deployment", name)))
         self.deployments.append(template(namespace, "Deployment", name))
         self.devices += devices

@@ -34,9 +34,7 @@ class Device:
 
 def programs() -> tuple[str, str] | None:
     """The programs ``prometheus`` and ``promtool``; ``None`` where one is not installed."""
-    found = [
-        os.environ.get(f"GPUWARDEN_{name.upper()}") or shutil.which(name) for name in ("prometheus", "promtool")
-    ]
+    found = [os.environ.get(f"GPUWARDEN_{name.upper()}") or shutil.which(name) for name in ("prometheus", "promtool")]
     return (found[0], found[1]) if found[0] and found[1] else None
 
 
@@ -63,7 +61,15 @@ def write_blocks(promtool: str, devices: Iterable[Device], begin: int, folder: P
     text = folder / "series.txt"
     with text.open("w") as file:
         file.writelines(openmetrics(devices, begin))
-    command = [promtool, "tsdb", "create-blocks-from", f"--max-block-duration={BLOCK}", "openmetrics", text, folder / "data"]
+    command = [
+        promtool,
+        "tsdb",
+        "create-blocks-from",
+        f"--max-block-duration={BLOCK}",
+        "openmetrics",
+        text,
+        folder / "data",
+    ]
     subprocess.run(command, check=True, capture_output=True, timeout=600)
     text.unlink()
 

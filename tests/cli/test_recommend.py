@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from testing.gpu_usage import A100, SM, T4, Cast, busy, device, first_pod, pod, steady, template
-from testing.prometheus import DAY, Device, programs, served, write_blocks
+from testing.gpu_usage import STEP, T4, Cast, busy, device, first_pod, pod, steady, template
+from testing.prometheus import DAY, programs, served, write_blocks
 from testing.stand_in.kubeconfig import write_kubeconfig
 from tests.cli.commands import run
 from tests.cli.test_doctor import Cluster
@@ -34,13 +34,19 @@ def the_cast(now: int) -> Cast:  # noqa: PLR0915 - one scene after another
     vllm = {"command": ["vllm", "serve", "llama-8b"], "image": "vllm:1"}
     cast.deploy(work, "vllm", device(work, first_pod("vllm"), sm=steady(0.2), used=73_000.0), **vllm)
     cast.deploy(work, "flat", device(work, first_pod("flat"), sm=steady(0.1), used=75_000.0))
-    cast.deploy(work, "young", device(work, first_pod("young"), sm=steady(0.1), days=(13, 14)), started=stamp(now - DAY))
+    cast.deploy(
+        work, "young", device(work, first_pod("young"), sm=steady(0.1), days=(13, 14)), started=stamp(now - DAY)
+    )
     cast.deploy(work, "gappy", device(work, first_pod("gappy"), sm=steady(0.1), gaps=0.7))
     cast.deploy(work, "unseen")
     cast.deploy(work, "video", device(work, first_pod("video"), sm=steady(0.0), enc=steady(40.0), used=900.0))
-    two = [device(work, first_pod("two"), uuid=f"two-{n}", labels={"Hostname": "n"}, sm=steady(n * 0.5)) for n in (0, 1)]
+    two = [
+        device(work, first_pod("two"), uuid=f"two-{n}", labels={"Hostname": "n"}, sm=steady(n * 0.5)) for n in (0, 1)
+    ]
     cast.deploy(work, "two", *two, count=2)
-    both = [device(work, first_pod("both"), uuid=f"both-{n}", labels={"Hostname": "n"}, sm=steady(0.05)) for n in (0, 1)]
+    both = [
+        device(work, first_pod("both"), uuid=f"both-{n}", labels={"Hostname": "n"}, sm=steady(0.05)) for n in (0, 1)
+    ]
     cast.deploy(work, "both", *both, count=2)
     # One of two GPUs has no series: whether it is used is unknown.
     cast.deploy(work, "half", device(work, first_pod("half"), sm=steady(0.5)), count=2)
@@ -65,7 +71,9 @@ def the_cast(now: int) -> Cast:  # noqa: PLR0915 - one scene after another
     # MIG: GPU_UTIL is 0 there; the engine's activity counts.
     slice_ = {"GPU_I_ID": "3", "GPU_I_PROFILE": "3g.40gb"}
     mig = {"resource": "nvidia.com/mig-3g.40gb", "node": "node-mig"}
-    migs = device("mig", first_pod("sliced"), labels=slice_, util=steady(0.0), gr=steady(0.2), used=4_000.0, capacity=40_320)
+    migs = device(
+        "mig", first_pod("sliced"), labels=slice_, util=steady(0.0), gr=steady(0.2), used=4_000.0, capacity=40_320
+    )
     cast.deploy("mig", "sliced", migs, **mig)
     blind = device("mig", first_pod("blind"), labels={**slice_, "GPU_I_ID": "4"}, util=steady(0.0), used=0)
     cast.deploy("mig", "blind", blind, **mig)
@@ -129,8 +137,16 @@ def cluster(scene: tuple[str, Cast]) -> Iterator[Cluster]:
         stateful = template("work", "StatefulSet", "moved")
         there.lists("/apis/apps/v1/statefulsets", stateful)
         there.lists("/apis/batch/v1/cronjobs", template("work", "CronJob", "nightly"))
+        within = "namespaces/trusting"
+        there.lists(f"/api/v1/{within}/pods", *(one for one in cast.pods if one["metadata"]["namespace"] == "trusting"))
+        there.lists(f"/apis/apps/v1/{within}/replicasets", *cast.replicasets)
         for plural in ("apis/batch/v1/jobs", "apis/apps/v1/daemonsets", "api/v1/replicationcontrollers"):
             there.lists(f"/{plural}")
+        for name in ("deployments", "statefulsets", "daemonsets"):
+            there.lists(f"/apis/apps/v1/{within}/{name}")
+        for name in ("jobs", "cronjobs"):
+            there.lists(f"/apis/batch/v1/{within}/{name}")
+        there.lists(f"/api/v1/{within}/replicationcontrollers")
         for name in ("work", "mig", "trusting", "strangers", "serving"):
             there.set_namespace(name)
         yield there
@@ -147,10 +163,86 @@ def test_every_workload_of_the_cast_gets_the_advice_that_a_person_would_give(
     ran = live(cluster, scene[0], tmp_path, "--trusted", "trust*", "--save", str(tmp_path / "usage.json"), "-o", "json")
     assert (ran.code, ran.err) == (0, "")
     found = json.loads(ran.out)
-    verdicts = {
-        line["name"]: (line["verdict"]["kind"], line["verdict"].get("form", "")) for line in found["workloads"]
-    }
-    print(json.dumps(found, indent=1))
+    verdicts = {line["name"]: (line["verdict"]["kind"], line["verdict"].get("form", "")) for line in found["workloads"]}
+    whole, small = ("exclusive", "exclusive"), ("MIG slice", "mig-1g.10gb")
     assert verdicts == {
-        "train": ("exclusive", "exclusive"),
+        "train": whole,
+        "small": small,
+        "idle": ("not used", "none"),
+        "vllm": ("unknown", ""),
+        "flat": ("unknown", ""),
+        "young": ("unknown", ""),
+        "gappy": ("unknown", ""),
+        "unseen": ("unknown", ""),
+        "half": ("unknown", ""),
+        "blind": ("unknown", ""),
+        "video": whole,
+        "two": ("fewer GPUs", "exclusive"),
+        "both": whole,
+        "again": small,
+        "moved": small,
+        "nightly": whole,
+        "dist": whole,
+        "sliced": small,
+        "slots": ("as it is", "time-slicing"),
+        "notebook": ("shared", "time-slicing"),
+        "calm": whole,
+        "chat": ("batch in one process", ""),
+        "summary": ("batch in one process", ""),
     }
+    reasons = {line["name"]: " / ".join(line["verdict"]["reasons"]) for line in found["workloads"]}
+    for name, reason in {
+        "idle": "at most 0 % of the GPU in 14 days / it holds 0.4 GiB of GPU memory all the same",
+        "vllm": "memory unknown: vLLM reserves a share of the GPU",
+        "flat": "memory unknown: 92 % of the device's memory is in use all the time",
+        "young": "too little data: 1.0 days; 3 are needed",
+        "gappy": "of about 5040 samples (30 %); 50 % are needed",
+        "unseen": "no usage data: no series names its pods",
+        "half": "a pod requests 2 GPUs, and not all of them have series",
+        "blind": "DCGM_FI_DEV_GPU_UTIL says nothing of MIG slices",
+        "video": "it uses the video encoder or decoder, of which MIG slices have few or none",
+        "two": "1 of 2 GPUs of a pod was never used; request 1",
+        "both": "several GPUs are never shared",
+        "dist": "the 2 pods of a PyTorchJob work together",
+        "slots": "the device total over 3 pods",
+        "notebook": "bursts: time-slicing suits it",
+        "calm": "only in namespaces declared trusted (--trusted)",
+        "chat": "2 servers of llama-8b in this namespace use 30 % of one GPU together",
+    }.items():
+        assert reason in reasons[name], name
+    used = {line["name"]: line.get("used") for line in found["workloads"]}
+    assert used["again"]["points"] == used["small"]["points"] == WINDOW // STEP - 1  # of both series
+    assert (used["small"]["p95"], used["small"]["memory"], used["small"]["capacity"]) == (0.12, 6000, 81_920)
+    assert used["small"]["idle"] == pytest.approx(0.5, abs=0.02)
+    assert used["sliced"]["metrics"] == ["DCGM_FI_PROF_GR_ENGINE_ACTIVE"]
+    assert used["moved"]["expected"] == pytest.approx(WINDOW / STEP, rel=0.01)
+
+    advice = {one["namespace"]: one for one in found["namespaces"]}
+    assert {name: one.get("policy", "") for name, one in advice.items()} == {
+        "work": "exclusive",
+        "mig": "mig-1g.10gb",
+        "trusting": "time-slicing",
+        "strangers": "exclusive",
+        "serving": "",
+    }
+    assert advice["mig"]["stating"] == ["Deployment blind", "Deployment sliced"]
+    assert advice["trusting"]["label"] == "kubectl label namespace trusting gpuwarden.io/enforce=time-slicing"
+    assert advice["trusting"]["preview"] == "gpuwarden audit -n trusting --assume trusting=time-slicing"
+    assert found["notes"] == ["14 pods that are gone are counted as their workloads' by owner or name"]
+    assert found["cluster"]["gpus"] == 37
+    assert found["cluster"]["after"]["gpus"] < found["cluster"]["before"]["gpus"]
+
+    # What was saved says the same, without a cluster.
+    again = run("recommend", "--usage", tmp_path / "usage.json", "--trusted", "trust*", "-o", "json")
+    assert (again.code, again.out) == (0, ran.out)
+
+
+def test_without_trust_nothing_is_told_to_share(scene: tuple[str, Cast], cluster: Cluster, tmp_path: Path) -> None:
+    ran = live(cluster, scene[0], tmp_path, "-n", "trusting", "-o", "json")
+    assert (ran.code, ran.err) == (0, "")
+    found = json.loads(ran.out)
+    kinds = {line["name"]: line["verdict"]["kind"] for line in found["workloads"]}
+    assert kinds == {"notebook": "exclusive", "slots": "as it is"}
+    # With one namespace read, who else is on a GPU shows all the same.
+    (slots,) = (line for line in found["workloads"] if line["name"] == "slots")
+    assert slots["used"]["sharedBy"] == 3

@@ -6,7 +6,7 @@ from webhook.application.recommendation.measures import Measures
 from webhook.application.recommendation.offers import model_of, share_of
 from webhook.application.recommendation.servers import SERVERS
 from webhook.application.recommendation.thresholds import Thresholds
-from webhook.application.recommendation.verdicts import Kind, Verdict
+from webhook.application.recommendation.verdicts import Kind, Verdict, percent
 from webhook.application.recommendation.workloads import Workload
 
 Key = tuple[str, str, str]
@@ -41,7 +41,7 @@ def batched(
             continue
         number = sum(servers.values())
         reason = (
-            f"{number} servers of {model} in this namespace use {used:.0%} of one GPU together (p95): one process can batch "
+            f"{number} servers of {model} in this namespace use {percent(used)} of one GPU together (p95): one process can batch "
             "their requests, and hold the model once; keep two if one is there for availability"
         )
         found |= {one.key: Verdict(Kind.BATCH, "", 1, (reason, *verdicts[one.key].reasons)) for one in group}

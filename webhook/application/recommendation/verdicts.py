@@ -121,7 +121,13 @@ def judge(case: Case) -> Verdict:
     where the namespace is trusted; a whole GPU.
     """
     return (
-        too_little(case) or _unused(case) or _of_several(case) or _together(case) or _of_a_device(case) or _of_one(case)
+        _incomplete(case)
+        or too_little(case)
+        or _unused(case)
+        or _of_several(case)
+        or _together(case)
+        or _of_a_device(case)
+        or _of_one(case)
     )
 
 
