@@ -163,6 +163,10 @@ class Prometheus:
             raise QueryError(f"{error.filename}: the credential can't be read: {error.strerror}") from error
         try:
             body = read(response, request, lambda: self._monotonic() < until)
+        except ApiError as error:
+            if error.fault is Fault.GARBAGE:  # it is too large
+                raise QueryError(f"{self.url}: {error.detail}", too_much=True) from error
+            raise
         finally:
             response.close()
         retry_after = response.headers.get("Retry-After", "")

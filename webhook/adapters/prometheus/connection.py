@@ -8,6 +8,7 @@ from pathlib import Path
 import urllib3
 
 from webhook import __version__
+from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.request import Request
 from webhook.adapters.kubernetes.transport import CONNECT_TIMEOUT, Login, faults
 from webhook.adapters.shown import shown
@@ -82,6 +83,9 @@ class Connection:
         if request.body is not None:
             headers["Content-Type"] = request.content_type
         if authorization := self._login.authorization():
+            # http.client would reject the header too, and quote the token in its message.
+            if not (authorization.isascii() and authorization.isprintable()):
+                raise ApiError(Fault.UNAUTHORIZED, "the credential holds a character that no header can have")
             headers["Authorization"] = authorization
         with faults(request, self.url):
             return self._login.connections.request(
