@@ -41,6 +41,12 @@ prints nothing.
 {{- fail (printf "certificates.certManager.renewBefore: %s is not less than duration, %s, so the certificate would be renewed all the time; set less" $lifetimes.renewBefore $lifetimes.duration) -}}
 {{- end -}}
 {{- end -}}
+{{- if and .Values.recommend.report.enabled (not .Values.recommend.report.prometheus.url) -}}
+{{- fail "recommend.report.prometheus.url: is empty; write the URL of Prometheus, such as http://prometheus-operated.monitoring:9090" -}}
+{{- end -}}
+{{- if and .Values.recommend.report.enabled .Values.serviceAccount.create (eq (include "gpuwarden.serviceAccountName" .) (include "gpuwarden.recommendName" .)) -}}
+{{- fail (printf "serviceAccount.name: %s is the name of recommend's own ServiceAccount (recommend.report.enabled); choose another" .Values.serviceAccount.name) -}}
+{{- end -}}
 {{- if and .Values.audit.report.enabled .Values.serviceAccount.create (eq (include "gpuwarden.serviceAccountName" .) (include "gpuwarden.auditName" .)) -}}
 {{- fail (printf "serviceAccount.name: %s is the name of the audit's own ServiceAccount (audit.report.enabled); choose another" .Values.serviceAccount.name) -}}
 {{- end -}}

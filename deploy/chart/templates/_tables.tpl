@@ -160,10 +160,21 @@ Tesla-.*|(GeForce|Quadro|TITAN)-.*|L(2|4|20|40|40S|40G)|A(2|10|10G|10M|16|40): '
   - resources.limits.*
   - audit.report.resources.requests.*
   - audit.report.resources.limits.*
+  - recommend.report.resources.requests.*
+  - recommend.report.resources.limits.*
 - pattern: ^(@(hourly|daily|midnight|weekly|monthly|yearly|annually|every .+)|([*?]|[0-5]?[0-9])([-/,]([*?]|[0-5]?[0-9]))* +([*?]|[01]?[0-9]|2[0-3])([-/,]([*?]|[01]?[0-9]|2[0-3]))* +([*?]|0?[1-9]|[12][0-9]|3[01])([-/,]([*?]|0?[1-9]|[12][0-9]|3[01]))* +([*?]|0?[1-9]|1[0-2]|[A-Za-z]{3})([-/,]([*?]|0?[1-9]|1[0-2]|[A-Za-z]{3}))* +([*?]|0?[0-6]|[A-Za-z]{3})([-/,]([*?]|0?[0-6]|[A-Za-z]{3}))*)$
   fault: is not a schedule of cron; write five fields, such as "17 3 * * *", or @hourly, @daily, @weekly or @monthly
   at:
   - audit.report.schedule
+  - recommend.report.schedule
+- pattern: ^[1-9][0-9]{0,3}[mhdw]$
+  fault: is not a time; write one such as 14d or 36h
+  at:
+  - recommend.report.window
+- pattern: ^(https?://[^ ]+)?$
+  fault: is not a URL; write one such as http://prometheus-operated.monitoring:9090
+  at:
+  - recommend.report.prometheus.url
 - pattern: ^(0|(([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?))$
   fault: is not a duration of Prometheus; write one such as 30s or 1m30s
   at:
