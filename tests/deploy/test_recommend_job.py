@@ -81,7 +81,7 @@ def test_it_may_connect_to_prometheus_the_api_server_and_dns_only(chart: Chart) 
     [
         (prometheus(url=""), r"recommend\.report\.prometheus\.url: is empty; write the URL of Prometheus"),
         (prometheus(url="prometheus:9090"), r'"prometheus:9090" is not a URL; write one such as'),
-        (prometheus(args=["--output=json"]), r"recommend/report/prometheus/args"),
+        (prometheus(args=["--output=json"]), r'"--output=json" is not an option for Prometheus; write one'),
         (merged(ENABLED, {"recommend": {"report": {"window": "two weeks"}}}), r'"two weeks" is not a time; write one'),
         (
             merged(ENABLED, {"serviceAccount": {"name": "gpuwarden-recommend"}}),

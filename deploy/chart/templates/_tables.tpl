@@ -175,6 +175,10 @@ Tesla-.*|(GeForce|Quadro|TITAN)-.*|L(2|4|20|40|40S|40G)|A(2|10|10G|10M|16|40): '
   fault: is not a URL; write one such as http://prometheus-operated.monitoring:9090
   at:
   - recommend.report.prometheus.url
+- pattern: ^--prometheus-[a-z-]+(=.*)?$
+  fault: is not an option for Prometheus; write one such as --prometheus-ca-file=/etc/gpuwarden/prometheus/ca.crt
+  at:
+  - recommend.report.prometheus.args.*
 - pattern: ^(0|(([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?))$
   fault: is not a duration of Prometheus; write one such as 30s or 1m30s
   at:
