@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from testing.gpu_usage import STEP, T4, Cast, busy, device, first_pod, pod, steady, template
+from testing.gpu_usage import STEP, T4, Cast, above, busy, device, first_pod, pod, recorded, steady, template
 from testing.prometheus import DAY, programs, served, write_blocks
 from testing.stand_in.kubeconfig import write_kubeconfig
 from tests.cli.commands import run
@@ -25,7 +25,7 @@ def stamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def the_cast(now: int) -> Cast:  # noqa: PLR0915 - one scene after another
+def the_cast(now: int) -> Cast:
     cast = Cast(stamp(now), stamp(now - 30 * DAY))
     work, trust = "work", "trusting"
     cast.deploy(work, "train", device(work, first_pod("train"), sm=steady(0.93), used=60_000.0))
@@ -68,6 +68,15 @@ def the_cast(now: int) -> Cast:  # noqa: PLR0915 - one scene after another
         name = f"dist-worker-{worker}"
         cast.pods.append(pod(work, name, ("PyTorchJob", "dist"), started=cast.long_ago))
         cast.devices.append(device(work, name, sm=steady(0.1), used=2_000.0))
+    # Pods that are gone, whose names say nothing: kube-state-metrics recorded whose they were.
+    cast.devices.append(device(work, "dist-old-name", sm=steady(0.5), days=(0, 2)))
+    cast.devices.append(device(work, "small-old-name", sm=steady(0.12), used=6_500.0, days=(0, 2)))
+    cast.devices += [
+        recorded(work, "dist-old-name", "PyTorchJob", "dist"),
+        recorded(work, "small-old-name", "ReplicaSet", "small-older"),
+        above(work, "ReplicaSet", "small-older", ("Deployment", "small")),
+    ]
+    cast.devices.append(device(work, "stranger", sm=steady(0.5), days=(0, 1)))
     # MIG: GPU_UTIL is 0 there; the engine's activity counts.
     slice_ = {"GPU_I_ID": "3", "GPU_I_PROFILE": "3g.40gb"}
     mig = {"resource": "nvidia.com/mig-3g.40gb", "node": "node-mig"}
@@ -211,9 +220,10 @@ def test_every_workload_of_the_cast_gets_the_advice_that_a_person_would_give(
     }.items():
         assert reason in reasons[name], name
     used = {line["name"]: line.get("used") for line in found["workloads"]}
-    assert used["again"]["points"] == used["small"]["points"] >= WINDOW // STEP - 2  # of both series
-    assert (used["small"]["p95"], used["small"]["memory"], used["small"]["capacity"]) == (0.12, 6000, 81_920)
-    assert used["small"]["idle"] == pytest.approx(0.5, abs=0.02)
+    assert used["again"]["points"] >= WINDOW // STEP - 2  # of both series
+    assert (used["dist"]["most"], used["small"]["expected"]) == (0.5, pytest.approx((14 + 2) * DAY / STEP, rel=0.01))
+    assert (used["small"]["p95"], used["small"]["memory"], used["small"]["capacity"]) == (0.12, 6500, 81_920)
+    assert used["small"]["idle"] == pytest.approx(0.44, abs=0.02)
     assert used["sliced"]["metrics"] == ["DCGM_FI_PROF_GR_ENGINE_ACTIVE"]
     assert used["moved"]["expected"] == pytest.approx(WINDOW / STEP, rel=0.01)
 
@@ -228,7 +238,10 @@ def test_every_workload_of_the_cast_gets_the_advice_that_a_person_would_give(
     assert advice["mig"]["stating"] == ["Deployment blind", "Deployment sliced"]
     assert advice["trusting"]["label"] == "kubectl label namespace trusting gpuwarden.io/enforce=time-slicing"
     assert advice["trusting"]["preview"] == "gpuwarden audit -n trusting --assume trusting=time-slicing"
-    assert found["notes"] == ["14 pods that are gone are counted as their workloads' by owner or name"]
+    assert found["notes"] == [
+        "16 pods that are gone are counted as their workloads' by owner or name",
+        "1 pod has usage and no workload that is there, in work: not counted",
+    ]
     assert found["cluster"]["gpus"] == 37
     assert found["cluster"]["after"]["gpus"] < found["cluster"]["before"]["gpus"]
 

@@ -88,7 +88,7 @@ def offered(slices: tuple[Slice, ...] = SLICES, shared: tuple[SharedForm, ...] =
     return Offers(slices, shared, {A100: 80 * GIB}, is_known=True)
 
 
-def case(  # noqa: PLR0913 - what a case is made of
+def case(
     *,
     used: Mapping[str, Any] | None = None,
     offers: Offers | None = None,

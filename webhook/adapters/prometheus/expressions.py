@@ -12,10 +12,15 @@ _SPAN_STEP = 600
 
 
 def selector(family: PodLabels, pods: Collection[tuple[str, str]]) -> str:
-    """The label matchers of pods, each by namespace and name; of a few more where names are in several namespaces."""
-    namespaces = sorted({namespace for namespace, _ in pods})
-    names = sorted({name for _, name in pods})
-    return f'{{{family.namespace}=~"{_any(namespaces)}",{family.pod}=~"{_any(names)}"}}'
+    """The label matchers of pods."""
+    return matching(family.namespace, family.pod, pods)
+
+
+def matching(namespace: str, label: str, objects: Collection[tuple[str, str]]) -> str:
+    """The label matchers of objects by namespace and name; of a few more where names are in several namespaces."""
+    namespaces = sorted({one for one, _ in objects})
+    names = sorted({name for _, name in objects})
+    return f'{{{namespace}=~"{_any(namespaces)}",{label}=~"{_any(names)}"}}'
 
 
 def of_namespaces(metric: str, family: PodLabels, namespaces: Collection[str]) -> str:
@@ -45,7 +50,8 @@ def compute(metric: Metric, which: str, window: float, idle_below: float) -> str
         idle=f"avg_over_time(({series} < bool {idle:g}){looks})",
         first=f"min_over_time({when})",
         last=f"max_over_time({when})",
-        hourly=f"max_over_time(count_over_time({series}[1h])[{window:.0f}s:1h])",
+        # Both ends of a range belong to it: in a second less than an hour are 3600 / interval samples.
+        hourly=f"max_over_time(count_over_time({series}[3599s])[{window:.0f}s:1h])",
     )
 
 
