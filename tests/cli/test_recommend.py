@@ -31,7 +31,7 @@ def the_cast(now: int) -> Cast:
     cast.deploy(work, "train", device(work, first_pod("train"), sm=steady(0.93), used=60_000.0))
     cast.deploy(work, "small", device(work, first_pod("small"), sm=busy(0.12, 0.5), used=6_000.0))
     cast.deploy(work, "idle", device(work, first_pod("idle"), sm=steady(0.0), used=400.0))
-    vllm = {"command": ["vllm", "serve", "llama-8b"], "image": "vllm:1"}
+    vllm: Json = {"command": ["vllm", "serve", "llama-8b"], "image": "vllm:1"}
     cast.deploy(work, "vllm", device(work, first_pod("vllm"), sm=steady(0.2), used=73_000.0), **vllm)
     cast.deploy(work, "flat", device(work, first_pod("flat"), sm=steady(0.1), used=75_000.0))
     cast.deploy(
@@ -79,7 +79,7 @@ def the_cast(now: int) -> Cast:
     cast.devices.append(device(work, "stranger", sm=steady(0.5), days=(0, 1)))
     # MIG: GPU_UTIL is 0 there; the engine's activity counts.
     slice_ = {"GPU_I_ID": "3", "GPU_I_PROFILE": "3g.40gb"}
-    mig = {"resource": "nvidia.com/mig-3g.40gb", "node": "node-mig"}
+    mig: Json = {"resource": "nvidia.com/mig-3g.40gb", "node": "node-mig"}
     migs = device(
         "mig", first_pod("sliced"), labels=slice_, util=steady(0.0), gr=steady(0.2), used=4_000.0, capacity=40_320
     )
@@ -90,7 +90,7 @@ def the_cast(now: int) -> Cast:
     for number in range(3):
         shared = device(trust, first_pod("slots", number), uuid="shared", model=T4, util=busy(80, 0.6), used=9_000.0)
         cast.devices.append(shared)
-    slots = {"resource": "nvidia.com/gpu.shared", "node": "node-t4"}
+    slots: Json = {"resource": "nvidia.com/gpu.shared", "node": "node-t4"}
     cast.deploy(trust, "slots", pods=3, **slots)
     bursty = device(trust, first_pod("notebook"), model=T4, util=busy(95, 0.04), used=2_000.0)
     cast.deploy(trust, "notebook", bursty, node="node-t4-whole")

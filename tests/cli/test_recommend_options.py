@@ -56,7 +56,7 @@ def test_csv_has_a_line_for_each_workload_and_computes_nothing(saved: Path) -> N
     assert [row["fits"] for row in rows] == ["unknown", "mig-1g.10gb"]
     assert rows[1]["compute_p95"] == "0.1"
     assert rows[1]["memory_max_mib"] == "5120"
-    assert "configuration complexity low → high" in rows[1]["criteria"]
+    assert "configuration complexity: low → high" in rows[1]["criteria"]
     assert rows[0]["name"].startswith("'=cmd")
     assert all(None not in row for row in rows)
 

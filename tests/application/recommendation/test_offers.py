@@ -21,7 +21,7 @@ def test_slices_have_the_memory_that_nodes_say_else_what_is_measured() -> None:
     assert shape
     found = {str(one.form): one for one in offers({shape: 1}, ()).slices}
     assert (found["mig-1g.10gb"].memory, found["mig-1g.10gb"].share) == (9900, 1 / 7)
-    assert (found["mig-3g.40gb"].memory, found["mig-3g.40gb"].models) == (40_192, {A100})
+    assert (found["mig-3g.40gb"].memory, found["mig-3g.40gb"].models) == (40_192, frozenset({A100}))
 
 
 def test_under_strategy_single_the_gpus_memory_is_the_slices() -> None:

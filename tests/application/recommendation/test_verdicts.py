@@ -13,7 +13,7 @@ from webhook.application.recommendation.verdicts import Kind, judge
 from webhook.application.recommendation.workloads import LivePod
 
 VLLM = recognise("vllm/vllm-openai:v1", ["--model", "llama"], {})
-MIG = {"form": "mig-3g.40gb", "requests": ("nvidia.com/mig-3g.40gb: 1",)}
+MIG: dict[str, Any] = {"form": "mig-3g.40gb", "requests": ("nvidia.com/mig-3g.40gb: 1",)}
 
 
 @pytest.mark.parametrize(

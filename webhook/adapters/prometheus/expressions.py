@@ -1,6 +1,7 @@
 """The PromQL that reads usage: several numbers of some pods' series by one query, each marked by a label."""
 
 from collections.abc import Collection, Iterable
+from string import punctuation
 
 from webhook.adapters.prometheus.dcgm import DECODER, ENCODER, FREE, RESERVED, USED, PodLabels
 from webhook.application.recommendation.usage import Metric
@@ -9,6 +10,7 @@ STAT = "gpuwarden_stat"
 STEP = 300
 """Seconds between two looks of a subquery: as long as a sample counts (--query.lookback-delta)."""
 _SPAN_STEP = 600
+_SPECIAL = frozenset(punctuation) - {"-", "_"}
 
 
 def selector(family: PodLabels, pods: Collection[tuple[str, str]]) -> str:
@@ -30,8 +32,9 @@ def of_namespaces(metric: str, family: PodLabels, namespaces: Collection[str]) -
 
 
 def _any(names: Iterable[str]) -> str:
-    # Kubernetes' names have letters, digits, "-" and "."; what else a label has must not end the string.
-    return "|".join("".join(c if c.isalnum() or c in "-_" else f"\\\\{c}" for c in name) for name in names)
+    """A regular expression (RE2) of names as the inside of a string of PromQL; a label may hold anything."""
+    pattern = "|".join("".join(f"\\{one}" if one in _SPECIAL else one for one in name) for name in names)
+    return pattern.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def compute(metric: Metric, which: str, window: float, idle_below: float) -> str:
