@@ -126,3 +126,16 @@ class Cast:
 def first_pod(name: str, number: int = 0) -> str:
     """The name of a Deployment's pod."""
     return f"{name}-7d4b9c6f5d-{'bcdfg'[number] * 5}"
+
+
+def recorded(namespace: str, pod: str, kind: str, name: str) -> Device:
+    """What kube-state-metrics recorded of a pod's controller."""
+    labels = {"namespace": namespace, "pod": pod, "owner_kind": kind, "owner_name": name}
+    return Device(labels, {"kube_pod_owner": steady(1)}, (0, 2), 3600)
+
+
+def above(namespace: str, kind: str, name: str, owner: tuple[str, str]) -> Device:
+    """What kube-state-metrics recorded of the controller of a ReplicaSet or Job."""
+    label = {"ReplicaSet": "replicaset", "Job": "job_name"}[kind]
+    labels = {"namespace": namespace, label: name, "owner_kind": owner[0], "owner_name": owner[1]}
+    return Device(labels, {f"kube_{kind.lower()}_owner": steady(1)}, (0, 2), 3600)

@@ -61,7 +61,7 @@ def write_blocks(promtool: str, devices: Iterable[Device], begin: int, folder: P
     text = folder / "series.txt"
     with text.open("w") as file:
         file.writelines(openmetrics(devices, begin))
-    command = [
+    command: list[str | Path] = [
         promtool,
         "tsdb",
         "create-blocks-from",

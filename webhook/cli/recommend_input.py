@@ -31,6 +31,7 @@ from webhook.adapters.prometheus import discovery
 from webhook.adapters.prometheus.client import Prometheus, QueryError
 from webhook.adapters.prometheus.connection import Connection, ConnectionOptionError, to_url
 from webhook.adapters.prometheus.gathering import WORKERS, Gatherer
+from webhook.adapters.prometheus.owners import owners
 from webhook.adapters.usage_file import Saved, UsageFileError
 from webhook.application.configuration import Configuration
 from webhook.application.recommendation.usage import Usage
@@ -156,6 +157,10 @@ def from_cluster(  # noqa: PLR0913, PLR0917 - which cluster, how Prometheus is r
     try:
         gatherer = Gatherer(server, now.timestamp(), wanted.window, wanted.idle_below, progress)
         usage = gatherer.usage(wanted.namespaces)
+        live = {(one.namespace, pod.name) for one in found for pod in one.pods}
+        gone = {(one.namespace, one.pod) for one in usage.series} - live
+        usage.owners = _owners(server, gone, usage)
+        usage.queries = server.requests
     except QueryError as error:
         raise usage_error(f"usage can't be read: {error.detail}") from error
     nodes = objects.items if objects else None
@@ -168,6 +173,15 @@ def from_cluster(  # noqa: PLR0913, PLR0917 - which cluster, how Prometheus is r
         trusted=trusted,
         notes=[*notes, *workloads.notes],
     )
+
+
+def _owners(server: Prometheus, gone: set[tuple[str, str]], usage: Usage) -> dict[str, tuple[str, str]]:
+    """The controllers of pods that are gone; without them, names have to do."""
+    try:
+        return owners(server, gone, usage.end - usage.window, usage.end)
+    except QueryError as error:
+        usage.missing.append(f"whose the pods were that are gone is known by their names only: {error.detail}")
+        return {}
 
 
 def _connection(lister: Lister, options: Options, kubeconfig: Path | None, context: str | None) -> Connection:

@@ -1,6 +1,7 @@
 """The PromQL that reads usage: several numbers of some pods' series by one query, each marked by a label."""
 
 from collections.abc import Collection, Iterable
+from string import punctuation
 
 from webhook.adapters.prometheus.dcgm import DECODER, ENCODER, FREE, RESERVED, USED, PodLabels
 from webhook.application.recommendation.usage import Metric
@@ -9,13 +10,19 @@ STAT = "gpuwarden_stat"
 STEP = 300
 """Seconds between two looks of a subquery: as long as a sample counts (--query.lookback-delta)."""
 _SPAN_STEP = 600
+_SPECIAL = frozenset(punctuation) - {"-", "_"}
 
 
 def selector(family: PodLabels, pods: Collection[tuple[str, str]]) -> str:
-    """The label matchers of pods, each by namespace and name; of a few more where names are in several namespaces."""
-    namespaces = sorted({namespace for namespace, _ in pods})
-    names = sorted({name for _, name in pods})
-    return f'{{{family.namespace}=~"{_any(namespaces)}",{family.pod}=~"{_any(names)}"}}'
+    """The label matchers of pods."""
+    return matching(family.namespace, family.pod, pods)
+
+
+def matching(namespace: str, label: str, objects: Collection[tuple[str, str]]) -> str:
+    """The label matchers of objects by namespace and name; of a few more where names are in several namespaces."""
+    namespaces = sorted({one for one, _ in objects})
+    names = sorted({name for _, name in objects})
+    return f'{{{namespace}=~"{_any(namespaces)}",{label}=~"{_any(names)}"}}'
 
 
 def of_namespaces(metric: str, family: PodLabels, namespaces: Collection[str]) -> str:
@@ -25,8 +32,9 @@ def of_namespaces(metric: str, family: PodLabels, namespaces: Collection[str]) -
 
 
 def _any(names: Iterable[str]) -> str:
-    # Kubernetes' names have letters, digits, "-" and "."; what else a label has must not end the string.
-    return "|".join("".join(c if c.isalnum() or c in "-_" else f"\\\\{c}" for c in name) for name in names)
+    """A regular expression (RE2) of names as the inside of a string of PromQL; a label may hold anything."""
+    pattern = "|".join("".join(f"\\{one}" if one in _SPECIAL else one for one in name) for name in names)
+    return pattern.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def compute(metric: Metric, which: str, window: float, idle_below: float) -> str:
@@ -45,7 +53,8 @@ def compute(metric: Metric, which: str, window: float, idle_below: float) -> str
         idle=f"avg_over_time(({series} < bool {idle:g}){looks})",
         first=f"min_over_time({when})",
         last=f"max_over_time({when})",
-        hourly=f"max_over_time(count_over_time({series}[1h])[{window:.0f}s:1h])",
+        # Both ends of a range belong to it: in a second less than an hour are 3600 / interval samples.
+        hourly=f"max_over_time(count_over_time({series}[3599s])[{window:.0f}s:1h])",
     )
 
 

@@ -230,8 +230,12 @@ def _choose(key: Key, one: _Found, sharing: Mapping[str, Mapping[Device, tuple[i
     usable = [metric for metric in Metric if metric in one.metrics]
     if key.device.slice or one.profile:
         usable = [metric for metric in usable if metric is not Metric.GPU_UTIL]
-    apart = (metric for metric in usable if not sharing.get(metric, {}).get(key.device, (1, False))[1])
-    return next(apart, None) or next(iter(usable), None)
+    best = next(iter(usable), None)
+    if best is None or not sharing.get(best, {}).get(key.device, (1, False))[1]:
+        return best
+    # Only what is seen to differ between the pods of a device is theirs.
+    apart = (metric for metric in usable if sharing.get(metric, {}).get(key.device, (1, True))[1] is False)
+    return next(apart, best)
 
 
 def _series(  # noqa: PLR0913, PLR0917 - what is known of one series

@@ -58,7 +58,11 @@ def _values(line: Line) -> tuple[str | float | None, ...]:
 def _numbers(used: Measures) -> tuple[str | float | None, ...]:
     return (
         *(round(used.p95, 4), round(used.most, 4), round(used.mean, 4), round(used.idle, 4)),
-        *(used.memory, used.capacity, used.points, used.expected, round(used.days, 2)),
+        *(_whole(used.memory), _whole(used.capacity), used.points, used.expected, round(used.days, 2)),
         "; ".join(used.metrics),
         used.shared_by if used.shared_by > 1 else None,
     )
+
+
+def _whole(amount: float | None) -> int | None:
+    return None if amount is None else round(amount)

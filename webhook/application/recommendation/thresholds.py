@@ -20,7 +20,7 @@ class Threshold(msgspec.Struct, frozen=True):
 TABLE = (
     Threshold(
         "minimum-days", 3, 0, 365, "days between the first and the last sample; with less there is no verdict",
-        "ours; VPA needs 8 days for narrow bounds (Goldilocks, docs/faq.md), GKE's recommender 15",
+        "ours; VPA needs 8 days for narrow bounds (FAQ of Goldilocks), GKE's recommender 15",
     ),
     Threshold(
         "minimum-coverage", 0.5, 0, 1, "share of the expected samples; with less there is no verdict", "ours",
