@@ -29,7 +29,7 @@ RELEASED: Json = {"monitoring": {"serviceMonitor": ON, "prometheusRule": ON, "da
 
 
 # Of dcgm-exporter and kube-state-metrics, with the labels that are used: https://github.com/NVIDIA/dcgm-exporter (Hostname became
-# hostname in 2026), https://github.com/kubernetes/kube-state-metrics docs/metrics/cluster/namespace-metrics.md.
+# hostname in 2026), https://github.com/kubernetes/kube-state-metrics, namespace metrics.
 OF_DEVICES = {"Hostname", "hostname", "gpu", "UUID", "GPU_I_ID", "GPU_I_PROFILE", "exported_namespace", "exported_pod"}
 OF_OTHERS = {
     **dict.fromkeys(
