@@ -90,6 +90,7 @@ lint: setup ## Style, types, layers, Dockerfile
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/python -m hack.policy_reference --check
 	@$(BIN)/python -m hack.metrics_reference --check
+	@$(BIN)/python -m hack.forms_reference --check
 	@$(BIN)/python -m hack.backstop --check
 	@$(BIN)/python -m hack.chart_defaults --check
 	@$(BIN)/python -m hack.workload_rules --check
@@ -123,6 +124,7 @@ golden: setup ## Write the golden AdmissionReviews anew (then read the diff)
 docs: setup ## Write the pages that come from the code
 	@$(BIN)/python -m hack.policy_reference
 	@$(BIN)/python -m hack.metrics_reference
+	@$(BIN)/python -m hack.forms_reference
 	@$(BIN)/python -m hack.workload_reference
 	@$(BIN)/python hack/licences.py
 

@@ -28,8 +28,13 @@ ContextOption = Annotated[
 
 def given(ctx: typer.Context) -> list[str]:
     """Return those of the two that are on the command line; one from the environment may be meant for other commands."""
-    sources = {name: ctx.get_parameter_source(name) for name in ("kubeconfig", "context")}
-    return [f"--{name}" for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    return [f"--{name}" for name in ("kubeconfig", "context") if is_given(ctx, name)]
+
+
+def is_given(ctx: typer.Context, name: str) -> bool:
+    """Return whether an option is on the command line."""
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 _FIXES = {

@@ -13,7 +13,19 @@ from webhook import __version__
 from webhook.cli.streams import guarded
 
 # Each is a module of this package that has, under the same name, a command's function or a group of commands.
-_COMMANDS = ("serve", "check", "audit", "rewrite", "compile", "doctor", "fleet", "certs", "completion")
+_COMMANDS = (
+    "serve",
+    "check",
+    "audit",
+    "rewrite",
+    "compile",
+    "doctor",
+    "fleet",
+    "recommend",
+    "explain",
+    "certs",
+    "completion",
+)
 
 
 class _Modules(Mapping[str, Any]):

@@ -54,10 +54,11 @@ class ClaimForm(msgspec.Struct, frozen=True):
 
 
 class Prefer(StrEnum):
-    """The form of several that a plain request gets: the first, or the first that nodes offer."""
+    """The form of several that a plain request gets: the first, the first that nodes offer, or the first with enough memory."""
 
     FIRST = "first"
     OFFERED = "offered"
+    MEMORY = "memory"
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -76,7 +77,8 @@ class Policy(msgspec.Struct, frozen=True):
             form is permitted.
         admin_access: whether claims (DRA) may have ``adminAccess``.
         not_offered: what becomes of pods that no node can run; ``None`` is ``warn``.
-        prefer: which form a plain request gets where the nodes are known.
+        prefer: which form a plain request gets.
+        for_memory: whether it is the policy for one pod, of which only the forms with the memory that the pod asks for are left.
         unreadable: why the label could not be read, for the policy that stands in for it and denies every GPU.
     """
 
@@ -96,6 +98,7 @@ class Policy(msgspec.Struct, frozen=True):
     admin_access: bool = False
     not_offered: NotOffered | None = None
     prefer: Prefer = Prefer.FIRST
+    for_memory: bool = False
     unreadable: str | None = None
 
     def __hash__(self) -> int:
@@ -125,7 +128,7 @@ class Policy(msgspec.Struct, frozen=True):
     @property
     def orders(self) -> "tuple[Policy, ...]":
         """The policy as it is, and under ``prefer: offered`` as it may also have been when a pod was rewritten."""
-        if self.prefer is Prefer.FIRST:
+        if self.prefer is not Prefer.OFFERED:
             return (self,)
         return tuple(
             msgspec.structs.replace(self, forms=(form, *(other for other in self.forms if other != form)))

@@ -5,6 +5,8 @@ from functools import lru_cache
 
 import msgspec
 
+from webhook.engine.mig_memory import memory_range
+
 # go-nvlib mig_profile.go as the device plugin spells it in resource names: "+me" becomes ".me", "-me" stays.
 PROFILE = r"[1-9][0-9]?g\.[1-9][0-9]{0,3}gb(?:\.me\.all|\.me|\.gfx|-me)?"
 _PARTS = re.compile(r"(?P<slices>[0-9]+)g\.(?P<gigabytes>[0-9]+)gb(?P<suffix>.*)")
@@ -26,35 +28,6 @@ DOCUMENTED = (
     "7g.269gb", "7g.278gb",
 )  # fmt: skip
 
-# Usable memory in MiB as drivers report it, lowest and highest over the GPUs that have the profile: NVIDIA MIG user guide
-# ("nvidia-smi" listings), labels of real nodes, go-nvml mocks. A slice has less than its name says.
-_MEASURED = {
-    "1g.5gb": (4864, 4864),
-    "1g.6gb": (5836, 5836),
-    "1g.10gb": (9728, 9984),
-    "1g.12gb": (10880, 11008),
-    "1g.18gb": (16384, 16384),
-    "1g.20gb": (19968, 20096),
-    "1g.24gb": (22016, 24192),
-    "2g.10gb": (9856, 9984),
-    "2g.12gb": (11672, 11672),
-    "2g.20gb": (19968, 20096),
-    "2g.24gb": (22016, 22016),
-    "2g.35gb": (33280, 33280),
-    "2g.48gb": (47616, 48512),
-    "3g.20gb": (19968, 20096),
-    "3g.40gb": (40192, 40448),
-    "3g.47gb": (47232, 47232),
-    "4g.20gb": (19968, 20096),
-    "4g.24gb": (23344, 23344),
-    "4g.40gb": (40192, 40448),
-    "4g.47gb": (47232, 47232),
-    "4g.96gb": (95621, 97280),
-    "7g.40gb": (40192, 40448),
-    "7g.80gb": (81152, 81152),
-    "7g.94gb": (94848, 94848),
-    "7g.141gb": (143360, 143360),
-}
 # Where nothing is measured: what every measured slice has of its nominal size, with a little room.
 _LEAST_SHARE, _LARGEST_SHARE = 0.885, 0.985
 
@@ -77,7 +50,7 @@ class Profile(msgspec.Struct, frozen=True):
         """The least and the most memory in MiB that a slice of this profile has: measured, or estimated."""
         nominal = self.gigabytes * 1024
         estimate = int(nominal * _LEAST_SHARE), int(nominal * _LARGEST_SHARE)
-        return _MEASURED.get(f"{self.slices}g.{self.gigabytes}gb", estimate)
+        return memory_range(f"{self.slices}g.{self.gigabytes}gb") or estimate
 
 
 def read_profile(text: str) -> Profile:

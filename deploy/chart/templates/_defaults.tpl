@@ -211,6 +211,24 @@ audit:
     resources:
       requests: {}
       limits: {}
+recommend:
+  report:
+    enabled: false
+    schedule: 41 4 * * 1
+    window: 14d
+    trusted: []
+    prometheus:
+      url: ''
+      ports:
+      - 9090
+      secretName: ''
+      args: []
+    activeDeadlineSeconds: 1800
+    successfulJobsHistoryLimit: 1
+    failedJobsHistoryLimit: 3
+    resources:
+      requests: {}
+      limits: {}
 monitoring:
   serviceMonitor:
     create: false

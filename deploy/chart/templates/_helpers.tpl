@@ -18,6 +18,10 @@
 {{- printf "%s-audit" (include "gpuwarden.fullname" . | trunc 46 | trimSuffix "-") -}}
 {{- end -}}
 
+{{- define "gpuwarden.recommendName" -}}
+{{- printf "%s-recommend" (include "gpuwarden.fullname" . | trunc 42 | trimSuffix "-") -}}
+{{- end -}}
+
 {{- define "gpuwarden.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "gpuwarden.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}

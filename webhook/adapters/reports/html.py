@@ -31,10 +31,10 @@ _RANK = {outcome: number for number, outcome in enumerate(OUTCOMES)}
 
 def html(report: AuditReport) -> str:
     """The page of an audit."""
-    environment = _environment()
-    style, script = (_own(environment, name) for name in ("audit.css", "audit.js"))
+    templates = environment()
+    style, script = (own(templates, name) for name in ("audit.css", "audit.js"))
     rows = sorted(report.objects, key=lambda line: (_RANK[line.decision], line.namespace, line.name, line.kind))
-    return environment.get_template("audit.html.j2").render(
+    return templates.get_template("audit.html.j2").render(
         report=report,
         version=__version__,
         style=style,
@@ -70,18 +70,24 @@ def html(report: AuditReport) -> str:
 
 def fleet_html(report: FleetReport) -> str:
     """The page of a fleet."""
-    environment = _environment()
-    style = _own(environment, "audit.css")
-    return environment.get_template("fleet_page.html.j2").render(
+    templates = environment()
+    style = own(templates, "audit.css")
+    return templates.get_template("fleet_page.html.j2").render(
         fleet=report,
         version=__version__,
         style=style,
-        policy=f"default-src 'none'; style-src {_hash(style)}; img-src data:; base-uri 'none'; form-action 'none'",
+        policy=style_policy(style),
     )
 
 
-def _environment() -> Environment:
-    environment = Environment(
+def style_policy(style: str) -> str:
+    """Return the Content-Security-Policy of a page with this style and no script."""
+    return f"default-src 'none'; style-src {_hash(style)}; img-src data:; base-uri 'none'; form-action 'none'"
+
+
+def environment() -> Environment:
+    """The templates."""
+    made = Environment(
         loader=PackageLoader("webhook.adapters.reports", "page"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -89,10 +95,10 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_printed,
     )
-    environment.filters["count"] = "{:,}".format
-    environment.filters["patch"] = _patch
-    environment.filters["left_alone"] = left_alone
-    return environment
+    made.filters["count"] = "{:,}".format
+    made.filters["patch"] = _patch
+    made.filters["left_alone"] = left_alone
+    return made
 
 
 def _printed(value: object) -> object:
@@ -100,10 +106,10 @@ def _printed(value: object) -> object:
     return "\n".join(map(printable, value.split("\n"))) if type(value) is str else value
 
 
-def _own(environment: Environment, name: str) -> Markup:
+def own(templates: Environment, name: str) -> Markup:
     """Read one of the page's own files."""
-    assert environment.loader is not None  # noqa: S101 - it was given one
-    source, _, _ = environment.loader.get_source(environment, name)
+    assert templates.loader is not None  # noqa: S101 - it was given one
+    source, _, _ = templates.loader.get_source(templates, name)
     return Markup(source)  # noqa: S704 - from our own package
 
 

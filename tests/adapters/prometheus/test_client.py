@@ -1,0 +1,316 @@
+"""The client of Prometheus against servers that stall, lie, truncate and refuse, and what it sends them."""
+
+import base64
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+import trustme
+
+from webhook.adapters.kubernetes import transport
+from webhook.adapters.kubernetes.backoff import Backoff
+from webhook.adapters.prometheus.client import ATTEMPTS, Prometheus, QueryError
+from webhook.adapters.prometheus.connection import Access, ConnectionOptionError, basic, bearer, to_url
+
+Answer = Callable[[BaseHTTPRequestHandler], None]
+VECTOR = {"resultType": "vector", "result": [{"metric": {"pod": "a"}, "value": [1.0, "0.5"]}]}
+
+
+class Liar(ThreadingHTTPServer):
+    """A server that answers as a test says, and remembers what it was sent."""
+
+    daemon_threads = True
+
+    def __init__(self, *answers: Answer) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answers = list(answers)
+        self.seen: list[tuple[str, dict[str, str], dict[str, list[str]]]] = []
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        server = self.server
+        assert isinstance(server, Liar)
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        server.seen.append((self.path, dict(self.headers), parse_qs(body)))
+        answer = server.answers.pop(0) if len(server.answers) > 1 else server.answers[0]
+        answer(self)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def says(status: int, body: Any, **headers: str) -> Answer:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        for name, value in {"Content-Length": str(len(content)), **headers}.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    return answer
+
+
+def succeeds(data: Any, **more: Any) -> Answer:
+    return says(200, {"status": "success", "data": data, **more})
+
+
+def fails(status: int, kind: str, error: str) -> Answer:
+    return says(status, {"status": "error", "errorType": kind, "error": error})
+
+
+@contextmanager
+def serving(*answers: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Liar]:
+    server = Liar(*answers)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        server.url = server.url.replace("http://", "https://")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def client(server: Liar, access: Access = Access(), timeout: float = 5.0, prefix: str = "") -> Prometheus:  # noqa: B008
+    waits: list[float] = []
+    made = Prometheus(
+        to_url(server.url + prefix, access, 2), lambda: Backoff(lambda: 0.0), timeout=timeout, wait=waits.append
+    )
+    made.waits = waits  # type: ignore[attr-defined]
+    return made
+
+
+def failure(server: Liar, **options: Any) -> QueryError:
+    with pytest.raises(QueryError) as caught:
+        client(server, **options).query("up", 1.0)
+    assert server.url in caught.value.detail
+    return caught.value
+
+
+def test_a_query_is_posted_with_its_time_and_its_vector_returned_without_nan() -> None:
+    data = {**VECTOR, "result": [*VECTOR["result"], {"metric": {"pod": "b"}, "value": [1.0, "NaN"]}]}
+    with serving(succeeds(data)) as server:
+        (sample,) = client(server, prefix="/prom/").query("up", 12.5)
+    assert (sample.metric, sample.number) == ({"pod": "a"}, 0.5)
+    path, headers, form = server.seen[0]
+    assert (path, form) == ("/prom/api/v1/query", {"query": ["up"], "time": ["12.500"]})
+    assert headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert "Authorization" not in headers
+
+
+def test_series_are_asked_for_within_a_time() -> None:
+    with serving(succeeds([{"pod": "a"}])) as server:
+        assert client(server).series(["up", "down"], 1, 2) == [{"pod": "a"}]
+    assert server.seen[0][2] == {"match[]": ["up", "down"], "start": ["1.000"], "end": ["2.000"]}
+
+
+def test_what_a_server_says_beside_its_answers_is_kept_once() -> None:
+    partial = "fetch series for store-1: receive: context deadline exceeded"
+    with serving(succeeds(VECTOR, warnings=[partial], infos=["a counter?"])) as server:
+        prometheus = client(server)
+        prometheus.query("up", 1)
+        prometheus.query("up", 1)
+    assert list(prometheus.warnings) == [partial, "a counter?"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "says_why"),
+    [
+        (says(200, b"<html>login</html>"), "it begins b'<html>login</html>'"),
+        (says(200, b'{"status": "succ'), "truncated"),
+        (says(200, {"data": VECTOR}), "missing required field `status`"),
+        (succeeds({"resultType": "matrix", "result": []}), "the answer is a matrix, and a vector was asked for"),
+        (succeeds({"resultType": "vector", "result": [{"metric": {}, "value": [1, "plenty"]}]}), "not a number"),
+        (succeeds({"resultType": "vector", "result": [{"metric": {"a": 1}, "value": [1, "1"]}]}), "str"),
+        (succeeds(None), "object"),
+        (fails(400, "bad_data", "parse error at char 3"), "bad_data: parse error at char 3"),
+        (says(200, {"status": "error"}), "an error without a reason"),
+        (says(401, b"who are you?"), "401 who are you?"),
+        (says(302, b"", Location="https://login.example/"), "credentials are not sent to other places"),
+    ],
+)
+def test_a_wrong_answer_is_explained_and_not_asked_for_again(answer: Answer, says_why: str) -> None:
+    with serving(answer) as server:
+        error = failure(server)
+        assert len(server.seen) == 1
+    assert says_why in error.detail
+    assert not error.too_much
+
+
+@pytest.mark.parametrize(
+    "answer", [fails(503, "unavailable", "starting"), says(429, b"slow down"), says(502, b"bad gateway")]
+)
+def test_what_passes_is_asked_for_again_a_few_times(answer: Answer) -> None:
+    with serving(answer, succeeds(VECTOR)) as server:
+        assert len(client(server).query("up", 1)) == 1
+        assert len(server.seen) == 2
+    with serving(answer) as server:
+        failure(server)
+        assert len(server.seen) == ATTEMPTS
+
+
+def test_a_server_says_how_long_to_wait() -> None:
+    with serving(says(429, b"", Retry_After="7"), succeeds(VECTOR)) as server:
+        prometheus = client(server)
+        prometheus.query("up", 1)
+    assert prometheus.waits[0] >= 7  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("status", "kind"), [(503, "timeout"), (422, "execution")])
+def test_a_query_that_is_too_much_for_the_server_is_not_repeated_but_may_be_split(status: int, kind: str) -> None:
+    with serving(fails(status, kind, "query processing would load too many samples")) as server:
+        assert failure(server).too_much
+        assert len(server.seen) == 1
+
+
+def test_an_answer_that_stalls_ends_in_time() -> None:
+    stop = threading.Event()
+
+    def stalls(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        stop.wait(10)
+
+    def silent(_: BaseHTTPRequestHandler) -> None:
+        stop.wait(10)
+
+    for answer in (stalls, silent):
+        with serving(answer) as server:
+            begun = time.monotonic()
+            assert failure(server, timeout=0.3).too_much
+            assert time.monotonic() - begun < 5
+            stop.set()
+        stop.clear()
+
+
+def test_an_answer_that_drips_ends_in_time() -> None:
+    def drips(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        for _ in range(40):
+            try:
+                handler.wfile.write(b" ")
+            except OSError:
+                return
+            time.sleep(0.05)
+
+    with serving(drips) as server:
+        begun = time.monotonic()
+        assert failure(server, timeout=0.3).too_much
+        assert time.monotonic() - begun < 2
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again() -> None:
+    def breaks(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        handler.wfile.write(b'{"status": "success"')
+        handler.wfile.flush()
+        handler.connection.shutdown(socket.SHUT_RDWR)
+        handler.close_connection = True
+
+    with serving(breaks, succeeds(VECTOR)) as server:
+        assert len(client(server).query("up", 1)) == 1
+
+
+def test_an_answer_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "LARGEST_BODY", 1000)
+    with serving(says(200, b"x" * 5000)) as server:
+        error = failure(server)
+    assert "an answer of more than 1000 bytes" in error.detail
+    assert error.too_much
+
+
+def test_credentials_come_from_files_that_are_read_each_time(tmp_path: Path) -> None:
+    token, password = tmp_path / "token", tmp_path / "password"
+    token.write_text("one\n")
+    password.write_text("päss\n")
+    with serving(succeeds(VECTOR)) as server:
+        prometheus = client(server, Access(authorization=bearer(token), headers={"X-Scope-OrgID": "team-a"}))
+        prometheus.query("up", 1)
+        token.write_text("two\n")
+        prometheus.query("up", 1)
+        client(server, Access(authorization=basic("me", password))).query("up", 1)
+        token.unlink()
+        with pytest.raises(QueryError, match="token: the credential can't be read: No such file"):
+            prometheus.query("up", 1)
+    sent = [headers["Authorization"] for _, headers, _ in server.seen]
+    assert sent == ["Bearer one", "Bearer two", "Basic " + base64.b64encode("me:päss".encode()).decode()]
+    assert server.seen[0][1]["X-Scope-OrgID"] == "team-a"
+
+
+def test_a_token_that_no_header_can_hold_is_never_quoted(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("sec\nret")
+    with serving(succeeds(VECTOR)) as server:
+        with pytest.raises(QueryError) as caught:
+            client(server, Access(authorization=bearer(token))).query("up", 1)
+        assert server.seen == []
+    assert "ret" not in caught.value.detail
+
+
+def test_tls_is_verified_with_the_authorities_of_a_file_and_our_certificate_is_shown(tmp_path: Path) -> None:
+    authority, other = trustme.CA(), trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    ours = authority.issue_cert("us")
+    ca, wrong, certificate, key = (tmp_path / name for name in ("ca", "wrong", "crt", "key"))
+    authority.cert_pem.write_to_path(str(ca))
+    other.cert_pem.write_to_path(str(wrong))
+    ours.cert_chain_pems[0].write_to_path(str(certificate))
+    ours.private_key_pem.write_to_path(str(key))
+    with serving(succeeds(VECTOR), tls=context) as server:
+        assert client(server, Access(ca=ca, certificate=certificate, key=key)).query("up", 1)
+        for access in (Access(certificate=certificate, key=key), Access(ca=wrong, certificate=certificate, key=key)):
+            assert "certificate verify failed" in failure(server, access=access).detail
+        assert failure(server, access=Access(ca=ca)).detail
+        assert len(server.seen) == 1
+
+
+def test_a_server_that_is_not_there_is_named() -> None:
+    with serving(succeeds(VECTOR)) as server:
+        pass
+    assert "connection refused" in failure(server).detail
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("prometheus:9090", "is not a URL"),
+        ("ftp://a", "is not a URL"),
+        ("http://me:secret@a", "use --prometheus-user"),
+        ("http://a/?x=1", "has a query"),
+    ],
+)
+def test_urls_that_can_not_be_used_are_explained(url: str, why: str) -> None:
+    with pytest.raises(ConnectionOptionError, match=why) as caught:
+        to_url(url, Access(), 1)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConnectionOptionError, match="gone: there is no such file"):
+        to_url("https://a", Access(ca=tmp_path / "gone"), 1)

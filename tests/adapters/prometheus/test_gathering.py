@@ -1,0 +1,163 @@
+"""Gathering: which labels name the pod, which metric counts, what restarts and shared devices make of it."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from webhook.adapters.prometheus.client import QueryError, Sample
+from webhook.adapters.prometheus.dcgm import FAMILIES, family_of, node_of
+from webhook.adapters.prometheus.expressions import STAT, of_namespaces, selector
+from webhook.adapters.prometheus.gathering import Gatherer
+from webhook.application.recommendation.usage import Metric, Series
+
+SM, GR, UTIL = Metric.SM_ACTIVE, Metric.GR_ENGINE_ACTIVE, Metric.GPU_UTIL
+USED = "DCGM_FI_DEV_FB_USED"
+Labels = Mapping[str, str]
+COMPUTE = {"p95": 0.4, "max": 0.5, "mean": 0.2, "points": 100, "idle": 0.1, "first": 10, "last": 20, "hourly": 120}
+MEMORY = {"used": 3000, "low": 1000, "free": 70_000, "reserved": 500}
+
+
+class Fake:
+    """A server that has series by metric, and the same numbers for each of them but for what a test says."""
+
+    def __init__(
+        self, series: Mapping[str, Sequence[Labels]], sharing: Mapping[str, Mapping[str, float]] | None = None
+    ) -> None:
+        self.having = series
+        self.sharing = sharing or {}
+        self.requests = 0
+        self.warnings: dict[str, None] = {}
+        self.queries: list[str] = []
+        self.numbers: dict[str, float] = {}
+
+    def series(self, selectors: Sequence[str], start: float, end: float) -> list[dict[str, str]]:
+        return [
+            dict(one) for name, found in self.having.items() if selectors[0].startswith(f"{name}{{") for one in found
+        ]
+
+    def query(self, expression: str, at: float) -> list[Sample]:
+        self.queries.append(expression)
+        metric = next(name for name in (*Metric, USED) if f"{name}{{" in expression)
+        found = self.having.get(metric, ())
+        if "count by (UUID, GPU_I_ID)" in expression:
+            devices = {(one["UUID"], one.get("GPU_I_ID", "")) for one in found}
+            return [
+                Sample({"UUID": uuid, "GPU_I_ID": number, STAT: stat}, (at, str(value)))
+                for uuid, number in devices
+                for stat, value in self.sharing.get(metric, {"pods": 1}).items()
+            ]
+        stats = {**(MEMORY if metric == USED else COMPUTE), **self.numbers}
+        return [Sample({**one, STAT: stat}, (at, str(value))) for one in found for stat, value in stats.items()]
+
+
+def labels(pod: str = "p", **more: str) -> dict[str, str]:
+    return {"UUID": "GPU-1", "exported_pod": pod, "exported_namespace": "a", "modelName": "NVIDIA L4", **more}
+
+
+def gathered(server: Fake, *namespaces: str) -> list[Series]:
+    return Gatherer(server, 1000.0, 500.0, 0.01).usage(namespaces).series
+
+
+def test_the_best_metric_counts_and_utilisation_is_a_percentage() -> None:
+    (one,) = gathered(Fake({SM: [labels()], GR: [labels()], UTIL: [labels()], USED: [labels()]}))
+    assert (one.metric, one.p95, one.most, one.mean, one.idle) == (SM, 0.4, 0.5, 0.2, 0.1)
+    assert (one.points, one.interval, one.first, one.last) == (100, 30, 10, 20)
+    assert (one.memory, one.memory_low, one.capacity, one.engines) == (3000, 1000, 73_500, None)
+    (two,) = gathered(Fake({GR: [labels()], UTIL: [labels()]}))
+    assert (two.metric, two.memory) == (GR, None)
+    server = Fake({UTIL: [labels()]})
+    server.numbers = {"p95": 40, "max": 50, "mean": 20, "encoder": 30, "decoder": 0}
+    (three,) = gathered(server)
+    assert (three.metric, three.p95, three.most, three.mean) == (UTIL, 0.4, 0.5, 0.2)
+    assert any("< bool 1)" in query for query in server.queries)
+
+
+def test_utilisation_says_nothing_of_a_slice() -> None:
+    slice_ = labels(GPU_I_ID="3", GPU_I_PROFILE="1g.5gb")
+    (one,) = gathered(Fake({UTIL: [slice_]}))
+    assert (one.metric, one.points, one.profile, one.slice) == (None, 0, "1g.5gb", "3")
+    (two,) = gathered(Fake({UTIL: [slice_], GR: [slice_]}))
+    assert two.metric == GR
+
+
+def test_series_of_one_pod_and_device_are_put_together() -> None:
+    restarted = [labels(instance="a"), labels(instance="b")]
+    (one,) = gathered(Fake({SM: restarted}))
+    assert (one.points, one.p95, one.mean) == (200, 0.4, pytest.approx(0.2))
+    two = gathered(Fake({SM: [labels(), labels(UUID="GPU-2")]}))
+    assert {each.uuid for each in two} == {"GPU-1", "GPU-2"}
+
+
+@pytest.mark.parametrize(
+    ("sharing", "expected"),
+    [
+        # One value for all: the device's.
+        ({SM: {"pods": 2, "together": 9, "apart": 0}}, (SM, 2, True)),
+        # Utilisation by process differs, so it is the pods' own.
+        ({SM: {"pods": 2, "together": 9, "apart": 0}, UTIL: {"pods": 2, "together": 9, "apart": 5}}, (UTIL, 2, False)),
+        # One pod after another, seen together within a few minutes.
+        ({SM: {"pods": 2, "together": 2, "apart": 0}}, (SM, 1, False)),
+    ],
+)
+def test_shared_devices(sharing: Mapping[str, Mapping[str, float]], expected: tuple[Metric, int, bool]) -> None:
+    both = [labels("p"), labels("q")]
+    one, two = gathered(Fake({SM: both, UTIL: both}, sharing))
+    for each in (one, two):
+        assert (each.metric, each.pods, each.compute_of_device) == expected
+
+
+def test_devices_of_one_pod_are_not_asked_about_unless_other_namespaces_are_unseen() -> None:
+    alone = Fake({SM: [labels()]})
+    gathered(alone)
+    assert not any("count by" in query for query in alone.queries)
+    gathered(alone, "a")
+    assert any("count by" in query for query in alone.queries)
+
+
+@pytest.mark.parametrize(
+    ("found", "pod"),
+    [
+        (
+            {"exported_pod": "p", "exported_namespace": "a", "pod": "dcgm-exporter-1", "namespace": "gpu"},
+            "exported_pod",
+        ),
+        ({"pod": "p", "namespace": "a", "container": "main"}, "pod"),
+        ({"pod_name": "p", "pod_namespace": "a", "pod": "dcgm-exporter-1", "namespace": ""}, "pod_name"),
+        ({"pod": "dcgm-exporter-1", "namespace": "gpu", "container": "nvidia-dcgm-exporter"}, None),
+        ({"pod": "nvidia-dcgm-exporter-1", "namespace": "gpu"}, None),
+        ({"pod": "", "namespace": "gpu"}, None),
+        ({}, None),
+    ],
+)
+def test_the_labels_that_name_the_pod(found: Labels, pod: str | None) -> None:
+    family = family_of(found)
+    assert (family.pod if family else None) == pod
+
+
+def test_the_node() -> None:
+    assert node_of({"hostname": "a", "Hostname": "b"}) == "a"
+    assert node_of({"Hostname": "b", "instance": "c"}) == "b"
+    assert node_of({"instance": "c"}) == "c"
+
+
+def test_names_can_not_leave_their_place_in_a_query() -> None:
+    text = selector(FAMILIES[0], {("a", 'x"} or up{y="\\'), ("a", "web-1.z")})
+    assert text == r"""{exported_namespace=~"a",exported_pod=~"web-1\\.z|x\\\"\\} or up\\{y\\=\\\"\\\\"}"""
+    assert of_namespaces("M", FAMILIES[1], ["b", "a"]) == 'M{pod!="",namespace=~"a|b"}'
+
+
+def test_many_pods_are_asked_for_in_batches() -> None:
+    server = Fake({SM: [labels(f"p{number}", UUID=f"GPU-{number}") for number in range(250)]})
+    assert len(gathered(server)) == 250
+    assert sum("quantile_over_time(0.95" in query for query in server.queries) == 3
+
+
+def test_an_error_that_less_would_not_help_is_raised() -> None:
+    server = Fake({SM: [labels()]})
+
+    def fails(expression: str, at: float) -> list[Sample]:
+        raise QueryError("no")
+
+    server.query = fails  # type: ignore[method-assign]
+    with pytest.raises(QueryError, match="no"):
+        gathered(server)

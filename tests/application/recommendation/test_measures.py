@@ -1,0 +1,79 @@
+"""Measures: series of a workload together, and how much of what should be there is there."""
+
+from tests.application.recommendation.cases import DAY, END, GIB, series, workload
+from webhook.application.recommendation.measures import Measures, measure
+from webhook.application.recommendation.thresholds import Thresholds
+from webhook.application.recommendation.usage import Metric, Series, Usage
+from webhook.application.recommendation.workloads import LivePod, Workload
+
+USAGE = Usage(END, 14 * DAY)
+
+
+def measured(one: Workload, *found: Series) -> Measures:
+    result = measure(one, found, USAGE, Thresholds())
+    assert result
+    return result
+
+
+def test_nothing_is_measured_without_a_metric_or_samples() -> None:
+    assert measure(workload(), [], USAGE, Thresholds()) is None
+    assert measure(workload(), [series(metric=None), series(points=0)], USAGE, Thresholds()) is None
+
+
+def test_the_highest_counts_and_averages_are_of_all_samples() -> None:
+    one = workload(pods=[LivePod("w-1", END - 30 * DAY), LivePod("w-2", END - 30 * DAY)])
+    quiet = series("w-2", uuid="GPU-2", points=10_080, p95=0.5, most=0.9, mean=0.5, idle=0.3, memory=9 * GIB)
+    found = measured(one, series(idle=0.0), quiet)
+    assert (found.p95, found.most, found.memory) == (0.5, 0.9, 9 * GIB)
+    assert (round(found.mean, 3), round(found.idle, 3)) == (0.2, 0.1)
+    assert (found.points, found.expected, found.coverage) == (30_240, 40_320, 0.75)
+    assert (found.days, found.model, found.metrics) == (14, "NVIDIA A100-SXM4-80GB", (Metric.SM_ACTIVE,))
+
+
+def test_samples_are_expected_while_a_pod_runs_and_of_one_that_is_gone_from_first_to_last() -> None:
+    young = workload(pods=[LivePod("w-1", END - DAY)])
+    gone = series("w-0", uuid="GPU-0", points=60, first=END - 10 * DAY, last=END - 10 * DAY + 3600)
+    short = series("w-9", uuid="GPU-9", points=3, first=0, last=0)
+    found = measured(young, series(points=1440, first=END - DAY), gone, short)
+    assert found.expected == 1440 + 60 + 3
+    assert found.days == 10
+    over = workload(pods=[LivePod("w-1", END - DAY, over=True)])
+    assert measured(over, series(points=60, first=END - DAY, last=END - DAY + 3600)).expected == 60
+
+
+def test_a_pod_that_was_created_again_under_its_name_counts_twice() -> None:
+    again = workload(pods=[LivePod("w-1", END - 7 * DAY)])
+    before = series(points=10_080, last=END - 7 * DAY, uuid="GPU-0", node="m")
+    found = measured(again, before, series(points=1000, first=END - 7 * DAY))
+    assert found.expected == 20_160
+
+
+def test_devices_in_use_are_counted_by_node() -> None:
+    two = workload(gpus=2)
+
+    def on(node: str, *most: float) -> list[Series]:
+        return [series(uuid=f"{node}{number}", node=node, most=each) for number, each in enumerate(most)]
+
+    assert measured(two, *on("a", 0.5, 0.5)).used == 2
+    assert measured(two, *on("a", 0.5, 0.0)).used == 1
+    assert measured(two, *on("a", 0.5, 0.0), *on("b", 0.0, 0.5)).used == 1
+    assert measured(two, *on("a", 0.5, 0.0), *on("b", 0.5, 0.5)).used == 2
+    assert measured(two, *on("a", 0.5)).used is None
+    # Created again on the same node, it may have had others: not more than it asks for.
+    assert measured(two, *on("a", 0.5, 0.5, 0.5)).used == 2
+
+
+def test_flat_memory() -> None:
+    assert measured(workload(), series(memory_low=4.9 * GIB)).flat
+    assert not measured(workload(), series(memory_low=4 * GIB)).flat
+    assert not measured(workload(), series(memory=0.0, memory_low=0.0)).flat
+
+
+def test_shared_devices() -> None:
+    slot = workload(form="time-slicing")
+    assert measured(slot, series()).sharing_unknown
+    apart = measured(slot, series(pods=3))
+    assert (apart.sharing_unknown, apart.shared_by) == (False, 1)
+    total = measured(slot, series(pods=3, compute_of_device=True, memory_of_device=True))
+    assert (total.shared_by, total.memory_shared) == (3, True)
+    assert not measured(workload(), series()).sharing_unknown

@@ -1,0 +1,76 @@
+"""Advice for namespaces: the policy that fits most, whom it would hurt, and the commands."""
+
+from tests.application.recommendation.cases import SHARED, offered
+from webhook.application.recommendation.namespaces import Hurt, Judged, NamespaceAdvice, advise
+from webhook.application.recommendation.verdicts import Kind, Verdict
+from webhook.engine.labels import NamespaceLabels
+
+SMALL = Verdict(Kind.SLICE, "mig-1g.10gb")
+MIDDLE = Verdict(Kind.SLICE, "mig-2g.20gb")
+LARGE = Verdict(Kind.SLICE, "mig-3g.40gb")
+WHOLE = Verdict(Kind.EXCLUSIVE, "exclusive")
+FOUR = Verdict(Kind.EXCLUSIVE, "exclusive", 4)
+SLOT = Verdict(Kind.SHARED, "mps")
+OTHER_SLOT = Verdict(Kind.SHARED, "time-slicing")
+UNKNOWN = Verdict(Kind.UNKNOWN)
+UNUSED = Verdict(Kind.UNUSED, "none", 0)
+BATCH = Verdict(Kind.BATCH)
+
+
+def advice(*verdicts: Verdict, labelled: str | None = None, stated: str = "") -> NamespaceAdvice:
+    judged = [Judged(f"w{number}", stated, verdict) for number, verdict in enumerate(verdicts)]
+    return advise("team", judged, offered(shared=SHARED), NamespaceLabels(labelled), trusted=True)
+
+
+def test_nothing_is_advised_where_nothing_is_known() -> None:
+    for verdicts in ((), (UNKNOWN,), (UNKNOWN, UNUSED), (BATCH, BATCH)):
+        found = advice(*verdicts)
+        assert (found.policy, found.label, found.preview) == ("", "", "")
+
+
+def test_the_policy_that_fits_most_and_whom_it_would_hurt() -> None:
+    found = advice(*[SLOT] * 14, FOUR)
+    assert (found.policy, found.fits, found.workloads) == ("mps", 14, 15)
+    assert found.hurts == (Hurt("w14", "needs 4 GPUs"),)
+    assert found.label == "kubectl label namespace team gpuwarden.io/enforce=mps"
+    assert found.preview == "gpuwarden audit -n team --assume team=mps"
+
+
+def test_a_larger_slice_hurts_nobody_and_a_smaller_one_does() -> None:
+    found = advice(SMALL, SMALL, MIDDLE)
+    assert (found.policy, found.hurts) == ("mig-2g.20gb", ())
+    assert advice(SMALL, SMALL, SMALL, SMALL, LARGE).hurts == (Hurt("w4", "needs mig-3g.40gb"),)
+
+
+def test_whole_gpus_remain_where_opinions_differ() -> None:
+    assert advice(SMALL, WHOLE).policy == "exclusive"
+    assert advice(SLOT, SMALL).policy == "mig-1g.10gb"
+
+
+def test_why_a_policy_hurts() -> None:
+    assert advice(SLOT, SLOT, SLOT, WHOLE).hurts == (Hurt("w3", "needs a whole GPU"),)
+    assert advice(SLOT, SLOT, SLOT, SMALL).hurts == (Hurt("w3", "needs memory of its own (mig-1g.10gb)"),)
+    assert advice(SMALL, SMALL, SMALL, SLOT).hurts == (Hurt("w3", "needs mps"),)
+    assert advice(SLOT, SLOT, OTHER_SLOT).hurts == ()
+
+
+def test_those_without_a_verdict_that_counts_are_named() -> None:
+    found = advice(SMALL, UNKNOWN, BATCH, UNUSED)
+    assert (found.undecided, found.unused) == (("w1", "w2"), ("w3",))
+
+
+def test_none_where_no_workload_uses_its_gpus() -> None:
+    found = advice(UNUSED, UNUSED)
+    assert (found.policy, found.fits) == ("none", 2)
+
+
+def test_a_label_that_is_set_is_replaced_or_left() -> None:
+    assert advice(SMALL, labelled="mps").label.endswith("gpuwarden.io/enforce=mig-1g.10gb --overwrite")
+    same = advice(SMALL, labelled="mig-1g.10gb")
+    assert (same.policy, same.label, same.preview) == ("mig-1g.10gb", "", "")
+
+
+def test_requests_that_name_another_form_are_named() -> None:
+    assert advice(SMALL, stated="mig-3g.40gb").stating == ("w0",)
+    assert advice(SMALL, stated="mig-1g.10gb").stating == ()
+    assert advice(SLOT, stated="shared").stating == ()

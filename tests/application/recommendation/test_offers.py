@@ -1,0 +1,87 @@
+"""Offers: what nodes have below a whole GPU."""
+
+from tests.application.recommendation.cases import A100, form, node
+from webhook.application.recommendation.offers import Slice, fitting, model_of, offers, shared_form, slices_of
+from webhook.engine.fleet.shapes import shape_of
+
+
+def test_without_nodes_nothing_is_known_but_what_is_expected() -> None:
+    assert not offers(None, ()).is_known
+    assert offers({}, ()).is_known
+    found = offers(None, [form("mig-1g.10gb"), form("shared"), form("mig-1g.10gb-shared"), form("gke-mps-3")])
+    assert found.slices == (Slice(form("mig-1g.10gb"), 1 / 7, 9728),)
+    assert {(str(one.form), one.clients) for one in found.shared} == {("shared", 0), ("gke-mps-3", 3)}
+
+
+def test_slices_have_the_memory_that_nodes_say_else_what_is_measured() -> None:
+    mixed = {"nvidia.com/mig-1g.10gb": "7", "nvidia.com/mig-3g.40gb": "1"}
+    shape = shape_of(
+        {"nvidia.com/gpu.product": f"NVIDIA-{A100}", "nvidia.com/mig-1g.10gb.memory": "9900"}, mixed, mixed
+    )
+    assert shape
+    found = {str(one.form): one for one in offers({shape: 1}, ()).slices}
+    assert (found["mig-1g.10gb"].memory, found["mig-1g.10gb"].share) == (9900, 1 / 7)
+    assert (found["mig-3g.40gb"].memory, found["mig-3g.40gb"].models) == (40_192, frozenset({A100}))
+
+
+def test_under_strategy_single_the_gpus_memory_is_the_slices() -> None:
+    labels = {"nvidia.com/gpu.product": f"NVIDIA-{A100}-MIG-1g.10gb", "nvidia.com/gpu.memory": "9856"}
+    shape = shape_of(labels, {"nvidia.com/gpu": "7"}, {"nvidia.com/gpu": "7"})
+    assert shape
+    (one,) = offers({shape: 1}, ()).slices
+    assert (str(one.form), one.memory) == ("mig-1g.10gb", 9856)
+    assert offers({shape: 1}, ()).memory == {}
+
+
+def test_a_slice_of_unknown_memory_fits_nothing() -> None:
+    amounts = {"nvidia.com/mig-1g.23gb": "7"}
+    shape = shape_of({"nvidia.com/gpu.product": "NVIDIA-B200"}, amounts, amounts)
+    assert shape
+    found = offers({shape: 1}, ())
+    assert found.slices[0].memory is None
+    assert list(fitting(found, "B200", 0.01, 1)) == []
+
+
+def test_one_name_on_two_models_has_the_least_of_both() -> None:
+    amounts = {"nvidia.com/mig-1g.24gb": "4"}
+    shapes = {}
+    for product in ("NVIDIA-H100-NVL", "NVIDIA-RTX-PRO-6000-Blackwell-Server-Edition"):
+        shape = shape_of({"nvidia.com/gpu.product": product}, amounts, amounts)
+        assert shape
+        shapes[shape] = 1
+    (one,) = offers(shapes, ()).slices
+    assert (one.share, one.memory, len(one.models)) == (1 / 7, 22_016, 2)
+
+
+def test_the_smallest_that_is_large_enough_comes_first_and_of_the_same_model() -> None:
+    amounts = {f"nvidia.com/mig-{profile}": "1" for profile in ("3g.40gb", "1g.10gb", "2g.20gb", "1g.20gb")}
+    shape = shape_of({"nvidia.com/gpu.product": f"NVIDIA-{A100}"}, amounts, amounts)
+    assert shape
+    found = offers({shape: 1}, ())
+    assert [str(one.form) for one in fitting(found, A100, 0.1, 9000)] == [
+        "mig-1g.10gb", "mig-1g.20gb", "mig-2g.20gb", "mig-3g.40gb",
+    ]  # fmt: skip
+    assert str(next(fitting(found, A100, 0.1, 10_000)).form) == "mig-1g.20gb"
+    assert str(next(fitting(found, A100, 0.2, 10_000)).form) == "mig-2g.20gb"
+    assert list(fitting(found, "H100-NVL", 0.1, 10)) == []
+
+
+def test_sharing_is_what_nodes_offer() -> None:
+    sliced = node(8, "nvidia.com/gpu.shared")
+    found = offers({sliced: 1}, ())
+    assert [(str(one.form), one.clients) for one in found.shared] == [("shared", 0)]
+    labels = {"cloud.google.com/gke-accelerator": "nvidia-l4", "cloud.google.com/gke-gpu-sharing-strategy": "mps",
+              "cloud.google.com/gke-max-shared-clients-per-gpu": "3"}  # fmt: skip
+    gke = shape_of(labels, {"nvidia.com/gpu": "3"}, {"nvidia.com/gpu": "3"})
+    assert gke
+    both = offers({sliced: 1, gke: 1}, ())
+    for on_gke, name in ((True, "gke-mps-3"), (False, "shared")):
+        one = shared_form(both, bursty=False, gke=on_gke)
+        assert one
+        assert str(one.form) == name
+    assert shared_form(offers({}, ()), bursty=True, gke=False) is None
+
+
+def test_models() -> None:
+    assert model_of("NVIDIA A100-SXM4-80GB") == model_of("NVIDIA-A100-SXM4-80GB") == A100
+    assert (slices_of("A30"), slices_of(A100), slices_of("something"), slices_of("Tesla-T4")) == (4, 7, 7, 7)

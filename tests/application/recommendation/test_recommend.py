@@ -1,0 +1,116 @@
+"""The recommendation as a whole: batching, reasons without data, notes, and the cluster's sum."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tests.application.recommendation.cases import DAY, END, node, series, workload
+from webhook.application.recommendation.recommend import Recommendation, recommend
+from webhook.application.recommendation.servers import Program, recognise
+from webhook.application.recommendation.thresholds import Thresholds
+from webhook.application.recommendation.usage import Metric, Series, Usage
+from webhook.application.recommendation.verdicts import Kind
+from webhook.application.recommendation.workloads import LivePod, Workload
+from webhook.engine.labels import NamespaceLabels
+
+SERVER = recognise("vllm/vllm-openai:1", ["--model", "llama"], {})
+
+
+def recommended(workloads: Sequence[Workload], found: Sequence[Series], **more: Any) -> Recommendation:
+    usage = Usage(END, 14 * DAY, series=list(found), **more)
+    shapes = {node(more={"nvidia.com/mig-1g.10gb": "7"}): 2}
+    labels = {"a": NamespaceLabels()}
+    return recommend(workloads, usage, shapes, labels, Thresholds(), trusted=lambda _: False)
+
+
+def servers(*programs: Program, p95: float = 0.2, **fields: Any) -> Recommendation:
+    every = [
+        workload(f"s{number}", programs=(program,), pods=[LivePod(f"s{number}-1", 1.0)])
+        for number, program in enumerate(programs)
+    ]
+    found = [series(f"s{number}-1", uuid=str(number), p95=p95, most=p95, **fields) for number in range(len(programs))]
+    return recommended(every, found)
+
+
+def test_servers_of_one_model_that_use_little_together_are_told_to_batch() -> None:
+    found = servers(SERVER, SERVER)
+    assert [line.verdict.kind for line in found.workloads] == [Kind.BATCH, Kind.BATCH]
+    assert found.workloads[0].verdict.reasons[0].startswith("2 servers of llama in this namespace use 40 % of one GPU")
+    assert found.namespaces[0].policy == ""
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        servers(SERVER),
+        servers(SERVER, recognise("vllm:1", ["vllm", "serve", "other"], {})),
+        servers(SERVER, SERVER, p95=0.5),
+        servers(SERVER, SERVER, points=5),
+        servers(SERVER, SERVER, p95=0.0),
+        servers(Program(model="llama"), Program(model="llama")),
+    ],
+)
+def test_others_are_not(found: Recommendation) -> None:
+    assert all(line.verdict.kind is not Kind.BATCH for line in found.workloads)
+
+
+def test_replicas_of_one_server_can_batch_too() -> None:
+    one = workload(programs=(SERVER,), pods=[LivePod("w-1", 1.0), LivePod("w-2", 1.0)])
+    found = recommended([one], [series("w-1"), series("w-2", uuid="GPU-2")])
+    assert found.workloads[0].verdict.kind is Kind.BATCH
+
+
+@pytest.mark.parametrize(
+    ("one", "found", "why"),
+    [
+        (workload(), [], "no series of GPUs has a pod; see the notes"),
+        (workload(), [series("x")], "no series names its pods"),
+        (workload(pods=[]), [series("x")], "no pod of it ran within the window"),
+        (workload(form="shared"), [series("x")], "set KUBERNETES_VIRTUAL_GPUS=true"),
+        (workload(), [series(metric=None, slice="3")], "its MIG slice has no DCGM_FI_PROF_SM_ACTIVE"),
+        (workload(), [series(metric=None)], "its series have no metric of compute"),
+    ],
+)
+def test_why_there_is_no_data(one: Workload, found: list[Series], why: str) -> None:
+    (line,) = recommended([one], found).workloads
+    assert line.verdict.kind is Kind.UNKNOWN
+    assert why in line.verdict.reasons[0]
+
+
+def test_notes_say_what_is_missing_what_the_server_said_and_whose_usage_is_unknown() -> None:
+    stray = [series(f"gone-{number}", namespace="b") for number in range(2)]
+    found = recommended([workload()], [series(), *stray], missing=["no SM_ACTIVE"], warnings=["partial answer"])
+    assert found.notes == [
+        "no SM_ACTIVE",
+        "Prometheus: partial answer",
+        "2 pods have usage and no workload that is there, in b: not counted",
+    ]
+
+
+def test_the_sum_is_of_pods_that_run() -> None:
+    small = workload("small", pods=[LivePod(f"small-{n}", 1.0) for n in range(7)])
+    idle = workload("idle", pods=[LivePod("idle-1", 1.0)])
+    ended = workload("ended", kind="Job", pods=[LivePod("ended-1", 1.0, over=True)])
+    found = recommended(
+        [small, idle, ended],
+        [
+            *(series(f"small-{n}", uuid=f"s{n}") for n in range(7)),
+            series("idle-1", uuid="i", p95=0, most=0),
+            series("ended-1", uuid="e"),
+        ],
+    ).cluster
+    assert [(one.form, one.before, one.after) for one in found.forms] == [("exclusive", 8, 0), ("mig-1g.10gb", 0, 7)]
+    assert found.before
+    assert found.after
+    assert (found.before.gpus, found.after.gpus, found.after.free) == (8, 1, found.gpus and found.gpus - 1)
+
+
+def test_criteria_say_what_a_form_gives_up() -> None:
+    (line,) = recommended([workload()], [series()]).workloads
+    by_name = {one.criterion: (one.now, one.value) for one in line.criteria}
+    assert by_name["Memory isolation"] == ("yes", "yes")
+    assert by_name["Configuration complexity"] == ("low", "high")
+    assert "Supported GPUs" not in by_name
+    (unknown,) = recommended([workload()], [series(metric=Metric.GPU_UTIL, points=1)]).workloads
+    assert unknown.criteria == ()

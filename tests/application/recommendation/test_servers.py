@@ -1,0 +1,45 @@
+"""Programs, recognised by image, command, arguments and variables."""
+
+import pytest
+
+from webhook.application.recommendation.servers import recognise, works_together
+
+
+@pytest.mark.parametrize(
+    ("image", "words", "variables", "is_known_as"),
+    [
+        ("registry/app:1", ["python", "train.py"], {}, ("", "", False, False)),
+        ("registry/revllmish:1", [], {}, ("", "", False, False)),
+        ("registry/ajax-jaxb:1", [], {}, ("", "", False, False)),
+        ("vllm/vllm-openai:v1", ["--model=llama"], {}, ("vLLM", "llama", True, False)),
+        ("app:1", ["vllm", "serve", "org/llama", "--port", "80"], {}, ("vLLM", "org/llama", True, False)),
+        ("app:1", ["sh", "-c", "exec vllm serve llama -tp 4"], {}, ("vLLM", "llama", True, True)),
+        ("app:1", ["serve", "--gpu-memory-utilization", "0.3"], {}, ("vLLM", "", True, False)),
+        ("app:1", ["python", "-m", "sglang.launch_server", "--model-path", "m"], {}, ("SGLang", "m", True, False)),
+        (
+            "nvcr.io/nvidia/tritonserver:24",
+            ["tritonserver", "--model-repository=/m"],
+            {},
+            ("Triton", "/m", True, False),
+        ),
+        ("ghcr.io/huggingface/text-generation-inference:3", [], {"MODEL_ID": "m"}, ("TGI", "m", True, False)),
+        ("tensorflow/tensorflow:2", ["python"], {}, ("TensorFlow", "", True, False)),
+        ("tensorflow/tensorflow:2", [], {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}, ("TensorFlow", "", False, False)),
+        ("app:1", [], {"XLA_PYTHON_CLIENT_MEM_FRACTION": ".5"}, ("JAX", "", True, False)),
+        ("app:1", [], {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}, ("JAX", "", False, False)),
+        ("app:1", [], {"WORLD_SIZE": "8"}, ("", "", False, True)),
+        ("app:1", ["torchrun", "--nproc_per_node=1", "--nnodes", "2"], {}, ("", "", False, True)),
+        ("app:1", ["--tensor-parallel-size"], {}, ("", "", False, False)),
+    ],
+)
+def test_programs(
+    image: str, words: list[str], variables: dict[str, str], is_known_as: tuple[str, str, bool, bool]
+) -> None:
+    found = recognise(image, words, variables)
+    assert (found.name, found.model, bool(found.reserves), bool(found.parallel)) == is_known_as
+
+
+def test_kinds_whose_pods_work_together() -> None:
+    assert works_together("Deployment", 8) == ""
+    assert works_together("PyTorchJob", 1) == ""
+    assert works_together("LeaderWorkerSet", 2) == "the 2 pods of a LeaderWorkerSet work together"

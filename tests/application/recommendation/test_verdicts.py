@@ -1,0 +1,162 @@
+"""Verdicts: which form fits, and where nothing is recommended."""
+
+from typing import Any
+
+import pytest
+
+from tests.application.recommendation.cases import GIB, SHARED, case, offered
+from webhook.application.recommendation.offers import Offers
+from webhook.application.recommendation.servers import recognise
+from webhook.application.recommendation.thresholds import parse
+from webhook.application.recommendation.usage import Metric
+from webhook.application.recommendation.verdicts import Kind, judge
+from webhook.application.recommendation.workloads import LivePod
+
+VLLM = recognise("vllm/vllm-openai:v1", ["--model", "llama"], {})
+MIG: dict[str, Any] = {"form": "mig-3g.40gb", "requests": ("nvidia.com/mig-3g.40gb: 1",)}
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        # Nothing is recommended from too little data, whatever it says.
+        ({"used": {"points": 99}}, "too little data: 99 samples; 100 are needed"),
+        ({"used": {"days": 2.9}}, "too little data: 2.9 days; 3 are needed"),
+        (
+            {"used": {"expected": 50_000, "most": 0.0, "p95": 0.0}},
+            "20160 of about 50000 samples (40 %); 50 % are needed",
+        ),
+        ({"gpus": 2, "used": {"used": None, "points": 1}}, "a pod requests 2 GPUs, and not all of them have series"),
+        # Nor where it is unknown how much memory is needed.
+        ({"used": {"memory": None}}, "memory unknown: there is no series of DCGM_FI_DEV_FB_USED"),
+        ({"used": {"capacity": None}}, "memory unknown: there is no series of DCGM_FI_DEV_FB_FREE"),
+        ({"used": {"memory_shared": True}}, "memory unknown: DCGM_FI_DEV_FB_USED is the device's total"),
+        ({"program": VLLM}, "memory unknown: vLLM reserves a share of the GPU"),
+        (
+            {"used": {"memory": 60 * GIB, "flat": True}},
+            "memory unknown: 75 % of the device's memory is in use all the time",
+        ),
+    ],
+)
+def test_unknown_where_it_must_be(given: dict[str, Any], why: str) -> None:
+    verdict = judge(case(trusted=True, offers=offered(shared=SHARED), **given))
+    assert (verdict.kind, verdict.form) == (Kind.UNKNOWN, "")
+    assert why in verdict.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "form", "why"),
+    [
+        # The smallest slice with enough of both, with 15 % more memory than was ever used.
+        ({}, "mig-1g.10gb", "mig-1g.10gb has 9.5 GiB and 14 % of a GPU's compute"),
+        ({"used": {"memory": 8.3 * GIB}}, "mig-2g.20gb", "8.3 GiB of memory at most, 9.5 GiB with 15 % headroom"),
+        ({"used": {"p95": 0.2}}, "mig-2g.20gb", "95 % of the time at most 20 % of the GPU"),
+        ({"used": {"p95": 0.4, "memory": 30 * GIB}}, "mig-3g.40gb", "40 % of the GPU"),
+        # Also where the namespace is trusted: isolation first.
+        ({"trusted": True, "offers": offered(shared=SHARED)}, "mig-1g.10gb", "14 % of a GPU's compute"),
+        # What was measured on a slice is a share of the slice: 30 % of 3/7.
+        ({"used": {"p95": 0.3, "profile": "3g.40gb", "capacity": 40_192}, **MIG}, "mig-1g.10gb", "30 % of the slice"),
+        ({"used": {"p95": 0.97, "profile": "3g.40gb"}, **MIG}, "mig-3g.40gb", "the slice is full at times"),
+        # Flat memory is known where it is not most of the device.
+        ({"used": {"flat": True}}, "mig-1g.10gb", "5.0 GiB of memory"),
+    ],
+)
+def test_the_smallest_slice_that_fits(given: dict[str, Any], form: str, why: str) -> None:
+    verdict = judge(case(**given))
+    assert (verdict.kind, verdict.form) == (Kind.SLICE, form)
+    assert why in " / ".join(verdict.reasons)
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"used": {"p95": 0.6}}, "no MIG slice that is offered has enough compute for it"),
+        ({"used": {"memory": 60 * GIB}}, "no MIG slice that is offered has enough memory for it"),
+        ({"used": {"model": "H100-80GB-HBM3"}}, "no node offers MIG slices of H100-80GB-HBM3"),
+        ({"offers": offered(())}, "no node offers MIG slices"),
+        ({"offers": Offers()}, "which forms nodes offer is not known; name those that count as offered with --offer"),
+        ({"offers": offered((), SHARED)}, "it would fit mps; sharing isolates neither memory nor faults"),
+        ({"trusted": True, "offers": offered((), SHARED), "used": {"p95": 0.26}}, "no node offers MIG slices"),
+        ({"trusted": True, "offers": offered((), SHARED), "used": {"memory": 18 * GIB}}, "no node offers MIG slices"),
+        ({"used": {"engines": 0.4}}, "it uses the video encoder or decoder"),
+        # Compute alone says that nothing smaller will do.
+        ({"program": VLLM, "used": {"p95": 0.5}}, "more than any smaller form that is offered has"),
+        # GPUs that work together, and several GPUs of a pod.
+        ({"program": recognise("", ["vllm", "--tensor-parallel-size=2"], {})}, "--tensor-parallel-size 2"),
+        (
+            {"kind": "PyTorchJob", "pods": [LivePod(str(n), 1) for n in range(4)]},
+            "the 4 pods of a PyTorchJob work together",
+        ),
+        (
+            {"gpus": 2, "used": {"used": 2}, "trusted": True},
+            "all 2 GPUs of a pod are used; several GPUs are never shared",
+        ),
+    ],
+)
+def test_a_whole_gpu(given: dict[str, Any], why: str) -> None:
+    verdict = judge(case(**given))
+    assert (verdict.kind, verdict.form) == (Kind.EXCLUSIVE, "exclusive")
+    assert why in " / ".join(verdict.reasons)
+    assert verdict.gpus == given.get("gpus", 1)
+
+
+@pytest.mark.parametrize(
+    ("used", "form", "why"),
+    [
+        ({"most": 0.9}, "time-slicing", "bursts: time-slicing suits it"),
+        ({"most": 0.2}, "mps", "steady use: MPS suits it"),
+    ],
+)
+def test_sharing_where_the_namespace_is_trusted(used: dict[str, Any], form: str, why: str) -> None:
+    verdict = judge(case(used=used, offers=offered((), SHARED), trusted=True))
+    assert (verdict.kind, verdict.form) == (Kind.SHARED, form)
+    assert verdict.reasons[-2:] == ("4 such pods fit a GPU", why)
+
+
+def test_a_gpu_that_was_not_used() -> None:
+    verdict = judge(case(used={"most": 0.009, "p95": 0.0}))
+    assert (verdict.kind, verdict.form, verdict.gpus) == (Kind.UNUSED, "none", 0)
+    assert verdict.reasons[:2] == (
+        "at most 0.9 % of the GPU in 14 days",
+        "it holds 5.0 GiB of GPU memory all the same",
+    )
+    sampled = judge(case(used={"most": 0.0, "metrics": (Metric.GPU_UTIL,), "shared_by": 3}))
+    assert "device total over 3 pods: none of them used it" in sampled.reasons
+    assert "by DCGM_FI_DEV_GPU_UTIL, which is sampled: very short bursts may be missed" in sampled.reasons
+
+
+def test_gpus_of_a_pod_that_were_not_used() -> None:
+    verdict = judge(case(gpus=4, used={"used": 1}))
+    assert (verdict.kind, verdict.form, verdict.gpus) == (Kind.FEWER, "exclusive", 1)
+    assert verdict.reasons == ("3 of 4 GPUs of a pod were never used; request 1",)
+    slices = judge(case(gpus=2, used={"used": 1}, form="mig-1g.10gb"))
+    assert (slices.kind, slices.form) == (Kind.FEWER, "mig-1g.10gb")
+
+
+@pytest.mark.parametrize(
+    ("used", "why"),
+    [
+        ({"shared_by": 3}, "the device total over 3 pods: no pod's share is known"),
+        ({"sharing_unknown": True}, "without KUBERNETES_VIRTUAL_GPUS=true"),
+    ],
+)
+def test_what_is_shared_and_can_not_be_told_apart_stays(used: dict[str, Any], why: str) -> None:
+    verdict = judge(case(used=used, form="time-slicing", trusted=True))
+    assert (verdict.kind, verdict.form) == (Kind.AS_IT_IS, "time-slicing")
+    assert why in verdict.reasons[0]
+
+
+def test_a_slice_that_nothing_smaller_can_replace_stays() -> None:
+    verdict = judge(case(used={"p95": 0.9, "profile": "3g.40gb"}, offers=offered(()), **MIG))
+    assert (verdict.kind, verdict.form) == (Kind.AS_IT_IS, "mig-3g.40gb")
+    assert verdict.reasons[-1] == "no other form that is offered fits better"
+
+
+def test_forms_stay_on_their_platform() -> None:
+    assert judge(case(used={"p95": 0.9}, form="gke-exclusive")).form == "gke-exclusive"
+
+
+def test_thresholds_decide() -> None:
+    assert judge(case(used={"days": 1}, thresholds=parse(["minimum-days=0.5"]))).kind is Kind.SLICE
+    assert judge(case(used={"most": 0.04}, thresholds=parse(["unused-below=0.05"]))).kind is Kind.UNUSED
+    assert judge(case(used={"memory": 8.3 * GIB}, thresholds=parse(["memory-headroom=0"]))).form == "mig-1g.10gb"

@@ -1,0 +1,262 @@
+"""``gpuwarden recommend``: options that do not go together, formats, and where Prometheus is found."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from testing.stand_in.http_side import Seen
+from testing.stand_in.kubeconfig import write_kubeconfig
+from tests.adapters.prometheus.test_client import VECTOR, Liar, fails, serving, succeeds
+from tests.application.recommendation.cases import DAY, END, series, workload
+from tests.cli.commands import run
+from tests.cli.test_doctor import Cluster, ClusterHandler
+from tests.cli.test_fleet_option import NODES, a_node
+from webhook.adapters.usage_file import Saved, written
+from webhook.application.recommendation.usage import Usage
+
+EVIL = "=cmd|' /C calc'!A1\x1b[31m|<b>"
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """A file with a workload that uses little of its GPU, and one with a name that means harm."""
+    amounts = {"nvidia.com/mig-1g.10gb": "7"}
+    node = a_node(labels={"nvidia.com/gpu.product": "NVIDIA-A100-SXM4-80GB"})
+    for part in ("capacity", "allocatable"):
+        node["status"][part] |= amounts
+    usage = Usage(END, 14 * DAY, series=[series()], warnings=["partial answer"])
+    file = tmp_path / "usage.json"
+    workloads = [workload(), workload(EVIL, pods=[])]
+    file.write_bytes(written(Saved(at="2027-01-15T08:00:00Z", usage=usage, workloads=workloads, nodes=[node])))
+    return file
+
+
+def test_the_table_fits_80_columns(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    ran = run("recommend", "--usage", saved)
+    assert ran.code == 0
+    monkeypatch.delenv("FORCE_COLOR")
+    plain = run("recommend", "--usage", saved).out
+    for text in ("Deployment w: mig-1g.10gb", "keeps memory isolation", "policy mig-1g.10gb: 1 of 2 workloads fits"):
+        assert text in plain
+    assert "Prometheus: partial answer" in plain
+    assert "\x1b" not in plain
+    assert "\\x1b[31m" in plain
+
+
+def test_csv_has_a_line_for_each_workload_and_computes_nothing(saved: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO(run("recommend", "--usage", saved, "-o", "csv").out)))
+    assert [row["fits"] for row in rows] == ["unknown", "mig-1g.10gb"]
+    assert rows[1]["compute_p95"] == "0.1"
+    assert rows[1]["memory_max_mib"] == "5120"
+    assert "configuration complexity: low → high" in rows[1]["criteria"]
+    assert rows[0]["name"].startswith("'=cmd")
+    assert all(None not in row for row in rows)
+
+
+def test_markdown_and_html_take_text_as_text(saved: Path) -> None:
+    markdown = run("recommend", "--usage", saved, "-o", "markdown").out
+    assert "| Deployment w | nvidia.com/gpu: 1 | compute p95 10 %, max 20 %<br>" in markdown
+    assert "\\|\\<b\\>" in markdown
+    assert "```sh\ngpuwarden audit -n a --assume a=mig-1g.10gb\nkubectl label namespace a " in markdown
+    html = run("recommend", "--usage", saved, "-o", "html").out
+    assert "&lt;b&gt;" in html
+    assert "<b>" not in html
+    assert "mig-1g.10gb" in html
+    assert "script" not in html
+
+
+def test_other_thresholds_and_offers_change_the_answer(saved: Path) -> None:
+    def kind(*options: str) -> str:
+        found = json.loads(run("recommend", "--usage", saved, "-o", "json", *options).out)
+        verdict: str = found["workloads"][1]["verdict"]["kind"]
+        return verdict
+
+    assert kind() == "MIG slice"
+    assert kind("--threshold", "minimum-days=20") == "unknown"
+    assert kind("--threshold", "unused-below=0.5") == "not used"
+    assert kind("-n", "a") == "MIG slice"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--usage", "{saved}", "--kubeconfig", "x"], "--kubeconfig can't be combined with --usage"),
+        (
+            ["--usage", "{saved}", "--prometheus", "http://a", "--save", "x"],
+            "--prometheus and --save can't be combined",
+        ),
+        (["--usage", "{saved}", "--prometheus-user", "me"], "--prometheus-user can't be combined with --usage"),
+        (["--usage", "{saved}", "--trusted", "team=a"], "--trusted team=a: the file has no labels of namespaces"),
+        (["--usage", "{saved}", "--offer", "mig-9"], '--offer: "mig-9" is not a form'),
+        (["--usage", "{saved}", "--threshold", "x=1"], '--threshold "x=1": there is no threshold "x"'),
+        (["--usage", "{saved}x"], "there is no such file"),
+        (["--usage", "{kubeconfig}"], "not a file that gpuwarden recommend --save wrote"),
+        (["--window", "14"], '--window: "14" is not a time from 1h to 366d'),
+        (["--window", "30m"], "is not a time from 1h to 366d"),
+        (["--prometheus", "a:1"], '--prometheus: "a:1" is not a URL'),
+        (["--prometheus-user", "me", "--prometheus-password-file", "x"], "can be used only with --prometheus URL"),
+        (["--prometheus", "http://a", "--prometheus-user", "me"], "set --prometheus-password-file, too"),
+        (["--prometheus", "http://a", "--prometheus-client-key", "k"], "set --prometheus-client-cert, too"),
+        (
+            ["--prometheus", "http://a", "--prometheus-token-file", "x", "--prometheus-kubernetes-token"],
+            "each say who you are; leave out all but one",
+        ),
+        (["--prometheus", "http://a", "--prometheus-header", "X"], '"X" is not a header; write "NAME: VALUE"'),
+        (["--prometheus", "http://a", "--prometheus-header", "X: a\nY: b"], "is not a header"),
+        (["--prometheus", "http://a", "--prometheus-kubernetes-token"], "a token is not sent in the clear"),
+        (["--prometheus", "https://a", "--prometheus-ca-file", "gone"], "gone: there is no such file"),
+        ([], "no Service of a Prometheus was found in the cluster; name it with --prometheus URL"),
+    ],
+)
+def test_what_does_not_go_together_is_explained(options: list[str], says: str, saved: Path, kubeconfig: Path) -> None:
+    ran = run("recommend", *(one.format(saved=saved, kubeconfig=kubeconfig) for one in options))
+    assert (ran.code, ran.out) == (2, "")
+    assert says in ran.err
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """A cluster with a node, a pod and no Prometheus."""
+    with Cluster() as there:
+        there.lists("/api/v1/services")
+        there.lists(NODES, a_node())
+        owner = {
+            "ownerReferences": [{"apiVersion": "ray.io/v1", "kind": "RayCluster", "name": "r", "controller": True}]
+        }
+        limits = {"resources": {"limits": {"nvidia.com/gpu": "1"}}}
+        pod = {
+            "metadata": {"name": "r-1", "namespace": "a", **owner},
+            "spec": {"containers": [{"name": "c", **limits}]},
+        }
+        no_gpu = {"metadata": {"name": "web", "namespace": "a"}, "spec": {"containers": [{"name": "c"}]}}
+        there.lists("/api/v1/pods", {**pod, "status": {"phase": "Pending"}}, no_gpu)
+        for path in ("apps/v1/replicasets", "apps/v1/deployments", "apps/v1/statefulsets", "apps/v1/daemonsets"):
+            there.lists(f"/apis/{path}")
+        for path in ("/apis/batch/v1/jobs", "/apis/batch/v1/cronjobs", "/api/v1/replicationcontrollers"):
+            there.lists(path)
+        there.set_namespace("a", tenancy="internal")
+        yield there
+
+
+@pytest.fixture
+def kubeconfig(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The cluster's kubeconfig, which commands find by themselves."""
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    return write_kubeconfig(tmp_path / "kubeconfig", cluster.url)
+
+
+def found(cluster: Cluster, server: Liar | None, folder: Path, *more: str, **user: Any) -> Any:
+    kubeconfig = write_kubeconfig(folder / "kubeconfig", cluster.url, **user)
+    where = ["--prometheus", server.url] if server else []
+    return run("recommend", "--kubeconfig", kubeconfig, *where, "-o", "json", *more)
+
+
+def test_without_series_the_answer_says_what_is_missing(cluster: Cluster, tmp_path: Path) -> None:
+    with serving(succeeds([])) as server:
+        ran = found(cluster, server, tmp_path, token="hush")  # noqa: S106 - not a secret
+    assert (ran.code, ran.err) == (0, "")
+    answer = json.loads(ran.out)
+    assert answer["notes"][0].startswith("there are no series of dcgm-exporter")
+    (line,) = answer["workloads"]
+    assert (line["kind"], line["name"], line["running"]) == ("RayCluster", "r", 0)
+    # The token of the kubeconfig was sent to the cluster, and to nobody else.
+    assert all("Authorization" not in headers for _, headers, _ in server.seen)
+    assert any(seen.headers.get("Authorization") == "Bearer hush" for seen in cluster.requests)
+
+
+def test_series_without_pods_are_explained(cluster: Cluster, tmp_path: Path) -> None:
+    of_exporter = {"UUID": "GPU-1", "pod": "dcgm-exporter-x", "namespace": "gpu-operator", "container": "exporter"}
+    with serving(succeeds([of_exporter])) as server:
+        ran = found(cluster, server, tmp_path)
+    assert "NVIDIA_RESOURCE_NAMES" in json.loads(ran.out)["notes"][0]
+
+
+def test_an_error_of_prometheus_is_quoted(cluster: Cluster, tmp_path: Path) -> None:
+    with serving(fails(400, "bad_data", "no such tenant")) as server:
+        ran = found(cluster, server, tmp_path)
+    assert (ran.code, ran.out) == (2, "")
+    assert "usage can't be read: http://127.0.0.1:" in ran.err
+    assert "bad_data: no such tenant" in ran.err
+
+
+def test_queries_that_are_too_much_are_split_and_what_remains_unread_is_said(cluster: Cluster, tmp_path: Path) -> None:
+    labels = [{"UUID": f"GPU-{n}", "exported_pod": f"p{n}", "exported_namespace": "a"} for n in range(4)]
+    too_much = fails(422, "execution", "too many samples")
+    with serving(*[succeeds(labels)] * 4, *[too_much] * 100) as server:
+        ran = found(cluster, server, tmp_path)
+    assert ran.code == 0
+    notes = json.loads(ran.out)["notes"]
+    assert any("of ('a', 'p3') can't be read" in note and "too many samples" in note for note in notes)
+
+
+def test_nodes_that_may_not_be_listed_are_a_note(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.forbidden.add(NODES)
+    with serving(succeeds([])) as server:
+        ran = found(cluster, server, tmp_path)
+    assert ran.code == 0
+    assert any("which forms nodes offer is not known" in note for note in json.loads(ran.out)["notes"])
+
+
+def test_namespaces_with_a_label_are_trusted_and_saved_as_such(cluster: Cluster, tmp_path: Path) -> None:
+    with serving(succeeds([])) as server:
+        ran = found(
+            cluster,
+            server,
+            tmp_path,
+            "--trusted",
+            "gpuwarden.io/tenancy=internal",
+            "--save",
+            str(tmp_path / "usage.json"),
+        )
+    assert ran.code == 0
+    assert json.loads((tmp_path / "usage.json").read_text())["trusted"] == ["a"]
+    assert run("recommend", "--usage", tmp_path / "usage.json", "-o", "json").out == ran.out
+
+
+def test_the_clusters_own_prometheus_is_reached_through_its_api_server(cluster: Cluster, tmp_path: Path) -> None:
+    def service(name: str, port: int, **labels: str) -> dict[str, Any]:
+        ports = [{"name": "reloader", "port": 8080}, {"name": "http-web", "port": port}]
+        return {"metadata": {"name": name, "namespace": "monitoring", "labels": labels}, "spec": {"ports": ports}}
+
+    cluster.lists(
+        "/api/v1/services",
+        service("other", 1, app="web"),
+        service("kps-prometheus", 9090, app="kube-prometheus-stack-prometheus"),
+        service("thanos", 10902, app="thanos-query"),
+    )
+    cluster._server.RequestHandlerClass = Proxy
+    ran = found(cluster, None, tmp_path, token="hush")  # noqa: S106 - not a secret
+    assert ran.code == 0
+    assert ran.err == (
+        "note: reading monitoring/thanos:10902; there are also monitoring/kps-prometheus:9090: name one with --prometheus URL\n"
+    )
+    assert json.loads(ran.out)["notes"][0].startswith("there are no series of dcgm-exporter")
+    passed = [seen for seen in cluster.requests if "/proxy/" in seen.path]
+    assert {unquote(seen.path) for seen in passed} == {
+        "/api/v1/namespaces/monitoring/services/thanos:10902/proxy/api/v1/series"
+    }
+    assert {seen.headers["Authorization"] for seen in passed} == {"Bearer hush"}
+
+
+class Proxy(ClusterHandler):
+    """An API server with a Prometheus behind it that has no series."""
+
+    def _object(self, path: str, seen: Seen) -> None:
+        if "/proxy/" in path:
+            return self.say(200, {"status": "success", "data": []})
+        return super()._object(path, seen)
+
+
+def test_the_vector_of_a_liar_is_no_list_of_series(cluster: Cluster, tmp_path: Path) -> None:
+    with serving(succeeds(VECTOR)) as server:
+        ran = found(cluster, server, tmp_path)
+    assert ran.code == 2
+    assert "is not what the API promises" in ran.err

@@ -1,0 +1,193 @@
+"""The part of Prometheus' HTTP API that is used: instant queries, and which series there are; by POST, bounded in time and size.
+
+Source: https://prometheus.io/docs/prometheus/latest/querying/api/. What the server says beside an answer (``warnings``,
+``infos``: Thanos' partial answers) is kept in its own words.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+
+from webhook.adapters.kubernetes.backoff import Backoff
+from webhook.adapters.kubernetes.documents import decode
+from webhook.adapters.kubernetes.errors import ApiError, Fault, fault_of
+from webhook.adapters.kubernetes.request import Request
+from webhook.adapters.kubernetes.transport import read
+from webhook.adapters.prometheus.connection import Connection, timeout_of
+
+ATTEMPTS = 3
+TIMEOUT = 150.0  # seconds for an answer; the server's own limit is 120 by default (--query.timeout)
+_FORM = "application/x-www-form-urlencoded"
+_OK, _REDIRECT, _ERROR = 200, 300, 400
+_PASSING = frozenset({Fault.THROTTLED, Fault.SERVER_ERROR, Fault.CUT})
+_TOO_MUCH = frozenset({"timeout", "execution", "canceled", "too_large"})
+_LONGEST = 300  # characters of a server's sentence
+T = TypeVar("T")
+
+
+class Sample(msgspec.Struct):
+    """One element of an instant vector."""
+
+    metric: dict[str, str]
+    value: tuple[float, str]
+
+    @property
+    def number(self) -> float:
+        """The value."""
+        return float(self.value[1])
+
+
+class _Vector(msgspec.Struct, rename="camel"):
+    result_type: str
+    result: list[Sample] | None
+
+
+class _Answer(msgspec.Struct, rename="camel"):
+    status: str
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    error_type: str = ""
+    error: str = ""
+    warnings: list[str] | None = None
+    infos: list[str] | None = None
+
+
+class QueryError(Exception):
+    """A query that brought no usable answer.
+
+    Attributes:
+        detail: a sentence for a person.
+        too_much: less might succeed: it took too long, or the answer is too large.
+    """
+
+    def __init__(self, detail: str, *, too_much: bool = False) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.too_much = too_much
+
+
+class Prometheus:
+    """A server. Safe to use from several threads.
+
+    Args:
+        connection: where it is.
+        backoff: makes the delays between attempts.
+        timeout: seconds for one attempt.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        backoff: Callable[[], Backoff],
+        *,
+        timeout: float = TIMEOUT,
+        wait: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._connection = connection
+        self._backoff = backoff
+        self._timeout = timeout
+        self._wait = wait
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self.requests = 0
+        """How many were sent."""
+        self.warnings: dict[str, None] = {}
+        """What the server said beside its answers, each once."""
+
+    @property
+    def url(self) -> str:
+        """Where it is, for people."""
+        return self._connection.url
+
+    def query(self, expression: str, at: float) -> list[Sample]:
+        """Return an expression's value at a time (seconds since 1970), which must be an instant vector.
+
+        Raises:
+            QueryError: there was no usable answer.
+        """
+        data = self._post("/api/v1/query", [("query", expression), ("time", f"{at:.3f}")])
+        vector = self._decoded(data, _Vector)
+        if vector.result_type != "vector":
+            raise QueryError(f"{self.url}: the answer is a {vector.result_type[:_LONGEST]}, and a vector was asked for")
+        try:
+            return [one for one in vector.result or () if not math.isnan(one.number)]
+        except ValueError as error:
+            raise QueryError(f"{self.url}: a value of the answer is not a number: {error}") from error
+
+    def series(self, selectors: Sequence[str], start: float, end: float) -> list[dict[str, str]]:
+        """Return the labels of all series that any of these selectors selects within a time.
+
+        Raises:
+            QueryError: there was no usable answer.
+        """
+        form = [("match[]", one) for one in selectors] + [("start", f"{start:.3f}"), ("end", f"{end:.3f}")]
+        labels: list[dict[str, str]] = self._decoded(self._post("/api/v1/series", form), list[dict[str, str]])
+        return labels
+
+    def _decoded(self, data: msgspec.Raw, kind: type[T]) -> T:
+        try:
+            return decode(data, kind, f"{self.url}: the answer")
+        except ApiError as error:
+            raise QueryError(error.detail) from error
+
+    def _post(self, path: str, form: Sequence[tuple[str, str]]) -> msgspec.Raw:
+        request = Request("POST", path, body=urlencode(form).encode(), content_type=_FORM)
+        backoff = self._backoff()
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return self._attempt(request)
+            except ApiError as error:
+                if error.fault not in _PASSING:
+                    raise self._failed(error) from error
+                self._wait(backoff.delay(error.retry_after))
+        try:
+            return self._attempt(request)
+        except ApiError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: ApiError) -> QueryError:
+        return QueryError(f"{self.url}: {error.detail}", too_much=error.fault is Fault.SILENT)
+
+    def _attempt(self, request: Request) -> msgspec.Raw:
+        until = self._monotonic() + self._timeout
+        with self._lock:
+            self.requests += 1
+        try:
+            response = self._connection.send(request, timeout_of(self._timeout))
+        except OSError as error:
+            raise QueryError(f"{error.filename}: the credential can't be read: {error.strerror}") from error
+        try:
+            body = read(response, request, lambda: self._monotonic() < until)
+        except ApiError as error:
+            if error.fault is Fault.GARBAGE:  # it is too large
+                raise QueryError(f"{self.url}: {error.detail}", too_much=True) from error
+            raise
+        finally:
+            response.close()
+        retry_after = response.headers.get("Retry-After", "")
+        return self._understood(response.status, body, float(retry_after) if retry_after.isdecimal() else None)
+
+    def _understood(self, status: int, body: bytes, retry_after: float | None) -> msgspec.Raw:
+        """The data of an answer; errors that Prometheus explains are in its words, whatever the status."""
+        try:
+            answer = decode(body, _Answer, "the answer")
+        except ApiError as error:
+            if _OK <= status < _REDIRECT:
+                raise
+            fix = "; credentials are not sent to other places, so name the right URL" if status < _ERROR else ""
+            page = body[:_LONGEST].decode(errors="replace").strip()
+            raise ApiError(fault_of(status), f"{status} {page}{fix}", retry_after=retry_after) from error
+        with self._lock:
+            said = (*(answer.warnings or ()), *(answer.infos or ()))
+            self.warnings.update(dict.fromkeys(one[:_LONGEST] for one in said))
+        if answer.status == "success" and _OK <= status < _REDIRECT:
+            return answer.data
+        if answer.error_type in _TOO_MUCH:
+            raise QueryError(f"{self.url}: {answer.error_type}: {answer.error[:_LONGEST]}", too_much=True)
+        said_why = f"{answer.error_type}: {answer.error[:_LONGEST]}" if answer.error else "an error without a reason"
+        raise ApiError(fault_of(status) if status >= _REDIRECT else Fault.REFUSED, said_why, retry_after=retry_after)

@@ -1,0 +1,104 @@
+"""dcgm-exporter's series: which labels name the pod, which metrics there are, and why some are not.
+
+Sources: NVIDIA/dcgm-exporter etc/default-counters.csv, internal/pkg/transformation; its issues 50, 105, 216 (no utilisation
+of MIG slices), 340 (a series for each pod), 587 (one value for all pods of a shared GPU), 655 (``hostname``).
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from webhook.application.recommendation.usage import Metric
+
+USED = "DCGM_FI_DEV_FB_USED"
+FREE = "DCGM_FI_DEV_FB_FREE"
+RESERVED = "DCGM_FI_DEV_FB_RESERVED"
+ENCODER = "DCGM_FI_DEV_ENC_UTIL"
+DECODER = "DCGM_FI_DEV_DEC_UTIL"
+_NO_SERIES = "there are no series of dcgm-exporter (DCGM_FI_*) within the window; is it installed, and does Prometheus scrape it?"
+_NO_PODS = (
+    "there are series of GPUs, and none names a pod: set DCGM_EXPORTER_KUBERNETES=true for the exporter; where the device plugin "
+    "renames resources (nvidia.com/gpu.shared, nvidia.com/mig-…), list them in NVIDIA_RESOURCE_NAMES"
+)
+
+
+class PodLabels(msgspec.Struct, frozen=True):
+    """The labels that name a pod, its namespace and the container."""
+
+    namespace: str
+    pod: str
+    container: str
+
+
+# The first two by whether Prometheus honours the exporter's labels (honorLabels); the last of exporters before 2.0.
+FAMILIES = (
+    PodLabels("exported_namespace", "exported_pod", "exported_container"),
+    PodLabels("namespace", "pod", "container"),
+    PodLabels("pod_namespace", "pod_name", "container_name"),
+)
+
+
+class Device(msgspec.Struct, frozen=True):
+    """A GPU, or one MIG slice of it."""
+
+    uuid: str
+    slice: str = ""
+
+
+class Key(msgspec.Struct, frozen=True):
+    """One container of a pod on one device."""
+
+    namespace: str
+    pod: str
+    container: str
+    device: Device
+
+
+def family_of(labels: Mapping[str, str]) -> PodLabels | None:
+    """Return the labels that name the pod of a series, other than the exporter's own; ``None`` where none do."""
+    found = next((one for one in FAMILIES if labels.get(one.pod) and labels.get(one.namespace)), None)
+    if found is FAMILIES[1] and "exporter" in labels.get("container", labels["pod"]):
+        return None
+    return found
+
+
+def key_of(labels: Mapping[str, str], family: PodLabels) -> Key:
+    """Return whose series it is."""
+    device = Device(labels.get("UUID") or labels.get("uuid", ""), labels.get("GPU_I_ID", ""))
+    return Key(labels[family.namespace], labels[family.pod], labels.get(family.container, ""), device)
+
+
+def node_of(labels: Mapping[str, str]) -> str:
+    """Return the node of a series, by the name that the exporter has for it."""
+    return labels.get("hostname") or labels.get("Hostname") or labels.get("instance", "")
+
+
+def missing(present: Iterable[Metric], *, with_pods: bool, any_series: bool, memory: bool) -> list[str]:
+    """Return why numbers are missing, in sentences.
+
+    Args:
+        present: the compute metrics that there are.
+        with_pods: whether any series names a pod.
+        any_series: whether there are series of GPUs at all.
+        memory: whether there are series of memory.
+    """
+    found = set(present)
+    if not any_series:
+        return [_NO_SERIES]
+    if not with_pods:
+        return [_NO_PODS]
+    notes = []
+    if Metric.SM_ACTIVE not in found:
+        instead = "DCGM_FI_PROF_GR_ENGINE_ACTIVE" if Metric.GR_ENGINE_ACTIVE in found else "DCGM_FI_DEV_GPU_UTIL"
+        notes.append(
+            f"DCGM_FI_PROF_SM_ACTIVE is missing (the exporter's default counters have it off), so {instead} says how much "
+            "compute is used; it counts the time in which anything ran, which is never less"
+        )
+    if not found & {Metric.SM_ACTIVE, Metric.GR_ENGINE_ACTIVE}:
+        notes.append(
+            "DCGM_FI_PROF_GR_ENGINE_ACTIVE is missing too, so nothing is known of MIG slices; profiling metrics need a "
+            "data-centre GPU, and no other profiler beside the exporter"
+        )
+    if not memory:
+        notes.append("DCGM_FI_DEV_FB_USED is missing, so no memory is known")
+    return notes

@@ -1,0 +1,94 @@
+"""The PromQL that reads usage: several numbers of some pods' series by one query, each marked by a label."""
+
+from collections.abc import Collection, Iterable
+from string import punctuation
+
+from webhook.adapters.prometheus.dcgm import DECODER, ENCODER, FREE, RESERVED, USED, PodLabels
+from webhook.application.recommendation.usage import Metric
+
+STAT = "gpuwarden_stat"
+STEP = 300
+"""Seconds between two looks of a subquery: as long as a sample counts (--query.lookback-delta)."""
+_SPAN_STEP = 600
+_SPECIAL = frozenset(punctuation) - {"-", "_"}
+
+
+def selector(family: PodLabels, pods: Collection[tuple[str, str]]) -> str:
+    """The label matchers of pods."""
+    return matching(family.namespace, family.pod, pods)
+
+
+def matching(namespace: str, label: str, objects: Collection[tuple[str, str]]) -> str:
+    """The label matchers of objects by namespace and name; of a few more where names are in several namespaces."""
+    namespaces = sorted({one for one, _ in objects})
+    names = sorted({name for _, name in objects})
+    return f'{{{namespace}=~"{_any(namespaces)}",{label}=~"{_any(names)}"}}'
+
+
+def of_namespaces(metric: str, family: PodLabels, namespaces: Collection[str]) -> str:
+    """A selector of all series of a metric that name a pod, in these namespaces or (if none is named) in all."""
+    within = f',{family.namespace}=~"{_any(sorted(namespaces))}"' if namespaces else ""
+    return f'{metric}{{{family.pod}!=""{within}}}'
+
+
+def _any(names: Iterable[str]) -> str:
+    """A regular expression (RE2) of names as the inside of a string of PromQL; a label may hold anything."""
+    pattern = "|".join("".join(f"\\{one}" if one in _SPECIAL else one for one in name) for name in names)
+    return pattern.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def compute(metric: Metric, which: str, window: float, idle_below: float) -> str:
+    """The numbers of a compute metric: p95, max, mean, idle, points, first, last, hourly."""
+    series = f"{metric}{which}"
+    whole = f"[{window:.0f}s]"
+    looks = f"[{window:.0f}s:{STEP}s]"
+    idle = idle_below * scale(metric)
+    # timestamp() would be exact, and takes 35 times as long in a subquery (Prometheus 2.42).
+    when = f"({series} * 0 + time())[{window:.0f}s:{_SPAN_STEP}s]"
+    return _marked(
+        p95=f"quantile_over_time(0.95, {series}{whole})",
+        max=f"max_over_time({series}{whole})",
+        mean=f"avg_over_time({series}{whole})",
+        points=f"count_over_time({series}{whole})",
+        idle=f"avg_over_time(({series} < bool {idle:g}){looks})",
+        first=f"min_over_time({when})",
+        last=f"max_over_time({when})",
+        # Both ends of a range belong to it: in a second less than an hour are 3600 / interval samples.
+        hourly=f"max_over_time(count_over_time({series}[3599s])[{window:.0f}s:1h])",
+    )
+
+
+def memory(which: str, window: float) -> str:
+    """The numbers of memory in MiB, and the most that the video engines were in use, in percent."""
+    whole = f"[{window:.0f}s]"
+    return _marked(
+        used=f"max_over_time({USED}{which}{whole})",
+        low=f"quantile_over_time(0.05, {USED}{which}{whole})",
+        free=f"min_over_time({FREE}{which}{whole})",
+        reserved=f"max_over_time({RESERVED}{which}{whole})",
+        encoder=f"max_over_time({ENCODER}{which}{whole})",
+        decoder=f"max_over_time({DECODER}{which}{whole})",
+    )
+
+
+def shared(metric: str, devices: Collection[str], family: PodLabels, window: float) -> str:
+    """Of devices with several pods: how many had series at once, at how many looks, and how far their values were apart."""
+    which = f'{{{family.pod}!="",UUID=~"{_any(sorted(devices))}"}}'
+    looks = f"[{window:.0f}s:{STEP}s]"
+    pods = f"count by (UUID, GPU_I_ID) (max by (UUID, GPU_I_ID, {family.namespace}, {family.pod}) ({metric}{which}))"
+    apart = f"max by (UUID, GPU_I_ID) ({metric}{which}) - min by (UUID, GPU_I_ID) ({metric}{which})"
+    return _marked(
+        pods=f"max_over_time(({pods}){looks})",
+        together=f"count_over_time(({pods} > 1){looks})",
+        apart=f"max_over_time(({apart}){looks})",
+    )
+
+
+def scale(metric: Metric) -> float:
+    """What a metric says where all of a device is in use."""
+    return 100.0 if metric is Metric.GPU_UTIL else 1.0
+
+
+def _marked(**expressions: str) -> str:
+    parts = (f'label_replace({one}, "{STAT}", "{name}", "{STAT}", "")' for name, one in expressions.items())
+    return " or ".join(parts)

@@ -1,0 +1,293 @@
+"""Gathers the usage of GPUs: finds the series, and reads their numbers in batches of pods, some at a time."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from webhook.adapters.kubernetes.lists import Progress
+from webhook.adapters.prometheus import dcgm, expressions
+from webhook.adapters.prometheus.client import QueryError, Sample
+from webhook.adapters.prometheus.dcgm import Device, Key, PodLabels
+from webhook.application.recommendation.usage import Metric, Series, Usage
+
+WORKERS = 4  # queries at a time
+BATCH = 100  # pods per query
+_DEVICES = 50  # per query
+_TOGETHER = 3  # looks of 5 minutes: a pod that follows another within minutes shares nothing with it
+_HOUR = 3600.0
+
+T = TypeVar("T")
+Pods = Sequence[tuple[str, str]]
+
+
+class Server(Protocol):
+    """The server: ``Prometheus``."""
+
+    requests: int
+    warnings: dict[str, None]
+
+    def query(self, expression: str, at: float) -> list[Sample]:
+        """Return an expression's value.
+
+        Raises:
+            QueryError: there is none.
+        """
+
+    def series(self, selectors: Sequence[str], start: float, end: float) -> list[dict[str, str]]:
+        """Return the labels of series.
+
+        Raises:
+            QueryError: there is no answer.
+        """
+
+
+class _Found(msgspec.Struct):
+    """What the labels of series say of one container on one device."""
+
+    family: PodLabels
+    node: str
+    profile: str
+    model: str
+    metrics: set[Metric]
+
+
+class Gatherer:
+    """Gathers usage.
+
+    Args:
+        server: the server.
+        end: the end of the window, in seconds since 1970.
+        window: its length in seconds.
+        idle_below: the share below which a sample counts as idle.
+        progress: receives the progress.
+    """
+
+    def __init__(
+        self, server: Server, end: float, window: float, idle_below: float, progress: Progress | None = None
+    ) -> None:
+        self._server = server
+        self._end, self._window, self._idle = end, window, idle_below
+        self._progress = progress
+        self._unread: list[str] = []
+
+    def usage(self, namespaces: Collection[str] = ()) -> Usage:
+        """Return the usage of the pods in these namespaces, or (if none is named) in all.
+
+        Queries that are too much for the server are split; what can't be read even so is said in ``missing``.
+
+        Raises:
+            QueryError: nothing can be read.
+        """
+        found, missing = self._find(namespaces)
+        devices: dict[Device, set[tuple[str, str]]] = {}
+        for key in found:
+            devices.setdefault(key.device, set()).add((key.namespace, key.pod))
+        # Who else is on a device shows only where all namespaces are read.
+        several = {device for device, pods in devices.items() if len(pods) > 1 or namespaces}
+        sharing = {metric: self._sharing(found, several, metric) for metric in (*_metrics(found), dcgm.USED)}
+        chosen = {key: _choose(key, one, sharing) for key, one in found.items()}
+        numbers = self._compute(found, chosen)
+        memory = self._memory(found)
+        series = [
+            _series(key, one, chosen[key], numbers.get(key, {}), memory.get(key, {}), sharing)
+            for key, one in found.items()
+        ]
+        return Usage(
+            self._end,
+            self._window,
+            self._idle,
+            series,
+            missing=[*missing, *dict.fromkeys(self._unread)],
+            warnings=list(self._server.warnings),
+            queries=self._server.requests,
+        )
+
+    def _find(self, namespaces: Collection[str]) -> tuple[dict[Key, _Found], list[str]]:
+        """Find whose series there are, and say why some are not."""
+        found: dict[Key, _Found] = {}
+        any_series = memory = False
+        names = (*Metric, dcgm.USED)
+        for number, name in enumerate(names):
+            self._show("series", number, len(names))
+            selectors = [expressions.of_namespaces(name, family, namespaces) for family in dcgm.FAMILIES]
+            for labels in self._server.series(selectors, self._end - self._window, self._end):
+                any_series = True
+                family = dcgm.family_of(labels)
+                if family is None:
+                    continue
+                key = dcgm.key_of(labels, family)
+                one = found.get(key)
+                if one is None:
+                    profile = labels.get("GPU_I_PROFILE", "")
+                    one = found[key] = _Found(family, dcgm.node_of(labels), profile, labels.get("modelName", ""), set())
+                memory = memory or name == dcgm.USED
+                if isinstance(name, Metric):
+                    one.metrics.add(name)
+        if not any_series:
+            every = [f"{name}{{}}" for name in names]
+            any_series = bool(self._server.series(every, self._end - self._window, self._end))
+        present = {metric for one in found.values() for metric in one.metrics}
+        return found, dcgm.missing(present, with_pods=bool(found), any_series=any_series, memory=memory)
+
+    def _sharing(
+        self, found: Mapping[Key, _Found], devices: Collection[Device], metric: str
+    ) -> dict[Device, tuple[int, bool]]:
+        """Of devices that several pods had at once: how many, and whether they always had one value."""
+        result: dict[Device, tuple[int, bool]] = {}
+        for family in {one.family for key, one in found.items() if key.device in devices}:
+            ids = sorted(
+                {key.device.uuid for key, one in found.items() if one.family == family and key.device in devices}
+            )
+
+            def query(batch: Sequence[str], family: PodLabels = family) -> str:
+                return expressions.shared(metric, batch, family, self._window)
+
+            stats: dict[Device, dict[str, float]] = {}
+            for sample in self._batches(f"sharing of {metric}", ids, _DEVICES, query):
+                device = Device(sample.metric.get("UUID", ""), sample.metric.get("GPU_I_ID", ""))
+                stats.setdefault(device, {})[sample.metric.get(expressions.STAT, "")] = sample.number
+            for device, one in stats.items():
+                if one.get("pods", 1) > 1 and one.get("together", 0) >= _TOGETHER:
+                    result[device] = int(one["pods"]), one.get("apart", 0) == 0
+        return result
+
+    def _compute(
+        self, found: Mapping[Key, _Found], chosen: Mapping[Key, Metric | None]
+    ) -> dict[Key, dict[str, list[float]]]:
+        result: dict[Key, dict[str, list[float]]] = {}
+        for metric in Metric:
+            for family in dcgm.FAMILIES:
+                keys = [key for key, one in found.items() if chosen[key] is metric and one.family == family]
+
+                def query(pods: Pods, metric: Metric = metric, family: PodLabels = family) -> str:
+                    which = expressions.selector(family, pods)
+                    return expressions.compute(metric, which, self._window, self._idle)
+
+                wanted = set(keys)
+                numbers = self._of_pods(str(metric), keys, family, query)
+                result |= {key: stats for key, stats in numbers.items() if key in wanted}
+        return result
+
+    def _memory(self, found: Mapping[Key, _Found]) -> dict[Key, dict[str, list[float]]]:
+        result: dict[Key, dict[str, list[float]]] = {}
+        for family in dcgm.FAMILIES:
+            keys = [key for key, one in found.items() if one.family == family]
+
+            def query(pods: Pods, family: PodLabels = family) -> str:
+                return expressions.memory(expressions.selector(family, pods), self._window)
+
+            result |= self._of_pods("memory", keys, family, query)
+        return result
+
+    def _of_pods(
+        self, what: str, keys: Iterable[Key], family: PodLabels, query: Callable[[Pods], str]
+    ) -> dict[Key, dict[str, list[float]]]:
+        """The numbers of pods: those of all series of one container on one device, since restarts begin new ones."""
+        pods = sorted({(key.namespace, key.pod) for key in keys})
+        result: dict[Key, dict[str, list[float]]] = {}
+        for sample in self._batches(what, pods, BATCH, query):
+            if dcgm.family_of(sample.metric) == family:
+                stats = result.setdefault(dcgm.key_of(sample.metric, family), {})
+                stats.setdefault(sample.metric.get(expressions.STAT, ""), []).append(sample.number)
+        return result
+
+    def _batches(
+        self, what: str, items: Sequence[T], size: int, query: Callable[[Sequence[T]], str]
+    ) -> Iterator[Sample]:
+        batches = [items[at : at + size] for at in range(0, len(items), size)]
+        with ThreadPoolExecutor(WORKERS) as workers:
+            for number, samples in enumerate(workers.map(lambda batch: self._query(what, batch, query), batches)):
+                self._show(what, number + 1, len(batches))
+                yield from samples
+
+    def _query(self, what: str, items: Sequence[T], query: Callable[[Sequence[T]], str]) -> list[Sample]:
+        """The samples of a query for these items; of halves, where it is too much for the server."""
+        try:
+            return self._server.query(query(items), self._end)
+        except QueryError as error:
+            if not error.too_much:
+                raise
+            if len(items) == 1:
+                self._unread.append(f"{what} of {items[0]} can't be read: {error.detail}")
+                return []
+        half = len(items) // 2
+        return self._query(what, items[:half], query) + self._query(what, items[half:], query)
+
+    def _show(self, what: str, done: int, total: int) -> None:
+        if self._progress:
+            self._progress.read(what, done, total)
+
+
+def _metrics(found: Mapping[Key, _Found]) -> list[Metric]:
+    present = {metric for one in found.values() for metric in one.metrics}
+    return [metric for metric in Metric if metric in present]
+
+
+def _choose(key: Key, one: _Found, sharing: Mapping[str, Mapping[Device, tuple[int, bool]]]) -> Metric | None:
+    """The best metric of a device; of a shared device one that differs between its pods, if there is one."""
+    usable = [metric for metric in Metric if metric in one.metrics]
+    if key.device.slice or one.profile:
+        usable = [metric for metric in usable if metric is not Metric.GPU_UTIL]
+    best = next(iter(usable), None)
+    if best is None or not sharing.get(best, {}).get(key.device, (1, False))[1]:
+        return best
+    # Only what is seen to differ between the pods of a device is theirs.
+    apart = (metric for metric in usable if sharing.get(metric, {}).get(key.device, (1, True))[1] is False)
+    return next(apart, best)
+
+
+def _series(  # noqa: PLR0913, PLR0917 - what is known of one series
+    key: Key,
+    one: _Found,
+    metric: Metric | None,
+    compute: Mapping[str, list[float]],
+    memory: Mapping[str, list[float]],
+    sharing: Mapping[str, Mapping[Device, tuple[int, bool]]],
+) -> Series:
+    unit = expressions.scale(metric) if metric else 1.0
+    points = compute.get("points", [])
+    total = sum(points)
+    pods, of_device = sharing.get(metric or "", {}).get(key.device, (1, False))
+    pods_of_memory, memory_of_device = sharing.get(dcgm.USED, {}).get(key.device, (1, False))
+    used, free = _most(memory.get("used")), min(memory.get("free", ()), default=None)
+    hourly = _most(compute.get("hourly"))
+    engines = [*memory.get("encoder", ()), *memory.get("decoder", ())]
+
+    def average(name: str) -> float:
+        values = compute.get(name, [])
+        weights = points if len(points) == len(values) else [1.0] * len(values)
+        return sum(map(float.__mul__, values, weights)) / sum(weights) if values else 0.0
+
+    return Series(
+        namespace=key.namespace,
+        pod=key.pod,
+        container=key.container,
+        node=one.node,
+        uuid=key.device.uuid,
+        slice=key.device.slice,
+        profile=one.profile,
+        model=one.model,
+        metric=metric if total else None,
+        points=int(total),
+        interval=_HOUR / hourly if hourly else 0,
+        first=min(compute.get("first", ()), default=0),
+        last=_most(compute.get("last")) or 0,
+        p95=(_most(compute.get("p95")) or 0) / unit,
+        most=(_most(compute.get("max")) or 0) / unit,
+        mean=average("mean") / unit,
+        idle=average("idle"),
+        engines=max(engines) / 100 if engines else None,
+        memory=used,
+        memory_low=min(memory.get("low", ()), default=None),
+        # Used, free and reserved add up to the device's memory at any time, so the most used goes with the least free.
+        capacity=None if used is None or free is None else used + free + (_most(memory.get("reserved")) or 0),
+        pods=max(pods, pods_of_memory),
+        compute_of_device=of_device,
+        memory_of_device=memory_of_device,
+    )
+
+
+def _most(values: Iterable[float] | None) -> float | None:
+    return max(values or (), default=None)

@@ -1,0 +1,47 @@
+"""The controllers of pods that are gone, as kube-state-metrics recorded them within the window."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from webhook.adapters.prometheus.expressions import matching
+from webhook.adapters.prometheus.gathering import Server
+
+_BATCH = 200  # names per request
+_NONE = "<none>"  # what kube-state-metrics writes for one without a controller
+# Of kinds that have controllers of their own: the metric, and its label for the object.
+_ABOVE = {"ReplicaSet": ("kube_replicaset_owner", "replicaset"), "Job": ("kube_job_owner", "job_name")}
+
+Owners = dict[str, tuple[str, str]]
+
+
+def owners(server: Server, pods: Iterable[tuple[str, str]], start: float, end: float) -> Owners:
+    """Return kind and name of the topmost controller of pods, by namespace and name; without those that nothing recorded.
+
+    Args:
+        server: the server.
+        pods: namespace and name of each.
+        start: the beginning of the window, in seconds since 1970.
+        end: its end.
+
+    Raises:
+        QueryError: there was no usable answer.
+    """
+    found = dict(_recorded(server, "kube_pod_owner", "pod", sorted(set(pods)), (start, end)))
+    for kind, (metric, label) in _ABOVE.items():
+        below = {(key.partition("/")[0], name) for key, (of_kind, name) in found.items() if of_kind == kind}
+        above = dict(_recorded(server, metric, label, sorted(below), (start, end)))
+        for key, (of_kind, name) in found.items():
+            if of_kind == kind:
+                found[key] = above.get(f"{key.partition('/')[0]}/{name}", (kind, name))
+    return found
+
+
+def _recorded(
+    server: Server, metric: str, label: str, names: Sequence[tuple[str, str]], within: tuple[float, float]
+) -> Iterator[tuple[str, tuple[str, str]]]:
+    for at in range(0, len(names), _BATCH):
+        batch = names[at : at + _BATCH]
+        which = matching("namespace", label, batch)
+        for labels in server.series([f"{metric}{which}"], *within):
+            owner = labels.get("owner_kind", _NONE), labels.get("owner_name", _NONE)
+            if _NONE not in owner:
+                yield f"{labels.get('namespace', '')}/{labels.get(label, '')}", owner

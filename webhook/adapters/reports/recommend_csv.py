@@ -1,0 +1,68 @@
+"""The CSV of ``gpuwarden recommend``: a line for each workload; text that a spreadsheet would compute is made plain."""
+
+import csv as standard
+import io
+
+from webhook.adapters.reports.recommend_words import criteria, verdict
+from webhook.adapters.reports.text import cell
+from webhook.application.recommendation.measures import Measures
+from webhook.application.recommendation.recommend import Line, Recommendation
+
+COLUMNS = (
+    *(
+        "namespace",
+        "kind",
+        "name",
+        "requests",
+        "form",
+        "gpus_per_pod",
+        "running_pods",
+        "verdict",
+        "fits",
+        "gpus_that_fit",
+    ),
+    *(
+        "compute_p95",
+        "compute_max",
+        "compute_mean",
+        "idle",
+        "memory_max_mib",
+        "memory_capacity_mib",
+        "points",
+        "expected",
+    ),
+    *("days", "metrics", "device_total_over_pods", "reasons", "criteria"),
+)
+
+
+def csv(found: Recommendation) -> str:
+    """Return the table, with a line of column names first; several things in one cell are set apart by ``; ``."""
+    into = io.StringIO()
+    writer = standard.writer(into, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    for line in found.workloads:
+        writer.writerow([cell(value) if isinstance(value, str) else value for value in _values(line)])
+    return into.getvalue()
+
+
+def _values(line: Line) -> tuple[str | float | None, ...]:
+    fits = line.verdict
+    return (
+        *(line.namespace, line.kind, line.name, "; ".join(line.requests), line.form, line.gpus, line.running),
+        *(fits.kind.value, verdict(fits), fits.gpus if fits.form else None),
+        *(_numbers(line.used) if line.used else (None,) * 11),
+        *("; ".join(fits.reasons), criteria(line.criteria)),
+    )
+
+
+def _numbers(used: Measures) -> tuple[str | float | None, ...]:
+    return (
+        *(round(used.p95, 4), round(used.most, 4), round(used.mean, 4), round(used.idle, 4)),
+        *(_whole(used.memory), _whole(used.capacity), used.points, used.expected, round(used.days, 2)),
+        "; ".join(used.metrics),
+        used.shared_by if used.shared_by > 1 else None,
+    )
+
+
+def _whole(amount: float | None) -> int | None:
+    return None if amount is None else round(amount)

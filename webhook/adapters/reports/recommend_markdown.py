@@ -1,0 +1,46 @@
+"""The Markdown of ``gpuwarden recommend``, for a ticket or a pull request: a table for each namespace, and its advice."""
+
+import re
+from collections.abc import Iterator
+
+from webhook.adapters.reports.recommend_words import advice_lines, cluster_lines, criteria, used, verdict
+from webhook.adapters.reports.text import printable
+from webhook.application.recommendation.recommend import Line, Recommendation
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$])")
+
+
+def markdown(found: Recommendation) -> str:
+    """Return the document."""
+    return "\n".join(_parts(found)) + "\n"
+
+
+def _parts(found: Recommendation) -> Iterator[str]:
+    yield "# GPU forms that fit"
+    lines: dict[str, list[Line]] = {}
+    for line in found.workloads:
+        lines.setdefault(line.namespace, []).append(line)
+    for advice in found.namespaces:
+        yield f"\n## {_plain(advice.namespace)}\n"
+        yield "| workload | requests | used | fits | why |\n|---|---|---|---|---|"
+        for line in lines[advice.namespace]:
+            cells = (
+                line.named,
+                "\n".join(line.requests),
+                "\n".join(used(line.used)) or "nothing known",
+                verdict(line.verdict),
+                "\n".join((*line.verdict.reasons, *filter(None, [criteria(line.criteria)]))),
+            )
+            yield f"| {' | '.join('<br>'.join(map(_plain, cell.splitlines())) for cell in cells)} |"
+        yield ""
+        yield from (f"- {_plain(one)}" for one in advice_lines(advice))
+        if advice.preview:
+            yield f"\n```sh\n{printable(advice.preview)}\n{printable(advice.label)}\n```"
+    yield "\n## Cluster\n"
+    yield from (f"- {_plain(one)}" for one in cluster_lines(found.cluster))
+    yield from (f"- note: {_plain(note)}" for note in found.notes)
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown takes as it is."""
+    return _SPECIAL.sub(r"\\\1", printable(text))

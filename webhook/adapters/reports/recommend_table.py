@@ -1,0 +1,82 @@
+"""The text that ``gpuwarden recommend`` prints for people: each namespace with its workloads, then the cluster."""
+
+import textwrap
+
+from rich.console import Console
+from rich.text import Text
+
+from webhook.adapters.reports.recommend_words import advice_lines, changes, cluster_lines, used, verdict
+from webhook.adapters.reports.text import printable
+from webhook.application.recommendation.namespaces import NamespaceAdvice
+from webhook.application.recommendation.recommend import Line, Recommendation
+from webhook.application.recommendation.verdicts import Kind
+
+_STYLES = {
+    Kind.UNKNOWN: "magenta",
+    Kind.UNUSED: "bold red",
+    Kind.FEWER: "yellow",
+    Kind.BATCH: "yellow",
+    Kind.SLICE: "green",
+    Kind.SHARED: "green",
+    Kind.EXCLUSIVE: "cyan",
+    Kind.AS_IT_IS: "dim",
+}
+_LABEL = 8  # characters of the labels of facts
+_MOST = 500  # workloads; nobody reads more of them in a terminal
+
+
+def show(target: Console, found: Recommendation) -> None:
+    """Print a recommendation."""
+    lines: dict[str, list[Line]] = {}
+    for line in found.workloads[:_MOST]:
+        lines.setdefault(line.namespace, []).append(line)
+    advice = {one.namespace: one for one in found.namespaces}
+    for namespace, of_namespace in lines.items():
+        target.print(Text(f"namespace {printable(namespace)}\n", style="bold underline"))
+        for line in of_namespace:
+            target.print(_workload(line, target.width))
+        target.print(_advice(advice[namespace], target.width))
+    if len(found.workloads) > _MOST:
+        more = len(found.workloads) - _MOST
+        target.print(Text(f"and {more} more workloads; -o csv, json or html has all, -n narrows\n", style="yellow"))
+    for note in found.notes:
+        target.print(Text(_filled("note", note, target.width, ""), style="yellow"))
+    for sentence in cluster_lines(found.cluster):
+        target.print(Text(_filled("cluster", sentence, target.width, "")))
+
+
+def _workload(line: Line, width: int) -> Text:
+    text = Text.assemble(
+        (printable(line.named), "bold"), ": ", (printable(verdict(line.verdict)), _STYLES[line.verdict.kind])
+    )
+    pods = f"{line.running} {'pod runs' if line.running == 1 else 'pods run'}"
+    facts = [("asks", f"{', '.join(line.requests)}; {pods}")]
+    if phrases := used(line.used):
+        facts.append(("used", "; ".join(phrases)))
+    facts += [("why" if number == 0 else "", reason) for number, reason in enumerate(line.verdict.reasons)]
+    for label, fact in facts:
+        text.append(f"\n{_filled(label, fact, width)}")
+    for change in changes(line.criteria):
+        text.append(f"\n{_filled('', change, width)}", style="dim")
+    return text.append("\n")
+
+
+def _filled(label: str, fact: str, width: int, indent: str = "  ") -> str:
+    """A label and what it says, in lines of this width, with the lines below each other."""
+    lead = f"{indent}{label:<{_LABEL}}"
+    return textwrap.fill(
+        printable(fact), width, initial_indent=lead, subsequent_indent=" " * len(lead), break_on_hyphens=False
+    )
+
+
+def _advice(advice: NamespaceAdvice, width: int) -> Text:
+    first, *more = advice_lines(advice)
+    text = Text.assemble((printable(first), "bold green" if advice.policy else "magenta"))
+    for line in more:
+        style = "yellow" if line.startswith("would hurt") else ""
+        text.append("\n").append(
+            textwrap.fill(printable(line), width, initial_indent="  ", subsequent_indent="    "), style
+        )
+    if advice.preview:  # commands are not broken: they are to be copied
+        text.append(f"\n  preview  {printable(advice.preview)}\n  set      {printable(advice.label)}")
+    return text.append("\n")

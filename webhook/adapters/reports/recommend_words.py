@@ -1,0 +1,98 @@
+"""Words that every output of ``gpuwarden recommend`` has for people."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from webhook.application.recommendation.measures import Measures
+from webhook.application.recommendation.namespaces import NamespaceAdvice
+from webhook.application.recommendation.recommend import Cluster, FormCriterion
+from webhook.application.recommendation.verdicts import Kind, Verdict, percent
+
+
+def used(measures: Measures | None) -> list[str]:
+    """What a workload used, a phrase for each number; nothing where nothing is known."""
+    if measures is None:
+        return []
+    phrases = [
+        f"compute p95 {percent(measures.p95)}, max {percent(measures.most)}",
+        f"idle {percent(measures.idle)} of the time",
+        _memory(measures),
+        f"{measures.points} of {max(measures.expected, measures.points)} points",
+    ]
+    if measures.engines:
+        phrases.append(f"video engines max {percent(measures.engines)}")
+    if measures.profile:
+        phrases.append(f"on MIG {measures.profile}")
+    if measures.shared_by > 1:
+        phrases.append(f"device total over {measures.shared_by} pods")
+    return phrases
+
+
+def _memory(measures: Measures) -> str:
+    if measures.memory is None:
+        return "memory unknown"
+    of = "" if measures.capacity is None else f" of {measures.capacity / 1024:.1f}"
+    return f"memory max {measures.memory / 1024:.1f}{of} GiB"
+
+
+def verdict(found: Verdict) -> str:
+    """A verdict in a few words."""
+    if found.kind is Kind.FEWER:
+        return f"{found.form}, {found.gpus} per pod"
+    if found.kind is Kind.AS_IT_IS:
+        return f"{found.form}, as it is"
+    if found.kind in {Kind.SLICE, Kind.SHARED, Kind.EXCLUSIVE}:
+        return found.form
+    return found.kind.value
+
+
+def changes(found: Sequence[FormCriterion]) -> Iterator[str]:
+    """What the form that fits keeps of the form now, and what it changes."""
+    kept = [one.criterion.lower() for one in found if one.value == one.now]
+    changed = [f"{one.criterion.lower()} {one.now} → {one.value}" for one in found if one.value != one.now]
+    if changed:
+        yield f"changes {', '.join(changed)}"
+        if kept:
+            yield f"keeps {', '.join(kept)}"
+
+
+def criteria(found: Iterable[FormCriterion]) -> str:
+    """How the form that fits fares by each criterion; where that differs from the form now, with both."""
+    each = (
+        f"{one.criterion.lower()}: {one.value if one.value == one.now else f'{one.now} → {one.value}'}" for one in found
+    )
+    return ", ".join(each)
+
+
+def advice_lines(advice: NamespaceAdvice) -> Iterator[str]:
+    """The advice for a namespace in sentences, but for the commands."""
+    if advice.policy:
+        fits = f"{advice.fits} of {advice.workloads} {'workload' if advice.workloads == 1 else 'workloads'}"
+        yield f"policy {advice.policy}: {fits} {'fits' if advice.fits == 1 else 'fit'}"
+    else:
+        yield "no policy can be recommended yet"
+    for hurt in advice.hurts:
+        yield f"would hurt {hurt.workload}: {hurt.why}"
+    stating = "would be denied until they request nvidia.com/gpu, since they name another form"
+    for words, names in (
+        (stating, advice.stating),
+        ("undecided, would get it too", advice.undecided),
+        ("not used", advice.unused),
+    ):
+        if names and advice.policy:
+            yield f"{words}: {', '.join(names)}"
+    if advice.policy and not advice.preview:
+        yield "its label says so already"
+
+
+def cluster_lines(cluster: Cluster) -> Iterator[str]:
+    """The sum in sentences."""
+    forms = (f"{one.form} {one.before} → {one.after}" for one in cluster.forms)
+    yield f"running pods request: {', '.join(forms) or 'no GPUs'}"
+    if cluster.before and cluster.after:
+        before, after = cluster.before, cluster.after
+        room = f"; {before.without_room} → {after.without_room} pods without room"
+        yield (
+            f"packed onto the {cluster.gpus} GPUs of the nodes: {before.gpus} → {after.gpus} in use, "
+            f"{before.free} → {after.free} free, {before.free_nodes} → {after.free_nodes} nodes empty"
+            + (room if before.without_room or after.without_room else "")
+        )

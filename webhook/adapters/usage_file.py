@@ -1,0 +1,52 @@
+"""The file of ``gpuwarden recommend --save`` and ``--usage``: usage, workloads and nodes as they were read."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from webhook.application.recommendation.usage import Usage
+from webhook.application.recommendation.workloads import Workload
+from webhook.engine.labels import NamespaceLabels
+
+
+class UsageFileError(Exception):
+    """The file is not one that ``--save`` wrote; the message says what is wrong."""
+
+
+class Saved(msgspec.Struct, rename="camel", kw_only=True):
+    """Everything that a recommendation is made of.
+
+    Attributes:
+        at: when it was read (RFC 3339).
+        nodes: nodes as objects of Kubernetes; ``None`` where they were not read.
+        labels: the labels of the namespaces.
+        trusted: the namespaces that had the labels of ``--trusted``.
+        notes: what could not be read of the cluster.
+    """
+
+    api_version: Literal["gpuwarden.io/v1"] = "gpuwarden.io/v1"
+    kind: Literal["Usage"] = "Usage"
+    at: str
+    usage: Usage
+    workloads: list[Workload]
+    nodes: list[dict[str, Any]] | None = None
+    labels: dict[str, NamespaceLabels] = {}
+    trusted: list[str] = []
+    notes: list[str] = []
+
+
+def written(saved: Saved) -> bytes:
+    """Return the file's content."""
+    return msgspec.json.format(msgspec.json.encode(saved), indent=1) + b"\n"
+
+
+def parsed(content: bytes) -> Saved:
+    """Read a file's content.
+
+    Raises:
+        UsageFileError: it is something else.
+    """
+    try:
+        return msgspec.json.decode(content, type=Saved)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageFileError(f"not a file that gpuwarden recommend --save wrote: {error}") from error

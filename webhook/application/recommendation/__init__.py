@@ -1,0 +1,1 @@
+"""Recommendation: which form fits each workload, from what it used; pure."""

@@ -1,0 +1,56 @@
+"""Batching: servers of one model, each with a GPU of its own, that one process could serve."""
+
+from collections.abc import Iterable, Mapping
+
+from webhook.application.recommendation.measures import Measures
+from webhook.application.recommendation.offers import model_of, share_of
+from webhook.application.recommendation.servers import SERVERS
+from webhook.application.recommendation.thresholds import Thresholds
+from webhook.application.recommendation.verdicts import Kind, Verdict, percent
+from webhook.application.recommendation.workloads import Workload
+
+Key = tuple[str, str, str]
+
+
+def batched(
+    workloads: Iterable[Workload],
+    measures: Mapping[Key, Measures | None],
+    verdicts: Mapping[Key, Verdict],
+    thresholds: Thresholds,
+) -> dict[Key, Verdict]:
+    """Return the verdicts on workloads that serve the same model in one namespace and together use little of one GPU.
+
+    A workload with too little data, one that is not used, and one with several GPUs are left alone, and so is every server of a
+    model of which one has too little data.
+    """
+    groups: dict[tuple[str, str], list[Workload]] = {}
+    for one in workloads:
+        for program in one.programs:
+            if program.name in SERVERS and program.model and one.gpus == 1 and not program.parallel:
+                groups.setdefault((one.namespace, program.model), []).append(one)
+    found: dict[Key, Verdict] = {}
+    for (_, model), group in groups.items():
+        servers = {one.key: max(1, one.running) for one in group}
+        known = [(one, measured) for one in group if (measured := measures.get(one.key))]
+        if sum(servers.values()) < 2 or len(known) < len(group):  # noqa: PLR2004 - one has nobody to batch with
+            continue
+        if any(not _is_judged(verdicts[one.key]) for one in group):
+            continue
+        used = sum(_share(measured) * servers[one.key] for one, measured in known)
+        if used >= thresholds.batch_together:
+            continue
+        number = sum(servers.values())
+        reason = (
+            f"{number} servers of {model} in this namespace use {percent(used)} of one GPU together (p95): one process can batch "
+            "their requests, and hold the model once; keep two if one is there for availability"
+        )
+        found |= {one.key: Verdict(Kind.BATCH, "", 1, (reason, *verdicts[one.key].reasons)) for one in group}
+    return found
+
+
+def _is_judged(verdict: Verdict) -> bool:
+    return verdict.kind in {Kind.EXCLUSIVE, Kind.SLICE, Kind.SHARED} or verdict.is_memory_unknown
+
+
+def _share(measures: Measures) -> float:
+    return measures.p95 * (share_of(measures.profile, model_of(measures.model)) if measures.profile else 1)

@@ -1,0 +1,135 @@
+"""Measures: a workload's series together, with how much they can be relied on."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from webhook.application.recommendation.thresholds import Thresholds
+from webhook.application.recommendation.usage import Metric, Series, Usage
+from webhook.application.recommendation.workloads import Workload
+from webhook.engine.forms import parse
+
+_DAY = 86400.0
+
+
+class Measures(msgspec.Struct, rename="camel", omit_defaults=True):
+    """What a workload used.
+
+    Attributes:
+        metrics: the metrics of the shares.
+        days: from the first to the last sample.
+        points, expected: how many samples there are, and should be.
+        p95, most: the highest of its devices.
+        mean, idle: of all samples.
+        engines: the most that video encoders or decoders were in use; ``None`` where that is unknown.
+        memory, capacity: the most memory in use on one device, and the device's, in MiB; ``None`` where unknown.
+        flat: memory was the same nearly all the time.
+        used: how many devices of a pod were in use at once, at most; ``None`` where not all have series.
+        model, profile: of the devices; empty where they differ or are unknown.
+        shared_by: how many pods' numbers these are together; 1 if they are the workload's own.
+        sharing_unknown: its GPUs are shared, and the numbers may be of other pods too.
+    """
+
+    metrics: tuple[Metric, ...] = ()
+    days: float = 0
+    points: int = 0
+    expected: int = 0
+    p95: float = 0
+    most: float = 0
+    mean: float = 0
+    idle: float = 0
+    engines: float | None = None
+    memory: float | None = None
+    capacity: float | None = None
+    flat: bool = False
+    used: int | None = None
+    model: str = ""
+    profile: str = ""
+    shared_by: int = 1
+    sharing_unknown: bool = False
+    memory_shared: bool = False
+
+    @property
+    def coverage(self) -> float:
+        """The share of the expected samples that is there."""
+        return min(1.0, self.points / self.expected) if self.expected else 0.0
+
+
+def measure(workload: Workload, series: Sequence[Series], usage: Usage, thresholds: Thresholds) -> Measures | None:
+    """Return what a workload used; ``None`` without a series that says how much of a device was in use."""
+    known = [one for one in series if one.metric and one.points]
+    if not known:
+        return None
+    points = sum(one.points for one in known)
+    memory = max((one for one in series if one.memory is not None), key=lambda one: one.memory or 0, default=None)
+    engines = [one.engines for one in series if one.engines is not None]
+    form = parse(workload.form)
+    is_shared = form is not None and form.shared
+    of_device = [one for one in known if one.compute_of_device]
+    return Measures(
+        metrics=tuple(sorted({one.metric for one in known if one.metric}, key=list(Metric).index)),
+        days=_days(known),
+        points=points,
+        expected=_expected(workload, known, usage),
+        p95=max(one.p95 for one in known),
+        most=max(one.most for one in known),
+        mean=sum(one.mean * one.points for one in known) / points,
+        idle=sum(one.idle * one.points for one in known) / points,
+        engines=max(engines, default=None),
+        memory=memory.memory if memory else None,
+        capacity=memory.capacity if memory else None,
+        flat=memory is not None and (memory.memory_low or 0) >= thresholds.flat_memory * (memory.memory or 0) > 0,
+        used=_used(workload, known, thresholds),
+        model=_same(one.model for one in known),
+        profile=_same(one.profile for one in known),
+        shared_by=max((one.pods for one in of_device), default=1),
+        # Without KUBERNETES_VIRTUAL_GPUS, the exporter gives the series of a shared GPU to one of its pods.
+        sharing_unknown=is_shared and any(one.pods == 1 for one in known),
+        memory_shared=memory is not None and memory.memory_of_device,
+    )
+
+
+def _expected(workload: Workload, series: Sequence[Series], usage: Usage) -> int:
+    """Samples that should be there: while each pod that runs has run, and of those that are gone from first to last."""
+    interval = {one.pod: one.interval for one in series if one.interval > 0}
+    started = {pod.name: pod.started for pod in workload.pods if pod.started and not pod.over}
+    expected = 0.0
+    for name, start in started.items():
+        seconds = min(usage.window, max(0.0, usage.end - start))
+        usual = interval.get(name) or min(interval.values(), default=0)
+        expected += workload.gpus * seconds / usual if usual else 0
+    for one in series:
+        # A StatefulSet's pod that was created again has the name of the one before it.
+        if one.pod not in started or one.last <= started[one.pod]:
+            # One so short that no look of a subquery met it has what it has.
+            span = (one.last - one.first) / one.interval if one.interval and one.first else 0
+            expected += max(span, 1) if span else one.points
+    return round(expected)
+
+
+def _days(series: Sequence[Series]) -> float:
+    timed = [one for one in series if one.first]
+    return (max(one.last for one in timed) - min(one.first for one in timed)) / _DAY if timed else 0
+
+
+def _used(workload: Workload, series: Sequence[Series], thresholds: Thresholds) -> int | None:
+    """How many devices one pod had in use.
+
+    A pod that was created again under its name may have had others, so that devices count by node, and the most of any node.
+    """
+    by_place: dict[tuple[str, str], list[Series]] = {}
+    for one in series:
+        by_place.setdefault((one.pod, one.node), []).append(one)
+    devices = {place: {(one.uuid, one.slice): one for one in found} for place, found in by_place.items()}
+    if any(len(found) < workload.gpus for found in devices.values()):
+        return None
+    used = max(
+        sum(one.most >= thresholds.unused_below or bool(one.engines) for one in found.values())
+        for found in devices.values()
+    )
+    return min(workload.gpus, used)
+
+
+def _same(values: Iterable[str]) -> str:
+    found = set(values)
+    return found.pop() if len(found) == 1 else ""

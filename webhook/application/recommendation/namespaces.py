@@ -1,0 +1,123 @@
+"""Advice for a namespace: the policy that fits most of its workloads, and those that it would hurt."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from webhook.application.recommendation.offers import Offers, Slice
+from webhook.application.recommendation.verdicts import Kind, Verdict
+from webhook.engine.forms import Form, parse
+from webhook.engine.labels import ENFORCE, NamespaceLabels
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """A workload of a namespace: its name for people, the form that it names itself (empty: none), and the verdict on it."""
+
+    name: str
+    stated: str
+    verdict: Verdict
+
+
+_VOTING = frozenset({Kind.SLICE, Kind.SHARED, Kind.EXCLUSIVE, Kind.FEWER, Kind.AS_IT_IS})
+
+
+class Hurt(msgspec.Struct, frozen=True):
+    """A workload that a policy would hurt, and why."""
+
+    workload: str
+    why: str
+
+
+class NamespaceAdvice(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What fits a namespace.
+
+    Attributes:
+        labelled: the policy of its label now; empty without one.
+        policy: the one that fits most; empty where nothing says which.
+        workloads, fits: how many workloads request GPUs, and how many have the policy as their verdict.
+        hurts: those that it would hurt.
+        stating: those that name another form in their requests, which the policy would deny.
+        undecided: those without a verdict that names a form; they would get it, too.
+        unused: those that do not use their GPUs.
+        label, preview: the command that sets the label, and the one that shows first what it does.
+    """
+
+    namespace: str
+    labelled: str
+    trusted: bool
+    workloads: int
+    policy: str = ""
+    fits: int = 0
+    hurts: tuple[Hurt, ...] = ()
+    stating: tuple[str, ...] = ()
+    undecided: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+    label: str = ""
+    preview: str = ""
+
+
+def advise(
+    namespace: str, judged: Sequence[Judged], offered: Offers, labels: NamespaceLabels, *, trusted: bool
+) -> NamespaceAdvice:
+    """Return the policy of those among the verdicts with which most workloads fit, less those that it would hurt.
+
+    A whole GPU hurts nobody, so that it is what remains where opinions differ. The policy ``none`` is advised only where no
+    workload uses its GPUs.
+    """
+    voting = [one for one in judged if one.verdict.kind in _VOTING]
+    unused = tuple(one.name for one in judged if one.verdict.kind is Kind.UNUSED)
+    undecided = tuple(one.name for one in judged if one.verdict.kind in {Kind.UNKNOWN, Kind.BATCH})
+    advice = NamespaceAdvice(namespace, labels.enforce or "", trusted, len(judged), unused=unused, undecided=undecided)
+    if not voting:
+        return _with(advice, "none", len(unused), ()) if unused and not undecided else advice
+    slices = {str(one.form): one for one in offered.slices}
+    best = max(dict.fromkeys(one.verdict.form for one in voting), key=lambda policy: _score(policy, voting, slices))
+    hurts = tuple(Hurt(one.name, why) for one in voting if (why := _hurt(best, one.verdict, slices)))
+    stating = tuple(one.name for one in judged if one.stated and not _permits(best, one.stated))
+    found = _with(advice, best, sum(one.verdict.form == best for one in voting), hurts)
+    return msgspec.structs.replace(found, stating=stating)
+
+
+def _permits(policy: str, stated: str) -> bool:
+    """Whether a policy permits the form that a request names."""
+    one, other = parse(policy), parse(stated)
+    return one is not None and other is not None and one.meet(other, across_platforms=True) is not None
+
+
+def _with(advice: NamespaceAdvice, policy: str, fits: int, hurts: tuple[Hurt, ...]) -> NamespaceAdvice:
+    name = advice.namespace
+    overwrite = " --overwrite" if advice.labelled else ""
+    is_set = advice.labelled == policy
+    return msgspec.structs.replace(
+        advice,
+        policy=policy,
+        fits=fits,
+        hurts=hurts,
+        label="" if is_set else f"kubectl label namespace {name} {ENFORCE}={policy}{overwrite}",
+        preview="" if is_set else f"gpuwarden audit -n {name} --assume {name}={policy}",
+    )
+
+
+def _score(policy: str, voting: Sequence[Judged], slices: Mapping[str, Slice]) -> tuple[int, int, bool]:
+    hurt = sum(bool(_hurt(policy, one.verdict, slices)) for one in voting)
+    fits = sum(one.verdict.form == policy for one in voting)
+    form = parse(policy)
+    return fits - hurt, -hurt, form is not None and not form.shared
+
+
+def _hurt(policy: str, verdict: Verdict, slices: Mapping[str, Slice]) -> str:
+    """Return why a policy would hurt a workload; empty if it would not."""
+    given, needed = parse(policy) or Form(), parse(verdict.form) or Form()
+    small, large = slices.get(policy), slices.get(verdict.form)
+    why = f"needs {verdict.form}"
+    if policy == verdict.form or not (given.partition or given.shared):
+        why = ""
+    elif verdict.gpus > 1:
+        why = f"needs {verdict.gpus} GPUs"
+    elif not (needed.partition or needed.shared):
+        why = "needs a whole GPU"
+    elif given.shared:
+        why = "" if needed.shared else f"needs memory of its own ({verdict.form})"
+    elif small and large and small.share >= large.share and (small.memory or 0) >= (large.memory or 0):
+        why = ""
+    return why

@@ -1,0 +1,153 @@
+"""Offers: which smaller forms the nodes have, each with what a pod gets of a GPU there."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from webhook.engine.fleet.shapes import GKE_ACCELERATOR, Shape
+from webhook.engine.forms import Form, Platform, Sharing
+from webhook.engine.gpu_models import sizes_of
+from webhook.engine.mig_memory import lowest_memory
+from webhook.engine.products import PRODUCT, read_product
+from webhook.engine.profiles import read_profile
+from webhook.engine.quantity import whole
+from webhook.engine.spelling import MEMORY, replicas_label
+
+# https://cloud.google.com/kubernetes-engine/docs/how-to/gpus: values of the label, with the models as drivers call them.
+_GKE_MODELS = {
+    "nvidia-tesla-t4": "Tesla-T4",
+    "nvidia-l4": "L4",
+    "nvidia-tesla-a100": "A100-SXM4-40GB",
+    "nvidia-a100-80gb": "A100-SXM4-80GB",
+    "nvidia-h100-80gb": "H100-80GB-HBM3",
+    "nvidia-h100-mega-80gb": "H100-80GB-HBM3",
+    "nvidia-h200-141gb": "H200",
+    "nvidia-b200": "B200",
+    "nvidia-rtx-pro-6000": "RTX-PRO-6000-Blackwell-Server-Edition",
+}
+_USUAL_SLICES = 7  # compute slices of a GPU; a profile of the whole GPU has as many
+
+
+def model_of(name: str) -> str:
+    """A GPU model without its maker, whether it comes from a node's label or an exporter: ``A100-SXM4-80GB``."""
+    return name.strip().replace(" ", "-").removeprefix("NVIDIA-")
+
+
+def model_of_shape(shape: Shape) -> str:
+    """The model of a node's GPUs; empty where no label says it."""
+    if product := shape.labels.get(PRODUCT):
+        return model_of(read_product(product).model)
+    return _GKE_MODELS.get(shape.labels.get(GKE_ACCELERATOR, ""), "")
+
+
+def slices_of(model: str) -> int:
+    """How many compute slices a GPU model has: 7, or 4 (NVIDIA MIG user guide, "Supported MIG Profiles")."""
+    sizes = sizes_of(model)
+    return max((read_profile(one).slices for one in sizes), default=_USUAL_SLICES) if sizes else _USUAL_SLICES
+
+
+def share_of(profile: str, model: str) -> float:
+    """The share of a GPU's compute that a MIG profile has."""
+    return read_profile(profile).slices / slices_of(model)
+
+
+class Slice(msgspec.Struct, frozen=True):
+    """A MIG form that is offered.
+
+    Attributes:
+        share: of a GPU's compute; the least of the models that offer it.
+        memory: in MiB; the least that any node says, or that was measured; ``None`` where neither says it.
+        models: the models that offer it; empty for one that is only expected.
+    """
+
+    form: Form
+    share: float
+    memory: int | None
+    models: frozenset[str] = frozenset()
+
+
+class SharedForm(msgspec.Struct, frozen=True):
+    """A form of sharing that is offered; ``clients`` is how many pods share a GPU, 0 where nothing says it."""
+
+    form: Form
+    clients: int
+
+
+class Offers(msgspec.Struct, frozen=True):
+    """What nodes offer below a whole GPU.
+
+    Attributes:
+        slices: MIG forms, the smallest first.
+        shared: forms of sharing of whole GPUs.
+        memory: of a whole GPU in MiB, by model.
+        is_known: whether the nodes are known at all.
+    """
+
+    slices: tuple[Slice, ...] = ()
+    shared: tuple[SharedForm, ...] = ()
+    memory: Mapping[str, int] = {}
+    is_known: bool = False
+
+
+def offers(shapes: Mapping[Shape, int] | None, expected: Iterable[Form]) -> Offers:
+    """Return what nodes offer.
+
+    Args:
+        shapes: the nodes; ``None`` where they are not known.
+        expected: forms that count as offered besides.
+    """
+    slices: dict[Form, Slice] = {}
+    shared: dict[Form, int] = {}
+    memory: dict[str, int] = {}
+    for shape in shapes or ():
+        model = model_of_shape(shape)
+        for form in shape.forms.values():
+            if form.partition and not form.shared:
+                one = _slice(form, model, shape)
+                slices[form] = _least(slices[form], one) if form in slices else one
+            elif form.shared and not form.partition:
+                clients = form.clients or whole(shape.labels.get(replicas_label(None))) or 0
+                shared[form] = max(shared.get(form, 0), clients)
+            if not form.partition and (amount := whole(shape.labels.get(MEMORY))):
+                memory[model] = min(memory.get(model, amount), amount)
+    for form in expected:
+        if form.partition and not form.shared:
+            slices.setdefault(form, _slice(form, "", None))
+        elif form.shared and not form.partition:
+            shared.setdefault(form, form.clients or 0)
+    ordered = sorted(slices.values(), key=lambda one: (one.share, one.memory or 0, str(one.form)))
+    return Offers(
+        tuple(ordered), tuple(SharedForm(*one) for one in sorted(shared.items(), key=str)), memory, shapes is not None
+    )
+
+
+def _slice(form: Form, model: str, shape: Shape | None) -> Slice:
+    assert form.partition  # noqa: S101 - what has one is a slice
+    says = None
+    if shape is not None:
+        # Under MIG strategy mixed each profile has its labels; under single, the GPU's labels are the slice's.
+        single = read_product(shape.labels.get(PRODUCT, "")).partition
+        says = whole(shape.labels.get(MEMORY if single else f"nvidia.com/mig-{form.partition}.memory"))
+    memory = says or lowest_memory(form.partition, [model] if model else ())
+    return Slice(form, share_of(form.partition, model), memory, frozenset({model} - {""}))
+
+
+def _least(one: Slice, other: Slice) -> Slice:
+    both = one.memory is not None and other.memory is not None
+    memory = min(one.memory or 0, other.memory or 0) if both else None
+    return Slice(one.form, min(one.share, other.share), memory, one.models | other.models)
+
+
+def fitting(offered: Offers, model: str, share: float, memory: float) -> Iterator[Slice]:
+    """Yield the slices, the smallest first, of the same model, that have this share of compute and this much memory."""
+    for one in offered.slices:
+        comparable = not model or not one.models or model in one.models
+        if comparable and one.share >= share and (one.memory or 0) >= memory:
+            yield one
+
+
+def shared_form(offered: Offers, *, bursty: bool, gke: bool) -> SharedForm | None:
+    """The offered form of sharing that suits best: time-slicing for bursts, MPS for steady use, or whichever is there."""
+    wanted = Sharing.TIME_SLICING if bursty else Sharing.MPS
+    there = [one for one in offered.shared if (one.form.platform is Platform.GKE) == gke] or list(offered.shared)
+    return max(there, key=lambda one: (one.form.sharing is wanted, one.form.sharing is Sharing.ANY), default=None)

@@ -1,0 +1,218 @@
+"""The recommendation: workloads, usage and fleet in; verdicts, advice for namespaces and the cluster's sum out."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import msgspec
+
+from webhook.application.recommendation.batching import batched
+from webhook.application.recommendation.measures import Measures, measure
+from webhook.application.recommendation.namespaces import Judged, NamespaceAdvice, advise
+from webhook.application.recommendation.offers import Offers, model_of, offers
+from webhook.application.recommendation.packing import Demand, Packed, gpus_of, pack
+from webhook.application.recommendation.thresholds import Thresholds
+from webhook.application.recommendation.usage import Series, Usage
+from webhook.application.recommendation.verdicts import Case, Kind, Verdict, judge
+from webhook.application.recommendation.workloads import Workload, attribute
+from webhook.engine.fleet.shapes import Shape
+from webhook.engine.form_guide import CRITERIA, guide_to
+from webhook.engine.forms import Form, parse
+from webhook.engine.labels import NamespaceLabels
+from webhook.engine.resources import GPU
+
+SUPPORTED_GPUS = dict(CRITERIA)["supported_gpus"]
+_KEPT = frozenset({Kind.UNKNOWN, Kind.AS_IT_IS, Kind.BATCH})
+
+
+class FormCriterion(msgspec.Struct, frozen=True, rename="camel"):
+    """How the form that fits fares by a criterion, and how the form does that the workload has now."""
+
+    criterion: str
+    value: str
+    now: str
+
+
+class Line(msgspec.Struct, rename="camel", omit_defaults=True):
+    """A workload with what it used, what fits it, and what that form gives up or keeps by each criterion."""
+
+    namespace: str
+    kind: str
+    name: str
+    requests: tuple[str, ...]
+    form: str
+    gpus: int
+    running: int
+    verdict: Verdict
+    used: Measures | None = None
+    criteria: tuple[FormCriterion, ...] = ()
+
+    @property
+    def stated(self) -> str:
+        """The form that its requests name; empty for requests for a GPU of whatever form."""
+        return "" if all(one.startswith(f"{GPU}:") for one in self.requests) else self.form
+
+    @property
+    def named(self) -> str:
+        """The workload, for people."""
+        return f"{self.kind} {self.name}"
+
+
+class FormCount(msgspec.Struct, frozen=True):
+    """GPUs, slices or slots of one form that running pods request, as they are and as recommended."""
+
+    form: str
+    before: int
+    after: int
+
+
+class Cluster(msgspec.Struct, rename="camel", omit_defaults=True):
+    """The sum over all workloads.
+
+    Attributes:
+        forms: what running pods request, by form.
+        gpus: how many the nodes have; ``None`` where the nodes are not known, as are the packings.
+    """
+
+    forms: list[FormCount]
+    gpus: int | None = None
+    before: Packed | None = None
+    after: Packed | None = None
+
+
+class Recommendation(msgspec.Struct, rename="camel", omit_defaults=True):
+    """All that is shown."""
+
+    workloads: list[Line]
+    namespaces: list[NamespaceAdvice]
+    cluster: Cluster
+    thresholds: Thresholds
+    window: float
+    end: float
+    notes: list[str]
+
+
+def recommend(  # noqa: PLR0913 - what is known, and what is wanted
+    workloads: Sequence[Workload],
+    usage: Usage,
+    shapes: Mapping[Shape, int] | None,
+    labels: Mapping[str, NamespaceLabels],
+    thresholds: Thresholds,
+    *,
+    trusted: Callable[[str], bool],
+    expected: Iterable[Form] = (),
+) -> Recommendation:
+    """Return what fits.
+
+    Args:
+        workloads: those that request GPUs.
+        usage: what was used.
+        shapes: the nodes; ``None`` where they are not known.
+        labels: of the namespaces.
+        thresholds: the values in use.
+        trusted: whether a namespace is declared trusted.
+        expected: forms that count as offered besides.
+    """
+    offered = offers(shapes, expected)
+    attributed = attribute(usage.series, workloads, usage.owners)
+    measures = {one.key: measure(one, attributed.of.get(one.key, []), usage, thresholds) for one in workloads}
+    verdicts = {}
+    for one in workloads:
+        if measured := measures[one.key]:
+            verdicts[one.key] = judge(Case(one, measured, offered, thresholds, trusted(one.namespace)))
+        else:
+            why = _why_no_data(one, attributed.of.get(one.key, ()), usage)
+            verdicts[one.key] = Verdict(Kind.UNKNOWN, reasons=(f"no usage data: {why}",))
+    verdicts |= batched(workloads, measures, verdicts, thresholds)
+    lines = [
+        Line(
+            *(one.namespace, one.kind, one.name, one.requests, one.form, one.gpus, one.running),
+            verdicts[one.key],
+            measures[one.key],
+            _criteria(one.form, verdicts[one.key].form),
+        )
+        for one in sorted(workloads, key=lambda one: one.key)
+    ]
+    by_namespace: dict[str, list[Line]] = {}
+    for line in lines:
+        by_namespace.setdefault(line.namespace, []).append(line)
+    advice = [
+        advise(
+            name,
+            [Judged(line.named, line.stated, line.verdict) for line in found],
+            offered,
+            labels.get(name) or NamespaceLabels(),
+            trusted=trusted(name),
+        )
+        for name, found in by_namespace.items()
+    ]
+    notes = [*usage.missing, *(f"Prometheus: {one}" for one in usage.warnings)]
+    if attributed.gone:
+        notes.append(f"{attributed.gone} pods that are gone are counted as their workloads' by owner or name")
+    if unknown := {name: pods for name, pods in attributed.unknown.items() if pods}:
+        number = sum(map(len, unknown.values()))
+        notes.append(
+            f"{number} {'pod has' if number == 1 else 'pods have'} usage and no workload that is there, in "
+            f"{', '.join(sorted(unknown)[:5])}{' and more' if len(unknown) > 5 else ''}: not counted"  # noqa: PLR2004
+        )
+    return Recommendation(
+        lines, advice, _cluster(lines, shapes, offered, thresholds), thresholds, usage.window, usage.end, notes
+    )
+
+
+def _criteria(now: str, then: str) -> tuple[FormCriterion, ...]:
+    """The criteria that depend on the form; which GPUs support it does not matter for one that is offered."""
+    before, after = parse(now), parse(then)
+    if before is None or after is None:
+        return ()
+    pairs = zip(guide_to(before).criteria, guide_to(after).criteria, strict=True)
+    return tuple(
+        FormCriterion(title, new.value, old.value) for (title, old), (_, new) in pairs if title != SUPPORTED_GPUS
+    )
+
+
+def _why_no_data(workload: Workload, series: Sequence[Series], usage: Usage) -> str:
+    if any(one.is_slice for one in series):
+        return (
+            "its MIG slice has no DCGM_FI_PROF_SM_ACTIVE or DCGM_FI_PROF_GR_ENGINE_ACTIVE, and DCGM_FI_DEV_GPU_UTIL says "
+            "nothing of MIG slices; enable them in the exporter's counters"
+        )
+    form = parse(workload.form)
+    if series:
+        return "its series have no metric of compute"
+    if not usage.series:
+        return "no series of GPUs has a pod; see the notes"
+    if form and form.shared:
+        return "the exporter gives a shared GPU's series to one of its pods; set KUBERNETES_VIRTUAL_GPUS=true"
+    if not workload.running:
+        return "no pod of it ran within the window"
+    return "no series names its pods; is the exporter on their nodes, and scraped?"
+
+
+def _cluster(
+    lines: Sequence[Line], shapes: Mapping[Shape, int] | None, offered: Offers, thresholds: Thresholds
+) -> Cluster:
+    before: Counter[str] = Counter()
+    after: Counter[str] = Counter()
+    demands: tuple[list[Demand], list[Demand]] = ([], [])
+    clients = {str(one.form): one.clients for one in offered.shared if one.clients}
+
+    def demand(form: str, gpus: int, line: Line) -> Demand:
+        model = model_of(line.used.model) if line.used else ""
+        return Demand(parse(form) or Form(), gpus, line.running, model, clients.get(form, int(thresholds.clients)))
+
+    for line in lines:
+        if not line.running:
+            continue
+        before[line.form] += line.gpus * line.running
+        demands[0].append(demand(line.form, line.gpus, line))
+        if line.verdict.kind is Kind.UNUSED:
+            continue
+        kept = line.verdict.kind in _KEPT
+        form, gpus = (line.form, line.gpus) if kept else (line.verdict.form, line.verdict.gpus)
+        after[form] += gpus * line.running
+        demands[1].append(demand(form, gpus, line))
+    forms = [FormCount(form, before[form], after[form]) for form in sorted({*before, *after})]
+    if not shapes:
+        return Cluster(forms)
+    total = sum(gpus_of(shape) * number for shape, number in shapes.items() if shape.takes_pods)
+    return Cluster(forms, total, pack(shapes, demands[0]), pack(shapes, demands[1]))

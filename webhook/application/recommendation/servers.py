@@ -1,0 +1,124 @@
+"""Programs that run on GPUs, recognised by a container's image, command, arguments and variables, none of which is kept."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+# By words of the image's name, the command and the arguments. Sources: the projects' own images and entry points.
+_PROGRAMS = {
+    "vLLM": r"\bvllm\b",
+    "SGLang": r"\bsglang\b",
+    "Triton": r"\btritonserver\b",
+    "TGI": r"\btext-generation-(?:inference|launcher)\b",
+    "TensorFlow": r"\btensorflow\b|\btensorflow_model_server\b",
+    "JAX": r"\bjax\b",
+}
+_COMPILED = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in _PROGRAMS.items()}
+SERVERS = frozenset({"vLLM", "SGLang", "Triton", "TGI"})
+"""Those that serve models, and take the requests of many clients as one batch."""
+
+# How each allocates memory, for people: vllm/config/cache.py gpu_memory_utilization; sglang server_args.py mem_fraction_static;
+# docs.jax.dev gpu_memory_allocation; tensorflow.org/guide/gpu; triton docs/user_guide/model_management and its backends;
+# text-generation-inference router: --cuda-memory-fraction.
+_RESERVES = {
+    "vLLM": "vLLM reserves a share of the GPU (--gpu-memory-utilization) whatever it needs",
+    "SGLang": "SGLang reserves a share of the GPU (--mem-fraction-static) whatever it needs",
+    "Triton": "Triton's backends may reserve memory in advance, as TensorFlow's does",
+    "TGI": "text-generation-inference reserves a share of the GPU (--cuda-memory-fraction) whatever it needs",
+    "TensorFlow": "TensorFlow reserves nearly all memory unless TF_FORCE_GPU_ALLOW_GROWTH=true",
+    "JAX": "JAX reserves 75 % of the memory unless XLA_PYTHON_CLIENT_PREALLOCATE=false",
+}
+_SETTINGS = (
+    ("--gpu-memory-utilization", "vLLM"),
+    ("--mem-fraction-static", "SGLang"),
+    ("--cuda-memory-fraction", "TGI"),
+)
+_GROWS = {"TF_FORCE_GPU_ALLOW_GROWTH": ("TensorFlow", "true"), "XLA_PYTHON_CLIENT_PREALLOCATE": ("JAX", "false")}
+_MODEL_OPTIONS = ("--model", "--model-id", "--model-path", "--model-name", "--model_name", "--model-repository")
+_MODEL_VARIABLES = ("MODEL_ID", "MODEL_NAME", "HF_MODEL_ID", "MODEL_PATH")
+_PARALLEL_OPTIONS = (
+    *("--tensor-parallel-size", "-tp", "--tp", "--tp-size", "--pipeline-parallel-size", "-pp", "--data-parallel-size"),
+    *("--num-shard", "--nnodes", "--nproc_per_node", "--nproc-per-node", "--num_processes", "--world-size"),
+)
+VARIABLES = frozenset({*_GROWS, *_MODEL_VARIABLES, "WORLD_SIZE", "XLA_PYTHON_CLIENT_MEM_FRACTION"})
+"""The variables whose values are read."""
+
+# Kinds whose pods work on one thing together: NCCL permits no two ranks on one GPU, nor MIG slices of one.
+_TOGETHER = frozenset(
+    {"PyTorchJob", "TFJob", "MPIJob", "XGBoostJob", "PaddleJob", "JAXJob", "TrainJob", "LeaderWorkerSet"}
+)
+
+
+class Program(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is known of a container's program.
+
+    Attributes:
+        name: empty if it is none of the known ones.
+        model: the model that it serves.
+        reserves: why the memory that it holds does not say how much it needs; empty if nothing says that.
+        parallel: why it works with other GPUs together; empty if nothing says that.
+    """
+
+    name: str = ""
+    model: str = ""
+    reserves: str = ""
+    parallel: str = ""
+
+
+def recognise(image: str, words: Sequence[str], variables: Mapping[str, str]) -> Program:
+    """Return what is known of a container's program.
+
+    Args:
+        image: the image.
+        words: command and arguments.
+        variables: those of ``VARIABLES`` that have a value.
+    """
+    written = " ".join((image, *words))
+    split = [part for word in words for part in word.split()]  # sh -c "vllm serve …" is one word
+    name = next((name for name, pattern in _COMPILED.items() if pattern.search(written)), "")
+    if not name:
+        name = next((program for option, program in _SETTINGS if _value(split, (option,)) is not None), "")
+    if not name:
+        of_variables = (program for variable, (program, _) in _GROWS.items() if variable in variables)
+        name = "JAX" if "XLA_PYTHON_CLIENT_MEM_FRACTION" in variables else next(of_variables, "")
+    grows = any(
+        program == name and variables.get(variable, "").lower() == value
+        for variable, (program, value) in _GROWS.items()
+    )
+    return Program(
+        name, _model(name, split, variables), "" if grows else _RESERVES.get(name, ""), _parallel(split, variables)
+    )
+
+
+def works_together(kind: str, pods: int) -> str:
+    """Return why the pods of a kind work on one thing together; empty if nothing says that."""
+    return f"the {pods} pods of a {kind} work together" if kind in _TOGETHER and pods > 1 else ""
+
+
+def _model(name: str, words: Sequence[str], variables: Mapping[str, str]) -> str:
+    if found := _value(words, _MODEL_OPTIONS):
+        return found
+    if name == "vLLM" and "serve" in words[:-1] and not (after := words[words.index("serve") + 1]).startswith("-"):
+        return after  # vllm serve MODEL
+    return next((variables[one] for one in _MODEL_VARIABLES if variables.get(one)), "")
+
+
+def _parallel(words: Sequence[str], variables: Mapping[str, str]) -> str:
+    for option in _PARALLEL_OPTIONS:
+        value = _value(words, (option,)) or ""
+        if value.isdecimal() and int(value) > 1:
+            return f"{option} {value}: its GPUs work together"
+    size = variables.get("WORLD_SIZE", "")
+    if size.isdecimal() and int(size) > 1:
+        return f"WORLD_SIZE={size}: its GPUs work together"
+    return ""
+
+
+def _value(words: Sequence[str], options: Sequence[str]) -> str | None:
+    """The value of the first of these options that is there: ``--model X`` or ``--model=X``."""
+    for at, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        if option in options:
+            return value if equals else (words[at + 1] if at + 1 < len(words) else "")
+    return None

@@ -1,0 +1,93 @@
+"""Usage: what each container did on each GPU or MIG slice within a window, as numbers of a monitoring system."""
+
+from enum import StrEnum
+
+import msgspec
+
+WINDOW = 14 * 86400.0
+
+
+class Metric(StrEnum):
+    """The metric that a series' compute numbers come from, by its name in dcgm-exporter; the best first."""
+
+    SM_ACTIVE = "DCGM_FI_PROF_SM_ACTIVE"
+    GR_ENGINE_ACTIVE = "DCGM_FI_PROF_GR_ENGINE_ACTIVE"
+    GPU_UTIL = "DCGM_FI_DEV_GPU_UTIL"
+    """Never of a MIG slice: it is 0 or absent there, on purpose (NVIDIA/dcgm-exporter issues 50 and 216)."""
+
+
+class Series(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The usage of one device by one container of one pod.
+
+    Shares are from 0 to 1 of the device: of the slice, for a MIG slice. Memory is in MiB.
+
+    Attributes:
+        node: the node's name as the exporter writes it.
+        uuid, slice: the GPU, and the number of the MIG instance on it; empty for a whole GPU.
+        profile: the slice's MIG profile.
+        model: the GPU model as the exporter writes it.
+        metric: which metric the shares are from; ``None`` if there was none that means anything for this device.
+        points: how many samples there are.
+        interval: seconds between two samples, where they were densest.
+        first, last: when the first and the last sample was taken, in seconds since 1970.
+        p95, most, mean: of the share of the device in use.
+        idle: the share of the time in which less than the idle threshold was in use.
+        engines: the most that its video encoder or decoder was in use, if that is known.
+        memory, memory_low: the most memory in use, and what was exceeded 95 % of the time.
+        capacity: the device's memory.
+        pods: how many pods had series of this device at the same time, at most.
+        compute_of_device, memory_of_device: all of them had the same value all the time, so it is the device's.
+    """
+
+    namespace: str
+    pod: str
+    container: str = ""
+    node: str = ""
+    uuid: str = ""
+    slice: str = ""
+    profile: str = ""
+    model: str = ""
+    metric: Metric | None = None
+    points: int = 0
+    interval: float = 0
+    first: float = 0
+    last: float = 0
+    p95: float = 0
+    most: float = 0
+    mean: float = 0
+    idle: float = 0
+    engines: float | None = None
+    memory: float | None = None
+    memory_low: float | None = None
+    capacity: float | None = None
+    pods: int = 1
+    compute_of_device: bool = False
+    memory_of_device: bool = False
+
+    @property
+    def is_slice(self) -> bool:
+        """Whether the device is a MIG slice."""
+        return bool(self.slice or self.profile)
+
+
+class Usage(msgspec.Struct, rename="camel"):
+    """All that was read.
+
+    Attributes:
+        end: when the window ends, in seconds since 1970.
+        window: its length in seconds.
+        idle_below: the share below which a sample counts as idle.
+        owners: the controllers of pods that are gone, by namespace and name: kind and name, as kube-state-metrics recorded them.
+        missing: why numbers are missing, in sentences.
+        warnings: what the server said beside its answers, in its own words.
+        queries: how many requests it took.
+    """
+
+    end: float
+    window: float
+    idle_below: float = 0.01
+    series: list[Series] = []
+    owners: dict[str, tuple[str, str]] = {}
+    missing: list[str] = []
+    warnings: list[str] = []
+    queries: int = 0

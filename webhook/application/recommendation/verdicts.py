@@ -1,0 +1,290 @@
+"""Verdicts: which form fits a workload, from what it used; never one from too little data."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+
+import msgspec
+
+from webhook.application.recommendation.measures import Measures
+from webhook.application.recommendation.offers import (
+    Offers,
+    SharedForm,
+    fitting,
+    model_of,
+    share_of,
+    shared_form,
+)
+from webhook.application.recommendation.servers import works_together
+from webhook.application.recommendation.thresholds import Thresholds
+from webhook.application.recommendation.usage import Metric
+from webhook.application.recommendation.workloads import Workload
+from webhook.engine.forms import Form, Platform, parse
+
+_FULL = 0.999  # a share that no slice but the whole GPU has
+_FILLED = 0.95
+
+
+class Kind(StrEnum):
+    """What a verdict says."""
+
+    UNKNOWN = "unknown"
+    UNUSED = "not used"
+    FEWER = "fewer GPUs"
+    BATCH = "batch in one process"
+    SLICE = "MIG slice"
+    SHARED = "shared"
+    EXCLUSIVE = "exclusive"
+    AS_IT_IS = "as it is"
+
+
+class Verdict(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What fits a workload, and why.
+
+    Attributes:
+        form: the form that fits; empty where the verdict names none.
+        gpus: how many a pod needs, of that form.
+        reasons: sentences.
+        is_memory_unknown: all that is lacking is how much memory is needed.
+    """
+
+    kind: Kind
+    form: str = ""
+    gpus: int = 1
+    reasons: tuple[str, ...] = ()
+    is_memory_unknown: bool = False
+
+
+class Case(msgspec.Struct, frozen=True):
+    """A workload that is judged.
+
+    Attributes:
+        workload: what it requests.
+        measures: what it used.
+        offered: what nodes offer.
+        thresholds: the values in use.
+        trusted: whether its namespace is declared trusted.
+    """
+
+    workload: Workload
+    measures: Measures
+    offered: Offers
+    thresholds: Thresholds
+    trusted: bool
+
+    @property
+    def form(self) -> Form:
+        """The form that it requests now."""
+        return parse(self.workload.form) or Form()
+
+    @property
+    def whole(self) -> str:
+        """Whole GPUs, on the platform that it is on."""
+        return str(Form(platform=self.form.platform))
+
+    @property
+    def model(self) -> str:
+        """The GPU model."""
+        return model_of(self.measures.model)
+
+    @property
+    def unit(self) -> float:
+        """The share of a GPU that its numbers are shares of: what was measured on a slice is a share of the slice."""
+        return share_of(self.measures.profile, self.model) if self.measures.profile else 1.0
+
+    @property
+    def share(self) -> float:
+        """The share of a GPU that it used 95 % of the time at most."""
+        return self.measures.p95 * self.unit
+
+    @property
+    def need(self) -> float:
+        """The memory that it needs in MiB, headroom included."""
+        return (self.measures.memory or 0) * (1 + self.thresholds.memory_headroom)
+
+    @property
+    def is_bursty(self) -> bool:
+        """Whether it uses much of a GPU at times."""
+        return self.measures.most * self.unit >= self.thresholds.burst
+
+    @property
+    def sharing(self) -> SharedForm | None:
+        """The form of sharing that suits it best, of those that are offered, with how many pods share a GPU."""
+        found = shared_form(self.offered, bursty=self.is_bursty, gke=self.form.platform is Platform.GKE)
+        return SharedForm(found.form, found.clients or int(self.thresholds.clients)) if found else None
+
+
+def judge(case: Case) -> Verdict:
+    """Return the verdict on a workload.
+
+    The rules in order: too little data; not used; GPUs of a pod that are not used; GPUs that work together; what is shared
+    already and can't be told apart; memory that is unknown; the smallest MIG slice that is offered and large enough; sharing,
+    where the namespace is trusted; a whole GPU.
+    """
+    return (
+        _incomplete(case)
+        or too_little(case)
+        or _unused(case)
+        or _of_several(case)
+        or _together(case)
+        or _of_a_device(case)
+        or _of_one(case)
+    )
+
+
+def _incomplete(case: Case) -> Verdict | None:
+    gpus = case.workload.gpus
+    if gpus <= 1 or case.measures.used is not None:
+        return None
+    why = f"a pod requests {gpus} GPUs, and not all of them have series: whether all are used is unknown"
+    return Verdict(Kind.UNKNOWN, reasons=(why,))
+
+
+def too_little(case: Case) -> Verdict | None:
+    """Return the verdict on a workload with too little data; ``None`` for any other."""
+    measures, thresholds = case.measures, case.thresholds
+    why = ""
+    if measures.points < thresholds.minimum_points:
+        why = f"{measures.points} samples; {thresholds.minimum_points:g} are needed"
+    elif measures.days < thresholds.minimum_days:
+        why = f"{measures.days:.1f} days; {thresholds.minimum_days:g} are needed"
+    elif measures.coverage < thresholds.minimum_coverage:
+        why = (
+            f"{measures.points} of about {measures.expected} samples ({percent(measures.coverage)}); "
+            f"{percent(thresholds.minimum_coverage)} are needed"
+        )
+    return Verdict(Kind.UNKNOWN, reasons=(f"too little data: {why}",)) if why else None
+
+
+def _unused(case: Case) -> Verdict | None:
+    measures = case.measures
+    if measures.most >= case.thresholds.unused_below or measures.engines:
+        return None
+    reasons = [f"at most {percent(measures.most)} of the GPU in {measures.days:.0f} days"]
+    if measures.shared_by > 1:
+        reasons.append(f"device total over {measures.shared_by} pods: none of them used it")
+    elif measures.memory:
+        reasons.append(f"it holds {_gib(measures.memory)} of GPU memory all the same")
+    if measures.metrics == (Metric.GPU_UTIL,):
+        reasons.append("by DCGM_FI_DEV_GPU_UTIL, which is sampled: very short bursts may be missed")
+    reasons.append("scale it to 0, or give its namespace the policy none once nothing in it needs a GPU")
+    return Verdict(Kind.UNUSED, "none", 0, tuple(reasons))
+
+
+def _of_several(case: Case) -> Verdict | None:
+    gpus, used = case.workload.gpus, case.measures.used
+    if gpus <= 1 or used is None:
+        return None
+    form = str(case.form) if case.form.partition else case.whole
+    if used < gpus:
+        was = "was" if gpus - used == 1 else "were"
+        return Verdict(
+            Kind.FEWER, form, used, (f"{gpus - used} of {gpus} GPUs of a pod {was} never used; request {used}",)
+        )
+    return Verdict(Kind.EXCLUSIVE, form, gpus, (f"all {gpus} GPUs of a pod are used; several GPUs are never shared",))
+
+
+def _together(case: Case) -> Verdict | None:
+    workload = case.workload
+    parallel = next((one.parallel for one in workload.programs if one.parallel), "")
+    why = works_together(workload.kind, workload.running) or parallel
+    return Verdict(Kind.EXCLUSIVE, case.whole, 1, (f"{why}; such GPUs are never shared or sliced",)) if why else None
+
+
+def _of_a_device(case: Case) -> Verdict | None:
+    number = case.measures.shared_by
+    if number > 1:
+        why = f"shared now, and its numbers are the device total over {number} pods: no pod's share is known"
+    elif case.measures.sharing_unknown:
+        why = (
+            "shared now, and its numbers may be the device total over other pods too: without KUBERNETES_VIRTUAL_GPUS=true the "
+            "exporter gives a shared GPU's series to one of its pods"
+        )
+    else:
+        return None
+    return Verdict(Kind.AS_IT_IS, case.workload.form, 1, (why,))
+
+
+def _of_one(case: Case) -> Verdict:
+    """The verdict on a workload with one device of its own that it uses."""
+    measures, sharing = case.measures, case.sharing
+    used = f"95 % of the time at most {percent(measures.p95)} of the {'slice' if measures.profile else 'GPU'}"
+    clients = sharing.clients if sharing else int(case.thresholds.clients)
+    if why_unknown := _memory_unknown(case):
+        largest = max((one.share for one in case.offered.slices if one.share < _FULL), default=0.0)
+        if case.share > largest and case.share >= 1 / clients:
+            reasons = f"{used}: more than any smaller form that is offered has", why_unknown
+            return Verdict(Kind.EXCLUSIVE, case.whole, 1, reasons)
+        reasons = f"memory unknown: {why_unknown}", f"{used}; compute alone would fit less"
+        return Verdict(Kind.UNKNOWN, reasons=reasons, is_memory_unknown=True)
+    headroom = percent(case.thresholds.memory_headroom)
+    why = [
+        used,
+        f"{_gib(measures.memory or 0)} of memory at most, {_gib(case.need)} with {headroom} headroom",
+    ]
+    video = (measures.engines or 0) >= case.thresholds.unused_below
+    if video:
+        why.append("it uses the video encoder or decoder, of which MIG slices have few or none")
+    elif found := next(fitting(case.offered, case.model, case.share, case.need), None):
+        why.append(f"{found.form} has {_gib(found.memory or 0)} and {percent(found.share)} of a GPU's compute")
+        if found.form.partition == case.form.partition and measures.p95 >= _FILLED:
+            why.append("the slice is full at times, so it may need a larger one")
+        return Verdict(Kind.SLICE, str(found.form), 1, tuple(why))
+    memory = case.offered.memory.get(case.model) if measures.profile else measures.capacity
+    fits = case.share < 1 / clients and memory is not None and case.need <= memory / clients
+    if fits and sharing and case.trusted:
+        suits = "bursts: time-slicing suits it" if case.is_bursty else "steady use: MPS suits it"
+        return Verdict(Kind.SHARED, str(sharing.form), 1, (*why, f"{clients} such pods fit a GPU", suits))
+    why += _why_not_smaller(case, sharing if fits else None, video=video)
+    if case.form.partition or case.form.shared:
+        return Verdict(Kind.AS_IT_IS, case.workload.form, 1, (*why, "no other form that is offered fits better"))
+    return Verdict(Kind.EXCLUSIVE, case.whole, 1, tuple(why))
+
+
+def _memory_unknown(case: Case) -> str:
+    """Return why it is unknown how much memory a workload needs; empty where it is known."""
+    measures, thresholds = case.measures, case.thresholds
+    why = ""
+    if measures.memory is None:
+        why = "there is no series of DCGM_FI_DEV_FB_USED"
+    elif measures.memory_shared:
+        why = "DCGM_FI_DEV_FB_USED is the device's total"
+    elif reserves := next((one.reserves for one in case.workload.programs if one.reserves), ""):
+        why = reserves
+    elif measures.capacity is None:
+        why = "there is no series of DCGM_FI_DEV_FB_FREE, so the device's memory is not known"
+    elif measures.flat and measures.memory >= thresholds.preallocated_memory * measures.capacity:
+        part = percent(measures.memory / measures.capacity)
+        why = f"{part} of the device's memory is in use all the time, so the process seems to reserve it in advance"
+    return why
+
+
+def _why_not_smaller(case: Case, sharing: SharedForm | None, *, video: bool) -> Iterator[str]:
+    offered, model = case.offered, case.model
+    if sharing and not case.trusted:
+        yield (
+            f"it would fit {sharing.form}; sharing isolates neither memory nor faults, so it is recommended only in "
+            "namespaces declared trusted (--trusted)"
+        )
+    comparable = [one for one in offered.slices if not model or not one.models or model in one.models]
+    if video:
+        return
+    if not offered.is_known and not offered.slices:
+        yield "which forms nodes offer is not known; name those that count as offered with --offer"
+    elif comparable and all(one.memory is None for one in comparable):
+        yield "how much memory the MIG slices that are offered have is not known: neither nodes nor measurements say it"
+    elif comparable:
+        enough = any(one.share >= case.share for one in comparable)
+        yield f"no MIG slice that is offered has enough {'memory' if enough else 'compute'} for it"
+    elif offered.slices:
+        yield f"no node offers MIG slices of {model}, so compute can't be compared"
+    else:
+        yield "no node offers MIG slices"
+
+
+def percent(share: float) -> str:
+    """A share for people."""
+    return f"{share * 100:.1f} %" if 0 < share < 0.1 else f"{share * 100:.0f} %"  # noqa: PLR2004 - of few, tenths count
+
+
+def _gib(memory: float) -> str:
+    return f"{memory / 1024:.1f} GiB"

@@ -1,0 +1,126 @@
+"""Workloads as a recommendation needs them: what they request, what runs in them, and which pods are theirs."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from webhook.application.recommendation.servers import Program
+from webhook.application.recommendation.usage import Series
+
+# k8s.io/apimachinery/pkg/util/rand: what names that controllers make up consist of.
+_RANDOM = "[bcdfghjklmnpqrstvwxz2456789]"
+# How the pods of a kind are called (pkg/controller/controller_utils.go and the controllers): a Deployment's have its template's
+# hash before the random end, a CronJob's the minute since 1970.
+_ENDINGS = {
+    "Deployment": re.compile(rf"-{_RANDOM}{{1,10}}-{_RANDOM}{{5}}"),
+    "StatefulSet": re.compile(r"-[0-9]+"),
+    "DaemonSet": re.compile(rf"-{_RANDOM}{{5}}"),
+    "ReplicaSet": re.compile(rf"-{_RANDOM}{{5}}"),
+    "ReplicationController": re.compile(rf"-{_RANDOM}{{5}}"),
+    "Job": re.compile(rf"(-[0-9]+)?-{_RANDOM}{{5}}"),
+    "CronJob": re.compile(rf"-[0-9]{{8,10}}(-[0-9]+)?-{_RANDOM}{{5}}"),
+    "Pod": re.compile(""),
+}
+
+
+class LivePod(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A pod of a workload that is there.
+
+    Attributes:
+        started: when it started, in seconds since 1970; 0 while it waits.
+        over: it has ended.
+    """
+
+    name: str
+    started: float = 0
+    over: bool = False
+
+
+class Workload(msgspec.Struct, rename="camel", omit_defaults=True):
+    """What a person wrote, and the pods that it has.
+
+    Attributes:
+        requests: what a pod requests, for people: ``nvidia.com/gpu: 1``.
+        gpus: how many GPUs, slots or slices a pod needs at once.
+        form: the form that its pods request, as a policy names it; ``exclusive`` for a plain request that nothing rewrites.
+        programs: what runs in the containers that request GPUs.
+    """
+
+    namespace: str
+    kind: str
+    name: str
+    requests: tuple[str, ...] = ()
+    gpus: int = 1
+    form: str = "exclusive"
+    programs: tuple[Program, ...] = ()
+    pods: list[LivePod] = []
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Its identity."""
+        return self.namespace, self.kind, self.name
+
+    @property
+    def running(self) -> int:
+        """How many of its pods run."""
+        return sum(bool(pod.started) and not pod.over for pod in self.pods)
+
+
+class Attributed(msgspec.Struct):
+    """Series by workload.
+
+    Attributes:
+        of: the series of each workload, by its key.
+        gone: how many pods are gone and were counted as a workload's all the same.
+        unknown: those that are nobody's, by namespace.
+    """
+
+    of: dict[tuple[str, str, str], list[Series]]
+    gone: int
+    unknown: dict[str, set[str]]
+
+
+def attribute(
+    series: Iterable[Series], workloads: Iterable[Workload], owners: Mapping[str, tuple[str, str]]
+) -> Attributed:
+    """Give each series to its workload: by the pods that are there, by recorded owners, else by the pod's name.
+
+    A name that could be of two workloads is nobody's.
+    """
+    found = Attributed({}, 0, {})
+    live: dict[tuple[str, str], Workload] = {}
+    named: dict[tuple[str, str], list[Workload]] = {}
+    for one in workloads:
+        named.setdefault((one.namespace, one.name), []).append(one)
+        live.update({(one.namespace, pod.name): one for pod in one.pods})
+    by_pod: dict[tuple[str, str], Workload | None] = {}
+    for one_series in series:
+        pod = one_series.namespace, one_series.pod
+        if pod not in by_pod:
+            by_pod[pod] = live.get(pod) or _gone(pod, named, owners)
+            found.gone += pod not in live and by_pod[pod] is not None
+        workload = by_pod[pod]
+        if workload:
+            found.of.setdefault(workload.key, []).append(one_series)
+        else:
+            found.unknown.setdefault(pod[0], set()).add(pod[1])
+    return found
+
+
+def _gone(
+    pod: tuple[str, str], named: Mapping[tuple[str, str], list[Workload]], owners: Mapping[str, tuple[str, str]]
+) -> Workload | None:
+    namespace, name = pod
+    if recorded := owners.get(f"{namespace}/{name}"):
+        kind, owner = recorded
+        return next((one for one in named.get((namespace, owner), ()) if one.kind == kind), None)
+    parts = name.split("-")
+    beginnings = ("-".join(parts[:number]) for number in range(len(parts) - 1, 0, -1))
+    fitting = [
+        one
+        for beginning in (name, *beginnings)
+        for one in named.get((namespace, beginning), ())
+        if (ending := _ENDINGS.get(one.kind)) and ending.fullmatch(name.removeprefix(beginning))
+    ]
+    return fitting[0] if len(fitting) == 1 else None

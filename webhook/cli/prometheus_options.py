@@ -1,0 +1,107 @@
+"""The options that say where Prometheus is, whom to trust there and who we are; credentials come from files only."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from webhook.adapters.prometheus import connection
+from webhook.adapters.prometheus.connection import Access
+from webhook.cli.messages import usage_error
+
+UrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--prometheus",
+        metavar="URL",
+        envvar="GPUWARDEN_PROMETHEUS",
+        help="Prometheus, Thanos, Mimir or VictoriaMetrics: what comes before /api/v1. Without it, the cluster's is found by "
+        "its Service's labels and reached through the API server.",
+    ),
+]
+CaOption = Annotated[
+    Path | None, typer.Option("--prometheus-ca-file", help="Authorities to trust in place of the system's.")
+]
+CertificateOption = Annotated[Path | None, typer.Option("--prometheus-client-cert", help="Client certificate.")]
+KeyOption = Annotated[Path | None, typer.Option("--prometheus-client-key", help="Its private key.")]
+TokenOption = Annotated[Path | None, typer.Option("--prometheus-token-file", help="File with a bearer token.")]
+UserOption = Annotated[str | None, typer.Option("--prometheus-user", help="User for basic authentication.")]
+PasswordOption = Annotated[Path | None, typer.Option("--prometheus-password-file", help="File with the password.")]
+HeaderOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--prometheus-header", metavar="NAME: VALUE", help="One more header, such as X-Scope-OrgID; repeatable."
+    ),
+]
+KubernetesTokenOption = Annotated[
+    bool,
+    typer.Option(
+        "--prometheus-kubernetes-token",
+        help="Send the token of the kubeconfig or the pod there, as OpenShift's thanos-querier expects; never done otherwise.",
+    ),
+]
+
+_HEADER = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]+):\s*([\x20-\x7e]*)")
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options together."""
+
+    url: str | None
+    ca: Path | None
+    certificate: Path | None
+    key: Path | None
+    token: Path | None
+    user: str | None
+    password: Path | None
+    headers: list[str]
+    kubernetes_token: bool
+
+    @property
+    def given(self) -> list[str]:
+        """Those that say more than the URL, by their names."""
+        named = {
+            "--prometheus-ca-file": self.ca,
+            "--prometheus-client-cert": self.certificate,
+            "--prometheus-client-key": self.key,
+            "--prometheus-token-file": self.token,
+            "--prometheus-user": self.user,
+            "--prometheus-password-file": self.password,
+            "--prometheus-header": self.headers,
+            "--prometheus-kubernetes-token": self.kubernetes_token,
+        }
+        return [name for name, value in named.items() if value]
+
+    def access(self) -> Access:
+        """Return the access that these say; the kubeconfig's token is not in it.
+
+        Raises:
+            typer.Exit: 2, after saying which do not go together.
+        """
+        ways = [one for one in self.given if one in {_TOKEN, "--prometheus-user", "--prometheus-kubernetes-token"}]
+        if len(ways) > 1:
+            raise usage_error(f"{' and '.join(ways)} each say who you are; leave out all but one")
+        for one, other in (("user", "password-file"), ("client-cert", "client-key")):
+            pair = [f"--prometheus-{one}", f"--prometheus-{other}"]
+            if len(missing := [name for name in pair if name not in self.given]) == 1:
+                raise usage_error(f"{' and '.join(pair)} go together; set {missing[0]}, too")
+        authorization = connection.nobody
+        if self.token:
+            authorization = connection.bearer(self.token)
+        elif self.user and self.password:
+            authorization = connection.basic(self.user, self.password)
+        return Access(self.ca, self.certificate, self.key, authorization, dict(map(_header, self.headers)))
+
+
+_TOKEN = "--prometheus-token-file"  # noqa: S105 - the option's name
+
+
+def _header(text: str) -> tuple[str, str]:
+    if match := _HEADER.fullmatch(text):
+        return match[1], match[2]
+    raise usage_error(
+        f'--prometheus-header: "{text}" is not a header; write "NAME: VALUE", such as "X-Scope-OrgID: team-a"'
+    )

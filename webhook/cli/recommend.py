@@ -1,0 +1,232 @@
+"""``gpuwarden recommend``: which form fits each workload and namespace, from what the workloads used."""
+
+import os
+import random
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from webhook.adapters.file_errors import why
+from webhook.adapters.kubernetes.backoff import Backoff
+from webhook.adapters.kubernetes.connect import connect
+from webhook.adapters.kubernetes.policyreports import ReportStore
+from webhook.adapters.kubernetes.retrying import RetryingApi
+from webhook.adapters.reports import recommend_csv, recommend_markdown, recommend_table, table
+from webhook.adapters.reports.progress import ProgressBar
+from webhook.adapters.reports.recommend_reports import recommendation_reports
+from webhook.adapters.usage_file import written
+from webhook.application.recommendation import thresholds as limits
+from webhook.application.recommendation.recommend import Recommendation
+from webhook.application.recommendation.recommend import recommend as recommended
+from webhook.application.report_api import OF_RECOMMEND
+from webhook.cli import cluster_options
+from webhook.cli.cluster_options import ContextOption, KubeconfigOption
+from webhook.cli.configuration_input import ConfigOption, load_configuration
+from webhook.cli.messages import say, usage_error
+from webhook.cli.prometheus_options import (
+    CaOption,
+    CertificateOption,
+    HeaderOption,
+    KeyOption,
+    KubernetesTokenOption,
+    Options,
+    PasswordOption,
+    TokenOption,
+    UrlOption,
+    UserOption,
+)
+from webhook.cli.recommend_input import Wanted, from_cluster, from_saved, made, trusts, within
+from webhook.cli.report_writing import store_reports
+from webhook.engine import forms
+from webhook.engine.forms import Form
+
+
+class Output(StrEnum):
+    """The output formats of ``recommend``."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    HTML = "html"
+    MARKDOWN = "markdown"
+
+
+def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
+    ctx: typer.Context,
+    usage: Annotated[
+        Path | None, typer.Option("--usage", help="Recommend from a file that --save wrote; no cluster is read.")
+    ] = None,
+    save: Annotated[Path | None, typer.Option("--save", help="Write what was read to this file, for --usage.")] = None,
+    window: Annotated[str, typer.Option("--window", help="How far to look back, such as 14d or 36h.")] = "14d",
+    namespace: Annotated[
+        list[str] | None, typer.Option("--namespace", "-n", help="These namespaces only; repeatable.")
+    ] = None,
+    trusted: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trusted",
+            metavar="NAMESPACE|LABEL=VALUE",
+            help="Recommend sharing in this namespace (* stands for any part of the name), or in those with this label. "
+            "Repeatable.",
+        ),
+    ] = None,
+    offer: Annotated[
+        list[str] | None,
+        typer.Option("--offer", metavar="FORM", help="Count this form as offered by the nodes; repeatable."),
+    ] = None,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--threshold", metavar="NAME=VALUE", help="Change a threshold; repeatable. A wrong name lists them."
+        ),
+    ] = None,
+    prometheus: UrlOption = None,
+    prometheus_ca_file: CaOption = None,
+    prometheus_client_cert: CertificateOption = None,
+    prometheus_client_key: KeyOption = None,
+    prometheus_token_file: TokenOption = None,
+    prometheus_user: UserOption = None,
+    prometheus_password_file: PasswordOption = None,
+    prometheus_header: HeaderOption = None,
+    prometheus_kubernetes_token: KubernetesTokenOption = False,  # noqa: FBT002 - typer's way to say a flag
+    write_reports: Annotated[  # noqa: FBT002 - typer's way to say a flag
+        bool,
+        typer.Option(
+            "--write-reports",
+            help="Write the recommendation as PolicyReports (or OpenReports) into the cluster, beside those of an audit; "
+            "nothing is printed unless -o is given.",
+        ),
+    ] = False,
+    config: ConfigOption = None,
+    kubeconfig: KubeconfigOption = None,
+    context: ContextOption = None,
+    output: Annotated[
+        Output | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="table, html and markdown: for people; json and csv: for programs.",
+            show_default=Output.TABLE.value,
+        ),
+    ] = None,
+) -> None:
+    """Recommend a form for each workload that requests GPUs, and a policy for each namespace, from what they used.
+
+    Reads the workloads and nodes of a live cluster (nothing is changed there without --write-reports) and the metrics of
+    dcgm-exporter in its Prometheus, or a file that --save wrote. Says for each workload what it used, which form fits and why,
+    and what that form gives up; for each namespace the policy that fits most of its workloads, those that it would hurt, and
+    the commands that preview and set it; and for the cluster how many GPUs would be free. Where data is missing or too little,
+    it says so and recommends nothing.
+
+    Exit codes: 0 it is shown; 2 wrong usage, a cluster, Prometheus or file that can't be read, or output that can't be written.
+    """
+    options = Options(
+        *(prometheus, prometheus_ca_file, prometheus_client_cert, prometheus_client_key, prometheus_token_file),
+        *(prometheus_user, prometheus_password_file, prometheus_header or [], prometheus_kubernetes_token),
+    )
+    configuration = load_configuration(config)
+    offered = [*configuration.expected, *_forms(offer or [])]
+    try:
+        values = limits.parse(threshold or [])
+    except limits.ThresholdError as error:
+        raise usage_error(*(f"--threshold {problem}" for problem in error.problems)) from error
+    names = list(dict.fromkeys(namespace or []))
+    if usage:
+        _refuse_beside_a_file(ctx, options, trusted or [], save)
+        given = from_saved(usage, configuration)
+    else:
+        wanted = Wanted(names, trusted or [], _seconds(window), values.idle_below)
+        with ProgressBar(table.console(stderr=True)) as progress:
+            saved = from_cluster(kubeconfig, context, configuration, options, wanted, progress)
+        if save:
+            _write(save, written(saved))
+        given = made(saved, configuration)
+    given = within(given, names)
+    found = recommended(
+        *(given.workloads, given.usage, given.shapes, given.labels, values),
+        trusted=trusts(trusted or [], given.trusted),
+        expected=offered,
+    )
+    found.notes += given.notes
+    if write_reports:
+        _write_reports(found, kubeconfig, context, names)
+    if output or not write_reports:
+        _show(found, output or Output.TABLE)
+
+
+def _write_reports(found: Recommendation, kubeconfig: Path | None, context: str | None, names: list[str]) -> None:
+    client = RetryingApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
+    with ProgressBar(table.console(stderr=True)) as progress:
+        store = ReportStore(client, progress, OF_RECOMMEND)
+        now = datetime.now(UTC)
+        api, written = store_reports(store, lambda api: recommendation_reports(api, found, now), names)
+    say(f"{api.plural} of {api.group}: {written}")
+
+
+def _refuse_beside_a_file(ctx: typer.Context, options: Options, trusted: list[str], save: Path | None) -> None:
+    beside = [
+        *cluster_options.given(ctx),
+        *(["--prometheus"] if cluster_options.is_given(ctx, "prometheus") else []),
+        *options.given,
+        *(["--save"] if save else []),
+        *(["--write-reports"] if ctx.params["write_reports"] else []),
+    ]
+    if beside:
+        raise usage_error(
+            f"{' and '.join(beside)} can't be combined with --usage, because nothing else is read; leave it out"
+        )
+    if labels := [text for text in trusted if "=" in text]:
+        raise usage_error(
+            f"--trusted {labels[0]}: the file has no labels of namespaces but those with the label of --trusted when it was "
+            "saved, which are trusted; name the namespaces"
+        )
+
+
+_UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_LONGEST = 366 * 86400
+
+
+def _seconds(text: str) -> float:
+    number, unit = text[:-1], text[-1:]
+    if not number.isdecimal() or unit not in _UNITS or not 3600 <= int(number) * _UNITS[unit] <= _LONGEST:  # noqa: PLR2004
+        raise usage_error(f'--window: "{text}" is not a time from 1h to 366d; write one such as 14d or 36h')
+    return float(int(number) * _UNITS[unit])
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise usage_error(f"--save {path}: {why(path, error)}") from error
+
+
+def _forms(texts: list[str]) -> list[Form]:
+    found = []
+    for text in texts:
+        form = forms.parse(text)
+        if form is None:
+            raise usage_error(
+                f'--offer: "{text}" is not a form; write one such as mig-1g.10gb, shared or gke-time-sharing-4'
+            )
+        found.append(form)
+    return found
+
+
+def _show(found: Recommendation, output: Output) -> None:
+    match output:
+        case Output.TABLE:
+            recommend_table.show(table.console(), found)
+        case Output.JSON:
+            typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        case Output.CSV:
+            typer.echo(recommend_csv.csv(found), nl=False)
+        case Output.MARKDOWN:
+            typer.echo(recommend_markdown.markdown(found), nl=False)
+        case Output.HTML:
+            from webhook.adapters.reports.recommend_html import html  # noqa: PLC0415 - the template engine: only for a page
+
+            typer.echo(html(found), nl=False)

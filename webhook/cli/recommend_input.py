@@ -1,0 +1,237 @@
+"""The input of a recommendation: a cluster with its monitoring, or a saved file."""
+
+import json
+import os
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from webhook.adapters import usage_file
+from webhook.adapters.file_errors import why
+from webhook.adapters.kubernetes import fleets
+from webhook.adapters.kubernetes.backoff import Backoff
+from webhook.adapters.kubernetes.connect import connect
+from webhook.adapters.kubernetes.errors import ApiError, ConfigurationError, Fault, NoClusterError
+from webhook.adapters.kubernetes.fleets import Objects
+from webhook.adapters.kubernetes.gpu_workloads import GpuWorkloads
+from webhook.adapters.kubernetes.lists import Lister, Page, Progress
+from webhook.adapters.kubernetes.nodes import FleetFileError
+from webhook.adapters.kubernetes.request import path_of
+from webhook.adapters.kubernetes.retrying import RetryingApi
+from webhook.adapters.kubernetes.transport import Login
+from webhook.adapters.kubernetes.workload_documents import NamespaceItem
+from webhook.adapters.kubernetes.workloads import ClusterReader
+from webhook.adapters.prometheus import discovery
+from webhook.adapters.prometheus.client import Prometheus, QueryError
+from webhook.adapters.prometheus.connection import Connection, ConnectionOptionError, to_url
+from webhook.adapters.prometheus.gathering import WORKERS, Gatherer
+from webhook.adapters.prometheus.owners import owners
+from webhook.adapters.usage_file import Saved, UsageFileError
+from webhook.application.configuration import Configuration
+from webhook.application.recommendation.usage import Usage
+from webhook.application.recommendation.workloads import Workload
+from webhook.cli.cluster_options import unreadable
+from webhook.cli.messages import say, usage_error
+from webhook.cli.prometheus_options import Options
+from webhook.engine.fleet.shapes import Shape
+from webhook.engine.labels import NamespaceLabels
+
+
+class Input(msgspec.Struct):
+    """What a recommendation is made of.
+
+    Attributes:
+        shapes: the nodes; ``None`` where they were not read.
+        trusted: the namespaces that have a label of ``--trusted``.
+        notes: what could not be read.
+    """
+
+    usage: Usage
+    workloads: list[Workload]
+    shapes: Mapping[Shape, int] | None
+    labels: Mapping[str, NamespaceLabels]
+    trusted: frozenset[str]
+    notes: list[str]
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What to read of a cluster.
+
+    Attributes:
+        namespaces: all, if none is named.
+        trusted: what ``--trusted`` says.
+        window: seconds.
+        idle_below: the share below which a sample counts as idle.
+    """
+
+    namespaces: Sequence[str]
+    trusted: Sequence[str]
+    window: float
+    idle_below: float
+
+
+def from_saved(path: Path, configuration: Configuration) -> Input:
+    """Read a file that ``--save`` wrote.
+
+    Raises:
+        typer.Exit: 2, after saying why, where it can't be read.
+    """
+    try:
+        saved = usage_file.parsed(path.read_bytes())
+        return made(saved, configuration)
+    except (UsageFileError, FleetFileError) as error:
+        raise usage_error(f"--usage {path}: {error}") from error
+    except OSError as error:
+        raise usage_error(f"--usage {path}: {why(path, error)}") from error
+
+
+def made(saved: Saved, configuration: Configuration) -> Input:
+    """Return the input that was read, or saved before.
+
+    Raises:
+        FleetFileError: its nodes are none.
+    """
+    shapes: Counter[Shape] | None = None if saved.nodes is None else Counter()
+    if any(one.get("kind") == "Node" for one in saved.nodes or ()):
+        listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": saved.nodes}).encode()
+        others = configuration.policies.node_labels
+        shapes = Counter(node.shape for node in fleets.saved(listed, others).gpu_nodes(others))
+    return Input(saved.usage, saved.workloads, shapes, saved.labels, frozenset(saved.trusted), saved.notes)
+
+
+def within(given: Input, namespaces: Sequence[str]) -> Input:
+    """Return what there is in these namespaces, or (if none is named) all."""
+    if not namespaces:
+        return given
+    usage = msgspec.structs.replace(
+        given.usage, series=[one for one in given.usage.series if one.namespace in namespaces]
+    )
+    workloads = [one for one in given.workloads if one.namespace in namespaces]
+    return msgspec.structs.replace(given, usage=usage, workloads=workloads)
+
+
+def from_cluster(  # noqa: PLR0913, PLR0917 - which cluster, how Prometheus is reached, and what is wanted
+    kubeconfig: Path | None,
+    context: str | None,
+    configuration: Configuration,
+    options: Options,
+    wanted: Wanted,
+    progress: Progress,
+) -> Saved:
+    """Read a cluster and its monitoring.
+
+    Raises:
+        typer.Exit: 2, after saying why, where they can't be read.
+    """
+    now = datetime.now(UTC).replace(microsecond=0)
+    try:
+        api = RetryingApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
+        lister = Lister(api, progress)
+        server = Prometheus(
+            _connection(lister, options, kubeconfig, context), lambda: Backoff(random.random, first=1.0)
+        )
+        reader = ClusterReader(api, progress, configured=configuration.kinds)
+        notes: list[str] = []
+        others = configuration.policies.node_labels
+        objects = _nodes(lister, configuration, now, notes)
+        shapes = {node.name: node.shape for node in objects.gpu_nodes(others)} if objects else {}
+        labels = reader.namespaces(wanted.namespaces)
+        trusted = [name for text in wanted.trusted if "=" in text for name in _labelled(lister, text)]
+        workloads = GpuWorkloads(lister, reader, configuration.plugin, shapes)
+        found = workloads.read(wanted.namespaces)
+    except NoClusterError as error:
+        raise usage_error(f"{error}, or read a saved file with --usage") from error
+    except ConfigurationError as error:
+        raise usage_error(str(error)) from error
+    except ApiError as error:
+        narrower = error.fault is Fault.FORBIDDEN and not wanted.namespaces
+        raise usage_error(
+            unreadable(error, "name the namespaces that you may read with -n" if narrower else "")
+        ) from error
+    try:
+        gatherer = Gatherer(server, now.timestamp(), wanted.window, wanted.idle_below, progress)
+        usage = gatherer.usage(wanted.namespaces)
+        live = {(one.namespace, pod.name) for one in found for pod in one.pods}
+        gone = {(one.namespace, one.pod) for one in usage.series} - live
+        usage.owners = _owners(server, gone, usage)
+        usage.queries = server.requests
+    except QueryError as error:
+        raise usage_error(f"usage can't be read: {error.detail}") from error
+    nodes = objects.items if objects else None
+    return Saved(
+        at=now.isoformat(),
+        usage=usage,
+        workloads=found,
+        nodes=nodes,
+        labels=labels,
+        trusted=trusted,
+        notes=[*notes, *workloads.notes],
+    )
+
+
+def _owners(server: Prometheus, gone: set[tuple[str, str]], usage: Usage) -> dict[str, tuple[str, str]]:
+    """The controllers of pods that are gone; without them, names have to do."""
+    try:
+        return owners(server, gone, usage.end - usage.window, usage.end)
+    except QueryError as error:
+        usage.missing.append(f"whose the pods were that are gone is known by their names only: {error.detail}")
+        return {}
+
+
+def _connection(lister: Lister, options: Options, kubeconfig: Path | None, context: str | None) -> Connection:
+    if options.url is None:
+        if options.given:
+            raise usage_error(f"{' and '.join(options.given)} can be used only with --prometheus URL; set it")
+        found = discovery.services(lister)
+        if not found:
+            raise usage_error("no Service of a Prometheus was found in the cluster; name it with --prometheus URL")
+        if len(found) > 1:
+            say(
+                f"note: reading {found[0]}; there are also {', '.join(map(str, found[1:]))}: name one with --prometheus URL"
+            )
+        return Connection(_login(kubeconfig, context), found[0].path)
+    access = options.access()
+    if options.kubernetes_token:
+        if not options.url.startswith("https://"):
+            raise usage_error(
+                "--prometheus-kubernetes-token needs a URL with https://: a token is not sent in the clear"
+            )
+        access = replace(access, authorization=_login(kubeconfig, context).authorization)
+    try:
+        return to_url(options.url, access, WORKERS)
+    except ConnectionOptionError as error:
+        raise usage_error(f"--prometheus: {error}") from error
+
+
+def _login(kubeconfig: Path | None, context: str | None) -> Login:
+    from webhook.adapters.kubernetes.login import Cluster  # noqa: PLC0415 - it loads the official client
+
+    return Cluster(kubeconfig, context, os.environ)()
+
+
+def _nodes(lister: Lister, configuration: Configuration, now: datetime, notes: list[str]) -> Objects | None:
+    try:
+        return fleets.live(lister, configuration.policies.node_labels, now, with_pods=False)
+    except ApiError as error:
+        if error.fault is not Fault.FORBIDDEN:
+            raise
+        notes.append(f"which forms nodes offer is not known: nodes can't be listed: {error.detail}")
+        return None
+
+
+def _labelled(lister: Lister, selector: str) -> list[str]:
+    path = path_of("api", "v1", "namespaces")
+    query = {"labelSelector": selector}
+    return lister.all("namespaces", path, Page[NamespaceItem], lambda item: item.metadata.name, query)
+
+
+def trusts(texts: Iterable[str], labelled: frozenset[str]) -> Callable[[str], bool]:
+    """Return whether a namespace is declared trusted: by a name or pattern of ``--trusted``, or because it has the label."""
+    patterns = [re.compile(".*".join(map(re.escape, text.split("*")))) for text in texts if "=" not in text]
+    return lambda namespace: namespace in labelled or any(one.fullmatch(namespace) for one in patterns)
