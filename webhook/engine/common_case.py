@@ -44,7 +44,7 @@ _EXPRESSIBLE = RenameResource | AddNeed | AddNodeSelector | AddToleration | SetR
 FEW = 16
 """The most containers, init containers, resources of a container, and terms or requirements of node affinity."""
 MOST_ADDED = 32
-"""The most variables, tolerations and nodeSelectors that a policy adds, and forms that it lists."""
+"""The most forms that a policy lists, and variables, tolerations and nodeSelectors that it adds: CEL's cost is limited."""
 LONGEST_MESSAGE = 5 * 1024
 """A longer message of an admission policy is not shown (k8s.io/apiserver pkg/apis/cel MaxEvaluatedMessageExpressionSizeBytes)."""
 BETWEEN = "; and "
@@ -198,14 +198,14 @@ def common_case(policy: Policy, plugin: DevicePlugin) -> CommonCase:
 def _undecidable(policy: Policy) -> str:
     """Why the webhooks have to decide every pod, if they have to."""
     watched = DEVICE_VARIABLES & policy.env.keys()
+    longest = max(map(len, (policy.forms, policy.env, policy.tolerations, policy.node_selector)))
     reasons = {
         "its label can't be read": policy.unreadable,
         "it lists claims, and CEL can't read ResourceClaimTemplates": policy.claim_forms,
         "prefer: offered depends on what nodes offer": policy.prefer is Prefer.OFFERED,
         "notOffered: deny depends on what nodes offer": policy.not_offered is NotOffered.DENY,
         f"its env sets {', '.join(sorted(watched))}, which no other pod may set": watched,
-        f"it lists or adds more than {MOST_ADDED}, and the API server limits what CEL may cost": MOST_ADDED
-        < max(map(len, (policy.forms, policy.env, policy.tolerations, policy.node_selector))),
+        f"one of its lists has {longest} entries, and CEL's cost is limited to {MOST_ADDED}": longest > MOST_ADDED,
         "its nodeSelector selects labels of GPU nodes, as forms do": any(
             key.startswith(LABELS_OF_FORMS) for key in policy.node_selector
         ),

@@ -70,7 +70,9 @@ def condition(case: CommonCase) -> str:
     any_way = " ||\n".join(f"({written(way)})" for way in case.ways)
     rest = (_ORDINARY, _added(case), *([_NO_DEVICES] if case.guarded else ()))
     # What tells most other pods comes early: they request no GPUs.
-    return _every(_few(case), _requested(way.resource for way in case.ways), _SMALL, f"({any_way})", *filter(None, rest))
+    return _every(
+        _few(case), _requested(way.resource for way in case.ways), _SMALL, f"({any_way})", *filter(None, rest)
+    )
 
 
 def _every(*conditions: str) -> str:
@@ -104,8 +106,12 @@ def _at_most(most: int, *paths: str) -> str:
 
 
 _ALL_CONTAINERS = "(object.spec.containers + (has(object.spec.initContainers) ? object.spec.initContainers : []))"
+_LISTS = (
+    "object.metadata.annotations",
+    *(f"object.spec.{name}" for name in ("nodeSelector", "tolerations", "volumes")),
+)
 _SMALL = f"""{_at_most(FEW, "object.spec.initContainers")} &&
-{_at_most(MANY, "object.metadata.annotations", *(f"object.spec.{name}" for name in ("nodeSelector", "tolerations", "volumes")))} &&
+{_at_most(MANY, *_LISTS)} &&
 {_ALL_CONTAINERS}.all(c, {_at_most(MANY, "c.env", "c.volumeMounts")} &&
 (!has(c.resources) || ({_at_most(FEW, "c.resources.limits", "c.resources.requests")}))) &&
 (!({HAS_REQUIRED}) || (size({_REQUIRED}.nodeSelectorTerms) <= {FEW} &&
