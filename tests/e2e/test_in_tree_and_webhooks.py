@@ -8,10 +8,10 @@ import pytest
 from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.waiting import wait_for
 from tests.builders import Json, a_pod, gpu, judge, messages
+from tests.e2e.admission_policies import path_of
 from tests.e2e.installation import CONFIGURATION_KINDS, Installation
 from tests.e2e.objects import ENFORCE, GPU, SHARED, limits_of
 from tests.e2e.test_backstop import sendable
-from tests.e2e.test_in_tree import path_of
 from webhook.application.configuration import Configuration
 from webhook.application.in_tree import compiled
 from webhook.application.in_tree_webhooks import beside

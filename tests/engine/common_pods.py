@@ -169,3 +169,37 @@ def a_random_pod(random: Random) -> Json:  # noqa: C901 - one field after the ot
     if annotations := now_and_then(_ANNOTATIONS):
         metadata["annotations"] = annotations
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+_FORMS = (
+    *(
+        "exclusive",
+        "shared",
+        "time-slicing",
+        "mps",
+        "mig-1g.5gb",
+        "mig-2g.10gb",
+        "mig-1g.5gb-shared",
+        "mig-3g.20gb-mps",
+    ),
+    *("gke-exclusive", "gke-time-sharing-4", "gke-mps-2", "gke-mig-1g.5gb", "gke-mig-1g.5gb-time-sharing-2"),
+)
+_ADDED: dict[str, tuple[Any, ...]] = {
+    "nodeSelector": ({"pool": "gpu"}, {"zone": "a", "pool": "gpu"}),
+    "tolerations": ([{"key": "team", "value": "ml"}], [{"operator": "Exists"}, {"key": GPU, "operator": "Exists"}]),
+    "env": ({"TEAM": 'it\'s "mine"'}, {"A": "", "B": "two\nlines", "C": "\\"}),
+    "runtimeClassName": ("nvidia",),
+    "maxPerContainer": (1, 2, 4, 20),
+    "maxPerPod": (1, 3, 8),
+    "mismatch": ("rewrite", "reject"),
+    "visibleDevices": ("ignore", "warn", "deny"),
+}
+
+
+def a_random_policy(random: Random) -> Json:
+    """A policy as a configuration file has it; some are not valid."""
+    policy: Json = {"forms": random.sample(_FORMS, random.choice((1, 1, 2, 3, 4)))}
+    for field, choices in _ADDED.items():
+        if random.random() < 0.3:
+            policy[field] = random.choice(choices)
+    return policy
