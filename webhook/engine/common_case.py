@@ -43,8 +43,10 @@ _MODELS = ("NVIDIA-A100-SXM4-40GB", "Tesla-T4")
 _EXPRESSIBLE = RenameResource | AddNeed | AddNodeSelector | AddToleration | SetRuntimeClass | AddEnv | Annotate
 FEW = 16
 """The most containers, init containers, resources of a container, and terms or requirements of node affinity."""
+MOST_FORMS = 16
+"""The most forms that a policy lists: the API server reads no expression of more than 100,000 characters."""
 MOST_ADDED = 32
-"""The most forms that a policy lists, and variables, tolerations and nodeSelectors that it adds: CEL's cost is limited."""
+"""The most variables, tolerations and nodeSelectors that a policy adds."""
 LONGEST_MESSAGE = 5 * 1024
 """A longer message of an admission policy is not shown (k8s.io/apiserver pkg/apis/cel MaxEvaluatedMessageExpressionSizeBytes)."""
 BETWEEN = "; and "
@@ -198,14 +200,19 @@ def common_case(policy: Policy, plugin: DevicePlugin) -> CommonCase:
 def _undecidable(policy: Policy) -> str:
     """Why the webhooks have to decide every pod, if they have to."""
     watched = DEVICE_VARIABLES & policy.env.keys()
-    longest = max(map(len, (policy.forms, policy.env, policy.tolerations, policy.node_selector)))
+    added = max(map(len, (policy.env, policy.tolerations, policy.node_selector)))
     reasons = {
         "its label can't be read": policy.unreadable,
         "it lists claims, and CEL can't read ResourceClaimTemplates": policy.claim_forms,
         "prefer: offered depends on what nodes offer": policy.prefer is Prefer.OFFERED,
         "notOffered: deny depends on what nodes offer": policy.not_offered is NotOffered.DENY,
         f"its env sets {', '.join(sorted(watched))}, which no other pod may set": watched,
-        f"one of its lists has {longest} entries, and CEL's cost is limited to {MOST_ADDED}": longest > MOST_ADDED,
+        f"it lists {len(policy.forms)} forms, and the size of CEL is limited; list at most {MOST_FORMS}": len(
+            policy.forms
+        )
+        > MOST_FORMS,
+        f"it adds {added} variables, tolerations or labels, and the cost of CEL is limited; add at most {MOST_ADDED} of "
+        "each": added > MOST_ADDED,
         "its nodeSelector selects labels of GPU nodes, as forms do": any(
             key.startswith(LABELS_OF_FORMS) for key in policy.node_selector
         ),
