@@ -210,7 +210,7 @@ _NO_MIRROR_POD = (
 _REQUESTS = f"""((has(object.spec.containers) ? object.spec.containers : []) +
 (has(object.spec.initContainers) ? object.spec.initContainers : [])).exists(c, has(c.resources) &&
 [has(c.resources.limits) ? c.resources.limits : {{}}, has(c.resources.requests) ? c.resources.requests : {{}}].exists(amounts,
-amounts.exists(name, name.startsWith({cel.quoted(PREFIX)}))))"""
+amounts.exists(name, name.startsWith({cel.quoted(PREFIX)}) && string(amounts[name]) != '0')))"""
 
 
 def _object(kind: str, name: str, case: CommonCase, spec: Json) -> Json:
