@@ -59,7 +59,7 @@ def may_be_denied(case: CommonCase) -> str:
             for key in plain.selectors
         ]
         quick.append(next(iter(absent), f"!({HAS_REQUIRED})"))
-    return " || ".join(quick)
+    return " || ".join(quick) or "false"
 
 
 # Higher counts are looked at in full.
