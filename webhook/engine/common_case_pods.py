@@ -5,7 +5,7 @@ exemptions of the configuration are not among them: neither the webhooks nor the
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 
 from webhook.engine import cel
 from webhook.engine.common_case import DEVICE_VARIABLES, FEW, CommonCase, Way
@@ -85,9 +85,14 @@ def _every(*conditions: str) -> str:
 def _is_small(pod: Pod, spec: PodSpec, case: CommonCase) -> bool:
     terms = spec.terms
     containers = (*(spec.containers or ()), *(spec.init_containers or ()))
-    many = [(pod.metadata and pod.metadata.annotations), spec.node_selector, spec.tolerations, spec.volumes]
+    many: list[Sized | None] = [
+        (pod.metadata and pod.metadata.annotations),
+        spec.node_selector,
+        spec.tolerations,
+        spec.volumes,
+    ]
     many += [entries for container in containers for entries in (container.env, container.volume_mounts)]
-    few = [spec.init_containers, terms, *(term.match_expressions for term in terms)]
+    few: list[Sized | None] = [spec.init_containers, terms, *(term.match_expressions for term in terms)]
     few += [amounts for container in containers for amounts in (_limits(container), _requests_of(container))]
     return (
         0 < len(spec.containers or ()) <= case.most_containers
