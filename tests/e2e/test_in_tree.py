@@ -23,7 +23,7 @@ from webhook.adapters.configuration.file import ConfigurationError, parse
 from webhook.application.configuration import Configuration
 from webhook.engine.common_case_pods import is_common
 
-pytestmark = [pytest.mark.e2e, *([pytest.mark.timeout(7200)] if "GPUWARDEN_IN_TREE_PODS" in os.environ else ())]
+pytestmark = pytest.mark.e2e
 
 PODS = int(os.environ.get("GPUWARDEN_IN_TREE_PODS", "400"))
 THOROUGH = "GPUWARDEN_IN_TREE_PODS" in os.environ
