@@ -25,7 +25,7 @@ from webhook.engine.common_case_pods import is_common
 
 pytestmark = pytest.mark.e2e
 
-PODS = int(os.environ.get("GPUWARDEN_IN_TREE_PODS", "400"))
+PODS = int(os.environ.get("GPUWARDEN_IN_TREE_PODS", "300"))
 THOROUGH = "GPUWARDEN_IN_TREE_PODS" in os.environ
 BATCH = 30
 SETTINGS: dict[str, Json] = {
@@ -79,7 +79,7 @@ def test_every_row_of_the_table_of_forms(policies: AdmissionPolicies) -> None:
         for form in forms:
             situations.append(Situation.of(f"row-{len(situations)}", read, form))
             asked += [(pod, situations[-1], None) for pod in (sendable(a_pod(gpu("1"))), *rows)]
-    step = 1 if THOROUGH else 6
+    step = 1 if THOROUGH else 11
     chosen = situations[::step]
     with policies.applied(chosen):
         compared = [one for one in asked if one[1] in chosen]
@@ -89,7 +89,7 @@ def test_every_row_of_the_table_of_forms(policies: AdmissionPolicies) -> None:
 def test_generated_pods_and_policies(policies: AdmissionPolicies) -> None:
     random = Random(18)  # noqa: S311 - test data
     situations = (
-        [*written(), *generated(random, PODS // 100)] if THOROUGH else [*[*written()][::9], *generated(random, 4)]
+        [*written(), *generated(random, PODS // 100)] if THOROUGH else [*[*written()][::19], *generated(random, 3)]
     )
     asked = [(a_random_pod(random), random.choice(situations), None) for _ in range(PODS)]
     accepted = 0
