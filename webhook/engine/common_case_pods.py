@@ -86,7 +86,7 @@ def _is_small(pod: Pod, spec: PodSpec, case: CommonCase) -> bool:
     terms = spec.terms
     containers = (*(spec.containers or ()), *(spec.init_containers or ()))
     many: list[Sized | None] = [
-        (pod.metadata and pod.metadata.annotations),
+        pod.metadata.annotations if pod.metadata else None,
         spec.node_selector,
         spec.tolerations,
         spec.volumes,
