@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from benchmarks import checking, engine, on_the_wire, start
+from benchmarks import checking, cluster, engine, on_the_wire, start
 from benchmarks.on_the_wire import BAR_CONNECTIONS, MUTATE
 from benchmarks.reviews import NO_GPU, ONE, Case
 from benchmarks.servers import GPUWARDEN, USUAL
@@ -72,6 +72,16 @@ def of_start(measured: start.Measured) -> Iterator[Bar]:
     yield Bar("start to ready, without a cluster", measured.ready_seconds.median, "≤", 1.0, "s")
     yield Bar(f"resident, {measured.namespaces:,} namespaces", measured.namespaces_idle, "≤", 80.0, "MiB")
     yield Bar(f"growth over {measured.reviews:,} reviews", measured.growth, "≤", _NO_GROWTH_MEBIBYTES, "MiB")
+
+
+def of_cluster(measured: cluster.Measured) -> Iterator[Bar]:
+    """What the API server's own decision adds to the creation of a pod, where it has the kind."""
+    medians = {way: spread.median for way, spread in measured.milliseconds.items()}
+    if cluster.COMPILED not in medians:
+        return
+    own = medians[cluster.COMPILED]
+    yield Bar(f"{cluster.COMPILED}, above no webhook", own - medians[cluster.WITHOUT], "≤", 1.0, "ms")
+    yield Bar(f"{cluster.COMPILED}, of a hand-written policy", own / medians[cluster.HAND_WRITTEN], "≤", 1.1, "x")
 
 
 def of_checking(measured: checking.Measured) -> Iterator[Bar]:

@@ -1,7 +1,8 @@
 """In a cluster: how long it takes to create a pod, with and without us in the way.
 
 All ways are compared on one API server at the same time, told apart by the namespace that the pod goes to: each webhook
-selects one. gpuwarden is called as in production, ``/mutate`` and then ``/validate``, directly and not through a Service.
+selects one. gpuwarden is called as in production, ``/mutate`` and then ``/validate``, directly and not through a Service. What
+``gpuwarden compile`` prints is compared with a policy that is written by hand.
 """
 
 import base64
@@ -26,20 +27,24 @@ from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.namespaces import Namespaces
 from testing.control_plane.programs import NoControlPlaneError, find, version_of
 from testing.control_plane.waiting import wait_for
+from webhook.application.configuration import Configuration
+from webhook.application.in_tree import ANNOTATION, compiled
 
 Json = dict[str, Any]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-WITHOUT, WITH, MUTATE_ONLY, UNCHANGED, EXCLUDED, POLICY = (
+WITHOUT, WITH, MUTATE_ONLY, UNCHANGED, EXCLUDED, HAND_WRITTEN, COMPILED = (
     "no webhook",
     "gpuwarden",
     "gpuwarden, /mutate alone",
     "/mutate alone, nothing to change",
     "excluded by matchConditions",
-    "MutatingAdmissionPolicy",
+    "hand-written admission policy",
+    "gpuwarden compile",
 )
 # Ways for pods without GPUs.
 _WITHOUT_GPU = (UNCHANGED, EXCLUDED)
+_REWRITING = (WITH, MUTATE_ONLY, HAND_WRITTEN, COMPILED)
 _REGISTRATION = "/apis/admissionregistration.k8s.io"
 _WARM_UP = 20
 _MANIFESTS = REPOSITORY / "deploy" / "gpuwarden.yaml"
@@ -134,10 +139,14 @@ def _ways(world: _World, namespaces: Namespaces, skipped: list[str]) -> Iterator
     served = in_tree_version(world.control_plane)
     if served:
         in_tree(world.control_plane, served, "policy")
-        yield POLICY, namespace("policy")
+        yield HAND_WRITTEN, namespace("policy")
+    if served == "v1":
+        compile_policy(world.control_plane)
+        yield COMPILED, namespaces.make({"gpuwarden.io/enforce": _COMPILED})
     else:
         major, minor = world.control_plane.version
-        skipped.append(f"{POLICY}: Kubernetes {major}.{minor} does not serve the kind")
+        missing = COMPILED if served else f"{HAND_WRITTEN} and {COMPILED}"
+        skipped.append(f"{missing}: Kubernetes {major}.{minor} does not serve MutatingAdmissionPolicy v1")
 
 
 def register(world: _World, selected: str, paths: Sequence[str], conditions: Sequence[Json] = ()) -> None:
@@ -179,6 +188,11 @@ def in_tree_version(control_plane: ControlPlane) -> str | None:
     return None
 
 
+_COMPILED = "shared"
+_REQUESTS_GPU = (
+    "object.spec.containers.exists(c, has(c.resources) && has(c.resources.limits) && "
+    "'nvidia.com/gpu' in c.resources.limits)"
+)
 _ONE_REWRITE = (
     '[JSONPatch{op: "remove", path: "/spec/containers/0/resources/limits/nvidia.com~1gpu"},'
     ' JSONPatch{op: "add", path: "/spec/containers/0/resources/limits/nvidia.com~1gpu.shared", value: "1"},'
@@ -188,7 +202,7 @@ _ONE_REWRITE = (
 
 
 def in_tree(control_plane: ControlPlane, version: str, selected: str) -> None:
-    """A policy inside the API server that does one such rewrite, for the pods of a namespace."""
+    """A policy inside the API server that renames one request, and does no more, for the pods of a namespace."""
     match = {
         "namespaceSelector": {"matchLabels": {"bench": selected}},
         "resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}],
@@ -197,6 +211,7 @@ def in_tree(control_plane: ControlPlane, version: str, selected: str) -> None:
         "failurePolicy": "Fail",
         "reinvocationPolicy": "Never",
         "matchConstraints": match,
+        "matchConditions": [{"name": "requests-gpu", "expression": _REQUESTS_GPU}],
         "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": _ONE_REWRITE}}],
     }
     root = f"{_REGISTRATION}/{version}"
@@ -204,6 +219,15 @@ def in_tree(control_plane: ControlPlane, version: str, selected: str) -> None:
     control_plane.api.post(f"{root}/mutatingadmissionpolicies", json=policy).raise_for_status()
     binding = {"metadata": {"name": "bench"}, "spec": {"policyName": "bench"}}
     control_plane.api.post(f"{root}/mutatingadmissionpolicybindings", json=binding).raise_for_status()
+
+
+def compile_policy(control_plane: ControlPlane) -> None:
+    """The objects of ``gpuwarden compile`` for one policy."""
+    for each in compiled(Configuration()).objects:
+        if each["metadata"]["annotations"][ANNOTATION] == _COMPILED:
+            kind = each["kind"].lower()
+            plural = f"{kind.removesuffix('y')}ies" if kind.endswith("y") else f"{kind}s"
+            control_plane.api.post(f"{_REGISTRATION}/v1/{plural}", json=each).raise_for_status()
 
 
 def _round(client: httpx.Client, ways: Mapping[str, str], pods: int, number: int) -> dict[str, float]:
@@ -228,12 +252,12 @@ def _round(client: httpx.Client, ways: Mapping[str, str], pods: int, number: int
 def _acts(client: httpx.Client, way: str, namespace: str) -> bool:
     path = f"/api/v1/namespaces/{namespace}/pods"
     answer = client.post(path, params={"dryRun": "All"}, json=_pod("probe", gpu=way not in _WITHOUT_GPU))
-    return answer.is_success and _is_rewritten(answer) == (way in (WITH, MUTATE_ONLY, POLICY))
+    return answer.is_success and _is_rewritten(answer) == (way in _REWRITING)
 
 
 def _check(answer: httpx.Response, way: str) -> None:
     """A pod that was not created, or not as this way has it, was not measured."""
-    if answer.status_code != httpx.codes.CREATED or _is_rewritten(answer) != (way in (WITH, MUTATE_ONLY, POLICY)):
+    if answer.status_code != httpx.codes.CREATED or _is_rewritten(answer) != (way in _REWRITING):
         raise RuntimeError(f"{way}: {answer.status_code} {answer.text[:500]}")
 
 

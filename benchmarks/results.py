@@ -41,6 +41,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
             *(bars.on_wire(self.wire) if self.wire else ()),
             *(bars.of_engine(self.engine) if self.engine else ()),
             *(bars.of_start(self.start) if self.start else ()),
+            *(bars.of_cluster(self.cluster) if isinstance(self.cluster, cluster.Measured) else ()),
             *(bars.of_checking(self.check) if self.check else ()),
         ]
 

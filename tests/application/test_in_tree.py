@@ -1,16 +1,25 @@
 """The objects that a configuration becomes, what is left to the webhooks, and the webhooks beside them."""
 
 import re
+from functools import cache
+from random import Random
 from typing import Any
 
 import msgspec
 import pytest
 from cel_expr_python import cel  # type: ignore[import-untyped] # it has stubs, without the marker that says so
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tests.builders import Json, a_policy
+from tests.builders import GPU, MIG, SHARED, Json, a_pod, a_policy, gpu, view
+from tests.engine.common_pods import a_random_pod
+from tests.engine.test_common_case import POLICIES, SETTINGS, case_of, defaulted
 from webhook.application.configuration import Configuration, Exemptions, Mode
 from webhook.application.in_tree import BUILT_IN, compiled, not_exempt, object_name
+from webhook.application.in_tree_facts import may_be_denied
 from webhook.application.in_tree_webhooks import beside
+from webhook.engine.common_case_pods import is_common
+from webhook.engine.decision import decide
 from webhook.engine.gpu_names import GpuNames
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.pods import Pod
@@ -205,3 +214,42 @@ def test_webhooks_stay_as_they_are_where_nothing_is_compiled() -> None:
     configuration = {"webhooks": [WEBHOOK]}
     assert beside(configuration, compiled(Configuration(mode=Mode.AUDIT))) == configuration
     assert beside({}, compiled(Configuration())) == {"webhooks": []}
+
+
+@cache
+def quick(policy: str, setting: str) -> Any:
+    """What tells the validating policy which pods to look at, compiled."""
+    return cel.NewEnv(variables={"object": cel.Type.DYN}).compile(may_be_denied(case_of(policy, setting)))
+
+
+@given(st.integers(), st.sampled_from(sorted(POLICIES)), st.sampled_from(sorted(SETTINGS)))
+def test_every_pod_that_is_denied_or_not_rewritten_is_looked_at(seed: int, policy: str, setting: str) -> None:
+    random = Random(seed)  # noqa: S311 - test data
+    case = case_of(policy, setting)
+    pods = [pod for pod in (defaulted(a_random_pod(random)) for _ in range(10)) if is_common(view(pod), case)]
+    for pod in pods:
+        decision = decide(view(pod), case.policy, SETTINGS[setting])
+        looked_at = quick(policy, setting).eval(data={"object": pod}).value()
+        assert looked_at or not (decision.denials or decision.edits)
+
+
+@pytest.mark.parametrize(
+    ("policy", "resource", "count", "looked_at"),
+    [
+        ("shared", SHARED, "1", False),
+        ("shared", SHARED, "2", True),
+        ("shared", GPU, "1", True),
+        ("exclusive", GPU, "8", False),
+        ("several", MIG, "4", False),
+        ("several", MIG, "5", True),
+        ("adding", SHARED, "1", True),
+    ],
+)
+def test_a_pod_that_is_as_its_policy_has_it_is_not_looked_at(
+    policy: str,
+    resource: str,
+    count: str,
+    looked_at: bool,  # noqa: FBT001
+) -> None:
+    pod = defaulted(a_pod(gpu(count, resource)))
+    assert quick(policy, "renamed").eval(data={"object": pod}).value() is looked_at

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import bars, plot, report, results, reviews
+from benchmarks import bars, cluster, plot, report, results, reviews
 from benchmarks.bars import Bar
 from benchmarks.on_the_wire import BAR_CONNECTIONS, Measured
 from benchmarks.results import Results
@@ -121,6 +121,14 @@ class TestWriting:
     def test_the_json_holds_the_bars(self) -> None:
         told: list[dict[str, Any]] = msgspec.json.decode(results.encode(a_run(0.5)))["bars"]
         assert [bar["passed"] for bar in told] == [False, False, True, False]
+
+
+def test_a_compiled_policy_is_compared_with_none_and_with_one_written_by_hand() -> None:
+    taken = {cluster.WITHOUT: 2.0, cluster.HAND_WRITTEN: 2.5, cluster.COMPILED: 3.0}
+    measured = cluster.Measured("v1.36.3", 1, {way: Spread(ms, ms, ms) for way, ms in taken.items()}, [])
+    assert [(bar.measured, bar.passed) for bar in bars.of_cluster(measured)] == [(1.0, True), (1.2, False)]
+    older = cluster.Measured("v1.35.0", 1, {cluster.WITHOUT: Spread(2.0, 2.0, 2.0)}, [])
+    assert not [*bars.of_cluster(older)]
 
 
 def on_the_wire(own: float) -> list[Measured]:

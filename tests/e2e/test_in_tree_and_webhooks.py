@@ -8,10 +8,10 @@ import pytest
 from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.waiting import wait_for
 from tests.builders import Json, a_pod, gpu, judge, messages
+from tests.e2e.admission_policies import path_of
 from tests.e2e.installation import CONFIGURATION_KINDS, Installation
 from tests.e2e.objects import ENFORCE, GPU, SHARED, limits_of
 from tests.e2e.test_backstop import sendable
-from tests.e2e.test_in_tree import path_of
 from webhook.application.configuration import Configuration
 from webhook.application.in_tree import compiled
 from webhook.application.in_tree_webhooks import beside
@@ -99,16 +99,24 @@ def test_what_a_limit_range_adds_to_a_renamed_request_is_removed(create: Callabl
     assert made["metadata"]["annotations"]["gpuwarden.io/original-request"] == '{"train":{"nvidia.com/gpu":"1"}}'
 
 
-def test_server_side_apply(
+def test_server_side_apply_again_and_by_another_manager(
     control_plane: ControlPlane, together: Installation, make_namespace: Callable[..., str]
 ) -> None:
+    """The admission policies rewrite what is created, and the webhooks what is applied to it again."""
     path = f"/api/v1/namespaces/{make_namespace({ENFORCE: 'mps'})}/pods/job-0"
-    parameters = {"fieldManager": "test", "dryRun": "All"}
     headers = {"Content-Type": "application/apply-patch+yaml"}
-    answer = control_plane.api.patch(path, params=parameters, headers=headers, json=PLAIN)
-    assert answer.status_code == httpx.codes.CREATED, answer.text
-    assert limits_of(answer.json()) == [{SHARED: "1"}]
-    assert answer.json()["spec"]["nodeSelector"] == {"nvidia.com/gpu.sharing-strategy": "mps"}
+    labelled = {"apiVersion": "v1", "kind": "Pod", "metadata": {"labels": {"a": "b"}}}
+    for manager, manifest, code in (
+        ("team", PLAIN, httpx.codes.CREATED),
+        ("team", PLAIN, httpx.codes.OK),
+        ("other", labelled, httpx.codes.OK),
+        ("other", labelled, httpx.codes.OK),
+        ("team", PLAIN, httpx.codes.OK),
+    ):
+        answer = control_plane.api.patch(path, params={"fieldManager": manager}, headers=headers, json=manifest)
+        assert answer.status_code == code, answer.text
+        assert limits_of(answer.json()) == [{SHARED: "1"}]
+        assert answer.json()["spec"]["nodeSelector"] == {"nvidia.com/gpu.sharing-strategy": "mps"}
 
 
 def test_a_container_that_another_policy_adds_later_is_rewritten_too(

@@ -4,6 +4,8 @@ from random import Random
 from typing import Any
 
 from tests.builders import GKE_CLIENTS, GKE_PARTITION, GKE_SHARING, GPU, MIG, PRODUCT, SHARED, STRATEGY, Json, affinity
+from webhook.engine.common_case import FEW, MOST_ADDED, MOST_FORMS
+from webhook.engine.common_case_pods import LONGEST_PATH, MANY
 
 # As a configuration file has them.
 CONFIGURED: dict[str, Json] = {
@@ -169,3 +171,88 @@ def a_random_pod(random: Random) -> Json:  # noqa: C901 - one field after the ot
     if annotations := now_and_then(_ANNOTATIONS):
         metadata["annotations"] = annotations
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+_FORMS = (
+    *(
+        "exclusive",
+        "shared",
+        "time-slicing",
+        "mps",
+        "mig-1g.5gb",
+        "mig-2g.10gb",
+        "mig-1g.5gb-shared",
+        "mig-3g.20gb-mps",
+    ),
+    *("gke-exclusive", "gke-time-sharing-4", "gke-mps-2", "gke-mig-1g.5gb", "gke-mig-1g.5gb-time-sharing-2"),
+)
+_ADDED: dict[str, tuple[Any, ...]] = {
+    "nodeSelector": ({"pool": "gpu"}, {"zone": "a", "pool": "gpu"}),
+    "tolerations": ([{"key": "team", "value": "ml"}], [{"operator": "Exists"}, {"key": GPU, "operator": "Exists"}]),
+    "env": ({"TEAM": 'it\'s "mine"'}, {"A": "", "B": "two\nlines", "C": "\\"}),
+    "runtimeClassName": ("nvidia",),
+    "maxPerContainer": (1, 2, 4, 20),
+    "maxPerPod": (1, 3, 8),
+    "mismatch": ("rewrite", "reject"),
+    "visibleDevices": ("ignore", "warn", "deny"),
+}
+
+
+def a_random_policy(random: Random) -> Json:
+    """A policy as a configuration file has it; some are not valid."""
+    policy: Json = {"forms": random.sample(_FORMS, random.choice((1, 1, 2, 3, 4)))}
+    for field, choices in _ADDED.items():
+        if random.random() < 0.3:
+            policy[field] = random.choice(choices)
+    return policy
+
+
+def a_large_pod(containers: int, count: str = "1") -> Json:
+    """A pod whose lists are all as long as the common case permits, as the API server has it at admission."""
+
+    def a_container(name: str) -> Json:
+        return {
+            "name": name.ljust(63, "x"),
+            "image": "example.test/train",
+            "env": [{"name": f"VARIABLE_{number:03}", "value": "x"} for number in range(MANY)],
+            "volumeMounts": [{"name": f"v{number}", "mountPath": f"/data/{number:03}"} for number in range(MANY)],
+            "resources": {
+                s: {f"hugepages-{2**n}Mi": f"{2**n}Mi" for n in range(FEW - 2)} | {"cpu": "1"} for s in _SECTIONS
+            },
+        }
+
+    main = [a_container(f"train-{number}-") for number in range(containers)]
+    for container in main:
+        for section in _SECTIONS:
+            container["resources"][section][GPU] = count
+    terms = [[(f"zone-{term}-{number}", "In", "a", "b") for number in range(FEW)] for term in range(FEW)]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "job-0", "annotations": {f"example.test/note-{number:03}": "x" for number in range(MANY)}},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "containers": main,
+            "initContainers": [a_container(f"init-{number}-") for number in range(FEW)],
+            "nodeSelector": {f"example.test/label-{number:03}": "x" for number in range(MANY)},
+            "tolerations": [{"key": f"example.test/taint-{n:03}", "operator": "Exists"} for n in range(MANY)],
+            "volumes": [
+                {"name": f"v{number}", "hostPath": {"path": "/data/".ljust(LONGEST_PATH, "x"), "type": ""}}
+                for number in range(MANY)
+            ],
+            "affinity": affinity(*terms),
+        },
+    }
+
+
+_SECTIONS = ("limits", "requests")
+# As a configuration file has it: every list as long as CEL permits.
+A_LARGE_POLICY: Json = {
+    "forms": ["shared", "exclusive", *(f"gke-time-sharing-{clients}" for clients in range(2, MOST_FORMS))],
+    "maxPerContainer": 3,
+    "maxPerPod": 8,
+    "env": {f"ADDED_{number:03}": "x" * 200 for number in range(MOST_ADDED)},
+    "nodeSelector": {f"example.test/added-{number:03}": "x" for number in range(MOST_ADDED)},
+    "tolerations": [{"key": f"example.test/added-{number:03}", "value": "x"} for number in range(MOST_ADDED)],
+    "runtimeClassName": "nvidia",
+}

@@ -29,8 +29,17 @@ from tests.builders import (
     policy_of,
     view,
 )
-from tests.engine.common_pods import BUILT_IN, a_random_pod
-from webhook.engine.common_case import CommonCase, NotCommonError, common_case
+from tests.engine.common_pods import BUILT_IN, a_large_pod, a_random_pod
+from webhook.engine.common_case import (
+    BETWEEN,
+    FEW,
+    LONGEST_MESSAGE,
+    MOST_ADDED,
+    MOST_FORMS,
+    CommonCase,
+    NotCommonError,
+    common_case,
+)
 from webhook.engine.common_case_pods import (
     ORDINARY,
     ORDINARY_BEGINNINGS,
@@ -208,6 +217,72 @@ def test_what_only_a_warning_tells_apart_depends_on_the_policy(policy: str, pod:
     assert evaluated(policy, "renamed")(pod) is common
 
 
+_TERMS = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms"
+LISTS = (
+    "metadata.annotations",
+    *(f"spec.{name}" for name in ("containers", "initContainers", "nodeSelector", "tolerations", "volumes")),
+    "spec.volumes.0.hostPath.path",
+    *(f"spec.{section}.0.{name}" for section in ("containers", "initContainers") for name in ("env", "volumeMounts")),
+    _TERMS,
+    f"{_TERMS}.0.matchExpressions",
+)
+
+
+def changed(pod: Json, path: str, change: Callable[[Any], Any]) -> None:
+    """Replace a value of a pod."""
+    *parents, last = (int(key) if key.isdigit() else key for key in path.split("."))
+    inner: Any = pod
+    for key in parents:
+        inner = inner[key]
+    inner[last] = change(inner[last])
+
+
+def first_only(entries: Any) -> Any:
+    return dict([*entries.items()][:1]) if isinstance(entries, dict) else entries[:1]
+
+
+def one_more(entries: Any) -> Any:
+    if isinstance(entries, dict):
+        return {**entries, "example.test/more": "1"}
+    return f"{entries}x" if isinstance(entries, str) else [*entries, entries[0]]
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_a_pod_with_one_entry_more_than_cel_may_look_at_is_left_out(path: str) -> None:
+    case = case_of("shared")
+    pod = a_large_pod(case.most_containers)
+    for other in LISTS:
+        if other != path and not other.endswith("path"):
+            changed(pod, other, first_only)
+    assert is_common(view(pod), case)
+    assert evaluated("shared", "renamed")(pod)
+    changed(pod, path, one_more)
+    assert not is_common(view(pod), case)
+    assert not evaluated("shared", "renamed")(pod)
+
+
+@pytest.mark.parametrize("section", ["limits", "requests"])
+def test_so_is_one_with_many_resources(section: str) -> None:
+    pod = plain()
+    pod["spec"]["containers"][0]["resources"][section] |= {f"hugepages-{n}Mi": "0" for n in range(FEW)}
+    assert not is_common(view(pod), case_of("shared"))
+    assert not evaluated("shared", "renamed")(pod)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_what_is_said_of_all_containers_fits_into_one_message(policy: str) -> None:
+    case = case_of(policy)
+    longest = [way.denial.longest for way in case.ways if way.denial]
+    of_pod = case.per_pod.longest if case.per_pod else 0
+    assert 0 < case.most_containers <= FEW
+    assert case.most_containers * (max(longest, default=0) + len(BETWEEN)) + of_pod <= LONGEST_MESSAGE
+
+
+def test_a_long_name_of_a_policy_leaves_room_for_fewer_containers() -> None:
+    name = "x" * 63
+    assert common_case(a_policy("shared", name=name), RENAMED).most_containers < case_of("shared").most_containers
+
+
 @given(st.integers(), st.sampled_from(sorted(POLICIES)), st.sampled_from(sorted(SETTINGS)))
 def test_predicate_cel_and_engine_agree(seed: int, policy: str, setting: str) -> None:
     pod = defaulted(a_random_pod(Random(seed)))  # noqa: S311 - test data
@@ -269,6 +344,14 @@ def test_a_policy_changes_plain_requests_alone_unless_it_adds_something(policy: 
         (a_policy("shared", claim_forms=(ClaimForm("one", "gpu"),)), "it lists claims"),
         (a_policy("shared", "mps", prefer=Prefer.OFFERED), "prefer: offered"),
         (a_policy("shared", not_offered=NotOffered.DENY), "notOffered: deny"),
+        (
+            a_policy("shared", *(f"gke-mps-{clients}" for clients in range(2, MOST_FORMS + 2))),
+            "it lists 17 forms, and the size of CEL is limited; list at most 16",
+        ),
+        (
+            a_policy("shared", env={f"A{n}": "" for n in range(MOST_ADDED + 1)}),
+            "it adds 33 variables, tolerations or labels, and the cost of CEL is limited; add at most 32 of each",
+        ),
         (a_policy("shared", env={"NVIDIA_VISIBLE_DEVICES": "void"}), "its env sets NVIDIA_VISIBLE_DEVICES"),
         (a_policy("shared", node_selector={PRODUCT: "Tesla-T4"}), "its nodeSelector selects labels of GPU nodes"),
     ],

@@ -13,10 +13,10 @@ import msgspec
 
 from webhook.application import in_tree_limit_ranges
 from webhook.application.configuration import Configuration, Exemptions, Mode
-from webhook.application.in_tree_changes import joined, json_patch, outstanding
-from webhook.application.in_tree_facts import by_way, facts
+from webhook.application.in_tree_changes import additions, joined, json_patch, outstanding
+from webhook.application.in_tree_facts import by_way, facts, may_be_denied
 from webhook.engine import cel
-from webhook.engine.common_case import CommonCase, NotCommonError, common_case
+from webhook.engine.common_case import BETWEEN, CommonCase, NotCommonError, common_case
 from webhook.engine.common_case_pods import ORDINARY_BEGINNINGS, condition
 from webhook.engine.edits import SetRuntimeClass
 from webhook.engine.labels import AUDIT, DOMAIN, ENFORCE, WARN
@@ -137,7 +137,7 @@ def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool, alon
     shared = {"failurePolicy": "Fail", "matchConstraints": constraints, "matchConditions": conditions}
     selectors = namespace_selectors(case.policy.name, exemptions, is_default=is_default, alone=alone)
     if patch := json_patch(case.changed):
-        variables = _variables([*facts(case.changed), *outstanding(case.changed)])
+        variables = _variables([*facts(case.changed), *additions(case.changed)])
         changing = condition(case.changed)
         if case.ways[0].renames:
             variables += _variables(in_tree_limit_ranges.VARIABLES)
@@ -157,8 +157,14 @@ def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool, alon
             bound = {"policyName": name, "matchResources": {"namespaceSelector": selector}}
             yield _object("MutatingAdmissionPolicyBinding", f"{name}{suffix}", case, bound)
     if validations := [*_validations(case)]:
-        variables = _variables([*facts(case), *outstanding(case)])
-        spec = {**shared, "variables": variables, "validations": validations, "auditAnnotations": _annotations(case)}
+        judged = f"({may_be_denied(case)}) &&\n{condition(case)}"
+        spec = {
+            **shared,
+            "matchConditions": [conditions[0], {"name": "common-case", "expression": judged}],
+            "variables": _variables([*facts(case), *additions(case), *outstanding(case)]),
+            "validations": validations,
+            "auditAnnotations": _annotations(case),
+        }
         yield _object("ValidatingAdmissionPolicy", name, case, spec)
         for suffix, selector in selectors.items():
             bound = {
@@ -204,7 +210,7 @@ _NO_MIRROR_POD = (
 _REQUESTS = f"""((has(object.spec.containers) ? object.spec.containers : []) +
 (has(object.spec.initContainers) ? object.spec.initContainers : [])).exists(c, has(c.resources) &&
 [has(c.resources.limits) ? c.resources.limits : {{}}, has(c.resources.requests) ? c.resources.requests : {{}}].exists(amounts,
-amounts.exists(name, name.startsWith({cel.quoted(PREFIX)}))))"""
+amounts.exists(name, name.startsWith({cel.quoted(PREFIX)}) && string(amounts[name]) != '0')))"""
 
 
 def _object(kind: str, name: str, case: CommonCase, spec: Json) -> Json:
@@ -261,7 +267,7 @@ def _validations(case: CommonCase) -> Iterator[Json]:
         yield {
             "expression": "size(variables.denials) == 0",
             "reason": "Forbidden",
-            "messageExpression": "variables.denials.join('; and ')",
+            "messageExpression": f"variables.denials.join({cel.quoted(BETWEEN)})",
         }
     if json_patch(case):
         yield {

@@ -1,4 +1,4 @@
-"""What a policy changes in a pod of the common case, as CEL: what is outstanding, and the JSON Patch that makes it."""
+"""What a policy changes in a pod of the common case, as CEL: what it adds, what is outstanding, and the JSON Patch."""
 
 from collections.abc import Iterable, Iterator
 
@@ -15,10 +15,10 @@ from webhook.engine.policy_additions import ORIGINAL_REQUEST, POLICY
 from webhook.engine.tolerations import GPU_TOLERATION
 
 
-def outstanding(case: CommonCase) -> Iterator[tuple[str, str]]:
-    """What the policy still adds to the pod, and all that is still to be rewritten, as ``not_rewritten`` words it."""
+def additions(case: CommonCase) -> Iterator[tuple[str, str]]:
+    """What the policy still adds to the pod."""
     plain, policy = case.ways[0], case.policy
-    is_plain = "variables.way == 0" if len(case.ways) > 1 else "true"
+    is_plain = _is_plain(case)
     labels = [f"({is_plain} ? [{_label(key, value)}] : [])" for key, value in plain.selectors.items()]
     labels += [
         f"(!has(object.spec.nodeSelector) || !({cel.quoted(key)} in object.spec.nodeSelector) ? [{_label(key, value)}] : [])"
@@ -35,7 +35,10 @@ def outstanding(case: CommonCase) -> Iterator[tuple[str, str]]:
         tolerations.append(f"(!{_tolerated(own)}{already} ? [{_toleration(own)}] : [])")
     yield "tolerations", joined(tolerations)
     yield "env", _env(policy)
-    yield "missing", _missing(case, is_plain)
+
+
+def _is_plain(case: CommonCase) -> str:
+    return "variables.way == 0" if len(case.ways) > 1 else "true"
 
 
 def joined(lists: list[str]) -> str:
@@ -78,9 +81,10 @@ def _env(policy: Policy) -> str:
 _PLACE = Place("containers", 0)
 
 
-def _missing(case: CommonCase, is_plain: str) -> str:
-    """The edits that are outstanding, as texts and in the order of the engine's."""
+def outstanding(case: CommonCase) -> Iterator[tuple[str, str]]:
+    """The edits that are outstanding, as texts and in the order of the engine's: what ``not_rewritten`` says."""
     plain, policy = case.ways[0], case.policy
+    is_plain = _is_plain(case)
     texts = []
     if plain.renames:
         before, after = str(RenameResource(_PLACE, plain.resource, plain.renamed, ())).split("0", 1)
@@ -109,7 +113,7 @@ def _missing(case: CommonCase, is_plain: str) -> str:
         texts.append(f"({_NO_RUNTIME_CLASS} ? [{text}] : [])")
     if policy.env:
         texts.append("variables.env.map(e, 'spec.containers[' + e.index + ']' + e.text)")
-    return f"size(variables.denials) > 0 ? [] :\n{joined(texts)}"
+    yield "missing", f"size(variables.denials) > 0 ? [] :\n{joined(texts)}"
 
 
 _NO_RUNTIME_CLASS = "!has(object.spec.runtimeClassName) || object.spec.runtimeClassName == ''"
@@ -121,7 +125,7 @@ _NO_RUNTIME_CLASS = "!has(object.spec.runtimeClassName) || object.spec.runtimeCl
 def json_patch(case: CommonCase) -> str:
     """The JSON Patch that makes all that is outstanding, as CEL; empty where a policy changes nothing."""
     plain, policy = case.ways[0], case.policy
-    is_plain = "variables.way == 0" if len(case.ways) > 1 else "true"
+    is_plain = _is_plain(case)
     parts = []
     if plain.renames:
         parts.append(f"({is_plain} ? variables.gpus.map(i, [{_moves(plain)}]).flatten() : [])")
@@ -152,7 +156,10 @@ def json_patch(case: CommonCase) -> str:
     if plain.respells:
         parts.append(f"({is_plain} ? [{_annotate(ORIGINAL_REQUEST, _REQUESTED)}] : [])")
     parts.append(f"[{_annotate(POLICY, cel.quoted(policy.name))}]")
-    return "size(variables.missing) == 0 ? [] :\n" + joined(parts)
+    changes = [is_plain] if plain.respells else []
+    changes += [f"size(variables.{added}) > 0" for added in ("labels", "tolerations", "env")]
+    changes += [_NO_RUNTIME_CLASS] if policy.runtime_class_name else []
+    return f"size(variables.denials) > 0 || !({' || '.join(changes)}) ? [] :\n{joined(parts)}"
 
 
 # As policy_additions writes it: names of containers and resources have nothing that JSON escapes.

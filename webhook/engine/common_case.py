@@ -41,6 +41,17 @@ _MARKERS = re.compile(f"({_NAME}|{_MANY}|{_MANY_READ}|{_ONE})")
 # Nodes of any model can have a form without a partition, so these stand for all that have no suffix.
 _MODELS = ("NVIDIA-A100-SXM4-40GB", "Tesla-T4")
 _EXPRESSIBLE = RenameResource | AddNeed | AddNodeSelector | AddToleration | SetRuntimeClass | AddEnv | Annotate
+FEW = 16
+"""The most containers, init containers, resources of a container, and terms or requirements of node affinity."""
+MOST_FORMS = 16
+"""The most forms that a policy lists: the API server reads no expression of more than 100,000 characters."""
+MOST_ADDED = 32
+"""The most variables, tolerations and nodeSelectors that a policy adds."""
+LONGEST_MESSAGE = 5 * 1024
+"""A longer message of an admission policy is not shown (k8s.io/apiserver pkg/apis/cel MaxEvaluatedMessageExpressionSizeBytes)."""
+BETWEEN = "; and "
+"""What stands between several sentences in one message."""
+_LONGEST_NAME = 63
 DEVICE_VARIABLES = frozenset({device_access.VISIBLE_DEVICES, device_access.CUDA_VERSION})
 """Variables of a container by which it may reach GPUs that it does not request."""
 
@@ -56,6 +67,11 @@ class Sentence(msgspec.Struct, frozen=True):
     rule: str
     parts: tuple[str, ...]
     gaps: tuple[str, ...]
+
+    @property
+    def longest(self) -> int:
+        """The most bytes that it has, with a name and counts."""
+        return len(self.filled(name="x" * _LONGEST_NAME, count=str(MOST_COUNT)).encode())
 
     def filled(self, **values: str) -> str:
         """The sentence with a ``name`` and a ``count``."""
@@ -127,6 +143,19 @@ class CommonCase(msgspec.Struct, frozen=True):
     per_pod: Sentence | None = None
 
     @property
+    def adds(self) -> bool:
+        """Whether the policy adds something of its own to its pods."""
+        policy = self.policy
+        return bool(policy.node_selector or policy.tolerations or policy.runtime_class_name or policy.env)
+
+    @property
+    def most_containers(self) -> int:
+        """The most containers of its pods: what is said of all of them fits into one message."""
+        of_containers = [way.denial.longest for way in self.ways if way.denial]
+        rest = LONGEST_MESSAGE - (self.per_pod.longest if self.per_pod else 0)
+        return min(FEW, rest // (max(of_containers, default=0) + len(BETWEEN)))
+
+    @property
     def guarded(self) -> bool:
         """Whether pods that reach GPUs beyond their requests matter to the policy."""
         return self.policy.guard is not VisibleDevices.IGNORE
@@ -134,9 +163,7 @@ class CommonCase(msgspec.Struct, frozen=True):
     @property
     def changed(self) -> "CommonCase":
         """The part of it that the policy may change: where it adds nothing of its own, plain requests alone."""
-        policy = self.policy
-        adds = policy.node_selector or policy.tolerations or policy.runtime_class_name or policy.env
-        return self if adds else msgspec.structs.replace(self, ways=self.ways[:1])
+        return self if self.adds else msgspec.structs.replace(self, ways=self.ways[:1])
 
 
 class NotCommonError(Exception):
@@ -173,12 +200,19 @@ def common_case(policy: Policy, plugin: DevicePlugin) -> CommonCase:
 def _undecidable(policy: Policy) -> str:
     """Why the webhooks have to decide every pod, if they have to."""
     watched = DEVICE_VARIABLES & policy.env.keys()
+    added = max(map(len, (policy.env, policy.tolerations, policy.node_selector)))
     reasons = {
         "its label can't be read": policy.unreadable,
         "it lists claims, and CEL can't read ResourceClaimTemplates": policy.claim_forms,
         "prefer: offered depends on what nodes offer": policy.prefer is Prefer.OFFERED,
         "notOffered: deny depends on what nodes offer": policy.not_offered is NotOffered.DENY,
         f"its env sets {', '.join(sorted(watched))}, which no other pod may set": watched,
+        f"it lists {len(policy.forms)} forms, and the size of CEL is limited; list at most {MOST_FORMS}": len(
+            policy.forms
+        )
+        > MOST_FORMS,
+        f"it adds {added} variables, tolerations or labels, and the cost of CEL is limited; add at most {MOST_ADDED} of "
+        "each": added > MOST_ADDED,
         "its nodeSelector selects labels of GPU nodes, as forms do": any(
             key.startswith(LABELS_OF_FORMS) for key in policy.node_selector
         ),

@@ -5,10 +5,10 @@ exemptions of the configuration are not among them: neither the webhooks nor the
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 
 from webhook.engine import cel
-from webhook.engine.common_case import DEVICE_VARIABLES, CommonCase, Way
+from webhook.engine.common_case import DEVICE_VARIABLES, FEW, CommonCase, Way
 from webhook.engine.limitranger import ANNOTATION as LIMIT_RANGER
 from webhook.engine.pods import MIRROR_ANNOTATION, Container, Pod, PodSpec, Term
 from webhook.engine.products import PRODUCT
@@ -18,8 +18,11 @@ from webhook.engine.rules.device_access import DEVICE_ANNOTATIONS
 from webhook.engine.rules.gpu_memory import ANNOTATION as GPU_MEMORY
 from webhook.engine.spelling import GKE_KEYS, LABELS_OF_FORMS
 
-MOST_CONTAINERS = 16
-"""Containers, init containers, and terms or requirements of node affinity in a pod of the common case: CEL's cost is limited."""
+# The API server limits what the evaluation of CEL may cost (1,000,000 for one expression), so the pod's lists are limited too.
+MANY = 128
+"""The most annotations, nodeSelectors, tolerations and volumes of a pod, and variables and mounts of a container."""
+LONGEST_PATH = 256
+"""The longest path of the node that is mounted."""
 
 # A count as the API server writes it: at least 1, and small enough for every integer of CEL.
 COUNT = "^[1-9][0-9]{0,8}$"
@@ -43,7 +46,8 @@ _SECTIONS = ("limits", "requests")
 _GKE = "cloud.google.com/gke-"
 _OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
 _REQUIRED = "object.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution"
-_HAS_REQUIRED = f"has(object.spec.affinity) && has(object.spec.affinity.nodeAffinity) && has({_REQUIRED})"
+HAS_REQUIRED = f"has(object.spec.affinity) && has(object.spec.affinity.nodeAffinity) && has({_REQUIRED})"
+"""Whether a pod has required node affinity."""
 _EXPRESSIONS = "term.matchExpressions"
 
 
@@ -55,7 +59,7 @@ def is_common(pod: Pod, case: CommonCase) -> bool:
 def way_of(pod: Pod, case: CommonCase) -> Way | None:
     """How a pod of the common case requests GPUs; ``None`` for every other pod."""
     spec = pod.spec
-    if spec is None or not _is_small(spec) or not _is_ordinary(pod, spec) or _requires_added(spec, case):
+    if spec is None or not _is_small(pod, spec, case) or not _is_ordinary(pod, spec) or _requires_added(spec, case):
         return None
     if case.guarded and _reaches_devices(pod, spec):
         return None
@@ -66,8 +70,10 @@ def condition(case: CommonCase) -> str:
     """The CEL of ``is_common``: of an ``object`` that is a pod."""
     any_way = " ||\n".join(f"({written(way)})" for way in case.ways)
     rest = (_ORDINARY, _added(case), *([_NO_DEVICES] if case.guarded else ()))
-    # What tells most other pods comes early.
-    return _every(_SMALL, f"({any_way})", *filter(None, rest))
+    # What tells most other pods comes early: they request no GPUs.
+    return _every(
+        _few(case), _requested(way.resource for way in case.ways), _SMALL, f"({any_way})", *filter(None, rest)
+    )
 
 
 def _every(*conditions: str) -> str:
@@ -77,21 +83,45 @@ def _every(*conditions: str) -> str:
 # --- small enough to be looked at ------------------------------------------------------------------------------------
 
 
-def _is_small(spec: PodSpec) -> bool:
+def _is_small(pod: Pod, spec: PodSpec, case: CommonCase) -> bool:
     terms = spec.terms
+    containers = (*(spec.containers or ()), *(spec.init_containers or ()))
+    many: list[Sized | None] = [
+        pod.metadata.annotations if pod.metadata else None,
+        spec.node_selector,
+        spec.tolerations,
+        spec.volumes,
+    ]
+    many += [entries for container in containers for entries in (container.env, container.volume_mounts)]
+    few: list[Sized | None] = [spec.init_containers, terms, *(term.match_expressions for term in terms)]
+    few += [amounts for container in containers for amounts in (_limits(container), _requests_of(container))]
     return (
-        0 < len(spec.containers or ()) <= MOST_CONTAINERS
-        and len(spec.init_containers or ()) <= MOST_CONTAINERS
-        and len(terms) <= MOST_CONTAINERS
-        and all(len(term.match_expressions or ()) <= MOST_CONTAINERS for term in terms)
+        0 < len(spec.containers or ()) <= case.most_containers
+        and all(len(entries or ()) <= MANY for entries in many)
+        and all(len(entries or ()) <= FEW for entries in few)
     )
 
 
-_SMALL = f"""has(object.spec.containers) &&
-size(object.spec.containers) > 0 && size(object.spec.containers) <= {MOST_CONTAINERS} &&
-(!has(object.spec.initContainers) || size(object.spec.initContainers) <= {MOST_CONTAINERS}) &&
-(!({_HAS_REQUIRED}) || (size({_REQUIRED}.nodeSelectorTerms) <= {MOST_CONTAINERS} &&
-{_REQUIRED}.nodeSelectorTerms.all(term, !has({_EXPRESSIONS}) || size({_EXPRESSIONS}) <= {MOST_CONTAINERS})))"""
+def _few(case: CommonCase) -> str:
+    return f"""has(object.spec.containers) && size(object.spec.containers) > 0 &&
+size(object.spec.containers) <= {case.most_containers}"""
+
+
+def _at_most(most: int, *paths: str) -> str:
+    return " &&\n".join(f"(!has({path}) || size({path}) <= {most})" for path in paths)
+
+
+_ALL_CONTAINERS = "(object.spec.containers + (has(object.spec.initContainers) ? object.spec.initContainers : []))"
+_LISTS = (
+    "object.metadata.annotations",
+    *(f"object.spec.{name}" for name in ("nodeSelector", "tolerations", "volumes")),
+)
+_SMALL = f"""{_at_most(FEW, "object.spec.initContainers")} &&
+{_at_most(MANY, *_LISTS)} &&
+{_ALL_CONTAINERS}.all(c, {_at_most(MANY, "c.env", "c.volumeMounts")} &&
+(!has(c.resources) || ({_at_most(FEW, "c.resources.limits", "c.resources.requests")}))) &&
+(!({HAS_REQUIRED}) || (size({_REQUIRED}.nodeSelectorTerms) <= {FEW} &&
+{_REQUIRED}.nodeSelectorTerms.all(term, {_at_most(FEW, _EXPRESSIONS)})))"""
 
 
 # --- nothing that other rules are about -------------------------------------------------------------------------------
@@ -138,7 +168,7 @@ def _requires_added(spec: PodSpec, case: CommonCase) -> bool:
 def _added(case: CommonCase) -> str:
     if not case.node_selector:
         return ""
-    return f"""(!({_HAS_REQUIRED}) || !{_REQUIRED}.nodeSelectorTerms.exists(term,
+    return f"""(!({HAS_REQUIRED}) || !{_REQUIRED}.nodeSelectorTerms.exists(term,
 has({_EXPRESSIONS}) && {_EXPRESSIONS}.exists(e, e.key in {cel.listed(case.node_selector)})))"""
 
 
@@ -155,7 +185,7 @@ def _reaches_devices(pod: Pod, spec: PodSpec) -> bool:
 
 
 def _is_safe(path: str) -> bool:
-    return _SAFE.fullmatch(path) is not None and not _UNSAFE.search(path)
+    return len(path) <= LONGEST_PATH and _SAFE.fullmatch(path) is not None and not _UNSAFE.search(path)
 
 
 def _is_open(container: Container) -> bool:
@@ -169,8 +199,9 @@ def _is_open(container: Container) -> bool:
 _NO_DEVICES = f"""(!has(object.metadata.annotations) || !object.metadata.annotations.exists(key,
 {cel.listed(DEVICE_ANNOTATIONS)}.exists(domain, key.contains(domain)))) &&
 (!has(object.spec.volumes) || object.spec.volumes.all(volume, !has(volume.hostPath) ||
-(volume.hostPath.path.matches({cel.quoted(SAFE_PATH)}) && !volume.hostPath.path.matches({cel.quoted(UNSAFE_PATH)})))) &&
-!(object.spec.containers + (has(object.spec.initContainers) ? object.spec.initContainers : [])).exists(c,
+(size(volume.hostPath.path) <= {LONGEST_PATH} &&
+volume.hostPath.path.matches({cel.quoted(SAFE_PATH)}) && !volume.hostPath.path.matches({cel.quoted(UNSAFE_PATH)})))) &&
+!{_ALL_CONTAINERS}.exists(c,
 (has(c.env) && c.env.exists(variable, variable.name in {cel.listed(sorted(DEVICE_VARIABLES))})) ||
 (has(c.securityContext) && has(c.securityContext.privileged) && c.securityContext.privileged) ||
 (has(c.volumeMounts) && c.volumeMounts.exists(mount, mount.mountPath.contains('nvidia-container-devices'))))"""
@@ -197,9 +228,13 @@ def _limits(container: Container) -> Mapping[str, Quantity]:
     return (container.resources and container.resources.limits) or {}
 
 
+def _requests_of(container: Container) -> Mapping[str, Quantity]:
+    return (container.resources and container.resources.requests) or {}
+
+
 def _names_only(container: Container, resource: str | None) -> bool:
     """Whether a container requests nothing but what is no GPU, and a resource, if one is given, as the API server writes it."""
-    limits, requests = _limits(container), (container.resources and container.resources.requests) or {}
+    limits, requests = _limits(container), _requests_of(container)
     known = all(
         name == resource or name in ORDINARY or name.startswith(ORDINARY_BEGINNINGS) for name in (*limits, *requests)
     )
@@ -211,9 +246,14 @@ def _names_only(container: Container, resource: str | None) -> bool:
 
 def told_apart(way: Way, others: Iterable[Way]) -> str:
     """The CEL that tells pods of one way from those of others, of pods that are known to be of one of them."""
-    names = f"object.spec.containers.exists(c, has(c.resources) && {_in_section('limits', way)})"
     same = [other for other in others if other.resource == way.resource]
-    return _every(names, *([_selects(way), _requires(way)] if same else ()))
+    return _every(_requested([way.resource]), *([_selects(way), _requires(way)] if same else ()))
+
+
+def _requested(resources: Iterable[str]) -> str:
+    """Whether a container requests one of some resources."""
+    named = " || ".join(f"{cel.quoted(name)} in c.resources.limits" for name in dict.fromkeys(resources))
+    return f"object.spec.containers.exists(c, has(c.resources) && has(c.resources.limits) && ({named}))"
 
 
 def _in_section(section: str, way: Way) -> str:
@@ -230,9 +270,9 @@ def written(way: Way) -> str:
         f"{count} == '1'" if way.only_one else f"{count}.matches({cel.quoted(COUNT)})"
     )
     return _every(
+        _requested([way.resource]),
         f"""object.spec.containers.all(c, !has(c.resources) || ({known} &&
 (({limits}) ? ({requests}) && {counted} : !({requests}))))""",
-        f"object.spec.containers.exists(c, has(c.resources) && {limits})",
         _selects(way),
         _requires(way),
         *(["has(object.spec.hostIPC) && object.spec.hostIPC"] if way.host_ipc else ()),
@@ -310,14 +350,14 @@ def _requires(way: Way) -> str:
             for index, need in enumerate(way.terms)
         ]
         return _every(
-            _HAS_REQUIRED,
+            HAS_REQUIRED,
             f"size({terms}) == 1 && !has({terms}[0].matchFields) && has({expressions}) && size({expressions}) == {len(exact)}",
             *exact,
         )
     if way.requirements:
-        return f"!({_HAS_REQUIRED})"
+        return f"!({HAS_REQUIRED})"
     foreign = " && ".join(f"!e.key.startsWith({cel.quoted(prefix)})" for prefix in LABELS_OF_FORMS)
-    return f"""(!({_HAS_REQUIRED}) || {terms}.all(term,
+    return f"""(!({HAS_REQUIRED}) || {terms}.all(term,
 has({_EXPRESSIONS}) && size({_EXPRESSIONS}) > 0 && {_EXPRESSIONS}.all(e, {foreign} &&
 {_EXPRESSIONS}.exists_one(other, other.key == e.key) &&
 !(has(object.spec.nodeSelector) && e.key in object.spec.nodeSelector) &&

@@ -1,0 +1,165 @@
+"""Policies as ``gpuwarden compile`` prints them, many at a time on one API server, and what they must decide."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import msgspec
+
+from testing.control_plane.cluster import ControlPlane
+from testing.control_plane.waiting import wait_for
+from testing.reviews import TEAM, Webhook
+from tests.builders import Json, a_pod, gpu, view
+from tests.e2e.test_backstop import sendable
+from webhook.application.configuration import Configuration
+from webhook.application.in_tree import ANNOTATION, compiled
+from webhook.engine.common_case import CommonCase
+from webhook.engine.common_case_pods import is_common
+
+_OWN_FIELDS = ("uid", "creationTimestamp", "namespace", "managedFields")
+_LABEL = "situation"
+_CONNECTIONS = 8
+_DENIED = "' denied request: "
+
+
+class Situation(msgspec.Struct, frozen=True):
+    """One policy of a configuration, in namespace ``team``; its objects select pods by a label instead of namespaces.
+
+    Attributes:
+        name: of its objects, and the value of the label.
+        enforce: the value of the namespace's label.
+        configuration: the configuration.
+        case: the common case; ``None`` where the webhooks decide every pod.
+        objects: what is applied.
+    """
+
+    name: str
+    enforce: str | None
+    configuration: Configuration
+    case: CommonCase | None
+    objects: tuple[Json, ...]
+
+    @classmethod
+    def of(cls, name: str, configuration: Configuration, enforce: str | None) -> "Situation":
+        """The situation of pods in namespaces with an ``enforce`` label, or without one."""
+        if TEAM in configuration.exemptions.namespaces:
+            return cls(name, enforce, configuration, None, ())
+        made = compiled(configuration, [enforce] if enforce and configuration.policies.resolve(enforce) else ())
+        policy = enforce or made.default
+        case = next((case for case in made.cases if case.policy.name == policy), None)
+        objects = {
+            each["kind"]: _renamed(each, name)
+            for each in made.objects
+            if each["metadata"]["annotations"][ANNOTATION] == policy
+        }
+        return cls(name, enforce, configuration, case, tuple(objects.values()))
+
+    def expected(self, before: Json, user: str) -> Json | str:
+        """What gpuwarden's webhooks make of a pod that is the common case, or say of it; of every other pod, the pod as it is."""
+        pod = view(before)
+        exemptions = self.configuration.exemptions
+        if self.case is None or exemptions.of_pod(pod) or user in exemptions.usernames or not is_common(pod, self.case):
+            return before
+        webhook = Webhook(self.enforce, configuration=self.configuration)
+        mutated = webhook.mutate(before)
+        assert not mutated.warnings
+        final = mutated.applied_to(before)
+        validated = webhook.validate(final)
+        return _as_stored(final) if validated.allowed else validated.message
+
+
+def _as_stored(pod: Json) -> Json:
+    """A pod as the API server writes it: a variable without a value is an empty one."""
+    for container in pod["spec"]["containers"]:
+        for variable in container.get("env", ()):
+            if variable.get("value") == "":
+                del variable["value"]
+    return pod
+
+
+def _renamed(document: Json, name: str) -> Json:
+    spec = document["spec"]
+    if "policyName" in spec:
+        spec = {**spec, "policyName": name, "matchResources": {"objectSelector": {"matchLabels": {_LABEL: name}}}}
+    return {**document, "metadata": {**document["metadata"], "name": name}, "spec": spec}
+
+
+class AdmissionPolicies:
+    """An API server with the objects of many situations, and one namespace for all pods, which are never stored."""
+
+    def __init__(self, control_plane: ControlPlane, namespace: str) -> None:
+        self._api = control_plane.api
+        self._pods = f"/api/v1/namespaces/{namespace}/pods"
+
+    @contextmanager
+    def applied(self, situations: Iterable[Situation]) -> Iterator[None]:
+        """Create the objects; the API server acts by all of them inside."""
+        # Objects are noticed in the order in which those of their kind were created.
+        last = Situation.of("last", Configuration(), "shared")
+        objects = [each for situation in situations for each in situation.objects]
+        try:
+            self._each(lambda each: self._api.post(path_of(each), json=each).raise_for_status(), objects)
+            self._each(lambda each: self._api.post(path_of(each), json=each).raise_for_status(), last.objects)
+            wait_for("the last policy to act", lambda: self._acts(last), 120)
+            yield
+        finally:
+            paths = [f"{path_of(each)}/{each['metadata']['name']}" for each in (*objects, *last.objects)]
+            self._each(self._api.delete, paths)
+
+    def _acts(self, situation: Situation) -> bool:
+        plain, denied = sendable(a_pod(gpu("1"))), sendable(a_pod(gpu("2")))
+        return self.agrees(plain, situation) and self.agrees(denied, situation)
+
+    @staticmethod
+    def _each(do: Callable[[Any], Any], values: Iterable[Any]) -> list[Any]:
+        with ThreadPoolExecutor(_CONNECTIONS) as pool:
+            return [*pool.map(do, values)]
+
+    def accepted(self, pods: Iterable[tuple[Json, Situation, str | None]]) -> int:
+        """Compare API server and webhooks for each of some pods, users too; how many Kubernetes itself does not deny."""
+        return sum(self._each(lambda one: self.agrees(*one), pods))
+
+    def create(self, pod: Json, label: str, user: str | None = None) -> httpx.Response:
+        """Create a pod as a dry run."""
+        metadata = {key: value for key, value in pod["metadata"].items() if key not in _OWN_FIELDS}
+        metadata = {"name": "job-0", **metadata, "labels": {**(metadata.get("labels") or {}), _LABEL: label}}
+        headers = {"Impersonate-User": user, "Impersonate-Group": "system:masters"} if user else {}
+        body = {**pod, "metadata": metadata}
+        return self._api.post(self._pods, params={"dryRun": "All"}, headers=headers, json=body)
+
+    def agrees(self, pod: Json, situation: Situation, user: str | None = None) -> bool:
+        """Whether webhooks and API server agree about a pod; ``False`` too where Kubernetes itself denies the pod."""
+        before = self.create(pod, "none", user)
+        if before.status_code != httpx.codes.CREATED:
+            return False
+        expected = situation.expected(own(before.json()), user or "")
+        found = decided(self.create(pod, situation.name, user))
+        assert found == expected, (situation.name, situation.enforce, pod, found, expected)
+        return True
+
+
+def path_of(document: Mapping[str, Any]) -> str:
+    """The path of an object's kind in the API."""
+    kind = document["kind"].lower()
+    return f"/apis/{document['apiVersion']}/{kind.removesuffix('y') + 'ies' if kind.endswith('y') else kind + 's'}"
+
+
+def decided(answer: httpx.Response) -> Json | str:
+    """What the API server made of a pod, or what an admission policy said of it."""
+    if answer.status_code == httpx.codes.CREATED:
+        return own(answer.json())
+    assert answer.status_code == httpx.codes.FORBIDDEN, answer.text
+    before, by_us, sentence = answer.json()["message"].partition(_DENIED)
+    assert by_us, before
+    return str(sentence)
+
+
+def own(pod: Json) -> Json:
+    """A pod without what differs between two that are made alike."""
+    copied: Json = json.loads(json.dumps(pod))
+    metadata = {key: value for key, value in copied["metadata"].items() if key not in _OWN_FIELDS}
+    del metadata["labels"][_LABEL]
+    return {**copied, "metadata": metadata}
