@@ -40,13 +40,16 @@ UNIT := tests/engine tests/application tests/adapters tests/cli tests/deploy tes
 FLOOR := 98
 # One file of tests is one worker's, so what a file starts is started once.
 SIDE_BY_SIDE := --numprocesses auto --dist loadfile
+# These depend on how fast the machine is: nothing may run beside them.
+E2E_ALONE := tests/e2e/test_under_attack.py tests/e2e/test_rotation.py tests/e2e/test_fleet.py
+ALONE := tests/attacks tests/benchmarks tests/faults tests/load $(E2E_ALONE)
 
 .PHONY: test
 test: setup ## Lint, types and every test (those on a control plane where there is one: make control-plane)
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory tools || echo "no helm here: the chart's tests are skipped"
 	@$(MAKE) --no-print-directory cover
-	@$(BIN)/pytest tests $(UNIT:%=--ignore=%)
+	@$(MAKE) --no-print-directory system
 
 .PHONY: tools
 tools: setup ## Put helm and kubectl, pinned, into .cache/tools
@@ -62,7 +65,8 @@ neighbours: setup ## Build cert-manager, JobSet and Kueue into .cache, for the e
 
 .PHONY: e2e
 e2e: setup control-plane tools ## The tests on a real control plane; they fail where there is none
-	@GPUWARDEN_REQUIRE_E2E=1 $(BIN)/pytest tests/e2e
+	@GPUWARDEN_REQUIRE_E2E=1 $(BIN)/pytest --numprocesses 2 --dist loadfile tests/e2e $(E2E_ALONE:%=--ignore=%)
+	@GPUWARDEN_REQUIRE_E2E=1 $(BIN)/pytest $(E2E_ALONE)
 
 .PHONY: bench
 bench: setup ## Measure everything, write docs/performance.* and benchmarks/README.md; fails where a bar is missed (needs wrk and an idle machine)
@@ -86,11 +90,13 @@ lint: setup ## Style, types, layers, Dockerfile
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/python -m hack.policy_reference --check
 	@$(BIN)/python -m hack.metrics_reference --check
+	@$(BIN)/python -m hack.forms_reference --check
 	@$(BIN)/python -m hack.backstop --check
 	@$(BIN)/python -m hack.chart_defaults --check
 	@$(BIN)/python -m hack.workload_rules --check
 	@$(BIN)/python -m hack.workload_reference --check
 	@$(BIN)/python -m hack.chart_tables --check
+	@$(BIN)/python -m hack.chart_readme --check
 	@$(BIN)/python hack/licences.py --check
 
 .PHONY: fmt
@@ -104,6 +110,12 @@ cover: setup ## The unit tests with branch coverage of webhook/: its own tests c
 	@$(BIN)/pytest $(SIDE_BY_SIDE) $(filter-out tests/engine,$(UNIT)) --cov=webhook --cov-append --cov-report=
 	@$(BIN)/coverage report --omit='webhook/engine/*' --fail-under=$(FLOOR)
 
+# Two workers, however many cores there are: each has a control plane of its own.
+.PHONY: system
+system: setup ## The tests that are no unit tests: on a control plane, of the image and of hack/, then those under load
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile tests $(UNIT:%=--ignore=%) $(ALONE:%=--ignore=%)
+	@$(BIN)/pytest $(ALONE)
+
 .PHONY: golden
 golden: setup ## Write the golden AdmissionReviews anew (then read the diff)
 	@UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/test_golden.py
@@ -112,6 +124,7 @@ golden: setup ## Write the golden AdmissionReviews anew (then read the diff)
 docs: setup ## Write the pages that come from the code
 	@$(BIN)/python -m hack.policy_reference
 	@$(BIN)/python -m hack.metrics_reference
+	@$(BIN)/python -m hack.forms_reference
 	@$(BIN)/python -m hack.workload_reference
 	@$(BIN)/python hack/licences.py
 
@@ -121,6 +134,7 @@ manifests: tools ## Write the chart's generated templates, and deploy/gpuwarden.
 	@$(BIN)/python -m hack.chart_defaults
 	@$(BIN)/python -m hack.workload_rules
 	@$(BIN)/python -m hack.chart_tables
+	@$(BIN)/python -m hack.chart_readme
 	@$(BIN)/python -m hack.render_manifests
 
 FUZZ_SECONDS ?= 600
@@ -134,6 +148,10 @@ sbom: setup ## Write dist/gpuwarden.cdx.json, and dist/gpuwarden-image.cdx.json 
 	@mkdir -p dist
 	@$(UV) export --format cyclonedx1.5 --frozen --no-default-groups --quiet > dist/gpuwarden.cdx.json
 	@$(BIN)/python -m hack.image_bill
+
+.PHONY: dist
+dist: setup ## Make what a release publishes into dist/ (make tools dist VERSION=0.1.0)
+	@$(BIN)/python -m hack.release "$(VERSION)"
 
 # It needs docker, podman, or buildah (as root); IMAGE_OPTIONS='--base IMAGE' builds on another base.
 .PHONY: image

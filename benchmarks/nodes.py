@@ -12,18 +12,18 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-import httpx
 import msgspec
 
 from benchmarks.processes import Cores
 from benchmarks.servers import Files, Gpuwarden, gpuwarden
+from testing.control_plane.bulk import store
 from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.programs import find
 from testing.control_plane.waiting import wait_for
@@ -38,7 +38,6 @@ MOST_MEBIBYTES, MOST_OF_A_CORE = 20.0, 0.03
 _SETTLE_SECONDS = 5.0
 _KNOWN_SECONDS = 180.0
 _REVIEWS = 100  # a second
-_WRITERS = 8
 _PRODUCTS = ("NVIDIA-A100-SXM4-80GB", "NVIDIA-H100-80GB-HBM3", "Tesla-T4", "NVIDIA-L4")
 _MERGE = {"Content-Type": "application/merge-patch+json"}
 
@@ -103,45 +102,22 @@ class _Real:
     def __init__(self, control_plane: ControlPlane, nodes: int, pods: int) -> None:
         self.kubeconfig = control_plane.kubeconfig()
         self._plane = control_plane
-        self._local = threading.local()
-        _ok(control_plane.api.post("/api/v1/namespaces", json={"metadata": {"name": TEAM}}))
-        account = f"/api/v1/namespaces/{TEAM}/serviceaccounts/default"
-        wait_for("the ServiceAccount", lambda: not control_plane.api.get(account).is_error)
-        control_plane.kill_controllers()  # they would taint nodes and delete pods, as no kubelet answers
-        with ThreadPoolExecutor(_WRITERS) as pool:
-            list(pool.map(self._add_node, range(nodes)))
-            list(pool.map(self._add_pod, (_pod(number, nodes) for number in range(pods))))
+        namespace = {"metadata": {"name": TEAM, "labels": {"gpuwarden.io/enforce": "exclusive"}}}
+        control_plane.api.post("/api/v1/namespaces", json=namespace).raise_for_status()
+        # They would taint nodes and delete pods, as no kubelet answers, and use the cores that are measured.
+        control_plane.kill_controllers()
+        control_plane.kill_scheduler()
+        store(control_plane.etcd, ((f"minions/node-{number:05}", _node(number)) for number in range(nodes)))
+        store(
+            control_plane.etcd, ((f"pods/{TEAM}/pod-{number:05}", _stored_pod(number, nodes)) for number in range(pods))
+        )
 
     def report(self, number: int) -> None:
         time_of = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         conditions = [{"type": "Ready", "status": "True", "lastHeartbeatTime": time_of, "reason": str(time.time())}]
-        self._status(number, {"conditions": conditions})
-
-    def _add_node(self, number: int) -> None:
-        metadata = {"name": f"node-{number:05}", "labels": _labels(number)}
-        _ok(self._api.post("/api/v1/nodes", json={"metadata": metadata}))
-        gpus = {"nvidia.com/gpu": "8", "cpu": "64", "pods": "100"}
-        conditions = [{"type": "Ready", "status": "True"}]
-        self._status(number, {"capacity": gpus, "allocatable": gpus, "conditions": conditions, **_company()})
-
-    def _status(self, number: int, fields: dict[str, Any]) -> None:
         path = f"/api/v1/nodes/node-{number:05}/status"
-        _ok(self._api.patch(path, json={"status": fields}, headers=_MERGE))
-
-    def _add_pod(self, pod: dict[str, Any]) -> None:
-        _ok(self._api.post(f"/api/v1/namespaces/{TEAM}/pods", json=pod))
-
-    @property
-    def _api(self) -> httpx.Client:
-        if not hasattr(self._local, "api"):
-            self._local.api = self._plane.client()
-        api: httpx.Client = self._local.api
-        return api
-
-
-def _ok(answer: httpx.Response) -> None:
-    if answer.is_error:
-        raise RuntimeError(f"{answer.request.method} {answer.request.url}: {answer.status_code} {answer.text}")
+        content = {"status": {"conditions": conditions}}
+        self._plane.api.patch(path, json=content, headers=_MERGE).raise_for_status()
 
 
 @contextmanager
@@ -263,6 +239,25 @@ def _pod(number: int, nodes: int) -> dict[str, Any]:
     metadata = {"name": f"pod-{number:05}", "namespace": TEAM, "labels": {"app": f"app-{number % 50}"}}
     where = {"schedulerName": "none"} if number % 5 == 0 else {"nodeName": f"node-{number % nodes:05}"}
     return {"metadata": metadata, "spec": {**pod["spec"], **where}}
+
+
+def _stored(api_version: str, kind: str, content: dict[str, Any]) -> dict[str, Any]:
+    """An object as the API server would have stored it."""
+    made = {"uid": str(uuid.uuid4()), "creationTimestamp": "2026-01-01T00:00:00Z"}
+    return {"apiVersion": api_version, "kind": kind, **content, "metadata": {**content["metadata"], **made}}
+
+
+def _node(number: int) -> dict[str, Any]:
+    gpus = {"nvidia.com/gpu": "8", "cpu": "64", "pods": "100"}
+    conditions = [{"type": "Ready", "status": "True"}]
+    state = {"capacity": gpus, "allocatable": gpus, "conditions": conditions, **_company()}
+    return _stored(
+        "v1", "Node", {"metadata": {"name": f"node-{number:05}", "labels": _labels(number)}, "status": state}
+    )
+
+
+def _stored_pod(number: int, nodes: int) -> dict[str, Any]:
+    return _stored("v1", "Pod", {**_pod(number, nodes), "status": {"phase": "Pending"}})
 
 
 def _company() -> dict[str, Any]:

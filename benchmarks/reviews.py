@@ -102,7 +102,7 @@ def pod(case: Case, number: int) -> Json:
                     "blockOwnerDeletion": True,
                 }
             ],
-            "managedFields": [_managed(labels, annotations, names)],
+            "managedFields": [_managed(labels, annotations, names, _amounts(case.gpu))],
         },
         "spec": {
             "volumes": [
@@ -130,8 +130,12 @@ def pod(case: Case, number: int) -> Json:
     }
 
 
+def _amounts(gpu: bool) -> Json:  # noqa: FBT001 - the field of a case
+    return {"cpu": "4", "memory": "16Gi", **({GPU: "1"} if gpu else {})}
+
+
 def _container(name: str, number: int, *, gpu: bool) -> Json:
-    amounts = {"cpu": "4", "memory": "16Gi", **({GPU: "1"} if gpu else {})}
+    amounts = _amounts(gpu)
     return {
         "name": name,
         "image": "registry.example.com/team/trainer:2026.1.0",
@@ -176,7 +180,7 @@ def _token_volume() -> Json:
     return {"name": "kube-api-access-x7k2p", "projected": {"sources": sources, "defaultMode": 420}}
 
 
-def _managed(labels: Json, annotations: Json, names: list[str]) -> Json:
+def _managed(labels: Json, annotations: Json, names: list[str], amounts: Json) -> Json:
     """What the API server notes of the controller's write: a leaf for each field that it set."""
     set_in_container = ("args", "env", "image", "imagePullPolicy", "livenessProbe", "name", "ports", "resources")
     more = ("securityContext", "terminationMessagePath", "terminationMessagePolicy", "volumeMounts")
@@ -184,7 +188,7 @@ def _managed(labels: Json, annotations: Json, names: list[str]) -> Json:
     container["f:env"] = {".": {}} | {
         f'k:{{"name":"SETTING_{index}"}}': {".": {}, "f:name": {}, "f:value": {}} for index in range(8)
     }
-    container["f:resources"] = {".": {}, "f:limits": _leaves("cpu", "memory", GPU), "f:requests": {".": {}}}
+    container["f:resources"] = {".": {}, "f:limits": _leaves(*amounts), "f:requests": {".": {}}}
     return {
         "manager": "kube-controller-manager",
         "operation": "Update",

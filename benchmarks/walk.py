@@ -1,6 +1,6 @@
 """The way of one request through the code, from the socket to the patch: ``python -m benchmarks.walk [--moves]``.
 
-It counts the files of ours that a rewriting review passes through, cold (the first of its kind) and warm (one like it again),
+It counts the files of ours that a rewriting review passes through, cold (the first of a ReplicaSet) and warm (the next of it),
 the calls, and the moves from one file to another: what a reader follows. It is no measure of time.
 """
 
@@ -18,10 +18,9 @@ from webhook.adapters import namespace_file
 from webhook.adapters.configuration import file as configuration_file
 from webhook.adapters.decision_log import DecisionLog
 from webhook.adapters.http.connection import Connection, Port
-from webhook.adapters.http.crowd import Crowd
+from webhook.adapters.http.crowd import Crowd, Refusals
 from webhook.adapters.http.endpoint import Endpoint
 from webhook.adapters.http.limits import Limits
-from webhook.adapters.http.refusals import Refusals
 from webhook.adapters.http.turns import Turns
 from webhook.adapters.metrics import Metrics
 from webhook.adapters.namespace_file import FileNamespaces
@@ -80,21 +79,23 @@ def _port(metrics: Metrics, log: DecisionLog) -> Port:
     admission = Admission(
         configuration_file.parse(json.dumps(reviews.configuration(5))), namespaces, _Recorders(metrics, log)
     )
-    endpoint = Endpoint("/mutate", admission.mutate, metrics)
+    endpoint = Endpoint("/mutate", admission.mutate, metrics.answered)
     paths = PathTokens(PATHS.values())
     crowd = Crowd(Limits(), Refusals("admission", lambda *_: None))
     return Port(lambda path: endpoint if paths.admits(path) == endpoint.path else None, crowd, Turns())
 
 
 async def walks() -> tuple[Walk, Walk]:
-    """The first review of its kind, and the second."""
+    """The reviews of the first and the second pod of a ReplicaSet."""
     metrics = Metrics()
     log = DecisionLog(lambda: None)
     port = _port(metrics, log)
     server = await asyncio.get_running_loop().create_server(lambda: Connection(port), "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     cold, warm = Walk(), Walk()
-    for walk, body in zip((cold, warm), reviews.bodies(reviews.ONE), strict=False):
+    pod = reviews.pod(reviews.ONE, 0)
+    for number, walk in enumerate((cold, warm)):
+        body = reviews.encode(reviews.review(pod, number))
         lines = ["POST /mutate?timeout=2s HTTP/1.1", "content-type: application/json", f"content-length: {len(body)}"]
         with walk.watched():
             writer.write("\r\n".join([*lines, "", ""]).encode() + body)

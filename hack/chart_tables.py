@@ -17,12 +17,13 @@ import yaml
 from hack import generated
 from hack.chart_defaults import CHART, Json, resolved
 from webhook.engine.gpu_models import PROFILES_OF_MODELS
+from webhook.engine.mig_memory import MEASURED
 from webhook.engine.profiles import DOCUMENTED
 
 TEMPLATE = CHART / "templates/_tables.tpl"
 PAGE = """\
 {{/*
-Written by `make manifests` from values.schema.json, webhook/engine/gpu_models.py and webhook/engine/profiles.py; edit those and
+Written by `make manifests` from values.schema.json and webhook/engine (gpu_models.py, mig_memory.py, profiles.py); edit those and
 hack/chart_tables.py, not this.
 */}}
 
@@ -33,6 +34,11 @@ hack/chart_tables.py, not this.
 
 {{/* MIG profiles that NVIDIA documents. */}}
 {{- define "gpuwarden.documentedProfiles" -}}
+%s
+{{- end -}}
+
+{{/* MIG profiles whose memory is measured. */}}
+{{- define "gpuwarden.measuredProfiles" -}}
 %s
 {{- end -}}
 
@@ -68,7 +74,8 @@ def text() -> str:
         table.setdefault(json.dumps(check), {**check, "at": []})["at"].append(path)
     parts = (PROFILES_OF_MODELS, [*table.values()])
     models, texts = (yaml.safe_dump(part, sort_keys=False, width=10000).rstrip() for part in parts)
-    return PAGE % (models, " ".join(DOCUMENTED), texts)
+    measured = dict.fromkeys(profile for row in MEASURED for profile in row.profiles)
+    return PAGE % (models, " ".join(DOCUMENTED), " ".join(measured), texts)
 
 
 if __name__ == "__main__":

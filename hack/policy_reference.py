@@ -151,10 +151,38 @@ what `form-not-offered` and `count-above-any-node` do. Unset, it is `warn`. Both
 webhook reports them where it [watches nodes](nodes.md), `check` and `audit` with [`--fleet`](cli.md#nodes). In a policy of
 several forms, `prefer: offered` gives a plain request [the first one that nodes offer](nodes.md#prefer-offered).
 
+## MIG slices by memory
+
+```yaml
+policies:
+  inference:
+    forms: [mig-1g.10gb, mig-2g.20gb, mig-3g.40gb]
+    prefer: memory
+```
+
+A pod says how much memory each of its GPUs needs, and gets the first listed slice that has as much:
+
+```yaml
+metadata:
+  annotations:
+    gpuwarden.io/gpu-memory: 12Gi       # of the pod: in a Deployment, below spec.template
+```
+
+- What counts is the lowest [measured memory](forms.md#memory-of-mig-slices), which is less than the name says: 10Gi do not fit
+  into `1g.10gb`. Of several GPU models the lowest counts: that of the `nodeSelector` (`nvidia.com/gpu.product`), else those of
+  `devicePlugin.products`, else all that were measured. What nodes offer has no influence.
+- Without the annotation, a plain request becomes the first listed form.
+- A pod is denied if no listed slice has as much (`gpu-memory-too-large`; the message has the memory of each), if the annotation
+  is not a quantity of at least 1Mi (`gpu-memory-invalid`), or if it requests a listed slice by name that has less
+  (`form-not-permitted`).
+- All forms must be MIG slices that are not shared and whose memory was measured.
+- Under other policies, the annotation causes a warning (`gpu-memory-ignored`). Under `any` and `none` it is not read.
+
 - A node offers what its status has as allocatable, or as capacity while allocatable is 0, as it is when a device plugin restarts.
 - A node whose label `nvidia.com/mig.config.state` is `pending` or `rebooting` may offer other forms afterwards, so nothing is
   reported of [those that it may come to offer](nodes.md#what-is-remembered).
 - Nodes that offer the form and are cordoned, not ready or tainted are named, with their number. They never lead to a denial.
+  A pod that tolerates the taint `node.kubernetes.io/unschedulable`, as those of a DaemonSet do, runs on a cordoned node.
 - A resource that a DeviceClass offers (`extendedResourceName`), whose driver has a ResourceSlice, counts as offered.
 - Forms in `fleet.expected` count as offered, because an autoscaler adds their nodes: `fleet: {expected: [mig-1g.5gb]}`.\
 """

@@ -189,6 +189,10 @@ class ControlPlane:
         """Kill the controller manager for good: nothing reacts to what is made from then on."""
         self._processes.pop("kube-controller-manager").kill()
 
+    def kill_scheduler(self) -> None:
+        """Kill the scheduler for good."""
+        self._processes.pop("kube-scheduler").kill()
+
     def stop(self) -> None:
         """Kill every process, the ones that depend on others first."""
         for process in reversed(self._processes.values()):
@@ -201,6 +205,11 @@ class ControlPlane:
     def port(self) -> int:
         """The API server's port on loopback."""
         return self._ports.apiserver
+
+    @property
+    def etcd(self) -> str:
+        """Etcd's URL."""
+        return f"http://127.0.0.1:{self._ports.etcd}"
 
     # --- starting -------------------------------------------------------------------------------------------------
 
@@ -216,7 +225,7 @@ class ControlPlane:
             self.kubeconfig(user)
 
         self._run("etcd", programs.etcd, flags.etcd(files, ports))
-        self._wait("etcd", f"http://127.0.0.1:{ports.etcd}/health")
+        self._wait("etcd", f"{self.etcd}/health")
         self.start_apiserver()
         self.version = parse_version(self.get("/version")["gitVersion"])
 

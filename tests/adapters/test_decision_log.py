@@ -64,7 +64,8 @@ def test_an_update_is_told_as_one(logged: Logged) -> None:
     (recorded,) = webhook.notes
     kind = GroupVersionKind("apps", "v1", "Deployment")
     request = msgspec.structs.replace(recorded.request, operation="UPDATE", kind=kind, name="web")
-    webhook.notes[:] = [msgspec.structs.replace(recorded, request=request, path="advise", mode="warn", acted=False)]
+    judged = msgspec.structs.replace(recorded.judged, operation="UPDATE", path="advise", mode="warn", acted=False)
+    webhook.notes[:] = [msgspec.structs.replace(recorded, request=request, judged=judged)]
     (line,) = lines(logged, webhook)
     assert [line[key] for key in ("event", "operation", "kind", "name", "path")] == [
         "would be rewritten", "UPDATE", "Deployment", "web", "advise",

@@ -27,7 +27,7 @@ class Broken:
 
 async def test_what_is_recorded_waits_for_the_next_turn() -> None:
     notes, log = Notes(), Notes()
-    afterwards = DeferredRecording(notes, notes, log)
+    afterwards = DeferredRecording(notes.answered, notes, log)
     afterwards.decided(ONE)
     afterwards.answered("/mutate", 200, 0.1)
     assert (notes.seen, log.seen) == ([], [])
@@ -39,7 +39,7 @@ async def test_a_bug_in_recording_is_told_and_costs_no_other_record() -> None:
     errors: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: errors.append(context))
     notes = Notes()
-    DeferredRecording(notes, Broken(), notes).decided(ONE)
+    DeferredRecording(notes.answered, Broken(), notes).decided(ONE)
     await asyncio.sleep(0)
     assert notes.seen == [ONE]
     assert [type(error["exception"]) for error in errors] == [ZeroDivisionError]

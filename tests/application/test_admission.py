@@ -122,7 +122,7 @@ def test_subresources_are_allowed_whatever_they_carry(subresource: str) -> None:
         ("pod", {}, "request.object"),
         ({**a_pod(), "spec": []}, {}, "request.object.spec"),
         (a_pod(containers="train"), {}, "request.object.spec.containers"),
-        (a_pod({"name": 5}), {}, "request.object.spec.containers[0].name"),
+        (a_pod({**a_gpu_container(), "name": 5}), {}, "request.object.spec.containers[0].name"),
         (a_pod(a_gpu_container(count=True)), {}, "request.object.spec.containers[0].resources.limits[...]"),
         (a_pod(nodeSelector={"a": 1}), {}, "request.object.spec.nodeSelector[...]"),
         (a_pod(hostIPC="true"), {}, "request.object.spec.hostIPC"),
@@ -137,6 +137,33 @@ def test_what_is_no_pod_is_the_callers_fault_and_its_field_is_named(pod: Any, re
         with pytest.raises(ReviewError) as caught:
             ask(pod, **request_fields)
         assert caught.value.field == field
+
+
+def test_of_a_pod_without_a_gpu_mutate_reads_no_more_than_that() -> None:
+    webhook, pod = Webhook("shared"), a_pod(a_container("train", {"cpu": "1"}, env="unreadable"))
+
+    assert webhook.mutate(pod).response == {"uid": UID, "allowed": True}
+    with pytest.raises(ReviewError, match="env"):
+        webhook.validate(pod)
+
+
+@pytest.mark.parametrize("resource", ["gpu", "nvidia/gpu", "nvidia.co/gpu", "amd.com/gpu"])
+def test_a_gpu_by_a_name_that_is_not_nvidias_is_found_too(resource: str) -> None:
+    book = GpuNames(gpus=("amd.com/gpu",))
+    webhook = Webhook("none", configuration=Configuration(names=book))
+
+    assert webhook.mutate(a_pod(a_container("train", {resource: "1"}))).annotations["enforce-rules"]
+
+
+@pytest.mark.parametrize(("section", "more"), [("containers", {}), ("initContainers", {"containers": [a_container()]})])
+def test_a_request_is_found_wherever_it_is(section: str, more: Json) -> None:
+    webhook = Webhook("shared")
+    for written in ("limits", "requests"):
+        asking = a_container("train", resources={written: {"alpha.kubernetes.io/nvidia-gpu": "1"}})
+        pod = a_pod()
+        pod["spec"] |= {**more, section: [a_container("first"), asking]}
+
+        assert webhook.mutate(pod).annotations["enforce-rules"]
 
 
 def test_a_pod_may_leave_its_kind_unsaid_and_its_namespace_to_the_request() -> None:
@@ -369,12 +396,12 @@ def test_each_decision_is_told_to_the_recorder_with_what_became_of_it() -> None:
     webhook.mutate(a_pod())
     webhook.validate(a_pod())
 
-    told = [(note.path, note.mode, note.policy.name, note.decision.outcome.value, note.acted) for note in webhook.notes]
-    assert told == [
+    judged = [note.judged for note in webhook.notes]
+    assert [(one.path, one.mode, one.policy, one.outcome.value, one.acted) for one in judged] == [
         ("mutate", "enforce", "shared", "rewritten", True),
         ("mutate", "warn", "mps", "rewritten", False),
         ("mutate", "audit", "none", "denied", False),
         ("validate", "enforce", "shared", "denied", True),
     ]
-    assert [finding.rule.id for finding in webhook.notes[-1].decision.findings] == ["not-rewritten"]
+    assert judged[-1].rules == ("not-rewritten",)
     assert webhook.notes[0].request.uid == UID

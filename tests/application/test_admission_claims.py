@@ -192,7 +192,7 @@ class TestWhatIsDenied:
         assert answered.annotations["enforce-outcome"] == "denied"
         assert source.asked == [(TEAM, (Reference(kind, "one"),))]
         [note] = asked.notes
-        assert (note.path, note.acted, note.decision.outcome.value) == ("validate", True, "denied")
+        assert (note.judged.path, note.judged.acted, note.judged.outcome.value) == ("validate", True, "denied")
 
     def test_a_gpu_by_the_implicit_name_under_none(self) -> None:
         pod = a_pod({"name": "c", "resources": {"limits": {IMPLICIT: 1}, "requests": {IMPLICIT: 1}}})
@@ -258,7 +258,7 @@ class TestOtherPolicies:
             "denied",
             "form-not-permitted",
         )
-        assert [(note.mode, note.acted) for note in asked.notes] == [("warn", False), ("audit", False)]
+        assert [(note.judged.mode, note.judged.acted) for note in asked.notes] == [("warn", False), ("audit", False)]
 
     def test_what_is_found_beside_claims_is_not_told_again(self) -> None:
         pod = a_pod(a_gpu_container("1", name="a"), {**CLAIMING, "name": "b"}, **CLAIMS)

@@ -116,7 +116,7 @@ def test_audit_records_that_claims_were_not_judged() -> None:
 def test_each_decision_is_recorded_as_one_that_did_not_act() -> None:
     notes = Notes()
     advise(NamespaceLabels(enforce="shared", audit="none"), notes=notes)
-    assert [(note.path, note.mode, note.acted) for note in notes] == [
+    assert [(note.judged.path, note.judged.mode, note.judged.acted) for note in notes] == [
         ("advise", "warn", False),
         ("advise", "audit", False),
     ]

@@ -121,7 +121,8 @@ class TestWhatIsDenied:
         assert answered.rules == ["gpu-not-permitted"]
         assert answered.message.startswith(f'{kind} "one": request gpu: DeviceClass gpu.nvidia.com is not permitted')
         assert answered.annotations["enforce-outcome"] == "denied"
-        assert [(one.path, one.mode, one.acted) for one in asked.notes] == [("validate-claim", "enforce", True)]
+        (judged,) = (note.judged for note in asked.notes)
+        assert (judged.path, judged.mode, judged.acted) == ("validate-claim", "enforce", True)
 
     @pytest.mark.parametrize(
         ("new", "old"),
@@ -172,7 +173,8 @@ class TestWhatIsReported:
             "audit-outcome": "denied",
             "audit-rules": "form-not-permitted",
         }
-        assert [(one.mode, one.acted) for one in asked.notes] == [("enforce", True), ("warn", False), ("audit", False)]
+        judged = [note.judged for note in asked.notes]
+        assert [(one.mode, one.acted) for one in judged] == [("enforce", True), ("warn", False), ("audit", False)]
 
     def test_in_a_dry_run_nothing_is_denied(self) -> None:
         asked = Claims("none", warn="none", configuration=Configuration(mode=Mode.AUDIT))

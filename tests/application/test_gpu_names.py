@@ -45,7 +45,7 @@ def in_advice(pod: Json, configuration: Configuration) -> Told:
     notes = Notes()
     advising = Advising(lambda: configuration, KnownNamespaces({TEAM: NONE}), notes)
     answered = read_answer(finish(advising.advise(encode(review))), UID)
-    told = [finding.rule.id for note in notes for finding in note.decision.denials]
+    told = [rule for note in notes for rule, severity, _ in note.judged.findings if severity == "deny"]
     assert bool(answered.warnings) is bool(told)
     return told, answered.annotations.get("exempt")
 

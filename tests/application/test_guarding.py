@@ -57,7 +57,8 @@ class TestCreation:
             "enforce-outcome": "unchanged",
             "enforce-rules": RULE,
         }
-        assert [(note.path, note.mode, note.acted) for note in webhook.notes] == [("validate", "enforce", True)]
+        told = [(note.judged.path, note.judged.mode, note.judged.acted) for note in webhook.notes]
+        assert told == [("validate", "enforce", True)]
 
     def test_it_is_refused_where_that_is_configured(self) -> None:
         answered = Webhook(configuration=configured()).validate(a_pod(REACHING))
@@ -96,7 +97,7 @@ class TestOtherLabels:
 
         assert answered.allowed
         assert answered.warnings == [f"would be denied: {ENV} reaches GPUs without a request"]
-        assert [(note.mode, note.acted) for note in webhook.notes] == [("warn", False)]
+        assert [(note.judged.mode, note.judged.acted) for note in webhook.notes] == [("warn", False)]
 
     def test_the_audit_policy_records_it(self) -> None:
         answered = Webhook(audit="strict", configuration=configured(STRICT)).validate(a_pod(REACHING))
@@ -122,7 +123,7 @@ class TestDryRun:
         assert answered.warnings == [f"would be denied: {ENV} reaches GPUs without a request"]
         assert answered.annotations["mode"] == "audit"
         assert answered.annotations["enforce-rules"] == RULE
-        assert [(note.decision.outcome.value, note.acted) for note in webhook.notes] == [("denied", False)]
+        assert [(note.judged.outcome.value, note.judged.acted) for note in webhook.notes] == [("denied", False)]
 
 
 class TestExemptions:

@@ -53,6 +53,35 @@ def kubeconfig(cluster: WorkloadServer, tmp_path: Path) -> Path:
     return write_kubeconfig(tmp_path / "kubeconfig", cluster.url, token="s3cret")  # noqa: S106 - a test's own
 
 
+def test_claims_of_a_cluster_that_would_be_denied_are_listed_without_those_of_pods(
+    cluster: WorkloadServer, kubeconfig: Path
+) -> None:
+    root = "/apis/resource.k8s.io"
+    spec = {"devices": {"requests": [{"name": "gpu", "deviceClassName": "gpu.nvidia.com"}]}}
+    made: Json = {
+        "name": "made",
+        "namespace": "team-b",
+        "annotations": {"resource.kubernetes.io/pod-claim-name": "gpu"},
+    }
+    made["ownerReferences"] = [{"kind": "Pod", "uid": "1", "controller": True}]
+    own = {"name": "own", "namespace": "team-b"}
+    cluster.objects[root] = {"versions": [{"version": "v1beta1"}]}
+    for plural, items in (
+        ("resourceclaims", [{"metadata": own, "spec": spec}, {"metadata": made, "spec": spec}]),
+        ("resourceclaimtemplates", [{"metadata": own, "spec": {"spec": spec}}]),
+    ):
+        cluster.lists[f"{root}/v1beta1/{plural}"] = [json.dumps(one).encode() for one in items]
+
+    def denied(policy: str) -> list[tuple[str, str]]:
+        options = ("--kubeconfig", kubeconfig, "--assume", f"team-b={policy}", "-o", "json")
+        others = json.loads(run("audit", *options).out)["others"]
+        return [(one["kind"], one["name"]) for one in others if "Claim" in one["kind"]]
+
+    assert denied("none") == [("ResourceClaim", "own"), ("ResourceClaimTemplate", "own")]
+    assert denied("exclusive") == [("ResourceClaim", "own")]  # pods can share it
+    assert denied("shared") == []
+
+
 def thing(
     kind: str, name: str, space: str = "team-a", *, pods: Json | None = None, owner: tuple[str, str] | None = None
 ) -> Json:
@@ -623,7 +652,7 @@ class TestCheck:
         (result,) = json.loads(ran.out)["runs"][0]["results"]
         assert ran.code == 1
         assert result["ruleId"] == "shared-request-above-one"
-        assert result["locations"][0]["physicalLocation"]["region"] == {"startLine": 14}
+        assert result["locations"][0]["physicalLocation"]["region"] == {"startLine": 14, "startColumn": 13}
 
     def test_in_junit_has_a_case_an_object(self) -> None:
         ran = run("check", "-", "--policy", "shared", "-o", "junit", "--strict", stdin=deployment())

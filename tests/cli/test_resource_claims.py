@@ -295,6 +295,39 @@ def test_a_template_of_another_namespace_is_not_the_pods() -> None:
     assert [line["decision"] for line in found["objects"]] == ["denied"]
 
 
+OWNED = (
+    "{name: one, annotations: {resource.kubernetes.io/pod-claim-name: gpu}, "
+    "ownerReferences: [{kind: Pod, uid: '1', controller: true}]}"
+)
+
+
+@pytest.mark.parametrize(
+    ("objects", "policy", "listed"),
+    [
+        (CLAIM, "shared", []),
+        (TEMPLATE, "exclusive", []),
+        (CLAIM.replace("REQUEST", "{name: nic, exactly: {deviceClassName: dranet-ib}}"), "none", []),
+        (CLAIM.replace("name: one}", "name: one, namespace: kube-system}"), "none", []),  # exempt
+        (CLAIM.replace("{name: one}", OWNED), "none", []),  # Kubernetes made it for a pod
+        (CLAIM, "exclusive", [("ResourceClaim", "one", "form-not-permitted")]),
+        (TEMPLATE, "none", [("ResourceClaimTemplate", "one-gpu", "gpu-not-permitted")]),
+    ],
+)
+def test_an_audit_lists_the_claims_and_templates_that_would_be_denied(
+    objects: str, policy: str, listed: list[tuple[str, str, str]]
+) -> None:
+    stdin = beside(objects)
+    found = document("audit", "--assume", f"*={policy}", stdin=stdin, code=int(bool(listed)))
+    others = [(one["kind"], one["name"], each["rule"]) for one in found["others"] for each in one["findings"]]
+    assert others == listed
+    assert found["totals"]["others"]["denied"] == len(listed)
+    out = said("audit", "table", "--assume", f"*={policy}", stdin=stdin)
+    for kind, name, _ in listed:
+        assert words_in(f'namespace default: {kind} "{name}": request gpu: DeviceClass', out)
+    assert ("1 claim or template denied" in out) == bool(listed)
+    assert "label that names no policy" not in out
+
+
 def test_an_audit_judges_pods_that_are_alike_by_the_templates_of_their_namespaces() -> None:
     pods = [json.loads(manifest()) for _ in range(2)]
     for pod, namespace in zip(pods, ("a", "b"), strict=True):

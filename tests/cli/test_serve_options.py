@@ -39,7 +39,7 @@ def never_serves(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     async def served(self: server.Server) -> None:
         for listener in self._listeners:
-            listener._socket.close()  # type: ignore[attr-defined]  # of both kinds
+            listener._socket.close()
 
     monkeypatch.setattr(server.Server, "serve", served)
     for name in ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"):

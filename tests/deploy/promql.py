@@ -8,9 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _STRING = r'"(?:[^"\\]|\\.)*"'
-_SELECTOR = re.compile(rf"\b(?P<metric>[a-z]+_[a-z0-9_]+)\b(?P<matchers>\{{(?:[^{{}}\"]|{_STRING})*\}})?(?!\s*\()")
+_SELECTOR = re.compile(
+    rf"\b(?P<metric>(?:[a-z]+|DCGM)_[A-Za-z0-9_]+)\b(?P<matchers>\{{(?:[^{{}}\"]|{_STRING})*\}})?(?!\s*\()"
+)
 _MATCHER = re.compile(rf"(?P<label>[a-zA-Z_]\w*)\s*(?P<how>=~|!~|!=|=)\s*(?P<value>{_STRING})")
-_GROUPING = re.compile(r"\b(?:by|without|on|ignoring)\s*\(([^)]*)\)")
+_GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left)\s*\(([^)]*)\)")
+# Of functions such as label_replace; a string of a matcher is behind an operator.
+_ARGUMENT = re.compile(rf",\s*{_STRING}")
 
 
 @dataclass(frozen=True)
@@ -42,4 +46,12 @@ def grouped_by(expression: str) -> set[str]:
 
 def _selectors(expression: str) -> Iterator[re.Match[str]]:
     """Every selector; functions have a parenthesis after them, and labels stand in groupings."""
-    return _SELECTOR.finditer(_GROUPING.sub(" ", expression))
+    return _SELECTOR.finditer(_ARGUMENT.sub("", _GROUPING.sub(" ", expression)))
+
+
+def without_variables(expression: str) -> str:
+    """An expression of a dashboard, with what Grafana puts in place of its variables."""
+    for variable, value in (("$job", "gpuwarden"), ("$namespace", ".*"), ("$__rate_interval", "5m")):
+        expression = expression.replace(variable, value)
+    assert "$" not in expression.replace('"$1"', "")
+    return expression

@@ -119,7 +119,7 @@ class TestRights:
     @pytest.fixture
     def cluster(self) -> Iterator[WorkloadServer]:
         with WorkloadServer() as server:
-            server.objects["/apis/resource.k8s.io"] = {"preferredVersion": {"groupVersion": "resource.k8s.io/v1"}}
+            server.objects["/apis/resource.k8s.io"] = {"versions": [{"version": "v1"}]}
             for plural in ("resourceclaims", "resourceclaimtemplates"):
                 server.lists[f"/apis/resource.k8s.io/v1/{plural}"] = []
             # DeviceClasses matter where anything is claimed.
@@ -144,7 +144,7 @@ class TestRights:
                 self.run(cluster, enabled, tmp_path)
             cluster.set_namespace("team", enforce="shared")
             self.run(cluster, enabled, tmp_path)
-        assert self.asked(cluster) == self.granted(enabled)
+        assert asked(cluster) == granted(enabled, "gpuwarden-audit")
 
     def run(self, cluster: WorkloadServer, rendered: Rendered, home: Path) -> None:
         (home / "config.yaml").write_text(rendered.configuration_file)
@@ -156,37 +156,38 @@ class TestRights:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
 
-    def asked(self, cluster: WorkloadServer) -> set[tuple[str, str, str]]:
-        """Verb, group and resource of each request, as RBAC sees them; discovery is everybody's."""
-        found = set()
-        for seen in cluster.requests:
-            if seen.path == "/apis":
-                continue
-            match = re.fullmatch(
-                r"/(?:api/v1|apis/(?P<group>[^/]+)(?:/[^/]+)?)"
-                r"(?:/namespaces/[^/]+(?=/))?(?:/(?P<resource>[^/]+)(?P<name>/[^/]+)?)?",
-                seen.path,
-            )
-            assert match, seen.path
-            if match["resource"]:
-                read = "get" if match["name"] else "list"
-                verb = {"POST": "create", "PUT": "update", "DELETE": "delete", "GET": read}[seen.method]
-                found.add((verb, match["group"] or "", match["resource"]))
-        return found
 
-    def granted(self, rendered: Rendered) -> set[tuple[str, str, str]]:
-        rules = rendered.the("ClusterRole", "gpuwarden-audit")["rules"]
-        (binding,) = (b for b in rendered.all("ClusterRoleBinding") if b["metadata"]["name"] == "gpuwarden-audit")
-        assert binding["subjects"] == [
-            {"kind": "ServiceAccount", "name": "gpuwarden-audit", "namespace": "gpuwarden-system"}
-        ]
-        return {
-            (verb, group, resource)
-            for rule in rules
-            for verb in rule["verbs"]
-            for group in rule["apiGroups"]
-            for resource in rule["resources"]
-        }
+def asked(cluster: WorkloadServer) -> set[tuple[str, str, str]]:
+    """Verb, group and resource of each request, as RBAC sees them; discovery is everybody's."""
+    found = set()
+    for seen in cluster.requests:
+        if seen.path == "/apis":
+            continue
+        match = re.fullmatch(
+            r"/(?:api/v1|apis/(?P<group>[^/]+)(?:/[^/]+)?)"
+            r"(?:/namespaces/[^/]+(?=/))?(?:/(?P<resource>[^/]+)(?P<name>/[^/]+)?)?",
+            seen.path,
+        )
+        assert match, seen.path
+        if match["resource"]:
+            read = "get" if match["name"] else "list"
+            verb = {"POST": "create", "PUT": "update", "DELETE": "delete", "GET": read}[seen.method]
+            found.add((verb, match["group"] or "", match["resource"]))
+    return found
+
+
+def granted(rendered: Rendered, name: str) -> set[tuple[str, str, str]]:
+    """What the ClusterRole of that name, which its ServiceAccount has, grants."""
+    rules = rendered.the("ClusterRole", name)["rules"]
+    (binding,) = (b for b in rendered.all("ClusterRoleBinding") if b["metadata"]["name"] == name)
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": name, "namespace": "gpuwarden-system"}]
+    return {
+        (verb, group, resource)
+        for rule in rules
+        for verb in rule["verbs"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
 
 
 def a_pod_of(namespace: str) -> Json:

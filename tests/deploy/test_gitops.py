@@ -1,7 +1,7 @@
 """GitOps tools: everything is installed by them, nothing twice, and nothing differs for ever from what is in Git.
 
 The rendered objects go through what Argo CD does (tests/deploy/argo.py); that gpuwarden leaves alone at run time what is
-rendered is tested in tests/deploy/test_on_a_cluster.py.
+rendered is tested in tests/e2e/test_chart.py.
 """
 
 from collections.abc import Iterator
@@ -83,7 +83,7 @@ def _named(document: Json) -> Iterator[tuple[str, str]]:
                 yield "Secret", volume["secret"]["secretName"]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     mode=st.sampled_from(sorted(MODES)),
     chosen=st.sets(st.sampled_from(sorted(FEATURES))),
@@ -100,7 +100,8 @@ def test_argo_cd_installs_everything_and_nothing_twice(
 
 
 @pytest.mark.parametrize("feature", FEATURES)
-def test_argo_cd_installs_everything_with_each_setting(chart: Chart, mode: str, feature: str) -> None:
+def test_argo_cd_installs_everything_with_each_setting(chart: Chart, feature: str) -> None:
+    mode = "cert-manager" if feature == "issuer" else "self-managed"
     values = merged(MODES[mode], FEATURES[feature])
     everything_is_installed(chart.render(values, more=api_versions()), chart.render(values))
 

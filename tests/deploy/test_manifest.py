@@ -1,5 +1,6 @@
 """deploy/gpuwarden.yaml: what the chart renders, in an order that installs and uninstalls well."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hack import tools
 from hack.render_manifests import CHART, MANIFEST, NAMESPACE, render
 from hack.tools import ROOT
 from tests.deploy.chart import SUPPORTED, TOO_OLD, Chart, RefusedError, Rendered, is_hook
@@ -65,3 +67,22 @@ def test_it_has_match_conditions_and_nothing_that_only_helm_understands() -> Non
     assert all("matchConditions" in webhook for webhook in manifest.webhooks.values())
     assert not [o for o in manifest.objects if is_hook(o)]
     assert all(o["metadata"]["labels"].get("app.kubernetes.io/managed-by") is None for o in manifest.objects)
+
+
+def test_it_is_a_kustomize_base_whose_image_can_be_set(tmp_path: Path) -> None:
+    kubectl = tools.find("kubectl", os.environ)
+    overlay = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [os.path.relpath(MANIFEST.parent, tmp_path)],
+        "images": [{"name": "gpuwarden/gpuwarden", "newName": "registry.example.com/gpuwarden", "newTag": "1"}],
+    }
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
+    built = subprocess.run([kubectl, "kustomize", tmp_path], check=True, capture_output=True, text=True).stdout
+    plain = Rendered.of(MANIFEST.read_text())
+    set_image = Rendered.of(built)
+    assert {(o["kind"], o["metadata"]["name"]) for o in set_image.objects} == {
+        (o["kind"], o["metadata"]["name"]) for o in plain.objects
+    }
+    assert set_image.container["image"] == "registry.example.com/gpuwarden:1"
+    assert {**set_image.container, "image": ""} == {**plain.container, "image": ""}

@@ -1,6 +1,6 @@
 """Uninstalling, as far as it can be read: no hook, so that no tool runs, keeps or drops one in a way of its own.
 
-tests/deploy/test_on_a_cluster.py uninstalls, with Helm and with kubectl.
+tests/e2e/test_chart.py uninstalls, with Helm and with kubectl.
 """
 
 from tests.deploy.argo import api_versions

@@ -4,6 +4,7 @@ A value that the schema lets through and the program does not is a replica that 
 """
 
 import json
+import re
 from enum import StrEnum
 from functools import cache
 from typing import Any
@@ -23,6 +24,7 @@ from webhook.adapters.logs import LogFormat, LogLevel
 from webhook.application.assumptions import Judged
 from webhook.application.configuration import Mode
 from webhook.engine.forms import MAXIMUM_CLIENTS, MINIMUM_CLIENTS
+from webhook.engine.mig_memory import memory_range, without_suffix
 from webhook.engine.policy import Mismatch, NotOffered, Prefer, VisibleDevices, built_in
 from webhook.engine.profiles import DOCUMENTED, PROFILE
 
@@ -155,7 +157,7 @@ POLICIES = st.fixed_dictionaries(
         "env": st.dictionaries(st.sampled_from(["A", "a.b", "A=B", "", "é", "A B"]), st.text("ab", max_size=2), max_size=2),
         "visibleDevices": st.sampled_from(["ignore", "warn", "deny", "Deny"]),
         "notOffered": st.sampled_from(["ignore", "warn", "deny", "Deny"]),
-        "prefer": st.sampled_from(["first", "offered", "last"]),
+        "prefer": st.sampled_from(["first", "offered", "memory", "last"]),
         "shared": st.just(1),
     },
 )  # fmt: skip
@@ -242,6 +244,12 @@ def chart_takes(configuration: Json) -> bool:
             policy.get("maxPerContainer", 0) > 1 and all("time-sharing" in form for form in policy["forms"])
             for policy in policies.values()
         )
+        and all(
+            re.fullmatch(rf"(gke-)?mig-{PROFILE}", form) and memory_range(without_suffix(form.partition("mig-")[2]))
+            for policy in policies.values()
+            for form in policy["forms"]
+            if policy.get("prefer") == "memory"
+        )
     )
 
 
@@ -300,7 +308,7 @@ def test_the_charts_tables_are_what_the_schema_and_the_engine_say() -> None:
     assert TEMPLATE.read_text() == text(), "run `make manifests`"
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(CONFIGURATIONS)
 def test_a_configuration_is_one_to_both(configuration: Json) -> None:
     assert chart_takes(configuration) is program_takes(configuration), configuration
@@ -320,6 +328,14 @@ def test_a_configuration_is_one_to_both(configuration: Json) -> None:
             r'config\.policies\.t\.forms\[0\]: "gke-mps-49" is not a form',
         ),
         ({"policies": {"t": {"forms": ["mps", "mps"]}}}, "config/policies/t/forms"),
+        (
+            {"policies": {"t": {"forms": ["mig-1g.5gb", "mig-1g.5gb-shared"], "prefer": "memory"}}},
+            r"config\.policies\.t\.prefer: memory selects MIG slices by their memory, and forms\[1\] is not one; list only forms",
+        ),
+        (
+            {"policies": {"t": {"forms": ["mig-1g.5gb", "gke-mig-1g.23gb"], "prefer": "memory"}}},
+            r'config\.policies\.t\.prefer: memory can\'t select "gke-mig-1g\.23gb", because its memory is not measured',
+        ),
         (
             {"policies": {"t": {"forms": ["mps", "any"]}}},
             r'config\.policies\.t\.forms\[1\]: "any" can\'t be combined with other forms; remove it, or the others',

@@ -22,6 +22,7 @@ from tests.e2e.objects import (
     container,
     create,
     deployment,
+    job,
     node_of,
     node_of_the_only_pod,
     pod,
@@ -191,6 +192,55 @@ def test_claims_that_users_write_get_no_more_than_the_policy_lists(
     )
     answer = post(driver, namespace, by_hand(name, "train", resourceClaimTemplateName="one-gpu"))
     assert answer.status_code == httpx.codes.CREATED, answer.text
+
+
+def test_the_pods_of_jobs_get_claims_by_the_policy_or_by_their_own_hand(
+    driver: ControlPlane, in_policy: Callable[[str], str]
+) -> None:
+    namespace = in_policy("claims")
+    other = a_template()
+    other["metadata"] = {"name": "other"}
+    create(driver, namespace, a_template())
+    create_before(driver, namespace, other)
+    own = by_hand("own", "train", resourceClaimTemplateName="one-gpu")
+    create(driver, namespace, job(SPEC, "plain"), job(own, "own"))
+    create(driver, namespace, job(by_hand("other", "train", resourceClaimTemplateName="other"), "other"))
+
+    def placed() -> dict[str, str]:
+        return {one["metadata"]["labels"]["job-name"]: node_of(one) for one in pods_in(driver, namespace)}
+
+    wait_for("the pods of two Jobs", lambda: placed() == {"plain": "dra", "own": "dra"})
+    claims = {
+        one["metadata"]["annotations"]["resource.kubernetes.io/pod-claim-name"] for one in claims_in(driver, namespace)
+    }
+    assert claims == {"gpuwarden-0", "own"}
+
+    def told() -> str:
+        return " ".join(one["message"] for one in driver.get(f"/api/v1/namespaces/{namespace}/events")["items"])
+
+    wait_for("the event of the Job that is denied", lambda: 'which namespace policy "claims" does not permit' in told())
+    for name in ("plain", "own", "other"):
+        path = f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}"
+        driver.api.delete(path, params={"propagationPolicy": "Background"}).raise_for_status()
+    wait_for("the claims to go with their pods", lambda: not claims_in(driver, namespace))
+
+
+def test_pods_share_one_claim_only_where_the_policy_shares(
+    driver: ControlPlane, in_policy: Callable[[str], str]
+) -> None:
+    claim = {**a_template(), "kind": "ResourceClaim", "spec": a_template()["spec"]["spec"]}
+    spec = by_hand("gpu", "train", resourceClaimName="one-gpu")
+    shared, whole = in_policy("shared"), in_policy("exclusive")
+    create(driver, shared, claim, pod(spec, "first"), pod(spec, "second"))
+    create_before(driver, whole, claim)
+    for name in ("first", "second"):
+        answer = driver.api.post(f"/api/v1/namespaces/{whole}/pods", json=pod(spec, name))
+        assert refused(answer) == "form-not-permitted"
+    wait_for("both pods", lambda: [node_of(one) for one in pods_in(driver, shared)] == ["dra", "dra"])
+    [made] = claims_in(driver, shared)
+    assert {one["name"] for one in made["status"]["reservedFor"]} == {"first", "second"}
+    assert len(made["status"]["allocation"]["devices"]["results"]) == 1
+    assert not claims_in(driver, whole)[0].get("status")
 
 
 def test_doctor_names_missing_templates_and_quotas_that_are_used_up(

@@ -20,10 +20,11 @@ from typer.testing import CliRunner
 from hack.render_manifests import ACCOUNT, NAMESPACE
 from testing.control_plane.cluster import ControlPlane
 from testing.control_plane.waiting import wait_for
+from tests.deploy.chart import Chart, is_hook
 from tests.e2e.certificates import stranger_status
 from tests.e2e.fleet import MERGE_PATCH, Fleet
 from tests.e2e.gpuwarden import PROGRAM
-from tests.e2e.installation import MUTATING, VALIDATING, Installation, configuration_path
+from tests.e2e.installation import MUTATING, VALIDATING, Installation, configuration_path, render
 from tests.e2e.objects import ENFORCE
 from tests.e2e.running import PROBE
 from webhook.application.certificates.issue import self_signed_pair
@@ -373,3 +374,20 @@ def test_gpuwardens_own_account_can_look_at_what_it_serves(control_plane: Contro
     code, found = doctor(control_plane, user=ACCOUNT)
     assert code == 0
     assert {"webhooks", "rules", "calls", "exclusions", "ca-bundles", "trust", "expiry"} & set(troubles(found)) == set()
+
+
+def test_helm_test_may_read_all_that_doctor_reads(
+    control_plane: ControlPlane, running: Installation, chart: Chart
+) -> None:
+    rendered = render(control_plane, chart, {"helmTest": {"enabled": True}})
+    hooks = [each for each in rendered.objects if is_hook(each) and each["kind"] != "Pod"]
+    manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": hooks})
+    assert control_plane.kubectl("apply", "-f", "-", stdin=manifest).returncode == 0
+    try:
+        account = f"system:serviceaccount:{NAMESPACE}:gpuwarden-test"
+        _, found = doctor(control_plane, user=account)
+        missing = {line["fix"] for lines in found.values() for line in lines if line["status"] == "unknown"}
+        assert missing == set()
+        assert doctor(control_plane)[1] == found
+    finally:
+        control_plane.kubectl("delete", "-f", "-", stdin=manifest)

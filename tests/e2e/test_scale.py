@@ -30,7 +30,9 @@ from webhook.adapters.kubernetes.namespaces import FRESHNESS_BOUND
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.skipif(os.environ.get("GPUWARDEN_E2E_SCALE") != "1", reason="GPUWARDEN_E2E_SCALE is not 1"),
+    pytest.mark.skipif(
+        os.environ.get("GPUWARDEN_E2E_SCALE") != "1", reason="opt-in, takes minutes: GPUWARDEN_E2E_SCALE=1"
+    ),
 ]
 
 Json = dict[str, Any]

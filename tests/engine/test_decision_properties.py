@@ -4,6 +4,7 @@ import copy
 import json
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -232,6 +233,7 @@ def resources_of(spec: Json) -> set[str]:
     return {name for c in containers for name in GPU_NAMES if (c.get("resources") or {}).get("limits", {}).get(name)}
 
 
+@pytest.mark.no_cover  # it takes long, and other tests reach every line
 @PROPERTY
 @given(cases)
 def test_a_pod_that_passes_runs_on_nodes_of_a_permitted_form_only(
@@ -254,6 +256,7 @@ def test_a_pod_that_passes_runs_on_nodes_of_a_permitted_form_only(
             assert any(form.meet(listed) == form for listed in policy.forms), (form, node)
 
 
+@pytest.mark.no_cover  # it takes long, and other tests reach every line
 @PROPERTY
 @given(cases)
 def test_a_pod_that_passes_is_not_left_without_any_node(case: tuple[Json, Policy, DevicePlugin, Platform]) -> None:

@@ -263,6 +263,22 @@ def test_nodes_that_take_no_pods_now_are_told_apart_from_none() -> None:
 
 
 @pytest.mark.parametrize(
+    ("toleration", "runs"),
+    [
+        ({"operator": "Exists"}, True),
+        ({"key": "node.kubernetes.io/unschedulable", "operator": "Exists", "effect": "NoSchedule"}, True),
+        ({"key": "node.kubernetes.io/unschedulable", "operator": "Exists", "effect": "NoExecute"}, False),
+        ({"key": GPU, "operator": "Exists"}, False),
+    ],
+)
+def test_a_cordoned_node_takes_the_pods_that_tolerate_it(toleration: dict[str, str], *, runs: bool) -> None:
+    pod = a_pod(gpu(1), tolerations=[toleration])
+    assert bool(messages(told(pod, "exclusive", a_shape({GPU: 8}, cordoned=True)))) is not runs
+    said = messages(told(pod, "exclusive", a_shape({GPU: 8}, cordoned=True, ready=False)))
+    assert [("1 is cordoned" in message, "1 is not ready" in message) for _, message in said] == [(not runs, runs)]
+
+
+@pytest.mark.parametrize(
     ("tolerations", "taint", "runs"),
     [
         ([], GPU_TAINT, False),
@@ -425,6 +441,7 @@ def test_two_resources_of_one_pod_are_each_judged() -> None:
     ]
 
 
+@pytest.mark.no_cover  # it takes long, and other tests reach every line
 @settings(
     max_examples=150,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.large_base_example],

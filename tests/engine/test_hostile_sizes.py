@@ -30,6 +30,9 @@ from webhook.engine.patch import patch
 from webhook.engine.policy import Policy
 from webhook.engine.spelling import DevicePlugin
 
+# Their time is bounded, and coverage would double it.
+pytestmark = pytest.mark.no_cover
+
 MANY = 10_000
 SECONDS = 10.0
 POLICY = a_policy("shared", "mig-1g.5gb", env={"A": "1"}, node_selector={"pool": "gpu"})

@@ -1,5 +1,7 @@
 """The JSON Patch of edits: the smallest operations, with pointers escaped and missing parents made."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,13 +21,14 @@ from tests.builders import (
     a_pod,
     a_policy,
     affinity,
+    applied,
     gpu,
     judge,
     view,
 )
 from webhook.engine.patch import escape, patch
 from webhook.engine.pods import Toleration
-from webhook.engine.policy import Policy
+from webhook.engine.policy import Mismatch, Policy
 from webhook.engine.spelling import DevicePlugin
 
 TERMS = "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms"
@@ -193,3 +196,13 @@ def test_a_key_reads_back_from_its_pointer(key: str) -> None:
 
 def test_both_special_characters_are_escaped_in_their_order() -> None:
     assert escape("a/b~1c") == "a~1b~01c"
+
+
+def test_a_product_in_a_term_is_replaced_there_and_the_other_selectors_stay() -> None:
+    pod = a_pod(gpu(1), nodeSelector={"pool": "a"}, affinity=affinity([(PRODUCT, "In", "A100-MIG-1g.5gb")]))
+    decision = judge(pod, a_policy("exclusive", mismatch=Mismatch.REWRITE), NOT_RENAMED)
+
+    spec = applied(pod, decision)["spec"]
+    assert spec["nodeSelector"] == {"pool": "a"}
+    assert '"A100"' in json.dumps(spec["affinity"])
+    assert "-MIG-" not in json.dumps(spec["affinity"])

@@ -93,6 +93,7 @@ def _fleet(drawn: list[int], platform: Platform, plugin: DevicePlugin) -> Fleet:
 _DRAWN = st.lists(st.integers(0, 10**6), max_size=6)
 
 
+@pytest.mark.no_cover  # it takes long, and other tests reach every line
 @settings(
     max_examples=400,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.large_base_example],

@@ -36,6 +36,7 @@ BY_SLICES = affinity([(GPU_SLICES, "In", "1", "2")], [(PRODUCT, "In", SLICES)])
 SEVERAL_TERMS = st.lists(terms_of_forms, min_size=2, max_size=3)
 
 
+@pytest.mark.no_cover  # it takes long, and other tests reach every line
 @settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(
     terms=SEVERAL_TERMS,

@@ -205,6 +205,7 @@ def test_without_the_pod_as_it_was_all_of_it_is_new() -> None:
     assert worsened(view({}), view({}), DENY, DevicePlugin(), rewrites=True) == Decision()
 
 
+@pytest.mark.no_cover  # it takes long, and other tests reach every line
 @settings(max_examples=300, deadline=None)
 @given(pod=pods | sound_pods, policy=policies, plugin=plugins, rewrites=st.booleans())
 def test_placing_a_pod_by_a_label_of_no_form_is_never_denied(

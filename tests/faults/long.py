@@ -5,4 +5,4 @@ import os
 import pytest
 
 LONG = os.environ.get("GPUWARDEN_FAULTS") == "long"
-only_long = pytest.mark.skipif(not LONG, reason="minutes: make faults")
+only_long = pytest.mark.skipif(not LONG, reason="opt-in, takes minutes: make faults")

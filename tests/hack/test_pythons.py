@@ -29,7 +29,7 @@ def test_this_is_one_of_them() -> None:
 
 
 def test_ci_runs_the_other() -> None:
-    assert re.search(r"(?m)^make test-pythons$", (ROOT / ".ci/run").read_text())
+    assert re.search(r"(?m) make test-pythons$", (ROOT / ".ci/run").read_text())
     assert [name for name in TESTS if not (ROOT / name).is_dir()] == []
 
 

@@ -83,9 +83,7 @@ def test_it_ends_in_time_however_many_hold_on() -> None:
 def test_the_limit_of_memory_is_real() -> None:
     """Where the machine can start a process within a memory cgroup, the attacks above run in one of this size."""
     if not WITHIN:
-        pytest.skip(
-            "nothing names a way to start a process in a memory cgroup: set GPUWARDEN_ATTACK_WITHIN (CONTRIBUTING.md)"
-        )
+        pytest.skip("opt-in, needs a memory cgroup: GPUWARDEN_ATTACK_WITHIN (CONTRIBUTING.md)")
     with Served("--tls-self-signed", command=[*WITHIN, *COMMAND]) as server:
         assert memory_limit(server) <= MOST_MIB * (1 << 20)
 

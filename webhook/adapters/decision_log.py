@@ -5,11 +5,12 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import msgspec
 
-from webhook.application.recorder import Recorded
-from webhook.engine.decision import DENIED, REWRITTEN, UNCHANGED, Outcome
+from webhook.application.recorder import Judged, Recorded
+from webhook.engine.decision import DENIED, REWRITTEN, UNCHANGED
 from webhook.engine.text import cut
 
 _LOGGER = "gpuwarden.decisions"
@@ -41,7 +42,7 @@ class _Line(msgspec.Struct, gc=False):
     mode: str
     policy: str
     path: str
-    rules: list[str]
+    rules: tuple[str, ...]
     dry_run: bool
     timestamp: datetime
     level: str = "info"
@@ -72,10 +73,10 @@ class DecisionLog:
 
     def decided(self, recorded: Recorded) -> None:
         """Queue a decision's line."""
-        outcome = recorded.decision.outcome
-        if outcome is UNCHANGED or _is_told_elsewhere(recorded, outcome):
+        event = _event(recorded.judged)
+        if not event:
             return
-        line = _encode(_line(recorded, outcome))
+        line = _encode(_line(recorded, event))
         if self._queued - self._taken + len(line) > _MOST_WAITING:
             self._dropped()
             return
@@ -106,32 +107,35 @@ class DecisionLog:
             self._log.info("decisions", extra={"lines": lines})
 
 
-def _is_told_elsewhere(recorded: Recorded, outcome: Outcome) -> bool:
-    """Whether the other of ``/mutate`` and ``/validate`` reports this outcome."""
-    if recorded.path == "validate":
-        # Only here is it seen who reaches GPUs without requesting them.
-        findings = recorded.decision.findings
-        return not recorded.acted and not any(finding.denies and finding.rule.access for finding in findings)
-    return recorded.path == "mutate" and recorded.acted and outcome is DENIED
+@lru_cache(maxsize=1024)
+def _event(judged: Judged) -> str:
+    """What a line says that was done; nothing where there is none, or the other of ``/mutate`` and ``/validate`` has it."""
+    if judged.outcome is UNCHANGED:
+        return ""
+    # Only ``/validate`` sees who reaches GPUs without requesting them.
+    if judged.path == "validate" and not judged.acted and not judged.denies_access:
+        return ""
+    if judged.path == "mutate" and judged.acted and judged.outcome is DENIED:
+        return ""
+    verb = "rewritten" if judged.outcome is REWRITTEN else "denied"
+    return verb if judged.acted else f"would be {verb}"
 
 
-def _line(recorded: Recorded, outcome: Outcome) -> _Line:
+def _line(recorded: Recorded, event: str) -> _Line:
     """The fields only: what is queued must not keep the request's body in memory."""
-    request, metadata = recorded.request, recorded.pod.metadata
-    verb = "rewritten" if outcome is REWRITTEN else "denied"
-    findings = recorded.decision.findings
+    judged, request, metadata = recorded.judged, recorded.request, recorded.metadata
     return _Line(
-        event=verb if recorded.acted else f"would be {verb}",
-        uid=request.uid,
-        operation=request.operation,
-        namespace=cut(request.namespace or (metadata and metadata.namespace) or "", _LONGEST),
-        kind=cut(request.kind.kind if request.kind else "Pod", _LONGEST),
-        name=cut(request.name or (metadata and (metadata.name or metadata.generate_name)) or "", _LONGEST),
-        user=cut(request.user_info.username, _LONGEST),
-        mode=recorded.mode,
-        policy=cut(recorded.policy.name, _LONGEST),
-        path=recorded.path,
-        rules=list(dict.fromkeys(finding.rule.id for finding in findings)) if findings else [],
-        dry_run=bool(request.dry_run),
-        timestamp=datetime.now(UTC),
+        event,
+        request.uid,
+        judged.operation,
+        cut(request.namespace or (metadata and metadata.namespace) or "", _LONGEST),
+        cut(request.kind.kind if request.kind else "Pod", _LONGEST),
+        cut(request.name or (metadata and (metadata.name or metadata.generate_name)) or "", _LONGEST),
+        cut(request.user_info.username, _LONGEST),
+        judged.mode,
+        cut(judged.policy, _LONGEST),
+        judged.path,
+        judged.rules,
+        bool(request.dry_run),
+        datetime.now(UTC),
     )

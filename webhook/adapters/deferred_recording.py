@@ -1,9 +1,11 @@
 """Records decisions after the answer has been written: metrics, and the decision log."""
 
 import asyncio
+from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
-from webhook.adapters.http.endpoint import Observer
+from webhook.adapters.http.endpoint import Observe
 from webhook.application.recorder import Recorded, Recorder
 
 
@@ -14,9 +16,10 @@ class DeferredRecording:
     recorded costs the caller nothing, and a bug in recording does not cost it its answer.
     """
 
-    def __init__(self, observer: Observer, *recorders: Recorder) -> None:
-        self._observer = observer
+    def __init__(self, observe: Observe, *recorders: Recorder) -> None:
+        self._observe = observe
         self._recorders = recorders
+        self._waiting: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
 
     @cached_property
     def _loop(self) -> asyncio.AbstractEventLoop:
@@ -25,8 +28,21 @@ class DeferredRecording:
     def decided(self, recorded: Recorded) -> None:
         """Record a decision."""
         for recorder in self._recorders:
-            self._loop.call_soon(recorder.decided, recorded)
+            self._wait(recorder.decided, recorded)
 
     def answered(self, path: str, code: int, seconds: float) -> None:
         """Observe an answer."""
-        self._loop.call_soon(self._observer.answered, path, code, seconds)
+        self._wait(self._observe, path, code, seconds)
+
+    def _wait(self, record: Callable[..., None], *arguments: Any) -> None:
+        if not self._waiting:
+            self._loop.call_soon(self._record)
+        self._waiting.append((record, arguments))
+
+    def _record(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for record, arguments in waiting:
+            try:
+                record(*arguments)
+            except Exception as error:  # noqa: BLE001 - a bug, which the loop logs; the other records are not lost with it
+                self._loop.call_exception_handler({"message": "recording failed", "exception": error})

@@ -11,10 +11,9 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from webhook import __version__
-from webhook.application.recorder import Recorded
+from webhook.application.recorder import OTHER, Judged, Recorded
 from webhook.engine.decision import Outcome
 from webhook.engine.findings import Severity
-from webhook.engine.fleet.evaluation import requested
 from webhook.engine.forms import Form
 from webhook.engine.policy import Policy
 from webhook.engine.rules.not_rewritten import NOT_REWRITTEN
@@ -22,7 +21,6 @@ from webhook.engine.rules.not_rewritten import NOT_REWRITTEN
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 # Namespace labels are written by people: a label value of a metric must not grow with them.
 _MOST_NAMES = 100
-_OTHER = "other"
 _OPERATIONS = frozenset({"CREATE", "UPDATE"})
 _UNREADABLE = "unreadable"  # one name for every mistyped label, or they would push real policies out
 
@@ -147,30 +145,28 @@ class Metrics:
         self._info.labels(__version__).set(1)
         self._policies, self._forms = _Bounded(), _Bounded()
         # Looking up labels costs more than counting, so the children are remembered; all labels are bounded.
-        self._decision = lru_cache(maxsize=None)(self._decisions.labels)
-        self._finding = lru_cache(maxsize=None)(self._findings.labels)
         self._request = lru_cache(maxsize=None)(self._requests.labels)
-        self._requested_form = lru_cache(maxsize=1024)(self._child_of_form)
+        self._children = lru_cache(maxsize=1024)(self._counted_by)
         self._begin_at_zero()
 
     def decided(self, recorded: Recorded) -> None:
-        """Count a decision and its findings."""
-        policy = _UNREADABLE if recorded.policy.unreadable else self._policies.name(recorded.policy.name)
-        acted = "true" if recorded.acted else "false"
-        outcome = str(recorded.decision.outcome)
-        operation = recorded.request.operation
-        # Whoever reaches the port may write anything there.
-        operation = operation if operation in _OPERATIONS else _OTHER
-        self._decision(recorded.mode, policy, outcome, recorded.path, operation, acted).inc()
-        for finding in recorded.decision.findings:
-            self._finding(finding.rule.id, finding.severity.value, recorded.mode, recorded.path, acted).inc()
-        spec = recorded.pod.spec
-        if recorded.path == "mutate" and recorded.mode == "enforce" and outcome != Outcome.DENIED and spec:
-            for form, count in requested(recorded.decision, spec):
-                self._requested_form(form).inc(count)
+        """Count a decision, its findings, and what the pod requests."""
+        for child, number in self._children(recorded.judged):
+            child.inc(number)
 
-    def _child_of_form(self, form: Form) -> Counter:
-        return self._requested.labels(self._forms.name(str(form)))
+    def _counted_by(self, judged: Judged) -> list[tuple[Counter, int]]:
+        """The series that count a decision, and by how much each."""
+        policy = _UNREADABLE if judged.unreadable else self._policies.name(judged.policy)
+        acted = "true" if judged.acted else "false"
+        # Whoever reaches the port may write anything there.
+        operation = judged.operation if judged.operation in _OPERATIONS else OTHER
+        decision = self._decisions.labels(judged.mode, policy, str(judged.outcome), judged.path, operation, acted)
+        findings = [
+            (self._findings.labels(rule, severity, judged.mode, judged.path, acted), number)
+            for rule, severity, number in judged.findings
+        ]
+        forms = [(self._requested.labels(self._forms.name(form)), number) for form, number in judged.requested]
+        return [(decision, 1), *findings, *forms]
 
     def answered(self, path: str, code: int, seconds: float) -> None:
         """Observe an answer."""
@@ -273,8 +269,8 @@ class Metrics:
 
     def _begin_at_zero(self) -> None:
         """Have the series that alerts ask for an increase of: one that begins at 1 has not increased (PromQL)."""
-        self._finding(NOT_REWRITTEN.id, Severity.DENY.value, "enforce", "validate", "true")
-        self._decision("enforce", _UNREADABLE, Outcome.DENIED.value, "validate", "CREATE", "true")
+        self._findings.labels(NOT_REWRITTEN.id, Severity.DENY.value, "enforce", "validate", "true")
+        self._decisions.labels("enforce", _UNREADABLE, Outcome.DENIED.value, "validate", "CREATE", "true")
         self._misses.labels("unavailable")
 
 
@@ -289,7 +285,7 @@ class _Bounded:
         if name in self._names:
             return name
         if len(self._names) >= _MOST_NAMES:
-            return _OTHER
+            return OTHER
         self._names.add(name)
         return name
 

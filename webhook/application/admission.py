@@ -5,24 +5,24 @@ A pod that was rewritten is updated in one case only: a manifest is applied to i
 
 from functools import partial
 
-from webhook.application import pod_review, response_messages, review
+from webhook.application import pod_review, response_messages, review, review_limits
 from webhook.application.claims import ClaimSource, NoClaims
 from webhook.application.configuration import Configuration, Mode
 from webhook.application.fleet import FleetSource, NoFleet
-from webhook.application.lookups import Given, Labels, Wanted, answered
+from webhook.application.lookups import NOTHING, Given, Labels, Wanted, fetched
 from webhook.application.namespaces import Namespaces
 from webhook.application.pod_case import PodCase
 from webhook.application.recorder import Recorded, Recorder
-from webhook.application.review import Answering, ReviewError
+from webhook.application.review import Answering, Envelope, ReviewError
 from webhook.application.review_limits import MOST_GPU_CONTAINERS
+from webhook.application.verdicts import NOTHING_SAID, Verdict, Verdicts, key_of
 from webhook.engine import guard, requests, updates
 from webhook.engine.decision import DENIED, UNCHANGED, Decision
-from webhook.engine.encoded_patch import encoded
 from webhook.engine.fleet.evaluation import against
 from webhook.engine.labels import NamespaceLabels
 from webhook.engine.patch import patch
 from webhook.engine.pods import Pod
-from webhook.engine.policy import ANY_POLICY, NotOffered, Policy
+from webhook.engine.policy import ANY_POLICY, NotOffered
 from webhook.engine.reapplied import restored
 from webhook.engine.rules.not_rewritten import not_rewritten
 
@@ -49,6 +49,7 @@ class Admission:
         self._recorder = recorder
         self._claims = claims
         self._nodes = nodes
+        self._verdicts = Verdicts(nodes)
 
     def mutate(self, body: bytes) -> Answering:
         """The patch of the enforce policy, and what the warn and audit policies say of the pod as it arrives.
@@ -63,48 +64,84 @@ class Admission:
         return self._answer(body, final=True)
 
     def _answer(self, body: bytes, *, final: bool) -> Answering:
-        answer = partial(self._answer_with, body, self.configuration, final=final)
-        return answered(self._namespaces, answer, self._claims)
+        configuration = self.configuration
+        found = self._answer_with(body, configuration, NOTHING, final=final)
+        if isinstance(found, bytes):
+            return found
+        answer = partial(self._answer_with, body, configuration, final=final)
+        return fetched(self._namespaces, self._claims, found, answer)
 
     def _answer_with(self, body: bytes, configuration: Configuration, given: Given, *, final: bool) -> bytes | Wanted:
         """The answer by what is given, or else by the labels that are cached; or what it needs."""
-        request = pod_review.decoded(body)
+        request = pod_review.decoded(body, final=final)
         if not pod_review.is_judged(request, final=final):
             return review.allowed(request)
-        exemptions = configuration.exemptions
         # Before the pod is read: where everything is exempt, not even a pod that can't be read is denied.
-        if exempt := exemptions.of_request(request.namespace, request.user_info.username):
+        if exempt := configuration.exemptions.of_request(request.namespace, request.user_info.username):
             return review.allowed(request, annotations={"exempt": exempt})
+        if isinstance(request, pod_review.GpulessRequest):
+            return review.allowed(request)
         pod = pod_review.pod_of(request, body)
+        namespace = request.namespace or (pod.metadata and pod.metadata.namespace) or ""
+        labels = given.labels or self._namespaces.cached(namespace)
+        key = verdict = None
+        # A namespace that only the pod names may be exempt.
+        if request.operation == "CREATE" and request.namespace and isinstance(labels, NamespaceLabels):
+            key = key_of(pod, labels, final=final)
+            verdict = self._verdicts.find(key, configuration) if key else None
+        if verdict is None:
+            made = self._verdict(request, pod, configuration, given, namespace=namespace, labels=labels, final=final)
+            if isinstance(made, Wanted):
+                return made
+            # What was looked up may be otherwise for the next pod.
+            if key and given.claims is None:
+                self._verdicts.keep(key, configuration, made)
+            verdict = made
+        for judged in verdict.judged:
+            self._recorder.decided(Recorded(judged, request, pod.metadata))
+        return review.answer(request, verdict.response)
+
+    def _verdict(  # noqa: PLR0913 - everything that decides
+        self,
+        request: Envelope,
+        pod: Pod,
+        configuration: Configuration,
+        given: Given,
+        *,
+        namespace: str,
+        labels: Labels | None,
+        final: bool,
+    ) -> Verdict | Wanted:
+        """The verdict on a pod that is like none before it, or what it needs."""
+        review_limits.sized(pod, "request.object")
         before = pod_review.before_update(request, pod) if request.operation == "UPDATE" else None
         if before is not None and final and not request.sub_resource and not updates.matters(pod, before):
-            return review.allowed(request)
-        namespace = request.namespace or (pod.metadata and pod.metadata.namespace) or ""
+            return NOTHING_SAID
         if not namespace:
             raise ReviewError("request.namespace", "is missing")
         gpu_containers = requests.read(pod.spec, configuration.names) if pod.spec else []
         names_claims = bool(final and before is None and pod.spec and pod.spec.resource_claims)
         if not gpu_containers and not names_claims and not (final and guard.sees(pod)):
-            return review.allowed(request)
+            return NOTHING_SAID
         if len(gpu_containers) > MOST_GPU_CONTAINERS:
             raise ReviewError(
                 "request.object.spec",
                 f"{len(gpu_containers)} containers request GPUs; more than {MOST_GPU_CONTAINERS} are not supported, "
                 "and no node has GPUs for them",
             )
+        exemptions = configuration.exemptions
         if exempt := exemptions.of_request(namespace, request.user_info.username) or exemptions.of_pod(pod):
-            return review.allowed(request, annotations={"exempt": exempt})
+            return Verdict(review.allowance(annotations={"exempt": exempt}))
         case = PodCase(
             request, pod, gpu_containers, configuration, self._nodes, final, before, names_claims=names_claims
         )
-        labels = given.labels or self._namespaces.cached(namespace)
         return Wanted(namespace) if labels is None else self._judge(case, namespace, labels, given)
 
-    def _judge(self, case: PodCase, namespace: str, labels: Labels, given: Given) -> bytes | Wanted:
+    def _judge(self, case: PodCase, namespace: str, labels: Labels, given: Given) -> Verdict | Wanted:
         if not isinstance(labels, NamespaceLabels):
             if case.needs_labels():
                 raise labels
-            return review.allowed(case.request, annotations={"error": str(labels)})
+            return Verdict(review.allowance(annotations={"error": str(labels)}))
         case.policies = case.configuration.policies.select(labels)
         if wanted := case.wanted():
             if given.claims is None:
@@ -112,8 +149,10 @@ class Admission:
             case.resolve(given.claims)
         case.read_claims()
         if case.final:
-            return self._validate(case)
-        return self._mutate(case) if case.before is None else self._restore(case, case.before)
+            response = self._validate(case)
+        else:
+            response = self._mutate(case) if case.before is None else self._restore(case, case.before)
+        return Verdict(response, tuple(case.judged))
 
     def _restore(self, case: PodCase, before: Pod) -> bytes:
         """The patch that keeps a rewritten pod as it is when its manifest is applied again."""
@@ -126,9 +165,9 @@ class Admission:
         )
         operations = next(filter(None, every), [])
         if not operations:
-            return review.allowed(case.request)
+            return review.ALLOWED
         patched = review.to_json(operations).encode()
-        return review.allowed(case.request, patched, annotations={"restored-by-policy": policy.name})
+        return review.allowance(patched, annotations={"restored-by-policy": policy.name})
 
     def _mutate(self, case: PodCase) -> bytes:
         policies = case.policies
@@ -145,14 +184,14 @@ class Admission:
             warnings += response_messages.would_be(decision, policies.enforce)
         elif outcome is not DENIED:
             warnings += response_messages.advice(decision)
-        self._record("mutate", "enforce", policies.enforce, decision, case, acted=acts)
+        case.record("mutate", "enforce", policies.enforce, decision, acted=acts)
         warnings += self._warn(case)
         self._audit(case, annotations)
         if policies.problems:
             warnings += [f"namespace {problem.path}: {problem.message}" for problem in policies.problems]
         # Whatever the nodes offer: they may have changed when ``validate`` is asked, and it expects the pod rewritten.
-        made = encoded(case.pod, decided.edits) if acts and decided.edits else b""
-        return review.allowed(case.request, made, response_messages.within_budget(warnings), annotations)
+        made = review.to_json(patch(case.pod, decided.edits)).encode() if acts and decided.edits else b""
+        return review.allowance(made, response_messages.within_budget(warnings), annotations)
 
     def _warn(self, case: PodCase) -> list[str]:
         """Return the warnings of the warn policy, unless it is the enforce policy."""
@@ -160,7 +199,7 @@ class Admission:
         if policy is ANY_POLICY or policy == case.policies.enforce:
             return []
         _, decision = case.decide(policy)
-        self._record("mutate", "warn", policy, decision, case, acted=False)
+        case.record("mutate", "warn", policy, decision, acted=False)
         return response_messages.would_be(decision, policy)
 
     def _audit(self, case: PodCase, annotations: dict[str, str]) -> None:
@@ -171,7 +210,7 @@ class Admission:
         decided, decision = case.decide(policy)
         response_messages.annotate(annotations, "audit", policy, decision)
         response_messages.annotate_patch(annotations, "audit", patch(case.pod, decided.edits))
-        self._record("mutate", "audit", policy, decision, case, acted=False)
+        case.record("mutate", "audit", policy, decision, acted=False)
 
     def _validate(self, case: PodCase) -> bytes:
         policy = case.policies.enforce
@@ -187,11 +226,11 @@ class Admission:
             decision = on_nodes if on_nodes.denials else decision
         annotations: dict[str, str] = {}
         if decision.gpu_containers or decision.findings:
-            self._record("validate", "enforce", policy, decision, case, acted=acts)
+            case.record("validate", "enforce", policy, decision, acted=acts)
         if acts and decision.denials:
             response_messages.annotate(annotations, "enforce", policy, decision)
             response_messages.annotate_claims(annotations, case.pod, case.claims)
-            return review.denied(case.request, decision.denials, annotations)
+            return review.denial(decision.denials, annotations)
         unheard = case.unheard(decision, policy)
         if unheard.findings:
             response_messages.annotate(annotations, "enforce", policy, unheard)
@@ -203,7 +242,7 @@ class Admission:
             annotations |= {"mode": Mode.AUDIT.value} if unheard.findings else {}
         warnings += self._report_unheard(case, annotations)
         response_messages.annotate_claims(annotations, case.pod, case.claims)
-        return review.allowed(case.request, warnings=response_messages.within_budget(warnings), annotations=annotations)
+        return review.allowance(warnings=response_messages.within_budget(warnings), annotations=annotations)
 
     def _report_unheard(self, case: PodCase, annotations: dict[str, str]) -> list[str]:
         """Report the parts of the warn and audit decisions that ``mutate`` has not reported."""
@@ -215,14 +254,9 @@ class Admission:
             unheard = case.unheard(case.decide_finally(policy), policy)
             if not unheard.findings:
                 continue
-            self._record("validate", mode, policy, unheard, case, acted=False)
+            case.record("validate", mode, policy, unheard, acted=False)
             if mode == "audit":
                 response_messages.annotate(annotations, mode, policy, unheard)
             else:
                 warnings += response_messages.would_be(unheard, policy)
         return warnings
-
-    def _record(  # noqa: PLR0913 - the fields of one value
-        self, path: str, mode: str, policy: Policy, decision: Decision, case: PodCase, *, acted: bool
-    ) -> None:
-        self._recorder.decided(Recorded(mode, policy, decision, acted, path, case.request, case.pod))

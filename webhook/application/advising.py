@@ -12,7 +12,7 @@ from webhook.application.fleet import FleetSource, NoFleet
 from webhook.application.lookups import Labels, Wanted, answered
 from webhook.application.namespaces import Namespaces
 from webhook.application.operator_traps import Applied, Described, traps
-from webhook.application.recorder import Recorded, Recorder
+from webhook.application.recorder import Judged, Recorded, Recorder
 from webhook.application.review import Answering, Request
 from webhook.application.workload_kinds import WorkloadKind, WorkloadPod
 from webhook.application.workload_views import pods, view
@@ -148,8 +148,8 @@ class Advising:
 
     def _decide(self, case: _Case, pod: Pod, mode: str, policy: Policy) -> Decision:
         decision = self._decision(case, pod, policy)
-        recorded = Recorded(mode, policy, decision, False, "advise", case.request, pod)  # noqa: FBT003 - acted: never
-        self._recorder.decided(recorded)
+        made = Judged.of("advise", mode, policy, decision, operation=case.request.operation, spec=pod.spec, acted=False)
+        self._recorder.decided(Recorded(made, case.request, pod.metadata))
         return decision
 
     def _decision(self, case: _Case, pod: Pod, policy: Policy) -> Decision:

@@ -7,15 +7,15 @@ from typing import Any
 import msgspec
 
 from webhook.application import unjudged_requests
-from webhook.application.checking import Checker
-from webhook.application.claims import KnownClaims
+from webhook.application.checking import Checker, is_of_one_pod
+from webhook.application.claims import GROUP, PLURALS, KnownClaims
 from webhook.application.configuration import Configuration
 from webhook.application.judgement import JudgedPod, Judgement
 from webhook.application.operator_objects import QUEUE
 from webhook.application.rule_texts import NOT_JUDGED
 from webhook.application.type_mismatches import TypeMismatch
 from webhook.application.workload_kinds import WorkloadKind, WorkloadPod
-from webhook.application.workloads import Kinds, identity, is_between, is_workload, workload_of
+from webhook.application.workloads import Kinds, group_of, identity, is_between, is_workload, workload_of
 from webhook.engine import guard, requests
 from webhook.engine.decision import Outcome
 from webhook.engine.findings import Finding
@@ -153,6 +153,12 @@ class Found(msgspec.Struct, frozen=True):
     verdict: Verdict | None
 
 
+def is_denied_claim(known: Judgement) -> bool:
+    """Whether an object is a ResourceClaim or ResourceClaimTemplate that would be denied if it were created now."""
+    is_claim = known.kind in PLURALS and group_of(known.api_version) == GROUP
+    return is_claim and known.outcome is Outcome.DENIED
+
+
 class Auditor:
     """Judges objects one by one, remembering little of each."""
 
@@ -181,7 +187,18 @@ class Auditor:
         """Return whether an object's kind is judged, and what its labels say; of an operator's kind, everything."""
         workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"), self._configuration.kinds)
         is_built_in = workload is not None and workload.is_built_in
-        return self._checker.identify(manifest) if is_built_in else self._checker.judge(manifest)
+        known = self._checker.identify(manifest) if is_built_in else self._checker.judge(manifest)
+        return msgspec.structs.replace(known, findings=()) if is_of_one_pod(manifest) else known
+
+    def denied_claims(self, claims: KnownClaims) -> Iterator[Judgement]:
+        """Yield the judgements of the ResourceClaims and ResourceClaimTemplates that would be denied if they were created now.
+
+        ``claims`` are those that are not of one pod: Kubernetes makes these, and they are never denied.
+        """
+        for (namespace, name), kept in claims.items():
+            known = self._checker.judge_claim(namespace, name, kept)
+            if is_denied_claim(known):
+                yield known
 
     def found(self, seen: Seen, judgement: Judgement) -> Found:
         """An object of an operator's kind with what becomes of it."""
@@ -221,7 +238,8 @@ class Auditor:
         pod = seen.pod
         if workload is None or pod is None or pod.spec is None or pod.is_mirror:
             return None
-        _forget(pod.spec, running=seen.running)
+        if seen.running:
+            pod.spec.node_name = None  # where its scheduler has placed it
         names = self._configuration.names
         shares = unjudged_requests.shares(pod, {})
         annotations = pod.metadata.annotations if pod.metadata else None
@@ -253,15 +271,6 @@ class Auditor:
 
     def _digest(self, value: object) -> bytes:
         return blake2b(self._encode(value), digest_size=16).digest()
-
-
-def _forget(spec: PodSpec, *, running: bool) -> None:
-    """Drop what no rule reads and what is not the user's, so that pods that are alike are equal."""
-    if running:
-        spec.node_name = None  # where its scheduler has placed it
-    for volume in spec.volumes or ():
-        if volume.host_path is None:
-            volume.name = ""  # as that of its token, which ends in noise
 
 
 def _manifest(workload: WorkloadKind, seen: Seen, pod: Pod) -> dict[str, Any]:

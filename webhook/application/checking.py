@@ -8,6 +8,7 @@ import msgspec
 from webhook.application import field_paths, operator_objects, unjudged_requests
 from webhook.application.claim_admission import ClaimMetadata
 from webhook.application.claims import (
+    GROUP,
     KnownClaims,
     claim_in,
     claims_of,
@@ -37,6 +38,14 @@ from webhook.engine.patch import patch
 from webhook.engine.pods import Pod
 from webhook.engine.policy import Policy
 from webhook.engine.rules import claim_objects
+
+
+def is_of_one_pod(manifest: Mapping[str, Any]) -> bool:
+    """Whether an object is a ResourceClaim that Kubernetes made for one pod."""
+    try:
+        return manifest.get("kind") == CLAIM and convert(manifest.get("metadata"), ClaimMetadata).is_of_one_pod
+    except TypeMismatchError:
+        return False
 
 
 class Checker:
@@ -78,7 +87,7 @@ class Checker:
         known = self.identify(manifest)
         workload = workload_of(manifest.get("apiVersion"), manifest.get("kind"), self._configuration.kinds)
         if workload is None and (kept := claim_in(manifest)):
-            return self._of_claim(known, kept, manifest)
+            return self._of_claim(known, kept, of_one_pod=is_of_one_pod(manifest))
         if workload is None or not workload.is_built_in:
             return self._of_operator(known, workload, manifest)
         found = next(pods_of(workload, manifest), None)
@@ -101,7 +110,13 @@ class Checker:
         notes = tuple(not_served(workload, manifest.get("apiVersion"))) if decision.gpu_containers else ()
         return msgspec.structs.replace(known, operations=operations, findings=findings, notes=notes)
 
-    def _of_claim(self, known: Judgement, kept: Claim, manifest: Mapping[str, Any]) -> Judgement:
+    def judge_claim(self, namespace: str, name: Reference, kept: Claim) -> Judgement:
+        """Judge a ResourceClaim that is not of one pod, or a ResourceClaimTemplate, by what is kept of it."""
+        metadata = {"name": name.name, "namespace": namespace}
+        known = self.identify({"apiVersion": f"{GROUP}/v1", "kind": name.kind, "metadata": metadata})
+        return self._of_claim(known, kept, of_one_pod=False)
+
+    def _of_claim(self, known: Judgement, kept: Claim, *, of_one_pod: bool) -> Judgement:
         """What becomes of a resource claim or a template of one when it is created."""
         name = Reference(known.kind, known.name)
         configuration = self._configuration
@@ -109,10 +124,6 @@ class Checker:
         if not requested:
             return known
         exempt = configuration.exemptions.of_request(known.namespace, "")
-        try:
-            of_one_pod = known.kind == CLAIM and convert(manifest.get("metadata"), ClaimMetadata).is_of_one_pod
-        except TypeMismatchError:
-            of_one_pod = False
         found = claim_objects.findings(name, kept, known.policy, configuration.classes, of_one_pod=of_one_pod)
         return msgspec.structs.replace(
             known, unjudged=None, asked=requested, exempt=exempt, findings=() if exempt else tuple(found)

@@ -15,14 +15,13 @@ from webhook.application.configuration import Configuration, Mode
 from webhook.application.fleet import FleetSource, NoFleet
 from webhook.application.lookups import Labels, Wanted, answered
 from webhook.application.namespaces import Namespaces
-from webhook.application.recorder import Recorded, Recorder
+from webhook.application.recorder import Judged, Recorded, Recorder
 from webhook.application.review import Answering, Request, ReviewError
 from webhook.engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
 from webhook.engine.claims import CLAIM, TEMPLATE, Reference, of_object
 from webhook.engine.decision import Decision
 from webhook.engine.device_classes import DeviceClasses
 from webhook.engine.labels import NamespaceLabels
-from webhook.engine.pods import Pod
 from webhook.engine.policy import ANY_POLICY, Policy
 from webhook.engine.rules import claim_objects
 from webhook.engine.text import Name
@@ -168,7 +167,10 @@ class ClaimAdmission:
 
     def _decide(self, case: _Case, mode: str, policy: Policy, *, acted: bool = False) -> Decision:
         decision = case.decide(policy)
-        self._recorder.decided(Recorded(mode, policy, decision, acted, "validate-claim", case.request, Pod()))
+        made = Judged.of(
+            "validate-claim", mode, policy, decision, operation=case.request.operation, spec=None, acted=acted
+        )
+        self._recorder.decided(Recorded(made, case.request))
         return decision
 
 

@@ -48,6 +48,7 @@ class Judgement(msgspec.Struct, frozen=True):
         label_problems: what is wrong with its labels and annotations.
         notes: what is special about its kind, and whether it is suspended, for people.
         mismatches: fields of the wrong type; where there are any, nothing else is known of the object.
+        ignored: the rules whose findings are ignored, each with the reason.
     """
 
     api_version: str
@@ -67,6 +68,7 @@ class Judgement(msgspec.Struct, frozen=True):
     label_problems: tuple[LabelProblem, ...] = ()
     mismatches: tuple[TypeMismatch, ...] = ()
     notes: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
 
     @property
     def decision(self) -> Decision:

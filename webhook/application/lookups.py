@@ -37,13 +37,14 @@ Answer = Callable[[Given], bytes | Wanted]
 """Reads the body from its beginning, and answers by what it is given and what is cached. It keeps nothing of what it reads."""
 
 
-def answered(namespaces: Namespaces, answer: Answer, claims: ClaimSource = NoClaims()) -> Answering:  # noqa: B008 - it has no state
-    """The answer to a review, immediately if possible."""
+def answered(namespaces: Namespaces, answer: Answer) -> Answering:
+    """The answer to a review that never wants claims, immediately if possible."""
     found = answer(NOTHING)
-    return found if isinstance(found, bytes) else _fetched(namespaces, claims, found, answer)
+    return found if isinstance(found, bytes) else fetched(namespaces, NoClaims(), found, answer)
 
 
-async def _fetched(namespaces: Namespaces, claims: ClaimSource, wanted: Wanted, answer: Answer) -> bytes:
+async def fetched(namespaces: Namespaces, claims: ClaimSource, wanted: Wanted, answer: Answer) -> bytes:
+    """The answer to a review that wants something, once that is looked up."""
     labels: Labels | None = None
     found: bytes | Wanted = wanted
     if not wanted.references:

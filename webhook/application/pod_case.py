@@ -5,6 +5,7 @@ import msgspec
 from webhook.application.claims import ClaimUnavailable, claims_of
 from webhook.application.configuration import Configuration
 from webhook.application.fleet import FleetSource
+from webhook.application.recorder import Judged
 from webhook.application.review import Envelope, ReviewError
 from webhook.application.review_limits import MOST_CLAIMS
 from webhook.engine import claim_rewriting, guard, updates
@@ -38,6 +39,8 @@ class PodCase(msgspec.Struct, gc=False):
     """What the pod claims, as far as it was looked up."""
     resolved: Resolved = {}
     """What its claims name, and the templates that its requests become claims of, as far as they were looked up."""
+    judged: list[Judged] = []
+    """What is recorded of it."""
 
     @property
     def debugs(self) -> bool:
@@ -138,3 +141,9 @@ class PodCase(msgspec.Struct, gc=False):
         reported = self._decide(policy).findings if self.names_claims else decision.findings
         left = tuple(one for one in decision.findings if one.rule.access or one not in reported)
         return Decision((), left, decision.gpu_containers)
+
+    def record(self, path: str, mode: str, policy: Policy, decision: Decision, *, acted: bool) -> None:
+        """Take note of a decision for the records."""
+        self.judged.append(
+            Judged.of(path, mode, policy, decision, operation=self.request.operation, spec=self.pod.spec, acted=acted)
+        )

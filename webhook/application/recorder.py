@@ -1,30 +1,95 @@
 """The interface that admission reports decisions to: one value per decision, for metrics and the log."""
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
 
 from webhook.application.review import Envelope
-from webhook.engine.decision import Decision
-from webhook.engine.pods import Pod
+from webhook.engine.decision import DENIED, Decision, Outcome
+from webhook.engine.fleet.evaluation import requested
+from webhook.engine.forms import Form
+from webhook.engine.pods import Metadata, PodSpec
 from webhook.engine.policy import Policy
+
+OTHER = "other"
+"""The forms beyond the first few."""
+_MOST_FORMS = 16
+
+
+class Judged(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
+    """What is recorded of a decision, without its request: equal for pods that are alike, and small.
+
+    Attributes:
+        path: the endpoint: ``mutate``, ``validate``, ``advise`` or ``validate-claim``.
+        mode: ``enforce``, ``warn`` or ``audit``: which label's policy decided.
+        policy, unreadable: the policy's name, and whether it stands in for a label that can't be read.
+        acted: whether the decision had its effect; a ``warn`` or ``audit`` decision never has.
+        rules: the rules that found anything, in their order.
+        findings: the number of findings by rule and severity.
+        denies_access: whether a finding denies how the pod reaches GPUs beside its requests.
+        requested: form and number of the GPUs that the admitted pod requests; only where ``mutate`` enforces.
+    """
+
+    path: str
+    mode: str
+    policy: str
+    unreadable: bool
+    operation: str
+    outcome: Outcome
+    acted: bool
+    rules: tuple[str, ...] = ()
+    findings: tuple[tuple[str, str, int], ...] = ()
+    denies_access: bool = False
+    requested: tuple[tuple[str, int], ...] = ()
+
+    @classmethod
+    def of(  # noqa: PLR0913 - the fields of one value
+        cls,
+        path: str,
+        mode: str,
+        policy: Policy,
+        decision: Decision,
+        *,
+        operation: str,
+        spec: PodSpec | None,
+        acted: bool,
+    ) -> "Judged":
+        """Return what is recorded of a decision on a pod with this ``spec``, or on an object that is not a pod."""
+        outcome = decision.outcome
+        admitted = path == "mutate" and mode == "enforce" and outcome is not DENIED and spec is not None
+        findings = Counter((one.rule.id, one.severity.value) for one in decision.findings) if decision.findings else {}
+        return cls(
+            path,
+            mode,
+            policy.name,
+            bool(policy.unreadable),
+            operation,
+            outcome,
+            acted,
+            tuple(dict.fromkeys(rule for rule, _ in findings)),
+            tuple((rule, severity, number) for (rule, severity), number in findings.items()),
+            any(one.denies and one.rule.access for one in decision.findings),
+            _by_form(requested(decision, spec)) if admitted and spec else (),
+        )
+
+
+def _by_form(requests: Iterable[tuple[Form, int]]) -> tuple[tuple[str, int], ...]:
+    """Return the number of GPUs by form, for a few forms; no real pod has more."""
+    found: dict[str, int] = {}
+    for form, number in requests:
+        name = str(form) if len(found) < _MOST_FORMS else OTHER
+        found[name] = found.get(name, 0) + number
+    return tuple(found.items())
 
 
 class Recorded(msgspec.Struct, frozen=True, gc=False):
-    """A decision that was made.
+    """A decision that was made, the request that it answers, and the object's metadata where they were read."""
 
-    Attributes:
-        mode: ``enforce``, ``warn`` or ``audit``: which label's policy decided.
-        acted: whether the decision had its effect; a ``warn`` or ``audit`` decision never has.
-    """
-
-    mode: str
-    policy: Policy
-    decision: Decision
-    acted: bool
-    path: str
+    judged: Judged
     request: Envelope
-    pod: Pod
+    metadata: Metadata | None = None
 
 
 class Recorder(Protocol):

@@ -12,6 +12,22 @@ OMITTED = "gpuwarden.io/omitted"
 NAME = "gpuwarden"
 
 
+class ReportOwner(msgspec.Struct, frozen=True):
+    """The command that some of our reports are from: it never touches those of others.
+
+    Attributes:
+        name: of its reports.
+        label: the value of ``LABEL`` on them.
+    """
+
+    name: str
+    label: str
+
+
+OF_AUDIT = ReportOwner(NAME, LABEL_VALUE)
+OF_RECOMMEND = ReportOwner(f"{NAME}-recommendation", "recommendation")
+
+
 class ReportApi(msgspec.Struct, frozen=True):
     """An API for reports: its group and version, and its two kinds, one in namespaces and one for the cluster."""
 

@@ -166,9 +166,8 @@ class Status(msgspec.Struct, gc=False):
 
 
 class Response(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
-    """``response``; empty fields are omitted, and ``patchType`` is set exactly when ``patch`` is."""
+    """``response`` but its uid; empty fields are omitted, and ``patchType`` is set exactly when ``patch`` is."""
 
-    uid: str
     allowed: bool
     status: Status | None = None
     patch_type: str | None = None
@@ -177,13 +176,28 @@ class Response(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
     audit_annotations: dict[str, str] | None = None
 
 
-class _Answer(msgspec.Struct, rename="camel", gc=False):
-    api_version: str
-    kind: str
-    response: Response
-
-
 _ENCODER = msgspec.json.Encoder()
+_BEGINNING = b'{"apiVersion":"%b","kind":"%b","response":{"uid":' % (API_VERSION.encode(), KIND.encode())
+
+
+def answer(request: Envelope, response: bytes) -> bytes:
+    """The review that answers a request by an ``allowance`` or a ``denial``."""
+    return b"%b%b,%b}" % (_BEGINNING, _ENCODER.encode(request.uid), response[1:])
+
+
+def allowance(
+    patch: bytes = b"", warnings: list[str] | None = None, annotations: dict[str, str] | None = None
+) -> bytes:
+    """A response that allows the object, changed by ``patch`` (operations as JSON) if there is one."""
+    response = Response(True, warnings=warnings or None, audit_annotations=_recorded(annotations))  # noqa: FBT003 - the field is what it is
+    if patch:
+        response.patch_type = "JSONPatch"
+        response.patch = patch
+    return _ENCODER.encode(response)
+
+
+ALLOWED = _ENCODER.encode(Response(True))  # noqa: FBT003 - the field is what it is
+"""A response that allows the object, and says nothing more."""
 
 
 def allowed(
@@ -192,16 +206,13 @@ def allowed(
     warnings: list[str] | None = None,
     annotations: dict[str, str] | None = None,
 ) -> bytes:
-    """A review that allows the object, changed by ``patch`` (operations as JSON) if there is one."""
-    response = Response(request.uid, True, warnings=warnings or None, audit_annotations=_recorded(annotations))  # noqa: FBT003 - the field is what it is
-    if patch:
-        response.patch_type = "JSONPatch"
-        response.patch = patch
-    return _encode(response)
+    """A review that allows the object, as ``allowance``."""
+    says_more = patch or warnings or annotations
+    return answer(request, allowance(patch, warnings, annotations) if says_more else ALLOWED)
 
 
-def denied(request: Envelope, findings: tuple[Finding, ...], annotations: dict[str, str] | None = None) -> bytes:
-    """A review that denies the object for findings. kubectl shows the message; each finding is a cause with its field.
+def denial(findings: tuple[Finding, ...], annotations: dict[str, str] | None = None) -> bytes:
+    """A response that denies the object for findings. kubectl shows the message; each finding is a cause with its field.
 
     If there are very many findings, only the first are listed, in the order of the rules, with the number of the rest.
     """
@@ -209,14 +220,19 @@ def denied(request: Envelope, findings: tuple[Finding, ...], annotations: dict[s
     more = [f"{len(findings) - _MOST_TOLD} more like these"] if len(findings) > _MOST_TOLD else []
     causes = [_cause(finding.rule.id, finding.message, finding.path) for finding in told]
     status = Status("; and ".join([*(cause.message for cause in causes), *more]), Details(causes))
-    return _encode(Response(request.uid, False, status, audit_annotations=_recorded(annotations)))  # noqa: FBT003 - as above
+    return _ENCODER.encode(Response(False, status, audit_annotations=_recorded(annotations)))  # noqa: FBT003 - as above
+
+
+def denied(request: Envelope, findings: tuple[Finding, ...], annotations: dict[str, str] | None = None) -> bytes:
+    """A review that denies the object for findings, as ``denial``."""
+    return answer(request, denial(findings, annotations))
 
 
 def invalid(request: Envelope, message: str, problems: Sequence[LabelProblem]) -> bytes:
     """A review that denies an object whose fields can't be read, as the API server rejects an invalid one (422)."""
     causes = [_cause("FieldValueInvalid", problem.message, problem.path) for problem in problems[:_MOST_TOLD]]
     status = Status(cut(message, LONGEST_MESSAGE), Details(causes), "Invalid", 422)
-    return _encode(Response(request.uid, False, status))  # noqa: FBT003 - as above
+    return answer(request, _ENCODER.encode(Response(False, status)))  # noqa: FBT003 - as above
 
 
 def _cause(reason: str, message: str, path: str) -> Cause:
@@ -228,10 +244,6 @@ def _recorded(annotations: dict[str, str] | None) -> dict[str, str] | None:
     if not annotations or sum(map(len, annotations.values())) <= _LONGEST_ANNOTATION:
         return annotations or None
     return {key: cut(value, _LONGEST_ANNOTATION) for key, value in annotations.items()}
-
-
-def _encode(response: Response) -> bytes:
-    return _ENCODER.encode(_Answer(API_VERSION, KIND, response))
 
 
 def to_json(value: Any) -> str:

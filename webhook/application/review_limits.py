@@ -2,6 +2,7 @@
 
 from webhook.application.review import ReviewError
 from webhook.engine.pods import Pod, PodSpec, containers
+from webhook.engine.requests import ORDINARY
 
 MOST_ELEMENTS = 50_000
 """Commas, opening braces and brackets in a body: at least as many as it has members and items, each of which takes up to 300
@@ -15,7 +16,6 @@ MOST_RESOURCES = 500
 MOST_SELECTED = 5_000
 """Entries of nodeSelector, and terms, expressions and values of required node affinity, together. A pod that lists every node of
 the largest cluster by name has as many (https://kubernetes.io/docs/setup/best-practices/cluster-large/)."""
-_ORDINARY = frozenset({"cpu", "memory", "ephemeral-storage"})
 
 
 def elements(body: bytes) -> int:
@@ -71,7 +71,7 @@ def _resources(spec: PodSpec) -> int:
     for _, _, container in containers(spec):
         if container.resources is not None:
             names.update(container.resources.limits or (), container.resources.requests or ())
-    return len(names - _ORDINARY)
+    return len(names - ORDINARY)
 
 
 def _stated(spec: PodSpec) -> int:

@@ -23,6 +23,8 @@ NOT_READ = "not-read"
 
 def left_alone(exempt: str) -> str:
     """Say that an object is exempt, and why."""
+    if exempt.startswith("ignored: "):
+        return exempt
     if exempt == "resources":
         names = ", ".join(sorted(HAMI_RESOURCES))
         return f"skipped: it requests HAMi's resources ({names}), and {HAMI} is exempt"

@@ -2,9 +2,8 @@
 
 import resource
 
-from webhook.adapters.http.crowd import Crowd
+from webhook.adapters.http.crowd import Crowd, Refusals
 from webhook.adapters.http.limits import MIB, Limits
-from webhook.adapters.http.refusals import Refusals
 from webhook.adapters.metrics import Metrics
 from webhook.adapters.tls.serving import ServingCertificate
 from webhook.cli.options import Options, StartError
@@ -49,7 +48,7 @@ def admission_crowd(options: Options, metrics: Metrics) -> Crowd:
 
 def operations_crowd(metrics: Metrics) -> Crowd:
     """The connections of the plain port: its own, so that the health of a server that is under attack can be seen."""
-    limits = Limits(connections=_OPERATIONS_CONNECTIONS, memory=MIB, idle_seconds=60)
+    limits = Limits(connections=_OPERATIONS_CONNECTIONS, memory=MIB)
     return Crowd(limits, Refusals("operations", metrics.refused))
 
 

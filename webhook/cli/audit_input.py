@@ -11,7 +11,7 @@ from webhook.adapters.kubernetes.workloads import ClusterReader, Unread
 from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
 from webhook.adapters.manifests.lines import Lines, ObjectLines
 from webhook.application.audit_rows import Row, rows
-from webhook.application.auditing import Auditor, Found, Owner, Seen
+from webhook.application.auditing import Auditor, Found, Owner, Seen, is_denied_claim
 from webhook.application.claims import KnownClaims, known_claims, named_classes
 from webhook.application.field_paths import mapping
 from webhook.application.field_types import wrong_types
@@ -23,7 +23,7 @@ from webhook.application.workload_kinds import is_idle, is_suspended
 from webhook.application.workload_pods import pods_of
 from webhook.application.workloads import Kinds, qualified, workload_of
 from webhook.cli.cluster_options import unreadable
-from webhook.cli.manifest_input import KnownNamespaces, mismatch_problems, nothing_found, read_paths
+from webhook.cli.manifest_input import KnownNamespaces, mismatch_problems, nothing_found, read_paths, say_skipped
 from webhook.cli.messages import usage_error
 from webhook.engine.labels import NamespaceLabels
 
@@ -105,6 +105,8 @@ def from_cluster(
     known = map(auditor.identify, (*reader.namespace_manifests, *reader.mislabelled.values()))
     gathered.seen = reader.counts | reader.operators.counts | reader.others.counts
     gathered.others += [(None, None, one) for one in known if one.label_problems]
+    claims_of_users = {key: claim for key, claim in claims.known.items() if key not in claims.of_one_pod}
+    gathered.others += [(None, None, one) for one in auditor.denied_claims(claims_of_users)]
     return gathered
 
 
@@ -158,6 +160,7 @@ def from_files(paths: Sequence[str], known: KnownNamespaces, names: Sequence[str
     An object that names no namespace counts as being in the one that is named, if that is only one, as in kubectl.
     """
     given = read_paths(paths)
+    say_skipped(given.skipped)
     labels = {**known.labels, **given.namespaces()}
     default = names[0] if len(names) == 1 else "default"
     auditor = auditor_of(labels, known_claims(given.manifests, default), named_classes(given.manifests))
@@ -214,7 +217,7 @@ def _note(  # noqa: PLR0913, PLR0917 - where an object is, what it is, and what 
         return None
     # What a controller has made has the labels of its template, and is counted with the controller.
     mislabelled = known.label_problems and not _owner(metadata)
-    if (known.not_judged and not _is_row(known)) or mislabelled or mismatches:
+    if (known.not_judged and not _is_row(known)) or mislabelled or mismatches or is_denied_claim(known):
         into.others.append((item.source, item.line, known))
     return known
 

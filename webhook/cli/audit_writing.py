@@ -5,13 +5,13 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from webhook.adapters.kubernetes.errors import ApiError
 from webhook.adapters.kubernetes.policyreports import ReportStore
 from webhook.adapters.reports import policyreport
 from webhook.application.other_kinds import unknown_kinds
 from webhook.application.report_api import ReportApi
 from webhook.cli.audit_input import Gathered
 from webhook.cli.messages import say, usage_error
+from webhook.cli.report_writing import store_reports
 from webhook.engine.policy import LabelProblem
 
 Mislabelled = Mapping[str, Sequence[LabelProblem]]
@@ -32,25 +32,13 @@ def write_reports(
     if not gathered.complete:
         missing = "; ".join(f"{problem.source}: {problem.message}" for problem in gathered.problems if problem.fatal)
         raise usage_error(f"no report was written, because not everything could be read: {missing}")
-    try:
-        api = store.find_api()
-        if api is None:
-            raise usage_error(
-                "no report was written: the cluster has no API for reports; install the definitions of PolicyReport "
-                "(wgpolicyk8s.io/v1alpha2, which Kyverno brings) or of OpenReports (openreports.io/v1alpha1)"
-            )
-        written = store.write(api, _documents(api, gathered, {} if names else mislabelled, now), names)
-    except ApiError as error:
-        raise usage_error(f"reports could not be written: {error.detail}") from error
-    for problem in written.problems:
-        say(problem)
+    api, written = store_reports(store, lambda api: _documents(api, gathered, {} if names else mislabelled, now), names)
     # Reports are about workloads: there is no room for kinds in them.
     for kind in gathered.kinds:
         say(f"not judged: {kind.message}")
     if gathered.kinds_unknown:
         say(f"not judged: {unknown_kinds(gathered.kinds_unknown)}")
-    counts = f"{written.created} created, {written.updated} updated, {written.unchanged} unchanged, {written.removed} removed"
-    say(f"{api.plural} and {api.cluster_plural} of {api.group}: {counts}")
+    say(f"{api.plural} and {api.cluster_plural} of {api.group}: {written}")
 
 
 def _documents(api: ReportApi, gathered: Gathered, mislabelled: Mislabelled, now: datetime) -> Iterator[dict[str, Any]]:

@@ -7,12 +7,14 @@ from typing import Annotated
 import typer
 
 from webhook.adapters.manifests.items import EditError, ManifestProblem
-from webhook.adapters.reports import diff, junit, model, sarif, table
+from webhook.adapters.reports import diff, junit, model, one_line, sarif, table
+from webhook.application.ignoring import IgnoreError, rules_of
 from webhook.cli import cluster_options
 from webhook.cli.cluster_options import ContextOption, KubeconfigOption
 from webhook.cli.configuration_input import ConfigOption
 from webhook.cli.fleet_input import LIVE, FleetOption, load_fleet
 from webhook.cli.manifest_input import (
+    ExcludeOption,
     JudgedInput,
     JudgedObject,
     NamespaceOption,
@@ -21,6 +23,7 @@ from webhook.cli.manifest_input import (
     PolicyOption,
     judge_paths,
     nothing_found,
+    say_skipped,
     without_collector,
 )
 from webhook.cli.messages import EXIT_DENIED, EXIT_USAGE, say, usage_error
@@ -31,6 +34,8 @@ class Output(StrEnum):
     """The output formats of ``check``."""
 
     TABLE = "table"
+    CONCISE = "concise"
+    GITHUB = "github"
     DIFF = "diff"
     JSON = "json"
     SARIF = "sarif"
@@ -49,8 +54,19 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = None,
     output: Annotated[
-        Output, typer.Option("--output", "-o", help="table: for people; diff: unified; the others for programs.")
+        Output,
+        typer.Option(
+            "--output",
+            "-o",
+            help="table: for people; concise: file:line:column: rule: message; github: annotations of GitHub Actions; "
+            "diff: unified; the others for programs.",
+        ),
     ] = Output.TABLE,
+    exclude: ExcludeOption = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RULE", help="A rule whose findings are ignored. Can be given more than once."),
+    ] = None,
     strict: Annotated[  # noqa: FBT002 - typer's way to say a flag
         bool,
         typer.Option(
@@ -67,14 +83,27 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     Configuration files of the NVIDIA device plugin, in ConfigMaps too, are judged as the plugin reads them; with --config,
     renameByDefault is compared with it.
     With --fleet, a form that no node offers and a count above any node's are reported too.
+    Files of a folder that hold no Kubernetes object are skipped. The annotation gpuwarden.io/ignore: "RULE: REASON" on an object
+    does as --ignore does. Admission does not read it.
 
     Exit codes: 0 nothing denied; 1 something denied, or a configuration with which the device plugin does not start (with
-    --strict: or rewritten, not judged, a label without effect, or anything wrong with such a configuration);
+    --strict: or rewritten, not judged, a label without effect, no object at all, or anything wrong with such a configuration);
     2 wrong usage, input that can't be read or holds no object at all, or output that can't be written.
     """
     _refuse_a_cluster_that_is_not_read(ctx, fleet)
+    try:
+        ignored = rules_of(ignore or (), "--ignore")
+    except IgnoreError as error:
+        raise usage_error(f"--ignore: {error}") from error
     judged = judge_paths(
-        paths, policy, namespace, namespaces, config, lambda found: load_fleet(fleet, found, kubeconfig, context)
+        paths,
+        policy,
+        namespace,
+        namespaces,
+        config,
+        lambda found: load_fleet(fleet, found, kubeconfig, context),
+        exclude=exclude or (),
+        ignore=ignored,
     )
     sources = [(source.source, source.objects) for source in judged.sources]
     judged.problems += nothing_found(sources, judged.problems, judged.plugin)
@@ -88,18 +117,9 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         model.ProblemLine(source=p.source, line=p.line, message=p.message, fatal=p.fatal, of_object=p.of_object)
         for p in judged.problems
     ]
-    report = model.report([row.line for row in rows], problems)
-    match output:
-        case Output.JSON:
-            typer.echo(report.model_dump_json(by_alias=True, indent=2))
-        case Output.SARIF:
-            typer.echo(sarif.sarif(report.objects, report.problems))
-        case Output.JUNIT:
-            typer.echo(junit.junit(report.objects, report.problems, strict=strict), nl=False)
-        case Output.DIFF:
-            _show_diffs(judged, rows)
-        case Output.TABLE:
-            table.show(table.console(), rows, report)
+    report = model.report([row.line for row in rows], problems, judged.skipped)
+    _show(output, judged, rows, report, strict=strict)
+    say_skipped(judged.skipped)
     if config is None and any(row.line.kind == "Namespace" and row.line.decision == DENIED for row in rows):
         say("note: a namespace label may name a policy of the configuration file; give the file with --config")
     if judged.plugin.files:
@@ -108,8 +128,29 @@ def check(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     if any(problem.fatal for problem in judged.problems):
         raise typer.Exit(EXIT_USAGE)
     plugin = judged.plugin.faults if strict else judged.plugin.rejected
-    if totals.denied or plugin or (strict and not totals.strictly_fine):
+    nothing = not (totals.objects or judged.plugin.files)
+    if totals.denied or plugin or (strict and (nothing or not totals.strictly_fine)):
         raise typer.Exit(EXIT_DENIED)
+
+
+def _show(
+    output: Output, judged: JudgedInput, rows: list[table.CheckedRow], report: model.Report, *, strict: bool
+) -> None:
+    match output:
+        case Output.JSON:
+            typer.echo(report.model_dump_json(by_alias=True, indent=2))
+        case Output.SARIF:
+            typer.echo(sarif.sarif(report.objects, report.problems))
+        case Output.JUNIT:
+            typer.echo(junit.junit(report.objects, report.problems, strict=strict), nl=False)
+        case Output.CONCISE:
+            typer.echo(one_line.concise(report.objects, report.problems), nl=False)
+        case Output.GITHUB:
+            typer.echo(one_line.github(report.objects, report.problems), nl=False)
+        case Output.DIFF:
+            _show_diffs(judged, rows)
+        case Output.TABLE:
+            table.show(table.console(), rows, report)
 
 
 def _refuse_a_cluster_that_is_not_read(ctx: typer.Context, fleet: str | None) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from webhook.adapters.kubernetes.errors import ApiError, Fault
+from webhook.cli import completers
 
 NAMESPACE = "gpuwarden-system"
 """The default namespace of an installation; the same as in the chart's documentation."""
@@ -15,7 +16,13 @@ KubeconfigOption = Annotated[
     typer.Option("--kubeconfig", envvar="GPUWARDEN_KUBECONFIG", help="Kubeconfig of the cluster; as in kubectl."),
 ]
 ContextOption = Annotated[
-    str | None, typer.Option("--context", envvar="GPUWARDEN_CONTEXT", help="Context of the kubeconfig, as in kubectl.")
+    str | None,
+    typer.Option(
+        "--context",
+        envvar="GPUWARDEN_CONTEXT",
+        help="Context of the kubeconfig, as in kubectl.",
+        autocompletion=completers.contexts,
+    ),
 ]
 
 

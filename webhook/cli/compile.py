@@ -12,6 +12,7 @@ from webhook.adapters import named_file, yaml_guard
 from webhook.adapters.file_errors import why
 from webhook.application.in_tree import Compiled, compiled
 from webhook.application.in_tree_webhooks import WEBHOOK_KINDS, beside
+from webhook.cli import completers
 from webhook.cli.configuration_input import ConfigOption, load_configuration
 from webhook.cli.messages import say, usage_error
 
@@ -37,6 +38,7 @@ def compile(  # noqa: A001 - the command's name
         typer.Option(
             metavar="VALUE",
             help="A built-in value that namespaces are labelled with, such as mig-1g.5gb; repeatable.",
+            autocompletion=completers.policies,
         ),
     ] = None,
     webhooks: Annotated[

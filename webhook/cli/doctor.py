@@ -19,6 +19,7 @@ from webhook.adapters.reports import table
 from webhook.adapters.reports.progress import ProgressBar
 from webhook.application.diagnosis.diagnose import diagnose
 from webhook.application.diagnosis.results import Status
+from webhook.cli import completers
 from webhook.cli.cluster_options import NAMESPACE, ContextOption, KubeconfigOption, unreadable
 from webhook.cli.configuration_input import load_configuration
 from webhook.cli.doctor_facts import gather
@@ -36,7 +37,13 @@ class Output(StrEnum):
 
 def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     namespace: Annotated[
-        str, typer.Option("--namespace", "-n", help="Namespace that gpuwarden is installed in.")
+        str,
+        typer.Option(
+            "--namespace",
+            "-n",
+            help="Namespace that gpuwarden is installed in.",
+            autocompletion=completers.namespaces,
+        ),
     ] = NAMESPACE,
     name: Annotated[
         str, typer.Option(help="Name of the Deployment, the ConfigMap and the validating webhook configuration.")
@@ -46,6 +53,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         typer.Option(
             metavar="NAMESPACE",
             help="Also test end to end: create pods with GPUs in this namespace, as server-side dry runs.",
+            autocompletion=completers.namespaces,
         ),
     ] = None,
     config: Annotated[

@@ -13,7 +13,19 @@ from webhook import __version__
 from webhook.cli.streams import guarded
 
 # Each is a module of this package that has, under the same name, a command's function or a group of commands.
-_COMMANDS = ("serve", "check", "audit", "rewrite", "compile", "doctor", "fleet", "recommend", "certs")
+_COMMANDS = (
+    "serve",
+    "check",
+    "audit",
+    "rewrite",
+    "compile",
+    "doctor",
+    "fleet",
+    "recommend",
+    "explain",
+    "certs",
+    "completion",
+)
 
 
 class _Modules(Mapping[str, Any]):
@@ -50,6 +62,12 @@ class _OnDemand(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.commands = _Modules()  # type: ignore[assignment]  # the base only reads it, once it is made
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Leave out typer's options for completion, which guess the shell: `gpuwarden completion` is told which."""
+        return [
+            param for param in super().get_params(ctx) if param.name not in {"install_completion", "show_completion"}
+        ]
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
         """Read the command line up to the subcommand; what is wrong with it is explained in plain words."""

@@ -23,9 +23,11 @@ from webhook.application.checking import Checker
 from webhook.application.claims import known_claims, named_classes
 from webhook.application.configuration import Configuration
 from webhook.application.field_types import wrong_types
+from webhook.application.ignoring import ANNOTATION, IgnoreError, annotated, without
 from webhook.application.judgement import Judgement
 from webhook.application.manifest_labels import is_namespace
 from webhook.application.type_mismatches import TypeMismatch
+from webhook.cli import completers
 from webhook.cli.configuration_input import load_configuration
 from webhook.cli.messages import say, usage_error
 from webhook.cli.plugin_input import PluginInput
@@ -39,11 +41,29 @@ _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # apimachinery p
 Paths = Annotated[
     list[str], typer.Argument(metavar="PATH...", help="Files, folders (searched recursively), or - for standard input.")
 ]
+ExcludeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="GLOB",
+        help="Files and folders to leave out of searched folders, by name or path. Can be given more than once.",
+    ),
+]
 PolicyOption = Annotated[
-    str | None, typer.Option("--policy", help="One policy for every object: a built-in value or a configured name.")
+    str | None,
+    typer.Option(
+        "--policy",
+        help="One policy for every object: a built-in value or a configured name.",
+        autocompletion=completers.policies,
+    ),
 ]
 NamespaceOption = Annotated[
-    str | None, typer.Option("--namespace", "-n", help="Namespace of objects that name none, as kubectl's.")
+    str | None,
+    typer.Option(
+        "--namespace",
+        "-n",
+        help="Namespace of objects that name none, as kubectl's.",
+        autocompletion=completers.namespaces,
+    ),
 ]
 NamespacesOption = Annotated[
     Path | None,
@@ -86,6 +106,7 @@ class JudgedInput:
 
     Attributes:
         mislabelled: the namespaces of ``--namespaces`` with a label that can't be read or has no effect.
+        skipped: the files of searched folders that hold no Kubernetes object.
         plugin: the configurations of the NVIDIA device plugin.
     """
 
@@ -93,6 +114,7 @@ class JudgedInput:
     mislabelled: list[JudgedObject] = field(default_factory=list)
     problems: list[ManifestProblem] = field(default_factory=list)
     plugin: PluginInput = field(default_factory=PluginInput)
+    skipped: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -102,11 +124,13 @@ class GivenInput:
     Attributes:
         plugin: the configurations of the NVIDIA device plugin, which are judged already; the problems are what is wrong with
             them, too.
+        skipped: as in ``JudgedInput``.
     """
 
     sources: list[tuple[Source, list[ManifestObject]]] = field(default_factory=list)
     problems: list[ManifestProblem] = field(default_factory=list)
     plugin: PluginInput = field(default_factory=PluginInput)
+    skipped: list[str] = field(default_factory=list)
 
     @property
     def manifests(self) -> Iterator[dict[str, Any]]:
@@ -148,10 +172,14 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
     namespaces: Path | None,
     config: Path | None,
     fleet_of: Callable[[Configuration], Fleet | None] = lambda _: None,
+    *,
+    exclude: Sequence[str] = (),
+    ignore: Mapping[str, str] | None = None,
 ) -> JudgedInput:
     """Read everything, then judge it: a Namespace among the input counts wherever it is.
 
-    ``fleet_of`` returns the nodes, where they are known.
+    ``fleet_of`` returns the nodes, where they are known; ``ignore`` has the rules whose findings are ignored, with the reason, or
+    is ``None`` where annotations don't count either.
 
     Raises:
         typer.Exit: 2, after saying why, where an option's value can't be used.
@@ -166,14 +194,17 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
     known = load_namespaces(namespaces)
     fleet = fleet_of(configuration)
     # Without a configuration file, nobody has said what the device plugin is expected to do.
-    given = read_paths(paths, configuration.plugin if config else None)
+    given = read_paths(paths, configuration.plugin if config else None, exclude)
     labels = known.labels | given.namespaces()
     claims = known_claims(given.manifests, namespace or "default")
     configuration = msgspec.structs.replace(configuration, named_classes=named_classes(given.manifests))
     checker = Checker(configuration, labels, namespace=namespace, policy=chosen, claims=claims, fleet=fleet)
     named = (JudgedObject(item, checker.identify(item.object)) for item in known.objects)
     judged = JudgedInput(
-        problems=given.problems, plugin=given.plugin, mislabelled=[one for one in named if one.judgement.label_problems]
+        problems=given.problems,
+        plugin=given.plugin,
+        skipped=given.skipped,
+        mislabelled=[one for one in named if one.judgement.label_problems],
     )
     for source, items in given.sources:
         into, lines = JudgedSource(source), Lines(source.text)
@@ -181,6 +212,9 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
         for item in items:
             mismatches = wrong_types(item.object, configuration.kinds)
             judgement = checker.unreadable(item.object, mismatches) if mismatches else checker.judge(item.object)
+            if ignore is not None:
+                judgement, problems = _ignoring(judgement, item, ignore, lines)
+                judged.problems += problems
             into.objects.append(JudgedObject(item, judgement, lines.of(item)))
             judged.problems += mismatch_problems(item, lines, mismatches)
     found = (one.judgement for source in judged.sources for one in source.objects)
@@ -192,27 +226,53 @@ def judge_paths(  # noqa: PLR0913, PLR0917 - each is an option of the commands
     return judged
 
 
+def _ignoring(
+    judgement: Judgement, item: ManifestObject, ignore: Mapping[str, str], lines: Lines
+) -> tuple[Judgement, list[ManifestProblem]]:
+    """A judgement without the findings that ``--ignore`` or the object's annotation names, and what is wrong with the latter."""
+    try:
+        return without(judgement, {**ignore, **annotated(item.object)}), []
+    except IgnoreError as error:
+        path = f"metadata.annotations[{ANNOTATION}]"
+        line = lines.of(item).of_field(path).line
+        problem = ManifestProblem(
+            item.source, line, f"{path}: {error}; nothing is ignored", fatal=False, of_object=True
+        )
+        return without(judgement, ignore), [problem]
+
+
 def mismatch_problems(item: ManifestObject, lines: Lines, mismatches: Iterable[TypeMismatch]) -> list[ManifestProblem]:
     """A problem for each field of an object that has the wrong type, with the line of the field."""
     return [
         ManifestProblem(
-            item.source, lines.of(item).of_field(field), f"{field}: {message}" if field else message, of_object=True
+            item.source,
+            lines.of(item).of_field(field).line,
+            f"{field}: {message}" if field else message,
+            of_object=True,
         )
         for field, message in mismatches
     ]
 
 
-def read_paths(paths: Sequence[str], plugin: DevicePlugin | None = None) -> GivenInput:
-    """Read everything that paths name; ``-`` is standard input. ``plugin`` is what device plugins are expected to be set to."""
+def read_paths(paths: Sequence[str], plugin: DevicePlugin | None = None, exclude: Sequence[str] = ()) -> GivenInput:
+    """Read everything that paths name; ``-`` is standard input. ``plugin`` is what device plugins are expected to be set to.
+
+    A repository holds more than manifests: files of its folders in which every document is something else are skipped, and said
+    to be. A file that is named is meant, and must hold an object.
+    """
     given = GivenInput()
-    for source in open_sources(paths, sys.stdin and sys.stdin.buffer):
+    for source in open_sources(paths, sys.stdin and sys.stdin.buffer, exclude):
         if isinstance(source, ManifestProblem):
             given.problems.append(source)
+            continue
+        found = list(read_text(source.text, source.name))
+        if not source.named and found and all(isinstance(one, ManifestProblem) and one.foreign for one in found):
+            given.skipped.append(source.name)
             continue
         items: list[ManifestObject] = []
         given.sources.append((source, items))
         lines = Lines(source.text)
-        for item in read_text(source.text, source.name):
+        for item in found:
             given.problems += given.plugin.look(item, lines, plugin)
             if isinstance(item, ManifestProblem):
                 given.problems.append(item)
@@ -243,6 +303,17 @@ def nothing_found(
     ]
 
 
+def say_skipped(skipped: Sequence[str]) -> None:
+    """Say which files were skipped, the first few by name."""
+    if skipped:
+        first = ", ".join(skipped[:_NAMED]) + (", …" if len(skipped) > _NAMED else "")
+        files = "file holds" if len(skipped) == 1 else "files hold"
+        say(
+            f"note: {len(skipped)} {files} no Kubernetes object and {'was' if len(skipped) == 1 else 'were'} skipped: {first}"
+        )
+
+
+_NAMED = 5
 _FIXES = {"-": "pipe manifests in"}
 
 

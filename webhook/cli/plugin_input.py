@@ -52,14 +52,14 @@ class PluginInput:
         if one.unreadable:
             self.faults += 1
             self.rejected += 1
-            line = lines.of(item).of_field(field)
+            line = lines.of(item).of_field(field).line
             yield ManifestProblem(
                 item.source, line, f"{where}device plugin configuration: {one.unreadable}", fatal=False, of_object=True
             )
         for fault in faults(one.data, plugin):
             self.faults += 1
             self.rejected += fault.rejected
-            line = lines.of(item).of_field(field or fault.field)
+            line = lines.of(item).of_field(field or fault.field).line
             yield ManifestProblem(
                 item.source, line, f"{where}device plugin configuration: {fault}", fatal=False, of_object=True
             )

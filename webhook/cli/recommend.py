@@ -1,5 +1,8 @@
 """``gpuwarden recommend``: which form fits each workload and namespace, from what the workloads used."""
 
+import os
+import random
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -8,16 +11,22 @@ import msgspec
 import typer
 
 from webhook.adapters.file_errors import why
+from webhook.adapters.kubernetes.backoff import Backoff
+from webhook.adapters.kubernetes.connect import connect
+from webhook.adapters.kubernetes.policyreports import ReportStore
+from webhook.adapters.kubernetes.retrying import RetryingApi
 from webhook.adapters.reports import recommend_csv, recommend_markdown, recommend_table, table
 from webhook.adapters.reports.progress import ProgressBar
+from webhook.adapters.reports.recommend_reports import recommendation_reports
 from webhook.adapters.usage_file import written
 from webhook.application.recommendation import thresholds as limits
 from webhook.application.recommendation.recommend import Recommendation
 from webhook.application.recommendation.recommend import recommend as recommended
+from webhook.application.report_api import OF_RECOMMEND
 from webhook.cli import cluster_options
 from webhook.cli.cluster_options import ContextOption, KubeconfigOption
 from webhook.cli.configuration_input import ConfigOption, load_configuration
-from webhook.cli.messages import usage_error
+from webhook.cli.messages import say, usage_error
 from webhook.cli.prometheus_options import (
     CaOption,
     CertificateOption,
@@ -31,6 +40,7 @@ from webhook.cli.prometheus_options import (
     UserOption,
 )
 from webhook.cli.recommend_input import Wanted, from_cluster, from_saved, made, trusts, within
+from webhook.cli.report_writing import store_reports
 from webhook.engine import forms
 from webhook.engine.forms import Form
 
@@ -83,20 +93,34 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     prometheus_password_file: PasswordOption = None,
     prometheus_header: HeaderOption = None,
     prometheus_kubernetes_token: KubernetesTokenOption = False,  # noqa: FBT002 - typer's way to say a flag
+    write_reports: Annotated[  # noqa: FBT002 - typer's way to say a flag
+        bool,
+        typer.Option(
+            "--write-reports",
+            help="Write the recommendation as PolicyReports (or OpenReports) into the cluster, beside those of an audit; "
+            "nothing is printed unless -o is given.",
+        ),
+    ] = False,
     config: ConfigOption = None,
     kubeconfig: KubeconfigOption = None,
     context: ContextOption = None,
     output: Annotated[
-        Output,
-        typer.Option("--output", "-o", help="table, html and markdown: for people; json and csv: for programs."),
-    ] = Output.TABLE,
+        Output | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="table, html and markdown: for people; json and csv: for programs.",
+            show_default=Output.TABLE.value,
+        ),
+    ] = None,
 ) -> None:
     """Recommend a form for each workload that requests GPUs, and a policy for each namespace, from what they used.
 
-    Reads the workloads and nodes of a live cluster (nothing is changed there) and the metrics of dcgm-exporter in its Prometheus,
-    or a file that --save wrote. Says for each workload what it used, which form fits and why, and what that form gives up; for
-    each namespace the policy that fits most of its workloads, those that it would hurt, and the commands that preview and set
-    it; and for the cluster how many GPUs would be free. Where data is missing or too little, it says so and recommends nothing.
+    Reads the workloads and nodes of a live cluster (nothing is changed there without --write-reports) and the metrics of
+    dcgm-exporter in its Prometheus, or a file that --save wrote. Says for each workload what it used, which form fits and why,
+    and what that form gives up; for each namespace the policy that fits most of its workloads, those that it would hurt, and
+    the commands that preview and set it; and for the cluster how many GPUs would be free. Where data is missing or too little,
+    it says so and recommends nothing.
 
     Exit codes: 0 it is shown; 2 wrong usage, a cluster, Prometheus or file that can't be read, or output that can't be written.
     """
@@ -128,7 +152,19 @@ def recommend(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         expected=offered,
     )
     found.notes += given.notes
-    _show(found, output)
+    if write_reports:
+        _write_reports(found, kubeconfig, context, names)
+    if output or not write_reports:
+        _show(found, output or Output.TABLE)
+
+
+def _write_reports(found: Recommendation, kubeconfig: Path | None, context: str | None, names: list[str]) -> None:
+    client = RetryingApi(connect(kubeconfig, context, os.environ), Backoff(random.random))
+    with ProgressBar(table.console(stderr=True)) as progress:
+        store = ReportStore(client, progress, OF_RECOMMEND)
+        now = datetime.now(UTC)
+        api, written = store_reports(store, lambda api: recommendation_reports(api, found, now), names)
+    say(f"{api.plural} of {api.group}: {written}")
 
 
 def _refuse_beside_a_file(ctx: typer.Context, options: Options, trusted: list[str], save: Path | None) -> None:
@@ -137,6 +173,7 @@ def _refuse_beside_a_file(ctx: typer.Context, options: Options, trusted: list[st
         *(["--prometheus"] if cluster_options.is_given(ctx, "prometheus") else []),
         *options.given,
         *(["--save"] if save else []),
+        *(["--write-reports"] if ctx.params["write_reports"] else []),
     ]
     if beside:
         raise usage_error(

@@ -97,8 +97,8 @@ def made(saved: Saved, configuration: Configuration) -> Input:
     Raises:
         FleetFileError: its nodes are none.
     """
-    shapes = None
-    if saved.nodes is not None:
+    shapes: Counter[Shape] | None = None if saved.nodes is None else Counter()
+    if any(one.get("kind") == "Node" for one in saved.nodes or ()):
         listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": saved.nodes}).encode()
         others = configuration.policies.node_labels
         shapes = Counter(node.shape for node in fleets.saved(listed, others).gpu_nodes(others))

@@ -17,6 +17,7 @@ from webhook.application.workload_kinds import BUILT_IN, WorkloadKind
 from webhook.application.workloads import KINDS, Kinds, group_of
 from webhook.cli.configuration_input import ConfigOption, load_configuration
 from webhook.cli.manifest_input import (
+    ExcludeOption,
     JudgedInput,
     JudgedObject,
     JudgedSource,
@@ -26,6 +27,7 @@ from webhook.cli.manifest_input import (
     PolicyOption,
     judge_paths,
     nothing_found,
+    say_skipped,
     without_collector,
 )
 from webhook.cli.messages import EXIT_DENIED, EXIT_USAGE, say, usage_error
@@ -49,6 +51,7 @@ def rewrite(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     in_place: Annotated[  # noqa: FBT002 - typer's way to say a flag
         bool, typer.Option("--in-place", "-i", help="Edit the files instead of printing them.")
     ] = False,
+    exclude: ExcludeOption = None,
 ) -> None:
     """Print the manifests in their new form, or edit them in place with -i.
 
@@ -61,7 +64,8 @@ def rewrite(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     Exit codes: 0 written; 1 something is denied; 2 wrong usage, unreadable input, or output that can't be written.
     """
     named = _named(kinds or (), load_configuration(config).kinds)
-    judged = judge_paths(paths, policy, namespace, namespaces, config)
+    judged = judge_paths(paths, policy, namespace, namespaces, config, exclude=exclude or ())
+    say_skipped(judged.skipped)
     for source in judged.sources:
         source.objects = [_with_templates(found, named) for found in source.objects]
     _stop_on_trouble(judged)
@@ -135,7 +139,7 @@ def _stop_on_trouble(judged: JudgedInput) -> None:
             say(f"{found.item.source}:{found.item.line}: {sentence}")
         for finding in denials:
             what = f"{found.judgement.kind}/{found.judgement.name}"
-            line = found.lines.of_field(finding.path) if found.lines else found.item.line
+            line = found.lines.of_field(finding.path).line if found.lines else found.item.line
             say(f"{found.item.source}:{line}: {what} is denied: {finding.message}")
     if any(problem.fatal for problem in judged.problems):
         say("nothing was written: some of the input can't be read")

@@ -21,11 +21,10 @@ from webhook.adapters import logs
 from webhook.adapters.configuration import file as configuration_file
 from webhook.adapters.decision_log import DecisionLog
 from webhook.adapters.deferred_recording import DeferredRecording
-from webhook.adapters.http.admission_listener import AdmissionListener
 from webhook.adapters.http.apps import Part, application
 from webhook.adapters.http.connection import Port
 from webhook.adapters.http.endpoint import Endpoint
-from webhook.adapters.http.listeners import Listener, serve_all
+from webhook.adapters.http.listeners import AdmissionListener
 from webhook.adapters.http.operations_listener import OperationsListener
 from webhook.adapters.http.turns import Turns
 from webhook.adapters.kubernetes.connect import connect
@@ -59,6 +58,8 @@ from webhook.cli.reloading import Reload
 
 if TYPE_CHECKING:  # it loads an HTTP client, which nobody needs without a cluster
     from webhook.adapters.kubernetes.client import ApiServer
+
+Listener = AdmissionListener | OperationsListener
 
 _POLL_SECONDS = 1.0
 _log = structlog.get_logger("gpuwarden")
@@ -97,7 +98,6 @@ class Server:
         """
         self._options = options
         self._metrics = metrics
-        self._draining = False
         self._stopped = threading.Event()
         clock = WitnessedClock(now, time.monotonic, timedelta(seconds=options.clock_skew))
         api = cache(lambda: _connect(options, clock))
@@ -106,7 +106,7 @@ class Server:
         self._certificates = certificate_source(options, api, self._metrics, clock, self._paths)
         self._namespaces = _namespace_source(options, api, self._metrics)
         self._decision_log = DecisionLog(self._metrics.log_line_dropped)
-        recorder = DeferredRecording(self._metrics, self._metrics, self._decision_log)
+        recorder = DeferredRecording(self._metrics.answered, self._metrics, self._decision_log)
         namespaces = self._namespaces.namespaces
         self._nodes = self._watched_fleet(api)
         nodes = self._nodes or NoFleet()
@@ -123,11 +123,11 @@ class Server:
         self._clients = client_authorities(options, serving, self._metrics)
         crowd = admission_crowd(options, self._metrics)
         endpoints = (
-            Endpoint(MUTATE, self._admission.mutate, recorder),
-            Endpoint(VALIDATE, self._admission.validate, recorder),
-            Endpoint(ADVISE, advising.advise, recorder),
-            Endpoint(VALIDATE_CLAIM, claiming.validate, recorder),
-            Endpoint(VALIDATE_NAMESPACE, labelling.validate, recorder, timed=True),
+            Endpoint(MUTATE, self._admission.mutate, recorder.answered),
+            Endpoint(VALIDATE, self._admission.validate, recorder.answered),
+            Endpoint(ADVISE, advising.advise, recorder.answered),
+            Endpoint(VALIDATE_CLAIM, claiming.validate, recorder.answered),
+            Endpoint(VALIDATE_NAMESPACE, labelling.validate, recorder.answered, timed=True),
         )
         by_path = {endpoint.path: endpoint for endpoint in endpoints}
         self._port = Port(
@@ -170,10 +170,9 @@ class Server:
             threading.Thread(target=self._poll_forever, args=(poll,), name="poll", daemon=True).start()
         try:
             async with asyncio.TaskGroup() as group:
-                serving = group.create_task(serve_all(self._listeners))
-                waiting = group.create_task(stopping.wait())
-                await asyncio.wait((waiting, serving), return_when=asyncio.FIRST_COMPLETED)
-                waiting.cancel()
+                for listener in self._listeners:
+                    group.create_task(listener.serve())  # if one fails, the others stop
+                await stopping.wait()
                 await self._drain()
         finally:
             self._stopped.set()
@@ -196,7 +195,6 @@ class Server:
 
     async def _drain(self) -> None:
         """Drain: not ready, answering with ``Connection: close``, until endpoints no longer list this replica."""
-        self._draining = True
         _log.info("stopping", delay_seconds=self._options.shutdown_delay)
         self._port.draining = True
         await asyncio.sleep(self._options.shutdown_delay)
@@ -210,8 +208,8 @@ class Server:
         return WatchedFleet(api(), self._metrics, self._current, self._namespaces.labels, self._options.node_selector)
 
     def _serving_part(self) -> Part:
-        ready = self._listeners[0].started and not self._draining
-        message = "shutting down" if self._draining else "accepting connections" if ready else "starting"
+        ready = self._port.started and not self._port.draining
+        message = "shutting down" if self._port.draining else "accepting connections" if ready else "starting"
         return Part(name="serving", ready=ready, message=message)
 
     def _current(self) -> Configuration:

@@ -15,6 +15,7 @@ from webhook.engine.products import PRODUCT
 from webhook.engine.quantity import Quantity
 from webhook.engine.resources import PREFIX
 from webhook.engine.rules.device_access import DEVICE_ANNOTATIONS
+from webhook.engine.rules.gpu_memory import ANNOTATION as GPU_MEMORY
 from webhook.engine.spelling import GKE_KEYS, LABELS_OF_FORMS
 
 MOST_CONTAINERS = 16
@@ -103,6 +104,7 @@ def _is_ordinary(pod: Pod, spec: PodSpec) -> bool:
         and spec.resources is None
         and not spec.resource_claims
         and MIRROR_ANNOTATION not in annotations
+        and GPU_MEMORY not in annotations
         and PREFIX not in annotations.get(LIMIT_RANGER, "")
         and all(_names_only(container, None) for container in spec.init_containers or ())
     )
@@ -121,6 +123,7 @@ _ORDINARY = f"""(!has(object.spec.nodeName) || object.spec.nodeName == '') &&
 !has(object.spec.resources) &&
 (!has(object.spec.resourceClaims) || size(object.spec.resourceClaims) == 0) &&
 (!has(object.metadata.annotations) || (!({cel.quoted(MIRROR_ANNOTATION)} in object.metadata.annotations) &&
+!({cel.quoted(GPU_MEMORY)} in object.metadata.annotations) &&
 (!({cel.quoted(LIMIT_RANGER)} in object.metadata.annotations) ||
 !object.metadata.annotations[{cel.quoted(LIMIT_RANGER)}].contains({cel.quoted(PREFIX)})))) &&
 (!has(object.spec.initContainers) || object.spec.initContainers.all(c, !has(c.resources) ||

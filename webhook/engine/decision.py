@@ -19,7 +19,7 @@ from webhook.engine.policy_additions import annotations, settings
 from webhook.engine.requests import GpuContainer, read
 from webhook.engine.rewriting import respelling
 from webhook.engine.rules import claims as claiming
-from webhook.engine.rules import container, limit_ranges, outside_containers, permission
+from webhook.engine.rules import container, gpu_memory, limit_ranges, outside_containers, permission
 from webhook.engine.rules.catalog import RULES
 from webhook.engine.spelling import LABELS_OF_FORMS, DevicePlugin
 
@@ -117,8 +117,10 @@ def decide(  # noqa: PLR0913 - everything that decides
     beside = _beside_requests(pod, spec, asking, policy, claims, guarded=guarded)
     if not every:
         return Decision((), in_order(beside)) if beside else UNTOUCHED
+    policy, of_memory = gpu_memory.by_memory(pod, policy, plugin)
     nodes = constraints(spec, LABELS_OF_FORMS)
     asked, findings = wellformed(gpu_containers, policy)
+    findings += of_memory
     edits: list[Edit] = []
     if policy.plain_claim:
         claimed = claim_rewriting.rewritten(asked, spec, policy, policy.plain_claim, nodes, plugin, resolved)

@@ -15,7 +15,7 @@ Strings = dict[str, str] | None
 Labels = dict[str, Name] | None
 
 
-class _Tree(msgspec.Struct, gc=False):
+class _Tree(msgspec.Struct, omit_defaults=True, gc=False):
     """A part of a pod. It is decoded from JSON or YAML and has no cycles, so the garbage collector need not look at it.
 
     Fields are in the order in which the API server writes them (k8s.io/api/core/v1/types.go): msgspec looks for each where
@@ -80,9 +80,8 @@ class HostPath(_Tree):
 
 
 class Volume(_Tree, rename="camel"):
-    """One ``volumes`` entry."""
+    """One ``volumes`` entry. The API server makes up the name of a token's volume for each pod, so none is read."""
 
-    name: Name = ""
     host_path: HostPath | None = None
 
 

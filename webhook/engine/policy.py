@@ -54,10 +54,11 @@ class ClaimForm(msgspec.Struct, frozen=True):
 
 
 class Prefer(StrEnum):
-    """The form of several that a plain request gets: the first, or the first that nodes offer."""
+    """The form of several that a plain request gets: the first, the first that nodes offer, or the first with enough memory."""
 
     FIRST = "first"
     OFFERED = "offered"
+    MEMORY = "memory"
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -76,7 +77,8 @@ class Policy(msgspec.Struct, frozen=True):
             form is permitted.
         admin_access: whether claims (DRA) may have ``adminAccess``.
         not_offered: what becomes of pods that no node can run; ``None`` is ``warn``.
-        prefer: which form a plain request gets where the nodes are known.
+        prefer: which form a plain request gets.
+        for_memory: whether it is the policy for one pod, of which only the forms with the memory that the pod asks for are left.
         unreadable: why the label could not be read, for the policy that stands in for it and denies every GPU.
     """
 
@@ -96,6 +98,7 @@ class Policy(msgspec.Struct, frozen=True):
     admin_access: bool = False
     not_offered: NotOffered | None = None
     prefer: Prefer = Prefer.FIRST
+    for_memory: bool = False
     unreadable: str | None = None
 
     def __hash__(self) -> int:
@@ -125,7 +128,7 @@ class Policy(msgspec.Struct, frozen=True):
     @property
     def orders(self) -> "tuple[Policy, ...]":
         """The policy as it is, and under ``prefer: offered`` as it may also have been when a pod was rewritten."""
-        if self.prefer is Prefer.FIRST:
+        if self.prefer is not Prefer.OFFERED:
             return (self,)
         return tuple(
             msgspec.structs.replace(self, forms=(form, *(other for other in self.forms if other != form)))
@@ -243,7 +246,7 @@ class PolicyBook:
             possible = f"{value[: counted.start()]}{min(max(int(counted[0]), MINIMUM_CLIENTS), MAXIMUM_CLIENTS)}"
             if parse(possible):
                 return f'"{value}" is not a policy; did you mean "{possible}"?'
-        close = get_close_matches(value.lower(), [*self.configured, *_EXAMPLES], n=1, cutoff=0.6)
+        close = get_close_matches(value.lower(), [*self.configured, *EXAMPLES], n=1, cutoff=0.6)
         if close:
             return f'"{value}" is not a policy; did you mean "{close[0]}"?'
         names = ", ".join(
@@ -301,9 +304,10 @@ def built_in(value: str) -> Policy | None:
     return None if form is None else Policy(value, (form,))
 
 
-_EXAMPLES = (
+EXAMPLES = (
     *(ANY, NONE, "exclusive", "shared", "time-slicing", "mps", "gke-exclusive"),
     *(f"{kind}-{clients}" for kind in ("gke-time-sharing", "gke-mps") for clients in (2, 3, 4, 8, 16, 48)),
     *(f"{platform}mig-{profile}" for platform in ("", "gke-") for profile in DOCUMENTED),
     *(f"mig-{profile}-shared" for profile in DOCUMENTED),
 )
+"""Built-in values, for suggestions and completion: not all, since profiles and numbers of clients are open."""

@@ -10,8 +10,8 @@ from webhook.engine.resources import GpuResource, Unknown, classify
 
 _NONE: dict[str, Quantity] = {}
 _SECTIONS = {(True, True): ("limits", "requests"), (True, False): ("limits",), (False, True): ("requests",)}
-# What nearly every container asks for, and is not a GPU.
-_ORDINARY = frozenset({"cpu", "memory", "ephemeral-storage"})
+ORDINARY = frozenset({"cpu", "memory", "ephemeral-storage"})
+"""What nearly every container requests, and is not a GPU."""
 
 
 class Amount(msgspec.Struct, frozen=True, gc=False):
@@ -114,7 +114,7 @@ def _gpu_container(
     unknown: list[tuple[Unknown, str]] = []
     others: list[OtherAmount] = []
     for name in {**limits, **requests} if limits and requests else limits or requests:
-        if name in _ORDINARY:
+        if name in ORDINARY:
             continue
         resource = classify(name)
         is_other = type(resource) is not GpuResource and names.hand_out_gpus(name)

@@ -41,6 +41,12 @@ prints nothing.
 {{- fail (printf "certificates.certManager.renewBefore: %s is not less than duration, %s, so the certificate would be renewed all the time; set less" $lifetimes.renewBefore $lifetimes.duration) -}}
 {{- end -}}
 {{- end -}}
+{{- if and .Values.recommend.report.enabled (not .Values.recommend.report.prometheus.url) -}}
+{{- fail "recommend.report.prometheus.url: is empty; write the URL of Prometheus, such as http://prometheus-operated.monitoring:9090" -}}
+{{- end -}}
+{{- if and .Values.recommend.report.enabled .Values.serviceAccount.create (eq (include "gpuwarden.serviceAccountName" .) (include "gpuwarden.recommendName" .)) -}}
+{{- fail (printf "serviceAccount.name: %s is the name of recommend's own ServiceAccount (recommend.report.enabled); choose another" .Values.serviceAccount.name) -}}
+{{- end -}}
 {{- if and .Values.audit.report.enabled .Values.serviceAccount.create (eq (include "gpuwarden.serviceAccountName" .) (include "gpuwarden.auditName" .)) -}}
 {{- fail (printf "serviceAccount.name: %s is the name of the audit's own ServiceAccount (audit.report.enabled); choose another" .Values.serviceAccount.name) -}}
 {{- end -}}
@@ -69,6 +75,16 @@ prints nothing.
 {{- end -}}
 {{- if and (kindIs "string" $form) (has $form (list "any" "none")) (gt (len $policy.forms) 1) -}}
 {{- fail (printf "config.policies.%s.forms[%d]: %q can't be combined with other forms; remove it, or the others" $name $i $form) -}}
+{{- end -}}
+{{- end -}}
+{{- if eq $policy.prefer "memory" -}}
+{{- range $i, $form := $policy.forms -}}
+{{- if not (and (kindIs "string" $form) (regexMatch "^(gke-)?mig-[0-9]+g[.][0-9]+gb([.]me|[.]me[.]all|[.]gfx|-me)?$" $form)) -}}
+{{- fail (printf "config.policies.%s.prefer: memory selects MIG slices by their memory, and forms[%d] is not one; list only forms such as mig-1g.10gb, or remove prefer" $name $i) -}}
+{{- end -}}
+{{- if not (has (regexFind "[0-9]+g[.][0-9]+gb" $form) (include "gpuwarden.measuredProfiles" $ | splitList " ")) -}}
+{{- fail (printf "config.policies.%s.prefer: memory can't select %q, because its memory is not measured on any GPU (docs/reference/forms.md); remove the form" $name $form) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if and (kindIs "map" (first $policy.forms)) (eq $policy.mismatch "rewrite") -}}

@@ -124,12 +124,14 @@ webhooks:
   validateNamespace:
     timeoutSeconds: 5
   excludedNamespaces: []
+  objectSelector: {}
   annotations: {}
   labels: {}
 backstop:
   enabled: false
 replicas: 2
 image:
+  registry: ''
   repository: gpuwarden/gpuwarden
   tag: ''
   digest: ''
@@ -145,7 +147,11 @@ shutdownDelaySeconds: 10
 log:
   format: json
   level: info
+extraArgs: []
 extraEnv: []
+volumes: []
+volumeMounts: []
+extraObjects: []
 service:
   annotations: {}
   ipFamilyPolicy: ''
@@ -154,11 +160,30 @@ serviceAccount:
   create: true
   name: ''
   annotations: {}
+rbac:
+  create: true
 priorityClassName: system-cluster-critical
 criticalPodsQuota:
   create: true
 podDisruptionBudget:
   create: true
+  minAvailable: 1
+  maxUnavailable: ''
+updateStrategy: {}
+revisionHistoryLimit: 3
+probes:
+  startup:
+    periodSeconds: 2
+    timeoutSeconds: 5
+    failureThreshold: 30
+  liveness:
+    periodSeconds: 10
+    timeoutSeconds: 5
+    failureThreshold: 6
+  readiness:
+    periodSeconds: 5
+    timeoutSeconds: 3
+    failureThreshold: 2
 topologySpreadConstraints: []
 nodeSelector: {}
 affinity: {}
@@ -186,11 +211,33 @@ audit:
     resources:
       requests: {}
       limits: {}
+recommend:
+  report:
+    enabled: false
+    schedule: 41 4 * * 1
+    window: 14d
+    trusted: []
+    prometheus:
+      url: ''
+      ports:
+      - 9090
+      secretName: ''
+      args: []
+    activeDeadlineSeconds: 1800
+    successfulJobsHistoryLimit: 1
+    failedJobsHistoryLimit: 3
+    resources:
+      requests: {}
+      limits: {}
 monitoring:
   serviceMonitor:
     create: false
     interval: 30s
+    scrapeTimeout: ''
     labels: {}
+    annotations: {}
+    relabelings: []
+    metricRelabelings: []
   prometheusRule:
     create: false
     labels: {}
@@ -201,6 +248,9 @@ monitoring:
     create: false
     labels: {}
     annotations: {}
+helmTest:
+  enabled: false
+commonAnnotations: {}
 commonLabels: {}
 podLabels: {}
 podAnnotations: {}

@@ -18,6 +18,10 @@
 {{- printf "%s-audit" (include "gpuwarden.fullname" . | trunc 46 | trimSuffix "-") -}}
 {{- end -}}
 
+{{- define "gpuwarden.recommendName" -}}
+{{- printf "%s-recommend" (include "gpuwarden.fullname" . | trunc 42 | trimSuffix "-") -}}
+{{- end -}}
+
 {{- define "gpuwarden.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "gpuwarden.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -33,6 +37,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- end }}
 {{- end -}}
 
+{{/*
+The annotations of an object after a line break: its own, then commonAnnotations. Takes (dict "root" $), and "own" where it has some.
+*/}}
+{{- define "gpuwarden.annotations" -}}
+{{- with merge (dict) (.own | default dict) .root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end -}}
+{{- end -}}
+
 {{- define "gpuwarden.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "gpuwarden.fullname" .) .Values.serviceAccount.name -}}
@@ -43,10 +57,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 
 {{- define "gpuwarden.image" -}}
 {{- $image := .Values.image -}}
+{{- $repository := list $image.registry $image.repository | compact | join "/" -}}
 {{- if $image.digest -}}
-{{- printf "%s@%s" $image.repository $image.digest -}}
+{{- printf "%s@%s" $repository $image.digest -}}
 {{- else -}}
-{{- printf "%s:%s" $image.repository (default .Chart.AppVersion $image.tag) -}}
+{{- printf "%s:%s" $repository (default .Chart.AppVersion $image.tag) -}}
 {{- end -}}
 {{- end -}}
 

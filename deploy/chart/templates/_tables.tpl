@@ -1,5 +1,5 @@
 {{/*
-Written by `make manifests` from values.schema.json, webhook/engine/gpu_models.py and webhook/engine/profiles.py; edit those and
+Written by `make manifests` from values.schema.json and webhook/engine (gpu_models.py, mig_memory.py, profiles.py); edit those and
 hack/chart_tables.py, not this.
 */}}
 
@@ -21,6 +21,11 @@ Tesla-.*|(GeForce|Quadro|TITAN)-.*|L(2|4|20|40|40S|40G)|A(2|10|10G|10M|16|40): '
 {{/* MIG profiles that NVIDIA documents. */}}
 {{- define "gpuwarden.documentedProfiles" -}}
 1g.5gb 1g.5gb.me 1g.6gb 1g.6gb.me 1g.10gb 1g.10gb.me 1g.12gb 1g.12gb.me 1g.16gb 1g.18gb 1g.18gb.me 1g.20gb 1g.23gb 1g.23gb.me 1g.24gb 1g.24gb.me 1g.24gb.gfx 1g.24gb.me.all 1g.24gb-me 1g.34gb 1g.34gb.me 1g.35gb 1g.35gb.me 1g.36gb 1g.45gb 1g.47gb 1g.67gb 1g.70gb 2g.10gb 2g.12gb 2g.12gb.me 2g.20gb 2g.24gb 2g.32gb 2g.35gb 2g.36gb 2g.45gb 2g.47gb 2g.48gb 2g.48gb.gfx 2g.48gb.me.all 2g.48gb-me 2g.67gb 2g.70gb 3g.20gb 3g.40gb 3g.47gb 3g.48gb 3g.71gb 3g.72gb 3g.90gb 3g.93gb 3g.95gb 3g.135gb 3g.139gb 4g.20gb 4g.24gb 4g.40gb 4g.47gb 4g.48gb 4g.71gb 4g.72gb 4g.90gb 4g.93gb 4g.95gb 4g.96gb 4g.96gb.gfx 4g.135gb 4g.139gb 7g.40gb 7g.80gb 7g.94gb 7g.96gb 7g.141gb 7g.144gb 7g.180gb 7g.186gb 7g.189gb 7g.269gb 7g.278gb
+{{- end -}}
+
+{{/* MIG profiles whose memory is measured. */}}
+{{- define "gpuwarden.measuredProfiles" -}}
+1g.6gb 2g.12gb 4g.24gb 1g.5gb 1g.10gb 2g.10gb 3g.20gb 4g.20gb 7g.40gb 1g.20gb 2g.20gb 3g.40gb 4g.40gb 7g.80gb 1g.12gb 1g.24gb 2g.24gb 3g.47gb 4g.47gb 7g.94gb 1g.18gb 2g.35gb 7g.141gb 2g.48gb 4g.96gb
 {{- end -}}
 
 {{/* What texts must match, and where they are: "*" is each item of a list or mapping, "{}" each key of a mapping. */}}
@@ -46,9 +51,11 @@ Tesla-.*|(GeForce|Quadro|TITAN)-.*|L(2|4|20|40|40S|40G)|A(2|10|10G|10M|16|40): '
   - nodeSelector.{}
   - tolerations.*.key
   - monitoring.serviceMonitor.labels.{}
+  - monitoring.serviceMonitor.annotations.{}
   - monitoring.prometheusRule.labels.{}
   - monitoring.dashboard.labels.{}
   - monitoring.dashboard.annotations.{}
+  - commonAnnotations.{}
   - commonLabels.{}
   - podLabels.{}
   - podAnnotations.{}
@@ -136,6 +143,10 @@ Tesla-.*|(GeForce|Quadro|TITAN)-.*|L(2|4|20|40|40S|40G)|A(2|10|10G|10M|16|40): '
   - webhooks.mutate.configurationName
   - serviceAccount.name
   - priorityClassName
+- pattern: ^([A-Za-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*)?$
+  fault: is not a registry; write its host without https://, such as registry.example.com:5000
+  at:
+  - image.registry
 - pattern: ^([A-Za-z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$
   fault: is not the repository of an image; write it without https://, tag and digest, such as registry.example.com/team/gpuwarden
   at:
@@ -155,10 +166,32 @@ Tesla-.*|(GeForce|Quadro|TITAN)-.*|L(2|4|20|40|40S|40G)|A(2|10|10G|10M|16|40): '
   - resources.limits.*
   - audit.report.resources.requests.*
   - audit.report.resources.limits.*
+  - recommend.report.resources.requests.*
+  - recommend.report.resources.limits.*
+- pattern: ^([0-9]+%)?$
+  fault: is neither a number nor a percentage; write one such as 1 or "50%"
+  at:
+  - podDisruptionBudget.minAvailable
+  - podDisruptionBudget.maxUnavailable
+  - updateStrategy.rollingUpdate.maxSurge
+  - updateStrategy.rollingUpdate.maxUnavailable
 - pattern: ^(@(hourly|daily|midnight|weekly|monthly|yearly|annually|every .+)|([*?]|[0-5]?[0-9])([-/,]([*?]|[0-5]?[0-9]))* +([*?]|[01]?[0-9]|2[0-3])([-/,]([*?]|[01]?[0-9]|2[0-3]))* +([*?]|0?[1-9]|[12][0-9]|3[01])([-/,]([*?]|0?[1-9]|[12][0-9]|3[01]))* +([*?]|0?[1-9]|1[0-2]|[A-Za-z]{3})([-/,]([*?]|0?[1-9]|1[0-2]|[A-Za-z]{3}))* +([*?]|0?[0-6]|[A-Za-z]{3})([-/,]([*?]|0?[0-6]|[A-Za-z]{3}))*)$
   fault: is not a schedule of cron; write five fields, such as "17 3 * * *", or @hourly, @daily, @weekly or @monthly
   at:
   - audit.report.schedule
+  - recommend.report.schedule
+- pattern: ^[1-9][0-9]{0,3}[mhdw]$
+  fault: is not a time; write one such as 14d or 36h
+  at:
+  - recommend.report.window
+- pattern: ^(https?://[^ ]+)?$
+  fault: is not a URL; write one such as http://prometheus-operated.monitoring:9090
+  at:
+  - recommend.report.prometheus.url
+- pattern: ^--prometheus-[a-z-]+(=.*)?$
+  fault: is not an option for Prometheus; write one such as --prometheus-ca-file=/etc/gpuwarden/prometheus/ca.crt
+  at:
+  - recommend.report.prometheus.args.*
 - pattern: ^(0|(([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?))$
   fault: is not a duration of Prometheus; write one such as 30s or 1m30s
   at:

@@ -32,6 +32,12 @@ clientConfig:
 {{- with .namespaces }}
     {{- toYaml . | nindent 4 }}
 {{- end }}
+{{- if ne .path "/validate-namespace" }}
+{{- with .root.Values.webhooks.objectSelector }}
+objectSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{/* Whether gpuwarden writes the paths ("true"): only where it has a CA to derive tokens from. */}}
@@ -75,8 +81,5 @@ labels:
 {{- /* Read by gpuwarden. Not an option of its command line: this way it changes in one write with the paths. */ -}}
 {{- $annotations = merge (dict "gpuwarden.io/path-token" (include "gpuwarden.pathToken" .)) $annotations -}}
 {{- end }}
-{{- with $annotations }}
-annotations:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
+{{- include "gpuwarden.annotations" (dict "root" . "own" $annotations) }}
 {{- end -}}

@@ -477,6 +477,30 @@ def test_a_problem_is_told_with_its_path_and_remedy(text: str, path: str, proble
                 "prefer"
             ),
         ),
+        *(
+            (
+                f"{{forms: [{forms}], prefer: memory}}",
+                "",
+                (
+                    "prefer: memory selects MIG slices by their memory, and forms lists something else; list only forms such as "
+                    "mig-1g.10gb, or remove prefer"
+                ),
+            )
+            for forms in (
+                "mig-1g.10gb, mps",
+                "mig-1g.10gb-shared",
+                "any",
+                "mig-1g.10gb, {claimTemplate: a, deviceClass: b}",
+            )
+        ),
+        (
+            "{forms: [mig-1g.5gb, mig-1g.23gb], prefer: memory}",
+            ".prefer",
+            (
+                "memory can't select \"mig-1g.23gb\", because its memory is not measured on all of the policy's GPU models "
+                "(docs/reference/forms.md); remove the form, or select a measured model in nodeSelector"
+            ),
+        ),
         (
             "{forms: [{claimTemplate: a, deviceClass: b}, mps], mismatch: rewrite}",
             "",

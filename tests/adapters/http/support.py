@@ -15,13 +15,11 @@ import uvloop
 
 from testing.reviews import Answered, Json, a_pod, a_review, encode, read_answer
 from tests.wire import Reply, Wire, request
-from webhook.adapters.http.admission_listener import AdmissionListener
 from webhook.adapters.http.connection import Port
-from webhook.adapters.http.crowd import Crowd
+from webhook.adapters.http.crowd import Crowd, Refusals
 from webhook.adapters.http.endpoint import Endpoint
 from webhook.adapters.http.limits import Limits
-from webhook.adapters.http.listeners import serve_all
-from webhook.adapters.http.refusals import Refusals
+from webhook.adapters.http.listeners import AdmissionListener
 from webhook.adapters.http.turns import Turns
 from webhook.adapters.tls.serving import ServingCertificate
 from webhook.application.certificates.pem import CertificatePair
@@ -114,7 +112,7 @@ def running(
 ) -> Iterator[Serving]:
     """Serve while a block runs, by TLS if there is an authority; when it ends, the server has ended without an error."""
     answers = Answers()
-    endpoints = {path: Endpoint(path, answer, answers) for path, answer in answers_of_paths.items()}
+    endpoints = {path: Endpoint(path, answer, answers.answered) for path, answer in answers_of_paths.items()}
     shared = Port(endpoints.get, Crowd(Limits(), Refusals("admission", lambda _port, _reason: None)), Turns())
     listener = AdmissionListener(shared, "127.0.0.1", 0, _certificate(authority).context if authority else None)
     failed: list[BaseException] = []
@@ -144,6 +142,6 @@ def _serve(listener: AdmissionListener, failed: list[BaseException], loops: Queu
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             loops.put(runner.get_loop())
-            runner.run(serve_all([listener]))
+            runner.run(listener.serve())
     except BaseException as error:  # noqa: BLE001 - the test's own thread asserts that there was none
         failed.append(error)

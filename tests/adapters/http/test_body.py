@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from webhook.adapters.http.body import Body
 from webhook.adapters.http.limits import MAXIMUM_BODY
+from webhook.adapters.http.request import Body
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ def test_it_is_what_was_sent(pieces: list[bytes]) -> None:
     for piece in pieces:
         body.append(piece)
     assert body.whole() == b"".join(pieces)
-    assert len(body) == len(body.whole())
+    assert body.size == len(body.whole())
 
 
 @pytest.mark.parametrize(

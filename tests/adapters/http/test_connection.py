@@ -14,7 +14,7 @@ from tests.adapters.http.support import GOOD
 from tests.logged import Logged
 from tests.wire import request
 from webhook.adapters.http import connection
-from webhook.adapters.http.failures import Failure
+from webhook.adapters.http.answers import Failure
 from webhook.adapters.http.limits import MAXIMUM_BODY, Limits
 from webhook.adapters.http.turns import Asker, Turns
 from webhook.application.review import Answering
@@ -177,7 +177,7 @@ async def test_a_server_that_stops_answers_what_is_here_and_what_is_coming_and_h
         port = Port()
         port.busy()
         port.sends(first)
-        port.shared.stopping = True
+        port.shared.draining = True
         port.connection.shutdown()
         assert not port.client.closing
         port.sends(*rest)
@@ -422,11 +422,22 @@ async def test_who_asks_first_behind_another_request_is_told_to_go_on_after_its_
 
 async def test_who_asks_first_behind_the_last_answer_is_told_nothing() -> None:
     port = Port(later)
+    closing = request("/mutate", b"wait", connection="close")
+    port.sends(closing + request("/mutate", content_length="3", expect="100-continue"))
+    for _ in range(3):
+        await turn()
+    assert (port.codes, port.client.closing) == ([200], True)
+
+
+async def test_who_asks_first_while_the_server_drains_is_still_told_to_go_on() -> None:
+    port = Port(later)
     port.shared.draining = True
     port.sends(request("/mutate", b"wait") + request("/mutate", content_length="3", expect="100-continue"))
     for _ in range(3):
         await turn()
-    assert (port.codes, port.client.closing) == ([200], True)
+    port.sends(b"two")
+    await turn()
+    assert (port.codes, port.client.closing) == ([200, 100, 200], True)
 
 
 async def test_a_client_of_http_1_0_is_sent_no_interim_answer() -> None:

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from webhook.adapters.http import failures
+from webhook.adapters.http import answers
+from webhook.adapters.http.answers import Answer
 from webhook.adapters.http.endpoint import Endpoint, refusal
 from webhook.adapters.http.limits import MAXIMUM_BODY
-from webhook.adapters.http.responses import Answer
 from webhook.application.namespaces import NamespaceUnavailable
 from webhook.application.review import ReviewError
 
@@ -40,17 +40,17 @@ def raising_later(error: Exception) -> Any:
 @pytest.mark.parametrize(
     ("error", "failure"),
     [
-        (ReviewError("kind", "is odd"), failures.Failure(400, "is odd", "kind")),
-        (NamespaceUnavailable("dark", "no"), failures.Failure(503, str(NamespaceUnavailable("dark", "no")))),
-        (ValueError("a bug"), failures.INTERNAL_ERROR),
+        (ReviewError("kind", "is odd"), answers.Failure(400, "is odd", "kind")),
+        (NamespaceUnavailable("dark", "no"), answers.Failure(503, str(NamespaceUnavailable("dark", "no")))),
+        (ValueError("a bug"), answers.INTERNAL_ERROR),
     ],
 )
 @pytest.mark.parametrize("later", [False, True])
 async def test_a_failure_is_answered_and_counted_once(
-    error: Exception, failure: failures.Failure, *, later: bool
+    error: Exception, failure: answers.Failure, *, later: bool
 ) -> None:
     counted = Counted()
-    answer = Endpoint("/mutate", (raising_later if later else raising)(error), counted).answer(BODY)
+    answer = Endpoint("/mutate", (raising_later if later else raising)(error), counted.answered).answer(BODY)
 
     assert (answer if isinstance(answer, Answer) else await answer) == failure.answer()
     assert counted.codes == [failure.code]
@@ -61,7 +61,7 @@ async def test_what_must_be_waited_for_is_counted_when_it_is_there() -> None:
         return body
 
     counted = Counted()
-    answer = Endpoint("/mutate", waiting, counted).answer(BODY)
+    answer = Endpoint("/mutate", waiting, counted.answered).answer(BODY)
     assert counted.codes == []
     assert not isinstance(answer, Answer)
     assert await answer == Answer(200, BODY)
@@ -70,24 +70,27 @@ async def test_what_must_be_waited_for_is_counted_when_it_is_there() -> None:
 
 def test_what_is_refused_unread_is_counted() -> None:
     counted = Counted()
-    assert Endpoint("/mutate", raising(AssertionError("it was read")), counted).refuse(failures.OVERLOADED).code == 503
+    assert (
+        Endpoint("/mutate", raising(AssertionError("it was read")), counted.answered).refuse(answers.OVERLOADED).code
+        == 503
+    )
     assert counted.codes == [503]
 
 
 @pytest.mark.parametrize(
     ("method", "kind", "encoding", "length", "code"),
     [
-        ("POST", JSON, b"", 2, None),
-        ("POST", b"Application/JSON ; charset=utf-8", b"Identity", MAXIMUM_BODY, None),
-        ("GET", JSON, b"", 0, 405),
-        ("POST", JSON, b"", MAXIMUM_BODY + 1, 413),
-        ("POST", JSON, b"gzip", 2, 415),
-        ("POST", b"text/plain", b"", 2, 415),
-        ("POST", b"", b"", 2, 415),
+        (b"POST", JSON, b"", 2, None),
+        (b"POST", b"Application/JSON ; charset=utf-8", b"Identity", MAXIMUM_BODY, None),
+        (b"GET", JSON, b"", 0, 405),
+        (b"POST", JSON, b"", MAXIMUM_BODY + 1, 413),
+        (b"POST", JSON, b"gzip", 2, 415),
+        (b"POST", b"text/plain", b"", 2, 415),
+        (b"POST", b"", b"", 2, 415),
     ],
 )
 def test_what_is_no_review_is_refused_by_its_head(
-    method: str, kind: bytes, encoding: bytes, length: int, code: int | None
+    method: bytes, kind: bytes, encoding: bytes, length: int, code: int | None
 ) -> None:
-    failure = refusal(method, kind, encoding, length)
+    failure = refusal(method, {b"content-type": kind, b"content-encoding": encoding}, length)
     assert (failure.code if failure else None) == code

@@ -1,9 +1,11 @@
 """Listeners: where they listen, how long they keep connections, and how they end."""
 
 import asyncio
+import re
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,14 +13,14 @@ import trustme
 
 from tests.adapters.http.support import GOOD, Serving, answer_of, running
 from tests.wire import request
-from webhook.adapters.http.admission_listener import AdmissionListener
 from webhook.adapters.http.connection import Port
-from webhook.adapters.http.crowd import Crowd
+from webhook.adapters.http.crowd import Crowd, Refusals
 from webhook.adapters.http.limits import Limits
-from webhook.adapters.http.listeners import Listener, serve_all
+from webhook.adapters.http.listeners import AdmissionListener
 from webhook.adapters.http.operations_listener import OperationsListener
-from webhook.adapters.http.refusals import Refusals
 from webhook.adapters.http.turns import Turns
+
+Listener = AdmissionListener | OperationsListener
 
 
 async def app(scope: object, receive: object, send: object) -> None:
@@ -45,6 +47,13 @@ async def ended(listener: Listener) -> None:
     """Let a listener that was never meant to serve go through its life."""
     listener.stop()
     await listener.serve()
+
+
+async def served(*listeners: Listener) -> None:
+    """Serve as ``gpuwarden serve`` does."""
+    async with asyncio.TaskGroup() as group:
+        for listener in listeners:
+            group.create_task(listener.serve())
 
 
 def test_connections_are_kept_longer_than_the_api_server_keeps_them() -> None:
@@ -78,13 +87,19 @@ async def test_it_listens_on_the_address_it_is_given_or_on_all(make: Make, host:
 
 async def test_when_one_listener_fails_the_others_stop() -> None:
     good, bad = operations("127.0.0.1", 0), admission("127.0.0.1", 0)
-    socket.close(bad._socket.fileno())  # type: ignore[attr-defined]  # the kernel takes it away
+    socket.close(bad._socket.fileno())  # the kernel takes it away
 
     async with asyncio.timeout(20):
         with pytest.raises(ExceptionGroup):
-            await serve_all([good, bad])
+            await served(good, bad)
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", good.port), timeout=5)
+
+
+def test_answers_have_the_date(authority: trustme.CA) -> None:
+    with running(authority, {"/mutate": lambda body: body}) as server:
+        date = server.ask(request("/mutate", GOOD)).headers["date"]
+    assert re.fullmatch(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT", date)
 
 
 def test_what_is_under_way_is_answered_before_the_end_and_idle_connections_are_closed(authority: trustme.CA) -> None:
@@ -108,6 +123,15 @@ def test_what_is_under_way_is_answered_before_the_end_and_idle_connections_are_c
         assert busy.ended()
 
 
+async def connected(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection, as soon as the port accepts any."""
+    async with asyncio.timeout(20):
+        while True:
+            with suppress(ConnectionRefusedError):
+                return await asyncio.open_connection("127.0.0.1", port)
+            await asyncio.sleep(0.01)
+
+
 async def test_on_the_operations_port_what_is_under_way_is_answered_before_the_end() -> None:
     begun, over = asyncio.Event(), asyncio.Event()
 
@@ -119,9 +143,7 @@ async def test_on_the_operations_port_what_is_under_way_is_answered_before_the_e
 
     listener = OperationsListener(slow, "127.0.0.1", 0, crowd())
     serving = asyncio.create_task(listener.serve())
-    while not listener.started:  # noqa: ASYNC110 - uvicorn has no event for it
-        await asyncio.sleep(0.01)
-    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    reader, writer = await connected(listener.port)
     writer.write(b"GET /metrics HTTP/1.1\r\nhost: here\r\n\r\n")
     await begun.wait()
     listener.stop()
@@ -130,6 +152,25 @@ async def test_on_the_operations_port_what_is_under_way_is_answered_before_the_e
     assert (await reader.read()).endswith(b"\r\n\r\nok")
     await serving
     writer.close()
+
+
+@pytest.mark.parametrize("headers", [b"", b"content-length: 100000\r\n", b"transfer-encoding: chunked\r\n"])
+async def test_on_the_operations_port_each_answer_ends_its_connection_and_bodies_are_not_read(headers: bytes) -> None:
+    async def answering(_scope: object, _receive: object, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    listener = OperationsListener(answering, "127.0.0.1", 0, crowd())
+    serving = asyncio.create_task(listener.serve())
+    reader, writer = await connected(listener.port)
+    writer.write(b"GET /metrics HTTP/1.1\r\nhost: here\r\n%b\r\n" % headers)
+    async with asyncio.timeout(20):
+        answer = await reader.read()
+    assert b"\r\nconnection: close\r\n" in answer
+    assert answer.endswith(b"\r\n\r\nok")
+    writer.close()
+    listener.stop()
+    await serving
 
 
 def test_what_has_begun_to_come_is_answered_before_the_end(authority: trustme.CA) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.logged import Logged
-from webhook.adapters.http.refusals import Refusals
+from webhook.adapters.http.crowd import Refusals
 
 
 class Hand:

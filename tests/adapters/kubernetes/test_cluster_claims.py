@@ -47,7 +47,7 @@ class Silent:
 
 
 def serve(cluster: WorkloadServer, version: str, within: str = "", **kinds: list[Json]) -> None:
-    cluster.objects[GROUP] = {"preferredVersion": {"groupVersion": f"resource.k8s.io/{version}"}}
+    cluster.objects[GROUP] = {"versions": [{"version": version}, {"version": "v1alpha2"}]}
     for plural in ("resourceclaims", "resourceclaimtemplates"):
         cluster.lists[f"{GROUP}/{version}{within}/{plural}"] = [
             json.dumps(one).encode() for one in kinds.get(plural, [])
@@ -58,7 +58,7 @@ def an_object(name: str, spec: Json) -> Json:
     return {"metadata": {"name": name, "namespace": "team"}, "spec": spec}
 
 
-@pytest.mark.parametrize("version", ["v1", "v1beta2"])
+@pytest.mark.parametrize("version", ["v1", "v1beta2", "v1beta1", "v1alpha3"])
 def test_both_kinds_are_read_in_the_servers_version(
     cluster: WorkloadServer, reader: ClusterReader, version: str
 ) -> None:
@@ -72,6 +72,14 @@ def test_both_kinds_are_read_in_the_servers_version(
     found = reader.claims()
     assert found.known == {("team", Reference(CLAIM, "one")): GPUS, ("team", Reference(TEMPLATE, "one")): GPUS}
     assert found.notes == []
+
+
+def test_the_claims_that_kubernetes_made_for_pods_are_known(cluster: WorkloadServer, reader: ClusterReader) -> None:
+    made, own = an_object("made", {"devices": {"requests": [REQUEST]}}), an_object("own", {})
+    made["metadata"]["annotations"] = {"resource.kubernetes.io/pod-claim-name": "gpu"}
+    made["metadata"]["ownerReferences"] = [{"kind": "Pod", "uid": "1", "controller": True}]
+    serve(cluster, "v1", resourceclaims=[made, own])
+    assert reader.claims().of_one_pod == {("team", Reference(CLAIM, "made"))}
 
 
 CLASSES = f"{GROUP}/v1/deviceclasses"
@@ -121,6 +129,12 @@ def test_in_the_namespaces_that_are_named(cluster: WorkloadServer, reader: Clust
 
 
 def test_a_cluster_without_the_api_has_none(reader: ClusterReader) -> None:
+    found = reader.claims()
+    assert (found.known, found.notes) == ({}, [])
+
+
+def test_a_cluster_with_a_version_that_is_not_read_has_none(cluster: WorkloadServer, reader: ClusterReader) -> None:
+    serve(cluster, "v1alpha2", resourceclaims=[an_object("one", {"devices": {"requests": [REQUEST]}})])
     found = reader.claims()
     assert (found.known, found.notes) == ({}, [])
 

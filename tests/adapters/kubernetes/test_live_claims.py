@@ -18,7 +18,8 @@ from webhook.application.claims import ClaimUnavailable
 from webhook.engine.claim_objects import Claim, Device, DeviceRequest
 from webhook.engine.claims import CLAIM, TEMPLATE, Reference
 
-ROOT = "/apis/resource.k8s.io/v1"
+GROUP = "/apis/resource.k8s.io"
+ROOT = f"{GROUP}/v1"
 DEVICES: Json = {"devices": {"requests": [{"name": "gpu", "exactly": {"deviceClassName": "gpu.nvidia.com"}}]}}
 GPUS = Claim((DeviceRequest("gpu", (Device("gpu.nvidia.com"),)),))
 ONE, BY_NAME = Reference(TEMPLATE, "one"), Reference(CLAIM, "one")
@@ -28,9 +29,14 @@ class Api:
     """An API server that serves what it is given by path, and notes what it is asked."""
 
     def __init__(self, *, served: bool = True) -> None:
-        self.documents: dict[str, Json | ApiError] = {ROOT: {}} if served else {}
+        self.documents: dict[str, Json | ApiError] = {}
+        if served:
+            self.serve("v1", "v1beta1")
         self.asked: list[str] = []
         self.before: Callable[[], object] = lambda: None
+
+    def serve(self, *versions: str) -> None:
+        self.documents[GROUP] = {"versions": [{"version": version} for version in versions]}
 
     def template(self, name: str = "one", namespace: str = "team", **metadata: str) -> None:
         path = f"{ROOT}/namespaces/{namespace}/resourceclaimtemplates/{name}"
@@ -92,7 +98,7 @@ def test_one_of_another_namespace_is_not_the_pods() -> None:
 def test_one_that_is_not_there_is_nothing_and_is_asked_for_again() -> None:
     api = Api()
     assert fetched(api, ONE, times=2) == {ONE: None}
-    assert api.asked == [f"{ROOT}/namespaces/team/resourceclaimtemplates/one", ROOT] * 2
+    assert api.asked == [f"{ROOT}/namespaces/team/resourceclaimtemplates/one", GROUP] * 2
 
 
 def test_what_is_there_is_read_each_time() -> None:
@@ -113,10 +119,51 @@ def test_a_cluster_without_the_api_is_told_of_once_and_nothing_is_known() -> Non
     told: list[str] = []
     api = Api(served=False)
     assert fetched(api, ONE, BY_NAME, told=told, times=3) == {}
-    assert told == ["the API server does not serve resource.k8s.io/v1: the claims (DRA) of pods are not judged"]
+    assert told == [
+        (
+            "the API server does not serve resource.k8s.io in a version of v1, v1beta2, v1beta1, v1alpha3: the claims (DRA) of "
+            "pods are not judged"
+        )
+    ]
 
 
-@pytest.mark.parametrize("path", [f"{ROOT}/namespaces/team/resourceclaimtemplates/one", ROOT])
+def test_a_cluster_with_a_version_that_is_not_read_is_one_without_the_api() -> None:
+    told: list[str] = []
+    api = Api()
+    api.serve("v1alpha2")
+    assert fetched(api, ONE, told=told) == {}
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("version", ["v1beta2", "v1beta1", "v1alpha3"])
+def test_an_older_cluster_is_read_in_its_own_version_and_after_an_upgrade_in_the_new_one(version: str) -> None:
+    told: list[str] = []
+    api = Api()
+    api.serve("v1alpha2", version)
+    api.template()
+    path = f"{GROUP}/{version}/namespaces/team/resourceclaimtemplates/one"
+    now = f"{ROOT}/namespaces/team/resourceclaimtemplates/one"
+    api.documents[path] = api.documents.pop(now)
+    assert fetched(api, ONE, told=told, times=2) == {ONE: GPUS}
+    assert api.asked == [now, GROUP, path, path]
+    assert fetched(api, BY_NAME, told=told) == {BY_NAME: None}
+    assert told == []
+
+    api.asked.clear()
+    upgraded = api.documents[path]
+
+    def upgrade() -> None:
+        if len(api.asked) == 4:
+            api.serve("v1")
+            api.documents[now] = upgraded
+            del api.documents[path]
+
+    api.before = upgrade
+    assert fetched(api, ONE, told=told, times=2) == {ONE: GPUS}
+    assert api.asked == [now, GROUP, path, path, GROUP, now]
+
+
+@pytest.mark.parametrize("path", [f"{ROOT}/namespaces/team/resourceclaimtemplates/one", GROUP])
 @pytest.mark.parametrize("fault", [Fault.FORBIDDEN, Fault.SERVER_ERROR, Fault.UNREACHABLE, Fault.GARBAGE])
 def test_a_failure_is_never_taken_for_nothing(path: str, fault: Fault) -> None:
     told: list[str] = []

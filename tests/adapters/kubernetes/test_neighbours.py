@@ -109,10 +109,10 @@ def test_kinds_that_the_api_server_lacks_are_absent(read: Any) -> None:
         "overlay_resources": "nodeoverlays.karpenter.sh (v1alpha1)",
         "cluster_queues": "clusterqueues.kueue.x-k8s.io (v1beta2, v1beta1)",
         "local_queues": "localqueues.kueue.x-k8s.io (v1beta2, v1beta1)",
-        "device_classes": "deviceclasses.resource.k8s.io (v1)",
+        "device_classes": "deviceclasses.resource.k8s.io (v1, v1beta2, v1beta1, v1alpha3)",
         "shared_by": "resourceslices.resource.k8s.io (v1)",
         "devices_on": "resourceslices.resource.k8s.io (v1)",
-        "claim_templates": "resourceclaimtemplates.resource.k8s.io (v1)",
+        "claim_templates": "resourceclaimtemplates.resource.k8s.io (v1, v1beta2, v1beta1, v1alpha3)",
     }
 
 

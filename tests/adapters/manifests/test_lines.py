@@ -65,16 +65,16 @@ GPU = "resources.limits[nvidia.com/gpu]"
     ],
 )
 def test_a_field_has_the_line_of_its_key(number: int, path: str, line: int) -> None:
-    assert Lines(TEXT).of(objects(TEXT)[number]).of_field(path) == line
+    assert Lines(TEXT).of(objects(TEXT)[number]).of_field(path).line == line
 
 
 def test_a_pointer_leads_to_the_same_line() -> None:
     lines = Lines(TEXT).of(objects(TEXT)[0])
-    assert lines.of_pointer("/spec/containers/1/resources/limits/nvidia.com~1gpu") == 16
-    assert lines.of_field(f"spec.containers[1].{GPU}") == 16
-    assert lines.of_pointer("/spec/tolerations/-") == 6
+    assert lines.of_pointer("/spec/containers/1/resources/limits/nvidia.com~1gpu").line == 16
+    assert lines.of_field(f"spec.containers[1].{GPU}").line == 16
+    assert lines.of_pointer("/spec/tolerations/-").line == 6
 
 
 def test_objects_may_be_asked_about_in_any_order() -> None:
     lines, found = Lines(TEXT), objects(TEXT)
-    assert [lines.of(item).of_field("spec") for item in (*found, *reversed(found))] == [6, 24, 28, 28, 24, 6]
+    assert [lines.of(item).of_field("spec").line for item in (*found, *reversed(found))] == [6, 24, 28, 28, 24, 6]

@@ -16,12 +16,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tests.adapters.http.test_endpoint import Counted
 from tests.wire import request
-from webhook.adapters.http.admission_listener import AdmissionListener
 from webhook.adapters.http.connection import Port
-from webhook.adapters.http.crowd import Crowd
+from webhook.adapters.http.crowd import Crowd, Refusals
 from webhook.adapters.http.endpoint import Endpoint
 from webhook.adapters.http.limits import Limits
-from webhook.adapters.http.refusals import Refusals
+from webhook.adapters.http.listeners import AdmissionListener
 from webhook.adapters.http.turns import Turns
 from webhook.adapters.tls import serving as module
 from webhook.adapters.tls.context import probe, server_context
@@ -106,12 +105,13 @@ class Server:
 
 @contextlib.asynccontextmanager
 async def served(certificate: ServingCertificate) -> AsyncIterator[Server]:
-    endpoint = Endpoint("/", lambda _body: b"pong", Counted())
+    endpoint = Endpoint("/", lambda _body: b"pong", Counted().answered)
     crowd = Crowd(Limits(), Refusals("test", lambda _port, _reason: None))
-    listener = AdmissionListener(Port(lambda _path: endpoint, crowd, Turns()), "127.0.0.1", 0, certificate.context)
+    port = Port(lambda _path: endpoint, crowd, Turns())
+    listener = AdmissionListener(port, "127.0.0.1", 0, certificate.context)
     task = asyncio.ensure_future(listener.serve())
     try:
-        while not listener.started:  # noqa: ASYNC110 - there is no event for it
+        while not port.started:  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0)
         yield Server(listener.port)
     finally:

@@ -92,6 +92,7 @@ class Story:
         assert self.world.carried() == {frozenset(self.world.authorities.certificates)}, self.crash
 
 
+@pytest.mark.no_cover  # it takes long, and other tests reach every line
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_a_crash_between_any_two_operations_is_healed(replicas: int) -> None:
     undisturbed = Story(replicas, 0)

@@ -105,7 +105,7 @@ def test_a_node_that_offers_a_name_both_ways_is_named(where: frozenset[str]) -> 
 FORM = ClaimForm("one-gpu", CLASS)
 PLAIN = Policy("whole", claim_forms=(FORM,), plain_claim=FORM)
 LISTED = Policy("whole", (Form(),), claim_forms=(FORM,))
-TEMPLATES = "resourceclaimtemplates.resource.k8s.io (v1)"
+TEMPLATES = "resourceclaimtemplates.resource.k8s.io (v1, v1beta2, v1beta1, v1alpha3)"
 
 
 def a_claim(*classes: str) -> Claim:

@@ -18,6 +18,17 @@ CONFIGURATION: Json = {
         }
     }
 }
+# Policies by memory: of every measured GPU, and of one.
+BY_MEMORY: Json = {
+    "policies": {
+        "memory": {"forms": ["mig-1g.10gb", "mig-2g.20gb", "mig-3g.40gb"], "prefer": "memory"},
+        "memory-on-h100": {
+            "forms": ["mig-1g.10gb", "mig-2g.20gb"],
+            "prefer": "memory",
+            "nodeSelector": {"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"},
+        },
+    }
+}
 OWN_ENV = [{"name": "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE", "value": "50"}]
 
 
@@ -58,3 +69,29 @@ def fill(policies: Table) -> None:
         "inference",
         configuration=CONFIGURATION,
     )
+    _by_memory(policies)
+
+
+def _by_memory(policies: Table) -> None:
+    sliced = a_pod(a_container("train", {"nvidia.com/mig-2g.20gb": "1"}), annotations=needs("12Gi"))
+    small = a_pod(a_container("train", {"nvidia.com/mig-1g.10gb": "1"}), annotations=needs("12Gi"))
+    for name, about, amount, policy in (
+        ("first", "Without the annotation, a plain request becomes the first form.", None, "memory"),
+        ("enough", "The first slice that has the memory.", "12Gi", "memory"),
+        ("less-than-its-name", "A slice has less memory than its name says.", "10Gi", "memory"),
+        ("lowest-of-all", "9.7Gi is more than 1g.10gb has on an A100.", "9.7Gi", "memory"),
+        ("lowest-of-the-model", "An H100 has as much.", "9.7Gi", "memory-on-h100"),
+    ):
+        pod = a_pod(annotations=needs(amount) if amount else None)
+        policies.mutate(f"by-memory.{name}", about, pod, policy, configuration=BY_MEMORY)
+    policies.validate(
+        "by-memory.rewritten", "What was written is permitted.", sliced, "memory", configuration=BY_MEMORY
+    )
+    policies.validate(
+        "by-memory.too-small", "An explicit slice is too small.", small, "memory", configuration=BY_MEMORY
+    )
+
+
+def needs(amount: str) -> Json:
+    """The annotation."""
+    return {"gpuwarden.io/gpu-memory": amount}

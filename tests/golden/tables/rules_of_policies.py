@@ -2,6 +2,7 @@
 
 from testing.reviews import GPU, Json, a_container, a_gpu_container, a_pod
 from tests.golden.cases import Table
+from tests.golden.tables.policies import BY_MEMORY, needs
 
 SHARED = "nvidia.com/gpu.shared"
 MIG = "nvidia.com/mig-1g.5gb"
@@ -11,6 +12,7 @@ LIMITED: Json = {"policies": {"limited": {"forms": ["exclusive"], "maxPerContain
 def fill(rules: Table) -> None:
     """Add the cases."""
     _permission(rules)
+    _memory(rules)
     _other_names(rules)
     _claims(rules)
     _plain_claims(rules)
@@ -52,6 +54,22 @@ def _permission(rules: Table) -> None:
         "either",
         configuration={"policies": {"either": {"forms": ["shared", "mig-1g.5gb"]}}},
     )
+
+
+def _memory(rules: Table) -> None:
+    for case, about, amount, policy in (
+        ("gpu-memory-invalid.fires.no-quantity", "A space is not part of a quantity.", "12 GB", "memory"),
+        ("gpu-memory-invalid.fires.without-a-unit", "12 bytes are a mistake.", "12", "memory"),
+        ("gpu-memory-invalid.near-miss.least", "The least that is read.", "1Mi", "memory"),
+        ("gpu-memory-too-large.fires.no-slice", "No slice has the memory.", "39.3Gi", "memory"),
+        ("gpu-memory-too-large.near-miss.largest", "The largest slice has as much.", "39.25Gi", "memory"),
+        ("gpu-memory-ignored.fires.other-policy", "The policy does not select by memory.", "12Gi", "mig-1g.10gb"),
+        ("gpu-memory-ignored.near-miss.any", "Nothing is selected under any.", "12 GB", "any"),
+    ):
+        rules.mutate(case, about, a_pod(annotations=needs(amount)), policy, configuration=BY_MEMORY)
+    for rule, amount in (("gpu-memory-invalid", "12 GB"), ("gpu-memory-too-large", "39.3Gi")):
+        pod = a_pod(annotations=needs(amount))
+        rules.validate(f"{rule}.fires.denied", "The pod is denied.", pod, "memory", configuration=BY_MEMORY)
 
 
 def _other_names(rules: Table) -> None:

@@ -16,8 +16,9 @@ from webhook.application.workload_kinds import table
 from webhook.engine.forms import parse as parse_form
 from webhook.engine.gpu_names import GpuNames
 from webhook.engine.labels import NamespaceLabels
-from webhook.engine.policy import ANY_POLICY, PolicyBook, built_in
+from webhook.engine.policy import ANY_POLICY, PolicyBook, Prefer, built_in
 from webhook.engine.products import PRODUCT, read_product
+from webhook.engine.rules.gpu_memory import lowest_of
 from webhook.engine.spelling import ambiguous, spell
 
 
@@ -41,7 +42,13 @@ def parse(text: str) -> Configuration:
         file = ConfigurationFile.model_validate(raw)
     except ValidationError as error:
         raise ConfigurationError([*map(problem, error.errors()), *problems]) from error
-    problems += [*_ambiguous_forms(file), *_unknown_products(file), *_contradicted_forms(file), *_kinds_twice(file)]
+    problems += [
+        *_ambiguous_forms(file),
+        *_unknown_products(file),
+        *_contradicted_forms(file),
+        *_unmeasured_forms(file),
+    ]
+    problems += _kinds_twice(file)
     if problems:
         raise ConfigurationError(problems)
     return _configuration(file)
@@ -173,6 +180,18 @@ def _contradicted_forms(file: ConfigurationFile) -> Iterator[str]:
                         f"({against[0]}); remove it, or list only forms that have it"
                     )
                     break
+
+
+def _unmeasured_forms(file: ConfigurationFile) -> Iterator[str]:
+    """Forms that ``prefer: memory`` can't select: nobody measured their memory on the policy's GPU models."""
+    for name, section in file.policies.items():
+        policy = section.policy(name)
+        for form in policy.forms if policy.prefer is Prefer.MEMORY else ():
+            if lowest_of(form, policy, file.plugin) is None:
+                yield (
+                    f'policies.{name}.prefer: memory can\'t select "{form}", because its memory is not measured on all of the '
+                    "policy's GPU models (docs/reference/forms.md); remove the form, or select a measured model in nodeSelector"
+                )
 
 
 def _kinds_twice(file: ConfigurationFile) -> Iterator[str]:

@@ -173,6 +173,13 @@ class PolicySection(_Section):
                 "first, or remove mismatch"
             )
         forms = self.parsed
+        if self.prefer is Prefer.MEMORY and (
+            self.claims or not forms or any(form.shared or not form.partition for form in forms)
+        ):
+            raise ValueError(
+                "prefer: memory selects MIG slices by their memory, and forms lists something else; list only forms such as "
+                "mig-1g.10gb, or remove prefer"
+            )
         if self.max_per_container and self.max_per_container > 1 and forms and all(map(refuses_more_than_one, forms)):
             raise ValueError(
                 f"maxPerContainer: {self.max_per_container} cannot be met, because GKE denies more than 1 GPU per container for "

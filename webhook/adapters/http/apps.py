@@ -6,15 +6,44 @@ from typing import Any
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from webhook import __version__
-from webhook.adapters.http.asgi import AsgiEndpoint
-from webhook.adapters.http.endpoint import Endpoint
+from webhook.adapters.http import answers
+from webhook.adapters.http.answers import HEADERS, Answer
+from webhook.adapters.http.endpoint import Endpoint, refusal
+from webhook.adapters.http.limits import MAXIMUM_BODY
 
-# The exposition format that every Prometheus reads; prometheus_client writes it.
-_EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
+
+class AsgiEndpoint:
+    """An admission endpoint as plain ASGI: answers as our own protocol does. All other limits are the server's."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI), unless the client hangs up before its body is complete."""
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        failure = refusal(scope["method"].encode(), headers, int(headers.get(b"content-length", b"0")))
+        body = bytearray()
+        more = failure is None
+        while more:
+            message = await receive()
+            if message["type"] != "http.request":
+                return
+            body += message.get("body", b"")
+            failure = answers.TOO_LARGE if len(body) > MAXIMUM_BODY else None
+            more = message.get("more_body", False) and failure is None
+        if failure:
+            answer = self._endpoint.refuse(failure)
+        else:
+            made = self._endpoint.answer(bytes(body), scope.get("query_string", b""))
+            answer = made if isinstance(made, Answer) else await made
+        response = Response(answer.body, answer.code, media_type="application/json")
+        response.raw_headers += [HEADERS[answer.code]] if answer.code in HEADERS else []
+        response.raw_headers += [(b"connection", b"close")] if failure and failure.closes else []
+        await response(scope, receive, send)
 
 
 class Part(BaseModel):
@@ -25,29 +54,28 @@ class Part(BaseModel):
     message: str
 
 
-class Readiness(BaseModel):
-    """``/readyz``: ready when every part is."""
-
-    ready: bool
-    parts: list[Part]
-
-
 def _json(description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
-_READINESS: dict[int | str, dict[str, Any]] = {
-    code: _json(said, {"$ref": "#/components/schemas/Readiness"}) for code, said in ((200, "Ready"), (503, "Not ready"))
+_READINESS = {
+    "type": "object",
+    "required": ["ready", "parts"],
+    "properties": {"ready": {"type": "boolean"}, "parts": {"type": "array", "items": Part.model_json_schema()}},
 }
 # Described by its name alone: a model in the path of every review would cost more than the decision.
 _REVIEW = {"type": "object", "title": "AdmissionReview", "description": "admission.k8s.io/v1"}
 _STATUS = {"type": "object", "title": "Status", "description": "metav1.Status"}
-_REFUSALS = {
-    "400": "The review is invalid; the Status names the field",
-    "413": "The body is too large",
-    "415": "Content-Type is not application/json, or Content-Encoding is set",
-    "500": "A bug of gpuwarden; its log says which",
-    "503": "Not now; ask again after Retry-After seconds",
+_POST = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": _REVIEW}}},
+    "responses": {
+        "200": _json("The answer", _REVIEW),
+        "400": _json("The review is invalid; the Status names the field", _STATUS),
+        "413": _json("The body is too large", _STATUS),
+        "415": _json("Content-Type is not application/json, or Content-Encoding is set", _STATUS),
+        "500": _json("A bug of gpuwarden; its log says which", _STATUS),
+        "503": _json("Not now; ask again after Retry-After seconds", _STATUS),
+    },
 }
 
 
@@ -60,23 +88,12 @@ class _App(FastAPI):
         self.router.routes += [Route(endpoint.path, AsgiEndpoint(endpoint)) for endpoint in admission]
 
     def openapi(self) -> dict[str, Any]:
-        """The document, with the models and the paths that FastAPI does not know of."""
+        """The document, with the paths that FastAPI does not know of."""
         document = super().openapi()
-        _, models = models_json_schema([(Readiness, "serialization")], ref_template="#/components/schemas/{model}")
-        document["components"] = {"schemas": models["$defs"]}
         for path in self._admission:
-            document["paths"][path] = {"post": _described(path)}
+            name = path.strip("/")
+            document["paths"][path] = {"post": _POST | {"operationId": name, "summary": f"Answer a review ({name})"}}
         return document
-
-
-def _described(path: str) -> dict[str, Any]:
-    return {
-        "operationId": path.strip("/"),
-        "summary": f"Answer an AdmissionReview ({path.strip('/')})",
-        "requestBody": {"required": True, "content": {"application/json": {"schema": _REVIEW}}},
-        "responses": {"200": _json("The answer", _REVIEW)}
-        | {code: _json(description, _STATUS) for code, description in _REFUSALS.items()},
-    }
 
 
 def application(
@@ -94,16 +111,19 @@ def application(
         """Alive: the event loop answers."""
         return PlainTextResponse("ok")
 
-    @app.get("/readyz", response_model=None, responses=_READINESS)
+    @app.get(
+        "/readyz", response_model=None, responses={200: _json("Ready", _READINESS), 503: _json("Not ready", _READINESS)}
+    )
     async def readyz() -> JSONResponse:
         """Ready to answer admission reviews, part by part."""
         parts = readiness()
-        answer = Readiness(ready=all(part.ready for part in parts), parts=parts)
-        return JSONResponse(answer.model_dump(), status_code=200 if answer.ready else 503)
+        ready = all(part.ready for part in parts)
+        answer = {"ready": ready, "parts": [part.model_dump() for part in parts]}
+        return JSONResponse(answer, status_code=200 if ready else 503)
 
     @app.get("/metrics", response_model=None, response_class=PlainTextResponse)
     async def exposition() -> Response:
-        """Prometheus metrics."""
-        return Response(metrics(), media_type=_EXPOSITION)
+        """Prometheus metrics, in the format that every Prometheus reads and prometheus_client writes."""
+        return Response(metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return app

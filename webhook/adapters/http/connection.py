@@ -1,23 +1,24 @@
 """One connection of the admission port: HTTP/1.1 for small POSTs, answered in order, with a limit on all that may be sent."""
 
 import asyncio
+import socket
+from asyncio.trsock import TransportSocket
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import thread_time
-from typing import Any
+from typing import Any, NoReturn
 
 import httptools
 import structlog
 
-from webhook.adapters.http import failures
-from webhook.adapters.http.body import Body
+from webhook.adapters.http import answers
+from webhook.adapters.http.answers import CONTINUE, Answer, Failure, as_bytes
 from webhook.adapters.http.crowd import Crowd, Guest
 from webhook.adapters.http.endpoint import Endpoint
-from webhook.adapters.http.failures import Failure
-from webhook.adapters.http.listeners import widen
-from webhook.adapters.http.request import Refused, Request
-from webhook.adapters.http.responses import CONTINUE, Answer, as_bytes, http_date
+from webhook.adapters.http.limits import MAXIMUM_BODY
+from webhook.adapters.http.request import Body, Request
 from webhook.adapters.http.turns import Turns
 
 # Of one connection, before another one's turn.
@@ -37,7 +38,11 @@ _SECONDS_A_READ, _SECONDS_A_BYTE, _SLOW_READS = 0.5e-3, 20e-9, 3
 # A TLS record of 16 KiB arrives in at most some 30 reads. A client that sends more reads without any data sends only control
 # records, such as key updates, which cost as much as small records; OpenSSL limits neither.
 _READS_WITHOUT_DATA = 64
+# The headers that are needed.
+_KEPT = frozenset((b"content-type", b"content-encoding", b"content-length", b"transfer-encoding", b"expect"))
 _OK = 200
+# What the kernel keeps for a connection that was answered a review; for a stranger's it is less (see ``listeners``).
+_WIDE = 32 * 1024
 # What a request is counted with besides its body.
 _REQUEST = 512
 # A client has so long to read its last answer and to hang up; what still comes is thrown away, for closing a socket with
@@ -55,9 +60,9 @@ class Port:
     Attributes:
         find: the endpoint of a path.
         names: the common names of which a client certificate must have one; empty where TLS alone decides.
-        date: the time, for answers; ``tick`` renews it.
-        draining: whether clients are asked to take their next request to another connection.
-        stopping: whether connections end as soon as nothing is under way.
+        date: the time, for answers, which the listener sets about every second.
+        started: whether connections are accepted.
+        draining: whether connections end as soon as nothing is under way.
         buffer: what every connection reads into.
     """
 
@@ -65,15 +70,22 @@ class Port:
     crowd: Crowd
     turns: Turns
     names: frozenset[str] = frozenset()
-    date: bytes = field(default_factory=http_date)
+    date: bytes = b""
+    started: bool = False
     draining: bool = False
-    stopping: bool = False
     buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_READ_AT_ONCE)))
 
-    def tick(self) -> None:
-        """Look at the time, and cut off who is late. Called about every second."""
-        self.date = http_date()
-        self.crowd.sweep()
+
+def _widen(connected: TransportSocket) -> None:
+    """Let the kernel receive more at once: large pods in few round trips."""
+    with suppress(OSError):  # it is gone already
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WIDE)
+        if hasattr(socket, "TCP_WINDOW_CLAMP"):  # Linux, which may keep to what it began with
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, _WIDE)
+
+
+class _Enough(Exception):  # noqa: N818 - nothing is wrong here
+    """Ends the parser's work: nothing more of what comes is read."""
 
 
 class _Gone(asyncio.Transport):
@@ -101,7 +113,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
         self._proven = False
         # What comes: a request, how far it has come, whether the last piece was no body, and bytes of a head, of trailers, or
         # between chunks.
-        self._coming = Request(self._limits)
+        self._coming = Request()
         self._begun = self._in_head = self._bare = False
         self._loose = self._widest = 0
         self._began = 0.0
@@ -117,11 +129,9 @@ class Connection(Guest, asyncio.BufferedProtocol):
 
     @property
     def waits(self) -> bool:
-        """Whether it is the client's turn: to send, to read, or to hang up."""
         return self._blocked or not (self._requests or self._unsent)
 
     def overdue(self, now: float) -> str:
-        """Why it has waited too long; empty when it has not."""
         waited = now - self.since
         if self._in_head and not self._requests:
             return "head-timeout" if waited > self._limits.head_seconds else ""
@@ -130,12 +140,10 @@ class Connection(Guest, asyncio.BufferedProtocol):
         return "idle" if waited > self._limits.idle_seconds else ""
 
     def drop(self) -> None:
-        """Cut it off."""
         self._forget()
         self._transport.abort()
 
     def shutdown(self) -> None:
-        """End, once what has begun is answered."""
         if not (self._begun or self._requests or self._unsent):
             self._transport.close()
 
@@ -164,7 +172,6 @@ class Connection(Guest, asyncio.BufferedProtocol):
         return self._port.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Parse what has been read."""
         self._reads_without_data = 0
         if not self._proven:
             slow = thread_time() - self._began > _SECONDS_A_READ + _SECONDS_A_BYTE * nbytes
@@ -181,7 +188,6 @@ class Connection(Guest, asyncio.BufferedProtocol):
         self._count()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
-        """Go."""
         self._crowd.discard(self)
         self._forget()
         # Both refer to this, and of uvloop's transport no collector knows.
@@ -193,17 +199,15 @@ class Connection(Guest, asyncio.BufferedProtocol):
     def _forget(self) -> None:
         """Let go of everything that is held."""
         self._deaf, self._begun = True, False
-        self._coming = Request(self._limits)
+        self._coming = Request()
         self._requests.clear()
         self._unsent = b""
 
     def pause_writing(self) -> None:
-        """The client does not read."""
         self._blocked = True
         self._count()
 
     def resume_writing(self) -> None:
-        """The client has read."""
         self._blocked = False
         self.send()
 
@@ -216,76 +220,77 @@ class Connection(Guest, asyncio.BufferedProtocol):
         except httptools.HttpParserUpgrade:
             self._deaf = True  # the request itself is refused
         except httptools.HttpParserCallbackError as error:
-            self._stop(error.__context__)
+            if not isinstance(error.__context__, _Enough):  # a bug: cut off, so that failurePolicy decides
+                _log.exception("a request could not be read")
+                self._note("failed")
+                self.drop()
         except httptools.HttpParserError as error:
             if not self._deaf:
-                self._refuse(failures.not_http(f"invalid HTTP/1.1 request: {error}"), "malformed")
+                self._refuse(answers.not_http(f"invalid HTTP/1.1 request: {error}"))
         if self._begun and (self._in_head or self._bare):
             self._loose += len(piece)
             if self._loose > (most := self._limits.head_bytes):
                 what = "headers" if self._in_head else "trailers or chunk extensions"
-                self._refuse(Failure(431, f"the {what} are larger than {most} bytes", closes=True), "head-size")
-
-    def _stop(self, why: BaseException | None) -> None:
-        """Stop reading. In a variable of the caller ``why`` would refer to itself by its traceback, and keep all of this."""
-        if isinstance(why, Refused):
-            if why.failure:
-                self._refuse(why.failure, why.reason)
-        else:  # a bug: cut off, so that failurePolicy decides
-            _log.exception("a request could not be read")
-            self._note("failed")
-            self.drop()
+                self._refuse(answers.head_too_large(f"the {what} are larger than {most} bytes"))
 
     def on_message_begin(self) -> None:
-        """A request begins."""
-        if self._deaf:
-            raise Refused
-        if len(self._requests) > self._limits.pipelined:
+        if len(self._requests) > self._limits.pipelined and not self._deaf:
             self._note("pipelined")
             self.drop()
-            raise Refused
-        self._coming = Request(self._limits, self._unwelcome)
+        if self._deaf:
+            raise _Enough
+        self._coming = Request(self._unwelcome)
         self._begun = self._in_head = True
         self._loose = 0
         if not self._requests:
             self.since = self._crowd.clock()
 
     def on_url(self, target: bytes) -> None:
-        """A part of the target."""
-        self._coming.add_target(target)
+        request = self._coming
+        request.target += target
+        if len(request.target) > (most := self._limits.target_bytes):
+            why = f"the path and query are longer than {most} bytes; shorten them"
+            self._stop(Failure(414, why, closes=True, reason="head-size"))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header."""
-        self._coming.add_header(name, value, in_head=self._in_head)
+        request = self._coming
+        request.count += 1
+        if request.count > (most := self._limits.headers):
+            self._stop(answers.head_too_large(f"the request has more than {most} headers; send fewer"))
+        name = name.lower()
+        if self._in_head and name in _KEPT:  # one that comes twice has a value that neither would be
+            request.headers[name] = request.headers.get(name, b"") + value.strip().lower()
 
     def on_headers_complete(self) -> None:
-        """A head is complete: now it is known whether the request is refused unread."""
-        request, parser = self._coming, self._parser
+        request = self._coming
         self._in_head = False
         self._loose = 0
-        if parser.get_http_version() != "1.1":
-            request.expect = b""  # such a client knows no interim answers (RFC 9110, 10.1.1)
-        request.end_head(parser.get_method(), self._port.find, upgrades=parser.should_upgrade())
-        self._proven = self._proven or request.has_token
-        if request.failure is failures.NOT_FOUND:
+        request.end_head(self._parser, self._port.find)
+        self._proven |= request.has_token
+        if request.failure is answers.NOT_FOUND:
             self._note("path")  # which path is not told: it may hold a token
-        if request.ends_unread:
-            raise Refused(request.failure)
+        if request.failure and (request.length > MAXIMUM_BODY or request.expects):  # its body is not even awaited
+            self._stop(request.failure)
         if request.expects:
             self.send()
 
     def on_body(self, piece: bytes) -> None:
-        """A part of a body."""
         self._bare = False
         self._loose = 0
-        self._coming.add_body(piece)
+        request = self._coming
+        request.read += len(piece)
+        if request.read > MAXIMUM_BODY:
+            self._stop(request.failure or answers.TOO_LARGE)
+        if not request.failure:  # or it is thrown away
+            request.body.append(piece)
 
     def on_chunk_header(self) -> None:
-        """A chunk comes, or trailers."""
-        self._coming.add_chunk()
+        self._coming.chunks += 1
+        if self._coming.chunks > (most := self._limits.chunks):
+            why = f"the body has more than {most} chunks; use larger chunks or send a Content-Length"
+            self._stop(answers.not_http(why))
 
     def on_message_complete(self) -> None:
-        """A request is complete."""
         request = self._coming
         self._begun = False
         request.closes = not self._parser.should_keep_alive() or self._parser.get_http_version() != "1.1"
@@ -295,27 +300,19 @@ class Connection(Guest, asyncio.BufferedProtocol):
     # --- what goes ------------------------------------------------------------------------------------------------
 
     def _next(self) -> None:
-        """Let the next request wait for its turn."""
         if self._requests and not (self._in_line or self._task or self._blocked or self._unsent):
             self._in_line = True
             self._port.turns.add(self, self._requests[0].body.weight)
 
     def answer(self, *, late: bool) -> None:
-        """Answer the first request that waits. Raises nothing: there are others to answer."""
         self._in_line = False
         if not self._requests or self._task or self._transport.is_closing():
             return
         request = self._requests[0]
-        failure, endpoint = request.failure, request.endpoint
-        if late and not failure:
+        if late and not request.failure:
             self._note("overload")
-            failure = failures.OVERLOADED
-        if failure or not endpoint:
-            failure = failure or failures.NOT_FOUND
-            request.closes |= failure.closes
-            answer: Answer | Coroutine[Any, Any, Answer] = endpoint.refuse(failure) if endpoint else failure.answer()
-        else:
-            answer = endpoint.answer(request.body.whole(), request.query)
+            request.failure = answers.OVERLOADED
+        answer = request.answer()
         if isinstance(answer, Answer):
             self._answered(answer)
         else:
@@ -323,7 +320,6 @@ class Connection(Guest, asyncio.BufferedProtocol):
             self._task.add_done_callback(self._arrived)
 
     def _arrived(self, task: asyncio.Task[Answer]) -> None:
-        """What was waited for is here, or nobody waits for it any more."""
         self._task = None
         if self._requests and not task.cancelled():
             self._answered(task.result())
@@ -331,14 +327,13 @@ class Connection(Guest, asyncio.BufferedProtocol):
 
     def _answered(self, answer: Answer) -> None:
         request = self._requests.popleft()
-        last = self._port.stopping and not (self._requests or self._begun)
-        closes = request.closes or self._port.draining or last
+        closes = request.closes or (self._port.draining and not (self._requests or self._begun))
         self._unsent += as_bytes(answer, self._port.date, close=closes, head_only=request.head_only)
         self.since = self._crowd.clock()
         if answer.code == _OK and not self.known:
             self.known = True
             if connected := self._transport.get_extra_info("socket"):
-                widen(connected)
+                _widen(connected)
         if closes:
             self._deaf = True
             self._requests.clear()
@@ -346,7 +341,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
     def send(self) -> None:
         """Send what is answered, as far as the client reads; then go on, or hang up."""
         if self._begun and not (self._in_head or self._requests or self._deaf) and self._coming.expects:
-            self._coming.expect = b""
+            self._coming.expects = False
             self._unsent += CONTINUE
         while self._unsent and not self._blocked and not self._transport.is_closing():
             piece, self._unsent = self._unsent[:_WRITTEN_AT_ONCE], self._unsent[_WRITTEN_AT_ONCE:]
@@ -355,15 +350,10 @@ class Connection(Guest, asyncio.BufferedProtocol):
         if self._requests:
             self._next()
         elif self._deaf and not (self._unsent or self._transport.is_closing()):
-            asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._hang_up)
-
-    def _hang_up(self) -> None:
-        self._transport.abort()  # of now: a timer that had the one of then would keep all that TLS has of it
+            asyncio.get_running_loop().call_later(_LINGER_SECONDS, self.drop)
 
     def _note(self, reason: str, detail: str = "") -> None:
         self._crowd.refusals.note(reason, self.client, detail)
-
-    # --- limits ---------------------------------------------------------------------------------------------------
 
     def _count(self) -> None:
         """Count what is held, and read no more where answers are due already."""
@@ -375,16 +365,21 @@ class Connection(Guest, asyncio.BufferedProtocol):
             self._paused = pause
             (self._transport.pause_reading if pause else self._transport.resume_reading)()
         held = _KEPT_OF_A_READ * self._widest + len(self._unsent) + self._paused * _UNREAD
-        held += self._loose + len(coming.body) if coming else 0
-        held += sum(_REQUEST + len(request.body) for request in waiting) if waiting else 0
+        held += self._loose + coming.body.size if coming else 0
+        held += sum(_REQUEST + request.body.size for request in waiting) if waiting else 0
         if held != self.held and not self._crowd.hold(self, held) and not self._deaf:
-            self._refuse(failures.NO_MEMORY, "memory")
+            self._refuse(answers.NO_MEMORY)
 
-    def _refuse(self, failure: Failure, reason: str = "") -> None:
+    def _stop(self, failure: Failure) -> NoReturn:
+        """Refuse while the parser calls."""
+        self._refuse(failure)
+        raise _Enough
+
+    def _refuse(self, failure: Failure) -> None:
         """Answer what comes by a failure, behind the answers that are due, and throw away what comes after it."""
-        if reason:  # other failures are counted by their code
-            self._note(reason, failure.message)
-        request = self._coming if self._begun else Request(self._limits)
+        if failure.reason:
+            self._note(failure.reason, failure.message)
+        request = self._coming if self._begun else Request()
         request.failure, request.body, request.closes = failure, Body(), True
         self._deaf = True
         self._begun = self._in_head = False

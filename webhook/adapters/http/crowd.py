@@ -1,15 +1,45 @@
 """All connections of a port: how many there are, what they hold, and who goes when there is no more room."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from time import monotonic
 
-from webhook.adapters.http.limits import Limits
-from webhook.adapters.http.refusals import Client, Refusals
+import structlog
 
+from webhook.adapters.http.limits import Limits
+
+_SECONDS_BETWEEN_LINES = 30.0
 _SPARE_DESCRIPTORS = 8
 # Of what there is for all, a connection has this part of its own share for itself, whoever holds the rest: 16 KiB by default.
 _OWN = 8
+
+Client = tuple[str, int] | None
+_log = structlog.get_logger("gpuwarden.http")
+
+
+class Refusals:
+    """Who is turned away from a port and why: all are counted and few logged, so that a flood of strangers floods no log."""
+
+    def __init__(self, port: str, count: Callable[[str, str], None], clock: Callable[[], float] = monotonic) -> None:
+        self._port = port
+        self._count = count
+        self._clock = clock
+        self._due: dict[str, float] = {}
+        self._unlogged: Counter[str] = Counter()
+
+    def note(self, reason: str, client: Client = None, detail: str = "") -> None:
+        """Count one. The reason is one of a few words, the metric's label; address and detail are for the log."""
+        self._count(self._port, reason)
+        self._unlogged[reason] += 1
+        now = self._clock()
+        if now < self._due.get(reason, 0.0):
+            return
+        self._due[reason] = now + _SECONDS_BETWEEN_LINES
+        count = self._unlogged.pop(reason)
+        _log.warning(
+            "refused", port=self._port, reason=reason, count=count, client=client[0] if client else "", detail=detail
+        )
 
 
 class Guest:
@@ -52,21 +82,19 @@ class Crowd:
 
     Attributes:
         held: bytes that all of them hold.
+        gone: set while there is nobody.
     """
 
     def __init__(self, limits: Limits, refusals: Refusals, clock: Callable[[], float] = monotonic) -> None:
-        """Begin with nobody; ``refusals`` is told who had to go."""
         self.limits = limits
         self.refusals = refusals
         self.clock = clock
         self.held = 0
         self._guests: set[Guest] = set()
-        self._gone = asyncio.Event()
+        self.gone = asyncio.Event()
+        self.gone.set()
         self._most = limits.connections
         self._own = limits.memory // limits.connections // _OWN
-
-    def __len__(self) -> int:
-        return len(self._guests)
 
     def __iter__(self) -> Iterator[Guest]:
         return iter(tuple(self._guests))
@@ -74,32 +102,30 @@ class Crowd:
     def add(self, guest: Guest) -> None:
         """Let one in."""
         self._guests.add(guest)
+        self.gone.clear()
 
     def discard(self, guest: Guest) -> None:
         """Forget one, with what it held."""
         self.hold(guest, 0)
         self._guests.discard(guest)
         if not self._guests:
-            self._gone.set()
+            self.gone.set()
 
     def hold(self, guest: Guest, size: int) -> bool:
         """Count one as holding so many bytes; whether there is memory for it, after others were cut off if need be."""
         if guest not in self._guests:
             return True
-        grows = size > guest.held
-        self.held += size - guest.held
+        grows = size - guest.held
+        self.held += grows
         guest.held = size
-        return not grows or self.held <= self.limits.memory or self._has_memory(guest) or size <= self._own
+        while grows > 0 and self.held > self.limits.memory:
+            if not self._make_room("memory", [other for other in self._guests if other.held and other is not guest]):
+                return size <= self._own
+        return True
 
     def has_room(self) -> bool:
         """Whether one more may come in, after somebody was asked to go if need be."""
         return len(self._guests) < self._most or self._make_room("connections", self._guests)
-
-    def _has_memory(self, asking: Guest) -> bool:
-        while self.held > self.limits.memory:
-            if not self._make_room("memory", [guest for guest in self._guests if guest.held and guest is not asking]):
-                return False
-        return True
 
     def _make_room(self, reason: str, among: Collection[Guest]) -> bool:
         """Cut off whoever has waited longest for its client; whether there was one."""
@@ -122,12 +148,6 @@ class Crowd:
         for guest in self:
             if reason := guest.overdue(now):
                 self._drop(guest, reason)
-
-    async def gone(self) -> None:
-        """Wait until nobody is left."""
-        self._gone.clear()
-        if self._guests:
-            await self._gone.wait()
 
     def _drop(self, guest: Guest, reason: str) -> None:
         self.discard(guest)

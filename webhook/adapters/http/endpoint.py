@@ -1,16 +1,15 @@
 """An admission endpoint: from the body of a POST to its answer, the same for our own protocol and for ASGI."""
 
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
-from webhook.adapters.http import failures
-from webhook.adapters.http.failures import Failure
+from webhook.adapters.http import answers
+from webhook.adapters.http.answers import Answer, Failure
 from webhook.adapters.http.limits import MAXIMUM_BODY
-from webhook.adapters.http.responses import Answer
 from webhook.application.claims import ClaimUnavailable
 from webhook.application.namespaces import NamespaceNotFound, NamespaceUnavailable
 from webhook.application.review import Answering, ReviewError
@@ -22,28 +21,22 @@ MOST_SECONDS = 30.0
 # apiserver pkg/admission/plugin/webhook/validating/dispatcher.go rounds up to whole seconds.
 _TIMEOUT = re.compile(rb"(?:^|&)timeout=([0-9]{1,3})s(?:&|$)")
 
+# What each request's path, HTTP status code and time are reported to.
+Observe = Callable[[str, int, float], None]
 _log = structlog.get_logger("gpuwarden.http")
 
 
-class Observer(Protocol):
-    """Who is told how each request went."""
-
-    def answered(self, path: str, code: int, seconds: float) -> None:
-        """A request to ``path`` was answered with an HTTP status code after so many seconds."""
-        ...
-
-
 class Endpoint:
-    """Answers POSTed AdmissionReviews by a function from bytes to bytes, and everything else by a clear failure."""
+    """Answers POSTed AdmissionReviews by a function from bytes to bytes, and everything else by a clear failure.
 
-    def __init__(self, path: str, answer: Callable[..., Answering], observer: Observer, *, timed: bool = False) -> None:
-        """Serve ``path`` with an answer that raises ``ReviewError`` or a namespace's error, and nothing else on purpose.
+    The function raises ``ReviewError`` or a namespace's error, and nothing else on purpose. It is called with the body, and if
+    ``timed`` with the seconds that are left for the answer.
+    """
 
-        It is called with the body, and if ``timed`` with the seconds that are left for the answer.
-        """
+    def __init__(self, path: str, answer: Callable[..., Answering], observe: Observe, *, timed: bool = False) -> None:
         self.path = path
         self._answer = answer
-        self._observer = observer
+        self._observe = observe
         self._timed = timed
 
     def answer(self, body: bytes, query: bytes = b"") -> Answer | Coroutine[Any, Any, Answer]:
@@ -56,12 +49,12 @@ class Endpoint:
             answer = Answer(200, made)
         except Exception as error:  # noqa: BLE001 - every way to fail has an answer; an unknown one is counted as 500 and logged
             answer = self._failed(error)
-        self._observer.answered(self.path, answer.code, perf_counter() - started)
+        self._observe(self.path, answer.code, perf_counter() - started)
         return answer
 
     def refuse(self, failure: Failure) -> Answer:
         """The answer to a request that is not read."""
-        self._observer.answered(self.path, failure.code, 0.0)
+        self._observe(self.path, failure.code, 0.0)
         return failure.answer()
 
     async def _wait(self, waiting: Coroutine[Any, Any, bytes], started: float) -> Answer:
@@ -69,7 +62,7 @@ class Endpoint:
             answer = Answer(200, await waiting)
         except Exception as error:  # noqa: BLE001 - as above
             answer = self._failed(error)
-        self._observer.answered(self.path, answer.code, perf_counter() - started)
+        self._observe(self.path, answer.code, perf_counter() - started)
         return answer
 
     def _failed(self, error: Exception) -> Answer:
@@ -80,21 +73,18 @@ class Endpoint:
                 return Failure(503, str(error)).answer()
         # The traceback names code, not data: the review may hold secrets and is never logged.
         _log.error("request failed", path=self.path, exc_info=error)
-        return failures.INTERNAL_ERROR.answer()
+        return answers.INTERNAL_ERROR.answer()
 
 
-def refusal(method: str, content_type: bytes, content_encoding: bytes, length: int) -> Failure | None:
-    """Why a request is refused before its body is read; ``None`` when it is not.
-
-    Headers that it lacks are empty, or a length of 0.
-    """
-    if method != "POST":
-        return Failure(405, f"method {method} is not supported; POST an AdmissionReview")
+def refusal(method: bytes, headers: Mapping[bytes, bytes], length: int) -> Failure | None:
+    """Why a request is refused before its body is read; ``None`` when it is not. The names of headers are lowercase."""
+    if method != b"POST":
+        return Failure(405, f"method {method.decode()} is not supported; POST an AdmissionReview")
     if length > MAXIMUM_BODY:
-        return failures.TOO_LARGE
-    if content_encoding and content_encoding.lower() != b"identity":
+        return answers.TOO_LARGE
+    if (headers.get(b"content-encoding") or b"identity").lower() != b"identity":
         return Failure(415, "Content-Encoding is not supported; send uncompressed JSON", closes=True)
-    if content_type != b"application/json" and content_type.partition(b";")[0].strip().lower() != b"application/json":
+    if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json":
         return Failure(415, "Content-Type is not supported; set it to application/json", closes=True)
     return None
 

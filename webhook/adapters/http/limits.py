@@ -10,8 +10,7 @@ MIB = 1024 * 1024
 # A review carries at most two objects, each at most etcd's and the API server's 3 MiB, and 1 MiB of envelope
 # (controller-runtime pkg/webhook/admission/http.go derives the same).
 MAXIMUM_BODY = 7 * MIB
-MAX_LAG_SECONDS = 0.5
-"""How long a request may wait for its turn before it is shed (see ``turns``)."""
+MAX_LAG_SECONDS = 0.5  # a request may wait so long for its turn before it is shed (see ``turns``)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

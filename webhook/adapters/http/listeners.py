@@ -1,45 +1,33 @@
-"""Where the two ports listen, and how they run and end together."""
+"""How ports listen, and the admission port: accepts connections and shakes hands, with a limit on both, and ends in order."""
 
 import asyncio
+import errno
 import socket
-from asyncio.trsock import TransportSocket
+import ssl
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
+from email.utils import formatdate
+from functools import partial
+from math import inf
 
-GRACE_SECONDS = 10
-"""How long answers under way may take when a listener stops."""
+from webhook.adapters.http.connection import Connection, Port
+from webhook.adapters.http.crowd import Client, Guest
+
+GRACE_SECONDS = 10  # so long answers under way may take when a listener stops
 # What the kernel keeps for a connection (twice as much, in fact). By itself it would keep up to several MiB, which count as
 # the memory of the container (cgroup v2). What it has received is read at once, before others have their turn, and TLS keeps
 # room for as much: little for strangers, for records of a byte each take a hundred times as long as others.
 _KERNEL_BUFFERS = {socket.SO_RCVBUF: 8 * 1024, socket.SO_SNDBUF: 64 * 1024}
-_WIDE = 32 * 1024
-
-
-class Listener(Protocol):
-    """A port that is served."""
-
-    port: int
-
-    @property
-    def started(self) -> bool:
-        """Whether connections are accepted."""
-
-    async def serve(self) -> None:
-        """Serve until stopped; answers under way are finished. When it is cancelled, it only stops listening.
-
-        Raises:
-            OSError, ValueError: the socket is no more.
-        """
-
-    def stop(self) -> None:
-        """Begin to stop."""
-
-
-async def serve_all(listeners: list[Listener]) -> None:
-    """Serve on all listeners until all are stopped; if one fails, the others stop."""
-    async with asyncio.TaskGroup() as group:
-        for listener in listeners:
-            group.create_task(listener.serve())
+_BACKLOG = 2048
+# A handshake costs some ten times what an answer does: those who are connected are served between.
+_ACCEPTED_AT_ONCE = 32
+# A client that is hung up on has so long to say goodbye (TLS close_notify), which also lets it read why.
+_GOODBYE_SECONDS = 5.0
+_PAUSE_SECONDS = 0.02
+# The longest that OpenSSL takes, and so keeps.
+_HELLO = 128 * 1024
+# No descriptor, no memory: the connection stays in the queue, and the socket readable.
+_NOT_NOW = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -50,20 +38,131 @@ def bind(host: str, port: int) -> socket.socket:
     Raises:
         OSError: the port can't be bound.
     """
-    if host != "":
-        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    elif socket.has_dualstack_ipv6():
-        listening = socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
-    else:
-        listening = socket.create_server(("", port))
+    both = host == "" and socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both or ":" in host else socket.AF_INET
+    listening = socket.create_server((host, port), family=family, dualstack_ipv6=both)
     for buffer, size in _KERNEL_BUFFERS.items():
         listening.setsockopt(socket.SOL_SOCKET, buffer, size)
     return listening
 
 
-def widen(connected: TransportSocket) -> None:
-    """Let the kernel receive more at once: large pods in few round trips."""
-    with suppress(OSError):  # it is gone already
-        connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WIDE)
-        if hasattr(socket, "TCP_WINDOW_CLAMP"):  # Linux, which may keep to what it began with
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, _WIDE)
+class _Handshake(Guest):
+    """A connection whose TLS is not yet established; the event loop has a timer for it."""
+
+    task: asyncio.Task[None] | None = None
+
+    def __init__(self, accepted: socket.socket, client: Client, since: float) -> None:
+        self.accepted, self.client, self.since = accepted, client, since
+
+    def drop(self) -> None:
+        if self.task:
+            self.task.cancel()
+        self.accepted.close()  # takes effect when the event loop, which may hold it, has let go
+
+
+class AdmissionListener:
+    """The admission port. It is bound at once, so that a port that is taken is known (``OSError``).
+
+    ``tls`` gives the context of a new connection, ``None`` when there is none yet; without it connections are plain.
+    """
+
+    def __init__(
+        self, shared: Port, host: str, port: int, tls: Callable[[], ssl.SSLContext | None] | None = None
+    ) -> None:
+        self._socket = bind(host, port)
+        self.port: int = self._socket.getsockname()[1]
+        self._shared = shared
+        self._crowd = shared.crowd
+        self._tls = tls
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Begin to stop."""
+        self._stopping.set()
+
+    async def serve(self) -> None:
+        """Serve until stopped; answers under way are finished, and those that take too long are cut off."""
+        self._loop = asyncio.get_running_loop()
+        try:
+            self._socket.setblocking(False)  # noqa: FBT003 - the standard library's
+            self._socket.listen(_BACKLOG)
+            self._accept_from_now_on()
+            self._shared.started = True
+            await self._tick_until(self._stopping)
+            self._loop.remove_reader(self._socket)
+            self._shared.draining = True
+            for guest in self._crowd:
+                guest.shutdown()
+            await self._tick_until(self._crowd.gone, GRACE_SECONDS)
+            for guest in self._crowd:
+                guest.drop()
+        finally:
+            self._stopping.set()
+            self._loop.remove_reader(self._socket)
+            self._socket.close()
+
+    async def _tick_until(self, event: asyncio.Event, seconds: float = inf) -> None:
+        """Look at the time at least once a second, and twice in the shortest time that a client may take."""
+        until = self._loop.time() + seconds
+        while not event.is_set() and self._loop.time() < until:
+            self._shared.date = formatdate(usegmt=True).encode()  # RFC 9110, 6.6.1
+            self._crowd.sweep()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(1.0, self._crowd.limits.head_seconds / 2)):
+                    await event.wait()
+
+    def _accept_from_now_on(self) -> None:
+        if not self._stopping.is_set():
+            self._loop.add_reader(self._socket, self._accept)
+
+    def _accept(self) -> None:
+        """Accept who waits, but not too many in a turn of the loop."""
+        for _ in range(_ACCEPTED_AT_ONCE):
+            try:
+                accepted, client = self._socket.accept()
+            except OSError as error:
+                if error.errno in _NOT_NOW:
+                    self._crowd.refusals.note("descriptors", detail=str(error))
+                    self._crowd.free_descriptors()
+                    self._loop.remove_reader(self._socket)
+                    self._loop.call_later(_PAUSE_SECONDS, self._accept_from_now_on)
+                return  # nobody waits, or the client has gone
+            if not self._crowd.has_room():
+                self._crowd.refusals.note("connections", client, "nobody could be asked to go")
+                accepted.close()
+                continue
+            handshake = _Handshake(accepted, client, self._crowd.clock())
+            self._crowd.add(handshake)
+            self._crowd.hold(handshake, _HELLO)
+            handshake.task = self._loop.create_task(self._take(handshake))
+            handshake.task.add_done_callback(partial(self._forget, handshake))
+
+    def _forget(self, handshake: _Handshake, _task: object) -> None:
+        self._crowd.discard(handshake)
+
+    async def _take(self, handshake: _Handshake) -> None:
+        """Make a connection of what was accepted."""
+        try:
+            handshake.accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            context = self._tls() if self._tls else None
+            if self._tls and context is None:
+                raise ConnectionRefusedError("there is no certificate yet")
+            await self._loop.connect_accepted_socket(
+                lambda: Connection(self._shared),
+                handshake.accepted,
+                ssl=context,
+                ssl_handshake_timeout=self._crowd.limits.head_seconds if context else None,
+                ssl_shutdown_timeout=_GOODBYE_SECONDS if context else None,
+            )
+        except OSError as error:  # ssl's errors are some too
+            self._crowd.refusals.note(_reason(error), handshake.client, str(error))
+            handshake.accepted.close()
+
+
+def _reason(error: OSError) -> str:
+    """Why a handshake failed, as a few words."""
+    if isinstance(error, ConnectionAbortedError):  # uvloop's and asyncio's word for their own timeout
+        return "handshake-timeout"
+    if isinstance(error, ssl.SSLCertVerificationError) or "PEER_DID_NOT_RETURN" in str(getattr(error, "reason", "")):
+        return "certificate"
+    return "handshake"

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,16 +12,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from webhook.adapters.http.crowd import Crowd, Guest
 from webhook.adapters.http.listeners import GRACE_SECONDS, bind
-from webhook.adapters.http.responses import CLOSE
 
-# Those who ask are probes, Prometheus and people: a kilobyte or two, and cookies. h11 needs fifty times as much for them.
+# Requests of probes, Prometheus and people have a kilobyte or two. h11 needs fifty times as much memory for a head.
 _HEAD_BYTES = 8 * 1024
-# Longer than the time between two scrapes, so that Prometheus keeps its connection.
-_KEEP_ALIVE_SECONDS = 65
 
 
 def _visitors(crowd: Crowd) -> type[asyncio.Protocol]:
-    """The protocol of connections of which there may be so many: for one more, the one goes that has been silent longest."""
+    """The protocol of connections of which there may be so many: for one more, the oldest goes."""
 
     class Visitor(H11Protocol, Guest):  # its way to end is uvicorn's
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
@@ -30,7 +28,6 @@ def _visitors(crowd: Crowd) -> type[asyncio.Protocol]:
             crowd.add(self)
 
         def data_received(self, data: bytes) -> None:
-            self.since = crowd.clock()
             if len(data) > _HEAD_BYTES:  # no head; and a body in small chunks would take h11 long
                 self.transport.abort()
             else:
@@ -46,41 +43,18 @@ def _visitors(crowd: Crowd) -> type[asyncio.Protocol]:
     return Visitor
 
 
-def _without_bodies(app: Any) -> Any:
-    """The application; whoever sends a body, which nobody reads, is answered and hung up on."""
-
-    async def served(scope: Any, receive: Any, send: Any) -> None:
-        names = {name for name, _ in scope["headers"]}
-
-        async def closing(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], CLOSE]
-            await send(message)
-
-        await app(scope, receive, closing if names & {b"content-length", b"transfer-encoding"} else send)
-
-    return served
-
-
-class _Server(uvicorn.Server):
-    """A uvicorn server that leaves signals to whoever runs several."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-class OperationsListener:
-    """The operations port."""
+class OperationsListener(uvicorn.Server):
+    """The operations port. It is bound at once, so that a port that is taken is known (``OSError``)."""
 
     def __init__(self, app: Any, host: str, port: int, crowd: Crowd) -> None:
-        """Bind the port now, so that a port that is taken is known at once (``OSError``)."""
         self._socket = bind(host, port)
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
-            _without_bodies(app),
+            app,
             http=_visitors(crowd),
             h11_max_incomplete_event_size=_HEAD_BYTES,
+            # After its answer a connection ends, and what else may come, such as a body that nobody reads, is not parsed.
+            headers=[("connection", "close")],
             ws="none",
             lifespan="off",
             access_log=False,
@@ -88,23 +62,22 @@ class OperationsListener:
             log_config=None,
             log_level=logging.ERROR,  # every request that is no HTTP would be a warning
             proxy_headers=False,
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        self._server = _Server(config)
+        super().__init__(config)
 
-    @property
-    def started(self) -> bool:
-        """Whether connections are accepted."""
-        return self._server.started
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to whoever runs both ports."""
+        yield
 
     def stop(self) -> None:
         """Begin to stop."""
-        self._server.should_exit = True
+        self.should_exit = True
 
-    async def serve(self) -> None:
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until stopped; answers under way are finished."""
         try:
-            await self._server.serve([self._socket])
+            await super().serve(sockets or [self._socket])
         finally:
             self._socket.close()

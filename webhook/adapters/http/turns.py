@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from functools import cached_property
 from heapq import heappop, heappush
 from itertools import count
 from time import perf_counter
@@ -35,37 +34,28 @@ class Turns:
 
     Each connection has at most one request here. They are answered in the order in which they would be done if all were
     worked on at the same time, a byte of each in turn: cheap ones do not wait for dear ones that came before, and a flood of
-    tiny ones does not keep out the rest. A request that has waited too long is shed unread, which costs next to nothing; by this
-    order that is a dear one before a cheap one.
+    tiny ones does not keep out the rest. A request that has waited for more than ``most`` seconds is shed unread, which costs
+    next to nothing; by this order that is a dear one before a cheap one.
     """
 
     def __init__(self, most: float = float("inf"), clock: Callable[[], float] = perf_counter) -> None:
-        """Begin with nobody; a request may wait so many seconds before it is shed."""
         self._most = most
         self._clock = clock
         self._waiting: list[tuple[float, int, float, int, Asker]] = []
         self._number = count()
-        self._progress = 0.0
-        """How many bytes would be done of each by now."""
+        self._progress = 0.0  # bytes that would be done of each by now
         self._called = False
 
     def add(self, asker: Asker, weight: Callable[[], int]) -> None:
         """Let a connection's request of some weight wait for its turn; the first since the last turn has it at once."""
         if not self._called:
-            self._call()
+            self._called = True
+            asyncio.get_running_loop().call_soon(self._turn)
             asker.answer(late=False)
             asker.send()
         else:
             cost = _BASE + weight()
             heappush(self._waiting, (self._progress + cost, next(self._number), self._clock(), cost, asker))
-
-    @cached_property
-    def _loop(self) -> asyncio.AbstractEventLoop:
-        return asyncio.get_running_loop()  # until Python 3.12 each time a system call
-
-    def _call(self) -> None:
-        self._called = True
-        self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
         askers: list[Asker] = []
@@ -83,6 +73,6 @@ class Turns:
             for asker in askers:
                 asker.send()
         finally:  # or whoever waits would wait for ever
-            self._called = False
-            if self._waiting:
-                self._call()
+            self._called = bool(self._waiting)
+            if self._called:
+                asyncio.get_running_loop().call_soon(self._turn)

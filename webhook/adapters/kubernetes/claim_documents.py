@@ -1,15 +1,49 @@
-"""ResourceClaims and ResourceClaimTemplates as the API server lists them: the fields that are read."""
+"""ResourceClaims and ResourceClaimTemplates as the API server lists them: the fields that are read, and in which version."""
 
 import msgspec
 
+from webhook.adapters.kubernetes.documents import decode
+from webhook.adapters.kubernetes.request import Request, path_of
+from webhook.application.claim_admission import ClaimMetadata
+from webhook.application.claims import GROUP
 from webhook.engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
 from webhook.engine.claims import CLAIM, TEMPLATE, Reference
 from webhook.engine.text import Name
 
+VERSIONS = ("v1", "v1beta2", "v1beta1", "v1alpha3")
+"""The versions that are read, the best first: of Kubernetes 1.34, 1.33, 1.32 and 1.31."""
+SERVED = Request("GET", path_of("apis", GROUP))
+"""Asks which versions the cluster serves."""
 
-class _Metadata(msgspec.Struct):
-    name: Name = ""
+
+class _Version(msgspec.Struct):
+    version: str = ""
+
+
+class _Group(msgspec.Struct):
+    versions: list[_Version] | None = None
+
+
+def best_version(body: bytes) -> str | None:
+    """Return the version to read, by the answer to ``SERVED``; ``None`` where none can be read.
+
+    Raises:
+        ApiError: the answer is not that of an API server.
+    """
+    served = {one.version for one in decode(body, _Group, str(SERVED)).versions or ()}
+    return next((version for version in VERSIONS if version in served), None)
+
+
+class _Metadata(ClaimMetadata):
     namespace: Name = ""
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A claim or template of a list: its namespace and name, what is kept of it, and whether it is the claim of one pod."""
+
+    key: tuple[str, Reference]
+    claim: Claim
+    of_one_pod: bool
 
 
 class ClaimItem(ClaimObject):
@@ -18,9 +52,9 @@ class ClaimItem(ClaimObject):
     metadata: _Metadata = msgspec.field(default_factory=_Metadata)
 
     @property
-    def entry(self) -> tuple[tuple[str, Reference], Claim] | None:
-        """Its namespace and name, and what is kept of it; ``None`` where that can't be read."""
-        return _entry(CLAIM, self)
+    def listed(self) -> Listed | None:
+        """What is kept of it; ``None`` where that can't be read."""
+        return _listed(CLAIM, self)
 
 
 class ClaimTemplateItem(ClaimTemplateObject):
@@ -29,15 +63,17 @@ class ClaimTemplateItem(ClaimTemplateObject):
     metadata: _Metadata = msgspec.field(default_factory=_Metadata)
 
     @property
-    def entry(self) -> tuple[tuple[str, Reference], Claim] | None:
+    def listed(self) -> Listed | None:
         """As of a claim."""
-        return _entry(TEMPLATE, self)
+        return _listed(TEMPLATE, self)
 
 
 Item = ClaimItem | ClaimTemplateItem
 ITEMS: dict[str, type[Item]] = {CLAIM: ClaimItem, TEMPLATE: ClaimTemplateItem}
 
 
-def _entry(kind: str, item: Item) -> tuple[tuple[str, Reference], Claim] | None:
-    kept = claim(item.claimed)
-    return None if kept is None else ((item.metadata.namespace, Reference(kind, item.metadata.name)), kept)
+def _listed(kind: str, item: Item) -> Listed | None:
+    kept, metadata = claim(item.claimed), item.metadata
+    if kept is None:
+        return None
+    return Listed((metadata.namespace, Reference(kind, metadata.name)), kept, kind == CLAIM and metadata.is_of_one_pod)

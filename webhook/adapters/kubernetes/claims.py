@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from webhook.adapters.kubernetes.claim_documents import ITEMS, Item
+from webhook.adapters.kubernetes.claim_documents import ITEMS, SERVED, VERSIONS, Item, best_version
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.live_reads import LiveReads
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from webhook.adapters.kubernetes.client import ApiServer
 
 FETCH_TIMEOUT = 1.0  # seconds for all the claims of a pod
-_VERSION = "v1"  # since Kubernetes 1.34
 _NAME = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*"
 )  # RFC 1123 subdomain
@@ -41,6 +40,7 @@ class LiveClaims:
         self._not_served = not_served
         self._timeout = timeout
         self._told = False
+        self._version = VERSIONS[0]
         self._reads: LiveReads[tuple[str, Reference], Claim | None] = LiveReads(
             self._get, lambda key, reason: ClaimUnavailable(key[1], reason), timeout=timeout
         )
@@ -66,32 +66,39 @@ class LiveClaims:
         if not self._told:
             self._told = True
             self._not_served(
-                f"the API server does not serve {GROUP}/{_VERSION}: the claims (DRA) of pods are not judged"
+                f"the API server does not serve {GROUP} in a version of {', '.join(VERSIONS)}: the claims (DRA) of pods are not "
+                "judged"
             )
 
     def _get(self, key: tuple[str, Reference]) -> Claim | None:
         namespace, reference = key
         if not _NAME.fullmatch(reference.name):
             return None  # nor can there be
-        path = path_of("apis", GROUP, _VERSION, "namespaces", namespace, PLURALS[reference.kind], reference.name)
+        version = self._version
+        path = path_of("apis", GROUP, version, "namespaces", namespace, PLURALS[reference.kind], reference.name)
         request = Request("GET", path)
-        try:
-            body = self._api.call(request, timeout=self._timeout)
-        except ApiError as error:
-            if error.fault is not Fault.NOT_FOUND:
-                raise
-            self._require_served()
-            return None
+        body = self._call(request)
+        if body is None:
+            # The server answers 404 to an object that is not there, and to a version or an API that is not there.
+            self._version = self._best_version()
+            return None if self._version == version else self._get(key)
         item: Item = decode(body, ITEMS[reference.kind], str(reference))
         if item.metadata.name != reference.name:
             raise ApiError(Fault.GARBAGE, f'{request} gave "{item.metadata.name}"')
         return claim(item.claimed)
 
-    def _require_served(self) -> None:
-        """Tell an object that is not there from an API that is not there: the server answers 404 to both."""
+    def _best_version(self) -> str:
+        served = self._call(SERVED)
+        version = best_version(served) if served is not None else None
+        if version is None:
+            raise _NotServedError
+        return version
+
+    def _call(self, request: Request) -> bytes | None:
+        """The answer; ``None`` where there is no such thing."""
         try:
-            self._api.call(Request("GET", path_of("apis", GROUP, _VERSION)), timeout=self._timeout)
+            return self._api.call(request, timeout=self._timeout)
         except ApiError as error:
-            if error.fault is Fault.NOT_FOUND:
-                raise _NotServedError from error
-            raise
+            if error.fault is not Fault.NOT_FOUND:
+                raise
+            return None

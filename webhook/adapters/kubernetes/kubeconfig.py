@@ -62,6 +62,18 @@ def find_files(kubeconfig: Path | None, environ: Mapping[str, str]) -> tuple[Pat
     return tuple(file for file in named if file.is_file())
 
 
+def contexts(files: tuple[Path, ...]) -> list[str]:
+    """The names of the contexts in these files, in order.
+
+    Raises:
+        ConfigurationError: a file can't be read.
+    """
+    read = {file: document for file in files if (document := _read(file)) is not None}
+    for file, document in read.items():
+        check_types(str(file), document)
+    return sorted(_entries([*read.values()], "context"))
+
+
 def choose(files: tuple[Path, ...], context: str | None) -> SelectedContext:
     """Settle on a context of these files and see that everything it names is there.
 

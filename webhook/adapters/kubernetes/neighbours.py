@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from webhook.adapters import plugin_files
-from webhook.adapters.kubernetes.claim_documents import ClaimTemplateItem
+from webhook.adapters.kubernetes.claim_documents import VERSIONS, ClaimTemplateItem
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.facts import object_path, unread
@@ -61,7 +61,7 @@ class NeighbourReader:
         templates = self._list(
             Page[ClaimTemplateItem],
             _DRA,
-            ("v1",),
+            VERSIONS,
             PLURALS[TEMPLATE],
             lambda one: ((one.metadata.namespace, one.metadata.name), claim(one.claimed)),
         )
@@ -76,7 +76,7 @@ class NeighbourReader:
             cluster_queues=self._kueue(Page[ClusterQueue], "clusterqueues"),
             local_queues=self._kueue(Page[LocalQueue], "localqueues"),
             kueue=self._kueue_configuration(),
-            device_classes=self._list(Page[DeviceClass], _DRA, ("v1",), "deviceclasses", lambda one: one),
+            device_classes=self._list(Page[DeviceClass], _DRA, VERSIONS, "deviceclasses", lambda one: one),
             shared_by=slices if isinstance(slices, Unread) else frozenset(one.driver for one in slices if one.shared),
             devices_on=slices if isinstance(slices, Unread) else _by_driver(slices),
             claim_templates=templates if isinstance(templates, Unread) else dict(templates),

@@ -14,13 +14,12 @@ from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.lists import Lister, Page, Progress
 from webhook.adapters.kubernetes.request import Request, path_of
 from webhook.adapters.kubernetes.retrying import RetryingApi
-from webhook.application.report_api import CONTENT, LABEL, LABEL_VALUE, REPORT_APIS, ReportApi
+from webhook.application.report_api import CONTENT, LABEL, OF_AUDIT, REPORT_APIS, ReportApi, ReportOwner
 
 Json = dict[str, Any]
 
 # A report may have half a megabyte (reports.policyreport.LARGEST), and an answer 64 (transport.LARGEST_BODY).
 _PAGE = 50
-_OURS = {"labelSelector": f"{LABEL}={LABEL_VALUE}"}
 _MANAGER = {"fieldManager": "gpuwarden"}
 # What the API server says of a write into a namespace that is on its way out (plugin/namespace/lifecycle).
 _TERMINATING = "because it is being terminated"
@@ -37,6 +36,9 @@ class Written(msgspec.Struct):
     unchanged: int = 0
     removed: int = 0
     problems: list[str] = msgspec.field(default_factory=list)
+
+    def __str__(self) -> str:
+        return f"{self.created} created, {self.updated} updated, {self.unchanged} unchanged, {self.removed} removed"
 
 
 class _Resource(msgspec.Struct):
@@ -64,10 +66,11 @@ class _Report(msgspec.Struct):
 
 
 class ReportStore:
-    """Reports in the cluster."""
+    """Reports in the cluster: those of one owner."""
 
-    def __init__(self, api: RetryingApi, progress: Progress) -> None:
+    def __init__(self, api: RetryingApi, progress: Progress, owner: ReportOwner = OF_AUDIT) -> None:
         self._api = api
+        self._selector = {"labelSelector": f"{LABEL}={owner.label}"}
         self._lister = Lister(api, progress, limit=_PAGE)
 
     def find_api(self) -> ReportApi | None:
@@ -110,7 +113,7 @@ class ReportStore:
         return written
 
     def _ours(self, what: str, path: str) -> list[_Report]:
-        return self._lister.all(what, path, Page[_Report], lambda report: report, _OURS)
+        return self._lister.all(what, path, Page[_Report], lambda report: report, self._selector)
 
     def _put(self, api: ReportApi, report: Json, old: _Metadata | None, written: Written) -> None:
         metadata = report["metadata"]

@@ -44,19 +44,13 @@ class Unread(msgspec.Struct, frozen=True):
     served: bool
 
 
-class _Preferred(msgspec.Struct, rename="camel"):
-    group_version: str = ""
-
-
-class _Group(msgspec.Struct, rename="camel"):
-    preferred_version: _Preferred = msgspec.field(default_factory=_Preferred)
-
-
 class FoundClaims(msgspec.Struct):
     """The resource claims and templates of a cluster, by namespace, and what to report about reading them."""
 
     known: dict[tuple[str, Reference], Claim]
     notes: list[str]
+    of_one_pod: set[tuple[str, Reference]] = msgspec.field(default_factory=set)
+    """The claims that Kubernetes made for pods."""
     classes: dict[str, str] = {}
     """The forms of DeviceClasses by their resource names; none where nothing is claimed."""
 
@@ -122,15 +116,16 @@ class ClusterReader:
         """
         found = FoundClaims({}, [])
         try:
-            group = Request("GET", path_of("apis", GROUP))
-            version = decode(self._api.call(group), _Group, str(group)).preferred_version.group_version
-            for kind, plural in PLURALS.items():
+            version = claim_documents.best_version(self._api.call(claim_documents.SERVED))
+            for kind, plural in PLURALS.items() if version else ():
                 item = claim_documents.ITEMS[kind]
                 page: type[Page[claim_documents.Item]] = Page[item]  # type: ignore[valid-type]
                 for namespace in namespaces or (None,):
                     within = ("namespaces", namespace) if namespace else ()
-                    path = path_of("apis", *version.split("/"), *within, plural)
-                    found.known.update(self._lister.all(plural, path, page, lambda one: one.entry))
+                    path = path_of("apis", GROUP, str(version), *within, plural)
+                    for one in self._lister.all(plural, path, page, lambda item: item.listed):
+                        found.known[one.key] = one.claim
+                        found.of_one_pod |= {one.key} if one.of_one_pod else set()
         except ApiError as error:
             if error.fault not in {Fault.FORBIDDEN, Fault.NOT_FOUND}:
                 raise

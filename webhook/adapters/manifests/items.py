@@ -41,6 +41,7 @@ class ManifestProblem:
         fatal: whether something went unread because of it. Not so for a key that is written twice: the object follows, with
             the last of the two, as kubectl would send it.
         of_object: whether it concerns an object that was read and is reported by itself.
+        foreign: whether a whole document is well-formed and no Kubernetes object, such as a chart's values.
     """
 
     source: str
@@ -48,6 +49,7 @@ class ManifestProblem:
     message: str
     fatal: bool = True
     of_object: bool = False
+    foreign: bool = False
 
     def __str__(self) -> str:
         """Place, what kind of problem it is, and the message."""

@@ -1,8 +1,9 @@
-"""The lines on which the fields of a source's objects are written, for messages that name a field."""
+"""The places where the fields of a source's objects are written, for messages that name a field."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from webhook.adapters.manifests.items import ManifestObject
 from webhook.adapters.manifests.tree.documents import Document, documents
@@ -10,6 +11,13 @@ from webhook.adapters.manifests.tree.nodes import Alias, Mapping, Node, Sequence
 from webhook.adapters.manifests.tree.values import key_text
 
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[([^\]]*)\]")
+
+
+class Place(NamedTuple):
+    """Where something is written: line and column, both from 1."""
+
+    line: int
+    column: int
 
 
 class Lines:
@@ -24,19 +32,22 @@ class Lines:
         """The lines of one object of this source."""
         return ObjectLines(self, item)
 
-    def line(self, item: ManifestObject, steps: list[str]) -> int:
-        """The line that the steps from an object lead to, or of the nearest field around that is written down."""
+    def place(self, item: ManifestObject, steps: list[str]) -> Place:
+        """The place that the steps from an object lead to, or of the nearest field around that is written down."""
         node: Node | None = self._root(item.document)
         for step in _steps(item.pointer):
             found = _member(node, step)
             node = found[1] if found else None
-        line = item.line
+        written: Node | None = None
         for step in steps:
             found = _member(node, step)
             if found is None:
                 break
-            line, node = found[0].line, found[1]
-        return line
+            written, node = found
+        if written is None:
+            return Place(item.line, 1)
+        text = self._documents[item.document].text
+        return Place(written.line, written.start - text.rfind("\n", 0, written.start))
 
     def _root(self, document: int) -> Node | None:
         if self._parsed[0] != document:
@@ -52,16 +63,16 @@ class ObjectLines:
     lines: Lines
     item: ManifestObject
 
-    def of_field(self, path: str) -> int:
-        """The line of a field, or where that is not written down, of the nearest one around it.
+    def of_field(self, path: str) -> Place:
+        """The place of a field, or where that is not written down, of the nearest one around it.
 
         ``path`` is as Kubernetes writes field paths: ``spec.containers[0].resources.limits[nvidia.com/gpu]``.
         """
-        return self.lines.line(self.item, [key or bracketed for key, bracketed in _STEP.findall(path)])
+        return self.lines.place(self.item, [key or bracketed for key, bracketed in _STEP.findall(path)])
 
-    def of_pointer(self, pointer: str) -> int:
+    def of_pointer(self, pointer: str) -> Place:
         """The same for a JSON pointer (RFC 6901) from the object."""
-        return self.lines.line(self.item, _steps(pointer))
+        return self.lines.place(self.item, _steps(pointer))
 
 
 def _steps(pointer: str) -> list[str]:

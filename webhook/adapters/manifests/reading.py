@@ -112,12 +112,13 @@ def _flattened(
     """The object at a place, or the items of the list at that place."""
     place = f"the item at {pointer}" if pointer else "the document"
     if not isinstance(data, dict):
-        yield ManifestProblem(source, node.line, _no_map(place, data))
+        yield ManifestProblem(source, node.line, _no_map(place, data), foreign=not pointer)
         return
     kind = data.get("kind")
     if not isinstance(kind, str) or not kind:
         fault = "has no kind" if kind in (None, "") else f"has a kind that is {what(kind)}"
-        yield ManifestProblem(source, node.line, f"{place} {fault}: not a Kubernetes object{_RENDER}")
+        message = f"{place} {fault}: not a Kubernetes object{_RENDER}"
+        yield ManifestProblem(source, node.line, message, foreign=not pointer)
         return
     version = data.get("apiVersion")
     if version is not None and not isinstance(version, str):

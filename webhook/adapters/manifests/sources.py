@@ -1,8 +1,9 @@
 """Finds and reads the files that the user named; standard input is passed in as a stream."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -23,19 +24,26 @@ class Source:
         name: as the user named it, or the path below the folder that the user named; ``-`` for standard input.
         text: its text, with its own line endings and byte order mark.
         path: where it can be written back; ``None`` for standard input and for pipes.
+        named: whether it was named itself; otherwise it was found in a folder.
     """
 
     name: str
     text: str
     path: Path | None
+    named: bool = True
 
 
-def open_sources(paths: Iterable[str], stdin: BinaryIO | TextIO | None) -> Iterator[Source | ManifestProblem]:
+def open_sources(
+    paths: Iterable[str], stdin: BinaryIO | TextIO | None, exclude: Sequence[str] = ()
+) -> Iterator[Source | ManifestProblem]:
     """Read what the paths name, one after the other.
 
     A folder is searched recursively, in sorted order, for ``*.yaml``, ``*.yml`` and ``*.json``. Hidden files and folders are left
     out and links to folders are not followed (so there are no loops), as by ``find`` and ``kubectl -R``; links to files are
     read. A file that is named is read whatever its name.
+
+    ``exclude`` are globs of files and folders in folders to leave out: of a name, or of a path below the folder, where ``*``
+    stands for slashes too.
 
     ``stdin`` is standard input, of bytes or of text, or ``None`` where the program was started without.
 
@@ -46,19 +54,19 @@ def open_sources(paths: Iterable[str], stdin: BinaryIO | TextIO | None) -> Itera
         if path == STANDARD_INPUT:
             yield _stream(stdin)
         elif os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a name with a NUL in it
-            yield from _folder(path)
+            yield from _folder(path, exclude)
         else:
             yield _file(path, named=True)
 
 
-def _folder(root: str) -> Iterator[Source | ManifestProblem]:
+def _folder(root: str, exclude: Sequence[str]) -> Iterator[Source | ManifestProblem]:
     found = False
     pending = [root]
     while pending:
         folder = pending.pop()
         try:
             with os.scandir(folder) as entries:
-                visible = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+                visible = sorted((e for e in entries if not _left_out(e, root, exclude)), key=lambda e: e.name)
         except OSError as error:
             found = True
             yield ManifestProblem(shown(folder), None, f"the folder cannot be read: {why(folder, error)}")
@@ -76,12 +84,17 @@ def _folder(root: str) -> Iterator[Source | ManifestProblem]:
         )
 
 
+def _left_out(entry: os.DirEntry[str], root: str, exclude: Sequence[str]) -> bool:
+    below = os.path.relpath(entry.path, root)
+    return entry.name.startswith(".") or any(fnmatchcase(entry.name, one) or fnmatchcase(below, one) for one in exclude)
+
+
 def _file(path: str, *, named: bool) -> Source | ManifestProblem:
     try:
         content, regular = named_file.content(path, named=named)
     except (OSError, ValueError) as error:
         return ManifestProblem(shown(path) or '""', None, f"the file cannot be read: {why(path, error)}")
-    return _source(shown(path), content, Path(path) if regular else None)
+    return _source(shown(path), content, Path(path) if regular else None, named=named)
 
 
 def _stream(stdin: BinaryIO | TextIO | None) -> Source | ManifestProblem:
@@ -95,13 +108,13 @@ def _stream(stdin: BinaryIO | TextIO | None) -> Source | ManifestProblem:
         return ManifestProblem(STANDARD_INPUT, None, f"standard input cannot be read: {error}")
     # A text stream may hide bytes that are not UTF-8 as half surrogates.
     encoded = content.encode(errors="surrogateescape") if isinstance(content, str) else content
-    return _source(STANDARD_INPUT, encoded, None)
+    return _source(STANDARD_INPUT, encoded, None, named=True)
 
 
-def _source(name: str, content: bytes, path: Path | None) -> Source | ManifestProblem:
+def _source(name: str, content: bytes, path: Path | None, *, named: bool) -> Source | ManifestProblem:
     if len(content) > named_file.LARGEST:
         return ManifestProblem(name, None, f"the file is larger than {named_file.limit()}: split it")
     try:
-        return Source(name, decode(content), path)
+        return Source(name, decode(content), path, named)
     except UnreadableError as error:
         return ManifestProblem(name, error.line, str(error))

@@ -9,10 +9,11 @@ import msgspec
 from pydantic import Field
 
 from webhook.adapters.reports.fleet_report import FleetPart
-from webhook.adapters.reports.model import Lines, ObjectLine, Part, ProblemLine, finding_lines, patch_line
+from webhook.adapters.reports.model import Lines, ObjectLine, Part, ProblemLine, finding_lines, patch_place
 from webhook.application.audit_rows import Row
 from webhook.application.audit_totals import Tally, Totals
 from webhook.application.auditing import BARE_POD, Verdict
+from webhook.application.claims import PLURALS
 from webhook.application.other_kinds import OtherKind, unknown_kinds
 from webhook.application.rule_texts import EXEMPT, INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ
 from webhook.application.workload_kinds import BUILT_IN
@@ -155,7 +156,7 @@ class AuditReport(Part):
     objects: list[WorkloadLine] = Field(description="One a workload, by namespace, kind and name.")
     others: list[ObjectLine] = Field(
         description="Objects without pods of their own that are not judged or can't be read, or with a label that names no "
-        "policy or has no effect."
+        "policy or has no effect; and ResourceClaims and ResourceClaimTemplates that would be denied if they were created now."
     )
     kinds: list[ObjectLine] = Field(
         description="Kinds of which the cluster has objects that could not be checked, as objects named *."
@@ -167,7 +168,7 @@ class AuditReport(Part):
 
     @property
     def denies(self) -> bool:
-        """Whether anything is denied: a workload, or a label that names no policy."""
+        """Whether anything is denied: a workload, a claim or its template, or a label that names no policy."""
         return bool(self.totals.workloads.denied) or any(line.decision == Outcome.DENIED for line in self.others)
 
     @property
@@ -317,8 +318,11 @@ def _scope(rows: Sequence[Row]) -> str:
 
 
 def _notes(line: ObjectLine) -> Iterator[str]:
-    """Yield the notes about an object's labels."""
-    what = f"namespace {line.name}" if line.kind == "Namespace" else f"{line.kind} {line.namespace}/{line.name}"
+    """Yield the notes about an object's labels, and about a claim that would be denied: its message names it."""
+    if line.kind == "Namespace" or line.kind in PLURALS:
+        what = f"namespace {line.namespace}"
+    else:
+        what = f"{line.kind} {line.namespace}/{line.name}"
     where = "" if line.source is None else f"{line.source}:{line.line}: "
     for finding in line.findings:
         yield f"{where}{what}: {finding.message}"
@@ -374,7 +378,7 @@ def _placed(verdict: Verdict, lines: Lines | None) -> dict[str, Any]:
         return {}
     return {
         "findings": finding_lines(verdict.findings, lines),
-        "patch_line": patch_line(verdict.operations, lines),
+        "patch_line": patch_place(verdict.operations, lines)[0],
     }
 
 

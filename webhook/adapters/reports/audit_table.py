@@ -12,6 +12,7 @@ from webhook.adapters.reports.model import ObjectLine
 from webhook.adapters.reports.table import STYLES, reasons, show_problems
 from webhook.adapters.reports.text import printable
 from webhook.application.rule_texts import NOT_JUDGED
+from webhook.engine.decision import Outcome
 
 _AS_IT_IS = ("unchanged", "exempt")
 _COLUMNS = ("unchanged", "rewritten", "denied", "exempt", NOT_JUDGED)
@@ -144,11 +145,14 @@ def _summary(report: AuditReport) -> Text:
     if totals.suspended:
         summary.append(f"; {totals.suspended} of them suspended")
     others = totals.others
+    labels = sum(line.kind == "Namespace" for line in report.others if line.decision == Outcome.DENIED)
+    claims = others.denied - labels
     part = "list" if report.scope else "file or document"
     for number, words, style in (
         (others.not_judged, f"{_counted(others.not_judged, 'other object')} not judged", STYLES[NOT_JUDGED]),
         (totals.kinds, f"{_counted(totals.kinds, 'kind')} of objects not judged", STYLES[NOT_JUDGED]),
-        (others.denied, f"{_counted(others.denied, 'namespace')} with a label that names no policy", STYLES["denied"]),
+        (labels, f"{_counted(labels, 'namespace')} with a label that names no policy", STYLES["denied"]),
+        (claims, f"{_counted(claims, 'claim or template')} denied", STYLES["denied"]),
         (others.unchanged, f"{_counted(others.unchanged, 'other object')} with a label without effect", "yellow"),
         (others.not_read, f"{_counted(others.not_read, 'object')} not read", "red"),
         (totals.unread_parts, f"{_counted(totals.unread_parts, part)} not read", "red"),

@@ -25,23 +25,24 @@ class Part(BaseModel):
 
 
 class Lines(Protocol):
-    """The places of an object's fields; the lines of manifests, from 1."""
+    """The places of an object's fields: lines and columns, from 1."""
 
-    def of_field(self, path: str) -> int:
-        """The line of a field, as findings name it."""
+    def of_field(self, path: str) -> tuple[int, int]:
+        """The place of a field, as findings name it."""
 
-    def of_pointer(self, pointer: str) -> int:
-        """The line of a JSON pointer, as patches write it."""
+    def of_pointer(self, pointer: str) -> tuple[int, int]:
+        """The place of a JSON pointer, as patches write it."""
 
 
 class FindingLine(Part):
-    """One finding; ``path`` is a field of the object, ``line`` where that field is written (nowhere, in a cluster)."""
+    """One finding; ``path`` is a field of the object, written at ``line`` and ``column`` (nowhere, in a cluster)."""
 
     rule: str
     severity: str
     path: str
     message: str
     line: int | None = None
+    column: int | None = None
 
 
 class ObjectLine(Part):
@@ -66,9 +67,11 @@ class ObjectLine(Part):
     patch: list[dict[str, Any]]
     findings: list[FindingLine]
     patch_line: int | None = Field(default=None, description="The line of the first field that the patch changes.")
+    patch_column: int | None = None
     not_judged: str | None = None
     not_read: str | None = None
     claims: list[str] = Field(default=[], description="The pod's names for its resource claims.")
+    ignored: list[str] = Field(default=[], description="Rules whose findings are ignored, with the reasons.")
     unknown_kind: bool = False
 
 
@@ -139,11 +142,16 @@ class Report(Part):
     kind: str = "CheckReport"
     objects: list[ObjectLine]
     problems: list[ProblemLine]
+    skipped: list[str] = Field(default=[], description="Files of searched folders that hold no Kubernetes object.")
     totals: CheckTotals
+
+
+NOWHERE = (None, None)
 
 
 def object_line(source: str | None, line: int | None, judgement: Judgement, lines: Lines | None = None) -> ObjectLine:
     """One object's line."""
+    first, column = patch_place(judgement.operations, lines)
     return ObjectLine(
         source=source,
         line=line,
@@ -157,10 +165,12 @@ def object_line(source: str | None, line: int | None, judgement: Judgement, line
         exempt=judgement.exempt,
         patch=list(judgement.operations),
         findings=[*finding_lines(judgement.findings, lines), *label_lines(judgement.label_problems, lines)],
-        patch_line=patch_line(judgement.operations, lines),
+        patch_line=first,
+        patch_column=column,
         not_judged=judgement.not_judged,
         not_read=str(TypeMismatchError(judgement.mismatches)) if judgement.mismatches else None,
         claims=list(judgement.claims),
+        ignored=list(judgement.ignored),
         unknown_kind=_is_unknown(judgement.unjudged),
     )
 
@@ -179,22 +189,18 @@ def _is_unknown(unjudged: Unjudged | None) -> bool:
 
 def finding_lines(findings: Iterable[Finding], lines: Lines | None = None) -> list[FindingLine]:
     """Findings as lines."""
-    return [
-        FindingLine(
-            rule=f.rule.id,
-            severity=f.severity.value,
-            path=f.path,
-            message=f.message,
-            line=lines.of_field(f.path) if lines else None,
-        )
-        for f in findings
-    ]
+    return [_finding_line(f.rule.id, f.severity, f.path, f.message, lines) for f in findings]
 
 
-def patch_line(operations: Sequence[Operation], lines: Lines | None) -> int | None:
-    """The line of the first field that a patch changes."""
+def _finding_line(rule: str, severity: Severity, path: str, message: str, lines: Lines | None) -> FindingLine:
+    line, column = lines.of_field(path) if lines else NOWHERE
+    return FindingLine(rule=rule, severity=severity.value, path=path, message=message, line=line, column=column)
+
+
+def patch_place(operations: Sequence[Operation], lines: Lines | None) -> tuple[int, int] | tuple[None, None]:
+    """The line and column of the first field that a patch changes."""
     if not operations or lines is None:
-        return None
+        return NOWHERE
     first = operations[0]
     return lines.of_pointer(first["from"] if "from" in first else first["path"])
 
@@ -202,18 +208,18 @@ def patch_line(operations: Sequence[Operation], lines: Lines | None) -> int | No
 def label_lines(problems: Iterable[LabelProblem], lines: Lines | None = None) -> list[FindingLine]:
     """Problems with labels as lines."""
     return [
-        FindingLine(
-            rule=INEFFECTIVE_LABEL if problem.ignored else UNREADABLE_LABEL,
-            severity=(Severity.WARN if problem.ignored else Severity.DENY).value,
-            path=problem.path,
-            message=f"{problem.path}: {problem.message}",
-            line=lines.of_field(problem.path) if lines else None,
+        _finding_line(
+            INEFFECTIVE_LABEL if problem.ignored else UNREADABLE_LABEL,
+            Severity.WARN if problem.ignored else Severity.DENY,
+            problem.path,
+            f"{problem.path}: {problem.message}",
+            lines,
         )
         for problem in problems
     ]
 
 
-def report(objects: list[ObjectLine], problems: list[ProblemLine]) -> Report:
+def report(objects: list[ObjectLine], problems: list[ProblemLine], skipped: Sequence[str] = ()) -> Report:
     """The lines with their totals."""
     decisions = Counter(line.decision for line in objects)
     unchanged = [line for line in objects if line.decision == Outcome.UNCHANGED]
@@ -233,4 +239,4 @@ def report(objects: list[ObjectLine], problems: list[ProblemLine]) -> Report:
         problems=len(problems),
         rules=dict(sorted(rules.items())),
     )
-    return Report(objects=objects, problems=problems, totals=totals)
+    return Report(objects=objects, problems=problems, skipped=list(skipped), totals=totals)

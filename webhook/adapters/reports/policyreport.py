@@ -15,7 +15,7 @@ import msgspec
 
 from webhook.application.audit_rows import Row
 from webhook.application.auditing import Verdict
-from webhook.application.report_api import CONTENT, LABEL, LABEL_VALUE, NAME, OMITTED, ReportApi
+from webhook.application.report_api import CONTENT, LABEL, NAME, OF_AUDIT, OMITTED, ReportApi, ReportOwner
 from webhook.application.rule_texts import INEFFECTIVE_LABEL, NOT_JUDGED, REWRITTEN, UNREADABLE_LABEL, left_alone
 from webhook.engine.decision import Outcome
 from webhook.engine.findings import Finding
@@ -36,8 +36,17 @@ _CATEGORY = "GPU requests"
 
 def namespace_reports(api: ReportApi, namespace: str, rows: Iterable[Row], now: datetime) -> list[Json]:
     """The reports of one namespace, none for one whose workloads request no GPU; several where one would be too large."""
-    parts, left_out = _parts([result for row in rows for result in _results(row)], now)
-    reports = [_report(api, api.kind, n, part, left_out if n == 1 else 0) for n, part in enumerate(parts, start=1)]
+    return reports_of(api, namespace, [result for row in rows for result in _results(row)], now)
+
+
+def reports_of(
+    api: ReportApi, namespace: str, results: list[Json], now: datetime, owner: ReportOwner = OF_AUDIT
+) -> list[Json]:
+    """The reports of one namespace with these results."""
+    parts, left_out = _parts(results, now)
+    reports = [
+        _report(api, api.kind, n, part, left_out if n == 1 else 0, owner) for n, part in enumerate(parts, start=1)
+    ]
     for report in reports:
         report["metadata"]["namespace"] = namespace
         report["scope"] = {"apiVersion": "v1", "kind": "Namespace", "name": namespace}
@@ -47,7 +56,7 @@ def namespace_reports(api: ReportApi, namespace: str, rows: Iterable[Row], now: 
 def cluster_reports(api: ReportApi, problems: Mapping[str, Sequence[LabelProblem]], now: datetime) -> list[Json]:
     """The report on namespaces themselves: those with a label that can't be read or has no effect; none if there are none."""
     results = [
-        _result(
+        result_of(
             "warn" if problem.ignored else "fail",
             INEFFECTIVE_LABEL if problem.ignored else UNREADABLE_LABEL,
             f"{problem.path}: {problem.message}",
@@ -68,16 +77,16 @@ def _results(row: Row) -> Iterator[Json]:
     running = sum(row.pods.values())
     about = {"policy": verdict.policy, "requests": "; ".join(verdict.requests), "pods": str(running)}
     if verdict.exempt:
-        yield _result("skip", "exempt", left_alone(verdict.exempt), subject, about)
+        yield result_of("skip", "exempt", left_alone(verdict.exempt), subject, about)
         return
     if verdict.not_judged:
-        yield _result("skip", NOT_JUDGED, verdict.not_judged, subject, about)
+        yield result_of("skip", NOT_JUDGED, verdict.not_judged, subject, about)
     for finding in verdict.findings:
         yield _of_finding(finding, subject, about)
     if verdict.decision == Outcome.UNCHANGED and not verdict.findings:
-        yield _result("pass", "unchanged", "compliant with the policy", subject, about)
+        yield result_of("pass", "unchanged", "compliant with the policy", subject, about)
     elif verdict.outcome is Outcome.REWRITTEN and row.template:
-        yield _result("pass", REWRITTEN, _becomes(verdict), subject, about | _patch(verdict))
+        yield result_of("pass", REWRITTEN, _becomes(verdict), subject, about | _patch(verdict))
     if verdict.outcome is not Outcome.DENIED:
         yield from _of_pods(row, subject, about)
 
@@ -90,17 +99,17 @@ def _of_pods(row: Row, subject: Json, about: Mapping[str, str]) -> Iterator[Json
         pods = f"{number} {'pod is' if number == 1 else 'pods are'}"
         if verdict.outcome is Outcome.REWRITTEN:
             message = f"{pods} not compliant with the policy: {_becomes(verdict)}"
-            yield _result("warn", NOT_REWRITTEN.id, message, subject, {**about, **_patch(verdict)})
+            yield result_of("warn", NOT_REWRITTEN.id, message, subject, {**about, **_patch(verdict)})
         elif verdict.outcome is Outcome.DENIED and row.template:
             for finding in verdict.findings:
                 if finding.denies:
                     message = f"{pods} as the policy would deny now: {finding.message}"
-                    yield _result("warn", finding.rule.id, message, subject, {**about, "field": finding.path})
+                    yield result_of("warn", finding.rule.id, message, subject, {**about, "field": finding.path})
 
 
 def _of_finding(finding: Finding, subject: Json, about: Mapping[str, str]) -> Json:
     result = "fail" if finding.denies else "warn"
-    return _result(result, finding.rule.id, finding.message, subject, {**about, "field": finding.path})
+    return result_of(result, finding.rule.id, finding.message, subject, {**about, "field": finding.path})
 
 
 def _becomes(verdict: Verdict) -> str:
@@ -124,7 +133,8 @@ def _array(encoded: list[bytes]) -> str:
     return f"[{b','.join(encoded).decode()}]"
 
 
-def _result(result: str, rule: str, message: str, subject: Json, properties: Mapping[str, str]) -> Json:
+def result_of(result: str, rule: str, message: str, subject: Json, properties: Mapping[str, str]) -> Json:
+    """One result about an object; texts that are too long are cut."""
     severities = {"fail": "high", "warn": "medium"}
     return {
         "source": NAME,
@@ -164,7 +174,14 @@ def _parts(results: list[Json], now: datetime) -> tuple[list[list[Json]], int]:
     return parts, 0
 
 
-def _report(api: ReportApi, kind: str, number: int, results: list[Json], left_out: int) -> Json:
+def _report(  # noqa: PLR0913, PLR0917 - what reports differ in
+    api: ReportApi,
+    kind: str,
+    number: int,
+    results: list[Json],
+    left_out: int,
+    owner: ReportOwner = OF_AUDIT,
+) -> Json:
     """One report; ``number`` counts those of one place from 1."""
     counted = Counter(result["result"] for result in results)
     annotations = {CONTENT: _digest(results, left_out)} | ({OMITTED: str(left_out)} if left_out else {})
@@ -172,8 +189,8 @@ def _report(api: ReportApi, kind: str, number: int, results: list[Json], left_ou
         "apiVersion": api.api_version,
         "kind": kind,
         "metadata": {
-            "name": NAME if number == 1 else f"{NAME}-{number}",
-            "labels": {"app.kubernetes.io/managed-by": NAME, LABEL: LABEL_VALUE},
+            "name": owner.name if number == 1 else f"{owner.name}-{number}",
+            "labels": {"app.kubernetes.io/managed-by": NAME, LABEL: owner.label},
             "annotations": annotations,
         },
         **({"source": NAME} if api.has_source else {}),

@@ -87,35 +87,35 @@ def _results(line: ObjectLine) -> Iterator[Json]:
     for finding in line.findings:
         yield _result(
             line,
-            (finding.rule, finding.path, finding.line),
+            (finding.rule, finding.path, finding.line, finding.column),
             _LEVELS[Severity(finding.severity)],
             f"{what}: {finding.message}",
         )
     if line.not_judged:
-        yield _result(line, (NOT_JUDGED, "", None), _LEVELS[None], f"{what} is not judged: {line.not_judged}")
+        yield _result(line, (NOT_JUDGED, "", None, None), _LEVELS[None], f"{what} is not judged: {line.not_judged}")
     if line.decision == REWRITTEN:
         requests = "; ".join(line.requests)
         message = f'{what}: {requests}: would be rewritten by policy "{line.policy}"'
-        yield _result(line, (REWRITTEN, "", line.patch_line), _LEVELS[None], message) | {
+        yield _result(line, (REWRITTEN, "", line.patch_line, line.patch_column), _LEVELS[None], message) | {
             "properties": {"policy": line.policy, "patch": line.patch}
         }
 
 
-def _result(line: ObjectLine, what: tuple[str, str, int | None], level: str, message: str) -> Json:
-    """The result of a rule at a field and the line of that field."""
-    rule, field, number = what
+def _result(line: ObjectLine, what: tuple[str, str, int | None, int | None], level: str, message: str) -> Json:
+    """The result of a rule at a field, and the line and column of that field."""
+    rule, field, number, column = what
     return {
         "ruleId": rule,
         "ruleIndex": _INDEX[rule],
         "level": level,
         "message": {"text": printable(message)},
-        "locations": [_location(line, number or line.line)],
+        "locations": [_location(line, number or line.line, column)],
         "partialFingerprints": {_FINGERPRINT: _fingerprint(line, rule, field)},
         "properties": {"policy": line.policy, "field": printable(field)},
     }
 
 
-def _location(line: ObjectLine, number: int | None) -> Json:
+def _location(line: ObjectLine, number: int | None, column: int | None) -> Json:
     logical = {
         "name": printable(line.name),
         "fullyQualifiedName": printable(f"{line.namespace}/{line.kind}/{line.name}"),
@@ -123,14 +123,14 @@ def _location(line: ObjectLine, number: int | None) -> Json:
     }
     location: Json = {"logicalLocations": [logical]}
     if line.source is not None:
-        location["physicalLocation"] = _physical(line.source, number)
+        location["physicalLocation"] = _physical(line.source, number, column)
     return location
 
 
-def _physical(source: str, line: int | None) -> Json:
+def _physical(source: str, line: int | None, column: int | None = None) -> Json:
     physical: Json = {"artifactLocation": {"uri": _uri(source)}}
     if line:
-        physical["region"] = {"startLine": line}
+        physical["region"] = {"startLine": line, "startColumn": column} if column else {"startLine": line}
     return physical
 
 

@@ -140,7 +140,7 @@ def plain_lack(policy: Policy, plugin: DevicePlugin, fleet: Fleet) -> tuple[Wish
 
 def preferring(policy: Policy, plugin: DevicePlugin, fleet: Fleet) -> Policy:
     """The policy as it rewrites pods now: under ``prefer: offered`` with the first form that nodes offer in the first place."""
-    return policy if policy.prefer is Prefer.FIRST else _reordered(policy, plugin, fleet)
+    return policy if policy.prefer is not Prefer.OFFERED else _reordered(policy, plugin, fleet)
 
 
 @lru_cache(maxsize=32)

@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache, partial
 import msgspec
 
 from webhook.engine.fleet.reconfiguration import Reconfiguration
-from webhook.engine.fleet.shapes import Shape, Taint, keeps
+from webhook.engine.fleet.shapes import CORDONED, Shape, Taint, keeps
 from webhook.engine.forms import Form
 from webhook.engine.needs import Need
 from webhook.engine.nodes import NodeConstraints
@@ -245,7 +245,7 @@ def _unavailable(enough: Iterable[tuple[Shape, int]], wish: Wish) -> Lack | None
     taints: Counter[Taint] = Counter()
     for shape, number in enough:
         taint = None if wish.tolerations is None else shape.untolerated(wish.tolerations)
-        if shape.cordoned:
+        if shape.cordoned and not CORDONED.is_tolerated(wish.tolerations or ()):
             cordoned += number
         elif not shape.ready:
             not_ready += number

@@ -59,6 +59,10 @@ class Taint(msgspec.Struct, frozen=True):
         return f"{self.key}{f'={self.value}' if self.value else ''}:{self.effect}"
 
 
+CORDONED = Taint("node.kubernetes.io/unschedulable", None, "NoSchedule")
+"""What a pod tolerates that runs on cordoned nodes, as those of a DaemonSet do (scheduler plugin NodeUnschedulable)."""
+
+
 @dataclass(frozen=True)
 class Shape:
     """The properties that nodes have in common.

@@ -9,6 +9,7 @@ from webhook.engine.pods import PodSpec
 from webhook.engine.policy import Policy
 from webhook.engine.requests import Amount, GpuContainer, pod_count
 from webhook.engine.resources import GPU
+from webhook.engine.rules.gpu_memory import ANNOTATION as GPU_MEMORY
 from webhook.engine.stated import named, written
 
 GPU_NOT_PERMITTED = Rule(
@@ -105,9 +106,10 @@ def form_not_permitted(
     plain = f"{GPU}: 1" if shared else GPU
     form = named(stated, nodes)
     requests = f'requests form "{form}", which' if form else f"with {written(stated, nodes)} requests a form that"
+    for_memory = f" for a pod with its annotation {GPU_MEMORY}" if policy.for_memory else ""
     return FORM_NOT_PERMITTED.found(
         gpu_container.field(amount),
-        f'{gpu_container.name}: {amount} {requests} namespace policy "{policy.name}" does not permit',
+        f'{gpu_container.name}: {amount} {requests} namespace policy "{policy.name}" does not permit{for_memory}',
         f"it permits {permitted}; request that, or {plain} without selectors, which becomes {first}",
     )
 

@@ -5,7 +5,6 @@ upgrades can be seen to leave it alone and uninstalling to remove it.
 """
 
 import json
-import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import pytest
 
 from hack.render_manifests import CHART, NAMESPACE, render
 from testing.control_plane.cluster import ControlPlane
-from testing.control_plane.programs import NoControlPlaneError, find
+from testing.control_plane.programs import Programs
 from testing.control_plane.waiting import wait_for
 from tests.deploy.argo import api_versions, application
 from tests.deploy.chart import Chart, Json, RefusedError, merged
@@ -54,13 +53,8 @@ HARMLESS: Json = {"install": {"mode": "audit"}}
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    try:
-        programs = find(os.environ, ROOT)
-    except NoControlPlaneError as error:
-        if os.environ.get("GPUWARDEN_REQUIRE_E2E") == "1":
-            pytest.fail(f"GPUWARDEN_REQUIRE_E2E is 1, and there is {error}", pytrace=False)
-        pytest.skip(str(error))
+def cluster(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A control plane of its own: an installation that nobody answers for is in no other test's way."""
     with ControlPlane(programs, tmp_path_factory.mktemp("cluster")) as running:
         for name in ("kube-system", NAMESPACE):
             running.kubectl("create", "namespace", name)
@@ -270,7 +264,7 @@ def test_an_older_charts_release_is_upgraded_with_its_values(
     kubeconfig = cluster.kubeconfig()
     older = tmp_path / "chart"
     shutil.copytree(CHART, older)
-    shutil.copy(Path(__file__).parent / "older_values/first.yaml", older / "values.yaml")
+    shutil.copy(ROOT / "tests/deploy/older_values/first.yaml", older / "values.yaml")
     there = ("--namespace", NAMESPACE)
     chart.helm("install", "gpuwarden", str(older), *there, "--values", "-", values=HARMLESS, kubeconfig=kubeconfig)
     try:

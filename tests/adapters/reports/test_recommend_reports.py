@@ -1,0 +1,78 @@
+"""Recommendations as reports: one per namespace, apart from those of an audit."""
+
+from datetime import UTC, datetime
+
+from webhook.adapters.reports.recommend_reports import recommendation_reports
+from webhook.application.recommendation.namespaces import Hurt, NamespaceAdvice
+from webhook.application.recommendation.recommend import Cluster, Line, Recommendation
+from webhook.application.recommendation.thresholds import Thresholds
+from webhook.application.recommendation.verdicts import Kind, Verdict
+from webhook.application.report_api import LABEL, REPORT_APIS
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def a_line(name: str, verdict: Verdict, namespace: str = "team", form: str = "exclusive") -> Line:
+    return Line(namespace, "Deployment", name, ("nvidia.com/gpu: 1",), form, 1, 1, verdict)
+
+
+def reports(lines: list[Line], *advice: NamespaceAdvice) -> dict[str, dict[str, tuple[str, str]]]:
+    """The results of each namespace's report: rule and result by the object's name."""
+    found = Recommendation(lines, [*advice], Cluster([]), Thresholds(), 0, 0, [])
+    written = [*recommendation_reports(REPORT_APIS[0], found, NOW)]
+    assert all(one["metadata"]["name"] == "gpuwarden-recommendation" for one in written)
+    assert all(one["metadata"]["labels"][LABEL] == "recommendation" for one in written)
+    return {
+        report["metadata"]["namespace"]: {
+            result["resources"][0]["name"]: (result["rule"], result["result"]) for result in report["results"]
+        }
+        for report in written
+    }
+
+
+def test_advice_warns_what_fits_passes_and_what_is_unknown_is_skipped() -> None:
+    advice = NamespaceAdvice("team", "", trusted=False, workloads=4, policy="mig-1g.10gb", fits=1)
+    lines = [
+        a_line("sliced", Verdict(Kind.SLICE, "mig-1g.10gb")),
+        a_line("whole", Verdict(Kind.EXCLUSIVE, "exclusive")),
+        a_line("as-it-is", Verdict(Kind.AS_IT_IS)),
+        a_line("idle", Verdict(Kind.UNUSED)),
+        a_line("young", Verdict(Kind.UNKNOWN)),
+    ]
+    assert reports(lines, advice)["team"] == {
+        "team": ("recommended-policy", "warn"),
+        "sliced": ("mig-slice", "warn"),
+        "whole": ("exclusive", "pass"),
+        "as-it-is": ("as-it-is", "pass"),
+        "idle": ("not-used", "warn"),
+        "young": ("unknown", "skip"),
+    }
+
+
+def test_a_namespace_passes_with_the_policy_that_fits_and_is_skipped_without_one() -> None:
+    lines = [a_line("a", Verdict(Kind.UNKNOWN), namespace) for namespace in ("one", "two")]
+    found = reports(
+        lines,
+        NamespaceAdvice("one", "mps", trusted=True, workloads=1, policy="mps", fits=1),
+        NamespaceAdvice("two", "", trusted=True, workloads=1),
+    )
+    assert found["one"]["one"] == ("recommended-policy", "pass")
+    assert found["two"]["two"] == ("recommended-policy", "skip")
+
+
+def test_the_result_of_a_namespace_has_the_commands_and_what_would_be_hurt() -> None:
+    advice = NamespaceAdvice(
+        *("team", ""),
+        trusted=True,
+        workloads=2,
+        policy="shared",
+        fits=1,
+        hurts=(Hurt("Deployment b", "it needs 2 GPUs"),),
+        label="kubectl label …",
+        preview="gpuwarden audit …",
+    )
+    found = Recommendation([a_line("b", Verdict(Kind.UNKNOWN))], [advice], Cluster([]), Thresholds(), 0, 0, [])
+    [report] = recommendation_reports(REPORT_APIS[0], found, NOW)
+    [result] = [one for one in report["results"] if one["rule"] == "recommended-policy"]
+    assert result["message"] == "shared fits 1 of 2 workloads; it would hurt Deployment b (it needs 2 GPUs)"
+    assert result["properties"] == {"policy": "shared", "label": "kubectl label …", "preview": "gpuwarden audit …"}

@@ -1,0 +1,354 @@
+"""The memo of verdicts: pods that are alike are decided once, and whatever differs in what decides is another pod."""
+
+import asyncio
+import copy
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from testing.reviews import (
+    GPU,
+    TEAM,
+    Json,
+    KnownNamespaces,
+    Notes,
+    Webhook,
+    a_container,
+    a_gpu_container,
+    a_pod,
+    a_review,
+    encode,
+)
+from tests.application.test_admission_properties import PODS, POLICIES
+from tests.application.test_nodes import ONLY_SLICES, ONLY_SLOTS, Nodes
+from webhook.application import verdicts
+from webhook.application.admission import Admission
+from webhook.application.claims import NoClaims
+from webhook.application.configuration import Configuration, Exemptions, Mode
+from webhook.application.review import Answering
+from webhook.application.verdicts import Verdict, Verdicts, key_of
+from webhook.engine.claims import Reference, Resolved
+from webhook.engine.labels import UNLABELLED, NamespaceLabels
+from webhook.engine.pods import Pod
+from webhook.engine.policy import NotOffered, PolicyBook, Prefer, VisibleDevices
+
+ADDED = "LimitRanger plugin set: nvidia.com/gpu request for container train; nvidia.com/gpu limit for container train"
+
+
+def in_spec(**fields: Any) -> Callable[[Json], None]:
+    return lambda pod: pod["spec"].update(copy.deepcopy(fields))
+
+
+def in_first(**fields: Any) -> Callable[[Json], None]:
+    return lambda pod: pod["spec"]["containers"][0].update(copy.deepcopy(fields))
+
+
+def annotated(key: str, value: str) -> Callable[[Json], None]:
+    return lambda pod: pod["metadata"].__setitem__(
+        "annotations", {**pod["metadata"].get("annotations", {}), key: value}
+    )
+
+
+def of_nodes(*terms: Json) -> Json:
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": list(terms)}}}
+
+
+VISIBLE = "NVIDIA_VISIBLE_DEVICES"
+# One for each thing that is read of a pod, with several values where the value is read.
+TWISTS: Sequence[Callable[[Json], None]] = (
+    in_first(name="serve"),
+    in_first(resources={"limits": {GPU: "1"}}),
+    in_first(resources={"limits": {GPU: "1"}, "requests": {GPU: "2"}}),
+    in_first(resources={"limits": {GPU: "1000m"}, "requests": {GPU: "1"}}),
+    in_first(resources={"limits": {GPU: 1}, "requests": {GPU: 1}}),
+    in_first(resources={"limits": {GPU: 1, f"{GPU}.shared": 1}, "requests": {GPU: 1}}),
+    in_first(resources={"limits": {"nvidia.com/gpu-shared": 2**70}}),
+    in_first(resources={"claims": [{"name": "gpu"}], "limits": {GPU: "1"}, "requests": {GPU: "1"}}),
+    in_first(env=[{"name": VISIBLE, "value": "all"}]),
+    in_first(env=[{"name": VISIBLE, "value": "void"}]),
+    in_first(env=[{"name": VISIBLE, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]),
+    in_first(env=[{"name": "A", "value": "1"}]),
+    in_first(env=[]),
+    in_first(restartPolicy="Always"),
+    in_first(volumeMounts=[{"name": "a", "mountPath": "/dev/shm"}]),  # noqa: S108 - in a pod
+    in_first(volumeMounts=[{"name": "a", "mountPath": "/var/run/nvidia-container-devices/all"}]),
+    in_first(securityContext={"privileged": True}),
+    in_spec(volumes=[{"name": "a", "hostPath": {"path": "/dev"}}]),
+    in_spec(volumes=[{"name": "a", "hostPath": {"path": "/data"}}]),
+    in_spec(initContainers=[a_gpu_container("1", "first")]),
+    in_spec(initContainers=[a_gpu_container("1", "first", restartPolicy="Always")]),
+    in_spec(ephemeralContainers=[a_gpu_container("1", "debug")]),
+    in_spec(nodeSelector={}),
+    in_spec(nodeSelector={f"{GPU}.sharing-strategy": "mps"}),
+    in_spec(nodeSelector={f"{GPU}.product": "A100-SHARED"}),
+    in_spec(affinity={}),
+    in_spec(affinity=of_nodes({"matchExpressions": [{"key": f"{GPU}.product", "operator": "In", "values": ["A100"]}]})),
+    in_spec(affinity=of_nodes({"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["a"]}]})),
+    in_spec(nodeName="a"),
+    in_spec(hostIPC=True),
+    in_spec(schedulerName="kai-scheduler"),
+    in_spec(tolerations=None),
+    in_spec(tolerations=[{"key": GPU, "operator": "Exists", "effect": "NoSchedule"}]),
+    in_spec(runtimeClassName="nvidia"),
+    in_spec(runtimeClassName="kata"),
+    in_spec(resourceClaims=[{"name": "gpu", "resourceClaimName": "gpu"}]),
+    in_spec(resources={"limits": {GPU: "1"}}),
+    annotated("kubernetes.io/config.mirror", "a"),
+    annotated("kubernetes.io/limit-ranger", ADDED),
+    annotated("cdi.k8s.io/a", "nvidia.com/gpu=all"),
+    annotated("cdi.k8s.io/a", "vendor.example/nic=0"),
+    annotated("below.nri.io/a", "/dev/nvidia0"),
+    annotated("gpuwarden.io/policy", "another"),
+    annotated("gpuwarden.io/original-request", "another"),
+    lambda pod: pod["metadata"].pop("annotations", None),
+    lambda pod: pod.update(metadata=None),
+)
+NOT_READ: Sequence[Callable[[Json], None]] = (
+    lambda pod: pod["metadata"].update(name="train-1", generateName="train-", labels={"app": "serve"}, uid="1"),
+    annotated("team/owner", "ml"),
+    annotated("batch.kubernetes.io/job-completion-index", "7"),
+    lambda pod: pod["spec"].get("volumes", [{}])[0].update(name="kube-api-access-zzzzz"),
+    in_first(image="registry.example/train:2", args=["--rank=7"]),
+)
+FORMS = ("shared", "mps", "none", "mig-1g.5gb", "exclusive", None, "mistyped")
+CONFIGURATIONS = st.builds(
+    lambda policy, prefer, not_offered, visible, mode: Configuration(
+        PolicyBook(
+            {"house": msgspec.structs.replace(policy, prefer=prefer, not_offered=not_offered)}, visible_devices=visible
+        ),
+        mode,
+        exemptions=Exemptions(runtime_classes=frozenset({"kata"}), schedulers=frozenset({"kai-scheduler"})),
+    ),
+    POLICIES,
+    st.sampled_from(Prefer),
+    st.sampled_from(NotOffered),
+    st.sampled_from([None, *VisibleDevices]),
+    st.sampled_from(Mode),
+)
+LABELS = st.builds(NamespaceLabels, *[st.sampled_from(["house", *FORMS])] * 3)
+FLEETS = st.sampled_from([None, ONLY_SLOTS, ONLY_SLICES])
+
+
+@st.composite
+def twisted(draw: st.DrawFn, base: Json) -> Json:
+    pod = copy.deepcopy(base)
+    for twist in draw(st.lists(st.sampled_from([*TWISTS, *NOT_READ]), max_size=2)):
+        if pod["metadata"] is not None:
+            twist(pod)
+    return pod
+
+
+def answered(asked: Answering) -> bytes:
+    return asked if isinstance(asked, bytes) else asyncio.run(_awaited(asked))
+
+
+async def _awaited(asked: Any) -> bytes:
+    return bytes(await asked)
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_an_answer_with_the_memo_is_the_answer_without_it(data: st.DataObject) -> None:
+    """Pods that differ in a little or nothing, while everything around them changes."""
+    base = data.draw(PODS)
+    namespaces, nodes, notes = KnownNamespaces({TEAM: UNLABELLED}), Nodes(None), Notes()
+    remembering = Admission(Configuration(), namespaces, notes, nodes=nodes)
+    for _ in range(data.draw(st.integers(2, 5))):
+        if data.draw(st.integers(0, 3)) == 0:
+            remembering.configuration = data.draw(CONFIGURATIONS)
+        if data.draw(st.integers(0, 3)) == 0:
+            nodes.fleet = data.draw(FLEETS)
+        if data.draw(st.integers(0, 2)) == 0:
+            namespaces.known[TEAM] = data.draw(LABELS)
+        review = encode(a_review(data.draw(twisted(base)), uid=f"uid-{data.draw(st.integers(0, 9))}"))
+        for path in ("mutate", "validate", "mutate"):
+            anew = Notes()
+            forgetful = Admission(remembering.configuration, namespaces, anew, nodes=nodes)
+            notes.clear()
+
+            assert answered(getattr(remembering, path)(review)) == answered(getattr(forgetful, path)(review))
+            assert [note.judged for note in notes] == [note.judged for note in anew]
+            assert [note.metadata for note in notes] == [note.metadata for note in anew]
+
+
+def a_key(pod: Json) -> object:
+    return key_of(msgspec.json.decode(json.dumps(pod), type=Pod), UNLABELLED, final=True)
+
+
+def an_annotated_pod() -> Json:
+    return a_pod(annotations={"a": "b"}, volumes=[{"name": "kube-api-access-x7k2p", "projected": {}}])
+
+
+@pytest.mark.parametrize("twist", TWISTS)
+def test_what_is_read_of_a_pod_is_in_the_key(twist: Callable[[Json], None]) -> None:
+    pod = an_annotated_pod()
+    twist(pod)
+
+    assert a_key(pod) != a_key(an_annotated_pod())
+
+
+@pytest.mark.parametrize("twist", NOT_READ)
+def test_what_differs_between_the_pods_of_one_workload_is_not(twist: Callable[[Json], None]) -> None:
+    pod = an_annotated_pod()
+    twist(pod)
+
+    assert a_key(pod) == a_key(an_annotated_pod())
+
+
+@pytest.mark.parametrize(
+    "value", [2**70, "x" * verdicts._MOST_READ], ids=["a number of more than 64 bits", "a long text"]
+)
+def test_what_no_real_pod_has_makes_no_key(value: object) -> None:
+    pod = a_pod(a_gpu_container(env=[{"name": "A", "value": value}]))
+
+    assert a_key(pod) is None
+    assert Webhook("shared").mutate(pod).patch
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[Pod]:
+    """The pods that a verdict was made for."""
+    pods: list[Pod] = []
+    verdict = Admission._verdict
+
+    def noted(self: Admission, request: Any, pod: Pod, *more: Any, **named: Any) -> Any:
+        pods.append(pod)
+        return verdict(self, request, pod, *more, **named)
+
+    monkeypatch.setattr(Admission, "_verdict", noted)
+    return pods
+
+
+def test_pods_that_are_alike_are_decided_once(made: list[Pod]) -> None:
+    webhook = Webhook("shared")
+
+    for number in range(3):
+        webhook.mutate(a_pod(), uid=f"uid-{number}", name=f"train-{number}")
+
+    assert len(made) == 1
+    assert [note.request.name for note in webhook.notes] == ["train-0", "train-1", "train-2"]
+
+
+def test_each_endpoint_decides_for_itself(made: list[Pod]) -> None:
+    webhook = Webhook("shared")
+    for ask in (webhook.mutate, webhook.validate, webhook.mutate, webhook.validate):
+        ask(a_pod())
+
+    assert len(made) == 2
+
+
+def test_an_update_is_decided_each_time(made: list[Pod]) -> None:
+    webhook = Webhook("shared")
+    for _ in range(2):
+        webhook.validate(a_pod(nodeSelector={"a": "b"}), operation="UPDATE", oldObject=a_pod())
+
+    assert len(made) == 2
+
+
+def test_a_namespace_that_only_the_pod_names_may_be_exempt() -> None:
+    webhook = Webhook("shared", configuration=Configuration(exemptions=Exemptions(frozenset({"exempt"}))))
+    webhook.namespaces.known["exempt"] = webhook.namespaces.known[TEAM]
+    pod = a_pod()
+    assert webhook.mutate(pod, namespace="").patch
+    pod["metadata"]["namespace"] = "exempt"
+
+    assert webhook.mutate(pod, namespace="").annotations == {"exempt": "namespace"}
+
+
+class Asked(NoClaims):
+    """A source of claims that notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    async def fetch(self, namespace: str, references: Sequence[Reference]) -> Resolved:
+        self.times += 1
+        return await super().fetch(namespace, references)
+
+
+def test_what_is_looked_up_is_looked_up_each_time() -> None:
+    source = Asked()
+    admission = Admission(Configuration(), KnownNamespaces({TEAM: NamespaceLabels("shared")}), Notes(), source)
+    for _ in range(2):
+        answered(admission.validate(encode(a_review(a_pod(resourceClaims=[{"name": "a", "resourceClaimName": "a"}])))))
+
+    assert source.times == 2
+
+
+KEY = key_of(Pod(), UNLABELLED, final=False)
+CONFIGURATION = Configuration()
+
+
+def kept(memo: Verdicts, count: int) -> int:
+    """The number of verdicts that are left of so many."""
+    keys = [(number.to_bytes(32), UNLABELLED, False) for number in range(count)]
+    return sum(memo.find(key, CONFIGURATION) is not None for key in keys)
+
+
+def filled(response: bytes, count: int) -> Verdicts:
+    memo = Verdicts(Nodes(None))
+    for number in range(count):
+        key = number.to_bytes(32), UNLABELLED, False
+        assert memo.find(key, CONFIGURATION) is None
+        memo.keep(key, CONFIGURATION, Verdict(response))
+    return memo
+
+
+def test_what_is_kept_has_a_bound() -> None:
+    assert kept(filled(b"x" * 1024, 3000), 3000) == verdicts._MOST // 2048
+
+
+def test_long_answers_are_not_kept() -> None:
+    assert kept(filled(b"x" * (verdicts._LONGEST + 1), 3), 3) == 0
+
+
+def test_what_was_used_last_is_kept_longest() -> None:
+    most = verdicts._MOST // 2048
+    memo = filled(b"x" * 1024, most)
+    first, second = ((number.to_bytes(32), UNLABELLED, False) for number in range(2))
+    memo.find(first, CONFIGURATION)
+    memo.keep((most.to_bytes(32), UNLABELLED, False), CONFIGURATION, Verdict(b"x" * 1024))
+
+    assert memo.find(first, CONFIGURATION)
+    assert memo.find(second, CONFIGURATION) is None
+
+
+def test_a_verdict_on_nodes_that_changed_meanwhile_is_not_kept() -> None:
+    nodes = Nodes(ONLY_SLOTS)
+    memo = Verdicts(nodes)
+    assert KEY
+    assert memo.find(KEY, CONFIGURATION) is None
+    nodes.fleet = ONLY_SLICES
+    memo.keep(KEY, CONFIGURATION, Verdict(b"{}"))
+
+    assert memo.find(KEY, CONFIGURATION) is None
+
+
+@pytest.mark.parametrize("change", ["fleet", "class_forms", "configuration"])
+def test_whatever_decides_changes_and_all_is_forgotten(change: str) -> None:
+    nodes, configuration = Nodes(ONLY_SLOTS), CONFIGURATION
+    memo = Verdicts(nodes)
+    assert KEY
+    assert memo.find(KEY, configuration) is None
+    memo.keep(KEY, configuration, Verdict(b"{}"))
+    assert memo.find(KEY, configuration)
+    if change == "configuration":
+        configuration = Configuration()
+    else:
+        setattr(nodes, change, ONLY_SLICES if change == "fleet" else {})
+
+    assert memo.find(KEY, configuration) is None
+
+
+def test_what_is_recorded_of_a_pod_with_very_many_forms_is_small() -> None:
+    webhook = Webhook("any")
+    webhook.mutate(a_pod(*(a_container(f"c{n}", {f"nvidia.com/mig-1g.{n}gb": "1"}) for n in range(1, 100))))
+    (note,) = webhook.notes
+
+    assert len(note.judged.requested) == 17
+    assert note.judged.requested[-1] == ("other", 83)

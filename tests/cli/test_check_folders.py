@@ -1,0 +1,162 @@
+"""``gpuwarden check`` in a repository: what is no manifest, what is left out, what is ignored, and one line for each finding."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.commands import run
+
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata:
+  name: two
+  annotations: {ANNOTATIONS}
+spec:
+  containers:
+    - name: train
+      image: train
+      resources:
+        limits:
+          nvidia.com/gpu: 2
+"""
+ABOVE_ONE = "shared-request-above-one"
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Manifests beside what else a repository has."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "values.yaml").write_text("resources: {limits: {nvidia.com/gpu: 1}}\n")
+    (tmp_path / "docker-compose.yaml").write_text("services: {a: {image: b}}\n")
+    (tmp_path / "package.json").write_text('{"name": "a"}\n')
+    (tmp_path / "list.yaml").write_text("- a\n- b\n")
+    return tmp_path
+
+
+def write(folder: Path, name: str, annotations: str = "{}") -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(POD.replace("{ANNOTATIONS}", annotations))
+    return path
+
+
+def test_files_that_are_no_manifests_are_skipped_and_named(repository: Path) -> None:
+    result = run("check", ".")
+    files = "./docker-compose.yaml, ./list.yaml, ./package.json, ./values.yaml"
+    said = f"note: 4 files hold no Kubernetes object and were skipped: {files}\n"
+    assert (result.code, result.err) == (0, said)
+    assert json.loads(run("check", ".", "-o", "json").out)["skipped"] == [
+        "./docker-compose.yaml", "./list.yaml", "./package.json", "./values.yaml",
+    ]  # fmt: skip
+    write(repository, "pod.yaml")
+    assert run("check", ".", "--policy", "shared").code == 1
+    assert run("check", ".", "--policy", "exclusive").code == 0
+
+
+def test_strictly_nothing_judged_is_no_success(repository: Path) -> None:
+    assert run("check", str(repository), "--strict").code == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("a: b\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n", id="beside an object"),
+        pytest.param("kind: [\n", id="no YAML"),
+        pytest.param("{{ if a }}\nkind: Pod\n{{ end }}\n", id="a Helm template"),
+        pytest.param("apiVersion: v1\nkind: List\nitems: [{a: b}]\n", id="in a List"),
+    ],
+)
+def test_what_may_be_meant_as_a_manifest_is_not_skipped(repository: Path, text: str) -> None:
+    (repository / "broken.yaml").write_text(text)
+    assert run("check", ".").code == 2
+
+
+def test_a_file_that_is_named_must_hold_an_object(repository: Path) -> None:
+    assert run("check", str(repository / "values.yaml")).code == 2
+
+
+@pytest.mark.parametrize(
+    "glob", ["broken.yaml", "bro*", "charts", "charts/*", "*/templates", "charts/a/templates/*.yaml"]
+)
+def test_excluded_files_and_folders_are_not_read(repository: Path, glob: str) -> None:
+    write(repository, "pod.yaml")
+    broken = repository / "charts/a/templates/broken.yaml"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("{{ if a }}\n")
+    assert run("check", ".").code == 2
+    assert run("check", ".", "--exclude", glob).code == 0
+    assert run("check", ".", "--exclude", "other", "--exclude", glob).code == 0
+    assert run("rewrite", ".", "--exclude", glob).code == 0
+    assert run("check", str(broken), "--exclude", glob).code == 2, "what is named is read"
+
+
+def test_a_rule_is_ignored_by_option(repository: Path) -> None:
+    write(repository, "pod.yaml")
+    result = run("check", ".", "--policy", "shared", "--ignore", ABOVE_ONE, "-o", "json")
+    [line] = json.loads(result.out)["objects"]
+    assert (result.code, line["decision"], line["findings"], line["patch"]) == (0, "exempt", [], [])
+    assert line["ignored"] == [f"{ABOVE_ONE} (--ignore)"]
+    assert run("check", ".", "--policy", "none", "--ignore", ABOVE_ONE).code == 1, "another rule denies"
+
+
+def test_a_rule_is_ignored_by_annotation_with_a_reason(repository: Path) -> None:
+    write(repository, "pod.yaml", f'{{gpuwarden.io/ignore: "{ABOVE_ONE}, mixed-gpu-resources: until March"}}')
+    result = run("check", ".", "--policy", "shared")
+    assert result.code == 0
+    assert f"ignored: {ABOVE_ONE} (until March)" in " ".join(result.out.split())
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (ABOVE_ONE, f'"{ABOVE_ONE}" gives no reason; write <rule>: <reason>; nothing is ignored'),
+        (
+            "shared-request-above: x",
+            f'"shared-request-above" is not a rule; did you mean {ABOVE_ONE}?; nothing is ignored',
+        ),
+        ("zzz: x", '"zzz" is not a rule; docs/reference/policies.md lists the rules; nothing is ignored'),
+    ],
+)
+def test_an_annotation_that_can_not_be_meant_ignores_nothing(repository: Path, value: str, said: str) -> None:
+    write(repository, "pod.yaml", f'{{gpuwarden.io/ignore: "{value}"}}')
+    result = run("check", ".", "--policy", "shared", "-o", "concise")
+    assert result.code == 1
+    assert f"./pod.yaml:5: warning: metadata.annotations[gpuwarden.io/ignore]: {said}\n" in result.out
+
+
+def test_an_unknown_rule_is_a_usage_error(repository: Path) -> None:
+    result = run("check", str(repository), "--ignore", "shared-above-one")
+    assert (result.code, result.err) == (
+        2,
+        f'error: --ignore: "shared-above-one" is not a rule; did you mean {ABOVE_ONE}?\n',
+    )
+
+
+def test_concise_is_a_line_with_the_place_of_each_finding(repository: Path) -> None:
+    write(repository, "pod.yaml")
+    (repository / "broken.yaml").write_text("kind: [\n")
+    denied = run("check", ".", "--policy", "shared", "-o", "concise").out.splitlines()
+    assert denied[0].startswith(
+        f'./pod.yaml:12:11: {ABOVE_ONE}: Pod default/two: container "train": nvidia.com/gpu: 2 '
+    )
+    assert denied[1].startswith("./broken.yaml:1: not-read: ")
+    assert len(denied) == 2
+    rewritten = run("check", "pod.yaml", "--policy", "mig-1g.5gb", "-o", "concise").out
+    assert run("check", "pod.yaml", "-o", "concise").out == ""
+    assert rewritten.startswith("pod.yaml:12:11: ")
+
+
+def test_github_gets_annotations_that_nothing_in_a_manifest_can_forge(repository: Path) -> None:
+    write(repository, "a,b.yaml")
+    result = run("check", ".", "--policy", "shared", "-o", "github").out
+    assert result.startswith(f"::error file=a%2Cb.yaml,line=12,col=11,title=gpuwarden {ABOVE_ONE}::Pod default/two: ")
+    assert result.count("\n") == 1
+    (repository / "a,b.yaml").write_text(
+        POD.replace("{ANNOTATIONS}", "{}").replace("name: two", 'name: "x\\n::stop::%"')
+    )
+    assert run("check", ".", "--policy", "shared", "-o", "github").out.count("\n") == 1
+    job = POD.replace("{ANNOTATIONS}", "{}").replace("gpu: 2", "gpu: 1")
+    (repository / "a,b.yaml").write_text(job)
+    assert run("check", ".", "--policy", "shared", "-o", "github").out.startswith("::notice file=a%2Cb.yaml,line=12,")

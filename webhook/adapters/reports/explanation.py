@@ -1,0 +1,87 @@
+"""Explanations as text for a terminal."""
+
+import textwrap
+from collections.abc import Iterator
+
+from webhook.application.explaining import Explanation, FormExplanation, PolicyExplanation, RuleExplanation
+
+_WIDTH = 100
+
+
+def explanation_text(explanation: Explanation) -> str:
+    """Return an explanation in lines of at most 100 characters, except where a name or an address is longer."""
+    if isinstance(explanation, FormExplanation):
+        lines = _form(explanation)
+    elif isinstance(explanation, PolicyExplanation):
+        lines = _policy(explanation)
+    else:
+        lines = _rule(explanation)
+    return "\n".join(lines)
+
+
+def _form(form: FormExplanation) -> Iterator[str]:
+    yield f"{form.name} (form): {form.title}"
+    yield from _paragraph(form.description)
+    yield from _spelled(form)
+    yield from _guide(form)
+
+
+def _policy(policy: PolicyExplanation) -> Iterator[str]:
+    yield f"{policy.name} (policy): permits {', '.join(policy.permits)}"
+    yield from _paragraph(policy.description)
+    yield from _section("Settings", [f"{name}: {value}" for name, value in policy.settings.items()])
+    traps: dict[str, set[str]] = {}
+    for form in policy.forms:
+        yield ""
+        yield f"{form.name}: {form.title}"
+        yield from _spelled(form)
+        if form.title in traps:
+            yield from _section("Traps", [trap for trap in form.traps if trap not in traps[form.title]])
+        else:
+            yield from _paragraph(form.description)
+            yield from _guide(form)
+        traps.setdefault(form.title, set()).update(form.traps)
+
+
+def _rule(rule: RuleExplanation) -> Iterator[str]:
+    yield f"{rule.id} (rule): {rule.title}"
+    yield from _section("Under enforce", [rule.effect])
+    yield from _paragraph(rule.help)
+    yield from _section("Source", [rule.source])
+
+
+def _spelled(form: FormExplanation) -> Iterator[str]:
+    if form.unavailable:
+        yield from _section("Not available with this configuration", [form.unavailable])
+    elif form.resource:
+        yield from _section("In a pod, with this configuration", [form.resource, *form.node_labels])
+    memory = [
+        f"{each.gpu}: {each.lowest} MiB"
+        + (f" to {each.highest} MiB" if each.highest > each.lowest else "")
+        + f" ({each.source})"
+        for each in form.memory
+    ]
+    yield from _section("Measured memory of a slice", memory)
+
+
+def _guide(form: FormExplanation) -> Iterator[str]:
+    yield from _section("Criteria", [f"{one.criterion}: {one.value}. {one.detail}" for one in form.criteria])
+    yield from _section("Suits", form.suits)
+    yield from _section("Traps", form.traps)
+    yield from _section("Sources", form.sources)
+
+
+def _paragraph(text: str) -> Iterator[str]:
+    yield ""
+    yield from textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _section(title: str, items: list[str] | tuple[str, ...]) -> Iterator[str]:
+    if not items:
+        return
+    yield ""
+    yield f"{title}:"
+    for item in items:
+        yield from textwrap.wrap(
+            item, _WIDTH, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+        )

@@ -1,0 +1,56 @@
+"""Recommendations as reports in the cluster (PolicyReport, Report): one per namespace, beside those of an audit.
+
+One result for the namespace and one per workload: advice to change something ``warn``, what is as recommended ``pass``, and what
+cannot be decided ``skip``.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from webhook.adapters.reports.policyreport import reports_of, result_of
+from webhook.application.recommendation.namespaces import NamespaceAdvice
+from webhook.application.recommendation.recommend import Line, Recommendation
+from webhook.application.recommendation.verdicts import Kind
+from webhook.application.report_api import OF_RECOMMEND, ReportApi
+
+Json = dict[str, Any]
+
+_NAMESPACE_RULE = "recommended-policy"
+
+
+def recommendation_reports(api: ReportApi, found: Recommendation, now: datetime) -> Iterator[Json]:
+    """Yield the reports of each namespace whose workloads request GPUs."""
+    advice = {one.namespace: one for one in found.namespaces}
+    for namespace, lines in groupby(found.workloads, key=lambda line: line.namespace):
+        results = [_of_namespace(advice[namespace]), *map(_of_workload, lines)]
+        yield from reports_of(api, namespace, results, now, OF_RECOMMEND)
+
+
+def _of_namespace(advice: NamespaceAdvice) -> Json:
+    subject = {"apiVersion": "v1", "kind": "Namespace", "name": advice.namespace}
+    if not advice.policy:
+        return result_of("skip", _NAMESPACE_RULE, "no policy can be recommended yet", subject, {})
+    fits = f"{advice.policy} fits {advice.fits} of {advice.workloads} workloads"
+    if advice.policy == advice.labelled:
+        return result_of("pass", _NAMESPACE_RULE, fits, subject, {"policy": advice.policy})
+    hurts = [f"{one.workload} ({one.why})" for one in advice.hurts]
+    message = f"{fits}; it would hurt {', '.join(hurts)}" if hurts else fits
+    about = {"policy": advice.policy, "label": advice.label, "preview": advice.preview}
+    return result_of("warn", _NAMESPACE_RULE, message, subject, about)
+
+
+def _of_workload(line: Line) -> Json:
+    verdict = line.verdict
+    if verdict.kind is Kind.UNKNOWN:
+        result = "skip"
+    elif verdict.kind is Kind.AS_IT_IS or (verdict.form == line.form and verdict.gpus == line.gpus):
+        result = "pass"
+    else:
+        result = "warn"
+    rule = verdict.kind.lower().replace(" ", "-")
+    fits = f"{verdict.kind}: {verdict.form}" if verdict.form else str(verdict.kind)
+    subject = {"kind": line.kind, "namespace": line.namespace, "name": line.name}
+    about = {"requests": "; ".join(line.requests), "form": verdict.form, "gpus": str(verdict.gpus)}
+    return result_of(result, rule, "; ".join([fits, *verdict.reasons]), subject, about)

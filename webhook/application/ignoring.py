@@ -1,0 +1,65 @@
+"""Findings that somebody has decided to live with: by ``--ignore``, or by an annotation of the object that gives the reason.
+
+Only reports on manifests know them. Admission does not: whoever may annotate a pod could otherwise get around its policy.
+"""
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import msgspec
+
+from webhook.application.judgement import Judgement
+from webhook.application.manifest_labels import labels_and_annotations
+from webhook.application.operator_traps import OPERATOR_TRAP
+from webhook.engine.rules.catalog import RULES
+
+ANNOTATION = "gpuwarden.io/ignore"
+"""``<rule>, <rule>: <reason>``"""
+_IDS = [rule.id for rule in (*RULES, OPERATOR_TRAP)]
+
+
+class IgnoreError(Exception):
+    """What is to be ignored can't be understood; the message says why and what to write."""
+
+
+def rules_of(names: Sequence[str], reason: str) -> dict[str, str]:
+    """Return the reason for each rule.
+
+    Raises:
+        IgnoreError: a name is not that of a rule.
+    """
+    for name in names:
+        if name not in _IDS:
+            close = get_close_matches(name, _IDS, n=1)
+            fix = f"did you mean {close[0]}?" if close else "docs/reference/policies.md lists the rules"
+            raise IgnoreError(f'"{name}" is not a rule; {fix}')
+    return dict.fromkeys(names, reason)
+
+
+def annotated(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Return the reason for each rule that the annotation of an object names; none without the annotation.
+
+    Raises:
+        IgnoreError: it gives no reason, or a name is not that of a rule.
+    """
+    value = labels_and_annotations(manifest)[1].get(ANNOTATION)
+    if value is None:
+        return {}
+    names, _, reason = value.partition(":")
+    if not reason.strip():
+        raise IgnoreError(f'"{value}" gives no reason; write <rule>: <reason>')
+    return rules_of([name.strip() for name in names.split(",")], reason.strip())
+
+
+def without(judgement: Judgement, reasons: Mapping[str, str]) -> Judgement:
+    """Return a judgement without the findings of these rules; an object that nothing else denies is then left alone."""
+    ignored = [finding for finding in judgement.findings if finding.rule.id in reasons]
+    if not ignored:
+        return judgement
+    kept = tuple(finding for finding in judgement.findings if finding.rule.id not in reasons)
+    told = tuple(dict.fromkeys(f"{each.rule.id} ({reasons[each.rule.id]})" for each in ignored))
+    judgement = msgspec.structs.replace(judgement, findings=kept, ignored=told)
+    if any(each.denies for each in ignored) and not any(each.denies for each in kept):
+        return msgspec.structs.replace(judgement, exempt=f"ignored: {', '.join(told)}", operations=())
+    return judgement

@@ -1,0 +1,115 @@
+"""Verdicts: what a decision comes to, apart from its request, and a memo of them: pods that are alike are decided once.
+
+The pods of a ReplicaSet or a Job differ in their names, in the generated name of their token's volume, and in much that is never
+read. So the key of the memo is everything that is read of a pod (``webhook.engine.pods``) but these names: a digest, because
+environments hold secrets. With it go the namespace's labels and the endpoint. Verdicts are forgotten when anything else changes
+that decides: the configuration, or what the nodes and DeviceClasses offer. An update has no key, for it depends on two pods, and
+what is looked up for one review (claims) is never kept.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping
+
+import msgspec
+
+from webhook.application.configuration import Configuration
+from webhook.application.fleet import FleetSource
+from webhook.application.recorder import Judged
+from webhook.application.review import ALLOWED
+from webhook.engine import limitranger
+from webhook.engine.labels import NamespaceLabels
+from webhook.engine.pods import MIRROR_ANNOTATION, Pod
+from webhook.engine.policy_additions import ORIGINAL_REQUEST, POLICY
+from webhook.engine.rules.device_access import DEVICE_ANNOTATIONS
+
+# Larger responses are not kept, so that what is kept of hostile pods stays small; all together have a bound too.
+_LONGEST = 16 << 10
+_MOST = 4 << 20
+# What a verdict takes in memory besides its response: its key, and what is recorded.
+_BESIDES = 1 << 10
+# A digest of more would delay others; pods with 20 containers have a sixth of this.
+_MOST_READ = 64 << 10
+_ANNOTATIONS = frozenset({MIRROR_ANNOTATION, limitranger.ANNOTATION, ORIGINAL_REQUEST, POLICY})
+
+Key = tuple[bytes, NamespaceLabels, bool]
+"""The digest of a pod, the labels of its namespace, and whether it is final."""
+
+
+class Verdict(msgspec.Struct, frozen=True, gc=False):
+    """A response without the request's uid (``review.answer`` adds it), and what is recorded."""
+
+    response: bytes
+    judged: tuple[Judged, ...] = ()
+
+
+NOTHING_SAID = Verdict(ALLOWED)
+
+
+class Verdicts:
+    """The memo. It has a bound in bytes; what was not used for longest goes first."""
+
+    def __init__(self, nodes: FleetSource) -> None:
+        self._nodes = nodes
+        self._around: tuple[object, ...] = ()
+        self._kept: OrderedDict[Key, Verdict] = OrderedDict()
+        self._size = 0
+
+    def find(self, key: Key, configuration: Configuration) -> Verdict | None:
+        """The verdict on a pod like this one, under the configuration and the nodes of now."""
+        if not self._is_around(configuration):
+            self._around = configuration, self._nodes.fleet, self._nodes.class_forms
+            self._kept.clear()
+            self._size = 0
+        found = self._kept.get(key)
+        if found is not None:
+            self._kept.move_to_end(key)
+        return found
+
+    def keep(self, key: Key, configuration: Configuration, verdict: Verdict) -> None:
+        """Keep a verdict that was made since ``find``, unless the nodes have changed meanwhile."""
+        if len(verdict.response) > _LONGEST or not self._is_around(configuration) or key in self._kept:
+            return
+        self._kept[key] = verdict
+        self._size += len(verdict.response) + _BESIDES
+        while self._size > _MOST:
+            _, oldest = self._kept.popitem(last=False)
+            self._size -= len(oldest.response) + _BESIDES
+
+    def _is_around(self, configuration: Configuration) -> bool:
+        around = self._around
+        return (
+            len(around) > 0
+            and around[0] is configuration
+            and around[1] is self._nodes.fleet
+            and around[2] is self._nodes.class_forms
+        )
+
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def key_of(pod: Pod, labels: NamespaceLabels, *, final: bool) -> Key | None:
+    """The key of a pod that is created; ``None`` for a very large one, or one with a number of more than 64 bits."""
+    metadata = pod.metadata
+    annotations = metadata.annotations if metadata is not None else None
+    try:
+        read = _encode((metadata is None, annotations and _read(annotations), pod.spec))
+    except (OverflowError, RecursionError):
+        return None
+    return (hashlib.sha256(read).digest(), labels, final) if len(read) <= _MOST_READ else None
+
+
+def _read(annotations: Mapping[str, str]) -> dict[str, str]:
+    """Return the annotations that decisions and patches read."""
+    keys = "\n".join(annotations)
+    if _ANNOTATIONS.isdisjoint(annotations) and not [domain for domain in DEVICE_ANNOTATIONS if domain in keys]:
+        return _NONE
+    return {
+        key: value
+        for key, value in annotations.items()
+        if key in _ANNOTATIONS or any(domain in key for domain in DEVICE_ANNOTATIONS)
+    }
+
+
+_NONE: dict[str, str] = {}

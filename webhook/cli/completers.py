@@ -1,0 +1,57 @@
+"""What a shell may complete options with. Nothing here fails or waits long: what can't be read completes nothing."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import typer
+
+_SECONDS = 2.0
+
+
+def policies(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The policies of ``--config``, or of $GPUWARDEN_CONFIG, and the built-in values."""
+    from webhook.adapters.configuration import file as configuration_file  # noqa: PLC0415 - start-up time: only where asked
+    from webhook.engine.policy import EXAMPLES  # noqa: PLC0415 - likewise
+
+    configured: Iterable[str] = ()
+    path = ctx.params.get("config") or os.environ.get("GPUWARDEN_CONFIG")
+    if path:
+        try:
+            configured = configuration_file.parse(Path(path).read_text(encoding="utf-8")).policies.configured
+        except (OSError, ValueError, configuration_file.ConfigurationError):
+            configured = ()
+    return [name for name in (*configured, *EXAMPLES) if name.startswith(incomplete)]
+
+
+def contexts(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The contexts of the kubeconfig."""
+    from webhook.adapters.kubernetes import kubeconfig  # noqa: PLC0415 - likewise
+    from webhook.adapters.kubernetes.errors import ConfigurationError  # noqa: PLC0415 - likewise
+
+    try:
+        named = kubeconfig.contexts(kubeconfig.find_files(_kubeconfig(ctx), os.environ))
+    except ConfigurationError:
+        return []
+    return [name for name in named if name.startswith(incomplete)]
+
+
+def namespaces(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The namespaces of the cluster, if it answers within two seconds."""
+    from webhook.adapters.kubernetes.connect import connect  # noqa: PLC0415 - likewise
+    from webhook.adapters.kubernetes.documents import decode  # noqa: PLC0415 - likewise
+    from webhook.adapters.kubernetes.errors import ApiError, ConfigurationError  # noqa: PLC0415 - likewise
+    from webhook.adapters.kubernetes.request import Request, path_of  # noqa: PLC0415 - likewise
+
+    try:
+        api = connect(_kubeconfig(ctx), ctx.params.get("context"), os.environ)
+        listed = api.call(Request("GET", path_of("api", "v1", "namespaces")), timeout=_SECONDS)
+        names = [item["metadata"]["name"] for item in decode(listed, dict, "namespaces")["items"]]
+    except (ApiError, ConfigurationError, KeyError):
+        return []
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def _kubeconfig(ctx: typer.Context) -> Path | None:
+    given = ctx.params.get("kubeconfig") or os.environ.get("GPUWARDEN_KUBECONFIG")
+    return Path(given) if given else None

@@ -1,0 +1,33 @@
+"""``gpuwarden completion``: the script that completes commands, options, policies, contexts and namespaces in a shell."""
+
+import os
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class Shell(StrEnum):
+    """The shells that typer writes scripts for."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
+
+def completion(
+    shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh or fish.")],
+) -> None:
+    """Print the completion script of a shell.
+
+    bash: source <(gpuwarden completion bash), in ~/.bashrc. zsh: the same with zsh, after compinit, in ~/.zshrc.
+    fish: gpuwarden completion fish > ~/.config/fish/completions/gpuwarden.fish.
+    For kubectl gpuwarden, put an executable kubectl_complete-gpuwarden on the PATH: docs/reference/cli.md.
+
+    Exit codes: 0 printed; 2 wrong usage, or output that can't be written.
+    """
+    from webhook.cli.main import app  # noqa: PLC0415 - it imports this module
+
+    # typer's own protocol, which its scripts use too.
+    os.environ["_GPUWARDEN_COMPLETE"] = f"source_{shell}"
+    app(prog_name="gpuwarden")

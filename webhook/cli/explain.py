@@ -1,0 +1,62 @@
+"""``gpuwarden explain``: what a form, a policy or a rule is."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+import typer
+
+from webhook.adapters.reports.explanation import explanation_text
+from webhook.adapters.reports.text import printable
+from webhook.application.explaining import (
+    FormExplanation,
+    PolicyExplanation,
+    RuleExplanation,
+    UnknownNameError,
+    explained,
+)
+from webhook.cli.configuration_input import ConfigOption, load_configuration
+from webhook.cli.messages import usage_error
+
+_KINDS = {FormExplanation: "Form", PolicyExplanation: "Policy", RuleExplanation: "Rule"}
+
+
+class Output(StrEnum):
+    """The output formats of ``explain``."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def explain(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A form (mig-1g.5gb), a kind of form (mig), a policy, or the id of a rule.",
+            show_default=False,
+        ),
+    ],
+    config: ConfigOption = None,
+    output: Annotated[
+        Output, typer.Option("--output", "-o", help="text: for people; json: for programs.")
+    ] = Output.TEXT,
+) -> None:
+    """Explain a form, a policy or a rule.
+
+    Of a form it shows how a pod requests it under the configuration, what it isolates and limits, whom it suits, its traps and
+    the sources. Of a policy it shows the forms and settings, of a rule why it exists and what to do.
+
+    Exit codes: 0 shown; 2 wrong usage, an unknown name, or output that can't be written.
+    """
+    configuration = load_configuration(config)
+    try:
+        found = explained(name, configuration)
+    except UnknownNameError as error:
+        raise usage_error(str(error)) from error
+    if output is Output.JSON:
+        document = {"apiVersion": "gpuwarden.io/v1", "kind": _KINDS[type(found)], **msgspec.to_builtins(found)}
+        typer.echo(msgspec.json.format(msgspec.json.encode(document), indent=1).decode())
+    else:
+        for line in explanation_text(found).split("\n"):
+            typer.echo(printable(line))

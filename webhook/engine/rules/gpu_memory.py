@@ -1,0 +1,88 @@
+"""Rules about the annotation by which a pod says how much GPU memory it needs, and the forms that have as much."""
+
+from fractions import Fraction
+
+from msgspec.structs import replace
+
+from webhook.engine.findings import Finding, Rule, Severity
+from webhook.engine.forms import Form
+from webhook.engine.gpu_models import lacks
+from webhook.engine.labels import DOMAIN
+from webhook.engine.mig_memory import lowest_memory
+from webhook.engine.pods import Pod
+from webhook.engine.policy import Policy, Prefer
+from webhook.engine.products import PRODUCT, read_product
+from webhook.engine.quantity import exact, shown
+from webhook.engine.spelling import DevicePlugin
+
+ANNOTATION = f"{DOMAIN}/gpu-memory"
+_PATH = f"metadata.annotations[{ANNOTATION}]"
+_MEBIBYTE = 1024**2
+
+GPU_MEMORY_INVALID = Rule(
+    "gpu-memory-invalid",
+    Severity.DENY,
+    "The annotation gpuwarden.io/gpu-memory is not an amount of memory",
+    "The policy has prefer: memory, and the annotation is not a Kubernetes quantity of at least 1Mi, so no MIG slice can be "
+    "selected by it. Write a quantity such as 12Gi, or remove the annotation.",
+)
+
+GPU_MEMORY_TOO_LARGE = Rule(
+    "gpu-memory-too-large",
+    Severity.DENY,
+    "No MIG slice of the policy has the memory that the annotation gpuwarden.io/gpu-memory requests",
+    "The lowest measured memory of each slice that the policy permits is less. It is less than the profile's name says. Request "
+    "less, or use a namespace whose policy permits larger slices.",
+)
+
+GPU_MEMORY_IGNORED = Rule(
+    "gpu-memory-ignored",
+    Severity.WARN,
+    "The annotation gpuwarden.io/gpu-memory has no effect under the policy",
+    "Only a policy with prefer: memory selects MIG slices by memory. Remove the annotation, or use such a policy.",
+)
+
+
+def by_memory(pod: Pod, policy: Policy, plugin: DevicePlugin) -> tuple[Policy, list[Finding]]:
+    """Return the policy for a pod that requests GPUs, and what is wrong with its annotation.
+
+    Under ``prefer: memory``, the policy permits the forms whose lowest measured memory is enough, in its order, so that a plain
+    request becomes the first of them, and a slice that is too small is denied. The nodes' state has no influence. A policy is
+    returned as it is for a pod without the annotation, and where the annotation is denied or ignored.
+    """
+    written = ((pod.metadata and pod.metadata.annotations) or {}).get(ANNOTATION)
+    if written is None or not policy.permitted:
+        return policy, []
+    value = f"{ANNOTATION}: {shown(written)}"
+    if policy.prefer is not Prefer.MEMORY:
+        reason = f'pod: annotation {value} has no effect under namespace policy "{policy.name}"'
+        detail = "only a policy with prefer: memory selects slices by memory; remove it, or use such a policy"
+        return policy, [GPU_MEMORY_IGNORED.found(_PATH, reason, detail)]
+    amount = exact(written)
+    if amount is None or amount < _MEBIBYTE:
+        detail = "MIG slices are selected by it; write a quantity of at least 1Mi, such as 12Gi, or remove it"
+        return policy, [GPU_MEMORY_INVALID.found(_PATH, f"pod: annotation {value} is not an amount of memory", detail)]
+    table = {form: lowest_of(form, policy, plugin) for form in policy.forms}
+    enough = tuple(form for form, lowest in table.items() if lowest is not None and _has(lowest, amount))
+    if enough:
+        return replace(policy, forms=enough, for_memory=True), []
+    listed = ", ".join(f"{form} {lowest} MiB" for form, lowest in table.items() if lowest is not None)
+    reason = f'pod: annotation {value} is more than any slice has that namespace policy "{policy.name}" permits'
+    detail = (
+        f"the lowest measured memory is {listed}; request less, or use a namespace whose policy permits larger slices"
+    )
+    return policy, [GPU_MEMORY_TOO_LARGE.found(_PATH, reason, detail)]
+
+
+def _has(mebibytes: int, amount: Fraction) -> bool:
+    return mebibytes * _MEBIBYTE >= amount
+
+
+def lowest_of(form: Form, policy: Policy, plugin: DevicePlugin) -> int | None:
+    """Return the lowest measured memory, in MiB, of a form of slices on a policy's GPU models; ``None`` if one is not measured.
+
+    The models are that of the policy's nodeSelector, or those of ``devicePlugin.products``, or all that are measured.
+    """
+    partition, selected = form.partition or "", policy.node_selector.get(PRODUCT)
+    models = (read_product(selected).model,) if selected else plugin.products
+    return lowest_memory(partition, [model for model in models if not lacks(model, partition)])
