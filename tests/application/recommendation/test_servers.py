@@ -41,5 +41,7 @@ def test_programs(
 
 def test_kinds_whose_pods_work_together() -> None:
     assert works_together("Deployment", 8) == ""
+    assert works_together("Job", 8) == ""
+    assert works_together("Job.batch.volcano.sh", 8) == "the 8 pods of a Job.batch.volcano.sh work together"
     assert works_together("PyTorchJob", 1) == ""
     assert works_together("LeaderWorkerSet", 2) == "the 2 pods of a LeaderWorkerSet work together"

@@ -187,7 +187,7 @@ def _of_several(case: Case) -> Verdict | None:
 def _together(case: Case) -> Verdict | None:
     workload = case.workload
     parallel = next((one.parallel for one in workload.programs if one.parallel), "")
-    why = works_together(workload.kind, workload.running) or parallel
+    why = works_together(workload.kind, len(workload.pods)) or parallel
     return Verdict(Kind.EXCLUSIVE, case.whole, 1, (f"{why}; such GPUs are never shared or sliced",)) if why else None
 
 
