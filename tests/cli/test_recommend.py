@@ -25,7 +25,7 @@ def stamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def the_cast(now: int) -> Cast:
+def the_cast(now: int) -> Cast:  # noqa: PLR0915 - one scene after another
     cast = Cast(stamp(now), stamp(now - 30 * DAY))
     work, trust = "work", "trusting"
     cast.deploy(work, "train", device(work, first_pod("train"), sm=steady(0.93), used=60_000.0))
@@ -68,6 +68,13 @@ def the_cast(now: int) -> Cast:
         name = f"dist-worker-{worker}"
         cast.pods.append(pod(work, name, ("PyTorchJob", "dist"), started=cast.long_ago))
         cast.devices.append(device(work, name, sm=steady(0.1), used=2_000.0))
+    # Volcano's Job is another kind than Kubernetes' own, of the same name; its pods have ended.
+    for worker in range(2):
+        name = f"gang-worker-{worker}"
+        ended = pod(work, name, ("Job", "gang"), started=cast.long_ago, phase="Succeeded")
+        ended["metadata"]["ownerReferences"][0]["apiVersion"] = "batch.volcano.sh/v1alpha1"
+        cast.pods.append(ended)
+        cast.devices.append(device(work, name, sm=steady(0.1), used=2_000.0, days=(1, 8)))
     # Pods that are gone, whose names say nothing: kube-state-metrics recorded whose they were.
     cast.devices.append(device(work, "dist-old-name", sm=steady(0.5), days=(0, 2)))
     cast.devices.append(device(work, "small-old-name", sm=steady(0.12), used=6_500.0, days=(0, 2)))
@@ -192,6 +199,7 @@ def test_every_workload_of_the_cast_gets_the_advice_that_a_person_would_give(
         "moved": small,
         "nightly": whole,
         "dist": whole,
+        "gang": whole,
         "sliced": small,
         "slots": ("as it is", "time-slicing"),
         "notebook": ("shared", "time-slicing"),
@@ -213,6 +221,7 @@ def test_every_workload_of_the_cast_gets_the_advice_that_a_person_would_give(
         "two": "1 of 2 GPUs of a pod was never used; request 1",
         "both": "several GPUs are never shared",
         "dist": "the 2 pods of a PyTorchJob work together",
+        "gang": "the 2 pods of a Job.batch.volcano.sh work together",
         "slots": "the device total over 3 pods",
         "notebook": "bursts: time-slicing suits it",
         "calm": "only in namespaces declared trusted (--trusted)",

@@ -76,12 +76,24 @@ def test_sharing_is_what_nodes_offer() -> None:
     assert gke
     both = offers({sliced: 1, gke: 1}, ())
     for on_gke, name in ((True, "gke-mps-3"), (False, "shared")):
-        one = shared_form(both, bursty=False, gke=on_gke)
+        one = shared_form(both, "", bursty=False, gke=on_gke)
         assert one
         assert str(one.form) == name
-    assert shared_form(offers({}, ()), bursty=True, gke=False) is None
+    assert shared_form(offers({}, ()), "", bursty=True, gke=False) is None
 
 
 def test_models() -> None:
     assert model_of("NVIDIA A100-SXM4-80GB") == model_of("NVIDIA-A100-SXM4-80GB") == A100
     assert (slices_of("A30"), slices_of(A100), slices_of("something"), slices_of("Tesla-T4")) == (4, 7, 7, 7)
+
+
+def test_a_gpu_of_another_model_is_shared_by_others() -> None:
+    amounts = {"nvidia.com/gpu.shared": "4"}
+    labels = {"nvidia.com/gpu.product": "Tesla-T4", "nvidia.com/gpu.memory": "15360", "nvidia.com/gpu.replicas": "4"}
+    t4 = shape_of(labels, amounts, amounts)
+    assert t4
+    found = offers({t4: 1, node(8, "nvidia.com/gpu.shared"): 1}, ())
+    (one,) = found.shared
+    assert (one.clients, one.memory, one.models) == (4, 15_360, frozenset({"Tesla-T4", A100}))
+    assert shared_form(found, "Tesla-T4", bursty=True, gke=False) == one
+    assert shared_form(found, "H200", bursty=True, gke=False) is None

@@ -28,6 +28,8 @@ def demand(name: str, pods: int, gpus: int = 1, model: str = A100, clients: int 
         # A GPU is whole, cut or shared.
         ([demand("exclusive", 1), demand("mig-1g.10gb", 1), demand("time-slicing", 1)], 3, 1, 0),
         ([demand("exclusive", 17)], 16, 0, 1),
+        # Workloads whose pods are alike are packed as one.
+        ([demand("mig-1g.10gb", 3)] * 2, 1, 1, 0),
         ([demand("exclusive", 1, model="H100-80GB-HBM3")], 0, 2, 1),
         ([demand("exclusive", 1, model="")], 1, 1, 0),
     ],

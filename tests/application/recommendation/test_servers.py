@@ -17,12 +17,12 @@ from webhook.application.recommendation.servers import recognise, works_together
         ("app:1", ["serve", "--gpu-memory-utilization", "0.3"], {}, ("vLLM", "", True, False)),
         ("app:1", ["python", "-m", "sglang.launch_server", "--model-path", "m"], {}, ("SGLang", "m", True, False)),
         (
-            "nvcr.io/nvidia/tritonserver:24",
+            "registry.example/nvidia/tritonserver:24",
             ["tritonserver", "--model-repository=/m"],
             {},
             ("Triton", "/m", True, False),
         ),
-        ("ghcr.io/huggingface/text-generation-inference:3", [], {"MODEL_ID": "m"}, ("TGI", "m", True, False)),
+        ("registry.example/huggingface/text-generation-inference:3", [], {"MODEL_ID": "m"}, ("TGI", "m", True, False)),
         ("tensorflow/tensorflow:2", ["python"], {}, ("TensorFlow", "", True, False)),
         ("tensorflow/tensorflow:2", [], {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}, ("TensorFlow", "", False, False)),
         ("app:1", [], {"XLA_PYTHON_CLIENT_MEM_FRACTION": ".5"}, ("JAX", "", True, False)),
@@ -41,5 +41,7 @@ def test_programs(
 
 def test_kinds_whose_pods_work_together() -> None:
     assert works_together("Deployment", 8) == ""
+    assert works_together("Job", 8) == ""
+    assert works_together("Job.batch.volcano.sh", 8) == "the 8 pods of a Job.batch.volcano.sh work together"
     assert works_together("PyTorchJob", 1) == ""
     assert works_together("LeaderWorkerSet", 2) == "the 2 pods of a LeaderWorkerSet work together"

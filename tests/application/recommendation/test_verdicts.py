@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.application.recommendation.cases import GIB, SHARED, case, offered
-from webhook.application.recommendation.offers import Offers
+from tests.application.recommendation.cases import A100, GIB, SHARED, case, form, offered
+from webhook.application.recommendation.offers import Offers, SharedForm
 from webhook.application.recommendation.servers import recognise
 from webhook.application.recommendation.thresholds import parse
 from webhook.application.recommendation.usage import Metric
@@ -160,3 +160,15 @@ def test_thresholds_decide() -> None:
     assert judge(case(used={"days": 1}, thresholds=parse(["minimum-days=0.5"]))).kind is Kind.SLICE
     assert judge(case(used={"most": 0.04}, thresholds=parse(["unused-below=0.05"]))).kind is Kind.UNUSED
     assert judge(case(used={"memory": 8.3 * GIB}, thresholds=parse(["memory-headroom=0"]))).form == "mig-1g.10gb"
+
+
+def test_a_pod_must_fit_the_smallest_gpu_that_is_shared() -> None:
+    small = SharedForm(form("time-slicing"), 4, 15_360, frozenset({A100}))
+    assert judge(case(used={"most": 0.9}, offers=offered((), (small,)), trusted=True)).kind is Kind.EXCLUSIVE
+    fits = judge(case(used={"memory": 3 * GIB}, offers=offered((), (small,)), trusted=True))
+    assert (fits.kind, fits.form) == (Kind.SHARED, "time-slicing")
+    assert fits.reasons[-1] == (
+        "steady use: MPS suits it better, which no node of its model offers; time-slicing fits too"
+    )
+    of_others = SharedForm(form("time-slicing"), 4, 81_920, frozenset({"H200"}))
+    assert judge(case(offers=offered((), (of_others,)), trusted=True)).kind is Kind.EXCLUSIVE

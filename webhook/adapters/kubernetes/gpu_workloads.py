@@ -21,6 +21,7 @@ from webhook.engine.requests import read
 from webhook.engine.spelling import DevicePlugin
 
 _ENDED = frozenset({"Succeeded", "Failed"})
+_BUILT_IN = frozenset(row.kind for row in BUILT_IN)
 _CONTROLLERS = tuple(row for row in BUILT_IN if not row.is_pod and not row.passive)
 
 
@@ -129,7 +130,9 @@ class GpuWorkloads:
             workload = found.get((one.namespace, *top.key))
             if workload is None:
                 requests, gpus, form, programs = one.asked
-                workload = Workload(one.namespace, top.kind, top.name, requests, gpus, form, programs)
+                # Volcano's Job is not Kubernetes' own.
+                kind = top.key[0] if top.kind in _BUILT_IN else top.kind
+                workload = Workload(one.namespace, kind, top.name, requests, gpus, form, programs)
                 found[one.namespace, *top.key] = workload
             if one.pod:
                 _add(workload, one)

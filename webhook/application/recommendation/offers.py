@@ -67,10 +67,18 @@ class Slice(msgspec.Struct, frozen=True):
 
 
 class SharedForm(msgspec.Struct, frozen=True):
-    """A form of sharing that is offered; ``clients`` is how many pods share a GPU, 0 where nothing says it."""
+    """A form of sharing that is offered.
+
+    Attributes:
+        clients: how many pods share a GPU at most, 0 where nothing says it.
+        memory: the least memory of such a GPU in MiB; ``None`` where no node says it.
+        models: the models that are shared so; empty for a form that is only expected, or where no node says its model.
+    """
 
     form: Form
     clients: int
+    memory: int | None = None
+    models: frozenset[str] = frozenset()
 
 
 class Offers(msgspec.Struct, frozen=True):
@@ -97,7 +105,7 @@ def offers(shapes: Mapping[Shape, int] | None, expected: Iterable[Form]) -> Offe
         expected: forms that count as offered besides.
     """
     slices: dict[Form, Slice] = {}
-    shared: dict[Form, int] = {}
+    shared: dict[Form, SharedForm] = {}
     memory: dict[str, int] = {}
     for shape in shapes or ():
         model = model_of_shape(shape)
@@ -106,19 +114,29 @@ def offers(shapes: Mapping[Shape, int] | None, expected: Iterable[Form]) -> Offe
                 one = _slice(form, model, shape)
                 slices[form] = _least(slices[form], one) if form in slices else one
             elif form.shared and not form.partition:
-                clients = form.clients or whole(shape.labels.get(replicas_label(None))) or 0
-                shared[form] = max(shared.get(form, 0), clients)
+                shares = _shared(form, model, shape)
+                shared[form] = _both(shared[form], shares) if form in shared else shares
             if not form.partition and (amount := whole(shape.labels.get(MEMORY))):
                 memory[model] = min(memory.get(model, amount), amount)
     for form in expected:
         if form.partition and not form.shared:
             slices.setdefault(form, _slice(form, "", None))
         elif form.shared and not form.partition:
-            shared.setdefault(form, form.clients or 0)
+            shared.setdefault(form, SharedForm(form, form.clients or 0))
     ordered = sorted(slices.values(), key=lambda one: (one.share, one.memory or 0, str(one.form)))
-    return Offers(
-        tuple(ordered), tuple(SharedForm(*one) for one in sorted(shared.items(), key=str)), memory, shapes is not None
-    )
+    every = sorted(shared.values(), key=lambda one: str(one.form))
+    return Offers(tuple(ordered), tuple(every), memory, shapes is not None)
+
+
+def _shared(form: Form, model: str, shape: Shape) -> SharedForm:
+    clients = form.clients or whole(shape.labels.get(replicas_label(None))) or 0
+    return SharedForm(form, clients, whole(shape.labels.get(MEMORY)), frozenset({model} - {""}))
+
+
+def _both(one: SharedForm, other: SharedForm) -> SharedForm:
+    """What a pod gets wherever it comes to run: with the most others, and the least memory."""
+    known = [amount for amount in (one.memory, other.memory) if amount]
+    return SharedForm(one.form, max(one.clients, other.clients), min(known, default=None), one.models | other.models)
 
 
 def _slice(form: Form, model: str, shape: Shape | None) -> Slice:
@@ -146,8 +164,9 @@ def fitting(offered: Offers, model: str, share: float, memory: float) -> Iterato
             yield one
 
 
-def shared_form(offered: Offers, *, bursty: bool, gke: bool) -> SharedForm | None:
-    """The offered form of sharing that suits best: time-slicing for bursts, MPS for steady use, or whichever is there."""
+def shared_form(offered: Offers, model: str, *, bursty: bool, gke: bool) -> SharedForm | None:
+    """The offered form of sharing of a model that suits best: time-slicing for bursts, MPS for steady use, or what is there."""
     wanted = Sharing.TIME_SLICING if bursty else Sharing.MPS
-    there = [one for one in offered.shared if (one.form.platform is Platform.GKE) == gke] or list(offered.shared)
+    comparable = [one for one in offered.shared if not model or not one.models or model in one.models]
+    there = [one for one in comparable if (one.form.platform is Platform.GKE) == gke] or comparable
     return max(there, key=lambda one: (one.form.sharing is wanted, one.form.sharing is Sharing.ANY), default=None)

@@ -89,8 +89,14 @@ def pack(shapes: Mapping[Shape, int], demands: Iterable[Demand]) -> Packed:
         if shape.takes_pods
         for _ in range(number)
     ]
+    # Thousands of workloads are few kinds of pods.
+    alike: dict[Demand, int] = {}
+    for one in demands:
+        kind = msgspec.structs.replace(one, pods=0)
+        alike[kind] = alike.get(kind, 0) + one.pods
+    every = (msgspec.structs.replace(kind, pods=pods) for kind, pods in alike.items())
     # Those whose model is unknown come last: they may go anywhere, and must not keep others from the only GPUs that fit.
-    ordered = sorted(demands, key=lambda one: (not one.model, _order(one.form, one.gpus)))
+    ordered = sorted(every, key=lambda one: (not one.model, _order(one.form, one.gpus)))
     left = 0
     for demand in ordered:
         mine = [node for node in nodes if not demand.model or not node.model or node.model == demand.model]

@@ -45,8 +45,22 @@ VARIABLES = frozenset({*_GROWS, *_MODEL_VARIABLES, "WORLD_SIZE", "XLA_PYTHON_CLI
 """The variables whose values are read."""
 
 # Kinds whose pods work on one thing together: NCCL permits no two ranks on one GPU, nor MIG slices of one.
+# Of kinds whose pods may or may not work together, none is told to share either.
 _TOGETHER = frozenset(
-    {"PyTorchJob", "TFJob", "MPIJob", "XGBoostJob", "PaddleJob", "JAXJob", "TrainJob", "LeaderWorkerSet"}
+    {
+        *(
+            "PyTorchJob",
+            "TFJob",
+            "MPIJob",
+            "XGBoostJob",
+            "PaddleJob",
+            "JAXJob",
+            "TrainJob",
+            "LeaderWorkerSet",
+            "JobSet",
+        ),
+        *("RayCluster", "RayJob", "RayService", "Job.batch.volcano.sh"),
+    }
 )
 
 

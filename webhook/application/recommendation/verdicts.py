@@ -18,7 +18,7 @@ from webhook.application.recommendation.servers import works_together
 from webhook.application.recommendation.thresholds import Thresholds
 from webhook.application.recommendation.usage import Metric
 from webhook.application.recommendation.workloads import Workload
-from webhook.engine.forms import Form, Platform, parse
+from webhook.engine.forms import Form, Platform, Sharing, parse
 
 _FULL = 0.999  # a share that no slice but the whole GPU has
 _FILLED = 0.95
@@ -109,8 +109,9 @@ class Case(msgspec.Struct, frozen=True):
     @property
     def sharing(self) -> SharedForm | None:
         """The form of sharing that suits it best, of those that are offered, with how many pods share a GPU."""
-        found = shared_form(self.offered, bursty=self.is_bursty, gke=self.form.platform is Platform.GKE)
-        return SharedForm(found.form, found.clients or int(self.thresholds.clients)) if found else None
+        found = shared_form(self.offered, self.model, bursty=self.is_bursty, gke=self.form.platform is Platform.GKE)
+        usual = int(self.thresholds.clients)
+        return msgspec.structs.replace(found, clients=found.clients or usual) if found else None
 
 
 def judge(case: Case) -> Verdict:
@@ -186,7 +187,7 @@ def _of_several(case: Case) -> Verdict | None:
 def _together(case: Case) -> Verdict | None:
     workload = case.workload
     parallel = next((one.parallel for one in workload.programs if one.parallel), "")
-    why = works_together(workload.kind, workload.running) or parallel
+    why = works_together(workload.kind, len(workload.pods)) or parallel
     return Verdict(Kind.EXCLUSIVE, case.whole, 1, (f"{why}; such GPUs are never shared or sliced",)) if why else None
 
 
@@ -229,10 +230,13 @@ def _of_one(case: Case) -> Verdict:
         if found.form.partition == case.form.partition and measures.p95 >= _FILLED:
             why.append("the slice is full at times, so it may need a larger one")
         return Verdict(Kind.SLICE, str(found.form), 1, tuple(why))
-    memory = case.offered.memory.get(case.model) if measures.profile else measures.capacity
+    own = case.offered.memory.get(case.model) if measures.profile else measures.capacity
+    memory = (sharing.memory if sharing else None) or own
     fits = case.share < 1 / clients and memory is not None and case.need <= memory / clients
     if fits and sharing and case.trusted:
         suits = "bursts: time-slicing suits it" if case.is_bursty else "steady use: MPS suits it"
+        if sharing.form.sharing not in {Sharing.ANY, Sharing.TIME_SLICING if case.is_bursty else Sharing.MPS}:
+            suits += f" better, which no node of its model offers; {sharing.form} fits too"
         return Verdict(Kind.SHARED, str(sharing.form), 1, (*why, f"{clients} such pods fit a GPU", suits))
     why += _why_not_smaller(case, sharing if fits else None, video=video)
     if case.form.partition or case.form.shared:
