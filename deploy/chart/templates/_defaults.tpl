@@ -128,6 +128,12 @@ webhooks:
   labels: {}
 backstop:
   enabled: false
+inTree:
+  enabled: false
+  only: false
+  denyOthers: false
+  webhooks: auto
+  compiled: {}
 replicas: 2
 image:
   repository: gpuwarden/gpuwarden
