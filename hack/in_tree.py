@@ -24,7 +24,7 @@ def text() -> str:
     helm = find("helm", os.environ)
     only = ("--kube-version", KUBERNETES, "--show-only", "templates/configmap.yaml")
     rendered = subprocess.run([helm, *RENDER, *only], capture_output=True, check=True).stdout
-    program = [ROOT / ".venv/bin/gpuwarden", "compile", "--chart", "-"]
+    program = [str(ROOT / ".venv/bin/gpuwarden"), "compile", "--chart", "-"]
     return HEADER + subprocess.run(program, input=rendered, capture_output=True, check=True).stdout.decode()
 
 

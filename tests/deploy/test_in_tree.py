@@ -48,7 +48,7 @@ def recompiled(chart: Chart, values: Json, *arguments: str) -> Json:
         "template", "gpuwarden", str(CHART), "--namespace", NAMESPACE, "--values", "-", "--set", "inTree=null",
         "--show-only", "templates/configmap.yaml", values=values,
     )  # fmt: skip
-    program = [ROOT / ".venv/bin/gpuwarden", "compile", "--chart", "-", *arguments]
+    program = [str(ROOT / ".venv/bin/gpuwarden"), "compile", "--chart", "-", *arguments]
     printed = subprocess.run(program, input=text, capture_output=True, text=True, check=True).stdout
     made: Json = yaml.safe_load(printed)["inTree"]
     return {**values, "inTree": {**values["inTree"], **made}}

@@ -94,8 +94,8 @@ def compile(  # noqa: A001 - the command's name
         made = compiled(configuration, policy or (), deny_others=deny_others)
         documents = [*_beside(webhooks, made), *made.objects] if webhooks is not None else made.objects
     else:
-        value, made = for_chart(configuration, tuple(policy or ()), digest)
-        documents = [{"inTree": {"compiled": value}}]
+        of_chart, made = for_chart(configuration, tuple(policy or ()), digest)
+        documents = [{"inTree": {"compiled": of_chart}}]
     for left in made.left:
         say(f'policy "{left.policy}": left to the webhooks; {left.why}')
     yaml.dump_all(documents, sys.stdout, _Dumper, sort_keys=False, width=1000, explicit_start=True, allow_unicode=True)
