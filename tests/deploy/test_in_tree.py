@@ -129,6 +129,13 @@ def test_alone_nothing_runs(chart: Chart) -> None:
     assert kinds == {"ConfigMap", *KINDS, *(f"{kind}Binding" for kind in KINDS)}
 
 
+def test_alone_no_alert_is_about_replicas(chart: Chart) -> None:
+    monitoring = {"prometheusRule": {"create": True}}
+    rendered = chart.render({"inTree": {"only": True}, "monitoring": monitoring}, kubernetes=V136)
+    groups = rendered.the("PrometheusRule")["spec"]["groups"]
+    assert [rule["alert"] for group in groups for rule in group["rules"]] == ["GpuwardenAdmissionPolicyFailing"]
+
+
 def test_others_are_denied_only_where_that_is_set(chart: Chart) -> None:
     def others(**more: Any) -> list[str]:
         rendered = chart.render({"inTree": {"only": True, **more}}, kubernetes=V136)
