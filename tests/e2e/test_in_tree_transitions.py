@@ -51,14 +51,14 @@ def leaves_out(control_plane: ControlPlane) -> bool:
 def test_no_pod_is_lost_or_undecided_on_the_way_to_the_api_server_and_back(
     bare: ControlPlane, chart: Chart, relayed: Running, release: Release, make_namespace: Callable[..., str]
 ) -> None:
-    namespace = make_namespace({ENFORCE: "shared"})
+    namespace, elsewhere = make_namespace({ENFORCE: "shared"}), make_namespace({ENFORCE: "shared"})
     relayed.reconfigure(render(bare, chart, WEBHOOKS))
     release.install(WEBHOOKS)
     relayed.wait_until_serving(relayed.start_replica())
     wait_for("gpuwarden to act", relayed.acts)
     with ExitStack() as stack:
         common = stack.enter_context(PodStream(bare, namespace, connections=2))
-        with PodStream(bare, namespace, connections=1, more=SIDECAR) as others:
+        with PodStream(bare, elsewhere, connections=1, more=SIDECAR) as others:
             release.upgrade(BOTH)
             assert not leaves_out(bare), "the policies may not act yet"
             wait_for("the new parts to be trusted", lambda: are_trusted(bare))
@@ -77,7 +77,7 @@ def test_no_pod_is_lost_or_undecided_on_the_way_to_the_api_server_and_back(
         relayed.wait_until_serving(relayed.start_replica())
         wait_for("the webhooks to be trusted", lambda: are_trusted(bare))
         wait_for("gpuwarden to act", relayed.acts)
-        with PodStream(bare, namespace, connections=1, more=SIDECAR) as others:
+        with PodStream(bare, elsewhere, connections=1, more=SIDECAR) as others:
             common.wait_for_more(20)
             release.upgrade(WEBHOOKS)
             assert bare.get(POLICIES)["items"] == []
