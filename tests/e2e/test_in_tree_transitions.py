@@ -71,6 +71,11 @@ def test_no_pod_is_lost_or_undecided_on_the_way_to_the_api_server_and_back(
         wait_for("the API server to forget the webhooks", lambda: is_forgotten(bare))
         relayed.kill_all()
         common.wait_for_more(20)
+        metrics = bare.api.get("/metrics").text
+        for kind, more in (("mutating", ""), ("validating", 'enforcement_action="allow",')):
+            for name in ("check_total", "check_duration_seconds_bucket"):
+                series = f'apiserver_{kind}_admission_policy_{name}{{{more}error_type="no_error",'
+                assert series in metrics, "the dashboard and the alert go by it"
 
         release.upgrade(BOTH)
         assert leaves_out(bare), "else the common case would depend on replicas that are not there yet"
