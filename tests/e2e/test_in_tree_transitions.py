@@ -73,13 +73,16 @@ def test_no_pod_is_lost_or_undecided_on_the_way_to_the_api_server_and_back(
         assert bare.api.get(configuration_path(MUTATING)).status_code == httpx.codes.NOT_FOUND
         relayed.kill_all()
         common.wait_for_more(20)
-        # Of validating policies the API server counts denials and errors only.
+        # Of validating policies the API server counts denials, as invalid_error, and errors only.
         denied = bare.api.post(f"/api/v1/namespaces/{elsewhere}/pods", json=pod(pod_spec(GPU, count=2)))
         assert denied.status_code == httpx.codes.FORBIDDEN
         metrics = bare.api.get("/metrics").text
-        for kind, more in (("mutating", ""), ("validating", 'enforcement_action="deny",')):
+        for kind, more in (
+            ("mutating", 'error_type="no_error",'),
+            ("validating", 'enforcement_action="deny",error_type="invalid_error",'),
+        ):
             for name in ("check_total", "check_duration_seconds_bucket"):
-                series = f'apiserver_{kind}_admission_policy_{name}{{{more}error_type="no_error",'
+                series = f"apiserver_{kind}_admission_policy_{name}{{{more}"
                 found = [line for line in metrics.splitlines() if line.startswith(f"apiserver_{kind}_admission_policy")]
                 assert series in metrics, f"the dashboard and the alert go by it: {found[:9]}"
 
