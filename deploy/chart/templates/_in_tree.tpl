@@ -119,9 +119,11 @@ compiled policies).
 {{- toJson $objects -}}
 {{- end -}}
 
-{{/* What the objects of one policy are recognised by. */}}
+{{/* What the objects of one policy are recognised by: the same alone and beside webhooks, so that one follows the other. */}}
 {{- define "gpuwarden.inTreeObjectsDigest" -}}
-{{- include "gpuwarden.inTreeObjects" . | sha256sum | trunc 16 -}}
+{{- $values := .root.Values -}}
+{{- $names := list $values.config.exemptions.namespaces $values.webhooks.excludedNamespaces (eq .made.policy $values.config.defaults.enforce) -}}
+{{- list .made (include "gpuwarden.inTreeNotExempt" .root) $names | toJson | sha256sum | trunc 16 -}}
 {{- end -}}
 
 {{/*
