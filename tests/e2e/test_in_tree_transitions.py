@@ -20,7 +20,7 @@ from webhook.application.certificates.tokens import path_of
 
 pytestmark = pytest.mark.e2e
 
-WEBHOOKS: Mapping[str, Any] = {}
+WEBHOOKS: Mapping[str, Any] = {"inTree": {"enabled": False}}  # without any value, helm takes the last ones
 BOTH = {"inTree": {"enabled": True}}
 ALONE = {"inTree": {"only": True}}
 POLICIES = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies"
