@@ -137,6 +137,7 @@ manifests: tools ## Write the chart's generated templates, and deploy/gpuwarden.
 	@$(BIN)/python -m hack.workload_rules
 	@$(BIN)/python -m hack.chart_tables
 	@$(BIN)/python -m hack.chart_readme
+	@$(BIN)/python -m hack.in_tree
 	@$(BIN)/python -m hack.render_manifests
 
 FUZZ_SECONDS ?= 600

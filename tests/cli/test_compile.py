@@ -47,8 +47,28 @@ def test_webhook_configurations_are_printed_with_the_common_case_left_out(tmp_pa
     assert run("compile", "--webhooks", "-", stdin=WEBHOOKS).out == from_file.out
     service, configuration, *policies = yaml.safe_load_all(from_file.out)
     assert service["kind"] == "Service"
-    assert "mutate-shared.gpuwarden.io" in [webhook["name"] for webhook in configuration["webhooks"]]
+    assert "shared.mutate.gpuwarden.io" in [webhook["name"] for webhook in configuration["webhooks"]]
     assert policies == [*yaml.safe_load_all(run("compile").out)]
+
+
+CONFIG_MAP = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: gpuwarden, annotations: {gpuwarden.io/configuration: abc}}
+data: {config.yaml: "%s"}
+"""
+
+
+def test_a_value_for_the_chart_is_made_of_its_own_config_map() -> None:
+    config = "apiVersion: gpuwarden.io/v1\\nkind: Configuration\\nmode: audit\\nexemptions: {usernames: [alice]}"
+    ran = run("compile", "--chart", "-", "--policy", "mig-1g.5gb", stdin=f"[1]\n---\n{CONFIG_MAP % config}")
+    assert ran.code == 0, ran.err
+    value = yaml.safe_load(ran.out)["inTree"]["compiled"]
+    assert value["configuration"] == "abc"
+    policies = {each["policy"]: each for each in value["policies"]}
+    assert {*policies["mig-1g.5gb"]} == {"policy", "name", "commonCase", "mutating", "validating", "others"}
+    assert {*policies["any"]} == {"policy", "name", "commonCase"}
+    assert "alice" not in ran.out, "exemptions are the chart's"
 
 
 def test_other_pods_are_denied_where_no_webhook_decides_them() -> None:
@@ -65,6 +85,10 @@ def test_other_pods_are_denied_where_no_webhook_decides_them() -> None:
         (("--webhooks", "-"), "a: [", "--webhooks -: "),
         (("--webhooks", "-"), "", "--webhooks -: has no webhook configuration"),
         (("--webhooks", "-"), "[1]", "--webhooks -: has no webhook configuration"),
+        (("--chart", "missing.yaml"), "", "--chart missing.yaml"),
+        (("--chart", "-"), WEBHOOKS, "--chart -: has no ConfigMap of gpuwarden's chart"),
+        (("--chart", "-"), CONFIG_MAP % "kind: x", "--chart -: kind"),
+        (("--chart", "-", "--deny-others"), WEBHOOKS, "remove --config, --webhooks and --deny-others"),
         (("--webhooks", "-", "--deny-others"), WEBHOOKS, "--deny-others: the webhooks decide these pods"),
     ],
 )

@@ -22,7 +22,7 @@ def with_urls(objects: Sequence[Json], ports: Mapping[str, int]) -> list[Json]:
     changed = deepcopy(list(objects))
     for webhook in _webhooks(changed):
         path = webhook["clientConfig"].pop("service").get("path", "")
-        webhook["clientConfig"]["url"] = f"https://127.0.0.1:{ports[webhook['name']]}{path}"
+        webhook["clientConfig"]["url"] = f"https://127.0.0.1:{_port(webhook, ports)}{path}"
     return changed
 
 
@@ -34,10 +34,15 @@ def with_local_services(objects: Sequence[Json], ports: Mapping[str, int]) -> li
     """
     changed = deepcopy(list(objects))
     for webhook in _webhooks(changed):
-        webhook["clientConfig"]["service"]["port"] = ports[webhook["name"]]
+        webhook["clientConfig"]["service"]["port"] = _port(webhook, ports)
     for service in (o for o in changed if o["kind"] == "Service"):
         service["spec"] = {"type": "ExternalName", "externalName": "localhost"}
     return changed
+
+
+def _port(webhook: Json, ports: Mapping[str, int]) -> int:
+    """The port of a webhook, or of the one that it is a part of: shared.mutate.gpuwarden.io."""
+    return ports.get(webhook["name"]) or ports[".".join(webhook["name"].split(".")[-3:])]
 
 
 def _webhooks(objects: Sequence[Json]) -> Iterator[Json]:

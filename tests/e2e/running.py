@@ -14,7 +14,7 @@ from tests.deploy.chart import Rendered
 from tests.e2e.gpuwarden import Replica, arguments_of, environment_of
 from tests.e2e.objects import ENFORCE, GPU, SHARED, limits_of, pod_spec
 from tests.e2e.relay import Relay
-from webhook.application.certificates.tokens import PATHS
+from webhook.application.certificates.tokens import PATHS, path_of
 
 PROBE = "e2e-probe"  # a labelled namespace that shows whether gpuwarden acts
 
@@ -46,7 +46,7 @@ class Running:
             kubeconfig: how they reach the API server, if not directly.
         """
         self.rendered = rendered
-        paths = {PATHS[name] for name in rendered.webhooks}
+        paths = {path for name in rendered.webhooks if (path := path_of(name))}
         self.relays = {path: Relay() for path in sorted(paths)}
         self.replicas: list[Replica] = []
         self._control_plane = control_plane

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
@@ -57,6 +57,7 @@ class PodStream:
         pause: float = 0.05,
         bursts: bool = False,
         read: Callable[[dict[str, Any]], str] = resource_of,
+        more: Mapping[str, Any] | None = None,
     ) -> None:
         """Prepare a stream.
 
@@ -69,10 +70,15 @@ class PodStream:
             bursts: whether all connections create their pods at the same moment: the API server then needs as many
                 connections to the webhooks at once, and goes for new ones.
             read: what to note of a created pod.
+            more: further fields of the pods' spec.
         """
         self._control_plane = control_plane
         self._path = f"/api/v1/namespaces/{namespace}/pods"
-        self._spec = pod_spec(resource) | {"schedulerName": "nobody", "automountServiceAccountToken": False}
+        self._spec = pod_spec(resource) | {
+            "schedulerName": "nobody",
+            "automountServiceAccountToken": False,
+            **(more or {}),
+        }
         self._pause = pause
         self._read = read
         self._together = threading.Barrier(connections) if bursts else None

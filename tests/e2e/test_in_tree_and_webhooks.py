@@ -75,7 +75,7 @@ def test_the_common_case_goes_on_while_no_replica_answers(
         assert denied.json()["message"].endswith(messages(judge(DENIED, "shared"))[0])
         other = create(OTHER)
         assert other.status_code == httpx.codes.INTERNAL_SERVER_ERROR
-        assert 'failed calling webhook "validate-shared.gpuwarden.io"' in other.json()["message"]
+        assert 'failed calling webhook "shared.validate.gpuwarden.io"' in other.json()["message"]
 
 
 def test_every_other_pod_is_the_webhooks(create: Callable[..., httpx.Response]) -> None:

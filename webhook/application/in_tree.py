@@ -118,12 +118,12 @@ def _is_ordinary(pattern: str) -> bool:
 
 
 _OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_OTHERS, _UNLABELLED = ".others", "-unlabelled"
+OTHERS, _UNLABELLED = ".others", "-unlabelled"
 
 
 def object_name(policy: str) -> str:
     """The name of a policy's objects: its own where an object can have it, and otherwise a digest of it."""
-    own = _OBJECT_NAME.fullmatch(policy) and not policy.endswith((_OTHERS, _UNLABELLED))
+    own = _OBJECT_NAME.fullmatch(policy) and not policy.endswith((OTHERS, _UNLABELLED))
     return f"gpuwarden-{policy if own else sha256(policy.encode()).hexdigest()[:16]}"
 
 
@@ -177,7 +177,7 @@ def _objects(case: CommonCase, exemptions: Exemptions, *, is_default: bool, alon
 
 def _others(case: CommonCase, exemptions: Exemptions, *, is_default: bool) -> Iterator[Json]:
     """What denies the pods that request NVIDIA's resources and are not the common case."""
-    name = f"{object_name(case.policy.name)}{_OTHERS}"
+    name = f"{object_name(case.policy.name)}{OTHERS}"
     conditions = [
         {"name": "not-exempt", "expression": not_exempt(exemptions)},
         {"name": "not-a-mirror-pod", "expression": _NO_MIRROR_POD},

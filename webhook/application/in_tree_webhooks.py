@@ -38,15 +38,15 @@ def _entries(webhook: Json, made: Compiled) -> Iterator[Json]:
     if made.default in names:
         other.append({"key": ENFORCE, "operator": "Exists"})
     yield _entry(webhook, "", [*other, no_warn, no_audit])
-    yield _entry(webhook, "warned", [{"key": WARN, "operator": "Exists"}])
-    yield _entry(webhook, "audited", [no_warn, {"key": AUDIT, "operator": "Exists"}])
+    yield _entry(webhook, "warn.others", [{"key": WARN, "operator": "Exists"}])
+    yield _entry(webhook, "audit.others", [no_warn, {"key": AUDIT, "operator": "Exists"}])
     for case in made.cases:
         rest = {"name": "not-the-common-case", "expression": f"{_CREATED} ||\n!({condition(case)})"}
         own = {"key": ENFORCE, "operator": "In", "values": [case.policy.name]}
-        suffix = object_name(case.policy.name).removeprefix("gpuwarden-").replace(".", "-")
-        yield _entry(webhook, suffix, [own, no_warn, no_audit], rest)
+        part = object_name(case.policy.name).removeprefix("gpuwarden-")
+        yield _entry(webhook, part, [own, no_warn, no_audit], rest)
         if case.policy.name == made.default:
-            yield _entry(webhook, "unlabelled", [_absent(ENFORCE), no_warn, no_audit], rest)
+            yield _entry(webhook, f"{part}-unlabelled", [_absent(ENFORCE), no_warn, no_audit], rest)
 
 
 def _absent(label: str) -> Json:
@@ -55,12 +55,11 @@ def _absent(label: str) -> Json:
 
 def _entry(webhook: Json, part: str, namespaces: list[Json], rest: Json | None = None) -> Json:
     """A part of a webhook: that of some namespaces, and what of their pods it is asked about."""
-    first, dot, domain = webhook["name"].partition(".")
     selector = webhook.get("namespaceSelector") or {}
     expressions = [*(selector.get("matchExpressions") or ()), *namespaces]
     return {
         **webhook,
-        "name": f"{first}-{part}{dot}{domain}" if part else webhook["name"],
+        "name": f"{part}.{webhook['name']}" if part else webhook["name"],
         "namespaceSelector": {**selector, "matchExpressions": expressions},
         "matchConditions": [*(webhook.get("matchConditions") or ()), *([rest] if rest else ())],
     }

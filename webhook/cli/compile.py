@@ -1,7 +1,7 @@
 """``gpuwarden compile``: the configuration as admission policies of the API server itself."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,8 +9,11 @@ import typer
 import yaml
 
 from webhook.adapters import named_file, yaml_guard
+from webhook.adapters.configuration import file as configuration_file
 from webhook.adapters.file_errors import why
+from webhook.application.configuration import Configuration
 from webhook.application.in_tree import Compiled, compiled
+from webhook.application.in_tree_chart import DIGEST, for_chart
 from webhook.application.in_tree_webhooks import WEBHOOK_KINDS, beside
 from webhook.cli import completers
 from webhook.cli.configuration_input import ConfigOption, load_configuration
@@ -49,6 +52,14 @@ def compile(  # noqa: A001 - the command's name
             "webhooks leave the common case out.",
         ),
     ] = None,
+    chart: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Manifests that the chart rendered (- is standard input); prints the chart's value inTree.compiled for the "
+            "configuration in their ConfigMap.",
+        ),
+    ] = None,
     deny_others: Annotated[  # noqa: FBT002 - typer's way to say a flag
         bool,
         typer.Option(
@@ -65,16 +76,28 @@ def compile(  # noqa: A001 - the command's name
 
     With --webhooks it is a Helm post-renderer: helm template … | gpuwarden compile --webhooks -
 
+    With --chart it prints a value of the chart: helm template … -s templates/configmap.yaml | gpuwarden compile --chart -
+
     Exit codes: 0 written; 2 wrong usage, or output that can't be written.
     """
-    configuration = load_configuration(config)
+    if chart is not None and (config is not None or webhooks is not None or deny_others):
+        raise usage_error(
+            "--chart: the chart's values have the configuration, webhooks and inTree.denyOthers; remove --config, --webhooks and "
+            "--deny-others"
+        )
+    configuration, digest = (load_configuration(config), "") if chart is None else _in_chart(chart)
     for value in policy or ():
         if configuration.policies.resolve(value) is None:
             raise usage_error(f"--policy: {configuration.policies.nearest(value)}")
     if webhooks is not None and deny_others:
         raise usage_error("--deny-others: the webhooks decide these pods; remove it, or --webhooks")
-    made = compiled(configuration, policy or (), deny_others=deny_others)
-    documents = [*_beside(webhooks, made), *made.objects] if webhooks is not None else made.objects
+    documents: Iterable[Any]
+    if chart is None:
+        made = compiled(configuration, policy or (), deny_others=deny_others)
+        documents = [*_beside(webhooks, made), *made.objects] if webhooks is not None else made.objects
+    else:
+        of_chart, made = for_chart(configuration, tuple(policy or ()), digest)
+        documents = [{"inTree": {"compiled": of_chart}}]
     for left in made.left:
         say(f'policy "{left.policy}": left to the webhooks; {left.why}')
     yaml.dump_all(documents, sys.stdout, _Dumper, sort_keys=False, width=1000, explicit_start=True, allow_unicode=True)
@@ -82,20 +105,47 @@ def compile(  # noqa: A001 - the command's name
 
 def _beside(path: str, made: Compiled) -> Iterator[Any]:
     """The documents of a file, in which the webhook configurations leave the common case out."""
-    try:
-        text = sys.stdin.read() if path == "-" else named_file.text(Path(path))
-        yaml_guard.check(text, yaml.SafeLoader)
-        documents = [*filter(None, yaml.safe_load_all(text))]
-    except yaml_guard.YamlBombError as error:
-        raise usage_error(f"--webhooks {path}: {error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise usage_error(f"--webhooks {path}: {yaml_guard.explain(error)}") from error
-    except OSError as error:
-        raise usage_error(f"--webhooks {path}: {why(path, error)}") from error
-    kinds = [document.get("kind") if isinstance(document, dict) else None for document in documents]
+    documents = _documents("--webhooks", path)
+    kinds = [_field(document, "kind") for document in documents]
     if not any(kind in WEBHOOK_KINDS for kind in kinds):
         raise usage_error(
             f"--webhooks {path}: has no webhook configuration; write the manifests that gpuwarden is installed by"
         )
     for kind, document in zip(kinds, documents, strict=True):
         yield beside(document, made) if kind in WEBHOOK_KINDS else document
+
+
+def _in_chart(path: str) -> tuple[Configuration, str]:
+    """The configuration in the ConfigMap that the chart rendered, and the chart's digest of it."""
+    for document in _documents("--chart", path):
+        digest = _field(document, "metadata", "annotations", DIGEST)
+        text = _field(document, "data", "config.yaml")
+        if isinstance(digest, str) and isinstance(text, str):
+            try:
+                return configuration_file.parse(text), digest
+            except configuration_file.ConfigurationError as error:
+                raise usage_error(*(f"--chart {path}: {problem}" for problem in error.problems)) from error
+    raise usage_error(
+        f"--chart {path}: has no ConfigMap of gpuwarden's chart with the annotation {DIGEST}; write what helm template renders"
+    )
+
+
+def _field(document: Any, *keys: str) -> Any:
+    """A field of a document that may have any shape; ``None`` where it is absent."""
+    for key in keys:
+        document = document.get(key) if isinstance(document, dict) else None
+    return document
+
+
+def _documents(option: str, path: str) -> list[Any]:
+    """The documents of a file of an option, or of standard input."""
+    try:
+        text = sys.stdin.read() if path == "-" else named_file.text(Path(path))
+        yaml_guard.check(text, yaml.SafeLoader)
+        return [*filter(None, yaml.safe_load_all(text))]
+    except yaml_guard.YamlBombError as error:
+        raise usage_error(f"{option} {path}: {error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise usage_error(f"{option} {path}: {yaml_guard.explain(error)}") from error
+    except OSError as error:
+        raise usage_error(f"{option} {path}: {why(path, error)}") from error

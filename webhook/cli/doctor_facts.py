@@ -67,6 +67,7 @@ def gather(  # noqa: PLR0913 - the readers, and options of the command line
         mutating=reader.webhook_configuration(MUTATING, mutating_name(name, deployment)),
         validating=reader.webhook_configuration(VALIDATING, name),
         all_mutating=reader.mutating_configurations(),
+        in_tree=reader.admission_policies() if _has_policies(version) else {},
         services={},
         slices={},
         deployment=deployment,
@@ -90,6 +91,11 @@ def gather(  # noqa: PLR0913 - the readers, and options of the command line
         slices={key: reader.slices(*key) for key in called},
     )
     return dataclasses.replace(facts, contacts=_dial(targets(facts)))
+
+
+def _has_policies(version: Maybe[tuple[int, int]]) -> bool:
+    """Whether both kinds of admission policies are stable."""
+    return isinstance(version, tuple) and version >= (1, 36)
 
 
 def _installed(text: Maybe[str | None]) -> Maybe[Configuration | BadConfiguration | None]:

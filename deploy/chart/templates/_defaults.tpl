@@ -129,6 +129,12 @@ webhooks:
   labels: {}
 backstop:
   enabled: false
+inTree:
+  enabled: false
+  only: false
+  denyOthers: false
+  webhooks: auto
+  compiled: {}
 replicas: 2
 image:
   registry: ''

@@ -10,6 +10,7 @@ from webhook.application.certificates.tokens import (
     PathTokens,
     is_token,
     masked,
+    path_of,
     path_token,
     token_of,
     with_token,
@@ -50,6 +51,21 @@ def test_no_other_path_is_admitted_than_one_with_a_token(path: str) -> None:
     assert paths.admits(path) is None
     assert paths.rejected_since_last_call()
     assert not paths.rejected_since_last_call(), "asked once"
+
+
+@pytest.mark.parametrize("name", ["x.gpuwarden.io", "shared.advise.gpuwarden.io", ".mutate.gpuwarden.io", "mutate"])
+def test_no_other_webhook_has_a_path(name: str) -> None:
+    assert path_of(name) is None
+    with pytest.raises(KeyError, match=name):
+        with_token(name, "/x", ONE)
+
+
+@pytest.mark.parametrize("name", ["shared", "mig-1g.5gb", "warn.others", "any-unlabelled", "namespace"])
+def test_a_part_of_a_webhook_has_the_path_of_the_whole(name: str) -> None:
+    assert path_of(f"{name}.mutate.gpuwarden.io") == "/mutate"
+    assert with_token(f"{name}.{VALIDATE}", "", ONE) == f"/validate/{ONE}"
+    assert token_of(f"{name}.{VALIDATE}", f"/validate/{ONE}") == ONE
+    assert token_of(f"{name}.{VALIDATE}", f"/mutate/{ONE}") == ""
 
 
 @pytest.mark.parametrize("plain", sorted({*PATHS.values()}))

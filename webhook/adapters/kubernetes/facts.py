@@ -18,6 +18,7 @@ from webhook.adapters.kubernetes.nodes import NodeItem
 from webhook.adapters.kubernetes.request import Request, path_of
 from webhook.adapters.kubernetes.retrying import RetryingApi
 from webhook.application.diagnosis.documents import (
+    AdmissionPolicy,
     Budget,
     Deployment,
     EndpointSlice,
@@ -39,6 +40,10 @@ T = TypeVar("T")
 
 _REGISTRATION = "admissionregistration.k8s.io"
 _PLURALS = {MUTATING: "mutatingwebhookconfigurations", VALIDATING: "validatingwebhookconfigurations"}
+_POLICIES = {
+    "MutatingAdmissionPolicy": "mutatingadmissionpolicies",
+    "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
+}
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 
 
@@ -94,6 +99,16 @@ class FactReader:
     def mutating_configurations(self) -> Maybe[list[WebhookConfiguration]]:
         """Everyone's mutating webhook configurations."""
         return self._list(Page[WebhookConfiguration], _REGISTRATION, "v1", _PLURALS[MUTATING])
+
+    def admission_policies(self) -> Maybe[dict[str, list[AdmissionPolicy]]]:
+        """Everyone's admission policies, by kind."""
+        found: dict[str, list[AdmissionPolicy]] = {}
+        for kind, plural in _POLICIES.items():
+            listed = self._list(Page[AdmissionPolicy], _REGISTRATION, "v1", plural)
+            if isinstance(listed, Unread):
+                return listed
+            found[kind] = listed
+        return found
 
     def service(self, namespace: str, name: str) -> Maybe[Service | None]:
         """A Service."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from webhook.application.certificates.tokens import PATHS, token_of, with_token
+from webhook.application.certificates.tokens import path_of, token_of, with_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -83,7 +83,7 @@ class TokenFacts:
         # An unknown token goes into the Secret first, for the other replicas to know.
         if not configuration.tokened or not wanted or self.unknown:
             return {}
-        correct = {n: with_token(n, target, wanted) for n, target in configuration.targets.items() if n in PATHS}
+        correct = {n: with_token(n, target, wanted) for n, target in configuration.targets.items() if path_of(n)}
         return {name: target for name, target in correct.items() if target != configuration.targets[name]}
 
     @property

@@ -35,6 +35,7 @@ PATHS: Mapping[str, str] = MappingProxyType(
     }
 )
 """The path of each webhook by its name. The chart renders the same where it renders paths (tests/deploy)."""
+_PART = re.compile(r".+\.((?:mutate|validate)\.gpuwarden\.io)")
 ANNOTATION = "gpuwarden.io/path-token"
 """Of a webhook configuration: ``"true"`` has gpuwarden set its paths. To set plain paths, change it in the same write."""
 
@@ -45,6 +46,15 @@ _TOKEN = re.compile(rf"[0-9a-f]{{{2 * _BYTES}}}")
 _PLAIN = "|".join(sorted({path[1:] for path in PATHS.values()}, key=len, reverse=True))
 _WITH_TOKEN = re.compile(rf"(.*)(/(?:{_PLAIN}))/({_TOKEN.pattern})")
 _ANYWHERE = re.compile(rf"(/(?:{_PLAIN}))/{_TOKEN.pattern}")
+
+
+def path_of(webhook: str) -> str | None:
+    """The path of a webhook by its name, such as ``mutate.gpuwarden.io``, or of a part of it, ``shared.mutate.gpuwarden.io``.
+
+    ``None`` for a webhook that is not of `PATHS`. The parts are those that ``webhook.application.in_tree_webhooks`` makes.
+    """
+    part = _PART.fullmatch(webhook)
+    return PATHS.get(part[1] if part else webhook)
 
 
 def path_token(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> str:
@@ -72,17 +82,22 @@ def token_of(webhook: str, target: str) -> str:
         The token; empty where there is none, or the rest is not the path of this webhook.
     """
     found = _WITH_TOKEN.fullmatch(_path(target))
-    if found is None or (found[1] and not _is_url(target)) or found[2] != PATHS.get(webhook, found[2]):
+    if found is None or (found[1] and not _is_url(target)) or found[2] != (path_of(webhook) or found[2]):
         return ""
     return found[3]
 
 
 def with_token(webhook: str, target: str, token: str) -> str:
-    """Return the target of a webhook of `PATHS` with the token at the end of its path.
+    """Return the target of a webhook that `path_of` knows with the token at the end of its path.
 
     A proxy of the user's own may put something in front of the path of a URL; that stays.
+
+    Raises:
+        KeyError: it is another webhook.
     """
-    plain = PATHS[webhook]
+    plain = path_of(webhook)
+    if plain is None:
+        raise KeyError(webhook)
     if not _is_url(target):
         return f"{plain}/{token}"
     found = re.fullmatch(rf"(.*?){plain}(?:/[^/]*)?", _path(target))

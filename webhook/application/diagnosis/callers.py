@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from http import HTTPStatus
 
-from webhook.application.certificates.tokens import ANNOTATION, PATHS, token_of
+from webhook.application.certificates.tokens import ANNOTATION, path_of, token_of
 from webhook.application.diagnosis.facts import Facts, known
 from webhook.application.diagnosis.ours import Ours, configurations, our_webhooks
 from webhook.application.diagnosis.results import Verdict, fail, listed, ok, unknown, verdicts, warn
@@ -31,7 +31,7 @@ def _expected(facts: Facts) -> list[Ours]:
         for kind, configuration in configurations(facts)
         if (found := known(configuration)) and (found.metadata.annotations or {}).get(ANNOTATION) == "true"
     }
-    return [one for one in our_webhooks(facts) if one.kind in tokened and one.webhook.name in PATHS]
+    return [one for one in our_webhooks(facts) if one.kind in tokened and path_of(one.webhook.name)]
 
 
 def _missing(facts: Facts, expected: list[Ours]) -> Iterator[Verdict]:

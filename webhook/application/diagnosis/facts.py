@@ -8,7 +8,15 @@ from typing import TypeAlias, TypeVar
 from cryptography import x509
 
 from webhook.application.configuration import Configuration
-from webhook.application.diagnosis.documents import Budget, Deployment, EndpointSlice, Pod, Probed, Service
+from webhook.application.diagnosis.documents import (
+    AdmissionPolicy,
+    Budget,
+    Deployment,
+    EndpointSlice,
+    Pod,
+    Probed,
+    Service,
+)
 from webhook.application.diagnosis.neighbours import (
     ClusterQueue,
     DeviceClass,
@@ -227,6 +235,7 @@ class Facts:
         selected_nodes: the names of the nodes that the node selectors of gpuwarden select.
         classes: the resources that DeviceClasses offer.
         neighbours: what else knows GPUs by name.
+        in_tree: everyone's MutatingAdmissionPolicies and ValidatingAdmissionPolicies, by kind; none before Kubernetes 1.36.
     """
 
     now: datetime
@@ -252,6 +261,7 @@ class Facts:
     selected_nodes: Maybe[frozenset[str]] = frozenset()
     classes: Maybe[frozenset[str]] = frozenset()
     neighbours: Neighbours = field(default_factory=Neighbours)
+    in_tree: Maybe[Mapping[str, Sequence[AdmissionPolicy]]] = field(default_factory=dict)
 
     def usable_configuration(self) -> Configuration:
         """The configuration.
