@@ -10,6 +10,8 @@ EVERYTHING = {
     "namespace": {"create": True},
     "backstop": {"enabled": True},
     "audit": {"report": {"enabled": True}},
+    "recommend": {"report": {"enabled": True, "prometheus": {"url": "http://prometheus:9090"}}},
+    "inTree": {"enabled": True},
     "monitoring": {
         "serviceMonitor": {"create": True},
         "prometheusRule": {"create": True},
@@ -22,7 +24,7 @@ EVERYTHING = {
 def test_common_annotations_are_on_every_object_beside_its_own(chart: Chart, mode: str) -> None:
     values = {"certificates": {"mode": mode}, "commonAnnotations": {"team": "gpu", "service": "common"}}
     own = {"service": {"annotations": {"service": "own"}}}
-    rendered = chart.render(merged(merged(EVERYTHING, values), own))
+    rendered = chart.render(merged(merged(EVERYTHING, values), own), kubernetes="1.36.0")
     for each in rendered.objects:
         assert each["metadata"]["annotations"]["team"] == "gpu", each["kind"]
     assert rendered.the("Service")["metadata"]["annotations"] == {"team": "gpu", "service": "own"}
@@ -108,11 +110,11 @@ def test_strategy_history_and_probes(chart: Chart) -> None:
 
 
 def test_without_rbac_nothing_is_granted_and_the_accounts_stay(chart: Chart) -> None:
-    rendered = chart.render(merged(EVERYTHING, {"rbac": {"create": False}}))
+    rendered = chart.render(merged(EVERYTHING, {"rbac": {"create": False}}), kubernetes="1.36.0")
     assert {each["kind"] for each in rendered.objects} & {
         "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding",
     } == set()  # fmt: skip
-    assert len(rendered.all("ServiceAccount")) == 2
+    assert len(rendered.all("ServiceAccount")) == 3
 
 
 def test_an_object_selector_is_of_every_webhook_but_the_namespaces(chart: Chart) -> None:
