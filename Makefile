@@ -123,7 +123,8 @@ docs: setup ## Write the pages, schemas and man page that come from the code
 .PHONY: site
 site: setup ## Build the documentation site into dist/site; a broken link fails
 	@UV_PROJECT_ENVIRONMENT=.cache/site $(UV) sync --locked --quiet --only-group docs --python "$$(command -v $(PYTHON))"
-	@.cache/site/bin/mkdocs build --strict --quiet --site-dir $(or $(SITE),dist/site)
+	@$(BIN)/python -m hack.site .cache/site-pages
+	@NO_MKDOCS_2_WARNING=1 .cache/site/bin/mkdocs build --strict --quiet --site-dir $(or $(SITE),dist/site)
 
 .PHONY: manifests
 manifests: tools ## Write the chart's generated templates, and deploy/gpuwarden.yaml from the chart
