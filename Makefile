@@ -120,11 +120,12 @@ docs: setup ## Write the pages, schemas and man page that come from the code
 	@$(BIN)/python -m hack.schemas
 	@$(BIN)/python hack/licences.py
 
+# Not mkdocs --quiet: it hides the warnings from --strict too.
 .PHONY: site
 site: setup ## Build the documentation site into dist/site; a broken link fails
 	@UV_PROJECT_ENVIRONMENT=.cache/site $(UV) sync --locked --quiet --only-group docs --python "$$(command -v $(PYTHON))"
 	@$(BIN)/python -m hack.site .cache/site-pages
-	@NO_MKDOCS_2_WARNING=1 .cache/site/bin/mkdocs build --strict --quiet --site-dir $(or $(SITE),dist/site)
+	@NO_MKDOCS_2_WARNING=1 .cache/site/bin/mkdocs build --strict --site-dir $(or $(SITE),dist/site) > .cache/site.log 2>&1 || { cat .cache/site.log >&2; exit 1; }
 
 .PHONY: manifests
 manifests: tools ## Write the chart's generated templates, and deploy/gpuwarden.yaml from the chart

@@ -14,12 +14,13 @@ from hack.tools import ROOT
 
 ALSO = ("CHANGELOG.md", "CONTRIBUTING.md", "RELEASE.md", "SECURITY.md")
 """Pages outside of docs/ that mkdocs.yml names."""
-_LINK = re.compile(r"\[([^\]]*)\]\((?![a-z]+:|#)([^)#\s]+)(#[^)\s]*)?\)")
+_LINK = re.compile(r"(?m)(\[[^\]]*\]\(|^\[[^\]]+\]: )(?![a-z]+:|#)([^)#\s]+)(#[^)\s]*)?")
+_FOLDER = re.compile(r"\[([^\]]*)\]\(([^)#\s]+)\)")
 
 
 def place(path: str) -> str:
-    """Return where the site has a file of the repository."""
-    return path.removeprefix("docs/") if path.startswith("docs/") else f"repository/{path}"
+    """Return where the site has a file of the repository; mkdocs leaves out names that begin with a dot."""
+    return path.removeprefix("docs/") if path.startswith("docs/") else f"repository/{path.lstrip('.')}"
 
 
 def rewritten(page: str, text: str, found: Callable[[str], None]) -> str:
@@ -31,15 +32,20 @@ def rewritten(page: str, text: str, found: Callable[[str], None]) -> str:
         found: is called with the path of every file that it links to.
     """
 
-    def link(match: re.Match[str]) -> str:
-        target = normpath(f"{Path(page).parent}/{match[2]}")
-        if (ROOT / target).is_dir():
-            return match[1]
-        found(target)
-        return f"[{match[1]}]({relpath(place(target), Path(place(page)).parent)}{match[3] or ''})"
+    def target(link: str) -> str:
+        return normpath(f"{Path(page).parent}/{link}")
+
+    def unlinked(match: re.Match[str]) -> str:
+        return match[1] if (ROOT / target(match[2])).is_dir() else match[0]
+
+    def moved(match: re.Match[str]) -> str:
+        found(target(match[2]))
+        return f"{match[1]}{relpath(place(target(match[2])), Path(place(page)).parent)}{match[3] or ''}"
 
     parts = re.split(r"(?ms)(^ *```.*?^ *```)", text)
-    return "".join(part if part.lstrip().startswith("```") else _LINK.sub(link, part) for part in parts)
+    return "".join(
+        part if part.lstrip().startswith("```") else _LINK.sub(moved, _FOLDER.sub(unlinked, part)) for part in parts
+    )
 
 
 def gather(into: Path, pages: Iterable[str]) -> None:
