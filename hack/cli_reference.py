@@ -77,7 +77,7 @@ def page(found: list[Command]) -> str:
 
 def _cell(text: str) -> str:
     """Return prose for Markdown: what it would read as markup is escaped."""
-    return re.sub(r"([|<>*_\[\]])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([|*_\[\]])", r"\\\1", " ".join(text.split())).replace("<", "&lt;")
 
 
 def man(found: list[Command]) -> str:

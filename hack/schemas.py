@@ -46,7 +46,8 @@ kind: Configuration
 ```
 
 The schema accepts some files that gpuwarden rejects, because a schema can't compare fields with each other. Only gpuwarden
-itself checks everything (`gpuwarden check --config FILE …`). `gpuwarden.io/v1` changes as the [reports](cli.md#json-output) do.
+itself checks everything (`gpuwarden check --config FILE …`). What a release may change in
+it is [as for reports](cli.md#json-output).
 """
 
 
@@ -93,7 +94,7 @@ def page(whole: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _is_object(name: str, whole: Mapping[str, Any]) -> bool:
-    return whole["$defs"].get(name, {}).get("type") == "object"
+    return bool(whole["$defs"].get(name, {}).get("type") == "object")
 
 
 def _default(field: Mapping[str, Any]) -> str:
@@ -139,7 +140,7 @@ def _type(field: Mapping[str, Any], known: Mapping[str, Any]) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "\\<").replace("*", "\\*")
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
 
 
 if __name__ == "__main__":
