@@ -19,6 +19,7 @@ COPY pyproject.toml uv.lock ./
 RUN --mount=type=secret,id=packages --mount=type=secret,id=ca set -a; [ ! -e /run/secrets/packages ] || . /run/secrets/packages; \
     /opt/uv/bin/uv sync --locked --no-default-groups --no-install-project
 COPY README.md LICENSE ./
+COPY man ./man
 COPY webhook ./webhook
 RUN --mount=type=secret,id=packages --mount=type=secret,id=ca set -a; [ ! -e /run/secrets/packages ] || . /run/secrets/packages; \
     /opt/uv/bin/uv sync --locked --no-default-groups --no-editable

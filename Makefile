@@ -98,6 +98,8 @@ lint: setup ## Style, types, layers, Dockerfile
 	@$(BIN)/python -m hack.chart_defaults --check
 	@$(BIN)/python -m hack.workload_rules --check
 	@$(BIN)/python -m hack.workload_reference --check
+	@$(BIN)/python -m hack.cli_reference --check
+	@$(BIN)/python -m hack.schemas --check
 	@$(BIN)/python -m hack.chart_tables --check
 	@$(BIN)/python -m hack.chart_readme --check
 	@$(BIN)/python hack/licences.py --check
@@ -123,12 +125,21 @@ golden: setup ## Write the golden AdmissionReviews anew (then read the diff)
 	@UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/test_golden.py
 
 .PHONY: docs
-docs: setup ## Write the pages that come from the code
+docs: setup ## Write the pages, schemas and man page that come from the code
 	@$(BIN)/python -m hack.policy_reference
 	@$(BIN)/python -m hack.metrics_reference
 	@$(BIN)/python -m hack.forms_reference
 	@$(BIN)/python -m hack.workload_reference
+	@$(BIN)/python -m hack.cli_reference
+	@$(BIN)/python -m hack.schemas
 	@$(BIN)/python hack/licences.py
+
+# Not mkdocs --quiet: it hides the warnings from --strict too.
+.PHONY: site
+site: setup ## Build the documentation site into dist/site; a broken link fails
+	@UV_PROJECT_ENVIRONMENT=.cache/site $(UV) sync --locked --quiet --only-group docs --python "$$(command -v $(PYTHON))"
+	@$(BIN)/python -m hack.site .cache/site-pages
+	@NO_MKDOCS_2_WARNING=1 .cache/site/bin/mkdocs build --strict --site-dir $(or $(SITE),dist/site) > .cache/site.log 2>&1 || { cat .cache/site.log >&2; exit 1; }
 
 .PHONY: manifests
 manifests: tools ## Write the chart's generated templates, and deploy/gpuwarden.yaml from the chart

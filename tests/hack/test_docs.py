@@ -1,4 +1,4 @@
-"""Pages, and what names them: every relative link and anchor leads somewhere, and so does every page that code or chart names."""
+"""Pages, and what names them: links of pages outside of docs/ (`make site` checks the others), and what code and chart name."""
 
 import re
 from functools import cache
@@ -38,7 +38,10 @@ def links(page: Path) -> list[str]:
     return [link for link in found if not re.match(r"[a-z]+:", link)]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+OUTSIDE = [page for page in PAGES if not page.is_relative_to(ROOT / "docs")]
+
+
+@pytest.mark.parametrize("page", OUTSIDE, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_somewhere(page: Path) -> None:
     broken = []
     for link in links(page):
@@ -50,7 +53,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 def test_the_pages_have_links_to_check() -> None:
-    assert sum(len(links(page)) for page in PAGES) > 140
+    assert sum(len(links(page)) for page in OUTSIDE) > 30
 
 
 def test_every_page_of_docs_is_in_the_index() -> None:

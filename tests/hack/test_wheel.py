@@ -32,8 +32,14 @@ def installed(wheel: ZipFile, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_it_installs_one_package_that_clashes_with_nobody(wheel: ZipFile) -> None:
-    assert {name.partition("/")[0] for name in wheel.namelist()} == {"gpuwarden", f"gpuwarden-{__version__}.dist-info"}
+def test_it_installs_one_package_that_clashes_with_nobody_and_a_man_page(wheel: ZipFile) -> None:
+    data = f"gpuwarden-{__version__}.data"
+    assert {name.partition("/")[0] for name in wheel.namelist()} == {
+        "gpuwarden",
+        f"gpuwarden-{__version__}.dist-info",
+        data,
+    }
+    assert [name for name in wheel.namelist() if name.startswith(data)] == [f"{data}/data/share/man/man1/gpuwarden.1"]
 
 
 def test_it_holds_every_file_of_the_source(wheel: ZipFile) -> None:

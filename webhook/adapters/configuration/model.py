@@ -90,11 +90,13 @@ class _Section(BaseModel):
 class TolerationSection(_Section):
     """A toleration, as in a pod."""
 
-    key: LabelKey | None = None
-    operator: Literal["Exists", "Equal"] | None = None
-    value: str | None = None
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
-    toleration_seconds: NonNegativeInt | None = None
+    key: LabelKey | None = Field(None, description="The key of the taint; not set: every taint.")
+    operator: Literal["Exists", "Equal"] | None = Field(None, description="Not set: Equal.")
+    value: str | None = Field(None, description="The value of the taint, with Equal.")
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
+        None, description="The effect of the taint; not set: every effect."
+    )
+    toleration_seconds: NonNegativeInt | None = Field(None, description="With NoExecute: how long the pod stays.")
 
     @model_validator(mode="after")
     def _is_one(self) -> "TolerationSection":
@@ -122,8 +124,8 @@ class TolerationSection(_Section):
 class ClaimFormSection(_Section):
     """A form that is had by a claim (DRA): its template, in the pod's namespace, and the class that it claims."""
 
-    claim_template: ClaimTemplateName
-    device_class: DeviceClassName
+    claim_template: ClaimTemplateName = Field(description="The ResourceClaimTemplate, in the namespace of the pod.")
+    device_class: DeviceClassName = Field(description="The DeviceClass that the template claims.")
 
     def form(self) -> ClaimForm:
         """The engine's value."""
@@ -144,18 +146,26 @@ _PermittedForm = Annotated[
 class PolicySection(_Section):
     """One policy."""
 
-    forms: Annotated[list[_PermittedForm], Field(min_length=1)]
-    mismatch: Annotated[Mismatch, Field(strict=False)] = Mismatch.REJECT
-    max_per_container: PositiveInt | None = None
-    max_per_pod: PositiveInt | None = None
-    node_selector: dict[LabelKey, LabelValue] = {}
-    tolerations: list[TolerationSection] = []
-    runtime_class_name: RuntimeClass | None = None
-    env: dict[EnvName, str] = {}
-    visible_devices: _VisibleDevices | None = None
-    admin_access: bool = False
-    not_offered: _NotOffered | None = None
-    prefer: Annotated[Prefer, Field(strict=False)] = Prefer.FIRST
+    forms: Annotated[list[_PermittedForm], Field(min_length=1)] = Field(
+        description="Permitted forms, built-in names or claims (DRA); a plain request becomes the first."
+    )
+    mismatch: Annotated[Mismatch, Field(strict=False)] = Field(
+        Mismatch.REJECT,
+        description="An explicit request for another form is denied (reject), or becomes the first form (rewrite).",
+    )
+    max_per_container: PositiveInt | None = Field(None, description="The most GPUs that a container may request.")
+    max_per_pod: PositiveInt | None = Field(None, description="The most GPUs that a pod may request.")
+    node_selector: dict[LabelKey, LabelValue] = Field({}, description="Node labels that pods with GPUs get.")
+    tolerations: list[TolerationSection] = Field([], description="Tolerations that pods with GPUs get.")
+    runtime_class_name: RuntimeClass | None = Field(None, description="The runtime class that pods with GPUs get.")
+    env: dict[EnvName, str] = Field({}, description="Environment variables that containers with GPUs get.")
+    visible_devices: _VisibleDevices | None = Field(None, description="As visibleDevices of the file, for this policy.")
+    admin_access: bool = Field(default=False, description="Whether claims (DRA) may have adminAccess.")
+    not_offered: _NotOffered | None = Field(None, description="As notOffered of the file, for this policy.")
+    prefer: Annotated[Prefer, Field(strict=False)] = Field(
+        Prefer.FIRST,
+        description="What a plain request becomes: the first form, or the first form that nodes offer (offered).",
+    )
 
     @model_validator(mode="after")
     def _means_something(self) -> "PolicySection":
@@ -239,17 +249,26 @@ class PolicySection(_Section):
 class DefaultsSection(_Section):
     """The policies of namespaces without a label."""
 
-    enforce: str = ANY
-    warn: str = ANY
-    audit: str = ANY
+    enforce: str = Field(ANY, description="The policy of namespaces without the label gpuwarden.io/enforce.")
+    warn: str = Field(ANY, description="Likewise for gpuwarden.io/warn.")
+    audit: str = Field(ANY, description="Likewise for gpuwarden.io/audit.")
 
 
 class DevicePluginSection(_Section):
     """The NVIDIA device plugin's settings, by their own names, and the GPU models that it serves with MIG."""
 
-    rename_by_default: bool = True
-    mig_strategy: Annotated[MigStrategy, Field(strict=False)] = MigStrategy.MIXED
-    products: list[ProductName] = []
+    rename_by_default: bool = Field(
+        default=True,
+        description="The sharing setting of the same name: whether shared GPUs are called nvidia.com/gpu.shared.",
+    )
+    mig_strategy: Annotated[MigStrategy, Field(strict=False)] = Field(
+        MigStrategy.MIXED,
+        description="mixed (slices are nvidia.com/mig-<profile>) or single (slices are nvidia.com/gpu), as on the nodes.",
+    )
+    products: list[ProductName] = Field(
+        [],
+        description="Under single: GPU models with MIG, as in the label nvidia.com/gpu.product, without -MIG-<profile>.",
+    )
 
     @model_validator(mode="after")
     def _goes_together(self) -> "DevicePluginSection":
@@ -263,29 +282,42 @@ class DevicePluginSection(_Section):
 class GkeSection(_Section):
     """The settings of the cluster on GKE."""
 
-    autopilot: bool = False
+    autopilot: bool = Field(
+        default=False, description="Whether the cluster is GKE Autopilot, which permits node affinity on few labels."
+    )
 
 
 class FleetSection(_Section):
     """Facts about the nodes that the nodes themselves do not show."""
 
-    expected: list[Annotated[str, BeforeValidator(_expected_form)]] = []
+    expected: list[Annotated[str, BeforeValidator(_expected_form)]] = Field(
+        [], description="Forms that an autoscaler adds nodes for: they count as offered."
+    )
 
 
 class ExemptionsSection(_Section):
     """The exemptions."""
 
-    namespaces: list[NamespaceName] = sorted(DEFAULT_EXEMPTIONS.namespaces)
-    usernames: list[UserName] = []
-    runtime_classes: list[RuntimeClassName] = []
-    schedulers: list[ExactName] = sorted(DEFAULT_EXEMPTIONS.schedulers)
+    namespaces: list[NamespaceName] = Field(
+        sorted(DEFAULT_EXEMPTIONS.namespaces), description="Namespaces that are skipped."
+    )
+    usernames: list[UserName] = Field([], description="Users whose requests are skipped.")
+    runtime_classes: list[RuntimeClassName] = Field([], description="Runtime classes whose pods are skipped.")
+    schedulers: list[ExactName] = Field(
+        sorted(DEFAULT_EXEMPTIONS.schedulers),
+        description="Schedulers that interpret GPU requests in their own way; their pods are skipped.",
+    )
 
 
 class ResourcesSection(_Section):
     """Resources that hand out GPUs besides the known ones, and those that do not."""
 
-    gpus: list[ResourceName] = []
-    not_gpus: Annotated[list[ResourceName], Field(alias="notGPUs")] = []
+    gpus: list[ResourceName] = Field(
+        [], description="Further resources that hand out GPUs: names, or prefixes that end in *."
+    )
+    not_gpus: Annotated[list[ResourceName], Field(alias="notGPUs")] = Field(
+        [], description="Resources that would count as GPUs and are not."
+    )
 
     @model_validator(mode="after")
     def _agree(self) -> "ResourcesSection":
@@ -307,30 +339,32 @@ def _form_of_class(value: str) -> str:
 class ClaimsSection(_Section):
     """Claims of devices (DRA): the form in which each DeviceClass hands out GPUs, besides NVIDIA's own."""
 
-    device_classes: dict[DeviceClassName, Annotated[str, AfterValidator(_form_of_class)]] = {}
+    device_classes: dict[DeviceClassName, Annotated[str, AfterValidator(_form_of_class)]] = Field(
+        {}, description="The form in which each DeviceClass hands out GPUs, besides NVIDIA's own."
+    )
 
 
 class TemplateSection(_Section):
     """The place of pods in objects of a kind."""
 
-    path: FieldPath
-    replicas: list[FieldPath] = []
+    path: FieldPath = Field(description="The path to the pod's spec or template.")
+    replicas: list[FieldPath] = Field([], description="Paths to the numbers of pods, multiplied.")
 
 
 class WorkloadKindSection(_Section):
     """A kind whose objects describe pods."""
 
-    group: Group
-    versions: Annotated[list[Version], Field(min_length=1)]
-    kind: Kind
-    plural: Plural
-    templates: list[TemplateSection] = []
-    resources: list[FieldPath] = []
-    suspend: FieldPath | None = None
-    intermediate: bool = False
-    passive: bool = False
-    cluster_scoped: bool = False
-    note: str = ""
+    group: Group = Field(description="The API group.")
+    versions: Annotated[list[Version], Field(min_length=1)] = Field(description="Its versions.")
+    kind: Kind = Field(description="The kind.")
+    plural: Plural = Field(description="The plural, as in the API's paths.")
+    templates: list[TemplateSection] = Field([], description="The places of pods.")
+    resources: list[FieldPath] = Field([], description="Paths to resources without a pod template.")
+    suspend: FieldPath | None = Field(None, description="The path to the field that suspends the workload.")
+    intermediate: bool = Field(default=False, description="Whether other kinds create these objects.")
+    passive: bool = Field(default=False, description="Whether such an object creates no pods by itself.")
+    cluster_scoped: bool = Field(default=False, description="Whether the objects are in no namespace.")
+    note: str = Field("", description="What the reference says of the kind.")
 
     @model_validator(mode="after")
     def _is_a_row(self) -> "WorkloadKindSection":
@@ -358,20 +392,35 @@ class WorkloadKindSection(_Section):
 class ConfigurationFile(_Section):
     """The file."""
 
-    api_version: Literal["gpuwarden.io/v1"]
-    kind: Literal["Configuration"]
-    mode: Annotated[Mode, Field(strict=False)] = Mode.ENFORCE
-    visible_devices: _VisibleDevices | None = None
-    not_offered: _NotOffered | None = None
-    fleet: FleetSection = FleetSection()
-    device_plugin: DevicePluginSection = DevicePluginSection()
-    gke: GkeSection = GkeSection()
-    defaults: DefaultsSection = DefaultsSection()
-    policies: dict[PolicyName, PolicySection] = {}
-    exemptions: ExemptionsSection = ExemptionsSection()
-    resources: ResourcesSection = ResourcesSection()
-    claims: ClaimsSection = ClaimsSection()
-    workload_kinds: list[WorkloadKindSection] = []
+    api_version: Literal["gpuwarden.io/v1"] = Field(description="The version of this format.")
+    kind: Literal["Configuration"] = Field(description="The kind of this file.")
+    mode: Annotated[Mode, Field(strict=False)] = Field(
+        Mode.ENFORCE, description="enforce, or audit: a dry run of the whole cluster."
+    )
+    visible_devices: _VisibleDevices | None = Field(
+        None,
+        description="Pods that reach GPUs without a request: ignore, warn or deny. Not set: warn, under any: ignore.",
+    )
+    not_offered: _NotOffered | None = Field(
+        None, description="Pods that no node can run: ignore, warn or deny. Not set: warn."
+    )
+    fleet: FleetSection = Field(FleetSection(), description="Facts about nodes.")
+    device_plugin: DevicePluginSection = Field(
+        DevicePluginSection(), description="Settings of the NVIDIA device plugin, by its names."
+    )
+    gke: GkeSection = Field(GkeSection(), description="Settings of GKE.")
+    defaults: DefaultsSection = Field(DefaultsSection(), description="The policies of namespaces without a label.")
+    policies: dict[PolicyName, PolicySection] = Field(
+        {}, description="Policies by name. Labels and defaults name them."
+    )
+    exemptions: ExemptionsSection = Field(
+        ExemptionsSection(), description="What gpuwarden skips. A list replaces the whole default."
+    )
+    resources: ResourcesSection = Field(
+        ResourcesSection(), description="Resources that hand out GPUs besides the known ones, and those that do not."
+    )
+    claims: ClaimsSection = Field(ClaimsSection(), description="Claims of devices (DRA).")
+    workload_kinds: list[WorkloadKindSection] = Field([], description="Further kinds whose objects describe pods.")
 
     @property
     def plugin(self) -> DevicePlugin:

@@ -1,0 +1,78 @@
+"""The documentation site: it builds, a broken link fails the build, and a page loads nothing from elsewhere."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hack import site
+from hack.tools import ROOT
+
+MKDOCS = ROOT / ".cache/site/bin/mkdocs"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    done = subprocess.run(["make", "site", f"SITE={folder}"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_every_page_is_there_and_loads_nothing_from_elsewhere(built: Path) -> None:
+    pages = {str(page.relative_to(built)): page.read_text() for page in built.rglob("*.html")}
+    for file in (ROOT / "docs").rglob("*.md"):
+        name = str(file.relative_to(ROOT / "docs").with_suffix(""))
+        assert ("index.html" if name == "README" else f"{name}/index.html") in pages
+    loaded = r"<(?:script|img|iframe)[^>]* src=[\"']?(?:https?:)?//|<link[^>]* href=[\"']?(?:https?:)?//[^>]*stylesheet"
+    assert {name for name, text in pages.items() if re.search(loaded, text)} == set()
+    styles = "".join(file.read_text() for file in built.rglob("*.css"))
+    assert re.findall(r"@import|url\([\"']?https?:", styles) == []
+
+
+def test_lists_and_tables_are_not_left_as_text(built: Path) -> None:
+    """In docs/: Python-Markdown needs four spaces and blank lines where GitHub does not."""
+    for page in built.rglob("*.html"):
+        if page.is_relative_to(built / "repository"):
+            continue
+        text = re.sub(r"(?s)<(pre|code|script)\b.*?</\1>", "", page.read_text())
+        assert re.findall(r"```|\|---|\n- |\]\(", text) == [], page
+
+
+@pytest.mark.usefixtures("built")
+def test_broken_links_fail_the_build(tmp_path: Path) -> None:
+    (tmp_path / "pages").mkdir()
+    broken = "[a](nowhere.md) [b](#no-such-heading) [c](/absolute.md) [d]\n\n[d]: nowhere.json\n"
+    (tmp_path / "pages/index.md").write_text(f"# A page\n\n{broken}")
+    config = tmp_path / "mkdocs.yml"
+    config.write_text(
+        f"INHERIT: {ROOT}/mkdocs.yml\ndocs_dir: {tmp_path}/pages\nnav: [index.md]\ntheme: {{name: mkdocs}}\n"
+    )
+    done = subprocess.run(
+        [MKDOCS, "build", "--strict", "--config-file", config, "--site-dir", tmp_path / "built"],
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    warnings = [line for line in done.stderr.splitlines() if line.startswith("WARNING")]
+    links = ["nowhere.md", "#no-such-heading", "/absolute.md", "nowhere.json"]
+    assert len(warnings) == len(links)
+    assert [link for link in links if not any(f"'{link}'" in line for line in warnings)] == []
+
+
+@pytest.mark.parametrize(
+    ("link", "on_the_site"),
+    [
+        ("[a](../concepts.md#modes)", "[a](../concepts.md#modes)"),
+        ("[a](https://example.com/x.md)", "[a](https://example.com/x.md)"),
+        ("[a](#here)", "[a](#here)"),
+        ("[a](../../SECURITY.md#x)", "[a](../repository/SECURITY.md#x)"),
+        ("[a](../../.github/workflows/ci.yaml)", "[a](../repository/github/workflows/ci.yaml)"),
+        ("[a]: ../../SECURITY.md", "[a]: ../repository/SECURITY.md"),
+        ("see [`a/`](../../examples).", "see `a/`."),
+        ("```\n[a](../../SECURITY.md)\n```", "```\n[a](../../SECURITY.md)\n```"),
+    ],
+)
+def test_links_that_leave_docs_lead_to_copies(link: str, on_the_site: str) -> None:
+    assert site.rewritten("docs/reference/cli.md", link, lambda _: None) == on_the_site
