@@ -37,7 +37,7 @@ def html(report: AuditReport) -> str:
     """The page of an audit."""
     environment = _environment()
     style, script = (_own(environment, name) for name in ("audit.css", "audit.js"))
-    rows = sorted(report.objects, key=lambda line: (_RANK[line.decision], _first_rule(line), line.namespace, line.name, line.kind))
+    rows = sorted(report.objects, key=lambda line: (_RANK[line.decision], not line.findings, _first_rule(line), line.namespace, line.name, line.kind))
     return environment.get_template("audit.html.j2").render(
         report=report,
         version=__version__,
@@ -139,10 +139,11 @@ def _gpus(flows: Sequence[FlowLine], outcome: str) -> str:
     for flow in flows:
         if flow.outcome == outcome:
             before[unit(flow.before, 2)] += flow.gpus
-            after["denied" if flow.after == DENIED else unit(flow.after, 2)] += flow.gpus
+            if flow.after != DENIED:
+                after[unit(flow.after, 2)] += flow.gpus
     if not before.total():
         return ""
-    was, becomes = _amounts(before), _amounts(after)
+    was, becomes = _amounts(before), _amounts(after) or "none"
     return was if was == becomes else f"{was} → {becomes}"
 
 

@@ -4,6 +4,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from webhook.engine.policy_additions import ORIGINAL_REQUEST
+
+UNKNOWN = "…"
 Line = tuple[str, str]
 """``+``, ``-`` or a blank, and the YAML."""
 
@@ -11,17 +14,20 @@ Line = tuple[str, str]
 def yaml_diff(operations: Sequence[dict[str, Any]]) -> list[Line]:
     """Return the lines that a patch removes and adds, below the fields that hold them.
 
-    A patch does not hold the values that it removes or moves: ``…`` is in their place.
+    A patch does not hold the values that it removes or moves. Those of GPU requests are in the annotation that it writes; ``…``
+    is in place of any other, and where containers differ.
     """
     lines: list[Line] = []
+    known = _requested(operations)
     parents: tuple[str, ...] = ()
     for operation in operations:
         kind = operation["op"]
         steps = _steps(operation["path"])
+        moved = known.get(_steps(operation.get("from", operation["path"]))[-1], UNKNOWN)
         for sign, path, text in (
-            *([("-", _steps(operation["from"]), "…")] if kind == "move" else []),
-            *([("-", steps, "…")] if kind in {"remove", "replace"} else []),
-            *([("+", steps, "…")] if kind in {"move", "copy"} else []),
+            *([("-", _steps(operation["from"]), moved)] if kind == "move" else []),
+            *([("-", steps, moved)] if kind in {"remove", "replace"} else []),
+            *([("+", steps, moved)] if kind in {"move", "copy"} else []),
             *([("+", steps, operation["value"])] if kind in {"add", "replace"} else []),
         ):
             *above, last = path
@@ -29,6 +35,24 @@ def yaml_diff(operations: Sequence[dict[str, Any]]) -> list[Line]:
             parents = tuple(above)
             lines += [(sign, line) for line in _entry(last, text, len(above))]
     return lines
+
+
+def _requested(operations: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The values of GPU resources before the patch, where all containers that request one request the same number."""
+    for operation in operations:
+        path, value = _steps(operation["path"]), operation.get("value")
+        text = value if path[-1] == ORIGINAL_REQUEST else value.get(ORIGINAL_REQUEST) if isinstance(value, dict) else None
+        if isinstance(text, str):
+            numbers: dict[str, set[str]] = {}
+            for of_container in json.loads(text).values():
+                for resource, number in of_container.items():
+                    numbers.setdefault(resource, set()).add(number)
+            return {resource: _number(*found) for resource, found in numbers.items() if len(found) == 1}
+    return {}
+
+
+def _number(text: str) -> Any:
+    return int(text) if text.isdecimal() else text
 
 
 def _new(before: tuple[str, ...], now: tuple[str, ...]) -> list[tuple[int, str]]:
@@ -67,7 +91,7 @@ def _yaml(value: Any) -> list[str]:
 
 def _scalar(value: Any) -> str:
     """A plain scalar where it is one without doubt, otherwise JSON, which is YAML, too."""
-    if isinstance(value, str) and value and (value == "…" or (value[0].isalpha() and _is_plain(value))):
+    if isinstance(value, str) and value and (value == UNKNOWN or (value[0].isalpha() and _is_plain(value))):
         return value
     return json.dumps(value, ensure_ascii=False)
 

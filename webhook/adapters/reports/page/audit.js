@@ -29,6 +29,7 @@
   let address = "";
   let opened = new Set(); // the groups that a person opened or closed against the default
   let limits = new Map(); // rows shown of each group, where more than a page
+  let most = PAGE; // groups that are shown
   let all = false; // for printing
 
   const header = (key) => headers.find((one) => one.dataset.key === key);
@@ -69,7 +70,11 @@
     return Array.from(groups);
   }
 
-  function line(kind, content, action, key, expanded) {
+  function fold() {
+    [opened, limits, most] = [new Set(), new Map(), PAGE];
+  }
+
+  function line(kind, content, action, expanded) {
     const row = document.createElement("tr");
     row.className = kind;
     row.setAttribute("role", "row");
@@ -101,11 +106,12 @@
     const found = matching();
     const fragment = document.createDocumentFragment();
     const folded = found.length > PAGE;
-    for (const [heading, members] of grouped(found)) {
+    const groups = grouped(found);
+    for (const [heading, members] of all ? groups : groups.slice(0, most)) {
       const open = all || !heading || folded === opened.has(heading);
       if (heading) {
         const toggle = () => (opened.has(heading) ? opened.delete(heading) : opened.add(heading));
-        fragment.append(line("group", `${heading} (${members.length.toLocaleString("en")})`, toggle, heading, open));
+        fragment.append(line("group", `${heading} (${members.length.toLocaleString("en")})`, toggle, open));
       }
       if (!open) continue;
       const limit = all ? members.length : limits.get(heading) || PAGE;
@@ -115,6 +121,11 @@
         const more = `Show ${Math.min(left, PAGE).toLocaleString("en")} more of ${left.toLocaleString("en")}`;
         fragment.append(line("more", more, () => limits.set(heading, limit + PAGE)));
       }
+    }
+    if (!all && groups.length > most) {
+      const left = groups.length - most;
+      const more = `Show ${Math.min(left, PAGE)} more of ${left.toLocaleString("en")} groups`;
+      fragment.append(line("more", more, () => { most += PAGE; }));
     }
     body.replaceChildren(fragment);
     for (const one of headers) {
@@ -147,7 +158,8 @@
       $(id).value = known ? wanted : $(id).dataset.first || "";
     }
     descending = values.get("down") === "1";
-    [address, opened, limits] = [location.hash, new Set(), new Map()];
+    address = location.hash;
+    fold();
     show();
     if (filtered) {
       $("workloads").scrollIntoView();
@@ -160,7 +172,7 @@
     sort.value = key;
     // An order by name or pods runs through all rows, so that groups would break it up.
     group.value = key ? "" : group.dataset.first;
-    limits = new Map();
+    fold();
     keep();
   }
 
@@ -179,12 +191,12 @@
   sort.addEventListener("change", () => sortBy(sort.value, Boolean(sort.value) && "down" in header(sort.value).dataset));
   for (const id of ["text", "outcome", "namespace", "rule", "group"]) {
     $(id).addEventListener("input", () => {
-      [opened, limits] = [new Set(), new Map()];
+      fold();
       keep();
     });
   }
   controls.addEventListener("submit", (event) => event.preventDefault());
-  controls.addEventListener("reset", () => setTimeout(() => { [descending, opened, limits] = [false, new Set(), new Map()]; keep(); }));
+  controls.addEventListener("reset", () => setTimeout(() => { descending = false; fold(); keep(); }));
 
   // Numbers, rules and namespaces further up lead to what they count; each link can be copied.
   for (const link of document.querySelectorAll("a[data-outcome], a[data-rule], a[data-namespace]")) {
@@ -192,8 +204,19 @@
     link.addEventListener("click", () => { address = ""; setTimeout(restore); });
   }
   window.addEventListener("hashchange", restore);
-  window.addEventListener("beforeprint", () => { all = true; show(); });
-  window.addEventListener("afterprint", () => { all = false; show(); });
+  // Paper has nothing to click: everything that matches is printed, and the patches that are open.
+  let unfolded = [];
+  window.addEventListener("beforeprint", () => {
+    all = true;
+    show();
+    unfolded = Array.from(document.querySelectorAll("details:not([open], #table details)"));
+    for (const one of unfolded) one.open = true;
+  });
+  window.addEventListener("afterprint", () => {
+    all = false;
+    for (const one of unfolded) one.open = false;
+    show();
+  });
 
   const data = $("data");
   if (data) {
