@@ -158,7 +158,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             gathered = from_cluster(reader, api.host, names, auditor)
             if write:
                 write_reports(ReportStore(api, progress), gathered, _mislabelled(gathered), names, now)
-    report = _report(gathered, assumed, mode, now, _fleet(read, configuration), earlier)
+    report = _report(gathered, assumed, mode, now, fleet=_fleet(read, configuration), earlier=earlier)
     if output or not write:
         _show(report, output or Output.TABLE, strict=strict, everything=everything)
     if not gathered.complete:
@@ -232,11 +232,12 @@ def _fleet(read: Read | None, configuration: Configuration) -> FleetPart | None:
     return fleet_part(view_of(read, configuration), read.objects.notes) if read else None
 
 
-def _report(
+def _report(  # noqa: PLR0913 - the parts of one document
     gathered: Gathered,
     assumed: Iterable[Assumption],
     mode: Judged,
     now: datetime,
+    *,
     fleet: FleetPart | None,
     earlier: Earlier | None,
 ) -> AuditReport:

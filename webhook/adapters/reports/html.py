@@ -37,7 +37,7 @@ def html(report: AuditReport) -> str:
     """The page of an audit."""
     environment = _environment()
     style, script = (_own(environment, name) for name in ("audit.css", "audit.js"))
-    rows = sorted(report.objects, key=lambda line: (_RANK[line.decision], not line.findings, _first_rule(line), line.namespace, line.name, line.kind))
+    rows = sorted(report.objects, key=_by_group)
     return environment.get_template("audit.html.j2").render(
         report=report,
         version=__version__,
@@ -129,8 +129,10 @@ def _data(report: AuditReport) -> Markup:
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - JSON, without "<"
 
 
-def _first_rule(line: WorkloadLine) -> str:
-    return line.findings[0].rule if line.findings else ""
+def _by_group(line: WorkloadLine) -> tuple[int, bool, str, str, str, str]:
+    """The sort key of workloads: outcome, then rule (those without one last), namespace and name."""
+    rule = line.findings[0].rule if line.findings else ""
+    return _RANK[line.decision], not rule, rule, line.namespace, line.name, line.kind
 
 
 def _gpus(flows: Sequence[FlowLine], outcome: str) -> str:

@@ -31,17 +31,22 @@ def yaml_diff(operations: Sequence[dict[str, Any]]) -> list[Line]:
             *([("+", steps, operation["value"])] if kind in {"add", "replace"} else []),
         ):
             *above, last = path
-            lines += [(" ", _indented(depth, f"- # item {step}" if step.isdigit() else f"{_scalar(step)}:")) for depth, step in _new(parents, tuple(above))]
+            lines += [(" ", _indented(depth, _field(step))) for depth, step in _new(parents, tuple(above))]
             parents = tuple(above)
             lines += [(sign, line) for line in _entry(last, text, len(above))]
     return lines
+
+
+def _field(step: str) -> str:
+    return f"- # item {step}" if step.isdigit() else f"{_scalar(step)}:"
 
 
 def _requested(operations: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The values of GPU resources before the patch, where all containers that request one request the same number."""
     for operation in operations:
         path, value = _steps(operation["path"]), operation.get("value")
-        text = value if path[-1] == ORIGINAL_REQUEST else value.get(ORIGINAL_REQUEST) if isinstance(value, dict) else None
+        values = value if isinstance(value, dict) else {path[-1]: value}
+        text = values.get(ORIGINAL_REQUEST)
         if isinstance(text, str):
             numbers: dict[str, set[str]] = {}
             for of_container in json.loads(text).values():
@@ -73,7 +78,7 @@ def _entry(key: str, value: Any, depth: int) -> list[str]:
     item = key == "-" or key.isdigit()
     lines = _yaml(value)
     head = "-" if item else f"{_scalar(key)}:"
-    if len(lines) == 1 and not (isinstance(value, dict) and value and not item):
+    if len(lines) == 1 and not (isinstance(value, dict | list) and value and not item):
         return [_indented(depth, f"{head} {lines[0]}")]
     if item:
         return [_indented(depth, f"{'- ' if not number else '  '}{line}") for number, line in enumerate(lines)]
