@@ -1,6 +1,5 @@
 """What changed since an earlier audit: workloads that are new, gone, or get another outcome."""
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
@@ -39,7 +38,7 @@ class Changes(Part):
 
     def number(self, change: str) -> int:
         """Return how many workloads differ in this way."""
-        return Counter(line.change for line in self.workloads)[change]
+        return sum(line.change == change for line in self.workloads)
 
 
 class _Loose(BaseModel):
