@@ -679,7 +679,7 @@ def test_a_pod_that_is_spelled_as_the_policy_has_it_is_unchanged(kubeconfig: Pat
 class TestSince:
     def test_reports_what_changed(self, tmp_path: Path) -> None:
         manifest, before = tmp_path / "a.yaml", tmp_path / "before.json"
-        manifest.write_text(deployment("shared"), encoding="utf-8")
+        manifest.write_text(deployment(), encoding="utf-8")
         before.write_text(run("audit", manifest, "-o", "json").out, encoding="utf-8")
 
         def changes(*assume: str) -> Any:
