@@ -674,3 +674,36 @@ def test_a_pod_that_is_spelled_as_the_policy_has_it_is_unchanged(kubeconfig: Pat
     made = thing("Pod", "right") | {"apiVersion": "v1", "spec": a_pod(gpu(1, SHARED))["spec"]}
     cluster.add(made)
     assert outcomes(audited("--kubeconfig", kubeconfig))["team-a/Pod/right"] == "unchanged"
+
+
+class TestSince:
+    def test_reports_what_changed(self, tmp_path: Path) -> None:
+        manifest, before = tmp_path / "a.yaml", tmp_path / "before.json"
+        manifest.write_text(deployment(), encoding="utf-8")
+        before.write_text(run("audit", manifest, "-o", "json").out, encoding="utf-8")
+
+        def changes(*assume: str) -> Any:
+            report = json.loads(run("audit", manifest, *assume, "-o", "json", "--since", before).out)
+            return [(line["change"], line["before"], line["after"]) for line in report["changes"]["workloads"]]
+
+        assert changes() == []
+        assert [line[0] for line in changes("--assume", "*=none")] == ["changed"]
+        assert 'id="changes"' in run("audit", manifest, "-o", "html", "--since", before).out
+
+    @pytest.mark.parametrize(
+        ("text", "output", "words"),
+        [
+            (None, "json", "can't be read: No such file or directory"),
+            ("{}", "json", "not the report of an audit (kind: Field required); name a file made by"),
+            ("{}", "table", "--since can be used only with -o html or -o json"),
+        ],
+    )
+    def test_an_unusable_file_or_output_is_a_usage_error(
+        self, tmp_path: Path, text: str | None, output: str, words: str
+    ) -> None:
+        before = tmp_path / "before.json"
+        if text is not None:
+            before.write_text(text, encoding="utf-8")
+        ran = run("audit", tmp_path, "-o", output, "--since", before)
+        assert ran.code == 2
+        assert words in ran.err

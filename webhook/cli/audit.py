@@ -19,6 +19,7 @@ from webhook.adapters.kubernetes.retrying import RetryingApi
 from webhook.adapters.kubernetes.workloads import ClusterReader
 from webhook.adapters.reports import audit_json, audit_table, junit, sarif, table
 from webhook.adapters.reports.audit import AuditReport, audit_report
+from webhook.adapters.reports.changes import Earlier, EarlierError, read_earlier
 from webhook.adapters.reports.csv import csv
 from webhook.adapters.reports.fleet_report import FleetPart, fleet_part
 from webhook.adapters.reports.model import ProblemLine, object_line
@@ -103,6 +104,14 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             "--strict", help="Exit 1 also for what would be rewritten, what is not judged, and labels without effect."
         ),
     ] = False,
+    since: Annotated[
+        Path | None,
+        typer.Option(
+            "--since",
+            metavar="REPORT.json",
+            help="An earlier audit (-o json): with -o html or json, report which workloads are new, gone or changed.",
+        ),
+    ] = None,
     write: Annotated[  # noqa: FBT002 - likewise
         bool,
         typer.Option("--write-reports", help="Write PolicyReports (or OpenReports' Reports) into the cluster."),
@@ -128,6 +137,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     names = list(dict.fromkeys(namespace or []))
     assumed = _assumptions(assume or [], configuration)
     _refuse_what_does_not_go_together(ctx, files=bool(paths), namespaces=namespaces, write=write, assumed=bool(assumed))
+    earlier = _earlier(since, output) if since else None
     # Who holds what is shown by these two alone.
     with_pods = output in {Output.HTML, Output.JSON}
     read = read_fleet(fleet, configuration, kubeconfig, context, with_pods=with_pods) if fleet else None
@@ -148,7 +158,7 @@ def audit(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             gathered = from_cluster(reader, api.host, names, auditor)
             if write:
                 write_reports(ReportStore(api, progress), gathered, _mislabelled(gathered), names, now)
-    report = _report(gathered, assumed, mode, now, _fleet(read, configuration))
+    report = _report(gathered, assumed, mode, now, fleet=_fleet(read, configuration), earlier=earlier)
     if output or not write:
         _show(report, output or Output.TABLE, strict=strict, everything=everything)
     if not gathered.complete:
@@ -199,6 +209,19 @@ def _cluster(kubeconfig: Path | None, context: str | None) -> RetryingApi:
         raise usage_error(str(error)) from error
 
 
+def _earlier(path: Path, output: Output | None) -> Earlier:
+    if output not in {Output.HTML, Output.JSON}:
+        raise usage_error("--since can be used only with -o html or -o json; add one of them")
+    try:
+        return read_earlier(path.read_bytes())
+    except OSError as error:
+        raise usage_error(f"--since {path}: can't be read: {error.strerror or error}") from error
+    except EarlierError as error:
+        raise usage_error(
+            f"--since {path}: not the report of an audit ({error}); name a file made by gpuwarden audit -o json"
+        ) from error
+
+
 def _mislabelled(gathered: Gathered) -> Mislabelled:
     """The namespaces with a label that names no policy or has no effect, in order."""
     found = [one for _, _, one in gathered.others if one.kind == "Namespace" and one.label_problems]
@@ -209,8 +232,14 @@ def _fleet(read: Read | None, configuration: Configuration) -> FleetPart | None:
     return fleet_part(view_of(read, configuration), read.objects.notes) if read else None
 
 
-def _report(
-    gathered: Gathered, assumed: Iterable[Assumption], mode: Judged, now: datetime, fleet: FleetPart | None
+def _report(  # noqa: PLR0913 - the parts of one document
+    gathered: Gathered,
+    assumed: Iterable[Assumption],
+    mode: Judged,
+    now: datetime,
+    *,
+    fleet: FleetPart | None,
+    earlier: Earlier | None,
 ) -> AuditReport:
     return audit_report(
         gathered.rows,
@@ -234,6 +263,7 @@ def _report(
         lines_of=gathered.lines_of,
         is_cluster=gathered.origin != FILES,
         fleet=fleet,
+        earlier=earlier,
     )
 
 

@@ -63,6 +63,6 @@ FOCUSED = """
 """
 """What has the focus, and how that is shown."""
 
-ROWS = """[...document.querySelectorAll("#table tbody tr")].filter((row) => !row.hidden)"""
+ROWS = """[...document.querySelectorAll("#table tbody tr[data-o]")].filter((row) => !row.hidden)"""
 NAMES = f"""{ROWS}.map((row) => row.cells[0].firstElementChild.textContent)"""
 """The workloads that are shown, in their order."""

@@ -26,6 +26,7 @@ from webhook.application.configuration import Configuration
 from webhook.application.fleet_view import PodCount, view
 from webhook.engine.fleet.fleet import Fleet
 
+SETTLED = "new Promise((done) => setTimeout(done, 50))"
 PHONE, TABLET, DESKTOP = 375, 768, 1280
 
 
@@ -87,6 +88,7 @@ def test_the_page_fits_asks_for_nothing_and_complains_of_nothing(
     page: Path = request.getfixturevalue(size)
     browser.open(page, width=width, height=900, dark=dark)
 
+    browser.run("document.querySelector('tr.group button[aria-expanded=false]')?.click()")
     assert browser.requests() == [page.as_uri()]
     assert browser.complaints() == []
     assert browser.run("[innerWidth, document.documentElement.scrollWidth]") == [width, width]
@@ -210,14 +212,14 @@ class TestFilter:
     def test_shows_everything_at_first_and_says_how_much_that_is(self, browser: Chromium, small: Path) -> None:
         browser.open(small)
         assert shown(browser) == ["sweep", "llm", "llama"]
-        assert browser.run("document.getElementById('shown').value") == "3 of 3 shown"
+        assert browser.run("document.getElementById('shown').value") == "3 of 3 match"
 
     def test_by_words_looks_for_all_of_them_in_all_of_a_workload(self, browser: Chromium, small: Path) -> None:
         browser.open(small)
         browser.run("document.getElementById('text').focus()")
         browser.type("VLLM mig-1g")
         assert shown(browser) == ["llm"]
-        assert browser.run("document.getElementById('shown').value") == "1 of 3 shown"
+        assert browser.run("document.getElementById('shown').value") == "1 of 3 match"
 
     def test_by_words_that_fit_nothing_says_so(self, browser: Chromium, small: Path) -> None:
         browser.open(small)
@@ -259,15 +261,83 @@ class TestFilter:
         browser.run(f"document.querySelector('{link}').click()")
         browser.run("new Promise((done) => setTimeout(done))")
         assert shown(browser) == names
-        assert browser.run("location.hash") == "#workloads"
+        assert browser.run("location.hash") == "#" + link.strip("[]").removeprefix("data-")
 
     def test_finds_one_of_5_000(self, browser: Chromium, large: Path) -> None:
         browser.open(large)
-        assert len(shown(browser)) == 5_000
+        assert shown(browser) == [], "groups are folded"
         browser.run("document.getElementById('text').focus()")
         browser.type("workload-4321")
         assert shown(browser) == ["workload-4321"]
-        assert browser.run("document.getElementById('shown').value") == "1 of 5,000 shown"
+        assert browser.run("document.getElementById('shown').value") == "1 of 5,000 match"
+
+
+class TestGroups:
+    GROUPS = "[...document.querySelectorAll('tr.group button')].map((e) => e.textContent)"
+
+    def test_are_rules_and_namespaces(self, browser: Chromium, small: Path) -> None:
+        browser.open(small)
+        assert browser.run(self.GROUPS) == [
+            "denied · shared-request-above-one · notebooks (1)",
+            "rewritten · inference (1)",
+            "unchanged · training (1)",
+        ]
+        choose(browser, "group", "")
+        assert browser.run(self.GROUPS) == []
+        assert len(shown(browser)) == 3
+
+    def test_fold_and_unfold(self, browser: Chromium, small: Path) -> None:
+        browser.open(small)
+        browser.run("document.querySelector('tr.group button').click()")
+        assert shown(browser) == ["llm", "llama"]
+        assert browser.run("document.activeElement.getAttribute('aria-expanded')") == "false", "and keeps the focus"
+        browser.run("document.activeElement.click()")
+        assert len(shown(browser)) == 3
+
+    def test_keep_a_large_report_short(self, browser: Chromium, large: Path) -> None:
+        browser.open(large)
+        assert browser.run("document.documentElement.scrollHeight") < 8_000
+        assert len(browser.run(self.GROUPS)) == 50
+        browser.run("document.querySelector('tr.more button').click()")
+        assert len(browser.run(self.GROUPS)) == 100
+
+    def test_are_all_printed(self, browser: Chromium, large: Path) -> None:
+        browser.open(large)
+        browser.run("dispatchEvent(new Event('beforeprint'))")
+        assert len(shown(browser)) == 5_000
+        browser.run("dispatchEvent(new Event('afterprint'))")
+        assert shown(browser) == []
+
+
+class TestAddress:
+    def test_holds_the_filters_and_brings_them_back(self, browser: Chromium, small: Path) -> None:
+        browser.open(small)
+        choose(browser, "outcome", "rewritten")
+        address = browser.run("location.hash")
+        assert address == "#outcome=rewritten"
+        browser.run(f"location.hash = '#rule=shared-request-above-one'; {SETTLED}")
+        assert shown(browser) == ["sweep"]
+        browser.run(f"location.hash = '{address}'; {SETTLED}")
+        assert shown(browser) == ["llm"]
+        assert browser.run("document.getElementById('outcome').value") == "rewritten"
+
+    def test_that_names_nothing_known_filters_nothing(self, browser: Chromium, small: Path) -> None:
+        browser.open(small)
+        browser.run(f"location.hash = '#outcome=nonsense'; {SETTLED}")
+        assert len(shown(browser)) == 3
+
+
+def test_the_download_is_the_report(browser: Chromium, small: Path) -> None:
+    browser.open(small)
+    browser.run(
+        "URL.createObjectURL = (blob) => { window.saved = blob; return '#'; };"
+        "HTMLAnchorElement.prototype.click = function () { window.named = this.download; };"
+        "document.getElementById('download').click()"
+    )
+    data = json.loads(browser.run("window.saved.text()"))
+    assert data["kind"] == "AuditReport"
+    assert [line["name"] for line in data["objects"]] == ["llm", "sweep", "llama"]
+    assert browser.run("window.named") == "gpuwarden-audit.json"
 
 
 class TestSort:
@@ -296,7 +366,9 @@ class TestSort:
     def test_of_5_000_counts_numbers_as_numbers(self, browser: Chromium, large: Path) -> None:
         browser.open(large)
         browser.run("document.querySelector('th[data-key=name] button').click()")
-        assert shown(browser) == [f"workload-{number}" for number in range(5_000)]
+        assert shown(browser) == [f"workload-{number}" for number in range(50)]
+        browser.run("document.querySelector('tr.more button').click()")
+        assert shown(browser) == [f"workload-{number}" for number in range(100)]
 
     def test_on_a_phone_is_a_choice(self, browser: Chromium, small: Path) -> None:
         browser.open(small, width=PHONE)
@@ -378,7 +450,9 @@ def test_every_control_has_a_name_and_every_table_its_headings(browser: Chromium
     assert browser.run(unnamed) == []
     assert browser.run("document.documentElement.lang") == "en"
     assert browser.run("document.querySelectorAll('h1').length") == 1
-    assert browser.run("[...document.querySelectorAll('#table tbody tr')].every((row) => row.cells.length === 6)")
+    assert browser.run(
+        "[...document.querySelectorAll('#table tbody tr[data-o]')].every((row) => row.cells.length === 6)"
+    )
 
 
 def test_the_browser_would_tell_of_a_request_and_of_an_error(browser: Chromium, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from pydantic import Field
 
+from webhook.adapters.reports.changes import Changes, Earlier, changes
 from webhook.adapters.reports.fleet_report import FleetPart
 from webhook.adapters.reports.model import Lines, ObjectLine, Part, ProblemLine, finding_lines, patch_place
 from webhook.application.audit_rows import Row
@@ -165,6 +166,9 @@ class AuditReport(Part):
     scope: str
     notes: list[str]
     fleet: FleetPart | None = Field(description="The nodes, where ``--fleet`` named them.")
+    changes: Changes | None = Field(
+        default=None, description="The workloads that differ from the audit that ``--since`` named."
+    )
 
     @property
     def denies(self) -> bool:
@@ -218,6 +222,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
     lines_of: Callable[[Row], Lines | None] = lambda _row: None,
     is_cluster: bool = True,
     fleet: FleetPart | None = None,
+    earlier: Earlier | None = None,
 ) -> AuditReport:
     """The document of rows and their totals; ``lines_of`` knows where the fields of a row's object are written, if they are."""
     policies = {row.namespace: row.verdict.policy for row in rows}
@@ -266,6 +271,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
         scope=_scope(rows) if is_cluster else "",
         notes=[*notes, *(note for line in others for note in _notes(line))],
         fleet=fleet,
+        changes=changes(earlier, objects) if earlier else None,
     )
 
 

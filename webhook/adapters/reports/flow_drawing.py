@@ -37,8 +37,18 @@ class Node(msgspec.Struct):
     @property
     def unit(self) -> str:
         """The unit of its GPUs: slots, if several pods share one."""
-        form = parse(self.form)
-        return ("slot" if form and form.shared else "GPU") + ("" if self.gpus == 1 else "s")
+        return unit(self.form, self.gpus)
+
+
+def unit(form: str, number: int) -> str:
+    """Return the unit of GPUs of a form: slots, if several pods share one; partitions, with MIG."""
+    known = parse(form)
+    word = "GPU"
+    if known and known.shared:
+        word = "slot"
+    elif known and known.partition:
+        word = "MIG partition"
+    return word + ("" if number == 1 else "s")
 
 
 class Ribbon(msgspec.Struct, frozen=True):
@@ -46,6 +56,7 @@ class Ribbon(msgspec.Struct, frozen=True):
 
     path: str
     outcome: str
+    title: str
 
 
 class Drawing(msgspec.Struct, frozen=True):
@@ -126,7 +137,8 @@ def _ribbon(one: Node, other: Node, outcome: str, workloads: int) -> Ribbon:
         f"M0 {top:.1f}C50 {top:.1f} 50 {top_after:.1f} 100 {top_after:.1f}"
         f"V{bottom_after:.1f}C50 {bottom_after:.1f} 50 {bottom:.1f} 0 {bottom:.1f}Z"
     )
-    return Ribbon(path, outcome)
+    what = f"{workloads:,} {'workload' if workloads == 1 else 'workloads'}"
+    return Ribbon(path, outcome, f"{one.form} → {other.form}: {what} {outcome.replace('-', ' ')}")
 
 
 def _join(node: Node, workloads: int) -> tuple[float, float]:

@@ -7,17 +7,21 @@ Content-Security-Policy permits exactly our script and our style, and no address
 import base64
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from webhook import __version__
-from webhook.adapters.reports.audit import OUTCOMES, AuditReport, NamespaceLine, Outcomes
+from webhook.adapters.reports.audit import OUTCOMES, AuditReport, FlowLine, NamespaceLine, Outcomes, WorkloadLine
 from webhook.adapters.reports.audit_table import place
 from webhook.adapters.reports.fleet_report import FleetReport
-from webhook.adapters.reports.flow_drawing import draw
+from webhook.adapters.reports.flow_drawing import draw, unit
+from webhook.adapters.reports.heat_map import heat
 from webhook.adapters.reports.text import printable
+from webhook.adapters.reports.yaml_diff import yaml_diff
+from webhook.application.auditing import DENIED
 from webhook.application.rule_texts import RULE_TEXTS, left_alone
 from webhook.engine.findings import Severity
 
@@ -33,7 +37,7 @@ def html(report: AuditReport) -> str:
     """The page of an audit."""
     templates = environment()
     style, script = (own(templates, name) for name in ("audit.css", "audit.js"))
-    rows = sorted(report.objects, key=lambda line: (_RANK[line.decision], line.namespace, line.name, line.kind))
+    rows = sorted(report.objects, key=_by_group)
     return templates.get_template("audit.html.j2").render(
         report=report,
         version=__version__,
@@ -44,7 +48,13 @@ def html(report: AuditReport) -> str:
         outcomes=_WORDS,
         rank=_RANK,
         tiles=[
-            (outcome, word, report.totals.workloads.number(outcome), report.totals.pods.number(outcome))
+            (
+                outcome,
+                word,
+                report.totals.workloads.number(outcome),
+                report.totals.pods.number(outcome),
+                _gpus(report.totals.forms, outcome),
+            )
             for outcome, word in _WORDS.items()
         ],
         troubles=[
@@ -56,6 +66,8 @@ def html(report: AuditReport) -> str:
                 if line.not_judged
             ),
         ],
+        heat=heat(report.objects),
+        data=_data(report) if len(rows) <= MOST_ROWS else "",
         drawing=draw(report.totals.forms),
         rules=sorted(
             ((RULE_TEXTS[rule], number) for rule, number in report.totals.rules.items()),
@@ -96,7 +108,7 @@ def environment() -> Environment:
         finalize=_printed,
     )
     made.filters["count"] = "{:,}".format
-    made.filters["patch"] = _patch
+    made.filters["diff"] = yaml_diff
     made.filters["left_alone"] = left_alone
     return made
 
@@ -117,10 +129,37 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _patch(operations: Sequence[object]) -> str:
-    """A JSON Patch for people: one operation per line."""
-    lines = ",\n ".join(json.dumps(operation, ensure_ascii=False) for operation in operations)
-    return f"[{lines}]"
+def _data(report: AuditReport) -> Markup:
+    """The report's JSON, for a script element: nothing in it can end that, and all of it is ASCII."""
+    text = json.dumps(report.model_dump(mode="json", by_alias=True), separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - JSON, without "<"
+
+
+def _by_group(line: WorkloadLine) -> tuple[int, bool, str, str, str, str]:
+    """The sort key of workloads: outcome, then rule (those without one last), namespace and name."""
+    rule = line.findings[0].rule if line.findings else ""
+    return _RANK[line.decision], not rule, rule, line.namespace, line.name, line.kind
+
+
+def _gpus(flows: Sequence[FlowLine], outcome: str) -> str:
+    """The GPUs that workloads with an outcome request, before and after: ``3 GPUs → 3 slots``."""
+    before, after = Counter[str](), Counter[str]()
+    for flow in flows:
+        if flow.outcome == outcome:
+            before[unit(flow.before, 2)] += flow.gpus
+            if flow.after != DENIED:
+                after[unit(flow.after, 2)] += flow.gpus
+    if not before.total():
+        return ""
+    was, becomes = _amounts(before), _amounts(after) or "none"
+    return was if was == becomes else f"{was} → {becomes}"
+
+
+def _amounts(numbers: Counter[str]) -> str:
+    ordered = sorted(numbers.items())
+    return ", ".join(
+        f"{number:,} {unit.removesuffix('s') if number == 1 else unit}" for unit, number in ordered if number
+    )
 
 
 def _worst_first(line: NamespaceLine) -> tuple[int, int, str]:

@@ -1,0 +1,130 @@
+"""What changed since an earlier audit: workloads that are new, gone, or get another outcome."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from webhook.adapters.reports.model import ObjectLine, Part
+
+
+class EarlierError(Exception):
+    """A file that is not the JSON of an audit."""
+
+
+class ChangeLine(Part):
+    """One workload that differs: its outcomes and rules before and now (``None`` where it was or is not there)."""
+
+    change: Literal["new", "gone", "changed"]
+    source: str | None
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    before: str | None
+    after: str | None
+    rules_before: list[str]
+    rules_after: list[str]
+
+
+class Changes(Part):
+    """What changed, by namespace, kind and name; ``since`` is when the earlier audit was made."""
+
+    since: datetime
+    origin: str = Field(description="What the earlier audit read: an API server, or files.")
+    workloads: list[ChangeLine]
+
+    def number(self, change: str) -> int:
+        """Return how many workloads differ in this way."""
+        return sum(line.change == change for line in self.workloads)
+
+
+class _Loose(BaseModel):
+    """What is needed of an earlier report: other fields may have come or gone with versions."""
+
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True)
+
+
+class _Rule(_Loose):
+    rule: str
+
+
+class _Workload(_Loose):
+    source: str | None
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    decision: str
+    findings: list[_Rule]
+
+
+class Earlier(_Loose):
+    """An earlier audit."""
+
+    kind: Literal["AuditReport"]
+    generated_at: datetime
+    origin: str
+    objects: list[_Workload]
+
+
+def read_earlier(text: bytes) -> Earlier:
+    """Read the JSON that ``gpuwarden audit -o json`` printed.
+
+    Raises:
+        EarlierError: it is something else; the message says at which field.
+    """
+    try:
+        return Earlier.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the document"
+        raise EarlierError(f"{where}: {first['msg']}") from error
+
+
+_Key = tuple[str, str, str, str, str]
+
+
+def _key(line: ObjectLine | _Workload) -> _Key:
+    # The version is left out: the same object may be read in another one after an upgrade.
+    group = line.api_version.rpartition("/")[0]
+    return line.namespace, line.kind, line.name, group, line.source or ""
+
+
+def changes(earlier: Earlier, now: Sequence[ObjectLine]) -> Changes:
+    """Compare workloads by group, kind, namespace, name and file.
+
+    A workload is changed if its outcome or the rules of its findings differ. Of several objects of one name in one file (a file
+    may hold them, a cluster can't), the last counts.
+    """
+    was = {_key(line): line for line in earlier.objects}
+    is_now = {_key(line): line for line in now}
+    found = []
+    for key in sorted(was.keys() | is_now.keys()):
+        before, after = was.get(key), is_now.get(key)
+        rules_before, rules_after = _rules(before), _rules(after)
+        if before and after and (before.decision, rules_before) == (after.decision, rules_after):
+            continue
+        line = after or before
+        assert line is not None  # noqa: S101 - its key is of one of the two
+        found.append(
+            ChangeLine(
+                change="changed" if before and after else "new" if after else "gone",
+                source=line.source,
+                api_version=line.api_version,
+                kind=line.kind,
+                namespace=line.namespace,
+                name=line.name,
+                before=before.decision if before else None,
+                after=after.decision if after else None,
+                rules_before=rules_before,
+                rules_after=rules_after,
+            )
+        )
+    return Changes(since=earlier.generated_at, origin=earlier.origin, workloads=found)
+
+
+def _rules(line: ObjectLine | _Workload | None) -> list[str]:
+    return sorted({finding.rule for finding in line.findings}) if line else []

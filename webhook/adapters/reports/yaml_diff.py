@@ -1,0 +1,111 @@
+"""A JSON Patch (RFC 6902) as a diff of YAML, for people."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from webhook.engine.policy_additions import ORIGINAL_REQUEST
+
+UNKNOWN = "…"
+Line = tuple[str, str]
+"""``+``, ``-`` or a blank, and the YAML."""
+
+
+def yaml_diff(operations: Sequence[dict[str, Any]]) -> list[Line]:
+    """Return the lines that a patch removes and adds, below the fields that hold them.
+
+    A patch does not hold the values that it removes or moves. Those of GPU requests are in the annotation that it writes; ``…``
+    is in place of any other, and where containers differ.
+    """
+    lines: list[Line] = []
+    known = _requested(operations)
+    parents: tuple[str, ...] = ()
+    for operation in operations:
+        kind = operation["op"]
+        steps = _steps(operation["path"])
+        moved = known.get(_steps(operation.get("from", operation["path"]))[-1], UNKNOWN)
+        for sign, path, text in (
+            *([("-", _steps(operation["from"]), moved)] if kind == "move" else []),
+            *([("-", steps, moved)] if kind in {"remove", "replace"} else []),
+            *([("+", steps, moved)] if kind in {"move", "copy"} else []),
+            *([("+", steps, operation["value"])] if kind in {"add", "replace"} else []),
+        ):
+            *above, last = path
+            lines += [(" ", _indented(depth, _field(step))) for depth, step in _new(parents, tuple(above))]
+            parents = tuple(above)
+            lines += [(sign, line) for line in _entry(last, text, len(above))]
+    return lines
+
+
+def _field(step: str) -> str:
+    return f"- # item {step}" if step.isdigit() else f"{_scalar(step)}:"
+
+
+def _requested(operations: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The values of GPU resources before the patch, where all containers that request one request the same number."""
+    for operation in operations:
+        path, value = _steps(operation["path"]), operation.get("value")
+        values = value if isinstance(value, dict) else {path[-1]: value}
+        text = values.get(ORIGINAL_REQUEST)
+        if isinstance(text, str):
+            numbers: dict[str, set[str]] = {}
+            for of_container in json.loads(text).values():
+                for resource, number in of_container.items():
+                    numbers.setdefault(resource, set()).add(number)
+            return {resource: _number(*found) for resource, found in numbers.items() if len(found) == 1}
+    return {}
+
+
+def _number(text: str) -> Any:
+    return int(text) if text.isdecimal() else text
+
+
+def _new(before: tuple[str, ...], now: tuple[str, ...]) -> list[tuple[int, str]]:
+    """The fields on the way that the line above does not show already."""
+    same = 0
+    while same < min(len(before), len(now)) and before[same] == now[same]:
+        same += 1
+    return list(enumerate(now))[same:]
+
+
+def _steps(pointer: str) -> list[str]:
+    """The steps of a JSON pointer, unescaped."""
+    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+
+
+def _entry(key: str, value: Any, depth: int) -> list[str]:
+    """The YAML of a value under its key, or as a list's item."""
+    item = key == "-" or key.isdigit()
+    lines = _yaml(value)
+    head = "-" if item else f"{_scalar(key)}:"
+    if len(lines) == 1 and not (isinstance(value, dict | list) and value and not item):
+        return [_indented(depth, f"{head} {lines[0]}")]
+    if item:
+        return [_indented(depth, f"{'- ' if not number else '  '}{line}") for number, line in enumerate(lines)]
+    return [_indented(depth, head), *(_indented(depth + 1, line) for line in lines)]
+
+
+def _yaml(value: Any) -> list[str]:
+    """A value as lines of YAML (block style)."""
+    if isinstance(value, dict) and value:
+        return [line for key, part in value.items() for line in _entry(f"{key}", part, 0)]
+    if isinstance(value, list) and value:
+        return [line for part in value for line in _entry("-", part, 0)]
+    return [_scalar(value)]
+
+
+def _scalar(value: Any) -> str:
+    """A plain scalar where it is one without doubt, otherwise JSON, which is YAML, too."""
+    if isinstance(value, str) and value and (value == UNKNOWN or (value[0].isalpha() and _is_plain(value))):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether YAML 1.1 and 1.2 read an unquoted text as that string."""
+    word = text.lower() not in {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
+    return word and all(letter.isalnum() or letter in "-_./" for letter in text)
+
+
+def _indented(depth: int, text: str) -> str:
+    return "  " * depth + text
