@@ -11,8 +11,8 @@ from tests.builders import Json, a_policy
 from webhook.application.configuration import Configuration, Exemptions, Mode
 from webhook.application.in_tree import BUILT_IN, compiled, not_exempt, object_name
 from webhook.application.in_tree_webhooks import beside
-from webhook.engine.gpu_names import GpuNames
 from webhook.engine.labels import NamespaceLabels
+from webhook.engine.other_gpus import GpuNames
 from webhook.engine.pods import Pod
 from webhook.engine.policy import Policy, PolicyBook, Prefer
 

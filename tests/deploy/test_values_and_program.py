@@ -20,7 +20,7 @@ from hack.render_manifests import CHART
 from tests.deploy.chart import Chart, Json, RefusedError
 from webhook.adapters.configuration.file import ConfigurationError, parse
 from webhook.adapters.logs import LogFormat, LogLevel
-from webhook.application.assumptions import Judged
+from webhook.application.assumptions import JudgedLabel
 from webhook.application.configuration import Mode
 from webhook.engine.forms import MAXIMUM_CLIENTS, MINIMUM_CLIENTS
 from webhook.engine.policy import Mismatch, NotOffered, Prefer, VisibleDevices, built_in
@@ -69,7 +69,7 @@ def _validator(schema: str) -> Draft7Validator:
         (at("install", "mode"), Mode),
         (at("log", "level"), LogLevel),
         (at("log", "format"), LogFormat),
-        (at("audit", "report", "mode"), Judged),
+        (at("audit", "report", "mode"), JudgedLabel),
         (SCHEMA["definitions"]["policy"]["properties"]["mismatch"], Mismatch),
         (SCHEMA["definitions"]["policy"]["properties"]["visibleDevices"], VisibleDevices),
         (SCHEMA["definitions"]["policy"]["properties"]["notOffered"], NotOffered),

@@ -13,7 +13,7 @@ from webhook.application.lookups import Labels, Wanted, answered
 from webhook.application.namespaces import Namespaces
 from webhook.application.operator_traps import Applied, Described, traps
 from webhook.application.recorder import Judged, Recorded, Recorder
-from webhook.application.review import Answering, Request
+from webhook.application.review import AdmissionRequest, Answering
 from webhook.application.workload_kinds import WorkloadKind, WorkloadPod
 from webhook.application.workload_views import pods, view
 from webhook.application.workloads import workload_of
@@ -42,7 +42,7 @@ class _Described(msgspec.Struct):
 class _Case(msgspec.Struct):
     """A request whose pods request GPUs, or may reach them otherwise, and are not exempt, with everything that decides it."""
 
-    request: Request
+    request: AdmissionRequest
     workload: WorkloadKind
     pods: list[_Described]
     data: Mapping[str, Any]
@@ -159,7 +159,7 @@ class Advising:
         return against(decision, pod, policy, fleet) if fleet else decision
 
 
-def _of_built_in(workload: WorkloadKind, request: Request) -> tuple[Mapping[str, Any], list[_Described]]:
+def _of_built_in(workload: WorkloadKind, request: AdmissionRequest) -> tuple[Mapping[str, Any], list[_Described]]:
     """The labels of an object of a built-in kind, and the pod that it describes."""
     read = review.decode_json(_decoder(workload), request.object, _ROOT)
     metadata = read.metadata or _Metadata()
@@ -168,7 +168,7 @@ def _of_built_in(workload: WorkloadKind, request: Request) -> tuple[Mapping[str,
     return {"metadata": {"labels": metadata.labels}}, found
 
 
-def _of_operator(workload: WorkloadKind, request: Request) -> tuple[Mapping[str, Any], list[_Described]]:
+def _of_operator(workload: WorkloadKind, request: AdmissionRequest) -> tuple[Mapping[str, Any], list[_Described]]:
     """An object of an operator's kind; the pods that it describes, and what it requests outside of pod templates."""
     read = review.decode_json(_OBJECT, request.object, _ROOT)
     metadata = read.get("metadata")
@@ -184,7 +184,7 @@ def _sized(pod: Pod, where: WorkloadPod) -> Pod:
     return review_limits.sized(pod, f"{_ROOT}.{where.field('')}".rstrip("."))
 
 
-def _name(request: Request, begins: str) -> None:
+def _name(request: AdmissionRequest, begins: str) -> None:
     """Set the beginning of a name that the API server is yet to make, for what is recorded."""
     request.name = request.name or begins
 

@@ -114,7 +114,7 @@ class Seen(msgspec.Struct):
         return identity(self.api_version, self.kind), self.name
 
 
-class Verdict(msgspec.Struct, frozen=True, eq=False):
+class PodVerdict(msgspec.Struct, frozen=True, eq=False):
     """The outcome for a pod under a policy; pods that are alike share one, so that one verdict is equal to itself only.
 
     Attributes:
@@ -150,7 +150,7 @@ class Found(msgspec.Struct, frozen=True):
     """An object that counts, as far as is remembered of it; without a verdict it only links a pod to its controller."""
 
     seen: Seen
-    verdict: Verdict | None
+    verdict: PodVerdict | None
 
 
 def is_denied_claim(known: Judgement) -> bool:
@@ -174,8 +174,8 @@ class Auditor:
         self._namespaces = namespaces
         self._checker = Checker(configuration, namespaces, claims=claims, fleet=fleet)
         self._encode = msgspec.msgpack.Encoder().encode
-        self._by_pod: dict[bytes, Verdict] = {}
-        self._by_content: dict[bytes, Verdict] = {}
+        self._by_pod: dict[bytes, PodVerdict] = {}
+        self._by_content: dict[bytes, PodVerdict] = {}
         self._links: set[tuple[str, str, str]] = set()
 
     @property
@@ -229,7 +229,7 @@ class Auditor:
         seen.pod = None
         return Found(seen, verdict)
 
-    def verdict(self, seen: Seen) -> Verdict | None:
+    def verdict(self, seen: Seen) -> PodVerdict | None:
         """Return the verdict on a pod or template; ``None`` for one without GPU requests, claims or access to GPUs.
 
         Pods of one controller are alike, so the answers are remembered by all that decides.
@@ -287,8 +287,8 @@ def _manifest(workload: WorkloadKind, seen: Seen, pod: Pod) -> dict[str, Any]:
     return {"kind": seen.kind, "metadata": metadata, **inner}
 
 
-def _verdict(judgement: Judgement, plugin: DevicePlugin) -> Verdict:
-    return Verdict(
+def _verdict(judgement: Judgement, plugin: DevicePlugin) -> PodVerdict:
+    return PodVerdict(
         policy=judgement.policy.name,
         outcome=judgement.outcome,
         exempt=judgement.exempt,

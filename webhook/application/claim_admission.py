@@ -16,7 +16,7 @@ from webhook.application.fleet import FleetSource, NoFleet
 from webhook.application.lookups import Labels, Wanted, answered
 from webhook.application.namespaces import Namespaces
 from webhook.application.recorder import Judged, Recorded, Recorder
-from webhook.application.review import Answering, Request, ReviewError
+from webhook.application.review import AdmissionRequest, Answering, ReviewError
 from webhook.engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
 from webhook.engine.claims import CLAIM, TEMPLATE, Reference, of_object
 from webhook.engine.decision import Decision
@@ -89,7 +89,7 @@ _DECODERS: dict[str, msgspec.json.Decoder[Any]] = {CLAIM: _CLAIM, TEMPLATE: msgs
 class _Case(msgspec.Struct, gc=False):
     """A claim or template for GPUs that is not exempt, with everything that decides it."""
 
-    request: Request
+    request: AdmissionRequest
     name: Reference
     claim: Claim
     of_one_pod: bool
@@ -174,13 +174,13 @@ class ClaimAdmission:
         return decision
 
 
-def _exempt(request: Request, configuration: Configuration) -> str | None:
+def _exempt(request: AdmissionRequest, configuration: Configuration) -> str | None:
     """Why a request is exempt, before its object is read."""
     username = request.user_info.username
     return "controller" if username in CONTROLLERS else configuration.exemptions.of_request(request.namespace, username)
 
 
-def _read(request: Request, configuration: Configuration, classes: DeviceClasses) -> _Case | None:
+def _read(request: AdmissionRequest, configuration: Configuration, classes: DeviceClasses) -> _Case | None:
     """The claim or template of a request; ``None`` where it is not for GPUs, or nothing about it matters.
 
     Raises:
@@ -206,7 +206,7 @@ def _read(request: Request, configuration: Configuration, classes: DeviceClasses
     return _Case(request, name, kept, is_claim and metadata.is_of_one_pod, configuration, classes)
 
 
-def _is_given_to_a_pod(request: Request, metadata: ClaimMetadata) -> bool:
+def _is_given_to_a_pod(request: AdmissionRequest, metadata: ClaimMetadata) -> bool:
     """Whether an update gives a claim to a pod that did not have it."""
     if not metadata.is_of_one_pod or metadata.deletion_timestamp:
         return False

@@ -11,7 +11,7 @@ from webhook.application.claims import claim_in
 from webhook.application.structural_search import Traces, search
 from webhook.application.workloads import correction, group_of, qualified
 from webhook.engine.decision import UNTOUCHED, Decision
-from webhook.engine.gpu_names import BUILT_IN, GpuNames
+from webhook.engine.other_gpus import BUILT_IN, GpuNames
 from webhook.engine.resources import GpuResource, classify
 from webhook.engine.text import LONGEST_NAME, cut
 

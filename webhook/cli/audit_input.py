@@ -7,7 +7,7 @@ from typing import Any
 
 from webhook.adapters.kubernetes.discovery import UnknownKindsError
 from webhook.adapters.kubernetes.errors import ApiError, Fault
-from webhook.adapters.kubernetes.workloads import ClusterReader, Unread
+from webhook.adapters.kubernetes.workloads import ClusterReader, UnreadList
 from webhook.adapters.manifests.items import ManifestObject, ManifestProblem
 from webhook.adapters.manifests.lines import Lines, ObjectLines
 from webhook.application.audit_rows import Row, rows
@@ -140,7 +140,7 @@ def _custom(objects: Iterator[_OfOperator | OtherKind], into: Gathered) -> Itera
         into.kinds_unknown = str(error)
 
 
-def _unread(unread: Unread, into: Gathered) -> None:
+def _unread(unread: UnreadList, into: Gathered) -> None:
     if unread.served:
         into.problems.append(ManifestProblem(unread.what, None, unread.detail))
     else:

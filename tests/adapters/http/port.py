@@ -10,7 +10,7 @@ from unittest.mock import Mock
 from tests.adapters.http.test_endpoint import Counted
 from webhook.adapters.http import connection
 from webhook.adapters.http.crowd import Crowd, Refusals
-from webhook.adapters.http.endpoint import Endpoint
+from webhook.adapters.http.endpoint import AdmissionEndpoint
 from webhook.adapters.http.limits import Limits
 from webhook.adapters.http.turns import Turns
 from webhook.application.review import Answering
@@ -81,7 +81,7 @@ class Port:
         self.refused: list[str] = []
         self.crowd = Crowd(limits or Limits(), Refusals("admission", lambda _port, reason: self.refused.append(reason)))
         self.counted = Counted()
-        endpoint = Endpoint("/mutate", answer, self.counted.answered)
+        endpoint = AdmissionEndpoint("/mutate", answer, self.counted.answered)
         paths = {"/mutate": endpoint, f"/mutate{suffix}": endpoint}
         self.shared = connection.Port(paths.get, self.crowd, turns or Turns(), names)
         self.client = Client(certificate=certificate)

@@ -18,7 +18,7 @@ from tests.adapters.http.test_endpoint import Counted
 from tests.wire import request
 from webhook.adapters.http.connection import Port
 from webhook.adapters.http.crowd import Crowd, Refusals
-from webhook.adapters.http.endpoint import Endpoint
+from webhook.adapters.http.endpoint import AdmissionEndpoint
 from webhook.adapters.http.limits import Limits
 from webhook.adapters.http.listeners import AdmissionListener
 from webhook.adapters.http.turns import Turns
@@ -105,7 +105,7 @@ class Server:
 
 @contextlib.asynccontextmanager
 async def served(certificate: ServingCertificate) -> AsyncIterator[Server]:
-    endpoint = Endpoint("/", lambda _body: b"pong", Counted().answered)
+    endpoint = AdmissionEndpoint("/", lambda _body: b"pong", Counted().answered)
     crowd = Crowd(Limits(), Refusals("test", lambda _port, _reason: None))
     port = Port(lambda _path: endpoint, crowd, Turns())
     listener = AdmissionListener(port, "127.0.0.1", 0, certificate.context)

@@ -16,9 +16,9 @@ import structlog
 from webhook.adapters.http import answers
 from webhook.adapters.http.answers import CONTINUE, Answer, Failure, as_bytes
 from webhook.adapters.http.crowd import Crowd, Guest
-from webhook.adapters.http.endpoint import Endpoint
+from webhook.adapters.http.endpoint import AdmissionEndpoint
 from webhook.adapters.http.limits import MAXIMUM_BODY
-from webhook.adapters.http.request import Body, Request
+from webhook.adapters.http.request import Body, IncomingRequest
 from webhook.adapters.http.turns import Turns
 
 # Of one connection, before another one's turn.
@@ -66,7 +66,7 @@ class Port:
         buffer: what every connection reads into.
     """
 
-    find: Callable[[str], Endpoint | None]
+    find: Callable[[str], AdmissionEndpoint | None]
     crowd: Crowd
     turns: Turns
     names: frozenset[str] = frozenset()
@@ -113,14 +113,14 @@ class Connection(Guest, asyncio.BufferedProtocol):
         self._proven = False
         # What comes: a request, how far it has come, whether the last piece was no body, and bytes of a head, of trailers, or
         # between chunks.
-        self._coming = Request()
+        self._coming = IncomingRequest()
         self._begun = self._in_head = self._bare = False
         self._loose = self._widest = 0
         self._began = 0.0
         self._slow_reads = 0  # in a row
         self._reads_without_data = 0
         # What goes: requests that wait for their answers, what one of them is waiting for, and answers that are not written.
-        self._requests: deque[Request] = deque()
+        self._requests: deque[IncomingRequest] = deque()
         self._task: asyncio.Task[Answer] | None = None
         self._unsent = b""
         self._in_line = self._blocked = self._paused = False
@@ -199,7 +199,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
     def _forget(self) -> None:
         """Let go of everything that is held."""
         self._deaf, self._begun = True, False
-        self._coming = Request()
+        self._coming = IncomingRequest()
         self._requests.clear()
         self._unsent = b""
 
@@ -239,7 +239,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
             self.drop()
         if self._deaf:
             raise _Enough
-        self._coming = Request(self._unwelcome)
+        self._coming = IncomingRequest(self._unwelcome)
         self._begun = self._in_head = True
         self._loose = 0
         if not self._requests:
@@ -379,7 +379,7 @@ class Connection(Guest, asyncio.BufferedProtocol):
         """Answer what comes by a failure, behind the answers that are due, and throw away what comes after it."""
         if failure.reason:
             self._note(failure.reason, failure.message)
-        request = self._coming if self._begun else Request()
+        request = self._coming if self._begun else IncomingRequest()
         request.failure, request.body, request.closes = failure, Body(), True
         self._deaf = True
         self._begun = self._in_head = False

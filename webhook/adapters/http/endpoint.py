@@ -26,7 +26,7 @@ Observe = Callable[[str, int, float], None]
 _log = structlog.get_logger("gpuwarden.http")
 
 
-class Endpoint:
+class AdmissionEndpoint:
     """Answers POSTed AdmissionReviews by a function from bytes to bytes, and everything else by a clear failure.
 
     The function raises ``ReviewError`` or a namespace's error, and nothing else on purpose. It is called with the body, and if

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ApiRequest:
     """An HTTP request.
 
     Attributes:

@@ -9,10 +9,10 @@ import msgspec
 from pydantic import Field
 
 from webhook.adapters.reports.fleet_report import FleetPart
-from webhook.adapters.reports.model import Lines, ObjectLine, Part, ProblemLine, finding_lines, patch_place
+from webhook.adapters.reports.model import FieldPlaces, ObjectLine, Part, ProblemLine, finding_lines, patch_place
 from webhook.application.audit_rows import Row
 from webhook.application.audit_totals import Tally, Totals
-from webhook.application.auditing import BARE_POD, Verdict
+from webhook.application.auditing import BARE_POD, PodVerdict
 from webhook.application.claims import PLURALS
 from webhook.application.other_kinds import OtherKind, unknown_kinds
 from webhook.application.rule_texts import EXEMPT, INEFFECTIVE_LABEL, NOT_JUDGED, NOT_READ
@@ -215,7 +215,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
     kinds_unknown: str = "",
     problems: Sequence[ProblemLine] = (),
     notes: Iterable[str] = (),
-    lines_of: Callable[[Row], Lines | None] = lambda _row: None,
+    lines_of: Callable[[Row], FieldPlaces | None] = lambda _row: None,
     is_cluster: bool = True,
     fleet: FleetPart | None = None,
 ) -> AuditReport:
@@ -229,7 +229,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
         FlowLine(before=before, after=after, outcome=outcome, workloads=flow.workloads, pods=flow.pods, gpus=flow.gpus)
         for (before, after, outcome), flow in sorted(counted.flows.items())
     ]
-    shared: dict[Verdict, dict[str, Any]] = {}
+    shared: dict[PodVerdict, dict[str, Any]] = {}
     objects, apart = _once([_line(row, shared, lines_of(row)) for row in rows], others)
     decisions = Counter(line.decision for line in apart)
     unseen = [_kind_line(kind.api_version, kind.kind, kind.message) for kind in kinds]
@@ -328,7 +328,7 @@ def _notes(line: ObjectLine) -> Iterator[str]:
         yield f"{where}{what}: {finding.message}"
 
 
-def _line(row: Row, shared: dict[Verdict, dict[str, Any]], lines: Lines | None) -> WorkloadLine:
+def _line(row: Row, shared: dict[PodVerdict, dict[str, Any]], lines: FieldPlaces | None) -> WorkloadLine:
     """A row's line. Built without validation, which would copy what thousands of lines share."""
     verdict = row.verdict
     if verdict not in shared:
@@ -373,7 +373,7 @@ def _if_bare(row: Row) -> dict[str, Any]:
     return {"becomes": [*verdict.becomes, f"this pod has no controller: {BARE_POD}"]}
 
 
-def _placed(verdict: Verdict, lines: Lines | None) -> dict[str, Any]:
+def _placed(verdict: PodVerdict, lines: FieldPlaces | None) -> dict[str, Any]:
     if lines is None:
         return {}
     return {

@@ -23,7 +23,7 @@ class StoredSecret:
 
 
 @dataclass(frozen=True, slots=True)
-class WebhookConfiguration:
+class RegisteredWebhooks:
     """One webhook configuration, as far as it concerns certificates.
 
     Attributes:
@@ -50,7 +50,7 @@ class CertificateStore(Protocol):
     object has changed since it was read.
     """
 
-    def read_configurations(self) -> tuple[WebhookConfiguration, ...]:
+    def read_configurations(self) -> tuple[RegisteredWebhooks, ...]:
         """Our webhook configurations; one that does not exist is left out."""
 
     def read_secret(self) -> StoredSecret | None:
@@ -66,7 +66,7 @@ class CertificateStore(Protocol):
         """
 
     def write_bundle(
-        self, configuration: WebhookConfiguration, bundle: bytes, targets: Mapping[str, str] = MappingProxyType({})
+        self, configuration: RegisteredWebhooks, bundle: bytes, targets: Mapping[str, str] = MappingProxyType({})
     ) -> None:
         """Set the ``caBundle`` of every webhook of this configuration, and what some of them call; change nothing else.
 

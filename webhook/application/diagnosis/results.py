@@ -6,7 +6,7 @@ from enum import StrEnum
 import msgspec
 
 
-class Status(StrEnum):
+class CheckStatus(StrEnum):
     """The result of a check.
 
     ``unknown`` and ``skipped`` are neither good nor bad. The one was not made, because something could not be read; the other
@@ -20,10 +20,10 @@ class Status(StrEnum):
     SKIPPED = "skipped"
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class CheckOutcome(msgspec.Struct, frozen=True):
     """One thing that a check found; ``means`` and ``fix`` are empty where all is well."""
 
-    status: Status
+    status: CheckStatus
     seen: str
     means: str = ""
     fix: str = ""
@@ -33,38 +33,38 @@ class Result(msgspec.Struct, frozen=True):
     """A verdict with the id of its check. ``means`` always says something: of a check that is well, what it is about."""
 
     check: str
-    status: Status
+    status: CheckStatus
     seen: str
     means: str
     fix: str
 
 
-def ok(seen: str) -> Verdict:
+def ok(seen: str) -> CheckOutcome:
     """All is well; ``seen`` says what was checked."""
-    return Verdict(Status.OK, seen)
+    return CheckOutcome(CheckStatus.OK, seen)
 
 
-def warn(seen: str, means: str, fix: str) -> Verdict:
+def warn(seen: str, means: str, fix: str) -> CheckOutcome:
     """A problem that will cause harm later, or that already harms some workloads."""
-    return Verdict(Status.WARN, seen, means, fix)
+    return CheckOutcome(CheckStatus.WARN, seen, means, fix)
 
 
-def fail(seen: str, means: str, fix: str) -> Verdict:
+def fail(seen: str, means: str, fix: str) -> CheckOutcome:
     """Gpuwarden does not work, or endangers the cluster."""
-    return Verdict(Status.FAIL, seen, means, fix)
+    return CheckOutcome(CheckStatus.FAIL, seen, means, fix)
 
 
-def unknown(seen: str, means: str, fix: str) -> Verdict:
+def unknown(seen: str, means: str, fix: str) -> CheckOutcome:
     """The check could not be made."""
-    return Verdict(Status.UNKNOWN, seen, means, fix)
+    return CheckOutcome(CheckStatus.UNKNOWN, seen, means, fix)
 
 
-def skipped(seen: str, means: str) -> Verdict:
+def skipped(seen: str, means: str) -> CheckOutcome:
     """Nothing of the kind that the check is about exists."""
-    return Verdict(Status.SKIPPED, seen, means)
+    return CheckOutcome(CheckStatus.SKIPPED, seen, means)
 
 
-def verdicts(problems: Iterable[Verdict], otherwise: Callable[[], str]) -> list[Verdict]:
+def verdicts(problems: Iterable[CheckOutcome], otherwise: Callable[[], str]) -> list[CheckOutcome]:
     """The problems, or that there are none; ``otherwise`` says what was seen then."""
     return list(problems) or [ok(otherwise())]
 
@@ -79,9 +79,11 @@ def listed(names: Iterable[str], shown: int = _SHOWN) -> str:
     return ", ".join(ordered[:shown]) + (f" and {more} more" if more > 0 else "")
 
 
-def worst(results: Iterable[Result]) -> dict[Status, int]:
+def worst(results: Iterable[Result]) -> dict[CheckStatus, int]:
     """Count the results by status, the worst status first."""
-    counts = dict.fromkeys((Status.FAIL, Status.WARN, Status.UNKNOWN, Status.SKIPPED, Status.OK), 0)
+    counts = dict.fromkeys(
+        (CheckStatus.FAIL, CheckStatus.WARN, CheckStatus.UNKNOWN, CheckStatus.SKIPPED, CheckStatus.OK), 0
+    )
     for result in results:
         counts[result.status] += 1
     return counts

@@ -56,7 +56,7 @@ class NodeStore(Store[NodeItem, Shape | None]):
         self._shared = {shape: shape for shape in shapes}
 
 
-class FleetView:
+class FleetWatch:
     """The nodes with GPUs, watched by one or more label selectors.
 
     Attributes:
