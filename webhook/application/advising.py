@@ -1,6 +1,6 @@
 """Advising: what will become of a workload's pods, said when its template is applied. Never a change, never a denial."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -8,11 +8,10 @@ import msgspec
 
 from webhook.application import operator_objects, response_messages, review, review_limits
 from webhook.application.configuration import Configuration, Mode
-from webhook.application.fleet import FleetSource, NoFleet
-from webhook.application.lookups import Labels, Wanted, answered
-from webhook.application.namespaces import Namespaces
+from webhook.application.lookups import Labels, Wanted
+from webhook.application.namespaced_reviews import NamespacedReviews
 from webhook.application.operator_traps import Applied, Described, traps
-from webhook.application.recorder import Judged, Recorded, Recorder
+from webhook.application.recorder import Judged, Recorded
 from webhook.application.review import AdmissionRequest, Answering
 from webhook.application.workload_kinds import WorkloadKind, WorkloadPod
 from webhook.application.workload_views import pods, view
@@ -49,33 +48,18 @@ class _Case(msgspec.Struct):
     configuration: Configuration
 
 
-class Advising:
+class Advising(NamespacedReviews):
     """The answers to admission reviews of workloads that hold the template of pods.
 
     Raises ``ReviewError`` for a review that can't be read. Where the namespace's labels are not available the workload passes,
     with an audit annotation that says so: its pods will be judged when they are created.
     """
 
-    def __init__(
-        self,
-        configuration: Callable[[], Configuration],
-        namespaces: Namespaces,
-        recorder: Recorder,
-        nodes: FleetSource = NoFleet(),  # noqa: B008 - it has no state
-    ) -> None:
-        """Decide by the configuration of the moment, the labels of namespaces, and what nodes offer."""
-        self._nodes = nodes
-        self._configuration = configuration
-        self._namespaces = namespaces
-        self._recorder = recorder
-
     def advise(self, body: bytes) -> Answering:
         """Warnings by the policy that advises, audit annotations by the audit policy."""
-        configuration = self._configuration()
-        return answered(self._namespaces, lambda given: self._answer_with(body, configuration, given.labels))
+        return self._answered(body)
 
-    def _answer_with(self, body: bytes, configuration: Configuration, labels: Labels | None) -> bytes | Wanted:
-        """The answer by the labels that are given, or else by those that are cached; or whose labels it needs."""
+    def _answer(self, body: bytes, configuration: Configuration, labels: Labels | None) -> bytes | Wanted:
         request = review.decode(body)
         if request.operation not in ("CREATE", "UPDATE") or request.sub_resource or request.kind is None:
             return review.allowed(request)

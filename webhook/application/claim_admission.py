@@ -4,7 +4,6 @@ A pod is judged when it is created, by what its claims are then. What may replac
 (ValidateResourceClaimUpdate), so an update matters only where it gives an existing claim to a pod.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -12,10 +11,9 @@ import msgspec
 from webhook.application import response_messages, review, review_limits
 from webhook.application.claims import GROUP
 from webhook.application.configuration import Configuration, Mode
-from webhook.application.fleet import FleetSource, NoFleet
-from webhook.application.lookups import Labels, Wanted, answered
-from webhook.application.namespaces import Namespaces
-from webhook.application.recorder import Judged, Recorded, Recorder
+from webhook.application.lookups import Labels, Wanted
+from webhook.application.namespaced_reviews import NamespacedReviews
+from webhook.application.recorder import Judged, Recorded
 from webhook.application.review import AdmissionRequest, Answering, ReviewError
 from webhook.engine.claim_objects import Claim, ClaimObject, ClaimTemplateObject, claim
 from webhook.engine.claims import CLAIM, TEMPLATE, Reference, of_object
@@ -102,30 +100,16 @@ class _Case(msgspec.Struct, gc=False):
         return Decision((), tuple(found))
 
 
-class ClaimAdmission:
+class ClaimAdmission(NamespacedReviews):
     """The answers to admission reviews of ResourceClaims and ResourceClaimTemplates.
 
     Raises ``ReviewError`` for a review that can't be read, and ``NamespaceUnavailable`` or ``NamespaceNotFound`` where the
     namespace's labels are not available.
     """
 
-    def __init__(
-        self,
-        configuration: Callable[[], Configuration],
-        namespaces: Namespaces,
-        recorder: Recorder,
-        nodes: FleetSource = NoFleet(),  # noqa: B008 - it has no state
-    ) -> None:
-        """Decide by the configuration of the moment, the labels of namespaces, and the DeviceClasses of the cluster."""
-        self._configuration = configuration
-        self._namespaces = namespaces
-        self._recorder = recorder
-        self._nodes = nodes
-
     def validate(self, body: bytes) -> Answering:
         """Deny what the enforce policy does not permit; the warn and audit policies only report it."""
-        configuration = self._configuration()
-        return answered(self._namespaces, lambda given: self._answer(body, configuration, given.labels))
+        return self._answered(body)
 
     def _answer(self, body: bytes, configuration: Configuration, labels: Labels | None) -> bytes | Wanted:
         request = review.decode(body)

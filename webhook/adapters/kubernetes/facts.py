@@ -15,7 +15,7 @@ from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.lists import Lister, Page, Progress
 from webhook.adapters.kubernetes.nodes import NodeItem
-from webhook.adapters.kubernetes.request import ApiRequest, path_of
+from webhook.adapters.kubernetes.request import ApiRequest, object_path, path_of
 from webhook.adapters.kubernetes.retrying import RetryingApi
 from webhook.application.diagnosis.documents import (
     Budget,
@@ -247,13 +247,6 @@ class FactReader:
             return read()
         except ApiError as error:
             return unread(right, error)
-
-
-def object_path(group: str, version: str, plural: str, namespace: str, name: str = "") -> str:
-    """The path of an object, or of the list of its kind where it has no name."""
-    root = ("apis", group, version) if group else ("api", version)
-    within = ("namespaces", namespace) if namespace else ()
-    return path_of(*root, *within, plural, *((name,) if name else ()))
 
 
 def unread(right: str, error: ApiError) -> Unread:

@@ -12,7 +12,7 @@ import msgspec
 from webhook.adapters.kubernetes.documents import decode
 from webhook.adapters.kubernetes.errors import ApiError, Fault
 from webhook.adapters.kubernetes.lists import Lister, Page, Progress
-from webhook.adapters.kubernetes.request import ApiRequest, path_of
+from webhook.adapters.kubernetes.request import ApiRequest, object_path, path_of
 from webhook.adapters.kubernetes.retrying import RetryingApi
 from webhook.application.report_api import CONTENT, LABEL, LABEL_VALUE, REPORT_APIS, ReportApi
 
@@ -156,8 +156,8 @@ class ReportStore:
 
 
 def _path(api: ReportApi, namespace: str | None) -> str:
-    return path_of("apis", api.group, api.version, *(("namespaces", namespace) if namespace else ()), api.plural)
+    return object_path(api.group, api.version, api.plural, namespace)
 
 
 def _cluster_path(api: ReportApi) -> str:
-    return path_of("apis", api.group, api.version, api.cluster_plural)
+    return object_path(api.group, api.version, api.cluster_plural)

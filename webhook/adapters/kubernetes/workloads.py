@@ -13,7 +13,7 @@ from webhook.adapters.kubernetes.lists import PAGE, Api, Lister, Page, Progress
 from webhook.adapters.kubernetes.nodes import class_forms, named_classes
 from webhook.adapters.kubernetes.operator_kinds import OperatorReader
 from webhook.adapters.kubernetes.other_kinds import OtherReader
-from webhook.adapters.kubernetes.request import ApiRequest, path_of
+from webhook.adapters.kubernetes.request import ApiRequest, object_path, path_of
 from webhook.adapters.kubernetes.workload_documents import NamespaceItem, WorkloadItem, mislabelled, page_of, seen
 from webhook.adapters.kubernetes.workload_documents import path as list_path
 from webhook.application.auditing import Seen
@@ -121,8 +121,7 @@ class ClusterReader:
                 item = claim_documents.ITEMS[kind]
                 page: type[Page[claim_documents.Item]] = Page[item]  # type: ignore[valid-type]
                 for namespace in namespaces or (None,):
-                    within = ("namespaces", namespace) if namespace else ()
-                    path = path_of("apis", GROUP, str(version), *within, plural)
+                    path = object_path(GROUP, str(version), plural, namespace)
                     for one in self._lister.all(plural, path, page, lambda item: item.listed):
                         found.known[one.key] = one.claim
                         found.of_one_pod |= {one.key} if one.of_one_pod else set()

@@ -131,10 +131,6 @@ class CheckTotals(Part):
         return not (self.denied or self.rewritten or self.not_judged or INEFFECTIVE_LABEL in self.rules)
 
 
-DECISIONS = (*(outcome.value for outcome in Outcome), EXEMPT, NOT_JUDGED, NOT_READ)
-"""Every decision that an object's line may have."""
-
-
 class Report(Part):
     """The whole report."""
 
