@@ -1,4 +1,4 @@
-"""Advising: what will become of a workload's pods, said when its template is applied. Never a change, never a denial."""
+"""Advising: the effect of policies on a workload's pods, reported when its template is applied. Changes and denies nothing."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -102,7 +102,7 @@ class Advising(NamespacedReviews):
         decisions = [self._decide(case, one.pod, "warn", policy) for one in case.pods]
         for one, decision in zip(case.pods, decisions, strict=True):
             if decision.outcome is Outcome.REWRITTEN and policy is policies.enforce and not dry_run:
-                # Rewriting is what an enforced policy is for; only what goes wrong is worth a word at every apply.
+                # Rewriting is what an enforced policy is for; only problems are reported at every apply.
                 sentences = response_messages.advice(decision)
             else:
                 sentences = response_messages.would_be(decision, policy)

@@ -16,7 +16,7 @@ class Row(msgspec.Struct):
         template: what becomes of pods created from its template (or of the pod, for one in a manifest); ``None`` where it has
             none, or one that neither requests GPUs nor has resource claims.
         pods: the pods that do, running or pending, by the verdict on each.
-        suspended: whether it has no pods until somebody resumes it.
+        suspended: whether it has no pods until it is resumed.
     """
 
     api_version: str

@@ -54,7 +54,7 @@ class Totals(msgspec.Struct):
 
     Attributes:
         workloads: by what becomes of the next pod of each.
-        suspended: how many workloads have no pods until somebody resumes them.
+        suspended: how many workloads have no pods until they are resumed.
         pods: pods that have not ended, by what would become of each if it were created now.
         namespaces, policies: workloads, by name.
         rules: workloads with a finding of each rule.

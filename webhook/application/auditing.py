@@ -1,4 +1,4 @@
-"""Auditing: what a policy would make of the pods and templates that there are, object by object."""
+"""Auditing: the effect of a policy on existing pods and templates, object by object."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
@@ -82,9 +82,9 @@ class Seen(msgspec.Struct):
     Attributes:
         pod: the pod, or the template that pods are created from.
         running: it is a pod that was made; one in a manifest is yet to be.
-        over: it has ended or is ending: it holds no GPU, and nothing comes of it any more.
-        idle: it is told to have no pods.
-        suspended: it has none until somebody resumes it.
+        over: it has ended or is ending: it holds no GPU, and creates no more pods.
+        idle: it is scaled to zero.
+        suspended: it has none until it is resumed.
         queue: the queue of Kueue that it waits in, by its label.
     """
 
@@ -232,7 +232,7 @@ class Auditor:
     def verdict(self, seen: Seen) -> PodVerdict | None:
         """Return the verdict on a pod or template; ``None`` for one without GPU requests, claims or access to GPUs.
 
-        Pods of one controller are alike, so the answers are remembered by all that decides.
+        Pods of one controller are alike, so answers are cached by everything that decides them.
         """
         workload = workload_of(seen.api_version, seen.kind, self._configuration.kinds)
         pod = seen.pod

@@ -22,7 +22,7 @@ class NamespacedReviews(ABC):
         recorder: Recorder,
         nodes: FleetSource = NoFleet(),  # noqa: B008 - it has no state
     ) -> None:
-        """Decide by the configuration of the moment, the labels of namespaces, and what the nodes and DeviceClasses offer."""
+        """Decide by the current configuration, the labels of namespaces, and what the nodes and DeviceClasses offer."""
         self._configuration = configuration
         self._namespaces = namespaces
         self._recorder = recorder

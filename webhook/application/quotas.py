@@ -1,4 +1,4 @@
-"""ResourceQuotas in a namespace with a policy: whether they count what its pods request after gpuwarden.
+"""ResourceQuotas in a namespace with a policy: whether they count what its pods request after the rewrite.
 
 Pods are charged after all webhooks, by ``requests.<name>`` (pkg/quota/v1/evaluator/core/pods.go).
 """

@@ -44,7 +44,7 @@ def judge(
     for gpu_container in gpu_containers:
         amount = gpu_container.amounts[0]
         requests.append(GpuRequest(gpu_container, amount, respelling.choices[amount.resource.name]))
-    # Most pods say nothing of the nodes of forms, and then only their forms can be apart from each other.
+    # Most pods say nothing about the nodes of forms, and then only their forms can be apart from each other.
     if nodes is not NOTHING_SAID or respelling.conflict or respelling.forms_apart:
         findings += _on_nodes(requests, respelling, policy, nodes)
     for request in requests:

@@ -1,4 +1,4 @@
-"""The FastAPI application: every endpoint, for the operations port, for whoever embeds gpuwarden, and as a description."""
+"""The FastAPI application: every endpoint, for the operations port, embedding programs and the OpenAPI description."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -107,7 +107,7 @@ def application(
     """The application.
 
     ``gpuwarden serve`` serves it on the plain port without the admission endpoints, which have a port and a protocol of their
-    own (``webhook.adapters.http.connection``). Whoever mounts it elsewhere gives them, and whatever limits they need.
+    own (``webhook.adapters.http.connection``). A program that mounts it elsewhere passes them, with the limits that it needs.
     """
     app = _App(tuple(admission))
 

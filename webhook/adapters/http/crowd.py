@@ -11,7 +11,7 @@ from webhook.adapters.http.limits import Limits
 
 _SECONDS_BETWEEN_LINES = 30.0
 _SPARE_DESCRIPTORS = 8
-# Of what there is for all, a connection has this part of its own share for itself, whoever holds the rest: 16 KiB by default.
+# Of what there is for all, a connection has this part reserved, whichever connections hold the rest: 16 KiB by default.
 _OWN = 8
 
 Client = tuple[str, int] | None
@@ -128,7 +128,7 @@ class Crowd:
         return len(self._guests) < self._most or self._make_room("connections", self._guests)
 
     def _make_room(self, reason: str, among: Collection[Guest]) -> bool:
-        """Cut off whoever has waited longest for its client; whether there was one."""
+        """Close the connection that has waited longest for its client; return whether there was one."""
         waiting = [guest for guest in among if guest.waits]
         first = sum(guest.known for guest in waiting) > self._most / 2
         oldest = min(waiting, key=lambda guest: (guest.known is not first, guest.since), default=None)

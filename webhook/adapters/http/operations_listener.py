@@ -60,7 +60,7 @@ class OperationsListener(uvicorn.Server):
             access_log=False,
             server_header=False,
             log_config=None,
-            log_level=logging.ERROR,  # every request that is no HTTP would be a warning
+            log_level=logging.ERROR,  # every request that is not HTTP would be a warning
             proxy_headers=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
@@ -68,7 +68,7 @@ class OperationsListener(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals to whoever runs both ports."""
+        """Leave signals to the caller, which runs both ports."""
         yield
 
     def stop(self) -> None:

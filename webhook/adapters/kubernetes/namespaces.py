@@ -135,7 +135,7 @@ class WatchedNamespaces:
         return self._cache.age()
 
     def freshness(self, bound: float = FRESHNESS_BOUND) -> tuple[bool, str]:
-        """Whether the namespaces are synced and heard of less than ``bound`` seconds ago, and a sentence that says so."""
+        """Whether the namespaces are synced and were updated less than ``bound`` seconds ago, and a sentence that says so."""
         age = self._cache.age()
         problem = f"; last problem: {self._watch.problem}" if self._watch.problem else ""
         if age is None or not self._cache.synced():

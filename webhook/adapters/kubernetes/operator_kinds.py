@@ -20,7 +20,7 @@ class OperatorReader:
     Args:
         api: the API server.
         discovery: what it has.
-        progress: who is told how far a list is, if anybody.
+        progress: receives the progress of lists, if given.
         limit: objects a page.
         rows: the kinds that are looked for.
     """

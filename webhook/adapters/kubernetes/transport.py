@@ -62,7 +62,7 @@ def send(login: Login, request: ApiRequest, timeout: urllib3.Timeout) -> urllib3
 def _authorization(login: Login, request: ApiRequest) -> str | None:
     try:
         value = login.authorization()
-    except Exception as error:  # it may run a login program and parse what that says: anything can come of it
+    except Exception as error:  # it may run a login program and parse its output: any exception is possible
         raise ApiError(Fault.UNAUTHORIZED, f"{request}: no credentials: {error}") from error
     if value is not None and not (value.isascii() and value.isprintable()):
         # http.client would reject the header too, and quote the token in its message.

@@ -58,7 +58,7 @@ class WorkloadLine(ObjectLine):
 
     ``decision``, ``requests``, ``patch``, ``claims`` and ``findings`` are those of the pods created from it from now on: of its
     template, or of its pods where the template has neither GPU requests nor resource claims, or can't be seen.
-    It is ``suspended`` while it has no pods until somebody resumes it.
+    It is ``suspended`` if it has no pods until it is resumed.
     ``pods`` is what would become of its pods, running or pending, if they were created now; those that have ended are left out.
     """
 
@@ -270,7 +270,7 @@ def audit_report(  # noqa: PLR0913 - the parts of one document
 
 
 def _once(lines: list[WorkloadLine], others: Sequence[ObjectLine]) -> tuple[list[WorkloadLine], list[ObjectLine]]:
-    """The lines and the other objects, those that are workloads with a line left out: what is said of them goes to that line."""
+    """The lines and the other objects, without those that have a line as workloads: their problems go to that line."""
     numbers = {_identity(line): number for number, line in enumerate(lines)}
     apart = []
     for other in others:

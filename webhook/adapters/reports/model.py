@@ -51,7 +51,7 @@ class ObjectLine(Part):
     ``decision`` is exactly one of ``unchanged``, ``rewritten``, ``denied``, ``exempt``, ``not-judged`` and ``not-read``.
     ``not_judged`` says what was not judged and why: the whole object, or the resource claims of its pod, which one that is
     rewritten or denied may have too. ``not_read`` says which fields keep it from being read. ``unknown_kind`` is whether nothing
-    is known of the kind and nothing in the object leads to pods.
+    is known about the kind and nothing in the object leads to pods.
     """
 
     source: str | None

@@ -24,12 +24,12 @@ class StoredSecret:
 
 @dataclass(frozen=True, slots=True)
 class RegisteredWebhooks:
-    """One webhook configuration, as far as it concerns certificates.
+    """The webhooks of one webhook configuration, and their certificates.
 
     Attributes:
         bundles: Of every webhook in it, by the webhook's name, the ``caBundle`` decoded from base64 (empty when unset).
         targets: Of every webhook, what the API server calls: the URL, or the path of the Service (empty when unset).
-        tokened: Whether its paths are to carry a token (`tokens.ANNOTATION`).
+        tokened: Whether its paths must carry a token (`tokens.ANNOTATION`).
     """
 
     kind: str

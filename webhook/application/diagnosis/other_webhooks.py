@@ -63,7 +63,7 @@ def _calls(configuration: WebhookConfiguration, services: set[tuple[str, str]]) 
 
 
 def _described(configuration: WebhookConfiguration) -> str:
-    """A configuration by its name, with what is known of it."""
+    """A configuration by its name, with what is known about it."""
     names = " ".join([configuration.metadata.name, *(webhook.name for webhook in configuration.webhooks or ())])
     found = next((does for part, does in _ADD_GPUS.items() if part in names), "")
     return f"{configuration.metadata.name} ({found})" if found else configuration.metadata.name

@@ -122,7 +122,7 @@ def _wrong_rules(facts: Facts) -> Iterator[CheckOutcome]:
         if webhook.object_selector and not webhook.object_selector.is_empty:
             yield warn(
                 f"{one} has an objectSelector",
-                "users can bypass gpuwarden by the labels of their pods",
+                "users can bypass gpuwarden with labels on their pods",
                 f"remove the objectSelector; {_REINSTALL}",
             )
 

@@ -9,8 +9,8 @@ import msgspec
 class CheckStatus(StrEnum):
     """The result of a check.
 
-    ``unknown`` and ``skipped`` are neither good nor bad. The one was not made, because something could not be read; the other
-    because the API server does not have the kind that it is about, as where Kueue is not installed.
+    ``unknown`` and ``skipped`` are neither good nor bad. An unknown check could not be made, because something could not be
+    read. A skipped one does not apply, because the API server does not have its kind (Kueue is not installed).
     """
 
     OK = "ok"
@@ -21,7 +21,7 @@ class CheckStatus(StrEnum):
 
 
 class CheckOutcome(msgspec.Struct, frozen=True):
-    """One thing that a check found; ``means`` and ``fix`` are empty where all is well."""
+    """One thing that a check found; ``means`` and ``fix`` are empty if all is well."""
 
     status: CheckStatus
     seen: str
@@ -30,7 +30,7 @@ class CheckOutcome(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """A verdict with the id of its check. ``means`` always says something: of a check that is well, what it is about."""
+    """An outcome with the id of its check. ``means`` is never empty: for a check that is ok, it says what was checked."""
 
     check: str
     status: CheckStatus
@@ -65,7 +65,7 @@ def skipped(seen: str, means: str) -> CheckOutcome:
 
 
 def verdicts(problems: Iterable[CheckOutcome], otherwise: Callable[[], str]) -> list[CheckOutcome]:
-    """The problems, or that there are none; ``otherwise`` says what was seen then."""
+    """The problems, or that there are none; ``otherwise`` then returns what was observed."""
     return list(problems) or [ok(otherwise())]
 
 

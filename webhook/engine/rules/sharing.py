@@ -124,7 +124,7 @@ def mps_shm_mounts(gpu_container: GpuContainer, form: Form) -> Iterator[Finding]
 
     k8s-device-plugin internal/plugin/mps.go updateReponse, cmd/mps-control-daemon/mount/mount-shm.go. The kubelet puts the
     pod's volumes after a plugin's mounts (pkg/kubelet/kubelet_pods.go GenerateRunContainerOptions), so the volume hides the
-    daemon's. GKE's MPS has the host's IPC namespace instead. A form that is shared by whichever means says nothing of MPS.
+    daemon's. GKE's MPS has the host's IPC namespace instead. A form that is shared by whichever means says nothing about MPS.
     """
     if form.sharing is not Sharing.MPS or form.platform is not Platform.DEVICE_PLUGIN:
         return
