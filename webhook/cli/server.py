@@ -49,7 +49,7 @@ from webhook.application.clock import WitnessedClock
 from webhook.application.configuration import Configuration
 from webhook.application.fleet import NoFleet
 from webhook.application.namespace_labels import NamespaceLabelling
-from webhook.cli.admission_port import admission_crowd, client_authorities, operations_crowd
+from webhook.cli.admission_port import admission_limiter, client_authorities, operations_limiter
 from webhook.cli.certificate_source import certificate_source, now
 from webhook.cli.fleet_source import WatchedFleet
 from webhook.cli.namespace_source import ClusterSource, FileSource, NamespaceSource
@@ -121,7 +121,7 @@ class Server:
             )
         serving = self._certificates.serving
         self._clients = client_authorities(options, serving, self._metrics)
-        crowd = admission_crowd(options, self._metrics)
+        limiter = admission_limiter(options, self._metrics)
         endpoints = (
             AdmissionEndpoint(MUTATE, self._admission.mutate, recorder.answered),
             AdmissionEndpoint(VALIDATE, self._admission.validate, recorder.answered),
@@ -132,12 +132,12 @@ class Server:
         by_path = {endpoint.path: endpoint for endpoint in endpoints}
         self._port = Port(
             lambda path: by_path.get(self._paths.admits(path) or ""),
-            crowd,
+            limiter,
             Turns(options.max_lag),
             frozenset(options.allowed_cn or ()),
         )
         operations = application(self.readiness, self._exposition)
-        visitors = operations_crowd(self._metrics)
+        visitors = operations_limiter(self._metrics)
         self._listeners: list[Listener] = [
             _listener(
                 "--port",

@@ -36,7 +36,7 @@ class Failure(NamedTuple):
         message: what is wrong.
         field: the field that the message is about; empty if there is none.
         closes: whether the connection must end with it.
-        reason: the reason under which a rejection is counted, where the code does not say it (see ``Refusals``).
+        reason: the reason under which a rejection is counted, where the code does not say it (see ``Rejections``).
     """
 
     code: int
